@@ -1,0 +1,63 @@
+"""What a layer asks of its rescaler: the only thing the cost models know about a network."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RescaleStage:
+    """One multiply and rounding right shift, sized by proven intervals instead of by habit.
+
+    Attributes:
+        operand_bits: width in bits of the signed operand that enters the multiplier.
+        multiplier_bits: width ``k`` in bits of the unsigned, normalised multiplier; 1 is a pure shift.
+        right_shift_min: smallest right shift of any channel, in bits (negative: a left shift).
+        right_shift_max: largest right shift of any channel, in bits.
+    """
+
+    operand_bits: int
+    multiplier_bits: int
+    right_shift_min: int
+    right_shift_max: int
+
+    def __post_init__(self) -> None:
+        if self.operand_bits < 1 or self.multiplier_bits < 1:
+            raise ValueError(f"a rescale stage needs widths of at least 1 bit, got {self}")
+        if self.right_shift_min > self.right_shift_max:
+            raise ValueError(f"right_shift_min exceeds right_shift_max in {self}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RescalerWorkload:
+    """One layer's rescaler and the work it does in one inference.
+
+    Attributes:
+        name: the rescaler's name, as in the network.
+        stages: multiply-and-shift stages in data order. A convolution or fully connected layer has one. An
+            elementwise ADD has two: the input that is not an exact halving (9-bit operand) and the output (the sum).
+        output_bits: width in bits of the clamped output.
+        channels: sets of per-channel parameters (multiplier, shift, bias) held for the layer.
+        rescales_per_inference: output elements of one inference.
+        macs_per_inference: multiply-accumulates of the layer in one inference (0 for an ADD).
+        weight_bits: width in bits of the layer's weights (0 where it has none).
+        activation_bits: width in bits of the layer's input activations.
+    """
+
+    name: str
+    stages: tuple[RescaleStage, ...]
+    output_bits: int
+    channels: int
+    rescales_per_inference: int
+    macs_per_inference: int
+    weight_bits: int
+    activation_bits: int
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise ValueError(f"rescaler {self.name!r} has no stage")
+        if self.channels < 1 or self.output_bits < 1:
+            raise ValueError(f"rescaler {self.name!r} needs at least one channel and one output bit, got {self}")
+
+    @property
+    def multiplier_bits(self) -> int:
+        """Widest multiplier of the stages, in bits."""
+        return max(stage.multiplier_bits for stage in self.stages)
