@@ -1,0 +1,1 @@
+"""Integer-exact neural networks: import, execution, narrowing, certificates and rescale-aware training."""

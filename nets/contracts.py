@@ -1,0 +1,158 @@
+"""Requantization contracts: one table of rounding rules, and their integer arithmetic.
+
+A contract says how an integer accumulator becomes an output integer,
+``q = clamp(zero_point + round(acc * multiplier * 2**-right_shift))``, down to the last bit. The executor, the
+differentiable twin, the Verilog and the exported model are renderings of the same rows. docs/numerics.md is normative.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nets.errors import NetworkError
+
+INT32_MAX = 2**31 - 1
+INT32_MIN = -(2**31)
+
+# A left-shifted product beyond this saturates every output of at most 16 bits, so clamping first loses nothing.
+_LEFT_SHIFT_GUARD = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One rounding rule with its widths and shift range.
+
+    Attributes:
+        name: the name by which studies choose it.
+        full_multiplier_bits: width in bits that "int32 (Q31)", ``multiplier_bits = 31``, stands for under this rule.
+        right_shift_min: smallest right shift in bits; a smaller one saturates to the largest multiplier.
+        right_shift_max: largest right shift in bits; a larger one is emptied or flushed.
+        flushes_to_zero: whether a channel beyond ``right_shift_max`` gets multiplier 0 (LiteRT's own edge rule)
+            instead of the largest shift, which empties the result.
+        float32_scale: whether the effective scale is computed in float32, step by step.
+        hardware: whether the rule is an integer datapath; the others are oracles of a runtime.
+        source: where the rule is defined or against what it was checked.
+    """
+
+    name: str
+    rule: "Rule"
+    full_multiplier_bits: int
+    right_shift_min: int
+    right_shift_max: int
+    flushes_to_zero: bool
+    float32_scale: bool
+    hardware: bool
+    source: str
+
+
+Rule = Callable[[Tensor, Tensor, Tensor, int], Tensor]
+
+
+def requantize(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int, contract: Contract) -> Tensor:
+    """Scale and round integer accumulators under a contract; neither zero point nor clamp are applied.
+
+    Args:
+        acc: int64 accumulators within int32, shape ``[..., channels]``.
+        multiplier: int64 ``[channels]`` or ``[1]``; normalised, ``2**(k-1) <= m < 2**k``, or 0 where flushed.
+        right_shift: int64, same shape; positive is right.
+        multiplier_bits: ``k``, in bits.
+        contract: the rule.
+
+    Returns:
+        int64, shape of ``acc``.
+    """
+    return contract.rule(acc, multiplier, right_shift, multiplier_bits)
+
+
+def _shift_left_saturating(product: Tensor, left_shift: Tensor) -> Tensor:
+    guarded = product.clamp(-_LEFT_SHIFT_GUARD, _LEFT_SHIFT_GUARD)
+    return torch.bitwise_left_shift(guarded, left_shift.clamp(0, 31))
+
+
+def _rounded(product: Tensor, right_shift: Tensor, rounded_right: Tensor) -> Tensor:
+    if bool((right_shift > 0).all()):
+        return rounded_right
+    return torch.where(right_shift > 0, rounded_right, _shift_left_saturating(product, -right_shift))
+
+
+def _half_up(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int) -> Tensor:
+    del multiplier_bits
+    product = acc * multiplier
+    shift = right_shift.clamp(min=1)
+    half = torch.bitwise_left_shift(torch.ones_like(shift), shift - 1)
+    return _rounded(product, right_shift, torch.bitwise_right_shift(product + half, shift))
+
+
+def _floor(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int) -> Tensor:
+    del multiplier_bits
+    product = acc * multiplier
+    return _rounded(product, right_shift, torch.bitwise_right_shift(product, right_shift.clamp(min=0)))
+
+
+def _half_away(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int) -> Tensor:
+    magnitude = _half_up(acc.abs(), multiplier, right_shift, multiplier_bits)
+    return torch.where(acc < 0, -magnitude, magnitude)
+
+
+def _tflite_double(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int) -> Tensor:
+    q31 = torch.bitwise_left_shift(multiplier, torch.full_like(multiplier, 31 - multiplier_bits))
+    left_shift = multiplier_bits - right_shift  # TFLite's own `shift`: positive is left
+    operand = torch.bitwise_left_shift(acc, left_shift.clamp(0, 31)).clamp(INT32_MIN, INT32_MAX)
+    return _rounding_divide_by_pot(_doubling_high_mul(operand, q31), (-left_shift).clamp(0, 31))
+
+
+def _doubling_high_mul(operand: Tensor, q31: Tensor) -> Tensor:
+    """gemmlowp SaturatingRoundingDoublingHighMul; q31 is never INT32_MIN, so nothing saturates."""
+    product = operand * q31
+    nudged = product + torch.where(product >= 0, 2**30, 1 - 2**30)
+    return torch.div(nudged, 2**31, rounding_mode="trunc")
+
+
+def _rounding_divide_by_pot(value: Tensor, exponent: Tensor) -> Tensor:
+    """gemmlowp RoundingDivideByPOT: half away from zero."""
+    mask = torch.bitwise_left_shift(torch.ones_like(exponent), exponent) - 1
+    threshold = torch.bitwise_right_shift(mask, torch.ones_like(mask)) + (value < 0)
+    return torch.bitwise_right_shift(value, exponent) + ((value & mask) > threshold)
+
+
+def _float32_half_even(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int) -> Tensor:
+    del multiplier_bits
+    scale = torch.ldexp(multiplier.to(torch.float32), -right_shift)
+    # Outputs have at most 16 bits: clamping far outside keeps the conversion to int64 defined.
+    return torch.round(acc.to(torch.float32) * scale).clamp(-(2.0**31), 2.0**31).to(torch.int64)
+
+
+def _float64_half_away(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int) -> Tensor:
+    del multiplier_bits
+    scaled = acc.to(torch.float64) * torch.ldexp(multiplier.to(torch.float64), -right_shift)
+    whole = torch.trunc(scaled)
+    away = torch.where((scaled - whole).abs() >= 0.5, torch.sign(scaled), torch.zeros_like(scaled))
+    return (whole + away).clamp(-(2.0**31), 2.0**31).to(torch.int64)
+
+
+_ROWS = (
+    Contract("half_up", _half_up, 31, -31, 62, False, False, True, "TOSA 1.0 RESCALE, SINGLE_ROUND; hwmodels/rtl/rescaler.v"),
+    Contract(
+        "tflite_double", _tflite_double, 31, -31, 62, True, False, True, "gemmlowp fixedpoint.h; LiteRT BUILTIN_REF conv, ADD"
+    ),
+    Contract("floor", _floor, 31, -31, 62, False, False, True, "NE16 and PULP-NN requantization"),
+    Contract("half_away", _half_away, 31, -31, 62, False, False, True, "NVDLA SDP converters"),
+    Contract("xnnpack_fp32", _float32_half_even, 24, -31, 126, False, True, False, "XNNPACK qs8 fp32 requantization"),
+    Contract(
+        "float64_half_away", _float64_half_away, 53, -31, 1000, False, False, False, "LiteRT BUILTIN_REF FULLY_CONNECTED"
+    ),
+)
+CONTRACTS: dict[str, Contract] = {row.name: row for row in _ROWS}
+
+
+def contract_named(name: str) -> Contract:
+    """Look up a contract.
+
+    Raises:
+        NetworkError: no contract has this name.
+    """
+    if name not in CONTRACTS:
+        raise NetworkError(f"unknown contract {name!r}; choose one of {', '.join(CONTRACTS)}")
+    return CONTRACTS[name]
