@@ -1,0 +1,101 @@
+"""What a study found, as tables: the form in which every report, picture and file reads it."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class CostSource:
+    """Where cost figures come from.
+
+    Attributes:
+        model: ``analytic`` or ``rtl``.
+        technology: name of the technology table.
+        node_nm: its node.
+        source: publication or synthesis behind the table.
+        error: what is known of the model's error, in words.
+    """
+
+    model: str
+    technology: str
+    node_nm: float
+    source: str
+    error: str
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """What stands beside the numbers.
+
+    Attributes:
+        study: name of the study.
+        network: name of the network.
+        dataset: name of the data.
+        samples: samples of each split (``finetune``, ``validation``, ``test``).
+        contract: rounding contract.
+        weight_bits: width in bits of the weights.
+        style: ``streaming`` or ``shared``.
+        lanes: rescalers side by side.
+        objective_cost: the cost model that is the objective.
+        other_cost: the one shown beside it.
+        margin_pp: non-inferiority margin asked for, percentage points.
+        resolvable_margin_pp: smallest margin at which this test split could show a design of equal accuracy
+            non-inferior, percentage points (None before any design was scored on it).
+        complete: whether all trials asked for are done.
+        provenance: seed, versions, data hashes, git revision, times; key to printable value.
+    """
+
+    study: str
+    network: str
+    dataset: str
+    samples: dict[str, int]
+    contract: str
+    weight_bits: int
+    style: str
+    lanes: int
+    objective_cost: CostSource
+    other_cost: CostSource
+    margin_pp: float
+    resolvable_margin_pp: float | None
+    complete: bool
+    provenance: dict[str, str]
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """All that reports are made of.
+
+    Attributes:
+        facts: what stands beside the numbers.
+        rescalers: names of the rescalers, in order of execution.
+        trials: a row per trial: ``trial``, ``state`` (COMPLETE, FAIL, RUNNING, WAITING), ``role`` (``int32``,
+            ``int32_finetuned`` -- the control, ``uniform_round``, ``uniform_absorb``, ``search``), ``on_front``,
+            ``finetune`` (none, short), ``fidelity`` (integer, short_finetune), ``val_accuracy`` (percent),
+            ``val_accuracy_drop_pp``, ``val_accuracy_integer`` (percent, before any fine-tuning),
+            ``val_accuracy_drop_vs_control_pp`` (against the int32 design with the same fine-tuning),
+            ``test_accuracy``, ``test_accuracy_drop_pp``, ``ci_low``, ``ci_high`` (paired 95% interval of the test drop, pp;
+            scored for front and baselines, else NaN), ``rescaler_area_um2``, ``rescaler_energy_nj`` (the objective's
+            source), ``other_rescaler_area_um2``, ``other_rescaler_energy_nj`` (the other source), ``parameter_bits``,
+            ``seconds``, ``finished`` (UTC), ``error``, and ``<rescaler>.multiplier_bits`` and ``<rescaler>.method``
+            for every rescaler.
+        layers: a row per scored trial and rescaler: ``trial``, ``rescaler``, ``multiplier_bits``, ``method``,
+            ``accumulator_bits``, ``right_shift_min``, ``right_shift_max``, ``channels``, ``rescales``, ``macs``,
+            ``area_um2``, ``datapath_area_um2``, ``parameter_area_um2``, ``energy_nj``.
+    """
+
+    facts: StudyFacts
+    rescalers: tuple[str, ...]
+    trials: pd.DataFrame
+    layers: pd.DataFrame
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """The non-dominated complete trials, cheapest first."""
+        return self.trials[self.trials["on_front"]].sort_values(["rescaler_area_um2", "val_accuracy_drop_pp"])
+
+    @property
+    def baselines(self) -> pd.DataFrame:
+        """The complete baselines: int32, its fine-tuned control, the uniform widths."""
+        complete = self.trials["state"] == "COMPLETE"
+        return self.trials[complete & (self.trials["role"] != "search")]

@@ -1,0 +1,190 @@
+"""The study file: a frozen, validated object; every key is documented here and nowhere else."""
+
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dse.errors import StudyError
+from nets.contracts import CONTRACTS
+from nets.network import Method
+
+MultiplierBits = Annotated[int, Field(ge=1, le=31)]
+DEFAULT_MULTIPLIER_BITS = (*range(1, 17), 31)
+
+
+class Section(BaseModel):
+    """A table of the study file: unknown keys are errors, values do not change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class Finetune(StrEnum):
+    """How far the weights of a design may be trained."""
+
+    NONE = "none"
+    SHORT = "short"
+
+
+class NetworkSpec(Section):
+    """Which network: a .tflite file, or a topology of ours trained from the study's seed."""
+
+    model: Path | None = Field(None, description="full-int8 .tflite file, relative to the study file")
+    topology: Literal["digits_cnn"] | None = Field(None, description="a network of ours, trained in float from the seed")
+    weight_bits: int = Field(8, ge=3, le=8, description="width in bits of every layer's weights")
+    contract: str = Field("half_up", description="rounding contract of every rescaler")
+
+    @model_validator(mode="after")
+    def _one_network(self) -> Self:
+        if (self.model is None) == (self.topology is None):
+            raise ValueError("give either model (a .tflite file) or topology, not both and not neither")
+        if self.contract not in CONTRACTS:
+            raise ValueError(f"contract = {self.contract!r} is unknown; use one of {', '.join(CONTRACTS)}")
+        return self
+
+
+class DataSpec(Section):
+    """Which labelled samples, and how they are split; the parts are stratified, seeded and disjoint."""
+
+    dataset: Literal["digits"] | None = Field(None, description="the images that scikit-learn carries")
+    samples: Path | None = Field(
+        None, description=".npz with x and y, or x_train, y_train, x_test and y_test; relative to the study file"
+    )
+    input_offset: int = Field(0, ge=-128, le=128, description="added to the stored integers to give int8 inputs")
+    finetune: float = Field(0.3, gt=0, lt=1, description="share of the samples for fine-tuning")
+    validation: float = Field(0.3, gt=0, lt=1, description="share of the samples for the search's accuracy")
+    test: float = Field(0.4, ge=0, lt=1, description="share held back; 0 where the file has a test part of its own")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.dataset is None) == (self.samples is None):
+            raise ValueError("give either dataset or samples (an .npz file), not both and not neither")
+        if abs(self.finetune + self.validation + self.test - 1) > 1e-6:
+            raise ValueError(
+                f"finetune + validation + test must be 1, got {self.finetune} + {self.validation} + {self.test}"
+            )
+        return self
+
+
+class SearchSpec(Section):
+    """What is searched, by what, for how long."""
+
+    trials: int = Field(120, ge=1, description="complete evaluations in the study, baselines included")
+    sampler: Literal["tpe", "nsga2", "random"] = Field("tpe", description="Optuna sampler")
+    multiplier_bits: tuple[MultiplierBits, ...] = Field(DEFAULT_MULTIPLIER_BITS, min_length=1)
+    methods: tuple[Method, ...] = Field((Method.ROUND, Method.ABSORB), min_length=1)
+    uniform_multiplier_bits: tuple[MultiplierBits, ...] = Field(
+        (1, 2, 3, 4, 6, 8, 12, 16), description="widths of the uniform baselines"
+    )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        for key in ("multiplier_bits", "methods", "uniform_multiplier_bits"):
+            values = getattr(self, key)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{key} = {list(values)} names a value twice")
+        return self
+
+
+class FidelitySpec(Section):
+    """How far a point may climb: integer inference, then a short rescale-aware fine-tune."""
+
+    finetune: Finetune = Field(Finetune.SHORT, description="highest level of fine-tuning in the study")
+    epochs: int = Field(2, ge=1, le=100, description="epochs of the short fine-tune")
+    batch_size: int = Field(64, ge=1, description="samples of one training step")
+    learning_rate: float = Field(1e-3, gt=0, lt=1, description="Adam step, as a share of each channel's full scale")
+    slack_pp: float = Field(
+        2.0, ge=0, description="a point is promising if it would be on the front with this much less accuracy drop"
+    )
+
+
+class HardwareSpec(Section):
+    """What the rescalers cost."""
+
+    technology: str = Field("aladdin40", description="shipped technology table, or a path to one")
+    cost_source: Literal["analytic", "rtl"] = Field("analytic", description="the model that is the objective")
+    style: Literal["streaming", "shared"] = Field("streaming", description="one rescaler per layer, or one bank for all")
+    lanes: int = Field(1, ge=1, le=4096, description="rescalers side by side in each layer (or in the bank)")
+
+
+class ReportSpec(Section):
+    """What the report claims."""
+
+    margin_pp: float = Field(1.0, gt=0, le=100, description="non-inferiority margin, percentage points")
+
+
+class WorkersSpec(Section):
+    """Who evaluates."""
+
+    executor: Literal["ray", "serial"] = Field("ray", description="Ray actors, or in the driver's own process")
+    count: int = Field(2, ge=1, le=1024, description="evaluator actors")
+    timeout_s: float = Field(600, gt=0, description="seconds after which an evaluation counts as failed")
+
+
+class StudySpec(Section):
+    """A whole study."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run folder")
+    seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
+    network: NetworkSpec
+    data: DataSpec
+    search: SearchSpec = SearchSpec()
+    fidelity: FidelitySpec = FidelitySpec()
+    hardware: HardwareSpec = HardwareSpec()
+    report: ReportSpec = ReportSpec()
+    workers: WorkersSpec = WorkersSpec()
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two runs the same study: everything but how long and by how many it is worked on."""
+        return self.model_dump(mode="json", exclude={"workers": True, "report": True, "search": {"trials"}})
+
+    def to_toml(self) -> str:
+        """The study as a file of its own; reading it back gives an equal object."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+def load_study(path: Path) -> StudySpec:
+    """Read and validate a study file; paths in it become absolute.
+
+    Raises:
+        StudyError: one line that names file, key, value and what would be right.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StudyError(f"{path}: no such study file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise StudyError(f"{path}: not a readable TOML file: {error}") from None
+    try:
+        spec = StudySpec.model_validate(document)
+    except ValidationError as error:
+        raise StudyError(f"{path}: {describe_errors(error)}") from None
+    return _with_absolute_paths(spec, path.resolve().parent)
+
+
+def describe_errors(error: ValidationError) -> str:
+    """A validation error as one line: key, what is wrong, the value given."""
+    return "; ".join(_describe(entry["loc"], entry["msg"], entry["type"], entry["input"]) for entry in error.errors())
+
+
+def _describe(location: tuple[int | str, ...], message: str, kind: str, given: object) -> str:
+    key = ".".join(str(part) for part in location)
+    if kind == "extra_forbidden":
+        return f"unknown key {key} = {given!r}; remove it or see docs/study-file.md for the keys"
+    if kind == "missing":
+        return f"key {key} is missing"
+    message = message.removeprefix("Value error, ")
+    shown = "" if isinstance(given, dict) else f", got {given!r}"
+    return f"{key}: {message}{shown}" if key else f"{message}{shown}"
+
+
+def _with_absolute_paths(spec: StudySpec, folder: Path) -> StudySpec:
+    def absolute(path: Path | None) -> Path | None:
+        return None if path is None else (folder / path).resolve()
+
+    network = spec.network.model_copy(update={"model": absolute(spec.network.model)})
+    data = spec.data.model_copy(update={"samples": absolute(spec.data.samples)})
+    return spec.model_copy(update={"network": network, "data": data})
