@@ -1,0 +1,230 @@
+"""Narrow multipliers: how a network with k-bit rescalers is made from one with int32 (Q31) rescalers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import singledispatch
+
+import numpy as np
+
+from nets.errors import NetworkError
+from nets.network import (
+    ElementwiseProduct,
+    ElementwiseSum,
+    Method,
+    Operator,
+    QuantizedNetwork,
+    TensorSpec,
+    Weighted,
+)
+from nets.rescaler import (
+    FULL_MULTIPLIER_BITS,
+    FloatArray,
+    effective_scale,
+    neighbouring_scales,
+    rescaler_from_scale,
+    stored_bits,
+)
+
+INT32_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RescalerChoice:
+    """Width and method of one rescaler.
+
+    Attributes:
+        multiplier_bits: ``k``, 1 (a pure shift) to 31 (int32, Q31), in bits.
+        method: ``round`` or ``absorb``.
+    """
+
+    multiplier_bits: int
+    method: Method = Method.ROUND
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RealWeights:
+    """What an operator's integer weights stand for, in real units.
+
+    Attributes:
+        weights: float64, shape of the operator's weights.
+        bias: float64 ``[out]``.
+    """
+
+    weights: FloatArray
+    bias: FloatArray
+
+
+def methods_of(operator: Operator) -> tuple[Method, ...]:
+    """Ways in which this operator's rescaler can be narrowed: only weights can absorb."""
+    return (Method.ROUND, Method.ABSORB) if isinstance(operator, Weighted) else (Method.ROUND,)
+
+
+def real_weights(network: QuantizedNetwork) -> dict[str, RealWeights]:
+    """Real weights and biases behind the integers, for every weighted operator by name."""
+    return {
+        operator.name: RealWeights(
+            operator.weights * _along_channels(operator.weight_scale, operator.weights.ndim),
+            operator.bias * (network.tensors[operator.inputs[0]].scale * operator.weight_scale),
+        )
+        for operator in network.operators
+        if isinstance(operator, Weighted)
+    }
+
+
+def narrow(
+    network: QuantizedNetwork,
+    choices: Mapping[str, RescalerChoice],
+    originals: Mapping[str, RealWeights] | None = None,
+) -> QuantizedNetwork:
+    """Give rescalers their widths; rescalers that are not named stay as they are.
+
+    Args:
+        network: the network at int32 (Q31), whose weight scales are the original ones.
+        choices: by operator name.
+        originals: real weights to requantize from under ``absorb`` (of the float model, where there is one);
+            the integer weights' own values by default.
+
+    Raises:
+        NetworkError: an unknown name, a width out of range, or ``absorb`` for an operator without weights.
+    """
+    originals = originals if originals is not None else real_weights(network)
+    changed = {}
+    for name, choice in choices.items():
+        operator = network.operator(name)
+        if choice.method not in methods_of(operator):
+            raise NetworkError(f"operator {name!r} has no weights to absorb into; use method round")
+        if choice.method is Method.ABSORB and isinstance(operator, Weighted):
+            changed[name] = _absorbed(operator, network, choice.multiplier_bits, originals[name])
+        else:
+            changed[name] = _rounded(operator, network.tensors, choice.multiplier_bits)
+    return network.with_operators(changed)
+
+
+@singledispatch
+def _rounded(operator: Operator, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
+    raise NetworkError(f"operator {operator.name!r} has no rescaler whose width can be chosen")
+
+
+@_rounded.register
+def _(operator: Weighted, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
+    scale = _scale_of(operator, tensors, operator.weight_scale)
+    return replace(
+        operator,
+        rescaler=rescaler_from_scale(scale, bits, operator.rescaler.contract),
+        method=Method.ROUND,
+    )
+
+
+@_rounded.register
+def _(operator: ElementwiseSum, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
+    scales = [tensors[index].scale for index in operator.inputs]
+    common = 2 * max(scales)
+    contracts = [rescaler.contract for rescaler in operator.input_rescalers]
+    left, right = (
+        rescaler_from_scale(np.array([scale / common]), bits, contract)
+        for scale, contract in zip(scales, contracts, strict=True)
+    )
+    output = np.array([common / (2**operator.left_shift * tensors[operator.output].scale)])
+    return replace(
+        operator,
+        input_rescalers=(left, right),
+        rescaler=rescaler_from_scale(output, bits, operator.rescaler.contract),
+    )
+
+
+@_rounded.register
+def _(operator: ElementwiseProduct, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
+    first, second = (tensors[index].scale for index in operator.inputs)
+    scale = np.array([first * second / tensors[operator.output].scale])
+    return replace(operator, rescaler=rescaler_from_scale(scale, bits, operator.rescaler.contract))
+
+
+def _absorbed(operator: Weighted, network: QuantizedNetwork, bits: int, original: RealWeights) -> Weighted:
+    """Move the ratio of representable to effective scale into the weight scale.
+
+    Of the two neighbouring representable scales each channel takes the one whose requantized weights are closer.
+    """
+    k = stored_bits(bits, operator.rescaler.contract)
+    scale = _scale_of(operator, network.tensors, operator.weight_scale)
+    candidates = [operator.weight_scale * (near / scale) for near in neighbouring_scales(scale, k)]
+    weights = [quantize_weights(original.weights, candidate, operator.weight_bits) for candidate in candidates]
+    errors = [
+        _per_scale((w * _along_channels(s, w.ndim) - original.weights) ** 2, s)
+        for w, s in zip(weights, candidates, strict=True)
+    ]
+    above = errors[1] < errors[0]
+    weight_scale = np.where(above, candidates[1], candidates[0])
+    input_scale = network.tensors[operator.inputs[0]].scale
+    chosen = np.where(above, *reversed(neighbouring_scales(scale, k)))
+    return replace(
+        operator,
+        weights=np.where(_along_channels(above, weights[0].ndim), weights[1], weights[0]),
+        bias=quantize_bias(original.bias, input_scale * weight_scale),
+        weight_scale=weight_scale,
+        rescaler=rescaler_from_scale(chosen, bits, operator.rescaler.contract),
+        method=Method.ABSORB,
+    )
+
+
+def with_weight_bits(
+    network: QuantizedNetwork, bits: int, originals: Mapping[str, RealWeights] | None = None
+) -> QuantizedNetwork:
+    """Requantize every weighted operator's weights to fewer bits, per scale symmetric; rescalers stay at full width.
+
+    Args:
+        network: the network at int32 (Q31).
+        bits: width in bits of the weights, 3 to 8; at the present width nothing changes.
+        originals: real weights to requantize from; the integer weights' own values by default.
+    """
+    originals = originals if originals is not None else real_weights(network)
+    changed: dict[str, Operator] = {}
+    for operator in network.operators:
+        if isinstance(operator, Weighted) and operator.weight_bits != bits:
+            changed[operator.name] = _with_weight_bits(operator, network, bits, originals[operator.name])
+    return network.with_operators(changed)
+
+
+def _with_weight_bits(operator: Weighted, network: QuantizedNetwork, bits: int, original: RealWeights) -> Weighted:
+    largest = np.abs(original.weights).reshape(operator.out_channels, -1).max(axis=1)
+    if operator.weight_scale.size == 1:
+        largest = largest.max(keepdims=True)
+    weight_scale = np.where(largest > 0, largest / weight_limit(bits), operator.weight_scale)
+    narrowed = replace(
+        operator,
+        weights=quantize_weights(original.weights, weight_scale, bits),
+        bias=quantize_bias(original.bias, network.tensors[operator.inputs[0]].scale * weight_scale),
+        weight_scale=weight_scale,
+        weight_bits=bits,
+    )
+    scale = _scale_of(narrowed, network.tensors, weight_scale)
+    return replace(narrowed, rescaler=rescaler_from_scale(scale, FULL_MULTIPLIER_BITS, operator.rescaler.contract))
+
+
+def weight_limit(bits: int) -> int:
+    """Largest magnitude of a symmetric weight of this many bits."""
+    return int(2 ** (bits - 1) - 1)
+
+
+def quantize_weights(weights: FloatArray, scale: FloatArray, bits: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
+    """Round real weights ``[out, ...]`` to symmetric integers at ``scale``, ``[out]`` or ``[1]``."""
+    limit = weight_limit(bits)
+    return np.clip(np.rint(weights / _along_channels(scale, weights.ndim)), -limit, limit).astype(np.int8)
+
+
+def quantize_bias(bias: FloatArray, scale: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Round a real bias ``[out]`` to int32 integers at ``scale = s_x * s_w``; saturates like the hardware's register."""
+    return np.clip(np.rint(bias / scale), -INT32_MAX - 1, INT32_MAX).astype(np.int64)
+
+
+def _scale_of(operator: Weighted, tensors: tuple[TensorSpec, ...], weight_scale: FloatArray) -> FloatArray:
+    source, target = tensors[operator.inputs[0]], tensors[operator.output]
+    return effective_scale(source.scale, weight_scale, target.scale, operator.rescaler.contract)
+
+
+def _along_channels(values: np.ndarray, ndim: int) -> np.ndarray:  # type: ignore[type-arg]
+    return values.reshape(-1, *(1,) * (ndim - 1))
+
+
+def _per_scale(squares: FloatArray, scale: FloatArray) -> FloatArray:
+    total = squares.reshape(squares.shape[0], -1).sum(axis=1)
+    return total if scale.size > 1 or total.size == 1 else total.sum(keepdims=True)
