@@ -1,0 +1,55 @@
+"""Non-dominated points and hypervolume; every objective is minimised."""
+
+import moocore
+import numpy as np
+import numpy.typing as npt
+
+FloatMatrix = npt.NDArray[np.float64]
+
+# Accuracy drop in percentage points, then costs as shares of the int32 baseline's.
+REFERENCE_POINT = (5.0, 1.0, 1.0)
+
+
+def non_dominated(values: FloatMatrix) -> npt.NDArray[np.bool_]:
+    """Which rows no other row dominates; equal rows stay together.
+
+    Args:
+        values: float64 ``[points, objectives]``, minimised; a row with a NaN is never on the front.
+
+    Returns:
+        bool ``[points]``.
+    """
+    finite = ~np.isnan(values).any(axis=1)
+    front = np.zeros(len(values), dtype=bool)
+    if finite.any():
+        front[finite] = moocore.is_nondominated(values[finite], keep_weakly=True)
+    return front
+
+
+def dominates_any(values: FloatMatrix, point: npt.NDArray[np.float64]) -> bool:
+    """Whether some row of ``values`` is at least as good as ``point`` everywhere and better somewhere."""
+    if len(values) == 0:
+        return False
+    return bool(((values <= point).all(axis=1) & (values < point).any(axis=1)).any())
+
+
+def relative_costs(values: FloatMatrix, baseline: npt.NDArray[np.float64]) -> FloatMatrix:
+    """Objectives as the hypervolume takes them: the drop in points, costs divided by the baseline's.
+
+    Args:
+        values: ``[points, 3]``: drop in pp, area in um2, energy in nJ.
+        baseline: ``[3]``: the int32 design's values.
+    """
+    return np.column_stack([values[:, 0], values[:, 1:] / baseline[1:]])
+
+
+def hypervolume(relative: FloatMatrix) -> float:
+    """Volume dominated up to ``REFERENCE_POINT``; points beyond it add nothing.
+
+    Args:
+        relative: ``[points, 3]``, as :func:`relative_costs` gives them.
+    """
+    inside = relative[(relative < REFERENCE_POINT).all(axis=1)]
+    if len(inside) == 0:
+        return 0.0
+    return float(moocore.hypervolume(inside, ref=np.array(REFERENCE_POINT)))

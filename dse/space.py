@@ -1,0 +1,107 @@
+"""The search space, made from the network itself, and its two-way mapping to Optuna's parameters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from optuna.distributions import CategoricalDistribution
+
+from dse.design import DesignPoint
+from dse.spec import Finetune, SearchSpec
+from nets.narrowing import RescalerChoice, methods_of
+from nets.network import Method, QuantizedNetwork
+from nets.rescaler import FULL_MULTIPLIER_BITS
+
+FINETUNE = "finetune"
+
+
+def bits_key(rescaler: str) -> str:
+    """Name of a rescaler's width, as parameter and as column."""
+    return f"{rescaler}.multiplier_bits"
+
+
+def method_key(rescaler: str) -> str:
+    """Name of a rescaler's method, as parameter and as column."""
+    return f"{rescaler}.method"
+
+
+@dataclass(frozen=True, slots=True)
+class RescalerVariable:
+    """What may be chosen for one rescaler."""
+
+    name: str
+    multiplier_bits: tuple[int, ...]
+    methods: tuple[Method, ...]
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Every choice that makes a design point.
+
+    Attributes:
+        rescalers: in order of execution.
+        finetune: levels of fine-tuning that a point may ask for.
+    """
+
+    rescalers: tuple[RescalerVariable, ...]
+    finetune: tuple[Finetune, ...]
+
+    @property
+    def distributions(self) -> dict[str, CategoricalDistribution]:
+        """Optuna's distributions; a choice of one is no parameter."""
+        found: dict[str, CategoricalDistribution] = {}
+        for variable in self.rescalers:
+            found[bits_key(variable.name)] = CategoricalDistribution(variable.multiplier_bits)
+            if len(variable.methods) > 1:
+                found[method_key(variable.name)] = CategoricalDistribution([m.value for m in variable.methods])
+        if len(self.finetune) > 1:
+            found[FINETUNE] = CategoricalDistribution([level.value for level in self.finetune])
+        return found
+
+    def point(self, parameters: Mapping[str, object]) -> DesignPoint:
+        """The design point of a trial's parameters."""
+        choices = {
+            v.name: RescalerChoice(
+                int(str(parameters[bits_key(v.name)])),
+                Method(str(parameters.get(method_key(v.name), v.methods[0]))),
+            )
+            for v in self.rescalers
+        }
+        return DesignPoint.of(choices, Finetune(str(parameters.get(FINETUNE, self.finetune[0]))))
+
+    def parameters(self, point: DesignPoint) -> dict[str, str | int]:
+        """The Optuna parameters of a design point."""
+        values: dict[str, str | int] = {FINETUNE: point.finetune.value}
+        for name, choice in point.choices:
+            values[bits_key(name)] = choice.multiplier_bits
+            values[method_key(name)] = choice.method.value
+        return {key: values[key] for key in self.distributions}
+
+    def uniform(self, multiplier_bits: int, method: Method, finetune: Finetune) -> DesignPoint:
+        """The same width everywhere; rescalers without weights round."""
+        choices = {
+            v.name: RescalerChoice(multiplier_bits, method if method in v.methods else Method.ROUND)
+            for v in self.rescalers
+        }
+        return DesignPoint.of(choices, finetune)
+
+    def mutated(self, parameters: Mapping[str, object], generator: np.random.Generator) -> dict[str, object]:
+        """The same parameters but for one, drawn anew."""
+        key = str(generator.choice(sorted(self.distributions)))
+        others = [choice for choice in self.distributions[key].choices if choice != parameters[key]]
+        changed = others[generator.integers(len(others))] if others else parameters[key]
+        return {**parameters, key: changed}
+
+
+def space_of(network: QuantizedNetwork, search: SearchSpec, finetune: Finetune) -> SearchSpace:
+    """The space of a network: full width always belongs to it, because the baseline does."""
+    bits = tuple(sorted({*search.multiplier_bits, FULL_MULTIPLIER_BITS}))
+    variables = tuple(
+        RescalerVariable(
+            operator.name,
+            bits,
+            tuple(m for m in search.methods if m in methods_of(operator)) or (Method.ROUND,),
+        )
+        for operator in network.rescaling_operators()
+    )
+    return SearchSpace(variables, (Finetune.NONE,) if finetune is Finetune.NONE else (Finetune.NONE, finetune))
