@@ -50,7 +50,9 @@ class Contract:
 Rule = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 
 
-def requantize(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int, contract: Contract) -> Tensor:
+def requantize(
+    acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int, contract: Contract
+) -> Tensor:
     """Scale and round integer accumulators under a contract; neither zero point nor clamp are applied.
 
     Args:
@@ -133,15 +135,33 @@ def _float64_half_away(acc: Tensor, multiplier: Tensor, right_shift: Tensor, mul
 
 
 _ROWS = (
-    Contract("half_up", _half_up, 31, -31, 62, False, False, True, "TOSA 1.0 RESCALE, SINGLE_ROUND; hwmodels/rtl/rescaler.v"),
     Contract(
-        "tflite_double", _tflite_double, 31, -31, 62, True, False, True, "gemmlowp fixedpoint.h; LiteRT BUILTIN_REF conv, ADD"
+        "half_up", _half_up, 31, -31, 62, False, False, True, "TOSA 1.0 RESCALE, SINGLE_ROUND; hwmodels/rtl/rescaler.v"
+    ),
+    Contract(
+        "tflite_double",
+        _tflite_double,
+        31,
+        -31,
+        62,
+        True,
+        False,
+        True,
+        "gemmlowp fixedpoint.h; LiteRT BUILTIN_REF conv, ADD",
     ),
     Contract("floor", _floor, 31, -31, 62, False, False, True, "NE16 and PULP-NN requantization"),
     Contract("half_away", _half_away, 31, -31, 62, False, False, True, "NVDLA SDP converters"),
     Contract("xnnpack_fp32", _float32_half_even, 24, -31, 126, False, True, False, "XNNPACK qs8 fp32 requantization"),
     Contract(
-        "float64_half_away", _float64_half_away, 53, -31, 1000, False, False, False, "LiteRT BUILTIN_REF FULLY_CONNECTED"
+        "float64_half_away",
+        _float64_half_away,
+        53,
+        -31,
+        1000,
+        False,
+        False,
+        False,
+        "LiteRT BUILTIN_REF FULLY_CONNECTED",
     ),
 )
 CONTRACTS: dict[str, Contract] = {row.name: row for row in _ROWS}

@@ -147,9 +147,7 @@ def _sum(operator: ElementwiseSum, network: QuantizedNetwork) -> Kernel:
 def _product(operator: ElementwiseProduct, network: QuantizedNetwork) -> Kernel:
     zeros = [network.tensors[index].zero_point for index in operator.inputs]
     finish = _finisher(operator.rescaler, network.tensors[operator.output], operator.q_min, operator.q_max)
-    return lambda inputs: finish(
-        (inputs[0].to(torch.int64) - zeros[0]) * (inputs[1].to(torch.int64) - zeros[1])
-    )
+    return lambda inputs: finish((inputs[0].to(torch.int64) - zeros[0]) * (inputs[1].to(torch.int64) - zeros[1]))
 
 
 @kernel.register

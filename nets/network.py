@@ -34,6 +34,7 @@ class TensorSpec:
         scale: real value of one step (float32 of the model, held in float64).
         zero_point: the integer of real 0.
         bits: width in bits of the stored integer.
+        file_index: the tensor's index in the file it was imported from, where it was.
     """
 
     name: str
@@ -41,6 +42,7 @@ class TensorSpec:
     scale: float
     zero_point: int
     bits: int = 8
+    file_index: int | None = None
 
     @property
     def q_min(self) -> int:
@@ -73,7 +75,7 @@ class Weighted(Operator):
     """An operator with weights, bias and a rescaler per output channel.
 
     Attributes:
-        weights: int8; a convolution's are ``[out, height, width, in / groups]``, a fully connected layer's ``[out, in]``.
+        weights: int8; a convolution's are ``[out, height, width, in / groups]``, a fully connected one's ``[out, in]``.
         bias: int64 within int32, ``[out]``, in units of ``s_x * s_w``.
         weight_scale: float64 ``[out]`` (per channel) or ``[1]`` (per tensor); symmetric, zero point 0.
         weight_bits: width in bits of the weights, symmetric range ``+-(2**(bits-1) - 1)`` (int8 may hold -128).

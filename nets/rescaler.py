@@ -93,7 +93,9 @@ def rescaler_from_scale(scale: FloatArray, multiplier_bits: int, contract: Contr
     return _within_shift_range(multiplier, right_shift, multiplier_bits, contract)
 
 
-def _within_shift_range(multiplier: IntArray, right_shift: IntArray, multiplier_bits: int, contract: Contract) -> Rescaler:
+def _within_shift_range(
+    multiplier: IntArray, right_shift: IntArray, multiplier_bits: int, contract: Contract
+) -> Rescaler:
     k = stored_bits(multiplier_bits, contract)
     # LiteRT flushes where its own shift, k - right_shift, would be below -31.
     largest = k + 31 if contract.flushes_to_zero else contract.right_shift_max

@@ -1,0 +1,106 @@
+"""Converters of ADD, SUB, MUL and of the stand-alone changes of quantization: QUANTIZE, RELU, RELU6."""
+
+import numpy as np
+import tflite
+
+from nets.errors import NetworkError
+from nets.network import ElementwiseKind, ElementwiseProduct, ElementwiseSum, Operator, Requantize, TensorSpec
+from nets.rescaler import Rescaler, rescaler_from_scale
+from nets.tflite.activation import activation_range
+from nets.tflite.builder import Builder, check_shape
+from nets.tflite.graph import RawOperator
+
+FULL_BITS = 31
+LEFT_SHIFT = 20  # of int8 operands, TFLite add.cc
+
+
+def add(builder: Builder, raw: RawOperator) -> Operator:
+    """ADD."""
+    return _sum(builder, raw, ElementwiseKind.ADD, raw.options(tflite.AddOptions).FusedActivationFunction())
+
+
+def subtract(builder: Builder, raw: RawOperator) -> Operator:
+    """SUB."""
+    return _sum(builder, raw, ElementwiseKind.SUB, raw.options(tflite.SubOptions).FusedActivationFunction())
+
+
+def _operands(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpec, TensorSpec]:
+    left, right, result = builder.activation(raw, 0), builder.activation(raw, 1), builder.result(raw)
+    if len(left.shape) != len(right.shape):
+        raise NetworkError(f"{raw} takes inputs of as many dimensions, not {list(left.shape)} and {list(right.shape)}")
+    try:
+        shape = np.broadcast_shapes(left.shape, right.shape)
+    except ValueError as error:
+        raise NetworkError(f"{raw}: shapes {list(left.shape)} and {list(right.shape)} do not fit together") from error
+    check_shape(raw, shape, result)
+    return left, right, result
+
+
+def _sum(builder: Builder, raw: RawOperator, kind: ElementwiseKind, activation: int) -> ElementwiseSum:
+    left, right, result = _operands(builder, raw)
+    q_min, q_max = activation_range(raw, activation, result)
+    twice_largest = 2.0 * max(left.scale, right.scale)
+
+    def rescaler(scale: float) -> Rescaler:
+        return rescaler_from_scale(np.array([scale]), FULL_BITS, builder.profile.contract(kind.value))
+
+    return ElementwiseSum(
+        name=f"{kind.value}_{raw.index}",
+        inputs=raw.inputs[:2],
+        output=raw.outputs[0],
+        kind=kind,
+        left_shift=LEFT_SHIFT,
+        input_rescalers=(rescaler(left.scale / twice_largest), rescaler(right.scale / twice_largest)),
+        rescaler=rescaler(twice_largest / (2.0**LEFT_SHIFT * result.scale)),
+        q_min=q_min,
+        q_max=q_max,
+    )
+
+
+def multiply(builder: Builder, raw: RawOperator) -> Operator:
+    """MUL; TFLite computes its scale in float32."""
+    left, right, result = _operands(builder, raw)
+    q_min, q_max = activation_range(raw, raw.options(tflite.MulOptions).FusedActivationFunction(), result)
+    scale = np.float32(left.scale) * np.float32(right.scale) / np.float32(result.scale)
+    return ElementwiseProduct(
+        name=f"mul_{raw.index}",
+        inputs=raw.inputs[:2],
+        output=raw.outputs[0],
+        rescaler=rescaler_from_scale(np.array([float(scale)]), FULL_BITS, builder.profile.contract("mul")),
+        q_min=q_min,
+        q_max=q_max,
+    )
+
+
+def requantize(builder: Builder, raw: RawOperator) -> Operator:
+    """QUANTIZE from int8 to int8."""
+    source, result = builder.activation(raw), builder.result(raw)
+    return _requantize(builder, raw, "quantize", source.scale / result.scale, (result.q_min, result.q_max))
+
+
+def relu(builder: Builder, raw: RawOperator) -> Operator:
+    """RELU as an operator of its own."""
+    return _clamp(builder, raw, tflite.ActivationFunctionType.RELU)
+
+
+def relu6(builder: Builder, raw: RawOperator) -> Operator:
+    """RELU6 as an operator of its own."""
+    return _clamp(builder, raw, tflite.ActivationFunctionType.RELU6)
+
+
+def _clamp(builder: Builder, raw: RawOperator, activation: int) -> Requantize:
+    source, result = builder.activation(raw), builder.result(raw)
+    scale = float(np.float32(source.scale) / np.float32(result.scale))
+    return _requantize(builder, raw, raw.kind.lower(), scale, activation_range(raw, activation, result))
+
+
+def _requantize(builder: Builder, raw: RawOperator, kind: str, scale: float, bounds: tuple[int, int]) -> Requantize:
+    check_shape(raw, builder.activation(raw).shape, builder.result(raw))
+    return Requantize(
+        name=f"{kind}_{raw.index}",
+        inputs=raw.inputs[:1],
+        output=raw.outputs[0],
+        rescaler=rescaler_from_scale(np.array([scale]), FULL_BITS, builder.profile.contract(kind)),
+        q_min=bounds[0],
+        q_max=bounds[1],
+    )

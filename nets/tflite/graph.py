@@ -1,0 +1,262 @@
+"""Reading a .tflite flatbuffer into plain, checked values; nothing in the file is trusted and none of it is run.
+
+Format: the TFLite schema, version 3, as generated in the ``tflite`` package.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import tflite
+
+from nets.errors import NetworkError
+
+IDENTIFIER = b"TFL3"
+MAX_RANK = 8
+# What Python's struct, memoryview and numpy raise on offsets and lengths that point outside the buffer.
+_DECODING_ERRORS = (struct.error, ValueError, IndexError, TypeError, OverflowError, MemoryError)
+
+_Options = TypeVar("_Options")
+
+
+def _names(enumeration: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+
+
+OPERATOR_NAMES = _names(tflite.BuiltinOperator)
+TYPE_NAMES = _names(tflite.TensorType)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RawTensor:
+    """A tensor as the file has it.
+
+    Attributes:
+        index: position in the subgraph.
+        name: as in the file.
+        shape: with the batch.
+        type_name: ``INT8``, ``FLOAT32`` and so on.
+        scales: float32 scales held in float64; empty where the tensor is not quantized.
+        zero_points: int64, as many as scales, or none.
+        axis: the quantized dimension of per-channel scales.
+        data: the constant's bytes, a read-only view of the file; None for activations.
+    """
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    type_name: str
+    scales: npt.NDArray[np.float64]
+    zero_points: npt.NDArray[np.int64]
+    axis: int
+    data: npt.NDArray[np.uint8] | None
+
+    def __str__(self) -> str:
+        return f"tensor {self.index} {self.name!r}"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RawOperator:
+    """An operator as the file has it; ``inputs`` may hold -1 for an optional one that is absent."""
+
+    index: int
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options_type: int
+    table: Any
+
+    def __str__(self) -> str:
+        return f"operator {self.index} {self.kind}"
+
+    def options(self, kind: type[_Options]) -> _Options:
+        """The operator's builtin options.
+
+        Raises:
+            NetworkError: the file has options of another kind, or none.
+        """
+        expected = getattr(tflite.BuiltinOptions, kind.__name__)
+        if self.options_type != expected or self.table is None:
+            raise NetworkError(f"{self} has no {kind.__name__}; the file gives options of type {self.options_type}")
+        result = kind()
+        result.Init(self.table.Bytes, self.table.Pos)  # type: ignore[attr-defined]
+        return result
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RawGraph:
+    """The main subgraph of a file."""
+
+    tensors: tuple[RawTensor, ...]
+    operators: tuple[RawOperator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def tensor(self, index: int, user: str) -> RawTensor:
+        """The tensor at an index that ``user`` (an operator, the graph) refers to.
+
+        Raises:
+            NetworkError: there is none.
+        """
+        if not 0 <= index < len(self.tensors):
+            raise NetworkError(f"{user} refers to tensor {index}; the file has {len(self.tensors)} tensors")
+        return self.tensors[index]
+
+
+class _Reader:
+    """Vectors of a flatbuffer, within a budget.
+
+    Tables may overlap in a hostile file, so that a small file describes a large graph. An honest one stores
+    each vector about once; what is copied in total may not exceed a small multiple of the file's size.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self._budget = 4 * len(content) + 4096
+
+    def _spend(self, size: int) -> None:
+        self._budget -= size
+        if self._budget < 0:
+            raise ValueError("tables overlap")
+
+    def length(self, count: int) -> int:
+        self._spend(8 * count)
+        return count
+
+    def vector(self, count: int, read: Callable[[], Any], dtype: type[np.generic]) -> npt.NDArray[Any]:
+        """A small vector, copied; ``read`` gives numpy's view of it."""
+        if count == 0:
+            return np.empty(0, dtype)
+        self._spend(count * np.dtype(dtype).itemsize)
+        return np.array(read(), dtype=dtype)
+
+    def integers(self, count: int, read: Callable[[], Any]) -> tuple[int, ...]:
+        return tuple(self.vector(count, read, np.int64).tolist())
+
+    def text(self, value: bytes | None) -> str:
+        self._spend(len(value or b""))
+        return (value or b"").decode("utf-8", errors="replace")
+
+
+def read_graph(content: bytes, where: str) -> RawGraph:
+    """Decode the main subgraph of a file's bytes.
+
+    Args:
+        content: the whole file.
+        where: the file's name, for messages.
+
+    Raises:
+        NetworkError: this is no TFLite file, or a corrupted one.
+    """
+    if len(content) < 16 or content[4:8] != IDENTIFIER:
+        raise NetworkError(f"{where}: not a .tflite file (the identifier TFL3 is missing at byte 4)")
+    try:
+        return _read_model(_Reader(content))
+    except NetworkError as error:
+        raise NetworkError(f"{where}: {error}") from error
+    except _DECODING_ERRORS as error:
+        raise NetworkError(f"{where}: truncated or corrupted .tflite file ({error})") from error
+
+
+def read_file(path: Path) -> bytes:
+    """A model file's bytes.
+
+    Raises:
+        NetworkError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NetworkError(f"{path}: cannot read the model: {error.strerror}") from error
+
+
+def _read_model(reader: _Reader) -> RawGraph:
+    model = tflite.Model.GetRootAs(reader.content, 0)
+    if model.Version() != 3:
+        raise NetworkError(f"schema version {model.Version()}; only version 3 is known")
+    if model.SubgraphsLength() == 0:
+        raise NetworkError("the file holds no graph")
+    graph = model.Subgraphs(0)
+    kinds = [_operator_kind(reader, model.OperatorCodes(i)) for i in range(reader.length(model.OperatorCodesLength()))]
+    tensors = [_read_tensor(reader, model, graph, i) for i in range(reader.length(graph.TensorsLength()))]
+    operators = [_read_operator(reader, graph, i, kinds) for i in range(reader.length(graph.OperatorsLength()))]
+    return RawGraph(
+        tensors=tuple(tensors),
+        operators=tuple(operators),
+        inputs=reader.integers(graph.InputsLength(), graph.InputsAsNumpy),
+        outputs=reader.integers(graph.OutputsLength(), graph.OutputsAsNumpy),
+    )
+
+
+def _operator_kind(reader: _Reader, code: Any) -> str:  # noqa: ANN401 -- the generated reader has no types
+    # Files of before 2020 hold the code in the deprecated one-byte field only.
+    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    if number == tflite.BuiltinOperator.CUSTOM:
+        return f"CUSTOM {reader.text(code.CustomCode())!r}"
+    return OPERATOR_NAMES.get(number, f"unknown operator code {number}")
+
+
+def _read_operator(reader: _Reader, graph: Any, index: int, kinds: list[str]) -> RawOperator:  # noqa: ANN401
+    operator = graph.Operators(index)
+    code = operator.OpcodeIndex()
+    if code >= len(kinds):
+        raise NetworkError(f"operator {index} has code index {code}; the file has {len(kinds)} codes")
+    return RawOperator(
+        index=index,
+        kind=kinds[code],
+        inputs=reader.integers(operator.InputsLength(), operator.InputsAsNumpy),
+        outputs=reader.integers(operator.OutputsLength(), operator.OutputsAsNumpy),
+        options_type=operator.BuiltinOptionsType(),
+        table=operator.BuiltinOptions(),
+    )
+
+
+def _read_tensor(reader: _Reader, model: Any, graph: Any, index: int) -> RawTensor:  # noqa: ANN401
+    tensor = graph.Tensors(index)
+    name = reader.text(tensor.Name())
+    if tensor.ShapeLength() > MAX_RANK:
+        raise NetworkError(
+            f"tensor {index} {name!r} has {tensor.ShapeLength()} dimensions; at most {MAX_RANK} are known"
+        )
+    if tensor.IsVariable() or tensor.Sparsity() is not None:
+        raise NetworkError(
+            f"tensor {index} {name!r} is variable or sparse; only dense, stateless tensors are supported"
+        )
+    scales, zero_points, axis = _read_quantization(reader, tensor.Quantization())
+    return RawTensor(
+        index=index,
+        name=name,
+        shape=reader.integers(tensor.ShapeLength(), tensor.ShapeAsNumpy),
+        type_name=TYPE_NAMES.get(tensor.Type(), f"type {tensor.Type()}"),
+        scales=scales,
+        zero_points=zero_points,
+        axis=axis,
+        data=_read_data(model, tensor.Buffer(), index),
+    )
+
+
+def _read_quantization(
+    reader: _Reader,
+    quantization: Any,  # noqa: ANN401
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], int]:
+    if quantization is None:
+        return np.empty(0, np.float64), np.empty(0, np.int64), 0
+    scales = reader.vector(quantization.ScaleLength(), quantization.ScaleAsNumpy, np.float64)
+    zero_points = reader.vector(quantization.ZeroPointLength(), quantization.ZeroPointAsNumpy, np.int64)
+    return scales, zero_points, int(quantization.QuantizedDimension())
+
+
+def _read_data(model: Any, buffer_index: int, tensor_index: int) -> npt.NDArray[np.uint8] | None:  # noqa: ANN401
+    if buffer_index >= model.BuffersLength():
+        raise NetworkError(f"tensor {tensor_index} has buffer {buffer_index}; the file has {model.BuffersLength()}")
+    buffer = model.Buffers(buffer_index)
+    if buffer.Offset() > 1 or buffer.Size() > 1:
+        raise NetworkError(f"tensor {tensor_index} keeps its data outside the flatbuffer, which is not supported")
+    if buffer.DataLength() == 0:
+        return None
+    view: npt.NDArray[np.uint8] = buffer.DataAsNumpy()
+    return view

@@ -1,0 +1,79 @@
+"""Converters of AVERAGE_POOL_2D, MAX_POOL_2D and MEAN."""
+
+from typing import Any
+
+import numpy as np
+import tflite
+
+from nets.errors import NetworkError
+from nets.network import AveragePool, MaxPool, Mean, Operator
+from nets.rescaler import rescaler_from_scale
+from nets.tflite.activation import activation_range
+from nets.tflite.builder import Builder, check_same_quantization, check_shape, constant
+from nets.tflite.graph import RawOperator
+from nets.tflite.windows import window
+
+FULL_BITS = 31
+COUNT_MAX = 2**16  # elements of one window or mean: their int8 sum stays exact in float32
+
+
+def average_pool(builder: Builder, raw: RawOperator) -> Operator:
+    """AVERAGE_POOL_2D."""
+    return AveragePool(name=f"average_pool_{raw.index}", **_pool(builder, raw))
+
+
+def max_pool(builder: Builder, raw: RawOperator) -> Operator:
+    """MAX_POOL_2D."""
+    return MaxPool(name=f"max_pool_{raw.index}", **_pool(builder, raw))
+
+
+def _pool(builder: Builder, raw: RawOperator) -> dict[str, Any]:
+    """The fields that both pools have."""
+    options = raw.options(tflite.Pool2DOptions)
+    source, result = builder.activation(raw), builder.result(raw)
+    if len(source.shape) != 3:
+        raise NetworkError(f"{raw} takes [batch, height, width, channels], not [batch, {list(source.shape)}]")
+    kernel = (options.FilterHeight(), options.FilterWidth())
+    stride = (options.StrideH(), options.StrideW())
+    sizes, pads = window(raw, source.shape[:2], kernel, stride, (1, 1), options.Padding())
+    if kernel[0] * kernel[1] > COUNT_MAX:
+        raise NetworkError(
+            f"{raw}: a window of {list(kernel)} is too large; at most {COUNT_MAX} elements are supported"
+        )
+    check_shape(raw, (*sizes, source.shape[2]), result)
+    check_same_quantization(raw, [source, result])
+    q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
+    return {
+        "inputs": raw.inputs[:1],
+        "output": raw.outputs[0],
+        "kernel": kernel,
+        "stride": stride,
+        "padding": pads,
+        "q_min": q_min,
+        "q_max": q_max,
+    }
+
+
+def mean(builder: Builder, raw: RawOperator) -> Operator:
+    """MEAN over axes other than the batch."""
+    keep = raw.options(tflite.ReducerOptions).KeepDims()
+    source, result = builder.activation(raw), builder.result(raw)
+    rank = len(source.shape) + 1
+    stated = constant(builder.input(raw, 1), "INT32").reshape(-1).tolist()
+    if not stated or not all(-rank <= axis < rank for axis in stated) or any(axis % rank == 0 for axis in stated):
+        raise NetworkError(f"{raw} is over axes {stated}; use axes 1 to {rank - 1} (0 is the batch)")
+    axes = tuple(sorted({axis % rank - 1 for axis in stated}))
+    count = int(np.prod([source.shape[axis] for axis in axes]))
+    if count > COUNT_MAX:
+        raise NetworkError(f"{raw} is over {count} elements; at most {COUNT_MAX} are supported")
+    kept = [1 if axis in axes else size for axis, size in enumerate(source.shape) if keep or axis not in axes]
+    check_shape(raw, tuple(kept), result)
+    scale = source.scale / (result.scale * count)
+    return Mean(
+        name=f"mean_{raw.index}",
+        inputs=raw.inputs[:1],
+        output=raw.outputs[0],
+        axes=axes,
+        count=count,
+        rescaler=rescaler_from_scale(np.array([scale]), FULL_BITS, builder.profile.contract("mean")),
+    )
