@@ -1,0 +1,96 @@
+"""The command line: one word a job; bad input gets one clear line and exit status 2."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dse.commands.doctor import doctor
+from dse.commands.progress import StudyProgress
+from dse.errors import StudyError
+from dse.run_folder import RunFolder
+from dse.spec import StudySpec, load_study
+from hwmodels.errors import HardwareError
+from nets.errors import NetworkError
+
+BAD_INPUT = 2
+INTERRUPTED = 130  # the shells' convention: 128 + SIGINT
+
+app = typer.Typer(
+    name="dse",
+    help="Choose the multiplier width of every rescaler of an integer neural network.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(doctor)
+
+RunPath = Annotated[Path, typer.Argument(help="folder that dse run made", show_default=False)]
+
+
+@app.command()
+def run(
+    study: Annotated[Path, typer.Argument(help="study file (.toml)", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="run folder [default: runs/<name>]")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="complete trials in the study in all")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="evaluators at work at once")] = None,
+    ray_address: Annotated[str | None, typer.Option(help="address of a running Ray cluster")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="seed of everything random")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="start over: forget the run in the folder")] = False,
+) -> None:
+    """Run a study, or resume it if the run folder holds it already."""
+    from dse.report import front_table
+    from dse.study import default_folder, run_study
+
+    spec = _overridden(load_study(study), trials, workers, seed)
+    folder = RunFolder(out if out is not None else default_folder(spec))
+    console = Console()
+    try:
+        with StudyProgress(console, spec.name) as progress:
+            results = run_study(spec, folder, fresh=fresh, ray_address=ray_address, on_progress=progress.update)
+    except KeyboardInterrupt:
+        console.print(f"Interrupted. Every finished trial is kept in {folder.path}; run the same command to go on.")
+        raise typer.Exit(INTERRUPTED) from None
+    console.print(front_table(results))
+    console.print(f"Report: {folder.path / 'report.html'}", soft_wrap=True)
+
+
+@app.command()
+def report(run: RunPath) -> None:
+    """Rebuild report, tables and figures from storage alone, also while the study is running."""
+    from dse.collect import results_of
+    from dse.report import write_report
+
+    folder = RunFolder(run)
+    Console().print(f"Report: {write_report(results_of(folder), folder.path)}", soft_wrap=True)
+
+
+@app.command()
+def show(run: RunPath) -> None:
+    """Print the front and the recommendation."""
+    from dse.collect import results_of
+    from dse.report import front_table, recommendation
+
+    results = results_of(RunFolder(run))
+    console = Console()
+    console.print(front_table(results))
+    console.print(recommendation(results).text)
+
+
+def _overridden(spec: StudySpec, trials: int | None, workers: int | None, seed: int | None) -> StudySpec:
+    if trials is not None:
+        spec = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": trials})})
+    if workers is not None:
+        spec = spec.model_copy(update={"workers": spec.workers.model_copy(update={"count": workers})})
+    return spec if seed is None else spec.model_copy(update={"seed": seed})
+
+
+def main() -> None:
+    """Run the command line; bad input ends with one line on stderr and exit status 2."""
+    try:
+        app()
+    except (StudyError, NetworkError, HardwareError) as error:
+        print(f"dse: {error}", file=sys.stderr)  # noqa: T201 -- plain text: the message may hold markup
+        sys.exit(BAD_INPUT)

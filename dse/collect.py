@@ -1,0 +1,183 @@
+"""From storage to tables: everything that reports show, read back from what was told."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from optuna.trial import FrozenTrial
+
+from dse.design import DesignPoint
+from dse.driver import CONTROL
+from dse.pareto import non_dominated
+from dse.records import TestRecord, TrialRecord
+from dse.results import CostSource, StudyFacts, StudyResults
+from dse.run_folder import Manifest, RunFolder
+from dse.space import bits_key, method_key
+from dse.spec import StudySpec
+from dse.statistics import paired_interval, resolvable_margin
+from dse.storage import StudyStore, error_in, journal, record_in, role_of
+from hwmodels import AnalyticRescalerModel, CostModel, RtlRescalerModel, load_technology
+
+_NAN = math.nan
+
+
+def results_of(folder: RunFolder) -> StudyResults:
+    """All results of a run, from its folder alone, also while it is running.
+
+    Raises:
+        StudyError: the folder holds no run.
+    """
+    manifest = folder.manifest()
+    store = StudyStore.load(journal(folder.journal_path), manifest.spec.name)
+    return collect(manifest, store)
+
+
+def collect(manifest: Manifest, store: StudyStore) -> StudyResults:
+    """The tables of a study."""
+    trials, tests = store.trials(), store.tests()
+    records = {trial.number: record for trial in trials if (record := record_in(trial))}
+    return StudyResults(
+        facts=_facts(manifest, len(records), tests),
+        rescalers=manifest.rescalers,
+        trials=_trial_table(trials, records, tests, manifest.rescalers),
+        layers=_layer_table(records),
+    )
+
+
+def _trial_table(
+    trials: list[FrozenTrial],
+    records: dict[int, TrialRecord],
+    tests: dict[int, TestRecord],
+    rescalers: tuple[str, ...],
+) -> pd.DataFrame:
+    front = _front(records)
+    control = next((records[t.number].val_accuracy for t in trials if role_of(t) == CONTROL and t.number in records), _NAN)
+    rows = [
+        {
+            "trial": trial.number,
+            "state": trial.state.name,
+            "role": role_of(trial),
+            "on_front": trial.number in front,
+            **_found(records.get(trial.number), control),
+            **_tested(tests.get(trial.number)),
+            "finished": trial.datetime_complete.astimezone().isoformat() if trial.datetime_complete else "",
+            "error": error_in(trial),
+            **_choices(records.get(trial.number), rescalers),
+        }
+        for trial in trials
+    ]
+    return pd.DataFrame(rows)
+
+
+def _front(records: dict[int, TrialRecord]) -> set[int]:
+    if not records:
+        return set()
+    values = np.array([record.values for record in records.values()])
+    return {number for number, on_front in zip(records, non_dominated(values), strict=True) if on_front}
+
+
+def _found(record: TrialRecord | None, control: float) -> dict[str, Any]:
+    keys = (
+        "val_accuracy", "val_accuracy_drop_pp", "val_accuracy_integer", "rescaler_area_um2", "rescaler_energy_nj",
+        "other_rescaler_area_um2", "other_rescaler_energy_nj", "parameter_bits", "seconds",
+    )  # fmt: skip
+    if record is None:
+        return {"finetune": "", "fidelity": "", "val_accuracy_drop_vs_control_pp": _NAN, **dict.fromkeys(keys, _NAN)}
+    trained = record.fidelity != "integer"
+    return {
+        "finetune": DesignPoint.from_json(record.design).finetune.value,
+        "fidelity": record.fidelity,
+        "val_accuracy_drop_vs_control_pp": control - record.val_accuracy if trained else _NAN,
+        **{key: getattr(record, key) for key in keys},
+    }
+
+
+def _tested(test: TestRecord | None) -> dict[str, float]:
+    if test is None:
+        return dict.fromkeys(("test_accuracy", "test_accuracy_drop_pp", "ci_low", "ci_high"), _NAN)
+    counts = test.counts()
+    low, high = paired_interval(counts)
+    accuracy = 100.0 * (test.baseline_correct - test.lost + test.gained) / test.samples
+    return {"test_accuracy": accuracy, "test_accuracy_drop_pp": counts.drop_pp, "ci_low": low, "ci_high": high}
+
+
+def _choices(record: TrialRecord | None, rescalers: tuple[str, ...]) -> dict[str, Any]:
+    if record is None:
+        return {key(name): None for name in rescalers for key in (bits_key, method_key)}
+    cells: dict[str, Any] = {}
+    for name, choice in DesignPoint.from_json(record.design).choices:
+        cells[bits_key(name)] = choice.multiplier_bits
+        cells[method_key(name)] = choice.method.value
+    return cells
+
+
+def _layer_table(records: dict[int, TrialRecord]) -> pd.DataFrame:
+    rows = []
+    for number, record in records.items():
+        chosen = dict(DesignPoint.from_json(record.design).choices)
+        for layer in record.layers:
+            choice = chosen[layer.rescaler]
+            found = layer.model_dump()
+            found.pop("rescaler")
+            rows.append(
+                {
+                    "trial": number,
+                    "rescaler": layer.rescaler,
+                    "multiplier_bits": choice.multiplier_bits,
+                    "method": choice.method.value,
+                    **found,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _facts(manifest: Manifest, complete: int, tests: dict[int, TestRecord]) -> StudyFacts:
+    spec = manifest.spec
+    objective, other = _cost_sources(spec)
+    return StudyFacts(
+        study=spec.name,
+        network=manifest.network,
+        dataset=manifest.dataset,
+        samples=dict(manifest.samples),
+        contract=spec.network.contract,
+        weight_bits=spec.network.weight_bits,
+        style=spec.hardware.style,
+        lanes=spec.hardware.lanes,
+        objective_cost=objective,
+        other_cost=other,
+        margin_pp=spec.report.margin_pp,
+        resolvable_margin_pp=_resolvable(tests),
+        complete=complete >= spec.search.trials,
+        provenance=_provenance(manifest),
+    )
+
+
+def _resolvable(tests: dict[int, TestRecord]) -> float | None:
+    """At the discordance with the baseline that scored designs typically (in the median) show."""
+    discordant = [test.lost + test.gained for test in tests.values() if test.lost + test.gained > 0]
+    if not tests:
+        return None
+    typical = float(np.median(discordant)) if discordant else 0.0
+    return resolvable_margin(next(iter(tests.values())).samples, typical)
+
+
+def _cost_sources(spec: StudySpec) -> tuple[CostSource, CostSource]:
+    technology = load_technology(spec.hardware.technology)
+    models: tuple[CostModel, CostModel] = (AnalyticRescalerModel(technology), RtlRescalerModel(technology))
+    sources = [
+        CostSource(model.name, technology.name, technology.node_nm, technology.source, technology.error)
+        for model in models
+    ]
+    return (sources[0], sources[1]) if spec.hardware.cost_source == "analytic" else (sources[1], sources[0])
+
+
+def _provenance(manifest: Manifest) -> dict[str, str]:
+    return {
+        "seed": str(manifest.spec.seed),
+        "started": manifest.created,
+        "git revision": manifest.git_revision or "not a repository",
+        "data SHA-256": manifest.data_sha256,
+        "baseline network SHA-256": manifest.network_sha256,
+        **{f"{package} version": number for package, number in manifest.versions.items()},
+    }

@@ -1,0 +1,160 @@
+"""Evaluation of one design point: accuracy from nets, cost from hwmodels, at one level of the fidelity ladder."""
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from dse.design import DesignPoint
+from dse.lowering import lower
+from dse.problem import Problem, correct_answers
+from hwmodels import AnalyticRescalerModel, CostModel, NetworkCost, RtlRescalerModel, load_technology, network_cost
+from hwmodels.workload import RescalerWorkload
+from nets.finetune import FinetuneSettings, finetune
+from nets.fingerprint import Arrays, fingerprint, trained_arrays, with_trained_arrays
+from nets.narrowing import narrow
+from nets.network import QuantizedNetwork
+
+
+class Level(StrEnum):
+    """What an evaluation does; the first two are fidelities of a design's accuracy."""
+
+    INTEGER = "integer"  # bit-exact inference on the validation split, weights as narrowed
+    SHORT_FINETUNE = "short_finetune"  # the same after a short rescale-aware fine-tune
+    TEST = "test"  # the shipped weights on the test split, beside the baseline
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One evaluation to be done.
+
+    Attributes:
+        trial: number of the trial that asks.
+        point: the design.
+        level: what to do.
+        weights: fine-tuned integers, where the level is TEST and the design was fine-tuned.
+    """
+
+    trial: int
+    point: DesignPoint
+    level: Level
+    weights: Arrays | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a design was found to be at one level.
+
+    Attributes:
+        level: the fidelity.
+        val_accuracy: percent of the validation split.
+        val_accuracy_drop_pp: baseline minus design, percentage points, same samples.
+        objective_cost: by the study's own cost source.
+        other_cost: by the other one.
+        workloads: of every rescaler, as certified for these weights.
+        network_sha256: fingerprint of the evaluated network.
+        weights: the fine-tuned integers, or None where the narrowed weights ship as they are.
+        seconds: wall time of the evaluation.
+    """
+
+    level: Level
+    val_accuracy: float
+    val_accuracy_drop_pp: float
+    objective_cost: NetworkCost
+    other_cost: NetworkCost
+    workloads: tuple[RescalerWorkload, ...]
+    network_sha256: str
+    weights: Arrays | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TestScore:
+    """A design beside the baseline on the same samples of the test split, in samples."""
+
+    __test__ = False  # not a test class
+
+    samples: int
+    baseline_correct: int
+    lost: int
+    gained: int
+
+
+def cost_models(problem: Problem) -> tuple[CostModel, CostModel]:
+    """The cost model that is the objective, and the other one, on the same technology table."""
+    technology = load_technology(problem.spec.hardware.technology)
+    models: tuple[CostModel, CostModel] = (AnalyticRescalerModel(technology), RtlRescalerModel(technology))
+    return models if problem.spec.hardware.cost_source == "analytic" else (models[1], models[0])
+
+
+class Evaluator:
+    """Evaluates design points of one problem; stateless but for what it was built from."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._objective, self._other = cost_models(problem)
+
+    def run(self, job: Job) -> Evaluation | TestScore:
+        """Do a job: an :class:`Evaluation` for a fidelity, :class:`TestScore` for a test score.
+
+        Raises:
+            TrainingDivergedError: the fine-tune failed; the design has no accuracy.
+        """
+        if job.level is Level.TEST:
+            return self._test(job.point, job.weights)
+        return self._evaluate(job.point, job.level)
+
+    def _evaluate(self, point: DesignPoint, level: Level) -> Evaluation:
+        started = time.perf_counter()
+        problem = self._problem
+        network = narrowed(problem, point)
+        if level is Level.SHORT_FINETUNE:
+            network = finetune(
+                network, problem.splits.finetune, finetune_settings(problem), problem.originals
+            ).network
+        correct = correct_answers(network, problem.splits.validation)
+        workloads = lower(network)
+        return Evaluation(
+            level=level,
+            val_accuracy=100.0 * float(correct.mean()),
+            val_accuracy_drop_pp=100.0 * (float(problem.baseline_correct.mean()) - float(correct.mean())),
+            objective_cost=self._cost(workloads, self._objective),
+            other_cost=self._cost(workloads, self._other),
+            workloads=workloads,
+            network_sha256=fingerprint(network),
+            weights=trained_arrays(network) if level is Level.SHORT_FINETUNE else None,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _cost(self, workloads: tuple[RescalerWorkload, ...], model: CostModel) -> NetworkCost:
+        hardware = self._problem.spec.hardware
+        return network_cost(workloads, model, style=hardware.style, lanes=hardware.lanes)
+
+    def _test(self, point: DesignPoint, weights: Arrays | None) -> TestScore:
+        test = self._problem.splits.test
+        design = correct_answers(shipped(self._problem, point, weights), test)
+        baseline = correct_answers(self._problem.network, test)
+        return TestScore(
+            samples=len(test),
+            baseline_correct=int(np.count_nonzero(baseline)),
+            lost=int(np.count_nonzero(baseline & ~design)),
+            gained=int(np.count_nonzero(design & ~baseline)),
+        )
+
+
+def narrowed(problem: Problem, point: DesignPoint) -> QuantizedNetwork:
+    """The design's network before any fine-tuning."""
+    return narrow(problem.network, dict(point.choices), problem.originals)
+
+
+def shipped(problem: Problem, point: DesignPoint, weights: Arrays | None) -> QuantizedNetwork:
+    """The design's network as it ships: narrowed, with its fine-tuned integers where it has some."""
+    network = narrowed(problem, point)
+    return network if weights is None else with_trained_arrays(network, weights)
+
+
+def finetune_settings(problem: Problem) -> FinetuneSettings:
+    """The short fine-tune of the study; the order of samples is the same for every design."""
+    fidelity = problem.spec.fidelity
+    return FinetuneSettings(fidelity.epochs, fidelity.batch_size, fidelity.learning_rate, problem.spec.seed)

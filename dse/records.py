@@ -1,0 +1,111 @@
+"""What is stored of a trial: typed records, written as JSON into the study's storage."""
+
+from dataclasses import asdict
+
+from pydantic import BaseModel, ConfigDict
+
+from dse.evaluation import Evaluation, TestScore
+from dse.statistics import PairedCounts
+from hwmodels import NetworkCost
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LayerRecord(_Record):
+    """One rescaler of a trial's design; areas in um2, energy in nJ per inference, by the objective's cost source."""
+
+    rescaler: str
+    accumulator_bits: int
+    right_shift_min: int
+    right_shift_max: int
+    channels: int
+    rescales: int
+    macs: int
+    area_um2: float
+    datapath_area_um2: float
+    parameter_area_um2: float
+    energy_nj: float
+
+
+class TrialRecord(_Record):
+    """Everything a trial found; percent, percentage points, um2, nJ per inference, seconds."""
+
+    design: str
+    fidelity: str
+    val_accuracy: float
+    val_accuracy_drop_pp: float
+    val_accuracy_integer: float
+    rescaler_area_um2: float
+    rescaler_energy_nj: float
+    other_rescaler_area_um2: float
+    other_rescaler_energy_nj: float
+    parameter_bits: int
+    layers: tuple[LayerRecord, ...]
+    network_sha256: str
+    seconds: float
+
+    @property
+    def values(self) -> tuple[float, float, float]:
+        """The objectives, minimised: accuracy drop (pp), area (um2), energy (nJ)."""
+        return self.val_accuracy_drop_pp, self.rescaler_area_um2, self.rescaler_energy_nj
+
+
+class TestRecord(_Record):
+    """A design on the test split, paired with the baseline."""
+
+    __test__ = False  # not a test class
+
+    samples: int
+    baseline_correct: int
+    lost: int
+    gained: int
+
+    @classmethod
+    def of(cls, score: TestScore) -> "TestRecord":
+        """The record of a score."""
+        return cls(**asdict(score))
+
+    def counts(self) -> PairedCounts:
+        """As the statistics take it."""
+        return PairedCounts(self.samples, self.lost, self.gained)
+
+
+def record_of(design: str, levels: list[Evaluation]) -> TrialRecord:
+    """The record of a trial that reached these levels, lowest first; the last one is what it is told with."""
+    last = levels[-1]
+    return TrialRecord(
+        design=design,
+        fidelity=last.level.value,
+        val_accuracy=last.val_accuracy,
+        val_accuracy_drop_pp=last.val_accuracy_drop_pp,
+        val_accuracy_integer=levels[0].val_accuracy,
+        rescaler_area_um2=last.objective_cost.rescaler_area_um2,
+        rescaler_energy_nj=last.objective_cost.rescaler_energy_nj,
+        other_rescaler_area_um2=last.other_cost.rescaler_area_um2,
+        other_rescaler_energy_nj=last.other_cost.rescaler_energy_nj,
+        parameter_bits=last.objective_cost.parameter_bits,
+        layers=_layers(last, last.objective_cost),
+        network_sha256=last.network_sha256,
+        seconds=sum(level.seconds for level in levels),
+    )
+
+
+def _layers(evaluation: Evaluation, cost: NetworkCost) -> tuple[LayerRecord, ...]:
+    return tuple(
+        LayerRecord(
+            rescaler=workload.name,
+            accumulator_bits=workload.stages[-1].operand_bits,
+            right_shift_min=workload.stages[-1].right_shift_min,
+            right_shift_max=workload.stages[-1].right_shift_max,
+            channels=workload.channels,
+            rescales=workload.rescales_per_inference,
+            macs=workload.macs_per_inference,
+            area_um2=layer.area_um2,
+            datapath_area_um2=layer.datapath_area_um2,
+            parameter_area_um2=layer.parameter_area_um2,
+            energy_nj=layer.energy_nj,
+        )
+        for workload, layer in zip(evaluation.workloads, cost.layers, strict=True)
+    )

@@ -1,0 +1,172 @@
+"""The study's storage: the only room that knows how trials and records are kept in Optuna."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+from pydantic import ValidationError
+
+from dse.design import DesignPoint
+from dse.errors import StudyError
+from dse.records import TestRecord, TrialRecord
+from dse.sampler import DistinctSampler
+from dse.space import SearchSpace
+
+OBJECTIVES = ("val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj")
+
+_ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
+_TEST = "test/"
+SEARCH = "search"
+
+warnings.filterwarnings("ignore", category=ExperimentalWarning)
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def journal(path: Path) -> BaseStorage:
+    """A journal file: append-only, one driver writes, anyone may read meanwhile."""
+    return JournalStorage(JournalFileBackend(str(path)))
+
+
+class StudyStore:
+    """One Optuna study: trials asked, told, re-queued and read, and the records beside them.
+
+    Args:
+        study: the Optuna study.
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+
+    @classmethod
+    def create_or_load(
+        cls, storage: BaseStorage, name: str, sampler: DistinctSampler, space: SearchSpace
+    ) -> "StudyStore":
+        """Open a study for writing, making it where it is not there yet; the sampler learns what is in it."""
+        study = optuna.create_study(
+            study_name=name,
+            storage=storage,
+            sampler=sampler,
+            directions=["minimize"] * len(OBJECTIVES),
+            load_if_exists=True,
+        )
+        if not study.metric_names:
+            study.set_metric_names(list(OBJECTIVES))
+        for trial in study.get_trials(deepcopy=False):
+            if parameters := _parameters(trial, space):
+                sampler.remember(parameters)
+        return cls(study)
+
+    @classmethod
+    def load(cls, storage: BaseStorage, name: str) -> "StudyStore":
+        """Open a study for reading.
+
+        Raises:
+            StudyError: the storage has no such study.
+        """
+        try:
+            return cls(optuna.load_study(study_name=name, storage=storage))
+        except KeyError:
+            raise StudyError(f"the storage holds no study named {name!r}") from None
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials, in order."""
+        return self._study.get_trials(deepcopy=False)
+
+    def complete(self) -> list[FrozenTrial]:
+        """Trials that were told with values."""
+        return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+    def requeue_interrupted(self, space: SearchSpace) -> int:
+        """Give every trial that was running when its driver stopped a fresh one with the same design.
+
+        Returns:
+            How many there were.
+        """
+        trials = self._study.get_trials(deepcopy=False)
+        requeued = {trial.user_attrs.get(_REPEATS) for trial in trials}
+        interrupted = [trial for trial in trials if trial.state is TrialState.RUNNING]
+        for trial in interrupted:
+            # A driver killed between the two steps below must not queue the design twice.
+            if (parameters := _parameters(trial, space)) and trial.number not in requeued:
+                attributes = {_ROLE: role_of(trial), _REPEATS: trial.number}
+                self._study.enqueue_trial(parameters, user_attrs=attributes)
+            self._study.tell(trial.number, state=TrialState.FAIL)
+        return len(interrupted)
+
+    def designs(self, space: SearchSpace) -> set[tuple[str, str]]:
+        """(role, design digest) of every trial that has not failed."""
+        return {
+            (role_of(trial), space.point(parameters).digest)
+            for trial in self.trials()
+            if trial.state is not TrialState.FAIL and (parameters := _parameters(trial, space))
+        }
+
+    def enqueue(self, space: SearchSpace, point: DesignPoint, role: str) -> None:
+        """Queue a design before anything the sampler proposes."""
+        self._study.enqueue_trial(space.parameters(point), user_attrs={_ROLE: role})
+        if isinstance(self._study.sampler, DistinctSampler):
+            self._study.sampler.remember(space.parameters(point))
+
+    def ask(self, space: SearchSpace) -> optuna.Trial:
+        """The next trial: a queued one, else one of the sampler's."""
+        return self._study.ask(dict(space.distributions))
+
+    def tell(self, trial: optuna.Trial, record: TrialRecord) -> None:
+        """Keep what a trial found."""
+        trial.set_user_attr(_RECORD, record.model_dump_json())
+        self._study.tell(trial, list(record.values))
+
+    def tell_failed(self, trial: optuna.Trial, error: str) -> None:
+        """Keep that a trial has no result, and why."""
+        trial.set_user_attr(_ERROR, error)
+        self._study.tell(trial, state=TrialState.FAIL)
+
+    def set_test(self, trial: int, record: TestRecord) -> None:
+        """Keep a trial's score on the test split."""
+        self._study.set_user_attr(f"{_TEST}{trial}", record.model_dump_json())
+
+    def tests(self) -> dict[int, TestRecord]:
+        """Test scores by trial number."""
+        return {
+            int(key.removeprefix(_TEST)): TestRecord.model_validate_json(value)
+            for key, value in self._study.user_attrs.items()
+            if key.startswith(_TEST)
+        }
+
+
+def _parameters(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any] | None:
+    """All parameters of a trial, also of one that is still queued; None where a crash left only some."""
+    for parameters in (trial.params, trial.system_attrs.get("fixed_params", {})):
+        if parameters.keys() == space.distributions.keys():
+            return dict(parameters)
+    return None
+
+
+def role_of(trial: FrozenTrial | optuna.Trial) -> str:
+    """Why a trial is in the study: a baseline's role, or ``search``."""
+    return str(trial.user_attrs.get(_ROLE, SEARCH))
+
+
+def record_in(trial: FrozenTrial) -> TrialRecord | None:
+    """What a trial found, or None where it found nothing yet.
+
+    Raises:
+        StudyError: the stored record is not one of ours.
+    """
+    text = trial.user_attrs.get(_RECORD)
+    if text is None:
+        return None
+    try:
+        return TrialRecord.model_validate_json(text)
+    except ValidationError as error:
+        raise StudyError(f"trial {trial.number}: the stored record is damaged: {error.errors()[0]['msg']}") from None
+
+
+def error_in(trial: FrozenTrial) -> str:
+    """Why a trial failed, or an empty text."""
+    return str(trial.user_attrs.get(_ERROR, ""))

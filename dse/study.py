@@ -1,0 +1,124 @@
+"""A whole study from a spec: prepare, run or resume, report; callable without the command line."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dse.collect import results_of
+from dse.driver import Driver, Progress
+from dse.errors import StudyError
+from dse.evaluation import cost_models
+from dse.problem import Problem, prepare
+from dse.report import write_report, write_tables
+from dse.results import StudyResults
+from dse.run_folder import Manifest, RunFolder, difference, git_revision, installed_versions, now_utc
+from dse.sampler import make_sampler
+from dse.space import SearchSpace, space_of
+from dse.spec import StudySpec
+from dse.storage import StudyStore, journal
+from dse.workers import EvaluatorPool, SerialPool
+from nets.fingerprint import fingerprint
+
+
+def run_study(
+    spec: StudySpec,
+    folder: RunFolder,
+    *,
+    fresh: bool = False,
+    ray_address: str | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> StudyResults:
+    """Run a study to its number of trials, or resume the one that the folder holds, and write its report.
+
+    Args:
+        spec: the study; its paths are absolute.
+        folder: of the run.
+        fresh: forget the run that the folder holds and start over.
+        ray_address: of a running Ray cluster; a local one is started for ``None``.
+        on_progress: called after every told trial.
+
+    Raises:
+        StudyError: bad input; nothing was made or changed.
+        KeyboardInterrupt: after tables of everything told were written.
+    """
+    folder.check_free()
+    if folder.exists and not fresh:
+        check_same_study(spec, folder.manifest())
+    problem = prepare(spec)
+    cost_models(problem)  # a technology that cannot be used is bad input too, found before anything is written
+    with folder.locked():
+        _begin(problem, folder, fresh=fresh)
+        space = space_of(problem.network, spec.search, spec.fidelity.finetune)
+        store = _store(spec, folder, space)
+        pool = make_pool(problem, ray_address)
+        try:
+            Driver(problem, store, space, folder, pool, on_progress).run(spec.search.trials)
+        except KeyboardInterrupt:
+            write_tables(results_of(folder), folder.path)
+            raise
+        finally:
+            pool.close()
+        results = results_of(folder)
+        write_report(results, folder.path)
+        return results
+
+
+def check_same_study(spec: StudySpec, manifest: Manifest) -> None:
+    """Refuse to resume a run with another study.
+
+    Raises:
+        StudyError: names the first key that differs, and both values.
+    """
+    if found := difference(spec.identity(), manifest.spec.identity()):
+        raise StudyError(f"the run folder holds another study: {found}; use --fresh to start over or --out for another folder")
+
+
+def make_pool(problem: Problem, ray_address: str | None = None) -> EvaluatorPool:
+    """The evaluators that the study asks for."""
+    workers = problem.spec.workers
+    if workers.executor == "serial":
+        return SerialPool(problem)
+    from dse.workers.ray_pool import RayPool  # Ray takes half a second to import, and serial studies need none
+
+    return RayPool(problem, workers=workers.count, timeout_s=workers.timeout_s, address=ray_address)
+
+
+def default_folder(spec: StudySpec) -> Path:
+    """Where a study runs unless told otherwise: ``runs/<name>`` below the working directory."""
+    return Path("runs") / spec.name
+
+
+def _begin(problem: Problem, folder: RunFolder, *, fresh: bool) -> None:
+    if fresh:
+        folder.clear()
+    manifest = manifest_of(problem)
+    if folder.exists:
+        before = folder.manifest()
+        if (before.network_sha256, before.data_sha256) != (manifest.network_sha256, manifest.data_sha256):
+            raise StudyError(f"{folder.path}: network or data changed since this run began; use --fresh or --out")
+        manifest = before.model_copy(update={"spec": problem.spec})
+    folder.start(manifest)
+
+
+def manifest_of(problem: Problem) -> Manifest:
+    """What makes a run of this problem reproducible."""
+    splits = problem.splits
+    return Manifest(
+        spec=problem.spec,
+        created=now_utc(),
+        versions=installed_versions(),
+        git_revision=git_revision(),
+        dataset=problem.dataset,
+        data_sha256=problem.data_sha256,
+        samples={"finetune": len(splits.finetune), "validation": len(splits.validation), "test": len(splits.test)},
+        network=problem.network.name,
+        network_sha256=fingerprint(problem.network),
+        rescalers=tuple(operator.name for operator in problem.network.rescaling_operators()),
+        baseline_val_accuracy=100.0 * float(problem.baseline_correct.mean()),
+    )
+
+
+def _store(spec: StudySpec, folder: RunFolder, space: SearchSpace) -> StudyStore:
+    storage = journal(folder.journal_path)
+    # Every resumption draws on: the same seed again would propose the same designs again.
+    seed = spec.seed + sum(1 for _ in folder.journal_path.open()) if folder.journal_path.exists() else spec.seed
+    return StudyStore.create_or_load(storage, spec.name, make_sampler(spec.search, space, seed % 2**32), space)
