@@ -11,13 +11,11 @@ from dse.design import DesignPoint
 from dse.driver import CONTROL
 from dse.pareto import non_dominated
 from dse.records import TestRecord, TrialRecord
-from dse.results import CostSource, StudyFacts, StudyResults
+from dse.results import StudyFacts, StudyResults
 from dse.run_folder import Manifest, RunFolder
 from dse.space import bits_key, method_key
-from dse.spec import StudySpec
 from dse.statistics import paired_interval, resolvable_margin
 from dse.storage import StudyStore, error_in, journal, record_in, role_of
-from hwmodels import AnalyticRescalerModel, CostModel, RtlRescalerModel, load_technology
 
 _NAN = math.nan
 
@@ -134,7 +132,7 @@ def _layer_table(records: dict[int, TrialRecord]) -> pd.DataFrame:
 
 def _facts(manifest: Manifest, complete: int, tests: dict[int, TestRecord]) -> StudyFacts:
     spec = manifest.spec
-    objective, other = _cost_sources(spec)
+    objective, other = manifest.cost_sources
     return StudyFacts(
         study=spec.name,
         network=manifest.network,
@@ -160,16 +158,6 @@ def _resolvable(tests: dict[int, TestRecord]) -> float | None:
         return None
     typical = float(np.median(discordant)) if discordant else 0.0
     return resolvable_margin(next(iter(tests.values())).samples, typical)
-
-
-def _cost_sources(spec: StudySpec) -> tuple[CostSource, CostSource]:
-    technology = load_technology(spec.hardware.technology)
-    models: tuple[CostModel, CostModel] = (AnalyticRescalerModel(technology), RtlRescalerModel(technology))
-    sources = [
-        CostSource(model.name, technology.name, technology.node_nm, technology.source, technology.error)
-        for model in models
-    ]
-    return (sources[0], sources[1]) if spec.hardware.cost_source == "analytic" else (sources[1], sources[0])
 
 
 def _provenance(manifest: Manifest) -> dict[str, str]:

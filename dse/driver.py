@@ -213,6 +213,7 @@ class Driver:
                 DesignPoint.from_json(record.design),
                 Level.TEST,
                 self._folder.load_weights(trial.number) if record.fidelity != Level.INTEGER else None,
+                record.network_sha256,
             )
             for (trial, record), on_front in zip(complete, front, strict=True)
             if (on_front or role_of(trial) != SEARCH) and trial.number not in scored

@@ -34,12 +34,14 @@ class Job:
         point: the design.
         level: what to do.
         weights: fine-tuned integers, where the level is TEST and the design was fine-tuned.
+        network_sha256: fingerprint that the network to be tested must have; empty where it is not known yet.
     """
 
     trial: int
     point: DesignPoint
     level: Level
     weights: Arrays | None = None
+    network_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Evaluator:
             TrainingDivergedError: the fine-tune failed; the design has no accuracy.
         """
         if job.level is Level.TEST:
-            return self._test(job.point, job.weights)
+            return self._test(job)
         return self._evaluate(job.point, job.level)
 
     def _evaluate(self, point: DesignPoint, level: Level) -> Evaluation:
@@ -131,9 +133,12 @@ class Evaluator:
         hardware = self._problem.spec.hardware
         return network_cost(workloads, model, style=hardware.style, lanes=hardware.lanes)
 
-    def _test(self, point: DesignPoint, weights: Arrays | None) -> TestScore:
+    def _test(self, job: Job) -> TestScore:
         test = self._problem.splits.test
-        design = correct_answers(shipped(self._problem, point, weights), test)
+        network = shipped(self._problem, job.point, job.weights)
+        if fingerprint(network) != job.network_sha256:
+            raise ValueError(f"the stored weights of trial {job.trial} are not those that were validated")
+        design = correct_answers(network, test)
         baseline = correct_answers(self._problem.network, test)
         return TestScore(
             samples=len(test),

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from dse.errors import StudyError
+from dse.results import CostSource
 from dse.spec import StudySpec, describe_errors
 from nets.fingerprint import Arrays
 
@@ -35,6 +36,7 @@ class Manifest(BaseModel):
         network: name and fingerprint of the baseline.
         rescalers: names, in order of execution.
         baseline_val_accuracy: percent.
+        cost_sources: of the objective, and of the figures beside it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +52,7 @@ class Manifest(BaseModel):
     network_sha256: str
     rescalers: tuple[str, ...]
     baseline_val_accuracy: float
+    cost_sources: tuple[CostSource, CostSource]
 
 
 def installed_versions() -> dict[str, str]:

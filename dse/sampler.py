@@ -1,6 +1,5 @@
 """Samplers by name, none of which proposes a design twice."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from dse.space import SearchSpace, bits_key
+from dse.space import SearchSpace
 from dse.spec import SearchSpec
 
 _MUTATIONS = 1000  # single changes tried before a design is taken as a repetition after all
@@ -50,7 +49,7 @@ class DistinctSampler(BaseSampler):
         for name, distribution in search_space.items():
             if name not in proposed:
                 proposed[name] = self._inner.sample_independent(study, trial, name, distribution)
-        return self._distinct(proposed)
+        return self._distinct(self._space.snapped(proposed))
 
     def _distinct(self, proposed: dict[str, Any]) -> dict[str, Any]:
         for _ in range(_MUTATIONS):
@@ -79,19 +78,12 @@ class DistinctSampler(BaseSampler):
 
 def make_sampler(search: SearchSpec, space: SearchSpace, seed: int) -> DistinctSampler:
     """The study's sampler, seeded."""
-    return DistinctSampler(_inner(search.sampler, space, seed), space, seed)
+    return DistinctSampler(_inner(search.sampler, seed), space, seed)
 
 
-def _inner(name: str, space: SearchSpace, seed: int) -> BaseSampler:
+def _inner(name: str, seed: int) -> BaseSampler:
     if name == "random":
         return RandomSampler(seed)
     if name == "nsga2":
         return NSGAIISampler(seed=seed, population_size=24)
-    distances = {bits_key(v.name): _steps_apart(v.multiplier_bits) for v in space.rescalers}
-    return TPESampler(seed=seed, multivariate=True, constant_liar=True, categorical_distance_func=distances)
-
-
-def _steps_apart(values: tuple[int, ...]) -> Callable[[Any, Any], float]:
-    """Widths are ordered: their distance is the number of steps between them."""
-    rank = {value: index for index, value in enumerate(values)}
-    return lambda first, second: float(abs(rank[first] - rank[second]))
+    return TPESampler(seed=seed, multivariate=True)

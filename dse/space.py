@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from dse.design import DesignPoint
 from dse.spec import Finetune, SearchSpec
@@ -47,11 +48,16 @@ class SearchSpace:
     finetune: tuple[Finetune, ...]
 
     @property
-    def distributions(self) -> dict[str, CategoricalDistribution]:
-        """Optuna's distributions; a choice of one is no parameter."""
-        found: dict[str, CategoricalDistribution] = {}
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Optuna's distributions; a choice of one is no parameter.
+
+        Widths are integers on a logarithmic scale, so that samplers know their order: one bit more matters at 2 bits,
+        not at 16. Values between the widths of the space are for :meth:`snapped`.
+        """
+        found: dict[str, BaseDistribution] = {}
         for variable in self.rescalers:
-            found[bits_key(variable.name)] = CategoricalDistribution(variable.multiplier_bits)
+            bits = variable.multiplier_bits
+            found[bits_key(variable.name)] = IntDistribution(bits[0], bits[-1], log=True)
             if len(variable.methods) > 1:
                 found[method_key(variable.name)] = CategoricalDistribution([m.value for m in variable.methods])
         if len(self.finetune) > 1:
@@ -85,12 +91,34 @@ class SearchSpace:
         }
         return DesignPoint.of(choices, finetune)
 
+    @cached_property
+    def values(self) -> dict[str, tuple[str | int, ...]]:
+        """The values that every parameter may have."""
+        widths = {bits_key(v.name): v.multiplier_bits for v in self.rescalers}
+        return {
+            key: widths[key] if isinstance(found, IntDistribution) else tuple(str(c) for c in _choices(found))
+            for key, found in self.distributions.items()
+        }
+
+    def snapped(self, parameters: Mapping[str, object]) -> dict[str, object]:
+        """The same parameters with every width at the nearest one of the space."""
+        nearest = {
+            key: min(allowed, key=lambda width: abs(int(width) - int(str(parameters[key]))))
+            for key, allowed in self.values.items()
+            if isinstance(allowed[0], int)
+        }
+        return {**parameters, **nearest}
+
     def mutated(self, parameters: Mapping[str, object], generator: np.random.Generator) -> dict[str, object]:
         """The same parameters but for one, drawn anew."""
-        key = str(generator.choice(sorted(self.distributions)))
-        others = [choice for choice in self.distributions[key].choices if choice != parameters[key]]
+        key = str(generator.choice(sorted(self.values)))
+        others = [value for value in self.values[key] if value != parameters[key]]
         changed = others[generator.integers(len(others))] if others else parameters[key]
         return {**parameters, key: changed}
+
+
+def _choices(distribution: BaseDistribution) -> tuple[object, ...]:
+    return tuple(distribution.choices) if isinstance(distribution, CategoricalDistribution) else ()
 
 
 def space_of(network: QuantizedNetwork, search: SearchSpec, finetune: Finetune) -> SearchSpace:

@@ -9,13 +9,14 @@ from dse.errors import StudyError
 from dse.evaluation import cost_models
 from dse.problem import Problem, prepare
 from dse.report import write_report, write_tables
-from dse.results import StudyResults
+from dse.results import CostSource, StudyResults
 from dse.run_folder import Manifest, RunFolder, difference, git_revision, installed_versions, now_utc
 from dse.sampler import make_sampler
 from dse.space import SearchSpace, space_of
 from dse.spec import StudySpec
 from dse.storage import StudyStore, journal
 from dse.workers import EvaluatorPool, SerialPool
+from hwmodels import CostModel
 from nets.fingerprint import fingerprint
 
 
@@ -102,6 +103,7 @@ def _begin(problem: Problem, folder: RunFolder, *, fresh: bool) -> None:
 def manifest_of(problem: Problem) -> Manifest:
     """What makes a run of this problem reproducible."""
     splits = problem.splits
+    objective, other = cost_models(problem)
     return Manifest(
         spec=problem.spec,
         created=now_utc(),
@@ -114,11 +116,20 @@ def manifest_of(problem: Problem) -> Manifest:
         network_sha256=fingerprint(problem.network),
         rescalers=tuple(operator.name for operator in problem.network.rescaling_operators()),
         baseline_val_accuracy=100.0 * float(problem.baseline_correct.mean()),
+        cost_sources=(cost_source(objective), cost_source(other)),
     )
+
+
+def cost_source(model: CostModel) -> CostSource:
+    """Where a cost model's figures come from, and how far they can be trusted."""
+    table = model.technology
+    figures = [f for c in table.components.values() for f in (c.area_um2, c.energy_pj) if f is not None]
+    error = f"table figures to within {max(f.error for f in figures):.0%}; activity: {table.activity}"
+    return CostSource(model.name, table.name, table.node_nm, table.source, error)
 
 
 def _store(spec: StudySpec, folder: RunFolder, space: SearchSpace) -> StudyStore:
     storage = journal(folder.journal_path)
     # Every resumption draws on: the same seed again would propose the same designs again.
-    seed = spec.seed + sum(1 for _ in folder.journal_path.open()) if folder.journal_path.exists() else spec.seed
-    return StudyStore.create_or_load(storage, spec.name, make_sampler(spec.search, space, seed % 2**32), space)
+    written = len(folder.journal_path.read_bytes()) if folder.journal_path.exists() else 0
+    return StudyStore.create_or_load(storage, spec.name, make_sampler(spec.search, space, (spec.seed + written) % 2**32), space)

@@ -44,8 +44,9 @@ def trained_arrays(network: QuantizedNetwork) -> Arrays:
     arrays: Arrays = {}
     for operator in network.operators:
         if isinstance(operator, Weighted):
-            arrays[f"{operator.name}.weights"] = operator.weights
-            arrays[f"{operator.name}.bias"] = operator.bias
+            # Contiguous: a file of raw buffers would lose the strides of a transposed array.
+            arrays[f"{operator.name}.weights"] = np.ascontiguousarray(operator.weights)
+            arrays[f"{operator.name}.bias"] = np.ascontiguousarray(operator.bias)
     return arrays
 
 
