@@ -1,0 +1,19 @@
+"""Reports for people: one page, pictures for slides, tables for spreadsheets, a table in the terminal."""
+
+from dse.report._choices import Choice, Evidence
+from dse.report._page import write_report
+from dse.report._recommendation import recommendation
+from dse.report._selection import Recommendation
+from dse.report._tables import write_tables
+from dse.report._terminal import front_table, show
+
+__all__ = [
+    "Choice",
+    "Evidence",
+    "Recommendation",
+    "front_table",
+    "recommendation",
+    "show",
+    "write_report",
+    "write_tables",
+]

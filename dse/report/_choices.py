@@ -1,0 +1,135 @@
+"""Designs as a reader judges them: cost against int32, accuracy with its interval, and what that interval shows."""
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+
+from dse.report._columns import bits_columns, method_columns
+from dse.results import StudyResults
+
+
+class Evidence(StrEnum):
+    """What the paired 95% interval of the test drop says about the margin."""
+
+    NON_INFERIOR = "non-inferior"  # the upper end is within the margin
+    WORSE = "worse than the margin"  # the lower end is beyond the margin
+    UNDECIDED = "undecided"  # the interval holds the margin
+    UNTESTED = "not scored on test"
+
+
+def evidence(ci_low: float, ci_high: float, margin_pp: float) -> Evidence:
+    """Judge an interval (pp) against the non-inferiority margin (pp)."""
+    if not (math.isfinite(ci_low) and math.isfinite(ci_high)):
+        return Evidence.UNTESTED
+    if ci_high <= margin_pp:
+        return Evidence.NON_INFERIOR
+    return Evidence.WORSE if ci_low > margin_pp else Evidence.UNDECIDED
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One design, with what a reader needs to judge it.
+
+    Attributes:
+        trial: number of the trial.
+        role: of the trial, as in ``StudyResults.trials``.
+        finetune: how far its weights were trained.
+        fidelity: of its accuracy.
+        area_um2: rescaler area by the objective's cost model.
+        energy_nj: rescaler energy of one inference by the objective's cost model.
+        area_ratio: int32's area over this one's (NaN without an int32 baseline).
+        energy_ratio: int32's energy over this one's.
+        val_drop_pp: accuracy drop on the validation split.
+        test_drop_pp: accuracy drop on the test split (NaN if not scored).
+        ci_low: lower end of its paired 95% interval, pp.
+        ci_high: upper end, pp.
+        evidence: the interval against the margin.
+        accelerator_area_share: rescalers' share of the accelerator's area (NaN where the study does not know it).
+        accelerator_energy_share: rescalers' share of the accelerator's energy.
+        multiplier_bits: width of every rescaler.
+        methods: method of every rescaler.
+    """
+
+    trial: int
+    role: str
+    finetune: str
+    fidelity: str
+    area_um2: float
+    energy_nj: float
+    area_ratio: float
+    energy_ratio: float
+    val_drop_pp: float
+    test_drop_pp: float
+    ci_low: float
+    ci_high: float
+    evidence: Evidence
+    accelerator_area_share: float
+    accelerator_energy_share: float
+    multiplier_bits: tuple[int, ...]
+    methods: tuple[str, ...]
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether every rescaler has the same width."""
+        return len(set(self.multiplier_bits)) == 1
+
+
+def choices(results: StudyResults, rows: pd.DataFrame) -> list[Choice]:
+    """Rows of ``trials`` as designs."""
+    reference = _int32_row(results)
+    bits, methods = bits_columns(results.rescalers), method_columns(results.rescalers)
+    return [
+        _choice(record, reference, bits, methods, results.facts.margin_pp) for record in rows.to_dict(orient="records")
+    ]
+
+
+def _choice(
+    record: Mapping[Hashable, object],
+    reference: tuple[float, float],
+    bits: list[str],
+    methods: list[str],
+    margin_pp: float,
+) -> Choice:
+    area, energy = _float(record, "rescaler_area_um2"), _float(record, "rescaler_energy_nj")
+    ci_low, ci_high = _float(record, "ci_low"), _float(record, "ci_high")
+    return Choice(
+        trial=int(_float(record, "trial")),
+        role=str(record.get("role", "search")),
+        finetune=str(record.get("finetune", "")),
+        fidelity=str(record.get("fidelity", "")),
+        area_um2=area,
+        energy_nj=energy,
+        area_ratio=_quotient(reference[0], area),
+        energy_ratio=_quotient(reference[1], energy),
+        val_drop_pp=_float(record, "val_accuracy_drop_pp"),
+        test_drop_pp=_float(record, "test_accuracy_drop_pp"),
+        ci_low=ci_low,
+        ci_high=ci_high,
+        evidence=evidence(ci_low, ci_high, margin_pp),
+        accelerator_area_share=_quotient(area, _float(record, "accelerator_area_um2")),
+        accelerator_energy_share=_quotient(energy, _float(record, "accelerator_energy_nj")),
+        multiplier_bits=tuple(int(_float(record, name)) for name in bits),
+        methods=tuple(str(record.get(name, "")) for name in methods),
+    )
+
+
+def _int32_row(results: StudyResults) -> tuple[float, float]:
+    """Area (µm²) and energy (nJ) of the int32 baseline; NaN while it is not complete."""
+    rows = results.baselines
+    rows = rows[rows["role"] == "int32"]
+    if rows.empty:
+        return math.nan, math.nan
+    return float(rows["rescaler_area_um2"].iloc[0]), float(rows["rescaler_energy_nj"].iloc[0])
+
+
+def _float(record: Mapping[Hashable, object], name: str) -> float:
+    value = record.get(name)
+    return float(value) if isinstance(value, (int, float, np.number)) else math.nan
+
+
+def _quotient(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator else math.nan

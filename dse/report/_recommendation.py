@@ -1,0 +1,170 @@
+"""The recommendation in words and numbers."""
+
+import math
+from dataclasses import replace
+
+from dse.report import _text
+from dse.report._choices import Choice, Evidence
+from dse.report._selection import Recommendation, selected
+from dse.results import StudyFacts, StudyResults
+
+
+def recommendation(results: StudyResults) -> Recommendation:
+    """The knee point and the cheapest non-inferior design of a study, with words for people."""
+    bare = selected(results)
+    return replace(
+        bare,
+        headline=_headline(bare),
+        text=" ".join(_sentences(bare, results.facts)),
+        cautions=tuple(_cautions(bare, results)),
+    )
+
+
+def _headline(rec: Recommendation) -> str:
+    if rec.front_size == 0:
+        return "No recommendation yet: no trial is complete."
+    if rec.cheapest:
+        return f"Take trial {rec.cheapest.trial}: {_saving(rec.cheapest)}, and non-inferior on the test split."
+    if rec.cheapest_at_resolvable:
+        choice = rec.cheapest_at_resolvable
+        return (
+            f"Nothing is shown at {_text.points(rec.margin_pp)}. At {_text.points(rec.resolvable_margin_pp)}, "
+            f"the smallest margin that this test split can resolve, take trial {choice.trial}: {_saving(choice)}."
+        )
+    if rec.only_int32:
+        return "Keep int32: no narrower design is on the front."
+    if rec.tested:
+        return f"Keep int32 for now: no narrower design is shown non-inferior at {_text.points(rec.margin_pp)}."
+    return "No recommendation yet: the front has no score on the test split."
+
+
+def _saving(choice: Choice) -> str:
+    if not math.isfinite(choice.area_ratio):
+        return f"{_text.area(choice.area_um2)} of rescalers"
+    return (
+        f"{_text.area(choice.area_um2)} of rescalers, {_times(choice.area_ratio, 'less')} than int32, "
+        f"and {_text.energy(choice.energy_nj)} per inference, {_times(choice.energy_ratio, 'less')}"
+    )
+
+
+def _times(ratio: float, less: str) -> str:
+    if not math.isfinite(ratio):
+        return "an unknown factor"
+    return f"{_text.times(ratio)} {less}" if ratio >= 1 else f"{_text.times(1 / ratio)} more"
+
+
+def _sentences(rec: Recommendation, facts: StudyFacts) -> list[str]:
+    sentences = [_headline(rec)]
+    if choice := rec.cheapest or rec.cheapest_at_resolvable:
+        sentences += [_accuracy(choice, facts), *_accelerator(choice, rec.int32)]
+    else:
+        sentences.append(rec.cheapest_reason)
+    sentences += [_against_uniform(rec), _knee(rec), _margin(rec, facts)]
+    return [sentence for sentence in sentences if sentence]
+
+
+def _accuracy(choice: Choice, facts: StudyFacts) -> str:
+    return (
+        f"On {facts.samples.get('test', 0):,} test samples its accuracy drop is {_text.points(choice.test_drop_pp)}, "
+        f"95% interval {_text.interval(choice.ci_low, choice.ci_high)}; "
+        f"on validation it is {_text.points(choice.val_drop_pp)}."
+    )
+
+
+def _accelerator(choice: Choice, int32: Choice | None) -> list[str]:
+    if int32 is None or not math.isfinite(choice.accelerator_area_share):
+        return []
+    return [
+        f"Rescalers fall from {_text.percent(int32.accelerator_area_share)} to "
+        f"{_text.percent(choice.accelerator_area_share)} of the accelerator's area and from "
+        f"{_text.percent(int32.accelerator_energy_share)} to {_text.percent(choice.accelerator_energy_share)} "
+        "of its energy."
+    ]
+
+
+def _against_uniform(rec: Recommendation) -> str:
+    choice, uniform = rec.cheapest or rec.cheapest_at_resolvable, rec.best_uniform
+    if choice is None or uniform is None:
+        return ""
+    name = uniform_name(uniform)
+    if choice.trial == uniform.trial:
+        return f"It is the uniform design {name}: choosing widths per layer gained nothing here."
+    if uniform.evidence is not Evidence.NON_INFERIOR:
+        return f"No uniform width is shown non-inferior; the most accurate on validation is {name}."
+    saved = 1 - choice.area_um2 / uniform.area_um2
+    if saved <= 0:
+        return (
+            f"The best uniform width, {name} (trial {uniform.trial}), is non-inferior too and needs "
+            f"{_text.percent(-saved)} less area; it is not on the front because its validation drop is larger "
+            "than that of a design at least as cheap."
+            if saved < 0
+            else f"The best uniform width, {name} (trial {uniform.trial}), costs the same area."
+        )
+    return f"That is {_text.percent(saved)} less area than the best uniform width that is non-inferior, {name}."
+
+
+def _knee(rec: Recommendation) -> str:
+    if rec.knee is None:
+        return rec.knee_reason if rec.front_size else ""
+    if rec.cheapest and rec.knee.trial == rec.cheapest.trial:
+        return "It is also the knee of the front."
+    return (
+        f"The knee of the front is trial {rec.knee.trial}: {_text.area(rec.knee.area_um2)}, "
+        f"{_text.energy(rec.knee.energy_nj)}, validation drop {_text.points(rec.knee.val_drop_pp)}, "
+        f"{_knee_test(rec.knee)}."
+    )
+
+
+def _knee_test(knee: Choice) -> str:
+    if knee.evidence is Evidence.UNTESTED:
+        return knee.evidence.value
+    interval = _text.interval(knee.ci_low, knee.ci_high)
+    return f"test drop {_text.points(knee.test_drop_pp)} {interval}, {knee.evidence.value}"
+
+
+def _margin(rec: Recommendation, facts: StudyFacts) -> str:
+    if rec.resolvable_margin_pp is None or not rec.front_size:
+        return ""
+    samples = facts.samples.get("test", 0)
+    return (
+        f"The smallest margin that {samples:,} test samples can resolve is {_text.points(rec.resolvable_margin_pp)} "
+        f"(asked: {_text.points(rec.margin_pp)})."
+    )
+
+
+def uniform_name(choice: Choice) -> str:
+    """A baseline in words: ``all 4 bits, absorb``."""
+    method = choice.role.removeprefix("uniform_")
+    bits = max(choice.multiplier_bits, default=0)
+    return f"all {bits} bit{'' if bits == 1 else 's'}, {method}"
+
+
+def _cautions(rec: Recommendation, results: StudyResults) -> list[str]:
+    facts = results.facts
+    cautions = []
+    if not facts.complete:
+        cautions.append("The study is not finished; this may change.")
+    if rec.resolvable_margin_pp is not None and rec.resolvable_margin_pp > rec.margin_pp:
+        cautions.append(
+            f"The test split is too small for a margin of {_text.points(rec.margin_pp)}: "
+            f"even a design of equal accuracy would need {_text.points(rec.resolvable_margin_pp)}."
+        )
+    cautions += _multiplicity(rec)
+    if rec.int32 is None:
+        cautions.append("The int32 baseline is not complete, so ratios are missing.")
+    if rec.chosen and rec.chosen.finetune not in {"", "none"} and "int32_finetuned" not in set(results.trials["role"]):
+        cautions.append(
+            "The chosen design was fine-tuned and the control (int32 with the same fine-tuning) is missing: "
+            "narrowing and extra training cannot be told apart."
+        )
+    return cautions
+
+
+def _multiplicity(rec: Recommendation) -> list[str]:
+    if rec.ci_high_corrected is None or rec.tested < 2:
+        return []
+    verdict = "still within" if rec.ci_high_corrected <= rec.margin_pp else "beyond"
+    return [
+        f"{rec.tested} designs of the front were tested and this is the cheapest that passed. Corrected for that "
+        f"(Bonferroni), the upper end of its interval is {_text.points(rec.ci_high_corrected)}, {verdict} the margin."
+    ]

@@ -1,0 +1,178 @@
+"""What the pictures of the front show, worked out once for browser and paper."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dse.report import _text
+from dse.report._choices import Choice, choices
+from dse.report._columns import bits_columns
+from dse.report._recommendation import recommendation
+from dse.report._selection import REFERENCE_DROP_PP, Recommendation
+from dse.results import StudyResults
+
+MOST_LABELLED_ROWS = 22  # heat-map columns up to which each cell carries its number
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A cost axis: column of ``trials``, attribute of ``Choice``, words."""
+
+    column: str
+    attribute: str
+    title: str
+    unit: str
+
+
+AREA = Cost("rescaler_area_um2", "area_um2", "Rescaler area", "µm²")
+ENERGY = Cost("rescaler_energy_nj", "energy_nj", "Rescaler energy per inference", "nJ")
+COSTS = (AREA, ENERGY)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything on the front's pictures.
+
+    Attributes:
+        results: the study.
+        rec: its recommendation.
+        front: cheapest first.
+        lines: uniform baselines by method, narrowest first.
+        int32: the baseline.
+        control: int32 with fine-tuning.
+        dominated: rows of ``trials`` off the front, complete, of the search.
+        top_pp: upper end of the drop axis, pp.
+        hidden: complete designs above it.
+    """
+
+    results: StudyResults
+    rec: Recommendation
+    front: list[Choice]
+    lines: dict[str, list[Choice]]
+    int32: Choice | None
+    control: Choice | None
+    dominated: "Dominated"
+    top_pp: float
+    hidden: int
+
+    def x(self, designs: list[Choice], cost: Cost) -> list[float]:
+        """Costs of designs."""
+        return [float(getattr(design, cost.attribute)) for design in designs]
+
+
+@dataclass(frozen=True)
+class Dominated:
+    """Complete designs of the search off the front; arrays ``[designs]``."""
+
+    trial: npt.NDArray[np.int64]
+    drop_pp: Floats
+    costs: dict[str, Floats]
+    bits: list[str]
+
+
+def scene(results: StudyResults) -> Scene:
+    """Collect it."""
+    rec = recommendation(results)
+    front = choices(results, results.front)
+    baselines = choices(results, results.baselines)
+    dominated = _dominated(results)
+    top = _top(front, baselines, results.facts.margin_pp)
+    drops = np.concatenate([dominated.drop_pp, [c.val_drop_pp for c in (*front, *baselines)]])
+    return Scene(
+        results=results,
+        rec=rec,
+        front=front,
+        lines={
+            method: sorted((c for c in baselines if c.role == f"uniform_{method}"), key=lambda c: c.multiplier_bits)
+            for method in ("round", "absorb")
+        },
+        int32=rec.int32,
+        control=next((c for c in baselines if c.role == "int32_finetuned"), None),
+        dominated=dominated,
+        top_pp=top,
+        hidden=int((drops > top).sum()),
+    )
+
+
+def _dominated(results: StudyResults) -> Dominated:
+    trials = results.trials
+    rows = trials[(trials["state"] == "COMPLETE") & (trials["role"] == "search") & ~trials["on_front"].astype(bool)]
+    bits = rows[bits_columns(results.rescalers)].to_numpy()
+    return Dominated(
+        trial=rows["trial"].to_numpy(dtype=np.int64),
+        drop_pp=rows["val_accuracy_drop_pp"].to_numpy(dtype=np.float64),
+        costs={cost.column: rows[cost.column].to_numpy(dtype=np.float64) for cost in COSTS},
+        bits=[_text.shorten(" ".join(str(int(k)) for k in row), 60) for row in bits],
+    )
+
+
+def _top(front: list[Choice], baselines: list[Choice], margin_pp: float) -> float:
+    """High enough for the useful part of the front and its intervals, low enough to see it."""
+    near = [c for c in front if c.val_drop_pp <= REFERENCE_DROP_PP]
+    highest = max((max(c.val_drop_pp, _or(c.ci_high, 0.0)) for c in near), default=REFERENCE_DROP_PP)
+    everything = max((c.val_drop_pp for c in (*front, *baselines)), default=REFERENCE_DROP_PP)
+    return min(max(1.15 * highest, 2.5 * margin_pp), max(1.15 * everything, 2.5 * margin_pp))
+
+
+def bottom(view: Scene) -> float:
+    """Lower end of the drop axis, pp."""
+    lowest = min([0.0, *(min(c.val_drop_pp, _or(c.ci_low, 0.0)) for c in view.front)])
+    return lowest - 0.06 * (view.top_pp - lowest)
+
+
+def staircase(designs: list[Choice], cost: Cost) -> tuple[list[float], list[float]]:
+    """The front's projection on one cost and the drop, as corners of a step line."""
+    xs: list[float] = []
+    ys: list[float] = []
+    for design in sorted(designs, key=lambda c: (getattr(c, cost.attribute), c.val_drop_pp)):
+        if ys and design.val_drop_pp >= ys[-1]:
+            continue
+        if ys:
+            xs.append(float(getattr(design, cost.attribute)))
+            ys.append(ys[-1])
+        xs.append(float(getattr(design, cost.attribute)))
+        ys.append(design.val_drop_pp)
+    return xs, ys
+
+
+def marks(view: Scene) -> list[tuple[str, Choice]]:
+    """Designs that carry a label in the picture."""
+    rec = view.rec
+    found = [("cheapest non-inferior", rec.cheapest), ("cheapest, resolvable margin", rec.cheapest_at_resolvable)]
+    if rec.knee and rec.chosen and rec.knee.trial == rec.chosen.trial and (rec.cheapest or rec.cheapest_at_resolvable):
+        found = [(f"{label} = knee", choice) for label, choice in found]
+    else:
+        found.append(("knee", rec.knee))
+    return [(f"{label}, trial {choice.trial}", choice) for label, choice in found if choice is not None]
+
+
+def cost_ticks(values: list[float]) -> list[float]:
+    """Ticks 1, 2, 5, 10, ... around positive values, for a logarithmic axis."""
+    positive = [value for value in values if value > 0 and math.isfinite(value)]
+    if not positive:
+        return [1.0]
+    decades = range(math.floor(math.log10(min(positive))), math.ceil(math.log10(max(positive))) + 1)
+    return [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
+
+
+def detailed(rec: Recommendation) -> list[tuple[str, Choice]]:
+    """Designs whose layers are shown: int32 and the recommended ones, each trial once."""
+    named = [
+        ("int32 (Q31)", rec.int32),
+        ("cheapest non-inferior", rec.cheapest),
+        ("cheapest at the resolvable margin", rec.cheapest_at_resolvable),
+        ("knee", rec.knee),
+    ]
+    seen: dict[int, tuple[str, Choice]] = {}
+    for label, choice in named:
+        if choice is not None and choice.trial not in seen:
+            seen[choice.trial] = (f"{label}, trial {choice.trial}", choice)
+    return list(seen.values())
+
+
+def _or(value: float, otherwise: float) -> float:
+    return value if math.isfinite(value) else otherwise

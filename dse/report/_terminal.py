@@ -1,0 +1,109 @@
+"""The front in a terminal."""
+
+import numpy as np
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from dse.report import _text
+from dse.report._choices import Choice, choices
+from dse.report._recommendation import recommendation
+from dse.report._selection import Recommendation
+from dse.results import StudyResults
+
+FRONT_ROWS = 10  # of the front; int32 and the best uniform width come on top
+
+
+def front_table(results: StudyResults) -> Table:
+    """The front, cheapest first and thinned to a screenful, then int32 and the best uniform width."""
+    rec = recommendation(results)
+    front = choices(results, results.front)
+    shown = _thinned(front, rec)
+    table = _empty_table(results, len(front), len(shown))
+    for choice in shown:
+        table.add_row(*_cells(choice, _mark(choice, rec)))
+    table.add_section()
+    on_screen = {choice.trial for choice in shown}
+    for label, baseline in (("int32 (Q31)", rec.int32), (_uniform_label(rec), rec.best_uniform)):
+        if baseline is not None and baseline.trial not in on_screen:
+            table.add_row(*_cells(baseline, label), style="dim")
+    return table
+
+
+def show(results: StudyResults, console: Console) -> None:
+    """Print front and recommendation."""
+    rec = recommendation(results)
+    lines = [Text(rec.text), *(Text(f"Note: {caution}", style="yellow") for caution in rec.cautions)]
+    console.print(front_table(results))
+    console.print(Group(*lines))
+
+
+def _empty_table(results: StudyResults, size: int, shown: int) -> Table:
+    facts = results.facts
+    thinned = f", {shown} of them shown" if shown < size else ""
+    table = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title=Text(f"{facts.study}: {_text.count(size, 'design')} on the front{thinned}"),
+        caption=Text(
+            f"{facts.objective_cost.model} model, {facts.objective_cost.technology}; less: than int32's area; "
+            f"drops against int32 in pp; * within the margin of {facts.margin_pp:g} pp on the test split"
+        ),
+    )
+    for heading in ("trial", "area µm²", "less", "nJ", "val drop", "test drop [95%]"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("multiplier bits", overflow="ellipsis", no_wrap=True)
+    return table
+
+
+def _thinned(front: list[Choice], rec: Recommendation) -> list[Choice]:
+    """At most ``FRONT_ROWS`` designs: ends, evenly spaced ones between, and always the recommended."""
+    if len(front) <= FRONT_ROWS:
+        return front
+    wanted = {choice.trial for choice in (rec.cheapest, rec.cheapest_at_resolvable, rec.knee) if choice}
+    positions = np.linspace(0, len(front) - 1, FRONT_ROWS - len(wanted)).round().astype(int)
+    wanted |= {front[position].trial for position in positions}
+    return [choice for choice in front if choice.trial in wanted]
+
+
+def _cells(choice: Choice, mark: str) -> list[Text]:
+    test = _text.signed(choice.test_drop_pp)
+    if pd.notna(choice.ci_high):
+        test = f"{test} {_text.interval(choice.ci_low, choice.ci_high)}"
+    star = "*" if choice.evidence == "non-inferior" else " "
+    widths = _widths(choice)
+    cells = (
+        str(choice.trial),
+        _text.number(choice.area_um2),
+        _text.ratio(choice.area_ratio),
+        _text.number(choice.energy_nj),
+        _text.signed(choice.val_drop_pp),
+        f"{test}{star}",
+        f"{mark}: {widths}" if mark else widths,
+    )
+    return [Text(cell) for cell in cells]  # Text: brackets are no markup
+
+
+def _widths(choice: Choice) -> str:
+    return f"all {choice.multiplier_bits[0]}" if choice.is_uniform else " ".join(str(k) for k in choice.multiplier_bits)
+
+
+def _mark(choice: Choice, rec: Recommendation) -> str:
+    marks = []
+    if rec.cheapest and choice.trial == rec.cheapest.trial:
+        marks.append("cheapest")
+    if rec.cheapest_at_resolvable and choice.trial == rec.cheapest_at_resolvable.trial:
+        marks.append("cheapest at resolvable margin")
+    if rec.knee and choice.trial == rec.knee.trial:
+        marks.append("knee")
+    if choice.role == "int32":
+        marks.append("int32 (Q31)")
+    elif choice.role.startswith("uniform_"):
+        marks.append(f"uniform {choice.role.removeprefix('uniform_')}")
+    return ", ".join(marks)
+
+
+def _uniform_label(rec: Recommendation) -> str:
+    return _mark(rec.best_uniform, rec) if rec.best_uniform else ""

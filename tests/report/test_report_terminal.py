@@ -1,0 +1,41 @@
+from rich.console import Console
+from synthetic_study import HOSTILE, Maker
+
+from dse.report import front_table, recommendation, show
+from dse.results import StudyResults
+
+
+def printed(results: StudyResults, width: int = 100) -> str:
+    console = Console(width=width, record=True, force_terminal=False, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    show(results, console)
+    return console.export_text()
+
+
+def test_table_is_a_screenful_and_holds_the_recommended_and_int32(make: Maker) -> None:
+    results = make(front=500, trials=30)
+    rec = recommendation(results)
+    assert front_table(results).row_count <= 12
+    text = printed(results)
+    assert rec.cheapest is not None
+    assert f" {rec.cheapest.trial} " in text
+    assert "cheapest" in text
+    assert "int32 (Q31)" in text
+    assert "500 designs on the front, 10 of them shown" in text
+
+
+def test_best_uniform_stands_below_the_front(make: Maker) -> None:
+    results = make(front=30, trials=30)
+    best = recommendation(results).best_uniform
+    assert best is not None
+    assert best.trial not in set(results.front["trial"])
+    assert "uniform absorb: all" in printed(results).split("int32 (Q31)")[-1]
+
+
+def test_brackets_in_names_are_no_markup(make: Maker) -> None:
+    assert "[bold]" in printed(make(names=HOSTILE, study="[bold]x[/bold]"))
+
+
+def test_every_study_prints_at_80_columns(any_study: StudyResults) -> None:
+    text = printed(any_study, width=80)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "nan" not in text
