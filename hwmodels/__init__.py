@@ -1,0 +1,27 @@
+"""Area, energy and latency of integer rescalers, from tables, formulas, parsed RTL and synthesis."""
+
+from hwmodels.analytic import AnalyticRescalerModel
+from hwmodels.costs import ComponentCost, CostModel, LayerCost, NetworkCost, Style, UnitCost
+from hwmodels.errors import HardwareError
+from hwmodels.network import network_cost
+from hwmodels.rtl_model import RtlRescalerModel
+from hwmodels.technology import Technology, load_technology, technology_names
+from hwmodels.workload import RescalerWorkload, RescaleStage
+
+__all__ = [
+    "AnalyticRescalerModel",
+    "ComponentCost",
+    "CostModel",
+    "HardwareError",
+    "LayerCost",
+    "NetworkCost",
+    "RescaleStage",
+    "RescalerWorkload",
+    "RtlRescalerModel",
+    "Style",
+    "Technology",
+    "UnitCost",
+    "load_technology",
+    "network_cost",
+    "technology_names",
+]

@@ -1,0 +1,162 @@
+"""Costs of components, units and networks: frozen, plain floats, None where a table gives nothing."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from hwmodels.technology import METRICS, ComponentKind, Metric, Technology
+from hwmodels.workload import RescalerWorkload
+
+Style = Literal["streaming", "shared"]
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentCost:
+    """Cost of one component of a unit.
+
+    Attributes:
+        name: what it is for, e.g. ``multiplier`` or ``rounding adder``.
+        area_um2: area in square micrometres.
+        energy_pj: energy of one operation in picojoules.
+        delay_ns: delay in nanoseconds.
+        leakage_uw: leakage in microwatts.
+        missing: a reason for each figure that is None.
+    """
+
+    name: str
+    area_um2: float | None
+    energy_pj: float | None
+    delay_ns: float | None = None
+    leakage_uw: float | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCost:
+    """Cost of one lane of a rescaler.
+
+    Attributes:
+        area_um2: area of the lane's datapath.
+        energy_pj: energy of one rescale.
+        delay_ns: from the operand to the output register.
+        components: what it is made of; area and energy are their sums.
+        leakage_uw: leakage of the lane.
+        missing: a reason for each figure that is None.
+    """
+
+    area_um2: float | None
+    energy_pj: float | None
+    delay_ns: float | None
+    components: tuple[ComponentCost, ...]
+    leakage_uw: float | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """Cost of one layer's rescaler.
+
+    Attributes:
+        name: the rescaler's name.
+        area_um2: datapaths of all lanes plus parameter memory, if the layer had them to itself.
+        datapath_area_um2: datapaths of all lanes.
+        parameter_area_um2: memory for the parameters of all channels.
+        energy_nj: rescaling energy of one inference, in nanojoules.
+        parameter_bits: bits of parameter memory.
+        unit: the lane that the layer itself needs.
+    """
+
+    name: str
+    area_um2: float | None
+    datapath_area_um2: float | None
+    parameter_area_um2: float | None
+    energy_nj: float | None
+    parameter_bits: int
+    unit: UnitCost
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCost:
+    """Cost of all rescalers of a network.
+
+    Attributes:
+        rescaler_area_um2: datapaths times lanes plus parameter memory; a sum over the layers in streaming style, the
+            shared bank's in shared style.
+        rescaler_energy_nj: rescaling energy of one inference, ADD units included, without memory accesses.
+        parameter_bits: bits of parameter memory that are built.
+        layers: cost per layer.
+        missing: a reason for each figure that is None.
+    """
+
+    rescaler_area_um2: float | None
+    rescaler_energy_nj: float | None
+    parameter_bits: int
+    layers: tuple[LayerCost, ...]
+    missing: tuple[str, ...] = ()
+
+
+class CostModel(Protocol):
+    """Gives the cost of one rescaler lane.
+
+    Every implementation: is deterministic; returns sums of its components; never grows cheaper with a wider
+    multiplier, operand or shift range; raises ``HardwareError`` on a workload that it cannot build.
+
+    Attributes:
+        name: ``analytic``, ``rtl`` or ``calibrated``.
+        technology: the table it takes its figures from.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def technology(self) -> Technology: ...  # noqa: D102
+
+    def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
+        """Return the cost of one lane that serves ``workload``."""
+        ...
+
+
+def component_cost(technology: Technology, kind: ComponentKind, name: str, **quantities: float) -> ComponentCost:
+    """Return the cost of one component.
+
+    Args:
+        technology: table to take the figures from.
+        kind: kind of component.
+        name: what it is for.
+        **quantities: the terms of the kind (see ``hwmodels.technology.TERMS``).
+    """
+    area, energy, delay, leakage = (technology.evaluate(kind, metric, quantities) for metric in METRICS)
+    needed: tuple[tuple[Metric, float | None], ...] = (("area_um2", area), ("energy_pj", energy))
+    missing = tuple(technology.reason(kind, metric) for metric, value in needed if value is None)
+    return ComponentCost(name, area, energy, delay, leakage, missing)
+
+
+def unit_cost(components: Sequence[ComponentCost], *, serial: Sequence[str] = ()) -> UnitCost:
+    """Return the sum of components.
+
+    Args:
+        components: the parts of one lane.
+        serial: names of those on the path from operand to output; empty if it is not known.
+    """
+    path = [component for component in components if component.name in serial]
+    delays = [component.delay_ns for component in path]
+    return UnitCost(
+        area_um2=total([component.area_um2 for component in components]),
+        energy_pj=total([component.energy_pj for component in components]),
+        delay_ns=total(delays) if delays else None,
+        components=tuple(components),
+        leakage_uw=total([component.leakage_uw for component in components]),
+        missing=reasons(component.missing for component in components),
+    )
+
+
+def total(values: Sequence[float | None]) -> float | None:
+    """Return the sum, or None if a part of it is unknown."""
+    known = [value for value in values if value is not None]
+    return float(sum(known)) if len(known) == len(values) else None
+
+
+def reasons(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the distinct reasons of several groups, in order."""
+    return tuple(dict.fromkeys(reason for group in groups for reason in group))

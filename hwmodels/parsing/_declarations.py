@@ -1,0 +1,87 @@
+"""Declarations of nets, variables, memories and parameters."""
+
+from collections.abc import Mapping
+
+from pyverilog.vparser import ast
+
+from hwmodels.parsing._expressions import Expressions
+from hwmodels.parsing._scope import Net
+from hwmodels.parsing._values import Value, constant
+
+_VARIABLES = (ast.Input, ast.Output, ast.Inout, ast.Wire, ast.Reg, ast.Integer, ast.Tri)
+MAX_WIDTH = 1 << 16  # a wider vector is a wrong parameter, not hardware
+
+
+def vector_range(width: ast.Width | None, expressions: Expressions) -> tuple[int, int]:
+    """Return (lowest index, bits) of a range, (0, 1) without one."""
+    low, bits, _ = _range(width, expressions)
+    return low, bits
+
+
+def _range(width: ast.Width | None, expressions: Expressions) -> tuple[int, int, bool]:
+    if width is None:
+        return 0, 1, True
+    msb, lsb = expressions.evaluate(width.msb), expressions.evaluate(width.lsb)
+    bits = abs(msb - lsb) + 1
+    if msb < 0 or lsb < 0:
+        raise expressions.scope.source.error(
+            width.lineno, f"the range [{msb}:{lsb}] has no bits; a width parameter must be at least 1"
+        )
+    if bits > MAX_WIDTH:
+        raise expressions.scope.source.error(width.lineno, f"the range [{msb}:{lsb}] has {bits} bits")
+    # An ascending range [0:7] has its lowest bit at index 7.
+    return lsb, bits, msb >= lsb
+
+
+def declare(item: ast.Node, expressions: Expressions) -> None:
+    """Add a declared name to the scope; `output q; reg q;` is one variable."""
+    scope = expressions.scope
+    if isinstance(item, ast.Genvar):
+        return
+    if isinstance(item, ast.Parameter) and not isinstance(item, ast.Supply):
+        scope.declare(item.name, parameter_value(item, expressions, {}), item.lineno)
+        return
+    if isinstance(item, ast.Supply):
+        scope.declare(item.name, constant(int(item.value.value), 1, signed=False), item.lineno)
+        return
+    if not isinstance(item, _VARIABLES):
+        raise scope.source.error(item.lineno, f"{type(item).__name__.lower()} is not synthesizable")
+    low, bits, descending = _range(item.width, expressions)
+    net = Net(f"{scope.prefix}{item.name}", bits, bool(item.signed), low, descending, _words(item, expressions))
+    known = scope.names.get(item.name)
+    if isinstance(known, Net) and _completes(known, item):
+        scope.names[item.name] = _merged(known, net, item)
+        return
+    scope.declare(item.name, net, item.lineno)
+
+
+def _words(item: ast.Variable, expressions: Expressions) -> int:
+    if item.dimensions is None:
+        return 0
+    words = 1
+    for length in item.dimensions.lengths:
+        words *= abs(expressions.evaluate(length.msb) - expressions.evaluate(length.lsb)) + 1
+    return words
+
+
+def _completes(known: Net, item: ast.Variable) -> bool:
+    """Return whether a second declaration only adds `reg` or `wire` to a port, or the port to it."""
+    return known.words == 0 and isinstance(item, _VARIABLES) and not isinstance(item, ast.Integer)
+
+
+def _merged(known: Net, net: Net, item: ast.Variable) -> Net:
+    wider = known if item.width is None else net
+    return Net(wider.name, wider.width, known.signed or net.signed, wider.lsb, wider.descending, net.words)
+
+
+def parameter_value(item: ast.Parameter, expressions: Expressions, overrides: Mapping[str, Value]) -> Value:
+    """Return the value of a parameter: the override, or its default, converted to its declared type."""
+    value = overrides.get(item.name)
+    if value is None:
+        value = expressions.lower(item.value.var)
+    if value.constant is None:
+        raise expressions.scope.source.error(item.lineno, f"parameter {item.name!r} is not constant")
+    if item.width is not None:
+        _, bits = vector_range(item.width, expressions)
+        return constant(value.number, bits, bool(item.signed))
+    return constant(value.number, value.width, value.signed or bool(item.signed))

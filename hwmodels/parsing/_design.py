@@ -1,0 +1,101 @@
+"""What an elaborated design consists of: operators, registers and ports with resolved widths."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """An input of an operator.
+
+    Attributes:
+        width: bits by the rules of the language.
+        signed: whether it is read as two's complement.
+        constant: its value, or None for a signal.
+        active: bits that carry information; those above repeat the sign or are zero.
+    """
+
+    width: int
+    signed: bool
+    constant: int | None
+    active: int
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One operator of a design.
+
+    An operand keeps its own width (its context would only extend it); the result has the width of its context
+    (IEEE 1364-2005, 5.4). Hardware costs follow the active bits, which leave out what extension adds.
+
+    Attributes:
+        kind: name as in yosys' cell library without '$': add, sub, mul, sshr, lt, mux, ...
+        operands: inputs in order; of a mux: value if false, value if true, select.
+        width: bits of the result.
+        active: bits of the result that carry information.
+        signed: whether the operator computes on signed numbers.
+        where: file and line.
+        path: hierarchical name of the instance that holds it, '' at the top.
+    """
+
+    kind: str
+    operands: tuple[Operand, ...]
+    width: int
+    active: int
+    signed: bool
+    where: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Flip-flops of one variable: name, bits, and whether they have an asynchronous reset."""
+
+    name: str
+    width: int
+    asynchronous_reset: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port of the top module."""
+
+    name: str
+    direction: str
+    width: int
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """An array of words that is read or written by address."""
+
+    name: str
+    width: int
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """An elaborated design.
+
+    Attributes:
+        top: name of the top module.
+        parameters: resolved parameters of the top module.
+        ports: its ports, in order.
+        operators: every operator of the hierarchy.
+        registers: every flip-flop group of the hierarchy.
+        memories: every array of the hierarchy.
+    """
+
+    top: str
+    parameters: Mapping[str, int]
+    ports: tuple[Port, ...]
+    operators: tuple[Operator, ...]
+    registers: tuple[Register, ...]
+    memories: tuple[Memory, ...] = ()
+
+    @property
+    def register_bits(self) -> int:
+        """Flip-flops in all."""
+        return sum(register.width for register in self.registers)

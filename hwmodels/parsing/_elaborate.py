@@ -1,0 +1,331 @@
+"""Modules to one flat list of operators and registers: parameters, generate blocks and instances resolved."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from pyverilog.vparser import ast
+
+from hwmodels.errors import HardwareError
+from hwmodels.parsing._declarations import declare, parameter_value, vector_range
+from hwmodels.parsing._design import Design, Memory, Operator, Port, Register
+from hwmodels.parsing._expressions import Expressions
+from hwmodels.parsing._functions import FunctionCalls
+from hwmodels.parsing._loops import loop_passes
+from hwmodels.parsing._lvalues import Lvalues
+from hwmodels.parsing._processes import Process, is_sequential
+from hwmodels.parsing._scope import Net, Scope
+from hwmodels.parsing._source import SourceText
+from hwmodels.parsing._values import Value, constant
+
+_MAX_DEPTH = 64
+_GATES = {
+    "and": "and", "nand": "and", "or": "or", "nor": "or", "xor": "xor", "xnor": "xor", "not": "not", "buf": "pos",
+}  # fmt: skip
+_INVERTED_GATES = ("nand", "nor", "xnor")
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A parsed module and the text it came from."""
+
+    definition: ast.ModuleDef
+    source: SourceText
+
+
+@dataclass(slots=True)
+class _Found:
+    operators: list[Operator] = field(default_factory=list)
+    registers: list[Register] = field(default_factory=list)
+    memories: list[Memory] = field(default_factory=list)
+
+
+def elaborate(modules: Mapping[str, Module], top: str, parameters: Mapping[str, int]) -> Design:
+    """Resolve a design.
+
+    Args:
+        modules: every known module by name.
+        top: module to start from.
+        parameters: overrides of the top module's parameters.
+
+    Raises:
+        HardwareError: if the top or a parameter does not exist, or the source cannot be resolved.
+    """
+    if top not in modules:
+        raise HardwareError(f"top module {top!r} is not there; found: {', '.join(sorted(modules)) or 'no module'}")
+    found = _Found()
+    values = {name: constant(number, max(32, number.bit_length() + 1)) for name, number in parameters.items()}
+    instance = _Instance(modules, modules[top], values, "", found, 0)
+    instance.run()
+    return Design(
+        top=top,
+        parameters=instance.parameters(),
+        ports=tuple(instance.ports()),
+        operators=tuple(found.operators),
+        registers=tuple(found.registers),
+        memories=tuple(found.memories),
+    )
+
+
+class _Instance:
+    """One module with its parameters fixed."""
+
+    def __init__(
+        self,
+        modules: Mapping[str, Module],
+        module: Module,
+        overrides: Mapping[str, Value],
+        path: str,
+        found: _Found,
+        depth: int,
+    ) -> None:
+        self._modules = modules
+        self._definition = module.definition
+        self._source = module.source
+        self._overrides = overrides
+        self._path = path
+        self._found = found
+        self._depth = depth
+        self._scope = Scope(module.source, f"{path}." if path else "")
+        self._calls = FunctionCalls(found.operators.append, path)
+        if depth > _MAX_DEPTH:
+            raise self._source.error(self._definition.lineno, f"module {self._definition.name!r} contains itself")
+
+    def run(self) -> None:
+        """Declare, then lower everything."""
+        self._check_overrides()
+        expressions = self._expressions(self._scope)
+        self._declare_functions(self._definition.items, self._scope)
+        for item in self._header_and_body():
+            if isinstance(item, ast.Parameter) and not isinstance(item, ast.Supply):
+                overrides = {} if isinstance(item, ast.Localparam) else self._overrides
+                self._scope.declare(item.name, parameter_value(item, expressions, overrides), item.lineno)
+        for port in self._definition.portlist.ports:
+            if isinstance(port, ast.Ioport):
+                self._declare_port(port, expressions)
+        self._declare_variables(self._definition.items, expressions)
+        for item in self._definition.items:
+            self._item(item, expressions)
+
+    def ports(self) -> Iterator[Port]:
+        """Yield the ports in order."""
+        directions = self._directions()
+        for name, direction in directions.items():
+            net = self._scope.names.get(name)
+            if not isinstance(net, Net):
+                raise self._source.error(self._definition.lineno, f"port {name!r} has no direction or width")
+            yield Port(name, direction, net.width, net.signed)
+
+    def parameters(self) -> dict[str, int]:
+        """Return the resolved parameters (not the localparams)."""
+        values = {name: self._scope.names[name] for name in self._parameter_names()}
+        return {name: value.number for name, value in values.items() if isinstance(value, Value)}
+
+    def _directions(self) -> dict[str, str]:
+        declared = [port.first for port in self._definition.portlist.ports if isinstance(port, ast.Ioport)]
+        order = [port.name for port in self._definition.portlist.ports if isinstance(port, ast.Port)]
+        declared += [item for item in self._header_and_body() if isinstance(item, ast.Input | ast.Output | ast.Inout)]
+        by_name = {item.name: type(item).__name__.lower() for item in declared}
+        for name in order:
+            if name not in by_name:
+                raise self._source.error(self._definition.lineno, f"port {name!r} has no direction")
+        return {name: by_name[name] for name in order} if order else by_name
+
+    def _header_and_body(self) -> Iterator[ast.Node]:
+        for declaration in (*self._definition.paramlist.params, *self._definition.items):
+            if isinstance(declaration, ast.Decl):
+                yield from declaration.list
+
+    def _parameter_names(self) -> list[str]:
+        return [item.name for item in self._header_and_body() if type(item) is ast.Parameter]
+
+    def _check_overrides(self) -> None:
+        known = self._parameter_names()
+        for name in self._overrides:
+            if name not in known:
+                listed = ", ".join(known) or "none"
+                raise self._source.error(
+                    self._definition.lineno,
+                    f"module {self._definition.name!r} has no parameter {name!r}; it has: {listed}",
+                )
+
+    def _expressions(self, scope: Scope) -> Expressions:
+        return Expressions(scope, self._found.operators.append, self._calls, self._path)
+
+    def _declare_functions(self, items: tuple[ast.Node, ...], scope: Scope) -> None:
+        for item in items:
+            if isinstance(item, ast.Function):
+                scope.declare(item.name, item, item.lineno)
+
+    def _declare_port(self, port: ast.Ioport, expressions: Expressions) -> None:
+        declare(port.first, expressions)
+        if port.second is not None:
+            declare(port.second, expressions)
+
+    def _declare_variables(self, items: tuple[ast.Node, ...], expressions: Expressions) -> None:
+        for item in items:
+            if not isinstance(item, ast.Decl):
+                continue
+            for declared in item.list:
+                if isinstance(declared, ast.Assign) or (
+                    isinstance(declared, ast.Parameter) and not isinstance(declared, ast.Supply)
+                ):
+                    continue
+                declare(declared, expressions)
+                self._note_memory(declared, expressions)
+
+    def _note_memory(self, declared: ast.Node, expressions: Expressions) -> None:
+        net = expressions.scope.names.get(getattr(declared, "name", ""))
+        if isinstance(net, Net) and net.words:
+            self._found.memories.append(Memory(net.name, net.width, net.words))
+
+    def _item(self, item: ast.Node, expressions: Expressions) -> None:
+        match item:
+            case ast.Decl():
+                self._initial_assignments(item, expressions)
+            case ast.Assign():
+                self._assign(item, expressions)
+            case ast.Always():
+                self._found.registers.extend(_registers(item, expressions))
+            case ast.InstanceList():
+                for instance in item.instances:
+                    self._instantiate(instance, expressions)
+            case ast.GenerateStatement():
+                self._generate(item.items, expressions)
+            case ast.IfStatement() | ast.ForStatement():
+                self._generate((item,), expressions)
+            case ast.Function() | ast.Initial() | ast.Pragma():
+                return  # functions act where called; initial blocks and attributes are not hardware
+            case _:
+                raise self._source.error(item.lineno, f"{type(item).__name__} is not supported")
+
+    def _initial_assignments(self, item: ast.Decl, expressions: Expressions) -> None:
+        """`wire x = a + b;` is hardware; `reg x = 0;` is a value at power-up."""
+        if any(isinstance(declared, ast.Reg) for declared in item.list):
+            return
+        for declared in item.list:
+            if isinstance(declared, ast.Assign):
+                self._assign(declared, expressions)
+
+    def _assign(self, item: ast.Assign, expressions: Expressions) -> None:
+        lvalues = Lvalues(expressions)
+        self._declare_implicit(item.left.var, expressions)
+        width = sum(target.width for target in lvalues.targets(item.left.var, emit=True))
+        value = expressions.lower(item.right.var, width)
+        net = expressions.scope.names.get(getattr(item.left.var, "name", ""))
+        if isinstance(item.left.var, ast.Identifier) and isinstance(net, Net) and value.active < net.width:
+            expressions.scope.names[item.left.var.name] = replace(net, filled=value.active)
+
+    def _declare_implicit(self, node: ast.Node, expressions: Expressions) -> None:
+        """An undeclared name on the left of an assign or in a port connection is a wire (IEEE 1364-2005, 4.5)."""
+        if not isinstance(node, ast.Identifier) or expressions.scope.find(node.name) is not None:
+            return
+        if self._definition.default_nettype != "wire":
+            raise self._source.error(node.lineno, f"{node.name!r} is not declared")
+        expressions.scope.declare(node.name, Net(f"{expressions.scope.prefix}{node.name}", 1, False), node.lineno)
+
+    def _generate(self, items: tuple[ast.Node, ...], expressions: Expressions) -> None:
+        scope = expressions.scope
+        self._declare_functions(items, scope)
+        for item in items:
+            if isinstance(item, ast.Decl):
+                self._declare_generated(item, expressions)
+        for item in items:
+            match item:
+                case ast.IfStatement():
+                    taken = item.true_statement if expressions.evaluate(item.cond) else item.false_statement
+                    self._block(taken, scope, "")
+                case ast.ForStatement():
+                    for count in loop_passes(item, expressions):
+                        self._block(item.statement, scope, f"[{count}]")
+                case _:
+                    self._item(item, expressions)
+
+    def _declare_generated(self, item: ast.Decl, expressions: Expressions) -> None:
+        for declared in item.list:
+            if isinstance(declared, ast.Assign):
+                continue
+            declare(declared, expressions)
+            self._note_memory(declared, expressions)
+
+    def _block(self, node: ast.Node | None, scope: Scope, suffix: str) -> None:
+        if node is None:
+            return
+        if isinstance(node, ast.Block):
+            name = node.scope or "genblk"
+            self._generate(node.statements, self._expressions(scope.child(f"{name}{suffix}")))
+        else:
+            self._generate((node,), self._expressions(scope))
+
+    def _instantiate(self, instance: ast.Instance, expressions: Expressions) -> None:
+        if instance.module in _GATES:
+            self._gate(instance, expressions)
+            return
+        module = self._modules.get(instance.module)
+        if module is None:
+            raise self._source.error(instance.lineno, f"module {instance.module!r} is not there")
+        copies = 1 if instance.array is None else vector_range(instance.array, expressions)[1]
+        overrides = self._instance_overrides(instance, module, expressions)
+        path = f"{self._path}.{instance.name}" if self._path else instance.name
+        for copy in range(copies):
+            name = path if instance.array is None else f"{path}[{copy}]"
+            child = _Instance(self._modules, module, overrides, name, self._found, self._depth + 1)
+            child.run()
+            self._connect(instance, child, expressions)
+
+    def _instance_overrides(self, instance: ast.Instance, module: Module, expressions: Expressions) -> dict[str, Value]:
+        names = [
+            item.name
+            for declaration in (*module.definition.paramlist.params, *module.definition.items)
+            if isinstance(declaration, ast.Decl)
+            for item in declaration.list
+            if type(item) is ast.Parameter
+        ]
+        overrides: dict[str, Value] = {}
+        for position, argument in enumerate(instance.parameterlist):
+            name = argument.paramname or (names[position] if position < len(names) else None)
+            if name is None:
+                raise self._source.error(instance.lineno, f"module {instance.module!r} has {len(names)} parameters")
+            value = expressions.lower(argument.argname)
+            if value.constant is None:
+                raise self._source.error(instance.lineno, f"parameter {name!r} of {instance.name!r} is not constant")
+            overrides[name] = value
+        return overrides
+
+    def _connect(self, instance: ast.Instance, child: "_Instance", expressions: Expressions) -> None:
+        ports = list(child.ports())
+        by_name = {port.name: port for port in ports}
+        for position, connection in enumerate(instance.portlist):
+            if connection.portname is not None and connection.portname not in by_name:
+                raise self._source.error(
+                    instance.lineno, f"module {instance.module!r} has no port {connection.portname!r}"
+                )
+            if connection.argname is None:
+                continue
+            if connection.portname is None and position >= len(ports):
+                raise self._source.error(instance.lineno, f"module {instance.module!r} has {len(ports)} ports")
+            port = by_name[connection.portname] if connection.portname is not None else ports[position]
+            self._declare_implicit(connection.argname, expressions)
+            if port.direction == "input":
+                expressions.lower(connection.argname)
+
+    def _gate(self, instance: ast.Instance, expressions: Expressions) -> None:
+        """A gate primitive: the first terminal is driven, the others are inputs."""
+        terminals = [connection.argname for connection in instance.portlist]
+        for terminal in terminals:
+            self._declare_implicit(terminal, expressions)
+        kind, line = _GATES[instance.module], instance.lineno
+        inputs = [expressions.lower(terminal) for terminal in terminals[1:]]
+        if len(inputs) < 1:
+            raise self._source.error(line, f"gate {instance.module!r} needs an output and an input")
+        value = inputs[0]
+        for other in inputs[1:] if kind in ("and", "or", "xor") else ():
+            value = expressions.emit(kind, (value, other), 1, False, line)
+        if kind == "not" or instance.module in _INVERTED_GATES:
+            expressions.emit("not", (value,), 1, False, line)
+
+
+def _registers(item: ast.Always, expressions: Expressions) -> Iterator[Register]:
+    """Yield the registers of a process, with the names of the variables; memories are counted apart."""
+    for register in Process(expressions).run(item):
+        if is_sequential(item) and not register.name.endswith("[]"):
+            yield register

@@ -1,0 +1,305 @@
+"""Expressions to operators: context-determined widths, constants folded, every remaining operator recorded."""
+
+from collections.abc import Callable, Hashable
+from typing import Protocol
+
+from pyverilog.vparser import ast
+
+from hwmodels.parsing._design import Operand, Operator
+from hwmodels.parsing._scope import Net, Scope
+from hwmodels.parsing._types import BINARY, COMPARISONS, LOGICAL, REDUCTIONS, SHIFTS, UNARY, Shape, Shapes
+from hwmodels.parsing._values import Value, clog2, constant, fold_arithmetic, fold_comparison, fold_reduction
+
+Record = Callable[[Operator], None]
+
+
+class FunctionCaller(Protocol):
+    """Evaluates or inlines a call of a Verilog function."""
+
+    def __call__(self, function: ast.Function, arguments: list[Value], scope: Scope, call: ast.FunctionCall) -> Value:
+        """Return the value of the call; constant if all arguments are."""
+        ...
+
+
+class Expressions:
+    """Lowers the expressions of one scope.
+
+    Args:
+        scope: names that the expressions use.
+        record: receives each operator.
+        call: lowers calls of functions.
+        path: hierarchical name of the instance.
+    """
+
+    def __init__(self, scope: Scope, record: Record, call: FunctionCaller, path: str = "") -> None:
+        self.scope = scope
+        self.shapes = Shapes(scope, self.evaluate)
+        self._record = record
+        self.call = call
+        self._path = path
+
+    def evaluate(self, node: ast.Node) -> int:
+        """Return the number that a constant expression stands for."""
+        value = self.lower(node)
+        if value.constant is None:
+            raise self.scope.source.error(node.lineno, "a constant is needed here, and this is a signal")
+        return value.number
+
+    def lower(self, node: ast.Node, width: int = 0) -> Value:
+        """Lower an expression in a context of at least ``width`` bits (0: self-determined)."""
+        own_width, signed = self.shapes.of(node)
+        return self.in_context(node, max(width, own_width), signed)
+
+    def condition(self, node: ast.Node) -> Value:
+        """Lower an expression used as a truth value to one bit."""
+        value = self.lower(node)
+        if value.width == 1:
+            return value
+        return self._reduce("reduce_bool", value, node)
+
+    def emit(
+        self, kind: str, inputs: tuple[Value, ...], width: int, signed: bool, line: int, filled: int | None = None
+    ) -> Value:
+        """Record one operator and return its result, of which ``filled`` bits (None: all) carry information."""
+        operands = tuple(Operand(value.width, value.signed, value.constant, value.active) for value in inputs)
+        active = width if filled is None else min(filled, width)
+        self._record(Operator(kind, operands, width, active, signed, self.scope.source.where(line), self._path))
+        return Value(width, signed, filled=active)
+
+    def in_context(self, node: ast.Node, width: int, signed: bool) -> Value:
+        """Lower a context-determined expression of ``width`` bits that is read as ``signed``."""
+        kind = type(node)
+        if kind in BINARY:
+            return self._binary(BINARY[kind], node, (width, signed))
+        if kind in SHIFTS:
+            return self._shift(SHIFTS[kind], node, (width, signed))
+        if kind in COMPARISONS:
+            return self._compare(COMPARISONS[kind], node)
+        if kind in LOGICAL:
+            return self._logical(LOGICAL[kind], node)
+        if kind in REDUCTIONS:
+            return self._reduction(node)
+        if kind in UNARY:
+            return self._unary(UNARY[kind], node, (width, signed))
+        if kind is ast.Cond:
+            return self._choose(node, (width, signed))
+        return self._primary(node, signed)
+
+    def _binary(self, kind: str, node: ast.Operator, context: Shape) -> Value:
+        width, signed = context
+        left, right = (self.in_context(side, width, signed) for side in (node.left, node.right))
+        if left.constant is not None and right.constant is not None:
+            return self._folded(kind, left, right, context, node)
+        return self.emit(kind, (left, right), width, signed, node.lineno, _filled(kind, left, right, width, signed))
+
+    def _folded(self, kind: str, left: Value, right: Value, context: Shape, node: ast.Node) -> Value:
+        width, signed = context
+        try:
+            number = fold_arithmetic(kind, left.extended(width, signed).number, right.extended(width, signed).number)
+        except ValueError as error:
+            raise self.scope.source.error(node.lineno, str(error)) from None
+        return constant(number, width, signed)
+
+    def _shift(self, kind: str, node: ast.Operator, context: Shape) -> Value:
+        width, signed = context
+        left = self.in_context(node.left, width, signed)
+        right = self.lower(node.right)
+        if left.constant is None or right.constant is None:
+            filled = left.active if kind in ("shr", "sshr") else None
+            return self.emit(kind, (left, right), width, signed, node.lineno, filled)
+        number, by = left.extended(width, signed).number, right.number
+        if by < 0 or (kind != "pow" and by > 1 << 16):
+            raise self.scope.source.error(node.lineno, f"constant shift or power by {by}")
+        if kind == "pow":
+            return constant(pow(number, by, 1 << max(width + 1, 64)), width, signed)
+        if kind in ("shl", "sshl"):
+            return constant(number << by, width, signed)
+        logical = kind == "shr"
+        return constant((number & ((1 << width) - 1) if logical else number) >> by, width, signed)
+
+    def _compare(self, kind: str, node: ast.Operator) -> Value:
+        left_shape, right_shape = self.shapes.of(node.left), self.shapes.of(node.right)
+        width, signed = max(left_shape[0], right_shape[0]), left_shape[1] and right_shape[1]
+        left, right = (self.in_context(side, width, signed) for side in (node.left, node.right))
+        if left.constant is not None and right.constant is not None:
+            truth = fold_comparison(kind, left.extended(width, signed).number, right.extended(width, signed).number)
+            return constant(truth, 1, False)
+        self.emit(kind, (left, right), 1, signed, node.lineno)
+        return Value(1, False)
+
+    def _logical(self, kind: str, node: ast.Operator) -> Value:
+        left, right = self.lower(node.left), self.lower(node.right)
+        if left.constant is not None and right.constant is not None:
+            both = (left.constant != 0, right.constant != 0)
+            return constant(all(both) if kind == "logic_and" else any(both), 1, False)
+        self.emit(kind, (left, right), 1, False, node.lineno)
+        return Value(1, False)
+
+    def _reduction(self, node: ast.UnaryOperator) -> Value:
+        value = self._reduce(REDUCTIONS[type(node)], self.lower(node.right), node)
+        if isinstance(node, ast.Unand | ast.Unor):
+            return self._reduce("logic_not", value, node)
+        return value
+
+    def _reduce(self, kind: str, value: Value, node: ast.Node) -> Value:
+        if value.constant is not None:
+            return constant(fold_reduction(kind, value), 1, False)
+        self.emit(kind, (value,), 1, value.signed, node.lineno)
+        return Value(1, False)
+
+    def _unary(self, kind: str, node: ast.UnaryOperator, context: Shape) -> Value:
+        width, signed = context
+        value = self.in_context(node.right, width, signed)
+        if kind == "pos":
+            return value
+        if value.constant is not None:
+            number = value.extended(width, signed).number
+            return constant(-number if kind == "neg" else ~number, width, signed)
+        filled = value.active + (kind == "neg") if signed else None
+        return self.emit(kind, (value,), width, signed, node.lineno, filled)
+
+    def _choose(self, node: ast.Cond, context: Shape) -> Value:
+        width, signed = context
+        select = self.condition(node.cond)
+        if select.constant is not None:
+            return self.in_context(node.true_value if select.constant else node.false_value, width, signed)
+        when_true, when_false = (self.in_context(side, width, signed) for side in (node.true_value, node.false_value))
+        own, filled = (max(pair) for pair in zip(*((v.width, v.active) for v in (when_true, when_false)), strict=True))
+        return self.emit("mux", (when_false, when_true, select), own, signed, node.lineno, filled)
+
+    def _primary(self, node: ast.Node, signed: bool) -> Value:
+        match node:
+            case ast.Identifier():
+                return self._identifier(node, signed)
+            case ast.IntConst():
+                value = self.shapes.literal(node)
+                return Value(value.width, signed, value.constant, value.care)
+            case ast.StringConst():
+                return constant(int.from_bytes(node.value.encode() or b"\0"), self.shapes.of(node)[0], False)
+            case ast.Concat():
+                return self._concatenate([self.lower(part) for part in node.list])
+            case ast.Repeat():
+                return self._concatenate([self.lower(node.value)] * self.shapes.repeat_count(node))
+            case ast.Pointer():
+                return self._pointer(node, signed)
+            case ast.Partselect():
+                return self._part(node)
+            case ast.SystemCall():
+                return self._system_call(node, signed)
+            case ast.FunctionCall():
+                return self._function(node)
+            case _:
+                raise self.scope.source.error(node.lineno, f"{type(node).__name__} is not a supported expression")
+
+    def _identifier(self, node: ast.Identifier, signed: bool) -> Value:
+        symbol = self.shapes.symbol(node)
+        if isinstance(symbol, Value):
+            return Value(symbol.width, signed, symbol.constant)
+        if symbol.words:
+            raise self.scope.source.error(node.lineno, f"memory {node.name!r} is used without an address")
+        return Value(symbol.width, signed, filled=symbol.filled, origin=symbol.name)
+
+    def _concatenate(self, parts: list[Value]) -> Value:
+        width = sum(part.width for part in parts)
+        if any(part.constant is None for part in parts):
+            return Value(width, False, filled=_without_leading_zeros(parts), origin=_joined(parts))
+        bits = 0
+        for part in parts:
+            bits = bits << part.width | (part.constant or 0)
+        return Value(width, False, bits)
+
+    def _pointer(self, node: ast.Pointer, signed: bool) -> Value:
+        if isinstance(node.var, ast.Pointer):  # a bit of a word of a memory
+            self.lower(node.var)
+            self.lower(node.ptr)
+            return Value(1, False)
+        symbol, index = self.shapes.symbol(node.var), self.lower(node.ptr)
+        if isinstance(symbol, Value):
+            return self._constant_bits(symbol, index, 1, node)
+        if symbol.words:
+            self.emit("memrd", (index,), symbol.width, False, node.lineno)
+            return Value(symbol.width, signed)
+        if index.constant is not None:
+            self._check_index(symbol, index.number, node)
+            return Value(1, False, origin=(symbol.name, symbol.offset(index.number), 1))
+        return self.emit("shiftx", (Value(symbol.width, False), index), 1, False, node.lineno)
+
+    def _part(self, node: ast.Partselect) -> Value:
+        width = self.shapes.part_width(node)
+        if not isinstance(node.var, ast.Identifier):
+            self.lower(node.var)
+            return Value(width, False)
+        symbol = self.shapes.symbol(node.var)
+        base = self.lower(node.msb if self.shapes.indexed(node) else node.lsb)
+        if isinstance(symbol, Value):
+            down = isinstance(node.lsb, ast.Minus) and self.shapes.indexed(node)
+            lowest = constant(base.number - width + 1) if down else base
+            return self._constant_bits(symbol, lowest, width, node)
+        if base.constant is None:
+            return self.emit("shiftx", (Value(symbol.width, False), base), width, False, node.lineno)
+        self._check_index(symbol, base.number, node)
+        if not self.shapes.indexed(node):
+            self._check_index(symbol, self.evaluate(node.msb), node)
+        return Value(width, False, origin=(symbol.name, base.number, width))
+
+    def _constant_bits(self, value: Value, index: Value, width: int, node: ast.Node) -> Value:
+        if index.constant is None:
+            return self.emit("shiftx", (value, index), width, False, node.lineno)
+        return Value(width, False, (value.constant or 0) >> max(index.number, 0) & ((1 << width) - 1))
+
+    def _check_index(self, net: Net, index: int, node: ast.Node) -> None:
+        if not 0 <= net.offset(index) < net.width:
+            raise self.scope.source.error(
+                node.lineno, f"index {index} lies outside {net.name!r}, which has {net.width} bits from {net.lsb}"
+            )
+
+    def _system_call(self, node: ast.SystemCall, signed: bool) -> Value:
+        width, _ = self.shapes.of(node)
+        if node.syscall == "clog2":
+            return constant(clog2(self.evaluate(node.args[0])))
+        if node.syscall == "bits":
+            return constant(self.shapes.of(node.args[0])[0])
+        value = self.lower(node.args[0])
+        filled = value.filled if signed == value.signed else None
+        return Value(width, signed, value.constant, filled=filled, origin=value.origin)
+
+    def _function(self, node: ast.FunctionCall) -> Value:
+        function = self.scope.find(node.name.name)
+        if not isinstance(function, ast.Function):
+            raise self.scope.source.error(node.lineno, f"function {node.name.name!r} is not declared")
+        return self.call(function, [self.lower(argument) for argument in node.args], self.scope, node)
+
+
+def _filled(kind: str, left: Value, right: Value, width: int, signed: bool) -> int:
+    """Return the bits that the result of a binary operator can fill."""
+    own = max(left.active, right.active)
+    match kind:
+        case "and" | "or" | "xor":
+            return own
+        case "xnor":
+            return own if signed else width  # the inversion sets the zeros above
+        case "mul":
+            return left.active + right.active
+        case "mod":
+            return left.active
+        case "sub" if not signed:
+            return width  # a borrow runs through every bit
+        case _:
+            return own + 1
+
+
+def _joined(parts: list[Value]) -> Hashable | None:
+    """Return the origin of a concatenation, None if a part has none."""
+    if any(part.constant is None and part.origin is None for part in parts):
+        return None
+    return tuple((part.origin, part.constant, part.width) for part in parts)
+
+
+def _without_leading_zeros(parts: list[Value]) -> int:
+    """Return the bits of a concatenation below its leading constant zeros."""
+    bits = sum(part.width for part in parts)
+    for part in parts:
+        if part.constant != 0:
+            break
+        bits -= part.width
+    return bits

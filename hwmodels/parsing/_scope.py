@@ -1,0 +1,75 @@
+"""Names of a module: parameters, nets and variables, functions, and the generate blocks in which they live."""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pyverilog.vparser import ast
+
+from hwmodels.parsing._source import SourceText
+from hwmodels.parsing._values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """A declared net or variable.
+
+    Attributes:
+        name: full name, with its generate blocks.
+        width: bits of one word.
+        signed: whether it was declared signed.
+        lsb: index of its lowest bit.
+        descending: whether the range was written [msb:lsb] with msb >= lsb.
+        words: words of a memory, or 0 for a plain vector.
+        filled: bits that carry information where fewer than ``width`` are known to (see ``Value``).
+    """
+
+    name: str
+    width: int
+    signed: bool
+    lsb: int = 0
+    descending: bool = True
+    words: int = 0
+    filled: int | None = None
+
+    def offset(self, index: int) -> int:
+        """Return the position from bit 0 of a declared index."""
+        return index - self.lsb if self.descending else self.lsb - index
+
+
+Symbol: TypeAlias = Net | Value | ast.Function
+
+
+@dataclass(slots=True)
+class Scope:
+    """One level of names.
+
+    Attributes:
+        source: for the place of errors.
+        prefix: hierarchical name of the level, '' at the top of a module.
+        names: what was declared at this level.
+        parent: the level around it, or None.
+    """
+
+    source: SourceText
+    prefix: str = ""
+    names: dict[str, Symbol] = field(default_factory=dict)
+    parent: "Scope | None" = None
+
+    def child(self, name: str) -> "Scope":
+        """Return a new level below this one."""
+        return Scope(self.source, f"{self.prefix}{name}.", parent=self)
+
+    def find(self, name: str) -> Symbol | None:
+        """Return what a name means here, looking outwards."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.names:
+                return scope.names[name]
+            scope = scope.parent
+        return None
+
+    def declare(self, name: str, symbol: Symbol, line: int) -> None:
+        """Add a name to this level; a second, different declaration is an error."""
+        if name in self.names:
+            raise self.source.error(line, f"{name!r} is declared twice")
+        self.names[name] = symbol

@@ -1,0 +1,34 @@
+"""Where a line of preprocessed Verilog came from, and errors that say so."""
+
+from dataclasses import dataclass
+
+from hwmodels.errors import HardwareError
+
+
+@dataclass(frozen=True, slots=True)
+class SourceText:
+    """Preprocessed Verilog with the origin of every line.
+
+    Attributes:
+        text: Verilog without directives.
+        origins: file name and line number of each line of ``text``.
+    """
+
+    text: str
+    origins: tuple[tuple[str, int], ...]
+
+    def where(self, line: int) -> str:
+        """Return ``file:line`` of a line (counted from 1) of the preprocessed text."""
+        if not self.origins:
+            return "<empty>:0"
+        name, number = self.origins[min(max(line, 1), len(self.origins)) - 1]
+        return f"{name}:{number}"
+
+    def error(self, line: int, message: str) -> HardwareError:
+        """Return an error that names the place of ``line`` of the preprocessed text."""
+        return HardwareError(f"{self.where(line)}: {message}")
+
+
+def plain_source(text: str, name: str) -> SourceText:
+    """Return text that needs no preprocessing as a source."""
+    return SourceText(text, tuple((name, number) for number in range(1, text.count("\n") + 2)))

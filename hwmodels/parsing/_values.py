@@ -1,0 +1,164 @@
+"""Bit vectors of known width: literals, constant folding and the operands that hardware operators see."""
+
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+_LITERAL = re.compile(r"(?P<size>\d*)'(?P<sign>[sS]?)(?P<base>[bBoOdDhH])(?P<digits>[0-9a-fA-FxXzZ?_]+)")
+_BITS_PER_DIGIT = {"b": 1, "o": 3, "h": 4}
+INTEGER_WIDTH = 32  # IEEE 1364-2001, 3.9: an integer has at least 32 bits; every tool uses 32
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A bit vector in an expression.
+
+    Attributes:
+        width: number of bits.
+        signed: whether it is read as two's complement.
+        constant: its bits as an unsigned number, or None for a signal. Unknown bits (x, z) count as 0.
+        care: mask of the bits that are not x, z or ? (None: all of them).
+        filled: bits that carry information if fewer than ``width``; those above repeat the sign or are zero.
+        origin: what drives it; two values with equal origins are the same signal. None: nothing else is.
+    """
+
+    width: int
+    signed: bool
+    constant: int | None = None
+    care: int | None = None
+    filled: int | None = None
+    origin: Hashable | None = None
+
+    @property
+    def active(self) -> int:
+        """Bits that carry information, at least 1."""
+        if self.constant is not None:
+            number = self.number
+            return max((number if number >= 0 else ~number).bit_length() + self.signed, 1)
+        return self.width if self.filled is None else min(self.filled, self.width)
+
+    @property
+    def number(self) -> int:
+        """The constant as a number, negative where its sign bit says so."""
+        if self.constant is None:
+            raise TypeError("a signal has no number")
+        negative = self.signed and self.constant >> (self.width - 1) & 1
+        return self.constant - (1 << self.width) if negative else self.constant
+
+    def extended(self, width: int, signed: bool) -> "Value":
+        """Return a constant brought to ``width`` bits, read as ``signed`` while doing so."""
+        return constant(Value(self.width, signed, self.constant).number, width, signed)
+
+
+def constant(number: int, width: int = INTEGER_WIDTH, signed: bool = True) -> Value:
+    """Return a number as a bit vector, wrapped to its width."""
+    return Value(width, signed, number & ((1 << width) - 1))
+
+
+def parse_literal(text: str) -> Value:
+    """Return the value of a Verilog number.
+
+    Raises:
+        ValueError: if the text is not a number of a known form.
+    """
+    if text.replace("_", "").isdigit():
+        number = int(text.replace("_", ""))
+        return constant(number, max(INTEGER_WIDTH, number.bit_length() + 1))
+    match = _LITERAL.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a Verilog number")
+    digits, care = _digits(match["digits"].replace("_", "").lower(), match["base"].lower())
+    width = int(match["size"]) if match["size"] else max(INTEGER_WIDTH, digits.bit_length())
+    if width < 1:
+        raise ValueError(f"{text!r} has no bits")
+    mask = (1 << width) - 1
+    return Value(width, bool(match["sign"]), digits & mask, None if care is None else care & mask)
+
+
+def _digits(digits: str, base: str) -> tuple[int, int | None]:
+    unknown = re.search("[xz?]", digits)
+    if base == "d":
+        return (0, 0) if unknown else (int(digits), None)
+    step = _BITS_PER_DIGIT[base]
+    bits = int(re.sub("[xz?]", "0", digits), 1 << step)
+    if not unknown:
+        return bits, None
+    full = (1 << step) - 1
+    care = -1  # a literal wider than its digits is padded with zeros, which are known
+    for position, digit in enumerate(reversed(digits)):
+        if digit in "xz?":
+            care &= ~(full << position * step)
+    return bits, care
+
+
+def fold_arithmetic(kind: str, left: int, right: int) -> int:
+    """Return ``left kind right`` on exact integers (division truncates towards zero, as in Verilog)."""
+    match kind:
+        case "add":
+            return left + right
+        case "sub":
+            return left - right
+        case "mul":
+            return left * right
+        case "div" | "mod":
+            return _fold_division(kind, left, right)
+        case "and":
+            return left & right
+        case "or":
+            return left | right
+        case "xor":
+            return left ^ right
+        case "xnor":
+            return ~(left ^ right)
+        case _:
+            raise ValueError(f"unknown operator {kind!r}")
+
+
+def _fold_division(kind: str, left: int, right: int) -> int:
+    if right == 0:
+        raise ValueError("division by zero in a constant expression")
+    quotient = abs(left) // abs(right) * (1 if (left < 0) == (right < 0) else -1)
+    return quotient if kind == "div" else left - quotient * right
+
+
+def fold_comparison(kind: str, left: int, right: int) -> bool:
+    """Return the truth of a comparison of two exact integers."""
+    match kind:
+        case "lt":
+            return left < right
+        case "le":
+            return left <= right
+        case "gt":
+            return left > right
+        case "ge":
+            return left >= right
+        case "eq" | "eqx":
+            return left == right
+        case "ne" | "nex":
+            return left != right
+        case _:
+            raise ValueError(f"unknown comparison {kind!r}")
+
+
+def fold_reduction(kind: str, value: Value) -> bool:
+    """Return the reduction of a constant to one bit."""
+    bits = value.constant or 0
+    ones = bits.bit_count()
+    match kind:
+        case "reduce_and":
+            return ones == value.width
+        case "reduce_or" | "reduce_bool":
+            return ones > 0
+        case "reduce_xor":
+            return ones % 2 == 1
+        case "reduce_xnor":
+            return ones % 2 == 0
+        case "logic_not":
+            return ones == 0
+        case _:
+            raise ValueError(f"unknown reduction {kind!r}")
+
+
+def clog2(number: int) -> int:
+    """Return the smallest n with 2**n >= number (IEEE 1364-2005, 17.11.1); 0 for 0 and 1."""
+    return max(number - 1, 0).bit_length()

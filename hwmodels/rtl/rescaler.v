@@ -1,0 +1,98 @@
+// Rescaler of one output lane, contract half_up:
+//
+//   q = clamp(zero_point + ((acc * mult + 2^(r-1)) >> r), q_min, q_max),   r = SHIFT_MIN + shift
+//
+// and acc * mult << -r where r <= 0. Two identities keep it small:
+//   (x + 2^(r-1)) >> r      == ((x >> (r-1)) + 1) >> 1      rounding after the shifter, not before it
+//   ((s + 1) >> 1) + z      == (s + 1 + 2*z) >> 1           one adder rounds and adds the zero point
+//
+// MULT_WIDTH is k, the width of the unsigned, normalised multiplier; 1 is a pure shift (mult is then not read).
+// SHIFT_WIDTH counts the bits by which channels differ; SHIFT_MIN, common to all, is wiring. OUT_WIDTH >= 2.
+module rescaler #(
+    parameter ACC_WIDTH   = 32,
+    parameter MULT_WIDTH  = 31,
+    parameter SHIFT_WIDTH = 6,
+    parameter SHIFT_MIN   = 1,
+    parameter OUT_WIDTH   = 8,
+    parameter PIPELINE    = 0
+) (
+    input  wire                                          clk,
+    input  wire signed [ACC_WIDTH-1:0]                   acc,
+    /* verilator lint_off UNUSEDSIGNAL */ // a pure shift reads no multiplier, a constant shift no shift
+    input  wire        [MULT_WIDTH-1:0]                  mult,
+    input  wire        [(SHIFT_WIDTH > 0 ? SHIFT_WIDTH : 1)-1:0] shift,
+    /* verilator lint_on UNUSEDSIGNAL */
+    input  wire signed [OUT_WIDTH-1:0]                   zero_point,
+    input  wire signed [OUT_WIDTH-1:0]                   q_min,
+    input  wire signed [OUT_WIDTH-1:0]                   q_max,
+    output reg  signed [OUT_WIDTH-1:0]                   q
+);
+    // LEFT zeros below the product make every shift a right shift by at least 1; DROP low bits never matter.
+    localparam LEFT          = (SHIFT_MIN < 1) ? 1 - SHIFT_MIN : 0;
+    localparam DROP          = SHIFT_MIN + LEFT - 1;
+    localparam PRODUCT_WIDTH = (MULT_WIDTH == 1) ? ACC_WIDTH : ACC_WIDTH + MULT_WIDTH;
+    localparam KEPT_WIDTH    = (PRODUCT_WIDTH + LEFT - DROP > 2) ? PRODUCT_WIDTH + LEFT - DROP : 2;
+    localparam SUM_WIDTH     = ((KEPT_WIDTH > OUT_WIDTH + 1) ? KEPT_WIDTH : OUT_WIDTH + 1) + 1;
+    localparam FULL_WIDTH    = SUM_WIDTH - 1;
+
+    wire signed [PRODUCT_WIDTH-1:0] product;
+    /* verilator lint_off UNUSEDSIGNAL */ // the bits below the smallest shift are dropped on purpose
+    wire signed [PRODUCT_WIDTH-1:0] staged_product;
+    /* verilator lint_on UNUSEDSIGNAL */
+    wire signed [KEPT_WIDTH-1:0]    kept;
+    wire signed [KEPT_WIDTH-1:0]    shifted;
+
+    /* verilator lint_off WIDTHEXPAND */ // signed operands of unlike widths: sign extension is what is meant
+    generate
+        if (MULT_WIDTH == 1) begin : g_pure_shift
+            assign product = acc;
+        end else begin : g_multiply
+            wire signed [MULT_WIDTH:0] multiplier = {1'b0, mult};
+            assign product = acc * multiplier;
+        end
+
+        if (LEFT > 0) begin : g_left
+            assign kept = $signed({staged_product, {LEFT{1'b0}}});
+        end else if (PRODUCT_WIDTH - DROP >= 2) begin : g_drop
+            assign kept = $signed(staged_product[PRODUCT_WIDTH-1:DROP]);
+        end else begin : g_sign_only
+            assign kept = {2{staged_product[PRODUCT_WIDTH-1]}};
+        end
+
+        if (PIPELINE != 0) begin : g_pipeline
+            reg signed [PRODUCT_WIDTH-1:0] product_q;
+            always @(posedge clk) product_q <= product;
+            assign staged_product = product_q;
+        end else begin : g_single_cycle
+            assign staged_product = product;
+        end
+
+        if (SHIFT_WIDTH == 0) begin : g_constant_shift
+            assign shifted = kept;
+        end else if (PIPELINE != 0) begin : g_pipelined_shift
+            reg [SHIFT_WIDTH-1:0] shift_q;
+            always @(posedge clk) shift_q <= shift;
+            assign shifted = kept >>> shift_q;
+        end else begin : g_barrel_shift
+            assign shifted = kept >>> shift;
+        end
+    endgenerate
+
+    wire signed [OUT_WIDTH:0]   offset = {zero_point, 1'b1};
+    /* verilator lint_off UNUSEDSIGNAL */ // the lowest bit of the sum has done its work once it has carried
+    wire signed [SUM_WIDTH-1:0] sum = shifted + offset;
+    /* verilator lint_on UNUSEDSIGNAL */
+    /* verilator lint_on WIDTHEXPAND */
+
+    // Saturate to OUT_WIDTH first: it needs the upper bits only, and leaves narrow comparisons for the activation's range.
+    wire signed [FULL_WIDTH-1:0] full      = $signed(sum[SUM_WIDTH-1:1]);
+    wire                         negative  = full[FULL_WIDTH-1];
+    wire                         too_high  = ~negative & (|full[FULL_WIDTH-2:OUT_WIDTH-1]);
+    wire                         too_low   = negative & ~(&full[FULL_WIDTH-2:OUT_WIDTH-1]);
+    wire signed [OUT_WIDTH-1:0]  saturated = too_high ? $signed({1'b0, {(OUT_WIDTH-1){1'b1}}})
+                                           : too_low  ? $signed({1'b1, {(OUT_WIDTH-1){1'b0}}})
+                                           : $signed(full[OUT_WIDTH-1:0]);
+    wire signed [OUT_WIDTH-1:0]  floored   = (saturated < q_min) ? q_min : saturated;
+
+    always @(posedge clk) q <= (floored > q_max) ? q_max : floored;
+endmodule

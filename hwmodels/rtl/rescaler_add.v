@@ -1,0 +1,99 @@
+// Elementwise ADD with requantization, contract half_up, one lane. Its rescalers see 9-bit operands, not accumulators:
+//
+//   operand = scaled_input - scaled_zero                      (IN_WIDTH+1 bits, signed)
+//   halved  = (halved_input - halved_zero) << (LEFT_SHIFT-1)  the larger scale's input: exactly one half
+//   sum     = round_shift(operand * mult_in, r_in) + halved   r_in  = SHIFT_IN_MIN + shift_in
+//   q       = clamp(zero_point + round_shift(sum * mult_out, r_out))   r_out = SHIFT_OUT_MIN + shift_out
+//
+// where round_shift(x, r) = (x + 2^(r-1)) >> r, or x << -r for r <= 0. The left shift by LEFT_SHIFT of both inputs is
+// part of r_in (which may be negative) and of the wiring of `halved`. SUM_WIDTH must hold the sum. All shifts but the
+// variable parts are constants of the layer. MULT_*_WIDTH = 1 is a pure shift.
+module rescaler_add #(
+    parameter IN_WIDTH        = 8,
+    parameter LEFT_SHIFT      = 20,
+    parameter MULT_IN_WIDTH   = 31,
+    parameter SHIFT_IN_WIDTH  = 0,
+    parameter SHIFT_IN_MIN    = 12,
+    parameter SUM_WIDTH       = 31,
+    parameter MULT_OUT_WIDTH  = 31,
+    parameter SHIFT_OUT_WIDTH = 0,
+    parameter SHIFT_OUT_MIN   = 49,
+    parameter OUT_WIDTH       = 8
+) (
+    input  wire                        clk,
+    input  wire signed [IN_WIDTH-1:0]  scaled_input,
+    input  wire signed [IN_WIDTH-1:0]  scaled_zero,
+    input  wire signed [IN_WIDTH-1:0]  halved_input,
+    input  wire signed [IN_WIDTH-1:0]  halved_zero,
+    /* verilator lint_off UNUSEDSIGNAL */ // a pure shift reads no multiplier, a constant shift no shift
+    input  wire [MULT_IN_WIDTH-1:0]    mult_in,
+    input  wire [(SHIFT_IN_WIDTH > 0 ? SHIFT_IN_WIDTH : 1)-1:0] shift_in,
+    input  wire [MULT_OUT_WIDTH-1:0]   mult_out,
+    input  wire [(SHIFT_OUT_WIDTH > 0 ? SHIFT_OUT_WIDTH : 1)-1:0] shift_out,
+    /* verilator lint_on UNUSEDSIGNAL */
+    input  wire signed [OUT_WIDTH-1:0] zero_point,
+    input  wire signed [OUT_WIDTH-1:0] q_min,
+    input  wire signed [OUT_WIDTH-1:0] q_max,
+    output wire signed [OUT_WIDTH-1:0] q
+);
+    localparam OPERAND_WIDTH = IN_WIDTH + 1;
+    localparam LEFT          = (SHIFT_IN_MIN < 1) ? 1 - SHIFT_IN_MIN : 0;
+    localparam DROP          = SHIFT_IN_MIN + LEFT - 1;
+    localparam PRODUCT_WIDTH = (MULT_IN_WIDTH == 1) ? OPERAND_WIDTH : OPERAND_WIDTH + MULT_IN_WIDTH;
+    localparam KEPT_WIDTH    = (PRODUCT_WIDTH + LEFT - DROP > 2) ? PRODUCT_WIDTH + LEFT - DROP : 2;
+    localparam HALVED_WIDTH  = OPERAND_WIDTH + LEFT_SHIFT - 1;
+
+    /* verilator lint_off WIDTHEXPAND */ // signed operands of unlike widths: sign extension is what is meant
+    wire signed [OPERAND_WIDTH-1:0] operand = scaled_input - scaled_zero;
+    wire signed [OPERAND_WIDTH-1:0] offset  = halved_input - halved_zero;
+    /* verilator lint_off UNUSEDSIGNAL */ // the bits below the smallest shift are dropped on purpose
+    wire signed [PRODUCT_WIDTH-1:0] product;
+    /* verilator lint_on UNUSEDSIGNAL */
+    wire signed [KEPT_WIDTH-1:0]    kept;
+    wire signed [KEPT_WIDTH-1:0]    shifted;
+    wire signed [HALVED_WIDTH-1:0]  halved;
+
+    generate
+        if (MULT_IN_WIDTH == 1) begin : g_pure_shift
+            assign product = operand;
+        end else begin : g_multiply
+            wire signed [MULT_IN_WIDTH:0] multiplier = {1'b0, mult_in};
+            assign product = operand * multiplier;
+        end
+
+        if (LEFT > 0) begin : g_left
+            assign kept = $signed({product, {LEFT{1'b0}}});
+        end else if (PRODUCT_WIDTH - DROP >= 2) begin : g_drop
+            assign kept = $signed(product[PRODUCT_WIDTH-1:DROP]);
+        end else begin : g_sign_only
+            assign kept = {2{product[PRODUCT_WIDTH-1]}};
+        end
+
+        if (SHIFT_IN_WIDTH == 0) begin : g_constant_shift
+            assign shifted = kept;
+        end else begin : g_barrel_shift
+            assign shifted = kept >>> shift_in;
+        end
+
+        if (LEFT_SHIFT > 1) begin : g_halve
+            assign halved = $signed({offset, {(LEFT_SHIFT-1){1'b0}}});
+        end else begin : g_no_shift
+            assign halved = offset;
+        end
+    endgenerate
+
+    // One adder rounds the scaled input and adds the halved one, as in the rescaler.
+    wire signed [HALVED_WIDTH:0] rounded_halved = {halved, 1'b1};
+    /* verilator lint_off UNUSEDSIGNAL */ // the lowest bit of the sum has done its work once it has carried
+    wire signed [SUM_WIDTH:0] sum = shifted + rounded_halved;
+    /* verilator lint_on UNUSEDSIGNAL */
+    /* verilator lint_on WIDTHEXPAND */
+
+    rescaler #(
+        .ACC_WIDTH(SUM_WIDTH), .MULT_WIDTH(MULT_OUT_WIDTH), .SHIFT_WIDTH(SHIFT_OUT_WIDTH), .SHIFT_MIN(SHIFT_OUT_MIN),
+        .OUT_WIDTH(OUT_WIDTH), .PIPELINE(0)
+    ) output_rescaler (
+        .clk(clk), .acc($signed(sum[SUM_WIDTH:1])), .mult(mult_out), .shift(shift_out),
+        .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q)
+    );
+endmodule

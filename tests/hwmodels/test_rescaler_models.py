@@ -1,0 +1,201 @@
+import math
+import pickle
+
+import pytest
+from hw_workloads import addition, convolution
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwmodels import (
+    AnalyticRescalerModel,
+    CostModel,
+    HardwareError,
+    RescalerWorkload,
+    RescaleStage,
+    RtlRescalerModel,
+    load_technology,
+    network_cost,
+)
+from hwmodels.geometry import stage_widths
+
+MODELS = [
+    pytest.param(model(load_technology(name)), id=f"{model.__name__}-{name}")
+    for model in (AnalyticRescalerModel, RtlRescalerModel)
+    for name in ("aladdin40", "horowitz45")
+]
+COMPLETE = [param for param in MODELS if "aladdin40" in str(param.id)]
+ADD_OR_CONV = st.sampled_from([convolution, addition])
+
+
+def energy(model: CostModel, workload: RescalerWorkload) -> float:
+    value = model.unit_cost(workload).energy_pj
+    assert value is not None
+    return value
+
+
+@pytest.mark.parametrize("model", MODELS)
+class TestContract:
+    """What the CostModel protocol promises, of every implementation."""
+
+    @settings(max_examples=40, deadline=None)
+    @given(k=st.integers(1, 32), wider=st.integers(1, 8), build=ADD_OR_CONV)
+    def test_a_wider_multiplier_never_costs_less(
+        self, model: CostModel, k: int, wider: int, build: type[RescalerWorkload]
+    ) -> None:
+        narrow, wide = build(multiplier_bits=k), build(multiplier_bits=k + wider)
+        assert energy(model, narrow) < energy(model, wide)
+
+    @settings(max_examples=40, deadline=None)
+    @given(bits=st.integers(2, 40), span=st.integers(0, 12), k=st.integers(1, 31))
+    def test_a_wider_operand_or_shift_range_never_costs_less(
+        self, model: CostModel, bits: int, span: int, k: int
+    ) -> None:
+        shape = {"multiplier_bits": k, "right_shift_min": k}
+        base = convolution(operand_bits=bits, right_shift_max=k + span, **shape)
+        assert energy(model, base) <= energy(
+            model, convolution(operand_bits=bits + 1, right_shift_max=k + span, **shape)
+        )
+        assert energy(model, base) <= energy(
+            model, convolution(operand_bits=bits, right_shift_max=k + span + 1, **shape)
+        )
+
+    def test_the_unit_is_the_sum_of_its_components(self, model: CostModel) -> None:
+        for workload in (convolution(), addition()):
+            unit = model.unit_cost(workload)
+            assert unit.energy_pj == pytest.approx(sum(part.energy_pj or 0 for part in unit.components))
+            if unit.area_um2 is not None:
+                assert unit.area_um2 == pytest.approx(sum(part.area_um2 or 0 for part in unit.components))
+
+    def test_what_the_table_lacks_is_none_with_a_reason(self, model: CostModel) -> None:
+        unit = model.unit_cost(convolution())
+        assert (unit.area_um2 is None) == (model.technology.name == "horowitz45")
+        assert (unit.area_um2 is None) == bool(unit.missing)
+
+    def test_a_pure_shift_has_no_multiplier(self, model: CostModel) -> None:
+        parts = model.unit_cost(convolution(multiplier_bits=1)).components
+        assert not any(part.name.startswith(("mul", "multiplier")) for part in parts)
+
+    def test_what_cannot_be_built_is_refused(self, model: CostModel) -> None:
+        with pytest.raises(HardwareError, match="output_bits is 1"):
+            model.unit_cost(convolution(output_bits=1))
+        with pytest.raises(HardwareError, match="beyond 512"):
+            model.unit_cost(convolution(operand_bits=1000))
+
+    def test_models_and_costs_are_picklable(self, model: CostModel) -> None:
+        cost = network_cost([convolution(), addition()], model, style="streaming", lanes=2)
+        assert pickle.loads(pickle.dumps(cost)) == cost  # noqa: S301  # what Ray does between processes
+        assert pickle.loads(pickle.dumps(model)) == model  # noqa: S301
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    bits=st.integers(8, 32), k=st.integers(1, 32), low=st.integers(-4, 40), span=st.integers(0, 12),
+    out=st.integers(4, 16), build=ADD_OR_CONV,
+)  # fmt: skip
+def test_formulas_and_parsed_rtl_describe_the_same_hardware(
+    bits: int, k: int, low: int, span: int, out: int, build: type[RescalerWorkload]
+) -> None:
+    table = load_technology("aladdin40")
+    workload = (
+        addition(multiplier_bits=k)
+        if build is addition
+        else convolution(
+            operand_bits=bits, multiplier_bits=k, right_shift_min=low, right_shift_max=low + span, output_bits=out
+        )
+    )
+    formula, rtl = AnalyticRescalerModel(table).unit_cost(workload), RtlRescalerModel(table).unit_cost(workload)
+    assert formula.area_um2 is not None
+    assert rtl.area_um2 is not None
+    assert rtl.area_um2 == pytest.approx(formula.area_um2, rel=0.05)
+    assert rtl.energy_pj == pytest.approx(formula.energy_pj, rel=0.05)
+
+
+def test_rtl_designs_are_cached_per_parameter_set() -> None:
+    model = RtlRescalerModel(load_technology("aladdin40"))
+    assert model.design(convolution(name="one")) is model.design(convolution(name="two", channels=3))
+    assert model.design(convolution()) is not model.design(convolution(multiplier_bits=9))
+
+
+def test_a_pipeline_adds_registers_of_product_and_shift() -> None:
+    table, workload = load_technology("aladdin40"), convolution()
+    single = RtlRescalerModel(table).design(workload).register_bits
+    piped = RtlRescalerModel(table, pipeline=True).design(workload).register_bits
+    widths = stage_widths(workload.stages[0])
+    assert piped - single == widths.product + widths.shift
+
+
+class TestNetwork:
+    model = AnalyticRescalerModel(load_technology("aladdin40"))
+
+    def test_streaming_areas_add_up(self) -> None:
+        layers = [convolution(name="a"), convolution(name="b", multiplier_bits=31, channels=64), addition()]
+        cost = network_cost(layers, self.model, style="streaming", lanes=3)
+        expected = 0.0
+        for workload, layer in zip(layers, cost.layers, strict=True):
+            unit = self.model.unit_cost(workload)
+            assert layer.datapath_area_um2 == pytest.approx(3 * (unit.area_um2 or math.nan))
+            assert layer.parameter_area_um2 == pytest.approx(layer.parameter_bits * 0.4672)
+            assert layer.energy_nj == pytest.approx((unit.energy_pj or 0) * workload.rescales_per_inference / 1000)
+            expected += (layer.datapath_area_um2 or 0) + (layer.parameter_area_um2 or 0)
+        assert cost.rescaler_area_um2 == pytest.approx(expected)
+        assert cost.parameter_bits == sum(layer.parameter_bits for layer in cost.layers)
+
+    def test_parameter_bits_leave_out_the_implied_one_and_the_constant_shift(self) -> None:
+        [layer] = network_cost([convolution()], self.model, style="streaming", lanes=1).layers
+        # 16 channels of 7 multiplier bits, 3 shift bits (a span of 4) and a 20-bit bias.
+        assert layer.parameter_bits == 16 * (7 + 3 + 20)
+        [layer] = network_cost([addition()], self.model, style="streaming", lanes=1).layers
+        assert layer.parameter_bits == 7 + 7
+
+    def test_a_shared_bank_is_as_wide_as_the_widest_layer(self) -> None:
+        wide, narrow = convolution(name="wide", multiplier_bits=31), convolution(name="narrow", multiplier_bits=2)
+        alone = network_cost([wide], self.model, style="shared", lanes=4)
+        both = network_cost([wide, narrow], self.model, style="shared", lanes=4)
+        assert both.rescaler_area_um2 == pytest.approx(alone.rescaler_area_um2)
+
+    def test_a_narrow_layer_in_a_shared_bank_saves_energy_but_less_than_its_own_unit(self) -> None:
+        wide, narrow = convolution(name="wide", multiplier_bits=31), convolution(name="narrow", multiplier_bits=2)
+        shared = network_cost([wide, narrow], self.model, style="shared", lanes=1).layers
+        own = network_cost([wide, narrow], self.model, style="streaming", lanes=1).layers
+        assert shared[0].energy_nj == pytest.approx(own[0].energy_nj)
+        assert (own[1].energy_nj or 0) < (shared[1].energy_nj or 0) < (shared[0].energy_nj or 0)
+
+    def test_identical_layers_cost_the_same_energy_in_both_styles(self) -> None:
+        layers = [convolution(name=name) for name in "abc"]
+        costs = [network_cost(layers, self.model, style=style, lanes=1) for style in ("shared", "streaming")]
+        assert costs[0].rescaler_energy_nj == pytest.approx(costs[1].rescaler_energy_nj)
+        assert (costs[0].rescaler_area_um2 or 0) * 3 == pytest.approx(costs[1].rescaler_area_um2)
+
+    def test_missing_figures_spread_with_their_reason(self) -> None:
+        cost = network_cost(
+            [convolution()], AnalyticRescalerModel(load_technology("horowitz45")), style="shared", lanes=1
+        )
+        assert cost.rescaler_area_um2 is None
+        assert cost.rescaler_energy_nj is not None
+        assert any("energies only" in reason for reason in cost.missing)
+
+    @pytest.mark.parametrize(
+        ("layers", "style", "lanes", "message"),
+        [
+            ([convolution()], "tiled", 1, "style is 'tiled'"),
+            ([convolution()], "shared", 0, "lanes is 0"),
+            ([convolution()], "shared", 1.5, "lanes is 1.5"),
+            ([], "shared", 1, "at least one rescaler"),
+            ([convolution(), convolution()], "shared", 1, "two rescalers are named 'conv'"),
+        ],
+    )
+    def test_bad_arguments_are_refused(
+        self, layers: list[RescalerWorkload], style: str, lanes: int, message: str
+    ) -> None:
+        with pytest.raises(HardwareError, match=message):
+            network_cost(layers, self.model, style=style, lanes=lanes)  # type: ignore[arg-type]
+
+
+def test_three_stages_are_refused() -> None:
+    stage = RescaleStage(operand_bits=8, multiplier_bits=2, right_shift_min=1, right_shift_max=1)
+    workload = RescalerWorkload(
+        name="odd", stages=(stage,) * 3, output_bits=8, channels=1, rescales_per_inference=1, macs_per_inference=0,
+        weight_bits=0, activation_bits=8,
+    )  # fmt: skip
+    with pytest.raises(HardwareError, match="'odd' has 3 stages"):
+        AnalyticRescalerModel(load_technology("aladdin40")).unit_cost(workload)

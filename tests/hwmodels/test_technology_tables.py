@@ -1,0 +1,99 @@
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwmodels import HardwareError, Technology, load_technology, technology_names
+from hwmodels.technology import METRICS, TERMS, parse_technology
+
+VALID = """
+name = "mine"
+node_nm = 28
+voltage_v = 0.8
+conditions = "typical"
+source = "a test"
+activity = "uniform"
+[components.adder]
+area_um2 = { terms = { bits = 2.0, unit = 1.0 }, error = 0.1, source = "a test" }
+"""
+
+
+def test_shipped_tables_are_complete_in_provenance() -> None:
+    assert {"aladdin40", "horowitz45"} <= set(technology_names())
+    for name in technology_names():
+        table = load_technology(name)
+        assert table.name == name
+        for component in table.components.values():
+            figures = [component.figure(metric) for metric in METRICS]
+            assert any(figures)
+            assert all(figure.source and figure.error >= 0 for figure in figures if figure)
+
+
+def test_aladdin_returns_its_published_points() -> None:
+    table = load_technology("aladdin40")
+    assert table.evaluate("multiplier", "area_um2", {"ab": 1024}) == pytest.approx(6351.338, rel=1e-4)
+    assert table.evaluate("multiplier", "energy_pj", {"ab": 1024}) == pytest.approx(12.68341, rel=1e-4)
+    assert table.evaluate("adder", "energy_pj", {"bits": 32}) == pytest.approx(0.2104162, rel=1e-4)
+    assert table.evaluate("shifter", "area_um2", {"mux_bits": 160}) == pytest.approx(249.6461, rel=1e-4)
+
+
+def test_horowitz_returns_its_published_energies_and_no_area() -> None:
+    table = load_technology("horowitz45")
+    assert table.evaluate("multiplier", "energy_pj", {"a": 8, "b": 8, "ab": 64}) == pytest.approx(0.2, rel=0.01)
+    assert table.evaluate("multiplier", "energy_pj", {"a": 32, "b": 32, "ab": 1024}) == pytest.approx(3.1, rel=0.01)
+    assert table.evaluate("adder", "energy_pj", {"bits": 32}) == pytest.approx(0.1)
+    assert table.evaluate("multiplier", "area_um2", {"a": 8, "b": 8, "ab": 64}) is None
+    assert "energies only" in table.reason("multiplier", "area_um2")
+
+
+def test_a_user_table_is_read_from_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(VALID)
+    assert load_technology(path).evaluate("adder", "area_um2", {"bits": 8}) == 17.0
+    path.write_text(VALID.replace("bits = 2.0", "bits = 3.0"))
+    assert load_technology(str(path)).evaluate("adder", "area_um2", {"bits": 8}) == 25.0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("node_nm = 28", "node_nm = -28", "node_nm"),
+        ("node_nm = 28", "", "node_nm"),
+        ("node_nm = 28", 'node_nm = "28 nm"', "28 nm"),
+        ("voltage_v", "volts", "volts"),
+        ("bits = 2.0", "bats = 2.0", "unknown term 'bats'"),
+        ("bits = 2.0", "bits = nan", "finite"),
+        ("error = 0.1, ", "", "error"),
+        ("components.adder", "components.oscillator", "oscillator"),
+        ("[components", "[[components", "declaration"),
+        ('source = "a test" }', "}", "source"),
+        ("name =", "name", "not valid TOML"),
+    ],
+)
+def test_a_bad_table_is_refused_with_its_key(old: str, new: str, expected: str) -> None:
+    with pytest.raises(HardwareError, match=r"mine\.toml") as caught:
+        parse_technology(VALID.replace(old, new, 1), "mine.toml")
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_names_and_missing_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(HardwareError, match=r"unknown technology 'tsmc3'.*aladdin40"):
+        load_technology("tsmc3")
+    with pytest.raises(HardwareError, match="cannot be read"):
+        load_technology(tmp_path / "none.toml")
+
+
+@given(st.sampled_from(sorted(TERMS)), st.integers(1, 64), st.integers(1, 64))
+def test_costs_never_fall_with_width(kind: str, width: int, more: int) -> None:
+    def cost(bits: int) -> float:
+        terms = {"a": bits, "b": bits, "ab": bits * bits, "bits": bits, "mux_bits": bits * 5, "stages": 5}
+        terms["log2_bits"] = math.ceil(math.log2(bits))
+        value = table.evaluate(kind, "energy_pj", terms)  # type: ignore[arg-type]
+        return 0.0 if value is None else value
+
+    for name in technology_names():
+        table: Technology = load_technology(name)
+        assert 0 <= cost(width) <= cost(width + more)
