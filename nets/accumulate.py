@@ -48,7 +48,7 @@ def accumulate(operator: Weighted, centred: Tensor, weights: Tensor, bias: Tenso
         Accumulators, channels last, same dtype; integers.
     """
     if isinstance(operator, FullyConnected):
-        return functional.linear(centred.reshape(centred.shape[0], -1), weights, bias)
+        return functional.linear(centred.reshape(-1, weights.shape[1]), weights, bias)
     assert isinstance(operator, Convolution)  # noqa: S101 -- narrows the type; Weighted has these two
     image = centred.permute(0, 3, 1, 2)
     (top, bottom), (left, right) = operator.padding

@@ -121,7 +121,8 @@ def _weighted(operator: Weighted, network: QuantizedNetwork) -> Kernel:
 
     def run(inputs: list[Tensor]) -> Tensor:
         centred = inputs[0].to(dtype) - source.zero_point
-        return finish(accumulate(operator, centred, weights, bias).to(torch.int64))
+        result = finish(accumulate(operator, centred, weights, bias).to(torch.int64))
+        return result.reshape(centred.shape[0], *target.shape)
 
     return run
 
@@ -161,12 +162,26 @@ def _requantize(operator: Requantize, network: QuantizedNetwork) -> Kernel:
 def _mean(operator: Mean, network: QuantizedNetwork) -> Kernel:
     zero = network.tensors[operator.inputs[0]].zero_point
     target = network.tensors[operator.output]
-    finish = _finisher(operator.rescaler, target, target.q_min, target.q_max)
     axes = tuple(axis + 1 for axis in operator.axes)
+    if operator.float_offset is not None:
+        return _float_mean(operator, operator.float_offset, target, axes)
+    finish = _finisher(operator.rescaler, target, target.q_min, target.q_max)
 
     def run(inputs: list[Tensor]) -> Tensor:
         total = (inputs[0].to(torch.int64) - zero).sum(dim=axes)
         return finish(total.reshape(total.shape[0], *target.shape))
+
+    return run
+
+
+def _float_mean(operator: Mean, offset: float, target: TensorSpec, axes: tuple[int, ...]) -> Kernel:
+    scale = torch.tensor(float(operator.rescaler.scale[0]), dtype=torch.float32)
+    shift = torch.tensor(offset, dtype=torch.float32)
+
+    def run(inputs: list[Tensor]) -> Tensor:
+        total = inputs[0].to(torch.int64).sum(dim=axes).to(torch.float32)
+        rounded = torch.round(total * scale + shift).clamp(target.q_min, target.q_max).to(torch.int8)
+        return rounded.reshape(total.shape[0], *target.shape)
 
     return run
 

@@ -200,11 +200,14 @@ class Mean(Operator):
     Attributes:
         axes: axes of the tensor's shape without batch, counted from 0.
         count: number of elements summed.
+        float_offset: None, or XNNPACK's form: the inputs are summed with their zero point, and the output is
+            ``rint(float32(sum) * scale + float_offset)``, every step in float32, output zero point included.
     """
 
     axes: Shape
     count: int
     rescaler: Rescaler
+    float_offset: float | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -17,12 +17,15 @@ class Profile:
         default: contract of every kind that is not named.
         exceptions: operator kind (``conv``, ``fc``, ``mean`` ...) to contract.
         runtime: the LiteRT resolver that it reproduces, or None for a uniform profile.
+        xnnpack_forms: whether ADD, SUB, MEAN and QUANTIZE take XNNPACK's own integer or float forms
+            instead of those of TFLite's reference kernels.
     """
 
     name: str
     default: Contract
     exceptions: Mapping[str, Contract] = field(default_factory=lambda: MappingProxyType({}))
     runtime: str | None = None
+    xnnpack_forms: bool = False
 
     def contract(self, kind: str) -> Contract:
         """The contract of an operator kind."""
@@ -38,7 +41,14 @@ PROFILES: dict[str, Profile] = {
             MappingProxyType({"fc": CONTRACTS["float64_half_away"]}),
             runtime="BUILTIN_REF",
         ),
-        Profile("litert_xnnpack", CONTRACTS["xnnpack_fp32"], runtime="BUILTIN"),
+        Profile(
+            "litert_xnnpack",
+            CONTRACTS["xnnpack_fp32"],
+            # XNNPACK does not take these over: TFLite's own kernels run them.
+            MappingProxyType({"relu": CONTRACTS["tflite_double"], "relu6": CONTRACTS["tflite_double"]}),
+            runtime="BUILTIN",
+            xnnpack_forms=True,
+        ),
     )
 }
 

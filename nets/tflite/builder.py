@@ -1,6 +1,7 @@
 """What converters of single operators share: the graph, the profile, and checked access to tensors."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -121,6 +122,13 @@ def constant(tensor: RawTensor, type_name: str) -> npt.NDArray[np.int64]:
     if tensor.data.size != size * dtype.itemsize:
         raise NetworkError(f"{tensor} has {tensor.data.size} bytes, which do not fit its shape {list(tensor.shape)}")
     return tensor.data.view(dtype).astype(np.int64).reshape(tensor.shape)
+
+
+def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A read-only, contiguous copy."""
+    array = np.array(array, order="C")
+    array.flags.writeable = False
+    return array
 
 
 def _product(shape: tuple[int, ...]) -> int:

@@ -5,11 +5,14 @@ from typing import Any
 import numpy as np
 import tflite
 
+from nets.contracts import Contract
 from nets.errors import NetworkError
-from nets.network import AveragePool, MaxPool, Mean, Operator
-from nets.rescaler import rescaler_from_scale
+from nets.network import AveragePool, MaxPool, Mean, Operator, TensorSpec
+from nets.profiles import Profile
+from nets.rescaler import Rescaler, rescaler_from_scale
+from nets.tflite import xnnpack
 from nets.tflite.activation import activation_range
-from nets.tflite.builder import Builder, check_same_quantization, check_shape, constant
+from nets.tflite.builder import Builder, check_same_quantization, check_shape, constant, frozen
 from nets.tflite.graph import RawOperator
 from nets.tflite.windows import window
 
@@ -68,12 +71,36 @@ def mean(builder: Builder, raw: RawOperator) -> Operator:
         raise NetworkError(f"{raw} is over {count} elements; at most {COUNT_MAX} are supported")
     kept = [1 if axis in axes else size for axis, size in enumerate(source.shape) if keep or axis not in axes]
     check_shape(raw, tuple(kept), result)
-    scale = source.scale / (result.scale * count)
+    scaling, offset = _mean_scaling(builder.profile, source, result, count)
     return Mean(
         name=f"mean_{raw.index}",
         inputs=raw.inputs[:1],
         output=raw.outputs[0],
         axes=axes,
         count=count,
-        rescaler=rescaler_from_scale(np.array([scale]), FULL_BITS, builder.profile.contract("mean")),
+        rescaler=scaling,
+        float_offset=offset,
     )
+
+
+def _mean_scaling(
+    profile: Profile, source: TensorSpec, result: TensorSpec, count: int
+) -> tuple[Rescaler, float | None]:
+    contract = profile.contract("mean")
+    if profile.xnnpack_forms:
+        return xnnpack.mean_scaling(source, result, count, contract)
+    if contract.name == "tflite_double":
+        return _tflite_mean_rescaler(source.scale / result.scale, count, contract), None
+    return rescaler_from_scale(np.array([source.scale / (result.scale * count)]), FULL_BITS, contract), None
+
+
+def _tflite_mean_rescaler(scale: float, count: int, contract: Contract) -> Rescaler:
+    """TFLite divides the Q31 multiplier of ``s_x / s_y`` by the count and truncates (reduce.h).
+
+    The multiplier then lies in ``(2**29, 2**31)`` and is not normalised again.
+    """
+    whole = rescaler_from_scale(np.array([scale]), FULL_BITS, contract)
+    left_shift = FULL_BITS - int(whole.right_shift[0])  # TFLite's own: positive is left
+    extra = min(count.bit_length() - 1, 32, 31 + left_shift)
+    multiplier = (int(whole.multiplier[0]) << extra) // count
+    return Rescaler(contract, FULL_BITS, frozen(np.array([multiplier])), frozen(whole.right_shift + extra))

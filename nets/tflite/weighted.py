@@ -10,7 +10,7 @@ from nets.errors import NetworkError
 from nets.network import Convolution, FullyConnected, Operator, TensorSpec
 from nets.rescaler import effective_scale, rescaler_from_scale
 from nets.tflite.activation import activation_range
-from nets.tflite.builder import Builder, check_shape, constant, quantization
+from nets.tflite.builder import Builder, check_shape, constant, frozen, quantization
 from nets.tflite.graph import RawOperator, RawTensor
 from nets.tflite.windows import window
 
@@ -125,13 +125,6 @@ def _shared(
         "q_min": q_min,
         "q_max": q_max,
     }
-
-
-def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A read-only, contiguous copy."""
-    array = np.array(array, order="C")
-    array.flags.writeable = False
-    return array
 
 
 def _weight_scales(raw: RawOperator, tensor: RawTensor, channels: int, axis: int) -> npt.NDArray[np.float64]:

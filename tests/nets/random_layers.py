@@ -1,0 +1,175 @@
+"""Random int8 layers on top of the .tflite writer, with output scales that use the int8 range."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from tflite import ActivationFunctionType, Padding
+from tflite_models import ModelWriter
+
+NONE, RELU, RELU6 = ActivationFunctionType.NONE, ActivationFunctionType.RELU, ActivationFunctionType.RELU6
+SAME, VALID = Padding.SAME, Padding.VALID
+
+
+def window_size(size: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
+    reach = (kernel - 1) * dilation + 1
+    return -(-size // stride) if padding == SAME else (size - reach) // stride + 1
+
+
+@dataclass
+class Layers:
+    """Adds layers to a model; every method takes and returns tensor indices."""
+
+    rng: np.random.Generator
+    writer: ModelWriter = field(default_factory=ModelWriter)
+    batch: int = 1
+
+    def shape(self, tensor: int) -> tuple[int, ...]:
+        return self.writer.tensors[tensor].shape
+
+    def scale(self, tensor: int) -> float:
+        return self.writer.tensors[tensor].scales[0]
+
+    def zero(self, tensor: int) -> int:
+        return self.writer.tensors[tensor].zero_points[0]
+
+    def _zero_point(self) -> int:
+        return int(self.rng.choice([0, -128, 127, self.rng.integers(-128, 128)]))
+
+    def _result(self, shape: tuple[int, ...], scale: float) -> int:
+        return self.writer.activation((self.batch, *shape), float(np.float32(scale)), self._zero_point())
+
+    def input(self, *shape: int, scale: float | None = None) -> int:
+        tensor = self._result(shape, scale or float(self.rng.uniform(0.005, 0.1)))
+        self.writer.inputs.append(tensor)
+        return tensor
+
+    def _weight_scales(self, channels: int, per_channel: bool) -> list[float]:
+        size = channels if per_channel else 1
+        return np.exp(self.rng.uniform(np.log(1e-3), np.log(1e-2), size)).astype(np.float32).tolist()
+
+    def _span(self, x: int, terms: int, scales: list[float]) -> float:
+        """An output scale under which typical accumulators fill, and sometimes leave, the int8 range."""
+        typical = self.scale(x) * float(np.median(scales)) * 100 * 90 * np.sqrt(terms)
+        return typical * float(self.rng.uniform(0.3, 3)) / 128
+
+    def _weighted(
+        self, kind: str, x: int, weights: np.ndarray, shape: tuple[int, ...], axis: int, terms: int, per_channel: bool,
+        options: dict[str, int], bias: bool = True,
+    ) -> int:  # fmt: skip
+        channels = weights.shape[axis]
+        scales = self._weight_scales(channels, per_channel)
+        weight = self.writer.constant(weights, "INT8", scales, axis)
+        inputs = [x, weight]
+        if bias:
+            reach = int(2000 * np.sqrt(terms))
+            values = self.rng.integers(-reach, reach + 1, channels)
+            inputs.append(self.writer.constant(values, "INT32", [float(self.scale(x) * s) for s in scales]))
+        out = self._result(shape, self._span(x, terms, scales))
+        table = {"CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions"}
+        self.writer.operator(kind, inputs, [out], table.get(kind, "FullyConnectedOptions"), **options)
+        return out
+
+    def _window(self, x: int, kernel, stride, dilation, padding) -> tuple[int, ...]:
+        return tuple(
+            window_size(self.shape(x)[1 + a], kernel[a], stride[a], dilation[a], padding) for a in range(2)
+        )
+
+    def conv(
+        self, x: int, channels: int, kernel=(3, 3), stride=(1, 1), dilation=(1, 1), padding=SAME, activation=NONE,
+        per_channel=True, bias=True,
+    ) -> int:  # fmt: skip
+        inner = self.shape(x)[3]
+        weights = self.rng.integers(-127, 128, (channels, *kernel, inner))
+        options = {
+            "Padding": padding, "StrideH": stride[0], "StrideW": stride[1], "DilationHFactor": dilation[0],
+            "DilationWFactor": dilation[1], "FusedActivationFunction": activation,
+        }  # fmt: skip
+        shape = (*self._window(x, kernel, stride, dilation, padding), channels)
+        terms = kernel[0] * kernel[1] * inner
+        return self._weighted("CONV_2D", x, weights, shape, 0, terms, per_channel, options, bias)
+
+    def depthwise(
+        self, x: int, multiplier=1, kernel=(3, 3), stride=(1, 1), dilation=(1, 1), padding=SAME, activation=NONE,
+        per_channel=True,
+    ) -> int:  # fmt: skip
+        channels = self.shape(x)[3] * multiplier
+        weights = self.rng.integers(-127, 128, (1, *kernel, channels))
+        options = {
+            "Padding": padding, "StrideH": stride[0], "StrideW": stride[1], "DilationHFactor": dilation[0],
+            "DilationWFactor": dilation[1], "FusedActivationFunction": activation, "DepthMultiplier": multiplier,
+        }  # fmt: skip
+        shape = (*self._window(x, kernel, stride, dilation, padding), channels)
+        return self._weighted("DEPTHWISE_CONV_2D", x, weights, shape, 3, kernel[0] * kernel[1], per_channel, options)
+
+    def dense(self, x: int, channels: int, activation=NONE, per_channel=False, keep=False, bias=True) -> int:
+        shape = self.shape(x)
+        inner = shape[-1] if keep else int(np.prod(shape[1:]))
+        weights = self.rng.integers(-127, 128, (channels, inner))
+        out = (*shape[1:-1], channels) if keep else (channels,)
+        options = {"FusedActivationFunction": activation, "KeepNumDims": keep}
+        return self._weighted("FULLY_CONNECTED", x, weights, out, 0, inner, per_channel, options, bias)
+
+    def elementwise(self, kind: str, left: int, right: int, activation=NONE) -> int:
+        shape = np.broadcast_shapes(self.shape(left), self.shape(right))[1:]
+        spread = float(self.rng.uniform(0.4, 2))
+        if kind == "MUL":
+            scale = self.scale(left) * self.scale(right) * 60 * spread
+        else:
+            scale = max(self.scale(left), self.scale(right)) * spread
+        out = self._result(shape, scale)
+        table = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions"}[kind]
+        self.writer.operator(kind, [left, right], [out], table, FusedActivationFunction=activation)
+        return out
+
+    def _same(self, x: int, shape: tuple[int, ...]) -> int:
+        plan = self.writer.tensors[x]
+        return self.writer.activation((self.batch, *shape), plan.scales[0], plan.zero_points[0])
+
+    def pool(self, kind: str, x: int, kernel=(2, 2), stride=(2, 2), padding=VALID, activation=NONE) -> int:
+        out = self._same(x, (*self._window(x, kernel, stride, (1, 1), padding), self.shape(x)[3]))
+        self.writer.operator(
+            f"{kind}_POOL_2D", [x], [out], "Pool2DOptions", Padding=padding, StrideH=stride[0], StrideW=stride[1],
+            FilterHeight=kernel[0], FilterWidth=kernel[1], FusedActivationFunction=activation,
+        )  # fmt: skip
+        return out
+
+    def mean(self, x: int, axes: tuple[int, ...] = (1, 2), keep: bool = False, same: bool = False) -> int:
+        shape = self.shape(x)
+        kept = tuple(1 if a in axes else s for a, s in enumerate(shape) if a and (keep or a not in axes))
+        out = self._same(x, kept) if same else self._result(kept, self.scale(x) * float(self.rng.uniform(0.2, 1.2)))
+        axis = self.writer.constant(np.array(axes), "INT32")
+        self.writer.operator("MEAN", [x, axis], [out], "ReducerOptions", KeepDims=keep)
+        return out
+
+    def pad(self, x: int, *pairs: tuple[int, int]) -> int:
+        sizes = [size + sum(pair) for size, pair in zip(self.shape(x)[1:], pairs, strict=True)]
+        out = self._same(x, tuple(sizes))
+        self.writer.operator("PAD", [x, self.writer.constant(np.array([(0, 0), *pairs]), "INT32")], [out], "PadOptions")
+        return out
+
+    def concatenate(self, tensors: list[int], axis: int) -> int:
+        shape = list(self.shape(tensors[0]))
+        shape[axis] = sum(self.shape(t)[axis] for t in tensors)
+        out = self._same(tensors[0], tuple(shape[1:]))
+        self.writer.operator("CONCATENATION", tensors, [out], "ConcatenationOptions", Axis=axis)
+        return out
+
+    def reshape(self, x: int, *shape: int) -> int:
+        out = self._same(x, shape)
+        target = self.writer.constant(np.array((self.batch, *shape)), "INT32")
+        self.writer.operator("RESHAPE", [x, target], [out])
+        return out
+
+    def transpose(self, x: int, *axes: int) -> int:
+        out = self._same(x, tuple(self.shape(x)[axis] for axis in axes[1:]))
+        self.writer.operator("TRANSPOSE", [x, self.writer.constant(np.array(axes), "INT32")], [out], "TransposeOptions")
+        return out
+
+    def requantize(self, kind: str, x: int, ratio: float | None = None) -> int:
+        out = self._result(self.shape(x)[1:], self.scale(x) * (ratio or float(self.rng.uniform(0.3, 3))))
+        self.writer.operator(kind, [x], [out])
+        return out
+
+    def content(self, *outputs: int) -> bytes:
+        self.writer.outputs = list(outputs)
+        return self.writer.content()
