@@ -54,7 +54,7 @@ def run(
         console.print(f"Interrupted. Every finished trial is kept in {folder.path}; run the same command to go on.")
         raise typer.Exit(INTERRUPTED) from None
     console.print(front_table(results))
-    console.print(f"Report: {folder.path / 'report.html'}", soft_wrap=True)
+    console.print(f"Report: {folder.report_path}", soft_wrap=True)
 
 
 @app.command()

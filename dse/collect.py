@@ -50,7 +50,9 @@ def _trial_table(
     rescalers: tuple[str, ...],
 ) -> pd.DataFrame:
     front = _front(records)
-    control = next((records[t.number].val_accuracy for t in trials if role_of(t) == CONTROL and t.number in records), _NAN)
+    control = next(
+        (records[t.number].val_accuracy for t in trials if role_of(t) == CONTROL and t.number in records), _NAN
+    )
     rows = [
         {
             "trial": trial.number,

@@ -166,13 +166,11 @@ class Driver:
         The slack hedges against the noise of the validation split; costs are exact and get none. Baselines always
         climb as far as they may.
         """
-        cost = found.objective_cost
-        values = (found.val_accuracy_drop_pp, cost.rescaler_area_um2, cost.rescaler_energy_nj)
         peers = np.array(self._integer_level, dtype=np.float64).reshape(-1, 3)
-        self._integer_level.append(values)
+        self._integer_level.append(found.values)
         if opened.point.finetune is Finetune.NONE:
             return False
-        hopeful = np.array(values) - (self._problem.spec.fidelity.slack_pp, 0.0, 0.0)
+        hopeful = np.array(found.values) - (self._problem.spec.fidelity.slack_pp, 0.0, 0.0)
         return opened.role != SEARCH or not dominates_any(peers, hopeful)
 
     def _tell(self, opened: _OpenTrial) -> None:
@@ -224,4 +222,3 @@ class Driver:
         volume = hypervolume(relative_costs(values, np.array(self._baseline))) if self._baseline else 0.0
         front = int(non_dominated(values).sum()) if len(values) else 0
         self._on_progress(Progress(len(self._told), target, front, volume, stage))
-

@@ -7,6 +7,7 @@ from enum import StrEnum
 import numpy as np
 
 from dse.design import DesignPoint
+from dse.errors import StudyError
 from dse.lowering import lower
 from dse.problem import Problem, correct_answers
 from hwmodels import AnalyticRescalerModel, CostModel, NetworkCost, RtlRescalerModel, load_technology, network_cost
@@ -70,6 +71,11 @@ class Evaluation:
     weights: Arrays | None
     seconds: float
 
+    @property
+    def values(self) -> tuple[float, float, float]:
+        """The objectives, minimised: accuracy drop (pp), area (um2), energy (nJ)."""
+        return self.val_accuracy_drop_pp, *costs_of(self.objective_cost)
+
 
 @dataclass(frozen=True, slots=True)
 class TestScore:
@@ -88,6 +94,17 @@ def cost_models(problem: Problem) -> tuple[CostModel, CostModel]:
     technology = load_technology(problem.spec.hardware.technology)
     models: tuple[CostModel, CostModel] = (AnalyticRescalerModel(technology), RtlRescalerModel(technology))
     return models if problem.spec.hardware.cost_source == "analytic" else (models[1], models[0])
+
+
+def costs_of(cost: NetworkCost) -> tuple[float, float]:
+    """Area (um2) and energy (nJ) that can be objectives.
+
+    Raises:
+        StudyError: the technology table does not give them.
+    """
+    if cost.rescaler_area_um2 is None or cost.rescaler_energy_nj is None:
+        raise StudyError(f"hardware.technology cannot be the objective: {cost.missing[0]}")
+    return cost.rescaler_area_um2, cost.rescaler_energy_nj
 
 
 class Evaluator:
@@ -112,9 +129,7 @@ class Evaluator:
         problem = self._problem
         network = narrowed(problem, point)
         if level is Level.SHORT_FINETUNE:
-            network = finetune(
-                network, problem.splits.finetune, finetune_settings(problem), problem.originals
-            ).network
+            network = finetune(network, problem.splits.finetune, finetune_settings(problem), problem.originals).network
         correct = correct_answers(network, problem.splits.validation)
         workloads = lower(network)
         return Evaluation(

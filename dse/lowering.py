@@ -11,8 +11,7 @@ def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
     """Workloads of every rescaler, sized by the reachable intervals of this very network."""
     certificate = certify(network)
     return tuple(
-        _workload(operator, network, certificate.rescalers[operator.name])
-        for operator in network.rescaling_operators()
+        _workload(operator, network, certificate.rescalers[operator.name]) for operator in network.rescaling_operators()
     )
 
 

@@ -46,7 +46,8 @@ class Problem:
 def correct_answers(network: QuantizedNetwork, samples: Samples) -> BoolArray:
     """Which samples a network classifies correctly by the largest integer logit (the first one on a tie)."""
     logits = IntegerExecutor(network).outputs(samples.inputs.astype(np.int8, copy=False))[0]
-    return logits.reshape(len(samples), -1).argmax(axis=1) == samples.labels
+    correct: BoolArray = logits.reshape(len(samples), -1).argmax(axis=1) == samples.labels
+    return correct
 
 
 def prepare(spec: StudySpec) -> Problem:

@@ -23,10 +23,10 @@ class LayerRecord(_Record):
     channels: int
     rescales: int
     macs: int
-    area_um2: float
-    datapath_area_um2: float
-    parameter_area_um2: float
-    energy_nj: float
+    area_um2: float | None
+    datapath_area_um2: float | None
+    parameter_area_um2: float | None
+    energy_nj: float | None
 
 
 class TrialRecord(_Record):
@@ -39,8 +39,8 @@ class TrialRecord(_Record):
     val_accuracy_integer: float
     rescaler_area_um2: float
     rescaler_energy_nj: float
-    other_rescaler_area_um2: float
-    other_rescaler_energy_nj: float
+    other_rescaler_area_um2: float | None
+    other_rescaler_energy_nj: float | None
     parameter_bits: int
     layers: tuple[LayerRecord, ...]
     network_sha256: str
@@ -75,14 +75,15 @@ class TestRecord(_Record):
 def record_of(design: str, levels: list[Evaluation]) -> TrialRecord:
     """The record of a trial that reached these levels, lowest first; the last one is what it is told with."""
     last = levels[-1]
+    drop, area, energy = last.values
     return TrialRecord(
         design=design,
         fidelity=last.level.value,
         val_accuracy=last.val_accuracy,
-        val_accuracy_drop_pp=last.val_accuracy_drop_pp,
+        val_accuracy_drop_pp=drop,
         val_accuracy_integer=levels[0].val_accuracy,
-        rescaler_area_um2=last.objective_cost.rescaler_area_um2,
-        rescaler_energy_nj=last.objective_cost.rescaler_energy_nj,
+        rescaler_area_um2=area,
+        rescaler_energy_nj=energy,
         other_rescaler_area_um2=last.other_cost.rescaler_area_um2,
         other_rescaler_energy_nj=last.other_cost.rescaler_energy_nj,
         parameter_bits=last.objective_cost.parameter_bits,

@@ -99,6 +99,7 @@ class RunFolder:
         self.study_path = path / "study.toml"
         self.journal_path = path / "journal.log"
         self.weights_path = path / "weights"
+        self.report_path = path / "report.html"
 
     @property
     def exists(self) -> bool:
@@ -114,7 +115,9 @@ class RunFolder:
         try:
             return Manifest.model_validate_json(self.manifest_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise StudyError(f"{self.path}: holds no run (no manifest.json); give the folder that dse run made") from None
+            raise StudyError(
+                f"{self.path}: holds no run (no manifest.json); give the folder that dse run made"
+            ) from None
         except ValidationError as error:
             raise StudyError(f"{self.manifest_path}: {describe_errors(error)}") from None
         except (OSError, UnicodeDecodeError) as error:

@@ -34,9 +34,7 @@ class DistinctSampler(BaseSampler):
         """Count a design as proposed: one that is in the study already."""
         self._seen.add(self._space.point(parameters).digest)
 
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return dict(self._space.distributions)
 
     def sample_relative(
@@ -68,7 +66,11 @@ class DistinctSampler(BaseSampler):
         self._inner.before_trial(study, trial)
 
     def after_trial(
-        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Any  # noqa: ANN401
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Any,  # noqa: ANN401
     ) -> None:
         self._inner.after_trial(study, trial, state, values)
 

@@ -33,7 +33,9 @@ class NetworkSpec(Section):
     """Which network: a .tflite file, or a topology of ours trained from the study's seed."""
 
     model: Path | None = Field(None, description="full-int8 .tflite file, relative to the study file")
-    topology: Literal["digits_cnn"] | None = Field(None, description="a network of ours, trained in float from the seed")
+    topology: Literal["digits_cnn"] | None = Field(
+        None, description="a network of ours, trained in float from the seed"
+    )
     weight_bits: int = Field(8, ge=3, le=8, description="width in bits of every layer's weights")
     contract: str = Field("half_up", description="rounding contract of every rescaler")
 
@@ -106,7 +108,9 @@ class HardwareSpec(Section):
 
     technology: str = Field("aladdin40", description="shipped technology table, or a path to one")
     cost_source: Literal["analytic", "rtl"] = Field("analytic", description="the model that is the objective")
-    style: Literal["streaming", "shared"] = Field("streaming", description="one rescaler per layer, or one bank for all")
+    style: Literal["streaming", "shared"] = Field(
+        "streaming", description="one rescaler per layer, or one bank for all"
+    )
     lanes: int = Field(1, ge=1, le=4096, description="rescalers side by side in each layer (or in the bank)")
 
 

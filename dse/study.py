@@ -6,7 +6,8 @@ from pathlib import Path
 from dse.collect import results_of
 from dse.driver import Driver, Progress
 from dse.errors import StudyError
-from dse.evaluation import cost_models
+from dse.evaluation import cost_models, costs_of
+from dse.lowering import lower
 from dse.problem import Problem, prepare
 from dse.report import write_report, write_tables
 from dse.results import CostSource, StudyResults
@@ -14,9 +15,9 @@ from dse.run_folder import Manifest, RunFolder, difference, git_revision, instal
 from dse.sampler import make_sampler
 from dse.space import SearchSpace, space_of
 from dse.spec import StudySpec
-from dse.storage import StudyStore, journal
+from dse.storage import SEARCH, StudyStore, journal
 from dse.workers import EvaluatorPool, SerialPool
-from hwmodels import CostModel
+from hwmodels import CostModel, network_cost
 from nets.fingerprint import fingerprint
 
 
@@ -44,8 +45,10 @@ def run_study(
     folder.check_free()
     if folder.exists and not fresh:
         check_same_study(spec, folder.manifest())
+        if is_finished(spec, folder):
+            return results_of(folder)
     problem = prepare(spec)
-    cost_models(problem)  # a technology that cannot be used is bad input too, found before anything is written
+    check_objective(problem)
     with folder.locked():
         _begin(problem, folder, fresh=fresh)
         space = space_of(problem.network, spec.search, spec.fidelity.finetune)
@@ -63,6 +66,27 @@ def run_study(
         return results
 
 
+def is_finished(spec: StudySpec, folder: RunFolder) -> bool:
+    """Whether the folder holds everything that this very spec asks for, the report included."""
+    if folder.manifest().spec != spec or not folder.report_path.is_file():
+        return False
+    trials = results_of(folder).trials
+    complete = trials[trials["state"] == "COMPLETE"]
+    scored = complete[complete["on_front"] | (complete["role"] != SEARCH)]
+    return len(complete) >= spec.search.trials and bool(scored["test_accuracy"].notna().all())
+
+
+def check_objective(problem: Problem) -> None:
+    """Refuse a technology that cannot give the objectives, before anything is written.
+
+    Raises:
+        StudyError: names what the table lacks.
+        HardwareError: the table or the RTL cannot be used.
+    """
+    hardware, (objective, _) = problem.spec.hardware, cost_models(problem)
+    costs_of(network_cost(lower(problem.network), objective, style=hardware.style, lanes=hardware.lanes))
+
+
 def check_same_study(spec: StudySpec, manifest: Manifest) -> None:
     """Refuse to resume a run with another study.
 
@@ -70,7 +94,9 @@ def check_same_study(spec: StudySpec, manifest: Manifest) -> None:
         StudyError: names the first key that differs, and both values.
     """
     if found := difference(spec.identity(), manifest.spec.identity()):
-        raise StudyError(f"the run folder holds another study: {found}; use --fresh to start over or --out for another folder")
+        raise StudyError(
+            f"the run folder holds another study: {found}; use --fresh to start over or --out for another folder"
+        )
 
 
 def make_pool(problem: Problem, ray_address: str | None = None) -> EvaluatorPool:
@@ -132,4 +158,6 @@ def _store(spec: StudySpec, folder: RunFolder, space: SearchSpace) -> StudyStore
     storage = journal(folder.journal_path)
     # Every resumption draws on: the same seed again would propose the same designs again.
     written = len(folder.journal_path.read_bytes()) if folder.journal_path.exists() else 0
-    return StudyStore.create_or_load(storage, spec.name, make_sampler(spec.search, space, (spec.seed + written) % 2**32), space)
+    return StudyStore.create_or_load(
+        storage, spec.name, make_sampler(spec.search, space, (spec.seed + written) % 2**32), space
+    )

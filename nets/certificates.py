@@ -109,7 +109,9 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
         if accumulator is not None:
             accumulators[operator.name] = accumulator
     rescalers = {
-        operator.name: RescalerCertificate(operator.name, _stages(operator, network, tensors, accumulators[operator.name]))
+        operator.name: RescalerCertificate(
+            operator.name, _stages(operator, network, tensors, accumulators[operator.name])
+        )
         for operator in network.rescaling_operators()
     }
     return NetworkCertificate(tensors, accumulators, rescalers)

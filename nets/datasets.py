@@ -93,20 +93,23 @@ def load_npz_dataset(path: Path, *, input_offset: int = 0) -> Dataset:
     raise NetworkError(f"{path}: has {sorted(arrays)}; give x and y, or x_train, y_train, x_test and y_test")
 
 
-def _samples(path: Path, arrays: dict[str, np.ndarray], x: str, y: str, offset: int) -> Samples:  # type: ignore[type-arg]
+def _samples(path: Path, arrays: dict[str, npt.NDArray[np.generic]], x: str, y: str, offset: int) -> Samples:
     inputs, labels = arrays[x], arrays[y]
     if not np.issubdtype(inputs.dtype, np.integer):
         raise NetworkError(f"{path}: {x} is {inputs.dtype}; give the model's integer inputs")
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise NetworkError(f"{path}: {y} is {labels.dtype} {list(labels.shape)}; give one integer label per sample")
     if len(inputs) != len(labels) or len(inputs) == 0:
-        raise NetworkError(f"{path}: {x} has {len(inputs)} samples and {y} {len(labels)}; give equally many, at least one")
+        raise NetworkError(
+            f"{path}: {x} has {len(inputs)} samples and {y} {len(labels)}; give equally many, at least one"
+        )
     if labels.min() < 0:
         raise NetworkError(f"{path}: {y} holds {labels.min()}; labels count from 0")
     low, high = int(inputs.min()) + offset, int(inputs.max()) + offset
     if low < -128 or high > 127:
         raise NetworkError(
-            f"{path}: {x} with input_offset {offset} spans {low} to {high}, outside int8; uint8 pixels need input_offset = -128"
+            f"{path}: {x} with input_offset {offset} spans {low} to {high}, outside int8; "
+            "uint8 pixels need input_offset = -128"
         )
     return Samples((inputs.astype(np.int16) + offset).astype(np.int8), labels.astype(np.int64))
 

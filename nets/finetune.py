@@ -77,7 +77,7 @@ def finetune(
     for _ in range(settings.epochs):
         order = torch.randperm(len(labels), generator=generator)
         total = 0.0
-        for batch in order.split(settings.batch_size):
+        for batch in torch.split(order, settings.batch_size):
             total += len(batch) * _step(twin, optimizer, inputs[batch], labels[batch])
             schedule.step()
         losses.append(total / len(labels))

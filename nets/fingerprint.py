@@ -40,7 +40,7 @@ def _integers(operator: Operator) -> list[npt.NDArray[np.generic]]:
 
 
 def trained_arrays(network: QuantizedNetwork) -> Arrays:
-    """Weights (int8) and biases (int64) of every weighted operator, as ``<operator>.weights`` and ``<operator>.bias``."""
+    """Weights (int8) and biases (int64) by operator: ``<operator>.weights``, ``<operator>.bias``."""
     arrays: Arrays = {}
     for operator in network.operators:
         if isinstance(operator, Weighted):
@@ -65,6 +65,8 @@ def with_trained_arrays(network: QuantizedNetwork, arrays: Mapping[str, npt.NDAr
         except KeyError as error:
             raise NetworkError(f"trained weights lack {error.args[0]!r}") from None
         if weights.shape != operator.weights.shape or bias.shape != operator.bias.shape:
-            raise NetworkError(f"trained weights of {operator.name!r} have shape {weights.shape}, not {operator.weights.shape}")
+            raise NetworkError(
+                f"trained weights of {operator.name!r} have shape {weights.shape}, not {operator.weights.shape}"
+            )
         changed[operator.name] = replace(operator, weights=weights.astype(np.int8), bias=bias.astype(np.int64))
     return network.with_operators(changed)

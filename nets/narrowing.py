@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import singledispatch
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from nets.errors import NetworkError
 from nets.network import (
@@ -19,6 +21,7 @@ from nets.network import (
 from nets.rescaler import (
     FULL_MULTIPLIER_BITS,
     FloatArray,
+    IntArray,
     effective_scale,
     neighbouring_scales,
     rescaler_from_scale,
@@ -88,7 +91,7 @@ def narrow(
         NetworkError: an unknown name, a width out of range, or ``absorb`` for an operator without weights.
     """
     originals = originals if originals is not None else real_weights(network)
-    changed = {}
+    changed: dict[str, Operator] = {}
     for name, choice in choices.items():
         operator = network.operator(name)
         if choice.method not in methods_of(operator):
@@ -205,14 +208,15 @@ def weight_limit(bits: int) -> int:
     return int(2 ** (bits - 1) - 1)
 
 
-def quantize_weights(weights: FloatArray, scale: FloatArray, bits: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
+def quantize_weights(weights: FloatArray, scale: FloatArray, bits: int) -> npt.NDArray[np.int8]:
     """Round real weights ``[out, ...]`` to symmetric integers at ``scale``, ``[out]`` or ``[1]``."""
     limit = weight_limit(bits)
-    return np.clip(np.rint(weights / _along_channels(scale, weights.ndim)), -limit, limit).astype(np.int8)
+    steps: FloatArray = np.rint(weights / _along_channels(scale, weights.ndim))
+    return np.clip(steps, -limit, limit).astype(np.int8)
 
 
-def quantize_bias(bias: FloatArray, scale: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """Round a real bias ``[out]`` to int32 integers at ``scale = s_x * s_w``; saturates like the hardware's register."""
+def quantize_bias(bias: FloatArray, scale: FloatArray) -> IntArray:
+    """Round a real bias ``[out]`` to int32 integers at ``scale = s_x * s_w``; saturates like a register."""
     return np.clip(np.rint(bias / scale), -INT32_MAX - 1, INT32_MAX).astype(np.int64)
 
 
@@ -221,10 +225,13 @@ def _scale_of(operator: Weighted, tensors: tuple[TensorSpec, ...], weight_scale:
     return effective_scale(source.scale, weight_scale, target.scale, operator.rescaler.contract)
 
 
-def _along_channels(values: np.ndarray, ndim: int) -> np.ndarray:  # type: ignore[type-arg]
+_Any = TypeVar("_Any", bound=np.generic)
+
+
+def _along_channels(values: npt.NDArray[_Any], ndim: int) -> npt.NDArray[_Any]:
     return values.reshape(-1, *(1,) * (ndim - 1))
 
 
 def _per_scale(squares: FloatArray, scale: FloatArray) -> FloatArray:
-    total = squares.reshape(squares.shape[0], -1).sum(axis=1)
+    total: FloatArray = squares.reshape(squares.shape[0], -1).sum(axis=1)
     return total if scale.size > 1 or total.size == 1 else total.sum(keepdims=True)

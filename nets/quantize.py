@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
@@ -71,9 +72,9 @@ def quantize_module(
     return _Builder(graph, ranges, name, weight_bits, contract_named(contract)).build(tuple(calibration.shape[1:]))
 
 
-def quantize_input(images: FloatArray, spec: TensorSpec) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
+def quantize_input(images: FloatArray, spec: TensorSpec) -> npt.NDArray[np.int8]:
     """Quantize real inputs ``[samples, height, width, channels]`` to the int8 of a network's input tensor."""
-    steps = np.rint(images / spec.scale) + spec.zero_point
+    steps: FloatArray = np.rint(images / spec.scale) + spec.zero_point
     return np.clip(steps, spec.q_min, spec.q_max).astype(np.int8)
 
 
@@ -123,7 +124,7 @@ def _calibrate(graph: fx.GraphModule, calibration: Tensor) -> _RangeRecorder:
 
 
 def affine_spec(name: str, shape: tuple[int, ...], low: float, high: float) -> TensorSpec:
-    """int8 affine quantization of ``[low, high]`` widened to hold 0; scales are float32 values, as models store them."""
+    """int8 affine quantization of ``[low, high]`` widened to hold 0; scales are float32 values, as in models."""
     low, high = min(low, 0.0), max(high, 0.0)
     scale = float(np.float32((high - low) / 255 if high > low else 1 / 255))
     zero_point = int(np.clip(np.rint(-128 - low / scale), -128, 127))
@@ -211,9 +212,7 @@ class _Builder:
     def _named(self, kind: str) -> str:
         return f"{kind}_{len(self._operators)}"
 
-    def _quantized(
-        self, node: fx.Node, real: RealWeights, name: str, make: Callable[..., Operator]
-    ) -> None:
+    def _quantized(self, node: fx.Node, real: RealWeights, name: str, make: Callable[..., Operator]) -> None:
         source = self._tensors[self._made[_source(node)]]
         output, target, q_min, q_max = self._finish(node)
         largest = np.abs(real.weights).reshape(real.weights.shape[0], -1).max(axis=1)

@@ -37,6 +37,7 @@ from nets.network import (
     Transpose,
     Weighted,
 )
+from nets.rescaler import FloatArray
 
 _OUTPUT_FULL_SCALE = 127  # a bias is trained in units of the output's full scale, like weights in theirs
 
@@ -59,6 +60,11 @@ def _exactly(surrogate: Tensor, exact: Tensor) -> Tensor:
 
 class _WeightedTwin(nn.Module):
     """A weighted operator whose weights and bias are trained; scales, multipliers and shifts stay."""
+
+    _scale: Tensor
+    _bias_unit: Tensor
+    _multiplier: Tensor
+    _right_shift: Tensor
 
     def __init__(self, operator: Weighted, network: QuantizedNetwork, original: RealWeights | None) -> None:
         super().__init__()
@@ -87,9 +93,7 @@ class _WeightedTwin(nn.Module):
         arranged = weights.permute(0, 3, 1, 2) if isinstance(self.operator, Convolution) else weights
         centred = inputs[0].to(dtype) - self._source.zero_point
         acc = accumulate(self.operator, centred, arranged.to(dtype), bias.to(dtype)).to(torch.float32)
-        return _rescaled(
-            acc, self._rescale(acc), self._scale, self._target, self.operator.q_min, self.operator.q_max
-        )
+        return _rescaled(acc, self._rescale(acc), self._scale, self._target, self.operator.q_min, self.operator.q_max)
 
     def _bound(self, weights: Tensor, bias: Tensor) -> int:
         taps = weights.abs().reshape(weights.shape[0], -1).sum(dim=1)
@@ -111,7 +115,7 @@ class _WeightedTwin(nn.Module):
         )
 
 
-def _weight_steps(operator: Weighted, original: RealWeights | None) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _weight_steps(operator: Weighted, original: RealWeights | None) -> FloatArray:
     if original is None:
         return operator.weights.astype(np.float64)
     return original.weights / operator.weight_scale.reshape(-1, *(1,) * (operator.weights.ndim - 1))
@@ -189,9 +193,7 @@ def _(operator: ElementwiseSum, network: QuantizedNetwork) -> Step:
     gains = [float(rescaler.scale[0]) * common for rescaler in operator.input_rescalers]
 
     def surrogate(inputs: list[Tensor]) -> Tensor:
-        left, right = (
-            (x - spec.zero_point) * gain for x, spec, gain in zip(inputs, specs, gains, strict=True)
-        )
+        left, right = ((x - spec.zero_point) * gain for x, spec, gain in zip(inputs, specs, gains, strict=True))
         return (left + sign * right + target.zero_point).clamp(operator.q_min, operator.q_max)
 
     return _beside(operator, network, surrogate)

@@ -37,7 +37,8 @@ class SerialPool:
 
 def evaluate(evaluator: Evaluator, job: Job) -> Completion:
     """Run a job; what it raises becomes the completion's error."""
+    # One bad design must not end the study: the trial keeps the reason.
     try:
         return Completion(job, evaluator.run(job))
-    except Exception as error:  # noqa: BLE001 -- one bad design must not end the study; the trial keeps the reason
+    except Exception as error:
         return Completion(job, None, f"{type(error).__name__}: {error}")

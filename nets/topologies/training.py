@@ -50,9 +50,9 @@ def train_float(topology: Topology, images: Tensor, labels: Tensor, seed: int) -
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, topology.learning_rate, total_steps=steps)
     module.train()
     for _ in range(topology.epochs):
-        for batch in torch.randperm(len(images), generator=generator).split(topology.batch_size):
+        for batch in torch.split(torch.randperm(len(images), generator=generator), topology.batch_size):
             optimizer.zero_grad()
-            functional.cross_entropy(module(images[batch]), labels[batch]).backward()
+            functional.cross_entropy(module(images[batch]), labels[batch]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     return module.eval()
