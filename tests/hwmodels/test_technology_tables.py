@@ -68,7 +68,7 @@ def test_a_user_table_is_read_from_its_path(tmp_path: Path) -> None:
         ("error = 0.1, ", "", "error"),
         ("components.adder", "components.oscillator", "oscillator"),
         ("[components", "[[components", "declaration"),
-        ('source = "a test" }', "}", "source"),
+        (', source = "a test" }', " }", "source"),
         ("name =", "name", "not valid TOML"),
     ],
 )

@@ -1,7 +1,11 @@
 """Runs a Verilog module under Verilator on arrays of port values."""
 
+import atexit
+import functools
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,7 +28,6 @@ int main(int argc, char** argv) {{
     std::FILE* in = std::fopen(argv[1], "rb");
     std::FILE* out = std::fopen(argv[2], "wb");
     std::vector<int64_t> row({inputs});
-    {reset}
     while (std::fread(row.data(), sizeof(int64_t), row.size(), in) == row.size()) {{
 {drive}
         for (int edge = 0; edge < {clocks}; ++edge) {{
@@ -39,6 +42,27 @@ int main(int argc, char** argv) {{
     return 0;
 }}
 """
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+@functools.cache
+def _runtime() -> tuple[list[str], list[Path]]:
+    """Compile Verilator's runtime once per test run; it takes longer than a model."""
+    include = Path(_run([str(VERILATOR), "--getenv", "VERILATOR_ROOT"]).strip()) / "include"
+    flags = [f"-I{include}", f"-I{include / 'vltstd'}"]
+    folder = Path(tempfile.mkdtemp(prefix="verilated-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    objects = []
+    for name in ("verilated", "verilated_threads"):
+        objects.append(folder / f"{name}.o")
+        _run(["g++", "-O1", "-w", *flags, "-c", str(include / f"{name}.cpp"), "-o", str(objects[-1])])
+    return flags, objects
 
 
 class Verilated:
@@ -77,14 +101,20 @@ class Verilated:
             for index, port in enumerate(self.inputs)
         )
         harness.write_text(
-            _HARNESS.format(inputs=len(self.inputs), drive=drive, clocks=clocks, output=self._output.name, reset="")
+            _HARNESS.format(inputs=len(self.inputs), drive=drive, clocks=clocks, output=self._output.name)
         )
         overrides = [f"-G{name}={value}" for name, value in parameters.items()]
-        command = [str(VERILATOR), "--cc", "--exe", "--build", "-Wall", "-O3", "--prefix", "Vdut", "--top-module", top]
-        command += ["-CFLAGS", "-O1", "--Mdir", str(self._folder / "obj"), *overrides]
-        done = subprocess.run([*command, *map(str, files), str(harness)], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(done.stdout + done.stderr)
+        model = self._folder / "obj"
+        command = [str(VERILATOR), "--cc", "-Wall", "--prefix", "Vdut", "--top-module", top, "--Mdir", str(model)]
+        _run([*command, *overrides, *map(str, files)])
+        sources = [harness, *sorted(model.glob("*.cpp"))]
+        include, runtime = _runtime()
+        flags = ["-O1", "-w", *include, f"-I{model}"]
+        _run(["g++", *flags, *map(str, sources), *map(str, runtime), "-o", str(self._program), "-pthread", "-latomic"])
+
+    @property
+    def _program(self) -> Path:
+        return self._folder / "simulation"
 
     def run(self, columns: Mapping[str, npt.NDArray[np.int64] | int]) -> npt.NDArray[np.int64]:
         """Return the output for each row of input values (an int is the same for every row)."""
@@ -97,7 +127,7 @@ class Verilated:
             table[:, index] = columns[port.name]
         source, target = self._folder / "in.bin", self._folder / "out.bin"
         table.tofile(source)
-        subprocess.run([self._folder / "obj" / "Vdut", source, target], check=True)
+        subprocess.run([self._program, source, target], check=True)
         return _signed(np.fromfile(target, dtype=np.int64), self._output)
 
 
