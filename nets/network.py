@@ -47,12 +47,12 @@ class TensorSpec:
     @property
     def q_min(self) -> int:
         """Smallest storable integer."""
-        return -(2 ** (self.bits - 1))
+        return -(1 << (self.bits - 1))
 
     @property
     def q_max(self) -> int:
         """Largest storable integer."""
-        return 2 ** (self.bits - 1) - 1
+        return (1 << (self.bits - 1)) - 1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -6,6 +6,8 @@ import numpy as np
 from tflite import ActivationFunctionType, Padding
 from tflite_models import ModelWriter
 
+Pair = tuple[int, int]
+
 NONE, RELU, RELU6 = ActivationFunctionType.NONE, ActivationFunctionType.RELU, ActivationFunctionType.RELU6
 SAME, VALID = Padding.SAME, Padding.VALID
 
@@ -53,9 +55,17 @@ class Layers:
         return typical * float(self.rng.uniform(0.3, 3)) / 128
 
     def _weighted(
-        self, kind: str, x: int, weights: np.ndarray, shape: tuple[int, ...], axis: int, terms: int, per_channel: bool,
-        options: dict[str, int], bias: bool = True,
-    ) -> int:  # fmt: skip
+        self,
+        kind: str,
+        x: int,
+        weights: np.ndarray,
+        shape: tuple[int, ...],
+        axis: int,
+        terms: int,
+        per_channel: bool,
+        options: dict[str, int],
+        bias: bool = True,
+    ) -> int:
         channels = weights.shape[axis]
         scales = self._weight_scales(channels, per_channel)
         weight = self.writer.constant(weights, "INT8", scales, axis)
@@ -69,15 +79,23 @@ class Layers:
         self.writer.operator(kind, inputs, [out], table.get(kind, "FullyConnectedOptions"), **options)
         return out
 
-    def _window(self, x: int, kernel, stride, dilation, padding) -> tuple[int, ...]:
-        return tuple(
-            window_size(self.shape(x)[1 + a], kernel[a], stride[a], dilation[a], padding) for a in range(2)
-        )
+    def _window(
+        self, x: int, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], padding: int
+    ) -> tuple[int, ...]:
+        return tuple(window_size(self.shape(x)[1 + a], kernel[a], stride[a], dilation[a], padding) for a in range(2))
 
     def conv(
-        self, x: int, channels: int, kernel=(3, 3), stride=(1, 1), dilation=(1, 1), padding=SAME, activation=NONE,
-        per_channel=True, bias=True,
-    ) -> int:  # fmt: skip
+        self,
+        x: int,
+        channels: int,
+        kernel: Pair = (3, 3),
+        stride: Pair = (1, 1),
+        dilation: Pair = (1, 1),
+        padding: int = SAME,
+        activation: int = NONE,
+        per_channel: bool = True,
+        bias: bool = True,
+    ) -> int:
         inner = self.shape(x)[3]
         weights = self.rng.integers(-127, 128, (channels, *kernel, inner))
         options = {
@@ -89,9 +107,16 @@ class Layers:
         return self._weighted("CONV_2D", x, weights, shape, 0, terms, per_channel, options, bias)
 
     def depthwise(
-        self, x: int, multiplier=1, kernel=(3, 3), stride=(1, 1), dilation=(1, 1), padding=SAME, activation=NONE,
-        per_channel=True,
-    ) -> int:  # fmt: skip
+        self,
+        x: int,
+        multiplier: int = 1,
+        kernel: Pair = (3, 3),
+        stride: Pair = (1, 1),
+        dilation: Pair = (1, 1),
+        padding: int = SAME,
+        activation: int = NONE,
+        per_channel: bool = True,
+    ) -> int:
         channels = self.shape(x)[3] * multiplier
         weights = self.rng.integers(-127, 128, (1, *kernel, channels))
         options = {
@@ -101,7 +126,15 @@ class Layers:
         shape = (*self._window(x, kernel, stride, dilation, padding), channels)
         return self._weighted("DEPTHWISE_CONV_2D", x, weights, shape, 3, kernel[0] * kernel[1], per_channel, options)
 
-    def dense(self, x: int, channels: int, activation=NONE, per_channel=False, keep=False, bias=True) -> int:
+    def dense(
+        self,
+        x: int,
+        channels: int,
+        activation: int = NONE,
+        per_channel: bool = False,
+        keep: bool = False,
+        bias: bool = True,
+    ) -> int:
         shape = self.shape(x)
         inner = shape[-1] if keep else int(np.prod(shape[1:]))
         weights = self.rng.integers(-127, 128, (channels, inner))
@@ -109,7 +142,7 @@ class Layers:
         options = {"FusedActivationFunction": activation, "KeepNumDims": keep}
         return self._weighted("FULLY_CONNECTED", x, weights, out, 0, inner, per_channel, options, bias)
 
-    def elementwise(self, kind: str, left: int, right: int, activation=NONE) -> int:
+    def elementwise(self, kind: str, left: int, right: int, activation: int = NONE) -> int:
         shape = np.broadcast_shapes(self.shape(left), self.shape(right))[1:]
         spread = float(self.rng.uniform(0.4, 2))
         if kind == "MUL":
@@ -125,7 +158,15 @@ class Layers:
         plan = self.writer.tensors[x]
         return self.writer.activation((self.batch, *shape), plan.scales[0], plan.zero_points[0])
 
-    def pool(self, kind: str, x: int, kernel=(2, 2), stride=(2, 2), padding=VALID, activation=NONE) -> int:
+    def pool(
+        self,
+        kind: str,
+        x: int,
+        kernel: Pair = (2, 2),
+        stride: Pair = (2, 2),
+        padding: int = VALID,
+        activation: int = NONE,
+    ) -> int:
         out = self._same(x, (*self._window(x, kernel, stride, (1, 1), padding), self.shape(x)[3]))
         self.writer.operator(
             f"{kind}_POOL_2D", [x], [out], "Pool2DOptions", Padding=padding, StrideH=stride[0], StrideW=stride[1],
@@ -168,6 +209,11 @@ class Layers:
     def requantize(self, kind: str, x: int, ratio: float | None = None) -> int:
         out = self._result(self.shape(x)[1:], self.scale(x) * (ratio or float(self.rng.uniform(0.3, 3))))
         self.writer.operator(kind, [x], [out])
+        return out
+
+    def softmax(self, x: int) -> int:
+        out = self.writer.activation(self.shape(x), 1 / 256, -128)
+        self.writer.operator("SOFTMAX", [x], [out], "SoftmaxOptions")
         return out
 
     def content(self, *outputs: int) -> bytes:

@@ -52,7 +52,9 @@ class ModelWriter:
         self.tensors.append(plan)
         return len(self.tensors) - 1
 
-    def operator(self, kind: str, inputs: list[int], outputs: list[int], options: str | None = None, **values: int) -> None:
+    def operator(
+        self, kind: str, inputs: list[int], outputs: list[int], options: str | None = None, **values: int
+    ) -> None:
         code = getattr(tflite.BuiltinOperator, kind)
         self.operators.append(OperatorPlan(code, inputs, outputs, options, values))
 

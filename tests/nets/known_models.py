@@ -1,0 +1,60 @@
+"""Structures of published networks, with random integers, written by the tests' own writer."""
+
+import numpy as np
+from random_layers import NONE, RELU, RELU6, SAME, VALID, Layers
+
+
+def visual_wake_words(rng: np.random.Generator, size: int = 96) -> bytes:
+    """MobileNetV1 0.25 as in MLPerf Tiny's person detection."""
+    layers = Layers(rng)
+    x = layers.conv(layers.input(size, size, 3), 8, stride=(2, 2), activation=RELU6)
+    plan = [(16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), *[(128, 1)] * 5, (256, 2), (256, 1)]
+    for channels, stride in plan:
+        x = layers.depthwise(x, stride=(stride, stride), activation=RELU6)
+        x = layers.conv(x, channels, kernel=(1, 1), activation=RELU6)
+    side = layers.shape(x)[1]
+    x = layers.pool("AVERAGE", x, kernel=(side, side), stride=(side, side))
+    x = layers.dense(layers.reshape(x, 256), 2)
+    return layers.content(layers.softmax(x))
+
+
+def streaming_wakeword(rng: np.random.Generator) -> bytes:
+    """A stack of separable convolutions along time, dilated, as in MLPerf Tiny's streaming wakeword."""
+    layers = Layers(rng)
+    x = layers.reshape(layers.input(30, 40), 30, 1, 40)
+    for channels, length, dilation in ((128, 3, 1), (128, 5, 1), (128, 9, 1), (32, 5, 2)):
+        x = layers.depthwise(x, kernel=(length, 1), dilation=(dilation, 1), padding=VALID if length < 9 else SAME)
+        x = layers.conv(x, channels, kernel=(1, 1), activation=RELU)
+    x = layers.mean(x, axes=(1, 2))
+    return layers.content(layers.softmax(layers.dense(x, 3)))
+
+
+def residual(rng: np.random.Generator) -> bytes:
+    """Branches, every elementwise operator, two outputs, operators that only move integers."""
+    layers = Layers(rng)
+    x = layers.input(12, 10, 6)
+    left = layers.conv(x, 8, activation=RELU)
+    right = layers.depthwise(layers.pad(x, (1, 1), (1, 1), (0, 0)), multiplier=2, padding=VALID, activation=NONE)
+    right = layers.conv(right, 8, kernel=(1, 1))
+    total = layers.elementwise("ADD", left, right, RELU)
+    gate = layers.mean(total, keep=True)
+    scaled = layers.elementwise("MUL", total, gate)
+    difference = layers.elementwise("SUB", scaled, left)
+    pooled = layers.pool("MAX", difference, kernel=(3, 2), stride=(2, 2), padding=SAME)
+    halves = layers.concatenate([pooled, layers.pool("AVERAGE", pooled, (3, 3), (1, 1), SAME)], 3)
+    moved = layers.transpose(layers.requantize("QUANTIZE", halves), 0, 3, 1, 2)
+    flat = layers.reshape(moved, int(np.prod(layers.shape(moved)[1:])))
+    return layers.content(layers.dense(layers.requantize("RELU", flat), 10), layers.dense(flat, 4, activation=RELU6))
+
+
+def float_borders(rng: np.random.Generator) -> bytes:
+    """Float input and output, translated by QUANTIZE and DEQUANTIZE."""
+    layers = Layers(rng)
+    real = layers.writer.activation((1, 8, 8, 3), 0.0, 0, "FLOAT32")
+    layers.writer.inputs.append(real)
+    x = layers.writer.activation((1, 8, 8, 3), 0.05, 3)
+    layers.writer.operator("QUANTIZE", [real], [x])
+    y = layers.conv(x, 5)
+    out = layers.writer.activation(layers.shape(y), 0.0, 0, "FLOAT32")
+    layers.writer.operator("DEQUANTIZE", [y], [out])
+    return layers.content(out)

@@ -1,0 +1,213 @@
+"""The integer executor equals LiteRT, tensor by tensor, on models that it has never seen."""
+
+from pathlib import Path
+
+import known_models
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_layers import NONE, RELU, RELU6, SAME, VALID, Layers
+
+from nets.litert import LiteRtRunner, exposed_model
+from nets.profiles import PROFILES
+from nets.tflite import network_from_bytes
+from nets.verify import random_samples, verify_bytes
+
+pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+MODELS = ["kws_ref_model", "pretrainedResnet_quant", "ad01_int8"]
+EXAMPLES = settings(max_examples=25, deadline=None, derandomize=True)
+
+seeds = st.integers(0, 2**32 - 1)
+sizes = st.tuples(st.integers(5, 11), st.integers(5, 11), st.integers(1, 9))
+kernels = st.tuples(st.integers(1, 4), st.integers(1, 4))
+strides = st.tuples(st.integers(1, 3), st.integers(1, 3))
+activations = st.sampled_from([NONE, RELU, RELU6])
+paddings = st.sampled_from([SAME, VALID])
+
+
+def assert_equal(content: bytes, seed: int, samples: int = 3) -> None:
+    for profile in PROFILES:
+        network = network_from_bytes(content, "generated", contract=profile)
+        report = verify_bytes(content, "generated", profile, *random_samples(network, samples, seed))
+        assert len(report.tensors) == len(network.operators)
+        assert all(check.elements > 0 for check in report.tensors)
+        assert report.exact, [check for check in report.tensors if check.mismatches]
+
+
+@EXAMPLES
+@given(seeds, sizes, st.integers(1, 20), kernels, strides, st.booleans(), paddings, activations, st.booleans())
+def test_convolutions(
+    seed: int,
+    size: tuple[int, int, int],
+    channels: int,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilated: bool,
+    padding: int,
+    activation: int,
+    per_channel: bool,
+) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    dilation = (2, 1) if dilated and size[0] > 2 * kernel[0] else (1, 1)
+    out = layers.conv(
+        layers.input(*size), channels, kernel, stride if dilation == (1, 1) else (1, 1), dilation, padding, activation,
+        per_channel,
+    )  # fmt: skip
+    assert_equal(layers.content(out), seed)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.integers(1, 3), kernels, st.integers(1, 2), st.integers(1, 2), paddings, activations)
+def test_depthwise_convolutions(
+    seed: int,
+    size: tuple[int, int, int],
+    multiplier: int,
+    kernel: tuple[int, int],
+    stride: int,
+    dilation: int,
+    padding: int,
+    activation: int,
+) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    if max(kernel) * dilation > min(size[:2]):
+        dilation = 1
+    stride = 1 if dilation > 1 else stride
+    out = layers.depthwise(
+        layers.input(*size), multiplier, kernel, (stride, stride), (dilation, dilation), padding, activation
+    )
+    assert_equal(layers.content(out), seed)
+
+
+@EXAMPLES
+@given(seeds, st.integers(1, 300), st.integers(1, 40), activations, st.booleans(), st.booleans())
+def test_fully_connected(seed: int, width: int, channels: int, activation: int, per_channel: bool, keep: bool) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    x = layers.input(*((3, width) if keep else (width,)))
+    assert_equal(layers.content(layers.dense(x, channels, activation, per_channel, keep, bias=seed % 3 > 0)), seed)
+
+
+@EXAMPLES
+@given(seeds, st.sampled_from(["ADD", "SUB", "MUL"]), sizes, st.sampled_from(["same", "left", "right"]), activations)
+def test_elementwise(seed: int, kind: str, size: tuple[int, int, int], broadcast: str, activation: int) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    small = (1, 1, size[2])
+    left = layers.input(*(small if broadcast == "left" else size))
+    right = layers.input(*(small if broadcast == "right" else size))
+    assert_equal(layers.content(layers.elementwise(kind, left, right, activation)), seed, samples=8)
+
+
+@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL"])
+def test_elementwise_of_all_pairs_of_integers(kind: str) -> None:
+    values = np.arange(-128, 128, dtype=np.int8)
+    left, right = (x.reshape(1, 16, 16, 256) for x in np.meshgrid(values, values))
+    for seed in range(6):
+        layers = Layers(np.random.default_rng(seed))
+        content = layers.content(layers.elementwise(kind, *(layers.input(16, 16, 256) for _ in range(2))))
+        for profile in PROFILES:
+            report = verify_bytes(content, "pairs", profile, left, right)
+            assert report.exact, report
+
+
+@EXAMPLES
+@given(seeds, st.sampled_from(["AVERAGE", "MAX"]), sizes, kernels, strides, paddings, activations)
+def test_pools(
+    seed: int,
+    kind: str,
+    size: tuple[int, int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: int,
+    activation: int,
+) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    out = layers.pool(kind, layers.input(*size), kernel, stride, padding, activation)
+    assert_equal(layers.content(out), seed)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.sampled_from([(1, 2), (1,), (2,), (3,), (1, 2, 3)]), st.booleans(), st.booleans())
+def test_means(seed: int, size: tuple[int, int, int], axes: tuple[int, ...], keep: bool, same: bool) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    if axes == (1, 2, 3) and not keep:
+        keep = True
+    assert_equal(layers.content(layers.mean(layers.input(*size), axes, keep, same)), seed, samples=12)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.sampled_from(["QUANTIZE", "RELU", "RELU6"]))
+def test_requantizations(seed: int, size: tuple[int, int, int], kind: str) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    assert_equal(layers.content(layers.requantize(kind, layers.input(*size))), seed)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.integers(1, 3), st.permutations([1, 2, 3]))
+def test_movers(seed: int, size: tuple[int, int, int], axis: int, axes: list[int]) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    x = layers.input(*size)
+    padded = layers.pad(x, (seed % 2, 1), (2, seed % 3), (0, seed % 4))
+    joined = layers.concatenate([padded, padded, padded], axis)
+    moved = layers.transpose(joined, 0, *axes)
+    assert_equal(layers.content(layers.reshape(moved, int(np.prod(layers.shape(moved)[1:])))), seed)
+
+
+@pytest.mark.parametrize("structure", ["visual_wake_words", "streaming_wakeword", "residual", "float_borders"])
+def test_known_structures(structure: str) -> None:
+    content = getattr(known_models, structure)(np.random.default_rng(5))
+    assert_equal(content, seed=5)
+
+
+def _model(name: str) -> Path:
+    path = DATA / "models" / f"{name}.tflite"
+    if not path.exists():
+        pytest.skip(f"{path} is absent")
+    return path
+
+
+def _real_inputs(name: str) -> list[np.ndarray]:
+    if name == "kws_ref_model":
+        return [np.load(DATA / "samples" / "kws01.npz")["x"][:40]]
+    if name == "pretrainedResnet_quant":
+        pixels = np.load(DATA / "samples" / "cifar10_subset.npz")["x_test"][:40]
+        return [(pixels.astype(np.int16) - 128).astype(np.int8)]
+    # No real inputs of the anomaly detector are at hand; smooth ones stay away from the clamps.
+    rng = np.random.default_rng(3)
+    return [np.clip(rng.normal(0, 20, (40, 640)).cumsum(1) / 4, -128, 127).astype(np.int8)]
+
+
+@pytest.mark.parametrize("profile", list(PROFILES))
+@pytest.mark.parametrize("name", MODELS)
+def test_published_models(name: str, profile: str) -> None:
+    content = _model(name).read_bytes()
+    network = network_from_bytes(content, name, contract=profile)
+    for samples in (random_samples(network, 12, 7), _real_inputs(name)):
+        report = verify_bytes(content, name, profile, *samples)
+        assert report.exact, [check for check in report.tensors if check.mismatches]
+
+
+@pytest.mark.parametrize("profile", list(PROFILES))
+@pytest.mark.parametrize("name", MODELS)
+def test_exposing_the_tensors_changes_no_result(name: str, profile: str) -> None:
+    content = _model(name).read_bytes()
+    network = network_from_bytes(content, name, contract=profile)
+    samples = random_samples(network, 12, 11)
+    logits_only = LiteRtRunner(exposed_model(content, network, network.outputs), PROFILES[profile].runtime)
+    made = [operator.output for operator in network.operators]
+    exposed = LiteRtRunner(exposed_model(content, network, made), PROFILES[profile].runtime)
+    theirs = dict(zip(made, exposed.run_all(*samples), strict=True))
+    for index, logits in zip(network.outputs, logits_only.run_all(*samples), strict=True):
+        assert np.array_equal(theirs[index], logits)
+
+
+def test_a_wrong_contract_is_found() -> None:
+    """The comparison itself can fail: another contract than the resolver's differs."""
+    content = known_models.residual(np.random.default_rng(2))
+    network = network_from_bytes(content, "m", contract="litert_xnnpack")
+    made = [operator.output for operator in network.operators]
+    samples = random_samples(network, 4, 0)
+    reference = LiteRtRunner(exposed_model(content, network, made), "BUILTIN_REF").run_all(*samples)
+    xnnpack = LiteRtRunner(exposed_model(content, network, made), "BUILTIN").run_all(*samples)
+    assert any(not np.array_equal(a, b) for a, b in zip(reference, xnnpack, strict=True))
