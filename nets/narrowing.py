@@ -149,7 +149,9 @@ def _absorbed(operator: Weighted, network: QuantizedNetwork, bits: int, original
     """
     k = stored_bits(bits, operator.rescaler.contract)
     scale = _scale_of(operator, network.tensors, operator.weight_scale)
-    candidates = [operator.weight_scale * (near / scale) for near in neighbouring_scales(scale, k)]
+    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
+    neighbours = neighbouring_scales(scale, k)
+    candidates = [near * target.scale / source.scale for near in neighbours]
     weights = [quantize_weights(original.weights, candidate, operator.weight_bits) for candidate in candidates]
     errors = [
         _per_scale((w * _along_channels(s, w.ndim) - original.weights) ** 2, s)
@@ -157,12 +159,11 @@ def _absorbed(operator: Weighted, network: QuantizedNetwork, bits: int, original
     ]
     above = errors[1] < errors[0]
     weight_scale = np.where(above, candidates[1], candidates[0])
-    input_scale = network.tensors[operator.inputs[0]].scale
-    chosen = np.where(above, *reversed(neighbouring_scales(scale, k)))
+    chosen = np.where(above, neighbours[1], neighbours[0])
     return replace(
         operator,
         weights=np.where(_along_channels(above, weights[0].ndim), weights[1], weights[0]),
-        bias=quantize_bias(original.bias, input_scale * weight_scale),
+        bias=quantize_bias(original.bias, source.scale * weight_scale),
         weight_scale=weight_scale,
         rescaler=rescaler_from_scale(chosen, bits, operator.rescaler.contract),
         method=Method.ABSORB,

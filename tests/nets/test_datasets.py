@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nets.datasets import Dataset, Samples, load_digits_dataset, load_npz_dataset, split
+from nets.errors import NetworkError
+
+
+def numbered(labels: list[int], held_out: Samples | None = None) -> Dataset:
+    count = len(labels)
+    return Dataset("numbered", Samples(np.arange(count)[:, None], np.array(labels, dtype=np.int64)), held_out, "")
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=40, max_size=120), st.integers(0, 1000))
+def test_parts_are_disjoint_complete_and_stratified(labels: list[int], seed: int) -> None:
+    parts = split(numbered(labels), finetune=0.3, validation=0.3, test=0.4, seed=seed)
+    members = [part.inputs[:, 0] for part in (parts.finetune, parts.validation, parts.test)]
+    assert sorted(np.concatenate(members)) == list(range(len(labels)))
+    for label in set(labels):
+        total = labels.count(label)
+        for part, share in ((parts.finetune, 0.3), (parts.validation, 0.3), (parts.test, 0.4)):
+            assert abs((part.labels == label).sum() - share * total) <= 1
+
+
+def test_seed_decides_the_split() -> None:
+    labels = [0, 1] * 30
+    one, same, other = (split(numbered(labels), finetune=0.3, validation=0.3, test=0.4, seed=s) for s in (1, 1, 2))
+    assert (one.test.inputs == same.test.inputs).all()
+    assert (one.test.inputs != other.test.inputs).any()
+
+
+def test_a_test_part_of_the_source_is_used_whole() -> None:
+    held_out = Samples(np.full((5, 1), -1), np.zeros(5, np.int64))
+    parts = split(numbered([0, 1] * 10, held_out), finetune=0.5, validation=0.5, test=0, seed=0)
+    assert parts.test is held_out
+    assert len(parts.finetune) + len(parts.validation) == 20
+
+
+@pytest.mark.parametrize(("held_out", "test"), [(True, 0.4), (False, 0.0)])
+def test_test_part_is_asked_for_exactly_once(held_out: bool, test: float) -> None:
+    part = Samples(np.zeros((5, 1)), np.zeros(5, np.int64)) if held_out else None
+    with pytest.raises(NetworkError, match=f"got test = {test}"):
+        split(numbered([0] * 10, part), finetune=0.3, validation=0.7 - test, test=test, seed=0)
+
+
+def test_empty_part_is_refused() -> None:
+    with pytest.raises(NetworkError, match=r"finetune split of 'numbered' \(3 samples\) would be empty"):
+        split(numbered([0, 1, 2]), finetune=0.1, validation=0.1, test=0.8, seed=0)
+
+
+def test_digits_are_real_images() -> None:
+    dataset = load_digits_dataset()
+    assert dataset.samples.inputs.shape == (1797, 8, 8, 1)
+    assert (dataset.samples.inputs.min(), dataset.samples.inputs.max()) == (0.0, 1.0)
+    assert len(dataset.sha256) == 64
+
+
+def write(path: Path, **arrays: np.ndarray) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def test_npz_with_and_without_its_own_test_part(tmp_path: Path) -> None:
+    x, y = np.zeros((4, 2), np.int8), np.array([0, 1, 0, 1])
+    plain = load_npz_dataset(write(tmp_path / "a.npz", x=x, y=y))
+    assert plain.held_out is None
+    pixels = np.full((4, 2), 255, np.uint8)
+    own = load_npz_dataset(
+        write(tmp_path / "b.npz", x_train=pixels, y_train=y, x_test=pixels, y_test=y), input_offset=-128
+    )
+    assert own.held_out is not None
+    assert own.samples.inputs.dtype == np.int8
+    assert (own.samples.inputs == 127).all()
+    assert own.sha256 != plain.sha256
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.zeros((2, 3), np.int8)}, r"has \['x'\]; give x and y"),
+        ({"x": np.zeros((2, 3)), "y": np.zeros(2, int)}, "x is float64; give the model's integer inputs"),
+        ({"x": np.zeros((2, 3), np.int8), "y": np.zeros(2)}, "y is float64"),
+        ({"x": np.zeros((2, 3), np.int8), "y": np.zeros(3, int)}, "x has 2 samples and y 3"),
+        ({"x": np.zeros((0, 3), np.int8), "y": np.zeros(0, int)}, "at least one"),
+        ({"x": np.zeros((2, 3), np.int8), "y": np.array([0, -1])}, "y holds -1; labels count from 0"),
+        ({"x": np.full((2, 3), 200, np.uint8), "y": np.zeros(2, int)}, "uint8 pixels need input_offset = -128"),
+        ({"x": np.array([object()], object), "y": np.zeros(1, int)}, "not a readable .npz of plain arrays"),
+    ],
+)
+def test_bad_npz_is_one_clear_line(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
+    path = write(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(NetworkError, match=message) as caught:
+        load_npz_dataset(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_truncated_and_foreign_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match="no such sample file"):
+        load_npz_dataset(tmp_path / "none.npz")
+    whole = write(tmp_path / "whole.npz", x=np.zeros((9, 9), np.int8), y=np.zeros(9, int)).read_bytes()
+    for content in (b"", b"PK", whole[: len(whole) // 2], b"\x80\x04pickle"):
+        (tmp_path / "cut.npz").write_bytes(content)
+        with pytest.raises(NetworkError, match="not a readable"):
+            load_npz_dataset(tmp_path / "cut.npz")

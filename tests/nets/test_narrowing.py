@@ -1,0 +1,157 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_networks import digits_like
+
+from nets.contracts import CONTRACTS, contract_named
+from nets.errors import NetworkError
+from nets.narrowing import RescalerChoice, methods_of, narrow, real_weights, with_weight_bits
+from nets.network import ElementwiseSum, Method, Weighted
+from nets.rescaler import effective_scale, neighbouring_scales, rescaler_from_scale
+
+scales = st.floats(2.0**-20, 4.0, exclude_min=True)
+HALF_UP = contract_named("half_up")
+
+
+@given(scales, st.integers(1, 31))
+def test_multiplier_is_normalised_and_the_nearest_of_its_width(scale: float, bits: int) -> None:
+    rescaler = rescaler_from_scale(np.array([scale]), bits, HALF_UP)
+    multiplier, shift = int(rescaler.multiplier[0]), int(rescaler.right_shift[0])
+    assert 2 ** (bits - 1) <= multiplier < 2**bits
+    represented = Fraction(multiplier) / Fraction(2) ** shift
+    neighbours = [Fraction(m) / Fraction(2) ** shift for m in (multiplier - 1, multiplier + 1)]
+    assert abs(represented - Fraction(scale)) <= min(abs(n - Fraction(scale)) for n in neighbours)
+
+
+@given(scales, st.integers(1, 31))
+def test_neighbouring_scales_enclose_the_scale_with_nothing_representable_between(scale: float, bits: int) -> None:
+    below, above = (float(bound[0]) for bound in neighbouring_scales(np.array([scale]), bits))
+    assert below <= scale <= above
+    step = Fraction(above) - Fraction(below)
+    mantissa = Fraction(below) / step if step else None
+    assert mantissa is None or (mantissa.denominator == 1 and 2 ** (bits - 1) <= mantissa < 2**bits)
+
+
+def test_dead_channel_gets_a_shift_that_empties_it() -> None:
+    rescaler = rescaler_from_scale(np.array([1e-30]), 4, HALF_UP)
+    assert int(rescaler.multiplier[0]) == 8
+    assert int(rescaler.right_shift[0]) == HALF_UP.right_shift_max
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf])
+def test_scale_that_is_not_positive_and_finite_is_refused(scale: float) -> None:
+    with pytest.raises(NetworkError, match="positive and finite"):
+        rescaler_from_scale(np.array([scale]), 8, HALF_UP)
+
+
+@pytest.mark.parametrize("bits", [0, 32, -1])
+def test_width_out_of_range_is_refused(bits: int) -> None:
+    with pytest.raises(NetworkError, match=f"multiplier_bits = {bits}"):
+        rescaler_from_scale(np.array([0.5]), bits, HALF_UP)
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+@pytest.mark.parametrize("bits", [1, 2, 5, 16, 31])
+def test_absorb_makes_the_product_exactly_representable(contract: str, bits: int) -> None:
+    module = digits_like(contract=contract)
+    network = narrow(
+        module.network,
+        {op.name: RescalerChoice(bits, methods_of(op)[-1]) for op in module.network.rescaling_operators()},
+        module.originals,
+    )
+    for operator in network.operators:
+        if not isinstance(operator, Weighted):
+            continue
+        source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
+        product = source.scale * operator.weight_scale / target.scale
+        np.testing.assert_allclose(product, operator.rescaler.scale, rtol=1e-15)
+        assert operator.method is Method.ABSORB
+
+
+def test_absorb_takes_the_neighbour_with_the_smaller_weight_error() -> None:
+    module = digits_like(3, weight_bits=4)
+    before = module.network
+    after = narrow(before, {"conv_0": RescalerChoice(1, Method.ABSORB)}, module.originals).operator("conv_0")
+    conv = before.operator("conv_0")
+    assert isinstance(conv, Weighted)
+    assert isinstance(after, Weighted)
+    real = module.originals["conv_0"].weights
+    scale = effective_scale(
+        before.tensors[conv.inputs[0]].scale, conv.weight_scale, before.tensors[conv.output].scale, HALF_UP
+    )
+    for channel in range(conv.out_channels):
+        power = 2.0 ** np.floor(np.log2(scale[channel]))
+        errors = []
+        for candidate in (power, 2 * power):
+            step = conv.weight_scale[channel] * candidate / scale[channel]
+            integers = np.clip(np.rint(real[channel] / step), -7, 7)
+            errors.append(((integers * step - real[channel]) ** 2).sum())
+        chosen = after.weight_scale[channel]
+        error = ((after.weights[channel] * chosen - real[channel]) ** 2).sum()
+        assert error == pytest.approx(min(errors), rel=1e-9)
+
+
+def test_round_keeps_the_weights() -> None:
+    network = digits_like().network
+    changed = narrow(network, {"conv_0": RescalerChoice(3)}).operator("conv_0")
+    before = network.operator("conv_0")
+    assert isinstance(before, Weighted)
+    assert isinstance(changed, Weighted)
+    assert (changed.weights == before.weights).all()
+    assert (changed.bias == before.bias).all()
+    assert changed.rescaler.multiplier_bits == 3
+    assert changed.rescaler.multiplier.max() < 8
+
+
+def test_add_narrows_all_three_multipliers_and_keeps_the_exact_half() -> None:
+    network = digits_like().network
+    changed = narrow(network, {"add_3": RescalerChoice(2)}).operator("add_3")
+    assert isinstance(changed, ElementwiseSum)
+    assert all(r.multiplier.max() < 4 for r in (*changed.input_rescalers, changed.rescaler))
+    assert 0.5 in [float(r.scale[0]) for r in changed.input_rescalers]
+
+
+def test_add_cannot_absorb() -> None:
+    with pytest.raises(NetworkError, match="'add_3' has no weights to absorb into"):
+        narrow(digits_like().network, {"add_3": RescalerChoice(2, Method.ABSORB)})
+
+
+def test_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(NetworkError, match=r"no operator 'conv_9'.*conv_0"):
+        narrow(digits_like().network, {"conv_9": RescalerChoice(2)})
+
+
+def test_operator_without_rescaler_is_refused() -> None:
+    with pytest.raises(NetworkError, match="'reshape_6' has no rescaler"):
+        narrow(digits_like().network, {"reshape_6": RescalerChoice(2)})
+
+
+@pytest.mark.parametrize("bits", [3, 4, 5, 7])
+def test_weight_bits_requantizes_from_the_real_weights(bits: int) -> None:
+    module = digits_like(weight_bits=8)
+    direct = digits_like(weight_bits=bits).network
+    narrowed = with_weight_bits(module.network, bits, module.originals)
+    for name in ("conv_0", "depthwise_1", "fc_7"):
+        one, other = narrowed.operator(name), direct.operator(name)
+        assert isinstance(one, Weighted)
+        assert isinstance(other, Weighted)
+        assert (one.weights == other.weights).all()
+        assert np.abs(one.weights).max() == 2 ** (bits - 1) - 1
+        assert (one.rescaler.multiplier == other.rescaler.multiplier).all()
+
+
+def test_same_weight_bits_change_nothing() -> None:
+    network = digits_like().network
+    assert with_weight_bits(network, 8).operators == network.operators
+
+
+def test_real_weights_of_the_integers_requantize_to_the_same_integers() -> None:
+    network = digits_like(weight_bits=5).network
+    values = real_weights(network)["conv_2"]
+    conv = network.operator("conv_2")
+    assert isinstance(conv, Weighted)
+    again = np.rint(values.weights / conv.weight_scale[:, None, None, None])
+    assert (again == conv.weights).all()

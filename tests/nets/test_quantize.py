@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import torch
+from small_networks import Mixed, digits_like, mixed
+from torch import Tensor, nn
+
+from nets.errors import NetworkError
+from nets.executor import IntegerExecutor
+from nets.network import AveragePool, Convolution, ElementwiseSum, FullyConnected, MaxPool, Weighted
+from nets.quantize import affine_spec, quantize_input, quantize_module
+from nets.topologies.digits import DigitsCnn
+
+
+def dequantized_outputs(module: nn.Module, images: Tensor, quantized_network) -> tuple[np.ndarray, np.ndarray, float]:  # noqa: ANN001
+    network = quantized_network.network
+    inputs = quantize_input(images.permute(0, 2, 3, 1).numpy().astype(np.float64), network.tensors[0])
+    spec = network.tensors[network.outputs[0]]
+    integers = IntegerExecutor(network).outputs(inputs)[0].astype(np.float64)
+    with torch.inference_mode():
+        return (integers - spec.zero_point) * spec.scale, module(images).numpy(), spec.scale
+
+
+def test_integers_follow_the_float_network() -> None:
+    module, images, quantized = mixed()
+    ours, theirs, _ = dequantized_outputs(module, images, quantized)
+    error = np.abs(ours - theirs).mean() / np.abs(theirs).mean()
+    assert error < 0.06, "flattening, padding, strides and biases are where a mistake would show"
+    assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.998
+
+
+def test_fused_activation_becomes_the_clamp() -> None:
+    _, _, quantized = mixed()
+    first = quantized.network.operators[0]
+    assert isinstance(first, Convolution)
+    spec = quantized.network.tensors[first.output]
+    assert first.q_min == spec.zero_point
+    assert first.q_max == min(127, spec.zero_point + round(6 / spec.scale))
+
+
+def test_graph_is_converted_operator_by_operator() -> None:
+    _, _, quantized = mixed()
+    kinds = [type(operator) for operator in quantized.network.operators]
+    assert kinds[:2] == [Convolution, MaxPool]
+    assert ElementwiseSum in kinds
+    assert AveragePool in kinds
+    assert kinds[-1] is FullyConnected
+
+
+def test_pool_keeps_the_quantization_of_its_input() -> None:
+    network = digits_like().network
+    pool = network.operator("average_pool_5")
+    before, after = network.tensors[pool.inputs[0]], network.tensors[pool.output]
+    assert (before.scale, before.zero_point) == (after.scale, after.zero_point)
+
+
+def test_weights_are_symmetric_and_use_their_whole_range() -> None:
+    for bits in (8, 4, 3):
+        for operator in digits_like(weight_bits=bits).network.operators:
+            if isinstance(operator, Weighted):
+                limit = 2 ** (bits - 1) - 1
+                per_channel = np.abs(operator.weights.reshape(operator.out_channels, -1)).max(axis=1)
+                assert (per_channel == limit).all()
+
+
+def test_quantizing_leaves_the_float_network_alone() -> None:
+    torch.manual_seed(0)
+    module, images = DigitsCnn(4), torch.rand(8, 1, 8, 8)
+    module.eval()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    quantize_module(module, images, name="x")
+    assert all((value == before[name]).all() for name, value in module.state_dict().items())
+
+
+def test_real_zero_is_an_integer() -> None:
+    for low, high in ((-1.0, 3.0), (0.0, 6.0), (0.5, 2.0), (-3.0, -1.0), (0.0, 0.0)):
+        spec = affine_spec("x", (1,), low, high)
+        assert -128 <= spec.zero_point <= 127
+        assert (0 - spec.zero_point) * spec.scale == pytest.approx(-spec.zero_point * spec.scale)
+        assert spec.scale == float(np.float32(spec.scale))
+
+
+class Unsupported(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(x)
+
+
+def test_unsupported_operation_is_named() -> None:
+    with pytest.raises(NetworkError, match=r"'sigmoid'.*not supported"):
+        quantize_module(Unsupported(), torch.rand(2, 1, 4, 4), name="net")
+
+
+def test_batch_norm_without_a_convolution_is_refused() -> None:
+    module = nn.Sequential(nn.BatchNorm2d(1), nn.Conv2d(1, 1, 1))
+    with pytest.raises(NetworkError, match="does not follow a convolution"):
+        quantize_module(module, torch.rand(2, 1, 4, 4), name="net")
+
+
+def test_adaptive_pool_to_more_than_one_cell_is_refused() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 1, 1), nn.AdaptiveAvgPool2d(2))
+    with pytest.raises(NetworkError, match=r"only AdaptiveAvgPool2d\(1\)"):
+        quantize_module(module, torch.rand(2, 1, 4, 4), name="net")
+
+
+def test_same_seed_same_network() -> None:
+    one, other = mixed(3)[2].network, mixed(3)[2].network
+    assert isinstance(mixed(3)[0], Mixed)
+    for first, second in zip(one.operators, other.operators, strict=True):
+        if isinstance(first, Weighted) and isinstance(second, Weighted):
+            assert (first.weights == second.weights).all()

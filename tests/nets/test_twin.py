@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_networks import digits_like, mixed, random_inputs
+
+from nets.contracts import CONTRACTS
+from nets.executor import IntegerExecutor
+from nets.narrowing import RealWeights, RescalerChoice, methods_of, narrow
+from nets.network import QuantizedNetwork, Weighted
+from nets.tflite import load_tflite
+from nets.twin import RescaleAwareTwin
+
+MODELS = Path("../shared/data/models")
+
+
+def assert_equal_on_every_tensor(
+    network: QuantizedNetwork, inputs: np.ndarray, originals: dict[str, RealWeights] | None = None
+) -> RescaleAwareTwin:
+    twin = RescaleAwareTwin(network, originals)
+    ours = twin.integers(torch.tensor(inputs))
+    exact = IntegerExecutor(twin.trained_network()).tensors(inputs)
+    assert ours.keys() == exact.keys()
+    for index, values in exact.items():
+        assert (ours[index].detach().numpy() == values).all(), network.tensors[index].name
+    return twin
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 20),
+    st.sampled_from(list(CONTRACTS)),
+    st.sampled_from([8, 6, 4, 3]),
+    st.lists(st.tuples(st.sampled_from([1, 2, 3, 7, 16, 31]), st.booleans()), min_size=6, max_size=6),
+)
+def test_forward_is_the_executor_bit_for_bit(
+    seed: int, contract: str, weight_bits: int, widths: list[tuple[int, bool]]
+) -> None:
+    module = digits_like(seed, weight_bits=weight_bits, contract=contract)
+    choices = {
+        op.name: RescalerChoice(bits, methods_of(op)[-1 if absorb else 0])
+        for op, (bits, absorb) in zip(module.network.rescaling_operators(), widths, strict=True)
+    }
+    network = narrow(module.network, choices, module.originals)
+    twin = assert_equal_on_every_tensor(network, random_inputs((8, 8, 1), 16, seed), module.originals)
+    for name, operator in ((op.name, op) for op in network.operators if isinstance(op, Weighted)):
+        trained = twin.trained_network().operator(name)
+        assert isinstance(trained, Weighted)
+        assert (trained.weights == operator.weights).all(), "an untrained twin is the network it was made from"
+        assert (trained.bias == operator.bias).all()
+
+
+def test_pools_strides_and_dilation_are_equal_too() -> None:
+    _, _, module = mixed()
+    assert_equal_on_every_tensor(module.network, random_inputs((16, 16, 2), 64), module.originals)
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_still_equal_after_training_steps(contract: str) -> None:
+    module = digits_like(1, weight_bits=4, contract=contract)
+    choices = {op.name: RescalerChoice(2, methods_of(op)[-1]) for op in module.network.rescaling_operators()}
+    twin = RescaleAwareTwin(narrow(module.network, choices, module.originals), module.originals)
+    inputs = random_inputs((8, 8, 1), 64)
+    optimizer = torch.optim.Adam(twin.parameters(), lr=0.05)
+    before = twin.trained_network()
+    for _ in range(3):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(twin(torch.tensor(inputs)), torch.arange(64) % 10).backward()
+        optimizer.step()
+    after = twin.trained_network()
+    changed = [
+        (one.weights != other.weights).any()
+        for one, other in zip(before.operators, after.operators, strict=True)
+        if isinstance(one, Weighted) and isinstance(other, Weighted)
+    ]
+    assert all(changed), "every layer learns"
+    ours, exact = twin.integers(torch.tensor(inputs)), IntegerExecutor(after).tensors(inputs)
+    assert all((ours[index].detach().numpy() == values).all() for index, values in exact.items())
+
+
+def test_gradient_is_that_of_the_smooth_network() -> None:
+    """With full-width multipliers and 8 bits, the straight-through gradient is close to the float network's."""
+    float_module, images, module = mixed(4)
+    twin = RescaleAwareTwin(module.network, module.originals)
+    spec = module.network.tensors[0]
+    images = torch.rand_like(images) * 2 - 1
+    steps = (images.permute(0, 2, 3, 1) / spec.scale + spec.zero_point).round().clamp(-128, 127)
+    labels = torch.arange(len(images)) % 5
+    torch.nn.functional.cross_entropy(twin(steps), labels).backward()
+    torch.nn.functional.cross_entropy(float_module(images), labels).backward()
+    fc = module.network.operator("fc_7")
+    assert isinstance(fc, Weighted)
+    weight = dict(twin.named_parameters())["fc_7.weight"]
+    ours = weight.grad.numpy() / (fc.weight_scale[:, None] * 127)
+    theirs = float_module.fc.weight.grad.reshape(5, 4, 2, 2).permute(0, 2, 3, 1).reshape(5, 16).numpy()
+    cosine = (ours * theirs).sum() / np.linalg.norm(ours) / np.linalg.norm(theirs)
+    assert cosine > 0.97
+    assert np.linalg.norm(ours) == pytest.approx(np.linalg.norm(theirs), rel=0.1)
+
+
+@pytest.mark.parametrize("model", ["kws_ref_model", "pretrainedResnet_quant", "ad01_int8"])
+@pytest.mark.parametrize("contract", ["half_up", "litert_ref", "litert_xnnpack"])
+def test_imported_models_are_equal(model: str, contract: str) -> None:
+    path = MODELS / f"{model}.tflite"
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    network = load_tflite(path, contract=contract)
+    shape = network.tensors[network.inputs[0]].shape
+    assert_equal_on_every_tensor(network, random_inputs(shape, 3))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_forward_is_equal_on_cuda() -> None:
+    module = digits_like(2, weight_bits=4)
+    inputs = random_inputs((8, 8, 1), 64)
+    twin = RescaleAwareTwin(module.network, module.originals).cuda()
+    ours = twin.integers(torch.tensor(inputs).cuda())
+    exact = IntegerExecutor(module.network).tensors(inputs)
+    assert all((ours[index].detach().cpu().numpy() == values).all() for index, values in exact.items())
