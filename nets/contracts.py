@@ -106,14 +106,14 @@ def _tflite_double(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multipl
 
 
 def _doubling_high_mul(operand: Tensor, q31: Tensor) -> Tensor:
-    """gemmlowp SaturatingRoundingDoublingHighMul; q31 is never INT32_MIN, so nothing saturates."""
+    """SaturatingRoundingDoublingHighMul of gemmlowp; q31 is never INT32_MIN, so nothing saturates."""
     product = operand * q31
     nudged = product + torch.where(product >= 0, 2**30, 1 - 2**30)
     return torch.div(nudged, 2**31, rounding_mode="trunc")
 
 
 def _rounding_divide_by_pot(value: Tensor, exponent: Tensor) -> Tensor:
-    """gemmlowp RoundingDivideByPOT: half away from zero."""
+    """RoundingDivideByPOT of gemmlowp: half away from zero."""
     mask = torch.bitwise_left_shift(torch.ones_like(exponent), exponent) - 1
     threshold = torch.bitwise_right_shift(mask, torch.ones_like(mask)) + (value < 0)
     return torch.bitwise_right_shift(value, exponent) + ((value & mask) > threshold)
@@ -134,34 +134,55 @@ def _float64_half_away(acc: Tensor, multiplier: Tensor, right_shift: Tensor, mul
     return (whole + away).clamp(-(2.0**31), 2.0**31).to(torch.int64)
 
 
+def _hardware(name: str, rule: Rule, source: str, *, right_shift_max: int = 62, flushes: bool = False) -> Contract:
+    return Contract(
+        name=name,
+        rule=rule,
+        full_multiplier_bits=31,
+        right_shift_min=-31,
+        right_shift_max=right_shift_max,
+        flushes_to_zero=flushes,
+        float32_scale=False,
+        hardware=True,
+        source=source,
+    )
+
+
+def _oracle(name: str, rule: Rule, source: str, *, bits: int, right_shift_max: int, float32: bool) -> Contract:
+    return Contract(
+        name=name,
+        rule=rule,
+        full_multiplier_bits=bits,
+        right_shift_min=-31,
+        right_shift_max=right_shift_max,
+        flushes_to_zero=False,
+        float32_scale=float32,
+        hardware=False,
+        source=source,
+    )
+
+
 _ROWS = (
-    Contract(
-        "half_up", _half_up, 31, -31, 62, False, False, True, "TOSA 1.0 RESCALE, SINGLE_ROUND; hwmodels/rtl/rescaler.v"
+    _hardware("half_up", _half_up, "TOSA 1.0 RESCALE, SINGLE_ROUND; hwmodels/rtl/rescaler.v"),
+    _hardware("tflite_double", _tflite_double, "gemmlowp fixedpoint.h; LiteRT BUILTIN_REF conv, ADD", flushes=True),
+    _hardware("floor", _floor, "NE16 and PULP-NN requantization"),
+    # One more than the others: at 62, the emptied channel of accumulator -2**31 would be a tie and give -1.
+    _hardware("half_away", _half_away, "NVDLA SDP converters", right_shift_max=63),
+    _oracle(
+        "xnnpack_fp32",
+        _float32_half_even,
+        "XNNPACK qs8 fp32 requantization",
+        bits=24,
+        right_shift_max=126,
+        float32=True,
     ),
-    Contract(
-        "tflite_double",
-        _tflite_double,
-        31,
-        -31,
-        62,
-        True,
-        False,
-        True,
-        "gemmlowp fixedpoint.h; LiteRT BUILTIN_REF conv, ADD",
-    ),
-    Contract("floor", _floor, 31, -31, 62, False, False, True, "NE16 and PULP-NN requantization"),
-    Contract("half_away", _half_away, 31, -31, 62, False, False, True, "NVDLA SDP converters"),
-    Contract("xnnpack_fp32", _float32_half_even, 24, -31, 126, False, True, False, "XNNPACK qs8 fp32 requantization"),
-    Contract(
+    _oracle(
         "float64_half_away",
         _float64_half_away,
-        53,
-        -31,
-        1000,
-        False,
-        False,
-        False,
         "LiteRT BUILTIN_REF FULLY_CONNECTED",
+        bits=53,
+        right_shift_max=1000,
+        float32=False,
     ),
 )
 CONTRACTS: dict[str, Contract] = {row.name: row for row in _ROWS}
