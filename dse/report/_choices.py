@@ -50,6 +50,9 @@ class Choice:
         evidence: the interval against the margin.
         accelerator_area_share: rescalers' share of the accelerator's area (NaN where the study does not know it).
         accelerator_energy_share: rescalers' share of the accelerator's energy.
+        other_area_um2: rescaler area by the other cost model.
+        other_energy_nj: rescaler energy of one inference by the other cost model.
+        other_style_area_um2: rescaler area in the other accelerator style (NaN where the study does not know it).
         multiplier_bits: width of every rescaler.
         methods: method of every rescaler.
     """
@@ -69,6 +72,9 @@ class Choice:
     evidence: Evidence
     accelerator_area_share: float
     accelerator_energy_share: float
+    other_area_um2: float
+    other_energy_nj: float
+    other_style_area_um2: float
     multiplier_bits: tuple[int, ...]
     methods: tuple[str, ...]
 
@@ -112,6 +118,9 @@ def _choice(
         evidence=evidence(ci_low, ci_high, margin_pp),
         accelerator_area_share=_quotient(area, _float(record, "accelerator_area_um2")),
         accelerator_energy_share=_quotient(energy, _float(record, "accelerator_energy_nj")),
+        other_area_um2=_float(record, "other_rescaler_area_um2"),
+        other_energy_nj=_float(record, "other_rescaler_energy_nj"),
+        other_style_area_um2=_float(record, "other_style_rescaler_area_um2"),
         multiplier_bits=tuple(int(_float(record, name)) for name in bits),
         methods=tuple(str(record.get(name, "")) for name in methods),
     )

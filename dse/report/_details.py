@@ -16,6 +16,7 @@ Floats = npt.NDArray[np.float64]
 
 # Dark to light, so that neighbours differ in greyscale.
 DESIGN_COLOURS = (FAINT, BLUE, YELLOW, SKY)
+LAYER_COLUMNS = ["area_um2", "datapath_area_um2", "parameter_area_um2", "energy_nj"]
 COMPONENTS = (("datapath_area_um2", "datapath", ""), ("parameter_area_um2", "parameter memory", "/"))
 
 
@@ -42,7 +43,9 @@ def layers_figure(view: Scene, quantity: str) -> go.Figure:
                 orientation="h",
                 offsetgroup=label,
                 marker={"color": colour, "line": {"color": INK, "width": 0.5}, "pattern": {"shape": pattern}},
-                name=f"{label}{': ' if part else ''}{part}",
+                name=label,
+                legendgroup=label,
+                showlegend=column == parts[0][0],
                 text=[plain(name) for name in names],
                 textposition="none",
                 hovertemplate="%{text}<br>" + f"{label} {part}: " + "%{customdata:,.4~g} "
@@ -53,7 +56,7 @@ def layers_figure(view: Scene, quantity: str) -> go.Figure:
     title = "Rescaler area (µm²)" if quantity == "area" else "Rescaler energy per inference (nJ)"
     figure.update_layout(
         base_layout(
-            190 + (10 + 9 * len(designs)) * len(names),
+            150 + (10 + 10 * len(designs)) * len(names),
             barmode="group",
             bargap=0.25,
             xaxis=axis(title, rangemode="tozero"),
@@ -67,6 +70,8 @@ def layers_figure(view: Scene, quantity: str) -> go.Figure:
 def layer_rows(view: Scene, trial: int) -> pd.DataFrame:
     """Rows of ``layers`` of one trial, in the order of the rescalers."""
     layers = view.results.layers
+    if layers.empty:
+        return pd.DataFrame(index=list(view.results.rescalers), columns=LAYER_COLUMNS, dtype=float)
     return layers[layers["trial"] == trial].set_index("rescaler").reindex(list(view.results.rescalers))
 
 
@@ -92,7 +97,7 @@ def sensitivity_figure(found: Sensitivity) -> go.Figure:
     )
     figure.update_layout(
         base_layout(
-            130 + 24 * len(names),
+            150 + 34 * len(names),
             xaxis=axis("Multiplier width of this rescaler (bits)", type="category", showgrid=False),
             yaxis=_rescaler_axis(found.rescalers),
         )
@@ -123,7 +128,7 @@ def importance_figure(view: Scene, found: Sensitivity) -> go.Figure:
         )
     figure.update_layout(
         base_layout(
-            170 + 34 * len(found.rescalers),
+            150 + 34 * len(found.rescalers),
             barmode="group",
             bargap=0.25,
             xaxis=axis("Share (%)", rangemode="tozero"),

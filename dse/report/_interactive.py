@@ -68,7 +68,8 @@ def front_figure(view: Scene, cost: Cost) -> go.Figure:
     _add_int32(figure, view, cost)
     _add_margin(figure, view)
     for number, (label, choice) in enumerate(marks(view)):
-        _annotate(figure, label, choice, cost, number)
+        high = choice.val_drop_pp > 0.6 * view.top_pp
+        _annotate(figure, label, choice, cost, ay=48 if high else -56 - 34 * number)
     ticks = cost_ticks([*view.dominated.costs[cost.column], *view.x(view.front, cost)])
     figure.update_layout(
         base_layout(
@@ -136,7 +137,7 @@ def _add_front(figure: go.Figure, view: Scene, cost: Cost) -> None:
             mode="markers",
             marker={
                 "symbol": SHAPES[kind][0],
-                "size": 10,
+                "size": _marker_size(len(view.front)),
                 "color": EVIDENCE_COLOURS[kind],
                 "line": {"width": 2, "color": EVIDENCE_COLOURS[kind]},
             },
@@ -145,6 +146,10 @@ def _add_front(figure: go.Figure, view: Scene, cost: Cost) -> None:
             customdata=[c.trial for c in designs],
             hovertemplate="%{text}<extra></extra>",
         )
+
+
+def _marker_size(designs: int) -> int:
+    return 10 if designs <= 40 else 8 if designs <= 150 else 6
 
 
 def _add_intervals(figure: go.Figure, view: Scene, cost: Cost) -> None:
@@ -195,7 +200,7 @@ def _add_margin(figure: go.Figure, view: Scene) -> None:
     margin = view.results.facts.margin_pp
     figure.add_hline(y=margin, line={"color": ORANGE, "width": 1, "dash": "longdash"})
     figure.add_annotation(
-        text=f"margin {margin:g} pp: test intervals must end below",
+        text=f"margin {margin:g} pp",
         x=1,
         xref="paper",
         y=margin,
@@ -206,13 +211,13 @@ def _add_margin(figure: go.Figure, view: Scene) -> None:
     )
 
 
-def _annotate(figure: go.Figure, label: str, choice: Choice, cost: Cost, number: int) -> None:
+def _annotate(figure: go.Figure, label: str, choice: Choice, cost: Cost, ay: int) -> None:
     figure.add_annotation(
         text=label,
         x=math.log10(getattr(choice, cost.attribute)),
         y=choice.val_drop_pp,
         ax=30,
-        ay=-60 - 34 * number,
+        ay=ay,
         xanchor="left",
         arrowhead=2,
         arrowcolor=INK,
@@ -230,7 +235,7 @@ def hover(view: Scene, choice: Choice) -> str:
         f"validation drop {_text.points(choice.val_drop_pp)}",
         f"test drop {_text.points(choice.test_drop_pp)} {_text.interval(choice.ci_low, choice.ci_high)}: "
         f"{choice.evidence.value}",
-        f"fine-tuning {choice.finetune}",
+        f"fine-tuning {choice.finetune}, fidelity {choice.fidelity}",
         *_width_lines(view, choice),
     ]
     return "<br>".join(lines)

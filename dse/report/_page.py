@@ -1,6 +1,7 @@
 """report.html: one file that opens without a network."""
 
 import base64
+import math
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ def report_html(analysis: Analysis, found: dict[str, Picture]) -> str:
             rec=view.rec,
             view=view,
             compared=compared(view.rec),
+            shares=any(math.isfinite(c.accelerator_area_share) for _, c in compared(view.rec)),
+            other_style=any(math.isfinite(c.other_style_area_um2) for _, c in compared(view.rec)),
             front=view.front[:MOST_ROWS],
             steps=analysis.steps,
             sensitivity=analysis.sensitivity,
@@ -145,7 +148,7 @@ def _card_facts(choice: Choice) -> list[tuple[str, str]]:
         ("Validation drop", _text.points(choice.val_drop_pp)),
         ("Test drop", f"{_text.points(choice.test_drop_pp)} {_text.interval(choice.ci_low, choice.ci_high)}"),
         ("On the margin", choice.evidence.value),
-        ("Fine-tuning", choice.finetune),
+        ("Fine-tuning, fidelity", f"{choice.finetune}, {choice.fidelity}"),
     ]
 
 

@@ -81,7 +81,8 @@ def scene(results: StudyResults) -> Scene:
     baselines = choices(results, results.baselines)
     dominated = _dominated(results)
     top = _top(front, baselines, results.facts.margin_pp)
-    drops = np.concatenate([dominated.drop_pp, [c.val_drop_pp for c in (*front, *baselines)]])
+    named = {c.trial: c.val_drop_pp for c in (*front, *baselines)}  # a baseline may be on the front
+    drops = np.concatenate([dominated.drop_pp, list(named.values())])
     return Scene(
         results=results,
         rec=rec,

@@ -126,7 +126,7 @@ def _draw_designs(axes: Axes, designs: list[Choice], kind: Evidence, view: Scene
         [c.val_drop_pp for c in designs],
         linestyle="none",
         marker=marker,
-        markersize=6,
+        markersize=6 if len(view.front) <= 40 else 3.5,
         color=colour,
         markerfacecolor=colour if filled else "white",
         label=EVIDENCE_LABELS[kind],

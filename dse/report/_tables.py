@@ -27,11 +27,18 @@ def write_tables(results: StudyResults, folder: Path) -> None:
     _write_csv(front, folder / "front.csv")
     _write_csv(baselines, folder / "baselines.csv")
     _write_csv(results.trials, folder / "trials.csv")
-    _write_csv(results.layers, folder / "layers.csv")
+    _write_csv(scored_layers(results), folder / "layers.csv")
     with replacing(folder / "trials.parquet") as path:
         results.trials.to_parquet(path, index=False)
     with replacing(folder / "results.xlsx") as path:
         _write_workbook(results, front, path)
+
+
+def scored_layers(results: StudyResults) -> pd.DataFrame:
+    """Layers of front and baselines: those of thousands of other designs would burst a spreadsheet."""
+    if results.layers.empty:
+        return results.layers
+    return results.layers[results.layers["trial"].isin([*results.front["trial"], *results.baselines["trial"]])]
 
 
 def summary_table(results: StudyResults, rec: Recommendation) -> pd.DataFrame:
@@ -87,7 +94,7 @@ def _write_workbook(results: StudyResults, front: pd.DataFrame, path: Path) -> N
         "Summary": summary_table(results, rec),
         "Front": for_people(front),
         "Trials": for_people(results.trials),
-        "Layers": for_people(results.layers),
+        "Layers": for_people(scored_layers(results)),
         "About": _about(results, rec),
     }
     # Text from files stays text: nothing in it becomes a formula or a link.

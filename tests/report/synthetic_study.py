@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -115,10 +116,13 @@ def _row(recipe: Recipe, rng: np.random.Generator, number: int, design: Design, 
     }
     if recipe.accelerator:
         row |= {"accelerator_area_um2": area + 40_000.0, "accelerator_energy_nj": energy + 500.0}
+        row |= {"other_style_rescaler_area_um2": 500.0 + 90.0 * max(bits)}
     row |= {f"{name}.multiplier_bits": k for name, k in zip(names, bits, strict=True)}
     row |= {f"{name}.method": m for name, m in zip(names, methods, strict=True)}
     if failed:
-        for key in [key for key in row if key.startswith(("val_", "rescaler_", "other_", "accelerator_", "parameter"))]:
+        for key in [
+            key for key in row if key.startswith(("val_", "rescaler_", "other_", "accelerator_", "parameter_"))
+        ]:
             row[key] = np.nan
     return row
 
@@ -235,3 +239,16 @@ def _facts(recipe: Recipe, names: Names) -> StudyFacts:
         complete=recipe.complete,
         provenance=recipe.provenance,
     )
+
+
+STUDIES: dict[str, dict[str, Any]] = {
+    "typical": {},
+    "one": {"front": 1, "trials": 20, "roles": ("int32", "uniform_round")},
+    "many": {"front": 500, "trials": 30},
+    "none": {"front": 0},
+    "hostile": {"names": HOSTILE, "study": "<script>alert(2)</script>"},
+    "unscored": {"scored": False},
+    "bare": {"roles": (), "accelerator": False},
+    "unfinished": {"complete": False, "roles": ("int32",)},
+    "two_trials": {"trials": 2, "rescalers": 1, "failed": 0},
+}

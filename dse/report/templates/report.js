@@ -17,7 +17,7 @@
 
   function draw(plot) {
     const figure = read(plot.dataset.json);
-    const config = { responsive: true, displaylogo: false, displayModeBar: "hover", modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+    const config = { responsive: true, displaylogo: false, displayModeBar: false };
     return Plotly.newPlot(plot, figure.data, fitted(figure, plot.clientWidth), config).then(function () {
       plot.on("plotly_click", function (event) {
         const found = event.points[0].customdata;
@@ -50,6 +50,7 @@
   }
 
   const designs = document.getElementById("designs") ? read("designs") : { rescalers: [], designs: {} };
+  document.documentElement.classList.remove("no-script");
   const plots = Array.from(document.querySelectorAll(".plot"));
   Promise.all(plots.map(draw)).then(function () {
     document.body.dataset.ready = "true";

@@ -1,0 +1,196 @@
+import dataclasses
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic_study import Maker, brute_force_front
+
+from dse.pareto import hypervolume
+from dse.report import _text
+from dse.report._choices import Choice, choices
+from dse.report._convergence import agreement, convergence, grown
+from dse.report._marginal import marginal_steps
+from dse.report._scene import COSTS, scene, staircase
+from dse.report._sensitivity import sensitivity
+from dse.results import StudyResults
+
+
+def designs(results: StudyResults, points: list[tuple[float, float]]) -> list[Choice]:
+    template = choices(results, results.front)[0]
+    return [
+        dataclasses.replace(template, trial=i, area_um2=area, energy_nj=area / 10, val_drop_pp=drop)
+        for i, (area, drop) in enumerate(points)
+    ]
+
+
+def test_marginal_prices_on_a_known_hull(typical: StudyResults) -> None:
+    # (150, 2.9) lies above the line from (100, 3) to (200, 1): it is no step.
+    steps = marginal_steps(designs(typical, [(200, 1.0), (100, 3.0), (150, 2.9), (400, 0.5)]), validation_samples=1000)
+    assert [(s.cheaper.trial, s.dearer.trial) for s in steps] == [(1, 0), (0, 3)]
+    assert [s.area_per_tenth_um2 for s in steps] == pytest.approx([5.0, 40.0])
+    assert [s.energy_per_tenth_pj for s in steps] == pytest.approx([500.0, 4000.0])
+    assert [s.gain_samples for s in steps] == [20, 5]
+    assert [s.can_be_significant for s in steps] == [True, False]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_marginal_prices_rise_and_no_design_lies_below_the_hull(typical: StudyResults, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points = [(float(a), float(d)) for a, d in zip(rng.uniform(1, 9, 40), rng.uniform(0, 4, 40), strict=True)]
+    found = designs(typical, points)
+    steps = marginal_steps(found, 500, limit=100)
+    prices = [s.area_per_tenth_um2 for s in steps]
+    assert prices == sorted(prices)
+    for step, (area, drop) in itertools.product(steps, points):
+        on_line = step.cheaper.val_drop_pp - (area - step.cheaper.area_um2) * step.gain_pp / step.area_um2
+        assert drop >= on_line - 1e-9
+    assert steps[-1].dearer.val_drop_pp == min(drop for _, drop in points)
+
+
+def test_long_hulls_are_thinned_but_keep_their_ends(make: Maker) -> None:
+    results = make(front=500)
+    front = choices(results, results.front)
+    steps = marginal_steps(front, 540)
+    assert len(steps) == 12
+    assert steps[0].cheaper.area_um2 == min(c.area_um2 for c in front)
+    assert steps[-1].dearer.val_drop_pp == min(c.val_drop_pp for c in front)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_growth_of_the_front_equals_recomputing_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points = np.round(rng.uniform([-1, 0, 0], [7, 1.3, 1.3], (60, 3)), 1)  # ties and points beyond the reference
+    volumes, sizes = grown(points)
+    for count in range(1, len(points) + 1):
+        assert volumes[count - 1] == pytest.approx(hypervolume(points[:count]) / 5.0)
+        assert sizes[count - 1] == brute_force_front(points[:count]).sum()
+
+
+def test_convergence_needs_the_baseline(make: Maker) -> None:
+    assert convergence(make(roles=())) is None
+    found = convergence(make())
+    assert found is not None
+    assert (np.diff(found.hypervolume) >= 0).all()
+    assert found.first_search == 10
+    assert len(found.minutes) == len(found.hypervolume)
+
+
+def test_convergence_follows_finish_times_not_numbers(make: Maker) -> None:
+    results = make(failed=0)
+    times = results.trials["finished"].iloc[::-1].to_numpy()
+    backwards = dataclasses.replace(
+        results, trials=results.trials.assign(finished=[str(t) for t in pd.to_datetime(times)])
+    )
+    forward, reverse = convergence(results), convergence(backwards)
+    assert forward is not None
+    assert reverse is not None
+    assert reverse.hypervolume[-1] == pytest.approx(forward.hypervolume[-1])
+    assert reverse.first_search == 0
+
+
+def test_agreement_counts_designs_that_stay(make: Maker) -> None:
+    results = make(trials=100)
+    complete = results.trials[results.trials["state"] == "COMPLETE"]
+    found = agreement(results)
+    assert found is not None
+    columns = ["val_accuracy_drop_pp", "other_rescaler_area_um2", "other_rescaler_energy_nj"]
+    stays = brute_force_front(complete[columns].to_numpy())
+    assert found.front_kept == (stays & complete["on_front"]).sum()
+    np.testing.assert_allclose(found.energy_ratio, 0.9)
+
+
+def test_agreement_of_equal_models_keeps_all(make: Maker) -> None:
+    results = make()
+    same = results.trials.assign(
+        other_rescaler_area_um2=results.trials["rescaler_area_um2"],
+        other_rescaler_energy_nj=results.trials["rescaler_energy_nj"],
+    )
+    found = agreement(dataclasses.replace(results, trials=same))
+    assert found is not None
+    assert found.front_kept == found.front_size > 0
+    assert found.area_rank == pytest.approx(1.0)
+    missing = dataclasses.replace(results, trials=same.assign(other_rescaler_area_um2=np.nan))
+    assert agreement(missing) is None
+
+
+def test_sensitivity_finds_the_rescaler_that_matters(make: Maker) -> None:
+    results = make(trials=200, rescalers=5)
+    # Accuracy depends on the third rescaler alone.
+    drop = 10.0 * (results.trials["conv_2.multiplier_bits"] <= 3)
+    found = sensitivity(dataclasses.replace(results, trials=results.trials.assign(val_accuracy_integer=90.0 - drop)))
+    assert found is not None
+    assert found.importance.argmax() == 2
+    assert found.importance[2] > 0.9
+    assert found.r2 > 0.8
+    narrow, wide = (np.array(found.bits) <= 3), (np.array(found.bits) >= 4)
+    assert np.nanmean(found.drop_pp[2, narrow]) > np.nanmean(found.drop_pp[2, wide]) + 5
+    others = np.delete(found.drop_pp, 2, axis=0)
+    assert np.nanmax(others) - np.nanmin(others) < 2.5
+
+
+def test_sensitivity_shows_only_widths_that_were_tried(make: Maker) -> None:
+    results = make(trials=40)
+    found = sensitivity(results)
+    assert found is not None
+    complete = results.trials[results.trials["state"] == "COMPLETE"]
+    for row, name in enumerate(found.rescalers):
+        tried = set(complete[f"{name}.multiplier_bits"].astype(int))
+        assert {k for k, drop in zip(found.bits, found.drop_pp[row], strict=True) if np.isfinite(drop)} == tried
+
+
+def test_sensitivity_says_nothing_of_noise_or_of_few(make: Maker) -> None:
+    assert sensitivity(make(trials=15)) is None
+    results = make(trials=150)
+    noise = np.random.default_rng(0).normal(90, 1, len(results.trials))
+    found = sensitivity(dataclasses.replace(results, trials=results.trials.assign(val_accuracy_integer=noise)))
+    assert found is not None
+    assert not found.is_useful
+    constant = dataclasses.replace(results, trials=results.trials.assign(val_accuracy_integer=90.0))
+    assert sensitivity(constant) is None
+
+
+def test_staircase_never_rises(make: Maker) -> None:
+    view = scene(make(trials=150))
+    for cost in COSTS:
+        xs, ys = staircase(view.front, cost)
+        assert xs == sorted(xs)
+        assert ys == sorted(ys, reverse=True)
+
+
+def test_designs_above_the_frame_are_counted(make: Maker) -> None:
+    view = scene(make(trials=150))
+    complete = view.results.trials[view.results.trials["state"] == "COMPLETE"]
+    drawn = [*view.dominated.drop_pp, *(c.val_drop_pp for c in view.front)]
+    baselines_off_front = complete[(complete["role"] != "search") & ~complete["on_front"]]
+    drawn += list(baselines_off_front["val_accuracy_drop_pp"])
+    assert len(drawn) == len(complete)
+    assert view.hidden == sum(drop > view.top_pp for drop in drawn)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (12345.678, "12,346"),
+        (3.14159, "3.142"),
+        (0.00012, "0.000120"),
+        (float("nan"), "\N{EN DASH}"),
+        (None, "\N{EN DASH}"),
+    ],
+)
+def test_numbers_read_well(value: float | None, text: str) -> None:
+    assert _text.number(value) == text
+
+
+def test_signs_are_those_of_print() -> None:
+    assert _text.signed(-0.5) == "\N{MINUS SIGN}0.50"
+    assert _text.signed(-0.001) == "0.00"
+    assert _text.interval(-0.1, 1.0) == "[\N{MINUS SIGN}0.10, 1.00]"
+    assert _text.interval(float("nan"), 1.0) == "\N{EN DASH}"
+
+
+def test_shortened_names_keep_both_ends() -> None:
+    assert _text.shorten("abcdefghij", 7) == "abc…hij"
+    assert _text.shorten("abc", 7) == "abc"
+    assert all(len(_text.shorten("x" * 50, n)) <= n for n in range(1, 50))

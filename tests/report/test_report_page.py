@@ -1,0 +1,148 @@
+import json
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+from synthetic_study import HOSTILE, Maker
+
+from dse.report import recommendation, write_report
+from dse.report._gallery import KEYS
+from dse.results import StudyResults
+
+Report = tuple[StudyResults, Path]
+
+
+class Page(HTMLParser):
+    """Elements and visible text of a page, as a parser sees them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.data: dict[str, str] = {}
+        self._open: dict[str, str | None] | None = None
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag in {"script", "style"}:
+            self._open = dict(attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"script", "style"}:
+            self._open = None
+
+    def handle_data(self, data: str) -> None:
+        if self._open is None:
+            self.text.append(data)
+        elif self._open.get("type") == "application/json":
+            self.data[str(self._open["id"])] = data
+
+
+def read(path: Path) -> Page:
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def test_every_study_gets_a_page_with_its_recommendation(any_report: Report) -> None:
+    any_study, path = any_report
+    page = read(path)
+    visible = " ".join(" ".join(page.text).split())
+    rec = recommendation(any_study)
+    assert rec.headline in visible
+    assert all(caution in visible for caution in rec.cautions)
+    assert not {"nan", "NaN", "None"} & {text.strip() for text in page.text}
+    assert not {"nan", "NaN"} & set(visible.replace(",", " ").split())
+    assert any_study.facts.objective_cost.source in visible
+    for section in ("recommendation", "front", "sensitivity", "convergence", "trust", "provenance"):
+        assert ("section", {"id": section}) in [(t, {"id": a.get("id")}) for t, a in page.tags]
+
+
+def test_plots_and_their_data_belong_together(any_report: Report) -> None:
+    page = read(any_report[1])
+    plots = [
+        attrs["data-json"] for tag, attrs in page.tags if tag == "div" and "plot" in (attrs.get("class") or "").split()
+    ]
+    assert {*plots, "designs"} == set(page.data)
+    for key in plots:
+        figure = json.loads(page.data[str(key)])
+        assert figure["data"]
+        titles = [figure["layout"][axis]["title"] for axis in ("xaxis", "yaxis")]
+        assert any(title.get("text") for title in titles), key
+
+
+def test_nothing_is_loaded_from_elsewhere(typical_report: Report) -> None:
+    for _tag, attrs in read(typical_report[1]).tags:
+        for name in ("src", "href"):
+            assert (attrs.get(name) or "data:").startswith("data:")
+
+
+def test_names_from_files_open_no_element(typical_report: Report, hostile_report: Report) -> None:
+    friendly, hostile = read(typical_report[1]), read(hostile_report[1])
+    for tag in ("script", "b", "style", "img"):
+        counts = [sum(1 for name, _ in page.tags if name == tag) for page in (friendly, hostile)]
+        assert counts[0] == counts[1], tag
+    visible = " ".join(hostile.text)
+    assert HOSTILE[0] in visible
+    assert hostile_report[0].facts.study in visible
+    assert "{{ 7*7 }}" in visible
+    assert json.loads(hostile.data["designs"])["rescalers"][0] == HOSTILE[0]
+
+
+def test_figures_are_written_in_both_formats(any_report: Report) -> None:
+    path = any_report[1]
+    page = read(path)
+    shown = {str(attrs["id"]).removeprefix("figure-") for tag, attrs in page.tags if tag == "figure"}
+    assert {path.name for path in (path.parent / "figures").glob("*")} == {
+        f"{k}.{s}" for k in shown for s in ("png", "svg")
+    }
+    for key in shown:
+        with Image.open(path.parent / "figures" / f"{key}.png") as image:
+            assert image.width >= 1200
+            assert len(set(image.convert("L").resize((64, 64)).tobytes())) > 4, f"{key} is blank"
+        svg = ElementTree.parse(path.parent / "figures" / f"{key}.svg")  # noqa: S314 -- our own file
+        assert svg.getroot().tag.endswith("svg")
+
+
+def test_complete_study_has_every_picture(typical_report: Report) -> None:
+    assert {path.stem for path in (typical_report[1].parent / "figures").iterdir()} == set(KEYS)
+
+
+def test_pictures_that_no_longer_apply_are_removed(make: Maker, tmp_path: Path) -> None:
+    write_report(make(), tmp_path)
+    write_report(make(front=0), tmp_path)
+    assert list((tmp_path / "figures").iterdir()) == []
+
+
+def test_same_study_gives_the_same_files(typical_report: Report, tmp_path: Path) -> None:
+    again = write_report(typical_report[0], tmp_path)
+    assert again.read_bytes() == typical_report[1].read_bytes()
+
+
+def test_folder_holds_no_debris(typical_report: Report) -> None:
+    assert {path.name for path in typical_report[1].parent.iterdir()} == {
+        *("report.html", "figures", "front.csv", "baselines.csv", "trials.csv", "layers.csv"),
+        *("trials.parquet", "results.xlsx"),
+    }
+
+
+def test_unfinished_study_says_so(any_report: Report) -> None:
+    results, path = any_report
+    assert ("The study is not finished:" in " ".join(read(path).text)) is not results.facts.complete
+
+
+def test_failures_are_told(typical_report: Report) -> None:
+    page = read(typical_report[1])
+    assert "RuntimeError: <script>alert('boom')</script> =cmd" in page.text
+    assert "Failed, 3\N{MULTIPLICATION SIGN}" in page.text
+
+
+@pytest.mark.slow
+def test_5000_trials_build_in_20_seconds_and_weigh_less_than_12_mb(make: Maker, tmp_path: Path) -> None:
+    results = make(trials=5000, rescalers=16)
+    start = time.process_time()  # not the wall: other tests may run beside this one
+    path = write_report(results, tmp_path)
+    assert time.process_time() - start < 20
+    assert path.stat().st_size < 12_000_000
