@@ -18,7 +18,7 @@ class DigitsCnn(nn.Module):
         width: channels of the first stage; the second has twice as many.
     """
 
-    def __init__(self, width: int = 12) -> None:
+    def __init__(self, width: int = 8) -> None:
         super().__init__()
         self.stem = _block(1, width, 3)
         self.depthwise = _block(width, width, 3, groups=width)
