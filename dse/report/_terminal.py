@@ -49,12 +49,12 @@ def _empty_table(results: StudyResults, size: int, shown: int) -> Table:
         title=Text(f"{facts.study}: {_text.count(size, 'design')} on the front{thinned}"),
         caption=Text(
             f"{facts.objective_cost.model} model, {facts.objective_cost.technology}; less: than int32's area; "
-            f"drops against int32 in pp; * within the margin of {facts.margin_pp:g} pp on the test split"
+            f"drops against int32 in pp; starred: within the margin of {facts.margin_pp:g} pp on the test split"
         ),
     )
     for heading in ("trial", "area µm²", "less", "nJ", "val drop", "test drop [95%]"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("multiplier bits", overflow="ellipsis", no_wrap=True)
+    table.add_column("multiplier bits", overflow="fold", min_width=16)  # the one column that may take several lines
     return table
 
 
