@@ -44,6 +44,7 @@ class Choice:
         area_ratio: int32's area over this one's (NaN without an int32 baseline).
         energy_ratio: int32's energy over this one's.
         val_drop_pp: accuracy drop on the validation split.
+        val_drop_vs_control_pp: accuracy drop on validation against int32 with the same fine-tuning (NaN if not tuned).
         test_drop_pp: accuracy drop on the test split (NaN if not scored).
         ci_low: lower end of its paired 95% interval, pp.
         ci_high: upper end, pp.
@@ -66,6 +67,7 @@ class Choice:
     area_ratio: float
     energy_ratio: float
     val_drop_pp: float
+    val_drop_vs_control_pp: float
     test_drop_pp: float
     ci_low: float
     ci_high: float
@@ -77,6 +79,11 @@ class Choice:
     other_style_area_um2: float
     multiplier_bits: tuple[int, ...]
     methods: tuple[str, ...]
+
+    @property
+    def is_finetuned(self) -> bool:
+        """Whether the weights were trained after narrowing."""
+        return self.finetune not in {"", "none", "nan"}
 
     @property
     def is_uniform(self) -> bool:
@@ -112,6 +119,7 @@ def _choice(
         area_ratio=_quotient(reference[0], area),
         energy_ratio=_quotient(reference[1], energy),
         val_drop_pp=_float(record, "val_accuracy_drop_pp"),
+        val_drop_vs_control_pp=_float(record, "val_accuracy_drop_vs_control_pp"),
         test_drop_pp=_float(record, "test_accuracy_drop_pp"),
         ci_low=ci_low,
         ci_high=ci_high,

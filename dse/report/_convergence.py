@@ -20,7 +20,8 @@ class Convergence:
     """Hypervolume after each complete trial, in the order in which they finished.
 
     Attributes:
-        hypervolume: share (0..1) of the box between nothing lost at no cost and the reference point.
+        hypervolume: in units of the box between nothing lost at no cost and the reference point
+            (above 1 where designs are more accurate than int32).
         front_size: designs on the front by then.
         minutes: clock time since the first trial finished (pauses between runs included); empty without times.
         first_search: how many complete trials came before the first one of the search (the baselines).
@@ -68,7 +69,7 @@ def convergence(results: StudyResults) -> Convergence | None:
 
 
 def grown(relative: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Hypervolume share and front size after each row; work is done only where a row joins the front.
+    """Hypervolume (box = 1) and front size after each row; work is done only where a row joins the front.
 
     Args:
         relative: float64 ``[points, 3]``, drop in pp and costs over int32's, in order of arrival.

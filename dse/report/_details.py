@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 # Dark to light, so that neighbours differ in greyscale.
 DESIGN_COLOURS = (FAINT, BLUE, YELLOW, SKY)
 LAYER_COLUMNS = ["area_um2", "datapath_area_um2", "parameter_area_um2", "energy_nj"]
+HYPERVOLUME = "Hypervolume (box = 1)"
+HYPERVOLUME_CUT = "Hypervolume (box = 1), axis cut"
 COMPONENTS = (("datapath_area_um2", "datapath", ""), ("parameter_area_um2", "parameter memory", "/"))
 
 
@@ -157,13 +159,32 @@ def convergence_figure(found: Convergence, by_time: bool) -> go.Figure:
         figure.add_annotation(
             x=found.first_search + 0.5, y=0.02, yref="paper", text="search begins", xanchor="left", showarrow=False
         )
+    low, cut = visible_from(found)
     title = "Minutes since the first trial finished" if by_time else "Complete trials"
     figure.update_layout(
         base_layout(
-            320, xaxis=axis(title), yaxis=axis("Hypervolume (share of the box)", rangemode="tozero"), showlegend=False
+            320,
+            xaxis=axis(title),
+            yaxis=axis(HYPERVOLUME_CUT if cut else HYPERVOLUME, range=[low, highest_visible(found)]),
+            showlegend=False,
         )
     )
     return figure
+
+
+def highest_visible(found: Convergence) -> float:
+    """Upper end of the hypervolume's axis."""
+    return 1.01 * float(found.hypervolume.max()) or 1.0
+
+
+def visible_from(found: Convergence) -> tuple[float, bool]:
+    """Where the hypervolume's axis begins, and whether that cuts it: the search's part must be seen."""
+    volumes = found.hypervolume
+    before = float(volumes[found.first_search - 1]) if 0 < found.first_search < len(volumes) else 0.0
+    gain = float(volumes.max()) - before
+    if before == 0 or gain > 0.3 * volumes.max():
+        return 0.0, False
+    return max(0.0, before - max(gain, 0.02 * before)), True
 
 
 def agreement_figure(found: Agreement, other: str, objective: str) -> go.Figure:

@@ -19,7 +19,7 @@ from dse.report._palette import (
     SKY,
 )
 from dse.report._recommendation import uniform_name
-from dse.report._scene import MOST_LABELLED_ROWS, Cost, Scene, bottom, cost_ticks, marks, staircase
+from dse.report._scene import MOST_LABELLED_ROWS, Cost, Scene, baselines, bottom, cost_ticks, marks, staircase
 
 MOST_INTERVALS = 25  # front designs up to which the test intervals are drawn from the start
 PER_LINE = 6  # rescalers in a line of the hover text
@@ -70,7 +70,7 @@ def front_figure(view: Scene, cost: Cost) -> go.Figure:
     for number, (label, choice) in enumerate(marks(view)):
         high = choice.val_drop_pp > 0.6 * view.top_pp
         _annotate(figure, label, choice, cost, ay=48 if high else -56 - 34 * number)
-    ticks = cost_ticks([*view.dominated.costs[cost.column], *view.x(view.front, cost)])
+    ticks = cost_ticks([*view.dominated.costs[cost.column], *view.x(view.front, cost), *view.x(baselines(view), cost)])
     figure.update_layout(
         base_layout(
             540,
@@ -180,7 +180,7 @@ def _add_intervals(figure: go.Figure, view: Scene, cost: Cost) -> None:
 def _add_int32(figure: go.Figure, view: Scene, cost: Cost) -> None:
     for label, choice, symbol in (
         ("int32 (Q31)", view.int32, "star"),
-        ("int32, fine-tuned", view.control, "star-open"),
+        ("int32, fine-tuned", view.rec.control, "star-open"),
     ):
         if choice is None:
             continue

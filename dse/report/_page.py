@@ -99,6 +99,7 @@ def environment() -> jinja2.Environment:
         ratio=_text.ratio,
         percent=_text.percent,
         widths=_text.widths,
+        methods=_text.methods,
         cost_source=_text.cost_source,
         figure_json=figure_json,
         svg_uri=svg_uri,
@@ -130,7 +131,7 @@ def role_name(choice: Choice) -> str:
 def design_cards(view: Scene) -> dict[str, object]:
     """All designs of front and baselines, for the card that a click opens."""
     shown = {c.trial: c for line in view.lines.values() for c in line} | {c.trial: c for c in view.front}
-    shown |= {c.trial: c for c in (view.int32, view.control) if c}
+    shown |= {c.trial: c for c in (view.int32, view.rec.control) if c}
     return {
         "rescalers": list(view.results.rescalers),
         "designs": {
@@ -146,6 +147,7 @@ def _card_facts(choice: Choice) -> list[tuple[str, str]]:
         ("Rescaler area", f"{_text.area(choice.area_um2)} ({_text.ratio(choice.area_ratio)} less than int32)"),
         ("Energy per inference", f"{_text.energy(choice.energy_nj)} ({_text.ratio(choice.energy_ratio)} less)"),
         ("Validation drop", _text.points(choice.val_drop_pp)),
+        ("… against the fine-tuned int32", _text.points(choice.val_drop_vs_control_pp)),
         ("Test drop", f"{_text.points(choice.test_drop_pp)} {_text.interval(choice.ci_low, choice.ci_high)}"),
         ("On the margin", choice.evidence.value),
         ("Fine-tuning, fidelity", f"{choice.finetune}, {choice.fidelity}"),

@@ -16,7 +16,7 @@ def recommendation(results: StudyResults) -> Recommendation:
         bare,
         headline=_headline(bare),
         text=" ".join(_sentences(bare, results.facts)),
-        cautions=tuple(_cautions(bare, results)),
+        cautions=tuple(_cautions(bare, results.facts)),
     )
 
 
@@ -56,10 +56,10 @@ def _times(ratio: float, less: str) -> str:
 def _sentences(rec: Recommendation, facts: StudyFacts) -> list[str]:
     sentences = [_headline(rec)]
     if choice := rec.cheapest or rec.cheapest_at_resolvable:
-        sentences += [_accuracy(choice, facts), *_accelerator(choice, rec.int32)]
+        sentences += [_accuracy(choice, facts), _against_control(choice, rec.control), *_accelerator(choice, rec.int32)]
     else:
         sentences.append(rec.cheapest_reason)
-    sentences += [_against_uniform(rec), _knee(rec), _margin(rec, facts)]
+    sentences += [_against_uniform(rec), _against_all_absorb(rec), _knee(rec), _margin(rec, facts)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -68,6 +68,17 @@ def _accuracy(choice: Choice, facts: StudyFacts) -> str:
         f"On {facts.samples.get('test', 0):,} test samples its accuracy drop is {_text.points(choice.test_drop_pp)}, "
         f"95% interval {_text.interval(choice.ci_low, choice.ci_high)}; "
         f"on validation it is {_text.points(choice.val_drop_pp)}."
+    )
+
+
+def _against_control(choice: Choice, control: Choice | None) -> str:
+    if not choice.is_finetuned or control is None:
+        return ""
+    if not math.isfinite(choice.val_drop_vs_control_pp):
+        return "It was fine-tuned."
+    return (
+        "It was fine-tuned; against int32 with the same fine-tuning its validation drop is "
+        f"{_text.points(choice.val_drop_vs_control_pp)}: the price of narrowing without the gain of training."
     )
 
 
@@ -101,6 +112,17 @@ def _against_uniform(rec: Recommendation) -> str:
             else f"The best uniform width, {name} (trial {uniform.trial}), costs the same area."
         )
     return f"That is {_text.percent(saved)} less area than the best uniform width that is non-inferior, {name}."
+
+
+def _against_all_absorb(rec: Recommendation) -> str:
+    choice, rival = rec.cheapest or rec.cheapest_at_resolvable, rec.all_absorb
+    if choice is None or rival is None or rival.trial in {choice.trial, rec.best_uniform and rec.best_uniform.trial}:
+        return ""
+    return (
+        f"The design to beat, all absorb at 1 bit (trial {rival.trial}), needs {_text.area(rival.area_um2)}; "
+        f"its test drop is {_text.points(rival.test_drop_pp)} {_text.interval(rival.ci_low, rival.ci_high)}, "
+        f"{rival.evidence.value}."
+    )
 
 
 def _knee(rec: Recommendation) -> str:
@@ -139,20 +161,20 @@ def uniform_name(choice: Choice) -> str:
     return f"all {bits} bit{'' if bits == 1 else 's'}, {method}"
 
 
-def _cautions(rec: Recommendation, results: StudyResults) -> list[str]:
-    facts = results.facts
+def _cautions(rec: Recommendation, facts: StudyFacts) -> list[str]:
     cautions = []
     if not facts.complete:
         cautions.append("The study is not finished; this may change.")
     if rec.resolvable_margin_pp is not None and rec.resolvable_margin_pp > rec.margin_pp:
         cautions.append(
-            f"The test split is too small for a margin of {_text.points(rec.margin_pp)}: "
-            f"even a design of equal accuracy would need {_text.points(rec.resolvable_margin_pp)}."
+            "The test split is small: a design of equal accuracy would pass only "
+            f"at {_text.points(rec.resolvable_margin_pp)}. One that passes at {_text.points(rec.margin_pp)} "
+            "has to look better than int32 on it."
         )
     cautions += _multiplicity(rec)
     if rec.int32 is None:
         cautions.append("The int32 baseline is not complete, so ratios are missing.")
-    if rec.chosen and rec.chosen.finetune not in {"", "none"} and "int32_finetuned" not in set(results.trials["role"]):
+    if rec.chosen and rec.chosen.is_finetuned and rec.control is None:
         cautions.append(
             "The chosen design was fine-tuned and the control (int32 with the same fine-tuning) is missing: "
             "narrowing and extra training cannot be told apart."

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +44,6 @@ class Scene:
         front: cheapest first.
         lines: uniform baselines by method, narrowest first.
         int32: the baseline.
-        control: int32 with fine-tuning.
         dominated: rows of ``trials`` off the front, complete, of the search.
         top_pp: upper end of the drop axis, pp.
         hidden: complete designs above it.
@@ -54,7 +54,6 @@ class Scene:
     front: list[Choice]
     lines: dict[str, list[Choice]]
     int32: Choice | None
-    control: Choice | None
     dominated: "Dominated"
     top_pp: float
     hidden: int
@@ -78,21 +77,20 @@ def scene(results: StudyResults) -> Scene:
     """Collect it."""
     rec = recommendation(results)
     front = choices(results, results.front)
-    baselines = choices(results, results.baselines)
+    measured = choices(results, results.baselines)
     dominated = _dominated(results)
-    top = _top(front, baselines, results.facts.margin_pp)
-    named = {c.trial: c.val_drop_pp for c in (*front, *baselines)}  # a baseline may be on the front
+    top = _top(front, measured, results.facts.margin_pp)
+    named = {c.trial: c.val_drop_pp for c in (*front, *measured)}  # a baseline may be on the front
     drops = np.concatenate([dominated.drop_pp, list(named.values())])
     return Scene(
         results=results,
         rec=rec,
         front=front,
         lines={
-            method: sorted((c for c in baselines if c.role == f"uniform_{method}"), key=lambda c: c.multiplier_bits)
+            method: sorted((c for c in measured if c.role == f"uniform_{method}"), key=lambda c: c.multiplier_bits)
             for method in ("round", "absorb")
         },
         int32=rec.int32,
-        control=next((c for c in baselines if c.role == "int32_finetuned"), None),
         dominated=dominated,
         top_pp=top,
         hidden=int((drops > top).sum()),
@@ -117,6 +115,12 @@ def _top(front: list[Choice], baselines: list[Choice], margin_pp: float) -> floa
     highest = max((max(c.val_drop_pp, _or(c.ci_high, 0.0)) for c in near), default=REFERENCE_DROP_PP)
     everything = max((c.val_drop_pp for c in (*front, *baselines)), default=REFERENCE_DROP_PP)
     return min(max(1.15 * highest, 2.5 * margin_pp), max(1.15 * everything, 2.5 * margin_pp))
+
+
+def baselines(view: Scene) -> list[Choice]:
+    """All baselines in the picture."""
+    found = [*chain.from_iterable(view.lines.values()), view.int32, view.rec.control]
+    return [choice for choice in found if choice is not None]
 
 
 def bottom(view: Scene) -> float:
@@ -152,12 +156,13 @@ def marks(view: Scene) -> list[tuple[str, Choice]]:
 
 
 def cost_ticks(values: list[float]) -> list[float]:
-    """Ticks 1, 2, 5, 10, ... around positive values, for a logarithmic axis."""
+    """Ticks 1, 2, 5, 10, ... around positive values, for a logarithmic axis; closer ones on a short axis."""
     positive = [value for value in values if value > 0 and math.isfinite(value)]
     if not positive:
         return [1.0]
-    decades = range(math.floor(math.log10(min(positive))), math.ceil(math.log10(max(positive))) + 1)
-    return [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
+    low, high = math.log10(min(positive)), math.log10(max(positive))
+    steps = (1, 1.5, 2, 3, 5, 7) if high - low < 0.7 else (1, 2, 3, 5) if high - low < 1.4 else (1, 2, 5)
+    return [step * 10.0**decade for decade in range(math.floor(low), math.ceil(high) + 1) for step in steps]
 
 
 def detailed(rec: Recommendation) -> list[tuple[str, Choice]]:

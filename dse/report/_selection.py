@@ -32,6 +32,7 @@ class Recommendation:
         ci_high_corrected: upper end of the interval of ``cheapest``, corrected for the number of designs tested
             (Bonferroni, normal approximation).
         int32: the baseline.
+        control: int32 with fine-tuning, the other baseline of fine-tuned designs.
         best_uniform: the uniform width to beat.
         all_absorb: the design with every multiplier one bit wide, its weights absorbing the difference.
         headline: one sentence.
@@ -51,6 +52,7 @@ class Recommendation:
     cheapest_at_resolvable: Choice | None
     ci_high_corrected: float | None
     int32: Choice | None
+    control: Choice | None
     best_uniform: Choice | None
     all_absorb: Choice | None
     headline: str = ""
@@ -83,6 +85,7 @@ def selected(results: StudyResults) -> Recommendation:
         cheapest_at_resolvable=None if cheapest else _at_resolvable(tested, results),
         ci_high_corrected=None if cheapest is None else corrected_upper_end(cheapest, len(tested)),
         int32=next((c for c in baselines if c.role == "int32"), None),
+        control=next((c for c in baselines if c.role == "int32_finetuned"), None),
         best_uniform=_best_uniform(baselines),
         all_absorb=next((c for c in baselines if c.role == "uniform_absorb" and set(c.multiplier_bits) == {1}), None),
     )

@@ -1,7 +1,6 @@
 """The same pictures on paper: matplotlib figures for slides, print and browsers without scripts."""
 
 import math
-from itertools import chain
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +20,7 @@ from dse.report._palette import (
     SHAPES,
     SKY,
 )
-from dse.report._scene import COSTS, MOST_LABELLED_ROWS, Cost, Scene, bottom, cost_ticks, marks, staircase
+from dse.report._scene import COSTS, MOST_LABELLED_ROWS, Cost, Scene, baselines, bottom, cost_ticks, marks, staircase
 
 MOST_INTERVALS = 25
 NAME_LENGTH = 22
@@ -81,7 +80,7 @@ def _draw_front(axes: Axes, view: Scene, cost: Cost) -> None:
         _draw_designs(axes, [c for c in view.front if c.evidence is kind], kind, view, cost)
     if len(view.front) <= MOST_INTERVALS:
         _draw_intervals(axes, view, cost)
-    for label, choice, face in (("int32 (Q31)", view.int32, INK), ("int32, fine-tuned", view.control, "none")):
+    for label, choice, face in (("int32 (Q31)", view.int32, INK), ("int32, fine-tuned", view.rec.control, "none")):
         if choice:
             axes.plot(
                 view.x([choice], cost),
@@ -170,7 +169,7 @@ def _label_marks(axes: Axes, view: Scene, cost: Cost) -> None:
 def _scale(axes: Axes, view: Scene, cost: Cost) -> None:
     shown = [
         *view.dominated.costs[cost.column],
-        *view.x([*view.front, *chain.from_iterable(view.lines.values())], cost),
+        *view.x([*view.front, *baselines(view)], cost),
     ]
     axes.set_xscale("log")
     low, high = axes.get_xlim()

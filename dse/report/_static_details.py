@@ -6,7 +6,15 @@ from matplotlib.figure import Figure
 
 from dse.report import _text
 from dse.report._convergence import Agreement, Convergence
-from dse.report._details import COMPONENTS, DESIGN_COLOURS, layer_rows
+from dse.report._details import (
+    COMPONENTS,
+    DESIGN_COLOURS,
+    HYPERVOLUME,
+    HYPERVOLUME_CUT,
+    highest_visible,
+    layer_rows,
+    visible_from,
+)
 from dse.report._palette import BLUE, FAINT, INK, ORANGE, SEQUENTIAL, SKY, YELLOW
 from dse.report._scene import Scene, detailed
 from dse.report._sensitivity import Sensitivity
@@ -74,17 +82,18 @@ def _draw_shares(axes: Axes, view: Scene, found: Sensitivity) -> None:
 
 def convergence_page(found: Convergence) -> Figure:
     """Hypervolume over trials and over time."""
+    low, cut = visible_from(found)
     by_time = len(found.minutes) > 0
     figure, axes = new_figure(2.6, columns=2 if by_time else 1, sharey=True)
     axes[0].step(np.arange(1, len(found.hypervolume) + 1), found.hypervolume, where="post", color=BLUE)
-    dress(axes[0], "Complete trials", "Hypervolume (share of the box)")
+    dress(axes[0], "Complete trials", HYPERVOLUME_CUT if cut else HYPERVOLUME)
     if 0 < found.first_search < len(found.hypervolume):
         axes[0].axvline(found.first_search + 0.5, color=ORANGE, linestyle="--", linewidth=0.9, label="search begins")
         axes[0].legend(fontsize=8, frameon=False, loc="lower right")
     if by_time:
         axes[1].step(found.minutes, found.hypervolume, where="post", color=BLUE)
         dress(axes[1], "Minutes since the first trial finished", "")
-    axes[0].set_ylim(bottom=0)
+    axes[0].set_ylim(low, highest_visible(found))
     return figure
 
 

@@ -54,6 +54,7 @@ def compared(rec: Recommendation) -> list[tuple[str, Choice]]:
         ("Cheapest at the resolvable margin", rec.cheapest_at_resolvable),
         ("Knee of the front", rec.knee),
         ("int32 (Q31) baseline", rec.int32),
+        ("int32, fine-tuned (control)", rec.control),
         (f"Best uniform: {uniform_name(rec.best_uniform)}" if rec.best_uniform else "", rec.best_uniform),
         ("All absorb, 1 bit", rec.all_absorb),
     ]
@@ -68,6 +69,7 @@ def _summary_row(label: str, choice: Choice | None) -> dict[str, object]:
         "Design": label,
         "Trial": value("trial"),
         "Multiplier widths (bits)": _text.widths(choice.multiplier_bits) if choice else "",
+        "Methods": _text.methods(choice.methods) if choice else "",
         "Fine-tuning": value("finetune"),
         "Rescaler area (µm²)": value("area_um2"),
         "Area, times less than int32": value("area_ratio"),
@@ -76,6 +78,7 @@ def _summary_row(label: str, choice: Choice | None) -> dict[str, object]:
         "Rescalers' share of the accelerator's area": value("accelerator_area_share"),
         "Rescalers' share of the accelerator's energy": value("accelerator_energy_share"),
         "Validation accuracy drop (pp)": value("val_drop_pp"),
+        "Validation accuracy drop against the fine-tuned int32 (pp)": value("val_drop_vs_control_pp"),
         "Test accuracy drop (pp)": value("test_drop_pp"),
         "95% interval, lower end (pp)": value("ci_low"),
         "95% interval, upper end (pp)": value("ci_high"),

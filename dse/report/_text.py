@@ -95,6 +95,11 @@ def widths(bits: Sequence[int]) -> str:
     return f"{low}{EN_DASH}{high}, mean {sum(bits) / len(bits):.1f}"
 
 
+def methods(names: Sequence[str]) -> str:
+    """Methods of a design in few words: ``absorb 4, round 2``."""
+    return ", ".join(f"{name} {names.count(name)}" for name in sorted(set(names)) if name)
+
+
 def count(amount: int, noun: str, plural: str | None = None) -> str:
     """``1 design``, ``3 designs``."""
     return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"

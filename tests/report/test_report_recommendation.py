@@ -67,7 +67,7 @@ def test_a_margin_the_data_cannot_resolve_is_never_claimed(make: Maker) -> None:
     assert rec.cheapest is None
     assert rec.resolvable_margin_pp is not None
     assert rec.resolvable_margin_pp > 0.5
-    assert any("too small" in caution for caution in rec.cautions)
+    assert any("test split is small" in caution for caution in rec.cautions)
     if rec.cheapest_at_resolvable:
         assert rec.cheapest_at_resolvable.ci_high <= rec.resolvable_margin_pp
         assert "Nothing is shown at 0.50 pp" in rec.headline
