@@ -11,7 +11,7 @@ from dse.commands.doctor import doctor
 from dse.commands.progress import StudyProgress
 from dse.errors import StudyError
 from dse.run_folder import RunFolder
-from dse.spec import StudySpec, load_study
+from dse.spec import StudySpec, load_study, validated
 from hwmodels.errors import HardwareError
 from nets.errors import NetworkError
 
@@ -80,11 +80,14 @@ def show(run: RunPath) -> None:
 
 
 def _overridden(spec: StudySpec, trials: int | None, workers: int | None, seed: int | None) -> StudySpec:
+    document = spec.model_dump(mode="json", exclude_none=True)
     if trials is not None:
-        spec = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": trials})})
+        document["search"]["trials"] = trials
     if workers is not None:
-        spec = spec.model_copy(update={"workers": spec.workers.model_copy(update={"count": workers})})
-    return spec if seed is None else spec.model_copy(update={"seed": seed})
+        document["workers"]["count"] = workers
+    if seed is not None:
+        document["seed"] = seed
+    return validated(document)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from dse.design import DesignPoint
 from dse.driver import CONTROL
@@ -34,7 +34,11 @@ def results_of(folder: RunFolder) -> StudyResults:
 def collect(manifest: Manifest, store: StudyStore) -> StudyResults:
     """The tables of a study."""
     trials, tests = store.trials(), store.tests()
-    records = {trial.number: record for trial in trials if (record := record_in(trial))}
+    records = {
+        trial.number: record
+        for trial in trials
+        if trial.state is TrialState.COMPLETE and (record := record_in(trial))
+    }
     return StudyResults(
         facts=_facts(manifest, len(records), tests),
         rescalers=manifest.rescalers,

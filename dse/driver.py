@@ -153,6 +153,9 @@ class Driver:
         if not isinstance(completion.result, Evaluation):
             self._fail(opened, completion.error)
             return
+        if not np.isfinite(completion.result.values).all():
+            self._fail(opened, f"the objectives are not finite: {completion.result.values}")
+            return
         self._failures = 0
         opened.levels.append(completion.result)
         if completion.result.level is Level.INTEGER and self._climbs_on(opened, completion.result):

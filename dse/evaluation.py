@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import torch
 
 from dse.design import DesignPoint
 from dse.errors import StudyError
@@ -111,6 +112,7 @@ class Evaluator:
     """Evaluates design points of one problem; stateless but for what it was built from."""
 
     def __init__(self, problem: Problem) -> None:
+        torch.set_num_threads(1)  # sums in training depend on the number of threads
         self._problem = problem
         self._objective, self._other = cost_models(problem)
 

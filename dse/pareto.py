@@ -19,11 +19,16 @@ def non_dominated(values: FloatMatrix) -> npt.NDArray[np.bool_]:
     Returns:
         bool ``[points]``.
     """
-    finite = ~np.isnan(values).any(axis=1)
+    valid = ~np.isnan(values).any(axis=1)
     front = np.zeros(len(values), dtype=bool)
-    if finite.any():
-        front[finite] = moocore.is_nondominated(values[finite], keep_weakly=True)
+    if valid.any():
+        front[valid] = moocore.is_nondominated(_ranks(values[valid]), keep_weakly=True)
     return front
+
+
+def _ranks(values: FloatMatrix) -> FloatMatrix:
+    """Every value as its rank in its column: dominance stays, infinities (which moocore gets wrong) go."""
+    return np.column_stack([np.unique(column, return_inverse=True)[1] for column in values.T]).astype(np.float64)
 
 
 def dominates_any(values: FloatMatrix, point: npt.NDArray[np.float64]) -> bool:

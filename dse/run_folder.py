@@ -124,11 +124,19 @@ class RunFolder:
             raise StudyError(f"{self.manifest_path}: cannot be read: {error}") from None
 
     def start(self, manifest: Manifest) -> None:
-        """Make the folder and write study.toml and manifest.json."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.weights_path.mkdir(exist_ok=True)
-        replace_text(self.study_path, manifest.spec.to_toml())
-        replace_text(self.manifest_path, json.dumps(manifest.model_dump(mode="json"), indent=2) + "\n")
+        """Write study.toml and manifest.json; the manifest, which makes a folder a run, comes last.
+
+        Raises:
+            StudyError: the folder cannot be written; a folder that held no run holds none of our files either.
+        """
+        resumed = self.exists
+        try:
+            replace_text(self.study_path, manifest.spec.to_toml())
+            replace_text(self.manifest_path, json.dumps(manifest.model_dump(mode="json"), indent=2) + "\n")
+        except OSError as error:
+            if not resumed:
+                self.study_path.unlink(missing_ok=True)
+            raise StudyError(f"{self.path}: cannot be written: {error.strerror}") from None
 
     def check_free(self) -> None:
         """Refuse a folder that holds something else than a run.
@@ -142,31 +150,48 @@ class RunFolder:
             raise StudyError(f"{self.path}: holds files but no run; give --out an empty or new folder")
 
     def clear(self) -> None:
-        """Remove the run that is here, and nothing else than a run."""
+        """Remove the run that is here, and nothing else than a run.
+
+        Raises:
+            StudyError: the folder holds something else.
+        """
         self.check_free()
-        if self.exists:
-            for entry in self.path.iterdir():
-                if entry.name == ".lock":
-                    continue
-                if entry.is_dir() and not entry.is_symlink():
-                    shutil.rmtree(entry)
-                else:
-                    entry.unlink()
+        if not self.exists:
+            return
+        if not self._manifest_is_ours():
+            raise StudyError(f"{self.manifest_path}: not written by dse run; give --out another folder")
+        for entry in self.path.iterdir():
+            if entry.name == ".lock":
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+    def _manifest_is_ours(self) -> bool:
+        """Whether some version of this project wrote the manifest: other programs use that file name too."""
+        try:
+            found = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return isinstance(found, dict) and {"spec", "created", "network_sha256"} <= found.keys()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder for one driver.
 
         Raises:
-            StudyError: another driver holds it.
+            StudyError: another driver holds it, or it cannot be written.
         """
         created = not self.path.exists()
-        self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock")
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout:
             raise StudyError(f"{self.path}: another dse run works in this folder; wait for it or give --out") from None
+        except OSError as error:
+            raise StudyError(f"{self.path}: cannot be written: {error.strerror}") from None
         try:
             yield
         finally:

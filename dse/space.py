@@ -28,11 +28,19 @@ def method_key(rescaler: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RescalerVariable:
-    """What may be chosen for one rescaler."""
+    """What may be chosen for one rescaler.
+
+    Attributes:
+        name: of the rescaler.
+        multiplier_bits: widths that the search may choose, ascending.
+        methods: methods that it may choose.
+        narrowest_bits: narrowest width that any design of the study has; a baseline's may lie outside the search.
+    """
 
     name: str
     multiplier_bits: tuple[int, ...]
     methods: tuple[Method, ...]
+    narrowest_bits: int = FULL_MULTIPLIER_BITS
 
 
 @dataclass(frozen=True)
@@ -52,12 +60,12 @@ class SearchSpace:
         """Optuna's distributions; a choice of one is no parameter.
 
         Widths are integers on a logarithmic scale, so that samplers know their order: one bit more matters at 2 bits,
-        not at 16. Values between the widths of the space are for :meth:`snapped`.
+        not at 16. They span the baselines too; values between the widths of the space are for :meth:`snapped`.
         """
         found: dict[str, BaseDistribution] = {}
         for variable in self.rescalers:
-            bits = variable.multiplier_bits
-            found[bits_key(variable.name)] = IntDistribution(bits[0], bits[-1], log=True)
+            narrowest = min(variable.narrowest_bits, variable.multiplier_bits[0])
+            found[bits_key(variable.name)] = IntDistribution(narrowest, FULL_MULTIPLIER_BITS, log=True)
             if len(variable.methods) > 1:
                 found[method_key(variable.name)] = CategoricalDistribution([m.value for m in variable.methods])
         if len(self.finetune) > 1:
@@ -93,7 +101,7 @@ class SearchSpace:
 
     @cached_property
     def values(self) -> dict[str, tuple[str | int, ...]]:
-        """The values that every parameter may have."""
+        """The values that the search may give every parameter."""
         widths = {bits_key(v.name): v.multiplier_bits for v in self.rescalers}
         return {
             key: widths[key] if isinstance(found, IntDistribution) else tuple(str(c) for c in _choices(found))
@@ -111,10 +119,12 @@ class SearchSpace:
 
     def mutated(self, parameters: Mapping[str, object], generator: np.random.Generator) -> dict[str, object]:
         """The same parameters but for one, drawn anew."""
-        key = str(generator.choice(sorted(self.values)))
-        others = [value for value in self.values[key] if value != parameters[key]]
-        changed = others[generator.integers(len(others))] if others else parameters[key]
-        return {**parameters, key: changed}
+        others = {key: [v for v in allowed if v != parameters[key]] for key, allowed in self.values.items()}
+        free = sorted(key for key, values in others.items() if values)
+        if not free:
+            return dict(parameters)
+        key = free[generator.integers(len(free))]
+        return {**parameters, key: others[key][generator.integers(len(others[key]))]}
 
 
 def _choices(distribution: BaseDistribution) -> tuple[object, ...]:
@@ -122,13 +132,14 @@ def _choices(distribution: BaseDistribution) -> tuple[object, ...]:
 
 
 def space_of(network: QuantizedNetwork, search: SearchSpec, finetune: Finetune) -> SearchSpace:
-    """The space of a network: full width always belongs to it, because the baseline does."""
-    bits = tuple(sorted({*search.multiplier_bits, FULL_MULTIPLIER_BITS}))
+    """The space of a network, with room for the baselines beside it."""
+    bits = tuple(sorted(search.multiplier_bits))
     variables = tuple(
         RescalerVariable(
             operator.name,
             bits,
             tuple(m for m in search.methods if m in methods_of(operator)) or (Method.ROUND,),
+            min(search.uniform_multiplier_bits, default=FULL_MULTIPLIER_BITS),
         )
         for operator in network.rescaling_operators()
     )

@@ -1,5 +1,6 @@
 """The study file: a frozen, validated object; every key is documented here and nowhere else."""
 
+import json
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +20,7 @@ DEFAULT_MULTIPLIER_BITS = (*range(1, 17), 31)
 class Section(BaseModel):
     """A table of the study file: unknown keys are errors, values do not change after validation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Finetune(StrEnum):
@@ -133,8 +134,8 @@ class StudySpec(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run folder")
     seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
-    network: NetworkSpec
-    data: DataSpec
+    network: NetworkSpec = Field(description="the [network] table: model or topology")
+    data: DataSpec = Field(description="the [data] table: dataset or samples, and their split")
     search: SearchSpec = SearchSpec()
     fidelity: FidelitySpec = FidelitySpec()
     hardware: HardwareSpec = HardwareSpec()
@@ -163,10 +164,27 @@ def load_study(path: Path) -> StudySpec:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise StudyError(f"{path}: not a readable TOML file: {error}") from None
     try:
-        spec = StudySpec.model_validate(document)
+        spec = validated(document)
+    except StudyError as error:
+        raise StudyError(f"{path}: {error}") from None
+    spec = _with_absolute_paths(spec, path.resolve().parent)
+    for key, file in (("network.model", spec.network.model), ("data.samples", spec.data.samples)):
+        if file is not None and not file.is_file():
+            raise StudyError(f"{path}: {key}: no such file: {file}; paths are relative to the study file")
+    return spec
+
+
+def validated(document: dict[str, Any]) -> StudySpec:
+    """The study of plain TOML values; types are not converted: ``"12"``, ``true`` and ``12.0`` are no integers.
+
+    Raises:
+        StudyError: one line that names key, value and what would be right.
+    """
+    try:
+        # Strict validation knows paths, enumerations and tuples only in JSON, where they are text and lists.
+        return StudySpec.model_validate_json(json.dumps(document, default=str), strict=True)
     except ValidationError as error:
-        raise StudyError(f"{path}: {describe_errors(error)}") from None
-    return _with_absolute_paths(spec, path.resolve().parent)
+        raise StudyError(describe_errors(error)) from None
 
 
 def describe_errors(error: ValidationError) -> str:
@@ -179,7 +197,7 @@ def _describe(location: tuple[int | str, ...], message: str, kind: str, given: o
     if kind == "extra_forbidden":
         return f"unknown key {key} = {given!r}; remove it or see docs/study-file.md for the keys"
     if kind == "missing":
-        return f"key {key} is missing"
+        return f"key {key} is missing; every study gives name, network and data"
     message = message.removeprefix("Value error, ")
     shown = "" if isinstance(given, dict) else f", got {given!r}"
     return f"{key}: {message}{shown}" if key else f"{message}{shown}"

@@ -23,13 +23,25 @@ _ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
 _TEST = "test/"
 SEARCH = "search"
 
-warnings.filterwarnings("ignore", category=ExperimentalWarning)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def journal(path: Path) -> BaseStorage:
     """A journal file: append-only, one driver writes, anyone may read meanwhile."""
-    return JournalStorage(JournalFileBackend(str(path)))
+    return JournalStorage(JournalFileBackend(str(path.absolute())))
+
+
+def repair_journal(path: Path) -> None:
+    """Take away what a driver that died in the middle of a write left behind: half a line, and Optuna's lock.
+
+    Half a line would end up inside the next one and make the journal unreadable. Only the driver that holds the run
+    folder may call this.
+    """
+    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 class StudyStore:
@@ -43,22 +55,18 @@ class StudyStore:
         self._study = study
 
     @classmethod
-    def create_or_load(
-        cls, storage: BaseStorage, name: str, sampler: DistinctSampler, space: SearchSpace
-    ) -> "StudyStore":
-        """Open a study for writing, making it where it is not there yet; the sampler learns what is in it."""
+    def create_or_load(cls, storage: BaseStorage, name: str) -> "StudyStore":
+        """Open a study for writing, making it where it is not there yet."""
         study = optuna.create_study(
             study_name=name,
             storage=storage,
-            sampler=sampler,
             directions=["minimize"] * len(OBJECTIVES),
             load_if_exists=True,
         )
         if not study.metric_names:
-            study.set_metric_names(list(OBJECTIVES))
-        for trial in study.get_trials(deepcopy=False):
-            if parameters := _parameters(trial, space):
-                sampler.remember(parameters)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                study.set_metric_names(list(OBJECTIVES))
         return cls(study)
 
     @classmethod
@@ -73,6 +81,13 @@ class StudyStore:
         except KeyError:
             raise StudyError(f"the storage holds no study named {name!r}") from None
 
+    def use(self, sampler: DistinctSampler, space: SearchSpace) -> None:
+        """Have this sampler propose; it learns what is in the study."""
+        for trial in self.trials():
+            if parameters := _parameters(trial, space):
+                sampler.remember(parameters)
+        self._study.sampler = sampler
+
     def trials(self) -> list[FrozenTrial]:
         """All trials, in order."""
         return self._study.get_trials(deepcopy=False)
@@ -84,6 +99,8 @@ class StudyStore:
     def requeue_interrupted(self, space: SearchSpace) -> int:
         """Give every trial that was running when its driver stopped a fresh one with the same design.
 
+        A trial whose record was written already is told with it instead.
+
         Returns:
             How many there were.
         """
@@ -91,6 +108,9 @@ class StudyStore:
         requeued = {trial.user_attrs.get(_REPEATS) for trial in trials}
         interrupted = [trial for trial in trials if trial.state is TrialState.RUNNING]
         for trial in interrupted:
+            if record := record_in(trial):  # evaluated, and stopped just short of being told
+                self._study.tell(trial.number, list(record.values))
+                continue
             # A driver killed between the two steps below must not queue the design twice.
             if (parameters := _parameters(trial, space)) and trial.number not in requeued:
                 attributes = {_ROLE: role_of(trial), _REPEATS: trial.number}

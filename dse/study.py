@@ -1,12 +1,13 @@
 """A whole study from a spec: prepare, run or resume, report; callable without the command line."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from dse.collect import results_of
 from dse.driver import Driver, Progress
 from dse.errors import StudyError
-from dse.evaluation import cost_models, costs_of
+from dse.evaluation import Evaluator, cost_models, costs_of
 from dse.lowering import lower
 from dse.problem import Problem, prepare
 from dse.report import write_report, write_tables
@@ -15,7 +16,7 @@ from dse.run_folder import Manifest, RunFolder, difference, git_revision, instal
 from dse.sampler import make_sampler
 from dse.space import SearchSpace, space_of
 from dse.spec import StudySpec
-from dse.storage import SEARCH, StudyStore, journal
+from dse.storage import SEARCH, StudyStore, journal, repair_journal
 from dse.workers import EvaluatorPool, SerialPool
 from hwmodels import CostModel, network_cost
 from nets.fingerprint import fingerprint
@@ -101,12 +102,12 @@ def check_same_study(spec: StudySpec, manifest: Manifest) -> None:
 
 def make_pool(problem: Problem, ray_address: str | None = None) -> EvaluatorPool:
     """The evaluators that the study asks for."""
-    workers = problem.spec.workers
+    workers, make_evaluator = problem.spec.workers, partial(Evaluator, problem)
     if workers.executor == "serial":
-        return SerialPool(problem)
+        return SerialPool(make_evaluator)
     from dse.workers.ray_pool import RayPool  # Ray takes half a second to import, and serial studies need none
 
-    return RayPool(problem, workers=workers.count, timeout_s=workers.timeout_s, address=ray_address)
+    return RayPool(make_evaluator, workers=workers.count, timeout_s=workers.timeout_s, address=ray_address)
 
 
 def default_folder(spec: StudySpec) -> Path:
@@ -155,9 +156,9 @@ def cost_source(model: CostModel) -> CostSource:
 
 
 def _store(spec: StudySpec, folder: RunFolder, space: SearchSpace) -> StudyStore:
-    storage = journal(folder.journal_path)
+    repair_journal(folder.journal_path)
+    store = StudyStore.create_or_load(journal(folder.journal_path), spec.name)
     # Every resumption draws on: the same seed again would propose the same designs again.
-    written = len(folder.journal_path.read_bytes()) if folder.journal_path.exists() else 0
-    return StudyStore.create_or_load(
-        storage, spec.name, make_sampler(spec.search, space, (spec.seed + written) % 2**32), space
-    )
+    seed = (spec.seed + len(store.trials())) % 2**32
+    store.use(make_sampler(spec.search, space, seed), space)
+    return store

@@ -1,6 +1,6 @@
 """Pools of evaluators: one contract, in the driver's own process or as Ray actors."""
 
-from dse.workers.pool import Completion, EvaluatorPool
+from dse.workers.pool import Completion, Evaluates, EvaluatorFactory, EvaluatorPool
 from dse.workers.serial import SerialPool
 
-__all__ = ["Completion", "EvaluatorPool", "SerialPool"]
+__all__ = ["Completion", "Evaluates", "EvaluatorFactory", "EvaluatorPool", "SerialPool"]

@@ -1,9 +1,20 @@
 """The contract of an evaluator pool."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from dse.evaluation import Evaluation, Job, TestScore
+
+
+class Evaluates(Protocol):
+    """Does jobs, one at a time; what it raises is the job's error."""
+
+    def run(self, job: Job) -> Evaluation | TestScore:
+        """Do a job."""
+
+
+EvaluatorFactory = Callable[[], Evaluates]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,61 +4,73 @@ import logging
 import os
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
-import torch
-from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayError
 
-from dse.evaluation import Evaluator, Job
-from dse.problem import Problem
-from dse.workers.pool import Completion
+from dse.evaluation import Job
+from dse.workers.pool import Completion, EvaluatorFactory
 from dse.workers.serial import evaluate
 
 _POLL_S = 1.0  # how often a wait looks for evaluations that have run out of time
-_ATTEMPTS = 3  # a job whose actor died this often is given up
+_ATTEMPTS = 3  # a job whose actor died this often is given up, and so is a pool none of whose actors starts
+_START_S = 120.0  # a job is given up when no actor took it for this long
+
+Reference = Any  # Ray's object references and actor handles carry no types of their own
+Actor = Any
 
 
-class _Actor:
-    """Holds the problem and evaluates; everything else is the driver's."""
+class _Evaluator:
+    """The actor: builds an evaluator and runs jobs; everything else is the driver's."""
 
-    def __init__(self, problem: Problem) -> None:
-        torch.set_num_threads(1)
-        self._evaluator = Evaluator(problem)
+    def __init__(self, make_evaluator: EvaluatorFactory) -> None:
+        self._evaluator = make_evaluator()
+
+    def ready(self) -> None:
+        """Return once the evaluator is built."""
 
     def run(self, job: Job) -> Completion:
         return evaluate(self._evaluator, job)
 
 
 @dataclass(frozen=True, slots=True)
-class _Assignment:
+class _Attempt:
+    """A job that waits for an actor or is with one; ``deadline`` is in seconds of the monotonic clock."""
+
     job: Job
-    actor: ActorHandle  # type: ignore[type-arg]
+    number: int
     deadline: float
-    attempt: int
+    actor: Actor = None
 
 
 class RayPool:
     """Long-lived actors; a dead one is replaced and its job started again, a hung one is killed.
 
     Args:
-        problem: placed once in the object store.
+        make_evaluator: builds an evaluator in each actor; placed once in the object store with all it holds.
         workers: number of actors, one CPU each.
         timeout_s: seconds after which a job counts as failed.
         address: of a running cluster; a local one is started for ``None``.
     """
 
-    def __init__(self, problem: Problem, *, workers: int, timeout_s: float, address: str | None = None) -> None:
+    def __init__(
+        self, make_evaluator: EvaluatorFactory, *, workers: int, timeout_s: float, address: str | None = None
+    ) -> None:
         self._started_ray = not ray.is_initialized()
         if self._started_ray:
             _start_ray(workers, address)
         self._capacity, self._timeout_s = workers, timeout_s
-        self._actor_class: Any = ray.remote(num_cpus=1, max_restarts=0)(_Actor)
-        self._problem = ray.put(problem)
-        self._idle: deque[Any] = deque(self._new_actor() for _ in range(workers))
-        self._assigned: dict[Any, _Assignment] = {}
+        self._actor_class: Any = ray.remote(num_cpus=1, max_restarts=0)(_Evaluator)
+        self._make_evaluator = ray.put(make_evaluator)
+        self._starting: dict[Reference, Actor] = {}
+        self._idle: deque[Actor] = deque()
+        self._waiting: deque[_Attempt] = deque()
+        self._assigned: dict[Reference, _Attempt] = {}
+        self._failed_starts, self._start_error = 0, ""
+        for _ in range(workers):
+            self._start_actor()
 
     @property
     def capacity(self) -> int:
@@ -66,57 +78,96 @@ class RayPool:
 
     @property
     def running(self) -> int:
-        return len(self._assigned)
+        return len(self._waiting) + len(self._assigned)
 
     def submit(self, job: Job) -> None:
-        self._assign(job, attempt=1)
+        self._waiting.append(_Attempt(job, 1, time.monotonic() + _START_S))
+        self._assign()
 
     def next(self) -> Completion:
         while True:
-            ready, _ = ray.wait(list(self._assigned), num_returns=1, timeout=_POLL_S)
-            completion = self._finished(ready[0]) if ready else self._timed_out()
+            if late := self._out_of_time() or self._without_actors():
+                return late
+            ready, _ = ray.wait([*self._assigned, *self._starting], num_returns=1, timeout=_POLL_S)
+            if not ready:
+                continue
+            completion = None
+            if ready[0] in self._starting:
+                self._started(ready[0])
+            else:
+                completion = self._finished(ready[0])
+            self._assign()
             if completion is not None:
                 return completion
 
     def close(self) -> None:
-        for actor in (*self._idle, *(assignment.actor for assignment in self._assigned.values())):
+        at_work = [attempt.actor for attempt in self._assigned.values()]
+        for actor in (*self._idle, *self._starting.values(), *at_work):
             ray.kill(actor)
         self._idle.clear()
+        self._starting.clear()
         self._assigned.clear()
+        self._waiting.clear()
         if self._started_ray:
             ray.shutdown()
 
-    def _new_actor(self) -> Any:  # noqa: ANN401 -- Ray's handles carry no type of their own
-        return self._actor_class.remote(self._problem)
+    def _start_actor(self) -> None:
+        actor = self._actor_class.remote(self._make_evaluator)
+        self._starting[actor.ready.remote()] = actor
 
-    def _assign(self, job: Job, attempt: int) -> None:
-        actor = self._idle.popleft()
-        deadline = time.monotonic() + self._timeout_s
-        self._assigned[actor.run.remote(job)] = _Assignment(job, actor, deadline, attempt)
-
-    def _finished(self, reference: Any) -> Completion | None:  # noqa: ANN401
-        assignment = self._assigned.pop(reference)
+    def _started(self, reference: Reference) -> None:
+        actor = self._starting.pop(reference)
         try:
-            completion: Completion = ray.get(reference)
-        except RayActorError as error:
-            self._idle.append(self._new_actor())
-            if assignment.attempt < _ATTEMPTS:
-                self._assign(assignment.job, assignment.attempt + 1)
-                return None
-            return Completion(assignment.job, None, f"the evaluator died {_ATTEMPTS} times: {_first_line(error)}")
+            ray.get(reference)
         except RayError as error:
-            self._idle.append(assignment.actor)
-            return Completion(assignment.job, None, _first_line(error))
-        self._idle.append(assignment.actor)
+            self._failed_starts, self._start_error = self._failed_starts + 1, _first_line(error)
+            self._start_actor()
+            return
+        self._failed_starts = 0
+        self._idle.append(actor)
+
+    def _assign(self) -> None:
+        """Give waiting jobs to idle actors; their time runs from here."""
+        while self._waiting and self._idle:
+            actor = self._idle.popleft()
+            attempt = replace(self._waiting.popleft(), actor=actor, deadline=time.monotonic() + self._timeout_s)
+            self._assigned[actor.run.remote(attempt.job)] = attempt
+
+    def _finished(self, reference: Reference) -> Completion | None:
+        attempt = self._assigned.pop(reference)
+        try:
+            completion: Completion = ray.get([reference])[0]
+        except RayActorError as error:
+            self._start_actor()
+            if attempt.number == _ATTEMPTS:
+                return Completion(attempt.job, None, f"the evaluator died {_ATTEMPTS} times: {_first_line(error)}")
+            self._waiting.appendleft(_Attempt(attempt.job, attempt.number + 1, time.monotonic() + _START_S))
+            return None
+        except RayError as error:
+            self._idle.append(attempt.actor)
+            return Completion(attempt.job, None, _first_line(error))
+        self._idle.append(attempt.actor)
         return completion
 
-    def _timed_out(self) -> Completion | None:
-        for reference, assignment in self._assigned.items():
-            if time.monotonic() > assignment.deadline:
-                ray.kill(assignment.actor)
-                del self._assigned[reference]
-                self._idle.append(self._new_actor())
-                return Completion(assignment.job, None, f"no result after {self._timeout_s:g} s")
+    def _out_of_time(self) -> Completion | None:
+        now = time.monotonic()
+        late = next((reference for reference, attempt in self._assigned.items() if now > attempt.deadline), None)
+        if late is None:
+            return None
+        attempt = self._assigned.pop(late)
+        ray.kill(attempt.actor)
+        self._start_actor()
+        self._assign()
+        return Completion(attempt.job, None, f"no result after {self._timeout_s:g} s")
+
+    def _without_actors(self) -> Completion | None:
+        """Give a waiting job up where no actor can be had: none starts, or the cluster has no room for one."""
+        if not self._waiting or self._assigned:
+            return None
+        if self._failed_starts >= _ATTEMPTS * self._capacity:
+            return Completion(self._waiting.popleft().job, None, f"no evaluator starts: {self._start_error}")
+        if time.monotonic() > self._waiting[0].deadline:
+            return Completion(self._waiting.popleft().job, None, f"no evaluator was free within {_START_S:g} s")
         return None
 
 

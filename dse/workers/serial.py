@@ -2,19 +2,19 @@
 
 from collections import deque
 
-import torch
-
-from dse.evaluation import Evaluator, Job
-from dse.problem import Problem
-from dse.workers.pool import Completion
+from dse.evaluation import Job
+from dse.workers.pool import Completion, Evaluates, EvaluatorFactory
 
 
 class SerialPool:
-    """One evaluator, here; a job runs when its result is asked for, and cannot be timed out."""
+    """One evaluator, here; a job runs when its result is asked for, and cannot be timed out.
 
-    def __init__(self, problem: Problem) -> None:
-        torch.set_num_threads(1)  # as in the Ray actors: sums in training depend on it
-        self._evaluator = Evaluator(problem)
+    Args:
+        make_evaluator: builds the evaluator.
+    """
+
+    def __init__(self, make_evaluator: EvaluatorFactory) -> None:
+        self._evaluator = make_evaluator()
         self._jobs: deque[Job] = deque()
 
     @property
@@ -35,7 +35,7 @@ class SerialPool:
         self._jobs.clear()
 
 
-def evaluate(evaluator: Evaluator, job: Job) -> Completion:
+def evaluate(evaluator: Evaluates, job: Job) -> Completion:
     """Run a job; what it raises becomes the completion's error."""
     # One bad design must not end the study: the trial keeps the reason.
     try:

@@ -1,0 +1,1 @@
+"""Tests; what several rooms share lies here."""

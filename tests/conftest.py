@@ -1,0 +1,73 @@
+"""What several rooms' tests share: a digits network that is trained once, and the command line in this process."""
+
+import copy
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from tests.small_studies import small_spec
+
+import dse.problem
+from dse.cli import main
+from dse.problem import Problem, prepare
+from nets.topologies import Topology, train_float
+
+
+@pytest.fixture(scope="session")
+def trained_once() -> Iterator[None]:
+    """Float training is deterministic: each seed and data size is trained once a session."""
+
+    @functools.cache
+    def kept(topology: Topology, samples: int, seed: int) -> torch.nn.Module:
+        images, labels = waiting[samples, seed]
+        return train_float(topology, images, labels, seed)
+
+    waiting: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def train(topology: Topology, images: torch.Tensor, labels: torch.Tensor, seed: int) -> torch.nn.Module:
+        waiting[len(images), seed] = images, labels
+        return copy.deepcopy(kept(topology, len(images), seed))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dse.problem, "train_float", train)
+        yield
+
+
+@pytest.fixture(scope="session")
+def digits(trained_once: None) -> Problem:
+    """The small digits study, prepared."""
+    return prepare(small_spec())
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Outcome]
+
+
+@pytest.fixture
+def cli(
+    trained_once: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Cli:
+    """The ``dse`` command, run in this process in an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["dse", *map(str, arguments)])
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        shown = capsys.readouterr()
+        return Outcome(status, shown.out, shown.err)
+
+    return call

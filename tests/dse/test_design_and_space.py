@@ -1,0 +1,164 @@
+"""Design points, the search space, and the way between them and Optuna's parameters."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution, IntDistribution
+
+from dse.design import DesignPoint
+from dse.driver import baselines
+from dse.problem import Problem
+from dse.space import FINETUNE, RescalerVariable, SearchSpace, bits_key, method_key, space_of
+from dse.spec import Finetune
+from nets.narrowing import RescalerChoice
+from nets.network import Method
+from tests.small_studies import small_spec
+
+BOTH = (Method.ROUND, Method.ABSORB)
+WIDTHS = st.lists(st.integers(1, 31), unique=True, min_size=1, max_size=12).map(lambda bits: tuple(sorted(bits)))
+VARIABLES = st.builds(
+    lambda bits, methods: (bits, methods), WIDTHS, st.sampled_from([BOTH, (Method.ROUND,), (Method.ABSORB,)])
+)
+SPACES = st.builds(
+    lambda variables, finetune: SearchSpace(
+        tuple(RescalerVariable(f"conv_{i}", *v) for i, v in enumerate(variables)), finetune
+    ),
+    st.lists(VARIABLES, min_size=1, max_size=5),
+    st.sampled_from([(Finetune.NONE,), (Finetune.NONE, Finetune.SHORT)]),
+)
+CHOICES = st.builds(RescalerChoice, st.integers(1, 31), st.sampled_from(BOTH))
+POINTS = st.builds(
+    DesignPoint.of, st.dictionaries(st.text(min_size=1), CHOICES, min_size=1, max_size=6), st.sampled_from(Finetune)
+)
+
+
+def a_point(space: SearchSpace, data: st.DataObject) -> DesignPoint:
+    choices = {
+        v.name: RescalerChoice(data.draw(st.sampled_from(v.multiplier_bits)), data.draw(st.sampled_from(v.methods)))
+        for v in space.rescalers
+    }
+    return DesignPoint.of(choices, data.draw(st.sampled_from(space.finetune)))
+
+
+@given(POINTS)
+def test_json_round_trip_is_canonical(point: DesignPoint) -> None:
+    again = DesignPoint.from_json(point.to_json())
+    assert again == point
+    assert again.to_json() == point.to_json()
+    assert again.digest == point.digest
+
+
+@given(POINTS, POINTS)
+def test_digests_differ_where_points_do(one: DesignPoint, other: DesignPoint) -> None:
+    assert (one == other) == (one.digest == other.digest)
+
+
+def test_at_full_width_there_is_nothing_to_absorb() -> None:
+    absorb, round_ = (DesignPoint.of({"a": RescalerChoice(31, method)}, Finetune.NONE) for method in reversed(BOTH))
+    assert absorb == round_
+    assert absorb.digest == round_.digest
+
+
+def test_digest_and_json_are_stable_between_versions() -> None:
+    """Stored designs must be recognised by later versions."""
+    point = DesignPoint.of({"conv_0": RescalerChoice(4, Method.ABSORB)}, Finetune.SHORT)
+    assert point.to_json() == '{"finetune":"short","rescalers":{"conv_0":{"bits":4,"method":"absorb"}}}'
+    assert point.digest == "30f84568c82f3f5b"
+
+
+@given(st.data(), SPACES)
+def test_point_to_parameters_and_back(data: st.DataObject, space: SearchSpace) -> None:
+    point = a_point(space, data)
+    parameters = space.parameters(point)
+    assert parameters.keys() == space.distributions.keys()
+    for key, value in parameters.items():
+        assert space.distributions[key]._contains(space.distributions[key].to_internal_repr(value))
+        assert value in space.values[key]
+    assert space.point(parameters).digest == point.digest
+
+
+@given(st.data(), SPACES)
+def test_snapping_gives_the_nearest_width_and_nothing_else(data: st.DataObject, space: SearchSpace) -> None:
+    raw: dict[str, object] = {}
+    for key, found in space.distributions.items():
+        if isinstance(found, IntDistribution):
+            raw[key] = data.draw(st.integers(found.low, found.high))
+        elif isinstance(found, CategoricalDistribution):
+            raw[key] = data.draw(st.sampled_from(found.choices))
+    snapped = space.snapped(raw)
+    assert space.snapped(snapped) == snapped
+    for variable in space.rescalers:
+        key = bits_key(variable.name)
+        nearest = min(abs(width - int(str(raw[key]))) for width in variable.multiplier_bits)
+        assert abs(int(str(snapped[key])) - int(str(raw[key]))) == nearest
+        assert snapped[key] in variable.multiplier_bits
+        assert snapped.get(method_key(variable.name)) == raw.get(method_key(variable.name))
+
+
+@given(st.data(), SPACES, st.integers(0, 2**32 - 1))
+def test_a_mutation_changes_one_parameter_within_the_space(data: st.DataObject, space: SearchSpace, seed: int) -> None:
+    before = dict(space.parameters(a_point(space, data)))
+    after = space.mutated(before, np.random.default_rng(seed))
+    changed = [key for key in before if before[key] != after[key]]
+    assert len(changed) <= 1
+    assert all(after[key] in space.values[key] for key in after)
+    if all(len(values) > 1 for values in space.values.values()):
+        assert len(changed) == 1
+
+
+def test_space_comes_from_the_network(digits: Problem) -> None:
+    space = space_of(digits.network, digits.spec.search, Finetune.SHORT)
+    assert [v.name for v in space.rescalers] == [op.name for op in digits.network.rescaling_operators()]
+    methods = {v.name: v.methods for v in space.rescalers}
+    assert methods["add_3"] == (Method.ROUND,)
+    assert all(methods[name] == BOTH for name in methods if name != "add_3")
+    assert all(v.multiplier_bits == (*range(1, 17), 31) for v in space.rescalers)
+    assert FINETUNE in space.distributions
+
+
+def test_baselines_have_room_outside_the_search(digits: Problem) -> None:
+    spec = small_spec(
+        search__multiplier_bits=[6, 3],
+        search__uniform_multiplier_bits=[2, 9],
+        search__methods=["absorb"],
+        fidelity__finetune="none",
+    )
+    space = space_of(digits.network, spec.search, Finetune.NONE)
+    assert {v.multiplier_bits for v in space.rescalers} == {(3, 6)}
+    for _, point in baselines(space, (2, 9)):
+        parameters = space.parameters(point)
+        assert all(space.distributions[key]._contains(float(value)) for key, value in parameters.items())  # type: ignore[arg-type]
+    assert all(low.low == 2 and low.high == 31 for low in space.distributions.values())  # type: ignore[attr-defined]
+    assert {v.name: v.methods for v in space.rescalers}["add_3"] == (Method.ROUND,)
+    assert FINETUNE not in space.distributions
+
+
+def test_a_space_of_one_width_has_no_choice_but_methods(digits: Problem) -> None:
+    space = space_of(digits.network, small_spec(search__multiplier_bits=[31]).search, Finetune.NONE)
+    point = space.uniform(31, Method.ABSORB, Finetune.NONE)
+    assert space.point(space.parameters(point)) == point
+
+
+@pytest.mark.parametrize("finetune", list(Finetune))
+def test_baselines_are_distinct_and_hold_what_the_protocol_asks(digits: Problem, finetune: Finetune) -> None:
+    space = space_of(digits.network, digits.spec.search, finetune)
+    found = baselines(space, (1, 4))
+    assert found[0][0] == "int32"
+    assert found[0][1].finetune is Finetune.NONE
+    assert all(choice.multiplier_bits == 31 for _, choice in found[0][1].choices)
+    assert len({point.digest for _, point in found}) == len(found)
+    roles = [role for role, _ in found]
+    assert roles.count("uniform_round") == roles.count("uniform_absorb") == 2
+    assert ("int32_finetuned" in roles) == (finetune is not Finetune.NONE)
+    absorbing = dict(found)["uniform_absorb"]
+    assert {name: c.method for name, c in absorbing.choices}["add_3"] is Method.ROUND
+
+
+def test_json_names_every_choice(digits: Problem) -> None:
+    space = space_of(digits.network, digits.spec.search, Finetune.SHORT)
+    stored = json.loads(space.uniform(4, Method.ABSORB, Finetune.SHORT).to_json())
+    assert stored["rescalers"]["conv_0"] == {"bits": 4, "method": "absorb"}
+    assert stored["rescalers"]["add_3"] == {"bits": 4, "method": "round"}

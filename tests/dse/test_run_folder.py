@@ -1,0 +1,167 @@
+"""The run folder: one driver at a time, nothing foreign touched, files whole or not at all."""
+
+import errno
+import multiprocessing
+import os
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import dse.run_folder
+from dse.errors import StudyError
+from dse.problem import Problem
+from dse.run_folder import RunFolder, difference, replace_text
+from dse.study import manifest_of
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / "runs" / "small")
+
+
+def start(folder: RunFolder, problem: Problem) -> None:
+    with folder.locked():
+        folder.start(manifest_of(problem))
+
+
+def test_manifest_round_trip(folder: RunFolder, digits: Problem) -> None:
+    manifest = manifest_of(digits)
+    start(folder, digits)
+    assert folder.exists
+    found = folder.manifest()
+    assert found.model_copy(update={"created": manifest.created}) == manifest
+    assert found.rescalers == ("conv_0", "depthwise_1", "conv_2", "add_3", "conv_4", "fc_7")
+    assert sum(found.samples.values()) == 1797
+    assert {source.model for source in found.cost_sources} == {"analytic", "rtl"}
+
+
+def test_no_manifest_and_a_damaged_one(folder: RunFolder, digits: Problem) -> None:
+    with pytest.raises(StudyError, match="holds no run"):
+        folder.manifest()
+    start(folder, digits)
+    folder.manifest_path.write_text('{"spec": 3}')
+    with pytest.raises(StudyError, match=r"manifest\.json: "):
+        folder.manifest()
+    folder.manifest_path.write_bytes(b"\xff\xff")
+    with pytest.raises(StudyError, match=r"manifest\.json: "):
+        folder.manifest()
+
+
+def hold(path: Path, connection: Connection) -> None:
+    with RunFolder(path).locked():
+        connection.send("held")
+        connection.recv()
+
+
+def test_a_second_driver_is_refused(folder: RunFolder) -> None:
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    other = multiprocessing.get_context("spawn").Process(target=hold, args=(folder.path, theirs))
+    other.start()
+    assert ours.recv() == "held"
+    with pytest.raises(StudyError, match="another dse run works in this folder"), folder.locked():
+        pass
+    os.kill(other.pid or 0, 9)  # a dead driver holds nothing
+    other.join()
+    with folder.locked():
+        pass
+
+
+def test_a_lock_without_a_run_leaves_nothing(folder: RunFolder) -> None:
+    with folder.locked():
+        assert folder.path.is_dir()
+    assert not folder.path.exists()
+    folder.path.mkdir(parents=True)
+    with folder.locked():
+        pass
+    assert folder.path.is_dir()  # it was there before
+
+
+def test_clear_removes_the_run_only(folder: RunFolder, digits: Problem, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("years of work")
+    start(folder, digits)
+    folder.save_weights(3, {"fc.weights": np.ones(2, np.int8)})
+    (folder.path / "link").symlink_to(precious, target_is_directory=True)
+    (folder.path / "figures").mkdir()
+    (folder.path / "figures" / "file").symlink_to(precious / "thesis.txt")
+    folder.clear()
+    assert not folder.exists
+    assert [entry.name for entry in folder.path.iterdir()] == [".lock"]
+    assert (precious / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "manifest.json"])
+def test_foreign_folders_are_refused_and_untouched(folder: RunFolder, name: str) -> None:
+    """Web projects have a manifest.json too."""
+    folder.path.mkdir(parents=True)
+    (folder.path / name).write_text('{"name": "my web page"}')
+    (folder.path / "index.html").write_text("hello")
+    with pytest.raises(StudyError):
+        folder.clear()
+    assert sorted(entry.name for entry in folder.path.iterdir()) == sorted([name, "index.html"])
+
+
+def test_a_file_is_refused(folder: RunFolder) -> None:
+    folder.path.parent.mkdir(parents=True)
+    folder.path.write_text("a file")
+    with pytest.raises(StudyError, match="is a file"):
+        folder.check_free()
+
+
+def test_a_full_disk_leaves_no_half_made_run(
+    folder: RunFolder, digits: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        if path.name == "manifest.json":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace_text(path, text)
+
+    monkeypatch.setattr(dse.run_folder, "replace_text", full)
+    with pytest.raises(StudyError, match="No space left"):
+        start(folder, digits)
+    assert not folder.path.exists()
+
+
+def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    folder = RunFolder(tmp_path / "file" / "run")
+    with pytest.raises(StudyError, match="cannot be written: Not a directory"), folder.locked():
+        pass
+
+
+def test_weights_round_trip_and_damage(folder: RunFolder, digits: Problem) -> None:
+    start(folder, digits)
+    weights = {"fc.weights": np.arange(-4, 4, dtype=np.int8).reshape(2, 4), "fc.bias": np.array([2**31], np.int64)}
+    folder.save_weights(7, weights)
+    found = folder.load_weights(7)
+    assert {key: (value.dtype, value.tolist()) for key, value in found.items()} == {
+        key: (value.dtype, value.tolist()) for key, value in weights.items()
+    }
+    with pytest.raises(StudyError, match="8.safetensors: trained weights cannot be read"):
+        folder.load_weights(8)
+    (folder.weights_path / "7.safetensors").write_bytes(b"\x00" * 20)
+    with pytest.raises(StudyError, match="7.safetensors: trained weights cannot be read"):
+        folder.load_weights(7)
+
+
+DOCUMENTS = st.recursive(
+    st.integers(0, 2) | st.text(max_size=1),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=6,
+)
+TABLES = st.dictionaries(st.sampled_from("abc"), DOCUMENTS, max_size=3)
+
+
+@given(TABLES, TABLES)
+def test_difference_names_a_key_exactly_where_tables_differ(one: dict[str, object], other: dict[str, object]) -> None:
+    assert (difference(one, other) is None) == (one == other)
+
+
+def test_difference_shows_both_values() -> None:
+    assert difference({"a": {"b": 1}}, {"a": {"b": 2}}) == "a.b = 1, there 2"
+    assert difference({"a": 1}, {}) == "a = 1, there None"

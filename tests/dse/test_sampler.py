@@ -1,0 +1,112 @@
+"""Samplers never propose a design twice, and leave queued trials alone."""
+
+import math
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from dse.driver import baselines
+from dse.problem import Problem
+from dse.sampler import make_sampler
+from dse.space import RescalerVariable, SearchSpace, space_of
+from dse.spec import Finetune, SearchSpec
+from dse.storage import StudyStore
+from nets.narrowing import RescalerChoice
+from nets.network import Method
+
+SAMPLERS = ["tpe", "nsga2", "random"]
+SPACE = SearchSpace(
+    (
+        RescalerVariable("a", (1, 2, 4), (Method.ROUND, Method.ABSORB)),
+        RescalerVariable("b", (1, 3, 31), (Method.ROUND,)),
+    ),
+    (Finetune.NONE, Finetune.SHORT),
+)
+DESIGNS = 3 * 2 * 3 * 2
+
+
+def new_study(name: str, space: SearchSpace, seed: int = 0) -> optuna.Study:
+    search = SearchSpec(sampler=name)  # type: ignore[arg-type]
+    return optuna.create_study(directions=["minimize"] * 3, sampler=make_sampler(search, space, seed))
+
+
+def values_of(trial: optuna.Trial) -> list[float]:
+    bits = [float(value) for key, value in trial.params.items() if key.endswith("bits")]
+    return [sum(1 / b for b in bits), sum(bits), math.prod(bits)]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_design_of_a_space_is_proposed_once_before_any_twice(name: str) -> None:
+    study = new_study(name, SPACE)
+    proposed = []
+    for _ in range(DESIGNS):
+        trial = study.ask(dict(SPACE.distributions))
+        proposed.append(SPACE.point(trial.params).digest)
+        study.tell(trial, values_of(trial))
+    assert len(set(proposed)) == DESIGNS
+
+
+def test_an_exhausted_space_repeats_instead_of_waiting_for_ever() -> None:
+    study = new_study("random", SPACE)
+    for _ in range(DESIGNS + 3):
+        trial = study.ask(dict(SPACE.distributions))
+        study.tell(trial, values_of(trial))
+    assert len(study.trials) == DESIGNS + 3
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_proposals_lie_in_the_space_of_the_network(name: str, digits: Problem) -> None:
+    spec = digits.spec.search.model_copy(update={"multiplier_bits": (3, 6, 31)})
+    space = space_of(digits.network, spec, Finetune.SHORT)
+    study = new_study(name, space)
+    for _ in range(40):
+        trial = study.ask(dict(space.distributions))
+        study.tell(trial, values_of(trial))
+        assert all(trial.params[key] in allowed for key, allowed in space.values.items())
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_queued_trials_keep_their_own_parameters(name: str, digits: Problem) -> None:
+    spec = digits.spec.search.model_copy(update={"multiplier_bits": (3, 6)})  # the baselines lie outside
+    space = space_of(digits.network, spec, Finetune.SHORT)
+    store = StudyStore.create_or_load(optuna.storages.InMemoryStorage(), "queued")
+    store.use(make_sampler(spec, space, 0), space)
+    wanted = baselines(space, (1, 4))
+    for role, point in wanted:
+        store.enqueue(space, point, role)
+    for role, point in wanted:
+        trial = store.ask(space)
+        assert (trial.user_attrs["role"], space.point(trial.params)) == (role, point)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_same_seed_proposes_the_same_designs(name: str) -> None:
+    def proposals(seed: int) -> list[str]:
+        study = new_study(name, SPACE, seed)
+        found = []
+        for _ in range(20):
+            trial = study.ask(dict(SPACE.distributions))
+            found.append(SPACE.point(trial.params).digest)
+            study.tell(trial, values_of(trial))
+        return found
+
+    assert proposals(3) == proposals(3)
+    assert proposals(3) != proposals(4)
+
+
+def test_queued_designs_and_those_in_the_study_are_not_proposed_again() -> None:
+    known = SPACE.point({"a.multiplier_bits": 1, "a.method": "round", "b.multiplier_bits": 1, "finetune": "none"})
+    stored = SPACE.uniform(1, Method.ABSORB, Finetune.NONE)
+    assert dict(stored.choices)["a"] == RescalerChoice(1, Method.ABSORB)
+    storage = optuna.storages.InMemoryStorage()
+    first = StudyStore.create_or_load(storage, "s")
+    first.use(make_sampler(SearchSpec(sampler="random"), SPACE, 0), SPACE)
+    first.enqueue(SPACE, stored, "uniform_absorb")
+    second = StudyStore.create_or_load(storage, "s")  # as a resumed driver opens it
+    second.use(make_sampler(SearchSpec(sampler="random"), SPACE, 1), SPACE)
+    second.enqueue(SPACE, known, "search")
+    digests = [SPACE.point(second.ask(SPACE).params).digest for _ in range(DESIGNS)]
+    assert digests[:2] == [stored.digest, known.digest]
+    assert len(set(digests)) == DESIGNS
+    assert all(trial.state is TrialState.RUNNING for trial in second.trials())

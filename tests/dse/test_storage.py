@@ -1,0 +1,203 @@
+"""Storage: told is told, queued is queued once, and what a dying driver leaves is put right."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from dse.design import DesignPoint
+from dse.errors import StudyError
+from dse.evaluation import Level
+from dse.records import TestRecord, record_of
+from dse.sampler import make_sampler
+from dse.space import RescalerVariable, SearchSpace
+from dse.spec import Finetune, SearchSpec
+from dse.storage import SEARCH, StudyStore, error_in, journal, record_in, repair_journal, role_of
+from nets.network import Method
+from tests.fakes import evaluation
+
+SPACE = SearchSpace(
+    (RescalerVariable("a", (1, 2, 4, 31), (Method.ROUND, Method.ABSORB)), RescalerVariable("b", (1, 31), (Method.ROUND,))),
+    (Finetune.NONE, Finetune.SHORT),
+)
+
+
+def opened(path: Path, seed: int = 0) -> StudyStore:
+    repair_journal(path)
+    store = StudyStore.create_or_load(journal(path), "study")
+    store.use(make_sampler(SearchSpec(sampler="random"), SPACE, seed), SPACE)
+    return store
+
+
+def record_for(point: DesignPoint) -> Any:
+    return record_of(point.to_json(), [evaluation(point)])
+
+
+def tell(store: StudyStore, trial: optuna.Trial) -> None:
+    store.tell(trial, record_for(SPACE.point(trial.params)))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.log"
+
+
+def test_told_trials_are_read_back_by_another_process_handle(path: Path) -> None:
+    store = opened(path)
+    store.enqueue(SPACE, SPACE.uniform(4, Method.ROUND, Finetune.NONE), "uniform_round")
+    tell(store, store.ask(SPACE))
+    trial = store.ask(SPACE)
+    store.tell_failed(trial, "because")
+    store.set_test(0, TestRecord(samples=10, baseline_correct=9, lost=1, gained=0))
+    (told, failed) = StudyStore.load(journal(path), "study").trials()
+    record = record_in(told)
+    assert record is not None
+    assert tuple(told.values) == record.values
+    assert (role_of(told), role_of(failed)) == ("uniform_round", SEARCH)
+    assert (error_in(told), error_in(failed)) == ("", "because")
+    assert StudyStore.load(journal(path), "study").tests()[0].lost == 1
+    assert store._study.metric_names == ["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj"]
+
+
+def test_a_study_that_is_not_there(path: Path) -> None:
+    with pytest.raises(StudyError, match="no study named 'other'"):
+        StudyStore.load(journal(path), "other")
+
+
+def test_running_trials_are_queued_again_once_with_design_and_role(path: Path) -> None:
+    store = opened(path)
+    store.enqueue(SPACE, SPACE.uniform(1, Method.ROUND, Finetune.SHORT), "uniform_round")
+    left = [store.ask(SPACE), store.ask(SPACE)]
+    tell(store, store.ask(SPACE))
+    resumed = opened(path, seed=1)
+    assert resumed.requeue_interrupted(SPACE) == 2
+    assert resumed.requeue_interrupted(SPACE) == 0
+    again = [resumed.ask(SPACE), resumed.ask(SPACE)]
+    assert [trial.params for trial in again] == [trial.params for trial in left]
+    assert [role_of(trial) for trial in again] == ["uniform_round", SEARCH]
+    states = [trial.state for trial in resumed.trials()]
+    assert states == [TrialState.FAIL] * 2 + [TrialState.COMPLETE] + [TrialState.RUNNING] * 2
+
+
+def test_killed_between_queueing_again_and_failing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The design is neither lost nor queued twice, wherever requeueing itself is cut short."""
+    trial = opened(path).ask(SPACE)
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, "tell", killed)
+        with pytest.raises(KilledError):
+            opened(path).requeue_interrupted(SPACE)
+    resumed = opened(path, seed=2)
+    assert resumed.requeue_interrupted(SPACE) == 1
+    waiting = [t for t in resumed.trials() if t.state is TrialState.WAITING]
+    assert [t.system_attrs["fixed_params"] for t in waiting] == [trial.params]
+    assert resumed.ask(SPACE).params == trial.params
+
+
+def test_killed_between_record_and_tell(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An evaluated trial is told with what it found, not evaluated again."""
+    store = opened(path)
+    trial = store.ask(SPACE)
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, "tell", killed)
+        with pytest.raises(KilledError):
+            tell(store, trial)
+    resumed = opened(path)
+    resumed.requeue_interrupted(SPACE)
+    (found,) = resumed.trials()
+    record = record_in(found)
+    assert found.state is TrialState.COMPLETE
+    assert record is not None
+    assert tuple(found.values) == record.values
+
+
+def test_killed_in_the_middle_of_asking(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial that has only some of its parameters is dropped where the sampler chose it, kept where it was queued."""
+    point = SPACE.uniform(2, Method.ABSORB, Finetune.NONE)
+    for queued in (False, True):
+        store = opened(path)
+        if queued:
+            store.enqueue(SPACE, point, "uniform_absorb")
+        with monkeypatch.context() as patch:
+            patch.setattr(optuna.Trial, "_suggest", fail_after(optuna.Trial._suggest, 2))
+            with pytest.raises(KilledError):
+                store.ask(SPACE)
+    resumed = opened(path)
+    assert resumed.requeue_interrupted(SPACE) == 2
+    waiting = [t for t in resumed.trials() if t.state is TrialState.WAITING]
+    assert [SPACE.point(t.system_attrs["fixed_params"]) for t in waiting] == [point]
+
+
+def test_half_a_line_at_the_end_is_taken_away(path: Path) -> None:
+    """A full disk or a kill cuts a write short; appending to the rest would make the journal unreadable."""
+    store = opened(path)
+    tell(store, store.ask(SPACE))
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[: len(whole) // 3].split(b"\n")[-1])
+    resumed = opened(path)
+    tell(resumed, resumed.ask(SPACE))
+    assert path.read_bytes().startswith(whole)
+    assert [t.state for t in opened(path).trials()] == [TrialState.COMPLETE] * 2
+
+
+def test_a_lock_of_a_dead_driver_is_taken_away(path: Path) -> None:
+    opened(path)
+    path.with_name("journal.log.lock").symlink_to(path)  # as Optuna holds it while it writes
+    store = opened(path)
+    tell(store, store.ask(SPACE))
+    assert not path.with_name("journal.log.lock").is_symlink()
+
+
+def test_repairing_nothing_makes_nothing(path: Path) -> None:
+    repair_journal(path)
+    assert not path.exists()
+
+
+def test_designs_lists_everything_but_failures(path: Path) -> None:
+    store = opened(path)
+    point = SPACE.uniform(4, Method.ROUND, Finetune.NONE)
+    store.enqueue(SPACE, point, "uniform_round")
+    assert store.designs(SPACE) == {("uniform_round", point.digest)}
+    trial = store.ask(SPACE)
+    assert store.designs(SPACE) == {("uniform_round", point.digest)}
+    store.tell_failed(trial, "no")
+    assert store.designs(SPACE) == set()
+
+
+def test_a_damaged_record_is_named(path: Path) -> None:
+    store = opened(path)
+    trial = store.ask(SPACE)
+    trial.set_user_attr("record", '{"design": 3}')
+    with pytest.raises(StudyError, match="trial 0: the stored record is damaged"):
+        record_in(store.trials()[0])
+
+
+def test_records_round_trip_and_sum_levels() -> None:
+    point = SPACE.uniform(2, Method.ROUND, Finetune.SHORT)
+    levels = [evaluation(point), evaluation(point, Level.SHORT_FINETUNE)]
+    record = record_of(point.to_json(), levels)
+    assert type(record).model_validate_json(record.model_dump_json()) == record
+    assert record.fidelity == "short_finetune"
+    assert record.val_accuracy_integer == levels[0].val_accuracy
+    assert record.values == levels[1].values
+    assert record.seconds == pytest.approx(0.02)
+
+
+class KilledError(BaseException):
+    """Stands for kill -9: nothing in the program catches it."""
+
+
+def killed(*_: object, **__: object) -> None:
+    raise KilledError
+
+
+def fail_after(function: Any, calls: int) -> Any:
+    counted = iter(range(calls))
+
+    def limited(*arguments: object) -> object:
+        if next(counted, None) is None:
+            raise KilledError
+        return function(*arguments)
+
+    return limited

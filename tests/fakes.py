@@ -1,0 +1,88 @@
+"""Evaluators that need no network: objectives in closed form, and every way in which a worker can go wrong."""
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from dse.design import DesignPoint
+from dse.evaluation import Evaluation, Job, Level, TestScore
+from hwmodels import NetworkCost
+
+TEST_SAMPLES = 1000
+
+
+def closed_form(point: DesignPoint, level: Level) -> tuple[float, float, float]:
+    """Drop (pp), area (um2), energy (nJ): narrow is cheap and inaccurate, training halves the drop."""
+    bits = [choice.multiplier_bits for _, choice in point.choices]
+    drop = sum((3.0 if choice.method == "round" else 1.5) / 2**choice.multiplier_bits for _, choice in point.choices)
+    area, energy = 100.0 * sum(bits), sum(b * b for b in bits) / 10
+    return (drop / 2 if level is Level.SHORT_FINETUNE else drop), area, energy
+
+
+def evaluation(
+    point: DesignPoint, level: Level = Level.INTEGER, values: tuple[float, float, float] | None = None
+) -> Evaluation:
+    drop, area, energy = values or closed_form(point, level)
+    cost = NetworkCost(area, energy, 64, ())
+    trained = {"fc.weights": np.zeros(3, np.int8)} if level is Level.SHORT_FINETUNE else None
+    return Evaluation(level, 90.0 - drop, drop, cost, cost, (), point.digest, trained, 0.01)
+
+
+@dataclass
+class ClosedForm:
+    """Evaluates by formula, after ``seconds`` of sleep."""
+
+    seconds: float = 0.0
+
+    def run(self, job: Job) -> Evaluation | TestScore:
+        if self.seconds:
+            time.sleep(self.seconds)
+        if job.level is Level.TEST:
+            lost = round(10 * closed_form(job.point, Level.INTEGER)[0])
+            return TestScore(TEST_SAMPLES, 900, lost, lost // 2)
+        return evaluation(job.point, job.level)
+
+
+@dataclass
+class Faulty(ClosedForm):
+    """Goes wrong at the trials that are named, once each where ``marks`` is a folder to remember it in."""
+
+    dies: frozenset[int] = frozenset()
+    hangs: frozenset[int] = frozenset()
+    raises: frozenset[int] = frozenset()
+    unreadable: frozenset[int] = frozenset()
+    not_finite: frozenset[int] = frozenset()
+    marks: Path | None = field(default=None)
+
+    def run(self, job: Job) -> Evaluation | TestScore:
+        if job.trial in self.dies and self._first_time("dies", job.trial):
+            os._exit(1)
+        if job.trial in self.hangs:
+            time.sleep(3600)
+        if job.trial in self.raises:
+            raise ValueError(f"trial {job.trial} is broken")
+        if job.trial in self.unreadable:
+            raise UnreadableError(job.trial)
+        if job.trial in self.not_finite:
+            return evaluation(job.point, job.level, (float("nan"), 1.0, 1.0))
+        return super().run(job)
+
+    def _first_time(self, what: str, trial: int) -> bool:
+        if self.marks is None:
+            return True
+        mark = self.marks / f"{what}-{trial}"
+        if mark.exists():
+            return False
+        mark.touch()
+        return True
+
+
+class UnreadableError(Exception):
+    """An error that cannot be rebuilt on the driver's side: its constructor takes more than its message."""
+
+    def __init__(self, trial: int) -> None:
+        self.held = (part for part in (trial,))  # generators cannot be pickled
+        super().__init__(f"trial {trial} cannot be read", self.held)
