@@ -1,0 +1,46 @@
+"""Finding and loading the compiled kernels, built by setup.py when the package is installed."""
+
+import ctypes
+import functools
+from pathlib import Path
+
+KERNELS_VERSION = 1
+_POINTER = ctypes.c_void_p
+_INT64 = ctypes.c_int64
+_INT32 = ctypes.c_int32
+
+_SIGNATURES: dict[str, list[type[ctypes.c_void_p] | type[ctypes.c_int64] | type[ctypes.c_int32]]] = {
+    "convolve": [*[_POINTER] * 7, _INT64, _INT32],
+    "convolve_depthwise": [*[_POINTER] * 7, _INT64],
+    "add_tables": [*[_POINTER] * 6, _INT64],
+    "multiply": [_POINTER, _INT32, _INT32, *[_POINTER] * 3, _INT64],
+}
+
+
+@functools.cache
+def _loaded() -> tuple[ctypes.CDLL | None, str]:
+    """The library, or None, and why."""
+    found = sorted(Path(__file__).parent.glob("_kernels*.so"))
+    if not found:
+        return None, "not built: installing with a C++ compiler builds it"
+    try:
+        library = ctypes.CDLL(str(found[0]))
+        version = library.kernels_version()
+    except (OSError, AttributeError) as error:
+        return None, f"{found[0].name} cannot be loaded: {error}"
+    if version != KERNELS_VERSION:
+        return None, f"{found[0].name} is of version {version}, {KERNELS_VERSION} is needed: install again"
+    for name, arguments in _SIGNATURES.items():
+        getattr(library, name).argtypes = arguments
+        getattr(library, name).restype = None
+    return library, f"{found[0].name}, " + ("AVX-512 VNNI" if library.has_vnni() else "plain C++")
+
+
+def native_library() -> ctypes.CDLL | None:
+    """The compiled kernels, or None where they were not built."""
+    return _loaded()[0]
+
+
+def native_status() -> str:
+    """One line for people: which kernels are in use, or why none are."""
+    return _loaded()[1]

@@ -1,0 +1,30 @@
+"""Builds the native kernels of the integer executor; everything else is in pyproject.toml."""
+
+import sys
+
+from setuptools import Extension, setup
+
+FLAGS = (
+    ["/O2", "/std:c++17"]
+    if sys.platform == "win32"
+    else [
+        "-O3",
+        "-std=c++17",
+        # A fused multiply-add rounds once where a contract rounds twice.
+        "-ffp-contract=off",
+        "-fno-trapping-math",
+    ]
+)
+
+setup(
+    ext_modules=[
+        Extension(
+            "nets.native._kernels",
+            ["nets/native/kernels.cpp"],
+            depends=["nets/native/requantize.h", "nets/native/convolution.h", "nets/native/elementwise.h"],
+            extra_compile_args=FLAGS,
+            language="c++",
+            optional=True,  # without a compiler, torch runs everything
+        )
+    ]
+)
