@@ -1,6 +1,7 @@
 """Reports for people: one page, pictures for slides, tables for spreadsheets, a table in the terminal."""
 
 from dse.report._choices import Choice, Evidence
+from dse.report._compare_page import compare
 from dse.report._page import write_report
 from dse.report._recommendation import recommendation
 from dse.report._selection import Recommendation
@@ -11,6 +12,7 @@ __all__ = [
     "Choice",
     "Evidence",
     "Recommendation",
+    "compare",
     "front_table",
     "recommendation",
     "show",

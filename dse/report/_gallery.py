@@ -63,20 +63,24 @@ def analyse(results: StudyResults) -> Analysis:
 
 def pictures(analysis: Analysis) -> dict[str, Picture]:
     """The pictures that this study can have, by key."""
-    return {key: _rendered(key, interactive, paper) for key, interactive, paper in _drawn(analysis)}
+    return {key: rendered(key, interactive, paper) for key, interactive, paper in _drawn(analysis)}
 
 
 def write_pictures(found: dict[str, Picture], folder: Path) -> None:
     """Write PNG and SVG of each; files of pictures that the study no longer has are removed."""
     for key in KEYS:
-        for suffix in ("svg", "png"):
-            path = folder / f"{key}.{suffix}"
-            if key not in found:
-                path.unlink(missing_ok=True)
-                continue
-            data = found[key].svg.encode() if suffix == "svg" else found[key].png
-            with replacing(path) as temporary:
-                temporary.write_bytes(data)
+        if key in found:
+            write_picture(found[key], folder)
+        else:
+            for suffix in ("svg", "png"):
+                (folder / f"{key}.{suffix}").unlink(missing_ok=True)
+
+
+def write_picture(picture: Picture, folder: Path) -> None:
+    """Write PNG and SVG of one picture."""
+    for suffix, data in (("svg", picture.svg.encode()), ("png", picture.png)):
+        with replacing(folder / f"{picture.key}.{suffix}") as temporary:
+            temporary.write_bytes(data)
 
 
 def _drawn(analysis: Analysis) -> Iterator[tuple[str, tuple[go.Figure, ...], Figure]]:
@@ -106,9 +110,10 @@ def _drawn(analysis: Analysis) -> Iterator[tuple[str, tuple[go.Figure, ...], Fig
         )
 
 
-def _rendered(key: str, interactive: tuple[go.Figure, ...], paper: Figure) -> Picture:
+def rendered(key: str, interactive: tuple[go.Figure, ...], paper: Figure) -> Picture:
+    """A picture in all its forms; the same data give the same bytes."""
     svg, png = io.StringIO(), io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": key}):  # the same study gives the same file
+    with mpl.rc_context({"svg.hashsalt": key}):
         paper.savefig(svg, format="svg", metadata={"Date": None}, dpi=PNG_DPI)
         paper.savefig(png, format="png", dpi=PNG_DPI)
     return Picture(key, interactive, svg.getvalue(), png.getvalue())

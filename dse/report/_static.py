@@ -167,16 +167,17 @@ def _label_marks(axes: Axes, view: Scene, cost: Cost) -> None:
 
 
 def _scale(axes: Axes, view: Scene, cost: Cost) -> None:
-    shown = [
-        *view.dominated.costs[cost.column],
-        *view.x([*view.front, *baselines(view)], cost),
-    ]
+    draw_cost_axis(axes, [*view.dominated.costs[cost.column], *view.x([*view.front, *baselines(view)], cost)])
+    axes.set_ylim(bottom(view), view.top_pp)
+
+
+def draw_cost_axis(axes: Axes, values: list[float]) -> None:
+    """Make x a logarithmic axis with ticks that people can read."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    axes.xaxis.set_major_locator(FixedLocator([tick for tick in cost_ticks(shown) if low <= tick <= high]))
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in cost_ticks(values) if low <= tick <= high]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axes.set_ylim(bottom(view), view.top_pp)
 
 
 def heat_page(view: Scene) -> Figure:

@@ -12,9 +12,9 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from synthetic_study import HOSTILE
+from synthetic_study import HOSTILE, Maker
 
-from dse.report import recommendation
+from dse.report import compare, recommendation
 from dse.results import StudyResults
 
 Report = tuple[StudyResults, Path]
@@ -183,3 +183,17 @@ def test_without_scripts_the_paper_figures_show(browser: webdriver.Chrome, hosti
         assert not any(screen.is_displayed() for screen in browser.find_elements(By.CSS_SELECTOR, ".screen"))
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_comparison_opens_and_its_legend_works(browser: webdriver.Chrome, make: Maker, tmp_path: Path) -> None:
+    hostile = make(seed=2, study="<script>alert(3)</script>")
+    opened(browser, compare([make(seed=1), hostile], tmp_path))
+    assert browser.get_log("browser") == []
+    entries = browser.find_elements(By.CSS_SELECTOR, "#plot-compare-1 .legend .traces")
+    assert [entry.text for entry in entries] == ["synthetic", hostile.facts.study]
+    browser.execute_script("document.getElementById('plot-compare-1').scrollIntoView({block: 'center'})")
+    ActionChains(browser).click(entries[1]).perform()
+    shown = "return document.getElementById('plot-compare-1')._fullData.map(t => t.visible)"
+    until(lambda: browser.execute_script(shown) == [True, True, "legendonly", "legendonly"])
+    opened(browser, tmp_path / "compare.html", width=390, height=844)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,247 @@
+"""Several studies side by side: volumes with their uncertainty, coverage, verdicts only where significant."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.stats import mannwhitneyu
+
+from dse.pareto import REFERENCE_POINT, hypervolume, relative_costs
+from dse.report._choices import Choice, choices
+from dse.report._convergence import OBJECTIVES
+from dse.report._recommendation import recommendation
+from dse.report._selection import Recommendation
+from dse.results import StudyResults
+
+SIGNIFICANCE = 0.05
+LEAST_REPEATS = 4  # 4 against 4 runs is the fewest for which an exact rank test can fall below 0.05
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One study of a comparison.
+
+    Attributes:
+        label: name that tells it from the others.
+        results: the study.
+        rec: its recommendation.
+        front: designs of its front, cheapest first.
+        volume: hypervolume of the validation front, in units of the box (costs over the first run's int32).
+        test_volume_low: hypervolume with every test drop at the upper end of its interval (NaN if not all are scored).
+        test_volume_high: with every test drop at the lower end.
+    """
+
+    label: str
+    results: StudyResults
+    rec: Recommendation
+    front: list[Choice]
+    volume: float
+    test_volume_low: float
+    test_volume_high: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What may be said of two runs, or of two groups of repeated runs.
+
+    Attributes:
+        first: label of a run or group.
+        second: label of the other.
+        better: which has the better front, or None where the data do not tell.
+        reason: why.
+    """
+
+    first: str
+    second: str
+    better: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that a comparison shows.
+
+    Attributes:
+        runs: in the order given.
+        coverage: ``[a, b]`` share of b's front that some design of a's equals or beats in every objective.
+        verdicts: one per pair of runs, or of groups where studies were repeated.
+        obstacles: why fronts cannot be compared, in words; no verdicts then.
+        cautions: what a reader should know.
+    """
+
+    runs: tuple[Run, ...]
+    coverage: Floats
+    verdicts: tuple[Verdict, ...]
+    obstacles: tuple[str, ...]
+    cautions: tuple[str, ...]
+
+    @property
+    def rescalers(self) -> tuple[str, ...]:
+        """Rescalers that every run has, in the first run's order."""
+        shared = set.intersection(*(set(run.results.rescalers) for run in self.runs))
+        return tuple(name for name in self.runs[0].results.rescalers if name in shared)
+
+
+def comparison(studies: list[StudyResults]) -> Comparison:
+    """Compare studies; all costs are in units of the first one's int32.
+
+    Raises:
+        ValueError: fewer than two studies.
+    """
+    if len(studies) < 2:
+        raise ValueError(f"a comparison needs at least two studies, got {len(studies)}")
+    unit = _int32_costs(studies)
+    runs = tuple(_run(label, results, unit) for label, results in zip(_labels(studies), studies, strict=True))
+    obstacles = tuple(_obstacles(studies))
+    return Comparison(
+        runs=runs,
+        coverage=np.array([[covered(a.front, b.front) for b in runs] for a in runs]),
+        verdicts=() if obstacles else tuple(_verdicts(runs)),
+        obstacles=obstacles,
+        cautions=tuple(_cautions(runs)),
+    )
+
+
+def covered(first: list[Choice], second: list[Choice]) -> float:
+    """Share of the second front that some design of the first equals or beats in all objectives; NaN if empty."""
+    if not second:
+        return float("nan")
+    theirs, ours = _objectives(second), _objectives(first)
+    return float(np.mean([bool((ours <= point).all(axis=1).any()) for point in theirs]))
+
+
+def _objectives(designs: list[Choice]) -> Floats:
+    return np.array([(c.val_drop_pp, c.area_um2, c.energy_nj) for c in designs], dtype=np.float64).reshape(-1, 3)
+
+
+def _labels(studies: list[StudyResults]) -> list[str]:
+    names = [results.facts.study for results in studies]
+    repeated = {name for name, count in Counter(names).items() if count > 1}
+    seen: Counter[str] = Counter()
+    labels = []
+    for name, results in zip(names, studies, strict=True):
+        seen[name] += 1
+        seed = results.facts.provenance.get("seed")
+        labels.append(f"{name} #{seen[name]}" + (f", seed {seed}" if seed else "") if name in repeated else name)
+    return labels
+
+
+def _int32_costs(studies: list[StudyResults]) -> Floats:
+    for results in studies:
+        rows = results.baselines[results.baselines["role"] == "int32"]
+        if not rows.empty:
+            costs: Floats = rows[OBJECTIVES].to_numpy(dtype=np.float64)[0]
+            return costs
+    return np.full(3, np.nan)
+
+
+def _run(label: str, results: StudyResults, unit: Floats) -> Run:
+    front = choices(results, results.front)
+    low, high = (_test_volume(results.front, end, unit) for end in ("ci_high", "ci_low"))
+    return Run(label, results, recommendation(results), front, _volume(_objectives(front), unit), low, high)
+
+
+def _test_volume(front: pd.DataFrame, end: str, unit: Floats) -> float:
+    values = front[[end, *OBJECTIVES[1:]]].to_numpy(dtype=np.float64)
+    return float("nan") if len(values) == 0 or np.isnan(values).any() else _volume(values, unit)
+
+
+def _volume(values: Floats, unit: Floats) -> float:
+    if np.isnan(unit).any():
+        return float("nan")
+    return hypervolume(relative_costs(values, unit)) / float(np.prod(REFERENCE_POINT)) if len(values) else 0.0
+
+
+def _obstacles(studies: list[StudyResults]) -> list[str]:
+    """Facts that must agree for fronts to be on one scale."""
+    facts = [results.facts for results in studies]
+    compared = {
+        "data": [f"{f.dataset}, {f.samples.get('test', 0)} test samples" for f in facts],
+        "accelerator style": [f.style for f in facts],
+        "lanes": [str(f.lanes) for f in facts],
+        "cost model": [f"{f.objective_cost.model} with {f.objective_cost.technology}" for f in facts],
+    }
+    found = [
+        f"{what}: {' / '.join(dict.fromkeys(values))}" for what, values in compared.items() if len(set(values)) > 1
+    ]
+    if all(results.baselines[results.baselines["role"] == "int32"].empty for results in studies):
+        found.append("no run has a complete int32 baseline, so costs have no unit")
+    return found
+
+
+def _cautions(runs: tuple[Run, ...]) -> list[str]:
+    cautions = [f"{run.label} is not finished." for run in runs if not run.results.facts.complete]
+    for what, values in {
+        "network": [run.results.facts.network for run in runs],
+        "weight bits": [str(run.results.facts.weight_bits) for run in runs],
+        "contract": [run.results.facts.contract for run in runs],
+    }.items():
+        if len(set(values)) > 1:
+            cautions.append(
+                f"The runs differ in {what} ({' / '.join(dict.fromkeys(values))}): "
+                "every drop is against the run's own int32."
+            )
+    return cautions
+
+
+def _verdicts(runs: tuple[Run, ...]) -> list[Verdict]:
+    groups: defaultdict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[run.results.facts.study].append(run)
+    if len(groups) > 1 and all(_repeats(group) >= LEAST_REPEATS for group in groups.values()):
+        return _between_groups(groups)
+    return [_between_runs(first, second) for first, second in combinations(runs, 2)]
+
+
+def _repeats(group: list[Run]) -> int:
+    """Runs of one study with different seeds; without a seed a run counts once."""
+    return len({run.results.facts.provenance.get("seed", "") for run in group})
+
+
+def _between_runs(first: Run, second: Run) -> Verdict:
+    """Better only if even the worst of one run's test intervals cover more than the best of the other's."""
+    for better, worse in ((first, second), (second, first)):
+        if better.test_volume_low > worse.test_volume_high:
+            reason = (
+                f"with every test drop at the upper end of its 95% interval {better.label} still covers "
+                f"{better.test_volume_low:.3f}, and {worse.label} with every drop at the lower end "
+                f"{worse.test_volume_high:.3f}. "
+                "This is about these two fronts; how lucky each search was is not in it"
+            )
+            return Verdict(first.label, second.label, better.label, reason)
+    if np.isnan([first.test_volume_low, second.test_volume_low]).any():
+        return Verdict(first.label, second.label, None, "not every design of the fronts is scored on the test split")
+    return Verdict(first.label, second.label, None, "the ranges of their test volumes overlap")
+
+
+def _between_groups(groups: dict[str, list[Run]]) -> list[Verdict]:
+    """Exact rank tests of the validation volumes, corrected by Holm for the number of pairs."""
+    pairs = list(combinations(groups, 2))
+    volumes = {name: [run.volume for run in group] for name, group in groups.items()}
+    p_values = holm([float(mannwhitneyu(volumes[a], volumes[b], method="auto").pvalue) for a, b in pairs])
+    return [_group_verdict(a, b, volumes, p) for (a, b), p in zip(pairs, p_values, strict=True)]
+
+
+def _group_verdict(first: str, second: str, volumes: dict[str, list[float]], p: float) -> Verdict:
+    medians = {name: float(np.median(volumes[name])) for name in (first, second)}
+    better = max(medians, key=lambda name: medians[name]) if p < SIGNIFICANCE else None
+    reason = (
+        f"median hypervolume {medians[first]:.3f} of {len(volumes[first])} runs against {medians[second]:.3f} of "
+        f"{len(volumes[second])}; rank test p = {p:.3f}, corrected for the number of pairs"
+    )
+    return Verdict(first, second, better, reason)
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Holm's correction: adjusted p-values in the order given."""
+    order = np.argsort(p_values)
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
