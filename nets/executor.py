@@ -15,12 +15,12 @@ from nets.network import Operator, QuantizedNetwork, Weighted
 from nets.selftest import require_exact
 from nets.torch_kernels import Kernel, kernel
 
-__all__ = ["Backend", "IntegerExecutor", "checked_inputs", "kernel", "prepared"]
+__all__ = ["SAMPLES_AT_ONCE", "Backend", "IntegerExecutor", "checked_inputs", "kernel", "prepared"]
 
 Int8Array = npt.NDArray[np.int8]
 
 # Samples that one thread takes through all layers at once: few enough that activations stay in its caches.
-_SAMPLES_AT_ONCE = 16
+SAMPLES_AT_ONCE = 16
 
 
 class Backend(StrEnum):
@@ -69,7 +69,7 @@ class IntegerExecutor:
         """
         checked = checked_inputs(self.network, inputs)
         threads = torch.get_num_threads() if self._threaded else 1
-        size = max(1, min(_SAMPLES_AT_ONCE, batch_size // threads)) if self._threaded else batch_size
+        size = max(1, min(SAMPLES_AT_ONCE, batch_size // threads)) if self._threaded else batch_size
         chunks = list(_chunks(checked, size))
         if threads == 1 or len(chunks) == 1:
             parts = [self._outputs(chunk) for chunk in chunks]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nets.executor import Backend, checked_inputs, prepared
+from nets.executor import SAMPLES_AT_ONCE, Backend, checked_inputs, prepared
 from nets.network import Operator, QuantizedNetwork, TensorSpec
 from nets.rescaler import Rescaler
 
@@ -34,47 +35,89 @@ class PrefixEvaluator:
         self._inputs = inputs
         self._limit = limit_bytes
         self._backend = backend
-        self._kept: OrderedDict[bytes, Tensor] = OrderedDict()
+        self._kept: OrderedDict[bytes, _Chunks] = OrderedDict()
         self._bytes = 0
         self.computed = 0
         self.reused = 0
 
-    def outputs(self, network: QuantizedNetwork) -> list[Int8Array]:
-        """The network's outputs, ``[samples, *shape]`` each, equal to :meth:`IntegerExecutor.outputs`."""
-        checked = checked_inputs(network, self._inputs)
+    def outputs(self, network: QuantizedNetwork, *, remember: bool = True) -> list[Int8Array]:
+        """The network's outputs, equal to those of :meth:`IntegerExecutor.outputs`.
+
+        Args:
+            network: a design.
+            remember: keep what is computed now. Variants of one network that nothing else will begin with, as in
+                a sensitivity analysis, are faster without.
+
+        Returns:
+            One int8 array ``[samples, *shape]`` per network output.
+        """
         keys = tensor_keys(network)
-        live = dict(zip(network.inputs, checked, strict=True))
-        for operator in _needed(network, {i for i, key in keys.items() if key in self._kept}):
-            live[operator.output] = self._compute(operator, network, live, keys)
-        results = [self._value(index, live, keys) for index in network.outputs]
-        return [value.numpy() for value in results]
+        needed = _needed(network, {index for index, key in keys.items() if key in self._kept})
+        live = dict(zip(network.inputs, self._chunked_inputs(network), strict=True))
+        for index in _read_by(network, needed) - live.keys():
+            live[index] = self._recalled(keys[index])
+        made = {operator.output for operator in needed}
+        wanted = made if remember else made & set(network.outputs)
+        self._run(network, needed, live, wanted)
+        for index in wanted if remember else ():
+            self._keep(keys[index], live[index])
+        return [torch.cat(live[index]).numpy() for index in network.outputs]
 
-    def _value(self, index: int, live: dict[int, Tensor], keys: dict[int, bytes]) -> Tensor:
-        if index in live:
-            return live[index]
-        self._kept.move_to_end(keys[index])
+    def _chunked_inputs(self, network: QuantizedNetwork) -> list["_Chunks"]:
+        return [list(torch.split(x, SAMPLES_AT_ONCE)) for x in checked_inputs(network, self._inputs)]
+
+    def _recalled(self, key: bytes) -> "_Chunks":
+        self._kept.move_to_end(key)
         self.reused += 1
-        live[index] = self._kept[keys[index]]
-        return live[index]
+        return self._kept[key]
 
-    def _compute(
-        self, operator: Operator, network: QuantizedNetwork, live: dict[int, Tensor], keys: dict[int, bytes]
-    ) -> Tensor:
-        run, _ = prepared(operator, network, self._backend)
-        with torch.inference_mode():
-            result = run([self._value(index, live, keys) for index in operator.inputs])
-        self.computed += 1
-        self._keep(keys[operator.output], result)
-        return result
+    def _run(
+        self, network: QuantizedNetwork, needed: list[Operator], live: dict[int, "_Chunks"], wanted: set[int]
+    ) -> None:
+        """Run the needed operators and add the wanted tensors to ``live``; threads share the chunks of samples."""
+        kernels = [prepared(operator, network, self._backend) for operator in needed]
+        threaded = all(native for _, native in kernels if native is not None)
+        chunks = len(live[network.inputs[0]])
+        last_use = {index: at for at, operator in enumerate(needed) for index in operator.inputs}
 
-    def _keep(self, key: bytes, value: Tensor) -> None:
-        if value.numel() > self._limit:
+        def one(at: int) -> dict[int, Tensor]:
+            mine = {index: parts[at] for index, parts in live.items()}
+            with torch.inference_mode():
+                for position, (operator, (run, _)) in enumerate(zip(needed, kernels, strict=True)):
+                    mine[operator.output] = run([mine[index] for index in operator.inputs])
+                    for index in set(operator.inputs) - wanted:
+                        if last_use[index] == position:
+                            del mine[index]
+            return mine
+
+        with ThreadPoolExecutor(torch.get_num_threads() if threaded else 1) as pool:
+            made = list(pool.map(one, range(chunks)))
+        for index in wanted:
+            live[index] = [mine[index] for mine in made]
+        self.computed += len(needed)
+
+    def _keep(self, key: bytes, value: "_Chunks") -> None:
+        size = _bytes(value)
+        if size > self._limit:
             return
         self._kept[key] = value
-        self._bytes += value.numel()
+        self._bytes += size
         while self._bytes > self._limit:
             _, gone = self._kept.popitem(last=False)
-            self._bytes -= gone.numel()
+            self._bytes -= _bytes(gone)
+
+
+_Chunks = list[Tensor]  # of one activation, along the samples
+
+
+def _bytes(value: _Chunks) -> int:
+    return sum(part.numel() for part in value)
+
+
+def _read_by(network: QuantizedNetwork, needed: list[Operator]) -> set[int]:
+    """Tensors that the needed operators, or the caller, read and no needed operator makes."""
+    read = {index for operator in needed for index in operator.inputs} | set(network.outputs)
+    return read - {operator.output for operator in needed}
 
 
 def _needed(network: QuantizedNetwork, known: set[int]) -> list[Operator]:

@@ -26,15 +26,17 @@ def with_width(network: QuantizedNetwork, name: str, bits: int) -> QuantizedNetw
     return network.with_operators({name: replace(operator, rescaler=rescaler)})
 
 
+@pytest.mark.parametrize("remember", [True, False])
 @pytest.mark.parametrize("limit", [2**30, 20_000, 0])
-def test_equals_a_fresh_run_for_every_design(network: QuantizedNetwork, limit: int) -> None:
+def test_equals_a_fresh_run_for_every_design(network: QuantizedNetwork, limit: int, remember: bool) -> None:
     samples = random_samples(network, 5, 1)
     evaluator = PrefixEvaluator(*samples, limit_bytes=limit)
+    evaluator.outputs(network)
     weighted = [op.name for op in network.operators if isinstance(op, Weighted)]
     for name in weighted:
         for bits in (31, 4, 1):
             design = with_width(network, name, bits)
-            got, expected = evaluator.outputs(design), IntegerExecutor(design).outputs(*samples)
+            got, expected = evaluator.outputs(design, remember=remember), IntegerExecutor(design).outputs(*samples)
             assert all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))
             assert evaluator._bytes <= limit
 
