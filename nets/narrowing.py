@@ -10,13 +10,18 @@ import numpy.typing as npt
 
 from nets.errors import NetworkError
 from nets.network import (
+    AveragePool,
     ElementwiseProduct,
     ElementwiseSum,
+    MaxPool,
+    Mean,
     Method,
     Operator,
     QuantizedNetwork,
+    Requantize,
     TensorSpec,
     Weighted,
+    shared_quantization,
 )
 from nets.rescaler import (
     FULL_MULTIPLIER_BITS,
@@ -99,16 +104,21 @@ def narrow(
         if choice.method is Method.ABSORB and isinstance(operator, Weighted):
             changed[name] = _absorbed(operator, network, choice.multiplier_bits, originals[name])
         else:
-            changed[name] = _rounded(operator, network.tensors, choice.multiplier_bits)
+            changed[name] = at_width(operator, network.tensors, choice.multiplier_bits)
     return network.with_operators(changed)
 
 
 @singledispatch
-def _rounded(operator: Operator, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
+def at_width(operator: Operator, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
+    """The operator with rescalers rounded anew from its tensors' scales, ``bits`` wide.
+
+    Raises:
+        NetworkError: the operator has no rescaler.
+    """
     raise NetworkError(f"operator {operator.name!r} has no rescaler whose width can be chosen")
 
 
-@_rounded.register
+@at_width.register
 def _(operator: Weighted, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
     scale = _scale_of(operator, tensors, operator.weight_scale)
     return replace(
@@ -118,7 +128,7 @@ def _(operator: Weighted, tensors: tuple[TensorSpec, ...], bits: int) -> Operato
     )
 
 
-@_rounded.register
+@at_width.register
 def _(operator: ElementwiseSum, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
     scales = [tensors[index].scale for index in operator.inputs]
     common = 2 * max(scales)
@@ -135,10 +145,22 @@ def _(operator: ElementwiseSum, tensors: tuple[TensorSpec, ...], bits: int) -> O
     )
 
 
-@_rounded.register
+@at_width.register
 def _(operator: ElementwiseProduct, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
     first, second = (tensors[index].scale for index in operator.inputs)
     scale = np.array([first * second / tensors[operator.output].scale])
+    return replace(operator, rescaler=rescaler_from_scale(scale, bits, operator.rescaler.contract))
+
+
+@at_width.register
+def _(operator: Requantize, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
+    scale = np.array([tensors[operator.inputs[0]].scale / tensors[operator.output].scale])
+    return replace(operator, rescaler=rescaler_from_scale(scale, bits, operator.rescaler.contract))
+
+
+@at_width.register
+def _(operator: Mean, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
+    scale = np.array([tensors[operator.inputs[0]].scale / (tensors[operator.output].scale * operator.count)])
     return replace(operator, rescaler=rescaler_from_scale(scale, bits, operator.rescaler.contract))
 
 
@@ -236,3 +258,62 @@ def _along_channels(values: npt.NDArray[_Any], ndim: int) -> npt.NDArray[_Any]:
 def _per_scale(squares: FloatArray, scale: FloatArray) -> FloatArray:
     total: FloatArray = squares.reshape(squares.shape[0], -1).sum(axis=1)
     return total if scale.size > 1 or total.size == 1 else total.sum(keepdims=True)
+
+
+def with_activation_bits(network: QuantizedNetwork, bits: Mapping[int, int]) -> QuantizedNetwork:
+    """Narrow activations: coarser steps over the same real range; rescalers are at full width again.
+
+    Args:
+        network: the network at int32 (Q31).
+        bits: width in bits, 4 to 8, by tensor index; tensors that share a quantization take the narrowest of theirs.
+            Inputs and outputs of the network keep theirs.
+
+    Raises:
+        NetworkError: a width out of range.
+    """
+    if wrong := {index: width for index, width in bits.items() if not 4 <= width <= 8}:
+        raise NetworkError(f"activation bits {wrong} are out of range; use 4 to 8")
+    group = shared_quantization(network)
+    kept = {group[index] for index in (*network.inputs, *network.outputs)}
+    widths: dict[int, int] = {}
+    for index, width in bits.items():
+        widths[group[index]] = min(width, widths.get(group[index], 8))
+    changed = {
+        index: _with_bits(network.tensors[index], widths[of])
+        for index, of in group.items()
+        if of in widths and of not in kept
+    }
+    coarser = network.with_tensors(changed)
+    return coarser.with_operators({op.name: _requantized(op, network, coarser) for op in network.operators})
+
+
+def _with_bits(spec: TensorSpec, bits: int) -> TensorSpec:
+    scale = spec.scale * (2**spec.bits - 1) / (2**bits - 1)
+    low = (spec.q_min - spec.zero_point) * spec.scale
+    zero_point = int(np.clip(np.rint(-(2 ** (bits - 1)) - low / scale), -(2 ** (bits - 1)), 2 ** (bits - 1) - 1))
+    return replace(spec, scale=scale, zero_point=zero_point, bits=bits)
+
+
+_BOUNDED = (Weighted, ElementwiseSum, ElementwiseProduct, Requantize, AveragePool, MaxPool)
+
+
+def _requantized(operator: Operator, before: QuantizedNetwork, after: QuantizedNetwork) -> Operator:
+    """The operator between tensors of new quantization: bounds, bias and rescalers follow."""
+    old, new = before.tensors[operator.output], after.tensors[operator.output]
+    if isinstance(operator, _BOUNDED) and old != new:
+        operator = replace(operator, q_min=_bound(operator.q_min, old, new), q_max=_bound(operator.q_max, old, new))
+    source, coarser = before.tensors[operator.inputs[0]], after.tensors[operator.inputs[0]]
+    if isinstance(operator, Weighted) and source != coarser:
+        coarser_bias = np.array([coarser.scale / source.scale])
+        operator = replace(operator, bias=quantize_bias(operator.bias.astype(np.float64), coarser_bias))
+    if hasattr(operator, "rescaler"):
+        return at_width(operator, after.tensors, FULL_MULTIPLIER_BITS)
+    return operator
+
+
+def _bound(bound: int, old: TensorSpec, new: TensorSpec) -> int:
+    """A clamp's bound: ends of the range stay ends, real 0 stays real 0, anything else the nearest step."""
+    if bound in (old.q_min, old.q_max):
+        return new.q_min if bound == old.q_min else new.q_max
+    value = round((bound - old.zero_point) * old.scale / new.scale) + new.zero_point
+    return max(new.q_min, min(new.q_max, value))

@@ -292,3 +292,16 @@ class QuantizedNetwork:
     def with_tensors(self, changed: dict[int, TensorSpec]) -> "QuantizedNetwork":
         """A network in which the tensors at these indices are replaced."""
         return replace(self, tensors=tuple(changed.get(i, tensor) for i, tensor in enumerate(self.tensors)))
+
+
+_SHARING = (AveragePool, MaxPool, Pad, Concatenation, Reshape, Transpose)  # outputs keep the inputs' quantization
+
+
+def shared_quantization(network: QuantizedNetwork) -> dict[int, int]:
+    """Tensor index to a representative of the tensors that must have the same scale."""
+    group = {index: index for index in range(len(network.tensors))}
+    for operator in network.operators:
+        if isinstance(operator, _SHARING):
+            joined = {group[index] for index in (*operator.inputs, operator.output)}
+            group = {index: min(joined) if of in joined else of for index, of in group.items()}
+    return group

@@ -1,24 +1,20 @@
 """The differentiable twin: its forward pass is the integer executor, bit for bit; gradients go straight through.
 
-Every operator computes its exact integers and, beside them, a smooth surrogate of the same quantity; the output has
-the integers' values and the surrogate's gradient (the straight-through estimator, Bengio et al., arXiv 1308.3432).
-Tensors hold integers in float32, which is exact far beyond int8; accumulators are exact by the executor's bound.
+Every operator's outputs come from the executor's own kernels, prepared for the present integers; beside them flow
+float32 tensors of the same integers, which carry the gradients (see nets.straight_through). Training and deployment
+cannot differ: there is one implementation of the arithmetic.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import singledispatch
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
-from nets.accumulate import accumulate, exact_dtype
-from nets.contracts import requantize
 from nets.executor import kernel
-from nets.narrowing import RealWeights, weight_limit
+from nets.narrowing import RealWeights, at_width
 from nets.network import (
     AveragePool,
     Concatenation,
@@ -33,100 +29,27 @@ from nets.network import (
     QuantizedNetwork,
     Requantize,
     Reshape,
-    TensorSpec,
     Transpose,
     Weighted,
 )
-from nets.rescaler import FloatArray
-
-_OUTPUT_FULL_SCALE = 127  # a bias is trained in units of the output's full scale, like weights in theirs
-
-
-class _Exact(torch.autograd.Function):
-    """The exact value forward, the surrogate's gradient backward."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, surrogate: Tensor, exact: Tensor) -> Tensor:
-        return exact.to(surrogate.dtype)
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0], None
+from nets.straight_through import Clamp, Geometry, exactly, scaled_sum, weighted_sum
+from nets.trainable import ActivationScales, CurrentWeights, TrainableWeights
 
 
-def _exactly(surrogate: Tensor, exact: Tensor) -> Tensor:
-    return _Exact.apply(surrogate, exact)  # type: ignore[no-any-return, no-untyped-call]
+@dataclass(frozen=True, eq=False, slots=True)
+class Activation:
+    """The integers of a tensor, twice.
+
+    Attributes:
+        carrier: float32, with gradients.
+        integers: int8, the same values, on the CPU.
+    """
+
+    carrier: Tensor
+    integers: Tensor
 
 
-class _WeightedTwin(nn.Module):
-    """A weighted operator whose weights and bias are trained; scales, multipliers and shifts stay."""
-
-    _scale: Tensor
-    _bias_unit: Tensor
-    _multiplier: Tensor
-    _right_shift: Tensor
-
-    def __init__(self, operator: Weighted, network: QuantizedNetwork, original: RealWeights | None) -> None:
-        super().__init__()
-        source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-        self.operator, self._source, self._target = operator, source, target
-        self._limit = weight_limit(operator.weight_bits)
-        self._reach = max(abs(source.q_min - source.zero_point), abs(source.q_max - source.zero_point))
-        scale = torch.tensor(operator.rescaler.scale)
-        self.register_buffer("_scale", scale.to(torch.float32), persistent=False)
-        self.register_buffer("_bias_unit", _OUTPUT_FULL_SCALE / scale.clamp(min=2.0**-62), persistent=False)
-        self.register_buffer("_multiplier", torch.tensor(operator.rescaler.multiplier), persistent=False)
-        self.register_buffer("_right_shift", torch.tensor(operator.rescaler.right_shift), persistent=False)
-        # float64 masters round to exactly the integers that NumPy made of the same real values.
-        self.weight = nn.Parameter(torch.tensor(_weight_steps(operator, original) / self._limit))
-        self.bias = nn.Parameter(torch.tensor(operator.bias.astype(np.float64)) / self._bias_unit)
-
-    def integers(self) -> tuple[Tensor, Tensor]:
-        """Integer weights and bias of the present masters, float64, with straight-through gradients."""
-        steps = (self.weight * self._limit).clamp(-self._limit, self._limit)
-        bias = self.bias * self._bias_unit
-        return _exactly(steps, steps.detach().round()), _exactly(bias, bias.detach().round())
-
-    def forward(self, inputs: list[Tensor]) -> Tensor:
-        weights, bias = self.integers()
-        dtype = exact_dtype(self._bound(weights.detach(), bias.detach()))
-        arranged = weights.permute(0, 3, 1, 2) if isinstance(self.operator, Convolution) else weights
-        centred = inputs[0].to(dtype) - self._source.zero_point
-        acc = accumulate(self.operator, centred, arranged.to(dtype), bias.to(dtype)).to(torch.float32)
-        return _rescaled(acc, self._rescale(acc), self._scale, self._target, self.operator.q_min, self.operator.q_max)
-
-    def _bound(self, weights: Tensor, bias: Tensor) -> int:
-        taps = weights.abs().reshape(weights.shape[0], -1).sum(dim=1)
-        return int((taps * self._reach + bias.abs()).max().item())
-
-    def _rescale(self, acc: Tensor) -> Tensor:
-        rescaler = self.operator.rescaler
-        return requantize(
-            acc.detach().to(torch.int64), self._multiplier, self._right_shift, rescaler.stored_bits, rescaler.contract
-        )
-
-    def trained(self) -> Weighted:
-        """The operator with the present integers."""
-        weights, bias = self.integers()
-        return replace(
-            self.operator,
-            weights=weights.detach().cpu().numpy().astype(np.int8),
-            bias=bias.detach().cpu().numpy().astype(np.int64),
-        )
-
-
-def _weight_steps(operator: Weighted, original: RealWeights | None) -> FloatArray:
-    if original is None:
-        return operator.weights.astype(np.float64)
-    return original.weights / operator.weight_scale.reshape(-1, *(1,) * (operator.weights.ndim - 1))
-
-
-def _rescaled(acc: Tensor, exact: Tensor, scale: Tensor, target: TensorSpec, q_min: int, q_max: int) -> Tensor:
-    surrogate = (acc * scale + target.zero_point).clamp(q_min, q_max)
-    return _exactly(surrogate, (exact + target.zero_point).clamp(q_min, q_max))
-
-
-Step = Callable[[list[Tensor]], Tensor]
+Step = Callable[[list[Activation], Tensor], Tensor]  # inputs and exact outputs to the outputs' carrier
 
 
 class RescaleAwareTwin(nn.Module):
@@ -134,21 +57,31 @@ class RescaleAwareTwin(nn.Module):
 
     Args:
         network: the design to be trained, its rescalers already narrowed.
-        originals: real weights by operator name to start from, at the operators' own weight scales; the
-            integers themselves where a name is missing. Rounded, they must give the network's integers.
+        originals: real weights by operator name to start from, at the operators' own weight scales; the integers
+            themselves where a name is missing. Rounded, they must give the network's integers.
+        learn_scales: whether weight and activation scales are trained too; multipliers are then derived and
+            narrowed anew at every step, by each operator's own method.
     """
 
-    def __init__(self, network: QuantizedNetwork, originals: Mapping[str, RealWeights] | None = None) -> None:
+    def __init__(
+        self,
+        network: QuantizedNetwork,
+        originals: Mapping[str, RealWeights] | None = None,
+        *,
+        learn_scales: bool = False,
+    ) -> None:
         super().__init__()
-        self.network = network
-        self._steps: dict[str, Step] = {}
+        self._start = network
+        self._scales = ActivationScales(network, learned=learn_scales)
+        self._weights = nn.ModuleDict()
         for operator in network.operators:
             if isinstance(operator, Weighted):
-                module = _WeightedTwin(operator, network, (originals or {}).get(operator.name))
-                self.add_module(operator.name, module)
-                self._steps[operator.name] = module
-            else:
-                self._steps[operator.name] = _step(operator, network)
+                self._weights[operator.name] = TrainableWeights(
+                    operator,
+                    network.tensors[operator.inputs[0]].scale,
+                    (originals or {}).get(operator.name),
+                    learned_scale=learn_scales,
+                )
 
     def integers(self, *inputs: Tensor) -> dict[int, Tensor]:
         """Every activation's integers, float32, by tensor index, with gradients.
@@ -156,116 +89,157 @@ class RescaleAwareTwin(nn.Module):
         Args:
             inputs: int8 or float32 integers ``[batch, *shape]``, channels last, one per network input.
         """
-        live = {index: x.to(torch.float32) for index, x in zip(self.network.inputs, inputs, strict=True)}
-        for operator in self.network.operators:
-            live[operator.output] = self._steps[operator.name]([live[index] for index in operator.inputs])
-        return live
+        return {index: activation.carrier for index, activation in self._run(inputs).items()}
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Real logits of the first output: ``scale * (q - zero_point)``, float32 ``[batch, classes]``."""
-        index = self.network.outputs[0]
-        spec = self.network.tensors[index]
-        return (self.integers(*inputs)[index] - spec.zero_point) * spec.scale
+        index = self._start.outputs[0]
+        spec = self._start.tensors[index]
+        return (self._run(inputs)[index].carrier - spec.zero_point) * spec.scale
 
     def trained_network(self) -> QuantizedNetwork:
-        """The integer network of the present weights and biases."""
-        modules = (module for module in self.children() if isinstance(module, _WeightedTwin))
-        return self.network.with_operators({module.operator.name: module.trained() for module in modules})
+        """The integer network of the present weights, biases and scales."""
+        return self._current()[0]
+
+    def _current(self) -> tuple[QuantizedNetwork, dict[str, CurrentWeights]]:
+        network = self._scales.network()
+        current = {
+            name: module.current(self._scales, network)
+            for name, module in self._weights.items()
+            if isinstance(module, TrainableWeights)
+        }
+        changed: dict[str, Operator] = {name: weights.operator for name, weights in current.items()}
+        if self._scales.change is not None:
+            for operator in network.operators:
+                if isinstance(operator, ElementwiseSum | ElementwiseProduct | Requantize | Mean):
+                    bits = operator.rescaler.multiplier_bits
+                    changed[operator.name] = at_width(operator, network.tensors, bits)
+        return network.with_operators(changed), current
+
+    def _run(self, inputs: tuple[Tensor, ...]) -> dict[int, Activation]:
+        network, current = self._current()
+        live = {
+            index: Activation(x.to(torch.float32), x.detach().to(torch.int8).cpu())
+            for index, x in zip(network.inputs, inputs, strict=True)
+        }
+        for operator in network.operators:
+            sources = [live[index] for index in operator.inputs]
+            with torch.no_grad():
+                exact = kernel(operator, network)([source.integers for source in sources])
+            step = (
+                _weighted(operator, network, current[operator.name])
+                if isinstance(operator, Weighted)
+                else _step(operator, network, self._scales)
+            )
+            live[operator.output] = Activation(step(sources, exact.to(sources[0].carrier.device)), exact)
+        return live
+
+
+def _clamp(operator: Weighted | ElementwiseSum | ElementwiseProduct | Requantize, network: QuantizedNetwork) -> Clamp:
+    return Clamp(operator.q_min, operator.q_max, network.tensors[operator.output].zero_point)
+
+
+def _weighted(operator: Weighted, network: QuantizedNetwork, current: CurrentWeights) -> Step:
+    zero = network.tensors[operator.inputs[0]].zero_point
+    clamp = _clamp(operator, network)
+    geometry = Geometry.of(operator) if isinstance(operator, Convolution) else None
+    return lambda sources, exact: weighted_sum(
+        sources[0].carrier, current.weights, current.bias, current.scale, exact, zero, clamp, geometry
+    )
 
 
 @singledispatch
-def _step(operator: Operator, network: QuantizedNetwork) -> Step:
+def _step(operator: Operator, network: QuantizedNetwork, scales: ActivationScales) -> Step:
     raise NotImplementedError(f"no differentiable twin for {type(operator).__name__}")
 
 
-def _beside(operator: Operator, network: QuantizedNetwork, surrogate: Step) -> Step:
-    """The executor's own kernel gives the value, a smooth function of the same inputs the gradient."""
-    exact = kernel(operator, network)
-    return lambda inputs: _exactly(surrogate(inputs), exact([x.detach().to(torch.int8) for x in inputs]))
-
-
 @_step.register
-def _(operator: ElementwiseSum, network: QuantizedNetwork) -> Step:
-    specs = [network.tensors[index] for index in operator.inputs]
-    target = network.tensors[operator.output]
-    sign = 1 if operator.kind is ElementwiseKind.ADD else -1
-    common = float(operator.rescaler.scale[0]) * 2.0**operator.left_shift
-    gains = [float(rescaler.scale[0]) * common for rescaler in operator.input_rescalers]
-
-    def surrogate(inputs: list[Tensor]) -> Tensor:
-        left, right = ((x - spec.zero_point) * gain for x, spec, gain in zip(inputs, specs, gains, strict=True))
-        return (left + sign * right + target.zero_point).clamp(operator.q_min, operator.q_max)
-
-    return _beside(operator, network, surrogate)
-
-
-@_step.register
-def _(operator: ElementwiseProduct, network: QuantizedNetwork) -> Step:
-    zeros = [network.tensors[index].zero_point for index in operator.inputs]
-    target, gain = network.tensors[operator.output], float(operator.rescaler.scale[0])
-
-    def surrogate(inputs: list[Tensor]) -> Tensor:
-        product = (inputs[0] - zeros[0]) * (inputs[1] - zeros[1])
-        return (product * gain + target.zero_point).clamp(operator.q_min, operator.q_max)
-
-    return _beside(operator, network, surrogate)
-
-
-@_step.register
-def _(operator: Requantize, network: QuantizedNetwork) -> Step:
-    zero, gain = network.tensors[operator.inputs[0]].zero_point, float(operator.rescaler.scale[0])
-    target = network.tensors[operator.output]
-    return _beside(
-        operator,
-        network,
-        lambda inputs: ((inputs[0] - zero) * gain + target.zero_point).clamp(operator.q_min, operator.q_max),
+def _(operator: ElementwiseSum, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+    first, second = operator.inputs
+    sign = 1.0 if operator.kind is ElementwiseKind.ADD else -1.0
+    gains = torch.stack([scales.scale(first), sign * scales.scale(second)]) / scales.scale(operator.output)
+    zeros = (network.tensors[first].zero_point, network.tensors[second].zero_point)
+    clamp = _clamp(operator, network)
+    return lambda sources, exact: scaled_sum(
+        sources[0].carrier, sources[1].carrier, gains.to(torch.float32), exact, zeros, clamp
     )
 
 
 @_step.register
-def _(operator: Mean, network: QuantizedNetwork) -> Step:
-    zero, gain = network.tensors[operator.inputs[0]].zero_point, float(operator.rescaler.scale[0])
-    target = network.tensors[operator.output]
-    axes = tuple(axis + 1 for axis in operator.axes)
+def _(operator: ElementwiseProduct, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+    zeros = [network.tensors[index].zero_point for index in operator.inputs]
+    gain = scales.scale(operator.inputs[0]) * scales.scale(operator.inputs[1]) / scales.scale(operator.output)
+    clamp = _clamp(operator, network)
 
-    def surrogate(inputs: list[Tensor]) -> Tensor:
-        total = (inputs[0] - zero).sum(dim=axes).reshape(inputs[0].shape[0], *target.shape)
-        return (total * gain + target.zero_point).clamp(target.q_min, target.q_max)
+    def step(sources: list[Activation], exact: Tensor) -> Tensor:
+        product = (sources[0].carrier - zeros[0]) * (sources[1].carrier - zeros[1])
+        return exactly((product * gain + clamp.zero_point).clamp(clamp.q_min, clamp.q_max).to(torch.float32), exact)
 
-    return _beside(operator, network, surrogate)
+    return step
 
 
 @_step.register
-def _(operator: AveragePool, network: QuantizedNetwork) -> Step:
+def _(operator: Requantize, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+    zero = network.tensors[operator.inputs[0]].zero_point
+    gain = scales.scale(operator.inputs[0]) / scales.scale(operator.output)
+    clamp = _clamp(operator, network)
+
+    def step(sources: list[Activation], exact: Tensor) -> Tensor:
+        smooth = (sources[0].carrier - zero) * gain + clamp.zero_point
+        return exactly(smooth.clamp(clamp.q_min, clamp.q_max).to(torch.float32), exact)
+
+    return step
+
+
+@_step.register
+def _(operator: Mean, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+    zero, target = network.tensors[operator.inputs[0]].zero_point, network.tensors[operator.output]
+    gain = scales.scale(operator.inputs[0]) / (scales.scale(operator.output) * operator.count)
+    axes = tuple(axis + 1 for axis in operator.axes)
+
+    def step(sources: list[Activation], exact: Tensor) -> Tensor:
+        total = (sources[0].carrier - zero).sum(dim=axes).reshape(exact.shape)
+        smooth = (total * gain + target.zero_point).clamp(target.q_min, target.q_max)
+        return exactly(smooth.to(torch.float32), exact)
+
+    return step
+
+
+@_step.register
+def _(operator: AveragePool, network: QuantizedNetwork, scales: ActivationScales) -> Step:
     (top, bottom), (left, right) = operator.padding
 
-    def surrogate(inputs: list[Tensor]) -> Tensor:
-        image = inputs[0].permute(0, 3, 1, 2)
+    def step(sources: list[Activation], exact: Tensor) -> Tensor:
+        image = sources[0].carrier.permute(0, 3, 1, 2)
         padded = functional.pad(image, (left, right, top, bottom))
         ones = functional.pad(torch.ones_like(image[:1, :1]), (left, right, top, bottom))
         total, count = (
             functional.avg_pool2d(x, operator.kernel, operator.stride, divisor_override=1) for x in (padded, ones)
         )
-        return (total / count).clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1)
+        smooth = (total / count).clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1)
+        return exactly(smooth, exact)
 
-    return _beside(operator, network, surrogate)
+    return step
 
 
 @_step.register
-def _(operator: MaxPool, network: QuantizedNetwork) -> Step:
+def _(operator: MaxPool, network: QuantizedNetwork, scales: ActivationScales) -> Step:
     (top, bottom), (left, right) = operator.padding
+    lowest = float(network.tensors[operator.inputs[0]].q_min)
 
-    def surrogate(inputs: list[Tensor]) -> Tensor:
-        image = functional.pad(inputs[0].permute(0, 3, 1, 2), (left, right, top, bottom), value=-128.0)
+    def step(sources: list[Activation], exact: Tensor) -> Tensor:
+        image = functional.pad(sources[0].carrier.permute(0, 3, 1, 2), (left, right, top, bottom), value=lowest)
         pooled = functional.max_pool2d(image, operator.kernel, operator.stride)
-        return pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1)
+        return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
 
-    return _beside(operator, network, surrogate)
+    return step
 
 
 @_step.register(Pad)
 @_step.register(Concatenation)
 @_step.register(Reshape)
 @_step.register(Transpose)
-def _(operator: Operator, network: QuantizedNetwork) -> Step:
-    return kernel(operator, network)  # only moves integers, in any dtype, and is differentiable as it is
+def _(operator: Operator, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+    # These only move integers, in any dtype, and are differentiable as they are.
+    move = kernel(operator, network)
+    return lambda sources, exact: move([source.carrier for source in sources])

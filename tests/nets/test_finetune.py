@@ -1,16 +1,20 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from small_networks import digits_like, random_inputs
 
 from nets import finetune as finetune_module
+from nets.checkpoint import save_checkpoint
 from nets.datasets import Samples, load_digits_dataset, split
 from nets.errors import NetworkError
 from nets.executor import IntegerExecutor
 from nets.finetune import FinetuneSettings, TrainingDivergedError, finetune
 from nets.fingerprint import fingerprint, trained_arrays, with_trained_arrays
-from nets.narrowing import RescalerChoice, narrow
-from nets.network import QuantizedNetwork
+from nets.narrowing import RescalerChoice, methods_of, narrow, with_activation_bits
+from nets.network import QuantizedNetwork, Weighted
 from nets.quantize import quantize_input, quantize_module
 from nets.topologies import TOPOLOGIES, train_float
 
@@ -82,3 +86,110 @@ def test_trained_arrays_round_trip_and_are_checked() -> None:
         with_trained_arrays(one, arrays)
     with pytest.raises(NetworkError, match="'conv_0' have shape"):
         with_trained_arrays(one, trained_arrays(digits_like(width=8).network))
+
+
+def test_scales_are_learned_and_multipliers_narrowed_anew(trained) -> None:  # noqa: ANN001
+    quantized, training, test = trained
+    choices = {op.name: RescalerChoice(2, methods_of(op)[-1]) for op in quantized.network.rescaling_operators()}
+    network = narrow(quantized.network, choices, quantized.originals)
+    settings = replace(SETTINGS, learn_scales=True, scale_rate=5.0)
+    outcome = finetune(network, training, settings, quantized.originals)
+    moved = [
+        index
+        for index, (one, other) in enumerate(zip(network.tensors, outcome.network.tensors, strict=True))
+        if one.scale != other.scale
+    ]
+    assert moved
+    assert not set(moved) & {*network.inputs, *network.outputs}
+    for operator in outcome.network.rescaling_operators():
+        assert (operator.rescaler.multiplier < 4).all()
+    for operator in outcome.network.operators:
+        if isinstance(operator, Weighted):
+            source, target = outcome.network.tensors[operator.inputs[0]], outcome.network.tensors[operator.output]
+            product = source.scale * operator.weight_scale / target.scale
+            assert np.allclose(product, operator.rescaler.scale, rtol=1e-12), "absorb stays exact"
+    assert accuracy(outcome.network, test) > accuracy(quantized.network, test) - 0.03
+
+
+def test_distillation_learns_from_the_teacher_alone(trained) -> None:  # noqa: ANN001
+    quantized, training, test = trained
+    choices = {op.name: RescalerChoice(1) for op in quantized.network.rescaling_operators()}
+    network = narrow(quantized.network, choices, quantized.originals)
+    unlabelled = Samples(training.inputs, np.zeros(len(training), np.int64))
+    settings = replace(SETTINGS, distillation=1.0)
+    outcome = finetune(network, unlabelled, settings, quantized.originals, teacher=quantized.network)
+    assert accuracy(outcome.network, test) > accuracy(network, test) + 0.05
+    with pytest.raises(NetworkError, match=r"distillation = 1\.0 needs a teacher"):
+        finetune(network, unlabelled, settings, quantized.originals)
+
+
+def test_best_epoch_is_kept_and_patience_ends_training(trained) -> None:  # noqa: ANN001
+    quantized, training, test = trained
+    wild = FinetuneSettings(epochs=8, batch_size=32, learning_rate=0.5, seed=1, patience=2)
+    outcome = finetune(quantized.network, training, wild, quantized.originals, validation=test)
+    assert accuracy(outcome.network, test) == max(outcome.accuracies)
+    assert len(outcome.losses) == int(np.argmax(outcome.accuracies)) + 2
+    assert len(outcome.losses) < 8
+
+
+@pytest.mark.parametrize("learn_scales", [False, True])
+def test_resumed_training_ends_at_the_same_integers(trained, tmp_path: Path, learn_scales: bool) -> None:  # noqa: ANN001
+    quantized, training, test = trained
+    settings = replace(SETTINGS, epochs=3, learn_scales=learn_scales)
+
+    class Interrupted(Exception):  # noqa: N818
+        pass
+
+    def interrupt(*arguments: object) -> None:
+        save_checkpoint(*arguments)
+        raise Interrupted
+
+    path = tmp_path / "training.safetensors"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finetune_module, "save_checkpoint", interrupt)
+        with pytest.raises(Interrupted):
+            finetune(quantized.network, training, settings, quantized.originals, validation=test, checkpoint=path)
+    resumed = finetune(quantized.network, training, settings, quantized.originals, validation=test, checkpoint=path)
+    whole = finetune(quantized.network, training, settings, quantized.originals, validation=test)
+    assert fingerprint(resumed.network) == fingerprint(whole.network)
+    assert resumed.losses == whole.losses
+
+
+def test_foreign_or_damaged_checkpoint_is_refused(trained, tmp_path: Path) -> None:  # noqa: ANN001
+    quantized, training, _ = trained
+    path = tmp_path / "training.safetensors"
+    finetune(digits_like().network, training, SETTINGS, checkpoint=path)
+    for content in (path.read_bytes(), b"", path.read_bytes()[:100], b"\x80\x04pickle"):
+        path.write_bytes(content)
+        with pytest.raises(NetworkError, match="not a checkpoint of this training") as caught:
+            finetune(quantized.network, training, SETTINGS, checkpoint=path)
+        assert "\n" not in str(caught.value)
+
+
+def test_no_samples_is_a_clear_error() -> None:
+    with pytest.raises(NetworkError, match="no samples to fine-tune"):
+        finetune(digits_like().network, Samples(random_inputs((8, 8, 1), 0), np.zeros(0, np.int64)), SETTINGS)
+
+
+@pytest.mark.parametrize("bits", [4, 6])
+def test_narrow_activations_keep_the_range_and_train(trained, bits: int) -> None:  # noqa: ANN001
+    quantized, training, test = trained
+    network = with_activation_bits(quantized.network, dict.fromkeys(range(len(quantized.network.tensors)), bits))
+    narrowed = [i for i, spec in enumerate(network.tensors) if spec.bits == bits]
+    assert set(narrowed).isdisjoint({*network.inputs, *network.outputs})
+    assert len(narrowed) == 7
+    values = IntegerExecutor(network).tensors(test.inputs)
+    for index in narrowed:
+        old, new = quantized.network.tensors[index], network.tensors[index]
+        assert new.scale * (2**bits - 1) == pytest.approx(old.scale * 255)
+        assert new.q_min <= values[index].min()
+        assert values[index].max() <= new.q_max
+    before = accuracy(network, test)
+    outcome = finetune(network, training, replace(SETTINGS, epochs=3), quantized.originals)
+    assert accuracy(outcome.network, test) >= before
+    assert accuracy(outcome.network, test) > 0.85
+
+
+def test_activation_bits_out_of_range_are_refused() -> None:
+    with pytest.raises(NetworkError, match="use 4 to 8"):
+        with_activation_bits(digits_like().network, {1: 3})

@@ -58,11 +58,13 @@ def test_pools_strides_and_dilation_are_equal_too() -> None:
     assert_equal_on_every_tensor(module.network, random_inputs((16, 16, 2), 64), module.originals)
 
 
+@pytest.mark.parametrize("learn_scales", [False, True])
 @pytest.mark.parametrize("contract", CONTRACTS)
-def test_still_equal_after_training_steps(contract: str) -> None:
+def test_still_equal_after_training_steps(contract: str, learn_scales: bool) -> None:
     module = digits_like(1, weight_bits=4, contract=contract)
     choices = {op.name: RescalerChoice(2, methods_of(op)[-1]) for op in module.network.rescaling_operators()}
-    twin = RescaleAwareTwin(narrow(module.network, choices, module.originals), module.originals)
+    network = narrow(module.network, choices, module.originals)
+    twin = RescaleAwareTwin(network, module.originals, learn_scales=learn_scales)
     inputs = random_inputs((8, 8, 1), 64)
     optimizer = torch.optim.Adam(twin.parameters(), lr=0.05)
     before = twin.trained_network()
@@ -93,7 +95,7 @@ def test_gradient_is_that_of_the_smooth_network() -> None:
     torch.nn.functional.cross_entropy(float_module(images), labels).backward()
     fc = module.network.operator("fc_7")
     assert isinstance(fc, Weighted)
-    weight = dict(twin.named_parameters())["fc_7.weight"]
+    weight = dict(twin.named_parameters())["_weights.fc_7.weight"]
     ours = weight.grad.numpy() / (fc.weight_scale[:, None] * 127)
     theirs = float_module.fc.weight.grad.reshape(5, 4, 2, 2).permute(0, 2, 3, 1).reshape(5, 16).numpy()
     cosine = (ours * theirs).sum() / np.linalg.norm(ours) / np.linalg.norm(theirs)
