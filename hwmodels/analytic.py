@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from hwmodels.costs import ComponentCost, UnitCost, component_cost, unit_cost
 from hwmodels.geometry import check_workload, halved_bits, stage_widths, sum_bits
+from hwmodels.operators import crossed, sized
 from hwmodels.technology import Technology
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
@@ -43,12 +44,12 @@ class AnalyticRescalerModel:
         technology = self.technology
         yield from self._scale(stage, "")
         total = sum_bits(stage_widths(stage).kept, output_bits)
-        yield component_cost(technology, "adder", "rounding and zero-point adder", **_bits(total))
+        yield component_cost(technology, "adder", "rounding and zero-point adder", **sized(total))
         # The bits above the output must all equal its sign: one AND and one OR over them, two multiplexers.
         yield component_cost(technology, "logic", "saturation detector", bits=2 * (total - 1 - output_bits))
         yield component_cost(technology, "mux", "saturation", bits=2 * output_bits)
         for bound in ("lower", "upper"):
-            yield component_cost(technology, "comparator", f"{bound} clamp comparator", **_bits(output_bits))
+            yield component_cost(technology, "comparator", f"{bound} clamp comparator", **sized(output_bits))
         yield component_cost(technology, "mux", "clamp", bits=2 * output_bits)
         yield component_cost(technology, "register", "output register", bits=output_bits)
 
@@ -56,17 +57,18 @@ class AnalyticRescalerModel:
         first, second = workload.stages
         for operand in ("scaled", "halved"):
             yield component_cost(
-                self.technology, "adder", f"{operand} input zero-point subtractor", **_bits(first.operand_bits)
+                self.technology, "adder", f"{operand} input zero-point subtractor", **sized(first.operand_bits)
             )
         yield from self._scale(first, "input ")
         widest = max(stage_widths(first).kept, halved_bits(first) + 1) + 1
-        yield component_cost(self.technology, "adder", "sum", **_bits(min(widest, second.operand_bits + 1)))
+        yield component_cost(self.technology, "adder", "sum", **sized(min(widest, second.operand_bits + 1)))
 
     def _scale(self, stage: RescaleStage, prefix: str) -> Iterator[ComponentCost]:
         technology, widths = self.technology, stage_widths(stage)
         if stage.multiplier_bits > 1:
-            a, b = stage.operand_bits, stage.multiplier_bits
-            yield component_cost(technology, "multiplier", f"{prefix}multiplier", a=a, b=b, ab=a * b)
+            yield component_cost(
+                technology, "multiplier", f"{prefix}multiplier", **crossed(stage.operand_bits, stage.multiplier_bits)
+            )
         if widths.shift:
             yield component_cost(
                 technology,
@@ -75,7 +77,3 @@ class AnalyticRescalerModel:
                 mux_bits=widths.kept * widths.shift,
                 stages=widths.shift,
             )
-
-
-def _bits(bits: int) -> dict[str, float]:
-    return {"bits": bits, "log2_bits": float(max(bits - 1, 0).bit_length())}

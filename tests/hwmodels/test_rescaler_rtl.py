@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 from hw_workloads import needs_verilator, needs_yosys
+from hypothesis import given
+from hypothesis import strategies as st
+from rtl_proof import check, half_away, half_up, large_cases, small_cases, tflite_double
 from verilated import Verilated
 from yosys_oracle import parsed_operators, yosys_netlist, yosys_operators
 
+from hwmodels.architectures import ARCHITECTURES, Shape
 from hwmodels.parsing import parse_files
 from hwmodels.rtl_model import RTL_FOLDER
 
@@ -47,86 +49,48 @@ def test_add_operators_equal_those_of_yosys(parameters: dict[str, int], tmp_path
     assert parsed_operators(parse_files(ADD, "rescaler_add", parameters)) == expected
 
 
-def round_shift(x: int, r: int) -> int:
-    """Contract half_up on exact integers."""
-    return (x + (1 << (r - 1))) >> r if r >= 1 else x << -r
+OTHERS = ["floor", "half_away", "tflite_double", "serial", "fractured", "constant"]
 
 
-def corners_and_random(bits: int, signed: bool, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
-    corners = [low, low + 1, high - 1, high, *(value for value in (-1, 0, 1) if low <= value <= high)]
-    widths = rng.integers(0, bits + 1, count)  # small numbers as often as large ones
-    drawn = rng.integers(low, high, count, endpoint=True) >> (bits - widths)
-    return np.concatenate([np.array(corners, dtype=np.int64), drawn.astype(np.int64)])
-
-
-@needs_verilator
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"ACC_WIDTH": 32, "MULT_WIDTH": 31, "SHIFT_WIDTH": 4, "SHIFT_MIN": 30},
-        {"ACC_WIDTH": 20, "MULT_WIDTH": 8, "SHIFT_WIDTH": 3, "SHIFT_MIN": 9, "PIPELINE": 1},
-        {"ACC_WIDTH": 18, "MULT_WIDTH": 1, "SHIFT_WIDTH": 3, "SHIFT_MIN": -2},
-        {"ACC_WIDTH": 5, "MULT_WIDTH": 2, "SHIFT_WIDTH": 3, "SHIFT_MIN": 5, "OUT_WIDTH": 4},
-    ],
-    ids=str,
-)
-def test_rescaler_equals_exact_integers(parameters: dict[str, int], tmp_path: Path) -> None:
-    rtl = Verilated(RESCALER, "rescaler", parameters, tmp_path, clocks=1 + parameters.get("PIPELINE", 0))
-    rng = np.random.default_rng(1)
-    k, out = parameters["MULT_WIDTH"], parameters.get("OUT_WIDTH", 8)
-    acc = corners_and_random(parameters["ACC_WIDTH"], True, 20_000, rng)
-    half = 1 << (k - 1)
-    columns = {
-        "acc": acc,
-        "mult": rng.integers(half, 2 * half, acc.size),
-        "shift": rng.integers(0, 1 << parameters["SHIFT_WIDTH"], acc.size),
-        "zero_point": rng.integers(-(1 << (out - 1)), 1 << (out - 1), acc.size),
-    }
-    bounds = np.sort(rng.integers(-(1 << (out - 1)), 1 << (out - 1), (acc.size, 2)), axis=1)
-    bounds[::2] = (-(1 << (out - 1)), (1 << (out - 1)) - 1)
-    got = rtl.run({**columns, "q_min": bounds[:, 0], "q_max": bounds[:, 1]})
-    rows = zip(*(columns[name].tolist() for name in columns), *bounds.T.tolist(), strict=True)
-    expected = [
-        min(max(z + round_shift(x * m, parameters["SHIFT_MIN"] + s), low), high) for x, m, s, z, low, high in rows
-    ]
-    assert np.array_equal(got, expected)
-    assert len(set(expected)) > 10
-
-
-@needs_verilator
-@pytest.mark.parametrize("k", [1, 6, 31])
-def test_add_equals_exact_integers(k: int, tmp_path: Path) -> None:
-    parameters = {
-        "MULT_IN_WIDTH": k, "SHIFT_IN_WIDTH": 1, "SHIFT_IN_MIN": k - 19,
-        "SUM_WIDTH": 31, "MULT_OUT_WIDTH": k, "SHIFT_OUT_WIDTH": 1, "SHIFT_OUT_MIN": k + 18,
-    }  # fmt: skip
-    rtl = Verilated(ADD, "rescaler_add", parameters, tmp_path)
-    rng = np.random.default_rng(2)
-    names = ("scaled_input", "halved_input", "scaled_zero", "halved_zero")
-    columns = {name: corners_and_random(8, True, 20_000, rng) for name in names}
-    rows = columns["scaled_input"].size
-    for name in names:
-        rng.shuffle(columns[name])
-    half = 1 << (k - 1)
-    for name, high in (("mult_in", 2 * half), ("mult_out", 2 * half)):
-        columns[name] = rng.integers(half, high, rows)
-    for name in ("shift_in", "shift_out"):
-        columns[name] = rng.integers(0, 2, rows)
-    got = rtl.run({**columns, "zero_point": -3, "q_min": -128, "q_max": 127})
-    order = (
-        "scaled_input",
-        "scaled_zero",
-        "halved_input",
-        "halved_zero",
-        "mult_in",
-        "shift_in",
-        "mult_out",
-        "shift_out",
+@needs_yosys
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize(("k", "shift_bits", "shift_min"), [(31, 4, 40), (8, 3, 12), (2, 0, 9)])
+def test_operators_of_every_architecture_equal_those_of_yosys(
+    name: str, k: int, shift_bits: int, shift_min: int, tmp_path: Path
+) -> None:
+    described = ARCHITECTURES[name]
+    shape = Shape(
+        multiplier_bits=k, acc_bits=24, shift_bits=shift_bits, shift_min=shift_min, constant=max((1 << k) - 5 * k, 3)
     )
-    expected = []
-    for x, zx, y, zy, m1, s1, m2, s2 in zip(*(columns[name].tolist() for name in order), strict=True):
-        total = round_shift((x - zx) * m1, k - 19 + s1) + ((y - zy) << 19)
-        expected.append(min(max(-3 + round_shift(total * m2, k + 18 + s2), -128), 127))
-    assert np.array_equal(got, expected)
-    assert len(set(expected)) > 100
+    parameters = described.parameters(shape)
+    expected = yosys_operators(yosys_netlist(described.files, described.top, parameters, tmp_path))
+    assert parsed_operators(parse_files(described.files, described.top, parameters)) == expected
+
+
+# A dozen designs, one of each kind; the script proves all of them on a million vectors each.
+SMALL = [case for case in small_cases() if case.parameters.get("SHIFT_MIN") in (-2, 3)]
+SMALL += [case for case in small_cases() if case.architecture in ("serial", "tflite_double")][:2]
+LARGE = [case for case in large_cases() if case.parameters.get("MULT_WIDTH") in (8, 4)]
+LARGE += [case for case in large_cases() if 6 in case.parameters.values() or 171 in case.parameters.values()]
+CASES = SMALL + LARGE
+
+
+@pytest.fixture(scope="session")
+def simulation(tmp_path_factory: pytest.TempPathFactory) -> Verilated:
+    return Verilated([case.dut for case in CASES], tmp_path_factory.mktemp("verilated"))
+
+
+@needs_verilator
+@pytest.mark.parametrize("index", range(len(CASES)), ids=lambda index: CASES[index].label.replace(" ", "-"))
+def test_rtl_equals_exact_integers(index: int, simulation: Verilated) -> None:
+    vectors, mismatches = check(CASES[index], simulation, index, 5_000)
+    assert vectors >= 5_000
+    assert mismatches == 0
+
+
+@given(st.integers(-(1 << 31), (1 << 31) - 1), st.integers(1 << 30, (1 << 31) - 1), st.integers(0, 15))
+def test_one_rounding_and_two_agree_but_for_ties(acc: int, multiplier: int, exponent: int) -> None:
+    """The references themselves: gemmlowp's two roundings never differ from one by more than one unit."""
+    twice = tflite_double(acc, multiplier, 31, exponent)
+    assert abs(twice - half_up(acc * multiplier, 31 + exponent)) <= 1
+    assert half_away(-acc * multiplier, 31) == -half_away(acc * multiplier, 31)

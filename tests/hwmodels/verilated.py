@@ -1,12 +1,9 @@
-"""Runs a Verilog module under Verilator on arrays of port values."""
+"""Runs Verilog modules under Verilator on arrays of port values. All models of one build share one program."""
 
-import atexit
-import functools
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +13,10 @@ from hwmodels.parsing import Port, parse_files
 
 VERILATOR = Path(sys.executable).parent / "verilator-cli"
 
-_HARNESS = """
-#include "Vdut.h"
-#include "verilated.h"
-#include <cstdint>
-#include <cstdio>
-#include <vector>
-int main(int argc, char** argv) {{
+_RUN = """
+static void run_{index}(std::FILE* in, std::FILE* out) {{
     VerilatedContext context;
-    Vdut dut(&context);
-    std::FILE* in = std::fopen(argv[1], "rb");
-    std::FILE* out = std::fopen(argv[2], "wb");
+    Vdut{index} dut(&context);
     std::vector<int64_t> row({inputs});
     while (std::fread(row.data(), sizeof(int64_t), row.size(), in) == row.size()) {{
 {drive}
@@ -34,8 +24,18 @@ int main(int argc, char** argv) {{
             dut.clk = 0; dut.eval();
             dut.clk = 1; dut.eval();
         }}
-        int64_t value = dut.{output};
-        std::fwrite(&value, sizeof value, 1, out);
+        const int64_t values[] = {{{outputs}}};
+        std::fwrite(values, sizeof(int64_t), {count}, out);
+    }}
+}}
+"""
+_MAIN = """
+double sc_time_stamp() {{ return 0; }}
+int main(int argc, char** argv) {{
+    std::FILE* in = std::fopen(argv[2], "rb");
+    std::FILE* out = std::fopen(argv[3], "wb");
+    switch (std::atoi(argv[1])) {{
+{cases}
     }}
     std::fclose(in);
     std::fclose(out);
@@ -44,91 +44,102 @@ int main(int argc, char** argv) {{
 """
 
 
-def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{command[0]}: {done.stdout}{done.stderr}")
-    return done.stdout
+@dataclass(frozen=True)
+class Dut:
+    """A module with parameters. ``clocks``: rising edges from inputs to outputs."""
 
-
-@functools.cache
-def _runtime() -> tuple[list[str], list[Path]]:
-    """Compile Verilator's runtime once per test run; it takes longer than a model."""
-    include = Path(_run([str(VERILATOR), "--getenv", "VERILATOR_ROOT"]).strip()) / "include"
-    flags = [f"-I{include}", f"-I{include / 'vltstd'}"]
-    folder = Path(tempfile.mkdtemp(prefix="verilated-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    objects = []
-    for name in ("verilated", "verilated_threads"):
-        objects.append(folder / f"{name}.o")
-        _run(["g++", "-O1", "-w", *flags, "-c", str(include / f"{name}.cpp"), "-o", str(objects[-1])])
-    return flags, objects
+    files: tuple[Path, ...]
+    top: str
+    parameters: Mapping[str, int]
+    clocks: int = 1
 
 
 class Verilated:
-    """A compiled module.
+    """Compiled modules.
 
     Args:
-        files: Verilog sources.
-        top: module to run; it has a clock ``clk``.
-        parameters: its parameters.
+        duts: what to compile; numbered in order.
         folder: where to build.
-        clocks: rising edges from inputs to output.
-        output: port to read.
     """
 
-    def __init__(
-        self,
-        files: Sequence[Path],
-        top: str,
-        parameters: Mapping[str, int],
-        folder: Path,
-        *,
-        clocks: int = 1,
-        output: str = "q",
-    ) -> None:
-        ports = parse_files(tuple(files), top, parameters).ports
-        self.inputs = [port for port in ports if port.direction == "input" and port.name != "clk"]
-        self._output = next(port for port in ports if port.name == output)
+    def __init__(self, duts: Sequence[Dut], folder: Path) -> None:
         self._folder = folder
-        self._build(files, top, parameters, clocks)
+        self._ports = [parse_files(dut.files, dut.top, dut.parameters).ports for dut in duts]
+        self._program = folder / "simulation"
+        folder.mkdir(parents=True, exist_ok=True)
+        models = [self._translate(index, dut) for index, dut in enumerate(duts)]
+        runs = [self._run_function(index, dut) for index, dut in enumerate(duts)]
+        self._compile(models, runs)
 
-    def _build(self, files: Sequence[Path], top: str, parameters: Mapping[str, int], clocks: int) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        harness = self._folder / "harness.cpp"
-        drive = "\n".join(
-            f"        dut.{port.name} = static_cast<uint64_t>(row[{index}]) & {(1 << port.width) - 1}ULL;"
-            for index, port in enumerate(self.inputs)
-        )
-        harness.write_text(
-            _HARNESS.format(inputs=len(self.inputs), drive=drive, clocks=clocks, output=self._output.name)
-        )
-        overrides = [f"-G{name}={value}" for name, value in parameters.items()]
-        model = self._folder / "obj"
-        command = [str(VERILATOR), "--cc", "-Wall", "--prefix", "Vdut", "--top-module", top, "--Mdir", str(model)]
-        _run([*command, *overrides, *map(str, files)])
-        sources = [harness, *sorted(model.glob("*.cpp"))]
-        include, runtime = _runtime()
-        flags = ["-O1", "-w", *include, f"-I{model}"]
-        _run(["g++", *flags, *map(str, sources), *map(str, runtime), "-o", str(self._program), "-pthread", "-latomic"])
+    def inputs(self, index: int) -> list[Port]:
+        """Input ports of a module but its clock."""
+        return [port for port in self._ports[index] if port.direction == "input" and port.name != "clk"]
 
-    @property
-    def _program(self) -> Path:
-        return self._folder / "simulation"
+    def outputs(self, index: int) -> list[Port]:
+        """Output ports of a module."""
+        return [port for port in self._ports[index] if port.direction == "output"]
 
-    def run(self, columns: Mapping[str, npt.NDArray[np.int64] | int]) -> npt.NDArray[np.int64]:
-        """Return the output for each row of input values (an int is the same for every row)."""
-        rows = max(np.size(value) for value in columns.values())
-        missing = [port.name for port in self.inputs if port.name not in columns]
+    def run(
+        self, columns: Mapping[str, npt.NDArray[np.int64] | int], index: int = 0
+    ) -> dict[str, npt.NDArray[np.int64]]:
+        """Return the outputs for each row of input values (an int is the same for every row)."""
+        inputs, outputs = self.inputs(index), self.outputs(index)
+        missing = {port.name for port in inputs} - columns.keys()
         if missing:
             raise ValueError(f"no values for {missing}")
-        table = np.empty((rows, len(self.inputs)), dtype=np.int64)
-        for index, port in enumerate(self.inputs):
-            table[:, index] = columns[port.name]
+        table = np.empty((max(np.size(value) for value in columns.values()), len(inputs)), dtype=np.int64)
+        for column, port in enumerate(inputs):
+            table[:, column] = columns[port.name]
         source, target = self._folder / "in.bin", self._folder / "out.bin"
         table.tofile(source)
-        subprocess.run([self._program, source, target], check=True)
-        return _signed(np.fromfile(target, dtype=np.int64), self._output)
+        subprocess.run([self._program, str(index), source, target], check=True)
+        values = np.fromfile(target, dtype=np.int64).reshape(-1, len(outputs))
+        return {port.name: _signed(values[:, column], port) for column, port in enumerate(outputs)}
+
+    def _translate(self, index: int, dut: Dut) -> Path:
+        model = self._folder / f"model{index}"
+        command = [str(VERILATOR), "--cc", "-Wall", "--prefix", f"Vdut{index}", "--top-module", dut.top]
+        overrides = [f"-G{name}={value}" for name, value in dut.parameters.items()]
+        _run([*command, "--Mdir", str(model), *overrides, *map(str, dut.files)])
+        return model
+
+    def _run_function(self, index: int, dut: Dut) -> str:
+        inputs, outputs = self.inputs(index), self.outputs(index)
+        drive = "\n".join(
+            f"        dut.{port.name} = static_cast<uint64_t>(row[{column}]) & {(1 << port.width) - 1}ULL;"
+            for column, port in enumerate(inputs)
+        )
+        return _RUN.format(
+            index=index,
+            inputs=len(inputs),
+            drive=drive,
+            clocks=dut.clocks,
+            outputs=", ".join(f"static_cast<int64_t>(dut.{port.name})" for port in outputs),
+            count=len(outputs),
+        )
+
+    def _compile(self, models: list[Path], runs: list[str]) -> None:
+        """Compile everything as one unit: the runtime's headers take longer than the models."""
+        root = Path(_run([str(VERILATOR), "--getenv", "VERILATOR_ROOT"]).strip()) / "include"
+        headers = ["#include <cstdint>", "#include <cstdio>", "#include <cstdlib>", "#include <vector>"]
+        headers += [f'#include "{model / f"Vdut{index}.h"}"' for index, model in enumerate(models)]
+        bodies = []
+        for model in models:  # each model guards against a second precompiled header
+            bodies += [f'#include "{path}"' for path in sorted(model.glob("*.cpp"))]
+            bodies.append("#undef VL_PCH_INCLUDED")
+        cases = "\n".join(f"        case {index}: run_{index}(in, out); break;" for index in range(len(models)))
+        unit = self._folder / "unit.cpp"
+        unit.write_text("\n".join([*headers, *bodies, *runs, _MAIN.format(cases=cases)]))
+        include = [f"-I{root}", f"-I{root / 'vltstd'}", *(f"-I{model}" for model in models)]
+        runtime = [str(root / f"{name}.cpp") for name in ("verilated", "verilated_threads")]
+        _run(["g++", "-O0", "-w", *include, str(unit), *runtime, "-o", str(self._program), "-pthread", "-latomic"])
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]}: {(done.stdout + done.stderr)[:2000]}")
+    return done.stdout
 
 
 def _signed(values: npt.NDArray[np.int64], port: Port) -> npt.NDArray[np.int64]:

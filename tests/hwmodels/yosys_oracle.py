@@ -47,6 +47,8 @@ def yosys_operators(module: Mapping[str, Any]) -> tuple[Counter[Key], int]:
     seen = set()
     for cell in module["cells"].values():
         kind = cell["type"].lstrip("$")
+        if kind == "pos":  # yosys' way to extend one side of a ?: whose sides differ in width
+            continue
         if "dff" in kind:
             flip_flops += int(cell["parameters"]["WIDTH"], 2)
             continue
@@ -66,6 +68,8 @@ def _key(kind: str, cell: Mapping[str, Any]) -> Key:
     signed = int(parameters.get("A_SIGNED", "0"), 2) == 1
     # yosys pads a truth value to the width of its context.
     width = 1 if kind in ONE_BIT else len(connections["Y"])
+    if kind == "mux":
+        widths = (width, width, widths[2])
     return (kind, widths, width, signed and kind not in ONE_BIT | {"mux", "pmux"})
 
 
@@ -75,5 +79,7 @@ def parsed_operators(design: Design) -> tuple[Counter[Key], int]:
     for operator in design.operators:
         signed = operator.signed and operator.kind not in ONE_BIT | {"mux", "pmux"}
         widths = tuple(operand.width for operand in operator.operands)
+        if operator.kind == "mux":
+            widths = (operator.width, operator.width, widths[2])
         operators[(operator.kind, widths, operator.width, signed)] += 1
     return operators, design.register_bits

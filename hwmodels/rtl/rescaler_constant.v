@@ -1,0 +1,66 @@
+// Rescaler of one channel in streaming style, contract half_up: multiplier and shift are constants.
+//
+//   q = clamp(zero_point + ((acc * MULTIPLIER + 2^(SHIFT-1)) >> SHIFT), q_min, q_max)
+//
+// The product is a sum of shifted operands, one per nonzero digit of MULTIPLIER in non-adjacent form: digit i is
+// +1 where PLUS[i] and -1 where MINUS[i] (Reitwiesner 1960: with h = x >> 1 and t = x + h, c = h ^ t, the digits
+// are t & c and h & c). MULTIPLIER < 2^31. Needs rescaler_output.v.
+module rescaler_constant #(
+    parameter ACC_WIDTH  = 32,
+    parameter MULTIPLIER = 1,
+    parameter SHIFT      = 8,
+    parameter OUT_WIDTH  = 8
+) (
+    input  wire                        clk,
+    input  wire signed [ACC_WIDTH-1:0] acc,
+    input  wire signed [OUT_WIDTH-1:0] zero_point,
+    input  wire signed [OUT_WIDTH-1:0] q_min,
+    input  wire signed [OUT_WIDTH-1:0] q_max,
+    output wire signed [OUT_WIDTH-1:0] q
+);
+    localparam [31:0] HALF   = MULTIPLIER >> 1;
+    localparam [31:0] TRIPLE = MULTIPLIER + HALF;
+    localparam [31:0] DIGIT  = HALF ^ TRIPLE;
+    localparam [31:0] PLUS   = TRIPLE & DIGIT;
+    localparam [31:0] MINUS  = HALF & DIGIT;
+    localparam DIGITS        = $clog2(MULTIPLIER + 1) + 1;
+    localparam PRODUCT_WIDTH = ACC_WIDTH + DIGITS;
+
+    wire [PRODUCT_WIDTH-1:0]            operand = {{DIGITS{acc[ACC_WIDTH-1]}}, acc};
+    // The running sums after each digit, the lowest digit's in the lowest bits.
+    /* verilator lint_off UNUSEDSIGNAL */ // of the digit above the highest, where that is 0
+    wire [PRODUCT_WIDTH*DIGITS-1:0]     sums;
+    /* verilator lint_on UNUSEDSIGNAL */
+
+    genvar i;
+    generate
+        for (i = 0; i < DIGITS; i = i + 1) begin : g_digit
+            /* verilator lint_off UNUSEDSIGNAL */ // of a digit 0
+            wire [PRODUCT_WIDTH-1:0] term = operand << i;
+            /* verilator lint_on UNUSEDSIGNAL */
+            if (DIGIT[i] && ((DIGIT << (32 - i)) == 0 || i == 0)) begin : g_first
+                if (PLUS[i]) begin : g_plus
+                    assign sums[i*PRODUCT_WIDTH +: PRODUCT_WIDTH] = term;
+                end else begin : g_minus
+                    assign sums[i*PRODUCT_WIDTH +: PRODUCT_WIDTH] = -term;
+                end
+            end else if (PLUS[i]) begin : g_plus
+                assign sums[i*PRODUCT_WIDTH +: PRODUCT_WIDTH] = sums[(i-1)*PRODUCT_WIDTH +: PRODUCT_WIDTH] + term;
+            end else if (MINUS[i]) begin : g_minus
+                assign sums[i*PRODUCT_WIDTH +: PRODUCT_WIDTH] = sums[(i-1)*PRODUCT_WIDTH +: PRODUCT_WIDTH] - term;
+            end else if (i == 0) begin : g_nothing_yet
+                assign sums[0 +: PRODUCT_WIDTH] = {PRODUCT_WIDTH{1'b0}};
+            end else begin : g_zero
+                assign sums[i*PRODUCT_WIDTH +: PRODUCT_WIDTH] = sums[(i-1)*PRODUCT_WIDTH +: PRODUCT_WIDTH];
+            end
+        end
+    endgenerate
+    wire signed [PRODUCT_WIDTH-1:0] product = sums[(DIGITS-1)*PRODUCT_WIDTH +: PRODUCT_WIDTH];
+
+    rescaler_output #(
+        .IN_WIDTH(PRODUCT_WIDTH), .SHIFT_WIDTH(0), .SHIFT_MIN(SHIFT), .OUT_WIDTH(OUT_WIDTH)
+    ) finish (
+        .clk(clk), .enable(1'b1), .value(product), .shift(1'b0), .zero_point(zero_point),
+        .q_min(q_min), .q_max(q_max), .q(q)
+    );
+endmodule

@@ -1,0 +1,42 @@
+// Rescaler of one lane, contract floor (NE16 / PULP style):
+//   q = clamp(zero_point + ((acc * mult) >> r), q_min, q_max),   r = SHIFT_MIN + shift   (r < 0: a left shift)
+// MULT_WIDTH = 1 is a pure shift. Needs rescaler_output.v.
+module rescaler_floor #(
+    parameter ACC_WIDTH   = 32,
+    parameter MULT_WIDTH  = 31,
+    parameter SHIFT_WIDTH = 6,
+    parameter SHIFT_MIN   = 1,
+    parameter OUT_WIDTH   = 8
+) (
+    input  wire                        clk,
+    input  wire signed [ACC_WIDTH-1:0] acc,
+    /* verilator lint_off UNUSEDSIGNAL */ // a pure shift reads no multiplier
+    input  wire [MULT_WIDTH-1:0]       mult,
+    /* verilator lint_on UNUSEDSIGNAL */
+    input  wire [(SHIFT_WIDTH > 0 ? SHIFT_WIDTH : 1)-1:0] shift,
+    input  wire signed [OUT_WIDTH-1:0] zero_point,
+    input  wire signed [OUT_WIDTH-1:0] q_min,
+    input  wire signed [OUT_WIDTH-1:0] q_max,
+    output wire signed [OUT_WIDTH-1:0] q
+);
+    localparam PRODUCT_WIDTH = (MULT_WIDTH == 1) ? ACC_WIDTH : ACC_WIDTH + MULT_WIDTH;
+    wire signed [PRODUCT_WIDTH-1:0] product;
+
+    /* verilator lint_off WIDTHEXPAND */ // signed operands of unlike widths: sign extension is what is meant
+    generate
+        if (MULT_WIDTH == 1) begin : g_pure_shift
+            assign product = acc;
+        end else begin : g_multiply
+            wire signed [MULT_WIDTH:0] multiplier = {1'b0, mult};
+            assign product = acc * multiplier;
+        end
+    endgenerate
+    /* verilator lint_on WIDTHEXPAND */
+
+    rescaler_output #(
+        .IN_WIDTH(PRODUCT_WIDTH), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH), .ROUND(0)
+    ) finish (
+        .clk(clk), .enable(1'b1), .value(product), .shift(shift), .zero_point(zero_point),
+        .q_min(q_min), .q_max(q_max), .q(q)
+    );
+endmodule

@@ -1,0 +1,60 @@
+// Rescaler of one lane, contract half_away (NVDLA style): ties are rounded away from zero.
+//   q = clamp(zero_point + sign(p) * ((|p| + 2^(r-1)) >> r), q_min, q_max),   p = acc * mult, r = SHIFT_MIN + shift
+// No absolute value is needed: for p < 0 the result is (p - 1 + 2^(r-1)) >> r.
+// MULT_WIDTH = 1 is a pure shift. Needs rescaler_output.v.
+module rescaler_half_away #(
+    parameter ACC_WIDTH   = 32,
+    parameter MULT_WIDTH  = 31,
+    parameter SHIFT_WIDTH = 6,
+    parameter SHIFT_MIN   = 1,
+    parameter OUT_WIDTH   = 8
+) (
+    input  wire                        clk,
+    input  wire signed [ACC_WIDTH-1:0] acc,
+    /* verilator lint_off UNUSEDSIGNAL */ // a pure shift reads no multiplier
+    input  wire [MULT_WIDTH-1:0]       mult,
+    /* verilator lint_on UNUSEDSIGNAL */
+    input  wire [(SHIFT_WIDTH > 0 ? SHIFT_WIDTH : 1)-1:0] shift,
+    input  wire signed [OUT_WIDTH-1:0] zero_point,
+    input  wire signed [OUT_WIDTH-1:0] q_min,
+    input  wire signed [OUT_WIDTH-1:0] q_max,
+    output wire signed [OUT_WIDTH-1:0] q
+);
+    localparam PRODUCT_WIDTH = (MULT_WIDTH == 1) ? ACC_WIDTH : ACC_WIDTH + MULT_WIDTH;
+    wire signed [PRODUCT_WIDTH-1:0] product;
+
+    /* verilator lint_off WIDTHEXPAND */ // signed operands of unlike widths: sign extension is what is meant
+    generate
+        if (MULT_WIDTH == 1) begin : g_pure_shift
+            assign product = acc;
+        end else begin : g_multiply
+            wire signed [MULT_WIDTH:0] multiplier = {1'b0, mult};
+            assign product = acc * multiplier;
+        end
+    endgenerate
+    /* verilator lint_on WIDTHEXPAND */
+
+    // Zeros below the product make every shift a right shift by at least 1.
+    localparam LEFT           = (SHIFT_MIN < 1) ? 1 - SHIFT_MIN : 0;
+    localparam ADJUSTED_WIDTH = PRODUCT_WIDTH + LEFT;
+    wire signed [ADJUSTED_WIDTH-1:0] aligned;
+    wire                             negative = product[PRODUCT_WIDTH-1];
+
+    generate
+        if (LEFT > 0) begin : g_left
+            assign aligned = $signed({product, {LEFT{1'b0}}});
+        end else begin : g_aligned
+            assign aligned = product;
+        end
+    endgenerate
+
+    // One more bit: taking 1 from the most negative number must not wrap.
+    wire signed [ADJUSTED_WIDTH:0] adjusted = {aligned[ADJUSTED_WIDTH-1], aligned} - {{ADJUSTED_WIDTH{1'b0}}, negative};
+
+    rescaler_output #(
+        .IN_WIDTH(ADJUSTED_WIDTH + 1), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN + LEFT), .OUT_WIDTH(OUT_WIDTH)
+    ) finish (
+        .clk(clk), .enable(1'b1), .value(adjusted), .shift(shift), .zero_point(zero_point),
+        .q_min(q_min), .q_max(q_max), .q(q)
+    );
+endmodule

@@ -1,0 +1,77 @@
+// What follows the product in a rescaler: shift, round, zero point, saturation, clamp, output register.
+//
+//   ROUND = 1:  q = clamp(zero_point + ((value + 2^(r-1)) >> r)),   r = SHIFT_MIN + shift   (r <= 0: value << -r)
+//   ROUND = 0:  q = clamp(zero_point + (value >> r))
+//
+// The other architectures share it; rescaler.v is the same logic in one file. OUT_WIDTH >= 2.
+module rescaler_output #(
+    parameter IN_WIDTH    = 63,
+    parameter SHIFT_WIDTH = 6,
+    parameter SHIFT_MIN   = 1,
+    parameter OUT_WIDTH   = 8,
+    parameter ROUND       = 1
+) (
+    input  wire                        clk,
+    input  wire                        enable,
+    /* verilator lint_off UNUSEDSIGNAL */ // bits below the smallest shift are dropped; a constant shift reads no shift
+    input  wire signed [IN_WIDTH-1:0]  value,
+    input  wire [(SHIFT_WIDTH > 0 ? SHIFT_WIDTH : 1)-1:0] shift,
+    /* verilator lint_on UNUSEDSIGNAL */
+    input  wire signed [OUT_WIDTH-1:0] zero_point,
+    input  wire signed [OUT_WIDTH-1:0] q_min,
+    input  wire signed [OUT_WIDTH-1:0] q_max,
+    output reg  signed [OUT_WIDTH-1:0] q
+);
+    // With rounding, one fractional bit survives the shift: the adder turns it into the rounding.
+    localparam FRACTION   = ROUND ? 1 : 0;
+    localparam LEFT       = (SHIFT_MIN < FRACTION) ? FRACTION - SHIFT_MIN : 0;
+    localparam DROP       = SHIFT_MIN + LEFT - FRACTION;
+    localparam KEPT_WIDTH = (IN_WIDTH + LEFT - DROP > 2) ? IN_WIDTH + LEFT - DROP : 2;
+    localparam SUM_WIDTH  = ((KEPT_WIDTH > OUT_WIDTH + FRACTION) ? KEPT_WIDTH : OUT_WIDTH + FRACTION) + 1;
+    localparam FULL_WIDTH = SUM_WIDTH - FRACTION;
+
+    wire signed [KEPT_WIDTH-1:0]         kept;
+    wire signed [KEPT_WIDTH-1:0]         shifted;
+    wire signed [OUT_WIDTH+FRACTION-1:0] offset;
+
+    /* verilator lint_off WIDTHEXPAND */ // signed operands of unlike widths: sign extension is what is meant
+    generate
+        if (LEFT > 0) begin : g_left
+            assign kept = $signed({value, {LEFT{1'b0}}});
+        end else if (IN_WIDTH - DROP >= 2) begin : g_drop
+            assign kept = $signed(value[IN_WIDTH-1:DROP]);
+        end else begin : g_sign_only
+            assign kept = {2{value[IN_WIDTH-1]}};
+        end
+
+        if (SHIFT_WIDTH == 0) begin : g_constant_shift
+            assign shifted = kept;
+        end else begin : g_barrel_shift
+            assign shifted = kept >>> shift;
+        end
+
+        if (ROUND != 0) begin : g_round
+            assign offset = $signed({zero_point, 1'b1});
+        end else begin : g_floor
+            assign offset = zero_point;
+        end
+    endgenerate
+
+    /* verilator lint_off UNUSEDSIGNAL */ // the lowest bit of the sum has done its work once it has carried
+    wire signed [SUM_WIDTH-1:0] sum = shifted + offset;
+    /* verilator lint_on UNUSEDSIGNAL */
+    /* verilator lint_on WIDTHEXPAND */
+
+    wire signed [FULL_WIDTH-1:0] full      = $signed(sum[SUM_WIDTH-1:FRACTION]);
+    wire                         negative  = full[FULL_WIDTH-1];
+    wire                         too_high  = ~negative & (|full[FULL_WIDTH-2:OUT_WIDTH-1]);
+    wire                         too_low   = negative & ~(&full[FULL_WIDTH-2:OUT_WIDTH-1]);
+    wire signed [OUT_WIDTH-1:0]  saturated = too_high ? $signed({1'b0, {(OUT_WIDTH-1){1'b1}}})
+                                           : too_low  ? $signed({1'b1, {(OUT_WIDTH-1){1'b0}}})
+                                           : $signed(full[OUT_WIDTH-1:0]);
+    wire signed [OUT_WIDTH-1:0]  floored   = (saturated < q_min) ? q_min : saturated;
+
+    always @(posedge clk) begin
+        if (enable) q <= (floored > q_max) ? q_max : floored;
+    end
+endmodule

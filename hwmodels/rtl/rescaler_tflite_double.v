@@ -1,0 +1,43 @@
+// Rescaler of one lane, contract tflite_double: gemmlowp's SaturatingRoundingDoublingHighMul, then RoundingDivideByPOT.
+//   h = (acc * mult + 2^(k-1)) >> k               the high multiply, k = MULT_WIDTH; ties go up, whatever the sign
+//   q = clamp(zero_point + half_away(h / 2^e))    e = EXPONENT_MIN + exponent >= 0, that is r = k + e
+// Real scales of 1 and more (a negative e) are not served. With one zero below h, e = 0 needs no case of its own.
+// Needs rescaler_output.v.
+module rescaler_tflite_double #(
+    parameter ACC_WIDTH      = 32,
+    parameter MULT_WIDTH     = 31,
+    parameter EXPONENT_WIDTH = 4,
+    parameter EXPONENT_MIN   = 0,
+    parameter OUT_WIDTH      = 8
+) (
+    input  wire                        clk,
+    input  wire signed [ACC_WIDTH-1:0] acc,
+    input  wire [MULT_WIDTH-1:0]       mult,
+    input  wire [(EXPONENT_WIDTH > 0 ? EXPONENT_WIDTH : 1)-1:0] exponent,
+    input  wire signed [OUT_WIDTH-1:0] zero_point,
+    input  wire signed [OUT_WIDTH-1:0] q_min,
+    input  wire signed [OUT_WIDTH-1:0] q_max,
+    output wire signed [OUT_WIDTH-1:0] q
+);
+    localparam PRODUCT_WIDTH = ACC_WIDTH + MULT_WIDTH;
+    localparam HIGH_WIDTH    = ACC_WIDTH + 1;
+
+    /* verilator lint_off WIDTHEXPAND */ // signed operands of unlike widths: sign extension is what is meant
+    wire signed [MULT_WIDTH:0]      multiplier = {1'b0, mult};
+    /* verilator lint_off UNUSEDSIGNAL */ // the first rounding drops the low bits on purpose
+    wire signed [PRODUCT_WIDTH-1:0] product = acc * multiplier;
+    wire signed [HIGH_WIDTH-1:0]    upper   = product[PRODUCT_WIDTH-1:MULT_WIDTH-1];
+    wire signed [HIGH_WIDTH:0]      rounded = upper + 2'sb01;
+    /* verilator lint_on UNUSEDSIGNAL */
+    /* verilator lint_on WIDTHEXPAND */
+    wire signed [HIGH_WIDTH-1:0]    high    = $signed(rounded[HIGH_WIDTH:1]);
+    wire signed [HIGH_WIDTH:0]      doubled = $signed({high, 1'b0});
+    wire signed [HIGH_WIDTH:0]      adjusted = doubled - $signed({{HIGH_WIDTH{1'b0}}, high[HIGH_WIDTH-1]});
+
+    rescaler_output #(
+        .IN_WIDTH(HIGH_WIDTH + 1), .SHIFT_WIDTH(EXPONENT_WIDTH), .SHIFT_MIN(EXPONENT_MIN + 1), .OUT_WIDTH(OUT_WIDTH)
+    ) finish (
+        .clk(clk), .enable(1'b1), .value(adjusted), .shift(exponent), .zero_point(zero_point),
+        .q_min(q_min), .q_max(q_max), .q(q)
+    );
+endmodule

@@ -1,0 +1,1 @@
+"""Synthesis, gate-level energy and the fitting of technology tables."""

@@ -1,0 +1,86 @@
+"""The component sweep: widths at which single components are synthesized, and the operands that they see."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hwmodels.architectures import RTL_FOLDER
+from hwmodels.synthesis.traces import AccumulatorTrace, stimulus
+
+_FILES: Final = (RTL_FOLDER / "components.v",)
+_CYCLES, _STREAMS, _SHIFT_BITS = 17, 64, 3
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentPoint:
+    """A component at given widths: ``first`` of its operand; ``second`` of multiplier or shift amount, else 0."""
+
+    name: str
+    first: int
+    second: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentSweep:
+    """The sweep of one component."""
+
+    name: str
+    points: tuple[ComponentPoint, ...]
+    second_parameter: str = ""
+
+    @property
+    def top(self) -> str:
+        """Module that holds the component."""
+        return f"component_{self.name}"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Sources of the module."""
+        return _FILES
+
+    def parameters(self, point: ComponentPoint) -> dict[str, int]:
+        """Return the module's parameters at a point."""
+        parameters = {"A_WIDTH": point.first}
+        if self.second_parameter:
+            parameters[self.second_parameter] = point.second
+        return parameters
+
+    def operands(self, point: ComponentPoint, trace: AccumulatorTrace) -> dict[str, npt.NDArray[np.int64]]:
+        """Return the input ports' values: accumulators, and multipliers or shifts of their channels."""
+        cut = stimulus(
+            trace, max(point.second, 1), point.first, cycles=_CYCLES, streams=_STREAMS, shift_bits=_SHIFT_BITS
+        )
+        columns = {"a": cut.acc, "b": np.roll(cut.acc, 5, axis=1), "s": cut.shift}
+        if self.name == "multiplier":
+            columns["b"] = cut.multiplier
+        if self.name == "shifter":
+            columns["s"] = cut.shift & ((1 << point.second) - 1)
+        if self.name == "mux":
+            columns["s"] = cut.shift & 1
+        return columns
+
+
+def _plain(name: str, widths: tuple[int, ...]) -> ComponentSweep:
+    return ComponentSweep(name, tuple(ComponentPoint(name, width, 0) for width in widths))
+
+
+def _crossed(name: str, first: tuple[int, ...], second: tuple[int, ...], parameter: str) -> ComponentSweep:
+    return ComponentSweep(name, tuple(ComponentPoint(name, a, b) for a in first for b in second), parameter)
+
+
+COMPONENTS: Final[Mapping[str, ComponentSweep]] = {
+    sweep.name: sweep
+    for sweep in (
+        _crossed("multiplier", (9, 16, 20, 24, 28, 32), (2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 31, 32), "B_WIDTH"),
+        _crossed("shifter", (12, 20, 28, 40, 52, 64), (1, 2, 3, 4, 5), "S_WIDTH"),
+        _plain("adder", (6, 8, 12, 16, 20, 24, 28, 32, 40, 48, 64)),
+        _plain("comparator", (6, 8, 12, 16, 24, 32, 48)),
+        _plain("mux", (4, 8, 16, 32, 64)),
+        _plain("logic", (4, 8, 16, 32, 64)),
+        _plain("register", (4, 8, 16, 32, 64)),
+    )
+}

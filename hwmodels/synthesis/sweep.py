@@ -1,0 +1,177 @@
+"""Sweeps of synthesized designs: area, delay, leakage and energy of rescalers and of single components."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from hwmodels.architectures import ARCHITECTURES, Shape
+from hwmodels.errors import HardwareError
+from hwmodels.synthesis import stimuli
+from hwmodels.synthesis.activity import Trace, measure_energy
+from hwmodels.synthesis.circuit import build_circuit
+from hwmodels.synthesis.components import COMPONENTS, ComponentPoint
+from hwmodels.synthesis.liberty import Library
+from hwmodels.synthesis.traces import AccumulatorTrace
+from hwmodels.synthesis.yosys import synthesize
+
+BASELINE_BITS: Final = 31
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One synthesized design.
+
+    Attributes:
+        library: cell library.
+        architecture: name of a rescaler architecture, or of a component.
+        multiplier_bits: ``k`` (of a component: its second width).
+        acc_bits: operand width (of a component: its first width).
+        shift_bits: width of the variable shift.
+        shift_min: smallest right shift.
+        constant: the constant multiplier, where there is one.
+        cells: mapped cells.
+        area_um2: sum of cell areas.
+        energy_zero_delay_pj: per result, settled transitions only.
+        energy_pj: per result, with gate delays, glitches counted.
+        delay_ns: longest path.
+        leakage_uw: sum of the cells' leakage.
+        cycles: clock cycles per result of one lane.
+        lanes: results per interval.
+    """
+
+    library: str
+    architecture: str
+    multiplier_bits: int
+    acc_bits: int
+    shift_bits: int
+    shift_min: int
+    constant: int
+    cells: int
+    area_um2: float
+    energy_zero_delay_pj: float
+    energy_pj: float
+    delay_ns: float
+    leakage_uw: float
+    cycles: int
+    lanes: int
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """What tells measurements apart."""
+        return (self.library, self.architecture, self.multiplier_bits, self.acc_bits)
+
+
+_ROWS: Final = TypeAdapter(list[Measurement])
+
+
+def measure_rescaler(
+    architecture: str, multiplier_bits: int, acc_bits: int, library: Library, trace: AccumulatorTrace
+) -> Measurement:
+    """Synthesize one rescaler and measure it on a trace."""
+    described = ARCHITECTURES[architecture]
+    shape = stimuli.shape_for(trace, architecture, multiplier_bits, acc_bits)
+    described.check(shape)
+    columns = stimuli.ports(trace, architecture, shape)
+    cycles, lanes = described.interval(multiplier_bits), described.lanes(multiplier_bits)
+    return _measure(architecture, shape, described.files, described.top, described.parameters(shape), library, columns,
+                    cycles, lanes)  # fmt: skip
+
+
+def measure_component(point: ComponentPoint, library: Library, trace: AccumulatorTrace) -> Measurement:
+    """Synthesize one component and measure it on operands of a trace."""
+    described = COMPONENTS[point.name]
+    shape = Shape(multiplier_bits=point.second, acc_bits=point.first, shift_bits=0, shift_min=0)
+    columns = described.operands(point, trace)
+    return _measure(
+        point.name, shape, described.files, described.top, described.parameters(point), library, columns, 1, 1
+    )
+
+
+def _measure(
+    name: str,
+    shape: Shape,
+    files: Sequence[Path],
+    top: str,
+    parameters: Mapping[str, int],
+    library: Library,
+    columns: Trace,
+    cycles: int,
+    lanes: int,
+) -> Measurement:
+    circuit = build_circuit(synthesize(files, top, parameters, library.path), library)
+    energy = measure_energy(circuit, columns)
+    per_result = cycles / lanes
+    return Measurement(
+        library=library.name,
+        architecture=name,
+        multiplier_bits=shape.multiplier_bits,
+        acc_bits=shape.acc_bits,
+        shift_bits=shape.shift_bits,
+        shift_min=shape.shift_min,
+        constant=shape.constant,
+        cells=circuit.cells,
+        area_um2=round(circuit.area_um2, 3),
+        energy_zero_delay_pj=round(energy.zero_delay_pj * per_result, 5),
+        energy_pj=round((energy.delayed_pj or 0.0) * per_result, 5),
+        delay_ns=round(circuit.delay_ns, 4),
+        leakage_uw=round(circuit.leakage_uw, 6),
+        cycles=cycles,
+        lanes=lanes,
+    )
+
+
+def rescaler_points(acc_widths: Iterable[int] = (20, 32), widest: int = 32) -> Iterator[tuple[str, int, int]]:
+    """Yield (architecture, k, operand width) of the published sweep; an ADD has one operand width."""
+    for architecture in ARCHITECTURES.values():
+        low, high = architecture.multipliers
+        for k in range(max(low, 1), min(high, widest) + 1):
+            for acc_bits in (30,) if architecture.name == "add" else acc_widths:
+                yield architecture.name, k, acc_bits
+
+
+def read_measurements(path: Path) -> list[Measurement]:
+    """Return the measurements of a CSV file, an empty list if there is none.
+
+    Raises:
+        HardwareError: if a row does not fit.
+    """
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        return _ROWS.validate_python(rows)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise HardwareError(f"{path}: not a table of measurements: {where}: {problem['msg']}") from None
+
+
+def append_measurement(path: Path, measurement: Measurement) -> None:
+    """Add one row to a CSV file, with a header if it is new."""
+    row = asdict(measurement)
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def run_sweep(path: Path, library: Library, trace: AccumulatorTrace, widest: int = 32) -> Iterator[Measurement]:
+    """Measure all points that a file lacks, and add them; it can be stopped and started again."""
+    done = {measurement.key for measurement in read_measurements(path)}
+    for name, k, acc_bits in rescaler_points(widest=widest):
+        if (library.name, name, k, acc_bits) not in done:
+            measurement = measure_rescaler(name, k, acc_bits, library, trace)
+            append_measurement(path, measurement)
+            yield measurement
+    for point in (point for component in COMPONENTS.values() for point in component.points):
+        if (library.name, point.name, point.second, point.first) not in done:
+            measurement = measure_component(point, library, trace)
+            append_measurement(path, measurement)
+            yield measurement

@@ -1,0 +1,147 @@
+"""Accumulator traces: what a network's rescalers really see, as stimulus for gate-level energy."""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hwmodels.errors import HardwareError
+
+DEFAULT_TRACE: Final = Path(__file__).parent.parent / "data" / "kws_trace.npz"
+_KEYS: Final = {"acc": np.int32, "scale": np.float64, "layer": np.int16, "zero_point": np.int16}
+MULTIPLIER_LIMIT: Final = 32
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class AccumulatorTrace:
+    """Accumulators in the order in which a lane rescales them: channel by channel of one position, then the next.
+
+    Attributes:
+        name: where it comes from.
+        acc: accumulators, bias included, int64, shape (n,).
+        scale: effective scale of each one's channel, dimensionless, shape (n,).
+        layer: index of the layer of each, shape (n,); values of a layer are consecutive.
+        zero_point: output zero point of each one's layer, shape (n,).
+    """
+
+    name: str
+    acc: npt.NDArray[np.int64]
+    scale: npt.NDArray[np.float64]
+    layer: npt.NDArray[np.int64]
+    zero_point: npt.NDArray[np.int64]
+
+    @property
+    def acc_bits(self) -> int:
+        """Bits that hold every accumulator, signed."""
+        return int(max(int(self.acc.max()), ~int(self.acc.min()))).bit_length() + 1
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Stimulus:
+    """A trace cut into streams for a rescaler of given widths.
+
+    Attributes:
+        acc: accumulators, shape (cycles, streams).
+        multiplier: normalised k-bit multipliers.
+        shift: right shifts above ``shift_min``.
+        zero_point: output zero points.
+        shift_min: smallest right shift.
+        shift_bits: bits of ``shift``.
+    """
+
+    acc: npt.NDArray[np.int64]
+    multiplier: npt.NDArray[np.int64]
+    shift: npt.NDArray[np.int64]
+    zero_point: npt.NDArray[np.int64]
+    shift_min: int
+    shift_bits: int
+
+
+def load_trace(path: Path | None = None) -> AccumulatorTrace:
+    """Return a trace from an .npz file, or the bundled one (MLPerf Tiny keyword spotting, 4 spoken words).
+
+    Raises:
+        HardwareError: if the file is not a trace.
+    """
+    return _load((path or DEFAULT_TRACE).resolve())
+
+
+@functools.lru_cache(maxsize=4)
+def _load(path: Path) -> AccumulatorTrace:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in _KEYS}
+    except (OSError, ValueError, KeyError) as error:
+        raise HardwareError(f"{path}: not a trace ({error}); expected arrays {', '.join(_KEYS)}") from None
+    shapes = {array.shape for array in arrays.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 1 or next(iter(shapes))[0] < 128:
+        raise HardwareError(f"{path}: the arrays of a trace must have one common length of at least 128, got {shapes}")
+    if not (np.isfinite(arrays["scale"]).all() and (arrays["scale"] > 0).all()):
+        raise HardwareError(f"{path}: scale has values that are not positive numbers")
+    return AccumulatorTrace(
+        name=path.stem,
+        acc=arrays["acc"].astype(np.int64),
+        scale=arrays["scale"].astype(np.float64),
+        layer=arrays["layer"].astype(np.int64),
+        zero_point=arrays["zero_point"].astype(np.int64),
+    )
+
+
+def save_trace(trace: AccumulatorTrace, path: Path) -> None:
+    """Write a trace that ``load_trace`` reads."""
+    arrays = {key: getattr(trace, key).astype(kind) for key, kind in _KEYS.items()}
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def stimulus(
+    trace: AccumulatorTrace, multiplier_bits: int, acc_bits: int, *, cycles: int, streams: int, shift_bits: int
+) -> Stimulus:
+    """Cut a trace into streams of consecutive accumulators, with the k-bit multipliers and shifts of their channels.
+
+    Args:
+        trace: the accumulators.
+        multiplier_bits: ``k``; 1 makes every multiplier 1.
+        acc_bits: width of the rescaler's operand; larger accumulators are clipped to it.
+        cycles: consecutive accumulators per stream.
+        streams: streams, taken from all layers evenly.
+        shift_bits: width of the variable shift. Scales below its range (dead filters) take the largest shift.
+
+    Raises:
+        HardwareError: if the trace is too short.
+    """
+    starts = _starts(trace, cycles, streams)
+    index = starts[None, :] + np.arange(cycles)[:, None]
+    fraction, exponent = np.frexp(trace.scale[index])
+    multiplier = np.rint(np.ldexp(fraction, multiplier_bits)).astype(np.int64)
+    overflow = multiplier >> multiplier_bits  # rounding up to 2^k: halve it, and shift by one less
+    multiplier >>= overflow
+    right_shift = multiplier_bits - exponent.astype(np.int64) - overflow
+    shift_min = int(multiplier_bits - np.frexp(trace.scale.max())[1]) - 1
+    limit = 1 << (acc_bits - 1)
+    return Stimulus(
+        acc=np.clip(trace.acc[index], -limit, limit - 1),
+        multiplier=multiplier,
+        shift=np.clip(right_shift - shift_min, 0, (1 << shift_bits) - 1),
+        zero_point=trace.zero_point[index],
+        shift_min=shift_min,
+        shift_bits=shift_bits,
+    )
+
+
+def _starts(trace: AccumulatorTrace, cycles: int, streams: int) -> npt.NDArray[np.int64]:
+    """Return where each stream begins: evenly over the layers, inside one layer each."""
+    layers = np.unique(trace.layer)
+    first = np.searchsorted(trace.layer, layers)
+    length = np.searchsorted(trace.layer, layers, side="right") - first
+    usable = length >= cycles
+    if not usable.any():
+        raise HardwareError(f"trace {trace.name!r} has no layer with {cycles} consecutive accumulators")
+    first, length = first[usable], length[usable]
+    order = np.arange(streams)
+    layer, turn = order % first.size, order // first.size
+    turns = -(-streams // first.size)
+    return first[layer] + (length[layer] - cycles) * turn // max(turns - 1, 1)
