@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,6 @@ IDENTIFIER = b"TFL3"
 MAX_RANK = 8
 # What Python's struct, memoryview and numpy raise on offsets and lengths that point outside the buffer.
 _DECODING_ERRORS = (struct.error, ValueError, IndexError, TypeError, OverflowError, MemoryError)
-
-_Options = TypeVar("_Options")
 
 
 def _names(enumeration: type) -> dict[int, str]:
@@ -73,7 +71,7 @@ class RawOperator:
     def __str__(self) -> str:
         return f"operator {self.index} {self.kind}"
 
-    def options(self, kind: type[_Options]) -> _Options:
+    def options(self, kind: type) -> "Options":
         """The operator's builtin options.
 
         Raises:
@@ -82,9 +80,31 @@ class RawOperator:
         expected = getattr(tflite.BuiltinOptions, kind.__name__)
         if self.options_type != expected or self.table is None:
             raise NetworkError(f"{self} has no {kind.__name__}; the file gives options of type {self.options_type}")
-        result = kind()
-        result.Init(self.table.Bytes, self.table.Pos)  # type: ignore[attr-defined]
-        return result
+        table = kind()
+        table.Init(self.table.Bytes, self.table.Pos)
+        return Options(self, table)
+
+
+class Options:
+    """An operator's options: ``options.StrideH()`` and so on, as the schema names them.
+
+    The table is decoded when a field is asked for, so damage in it shows as late as then.
+    """
+
+    def __init__(self, operator: RawOperator, table: object) -> None:
+        self._operator = operator
+        self._table = table
+
+    def __getattr__(self, name: str) -> Callable[[], int]:
+        accessor = getattr(self._table, name)
+
+        def read() -> int:
+            try:
+                return int(accessor())
+            except _DECODING_ERRORS as error:
+                raise NetworkError(f"{self._operator}: its options are damaged ({error})") from error
+
+        return read
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -132,7 +152,8 @@ class _Reader:
         if count == 0:
             return np.empty(0, dtype)
         self._spend(count * np.dtype(dtype).itemsize)
-        return np.array(read(), dtype=dtype)
+        with np.errstate(invalid="ignore"):  # signalling NaNs are found by whoever checks the values
+            return np.array(read(), dtype=dtype)
 
     def integers(self, count: int, read: Callable[[], Any]) -> tuple[int, ...]:
         return tuple(self.vector(count, read, np.int64).tolist())

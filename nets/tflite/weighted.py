@@ -11,7 +11,7 @@ from nets.network import Convolution, FullyConnected, Operator, TensorSpec
 from nets.rescaler import effective_scale, rescaler_from_scale
 from nets.tflite.activation import activation_range
 from nets.tflite.builder import Builder, check_shape, constant, frozen, quantization
-from nets.tflite.graph import RawOperator, RawTensor
+from nets.tflite.graph import Options, RawOperator, RawTensor
 from nets.tflite.windows import window
 
 FULL_BITS = 31
@@ -87,7 +87,7 @@ def _convolution(
     result: TensorSpec,
     weights: npt.NDArray[np.int8],
     groups: int,
-    options: Any,  # noqa: ANN401 -- Conv2DOptions or DepthwiseConv2DOptions; the generated reader has no types
+    options: Options,
     channel_axis: int,
 ) -> Convolution:
     dilation = (options.DilationHFactor(), options.DilationWFactor())
@@ -106,7 +106,7 @@ def _shared(
     source: TensorSpec,
     result: TensorSpec,
     weights: npt.NDArray[np.int8],
-    options: Any,  # noqa: ANN401
+    options: Options,
     channel_axis: int,
 ) -> dict[str, Any]:
     """The fields that both kinds of :class:`Weighted` have."""
