@@ -1,6 +1,6 @@
 """The bit-exact integer executor: batched, one kernel per operator, prepared once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 
@@ -21,6 +21,7 @@ Int8Array = npt.NDArray[np.int8]
 
 # Samples that one thread takes through all layers at once: few enough that activations stay in its caches.
 SAMPLES_AT_ONCE = 16
+_BATCH = 256  # samples that all threads together hold in memory at once, unless told otherwise
 
 
 class Backend(StrEnum):
@@ -54,10 +55,9 @@ class IntegerExecutor:
         Returns:
             Tensor index to int8 array ``[batch, *shape]``, the inputs included.
         """
-        live = self._run(checked_inputs(self.network, inputs), keep_all=True)
-        return {index: value.numpy() for index, value in live.items()}
+        return self._collected(inputs, range(len(self.network.tensors)), _BATCH, keep_all=True)
 
-    def outputs(self, *inputs: Int8Array, batch_size: int = 256) -> list[Int8Array]:
+    def outputs(self, *inputs: Int8Array, batch_size: int = _BATCH) -> list[Int8Array]:
         """The network's outputs, computed in batches.
 
         Args:
@@ -67,20 +67,28 @@ class IntegerExecutor:
         Returns:
             One int8 array ``[samples, *shape]`` per network output.
         """
+        found = self._collected(inputs, self.network.outputs, batch_size, keep_all=False)
+        return [found[index] for index in self.network.outputs]
+
+    def _collected(
+        self, inputs: tuple[Int8Array, ...], wanted: Iterable[int], batch_size: int, *, keep_all: bool
+    ) -> dict[int, Int8Array]:
+        """The wanted tensors, computed in chunks of samples by all threads."""
         checked = checked_inputs(self.network, inputs)
         threads = torch.get_num_threads() if self._threaded else 1
         size = max(1, min(SAMPLES_AT_ONCE, batch_size // threads)) if self._threaded else batch_size
         chunks = list(_chunks(checked, size))
+
+        def run(chunk: list[Tensor]) -> dict[int, Tensor]:
+            return self._run(chunk, keep_all=keep_all)
+
         if threads == 1 or len(chunks) == 1:
-            parts = [self._outputs(chunk) for chunk in chunks]
+            parts = [run(chunk) for chunk in chunks]
         else:
             with ThreadPoolExecutor(threads) as pool:
-                parts = list(pool.map(self._outputs, chunks))
-        return [torch.cat([part[i] for part in parts]).numpy() for i in range(len(self.network.outputs))]
-
-    def _outputs(self, inputs: list[Tensor]) -> list[Tensor]:
-        live = self._run(inputs, keep_all=False)
-        return [live[index] for index in self.network.outputs]
+                parts = list(pool.map(run, chunks))
+        made = {*self.network.inputs, *(operator.output for operator in self.network.operators)}
+        return {index: torch.cat([part[index] for part in parts]).numpy() for index in wanted if index in made}
 
     def _run(self, inputs: list[Tensor], *, keep_all: bool) -> dict[int, Tensor]:
         live = dict(zip(self.network.inputs, inputs, strict=True))

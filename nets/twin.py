@@ -1,19 +1,18 @@
 """The differentiable twin: its forward pass is the integer executor, bit for bit; gradients go straight through.
 
-Every operator's outputs come from the executor's own kernels, prepared for the present integers; beside them flow
-float32 tensors of the same integers, which carry the gradients (see nets.straight_through). Training and deployment
-cannot differ: there is one implementation of the arithmetic.
+The executor itself runs the network of the present integers; over its results flow float32 tensors of the same values,
+which carry the gradients (see nets.straight_through). Training and deployment cannot differ: there is one
+implementation of the arithmetic. It runs on the CPU, also where the gradients are computed on another device.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import singledispatch
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nets.executor import kernel
+from nets.executor import IntegerExecutor, kernel
 from nets.narrowing import RealWeights, at_width
 from nets.network import (
     AveragePool,
@@ -35,21 +34,7 @@ from nets.network import (
 from nets.straight_through import Clamp, Geometry, exactly, scaled_sum, weighted_sum
 from nets.trainable import ActivationScales, CurrentWeights, TrainableWeights
 
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Activation:
-    """The integers of a tensor, twice.
-
-    Attributes:
-        carrier: float32, with gradients.
-        integers: int8, the same values, on the CPU.
-    """
-
-    carrier: Tensor
-    integers: Tensor
-
-
-Step = Callable[[list[Activation], Tensor], Tensor]  # inputs and exact outputs to the outputs' carrier
+Step = Callable[[list[Tensor], Tensor], Tensor]  # float32 inputs and exact int8 outputs to float32 outputs
 
 
 class RescaleAwareTwin(nn.Module):
@@ -89,13 +74,13 @@ class RescaleAwareTwin(nn.Module):
         Args:
             inputs: int8 or float32 integers ``[batch, *shape]``, channels last, one per network input.
         """
-        return {index: activation.carrier for index, activation in self._run(inputs).items()}
+        return self._run(inputs)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Real logits of the first output: ``scale * (q - zero_point)``, float32 ``[batch, classes]``."""
         index = self._start.outputs[0]
         spec = self._start.tensors[index]
-        return (self._run(inputs)[index].carrier - spec.zero_point) * spec.scale
+        return (self._run(inputs)[index] - spec.zero_point) * spec.scale
 
     def trained_network(self) -> QuantizedNetwork:
         """The integer network of the present weights, biases and scales."""
@@ -116,23 +101,20 @@ class RescaleAwareTwin(nn.Module):
                     changed[operator.name] = at_width(operator, network.tensors, bits)
         return network.with_operators(changed), current
 
-    def _run(self, inputs: tuple[Tensor, ...]) -> dict[int, Activation]:
+    def _run(self, inputs: tuple[Tensor, ...]) -> dict[int, Tensor]:
         network, current = self._current()
-        live = {
-            index: Activation(x.to(torch.float32), x.detach().to(torch.int8).cpu())
-            for index, x in zip(network.inputs, inputs, strict=True)
-        }
+        exact = IntegerExecutor(network).tensors(*(x.detach().to(torch.int8).cpu().numpy() for x in inputs))
+        carriers = {index: x.to(torch.float32) for index, x in zip(network.inputs, inputs, strict=True)}
         for operator in network.operators:
-            sources = [live[index] for index in operator.inputs]
-            with torch.no_grad():
-                exact = kernel(operator, network)([source.integers for source in sources])
+            sources = [carriers[index] for index in operator.inputs]
+            integers = torch.from_numpy(exact[operator.output]).to(sources[0].device)
             step = (
                 _weighted(operator, network, current[operator.name])
                 if isinstance(operator, Weighted)
                 else _step(operator, network, self._scales)
             )
-            live[operator.output] = Activation(step(sources, exact.to(sources[0].carrier.device)), exact)
-        return live
+            carriers[operator.output] = step(sources, integers)
+        return carriers
 
 
 def _clamp(operator: Weighted | ElementwiseSum | ElementwiseProduct | Requantize, network: QuantizedNetwork) -> Clamp:
@@ -144,7 +126,7 @@ def _weighted(operator: Weighted, network: QuantizedNetwork, current: CurrentWei
     clamp = _clamp(operator, network)
     geometry = Geometry.of(operator) if isinstance(operator, Convolution) else None
     return lambda sources, exact: weighted_sum(
-        sources[0].carrier, current.weights, current.bias, current.scale, exact, zero, clamp, geometry
+        sources[0], current.weights, current.bias, current.scale, exact, zero, clamp, geometry
     )
 
 
@@ -160,9 +142,7 @@ def _(operator: ElementwiseSum, network: QuantizedNetwork, scales: ActivationSca
     gains = torch.stack([scales.scale(first), sign * scales.scale(second)]) / scales.scale(operator.output)
     zeros = (network.tensors[first].zero_point, network.tensors[second].zero_point)
     clamp = _clamp(operator, network)
-    return lambda sources, exact: scaled_sum(
-        sources[0].carrier, sources[1].carrier, gains.to(torch.float32), exact, zeros, clamp
-    )
+    return lambda sources, exact: scaled_sum(sources[0], sources[1], gains.to(torch.float32), exact, zeros, clamp)
 
 
 @_step.register
@@ -171,8 +151,8 @@ def _(operator: ElementwiseProduct, network: QuantizedNetwork, scales: Activatio
     gain = scales.scale(operator.inputs[0]) * scales.scale(operator.inputs[1]) / scales.scale(operator.output)
     clamp = _clamp(operator, network)
 
-    def step(sources: list[Activation], exact: Tensor) -> Tensor:
-        product = (sources[0].carrier - zeros[0]) * (sources[1].carrier - zeros[1])
+    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
+        product = (sources[0] - zeros[0]) * (sources[1] - zeros[1])
         return exactly((product * gain + clamp.zero_point).clamp(clamp.q_min, clamp.q_max).to(torch.float32), exact)
 
     return step
@@ -184,8 +164,8 @@ def _(operator: Requantize, network: QuantizedNetwork, scales: ActivationScales)
     gain = scales.scale(operator.inputs[0]) / scales.scale(operator.output)
     clamp = _clamp(operator, network)
 
-    def step(sources: list[Activation], exact: Tensor) -> Tensor:
-        smooth = (sources[0].carrier - zero) * gain + clamp.zero_point
+    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
+        smooth = (sources[0] - zero) * gain + clamp.zero_point
         return exactly(smooth.clamp(clamp.q_min, clamp.q_max).to(torch.float32), exact)
 
     return step
@@ -197,8 +177,8 @@ def _(operator: Mean, network: QuantizedNetwork, scales: ActivationScales) -> St
     gain = scales.scale(operator.inputs[0]) / (scales.scale(operator.output) * operator.count)
     axes = tuple(axis + 1 for axis in operator.axes)
 
-    def step(sources: list[Activation], exact: Tensor) -> Tensor:
-        total = (sources[0].carrier - zero).sum(dim=axes).reshape(exact.shape)
+    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
+        total = (sources[0] - zero).sum(dim=axes).reshape(exact.shape)
         smooth = (total * gain + target.zero_point).clamp(target.q_min, target.q_max)
         return exactly(smooth.to(torch.float32), exact)
 
@@ -209,8 +189,8 @@ def _(operator: Mean, network: QuantizedNetwork, scales: ActivationScales) -> St
 def _(operator: AveragePool, network: QuantizedNetwork, scales: ActivationScales) -> Step:
     (top, bottom), (left, right) = operator.padding
 
-    def step(sources: list[Activation], exact: Tensor) -> Tensor:
-        image = sources[0].carrier.permute(0, 3, 1, 2)
+    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
+        image = sources[0].permute(0, 3, 1, 2)
         padded = functional.pad(image, (left, right, top, bottom))
         ones = functional.pad(torch.ones_like(image[:1, :1]), (left, right, top, bottom))
         total, count = (
@@ -227,8 +207,8 @@ def _(operator: MaxPool, network: QuantizedNetwork, scales: ActivationScales) ->
     (top, bottom), (left, right) = operator.padding
     lowest = float(network.tensors[operator.inputs[0]].q_min)
 
-    def step(sources: list[Activation], exact: Tensor) -> Tensor:
-        image = functional.pad(sources[0].carrier.permute(0, 3, 1, 2), (left, right, top, bottom), value=lowest)
+    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
+        image = functional.pad(sources[0].permute(0, 3, 1, 2), (left, right, top, bottom), value=lowest)
         pooled = functional.max_pool2d(image, operator.kernel, operator.stride)
         return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
 
@@ -242,4 +222,4 @@ def _(operator: MaxPool, network: QuantizedNetwork, scales: ActivationScales) ->
 def _(operator: Operator, network: QuantizedNetwork, scales: ActivationScales) -> Step:
     # These only move integers, in any dtype, and are differentiable as they are.
     move = kernel(operator, network)
-    return lambda sources, exact: move([source.carrier for source in sources])
+    return lambda sources, exact: move(sources)
