@@ -35,6 +35,7 @@ test: lint
 	$(BIN)/pytest
 
 benchmark: install
+	$(BIN)/python -m pip install --quiet --editable '.[dev,benchmark]'
 	$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-columns=median,rounds
 
 clean:
