@@ -1,0 +1,6 @@
+"""The chosen design as files: Verilog with parameter memories, test bench, C header, JSON."""
+
+from dse.export._bundle import export_design
+from dse.export._document import DesignDocument
+
+__all__ = ["DesignDocument", "export_design"]

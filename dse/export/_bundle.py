@@ -1,0 +1,169 @@
+"""A design as a folder of files: written whole or not at all."""
+
+import hashlib
+import json
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dse.collect import collect
+from dse.design import DesignPoint
+from dse.errors import StudyError
+from dse.evaluation import shipped
+from dse.export import _render
+from dse.export._document import AccuracyDocument, CostDocument, DesignDocument, rescaler_document
+from dse.export._units import Unit, units_of
+from dse.export._vectors import Vectors, vectors_of
+from dse.problem import prepare
+from dse.results import StudyResults
+from dse.run_folder import RunFolder
+from dse.storage import StudyStore, journal, record_in
+from nets.fingerprint import fingerprint
+from nets.network import QuantizedNetwork
+
+DEFAULT_ROWS = 2000  # test vectors kept of each rescaler's inference
+DEFAULT_SAMPLES = 32  # samples that are run for them
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """What is exported.
+
+    Attributes:
+        network: integers as they ship.
+        results: of the study.
+        row: of the trial in ``results.trials``.
+        samples: int8 validation inputs to make vectors from.
+        seed: of the study.
+    """
+
+    network: QuantizedNetwork
+    results: StudyResults
+    row: pd.Series
+    samples: npt.NDArray[np.int8]
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """Study and trial."""
+        return f"{self.results.facts.study} trial {int(self.row['trial'])}"
+
+
+def export_design(run: Path, trial: int, out: Path, rows: int = DEFAULT_ROWS, samples: int = DEFAULT_SAMPLES) -> Path:
+    """Write the files of one design into ``out`` and return the path of its README.md.
+
+    Args:
+        run: folder that ``dse run`` made.
+        trial: number of a complete trial.
+        out: a new or empty folder.
+        rows: test vectors to keep of each rescaler's inference.
+        samples: validation samples to run for them.
+
+    Raises:
+        StudyError: no such trial, the folder is not empty, or the design has no RTL.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise StudyError(f"{out}: is not empty; give --out a new or empty folder")
+    design = load_design(RunFolder(run), trial, samples)
+    units = units_of(design.network)
+    vectors = vectors_of(design.network, units, design.samples, rows, design.seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
+        made = Path(temporary) / "design"
+        _write(made, design, units, vectors)
+        if out.exists():
+            out.rmdir()  # it was found empty
+        made.rename(out)
+    return out / "README.md"
+
+
+def load_design(folder: RunFolder, trial: int, samples: int) -> Design:
+    """The network of a trial, exactly as it was scored.
+
+    Raises:
+        StudyError: the trial is not complete, or its network cannot be made again.
+    """
+    manifest = folder.manifest()
+    store = StudyStore.load(journal(folder.journal_path), manifest.spec.name)
+    trials = {entry.number: entry for entry in store.trials()}
+    record = record_in(trials[trial]) if trial in trials else None
+    if record is None:
+        complete = [number for number, entry in trials.items() if record_in(entry)]
+        raise StudyError(f"trial {trial} is not a complete trial of {folder.path}; it has {_span(complete)}")
+    problem = prepare(manifest.spec)
+    weights = folder.load_weights(trial) if record.fidelity != "integer" else None
+    network = shipped(problem, DesignPoint.from_json(record.design), weights)
+    if fingerprint(network) != record.network_sha256:
+        raise StudyError(
+            f"trial {trial}: the network made from {folder.path} is not the one that was scored "
+            f"({fingerprint(network)[:12]} instead of {record.network_sha256[:12]}); another version, model or data?"
+        )
+    results = collect(manifest, store)
+    row = results.trials[results.trials["trial"] == trial].iloc[0]
+    inputs = problem.splits.validation.inputs[:samples].astype(np.int8, copy=False)
+    return Design(network, results, row, inputs, manifest.spec.seed)
+
+
+def _span(numbers: list[int]) -> str:
+    return f"{len(numbers)} complete ones, {min(numbers)} to {max(numbers)}" if numbers else "none"
+
+
+def _write(folder: Path, design: Design, units: tuple[Unit, ...], vectors: dict[str, Vectors]) -> None:
+    title, count = design.title, len(design.samples)
+    contract = design.results.facts.contract
+    files = {f"rtl/unit_{unit.identifier}.v": _render.unit_verilog(unit, title) for unit in units}
+    files |= {f"rtl/{unit.identifier}.hex": _render.memory_hex(unit) for unit in units if unit.fields}
+    files |= {f"rtl/{path.name}": path.read_text(encoding="utf-8") for unit in units for path in unit.files}
+    files |= {f"test/{unit.identifier}.hex": _render.vectors_hex(unit, vectors[unit.name]) for unit in units}
+    files["test/testbench.v"] = _render.testbench(units, vectors, title, count)
+    files["rescalers.h"] = _render.c_header(units, title, contract)
+    files["design.schema.json"] = _json(DesignDocument.model_json_schema())
+    document = _document(design, units, files)
+    files["README.md"] = _render.readme(document, units, title, count)
+    files["design.json"] = _json(document.model_dump(mode="json"))
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _document(design: Design, units: tuple[Unit, ...], files: dict[str, str]) -> DesignDocument:
+    facts, row = design.results.facts, design.row
+    return DesignDocument(
+        study=facts.study,
+        trial=int(row["trial"]),
+        network=design.network.name,
+        network_sha256=fingerprint(design.network),
+        contract=facts.contract,
+        weight_bits=facts.weight_bits,
+        finetune=str(row["finetune"]),
+        accuracy=AccuracyDocument(
+            fidelity=str(row["fidelity"]),
+            val_accuracy=float(row["val_accuracy"]),
+            val_accuracy_drop_pp=float(row["val_accuracy_drop_pp"]),
+            test_accuracy_drop_pp=_known(row["test_accuracy_drop_pp"]),
+            ci_low=_known(row["ci_low"]),
+            ci_high=_known(row["ci_high"]),
+        ),
+        cost=CostDocument(
+            model=facts.objective_cost.model,
+            technology=facts.objective_cost.technology,
+            rescaler_area_um2=float(row["rescaler_area_um2"]),
+            rescaler_energy_nj=float(row["rescaler_energy_nj"]),
+        ),
+        rescalers=tuple(rescaler_document(unit) for unit in units),
+        files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(files.items())},
+    )
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

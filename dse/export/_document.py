@@ -1,0 +1,97 @@
+"""design.json: one design for programs, with its schema."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dse.export._units import Unit
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StageDocument(_Part):
+    """One multiply-and-shift."""
+
+    multiplier_bits: int = Field(description="k, width of the unsigned, normalised multiplier; 1 is a pure shift")
+    multiplier: tuple[int, ...] = Field(description="per channel, 2**(k-1) <= m < 2**k")
+    right_shift: tuple[int, ...] = Field(description="per channel, bits; negative is a left shift")
+
+
+class RescalerDocument(_Part):
+    """One rescaler."""
+
+    name: str = Field(description="of the operator in the network")
+    module: str = Field(description="Verilog module, in rtl/<module>.v")
+    method: str = Field(description="round or absorb")
+    stages: tuple[StageDocument, ...] = Field(description="in data order; an ADD has two")
+    bias: tuple[int, ...] | None = Field(description="per channel, in accumulator units")
+    channels: int
+    operand_bits: int = Field(description="width of the accumulator, or of each input of a two-stage ADD")
+    zero_point: int
+    q_min: int
+    q_max: int
+    parameters: dict[str, int] = Field(description="of the instantiated module")
+    memory: str | None = Field(description="parameter memory, a hexadecimal word per channel")
+    memory_fields: tuple[tuple[str, int], ...] = Field(description="fields of a word and their bits, highest first")
+
+
+class AccuracyDocument(_Part):
+    """Accuracy in percent, drops in percentage points against int32 (Q31)."""
+
+    fidelity: str
+    val_accuracy: float
+    val_accuracy_drop_pp: float
+    test_accuracy_drop_pp: float | None
+    ci_low: float | None
+    ci_high: float | None
+
+
+class CostDocument(_Part):
+    """Cost of all rescalers by the study's objective."""
+
+    model: str
+    technology: str
+    rescaler_area_um2: float
+    rescaler_energy_nj: float = Field(description="of one inference")
+
+
+class DesignDocument(_Part):
+    """One design of a study, as exported."""
+
+    study: str
+    trial: int
+    network: str
+    network_sha256: str = Field(description="fingerprint of the exported integers")
+    contract: str
+    weight_bits: int
+    finetune: str
+    accuracy: AccuracyDocument
+    cost: CostDocument
+    rescalers: tuple[RescalerDocument, ...]
+    files: dict[str, str] = Field(description="SHA-256 of every other file by its path")
+
+
+def rescaler_document(unit: Unit) -> RescalerDocument:
+    """A unit for programs."""
+    return RescalerDocument(
+        name=unit.name,
+        module=f"unit_{unit.identifier}",
+        method=unit.method,
+        stages=tuple(
+            StageDocument(
+                multiplier_bits=stage.multiplier_bits,
+                multiplier=tuple(int(m) for m in stage.multiplier),
+                right_shift=tuple(int(r) for r in stage.right_shift),
+            )
+            for stage in unit.stages
+        ),
+        bias=None if unit.bias is None else tuple(int(b) for b in unit.bias),
+        channels=unit.channels,
+        operand_bits=unit.operand_bits,
+        zero_point=unit.zero_point,
+        q_min=unit.q_min,
+        q_max=unit.q_max,
+        parameters=dict(unit.parameters),
+        memory=f"rtl/{unit.identifier}.hex" if unit.fields else None,
+        memory_fields=unit.fields,
+    )

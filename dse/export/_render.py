@@ -1,0 +1,139 @@
+"""Text files of an exported design, from templates."""
+
+import json
+import re
+from functools import cache
+
+import jinja2
+
+from dse.export._document import DesignDocument
+from dse.export._units import Unit
+from dse.export._vectors import Vectors
+from dse.report import _text
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    # Verilog, C and Markdown: text from files passes through `comment`, `cell` or `quoted` instead of HTML escapes.
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("dse.export"),
+        autoescape=False,  # noqa: S701 -- no HTML is made here
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters.update(comment=comment, cell=cell, number=_text.number, signed=_text.signed)
+    made.globals.update(literal=literal, wired=wired, quoted=json.dumps, interval=_text.interval)
+    return made
+
+
+def comment(text: object) -> str:
+    """A text that cannot end a comment of Verilog or C."""
+    return re.sub(r"[^\w .,:;=+()-]", "_", str(text))
+
+
+def cell(text: object) -> str:
+    """A text that cannot leave its cell of a Markdown table."""
+    return re.sub(r"[|`<>\n\r\[\]]", "_", str(text))
+
+
+def literal(value: int, bits: int) -> str:
+    """A signed Verilog constant of that width."""
+    if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
+        raise ValueError(f"{value} does not fit {bits} signed bits")
+    # The most negative value has no positive counterpart of its width, so all are written as bits.
+    return f"$signed({bits}'h{value & (1 << bits) - 1:x})"
+
+
+def wired(value: int, bits: int) -> str:
+    """An unsigned Verilog constant of that width."""
+    if not 0 <= value < 1 << bits:
+        raise ValueError(f"{value} does not fit {bits} bits")
+    return f"{bits}'h{int(value):x}"
+
+
+def unit_verilog(unit: Unit, design: str) -> str:
+    """The instance of one rescaler."""
+    return _environment().get_template("unit.v.j2").render(unit=unit, design=design, slices=_slices(unit))
+
+
+def _slices(unit: Unit) -> dict[str, str]:
+    """Bit ranges of the fields of a memory word."""
+    slices, high = {}, unit.word_bits - 1
+    for name, width in unit.fields:
+        slices[name] = f"{high}:{high - width + 1}"
+        high -= width
+    return slices
+
+
+def memory_hex(unit: Unit) -> str:
+    """The parameter memory for $readmemh."""
+    return _hex_lines(unit.words(), unit.word_bits)
+
+
+def vectors_hex(unit: Unit, vectors: Vectors) -> str:
+    """Test vectors for $readmemh, fields in the order of the test bench."""
+    lines = []
+    for row in range(len(vectors)):
+        word = 0
+        for value, bits in _vector_fields(unit, vectors, row):
+            word = word << bits | value & (1 << bits) - 1
+        lines.append(word)
+    return _hex_lines(lines, vector_bits(unit))
+
+
+def vector_bits(unit: Unit) -> int:
+    """Width in bits of a test vector."""
+    if unit.is_add:
+        return 2 * unit.operand_bits + unit.output_bits
+    return unit.channel_bits + (unit.bias_bits if unit.fields else 0) + unit.operand_bits + unit.output_bits
+
+
+def _vector_fields(unit: Unit, vectors: Vectors, row: int) -> list[tuple[int, int]]:
+    operands = [(int(value), unit.operand_bits) for value in vectors.operands[row]]
+    expected = (int(vectors.expected[row]), unit.output_bits)
+    if unit.is_add:
+        return [*operands, expected]
+    channel = int(vectors.channel[row])
+    bias = [] if unit.bias is None else [(int(unit.bias[channel]), unit.bias_bits)]
+    return [(channel, unit.channel_bits), *bias, *operands, expected]
+
+
+def _hex_lines(words: list[int], bits: int) -> str:
+    digits = (bits + 3) // 4
+    return "".join(f"{word:0{digits}x}\n" for word in words)
+
+
+def testbench(units: tuple[Unit, ...], vectors: dict[str, Vectors], design: str, samples: int) -> str:
+    """The self-checking test bench of all units."""
+    benches = [(unit, len(vectors[unit.name])) for unit in units]
+    widths = {unit.identifier: vector_bits(unit) for unit in units}
+    template = _environment().get_template("testbench.v.j2")
+    return template.render(benches=benches, widths=widths, design=design, samples=samples)
+
+
+def c_header(units: tuple[Unit, ...], design: str, contract: str) -> str:
+    """Constants of every rescaler for firmware."""
+    return (
+        _environment()
+        .get_template("rescalers.h.j2")
+        .render(
+            units=units,
+            design=design,
+            contract=contract,
+            guard=f"RESCALERS_{re.sub(r'[^A-Z0-9]', '_', design.upper())}_H",
+            biases={unit.identifier: [_c_int(int(b)) for b in unit.bias] for unit in units if unit.bias is not None},
+        )
+    )
+
+
+def _c_int(value: int) -> str:
+    """INT32_MIN has no literal in C."""
+    return "INT32_MIN" if value == -(2**31) else str(value)
+
+
+def readme(document: DesignDocument, units: tuple[Unit, ...], design: str, samples: int) -> str:
+    """What the folder holds and how to simulate it."""
+    template = _environment().get_template("README.md.j2")
+    return template.render(document=document, units=units, design=design, samples=samples)

@@ -1,0 +1,244 @@
+"""The rescalers of a design as hardware: module, parameters, constants and the words of the parameter memory."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dse.errors import StudyError
+from dse.lowering import lower
+from hwmodels.architectures import ARCHITECTURES
+from hwmodels.rtl_model import rtl_parameters
+from hwmodels.workload import RescalerWorkload
+from nets.network import ElementwiseKind, ElementwiseSum, QuantizedNetwork, Weighted
+from nets.rescaler import Rescaler
+
+IntArray = npt.NDArray[np.int64]
+Operators = Weighted | ElementwiseSum
+
+# Contracts with RTL of the ports of rtl/rescaler.v.
+_ARCHITECTURES = {"half_up": "array", "floor": "floor", "half_away": "half_away"}
+
+
+@dataclass(frozen=True, eq=False)
+class StageValues:
+    """What one multiply-and-shift does in every channel.
+
+    Attributes:
+        multiplier_bits: ``k``.
+        shift_min: smallest right shift, wired.
+        shift_bits: width of the stored, variable part.
+        multiplier: int64 ``[channels]``, ``2**(k-1) <= m < 2**k``.
+        shift: int64 ``[channels]``, right shift minus ``shift_min``.
+    """
+
+    multiplier_bits: int
+    shift_min: int
+    shift_bits: int
+    multiplier: IntArray
+    shift: IntArray
+
+    @property
+    def right_shift(self) -> IntArray:
+        """The whole right shift, ``[channels]``."""
+        return self.shift + self.shift_min
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """One rescaler as it is instantiated.
+
+    Attributes:
+        name: of the operator in the network.
+        identifier: the same as a Verilog and C identifier, unique in the design.
+        method: ``round`` or ``absorb``.
+        module: module of the shipped RTL.
+        files: its sources.
+        parameters: of that module.
+        stages: in data order; the last one's operand is the accumulator.
+        bias: int64 ``[channels]``, or None where nothing is accumulated.
+        bias_bits: width in bits of a stored bias.
+        channels: number of channels.
+        operand_bits: width in bits of the accumulator, or of each input of a two-stage ADD.
+        output_bits: width in bits of the output.
+        zero_point: of the output.
+        q_min: smallest output.
+        q_max: largest output.
+        input_zero_points: of a two-stage ADD, scaled input first; empty otherwise.
+    """
+
+    name: str
+    identifier: str
+    method: str
+    module: str
+    files: tuple[Path, ...]
+    parameters: Mapping[str, int]
+    stages: tuple[StageValues, ...]
+    bias: IntArray | None
+    bias_bits: int
+    channels: int
+    operand_bits: int
+    output_bits: int
+    zero_point: int
+    q_min: int
+    q_max: int
+    input_zero_points: tuple[int, ...]
+
+    @property
+    def is_add(self) -> bool:
+        """Whether it takes two inputs instead of an accumulator."""
+        return len(self.stages) == 2
+
+    @property
+    def channel_bits(self) -> int:
+        """Width in bits of a channel's number."""
+        return max(1, (self.channels - 1).bit_length())
+
+    @property
+    def fields(self) -> tuple[tuple[str, int], ...]:
+        """Fields of a memory word with their widths in bits, most significant first.
+
+        The multiplier's leading one is implied; fields without bits are left out. Empty where constants are wired.
+        """
+        if self.bias is None:
+            return ()
+        last = self.stages[-1]
+        widths = (("bias", self.bias_bits), ("mult", last.multiplier_bits - 1), ("shift", last.shift_bits))
+        return tuple((name, width) for name, width in widths if width)
+
+    @property
+    def word_bits(self) -> int:
+        """Width in bits of a memory word."""
+        return sum(width for _, width in self.fields)
+
+    def words(self) -> list[int]:
+        """The parameter memory, a word per channel."""
+        last = self.stages[-1]
+        stored = {"bias": self.bias, "mult": last.multiplier, "shift": last.shift}
+        words = [0] * self.channels
+        for name, width in self.fields:
+            values = stored[name]
+            for channel in range(self.channels):
+                value = int(values[channel]) if values is not None else 0
+                words[channel] = words[channel] << width | value & (1 << width) - 1
+        return words
+
+
+def units_of(network: QuantizedNetwork) -> tuple[Unit, ...]:
+    """Every rescaler whose width is a design variable, sized by the network's certificate.
+
+    Raises:
+        StudyError: the shipped RTL has no module for one of them.
+    """
+    workloads = {workload.name: workload for workload in lower(network)}
+    taken: set[str] = set()
+    units = []
+    for operator in network.rescaling_operators():
+        identifier = _identifier(operator.name, taken)
+        taken.add(identifier)
+        if not isinstance(operator, Weighted | ElementwiseSum):
+            raise StudyError(f"operator {operator.name!r}: a {type(operator).__name__} has no RTL to export yet")
+        units.append(_unit(operator, network, workloads[operator.name], identifier))
+    return tuple(units)
+
+
+def _identifier(name: str, taken: set[str]) -> str:
+    """A C and Verilog identifier that no other unit has."""
+    base = re.sub(r"\W", "_", name, flags=re.ASCII)
+    base = base if base[:1].isalpha() else f"r{base}"
+    found, number = base, 2
+    while found in taken:
+        found, number = f"{base}_{number}", number + 1
+    return found
+
+
+def _unit(operator: Operators, network: QuantizedNetwork, workload: RescalerWorkload, identifier: str) -> Unit:
+    target = network.tensors[operator.output]
+    module, parameters, files = _module(operator, network, workload)
+    bias = operator.bias if isinstance(operator, Weighted) else None
+    sources = [network.tensors[index].zero_point for index in operator.inputs]
+    scaled = scaled_input(operator)
+    return Unit(
+        name=operator.name,
+        identifier=identifier,
+        method=operator.method.value if isinstance(operator, Weighted) else "round",
+        module=module,
+        files=files,
+        parameters=parameters,
+        stages=_stages(operator, workload),
+        bias=bias,
+        bias_bits=0 if bias is None else max(workload.stages[-1].operand_bits, _signed_bits(bias)),
+        channels=workload.channels,
+        operand_bits=parameters["IN_WIDTH"] if len(workload.stages) == 2 else workload.stages[-1].operand_bits,
+        output_bits=target.bits,
+        zero_point=target.zero_point,
+        q_min=operator.q_min,
+        q_max=operator.q_max,
+        input_zero_points=() if scaled is None else (sources[scaled], sources[1 - scaled]),
+    )
+
+
+def scaled_input(operator: Operators) -> int | None:
+    """Which input of an ADD needs a multiplier; None where both are halved, or there is but one."""
+    if not isinstance(operator, ElementwiseSum):
+        return None
+    scaled = [i for i, rescaler in enumerate(operator.input_rescalers) if float(rescaler.scale[0]) != 0.5]
+    return scaled[0] if scaled else None
+
+
+def _module(
+    operator: Operators, network: QuantizedNetwork, workload: RescalerWorkload
+) -> tuple[str, dict[str, int], tuple[Path, ...]]:
+    contract = operator.rescaler.contract.name
+    if contract not in _ARCHITECTURES:
+        raise StudyError(f"contract {contract!r} has no RTL to export; use one of {', '.join(_ARCHITECTURES)}")
+    top, parameters = rtl_parameters(workload)
+    if len(workload.stages) == 1:
+        architecture = ARCHITECTURES[_ARCHITECTURES[contract]]
+        kept = parameters if contract == "half_up" else {k: v for k, v in parameters.items() if k != "PIPELINE"}
+        return architecture.top, dict(kept), architecture.files
+    _check_add(operator, contract)
+    bits = max(network.tensors[index].bits for index in operator.inputs)  # ports carry stored integers, not differences
+    return top, {**parameters, "IN_WIDTH": max(parameters["IN_WIDTH"], bits)}, ARCHITECTURES["add"].files
+
+
+def _check_add(operator: Operators, contract: str) -> None:
+    if contract != "half_up":
+        raise StudyError(f"operator {operator.name!r}: an ADD under contract {contract!r} has no RTL to export")
+    if isinstance(operator, ElementwiseSum) and operator.kind is ElementwiseKind.SUB:
+        raise StudyError(f"operator {operator.name!r}: a SUB has no RTL to export yet")
+
+
+def _stages(operator: Operators, workload: RescalerWorkload) -> tuple[StageValues, ...]:
+    rescalers: list[tuple[Rescaler, int]] = [(operator.rescaler, 0)]
+    scaled = scaled_input(operator)
+    if isinstance(operator, ElementwiseSum) and scaled is not None:
+        rescalers.insert(0, (operator.input_rescalers[scaled], operator.left_shift))
+    return tuple(_stage(rescaler, wired, workload, position) for position, (rescaler, wired) in enumerate(rescalers))
+
+
+def _stage(rescaler: Rescaler, wired_left_shift: int, workload: RescalerWorkload, position: int) -> StageValues:
+    """Stored values of one stage; a shift that empties the result is stored as the first one that does."""
+    stage = workload.stages[position]
+    k = stage.multiplier_bits
+    emptying = stage.operand_bits + k
+    flushed = rescaler.multiplier == 0
+    shift = np.where(flushed, emptying, np.minimum(rescaler.right_shift - wired_left_shift, emptying))
+    multiplier = np.where(flushed, 2 ** (k - 1), rescaler.multiplier)
+    bits = (stage.right_shift_max - stage.right_shift_min).bit_length()
+    channels = workload.channels
+    return StageValues(
+        multiplier_bits=k,
+        shift_min=stage.right_shift_min,
+        shift_bits=bits,
+        multiplier=np.broadcast_to(multiplier, channels).astype(np.int64),
+        shift=np.broadcast_to(shift - stage.right_shift_min, channels).astype(np.int64),
+    )
+
+
+def _signed_bits(values: IntArray) -> int:
+    low, high = int(values.min()), int(values.max())
+    return max((-low - 1).bit_length() if low < 0 else 0, high.bit_length() if high > 0 else 0) + 1

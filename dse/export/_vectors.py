@@ -1,0 +1,137 @@
+"""Test vectors of every rescaler: operands from the network's own inference, and the ends of what can ever reach it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dse.export._units import Unit, scaled_input
+from nets.accumulate import accumulate, arranged_weights
+from nets.certificates import Interval, certify
+from nets.contracts import requantize
+from nets.executor import IntegerExecutor
+from nets.network import ElementwiseKind, ElementwiseSum, QuantizedNetwork, Weighted
+from nets.rescaler import Rescaler
+
+Int8Array = npt.NDArray[np.int8]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """Operands and expected outputs of one rescaler; int64, one row each.
+
+    Attributes:
+        channel: ``[rows]``.
+        operands: ``[rows, 1]`` the accumulator, or ``[rows, 2]`` the stored inputs of an ADD, scaled input first.
+        expected: ``[rows]`` outputs.
+        from_network: how many of the rows come from inference; the rest are ends of the certified intervals.
+    """
+
+    channel: IntArray
+    operands: IntArray
+    expected: IntArray
+    from_network: int
+
+    def __len__(self) -> int:
+        return len(self.expected)
+
+
+def vectors_of(
+    network: QuantizedNetwork, units: tuple[Unit, ...], samples: Int8Array, rows: int, seed: int
+) -> dict[str, Vectors]:
+    """Vectors of every unit by operator name.
+
+    Args:
+        network: the design, as it ships.
+        units: its rescalers.
+        samples: int8 inputs ``[samples, *shape]`` to run.
+        rows: at most how many rows to keep of each unit's inference; every channel's extremes are among them where
+            they fit.
+        seed: of the choice among the rest.
+    """
+    tensors = IntegerExecutor(network).tensors(samples)
+    intervals = certify(network).accumulators
+    generator = np.random.default_rng(seed)
+    return {unit.name: _of_unit(unit, network, tensors, intervals[unit.name], rows, generator) for unit in units}
+
+
+def _of_unit(
+    unit: Unit,
+    network: QuantizedNetwork,
+    tensors: Mapping[int, Int8Array],
+    interval: Interval,
+    rows: int,
+    generator: np.random.Generator,
+) -> Vectors:
+    operator = network.operator(unit.name)
+    assert isinstance(operator, Weighted | ElementwiseSum)  # noqa: S101 -- units are made of these only
+    operands = _operands(unit, operator, network, tensors)
+    expected = tensors[operator.output].astype(np.int64)
+    channel = np.broadcast_to(np.arange(expected.shape[-1]) % unit.channels, expected.shape)
+    kept = _chosen(operands, channel.ravel(), rows, generator)
+    channels, values, outputs = channel.ravel()[kept], operands[kept], expected.ravel()[kept]
+    if not unit.is_add:
+        ends = _ends(operator.rescaler, unit, interval)
+        channels, values, outputs = (
+            np.concatenate(pair) for pair in zip((channels, values, outputs), ends, strict=True)
+        )
+    return Vectors(channels, values, outputs, len(kept))
+
+
+def _operands(
+    unit: Unit, operator: Weighted | ElementwiseSum, network: QuantizedNetwork, tensors: Mapping[int, Int8Array]
+) -> IntArray:
+    """What enters the rescaler for every output element of the run, ``[elements, 1 or 2]``."""
+    inputs = [torch.from_numpy(tensors[index].astype(np.int64)) for index in operator.inputs]
+    zero_points = [network.tensors[index].zero_point for index in operator.inputs]
+    if isinstance(operator, Weighted):
+        weights = arranged_weights(operator, torch.float64)
+        centred = (inputs[0] - zero_points[0]).to(torch.float64)  # exact: certified accumulators stay within int32
+        sums = accumulate(operator, centred, weights, torch.tensor(operator.bias, dtype=torch.float64))
+        return sums.round().to(torch.int64).numpy().reshape(-1, 1)
+    scaled = scaled_input(operator)
+    if unit.is_add and scaled is not None:
+        return np.stack([inputs[scaled].numpy().ravel(), inputs[1 - scaled].numpy().ravel()], axis=1)
+    left, right = (
+        _scaled((values - zero) << operator.left_shift, rescaler)
+        for values, zero, rescaler in zip(inputs, zero_points, operator.input_rescalers, strict=True)
+    )
+    total = left - right if operator.kind is ElementwiseKind.SUB else left + right
+    return total.numpy().reshape(-1, 1)
+
+
+def _scaled(values: torch.Tensor, rescaler: Rescaler) -> torch.Tensor:
+    multiplier, shift = torch.tensor(rescaler.multiplier), torch.tensor(rescaler.right_shift)
+    return requantize(values, multiplier, shift, rescaler.stored_bits, rescaler.contract)
+
+
+def _chosen(operands: IntArray, channel: IntArray, rows: int, generator: np.random.Generator) -> IntArray:
+    """Rows to keep: the extremes of every channel first, then others drawn without repetition."""
+    order = np.lexsort((operands[:, 0], channel))
+    starts = np.flatnonzero(np.diff(channel[order], prepend=-1))
+    ends = np.append(starts[1:], len(order)) - 1
+    extremes = np.unique(order[np.concatenate([starts, ends])])[:rows]
+    others = np.setdiff1d(np.arange(len(operands)), extremes, assume_unique=True)
+    drawn = generator.permutation(others)[: max(0, rows - len(extremes))]
+    kept: IntArray = np.concatenate([extremes, drawn]).astype(np.int64)
+    return kept
+
+
+def _ends(rescaler: Rescaler, unit: Unit, interval: Interval) -> tuple[IntArray, IntArray, IntArray]:
+    """Both ends of every channel's certified interval: they prove the widths."""
+    channels = np.tile(np.arange(unit.channels), 2)
+    low, high = (
+        _per_channel(bound, edge, unit.channels)
+        for bound, edge in ((interval.low, interval.low.min()), (interval.high, interval.high.max()))
+    )
+    operands = np.concatenate([low, high]).astype(np.int64)
+    scaled = _scaled(torch.from_numpy(operands.reshape(2, -1)), rescaler).numpy().ravel()
+    return channels, operands.reshape(-1, 1), np.clip(scaled + unit.zero_point, unit.q_min, unit.q_max)
+
+
+def _per_channel(bound: IntArray, edge: np.int64, channels: int) -> IntArray:
+    """A bound of every channel; the edge of all where channels share one set of parameters."""
+    return bound if bound.size == channels else np.full(channels, edge)

@@ -1,0 +1,224 @@
+"""Units of exported designs: memory words, vectors and text, against the integer model and against C."""
+
+import dataclasses
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dse.errors import StudyError
+from dse.evaluation import narrowed
+from dse.export._render import c_header, comment, literal, memory_hex, unit_verilog, vector_bits, vectors_hex, wired
+from dse.export._units import Unit, units_of
+from dse.export._vectors import Vectors, vectors_of
+from dse.lowering import lower
+from dse.problem import Problem, prepare
+from dse.space import space_of
+from hwmodels.parsing import parse_files
+from nets.narrowing import RescalerChoice, methods_of, narrow
+from nets.network import ElementwiseSum, Method, QuantizedNetwork
+from nets.rescaler import FULL_MULTIPLIER_BITS
+from tests.small_studies import small_spec
+
+WIDTHS = (1, 3, 5, 8, 12, 31)
+
+
+def mixed(problem: Problem, first: int = 0) -> QuantizedNetwork:
+    """A design of the digits network with another width and method at every rescaler."""
+    choices = {}
+    for position, operator in enumerate(problem.network.rescaling_operators()):
+        methods = methods_of(operator)
+        choices[operator.name] = RescalerChoice(
+            WIDTHS[(position + first) % len(WIDTHS)], methods[position % len(methods)]
+        )
+    return narrow(problem.network, choices, problem.originals)
+
+
+@pytest.fixture(scope="session")
+def network(digits: Problem) -> QuantizedNetwork:
+    return mixed(digits)
+
+
+@pytest.fixture(scope="session")
+def units(network: QuantizedNetwork) -> tuple[Unit, ...]:
+    return units_of(network)
+
+
+@pytest.fixture(scope="session")
+def vectors(network: QuantizedNetwork, units: tuple[Unit, ...], digits: Problem) -> dict[str, Vectors]:
+    return vectors_of(network, units, digits.splits.validation.inputs[:8].astype(np.int8), 300, 0)
+
+
+def half_up(value: int, multiplier: int, shift: int) -> int:
+    """The contract in Python's unbounded integers."""
+    return (value * multiplier + (1 << (shift - 1))) >> shift if shift > 0 else value * multiplier << -shift
+
+
+def test_every_width_and_both_methods_are_exported(units: tuple[Unit, ...], network: QuantizedNetwork) -> None:
+    assert [unit.name for unit in units] == [operator.name for operator in network.rescaling_operators()]
+    assert {unit.stages[-1].multiplier_bits for unit in units} == set(WIDTHS)
+    assert {unit.method for unit in units} == {"round", "absorb"}
+    assert any(unit.is_add for unit in units)
+
+
+@pytest.mark.parametrize("first", range(len(WIDTHS)))
+def test_stored_constants_give_the_models_outputs(digits: Problem, first: int) -> None:
+    network = mixed(digits, first)
+    units = units_of(network)
+    found = vectors_of(network, units, digits.splits.validation.inputs[:4].astype(np.int8), 200, 0)
+    for unit in units:
+        rows = found[unit.name]
+        for channel, operands, expected in zip(rows.channel, rows.operands, rows.expected, strict=True):
+            last = unit.stages[-1]
+            acc = int(operands[0])
+            if unit.is_add:
+                scaled, halved = (int(x) - z for x, z in zip(operands, unit.input_zero_points, strict=True))
+                stage = unit.stages[0]
+                acc = half_up(scaled, int(stage.multiplier[0]), int(stage.right_shift[0])) + (halved << 19)
+            q = unit.zero_point + half_up(acc, int(last.multiplier[channel]), int(last.right_shift[channel]))
+            assert min(max(q, unit.q_min), unit.q_max) == expected
+
+
+def test_vectors_come_from_the_network_and_hold_every_channels_ends(
+    units: tuple[Unit, ...], vectors: dict[str, Vectors]
+) -> None:
+    for unit in units:
+        rows = vectors[unit.name]
+        assert 0 < rows.from_network <= 300
+        assert set(rows.channel[: rows.from_network]) == set(range(unit.channels))
+        if not unit.is_add:
+            ends = rows.operands[rows.from_network :, 0]
+            assert len(ends) == 2 * unit.channels
+            assert rows.operands[: rows.from_network].min() >= ends.min()
+            assert rows.operands[: rows.from_network].max() <= ends.max()
+            assert max(int(ends.max()).bit_length(), int(-ends.min() - 1).bit_length()) + 1 == unit.operand_bits
+        assert len(set(rows.expected.tolist())) > 1
+
+
+def test_memory_words_unpack_to_what_was_stored(units: tuple[Unit, ...]) -> None:
+    for unit in units:
+        if not unit.fields:
+            continue
+        lines = memory_hex(unit).split()
+        assert len(lines) == unit.channels
+        last = unit.stages[-1]
+        for channel, line in enumerate(lines):
+            rest, got = int(line, 16), {}
+            assert rest < 1 << unit.word_bits
+            for name, width in reversed(unit.fields):
+                got[name], rest = rest & ((1 << width) - 1), rest >> width
+            bias = got["bias"] - (got["bias"] >> (unit.bias_bits - 1) << unit.bias_bits)
+            assert unit.bias is not None
+            assert bias == unit.bias[channel]
+            implied = 1 << (last.multiplier_bits - 1)
+            assert implied + got.get("mult", 0) == last.multiplier[channel]
+            assert got.get("shift", 0) + last.shift_min == last.right_shift[channel]
+
+
+def test_parameter_bits_are_those_that_are_costed(units: tuple[Unit, ...], network: QuantizedNetwork) -> None:
+    for unit, workload in zip(units, lower(network), strict=True):
+        if unit.fields and unit.bias_bits == workload.stages[-1].operand_bits:
+            stage = workload.stages[0]
+            shift = (stage.right_shift_max - stage.right_shift_min).bit_length()
+            assert unit.word_bits == stage.operand_bits + stage.multiplier_bits - 1 + shift
+
+
+def test_vector_lines_have_the_width_of_their_fields(units: tuple[Unit, ...], vectors: dict[str, Vectors]) -> None:
+    for unit in units:
+        lines = vectors_hex(unit, vectors[unit.name]).split()
+        assert len(lines) == len(vectors[unit.name])
+        assert max(int(line, 16) for line in lines) < 1 << vector_bits(unit)
+
+
+def test_exported_modules_are_those_that_are_costed(units: tuple[Unit, ...]) -> None:
+    for unit in units:
+        design = parse_files(unit.files, unit.module, dict(unit.parameters))
+        assert {"clk", "q", "zero_point"} <= {port.name for port in design.ports}
+
+
+@pytest.mark.parametrize(
+    ("value", "bits", "text"), [(-128, 8, "$signed(8'h80)"), (127, 8, "$signed(8'h7f)"), (-1, 4, "$signed(4'hf)")]
+)
+def test_signed_literals(value: int, bits: int, text: str) -> None:
+    assert literal(value, bits) == text
+
+
+def test_literals_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="128 does not fit 8 signed bits"):
+        literal(128, 8)
+    with pytest.raises(ValueError, match="8 does not fit 3 bits"):
+        wired(8, 3)
+
+
+def test_text_from_files_cannot_leave_a_comment(units: tuple[Unit, ...]) -> None:
+    assert comment("a */ int x; /* b\n`define y") == "a __ int x; __ b__define y"
+    hostile = dataclasses.replace(units[0], name="evil\nendmodule */")
+    assert len(re.findall(r"^endmodule", unit_verilog(hostile, "x\nendmodule"), re.MULTILINE)) == 1
+
+
+def test_other_contracts_of_hardware_are_exported_where_there_is_no_add(digits: Problem) -> None:
+    with pytest.raises(StudyError, match=r"operator 'add_3': an ADD under contract 'floor' has no RTL"):
+        units_of(prepare(small_spec(network__contract="floor")).network)
+    with pytest.raises(StudyError, match="contract 'tflite_double' has no RTL to export; use one of half_up, floor"):
+        units_of(prepare(small_spec(network__contract="tflite_double")).network)
+
+
+def test_equal_input_scales_make_an_add_of_one_stage(digits: Problem) -> None:
+    network = digits.network
+    add = next(op for op in network.rescaling_operators() if isinstance(op, ElementwiseSum))
+    scale = network.tensors[add.inputs[0]].scale
+    tensors = {index: dataclasses.replace(network.tensors[index], scale=scale) for index in add.inputs}
+    space = space_of(network, digits.spec.search, digits.spec.fidelity.finetune)
+    equal = network.with_tensors(tensors)
+    equal = narrow(equal, dict(space.uniform(4, Method.ROUND, digits.spec.fidelity.finetune).choices))
+    unit = next(unit for unit in units_of(equal) if unit.name == add.name)
+    assert not unit.is_add
+    assert unit.module == "rescaler"
+    assert unit.fields == ()
+    inputs = digits.splits.validation.inputs[:4].astype(np.int8)
+    rows = vectors_of(equal, units_of(equal), inputs, 200, 0)[add.name]
+    last = unit.stages[0]
+    for operand, expected in zip(rows.operands[:, 0], rows.expected, strict=True):
+        q = unit.zero_point + half_up(int(operand), int(last.multiplier[0]), int(last.right_shift[0]))
+        assert min(max(q, unit.q_min), unit.q_max) == expected
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_c_header_rescales_like_the_model(units: tuple[Unit, ...], vectors: dict[str, Vectors], tmp_path: Path) -> None:
+    (tmp_path / "rescalers.h").write_text(c_header(units, "digits trial */ 3", "half_up"))
+    single = [unit for unit in units if not unit.is_add]
+    table = ", ".join(f"&{unit.identifier}" for unit in single)
+    (tmp_path / "main.c").write_text(
+        '#include "rescalers.h"\n#include <stdio.h>\n'
+        f"int main(void) {{\n    const rescaler_t *all[] = {{ {table} }};\n    int u, c, acc;\n"
+        '    while (scanf("%d %d %d", &u, &c, &acc) == 3)\n'
+        '        printf("%d %s\\n", rescale(all[u], c, acc), all[u]->name);\n'
+        "    return 0;\n}\n"
+    )
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wno-unused-const-variable", "-fsanitize=undefined"]
+    command = ["cc", *flags, str(tmp_path / "main.c"), "-o", str(tmp_path / "main")]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    lines, expected = [], []
+    for number, unit in enumerate(single):
+        rows = vectors[unit.name]
+        for channel, operand, q in zip(rows.channel, rows.operands[:, 0], rows.expected, strict=True):
+            lines.append(f"{number} {channel} {operand}")
+            expected.append(f"{q} {unit.name}")
+    done = subprocess.run([tmp_path / "main"], input="\n".join(lines), capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:-1] == expected
+    assert done.stderr == ""
+
+
+def test_full_width_is_exported_too(digits: Problem) -> None:
+    units = units_of(digits.network)
+    assert {unit.stages[-1].multiplier_bits for unit in units} == {FULL_MULTIPLIER_BITS}
+
+
+def test_narrowed_points_of_a_study_can_all_be_exported(digits: Problem) -> None:
+    space = space_of(digits.network, digits.spec.search, digits.spec.fidelity.finetune)
+    for bits in (1, 2, 16):
+        for method in (Method.ROUND, Method.ABSORB):
+            assert units_of(narrowed(digits, space.uniform(bits, method, digits.spec.fidelity.finetune)))
