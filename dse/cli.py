@@ -16,6 +16,7 @@ from hwmodels.errors import HardwareError
 from nets.errors import NetworkError
 
 BAD_INPUT = 2
+BAD_INPUTS = (StudyError, NetworkError, HardwareError)
 INTERRUPTED = 130  # the shells' convention: 128 + SIGINT
 
 app = typer.Typer(
@@ -34,10 +35,10 @@ RunPath = Annotated[Path, typer.Argument(help="folder that dse run made", show_d
 def run(
     study: Annotated[Path, typer.Argument(help="study file (.toml)", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="run folder [default: runs/<name>]")] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="complete trials in the study in all")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="evaluators at work at once")] = None,
+    trials: Annotated[int | None, typer.Option(help="complete trials in the study in all")] = None,
+    workers: Annotated[int | None, typer.Option(help="evaluators at work at once")] = None,
     ray_address: Annotated[str | None, typer.Option(help="address of a running Ray cluster")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="seed of everything random")] = None,
+    seed: Annotated[int | None, typer.Option(help="seed of everything random")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="start over: forget the run in the folder")] = False,
 ) -> None:
     """Run a study, or resume it if the run folder holds it already."""
@@ -53,6 +54,8 @@ def run(
     except KeyboardInterrupt:
         console.print(f"Interrupted. Every finished trial is kept in {folder.path}; run the same command to go on.")
         raise typer.Exit(INTERRUPTED) from None
+    except BAD_INPUTS as error:
+        raise StudyError(f"{study}: {error}") from None
     console.print(front_table(results))
     console.print(f"Report: {folder.report_path}", soft_wrap=True)
 
@@ -94,6 +97,6 @@ def main() -> None:
     """Run the command line; bad input ends with one line on stderr and exit status 2."""
     try:
         app()
-    except (StudyError, NetworkError, HardwareError) as error:
+    except BAD_INPUTS as error:
         print(f"dse: {error}", file=sys.stderr)  # noqa: T201 -- plain text: the message may hold markup
         sys.exit(BAD_INPUT)

@@ -35,9 +35,7 @@ def collect(manifest: Manifest, store: StudyStore) -> StudyResults:
     """The tables of a study."""
     trials, tests = store.trials(), store.tests()
     records = {
-        trial.number: record
-        for trial in trials
-        if trial.state is TrialState.COMPLETE and (record := record_in(trial))
+        trial.number: record for trial in trials if trial.state is TrialState.COMPLETE and (record := record_in(trial))
     }
     return StudyResults(
         facts=_facts(manifest, len(records), tests),

@@ -9,6 +9,7 @@ import optuna
 
 from dse.design import DesignPoint
 from dse.evaluation import Evaluation, Job, Level, TestScore
+from dse.interrupts import Interrupts
 from dse.pareto import dominates_any, hypervolume, non_dominated, relative_costs
 from dse.problem import Problem
 from dse.records import TestRecord, record_of
@@ -93,6 +94,7 @@ class Driver:
         self._folder, self._pool, self._on_progress = folder, pool, on_progress
         self._open: dict[int, _OpenTrial] = {}
         self._climbs: deque[Job] = deque()
+        self._interrupts = Interrupts()
         self._failures = 0
         self._told: list[tuple[float, float, float]] = []
         self._integer_level: list[tuple[float, float, float]] = []
@@ -103,14 +105,20 @@ class Driver:
 
         Raises:
             EvaluationsFailError: too many evaluations in a row had no result.
+            KeyboardInterrupt: Ctrl-C, held back until nothing is being written.
         """
-        self._restore()
-        self._report(target, "search")
-        while self._fill(target) or self._pool.running:
-            self._take(self._pool.next())
+        with self._interrupts.held():
+            self._restore()
             self._report(target, "search")
-        self._score_on_test()
-        self._report(target, "test")
+            while self._fill(target) or self._pool.running:
+                self._take(self._next())
+                self._report(target, "search")
+            self._score_on_test()
+            self._report(target, "test")
+
+    def _next(self) -> Completion:
+        with self._interrupts.let_in():
+            return self._pool.next()
 
     def _restore(self) -> None:
         self._store.requeue_interrupted(self._space)
@@ -197,7 +205,7 @@ class Driver:
         while waiting or self._pool.running:
             while waiting and self._pool.running < self._pool.capacity:
                 self._pool.submit(waiting.popleft())
-            completion = self._pool.next()
+            completion = self._next()
             if not isinstance(completion.result, TestScore):
                 raise EvaluationsFailError(f"trial {completion.job.trial} on the test split: {completion.error}")
             self._store.set_test(completion.job.trial, TestRecord.of(completion.result))

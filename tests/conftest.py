@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.small_studies import small_spec
 
 import dse.problem
 from dse.cli import main
 from dse.problem import Problem, prepare
 from nets.topologies import Topology, train_float
+from tests.small_studies import small_spec
 
 
 @pytest.fixture(scope="session")
@@ -54,9 +54,7 @@ Cli = Callable[..., Outcome]
 
 
 @pytest.fixture
-def cli(
-    trained_once: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Cli:
+def cli(trained_once: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
     """The ``dse`` command, run in this process in an empty working directory."""
     monkeypatch.chdir(tmp_path)
 

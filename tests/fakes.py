@@ -2,7 +2,7 @@
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -48,17 +48,18 @@ class ClosedForm:
 
 @dataclass
 class Faulty(ClosedForm):
-    """Goes wrong at the trials that are named, once each where ``marks`` is a folder to remember it in."""
+    """Goes wrong at the trials that are named; ``marks`` is a folder that remembers which died once."""
 
     dies: frozenset[int] = frozenset()
+    dies_once: frozenset[int] = frozenset()
     hangs: frozenset[int] = frozenset()
     raises: frozenset[int] = frozenset()
     unreadable: frozenset[int] = frozenset()
     not_finite: frozenset[int] = frozenset()
-    marks: Path | None = field(default=None)
+    marks: Path | None = None
 
     def run(self, job: Job) -> Evaluation | TestScore:
-        if job.trial in self.dies and self._first_time("dies", job.trial):
+        if job.trial in self.dies or (job.trial in self.dies_once and self._first_time(job.trial)):
             os._exit(1)
         if job.trial in self.hangs:
             time.sleep(3600)
@@ -70,14 +71,21 @@ class Faulty(ClosedForm):
             return evaluation(job.point, job.level, (float("nan"), 1.0, 1.0))
         return super().run(job)
 
-    def _first_time(self, what: str, trial: int) -> bool:
-        if self.marks is None:
-            return True
-        mark = self.marks / f"{what}-{trial}"
-        if mark.exists():
-            return False
+    def _first_time(self, trial: int) -> bool:
+        mark = Path(f"{self.marks}/died-{trial}")
+        before = mark.exists()
         mark.touch()
-        return True
+        return not before
+
+
+class NeverStarts:
+    """An evaluator that cannot be built where it should run."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("no such library on this node")
+
+    def run(self, job: Job) -> Evaluation | TestScore:
+        raise NotImplementedError
 
 
 class UnreadableError(Exception):

@@ -19,7 +19,7 @@ DIGITS: dict[str, Any] = {
 }
 
 
-def document(**changes: Any) -> dict[str, Any]:
+def document(**changes: object) -> dict[str, Any]:
     """The small study with keys changed: ``search__trials=5``; None takes a key or table away."""
     changed = copy.deepcopy(DIGITS)
     for path, value in changes.items():
@@ -34,11 +34,11 @@ def document(**changes: Any) -> dict[str, Any]:
     return changed
 
 
-def small_spec(**changes: Any) -> StudySpec:
+def small_spec(**changes: object) -> StudySpec:
     return validated(document(**changes))
 
 
-def write_study(folder: Path, **changes: Any) -> Path:
+def write_study(folder: Path, **changes: object) -> Path:
     path = folder / "study.toml"
     path.write_text(tomli_w.dumps(document(**changes)), encoding="utf-8")
     return path

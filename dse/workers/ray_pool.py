@@ -120,7 +120,7 @@ class RayPool:
         try:
             ray.get(reference)
         except RayError as error:
-            self._failed_starts, self._start_error = self._failed_starts + 1, _first_line(error)
+            self._failed_starts, self._start_error = self._failed_starts + 1, _lines(error)[-1]
             self._start_actor()
             return
         self._failed_starts = 0
@@ -164,7 +164,7 @@ class RayPool:
         """Give a waiting job up where no actor can be had: none starts, or the cluster has no room for one."""
         if not self._waiting or self._assigned:
             return None
-        if self._failed_starts >= _ATTEMPTS * self._capacity:
+        if self._failed_starts >= max(_ATTEMPTS, self._capacity):
             return Completion(self._waiting.popleft().job, None, f"no evaluator starts: {self._start_error}")
         if time.monotonic() > self._waiting[0].deadline:
             return Completion(self._waiting.popleft().job, None, f"no evaluator was free within {_START_S:g} s")
@@ -172,8 +172,11 @@ class RayPool:
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+    return f"{type(error).__name__}: {_lines(error)[0]}"
+
+
+def _lines(error: Exception) -> list[str]:
+    return str(error).strip().splitlines() or ["no message"]
 
 
 def _start_ray(workers: int, address: str | None) -> None:

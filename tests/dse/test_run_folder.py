@@ -142,10 +142,10 @@ def test_weights_round_trip_and_damage(folder: RunFolder, digits: Problem) -> No
     assert {key: (value.dtype, value.tolist()) for key, value in found.items()} == {
         key: (value.dtype, value.tolist()) for key, value in weights.items()
     }
-    with pytest.raises(StudyError, match="8.safetensors: trained weights cannot be read"):
+    with pytest.raises(StudyError, match=r"8\.safetensors: trained weights cannot be read"):
         folder.load_weights(8)
     (folder.weights_path / "7.safetensors").write_bytes(b"\x00" * 20)
-    with pytest.raises(StudyError, match="7.safetensors: trained weights cannot be read"):
+    with pytest.raises(StudyError, match=r"7\.safetensors: trained weights cannot be read"):
         folder.load_weights(7)
 
 

@@ -1,7 +1,7 @@
 """Storage: told is told, queued is queued once, and what a dying driver leaves is put right."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from dse.design import DesignPoint
 from dse.errors import StudyError
 from dse.evaluation import Level
-from dse.records import TestRecord, record_of
+from dse.records import TestRecord, TrialRecord, record_of
 from dse.sampler import make_sampler
 from dse.space import RescalerVariable, SearchSpace
 from dse.spec import Finetune, SearchSpec
@@ -19,7 +19,10 @@ from nets.network import Method
 from tests.fakes import evaluation
 
 SPACE = SearchSpace(
-    (RescalerVariable("a", (1, 2, 4, 31), (Method.ROUND, Method.ABSORB)), RescalerVariable("b", (1, 31), (Method.ROUND,))),
+    (
+        RescalerVariable("a", (1, 2, 4, 31), (Method.ROUND, Method.ABSORB)),
+        RescalerVariable("b", (1, 31), (Method.ROUND,)),
+    ),
     (Finetune.NONE, Finetune.SHORT),
 )
 
@@ -31,7 +34,7 @@ def opened(path: Path, seed: int = 0) -> StudyStore:
     return store
 
 
-def record_for(point: DesignPoint) -> Any:
+def record_for(point: DesignPoint) -> TrialRecord:
     return record_of(point.to_json(), [evaluation(point)])
 
 
@@ -192,7 +195,7 @@ def killed(*_: object, **__: object) -> None:
     raise KilledError
 
 
-def fail_after(function: Any, calls: int) -> Any:
+def fail_after(function: Callable[..., object], calls: int) -> Callable[..., object]:
     counted = iter(range(calls))
 
     def limited(*arguments: object) -> object:

@@ -1,0 +1,49 @@
+"""Ctrl-C at moments when it can do no harm."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupts:
+    """Holds Ctrl-C back but where it is let in: an exception in the middle of a write would leave half of it.
+
+    Outside the main thread, where Python delivers no signals, it does nothing.
+    """
+
+    def __init__(self) -> None:
+        self._let_in, self._pending = False, False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold Ctrl-C back in this block."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self._note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    @contextmanager
+    def let_in(self) -> Iterator[None]:
+        """Let Ctrl-C in, one that was held back too.
+
+        Raises:
+            KeyboardInterrupt: there was one.
+        """
+        self._let_in = True
+        try:
+            if self._pending:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._let_in = False
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._pending = True
+        if self._let_in:
+            raise KeyboardInterrupt

@@ -1,0 +1,205 @@
+"""The driver with evaluators in closed form: budgets, baselines, climbing, failures, resumption."""
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from dse.driver import Driver, EvaluationsFailError, Progress, baselines
+from dse.problem import Problem
+from dse.run_folder import RunFolder
+from dse.sampler import make_sampler
+from dse.space import SearchSpace, space_of
+from dse.storage import SEARCH, StudyStore, error_in, journal, record_in, role_of
+from dse.workers import Completion, Evaluates, SerialPool
+from tests.fakes import ClosedForm, Faulty
+
+TARGET = 24
+
+
+@pytest.fixture
+def space(digits: Problem) -> SearchSpace:
+    return space_of(digits.network, digits.spec.search, digits.spec.fidelity.finetune)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path)
+
+
+def opened(problem: Problem, folder: RunFolder, space: SearchSpace) -> StudyStore:
+    store = StudyStore.create_or_load(journal(folder.journal_path), "study")
+    store.use(make_sampler(problem.spec.search, space, len(store.trials())), space)
+    return store
+
+
+def drive(
+    problem: Problem, folder: RunFolder, space: SearchSpace, evaluator: Evaluates, target: int = TARGET
+) -> tuple[StudyStore, list[Progress]]:
+    store, seen = opened(problem, folder, space), []
+    Driver(problem, store, space, folder, SerialPool(lambda: evaluator), seen.append).run(target)
+    return store, seen
+
+
+def test_exactly_the_trials_asked_for_baselines_included(
+    digits: Problem, folder: RunFolder, space: SearchSpace
+) -> None:
+    store, seen = drive(digits, folder, space, ClosedForm())
+    assert Counter(trial.state for trial in store.trials()) == {TrialState.COMPLETE: TARGET}
+    roles = Counter(role_of(trial) for trial in store.trials())
+    assert roles == {"int32": 1, "int32_finetuned": 1, "uniform_round": 2, "uniform_absorb": 2, SEARCH: TARGET - 6}
+    assert [progress.complete for progress in seen] == sorted(progress.complete for progress in seen)
+    assert (seen[-1].complete, seen[-1].stage) == (TARGET, "test")
+    volumes = [progress.hypervolume for progress in seen]
+    assert volumes == sorted(volumes)
+    assert volumes[-1] > 0
+
+
+def test_no_design_is_evaluated_twice(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+    store, _ = drive(digits, folder, space, ClosedForm())
+    assert len({space.point(trial.params).digest for trial in store.trials()}) == TARGET
+
+
+def test_a_target_below_the_baselines_keeps_the_rest_queued(
+    digits: Problem, folder: RunFolder, space: SearchSpace
+) -> None:
+    store, _ = drive(digits, folder, space, ClosedForm(), target=2)
+    assert Counter(trial.state for trial in store.trials()) == {TrialState.COMPLETE: 2, TrialState.WAITING: 4}
+    store, _ = drive(digits, folder, space, ClosedForm(), target=7)
+    assert Counter(trial.state for trial in store.trials()) == {TrialState.COMPLETE: 7}
+    assert len({(role_of(t), space.point(t.params).digest) for t in store.trials()}) == 7
+
+
+def test_resuming_counts_what_is_there(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+    drive(digits, folder, space, ClosedForm(), target=10)
+    store, seen = drive(digits, folder, space, ClosedForm(), target=15)
+    assert seen[0].complete == 10
+    assert Counter(trial.state for trial in store.trials()) == {TrialState.COMPLETE: 15}
+    again, seen = drive(digits, folder, space, Faulty(raises=frozenset(range(100))), target=15)  # nothing is left
+    assert len(again.trials()) == 15
+    assert len(seen) == 2
+
+
+def test_failed_evaluations_do_not_count_and_keep_their_reason(
+    digits: Problem, folder: RunFolder, space: SearchSpace
+) -> None:
+    store, _ = drive(digits, folder, space, Faulty(raises=frozenset({7, 9}), not_finite=frozenset({8})))
+    states = {trial.number: trial.state for trial in store.trials()}
+    assert Counter(states.values()) == {TrialState.COMPLETE: TARGET, TrialState.FAIL: 3}
+    errors = {trial.number: error_in(trial) for trial in store.trials() if error_in(trial)}
+    assert errors[7] == "ValueError: trial 7 is broken"
+    assert errors[8].startswith("the objectives are not finite: (nan")
+    assert set(errors) == {7, 8, 9}
+
+
+def test_a_study_in_which_everything_fails_stops(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+    with pytest.raises(EvaluationsFailError, match=r"20 evaluations in a row failed, .* is broken"):
+        drive(digits, folder, space, Faulty(raises=frozenset(range(1000))))
+
+
+def test_hopeless_designs_do_not_climb_and_baselines_always_do(
+    digits: Problem, folder: RunFolder, space: SearchSpace
+) -> None:
+    store, _ = drive(digits, folder, space, ClosedForm(), target=60)
+    records = {trial.number: record for trial in store.trials() if (record := record_in(trial))}
+    reached = Counter(record.fidelity for record in records.values())
+    assert reached["short_finetune"] > 5
+    for trial in store.trials():
+        point, record = space.point(trial.params), records[trial.number]
+        if point.finetune.value == "none":
+            assert record.fidelity == "integer"
+        elif role_of(trial) != SEARCH:
+            assert record.fidelity == "short_finetune"
+        trained = record.fidelity == "short_finetune"
+        assert (folder.weights_path / f"{trial.number}.safetensors").is_file() == trained
+    slack = digits.spec.fidelity.slack_pp
+    told = np.array([(90 - r.val_accuracy_integer, *r.values[1:]) for r in records.values()])
+    for trial in store.trials():
+        record, point = records[trial.number], space.point(trial.params)
+        if point.finetune.value == "short" and record.fidelity == "integer":
+            mine = np.array((90 - record.val_accuracy_integer - slack, *record.values[1:]))
+            assert ((told <= mine).all(axis=1) & (told < mine).any(axis=1)).any()
+
+
+def test_front_and_baselines_are_scored_on_test_and_nothing_else(
+    digits: Problem, folder: RunFolder, space: SearchSpace
+) -> None:
+    store, _ = drive(digits, folder, space, ClosedForm(), target=40)
+    complete = [(t, r) for t in store.complete() if (r := record_in(t))]
+
+    def beaten(values: tuple[float, ...]) -> bool:
+        return any(
+            all(a <= b for a, b in zip(r.values, values, strict=True)) and r.values != values for _, r in complete
+        )
+
+    expected = {t.number for t, r in complete if role_of(t) != SEARCH or not beaten(r.values)}
+    assert set(store.tests()) == expected
+
+
+class Interrupting(SerialPool):
+    """As if the user pressed Ctrl-C while the n-th result was awaited."""
+
+    def __init__(self, evaluator: Evaluates, after: int) -> None:
+        super().__init__(lambda: evaluator)
+        self._left = after
+
+    def next(self) -> Completion:
+        self._left -= 1
+        if self._left < 0:
+            raise KeyboardInterrupt
+        return super().next()
+
+
+def test_an_interrupt_anywhere_keeps_what_was_told(digits: Problem, tmp_path: Path, space: SearchSpace) -> None:
+    for after in range(0, 30, 3):
+        folder = RunFolder(tmp_path / str(after))
+        folder.path.mkdir()
+        store = opened(digits, folder, space)
+        with pytest.raises(KeyboardInterrupt):
+            Driver(digits, store, space, folder, Interrupting(ClosedForm(), after)).run(TARGET)
+        told = {trial.number: trial.values for trial in store.complete()}
+        resumed, _ = drive(digits, folder, space, ClosedForm())
+        assert {n: t.values for t in resumed.complete() if (n := t.number) in told} == told
+        states = Counter(trial.state for trial in resumed.trials())
+        assert states[TrialState.COMPLETE] == TARGET
+        assert states[TrialState.RUNNING] == states[TrialState.WAITING] == 0
+        digests = [space.point(trial.params).digest for trial in resumed.complete()]
+        assert len(set(digests)) == TARGET
+        wanted = {point.digest for _, point in baselines(space, (1, 4))}
+        assert wanted <= set(digests)
+
+
+def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(
+    digits: Problem, folder: RunFolder, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(digits, folder, space)
+    written: list[str] = []
+    append = JournalFileBackend.append_logs
+
+    def interrupted(backend: JournalFileBackend, logs: list[dict[str, object]]) -> None:
+        written.append("begun")
+        if len(written) == 61:
+            os.kill(os.getpid(), signal.SIGINT)
+        append(backend, logs)
+        written.append("done")
+
+    monkeypatch.setattr(JournalFileBackend, "append_logs", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Driver(digits, store, space, folder, SerialPool(ClosedForm)).run(TARGET)
+    assert written.count("begun") == written.count("done") > 30
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_serial_studies_repeat_themselves(digits: Problem, tmp_path: Path, space: SearchSpace) -> None:
+    found = []
+    for name in ("one", "two"):
+        folder = RunFolder(tmp_path / name)
+        folder.path.mkdir()
+        store, _ = drive(digits, folder, space, ClosedForm())
+        found.append([(trial.number, trial.params, trial.values) for trial in store.trials()])
+    assert found[0] == found[1]

@@ -1,0 +1,176 @@
+"""Lowering and evaluation of real designs of the digits network."""
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from dse.design import DesignPoint
+from dse.errors import StudyError
+from dse.evaluation import Evaluation, Evaluator, Job, Level, TestScore, cost_models, costs_of, narrowed, shipped
+from dse.lowering import lower
+from dse.problem import Problem, correct_answers, prepare
+from dse.records import record_of
+from dse.space import SearchSpace, space_of
+from dse.spec import Finetune
+from hwmodels import NetworkCost, network_cost
+from nets.certificates import certify
+from nets.executor import IntegerExecutor
+from nets.fingerprint import fingerprint
+from nets.network import Method, Weighted
+from tests.small_studies import small_spec
+
+
+@pytest.fixture(scope="module")
+def space(digits: Problem) -> SearchSpace:
+    return space_of(digits.network, digits.spec.search, Finetune.SHORT)
+
+
+@pytest.fixture(scope="module")
+def evaluator(digits: Problem) -> Evaluator:
+    return Evaluator(digits)
+
+
+def evaluated(evaluator: Evaluator, point: DesignPoint, level: Level = Level.INTEGER) -> Evaluation:
+    found = evaluator.run(Job(0, point, level))
+    assert isinstance(found, Evaluation)
+    return found
+
+
+def test_workloads_are_those_of_the_network(digits: Problem, space: SearchSpace) -> None:
+    network = narrowed(digits, space.uniform(5, Method.ROUND, Finetune.NONE))
+    workloads = {w.name: w for w in lower(network)}
+    assert list(workloads) == [v.name for v in space.rescalers]
+    conv = workloads["conv_0"]
+    assert (conv.channels, conv.rescales_per_inference, conv.weight_bits) == (8, 8 * 8 * 8, 4)
+    assert conv.macs_per_inference == 8 * 8 * 8 * 9  # one input channel, 3x3
+    assert workloads["depthwise_1"].macs_per_inference == 8 * 8 * 8 * 9  # one channel a filter
+    assert workloads["conv_4"].macs_per_inference == 16 * 4 * 4 * 9 * 8
+    assert workloads["fc_7"].macs_per_inference == 16 * 10
+    add = workloads["add_3"]
+    assert (add.channels, add.macs_per_inference, add.weight_bits, len(add.stages)) == (1, 0, 0, 2)
+    assert all(stage.multiplier_bits == 5 for w in workloads.values() for stage in w.stages)
+
+
+def test_accumulator_bits_hold_everything_that_the_layer_can_reach(digits: Problem) -> None:
+    """Real inputs stay within the certified interval, and one bit less would not hold the interval."""
+    certificate = certify(digits.network)
+    for workload in lower(digits.network):
+        operator = digits.network.operator(workload.name)
+        interval = certificate.accumulators[workload.name]
+        bits = workload.stages[-1].operand_bits
+        low, high = interval.hull()
+        assert -(2 ** (bits - 1)) <= low
+        assert high < 2 ** (bits - 1)
+        assert low < -(2 ** (bits - 2)) or high >= 2 ** (bits - 2)
+        assert bits < 32
+        if isinstance(operator, Weighted):
+            assert workload.stages[-1].right_shift_max >= int(operator.rescaler.right_shift.min())
+
+
+def test_accuracy_is_that_of_the_integer_network(digits: Problem, space: SearchSpace, evaluator: Evaluator) -> None:
+    point = space.uniform(2, Method.ROUND, Finetune.NONE)
+    found = evaluated(evaluator, point)
+    validation = digits.splits.validation
+    logits = IntegerExecutor(narrowed(digits, point)).outputs(validation.inputs)[0].reshape(len(validation), -1)
+    hits = [int(np.argmax(row)) == label for row, label in zip(logits, validation.labels, strict=True)]
+    assert found.val_accuracy == pytest.approx(100 * sum(hits) / len(hits), abs=1e-9)
+    assert found.val_accuracy_drop_pp == pytest.approx(100 * digits.baseline_correct.mean() - found.val_accuracy)
+    assert found.weights is None
+    assert found.network_sha256 == fingerprint(narrowed(digits, point))
+
+
+def test_the_baseline_drops_nothing(digits: Problem, space: SearchSpace, evaluator: Evaluator) -> None:
+    found = evaluated(evaluator, space.uniform(31, Method.ROUND, Finetune.NONE))
+    assert found.val_accuracy_drop_pp == 0
+    assert found.network_sha256 == fingerprint(digits.network)
+
+
+def test_costs_are_those_of_both_sources(digits: Problem, space: SearchSpace, evaluator: Evaluator) -> None:
+    point = space.uniform(4, Method.ROUND, Finetune.NONE)
+    found = evaluated(evaluator, point)
+    objective, other = cost_models(digits)
+    assert (objective.name, other.name) == ("analytic", "rtl")
+    for cost, model in ((found.objective_cost, objective), (found.other_cost, other)):
+        assert cost == network_cost(lower(narrowed(digits, point)), model, style="streaming", lanes=1)
+    assert found.values[1:] == costs_of(found.objective_cost)
+    swapped = dataclasses.replace(digits, spec=small_spec(hardware__cost_source="rtl"))
+    assert evaluated(Evaluator(swapped), point).objective_cost == found.other_cost
+
+
+def test_narrower_is_cheaper(space: SearchSpace, evaluator: Evaluator) -> None:
+    costs = [evaluated(evaluator, space.uniform(k, Method.ROUND, Finetune.NONE)).values[1:] for k in (1, 4, 8, 16, 31)]
+    assert costs == sorted(costs)
+    assert all(one[1] < other[1] for one, other in itertools.pairwise(costs))
+
+
+def test_shared_style_costs_the_widest_layer(digits: Problem, space: SearchSpace) -> None:
+    shared = Evaluator(dataclasses.replace(digits, spec=small_spec(hardware__style="shared")))
+    narrow = space.uniform(2, Method.ROUND, Finetune.NONE)
+    one_wide = DesignPoint.of(
+        {**dict(narrow.choices), "conv_4": dict(space.uniform(16, Method.ROUND, Finetune.NONE).choices)["conv_4"]},
+        Finetune.NONE,
+    )
+    areas = [evaluated(shared, point).values[1] for point in (narrow, one_wide)]
+    streaming = evaluated(Evaluator(digits), narrow).values[1]
+    assert areas[0] < streaming
+    assert areas[0] < areas[1]
+
+
+def test_a_fine_tune_is_repeatable_and_ships_its_weights(
+    digits: Problem, space: SearchSpace, evaluator: Evaluator
+) -> None:
+    point = space.uniform(2, Method.ROUND, Finetune.SHORT)
+    first, again = (evaluated(evaluator, point, Level.SHORT_FINETUNE) for _ in range(2))
+    assert first.network_sha256 == again.network_sha256
+    assert first.values == again.values
+    network = shipped(digits, point, first.weights)
+    assert fingerprint(network) == first.network_sha256
+    assert 100 * correct_answers(network, digits.splits.validation).mean() == first.val_accuracy
+    assert first.network_sha256 != evaluated(evaluator, point).network_sha256
+
+
+def test_test_scores_are_paired_and_refuse_other_weights(
+    digits: Problem, space: SearchSpace, evaluator: Evaluator
+) -> None:
+    point = space.uniform(1, Method.ROUND, Finetune.NONE)
+    found = evaluated(evaluator, point)
+    score = evaluator.run(Job(3, point, Level.TEST, None, found.network_sha256))
+    assert isinstance(score, TestScore)
+    test = digits.splits.test
+    baseline, design = (correct_answers(n, test) for n in (digits.network, narrowed(digits, point)))
+    assert score.samples == len(test)
+    assert score.baseline_correct - score.lost + score.gained == int(design.sum())
+    assert (score.lost, score.gained) == (int((baseline & ~design).sum()), int((design & ~baseline).sum()))
+    with pytest.raises(ValueError, match="weights of trial 3 are not those that were validated"):
+        evaluator.run(Job(3, point, Level.TEST, None, "0" * 64))
+
+
+def test_a_record_keeps_every_layer(digits: Problem, space: SearchSpace, evaluator: Evaluator) -> None:
+    point = space.uniform(3, Method.ABSORB, Finetune.NONE)
+    record = record_of(point.to_json(), [evaluated(evaluator, point)])
+    assert [layer.rescaler for layer in record.layers] == [v.name for v in space.rescalers]
+    assert sum(layer.area_um2 or math.nan for layer in record.layers) == pytest.approx(record.rescaler_area_um2)
+    assert sum(layer.energy_nj or math.nan for layer in record.layers) == pytest.approx(record.rescaler_energy_nj)
+
+
+def test_a_table_without_area_cannot_be_the_objective() -> None:
+    with pytest.raises(StudyError, match="cannot be the objective: no area"):
+        costs_of(NetworkCost(None, 1.0, 8, (), ("no area known",)))
+
+
+def test_evaluators_train_with_one_thread(digits: Problem) -> None:
+    torch.set_num_threads(2)
+    Evaluator(digits)
+    assert torch.get_num_threads() == 1
+
+
+def test_topology_and_data_that_do_not_fit(monkeypatch: pytest.MonkeyPatch, digits: Problem, tmp_path: object) -> None:
+    path = f"{tmp_path}/wrong.npz"
+    np.savez(path, x=np.zeros((40, 4, 4, 1), np.int8), y=np.arange(40) % 10)
+    spec = small_spec(data__dataset=None, data__samples=path)
+    with pytest.raises(StudyError, match=r"network\.topology = 'digits_cnn' is trained on real inputs \[8, 8, 1\]"):
+        prepare(spec)

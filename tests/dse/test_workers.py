@@ -1,0 +1,134 @@
+"""The contract of evaluator pools, run on every pool; a job comes back exactly once whatever becomes of its worker."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import ray
+
+from dse.design import DesignPoint
+from dse.evaluation import Evaluation, Evaluator, Job, Level, TestScore
+from dse.problem import Problem
+from dse.space import space_of
+from dse.spec import Finetune
+from dse.workers import Completion, EvaluatorFactory, EvaluatorPool, SerialPool
+from dse.workers.ray_pool import RayPool
+from nets.narrowing import RescalerChoice
+from nets.network import Method
+from tests.fakes import Faulty, NeverStarts
+
+POINTS = [DesignPoint.of({"a": RescalerChoice(k)}, Finetune.NONE) for k in range(1, 13)]
+TIMEOUT_S = 3.0
+
+MakePool = Callable[[EvaluatorFactory], EvaluatorPool]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(params=["serial", "ray"])
+def make_pool(request: pytest.FixtureRequest) -> Iterator[MakePool]:
+    made: list[EvaluatorPool] = []
+    if request.param == "ray":
+        request.getfixturevalue("cluster")
+
+    def make(factory: EvaluatorFactory) -> EvaluatorPool:
+        made.append(
+            SerialPool(factory) if request.param == "serial" else RayPool(factory, workers=2, timeout_s=TIMEOUT_S)
+        )
+        return made[-1]
+
+    yield make
+    for pool in made:
+        pool.close()
+
+
+@pytest.fixture
+def ray_pool(cluster: None) -> Iterator[MakePool]:
+    made: list[RayPool] = []
+
+    def make(factory: EvaluatorFactory) -> EvaluatorPool:
+        made.append(RayPool(factory, workers=2, timeout_s=TIMEOUT_S))
+        return made[-1]
+
+    yield make
+    for pool in made:
+        pool.close()
+
+
+def done(pool: EvaluatorPool, jobs: int) -> dict[int, Completion]:
+    """Run jobs as a driver does: never more than the capacity at a time."""
+    waiting = [Job(trial, POINTS[trial], Level.INTEGER) for trial in range(jobs)]
+    back: list[Completion] = []
+    while waiting or pool.running:
+        while waiting and pool.running < pool.capacity:
+            before = pool.running
+            pool.submit(waiting.pop(0))
+            assert pool.running == before + 1
+        back.append(pool.next())
+    assert sorted(completion.job.trial for completion in back) == list(range(jobs))  # each exactly once
+    for completion in back:
+        assert (completion.result is None) == bool(completion.error)
+        assert "\n" not in completion.error
+    return {completion.job.trial: completion for completion in back}
+
+
+def test_every_job_comes_back_once_with_its_result_or_its_error(make_pool: MakePool) -> None:
+    pool = make_pool(partial(Faulty, raises=frozenset({1, 4}), unreadable=frozenset({6})))
+    found = done(pool, 12)
+    assert {trial: completion.error for trial, completion in found.items() if completion.error and trial != 6} == {
+        1: "ValueError: trial 1 is broken",
+        4: "ValueError: trial 4 is broken",
+    }
+    assert found[6].error
+    for trial in set(found) - {1, 4, 6}:
+        result = found[trial].result
+        assert isinstance(result, Evaluation)
+        assert result.network_sha256 == POINTS[trial].digest
+    pool.submit(Job(5, POINTS[0], Level.TEST))
+    assert isinstance(pool.next().result, TestScore)
+    pool.submit(Job(0, POINTS[0], Level.INTEGER))
+    pool.close()
+    assert pool.running == 0  # what ran is lost
+
+
+def test_a_worker_that_dies_costs_one_evaluation(ray_pool: MakePool, tmp_path: Path) -> None:
+    """Dying once is repaired; a job that kills every worker it meets is given up."""
+    found = done(ray_pool(partial(Faulty, dies_once=frozenset({1, 2}), dies=frozenset({4}), marks=tmp_path)), 8)
+    assert sorted(mark.name for mark in tmp_path.iterdir()) == ["died-1", "died-2"]
+    assert found[4].error.startswith("the evaluator died 3 times")
+    assert {trial for trial, completion in found.items() if completion.error} == {4}
+
+
+def test_a_hung_evaluation_is_stopped_while_others_go_on(ray_pool: MakePool) -> None:
+    found = done(ray_pool(partial(Faulty, seconds=0.4, hangs=frozenset({0}))), 12)
+    assert found[0].error == "no result after 3 s"
+    assert list(found)[-1] != 0  # it was given up in time, not when nothing else was left to wait for
+    assert all(found[trial].result for trial in range(1, 12))
+
+
+def test_evaluators_that_never_start_are_reported(ray_pool: MakePool) -> None:
+    found = done(ray_pool(NeverStarts), 2)
+    reason = "no evaluator starts: RuntimeError: no such library on this node"
+    assert {completion.error for completion in found.values()} == {reason}
+
+
+def test_both_pools_evaluate_real_designs_alike(cluster: None, digits: Problem) -> None:
+    """Bit for bit, the fine-tuned weights included."""
+    space = space_of(digits.network, digits.spec.search, Finetune.SHORT)
+    job = Job(0, space.uniform(2, Method.ROUND, Finetune.SHORT), Level.SHORT_FINETUNE)
+    found = []
+    for pool in (SerialPool(partial(Evaluator, digits)), RayPool(partial(Evaluator, digits), workers=1, timeout_s=60)):
+        pool.submit(job)
+        found.append(pool.next().result)
+        pool.close()
+    assert all(isinstance(result, Evaluation) for result in found)
+    here, there = (result for result in found if isinstance(result, Evaluation))
+    assert here.network_sha256 == there.network_sha256
+    assert here.values == there.values
+    assert here.workloads == there.workloads
