@@ -267,6 +267,8 @@ class QuantizedNetwork:
             if missing := set(operator.inputs) - ready:
                 raise NetworkError(f"operator {operator.name!r} reads tensors {sorted(missing)} before they are made")
             ready.add(operator.output)
+        if missing := set(self.outputs) - ready:
+            raise NetworkError(f"outputs {sorted(missing)} of {self.name!r} are made by no operator")
         object.__setattr__(self, "_by_name", {name: index for index, name in enumerate(names)})
 
     def operator(self, name: str) -> Operator:

@@ -17,6 +17,7 @@ from nets.errors import NetworkError
 
 IDENTIFIER = b"TFL3"
 MAX_RANK = 8
+NAME_MAX = 160  # characters of a tensor's name that are kept
 # What Python's struct, memoryview and numpy raise on offsets and lengths that point outside the buffer.
 _DECODING_ERRORS = (struct.error, ValueError, IndexError, TypeError, OverflowError, MemoryError)
 
@@ -81,7 +82,10 @@ class RawOperator:
         if self.options_type != expected or self.table is None:
             raise NetworkError(f"{self} has no {kind.__name__}; the file gives options of type {self.options_type}")
         table = kind()
-        table.Init(self.table.Bytes, self.table.Pos)
+        try:
+            table.Init(self.table.Bytes, self.table.Pos)
+        except _DECODING_ERRORS as error:
+            raise NetworkError(f"{self}: its options are damaged ({error})") from error
         return Options(self, table)
 
 
@@ -159,8 +163,10 @@ class _Reader:
         return tuple(self.vector(count, read, np.int64).tolist())
 
     def text(self, value: bytes | None) -> str:
+        """A name, cut where it is too long for a message."""
         self._spend(len(value or b""))
-        return (value or b"").decode("utf-8", errors="replace")
+        name = (value or b"").decode("utf-8", errors="replace")
+        return name if len(name) <= NAME_MAX else f"{name[:NAME_MAX]}..."
 
 
 def read_graph(content: bytes, where: str) -> RawGraph:

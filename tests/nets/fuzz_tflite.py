@@ -170,7 +170,7 @@ def main() -> int:
         command = [sys.executable, __file__, "--seed", str(arguments.seed), "--worker", str(start), str(count)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            failures.append({"batch": start, "status": done.returncode, "end": done.stderr[-1500:]})
+            failures.append({"batch": start, "status": done.returncode, "end": done.stderr[-300:]})
             continue
         result = json.loads(done.stdout)
         tally.update(result["tally"])
