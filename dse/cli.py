@@ -9,6 +9,7 @@ from rich.console import Console
 
 from dse.commands.doctor import doctor
 from dse.commands.progress import StudyProgress
+from dse.commands.results import compare, export, report, show
 from dse.errors import StudyError
 from dse.run_folder import RunFolder
 from dse.spec import StudySpec, load_study, validated
@@ -26,9 +27,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(doctor)
-
-RunPath = Annotated[Path, typer.Argument(help="folder that dse run made", show_default=False)]
 
 
 @app.command()
@@ -60,26 +58,8 @@ def run(
     console.print(f"Report: {folder.report_path}", soft_wrap=True)
 
 
-@app.command()
-def report(run: RunPath) -> None:
-    """Rebuild report, tables and figures from storage alone, also while the study is running."""
-    from dse.collect import results_of
-    from dse.report import write_report
-
-    folder = RunFolder(run)
-    Console().print(f"Report: {write_report(results_of(folder), folder.path)}", soft_wrap=True)
-
-
-@app.command()
-def show(run: RunPath) -> None:
-    """Print the front and the recommendation."""
-    from dse.collect import results_of
-    from dse.report import front_table, recommendation
-
-    results = results_of(RunFolder(run))
-    console = Console()
-    console.print(front_table(results))
-    console.print(recommendation(results).text)
+for command in (report, show, compare, export, doctor):
+    app.command()(command)
 
 
 def _overridden(spec: StudySpec, trials: int | None, workers: int | None, seed: int | None) -> StudySpec:

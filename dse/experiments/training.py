@@ -169,9 +169,10 @@ def markdown(name: str, found: dict[Case, Row], seeds: int, samples: int) -> str
     lines = [
         f"# {name}: accuracy at narrow multipliers, before and after training",
         "",
-        f"`python -m dse.experiments.training {name} --seeds {seeds}`; {samples} test samples, seeds: {seeds}, half_up,",
-        f"every rescaler at the same width (ADDs round). Training, in epochs of Adam: {settings.epochs}, at",
-        f"{settings.learning_rate:g} of full scale, batches of {settings.batch_size}, labels only.",
+        f"`python -m dse.experiments.training {name} --seeds {seeds}`; {samples} test samples, seeds: {seeds};",
+        "half_up, every rescaler at the same width (ADDs round).",
+        f"Training, in epochs of Adam: {settings.epochs}, at {settings.learning_rate:g} of full scale,",
+        f"in batches of {settings.batch_size}, labels only.",
         "",
         "Cells: accuracy in percent, and in brackets the drop in percentage points with its 95% interval, against",
         "int32 at the same weight width, trained alike. A design is non-inferior at any margin above the upper end.",

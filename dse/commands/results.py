@@ -1,0 +1,61 @@
+"""Commands that read runs: ``report``, ``show``, ``compare``, ``export``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dse.errors import StudyError
+from dse.run_folder import RunFolder
+
+RunPath = Annotated[Path, typer.Argument(help="folder that dse run made", show_default=False)]
+
+
+def report(run: RunPath) -> None:
+    """Rebuild report, tables and figures from storage alone, also while the study is running."""
+    from dse.collect import results_of
+    from dse.report import write_report
+
+    folder = RunFolder(run)
+    _print_path("Report", write_report(results_of(folder), folder.path))
+
+
+def show(run: RunPath) -> None:
+    """Print the front and the recommendation."""
+    from dse.collect import results_of
+    from dse.report import show as print_results
+
+    print_results(results_of(RunFolder(run)), Console())
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="two or more folders that dse run made", show_default=False)],
+    out: Annotated[Path, typer.Option(help="folder of compare.html, compare.csv and the figures")] = Path(
+        "runs/compare"
+    ),
+) -> None:
+    """Put the fronts of several runs side by side."""
+    from dse.collect import results_of
+    from dse.report import compare as write_comparison
+
+    if len(runs) < 2:
+        raise StudyError(f"compare needs at least two run folders, got {len(runs)}")
+    found = [results_of(RunFolder(run)) for run in runs]
+    out.mkdir(parents=True, exist_ok=True)
+    _print_path("Comparison", write_comparison(found, out))
+
+
+def export(
+    run: RunPath,
+    trial: Annotated[int, typer.Option(help="number of the design's trial", show_default=False)],
+    out: Annotated[Path, typer.Option(help="new or empty folder", show_default=False)],
+) -> None:
+    """Write one design as Verilog with parameter memories and test bench, C header and JSON."""
+    from dse.export import export_design
+
+    _print_path("Design", export_design(run, trial, out))
+
+
+def _print_path(what: str, path: Path) -> None:
+    Console().print(f"{what}: {path}", soft_wrap=True, markup=False)
