@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import mannwhitneyu
 
-from dse.pareto import REFERENCE_POINT, hypervolume, relative_costs
+from dse.pareto import hypervolume, relative_costs
 from dse.report._choices import Choice, choices
 from dse.report._convergence import OBJECTIVES
 from dse.report._recommendation import recommendation
@@ -31,7 +31,7 @@ class Run:
         results: the study.
         rec: its recommendation.
         front: designs of its front, cheapest first.
-        volume: hypervolume of the validation front, in units of the box (costs over the first run's int32).
+        volume: hypervolume of the validation front, costs over the first run's int32.
         test_volume_low: hypervolume with every test drop at the upper end of its interval (NaN if not all are scored).
         test_volume_high: with every test drop at the lower end.
     """
@@ -154,7 +154,7 @@ def _test_volume(front: pd.DataFrame, end: str, unit: Floats) -> float:
 def _volume(values: Floats, unit: Floats) -> float:
     if np.isnan(unit).any():
         return float("nan")
-    return hypervolume(relative_costs(values, unit)) / float(np.prod(REFERENCE_POINT)) if len(values) else 0.0
+    return hypervolume(relative_costs(values, unit)) if len(values) else 0.0
 
 
 def _obstacles(studies: list[StudyResults]) -> list[str]:

@@ -20,8 +20,8 @@ class Convergence:
     """Hypervolume after each complete trial, in the order in which they finished.
 
     Attributes:
-        hypervolume: in units of the box between nothing lost at no cost and the reference point
-            (above 1 where designs are more accurate than int32).
+        hypervolume: up to the reference point of 5 pp, int32's area and int32's energy; 5 for a design that loses and
+            costs nothing, more where designs beat int32's accuracy.
         front_size: designs on the front by then.
         minutes: clock time since the first trial finished (pauses between runs included); empty without times.
         first_search: how many complete trials came before the first one of the search (the baselines).
@@ -69,12 +69,11 @@ def convergence(results: StudyResults) -> Convergence | None:
 
 
 def grown(relative: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Hypervolume (box = 1) and front size after each row; work is done only where a row joins the front.
+    """Hypervolume and front size after each row; work is done only where a row joins the front.
 
     Args:
         relative: float64 ``[points, 3]``, drop in pp and costs over int32's, in order of arrival.
     """
-    box = float(np.prod(REFERENCE_POINT))
     volumes, sizes = np.zeros(len(relative)), np.zeros(len(relative), dtype=np.int64)
     front: Floats = np.empty((0, relative.shape[1]))
     volume = 0.0
@@ -82,7 +81,7 @@ def grown(relative: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
         worse_or_equal = (front <= point).all(axis=1)
         if not (worse_or_equal & (front < point).any(axis=1)).any():
             front = np.vstack([front[~((front >= point).all(axis=1) & (front > point).any(axis=1))], point])
-            volume = hypervolume(front) / box if (point < REFERENCE_POINT).all() else volume
+            volume = hypervolume(front) if (point < REFERENCE_POINT).all() else volume
         volumes[index], sizes[index] = volume, len(front)
     return volumes, sizes
 

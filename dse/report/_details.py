@@ -17,8 +17,8 @@ Floats = npt.NDArray[np.float64]
 # Dark to light, so that neighbours differ in greyscale.
 DESIGN_COLOURS = (FAINT, BLUE, YELLOW, SKY)
 LAYER_COLUMNS = ["area_um2", "datapath_area_um2", "parameter_area_um2", "energy_nj"]
-HYPERVOLUME = "Hypervolume (box = 1)"
-HYPERVOLUME_CUT = "Hypervolume (box = 1), axis cut"
+HYPERVOLUME = "Hypervolume"
+HYPERVOLUME_CUT = "Hypervolume (axis cut)"
 COMPONENTS = (("datapath_area_um2", "datapath", ""), ("parameter_area_um2", "parameter memory", "/"))
 
 

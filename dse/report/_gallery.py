@@ -114,6 +114,8 @@ def rendered(key: str, interactive: tuple[go.Figure, ...], paper: Figure) -> Pic
     """A picture in all its forms; the same data give the same bytes."""
     svg, png = io.StringIO(), io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": key}):
+        paper.draw_without_rendering()
+        paper.set_layout_engine("none")  # laid out once, for both formats
         paper.savefig(svg, format="svg", metadata={"Date": None}, dpi=PNG_DPI)
         paper.savefig(png, format="png", dpi=PNG_DPI)
     return Picture(key, interactive, svg.getvalue(), png.getvalue())

@@ -68,9 +68,8 @@ def front_figure(view: Scene, cost: Cost) -> go.Figure:
     _add_int32(figure, view, cost)
     _add_margin(figure, view)
     for number, (label, choice) in enumerate(marks(view)):
-        high = choice.val_drop_pp > 0.6 * view.top_pp
-        _annotate(figure, label, choice, cost, ay=48 if high else -56 - 34 * number)
-    ticks = cost_ticks([*view.dominated.costs[cost.column], *view.x(view.front, cost), *view.x(baselines(view), cost)])
+        _annotate(figure, view, label, choice, cost, number)
+    ticks = cost_ticks(_all_costs(view, cost))
     figure.update_layout(
         base_layout(
             540,
@@ -211,19 +210,29 @@ def _add_margin(figure: go.Figure, view: Scene) -> None:
     )
 
 
-def _annotate(figure: go.Figure, label: str, choice: Choice, cost: Cost, ay: int) -> None:
+def _annotate(figure: go.Figure, view: Scene, label: str, choice: Choice, cost: Cost, number: int) -> None:
+    """Label a design from the top of the picture, where labels cannot cover each other."""
+    low, high = (math.log10(end) for end in (min(_all_costs(view, cost)), max(_all_costs(view, cost))))
     figure.add_annotation(
         text=label,
         x=math.log10(getattr(choice, cost.attribute)),
         y=choice.val_drop_pp,
-        ax=30,
-        ay=ay,
+        axref="x",
+        ayref="y",
+        ax=low + 0.3 * (high - low),
+        ay=view.top_pp - (0.06 + 0.07 * number) * (view.top_pp - bottom(view)),
         xanchor="left",
         arrowhead=2,
         arrowcolor=INK,
         bgcolor="rgba(255,255,255,0.85)",
         font={"size": 12},
     )
+
+
+def _all_costs(view: Scene, cost: Cost) -> list[float]:
+    """Positive costs of everything in the picture; 1 where there is none."""
+    shown = [*view.dominated.costs[cost.column], *view.x([*view.front, *baselines(view)], cost)]
+    return [value for value in shown if value > 0] or [1.0]
 
 
 def hover(view: Scene, choice: Choice) -> str:

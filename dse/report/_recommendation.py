@@ -171,7 +171,7 @@ def _cautions(rec: Recommendation, facts: StudyFacts) -> list[str]:
             f"at {_text.points(rec.resolvable_margin_pp)}. One that passes at {_text.points(rec.margin_pp)} "
             "has to look better than int32 on it."
         )
-    cautions += _multiplicity(rec)
+    cautions += [*_easy_rival(rec), *_multiplicity(rec)]
     if rec.int32 is None:
         cautions.append("The int32 baseline is not complete, so ratios are missing.")
     if rec.chosen and rec.chosen.is_finetuned and rec.control is None:
@@ -180,6 +180,18 @@ def _cautions(rec: Recommendation, facts: StudyFacts) -> list[str]:
             "narrowing and extra training cannot be told apart."
         )
     return cautions
+
+
+def _easy_rival(rec: Recommendation) -> list[str]:
+    """Training alone beats the deployed int32 by more than the margin: being no worse than that is no feat."""
+    if rec.chosen is None or not rec.chosen.is_finetuned or rec.control is None:
+        return []
+    if rec.control.val_drop_pp >= -rec.margin_pp:
+        return []
+    return [
+        f"Training alone lifts int32 by {_text.points(-rec.control.val_drop_pp)} on validation, "
+        "so the deployed int32 is an easy rival here. Judge by the drop against int32 with the same fine-tuning."
+    ]
 
 
 def _multiplicity(rec: Recommendation) -> list[str]:
