@@ -9,13 +9,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dse.design import DesignPoint
 from dse.driver import CONTROL
+from dse.journal import journal
 from dse.pareto import non_dominated
 from dse.records import TestRecord, TrialRecord
 from dse.results import StudyFacts, StudyResults
 from dse.run_folder import Manifest, RunFolder
 from dse.space import bits_key, method_key
 from dse.statistics import paired_interval, resolvable_margin
-from dse.storage import StudyStore, error_in, journal, record_in, role_of
+from dse.storage import StudyStore, error_in, record_in, role_of
 
 _NAN = math.nan
 

@@ -55,7 +55,7 @@ class SearchSpace:
     rescalers: tuple[RescalerVariable, ...]
     finetune: tuple[Finetune, ...]
 
-    @property
+    @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
         """Optuna's distributions; a choice of one is no parameter.
 

@@ -1,13 +1,11 @@
 """The study's storage: the only room that knows how trials and records are kept in Optuna."""
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import ValidationError
 
@@ -24,24 +22,6 @@ _TEST = "test/"
 SEARCH = "search"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def journal(path: Path) -> BaseStorage:
-    """A journal file: append-only, one driver writes, anyone may read meanwhile."""
-    return JournalStorage(JournalFileBackend(str(path.absolute())))
-
-
-def repair_journal(path: Path) -> None:
-    """Take away what a driver that died in the middle of a write left behind: half a line, and Optuna's lock.
-
-    Half a line would end up inside the next one and make the journal unreadable. Only the driver that holds the run
-    folder may call this.
-    """
-    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 class StudyStore:

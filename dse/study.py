@@ -8,6 +8,7 @@ from dse.collect import results_of
 from dse.driver import Driver, Progress
 from dse.errors import StudyError
 from dse.evaluation import Evaluator, cost_models, costs_of
+from dse.journal import own_journal
 from dse.lowering import lower
 from dse.problem import Problem, prepare
 from dse.report import write_report, write_tables
@@ -16,7 +17,7 @@ from dse.run_folder import Manifest, RunFolder, difference, git_revision, instal
 from dse.sampler import make_sampler
 from dse.space import SearchSpace, space_of
 from dse.spec import StudySpec
-from dse.storage import SEARCH, StudyStore, journal, repair_journal
+from dse.storage import SEARCH, StudyStore
 from dse.workers import EvaluatorPool, SerialPool
 from hwmodels import CostModel, network_cost
 from nets.fingerprint import fingerprint
@@ -156,8 +157,7 @@ def cost_source(model: CostModel) -> CostSource:
 
 
 def _store(spec: StudySpec, folder: RunFolder, space: SearchSpace) -> StudyStore:
-    repair_journal(folder.journal_path)
-    store = StudyStore.create_or_load(journal(folder.journal_path), spec.name)
+    store = StudyStore.create_or_load(own_journal(folder.journal_path), spec.name)
     # Every resumption draws on: the same seed again would propose the same designs again.
     seed = (spec.seed + len(store.trials())) % 2**32
     store.use(make_sampler(spec.search, space, seed), space)

@@ -16,13 +16,15 @@ from dse.design import DesignPoint
 from dse.errors import StudyError
 from dse.evaluation import shipped
 from dse.export import _render
-from dse.export._document import AccuracyDocument, CostDocument, DesignDocument, rescaler_document
+from dse.export._document import AccuracyDocument, CostDocument, DesignDocument, TfliteDocument, rescaler_document
+from dse.export._tflite import write_models
 from dse.export._units import Unit, units_of
 from dse.export._vectors import Vectors, vectors_of
+from dse.journal import journal
 from dse.problem import prepare
 from dse.results import StudyResults
 from dse.run_folder import RunFolder
-from dse.storage import StudyStore, journal, record_in
+from dse.storage import StudyStore, record_in
 from nets.fingerprint import fingerprint
 from nets.network import QuantizedNetwork
 
@@ -40,6 +42,7 @@ class Design:
         row: of the trial in ``results.trials``.
         samples: int8 validation inputs to make vectors from.
         seed: of the study.
+        original: .tflite file that the network was imported from, or None.
     """
 
     network: QuantizedNetwork
@@ -47,6 +50,7 @@ class Design:
     row: pd.Series
     samples: npt.NDArray[np.int8]
     seed: int
+    original: Path | None
 
     @property
     def title(self) -> str:
@@ -106,7 +110,7 @@ def load_design(folder: RunFolder, trial: int, samples: int) -> Design:
     results = collect(manifest, store)
     row = results.trials[results.trials["trial"] == trial].iloc[0]
     inputs = problem.splits.validation.inputs[:samples].astype(np.int8, copy=False)
-    return Design(network, results, row, inputs, manifest.spec.seed)
+    return Design(network, results, row, inputs, manifest.spec.seed, manifest.spec.network.model)
 
 
 def _span(numbers: list[int]) -> str:
@@ -123,7 +127,8 @@ def _write(folder: Path, design: Design, units: tuple[Unit, ...], vectors: dict[
     files["test/testbench.v"] = _render.testbench(units, vectors, title, count)
     files["rescalers.h"] = _render.c_header(units, title, contract)
     files["design.schema.json"] = _json(DesignDocument.model_json_schema())
-    document = _document(design, units, files)
+    models = write_models(design.network, design.original, design.samples, folder)
+    document = _document(design, units, files, models)
     files["README.md"] = _render.readme(document, units, title, count)
     files["design.json"] = _json(document.model_dump(mode="json"))
     for name, text in files.items():
@@ -132,7 +137,9 @@ def _write(folder: Path, design: Design, units: tuple[Unit, ...], vectors: dict[
         path.write_text(text, encoding="utf-8")
 
 
-def _document(design: Design, units: tuple[Unit, ...], files: dict[str, str]) -> DesignDocument:
+def _document(
+    design: Design, units: tuple[Unit, ...], files: dict[str, str], models: tuple[TfliteDocument, ...]
+) -> DesignDocument:
     facts, row = design.results.facts, design.row
     return DesignDocument(
         study=facts.study,
@@ -157,7 +164,9 @@ def _document(design: Design, units: tuple[Unit, ...], files: dict[str, str]) ->
             rescaler_energy_nj=float(row["rescaler_energy_nj"]),
         ),
         rescalers=tuple(rescaler_document(unit) for unit in units),
-        files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(files.items())},
+        tflite=models,
+        files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(files.items())}
+        | {model.file: model.sha256 for model in models if model.file and model.sha256},
     )
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from dse.driver import Driver, EvaluationsFailError, Progress, baselines
+from dse.journal import _OwnJournal, own_journal
 from dse.problem import Problem
 from dse.run_folder import RunFolder
 from dse.sampler import make_sampler
 from dse.space import SearchSpace, space_of
-from dse.storage import SEARCH, StudyStore, error_in, journal, record_in, role_of
+from dse.storage import SEARCH, StudyStore, error_in, record_in, role_of
 from dse.workers import Completion, Evaluates, SerialPool
 from tests.fakes import ClosedForm, Faulty
 
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def opened(problem: Problem, folder: RunFolder, space: SearchSpace) -> StudyStore:
-    store = StudyStore.create_or_load(journal(folder.journal_path), "study")
+    store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
     store.use(make_sampler(problem.spec.search, space, len(store.trials())), space)
     return store
 
@@ -179,16 +179,16 @@ def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(
 ) -> None:
     store = opened(digits, folder, space)
     written: list[str] = []
-    append = JournalFileBackend.append_logs
+    append = _OwnJournal.append_logs
 
-    def interrupted(backend: JournalFileBackend, logs: list[dict[str, object]]) -> None:
+    def interrupted(backend: _OwnJournal, logs: list[dict[str, object]]) -> None:
         written.append("begun")
         if len(written) == 61:
             os.kill(os.getpid(), signal.SIGINT)
         append(backend, logs)
         written.append("done")
 
-    monkeypatch.setattr(JournalFileBackend, "append_logs", interrupted)
+    monkeypatch.setattr(_OwnJournal, "append_logs", interrupted)
     with pytest.raises(KeyboardInterrupt):
         Driver(digits, store, space, folder, SerialPool(ClosedForm)).run(TARGET)
     assert written.count("begun") == written.count("done") > 30

@@ -1,5 +1,7 @@
 """Storage: told is told, queued is queued once, and what a dying driver leaves is put right."""
 
+import resource
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,11 +12,12 @@ from optuna.trial import TrialState
 from dse.design import DesignPoint
 from dse.errors import StudyError
 from dse.evaluation import Level
+from dse.journal import journal, own_journal
 from dse.records import TestRecord, TrialRecord, record_of
 from dse.sampler import make_sampler
 from dse.space import RescalerVariable, SearchSpace
 from dse.spec import Finetune, SearchSpec
-from dse.storage import SEARCH, StudyStore, error_in, journal, record_in, repair_journal, role_of
+from dse.storage import SEARCH, StudyStore, error_in, record_in, role_of
 from nets.network import Method
 from tests.fakes import evaluation
 
@@ -28,8 +31,7 @@ SPACE = SearchSpace(
 
 
 def opened(path: Path, seed: int = 0) -> StudyStore:
-    repair_journal(path)
-    store = StudyStore.create_or_load(journal(path), "study")
+    store = StudyStore.create_or_load(own_journal(path), "study")
     store.use(make_sampler(SearchSpec(sampler="random"), SPACE, seed), SPACE)
     return store
 
@@ -152,9 +154,24 @@ def test_a_lock_of_a_dead_driver_is_taken_away(path: Path) -> None:
     assert not path.with_name("journal.log.lock").is_symlink()
 
 
-def test_repairing_nothing_makes_nothing(path: Path) -> None:
-    repair_journal(path)
-    assert not path.exists()
+def test_a_full_disk_leaves_the_journal_whole(path: Path) -> None:
+    """A write that the file system cuts short is taken back, and told to the driver."""
+    store = opened(path)
+    tell(store, store.ask(SPACE))
+    whole = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 10, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"No space left|File too large"):
+            store.ask(SPACE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert path.read_bytes() == whole
+    resumed = opened(path)
+    tell(resumed, resumed.ask(SPACE))
+    assert [t.state for t in opened(path).trials()] == [TrialState.COMPLETE] * 2
 
 
 def test_designs_lists_everything_but_failures(path: Path) -> None:

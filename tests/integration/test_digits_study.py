@@ -10,11 +10,12 @@ from safetensors.numpy import load_file
 from dse.collect import results_of
 from dse.design import DesignPoint
 from dse.evaluation import narrowed, shipped
+from dse.journal import journal
 from dse.problem import Problem, prepare
 from dse.results import StudyResults
 from dse.run_folder import RunFolder
 from dse.spec import StudySpec, load_study
-from dse.storage import StudyStore, journal, record_in
+from dse.storage import StudyStore, record_in
 from dse.study import run_study
 from nets.executor import IntegerExecutor
 from nets.network import QuantizedNetwork

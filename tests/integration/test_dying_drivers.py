@@ -14,24 +14,24 @@ import pandas as pd
 from optuna.trial import TrialState
 
 from dse.driver import Driver, baselines
+from dse.journal import journal, own_journal
 from dse.problem import Problem
 from dse.run_folder import RunFolder
 from dse.sampler import make_sampler
 from dse.space import space_of
-from dse.storage import StudyStore, journal, record_in, repair_journal
+from dse.storage import StudyStore, record_in
 from dse.workers import SerialPool
 from tests.fakes import ClosedForm
 from tests.small_studies import write_study
 
-KILLS, TARGET = 20, 60
+KILLS, TARGET = 20, 250
 
 
 def drive(problem: Problem, path: Path) -> None:
     folder = RunFolder(path)
     with folder.locked():
         space = space_of(problem.network, problem.spec.search, problem.spec.fidelity.finetune)
-        repair_journal(folder.journal_path)
-        store = StudyStore.create_or_load(journal(folder.journal_path), "study")
+        store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
         store.use(make_sampler(problem.spec.search, space, len(store.trials())), space)
         Driver(problem, store, space, folder, SerialPool(lambda: ClosedForm(0.01))).run(TARGET)
 
