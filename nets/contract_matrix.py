@@ -131,7 +131,7 @@ class _Tally:
         steps = found[different].astype(np.int64) - expected[different]
         self._histogram += np.bincount(np.clip(steps, -_REACH, _REACH) + _REACH, minlength=2 * _REACH + 1)
         self._histogram[_REACH] += found.size - steps.size
-        return steps.size > 0
+        return bool(steps.size)
 
     def _local_differences(self, at: int, expected: dict[int, Int8Array]) -> int:
         operator = self._network.operators[at]

@@ -88,7 +88,7 @@ class IntegerExecutor:
             with ThreadPoolExecutor(threads) as pool:
                 parts = list(pool.map(run, chunks))
         made = {*self.network.inputs, *(operator.output for operator in self.network.operators)}
-        return {index: torch.cat([part[index] for part in parts]).numpy() for index in wanted if index in made}
+        return {i: np.concatenate([part[i].numpy() for part in parts]) for i in wanted if i in made}
 
     def _run(self, inputs: list[Tensor], *, keep_all: bool) -> dict[int, Tensor]:
         live = dict(zip(self.network.inputs, inputs, strict=True))

@@ -61,7 +61,7 @@ class PrefixEvaluator:
         self._run(network, needed, live, wanted)
         for index in wanted if remember else ():
             self._keep(keys[index], live[index])
-        return [torch.cat(live[index]).numpy() for index in network.outputs]
+        return [np.concatenate([part.numpy() for part in live[index]]) for index in network.outputs]
 
     def _chunked_inputs(self, network: QuantizedNetwork) -> list["_Chunks"]:
         return [list(torch.split(x, SAMPLES_AT_ONCE)) for x in checked_inputs(network, self._inputs)]

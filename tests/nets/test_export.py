@@ -1,0 +1,142 @@
+"""Exported files hold the design, LiteRT runs them as predicted, and every residual has its reason."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import known_models
+import numpy as np
+import pytest
+import torch
+
+from nets.contracts import contract_named
+from nets.errors import NetworkError
+from nets.executor import IntegerExecutor
+from nets.narrowing import RescalerChoice, narrow
+from nets.network import Convolution, ElementwiseSum, Method, QuantizedNetwork, Weighted
+from nets.profiles import PROFILES
+from nets.rescaler import rescaler_from_scale
+from nets.residuals import accumulators, explain
+from nets.tflite import load_tflite, network_from_bytes
+from nets.tflite.export import export_tflite
+from nets.tflite.patch import patched
+from nets.verify import random_samples
+
+MODELS = Path(__file__).parents[3] / "shared" / "data" / "models"
+
+
+@pytest.fixture
+def original(tmp_path: Path) -> Path:
+    path = tmp_path / "original.tflite"
+    path.write_bytes(known_models.residual(np.random.default_rng(6)))
+    return path
+
+
+def narrowed(network: QuantizedNetwork, bits: int, method: Method) -> QuantizedNetwork:
+    return narrow(
+        network, {op.name: RescalerChoice(bits, method) for op in network.operators if isinstance(op, Weighted)}
+    )
+
+
+@pytest.mark.parametrize("resolver", list(PROFILES))
+@pytest.mark.parametrize(("bits", "method"), [(31, "round"), (8, "round"), (3, "round"), (4, "absorb"), (1, "absorb")])
+def test_residuals_are_explained(original: Path, tmp_path: Path, bits: int, method: str, resolver: str) -> None:
+    design = narrowed(load_tflite(original), bits, Method(method))
+    report = export_tflite(design, original, tmp_path / "out.tflite", resolver)
+    assert report.explained
+    assert [op.operator for op in report.operators] == [op.name for op in design.operators]
+    for operator in report.operators:
+        assert operator.differences == operator.ties + operator.double_roundings + operator.scale_errors
+        assert operator.largest <= 1
+
+
+@pytest.mark.parametrize("bits", [4, 31])
+def test_the_file_holds_the_design(original: Path, tmp_path: Path, bits: int) -> None:
+    design = narrowed(load_tflite(original), bits, Method.ABSORB)
+    export_tflite(design, original, tmp_path / "out.tflite", "litert_ref")
+    again = load_tflite(tmp_path / "out.tflite")
+    for ours, theirs in zip(design.operators, again.operators, strict=True):
+        if isinstance(ours, Weighted) and isinstance(theirs, Weighted):
+            assert np.array_equal(ours.weights, theirs.weights)
+            assert np.array_equal(ours.bias, theirs.bias)
+            # float32 scales carry 24 bits.
+            assert np.allclose(ours.rescaler.scale, theirs.rescaler.scale, rtol=2.0**-22, atol=0)
+    assert len((tmp_path / "out.tflite").read_bytes()) == len(original.read_bytes())
+
+
+def test_an_unchanged_network_leaves_the_file_as_it_was(original: Path) -> None:
+    network = load_tflite(original)
+    before, after = (network_from_bytes(c, "m", contract="litert_ref") for c in (
+        original.read_bytes(), patched(network, original.read_bytes(), "m")
+    ))  # fmt: skip
+    for ours, theirs in zip(before.operators, after.operators, strict=True):
+        if isinstance(ours, Weighted) and isinstance(theirs, Weighted):
+            assert np.array_equal(ours.weights, theirs.weights)
+            assert np.allclose(ours.weight_scale, theirs.weight_scale, rtol=2.0**-22, atol=0)
+
+
+def test_a_narrow_add_is_a_scale_error(original: Path, tmp_path: Path) -> None:
+    network = load_tflite(original)
+    add = next(op for op in network.operators if isinstance(op, ElementwiseSum))
+    design = narrow(network, {add.name: RescalerChoice(3)})
+    for resolver in PROFILES:
+        report = export_tflite(design, original, tmp_path / "out.tflite", resolver)
+        residual = next(op for op in report.operators if op.operator == add.name)
+        assert residual.scale_errors > 0
+        assert report.explained
+
+
+def test_other_weights_are_not_explained_away(original: Path) -> None:
+    """The classification can fail: a difference that no rounding makes is unexplained."""
+    network = load_tflite(original)
+    operator = network.operators[0]
+    assert isinstance(operator, Convolution)
+    damaged = network.with_operators({operator.name: replace(operator, bias=operator.bias + 500)})
+    inputs = [torch.from_numpy(x) for x in random_samples(network, 4, 0)]
+    residual = explain(network, damaged, 0, inputs)
+    assert residual.differences > 0
+    assert residual.unexplained == residual.differences
+
+
+def test_ties_and_double_roundings_are_told_apart() -> None:
+    network = network_from_bytes(known_models.residual(np.random.default_rng(6)), "m")
+    operator = network.operators[0]
+    assert isinstance(operator, Convolution)
+    inputs = [torch.from_numpy(x) for x in random_samples(network, 16, 0)]
+    halves = rescaler_from_scale(np.full(operator.out_channels, 2.0**-9), 1, contract_named("half_up"))
+    shift = network.with_operators({operator.name: replace(operator, rescaler=halves)})
+    other = replace(halves, contract=contract_named("half_away"))
+    residual = explain(shift, shift.with_operators({operator.name: replace(operator, rescaler=other)}), 0, inputs)
+    changed = shift.operators[0]
+    assert isinstance(changed, Convolution)
+    acc = accumulators(changed, shift, inputs)
+    rounded = (acc + 256 >> 9) + network.tensors[operator.output].zero_point
+    inside = (rounded >= operator.q_min) & (rounded - 1 <= operator.q_max) & (rounded - 1 >= operator.q_min)
+    expected = int(((acc % 512 == 256) & (acc < 0) & inside & (rounded <= operator.q_max)).sum())
+    assert residual.ties == residual.differences == expected
+
+
+def test_a_network_of_another_file_is_refused(original: Path, tmp_path: Path) -> None:
+    other = network_from_bytes(known_models.streaming_wakeword(np.random.default_rng(0)), "other")
+    with pytest.raises(NetworkError, match=r"in this file|not imported|do not fit"):
+        export_tflite(other, original, tmp_path / "out.tflite", "litert_ref")
+    assert not (tmp_path / "out.tflite").exists()
+
+
+def test_the_resolver_is_named(original: Path, tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match="'half_up' is no profile of a LiteRT resolver"):
+        export_tflite(load_tflite(original), original, tmp_path / "out.tflite", "half_up")
+
+
+@pytest.mark.parametrize("resolver", list(PROFILES))
+@pytest.mark.parametrize("name", ["kws_ref_model", "pretrainedResnet_quant"])
+def test_published_models(name: str, resolver: str, tmp_path: Path) -> None:
+    path = MODELS / f"{name}.tflite"
+    if not path.exists():
+        pytest.skip(f"{path} is absent")
+    design = narrowed(load_tflite(path), 2, Method.ABSORB)
+    samples = random_samples(design, 3, 1)
+    report = export_tflite(design, path, tmp_path / "out.tflite", resolver, *samples)
+    assert report.explained
+    runtime = IntegerExecutor(load_tflite(tmp_path / "out.tflite", contract=resolver)).outputs(*samples)
+    ours = IntegerExecutor(design).outputs(*samples)
+    assert report.outputs_differing == np.mean(ours[0] != runtime[0])
