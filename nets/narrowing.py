@@ -193,20 +193,31 @@ def _absorbed(operator: Weighted, network: QuantizedNetwork, bits: int, original
 
 
 def with_weight_bits(
-    network: QuantizedNetwork, bits: int, originals: Mapping[str, RealWeights] | None = None
+    network: QuantizedNetwork, bits: int | Mapping[str, int], originals: Mapping[str, RealWeights] | None = None
 ) -> QuantizedNetwork:
-    """Requantize every weighted operator's weights to fewer bits, per scale symmetric; rescalers stay at full width.
+    """Requantize weights to fewer bits, per scale symmetric; rescalers stay at full width.
 
     Args:
         network: the network at int32 (Q31).
-        bits: width in bits of the weights, 3 to 8; at the present width nothing changes.
+        bits: width in bits of the weights, 3 to 8, of all weighted operators or by name; at the present width
+            nothing changes.
         originals: real weights to requantize from; the integer weights' own values by default.
+
+    Raises:
+        NetworkError: a width out of range, or a name without weights.
     """
     originals = originals if originals is not None else real_weights(network)
-    changed: dict[str, Operator] = {}
-    for operator in network.operators:
-        if isinstance(operator, Weighted) and operator.weight_bits != bits:
-            changed[operator.name] = _with_weight_bits(operator, network, bits, originals[operator.name])
+    weighted = [operator for operator in network.operators if isinstance(operator, Weighted)]
+    widths = {operator.name: bits for operator in weighted} if isinstance(bits, int) else bits
+    if unknown := widths.keys() - {operator.name for operator in weighted}:
+        raise NetworkError(f"{', '.join(sorted(unknown))}: no weighted operator of {network.name!r} has this name")
+    if wrong := {name: width for name, width in widths.items() if not 3 <= width <= 8}:
+        raise NetworkError(f"weight bits {wrong} are out of range; use 3 to 8")
+    changed: dict[str, Operator] = {
+        operator.name: _with_weight_bits(operator, network, widths[operator.name], originals[operator.name])
+        for operator in weighted
+        if widths.get(operator.name, operator.weight_bits) != operator.weight_bits
+    }
     return network.with_operators(changed)
 
 
@@ -258,6 +269,29 @@ def _along_channels(values: npt.NDArray[_Any], ndim: int) -> npt.NDArray[_Any]:
 def _per_scale(squares: FloatArray, scale: FloatArray) -> FloatArray:
     total: FloatArray = squares.reshape(squares.shape[0], -1).sum(axis=1)
     return total if scale.size > 1 or total.size == 1 else total.sum(keepdims=True)
+
+
+def inherit_weights(network: QuantizedNetwork, source: QuantizedNetwork) -> QuantizedNetwork:
+    """The real weights and biases of a trained design, requantized at the weight scales of another one.
+
+    Fine-tuning that starts from the nearest design already trained needs fewer steps than one from the start.
+
+    Args:
+        network: the design to be trained, narrowed; its rescalers stay.
+        source: a trained network of the same operators.
+    """
+    trained = real_weights(source)
+    changed: dict[str, Operator] = {}
+    for operator in network.operators:
+        if isinstance(operator, Weighted):
+            bias_scale = network.tensors[operator.inputs[0]].scale * operator.weight_scale
+            real = trained[operator.name]
+            changed[operator.name] = replace(
+                operator,
+                weights=quantize_weights(real.weights, operator.weight_scale, operator.weight_bits),
+                bias=quantize_bias(real.bias, bias_scale),
+            )
+    return network.with_operators(changed)
 
 
 def with_activation_bits(network: QuantizedNetwork, bits: Mapping[int, int]) -> QuantizedNetwork:
