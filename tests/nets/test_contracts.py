@@ -37,7 +37,8 @@ def to_float(value: Fraction, bits: int) -> Fraction:
     """The nearest number with a significand of that many bits, ties to even (no subnormals, no overflow)."""
     if value == 0:
         return value
-    exponent = 0
+    exponent = value.numerator.bit_length() - value.denominator.bit_length() - bits
+    value /= Fraction(2) ** exponent  # now within a factor of two of a whole significand
     while abs(value) >= 2**bits:
         value, exponent = value / 2, exponent + 1
     while abs(value) < 2 ** (bits - 1):
