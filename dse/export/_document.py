@@ -55,6 +55,36 @@ class CostDocument(_Part):
     rescaler_energy_nj: float = Field(description="of one inference")
 
 
+class ResidualDocument(_Part):
+    """How one operator of a .tflite file differs from the design on identical inputs, and why; counts of outputs."""
+
+    operator: str
+    elements: int
+    differences: int
+    ties: int
+    double_roundings: int
+    scale_errors: int
+    unexplained: int = Field(description="0 unless something is wrong")
+    largest: int = Field(description="largest difference, in LSB")
+
+
+class TfliteDocument(_Part):
+    """The design as a .tflite file for one LiteRT resolver, compared with the design's integers."""
+
+    resolver: str
+    file: str | None = None
+    sha256: str | None = None
+    refused: str | None = Field(None, description="why no file could be written")
+    samples: int = 0
+    outputs_differing: float | None = Field(None, description="share of output integers that differ end to end")
+    agreement: float | None = Field(None, description="share of samples with the same largest output")
+    explained: bool | None = Field(None, description="whether every difference has its reason")
+    litert_equals_prediction: bool | None = Field(
+        None, description="whether LiteRT running the file does what was predicted; null where it is not installed"
+    )
+    operators: tuple[ResidualDocument, ...] = ()
+
+
 class DesignDocument(_Part):
     """One design of a study, as exported."""
 
@@ -68,6 +98,7 @@ class DesignDocument(_Part):
     accuracy: AccuracyDocument
     cost: CostDocument
     rescalers: tuple[RescalerDocument, ...]
+    tflite: tuple[TfliteDocument, ...] = Field(description="empty where the network was not imported from .tflite")
     files: dict[str, str] = Field(description="SHA-256 of every other file by its path")
 
 

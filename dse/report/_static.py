@@ -161,7 +161,7 @@ def _label_marks(axes: Axes, view: Scene, cost: Cost) -> None:
             xytext=(0.32, 0.95 - 0.08 * number),
             textcoords="axes fraction",
             fontsize=8,
-            arrowprops={"arrowstyle": "->", "color": INK, "linewidth": 0.8},
+            arrowprops={"arrowstyle": "->", "color": INK, "linewidth": 0.8, "relpos": (0, 0.5)},
             bbox={"boxstyle": "round", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
         )
 

@@ -1,0 +1,129 @@
+"""Export of a design whose network came from a .tflite file."""
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dse.collect import results_of
+from dse.errors import StudyError
+from dse.export import DesignDocument, export_design
+from dse.export._tflite import write_models
+from dse.run_folder import RunFolder
+from dse.spec import load_study
+from dse.study import run_study
+from nets.network import FullyConnected
+from nets.profiles import PROFILES
+from nets.tflite import load_tflite
+from tests.small_studies import write_study
+
+NETS_TESTS = Path(__file__).parents[1] / "nets"  # whose writer makes the model
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(NETS_TESTS))
+        known_models = importlib.import_module("known_models")
+    path = tmp_path_factory.mktemp("model") / "wakeword.tflite"
+    path.write_bytes(known_models.streaming_wakeword(np.random.default_rng(3)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def run(model: Path) -> RunFolder:
+    shape = load_tflite(model).tensors[load_tflite(model).inputs[0]].shape
+    rng = np.random.default_rng(0)
+    np.savez(model.parent / "samples.npz", x=rng.integers(-128, 128, (60, *shape), dtype=np.int8), y=np.arange(60) % 3)
+    study = write_study(
+        model.parent,
+        network={"model": str(model)},
+        data={"samples": str(model.parent / "samples.npz"), "finetune": 0.3, "validation": 0.4, "test": 0.3},
+        fidelity__finetune="none",
+        search__trials=5,
+    )
+    run_study(load_study(study), RunFolder(model.parent / "run"))
+    return RunFolder(model.parent / "run")
+
+
+@pytest.fixture(scope="session")
+def absorbing(run: RunFolder) -> int:
+    """A trial whose weights took up the ratio."""
+    trials = results_of(run).trials
+    return int(trials.loc[trials["role"] == "uniform_absorb", "trial"].iloc[0])
+
+
+@pytest.fixture(scope="session")
+def exported(run: RunFolder, absorbing: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_design(run.path, absorbing, tmp_path_factory.mktemp("out") / "design", rows=40, samples=6).parent
+
+
+def test_a_file_per_resolver_with_every_difference_explained(exported: Path) -> None:
+    document = DesignDocument.model_validate_json((exported / "design.json").read_text(encoding="utf-8"))
+    assert [model.resolver for model in document.tflite] == list(PROFILES)
+    for found in document.tflite:
+        assert found.refused is None
+        assert found.explained
+        assert found.litert_equals_prediction is not False
+        assert found.samples == 6
+        assert document.files[str(found.file)] == found.sha256
+        assert sum(op.unexplained for op in found.operators) == 0
+
+
+def test_files_hold_the_narrowed_integers(exported: Path, model: Path) -> None:
+    original, narrow = load_tflite(model), load_tflite(exported / "model.litert_ref.tflite")
+    document = DesignDocument.model_validate_json((exported / "design.json").read_text(encoding="utf-8"))
+    absorbing = [rescaler for rescaler in document.rescalers if rescaler.method == "absorb"]
+    for rescaler in document.rescalers:
+        ours = narrow.operator(rescaler.name)
+        assert rescaler.bias is not None
+        np.testing.assert_array_equal(ours.bias, rescaler.bias)
+    assert any(
+        not np.array_equal(narrow.operator(r.name).weights, original.operator(r.name).weights) for r in absorbing
+    )
+
+
+def test_readme_says_how_far_the_runtime_differs(exported: Path) -> None:
+    text = (exported / "README.md").read_text(encoding="utf-8")
+    for resolver in PROFILES:
+        assert f"`model.{resolver}.tflite`: the narrowed model" in text
+    assert "Every difference is explained" in text
+
+
+def test_document_with_models_obeys_the_schema(exported: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    document, schema = (json.loads((exported / name).read_text()) for name in ("design.json", "design.schema.json"))
+    jsonschema.validate(document, schema)
+
+
+def test_a_refusal_is_told(model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.tflite"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(NETS_TESTS))
+        other.write_bytes(importlib.import_module("known_models").residual(np.random.default_rng(0)))
+    found = write_models(load_tflite(model), other, np.zeros((1, 30, 40), np.int8), tmp_path / "out")
+    assert all(document.file is None and document.refused for document in found)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_network_trained_here_has_no_model(model: Path, tmp_path: Path) -> None:
+    assert write_models(load_tflite(model), None, np.zeros((1, 30, 40), np.int8), tmp_path / "out") == ()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_changed_since_is_noticed(run: RunFolder, absorbing: int, model: Path, tmp_path: Path) -> None:
+    content = model.read_bytes()
+    changed = bytearray(content)
+    dense = next(op for op in load_tflite(model).operators if isinstance(op, FullyConnected))
+    weights = dense.weights.tobytes()
+    place = content.find(weights)
+    assert place > 0
+    changed[place] ^= 0x40
+    model.write_bytes(changed)
+    try:
+        with pytest.raises(StudyError, match="is not the one that was scored"):
+            export_design(run.path, absorbing, tmp_path / "out")
+    finally:
+        model.write_bytes(content)
