@@ -73,17 +73,17 @@ def operator_part(operator: Operator) -> Part | None:
     if kind in ("div", "mod", "pow"):
         return Part(None, name, reason=f"{operator.where}: no table gives the cost of a {kind}")
     if kind in _ADDERS:
-        return Part("adder", name, sized(operator.active))
+        return Part("adder", name, sized(max(operator.active - operator.free_bits, 1), operator.depth))
     if kind in _COMPARISONS:
-        return Part("comparator", name, sized(_widest(operator)))
+        return Part("comparator", name, sized(_widest(operator), operator.depth))
     if kind in _EQUALITIES:  # an XOR per bit, and a tree over them
-        return Part("logic", name, {"bits": 2 * _widest(operator) - 1})
+        return Part("logic", name, plain(2 * _widest(operator) - 1, operator.depth))
     if kind in _LOGIC:
-        return Part("logic", name, {"bits": operator.active})
+        return Part("logic", name, plain(operator.active, operator.depth))
     if kind in _REDUCTIONS:
-        return Part("logic", name, {"bits": _widest(operator) - 1})
+        return Part("logic", name, plain(_widest(operator) - 1, operator.depth))
     if kind in ("logic_and", "logic_or"):
-        return Part("logic", name, {"bits": sum(operand.active for operand in operator.operands) - 1})
+        return Part("logic", name, plain(sum(operand.active for operand in operator.operands) - 1, operator.depth))
     if kind in _SHIFTS:
         return _shifter(operator, name)
     return _selection(operator, name)
@@ -92,11 +92,11 @@ def operator_part(operator: Operator) -> Part | None:
 def _selection(operator: Operator, name: str) -> Part | None:
     kind, operands = operator.kind, operator.operands
     if kind == "mux":
-        return Part("mux", name, {"bits": operator.active})
+        return Part("mux", name, plain(operator.active, operator.depth))
     if kind == "pmux":  # one multiplexer per select
-        return Part("mux", name, {"bits": operator.active * operands[2].width})
+        return Part("mux", name, plain(operator.active * operands[2].width, operator.depth))
     if kind in ("shiftx", "demux"):  # a tree of as many two-way multiplexers as there are bits to choose from
-        return Part("mux", name, {"bits": max(operands[0].width - operator.width, operator.width)})
+        return Part("mux", name, plain(max(operands[0].width - operator.width, operator.width), operator.depth))
     if kind in ("memrd", "memwr"):
         return None  # counted by the memory's bits
     return Part(None, name, reason=f"{operator.where}: no model of the operator {kind}")
@@ -106,7 +106,8 @@ def _multiplier(operator: Operator, name: str) -> Part:
     """The side that is never negative is the rescaler's multiplier, the other its operand."""
     left, right = operator.operands
     a, b = (right, left) if _never_negative(left) and not _never_negative(right) else (left, right)
-    return Part("multiplier", name, crossed(a.active, b.active))
+    operand, multiplier = (max(side.active - side.low_zeros, 1) for side in (a, b))
+    return Part("multiplier", name, crossed(operand, multiplier, operator.depth))
 
 
 def _never_negative(operand: Operand) -> bool:
@@ -120,17 +121,27 @@ def _shifter(operator: Operator, name: str) -> Part | None:
     useful = max(operator.width - 1, 1).bit_length()  # a bit beyond it shifts everything out: one gate per bit
     stages = min(by.active, useful)
     bits = value.active if operator.kind in ("shr", "sshr") else operator.width
-    return Part("shifter", name, {"mux_bits": bits * stages, "stages": stages})
+    return Part("shifter", name, shifted(bits, stages, operator.depth))
 
 
-def crossed(a: int, b: int) -> dict[str, float]:
-    """Return the terms of a multiplier of ``a`` operand bits and ``b`` multiplier bits."""
-    return {"a": a, "b": b, "ab": a * b}
+def crossed(a: int, b: int, depth: float = 0.0) -> dict[str, float]:
+    """Return the terms of a multiplier of ``a`` operand bits and ``b`` multiplier bits, ``depth`` levels deep."""
+    return {"a": a, "b": b, "ab": a * b, "rows": a * max(b - 2, 0), "ab_depth": a * b * depth}
 
 
-def sized(bits: int) -> dict[str, float]:
-    """Return the terms of an adder or comparator of ``bits`` bits."""
-    return {"bits": bits, "log2_bits": float(max(bits - 1, 0).bit_length())}
+def sized(bits: int, depth: float = 0.0) -> dict[str, float]:
+    """Return the terms of an adder or comparator of ``bits`` bits, ``depth`` gate levels behind a register."""
+    return {"bits": bits, "log2_bits": float(max(bits - 1, 0).bit_length()), "bits_depth": bits * depth}
+
+
+def plain(bits: int, depth: float = 0.0) -> dict[str, float]:
+    """Return the terms of logic or multiplexers of ``bits`` bits, ``depth`` gate levels behind a register."""
+    return {"bits": bits, "bits_depth": bits * depth}
+
+
+def shifted(bits: int, stages: int, depth: float = 0.0) -> dict[str, float]:
+    """Return the terms of a barrel shifter of ``bits`` bits and ``stages`` stages of two-way multiplexers."""
+    return {"mux_bits": bits * stages, "stages": stages, "bits": bits, "bits_depth": bits * stages * depth}
 
 
 def _widest(operator: Operator) -> int:

@@ -5,9 +5,9 @@ import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Final, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hwmodels.errors import HardwareError
 
@@ -15,14 +15,16 @@ ComponentKind = Literal["multiplier", "adder", "comparator", "shifter", "mux", "
 Metric = Literal["area_um2", "energy_pj", "delay_ns", "leakage_uw"]
 METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
 
-# Quantities that a figure may be linear in. A term's coefficient multiplies the quantity of the same name.
+# Quantities that a figure may be linear in. A term's coefficient multiplies the quantity of the same name. `depth` is
+# the number of gate levels in front of the component: glitches, and so energy, grow with it.
 TERMS: Final[Mapping[str, tuple[str, ...]]] = {
-    "multiplier": ("unit", "a", "b", "ab"),  # operand and multiplier widths in bits, and their product
-    "adder": ("unit", "bits", "log2_bits"),
-    "comparator": ("unit", "bits", "log2_bits"),
-    "shifter": ("unit", "mux_bits", "stages"),  # width times stages of two-way multiplexers; stages
-    "mux": ("unit", "bits"),
-    "logic": ("unit", "bits"),
+    # operand bits, multiplier bits, their product (partial product bits), full adders that reduce them to two rows
+    "multiplier": ("unit", "a", "b", "ab", "rows", "ab_depth"),
+    "adder": ("unit", "bits", "log2_bits", "bits_depth"),
+    "comparator": ("unit", "bits", "log2_bits", "bits_depth"),
+    "shifter": ("unit", "bits", "mux_bits", "stages", "bits_depth"),  # mux_bits: bits times stages of multiplexers
+    "mux": ("unit", "bits", "bits_depth"),
+    "logic": ("unit", "bits", "bits_depth"),
     "register": ("unit", "bits"),
     "memory": ("unit", "bits"),
 }
@@ -80,6 +82,39 @@ class Component(_Record):
         return figure
 
 
+class Correction(_Record):
+    """What synthesis of one rescaler architecture gave over what the component figures give, on a grid.
+
+    Attributes:
+        acc_bits: operand widths, ascending.
+        multiplier_bits: values of ``k``, ascending.
+        area_um2: ratio of measured to fitted area, per operand width and ``k``.
+        energy_pj: the same of energy, if the fit covers it.
+        delay_ns: measured delay.
+        area_um2_error: mean absolute relative error of the corrected area on points left out.
+        energy_pj_error: the same of energy.
+    """
+
+    acc_bits: tuple[int, ...] = Field(min_length=1)
+    multiplier_bits: tuple[int, ...] = Field(min_length=1)
+    area_um2: tuple[tuple[Finite, ...], ...]
+    area_um2_error: Annotated[Finite, Field(ge=0)]
+    energy_pj: tuple[tuple[Finite, ...], ...] | None = None
+    energy_pj_error: Annotated[Finite, Field(ge=0)] | None = None
+    delay_ns: tuple[tuple[Finite, ...], ...]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for grid in (self.acc_bits, self.multiplier_bits):
+            if list(grid) != sorted(set(grid)):
+                raise ValueError(f"{grid} must ascend")
+        shape = (len(self.acc_bits), len(self.multiplier_bits))
+        for table in (self.area_um2, self.energy_pj, self.delay_ns):
+            if table is not None and {(len(table), len(row)) for row in table} != {shape}:
+                raise ValueError(f"a table must have {shape[0]} rows of {shape[1]} values")
+        return self
+
+
 class Technology(_Record):
     """A technology table.
 
@@ -91,6 +126,7 @@ class Technology(_Record):
         source: publication or tool run that the table comes from.
         activity: which switching activity the energies hold for, and whether glitches are counted.
         components: figures per kind of component.
+        corrections: residuals of whole rescalers per architecture, in a calibrated table.
     """
 
     name: str = Field(min_length=1)
@@ -100,6 +136,7 @@ class Technology(_Record):
     source: str = Field(min_length=1)
     activity: str = Field(min_length=1)
     components: Mapping[ComponentKind, Component] = Field(min_length=1)
+    corrections: Mapping[str, Correction] = Field(default_factory=dict)
 
     def evaluate(self, kind: ComponentKind, metric: Metric, quantities: Mapping[str, float]) -> float | None:
         """Return a metric of one component in its unit, or None if the table does not give it.

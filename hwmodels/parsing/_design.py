@@ -13,12 +13,16 @@ class Operand:
         signed: whether it is read as two's complement.
         constant: its value, or None for a signal.
         active: bits that carry information; those above repeat the sign or are zero.
+        low_zeros: low bits that are constant zeros.
+        lowest: its lowest bit, where that is constant.
     """
 
     width: int
     signed: bool
     constant: int | None
     active: int
+    low_zeros: int = 0
+    lowest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Operator:
         active: bits of the result that carry information.
         signed: whether the operator computes on signed numbers.
         where: file and line.
+        free_bits: low bits of the result that need no logic, as constants fix them or one operand passes through.
+        depth: estimate of the gate levels in front of it since the last register or input.
         path: hierarchical name of the instance that holds it, '' at the top.
     """
 
@@ -45,6 +51,8 @@ class Operator:
     signed: bool
     where: str = ""
     path: str = ""
+    free_bits: int = 0
+    depth: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

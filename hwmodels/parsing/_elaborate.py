@@ -92,6 +92,11 @@ class _Instance:
 
     def run(self) -> None:
         """Declare, then lower everything."""
+        self.declare()
+        self.lower()
+
+    def declare(self) -> None:
+        """Declare parameters, ports and variables."""
         self._check_overrides()
         expressions = self._expressions(self._scope)
         self._declare_functions(self._definition.items, self._scope)
@@ -103,8 +108,18 @@ class _Instance:
             if isinstance(port, ast.Ioport):
                 self._declare_port(port, expressions)
         self._declare_variables(self._definition.items, expressions)
+
+    def lower(self) -> None:
+        """Lower the module's items to operators and registers."""
+        expressions = self._expressions(self._scope)
         for item in self._definition.items:
             self._item(item, expressions)
+
+    def learn(self, port: str, value: Value) -> None:
+        """Take over what the instantiating module knows of an input's value."""
+        net = self._scope.names.get(port)
+        if isinstance(net, Net):
+            self._scope.names[port] = _learnt(net, value)
 
     def ports(self) -> Iterator[Port]:
         """Yield the ports in order."""
@@ -191,7 +206,7 @@ class _Instance:
                     self._instantiate(instance, expressions)
             case ast.GenerateStatement():
                 self._generate(item.items, expressions)
-            case ast.IfStatement() | ast.ForStatement():
+            case ast.IfStatement() | ast.ForStatement() | ast.CaseStatement():
                 self._generate((item,), expressions)
             case ast.Function() | ast.Initial() | ast.Pragma():
                 return  # functions act where called; initial blocks and attributes are not hardware
@@ -211,9 +226,10 @@ class _Instance:
         self._declare_implicit(item.left.var, expressions)
         width = sum(target.width for target in lvalues.targets(item.left.var, emit=True))
         value = expressions.lower(item.right.var, width)
-        net = expressions.scope.names.get(getattr(item.left.var, "name", ""))
-        if isinstance(item.left.var, ast.Identifier) and isinstance(net, Net) and value.active < net.width:
-            expressions.scope.names[item.left.var.name] = replace(net, filled=value.active)
+        if isinstance(item.left.var, ast.Identifier):
+            net = expressions.scope.find(item.left.var.name)
+            if isinstance(net, Net):
+                expressions.scope.replace(item.left.var.name, _learnt(net, value))
 
     def _declare_implicit(self, node: ast.Node, expressions: Expressions) -> None:
         """An undeclared name on the left of an assign or in a port connection is a wire (IEEE 1364-2005, 4.5)."""
@@ -237,6 +253,8 @@ class _Instance:
                 case ast.ForStatement():
                     for count in loop_passes(item, expressions):
                         self._block(item.statement, scope, f"[{count}]")
+                case ast.CaseStatement():
+                    self._block(self._chosen(item, expressions), scope, "")
                 case _:
                     self._item(item, expressions)
 
@@ -246,6 +264,16 @@ class _Instance:
                 continue
             declare(declared, expressions)
             self._note_memory(declared, expressions)
+
+    def _chosen(self, node: ast.CaseStatement, expressions: Expressions) -> ast.Node | None:
+        """Return the branch of a case-generate that its constant selects."""
+        subject, fallback = expressions.evaluate(node.comp), None
+        for item in node.caselist:
+            if item.cond is None:
+                fallback = item.statement
+            elif any(expressions.evaluate(choice) == subject for choice in item.cond):
+                return item.statement
+        return fallback
 
     def _block(self, node: ast.Node | None, scope: Scope, suffix: str) -> None:
         if node is None:
@@ -269,8 +297,9 @@ class _Instance:
         for copy in range(copies):
             name = path if instance.array is None else f"{path}[{copy}]"
             child = _Instance(self._modules, module, overrides, name, self._found, self._depth + 1)
-            child.run()
+            child.declare()
             self._connect(instance, child, expressions)
+            child.lower()
 
     def _instance_overrides(self, instance: ast.Instance, module: Module, expressions: Expressions) -> dict[str, Value]:
         names = [
@@ -306,7 +335,7 @@ class _Instance:
             port = by_name[connection.portname] if connection.portname is not None else ports[position]
             self._declare_implicit(connection.argname, expressions)
             if port.direction == "input":
-                expressions.lower(connection.argname)
+                child.learn(port.name, expressions.lower(connection.argname))
 
     def _gate(self, instance: ast.Instance, expressions: Expressions) -> None:
         """A gate primitive: the first terminal is driven, the others are inputs."""
@@ -322,6 +351,13 @@ class _Instance:
             value = expressions.emit(kind, (value, other), 1, False, line)
         if kind == "not" or instance.module in _INVERTED_GATES:
             expressions.emit("not", (value,), 1, False, line)
+
+
+def _learnt(net: Net, value: Value) -> Net:
+    """Return a net with what is known of the value that drives all of it."""
+    filled = value.active if value.active < net.width else None
+    known = (min(value.fixed[0], net.width), value.fixed[1])
+    return replace(net, filled=filled, known=known, depth=value.depth)
 
 
 def _registers(item: ast.Always, expressions: Expressions) -> Iterator[Register]:

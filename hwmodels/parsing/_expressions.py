@@ -6,6 +6,7 @@ from typing import Protocol
 from pyverilog.vparser import ast
 
 from hwmodels.parsing._design import Operand, Operator
+from hwmodels.parsing._flow import gate_levels, low_bits
 from hwmodels.parsing._scope import Net, Scope
 from hwmodels.parsing._types import BINARY, COMPARISONS, LOGICAL, REDUCTIONS, SHIFTS, UNARY, Shape, Shapes
 from hwmodels.parsing._values import Value, clog2, constant, fold_arithmetic, fold_comparison, fold_reduction
@@ -61,10 +62,14 @@ class Expressions:
         self, kind: str, inputs: tuple[Value, ...], width: int, signed: bool, line: int, filled: int | None = None
     ) -> Value:
         """Record one operator and return its result, of which ``filled`` bits (None: all) carry information."""
-        operands = tuple(Operand(value.width, value.signed, value.constant, value.active) for value in inputs)
+        operands = tuple(Operand(v.width, v.signed, v.constant, v.active, v.low_zeros, v.lowest) for v in inputs)
         active = width if filled is None else min(filled, width)
-        self._record(Operator(kind, operands, width, active, signed, self.scope.source.where(line), self._path))
-        return Value(width, signed, filled=active)
+        depth = max((value.depth for value in inputs), default=0.0)
+        known, free = low_bits(kind, inputs)
+        where = self.scope.source.where(line)
+        self._record(Operator(kind, operands, width, active, signed, where, self._path, free, depth))
+        levels = gate_levels(kind, inputs, active)
+        return Value(width, signed, filled=active, known=known, depth=depth + levels)
 
     def in_context(self, node: ast.Node, width: int, signed: bool) -> Value:
         """Lower a context-determined expression of ``width`` bits that is read as ``signed``."""
@@ -156,7 +161,8 @@ class Expressions:
             number = value.extended(width, signed).number
             return constant(-number if kind == "neg" else ~number, width, signed)
         filled = value.active + (kind == "neg") if signed else None
-        return self.emit(kind, (value,), width, signed, node.lineno, filled)
+        extended = Value(width, signed, filled=value.active)  # the operand takes part at the width of its context
+        return self.emit(kind, (extended,), width, signed, node.lineno, filled)
 
     def _choose(self, node: ast.Cond, context: Shape) -> Value:
         width, signed = context
@@ -197,12 +203,21 @@ class Expressions:
             return Value(symbol.width, signed, symbol.constant)
         if symbol.words:
             raise self.scope.source.error(node.lineno, f"memory {node.name!r} is used without an address")
-        return Value(symbol.width, signed, filled=symbol.filled, origin=symbol.name)
+        return Value(
+            symbol.width, signed, filled=symbol.filled, known=symbol.known, depth=symbol.depth, origin=symbol.name
+        )
 
     def _concatenate(self, parts: list[Value]) -> Value:
         width = sum(part.width for part in parts)
         if any(part.constant is None for part in parts):
-            return Value(width, False, filled=_without_leading_zeros(parts), origin=_joined(parts))
+            return Value(
+                width,
+                False,
+                filled=_without_leading_zeros(parts),
+                known=_low_of(parts),
+                depth=max(part.depth for part in parts),
+                origin=_joined(parts),
+            )
         bits = 0
         for part in parts:
             bits = bits << part.width | (part.constant or 0)
@@ -221,7 +236,7 @@ class Expressions:
             return Value(symbol.width, signed)
         if index.constant is not None:
             self._check_index(symbol, index.number, node)
-            return Value(1, False, origin=(symbol.name, symbol.offset(index.number), 1))
+            return Value(1, False, depth=symbol.depth, origin=(symbol.name, symbol.offset(index.number), 1))
         return self.emit("shiftx", (Value(symbol.width, False), index), 1, False, node.lineno)
 
     def _part(self, node: ast.Partselect) -> Value:
@@ -240,7 +255,11 @@ class Expressions:
         self._check_index(symbol, base.number, node)
         if not self.shapes.indexed(node):
             self._check_index(symbol, self.evaluate(node.msb), node)
-        return Value(width, False, origin=(symbol.name, base.number, width))
+        low = min(base.number, base.number if self.shapes.indexed(node) else self.evaluate(node.msb))
+        count, bits = symbol.known
+        skipped = symbol.offset(low) if symbol.descending else 0
+        known = (max(min(count - skipped, width), 0), bits >> skipped & ((1 << width) - 1))
+        return Value(width, False, known=known, depth=symbol.depth, origin=(symbol.name, base.number, width))
 
     def _constant_bits(self, value: Value, index: Value, width: int, node: ast.Node) -> Value:
         if index.constant is None:
@@ -261,7 +280,9 @@ class Expressions:
             return constant(self.shapes.of(node.args[0])[0])
         value = self.lower(node.args[0])
         filled = value.filled if signed == value.signed else None
-        return Value(width, signed, value.constant, filled=filled, origin=value.origin)
+        return Value(
+            width, signed, value.constant, filled=filled, known=value.known, depth=value.depth, origin=value.origin
+        )
 
     def _function(self, node: ast.FunctionCall) -> Value:
         function = self.scope.find(node.name.name)
@@ -293,6 +314,18 @@ def _joined(parts: list[Value]) -> Hashable | None:
     if any(part.constant is None and part.origin is None for part in parts):
         return None
     return tuple((part.origin, part.constant, part.width) for part in parts)
+
+
+def _low_of(parts: list[Value]) -> tuple[int, int]:
+    """Return the constant low bits of a concatenation."""
+    count = bits = 0
+    for part in reversed(parts):
+        fixed, value = part.fixed
+        bits |= (value & ((1 << fixed) - 1)) << count
+        count += fixed
+        if fixed < part.width:
+            break
+    return count, bits
 
 
 def _without_leading_zeros(parts: list[Value]) -> int:

@@ -40,18 +40,19 @@ class FunctionCalls:
         folded = all(argument.constant is not None for argument in arguments)
         expressions = Expressions(inner, self._record, self, self._path)
         low, width = vector_range(function.retwidth, expressions)
+        signed = bool(getattr(function, "signed", False))
         inputs = _declare_all(function, expressions)
         if len(inputs) != len(arguments):
             raise scope.source.error(
                 call.lineno, f"function {function.name!r} takes {len(inputs)} arguments, and here are {len(arguments)}"
             )
         if not folded:
-            inner.names[function.name] = Net(f"{inner.prefix}{function.name}", width, False, low)
+            inner.names[function.name] = Net(f"{inner.prefix}{function.name}", width, signed, low)
             Process(expressions).lower(function.statement[-1])
-            return Value(width, False)
+            return Value(width, signed)
         for net, argument in zip(inputs, arguments, strict=True):
             inner.names[net] = _resized(inner.names[net], argument)
-        inner.names[function.name] = constant(0, width, signed=False)
+        inner.names[function.name] = constant(0, width, signed)
         _Interpreter(expressions).run(function.statement[-1])
         result = inner.names[function.name]
         assert isinstance(result, Value)  # noqa: S101  # set above, and only ever replaced by values

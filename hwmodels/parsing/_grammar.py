@@ -13,7 +13,10 @@ from hwmodels.parsing._source import SourceText
 
 
 class _Grammar(VerilogParser):  # type: ignore[misc]  # pyverilog has no type information
-    """pyverilog's grammar with its LALR table built in memory, and one of its rules corrected."""
+    """pyverilog's grammar with its LALR table built in memory, two rules corrected, and a few added.
+
+    Added: integer inputs, signed and ANSI-style functions, generate blocks without the keyword, case-generate.
+    """
 
     start = "source_text"
 
@@ -24,14 +27,96 @@ class _Grammar(VerilogParser):  # type: ignore[misc]  # pyverilog has no type in
         self.tokens = self.lexer.tokens
         self.parser = yacc(module=self, method="LALR", debug=False, write_tables=False, errorlog=NullLogger())
 
-    def p_ioports(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001  # ply passes its own untyped production
-        "ioports : ioports COMMA ioport"  # noqa: D300, D403, D415  # ply reads the rule from the docstring
+    # ply reads each rule from a docstring and passes its own, untyped production.
+    def p_ioports(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        "ioports : ioports COMMA ioport"  # noqa: D300, D403, D415
         port = p[3]
         if isinstance(port, str):
             # The original rule forgets `signed` for the second and later names of `input signed [7:0] a, b`.
             port = _same_kind(p[1][-1], port, p.lineno(3))
         p[0] = (*p[1], port)
         p.set_lineno(0, p.lineno(1))
+
+    def p_decl_input_integer(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        "decl : INPUT INTEGER declnamelist SEMICOLON"  # noqa: D300, D403, D415
+        width = _integer_width(p.lineno(1))
+        inputs = (ast.Input(name=name, width=width, signed=True, lineno=p.lineno(2)) for name, _ in p[3])
+        p[0] = ast.Decl(tuple(inputs), lineno=p.lineno(1))
+
+    def p_function_integer(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        "function : FUNCTION INTEGER ID SEMICOLON function_statement ENDFUNCTION"  # noqa: D300, D403, D415
+        p[0] = _function(p[3], _integer_width(p.lineno(1)), p[5], p.lineno(1), signed=True)
+
+    def p_function_signed(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        "function : FUNCTION SIGNED width ID SEMICOLON function_statement ENDFUNCTION"  # noqa: D300, D403, D415
+        p[0] = _function(p[4], p[3], p[6], p.lineno(1), signed=True)
+
+    def p_function_ansi(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        "function : FUNCTION function_type ID LPAREN ioports RPAREN SEMICOLON function_body ENDFUNCTION"  # noqa: D300, D403, D415
+        width, signed = p[2]
+        ports = ast.Decl(tuple(port.first for port in p[5]), lineno=p.lineno(1))
+        p[0] = _function(p[3], width, (ports, *p[8]), p.lineno(1), signed=signed)
+
+    def p_function_type(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        """function_type : width
+        | SIGNED width
+        | INTEGER
+        | empty
+        """  # noqa: D205, D415
+        if len(p) == 3:
+            p[0] = (p[2], True)
+        elif p[1] == "integer":
+            p[0] = (_integer_width(p.lineno(1)), True)
+        else:
+            zero = ast.IntConst("0")
+            p[0] = (p[1] or ast.Width(zero, zero), False)
+
+    def p_function_body(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        """function_body : funcvardecls function_calc
+        | function_calc
+        """  # noqa: D205, D415
+        p[0] = (p[1],) if len(p) == 2 else (*p[1], p[2])
+
+    def p_item_bare_generate(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        """item : generate_if
+        | generate_for
+        | generate_case
+        """  # noqa: D205, D403, D415
+        p[0] = p[1]
+
+    def p_generate_item_case(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        "generate_item : generate_case"  # noqa: D300, D415
+        p[0] = p[1]
+
+    def p_generate_case(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        "generate_case : CASE LPAREN case_comp RPAREN generate_choices ENDCASE"  # noqa: D300, D415
+        p[0] = ast.CaseStatement(p[3], p[5], lineno=p.lineno(1))
+        p.set_lineno(0, p.lineno(1))
+
+    def p_generate_choices(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        """generate_choices : generate_choices generate_choice
+        | generate_choice
+        """  # noqa: D205, D415
+        p[0] = (p[1],) if len(p) == 2 else (*p[1], p[2])
+
+    def p_generate_choice(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        """generate_choice : casecontent_condition COLON generate_forcontent
+        | DEFAULT COLON generate_forcontent
+        """  # noqa: D205, D415
+        p[0] = ast.Case(None if p[1] == "default" else p[1], p[3], lineno=p.lineno(2))
+
+
+def _integer_width(line: int) -> ast.Width:
+    return ast.Width(ast.IntConst("31", lineno=line), ast.IntConst("0", lineno=line), lineno=line)
+
+
+def _function(
+    name: str, width: ast.Width, statements: tuple[ast.Node, ...], line: int, *, signed: bool
+) -> ast.Function:
+    """Return a function whose result's signedness, which pyverilog's node has no place for, is kept."""
+    function = ast.Function(name, width, statements, lineno=line)
+    function.signed = signed
+    return function
 
 
 def _same_kind(previous: ast.Ioport, name: str, line: int) -> ast.Ioport:
@@ -69,6 +154,7 @@ def parse(source: SourceText) -> ast.Source:
         grammar = _grammar()
         grammar.lexer.reset_lineno()
         grammar.lexer.directives.clear()
+        grammar.lexer.default_nettype = "wire"
         try:
             # The lexer needs a line end after a final comment.
             tree = grammar.parser.parse(source.text + "\n", lexer=grammar.lexer)

@@ -12,11 +12,12 @@ from hwmodels.parsing._values import Value
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Bits ``low`` to ``low + width - 1`` of a variable."""
+    """Bits ``low`` to ``low + width - 1`` of a variable, or a word of a memory."""
 
     name: str
     low: int
     width: int
+    memory: bool = False
 
 
 class Lvalues:
@@ -64,7 +65,7 @@ class Lvalues:
         if net.words:
             if emit and index is not None:
                 self._expressions.emit("memwr", (index, Value(net.width, False)), net.width, False, node.lineno)
-            return Target(f"{net.name}[]", 0, net.width)
+            return Target(f"{net.name}[]", 0, net.width, memory=True)
         if index is None or index.constant is None:
             return self._variable_index(net, 1, index, node, emit)
         return self._checked(net, net.offset(index.number), 1, node)

@@ -54,13 +54,14 @@ class Process:
 
     def _without_async_resets(self, always: ast.Always) -> tuple[ast.Node, list[ast.Node]]:
         """Peel off `if (reset) ... else` for each edge beyond the clock; the reset branches need no logic."""
-        edges = [sens.sig.name for sens in always.sens_list.list if sens.type in _EDGES]
+        edges = [name for sens in always.sens_list.list if sens.type in _EDGES for name in _names(sens.sig)]
         body, resets = _single(always.statement), list[ast.Node]()
         while len(resets) + 1 < len(edges):
             if not isinstance(body, ast.IfStatement) or not _names(body.cond) & set(edges):
                 raise self._scope.source.error(
                     always.lineno, f"a process on {len(edges)} edges must begin with `if` on an asynchronous reset"
                 )
+            self._expressions.condition(body.cond)
             resets.append(body.true_statement)
             body = _single(body.false_statement) if body.false_statement is not None else ast.Block(())
         return body, resets
@@ -72,7 +73,7 @@ class Process:
             for target in self._targets(statement):
                 cuts.setdefault(target.name, set()).update((target.low, target.low + target.width))
         return {
-            name: [Target(name, low, high - low) for low, high in pairwise(sorted(points))]
+            name: [Target(name, low, high - low, name.endswith("[]")) for low, high in pairwise(sorted(points))]
             for name, points in cuts.items()
         }
 
@@ -166,7 +167,7 @@ class Process:
         return after
 
     def _mux(self, piece: Target, true_driver: Driver, false_driver: Driver, select: Value, node: ast.Node) -> Driver:
-        if true_driver == false_driver:
+        if true_driver == false_driver or piece.memory:  # a memory's write enable is not a multiplexer
             return true_driver
         inputs = (_operand(piece, false_driver), _operand(piece, true_driver), select)
         self._expressions.emit("mux", inputs, piece.width, False, node.lineno)
@@ -230,6 +231,8 @@ class Process:
         node: ast.Node,
     ) -> Driver:
         """Chain the items from the last to the first; exclusive ones share one multiplexer with several selects."""
+        if piece.memory:
+            return self._new()
         result, base, branches = start, start, 0
         for select, driver in reversed(items):
             if select is None:

@@ -20,6 +20,8 @@ class Net:
         lsb: index of its lowest bit.
         descending: whether the range was written [msb:lsb] with msb >= lsb.
         words: words of a memory, or 0 for a plain vector.
+        known: low bits that are constant, as (count, their value).
+        depth: gate levels in front of it.
         filled: bits that carry information where fewer than ``width`` are known to (see ``Value``).
     """
 
@@ -30,10 +32,16 @@ class Net:
     descending: bool = True
     words: int = 0
     filled: int | None = None
+    known: tuple[int, int] = (0, 0)
+    depth: float = 0.0
 
     def offset(self, index: int) -> int:
         """Return the position from bit 0 of a declared index."""
         return index - self.lsb if self.descending else self.lsb - index
+
+    def value(self, signed: bool) -> Value:
+        """Return the whole of it in an expression."""
+        return Value(self.width, signed, filled=self.filled, known=self.known, depth=self.depth, origin=self.name)
 
 
 Symbol: TypeAlias = Net | Value | ast.Function
@@ -67,6 +75,15 @@ class Scope:
                 return scope.names[name]
             scope = scope.parent
         return None
+
+    def replace(self, name: str, symbol: Symbol) -> None:
+        """Put another symbol in the place of a name, at the level where it was declared."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.names:
+                scope.names[name] = symbol
+                return
+            scope = scope.parent
 
     def declare(self, name: str, symbol: Symbol, line: int) -> None:
         """Add a name to this level; a second, different declaration is an error."""

@@ -27,8 +27,3 @@ class SourceText:
     def error(self, line: int, message: str) -> HardwareError:
         """Return an error that names the place of ``line`` of the preprocessed text."""
         return HardwareError(f"{self.where(line)}: {message}")
-
-
-def plain_source(text: str, name: str) -> SourceText:
-    """Return text that needs no preprocessing as a source."""
-    return SourceText(text, tuple((name, number) for number in range(1, text.count("\n") + 2)))

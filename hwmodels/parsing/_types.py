@@ -145,7 +145,8 @@ class Shapes:
         if not isinstance(symbol, ast.Function):
             raise self._scope.source.error(node.lineno, f"function {node.name.name!r} is not declared")
         width = symbol.retwidth
-        return abs(self._evaluate(width.msb) - self._evaluate(width.lsb)) + 1, False
+        signed = bool(getattr(symbol, "signed", False))
+        return abs(self._evaluate(width.msb) - self._evaluate(width.lsb)) + 1, signed
 
 
 def _wider(left: Shape, right: Shape) -> Shape:

@@ -19,6 +19,8 @@ class Value:
         constant: its bits as an unsigned number, or None for a signal. Unknown bits (x, z) count as 0.
         care: mask of the bits that are not x, z or ? (None: all of them).
         filled: bits that carry information if fewer than ``width``; those above repeat the sign or are zero.
+        known: low bits that are constant, as (count, their value).
+        depth: estimate of the gate levels in front of it since the last register or input.
         origin: what drives it; two values with equal origins are the same signal. None: nothing else is.
     """
 
@@ -27,6 +29,8 @@ class Value:
     constant: int | None = None
     care: int | None = None
     filled: int | None = None
+    known: tuple[int, int] = (0, 0)
+    depth: float = 0.0
     origin: Hashable | None = None
 
     @property
@@ -44,6 +48,23 @@ class Value:
             raise TypeError("a signal has no number")
         negative = self.signed and self.constant >> (self.width - 1) & 1
         return self.constant - (1 << self.width) if negative else self.constant
+
+    @property
+    def fixed(self) -> tuple[int, int]:
+        """Low bits that are constant, as (count, their value)."""
+        return self.known if self.constant is None else (self.width, self.constant)
+
+    @property
+    def low_zeros(self) -> int:
+        """Low bits that are constant zeros."""
+        count, bits = self.fixed
+        return count if bits == 0 else (bits & -bits).bit_length() - 1
+
+    @property
+    def lowest(self) -> int | None:
+        """The lowest bit, where that is constant."""
+        count, bits = self.fixed
+        return bits & 1 if count else None
 
     def extended(self, width: int, signed: bool) -> "Value":
         """Return a constant brought to ``width`` bits, read as ``signed`` while doing so."""

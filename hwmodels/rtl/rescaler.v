@@ -51,20 +51,20 @@ module rescaler #(
             assign product = acc * multiplier;
         end
 
-        if (LEFT > 0) begin : g_left
-            assign kept = $signed({staged_product, {LEFT{1'b0}}});
-        end else if (PRODUCT_WIDTH - DROP >= 2) begin : g_drop
-            assign kept = $signed(staged_product[PRODUCT_WIDTH-1:DROP]);
-        end else begin : g_sign_only
-            assign kept = {2{staged_product[PRODUCT_WIDTH-1]}};
-        end
-
         if (PIPELINE != 0) begin : g_pipeline
             reg signed [PRODUCT_WIDTH-1:0] product_q;
             always @(posedge clk) product_q <= product;
             assign staged_product = product_q;
         end else begin : g_single_cycle
             assign staged_product = product;
+        end
+
+        if (LEFT > 0) begin : g_left
+            assign kept = $signed({staged_product, {LEFT{1'b0}}});
+        end else if (PRODUCT_WIDTH - DROP >= 2) begin : g_drop
+            assign kept = $signed(staged_product[PRODUCT_WIDTH-1:DROP]);
+        end else begin : g_sign_only
+            assign kept = {2{staged_product[PRODUCT_WIDTH-1]}};
         end
 
         if (SHIFT_WIDTH == 0) begin : g_constant_shift

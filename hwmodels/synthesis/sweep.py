@@ -124,12 +124,15 @@ def _measure(
     )
 
 
-def rescaler_points(acc_widths: Iterable[int] = (20, 32), widest: int = 32) -> Iterator[tuple[str, int, int]]:
-    """Yield (architecture, k, operand width) of the published sweep; an ADD has one operand width."""
+def rescaler_points(
+    multiplier_bits: Iterable[int] = range(1, 33), acc_widths: Iterable[int] = (20, 32)
+) -> Iterator[tuple[str, int, int]]:
+    """Yield (architecture, k, operand width) of a sweep; an ADD has one operand width."""
+    ks, widths = sorted(set(multiplier_bits)), sorted(set(acc_widths))
     for architecture in ARCHITECTURES.values():
         low, high = architecture.multipliers
-        for k in range(max(low, 1), min(high, widest) + 1):
-            for acc_bits in (30,) if architecture.name == "add" else acc_widths:
+        for k in (k for k in ks if low <= k <= high):
+            for acc_bits in (30,) if architecture.name == "add" else widths:
                 yield architecture.name, k, acc_bits
 
 
@@ -162,10 +165,12 @@ def append_measurement(path: Path, measurement: Measurement) -> None:
         writer.writerow(row)
 
 
-def run_sweep(path: Path, library: Library, trace: AccumulatorTrace, widest: int = 32) -> Iterator[Measurement]:
+def run_sweep(
+    path: Path, library: Library, trace: AccumulatorTrace, multiplier_bits: Sequence[int] | None = None
+) -> Iterator[Measurement]:
     """Measure all points that a file lacks, and add them; it can be stopped and started again."""
     done = {measurement.key for measurement in read_measurements(path)}
-    for name, k, acc_bits in rescaler_points(widest=widest):
+    for name, k, acc_bits in rescaler_points(multiplier_bits or range(1, 33)):
         if (library.name, name, k, acc_bits) not in done:
             measurement = measure_rescaler(name, k, acc_bits, library, trace)
             append_measurement(path, measurement)

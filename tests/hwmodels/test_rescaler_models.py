@@ -106,8 +106,8 @@ def test_formulas_and_parsed_rtl_describe_the_same_hardware(
     formula, rtl = AnalyticRescalerModel(table).unit_cost(workload), RtlRescalerModel(table).unit_cost(workload)
     assert formula.area_um2 is not None
     assert rtl.area_um2 is not None
-    assert rtl.area_um2 == pytest.approx(formula.area_um2, rel=0.05)
-    assert rtl.energy_pj == pytest.approx(formula.energy_pj, rel=0.05)
+    assert rtl.area_um2 == pytest.approx(formula.area_um2, rel=0.08)
+    assert rtl.energy_pj == pytest.approx(formula.energy_pj, rel=0.08)
 
 
 def test_rtl_designs_are_cached_per_parameter_set() -> None:

@@ -89,7 +89,8 @@ def test_unknown_names_and_missing_files_are_refused(tmp_path: Path) -> None:
 @given(st.sampled_from(sorted(TERMS)), st.integers(1, 64), st.integers(1, 64))
 def test_costs_never_fall_with_width(kind: str, width: int, more: int) -> None:
     def cost(bits: int) -> float:
-        terms = {"a": bits, "b": bits, "ab": bits * bits, "bits": bits, "mux_bits": bits * 5, "stages": 5}
+        terms = {"a": bits, "b": bits, "ab": bits * bits, "rows": bits * max(bits - 2, 0), "ab_depth": bits * bits * 9}
+        terms |= {"bits": bits, "mux_bits": bits * 5, "stages": 5, "bits_depth": bits * 9}
         terms["log2_bits"] = math.ceil(math.log2(bits))
         value = table.evaluate(kind, "energy_pj", terms)  # type: ignore[arg-type]
         return 0.0 if value is None else value

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hwmodels.parsing import Design
+from hwmodels.parsing import Design, parse_files
 
 ONE_BIT = {
     "lt", "le", "gt", "ge", "eq", "ne", "eqx", "nex", "logic_and", "logic_or", "logic_not",
     "reduce_and", "reduce_or", "reduce_xor", "reduce_xnor", "reduce_bool",
 }  # fmt: skip
 PORTS = {"mux": "ABS", "pmux": "ABS"}
+UNSIGNED = {"mux", "pmux", *ONE_BIT} - {"lt", "le", "gt", "ge"}
 # Kind, widths of the operands, bits of the result, signed.
 Key = tuple[str, tuple[int, ...], int, bool]
 
@@ -21,39 +22,50 @@ def yosys_netlist(files: Sequence[Path], top: str, parameters: Mapping[str, int]
     """Read, elaborate and lower processes, nothing else; return the flat module of yosys' JSON."""
     from pyosys import libyosys
 
+    output, wrapper = folder / "yosys.json", folder / "oracle_wrapper.v"
+    wrapper.write_text(_wrapper(files, top, parameters))
     design = libyosys.Design()
-    output = folder / "yosys.json"
-    # A module around the top: yosys' own -chparam cannot take a negative number.
-    wrapper = folder / "oracle_wrapper.v"
-    overrides = ", ".join(f".{name}({value})" for name, value in parameters.items())
-    wrapper.write_text(f"module oracle_wrapper; {top} {f'#({overrides})' if overrides else ''} dut(); endmodule\n")
     for command in (
-        *(f"read_verilog {file}" for file in (*files, wrapper)),
+        *(f"read_verilog -I{file.parent} {file}" for file in (*files, wrapper)),
         "hierarchy -check -top oracle_wrapper",
         "proc -noopt",
         "flatten -noscopeinfo",
         f"write_json {output}",
     ):
         libyosys.run_pass(command, design)
-    modules = json.loads(output.read_text())["modules"]
-    [module] = [body for body in modules.values() if int(body["attributes"].get("top", "0"), 2)]
-    return dict(module)
+    return dict(json.loads(output.read_text())["modules"]["oracle_wrapper"])
+
+
+def _wrapper(files: Sequence[Path], top: str, parameters: Mapping[str, int]) -> str:
+    """A module around the top: yosys' own -chparam cannot take a negative number."""
+    ports = parse_files(tuple(files), top, parameters).ports
+    declared = ", ".join(f"{port.direction} wire [{port.width - 1}:0] {port.name}" for port in ports)
+    overrides = ", ".join(f".{name}({value})" for name, value in parameters.items())
+    connected = ", ".join(f".{port.name}({port.name})" for port in ports)
+    return f"module oracle_wrapper ({declared}); {top} #({overrides}) dut ({connected}); endmodule\n"
 
 
 def yosys_operators(module: Mapping[str, Any]) -> tuple[Counter[Key], int]:
-    """Return the operators and the flip-flop bits of a netlist."""
+    """Return the operators and the flip-flop bits of a netlist.
+
+    Left out is what lowering a process makes and nothing reads (temporaries, also outside of their branch), what it
+    adds to an asynchronous reset, and the multiplexers of a memory's write port, which its write enable stands for.
+    """
+    cells = _without_temporaries(module)
     operators: Counter[Key] = Counter()
     flip_flops = 0
     seen = set()
-    for cell in module["cells"].values():
-        kind = cell["type"].lstrip("$")
-        if kind == "pos":  # yosys' way to extend one side of a ?: whose sides differ in width
+    for name, cell in cells.items():
+        kind = cell["type"].lstrip("$").removesuffix("_v2")
+        if kind == "pos" or "$proc_dff" in name:  # extension of one side of a ?:, and of a reset
             continue
         if "dff" in kind:
             flip_flops += int(cell["parameters"]["WIDTH"], 2)
             continue
-        if kind == "eq":  # proc makes one comparison per piece of a variable; they are one operator
-            identity = json.dumps([cell["connections"]["A"], cell["connections"]["B"], cell["attributes"].get("src")])
+        if "$procmux" in name and kind in ("eq", "reduce_or"):
+            # proc makes one comparison per piece of a variable; they are one operator
+            ports = [cell["connections"].get(port) for port in "AB"] if kind == "eq" else []
+            identity = json.dumps([kind, ports, cell["attributes"].get("src")])
             if identity in seen:
                 continue
             seen.add(identity)
@@ -61,25 +73,67 @@ def yosys_operators(module: Mapping[str, Any]) -> tuple[Counter[Key], int]:
     return operators, flip_flops
 
 
+def _without_temporaries(module: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop what process lowering made and nothing reads, and the multiplexers in front of memory writes."""
+    cells = dict(module["cells"])
+    outputs = {bit for port in module["ports"].values() if port["direction"] == "output" for bit in port["bits"]}
+    while True:
+        read = set(outputs)
+        for cell in cells.values():
+            if cell["type"] == "$memwr_v2":
+                continue  # its enable, address and data multiplexers go with it
+            directions = cell["port_directions"]
+            ignored = "S" if _is_wire(cell) else ""
+            read |= {
+                b
+                for port, bits in cell["connections"].items()
+                if directions[port] == "input" and port != ignored
+                for b in bits
+            }
+        dead = [name for name, cell in cells.items() if _made_by_proc(name, cell) and not read & _driven(cell)]
+        if not dead:
+            return {name: cell for name, cell in cells.items() if not _is_wire(cell)}
+        for name in dead:
+            del cells[name]
+
+
+def _is_wire(cell: Mapping[str, Any]) -> bool:
+    """Return whether a multiplexer chooses between a value and 'unknown', as for a temporary outside its branch."""
+    return cell["type"] == "$mux" and any(set(cell["connections"][port]) == {"x"} for port in "AB")
+
+
+def _made_by_proc(name: str, cell: Mapping[str, Any]) -> bool:
+    temporary = cell["type"] == "$dff" and "$memwr$" in json.dumps(cell["attributes"]) + name
+    return "$procmux" in name or "$procdff" in name or temporary
+
+
+def _driven(cell: Mapping[str, Any]) -> set[Any]:
+    return {b for port, bits in cell["connections"].items() if cell["port_directions"][port] == "output" for b in bits}
+
+
 def _key(kind: str, cell: Mapping[str, Any]) -> Key:
     connections, parameters = cell["connections"], cell["parameters"]
+    if kind == "memrd":
+        return (kind, (len(connections["ADDR"]),), len(connections["DATA"]), False)
+    if kind == "memwr":
+        return (kind, (len(connections["ADDR"]), len(connections["DATA"])), len(connections["DATA"]), False)
     ports = PORTS.get(kind, "AB" if "B" in connections else "A")
     widths = tuple(len(connections[port]) for port in ports)
     signed = int(parameters.get("A_SIGNED", "0"), 2) == 1
+    if kind == "mux":
+        widths = (len(connections["Y"]),) * 2 + widths[2:]
     # yosys pads a truth value to the width of its context.
     width = 1 if kind in ONE_BIT else len(connections["Y"])
-    if kind == "mux":
-        widths = (width, width, widths[2])
-    return (kind, widths, width, signed and kind not in ONE_BIT | {"mux", "pmux"})
+    return (kind, widths, width, signed and kind not in UNSIGNED)
 
 
 def parsed_operators(design: Design) -> tuple[Counter[Key], int]:
     """Return the same of a parsed design."""
     operators: Counter[Key] = Counter()
     for operator in design.operators:
-        signed = operator.signed and operator.kind not in ONE_BIT | {"mux", "pmux"}
         widths = tuple(operand.width for operand in operator.operands)
         if operator.kind == "mux":
-            widths = (operator.width, operator.width, widths[2])
+            widths = (operator.width,) * 2 + widths[2:]
+        signed = operator.signed and operator.kind not in UNSIGNED
         operators[(operator.kind, widths, operator.width, signed)] += 1
     return operators, design.register_bits

@@ -1,0 +1,281 @@
+"""A Verilog preprocessor in memory: macros, conditions and includes, with the origin of every line kept.
+
+Files that are included must lie in the given folders. Nothing is executed and nothing is written.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from hwmodels.errors import HardwareError
+from hwmodels.parsing._source import SourceText
+
+_IGNORED: Final = frozenset(
+    {"timescale", "celldefine", "endcelldefine", "resetall", "line", "pragma", "begin_keywords", "end_keywords",
+     "unconnected_drive", "nounconnected_drive", "delay_mode_path", "suppress_faults", "enable_portfaults"}
+)  # fmt: skip
+_COMMENT_OR_STRING: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/|\(\*(?!\s*\)).*?\*\)', re.DOTALL)
+_DIRECTIVE: Final = re.compile(r"`([A-Za-z_][A-Za-z0-9_$]*)")
+_DEFINE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_$]*)(\(([^()]*)\))?[ \t]*(.*)", re.DOTALL)
+_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+_MAX_DEPTH: Final = 32  # of includes, and of macros in macros
+_MAX_TEXT: Final = 10_000_000  # characters; macros that double themselves end here
+
+
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """A macro: its parameters (None if it takes none) and its text."""
+
+    parameters: tuple[str, ...] | None
+    text: str
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Output lines with their origins."""
+
+    text: list[str] = field(default_factory=list)
+    origins: list[tuple[str, int]] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, text: str, origin: tuple[str, int]) -> None:
+        self.text.append(text)
+        self.origins.append(origin)
+        self.size += len(text)
+        if self.size > _MAX_TEXT:
+            raise HardwareError(f"{origin[0]}:{origin[1]}: macros expand beyond {_MAX_TEXT} characters")
+
+
+def preprocess(
+    text: str, name: str, *, defines: Mapping[str, str] | None = None, include_folders: Sequence[Path] = ()
+) -> SourceText:
+    """Return Verilog without directives.
+
+    Args:
+        text: the source.
+        name: file name for messages.
+        defines: macros that are defined from the start, without parameters.
+        include_folders: where included files are looked for; they must lie inside.
+
+    Raises:
+        HardwareError: with file and line, on an unknown macro or directive, an unbalanced condition, or a file that
+            is not there or lies outside the folders.
+    """
+    macros = {key: Macro(None, value) for key, value in (defines or {}).items()}
+    run = _Run(macros, tuple(folder.resolve() for folder in include_folders))
+    run.file(text, name, 0)
+    return SourceText("\n".join(run.lines.text), tuple(run.lines.origins))
+
+
+@dataclass(slots=True)
+class _Condition:
+    """One `ifdef: whether its present branch is read, whether one was, and where it began."""
+
+    active: bool
+    taken: bool
+    line: int
+    outer: bool
+    had_else: bool = False
+
+
+class _Run:
+    """One preprocessor run over a file and what it includes."""
+
+    def __init__(self, macros: dict[str, Macro], folders: tuple[Path, ...]) -> None:
+        self._macros = macros
+        self._folders = folders
+        self.lines = _Lines()
+
+    def file(self, text: str, name: str, depth: int) -> None:
+        """Process one file."""
+        conditions: list[_Condition] = []
+        for number, line in _logical_lines(_without_comments(text)):
+            directive = _DIRECTIVE.match(line.lstrip())
+            keyword = directive[1] if directive else ""
+            rest = line.lstrip()[len(keyword) + 1 :] if directive else ""
+            where = (name, number)
+            if keyword in ("ifdef", "ifndef", "elsif", "else", "endif"):
+                after = self._condition(keyword, rest, conditions, where)
+                if after.strip() and _reading(conditions):
+                    self._line(after, where, depth)
+            elif _reading(conditions):
+                self._line(line, where, depth)
+            self._pad(line, where)
+        if conditions:
+            raise HardwareError(f"{name}:{conditions[-1].line}: `ifdef is not closed by `endif")
+
+    def _pad(self, line: str, where: tuple[str, int]) -> None:
+        """Keep the line count of a directive continued over several lines."""
+        for extra in range(line.count("\n")):
+            self.lines.add("", (where[0], where[1] + extra + 1))
+
+    def _condition(self, keyword: str, rest: str, conditions: list[_Condition], where: tuple[str, int]) -> str:
+        """Follow a condition; return what stands behind it on its line."""
+        place = f"{where[0]}:{where[1]}"
+        if keyword in ("ifdef", "ifndef", "elsif"):
+            match = _WORD.match(rest.strip())
+            if match is None:
+                raise HardwareError(f"{place}: `{keyword} needs the name of a macro")
+            after = rest.strip()[match.end() :]
+            holds = (match[0] in self._macros) != (keyword == "ifndef")
+        else:
+            after, holds = rest, True
+        if keyword in ("ifdef", "ifndef"):
+            outer = _reading(conditions)
+            conditions.append(_Condition(outer and holds, holds, where[1], outer))
+            return after
+        if not conditions:
+            raise HardwareError(f"{place}: `{keyword} without `ifdef")
+        if keyword == "endif":
+            conditions.pop()
+            return after
+        current = conditions[-1]
+        if current.had_else:
+            raise HardwareError(f"{place}: `{keyword} after `else")
+        current.had_else = keyword == "else"
+        current.active = current.outer and holds and not current.taken
+        current.taken |= holds
+        return after
+
+    def _line(self, line: str, where: tuple[str, int], depth: int) -> None:
+        directive = _DIRECTIVE.match(line.lstrip())
+        keyword = directive[1] if directive else ""
+        rest = line.lstrip()[len(keyword) + 1 :].strip() if directive else ""
+        if keyword == "define":
+            self._define(rest, where)
+        elif keyword == "undef":
+            self._macros.pop(rest, None)
+        elif keyword == "include":
+            self._include(self._expand(rest, where, 0), where, depth)
+        elif keyword == "default_nettype":
+            self.lines.add(f"`default_nettype {rest.split()[0] if rest else 'wire'}", where)
+        elif keyword not in _IGNORED:
+            self.lines.add(self._expand(line, where, 0).replace("\n", " "), where)
+
+    def _define(self, rest: str, where: tuple[str, int]) -> None:
+        match = _DEFINE.fullmatch(rest.replace("\\\n", "\n"))
+        if match is None:
+            raise HardwareError(f"{where[0]}:{where[1]}: `define needs a name")
+        parameters = None
+        if match[2] is not None:
+            parameters = tuple(part.strip() for part in match[3].split(",")) if match[3].strip() else ()
+        self._macros[match[1]] = Macro(parameters, match[4].strip())
+
+    def _include(self, rest: str, where: tuple[str, int], depth: int) -> None:
+        place = f"{where[0]}:{where[1]}"
+        match = re.fullmatch(r'["<]([^">]+)[">]', rest.strip())
+        if match is None:
+            raise HardwareError(f"{place}: `include needs a file name in quotes, got {rest!r}")
+        if depth >= _MAX_DEPTH:
+            raise HardwareError(f"{place}: more than {_MAX_DEPTH} files include each other")
+        path = self._find(match[1], place)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise HardwareError(f"{place}: {match[1]} cannot be read as text ({error})") from None
+        self.file(text, str(path), depth + 1)
+
+    def _find(self, name: str, place: str) -> Path:
+        outside = False
+        for folder in self._folders:
+            path = (folder / name).resolve()
+            if not path.is_relative_to(folder):
+                outside = True
+            elif path.is_file():
+                return path
+        if outside:
+            raise HardwareError(f"{place}: {name!r} lies outside the folders that may be included from")
+        raise HardwareError(f"{place}: {name!r} is in none of the include folders")
+
+    def _expand(self, text: str, where: tuple[str, int], depth: int) -> str:
+        """Replace macros, innermost text included."""
+        if depth > _MAX_DEPTH:
+            raise HardwareError(f"{where[0]}:{where[1]}: macros refer to each other without end")
+        if len(text) > _MAX_TEXT:
+            raise HardwareError(f"{where[0]}:{where[1]}: macros expand beyond {_MAX_TEXT} characters")
+        pieces, position = [], 0
+        while (match := _DIRECTIVE.search(text, position)) is not None:
+            pieces.append(text[position : match.start()])
+            expansion, position = self._expansion(match, text, where, depth)
+            pieces.append(expansion)
+        stray = text.find("`", position)
+        if stray >= 0:
+            raise HardwareError(f"{where[0]}:{where[1]}: a stray ` in {text.strip()[:40]!r}")
+        return "".join([*pieces, text[position:]])
+
+    def _expansion(self, match: re.Match[str], text: str, where: tuple[str, int], depth: int) -> tuple[str, int]:
+        name, place = match[1], f"{where[0]}:{where[1]}"
+        macro = self._macros.get(name)
+        if macro is None:
+            raise HardwareError(f"{place}: macro or directive `{name} is not known")
+        if macro.parameters is None:
+            return self._expand(macro.text, where, depth + 1), match.end()
+        arguments, end = _arguments(text, match.end(), place, name)
+        if len(arguments) != len(macro.parameters):
+            raise HardwareError(
+                f"{place}: macro `{name} takes {len(macro.parameters)} arguments, and here are {len(arguments)}"
+            )
+        values = dict(zip(macro.parameters, arguments, strict=True))
+        body = _WORD.sub(lambda word: values.get(word[0], word[0]), macro.text)
+        return self._expand(body, where, depth + 1), end
+
+
+def _reading(conditions: list[_Condition]) -> bool:
+    return all(condition.active for condition in conditions)
+
+
+def _without_comments(text: str) -> str:
+    """Blank comments and attributes, keeping line ends and strings."""
+
+    def blank(match: re.Match[str]) -> str:
+        if match[0].startswith('"'):
+            return match[0]
+        return " " + "\n" * match[0].count("\n")
+
+    return _COMMENT_OR_STRING.sub(blank, text.replace("\r\n", "\n"))
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield (number, line); a `define that ends in a backslash takes its continuation with it."""
+    lines = text.split("\n")
+    number = 0
+    while number < len(lines):
+        start, line = number, lines[number]
+        while _open_macro_call(line) or (line.lstrip().startswith("`define") and line.rstrip().endswith("\\")):
+            number += 1
+            if number >= len(lines):
+                break
+            line += "\n" + lines[number]
+        yield start + 1, line
+        number += 1
+
+
+def _open_macro_call(line: str) -> bool:
+    """Return whether a macro's arguments go on in the next line."""
+    match = _DIRECTIVE.search(line)
+    if match is None or match[1] in _IGNORED or line.lstrip().startswith(("`define", "`if", "`els", "`inc")):
+        return False
+    rest = line[match.end() :].lstrip()
+    return rest.startswith("(") and rest.count("(") > rest.count(")") and line.count("\n") < _MAX_DEPTH
+
+
+def _arguments(text: str, start: int, place: str, name: str) -> tuple[list[str], int]:
+    """Return the arguments of a macro call and where it ends."""
+    position = start + len(text[start:]) - len(text[start:].lstrip())
+    if text[position : position + 1] != "(":
+        raise HardwareError(f"{place}: macro `{name} needs arguments")
+    depth, arguments, current = 0, list[str](), ""
+    for index in range(position, len(text)):
+        sign = text[index]
+        depth += (sign in "([{") - (sign in ")]}")
+        if depth == 0:
+            arguments.append(current.strip())
+            return ([] if arguments == [""] else arguments), index + 1
+        if depth == 1 and sign == ",":
+            arguments.append(current.strip())
+            current = ""
+        elif index > position:
+            current += sign
+    raise HardwareError(f"{place}: the arguments of macro `{name} are not closed")

@@ -1,0 +1,79 @@
+"""From a Liberty file to a technology table."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwmodels.errors import HardwareError
+from hwmodels.synthesis.calibration import FITTED, ErrorSummary, error_table, fit
+from hwmodels.synthesis.liberty import Library, load_liberty
+from hwmodels.synthesis.sweep import Measurement, read_measurements, run_sweep
+from hwmodels.synthesis.table import technology_text
+from hwmodels.synthesis.traces import AccumulatorTrace, load_trace
+from hwmodels.technology import Technology, parse_technology
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A fitted technology.
+
+    Attributes:
+        technology: the table.
+        text: its TOML text, for a file.
+        errors: errors on points left out of the fit.
+        measurements: the designs that were synthesized.
+    """
+
+    technology: Technology
+    text: str
+    errors: tuple[ErrorSummary, ...]
+    measurements: tuple[Measurement, ...]
+
+
+def calibrate(
+    liberty: Path,
+    name: str,
+    *,
+    node_nm: float,
+    trace: Path | None = None,
+    dataset: Path | None = None,
+    multiplier_bits: Sequence[int] | None = None,
+    progress: Callable[[Measurement], None] | None = None,
+) -> Calibration:
+    """Synthesize the component and rescaler sweeps on a library, and fit a technology table to them.
+
+    Args:
+        liberty: the cell library.
+        name: short name of the table.
+        node_nm: feature size in nanometres, which Liberty does not state.
+        trace: accumulators that the energies hold for (default: the bundled keyword-spotting trace).
+        dataset: CSV file that holds what was measured so far and takes what is measured now, so that a sweep can be
+            stopped and started again.
+        multiplier_bits: values of ``k`` to synthesize (default: 1 to 32; about 20 minutes).
+        progress: is told of each new measurement.
+
+    Raises:
+        HardwareError: if the library or trace is not valid, or yosys is not there.
+    """
+    if not name.isidentifier():
+        raise HardwareError(f"technology name {name!r} must be letters, digits and underscores")
+    library, stimulus = load_liberty(liberty), load_trace(trace)
+    with tempfile.TemporaryDirectory(prefix="calibration-") as folder:
+        path = dataset or Path(folder) / "dataset.csv"
+        for measurement in run_sweep(path, library, stimulus, multiplier_bits):
+            if progress is not None:
+                progress(measurement)
+        measurements = [m for m in read_measurements(path) if m.library == library.name]
+    return fit_technology(name, library, node_nm, measurements, stimulus)
+
+
+def fit_technology(
+    name: str, library: Library, node_nm: float, measurements: Sequence[Measurement], trace: AccumulatorTrace
+) -> Calibration:
+    """Fit a technology table to measurements."""
+    fits = {metric: fit(measurements, metric) for metric in FITTED}
+    errors = error_table(measurements, fits.values())
+    activity = f"trace {trace.name}, gate simulation with inertial delays of the library, glitches counted"
+    text = technology_text(name, library, node_nm, measurements, fits, errors, activity)
+    return Calibration(parse_technology(text, f"{name}.toml"), text, tuple(errors), tuple(measurements))

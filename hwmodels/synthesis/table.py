@@ -1,0 +1,112 @@
+"""A fitted technology table as the text of its file."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from hwmodels.architectures import ARCHITECTURES
+from hwmodels.synthesis.calibration import ErrorSummary, Fit, FittedMetric
+from hwmodels.synthesis.liberty import Library
+from hwmodels.synthesis.sweep import Measurement
+from hwmodels.technology import TERMS
+
+_CORRECTED: Final[tuple[FittedMetric, ...]] = ("area_um2", "energy_pj")
+# 6T cell of 146 F^2 (CACTI 6.5, technology.cc: area_cell_sram = 146 F^2), half of a small macro being cells (assumed).
+_MEMORY_F2_PER_BIT: Final = 146 / 0.5
+
+
+def technology_text(
+    name: str,
+    library: Library,
+    node_nm: float,
+    measurements: Sequence[Measurement],
+    fits: Mapping[FittedMetric, Fit],
+    errors: Sequence[ErrorSummary],
+    activity: str,
+) -> str:
+    """Return the TOML text of a fitted technology.
+
+    Args:
+        name: short name of the table.
+        library: the cells.
+        node_nm: feature size, for the parameter memory that the library does not have.
+        measurements: what was synthesized.
+        fits: the fits by metric.
+        errors: the error table of the fits.
+        activity: which trace the energies hold for.
+    """
+    source = f"nonnegative least squares over {len(measurements)} designs synthesized with yosys on {library.name}"
+    lines = [
+        f'name = "{name}"',
+        f"node_nm = {node_nm:g}",
+        f"voltage_v = {library.voltage_v:g}",
+        f'conditions = "{library.name}, nominal corner, {library.temperature_c:g} C, no wires, area-driven mapping"',
+        f'source = "{source}"',
+        f'activity = "{activity}"',
+    ]
+    mean = {e.metric: e.mean for e in errors if e.architecture == "all" and e.form == "linear"}
+    for kind in TERMS:
+        if kind != "memory":
+            lines += _component(kind, fits, mean, source)
+    lines += _memory(node_nm)
+    for architecture in ARCHITECTURES:
+        lines += _correction(architecture, measurements, fits, errors)
+    return "\n".join(lines) + "\n"
+
+
+def _component(
+    kind: str, fits: Mapping[FittedMetric, Fit], errors: Mapping[FittedMetric, float], source: str
+) -> list[str]:
+    lines = ["", f"[components.{kind}]"]
+    for metric, fitted in fits.items():
+        terms = {term: c for (owner, term), c in fitted.coefficients.items() if owner == kind}
+        body = ", ".join(f"{term} = {value:.6g}" for term, value in terms.items()) or "unit = 0.0"
+        lines.append(f'{metric} = {{ terms = {{ {body} }}, error = {errors[metric]:.4f}, source = "{source}" }}')
+    lines.append('missing = "delay: of whole rescalers only, in the corrections"')
+    return lines
+
+
+def _memory(node_nm: float) -> list[str]:
+    area = _MEMORY_F2_PER_BIT * (node_nm / 1000) ** 2
+    return [
+        "",
+        "[components.memory]",
+        f"area_um2 = {{ terms = {{ bits = {area:.6g} }}, error = 0.5, "
+        f'source = "146 F^2 cell (CACTI 6.5), half of a small macro being cells (assumed), F = {node_nm:g} nm" }}',
+        'missing = "energy, delay and leakage: the library has no memory"',
+    ]
+
+
+def _correction(
+    architecture: str,
+    measurements: Sequence[Measurement],
+    fits: Mapping[FittedMetric, Fit],
+    errors: Sequence[ErrorSummary],
+) -> list[str]:
+    """Return the table of measured over fitted, per operand width and ``k``."""
+    rows = [(index, m) for index, m in enumerate(measurements) if m.architecture == architecture]
+    if not rows:
+        return []
+    widths = sorted({m.acc_bits for _, m in rows})
+    ks = sorted({m.multiplier_bits for _, m in rows})
+    at = {(m.acc_bits, m.multiplier_bits): (index, m) for index, m in rows}
+    if any((width, k) not in at for width in widths for k in ks):
+        return []
+    lines = ["", f"[corrections.{architecture}]", f"acc_bits = {widths}", f"multiplier_bits = {ks}"]
+    for metric in _CORRECTED:
+        fitted = fits[metric]
+        if not all(fitted.used[index] for index, _ in rows):
+            continue
+        ratios = [[float(np.exp(fitted.residuals[at[width, k][0]])) for k in ks] for width in widths]
+        lines.append(f"{metric} = {_matrix(ratios)}")
+        error = next(
+            e.mean for e in errors if (e.architecture, e.metric, e.form) == (architecture, metric, "corrected")
+        )
+        lines.append(f"{metric}_error = {error:.4f}")
+    lines.append(f"delay_ns = {_matrix([[at[width, k][1].delay_ns for k in ks] for width in widths])}")
+    return lines
+
+
+def _matrix(values: Sequence[Sequence[float]]) -> str:
+    return "[" + ", ".join("[" + ", ".join(f"{value:.4g}" for value in row) + "]" for row in values) + "]"
