@@ -2,38 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import singledispatch
-from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from nets.activations import absorb_into_scales
 from nets.errors import NetworkError
-from nets.network import (
-    AveragePool,
-    ElementwiseProduct,
-    ElementwiseSum,
-    MaxPool,
-    Mean,
-    Method,
-    Operator,
-    QuantizedNetwork,
-    Requantize,
-    TensorSpec,
-    Weighted,
-    shared_quantization,
-)
-from nets.rescaler import (
-    FULL_MULTIPLIER_BITS,
-    FloatArray,
-    IntArray,
-    effective_scale,
-    neighbouring_scales,
-    rescaler_from_scale,
-    stored_bits,
-)
-
-INT32_MAX = 2**31 - 1
+from nets.integers import along_channels, at_width, quantize_bias, quantize_weights, scale_of, weight_limit
+from nets.network import ElementwiseProduct, ElementwiseSum, Method, Operator, QuantizedNetwork, Weighted
+from nets.rescaler import FULL_MULTIPLIER_BITS, FloatArray, neighbouring_scales, rescaler_from_scale, stored_bits
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -63,15 +39,20 @@ class RealWeights:
 
 
 def methods_of(operator: Operator) -> tuple[Method, ...]:
-    """Ways in which this operator's rescaler can be narrowed: only weights can absorb."""
-    return (Method.ROUND, Method.ABSORB) if isinstance(operator, Weighted) else (Method.ROUND,)
+    """Ways in which this operator's rescaler can be narrowed.
+
+    Weights absorb the ratio of representable to effective scale; where there are none, the scales of the activations
+    around an elementwise operator can.
+    """
+    absorbing = (Weighted, ElementwiseSum, ElementwiseProduct)
+    return (Method.ROUND, Method.ABSORB) if isinstance(operator, absorbing) else (Method.ROUND,)
 
 
 def real_weights(network: QuantizedNetwork) -> dict[str, RealWeights]:
     """Real weights and biases behind the integers, for every weighted operator by name."""
     return {
         operator.name: RealWeights(
-            operator.weights * _along_channels(operator.weight_scale, operator.weights.ndim),
+            operator.weights * along_channels(operator.weight_scale, operator.weights.ndim),
             operator.bias * (network.tensors[operator.inputs[0]].scale * operator.weight_scale),
         )
         for operator in network.operators
@@ -93,75 +74,28 @@ def narrow(
             the integer weights' own values by default.
 
     Raises:
-        NetworkError: an unknown name, a width out of range, or ``absorb`` for an operator without weights.
+        NetworkError: an unknown name, a width out of range, a method that the operator does not have, or activation
+            scales that leave an elementwise operator no choice.
     """
     originals = originals if originals is not None else real_weights(network)
+    for name, choice in choices.items():
+        if choice.method not in methods_of(network.operator(name)):
+            raise NetworkError(f"operator {name!r} cannot absorb; use method round")
+    absorbing = {
+        name: choice.multiplier_bits
+        for name, choice in choices.items()
+        if choice.method is Method.ABSORB and not isinstance(network.operator(name), Weighted)
+    }
+    if absorbing:
+        network = absorb_into_scales(network, absorbing)
     changed: dict[str, Operator] = {}
     for name, choice in choices.items():
         operator = network.operator(name)
-        if choice.method not in methods_of(operator):
-            raise NetworkError(f"operator {name!r} has no weights to absorb into; use method round")
         if choice.method is Method.ABSORB and isinstance(operator, Weighted):
             changed[name] = _absorbed(operator, network, choice.multiplier_bits, originals[name])
         else:
             changed[name] = at_width(operator, network.tensors, choice.multiplier_bits)
     return network.with_operators(changed)
-
-
-@singledispatch
-def at_width(operator: Operator, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
-    """The operator with rescalers rounded anew from its tensors' scales, ``bits`` wide.
-
-    Raises:
-        NetworkError: the operator has no rescaler.
-    """
-    raise NetworkError(f"operator {operator.name!r} has no rescaler whose width can be chosen")
-
-
-@at_width.register
-def _(operator: Weighted, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
-    scale = _scale_of(operator, tensors, operator.weight_scale)
-    return replace(
-        operator,
-        rescaler=rescaler_from_scale(scale, bits, operator.rescaler.contract),
-        method=Method.ROUND,
-    )
-
-
-@at_width.register
-def _(operator: ElementwiseSum, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
-    scales = [tensors[index].scale for index in operator.inputs]
-    common = 2 * max(scales)
-    contracts = [rescaler.contract for rescaler in operator.input_rescalers]
-    left, right = (
-        rescaler_from_scale(np.array([scale / common]), bits, contract)
-        for scale, contract in zip(scales, contracts, strict=True)
-    )
-    output = np.array([common / (2**operator.left_shift * tensors[operator.output].scale)])
-    return replace(
-        operator,
-        input_rescalers=(left, right),
-        rescaler=rescaler_from_scale(output, bits, operator.rescaler.contract),
-    )
-
-
-@at_width.register
-def _(operator: ElementwiseProduct, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
-    first, second = (tensors[index].scale for index in operator.inputs)
-    scale = np.array([first * second / tensors[operator.output].scale])
-    return replace(operator, rescaler=rescaler_from_scale(scale, bits, operator.rescaler.contract))
-
-
-@at_width.register
-def _(operator: Requantize, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
-    scale = np.array([tensors[operator.inputs[0]].scale / tensors[operator.output].scale])
-    return replace(operator, rescaler=rescaler_from_scale(scale, bits, operator.rescaler.contract))
-
-
-@at_width.register
-def _(operator: Mean, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
-    scale = np.array([tensors[operator.inputs[0]].scale / (tensors[operator.output].scale * operator.count)])
-    return replace(operator, rescaler=rescaler_from_scale(scale, bits, operator.rescaler.contract))
 
 
 def _absorbed(operator: Weighted, network: QuantizedNetwork, bits: int, original: RealWeights) -> Weighted:
@@ -170,13 +104,13 @@ def _absorbed(operator: Weighted, network: QuantizedNetwork, bits: int, original
     Of the two neighbouring representable scales each channel takes the one whose requantized weights are closer.
     """
     k = stored_bits(bits, operator.rescaler.contract)
-    scale = _scale_of(operator, network.tensors, operator.weight_scale)
+    scale = scale_of(operator, network.tensors, operator.weight_scale)
     source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
     neighbours = neighbouring_scales(scale, k)
     candidates = [near * target.scale / source.scale for near in neighbours]
     weights = [quantize_weights(original.weights, candidate, operator.weight_bits) for candidate in candidates]
     errors = [
-        _per_scale((w * _along_channels(s, w.ndim) - original.weights) ** 2, s)
+        _per_scale((w * along_channels(s, w.ndim) - original.weights) ** 2, s)
         for w, s in zip(weights, candidates, strict=True)
     ]
     above = errors[1] < errors[0]
@@ -184,7 +118,7 @@ def _absorbed(operator: Weighted, network: QuantizedNetwork, bits: int, original
     chosen = np.where(above, neighbours[1], neighbours[0])
     return replace(
         operator,
-        weights=np.where(_along_channels(above, weights[0].ndim), weights[1], weights[0]),
+        weights=np.where(along_channels(above, weights[0].ndim), weights[1], weights[0]),
         bias=quantize_bias(original.bias, source.scale * weight_scale),
         weight_scale=weight_scale,
         rescaler=rescaler_from_scale(chosen, bits, operator.rescaler.contract),
@@ -233,37 +167,8 @@ def _with_weight_bits(operator: Weighted, network: QuantizedNetwork, bits: int, 
         weight_scale=weight_scale,
         weight_bits=bits,
     )
-    scale = _scale_of(narrowed, network.tensors, weight_scale)
+    scale = scale_of(narrowed, network.tensors, weight_scale)
     return replace(narrowed, rescaler=rescaler_from_scale(scale, FULL_MULTIPLIER_BITS, operator.rescaler.contract))
-
-
-def weight_limit(bits: int) -> int:
-    """Largest magnitude of a symmetric weight of this many bits."""
-    return int(2 ** (bits - 1) - 1)
-
-
-def quantize_weights(weights: FloatArray, scale: FloatArray, bits: int) -> npt.NDArray[np.int8]:
-    """Round real weights ``[out, ...]`` to symmetric integers at ``scale``, ``[out]`` or ``[1]``."""
-    limit = weight_limit(bits)
-    steps: FloatArray = np.rint(weights / _along_channels(scale, weights.ndim))
-    return np.clip(steps, -limit, limit).astype(np.int8)
-
-
-def quantize_bias(bias: FloatArray, scale: FloatArray) -> IntArray:
-    """Round a real bias ``[out]`` to int32 integers at ``scale = s_x * s_w``; saturates like a register."""
-    return np.clip(np.rint(bias / scale), -INT32_MAX - 1, INT32_MAX).astype(np.int64)
-
-
-def _scale_of(operator: Weighted, tensors: tuple[TensorSpec, ...], weight_scale: FloatArray) -> FloatArray:
-    source, target = tensors[operator.inputs[0]], tensors[operator.output]
-    return effective_scale(source.scale, weight_scale, target.scale, operator.rescaler.contract)
-
-
-_Any = TypeVar("_Any", bound=np.generic)
-
-
-def _along_channels(values: npt.NDArray[_Any], ndim: int) -> npt.NDArray[_Any]:
-    return values.reshape(-1, *(1,) * (ndim - 1))
 
 
 def _per_scale(squares: FloatArray, scale: FloatArray) -> FloatArray:
@@ -292,62 +197,3 @@ def inherit_weights(network: QuantizedNetwork, source: QuantizedNetwork) -> Quan
                 bias=quantize_bias(real.bias, bias_scale),
             )
     return network.with_operators(changed)
-
-
-def with_activation_bits(network: QuantizedNetwork, bits: Mapping[int, int]) -> QuantizedNetwork:
-    """Narrow activations: coarser steps over the same real range; rescalers are at full width again.
-
-    Args:
-        network: the network at int32 (Q31).
-        bits: width in bits, 4 to 8, by tensor index; tensors that share a quantization take the narrowest of theirs.
-            Inputs and outputs of the network keep theirs.
-
-    Raises:
-        NetworkError: a width out of range.
-    """
-    if wrong := {index: width for index, width in bits.items() if not 4 <= width <= 8}:
-        raise NetworkError(f"activation bits {wrong} are out of range; use 4 to 8")
-    group = shared_quantization(network)
-    kept = {group[index] for index in (*network.inputs, *network.outputs)}
-    widths: dict[int, int] = {}
-    for index, width in bits.items():
-        widths[group[index]] = min(width, widths.get(group[index], 8))
-    changed = {
-        index: _with_bits(network.tensors[index], widths[of])
-        for index, of in group.items()
-        if of in widths and of not in kept
-    }
-    coarser = network.with_tensors(changed)
-    return coarser.with_operators({op.name: _requantized(op, network, coarser) for op in network.operators})
-
-
-def _with_bits(spec: TensorSpec, bits: int) -> TensorSpec:
-    scale = spec.scale * (2**spec.bits - 1) / (2**bits - 1)
-    low = (spec.q_min - spec.zero_point) * spec.scale
-    zero_point = int(np.clip(np.rint(-(2 ** (bits - 1)) - low / scale), -(2 ** (bits - 1)), 2 ** (bits - 1) - 1))
-    return replace(spec, scale=scale, zero_point=zero_point, bits=bits)
-
-
-_BOUNDED = (Weighted, ElementwiseSum, ElementwiseProduct, Requantize, AveragePool, MaxPool)
-
-
-def _requantized(operator: Operator, before: QuantizedNetwork, after: QuantizedNetwork) -> Operator:
-    """The operator between tensors of new quantization: bounds, bias and rescalers follow."""
-    old, new = before.tensors[operator.output], after.tensors[operator.output]
-    if isinstance(operator, _BOUNDED) and old != new:
-        operator = replace(operator, q_min=_bound(operator.q_min, old, new), q_max=_bound(operator.q_max, old, new))
-    source, coarser = before.tensors[operator.inputs[0]], after.tensors[operator.inputs[0]]
-    if isinstance(operator, Weighted) and source != coarser:
-        coarser_bias = np.array([coarser.scale / source.scale])
-        operator = replace(operator, bias=quantize_bias(operator.bias.astype(np.float64), coarser_bias))
-    if hasattr(operator, "rescaler"):
-        return at_width(operator, after.tensors, FULL_MULTIPLIER_BITS)
-    return operator
-
-
-def _bound(bound: int, old: TensorSpec, new: TensorSpec) -> int:
-    """A clamp's bound: ends of the range stay ends, real 0 stays real 0, anything else the nearest step."""
-    if bound in (old.q_min, old.q_max):
-        return new.q_min if bound == old.q_min else new.q_max
-    value = round((bound - old.zero_point) * old.scale / new.scale) + new.zero_point
-    return max(new.q_min, min(new.q_max, value))

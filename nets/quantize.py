@@ -17,7 +17,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nets.contracts import Contract, contract_named
 from nets.errors import NetworkError
-from nets.narrowing import RealWeights, quantize_bias, quantize_weights, weight_limit
+from nets.integers import quantize_bias, quantize_weights, weight_limit
+from nets.narrowing import RealWeights
 from nets.network import (
     AveragePool,
     Convolution,

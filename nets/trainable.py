@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nets.narrowing import INT32_MAX, RealWeights, weight_limit
+from nets.integers import INT32_MAX, weight_limit
+from nets.narrowing import RealWeights
 from nets.network import Method, QuantizedNetwork, Weighted, shared_quantization
 from nets.rescaler import FloatArray, Rescaler, effective_scale, rescaler_from_scale
 from nets.straight_through import rounded

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nets.executor import IntegerExecutor, kernel
-from nets.narrowing import RealWeights, at_width
+from nets.integers import at_width
+from nets.narrowing import RealWeights
 from nets.network import (
     AveragePool,
     Concatenation,

@@ -170,7 +170,7 @@ def markdown(name: str, found: dict[Case, Row], seeds: int, samples: int) -> str
         f"# {name}: accuracy at narrow multipliers, before and after training",
         "",
         f"`python -m dse.experiments.training {name} --seeds {seeds}`; {samples} test samples, seeds: {seeds};",
-        "half_up, every rescaler at the same width (ADDs round).",
+        "half_up, every rescaler at the same width, those of ADDs too.",
         f"Training, in epochs of Adam: {settings.epochs}, at {settings.learning_rate:g} of full scale,",
         f"in batches of {settings.batch_size}, labels only.",
         "",

@@ -7,13 +7,14 @@ import torch
 from small_networks import digits_like, random_inputs
 
 from nets import finetune as finetune_module
+from nets.activations import with_activation_bits
 from nets.checkpoint import save_checkpoint
 from nets.datasets import Samples, load_digits_dataset, split
 from nets.errors import NetworkError
 from nets.executor import IntegerExecutor
 from nets.finetune import FinetuneSettings, TrainingDivergedError, finetune
 from nets.fingerprint import fingerprint, trained_arrays, with_trained_arrays
-from nets.narrowing import RescalerChoice, methods_of, narrow, with_activation_bits
+from nets.narrowing import RescalerChoice, methods_of, narrow
 from nets.network import QuantizedNetwork, Weighted
 from nets.quantize import quantize_input, quantize_module
 from nets.topologies import TOPOLOGIES, train_float

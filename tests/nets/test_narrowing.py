@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_networks import digits_like
+from small_networks import digits_like, random_inputs
 
 from nets.contracts import CONTRACTS, contract_named
 from nets.errors import NetworkError
+from nets.executor import IntegerExecutor
 from nets.narrowing import RescalerChoice, inherit_weights, methods_of, narrow, real_weights, with_weight_bits
-from nets.network import ElementwiseSum, Method, Weighted
+from nets.network import ElementwiseKind, ElementwiseSum, Method, QuantizedNetwork, TensorSpec, Weighted
 from nets.rescaler import effective_scale, neighbouring_scales, rescaler_from_scale
 
 scales = st.floats(2.0**-20, 4.0, exclude_min=True)
@@ -114,9 +115,68 @@ def test_add_narrows_all_three_multipliers_and_keeps_the_exact_half() -> None:
     assert 0.5 in [float(r.scale[0]) for r in changed.input_rescalers]
 
 
-def test_add_cannot_absorb() -> None:
-    with pytest.raises(NetworkError, match="'add_3' has no weights to absorb into"):
-        narrow(digits_like().network, {"add_3": RescalerChoice(2, Method.ABSORB)})
+@pytest.mark.parametrize("bits", [1, 2, 3, 8])
+def test_add_absorbs_into_the_scales_around_it(bits: int) -> None:
+    before = digits_like().network
+    choice = {"add_3": RescalerChoice(bits, Method.ABSORB)}
+    after = narrow(before, choice)
+    add = after.operator("add_3")
+    assert isinstance(add, ElementwiseSum)
+    scales = [after.tensors[index].scale for index in (*add.inputs, add.output)]
+    common = 2 * max(scales[:2])
+    real = [scales[0] / common, scales[1] / common, common / (2**20 * scales[2])]
+    represented = [float(r.scale[0]) for r in (*add.input_rescalers, add.rescaler)]
+    np.testing.assert_allclose(real, represented, rtol=1e-12)
+    assert all((r.multiplier < 2**bits).all() for r in (*add.input_rescalers, add.rescaler))
+    for index, (old, new) in enumerate(zip(before.tensors, after.tensors, strict=True)):
+        assert old.scale <= new.scale * (1 + 1e-12), "nothing clips that did not clip before"
+        assert new.scale < old.scale * (1 + 2.0 ** (1 - bits)) * (1 + 1e-12)
+        assert index not in (*before.inputs, *before.outputs) or old == new
+
+
+def test_scales_chosen_for_an_add_move_its_neighbours_exactly() -> None:
+    module = digits_like(2)
+    after = narrow(module.network, {"add_3": RescalerChoice(1, Method.ABSORB)}, module.originals)
+    for name in ("conv_2", "conv_4", "conv_0"):
+        operator = after.operator(name)
+        assert isinstance(operator, Weighted)
+        source, target = after.tensors[operator.inputs[0]], after.tensors[operator.output]
+        again = rescaler_from_scale(source.scale * operator.weight_scale / target.scale, 31, HALF_UP)
+        assert (operator.rescaler.multiplier == again.multiplier).all()
+        assert (operator.rescaler.right_shift == again.right_shift).all()
+        real = module.originals[name].bias
+        assert (
+            np.abs(operator.bias * source.scale * operator.weight_scale - real) <= source.scale * operator.weight_scale
+        ).all()
+    inputs = random_inputs((8, 8, 1), 200)
+    logits = [IntegerExecutor(network).outputs(inputs)[0] for network in (module.network, after)]
+    agreement = (logits[0].argmax(axis=1) == logits[1].argmax(axis=1)).mean()
+    assert agreement > 0.9, "coarser scales cost little"
+
+
+def test_scales_that_are_tied_leave_no_choice() -> None:
+    """The network's inputs keep their scales: a sum of two of them cannot choose any."""
+    tensors = (TensorSpec("a", (4,), 0.1, 0), TensorSpec("b", (4,), 0.13, 0), TensorSpec("y", (4,), 0.2, 0))
+    rescalers = [rescaler_from_scale(np.array([scale]), 31, HALF_UP) for scale in (0.1 / 0.26, 0.5, 1e-6)]
+    add = ElementwiseSum(
+        name="add_0",
+        inputs=(0, 1),
+        output=2,
+        kind=ElementwiseKind.ADD,
+        left_shift=20,
+        input_rescalers=(rescalers[0], rescalers[1]),
+        rescaler=rescalers[2],
+        q_min=-128,
+        q_max=127,
+    )
+    network = QuantizedNetwork("sum of inputs", tensors, (add,), (0, 1), (2,))
+    with pytest.raises(NetworkError, match=r"'add_0' cannot absorb: the scale of '[ab]' is tied; use method round"):
+        narrow(network, {"add_0": RescalerChoice(1, Method.ABSORB)})
+
+
+def test_requantization_alone_cannot_absorb() -> None:
+    with pytest.raises(NetworkError, match=r"'average_pool_5' cannot absorb; use method round"):
+        narrow(digits_like().network, {"average_pool_5": RescalerChoice(2, Method.ABSORB)})
 
 
 def test_unknown_name_lists_the_known_ones() -> None:
