@@ -62,7 +62,7 @@ def _convolution(operator: Convolution, network: QuantizedNetwork, library: ctyp
     return None
 
 
-def _row_bytes(operator: Convolution, source: TensorSpec) -> int:
+def _row(operator: Convolution, source: TensorSpec) -> int:
     return (source.shape[1] + sum(operator.padding[1])) * source.shape[2]
 
 
@@ -71,10 +71,10 @@ def _requant(operator: Weighted, target: TensorSpec) -> RequantPlan:
 
 
 def _full_convolution(operator: Convolution, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
-    packed = pack_convolution(operator, _row_bytes(operator, source), source.zero_point)
+    path = library.best_path()
+    packed = pack_convolution(operator, _row(operator, source), source.zero_point, path)
     window = window_struct(operator, source.shape, target.shape, source.zero_point, len(packed.steps))
     requant = _requant(operator, target)
-    vnni = library.has_vnni()
 
     def run(inputs: list[Tensor]) -> Tensor:
         x = inputs[0].contiguous()
@@ -88,7 +88,7 @@ def _full_convolution(operator: Convolution, source: TensorSpec, target: TensorS
             x.data_ptr(),
             y.data_ptr(),
             x.shape[0],
-            vnni,
+            path,
         )
         return y
 
@@ -100,7 +100,7 @@ def _depthwise(operator: Convolution, source: TensorSpec, target: TensorSpec, li
     weights = np.ascontiguousarray(operator.weights[..., 0].reshape(operator.out_channels, -1).T.astype(np.int16))
     bias64 = operator.bias - (source.zero_point + 128) * weights.astype(np.int64).sum(axis=0)
     bias = bias64.astype(np.uint64).astype(np.uint32).view(np.int32)
-    row, channels = _row_bytes(operator, source), source.shape[2]
+    row, channels = _row(operator, source), source.shape[2]
     (dy, dx) = operator.dilation
     taps = np.array([y * dy * row + x * dx * channels for y in range(height) for x in range(width)], np.int32)
     window = window_struct(operator, source.shape, target.shape, source.zero_point, 0)
@@ -129,10 +129,10 @@ def _fully_connected(operator: FullyConnected, network: QuantizedNetwork, librar
     source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
     if not _provable(operator, source):
         return None
-    packed = pack_matrix(operator.weights, operator.bias, source.zero_point)
+    path = library.best_path()
+    packed = pack_matrix(operator.weights, operator.bias, source.zero_point, path)
     requant = _requant(operator, target)
     out, inner = operator.weights.shape
-    vnni = library.has_vnni()
 
     def run(inputs: list[Tensor]) -> Tensor:
         x = inputs[0].contiguous()
@@ -151,7 +151,7 @@ def _fully_connected(operator: FullyConnected, network: QuantizedNetwork, librar
             x.data_ptr(),
             y.data_ptr(),
             1,
-            vnni,
+            path,
         )
         return y
 

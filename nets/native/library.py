@@ -4,7 +4,8 @@ import ctypes
 import functools
 from pathlib import Path
 
-KERNELS_VERSION = 1
+KERNELS_VERSION = 2
+_PATHS = ("plain C++", "AVX2", "AVX-512 VNNI")  # by best_path()
 _POINTER = ctypes.c_void_p
 _INT64 = ctypes.c_int64
 _INT32 = ctypes.c_int32
@@ -33,7 +34,7 @@ def _loaded() -> tuple[ctypes.CDLL | None, str]:
     for name, arguments in _SIGNATURES.items():
         getattr(library, name).argtypes = arguments
         getattr(library, name).restype = None
-    return library, f"{found[0].name}, " + ("AVX-512 VNNI" if library.has_vnni() else "plain C++")
+    return library, f"{found[0].name}, {_PATHS[library.best_path()]}"
 
 
 def native_library() -> ctypes.CDLL | None:

@@ -11,6 +11,7 @@ from nets.rescaler import Rescaler
 
 LANES = 16  # output channels of one block, as in convolution.h
 INT32_MAX = 2**31 - 1
+PATH_AVX2 = 1  # of best_path() in convolution.h
 _ENTRIES = 256  # constants of a narrow layer are repeated to about as many, for long inner loops
 
 _SHIFT, _SHIFT_MAGNITUDE, _DOUBLE, _DOUBLE_LEFT, _FLOAT32_EVEN, _FLOAT64_AWAY = range(6)
@@ -115,23 +116,25 @@ class PackedWeights:
     """Weights and byte offsets in the order in which the kernel reads them.
 
     Attributes:
-        steps: int32, byte offset of each group of four input bytes.
-        weights: int8 ``[step, lanes, 4]``, zero beyond the kernel's elements.
+        steps: int32, offset of each group of four inputs, in elements of the padded image.
+        weights: zero beyond the kernel's elements; int8 ``[step, lanes, 4]``, or for AVX2 int16
+            ``[step, block, pair, 16, 2]``.
         bias: int32 ``[lanes]``; zero points and the raised input are taken off, modulo 2**32.
     """
 
     steps: npt.NDArray[np.int32]
-    weights: npt.NDArray[np.int8]
+    weights: AnyArray
     bias: npt.NDArray[np.int32]
 
 
-def pack_convolution(operator: Convolution, row_bytes: int, zero: int) -> PackedWeights:
+def pack_convolution(operator: Convolution, row: int, zero: int, path: int) -> PackedWeights:
     """Pack a convolution of one group.
 
     Args:
         operator: the convolution.
-        row_bytes: bytes of one padded input row.
+        row: elements of one padded input row.
         zero: the input's zero point.
+        path: of the library's ``best_path``.
     """
     out, height, width, inner = operator.weights.shape
     if operator.dilation[1] == 1:
@@ -139,22 +142,28 @@ def pack_convolution(operator: Convolution, row_bytes: int, zero: int) -> Packed
     else:
         runs, length = operator.weights.reshape(out, height * width, inner), inner
         starts = [x * operator.dilation[1] * inner for x in range(width)]
-    lines = [y * operator.dilation[0] * row_bytes + start for y in range(height) for start in starts]
-    return _packed(runs, np.array(lines), length, operator.bias, zero)
+    lines = [y * operator.dilation[0] * row + start for y in range(height) for start in starts]
+    return _packed(runs, np.array(lines), length, operator.bias, zero, path)
 
 
-def pack_matrix(weights: npt.NDArray[np.int8], bias: IntArray, zero: int) -> PackedWeights:
+def pack_matrix(weights: npt.NDArray[np.int8], bias: IntArray, zero: int, path: int) -> PackedWeights:
     """Pack a fully connected layer's ``[out, in]``."""
-    return _packed(weights[:, np.newaxis, :], np.zeros(1, np.int64), weights.shape[1], bias, zero)
+    return _packed(weights[:, np.newaxis, :], np.zeros(1, np.int64), weights.shape[1], bias, zero, path)
 
 
-def _packed(runs: npt.NDArray[np.int8], starts: IntArray, length: int, bias: IntArray, zero: int) -> PackedWeights:
+def _packed(
+    runs: npt.NDArray[np.int8], starts: IntArray, length: int, bias: IntArray, zero: int, path: int
+) -> PackedWeights:
     out, lines, _ = runs.shape
     fours = -(-length // 4)
     lanes = -(-out // LANES) * LANES
     filled = np.zeros((lanes, lines, fours * 4), np.int8)
     filled[:out, :, :length] = runs
-    weights = filled.reshape(lanes, lines * fours, 4).transpose(1, 0, 2)
+    if path == PATH_AVX2:
+        halves = filled.astype(np.int16).reshape(lanes // LANES, LANES, lines * fours, 2, 2)
+        weights: AnyArray = halves.transpose(2, 0, 3, 1, 4)
+    else:
+        weights = filled.reshape(lanes, lines * fours, 4).transpose(1, 0, 2)
     steps = (starts[:, np.newaxis] + 4 * np.arange(fours)).reshape(-1)
     full_bias = np.zeros(lanes, np.int64)
     full_bias[:out] = bias - (zero + 128) * runs.astype(np.int64).sum(axis=(1, 2))

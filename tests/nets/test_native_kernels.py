@@ -28,14 +28,15 @@ from nets.verify import random_samples
 needs_native = pytest.mark.skipif(native_library() is None, reason=f"native kernels: {native_status()}")
 
 
-class PlainLibrary:
-    """The native library of a machine without dot product instructions."""
+class LibraryOn:
+    """The native library of a machine that has no more than one path's instructions."""
 
-    def __init__(self, library: ctypes.CDLL) -> None:
+    def __init__(self, library: ctypes.CDLL, path: int) -> None:
         self._library = library
+        self._path = path
 
-    def has_vnni(self) -> int:
-        return 0
+    def best_path(self) -> int:
+        return self._path
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return getattr(self._library, name)
@@ -60,7 +61,7 @@ def narrowed(network: QuantizedNetwork, contract: str, seed: int) -> QuantizedNe
 
 
 def assert_kernels_equal(network: QuantizedNetwork, seed: int, samples: int = 3) -> int:
-    """Compare operator by operator on the same inputs; returns how many ran natively."""
+    """Compare operator by operator on the same inputs, on every path; returns how many have native kernels."""
     library = native_library()
     assert library is not None
     live = {i: torch.from_numpy(x) for i, x in zip(network.inputs, random_samples(network, samples, seed), strict=True)}
@@ -68,18 +69,18 @@ def assert_kernels_equal(network: QuantizedNetwork, seed: int, samples: int = 3)
     for operator in network.operators:
         inputs = [live[index] for index in operator.inputs]
         expected = kernel(operator, network)(inputs)
-        for offered in (library, PlainLibrary(library)):
-            fast = native_kernel(operator, network, offered)
+        for path in range(library.best_path() + 1):
+            fast = native_kernel(operator, network, LibraryOn(library, path))
             if fast is not None:
-                assert torch.equal(fast(inputs), expected), operator.name
-                native += 1
+                assert torch.equal(fast(inputs), expected), (operator.name, path)
+        native += fast is not None
         live[operator.output] = expected
     return native
 
 
 @needs_native
 @pytest.mark.parametrize("contract", sorted(CONTRACTS))
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 2**32 - 1),
     size=st.tuples(st.integers(4, 12), st.integers(4, 12), st.integers(1, 20)),
@@ -104,12 +105,12 @@ def test_convolutions(
     y = layers.depthwise(x, kernel=(2, 2), dilation=dilation, activation=activation)
     z = layers.conv(y, 5, kernel=(2, 2), dilation=dilation)
     network = network_from_bytes(layers.content(z, layers.dense(y, 11)), "m", contract=contract)
-    assert assert_kernels_equal(narrowed(network, contract, seed), seed) == 8
+    assert assert_kernels_equal(narrowed(network, contract, seed), seed) == 4
 
 
 @needs_native
 @pytest.mark.parametrize("contract", sorted(CONTRACTS))
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1), size=st.tuples(st.integers(1, 30), st.integers(1, 30), st.integers(1, 9)))
 def test_elementwise(contract: str, seed: int, size: tuple[int, int, int]) -> None:
     layers = Layers(np.random.default_rng(seed))
@@ -117,7 +118,7 @@ def test_elementwise(contract: str, seed: int, size: tuple[int, int, int]) -> No
     results = [layers.elementwise(kind, a, b) for kind in ("ADD", "SUB", "MUL")]
     results.append(layers.requantize("QUANTIZE", a))
     network = network_from_bytes(layers.content(*results), "m", contract=contract)
-    assert assert_kernels_equal(narrowed(network, contract, seed), seed) == 8
+    assert assert_kernels_equal(narrowed(network, contract, seed), seed) == 4
 
 
 @needs_native
