@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 
 from dse.commands.doctor import doctor
+from dse.commands.hardware import calibrate, cost
+from dse.commands.networks import contracts, verify
 from dse.commands.progress import StudyProgress
 from dse.commands.results import compare, export, report, show
 from dse.errors import StudyError
@@ -58,7 +60,7 @@ def run(
     console.print(f"Report: {folder.report_path}", soft_wrap=True)
 
 
-for command in (report, show, compare, export, doctor):
+for command in (report, show, compare, export, verify, contracts, cost, calibrate, doctor):
     app.command()(command)
 
 
