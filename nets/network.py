@@ -172,8 +172,16 @@ class Requantize(Operator):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class AveragePool(Operator):
-    """Mean of each window's valid elements, rounded half away from zero; no rescaler, scales are equal."""
+class Pool(Operator):
+    """Each window's valid elements become one; no rescaler, scales are equal.
+
+    Attributes:
+        kernel: (vertical, horizontal).
+        stride: (vertical, horizontal).
+        padding: elements that count in no window.
+        q_min: fused activation's lower bound.
+        q_max: fused activation's upper bound.
+    """
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -182,15 +190,12 @@ class AveragePool(Operator):
     q_max: int
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class MaxPool(Operator):
-    """Maximum of each window's valid elements."""
+class AveragePool(Pool):
+    """Mean of each window, rounded half away from zero."""
 
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: Pads
-    q_min: int
-    q_max: int
+
+class MaxPool(Pool):
+    """Maximum of each window."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
