@@ -9,8 +9,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dse.design import DesignPoint
 from dse.driver import CONTROL
+from dse.front import front_of
 from dse.journal import journal
-from dse.pareto import non_dominated
 from dse.records import TestRecord, TrialRecord
 from dse.results import StudyFacts, StudyResults
 from dse.run_folder import Manifest, RunFolder
@@ -41,7 +41,9 @@ def collect(manifest: Manifest, store: StudyStore) -> StudyResults:
     return StudyResults(
         facts=_facts(manifest, len(records), tests),
         rescalers=manifest.rescalers,
-        trials=_trial_table(trials, records, tests, manifest.rescalers),
+        trials=_trial_table(
+            trials, records, tests, manifest.rescalers, front_of(records, manifest.spec.search.constraints)
+        ),
         layers=_layer_table(records),
     )
 
@@ -51,11 +53,9 @@ def _trial_table(
     records: dict[int, TrialRecord],
     tests: dict[int, TestRecord],
     rescalers: tuple[str, ...],
+    front: set[int],
 ) -> pd.DataFrame:
-    front = _front(records)
-    control = next(
-        (records[t.number].val_accuracy for t in trials if role_of(t) == CONTROL and t.number in records), _NAN
-    )
+    control = next((records[t.number] for t in trials if role_of(t) == CONTROL and t.number in records), None)
     rows = [
         {
             "trial": trial.number,
@@ -73,25 +73,19 @@ def _trial_table(
     return pd.DataFrame(rows)
 
 
-def _front(records: dict[int, TrialRecord]) -> set[int]:
-    if not records:
-        return set()
-    values = np.array([record.values for record in records.values()])
-    return {number for number, on_front in zip(records, non_dominated(values), strict=True) if on_front}
-
-
-def _found(record: TrialRecord | None, control: float) -> dict[str, Any]:
+def _found(record: TrialRecord | None, control: TrialRecord | None) -> dict[str, Any]:
     keys = (
         "val_accuracy", "val_accuracy_drop_pp", "val_accuracy_integer", "rescaler_area_um2", "rescaler_energy_nj",
         "other_rescaler_area_um2", "other_rescaler_energy_nj", "parameter_bits", "seconds",
     )  # fmt: skip
     if record is None:
         return {"finetune": "", "fidelity": "", "val_accuracy_drop_vs_control_pp": _NAN, **dict.fromkeys(keys, _NAN)}
-    trained = record.fidelity != "integer"
+    levels = control.levels if control and record.is_trained else ()
+    control_accuracy = next((level.val_accuracy for level in levels if level.level == record.fidelity), _NAN)
     return {
         "finetune": DesignPoint.from_json(record.design).finetune.value,
         "fidelity": record.fidelity,
-        "val_accuracy_drop_vs_control_pp": control - record.val_accuracy if trained else _NAN,
+        "val_accuracy_drop_vs_control_pp": control_accuracy - record.val_accuracy,
         **{key: getattr(record, key) for key in keys},
     }
 

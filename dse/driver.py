@@ -1,7 +1,7 @@
 """The driver: asks Optuna, has points evaluated, lets promising ones climb, tells; it alone touches storage."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,13 +9,16 @@ import optuna
 
 from dse.design import DesignPoint
 from dse.evaluation import Evaluation, Job, Level, TestScore
+from dse.front import contenders, front_of, violations
 from dse.interrupts import Interrupts
-from dse.pareto import dominates_any, hypervolume, non_dominated, relative_costs
+from dse.ladder import Ladder, levels_of
+from dse.pareto import hypervolume, relative_costs
 from dse.problem import Problem
-from dse.records import TestRecord, record_of
+from dse.records import TestRecord, TrialRecord, record_of
 from dse.run_folder import RunFolder
 from dse.space import SearchSpace
 from dse.spec import Finetune
+from dse.starts import probes, promising
 from dse.storage import SEARCH, StudyStore, record_in, role_of
 from dse.workers import Completion, EvaluatorPool
 from nets.network import Method
@@ -64,7 +67,7 @@ def baselines(space: SearchSpace, uniform_bits: tuple[int, ...]) -> list[tuple[s
     found = [(INT32, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))]
     if strongest is not Finetune.NONE:
         found.append((CONTROL, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, strongest)))
-    methods = sorted({method for variable in space.rescalers for method in variable.methods})
+    methods = sorted({method for variable in space.rescalers for method in variable.every_method})
     found += [(f"uniform_{m.value}", space.uniform(k, m, strongest)) for k in uniform_bits for m in methods]
     return found
 
@@ -92,12 +95,11 @@ class Driver:
     ) -> None:
         self._problem, self._store, self._space = problem, store, space
         self._folder, self._pool, self._on_progress = folder, pool, on_progress
+        self._interrupts, self._ladder = Interrupts(), Ladder(problem.spec.fidelity)
         self._open: dict[int, _OpenTrial] = {}
         self._climbs: deque[Job] = deque()
-        self._interrupts = Interrupts()
-        self._failures = 0
-        self._told: list[tuple[float, float, float]] = []
-        self._integer_level: list[tuple[float, float, float]] = []
+        self._complete, self._failures = 0, 0
+        self._best: dict[int, TrialRecord] = {}  # the front so far
         self._baseline: tuple[float, float, float] | None = None
 
     def run(self, target: int) -> None:
@@ -110,35 +112,61 @@ class Driver:
         with self._interrupts.held():
             self._restore()
             self._report(target, "search")
-            while self._fill(target) or self._pool.running:
-                self._take(self._next())
-                self._report(target, "search")
+            self._start()
+            if self._problem.spec.search.batch is None:
+                self._search(target)
+            else:
+                self._search_in_batches(target, self._problem.spec.search.batch)
             self._score_on_test()
             self._report(target, "test")
 
-    def _next(self) -> Completion:
-        with self._interrupts.let_in():
-            return self._pool.next()
-
     def _restore(self) -> None:
+        """Take up what is in storage: told trials count, running ones are queued again, baselines are queued."""
         self._store.requeue_interrupted(self._space)
         present = self._store.designs(self._space)
         for role, point in baselines(self._space, self._problem.spec.search.uniform_multiplier_bits):
             if (role, point.digest) not in present:
                 self._store.enqueue(self._space, point, role)
-        baseline_accuracy = 100.0 * float(self._problem.baseline_correct.mean())
         for trial in self._store.complete():
             if record := record_in(trial):
-                self._remember(record.values, role_of(trial))
-                self._integer_level.append((baseline_accuracy - record.val_accuracy_integer, *record.values[1:]))
+                self._ladder.restore(record.levels, baseline=role_of(trial) != SEARCH)
+                self._count(trial.number, role_of(trial), record)
 
-    def _remember(self, values: tuple[float, float, float], role: str) -> None:
-        self._told.append(values)
-        if role == INT32:
-            self._baseline = values
+    def _start(self) -> None:
+        """Queue the designs that the sensitivity of single rescalers makes promising, once a study."""
+        count = self._problem.spec.search.starts
+        if not count or self._store.started():
+            return
+        level = levels_of(self._problem.spec.fidelity, Finetune.NONE, baseline=False)[0]
+        int32 = self._space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE)
+        found = probes(self._space)
+        jobs = [Job(number, point, level) for number, point in enumerate([int32, *(probe.point for probe in found)])]
+        values = {c.job.trial: c.result.values for c in self._each(jobs) if isinstance(c.result, Evaluation)}
+        if 0 in values:
+            measured = {probe: values[n] for n, probe in enumerate(found, start=1) if n in values}
+            present = {digest for _, digest in self._store.designs(self._space)}
+            for point in promising(self._space, measured, values[0], count):
+                if point.digest not in present:
+                    self._store.enqueue(self._space, point, SEARCH)
+        self._store.set_started(len(jobs))
+
+    def _search(self, target: int) -> None:
+        """Keep every worker busy until the target is reached."""
+        while self._fill(target) or self._pool.running:
+            if climb := self._take(self._next()):
+                self._climbs.append(climb)
+            self._report(target, "search")
+
+    def _search_in_batches(self, target: int, size: int) -> None:
+        """Ask a batch, evaluate it level by level, tell it in order: the same for any number of workers."""
+        while batch := [job for _ in range(size) if (job := self._ask(target))]:
+            while batch:
+                done = sorted(self._each(batch), key=lambda completion: completion.job.trial)
+                batch = [climb for completion in done if (climb := self._take(completion))]
+            self._report(target, "search")
 
     def _fill(self, target: int) -> bool:
-        """Keep every worker busy; False when there was nothing to start."""
+        """Give idle workers something to do; False when there was nothing to start."""
         started = False
         while self._pool.running < self._pool.capacity:
             job = self._climbs.popleft() if self._climbs else self._ask(target)
@@ -148,49 +176,54 @@ class Driver:
             started = True
         return started
 
+    def _each(self, jobs: Iterable[Job]) -> Iterator[Completion]:
+        """The completions of jobs, as they come."""
+        waiting = deque(jobs)
+        while waiting or self._pool.running:
+            while waiting and self._pool.running < self._pool.capacity:
+                self._pool.submit(waiting.popleft())
+            yield self._next()
+
+    def _next(self) -> Completion:
+        with self._interrupts.let_in():
+            return self._pool.next()
+
     def _ask(self, target: int) -> Job | None:
-        if len(self._told) + len(self._open) >= target:
+        if self._complete + len(self._open) >= target:
             return None
         trial = self._store.ask(self._space)
         point = self._space.point(trial.params)
-        self._open[trial.number] = _OpenTrial(trial, point, role_of(trial))
-        return Job(trial.number, point, Level.INTEGER)
+        self._open[trial.number] = opened = _OpenTrial(trial, point, role_of(trial))
+        return Job(
+            trial.number,
+            point,
+            levels_of(self._problem.spec.fidelity, point.finetune, baseline=opened.role != SEARCH)[0],
+        )
 
-    def _take(self, completion: Completion) -> None:
-        opened = self._open[completion.job.trial]
-        if not isinstance(completion.result, Evaluation):
+    def _take(self, completion: Completion) -> Job | None:
+        """Tell a trial, or give the job with which it climbs on."""
+        opened, found = self._open[completion.job.trial], completion.result
+        if not isinstance(found, Evaluation):
             self._fail(opened, completion.error)
-            return
-        if not np.isfinite(completion.result.values).all():
-            self._fail(opened, f"the objectives are not finite: {completion.result.values}")
-            return
+            return None
+        if not np.isfinite(found.values).all():
+            self._fail(opened, f"the objectives are not finite: {found.values}")
+            return None
         self._failures = 0
-        opened.levels.append(completion.result)
-        if completion.result.level is Level.INTEGER and self._climbs_on(opened, completion.result):
-            self._climbs.append(Job(opened.trial.number, opened.point, Level.SHORT_FINETUNE))
-        else:
-            self._tell(opened)
-
-    def _climbs_on(self, opened: _OpenTrial, found: Evaluation) -> bool:
-        """Whether a point is worth training: near the front of what integer inference has shown so far.
-
-        The slack hedges against the noise of the validation split; costs are exact and get none. Baselines always
-        climb as far as they may.
-        """
-        peers = np.array(self._integer_level, dtype=np.float64).reshape(-1, 3)
-        self._integer_level.append(found.values)
-        if opened.point.finetune is Finetune.NONE:
-            return False
-        hopeful = np.array(found.values) - (self._problem.spec.fidelity.slack_pp, 0.0, 0.0)
-        return opened.role != SEARCH or not dominates_any(peers, hopeful)
+        opened.levels.append(found)
+        above = self._ladder.next_level(opened.point.finetune, found, baseline=opened.role != SEARCH)
+        if above is not None:
+            return Job(opened.trial.number, opened.point, above)
+        self._tell(opened)
+        return None
 
     def _tell(self, opened: _OpenTrial) -> None:
         record = record_of(opened.point.to_json(), opened.levels)
         if (weights := opened.levels[-1].weights) is not None:
             self._folder.save_weights(opened.trial.number, weights)
-        self._store.tell(opened.trial, record)
+        self._store.tell(opened.trial, record, violations(record, self._problem.spec.search.constraints))
         del self._open[opened.trial.number]
-        self._remember(record.values, opened.role)
+        self._count(opened.trial.number, opened.role, record)
 
     def _fail(self, opened: _OpenTrial, error: str) -> None:
         self._store.tell_failed(opened.trial, error)
@@ -199,37 +232,39 @@ class Driver:
         if self._failures >= _FAILURES_IN_A_ROW:
             raise EvaluationsFailError(f"{self._failures} evaluations in a row failed, the last one with: {error}")
 
+    def _count(self, number: int, role: str, record: TrialRecord) -> None:
+        self._complete += 1
+        rivals = {**self._best, number: record}
+        best = front_of(rivals, self._problem.spec.search.constraints)
+        self._best = {number: rivals[number] for number in best}
+        if role == INT32:
+            self._baseline = record.values
+
     def _score_on_test(self) -> None:
         """Front members and baselines on samples that the search never saw."""
-        waiting = deque(self._test_jobs())
-        while waiting or self._pool.running:
-            while waiting and self._pool.running < self._pool.capacity:
-                self._pool.submit(waiting.popleft())
-            completion = self._next()
+        for completion in self._each(self._test_jobs()):
             if not isinstance(completion.result, TestScore):
                 raise EvaluationsFailError(f"trial {completion.job.trial} on the test split: {completion.error}")
             self._store.set_test(completion.job.trial, TestRecord.of(completion.result))
 
     def _test_jobs(self) -> list[Job]:
-        complete = [(trial, record) for trial in self._store.complete() if (record := record_in(trial))]
-        if not complete:
-            return []
-        front = non_dominated(np.array([record.values for _, record in complete]))
         scored = self._store.tests()
         return [
             Job(
                 trial.number,
                 DesignPoint.from_json(record.design),
                 Level.TEST,
-                self._folder.load_weights(trial.number) if record.fidelity != Level.INTEGER else None,
+                self._folder.load_weights(trial.number) if record.is_trained else None,
                 record.network_sha256,
             )
-            for (trial, record), on_front in zip(complete, front, strict=True)
-            if (on_front or role_of(trial) != SEARCH) and trial.number not in scored
+            for trial in self._store.complete()
+            if (record := record_in(trial))
+            and (trial.number in self._best or role_of(trial) != SEARCH)
+            and trial.number not in scored
         ]
 
     def _report(self, target: int, stage: str) -> None:
-        values = np.array(self._told, dtype=np.float64).reshape(-1, 3)
+        kept = contenders(self._best, self._problem.spec.search.constraints)
+        values = np.array([record.values for record in kept.values()], dtype=np.float64).reshape(-1, 3)
         volume = hypervolume(relative_costs(values, np.array(self._baseline))) if self._baseline else 0.0
-        front = int(non_dominated(values).sum()) if len(values) else 0
-        self._on_progress(Progress(len(self._told), target, front, volume, stage))
+        self._on_progress(Progress(self._complete, target, len(kept), volume, stage))

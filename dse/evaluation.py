@@ -1,10 +1,12 @@
 """Evaluation of one design point: accuracy from nets, cost from hwmodels, at one level of the fidelity ladder."""
 
+import math
 import time
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from dse.design import DesignPoint
@@ -13,6 +15,7 @@ from dse.lowering import lower
 from dse.problem import Problem, correct_answers
 from hwmodels import AnalyticRescalerModel, CostModel, NetworkCost, RtlRescalerModel, load_technology, network_cost
 from hwmodels.workload import RescalerWorkload
+from nets.datasets import Samples
 from nets.finetune import FinetuneSettings, finetune
 from nets.fingerprint import Arrays, fingerprint, trained_arrays, with_trained_arrays
 from nets.narrowing import narrow
@@ -20,10 +23,12 @@ from nets.network import QuantizedNetwork
 
 
 class Level(StrEnum):
-    """What an evaluation does; the first two are fidelities of a design's accuracy."""
+    """What an evaluation does; all but the last one are fidelities of a design's accuracy, lowest first."""
 
+    PART = "part"  # bit-exact inference on a part of the validation split, weights as narrowed
     INTEGER = "integer"  # bit-exact inference on the validation split, weights as narrowed
     SHORT_FINETUNE = "short_finetune"  # the same after a short rescale-aware fine-tune
+    FULL_FINETUNE = "full_finetune"  # the same after a full one, from the narrowed weights
     TEST = "test"  # the shipped weights on the test split, beside the baseline
 
 
@@ -130,19 +135,24 @@ class Evaluator:
         started = time.perf_counter()
         problem = self._problem
         network = narrowed(problem, point)
-        if level is Level.SHORT_FINETUNE:
-            network = finetune(network, problem.splits.finetune, finetune_settings(problem), problem.originals).network
-        correct = correct_answers(network, problem.splits.validation)
+        trained = level in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
+        if trained:
+            settings = finetune_settings(problem, level)
+            network = finetune(network, problem.splits.finetune, settings, problem.originals).network
+        indices = part_of(problem) if level is Level.PART else slice(None)
+        validation = problem.splits.validation
+        correct = correct_answers(network, Samples(validation.inputs[indices], validation.labels[indices]))
+        baseline = problem.baseline_correct[indices]
         workloads = lower(network)
         return Evaluation(
             level=level,
             val_accuracy=100.0 * float(correct.mean()),
-            val_accuracy_drop_pp=100.0 * (float(problem.baseline_correct.mean()) - float(correct.mean())),
+            val_accuracy_drop_pp=100.0 * (float(baseline.mean()) - float(correct.mean())),
             objective_cost=self._cost(workloads, self._objective),
             other_cost=self._cost(workloads, self._other),
             workloads=workloads,
             network_sha256=fingerprint(network),
-            weights=trained_arrays(network) if level is Level.SHORT_FINETUNE else None,
+            weights=trained_arrays(network) if trained else None,
             seconds=time.perf_counter() - started,
         )
 
@@ -176,7 +186,15 @@ def shipped(problem: Problem, point: DesignPoint, weights: Arrays | None) -> Qua
     return network if weights is None else with_trained_arrays(network, weights)
 
 
-def finetune_settings(problem: Problem) -> FinetuneSettings:
-    """The short fine-tune of the study; the order of samples is the same for every design."""
+def finetune_settings(problem: Problem, level: Level) -> FinetuneSettings:
+    """The study's fine-tune of a level; the order of samples is the same for every design."""
     fidelity = problem.spec.fidelity
-    return FinetuneSettings(fidelity.epochs, fidelity.batch_size, fidelity.learning_rate, problem.spec.seed)
+    epochs = fidelity.full_epochs if level is Level.FULL_FINETUNE else fidelity.epochs
+    return FinetuneSettings(epochs, fidelity.batch_size, fidelity.learning_rate, problem.spec.seed)
+
+
+def part_of(problem: Problem) -> npt.NDArray[np.intp]:
+    """Indices of the validation samples of a first look, evenly spread over the split; the same for every design."""
+    samples = len(problem.baseline_correct)
+    looked_at = math.ceil(problem.spec.fidelity.part * samples)
+    return np.arange(looked_at) * samples // looked_at

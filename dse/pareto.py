@@ -31,11 +31,19 @@ def _ranks(values: FloatMatrix) -> FloatMatrix:
     return np.column_stack([np.unique(column, return_inverse=True)[1] for column in values.T]).astype(np.float64)
 
 
-def dominates_any(values: FloatMatrix, point: npt.NDArray[np.float64]) -> bool:
-    """Whether some row of ``values`` is at least as good as ``point`` everywhere and better somewhere."""
-    if len(values) == 0:
-        return False
-    return bool(((values <= point).all(axis=1) & (values < point).any(axis=1)).any())
+def rank_among(values: FloatMatrix, point: npt.NDArray[np.float64]) -> int:
+    """How many fronts of ``values`` lie before ``point``: 0 where no row dominates it.
+
+    Args:
+        values: ``[points, objectives]``, minimised.
+        point: ``[objectives]``.
+    """
+    better = values[(values <= point).all(axis=1) & (values < point).any(axis=1)]
+    rank = 0
+    while len(better):
+        better = better[~non_dominated(better)]
+        rank += 1
+    return rank
 
 
 def relative_costs(values: FloatMatrix, baseline: npt.NDArray[np.float64]) -> FloatMatrix:

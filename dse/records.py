@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from pydantic import BaseModel, ConfigDict
 
-from dse.evaluation import Evaluation, TestScore
+from dse.evaluation import Evaluation, Level, TestScore
 from dse.statistics import PairedCounts
 from hwmodels import NetworkCost
 
@@ -29,6 +29,22 @@ class LayerRecord(_Record):
     energy_nj: float | None
 
 
+class LevelRecord(_Record):
+    """What a trial was found to be at one level of the ladder; percent, percentage points, um2, nJ, seconds."""
+
+    level: str
+    val_accuracy: float
+    val_accuracy_drop_pp: float
+    rescaler_area_um2: float
+    rescaler_energy_nj: float
+    seconds: float
+
+    @property
+    def values(self) -> tuple[float, float, float]:
+        """The objectives, minimised."""
+        return self.val_accuracy_drop_pp, self.rescaler_area_um2, self.rescaler_energy_nj
+
+
 class TrialRecord(_Record):
     """Everything a trial found; percent, percentage points, um2, nJ per inference, seconds."""
 
@@ -42,9 +58,15 @@ class TrialRecord(_Record):
     other_rescaler_area_um2: float | None
     other_rescaler_energy_nj: float | None
     parameter_bits: int
+    levels: tuple[LevelRecord, ...] = ()
     layers: tuple[LayerRecord, ...]
     network_sha256: str
     seconds: float
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the design ships with fine-tuned weights."""
+        return self.fidelity in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
 
     @property
     def values(self) -> tuple[float, float, float]:
@@ -76,20 +98,34 @@ def record_of(design: str, levels: list[Evaluation]) -> TrialRecord:
     """The record of a trial that reached these levels, lowest first; the last one is what it is told with."""
     last = levels[-1]
     drop, area, energy = last.values
+    untrained = [level for level in levels if level.level in (Level.PART, Level.INTEGER)]
     return TrialRecord(
         design=design,
         fidelity=last.level.value,
         val_accuracy=last.val_accuracy,
         val_accuracy_drop_pp=drop,
-        val_accuracy_integer=levels[0].val_accuracy,
+        val_accuracy_integer=untrained[-1].val_accuracy,
         rescaler_area_um2=area,
         rescaler_energy_nj=energy,
         other_rescaler_area_um2=last.other_cost.rescaler_area_um2,
         other_rescaler_energy_nj=last.other_cost.rescaler_energy_nj,
         parameter_bits=last.objective_cost.parameter_bits,
+        levels=tuple(_level(level) for level in levels),
         layers=_layers(last, last.objective_cost),
         network_sha256=last.network_sha256,
         seconds=sum(level.seconds for level in levels),
+    )
+
+
+def _level(evaluation: Evaluation) -> LevelRecord:
+    drop, area, energy = evaluation.values
+    return LevelRecord(
+        level=evaluation.level.value,
+        val_accuracy=evaluation.val_accuracy,
+        val_accuracy_drop_pp=drop,
+        rescaler_area_um2=area,
+        rescaler_energy_nj=energy,
+        seconds=evaluation.seconds,
     )
 
 

@@ -1,5 +1,6 @@
 """The search space, made from the network itself, and its two-way mapping to Optuna's parameters."""
 
+import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,9 +9,10 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from dse.design import DesignPoint
+from dse.errors import StudyError
 from dse.spec import Finetune, SearchSpec
 from nets.narrowing import RescalerChoice, methods_of
-from nets.network import Method, QuantizedNetwork
+from nets.network import Method, Operator, QuantizedNetwork
 from nets.rescaler import FULL_MULTIPLIER_BITS
 
 FINETUNE = "finetune"
@@ -28,19 +30,42 @@ def method_key(rescaler: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RescalerVariable:
-    """What may be chosen for one rescaler.
+    """One choice of the space: what one rescaler may be, or several that are tied.
 
     Attributes:
-        name: of the rescaler.
+        name: of the rescaler, or the pattern that ties several.
         multiplier_bits: widths that the search may choose, ascending.
         methods: methods that it may choose.
         narrowest_bits: narrowest width that any design of the study has; a baseline's may lie outside the search.
+        tied: the rescalers that share the choice; empty for the one of that name.
+        rounding: those among them that can only round, whatever method is chosen.
+        possible: methods that any design of the study has; empty for ``methods`` alone.
     """
 
     name: str
     multiplier_bits: tuple[int, ...]
     methods: tuple[Method, ...]
     narrowest_bits: int = FULL_MULTIPLIER_BITS
+    tied: tuple[str, ...] = ()
+    rounding: frozenset[str] = frozenset()
+    possible: tuple[Method, ...] = ()
+
+    @property
+    def every_method(self) -> tuple[Method, ...]:
+        """Methods that designs of the study may have, baselines among them."""
+        return self.possible or self.methods
+
+    def choices(self, choice: RescalerChoice) -> dict[str, RescalerChoice]:
+        """The choice for every rescaler that it is for."""
+        return {
+            name: RescalerChoice(choice.multiplier_bits, Method.ROUND) if name in self.rounding else choice
+            for name in self.tied or (self.name,)
+        }
+
+    def choice_in(self, choices: Mapping[str, RescalerChoice]) -> RescalerChoice:
+        """The choice that a design made, read from a rescaler that shows its method."""
+        names = self.tied or (self.name,)
+        return choices[next((name for name in names if name not in self.rounding), names[0])]
 
 
 @dataclass(frozen=True)
@@ -48,12 +73,14 @@ class SearchSpace:
     """Every choice that makes a design point.
 
     Attributes:
-        rescalers: in order of execution.
-        finetune: levels of fine-tuning that a point may ask for.
+        rescalers: in order of execution, tied ones where the first of them is.
+        finetune: levels of fine-tuning that a point may ask for, lowest first.
+        order: rescalers in order of execution; empty where that is the order of the variables.
     """
 
     rescalers: tuple[RescalerVariable, ...]
     finetune: tuple[Finetune, ...]
+    order: tuple[str, ...] = ()
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -66,56 +93,55 @@ class SearchSpace:
         for variable in self.rescalers:
             narrowest = min(variable.narrowest_bits, variable.multiplier_bits[0])
             found[bits_key(variable.name)] = IntDistribution(narrowest, FULL_MULTIPLIER_BITS, log=True)
-            if len(variable.methods) > 1:
-                found[method_key(variable.name)] = CategoricalDistribution([m.value for m in variable.methods])
+            if len(methods := variable.every_method) > 1:
+                found[method_key(variable.name)] = CategoricalDistribution([m.value for m in methods])
         if len(self.finetune) > 1:
             found[FINETUNE] = CategoricalDistribution([level.value for level in self.finetune])
         return found
 
     def point(self, parameters: Mapping[str, object]) -> DesignPoint:
         """The design point of a trial's parameters."""
-        choices = {
+        chosen = {
             v.name: RescalerChoice(
                 int(str(parameters[bits_key(v.name)])),
                 Method(str(parameters.get(method_key(v.name), v.methods[0]))),
             )
             for v in self.rescalers
         }
-        return DesignPoint.of(choices, Finetune(str(parameters.get(FINETUNE, self.finetune[0]))))
+        return self.design(chosen, Finetune(str(parameters.get(FINETUNE, self.finetune[0]))))
+
+    def design(self, chosen: Mapping[str, RescalerChoice], finetune: Finetune) -> DesignPoint:
+        """The design point of a choice for every variable, by name."""
+        choices = {name: c for v in self.rescalers for name, c in v.choices(chosen[v.name]).items()}
+        return DesignPoint.of({name: choices[name] for name in self.order or choices}, finetune)
 
     def parameters(self, point: DesignPoint) -> dict[str, str | int]:
         """The Optuna parameters of a design point."""
         values: dict[str, str | int] = {FINETUNE: point.finetune.value}
-        for name, choice in point.choices:
-            values[bits_key(name)] = choice.multiplier_bits
-            values[method_key(name)] = choice.method.value
+        choices = dict(point.choices)
+        for variable in self.rescalers:
+            choice = variable.choice_in(choices)
+            values[bits_key(variable.name)] = choice.multiplier_bits
+            values[method_key(variable.name)] = choice.method.value
         return {key: values[key] for key in self.distributions}
 
     def uniform(self, multiplier_bits: int, method: Method, finetune: Finetune) -> DesignPoint:
         """The same width everywhere; rescalers without weights round."""
-        choices = {
-            v.name: RescalerChoice(multiplier_bits, method if method in v.methods else Method.ROUND)
-            for v in self.rescalers
-        }
-        return DesignPoint.of(choices, finetune)
+        chosen = {v.name: RescalerChoice(multiplier_bits, _reachable(method, v)) for v in self.rescalers}
+        return self.design(chosen, finetune)
 
     @cached_property
     def values(self) -> dict[str, tuple[str | int, ...]]:
         """The values that the search may give every parameter."""
-        widths = {bits_key(v.name): v.multiplier_bits for v in self.rescalers}
-        return {
-            key: widths[key] if isinstance(found, IntDistribution) else tuple(str(c) for c in _choices(found))
-            for key, found in self.distributions.items()
-        }
+        allowed: dict[str, tuple[str | int, ...]] = {FINETUNE: tuple(level.value for level in self.finetune)}
+        for variable in self.rescalers:
+            allowed[bits_key(variable.name)] = variable.multiplier_bits
+            allowed[method_key(variable.name)] = tuple(method.value for method in variable.methods)
+        return {key: allowed[key] for key in self.distributions}
 
     def snapped(self, parameters: Mapping[str, object]) -> dict[str, object]:
-        """The same parameters with every width at the nearest one of the space."""
-        nearest = {
-            key: min(allowed, key=lambda width: abs(int(width) - int(str(parameters[key]))))
-            for key, allowed in self.values.items()
-            if isinstance(allowed[0], int)
-        }
-        return {**parameters, **nearest}
+        """The same parameters with every value in the space: the nearest width, a method that may be chosen."""
+        return {**parameters, **{key: _nearest(parameters[key], allowed) for key, allowed in self.values.items()}}
 
     def mutated(self, parameters: Mapping[str, object], generator: np.random.Generator) -> dict[str, object]:
         """The same parameters but for one, drawn anew."""
@@ -127,20 +153,52 @@ class SearchSpace:
         return {**parameters, key: others[key][generator.integers(len(others[key]))]}
 
 
-def _choices(distribution: BaseDistribution) -> tuple[object, ...]:
-    return tuple(distribution.choices) if isinstance(distribution, CategoricalDistribution) else ()
+def _nearest(value: object, allowed: tuple[str | int, ...]) -> str | int:
+    if value in allowed:
+        return value
+    if isinstance(value, int):
+        return min(allowed, key=lambda width: abs(int(width) - value))
+    return allowed[0]
+
+
+def _reachable(method: Method, variable: RescalerVariable) -> Method:
+    return method if method in variable.every_method else Method.ROUND
 
 
 def space_of(network: QuantizedNetwork, search: SearchSpec, finetune: Finetune) -> SearchSpace:
-    """The space of a network, with room for the baselines beside it."""
-    bits = tuple(sorted(search.multiplier_bits))
-    variables = tuple(
-        RescalerVariable(
-            operator.name,
-            bits,
-            tuple(m for m in search.methods if m in methods_of(operator)) or (Method.ROUND,),
-            min(search.uniform_multiplier_bits, default=FULL_MULTIPLIER_BITS),
-        )
-        for operator in network.rescaling_operators()
+    """The space of a network, with room for the baselines beside it.
+
+    Raises:
+        StudyError: a rule names no rescaler of the network, or a method that its rescalers do not have.
+    """
+    operators = {operator.name: operator for operator in network.rescaling_operators()}
+    for rule in search.rescalers:
+        if not fnmatch.filter(operators, rule.names):
+            raise StudyError(f"search.rescalers: no rescaler is named {rule.names!r}; there are {', '.join(operators)}")
+    groups: dict[str, list[str]] = {}
+    for name in operators:
+        tie = next((r.names for r in reversed(search.rescalers) if r.tied and fnmatch.fnmatchcase(name, r.names)), name)
+        groups.setdefault(tie, []).append(name)
+    variables = tuple(_variable(group, [operators[name] for name in names], search) for group, names in groups.items())
+    levels = tuple(Finetune)[: tuple(Finetune).index(finetune) + 1]
+    return SearchSpace(variables, levels, tuple(operators))
+
+
+def _variable(group: str, operators: list[Operator], search: SearchSpec) -> RescalerVariable:
+    names = [operator.name for operator in operators]
+    rules = [rule for rule in reversed(search.rescalers) if fnmatch.filter(names, rule.names)]
+    bits = next((rule.multiplier_bits for rule in rules if rule.multiplier_bits), search.multiplier_bits)
+    asked = next((rule.methods for rule in rules if rule.methods), None)
+    possible = tuple(m for m in Method if any(m in methods_of(operator) for operator in operators))
+    methods = tuple(m for m in asked or search.methods if m in possible)
+    if asked and not methods:
+        raise StudyError(f'search.rescalers: {group} has no weights to absorb into; use methods = ["round"]')
+    return RescalerVariable(
+        group,
+        tuple(sorted(bits)),
+        methods or (Method.ROUND,),
+        min(search.uniform_multiplier_bits, default=FULL_MULTIPLIER_BITS),
+        tuple(names) if len(names) > 1 else (),
+        frozenset(operator.name for operator in operators if Method.ABSORB not in methods_of(operator)),
+        possible,
     )
-    return SearchSpace(variables, (Finetune.NONE,) if finetune is Finetune.NONE else (Finetune.NONE, finetune))

@@ -28,6 +28,7 @@ class Finetune(StrEnum):
 
     NONE = "none"
     SHORT = "short"
+    FULL = "full"
 
 
 class NetworkSpec(Section):
@@ -72,16 +73,48 @@ class DataSpec(Section):
         return self
 
 
+class RescalerRule(Section):
+    """A [[search.rescalers]] table: what some rescalers may be; later tables come before earlier ones."""
+
+    names: str = Field(description="name or pattern of rescalers, such as conv_4 or conv_*")
+    multiplier_bits: tuple[MultiplierBits, ...] | None = Field(
+        None, min_length=1, description="widths they may have; one alone freezes them"
+    )
+    methods: tuple[Method, ...] | None = Field(None, min_length=1, description="methods they may use")
+    tied: bool = Field(False, description="true makes them one choice: the same width and method for all")
+
+
+class Constraint(Section):
+    """A [[search.constraints]] table: designs beyond it are on the front only where no design keeps it."""
+
+    metric: Literal["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj", "parameter_bits"] = Field(
+        description="what is limited"
+    )
+    at_most: float = Field(description="the limit, in the metric's unit")
+
+
 class SearchSpec(Section):
     """What is searched, by what, for how long."""
 
     trials: int = Field(120, ge=1, description="complete evaluations in the study, baselines included")
     sampler: Literal["tpe", "nsga2", "random"] = Field("tpe", description="Optuna sampler")
-    multiplier_bits: tuple[MultiplierBits, ...] = Field(DEFAULT_MULTIPLIER_BITS, min_length=1)
-    methods: tuple[Method, ...] = Field((Method.ROUND, Method.ABSORB), min_length=1)
+    starts: int = Field(0, ge=0, description="first trials taken from the sensitivity of every single rescaler")
+    batch: int | None = Field(
+        None,
+        ge=1,
+        description="trials asked and told together: any number of workers finds the same; none: keep workers busy",
+    )
+    multiplier_bits: tuple[MultiplierBits, ...] = Field(
+        DEFAULT_MULTIPLIER_BITS, min_length=1, description="widths that a rescaler may have"
+    )
+    methods: tuple[Method, ...] = Field(
+        (Method.ROUND, Method.ABSORB), min_length=1, description="ways in which a rescaler may be narrowed"
+    )
     uniform_multiplier_bits: tuple[MultiplierBits, ...] = Field(
         (1, 2, 3, 4, 6, 8, 12, 16), description="widths of the uniform baselines"
     )
+    rescalers: tuple[RescalerRule, ...] = Field((), description="rules for some rescalers: widths, methods, ties")
+    constraints: tuple[Constraint, ...] = Field((), description="limits that a design must keep")
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -93,10 +126,17 @@ class SearchSpec(Section):
 
 
 class FidelitySpec(Section):
-    """How far a point may climb: integer inference, then a short rescale-aware fine-tune."""
+    """How far a point may climb: a part of the validation split, all of it, a short fine-tune, a full one."""
 
     finetune: Finetune = Field(Finetune.SHORT, description="highest level of fine-tuning in the study")
+    part: float = Field(1.0, gt=0, le=1, description="share of the validation split for a first look; 1 for none")
     epochs: int = Field(2, ge=1, le=100, description="epochs of the short fine-tune")
+    full_epochs: int = Field(10, ge=1, le=1000, description="epochs of the full fine-tune")
+    max_short: int | None = Field(None, ge=0, description="short fine-tunes at most, baselines not counted")
+    max_full: int | None = Field(None, ge=0, description="full fine-tunes at most, baselines not counted")
+    promote_rank: int = Field(
+        0, ge=0, description="fronts that may lie before a promising point: 0 wants it on the first"
+    )
     batch_size: int = Field(64, ge=1, description="samples of one training step")
     learning_rate: float = Field(1e-3, gt=0, lt=1, description="Adam step, as a share of each channel's full scale")
     slack_pp: float = Field(

@@ -1,6 +1,8 @@
 """The study's storage: the only room that knows how trials and records are kept in Optuna."""
 
 import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import optuna
@@ -19,6 +21,7 @@ OBJECTIVES = ("val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj")
 
 _ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
 _TEST = "test/"
+_STARTED = "start_probes"
 SEARCH = "search"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -116,8 +119,12 @@ class StudyStore:
         """The next trial: a queued one, else one of the sampler's."""
         return self._study.ask(dict(space.distributions))
 
-    def tell(self, trial: optuna.Trial, record: TrialRecord) -> None:
-        """Keep what a trial found."""
+    def tell(
+        self, trial: optuna.Trial, record: TrialRecord, constraints: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
+        """Keep what a trial found, and by how much it exceeds constraints (at most 0: it keeps them)."""
+        for name, excess in constraints.items():
+            trial.set_constraint(name, excess)
         trial.set_user_attr(_RECORD, record.model_dump_json())
         self._study.tell(trial, list(record.values))
 
@@ -125,6 +132,14 @@ class StudyStore:
         """Keep that a trial has no result, and why."""
         trial.set_user_attr(_ERROR, error)
         self._study.tell(trial, state=TrialState.FAIL)
+
+    def started(self) -> bool:
+        """Whether the designs to start from were queued."""
+        return _STARTED in self._study.user_attrs
+
+    def set_started(self, probes: int) -> None:
+        """Keep that they were, and how many evaluations beside the trials it took to find them."""
+        self._study.set_user_attr(_STARTED, probes)
 
     def set_test(self, trial: int, record: TestRecord) -> None:
         """Keep a trial's score on the test split."""

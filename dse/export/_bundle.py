@@ -100,7 +100,7 @@ def load_design(folder: RunFolder, trial: int, samples: int) -> Design:
         complete = [number for number, entry in trials.items() if record_in(entry)]
         raise StudyError(f"trial {trial} is not a complete trial of {folder.path}; it has {_span(complete)}")
     problem = prepare(manifest.spec)
-    weights = folder.load_weights(trial) if record.fidelity != "integer" else None
+    weights = folder.load_weights(trial) if record.is_trained else None
     network = shipped(problem, DesignPoint.from_json(record.design), weights)
     if fingerprint(network) != record.network_sha256:
         raise StudyError(

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,10 +11,12 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from dse.design import DesignPoint
 from dse.driver import baselines
+from dse.errors import StudyError
 from dse.problem import Problem
+from dse.sampler import make_sampler
 from dse.space import FINETUNE, RescalerVariable, SearchSpace, bits_key, method_key, space_of
 from dse.spec import Finetune
-from nets.narrowing import RescalerChoice
+from nets.narrowing import RescalerChoice, methods_of
 from nets.network import Method
 from tests.small_studies import small_spec
 
@@ -112,9 +115,7 @@ def test_a_mutation_changes_one_parameter_within_the_space(data: st.DataObject, 
 def test_space_comes_from_the_network(digits: Problem) -> None:
     space = space_of(digits.network, digits.spec.search, Finetune.SHORT)
     assert [v.name for v in space.rescalers] == [op.name for op in digits.network.rescaling_operators()]
-    methods = {v.name: v.methods for v in space.rescalers}
-    assert methods["add_3"] == (Method.ROUND,)
-    assert all(methods[name] == BOTH for name in methods if name != "add_3")
+    assert all(v.methods == methods_of(digits.network.operator(v.name)) for v in space.rescalers)
     assert all(v.multiplier_bits == (*range(1, 17), 31) for v in space.rescalers)
     assert FINETUNE in space.distributions
 
@@ -128,12 +129,59 @@ def test_baselines_have_room_outside_the_search(digits: Problem) -> None:
     )
     space = space_of(digits.network, spec.search, Finetune.NONE)
     assert {v.multiplier_bits for v in space.rescalers} == {(3, 6)}
-    for _, point in baselines(space, (2, 9)):
+    wanted = baselines(space, (2, 9))
+    assert {role for role, _ in wanted} == {"int32", "uniform_round", "uniform_absorb"}
+    for _, point in wanted:
         parameters = space.parameters(point)
-        assert all(space.distributions[key]._contains(float(value)) for key, value in parameters.items())  # type: ignore[arg-type]
-    assert all(low.low == 2 and low.high == 31 for low in space.distributions.values())  # type: ignore[attr-defined]
-    assert {v.name: v.methods for v in space.rescalers}["add_3"] == (Method.ROUND,)
+        for key, value in parameters.items():
+            assert space.distributions[key]._contains(space.distributions[key].to_internal_repr(value))
+        assert space.point(parameters) == point
     assert FINETUNE not in space.distributions
+
+
+def test_rules_bound_freeze_and_tie(digits: Problem) -> None:
+    search = small_spec(
+        search__rescalers=[
+            {"names": "conv_*", "multiplier_bits": [2, 4, 8], "tied": True},
+            {"names": "fc_7", "multiplier_bits": [6], "methods": ["round"]},
+            {"names": "add_3", "multiplier_bits": [31]},
+            {"names": "add*", "multiplier_bits": [5]},  # the later rule comes first
+        ]
+    ).search
+    space = space_of(digits.network, search, Finetune.NONE)
+    variables = {v.name: v for v in space.rescalers}
+    assert list(variables) == ["conv_*", "depthwise_1", "add_3", "fc_7"]
+    assert variables["conv_*"].multiplier_bits == (2, 4, 8)
+    assert variables["conv_*"].tied == ("conv_0", "conv_2", "conv_4")
+    assert (variables["fc_7"].multiplier_bits, variables["fc_7"].methods) == ((6,), (Method.ROUND,))
+    assert variables["add_3"].multiplier_bits == (5,)
+    assert variables["depthwise_1"].multiplier_bits == (*range(1, 17), 31)
+    study = optuna.create_study(directions=["minimize"] * 3, sampler=make_sampler(search, space, 0))
+    for _ in range(30):
+        trial = study.ask(dict(space.distributions))
+        study.tell(trial, [1.0, 1.0, 1.0])
+        choices = dict(space.point(trial.params).choices)
+        assert list(choices) == [op.name for op in digits.network.rescaling_operators()]
+        assert choices["conv_0"] == choices["conv_2"] == choices["conv_4"]
+        assert choices["conv_0"].multiplier_bits in (2, 4, 8)
+        assert choices["fc_7"] == RescalerChoice(6, Method.ROUND)
+        assert choices["add_3"].multiplier_bits == 5
+    for _, point in baselines(space, (1, 4)):  # baselines are not bound by rules
+        assert space.point(space.parameters(point)) == point
+
+
+def test_a_tie_with_a_rescaler_that_can_only_round() -> None:
+    tied = RescalerVariable("all", (2, 4), BOTH, tied=("a", "b"), rounding=frozenset({"a"}))
+    space = SearchSpace((tied,), (Finetune.NONE,), ("a", "b"))
+    point = space.uniform(4, Method.ABSORB, Finetune.NONE)
+    assert dict(point.choices) == {"a": RescalerChoice(4, Method.ROUND), "b": RescalerChoice(4, Method.ABSORB)}
+    assert space.point(space.parameters(point)) == point
+
+
+def test_a_rule_for_nothing_is_refused(digits: Problem) -> None:
+    search = small_spec(search__rescalers=[{"names": "dense_*", "multiplier_bits": [4]}]).search
+    with pytest.raises(StudyError, match=r"search\.rescalers: no rescaler is named 'dense_\*'; there are conv_0, "):
+        space_of(digits.network, search, Finetune.NONE)
 
 
 def test_a_space_of_one_width_has_no_choice_but_methods(digits: Problem) -> None:
@@ -154,11 +202,10 @@ def test_baselines_are_distinct_and_hold_what_the_protocol_asks(digits: Problem,
     assert roles.count("uniform_round") == roles.count("uniform_absorb") == 2
     assert ("int32_finetuned" in roles) == (finetune is not Finetune.NONE)
     absorbing = dict(found)["uniform_absorb"]
-    assert {name: c.method for name, c in absorbing.choices}["add_3"] is Method.ROUND
+    assert all(c.method is methods_of(digits.network.operator(name))[-1] for name, c in absorbing.choices)
 
 
 def test_json_names_every_choice(digits: Problem) -> None:
     space = space_of(digits.network, digits.spec.search, Finetune.SHORT)
     stored = json.loads(space.uniform(4, Method.ABSORB, Finetune.SHORT).to_json())
     assert stored["rescalers"]["conv_0"] == {"bits": 4, "method": "absorb"}
-    assert stored["rescalers"]["add_3"] == {"bits": 4, "method": "round"}

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from dse.space import SearchSpace, space_of
 from dse.storage import SEARCH, StudyStore, error_in, record_in, role_of
 from dse.workers import Completion, Evaluates, SerialPool
 from tests.fakes import ClosedForm, Faulty
+from tests.small_studies import small_spec
 
 TARGET = 24
 
@@ -193,6 +195,55 @@ def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(
         Driver(digits, store, space, folder, SerialPool(ClosedForm)).run(TARGET)
     assert written.count("begun") == written.count("done") > 30
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class OutOfOrder(SerialPool):
+    """Gives the newest job back first, as parallel workers may."""
+
+    capacity = 3  # type: ignore[assignment]
+
+    def next(self) -> Completion:
+        self._jobs.rotate(1)
+        return super().next()
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_batches_find_the_same_with_any_number_of_workers(
+    digits: Problem, tmp_path: Path, space: SearchSpace, batch: int
+) -> None:
+    problem = replace(digits, spec=small_spec(search__batch=batch, search__sampler="tpe"))
+    found = []
+    for pool in (SerialPool, OutOfOrder):
+        folder = RunFolder(tmp_path / pool.__name__)
+        folder.path.mkdir()
+        store = opened(problem, folder, space)
+        Driver(problem, store, space, folder, pool(lambda: Faulty(raises=frozenset({9})))).run(TARGET)
+        assert len(store.complete()) == TARGET
+        found.append([(t.number, t.state, t.params, t.values) for t in store.trials()])
+    assert found[0] == found[1]
+
+
+def test_designs_to_start_from_come_before_the_sampler(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+    problem = replace(digits, spec=small_spec(search__starts=5))
+    store, _ = drive(problem, folder, space, ClosedForm())
+    assert len(store.complete()) == TARGET
+    queued = [t for t in store.trials() if "fixed_params" in t.system_attrs]
+    assert 1 <= len(queued) - 6 <= 5
+    again, _ = drive(problem, folder, space, ClosedForm(), target=TARGET + 3)  # once a study
+    assert len([t for t in again.trials() if "fixed_params" in t.system_attrs]) == len(queued)
+
+
+def test_constraints_are_told_to_the_sampler(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+    limit = {"metric": "rescaler_area_um2", "at_most": 3000.0}
+    problem = replace(digits, spec=small_spec(search__constraints=[limit]))
+    store, _ = drive(problem, folder, space, ClosedForm())
+    for trial in store.complete():
+        record = record_in(trial)
+        assert record is not None
+        assert trial.constraints == {"rescaler_area_um2": record.rescaler_area_um2 - 3000.0}
+    scored = {t for t in store.tests() if role_of(store.trials()[t]) == SEARCH}
+    assert scored
+    assert all(store.trials()[t].constraints["rescaler_area_um2"] <= 0 for t in scored)
 
 
 def test_serial_studies_repeat_themselves(digits: Problem, tmp_path: Path, space: SearchSpace) -> None:

@@ -1,0 +1,69 @@
+"""The fidelity ladder: which levels a design may climb, and whether it is worth the next one."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+
+from dse.evaluation import Evaluation, Level
+from dse.pareto import rank_among
+from dse.records import LevelRecord
+from dse.spec import FidelitySpec, Finetune
+
+_TRAINED = {
+    Finetune.NONE: (),
+    Finetune.SHORT: (Level.SHORT_FINETUNE,),
+    Finetune.FULL: (Level.SHORT_FINETUNE, Level.FULL_FINETUNE),
+}
+
+
+def levels_of(fidelity: FidelitySpec, finetune: Finetune, *, baseline: bool) -> tuple[Level, ...]:
+    """The levels that a design may reach, lowest first; baselines need no first look."""
+    first = (Level.PART,) if fidelity.part < 1 and not baseline else ()
+    return (*first, Level.INTEGER, *_TRAINED[finetune])
+
+
+class Ladder:
+    """Lets designs climb that are near the front of what their level has shown so far.
+
+    The slack hedges against the noise of an accuracy; costs are exact and get none. Baselines always climb as far as
+    they may, and no budget counts them.
+
+    Args:
+        fidelity: the study's.
+    """
+
+    def __init__(self, fidelity: FidelitySpec) -> None:
+        self._fidelity = fidelity
+        self._seen: dict[Level, list[tuple[float, float, float]]] = defaultdict(list)
+        self._spent: Counter[Level] = Counter()
+        self._budget = {Level.SHORT_FINETUNE: fidelity.max_short, Level.FULL_FINETUNE: fidelity.max_full}
+
+    def restore(self, levels: Iterable[LevelRecord], *, baseline: bool) -> None:
+        """Count what a trial of an earlier session reached."""
+        for level in levels:
+            self._seen[Level(level.level)].append(level.values)
+            self._spent[Level(level.level)] += not baseline
+
+    def next_level(self, finetune: Finetune, found: Evaluation, *, baseline: bool) -> Level | None:
+        """The level to try next, or None where the design stays; counts what was found."""
+        seen = np.array(self._seen[found.level], dtype=np.float64).reshape(-1, 3)
+        self._seen[found.level].append(found.values)
+        levels = levels_of(self._fidelity, finetune, baseline=baseline)
+        above = levels[levels.index(found.level) + 1 :]
+        if not above or baseline:
+            return above[0] if above else None
+        budget = self._budget.get(above[0])
+        if budget is not None and self._spent[above[0]] >= budget:
+            return None
+        hopeful = np.array(found.values) - (self._slack_pp(found.level), 0.0, 0.0)
+        if rank_among(seen, hopeful) > self._fidelity.promote_rank:
+            return None
+        self._spent[above[0]] += 1
+        return above[0]
+
+    def _slack_pp(self, level: Level) -> float:
+        """A part of the split is noisier, by the root of its share."""
+        slack = self._fidelity.slack_pp
+        return slack / math.sqrt(self._fidelity.part) if level is Level.PART else slack
