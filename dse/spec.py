@@ -74,7 +74,7 @@ class DataSpec(Section):
 
 
 class RescalerRule(Section):
-    """A [[search.rescalers]] table: what some rescalers may be; later tables come before earlier ones."""
+    """A [[search.rescalers]] table: what some rescalers may be; a later table comes before an earlier one."""
 
     names: str = Field(description="name or pattern of rescalers, such as conv_4 or conv_*")
     multiplier_bits: tuple[MultiplierBits, ...] | None = Field(

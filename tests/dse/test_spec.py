@@ -1,5 +1,6 @@
 """Study files: what is refused, how it is said, and that reading back what was written changes nothing."""
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from dse.errors import StudyError
 from dse.spec import DEFAULT_MULTIPLIER_BITS, StudySpec, load_study, validated
+from dse.study_file import reference
 from nets.contracts import CONTRACTS
 from tests.small_studies import document, small_spec, write_study
 
@@ -153,6 +155,23 @@ def test_identity_leaves_out_how_long_and_by_how_many_only() -> None:
     assert spec.identity() == same.identity()
     for changes in ({"seed": 8}, {"search__sampler": "tpe"}, {"network__weight_bits": 5}, {"fidelity__epochs": 2}):
         assert spec.identity() != small_spec(**changes).identity()
+
+
+def test_the_reference_is_up_to_date() -> None:
+    """``python -m dse.study_file`` writes it."""
+    page = Path(__file__).parents[2] / "docs" / "study-file.md"
+    assert page.read_text(encoding="utf-8") == reference()
+    assert "None" not in reference()  # every key is described
+
+
+@pytest.mark.parametrize("study", sorted((Path(__file__).parents[2] / "studies").glob("*.toml")), ids=lambda p: p.stem)
+def test_the_studies_of_the_project_are_valid(study: Path) -> None:
+    document = tomllib.loads(study.read_text(encoding="utf-8"))
+    files = [document["network"].get("model"), document["data"].get("samples")]
+    if missing := [file for file in files if file and not (study.parent / file).is_file()]:
+        assert validated(document).name == study.stem
+        pytest.skip(f"the files are not part of the project: {', '.join(missing)}")
+    assert load_study(study).name == study.stem
 
 
 def test_values_do_not_change_after_validation() -> None:
