@@ -22,14 +22,15 @@ def write_tables(results: StudyResults, folder: Path) -> None:
     Each file appears whole or not at all. CSV and Parquet have the columns of ``StudyResults``; the spreadsheet has
     headings with units.
     """
-    front = design_table(results, results.front)
-    baselines = design_table(results, results.baselines)
+    trials = whole_numbers(results.trials)
+    front = whole_numbers(design_table(results, results.front))
+    baselines = whole_numbers(design_table(results, results.baselines))
     _write_csv(front, folder / "front.csv")
     _write_csv(baselines, folder / "baselines.csv")
-    _write_csv(results.trials, folder / "trials.csv")
+    _write_csv(trials, folder / "trials.csv")
     _write_csv(scored_layers(results), folder / "layers.csv")
     with replacing(folder / "trials.parquet") as path:
-        results.trials.to_parquet(path, index=False)
+        trials.to_parquet(path, index=False)
     with replacing(folder / "results.xlsx") as path:
         _write_workbook(results, front, path)
 
@@ -39,6 +40,12 @@ def scored_layers(results: StudyResults) -> pd.DataFrame:
     if results.layers.empty:
         return results.layers
     return results.layers[results.layers["trial"].isin([*results.front["trial"], *results.baselines["trial"]])]
+
+
+def whole_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Bits as integers also where waiting trials have none."""
+    bits = [name for name in frame.columns if str(name).endswith("_bits") and frame[name].notna().any()]
+    return frame.astype(dict.fromkeys(bits, "Int64"))
 
 
 def summary_table(results: StudyResults, rec: Recommendation) -> pd.DataFrame:

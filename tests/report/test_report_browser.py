@@ -141,6 +141,17 @@ def test_click_opens_the_design_with_names_as_text(browser: webdriver.Chrome, ho
     assert chips[3] == f"{HOSTILE[3]} {chosen.multiplier_bits[3]} {chosen.methods[3]}"
 
 
+def test_numbers_in_the_table_open_the_design(browser: webdriver.Chrome, hostile_report: Report) -> None:
+    hostile, page = hostile_report
+    opened(browser, page, width=390, height=844)
+    button = browser.find_element(By.CSS_SELECTOR, ".trial")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+    button.click()
+    card = browser.find_element(By.ID, "card")
+    until(card.is_displayed)
+    assert f"Trial {hostile.front['trial'].iloc[0]}\n" in card.text
+
+
 def test_names_run_nothing(browser: webdriver.Chrome, hostile_report: Report) -> None:
     hostile, page = hostile_report
     opened(browser, page)

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import zipfile
 from pathlib import Path
@@ -47,6 +48,20 @@ def test_csv_keeps_numbers_exactly(typical: StudyResults, tmp_path: Path) -> Non
     front = pd.read_csv(tmp_path / "front.csv")
     for name in REQUIRED[1:-1]:
         np.testing.assert_array_equal(front[name], typical.front[name])
+
+
+def test_bits_stay_whole_numbers_beside_waiting_trials(typical: StudyResults, tmp_path: Path) -> None:
+    bits = [f"{name}.multiplier_bits" for name in typical.rescalers]
+    waiting = {"trial": len(typical.trials), "state": "WAITING", "role": "search", "on_front": False, "error": ""}
+    trials = pd.concat([typical.trials, pd.DataFrame([waiting])], ignore_index=True)
+    assert trials[bits[0]].dtype == np.float64
+    write_tables(dataclasses.replace(typical, trials=trials), tmp_path)
+    as_text = pd.read_csv(tmp_path / "front.csv", dtype=str)
+    assert as_text[bits].apply(lambda column: column.str.fullmatch(r"\d+")).all(axis=None)
+    table = pd.read_csv(tmp_path / "front.csv")
+    assert table[bits].to_numpy().tolist() == typical.front[bits].to_numpy().tolist()
+    assert pd.read_csv(tmp_path / "trials.csv")["state"].iloc[-1] == "WAITING"
+    assert pd.read_parquet(tmp_path / "trials.parquet")[bits[0]].dtype == "Int64"
 
 
 def sheets(path: Path) -> dict[str, str]:

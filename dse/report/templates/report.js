@@ -49,6 +49,13 @@
     card.hidden = false;
   }
 
+  document.querySelectorAll(".trial").forEach(function (button) {
+    button.addEventListener("click", function () {
+      show(button.dataset.trial);
+      document.getElementById("card").scrollIntoView({ block: "nearest" });
+    });
+  });
+
   const designs = document.getElementById("designs") ? read("designs") : { rescalers: [], designs: {} };
   document.documentElement.classList.remove("no-script");
   const plots = Array.from(document.querySelectorAll(".plot"));
