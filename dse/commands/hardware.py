@@ -1,20 +1,21 @@
 """``dse cost`` and ``dse calibrate``: the hardware models from the command line."""
 
+from __future__ import annotations
+
 import json
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from hwmodels import VerilogCost, cost_verilog, load_technology
-from hwmodels.errors import HardwareError
-from hwmodels.synthesis.calibrate import Calibration
-from hwmodels.synthesis.calibrate import calibrate as calibrate_technology
-from hwmodels.synthesis.sweep import Measurement
+if TYPE_CHECKING:  # imported where they are used: `dse --help` must not wait for them
+    from hwmodels import VerilogCost
+    from hwmodels.synthesis.calibrate import Calibration
+    from hwmodels.synthesis.sweep import Measurement
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.+)")
 
@@ -35,6 +36,8 @@ def cost(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Cost of Verilog: operators with their widths, area and energy."""
+    from hwmodels import cost_verilog, load_technology
+
     result = cost_verilog(
         files,
         top,
@@ -50,6 +53,8 @@ def cost(
 
 
 def _parameter(text: str) -> tuple[str, int]:
+    from hwmodels.errors import HardwareError
+
     match = _ASSIGNMENT.fullmatch(text)
     if match is None:
         raise HardwareError(f"parameter {text!r}: expected NAME=VALUE")
@@ -60,6 +65,8 @@ def _parameter(text: str) -> tuple[str, int]:
 
 
 def _define(text: str) -> tuple[str, str]:
+    from hwmodels.errors import HardwareError
+
     name, _, value = text.partition("=")
     if not name.isidentifier():
         raise HardwareError(f"macro {text!r}: expected NAME or NAME=TEXT")
@@ -95,6 +102,8 @@ def calibrate(
     ] = None,
 ) -> None:
     """Fit a technology table to a cell library by synthesis, with its error on points left out."""
+    from hwmodels.synthesis.calibrate import calibrate as calibrate_technology
+
     console = Console()
     trace = traces / "trace.npz" if traces is not None and traces.is_dir() else traces
 
@@ -118,6 +127,8 @@ def calibrate(
 
 
 def _widths(text: str | None) -> list[int] | None:
+    from hwmodels.errors import HardwareError
+
     if text is None:
         return None
     try:

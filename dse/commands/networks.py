@@ -1,9 +1,11 @@
 """``dse verify`` and ``dse contracts``: one model file against LiteRT, and under every contract."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +14,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from nets.contract_matrix import ContractMatrix, contract_matrix
-from nets.datasets import Samples, load_npz_dataset
 from nets.errors import NetworkError
-from nets.network import QuantizedNetwork
-from nets.profiles import PROFILES
-from nets.tflite import load_tflite
-from nets.verify import VerifyReport, random_samples, verify_model
 
-Int8Array = npt.NDArray[np.int8]
+if TYPE_CHECKING:  # imported where they are used: `dse --help` must not wait for torch
+    from nets.contract_matrix import ContractMatrix
+    from nets.datasets import Samples
+    from nets.network import QuantizedNetwork
+    from nets.verify import VerifyReport
 
 MISMATCH = 1
 _NAME = 40  # characters of a tensor's name in the table
@@ -33,7 +33,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 def verify(
     model: Model,
-    profile: Annotated[str | None, typer.Option(help=f"{' or '.join(PROFILES)} [default: both]")] = None,
+    profile: Annotated[str | None, typer.Option(help="litert_ref or litert_xnnpack [default: both]")] = None,
     samples: Annotated[int, typer.Option(min=1, help="random inputs, or the first of --data")] = 32,
     data: Data = None,
     input_offset: Offset = 0,
@@ -41,11 +41,15 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Compare the integer executor with LiteRT, tensor by tensor; exit status 1 if any integer differs."""
+    from nets.profiles import PROFILES
+    from nets.tflite import load_tflite
+    from nets.verify import random_samples, verify_model
+
     network = load_tflite(model)
     if data is None:
         inputs = random_samples(network, samples, seed)
     else:
-        inputs = [cast(Int8Array, _samples(data, input_offset, network).inputs[:samples])]
+        inputs = [_inputs(_samples(data, input_offset, network), samples)]
     reports = [verify_model(model, name, *inputs) for name in ([profile] if profile else PROFILES)]
     if as_json:
         print(json.dumps([{**asdict(report), "exact": report.exact} for report in reports]))  # noqa: T201 -- for machines
@@ -79,9 +83,11 @@ def contracts(
     as_json: AsJson = False,
 ) -> None:
     """Run one network under every contract: where they part, by how much, and what it does to accuracy."""
+    from nets.contract_matrix import contract_matrix
+    from nets.tflite import load_tflite
+
     found = _samples(data, input_offset, load_tflite(model))
-    inputs = cast(Int8Array, found.inputs[:samples])
-    matrix = contract_matrix(model, inputs, found.labels[:samples], baseline=baseline)
+    matrix = contract_matrix(model, _inputs(found, samples), found.labels[:samples], baseline=baseline)
     if as_json:
         print(json.dumps(asdict(matrix)))  # noqa: T201 -- for machines
     else:
@@ -117,10 +123,16 @@ def contracts_table(matrix: ContractMatrix) -> Table:
     return table
 
 
+def _inputs(samples: Samples, count: int | None) -> npt.NDArray[np.int8]:
+    return samples.inputs[:count].astype(np.int8, copy=False)
+
+
 def _samples(path: Path, input_offset: int, network: QuantizedNetwork) -> Samples:
     """A file's test part, or all of it, as int8 inputs of the network."""
     if len(network.inputs) != 1:
         raise NetworkError(f"{network.name!r} has {len(network.inputs)} inputs; --data serves models with one")
+    from nets.datasets import load_npz_dataset
+
     dataset = load_npz_dataset(path, input_offset=input_offset)
     samples = dataset.held_out or dataset.samples
     spec = network.tensors[network.inputs[0]]

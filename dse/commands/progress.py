@@ -1,12 +1,15 @@
 """The progress line of a study: trials done, front, hypervolume."""
 
+from __future__ import annotations
+
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from dse import driver
+if TYPE_CHECKING:
+    from dse import driver
 
 _LINES_WITHOUT_TERMINAL = 10  # a log gets about this many lines, a terminal one that moves
 

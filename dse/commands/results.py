@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 
 from dse.errors import StudyError
-from dse.run_folder import RunFolder
 
 RunPath = Annotated[Path, typer.Argument(help="folder that dse run made", show_default=False)]
 
@@ -16,6 +15,7 @@ def report(run: RunPath) -> None:
     """Rebuild report, tables and figures from storage alone, also while the study is running."""
     from dse.collect import results_of
     from dse.report import write_report
+    from dse.run_folder import RunFolder
 
     folder = RunFolder(run)
     _print_path("Report", write_report(results_of(folder), folder.path))
@@ -25,6 +25,7 @@ def show(run: RunPath) -> None:
     """Print the front and the recommendation."""
     from dse.collect import results_of
     from dse.report import show as print_results
+    from dse.run_folder import RunFolder
 
     print_results(results_of(RunFolder(run)), Console())
 
@@ -38,6 +39,7 @@ def compare(
     """Put the fronts of several runs side by side."""
     from dse.collect import results_of
     from dse.report import compare as write_comparison
+    from dse.run_folder import RunFolder
 
     if len(runs) < 2:
         raise StudyError(f"compare needs at least two run folders, got {len(runs)}")
