@@ -8,9 +8,12 @@
 #include <cmath>
 #include <cstdint>
 
-// The compiler makes one copy for each instruction set and the loader picks the machine's.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define MULTIVERSION __attribute__((target_clones("default", "arch=haswell", "arch=x86-64-v4")))
+// The compiler makes one copy for each instruction set and the loader picks the machine's. Levels of x86-64 are known to
+// GCC 12; an earlier one is given the instructions that matter most.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#define MULTIVERSION __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define MULTIVERSION __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
 #define MULTIVERSION
 #endif
