@@ -1,8 +1,10 @@
 """Costs of a network's rescalers in an accelerator, by the composition rules of its style."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, get_args
+
+import numpy as np
 
 from hwmodels.costs import CostModel, LayerCost, NetworkCost, Style, UnitCost, component_cost, reasons, total
 from hwmodels.errors import HardwareError
@@ -10,9 +12,25 @@ from hwmodels.geometry import parameter_bits_per_channel
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
 _PJ_PER_NJ: Final = 1000.0
-# A 4-bit rescale in a 31-bit unit takes 2.1 times the energy of a 4-bit unit (gate simulation of the synthesized
-# rescaler with delays, OSU 0.35 um, 285 pJ at k = 4 and 3030 pJ at k = 31): (2.1 - 1) * 285 / (3030 - 285).
-SHARED_OVERHEAD: Final = 0.114
+# Part of what a wide unit adds to a narrow layer's energy that the layer pays, by its share k / K of the unit's width.
+# Gate simulation of a synthesized 31-bit array rescaler (OSU 0.18 um, 20-bit accumulator, multiplier right-aligned,
+# which is the better alignment at every width; docs/results/hardware/sharing_osu018.csv):
+# (E(k in 31) - E(k)) / (E(31 in 31) - E(k)), where E(31 in 31) has the shared unit's longer shifter too.
+_SHARED_WIDTHS: Final = (
+    1 / 31,
+    2 / 31,
+    3 / 31,
+    4 / 31,
+    6 / 31,
+    8 / 31,
+    12 / 31,
+    16 / 31,
+    20 / 31,
+    24 / 31,
+    28 / 31,
+    1.0,
+)
+_SHARED_PARTS: Final = (0.184, 0.242, 0.269, 0.275, 0.323, 0.336, 0.359, 0.428, 0.443, 0.552, 0.686, 1.0)
 
 
 def network_cost(workloads: Sequence[RescalerWorkload], model: CostModel, *, style: Style, lanes: int) -> NetworkCost:
@@ -90,7 +108,12 @@ def _share(
     banks = {count: envelope([w for w in workloads if len(w.stages) == count]) for count in _stage_counts(workloads)}
     units = {count: model.unit_cost(bank) for count, bank in banks.items()}
     shared = tuple(
-        replace(layer, energy_nj=_energy_nj(_energy_in(layer.unit, units[len(workload.stages)]), workload))
+        replace(
+            layer,
+            energy_nj=_energy_nj(
+                _energy_in(layer.unit, units[len(workload.stages)], _share_of(workload, banks)), workload
+            ),
+        )
         for layer, workload in zip(layers, workloads, strict=True)
     )
     datapaths = total([unit.area_um2 for unit in units.values()])
@@ -109,11 +132,21 @@ def _stage_counts(workloads: Sequence[RescalerWorkload]) -> list[int]:
     return sorted({len(workload.stages) for workload in workloads})
 
 
-def _energy_in(own: UnitCost, wide: UnitCost) -> float | None:
+def _share_of(workload: RescalerWorkload, banks: Mapping[int, RescalerWorkload]) -> float:
+    """Return a layer's multiplier width as a share of its bank's."""
+    return workload.multiplier_bits / banks[len(workload.stages)].multiplier_bits
+
+
+def shared_part(share: float) -> float:
+    """Return the part of a wide unit's additional energy that a layer of ``share`` of its width pays."""
+    return float(np.interp(share, _SHARED_WIDTHS, _SHARED_PARTS))
+
+
+def _energy_in(own: UnitCost, wide: UnitCost, share: float) -> float | None:
     """Return the energy of a narrow rescale in a wider unit: its own, and part of what the wider unit adds."""
     if own.energy_pj is None or wide.energy_pj is None:
         return None
-    return own.energy_pj + SHARED_OVERHEAD * max(wide.energy_pj - own.energy_pj, 0.0)
+    return own.energy_pj + shared_part(share) * max(wide.energy_pj - own.energy_pj, 0.0)
 
 
 def envelope(workloads: Sequence[RescalerWorkload]) -> RescalerWorkload:

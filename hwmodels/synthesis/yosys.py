@@ -104,9 +104,11 @@ _pool: concurrent.futures.ProcessPoolExecutor | None = None
 
 
 def _run(commands: list[str], log: Path) -> None:
-    global _pool  # one worker, started when first needed, replaced when yosys ended it
+    global _pool  # started when first needed, replaced when yosys ended a worker
     if _pool is None:
-        _pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+        # A fresh process for each design: yosys numbers its objects through, and the mapping depends on the numbers.
+        context = multiprocessing.get_context("spawn")
+        _pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1)
         atexit.register(_stop)
     try:
         _pool.submit(_worker, commands, str(log)).result(timeout=_TIMEOUT_S)

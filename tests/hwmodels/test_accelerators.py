@@ -1,0 +1,74 @@
+import pytest
+from hw_workloads import addition, convolution
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwmodels import AnalyticRescalerModel, HardwareError, load_technology
+from hwmodels.accelerator import Accelerator, accelerator_cost, mac_cost
+
+MODEL = AnalyticRescalerModel(load_technology("aladdin40"))
+LAYERS = [
+    convolution(name="wide", macs=100_000, rescales=1_000),
+    convolution(name="depthwise", macs=9_000, rescales=1_000, multiplier_bits=31),
+    addition(rescales=500),
+]
+
+
+def template(style: str, mac_lanes: int = 64, rescaler_lanes: int = 4, clock_mhz: float = 100.0) -> Accelerator:
+    return Accelerator(
+        style=style,  # type: ignore[arg-type]
+        mac_lanes=mac_lanes,
+        rescaler_lanes=rescaler_lanes,
+        clock_mhz=clock_mhz,
+    )
+
+
+def test_a_mac_is_multiplier_adder_and_register() -> None:
+    area, energy = mac_cost(MODEL.technology, 8, 8, 20)
+    assert area == pytest.approx(64 * 6.2025 + 20 * 8.68685 + 20 * 5.981433)
+    assert energy == pytest.approx(64 * 0.0123861 + 20 * 0.00657551 + 20 * 0.008999495)
+
+
+def test_latency_is_a_sum_when_shared_and_the_slowest_when_streaming() -> None:
+    shared, streaming = (accelerator_cost(LAYERS, MODEL, template(style)) for style in ("shared", "streaming"))
+    cycles = [-(-100_000 // 64), max(-(-9_000 // 64), 250), 125]
+    assert shared.latency_cycles == sum(cycles)
+    assert streaming.latency_cycles == max(cycles)
+    assert shared.latency_us == pytest.approx(sum(cycles) / 100)
+    assert shared.rescaler_bound_layers == ("depthwise", "add")
+
+
+def test_areas_and_energies_are_those_of_their_parts() -> None:
+    for style in ("shared", "streaming"):
+        cost = accelerator_cost(LAYERS, MODEL, template(style))
+        assert cost.area_um2 == pytest.approx((cost.mac_area_um2 or 0) + (cost.rescalers.rescaler_area_um2 or 0))
+        assert cost.energy_nj == pytest.approx((cost.mac_energy_nj or 0) + (cost.rescalers.rescaler_energy_nj or 0))
+        assert cost.rescaler_area_share == pytest.approx((cost.rescalers.rescaler_area_um2 or 0) / (cost.area_um2 or 1))
+    arrays = [accelerator_cost(LAYERS, MODEL, template(style)).mac_area_um2 or 0 for style in ("shared", "streaming")]
+    assert arrays[1] == pytest.approx(2 * arrays[0])  # two layers of one shape have MACs
+
+
+@given(st.integers(1, 512), st.integers(1, 64))
+def test_more_lanes_never_take_longer_and_never_less_area(macs: int, rescalers: int) -> None:
+    few = accelerator_cost(LAYERS, MODEL, template("shared", macs, rescalers))
+    many = accelerator_cost(LAYERS, MODEL, template("shared", macs + 1, rescalers + 1))
+    assert many.latency_cycles <= few.latency_cycles
+    assert (many.area_um2 or 0) > (few.area_um2 or 0)
+    assert many.energy_nj == pytest.approx(few.energy_nj)
+
+
+@pytest.mark.parametrize(
+    ("lanes", "clock", "message"),
+    [(0, 100.0, "mac_lanes is 0"), (4, 0.0, r"clock_mhz is 0\.0"), (4, float("nan"), "clock_mhz is nan")],
+)
+def test_bad_templates_are_refused(lanes: int, clock: float, message: str) -> None:
+    with pytest.raises(HardwareError, match=message):
+        template("shared", mac_lanes=lanes, clock_mhz=clock)
+
+
+def test_missing_areas_spread() -> None:
+    cost = accelerator_cost(LAYERS, AnalyticRescalerModel(load_technology("horowitz45")), template("shared"))
+    assert cost.area_um2 is None
+    assert cost.rescaler_area_share is None
+    assert cost.energy_nj is not None
+    assert cost.missing

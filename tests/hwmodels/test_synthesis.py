@@ -1,0 +1,279 @@
+"""Liberty, gate evaluation, energy and fitting; on a small library of our own, and on OSU's where it is installed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hw_workloads import addition, convolution, needs_yosys
+from hypothesis import given
+from hypothesis import strategies as st
+from rtl_proof import half_up
+from small_liberty import small_liberty, write_small_liberty
+
+from hwmodels import CalibratedRescalerModel, HardwareError, RtlRescalerModel, load_technology, technology_names
+from hwmodels.rtl_model import RTL_FOLDER
+from hwmodels.synthesis.activity import _inertial, measure_energy, simulate
+from hwmodels.synthesis.calibration import error_table, fit
+from hwmodels.synthesis.circuit import build_circuit
+from hwmodels.synthesis.functions import compile_function
+from hwmodels.synthesis.liberty import load_liberty
+from hwmodels.synthesis.sweep import Measurement, measure_rescaler, read_measurements
+from hwmodels.synthesis.traces import load_trace, save_trace, stimulus
+from hwmodels.synthesis.yosys import CellInstance, Netlist, synthesize
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results" / "hardware"
+OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
+needs_osu = pytest.mark.skipif(not OSU018.exists(), reason="Debian's qflow-tech-osu018 is not installed")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_liberty(tmp_path_factory.mktemp("liberty"))
+
+
+class TestLiberty:
+    def test_units_tables_and_functions_are_read(self, small: Path) -> None:
+        library = load_liberty(small)
+        assert (library.name, library.voltage_v, set(library.cells)) == (
+            "small", 2.0, {"INV", "NAND2", "NOR2", "XOR2", "BUF", "DFF"},
+        )  # fmt: skip
+        gate = library.cells["NAND2"]
+        assert (gate.area_um2, gate.leakage_uw) == (2.0, pytest.approx(0.002))
+        assert gate.pins["Y"].delays["A"][0].at(0.5, 0.3) == pytest.approx(0.15)
+        assert gate.pins["Y"].delays["A"][0].at(2.0, 0.3) == pytest.approx(0.3)  # extrapolated
+        assert library.cells["DFF"].next_state == "D"
+
+    @pytest.mark.parametrize(
+        ("old", "new", "message"),
+        [
+            ("area : 2.0;", "", r"cell NAND2 has no area"),
+            ("area : 2.0;", 'area : "big";', r"area is 'big'; a number is needed"),
+            ('time_unit : "1ns";', "", r"time_unit is ''"),
+            ("capacitive_load_unit (1, pf);", "", r"capacitive_load_unit is None"),
+            ('leakage_power_unit : "1nW";', 'leakage_power_unit : "1hp";', r"leakage_power_unit is '1hp'"),
+            ("library(small) {", "module(small) {", r"not a Liberty file"),
+            ('values ("0.1, 0.1", "0.2, 0.2");', "", r"not a complete table"),
+        ],
+    )
+    def test_bad_libraries_are_refused(self, old: str, new: str, message: str, tmp_path: Path) -> None:
+        path = tmp_path / "bad.lib"
+        path.write_text(small_liberty().replace(old, new, 1))
+        with pytest.raises(HardwareError, match=message) as caught:
+            load_liberty(path)
+        assert "bad.lib" in str(caught.value)
+
+    @given(st.integers(30, len(small_liberty()) - 4))
+    def test_a_truncated_library_is_refused_wherever_it_ends(self, length: int) -> None:
+        from hwmodels.synthesis.liberty import _parse
+
+        with pytest.raises(HardwareError, match=r"cut\.lib"):
+            _parse(small_liberty()[:length], "cut.lib")
+
+
+@pytest.mark.parametrize(
+    ("text", "truth"),
+    [
+        ("!(A B)", 0b0111),
+        ("A'+B", 0b1101),
+        ("A^B", 0b0110),
+        ("(A*!B)|(!A&B)", 0b0110),
+        ("A ^ B B'", 0b1010),
+        ("1", 0b1111),
+    ],
+)
+def test_cell_functions(text: str, truth: int) -> None:
+    pins = {"A": np.array([0b1010], dtype=np.uint64), "B": np.array([0b1100], dtype=np.uint64)}
+    function, names = compile_function(text)
+    assert int(function(pins)[0]) & 0b1111 == truth
+    assert set(names) <= {"A", "B"}
+
+
+@pytest.mark.parametrize("text", ["A &", "(A", "A $ B", "", ")"])
+def test_bad_cell_functions_are_refused(text: str) -> None:
+    with pytest.raises(HardwareError, match="cell function"):
+        compile_function(text)
+
+
+@given(st.lists(st.integers(0, 1), min_size=2, max_size=60), st.integers(0, 1), st.integers(1, 9))
+def test_inertial_delay_equals_a_step_by_step_reference(ideal: list[int], before: int, delay: int) -> None:
+    """The output takes a value once the gate's function has kept it throughout the delay, and else stays."""
+    wave = _inertial(np.array(ideal, dtype=np.uint64).reshape(-1, 1), np.array([before], dtype=np.uint64), delay)
+    history, output, expected = [before] * delay + ideal, before, []
+    for step in range(len(ideal)):
+        window = set(history[step : step + delay])
+        output = window.pop() if len(window) == 1 else output
+        expected.append(output)
+    assert (wave[:, 0] & 1).tolist() == expected
+
+
+def glitch_netlist() -> Netlist:
+    """y = a nand (not a): settled it is always 1, but the inverter's delay lets a pulse through on a rising edge."""
+    return Netlist(
+        top="glitch",
+        inputs={"a": (2,)},
+        outputs={"y": (4,)},
+        cells=(CellInstance("INV", {"A": 2, "Y": 3}), CellInstance("NAND2", {"A": 2, "B": 3, "Y": 4})),
+    )
+
+
+def test_energy_of_a_hand_computed_circuit(small: Path) -> None:
+    circuit = build_circuit(glitch_netlist(), load_liberty(small))
+    assert circuit.area_um2 == 3.0
+    # a drives 2 pins, the inverter 1, the gate none; half C V^2 with V = 2 is 2 C; 0.05 pJ inside each gate.
+    trace = {"a": np.array([0, 1, 1, 0, 1])}
+    energy = measure_energy(circuit, trace)
+    inverter, output = 2 * 0.01 + 0.05, 0.05
+    assert energy.zero_delay_pj == pytest.approx(3 / 4 * (2 * 0.02 + inverter))
+    # The rising edges at cycles 1 and 4 let one pulse, two transitions, through: as long as the gate's own delay.
+    assert energy.delayed_pj == pytest.approx(energy.zero_delay_pj + 2 / 4 * 2 * output)
+    assert circuit.delay_ns == pytest.approx(0.1 + 0.001 + 0.1)
+
+
+@needs_yosys
+@pytest.mark.parametrize("k", [1, 5])
+def test_a_synthesized_rescaler_computes_what_the_contract_says(k: int, small: Path) -> None:
+    parameters = {"ACC_WIDTH": 10, "MULT_WIDTH": k, "SHIFT_WIDTH": 2, "SHIFT_MIN": k - 3}
+    netlist = synthesize((RTL_FOLDER / "rescaler.v",), "rescaler", parameters, small)
+    circuit = build_circuit(netlist, load_liberty(small))
+    rng = np.random.default_rng(4)
+    shape = (40, 8)
+    trace = {
+        "acc": rng.integers(-512, 512, shape),
+        "mult": rng.integers(1 << (k - 1), 1 << k, shape),
+        "shift": rng.integers(0, 4, shape),
+        "zero_point": np.full(shape, -5),
+        "q_min": np.full(shape, -128),
+        "q_max": np.full(shape, 127),
+    }
+    q = (simulate(circuit, trace)["q"][1:] ^ 128) - 128
+    rows = zip(*(trace[name][:-1].ravel().tolist() for name in ("acc", "mult", "shift")), strict=True)
+    expected = [min(max(-5 + half_up(a * m, k - 3 + s), -128), 127) for a, m, s in rows]
+    assert q.ravel().tolist() == expected
+    energy = measure_energy(circuit, trace)
+    assert energy.delayed_pj is not None
+    assert 0 < energy.zero_delay_pj < energy.delayed_pj
+
+
+@needs_yosys
+def test_what_yosys_refuses_is_said_in_its_words(small: Path, tmp_path: Path) -> None:
+    path = tmp_path / "loop.v"
+    path.write_text("module loop(input a, output y);\nassign y = sub.x;\nendmodule")
+    with pytest.raises(HardwareError):
+        synthesize((path,), "loop", {}, small)
+    missing = tmp_path / "none.lib"
+    with pytest.raises(HardwareError, match=r"none\.lib|ABC"):
+        synthesize((RTL_FOLDER / "rescaler.v",), "rescaler", {}, missing)
+
+
+def test_the_bundled_trace_and_its_round_trip(tmp_path: Path) -> None:
+    trace = load_trace()
+    assert trace.acc.size > 8_000
+    assert trace.acc_bits <= 20
+    save_trace(trace, tmp_path / "copy.npz")
+    copy = load_trace(tmp_path / "copy.npz")
+    assert np.array_equal(copy.acc, trace.acc)
+    assert np.array_equal(copy.scale, trace.scale)
+    (tmp_path / "bad.npz").write_bytes(b"nothing")
+    with pytest.raises(HardwareError, match=r"bad\.npz: not a trace"):
+        load_trace(tmp_path / "bad.npz")
+
+
+@given(st.integers(1, 32), st.integers(18, 32))
+def test_a_stimulus_represents_the_scales_to_k_bits(k: int, acc_bits: int) -> None:
+    cut = stimulus(load_trace(), k, acc_bits, cycles=5, streams=20, shift_bits=6)
+    assert cut.multiplier.min() >= 1 << (k - 1)
+    assert cut.multiplier.max() < 1 << k
+    assert cut.shift.min() >= 0
+    assert abs(cut.acc).max() <= 1 << (acc_bits - 1)
+    real = np.ldexp(cut.multiplier.astype(float), -(cut.shift + cut.shift_min))
+    scales = load_trace().scale
+    nearest = np.abs(np.log2(real.ravel()[:, None] / np.unique(scales))).min(axis=1)
+    assert nearest.max() <= 2.0 ** (1 - k) * 1.5
+
+
+@pytest.mark.parametrize("name", [n for n in technology_names() if (RESULTS / f"dataset_{n}.csv").exists()])
+class TestPublishedTables:
+    def measurements(self, name: str) -> list[Measurement]:
+        return read_measurements(RESULTS / f"dataset_{name}.csv")
+
+    def test_the_calibrated_model_gives_back_what_was_measured(self, name: str) -> None:
+        model = CalibratedRescalerModel(load_technology(name))
+        for point in self.measurements(name):
+            if point.architecture == "array" and point.multiplier_bits % 5 == 1:
+                low, span = point.shift_min, (1 << point.shift_bits) - 1
+                workload = convolution(
+                    operand_bits=point.acc_bits, multiplier_bits=point.multiplier_bits, right_shift_min=low,
+                    right_shift_max=low + span,
+                )  # fmt: skip
+                unit = model.unit_cost(workload)
+                assert unit.area_um2 == pytest.approx(point.area_um2, rel=0.01)
+                assert unit.energy_pj == pytest.approx(point.energy_pj, rel=0.01)
+                assert unit.delay_ns == pytest.approx(point.delay_ns, rel=0.01)
+
+    def test_parsed_rtl_is_within_its_stated_error_of_synthesis(self, name: str) -> None:
+        model = RtlRescalerModel(load_technology(name))
+        errors = []
+        for point in self.measurements(name):
+            if point.architecture == "array":
+                low = point.shift_min
+                unit = model.unit_cost(
+                    convolution(
+                        operand_bits=point.acc_bits, multiplier_bits=point.multiplier_bits, right_shift_min=low,
+                        right_shift_max=low + (1 << point.shift_bits) - 1,
+                    )
+                )  # fmt: skip
+                errors.append(abs((unit.area_um2 or 0) / point.area_um2 - 1))
+        assert len(errors) == 64
+        assert np.mean(errors) < 0.05
+        assert np.quantile(errors, 0.9) < 0.10
+
+    def test_an_add_is_costed(self, name: str) -> None:
+        unit = CalibratedRescalerModel(load_technology(name)).unit_cost(addition())
+        assert unit.area_um2 is not None
+        assert unit.area_um2 > 0
+
+
+def test_a_fit_recovers_the_coefficients_of_made_up_measurements() -> None:
+    """Measurements made from known figures: the fit must give those back, and predict what it has not seen."""
+    table = load_technology("aladdin40")
+    measurements = []
+    for k in range(1, 33):
+        for acc_bits in (20, 32):
+            workload = convolution(
+                operand_bits=acc_bits, multiplier_bits=k, right_shift_min=k + 4, right_shift_max=k + 11
+            )
+            unit = RtlRescalerModel(table).unit_cost(workload)
+            measurements.append(
+                Measurement(
+                    library="made up", architecture="array", multiplier_bits=k, acc_bits=acc_bits, shift_bits=3,
+                    shift_min=k + 4, constant=1, cells=1, area_um2=unit.area_um2 or 0.0, energy_zero_delay_pj=0.0,
+                    energy_pj=unit.energy_pj or 0.0, delay_ns=1.0, leakage_uw=1.0, cycles=1, lanes=1,
+                )
+            )  # fmt: skip
+    fits = [fit(measurements, metric) for metric in ("area_um2", "energy_pj")]
+    for error in error_table(measurements, fits):
+        assert error.mean < 0.01
+        assert error.rank > 0.999
+
+
+def test_too_few_measurements_are_refused() -> None:
+    with pytest.raises(HardwareError, match="0 measurements are too few"):
+        fit([], "area_um2")
+
+
+def test_an_uncalibrated_table_is_refused_as_calibrated() -> None:
+    with pytest.raises(HardwareError, match="'aladdin40' is not calibrated"):
+        CalibratedRescalerModel(load_technology("aladdin40"))
+
+
+@needs_yosys
+@needs_osu
+def test_a_published_point_is_reproduced() -> None:
+    [expected] = [
+        point
+        for point in read_measurements(RESULTS / "dataset_osu018.csv")
+        if (point.architecture, point.multiplier_bits, point.acc_bits) == ("array", 4, 20)
+    ]
+    measured = measure_rescaler("array", 4, 20, load_liberty(OSU018), load_trace())
+    assert measured.area_um2 == pytest.approx(expected.area_um2, rel=0.02)
+    assert measured.energy_pj == pytest.approx(expected.energy_pj, rel=0.03)
