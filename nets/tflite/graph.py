@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ MAX_RANK = 8
 NAME_MAX = 160  # characters of a tensor's name that are kept
 # What Python's struct, memoryview and numpy raise on offsets and lengths that point outside the buffer.
 _DECODING_ERRORS = (struct.error, ValueError, IndexError, TypeError, OverflowError, MemoryError)
+
+
+_Value = TypeVar("_Value")
 
 
 def _names(enumeration: type) -> dict[int, str]:
@@ -101,14 +104,24 @@ class Options:
 
     def __getattr__(self, name: str) -> Callable[[], int]:
         accessor = getattr(self._table, name)
+        return lambda: self._read(lambda: int(accessor()))
 
-        def read() -> int:
-            try:
-                return int(accessor())
-            except _DECODING_ERRORS as error:
-                raise NetworkError(f"{self._operator}: its options are damaged ({error})") from error
+    def integers(self, name: str) -> tuple[int, ...]:
+        """A short vector of integers.
 
-        return read
+        Raises:
+            NetworkError: it is damaged, or longer than a tensor has dimensions.
+        """
+        count = self._read(lambda: int(getattr(self._table, f"{name}Length")()))
+        if count > MAX_RANK:
+            raise NetworkError(f"{self._operator}: {name} has {count} entries; at most {MAX_RANK} are known")
+        return self._read(lambda: tuple(int(getattr(self._table, name)(i)) for i in range(count)))
+
+    def _read(self, read: Callable[[], _Value]) -> _Value:
+        try:
+            return read()
+        except _DECODING_ERRORS as error:
+            raise NetworkError(f"{self._operator}: its options are damaged ({error})") from error
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -65,6 +65,8 @@ def reshape(builder: Builder, raw: RawOperator) -> Operator:
         raise NetworkError(f"{raw}: {list(source.shape)} cannot become {list(result.shape)} (without batch)")
     if raw.kind == "RESHAPE" and builder.has_input(raw, 1):
         _check_target(builder, raw, result)
+    if raw.kind == "SQUEEZE":
+        _check_squeeze(builder, raw, source, result)
     return Reshape(name=f"{raw.kind.lower()}_{raw.index}", inputs=raw.inputs[:1], output=raw.outputs[0])
 
 
@@ -74,6 +76,16 @@ def _check_target(builder: Builder, raw: RawOperator, result: TensorSpec) -> Non
     fits = len(target) == len(shape) and all(want in (-1, have) for want, have in zip(target, shape, strict=True))
     if not fits or target.count(-1) > 1:
         raise NetworkError(f"{raw}: target shape {target} is not the output's, {list(shape)}")
+
+
+def _check_squeeze(builder: Builder, raw: RawOperator, source: TensorSpec, result: TensorSpec) -> None:
+    shape = (builder.batch, *source.shape)
+    stated = raw.options(tflite.SqueezeOptions).integers("SqueezeDims")
+    ones = [axis for axis, size in enumerate(shape) if size == 1]
+    dropped = {axis % len(shape) for axis in stated} if stated else set(ones)  # none stated: all of them
+    if 0 in dropped or not dropped <= set(ones):
+        raise NetworkError(f"{raw} drops dimensions {sorted(dropped)} of {list(shape)}; the batch, 0, has to stay")
+    check_shape(raw, tuple(size for axis, size in enumerate(shape) if axis and axis not in dropped), result)
 
 
 def _elements(spec: TensorSpec) -> int:

@@ -1,7 +1,7 @@
 """Structures of published networks, with random integers, written by the tests' own writer."""
 
 import numpy as np
-from random_layers import NONE, RELU, RELU6, SAME, VALID, Layers
+from random_layers import NONE, RELU, RELU6, RELU_N1_TO_1, SAME, VALID, Layers
 
 
 def visual_wake_words(rng: np.random.Generator, size: int = 96) -> bytes:
@@ -58,3 +58,38 @@ def float_borders(rng: np.random.Generator) -> bytes:
     out = layers.writer.activation(layers.shape(y), 0.0, 0, "FLOAT32")
     layers.writer.operator("DEQUANTIZE", [y], [out])
     return layers.content(out)
+
+
+def byte_borders(rng: np.random.Generator) -> bytes:
+    """uint8 input and output, translated by QUANTIZE at both ends."""
+    layers = Layers(rng)
+    pixels = layers.writer.activation((1, 8, 8, 3), 0.05, 131, "UINT8")
+    layers.writer.inputs.append(pixels)
+    x = layers.writer.activation((1, 8, 8, 3), 0.05, 3)
+    layers.writer.operator("QUANTIZE", [pixels], [x])
+    y = layers.dense(layers.conv(x, 5, activation=RELU_N1_TO_1), 4)
+    out = layers.writer.activation(layers.shape(y), layers.scale(y), layers.zero(y) + 128, "UINT8")
+    layers.writer.operator("QUANTIZE", [y], [out])
+    return layers.content(out)
+
+
+def batch_of_three(rng: np.random.Generator) -> bytes:
+    """A file whose batch is 3."""
+    layers = Layers(rng, batch=3)
+    x = layers.input(9, 8, 4)
+    y = layers.elementwise(
+        "ADD", layers.conv(x, 6), layers.depthwise(layers.conv(x, 6, kernel=(1, 1)), activation=RELU)
+    )
+    z = layers.pool("AVERAGE", layers.pool("MAX", y), (2, 2), (1, 1))
+    flat = layers.reshape(z, int(np.prod(layers.shape(z)[1:])))
+    return layers.content(layers.dense(flat, 7), layers.dense(layers.mean(y), 3))
+
+
+def one_dimensional(rng: np.random.Generator) -> bytes:
+    """Convolutions along time as converters write them: EXPAND_DIMS, CONV_2D, SQUEEZE; a LOGISTIC at the end."""
+    layers = Layers(rng)
+    x = layers.input(24, 6)
+    for dilation in (1, 2):
+        wide = layers.conv(layers.expand(x, 1), 8, kernel=(1, 3), dilation=(1, dilation), activation=RELU)
+        x = layers.squeeze(wide, 1)
+    return layers.content(layers.logistic(layers.dense(x, 2)))

@@ -9,6 +9,7 @@ from tflite_models import ModelWriter
 Pair = tuple[int, int]
 
 NONE, RELU, RELU6 = ActivationFunctionType.NONE, ActivationFunctionType.RELU, ActivationFunctionType.RELU6
+RELU_N1_TO_1 = ActivationFunctionType.RELU_N1_TO_1
 SAME, VALID = Padding.SAME, Padding.VALID
 
 
@@ -211,9 +212,28 @@ class Layers:
         self.writer.operator(kind, [x], [out])
         return out
 
+    def squeeze(self, x: int, axis: int) -> int:
+        shape = self.shape(x)
+        out = self._same(x, (*shape[1:axis], *shape[axis + 1 :]))
+        self.writer.operator("SQUEEZE", [x], [out], "SqueezeOptions", SqueezeDims=[axis])
+        return out
+
+    def expand(self, x: int, axis: int) -> int:
+        shape = self.shape(x)
+        out = self._same(x, (*shape[1:axis], 1, *shape[axis:]))
+        self.writer.operator(
+            "EXPAND_DIMS", [x, self.writer.constant(np.array([axis]), "INT32")], [out], "ExpandDimsOptions"
+        )
+        return out
+
     def softmax(self, x: int) -> int:
         out = self.writer.activation(self.shape(x), 1 / 256, -128)
         self.writer.operator("SOFTMAX", [x], [out], "SoftmaxOptions")
+        return out
+
+    def logistic(self, x: int) -> int:
+        out = self.writer.activation(self.shape(x), 1 / 256, -128)
+        self.writer.operator("LOGISTIC", [x], [out])
         return out
 
     def content(self, *outputs: int) -> bytes:

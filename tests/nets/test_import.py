@@ -217,6 +217,15 @@ def test_unusable_models_are_named(damage: Callable[[ModelWriter, int], None], m
     assert "\n" not in str(caught.value)
 
 
+def all_squeezed(made: Layers, x: int) -> int:
+    """SQUEEZE that names no dimension drops the batch too."""
+    small = made.pool("MAX", x, (6, 6), (6, 6))
+    out = made.squeeze(made.squeeze(small, 1), 1)
+    made.writer.operators.pop()
+    made.writer.operators[-1].values, made.writer.operators[-1].outputs = {}, [out]
+    return out
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -224,6 +233,8 @@ def test_unusable_models_are_named(damage: Callable[[ModelWriter, int], None], m
         (lambda made, x: made.transpose(x, 1, 0, 2, 3), r"with the batch first"),
         (lambda made, x: made.concatenate([x, made.input(6, 6, 3)], 3), r"scales or zero points differ"),
         (lambda made, x: made.elementwise("ADD", x, made.input(3)), r"as many dimensions"),
+        (lambda made, x: made.squeeze(x, 2), r"drops dimensions \[2\] of \[1, 6, 6, 3\]|cannot become"),
+        (lambda made, x: all_squeezed(made, x), r"drops dimensions \[0, 1, 2\]"),
     ],
 )
 def test_operators_outside_the_supported_forms(build: Callable[[Layers, int], int], message: str) -> None:

@@ -154,7 +154,13 @@ def test_movers(seed: int, size: tuple[int, int, int], axis: int, axes: list[int
     assert_equal(layers.content(layers.reshape(moved, int(np.prod(layers.shape(moved)[1:])))), seed)
 
 
-@pytest.mark.parametrize("structure", ["visual_wake_words", "streaming_wakeword", "residual", "float_borders"])
+STRUCTURES = [
+    *("visual_wake_words", "streaming_wakeword", "residual", "one_dimensional"),
+    *("float_borders", "byte_borders", "batch_of_three"),
+]
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
 def test_known_structures(structure: str) -> None:
     content = getattr(known_models, structure)(np.random.default_rng(5))
     assert_equal(content, seed=5)

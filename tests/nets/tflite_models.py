@@ -7,7 +7,12 @@ import numpy as np
 import tflite
 from numpy.typing import NDArray
 
-ALL_TYPES = {"INT8": tflite.TensorType.INT8, "INT32": tflite.TensorType.INT32, "FLOAT32": tflite.TensorType.FLOAT32}
+ALL_TYPES = {
+    "UINT8": tflite.TensorType.UINT8,
+    "INT8": tflite.TensorType.INT8,
+    "INT32": tflite.TensorType.INT32,
+    "FLOAT32": tflite.TensorType.FLOAT32,
+}
 NUMPY_TYPES = {"INT8": np.int8, "INT32": np.int32, "FLOAT32": np.float32}
 
 
@@ -28,7 +33,7 @@ class OperatorPlan:
     inputs: list[int]
     outputs: list[int]
     options: str | None
-    values: dict[str, int]
+    values: dict[str, int | list[int]]
 
 
 @dataclass
@@ -53,7 +58,7 @@ class ModelWriter:
         return len(self.tensors) - 1
 
     def operator(
-        self, kind: str, inputs: list[int], outputs: list[int], options: str | None = None, **values: int
+        self, kind: str, inputs: list[int], outputs: list[int], options: str | None = None, **values: int | list[int]
     ) -> None:
         code = getattr(tflite.BuiltinOperator, kind)
         self.operators.append(OperatorPlan(code, inputs, outputs, options, values))
@@ -123,8 +128,9 @@ def _quantization(builder: flatbuffers.Builder, plan: TensorPlan) -> int:
 def _operator(builder: flatbuffers.Builder, plan: OperatorPlan, code: int) -> int:
     options = None
     if plan.options is not None:
+        values = {k: _int32s(builder, v) if isinstance(v, list) else v for k, v in plan.values.items()}
         getattr(tflite, f"{plan.options}Start")(builder)
-        for key, value in plan.values.items():
+        for key, value in values.items():
             getattr(tflite, f"{plan.options}Add{key}")(builder, value)
         options = getattr(tflite, f"{plan.options}End")(builder)
     inputs, outputs = _int32s(builder, plan.inputs), _int32s(builder, plan.outputs)
