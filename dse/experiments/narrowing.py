@@ -82,9 +82,9 @@ def markdown(name: str, rows: list[Row], samples: int) -> str:
     lines = [
         f"# {name}: accuracy and agreement of narrowed networks, untrained",
         "",
-        f"`python -m dse.experiments.narrowing {name}`; {samples} test samples, half_up, 8-bit weights,",
-        "every rescaler at the same width, those of ADDs too. Drops are percentage points against int32, with their paired 95% interval;",
-        "agreement is the share of samples that get int32's class.",
+        f"`python -m dse.experiments.narrowing {name}`; {samples} test samples, half_up, 8-bit weights, every",
+        "rescaler at the same width, those of ADDs too. Drops are percentage points against int32, with their paired",
+        "95% interval; agreement is the share of samples that get int32's class.",
         "",
         "| k | round: accuracy | drop | agreement | absorb: accuracy | drop | agreement |",
         "|---:|---:|---:|---:|---:|---:|---:|",
