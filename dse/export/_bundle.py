@@ -38,6 +38,7 @@ class Design:
 
     Attributes:
         network: integers as they ship.
+        point: width and method of every rescaler.
         results: of the study.
         row: of the trial in ``results.trials``.
         samples: int8 validation inputs to make vectors from.
@@ -46,6 +47,7 @@ class Design:
     """
 
     network: QuantizedNetwork
+    point: DesignPoint
     results: StudyResults
     row: pd.Series
     samples: npt.NDArray[np.int8]
@@ -74,7 +76,7 @@ def export_design(run: Path, trial: int, out: Path, rows: int = DEFAULT_ROWS, sa
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StudyError(f"{out}: is not empty; give --out a new or empty folder")
     design = load_design(RunFolder(run), trial, samples)
-    units = units_of(design.network)
+    units = units_of(design.network, {name: choice.method.value for name, choice in design.point.choices})
     vectors = vectors_of(design.network, units, design.samples, rows, design.seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
@@ -101,7 +103,8 @@ def load_design(folder: RunFolder, trial: int, samples: int) -> Design:
         raise StudyError(f"trial {trial} is not a complete trial of {folder.path}; it has {_span(complete)}")
     problem = prepare(manifest.spec)
     weights = folder.load_weights(trial) if record.is_trained else None
-    network = shipped(problem, DesignPoint.from_json(record.design), weights)
+    point = DesignPoint.from_json(record.design)
+    network = shipped(problem, point, weights)
     if fingerprint(network) != record.network_sha256:
         raise StudyError(
             f"trial {trial}: the network made from {folder.path} is not the one that was scored "
@@ -110,7 +113,7 @@ def load_design(folder: RunFolder, trial: int, samples: int) -> Design:
     results = collect(manifest, store)
     row = results.trials[results.trials["trial"] == trial].iloc[0]
     inputs = problem.splits.validation.inputs[:samples].astype(np.int8, copy=False)
-    return Design(network, results, row, inputs, manifest.spec.seed, manifest.spec.network.model)
+    return Design(network, point, results, row, inputs, manifest.spec.seed, manifest.spec.network.model)
 
 
 def _span(numbers: list[int]) -> str:

@@ -13,7 +13,7 @@ from dse.lowering import lower
 from hwmodels.architectures import ARCHITECTURES
 from hwmodels.rtl_model import rtl_parameters
 from hwmodels.workload import RescalerWorkload
-from nets.network import ElementwiseKind, ElementwiseSum, QuantizedNetwork, Weighted
+from nets.network import ElementwiseKind, ElementwiseSum, Method, QuantizedNetwork, Weighted
 from nets.rescaler import Rescaler
 
 IntArray = npt.NDArray[np.int64]
@@ -127,8 +127,12 @@ class Unit:
         return words
 
 
-def units_of(network: QuantizedNetwork) -> tuple[Unit, ...]:
+def units_of(network: QuantizedNetwork, methods: Mapping[str, str]) -> tuple[Unit, ...]:
     """Every rescaler whose width is a design variable, sized by the network's certificate.
+
+    Args:
+        network: the design, as it ships.
+        methods: how each rescaler's width was reached, by operator name.
 
     Raises:
         StudyError: the shipped RTL has no module for one of them.
@@ -141,7 +145,8 @@ def units_of(network: QuantizedNetwork) -> tuple[Unit, ...]:
         taken.add(identifier)
         if not isinstance(operator, Weighted | ElementwiseSum):
             raise StudyError(f"operator {operator.name!r}: a {type(operator).__name__} has no RTL to export yet")
-        units.append(_unit(operator, network, workloads[operator.name], identifier))
+        method = methods.get(operator.name, Method.ROUND.value)
+        units.append(_unit(operator, network, workloads[operator.name], identifier, method))
     return tuple(units)
 
 
@@ -155,7 +160,9 @@ def _identifier(name: str, taken: set[str]) -> str:
     return found
 
 
-def _unit(operator: Operators, network: QuantizedNetwork, workload: RescalerWorkload, identifier: str) -> Unit:
+def _unit(
+    operator: Operators, network: QuantizedNetwork, workload: RescalerWorkload, identifier: str, method: str
+) -> Unit:
     target = network.tensors[operator.output]
     module, parameters, files = _module(operator, network, workload)
     bias = operator.bias if isinstance(operator, Weighted) else None
@@ -164,7 +171,7 @@ def _unit(operator: Operators, network: QuantizedNetwork, workload: RescalerWork
     return Unit(
         name=operator.name,
         identifier=identifier,
-        method=operator.method.value if isinstance(operator, Weighted) else "round",
+        method=method,
         module=module,
         files=files,
         parameters=parameters,

@@ -89,6 +89,16 @@ def design_table(results: StudyResults, rows: pd.DataFrame) -> pd.DataFrame:
     return rows[[name for name in [*known, *others] if name in rows.columns]]
 
 
+def judged(results: StudyResults) -> pd.DataFrame:
+    """Trials from which the front is made: complete, scored on the whole validation split, feasible where any is."""
+    trials = results.trials
+    whole = trials[(trials["state"] == "COMPLETE") & (trials["fidelity"] != "part")]
+    if "feasible" not in whole.columns:
+        return whole
+    feasible = whole[whole["feasible"].astype(bool)]
+    return whole if feasible.empty else feasible
+
+
 def heading(column: str) -> str:
     """What a column is called in tables for people, unit included."""
     if column in HEADINGS:

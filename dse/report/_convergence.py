@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from dse.pareto import REFERENCE_POINT, hypervolume, non_dominated, relative_costs
+from dse.report._columns import judged
 from dse.results import StudyResults
 
 Floats = npt.NDArray[np.float64]
@@ -17,7 +18,7 @@ OTHER_OBJECTIVES = ["val_accuracy_drop_pp", "other_rescaler_area_um2", "other_re
 
 @dataclass(frozen=True)
 class Convergence:
-    """Hypervolume after each complete trial, in the order in which they finished.
+    """Hypervolume after each trial that a front is made of, in the order in which they finished.
 
     Attributes:
         hypervolume: up to the reference point of 5 pp, int32's area and int32's energy; 5 for a design that loses and
@@ -35,7 +36,7 @@ class Convergence:
 
 @dataclass(frozen=True)
 class Agreement:
-    """The other cost model against the objective's, over complete trials.
+    """The other cost model against the objective's, over the trials that a front is made of.
 
     Attributes:
         area_ratio: other area over the objective's area, ``[trials]``.
@@ -56,7 +57,7 @@ class Agreement:
 
 def convergence(results: StudyResults) -> Convergence | None:
     """The growth of the front; None without an int32 baseline, whose costs are the unit."""
-    rows = results.trials[results.trials["state"] == "COMPLETE"].dropna(subset=OBJECTIVES)
+    rows = judged(results).dropna(subset=OBJECTIVES)
     int32 = rows[rows["role"] == "int32"]
     if int32.empty:
         return None
@@ -97,8 +98,7 @@ def _minutes(finished: pd.Series) -> Floats:
 def agreement(results: StudyResults) -> Agreement | None:
     """Compare the cost models; None where the other one has no numbers."""
     columns = [*OBJECTIVES, *OTHER_OBJECTIVES[1:]]
-    complete = results.trials["state"] == "COMPLETE"
-    rows = results.trials[complete].dropna(subset=columns)
+    rows = judged(results).dropna(subset=columns)
     if len(rows) < 2:
         return None
     area, energy, other_area, other_energy = (rows[name].to_numpy(dtype=np.float64) for name in columns[1:])

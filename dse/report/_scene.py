@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from dse.report import _text
 from dse.report._choices import Choice, choices
-from dse.report._columns import bits_columns
+from dse.report._columns import bits_columns, judged
 from dse.report._recommendation import recommendation
 from dse.report._selection import REFERENCE_DROP_PP, Recommendation
 from dse.results import StudyResults
@@ -44,9 +44,10 @@ class Scene:
         front: cheapest first.
         lines: uniform baselines by method, narrowest first.
         int32: the baseline.
-        dominated: rows of ``trials`` off the front, complete, of the search.
+        dominated: designs of the search off the front.
         top_pp: upper end of the drop axis, pp.
-        hidden: complete designs above it.
+        hidden: drawn designs above it.
+        left_out: complete trials that are not drawn: scored on a part of the validation split only, or infeasible.
     """
 
     results: StudyResults
@@ -57,6 +58,7 @@ class Scene:
     dominated: "Dominated"
     top_pp: float
     hidden: int
+    left_out: int
 
     def x(self, designs: list[Choice], cost: Cost) -> list[float]:
         """Costs of designs."""
@@ -94,12 +96,13 @@ def scene(results: StudyResults) -> Scene:
         dominated=dominated,
         top_pp=top,
         hidden=int((drops > top).sum()),
+        left_out=int((results.trials["state"] == "COMPLETE").sum()) - len(judged(results)),
     )
 
 
 def _dominated(results: StudyResults) -> Dominated:
-    trials = results.trials
-    rows = trials[(trials["state"] == "COMPLETE") & (trials["role"] == "search") & ~trials["on_front"].astype(bool)]
+    trials = judged(results)
+    rows = trials[(trials["role"] == "search") & ~trials["on_front"].astype(bool)]
     bits = rows[bits_columns(results.rescalers)].to_numpy()
     return Dominated(
         trial=rows["trial"].to_numpy(dtype=np.int64),

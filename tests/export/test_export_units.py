@@ -26,15 +26,19 @@ from tests.small_studies import small_spec
 WIDTHS = (1, 3, 5, 8, 12, 31)
 
 
-def mixed(problem: Problem, first: int = 0) -> QuantizedNetwork:
-    """A design of the digits network with another width and method at every rescaler."""
+def mixed_choices(problem: Problem, first: int = 0) -> dict[str, RescalerChoice]:
+    """Another width and method at every rescaler of the digits network."""
     choices = {}
     for position, operator in enumerate(problem.network.rescaling_operators()):
         methods = methods_of(operator)
         choices[operator.name] = RescalerChoice(
             WIDTHS[(position + first) % len(WIDTHS)], methods[position % len(methods)]
         )
-    return narrow(problem.network, choices, problem.originals)
+    return choices
+
+
+def mixed(problem: Problem, first: int = 0) -> QuantizedNetwork:
+    return narrow(problem.network, mixed_choices(problem, first), problem.originals)
 
 
 @pytest.fixture(scope="session")
@@ -43,8 +47,8 @@ def network(digits: Problem) -> QuantizedNetwork:
 
 
 @pytest.fixture(scope="session")
-def units(network: QuantizedNetwork) -> tuple[Unit, ...]:
-    return units_of(network)
+def units(network: QuantizedNetwork, digits: Problem) -> tuple[Unit, ...]:
+    return units_of(network, {name: choice.method.value for name, choice in mixed_choices(digits).items()})
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +71,7 @@ def test_every_width_and_both_methods_are_exported(units: tuple[Unit, ...], netw
 @pytest.mark.parametrize("first", range(len(WIDTHS)))
 def test_stored_constants_give_the_models_outputs(digits: Problem, first: int) -> None:
     network = mixed(digits, first)
-    units = units_of(network)
+    units = units_of(network, {})
     found = vectors_of(network, units, digits.splits.validation.inputs[:4].astype(np.int8), 200, 0)
     for unit in units:
         rows = found[unit.name]
@@ -161,9 +165,9 @@ def test_text_from_files_cannot_leave_a_comment(units: tuple[Unit, ...]) -> None
 
 def test_other_contracts_of_hardware_are_exported_where_there_is_no_add(digits: Problem) -> None:
     with pytest.raises(StudyError, match=r"operator 'add_3': an ADD under contract 'floor' has no RTL"):
-        units_of(prepare(small_spec(network__contract="floor")).network)
+        units_of(prepare(small_spec(network__contract="floor")).network, {})
     with pytest.raises(StudyError, match="contract 'tflite_double' has no RTL to export; use one of half_up, floor"):
-        units_of(prepare(small_spec(network__contract="tflite_double")).network)
+        units_of(prepare(small_spec(network__contract="tflite_double")).network, {})
 
 
 def test_equal_input_scales_make_an_add_of_one_stage(digits: Problem) -> None:
@@ -174,12 +178,12 @@ def test_equal_input_scales_make_an_add_of_one_stage(digits: Problem) -> None:
     space = space_of(network, digits.spec.search, digits.spec.fidelity.finetune)
     equal = network.with_tensors(tensors)
     equal = narrow(equal, dict(space.uniform(4, Method.ROUND, digits.spec.fidelity.finetune).choices))
-    unit = next(unit for unit in units_of(equal) if unit.name == add.name)
+    unit = next(unit for unit in units_of(equal, {}) if unit.name == add.name)
     assert not unit.is_add
     assert unit.module == "rescaler"
     assert unit.fields == ()
     inputs = digits.splits.validation.inputs[:4].astype(np.int8)
-    rows = vectors_of(equal, units_of(equal), inputs, 200, 0)[add.name]
+    rows = vectors_of(equal, units_of(equal, {}), inputs, 200, 0)[add.name]
     last = unit.stages[0]
     for operand, expected in zip(rows.operands[:, 0], rows.expected, strict=True):
         q = unit.zero_point + half_up(int(operand), int(last.multiplier[0]), int(last.right_shift[0]))
@@ -213,7 +217,7 @@ def test_c_header_rescales_like_the_model(units: tuple[Unit, ...], vectors: dict
 
 
 def test_full_width_is_exported_too(digits: Problem) -> None:
-    units = units_of(digits.network)
+    units = units_of(digits.network, {})
     assert {unit.stages[-1].multiplier_bits for unit in units} == {FULL_MULTIPLIER_BITS}
 
 
@@ -221,4 +225,4 @@ def test_narrowed_points_of_a_study_can_all_be_exported(digits: Problem) -> None
     space = space_of(digits.network, digits.spec.search, digits.spec.fidelity.finetune)
     for bits in (1, 2, 16):
         for method in (Method.ROUND, Method.ABSORB):
-            assert units_of(narrowed(digits, space.uniform(bits, method, digits.spec.fidelity.finetune)))
+            assert units_of(narrowed(digits, space.uniform(bits, method, digits.spec.fidelity.finetune)), {})

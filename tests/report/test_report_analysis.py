@@ -168,6 +168,30 @@ def test_designs_above_the_frame_are_counted(make: Maker) -> None:
     assert view.hidden == sum(drop > view.top_pp for drop in drawn)
 
 
+def test_trials_of_the_first_rung_and_infeasible_ones_are_not_judged(make: Maker) -> None:
+    results = make(trials=80)
+    searched = (results.trials["role"] == "search") & (results.trials["state"] == "COMPLETE")
+    off_front = results.trials.index[searched & ~results.trials["on_front"]]
+    fidelity = results.trials["fidelity"].copy()
+    fidelity[off_front[:5]] = "part"
+    feasible = pd.Series(True, index=results.trials.index)
+    feasible[off_front[5:9]] = False
+    # Such trials would otherwise be the best of all.
+    drop = results.trials["val_accuracy_drop_pp"].copy()
+    drop[off_front[:9]] = -50.0
+    trials = results.trials.assign(fidelity=fidelity, feasible=feasible, val_accuracy_drop_pp=drop)
+    changed = dataclasses.replace(results, trials=trials)
+    view = scene(changed)
+    assert view.left_out == 9
+    assert not set(view.dominated.trial) & set(results.trials.loc[off_front[:9], "trial"])
+    before, after = convergence(results), convergence(changed)
+    assert before is not None
+    assert after is not None
+    assert after.hypervolume[-1] == pytest.approx(before.hypervolume[-1])
+    nobody = dataclasses.replace(results, trials=results.trials.assign(feasible=False))
+    assert scene(nobody).left_out == 0  # the front is then made of all
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
