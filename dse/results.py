@@ -77,8 +77,9 @@ class StudyResults:
             ``val_accuracy_drop_vs_control_pp`` (against the int32 design with the same fine-tuning),
             ``test_accuracy``, ``test_accuracy_drop_pp``, ``ci_low``, ``ci_high`` (paired 95% interval of the test drop,
             pp; scored for front and baselines, else NaN), ``rescaler_area_um2``, ``rescaler_energy_nj`` (the
-            objective's source), ``other_rescaler_area_um2``, ``other_rescaler_energy_nj`` (the other source), ``parameter_bits``,
-            ``seconds``, ``finished`` (UTC), ``error``, and ``<rescaler>.multiplier_bits`` and ``<rescaler>.method``
+            objective's source), ``other_rescaler_area_um2``, ``other_rescaler_energy_nj`` (the other source),
+            ``parameter_bits``, ``seconds``, ``finished`` (UTC), ``error``, and ``<rescaler>.multiplier_bits`` and
+            ``<rescaler>.method``
             for every rescaler. Optional, shown where present: ``accelerator_area_um2`` and ``accelerator_energy_nj``
             (rescalers, MACs and memories), ``other_style_rescaler_area_um2`` (in the style that the study has not),
             ``feasible`` (whether the design keeps the study's constraints).
