@@ -183,9 +183,9 @@ class Expressions:
             case ast.StringConst():
                 return constant(int.from_bytes(node.value.encode() or b"\0"), self.shapes.of(node)[0], False)
             case ast.Concat():
-                return self._concatenate([self.lower(part) for part in node.list])
+                return self._concatenate([self.lower(part) for part in node.list if self.shapes.of(part)[0]], node)
             case ast.Repeat():
-                return self._concatenate([self.lower(node.value)] * self.shapes.repeat_count(node))
+                return self._concatenate([self.lower(node.value)] * self.shapes.repeat_count(node), node)
             case ast.Pointer():
                 return self._pointer(node, signed)
             case ast.Partselect():
@@ -207,8 +207,10 @@ class Expressions:
             symbol.width, signed, filled=symbol.filled, known=symbol.known, depth=symbol.depth, origin=symbol.name
         )
 
-    def _concatenate(self, parts: list[Value]) -> Value:
+    def _concatenate(self, parts: list[Value], node: ast.Node) -> Value:
         width = sum(part.width for part in parts)
+        if width == 0:
+            raise self.scope.source.error(node.lineno, "a concatenation has no bits: its replication count is 0")
         if any(part.constant is None for part in parts):
             return Value(
                 width,

@@ -100,10 +100,10 @@ class Shapes:
             raise self._scope.source.error(node.lineno, str(error)) from None
 
     def repeat_count(self, node: ast.Repeat) -> int:
-        """Return how often a replication repeats; at least once."""
+        """Return how often a replication repeats; 0 is allowed inside a concatenation (IEEE 1364-2005, 5.1.14)."""
         count = self._evaluate(node.times)
-        if count < 1:
-            raise self._scope.source.error(node.lineno, f"replication count is {count}; it must be at least 1")
+        if count < 0:
+            raise self._scope.source.error(node.lineno, f"replication count is {count}; it must not be negative")
         return count
 
     def of_pointer(self, node: ast.Pointer) -> Shape:

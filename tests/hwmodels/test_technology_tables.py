@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwmodels import HardwareError, Technology, load_technology, technology_names
+from hwmodels.scaling import scale_technology
 from hwmodels.technology import METRICS, TERMS, parse_technology
 
 VALID = """
@@ -98,3 +99,17 @@ def test_costs_never_fall_with_width(kind: str, width: int, more: int) -> None:
     for name in technology_names():
         table: Technology = load_technology(name)
         assert 0 <= cost(width) <= cost(width + more)
+
+
+def test_scaling_follows_the_published_ratios() -> None:
+    table = load_technology("osu018")
+    scaled = scale_technology(table, 45)
+    quantities = {"a": 20.0, "b": 8.0, "ab": 160.0, "rows": 120.0, "ab_depth": 0.0}
+    for metric, ratio in (("area_um2", 0.053), ("energy_pj", 0.0265)):
+        before, after = (t.evaluate("multiplier", metric, quantities) for t in (table, scaled))  # type: ignore[arg-type]
+        assert before is not None
+        assert after == pytest.approx(ratio * before)
+    assert scaled.evaluate("multiplier", "leakage_uw", quantities) is None
+    assert "Stillmaker" in scaled.conditions
+    with pytest.raises(HardwareError, match="no ratio from 180 to 7 nm"):
+        scale_technology(table, 7)

@@ -57,7 +57,8 @@ def yosys_operators(module: Mapping[str, Any]) -> tuple[Counter[Key], int]:
     seen = set()
     for name, cell in cells.items():
         kind = cell["type"].lstrip("$").removesuffix("_v2")
-        if kind == "pos" or "$proc_dff" in name:  # extension of one side of a ?:, and of a reset
+        # Extension of one side of a ?:, parts of a reset, contents of a memory, $display, empty modules.
+        if kind in ("pos", "meminit", "print") or "$proc_dff" in name or not cell["type"].startswith("$"):
             continue
         if "dff" in kind:
             flip_flops += int(cell["parameters"]["WIDTH"], 2)
@@ -76,6 +77,7 @@ def yosys_operators(module: Mapping[str, Any]) -> tuple[Counter[Key], int]:
 def _without_temporaries(module: Mapping[str, Any]) -> dict[str, Any]:
     """Drop what process lowering made and nothing reads, and the multiplexers in front of memory writes."""
     cells = dict(module["cells"])
+    named = {bit for net in module["netnames"].values() if not net["hide_name"] for bit in net["bits"]}
     outputs = {bit for port in module["ports"].values() if port["direction"] == "output" for bit in port["bits"]}
     while True:
         read = set(outputs)
@@ -90,7 +92,14 @@ def _without_temporaries(module: Mapping[str, Any]) -> dict[str, Any]:
                 if directions[port] == "input" and port != ignored
                 for b in bits
             }
-        dead = [name for name, cell in cells.items() if _made_by_proc(name, cell) and not read & _driven(cell)]
+        dead = [
+            name
+            for name, cell in cells.items()
+            if "$proc" in name
+            and cell["type"] != "$memwr_v2"
+            and not read & _driven(cell)
+            and (cell["type"] != "$dff" or not named & _driven(cell))
+        ]
         if not dead:
             return {name: cell for name, cell in cells.items() if not _is_wire(cell)}
         for name in dead:
@@ -100,11 +109,6 @@ def _without_temporaries(module: Mapping[str, Any]) -> dict[str, Any]:
 def _is_wire(cell: Mapping[str, Any]) -> bool:
     """Return whether a multiplexer chooses between a value and 'unknown', as for a temporary outside its branch."""
     return cell["type"] == "$mux" and any(set(cell["connections"][port]) == {"x"} for port in "AB")
-
-
-def _made_by_proc(name: str, cell: Mapping[str, Any]) -> bool:
-    temporary = cell["type"] == "$dff" and "$memwr$" in json.dumps(cell["attributes"]) + name
-    return "$procmux" in name or "$procdff" in name or temporary
 
 
 def _driven(cell: Mapping[str, Any]) -> set[Any]:
@@ -117,7 +121,7 @@ def _key(kind: str, cell: Mapping[str, Any]) -> Key:
         return (kind, (len(connections["ADDR"]),), len(connections["DATA"]), False)
     if kind == "memwr":
         return (kind, (len(connections["ADDR"]), len(connections["DATA"])), len(connections["DATA"]), False)
-    ports = PORTS.get(kind, "AB" if "B" in connections else "A")
+    ports = PORTS.get(kind, [port for port in "AB" if port in connections])
     widths = tuple(len(connections[port]) for port in ports)
     signed = int(parameters.get("A_SIGNED", "0"), 2) == 1
     if kind == "mux":
