@@ -20,7 +20,6 @@ from dse.export._document import AccuracyDocument, CostDocument, DesignDocument,
 from dse.export._tflite import write_models
 from dse.export._units import Unit, units_of
 from dse.export._vectors import Vectors, vectors_of
-from dse.journal import journal
 from dse.problem import prepare
 from dse.results import StudyResults
 from dse.run_folder import RunFolder
@@ -95,8 +94,7 @@ def load_design(folder: RunFolder, trial: int, samples: int) -> Design:
         StudyError: the trial is not complete, or its network cannot be made again.
     """
     manifest = folder.manifest()
-    store = StudyStore.load(journal(folder.journal_path), manifest.spec.name)
-    trials = {entry.number: entry for entry in store.trials()}
+    trials = {entry.number: entry for entry in StudyStore.of_run(folder).trials()}
     record = record_in(trials[trial]) if trial in trials else None
     if record is None:
         complete = [number for number, entry in trials.items() if record_in(entry)]

@@ -13,11 +13,11 @@ from dse.lowering import lower
 from hwmodels.architectures import ARCHITECTURES
 from hwmodels.rtl_model import rtl_parameters
 from hwmodels.workload import RescalerWorkload
-from nets.network import ElementwiseKind, ElementwiseSum, Method, QuantizedNetwork, Weighted
+from nets.network import ElementwiseKind, ElementwiseProduct, ElementwiseSum, Method, QuantizedNetwork, Weighted
 from nets.rescaler import Rescaler
 
 IntArray = npt.NDArray[np.int64]
-Operators = Weighted | ElementwiseSum
+Operators = Weighted | ElementwiseSum | ElementwiseProduct
 
 # Contracts with RTL of the ports of rtl/rescaler.v.
 _ARCHITECTURES = {"half_up": "array", "floor": "floor", "half_away": "half_away"}
@@ -143,8 +143,6 @@ def units_of(network: QuantizedNetwork, methods: Mapping[str, str]) -> tuple[Uni
     for operator in network.rescaling_operators():
         identifier = _identifier(operator.name, taken)
         taken.add(identifier)
-        if not isinstance(operator, Weighted | ElementwiseSum):
-            raise StudyError(f"operator {operator.name!r}: a {type(operator).__name__} has no RTL to export yet")
         method = methods.get(operator.name, Method.ROUND.value)
         units.append(_unit(operator, network, workloads[operator.name], identifier, method))
     return tuple(units)

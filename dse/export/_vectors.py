@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dse.export._units import Unit, scaled_input
+from dse.export._units import Operators, Unit, scaled_input
 from nets.accumulate import accumulate, arranged_weights
 from nets.certificates import Interval, certify
 from nets.contracts import requantize
 from nets.executor import IntegerExecutor
-from nets.network import ElementwiseKind, ElementwiseSum, QuantizedNetwork, Weighted
+from nets.network import ElementwiseKind, ElementwiseProduct, QuantizedNetwork, Weighted
 from nets.rescaler import Rescaler
 
 Int8Array = npt.NDArray[np.int8]
@@ -67,7 +67,7 @@ def _of_unit(
     generator: np.random.Generator,
 ) -> Vectors:
     operator = network.operator(unit.name)
-    assert isinstance(operator, Weighted | ElementwiseSum)  # noqa: S101 -- units are made of these only
+    assert isinstance(operator, Operators)  # noqa: S101 -- units are made of these only
     operands = _operands(unit, operator, network, tensors)
     expected = tensors[operator.output].astype(np.int64)
     channel = np.broadcast_to(np.arange(expected.shape[-1]) % unit.channels, expected.shape)
@@ -81,9 +81,7 @@ def _of_unit(
     return Vectors(channels, values, outputs, len(kept))
 
 
-def _operands(
-    unit: Unit, operator: Weighted | ElementwiseSum, network: QuantizedNetwork, tensors: Mapping[int, Int8Array]
-) -> IntArray:
+def _operands(unit: Unit, operator: Operators, network: QuantizedNetwork, tensors: Mapping[int, Int8Array]) -> IntArray:
     """What enters the rescaler for every output element of the run, ``[elements, 1 or 2]``."""
     inputs = [torch.from_numpy(tensors[index].astype(np.int64)) for index in operator.inputs]
     zero_points = [network.tensors[index].zero_point for index in operator.inputs]
@@ -92,6 +90,8 @@ def _operands(
         centred = (inputs[0] - zero_points[0]).to(torch.float64)  # exact: certified accumulators stay within int32
         sums = accumulate(operator, centred, weights, torch.tensor(operator.bias, dtype=torch.float64))
         return sums.round().to(torch.int64).numpy().reshape(-1, 1)
+    if isinstance(operator, ElementwiseProduct):
+        return ((inputs[0] - zero_points[0]) * (inputs[1] - zero_points[1])).numpy().reshape(-1, 1)
     scaled = scaled_input(operator)
     if unit.is_add and scaled is not None:
         return np.stack([inputs[scaled].numpy().ravel(), inputs[1 - scaled].numpy().ravel()], axis=1)

@@ -11,12 +11,15 @@ from dse.collect import results_of
 from dse.errors import StudyError
 from dse.export import DesignDocument, export_design
 from dse.export._tflite import write_models
+from dse.export._units import units_of
+from dse.export._vectors import vectors_of
 from dse.run_folder import RunFolder
 from dse.spec import load_study
 from dse.study import run_study
-from nets.network import FullyConnected
+from nets.narrowing import RescalerChoice, narrow
+from nets.network import ElementwiseProduct, FullyConnected, QuantizedNetwork
 from nets.profiles import PROFILES
-from nets.tflite import load_tflite
+from nets.tflite import load_tflite, network_from_bytes
 from tests.small_studies import write_study
 
 NETS_TESTS = Path(__file__).parents[1] / "nets"  # whose writer makes the model
@@ -106,6 +109,37 @@ def test_a_refusal_is_told(model: Path, tmp_path: Path) -> None:
     found = write_models(load_tflite(model), other, np.zeros((1, 30, 40), np.int8), tmp_path / "out")
     assert all(document.file is None and document.refused for document in found)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def elementwise(kind: str) -> QuantizedNetwork:
+    """Two convolutions joined by an elementwise operator."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(NETS_TESTS))
+        layers = importlib.import_module("random_layers").Layers(np.random.default_rng(0))
+    x = layers.input(6, 6, 3)
+    joined = layers.elementwise(kind, layers.conv(x, 4), layers.conv(x, 4))
+    return network_from_bytes(layers.content(joined), f"{kind}.tflite", contract="half_up")
+
+
+@pytest.mark.parametrize("bits", [1, 4, 31])
+def test_products_are_exported(bits: int) -> None:
+    network = elementwise("MUL")
+    product = next(op for op in network.operators if isinstance(op, ElementwiseProduct))
+    network = narrow(network, {product.name: RescalerChoice(bits)})
+    units = units_of(network, {})
+    samples = np.random.default_rng(0).integers(-128, 128, (8, 6, 6, 3), dtype=np.int8)
+    unit, rows = units[-1], vectors_of(network, units, samples, 400, 0)[product.name]
+    assert (unit.name, unit.module, unit.fields) == (product.name, "rescaler", ())
+    multiplier, shift = int(unit.stages[0].multiplier[0]), int(unit.stages[0].right_shift[0])
+    for operand, expected in zip(rows.operands[:, 0], rows.expected, strict=True):
+        rounded = (int(operand) * multiplier + (1 << (shift - 1))) >> shift
+        assert min(max(rounded + unit.zero_point, unit.q_min), unit.q_max) == expected
+    assert len(set(rows.expected.tolist())) > 20
+
+
+def test_a_difference_has_no_rtl_and_says_so() -> None:
+    with pytest.raises(StudyError, match=r"operator 'sub_\d+': a SUB has no RTL to export yet"):
+        units_of(elementwise("SUB"), {})
 
 
 def test_a_network_trained_here_has_no_model(model: Path, tmp_path: Path) -> None:
