@@ -10,7 +10,6 @@ from optuna.trial import FrozenTrial, TrialState
 from dse.design import DesignPoint
 from dse.driver import CONTROL
 from dse.front import front_of
-from dse.journal import journal
 from dse.records import TestRecord, TrialRecord
 from dse.results import StudyFacts, StudyResults
 from dse.run_folder import Manifest, RunFolder
@@ -27,9 +26,7 @@ def results_of(folder: RunFolder) -> StudyResults:
     Raises:
         StudyError: the folder holds no run.
     """
-    manifest = folder.manifest()
-    store = StudyStore.load(journal(folder.journal_path), manifest.spec.name)
-    return collect(manifest, store)
+    return collect(folder.manifest(), StudyStore.of_run(folder))
 
 
 def collect(manifest: Manifest, store: StudyStore) -> StudyResults:

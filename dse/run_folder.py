@@ -37,6 +37,7 @@ class Manifest(BaseModel):
         rescalers: names, in order of execution.
         baseline_val_accuracy: percent.
         cost_sources: of the objective, and of the figures beside it.
+        storage: URL of the database that holds the trials, with whatever password it has; empty for the journal.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +54,12 @@ class Manifest(BaseModel):
     rescalers: tuple[str, ...]
     baseline_val_accuracy: float
     cost_sources: tuple[CostSource, CostSource]
+    storage: str = ""
+
+    @property
+    def study_name(self) -> str:
+        """Name of the study in its storage; a database may hold many studies of one name, begun at other times."""
+        return f"{self.spec.name} {self.created}" if self.storage else self.spec.name
 
 
 def installed_versions() -> dict[str, str]:

@@ -8,6 +8,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from dse.neighbours import NeighbourSampler
 from dse.space import SearchSpace
 from dse.spec import SearchSpec
 
@@ -80,10 +81,12 @@ class DistinctSampler(BaseSampler):
 
 def make_sampler(search: SearchSpec, space: SearchSpace, seed: int) -> DistinctSampler:
     """The study's sampler, seeded."""
-    return DistinctSampler(_inner(search.sampler, seed), space, seed)
+    return DistinctSampler(_inner(search.sampler, space, seed), space, seed)
 
 
-def _inner(name: str, seed: int) -> BaseSampler:
+def _inner(name: str, space: SearchSpace, seed: int) -> BaseSampler:
+    if name == "neighbours":
+        return NeighbourSampler(space, seed)
     if name == "random":
         return RandomSampler(seed)
     if name == "nsga2":

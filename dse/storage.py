@@ -7,13 +7,17 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import ValidationError
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from dse.design import DesignPoint
 from dse.errors import StudyError
+from dse.journal import journal
 from dse.records import TestRecord, TrialRecord
+from dse.run_folder import RunFolder
 from dse.sampler import DistinctSampler
 from dse.space import SearchSpace
 
@@ -25,6 +29,26 @@ _STARTED = "start_probes"
 SEARCH = "search"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def database(url: str) -> BaseStorage:
+    """A relational database, by SQLAlchemy's URL.
+
+    Raises:
+        StudyError: it cannot be opened.
+    """
+    try:
+        return RDBStorage(url)
+    except (SQLAlchemyError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise StudyError(f"storage {_without_password(url)}: {reason}; give a URL such as sqlite:///study.db") from None
+
+
+def _without_password(url: str) -> str:
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except SQLAlchemyError:
+        return "(not a URL)"
 
 
 class StudyStore:
@@ -51,6 +75,17 @@ class StudyStore:
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 study.set_metric_names(list(OBJECTIVES))
         return cls(study)
+
+    @classmethod
+    def of_run(cls, folder: RunFolder) -> "StudyStore":
+        """The study of a run, for reading, also while it is running.
+
+        Raises:
+            StudyError: the folder holds no run, or its storage cannot be read.
+        """
+        manifest = folder.manifest()
+        storage = database(manifest.storage) if manifest.storage else journal(folder.journal_path)
+        return cls.load(storage, manifest.study_name)
 
     @classmethod
     def load(cls, storage: BaseStorage, name: str) -> "StudyStore":

@@ -17,7 +17,7 @@ from dse.run_folder import Manifest, RunFolder, difference, git_revision, instal
 from dse.sampler import make_sampler
 from dse.space import SearchSpace, space_of
 from dse.spec import StudySpec
-from dse.storage import SEARCH, StudyStore
+from dse.storage import SEARCH, StudyStore, database
 from dse.workers import EvaluatorPool, SerialPool
 from hwmodels import CostModel, network_cost
 from nets.fingerprint import fingerprint
@@ -29,6 +29,7 @@ def run_study(
     *,
     fresh: bool = False,
     ray_address: str | None = None,
+    storage: str = "",
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> StudyResults:
     """Run a study to its number of trials, or resume the one that the folder holds, and write its report.
@@ -38,6 +39,7 @@ def run_study(
         folder: of the run.
         fresh: forget the run that the folder holds and start over.
         ray_address: of a running Ray cluster; a local one is started for ``None``.
+        storage: URL of a database for the trials of a new run; empty for a journal in the folder.
         on_progress: called after every told trial.
 
     Raises:
@@ -47,14 +49,18 @@ def run_study(
     folder.check_free()
     if folder.exists and not fresh:
         check_same_study(spec, folder.manifest())
+        if storage not in ("", folder.manifest().storage):
+            raise StudyError(f"{folder.path}: its trials are in another storage; use --fresh or leave --storage out")
         if is_finished(spec, folder):
             return results_of(folder)
     problem = prepare(spec)
     check_objective(problem)
+    if storage:
+        database(storage)
     with folder.locked():
-        _begin(problem, folder, fresh=fresh)
+        _begin(problem, folder, storage, fresh=fresh)
         space = space_of(problem.network, spec.search, spec.fidelity.finetune)
-        store = _store(spec, folder, space)
+        store = _store(folder, space)
         pool = make_pool(problem, ray_address)
         try:
             Driver(problem, store, space, folder, pool, on_progress).run(spec.search.trials)
@@ -116,10 +122,10 @@ def default_folder(spec: StudySpec) -> Path:
     return Path("runs") / spec.name
 
 
-def _begin(problem: Problem, folder: RunFolder, *, fresh: bool) -> None:
+def _begin(problem: Problem, folder: RunFolder, storage: str, *, fresh: bool) -> None:
     if fresh:
         folder.clear()
-    manifest = manifest_of(problem)
+    manifest = manifest_of(problem).model_copy(update={"storage": storage})
     if folder.exists:
         before = folder.manifest()
         if (before.network_sha256, before.data_sha256) != (manifest.network_sha256, manifest.data_sha256):
@@ -156,8 +162,11 @@ def cost_source(model: CostModel) -> CostSource:
     return CostSource(model.name, table.name, table.node_nm, table.source, error)
 
 
-def _store(spec: StudySpec, folder: RunFolder, space: SearchSpace) -> StudyStore:
-    store = StudyStore.create_or_load(own_journal(folder.journal_path), spec.name)
+def _store(folder: RunFolder, space: SearchSpace) -> StudyStore:
+    manifest = folder.manifest()
+    spec = manifest.spec
+    storage = database(manifest.storage) if manifest.storage else own_journal(folder.journal_path)
+    store = StudyStore.create_or_load(storage, manifest.study_name)
     # Every resumption draws on: the same seed again would propose the same designs again.
     seed = (spec.seed + len(store.trials())) % 2**32
     store.use(make_sampler(spec.search, space, seed), space)

@@ -23,6 +23,7 @@ def run(
     trials: Annotated[int | None, typer.Option(help="complete trials in the study in all")] = None,
     workers: Annotated[int | None, typer.Option(help="evaluators at work at once")] = None,
     ray_address: Annotated[str | None, typer.Option(help="address of a running Ray cluster")] = None,
+    storage: Annotated[str, typer.Option(help="URL of a database for the trials [default: a journal file]")] = "",
     seed: Annotated[int | None, typer.Option(help="seed of everything random")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="start over: forget the run in the folder")] = False,
 ) -> None:
@@ -39,7 +40,9 @@ def run(
     console = Console()
     try:
         with StudyProgress(console, spec.name) as progress:
-            results = run_study(spec, folder, fresh=fresh, ray_address=ray_address, on_progress=progress.update)
+            results = run_study(
+                spec, folder, fresh=fresh, ray_address=ray_address, storage=storage, on_progress=progress.update
+            )
     except KeyboardInterrupt:
         console.print(f"Interrupted. Every finished trial is kept in {folder.path}; run the same command to go on.")
         raise typer.Exit(INTERRUPTED) from None

@@ -55,9 +55,10 @@ VARIANTS = (
     Variant("random", baselines=False, starts=0),
     Variant("nsga2", baselines=False, starts=0),
     Variant("tpe", baselines=False, starts=0),
-    Variant("tpe", baselines=True, starts=0),
-    Variant("nsga2", baselines=True, starts=24),
+    Variant("neighbours", baselines=False, starts=0),
     Variant("tpe", baselines=True, starts=24),
+    Variant("neighbours", baselines=True, starts=0),
+    Variant("neighbours", baselines=True, starts=24),
 )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dse.collect import collect
+from dse.collect import results_of
 from dse.design import DesignPoint
 from dse.errors import StudyError
 from dse.evaluation import shipped
@@ -94,7 +94,8 @@ def load_design(folder: RunFolder, trial: int, samples: int) -> Design:
         StudyError: the trial is not complete, or its network cannot be made again.
     """
     manifest = folder.manifest()
-    trials = {entry.number: entry for entry in StudyStore.of_run(folder).trials()}
+    store = StudyStore.of_run(folder)
+    trials = {entry.number: entry for entry in store.trials()}
     record = record_in(trials[trial]) if trial in trials else None
     if record is None:
         complete = [number for number, entry in trials.items() if record_in(entry)]
@@ -108,7 +109,7 @@ def load_design(folder: RunFolder, trial: int, samples: int) -> Design:
             f"trial {trial}: the network made from {folder.path} is not the one that was scored "
             f"({fingerprint(network)[:12]} instead of {record.network_sha256[:12]}); another version, model or data?"
         )
-    results = collect(manifest, store)
+    results = results_of(folder)
     row = results.trials[results.trials["trial"] == trial].iloc[0]
     inputs = problem.splits.validation.inputs[:samples].astype(np.int8, copy=False)
     return Design(network, point, results, row, inputs, manifest.spec.seed, manifest.spec.network.model)

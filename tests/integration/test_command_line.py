@@ -122,6 +122,27 @@ def test_a_study_from_start_to_resumption(cli: Cli, tmp_path: Path) -> None:
     assert rebuilt.status == 0
 
 
+def test_a_study_in_a_database(cli: Cli, tmp_path: Path) -> None:
+    study, run = write_study(tmp_path), tmp_path / "runs" / "small"
+    url = f"sqlite:///{tmp_path}/studies.db"
+    assert cli("run", study, "--trials", 7, "--storage", url).status == 0
+    assert not (run / "journal.log").exists()
+    assert cli("run", study, "--trials", 8).status == 0  # the manifest knows where the trials are
+    assert (pd.read_csv(run / "trials.csv")["state"] == "COMPLETE").sum() == 8
+    assert_refused(cli("run", study, "--trials", 9, "--storage", "sqlite:///other.db"), "another storage")
+    other = tmp_path / "other"  # a second run of the same study does not join the first one
+    assert cli("run", study, "--trials", 7, "--storage", url, "--out", other).status == 0
+    assert len(pd.read_csv(other / "trials.csv")) == 7
+
+
+@pytest.mark.parametrize("url", ["nonsense", "nosuchdb://me:secret@host/x", "sqlite:////nowhere/at/all.db"])
+def test_bad_storage_is_refused(cli: Cli, tmp_path: Path, url: str) -> None:
+    outcome = cli("run", write_study(tmp_path), "--storage", url)
+    assert_refused(outcome, "storage ", "give a URL")
+    assert "secret" not in outcome.err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_foreign_folders_are_untouched(cli: Cli, tmp_path: Path) -> None:
     study, mine = write_study(tmp_path), tmp_path / "mine"
     mine.mkdir()
