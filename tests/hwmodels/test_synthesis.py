@@ -271,9 +271,9 @@ def test_an_uncalibrated_table_is_refused_as_calibrated() -> None:
 def test_a_published_point_is_reproduced() -> None:
     [expected] = [
         point
-        for point in read_measurements(RESULTS / "dataset_osu018.csv")
+        for point in read_measurements(RESULTS / "repeat_osu018.csv")
         if (point.architecture, point.multiplier_bits, point.acc_bits) == ("array", 4, 20)
     ]
     measured = measure_rescaler("array", 4, 20, load_liberty(OSU018), load_trace())
-    assert measured.area_um2 == pytest.approx(expected.area_um2, rel=0.02)
-    assert measured.energy_pj == pytest.approx(expected.energy_pj, rel=0.03)
+    assert measured.area_um2 == pytest.approx(expected.area_um2, rel=0.001)
+    assert measured.energy_pj == pytest.approx(expected.energy_pj, rel=0.001)
