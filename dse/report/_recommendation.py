@@ -78,7 +78,7 @@ def _against_control(choice: Choice, control: Choice | None) -> str:
         return "It was fine-tuned."
     return (
         "It was fine-tuned; against int32 with the same fine-tuning its validation drop is "
-        f"{_text.points(choice.val_drop_vs_control_pp)}: the price of narrowing without the gain of training."
+        f"{_text.points(choice.val_drop_vs_control_pp)} (narrowing alone, what training gains set aside)."
     )
 
 
