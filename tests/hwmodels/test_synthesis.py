@@ -1,9 +1,11 @@
 """Liberty, gate evaluation, energy and fitting; on a small library of our own, and on OSU's where it is installed."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from event_simulation import count_transitions
 from hw_workloads import addition, convolution, needs_yosys
 from hypothesis import given
 from hypothesis import strategies as st
@@ -277,3 +279,28 @@ def test_a_published_point_is_reproduced() -> None:
     measured = measure_rescaler("array", 4, 20, load_liberty(OSU018), load_trace())
     assert measured.area_um2 == pytest.approx(expected.area_um2, rel=0.001)
     assert measured.energy_pj == pytest.approx(expected.energy_pj, rel=0.001)
+
+
+@needs_yosys
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
+def test_counted_transitions_are_those_of_an_event_driven_simulator(small: Path, tmp_path: Path) -> None:
+    """To one in a thousand: where two inputs of a gate change in one step, the order of events is the simulator's."""
+    library = load_liberty(small)
+    parameters = {"ACC_WIDTH": 8, "MULT_WIDTH": 3, "SHIFT_WIDTH": 2, "SHIFT_MIN": 2}
+    netlist = synthesize((RTL_FOLDER / "rescaler.v",), "rescaler", parameters, small)
+    circuit = build_circuit(netlist, library)
+    rng = np.random.default_rng(8)
+    cycles = 40
+    trace = {
+        "acc": rng.integers(-128, 128, cycles),
+        "mult": rng.integers(4, 8, cycles),
+        "shift": rng.integers(0, 4, cycles),
+        "zero_point": np.full(cycles, 3),
+        "q_min": np.full(cycles, -128),
+        "q_max": np.full(cycles, 127),
+    }
+    energy = measure_energy(circuit, trace)
+    assert energy.delayed_transitions is not None
+    counted = count_transitions(netlist, library, circuit, trace, tmp_path)
+    assert counted == pytest.approx(energy.delayed_transitions * (cycles - 1), rel=1e-3)
+    assert energy.delayed_transitions > 1.2 * energy.transitions
