@@ -8,7 +8,6 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from dse.neighbours import NeighbourSampler
 from dse.space import SearchSpace
 from dse.spec import SearchSpec
 
@@ -81,12 +80,10 @@ class DistinctSampler(BaseSampler):
 
 def make_sampler(search: SearchSpec, space: SearchSpace, seed: int) -> DistinctSampler:
     """The study's sampler, seeded."""
-    return DistinctSampler(_inner(search.sampler, space, seed), space, seed)
+    return DistinctSampler(_inner(search.sampler, seed), space, seed)
 
 
-def _inner(name: str, space: SearchSpace, seed: int) -> BaseSampler:
-    if name == "neighbours":
-        return NeighbourSampler(space, seed)
+def _inner(name: str, seed: int) -> BaseSampler:
     if name == "random":
         return RandomSampler(seed)
     if name == "nsga2":

@@ -97,10 +97,8 @@ class SearchSpec(Section):
     """What is searched, by what, for how long."""
 
     trials: int = Field(120, ge=1, description="complete evaluations in the study, baselines included")
-    sampler: Literal["tpe", "nsga2", "random", "neighbours"] = Field(
-        "tpe", description="Optuna sampler, or small steps from designs on the front"
-    )
-    starts: int = Field(0, ge=0, description="first trials taken from the sensitivity of every single rescaler")
+    sampler: Literal["tpe", "nsga2", "random"] = Field("tpe", description="Optuna sampler")
+    starts: int = Field(16, ge=0, description="first trials taken from the sensitivity of every single rescaler")
     batch: int | None = Field(
         None,
         ge=1,

@@ -13,7 +13,7 @@ DIGITS: dict[str, Any] = {
     "seed": 7,
     "network": {"topology": "digits_cnn", "weight_bits": 4},
     "data": {"dataset": "digits", "finetune": 0.35, "validation": 0.25, "test": 0.4},
-    "search": {"trials": 10, "sampler": "random", "uniform_multiplier_bits": [1, 4]},
+    "search": {"trials": 10, "sampler": "random", "starts": 0, "uniform_multiplier_bits": [1, 4]},
     "fidelity": {"finetune": "short", "epochs": 1, "batch_size": 64, "learning_rate": 2e-3},
     "workers": {"executor": "serial", "count": 2},
 }

@@ -15,7 +15,7 @@ from dse.storage import StudyStore
 from nets.narrowing import RescalerChoice
 from nets.network import Method
 
-SAMPLERS = ["tpe", "nsga2", "random", "neighbours"]
+SAMPLERS = ["tpe", "nsga2", "random"]
 SPACE = SearchSpace(
     (
         RescalerVariable("a", (1, 2, 4), (Method.ROUND, Method.ABSORB)),
