@@ -49,7 +49,8 @@ def yosys_operators(module: Mapping[str, Any]) -> tuple[Counter[Key], int]:
     """Return the operators and the flip-flop bits of a netlist.
 
     Left out is what lowering a process makes and nothing reads (temporaries, also outside of their branch), what it
-    adds to an asynchronous reset, and the multiplexers of a memory's write port, which its write enable stands for.
+    adds to an asynchronous reset, the multiplexers of a memory's write port, which its write enable stands for,
+    and what only $display reads.
     """
     cells = _without_temporaries(module)
     operators: Counter[Key] = Counter()
@@ -79,11 +80,18 @@ def _without_temporaries(module: Mapping[str, Any]) -> dict[str, Any]:
     cells = dict(module["cells"])
     named = {bit for net in module["netnames"].values() if not net["hide_name"] for bit in net["bits"]}
     outputs = {bit for port in module["ports"].values() if port["direction"] == "output" for bit in port["bits"]}
+    shown = {
+        bit
+        for cell in cells.values()
+        if cell["type"] == "$print"
+        for bits in cell["connections"].values()
+        for bit in bits
+    }
     while True:
         read = set(outputs)
         for cell in cells.values():
-            if cell["type"] == "$memwr_v2":
-                continue  # its enable, address and data multiplexers go with it
+            if cell["type"] in ("$memwr_v2", "$print"):
+                continue  # a write port's multiplexers go with it; $display is no hardware
             directions = cell["port_directions"]
             ignored = "S" if _is_wire(cell) else ""
             read |= {
@@ -95,8 +103,8 @@ def _without_temporaries(module: Mapping[str, Any]) -> dict[str, Any]:
         dead = [
             name
             for name, cell in cells.items()
-            if "$proc" in name
-            and cell["type"] != "$memwr_v2"
+            if ("$proc" in name or shown & _driven(cell))
+            and cell["type"] not in ("$memwr_v2", "$print")
             and not read & _driven(cell)
             and (cell["type"] != "$dff" or not named & _driven(cell))
         ]

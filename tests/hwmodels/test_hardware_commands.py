@@ -1,0 +1,98 @@
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from hw_workloads import needs_yosys
+from small_liberty import small_liberty, write_small_liberty
+from typer.testing import CliRunner
+
+from dse.commands.hardware import calibrate, cost
+from hwmodels import HardwareError, load_technology
+from hwmodels.rtl_model import RTL_FOLDER
+from hwmodels.synthesis.calibrate import calibrate as calibrate_technology
+from hwmodels.synthesis.calibrate import fit_technology
+from hwmodels.synthesis.liberty import load_liberty
+from hwmodels.synthesis.sweep import read_measurements
+from hwmodels.synthesis.traces import load_trace
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results" / "hardware"
+RESCALER = str(RTL_FOLDER / "rescaler.v")
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command()(cost)
+app.command()(calibrate)
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_cost_prints_one_json_object() -> None:
+    text = run("cost", RESCALER, "--top", "rescaler", "-P", "MULT_WIDTH=8", "--technology", "osu018", "--json")
+    document = json.loads(text)
+    assert document["parameters"]["MULT_WIDTH"] == 8
+    assert document["area_um2"] > 0
+    assert document["energy_pj"] > 0
+    assert {"kind", "operands", "width", "signed", "where"} <= document["operators"][0].keys()
+
+
+def test_cost_prints_null_where_a_table_gives_nothing() -> None:
+    document = json.loads(run("cost", RESCALER, "--top", "rescaler", "--technology", "horowitz45", "--json"))
+    assert document["area_um2"] is None
+    assert document["missing"]
+
+
+def test_cost_prints_a_table() -> None:
+    text = run("cost", RESCALER, "--top", "rescaler", "-P", "MULT_WIDTH=0x4")
+    assert "sshr" in text
+    assert "area_um2:" in text
+    assert "rounding:" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-P", "MULT_WIDTH"), "expected NAME=VALUE"),
+        (("-P", "MULT_WIDTH=x"), "MULT_WIDTH is 'x'"),
+        (("-P", "NOPE=1"), "no parameter 'NOPE'"),
+        (("-P", "ACC_WIDTH=0"), "no bits"),
+        (("--technology", "nope"), "unknown technology"),
+        (("-D", "1=2"), "expected NAME"),
+    ],
+)
+def test_cost_refuses_bad_arguments(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(HardwareError, match=message):
+        run("cost", RESCALER, "--top", "rescaler", *arguments)
+
+
+@pytest.mark.parametrize(("name", "widths"), [("a b", "1,2"), ("ok", "0,2"), ("ok", "a"), ("ok", "40")])
+def test_calibrate_refuses_bad_arguments_and_leaves_nothing(name: str, widths: str, tmp_path: Path) -> None:
+    library = write_small_liberty(tmp_path)
+    with pytest.raises(HardwareError):
+        run("calibrate", "--liberty", str(library), "--name", name, "--node-nm", "100", "--multiplier-bits", widths,
+            "--out", str(tmp_path / "out.toml"))  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["small.lib"]
+
+
+def test_calibrate_refuses_a_truncated_library(tmp_path: Path) -> None:
+    path = tmp_path / "cut.lib"
+    path.write_text(small_liberty()[:900])
+    with pytest.raises(HardwareError, match=r"cut\.lib.*truncated"):
+        calibrate_technology(path, "cut", node_nm=100)
+
+
+@needs_yosys
+@pytest.mark.slow
+def test_calibrate_fits_a_table_from_what_a_sweep_left(tmp_path: Path) -> None:
+    """The published measurements under another library's name: nothing is left to synthesize but a few widths."""
+    library = load_liberty(write_small_liberty(tmp_path))
+    points = [p for p in read_measurements(RESULTS / "dataset_osu018.csv") if p.multiplier_bits in (0, 1, 2, 8, 16, 31)]
+    result = fit_technology("mine", library, 100.0, points, load_trace())
+    path = tmp_path / "mine.toml"
+    path.write_text(result.text)
+    assert load_technology(path) == result.technology
+    assert {error.architecture for error in result.errors} >= {"all", "array", "add"}
+    assert all(error.mean < 0.25 for error in result.errors)
