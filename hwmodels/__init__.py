@@ -1,17 +1,20 @@
 """Area, energy and latency of integer rescalers, from tables, formulas, parsed RTL and synthesis."""
 
+from hwmodels.accelerator import Accelerator, AcceleratorCost, accelerator_cost
 from hwmodels.analytic import AnalyticRescalerModel
 from hwmodels.calibrated import CalibratedRescalerModel
 from hwmodels.costs import ComponentCost, CostModel, LayerCost, NetworkCost, Style, UnitCost
 from hwmodels.errors import HardwareError
 from hwmodels.mapped_rtl import MappedRtlModel
 from hwmodels.network import network_cost
-from hwmodels.rtl_model import RtlRescalerModel
+from hwmodels.rtl_model import RtlRescalerModel, RtlSource
 from hwmodels.technology import Technology, load_technology, technology_names
 from hwmodels.verilog_cost import VerilogCost, cost_verilog
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
 __all__ = [
+    "Accelerator",
+    "AcceleratorCost",
     "AnalyticRescalerModel",
     "CalibratedRescalerModel",
     "ComponentCost",
@@ -23,10 +26,12 @@ __all__ = [
     "RescaleStage",
     "RescalerWorkload",
     "RtlRescalerModel",
+    "RtlSource",
     "Style",
     "Technology",
     "UnitCost",
     "VerilogCost",
+    "accelerator_cost",
     "cost_verilog",
     "load_technology",
     "network_cost",

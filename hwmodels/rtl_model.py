@@ -1,12 +1,13 @@
 """Rescaler cost from RTL: the shipped Verilog is parsed for the workload's parameters, and its operators are costed."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from hwmodels.costs import UnitCost, unit_cost
+from hwmodels.errors import HardwareError
 from hwmodels.geometry import ADD_LEFT_SHIFT, check_workload, shift_bits
 from hwmodels.operators import design_costs
 from hwmodels.parsing import Design, parse_files
@@ -20,20 +21,61 @@ _FILES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class RtlSource:
+    """The user's own rescaler, and how a layer sets its parameters.
+
+    Attributes:
+        files: Verilog sources.
+        top: module.
+        parameters: per parameter of the module, the quantity of the layer that it takes (``LAYER_QUANTITIES``), or a
+            number that is the same for every layer.
+    """
+
+    files: tuple[Path, ...]
+    top: str
+    parameters: tuple[tuple[str, str | int], ...]
+
+    def __post_init__(self) -> None:
+        for name, quantity in self.parameters:
+            if isinstance(quantity, str) and quantity not in LAYER_QUANTITIES:
+                known = ", ".join(LAYER_QUANTITIES)
+                raise HardwareError(f"parameter {name} of {self.top!r} takes {quantity!r}; a layer has: {known}")
+
+    def resolve(self, workload: RescalerWorkload) -> dict[str, int]:
+        """Return the module's parameters for a one-stage workload."""
+        return {
+            name: quantity if isinstance(quantity, int) else LAYER_QUANTITIES[quantity](workload)
+            for name, quantity in self.parameters
+        }
+
+
+LAYER_QUANTITIES: Final[Mapping[str, Callable[[RescalerWorkload], int]]] = {
+    "operand_bits": lambda workload: workload.stages[-1].operand_bits,
+    "multiplier_bits": lambda workload: workload.stages[-1].multiplier_bits,
+    "right_shift_min": lambda workload: workload.stages[-1].right_shift_min,
+    "right_shift_max": lambda workload: workload.stages[-1].right_shift_max,
+    "shift_bits": lambda workload: shift_bits(workload.stages[-1]),
+    "output_bits": lambda workload: workload.output_bits,
+}
+
+
 @dataclass(frozen=True)
 class RtlRescalerModel:
-    """Costs what the shipped RTL says.
+    """Costs what RTL says: the shipped one, or the user's.
 
-    One-stage workloads are served by ``rtl/rescaler.v``, two-stage ones (ADD) by ``rtl/rescaler_add.v``. Designs are
-    cached per set of parameters.
+    One-stage workloads are served by ``rtl/rescaler.v`` (or ``source``), two-stage ones (ADD) by
+    ``rtl/rescaler_add.v``. Designs are cached per set of parameters, until a file changes.
 
     Attributes:
         technology: table of component figures.
-        pipeline: whether a register stands between multiplier and shifter (one-stage rescalers).
+        pipeline: whether a register stands between multiplier and shifter (shipped one-stage rescalers).
+        source: the user's rescaler.
     """
 
     technology: Technology
     pipeline: bool = False
+    source: RtlSource | None = None
 
     @property
     def name(self) -> str:
@@ -51,8 +93,12 @@ class RtlRescalerModel:
     def design(self, workload: RescalerWorkload) -> Design:
         """Return the elaborated RTL of one lane that serves ``workload``."""
         check_workload(workload)
-        top, parameters = rtl_parameters(workload, pipeline=self.pipeline)
-        return _design(top, tuple(sorted(parameters.items())))
+        if self.source is not None and len(workload.stages) == 1:
+            files, top, parameters = self.source.files, self.source.top, self.source.resolve(workload)
+        else:
+            top, shipped = rtl_parameters(workload, pipeline=self.pipeline)
+            files, parameters = _FILES[top], dict(shipped)
+        return _design(files, _changed(files), top, tuple(sorted(parameters.items())))
 
 
 def rtl_parameters(workload: RescalerWorkload, *, pipeline: bool = False) -> tuple[str, Mapping[str, int]]:
@@ -82,6 +128,13 @@ def rtl_parameters(workload: RescalerWorkload, *, pipeline: bool = False) -> tup
     }
 
 
+def _changed(files: tuple[Path, ...]) -> tuple[int, ...]:
+    """Return when files changed, 0 for one that is not there (reading it gives the error)."""
+    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
+
+
 @functools.lru_cache(maxsize=4096)
-def _design(top: str, parameters: tuple[tuple[str, int], ...]) -> Design:
-    return parse_files(_FILES[top], top, dict(parameters))
+def _design(
+    files: tuple[Path, ...], _changed_ns: tuple[int, ...], top: str, parameters: tuple[tuple[str, int], ...]
+) -> Design:
+    return parse_files(files, top, dict(parameters))

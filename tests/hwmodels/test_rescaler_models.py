@@ -1,5 +1,6 @@
 import math
 import pickle
+from pathlib import Path
 
 import pytest
 from hw_workloads import addition, convolution
@@ -13,6 +14,7 @@ from hwmodels import (
     RescalerWorkload,
     RescaleStage,
     RtlRescalerModel,
+    RtlSource,
     load_technology,
     network_cost,
 )
@@ -114,6 +116,28 @@ def test_rtl_designs_are_cached_per_parameter_set() -> None:
     model = RtlRescalerModel(load_technology("aladdin40"))
     assert model.design(convolution(name="one")) is model.design(convolution(name="two", channels=3))
     assert model.design(convolution()) is not model.design(convolution(multiplier_bits=9))
+
+
+def test_the_users_own_rescaler_is_costed_per_layer(tmp_path: Path) -> None:
+    path = tmp_path / "mine.v"
+    path.write_text(
+        "module mine #(parameter A = 8, K = 8, S = 2, O = 8, EXTRA = 0)\n"
+        "(input clk, input signed [A-1:0] acc, input [K-1:0] m, input [S-1:0] s, output reg signed [O-1:0] q);\n"
+        "wire signed [K:0] n = {1'b0, m};\nwire signed [A+K-1:0] p = acc * n;\n"
+        "always @(posedge clk) q <= p >>> s;\nendmodule\n"
+    )
+    fields = (("A", "operand_bits"), ("K", "multiplier_bits"), ("S", "shift_bits"), ("O", "output_bits"), ("EXTRA", 3))
+    model = RtlRescalerModel(load_technology("aladdin40"), source=RtlSource((path,), "mine", fields))
+    design = model.design(convolution(multiplier_bits=11))
+    assert design.parameters == {"A": 20, "K": 11, "S": 3, "O": 8, "EXTRA": 3}
+    assert energy(model, convolution(multiplier_bits=4)) < energy(model, convolution(multiplier_bits=5))
+    assert model.unit_cost(addition()) == RtlRescalerModel(load_technology("aladdin40")).unit_cost(addition())
+    path.write_text(path.read_text().replace("p >>> s", "p"))
+    assert len(model.design(convolution(multiplier_bits=11)).operators) < len(design.operators)
+    with pytest.raises(HardwareError, match="takes 'width'; a layer has: operand_bits"):
+        RtlSource((path,), "mine", (("A", "width"),))
+    with pytest.raises(HardwareError, match=r"mine\.v:1: module 'mine' has no parameter 'B'"):
+        energy(RtlRescalerModel(model.technology, source=RtlSource((path,), "mine", (("B", 4),))), convolution())
 
 
 def test_a_pipeline_adds_registers_of_product_and_shift() -> None:
