@@ -98,7 +98,7 @@ class SearchSpec(Section):
 
     trials: int = Field(120, ge=1, description="complete evaluations in the study, baselines included")
     sampler: Literal["tpe", "nsga2", "random"] = Field("tpe", description="Optuna sampler")
-    starts: int = Field(16, ge=0, description="first trials taken from the sensitivity of every single rescaler")
+    starts: int = Field(0, ge=0, description="first trials taken from the sensitivity of every single rescaler")
     batch: int | None = Field(
         None,
         ge=1,
