@@ -2,41 +2,54 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from nets.errors import NetworkError
-from nets.network import ElementwiseSum, Operator, QuantizedNetwork, Weighted
+from nets.network import Operator, QuantizedNetwork, Weighted
 from nets.rescaler import Rescaler
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
 
 def fingerprint(network: QuantizedNetwork) -> str:
-    """SHA-256 over structure, quantization, weights, biases and rescalers, hexadecimal."""
-    digest = hashlib.sha256()
+    """SHA-256 over structure, quantization and every field of every operator, hexadecimal."""
+    found = hashlib.sha256(repr((network.inputs, network.outputs)).encode())
     for tensor in network.tensors:
-        digest.update(repr((tensor.shape, tensor.scale, tensor.zero_point, tensor.bits)).encode())
+        found.update(repr((tensor.shape, tensor.scale, tensor.zero_point, tensor.bits)).encode())
     for operator in network.operators:
-        digest.update(repr((type(operator).__name__, operator.name, operator.inputs, operator.output)).encode())
-        for array in _integers(operator):
-            digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+        found.update(repr((operator.name, operator.inputs, operator.output)).encode())
+        found.update(operator_digest(operator))
+    return found.hexdigest()
 
 
-def _integers(operator: Operator) -> list[npt.NDArray[np.generic]]:
-    arrays: list[npt.NDArray[np.generic]] = []
-    rescalers: tuple[Rescaler, ...] = ()
-    if isinstance(operator, Weighted):
-        arrays = [operator.weights, operator.bias]
-    if isinstance(operator, ElementwiseSum):
-        rescalers = operator.input_rescalers
-    own = getattr(operator, "rescaler", None)
-    for rescaler in (*rescalers, *((own,) if own is not None else ())):
-        arrays += [rescaler.multiplier, rescaler.right_shift]
-    return arrays
+def operator_digest(operator: Operator) -> bytes:
+    """A digest of an operator's kind and of all its fields but name and tensor indices."""
+    own = [field.name for field in fields(operator) if field.name not in ("name", "inputs", "output")]
+    parts = [name.encode() + b"=" + _value_bytes(getattr(operator, name)) for name in own]
+    return digest(type(operator).__name__.encode(), *parts)
+
+
+def _value_bytes(value: object) -> bytes:
+    if isinstance(value, np.ndarray):
+        return repr((value.dtype.str, value.shape)).encode() + np.ascontiguousarray(value).tobytes()
+    if isinstance(value, Rescaler):
+        head = repr((value.contract.name, value.stored_bits)).encode()
+        return digest(head, _value_bytes(value.multiplier), _value_bytes(value.right_shift))
+    if isinstance(value, tuple):
+        return digest(*(_value_bytes(item) for item in value))
+    return repr(value).encode()
+
+
+def digest(*parts: bytes) -> bytes:
+    """A short digest of several parts, in order; where one ends and the next begins matters."""
+    found = hashlib.blake2b(digest_size=20)
+    for part in parts:
+        found.update(len(part).to_bytes(8, "little"))
+        found.update(part)
+    return found.digest()
 
 
 def trained_arrays(network: QuantizedNetwork) -> Arrays:

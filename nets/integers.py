@@ -76,6 +76,8 @@ def _(operator: Weighted, tensors: tuple[TensorSpec, ...], bits: int) -> Operato
 
 @at_width.register
 def _(operator: ElementwiseSum, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
+    if operator.left_shift == 0:
+        raise NetworkError(f"operator {operator.name!r} has XNNPACK's form, an oracle's; narrow under another contract")
     scales = [tensors[index].scale for index in operator.inputs]
     common = 2 * max(scales)
     contracts = [rescaler.contract for rescaler in operator.input_rescalers]
@@ -93,8 +95,8 @@ def _(operator: ElementwiseSum, tensors: tuple[TensorSpec, ...], bits: int) -> O
 
 @at_width.register
 def _(operator: ElementwiseProduct, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
-    first, second = (tensors[index].scale for index in operator.inputs)
-    scale = np.array([first * second / tensors[operator.output].scale])
+    first, second, result = (np.float32(tensors[index].scale) for index in (*operator.inputs, operator.output))
+    scale = np.array([float(first * second / result)])  # in float32, as TFLite computes it
     return replace(operator, rescaler=rescaler_from_scale(scale, bits, operator.rescaler.contract))
 
 
@@ -106,5 +108,7 @@ def _(operator: Requantize, tensors: tuple[TensorSpec, ...], bits: int) -> Opera
 
 @at_width.register
 def _(operator: Mean, tensors: tuple[TensorSpec, ...], bits: int) -> Operator:
+    if operator.float_offset is not None:
+        raise NetworkError(f"operator {operator.name!r} has XNNPACK's form, an oracle's; narrow under another contract")
     scale = np.array([tensors[operator.inputs[0]].scale / (tensors[operator.output].scale * operator.count)])
     return replace(operator, rescaler=rescaler_from_scale(scale, bits, operator.rescaler.contract))

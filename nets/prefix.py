@@ -1,9 +1,7 @@
 """Evaluating many designs of one network on the same inputs: layers that they share are computed once."""
 
-import hashlib
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +9,8 @@ import torch
 from torch import Tensor
 
 from nets.executor import SAMPLES_AT_ONCE, Backend, checked_inputs, prepared
+from nets.fingerprint import digest, operator_digest
 from nets.network import Operator, QuantizedNetwork, TensorSpec
-from nets.rescaler import Rescaler
 
 Int8Array = npt.NDArray[np.int8]
 
@@ -132,40 +130,14 @@ def _needed(network: QuantizedNetwork, known: set[int]) -> list[Operator]:
 
 def tensor_keys(network: QuantizedNetwork) -> dict[int, bytes]:
     """For every activation, a digest of all that determines its integers, given the network's inputs."""
-    keys = {index: _digest(b"input", str(at).encode()) for at, index in enumerate(network.inputs)}
+    keys = {index: digest(b"input", str(at).encode()) for at, index in enumerate(network.inputs)}
     for operator in network.operators:
         specs = (network.tensors[index] for index in (*operator.inputs, operator.output))
         parts = [keys[index] for index in operator.inputs]
-        keys[operator.output] = _digest(operator_digest(operator), *(_spec_bytes(spec) for spec in specs), *parts)
+        keys[operator.output] = digest(operator_digest(operator), *(_spec_bytes(spec) for spec in specs), *parts)
     return keys
-
-
-def _digest(*parts: bytes) -> bytes:
-    digest = hashlib.blake2b(digest_size=20)
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.digest()
 
 
 def _spec_bytes(spec: TensorSpec) -> bytes:
     # Names and scales do not enter the integers: the rescalers already hold the scales.
     return repr((spec.shape, spec.zero_point, spec.bits)).encode()
-
-
-def operator_digest(operator: Operator) -> bytes:
-    """A digest of an operator's kind and of all its fields but name and tensor indices."""
-    own = [field.name for field in fields(operator) if field.name not in ("name", "inputs", "output")]
-    parts = [name.encode() + b"=" + _value_bytes(getattr(operator, name)) for name in own]
-    return _digest(type(operator).__name__.encode(), *parts)
-
-
-def _value_bytes(value: object) -> bytes:
-    if isinstance(value, np.ndarray):
-        return repr((value.dtype.str, value.shape)).encode() + np.ascontiguousarray(value).tobytes()
-    if isinstance(value, Rescaler):
-        head = repr((value.contract.name, value.stored_bits)).encode()
-        return _digest(head, _value_bytes(value.multiplier), _value_bytes(value.right_shift))
-    if isinstance(value, tuple):
-        return _digest(*(_value_bytes(item) for item in value))
-    return repr(value).encode()

@@ -194,3 +194,12 @@ def test_narrow_activations_keep_the_range_and_train(trained, bits: int) -> None
 def test_activation_bits_out_of_range_are_refused() -> None:
     with pytest.raises(NetworkError, match="use 4 to 8"):
         with_activation_bits(digits_like().network, {1: 3})
+
+
+def test_fingerprint_sees_every_field() -> None:
+    network = digits_like().network
+    conv = network.operator("conv_4")
+    assert isinstance(conv, Weighted)
+    changes = ({"stride": (1, 1)}, {"q_max": 100}, {"padding": ((0, 0), (0, 0))}, {"bias": conv.bias + 1})
+    found = {fingerprint(network.with_operators({"conv_4": replace(conv, **change)})) for change in changes}
+    assert len(found | {fingerprint(network)}) == len(changes) + 1

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -248,3 +249,12 @@ def test_inherited_weights_are_the_sources_at_the_designs_own_scales() -> None:
     assert inherit_weights(module.network, module.network).operator("conv_4").weights.tolist() == (
         module.network.operator("conv_4").weights.tolist()
     )
+
+
+def test_the_oracles_own_form_of_an_add_is_not_narrowed() -> None:
+    network = digits_like().network
+    add = network.operator("add_3")
+    assert isinstance(add, ElementwiseSum)
+    oracle = network.with_operators({"add_3": replace(add, left_shift=0)})
+    with pytest.raises(NetworkError, match="'add_3' has XNNPACK's form"):
+        narrow(oracle, {"add_3": RescalerChoice(31)})
