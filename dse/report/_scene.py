@@ -14,6 +14,7 @@ from dse.report._recommendation import recommendation
 from dse.report._selection import REFERENCE_DROP_PP, Recommendation
 from dse.results import StudyResults
 
+SHORT_AXIS = 0.35  # decades
 MOST_LABELLED_ROWS = 22  # heat-map columns up to which each cell carries its number
 
 Floats = npt.NDArray[np.float64]
@@ -164,8 +165,18 @@ def cost_ticks(values: list[float]) -> list[float]:
     if not positive:
         return [1.0]
     low, high = math.log10(min(positive)), math.log10(max(positive))
+    if high - low < SHORT_AXIS:
+        return _even_ticks(min(positive), max(positive))
     steps = (1, 1.5, 2, 3, 5, 7) if high - low < 0.7 else (1, 2, 3, 5) if high - low < 1.4 else (1, 2, 5)
     return [step * 10.0**decade for decade in range(math.floor(low), math.ceil(high) + 1) for step in steps]
+
+
+def _even_ticks(low: float, high: float) -> list[float]:
+    """About five round ticks, evenly spaced: on so short an axis a logarithm is nearly straight."""
+    exact = max(high - low, 0.05 * high) / 5
+    step = next(s for s in (s * 10.0 ** math.floor(math.log10(exact)) for s in (1, 2, 5, 10)) if s >= exact)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [float(f"{number * step:.10g}") for number in range(max(1, first), last + 1)]
 
 
 def detailed(rec: Recommendation) -> list[tuple[str, Choice]]:

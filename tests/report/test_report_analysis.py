@@ -11,7 +11,7 @@ from dse.report import _text
 from dse.report._choices import Choice, choices
 from dse.report._convergence import agreement, convergence, grown
 from dse.report._marginal import marginal_steps
-from dse.report._scene import COSTS, scene, staircase
+from dse.report._scene import COSTS, cost_ticks, scene, staircase
 from dse.report._sensitivity import sensitivity
 from dse.results import StudyResults
 
@@ -156,6 +156,25 @@ def test_staircase_never_rises(make: Maker) -> None:
         xs, ys = staircase(view.front, cost)
         assert xs == sorted(xs)
         assert ys == sorted(ys, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "within"),
+    [
+        (2216, 3999, (3, 9)),
+        (0.73, 1.98, (3, 9)),
+        (100, 101, (1, 9)),
+        (5, 5, (1, 9)),
+        (50, 2e4, (6, 12)),
+        (1, 1e6, (12, 24)),
+    ],
+)
+def test_cost_axes_have_a_few_round_ticks(low: float, high: float, within: tuple[int, int]) -> None:
+    ticks = cost_ticks([low, high])
+    assert ticks == sorted(set(ticks))
+    assert within[0] <= sum(0.95 * low <= tick <= 1.05 * high for tick in ticks) <= within[1]
+    assert all(len(f"{tick:.10g}".replace(".", "").strip("0")) <= 4 for tick in ticks)
+    assert cost_ticks([]) == [1.0]
 
 
 def test_designs_above_the_frame_are_counted(make: Maker) -> None:
