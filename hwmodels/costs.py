@@ -98,8 +98,9 @@ class NetworkCost:
 class CostModel(Protocol):
     """Gives the cost of one rescaler lane.
 
-    Every implementation: is deterministic; returns sums of its components; never grows cheaper with a wider
-    multiplier, operand or shift range; raises ``HardwareError`` on a workload that it cannot build.
+    Every implementation: is deterministic; returns sums of its components; raises ``HardwareError`` on a workload that
+    it cannot build. The formulas and parsed RTL never grow cheaper with a wider multiplier, operand or shift range; the
+    calibrated model repeats what synthesis gave, whose scatter of a few per cent is in it.
 
     Attributes:
         name: ``analytic``, ``rtl`` or ``calibrated``.
