@@ -5,7 +5,6 @@ from hwmodels.analytic import AnalyticRescalerModel
 from hwmodels.calibrated import CalibratedRescalerModel
 from hwmodels.costs import ComponentCost, CostModel, LayerCost, NetworkCost, Style, UnitCost
 from hwmodels.errors import HardwareError
-from hwmodels.mapped_rtl import MappedRtlModel
 from hwmodels.network import network_cost
 from hwmodels.rtl_model import RtlRescalerModel, RtlSource
 from hwmodels.technology import Technology, load_technology, technology_names
@@ -21,7 +20,6 @@ __all__ = [
     "CostModel",
     "HardwareError",
     "LayerCost",
-    "MappedRtlModel",
     "NetworkCost",
     "RescaleStage",
     "RescalerWorkload",
