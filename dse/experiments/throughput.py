@@ -55,7 +55,7 @@ class SleepingPool:
     """Many logical workers as threads that sleep; counts the seconds that they work."""
 
     def __init__(self, workers: int, seconds: float) -> None:
-        self.capacity = workers
+        self.capacity = workers + workers // 8  # as RayPool has some waiting
         self._evaluator, self._threads = Formula(seconds), ThreadPoolExecutor(workers)
         self._futures: set[Future[Completion]] = set()
         self._done: deque[Completion] = deque()

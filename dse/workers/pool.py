@@ -41,7 +41,7 @@ class EvaluatorPool(Protocol):
 
     @property
     def capacity(self) -> int:
-        """How many jobs can run at once."""
+        """How many jobs it takes at once, those that wait for a worker included."""
 
     @property
     def running(self) -> int:

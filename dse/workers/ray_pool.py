@@ -61,7 +61,7 @@ class RayPool:
         self._started_ray = not ray.is_initialized()
         if self._started_ray:
             _start_ray(workers, address)
-        self._capacity, self._timeout_s = workers, timeout_s
+        self._workers, self._timeout_s = workers, timeout_s
         self._actor_class: Any = ray.remote(num_cpus=1, max_restarts=0)(_Evaluator)
         self._make_evaluator = ray.put(make_evaluator)
         self._starting: dict[Reference, Actor] = {}
@@ -74,7 +74,8 @@ class RayPool:
 
     @property
     def capacity(self) -> int:
-        return self._capacity
+        """One job or a few more than there are actors: who is done goes on while the driver tells and asks."""
+        return self._workers + max(1, self._workers // 8)
 
     @property
     def running(self) -> int:
@@ -164,7 +165,7 @@ class RayPool:
         """Give a waiting job up where no actor can be had: none starts, or the cluster has no room for one."""
         if not self._waiting or self._assigned:
             return None
-        if self._failed_starts >= max(_ATTEMPTS, self._capacity):
+        if self._failed_starts >= max(_ATTEMPTS, self._workers):
             return Completion(self._waiting.popleft().job, None, f"no evaluator starts: {self._start_error}")
         if time.monotonic() > self._waiting[0].deadline:
             return Completion(self._waiting.popleft().job, None, f"no evaluator was free within {_START_S:g} s")
