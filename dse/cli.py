@@ -6,7 +6,7 @@ from typing import Never
 import typer
 
 from dse.commands.doctor import doctor
-from dse.commands.hardware import calibrate, cost
+from dse.commands.hardware import calibrate, cost, trace
 from dse.commands.networks import contracts, verify
 from dse.commands.results import compare, export, report, show
 from dse.commands.run import run
@@ -20,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, report, show, compare, export, verify, contracts, cost, calibrate, doctor):
+for command in (run, report, show, compare, export, verify, contracts, cost, calibrate, trace, doctor):
     app.command()(command)
 
 

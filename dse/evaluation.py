@@ -13,7 +13,17 @@ from dse.design import DesignPoint
 from dse.errors import StudyError
 from dse.lowering import lower
 from dse.problem import Problem, correct_answers
-from hwmodels import AnalyticRescalerModel, CostModel, NetworkCost, RtlRescalerModel, load_technology, network_cost
+from dse.spec import HardwareSpec
+from hwmodels import (
+    AnalyticRescalerModel,
+    CalibratedRescalerModel,
+    CostModel,
+    NetworkCost,
+    RtlRescalerModel,
+    RtlSource,
+    load_technology,
+    network_cost,
+)
 from hwmodels.workload import RescalerWorkload
 from nets.datasets import Samples
 from nets.finetune import FinetuneSettings, finetune
@@ -96,10 +106,23 @@ class TestScore:
 
 
 def cost_models(problem: Problem) -> tuple[CostModel, CostModel]:
-    """The cost model that is the objective, and the other one, on the same technology table."""
-    technology = load_technology(problem.spec.hardware.technology)
-    models: tuple[CostModel, CostModel] = (AnalyticRescalerModel(technology), RtlRescalerModel(technology))
-    return models if problem.spec.hardware.cost_source == "analytic" else (models[1], models[0])
+    """The cost model that is the objective, and another one beside it, on the same technology table.
+
+    Raises:
+        HardwareError: the table, or the user's RTL, cannot be used.
+    """
+    hardware = problem.spec.hardware
+    technology = load_technology(hardware.technology)
+    analytic, rtl = AnalyticRescalerModel(technology), RtlRescalerModel(technology, source=_rtl_source(hardware))
+    if hardware.cost_source == "calibrated":
+        return CalibratedRescalerModel(technology), analytic
+    return (analytic, rtl) if hardware.cost_source == "analytic" else (rtl, analytic)
+
+
+def _rtl_source(hardware: HardwareSpec) -> RtlSource | None:
+    if hardware.rtl is None:
+        return None
+    return RtlSource(hardware.rtl.files, hardware.rtl.top, tuple(hardware.rtl.parameters.items()))
 
 
 def costs_of(cost: NetworkCost) -> tuple[float, float]:

@@ -144,15 +144,36 @@ class FidelitySpec(Section):
     )
 
 
+class RtlSpec(Section):
+    """A rescaler of the user's, one lane, costed for each layer with its own parameters; ADDs take the shipped unit."""
+
+    files: tuple[Path, ...] = Field(min_length=1, description="Verilog files, relative to the study file")
+    top: str = Field(min_length=1, description="the rescaler's module")
+    parameters: dict[str, int | str] = Field(
+        {},
+        description="per parameter a number, or what it takes of a layer: operand_bits, multiplier_bits, "
+        "right_shift_min, right_shift_max, shift_bits, output_bits",
+    )
+
+
 class HardwareSpec(Section):
     """What the rescalers cost."""
 
     technology: str = Field("aladdin40", description="shipped technology table, or a path to one")
-    cost_source: Literal["analytic", "rtl"] = Field("analytic", description="the model that is the objective")
+    cost_source: Literal["analytic", "rtl", "calibrated"] = Field(
+        "analytic", description="the model that is the objective; calibrated needs a table made by synthesis"
+    )
+    rtl: RtlSpec | None = Field(None, description="a Verilog rescaler of your own, for cost_source = rtl")
     style: Literal["streaming", "shared"] = Field(
         "streaming", description="one rescaler per layer, or one bank for all"
     )
     lanes: int = Field(1, ge=1, le=4096, description="rescalers side by side in each layer (or in the bank)")
+
+    @model_validator(mode="after")
+    def _rtl_is_used(self) -> Self:
+        if self.rtl is not None and self.cost_source != "rtl":
+            raise ValueError(f'rtl is given, but cost_source = {self.cost_source!r}; use cost_source = "rtl"')
+        return self
 
 
 class ReportSpec(Section):
@@ -249,4 +270,8 @@ def _with_absolute_paths(spec: StudySpec, folder: Path) -> StudySpec:
 
     network = spec.network.model_copy(update={"model": absolute(spec.network.model)})
     data = spec.data.model_copy(update={"samples": absolute(spec.data.samples)})
-    return spec.model_copy(update={"network": network, "data": data})
+    hardware = spec.hardware
+    if hardware.rtl is not None:
+        files = tuple((folder / file).resolve() for file in hardware.rtl.files)
+        hardware = hardware.model_copy(update={"rtl": hardware.rtl.model_copy(update={"files": files})})
+    return spec.model_copy(update={"network": network, "data": data, "hardware": hardware})

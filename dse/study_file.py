@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -42,7 +42,7 @@ def _table_in(field: FieldInfo) -> tuple[type[BaseModel] | None, bool]:
     """The table that a key opens, if it does, and whether there may be several."""
     for candidate in (field.annotation, *get_args(field.annotation)):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate, candidate is not field.annotation
+            return candidate, get_origin(field.annotation) is tuple
     return None, False
 
 
@@ -53,7 +53,7 @@ def _row(key: str, field: FieldInfo, schema: dict[str, Any]) -> str:
 def _default(field: FieldInfo) -> str:
     if field.default is PydanticUndefined:
         return "required"
-    if field.default is None:
+    if field.default is None or field.default == {}:
         return "none"
     values = field.default if isinstance(field.default, tuple) else (field.default,)
     shown = ", ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in values)
@@ -72,6 +72,8 @@ def _values(schema: dict[str, Any]) -> str:
         return " or ".join(f'`"{value}"`' for value in schema["enum"])
     if "const" in schema:
         return f'`"{schema["const"]}"`'
+    if schema.get("type") == "object":
+        return "table of numbers or texts"
     if schema.get("type") == "array":
         return f"list: {_values(schema['items'])}"
     names = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text"}

@@ -1,4 +1,4 @@
-"""``dse cost`` and ``dse calibrate``: the hardware models from the command line."""
+"""``dse cost``, ``dse calibrate`` and ``dse trace``: the hardware models from the command line."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-import torch
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -18,12 +16,6 @@ if TYPE_CHECKING:  # imported where they are used: `dse --help` must not wait fo
     from hwmodels import VerilogCost
     from hwmodels.synthesis.calibrate import Calibration
     from hwmodels.synthesis.sweep import Measurement
-from hwmodels.synthesis.traces import AccumulatorTrace, save_trace
-from nets.accumulate import absolute_bound, accumulate, arranged_weights, exact_dtype
-from nets.datasets import load_npz_dataset
-from nets.executor import Int8Array, IntegerExecutor
-from nets.network import QuantizedNetwork, Weighted
-from nets.tflite.importer import load_tflite
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.+)")
 
@@ -60,54 +52,22 @@ def cost(
         _print_cost(result, Console())
 
 
-def accumulator_trace(
-    network: QuantizedNetwork, samples: Int8Array, name: str, per_layer: int = 1024
-) -> AccumulatorTrace:
-    """Return what a network's rescalers see: consecutive accumulators of every layer, as `dse calibrate` takes them.
-
-    Args:
-        network: the network.
-        samples: int8 inputs ``[batch, *shape]``; each gives the same number of accumulators.
-        name: where they come from.
-        per_layer: accumulators per layer in all.
-    """
-    tensors = IntegerExecutor(network).tensors(samples)
-    parts = []
-    for index, operator in enumerate(operator for operator in network.operators if isinstance(operator, Weighted)):
-        source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-        dtype = exact_dtype(absolute_bound(operator, source))
-        centred = torch.from_numpy(tensors[operator.inputs[0]].copy()).to(dtype) - source.zero_point
-        bias = torch.tensor(operator.bias, dtype=dtype)
-        sums = accumulate(operator, centred, arranged_weights(operator, dtype), bias).to(torch.int64)
-        values = sums.numpy().reshape(len(samples), -1)
-        scales = np.resize(operator.rescaler.scale, values.shape[1])  # channels are the last axis
-        count = min(per_layer // len(samples), values.shape[1])
-        start = (values.shape[1] - count) // 2 // operator.rescaler.scale.size * operator.rescaler.scale.size
-        taken = slice(start, start + count)
-        size = count * len(samples)
-        parts.append(
-            (
-                values[:, taken].reshape(-1),
-                np.tile(scales[taken], len(samples)),
-                np.full(size, index),
-                np.full(size, target.zero_point),
-            )
-        )
-    acc, scale, layer, zero_point = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return AccumulatorTrace(name, acc, scale, layer, zero_point)
-
-
 def trace(
     model: Annotated[Path, typer.Argument(help="full-int8 .tflite model", show_default=False)],
-    data: Annotated[Path, typer.Option(help=".npz with int8 inputs under x", show_default=False)],
+    data: Annotated[Path, typer.Option(help=".npz file with x and y, or x_test and y_test", show_default=False)],
     out: Annotated[Path, typer.Option(help="trace file to write")] = Path("trace.npz"),
-    samples: Annotated[int, typer.Option(help="inputs to run, spread over the file")] = 4,
+    samples: Annotated[int, typer.Option(min=1, help="inputs to run, spread over the file")] = 4,
+    input_offset: Annotated[int, typer.Option(help="added to the inputs: -128 for uint8 pixels")] = 0,
 ) -> None:
     """Record a network's accumulators, as the activity of `dse calibrate --traces`."""
+    from dse.traces import accumulator_trace, spread
+    from hwmodels.synthesis.traces import save_trace
+    from nets.datasets import load_npz_dataset
+    from nets.tflite import load_tflite
+
     network = load_tflite(model)
-    inputs = load_npz_dataset(data).samples.inputs.astype(np.int8)
-    chosen = inputs[np.arange(samples) * (len(inputs) // samples)]
-    recorded = accumulator_trace(network, chosen, model.stem)
+    inputs = spread(load_npz_dataset(data, input_offset=input_offset).samples, samples)
+    recorded = accumulator_trace(network, inputs, model.stem)
     save_trace(recorded, out)
     typer.echo(f"{recorded.acc.size} accumulators of {recorded.acc_bits} bits: {out}")
 

@@ -1,0 +1,84 @@
+"""Which cost model is the objective: formulas, the shipped RTL, a user's own, or one calibrated by synthesis."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hwmodels
+from dse.errors import StudyError
+from dse.evaluation import Evaluator, Job, Level, cost_models
+from dse.problem import Problem
+from dse.space import space_of
+from dse.spec import Finetune, HardwareSpec, RtlSpec, load_study
+from hwmodels.errors import HardwareError
+from nets.datasets import Samples
+from nets.network import Method
+from nets.tflite import load_tflite
+from tests.small_studies import document, validated, write_study
+
+RTL = Path(hwmodels.__file__).parent / "rtl" / "rescaler.v"
+PARAMETERS: dict[str, int | str] = {
+    "ACC_WIDTH": "operand_bits",
+    "MULT_WIDTH": "multiplier_bits",
+    "SHIFT_WIDTH": "shift_bits",
+    "SHIFT_MIN": "right_shift_min",
+    "OUT_WIDTH": "output_bits",
+}
+
+
+def on(problem: Problem, hardware: HardwareSpec) -> Problem:
+    from dataclasses import replace
+
+    return replace(problem, spec=problem.spec.model_copy(update={"hardware": hardware}))
+
+
+def area(problem: Problem, bits: int = 4) -> float:
+    space = space_of(problem.network, problem.spec.search, Finetune.NONE)
+    result = Evaluator(problem).run(Job(0, space.uniform(bits, Method.ROUND, Finetune.NONE), Level.INTEGER))
+    return result.values[1]  # type: ignore[union-attr]
+
+
+def test_a_users_module_is_the_objective(digits: Problem) -> None:
+    shipped = on(digits, HardwareSpec(cost_source="rtl"))
+    own = on(digits, HardwareSpec(cost_source="rtl", rtl=RtlSpec(files=(RTL,), top="rescaler", parameters=PARAMETERS)))
+    assert area(own) == area(shipped), "the shipped module, handed in as a user's, costs the same"
+    fixed = RtlSpec(files=(RTL,), top="rescaler", parameters={**PARAMETERS, "ACC_WIDTH": 32})
+    assert area(on(digits, HardwareSpec(cost_source="rtl", rtl=fixed))) > area(shipped), "wider than the certificate"
+
+
+def test_calibrated_costs_need_a_table_made_by_synthesis(digits: Problem) -> None:
+    model, other = cost_models(on(digits, HardwareSpec(cost_source="calibrated", technology="osu018")))
+    assert (model.name, other.name) == ("calibrated", "analytic")
+    assert area(on(digits, HardwareSpec(cost_source="calibrated", technology="osu018"))) > 0
+    with pytest.raises(HardwareError, match="'aladdin40' is not calibrated"):
+        cost_models(on(digits, HardwareSpec(cost_source="calibrated")))
+
+
+def test_rtl_without_its_cost_source_is_refused(tmp_path: Path) -> None:
+    bad = document(hardware__rtl={"files": [str(RTL)], "top": "rescaler"})
+    with pytest.raises(StudyError, match=r"hardware: rtl is given, but cost_source = 'analytic'"):
+        validated(bad)
+
+
+def test_rtl_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.v").write_text("module mine; endmodule\n", encoding="utf-8")
+    path = write_study(tmp_path, hardware__cost_source="rtl", hardware__rtl={"files": ["mine.v"], "top": "mine"})
+    rtl = load_study(path).hardware.rtl
+    assert rtl is not None
+    assert rtl.files == (tmp_path / "mine.v",)
+
+
+def test_trace_holds_the_accumulators_of_every_weighted_layer() -> None:
+    from dse.traces import accumulator_trace, spread
+
+    model = Path("../shared/data/models/kws_ref_model.tflite")
+    if not model.exists():
+        pytest.skip(f"{model} is not there")
+    network = load_tflite(model)
+    inputs = np.random.default_rng(0).integers(-128, 128, (9, 49, 10, 1), dtype=np.int8)
+    chosen = spread(Samples(inputs, np.zeros(9, np.int64)), 4)
+    assert (chosen == inputs[::2][:4]).all()
+    trace = accumulator_trace(network, chosen, "kws")
+    assert trace.acc.size > 9 * 500
+    assert np.abs(trace.acc).max() < 2 ** (trace.acc_bits - 1)
