@@ -10,6 +10,7 @@ import optuna
 from dse.design import DesignPoint
 from dse.evaluation import Evaluation, Job, Level, TestScore
 from dse.front import contenders, front_of, violations
+from dse.inheritance import TrainedDesigns
 from dse.interrupts import Interrupts
 from dse.ladder import Ladder, levels_of
 from dse.pareto import hypervolume, relative_costs
@@ -59,6 +60,7 @@ class _OpenTrial:
     point: DesignPoint
     role: str
     levels: list[Evaluation] = field(default_factory=list)
+    heir_of: int | None = None
 
 
 def baselines(space: SearchSpace, uniform_bits: tuple[int, ...]) -> list[tuple[str, DesignPoint]]:
@@ -100,6 +102,7 @@ class Driver:
         self._climbs: deque[Job] = deque()
         self._complete, self._failures = 0, 0
         self._best: dict[int, TrialRecord] = {}  # the front so far
+        self._trained = TrainedDesigns()
         self._baseline: tuple[float, float, float] | None = None
 
     def run(self, target: int) -> None:
@@ -213,12 +216,22 @@ class Driver:
         opened.levels.append(found)
         above = self._ladder.next_level(opened.point.finetune, found, baseline=opened.role != SEARCH)
         if above is not None:
-            return Job(opened.trial.number, opened.point, above)
+            return self._climb(opened, above)
         self._tell(opened)
         return None
 
+    def _climb(self, opened: _OpenTrial, level: Level) -> Job:
+        """The job of the next level; a fine-tune of the search may inherit weights, baselines start from their own."""
+        nearest = self._trained.nearest(opened.point)
+        inherits = self._problem.spec.fidelity.inherit and level in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
+        if not inherits or nearest is None or opened.role != SEARCH:
+            return Job(opened.trial.number, opened.point, level)
+        opened.heir_of, point = nearest
+        weights = self._folder.load_weights(opened.heir_of)
+        return Job(opened.trial.number, opened.point, level, weights, heir_of=point)
+
     def _tell(self, opened: _OpenTrial) -> None:
-        record = record_of(opened.point.to_json(), opened.levels)
+        record = record_of(opened.point.to_json(), opened.levels, opened.heir_of)
         if (weights := opened.levels[-1].weights) is not None:
             self._folder.save_weights(opened.trial.number, weights)
         self._store.tell(opened.trial, record, violations(record, self._problem.spec.search.constraints))
@@ -234,6 +247,8 @@ class Driver:
 
     def _count(self, number: int, role: str, record: TrialRecord) -> None:
         self._complete += 1
+        if record.is_trained:
+            self._trained.add(number, DesignPoint.from_json(record.design))
         rivals = {**self._best, number: record}
         best = front_of(rivals, self._problem.spec.search.constraints)
         self._best = {number: rivals[number] for number in best}

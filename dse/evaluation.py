@@ -28,7 +28,7 @@ from hwmodels.workload import RescalerWorkload
 from nets.datasets import Samples
 from nets.finetune import FinetuneSettings, finetune
 from nets.fingerprint import Arrays, fingerprint, trained_arrays, with_trained_arrays
-from nets.narrowing import narrow
+from nets.narrowing import inherit_weights, narrow
 from nets.network import QuantizedNetwork
 
 
@@ -50,8 +50,10 @@ class Job:
         trial: number of the trial that asks.
         point: the design.
         level: what to do.
-        weights: fine-tuned integers, where the level is TEST and the design was fine-tuned.
+        weights: fine-tuned integers: those that ship, where the level is TEST and the design was fine-tuned; those of
+            the trained design to inherit from, where there is one.
         network_sha256: fingerprint that the network to be tested must have; empty where it is not known yet.
+        heir_of: the trained design that a fine-tune starts from; None to start from the narrowed weights.
     """
 
     trial: int
@@ -59,6 +61,7 @@ class Job:
     level: Level
     weights: Arrays | None = None
     network_sha256: str = ""
+    heir_of: DesignPoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +155,13 @@ class Evaluator:
         """
         if job.level is Level.TEST:
             return self._test(job)
-        return self._evaluate(job.point, job.level)
+        return self._evaluate(job)
 
-    def _evaluate(self, point: DesignPoint, level: Level) -> Evaluation:
+    def _evaluate(self, job: Job) -> Evaluation:
         started = time.perf_counter()
-        problem = self._problem
-        network = narrowed(problem, point)
+        problem, level = self._problem, job.level
         trained = level in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
-        if trained:
-            settings = finetune_settings(problem, level)
-            network = finetune(network, problem.splits.finetune, settings, problem.originals).network
+        network = self._trained(job) if trained else narrowed(problem, job.point)
         indices = part_of(problem) if level is Level.PART else slice(None)
         validation = problem.splits.validation
         correct = correct_answers(network, Samples(validation.inputs[indices], validation.labels[indices]))
@@ -178,6 +178,14 @@ class Evaluator:
             weights=trained_arrays(network) if trained else None,
             seconds=time.perf_counter() - started,
         )
+
+    def _trained(self, job: Job) -> QuantizedNetwork:
+        problem, network = self._problem, narrowed(self._problem, job.point)
+        settings = finetune_settings(problem, job.level)
+        if job.heir_of is None:
+            return finetune(network, problem.splits.finetune, settings, problem.originals).network
+        heir = inherit_weights(network, shipped(problem, job.heir_of, job.weights))
+        return finetune(heir, problem.splits.finetune, settings).network
 
     def _cost(self, workloads: tuple[RescalerWorkload, ...], model: CostModel) -> NetworkCost:
         hardware = self._problem.spec.hardware

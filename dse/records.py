@@ -62,6 +62,7 @@ class TrialRecord(_Record):
     layers: tuple[LayerRecord, ...]
     network_sha256: str
     seconds: float
+    heir_of: int | None = None
 
     @property
     def is_trained(self) -> bool:
@@ -94,8 +95,14 @@ class TestRecord(_Record):
         return PairedCounts(self.samples, self.lost, self.gained)
 
 
-def record_of(design: str, levels: list[Evaluation]) -> TrialRecord:
-    """The record of a trial that reached these levels, lowest first; the last one is what it is told with."""
+def record_of(design: str, levels: list[Evaluation], heir_of: int | None = None) -> TrialRecord:
+    """The record of a trial that reached these levels, lowest first; the last one is what it is told with.
+
+    Args:
+        design: canonical JSON of the design point.
+        levels: what was found.
+        heir_of: the trial whose trained weights its fine-tune started from, if it did.
+    """
     last = levels[-1]
     drop, area, energy = last.values
     untrained = [level for level in levels if level.level in (Level.PART, Level.INTEGER)]
@@ -114,6 +121,7 @@ def record_of(design: str, levels: list[Evaluation]) -> TrialRecord:
         layers=_layers(last, last.objective_cost),
         network_sha256=last.network_sha256,
         seconds=sum(level.seconds for level in levels),
+        heir_of=heir_of,
     )
 
 

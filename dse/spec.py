@@ -134,6 +134,9 @@ class FidelitySpec(Section):
     full_epochs: int = Field(10, ge=1, le=1000, description="epochs of the full fine-tune")
     max_short: int | None = Field(None, ge=0, description="short fine-tunes at most, baselines not counted")
     max_full: int | None = Field(None, ge=0, description="full fine-tunes at most, baselines not counted")
+    inherit: bool = Field(
+        False, description="whether a fine-tune starts from the weights of the nearest design already trained"
+    )
     promote_rank: int = Field(
         0, ge=0, description="fronts that may lie before a promising point: 0 wants it on the first"
     )
