@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dse.design import DesignPoint
 from dse.driver import CONTROL
-from dse.front import front_of
+from dse.front import front_of, is_feasible
 from dse.records import TestRecord, TrialRecord
 from dse.results import StudyFacts, StudyResults
 from dse.run_folder import Manifest, RunFolder
@@ -38,9 +38,7 @@ def collect(manifest: Manifest, store: StudyStore) -> StudyResults:
     return StudyResults(
         facts=_facts(manifest, len(records), tests),
         rescalers=manifest.rescalers,
-        trials=_trial_table(
-            trials, records, tests, manifest.rescalers, front_of(records, manifest.spec.search.constraints)
-        ),
+        trials=_trial_table(trials, records, tests, manifest),
         layers=_layer_table(records),
     )
 
@@ -49,18 +47,21 @@ def _trial_table(
     trials: list[FrozenTrial],
     records: dict[int, TrialRecord],
     tests: dict[int, TestRecord],
-    rescalers: tuple[str, ...],
-    front: set[int],
+    manifest: Manifest,
 ) -> pd.DataFrame:
-    control = next((records[t.number] for t in trials if role_of(t) == CONTROL and t.number in records), None)
+    rescalers, constraints = manifest.rescalers, manifest.spec.search.constraints
+    front = front_of(records, constraints)
+    number = next((t.number for t in trials if role_of(t) == CONTROL and t.number in records), -1)
+    control, control_test = records.get(number), tests.get(number)
     rows = [
         {
             "trial": trial.number,
             "state": trial.state.name,
             "role": role_of(trial),
             "on_front": trial.number in front,
+            "feasible": (record := records.get(trial.number)) is not None and is_feasible(record, constraints),
             **_found(records.get(trial.number), control),
-            **_tested(tests.get(trial.number)),
+            **_tested(tests.get(trial.number), control_test if _trained_alike(record, control) else None),
             "finished": trial.datetime_complete.astimezone().isoformat() if trial.datetime_complete else "",
             "error": error_in(trial),
             **_choices(records.get(trial.number), rescalers),
@@ -87,13 +88,27 @@ def _found(record: TrialRecord | None, control: TrialRecord | None) -> dict[str,
     }
 
 
-def _tested(test: TestRecord | None) -> dict[str, float]:
+def _trained_alike(record: TrialRecord | None, control: TrialRecord | None) -> bool:
+    return bool(record and control and record.is_trained and record.fidelity == control.fidelity)
+
+
+def _tested(test: TestRecord | None, control: TestRecord | None) -> dict[str, float]:
     if test is None:
-        return dict.fromkeys(("test_accuracy", "test_accuracy_drop_pp", "ci_low", "ci_high"), _NAN)
+        keys = ("test_accuracy", "test_accuracy_drop_pp", "ci_low", "ci_high", "test_accuracy_drop_vs_control_pp")
+        return dict.fromkeys(keys, _NAN)
     counts = test.counts()
     low, high = paired_interval(counts)
-    accuracy = 100.0 * (test.baseline_correct - test.lost + test.gained) / test.samples
-    return {"test_accuracy": accuracy, "test_accuracy_drop_pp": counts.drop_pp, "ci_low": low, "ci_high": high}
+    return {
+        "test_accuracy": _accuracy(test),
+        "test_accuracy_drop_pp": counts.drop_pp,
+        "ci_low": low,
+        "ci_high": high,
+        "test_accuracy_drop_vs_control_pp": _accuracy(control) - _accuracy(test) if control else _NAN,
+    }
+
+
+def _accuracy(test: TestRecord) -> float:
+    return 100.0 * (test.baseline_correct - test.lost + test.gained) / test.samples
 
 
 def _choices(record: TrialRecord | None, rescalers: tuple[str, ...]) -> dict[str, Any]:

@@ -76,13 +76,13 @@ class StudyResults:
             ``val_accuracy_drop_pp``, ``val_accuracy_integer`` (percent, before any fine-tuning),
             ``val_accuracy_drop_vs_control_pp`` (against the int32 design with the same fine-tuning),
             ``test_accuracy``, ``test_accuracy_drop_pp``, ``ci_low``, ``ci_high`` (paired 95% interval of the test drop,
-            pp; scored for front and baselines, else NaN), ``rescaler_area_um2``, ``rescaler_energy_nj`` (the
+            pp; scored for front and baselines, else NaN), ``test_accuracy_drop_vs_control_pp`` (against the int32
+            design with the same fine-tuning, a point estimate), ``rescaler_area_um2``, ``rescaler_energy_nj`` (the
             objective's source), ``other_rescaler_area_um2``, ``other_rescaler_energy_nj`` (the other source),
-            ``parameter_bits``, ``seconds``, ``finished`` (UTC), ``error``, and ``<rescaler>.multiplier_bits`` and
-            ``<rescaler>.method``
-            for every rescaler. Optional, shown where present: ``accelerator_area_um2`` and ``accelerator_energy_nj``
-            (rescalers, MACs and memories), ``other_style_rescaler_area_um2`` (in the style that the study has not),
-            ``feasible`` (whether the design keeps the study's constraints).
+            ``parameter_bits``, ``feasible`` (whether the design keeps the study's constraints), ``seconds``,
+            ``finished`` (UTC), ``error``, and ``<rescaler>.multiplier_bits`` and ``<rescaler>.method`` for every
+            rescaler. Optional, shown where present: ``accelerator_area_um2`` and ``accelerator_energy_nj`` (rescalers,
+            MACs and memories), ``other_style_rescaler_area_um2`` (in the style that the study has not).
         layers: a row per scored trial and rescaler: ``trial``, ``rescaler``, ``multiplier_bits``, ``method``,
             ``accumulator_bits``, ``right_shift_min``, ``right_shift_max``, ``channels``, ``rescales``, ``macs``,
             ``area_um2``, ``datapath_area_um2``, ``parameter_area_um2``, ``energy_nj``.
