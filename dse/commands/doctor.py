@@ -65,7 +65,7 @@ def findings() -> list[Finding]:
         Finding(name, shutil.which(name, path=beside_python) or "", enables, required=False)
         for name, enables in _PROGRAMS.items()
     ]
-    return [*packages, *programs, Finding("GPU (CUDA)", _gpu(), "faster fine-tuning of large networks", required=False)]
+    return [*packages, *programs, Finding("native kernels", _native(), "fast exact inference", required=False)]
 
 
 def doctor(
@@ -96,9 +96,10 @@ def _version(package: str) -> str:
         return ""
 
 
-def _gpu() -> str:
+def _native() -> str:
+    """Which compiled kernels are in use; empty where torch runs everything, with the same integers."""
     try:
-        import torch
+        from nets.native import native_library, native_status
     except ImportError:
         return ""
-    return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else ""
+    return native_status() if native_library() is not None else ""
