@@ -162,7 +162,7 @@ class RtlSpec(Section):
 class HardwareSpec(Section):
     """What the rescalers cost."""
 
-    technology: str = Field("aladdin40", description="shipped technology table, or a path to one")
+    technology: str = Field("aladdin40", description="shipped technology table, or the path of a .toml one")
     cost_source: Literal["analytic", "rtl", "calibrated"] = Field(
         "analytic", description="the model that is the objective; calibrated needs a table made by synthesis"
     )
@@ -274,6 +274,8 @@ def _with_absolute_paths(spec: StudySpec, folder: Path) -> StudySpec:
     network = spec.network.model_copy(update={"model": absolute(spec.network.model)})
     data = spec.data.model_copy(update={"samples": absolute(spec.data.samples)})
     hardware = spec.hardware
+    if Path(hardware.technology).suffix == ".toml":  # a path; shipped tables are named without
+        hardware = hardware.model_copy(update={"technology": str((folder / hardware.technology).resolve())})
     if hardware.rtl is not None:
         files = tuple((folder / file).resolve() for file in hardware.rtl.files)
         hardware = hardware.model_copy(update={"rtl": hardware.rtl.model_copy(update={"files": files})})

@@ -20,11 +20,13 @@ INTERRUPTED = 130  # the shells' convention: 128 + SIGINT
 def run(
     study: Annotated[Path, typer.Argument(help="study file (.toml)", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="run folder [default: runs/<name>]")] = None,
-    trials: Annotated[int | None, typer.Option(help="complete trials in the study in all")] = None,
-    workers: Annotated[int | None, typer.Option(help="evaluators at work at once")] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="complete trials in the study in all [default: the study file's]")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="evaluators at work at once [default: the study file's]")] = None,
     ray_address: Annotated[str | None, typer.Option(help="address of a running Ray cluster")] = None,
     storage: Annotated[str, typer.Option(help="URL of a database for the trials [default: a journal file]")] = "",
-    seed: Annotated[int | None, typer.Option(help="seed of everything random")] = None,
+    seed: Annotated[int | None, typer.Option(help="seed of everything random [default: the study file's]")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="start over: forget the run in the folder")] = False,
 ) -> None:
     """Run a study, or resume it if the run folder holds it already."""

@@ -82,3 +82,11 @@ def test_trace_holds_the_accumulators_of_every_weighted_layer() -> None:
     trace = accumulator_trace(network, chosen, "kws")
     assert trace.acc.size > 9 * 500
     assert np.abs(trace.acc).max() < 2 ** (trace.acc_bits - 1)
+
+
+def test_a_technology_path_is_relative_to_the_study_file(tmp_path: Path) -> None:
+    table = (RTL.parent.parent / "technologies" / "aladdin40.toml").read_text(encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(table, encoding="utf-8")
+    study = write_study(tmp_path, hardware__technology="mine.toml")
+    assert load_study(study).hardware.technology == str(tmp_path / "mine.toml")
+    assert load_study(write_study(tmp_path, hardware__technology="osu018")).hardware.technology == "osu018"
