@@ -75,6 +75,7 @@ def _found(record: TrialRecord | None, control: TrialRecord | None) -> dict[str,
     keys = (
         "val_accuracy", "val_accuracy_drop_pp", "val_accuracy_integer", "rescaler_area_um2", "rescaler_energy_nj",
         "other_rescaler_area_um2", "other_rescaler_energy_nj", "parameter_bits", "seconds",
+        "accelerator_area_um2", "accelerator_energy_nj", "other_style_rescaler_area_um2",
     )  # fmt: skip
     if record is None:
         return {"finetune": "", "fidelity": "", "val_accuracy_drop_vs_control_pp": _NAN, **dict.fromkeys(keys, _NAN)}
@@ -175,6 +176,7 @@ def _provenance(manifest: Manifest) -> dict[str, str]:
     return {
         "seed": str(manifest.spec.seed),
         "started": manifest.created,
+        "accelerator": f"{manifest.spec.hardware.mac_lanes} MAC lanes; memories of weights and activations not counted",
         "git revision": manifest.git_revision or "not a repository",
         "data SHA-256": manifest.data_sha256,
         "baseline network SHA-256": manifest.network_sha256,

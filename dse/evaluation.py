@@ -21,15 +21,19 @@ from hwmodels import (
     NetworkCost,
     RtlRescalerModel,
     RtlSource,
+    Style,
     load_technology,
     network_cost,
 )
+from hwmodels.accelerator import Accelerator, AcceleratorCost, accelerator_cost
 from hwmodels.workload import RescalerWorkload
 from nets.datasets import Samples
 from nets.finetune import FinetuneSettings, finetune
 from nets.fingerprint import Arrays, fingerprint, trained_arrays, with_trained_arrays
 from nets.narrowing import inherit_weights, narrow
 from nets.network import QuantizedNetwork
+
+_ANY_CLOCK_MHZ = 100.0  # areas, energies and cycles do not depend on it, and times are not reported
 
 
 class Level(StrEnum):
@@ -78,6 +82,8 @@ class Evaluation:
         network_sha256: fingerprint of the evaluated network.
         weights: the fine-tuned integers, or None where the narrowed weights ship as they are.
         seconds: wall time of the evaluation.
+        accelerator: rescalers and MACs together, by the study's own cost source; None where it was not asked for.
+        other_style_area_um2: rescaler area in the accelerator style that the study does not have.
     """
 
     level: Level
@@ -89,6 +95,8 @@ class Evaluation:
     network_sha256: str
     weights: Arrays | None
     seconds: float
+    accelerator: AcceleratorCost | None = None
+    other_style_area_um2: float | None = None
 
     @property
     def values(self) -> tuple[float, float, float]:
@@ -177,7 +185,23 @@ class Evaluator:
             network_sha256=fingerprint(network),
             weights=trained_arrays(network) if trained else None,
             seconds=time.perf_counter() - started,
+            accelerator=accelerator_cost(workloads, self._objective, self._accelerator()),
+            other_style_area_um2=self._other_style_area(workloads),
         )
+
+    def _accelerator(self) -> Accelerator:
+        hardware = self._problem.spec.hardware
+        return Accelerator(
+            style=hardware.style,
+            mac_lanes=hardware.mac_lanes,
+            rescaler_lanes=hardware.lanes,
+            clock_mhz=_ANY_CLOCK_MHZ,
+        )
+
+    def _other_style_area(self, workloads: tuple[RescalerWorkload, ...]) -> float | None:
+        hardware = self._problem.spec.hardware
+        other: Style = "shared" if hardware.style == "streaming" else "streaming"
+        return network_cost(workloads, self._objective, style=other, lanes=hardware.lanes).rescaler_area_um2
 
     def _trained(self, job: Job) -> QuantizedNetwork:
         problem, network = self._problem, narrowed(self._problem, job.point)

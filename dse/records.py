@@ -63,6 +63,9 @@ class TrialRecord(_Record):
     network_sha256: str
     seconds: float
     heir_of: int | None = None
+    accelerator_area_um2: float | None = None
+    accelerator_energy_nj: float | None = None
+    other_style_rescaler_area_um2: float | None = None
 
     @property
     def is_trained(self) -> bool:
@@ -122,6 +125,9 @@ def record_of(design: str, levels: list[Evaluation], heir_of: int | None = None)
         network_sha256=last.network_sha256,
         seconds=sum(level.seconds for level in levels),
         heir_of=heir_of,
+        accelerator_area_um2=last.accelerator.area_um2 if last.accelerator else None,
+        accelerator_energy_nj=last.accelerator.energy_nj if last.accelerator else None,
+        other_style_rescaler_area_um2=last.other_style_area_um2,
     )
 
 

@@ -171,6 +171,9 @@ class HardwareSpec(Section):
         "streaming", description="one rescaler per layer, or one bank for all"
     )
     lanes: int = Field(1, ge=1, le=4096, description="rescalers side by side in each layer (or in the bank)")
+    mac_lanes: int = Field(
+        16, ge=1, le=2**20, description="MACs side by side in each layer (or in the array), for the rescalers' share"
+    )
 
     @model_validator(mode="after")
     def _rtl_is_used(self) -> Self:

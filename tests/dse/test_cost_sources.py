@@ -9,6 +9,7 @@ import hwmodels
 from dse.errors import StudyError
 from dse.evaluation import Evaluator, Job, Level, cost_models
 from dse.problem import Problem
+from dse.records import record_of
 from dse.space import space_of
 from dse.spec import Finetune, HardwareSpec, RtlSpec, load_study
 from hwmodels.errors import HardwareError
@@ -90,3 +91,16 @@ def test_a_technology_path_is_relative_to_the_study_file(tmp_path: Path) -> None
     study = write_study(tmp_path, hardware__technology="mine.toml")
     assert load_study(study).hardware.technology == str(tmp_path / "mine.toml")
     assert load_study(write_study(tmp_path, hardware__technology="osu018")).hardware.technology == "osu018"
+
+
+def test_shares_of_the_accelerator_and_the_other_style_stand_beside_the_objectives(digits: Problem) -> None:
+    space = space_of(digits.network, digits.spec.search, Finetune.NONE)
+    found = {}
+    for bits in (1, 31):
+        job = Job(0, space.uniform(bits, Method.ROUND, Finetune.NONE), Level.INTEGER)
+        record = record_of(job.point.to_json(), [Evaluator(digits).run(job)])  # type: ignore[list-item]
+        assert record.accelerator_area_um2 is not None
+        assert record.other_style_rescaler_area_um2 is not None
+        assert record.other_style_rescaler_area_um2 < record.rescaler_area_um2, "one bank is smaller than six"
+        found[bits] = record.rescaler_area_um2 / record.accelerator_area_um2
+    assert 0 < found[1] < found[31] < 1
