@@ -4,6 +4,7 @@ import math
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import torch
 from dse.design import DesignPoint
 from dse.errors import StudyError
 from dse.lowering import lower
-from dse.problem import Problem, correct_answers
+from dse.problem import BoolArray, Problem, correct_answers
 from dse.spec import HardwareSpec
 from hwmodels import (
     AnalyticRescalerModel,
@@ -154,6 +155,13 @@ class Evaluator:
         torch.set_num_threads(1)  # sums in training depend on the number of threads
         self._problem = problem
         self._objective, self._other = cost_models(problem)
+        hardware = problem.spec.hardware
+        self._accelerator = Accelerator(
+            style=hardware.style,
+            mac_lanes=hardware.mac_lanes,
+            rescaler_lanes=hardware.lanes,
+            clock_mhz=_ANY_CLOCK_MHZ,
+        )
 
     def run(self, job: Job) -> Evaluation | TestScore:
         """Do a job: an :class:`Evaluation` for a fidelity, :class:`TestScore` for a test score.
@@ -174,34 +182,22 @@ class Evaluator:
         validation = problem.splits.validation
         correct = correct_answers(network, Samples(validation.inputs[indices], validation.labels[indices]))
         baseline = problem.baseline_correct[indices]
-        workloads = lower(network)
+        workloads, style = lower(network), self._accelerator.style
+        accelerator = accelerator_cost(workloads, self._objective, self._accelerator)
+        other_style: Style = "shared" if style == "streaming" else "streaming"
         return Evaluation(
             level=level,
             val_accuracy=100.0 * float(correct.mean()),
             val_accuracy_drop_pp=100.0 * (float(baseline.mean()) - float(correct.mean())),
-            objective_cost=self._cost(workloads, self._objective),
-            other_cost=self._cost(workloads, self._other),
+            objective_cost=accelerator.rescalers,
+            other_cost=self._rescalers(workloads, self._other, style),
             workloads=workloads,
             network_sha256=fingerprint(network),
             weights=trained_arrays(network) if trained else None,
             seconds=time.perf_counter() - started,
-            accelerator=accelerator_cost(workloads, self._objective, self._accelerator()),
-            other_style_area_um2=self._other_style_area(workloads),
+            accelerator=accelerator,
+            other_style_area_um2=self._rescalers(workloads, self._objective, other_style).rescaler_area_um2,
         )
-
-    def _accelerator(self) -> Accelerator:
-        hardware = self._problem.spec.hardware
-        return Accelerator(
-            style=hardware.style,
-            mac_lanes=hardware.mac_lanes,
-            rescaler_lanes=hardware.lanes,
-            clock_mhz=_ANY_CLOCK_MHZ,
-        )
-
-    def _other_style_area(self, workloads: tuple[RescalerWorkload, ...]) -> float | None:
-        hardware = self._problem.spec.hardware
-        other: Style = "shared" if hardware.style == "streaming" else "streaming"
-        return network_cost(workloads, self._objective, style=other, lanes=hardware.lanes).rescaler_area_um2
 
     def _trained(self, job: Job) -> QuantizedNetwork:
         problem, network = self._problem, narrowed(self._problem, job.point)
@@ -211,17 +207,20 @@ class Evaluator:
         heir = inherit_weights(network, shipped(problem, job.heir_of, job.weights))
         return finetune(heir, problem.splits.finetune, settings).network
 
-    def _cost(self, workloads: tuple[RescalerWorkload, ...], model: CostModel) -> NetworkCost:
-        hardware = self._problem.spec.hardware
-        return network_cost(workloads, model, style=hardware.style, lanes=hardware.lanes)
+    def _rescalers(self, workloads: tuple[RescalerWorkload, ...], model: CostModel, style: Style) -> NetworkCost:
+        return network_cost(workloads, model, style=style, lanes=self._accelerator.rescaler_lanes)
+
+    @cached_property
+    def _baseline_on_test(self) -> BoolArray:
+        """Which test samples the baseline gets right: the same for every design."""
+        return correct_answers(self._problem.network, self._problem.splits.test)
 
     def _test(self, job: Job) -> TestScore:
         test = self._problem.splits.test
         network = shipped(self._problem, job.point, job.weights)
         if fingerprint(network) != job.network_sha256:
             raise ValueError(f"the stored weights of trial {job.trial} are not those that were validated")
-        design = correct_answers(network, test)
-        baseline = correct_answers(self._problem.network, test)
+        design, baseline = correct_answers(network, test), self._baseline_on_test
         return TestScore(
             samples=len(test),
             baseline_correct=int(np.count_nonzero(baseline)),

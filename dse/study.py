@@ -48,11 +48,12 @@ def run_study(
     """
     folder.check_free()
     if folder.exists and not fresh:
-        check_same_study(spec, folder.manifest())
-        if storage not in ("", folder.manifest().storage):
+        manifest = folder.manifest()
+        check_same_study(spec, manifest)
+        if storage not in ("", manifest.storage):
             raise StudyError(f"{folder.path}: its trials are in another storage; use --fresh or leave --storage out")
-        if is_finished(spec, folder):
-            return results_of(folder)
+        if manifest.spec == spec and folder.report_path.is_file() and is_finished(results := results_of(folder), spec):
+            return results
     problem = prepare(spec)
     check_objective(problem)
     if storage:
@@ -74,11 +75,9 @@ def run_study(
         return results
 
 
-def is_finished(spec: StudySpec, folder: RunFolder) -> bool:
-    """Whether the folder holds everything that this very spec asks for, the report included."""
-    if folder.manifest().spec != spec or not folder.report_path.is_file():
-        return False
-    trials = results_of(folder).trials
+def is_finished(results: StudyResults, spec: StudySpec) -> bool:
+    """Whether every trial that the study asks for is there, and scored on the test split where it has to be."""
+    trials = results.trials
     complete = trials[trials["state"] == "COMPLETE"]
     scored = complete[complete["on_front"] | (complete["role"] != SEARCH)]
     return len(complete) >= spec.search.trials and bool(scored["test_accuracy"].notna().all())
