@@ -173,12 +173,3 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
         ),
     )
 }  # fmt: skip
-
-
-def signed_digits(number: int) -> int:
-    """Return the nonzero digits of a number's non-adjacent form: one adder or subtractor per digit but the first.
-
-    Source: G. W. Reitwiesner, Binary arithmetic, Advances in Computers 1, 1960.
-    """
-    half = number >> 1
-    return (half ^ (number + half)).bit_count()

@@ -11,11 +11,6 @@ MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
-def is_number(value: object) -> bool:
-    """Whether a value is a finite number."""
-    return isinstance(value, (int, float)) and math.isfinite(value)
-
-
 def number(value: float | None, digits: int = 4) -> str:
     """A number with thousands separators and about ``digits`` significant digits."""
     if value is None or not math.isfinite(value):
