@@ -20,13 +20,17 @@ from dse.storage import StudyStore, error_in, record_in, role_of
 _NAN = math.nan
 
 
-def results_of(folder: RunFolder) -> StudyResults:
+def results_of(folder: RunFolder, storage: str = "") -> StudyResults:
     """All results of a run, from its folder alone, also while it is running.
 
+    Args:
+        folder: of the run.
+        storage: URL of its database with the password, where the driver finds that nowhere else.
+
     Raises:
-        StudyError: the folder holds no run.
+        StudyError: the folder holds no run, or its storage cannot be read.
     """
-    return collect(folder.manifest(), StudyStore.of_run(folder))
+    return collect(folder.manifest(), StudyStore.of_run(folder, storage))
 
 
 def collect(manifest: Manifest, store: StudyStore) -> StudyResults:

@@ -37,7 +37,7 @@ class Manifest(BaseModel):
         rescalers: names, in order of execution.
         baseline_val_accuracy: percent.
         cost_sources: of the objective, and of the figures beside it.
-        storage: URL of the database that holds the trials, with whatever password it has; empty for the journal.
+        storage: URL of the database that holds the trials, without its password; empty for the journal.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

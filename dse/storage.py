@@ -7,17 +7,16 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import ValidationError
-from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
+from dse.database import database, without_password
 from dse.design import DesignPoint
 from dse.errors import StudyError
 from dse.journal import journal
 from dse.records import TestRecord, TrialRecord
-from dse.run_folder import RunFolder
+from dse.run_folder import Manifest, RunFolder
 from dse.sampler import DistinctSampler
 from dse.space import SearchSpace
 
@@ -29,26 +28,6 @@ _STARTED = "start_probes"
 SEARCH = "search"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def database(url: str) -> BaseStorage:
-    """A relational database, by SQLAlchemy's URL.
-
-    Raises:
-        StudyError: it cannot be opened.
-    """
-    try:
-        return RDBStorage(url)
-    except (SQLAlchemyError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise StudyError(f"storage {_without_password(url)}: {reason}; give a URL such as sqlite:///study.db") from None
-
-
-def _without_password(url: str) -> str:
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except SQLAlchemyError:
-        return "(not a URL)"
 
 
 class StudyStore:
@@ -77,15 +56,19 @@ class StudyStore:
         return cls(study)
 
     @classmethod
-    def of_run(cls, folder: RunFolder) -> "StudyStore":
+    def of_run(cls, folder: RunFolder, storage: str = "") -> "StudyStore":
         """The study of a run, for reading, also while it is running.
+
+        Args:
+            folder: of the run.
+            storage: URL of its database with the password, where the driver finds that nowhere else.
 
         Raises:
             StudyError: the folder holds no run, or its storage cannot be read.
         """
         manifest = folder.manifest()
-        storage = database(manifest.storage) if manifest.storage else journal(folder.journal_path)
-        return cls.load(storage, manifest.study_name)
+        url = storage_of(manifest, storage)
+        return cls.load(database(url) if url else journal(folder.journal_path), manifest.study_name)
 
     @classmethod
     def load(cls, storage: BaseStorage, name: str) -> "StudyStore":
@@ -187,6 +170,18 @@ class StudyStore:
             for key, value in self._study.user_attrs.items()
             if key.startswith(_TEST)
         }
+
+
+def storage_of(manifest: Manifest, given: str) -> str:
+    """URL of a run's database: the given one, which may bring the password, else the manifest's; empty for the journal.
+
+    Raises:
+        StudyError: the given one is another database than the run's.
+    """
+    if given and (public := without_password(given)) != manifest.storage:
+        kept = manifest.storage or "the run folder"
+        raise StudyError(f"storage {public}: the run keeps its trials in another storage, {kept}; leave --storage out")
+    return given or manifest.storage
 
 
 def _parameters(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from dse.collect import results_of
+from dse.database import database, kept_in, without_password
 from dse.driver import Driver, Progress
 from dse.errors import StudyError
 from dse.evaluation import Evaluator, cost_models, costs_of
@@ -17,7 +18,7 @@ from dse.run_folder import Manifest, RunFolder, difference, git_revision, instal
 from dse.sampler import make_sampler
 from dse.space import SearchSpace, space_of
 from dse.spec import StudySpec
-from dse.storage import SEARCH, StudyStore, database
+from dse.storage import SEARCH, StudyStore, storage_of
 from dse.workers import EvaluatorPool, SerialPool
 from hwmodels import CostModel, network_cost
 from nets.fingerprint import fingerprint
@@ -39,38 +40,40 @@ def run_study(
         folder: of the run.
         fresh: forget the run that the folder holds and start over.
         ray_address: of a running Ray cluster; a local one is started for ``None``.
-        storage: URL of a database for the trials of a new run; empty for a journal in the folder.
+        storage: URL of a database for the trials of a new run, empty for a journal in the folder; where a run is
+            resumed, it may bring the password that the run folder does not keep.
         on_progress: called after every told trial.
 
     Raises:
         StudyError: bad input; nothing was made or changed.
+        DatabaseLostError: the database failed in the middle of the study; what was told is kept.
         KeyboardInterrupt: after tables of everything told were written.
     """
     folder.check_free()
     if folder.exists and not fresh:
         manifest = folder.manifest()
         check_same_study(spec, manifest)
-        if storage not in ("", manifest.storage):
-            raise StudyError(f"{folder.path}: its trials are in another storage; use --fresh or leave --storage out")
-        if manifest.spec == spec and folder.report_path.is_file() and is_finished(results := results_of(folder), spec):
+        storage = storage_of(manifest, storage)
+        reported = manifest.spec == spec and folder.report_path.is_file()
+        if reported and is_finished(results := results_of(folder, storage), spec):
             return results
     problem = prepare(spec)
     check_objective(problem)
     if storage:
         database(storage)
-    with folder.locked():
+    with folder.locked(), kept_in(storage):
         _begin(problem, folder, storage, fresh=fresh)
         space = space_of(problem.network, spec.search, spec.fidelity.finetune)
-        store = _store(folder, space)
+        store = _store(folder, space, storage)
         pool = make_pool(problem, ray_address)
         try:
             Driver(problem, store, space, folder, pool, on_progress).run(spec.search.trials)
         except KeyboardInterrupt:
-            write_tables(results_of(folder), folder.path)
+            write_tables(results_of(folder, storage), folder.path)
             raise
         finally:
             pool.close()
-        results = results_of(folder)
+        results = results_of(folder, storage)
         write_report(results, folder.path)
         return results
 
@@ -124,7 +127,8 @@ def default_folder(spec: StudySpec) -> Path:
 def _begin(problem: Problem, folder: RunFolder, storage: str, *, fresh: bool) -> None:
     if fresh:
         folder.clear()
-    manifest = manifest_of(problem).model_copy(update={"storage": storage})
+    kept = without_password(storage) if storage else ""
+    manifest = manifest_of(problem).model_copy(update={"storage": kept})
     if folder.exists:
         before = folder.manifest()
         if (before.network_sha256, before.data_sha256) != (manifest.network_sha256, manifest.data_sha256):
@@ -161,11 +165,11 @@ def cost_source(model: CostModel) -> CostSource:
     return CostSource(model.name, table.name, table.node_nm, table.source, error)
 
 
-def _store(folder: RunFolder, space: SearchSpace) -> StudyStore:
+def _store(folder: RunFolder, space: SearchSpace, storage: str) -> StudyStore:
     manifest = folder.manifest()
-    spec = manifest.spec
-    storage = database(manifest.storage) if manifest.storage else own_journal(folder.journal_path)
-    store = StudyStore.create_or_load(storage, manifest.study_name)
+    spec, url = manifest.spec, storage_of(manifest, storage)
+    trials = database(url) if url else own_journal(folder.journal_path)
+    store = StudyStore.create_or_load(trials, manifest.study_name)
     # Every resumption draws on: the same seed again would propose the same designs again.
     seed = (spec.seed + len(store.trials())) % 2**32
     store.use(make_sampler(spec.search, space, seed), space)

@@ -9,25 +9,28 @@ from rich.console import Console
 from dse.errors import StudyError
 
 RunPath = Annotated[Path, typer.Argument(help="folder that dse run made", show_default=False)]
+Storage = Annotated[
+    str, typer.Option(help="URL of the run's database with its password [default: what the run folder says]")
+]
 
 
-def report(run: RunPath) -> None:
+def report(run: RunPath, storage: Storage = "") -> None:
     """Rebuild report, tables and figures from storage alone, also while the study is running."""
     from dse.collect import results_of
     from dse.report import write_report
     from dse.run_folder import RunFolder
 
     folder = RunFolder(run)
-    _print_path("Report", write_report(results_of(folder), folder.path))
+    _print_path("Report", write_report(results_of(folder, storage), folder.path))
 
 
-def show(run: RunPath) -> None:
+def show(run: RunPath, storage: Storage = "") -> None:
     """Print the front and the recommendation."""
     from dse.collect import results_of
     from dse.report import show as print_results
     from dse.run_folder import RunFolder
 
-    print_results(results_of(RunFolder(run)), Console())
+    print_results(results_of(RunFolder(run), storage), Console())
 
 
 def compare(

@@ -138,7 +138,7 @@ def test_a_study_in_a_database(cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["nonsense", "nosuchdb://me:secret@host/x", "sqlite:////nowhere/at/all.db"])
 def test_bad_storage_is_refused(cli: Cli, tmp_path: Path, url: str) -> None:
     outcome = cli("run", write_study(tmp_path), "--storage", url)
-    assert_refused(outcome, "storage ", "give a URL")
+    assert_refused(outcome, "storage", "give a URL")
     assert "secret" not in outcome.err
     assert not (tmp_path / "runs").exists()
 

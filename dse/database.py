@@ -1,0 +1,83 @@
+"""Relational databases that hold a study's trials: opened by URL, remembered without the password."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from dse.errors import StudyError
+
+_SECRETS = ("password", "passwd", "sslpassword")  # as options behind the ? of a URL, of libpq and of MySQL's drivers
+_EXAMPLE = "give a URL such as sqlite:///study.db"
+
+
+class DatabaseLostError(OSError):
+    """A database that was open no longer answers."""
+
+
+def database(url: str) -> BaseStorage:
+    """A relational database, by SQLAlchemy's URL.
+
+    Where the URL has no password, the driver looks in its usual places: libpq takes PGPASSWORD and ~/.pgpass.
+
+    Raises:
+        StudyError: it cannot be opened.
+    """
+    public, advice = without_password(url), _EXAMPLE
+    try:
+        # A connection that the server has closed since it was last used is opened anew.
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    except ImportError:
+        reason, advice = "its driver is not installed", "PostgreSQL's comes with pip install 'rescale-dse[postgresql]'"
+    except SQLAlchemyError as error:
+        reason = _reason(error, url)
+        if not isinstance(error, ArgumentError) and not url.startswith("sqlite"):
+            advice = "a password goes into --storage, PGPASSWORD or ~/.pgpass"
+    raise StudyError(f"storage {public}: {reason}; {advice}") from None
+
+
+@contextmanager
+def kept_in(url: str) -> Iterator[None]:
+    """Work with an open database; whatever it fails with becomes one line.
+
+    Raises:
+        DatabaseLostError: it failed.
+    """
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+        where = f"storage {without_password(url)}: {_reason(cause, url)}"
+        raise DatabaseLostError(
+            f"{where}; what was told is kept: run the same command again when it is back"
+        ) from error
+
+
+def without_password(url: str) -> str:
+    """The URL as a file may keep it: no password in it, and a SQLite file by its absolute path.
+
+    Raises:
+        StudyError: it is no URL.
+    """
+    try:
+        parsed = make_url(url)
+    except (SQLAlchemyError, ValueError):  # neither is shown: it may quote a part of the password
+        raise StudyError(f"storage: not a URL; {_EXAMPLE}") from None
+    name = parsed.database
+    if parsed.get_backend_name() == "sqlite" and name and name != ":memory:" and not name.startswith("file:"):
+        name = str(Path(name).absolute())
+    public = parsed.difference_update_query(_SECRETS)
+    kept = URL.create(parsed.drivername, parsed.username, None, parsed.host, parsed.port, name, public.query)
+    return kept.render_as_string()
+
+
+def _reason(error: BaseException, url: str) -> str:
+    """What a database's error says, without the statement that it came from, and without what it may quote."""
+    parsed, text = make_url(url), (str(error).strip().splitlines() or [type(error).__name__])[0]
+    for secret in (parsed.password, *(parsed.query.get(key) for key in _SECRETS)):
+        text = text.replace(str(secret), "***") if secret else text
+    return text
