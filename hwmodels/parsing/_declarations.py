@@ -50,7 +50,7 @@ def declare(item: ast.Node, expressions: Expressions) -> None:
     net = Net(f"{scope.prefix}{item.name}", bits, bool(item.signed), low, descending, _words(item, expressions))
     known = scope.names.get(item.name)
     if isinstance(known, Net) and _completes(known, item):
-        scope.names[item.name] = _merged(known, net, item)
+        scope.assign(item.name, _merged(known, net, item))
         return
     scope.declare(item.name, net, item.lineno)
 

@@ -1,7 +1,7 @@
 """Modules to one flat list of operators and registers: parameters, generate blocks and instances resolved."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pyverilog.vparser import ast
 
@@ -357,7 +357,7 @@ def _learnt(net: Net, value: Value) -> Net:
     """Return a net with what is known of the value that drives all of it."""
     filled = value.active if value.active < net.width else None
     known = (min(value.fixed[0], net.width), value.fixed[1])
-    return replace(net, filled=filled, known=known, depth=value.depth)
+    return net._replace(filled=filled, known=known, depth=value.depth)
 
 
 def _registers(item: ast.Always, expressions: Expressions) -> Iterator[Register]:

@@ -1,15 +1,15 @@
 """Expressions to operators: context-determined widths, constants folded, every remaining operator recorded."""
 
-from collections.abc import Callable, Hashable
-from typing import Protocol
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, ClassVar, Protocol
 
 from pyverilog.vparser import ast
 
 from hwmodels.parsing._design import Operand, Operator
 from hwmodels.parsing._flow import gate_levels, low_bits
 from hwmodels.parsing._scope import Net, Scope
-from hwmodels.parsing._types import BINARY, COMPARISONS, LOGICAL, REDUCTIONS, SHIFTS, UNARY, Shape, Shapes
-from hwmodels.parsing._values import Value, clog2, constant, fold_arithmetic, fold_comparison, fold_reduction
+from hwmodels.parsing._types import BINARY, COMPARISONS, LOGICAL, REDUCTIONS, SHIFTS, UNARY, Shapes, wider
+from hwmodels.parsing._values import BIT, Value, clog2, constant, fold_arithmetic, fold_comparison, fold_reduction
 
 Record = Callable[[Operator], None]
 
@@ -35,16 +35,20 @@ class Expressions:
     def __init__(self, scope: Scope, record: Record, call: FunctionCaller, path: str = "") -> None:
         self.scope = scope
         self.shapes = Shapes(scope, self.evaluate)
+        self._numbers = scope.numbers
         self._record = record
         self.call = call
         self._path = path
 
     def evaluate(self, node: ast.Node) -> int:
         """Return the number that a constant expression stands for."""
-        value = self.lower(node)
-        if value.constant is None:
-            raise self.scope.source.error(node.lineno, "a constant is needed here, and this is a signal")
-        return value.number
+        number = self._numbers.get(id(node))
+        if number is None:
+            value = self.lower(node)
+            if value.constant is None:
+                raise self.scope.source.error(node.lineno, "a constant is needed here, and this is a signal")
+            number = self._numbers[id(node)] = value.number
+        return number
 
     def lower(self, node: ast.Node, width: int = 0) -> Value:
         """Lower an expression in a context of at least ``width`` bits (0: self-determined)."""
@@ -73,40 +77,22 @@ class Expressions:
 
     def in_context(self, node: ast.Node, width: int, signed: bool) -> Value:
         """Lower a context-determined expression of ``width`` bits that is read as ``signed``."""
-        kind = type(node)
-        if kind in BINARY:
-            return self._binary(BINARY[kind], node, (width, signed))
-        if kind in SHIFTS:
-            return self._shift(SHIFTS[kind], node, (width, signed))
-        if kind in COMPARISONS:
-            return self._compare(COMPARISONS[kind], node)
-        if kind in LOGICAL:
-            return self._logical(LOGICAL[kind], node)
-        if kind in REDUCTIONS:
-            return self._reduction(node)
-        if kind in UNARY:
-            return self._unary(UNARY[kind], node, (width, signed))
-        if kind is ast.Cond:
-            return self._choose(node, (width, signed))
-        return self._primary(node, signed)
+        return self._rules[type(node)](self, node, width, signed)
 
-    def _binary(self, kind: str, node: ast.Operator, context: Shape) -> Value:
-        width, signed = context
-        left, right = (self.in_context(side, width, signed) for side in (node.left, node.right))
-        if left.constant is not None and right.constant is not None:
-            return self._folded(kind, left, right, context, node)
-        return self.emit(kind, (left, right), width, signed, node.lineno, _filled(kind, left, right, width, signed))
-
-    def _folded(self, kind: str, left: Value, right: Value, context: Shape, node: ast.Node) -> Value:
-        width, signed = context
+    def _binary(self, node: ast.Operator, width: int, signed: bool) -> Value:
+        kind = BINARY[type(node)]
+        left, right = self.in_context(node.left, width, signed), self.in_context(node.right, width, signed)
+        if left.constant is None or right.constant is None:
+            filled = _filled(kind, left, right, width, signed)
+            return self.emit(kind, (left, right), width, signed, node.lineno, filled)
         try:
             number = fold_arithmetic(kind, left.extended(width, signed).number, right.extended(width, signed).number)
         except ValueError as error:
             raise self.scope.source.error(node.lineno, str(error)) from None
         return constant(number, width, signed)
 
-    def _shift(self, kind: str, node: ast.Operator, context: Shape) -> Value:
-        width, signed = context
+    def _shift(self, node: ast.Operator, width: int, signed: bool) -> Value:
+        kind = SHIFTS[type(node)]
         left = self.in_context(node.left, width, signed)
         right = self.lower(node.right)
         if left.constant is None or right.constant is None:
@@ -122,25 +108,26 @@ class Expressions:
         logical = kind == "shr"
         return constant((number & ((1 << width) - 1) if logical else number) >> by, width, signed)
 
-    def _compare(self, kind: str, node: ast.Operator) -> Value:
-        left_shape, right_shape = self.shapes.of(node.left), self.shapes.of(node.right)
-        width, signed = max(left_shape[0], right_shape[0]), left_shape[1] and right_shape[1]
-        left, right = (self.in_context(side, width, signed) for side in (node.left, node.right))
+    def _compare(self, node: ast.Operator, _width: int, _signed: bool) -> Value:
+        kind = COMPARISONS[type(node)]
+        width, signed = wider(self.shapes.of(node.left), self.shapes.of(node.right))
+        left, right = self.in_context(node.left, width, signed), self.in_context(node.right, width, signed)
         if left.constant is not None and right.constant is not None:
             truth = fold_comparison(kind, left.extended(width, signed).number, right.extended(width, signed).number)
             return constant(truth, 1, False)
         self.emit(kind, (left, right), 1, signed, node.lineno)
-        return Value(1, False)
+        return BIT
 
-    def _logical(self, kind: str, node: ast.Operator) -> Value:
+    def _logical(self, node: ast.Operator, _width: int, _signed: bool) -> Value:
+        kind = LOGICAL[type(node)]
         left, right = self.lower(node.left), self.lower(node.right)
         if left.constant is not None and right.constant is not None:
             both = (left.constant != 0, right.constant != 0)
             return constant(all(both) if kind == "logic_and" else any(both), 1, False)
         self.emit(kind, (left, right), 1, False, node.lineno)
-        return Value(1, False)
+        return BIT
 
-    def _reduction(self, node: ast.UnaryOperator) -> Value:
+    def _reduction(self, node: ast.UnaryOperator, _width: int, _signed: bool) -> Value:
         value = self._reduce(REDUCTIONS[type(node)], self.lower(node.right), node)
         if isinstance(node, ast.Unand | ast.Unor):
             return self._reduce("logic_not", value, node)
@@ -150,10 +137,10 @@ class Expressions:
         if value.constant is not None:
             return constant(fold_reduction(kind, value), 1, False)
         self.emit(kind, (value,), 1, value.signed, node.lineno)
-        return Value(1, False)
+        return BIT
 
-    def _unary(self, kind: str, node: ast.UnaryOperator, context: Shape) -> Value:
-        width, signed = context
+    def _unary(self, node: ast.UnaryOperator, width: int, signed: bool) -> Value:
+        kind = UNARY[type(node)]
         value = self.in_context(node.right, width, signed)
         if kind == "pos":
             return value
@@ -164,48 +151,35 @@ class Expressions:
         extended = Value(width, signed, filled=value.active)  # the operand takes part at the width of its context
         return self.emit(kind, (extended,), width, signed, node.lineno, filled)
 
-    def _choose(self, node: ast.Cond, context: Shape) -> Value:
-        width, signed = context
+    def _choose(self, node: ast.Cond, width: int, signed: bool) -> Value:
         select = self.condition(node.cond)
         if select.constant is not None:
             return self.in_context(node.true_value if select.constant else node.false_value, width, signed)
-        when_true, when_false = (self.in_context(side, width, signed) for side in (node.true_value, node.false_value))
-        own, filled = (max(pair) for pair in zip(*((v.width, v.active) for v in (when_true, when_false)), strict=True))
+        when_true = self.in_context(node.true_value, width, signed)
+        when_false = self.in_context(node.false_value, width, signed)
+        own, filled = max(when_true.width, when_false.width), max(when_true.active, when_false.active)
         return self.emit("mux", (when_false, when_true, select), own, signed, node.lineno, filled)
 
-    def _primary(self, node: ast.Node, signed: bool) -> Value:
-        match node:
-            case ast.Identifier():
-                return self._identifier(node, signed)
-            case ast.IntConst():
-                value = self.shapes.literal(node)
-                return Value(value.width, signed, value.constant, value.care)
-            case ast.StringConst():
-                return constant(int.from_bytes(node.value.encode() or b"\0"), self.shapes.of(node)[0], False)
-            case ast.Concat():
-                return self._concatenate([self.lower(part) for part in node.list if self.shapes.of(part)[0]], node)
-            case ast.Repeat():
-                return self._concatenate([self.lower(node.value)] * self.shapes.repeat_count(node), node)
-            case ast.Pointer():
-                return self._pointer(node, signed)
-            case ast.Partselect():
-                return self._part(node)
-            case ast.SystemCall():
-                return self._system_call(node, signed)
-            case ast.FunctionCall():
-                return self._function(node)
-            case _:
-                raise self.scope.source.error(node.lineno, f"{type(node).__name__} is not a supported expression")
+    def _literal(self, node: ast.IntConst, _width: int, signed: bool) -> Value:
+        value = self.shapes.literal(node)
+        return value if value.signed == signed else value._replace(signed=signed)
 
-    def _identifier(self, node: ast.Identifier, signed: bool) -> Value:
+    def _string(self, node: ast.StringConst, _width: int, _signed: bool) -> Value:
+        return constant(int.from_bytes(node.value.encode() or b"\0"), self.shapes.of(node)[0], False)
+
+    def _identifier(self, node: ast.Identifier, _width: int, signed: bool) -> Value:
         symbol = self.shapes.symbol(node)
         if isinstance(symbol, Value):
-            return Value(symbol.width, signed, symbol.constant)
+            return symbol if symbol.signed == signed else symbol._replace(signed=signed)
         if symbol.words:
             raise self.scope.source.error(node.lineno, f"memory {node.name!r} is used without an address")
-        return Value(
-            symbol.width, signed, filled=symbol.filled, known=symbol.known, depth=symbol.depth, origin=symbol.name
-        )
+        return symbol.value(signed)
+
+    def _concatenation(self, node: ast.Concat, _width: int, _signed: bool) -> Value:
+        return self._concatenate([self.lower(part) for part in node.list if self.shapes.of(part)[0]], node)
+
+    def _repetition(self, node: ast.Repeat, _width: int, _signed: bool) -> Value:
+        return self._concatenate([self.lower(node.value)] * self.shapes.repeat_count(node), node)
 
     def _concatenate(self, parts: list[Value], node: ast.Node) -> Value:
         width = sum(part.width for part in parts)
@@ -225,11 +199,11 @@ class Expressions:
             bits = bits << part.width | (part.constant or 0)
         return Value(width, False, bits)
 
-    def _pointer(self, node: ast.Pointer, signed: bool) -> Value:
+    def _pointer(self, node: ast.Pointer, _width: int, signed: bool) -> Value:
         if isinstance(node.var, ast.Pointer):  # a bit of a word of a memory
             self.lower(node.var)
             self.lower(node.ptr)
-            return Value(1, False)
+            return BIT
         symbol, index = self.shapes.symbol(node.var), self.lower(node.ptr)
         if isinstance(symbol, Value):
             return self._constant_bits(symbol, index, 1, node)
@@ -241,7 +215,7 @@ class Expressions:
             return Value(1, False, depth=symbol.depth, origin=(symbol.name, symbol.offset(index.number), 1))
         return self.emit("shiftx", (Value(symbol.width, False), index), 1, False, node.lineno)
 
-    def _part(self, node: ast.Partselect) -> Value:
+    def _part(self, node: ast.Partselect, _width: int, _signed: bool) -> Value:
         width = self.shapes.part_width(node)
         if not isinstance(node.var, ast.Identifier):
             self.lower(node.var)
@@ -274,23 +248,39 @@ class Expressions:
                 node.lineno, f"index {index} lies outside {net.name!r}, which has {net.width} bits from {net.lsb}"
             )
 
-    def _system_call(self, node: ast.SystemCall, signed: bool) -> Value:
-        width, _ = self.shapes.of(node)
+    def _system_call(self, node: ast.SystemCall, _width: int, signed: bool) -> Value:
         if node.syscall == "clog2":
             return constant(clog2(self.evaluate(node.args[0])))
         if node.syscall == "bits":
             return constant(self.shapes.of(node.args[0])[0])
         value = self.lower(node.args[0])
-        filled = value.filled if signed == value.signed else None
-        return Value(
-            width, signed, value.constant, filled=filled, known=value.known, depth=value.depth, origin=value.origin
-        )
+        return value if signed == value.signed else value._replace(signed=signed, filled=None)
 
-    def _function(self, node: ast.FunctionCall) -> Value:
+    def _function(self, node: ast.FunctionCall, _width: int, _signed: bool) -> Value:
         function = self.scope.find(node.name.name)
         if not isinstance(function, ast.Function):
             raise self.scope.source.error(node.lineno, f"function {node.name.name!r} is not declared")
         return self.call(function, [self.lower(argument) for argument in node.args], self.scope, node)
+
+    _rules: ClassVar[Mapping[type[ast.Node], Callable[[Any, ast.Node, int, bool], Value]]] = {
+        **dict.fromkeys(BINARY, _binary),
+        **dict.fromkeys(SHIFTS, _shift),
+        **dict.fromkeys(COMPARISONS, _compare),
+        **dict.fromkeys(LOGICAL, _logical),
+        **dict.fromkeys(REDUCTIONS, _reduction),
+        **dict.fromkeys(UNARY, _unary),
+        ast.Cond: _choose,
+        ast.Identifier: _identifier,
+        ast.IntConst: _literal,
+        ast.StringConst: _string,
+        ast.Concat: _concatenation,
+        ast.LConcat: _concatenation,
+        ast.Repeat: _repetition,
+        ast.Pointer: _pointer,
+        ast.Partselect: _part,
+        ast.SystemCall: _system_call,
+        ast.FunctionCall: _function,
+    }
 
 
 def _filled(kind: str, left: Value, right: Value, width: int, signed: bool) -> int:

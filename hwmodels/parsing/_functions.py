@@ -51,8 +51,8 @@ class FunctionCalls:
             Process(expressions).lower(function.statement[-1])
             return Value(width, signed)
         for net, argument in zip(inputs, arguments, strict=True):
-            inner.names[net] = _resized(inner.names[net], argument)
-        inner.names[function.name] = constant(0, width, signed)
+            inner.assign(net, _resized(inner.names[net], argument))
+        inner.assign(function.name, constant(0, width, signed))
         _Interpreter(expressions).run(function.statement[-1])
         result = inner.names[function.name]
         assert isinstance(result, Value)  # noqa: S101  # set above, and only ever replaced by values
@@ -124,7 +124,7 @@ class _Interpreter:
         value = self._expressions.lower(node.right.var, old.width)
         if value.constant is None:
             raise self._scope.source.error(node.lineno, "a constant function must not depend on a signal")
-        self._scope.names[target.name] = constant(value.number, old.width, old.signed)
+        self._scope.assign(target.name, constant(value.number, old.width, old.signed))
 
     def _case(self, node: ast.CaseStatement) -> None:
         subject = self._expressions.evaluate(node.comp)

@@ -20,19 +20,20 @@ def loop_passes(loop: ast.ForStatement, expressions: Expressions) -> Iterator[in
     variable = _variable(loop, scope)
     outer = scope.names.get(variable)
     try:
-        scope.names[variable] = _number(loop.pre, expressions)
+        scope.assign(variable, _number(loop.pre, expressions))
         for count in range(MAX_PASSES + 1):
             if expressions.evaluate(loop.cond) == 0:
                 return
             if count == MAX_PASSES:
                 raise scope.source.error(loop.lineno, f"the loop does not end within {MAX_PASSES} passes")
             yield count
-            scope.names[variable] = _number(loop.post, expressions)
+            scope.assign(variable, _number(loop.post, expressions))
     finally:
         if outer is None:
             del scope.names[variable]
         else:
             scope.names[variable] = outer
+        scope.forget()
 
 
 def _variable(loop: ast.ForStatement, scope: Scope) -> str:

@@ -1,7 +1,7 @@
 """Names of a module: parameters, nets and variables, functions, and the generate blocks in which they live."""
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from pyverilog.vparser import ast
 
@@ -9,8 +9,7 @@ from hwmodels.parsing._source import SourceText
 from hwmodels.parsing._values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Net:
+class Net(NamedTuple):
     """A declared net or variable.
 
     Attributes:
@@ -56,12 +55,16 @@ class Scope:
         prefix: hierarchical name of the level, '' at the top of a module.
         names: what was declared at this level.
         parent: the level around it, or None.
+        shapes: (width, signed) of expressions seen at this level, by the identity of their node.
+        numbers: values of constant expressions seen at this level, likewise.
     """
 
     source: SourceText
     prefix: str = ""
     names: dict[str, Symbol] = field(default_factory=dict)
     parent: "Scope | None" = None
+    shapes: dict[int, tuple[int, bool]] = field(default_factory=dict)
+    numbers: dict[int, int] = field(default_factory=dict)
 
     def child(self, name: str) -> "Scope":
         """Return a new level below this one."""
@@ -84,6 +87,16 @@ class Scope:
                 scope.names[name] = symbol
                 return
             scope = scope.parent
+
+    def assign(self, name: str, symbol: Symbol) -> None:
+        """Give a name of this level another meaning: what was known of expressions may no longer hold."""
+        self.names[name] = symbol
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what is known of expressions."""
+        self.shapes.clear()
+        self.numbers.clear()
 
     def declare(self, name: str, symbol: Symbol, line: int) -> None:
         """Add a name to this level; a second, different declaration is an error."""

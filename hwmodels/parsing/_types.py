@@ -1,6 +1,7 @@
 """Self-determined width and signedness of expressions (IEEE 1364-2005, 5.4 and 5.5)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from pyverilog.vparser import ast
 
@@ -39,46 +40,52 @@ class Shapes:
     def __init__(self, scope: Scope, evaluate: Callable[[ast.Node], int]) -> None:
         self._scope = scope
         self._evaluate = evaluate
+        self._known = scope.shapes
 
     def of(self, node: ast.Node) -> Shape:
         """Return (width, signed) of an expression on its own."""
-        kind = type(node)
-        if kind in BINARY:
-            return _wider(self.of(node.left), self.of(node.right))
-        if kind in SHIFTS:
-            return self.of(node.left)
-        if kind in COMPARISONS or kind in LOGICAL or kind in REDUCTIONS:
-            return _BIT
-        if kind in UNARY:
-            return self.of(node.right)
-        if kind is ast.Cond:
-            return _wider(self.of(node.true_value), self.of(node.false_value))
-        return self._of_primary(node)
+        shape = self._known.get(id(node))
+        if shape is None:
+            kind = type(node)
+            if kind not in self._rules:
+                raise self._scope.source.error(node.lineno, f"{kind.__name__} is not a supported expression")
+            shape = self._known[id(node)] = self._rules[kind](self, node)
+        return shape
 
-    def _of_primary(self, node: ast.Node) -> Shape:
-        match node:
-            case ast.Identifier():
-                symbol = self.symbol(node)
-                return symbol.width, symbol.signed
-            case ast.IntConst():
-                value = self.literal(node)
-                return value.width, value.signed
-            case ast.StringConst():
-                return max(8 * len(node.value), 8), False
-            case ast.Concat():
-                return sum(self.of(part)[0] for part in node.list), False
-            case ast.Repeat():
-                return self.repeat_count(node) * self.of(node.value)[0], False
-            case ast.Pointer():
-                return self.of_pointer(node)
-            case ast.Partselect():
-                return self.part_width(node), False
-            case ast.SystemCall():
-                return self._of_system_call(node)
-            case ast.FunctionCall():
-                return self._of_function(node)
-            case _:
-                raise self._scope.source.error(node.lineno, f"{type(node).__name__} is not a supported expression")
+    def _of_binary(self, node: ast.Operator) -> Shape:
+        return wider(self.of(node.left), self.of(node.right))
+
+    def _of_left(self, node: ast.Operator) -> Shape:
+        return self.of(node.left)
+
+    def _of_right(self, node: ast.UnaryOperator) -> Shape:
+        return self.of(node.right)
+
+    def _of_truth(self, node: ast.Operator) -> Shape:
+        return _BIT
+
+    def _of_choice(self, node: ast.Cond) -> Shape:
+        return wider(self.of(node.true_value), self.of(node.false_value))
+
+    def _of_identifier(self, node: ast.Identifier) -> Shape:
+        symbol = self.symbol(node)
+        return symbol.width, symbol.signed
+
+    def _of_literal(self, node: ast.IntConst) -> Shape:
+        value = self.literal(node)
+        return value.width, value.signed
+
+    def _of_string(self, node: ast.StringConst) -> Shape:
+        return max(8 * len(node.value), 8), False
+
+    def _of_concatenation(self, node: ast.Concat) -> Shape:
+        return sum(self.of(part)[0] for part in node.list), False
+
+    def _of_repetition(self, node: ast.Repeat) -> Shape:
+        return self.repeat_count(node) * self.of(node.value)[0], False
+
+    def _of_part(self, node: ast.Partselect) -> Shape:
+        return self.part_width(node), False
 
     def symbol(self, node: ast.Identifier) -> Net | Value:
         """Return the net or constant that an identifier means."""
@@ -106,8 +113,8 @@ class Shapes:
             raise self._scope.source.error(node.lineno, f"replication count is {count}; it must not be negative")
         return count
 
-    def of_pointer(self, node: ast.Pointer) -> Shape:
-        """Return the shape of ``name[index]``: a bit of a vector, or a word of a memory."""
+    def _of_pointer(self, node: ast.Pointer) -> Shape:
+        """``name[index]``: a bit of a vector, or a word of a memory."""
         if isinstance(node.var, ast.Identifier):
             symbol = self.symbol(node.var)
             if isinstance(symbol, Net) and symbol.words:
@@ -148,6 +155,25 @@ class Shapes:
         signed = bool(getattr(symbol, "signed", False))
         return abs(self._evaluate(width.msb) - self._evaluate(width.lsb)) + 1, signed
 
+    _rules: ClassVar[Mapping[type[ast.Node], Callable[[Any, ast.Node], Shape]]] = {
+        **dict.fromkeys(BINARY, _of_binary),
+        **dict.fromkeys(SHIFTS, _of_left),
+        **dict.fromkeys((*COMPARISONS, *LOGICAL, *REDUCTIONS), _of_truth),
+        **dict.fromkeys(UNARY, _of_right),
+        ast.Cond: _of_choice,
+        ast.Identifier: _of_identifier,
+        ast.IntConst: _of_literal,
+        ast.StringConst: _of_string,
+        ast.Concat: _of_concatenation,
+        ast.LConcat: _of_concatenation,
+        ast.Repeat: _of_repetition,
+        ast.Pointer: _of_pointer,
+        ast.Partselect: _of_part,
+        ast.SystemCall: _of_system_call,
+        ast.FunctionCall: _of_function,
+    }
 
-def _wider(left: Shape, right: Shape) -> Shape:
+
+def wider(left: Shape, right: Shape) -> Shape:
+    """Return the shape in which two operands meet: the wider's bits, signed if both are."""
     return max(left[0], right[0]), left[1] and right[1]

@@ -1,16 +1,17 @@
 """Bit vectors of known width: literals, constant folding and the operands that hardware operators see."""
 
+import functools
+import operator
 import re
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from typing import Final, NamedTuple
 
 _LITERAL = re.compile(r"(?P<size>\d*)'(?P<sign>[sS]?)(?P<base>[bBoOdDhH])(?P<digits>[0-9a-fA-FxXzZ?_]+)")
 _BITS_PER_DIGIT = {"b": 1, "o": 3, "h": 4}
 INTEGER_WIDTH = 32  # IEEE 1364-2001, 3.9: an integer has at least 32 bits; every tool uses 32
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """A bit vector in an expression.
 
     Attributes:
@@ -68,14 +69,21 @@ class Value:
 
     def extended(self, width: int, signed: bool) -> "Value":
         """Return a constant brought to ``width`` bits, read as ``signed`` while doing so."""
+        if width == self.width and signed == self.signed:
+            return self
         return constant(Value(self.width, signed, self.constant).number, width, signed)
 
 
+BIT: Final = Value(1, False)  # a signal of one bit
+
+
+@functools.lru_cache(maxsize=4096)  # widths and small numbers recur all the time
 def constant(number: int, width: int = INTEGER_WIDTH, signed: bool = True) -> Value:
     """Return a number as a bit vector, wrapped to its width."""
     return Value(width, signed, number & ((1 << width) - 1))
 
 
+@functools.lru_cache(maxsize=4096)
 def parse_literal(text: str) -> Value:
     """Return the value of a Verilog number.
 
@@ -114,51 +122,32 @@ def _digits(digits: str, base: str) -> tuple[int, int | None]:
 
 def fold_arithmetic(kind: str, left: int, right: int) -> int:
     """Return ``left kind right`` on exact integers (division truncates towards zero, as in Verilog)."""
-    match kind:
-        case "add":
-            return left + right
-        case "sub":
-            return left - right
-        case "mul":
-            return left * right
-        case "div" | "mod":
-            return _fold_division(kind, left, right)
-        case "and":
-            return left & right
-        case "or":
-            return left | right
-        case "xor":
-            return left ^ right
-        case "xnor":
-            return ~(left ^ right)
-        case _:
-            raise ValueError(f"unknown operator {kind!r}")
+    return _ARITHMETIC[kind](left, right)
 
 
-def _fold_division(kind: str, left: int, right: int) -> int:
+def _quotient(left: int, right: int) -> int:
     if right == 0:
         raise ValueError("division by zero in a constant expression")
-    quotient = abs(left) // abs(right) * (1 if (left < 0) == (right < 0) else -1)
-    return quotient if kind == "div" else left - quotient * right
+    return abs(left) // abs(right) * (1 if (left < 0) == (right < 0) else -1)
+
+
+def _remainder(left: int, right: int) -> int:
+    return left - _quotient(left, right) * right
+
+
+_ARITHMETIC: Final[Mapping[str, Callable[[int, int], int]]] = {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": _quotient, "mod": _remainder,
+    "and": operator.and_, "or": operator.or_, "xor": operator.xor, "xnor": lambda left, right: ~(left ^ right),
+}  # fmt: skip
+_TRUTH: Final[Mapping[str, Callable[[int, int], bool]]] = {
+    "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
+    "eq": operator.eq, "eqx": operator.eq, "ne": operator.ne, "nex": operator.ne,
+}  # fmt: skip
 
 
 def fold_comparison(kind: str, left: int, right: int) -> bool:
     """Return the truth of a comparison of two exact integers."""
-    match kind:
-        case "lt":
-            return left < right
-        case "le":
-            return left <= right
-        case "gt":
-            return left > right
-        case "ge":
-            return left >= right
-        case "eq" | "eqx":
-            return left == right
-        case "ne" | "nex":
-            return left != right
-        case _:
-            raise ValueError(f"unknown comparison {kind!r}")
+    return _TRUTH[kind](left, right)
 
 
 def fold_reduction(kind: str, value: Value) -> bool:
