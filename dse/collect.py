@@ -53,8 +53,8 @@ def _trial_table(
     tests: dict[int, TestRecord],
     manifest: Manifest,
 ) -> pd.DataFrame:
-    rescalers, constraints = manifest.rescalers, manifest.spec.search.constraints
-    front = front_of(records, constraints)
+    rescalers, search = manifest.rescalers, manifest.spec.search
+    front = front_of(records, search)
     number = next((t.number for t in trials if role_of(t) == CONTROL and t.number in records), -1)
     control, control_test = records.get(number), tests.get(number)
     rows = [
@@ -63,7 +63,7 @@ def _trial_table(
             "state": trial.state.name,
             "role": role_of(trial),
             "on_front": trial.number in front,
-            "feasible": (record := records.get(trial.number)) is not None and is_feasible(record, constraints),
+            "feasible": (record := records.get(trial.number)) is not None and is_feasible(record, search.constraints),
             **_found(records.get(trial.number), control),
             **_tested(tests.get(trial.number), control_test if _trained_alike(record, control) else None),
             "finished": trial.datetime_complete.astimezone().isoformat() if trial.datetime_complete else "",
@@ -79,7 +79,7 @@ def _found(record: TrialRecord | None, control: TrialRecord | None) -> dict[str,
     keys = (
         "val_accuracy", "val_accuracy_drop_pp", "val_accuracy_integer", "rescaler_area_um2", "rescaler_energy_nj",
         "other_rescaler_area_um2", "other_rescaler_energy_nj", "parameter_bits", "seconds",
-        "accelerator_area_um2", "accelerator_energy_nj", "other_style_rescaler_area_um2",
+        "accelerator_area_um2", "accelerator_energy_nj", "latency_cycles", "other_style_rescaler_area_um2",
     )  # fmt: skip
     if record is None:
         return {"finetune": "", "fidelity": "", "val_accuracy_drop_vs_control_pp": _NAN, **dict.fromkeys(keys, _NAN)}

@@ -13,6 +13,7 @@ from dse.front import contenders, front_of, violations
 from dse.inheritance import TrainedDesigns
 from dse.interrupts import Interrupts
 from dse.ladder import Ladder, levels_of
+from dse.metrics import values_of
 from dse.pareto import hypervolume, relative_costs
 from dse.problem import Problem
 from dse.records import TestRecord, TrialRecord, record_of
@@ -97,13 +98,14 @@ class Driver:
     ) -> None:
         self._problem, self._store, self._space = problem, store, space
         self._folder, self._pool, self._on_progress = folder, pool, on_progress
-        self._interrupts, self._ladder = Interrupts(), Ladder(problem.spec.fidelity)
+        self._search_spec, self._objectives = problem.spec.search, problem.spec.search.objectives
+        self._interrupts, self._ladder = Interrupts(), Ladder(problem.spec.fidelity, self._objectives)
         self._open: dict[int, _OpenTrial] = {}
         self._climbs: deque[Job] = deque()
         self._complete, self._failures = 0, 0
         self._best: dict[int, TrialRecord] = {}  # the front so far
         self._trained = TrainedDesigns()
-        self._baseline: tuple[float, float, float] | None = None
+        self._baseline: tuple[float, ...] | None = None
 
     def run(self, target: int) -> None:
         """Search until ``target`` trials are complete, then score front and baselines on the test split.
@@ -116,10 +118,10 @@ class Driver:
             self._restore()
             self._report(target, "search")
             self._start()
-            if self._problem.spec.search.batch is None:
+            if self._search_spec.batch is None:
                 self._search(target)
             else:
-                self._search_in_batches(target, self._problem.spec.search.batch)
+                self._search_in_batches(target, self._search_spec.batch)
             self._score_on_test()
             self._report(target, "test")
 
@@ -127,7 +129,7 @@ class Driver:
         """Take up what is in storage: told trials count, running ones are queued again, baselines are queued."""
         self._store.requeue_interrupted(self._space)
         present = self._store.designs(self._space)
-        for role, point in baselines(self._space, self._problem.spec.search.uniform_multiplier_bits):
+        for role, point in baselines(self._space, self._search_spec.uniform_multiplier_bits):
             if (role, point.digest) not in present:
                 self._store.enqueue(self._space, point, role)
         for trial in self._store.complete():
@@ -137,14 +139,18 @@ class Driver:
 
     def _start(self) -> None:
         """Queue the designs that the sensitivity of single rescalers makes promising, once a study."""
-        count = self._problem.spec.search.starts
+        count = self._search_spec.starts
         if not count or self._store.started():
             return
         level = levels_of(self._problem.spec.fidelity, Finetune.NONE, baseline=False)[0]
         int32 = self._space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE)
         found = probes(self._space)
         jobs = [Job(number, point, level) for number, point in enumerate([int32, *(probe.point for probe in found)])]
-        values = {c.job.trial: c.result.values for c in self._each(jobs) if isinstance(c.result, Evaluation)}
+        values = {
+            completion.job.trial: values_of(completion.result, self._objectives)
+            for completion in self._each(jobs)
+            if isinstance(completion.result, Evaluation)
+        }
         if 0 in values:
             measured = {probe: values[n] for n, probe in enumerate(found, start=1) if n in values}
             present = {digest for _, digest in self._store.designs(self._space)}
@@ -209,8 +215,8 @@ class Driver:
         if not isinstance(found, Evaluation):
             self._fail(opened, completion.error)
             return None
-        if not np.isfinite(found.values).all():
-            self._fail(opened, f"the objectives are not finite: {found.values}")
+        if not np.isfinite(values := values_of(found, self._objectives)).all():
+            self._fail(opened, f"the objectives are not finite: {values}")
             return None
         self._failures = 0
         opened.levels.append(found)
@@ -234,7 +240,7 @@ class Driver:
         record = record_of(opened.point.to_json(), opened.levels, opened.heir_of)
         if (weights := opened.levels[-1].weights) is not None:
             self._folder.save_weights(opened.trial.number, weights)
-        self._store.tell(opened.trial, record, violations(record, self._problem.spec.search.constraints))
+        self._store.tell(opened.trial, record, violations(record, self._search_spec.constraints))
         del self._open[opened.trial.number]
         self._count(opened.trial.number, opened.role, record)
 
@@ -250,10 +256,10 @@ class Driver:
         if record.is_trained:
             self._trained.add(number, DesignPoint.from_json(record.design))
         rivals = {**self._best, number: record}
-        best = front_of(rivals, self._problem.spec.search.constraints)
+        best = front_of(rivals, self._search_spec)
         self._best = {number: rivals[number] for number in best}
         if role == INT32:
-            self._baseline = record.values
+            self._baseline = values_of(record, self._objectives)
 
     def _score_on_test(self) -> None:
         """Front members and baselines on samples that the search never saw."""
@@ -279,7 +285,7 @@ class Driver:
         ]
 
     def _report(self, target: int, stage: str) -> None:
-        kept = contenders(self._best, self._problem.spec.search.constraints)
-        values = np.array([record.values for record in kept.values()], dtype=np.float64).reshape(-1, 3)
-        volume = hypervolume(relative_costs(values, np.array(self._baseline))) if self._baseline else 0.0
+        kept = contenders(self._best, self._search_spec.constraints)
+        values = np.array([values_of(record, self._objectives) for record in kept.values()], dtype=np.float64)
+        volume = hypervolume(relative_costs(values, np.array(self._baseline))) if self._baseline and kept else 0.0
         self._on_progress(Progress(self._complete, target, len(kept), volume, stage))

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import torch
 
 from dse.design import DesignPoint
-from dse.errors import StudyError
 from dse.lowering import lower
 from dse.problem import BoolArray, Problem, correct_answers
 from dse.spec import HardwareSpec
@@ -100,9 +99,34 @@ class Evaluation:
     other_style_area_um2: float | None = None
 
     @property
-    def values(self) -> tuple[float, float, float]:
-        """The objectives, minimised: accuracy drop (pp), area (um2), energy (nJ)."""
-        return self.val_accuracy_drop_pp, *costs_of(self.objective_cost)
+    def rescaler_area_um2(self) -> float | None:
+        """Area of the rescalers and their parameter memory by the study's cost source."""
+        return self.objective_cost.rescaler_area_um2
+
+    @property
+    def rescaler_energy_nj(self) -> float | None:
+        """Energy of one inference's rescales by the study's cost source."""
+        return self.objective_cost.rescaler_energy_nj
+
+    @property
+    def parameter_bits(self) -> int:
+        """Bits of per-channel rescaler parameters."""
+        return self.objective_cost.parameter_bits
+
+    @property
+    def accelerator_area_um2(self) -> float | None:
+        """Area of rescalers and MACs."""
+        return self.accelerator.area_um2 if self.accelerator else None
+
+    @property
+    def accelerator_energy_nj(self) -> float | None:
+        """Energy of rescales and MACs of one inference."""
+        return self.accelerator.energy_nj if self.accelerator else None
+
+    @property
+    def latency_cycles(self) -> int | None:
+        """Clock cycles of one inference (shared), or between two of them (streaming)."""
+        return self.accelerator.latency_cycles if self.accelerator else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +161,11 @@ def _rtl_source(hardware: HardwareSpec) -> RtlSource | None:
     return RtlSource(hardware.rtl.files, hardware.rtl.top, tuple(hardware.rtl.parameters.items()))
 
 
-def costs_of(cost: NetworkCost) -> tuple[float, float]:
-    """Area (um2) and energy (nJ) that can be objectives.
-
-    Raises:
-        StudyError: the technology table does not give them.
-    """
-    if cost.rescaler_area_um2 is None or cost.rescaler_energy_nj is None:
-        raise StudyError(f"hardware.technology cannot be the objective: {cost.missing[0]}")
-    return cost.rescaler_area_um2, cost.rescaler_energy_nj
+def accelerator_of(hardware: HardwareSpec) -> Accelerator:
+    """The accelerator template around the rescalers."""
+    return Accelerator(
+        style=hardware.style, mac_lanes=hardware.mac_lanes, rescaler_lanes=hardware.lanes, clock_mhz=_ANY_CLOCK_MHZ
+    )
 
 
 class Evaluator:
@@ -155,13 +175,7 @@ class Evaluator:
         torch.set_num_threads(1)  # sums in training depend on the number of threads
         self._problem = problem
         self._objective, self._other = cost_models(problem)
-        hardware = problem.spec.hardware
-        self._accelerator = Accelerator(
-            style=hardware.style,
-            mac_lanes=hardware.mac_lanes,
-            rescaler_lanes=hardware.lanes,
-            clock_mhz=_ANY_CLOCK_MHZ,
-        )
+        self._accelerator = accelerator_of(problem.spec.hardware)
 
     def run(self, job: Job) -> Evaluation | TestScore:
         """Do a job: an :class:`Evaluation` for a fidelity, :class:`TestScore` for a test score.

@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dse.evaluation import Level
+from dse.metrics import value_of, values_of
 from dse.pareto import non_dominated
 from dse.records import TrialRecord
-from dse.spec import Constraint
+from dse.spec import Constraint, SearchSpec
 
 
 def violations(record: TrialRecord, constraints: Sequence[Constraint]) -> dict[str, float]:
     """By how much a design exceeds every constraint, in the metric's unit; at most 0 where it keeps it."""
-    return {c.metric: float(getattr(record, c.metric)) - c.at_most for c in constraints}
+    return {c.metric.value: value_of(record, c.metric) - c.at_most for c in constraints}
 
 
 def is_feasible(record: TrialRecord, constraints: Sequence[Constraint]) -> bool:
@@ -27,10 +28,10 @@ def contenders(records: Mapping[int, TrialRecord], constraints: Sequence[Constra
     return feasible or judged
 
 
-def front_of(records: Mapping[int, TrialRecord], constraints: Sequence[Constraint]) -> set[int]:
+def front_of(records: Mapping[int, TrialRecord], search: SearchSpec) -> set[int]:
     """Numbers of the trials on the front."""
-    chosen = contenders(records, constraints)
+    chosen = contenders(records, search.constraints)
     if not chosen:
         return set()
-    best = non_dominated(np.array([record.values for record in chosen.values()]))
+    best = non_dominated(np.array([values_of(record, search.objectives) for record in chosen.values()]))
     return {number for number, on_front in zip(chosen, best, strict=True) if on_front}

@@ -2,11 +2,12 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from dse.evaluation import Evaluation, Level
+from dse.metrics import Metric, values_of
 from dse.pareto import rank_among
 from dse.records import LevelRecord
 from dse.spec import FidelitySpec, Finetune
@@ -32,24 +33,26 @@ class Ladder:
 
     Args:
         fidelity: the study's.
+        objectives: the study's; the first one is the accuracy drop.
     """
 
-    def __init__(self, fidelity: FidelitySpec) -> None:
-        self._fidelity = fidelity
-        self._seen: dict[Level, list[tuple[float, float, float]]] = defaultdict(list)
+    def __init__(self, fidelity: FidelitySpec, objectives: Sequence[Metric]) -> None:
+        self._fidelity, self._objectives = fidelity, objectives
+        self._seen: dict[Level, list[tuple[float, ...]]] = defaultdict(list)
         self._spent: Counter[Level] = Counter()
         self._budget = {Level.SHORT_FINETUNE: fidelity.max_short, Level.FULL_FINETUNE: fidelity.max_full}
 
     def restore(self, levels: Iterable[LevelRecord], *, baseline: bool) -> None:
         """Count what a trial of an earlier session reached."""
         for level in levels:
-            self._seen[Level(level.level)].append(level.values)
+            self._seen[Level(level.level)].append(values_of(level, self._objectives))
             self._spent[Level(level.level)] += not baseline
 
     def next_level(self, finetune: Finetune, found: Evaluation, *, baseline: bool) -> Level | None:
         """The level to try next, or None where the design stays; counts what was found."""
-        seen = np.array(self._seen[found.level], dtype=np.float64).reshape(-1, 3)
-        self._seen[found.level].append(found.values)
+        values = values_of(found, self._objectives)
+        seen = np.array(self._seen[found.level], dtype=np.float64).reshape(-1, len(values))
+        self._seen[found.level].append(values)
         levels = levels_of(self._fidelity, finetune, baseline=baseline)
         above = levels[levels.index(found.level) + 1 :]
         if not above or baseline:
@@ -57,7 +60,8 @@ class Ladder:
         budget = self._budget.get(above[0])
         if budget is not None and self._spent[above[0]] >= budget:
             return None
-        hopeful = np.array(found.values) - (self._slack_pp(found.level), 0.0, 0.0)
+        hopeful = np.array(values)
+        hopeful[0] -= self._slack_pp(found.level)
         if rank_among(seen, hopeful) > self._fidelity.promote_rank:
             return None
         self._spent[above[0]] += 1

@@ -6,8 +6,8 @@ import numpy.typing as npt
 
 FloatMatrix = npt.NDArray[np.float64]
 
-# Accuracy drop in percentage points, then costs as shares of the int32 baseline's.
-REFERENCE_POINT = (5.0, 1.0, 1.0)
+# Accuracy drop in percentage points, then every cost as a share of the int32 baseline's.
+REFERENCE_DROP_PP, REFERENCE_COST = 5.0, 1.0
 
 
 def non_dominated(values: FloatMatrix) -> npt.NDArray[np.bool_]:
@@ -46,23 +46,29 @@ def rank_among(values: FloatMatrix, point: npt.NDArray[np.float64]) -> int:
     return rank
 
 
+def reference_point(objectives: int) -> npt.NDArray[np.float64]:
+    """Where the hypervolume ends, ``[objectives]``."""
+    return np.array([REFERENCE_DROP_PP, *[REFERENCE_COST] * (objectives - 1)])
+
+
 def relative_costs(values: FloatMatrix, baseline: npt.NDArray[np.float64]) -> FloatMatrix:
     """Objectives as the hypervolume takes them: the drop in points, costs divided by the baseline's.
 
     Args:
-        values: ``[points, 3]``: drop in pp, area in um2, energy in nJ.
-        baseline: ``[3]``: the int32 design's values.
+        values: ``[points, objectives]``: drop in pp, then costs.
+        baseline: ``[objectives]``: the int32 design's values.
     """
     return np.column_stack([values[:, 0], values[:, 1:] / baseline[1:]])
 
 
 def hypervolume(relative: FloatMatrix) -> float:
-    """Volume dominated up to ``REFERENCE_POINT``; points beyond it add nothing.
+    """Volume dominated up to the reference point: 5 pp and the int32 design's costs; points beyond it add nothing.
 
     Args:
-        relative: ``[points, 3]``, as :func:`relative_costs` gives them.
+        relative: ``[points, objectives]``, as :func:`relative_costs` gives them.
     """
-    inside = relative[(relative < REFERENCE_POINT).all(axis=1)]
+    reference = reference_point(relative.shape[1])
+    inside = relative[(relative < reference).all(axis=1)]
     if len(inside) == 0:
         return 0.0
-    return float(moocore.hypervolume(inside, ref=np.array(REFERENCE_POINT)))
+    return float(moocore.hypervolume(inside, ref=reference))

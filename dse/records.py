@@ -35,14 +35,13 @@ class LevelRecord(_Record):
     level: str
     val_accuracy: float
     val_accuracy_drop_pp: float
-    rescaler_area_um2: float
-    rescaler_energy_nj: float
+    rescaler_area_um2: float | None
+    rescaler_energy_nj: float | None
     seconds: float
-
-    @property
-    def values(self) -> tuple[float, float, float]:
-        """The objectives, minimised."""
-        return self.val_accuracy_drop_pp, self.rescaler_area_um2, self.rescaler_energy_nj
+    accelerator_area_um2: float | None = None
+    accelerator_energy_nj: float | None = None
+    latency_cycles: int | None = None
+    parameter_bits: int | None = None
 
 
 class TrialRecord(_Record):
@@ -53,8 +52,8 @@ class TrialRecord(_Record):
     val_accuracy: float
     val_accuracy_drop_pp: float
     val_accuracy_integer: float
-    rescaler_area_um2: float
-    rescaler_energy_nj: float
+    rescaler_area_um2: float | None
+    rescaler_energy_nj: float | None
     other_rescaler_area_um2: float | None
     other_rescaler_energy_nj: float | None
     parameter_bits: int
@@ -66,16 +65,12 @@ class TrialRecord(_Record):
     accelerator_area_um2: float | None = None
     accelerator_energy_nj: float | None = None
     other_style_rescaler_area_um2: float | None = None
+    latency_cycles: int | None = None
 
     @property
     def is_trained(self) -> bool:
         """Whether the design ships with fine-tuned weights."""
         return self.fidelity in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
-
-    @property
-    def values(self) -> tuple[float, float, float]:
-        """The objectives, minimised: accuracy drop (pp), area (um2), energy (nJ)."""
-        return self.val_accuracy_drop_pp, self.rescaler_area_um2, self.rescaler_energy_nj
 
 
 class TestRecord(_Record):
@@ -107,39 +102,42 @@ def record_of(design: str, levels: list[Evaluation], heir_of: int | None = None)
         heir_of: the trial whose trained weights its fine-tune started from, if it did.
     """
     last = levels[-1]
-    drop, area, energy = last.values
     untrained = [level for level in levels if level.level in (Level.PART, Level.INTEGER)]
     return TrialRecord(
         design=design,
         fidelity=last.level.value,
         val_accuracy=last.val_accuracy,
-        val_accuracy_drop_pp=drop,
+        val_accuracy_drop_pp=last.val_accuracy_drop_pp,
         val_accuracy_integer=untrained[-1].val_accuracy,
-        rescaler_area_um2=area,
-        rescaler_energy_nj=energy,
+        rescaler_area_um2=last.rescaler_area_um2,
+        rescaler_energy_nj=last.rescaler_energy_nj,
         other_rescaler_area_um2=last.other_cost.rescaler_area_um2,
         other_rescaler_energy_nj=last.other_cost.rescaler_energy_nj,
-        parameter_bits=last.objective_cost.parameter_bits,
+        parameter_bits=last.parameter_bits,
         levels=tuple(_level(level) for level in levels),
         layers=_layers(last, last.objective_cost),
         network_sha256=last.network_sha256,
         seconds=sum(level.seconds for level in levels),
         heir_of=heir_of,
-        accelerator_area_um2=last.accelerator.area_um2 if last.accelerator else None,
-        accelerator_energy_nj=last.accelerator.energy_nj if last.accelerator else None,
+        accelerator_area_um2=last.accelerator_area_um2,
+        accelerator_energy_nj=last.accelerator_energy_nj,
         other_style_rescaler_area_um2=last.other_style_area_um2,
+        latency_cycles=last.latency_cycles,
     )
 
 
 def _level(evaluation: Evaluation) -> LevelRecord:
-    drop, area, energy = evaluation.values
     return LevelRecord(
         level=evaluation.level.value,
         val_accuracy=evaluation.val_accuracy,
-        val_accuracy_drop_pp=drop,
-        rescaler_area_um2=area,
-        rescaler_energy_nj=energy,
+        val_accuracy_drop_pp=evaluation.val_accuracy_drop_pp,
+        rescaler_area_um2=evaluation.rescaler_area_um2,
+        rescaler_energy_nj=evaluation.rescaler_energy_nj,
         seconds=evaluation.seconds,
+        accelerator_area_um2=evaluation.accelerator_area_um2,
+        accelerator_energy_nj=evaluation.accelerator_energy_nj,
+        latency_cycles=evaluation.latency_cycles,
+        parameter_bits=evaluation.parameter_bits,
     )
 
 

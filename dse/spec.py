@@ -10,6 +10,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dse.errors import StudyError
+from dse.metrics import DEFAULT_OBJECTIVES, Metric
 from nets.contracts import CONTRACTS
 from nets.network import Method
 
@@ -87,9 +88,7 @@ class RescalerRule(Section):
 class Constraint(Section):
     """A [[search.constraints]] table: designs beyond it are on the front only where no design keeps it."""
 
-    metric: Literal["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj", "parameter_bits"] = Field(
-        description="what is limited"
-    )
+    metric: Metric = Field(description="what is limited")
     at_most: float = Field(description="the limit, in the metric's unit")
 
 
@@ -98,6 +97,9 @@ class SearchSpec(Section):
 
     trials: int = Field(120, ge=1, description="complete evaluations in the study, baselines included")
     sampler: Literal["tpe", "nsga2", "random"] = Field("tpe", description="Optuna sampler")
+    objectives: tuple[Metric, ...] = Field(
+        DEFAULT_OBJECTIVES, min_length=2, description="what is minimised; the accuracy drop comes first"
+    )
     starts: int = Field(0, ge=0, description="first trials taken from the sensitivity of every single rescaler")
     batch: int | None = Field(
         None,
@@ -118,10 +120,12 @@ class SearchSpec(Section):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        for key in ("multiplier_bits", "methods", "uniform_multiplier_bits"):
+        for key in ("multiplier_bits", "methods", "uniform_multiplier_bits", "objectives"):
             values = getattr(self, key)
             if len(set(values)) != len(values):
-                raise ValueError(f"{key} = {list(values)} names a value twice")
+                raise ValueError(f"{key} = [{', '.join(map(str, values))}] names a value twice")
+        if self.objectives[0] is not Metric.DROP:
+            raise ValueError(f"objectives = [{', '.join(self.objectives)}]: the first one is {Metric.DROP.value}")
         return self
 
 

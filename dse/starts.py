@@ -21,7 +21,7 @@ _PROBED = (1, 2, 3, 4, 6, 8, 12, 16)
 _KEPT = 400  # partial designs kept between two rescalers
 _FULL = RescalerChoice(FULL_MULTIPLIER_BITS, Method.ROUND)
 
-Values = tuple[float, float, float]
+Values = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def promising(space: SearchSpace, measured: Mapping[Probe, Values], baseline: Va
 
     Args:
         space: the study's space.
-        measured: drop (pp), area (um2) and energy (nJ) of every probe.
+        measured: the objectives of every probe, the drop (pp) first.
         baseline: the same of int32.
         count: how many designs at most, spread over the front, the cheapest one among them.
     """
@@ -77,8 +77,8 @@ def promising(space: SearchSpace, measured: Mapping[Probe, Values], baseline: Va
 
 
 def _cost(values: Values, baseline: Values) -> float:
-    """Area and energy against int32, as shares that weigh alike."""
-    return values[1] / baseline[1] + values[2] / baseline[2] - 2
+    """The costs against int32, as shares that weigh alike."""
+    return sum(value / full - 1 for value, full in zip(values[1:], baseline[1:], strict=True))
 
 
 def _front(

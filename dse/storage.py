@@ -1,7 +1,7 @@
 """The study's storage: the only room that knows how trials and records are kept in Optuna."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -15,12 +15,11 @@ from dse.database import database, without_password
 from dse.design import DesignPoint
 from dse.errors import StudyError
 from dse.journal import journal
+from dse.metrics import DEFAULT_OBJECTIVES, Metric, values_of
 from dse.records import TestRecord, TrialRecord
 from dse.run_folder import Manifest, RunFolder
 from dse.sampler import DistinctSampler
 from dse.space import SearchSpace
-
-OBJECTIVES = ("val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj")
 
 _ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
 _TEST = "test/"
@@ -41,18 +40,20 @@ class StudyStore:
         self._study = study
 
     @classmethod
-    def create_or_load(cls, storage: BaseStorage, name: str) -> "StudyStore":
-        """Open a study for writing, making it where it is not there yet."""
+    def create_or_load(
+        cls, storage: BaseStorage, name: str, objectives: Sequence[Metric] = DEFAULT_OBJECTIVES
+    ) -> "StudyStore":
+        """Open a study for writing, making it with these objectives where it is not there yet."""
         study = optuna.create_study(
             study_name=name,
             storage=storage,
-            directions=["minimize"] * len(OBJECTIVES),
+            directions=["minimize"] * len(objectives),
             load_if_exists=True,
         )
         if not study.metric_names:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
-                study.set_metric_names(list(OBJECTIVES))
+                study.set_metric_names([objective.value for objective in objectives])
         return cls(study)
 
     @classmethod
@@ -89,6 +90,9 @@ class StudyStore:
                 sampler.remember(parameters)
         self._study.sampler = sampler
 
+    def _values(self, record: TrialRecord) -> tuple[float, ...]:
+        return values_of(record, [Metric(name) for name in self._study.metric_names or ()])
+
     def trials(self) -> list[FrozenTrial]:
         """All trials, in order."""
         return self._study.get_trials(deepcopy=False)
@@ -110,7 +114,7 @@ class StudyStore:
         interrupted = [trial for trial in trials if trial.state is TrialState.RUNNING]
         for trial in interrupted:
             if record := record_in(trial):  # evaluated, and stopped just short of being told
-                self._study.tell(trial.number, list(record.values))
+                self._study.tell(trial.number, self._values(record))
                 continue
             # A driver killed between the two steps below must not queue the design twice.
             if (parameters := _parameters(trial, space)) and trial.number not in requeued:
@@ -144,7 +148,7 @@ class StudyStore:
         for name, excess in constraints.items():
             trial.set_constraint(name, excess)
         trial.set_user_attr(_RECORD, record.model_dump_json())
-        self._study.tell(trial, list(record.values))
+        self._study.tell(trial, self._values(record))
 
     def tell_failed(self, trial: optuna.Trial, error: str) -> None:
         """Keep that a trial has no result, and why."""

@@ -8,9 +8,10 @@ from dse.collect import results_of
 from dse.database import database, kept_in, without_password
 from dse.driver import Driver, Progress
 from dse.errors import StudyError
-from dse.evaluation import Evaluator, cost_models, costs_of
+from dse.evaluation import Evaluator, accelerator_of, cost_models
 from dse.journal import own_journal
 from dse.lowering import lower
+from dse.metrics import Metric
 from dse.problem import Problem, prepare
 from dse.report import write_report, write_tables
 from dse.results import CostSource, StudyResults
@@ -20,7 +21,8 @@ from dse.space import SearchSpace, space_of
 from dse.spec import StudySpec
 from dse.storage import SEARCH, StudyStore, storage_of
 from dse.workers import EvaluatorPool, SerialPool
-from hwmodels import CostModel, network_cost
+from hwmodels import CostModel
+from hwmodels.accelerator import accelerator_cost
 from nets.fingerprint import fingerprint
 
 
@@ -87,14 +89,24 @@ def is_finished(results: StudyResults, spec: StudySpec) -> bool:
 
 
 def check_objective(problem: Problem) -> None:
-    """Refuse a technology that cannot give the objectives, before anything is written.
+    """Refuse a technology that cannot give the objectives or what is limited, before anything is written.
 
     Raises:
         StudyError: names what the table lacks.
         HardwareError: the table or the RTL cannot be used.
     """
-    hardware, (objective, _) = problem.spec.hardware, cost_models(problem)
-    costs_of(network_cost(lower(problem.network), objective, style=hardware.style, lanes=hardware.lanes))
+    search, (objective, _) = problem.spec.search, cost_models(problem)
+    cost = accelerator_cost(lower(problem.network), objective, accelerator_of(problem.spec.hardware))
+    given = {
+        Metric.RESCALER_AREA: cost.rescalers.rescaler_area_um2,
+        Metric.RESCALER_ENERGY: cost.rescalers.rescaler_energy_nj,
+        Metric.ACCELERATOR_AREA: cost.area_um2,
+        Metric.ACCELERATOR_ENERGY: cost.energy_nj,
+    }
+    for metric in (*search.objectives, *(constraint.metric for constraint in search.constraints)):
+        if metric in given and given[metric] is None:
+            reason = next(iter(cost.missing), f"{problem.spec.hardware.technology} does not give it")
+            raise StudyError(f"hardware.technology cannot give {metric.value}: {reason}")
 
 
 def check_same_study(spec: StudySpec, manifest: Manifest) -> None:
@@ -169,7 +181,7 @@ def _store(folder: RunFolder, space: SearchSpace, storage: str) -> StudyStore:
     manifest = folder.manifest()
     spec, url = manifest.spec, storage_of(manifest, storage)
     trials = database(url) if url else own_journal(folder.journal_path)
-    store = StudyStore.create_or_load(trials, manifest.study_name)
+    store = StudyStore.create_or_load(trials, manifest.study_name, spec.search.objectives)
     # Every resumption draws on: the same seed again would propose the same designs again.
     seed = (spec.seed + len(store.trials())) % 2**32
     store.use(make_sampler(spec.search, space, seed), space)

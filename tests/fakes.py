@@ -9,6 +9,7 @@ import numpy as np
 
 from dse.design import DesignPoint
 from dse.evaluation import Evaluation, Job, Level, TestScore
+from dse.metrics import DEFAULT_OBJECTIVES, Measured, values_of
 from hwmodels import NetworkCost
 
 TEST_SAMPLES = 1000
@@ -22,10 +23,15 @@ def closed_form(point: DesignPoint, level: Level) -> tuple[float, float, float]:
     return (drop / 2 if level is Level.SHORT_FINETUNE else drop), area, energy
 
 
+def values(found: Measured) -> tuple[float, ...]:
+    """Drop (pp), area (um2), energy (nJ) of what was found."""
+    return values_of(found, DEFAULT_OBJECTIVES)
+
+
 def evaluation(
-    point: DesignPoint, level: Level = Level.INTEGER, values: tuple[float, float, float] | None = None
+    point: DesignPoint, level: Level = Level.INTEGER, objectives: tuple[float, float, float] | None = None
 ) -> Evaluation:
-    drop, area, energy = values or closed_form(point, level)
+    drop, area, energy = objectives or closed_form(point, level)
     cost = NetworkCost(area, energy, 64, ())
     trained = {"fc.weights": np.zeros(3, np.int8)} if level is Level.SHORT_FINETUNE else None
     return Evaluation(level, 90.0 - drop, drop, cost, cost, (), point.digest, trained, 0.01)

@@ -22,6 +22,7 @@ from rich.progress import track
 
 from dse.driver import Driver, Progress
 from dse.evaluation import Evaluation, Evaluator, Job, TestScore
+from dse.metrics import DEFAULT_OBJECTIVES, values_of
 from dse.pareto import hypervolume, relative_costs
 from dse.problem import Problem, prepare
 from dse.run_folder import RunFolder
@@ -68,7 +69,7 @@ class Remembering:
     def __init__(self, problem: Problem) -> None:
         self._evaluator = Evaluator(problem)
         self._known: dict[str, Evaluation | TestScore] = {}
-        self.asked: list[tuple[float, float, float]] = []
+        self.asked: list[tuple[float, ...]] = []
 
     def run(self, job: Job) -> Evaluation | TestScore:
         """Evaluate, or remember."""
@@ -77,7 +78,7 @@ class Remembering:
             self._known[key] = self._evaluator.run(job)
         found = self._known[key]
         if isinstance(found, Evaluation):
-            self.asked.append(found.values)
+            self.asked.append(values_of(found, DEFAULT_OBJECTIVES))
         return found
 
 
@@ -86,7 +87,7 @@ class Run:
     """One search: the objectives of its evaluations in order, and the seconds it took beside evaluating."""
 
     variant: Variant
-    values: tuple[tuple[float, float, float], ...]
+    values: tuple[tuple[float, ...], ...]
     seconds: float
 
 
@@ -120,7 +121,7 @@ def run_variant(problem: Problem, evaluator: Remembering, variant: Variant, eval
     return Run(variant, tuple(evaluator.asked[:evaluations]), time.perf_counter() - started)
 
 
-def curve(run: Run, baseline: tuple[float, float, float]) -> np.ndarray:
+def curve(run: Run, baseline: tuple[float, ...]) -> np.ndarray:
     """Hypervolume after every evaluation, ``[evaluations]``."""
     relative = relative_costs(np.array(run.values), np.array(baseline))
     return np.array([hypervolume(relative[: n + 1]) for n in range(len(relative))])

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import spearmanr
 
-from dse.pareto import REFERENCE_POINT, hypervolume, non_dominated, relative_costs
+from dse.pareto import hypervolume, non_dominated, reference_point, relative_costs
 from dse.report._columns import judged
 from dse.results import StudyResults
 
@@ -82,7 +82,7 @@ def grown(relative: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
         worse_or_equal = (front <= point).all(axis=1)
         if not (worse_or_equal & (front < point).any(axis=1)).any():
             front = np.vstack([front[~((front >= point).all(axis=1) & (front > point).any(axis=1))], point])
-            volume = hypervolume(front) if (point < REFERENCE_POINT).all() else volume
+            volume = hypervolume(front) if (point < reference_point(len(point))).all() else volume
         volumes[index], sizes[index] = volume, len(front)
     return volumes, sizes
 

@@ -1,5 +1,6 @@
 """Which cost model is the objective: formulas, the shipped RTL, a user's own, or one calibrated by synthesis."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 import hwmodels
 from dse.errors import StudyError
-from dse.evaluation import Evaluator, Job, Level, cost_models
+from dse.evaluation import Evaluation, Evaluator, Job, Level, cost_models
 from dse.problem import Problem
 from dse.records import record_of
 from dse.space import space_of
@@ -37,7 +38,8 @@ def on(problem: Problem, hardware: HardwareSpec) -> Problem:
 def area(problem: Problem, bits: int = 4) -> float:
     space = space_of(problem.network, problem.spec.search, Finetune.NONE)
     result = Evaluator(problem).run(Job(0, space.uniform(bits, Method.ROUND, Finetune.NONE), Level.INTEGER))
-    return result.values[1]  # type: ignore[union-attr]
+    assert isinstance(result, Evaluation)
+    return result.rescaler_area_um2 or math.nan
 
 
 def test_a_users_module_is_the_objective(digits: Problem) -> None:

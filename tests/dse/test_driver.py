@@ -18,7 +18,7 @@ from dse.sampler import make_sampler
 from dse.space import SearchSpace, space_of
 from dse.storage import SEARCH, StudyStore, error_in, record_in, role_of
 from dse.workers import Completion, Evaluates, SerialPool
-from tests.fakes import ClosedForm, Faulty
+from tests.fakes import ClosedForm, Faulty, values
 from tests.small_studies import small_spec
 
 TARGET = 24
@@ -120,11 +120,11 @@ def test_hopeless_designs_do_not_climb_and_baselines_always_do(
         trained = record.fidelity == "short_finetune"
         assert (folder.weights_path / f"{trial.number}.safetensors").is_file() == trained
     slack = digits.spec.fidelity.slack_pp
-    told = np.array([(90 - r.val_accuracy_integer, *r.values[1:]) for r in records.values()])
+    told = np.array([(90 - r.val_accuracy_integer, *values(r)[1:]) for r in records.values()])
     for trial in store.trials():
         record, point = records[trial.number], space.point(trial.params)
         if point.finetune.value == "short" and record.fidelity == "integer":
-            mine = np.array((90 - record.val_accuracy_integer - slack, *record.values[1:]))
+            mine = np.array((90 - record.val_accuracy_integer - slack, *values(record)[1:]))
             assert ((told <= mine).all(axis=1) & (told < mine).any(axis=1)).any()
 
 
@@ -134,12 +134,10 @@ def test_front_and_baselines_are_scored_on_test_and_nothing_else(
     store, _ = drive(digits, folder, space, ClosedForm(), target=40)
     complete = [(t, r) for t in store.complete() if (r := record_in(t))]
 
-    def beaten(values: tuple[float, ...]) -> bool:
-        return any(
-            all(a <= b for a, b in zip(r.values, values, strict=True)) and r.values != values for _, r in complete
-        )
+    def beaten(mine: tuple[float, ...]) -> bool:
+        return any(all(a <= b for a, b in zip(values(r), mine, strict=True)) and values(r) != mine for _, r in complete)
 
-    expected = {t.number for t, r in complete if role_of(t) != SEARCH or not beaten(r.values)}
+    expected = {t.number for t, r in complete if role_of(t) != SEARCH or not beaten(values(r))}
     assert set(store.tests()) == expected
 
 

@@ -10,17 +10,19 @@ import torch
 
 from dse.design import DesignPoint
 from dse.errors import StudyError
-from dse.evaluation import Evaluation, Evaluator, Job, Level, TestScore, cost_models, costs_of, narrowed, shipped
+from dse.evaluation import Evaluation, Evaluator, Job, Level, TestScore, cost_models, narrowed, shipped
 from dse.lowering import lower
 from dse.problem import Problem, correct_answers, prepare
 from dse.records import record_of
 from dse.space import SearchSpace, space_of
 from dse.spec import Finetune
-from hwmodels import NetworkCost, network_cost
+from dse.study import check_objective
+from hwmodels import network_cost
 from nets.certificates import certify
 from nets.executor import IntegerExecutor
 from nets.fingerprint import fingerprint
 from nets.network import Method, Weighted
+from tests.fakes import values
 from tests.small_studies import small_spec
 
 
@@ -96,13 +98,14 @@ def test_costs_are_those_of_both_sources(digits: Problem, space: SearchSpace, ev
     assert (objective.name, other.name) == ("analytic", "rtl")
     for cost, model in ((found.objective_cost, objective), (found.other_cost, other)):
         assert cost == network_cost(lower(narrowed(digits, point)), model, style="streaming", lanes=1)
-    assert found.values[1:] == costs_of(found.objective_cost)
+    cost = found.objective_cost
+    assert values(found)[1:] == (cost.rescaler_area_um2, cost.rescaler_energy_nj)
     swapped = dataclasses.replace(digits, spec=small_spec(hardware__cost_source="rtl"))
     assert evaluated(Evaluator(swapped), point).objective_cost == found.other_cost
 
 
 def test_narrower_is_cheaper(space: SearchSpace, evaluator: Evaluator) -> None:
-    costs = [evaluated(evaluator, space.uniform(k, Method.ROUND, Finetune.NONE)).values[1:] for k in (1, 4, 8, 16, 31)]
+    costs = [values(evaluated(evaluator, space.uniform(k, Method.ROUND, Finetune.NONE)))[1:] for k in (1, 4, 8, 16, 31)]
     assert costs == sorted(costs)
     assert all(one[1] < other[1] for one, other in itertools.pairwise(costs))
 
@@ -114,8 +117,8 @@ def test_shared_style_costs_the_widest_layer(digits: Problem, space: SearchSpace
         {**dict(narrow.choices), "conv_4": dict(space.uniform(16, Method.ROUND, Finetune.NONE).choices)["conv_4"]},
         Finetune.NONE,
     )
-    areas = [evaluated(shared, point).values[1] for point in (narrow, one_wide)]
-    streaming = evaluated(Evaluator(digits), narrow).values[1]
+    areas = [evaluated(shared, point).rescaler_area_um2 or math.nan for point in (narrow, one_wide)]
+    streaming = evaluated(Evaluator(digits), narrow).rescaler_area_um2 or math.nan
     assert areas[0] < streaming
     assert areas[0] < areas[1]
 
@@ -126,7 +129,7 @@ def test_a_fine_tune_is_repeatable_and_ships_its_weights(
     point = space.uniform(2, Method.ROUND, Finetune.SHORT)
     first, again = (evaluated(evaluator, point, Level.SHORT_FINETUNE) for _ in range(2))
     assert first.network_sha256 == again.network_sha256
-    assert first.values == again.values
+    assert values(first) == values(again)
     network = shipped(digits, point, first.weights)
     assert fingerprint(network) == first.network_sha256
     assert 100 * correct_answers(network, digits.splits.validation).mean() == first.val_accuracy
@@ -157,9 +160,12 @@ def test_a_record_keeps_every_layer(digits: Problem, space: SearchSpace, evaluat
     assert sum(layer.energy_nj or math.nan for layer in record.layers) == pytest.approx(record.rescaler_energy_nj)
 
 
-def test_a_table_without_area_cannot_be_the_objective() -> None:
-    with pytest.raises(StudyError, match="cannot be the objective: no area"):
-        costs_of(NetworkCost(None, 1.0, 8, (), ("no area known",)))
+def test_a_table_without_area_cannot_be_an_area_objective(digits: Problem) -> None:
+    with pytest.raises(StudyError, match="cannot give rescaler_area_um2: "):
+        check_objective(dataclasses.replace(digits, spec=small_spec(hardware__technology="horowitz45")))
+    objectives = ["val_accuracy_drop_pp", "rescaler_energy_nj", "latency_cycles"]
+    spec = small_spec(hardware__technology="horowitz45", search__objectives=objectives)
+    check_objective(dataclasses.replace(digits, spec=spec))
 
 
 def test_evaluators_train_with_one_thread(digits: Problem) -> None:

@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 from dse.evaluation import Evaluation, Evaluator, Job, Level, part_of
 from dse.front import front_of, is_feasible, violations
 from dse.ladder import Ladder, levels_of
+from dse.metrics import DEFAULT_OBJECTIVES, Metric
 from dse.problem import Problem, correct_answers
 from dse.records import TrialRecord, record_of
 from dse.space import RescalerVariable, SearchSpace, space_of
-from dse.spec import Constraint, FidelitySpec, Finetune
+from dse.spec import Constraint, FidelitySpec, Finetune, SearchSpec
 from dse.starts import probes, promising
 from nets.datasets import Samples
 from nets.narrowing import RescalerChoice
 from nets.network import Method
-from tests.fakes import closed_form, evaluation
+from tests.fakes import closed_form, evaluation, values
 from tests.small_studies import small_spec
 
 SPACE = SearchSpace(
@@ -53,7 +54,7 @@ def found(level: Level, *values: float) -> Evaluation:
 
 
 def test_designs_climb_while_they_are_near_the_front() -> None:
-    ladder = Ladder(FidelitySpec(part=0.25, slack_pp=1.0))
+    ladder = Ladder(FidelitySpec(part=0.25, slack_pp=1.0), DEFAULT_OBJECTIVES)
     climb = lambda level, *values: ladder.next_level(Finetune.FULL, found(level, *values), baseline=False)  # noqa: E731
     assert climb(Level.PART, 1.0, 10, 10) is Level.INTEGER
     assert climb(Level.PART, 2.9, 11, 11) is Level.INTEGER  # a quarter of the split has twice the noise: slack 2
@@ -68,7 +69,7 @@ def test_designs_climb_while_they_are_near_the_front() -> None:
 
 def test_later_fronts_climb_where_the_study_lets_them() -> None:
     for rank, climbs in ((0, [True, False, False]), (1, [True, True, False]), (2, [True, True, True])):
-        ladder = Ladder(FidelitySpec(slack_pp=0, promote_rank=rank))
+        ladder = Ladder(FidelitySpec(slack_pp=0, promote_rank=rank), DEFAULT_OBJECTIVES)
         levels = [
             ladder.next_level(Finetune.SHORT, found(Level.INTEGER, n, n, n), baseline=False) for n in (1.0, 2.0, 3.0)
         ]
@@ -77,7 +78,7 @@ def test_later_fronts_climb_where_the_study_lets_them() -> None:
 
 def test_budgets_hold_over_sessions_and_do_not_count_baselines() -> None:
     fidelity = FidelitySpec(max_short=2, max_full=0)
-    ladder = Ladder(fidelity)
+    ladder = Ladder(fidelity, DEFAULT_OBJECTIVES)
     earlier = record_of("{}", [evaluation(POINT), evaluation(POINT, Level.SHORT_FINETUNE)])
     ladder.restore(earlier.levels, baseline=False)
     ladder.restore(earlier.levels, baseline=True)
@@ -94,7 +95,7 @@ def test_every_level_reached_is_kept() -> None:
     levels = [found(level, n, 10, 10) for n, level in enumerate(ALL)]
     record = record_of(POINT.to_json(), levels)
     assert [level.level for level in record.levels] == [level.value for level in ALL]
-    assert [level.values for level in record.levels] == [level.values for level in levels]
+    assert [values(level) for level in record.levels] == [values(level) for level in levels]
     assert record.val_accuracy_integer == levels[1].val_accuracy
     assert TrialRecord.model_validate_json(record.model_dump_json()) == record
 
@@ -143,19 +144,23 @@ def records(*values: tuple[float, float, float], level: Level = Level.INTEGER) -
 
 def test_fronts_are_feasible_first() -> None:
     told = records((0.1, 100, 100), (0.4, 50, 50), (0.6, 10, 10), (0.5, 60, 60))
-    assert front_of(told, ()) == {0, 1, 2}
-    limit = Constraint(metric="val_accuracy_drop_pp", at_most=0.5)
-    assert front_of(told, (limit,)) == {0, 1}
+    assert front_of(told, SearchSpec()) == {0, 1, 2}
+    limit = Constraint(metric=Metric.DROP, at_most=0.5)
+    assert front_of(told, SearchSpec(constraints=(limit,))) == {0, 1}
     assert violations(told[2], (limit,)) == {"val_accuracy_drop_pp": pytest.approx(0.1)}
     assert is_feasible(told[3], (limit,))
-    nobody = Constraint(metric="rescaler_area_um2", at_most=1)
-    assert front_of(told, (nobody,)) == {0, 1, 2}  # where no design keeps it, the best of all are shown
-    assert front_of({}, ()) == set()
+    nobody = Constraint(metric=Metric.RESCALER_AREA, at_most=1)
+    assert front_of(told, SearchSpec(constraints=(nobody,))) == {
+        0,
+        1,
+        2,
+    }  # where no design keeps it, the best of all are shown
+    assert front_of({}, SearchSpec()) == set()
 
 
 def test_a_first_look_puts_nobody_on_the_front() -> None:
     told = records((1.0, 10, 10)) | {9: record_of("{}", [found(Level.PART, -5, 1, 1)])}
-    assert front_of(told, ()) == {0}
+    assert front_of(told, SearchSpec()) == {0}
 
 
 def test_probes_narrow_one_variable_at_a_time() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dse.pareto import REFERENCE_POINT, hypervolume, non_dominated, rank_among, relative_costs
+from dse.pareto import hypervolume, non_dominated, rank_among, reference_point, relative_costs
 
 INF, NAN = math.inf, math.nan
 # Few distinct values, so that ties and duplicates are the rule.
@@ -95,4 +95,4 @@ def test_hypervolume_equals_counted_cells(points: list[tuple[int, int, int]]) ->
 def test_relative_costs_divide_costs_only() -> None:
     values = np.array([[1.5, 200.0, 30.0], [-0.5, 50.0, 15.0]])
     assert relative_costs(values, values[0]).tolist() == [[1.5, 1.0, 1.0], [-0.5, 0.25, 0.5]]
-    assert REFERENCE_POINT == (5.0, 1.0, 1.0)
+    assert reference_point(3).tolist() == [5.0, 1.0, 1.0]

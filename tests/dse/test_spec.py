@@ -181,3 +181,16 @@ def test_values_do_not_change_after_validation() -> None:
 
 def test_validated_takes_plain_toml_values() -> None:
     assert validated(document()) == small_spec()
+
+
+def test_objectives_are_metrics_and_begin_with_the_drop() -> None:
+    named = ["val_accuracy_drop_pp", "accelerator_energy_nj", "latency_cycles"]
+    assert [m.value for m in small_spec(search__objectives=named).search.objectives] == named
+    for wrong, said in (
+        (named[1:], "the first one is val_accuracy_drop_pp"),
+        (named[:1], "at least 2 items"),
+        ([*named, named[1]], "names a value twice"),
+        ([*named, "beauty"], "latency_cycles"),
+    ):
+        with pytest.raises(StudyError, match=said):
+            small_spec(search__objectives=wrong)

@@ -16,7 +16,7 @@ from dse.workers import Completion, EvaluatorFactory, EvaluatorPool, SerialPool
 from dse.workers.ray_pool import RayPool
 from nets.narrowing import RescalerChoice
 from nets.network import Method
-from tests.fakes import Faulty, NeverStarts
+from tests.fakes import Faulty, NeverStarts, values
 
 POINTS = [DesignPoint.of({"a": RescalerChoice(k)}, Finetune.NONE) for k in range(1, 13)]
 TIMEOUT_S = 3.0
@@ -130,5 +130,5 @@ def test_both_pools_evaluate_real_designs_alike(cluster: None, digits: Problem) 
     assert all(isinstance(result, Evaluation) for result in found)
     here, there = (result for result in found if isinstance(result, Evaluation))
     assert here.network_sha256 == there.network_sha256
-    assert here.values == there.values
+    assert values(here) == values(there)
     assert here.workloads == there.workloads
