@@ -164,6 +164,7 @@ def _facts(manifest: Manifest, complete: int, tests: dict[int, TestRecord]) -> S
         resolvable_margin_pp=_resolvable(tests),
         complete=complete >= spec.search.trials,
         provenance=_provenance(manifest),
+        objectives=spec.search.objectives,
     )
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from dse.metrics import DEFAULT_OBJECTIVES, Metric
+
 
 @dataclass(frozen=True)
 class CostSource:
@@ -44,6 +46,7 @@ class StudyFacts:
             non-inferior, percentage points (None before any design was scored on it).
         complete: whether all trials asked for are done.
         provenance: seed, versions, data hashes, git revision, times; key to printable value.
+        objectives: what the study minimises, the accuracy drop first.
     """
 
     study: str
@@ -60,6 +63,23 @@ class StudyFacts:
     resolvable_margin_pp: float | None
     complete: bool
     provenance: dict[str, str]
+    objectives: tuple[Metric, ...] = DEFAULT_OBJECTIVES
+
+    @property
+    def costed(self) -> str:
+        """Whose area and energy reports show: ``accelerator`` where one of these is an objective, else ``rescaler``."""
+        totals = {Metric.ACCELERATOR_AREA, Metric.ACCELERATOR_ENERGY}
+        return "accelerator" if totals & set(self.objectives) else "rescaler"
+
+    @property
+    def area(self) -> Metric:
+        """The area that reports show."""
+        return Metric(f"{self.costed}_area_um2")
+
+    @property
+    def energy(self) -> Metric:
+        """The energy that reports show."""
+        return Metric(f"{self.costed}_energy_nj")
 
 
 @dataclass(frozen=True)
@@ -81,8 +101,9 @@ class StudyResults:
             objective's source), ``other_rescaler_area_um2``, ``other_rescaler_energy_nj`` (the other source),
             ``parameter_bits``, ``feasible`` (whether the design keeps the study's constraints), ``seconds``,
             ``finished`` (UTC), ``error``, and ``<rescaler>.multiplier_bits`` and ``<rescaler>.method`` for every
-            rescaler. Optional, shown where present: ``accelerator_area_um2`` and ``accelerator_energy_nj`` (rescalers,
-            MACs and memories), ``other_style_rescaler_area_um2`` (in the style that the study has not).
+            rescaler. Optional, shown where present: ``accelerator_area_um2`` and ``accelerator_energy_nj`` (rescalers
+            and MACs), ``latency_cycles`` (of one inference; in streaming style between two),
+            ``other_style_rescaler_area_um2`` (in the style that the study has not).
         layers: a row per scored trial and rescaler: ``trial``, ``rescaler``, ``multiplier_bits``, ``method``,
             ``accumulator_bits``, ``right_shift_min``, ``right_shift_max``, ``channels``, ``rescales``, ``macs``,
             ``area_um2``, ``datapath_area_um2``, ``parameter_area_um2``, ``energy_nj``.
@@ -96,7 +117,7 @@ class StudyResults:
     @property
     def front(self) -> pd.DataFrame:
         """The non-dominated complete trials, cheapest first."""
-        return self.trials[self.trials["on_front"]].sort_values(["rescaler_area_um2", "val_accuracy_drop_pp"])
+        return self.trials[self.trials["on_front"]].sort_values([self.facts.area.value, Metric.DROP.value])
 
     @property
     def baselines(self) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dse.report._columns import bits_columns, method_columns
-from dse.results import StudyResults
+from dse.results import StudyFacts, StudyResults
 
 
 class Evidence(StrEnum):
@@ -39,8 +39,8 @@ class Choice:
         role: of the trial, as in ``StudyResults.trials``.
         finetune: how far its weights were trained.
         fidelity: of its accuracy.
-        area_um2: rescaler area by the objective's cost model.
-        energy_nj: rescaler energy of one inference by the objective's cost model.
+        area_um2: area by the objective's cost model, of the rescalers or the accelerator (``StudyFacts.costed``).
+        energy_nj: energy of one inference by the objective's cost model, likewise.
         area_ratio: int32's area over this one's (NaN without an int32 baseline).
         energy_ratio: int32's energy over this one's.
         val_drop_pp: accuracy drop on the validation split.
@@ -95,9 +95,7 @@ def choices(results: StudyResults, rows: pd.DataFrame) -> list[Choice]:
     """Rows of ``trials`` as designs."""
     reference = _int32_row(results)
     bits, methods = bits_columns(results.rescalers), method_columns(results.rescalers)
-    return [
-        _choice(record, reference, bits, methods, results.facts.margin_pp) for record in rows.to_dict(orient="records")
-    ]
+    return [_choice(record, reference, bits, methods, results.facts) for record in rows.to_dict(orient="records")]
 
 
 def _choice(
@@ -105,9 +103,9 @@ def _choice(
     reference: tuple[float, float],
     bits: list[str],
     methods: list[str],
-    margin_pp: float,
+    facts: StudyFacts,
 ) -> Choice:
-    area, energy = _float(record, "rescaler_area_um2"), _float(record, "rescaler_energy_nj")
+    area, energy = _float(record, facts.area.value), _float(record, facts.energy.value)
     ci_low, ci_high = _float(record, "ci_low"), _float(record, "ci_high")
     return Choice(
         trial=int(_float(record, "trial")),
@@ -123,9 +121,9 @@ def _choice(
         test_drop_pp=_float(record, "test_accuracy_drop_pp"),
         ci_low=ci_low,
         ci_high=ci_high,
-        evidence=evidence(ci_low, ci_high, margin_pp),
-        accelerator_area_share=_quotient(area, _float(record, "accelerator_area_um2")),
-        accelerator_energy_share=_quotient(energy, _float(record, "accelerator_energy_nj")),
+        evidence=evidence(ci_low, ci_high, facts.margin_pp),
+        accelerator_area_share=_share(record, "area_um2"),
+        accelerator_energy_share=_share(record, "energy_nj"),
         other_area_um2=_float(record, "other_rescaler_area_um2"),
         other_energy_nj=_float(record, "other_rescaler_energy_nj"),
         other_style_area_um2=_float(record, "other_style_rescaler_area_um2"),
@@ -140,7 +138,12 @@ def _int32_row(results: StudyResults) -> tuple[float, float]:
     rows = rows[rows["role"] == "int32"]
     if rows.empty:
         return math.nan, math.nan
-    return float(rows["rescaler_area_um2"].iloc[0]), float(rows["rescaler_energy_nj"].iloc[0])
+    return float(rows[results.facts.area.value].iloc[0]), float(rows[results.facts.energy.value].iloc[0])
+
+
+def _share(record: Mapping[Hashable, object], figure: str) -> float:
+    """The rescalers' part of the accelerator's figure."""
+    return _quotient(_float(record, f"rescaler_{figure}"), _float(record, f"accelerator_{figure}"))
 
 
 def _float(record: Mapping[Hashable, object], name: str) -> float:

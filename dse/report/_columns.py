@@ -23,6 +23,9 @@ LEADING = (
     "rescaler_energy_nj",
     "other_rescaler_area_um2",
     "other_rescaler_energy_nj",
+    "accelerator_area_um2",
+    "accelerator_energy_nj",
+    "latency_cycles",
     "parameter_bits",
 )
 
@@ -50,6 +53,7 @@ HEADINGS = {
     "other_style_rescaler_area_um2": "Rescaler area, other accelerator style (µm²)",
     "accelerator_area_um2": "Accelerator area (µm²)",
     "accelerator_energy_nj": "Accelerator energy per inference (nJ)",
+    "latency_cycles": "Latency (cycles)",
     "parameter_bits": "Rescaler parameters (bits)",
     "seconds": "Evaluation time (s)",
     "finished": "Finished (UTC)",

@@ -17,7 +17,7 @@ from dse.report._gallery import Picture, rendered, write_picture
 from dse.report._interactive import axis, base_layout, plain
 from dse.report._page import environment, page_parts
 from dse.report._palette import BLUE, INK, ORANGE, SKY, YELLOW
-from dse.report._scene import COSTS, Cost, cost_ticks, staircase
+from dse.report._scene import Cost, cost_axes, cost_ticks, staircase
 from dse.report._selection import REFERENCE_DROP_PP
 from dse.report._static import draw_cost_axis, dress, new_figure, safe
 from dse.results import StudyResults
@@ -45,7 +45,8 @@ def compare(results_list: list[StudyResults], folder: Path) -> Path:
         ValueError: fewer than two studies.
     """
     found = comparison(results_list)
-    picture = rendered("compare", tuple(_front_figure(found, cost) for cost in COSTS), _front_page(found))
+    axes = cost_axes(found.runs[0].results.facts)
+    picture = rendered("compare", tuple(_front_figure(found, cost) for cost in axes), _front_page(found))
     write_picture(picture, folder / "figures")
     with replacing(folder / "compare.csv") as path:
         _fronts(found).to_csv(path, index=False)
@@ -134,7 +135,7 @@ def _hover(run: Run, choice: Choice) -> str:
 
 def _front_page(found: Comparison) -> Figure:
     figure, both = new_figure(4.2, columns=2, sharey=True)
-    for axes, cost in zip(both, COSTS, strict=True):
+    for axes, cost in zip(both, cost_axes(found.runs[0].results.facts), strict=True):
         for number, run in enumerate(found.runs):
             colour, symbol, dash = _style(number)
             axes.plot(*staircase(run.front, cost), color=colour, linestyle=dash[1], linewidth=1)

@@ -6,12 +6,11 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy.stats import mannwhitneyu
 
+from dse.metrics import Metric
 from dse.pareto import hypervolume, relative_costs
 from dse.report._choices import Choice, choices
-from dse.report._convergence import OBJECTIVES
 from dse.report._recommendation import recommendation
 from dse.report._selection import Recommendation
 from dse.results import StudyResults
@@ -119,6 +118,11 @@ def _objectives(designs: list[Choice]) -> Floats:
     return np.array([(c.val_drop_pp, c.area_um2, c.energy_nj) for c in designs], dtype=np.float64).reshape(-1, 3)
 
 
+def _columns(results: StudyResults) -> list[str]:
+    """What fronts are compared in: the drop and the two costs that reports show."""
+    return [Metric.DROP.value, results.facts.area.value, results.facts.energy.value]
+
+
 def _labels(studies: list[StudyResults]) -> list[str]:
     names = [results.facts.study for results in studies]
     repeated = {name for name, count in Counter(names).items() if count > 1}
@@ -135,19 +139,19 @@ def _int32_costs(studies: list[StudyResults]) -> Floats:
     for results in studies:
         rows = results.baselines[results.baselines["role"] == "int32"]
         if not rows.empty:
-            costs: Floats = rows[OBJECTIVES].to_numpy(dtype=np.float64)[0]
+            costs: Floats = rows[_columns(results)].to_numpy(dtype=np.float64)[0]
             return costs
     return np.full(3, np.nan)
 
 
 def _run(label: str, results: StudyResults, unit: Floats) -> Run:
     front = choices(results, results.front)
-    low, high = (_test_volume(results.front, end, unit) for end in ("ci_high", "ci_low"))
+    low, high = (_test_volume(results, end, unit) for end in ("ci_high", "ci_low"))
     return Run(label, results, recommendation(results), front, _volume(_objectives(front), unit), low, high)
 
 
-def _test_volume(front: pd.DataFrame, end: str, unit: Floats) -> float:
-    values = front[[end, *OBJECTIVES[1:]]].to_numpy(dtype=np.float64)
+def _test_volume(results: StudyResults, end: str, unit: Floats) -> float:
+    values = results.front[[end, *_columns(results)[1:]]].to_numpy(dtype=np.float64)
     return float("nan") if len(values) == 0 or np.isnan(values).any() else _volume(values, unit)
 
 
@@ -162,6 +166,7 @@ def _obstacles(studies: list[StudyResults]) -> list[str]:
     facts = [results.facts for results in studies]
     compared = {
         "data": [f"{f.dataset}, {f.samples.get('test', 0)} test samples" for f in facts],
+        "objectives": [", ".join(f.objectives) for f in facts],
         "accelerator style": [f.style for f in facts],
         "lanes": [str(f.lanes) for f in facts],
         "cost model": [f"{f.objective_cost.model} with {f.objective_cost.technology}" for f in facts],

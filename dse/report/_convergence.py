@@ -12,8 +12,7 @@ from dse.report._columns import judged
 from dse.results import StudyResults
 
 Floats = npt.NDArray[np.float64]
-OBJECTIVES = ["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj"]
-OTHER_OBJECTIVES = ["val_accuracy_drop_pp", "other_rescaler_area_um2", "other_rescaler_energy_nj"]
+_RESCALER_COSTS = ("rescaler_area_um2", "rescaler_energy_nj")
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Convergence:
     """Hypervolume after each trial that a front is made of, in the order in which they finished.
 
     Attributes:
-        hypervolume: up to the reference point of 5 pp, int32's area and int32's energy; 5 for a design that loses and
+        hypervolume: up to the reference point of 5 pp and int32's costs; 5 for a design that loses and
             costs nothing, more where designs beat int32's accuracy.
         front_size: designs on the front by then.
         minutes: clock time since the first trial finished (pauses between runs included); empty without times.
@@ -43,7 +42,8 @@ class Agreement:
         energy_ratio: the same for energy.
         area_rank: Spearman's rank correlation of the areas.
         energy_rank: and of the energies.
-        front_kept: designs of the front that stay on it when the other model is the objective.
+        front_kept: designs of the front that stay on it when the other model gives the rescalers' costs; None where
+            these are no objectives.
         front_size: designs of the front.
     """
 
@@ -51,22 +51,28 @@ class Agreement:
     energy_ratio: Floats
     area_rank: float
     energy_rank: float
-    front_kept: int
+    front_kept: int | None
     front_size: int
 
 
 def convergence(results: StudyResults) -> Convergence | None:
     """The growth of the front; None without an int32 baseline, whose costs are the unit."""
-    rows = judged(results).dropna(subset=OBJECTIVES)
+    objectives = objective_columns(results)
+    rows = judged(results).dropna(subset=objectives)
     int32 = rows[rows["role"] == "int32"]
     if int32.empty:
         return None
     rows = rows.sort_values(["finished", "trial"] if rows["finished"].notna().any() else ["trial"])
-    baseline = int32[OBJECTIVES].to_numpy(dtype=np.float64)[0]
-    volumes, sizes = grown(relative_costs(rows[OBJECTIVES].to_numpy(dtype=np.float64), baseline))
+    baseline = int32[objectives].to_numpy(dtype=np.float64)[0]
+    volumes, sizes = grown(relative_costs(rows[objectives].to_numpy(dtype=np.float64), baseline))
     searched = np.flatnonzero((rows["role"] == "search").to_numpy())
     first = int(searched[0]) if len(searched) else len(rows)
     return Convergence(volumes, sizes, _minutes(rows["finished"]), first)
+
+
+def objective_columns(results: StudyResults) -> list[str]:
+    """Columns of ``trials`` with the study's objectives."""
+    return [objective.value for objective in results.facts.objectives]
 
 
 def grown(relative: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
@@ -97,19 +103,21 @@ def _minutes(finished: pd.Series) -> Floats:
 
 def agreement(results: StudyResults) -> Agreement | None:
     """Compare the cost models; None where the other one has no numbers."""
-    columns = [*OBJECTIVES, *OTHER_OBJECTIVES[1:]]
+    columns = [*_RESCALER_COSTS, *(f"other_{name}" for name in _RESCALER_COSTS)]
     rows = judged(results).dropna(subset=columns)
     if len(rows) < 2:
         return None
-    area, energy, other_area, other_energy = (rows[name].to_numpy(dtype=np.float64) for name in columns[1:])
-    stays = non_dominated(rows[OTHER_OBJECTIVES].to_numpy(dtype=np.float64))
+    area, energy, other_area, other_energy = (rows[name].to_numpy(dtype=np.float64) for name in columns)
+    objectives = objective_columns(results)
+    others = [f"other_{name}" if name in _RESCALER_COSTS else name for name in objectives]
+    stays = non_dominated(rows[others].to_numpy(dtype=np.float64))
     on_front = rows["on_front"].to_numpy(dtype=bool)
     return Agreement(
         area_ratio=other_area / area,
         energy_ratio=other_energy / energy,
         area_rank=_rank_correlation(area, other_area),
         energy_rank=_rank_correlation(energy, other_energy),
-        front_kept=int((stays & on_front).sum()),
+        front_kept=int((stays & on_front).sum()) if others != objectives else None,
         front_size=int(on_front.sum()),
     )
 

@@ -13,7 +13,7 @@ from dse.report import _details, _interactive, _static, _static_details
 from dse.report._convergence import Agreement, Convergence, agreement, convergence
 from dse.report._files import replacing
 from dse.report._marginal import Step, marginal_steps
-from dse.report._scene import AREA, ENERGY, Scene, scene
+from dse.report._scene import Scene, cost_axes, scene
 from dse.report._sensitivity import Sensitivity, sensitivity
 from dse.results import StudyResults
 
@@ -87,7 +87,7 @@ def _drawn(analysis: Analysis) -> Iterator[tuple[str, tuple[go.Figure, ...], Fig
     view = analysis.view
     facts = view.results.facts
     if view.front:
-        fronts = tuple(_interactive.front_figure(view, cost) for cost in (AREA, ENERGY))
+        fronts = tuple(_interactive.front_figure(view, cost) for cost in cost_axes(facts))
         yield "front", fronts, _static.front_page(view)
         yield "multiplier_bits", (_interactive.heat_map(view),), _static.heat_page(view)
     if view.rec.int32 or view.rec.chosen:

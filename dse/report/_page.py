@@ -144,7 +144,7 @@ def design_cards(view: Scene) -> dict[str, object]:
 def _card_facts(choice: Choice) -> list[tuple[str, str]]:
     return [
         ("Made for", role_name(choice)),
-        ("Rescaler area", f"{_text.area(choice.area_um2)} ({_text.ratio(choice.area_ratio)} less than int32)"),
+        ("Area", f"{_text.area(choice.area_um2)} ({_text.ratio(choice.area_ratio)} less than int32)"),
         ("Energy per inference", f"{_text.energy(choice.energy_nj)} ({_text.ratio(choice.energy_ratio)} less)"),
         ("Validation drop", _text.points(choice.val_drop_pp)),
         ("… against the fine-tuned int32", _text.points(choice.val_drop_vs_control_pp)),

@@ -14,22 +14,23 @@ def recommendation(results: StudyResults) -> Recommendation:
     bare = selected(results)
     return replace(
         bare,
-        headline=_headline(bare),
+        headline=_headline(bare, results.facts),
         text=" ".join(_sentences(bare, results.facts)),
         cautions=tuple(_cautions(bare, results.facts)),
     )
 
 
-def _headline(rec: Recommendation) -> str:
+def _headline(rec: Recommendation, facts: StudyFacts) -> str:
     if rec.front_size == 0:
         return "No recommendation yet: no trial is complete."
     if rec.cheapest:
-        return f"Take trial {rec.cheapest.trial}: {_saving(rec.cheapest)}, and non-inferior on the test split."
+        return f"Take trial {rec.cheapest.trial}: {_saving(rec.cheapest, facts)}, and non-inferior on the test split."
     if rec.cheapest_at_resolvable:
         choice = rec.cheapest_at_resolvable
         return (
             f"Nothing is shown at {_text.points(rec.margin_pp)}. At {_text.points(rec.resolvable_margin_pp)}, "
-            f"the smallest margin that this test split can resolve, take trial {choice.trial}: {_saving(choice)}."
+            f"the smallest margin that this test split can resolve, take trial {choice.trial}: "
+            f"{_saving(choice, facts)}."
         )
     if rec.only_int32:
         return "Keep int32: no narrower design is on the front."
@@ -38,11 +39,13 @@ def _headline(rec: Recommendation) -> str:
     return "No recommendation yet: the front has no score on the test split."
 
 
-def _saving(choice: Choice) -> str:
+def _saving(choice: Choice, facts: StudyFacts) -> str:
+    things = "rescalers" if facts.costed == "rescaler" else "accelerator"
+    whole = f"{_text.area(choice.area_um2)} of {things}"
     if not math.isfinite(choice.area_ratio):
-        return f"{_text.area(choice.area_um2)} of rescalers"
+        return whole
     return (
-        f"{_text.area(choice.area_um2)} of rescalers, {_times(choice.area_ratio, 'less')} than int32, "
+        f"{whole}, {_times(choice.area_ratio, 'less')} than int32, "
         f"and {_text.energy(choice.energy_nj)} per inference, {_times(choice.energy_ratio, 'less')}"
     )
 
@@ -54,7 +57,7 @@ def _times(ratio: float, less: str) -> str:
 
 
 def _sentences(rec: Recommendation, facts: StudyFacts) -> list[str]:
-    sentences = [_headline(rec)]
+    sentences = [_headline(rec, facts)]
     if choice := rec.cheapest or rec.cheapest_at_resolvable:
         sentences += [_accuracy(choice, facts), _against_control(choice, rec.control), *_accelerator(choice, rec.int32)]
     else:

@@ -12,7 +12,7 @@ from dse.report._choices import Choice, choices
 from dse.report._columns import bits_columns, judged
 from dse.report._recommendation import recommendation
 from dse.report._selection import REFERENCE_DROP_PP, Recommendation
-from dse.results import StudyResults
+from dse.results import StudyFacts, StudyResults
 
 SHORT_AXIS = 0.35  # decades
 MOST_LABELLED_ROWS = 22  # heat-map columns up to which each cell carries its number
@@ -30,9 +30,13 @@ class Cost:
     unit: str
 
 
-AREA = Cost("rescaler_area_um2", "area_um2", "Rescaler area", "µm²")
-ENERGY = Cost("rescaler_energy_nj", "energy_nj", "Rescaler energy per inference", "nJ")
-COSTS = (AREA, ENERGY)
+def cost_axes(facts: StudyFacts) -> tuple[Cost, Cost]:
+    """The two cost axes of the front's pictures."""
+    subject = facts.costed.capitalize()
+    return (
+        Cost(facts.area.value, "area_um2", f"{subject} area", "µm²"),
+        Cost(facts.energy.value, "energy_nj", f"{subject} energy per inference", "nJ"),
+    )
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def _dominated(results: StudyResults) -> Dominated:
     return Dominated(
         trial=rows["trial"].to_numpy(dtype=np.int64),
         drop_pp=rows["val_accuracy_drop_pp"].to_numpy(dtype=np.float64),
-        costs={cost.column: rows[cost.column].to_numpy(dtype=np.float64) for cost in COSTS},
+        costs={cost.column: rows[cost.column].to_numpy(dtype=np.float64) for cost in cost_axes(results.facts)},
         bits=[_text.shorten(" ".join(str(int(k)) for k in row), 60) for row in bits],
     )
 

@@ -20,7 +20,17 @@ from dse.report._palette import (
     SHAPES,
     SKY,
 )
-from dse.report._scene import COSTS, MOST_LABELLED_ROWS, Cost, Scene, baselines, bottom, cost_ticks, marks, staircase
+from dse.report._scene import (
+    MOST_LABELLED_ROWS,
+    Cost,
+    Scene,
+    baselines,
+    bottom,
+    cost_axes,
+    cost_ticks,
+    marks,
+    staircase,
+)
 
 MOST_INTERVALS = 25
 NAME_LENGTH = 22
@@ -53,7 +63,7 @@ def dress(axes: Axes, x: str, y: str) -> None:
 def front_page(view: Scene) -> Figure:
     """Drop over area and over energy, one legend below."""
     figure, both = new_figure(4.6, columns=2, sharey=True)
-    for axes, cost in zip(both, COSTS, strict=True):
+    for axes, cost in zip(both, cost_axes(view.results.facts), strict=True):
         _draw_front(axes, view, cost)
     both[1].set_ylabel("")
     handles, labels = both[0].get_legend_handles_labels()

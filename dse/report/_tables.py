@@ -10,7 +10,7 @@ from dse.report._columns import design_table, for_people
 from dse.report._files import replacing
 from dse.report._recommendation import recommendation, uniform_name
 from dse.report._selection import Recommendation
-from dse.results import StudyResults
+from dse.results import StudyFacts, StudyResults
 
 _EXCEL_ROWS = 1_048_575  # of a sheet, heading apart
 _WIDEST = 48  # characters of a spreadsheet column
@@ -50,8 +50,8 @@ def whole_numbers(frame: pd.DataFrame) -> pd.DataFrame:
 
 def summary_table(results: StudyResults, rec: Recommendation) -> pd.DataFrame:
     """The recommendation and what it is compared with: a row per design, headings with units."""
-    rows = [_summary_row(label, choice) for label, choice in compared(rec)]
-    return pd.DataFrame(rows, columns=list(_summary_row("", None)))
+    rows = [_summary_row(label, choice, results.facts) for label, choice in compared(rec)]
+    return pd.DataFrame(rows, columns=list(_summary_row("", None, results.facts)))
 
 
 def compared(rec: Recommendation) -> list[tuple[str, Choice]]:
@@ -68,7 +68,7 @@ def compared(rec: Recommendation) -> list[tuple[str, Choice]]:
     return [(label, choice) for label, choice in named if choice is not None]
 
 
-def _summary_row(label: str, choice: Choice | None) -> dict[str, object]:
+def _summary_row(label: str, choice: Choice | None, facts: StudyFacts) -> dict[str, object]:
     def value(name: str) -> object:
         return None if choice is None else getattr(choice, name)
 
@@ -78,9 +78,9 @@ def _summary_row(label: str, choice: Choice | None) -> dict[str, object]:
         "Multiplier widths (bits)": _text.widths(choice.multiplier_bits) if choice else "",
         "Methods": _text.methods(choice.methods) if choice else "",
         "Fine-tuning": value("finetune"),
-        "Rescaler area (µm²)": value("area_um2"),
+        f"{facts.costed.capitalize()} area (µm²)": value("area_um2"),
         "Area, times less than int32": value("area_ratio"),
-        "Rescaler energy per inference (nJ)": value("energy_nj"),
+        f"{facts.costed.capitalize()} energy per inference (nJ)": value("energy_nj"),
         "Energy, times less than int32": value("energy_ratio"),
         "Rescalers' share of the accelerator's area": value("accelerator_area_share"),
         "Rescalers' share of the accelerator's energy": value("accelerator_energy_share"),

@@ -6,12 +6,13 @@ import pandas as pd
 import pytest
 from synthetic_study import Maker, brute_force_front
 
+from dse.metrics import Metric
 from dse.pareto import hypervolume
 from dse.report import _text
 from dse.report._choices import Choice, choices
 from dse.report._convergence import agreement, convergence, grown
 from dse.report._marginal import marginal_steps
-from dse.report._scene import COSTS, cost_ticks, scene, staircase
+from dse.report._scene import cost_axes, cost_ticks, scene, staircase
 from dse.report._sensitivity import sensitivity
 from dse.results import StudyResults
 
@@ -152,7 +153,7 @@ def test_sensitivity_says_nothing_of_noise_or_of_few(make: Maker) -> None:
 
 def test_staircase_never_rises(make: Maker) -> None:
     view = scene(make(trials=150))
-    for cost in COSTS:
+    for cost in cost_axes(view.results.facts):
         xs, ys = staircase(view.front, cost)
         assert xs == sorted(xs)
         assert ys == sorted(ys, reverse=True)
@@ -237,3 +238,20 @@ def test_shortened_names_keep_both_ends() -> None:
     assert _text.shorten("abcdefghij", 7) == "abc…hij"
     assert _text.shorten("abc", 7) == "abc"
     assert all(len(_text.shorten("x" * 50, n)) <= n for n in range(1, 50))
+
+
+def test_reports_show_the_accelerator_where_it_is_the_objective(make: Maker) -> None:
+    results = make(trials=150)
+    totals = (Metric.DROP, Metric.ACCELERATOR_AREA, Metric.ACCELERATOR_ENERGY)
+    whole = dataclasses.replace(results, facts=dataclasses.replace(results.facts, objectives=totals))
+    for study, name in ((results, "rescaler"), (whole, "accelerator")):
+        int32 = scene(study).int32
+        assert int32 is not None
+        row = study.trials.loc[int32.trial]
+        assert (int32.area_um2, int32.energy_nj) == (row[f"{name}_area_um2"], row[f"{name}_energy_nj"])
+        assert int32.accelerator_area_share == row["rescaler_area_um2"] / row["accelerator_area_um2"]
+        assert [cost.title.split()[0].lower() for cost in cost_axes(study.facts)] == [name, name]
+        assert f"of {name}" in scene(study).rec.headline
+    agreed = agreement(whole)
+    assert agreed is not None
+    assert agreed.front_kept is None
