@@ -127,9 +127,11 @@ def component_cost(technology: Technology, kind: ComponentKind, name: str, **qua
         name: what it is for.
         **quantities: the terms of the kind (see ``hwmodels.technology.TERMS``).
     """
-    area, energy, delay, leakage = (technology.evaluate(kind, metric, quantities) for metric in METRICS)
-    needed: tuple[tuple[Metric, float | None], ...] = (("area_um2", area), ("energy_pj", energy))
-    missing = tuple(technology.reason(kind, metric) for metric, value in needed if value is None)
+    area, energy, delay, leakage = [technology.evaluate(kind, metric, quantities) for metric in METRICS]
+    missing: tuple[str, ...] = ()
+    if area is None or energy is None:
+        needed: tuple[tuple[Metric, float | None], ...] = (("area_um2", area), ("energy_pj", energy))
+        missing = tuple(technology.reason(kind, metric) for metric, value in needed if value is None)
     return ComponentCost(name, area, energy, delay, leakage, missing)
 
 

@@ -146,10 +146,11 @@ class Technology(_Record):
             metric: which figure.
             quantities: value of each term that the kind knows, 'unit' (which is 1) left out.
         """
-        figure = self.components[kind].figure(metric) if kind in self.components else None
+        component = self.components.get(kind)
+        figure = None if component is None else component.figure(metric)
         if figure is None:
             return None
-        return sum(value * (1.0 if term == "unit" else quantities[term]) for term, value in figure.terms.items())
+        return sum([value * (1.0 if term == "unit" else quantities[term]) for term, value in figure.terms.items()])
 
     def reason(self, kind: ComponentKind, metric: Metric) -> str:
         """Return why a figure is absent."""

@@ -33,40 +33,40 @@ def _range(width: ast.Width | None, expressions: Expressions) -> tuple[int, int,
     return lsb, bits, msb >= lsb
 
 
-def declare(item: ast.Node, expressions: Expressions) -> None:
-    """Add a declared name to the scope; `output q; reg q;` is one variable."""
-    scope = expressions.scope
-    if isinstance(item, ast.Genvar):
-        return
-    if isinstance(item, ast.Parameter) and not isinstance(item, ast.Supply):
-        scope.declare(item.name, parameter_value(item, expressions, {}), item.lineno)
-        return
-    if isinstance(item, ast.Supply):
+def declare(item: ast.Node, expressions: Expressions) -> Net | None:
+    """Add a declared name to the scope; `output q; reg q;` is one variable. Return the net or variable it is."""
+    scope, kind = expressions.scope, type(item)
+    if kind in _VARIABLES:
+        return _declare_variable(item, expressions)
+    if kind is ast.Supply:
         scope.declare(item.name, constant(int(item.value.value), 1, signed=False), item.lineno)
-        return
-    if not isinstance(item, _VARIABLES):
-        raise scope.source.error(item.lineno, f"{type(item).__name__.lower()} is not synthesizable")
+    elif isinstance(item, ast.Parameter):
+        scope.declare(item.name, parameter_value(item, expressions, {}), item.lineno)
+    elif kind is not ast.Genvar:
+        raise scope.source.error(item.lineno, f"{kind.__name__.lower()} is not synthesizable")
+    return None
+
+
+def _declare_variable(item: ast.Variable, expressions: Expressions) -> Net:
+    scope = expressions.scope
     low, bits, descending = _range(item.width, expressions)
-    net = Net(f"{scope.prefix}{item.name}", bits, bool(item.signed), low, descending, _words(item, expressions))
+    words = 0 if item.dimensions is None else _words(item.dimensions, expressions)
+    net = Net(f"{scope.prefix}{item.name}", bits, bool(item.signed), low, descending, words)
     known = scope.names.get(item.name)
-    if isinstance(known, Net) and _completes(known, item):
-        scope.assign(item.name, _merged(known, net, item))
-        return
-    scope.declare(item.name, net, item.lineno)
+    if isinstance(known, Net) and known.words == 0 and type(item) is not ast.Integer:
+        net = _merged(known, net, item)
+        if net != known:
+            scope.assign(item.name, net)
+    else:
+        scope.declare(item.name, net, item.lineno)
+    return net
 
 
-def _words(item: ast.Variable, expressions: Expressions) -> int:
-    if item.dimensions is None:
-        return 0
+def _words(dimensions: ast.Dimensions, expressions: Expressions) -> int:
     words = 1
-    for length in item.dimensions.lengths:
+    for length in dimensions.lengths:
         words *= abs(expressions.evaluate(length.msb) - expressions.evaluate(length.lsb)) + 1
     return words
-
-
-def _completes(known: Net, item: ast.Variable) -> bool:
-    """Return whether a second declaration only adds `reg` or `wire` to a port, or the port to it."""
-    return known.words == 0 and isinstance(item, _VARIABLES) and not isinstance(item, ast.Integer)
 
 
 def _merged(known: Net, net: Net, item: ast.Variable) -> Net:

@@ -1,6 +1,7 @@
 """Modules to one flat list of operators and registers: parameters, generate blocks and instances resolved."""
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pyverilog.vparser import ast
@@ -9,6 +10,7 @@ from hwmodels.errors import HardwareError
 from hwmodels.parsing._declarations import declare, parameter_value, vector_range
 from hwmodels.parsing._design import Design, Memory, Operator, Port, Register
 from hwmodels.parsing._expressions import Expressions
+from hwmodels.parsing._facts import ExpressionFacts, expression_facts
 from hwmodels.parsing._functions import FunctionCalls
 from hwmodels.parsing._loops import loop_passes
 from hwmodels.parsing._lvalues import Lvalues
@@ -21,15 +23,72 @@ _MAX_DEPTH = 64
 _GATES = {
     "and": "and", "nand": "and", "or": "or", "nor": "or", "xor": "xor", "xnor": "xor", "not": "not", "buf": "pos",
 }  # fmt: skip
+_DIRECTIONS = {ast.Input: "input", ast.Output: "output", ast.Inout: "inout"}
+# Functions act where they are called; initial blocks and attributes are not hardware.
+_NO_HARDWARE = (ast.Function, ast.Initial, ast.Pragma)
 _INVERTED_GATES = ("nand", "nor", "xnor")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Module:
-    """A parsed module and the text it came from."""
+    """A parsed module and the text it came from, with what is the same for every set of parameters."""
 
     definition: ast.ModuleDef
     source: SourceText
+
+    @functools.cached_property
+    def declared(self) -> tuple[ast.Node, ...]:
+        """What header and body declare outside of generate blocks, ports in the header left out."""
+        declarations = (*self.definition.paramlist.params, *self.definition.items)
+        return tuple(item for decl in declarations if isinstance(decl, ast.Decl) for item in decl.list)
+
+    @functools.cached_property
+    def constants(self) -> tuple[ast.Parameter, ...]:
+        """Parameters and localparams."""
+        return tuple(item for item in self.declared if type(item) in (ast.Parameter, ast.Localparam))
+
+    @functools.cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        return tuple(item.name for item in self.constants if type(item) is ast.Parameter)
+
+    @functools.cached_property
+    def header_ports(self) -> tuple[ast.Node, ...]:
+        """Declarations in the list of ports: the port, and its `reg` or `wire`."""
+        ports = (port for port in self.definition.portlist.ports if isinstance(port, ast.Ioport))
+        return tuple(part for port in ports for part in (port.first, port.second) if part is not None)
+
+    @functools.cached_property
+    def functions(self) -> tuple[ast.Function, ...]:
+        """Functions outside of generate blocks."""
+        return tuple(item for item in self.definition.items if isinstance(item, ast.Function))
+
+    @functools.cached_property
+    def variables(self) -> tuple[ast.Node, ...]:
+        """Nets and variables of the body."""
+        items = (item for decl in self.definition.items if isinstance(decl, ast.Decl) for item in decl.list)
+        return tuple(item for item in items if type(item) not in (ast.Assign, ast.Parameter, ast.Localparam))
+
+    @functools.cached_property
+    def body(self) -> tuple[ast.Node, ...]:
+        """What is hardware or holds some: items, and `wire x = a + b;`, whereas `reg x = 0;` is for power-up."""
+        return tuple(item for item in _with_assignments(self.definition.items) if type(item) not in _NO_HARDWARE)
+
+    @functools.cached_property
+    def expressions(self) -> ExpressionFacts:
+        """What is known of the expressions whatever the parameters."""
+        return expression_facts(self.definition)
+
+    @functools.cached_property
+    def directions(self) -> Mapping[str, str]:
+        """Direction of each port, in order."""
+        declared = [item for item in (*self.header_ports, *self.declared) if type(item) in _DIRECTIONS]
+        by_name = {item.name: _DIRECTIONS[type(item)] for item in declared}
+        order = [port.name for port in self.definition.portlist.ports if isinstance(port, ast.Port)]
+        for name in order:
+            if name not in by_name:
+                raise self.source.error(self.definition.lineno, f"port {name!r} has no direction")
+        return {name: by_name[name] for name in order} if order else by_name
 
 
 @dataclass(slots=True)
@@ -79,14 +138,16 @@ class _Instance:
         depth: int,
     ) -> None:
         self._modules = modules
+        self._module = module
         self._definition = module.definition
         self._source = module.source
         self._overrides = overrides
         self._path = path
         self._found = found
         self._depth = depth
-        self._scope = Scope(module.source, f"{path}." if path else "")
+        self._scope = Scope(module.source, f"{path}." if path else "", module.expressions)
         self._calls = FunctionCalls(found.operators.append, path)
+        self._expressions = self._within(self._scope)
         if depth > _MAX_DEPTH:
             raise self._source.error(self._definition.lineno, f"module {self._definition.name!r} contains itself")
 
@@ -98,22 +159,21 @@ class _Instance:
     def declare(self) -> None:
         """Declare parameters, ports and variables."""
         self._check_overrides()
-        expressions = self._expressions(self._scope)
-        self._declare_functions(self._definition.items, self._scope)
-        for item in self._header_and_body():
-            if isinstance(item, ast.Parameter) and not isinstance(item, ast.Supply):
-                overrides = {} if isinstance(item, ast.Localparam) else self._overrides
-                self._scope.declare(item.name, parameter_value(item, expressions, overrides), item.lineno)
-        for port in self._definition.portlist.ports:
-            if isinstance(port, ast.Ioport):
-                self._declare_port(port, expressions)
-        self._declare_variables(self._definition.items, expressions)
+        expressions = self._expressions
+        for function in self._module.functions:
+            self._scope.declare(function.name, function, function.lineno)
+        for item in self._module.constants:
+            overrides = {} if isinstance(item, ast.Localparam) else self._overrides
+            self._scope.declare(item.name, parameter_value(item, expressions, overrides), item.lineno)
+        for port in self._module.header_ports:
+            declare(port, expressions)
+        for item in self._module.variables:
+            self._declare_variable(item, expressions)
 
     def lower(self) -> None:
         """Lower the module's items to operators and registers."""
-        expressions = self._expressions(self._scope)
-        for item in self._definition.items:
-            self._item(item, expressions)
+        for item in self._module.body:
+            self._item(item, self._expressions)
 
     def learn(self, port: str, value: Value) -> None:
         """Take over what the instantiating module knows of an input's value."""
@@ -123,8 +183,7 @@ class _Instance:
 
     def ports(self) -> Iterator[Port]:
         """Yield the ports in order."""
-        directions = self._directions()
-        for name, direction in directions.items():
+        for name, direction in self._module.directions.items():
             net = self._scope.names.get(name)
             if not isinstance(net, Net):
                 raise self._source.error(self._definition.lineno, f"port {name!r} has no direction or width")
@@ -132,38 +191,19 @@ class _Instance:
 
     def parameters(self) -> dict[str, int]:
         """Return the resolved parameters (not the localparams)."""
-        values = {name: self._scope.names[name] for name in self._parameter_names()}
+        values = {name: self._scope.names[name] for name in self._module.parameters}
         return {name: value.number for name, value in values.items() if isinstance(value, Value)}
 
-    def _directions(self) -> dict[str, str]:
-        declared = [port.first for port in self._definition.portlist.ports if isinstance(port, ast.Ioport)]
-        order = [port.name for port in self._definition.portlist.ports if isinstance(port, ast.Port)]
-        declared += [item for item in self._header_and_body() if isinstance(item, ast.Input | ast.Output | ast.Inout)]
-        by_name = {item.name: type(item).__name__.lower() for item in declared}
-        for name in order:
-            if name not in by_name:
-                raise self._source.error(self._definition.lineno, f"port {name!r} has no direction")
-        return {name: by_name[name] for name in order} if order else by_name
-
-    def _header_and_body(self) -> Iterator[ast.Node]:
-        for declaration in (*self._definition.paramlist.params, *self._definition.items):
-            if isinstance(declaration, ast.Decl):
-                yield from declaration.list
-
-    def _parameter_names(self) -> list[str]:
-        return [item.name for item in self._header_and_body() if type(item) is ast.Parameter]
-
     def _check_overrides(self) -> None:
-        known = self._parameter_names()
         for name in self._overrides:
-            if name not in known:
-                listed = ", ".join(known) or "none"
+            if name not in self._module.parameters:
+                listed = ", ".join(self._module.parameters) or "none"
                 raise self._source.error(
                     self._definition.lineno,
                     f"module {self._definition.name!r} has no parameter {name!r}; it has: {listed}",
                 )
 
-    def _expressions(self, scope: Scope) -> Expressions:
+    def _within(self, scope: Scope) -> Expressions:
         return Expressions(scope, self._found.operators.append, self._calls, self._path)
 
     def _declare_functions(self, items: tuple[ast.Node, ...], scope: Scope) -> None:
@@ -171,32 +211,13 @@ class _Instance:
             if isinstance(item, ast.Function):
                 scope.declare(item.name, item, item.lineno)
 
-    def _declare_port(self, port: ast.Ioport, expressions: Expressions) -> None:
-        declare(port.first, expressions)
-        if port.second is not None:
-            declare(port.second, expressions)
-
-    def _declare_variables(self, items: tuple[ast.Node, ...], expressions: Expressions) -> None:
-        for item in items:
-            if not isinstance(item, ast.Decl):
-                continue
-            for declared in item.list:
-                if isinstance(declared, ast.Assign) or (
-                    isinstance(declared, ast.Parameter) and not isinstance(declared, ast.Supply)
-                ):
-                    continue
-                declare(declared, expressions)
-                self._note_memory(declared, expressions)
-
-    def _note_memory(self, declared: ast.Node, expressions: Expressions) -> None:
-        net = expressions.scope.names.get(getattr(declared, "name", ""))
-        if isinstance(net, Net) and net.words:
+    def _declare_variable(self, declared: ast.Node, expressions: Expressions) -> None:
+        net = declare(declared, expressions)
+        if net is not None and net.words:
             self._found.memories.append(Memory(net.name, net.width, net.words))
 
     def _item(self, item: ast.Node, expressions: Expressions) -> None:
         match item:
-            case ast.Decl():
-                self._initial_assignments(item, expressions)
             case ast.Assign():
                 self._assign(item, expressions)
             case ast.Always():
@@ -208,18 +229,8 @@ class _Instance:
                 self._generate(item.items, expressions)
             case ast.IfStatement() | ast.ForStatement() | ast.CaseStatement():
                 self._generate((item,), expressions)
-            case ast.Function() | ast.Initial() | ast.Pragma():
-                return  # functions act where called; initial blocks and attributes are not hardware
             case _:
                 raise self._source.error(item.lineno, f"{type(item).__name__} is not supported")
-
-    def _initial_assignments(self, item: ast.Decl, expressions: Expressions) -> None:
-        """`wire x = a + b;` is hardware; `reg x = 0;` is a value at power-up."""
-        if any(isinstance(declared, ast.Reg) for declared in item.list):
-            return
-        for declared in item.list:
-            if isinstance(declared, ast.Assign):
-                self._assign(declared, expressions)
 
     def _assign(self, item: ast.Assign, expressions: Expressions) -> None:
         lvalues = Lvalues(expressions)
@@ -245,7 +256,7 @@ class _Instance:
         for item in items:
             if isinstance(item, ast.Decl):
                 self._declare_generated(item, expressions)
-        for item in items:
+        for item in _with_assignments(items):
             match item:
                 case ast.IfStatement():
                     taken = item.true_statement if expressions.evaluate(item.cond) else item.false_statement
@@ -255,15 +266,14 @@ class _Instance:
                         self._block(item.statement, scope, f"[{count}]")
                 case ast.CaseStatement():
                     self._block(self._chosen(item, expressions), scope, "")
-                case _:
+                case _ if type(item) not in _NO_HARDWARE:
                     self._item(item, expressions)
 
     def _declare_generated(self, item: ast.Decl, expressions: Expressions) -> None:
         for declared in item.list:
             if isinstance(declared, ast.Assign):
                 continue
-            declare(declared, expressions)
-            self._note_memory(declared, expressions)
+            self._declare_variable(declared, expressions)
 
     def _chosen(self, node: ast.CaseStatement, expressions: Expressions) -> ast.Node | None:
         """Return the branch of a case-generate that its constant selects."""
@@ -280,9 +290,9 @@ class _Instance:
             return
         if isinstance(node, ast.Block):
             name = node.scope or "genblk"
-            self._generate(node.statements, self._expressions(scope.child(f"{name}{suffix}")))
+            self._generate(node.statements, self._within(scope.child(f"{name}{suffix}")))
         else:
-            self._generate((node,), self._expressions(scope))
+            self._generate((node,), self._within(scope))
 
     def _instantiate(self, instance: ast.Instance, expressions: Expressions) -> None:
         if instance.module in _GATES:
@@ -302,13 +312,7 @@ class _Instance:
             child.lower()
 
     def _instance_overrides(self, instance: ast.Instance, module: Module, expressions: Expressions) -> dict[str, Value]:
-        names = [
-            item.name
-            for declaration in (*module.definition.paramlist.params, *module.definition.items)
-            if isinstance(declaration, ast.Decl)
-            for item in declaration.list
-            if type(item) is ast.Parameter
-        ]
+        names = module.parameters
         overrides: dict[str, Value] = {}
         for position, argument in enumerate(instance.parameterlist):
             name = argument.paramname or (names[position] if position < len(names) else None)
@@ -351,6 +355,15 @@ class _Instance:
             value = expressions.emit(kind, (value, other), 1, False, line)
         if kind == "not" or instance.module in _INVERTED_GATES:
             expressions.emit("not", (value,), 1, False, line)
+
+
+def _with_assignments(items: Iterable[ast.Node]) -> Iterator[ast.Node]:
+    """Yield items, declarations replaced by what they assign to nets."""
+    for item in items:
+        if not isinstance(item, ast.Decl):
+            yield item
+        elif not any(isinstance(declared, ast.Reg) for declared in item.list):
+            yield from (declared for declared in item.list if isinstance(declared, ast.Assign))
 
 
 def _learnt(net: Net, value: Value) -> Net:

@@ -1,5 +1,6 @@
 """Expressions to operators: context-determined widths, constants folded, every remaining operator recorded."""
 
+import functools
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, Protocol
 
@@ -7,8 +8,9 @@ from pyverilog.vparser import ast
 
 from hwmodels.parsing._design import Operand, Operator
 from hwmodels.parsing._flow import gate_levels, low_bits
+from hwmodels.parsing._operators import BINARY, COMPARISONS, LOGICAL, REDUCTIONS, SHIFTS, UNARY
 from hwmodels.parsing._scope import Net, Scope
-from hwmodels.parsing._types import BINARY, COMPARISONS, LOGICAL, REDUCTIONS, SHIFTS, UNARY, Shapes, wider
+from hwmodels.parsing._types import Shapes, wider
 from hwmodels.parsing._values import BIT, Value, clog2, constant, fold_arithmetic, fold_comparison, fold_reduction
 
 Record = Callable[[Operator], None]
@@ -42,12 +44,13 @@ class Expressions:
 
     def evaluate(self, node: ast.Node) -> int:
         """Return the number that a constant expression stands for."""
-        number = self._numbers.get(id(node))
+        key = self.scope.facts.equal.get(id(node), id(node))
+        number = self._numbers.get(key)
         if number is None:
             value = self.lower(node)
             if value.constant is None:
                 raise self.scope.source.error(node.lineno, "a constant is needed here, and this is a signal")
-            number = self._numbers[id(node)] = value.number
+            number = self._numbers[key] = value.number
         return number
 
     def lower(self, node: ast.Node, width: int = 0) -> Value:
@@ -66,9 +69,9 @@ class Expressions:
         self, kind: str, inputs: tuple[Value, ...], width: int, signed: bool, line: int, filled: int | None = None
     ) -> Value:
         """Record one operator and return its result, of which ``filled`` bits (None: all) carry information."""
-        operands = tuple(Operand(v.width, v.signed, v.constant, v.active, v.low_zeros, v.lowest) for v in inputs)
+        operands = tuple([_operand(value) for value in inputs])
         active = width if filled is None else min(filled, width)
-        depth = max((value.depth for value in inputs), default=0.0)
+        depth = max([value.depth for value in inputs])
         known, free = low_bits(kind, inputs)
         where = self.scope.source.where(line)
         self._record(Operator(kind, operands, width, active, signed, where, self._path, free, depth))
@@ -182,21 +185,16 @@ class Expressions:
         return self._concatenate([self.lower(node.value)] * self.shapes.repeat_count(node), node)
 
     def _concatenate(self, parts: list[Value], node: ast.Node) -> Value:
-        width = sum(part.width for part in parts)
+        width = sum([part.width for part in parts])
         if width == 0:
             raise self.scope.source.error(node.lineno, "a concatenation has no bits: its replication count is 0")
-        if any(part.constant is None for part in parts):
-            return Value(
-                width,
-                False,
-                filled=_without_leading_zeros(parts),
-                known=_low_of(parts),
-                depth=max(part.depth for part in parts),
-                origin=_joined(parts),
-            )
         bits = 0
         for part in parts:
-            bits = bits << part.width | (part.constant or 0)
+            if part.constant is None:
+                depth = max([part.depth for part in parts])
+                filled, known, origin = _without_leading_zeros(parts), _low_of(parts), _joined(parts)
+                return Value(width, False, filled=filled, known=known, depth=depth, origin=origin)
+            bits = bits << part.width | part.constant
         return Value(width, False, bits)
 
     def _pointer(self, node: ast.Pointer, _width: int, signed: bool) -> Value:
@@ -281,6 +279,11 @@ class Expressions:
         ast.SystemCall: _system_call,
         ast.FunctionCall: _function,
     }
+
+
+@functools.lru_cache(maxsize=4096)
+def _operand(value: Value) -> Operand:
+    return Operand(value.width, value.signed, value.constant, value.active, value.low_zeros, value.lowest)
 
 
 def _filled(kind: str, left: Value, right: Value, width: int, signed: bool) -> int:

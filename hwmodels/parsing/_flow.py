@@ -1,5 +1,9 @@
 """What flows through operators besides widths: low bits that are constant, and gate levels."""
 
+import functools
+from collections.abc import Callable, Mapping
+from typing import Final
+
 from hwmodels.levels import (
     LOGIC_LEVELS,
     MUX_LEVELS,
@@ -14,16 +18,20 @@ from hwmodels.parsing._values import Value
 
 def low_bits(kind: str, inputs: tuple[Value, ...]) -> tuple[tuple[int, int], int]:
     """Return the constant low bits (count, value) of an operator's result, and its low bits that need no logic."""
-    if kind in ("add", "sub"):
-        return _sum(kind, *inputs)
-    if kind == "mul":
-        left, right = inputs
-        count = min(left.fixed[0] + right.low_zeros, right.fixed[0] + left.low_zeros)
-        return (count, left.fixed[1] * right.fixed[1] & ((1 << count) - 1)), count
-    if kind in ("shl", "sshl") and inputs[1].constant is not None:
-        count, bits = inputs[0].fixed
-        return (count + inputs[1].constant, bits << inputs[1].constant), 0
-    return (0, 0), 0
+    rule = _LOW_BITS.get(kind)
+    return _NOTHING if rule is None else rule(*inputs)
+
+
+def _product(left: Value, right: Value) -> tuple[tuple[int, int], int]:
+    count = min(left.fixed[0] + right.low_zeros, right.fixed[0] + left.low_zeros)
+    return (count, left.fixed[1] * right.fixed[1] & ((1 << count) - 1)), count
+
+
+def _shifted(value: Value, by: Value) -> tuple[tuple[int, int], int]:
+    if by.constant is None:
+        return _NOTHING
+    count, bits = value.fixed
+    return (count + by.constant, bits << by.constant), 0
 
 
 def _sum(kind: str, left: Value, right: Value) -> tuple[tuple[int, int], int]:
@@ -33,21 +41,48 @@ def _sum(kind: str, left: Value, right: Value) -> tuple[tuple[int, int], int]:
     return (count, bits & ((1 << count) - 1)), max(count, passing)
 
 
+_NOTHING: Final = ((0, 0), 0)
+_LOW_BITS: Final[Mapping[str, Callable[[Value, Value], tuple[tuple[int, int], int]]]] = {
+    "add": functools.partial(_sum, "add"), "sub": functools.partial(_sum, "sub"), "mul": _product,
+    "shl": _shifted, "sshl": _shifted,
+}  # fmt: skip
+
+
 def gate_levels(kind: str, inputs: tuple[Value, ...], active: int) -> float:
     """Return an estimate of an operator's depth in gate levels."""
-    widest = max((value.active for value in inputs), default=1)
-    match kind:
-        case "mul":
-            return multiplier_levels(min(value.active for value in inputs), active)
-        case "add" | "sub" | "neg":
-            return adder_levels(active)
-        case "lt" | "le" | "gt" | "ge" | "eq" | "ne" | "eqx" | "nex":
-            return comparator_levels(widest)
-        case "shl" | "shr" | "sshl" | "sshr":
-            return 0.0 if inputs[1].constant is not None else shifter_levels(inputs[1].active)
-        case "mux" | "pmux" | "shiftx" | "demux":
-            return MUX_LEVELS
-        case "reduce_and" | "reduce_or" | "reduce_xor" | "reduce_xnor" | "reduce_bool" | "logic_not":
-            return tree_levels(widest)
-        case _:
-            return LOGIC_LEVELS
+    rule = _LEVELS.get(kind)
+    return LOGIC_LEVELS if rule is None else rule(inputs, active)
+
+
+def _adder(_inputs: tuple[Value, ...], active: int) -> float:
+    return adder_levels(active)
+
+
+def _multiplier(inputs: tuple[Value, ...], active: int) -> float:
+    return multiplier_levels(min(value.active for value in inputs), active)
+
+
+def _comparator(inputs: tuple[Value, ...], _active: int) -> float:
+    return comparator_levels(max(value.active for value in inputs))
+
+
+def _shifter(inputs: tuple[Value, ...], _active: int) -> float:
+    return 0.0 if inputs[1].constant is not None else shifter_levels(inputs[1].active)
+
+
+def _multiplexer(_inputs: tuple[Value, ...], _active: int) -> float:
+    return MUX_LEVELS
+
+
+def _tree(inputs: tuple[Value, ...], _active: int) -> float:
+    return tree_levels(inputs[0].active)
+
+
+_LEVELS: Final[Mapping[str, Callable[[tuple[Value, ...], int], float]]] = {
+    "mul": _multiplier,
+    **dict.fromkeys(("add", "sub", "neg"), _adder),
+    **dict.fromkeys(("lt", "le", "gt", "ge", "eq", "ne", "eqx", "nex"), _comparator),
+    **dict.fromkeys(("shl", "shr", "sshl", "sshr"), _shifter),
+    **dict.fromkeys(("mux", "pmux", "shiftx", "demux"), _multiplexer),
+    **dict.fromkeys(("reduce_and", "reduce_or", "reduce_xor", "reduce_xnor", "reduce_bool", "logic_not"), _tree),
+}

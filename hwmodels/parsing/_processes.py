@@ -7,9 +7,9 @@ from pyverilog.vparser import ast
 
 from hwmodels.parsing._design import Register
 from hwmodels.parsing._expressions import Expressions
+from hwmodels.parsing._facts import Shape
 from hwmodels.parsing._loops import is_loop_constant, loop_passes
 from hwmodels.parsing._lvalues import Lvalues, Target
-from hwmodels.parsing._types import Shape
 from hwmodels.parsing._values import Value
 
 Driver = Hashable  # identity of what drives a piece of a variable

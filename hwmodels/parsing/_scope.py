@@ -5,6 +5,7 @@ from typing import NamedTuple, TypeAlias
 
 from pyverilog.vparser import ast
 
+from hwmodels.parsing._facts import ExpressionFacts, Shape
 from hwmodels.parsing._source import SourceText
 from hwmodels.parsing._values import Value
 
@@ -57,18 +58,24 @@ class Scope:
         parent: the level around it, or None.
         shapes: (width, signed) of expressions seen at this level, by the identity of their node.
         numbers: values of constant expressions seen at this level, likewise.
+        facts: what holds of the module's expressions whatever its parameters are.
     """
 
     source: SourceText
     prefix: str = ""
+    facts: ExpressionFacts = field(default_factory=ExpressionFacts)
     names: dict[str, Symbol] = field(default_factory=dict)
     parent: "Scope | None" = None
-    shapes: dict[int, tuple[int, bool]] = field(default_factory=dict)
-    numbers: dict[int, int] = field(default_factory=dict)
+    shapes: dict[int, Shape] = field(init=False, default_factory=dict)
+    numbers: dict[int, int] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.shapes.update(self.facts.shapes)
+        self.numbers.update(self.facts.numbers)
 
     def child(self, name: str) -> "Scope":
         """Return a new level below this one."""
-        return Scope(self.source, f"{self.prefix}{name}.", parent=self)
+        return Scope(self.source, f"{self.prefix}{name}.", self.facts, parent=self)
 
     def find(self, name: str) -> Symbol | None:
         """Return what a name means here, looking outwards."""
@@ -94,9 +101,10 @@ class Scope:
         self.forget()
 
     def forget(self) -> None:
-        """Drop what is known of expressions."""
+        """Drop what was found out about expressions."""
         self.shapes.clear()
         self.numbers.clear()
+        self.__post_init__()
 
     def declare(self, name: str, symbol: Symbol, line: int) -> None:
         """Add a name to this level; a second, different declaration is an error."""

@@ -5,28 +5,13 @@ from typing import Any, ClassVar
 
 from pyverilog.vparser import ast
 
+from hwmodels.parsing._facts import BIT_SHAPE, Shape
+from hwmodels.parsing._operators import BINARY, SHIFTS, UNARY
 from hwmodels.parsing._scope import Net, Scope
 from hwmodels.parsing._values import Value, parse_literal
 
-BINARY = {
-    ast.Plus: "add", ast.Minus: "sub", ast.Times: "mul", ast.Divide: "div", ast.Mod: "mod",
-    ast.And: "and", ast.Or: "or", ast.Xor: "xor", ast.Xnor: "xnor",
-}  # fmt: skip
-SHIFTS = {ast.Sll: "shl", ast.Srl: "shr", ast.Sla: "sshl", ast.Sra: "sshr", ast.Power: "pow"}
-COMPARISONS = {
-    ast.LessThan: "lt", ast.LessEq: "le", ast.GreaterThan: "gt", ast.GreaterEq: "ge",
-    ast.Eq: "eq", ast.NotEq: "ne", ast.Eql: "eqx", ast.NotEql: "nex",
-}  # fmt: skip
-LOGICAL = {ast.Land: "logic_and", ast.Lor: "logic_or"}
-# ~& and ~| are a reduction followed by an inversion.
-REDUCTIONS = {
-    ast.Uand: "reduce_and", ast.Uor: "reduce_or", ast.Uxor: "reduce_xor", ast.Uxnor: "reduce_xnor",
-    ast.Ulnot: "logic_not", ast.Unand: "reduce_and", ast.Unor: "reduce_or",
-}  # fmt: skip
-UNARY = {ast.Uminus: "neg", ast.Unot: "not", ast.Uplus: "pos"}
-
-Shape = tuple[int, bool]  # width in bits, signed
-_BIT: Shape = (1, False)
+_VALUED = (Net, Value)
+_INDEXED = (ast.Plus, ast.Minus)  # how pyverilog writes [base +: width] and [base -: width]
 
 
 class Shapes:
@@ -46,10 +31,10 @@ class Shapes:
         """Return (width, signed) of an expression on its own."""
         shape = self._known.get(id(node))
         if shape is None:
-            kind = type(node)
-            if kind not in self._rules:
-                raise self._scope.source.error(node.lineno, f"{kind.__name__} is not a supported expression")
-            shape = self._known[id(node)] = self._rules[kind](self, node)
+            rule = self._rules.get(type(node))
+            if rule is None:
+                raise self._scope.source.error(node.lineno, f"{type(node).__name__} is not a supported expression")
+            shape = self._known[id(node)] = rule(self, node)
         return shape
 
     def _of_binary(self, node: ast.Operator) -> Shape:
@@ -60,9 +45,6 @@ class Shapes:
 
     def _of_right(self, node: ast.UnaryOperator) -> Shape:
         return self.of(node.right)
-
-    def _of_truth(self, node: ast.Operator) -> Shape:
-        return _BIT
 
     def _of_choice(self, node: ast.Cond) -> Shape:
         return wider(self.of(node.true_value), self.of(node.false_value))
@@ -92,10 +74,10 @@ class Shapes:
         if node.scope is not None:
             labels = ".".join(label.name for label in node.scope.labellist)
             raise self._scope.source.error(node.lineno, f"hierarchical name {labels}.{node.name} is not supported")
-        symbol = self._scope.find(node.name)
+        symbol = self._scope.names.get(node.name) or self._scope.find(node.name)
         if symbol is None:
             raise self._scope.source.error(node.lineno, f"{node.name!r} is not declared")
-        if not isinstance(symbol, Net | Value):
+        if type(symbol) not in _VALUED:
             raise self._scope.source.error(node.lineno, f"function {node.name!r} is used without arguments")
         return symbol
 
@@ -119,14 +101,14 @@ class Shapes:
             symbol = self.symbol(node.var)
             if isinstance(symbol, Net) and symbol.words:
                 return symbol.width, symbol.signed
-        return _BIT
+        return BIT_SHAPE
 
     def indexed(self, node: ast.Partselect) -> bool:
         """Return whether a part-select is ``[base +: width]`` or ``[base -: width]``.
 
         pyverilog stores these as [base : base + width]; only there is the base one shared node.
         """
-        return isinstance(node.lsb, ast.Plus | ast.Minus) and node.lsb.left is node.msb
+        return type(node.lsb) in _INDEXED and node.lsb.left is node.msb
 
     def part_width(self, node: ast.Partselect) -> int:
         """Return the bits of a part-select."""
@@ -158,7 +140,6 @@ class Shapes:
     _rules: ClassVar[Mapping[type[ast.Node], Callable[[Any, ast.Node], Shape]]] = {
         **dict.fromkeys(BINARY, _of_binary),
         **dict.fromkeys(SHIFTS, _of_left),
-        **dict.fromkeys((*COMPARISONS, *LOGICAL, *REDUCTIONS), _of_truth),
         **dict.fromkeys(UNARY, _of_right),
         ast.Cond: _of_choice,
         ast.Identifier: _of_identifier,

@@ -1,0 +1,63 @@
+"""What holds of a module's expressions whatever its parameters are: looked up instead of worked out for each design."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pyverilog.vparser import ast
+
+from hwmodels.parsing._operators import COMPARISONS, LOGICAL, REDUCTIONS
+from hwmodels.parsing._values import parse_literal
+
+Shape = tuple[int, bool]  # width in bits, signed
+BIT_SHAPE: Shape = (1, False)
+_TRUTHS = frozenset((*COMPARISONS, *LOGICAL, *REDUCTIONS))
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionFacts:
+    """Facts of expressions, by the identity of their node.
+
+    Attributes:
+        shapes: (width, signed) of literals and truth values.
+        numbers: values of literals.
+        equal: of an index, width or count, to the first one in the module that is written alike.
+    """
+
+    shapes: Mapping[int, Shape] = field(default_factory=dict)
+    numbers: Mapping[int, int] = field(default_factory=dict)
+    equal: Mapping[int, int] = field(default_factory=dict)
+
+
+def expression_facts(definition: ast.ModuleDef) -> ExpressionFacts:
+    """Return what holds of a module's expressions for all of its parameters."""
+    shapes, numbers = dict[int, Shape](), dict[int, int]()
+    for node in _nodes(definition):
+        if type(node) in _TRUTHS:
+            shapes[id(node)] = BIT_SHAPE
+        elif type(node) is ast.IntConst:
+            try:
+                value = parse_literal(node.value)
+            except ValueError:
+                continue  # said, with its place, by whoever needs the number
+            shapes[id(node)], numbers[id(node)] = (value.width, value.signed), value.number
+    first = dict[ast.Node, int]()
+    equal = {id(node): first.setdefault(node, id(node)) for node in _bounds(definition) if id(node) not in numbers}
+    return ExpressionFacts(shapes, numbers, equal)
+
+
+def _nodes(node: ast.Node) -> Iterator[ast.Node]:
+    yield node
+    for child in node.children():
+        yield from _nodes(child)
+
+
+def _bounds(definition: ast.ModuleDef) -> Iterator[ast.Node]:
+    """Yield the expressions in ranges and part-selects, and replication counts."""
+    for node in _nodes(definition):
+        match node:
+            case ast.Width() | ast.Partselect():
+                yield from (node.msb, node.lsb)
+                if isinstance(node.lsb, ast.Operator):  # the width of [base +: width]
+                    yield node.lsb.right
+            case ast.Repeat():
+                yield node.times
