@@ -15,8 +15,8 @@ _SECRETS = ("password", "passwd", "sslpassword")  # as options behind the ? of a
 _EXAMPLE = "give a URL such as sqlite:///study.db"
 
 
-class DatabaseLostError(OSError):
-    """A database that was open no longer answers."""
+class StorageFailedError(OSError):
+    """A disk or a database failed in the middle of a study."""
 
 
 def database(url: str) -> BaseStorage:
@@ -41,20 +41,21 @@ def database(url: str) -> BaseStorage:
 
 
 @contextmanager
-def kept_in(url: str) -> Iterator[None]:
-    """Work with an open database; whatever it fails with becomes one line.
+def kept_in(url: str, folder: Path) -> Iterator[None]:
+    """Work on a study; what its database or its folder's disk fails with becomes one line that says how to go on.
 
     Raises:
-        DatabaseLostError: it failed.
+        StorageFailedError: one of them failed; what was told is kept.
     """
     try:
         yield
+        return
     except (SQLAlchemyError, StorageInternalError) as error:
         cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
-        where = f"storage {without_password(url)}: {_reason(cause, url)}"
-        raise DatabaseLostError(
-            f"{where}; what was told is kept: run the same command again when it is back"
-        ) from error
+        failure = f"storage {without_password(url)}: {_reason(cause, url)}"
+    except OSError as error:
+        failure = f"{error.filename or folder}: {error.strerror or error}"
+    raise StorageFailedError(f"{failure}; what was told is kept: run the same command again when it is mended")
 
 
 def without_password(url: str) -> str:

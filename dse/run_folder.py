@@ -1,6 +1,7 @@
 """The run folder: where a study lives on disk, and who may write there."""
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from dse.errors import StudyError
 from dse.results import CostSource
@@ -210,9 +211,7 @@ class RunFolder:
     def save_weights(self, trial: int, weights: Arrays) -> None:
         """Keep the fine-tuned integers of a trial (weights/<trial>.safetensors)."""
         self.weights_path.mkdir(exist_ok=True)
-        temporary = self._weights(trial).with_suffix(".tmp")
-        save_file(dict(weights), temporary)
-        temporary.replace(self._weights(trial))
+        replace_bytes(self._weights(trial), save(dict(weights)))
 
     def load_weights(self, trial: int) -> Arrays:
         """The fine-tuned integers of a trial.
@@ -231,9 +230,25 @@ class RunFolder:
 
 def replace_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
+    replace_bytes(path, text.encode())
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, and wait for the disk.
+
+    Raises:
+        OSError: the disk is full or read-only; what was there is still there, and nothing else.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def difference(wanted: dict[str, Any], found: dict[str, Any], prefix: str = "") -> str | None:

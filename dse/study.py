@@ -48,7 +48,7 @@ def run_study(
 
     Raises:
         StudyError: bad input; nothing was made or changed.
-        DatabaseLostError: the database failed in the middle of the study; what was told is kept.
+        StorageFailedError: disk or database failed in the middle of the study; what was told is kept.
         KeyboardInterrupt: after tables of everything told were written.
     """
     folder.check_free()
@@ -63,7 +63,7 @@ def run_study(
     check_objective(problem)
     if storage:
         database(storage)
-    with folder.locked(), kept_in(storage):
+    with folder.locked(), kept_in(storage, folder.path):
         _begin(problem, folder, storage, fresh=fresh)
         space = space_of(problem.network, spec.search, spec.fidelity.finetune)
         store = _store(folder, space, storage)

@@ -49,7 +49,7 @@ def test_the_password_is_in_no_file_and_comes_from_where_libpq_looks(
 ) -> None:
     """One run, told as a story: run, refused without the password, resumed and shown with it; a second run beside."""
     monkeypatch.setattr(dse.study, "write_report", write_tables)  # pictures take longer than all the rest
-    study, run = write_study(tmp_path), tmp_path / "runs" / "small"
+    study, run = write_study(tmp_path, fidelity__finetune="none"), tmp_path / "runs" / "small"
     done = cli("run", study, "--trials", 7, "--storage", postgresql.url)
     assert done.status == 0, done.err
     assert not (run / "journal.log").exists()
@@ -119,7 +119,7 @@ def test_a_database_that_goes_away_and_comes_back(
     postgresql: Server, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dse.study, "write_report", write_tables)
-    study, run = write_study(tmp_path), tmp_path / "runs" / "small"
+    study, run = write_study(tmp_path, fidelity__finetune="none"), tmp_path / "runs" / "small"
     set_test = StudyStore.set_test
 
     def stop_first(*arguments: object) -> None:

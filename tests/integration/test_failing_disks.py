@@ -1,0 +1,124 @@
+"""Disks that fill up or turn read-only: one clear line, nothing told lost, and the same command goes on afterwards."""
+
+import io
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import dse.study
+from dse.cli import main
+from dse.commands.progress import StudyProgress
+from dse.driver import Progress
+from dse.journal import journal
+from dse.problem import Problem
+from dse.report import write_tables
+from dse.storage import StudyStore, record_in
+from dse.workers import EvaluatorPool, SerialPool
+from tests.conftest import Outcome
+from tests.fakes import ClosedForm
+from tests.filesystems import FileSystem, with_file_system
+from tests.small_studies import write_study
+
+ENOUGH_KIB = 10_000
+
+Commands = Callable[..., Outcome]
+
+
+@pytest.fixture
+def in_child(digits: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a forked child would take too long for is done already, or by formula."""
+
+    def pool(problem: Problem, ray_address: str | None = None) -> EvaluatorPool:
+        return SerialPool(ClosedForm)
+
+    monkeypatch.setattr(dse.study, "prepare", lambda spec: digits)
+    monkeypatch.setattr(dse.study, "make_pool", pool)
+    monkeypatch.setattr(dse.study, "write_report", write_tables)
+
+
+def command(*arguments: object) -> Outcome:
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    sys.argv = ["dse", *map(str, arguments)]
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+    return Outcome(status, out.getvalue(), err.getvalue())
+
+
+def assert_one_line(outcome: Outcome, status: int, *words: str) -> None:
+    assert outcome.status == status, outcome
+    assert outcome.err.startswith("dse: ")
+    assert outcome.err.count("\n") == 1
+    for word in words:
+        assert word in outcome.err, outcome.err
+
+
+def told(run: Path) -> dict[int, list[float]]:
+    return {t.number: t.values for t in StudyStore.load(journal(run / "journal.log"), "small").complete()}
+
+
+def goes_on(study: Path, run: Path, before: dict[int, list[float]]) -> None:
+    """The same command finishes the study; what was told is as it was, and no design is there twice."""
+    done = command("run", study, "--out", run)
+    assert done.status == 0, done.err
+    final = told(run)
+    assert {number: final[number] for number in before} == before
+    trials = StudyStore.load(journal(run / "journal.log"), "small").complete()
+    assert len({record.design for trial in trials if (record := record_in(trial))}) == len(trials) == 10
+    assert [path.name for path in run.rglob("*.tmp")] == []
+
+
+def fill_up(study: Path, run: Path, disk: FileSystem) -> None:
+    full = command("run", study, "--out", run)
+    assert_one_line(full, 1, "No space left on device", str(run), "what was told is kept: run the same command again")
+    assert [path.name for path in run.rglob("*.tmp")] == []
+    before = told(run)
+    assert 0 < len(before) < 10
+    disk.resize(ENOUGH_KIB)
+    goes_on(study, run, before)
+
+
+def test_a_disk_that_fills_up(in_child: None, tmp_path: Path) -> None:
+    study, disk = write_study(tmp_path), tmp_path / "disk"
+    disk.mkdir()
+    with_file_system(disk, 48, partial(fill_up, study, disk / "run"))
+
+
+def turn_read_only(study: Path, run: Path, disk: FileSystem) -> None:
+    """Read-only in mid-study: writing stops, reading goes on."""
+    update = StudyProgress.update
+
+    def turn(progress: StudyProgress, state: Progress) -> None:
+        if state.complete == 5:
+            disk.freeze(run / "journal.log")
+        update(progress, state)
+
+    StudyProgress.update = turn  # type: ignore[method-assign] -- in this child alone
+    stopped = command("run", study, "--out", run)
+    StudyProgress.update = update  # type: ignore[method-assign]
+    assert_one_line(stopped, 1, "Read-only file system", "what was told is kept: run the same command again")
+    disk.thaw(run / "journal.log")
+    disk.read_only(on=True)
+    before = told(run)
+    assert len(before) == 5
+    contents = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    shown = command("show", run)
+    assert shown.status == 0, shown.err
+    assert_one_line(command("report", run), 1, "Read-only file system")
+    assert_one_line(command("run", study, "--out", run), 2, "cannot be written: Read-only file system")
+    assert_one_line(command("run", study, "--out", run.parent / "other"), 2, "Read-only file system")
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == contents
+    disk.read_only(on=False)
+    goes_on(study, run, before)
+
+
+def test_a_disk_that_turns_read_only(in_child: None, tmp_path: Path) -> None:
+    study, disk = write_study(tmp_path), tmp_path / "disk"
+    disk.mkdir()
+    with_file_system(disk, ENOUGH_KIB, partial(turn_read_only, study, disk / "run"))
