@@ -3,15 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from hwmodels.costs import CostModel, NetworkCost, Style, component_cost, reasons, total
 from hwmodels.errors import HardwareError
-from hwmodels.network import network_cost
+from hwmodels.network import network_cost, parameter_word_bits
 from hwmodels.operators import crossed, sized
 from hwmodels.technology import Technology
 from hwmodels.workload import RescalerWorkload
 
 _PJ_PER_NJ = 1000.0
+OutputOrder = Literal["channel_outermost", "channel_innermost"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +26,22 @@ class Accelerator:
         mac_lanes: multiply-accumulates per cycle, of the array or of each layer.
         rescaler_lanes: rescales per cycle, of the bank or of each layer.
         clock_mhz: clock frequency, for times.
+        output_order: the order in which a lane sees outputs. ``channel_outermost``: all positions of a channel, then
+            the next channel, so that a channel's parameters are read once an inference and held; the order in which
+            NVDLA finishes one group of kernels after the other (nvdla.org, Unit Description, Convolution Pipeline:
+            group operation), and that of the traces behind the calibrated energies. ``channel_innermost``: all
+            channels of a position, then the next position, so that every rescale reads its parameters.
     """
 
     style: Style
     mac_lanes: int
     rescaler_lanes: int
     clock_mhz: float
+    output_order: OutputOrder = "channel_outermost"
 
     def __post_init__(self) -> None:
+        if self.output_order not in get_args(OutputOrder):
+            raise HardwareError(f"output_order is {self.output_order!r}; use one of {', '.join(get_args(OutputOrder))}")
         for name in ("mac_lanes", "rescaler_lanes"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -56,15 +66,18 @@ class AcceleratorCost:
 
     Attributes:
         area_um2: MAC array, rescalers and parameter memory. Weights and activations are not in it.
-        energy_nj: multiply-accumulates and rescales of one inference. Memory accesses are not in it.
+        energy_nj: multiply-accumulates, rescales and reads of the rescalers' parameters of one inference. Accesses to
+            weights and activations are not in it.
         latency_cycles: shared: sum of the layers' cycles; streaming: the slowest layer's, which is the time between
             two inferences.
         latency_us: the same in microseconds.
         rescaler_area_share: rescalers' part of the area, parameter memory included.
-        rescaler_energy_share: rescalers' part of the energy.
+        rescaler_energy_share: rescales' part of the energy, reads of their parameters left out.
         rescaler_bound_layers: names of layers that wait for their rescalers.
         mac_area_um2: area of the MAC arrays.
         mac_energy_nj: energy of the multiply-accumulates of one inference.
+        parameter_energy_nj: energy of reading the rescalers' parameters from their memory in one inference, None where
+            the table has no memory energy.
         rescalers: cost of the rescalers.
         layers: times per layer.
         missing: a reason for each figure that is None.
@@ -79,6 +92,7 @@ class AcceleratorCost:
     rescaler_bound_layers: tuple[str, ...]
     mac_area_um2: float | None
     mac_energy_nj: float | None
+    parameter_energy_nj: float | None
     rescalers: NetworkCost
     layers: tuple[LayerTime, ...]
     missing: tuple[str, ...]
@@ -98,7 +112,11 @@ def accelerator_cost(
     cycles = [time.cycles for time in times]
     latency = sum(cycles) if accelerator.style == "shared" else max(cycles)
     area = total([mac_area, rescalers.rescaler_area_um2])
-    energy = total([mac_energy, rescalers.rescaler_energy_nj])
+    bit = component_cost(model.technology, "memory", "parameters", bits=1)
+    parameter_energy = (
+        None if bit.energy_pj is None else bit.energy_pj * _bits_read(workloads, accelerator) / _PJ_PER_NJ
+    )
+    energy = total([mac_energy, rescalers.rescaler_energy_nj, parameter_energy])
     return AcceleratorCost(
         area_um2=area,
         energy_nj=energy,
@@ -109,10 +127,25 @@ def accelerator_cost(
         rescaler_bound_layers=tuple(time.name for time in times if time.rescale_cycles > time.mac_cycles),
         mac_area_um2=mac_area,
         mac_energy_nj=mac_energy,
+        parameter_energy_nj=parameter_energy,
         rescalers=rescalers,
         layers=times,
-        missing=reasons((rescalers.missing,)),
+        missing=reasons((rescalers.missing, bit.missing)),
     )
+
+
+def _bits_read(workloads: Sequence[RescalerWorkload], accelerator: Accelerator) -> int:
+    """Return the bits of parameters that one inference reads."""
+    words = parameter_word_bits(workloads, style=accelerator.style)
+    reads = (parameter_reads(workload, accelerator.output_order) for workload in workloads)
+    return sum(bits * count for bits, count in zip(words, reads, strict=True))
+
+
+def parameter_reads(workload: RescalerWorkload, order: OutputOrder) -> int:
+    """Return how often one inference reads a channel's parameters; what all outputs share is read once."""
+    if order == "channel_outermost" or workload.channels == 1:
+        return workload.channels
+    return workload.rescales_per_inference
 
 
 def _share(part: float | None, whole: float | None) -> float | None:

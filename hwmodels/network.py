@@ -105,7 +105,7 @@ def _energy_nj(energy_pj: float | None, workload: RescalerWorkload) -> float | N
 def _share(
     workloads: Sequence[RescalerWorkload], layers: Sequence[LayerCost], model: CostModel, lanes: int
 ) -> tuple[tuple[LayerCost, ...], float | None, int]:
-    banks = {count: envelope([w for w in workloads if len(w.stages) == count]) for count in _stage_counts(workloads)}
+    banks = _banks(workloads)
     units = {count: model.unit_cost(bank) for count, bank in banks.items()}
     shared = tuple(
         replace(
@@ -117,15 +117,30 @@ def _share(
         for layer, workload in zip(layers, workloads, strict=True)
     )
     datapaths = total([unit.area_um2 for unit in units.values()])
-    bits = max(_bank_parameter_bits(workload, banks[len(workload.stages)]) for workload in workloads)
+    words = _bank_word_bits(workloads, banks)
+    bits = max(workload.channels * word for workload, word in zip(workloads, words, strict=True))
     area = total([None if datapaths is None else datapaths * lanes, _memory_area(bits, model)])
     return shared, area, bits
 
 
-def _bank_parameter_bits(workload: RescalerWorkload, bank: RescalerWorkload) -> int:
-    """Return the bits that a layer's parameters take in the format of the shared bank."""
-    entry = replace(bank, macs_per_inference=workload.macs_per_inference)
-    return workload.channels * parameter_bits_per_channel(entry)
+def parameter_word_bits(workloads: Sequence[RescalerWorkload], *, style: Style) -> tuple[int, ...]:
+    """Return per layer the bits that the parameters of one channel take in the memory that a style builds."""
+    if style == "streaming":
+        return tuple(parameter_bits_per_channel(workload) for workload in workloads)
+    return _bank_word_bits(workloads, _banks(workloads))
+
+
+def _bank_word_bits(workloads: Sequence[RescalerWorkload], banks: Mapping[int, RescalerWorkload]) -> tuple[int, ...]:
+    """Return per layer the bits of a channel's parameters in the format of the shared bank that serves it."""
+    return tuple(
+        parameter_bits_per_channel(replace(banks[len(workload.stages)], macs_per_inference=workload.macs_per_inference))
+        for workload in workloads
+    )
+
+
+def _banks(workloads: Sequence[RescalerWorkload]) -> dict[int, RescalerWorkload]:
+    """Return what each shared bank must serve, by its number of stages."""
+    return {count: envelope([w for w in workloads if len(w.stages) == count]) for count in _stage_counts(workloads)}
 
 
 def _stage_counts(workloads: Sequence[RescalerWorkload]) -> list[int]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hw_workloads import addition, convolution
 from hypothesis import given
@@ -42,10 +44,43 @@ def test_areas_and_energies_are_those_of_their_parts() -> None:
     for style in ("shared", "streaming"):
         cost = accelerator_cost(LAYERS, MODEL, template(style))
         assert cost.area_um2 == pytest.approx((cost.mac_area_um2 or 0) + (cost.rescalers.rescaler_area_um2 or 0))
-        assert cost.energy_nj == pytest.approx((cost.mac_energy_nj or 0) + (cost.rescalers.rescaler_energy_nj or 0))
+        parts = (cost.mac_energy_nj, cost.rescalers.rescaler_energy_nj, cost.parameter_energy_nj)
+        assert cost.energy_nj == pytest.approx(sum(part or 0 for part in parts))
+        assert min(part or 0 for part in parts) > 0
         assert cost.rescaler_area_share == pytest.approx((cost.rescalers.rescaler_area_um2 or 0) / (cost.area_um2 or 1))
     arrays = [accelerator_cost(LAYERS, MODEL, template(style)).mac_area_um2 or 0 for style in ("shared", "streaming")]
     assert arrays[1] == pytest.approx(2 * arrays[0])  # two layers of one shape have MACs
+
+
+@pytest.mark.parametrize(
+    ("style", "order", "bits"),
+    [
+        # Per channel k - 1 multiplier bits, 3 bits of shift and 20 of bias; the ADD's two multipliers are read once.
+        ("streaming", "channel_outermost", 16 * (7 + 3 + 20) + 16 * (30 + 3 + 20) + 2 * 7),
+        ("streaming", "channel_innermost", 1000 * (7 + 3 + 20) + 1000 * (30 + 3 + 20) + 2 * 7),
+        # In one bank every word is as wide as the widest layer's.
+        ("shared", "channel_outermost", 2 * 16 * (30 + 3 + 20) + 2 * 7),
+        ("shared", "channel_innermost", 2 * 1000 * (30 + 3 + 20) + 2 * 7),
+    ],
+)
+def test_parameters_are_read_once_a_channel_or_once_a_rescale(style: str, order: str, bits: int) -> None:
+    cost = accelerator_cost(LAYERS, MODEL, replace(template(style), output_order=order))  # type: ignore[arg-type]
+    assert cost.parameter_energy_nj == pytest.approx(bits * 0.15625 / 1000)  # 10 pJ a read of 64 bits
+    rescales = accelerator_cost(LAYERS, MODEL, template(style)).rescalers.rescaler_energy_nj
+    assert cost.rescalers.rescaler_energy_nj == rescales
+
+
+def test_a_table_without_memory_energy_leaves_the_reads_and_the_total_unknown() -> None:
+    cost = accelerator_cost(LAYERS, AnalyticRescalerModel(load_technology("osu018")), template("shared"))
+    assert cost.parameter_energy_nj is None
+    assert cost.energy_nj is None
+    assert cost.rescalers.rescaler_energy_nj is not None
+    assert any("energy_pj of a memory" in reason for reason in cost.missing)
+
+
+def test_an_unknown_output_order_is_refused() -> None:
+    with pytest.raises(HardwareError, match="output_order is 'diagonal'; use one of channel_outermost"):
+        replace(template("shared"), output_order="diagonal")  # type: ignore[arg-type]
 
 
 @given(st.integers(1, 512), st.integers(1, 64))
