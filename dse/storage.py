@@ -24,6 +24,7 @@ from dse.space import SearchSpace
 _ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
 _TEST = "test/"
 _STARTED = "start_probes"
+_UNNAMED_CONSTRAINTS = "constraints"  # where Optuna kept them before they had names
 SEARCH = "search"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -147,8 +148,20 @@ class StudyStore:
         """Keep what a trial found, and by how much it exceeds constraints (at most 0: it keeps them)."""
         for name, excess in constraints.items():
             trial.set_constraint(name, excess)
+        if constraints:
+            self._show_feasibility(trial, constraints)
         trial.set_user_attr(_RECORD, record.model_dump_json())
         self._study.tell(trial, self._values(record))
+
+    def _show_feasibility(self, trial: optuna.Trial, constraints: Mapping[str, float]) -> None:
+        """Keep the constraints where optuna-dashboard looks for them as well: in a list without names.
+
+        Samplers then add every excess twice, which leaves the order of the designs as it is.
+        """
+        storage = trial.storage
+        study_id = storage.get_study_id_from_name(self._study.study_name)
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
+        storage.set_trial_system_attr(trial_id, _UNNAMED_CONSTRAINTS, list(constraints.values()))
 
     def tell_failed(self, trial: optuna.Trial, error: str) -> None:
         """Keep that a trial has no result, and why."""
