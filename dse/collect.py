@@ -1,6 +1,7 @@
 """From storage to tables: everything that reports show, read back from what was told."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from dse.front import front_of, is_feasible
 from dse.records import TestRecord, TrialRecord
 from dse.results import StudyFacts, StudyResults
 from dse.run_folder import Manifest, RunFolder
-from dse.space import bits_key, method_key
+from dse.space import bits_key, method_key, weights_key
 from dse.statistics import paired_interval, resolvable_margin
 from dse.storage import StudyStore, error_in, record_in, role_of
 
@@ -119,8 +120,10 @@ def _accuracy(test: TestRecord) -> float:
 def _choices(record: TrialRecord | None, rescalers: tuple[str, ...]) -> dict[str, Any]:
     if record is None:
         return {key(name): None for name in rescalers for key in (bits_key, method_key)}
-    cells: dict[str, Any] = {}
-    for name, choice in DesignPoint.from_json(record.design).choices:
+    point = DesignPoint.from_json(record.design)
+    cells: dict[str, Any] = {weights_key(name): bits for name, bits in point.weight_bits}
+    cells |= {key: value for key, value in asdict(point.surroundings).items() if value is not None}
+    for name, choice in point.choices:
         cells[bits_key(name)] = choice.multiplier_bits
         cells[method_key(name)] = choice.method.value
     return cells

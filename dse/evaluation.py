@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dse.design import DesignPoint
+from dse.design import DesignPoint, Surroundings
 from dse.lowering import lower
 from dse.problem import BoolArray, Problem, correct_answers
 from dse.spec import HardwareSpec
@@ -30,9 +30,10 @@ from hwmodels.workload import RescalerWorkload
 from nets.datasets import Samples
 from nets.finetune import FinetuneSettings, finetune
 from nets.fingerprint import Arrays, fingerprint, trained_arrays, with_trained_arrays
-from nets.narrowing import inherit_weights, narrow
+from nets.narrowing import inherit_weights, narrow, with_weight_bits
 from nets.network import QuantizedNetwork
 
+_AS_THE_STUDY_SAYS = Surroundings()
 _ANY_CLOCK_MHZ = 100.0  # areas, energies and cycles do not depend on it, and times are not reported
 
 
@@ -161,11 +162,19 @@ def _rtl_source(hardware: HardwareSpec) -> RtlSource | None:
     return RtlSource(hardware.rtl.files, hardware.rtl.top, tuple(hardware.rtl.parameters.items()))
 
 
-def accelerator_of(hardware: HardwareSpec) -> Accelerator:
-    """The accelerator template around the rescalers."""
+def accelerator_of(hardware: HardwareSpec, chosen: Surroundings = _AS_THE_STUDY_SAYS) -> Accelerator:
+    """The accelerator template around the rescalers, by the study file but for what a design chose."""
     return Accelerator(
-        style=hardware.style, mac_lanes=hardware.mac_lanes, rescaler_lanes=hardware.lanes, clock_mhz=_ANY_CLOCK_MHZ
+        style=chosen.style or hardware.style,
+        mac_lanes=hardware.mac_lanes,
+        rescaler_lanes=chosen.lanes or hardware.lanes,
+        clock_mhz=_ANY_CLOCK_MHZ,
     )
+
+
+def rescalers_on(template: Accelerator, workloads: tuple[RescalerWorkload, ...], model: CostModel) -> NetworkCost:
+    """Cost of the rescalers alone."""
+    return network_cost(workloads, model, style=template.style, lanes=template.rescaler_lanes)
 
 
 class Evaluator:
@@ -175,7 +184,6 @@ class Evaluator:
         torch.set_num_threads(1)  # sums in training depend on the number of threads
         self._problem = problem
         self._objective, self._other = cost_models(problem)
-        self._accelerator = accelerator_of(problem.spec.hardware)
 
     def run(self, job: Job) -> Evaluation | TestScore:
         """Do a job: an :class:`Evaluation` for a fidelity, :class:`TestScore` for a test score.
@@ -196,21 +204,23 @@ class Evaluator:
         validation = problem.splits.validation
         correct = correct_answers(network, Samples(validation.inputs[indices], validation.labels[indices]))
         baseline = problem.baseline_correct[indices]
-        workloads, style = lower(network), self._accelerator.style
-        accelerator = accelerator_cost(workloads, self._objective, self._accelerator)
-        other_style: Style = "shared" if style == "streaming" else "streaming"
+        workloads, template = lower(network), accelerator_of(problem.spec.hardware, job.point.surroundings)
+        accelerator = accelerator_cost(workloads, self._objective, template)
+        other_style: Style = "shared" if template.style == "streaming" else "streaming"
         return Evaluation(
             level=level,
             val_accuracy=100.0 * float(correct.mean()),
             val_accuracy_drop_pp=100.0 * (float(baseline.mean()) - float(correct.mean())),
             objective_cost=accelerator.rescalers,
-            other_cost=self._rescalers(workloads, self._other, style),
+            other_cost=rescalers_on(template, workloads, self._other),
             workloads=workloads,
             network_sha256=fingerprint(network),
             weights=trained_arrays(network) if trained else None,
             seconds=time.perf_counter() - started,
             accelerator=accelerator,
-            other_style_area_um2=self._rescalers(workloads, self._objective, other_style).rescaler_area_um2,
+            other_style_area_um2=rescalers_on(
+                replace(template, style=other_style), workloads, self._objective
+            ).rescaler_area_um2,
         )
 
     def _trained(self, job: Job) -> QuantizedNetwork:
@@ -220,9 +230,6 @@ class Evaluator:
             return finetune(network, problem.splits.finetune, settings, problem.originals).network
         heir = inherit_weights(network, shipped(problem, job.heir_of, job.weights))
         return finetune(heir, problem.splits.finetune, settings).network
-
-    def _rescalers(self, workloads: tuple[RescalerWorkload, ...], model: CostModel, style: Style) -> NetworkCost:
-        return network_cost(workloads, model, style=style, lanes=self._accelerator.rescaler_lanes)
 
     @cached_property
     def _baseline_on_test(self) -> BoolArray:
@@ -245,7 +252,10 @@ class Evaluator:
 
 def narrowed(problem: Problem, point: DesignPoint) -> QuantizedNetwork:
     """The design's network before any fine-tuning."""
-    return narrow(problem.network, dict(point.choices), problem.originals)
+    network = problem.variants.get(point.surroundings.contract or "", problem.network)
+    if point.weight_bits:
+        network = with_weight_bits(network, dict(point.weight_bits), problem.originals)
+    return narrow(network, dict(point.choices), problem.originals)
 
 
 def shipped(problem: Problem, point: DesignPoint, weights: Arrays | None) -> QuantizedNetwork:

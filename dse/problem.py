@@ -1,7 +1,8 @@
 """The prepared study: baseline network and data, loaded and checked once, before anything is written."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from nets.tflite import load_tflite
 from nets.topologies import TOPOLOGIES, train_float
 
 BoolArray = npt.NDArray[np.bool_]
+UnderContract = Callable[[str], QuantizedNetwork]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class Problem:
         dataset: name of the data.
         data_sha256: hash of the data.
         baseline_correct: which validation samples the baseline gets right, ``[samples]``.
+        variants: the baseline network under every other contract that a design may have, by the contract's name.
     """
 
     spec: StudySpec
@@ -41,6 +44,7 @@ class Problem:
     dataset: str
     data_sha256: str
     baseline_correct: BoolArray
+    variants: Mapping[str, QuantizedNetwork] = field(default_factory=dict)
 
 
 def correct_answers(network: QuantizedNetwork, samples: Samples) -> BoolArray:
@@ -62,10 +66,18 @@ def prepare(spec: StudySpec) -> Problem:
     parts = split(
         dataset, finetune=spec.data.finetune, validation=spec.data.validation, test=spec.data.test, seed=spec.seed
     )
-    network, originals = _network(spec, parts)
+    under, originals = _network(spec, parts)
+    network = under(spec.network.contract)
     parts = Splits(*(_as_inputs(part, network, spec) for part in (parts.finetune, parts.validation, parts.test)))
     return Problem(
-        spec, network, originals, parts, dataset.name, dataset.sha256, correct_answers(network, parts.validation)
+        spec=spec,
+        network=network,
+        originals=originals,
+        splits=parts,
+        dataset=dataset.name,
+        data_sha256=dataset.sha256,
+        baseline_correct=correct_answers(network, parts.validation),
+        variants={name: under(name) for name in spec.search.contracts if name != spec.network.contract},
     )
 
 
@@ -75,11 +87,12 @@ def _dataset(spec: StudySpec) -> Dataset:
     return load_digits_dataset()
 
 
-def _network(spec: StudySpec, parts: Splits) -> tuple[QuantizedNetwork, Mapping[str, RealWeights]]:
+def _network(spec: StudySpec, parts: Splits) -> tuple[UnderContract, Mapping[str, RealWeights]]:
+    """What makes the baseline under a contract, and the real weights, which no contract changes."""
     if spec.network.model is not None:
-        network = load_tflite(spec.network.model, contract=spec.network.contract)
-        originals = real_weights(network)
-        return with_weight_bits(network, spec.network.weight_bits, originals), originals
+        model, weight_bits = spec.network.model, spec.network.weight_bits
+        originals = real_weights(load_tflite(model, contract=spec.network.contract))
+        return lambda name: with_weight_bits(load_tflite(model, contract=name), weight_bits, originals), originals
     topology = TOPOLOGIES[str(spec.network.topology)]
     shape = parts.finetune.inputs.shape[1:]
     if not np.issubdtype(parts.finetune.inputs.dtype, np.floating) or shape != topology.input_shape:
@@ -89,14 +102,11 @@ def _network(spec: StudySpec, parts: Splits) -> tuple[QuantizedNetwork, Mapping[
         )
     images = torch.from_numpy(parts.finetune.inputs.astype(np.float32)).permute(0, 3, 1, 2).contiguous()
     module = train_float(topology, images, torch.from_numpy(parts.finetune.labels), spec.seed)
-    quantized = quantize_module(
-        module,
-        images,
-        name=str(spec.network.topology),
-        weight_bits=spec.network.weight_bits,
-        contract=spec.network.contract,
+    quantized = partial(
+        quantize_module, module, images, name=str(spec.network.topology), weight_bits=spec.network.weight_bits
     )
-    return quantized.network, quantized.originals
+    own = quantized(contract=spec.network.contract)
+    return lambda name: (own if name == spec.network.contract else quantized(contract=name)).network, own.originals
 
 
 def _as_inputs(samples: Samples, network: QuantizedNetwork, spec: StudySpec) -> Samples:

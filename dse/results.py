@@ -103,7 +103,8 @@ class StudyResults:
             ``finished`` (UTC), ``error``, and ``<rescaler>.multiplier_bits`` and ``<rescaler>.method`` for every
             rescaler. Optional, shown where present: ``accelerator_area_um2`` and ``accelerator_energy_nj`` (rescalers
             and MACs), ``latency_cycles`` (of one inference; in streaming style between two),
-            ``other_style_rescaler_area_um2`` (in the style that the study has not).
+            ``other_style_rescaler_area_um2`` (in the style that the study has not); and where they vary
+            ``<layer>.weight_bits``, ``contract``, ``style`` and ``lanes``.
         layers: a row per scored trial and rescaler: ``trial``, ``rescaler``, ``multiplier_bits``, ``method``,
             ``accumulator_bits``, ``right_shift_min``, ``right_shift_max``, ``channels``, ``rescales``, ``macs``,
             ``area_um2``, ``datapath_area_um2``, ``parameter_area_um2``, ``energy_nj``.

@@ -8,14 +8,15 @@ from functools import cached_property
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from dse.design import DesignPoint
+from dse.design import DesignPoint, Surroundings
 from dse.errors import StudyError
-from dse.spec import Finetune, SearchSpec
+from dse.spec import Finetune, HardwareSpec, SearchSpec
 from nets.narrowing import RescalerChoice, methods_of
-from nets.network import Method, Operator, QuantizedNetwork
+from nets.network import Method, Operator, QuantizedNetwork, Weighted
 from nets.rescaler import FULL_MULTIPLIER_BITS
 
 FINETUNE = "finetune"
+CONTRACT, STYLE, LANES = "contract", "style", "lanes"
 
 
 def bits_key(rescaler: str) -> str:
@@ -26,6 +27,41 @@ def bits_key(rescaler: str) -> str:
 def method_key(rescaler: str) -> str:
     """Name of a rescaler's method, as parameter and as column."""
     return f"{rescaler}.method"
+
+
+def weights_key(layer: str) -> str:
+    """Name of the width of a layer's weights, as parameter and as column."""
+    return f"{layer}.weight_bits"
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsVariable:
+    """How wide the weights of one layer, or of several that are tied, may be.
+
+    Attributes:
+        layers: their names.
+        bits: widths that the search may choose, ascending.
+        baseline_bits: width in the baseline.
+    """
+
+    layers: tuple[str, ...]
+    bits: tuple[int, ...]
+    baseline_bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class SharedVariable:
+    """A choice for the network or the accelerator as a whole: contract, style or lanes.
+
+    Attributes:
+        key: which one.
+        allowed: what the search may choose.
+        baseline: what the baselines have, by the study file.
+    """
+
+    key: str
+    allowed: tuple[str | int, ...]
+    baseline: str | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +76,7 @@ class RescalerVariable:
         tied: the rescalers that share the choice; empty for the one of that name.
         rounding: those among them that can only round, whatever method is chosen.
         possible: methods that any design of the study has; empty for ``methods`` alone.
+        weights: widths of the layers' weights; None where the study fixes them.
     """
 
     name: str
@@ -49,6 +86,7 @@ class RescalerVariable:
     tied: tuple[str, ...] = ()
     rounding: frozenset[str] = frozenset()
     possible: tuple[Method, ...] = ()
+    weights: WeightsVariable | None = None
 
     @property
     def every_method(self) -> tuple[Method, ...]:
@@ -76,11 +114,13 @@ class SearchSpace:
         rescalers: in order of execution, tied ones where the first of them is.
         finetune: levels of fine-tuning that a point may ask for, lowest first.
         order: rescalers in order of execution; empty where that is the order of the variables.
+        shared: choices for the network or the accelerator as a whole.
     """
 
     rescalers: tuple[RescalerVariable, ...]
     finetune: tuple[Finetune, ...]
     order: tuple[str, ...] = ()
+    shared: tuple[SharedVariable, ...] = ()
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -95,6 +135,11 @@ class SearchSpace:
             found[bits_key(variable.name)] = IntDistribution(narrowest, FULL_MULTIPLIER_BITS, log=True)
             if len(methods := variable.every_method) > 1:
                 found[method_key(variable.name)] = CategoricalDistribution([m.value for m in methods])
+            if weights := variable.weights:
+                among = (*weights.bits, weights.baseline_bits)
+                found[weights_key(variable.name)] = IntDistribution(min(among), max(among))
+        for choice in self.shared:
+            found[choice.key] = _distribution((*choice.allowed, choice.baseline))
         if len(self.finetune) > 1:
             found[FINETUNE] = CategoricalDistribution([level.value for level in self.finetune])
         return found
@@ -108,12 +153,35 @@ class SearchSpace:
             )
             for v in self.rescalers
         }
-        return self.design(chosen, Finetune(str(parameters.get(FINETUNE, self.finetune[0]))))
+        return self.design(chosen, Finetune(str(parameters.get(FINETUNE, self.finetune[0]))), parameters)
 
-    def design(self, chosen: Mapping[str, RescalerChoice], finetune: Finetune) -> DesignPoint:
-        """The design point of a choice for every variable, by name."""
+    def design(
+        self, chosen: Mapping[str, RescalerChoice], finetune: Finetune, others: Mapping[str, object] | None = None
+    ) -> DesignPoint:
+        """The design point of a choice for every rescaler variable, by name.
+
+        Args:
+            chosen: width and method of every rescaler variable.
+            finetune: how far weights are trained.
+            others: parameters of weights, contract, style and lanes; the baselines' for those that are not given.
+        """
+        given = {**self._baseline_parameters, **(others or {})}
         choices = {name: c for v in self.rescalers for name, c in v.choices(chosen[v.name]).items()}
-        return DesignPoint.of({name: choices[name] for name in self.order or choices}, finetune)
+        varying = [(weights_key(v.name), v.weights) for v in self.rescalers if v.weights]
+        weights = {layer: int(str(given[key])) for key, variable in varying for layer in variable.layers}
+        order = self.order or tuple(choices)
+        return DesignPoint.of(
+            {name: choices[name] for name in order},
+            finetune,
+            {name: weights[name] for name in order if name in weights},
+            Surroundings(**{choice.key: given[choice.key] for choice in self.shared}),  # type: ignore[arg-type]
+        )
+
+    @cached_property
+    def _baseline_parameters(self) -> dict[str, str | int]:
+        """Weights, contract, style and lanes of the baselines."""
+        weights = {weights_key(v.name): v.weights.baseline_bits for v in self.rescalers if v.weights}
+        return {**weights, **{choice.key: choice.baseline for choice in self.shared}}
 
     def parameters(self, point: DesignPoint) -> dict[str, str | int]:
         """The Optuna parameters of a design point."""
@@ -123,6 +191,10 @@ class SearchSpace:
             choice = variable.choice_in(choices)
             values[bits_key(variable.name)] = choice.multiplier_bits
             values[method_key(variable.name)] = choice.method.value
+            if variable.weights:
+                values[weights_key(variable.name)] = dict(point.weight_bits)[variable.weights.layers[0]]
+        for shared in self.shared:
+            values[shared.key] = getattr(point.surroundings, shared.key)
         return {key: values[key] for key in self.distributions}
 
     def uniform(self, multiplier_bits: int, method: Method, finetune: Finetune) -> DesignPoint:
@@ -137,6 +209,9 @@ class SearchSpace:
         for variable in self.rescalers:
             allowed[bits_key(variable.name)] = variable.multiplier_bits
             allowed[method_key(variable.name)] = tuple(method.value for method in variable.methods)
+            if variable.weights:
+                allowed[weights_key(variable.name)] = variable.weights.bits
+        allowed |= {choice.key: choice.allowed for choice in self.shared}
         return {key: allowed[key] for key in self.distributions}
 
     def snapped(self, parameters: Mapping[str, object]) -> dict[str, object]:
@@ -153,6 +228,14 @@ class SearchSpace:
         return {**parameters, key: others[key][generator.integers(len(others[key]))]}
 
 
+def _distribution(values: tuple[str | int, ...]) -> BaseDistribution:
+    """Numbers on a logarithmic scale, names as categories."""
+    numbers = [value for value in values if isinstance(value, int)]
+    if numbers:
+        return IntDistribution(min(numbers), max(numbers), log=True)
+    return CategoricalDistribution(list(dict.fromkeys(values)))
+
+
 def _nearest(value: object, allowed: tuple[str | int, ...]) -> str | int:
     if value in allowed:
         return value
@@ -165,8 +248,16 @@ def _reachable(method: Method, variable: RescalerVariable) -> Method:
     return method if method in variable.every_method else Method.ROUND
 
 
-def space_of(network: QuantizedNetwork, search: SearchSpec, finetune: Finetune) -> SearchSpace:
+def space_of(
+    network: QuantizedNetwork, search: SearchSpec, finetune: Finetune, hardware: HardwareSpec | None = None
+) -> SearchSpace:
     """The space of a network, with room for the baselines beside it.
+
+    Args:
+        network: the baseline.
+        search: what may vary.
+        finetune: highest level of fine-tuning.
+        hardware: style and lanes of the baselines, where these vary.
 
     Raises:
         StudyError: a rule names no rescaler of the network, or a method that its rescalers do not have.
@@ -181,7 +272,17 @@ def space_of(network: QuantizedNetwork, search: SearchSpec, finetune: Finetune) 
         groups.setdefault(tie, []).append(name)
     variables = tuple(_variable(group, [operators[name] for name in names], search) for group, names in groups.items())
     levels = tuple(Finetune)[: tuple(Finetune).index(finetune) + 1]
-    return SearchSpace(variables, levels, tuple(operators))
+    return SearchSpace(variables, levels, tuple(operators), _shared(network, search, hardware or HardwareSpec()))
+
+
+def _shared(network: QuantizedNetwork, search: SearchSpec, hardware: HardwareSpec) -> tuple[SharedVariable, ...]:
+    contract = next(network.rescaling_operators()).rescaler.contract.name
+    found = (
+        SharedVariable(CONTRACT, search.contracts, contract),
+        SharedVariable(STYLE, search.styles, hardware.style),
+        SharedVariable(LANES, search.lanes, hardware.lanes),
+    )
+    return tuple(variable for variable in found if variable.allowed)
 
 
 def _variable(group: str, operators: list[Operator], search: SearchSpec) -> RescalerVariable:
@@ -201,4 +302,12 @@ def _variable(group: str, operators: list[Operator], search: SearchSpec) -> Resc
         tuple(names) if len(names) > 1 else (),
         frozenset(operator.name for operator in operators if Method.ABSORB not in methods_of(operator)),
         possible,
+        _weights(operators, next((rule.weight_bits for rule in rules if rule.weight_bits), search.weight_bits)),
     )
+
+
+def _weights(operators: list[Operator], bits: tuple[int, ...]) -> WeightsVariable | None:
+    layers = [operator for operator in operators if isinstance(operator, Weighted)]
+    if not bits or not layers:
+        return None
+    return WeightsVariable(tuple(layer.name for layer in layers), tuple(sorted(bits)), layers[0].weight_bits)

@@ -15,6 +15,9 @@ from nets.contracts import CONTRACTS
 from nets.network import Method
 
 MultiplierBits = Annotated[int, Field(ge=1, le=31)]
+WeightBits = Annotated[int, Field(ge=3, le=8)]
+Lanes = Annotated[int, Field(ge=1, le=4096)]
+Style = Literal["streaming", "shared"]
 DEFAULT_MULTIPLIER_BITS = (*range(1, 17), 31)
 
 
@@ -82,7 +85,10 @@ class RescalerRule(Section):
         None, min_length=1, description="widths they may have; one alone freezes them"
     )
     methods: tuple[Method, ...] | None = Field(None, min_length=1, description="methods they may use")
-    tied: bool = Field(False, description="true makes them one choice: the same width and method for all")
+    weight_bits: tuple[WeightBits, ...] | None = Field(
+        None, min_length=1, description="widths in bits that their layers' weights may have"
+    )
+    tied: bool = Field(False, description="true makes them one choice: the same widths and method for all")
 
 
 class Constraint(Section):
@@ -90,6 +96,10 @@ class Constraint(Section):
 
     metric: Metric = Field(description="what is limited")
     at_most: float = Field(description="the limit, in the metric's unit")
+
+
+def _repeats(values: tuple[object, ...]) -> bool:
+    return len(set(values)) != len(values)
 
 
 class SearchSpec(Section):
@@ -112,6 +122,14 @@ class SearchSpec(Section):
     methods: tuple[Method, ...] = Field(
         (Method.ROUND, Method.ABSORB), min_length=1, description="ways in which a rescaler may be narrowed"
     )
+    weight_bits: tuple[WeightBits, ...] = Field(
+        (), description="widths that a layer's weights may have, each layer its own; none: network.weight_bits for all"
+    )
+    contracts: tuple[str, ...] = Field(
+        (), description="rounding contracts that a design may have; none: network.contract"
+    )
+    styles: tuple[Style, ...] = Field((), description="accelerator styles that it may have; none: hardware.style")
+    lanes: tuple[Lanes, ...] = Field((), description="numbers of rescaler lanes that it may have; none: hardware.lanes")
     uniform_multiplier_bits: tuple[MultiplierBits, ...] = Field(
         (1, 2, 3, 4, 6, 8, 12, 16), description="widths of the uniform baselines"
     )
@@ -120,12 +138,29 @@ class SearchSpec(Section):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        for key in ("multiplier_bits", "methods", "uniform_multiplier_bits", "objectives"):
-            values = getattr(self, key)
-            if len(set(values)) != len(values):
+        for key, values in self:
+            if isinstance(values, tuple) and values and not isinstance(values[0], Section) and _repeats(values):
                 raise ValueError(f"{key} = [{', '.join(map(str, values))}] names a value twice")
         if self.objectives[0] is not Metric.DROP:
             raise ValueError(f"objectives = [{', '.join(self.objectives)}]: the first one is {Metric.DROP.value}")
+        for contract in self.contracts:
+            if contract not in CONTRACTS:
+                raise ValueError(f"contracts: {contract!r} is unknown; use one of {', '.join(CONTRACTS)}")
+        return self
+
+    @model_validator(mode="after")
+    def _worth_choosing(self) -> Self:
+        """Refuse variables that no objective or constraint can see: they would never leave one end."""
+        seen = {*self.objectives, *(constraint.metric for constraint in self.constraints)}
+        totals = {Metric.ACCELERATOR_AREA, Metric.ACCELERATOR_ENERGY}
+        weights_vary = bool(self.weight_bits) or any(rule.weight_bits for rule in self.rescalers)
+        for key, varies, metrics in (
+            ("weight_bits", weights_vary, totals),
+            ("lanes", bool(self.lanes), {Metric.LATENCY}),
+        ):
+            if varies and not metrics & seen:
+                named = " or ".join(sorted(metrics))
+                raise ValueError(f"{key} varies, but only {named} can reward it; add it to objectives or constraints")
         return self
 
 
@@ -171,10 +206,8 @@ class HardwareSpec(Section):
         "analytic", description="the model that is the objective; calibrated needs a table made by synthesis"
     )
     rtl: RtlSpec | None = Field(None, description="a Verilog rescaler of your own, for cost_source = rtl")
-    style: Literal["streaming", "shared"] = Field(
-        "streaming", description="one rescaler per layer, or one bank for all"
-    )
-    lanes: int = Field(1, ge=1, le=4096, description="rescalers side by side in each layer (or in the bank)")
+    style: Style = Field("streaming", description="one rescaler per layer, or one bank for all")
+    lanes: Lanes = Field(1, description="rescalers side by side in each layer (or in the bank)")
     mac_lanes: int = Field(
         16, ge=1, le=2**20, description="MACs side by side in each layer (or in the array), for the rescalers' share"
     )

@@ -65,7 +65,7 @@ def run_study(
         database(storage)
     with folder.locked(), kept_in(storage, folder.path):
         _begin(problem, folder, storage, fresh=fresh)
-        space = space_of(problem.network, spec.search, spec.fidelity.finetune)
+        space = space_of(problem.network, spec.search, spec.fidelity.finetune, spec.hardware)
         store = _store(folder, space, storage)
         pool = make_pool(problem, ray_address)
         try:

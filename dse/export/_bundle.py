@@ -25,7 +25,7 @@ from dse.results import StudyResults
 from dse.run_folder import RunFolder
 from dse.storage import StudyStore, record_in
 from nets.fingerprint import fingerprint
-from nets.network import QuantizedNetwork
+from nets.network import QuantizedNetwork, Weighted
 
 DEFAULT_ROWS = 2000  # test vectors kept of each rescaler's inference
 DEFAULT_SAMPLES = 32  # samples that are run for them
@@ -121,7 +121,7 @@ def _span(numbers: list[int]) -> str:
 
 def _write(folder: Path, design: Design, units: tuple[Unit, ...], vectors: dict[str, Vectors]) -> None:
     title, count = design.title, len(design.samples)
-    contract = design.results.facts.contract
+    contract = _contract(design)
     files = {f"rtl/unit_{unit.identifier}.v": _render.unit_verilog(unit, title) for unit in units}
     files |= {f"rtl/{unit.identifier}.hex": _render.memory_hex(unit) for unit in units if unit.fields}
     files |= {f"rtl/{path.name}": path.read_text(encoding="utf-8") for unit in units for path in unit.files}
@@ -148,8 +148,8 @@ def _document(
         trial=int(row["trial"]),
         network=design.network.name,
         network_sha256=fingerprint(design.network),
-        contract=facts.contract,
-        weight_bits=facts.weight_bits,
+        contract=_contract(design),
+        weight_bits={op.name: op.weight_bits for op in design.network.operators if isinstance(op, Weighted)},
         finetune=str(row["finetune"]),
         accuracy=AccuracyDocument(
             fidelity=str(row["fidelity"]),
@@ -170,6 +170,10 @@ def _document(
         files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(files.items())}
         | {model.file: model.sha256 for model in models if model.file and model.sha256},
     )
+
+
+def _contract(design: Design) -> str:
+    return design.point.surroundings.contract or design.results.facts.contract
 
 
 def _known(value: float) -> float | None:

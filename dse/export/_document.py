@@ -93,7 +93,7 @@ class DesignDocument(_Part):
     network: str
     network_sha256: str = Field(description="fingerprint of the exported integers")
     contract: str
-    weight_bits: int
+    weight_bits: dict[str, int] = Field(description="width of the weights of every layer that has some")
     finetune: str
     accuracy: AccuracyDocument
     cost: CostDocument

@@ -55,6 +55,9 @@ HEADINGS = {
     "accelerator_energy_nj": "Accelerator energy per inference (nJ)",
     "latency_cycles": "Latency (cycles)",
     "parameter_bits": "Rescaler parameters (bits)",
+    "contract": "Rounding contract",
+    "style": "Accelerator style",
+    "lanes": "Rescaler lanes",
     "seconds": "Evaluation time (s)",
     "finished": "Finished (UTC)",
     "error": "Error",
@@ -113,6 +116,8 @@ def heading(column: str) -> str:
     name, _, quantity = column.rpartition(".")
     if name and quantity == "multiplier_bits":
         return f"{name}: multiplier width (bits)"
+    if name and quantity == "weight_bits":
+        return f"{name}: weight width (bits)"
     if name and quantity == "method":
         return f"{name}: method"
     return column

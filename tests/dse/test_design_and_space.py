@@ -9,12 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
-from dse.design import DesignPoint
+from dse.design import DesignPoint, Surroundings
 from dse.driver import baselines
 from dse.errors import StudyError
 from dse.problem import Problem
 from dse.sampler import make_sampler
-from dse.space import FINETUNE, RescalerVariable, SearchSpace, bits_key, method_key, space_of
+from dse.space import (
+    FINETUNE,
+    RescalerVariable,
+    SearchSpace,
+    SharedVariable,
+    WeightsVariable,
+    bits_key,
+    method_key,
+    space_of,
+    weights_key,
+)
 from dse.spec import Finetune
 from nets.narrowing import RescalerChoice, methods_of
 from nets.network import Method
@@ -25,16 +35,49 @@ WIDTHS = st.lists(st.integers(1, 31), unique=True, min_size=1, max_size=12).map(
 VARIABLES = st.builds(
     lambda bits, methods: (bits, methods), WIDTHS, st.sampled_from([BOTH, (Method.ROUND,), (Method.ABSORB,)])
 )
+WEIGHTS = st.none() | st.sets(st.integers(3, 8), min_size=1).map(lambda bits: tuple(sorted(bits)))
+SHARED = st.lists(
+    st.sampled_from(
+        [
+            SharedVariable("contract", ("floor", "half_up"), "half_up"),
+            SharedVariable("style", ("shared",), "streaming"),
+            SharedVariable("lanes", (1, 4, 16), 2),
+        ]
+    ),
+    unique=True,
+).map(tuple)
+
+
+def _variable(
+    index: int, widths: tuple[int, ...], methods: tuple[Method, ...], weights: tuple[int, ...] | None
+) -> RescalerVariable:
+    name = f"conv_{index}"
+    return RescalerVariable(
+        name, widths, methods, weights=WeightsVariable((name,), weights, 8) if weights is not None else None
+    )
+
+
 SPACES = st.builds(
-    lambda variables, finetune: SearchSpace(
-        tuple(RescalerVariable(f"conv_{i}", *v) for i, v in enumerate(variables)), finetune
+    lambda variables, weights, finetune, shared: SearchSpace(
+        tuple(_variable(i, *v, weights) for i, v in enumerate(variables)), finetune, shared=shared
     ),
     st.lists(VARIABLES, min_size=1, max_size=5),
+    WEIGHTS,
     st.sampled_from([(Finetune.NONE,), (Finetune.NONE, Finetune.SHORT)]),
+    SHARED,
 )
 CHOICES = st.builds(RescalerChoice, st.integers(1, 31), st.sampled_from(BOTH))
 POINTS = st.builds(
-    DesignPoint.of, st.dictionaries(st.text(min_size=1), CHOICES, min_size=1, max_size=6), st.sampled_from(Finetune)
+    DesignPoint.of,
+    st.dictionaries(st.text(min_size=1), CHOICES, min_size=1, max_size=6),
+    st.sampled_from(Finetune),
+    st.dictionaries(st.text(min_size=1), st.integers(3, 8), max_size=3),
+    st.builds(
+        Surroundings,
+        st.sampled_from([None, "floor"]),
+        st.sampled_from([None, "shared"]),
+        st.none() | st.integers(1, 9),
+    ),
 )
 
 
@@ -43,7 +86,9 @@ def a_point(space: SearchSpace, data: st.DataObject) -> DesignPoint:
         v.name: RescalerChoice(data.draw(st.sampled_from(v.multiplier_bits)), data.draw(st.sampled_from(v.methods)))
         for v in space.rescalers
     }
-    return DesignPoint.of(choices, data.draw(st.sampled_from(space.finetune)))
+    keys = [weights_key(v.name) for v in space.rescalers if v.weights] + [choice.key for choice in space.shared]
+    others = {key: data.draw(st.sampled_from(space.values[key])) for key in keys}
+    return space.design(choices, data.draw(st.sampled_from(space.finetune)), others)
 
 
 @given(POINTS)
@@ -209,3 +254,36 @@ def test_json_names_every_choice(digits: Problem) -> None:
     space = space_of(digits.network, digits.spec.search, Finetune.SHORT)
     stored = json.loads(space.uniform(4, Method.ABSORB, Finetune.SHORT).to_json())
     assert stored["rescalers"]["conv_0"] == {"bits": 4, "method": "absorb"}
+
+
+def test_weights_contract_style_and_lanes_vary_where_the_study_says(digits: Problem) -> None:
+    spec = small_spec(
+        search__objectives=["val_accuracy_drop_pp", "accelerator_area_um2", "latency_cycles"],
+        search__weight_bits=[3, 4, 6],
+        search__contracts=["floor"],
+        search__styles=["shared", "streaming"],
+        search__lanes=[1, 8],
+        search__rescalers=[{"names": "fc_*", "weight_bits": [8]}],
+    )
+    space = space_of(digits.network, spec.search, Finetune.NONE, spec.hardware)
+    layers = [v for v in space.rescalers if v.weights]
+    assert [space.values[weights_key(v.name)] for v in layers] == [(3, 4, 6)] * (len(layers) - 1) + [(8,)]
+    int32 = space.uniform(31, Method.ROUND, Finetune.NONE)
+    assert set(dict(int32.weight_bits).values()) == {digits.spec.network.weight_bits}
+    assert int32.surroundings == Surroundings("half_up", "streaming", 1), "baselines are as the study file says"
+    assert space.point(space.parameters(int32)) == int32
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"search__weight_bits": [4]}, "weight_bits varies, but only accelerator_area_um2 or accelerator_energy_nj"),
+        ({"search__rescalers": [{"names": "*", "weight_bits": [4]}]}, "weight_bits varies, but only"),
+        ({"search__lanes": [1, 2]}, "lanes varies, but only latency_cycles can reward it"),
+        ({"search__contracts": ["stochastic"]}, "contracts: 'stochastic' is unknown"),
+        ({"search__styles": ["shared", "shared"]}, "names a value twice"),
+    ],
+)
+def test_variables_that_nothing_rewards_are_refused(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        small_spec(**changes)

@@ -14,13 +14,14 @@ from dse.evaluation import Evaluation, Evaluator, Job, Level, TestScore, cost_mo
 from dse.lowering import lower
 from dse.problem import Problem, correct_answers, prepare
 from dse.records import record_of
-from dse.space import SearchSpace, space_of
+from dse.space import SearchSpace, space_of, weights_key
 from dse.spec import Finetune
 from dse.study import check_objective
 from hwmodels import network_cost
 from nets.certificates import certify
 from nets.executor import IntegerExecutor
 from nets.fingerprint import fingerprint
+from nets.narrowing import RescalerChoice
 from nets.network import Method, Weighted
 from tests.fakes import values
 from tests.small_studies import small_spec
@@ -180,3 +181,33 @@ def test_topology_and_data_that_do_not_fit(monkeypatch: pytest.MonkeyPatch, digi
     spec = small_spec(data__dataset=None, data__samples=path)
     with pytest.raises(StudyError, match=r"network\.topology = 'digits_cnn' is trained on real inputs \[8, 8, 1\]"):
         prepare(spec)
+
+
+def test_weights_contract_and_lanes_of_a_design_are_those_that_are_evaluated(digits: Problem) -> None:
+    spec = small_spec(
+        search__objectives=["val_accuracy_drop_pp", "accelerator_area_um2", "latency_cycles"],
+        search__weight_bits=[3, 8],
+        search__contracts=["floor"],
+        search__lanes=[4],
+        hardware__mac_lanes=256,
+        fidelity__finetune="none",
+    )
+    problem = prepare(spec)
+    space = space_of(problem.network, spec.search, Finetune.NONE, spec.hardware)
+    int32 = space.uniform(31, Method.ROUND, Finetune.NONE)
+    layers = [name for name, _ in int32.weight_bits]
+    others = {"contract": "floor", "lanes": 4, **{weights_key(name): 8 for name in layers}, weights_key(layers[0]): 3}
+    point = space.design({v.name: RescalerChoice(4, Method.ABSORB) for v in space.rescalers}, Finetune.NONE, others)
+    network = narrowed(problem, point)
+    for operator in network.rescaling_operators():
+        assert operator.rescaler.contract.name == "floor"
+        if isinstance(operator, Weighted):
+            assert operator.weight_bits == (3 if operator.name == layers[0] else 8)
+            assert abs(operator.weights).max() <= 2 ** (operator.weight_bits - 1) - 1
+    baseline, found = (evaluated(Evaluator(problem), each) for each in (int32, point))
+    assert baseline.network_sha256 == fingerprint(digits.network), "the baseline is the study's own network"
+    assert (found.latency_cycles or 0) < (baseline.latency_cycles or 0), "more lanes take fewer cycles"
+    assert found.accelerator_area_um2 != baseline.accelerator_area_um2
+    stored = record_of(point.to_json(), [found])
+    assert DesignPoint.from_json(stored.design) == point
+    assert fingerprint(narrowed(problem, DesignPoint.from_json(stored.design))) == found.network_sha256
