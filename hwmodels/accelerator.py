@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from hwmodels.costs import CostModel, NetworkCost, Style, component_cost, reasons, total
+from hwmodels.costs import CostModel, LayerCost, NetworkCost, Style, component_cost, reasons, total
 from hwmodels.errors import HardwareError
 from hwmodels.network import network_cost, parameter_word_bits
 from hwmodels.operators import crossed, sized
@@ -24,7 +24,8 @@ class Accelerator:
         style: ``shared`` (one MAC array and one bank of rescalers serve the layers in turn) or ``streaming`` (each
             layer has its own, and all work at once).
         mac_lanes: multiply-accumulates per cycle, of the array or of each layer.
-        rescaler_lanes: rescales per cycle, of the bank or of each layer.
+        rescaler_lanes: rescaler units side by side, of the bank or of each layer; a single-cycle one does a rescale
+            per cycle.
         clock_mhz: clock frequency, for times.
         output_order: the order in which a lane sees outputs. ``channel_outermost``: all positions of a channel, then
             the next channel, so that a channel's parameters are read once an inference and held; the order in which
@@ -108,7 +109,8 @@ def accelerator_cost(
     """
     rescalers = network_cost(workloads, model, style=accelerator.style, lanes=accelerator.rescaler_lanes)
     mac_area, mac_energy = _macs(workloads, model.technology, accelerator)
-    times = tuple(_layer_time(workload, accelerator) for workload in workloads)
+    layers = zip(workloads, rescalers.layers, strict=True)
+    times = tuple(_layer_time(workload, layer, accelerator) for workload, layer in layers)
     cycles = [time.cycles for time in times]
     latency = sum(cycles) if accelerator.style == "shared" else max(cycles)
     area = total([mac_area, rescalers.rescaler_area_um2])
@@ -152,9 +154,9 @@ def _share(part: float | None, whole: float | None) -> float | None:
     return None if part is None or not whole else part / whole
 
 
-def _layer_time(workload: RescalerWorkload, accelerator: Accelerator) -> LayerTime:
+def _layer_time(workload: RescalerWorkload, layer: LayerCost, accelerator: Accelerator) -> LayerTime:
     macs = -(-workload.macs_per_inference // accelerator.mac_lanes)
-    rescales = -(-workload.rescales_per_inference // accelerator.rescaler_lanes)
+    rescales = -(-workload.rescales_per_inference // (accelerator.rescaler_lanes * layer.results)) * layer.cycles
     return LayerTime(workload.name, macs, rescales, max(macs, rescales))
 
 

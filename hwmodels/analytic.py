@@ -1,10 +1,21 @@
 """Rescaler cost from closed formulas: the components of the shipped single-cycle architecture, by width."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
+from hwmodels.architectures import FRACTURED_WIDTHS
 from hwmodels.costs import UnitCost, unit_cost
-from hwmodels.geometry import ADD_LEFT_SHIFT, check_workload, halved_bits, shift_bits, stage_widths, sum_bits
+from hwmodels.datapaths import Datapath, architecture_of, check_datapath, in_use
+from hwmodels.geometry import (
+    ADD_LEFT_SHIFT,
+    fractured_shift_bits,
+    halved_bits,
+    kept_bits,
+    shift_bits,
+    stage_widths,
+    sum_bits,
+)
 from hwmodels.levels import (
     LOGIC_LEVELS,
     MUX_LEVELS,
@@ -25,13 +36,20 @@ class AnalyticRescalerModel:
 
     A lane is, in data order: multiplier (none for k = 1), barrel shifter over the channels' shift range, one adder
     that rounds and adds the zero point, saturation, clamp to the activation's range, output register. An ADD puts two
-    zero-point subtractions, a rescale of one operand and the sum before it.
+    zero-point subtractions, a rescale of one operand and the sum before it. The serial datapath has an adder, its
+    registers and a counter in the multiplier's place, the fractured one four 8-bit multipliers and the sums of their
+    products, and an output stage for each of its four lanes.
 
     Attributes:
         technology: table of component figures.
+        datapath: how one-stage rescalers are built.
     """
 
     technology: Technology
+    datapath: Datapath = "array"
+
+    def __post_init__(self) -> None:
+        check_datapath(self.datapath)
 
     @property
     def name(self) -> str:
@@ -44,10 +62,13 @@ class AnalyticRescalerModel:
         Raises:
             HardwareError: if no shipped architecture serves it.
         """
-        check_workload(workload)
-        parts = tuple(_parts(workload))
+        architecture = architecture_of(workload, self.datapath)
+        build = _OTHER_PARTS.get(architecture.name)
+        parts = tuple(_parts(workload) if build is None else build(workload))
         components = [part.cost(self.technology) for part in parts]
-        return unit_cost(components, serial=[part.name for part in parts])
+        # The path from operand to output is known where it is a chain of all parts.
+        unit = unit_cost(components, serial=[part.name for part in parts] if build is None else [])
+        return in_use(unit, architecture, workload.multiplier_bits)
 
 
 def _parts(workload: RescalerWorkload) -> Iterator[Part]:
@@ -58,9 +79,13 @@ def _parts(workload: RescalerWorkload) -> Iterator[Part]:
         depth, constant_bits = yield from _add_front(workload)
         operand_bits -= constant_bits
     depth = yield from _scale(last, operand_bits, depth, "")
-    total = sum_bits(stage_widths(last).kept, workload.output_bits)
+    yield from _round_and_clamp(stage_widths(last).kept, workload.output_bits, depth)
+
+
+def _round_and_clamp(kept_bits: int, output_bits: int, depth: float) -> Iterator[Part]:
+    total = sum_bits(kept_bits, output_bits)
     yield Part("adder", "rounding and zero-point adder", sized(total, depth))
-    yield from _clamp(total - 1, workload.output_bits, depth + adder_levels(total))
+    yield from _clamp(total - 1, output_bits, depth + adder_levels(total))
 
 
 def _clamp(full_bits: int, output_bits: int, depth: float) -> Iterator[Part]:
@@ -105,3 +130,56 @@ def _scale(stage: RescaleStage, operand_bits: int, depth: float, prefix: str) ->
         yield Part("shifter", f"{prefix}barrel shifter", shifted(widths.kept, widths.shift, depth))
         depth += shifter_levels(widths.shift)
     return depth
+
+
+def _output_stage(product_bits: int, shift: int, workload: RescalerWorkload, depth: float) -> Iterator[Part]:
+    """Yield what follows a product in the serial and fractured datapaths; their output register has an enable."""
+    kept = kept_bits(product_bits, workload.stages[-1].right_shift_min)
+    if shift:
+        yield Part("shifter", "barrel shifter", shifted(kept, shift, depth))
+        depth += shifter_levels(shift)
+    yield from _round_and_clamp(kept, workload.output_bits, depth)
+    yield Part("mux", "output enable", plain(workload.output_bits))
+
+
+def _serial_parts(workload: RescalerWorkload) -> Iterator[Part]:
+    """Yield an adder that takes one multiplier bit per cycle, its registers and counter, and the output stage."""
+    stage = workload.stages[-1]
+    acc, k, shift = stage.operand_bits, stage.multiplier_bits, shift_bits(stage)
+    count, held = k.bit_length(), max(shift, 1)
+    yield Part("mux", "addend", plain(acc))
+    yield Part("adder", "partial product adder", sized(acc + 1, MUX_LEVELS))
+    yield Part("mux", "load and hold", plain(2 * (2 * acc + k + held) - acc))
+    yield Part("adder", "cycle counter", sized(count))
+    yield Part("mux", "counter load, hold and reset", plain(3 * count + 1))
+    yield Part("logic", "counter comparators", plain(2 * (2 * count - 1) + 1))
+    yield Part("register", "operand, product and counter registers", {"bits": 2 * acc + k + held + count + 1})
+    yield from _output_stage(acc + k, shift, workload, 0.0)
+
+
+def _fractured_parts(workload: RescalerWorkload) -> Iterator[Part]:
+    """Yield four multipliers of 8 bits, the sums that make wider ones of them, and four output stages."""
+    stage = workload.stages[-1]
+    acc, shift = stage.operand_bits, fractured_shift_bits(stage)
+    narrow, middle, wide = (acc + width for width in FRACTURED_WIDTHS)
+    for lane, depth in enumerate((0.0, MUX_LEVELS, MUX_LEVELS, 2 * MUX_LEVELS)):
+        if lane:
+            yield Part("mux", f"operand {lane}", plain(acc, depth - MUX_LEVELS))
+        yield Part("multiplier", f"multiplier {lane}", crossed(acc, FRACTURED_WIDTHS[0], depth))
+    depth = 2 * MUX_LEVELS + multiplier_levels(FRACTURED_WIDTHS[0], narrow)
+    for pair in ("low", "high"):
+        yield Part("adder", f"{pair} pair's sum", sized(narrow, depth))
+    yield Part("adder", "sum of the pairs", sized(middle, depth + adder_levels(narrow)))
+    summed = depth + adder_levels(narrow) + adder_levels(middle)
+    yield Part("mux", "choice of the product", plain(middle + wide, summed))
+    yield Part("mux", "choice of the high product", plain(middle, depth + adder_levels(narrow)))
+    yield Part("logic", "mode", plain(6))
+    chosen = summed + 2 * MUX_LEVELS
+    for bits, before in ((wide, chosen), (narrow, depth), (middle, depth + adder_levels(narrow)), (narrow, depth)):
+        yield from _output_stage(bits, shift, workload, before)
+
+
+_OTHER_PARTS: Final[Mapping[str, Callable[[RescalerWorkload], Iterator[Part]]]] = {
+    "serial": _serial_parts,
+    "fractured": _fractured_parts,
+}

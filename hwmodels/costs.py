@@ -42,6 +42,9 @@ class UnitCost:
         components: what it is made of; area and energy are their sums.
         leakage_uw: leakage of the lane.
         missing: a reason for each figure that is None.
+        cycles: clock cycles from one operand to the next.
+        results: rescales in that time, for this multiplier width.
+        narrows: whether a wider unit spends less on a narrower multiplier than on one of its own width.
     """
 
     area_um2: float | None
@@ -50,6 +53,9 @@ class UnitCost:
     components: tuple[ComponentCost, ...]
     leakage_uw: float | None = None
     missing: tuple[str, ...] = ()
+    cycles: int = 1
+    results: int = 1
+    narrows: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,8 @@ class LayerCost:
         energy_nj: rescaling energy of one inference, in nanojoules.
         parameter_bits: bits of parameter memory.
         unit: the lane that the layer itself needs.
+        cycles: clock cycles from one operand to the next in the lane that serves the layer.
+        results: rescales of the layer in that time in one lane.
     """
 
     name: str
@@ -73,6 +81,8 @@ class LayerCost:
     energy_nj: float | None
     parameter_bits: int
     unit: UnitCost
+    cycles: int = 1
+    results: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from hwmodels.workload import RescalerWorkload, RescaleStage
 
 # TFLite's int8 ADD shifts both operands left by 20 before it rescales them (reference kernel add.cc, left_shift).
 ADD_LEFT_SHIFT = 20
+_FRACTURED_ALIGNMENT = 15  # bits by which 17, the narrowest multiplier of the 32-bit mode, is shifted left
 MAX_WIDTH = 512  # bits; beyond it a workload is a mistake
 
 
@@ -27,15 +28,25 @@ class StageWidths:
 
 def stage_widths(stage: RescaleStage) -> StageWidths:
     """Return the widths of one stage."""
-    left = max(0, 1 - stage.right_shift_min)
-    drop = stage.right_shift_min + left - 1
     product = stage.operand_bits + (stage.multiplier_bits if stage.multiplier_bits > 1 else 0)
-    return StageWidths(product, max(product + left - drop, 2), shift_bits(stage))
+    return StageWidths(product, kept_bits(product, stage.right_shift_min), shift_bits(stage))
+
+
+def kept_bits(product_bits: int, right_shift_min: int) -> int:
+    """Return the bits of a product that enter the shifter, zeros below it where the smallest shift is to the left."""
+    left = max(0, 1 - right_shift_min)
+    drop = right_shift_min + left - 1
+    return max(product_bits + left - drop, 2)
 
 
 def shift_bits(stage: RescaleStage) -> int:
     """Return the bits that tell the channels' shifts apart; the smallest shift is wiring."""
     return (stage.right_shift_max - stage.right_shift_min).bit_length()
+
+
+def fractured_shift_bits(stage: RescaleStage) -> int:
+    """Return the shift's bits in a fractured unit, whose modes align a multiplier left in 8, 16 or 32 bits."""
+    return (stage.right_shift_max - stage.right_shift_min + _FRACTURED_ALIGNMENT).bit_length()
 
 
 def sum_bits(kept_bits: int, output_bits: int) -> int:

@@ -91,6 +91,8 @@ def _layer(workload: RescalerWorkload, model: CostModel, lanes: int) -> LayerCos
         energy_nj=_energy_nj(unit.energy_pj, workload),
         parameter_bits=bits,
         unit=unit,
+        cycles=unit.cycles,
+        results=unit.results,
     )
 
 
@@ -113,6 +115,7 @@ def _share(
             energy_nj=_energy_nj(
                 _energy_in(layer.unit, units[len(workload.stages)], _share_of(workload, banks)), workload
             ),
+            cycles=units[len(workload.stages)].cycles,
         )
         for layer, workload in zip(layers, workloads, strict=True)
     )
@@ -158,9 +161,14 @@ def shared_part(share: float) -> float:
 
 
 def _energy_in(own: UnitCost, wide: UnitCost, share: float) -> float | None:
-    """Return the energy of a narrow rescale in a wider unit: its own, and part of what the wider unit adds."""
+    """Return the energy of a narrow rescale in a wider unit: its own, and part of what the wider unit adds.
+
+    A unit that does not narrow spends what it spends in a cycle, divided by the rescales that it does in it.
+    """
     if own.energy_pj is None or wide.energy_pj is None:
         return None
+    if not wide.narrows:
+        return wide.energy_pj * wide.results / own.results
     return own.energy_pj + shared_part(share) * max(wide.energy_pj - own.energy_pj, 0.0)
 
 

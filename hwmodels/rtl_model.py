@@ -7,18 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from hwmodels.costs import UnitCost, unit_cost
+from hwmodels.datapaths import Datapath, architecture_of, check_datapath, in_use
 from hwmodels.errors import HardwareError
-from hwmodels.geometry import ADD_LEFT_SHIFT, check_workload, shift_bits
+from hwmodels.geometry import ADD_LEFT_SHIFT, check_workload, fractured_shift_bits, shift_bits
 from hwmodels.operators import design_costs
 from hwmodels.parsing import Design, parse_files
 from hwmodels.technology import Technology
 from hwmodels.workload import RescalerWorkload
-
-RTL_FOLDER: Final = Path(__file__).parent / "rtl"
-_FILES: Final = {
-    "rescaler": (RTL_FOLDER / "rescaler.v",),
-    "rescaler_add": (RTL_FOLDER / "rescaler_add.v", RTL_FOLDER / "rescaler.v"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +59,29 @@ LAYER_QUANTITIES: Final[Mapping[str, Callable[[RescalerWorkload], int]]] = {
 class RtlRescalerModel:
     """Costs what RTL says: the shipped one, or the user's.
 
-    One-stage workloads are served by ``rtl/rescaler.v`` (or ``source``), two-stage ones (ADD) by
-    ``rtl/rescaler_add.v``. Designs are cached per set of parameters, until a file changes.
+    One-stage workloads are served by the module of the datapath (or by ``source``, one rescale per cycle), two-stage
+    ones (ADD) by ``rtl/rescaler_add.v``. Designs are cached per set of parameters, until a file changes.
 
     Attributes:
         technology: table of component figures.
         pipeline: whether a register stands between multiplier and shifter (shipped one-stage rescalers).
         source: the user's rescaler.
+        datapath: how the shipped one-stage rescalers are built.
     """
 
     technology: Technology
     pipeline: bool = False
     source: RtlSource | None = None
+    datapath: Datapath = "array"
+
+    def __post_init__(self) -> None:
+        check_datapath(self.datapath)
+        if self.datapath != "array" and self.pipeline:
+            raise HardwareError(f"the {self.datapath} datapath has no pipelined form; use the array")
+        if self.datapath != "array" and self.source is not None:
+            raise HardwareError(
+                f"datapath {self.datapath!r} is of the shipped rescalers; {self.source.top!r} is another"
+            )
 
     @property
     def name(self) -> str:
@@ -88,7 +94,8 @@ class RtlRescalerModel:
         Raises:
             HardwareError: if no shipped architecture serves it.
         """
-        return unit_cost(design_costs(self.design(workload), self.technology))
+        unit = unit_cost(design_costs(self.design(workload), self.technology))
+        return in_use(unit, architecture_of(workload, self.datapath), workload.multiplier_bits)
 
     def design(self, workload: RescalerWorkload) -> Design:
         """Return the elaborated RTL of one lane that serves ``workload``."""
@@ -96,25 +103,34 @@ class RtlRescalerModel:
         if self.source is not None and len(workload.stages) == 1:
             files, top, parameters = self.source.files, self.source.top, self.source.resolve(workload)
         else:
-            top, shipped = rtl_parameters(workload, pipeline=self.pipeline)
-            files, parameters = _FILES[top], dict(shipped)
+            top, shipped = rtl_parameters(workload, pipeline=self.pipeline, datapath=self.datapath)
+            files, parameters = architecture_of(workload, self.datapath).files, dict(shipped)
         return _design(files, _changed(files), top, tuple(sorted(parameters.items())))
 
 
-def rtl_parameters(workload: RescalerWorkload, *, pipeline: bool = False) -> tuple[str, Mapping[str, int]]:
+def rtl_parameters(
+    workload: RescalerWorkload, *, pipeline: bool = False, datapath: Datapath = "array"
+) -> tuple[str, Mapping[str, int]]:
     """Return the shipped module that serves a workload, and its parameters."""
-    last = workload.stages[-1]
-    if len(workload.stages) == 1:
-        return "rescaler", {
+    last, architecture = workload.stages[-1], architecture_of(workload, datapath)
+    if architecture.name in ("array", "serial"):
+        common = {
             "ACC_WIDTH": last.operand_bits,
             "MULT_WIDTH": last.multiplier_bits,
             "SHIFT_WIDTH": shift_bits(last),
             "SHIFT_MIN": last.right_shift_min,
             "OUT_WIDTH": workload.output_bits,
-            "PIPELINE": int(pipeline),
+        }
+        return architecture.top, common | ({"PIPELINE": int(pipeline)} if architecture.name == "array" else {})
+    if architecture.name == "fractured":
+        return architecture.top, {
+            "ACC_WIDTH": last.operand_bits,
+            "SHIFT_WIDTH": fractured_shift_bits(last),
+            "SHIFT_MIN": last.right_shift_min,
+            "OUT_WIDTH": workload.output_bits,
         }
     first = workload.stages[0]
-    return "rescaler_add", {
+    return architecture.top, {
         "IN_WIDTH": first.operand_bits - 1,
         "LEFT_SHIFT": ADD_LEFT_SHIFT,
         "MULT_IN_WIDTH": first.multiplier_bits,

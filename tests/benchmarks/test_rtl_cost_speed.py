@@ -11,8 +11,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from hwmodels import AnalyticRescalerModel, RescalerWorkload, RescaleStage, RtlRescalerModel, load_technology
+from hwmodels.architectures import RTL_FOLDER
 from hwmodels.costs import CostModel
-from hwmodels.rtl_model import RTL_FOLDER, rtl_parameters
+from hwmodels.rtl_model import rtl_parameters
 from hwmodels.synthesis import yosys
 
 libyosys = pytest.importorskip("pyosys.libyosys", reason="yosys, which is compared with, is not installed")

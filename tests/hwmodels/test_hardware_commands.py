@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from dse.commands.hardware import calibrate, cost
 from hwmodels import HardwareError, load_technology
-from hwmodels.rtl_model import RTL_FOLDER
+from hwmodels.architectures import RTL_FOLDER
 from hwmodels.synthesis.calibrate import calibrate as calibrate_technology
 from hwmodels.synthesis.calibrate import fit_technology
 from hwmodels.synthesis.liberty import load_liberty

@@ -10,9 +10,8 @@ from rtl_proof import check, half_away, half_up, large_cases, small_cases, tflit
 from verilated import Verilated
 from yosys_oracle import parsed_operators, yosys_netlist, yosys_operators
 
-from hwmodels.architectures import ARCHITECTURES, Shape
+from hwmodels.architectures import ARCHITECTURES, RTL_FOLDER, Shape
 from hwmodels.parsing import parse_files
-from hwmodels.rtl_model import RTL_FOLDER
 
 RESCALER = (RTL_FOLDER / "rescaler.v",)
 ADD = (RTL_FOLDER / "rescaler_add.v", RTL_FOLDER / "rescaler.v")

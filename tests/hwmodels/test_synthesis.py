@@ -13,7 +13,7 @@ from rtl_proof import half_up
 from small_liberty import small_liberty, write_small_liberty
 
 from hwmodels import CalibratedRescalerModel, HardwareError, RtlRescalerModel, load_technology, technology_names
-from hwmodels.rtl_model import RTL_FOLDER
+from hwmodels.architectures import RTL_FOLDER
 from hwmodels.synthesis.activity import _inertial, measure_energy, simulate
 from hwmodels.synthesis.calibration import error_table, fit
 from hwmodels.synthesis.circuit import build_circuit
