@@ -287,5 +287,7 @@ class Driver:
     def _report(self, target: int, stage: str) -> None:
         kept = contenders(self._best, self._search_spec.constraints)
         values = np.array([values_of(record, self._objectives) for record in kept.values()], dtype=np.float64)
-        volume = hypervolume(relative_costs(values, np.array(self._baseline))) if self._baseline and kept else 0.0
+        volume = 0.0
+        if self._baseline and kept:
+            volume = hypervolume(relative_costs(values, np.array(self._baseline)), self._objectives)
         self._on_progress(Progress(self._complete, target, len(kept), volume, stage))

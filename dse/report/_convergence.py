@@ -1,5 +1,6 @@
 """How the front grew with trials and time, and how far the two cost models agree."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import spearmanr
 
+from dse.metrics import DEFAULT_OBJECTIVES, Metric
 from dse.pareto import hypervolume, non_dominated, reference_point, relative_costs
 from dse.report._columns import judged
 from dse.results import StudyResults
@@ -64,7 +66,9 @@ def convergence(results: StudyResults) -> Convergence | None:
         return None
     rows = rows.sort_values(["finished", "trial"] if rows["finished"].notna().any() else ["trial"])
     baseline = int32[objectives].to_numpy(dtype=np.float64)[0]
-    volumes, sizes = grown(relative_costs(rows[objectives].to_numpy(dtype=np.float64), baseline))
+    volumes, sizes = grown(
+        relative_costs(rows[objectives].to_numpy(dtype=np.float64), baseline), results.facts.objectives
+    )
     searched = np.flatnonzero((rows["role"] == "search").to_numpy())
     first = int(searched[0]) if len(searched) else len(rows)
     return Convergence(volumes, sizes, _minutes(rows["finished"]), first)
@@ -75,20 +79,21 @@ def objective_columns(results: StudyResults) -> list[str]:
     return [objective.value for objective in results.facts.objectives]
 
 
-def grown(relative: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
+def grown(relative: Floats, objectives: Sequence[Metric] = DEFAULT_OBJECTIVES) -> tuple[Floats, npt.NDArray[np.int64]]:
     """Hypervolume and front size after each row; work is done only where a row joins the front.
 
     Args:
-        relative: float64 ``[points, 3]``, drop in pp and costs over int32's, in order of arrival.
+        relative: float64 ``[points, objectives]``, drop in pp and costs over int32's, in order of arrival.
+        objectives: what the columns are.
     """
     volumes, sizes = np.zeros(len(relative)), np.zeros(len(relative), dtype=np.int64)
     front: Floats = np.empty((0, relative.shape[1]))
-    volume = 0.0
+    volume, reference = 0.0, reference_point(objectives)
     for index, point in enumerate(relative):
         worse_or_equal = (front <= point).all(axis=1)
         if not (worse_or_equal & (front < point).any(axis=1)).any():
             front = np.vstack([front[~((front >= point).all(axis=1) & (front > point).any(axis=1))], point])
-            volume = hypervolume(front) if (point < reference_point(len(point))).all() else volume
+            volume = hypervolume(front, objectives) if (point < reference).all() else volume
         volumes[index], sizes[index] = volume, len(front)
     return volumes, sizes
 

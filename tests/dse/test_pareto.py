@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from dse.metrics import DEFAULT_OBJECTIVES, Metric
 from dse.pareto import hypervolume, non_dominated, rank_among, reference_point, relative_costs
 
 INF, NAN = math.inf, math.nan
@@ -95,4 +96,6 @@ def test_hypervolume_equals_counted_cells(points: list[tuple[int, int, int]]) ->
 def test_relative_costs_divide_costs_only() -> None:
     values = np.array([[1.5, 200.0, 30.0], [-0.5, 50.0, 15.0]])
     assert relative_costs(values, values[0]).tolist() == [[1.5, 1.0, 1.0], [-0.5, 0.25, 0.5]]
-    assert reference_point(3).tolist() == [5.0, 1.0, 1.0]
+    assert reference_point(DEFAULT_OBJECTIVES).tolist() == [5.0, 1.0, 1.0]
+    with_latency = (Metric.DROP, Metric.LATENCY)
+    assert hypervolume(np.array([[0.0, 1.0]]), with_latency) == pytest.approx(0.5), "int32's own latency counts"
