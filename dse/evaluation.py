@@ -150,7 +150,8 @@ def cost_models(problem: Problem) -> tuple[CostModel, CostModel]:
     """
     hardware = problem.spec.hardware
     technology = load_technology(hardware.technology)
-    analytic, rtl = AnalyticRescalerModel(technology), RtlRescalerModel(technology, source=_rtl_source(hardware))
+    analytic = AnalyticRescalerModel(technology, hardware.architecture)
+    rtl = RtlRescalerModel(technology, source=_rtl_source(hardware), datapath=hardware.architecture)
     if hardware.cost_source == "calibrated":
         return CalibratedRescalerModel(technology), analytic
     return (analytic, rtl) if hardware.cost_source == "analytic" else (rtl, analytic)

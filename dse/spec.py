@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from dse.errors import StudyError
 from dse.metrics import DEFAULT_OBJECTIVES, Metric
+from hwmodels.datapaths import Datapath
 from nets.contracts import CONTRACTS
 from nets.network import Method
 
@@ -18,7 +19,9 @@ MultiplierBits = Annotated[int, Field(ge=1, le=31)]
 WeightBits = Annotated[int, Field(ge=3, le=8)]
 Lanes = Annotated[int, Field(ge=1, le=4096)]
 Style = Literal["streaming", "shared"]
+Sampler = Literal["surrogate", "tpe", "nsga2", "nsga3", "qmc", "random"]
 DEFAULT_MULTIPLIER_BITS = (*range(1, 17), 31)
+
 
 
 class Section(BaseModel):
@@ -106,7 +109,7 @@ class SearchSpec(Section):
     """What is searched, by what, for how long."""
 
     trials: int = Field(120, ge=1, description="complete evaluations in the study, baselines included")
-    sampler: Literal["tpe", "nsga2", "random"] = Field("tpe", description="Optuna sampler")
+    sampler: Sampler = Field("surrogate", description="who proposes designs: a model of ours, or Optuna's sampler")
     objectives: tuple[Metric, ...] = Field(
         DEFAULT_OBJECTIVES, min_length=2, description="what is minimised; the accuracy drop comes first"
     )
@@ -205,6 +208,10 @@ class HardwareSpec(Section):
     cost_source: Literal["analytic", "rtl", "calibrated"] = Field(
         "analytic", description="the model that is the objective; calibrated needs a table made by synthesis"
     )
+    architecture: Datapath = Field(
+        "array",
+        description="how a rescaler is built: single-cycle, one multiplier bit a cycle, or 1, 2 or 4 in a cycle",
+    )
     rtl: RtlSpec | None = Field(None, description="a Verilog rescaler of your own, for cost_source = rtl")
     style: Style = Field("streaming", description="one rescaler per layer, or one bank for all")
     lanes: Lanes = Field(1, description="rescalers side by side in each layer (or in the bank)")
@@ -216,6 +223,19 @@ class HardwareSpec(Section):
     def _rtl_is_used(self) -> Self:
         if self.rtl is not None and self.cost_source != "rtl":
             raise ValueError(f'rtl is given, but cost_source = {self.cost_source!r}; use cost_source = "rtl"')
+        return self
+
+    @model_validator(mode="after")
+    def _architecture_is_modelled(self) -> Self:
+        if self.architecture != "array" and self.rtl is not None:
+            raise ValueError(
+                f"architecture = {self.architecture!r}, but rtl gives a rescaler of another; leave one out"
+            )
+        if self.architecture != "array" and self.cost_source == "calibrated":
+            raise ValueError(
+                f"architecture = {self.architecture!r}, but only the array is calibrated; "
+                'use cost_source = "analytic" or "rtl"'
+            )
         return self
 
 

@@ -94,6 +94,11 @@ def load_design(folder: RunFolder, trial: int, samples: int) -> Design:
         StudyError: the trial is not complete, or its network cannot be made again.
     """
     manifest = folder.manifest()
+    architecture = manifest.spec.hardware.architecture
+    if architecture != "array":
+        raise StudyError(
+            f"{folder.path}: hardware.architecture = {architecture!r} cannot be exported; only the array can"
+        )
     store = StudyStore.of_run(folder)
     trials = {entry.number: entry for entry in store.trials()}
     record = record_in(trials[trial]) if trial in trials else None

@@ -106,3 +106,35 @@ def test_shares_of_the_accelerator_and_the_other_style_stand_beside_the_objectiv
         assert record.other_style_rescaler_area_um2 < record.rescaler_area_um2, "one bank is smaller than six"
         found[bits] = record.rescaler_area_um2 / record.accelerator_area_um2
     assert 0 < found[1] < found[31] < 1
+
+
+def test_a_serial_architecture_takes_longer_with_each_multiplier_bit(digits: Problem) -> None:
+    space = space_of(digits.network, digits.spec.search, Finetune.NONE)
+    latencies = {}
+    for architecture in ("array", "serial"):
+        # So many MACs that the rescalers set the pace.
+        problem = on(digits, HardwareSpec(architecture=architecture, mac_lanes=2**20, cost_source="rtl"))  # type: ignore[arg-type]
+        for bits in (4, 31):
+            job = Job(0, space.uniform(bits, Method.ROUND, Finetune.NONE), Level.INTEGER)
+            evaluation = Evaluator(problem).run(job)
+            assert isinstance(evaluation, Evaluation)
+            latencies[architecture, bits] = evaluation.latency_cycles or 0
+    slowest = latencies["array", 31]
+    assert [latencies["array", bits] for bits in (4, 31)] == [slowest] * 2
+    assert [latencies["serial", bits] for bits in (4, 31)] == [slowest * (bits + 1) for bits in (4, 31)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architecture": "analog"}, r"hardware\.architecture.*'array', 'serial' or 'fractured'.*analog"),
+        ({"architecture": "serial", "cost_source": "calibrated"}, "architecture = 'serial', but only the array is"),
+        (
+            {"architecture": "serial", "cost_source": "rtl", "rtl": {"files": [str(RTL)], "top": "rescaler"}},
+            "architecture = 'serial', but rtl gives a rescaler of another",
+        ),
+    ],
+)
+def test_an_architecture_without_a_model_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        validated(document(hardware=changes))

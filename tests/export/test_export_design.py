@@ -105,6 +105,15 @@ def test_unknown_trial_is_one_clear_line(run: RunFolder, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_architecture_without_export_is_one_clear_line(run: RunFolder, varied: int, tmp_path: Path) -> None:
+    copied = RunFolder(tmp_path / "run")
+    shutil.copytree(run.path, copied.path)
+    manifest = copied.manifest_path.read_text(encoding="utf-8")
+    copied.manifest_path.write_text(manifest.replace('"array"', '"serial"'), encoding="utf-8")
+    with pytest.raises(StudyError, match=r"hardware\.architecture = 'serial' cannot be exported; only the array can"):
+        export_design(copied.path, varied, tmp_path / "out")
+
+
 def test_weights_that_were_changed_are_noticed(run: RunFolder, tmp_path: Path) -> None:
     trials = results_of(run).trials
     tuned = trials[(trials["fidelity"] == "short_finetune") & trials["state"].eq("COMPLETE")]["trial"]
