@@ -44,6 +44,7 @@ class Progress:
         front: size of the Pareto front.
         hypervolume: by PROTOCOL.md's reference point, costs relative to int32; 0 before the baseline is known.
         stage: ``search`` or ``test``.
+        reused: evaluations that earlier runs had done already.
     """
 
     complete: int
@@ -51,6 +52,7 @@ class Progress:
     front: int
     hypervolume: float
     stage: str
+    reused: int = 0
 
 
 @dataclass(slots=True)

@@ -1,9 +1,12 @@
 """A whole study from a spec: prepare, run or resume, report; callable without the command line."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from dse.cache import EvaluationCache
+from dse.cache_key import CacheKeys
 from dse.collect import results_of
 from dse.database import database, kept_in, without_password
 from dse.driver import Driver, Progress
@@ -21,6 +24,7 @@ from dse.space import SearchSpace, space_of
 from dse.spec import StudySpec
 from dse.storage import SEARCH, StudyStore, storage_of
 from dse.workers import EvaluatorPool, SerialPool
+from dse.workers.cached import CachedPool
 from hwmodels import CostModel
 from hwmodels.accelerator import accelerator_cost
 from nets.fingerprint import fingerprint
@@ -33,6 +37,7 @@ def run_study(
     fresh: bool = False,
     ray_address: str | None = None,
     storage: str = "",
+    cache: EvaluationCache | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> StudyResults:
     """Run a study to its number of trials, or resume the one that the folder holds, and write its report.
@@ -44,6 +49,7 @@ def run_study(
         ray_address: of a running Ray cluster; a local one is started for ``None``.
         storage: URL of a database for the trials of a new run, empty for a journal in the folder; where a run is
             resumed, it may bring the password that the run folder does not keep.
+        cache: of evaluations of earlier runs; none is used for ``None``.
         on_progress: called after every told trial.
 
     Raises:
@@ -67,9 +73,13 @@ def run_study(
         _begin(problem, folder, storage, fresh=fresh)
         space = space_of(problem.network, spec.search, spec.fidelity.finetune, spec.hardware)
         store = _store(folder, space, storage)
-        pool = make_pool(problem, ray_address)
+        pool = CachedPool(make_pool(problem, ray_address), CacheKeys(problem), cache)
+
+        def report(progress: Progress) -> None:
+            on_progress(replace(progress, reused=pool.reused))
+
         try:
-            Driver(problem, store, space, folder, pool, on_progress).run(spec.search.trials)
+            Driver(problem, store, space, folder, pool, report).run(spec.search.trials)
         except KeyboardInterrupt:
             write_tables(results_of(folder, storage), folder.path)
             raise

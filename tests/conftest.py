@@ -2,11 +2,14 @@
 
 import copy
 import functools
+import itertools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib
 import pytest
 import torch
 
@@ -15,6 +18,22 @@ from dse.cli import main
 from dse.problem import Problem, prepare
 from nets.topologies import Topology, train_float
 from tests.small_studies import small_spec
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def font_cache() -> None:
+    """Where matplotlib keeps its fonts: it would look in every test's own cache folder, and make them anew."""
+    os.environ.setdefault("MPLCONFIGDIR", matplotlib.get_cachedir())
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test has a cache of its own, empty at first, in this process and in those that it starts."""
+    path = tmp_path_factory.getbasetemp() / f"cache-{next(_NUMBERS)}"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(path))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -23,13 +23,15 @@ class StudyProgress:
             TextColumn("[bold]{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("trials · front {task.fields[front]} · hypervolume {task.fields[hypervolume]:.3f}"),
+            TextColumn(
+                "trials · front {task.fields[front]} · hypervolume {task.fields[hypervolume]:.3f}{task.fields[reused]}"
+            ),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task(f"{name}: preparing", total=None, front=0, hypervolume=0.0)
+        self._task = self._bar.add_task(f"{name}: preparing", total=None, front=0, hypervolume=0.0, reused="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -50,6 +52,7 @@ class StudyProgress:
             total=progress.target,
             front=progress.front,
             hypervolume=progress.hypervolume,
+            reused=_reused(progress, " · "),
         )
         if not self._console.is_terminal:
             self._print_some(progress, doing)
@@ -60,5 +63,9 @@ class StudyProgress:
             self._printed = tenth
             self._console.print(
                 f"{self._name}: {doing}, {progress.complete}/{progress.target} trials, "
-                f"front {progress.front}, hypervolume {progress.hypervolume:.3f}"
+                f"front {progress.front}, hypervolume {progress.hypervolume:.3f}{_reused(progress, ', ')}"
             )
+
+
+def _reused(progress: driver.Progress, separator: str) -> str:
+    return f"{separator}{progress.reused} reused" if progress.reused else ""

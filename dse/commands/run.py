@@ -27,9 +27,14 @@ def run(
     ray_address: Annotated[str | None, typer.Option(help="address of a running Ray cluster")] = None,
     storage: Annotated[str, typer.Option(help="URL of a database for the trials [default: a journal file]")] = "",
     seed: Annotated[int | None, typer.Option(help="seed of everything random [default: the study file's]")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="folder of evaluations that earlier runs did [default: the user's cache]")
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="evaluate all, and keep nothing for later runs")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="start over: forget the run in the folder")] = False,
 ) -> None:
     """Run a study, or resume it if the run folder holds it already."""
+    from dse.cache import EvaluationCache, default_cache_path
     from dse.report import front_table
     from dse.run_folder import RunFolder
     from dse.spec import load_study
@@ -39,11 +44,18 @@ def run(
 
     spec = _overridden(load_study(study), trials, workers, seed)
     folder = RunFolder(out if out is not None else default_folder(spec))
+    known = None if no_cache else EvaluationCache(cache or default_cache_path())
     console = Console()
     try:
         with StudyProgress(console, spec.name) as progress:
             results = run_study(
-                spec, folder, fresh=fresh, ray_address=ray_address, storage=storage, on_progress=progress.update
+                spec,
+                folder,
+                fresh=fresh,
+                ray_address=ray_address,
+                storage=storage,
+                cache=known,
+                on_progress=progress.update,
             )
     except KeyboardInterrupt:
         console.print(f"Interrupted. Every finished trial is kept in {folder.path}; run the same command to go on.")

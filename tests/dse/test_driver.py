@@ -238,7 +238,7 @@ def test_constraints_are_told_to_the_sampler(digits: Problem, folder: RunFolder,
     for trial in store.complete():
         record = record_in(trial)
         assert record is not None
-        assert trial.constraints == {"rescaler_area_um2": record.rescaler_area_um2 - 3000.0}
+        assert trial.constraints["rescaler_area_um2"] == record.rescaler_area_um2 - 3000.0
     scored = {t for t in store.tests() if role_of(store.trials()[t]) == SEARCH}
     assert scored
     assert all(store.trials()[t].constraints["rescaler_area_um2"] <= 0 for t in scored)

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import ray
 
+from dse.cache import EvaluationCache
 from dse.design import DesignPoint
 from dse.evaluation import Evaluation, Evaluator, Job, Level, TestScore
 from dse.problem import Problem
 from dse.space import space_of
 from dse.spec import Finetune
 from dse.workers import Completion, EvaluatorFactory, EvaluatorPool, SerialPool
+from dse.workers.cached import CachedPool
 from dse.workers.ray_pool import RayPool
 from nets.narrowing import RescalerChoice
 from nets.network import Method
@@ -31,17 +33,21 @@ def cluster() -> Iterator[None]:
     ray.shutdown()
 
 
-@pytest.fixture(params=["serial", "ray"])
-def make_pool(request: pytest.FixtureRequest) -> Iterator[MakePool]:
+@pytest.fixture(params=["serial", "ray", "cached"])
+def make_pool(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakePool]:
     made: list[EvaluatorPool] = []
     if request.param == "ray":
         request.getfixturevalue("cluster")
 
     def make(factory: EvaluatorFactory) -> EvaluatorPool:
-        made.append(
-            SerialPool(factory) if request.param == "serial" else RayPool(factory, workers=2, timeout_s=TIMEOUT_S)
+        pool: EvaluatorPool = (
+            RayPool(factory, workers=2, timeout_s=TIMEOUT_S) if request.param == "ray" else SerialPool(factory)
         )
-        return made[-1]
+        if request.param == "cached":
+            cache = EvaluationCache(tmp_path / "cache")
+            pool = CachedPool(pool, lambda job: f"{job.trial:02} {job.level}", cache)
+        made.append(pool)
+        return pool
 
     yield make
     for pool in made:
