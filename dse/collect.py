@@ -15,6 +15,7 @@ from dse.records import TestRecord, TrialRecord
 from dse.results import StudyFacts, StudyResults
 from dse.run_folder import Manifest, RunFolder
 from dse.space import bits_key, method_key, weights_key
+from dse.spec import SearchSpec
 from dse.statistics import paired_interval, resolvable_margin
 from dse.storage import StudyStore, error_in, record_in, role_of
 
@@ -168,7 +169,19 @@ def _facts(manifest: Manifest, complete: int, tests: dict[int, TestRecord]) -> S
         complete=complete >= spec.search.trials,
         provenance=_provenance(manifest),
         objectives=spec.search.objectives,
+        varying=_varying(spec.search),
     )
+
+
+def _varying(search: SearchSpec) -> tuple[str, ...]:
+    weights = search.weight_bits or any(rule.weight_bits for rule in search.rescalers)
+    found = (
+        ("weight bits", weights),
+        ("contract", search.contracts),
+        ("style", search.styles),
+        ("lanes", search.lanes),
+    )
+    return tuple(words for words, varies in found if varies)
 
 
 def _resolvable(tests: dict[int, TestRecord]) -> float | None:

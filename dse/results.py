@@ -47,6 +47,7 @@ class StudyFacts:
         complete: whether all trials asked for are done.
         provenance: seed, versions, data hashes, git revision, times; key to printable value.
         objectives: what the study minimises, the accuracy drop first.
+        varying: what of contract, weight bits, style and lanes the designs choose, in words; above, the baseline's.
     """
 
     study: str
@@ -64,6 +65,7 @@ class StudyFacts:
     complete: bool
     provenance: dict[str, str]
     objectives: tuple[Metric, ...] = DEFAULT_OBJECTIVES
+    varying: tuple[str, ...] = ()
 
     @property
     def costed(self) -> str:

@@ -8,6 +8,8 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
+from dse.metrics import Metric
+from dse.report import _text
 from dse.report._columns import bits_columns, method_columns
 from dse.results import StudyFacts, StudyResults
 
@@ -56,6 +58,7 @@ class Choice:
         other_style_area_um2: rescaler area in the other accelerator style (NaN where the study does not know it).
         multiplier_bits: width of every rescaler.
         methods: method of every rescaler.
+        also: what else the design chose and is judged by, in words: weight widths, contract, style, lanes, latency.
     """
 
     trial: int
@@ -79,6 +82,7 @@ class Choice:
     other_style_area_um2: float
     multiplier_bits: tuple[int, ...]
     methods: tuple[str, ...]
+    also: str = ""
 
     @property
     def is_finetuned(self) -> bool:
@@ -129,7 +133,20 @@ def _choice(
         other_style_area_um2=_float(record, "other_style_rescaler_area_um2"),
         multiplier_bits=tuple(int(_float(record, name)) for name in bits),
         methods=tuple(str(record.get(name, "")) for name in methods),
+        also=_also(record, facts),
     )
+
+
+def _also(record: Mapping[Hashable, object], facts: StudyFacts) -> str:
+    weights = [str(int(_float(record, name))) for name in map(str, record) if name.endswith(".weight_bits")]
+    words = [f"weights {' '.join(weights)}"] if weights and "weight bits" in facts.varying else []
+    words += [str(record[key]) for key in ("contract", "style") if key in facts.varying]
+    if "lanes" in facts.varying:
+        words.append(_text.count(int(_float(record, "lanes")), "lane"))
+    for metric, unit in ((Metric.LATENCY, "cycles"), (Metric.PARAMETER_BITS, "parameter bits")):
+        if metric in facts.objectives:
+            words.append(f"{_text.number(_float(record, metric.value))} {unit}")
+    return "; ".join(words)
 
 
 def _int32_row(results: StudyResults) -> tuple[float, float]:

@@ -151,6 +151,7 @@ def _card_facts(choice: Choice) -> list[tuple[str, str]]:
         ("Test drop", f"{_text.points(choice.test_drop_pp)} {_text.interval(choice.ci_low, choice.ci_high)}"),
         ("On the margin", choice.evidence.value),
         ("Fine-tuning, fidelity", f"{choice.finetune}, {choice.fidelity}"),
+        *([("Also", choice.also)] if choice.also else []),
     ]
 
 

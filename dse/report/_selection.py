@@ -106,7 +106,7 @@ def _cheapest(front: list[Choice], tested: list[Choice], margin_pp: float) -> tu
             f"at {_text.points(margin_pp)}: the smallest upper end of a 95% interval is {_text.points(nearest)}."
         )
     return min(passing, key=_cost_order), (
-        f"Smallest rescaler area among the {_text.count(len(passing), 'design')} of the front "
+        f"Smallest area among the {_text.count(len(passing), 'design')} of the front "
         f"whose 95% interval of the test drop ends within {_text.points(margin_pp)}."
     )
 

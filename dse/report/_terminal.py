@@ -81,7 +81,7 @@ def _cells(choice: Choice, mark: str) -> list[Text]:
         _text.number(choice.energy_nj),
         _text.signed(choice.val_drop_pp),
         f"{test}{star}",
-        f"{mark}: {widths}" if mark else widths,
+        "; ".join(part for part in (f"{mark}: {widths}" if mark else widths, choice.also) if part),
     )
     return [Text(cell) for cell in cells]  # Text: brackets are no markup
 

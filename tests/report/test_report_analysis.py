@@ -255,3 +255,16 @@ def test_reports_show_the_accelerator_where_it_is_the_objective(make: Maker) -> 
     agreed = agreement(whole)
     assert agreed is not None
     assert agreed.front_kept is None
+
+
+def test_designs_say_what_else_they_chose(make: Maker) -> None:
+    results = make(trials=40)
+    assert {choice.also for choice in scene(results).front} == {""}
+    facts = dataclasses.replace(
+        results.facts,
+        objectives=(*results.facts.objectives, Metric.LATENCY),
+        varying=("weight bits", "contract", "style", "lanes"),
+    )
+    chosen = {"a.weight_bits": 3.0, "b.weight_bits": 8.0, "contract": "floor", "style": "shared", "lanes": 4.0}
+    varied = dataclasses.replace(results, facts=facts, trials=results.trials.assign(**chosen, latency_cycles=1200))
+    assert {c.also for c in scene(varied).front} == {"weights 3 8; floor; shared; 4 lanes; 1,200 cycles"}
