@@ -1,16 +1,20 @@
 """Samplers by name, none of which proposes a design twice."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from dse.space import SearchSpace
 from dse.spec import SearchSpec
+from dse.surrogate_sampler import SurrogateSampler
 
+_POPULATION = 24  # several generations in a study of some hundred trials; Optuna's own 50 leave it two or three
 _MUTATIONS = 1000  # single changes tried before a design is taken as a repetition after all
 
 
@@ -80,12 +84,22 @@ class DistinctSampler(BaseSampler):
 
 def make_sampler(search: SearchSpec, space: SearchSpace, seed: int) -> DistinctSampler:
     """The study's sampler, seeded."""
-    return DistinctSampler(_inner(search.sampler, seed), space, seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna's word for two samplers of several years
+        return DistinctSampler(_inner(search, space, seed), space, seed)
 
 
-def _inner(name: str, seed: int) -> BaseSampler:
-    if name == "random":
-        return RandomSampler(seed)
-    if name == "nsga2":
-        return NSGAIISampler(seed=seed, population_size=24)
-    return TPESampler(seed=seed, multivariate=True)
+def _inner(search: SearchSpec, space: SearchSpace, seed: int) -> BaseSampler:
+    match search.sampler:
+        case "surrogate":
+            return SurrogateSampler(space, search.objectives, seed)
+        case "tpe":
+            return TPESampler(seed=seed, multivariate=True)
+        case "nsga2":
+            return NSGAIISampler(seed=seed, population_size=_POPULATION)
+        case "nsga3":
+            return NSGAIIISampler(seed=seed, population_size=_POPULATION)
+        case "qmc":
+            return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+        case "random":
+            return RandomSampler(seed)

@@ -19,6 +19,7 @@ MultiplierBits = Annotated[int, Field(ge=1, le=31)]
 WeightBits = Annotated[int, Field(ge=3, le=8)]
 Lanes = Annotated[int, Field(ge=1, le=4096)]
 Style = Literal["streaming", "shared"]
+Sampler = Literal["surrogate", "tpe", "nsga2", "nsga3", "qmc", "random"]
 DEFAULT_MULTIPLIER_BITS = (*range(1, 17), 31)
 
 
@@ -107,7 +108,7 @@ class SearchSpec(Section):
     """What is searched, by what, for how long."""
 
     trials: int = Field(120, ge=1, description="complete evaluations in the study, baselines included")
-    sampler: Literal["tpe", "nsga2", "random"] = Field("tpe", description="Optuna sampler")
+    sampler: Sampler = Field("tpe", description="who proposes designs: a model of ours, or Optuna's sampler")
     objectives: tuple[Metric, ...] = Field(
         DEFAULT_OBJECTIVES, min_length=2, description="what is minimised; the accuracy drop comes first"
     )
@@ -251,13 +252,11 @@ class WorkersSpec(Section):
     timeout_s: float = Field(600, gt=0, description="seconds after which an evaluation counts as failed")
 
 
-class StudySpec(Section):
-    """A whole study."""
+class AnyStudySpec(Section):
+    """What every study gives, whether it has one network or several."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run folder")
     seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
-    network: NetworkSpec = Field(description="the [network] table: model or topology")
-    data: DataSpec = Field(description="the [data] table: dataset or samples, and their split")
     search: SearchSpec = SearchSpec()
     fidelity: FidelitySpec = FidelitySpec()
     hardware: HardwareSpec = HardwareSpec()
@@ -273,8 +272,63 @@ class StudySpec(Section):
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
+class StudySpec(AnyStudySpec):
+    """A study of one network."""
+
+    network: NetworkSpec = Field(description="the [network] table: model or topology")
+    data: DataSpec = Field(description="the [data] table: dataset or samples, and their split")
+
+
+class MemberSpec(Section):
+    """A [[members]] table: one of the networks that the same silicon has to serve."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="stands before the names of its rescalers")
+    weight: float = Field(1.0, gt=0, le=1e6, description='share in the mean drop, where accuracy = "mean"')
+    inferences: int = Field(1, ge=1, le=10**6, description="of this network in the mix whose energy and time count")
+    network: NetworkSpec = Field(description="the [members.network] table: model or topology")
+    data: DataSpec = Field(description="the [members.data] table: dataset or samples, and their split")
+
+
+class PortfolioSpec(AnyStudySpec):
+    """A study of several networks for which the silicon is decided once."""
+
+    members: tuple[MemberSpec, ...] = Field(min_length=2, description="the networks")
+    accuracy: Literal["worst", "mean"] = Field(
+        "worst", description="which drop of the members is the study's: the largest, or the weighted mean"
+    )
+
+    @model_validator(mode="after")
+    def _one_bank_for_all(self) -> Self:
+        names = [member.name for member in self.members]
+        if len(set(names)) != len(names):
+            raise ValueError(f"members = [{', '.join(names)}] names a network twice")
+        if self.hardware.style != "shared" or self.search.styles:
+            raise ValueError('several networks share one bank of rescalers; use hardware.style = "shared"')
+        return self
+
+    def member_study(self, member: MemberSpec) -> StudySpec:
+        """The member as a study of its own: the same seed, search, fidelity and hardware."""
+        common = {key: value for key, value in self if key in AnyStudySpec.model_fields}
+        return StudySpec(**{**common, "name": member.name}, network=member.network, data=member.data)
+
+
+Study = StudySpec | PortfolioSpec
+
+
 def load_study(path: Path) -> StudySpec:
-    """Read and validate a study file; paths in it become absolute.
+    """Read and validate the file of a study of one network; paths in it become absolute.
+
+    Raises:
+        StudyError: one line that names file, key, value and what would be right.
+    """
+    spec = load_any_study(path)
+    if not isinstance(spec, StudySpec):
+        raise StudyError(f"{path}: members: this is a portfolio; give the study of one network")
+    return spec
+
+
+def load_any_study(path: Path) -> Study:
+    """Read and validate a study file, of one network or of several; paths in it become absolute.
 
     Raises:
         StudyError: one line that names file, key, value and what would be right.
@@ -286,14 +340,22 @@ def load_study(path: Path) -> StudySpec:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise StudyError(f"{path}: not a readable TOML file: {error}") from None
     try:
-        spec = validated(document)
+        spec = validated_portfolio(document) if "members" in document else validated(document)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from None
     spec = _with_absolute_paths(spec, path.resolve().parent)
-    for key, file in (("network.model", spec.network.model), ("data.samples", spec.data.samples)):
-        if file is not None and not file.is_file():
-            raise StudyError(f"{path}: {key}: no such file: {file}; paths are relative to the study file")
+    for key, network in named_networks(spec):
+        for name, file in ((f"{key}network.model", network.network.model), (f"{key}data.samples", network.data.samples)):
+            if file is not None and not file.is_file():
+                raise StudyError(f"{path}: {name}: no such file: {file}; paths are relative to the study file")
     return spec
+
+
+def named_networks(spec: Study) -> list[tuple[str, StudySpec | MemberSpec]]:
+    """Networks with their data, each with the key of its table, a dot behind it."""
+    if isinstance(spec, StudySpec):
+        return [("", spec)]
+    return [(f"members.{member.name}.", member) for member in spec.members]
 
 
 def validated(document: dict[str, Any]) -> StudySpec:
@@ -302,9 +364,18 @@ def validated(document: dict[str, Any]) -> StudySpec:
     Raises:
         StudyError: one line that names key, value and what would be right.
     """
+    return _validated(StudySpec, document)
+
+
+def validated_portfolio(document: dict[str, Any]) -> PortfolioSpec:
+    """The portfolio of plain TOML values, checked like :func:`validated`."""
+    return _validated(PortfolioSpec, document)
+
+
+def _validated(model: type[AnyStudy], document: dict[str, Any]) -> AnyStudy:
     try:
         # Strict validation knows paths, enumerations and tuples only in JSON, where they are text and lists.
-        return StudySpec.model_validate_json(json.dumps(document, default=str), strict=True)
+        return model.model_validate_json(json.dumps(document, default=str), strict=True)
     except ValidationError as error:
         raise StudyError(describe_errors(error)) from None
 
@@ -319,7 +390,7 @@ def _describe(location: tuple[int | str, ...], message: str, kind: str, given: o
     if kind == "extra_forbidden":
         return f"unknown key {key} = {given!r}; remove it or see docs/study-file.md for the keys"
     if kind == "missing":
-        return f"key {key} is missing; every study gives name, network and data"
+        return f"key {key} is missing; every study gives name, and network and data or [[members]] that have them"
     message = message.removeprefix("Value error, ")
     shown = "" if isinstance(given, dict) else f", got {given!r}"
     return f"{key}: {message}{shown}" if key else f"{message}{shown}"

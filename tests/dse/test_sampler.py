@@ -1,6 +1,7 @@
 """Samplers never propose a design twice, and leave queued trials alone."""
 
 import math
+from typing import get_args
 
 import optuna
 import pytest
@@ -10,12 +11,12 @@ from dse.driver import baselines
 from dse.problem import Problem
 from dse.sampler import make_sampler
 from dse.space import RescalerVariable, SearchSpace, space_of
-from dse.spec import Finetune, SearchSpec
+from dse.spec import Finetune, Sampler, SearchSpec
 from dse.storage import StudyStore
 from nets.narrowing import RescalerChoice
 from nets.network import Method
 
-SAMPLERS = ["tpe", "nsga2", "random"]
+SAMPLERS = list(get_args(Sampler))
 SPACE = SearchSpace(
     (
         RescalerVariable("a", (1, 2, 4), (Method.ROUND, Method.ABSORB)),
