@@ -19,7 +19,8 @@ from safetensors.numpy import load_file, save
 
 from dse.errors import StudyError
 from dse.results import CostSource
-from dse.spec import StudySpec, describe_errors
+from dse.spec import StudySpec
+from dse.spec_loading import describe_errors
 from nets.fingerprint import Arrays
 
 _PACKAGES = ("rescale-dse", "optuna", "ray", "torch", "pyverilog", "pandas", "numpy", "moocore", "scikit-learn")

@@ -1,6 +1,7 @@
 """The reference of the study file, docs/study-file.md, written from the schema itself: ``python -m dse.study_file``."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -8,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from dse.spec import StudySpec
+from dse.spec import PortfolioSpec, StudySpec
 
 _HEAD = """# The study file
 
@@ -17,19 +18,29 @@ a key that is not here is an error. Paths are relative to the study file.
 """
 
 
+_PORTFOLIO = """## Several networks on one silicon
+
+A study with `[[members]]` instead of `[network]` and `[data]` searches rescalers for several networks at once: one
+bank, shared by all layers of all members, so `hardware.style` is `"shared"`. Rescalers are named `member/rescaler`,
+also in the patterns of `[[search.rescalers]]`. Every other table is as above.
+"""
+
+
 def reference() -> str:
     """The page, in Markdown."""
-    return "\n".join([_HEAD, *_section(StudySpec, "")])
+    members = [key for key in PortfolioSpec.model_fields if key not in StudySpec.model_fields]
+    return "\n".join([_HEAD, *_section(StudySpec, ""), _PORTFOLIO, *_section(PortfolioSpec, "", only=members)])
 
 
-def _section(model: type[BaseModel], path: str, *, repeated: bool = False) -> list[str]:
+def _section(model: type[BaseModel], path: str, *, repeated: bool = False, only: Sequence[str] = ()) -> list[str]:
     heading = f"[[{path}]]" if repeated else f"[{path}]"
-    lines = [f"## `{heading}`" if path else "## Top level", ""]
+    lines = [] if only else [f"## `{heading}`" if path else "## Top level", ""]
     if path:
         lines += [" ".join((model.__doc__ or "").split()), ""]
     inner: list[str] = []
     rows: list[str] = []
-    for key, field in model.model_fields.items():
+    fields = {key: field for key, field in model.model_fields.items() if not only or key in only}
+    for key, field in fields.items():
         table, many = _table_in(field)
         if table is None:
             rows.append(_row(key, field, model.model_json_schema()["properties"][key]))
@@ -67,7 +78,7 @@ def _values(schema: dict[str, Any]) -> str:
             return _values(option)
     if "allOf" in schema or "$ref" in schema:
         reference = schema.get("$ref") or schema["allOf"][0]["$ref"]
-        return _values(StudySpec.model_json_schema()["$defs"][reference.rsplit("/", 1)[-1]])
+        return _values(PortfolioSpec.model_json_schema()["$defs"][reference.rsplit("/", 1)[-1]])
     if "enum" in schema:
         return " or ".join(f'`"{value}"`' for value in schema["enum"])
     if "const" in schema:

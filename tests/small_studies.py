@@ -6,7 +6,8 @@ from typing import Any
 
 import tomli_w
 
-from dse.spec import StudySpec, validated
+from dse.spec import StudySpec
+from dse.spec_loading import validated
 
 DIGITS: dict[str, Any] = {
     "name": "small",

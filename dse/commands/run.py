@@ -37,7 +37,7 @@ def run(
     from dse.cache import EvaluationCache, default_cache_path
     from dse.report import front_table
     from dse.run_folder import RunFolder
-    from dse.spec import load_study
+    from dse.spec_loading import load_study
     from dse.study import default_folder, run_study
     from hwmodels.errors import HardwareError
     from nets.errors import NetworkError
@@ -67,7 +67,7 @@ def run(
 
 
 def _overridden(spec: StudySpec, trials: int | None, workers: int | None, seed: int | None) -> StudySpec:
-    from dse.spec import validated
+    from dse.spec_loading import validated
 
     document = spec.model_dump(mode="json", exclude_none=True)
     if trials is not None:

@@ -30,7 +30,8 @@ from dse.problem import Problem, prepare
 from dse.run_folder import RunFolder
 from dse.sampler import make_sampler
 from dse.space import space_of
-from dse.spec import Finetune, Sampler, StudySpec, load_study
+from dse.spec import Finetune, Sampler, StudySpec
+from dse.spec_loading import load_study
 from dse.storage import StudyStore
 from dse.workers import SerialPool
 from nets.datasets import Samples

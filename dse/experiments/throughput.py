@@ -23,7 +23,8 @@ from dse.problem import Problem, prepare
 from dse.run_folder import RunFolder
 from dse.sampler import DistinctSampler, make_sampler
 from dse.space import space_of
-from dse.spec import Finetune, StudySpec, load_study
+from dse.spec import Finetune, StudySpec
+from dse.spec_loading import load_study
 from dse.storage import StudyStore, record_in
 from dse.study import run_study
 from dse.workers import Completion, EvaluatorPool, SerialPool

@@ -12,7 +12,8 @@ from dse.evaluation import Evaluation, Evaluator, Job, Level, cost_models
 from dse.problem import Problem
 from dse.records import record_of
 from dse.space import space_of
-from dse.spec import Finetune, HardwareSpec, RtlSpec, load_study
+from dse.spec import Finetune, HardwareSpec, RtlSpec
+from dse.spec_loading import load_study
 from hwmodels.errors import HardwareError
 from nets.datasets import Samples
 from nets.network import Method

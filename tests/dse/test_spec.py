@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dse.errors import StudyError
-from dse.spec import DEFAULT_MULTIPLIER_BITS, StudySpec, load_study, validated
+from dse.spec import DEFAULT_MULTIPLIER_BITS, StudySpec
+from dse.spec_loading import load_study, validated
 from dse.study_file import reference
 from nets.contracts import CONTRACTS
 from tests.small_studies import document, small_spec, write_study

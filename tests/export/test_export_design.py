@@ -16,7 +16,7 @@ from dse.collect import results_of
 from dse.errors import StudyError
 from dse.export import DesignDocument, export_design
 from dse.run_folder import RunFolder
-from dse.spec import load_study
+from dse.spec_loading import load_study
 from dse.study import run_study
 from tests.small_studies import write_study
 

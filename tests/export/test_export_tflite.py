@@ -14,7 +14,7 @@ from dse.export._tflite import write_models
 from dse.export._units import units_of
 from dse.export._vectors import vectors_of
 from dse.run_folder import RunFolder
-from dse.spec import load_study
+from dse.spec_loading import load_study
 from dse.study import run_study
 from nets.narrowing import RescalerChoice, narrow
 from nets.network import ElementwiseProduct, FullyConnected, QuantizedNetwork

@@ -14,7 +14,8 @@ from dse.journal import journal
 from dse.problem import Problem, prepare
 from dse.results import StudyResults
 from dse.run_folder import RunFolder
-from dse.spec import StudySpec, load_study
+from dse.spec import StudySpec
+from dse.spec_loading import load_study
 from dse.storage import StudyStore, record_in
 from dse.study import run_study
 from nets.executor import IntegerExecutor
