@@ -1,15 +1,12 @@
 """The study file: a frozen, validated object; every key is documented here and nowhere else."""
 
-import json
-import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dse.errors import StudyError
 from dse.metrics import DEFAULT_OBJECTIVES, Metric
 from hwmodels.datapaths import Datapath
 from nets.contracts import CONTRACTS
@@ -252,13 +249,11 @@ class WorkersSpec(Section):
     timeout_s: float = Field(600, gt=0, description="seconds after which an evaluation counts as failed")
 
 
-class StudySpec(Section):
-    """A whole study."""
+class AnyStudySpec(Section):
+    """What every study gives, whether it has one network or several."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run folder")
     seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
-    network: NetworkSpec = Field(description="the [network] table: model or topology")
-    data: DataSpec = Field(description="the [data] table: dataset or samples, and their split")
     search: SearchSpec = SearchSpec()
     fidelity: FidelitySpec = FidelitySpec()
     hardware: HardwareSpec = HardwareSpec()
@@ -274,68 +269,44 @@ class StudySpec(Section):
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
-def load_study(path: Path) -> StudySpec:
-    """Read and validate a study file; paths in it become absolute.
+class StudySpec(AnyStudySpec):
+    """A study of one network."""
 
-    Raises:
-        StudyError: one line that names file, key, value and what would be right.
-    """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StudyError(f"{path}: no such study file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise StudyError(f"{path}: not a readable TOML file: {error}") from None
-    try:
-        spec = validated(document)
-    except StudyError as error:
-        raise StudyError(f"{path}: {error}") from None
-    spec = _with_absolute_paths(spec, path.resolve().parent)
-    for key, file in (("network.model", spec.network.model), ("data.samples", spec.data.samples)):
-        if file is not None and not file.is_file():
-            raise StudyError(f"{path}: {key}: no such file: {file}; paths are relative to the study file")
-    return spec
+    network: NetworkSpec = Field(description="the [network] table: model or topology")
+    data: DataSpec = Field(description="the [data] table: dataset or samples, and their split")
 
 
-def validated(document: dict[str, Any]) -> StudySpec:
-    """The study of plain TOML values; types are not converted: ``"12"``, ``true`` and ``12.0`` are no integers.
+class MemberSpec(Section):
+    """A [[members]] table: one of the networks that the same silicon has to serve."""
 
-    Raises:
-        StudyError: one line that names key, value and what would be right.
-    """
-    try:
-        # Strict validation knows paths, enumerations and tuples only in JSON, where they are text and lists.
-        return StudySpec.model_validate_json(json.dumps(document, default=str), strict=True)
-    except ValidationError as error:
-        raise StudyError(describe_errors(error)) from None
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="stands before the names of its rescalers")
+    weight: float = Field(1.0, gt=0, le=1e6, description='share in the mean drop, where accuracy = "mean"')
+    inferences: int = Field(1, ge=1, le=10**6, description="of this network in the mix whose energy and time count")
+    network: NetworkSpec = Field(description="the [members.network] table: model or topology")
+    data: DataSpec = Field(description="the [members.data] table: dataset or samples, and their split")
 
 
-def describe_errors(error: ValidationError) -> str:
-    """A validation error as one line: key, what is wrong, the value given."""
-    return "; ".join(_describe(entry["loc"], entry["msg"], entry["type"], entry["input"]) for entry in error.errors())
+class PortfolioSpec(AnyStudySpec):
+    """A study of several networks for which the silicon is decided once."""
+
+    members: tuple[MemberSpec, ...] = Field(min_length=2, description="the networks")
+    accuracy: Literal["worst", "mean"] = Field(
+        "worst", description="which drop of the members is the study's: the largest, or the weighted mean"
+    )
+
+    @model_validator(mode="after")
+    def _one_bank_for_all(self) -> Self:
+        names = [member.name for member in self.members]
+        if len(set(names)) != len(names):
+            raise ValueError(f"members = [{', '.join(names)}] names a network twice")
+        if self.hardware.style != "shared" or self.search.styles:
+            raise ValueError('several networks share one bank of rescalers; use hardware.style = "shared"')
+        return self
+
+    def member_study(self, member: MemberSpec) -> StudySpec:
+        """The member as a study of its own: the same seed, search, fidelity and hardware."""
+        common = {key: value for key, value in self if key in AnyStudySpec.model_fields}
+        return StudySpec(**{**common, "name": member.name}, network=member.network, data=member.data)
 
 
-def _describe(location: tuple[int | str, ...], message: str, kind: str, given: object) -> str:
-    key = ".".join(str(part) for part in location)
-    if kind == "extra_forbidden":
-        return f"unknown key {key} = {given!r}; remove it or see docs/study-file.md for the keys"
-    if kind == "missing":
-        return f"key {key} is missing; every study gives name, network and data"
-    message = message.removeprefix("Value error, ")
-    shown = "" if isinstance(given, dict) else f", got {given!r}"
-    return f"{key}: {message}{shown}" if key else f"{message}{shown}"
-
-
-def _with_absolute_paths(spec: StudySpec, folder: Path) -> StudySpec:
-    def absolute(path: Path | None) -> Path | None:
-        return None if path is None else (folder / path).resolve()
-
-    network = spec.network.model_copy(update={"model": absolute(spec.network.model)})
-    data = spec.data.model_copy(update={"samples": absolute(spec.data.samples)})
-    hardware = spec.hardware
-    if Path(hardware.technology).suffix == ".toml":  # a path; shipped tables are named without
-        hardware = hardware.model_copy(update={"technology": str((folder / hardware.technology).resolve())})
-    if hardware.rtl is not None:
-        files = tuple((folder / file).resolve() for file in hardware.rtl.files)
-        hardware = hardware.model_copy(update={"rtl": hardware.rtl.model_copy(update={"files": files})})
-    return spec.model_copy(update={"network": network, "data": data, "hardware": hardware})
+Study = StudySpec | PortfolioSpec
