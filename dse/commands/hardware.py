@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # imported where they are used: `dse --help` must not wait fo
     from hwmodels.synthesis.calibrate import Calibration
     from hwmodels.synthesis.sweep import Measurement
 
+T = TypeVar("T")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.+)")
 
 
@@ -41,9 +42,9 @@ def cost(
     result = cost_verilog(
         files,
         top,
-        dict(_parameter(text) for text in parameter or []),
+        _unique("parameter", [_parameter(text) for text in parameter or []]),
         load_technology(technology),
-        defines=dict(_define(text) for text in define or []),
+        defines=_unique("macro", [_define(text) for text in define or []]),
         include_folders=include or [],
     )
     if as_json:
@@ -70,6 +71,15 @@ def trace(
     recorded = accumulator_trace(network, inputs, model.stem)
     save_trace(recorded, out)
     typer.echo(f"{recorded.acc.size} accumulators of {recorded.acc_bits} bits: {out}")
+
+
+def _unique(what: str, pairs: list[tuple[str, T]]) -> dict[str, T]:
+    from hwmodels.errors import HardwareError
+
+    for index, (name, value) in enumerate(pairs):
+        if name in (earlier for earlier, _ in pairs[:index]):
+            raise HardwareError(f"{what} {name} is given twice, the second time as {value!r}; give it once")
+    return dict(pairs)
 
 
 def _parameter(text: str) -> tuple[str, int]:

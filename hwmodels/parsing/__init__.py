@@ -10,7 +10,7 @@ from hwmodels.errors import HardwareError
 from hwmodels.parsing._design import Design, Memory, Operand, Operator, Port, Register
 from hwmodels.parsing._elaborate import Module, elaborate
 from hwmodels.parsing._grammar import parse
-from hwmodels.parsing._preprocess import preprocess
+from hwmodels.parsing._preprocess import preprocess, read_source
 from hwmodels.parsing._source import SourceText
 
 __all__ = ["Design", "Memory", "Operand", "Operator", "Port", "Register", "module_names", "parse_files"]
@@ -39,14 +39,23 @@ def parse_files(
         HardwareError: with file and line, if a file cannot be read, parsed or resolved.
     """
     key = tuple(sorted((defines or {}).items()))
+    for folder in include_folders:
+        if not folder.is_dir():
+            raise HardwareError(f"{folder}: no such folder to include from")
     modules: dict[str, Module] = {}
     for path in paths:
         folders = (path.parent, *include_folders)
-        for name, module in _modules(_read(path), str(path), key, folders).items():
+        for name, module in _modules(read_source(path), str(path), key, folders).items():
             if name in modules:
                 raise HardwareError(f"{path}: module {name!r} is defined twice")
             modules[name] = module
-    return elaborate(modules, top, parameters)
+    try:
+        return elaborate(modules, top, parameters)
+    except RecursionError:
+        names = ", ".join(str(path) for path in paths)
+        raise HardwareError(
+            f"{names}: an expression, or a chain of else, is nested too deeply to be resolved"
+        ) from None
 
 
 def module_names(path: Path) -> tuple[str, ...]:
@@ -55,14 +64,7 @@ def module_names(path: Path) -> tuple[str, ...]:
     Raises:
         HardwareError: with file and line, if the file cannot be read or parsed.
     """
-    return tuple(_modules(_read(path), str(path), (), (path.parent,)))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="strict")
-    except (OSError, UnicodeDecodeError) as error:
-        raise HardwareError(f"{path}: cannot be read as text ({error})") from None
+    return tuple(_modules(read_source(path), str(path), (), (path.parent,)))
 
 
 def _modules(

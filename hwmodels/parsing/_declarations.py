@@ -6,10 +6,9 @@ from pyverilog.vparser import ast
 
 from hwmodels.parsing._expressions import Expressions
 from hwmodels.parsing._scope import Net
-from hwmodels.parsing._values import Value, constant
+from hwmodels.parsing._values import MAX_WIDTH, Value, constant
 
 _VARIABLES = (ast.Input, ast.Output, ast.Inout, ast.Wire, ast.Reg, ast.Integer, ast.Tri)
-MAX_WIDTH = 1 << 16  # a wider vector is a wrong parameter, not hardware
 
 
 def vector_range(width: ast.Width | None, expressions: Expressions) -> tuple[int, int]:

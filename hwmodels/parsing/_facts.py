@@ -45,10 +45,13 @@ def expression_facts(definition: ast.ModuleDef) -> ExpressionFacts:
     return ExpressionFacts(shapes, numbers, equal)
 
 
-def _nodes(node: ast.Node) -> Iterator[ast.Node]:
-    yield node
-    for child in node.children():
-        yield from _nodes(child)
+def _nodes(root: ast.Node) -> Iterator[ast.Node]:
+    """Yield a node and all below it, each before what it holds; without recursion, which long sums would exhaust."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(reversed(node.children()))
 
 
 def _bounds(definition: ast.ModuleDef) -> Iterator[ast.Node]:

@@ -1,6 +1,7 @@
 """Verilog text to a pyverilog syntax tree, in memory: no table, listing or preprocessor file is ever written."""
 
 import functools
+import re
 import threading
 
 from ply.yacc import NullLogger, yacc
@@ -135,6 +136,7 @@ def _grammar() -> _Grammar:
     return _Grammar()
 
 
+_COLUMN = re.compile(r"^\s*\d+:")  # in front of an illegal character, counted from the start of the file
 _LOCK = threading.Lock()  # the table's stack and the lexer belong to one parse at a time
 
 
@@ -150,6 +152,8 @@ def parse(source: SourceText) -> ast.Source:
     Raises:
         HardwareError: on a syntax error, with its file and line.
     """
+    if not source.text.strip():
+        raise HardwareError(f"{source.where(1)}: no module in this file")
     with _LOCK:
         grammar = _grammar()
         grammar.lexer.reset_lineno()
@@ -175,7 +179,7 @@ def _syntax_error(source: SourceText, message: str) -> HardwareError:
     digits = number.split()[0] if number.split() else ""
     if head.strip() != "line" or not digits.isdigit():
         return source.error(len(source.origins), "syntax error at end of input: a module is not closed")
+    what = _COLUMN.sub("", rest).strip() or "here"
     return source.error(
-        int(digits),
-        f"syntax error {rest.strip() or 'here'} (Verilog-2001 is read, and of SystemVerilog logic, always_ff/_comb)",
+        int(digits), f"syntax error {what} (Verilog-2001 is read, and of SystemVerilog logic, always_ff/_comb)"
     )

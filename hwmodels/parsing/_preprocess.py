@@ -69,6 +69,18 @@ def preprocess(
     return SourceText("\n".join(run.lines.text), tuple(run.lines.origins))
 
 
+def read_source(path: Path) -> str:
+    """Return the text of a file. Comments may be in any encoding; what is no UTF-8 is no Verilog elsewhere.
+
+    Raises:
+        HardwareError: if it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise HardwareError(f"{path}: cannot be read ({error.strerror})") from None
+
+
 @dataclass(slots=True)
 class _Condition:
     """One `ifdef: whether its present branch is read, whether one was, and where it began."""
@@ -171,11 +183,7 @@ class _Run:
         if depth >= _MAX_DEPTH:
             raise HardwareError(f"{place}: more than {_MAX_DEPTH} files include each other")
         path = self._find(match[1], place)
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise HardwareError(f"{place}: {match[1]} cannot be read as text ({error})") from None
-        self.file(text, str(path), depth + 1)
+        self.file(read_source(path), str(path), depth + 1)
 
     def _find(self, name: str, place: str) -> Path:
         outside = False

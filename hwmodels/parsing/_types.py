@@ -8,7 +8,7 @@ from pyverilog.vparser import ast
 from hwmodels.parsing._facts import BIT_SHAPE, Shape
 from hwmodels.parsing._operators import BINARY, SHIFTS, UNARY
 from hwmodels.parsing._scope import Net, Scope
-from hwmodels.parsing._values import Value, parse_literal
+from hwmodels.parsing._values import MAX_WIDTH, Value, parse_literal
 
 _VALUED = (Net, Value)
 _INDEXED = (ast.Plus, ast.Minus)  # how pyverilog writes [base +: width] and [base -: width]
@@ -64,7 +64,10 @@ class Shapes:
         return sum(self.of(part)[0] for part in node.list), False
 
     def _of_repetition(self, node: ast.Repeat) -> Shape:
-        return self.repeat_count(node) * self.of(node.value)[0], False
+        width = self.repeat_count(node) * self.of(node.value)[0]
+        if width > MAX_WIDTH:
+            raise self._scope.source.error(node.lineno, f"a replication has {width} bits; at most {MAX_WIDTH} are read")
+        return width, False
 
     def _of_part(self, node: ast.Partselect) -> Shape:
         return self.part_width(node), False

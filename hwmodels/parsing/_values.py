@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 _LITERAL = re.compile(r"(?P<size>\d*)'(?P<sign>[sS]?)(?P<base>[bBoOdDhH])(?P<digits>[0-9a-fA-FxXzZ?_]+)")
 _BITS_PER_DIGIT = {"b": 1, "o": 3, "h": 4}
+MAX_WIDTH = 1 << 16  # a wider vector is a wrong parameter, not hardware
 INTEGER_WIDTH = 32  # IEEE 1364-2001, 3.9: an integer has at least 32 bits; every tool uses 32
 
 

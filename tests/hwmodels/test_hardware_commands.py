@@ -61,6 +61,8 @@ def test_cost_prints_a_table() -> None:
         (("-P", "ACC_WIDTH=0"), "no bits"),
         (("--technology", "nope"), "unknown technology"),
         (("-D", "1=2"), "expected NAME"),
+        (("-P", "ACC_WIDTH=8", "-P", "ACC_WIDTH=9"), "parameter ACC_WIDTH is given twice, the second time as 9"),
+        (("-I", "nowhere"), "nowhere: no such folder to include from"),
     ],
 )
 def test_cost_refuses_bad_arguments(arguments: tuple[str, ...], message: str) -> None:

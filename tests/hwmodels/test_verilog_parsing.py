@@ -53,7 +53,11 @@ def test_operators_of_varied_designs_equal_those_of_yosys(
     [
         ("module top(input a, output y);\n assign y = ;\nendmodule", r"design\.v:2: syntax error"),
         ("module top(input a, output y);\n assign y = a;\n", r"design\.v:\d+: syntax error at end"),
-        ("", r"design\.v:1: syntax error|no module|is not there"),
+        ("", r"<empty>:0: no module|design\.v:1: no module in this file"),
+        ("// a comment alone\n", r"design\.v:1: no module in this file"),
+        ("module top(output y);\n assign y = '0;\nendmodule", r'design\.v:2: syntax error Illegal character'),
+        ("module top(input a, output y);\n assign y = {9{{99999{a}}}};\nendmodule", r"design\.v:2: .* has 99999 bits"),
+        (f"module top(input a, output y);\nassign y = {' + '.join(['a'] * 2000)};\nendmodule", "nested too deeply"),
         ("module top(input a, output y);\n assign y = b;\nendmodule", r"design\.v:2: 'b' is not declared"),
         ("module top;\n wire [0-1:0] x;\nendmodule", r"design\.v:2: the range \[-1:0\] has no bits"),
         ("module top(input [3:0] a, output y);\n assign y = a[7];\nendmodule", r"design\.v:2: index 7 lies outside"),
@@ -101,6 +105,20 @@ def test_nothing_is_written_and_parallel_parses_agree(tmp_path: Path, monkeypatc
         designs = list(pool.map(lambda w: parse_files((SAMPLES / "arithmetic.v",), "arithmetic", {"W": w}), [4, 9] * 8))
     assert os.listdir(tmp_path) == []  # noqa: PTH208  # the simplest way to say: nothing at all
     assert all(design.operators == designs[index % 2].operators for index, design in enumerate(designs))
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf", b"// caf\xe9\n"])
+def test_a_byte_order_mark_and_comments_in_any_encoding_are_read(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "design.v"
+    path.write_bytes(content + b"module top(input a, output y);\nassign y = ~a;\nendmodule\n")
+    assert [operator.kind for operator in parse_files((path,), "top", {}).operators] == ["not"]
+
+
+def test_a_file_that_is_no_text_is_refused_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "design.v"
+    path.write_bytes(bytes(range(256)))
+    with pytest.raises(HardwareError, match=r"design\.v"):
+        parse_files((path,), "top", {})
 
 
 def test_included_and_continued_lines_keep_their_origin(tmp_path: Path) -> None:
