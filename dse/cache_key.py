@@ -68,7 +68,8 @@ class CacheKeys:
     def _settings(self, level: Level) -> bytes:
         """What the study file says about a level."""
         if level in _TRAINED:
-            return _content(finetune_settings(self._problem, level))
+            device = b"gpu" if self._problem.spec.workers.gpus else b"cpu"
+            return _content(finetune_settings(self._problem, level)) + device
         return _content(part_of(self._problem)) if level is Level.PART else b""
 
 

@@ -13,7 +13,7 @@ import torch
 from dse.design import DesignPoint, Surroundings
 from dse.lowering import lower
 from dse.problem import BoolArray, Problem, correct_answers
-from dse.spec import HardwareSpec
+from dse.spec import HardwareSpec, WorkersSpec
 from hwmodels import (
     AnalyticRescalerModel,
     CalibratedRescalerModel,
@@ -183,7 +183,7 @@ class Evaluator:
 
     def __init__(self, problem: Problem) -> None:
         torch.set_num_threads(1)  # sums in training depend on the number of threads
-        self._problem = problem
+        self._problem, self._device = problem, training_device(problem.spec.workers)
         self._objective, self._other = cost_models(problem)
 
     def run(self, job: Job) -> Evaluation | TestScore:
@@ -228,9 +228,9 @@ class Evaluator:
         problem, network = self._problem, narrowed(self._problem, job.point)
         settings = finetune_settings(problem, job.level)
         if job.heir_of is None:
-            return finetune(network, problem.splits.finetune, settings, problem.originals).network
+            return finetune(network, problem.splits.finetune, settings, problem.originals, device=self._device).network
         heir = inherit_weights(network, shipped(problem, job.heir_of, job.weights))
-        return finetune(heir, problem.splits.finetune, settings).network
+        return finetune(heir, problem.splits.finetune, settings, device=self._device).network
 
     @cached_property
     def _baseline_on_test(self) -> BoolArray:
@@ -249,6 +249,11 @@ class Evaluator:
             lost=int(np.count_nonzero(baseline & ~design)),
             gained=int(np.count_nonzero(design & ~baseline)),
         )
+
+
+def training_device(workers: WorkersSpec) -> str:
+    """Where gradients are computed: on the GPU that the study asks for, if torch sees one."""
+    return "cuda" if workers.gpus and torch.cuda.is_available() else "cpu"
 
 
 def narrowed(problem: Problem, point: DesignPoint) -> QuantizedNetwork:

@@ -246,7 +246,14 @@ class WorkersSpec(Section):
 
     executor: Literal["ray", "serial"] = Field("ray", description="Ray actors, or in the driver's own process")
     count: int = Field(2, ge=1, le=1024, description="evaluator actors")
+    gpus: float = Field(0, ge=0, le=1, description="share of a GPU that every Ray actor gets, to train on")
     timeout_s: float = Field(600, gt=0, description="seconds after which an evaluation counts as failed")
+
+    @model_validator(mode="after")
+    def _gpus_are_rays(self) -> Self:
+        if self.gpus and self.executor != "ray":
+            raise ValueError(f'gpus = {self.gpus:g} is shared out by Ray, but executor = {self.executor!r}; use "ray"')
+        return self
 
 
 class AnyStudySpec(Section):

@@ -69,25 +69,37 @@ def run_study(
     check_objective(problem)
     if storage:
         database(storage)
-    with folder.locked(), kept_in(storage, folder.path):
-        _begin(problem, folder, storage, fresh=fresh)
-        space = space_of(problem.network, spec.search, spec.fidelity.finetune, spec.hardware)
-        store = _store(folder, space, storage)
+    with folder.locked():
         pool = CachedPool(make_pool(problem, ray_address), CacheKeys(problem), cache)
 
         def report(progress: Progress) -> None:
             on_progress(replace(progress, reused=pool.reused))
 
         try:
-            Driver(problem, store, space, folder, pool, report).run(spec.search.trials)
-        except KeyboardInterrupt:
-            write_tables(results_of(folder, storage), folder.path)
-            raise
+            with kept_in(storage, folder.path):
+                _begin(problem, folder, storage, fresh=fresh)
+                _search(problem, folder, storage, pool, report)
+                results = results_of(folder, storage)
+                write_report(results, folder.path)
+                return results
         finally:
             pool.close()
-        results = results_of(folder, storage)
-        write_report(results, folder.path)
-        return results
+
+
+def _search(
+    problem: Problem,
+    folder: RunFolder,
+    storage: str,
+    pool: EvaluatorPool,
+    on_progress: Callable[[Progress], None],
+) -> None:
+    spec = problem.spec
+    space = space_of(problem.network, spec.search, spec.fidelity.finetune, spec.hardware)
+    try:
+        Driver(problem, _store(folder, space, storage), space, folder, pool, on_progress).run(spec.search.trials)
+    except KeyboardInterrupt:
+        write_tables(results_of(folder, storage), folder.path)
+        raise
 
 
 def is_finished(results: StudyResults, spec: StudySpec) -> bool:
@@ -138,7 +150,9 @@ def make_pool(problem: Problem, ray_address: str | None = None) -> EvaluatorPool
         return SerialPool(make_evaluator)
     from dse.workers.ray_pool import RayPool  # Ray takes half a second to import, and serial studies need none
 
-    return RayPool(make_evaluator, workers=workers.count, timeout_s=workers.timeout_s, address=ray_address)
+    return RayPool(
+        make_evaluator, workers=workers.count, timeout_s=workers.timeout_s, gpus=workers.gpus, address=ray_address
+    )
 
 
 def default_folder(spec: StudySpec) -> Path:

@@ -76,8 +76,9 @@ def finetune(
     teacher: QuantizedNetwork | None = None,
     validation: Samples | None = None,
     checkpoint: Path | None = None,
+    device: str = "cpu",
 ) -> FinetuneOutcome:
-    """Train a narrowed network; the same arguments give the same integers on the same machine.
+    """Train a narrowed network; on the CPU the same arguments give the same integers on the same machine.
 
     Args:
         network: the design, its rescalers narrowed.
@@ -87,17 +88,19 @@ def finetune(
         teacher: the network whose logits distillation asks for (usually the one at int32).
         validation: int8 inputs and labels that choose the best epoch and stop early; the untrained network counts.
         checkpoint: file that is written after every epoch, and resumed from where it is there.
+        device: where gradients are computed, such as ``cuda``; their sums differ from device to device in the last
+            bits, and on a GPU from run to run. The forward pass stays exact, on the CPU.
 
     Raises:
         NetworkError: no samples, labels that the network has no output for, or a checkpoint of another training.
         TrainingDivergedError: the loss is no longer finite.
     """
     _check(network, samples, settings, teacher)
-    twin = RescaleAwareTwin(network, originals, learn_scales=settings.learn_scales)
+    twin = RescaleAwareTwin(network, originals, learn_scales=settings.learn_scales).to(device)
     optimizer = torch.optim.Adam(_parameter_groups(twin, settings))
     batches = -(-len(samples) // settings.batch_size)
     state = _start(twin, optimizer, validation, checkpoint)
-    inputs, targets = torch.tensor(samples.inputs), _Targets.of(samples, teacher, settings)
+    inputs, targets = torch.tensor(samples.inputs).to(device), _Targets.of(samples, teacher, settings, device)
     while state.epoch < settings.epochs and not _out_of_patience(state, settings):
         losses = []
         for number, batch in enumerate(_order(len(samples), settings, state.epoch)):
@@ -173,13 +176,15 @@ class _Targets:
     temperature: float
 
     @classmethod
-    def of(cls, samples: Samples, teacher: QuantizedNetwork | None, settings: FinetuneSettings) -> "_Targets":
+    def of(
+        cls, samples: Samples, teacher: QuantizedNetwork | None, settings: FinetuneSettings, device: str
+    ) -> "_Targets":
         logits = None
         if teacher is not None and settings.distillation > 0:
             spec = teacher.tensors[teacher.outputs[0]]
             integers = IntegerExecutor(teacher).outputs(samples.inputs.astype(np.int8, copy=False))[0]
-            logits = (torch.from_numpy(integers.astype(np.float32)) - spec.zero_point) * spec.scale
-        return cls(torch.tensor(samples.labels), logits, settings.distillation, settings.temperature)
+            logits = ((torch.from_numpy(integers.astype(np.float32)) - spec.zero_point) * spec.scale).to(device)
+        return cls(torch.tensor(samples.labels).to(device), logits, settings.distillation, settings.temperature)
 
     def take(self, batch: Tensor) -> "_Targets":
         logits = None if self.teacher_logits is None else self.teacher_logits[batch]

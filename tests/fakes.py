@@ -84,6 +84,15 @@ class Faulty(ClosedForm):
         return not before
 
 
+class TellsResources(ClosedForm):
+    """Fails with what Ray gave its actor."""
+
+    def run(self, job: Job) -> Evaluation | TestScore:
+        import ray
+
+        raise ValueError(str(ray.get_runtime_context().get_assigned_resources()))
+
+
 class NeverStarts:
     """An evaluator that cannot be built where it should run."""
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -10,12 +11,14 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayError
 
+from dse.errors import StudyError
 from dse.evaluation import Job
 from dse.workers.pool import Completion, EvaluatorFactory
 from dse.workers.serial import evaluate
 
 _POLL_S = 1.0  # how often a wait looks for evaluations that have run out of time
 _ATTEMPTS = 3  # a job whose actor died this often is given up, and so is a pool none of whose actors starts
+_ANSWER_S = 5.0  # within which a running head accepts a connection
 _START_S = 120.0  # a job is given up when no actor took it for this long
 
 Reference = Any  # Ray's object references and actor handles carry no types of their own
@@ -52,17 +55,32 @@ class RayPool:
         make_evaluator: builds an evaluator in each actor; placed once in the object store with all it holds.
         workers: number of actors, one CPU each.
         timeout_s: seconds after which a job counts as failed.
+        gpus: share of a GPU that every actor gets.
         address: of a running cluster; a local one is started for ``None``.
+
+    Raises:
+        StudyError: nothing answers at the address, or the cluster has too few GPUs.
     """
 
     def __init__(
-        self, make_evaluator: EvaluatorFactory, *, workers: int, timeout_s: float, address: str | None = None
+        self,
+        make_evaluator: EvaluatorFactory,
+        *,
+        workers: int,
+        timeout_s: float,
+        gpus: float = 0.0,
+        address: str | None = None,
     ) -> None:
         self._started_ray = not ray.is_initialized()
         if self._started_ray:
             _start_ray(workers, address)
+        try:
+            _check_gpus(workers, gpus)
+        except StudyError:
+            self._stop_ray()
+            raise
         self._workers, self._timeout_s = workers, timeout_s
-        self._actor_class: Any = ray.remote(num_cpus=1, max_restarts=0)(_Evaluator)
+        self._actor_class: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(_Evaluator)
         self._make_evaluator = ray.put(make_evaluator)
         self._starting: dict[Reference, Actor] = {}
         self._idle: deque[Actor] = deque()
@@ -109,6 +127,9 @@ class RayPool:
         self._starting.clear()
         self._assigned.clear()
         self._waiting.clear()
+        self._stop_ray()
+
+    def _stop_ray(self) -> None:
         if self._started_ray:
             ray.shutdown()
 
@@ -180,10 +201,37 @@ def _lines(error: Exception) -> list[str]:
     return str(error).strip().splitlines() or ["no message"]
 
 
+def _check_gpus(workers: int, share: float) -> None:
+    """Refuse what the cluster could never start, and would wait for."""
+    if not share:
+        return
+    on_one = int(1 / share + 1e-9)  # an actor's share is of one GPU; 1 / 0.1 must count as 10
+    wanted, present = -(-workers // on_one), ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
+    if wanted > present:
+        raise StudyError(
+            f"workers.gpus = {share:g} for workers.count = {workers} needs {wanted} GPUs, but Ray's cluster has "
+            f"{present:g}; use a smaller share, fewer workers, or gpus = 0 to train on the CPU"
+        )
+
+
+def _check_answers(address: str) -> None:
+    """Refuse an address where nothing listens: Ray itself tries again for a quarter of an hour."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():  # "auto" and the like, which Ray resolves
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+    except OSError as error:
+        raise StudyError(
+            f"--ray-address {address}: {error.strerror or error}; give the address of a running head, such as HEAD:6379"
+        ) from None
+
+
 def _start_ray(workers: int, address: str | None) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a notice about GPUs on CPU machines
     common: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
     if address is not None:
+        _check_answers(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     else:
         ray.init(num_cpus=workers, **common)

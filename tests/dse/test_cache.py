@@ -249,6 +249,7 @@ PROBLEMS: dict[str, tuple[Callable[[Problem], Problem], frozenset[Level]]] = {
     "epochs": (lambda p: with_spec(p, fidelity__epochs=3), frozenset({Level.SHORT_FINETUNE})),
     "full epochs": (lambda p: with_spec(p, fidelity__full_epochs=3), frozenset({Level.FULL_FINETUNE})),
     "seed": (lambda p: with_spec(p, seed=8), TRAINED),
+    "gpus": (lambda p: with_spec(p, workers__executor="ray", workers__gpus=0.5), TRAINED),
     "batch size": (lambda p: with_spec(p, fidelity__batch_size=32), TRAINED),
     "learning rate": (lambda p: with_spec(p, fidelity__learning_rate=1e-3), TRAINED),
     **{

@@ -62,6 +62,15 @@ def test_same_seed_gives_the_same_integers(trained) -> None:  # noqa: ANN001
     assert fingerprint(other.network) != fingerprint(runs[0].network)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_training_on_cuda_gives_a_network_as_good(trained) -> None:  # noqa: ANN001
+    """Not the same integers: sums of gradients differ in their last bits."""
+    quantized, training, test = trained
+    network = narrow(quantized.network, {op.name: RescalerChoice(1) for op in quantized.network.rescaling_operators()})
+    found = [finetune(network, training, SETTINGS, device=device).network for device in ("cpu", "cuda")]
+    assert abs(accuracy(found[0], test) - accuracy(found[1], test)) < 0.03
+
+
 def test_loss_that_is_not_finite_is_a_failure_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     module = digits_like()
     samples = Samples(random_inputs((8, 8, 1), 8), np.zeros(8, np.int64))

@@ -1,0 +1,81 @@
+"""GPUs for evaluators: asked of Ray, refused where there are too few, trained on where torch sees one."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import ray
+import torch
+
+import dse.evaluation
+from dse.errors import StudyError
+from dse.evaluation import Evaluator, Job, Level
+from dse.problem import Problem
+from dse.run_folder import RunFolder
+from dse.space import space_of
+from dse.spec import Finetune
+from dse.study import run_study
+from dse.workers.ray_pool import RayPool
+from nets.finetune import FinetuneOutcome, finetune
+from nets.network import Method
+from tests.fakes import ClosedForm, TellsResources
+from tests.small_studies import small_spec
+
+TIMEOUT_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def one_gpu() -> Iterator[None]:
+    """A logical one: Ray shares it out without looking whether it is there."""
+    ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def job(problem: Problem, level: Level) -> Job:
+    space = space_of(problem.network, problem.spec.search, Finetune.SHORT, problem.spec.hardware)
+    return Job(0, space.uniform(2, Method.ROUND, Finetune.SHORT), level)
+
+
+def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
+    with pytest.raises(StudyError, match=r"--ray-address 127\.0\.0\.1:1: Connection refused; give the address"):
+        RayPool(ClosedForm, workers=1, timeout_s=TIMEOUT_S, address="127.0.0.1:1")
+
+
+def test_every_actor_holds_its_share_of_a_gpu(one_gpu: None, digits: Problem) -> None:
+    pool = RayPool(TellsResources, workers=2, timeout_s=TIMEOUT_S, gpus=0.5)
+    pool.submit(job(digits, Level.INTEGER))
+    assert "'GPU': 0.5" in pool.next().error
+    pool.close()
+
+
+def test_too_few_gpus_are_refused_and_leave_nothing(one_gpu: None, trained_once: None, tmp_path: Path) -> None:
+    spec = small_spec(workers__executor="ray", workers__gpus=0.6)
+    with pytest.raises(StudyError, match=r"workers\.gpus = 0\.6 for workers\.count = 2 needs 2 GPUs, .* has 1; use"):
+        run_study(spec, RunFolder(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_gpus_are_rays_to_share_out() -> None:
+    with pytest.raises(
+        StudyError, match=r'workers: gpus = 0\.5 is shared out by Ray, but executor = .serial.; use "ray"'
+    ):
+        small_spec(workers__gpus=0.5)
+
+
+@pytest.mark.parametrize(("gpus", "seen", "device"), [(0, True, "cpu"), (0.5, False, "cpu"), (0.5, True, "cuda")])
+def test_training_is_where_the_study_asks(
+    digits: Problem, gpus: float, seen: bool, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def on_the_cpu(*arguments: object, **options: str) -> FinetuneOutcome:
+        asked.append(options.pop("device"))
+        return finetune(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: seen)
+    monkeypatch.setattr(dse.evaluation, "finetune", on_the_cpu)
+    spec = digits.spec.model_copy(update={"workers": digits.spec.workers.model_copy(update={"gpus": gpus})})
+    Evaluator(replace(digits, spec=spec)).run(job(digits, Level.SHORT_FINETUNE))
+    assert asked == [device]
