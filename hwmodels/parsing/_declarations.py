@@ -1,5 +1,6 @@
 """Declarations of nets, variables, memories and parameters."""
 
+import math
 from collections.abc import Mapping
 
 from pyverilog.vparser import ast
@@ -49,8 +50,9 @@ def declare(item: ast.Node, expressions: Expressions) -> Net | None:
 def _declare_variable(item: ast.Variable, expressions: Expressions) -> Net:
     scope = expressions.scope
     low, bits, descending = _range(item.width, expressions)
-    words = 0 if item.dimensions is None else _words(item.dimensions, expressions)
-    net = Net(f"{scope.prefix}{item.name}", bits, bool(item.signed), low, descending, words)
+    net = Net(f"{scope.prefix}{item.name}", bits, bool(item.signed), low, descending)
+    if item.dimensions is not None:
+        net = _array(net, item, expressions)
     known = scope.names.get(item.name)
     if isinstance(known, Net) and known.words == 0 and type(item) is not ast.Integer:
         net = _merged(known, net, item)
@@ -61,16 +63,19 @@ def _declare_variable(item: ast.Variable, expressions: Expressions) -> Net:
     return net
 
 
-def _words(dimensions: ast.Dimensions, expressions: Expressions) -> int:
-    words = 1
-    for length in dimensions.lengths:
-        words *= abs(expressions.evaluate(length.msb) - expressions.evaluate(length.lsb)) + 1
-    return words
+def _array(net: Net, item: ast.Variable, expressions: Expressions) -> Net:
+    ends = [
+        sorted((expressions.evaluate(length.msb), expressions.evaluate(length.lsb)))
+        for length in item.dimensions.lengths
+    ]
+    words = math.prod(last - first + 1 for first, last in ends)
+    apart = len(ends) == 1 and item.name in expressions.scope.facts.words_apart
+    return net._replace(words=words, first=ends[0][0], apart=apart)
 
 
 def _merged(known: Net, net: Net, item: ast.Variable) -> Net:
     wider = known if item.width is None else net
-    return Net(wider.name, wider.width, known.signed or net.signed, wider.lsb, wider.descending, net.words)
+    return wider._replace(signed=known.signed or net.signed, words=net.words, first=net.first, apart=net.apart)
 
 
 def parameter_value(item: ast.Parameter, expressions: Expressions, overrides: Mapping[str, Value]) -> Value:

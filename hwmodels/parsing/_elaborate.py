@@ -213,7 +213,7 @@ class _Instance:
 
     def _declare_variable(self, declared: ast.Node, expressions: Expressions) -> None:
         net = declare(declared, expressions)
-        if net is not None and net.words:
+        if net is not None and net.words and not net.apart:
             self._found.memories.append(Memory(net.name, net.width, net.words))
 
     def _item(self, item: ast.Node, expressions: Expressions) -> None:

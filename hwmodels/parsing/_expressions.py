@@ -205,6 +205,8 @@ class Expressions:
         symbol, index = self.shapes.symbol(node.var), self.lower(node.ptr)
         if isinstance(symbol, Value):
             return self._constant_bits(symbol, index, 1, node)
+        if symbol.apart:
+            return self._word(symbol, index, signed, node)
         if symbol.words:
             self.emit("memrd", (index,), symbol.width, False, node.lineno)
             return Value(symbol.width, signed)
@@ -212,6 +214,23 @@ class Expressions:
             self._check_index(symbol, index.number, node)
             return Value(1, False, depth=symbol.depth, origin=(symbol.name, symbol.offset(index.number), 1))
         return self.emit("shiftx", (Value(symbol.width, False), index), 1, False, node.lineno)
+
+    def _word(self, array: Net, index: Value, signed: bool, node: ast.Pointer) -> Value:
+        """A word of an array of variables: that variable, or a choice among all of them."""
+        if index.constant is None:
+            every = Value(array.words * array.width, False)
+            return self.emit("shiftx", (every, index), array.width, signed, node.lineno)
+        return self.word(array, index.number, node).value(signed)
+
+    def word(self, array: Net, index: int, node: ast.Pointer) -> Net:
+        """Return the variable that ``array[index]`` is; an index outside of the array is an error."""
+        word = array.word(index)
+        if word is None:
+            raise self.scope.source.error(
+                node.lineno,
+                f"index {index} lies outside {array.name!r}, which has {array.words} words from {array.first}",
+            )
+        return word
 
     def _part(self, node: ast.Partselect, _width: int, _signed: bool) -> Value:
         width = self.shapes.part_width(node)

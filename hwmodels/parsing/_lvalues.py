@@ -62,6 +62,8 @@ class Lvalues:
     def _pointer(self, node: ast.Pointer, emit: bool) -> Target:
         net = self._net(node.var)
         index = self._expressions.lower(node.ptr) if emit else self._quiet(node.ptr)
+        if net.apart and index is not None and index.constant is not None:
+            return Target(self._expressions.word(net, index.number, node).name, 0, net.width)
         if net.words:
             if emit and index is not None:
                 self._expressions.emit("memwr", (index, Value(net.width, False)), net.width, False, node.lineno)

@@ -20,6 +20,8 @@ class Net(NamedTuple):
         lsb: index of its lowest bit.
         descending: whether the range was written [msb:lsb] with msb >= lsb.
         words: words of a memory, or 0 for a plain vector.
+        first: lowest address of a memory.
+        apart: whether the words are variables of their own, as no address that varies writes them.
         known: low bits that are constant, as (count, their value).
         depth: gate levels in front of it.
         filled: bits that carry information where fewer than ``width`` are known to (see ``Value``).
@@ -31,6 +33,8 @@ class Net(NamedTuple):
     lsb: int = 0
     descending: bool = True
     words: int = 0
+    first: int = 0
+    apart: bool = False
     filled: int | None = None
     known: tuple[int, int] = (0, 0)
     depth: float = 0.0
@@ -38,6 +42,12 @@ class Net(NamedTuple):
     def offset(self, index: int) -> int:
         """Return the position from bit 0 of a declared index."""
         return index - self.lsb if self.descending else self.lsb - index
+
+    def word(self, index: int) -> "Net | None":
+        """Return the variable that a word of an array is, None outside of it."""
+        if not 0 <= index - self.first < self.words:
+            return None
+        return Net(f"{self.name}[{index}]", self.width, self.signed, self.lsb, self.descending)
 
     def value(self, signed: bool) -> Value:
         """Return the whole of it in an expression."""

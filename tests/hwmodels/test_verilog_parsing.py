@@ -37,6 +37,8 @@ def parse_text(folder: Path, text: str, top: str = "top", parameters: dict[str, 
         ("queue", {}),
         ("queue", {"WIDTH": 5, "DEPTH": 40}),
         ("macros", {}),
+        ("arrays", {}),
+        ("arrays", {"N": 8}),
     ],
 )
 def test_operators_of_varied_designs_equal_those_of_yosys(
@@ -61,6 +63,7 @@ def test_operators_of_varied_designs_equal_those_of_yosys(
         ("module top(input a, output y);\n assign y = b;\nendmodule", r"design\.v:2: 'b' is not declared"),
         ("module top;\n wire [0-1:0] x;\nendmodule", r"design\.v:2: the range \[-1:0\] has no bits"),
         ("module top(input [3:0] a, output y);\n assign y = a[7];\nendmodule", r"design\.v:2: index 7 lies outside"),
+        ("module top(input a);\n reg m [2:5];\n always @* m[6] = a;\nendmodule", r"design\.v:3: index 6 lies outside"),
         ("module top;\n other u();\nendmodule", r"design\.v:2: module 'other' is not there"),
         ("module sub(input a);\nendmodule\nmodule top;\n sub u(.b(1'b0));\nendmodule", r"design\.v:4: .*no port 'b'"),
         ("module sub;\nendmodule\nmodule top;\n sub #(.W(2)) u();\nendmodule", r"has no parameter 'W'; it has: none"),
@@ -105,6 +108,17 @@ def test_nothing_is_written_and_parallel_parses_agree(tmp_path: Path, monkeypatc
         designs = list(pool.map(lambda w: parse_files((SAMPLES / "arithmetic.v",), "arithmetic", {"W": w}), [4, 9] * 8))
     assert os.listdir(tmp_path) == []  # noqa: PTH208  # the simplest way to say: nothing at all
     assert all(design.operators == designs[index % 2].operators for index, design in enumerate(designs))
+
+
+@pytest.mark.parametrize(("address", "memories", "registers"), [("1", 0, 2 * 8), ("w", 1, 0)])
+def test_an_array_is_a_memory_only_if_an_address_that_varies_writes_it(
+    address: str, memories: int, registers: int, tmp_path: Path
+) -> None:
+    header = "module top(input clk, input w, r, input [7:0] d, output [7:0] y);\nreg [7:0] m [0:1];\ninitial m[0] = 1;"
+    body = f"always @(posedge clk) begin m[{address}] <= d; m[0] <= ~d; end\nassign y = m[r];"
+    design = parse_text(tmp_path, f"{header}\n{body}\nendmodule")
+    assert (len(design.memories), design.register_bits) == (memories, registers)
+    assert [op.kind for op in design.operators if op.kind in ("memrd", "shiftx")] == ["memrd" if memories else "shiftx"]
 
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbf", b"// caf\xe9\n"])
