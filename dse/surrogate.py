@@ -25,7 +25,7 @@ _RATE = 2.0  # of the decay with the mean error: the likeliest of 0.6, 1.2, 2.5 
 _OCTAVE_STEP = 0.5  # between the bumps on a width's logarithm: 1, 2, 3 and 4 bits have each their own
 _NOISE = 3e-3  # of accuracies, of their variance: the likeliest on digits and kws, from 1e-4 to 0.3
 _COST_NOISE = 1e-6  # costs are exact; so much keeps the factorization stable
-_INTERPLAY = 0.3  # weight of what does not add up (a shared bank has the widest layer's cost), beside what does
+_INTERPLAY = 0.01  # weight of what does not add up (a shared bank costs what its widest layer does), beside what does
 _DROP_PP = 5.0  # drops are of interest up to the hypervolume's end; beyond it their logarithm says enough
 _CHANGES = (1, 1, 2, 3)  # choices in which a candidate differs from the design that it comes from
 
@@ -42,8 +42,14 @@ class Designs:
     errors: FloatMatrix
     bumps: FloatMatrix
 
-    def __getitem__(self, which: npt.NDArray[np.intp]) -> "Designs":
-        return Designs(self.errors[which], self.bumps[which])
+
+@dataclass(frozen=True)
+class Encoded:
+    """One design: its row ``[variables]``, errors ``[e]`` and bumps ``[b]``."""
+
+    row: npt.NDArray[np.intp]
+    errors: npt.NDArray[np.float64]
+    bumps: npt.NDArray[np.float64]
 
 
 class Encoding:
@@ -68,11 +74,6 @@ class Encoding:
         distributions = [self._space.distributions[name] for name in self._names]
         return [_features(d, values) for d, values in zip(distributions, self.values, strict=True)]
 
-    def row(self, parameters: Mapping[str, object]) -> npt.NDArray[np.intp]:
-        """The row of the nearest design of the space."""
-        snapped = self._space.snapped(parameters)
-        return np.array([values.index(snapped[n]) for n, values in zip(self._names, self.values, strict=True)])
-
     def parameters(self, row: npt.NDArray[np.intp]) -> dict[str, str | int]:
         """The parameters of a row."""
         return {name: values[at] for name, values, at in zip(self._names, self.values, row, strict=True)}
@@ -82,10 +83,12 @@ class Encoding:
         found = [(errors[at], bumps[at]) for (errors, bumps), at in zip(self._tables, rows.T, strict=True)]
         return Designs(np.hstack([f[0] for f in found]), np.hstack([f[1] for f in found]))
 
-    def of_parameters(self, parameters: Mapping[str, object]) -> tuple[FloatMatrix, FloatMatrix]:
-        """What the model sees of a design that may lie outside the space: errors ``[e]`` and bumps ``[b]``."""
+    def of_parameters(self, parameters: Mapping[str, object]) -> Encoded:
+        """One design, which may lie outside the space: its row is then that of the nearest one inside."""
+        snapped = self._space.snapped(parameters)
+        row = [values.index(snapped[name]) for name, values in zip(self._names, self.values, strict=True)]
         found = [_features(self._space.distributions[name], (parameters[name],)) for name in self._names]
-        return np.hstack([f[0][0] for f in found]), np.hstack([f[1][0] for f in found])
+        return Encoded(np.array(row), np.hstack([f[0][0] for f in found]), np.hstack([f[1][0] for f in found]))
 
     def random(self, count: int, generator: np.random.Generator) -> Rows:
         """Designs of the space, drawn evenly."""

@@ -1,6 +1,7 @@
 """The sampler of the surrogate: trials in, the most promising new design out."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from dse.metrics import Metric
 from dse.pareto import FloatMatrix, non_dominated, reference_point, relative_costs
 from dse.space import SearchSpace
 from dse.spec import Finetune
-from dse.surrogate import Designs, Encoding, Model, Rows, improvements
+from dse.surrogate import Designs, Encoded, Encoding, Model, Rows, improvements
 from nets.network import Method
 from nets.rescaler import FULL_MULTIPLIER_BITS
 
@@ -40,7 +41,7 @@ class SurrogateSampler(BaseSampler):
         self._reference = reference_point(objectives)
         self._generator = np.random.default_rng(seed)
         self._int32 = space.parameters(space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))
-        self._encoded: dict[int, tuple[FloatMatrix, FloatMatrix]] = {}
+        self._known: dict[int, Encoded] = {}
 
     def reseed_rng(self) -> None:
         self._generator = np.random.default_rng()
@@ -61,26 +62,27 @@ class SurrogateSampler(BaseSampler):
         told = [t for t in trials if t.state is TrialState.COMPLETE]
         if len(told) < _STARTUP or not self._encoding.variables:
             return dict(self._encoding.parameters(self._encoding.random(1, self._generator)[0]))
-        seen = {self._encoding.row(t.params).tobytes() for t in trials}
+        seen = {self._encoded(t).row.tobytes() for t in trials}
         candidates = self._ranked(told)
         best = next((row for row in candidates if row.tobytes() not in seen), candidates[0])
         return dict(self._encoding.parameters(best))
 
     def _ranked(self, told: list[FrozenTrial]) -> Rows:
         """Candidates, the best one first."""
-        relative, excess = self._relative(told), _excess(told)
-        broken = np.maximum(excess, 0).sum(axis=1)
+        relative, limits = self._relative(told), Limits.of(told)
+        broken = limits.violation(limits.excess)
         front = _best(relative, broken)
         learned = np.union1d(front, np.arange(max(len(told) - _MEMORY, 0), len(told)))
-        costs = np.hstack([relative[:, 1:], excess])[learned]
+        costs = np.hstack([relative[:, 1:], limits.excess])[learned]
         model = Model(self._designs(told, learned), relative[learned, 0], costs, self._encoding.variables)
-        parents = np.array([self._encoding.row(told[index].params) for index in front])
+        parents = np.array([self._encoded(told[index]).row for index in front])
         rows = self._encoding.neighbours(parents, _CANDIDATES, self._generator)
         drops, costs = model.predict(self._encoding.of_rows(rows), self._generator.exponential())
-        split = relative.shape[1] - 1
-        violation = np.maximum(costs[:, split:], 0).sum(axis=1)
+        objectives = relative.shape[1]
+        points, excess = np.column_stack([drops, costs[:, : objectives - 1]]), costs[:, objectives - 1 :]
         rivals = relative[front][(relative[front] < self._reference).all(axis=1) & (broken[front] == 0)]
-        added = improvements(np.column_stack([drops, costs[:, :split]]), rivals, self._reference)
+        added = improvements(points, rivals, self._reference)
+        violation = limits.violation(limits.with_drops(excess, drops - relative[0, 0]))
         return rows[np.lexsort((-added, violation))]
 
     def _relative(self, told: list[FrozenTrial]) -> FloatMatrix:
@@ -90,23 +92,48 @@ class SurrogateSampler(BaseSampler):
         return relative_costs(values, baseline)
 
     def _designs(self, told: list[FrozenTrial], which: npt.NDArray[np.intp]) -> Designs:
-        found = []
-        for index in which:
-            number = told[index].number
-            if number not in self._encoded:
-                self._encoded[number] = self._encoding.of_parameters(told[index].params)
-            found.append(self._encoded[number])
-        return Designs(np.array([f[0] for f in found]), np.array([f[1] for f in found]))
+        found = [self._encoded(told[index]) for index in which]
+        return Designs(np.array([f.errors for f in found]), np.array([f.bumps for f in found]))
+
+    def _encoded(self, trial: FrozenTrial) -> Encoded:
+        """A trial's design; its parameters do not change any more."""
+        if trial.number not in self._known:
+            self._known[trial.number] = self._encoding.of_parameters(trial.params)
+        return self._known[trial.number]
 
 
-def _excess(told: list[FrozenTrial]) -> FloatMatrix:
-    """By how much trials exceed constraints, ``[trials, constraints]``, in units of the median, tamed beyond it."""
-    constraints = [t.constraints for t in told]
-    names = sorted({name for found in constraints for name in found})
-    excess = np.array([[found.get(name, 0.0) for name in names] for found in constraints]).reshape(len(told), -1)
-    unit = np.maximum(np.median(np.abs(excess), axis=0), np.finfo(float).tiny)
-    tamed: FloatMatrix = np.arcsinh(excess / unit)
-    return tamed
+@dataclass(frozen=True)
+class Limits:
+    """The study's constraints, as its trials were told.
+
+    Attributes:
+        names: of the metrics that are limited.
+        excess: by how much every trial exceeds the limits, ``[trials, limits]``, in the metrics' units.
+    """
+
+    names: tuple[str, ...]
+    excess: FloatMatrix
+
+    @classmethod
+    def of(cls, told: Sequence[FrozenTrial]) -> "Limits":
+        """Those of trials; a trial without a constraint keeps it."""
+        constraints = [trial.constraints for trial in told]
+        names = tuple(sorted({name for found in constraints for name in found}))
+        excess = [[found.get(name, 0.0) for name in names] for found in constraints]
+        return cls(names, np.array(excess, dtype=np.float64).reshape(len(told), len(names)))
+
+    def with_drops(self, excess: FloatMatrix, drops: npt.NDArray[np.float64]) -> FloatMatrix:
+        """``excess`` with that of a limited accuracy drop from ``drops``: how much more than the first trial's."""
+        columns = [
+            drops + self.excess[0, n] if name == Metric.DROP else excess[:, n] for n, name in enumerate(self.names)
+        ]
+        return np.array(columns).reshape(len(self.names), len(excess)).T
+
+    def violation(self, excess: FloatMatrix) -> npt.NDArray[np.float64]:
+        """One number a design, 0 where it keeps all: limits weigh alike by the median of what trials are off."""
+        unit = np.maximum(np.median(np.abs(self.excess), axis=0), np.finfo(float).tiny)
+        found: npt.NDArray[np.float64] = (np.maximum(excess, 0.0) / unit).sum(axis=1)
+        return found
 
 
 def _best(relative: FloatMatrix, broken: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
