@@ -15,7 +15,7 @@ from dse.records import TestRecord, TrialRecord
 from dse.results import StudyFacts, StudyResults
 from dse.run_folder import Manifest, RunFolder
 from dse.space import bits_key, method_key, weights_key
-from dse.spec import SearchSpec
+from dse.spec import PortfolioSpec, SearchSpec, Study, StudySpec
 from dse.statistics import paired_interval, resolvable_margin
 from dse.storage import StudyStore, error_in, record_in, role_of
 
@@ -70,11 +70,48 @@ def _trial_table(
             **_tested(tests.get(trial.number), control_test if _trained_alike(record, control) else None),
             "finished": trial.datetime_complete.astimezone().isoformat() if trial.datetime_complete else "",
             "error": error_in(trial),
+            **_members(records.get(trial.number), tests.get(trial.number)),
             **_choices(records.get(trial.number), rescalers),
         }
         for trial in trials
     ]
-    return pd.DataFrame(rows)
+    return with_regret(pd.DataFrame(rows), manifest.spec)
+
+
+def with_regret(trials: pd.DataFrame, spec: Study) -> pd.DataFrame:
+    """How much every network of a portfolio loses to what it could have had for itself, in percentage points.
+
+    That is its validation drop minus the smallest one that it has in any complete design of at most the same rescaler
+    area. A study of one network has no such columns.
+    """
+    if not isinstance(spec, PortfolioSpec):
+        return trials
+    complete = trials[trials["state"] == "COMPLETE"].sort_values("rescaler_area_um2")
+    regrets = {}
+    for member in spec.members:
+        drops = complete[member_key(member.name, "val_accuracy_drop_pp")]
+        best = drops.groupby(complete["rescaler_area_um2"]).min().cummin()
+        regrets[member_key(member.name, "regret_pp")] = drops - complete["rescaler_area_um2"].map(best)
+    return trials.assign(**regrets)
+
+
+def _members(record: TrialRecord | None, test: TestRecord | None) -> dict[str, float]:
+    """Accuracies of every network of a portfolio."""
+    cells = {}
+    for member in record.members if record else ():
+        cells[member_key(member.name, "val_accuracy")] = member.val_accuracy
+        cells[member_key(member.name, "val_accuracy_drop_pp")] = member.val_accuracy_drop_pp
+    for name, score in test.members if test else ():
+        counts = score.counts()
+        low, high = paired_interval(counts)
+        found = {"test_accuracy_drop_pp": counts.drop_pp, "ci_low": low, "ci_high": high}
+        cells |= {member_key(name, key): value for key, value in found.items()}
+    return cells
+
+
+def member_key(member: str, quantity: str) -> str:
+    """Column of a portfolio's network."""
+    return f"{member}.{quantity}"
 
 
 def _found(record: TrialRecord | None, control: TrialRecord | None) -> dict[str, Any]:
@@ -153,13 +190,15 @@ def _layer_table(records: dict[int, TrialRecord]) -> pd.DataFrame:
 def _facts(manifest: Manifest, complete: int, tests: dict[int, TestRecord]) -> StudyFacts:
     spec = manifest.spec
     objective, other = manifest.cost_sources
+    members = spec.members if isinstance(spec, PortfolioSpec) else ()
+    networks = [spec.network] if isinstance(spec, StudySpec) else [member.network for member in members]
     return StudyFacts(
         study=spec.name,
         network=manifest.network,
         dataset=manifest.dataset,
         samples=dict(manifest.samples),
-        contract=spec.network.contract,
-        weight_bits=spec.network.weight_bits,
+        contract=networks[0].contract,
+        weight_bits="/".join(dict.fromkeys(str(network.weight_bits) for network in networks)),
         style=spec.hardware.style,
         lanes=spec.hardware.lanes,
         objective_cost=objective,
@@ -170,6 +209,7 @@ def _facts(manifest: Manifest, complete: int, tests: dict[int, TestRecord]) -> S
         provenance=_provenance(manifest),
         objectives=spec.search.objectives,
         varying=_varying(spec.search),
+        members=tuple(member.name for member in members),
     )
 
 

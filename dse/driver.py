@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import optuna
@@ -15,11 +16,10 @@ from dse.interrupts import Interrupts
 from dse.ladder import Ladder, levels_of
 from dse.metrics import values_of
 from dse.pareto import hypervolume, relative_costs
-from dse.problem import Problem
 from dse.records import TestRecord, TrialRecord, record_of
 from dse.run_folder import RunFolder
 from dse.space import SearchSpace
-from dse.spec import Finetune
+from dse.spec import Finetune, Study
 from dse.starts import probes, promising
 from dse.storage import SEARCH, StudyStore, record_in, role_of
 from dse.workers import Completion, EvaluatorPool
@@ -77,6 +77,14 @@ def baselines(space: SearchSpace, uniform_bits: tuple[int, ...]) -> list[tuple[s
     return found
 
 
+class Specified(Protocol):
+    """What is evaluated, as far as a driver is concerned."""
+
+    @property
+    def spec(self) -> Study:
+        """The study."""
+
+
 class Driver:
     """Runs one study to a number of complete trials.
 
@@ -91,7 +99,7 @@ class Driver:
 
     def __init__(
         self,
-        problem: Problem,
+        problem: Specified,
         store: StudyStore,
         space: SearchSpace,
         folder: RunFolder,

@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
@@ -10,31 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dse.design import DesignPoint, Surroundings
+from dse.costing import Costing
+from dse.design import DesignPoint
 from dse.lowering import lower
 from dse.problem import BoolArray, Problem, correct_answers
-from dse.spec import HardwareSpec, WorkersSpec
-from hwmodels import (
-    AnalyticRescalerModel,
-    CalibratedRescalerModel,
-    CostModel,
-    NetworkCost,
-    RtlRescalerModel,
-    RtlSource,
-    Style,
-    load_technology,
-    network_cost,
-)
-from hwmodels.accelerator import Accelerator, AcceleratorCost, accelerator_cost
+from dse.spec import WorkersSpec
+from hwmodels import NetworkCost
+from hwmodels.accelerator import AcceleratorCost
 from hwmodels.workload import RescalerWorkload
 from nets.datasets import Samples
 from nets.finetune import FinetuneSettings, finetune
 from nets.fingerprint import Arrays, fingerprint, trained_arrays, with_trained_arrays
 from nets.narrowing import inherit_weights, narrow, with_weight_bits
 from nets.network import QuantizedNetwork
-
-_AS_THE_STUDY_SAYS = Surroundings()
-_ANY_CLOCK_MHZ = 100.0  # areas, energies and cycles do not depend on it, and times are not reported
 
 
 class Level(StrEnum):
@@ -70,6 +58,15 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberScore:
+    """Accuracy of one network of a portfolio: percent, and percentage points below its own baseline."""
+
+    name: str
+    val_accuracy: float
+    val_accuracy_drop_pp: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """What a design was found to be at one level.
 
@@ -85,6 +82,7 @@ class Evaluation:
         seconds: wall time of the evaluation.
         accelerator: rescalers and MACs together, by the study's own cost source; None where it was not asked for.
         other_style_area_um2: rescaler area in the accelerator style that the study does not have.
+        members: accuracies of the networks of a portfolio; empty in a study of one.
     """
 
     level: Level
@@ -98,6 +96,7 @@ class Evaluation:
     seconds: float
     accelerator: AcceleratorCost | None = None
     other_style_area_um2: float | None = None
+    members: tuple[MemberScore, ...] = ()
 
     @property
     def rescaler_area_um2(self) -> float | None:
@@ -132,7 +131,10 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class TestScore:
-    """A design beside the baseline on the same samples of the test split, in samples."""
+    """A design beside the baseline on the same samples of the test split, in samples.
+
+    A portfolio's is that of the network with the weakest evidence, and ``members`` has every one by name.
+    """
 
     __test__ = False  # not a test class
 
@@ -140,42 +142,24 @@ class TestScore:
     baseline_correct: int
     lost: int
     gained: int
+    members: tuple[tuple[str, "TestScore"], ...] = ()
 
 
-def cost_models(problem: Problem) -> tuple[CostModel, CostModel]:
-    """The cost model that is the objective, and another one beside it, on the same technology table.
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """A design's network and its accuracy at one fidelity.
 
-    Raises:
-        HardwareError: the table, or the user's RTL, cannot be used.
+    Attributes:
+        network: narrowed, and trained where the fidelity says so.
+        val_accuracy: percent of the validation split.
+        val_accuracy_drop_pp: baseline minus design, percentage points, same samples.
+        weights: the fine-tuned integers, or None where the narrowed weights ship as they are.
     """
-    hardware = problem.spec.hardware
-    technology = load_technology(hardware.technology)
-    analytic = AnalyticRescalerModel(technology, hardware.architecture)
-    rtl = RtlRescalerModel(technology, source=_rtl_source(hardware), datapath=hardware.architecture)
-    if hardware.cost_source == "calibrated":
-        return CalibratedRescalerModel(technology), analytic
-    return (analytic, rtl) if hardware.cost_source == "analytic" else (rtl, analytic)
 
-
-def _rtl_source(hardware: HardwareSpec) -> RtlSource | None:
-    if hardware.rtl is None:
-        return None
-    return RtlSource(hardware.rtl.files, hardware.rtl.top, tuple(hardware.rtl.parameters.items()))
-
-
-def accelerator_of(hardware: HardwareSpec, chosen: Surroundings = _AS_THE_STUDY_SAYS) -> Accelerator:
-    """The accelerator template around the rescalers, by the study file but for what a design chose."""
-    return Accelerator(
-        style=chosen.style or hardware.style,
-        mac_lanes=hardware.mac_lanes,
-        rescaler_lanes=chosen.lanes or hardware.lanes,
-        clock_mhz=_ANY_CLOCK_MHZ,
-    )
-
-
-def rescalers_on(template: Accelerator, workloads: tuple[RescalerWorkload, ...], model: CostModel) -> NetworkCost:
-    """Cost of the rescalers alone."""
-    return network_cost(workloads, model, style=template.style, lanes=template.rescaler_lanes)
+    network: QuantizedNetwork
+    val_accuracy: float
+    val_accuracy_drop_pp: float
+    weights: Arrays | None
 
 
 class Evaluator:
@@ -184,7 +168,7 @@ class Evaluator:
     def __init__(self, problem: Problem) -> None:
         torch.set_num_threads(1)  # sums in training depend on the number of threads
         self._problem, self._device = problem, training_device(problem.spec.workers)
-        self._objective, self._other = cost_models(problem)
+        self._costing = Costing(problem.spec.hardware)
 
     def run(self, job: Job) -> Evaluation | TestScore:
         """Do a job: an :class:`Evaluation` for a fidelity, :class:`TestScore` for a test score.
@@ -193,11 +177,34 @@ class Evaluator:
             TrainingDivergedError: the fine-tune failed; the design has no accuracy.
         """
         if job.level is Level.TEST:
-            return self._test(job)
+            return self.test(job)
         return self._evaluate(job)
 
     def _evaluate(self, job: Job) -> Evaluation:
         started = time.perf_counter()
+        found = self.assess(job)
+        workloads = lower(found.network)
+        costs = self._costing.costs(workloads, job.point.surroundings)
+        return Evaluation(
+            level=job.level,
+            val_accuracy=found.val_accuracy,
+            val_accuracy_drop_pp=found.val_accuracy_drop_pp,
+            objective_cost=costs.accelerator.rescalers,
+            other_cost=costs.other,
+            workloads=workloads,
+            network_sha256=fingerprint(found.network),
+            weights=found.weights,
+            seconds=time.perf_counter() - started,
+            accelerator=costs.accelerator,
+            other_style_area_um2=costs.other_style_area_um2,
+        )
+
+    def assess(self, job: Job) -> Assessment:
+        """The network and the accuracy of a job's design at one fidelity.
+
+        Raises:
+            TrainingDivergedError: the fine-tune failed; the design has no accuracy.
+        """
         problem, level = self._problem, job.level
         trained = level in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
         network = self._trained(job) if trained else narrowed(problem, job.point)
@@ -205,23 +212,11 @@ class Evaluator:
         validation = problem.splits.validation
         correct = correct_answers(network, Samples(validation.inputs[indices], validation.labels[indices]))
         baseline = problem.baseline_correct[indices]
-        workloads, template = lower(network), accelerator_of(problem.spec.hardware, job.point.surroundings)
-        accelerator = accelerator_cost(workloads, self._objective, template)
-        other_style: Style = "shared" if template.style == "streaming" else "streaming"
-        return Evaluation(
-            level=level,
+        return Assessment(
+            network=network,
             val_accuracy=100.0 * float(correct.mean()),
             val_accuracy_drop_pp=100.0 * (float(baseline.mean()) - float(correct.mean())),
-            objective_cost=accelerator.rescalers,
-            other_cost=rescalers_on(template, workloads, self._other),
-            workloads=workloads,
-            network_sha256=fingerprint(network),
             weights=trained_arrays(network) if trained else None,
-            seconds=time.perf_counter() - started,
-            accelerator=accelerator,
-            other_style_area_um2=rescalers_on(
-                replace(template, style=other_style), workloads, self._objective
-            ).rescaler_area_um2,
         )
 
     def _trained(self, job: Job) -> QuantizedNetwork:
@@ -237,7 +232,8 @@ class Evaluator:
         """Which test samples the baseline gets right: the same for every design."""
         return correct_answers(self._problem.network, self._problem.splits.test)
 
-    def _test(self, job: Job) -> TestScore:
+    def test(self, job: Job) -> TestScore:
+        """The shipped network of a job's design on the test split, beside the baseline."""
         test = self._problem.splits.test
         network = shipped(self._problem, job.point, job.weights)
         if fingerprint(network) != job.network_sha256:

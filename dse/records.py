@@ -44,6 +44,14 @@ class LevelRecord(_Record):
     parameter_bits: int | None = None
 
 
+class MemberRecord(_Record):
+    """Accuracy of one network of a portfolio; percent, and percentage points below its own baseline."""
+
+    name: str
+    val_accuracy: float
+    val_accuracy_drop_pp: float
+
+
 class TrialRecord(_Record):
     """Everything a trial found; percent, percentage points, um2, nJ per inference, seconds."""
 
@@ -66,6 +74,7 @@ class TrialRecord(_Record):
     accelerator_energy_nj: float | None = None
     other_style_rescaler_area_um2: float | None = None
     latency_cycles: int | None = None
+    members: tuple[MemberRecord, ...] = ()
 
     @property
     def is_trained(self) -> bool:
@@ -82,6 +91,7 @@ class TestRecord(_Record):
     baseline_correct: int
     lost: int
     gained: int
+    members: tuple[tuple[str, "TestRecord"], ...] = ()
 
     @classmethod
     def of(cls, score: TestScore) -> "TestRecord":
@@ -123,6 +133,7 @@ def record_of(design: str, levels: list[Evaluation], heir_of: int | None = None)
         accelerator_energy_nj=last.accelerator_energy_nj,
         other_style_rescaler_area_um2=last.other_style_area_um2,
         latency_cycles=last.latency_cycles,
+        members=tuple(MemberRecord(**asdict(member)) for member in last.members),
     )
 
 

@@ -36,7 +36,7 @@ class StudyFacts:
         dataset: name of the data.
         samples: samples of each split (``finetune``, ``validation``, ``test``).
         contract: rounding contract.
-        weight_bits: width in bits of the weights.
+        weight_bits: width in bits of the weights; of a portfolio, of every network that differs.
         style: ``streaming`` or ``shared``.
         lanes: rescalers side by side.
         objective_cost: the cost model that is the objective.
@@ -47,6 +47,7 @@ class StudyFacts:
         complete: whether all trials asked for are done.
         provenance: seed, versions, data hashes, git revision, times; key to printable value.
         objectives: what the study minimises, the accuracy drop first.
+        members: networks of a portfolio; empty in a study of one network.
         varying: what of contract, weight bits, style and lanes the designs choose, in words; above, the baseline's.
     """
 
@@ -55,7 +56,7 @@ class StudyFacts:
     dataset: str
     samples: dict[str, int]
     contract: str
-    weight_bits: int
+    weight_bits: str
     style: str
     lanes: int
     objective_cost: CostSource
@@ -66,6 +67,7 @@ class StudyFacts:
     provenance: dict[str, str]
     objectives: tuple[Metric, ...] = DEFAULT_OBJECTIVES
     varying: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
 
     @property
     def costed(self) -> str:
@@ -106,7 +108,10 @@ class StudyResults:
             rescaler. Optional, shown where present: ``accelerator_area_um2`` and ``accelerator_energy_nj`` (rescalers
             and MACs), ``latency_cycles`` (of one inference; in streaming style between two),
             ``other_style_rescaler_area_um2`` (in the style that the study has not); and where they vary
-            ``<layer>.weight_bits``, ``contract``, ``style`` and ``lanes``.
+            ``<layer>.weight_bits``, ``contract``, ``style`` and ``lanes``. A portfolio's drop and accuracy are those
+            of its members together, its test figures those of the member whose interval reaches highest; each
+            member's own are in ``<member>.val_accuracy``, ``.val_accuracy_drop_pp``, ``.test_accuracy_drop_pp``,
+            ``.ci_low``, ``.ci_high`` and ``.regret_pp`` (:func:`dse.collect.with_regret`).
         layers: a row per scored trial and rescaler: ``trial``, ``rescaler``, ``multiplier_bits``, ``method``,
             ``accumulator_bits``, ``right_shift_min``, ``right_shift_max``, ``channels``, ``rescales``, ``macs``,
             ``area_um2``, ``datapath_area_um2``, ``parameter_area_um2``, ``energy_nj``.

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save
 
 from dse.errors import StudyError
 from dse.results import CostSource
-from dse.spec import StudySpec
+from dse.spec import Study
 from dse.spec_loading import describe_errors
 from nets.fingerprint import Arrays
 
@@ -44,7 +44,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    spec: StudySpec
+    spec: Study
     created: str
     versions: dict[str, str]
     git_revision: str

@@ -1,7 +1,7 @@
 """The search space, made from the network itself, and its two-way mapping to Optuna's parameters."""
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from dse.design import DesignPoint, Surroundings
 from dse.errors import StudyError
 from dse.spec import Finetune, HardwareSpec, SearchSpec
 from nets.narrowing import RescalerChoice, methods_of
-from nets.network import Method, Operator, QuantizedNetwork, Weighted
+from nets.network import Method, Operator, QuantizedNetwork, Rescaling, Weighted
 from nets.rescaler import FULL_MULTIPLIER_BITS
 
 FINETUNE = "finetune"
@@ -251,18 +251,25 @@ def _reachable(method: Method, variable: RescalerVariable) -> Method:
 def space_of(
     network: QuantizedNetwork, search: SearchSpec, finetune: Finetune, hardware: HardwareSpec | None = None
 ) -> SearchSpace:
-    """The space of a network, with room for the baselines beside it.
+    """The space of a network, as :func:`space_over` its rescaling operators."""
+    return space_over(tuple(network.rescaling_operators()), search, finetune, hardware)
+
+
+def space_over(
+    rescaling: Sequence[Rescaling], search: SearchSpec, finetune: Finetune, hardware: HardwareSpec | None = None
+) -> SearchSpace:
+    """The space of some rescaling operators, with room for the baselines beside it.
 
     Args:
-        network: the baseline.
+        rescaling: operators of the baseline.
         search: what may vary.
         finetune: highest level of fine-tuning.
         hardware: style and lanes of the baselines, where these vary.
 
     Raises:
-        StudyError: a rule names no rescaler of the network, or a method that its rescalers do not have.
+        StudyError: a rule names no rescaler, or a method that its rescalers do not have.
     """
-    operators = {operator.name: operator for operator in network.rescaling_operators()}
+    operators = {operator.name: operator for operator in rescaling}
     for rule in search.rescalers:
         if not fnmatch.filter(operators, rule.names):
             raise StudyError(f"search.rescalers: no rescaler is named {rule.names!r}; there are {', '.join(operators)}")
@@ -272,13 +279,12 @@ def space_of(
         groups.setdefault(tie, []).append(name)
     variables = tuple(_variable(group, [operators[name] for name in names], search) for group, names in groups.items())
     levels = tuple(Finetune)[: tuple(Finetune).index(finetune) + 1]
-    return SearchSpace(variables, levels, tuple(operators), _shared(network, search, hardware or HardwareSpec()))
+    return SearchSpace(variables, levels, tuple(operators), _shared(rescaling[0], search, hardware or HardwareSpec()))
 
 
-def _shared(network: QuantizedNetwork, search: SearchSpec, hardware: HardwareSpec) -> tuple[SharedVariable, ...]:
-    contract = next(network.rescaling_operators()).rescaler.contract.name
+def _shared(one: Rescaling, search: SearchSpec, hardware: HardwareSpec) -> tuple[SharedVariable, ...]:
     found = (
-        SharedVariable(CONTRACT, search.contracts, contract),
+        SharedVariable(CONTRACT, search.contracts, one.rescaler.contract.name),
         SharedVariable(STYLE, search.styles, hardware.style),
         SharedVariable(LANES, search.lanes, hardware.lanes),
     )

@@ -306,6 +306,8 @@ class PortfolioSpec(AnyStudySpec):
         names = [member.name for member in self.members]
         if len(set(names)) != len(names):
             raise ValueError(f"members = [{', '.join(names)}] names a network twice")
+        if len({member.network.contract for member in self.members}) > 1:
+            raise ValueError("members: one bank of rescalers rounds one way; give every member the same contract")
         if self.hardware.style != "shared" or self.search.styles:
             raise ValueError('several networks share one bank of rescalers; use hardware.style = "shared"')
         return self

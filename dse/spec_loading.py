@@ -38,7 +38,7 @@ def load_any_study(path: Path) -> Study:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise StudyError(f"{path}: not a readable TOML file: {error}") from None
     try:
-        spec = validated_portfolio(document) if "members" in document else validated(document)
+        spec = validated_any(document)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from None
     spec = _with_absolute_paths(spec, path.resolve().parent)
@@ -68,9 +68,9 @@ def validated(document: dict[str, Any]) -> StudySpec:
     return _validated(StudySpec, document)
 
 
-def validated_portfolio(document: dict[str, Any]) -> PortfolioSpec:
-    """The portfolio of plain TOML values, checked like :func:`validated`."""
-    return _validated(PortfolioSpec, document)
+def validated_any(document: dict[str, Any]) -> Study:
+    """The study of plain TOML values, of one network or, where it has members, of several."""
+    return _validated(PortfolioSpec, document) if "members" in document else validated(document)
 
 
 def _validated(model: type[AnyStudy], document: dict[str, Any]) -> AnyStudy:

@@ -2,36 +2,31 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from dse.cache import EvaluationCache
-from dse.cache_key import CacheKeys
 from dse.collect import results_of
+from dse.costing import Costing, cost_models
 from dse.database import database, kept_in, without_password
 from dse.driver import Driver, Progress
 from dse.errors import StudyError
-from dse.evaluation import Evaluator, accelerator_of, cost_models
 from dse.journal import own_journal
-from dse.lowering import lower
 from dse.metrics import Metric
-from dse.problem import Problem, prepare
 from dse.report import write_report, write_tables
 from dse.results import CostSource, StudyResults
 from dse.run_folder import Manifest, RunFolder, difference, git_revision, installed_versions, now_utc
 from dse.sampler import make_sampler
-from dse.space import SearchSpace, space_of
-from dse.spec import StudySpec
+from dse.space import SearchSpace, space_over
+from dse.spec import Study
 from dse.storage import SEARCH, StudyStore, storage_of
+from dse.subject import Subject, subject_of
 from dse.workers import EvaluatorPool, SerialPool
 from dse.workers.cached import CachedPool
 from hwmodels import CostModel
-from hwmodels.accelerator import accelerator_cost
-from nets.fingerprint import fingerprint
 
 
 def run_study(
-    spec: StudySpec,
+    spec: Study,
     folder: RunFolder,
     *,
     fresh: bool = False,
@@ -65,20 +60,20 @@ def run_study(
         reported = manifest.spec == spec and folder.report_path.is_file()
         if reported and is_finished(results := results_of(folder, storage), spec):
             return results
-    problem = prepare(spec)
-    check_objective(problem)
+    subject = subject_of(spec)
+    check_objective(subject)
     if storage:
         database(storage)
     with folder.locked():
-        pool = CachedPool(make_pool(problem, ray_address), CacheKeys(problem), cache)
+        pool = CachedPool(make_pool(subject, ray_address), subject.key, cache)
 
         def report(progress: Progress) -> None:
             on_progress(replace(progress, reused=pool.reused))
 
         try:
             with kept_in(storage, folder.path):
-                _begin(problem, folder, storage, fresh=fresh)
-                _search(problem, folder, storage, pool, report)
+                _begin(subject, folder, storage, fresh=fresh)
+                _search(subject, folder, storage, pool, report)
                 results = results_of(folder, storage)
                 write_report(results, folder.path)
                 return results
@@ -87,22 +82,22 @@ def run_study(
 
 
 def _search(
-    problem: Problem,
+    subject: Subject,
     folder: RunFolder,
     storage: str,
     pool: EvaluatorPool,
     on_progress: Callable[[Progress], None],
 ) -> None:
-    spec = problem.spec
-    space = space_of(problem.network, spec.search, spec.fidelity.finetune, spec.hardware)
+    spec = subject.spec
+    space = space_over(subject.operators, spec.search, spec.fidelity.finetune, spec.hardware)
     try:
-        Driver(problem, _store(folder, space, storage), space, folder, pool, on_progress).run(spec.search.trials)
+        Driver(subject, _store(folder, space, storage), space, folder, pool, on_progress).run(spec.search.trials)
     except KeyboardInterrupt:
         write_tables(results_of(folder, storage), folder.path)
         raise
 
 
-def is_finished(results: StudyResults, spec: StudySpec) -> bool:
+def is_finished(results: StudyResults, spec: Study) -> bool:
     """Whether every trial that the study asks for is there, and scored on the test split where it has to be."""
     trials = results.trials
     complete = trials[trials["state"] == "COMPLETE"]
@@ -110,15 +105,15 @@ def is_finished(results: StudyResults, spec: StudySpec) -> bool:
     return len(complete) >= spec.search.trials and bool(scored["test_accuracy"].notna().all())
 
 
-def check_objective(problem: Problem) -> None:
+def check_objective(subject: Subject) -> None:
     """Refuse a technology that cannot give the objectives or what is limited, before anything is written.
 
     Raises:
         StudyError: names what the table lacks.
         HardwareError: the table or the RTL cannot be used.
     """
-    search, (objective, _) = problem.spec.search, cost_models(problem)
-    cost = accelerator_cost(lower(problem.network), objective, accelerator_of(problem.spec.hardware))
+    search = subject.spec.search
+    cost = Costing(subject.spec.hardware).costs(subject.workloads).accelerator
     given = {
         Metric.RESCALER_AREA: cost.rescalers.rescaler_area_um2,
         Metric.RESCALER_ENERGY: cost.rescalers.rescaler_energy_nj,
@@ -127,11 +122,11 @@ def check_objective(problem: Problem) -> None:
     }
     for metric in (*search.objectives, *(constraint.metric for constraint in search.constraints)):
         if metric in given and given[metric] is None:
-            reason = next(iter(cost.missing), f"{problem.spec.hardware.technology} does not give it")
+            reason = next(iter(cost.missing), f"{subject.spec.hardware.technology} does not give it")
             raise StudyError(f"hardware.technology cannot give {metric.value}: {reason}")
 
 
-def check_same_study(spec: StudySpec, manifest: Manifest) -> None:
+def check_same_study(spec: Study, manifest: Manifest) -> None:
     """Refuse to resume a run with another study.
 
     Raises:
@@ -143,9 +138,9 @@ def check_same_study(spec: StudySpec, manifest: Manifest) -> None:
         )
 
 
-def make_pool(problem: Problem, ray_address: str | None = None) -> EvaluatorPool:
+def make_pool(subject: Subject, ray_address: str | None = None) -> EvaluatorPool:
     """The evaluators that the study asks for."""
-    workers, make_evaluator = problem.spec.workers, partial(Evaluator, problem)
+    workers, make_evaluator = subject.spec.workers, subject.make_evaluator
     if workers.executor == "serial":
         return SerialPool(make_evaluator)
     from dse.workers.ray_pool import RayPool  # Ray takes half a second to import, and serial studies need none
@@ -155,40 +150,39 @@ def make_pool(problem: Problem, ray_address: str | None = None) -> EvaluatorPool
     )
 
 
-def default_folder(spec: StudySpec) -> Path:
+def default_folder(spec: Study) -> Path:
     """Where a study runs unless told otherwise: ``runs/<name>`` below the working directory."""
     return Path("runs") / spec.name
 
 
-def _begin(problem: Problem, folder: RunFolder, storage: str, *, fresh: bool) -> None:
+def _begin(subject: Subject, folder: RunFolder, storage: str, *, fresh: bool) -> None:
     if fresh:
         folder.clear()
     kept = without_password(storage) if storage else ""
-    manifest = manifest_of(problem).model_copy(update={"storage": kept})
+    manifest = manifest_of(subject).model_copy(update={"storage": kept})
     if folder.exists:
         before = folder.manifest()
         if (before.network_sha256, before.data_sha256) != (manifest.network_sha256, manifest.data_sha256):
             raise StudyError(f"{folder.path}: network or data changed since this run began; use --fresh or --out")
-        manifest = before.model_copy(update={"spec": problem.spec})
+        manifest = before.model_copy(update={"spec": subject.spec})
     folder.start(manifest)
 
 
-def manifest_of(problem: Problem) -> Manifest:
-    """What makes a run of this problem reproducible."""
-    splits = problem.splits
-    objective, other = cost_models(problem)
+def manifest_of(subject: Subject) -> Manifest:
+    """What makes a run reproducible."""
+    objective, other = cost_models(subject.spec.hardware)
     return Manifest(
-        spec=problem.spec,
+        spec=subject.spec,
         created=now_utc(),
         versions=installed_versions(),
         git_revision=git_revision(),
-        dataset=problem.dataset,
-        data_sha256=problem.data_sha256,
-        samples={"finetune": len(splits.finetune), "validation": len(splits.validation), "test": len(splits.test)},
-        network=problem.network.name,
-        network_sha256=fingerprint(problem.network),
-        rescalers=tuple(operator.name for operator in problem.network.rescaling_operators()),
-        baseline_val_accuracy=100.0 * float(problem.baseline_correct.mean()),
+        dataset=subject.dataset,
+        data_sha256=subject.data_sha256,
+        samples=subject.samples,
+        network=subject.network,
+        network_sha256=subject.network_sha256,
+        rescalers=tuple(operator.name for operator in subject.operators),
+        baseline_val_accuracy=subject.baseline_val_accuracy,
         cost_sources=(cost_source(objective), cost_source(other)),
     )
 

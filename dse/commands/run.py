@@ -12,7 +12,7 @@ from dse.commands.progress import StudyProgress
 from dse.errors import StudyError
 
 if TYPE_CHECKING:  # imported where it is used: `dse --help` must not wait for torch
-    from dse.spec import StudySpec
+    from dse.spec import Study
 
 INTERRUPTED = 130  # the shells' convention: 128 + SIGINT
 
@@ -37,12 +37,12 @@ def run(
     from dse.cache import EvaluationCache, default_cache_path
     from dse.report import front_table
     from dse.run_folder import RunFolder
-    from dse.spec_loading import load_study
+    from dse.spec_loading import load_any_study
     from dse.study import default_folder, run_study
     from hwmodels.errors import HardwareError
     from nets.errors import NetworkError
 
-    spec = _overridden(load_study(study), trials, workers, seed)
+    spec = _overridden(load_any_study(study), trials, workers, seed)
     folder = RunFolder(out if out is not None else default_folder(spec))
     known = None if no_cache else EvaluationCache(cache or default_cache_path())
     console = Console()
@@ -66,8 +66,8 @@ def run(
     console.print(f"Report: {folder.report_path}", soft_wrap=True)
 
 
-def _overridden(spec: StudySpec, trials: int | None, workers: int | None, seed: int | None) -> StudySpec:
-    from dse.spec_loading import validated
+def _overridden(spec: Study, trials: int | None, workers: int | None, seed: int | None) -> Study:
+    from dse.spec_loading import validated_any
 
     document = spec.model_dump(mode="json", exclude_none=True)
     if trials is not None:
@@ -76,4 +76,4 @@ def _overridden(spec: StudySpec, trials: int | None, workers: int | None, seed: 
         document["workers"]["count"] = workers
     if seed is not None:
         document["seed"] = seed
-    return validated(document)
+    return validated_any(document)

@@ -23,6 +23,7 @@ from dse.export._vectors import Vectors, vectors_of
 from dse.problem import prepare
 from dse.results import StudyResults
 from dse.run_folder import RunFolder
+from dse.spec import StudySpec
 from dse.storage import StudyStore, record_in
 from nets.fingerprint import fingerprint
 from nets.network import QuantizedNetwork, Weighted
@@ -94,6 +95,8 @@ def load_design(folder: RunFolder, trial: int, samples: int) -> Design:
         StudyError: the trial is not complete, or its network cannot be made again.
     """
     manifest = folder.manifest()
+    if not isinstance(manifest.spec, StudySpec):
+        raise StudyError(f"{folder.path}: a portfolio's designs are not exported; run a study of the one network")
     architecture = manifest.spec.hardware.architecture
     if architecture != "array":
         raise StudyError(

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
-from dse.report import _details, _interactive, _static, _static_details
+from dse.report import _details, _interactive, _portfolio, _static, _static_details
 from dse.report._convergence import Agreement, Convergence, agreement, convergence
 from dse.report._files import replacing
 from dse.report._marginal import Step, marginal_steps
@@ -17,7 +17,7 @@ from dse.report._scene import Scene, cost_axes, scene
 from dse.report._sensitivity import Sensitivity, sensitivity
 from dse.results import StudyResults
 
-KEYS = ("front", "multiplier_bits", "layers", "sensitivity", "convergence", "cost_models")
+KEYS = ("front", "portfolio", "multiplier_bits", "layers", "sensitivity", "convergence", "cost_models")
 PNG_DPI = 200
 
 
@@ -89,6 +89,8 @@ def _drawn(analysis: Analysis) -> Iterator[tuple[str, tuple[go.Figure, ...], Fig
     if view.front:
         fronts = tuple(_interactive.front_figure(view, cost) for cost in cost_axes(facts))
         yield "front", fronts, _static.front_page(view)
+        if facts.members:
+            yield "portfolio", (_portfolio.portfolio_figure(view),), _portfolio.portfolio_page(view)
         yield "multiplier_bits", (_interactive.heat_map(view),), _static.heat_page(view)
     if view.rec.int32 or view.rec.chosen:
         layers = tuple(_details.layers_figure(view, quantity) for quantity in ("area", "energy"))

@@ -20,6 +20,7 @@ from dse.report._choices import Choice
 from dse.report._details import layer_rows
 from dse.report._files import write_text
 from dse.report._gallery import Analysis, Picture, analyse, pictures, write_pictures
+from dse.report._portfolio import portfolio_rows
 from dse.report._recommendation import uniform_name
 from dse.report._scene import Scene
 from dse.report._tables import compared, write_tables
@@ -56,6 +57,7 @@ def report_html(analysis: Analysis, found: dict[str, Picture]) -> str:
             shares=any(math.isfinite(c.accelerator_area_share) for _, c in compared(view.rec)),
             other_style=any(math.isfinite(c.other_style_area_um2) for _, c in compared(view.rec)),
             front=view.front[:MOST_ROWS],
+            members=portfolio_rows(view),
             steps=analysis.steps,
             sensitivity=analysis.sensitivity,
             agreement=analysis.agreement,

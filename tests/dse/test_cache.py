@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import dse.cache_key
 import dse.study
+import dse.subject
 from dse.cache import DamagedEntryError, EvaluationCache, packed, unpacked
 from dse.cache_key import CacheKeys
 from dse.design import DesignPoint
@@ -154,7 +155,7 @@ def test_a_second_run_evaluates_nothing(trained_once: None, tmp_path: Path, monk
             done.append(job)
             return super().run(job)
 
-    monkeypatch.setattr(dse.study, "Evaluator", Counting)
+    monkeypatch.setattr(dse.subject, "Evaluator", Counting)
     monkeypatch.setattr(dse.study, "write_report", lambda results, path: None)
     spec = small_spec(search__batch=3, search__starts=2, fidelity__inherit=True, fidelity__part=0.5)
     tables, evaluated, reused = [], [], []
@@ -314,7 +315,7 @@ def test_the_program_is_all_that_evaluates(tmp_path: Path, monkeypatch: pytest.M
     for package in ("nets", "hwmodels", "dse"):
         (tmp_path / package / "inner").mkdir(parents=True)
         (tmp_path / package / "__init__.py").touch()
-    files = [tmp_path / "dse" / name for name in ("design.py", "evaluation.py", "lowering.py", "problem.py")]
+    files = [tmp_path / "dse" / name for name in dse.cache_key.OURS]
     files += [tmp_path / "nets" / "inner" / "x.cpp", tmp_path / "hwmodels" / "inner" / "x.toml"]
     for file in files:
         file.touch()

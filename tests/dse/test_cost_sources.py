@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import hwmodels
+from dse.costing import cost_models
 from dse.errors import StudyError
-from dse.evaluation import Evaluation, Evaluator, Job, Level, cost_models
+from dse.evaluation import Evaluation, Evaluator, Job, Level
 from dse.problem import Problem
 from dse.records import record_of
 from dse.space import space_of
@@ -52,11 +53,11 @@ def test_a_users_module_is_the_objective(digits: Problem) -> None:
 
 
 def test_calibrated_costs_need_a_table_made_by_synthesis(digits: Problem) -> None:
-    model, other = cost_models(on(digits, HardwareSpec(cost_source="calibrated", technology="osu018")))
+    model, other = cost_models(HardwareSpec(cost_source="calibrated", technology="osu018"))
     assert (model.name, other.name) == ("calibrated", "analytic")
     assert area(on(digits, HardwareSpec(cost_source="calibrated", technology="osu018"))) > 0
     with pytest.raises(HardwareError, match="'aladdin40' is not calibrated"):
-        cost_models(on(digits, HardwareSpec(cost_source="calibrated")))
+        cost_models(HardwareSpec(cost_source="calibrated"))
 
 
 def test_rtl_without_its_cost_source_is_refused(tmp_path: Path) -> None:

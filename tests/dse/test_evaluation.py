@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from dse.costing import cost_models
 from dse.design import DesignPoint
 from dse.errors import StudyError
-from dse.evaluation import Evaluation, Evaluator, Job, Level, TestScore, cost_models, narrowed, shipped
+from dse.evaluation import Evaluation, Evaluator, Job, Level, TestScore, narrowed, shipped
 from dse.lowering import lower
 from dse.problem import Problem, correct_answers, prepare
 from dse.records import record_of
 from dse.space import SearchSpace, space_of, weights_key
 from dse.spec import Finetune
 from dse.study import check_objective
+from dse.subject import network_subject
 from hwmodels import network_cost
 from nets.certificates import certify
 from nets.executor import IntegerExecutor
@@ -95,7 +97,7 @@ def test_the_baseline_drops_nothing(digits: Problem, space: SearchSpace, evaluat
 def test_costs_are_those_of_both_sources(digits: Problem, space: SearchSpace, evaluator: Evaluator) -> None:
     point = space.uniform(4, Method.ROUND, Finetune.NONE)
     found = evaluated(evaluator, point)
-    objective, other = cost_models(digits)
+    objective, other = cost_models(digits.spec.hardware)
     assert (objective.name, other.name) == ("analytic", "rtl")
     for cost, model in ((found.objective_cost, objective), (found.other_cost, other)):
         assert cost == network_cost(lower(narrowed(digits, point)), model, style="streaming", lanes=1)
@@ -163,10 +165,12 @@ def test_a_record_keeps_every_layer(digits: Problem, space: SearchSpace, evaluat
 
 def test_a_table_without_area_cannot_be_an_area_objective(digits: Problem) -> None:
     with pytest.raises(StudyError, match="cannot give rescaler_area_um2: "):
-        check_objective(dataclasses.replace(digits, spec=small_spec(hardware__technology="horowitz45")))
+        check_objective(
+            network_subject(dataclasses.replace(digits, spec=small_spec(hardware__technology="horowitz45")))
+        )
     objectives = ["val_accuracy_drop_pp", "rescaler_energy_nj", "latency_cycles"]
     spec = small_spec(hardware__technology="horowitz45", search__objectives=objectives)
-    check_objective(dataclasses.replace(digits, spec=spec))
+    check_objective(network_subject(dataclasses.replace(digits, spec=spec)))
 
 
 def test_evaluators_train_with_one_thread(digits: Problem) -> None:

@@ -16,6 +16,7 @@ from dse.errors import StudyError
 from dse.problem import Problem
 from dse.run_folder import RunFolder, difference, replace_text
 from dse.study import manifest_of
+from dse.subject import network_subject
 
 
 @pytest.fixture
@@ -25,11 +26,11 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def start(folder: RunFolder, problem: Problem) -> None:
     with folder.locked():
-        folder.start(manifest_of(problem))
+        folder.start(manifest_of(network_subject(problem)))
 
 
 def test_manifest_round_trip(folder: RunFolder, digits: Problem) -> None:
-    manifest = manifest_of(digits)
+    manifest = manifest_of(network_subject(digits))
     start(folder, digits)
     assert folder.exists
     found = folder.manifest()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dse.errors import StudyError
 from dse.spec import DEFAULT_MULTIPLIER_BITS, StudySpec
-from dse.spec_loading import load_study, validated
+from dse.spec_loading import load_any_study, load_study, validated, validated_any
 from dse.study_file import reference
 from nets.contracts import CONTRACTS
 from tests.small_studies import document, small_spec, write_study
@@ -168,11 +168,12 @@ def test_the_reference_is_up_to_date() -> None:
 @pytest.mark.parametrize("study", sorted((Path(__file__).parents[2] / "studies").glob("*.toml")), ids=lambda p: p.stem)
 def test_the_studies_of_the_project_are_valid(study: Path) -> None:
     document = tomllib.loads(study.read_text(encoding="utf-8"))
-    files = [document["network"].get("model"), document["data"].get("samples")]
+    networks = document.get("members", [document])
+    files = [file for one in networks for file in (one["network"].get("model"), one["data"].get("samples"))]
     if missing := [file for file in files if file and not (study.parent / file).is_file()]:
-        assert validated(document).name == study.stem
+        assert validated_any(document).name == study.stem
         pytest.skip(f"the files are not part of the project: {', '.join(missing)}")
-    assert load_study(study).name == study.stem
+    assert load_any_study(study).name == study.stem
 
 
 def test_values_do_not_change_after_validation() -> None:

@@ -1,0 +1,174 @@
+"""Several networks on one bank of rescalers: every accuracy is a member's own, every cost is of all together."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from dse.collect import results_of
+from dse.costing import Costing
+from dse.design import DesignPoint
+from dse.errors import StudyError
+from dse.evaluation import Evaluation, Evaluator, Job, Level, TestScore
+from dse.portfolio import Portfolio, PortfolioEvaluator, member_job, prepare_portfolio, weakest
+from dse.records import TestRecord, record_of
+from dse.run_folder import RunFolder
+from dse.space import SearchSpace, space_over
+from dse.spec import Finetune, PortfolioSpec
+from dse.spec_loading import load_any_study, load_study, validated_any
+from dse.study import run_study
+from dse.subject import subject_of
+from nets.narrowing import RescalerChoice
+from nets.network import Method
+from tests.small_studies import document
+
+MEMBERS = [
+    {"name": "wide", "weight": 3.0, **{key: document(network__weight_bits=8)[key] for key in ("network", "data")}},
+    {"name": "tight", "inferences": 5, **{key: document(network__weight_bits=3)[key] for key in ("network", "data")}},
+]
+
+
+def portfolio_document(**changes: object) -> dict[str, Any]:
+    return document(**{"network": None, "data": None, "members": MEMBERS, "hardware__style": "shared", **changes})
+
+
+def portfolio_spec(**changes: object) -> PortfolioSpec:
+    spec = validated_any(portfolio_document(**changes))
+    assert isinstance(spec, PortfolioSpec)
+    return spec
+
+
+@pytest.fixture(scope="module")
+def portfolio(trained_once: None) -> Portfolio:
+    return prepare_portfolio(portfolio_spec())
+
+
+@pytest.fixture(scope="module")
+def space(trained_once: None) -> SearchSpace:
+    spec = portfolio_spec()
+    return space_over(subject_of(spec).operators, spec.search, Finetune.SHORT, spec.hardware)
+
+
+def mixed(space: SearchSpace) -> DesignPoint:
+    chosen = {v.name: RescalerChoice(1 if v.name.startswith("wide/") else 3, Method.ROUND) for v in space.rescalers}
+    return space.design(chosen, Finetune.SHORT)
+
+
+@pytest.mark.parametrize("level", [Level.INTEGER, Level.SHORT_FINETUNE])
+def test_members_are_what_they_are_alone(portfolio: Portfolio, space: SearchSpace, level: Level) -> None:
+    job = Job(0, mixed(space), level)
+    found = PortfolioEvaluator(portfolio).run(job)
+    assert isinstance(found, Evaluation)
+    alone = {m.name: Evaluator(m.problem).run(member_job(job, m.name)) for m in portfolio.members}
+    for score in found.members:
+        one = alone[score.name]
+        assert isinstance(one, Evaluation)
+        assert (score.val_accuracy, score.val_accuracy_drop_pp) == (one.val_accuracy, one.val_accuracy_drop_pp)
+    assert found.val_accuracy_drop_pp == max(score.val_accuracy_drop_pp for score in found.members)
+    assert found.val_accuracy + found.val_accuracy_drop_pp == pytest.approx(portfolio.baseline_val_accuracy)
+
+
+def test_energy_counts_the_mix_and_area_the_widest(portfolio: Portfolio, space: SearchSpace) -> None:
+    point = mixed(space)
+    found = PortfolioEvaluator(portfolio).run(Job(0, point, Level.INTEGER))
+    assert isinstance(found, Evaluation)
+    rescales = {w.name: w.rescales_per_inference for w in found.workloads}
+    for member in portfolio.members:
+        for workload in Evaluator(member.problem).run(member_job(Job(0, point, Level.INTEGER), member.name)).workloads:  # type: ignore[union-attr]
+            assert rescales[f"{member.name}/{workload.name}"] == member.inferences * workload.rescales_per_inference
+    assert found.objective_cost == Costing(portfolio.spec.hardware).costs(found.workloads).accelerator.rescalers
+    narrow = space.design({v.name: RescalerChoice(1, Method.ROUND) for v in space.rescalers}, Finetune.NONE)
+    cheaper = PortfolioEvaluator(portfolio).run(Job(1, narrow, Level.INTEGER))
+    assert isinstance(cheaper, Evaluation)
+    assert (cheaper.rescaler_area_um2 or 0) < (found.rescaler_area_um2 or 0), "one member at 3 bits widens the bank"
+
+
+def test_the_mean_drop_is_weighted(trained_once: None, space: SearchSpace) -> None:
+    found = PortfolioEvaluator(prepare_portfolio(portfolio_spec(accuracy="mean"))).run(
+        Job(0, mixed(space), Level.INTEGER)
+    )
+    assert isinstance(found, Evaluation)
+    wide, tight = (score.val_accuracy_drop_pp for score in found.members)
+    assert found.val_accuracy_drop_pp == pytest.approx((3 * wide + tight) / 4)
+
+
+def test_scores_name_every_member_and_show_the_weakest(portfolio: Portfolio, space: SearchSpace) -> None:
+    evaluator, point = PortfolioEvaluator(portfolio), mixed(space)
+    trained = evaluator.run(Job(0, point, Level.SHORT_FINETUNE))
+    assert isinstance(trained, Evaluation)
+    score = evaluator.run(Job(0, point, Level.TEST, trained.weights, trained.network_sha256))
+    assert isinstance(score, TestScore)
+    assert [name for name, _ in score.members] == ["wide", "tight"]
+    assert weakest([each for _, each in score.members]) in [each for _, each in score.members]
+    stored = TestRecord.model_validate_json(TestRecord.of(score).model_dump_json())
+    assert [(name, each.lost) for name, each in stored.members] == [(name, each.lost) for name, each in score.members]
+    looked = evaluator.run(Job(0, point, Level.INTEGER))
+    assert isinstance(looked, Evaluation)
+    assert {m.name for m in record_of(point.to_json(), [looked, trained]).members} == {"wide", "tight"}
+    with pytest.raises(ValueError, match="not those that were validated"):
+        evaluator.run(Job(0, point, Level.TEST, None, trained.network_sha256))
+
+
+def test_the_weakest_evidence_is_the_highest_interval() -> None:
+    scores = [TestScore(1000, 900, 10, 10), TestScore(100, 90, 1, 1), TestScore(1000, 900, 10, 20)]
+    assert weakest(scores) is scores[1], "few samples are weak evidence, whatever the drop"
+
+
+def test_a_portfolio_runs_to_its_report(trained_once: None, tmp_path: Path) -> None:
+    spec = portfolio_spec(
+        search__trials=14, search__rescalers=[{"names": "wide/*", "tied": True}, {"names": "tight/*", "tied": True}]
+    )
+    run_study(spec, folder := RunFolder(tmp_path / "run"))
+    results = results_of(folder)
+    complete = results.trials[results.trials["state"] == "COMPLETE"]
+    assert len(complete) == 14
+    for member in ("wide", "tight"):
+        regret, drop = complete[f"{member}.regret_pp"], complete[f"{member}.val_accuracy_drop_pp"]
+        for _, row in complete.iterrows():
+            affordable = complete["rescaler_area_um2"] <= row["rescaler_area_um2"]
+            assert row[f"{member}.regret_pp"] == pytest.approx(
+                row[f"{member}.val_accuracy_drop_pp"] - drop[affordable].min()
+            )
+        assert (regret >= 0).all()
+        assert results.front[f"{member}.ci_high"].notna().all()
+    assert (
+        complete["ci_high"].fillna(-99) >= complete[["wide.ci_high", "tight.ci_high"]].max(axis=1).fillna(-99)
+    ).all()
+    page = folder.report_path.read_text(encoding="utf-8")
+    assert "Networks of the portfolio" in page
+    assert (folder.path / "figures" / "portfolio.png").stat().st_size > 10_000
+    assert isinstance(pd.read_csv(folder.path / "front.csv")["wide.regret_pp"].iloc[0], float)
+    assert run_study(spec, folder).trials["trial"].tolist() == results.trials["trial"].tolist(), "nothing is left to do"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"members": MEMBERS[:1]}, "members: .*at least 2"),
+        ({"members": [MEMBERS[0], MEMBERS[0]]}, "wide, wide] names a network twice"),
+        ({"hardware__style": "streaming"}, 'use hardware.style = "shared"'),
+        ({"network": {"topology": "digits_cnn"}}, "unknown key network"),
+        (
+            {"members": [MEMBERS[0], {**MEMBERS[1], "network": {"topology": "digits_cnn", "contract": "floor"}}]},
+            "give every member the same contract",
+        ),
+    ],
+)
+def test_bad_portfolios_are_refused(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        portfolio_spec(**changes)
+
+
+def test_files_of_both_kinds_are_told_apart(tmp_path: Path) -> None:
+    import tomli_w
+
+    path = tmp_path / "portfolio.toml"
+    path.write_text(tomli_w.dumps(portfolio_document()), encoding="utf-8")
+    assert load_any_study(path) == portfolio_spec()
+    with pytest.raises(StudyError, match="members: this is a portfolio"):
+        load_study(path)
+    missing = [{**MEMBERS[0], "network": {"model": "none.tflite"}}, MEMBERS[1]]
+    path.write_text(tomli_w.dumps(portfolio_document(members=missing)), encoding="utf-8")
+    with pytest.raises(StudyError, match=r"members\.wide\.network\.model: no such file"):
+        load_any_study(path)
