@@ -3,10 +3,12 @@
 import logging
 import os
 import socket
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, Final
 
 import ray
 from ray.exceptions import RayActorError, RayError
@@ -23,6 +25,9 @@ _START_S = 120.0  # a job is given up when no actor took it for this long
 
 Reference = Any  # Ray's object references and actor handles carry no types of their own
 Actor = Any
+
+_STOP: Final = object()
+_Event = Any  # a job, a reference that is ready, or _STOP
 
 
 class _Evaluator:
@@ -79,63 +84,111 @@ class RayPool:
         except StudyError:
             self._stop_ray()
             raise
-        self._workers, self._timeout_s = workers, timeout_s
-        self._actor_class: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(_Evaluator)
-        self._make_evaluator = ray.put(make_evaluator)
-        self._starting: dict[Reference, Actor] = {}
-        self._idle: deque[Actor] = deque()
-        self._waiting: deque[_Attempt] = deque()
-        self._assigned: dict[Reference, _Attempt] = {}
-        self._failed_starts, self._start_error = 0, ""
-        for _ in range(workers):
-            self._start_actor()
+        self._capacity, self._running = 2 * workers, 0
+        self._events: SimpleQueue[_Event] = SimpleQueue()
+        self._completions: SimpleQueue[Completion | BaseException] = SimpleQueue()
+        feeder = _Feeder(make_evaluator, workers, timeout_s, gpus, self._events, self._completions)
+        self._feeder, self._thread = feeder, threading.Thread(target=feeder.run, daemon=True)
+        self._thread.start()
 
     @property
     def capacity(self) -> int:
-        """One job or a few more than there are actors: who is done goes on while the driver tells and asks."""
-        return self._workers + max(1, self._workers // 8)
+        """One job waits for every actor: who is done goes on while the driver tells and asks."""
+        return self._capacity
 
     @property
     def running(self) -> int:
-        return len(self._waiting) + len(self._assigned)
+        return self._running
 
     def submit(self, job: Job) -> None:
-        self._waiting.append(_Attempt(job, 1, time.monotonic() + _START_S))
-        self._assign()
+        self._running += 1
+        self._events.put(job)
 
     def next(self) -> Completion:
-        while True:
-            if late := self._out_of_time() or self._without_actors():
-                return late
-            ready, _ = ray.wait([*self._assigned, *self._starting], num_returns=1, timeout=_POLL_S)
-            if not ready:
-                continue
-            completion = None
-            if ready[0] in self._starting:
-                self._started(ready[0])
-            else:
-                completion = self._finished(ready[0])
-            self._assign()
-            if completion is not None:
-                return completion
+        completion = self._completions.get()
+        if isinstance(completion, BaseException):
+            raise completion
+        self._running -= 1
+        return completion
 
     def close(self) -> None:
-        at_work = [attempt.actor for attempt in self._assigned.values()]
-        for actor in (*self._idle, *self._starting.values(), *at_work):
-            ray.kill(actor)
-        self._idle.clear()
-        self._starting.clear()
-        self._assigned.clear()
-        self._waiting.clear()
+        self._events.put(_STOP)
+        self._thread.join()
+        self._running = 0
         self._stop_ray()
 
     def _stop_ray(self) -> None:
         if self._started_ray:
             ray.shutdown()
 
+
+class _Feeder:
+    """Keeps the actors at work, in a thread of its own: an actor that is done never waits for the driver.
+
+    Only this thread knows the actors. Jobs, and what Ray has finished, come as events; completions go back.
+    """
+
+    def __init__(
+        self,
+        make_evaluator: EvaluatorFactory,
+        workers: int,
+        timeout_s: float,
+        gpus: float,
+        events: SimpleQueue[_Event],
+        completions: SimpleQueue[Completion | BaseException],
+    ) -> None:
+        self._workers, self._timeout_s = workers, timeout_s
+        self._events, self._completions = events, completions
+        self._actor_class: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(_Evaluator)
+        self._make_evaluator = ray.put(make_evaluator)
+        self._starting: dict[Reference, Actor] = {}
+        self._idle: deque[Actor] = deque()
+        self._waiting: deque[_Attempt] = deque()
+        self.assigned: dict[Reference, _Attempt] = {}
+        self._failed_starts, self._start_error = 0, ""
+
+    def run(self) -> None:
+        """Work until told to stop; what goes wrong here is the driver's to raise."""
+        try:
+            for _ in range(self._workers):
+                self._start_actor()
+            while (event := self._next_event()) is not _STOP:
+                self._handle(event)
+                self._assign()
+                while late := self._out_of_time() or self._without_actors():
+                    self._completions.put(late)
+        except BaseException as error:
+            self._completions.put(error)
+        finally:
+            self._kill_actors()
+
+    def _next_event(self) -> _Event:
+        try:
+            return self._events.get(timeout=_POLL_S)
+        except Empty:
+            return None
+
+    def _handle(self, event: _Event) -> None:
+        if isinstance(event, Job):
+            self._waiting.append(_Attempt(event, 1, time.monotonic() + _START_S))
+        elif event in self._starting:
+            self._started(event)
+        elif event in self.assigned and (completion := self._finished(event)):
+            self._completions.put(completion)
+
+    def _watch(self, reference: Reference) -> Reference:
+        """Have an event when a reference is ready."""
+        reference.future().add_done_callback(lambda _: self._events.put(reference))
+        return reference
+
+    def _kill_actors(self) -> None:
+        at_work = [attempt.actor for attempt in self.assigned.values()]
+        for actor in (*self._idle, *self._starting.values(), *at_work):
+            ray.kill(actor)
+
     def _start_actor(self) -> None:
         actor = self._actor_class.remote(self._make_evaluator)
-        self._starting[actor.ready.remote()] = actor
+        self._starting[self._watch(actor.ready.remote())] = actor
 
     def _started(self, reference: Reference) -> None:
         actor = self._starting.pop(reference)
@@ -143,7 +196,8 @@ class RayPool:
             ray.get(reference)
         except RayError as error:
             self._failed_starts, self._start_error = self._failed_starts + 1, _lines(error)[-1]
-            self._start_actor()
+            if not self._given_up():
+                self._start_actor()
             return
         self._failed_starts = 0
         self._idle.append(actor)
@@ -153,10 +207,10 @@ class RayPool:
         while self._waiting and self._idle:
             actor = self._idle.popleft()
             attempt = replace(self._waiting.popleft(), actor=actor, deadline=time.monotonic() + self._timeout_s)
-            self._assigned[actor.run.remote(attempt.job)] = attempt
+            self.assigned[self._watch(actor.run.remote(attempt.job))] = attempt
 
     def _finished(self, reference: Reference) -> Completion | None:
-        attempt = self._assigned.pop(reference)
+        attempt = self.assigned.pop(reference)
         try:
             completion: Completion = ray.get([reference])[0]
         except RayActorError as error:
@@ -173,10 +227,10 @@ class RayPool:
 
     def _out_of_time(self) -> Completion | None:
         now = time.monotonic()
-        late = next((reference for reference, attempt in self._assigned.items() if now > attempt.deadline), None)
+        late = next((reference for reference, attempt in self.assigned.items() if now > attempt.deadline), None)
         if late is None:
             return None
-        attempt = self._assigned.pop(late)
+        attempt = self.assigned.pop(late)
         ray.kill(attempt.actor)
         self._start_actor()
         self._assign()
@@ -184,13 +238,17 @@ class RayPool:
 
     def _without_actors(self) -> Completion | None:
         """Give a waiting job up where no actor can be had: none starts, or the cluster has no room for one."""
-        if not self._waiting or self._assigned:
+        if not self._waiting or self.assigned:
             return None
-        if self._failed_starts >= max(_ATTEMPTS, self._workers):
+        if self._given_up():
             return Completion(self._waiting.popleft().job, None, f"no evaluator starts: {self._start_error}")
         if time.monotonic() > self._waiting[0].deadline:
             return Completion(self._waiting.popleft().job, None, f"no evaluator was free within {_START_S:g} s")
         return None
+
+    def _given_up(self) -> bool:
+        """Whether actors failed to start so often that no further one is tried."""
+        return self._failed_starts >= max(_ATTEMPTS, self._workers)
 
 
 def _first_line(error: Exception) -> str:

@@ -42,7 +42,7 @@ def test_a_node_that_goes_away_takes_no_job_with_it(cluster: Cluster) -> None:
     while waiting or pool.running:
         while waiting and pool.running < pool.capacity:
             pool.submit(waiting.pop(0))
-        if len(pool._assigned) == 2 and not removed:  # both nodes are at work
+        if len(pool._feeder.assigned) == 2 and not removed:  # both nodes are at work
             cluster.remove_node(second, allow_graceful=False)
             removed = True
         back.append(pool.next())
