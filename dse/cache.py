@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from dse.evaluation import Evaluation, TestScore
 
 LIMIT_BYTES = 2**30  # 25,000 evaluations of the digits study, at 40 kB each, its trained weights included
 _KEPT_SHARE = 0.9  # of the limit is left by an eviction, so that not every entry afterwards begins another one
+_UNFINISHED, _ABANDONED_S = ".", 3600.0  # what files being written are called; no write takes an hour
 _RESULT, _WEIGHTS = "result", "weights/"
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -75,7 +77,7 @@ class EvaluationCache:
 
     def _write(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        with NamedTemporaryFile(dir=path.parent, prefix=_UNFINISHED, delete=False) as file:
             temporary = Path(file.name)
             try:
                 file.write(content)
@@ -102,11 +104,14 @@ class EvaluationCache:
             self._size -= status.st_size
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
+        """Entries, and what drivers left behind that died while writing; what is being written is let alone."""
         for path in self._path.glob("??/*"):
             try:
-                yield path, path.stat()
+                status = path.stat()
             except FileNotFoundError:  # evicted by another driver
                 continue
+            if not path.name.startswith(_UNFINISHED) or status.st_mtime < time.time() - _ABANDONED_S:
+                yield path, status
 
 
 class _Entry(BaseModel):

@@ -334,3 +334,15 @@ def test_the_key_knows_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     before = dse.cache_key.machine()
     monkeypatch.setattr(dse.cache_key, "version", lambda package: "0")
     assert dse.cache_key.machine() != before
+
+
+def test_eviction_leaves_what_another_driver_is_writing(tmp_path: Path) -> None:
+    cache = EvaluationCache(tmp_path, limit_bytes=1)
+    cache.put("aaaa", TestScore(1, 1, 0, 0))
+    writing, abandoned = tmp_path / "aa" / ".writing", tmp_path / "aa" / ".abandoned"
+    for file in (writing, abandoned):
+        file.write_bytes(b"half")
+    os.utime(abandoned, (0, 0))
+    cache.put("aabb", TestScore(1, 1, 0, 0))
+    assert writing.exists()
+    assert not abandoned.exists()
