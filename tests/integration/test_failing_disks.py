@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import dse.study
+import dse.subject
 from dse.cli import main
 from dse.commands.progress import StudyProgress
 from dse.driver import Progress
@@ -17,6 +18,7 @@ from dse.journal import journal
 from dse.problem import Problem
 from dse.report import write_tables
 from dse.storage import StudyStore, record_in
+from dse.subject import Subject
 from dse.workers import EvaluatorPool, SerialPool
 from tests.conftest import Outcome
 from tests.fakes import ClosedForm
@@ -32,10 +34,10 @@ Commands = Callable[..., Outcome]
 def in_child(digits: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a forked child would take too long for is done already, or by formula."""
 
-    def pool(problem: Problem, ray_address: str | None = None) -> EvaluatorPool:
+    def pool(subject: Subject, ray_address: str | None = None) -> EvaluatorPool:
         return SerialPool(ClosedForm)
 
-    monkeypatch.setattr(dse.study, "prepare", lambda spec: digits)
+    monkeypatch.setattr(dse.subject, "prepare", lambda spec: digits)
     monkeypatch.setattr(dse.study, "make_pool", pool)
     monkeypatch.setattr(dse.study, "write_report", write_tables)
 
