@@ -4,7 +4,7 @@ import math
 
 from hwmodels.workload import RescalerWorkload, RescaleStage
 from nets.certificates import RescalerCertificate, certify
-from nets.network import Convolution, Operator, QuantizedNetwork, Weighted
+from nets.network import Convolution, QuantizedNetwork, Rescaling, Weighted
 
 
 def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
@@ -15,7 +15,7 @@ def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
     )
 
 
-def _workload(operator: Operator, network: QuantizedNetwork, certificate: RescalerCertificate) -> RescalerWorkload:
+def _workload(operator: Rescaling, network: QuantizedNetwork, certificate: RescalerCertificate) -> RescalerWorkload:
     target = network.tensors[operator.output]
     weighted = operator if isinstance(operator, Weighted) else None
     return RescalerWorkload(
@@ -35,6 +35,7 @@ def _workload(operator: Operator, network: QuantizedNetwork, certificate: Rescal
         macs_per_inference=_macs(weighted, network) if weighted else 0,
         weight_bits=weighted.weight_bits if weighted else 0,
         activation_bits=network.tensors[operator.inputs[0]].bits,
+        contract=operator.rescaler.contract.name,
     )
 
 

@@ -1,10 +1,10 @@
 """Rescaler cost from closed formulas: the components of the shipped single-cycle architecture, by width."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from hwmodels.architectures import FRACTURED_WIDTHS
+from hwmodels.architectures import ARCHITECTURES, FRACTURED_WIDTHS
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.datapaths import Datapath, architecture_of, check_datapath, in_use
 from hwmodels.geometry import (
@@ -38,7 +38,8 @@ class AnalyticRescalerModel:
     that rounds and adds the zero point, saturation, clamp to the activation's range, output register. An ADD puts two
     zero-point subtractions, a rescale of one operand and the sum before it. The serial datapath has an adder, its
     registers and a counter in the multiplier's place, the fractured one four 8-bit multipliers and the sums of their
-    products, and an output stage for each of its four lanes.
+    products, and an output stage for each of its four lanes. Contract ``floor`` does without the rounding bit,
+    ``half_away`` subtracts the sign before the shift, ``tflite_double`` rounds the high part of the product first.
 
     Attributes:
         technology: table of component figures.
@@ -67,7 +68,8 @@ class AnalyticRescalerModel:
         parts = tuple(_parts(workload) if build is None else build(workload))
         components = [part.cost(self.technology) for part in parts]
         # The path from operand to output is known where it is a chain of all parts.
-        unit = unit_cost(components, serial=[part.name for part in parts] if build is None else [])
+        chain = architecture.name not in ("serial", "fractured")
+        unit = unit_cost(components, serial=[part.name for part in parts] if chain else [])
         return in_use(unit, architecture, workload.multiplier_bits)
 
 
@@ -80,6 +82,43 @@ def _parts(workload: RescalerWorkload) -> Iterator[Part]:
         operand_bits -= constant_bits
     depth = yield from _scale(last, operand_bits, depth, "")
     yield from _round_and_clamp(stage_widths(last).kept, workload.output_bits, depth)
+
+
+def _floor_parts(workload: RescalerWorkload) -> Iterator[Part]:
+    """Yield a lane that cuts off: nothing is added but the zero point, and no bit below the result is kept."""
+    stage, output_bits = workload.stages[-1], workload.output_bits
+    depth = yield from _multiply(stage, stage.operand_bits, 0.0, "")
+    kept = max(stage_widths(stage).product - stage.right_shift_min, 2)
+    depth = yield from _shift(kept, shift_bits(stage), depth, "")
+    total = max(kept, output_bits) + 1
+    yield Part("adder", "zero-point adder", sized(total, depth))
+    yield from _clamp(total, output_bits, depth + adder_levels(total))
+
+
+def _half_away_parts(workload: RescalerWorkload) -> Iterator[Part]:
+    """Yield a lane that subtracts the sign before it shifts, so that halves of both signs round away from zero."""
+    stage = workload.stages[-1]
+    depth = yield from _multiply(stage, stage.operand_bits, 0.0, "")
+    left = max(0, 1 - stage.right_shift_min)
+    adjusted = stage_widths(stage).product + left + 1
+    yield Part("adder", "sign correction", sized(adjusted, depth))
+    kept = kept_bits(adjusted, stage.right_shift_min + left)
+    depth = yield from _shift(kept, shift_bits(stage), depth + adder_levels(adjusted), "")
+    yield from _round_and_clamp(kept, workload.output_bits, depth)
+
+
+def _double_parts(workload: RescalerWorkload) -> Iterator[Part]:
+    """Yield a lane that rounds the high part of the product, corrects for the sign, and shifts and rounds again."""
+    stage = workload.stages[-1]
+    k = max(stage.multiplier_bits, ARCHITECTURES["tflite_double"].multipliers[0])
+    depth = yield from _multiply(replace(stage, multiplier_bits=k), stage.operand_bits, 0.0, "")
+    adjusted = stage.operand_bits + 2
+    for name in ("first rounding", "sign correction"):
+        yield Part("adder", name, sized(adjusted, depth))
+        depth += adder_levels(adjusted)
+    kept = kept_bits(adjusted, stage.right_shift_min - stage.multiplier_bits + 1)
+    depth = yield from _shift(kept, shift_bits(stage), depth, "")
+    yield from _round_and_clamp(kept, workload.output_bits, depth)
 
 
 def _round_and_clamp(kept_bits: int, output_bits: int, depth: float) -> Iterator[Part]:
@@ -123,21 +162,28 @@ def _add_front(workload: RescalerWorkload) -> Generator[Part, None, tuple[float,
 def _scale(stage: RescaleStage, operand_bits: int, depth: float, prefix: str) -> Generator[Part, None, float]:
     """Yield multiplier and shifter; return the depth behind them."""
     widths = stage_widths(stage)
-    if stage.multiplier_bits > 1:
-        yield Part("multiplier", f"{prefix}multiplier", crossed(operand_bits, stage.multiplier_bits, depth))
-        depth += multiplier_levels(min(operand_bits, stage.multiplier_bits), widths.product)
-    if widths.shift:
-        yield Part("shifter", f"{prefix}barrel shifter", shifted(widths.kept, widths.shift, depth))
-        depth += shifter_levels(widths.shift)
-    return depth
+    depth = yield from _multiply(stage, operand_bits, depth, prefix)
+    return (yield from _shift(widths.kept, widths.shift, depth, prefix))
+
+
+def _multiply(stage: RescaleStage, operand_bits: int, depth: float, prefix: str) -> Generator[Part, None, float]:
+    if stage.multiplier_bits == 1:
+        return depth
+    yield Part("multiplier", f"{prefix}multiplier", crossed(operand_bits, stage.multiplier_bits, depth))
+    return depth + multiplier_levels(min(operand_bits, stage.multiplier_bits), stage_widths(stage).product)
+
+
+def _shift(kept: int, shift: int, depth: float, prefix: str) -> Generator[Part, None, float]:
+    if shift == 0:
+        return depth
+    yield Part("shifter", f"{prefix}barrel shifter", shifted(kept, shift, depth))
+    return depth + shifter_levels(shift)
 
 
 def _output_stage(product_bits: int, shift: int, workload: RescalerWorkload, depth: float) -> Iterator[Part]:
     """Yield what follows a product in the serial and fractured datapaths; their output register has an enable."""
     kept = kept_bits(product_bits, workload.stages[-1].right_shift_min)
-    if shift:
-        yield Part("shifter", "barrel shifter", shifted(kept, shift, depth))
-        depth += shifter_levels(shift)
+    depth = yield from _shift(kept, shift, depth, "")
     yield from _round_and_clamp(kept, workload.output_bits, depth)
     yield Part("mux", "output enable", plain(workload.output_bits))
 
@@ -180,6 +226,9 @@ def _fractured_parts(workload: RescalerWorkload) -> Iterator[Part]:
 
 
 _OTHER_PARTS: Final[Mapping[str, Callable[[RescalerWorkload], Iterator[Part]]]] = {
+    "floor": _floor_parts,
+    "half_away": _half_away_parts,
+    "tflite_double": _double_parts,
     "serial": _serial_parts,
     "fractured": _fractured_parts,
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwmodels.costs import ComponentCost, UnitCost
+from hwmodels.datapaths import architecture_of
 from hwmodels.errors import HardwareError
 from hwmodels.rtl_model import RtlRescalerModel
 from hwmodels.technology import Correction, Technology
@@ -44,7 +45,8 @@ class CalibratedRescalerModel:
             HardwareError: if no shipped architecture serves it.
         """
         unit = RtlRescalerModel(self.technology).unit_cost(workload)
-        correction = self.technology.corrections["array" if len(workload.stages) == 1 else "add"]
+        corrections, architecture = self.technology.corrections, architecture_of(workload, "array").name
+        correction = corrections.get(architecture, corrections["array"])
         k, acc_bits = workload.multiplier_bits, workload.stages[-1].operand_bits
         area = interpolate(correction, correction.area_um2, k, acc_bits)
         energy = interpolate(correction, correction.energy_pj, k, acc_bits) if correction.energy_pj else 1.0

@@ -11,6 +11,8 @@ from hwmodels.workload import RescalerWorkload
 
 Datapath = Literal["array", "serial", "fractured"]
 DATAPATHS: Final[tuple[Datapath, ...]] = get_args(Datapath)
+# What the array is called that rounds by a contract.
+_ROUNDING: Final = {"half_up": "array", "floor": "floor", "half_away": "half_away", "tflite_double": "tflite_double"}
 
 
 def check_datapath(datapath: str) -> None:
@@ -22,20 +24,32 @@ def check_datapath(datapath: str) -> None:
 def architecture_of(workload: RescalerWorkload, datapath: Datapath) -> Architecture:
     """Return the architecture that serves a workload where rescalers are built as ``datapath``.
 
-    An ADD takes the one unit that there is for it, and a pure shift (k = 1), which has nothing to serialise, the array.
+    An ADD takes the one unit that there is for it (of contract ``half_up``, which stands in for the others), and a pure
+    shift (k = 1), which has nothing to serialise, the array.
 
     Raises:
         HardwareError: if the workload cannot be built so.
     """
     check_workload(workload)
+    if workload.contract not in _ROUNDING:
+        raise HardwareError(
+            f"rescaler {workload.name!r}: no rescaler is built for contract {workload.contract!r}; "
+            f"use one of {', '.join(_ROUNDING)}"
+        )
     if len(workload.stages) == 2:
         return ARCHITECTURES["add"]
-    name = "array" if datapath == "serial" and workload.multiplier_bits == 1 else datapath
-    architecture = ARCHITECTURES[name]
-    low, high = architecture.multipliers
-    if name != "array" and not low <= workload.multiplier_bits <= high:
+    if datapath == "array" or (datapath == "serial" and workload.multiplier_bits == 1):
+        return ARCHITECTURES[_ROUNDING[workload.contract]]
+    if workload.contract != "half_up":
         raise HardwareError(
-            f"rescaler {workload.name!r}: the {name} datapath takes multipliers of {low} to {high} bits, "
+            f"rescaler {workload.name!r}: the {datapath} datapath rounds by half_up, not by {workload.contract}; "
+            "use the array"
+        )
+    architecture = ARCHITECTURES[datapath]
+    low, high = architecture.multipliers
+    if not low <= workload.multiplier_bits <= high:
+        raise HardwareError(
+            f"rescaler {workload.name!r}: the {datapath} datapath takes multipliers of {low} to {high} bits, "
             f"not {workload.multiplier_bits}"
         )
     return architecture

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from hwmodels.architectures import ARCHITECTURES
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.datapaths import Datapath, architecture_of, check_datapath, in_use
 from hwmodels.errors import HardwareError
@@ -59,8 +60,9 @@ LAYER_QUANTITIES: Final[Mapping[str, Callable[[RescalerWorkload], int]]] = {
 class RtlRescalerModel:
     """Costs what RTL says: the shipped one, or the user's.
 
-    One-stage workloads are served by the module of the datapath (or by ``source``, one rescale per cycle), two-stage
-    ones (ADD) by ``rtl/rescaler_add.v``. Designs are cached per set of parameters, until a file changes.
+    One-stage workloads are served by the module of the datapath and of the workload's contract (or by ``source``, one
+    rescale per cycle), two-stage ones (ADD) by ``rtl/rescaler_add.v``. Designs are cached per set of parameters, until
+    a file changes.
 
     Attributes:
         technology: table of component figures.
@@ -95,7 +97,9 @@ class RtlRescalerModel:
             HardwareError: if no shipped architecture serves it.
         """
         unit = unit_cost(design_costs(self.design(workload), self.technology))
-        return in_use(unit, architecture_of(workload, self.datapath), workload.multiplier_bits)
+        own = self.source is not None and len(workload.stages) == 1
+        architecture = ARCHITECTURES["array"] if own else architecture_of(workload, self.datapath)
+        return in_use(unit, architecture, workload.multiplier_bits)
 
     def design(self, workload: RescalerWorkload) -> Design:
         """Return the elaborated RTL of one lane that serves ``workload``."""
@@ -113,7 +117,18 @@ def rtl_parameters(
 ) -> tuple[str, Mapping[str, int]]:
     """Return the shipped module that serves a workload, and its parameters."""
     last, architecture = workload.stages[-1], architecture_of(workload, datapath)
-    if architecture.name in ("array", "serial"):
+    if pipeline and architecture.name not in ("array", "add"):
+        raise HardwareError(f"{architecture.top} has no pipelined form")
+    if architecture.name == "tflite_double":
+        k = max(last.multiplier_bits, architecture.multipliers[0])  # it takes a shift as a multiplier of two bits
+        return architecture.top, {
+            "ACC_WIDTH": last.operand_bits,
+            "MULT_WIDTH": k,
+            "EXPONENT_WIDTH": shift_bits(last),
+            "EXPONENT_MIN": last.right_shift_min - last.multiplier_bits,
+            "OUT_WIDTH": workload.output_bits,
+        }
+    if architecture.name in ("array", "floor", "half_away", "serial"):
         common = {
             "ACC_WIDTH": last.operand_bits,
             "MULT_WIDTH": last.multiplier_bits,

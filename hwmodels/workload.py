@@ -40,6 +40,7 @@ class RescalerWorkload:
         macs_per_inference: multiply-accumulates of the layer in one inference (0 for an ADD).
         weight_bits: width in bits of the layer's weights (0 where it has none).
         activation_bits: width in bits of the layer's input activations.
+        contract: rounding contract that the rescaler has to obey, by name.
     """
 
     name: str
@@ -50,6 +51,7 @@ class RescalerWorkload:
     macs_per_inference: int
     weight_bits: int
     activation_bits: int
+    contract: str = "half_up"
 
     def __post_init__(self) -> None:
         if not self.stages:

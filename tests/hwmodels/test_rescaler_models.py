@@ -1,5 +1,6 @@
 import math
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from hwmodels import (
     AnalyticRescalerModel,
+    CalibratedRescalerModel,
     CostModel,
     HardwareError,
     RescalerWorkload,
@@ -26,6 +28,8 @@ MODELS = [
     for name in ("aladdin40", "horowitz45")
 ]
 COMPLETE = [param for param in MODELS if "aladdin40" in str(param.id)]
+CONTRACTS = ("half_up", "floor", "half_away", "tflite_double")
+OSU018 = load_technology("osu018")
 ADD_OR_CONV = st.sampled_from([convolution, addition])
 
 
@@ -91,11 +95,11 @@ class TestContract:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    bits=st.integers(8, 32), k=st.integers(1, 32), low=st.integers(-4, 40), span=st.integers(0, 12),
-    out=st.integers(4, 16), build=ADD_OR_CONV,
+    bits=st.integers(8, 32), k=st.integers(1, 31), low=st.integers(-4, 40), span=st.integers(0, 12),
+    out=st.integers(4, 16), build=ADD_OR_CONV, contract=st.sampled_from(CONTRACTS),
 )  # fmt: skip
 def test_formulas_and_parsed_rtl_describe_the_same_hardware(
-    bits: int, k: int, low: int, span: int, out: int, build: type[RescalerWorkload]
+    bits: int, k: int, low: int, span: int, out: int, build: type[RescalerWorkload], contract: str
 ) -> None:
     table = load_technology("aladdin40")
     workload = (
@@ -105,6 +109,7 @@ def test_formulas_and_parsed_rtl_describe_the_same_hardware(
             operand_bits=bits, multiplier_bits=k, right_shift_min=low, right_shift_max=low + span, output_bits=out
         )
     )
+    workload = replace(workload, contract=contract)
     formula, rtl = AnalyticRescalerModel(table).unit_cost(workload), RtlRescalerModel(table).unit_cost(workload)
     assert formula.area_um2 is not None
     assert rtl.area_um2 is not None
@@ -213,6 +218,33 @@ class TestNetwork:
     ) -> None:
         with pytest.raises(HardwareError, match=message):
             network_cost(layers, self.model, style=style, lanes=lanes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("k", [1, 4, 16, 31])
+def test_rounding_costs_what_its_contract_asks_for(k: int) -> None:
+    """Cutting off is cheapest; rounding away from zero and rounding twice take adders of their own."""
+    workload = convolution(operand_bits=24, multiplier_bits=k, right_shift_min=k + 4, right_shift_max=k + 8)
+    for model in (AnalyticRescalerModel(OSU018), RtlRescalerModel(OSU018), CalibratedRescalerModel(OSU018)):
+        area = {name: model.unit_cost(replace(workload, contract=name)).area_um2 or math.nan for name in CONTRACTS}
+        assert all(math.isfinite(value) for value in area.values())
+        if isinstance(model, AnalyticRescalerModel):
+            assert area["floor"] < area["half_up"]
+        if not isinstance(model, CalibratedRescalerModel):  # the mapper sometimes finds less for more
+            assert area["half_up"] < min(area["half_away"], area["tflite_double"])
+
+
+def test_contracts_that_no_rescaler_has_are_refused() -> None:
+    model = RtlRescalerModel(load_technology("aladdin40"))
+    with pytest.raises(HardwareError, match="no rescaler is built for contract 'xnnpack_fp32'; use one of half_up"):
+        model.unit_cost(replace(convolution(), contract="xnnpack_fp32"))
+    serial = RtlRescalerModel(load_technology("aladdin40"), datapath="serial")
+    with pytest.raises(HardwareError, match="serial datapath rounds by half_up, not by floor"):
+        serial.unit_cost(replace(convolution(), contract="floor"))
+    assert serial.unit_cost(replace(convolution(multiplier_bits=1), contract="floor")).cycles == 1
+    with pytest.raises(HardwareError, match="rescaler_floor has no pipelined form"):
+        RtlRescalerModel(load_technology("aladdin40"), pipeline=True).unit_cost(
+            replace(convolution(), contract="floor")
+        )
 
 
 def test_three_stages_are_refused() -> None:
