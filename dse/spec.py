@@ -105,7 +105,7 @@ class SearchSpec(Section):
     """What is searched, by what, for how long."""
 
     trials: int = Field(120, ge=1, description="complete evaluations in the study, baselines included")
-    sampler: Sampler = Field("tpe", description="who proposes designs: a model of ours, or Optuna's sampler")
+    sampler: Sampler = Field("surrogate", description="who proposes designs: a model of ours, or Optuna's sampler")
     objectives: tuple[Metric, ...] = Field(
         DEFAULT_OBJECTIVES, min_length=2, description="what is minimised; the accuracy drop comes first"
     )

@@ -21,9 +21,9 @@ from dse.space import SearchSpace
 
 Rows = npt.NDArray[np.intp]
 
-_RATE = 2.0  # of the decay with the mean error: the likeliest of 0.6, 1.2, 2.5 and 5 on digits and kws is near it
+_RATE = 2.0  # of the decay with the mean error: of 1.25, 2.5 and 5, the likeliest is 2.5 on digits and 1.25 on kws
 _OCTAVE_STEP = 0.5  # between the bumps on a width's logarithm: 1, 2, 3 and 4 bits have each their own
-_NOISE = 3e-3  # of accuracies, of their variance: the likeliest on digits and kws, from 1e-4 to 0.3
+_NOISE = 3e-3  # of accuracies, of their variance: the likeliest on digits and kws lie between 1e-4 and 1e-2
 _COST_NOISE = 1e-6  # costs are exact; so much keeps the factorization stable
 _INTERPLAY = 0.01  # weight of what does not add up (a shared bank costs what its widest layer does), beside what does
 _DROP_PP = 5.0  # drops are of interest up to the hypervolume's end; beyond it their logarithm says enough

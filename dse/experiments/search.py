@@ -224,8 +224,8 @@ def main(
 
 def table(curves: Mapping[Variant, np.ndarray], clocks: Mapping[Variant, np.ndarray]) -> list[str]:
     """The table, in Markdown."""
-    longest = max(found.shape[1] for found in curves.values())
-    marks = [n for n in (50, 100, 200, 400, 1000, 2000, 4000) if n <= longest]
+    lengths = {found.shape[1] for found in curves.values()}
+    marks = sorted({n for n in (50, 100, 200, 400, 1000, 2000, 4000) if n < max(lengths)} | lengths)
     titles = ["variant", *map(str, marks)]
     plains = [found for variant, found in curves.items() if variant.is_plain]
     ends = [float(np.median(found[:, -1])) for found in plains]
@@ -285,7 +285,7 @@ def draw(curves: Mapping[Variant, np.ndarray], clocks: Mapping[Variant, np.ndarr
         axes.axhline(SHARES[-1], color="0.6", linewidth=0.8, linestyle=":")
         axes.set(ylim=(0.5, 1.005), xscale="log")
     left.set(xlabel="evaluations", ylabel="share of the best known hypervolume", xlim=(10, None))
-    right.set(xlabel="seconds, evaluations and sampler", xlim=(0.2, None))
+    right.set(xlabel="seconds, evaluations and sampler", xlim=(1, None))
     left.legend(frameon=False, fontsize=8, loc="lower right")
     figure.savefig(path, dpi=130)
     plt.close(figure)

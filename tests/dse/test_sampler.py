@@ -48,6 +48,21 @@ def test_every_design_of_a_space_is_proposed_once_before_any_twice(name: str) ->
     assert len(set(proposed)) == DESIGNS
 
 
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_trials_asked_together_differ_whatever_became_of_earlier_ones(name: str) -> None:
+    """Told with constraints, failed, or still pending."""
+    study = new_study(name, SPACE)
+    for number in range(12):
+        trial = study.ask(dict(SPACE.distributions))
+        if number % 4 == 3:
+            study.tell(trial, state=TrialState.FAIL)
+            continue
+        trial.set_constraint("rescaler_area_um2", float(number - 6))
+        study.tell(trial, values_of(trial))
+    asked = [study.ask(dict(SPACE.distributions)) for _ in range(DESIGNS - 12)]
+    assert len({SPACE.point(trial.params).digest for trial in [*study.trials[:12], *asked]}) == DESIGNS
+
+
 def test_an_exhausted_space_repeats_instead_of_waiting_for_ever() -> None:
     study = new_study("random", SPACE)
     for _ in range(DESIGNS + 3):

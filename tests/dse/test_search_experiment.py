@@ -33,9 +33,19 @@ def test_the_table_compares_with_the_quickest_plain_sampler() -> None:
     slow, never, quick = rising * 0.95, rising * 0.5, np.array([[0.0, 0.92, 1.0]])
     curves = {random: never, nsga2: slow, tpe: never, ours: quick}
     rows = table(curves, {variant: np.ones_like(found) for variant, found in curves.items()})
-    cells = [cell.strip() for cell in rows[-1].split("|")[1:-1]]
-    assert cells[:5] == ["surrogate + uniform widths", "2 (1/1)", "5.5", "3 (1/1)", "over 3.7"]
-    assert [cell.strip() for cell in rows[2].split("|")[2:4]] == ["over 11 (0/1)", ""]
+    titles, *body = ([cell.strip() for cell in row.split("|")[1:-1]] for row in (rows[0], rows[2], rows[-1]))
+    at = titles.index("to 90%")
+    assert titles[: at + 4] == ["variant", "3", "11", "to 90%", "times", "to 99%", "times"]
+    assert body[0][at : at + 2] == ["over 11 (0/1)", ""]
+    assert body[1][: at + 4] == [
+        "surrogate + uniform widths",
+        "1.000 (1.000)",
+        "",
+        "2 (1/1)",
+        "5.5",
+        "3 (1/1)",
+        "over 3.7",
+    ]
 
 
 def test_a_smaller_validation_share_is_spread_over_the_split(digits: Problem) -> None:
