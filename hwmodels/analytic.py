@@ -81,7 +81,8 @@ def _parts(workload: RescalerWorkload) -> Iterator[Part]:
         depth, constant_bits = yield from _add_front(workload)
         operand_bits -= constant_bits
     depth = yield from _scale(last, operand_bits, depth, "")
-    yield from _round_and_clamp(stage_widths(last).kept, workload.output_bits, depth)
+    zeros = 0 if shift_bits(last) else max(0, 1 - last.right_shift_min)
+    yield from _round_and_clamp(stage_widths(last).kept, workload.output_bits, depth, zeros)
 
 
 def _floor_parts(workload: RescalerWorkload) -> Iterator[Part]:
@@ -121,9 +122,10 @@ def _double_parts(workload: RescalerWorkload) -> Iterator[Part]:
     yield from _round_and_clamp(kept, workload.output_bits, depth)
 
 
-def _round_and_clamp(kept_bits: int, output_bits: int, depth: float) -> Iterator[Part]:
+def _round_and_clamp(kept_bits: int, output_bits: int, depth: float, zeros: int = 0) -> Iterator[Part]:
+    """Yield what follows the shifter; low bits that are always zero, behind a constant left shift, take no adder."""
     total = sum_bits(kept_bits, output_bits)
-    yield Part("adder", "rounding and zero-point adder", sized(total, depth))
+    yield Part("adder", "rounding and zero-point adder", sized(max(total - zeros, 1), depth))
     yield from _clamp(total - 1, output_bits, depth + adder_levels(total))
 
 

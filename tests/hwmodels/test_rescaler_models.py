@@ -20,6 +20,7 @@ from hwmodels import (
     load_technology,
     network_cost,
 )
+from hwmodels.costs import component_cost
 from hwmodels.geometry import stage_widths
 
 MODELS = [
@@ -113,8 +114,12 @@ def test_formulas_and_parsed_rtl_describe_the_same_hardware(
     formula, rtl = AnalyticRescalerModel(table).unit_cost(workload), RtlRescalerModel(table).unit_cost(workload)
     assert formula.area_um2 is not None
     assert rtl.area_um2 is not None
-    assert rtl.area_um2 == pytest.approx(formula.area_um2, rel=0.08)
-    assert rtl.energy_pj == pytest.approx(formula.energy_pj, rel=0.08)
+    # The modules of the other contracts have an output stage with an enable, which they tie to one.
+    enable = component_cost(table, "mux", "output enable", bits=workload.output_bits)
+    tied = 0.0 if contract == "half_up" or build is addition else 1.0
+    area, energy = (tied * (figure or math.nan) for figure in (enable.area_um2, enable.energy_pj))
+    assert rtl.area_um2 - area == pytest.approx(formula.area_um2, rel=0.08)
+    assert (rtl.energy_pj or math.nan) - energy == pytest.approx(formula.energy_pj, rel=0.08)
 
 
 def test_rtl_designs_are_cached_per_parameter_set() -> None:
