@@ -286,7 +286,7 @@ def draw(curves: Mapping[Variant, np.ndarray], clocks: Mapping[Variant, np.ndarr
         axes.set(ylim=(0.5, 1.005), xscale="log")
     left.set(xlabel="evaluations", ylabel="share of the best known hypervolume", xlim=(10, None))
     right.set(xlabel="seconds, evaluations and sampler", xlim=(1, None))
-    left.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.legend(frameon=False, fontsize=9, ncols=4, loc="outside lower center")
     figure.savefig(path, dpi=130)
     plt.close(figure)
 
