@@ -208,6 +208,7 @@ def _facts(manifest: Manifest, complete: int, tests: dict[int, TestRecord]) -> S
         complete=complete >= spec.search.trials,
         provenance=_provenance(manifest),
         objectives=spec.search.objectives,
+        architecture="the user's own" if spec.hardware.rtl else spec.hardware.architecture,
         varying=_varying(spec.search),
         members=tuple(member.name for member in members),
     )

@@ -48,6 +48,7 @@ class StudyFacts:
         provenance: seed, versions, data hashes, git revision, times; key to printable value.
         objectives: what the study minimises, the accuracy drop first.
         members: networks of a portfolio; empty in a study of one network.
+        architecture: how a rescaler is built.
         varying: what of contract, weight bits, style and lanes the designs choose, in words; above, the baseline's.
     """
 
@@ -66,6 +67,7 @@ class StudyFacts:
     complete: bool
     provenance: dict[str, str]
     objectives: tuple[Metric, ...] = DEFAULT_OBJECTIVES
+    architecture: str = "array"
     varying: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
 

@@ -168,6 +168,7 @@ def _obstacles(studies: list[StudyResults]) -> list[str]:
         "data": [f"{f.dataset}, {f.samples.get('test', 0)} test samples" for f in facts],
         "objectives": [", ".join(f.objectives) for f in facts],
         "accelerator style": [f.style for f in facts],
+        "architecture": [f.architecture for f in facts],
         "lanes": [str(f.lanes) for f in facts],
         "cost model": [f"{f.objective_cost.model} with {f.objective_cost.technology}" for f in facts],
     }

@@ -141,7 +141,7 @@ def _about(results: StudyResults, rec: Recommendation) -> pd.DataFrame:
         ("Data", facts.dataset),
         *((f"Samples, {split}", f"{amount:,}") for split, amount in facts.samples.items()),
         ("Contract", facts.contract),
-        ("Accelerator style", f"{facts.style}, {_text.count(facts.lanes, 'lane')}"),
+        ("Accelerator style", f"{facts.style}, {_text.count(facts.lanes, 'lane')}, {facts.architecture} rescalers"),
         ("Objective's cost model", _text.cost_source(facts.objective_cost)),
         ("Other cost model", _text.cost_source(facts.other_cost)),
         *facts.provenance.items(),
