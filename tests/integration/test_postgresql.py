@@ -27,7 +27,7 @@ from tests.fakes import ClosedForm
 from tests.postgresql import PASSWORD, Server, server
 from tests.small_studies import write_study
 
-KILLS, TARGET = 3, 40
+KILLS, TARGET = 3, 24
 
 
 @pytest.fixture(scope="module")
@@ -87,19 +87,18 @@ def drive(problem: Problem, path: Path, url: str) -> None:
     Driver(problem, store, space, RunFolder(path), SerialPool(lambda: ClosedForm(0.01))).run(TARGET)
 
 
-def told(url: str) -> dict[int, tuple[list[float], str]]:
-    trials = StudyStore.load(database(url), "killed").complete()
-    return {t.number: (t.values, record.design) for t in trials if (record := record_in(t))}
+def told(store: StudyStore) -> dict[int, tuple[list[float], str]]:
+    return {t.number: (t.values, record.design) for t in store.complete() if (record := record_in(t))}
 
 
 def test_drivers_killed_at_any_moment_lose_nothing_told(postgresql: Server, digits: Problem, tmp_path: Path) -> None:
     before: dict[int, tuple[list[float], str]] = {}
     fork = multiprocessing.get_context("fork")
-    StudyStore.create_or_load(database(postgresql.url), "killed")
+    store = StudyStore.create_or_load(database(postgresql.url), "killed")
     for kill in range(KILLS):
         driver = fork.Process(target=drive, args=(digits, tmp_path, postgresql.url))
         driver.start()
-        while len(now := told(postgresql.url)) < 6 * (kill + 1):
+        while len(now := told(store)) < 5 * (kill + 1):
             assert driver.is_alive()
             time.sleep(0.01)
         os.kill(driver.pid or 0, signal.SIGKILL)
@@ -107,9 +106,9 @@ def test_drivers_killed_at_any_moment_lose_nothing_told(postgresql: Server, digi
         assert {number: now[number] for number in before} == before
         before = now
     drive(digits, tmp_path, postgresql.url)
-    final = told(postgresql.url)
+    final = told(store)
     assert {number: final[number] for number in before} == before
-    states = Counter(t.state for t in StudyStore.load(database(postgresql.url), "killed").trials())
+    states = Counter(t.state for t in store.trials())
     assert states[TrialState.COMPLETE] == TARGET
     assert states[TrialState.RUNNING] == states[TrialState.WAITING] == 0
     assert len({design for _, design in final.values()}) == TARGET  # none told twice
