@@ -55,11 +55,12 @@ def export(
     run: RunPath,
     trial: Annotated[int, typer.Option(help="number of the design's trial", show_default=False)],
     out: Annotated[Path, typer.Option(help="new or empty folder", show_default=False)],
+    member: Annotated[str, typer.Option(help="network of a portfolio")] = "",
 ) -> None:
     """Write one design as Verilog with parameter memories and test bench, C header and JSON."""
     from dse.export import export_design
 
-    _print_path("Design", export_design(run, trial, out))
+    _print_path("Design", export_design(run, trial, out, member=member))
 
 
 def _print_path(what: str, path: Path) -> None:

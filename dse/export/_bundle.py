@@ -4,63 +4,31 @@ import hashlib
 import json
 import math
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
-
-from dse.collect import results_of
-from dse.design import DesignPoint
 from dse.errors import StudyError
-from dse.evaluation import shipped
 from dse.export import _render
+from dse.export._design import Design, load_design
 from dse.export._document import AccuracyDocument, CostDocument, DesignDocument, TfliteDocument, rescaler_document
 from dse.export._tflite import write_models
 from dse.export._units import Unit, units_of
 from dse.export._vectors import Vectors, vectors_of
-from dse.problem import prepare
-from dse.results import StudyResults
 from dse.run_folder import RunFolder
-from dse.spec import StudySpec
-from dse.storage import StudyStore, record_in
 from nets.fingerprint import fingerprint
-from nets.network import QuantizedNetwork, Weighted
+from nets.network import Weighted
 
 DEFAULT_ROWS = 2000  # test vectors kept of each rescaler's inference
 DEFAULT_SAMPLES = 32  # samples that are run for them
 
 
-@dataclass(frozen=True, eq=False)
-class Design:
-    """What is exported.
-
-    Attributes:
-        network: integers as they ship.
-        point: width and method of every rescaler.
-        results: of the study.
-        row: of the trial in ``results.trials``.
-        samples: int8 validation inputs to make vectors from.
-        seed: of the study.
-        original: .tflite file that the network was imported from, or None.
-    """
-
-    network: QuantizedNetwork
-    point: DesignPoint
-    results: StudyResults
-    row: pd.Series
-    samples: npt.NDArray[np.int8]
-    seed: int
-    original: Path | None
-
-    @property
-    def title(self) -> str:
-        """Study and trial."""
-        return f"{self.results.facts.study} trial {int(self.row['trial'])}"
-
-
-def export_design(run: Path, trial: int, out: Path, rows: int = DEFAULT_ROWS, samples: int = DEFAULT_SAMPLES) -> Path:
+def export_design(
+    run: Path,
+    trial: int,
+    out: Path,
+    rows: int = DEFAULT_ROWS,
+    samples: int = DEFAULT_SAMPLES,
+    member: str = "",
+) -> Path:
     """Write the files of one design into ``out`` and return the path of its README.md.
 
     Args:
@@ -69,13 +37,14 @@ def export_design(run: Path, trial: int, out: Path, rows: int = DEFAULT_ROWS, sa
         out: a new or empty folder.
         rows: test vectors to keep of each rescaler's inference.
         samples: validation samples to run for them.
+        member: network of a portfolio; empty for a study of one network.
 
     Raises:
-        StudyError: no such trial, the folder is not empty, or the design has no RTL.
+        StudyError: no such trial or member, the folder is not empty, or the design has no RTL.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StudyError(f"{out}: is not empty; give --out a new or empty folder")
-    design = load_design(RunFolder(run), trial, samples)
+    design = load_design(RunFolder(run), trial, samples, member)
     units = units_of(design.network, {name: choice.method.value for name, choice in design.point.choices})
     vectors = vectors_of(design.network, units, design.samples, rows, design.seed)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -86,45 +55,6 @@ def export_design(run: Path, trial: int, out: Path, rows: int = DEFAULT_ROWS, sa
             out.rmdir()  # it was found empty
         made.rename(out)
     return out / "README.md"
-
-
-def load_design(folder: RunFolder, trial: int, samples: int) -> Design:
-    """The network of a trial, exactly as it was scored.
-
-    Raises:
-        StudyError: the trial is not complete, or its network cannot be made again.
-    """
-    manifest = folder.manifest()
-    if not isinstance(manifest.spec, StudySpec):
-        raise StudyError(f"{folder.path}: a portfolio's designs are not exported; run a study of the one network")
-    architecture = manifest.spec.hardware.architecture
-    if architecture != "array":
-        raise StudyError(
-            f"{folder.path}: hardware.architecture = {architecture!r} cannot be exported; only the array can"
-        )
-    store = StudyStore.of_run(folder)
-    trials = {entry.number: entry for entry in store.trials()}
-    record = record_in(trials[trial]) if trial in trials else None
-    if record is None:
-        complete = [number for number, entry in trials.items() if record_in(entry)]
-        raise StudyError(f"trial {trial} is not a complete trial of {folder.path}; it has {_span(complete)}")
-    problem = prepare(manifest.spec)
-    weights = folder.load_weights(trial) if record.is_trained else None
-    point = DesignPoint.from_json(record.design)
-    network = shipped(problem, point, weights)
-    if fingerprint(network) != record.network_sha256:
-        raise StudyError(
-            f"trial {trial}: the network made from {folder.path} is not the one that was scored "
-            f"({fingerprint(network)[:12]} instead of {record.network_sha256[:12]}); another version, model or data?"
-        )
-    results = results_of(folder)
-    row = results.trials[results.trials["trial"] == trial].iloc[0]
-    inputs = problem.splits.validation.inputs[:samples].astype(np.int8, copy=False)
-    return Design(network, point, results, row, inputs, manifest.spec.seed, manifest.spec.network.model)
-
-
-def _span(numbers: list[int]) -> str:
-    return f"{len(numbers)} complete ones, {min(numbers)} to {max(numbers)}" if numbers else "none"
 
 
 def _write(folder: Path, design: Design, units: tuple[Unit, ...], vectors: dict[str, Vectors]) -> None:
@@ -154,6 +84,7 @@ def _document(
     return DesignDocument(
         study=facts.study,
         trial=int(row["trial"]),
+        member=design.member,
         network=design.network.name,
         network_sha256=fingerprint(design.network),
         contract=_contract(design),

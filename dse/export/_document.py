@@ -90,6 +90,7 @@ class DesignDocument(_Part):
 
     study: str
     trial: int
+    member: str = Field("", description="network of a portfolio, whose costs are those of the whole bank and mix")
     network: str
     network_sha256: str = Field(description="fingerprint of the exported integers")
     contract: str

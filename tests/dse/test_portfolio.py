@@ -11,6 +11,8 @@ from dse.costing import Costing
 from dse.design import DesignPoint
 from dse.errors import StudyError
 from dse.evaluation import Evaluation, Evaluator, Job, Level, TestScore
+from dse.export import export_design
+from dse.export._design import load_design
 from dse.portfolio import Portfolio, PortfolioEvaluator, member_job, prepare_portfolio, weakest
 from dse.records import TestRecord, record_of
 from dse.run_folder import RunFolder
@@ -172,3 +174,19 @@ def test_files_of_both_kinds_are_told_apart(tmp_path: Path) -> None:
     path.write_text(tomli_w.dumps(portfolio_document(members=missing)), encoding="utf-8")
     with pytest.raises(StudyError, match=r"members\.wide\.network\.model: no such file"):
         load_any_study(path)
+
+
+def test_a_member_is_exported_as_it_was_scored(trained_once: None, tmp_path: Path) -> None:
+    run_study(portfolio_spec(search__trials=8), folder := RunFolder(tmp_path / "run"))
+    trials = results_of(folder).trials
+    row = trials[(trials["role"] == "uniform_absorb") & trials["tight.ci_high"].notna()].iloc[0]
+    design = load_design(folder, int(row["trial"]), 4, "tight")
+    assert design.title == f"small trial {row['trial']}, tight"
+    assert [name for name, _ in design.point.choices] == [op.name for op in design.network.rescaling_operators()]
+    assert design.row["val_accuracy"] == row["tight.val_accuracy"]
+    assert design.row["ci_high"] == row["tight.ci_high"]
+    page = export_design(folder.path, int(row["trial"]), tmp_path / "out", rows=20, samples=2, member="tight")
+    assert "bank that serves the whole portfolio" in page.read_text(encoding="utf-8")
+    for member in ("", "third"):
+        with pytest.raises(StudyError, match="give one of wide, tight as --member"):
+            load_design(folder, int(row["trial"]), 4, member)
