@@ -70,7 +70,7 @@ class AnalyticRescalerModel:
         # The path from operand to output is known where it is a chain of all parts.
         chain = architecture.name not in ("serial", "fractured")
         unit = unit_cost(components, serial=[part.name for part in parts] if chain else [])
-        return in_use(unit, architecture, workload.multiplier_bits)
+        return in_use(unit, architecture, workload.multiplier_bits, self.technology.activity_of(architecture.name))
 
 
 def _parts(workload: RescalerWorkload) -> Iterator[Part]:
@@ -92,7 +92,7 @@ def _floor_parts(workload: RescalerWorkload) -> Iterator[Part]:
     kept = max(stage_widths(stage).product - stage.right_shift_min, 2)
     depth = yield from _shift(kept, shift_bits(stage), depth, "")
     total = max(kept, output_bits) + 1
-    yield Part("adder", "zero-point adder", sized(total, depth))
+    yield Part("adder", "zero-point adder", sized(total, depth, overlap=output_bits))
     yield from _clamp(total, output_bits, depth + adder_levels(total))
 
 
@@ -102,7 +102,7 @@ def _half_away_parts(workload: RescalerWorkload) -> Iterator[Part]:
     depth = yield from _multiply(stage, stage.operand_bits, 0.0, "")
     left = max(0, 1 - stage.right_shift_min)
     adjusted = stage_widths(stage).product + left + 1
-    yield Part("adder", "sign correction", sized(adjusted, depth))
+    yield Part("adder", "sign correction", sized(adjusted, depth, overlap=1, subtracted=adjusted))
     kept = kept_bits(adjusted, stage.right_shift_min + left)
     depth = yield from _shift(kept, shift_bits(stage), depth + adder_levels(adjusted), "")
     yield from _round_and_clamp(kept, workload.output_bits, depth)
@@ -114,8 +114,8 @@ def _double_parts(workload: RescalerWorkload) -> Iterator[Part]:
     k = max(stage.multiplier_bits, ARCHITECTURES["tflite_double"].multipliers[0])
     depth = yield from _multiply(replace(stage, multiplier_bits=k), stage.operand_bits, 0.0, "")
     adjusted = stage.operand_bits + 2
-    for name in ("first rounding", "sign correction"):
-        yield Part("adder", name, sized(adjusted, depth))
+    for name, overlap, subtracted in (("first rounding", 0, 0), ("sign correction", adjusted, adjusted)):
+        yield Part("adder", name, sized(adjusted, depth, overlap=overlap, subtracted=subtracted))
         depth += adder_levels(adjusted)
     kept = kept_bits(adjusted, stage.right_shift_min - stage.multiplier_bits + 1)
     depth = yield from _shift(kept, shift_bits(stage), depth, "")
@@ -125,7 +125,8 @@ def _double_parts(workload: RescalerWorkload) -> Iterator[Part]:
 def _round_and_clamp(kept_bits: int, output_bits: int, depth: float, zeros: int = 0) -> Iterator[Part]:
     """Yield what follows the shifter; low bits that are always zero, behind a constant left shift, take no adder."""
     total = sum_bits(kept_bits, output_bits)
-    yield Part("adder", "rounding and zero-point adder", sized(max(total - zeros, 1), depth))
+    bits, overlap = max(total - zeros, 1), max(output_bits + 1 - zeros, 0)
+    yield Part("adder", "rounding and zero-point adder", sized(bits, depth, overlap=overlap))
     yield from _clamp(total - 1, output_bits, depth + adder_levels(total))
 
 
@@ -151,7 +152,9 @@ def _add_front(workload: RescalerWorkload) -> Generator[Part, None, tuple[float,
     """Yield what an ADD has before its rescaler; return the depth, and the low bits of the sum that are constant."""
     first, second = workload.stages
     for operand in ("scaled", "halved"):
-        yield Part("adder", f"{operand} input zero-point subtractor", sized(first.operand_bits))
+        yield Part(
+            "adder", f"{operand} input zero-point subtractor", sized(first.operand_bits, subtracted=first.operand_bits)
+        )
     depth = yield from _scale(first, first.operand_bits, adder_levels(first.operand_bits), "input ")
     zeros = 0 if shift_bits(first) else max(0, 1 - first.right_shift_min)
     widest = max(stage_widths(first).kept, halved_bits(first) + 1) + 1

@@ -15,10 +15,11 @@ from hwmodels.workload import RescalerWorkload
 
 @dataclass(frozen=True)
 class CalibratedRescalerModel:
-    """Costs the shipped RTL, and scales it to what synthesis measured at its operand width and ``k``.
+    """Costs the shipped RTL, and scales it to what synthesis measured at its operand width and near its ``k``.
 
-    Between the measured widths the ratio is interpolated, beyond them the nearest holds. An ADD is looked up by its
-    output multiplier.
+    The ratio is smoothed over ``k``, so that a cost is not the luck of one run of the mapper. Between the measured
+    operand widths it is interpolated, beyond them the nearest holds. An ADD is looked up by its output multiplier. The
+    errors on points left out stand in the table's corrections.
 
     Attributes:
         technology: a calibrated table, with corrections of the architectures ``array`` and ``add``.
@@ -49,7 +50,7 @@ class CalibratedRescalerModel:
         correction = corrections.get(architecture, corrections["array"])
         k, acc_bits = workload.multiplier_bits, workload.stages[-1].operand_bits
         area = interpolate(correction, correction.area_um2, k, acc_bits)
-        energy = interpolate(correction, correction.energy_pj, k, acc_bits) if correction.energy_pj else 1.0
+        energy = interpolate(correction, correction.energy_pj, k, acc_bits)
         return replace(
             unit,
             area_um2=_times(unit.area_um2, area),

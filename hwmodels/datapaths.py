@@ -55,16 +55,17 @@ def architecture_of(workload: RescalerWorkload, datapath: Datapath) -> Architect
     return architecture
 
 
-def in_use(unit: UnitCost, architecture: Architecture, multiplier_bits: int) -> UnitCost:
+def in_use(unit: UnitCost, architecture: Architecture, multiplier_bits: int, activity: float) -> UnitCost:
     """Return a unit whose energies are of one clock cycle with energies of one rescale, and its timing.
 
-    Every part is taken to work in every cycle, idle bits of a mode included.
+    Every part is taken to work in every cycle, idle bits of a mode included; ``activity`` is how much it then switches
+    over what the energies of its components hold for.
     """
     cycles, results = architecture.interval(multiplier_bits), architecture.lanes(multiplier_bits)
     narrows = architecture.name not in ("serial", "fractured")
-    if (cycles, results) == (1, 1):
+    factor = cycles / results * activity
+    if (cycles, results, activity) == (1, 1, 1.0):
         return replace(unit, narrows=narrows)
-    factor = cycles / results
     return replace(
         unit,
         energy_pj=None if unit.energy_pj is None else unit.energy_pj * factor,

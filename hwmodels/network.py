@@ -13,8 +13,8 @@ from hwmodels.workload import RescalerWorkload, RescaleStage
 
 _PJ_PER_NJ: Final = 1000.0
 # Part of what a wide unit adds to a narrow layer's energy that the layer pays, by its share k / K of the unit's width.
-# Gate simulation of a synthesized 31-bit array rescaler (OSU 0.18 um, 20-bit accumulator, multiplier right-aligned,
-# which is the better alignment at every width; docs/results/hardware/sharing_osu018.csv):
+# Gate simulation of a synthesized 31-bit array rescaler (OSU 0.18 um, 20-bit accumulator, the multiplier aligned left
+# or right, whichever is better at its width; docs/results/hardware/sharing_osu018.csv):
 # (E(k in 31) - E(k)) / (E(31 in 31) - E(k)), where E(31 in 31) has the shared unit's longer shifter too.
 _SHARED_WIDTHS: Final = (
     1 / 31,
@@ -30,7 +30,7 @@ _SHARED_WIDTHS: Final = (
     28 / 31,
     1.0,
 )
-_SHARED_PARTS: Final = (0.184, 0.242, 0.269, 0.275, 0.323, 0.336, 0.359, 0.428, 0.443, 0.552, 0.686, 1.0)
+_SHARED_PARTS: Final = (0.264, 0.284, 0.301, 0.301, 0.309, 0.33, 0.379, 0.418, 0.572, 0.673, 0.793, 1.0)
 
 
 def network_cost(workloads: Sequence[RescalerWorkload], model: CostModel, *, style: Style, lanes: int) -> NetworkCost:

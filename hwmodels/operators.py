@@ -1,5 +1,6 @@
 """Parsed operators and registers as components: what each is, and how large."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -73,7 +74,7 @@ def operator_part(operator: Operator) -> Part | None:
     if kind in ("div", "mod", "pow"):
         return Part(None, name, reason=f"{operator.where}: no table gives the cost of a {kind}")
     if kind in _ADDERS:
-        return Part("adder", name, sized(max(operator.active - operator.free_bits, 1), operator.depth))
+        return _adder(operator, name)
     if kind in _COMPARISONS:
         return Part("comparator", name, sized(_widest(operator), operator.depth))
     if kind in _EQUALITIES:  # an XOR per bit, and a tree over them
@@ -102,6 +103,16 @@ def _selection(operator: Operator, name: str) -> Part | None:
     return Part(None, name, reason=f"{operator.where}: no model of the operator {kind}")
 
 
+def _adder(operator: Operator, name: str) -> Part:
+    bits = max(operator.active - operator.free_bits, 1)
+    both = 0
+    if len(operator.operands) == 2 and all(operand.constant is None for operand in operator.operands):
+        left, right = operator.operands
+        both = min(left.active, right.active) - max(left.low_zeros, right.low_zeros)
+    subtracted = 0 if operator.kind == "add" else bits
+    return Part("adder", name, sized(bits, operator.depth, overlap=min(max(both, 0), bits), subtracted=subtracted))
+
+
 def _multiplier(operator: Operator, name: str) -> Part:
     """The side that is never negative is the rescaler's multiplier, the other its operand."""
     left, right = operator.operands
@@ -125,13 +136,39 @@ def _shifter(operator: Operator, name: str) -> Part | None:
 
 
 def crossed(a: int, b: int, depth: float = 0.0) -> dict[str, float]:
-    """Return the terms of a multiplier of ``a`` operand bits and ``b`` multiplier bits, ``depth`` levels deep."""
-    return {"a": a, "b": b, "ab": a * b, "rows": a * max(b - 2, 0), "ab_depth": a * b * depth}
+    """Return the terms of a multiplier of ``a`` signed and ``b`` unsigned bits, ``depth`` gate levels deep.
+
+    The narrower of the two selects the rows of the partial product; the unsigned one has a sign bit of its own there.
+    """
+    wide = a > b
+    return {
+        "a": a,
+        "b": b,
+        "ab": a * b,
+        "rows": a * max(b - 2, 0) if wide else b * max(a - 2, 0),
+        "signed_ab": a * b if wide else 0,
+        "extension": b * (b + 1) / 2 if wide else 0,
+        "a_log2_b": a * math.log2(max(b, 1)),
+        "ab_depth": a * b * depth,
+    }
 
 
-def sized(bits: int, depth: float = 0.0) -> dict[str, float]:
-    """Return the terms of an adder or comparator of ``bits`` bits, ``depth`` gate levels behind a register."""
-    return {"bits": bits, "log2_bits": float(max(bits - 1, 0).bit_length()), "bits_depth": bits * depth}
+def sized(bits: int, depth: float = 0.0, *, overlap: int | None = None, subtracted: int = 0) -> dict[str, float]:
+    """Return the terms of an adder or comparator of ``bits`` bits, ``depth`` gate levels behind a register.
+
+    Args:
+        bits: bits of the result that need logic.
+        depth: gate levels in front of it.
+        overlap: bits at which both operands carry information, the rest being carries (default: all).
+        subtracted: bits of the operand that is subtracted or negated, which are inverted.
+    """
+    return {
+        "bits": bits,
+        "overlap": bits if overlap is None else overlap,
+        "subtracted": subtracted,
+        "log2_bits": float(max(bits - 1, 0).bit_length()),
+        "bits_depth": bits * depth,
+    }
 
 
 def plain(bits: int, depth: float = 0.0) -> dict[str, float]:

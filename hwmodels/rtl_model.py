@@ -99,7 +99,7 @@ class RtlRescalerModel:
         unit = unit_cost(design_costs(self.design(workload), self.technology))
         own = self.source is not None and len(workload.stages) == 1
         architecture = ARCHITECTURES["array"] if own else architecture_of(workload, self.datapath)
-        return in_use(unit, architecture, workload.multiplier_bits)
+        return in_use(unit, architecture, workload.multiplier_bits, self.technology.activity_of(architecture.name))
 
     def design(self, workload: RescalerWorkload) -> Design:
         """Return the elaborated RTL of one lane that serves ``workload``."""

@@ -18,9 +18,12 @@ METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
 # Quantities that a figure may be linear in. A term's coefficient multiplies the quantity of the same name. `depth` is
 # the number of gate levels in front of the component: glitches, and so energy, grow with it.
 TERMS: Final[Mapping[str, tuple[str, ...]]] = {
-    # operand bits, multiplier bits, their product (partial product bits), full adders that reduce them to two rows
-    "multiplier": ("unit", "a", "b", "ab", "rows", "ab_depth"),
-    "adder": ("unit", "bits", "log2_bits", "bits_depth"),
+    # a: operand bits, b: multiplier bits, ab: partial product bits, rows: full adders that reduce them to two rows.
+    # An operand wider than the multiplier is added up in rows whose signs are extended: signed_ab are their bits, and
+    # extension the bits that repeat a sign. Of a narrower one, the multiplier is added up instead, which has no sign.
+    "multiplier": ("unit", "a", "b", "ab", "rows", "signed_ab", "extension", "a_log2_b", "ab_depth"),
+    # overlap: bits at which both operands carry information; subtracted: bits that are inverted first
+    "adder": ("unit", "bits", "overlap", "subtracted", "log2_bits", "bits_depth"),
     "comparator": ("unit", "bits", "log2_bits", "bits_depth"),
     "shifter": ("unit", "bits", "mux_bits", "stages", "bits_depth"),  # mux_bits: bits times stages of multiplexers
     "mux": ("unit", "bits", "bits_depth"),
@@ -83,24 +86,31 @@ class Component(_Record):
 
 
 class Correction(_Record):
-    """What synthesis of one rescaler architecture gave over what the component figures give, on a grid.
+    """What synthesis of one rescaler architecture gave over what the component figures give, smoothed, on a grid.
 
     Attributes:
+        activity: how often its nets switch on their operands, over how often they do in the designs that the energies
+            of the components were fitted to; those energies are to be taken times it.
         acc_bits: operand widths, ascending.
         multiplier_bits: values of ``k``, ascending.
         area_um2: ratio of measured to fitted area, per operand width and ``k``.
-        energy_pj: the same of energy, if the fit covers it.
-        delay_ns: measured delay.
+        energy_pj: the same of energy (the activity is in the fitted one).
+        delay_ns: measured delay, smoothed over ``k``.
         area_um2_error: mean absolute relative error of the corrected area on points left out.
-        energy_pj_error: the same of energy.
+        area_um2_worst: the largest.
+        energy_pj_error: the same as ``area_um2_error`` of energy.
+        energy_pj_worst: the largest.
     """
 
+    activity: Annotated[Finite, Field(gt=0)] = 1.0
     acc_bits: tuple[int, ...] = Field(min_length=1)
     multiplier_bits: tuple[int, ...] = Field(min_length=1)
     area_um2: tuple[tuple[Finite, ...], ...]
     area_um2_error: Annotated[Finite, Field(ge=0)]
-    energy_pj: tuple[tuple[Finite, ...], ...] | None = None
-    energy_pj_error: Annotated[Finite, Field(ge=0)] | None = None
+    area_um2_worst: Annotated[Finite, Field(ge=0)]
+    energy_pj: tuple[tuple[Finite, ...], ...]
+    energy_pj_error: Annotated[Finite, Field(ge=0)]
+    energy_pj_worst: Annotated[Finite, Field(ge=0)]
     delay_ns: tuple[tuple[Finite, ...], ...]
 
     @model_validator(mode="after")
@@ -110,7 +120,7 @@ class Correction(_Record):
                 raise ValueError(f"{grid} must ascend")
         shape = (len(self.acc_bits), len(self.multiplier_bits))
         for table in (self.area_um2, self.energy_pj, self.delay_ns):
-            if table is not None and {(len(table), len(row)) for row in table} != {shape}:
+            if {(len(table), len(row)) for row in table} != {shape}:
                 raise ValueError(f"a table must have {shape[0]} rows of {shape[1]} values")
         return self
 
@@ -151,6 +161,11 @@ class Technology(_Record):
         if figure is None:
             return None
         return sum([value * (1.0 if term == "unit" else quantities[term]) for term, value in figure.terms.items()])
+
+    def activity_of(self, architecture: str) -> float:
+        """Return what component energies are to be taken times in an architecture; 1 where nothing is known."""
+        correction = self.corrections.get(architecture)
+        return 1.0 if correction is None else correction.activity
 
     def reason(self, kind: ComponentKind, metric: Metric) -> str:
         """Return why a figure is absent."""

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dse.commands.run import INTERRUPTED
+
 if TYPE_CHECKING:  # imported where they are used: `dse --help` must not wait for them
     from hwmodels import VerilogCost
     from hwmodels.synthesis.calibrate import Calibration
@@ -141,16 +143,21 @@ def calibrate(
         what = f"{measurement.architecture} {measurement.acc_bits} x {measurement.multiplier_bits}"
         console.print(f"{what}: {measurement.area_um2:,.0f} um2, {measurement.energy_pj:.2f} pJ", highlight=False)
 
-    result = calibrate_technology(
-        liberty,
-        name,
-        node_nm=node_nm,
-        trace=trace,
-        dataset=dataset,
-        multiplier_bits=_widths(multiplier_bits),
-        progress=tell,
-    )
     path = out if out is not None else Path(f"{name}.toml")
+    try:
+        result = calibrate_technology(
+            liberty,
+            name,
+            node_nm=node_nm,
+            trace=trace,
+            dataset=dataset,
+            multiplier_bits=_widths(multiplier_bits),
+            progress=tell,
+        )
+    except KeyboardInterrupt:
+        kept = "nothing is kept without --dataset" if dataset is None else f"what was measured is kept in {dataset}"
+        console.print(f"Interrupted before {path} was written; {kept}.", soft_wrap=True, highlight=False)
+        raise typer.Exit(INTERRUPTED) from None
     path.write_text(result.text, encoding="utf-8")
     _print_errors(result, console)
     console.print(f"Technology: {path}", soft_wrap=True)

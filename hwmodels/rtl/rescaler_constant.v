@@ -26,35 +26,41 @@ module rescaler_constant #(
     localparam DIGITS        = $clog2(MULTIPLIER + 1) + 1;
     localparam PRODUCT_WIDTH = ACC_WIDTH + DIGITS;
 
-    wire [PRODUCT_WIDTH-1:0]            operand = {{DIGITS{acc[ACC_WIDTH-1]}}, acc};
-    // The running sums after each digit, the lowest digit's in the lowest bits.
+    // The running sums after each digit, the lowest digit's in the lowest bits. Digits below the i-th add up to less
+    // than 2^i, so that their sum has ACC_WIDTH + i bits: what an adder adds is no wider than it must be.
     /* verilator lint_off UNUSEDSIGNAL */ // of the digit above the highest, where that is 0
     wire [PRODUCT_WIDTH*DIGITS-1:0]     sums;
     /* verilator lint_on UNUSEDSIGNAL */
 
     genvar i;
+    /* verilator lint_off WIDTHEXPAND */ // signed operands of unlike widths: sign extension is what is meant
     generate
         for (i = 0; i < DIGITS; i = i + 1) begin : g_digit
             /* verilator lint_off UNUSEDSIGNAL */ // of a digit 0
-            wire [PRODUCT_WIDTH-1:0] term = operand << i;
+            wire signed [ACC_WIDTH+i-1:0]     term = acc <<< i;
+            wire signed [PRODUCT_WIDTH-1:0]   sum;
             /* verilator lint_on UNUSEDSIGNAL */
             if (DIGIT[i] && ((DIGIT << (32 - i)) == 0 || i == 0)) begin : g_first
                 if (PLUS[i]) begin : g_plus
-                    assign sums[i*PRODUCT_WIDTH +: PRODUCT_WIDTH] = term;
+                    assign sum = term;
                 end else begin : g_minus
-                    assign sums[i*PRODUCT_WIDTH +: PRODUCT_WIDTH] = -term;
+                    assign sum = -term;
                 end
             end else if (PLUS[i]) begin : g_plus
-                assign sums[i*PRODUCT_WIDTH +: PRODUCT_WIDTH] = sums[(i-1)*PRODUCT_WIDTH +: PRODUCT_WIDTH] + term;
+                wire signed [ACC_WIDTH+i-1:0] below = sums[(i-1)*PRODUCT_WIDTH +: ACC_WIDTH+i];
+                assign sum = below + term;
             end else if (MINUS[i]) begin : g_minus
-                assign sums[i*PRODUCT_WIDTH +: PRODUCT_WIDTH] = sums[(i-1)*PRODUCT_WIDTH +: PRODUCT_WIDTH] - term;
+                wire signed [ACC_WIDTH+i-1:0] below = sums[(i-1)*PRODUCT_WIDTH +: ACC_WIDTH+i];
+                assign sum = below - term;
             end else if (i == 0) begin : g_nothing_yet
-                assign sums[0 +: PRODUCT_WIDTH] = {PRODUCT_WIDTH{1'b0}};
+                assign sum = {PRODUCT_WIDTH{1'b0}};
             end else begin : g_zero
-                assign sums[i*PRODUCT_WIDTH +: PRODUCT_WIDTH] = sums[(i-1)*PRODUCT_WIDTH +: PRODUCT_WIDTH];
+                assign sum = sums[(i-1)*PRODUCT_WIDTH +: PRODUCT_WIDTH];
             end
+            assign sums[i*PRODUCT_WIDTH +: PRODUCT_WIDTH] = sum;
         end
     endgenerate
+    /* verilator lint_on WIDTHEXPAND */
     wire signed [PRODUCT_WIDTH-1:0] product = sums[(DIGITS-1)*PRODUCT_WIDTH +: PRODUCT_WIDTH];
 
     rescaler_output #(

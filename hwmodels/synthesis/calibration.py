@@ -23,11 +23,17 @@ FITTED: Final[tuple[FittedMetric, ...]] = get_args(FittedMetric)
 Term = tuple[str, str]
 Floats = npt.NDArray[np.float64]
 
-# A single component weighs half of a rescaler: it pins down its own coefficients, the rescaler is what is wanted.
-_COMPONENT_WEIGHT: Final = 0.5
-# Energies per result of these depend on how long or in which mode they run, which the operators do not show.
-_OTHER_ACTIVITY: Final = ("serial", "fractured")
+# A single component weighs a tenth of a rescaler: it tells apart what rescalers always have together, and no more, as
+# mapping it alone is not mapping it inside of one.
+_COMPONENT_WEIGHT: Final = 0.1
+# Operands of these switch otherwise than accumulators and multipliers of changing channels: int8 outputs with the
+# multipliers of one layer, operands that are held, idle lanes. Their energies are the others' times one factor.
+_OTHER_ACTIVITY: Final = ("serial", "fractured", "add")
 _MINIMUM_POINTS: Final = 40
+# Values of k to either side that take part, and how much a slope must be worth: of reaches from 2 to 20 and ridges from
+# 0.001 to 100, those with the least energy errors on left-out points that still smooth over the mapper's scatter.
+_REACH: Final = 4.0
+_RIDGE: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ class ErrorSummary:
     Attributes:
         architecture: name, or ``all``.
         metric: which figure.
-        form: ``linear`` (component figures on parsed operators) or ``corrected`` (with the table of residuals).
+        form: ``linear`` (component figures on parsed operators) or ``corrected`` (times the ratio of its neighbours).
         points: how many.
         mean: mean absolute relative error.
         worst: largest absolute relative error.
@@ -60,18 +66,18 @@ class Fit:
     Attributes:
         metric: which figure.
         coefficients: per (kind of component, term), zero where absent.
+        activity: per architecture, the factor of its energies (1 where they are in the fit, and of other figures).
         predicted: linear prediction of each measurement with that measurement left out.
-        corrected: prediction of each by the linear form times the residuals of its neighbours in ``k``.
-        residuals: logarithm of measured over predicted, of each measurement, all points fitted.
-        used: which measurements took part.
+        corrected: the same times the ratio that the others of its architecture and operand width show at its ``k``.
+        ratios: ratio of measured to fitted at each measurement, smoothed over ``k``, all points fitted.
     """
 
     metric: FittedMetric
     coefficients: Mapping[Term, float]
+    activity: Mapping[str, float]
     predicted: Floats
     corrected: Floats
-    residuals: Floats
-    used: npt.NDArray[np.bool_]
+    ratios: Floats
 
 
 def measured_design(measurement: Measurement) -> Design:
@@ -117,57 +123,81 @@ def fit(measurements: Sequence[Measurement], metric: FittedMetric) -> Fit:
     rows = [design_terms(measured_design(measurement)) for measurement in measurements]
     terms = sorted({term for row in rows for term in row})
     matrix = np.array([[row.get(term, 0.0) for term in terms] for row in rows])
+    if metric == "energy_pj":  # per result
+        matrix *= np.array([[measurement.cycles / measurement.lanes] for measurement in measurements])
     measured = np.array([getattr(measurement, metric) for measurement in measurements])
-    used = _used(measurements, metric) & (measured > 0)
-    weights = np.array([1.0 if m.architecture in ARCHITECTURES else _COMPONENT_WEIGHT for m in measurements])
-    scaled = matrix / np.where(measured > 0, measured, 1.0)[:, None] * weights[:, None]
-    coefficients, _ = nnls(scaled[used], weights[used])
+    names = [m.architecture for m in measurements]
+    weights = np.array([1.0 if name in ARCHITECTURES else _COMPONENT_WEIGHT for name in names])
+    fitted = np.array([metric != "energy_pj" or name not in _OTHER_ACTIVITY for name in names])
+    scaled = matrix / measured[:, None] * weights[:, None]
+    coefficients, _ = nnls(scaled[fitted], weights[fitted])
     linear = matrix @ coefficients
-    residuals = np.log(np.where(used, measured, 1.0) / np.where(used & (linear > 0), linear, 1.0))
-    predicted = _left_out(matrix, scaled, weights, used)
+    members = {name: np.array([name == other for other in names]) & ~fitted for name in set(names)}
+    activity = {name: _activity(measured, linear, rows) for name, rows in sorted(members.items()) if rows.any()}
+    linear *= np.array([activity.get(name, 1.0) for name in names])
+    predicted = _left_out(matrix, scaled, weights, fitted)
+    predicted *= [
+        _activity(measured, predicted, rest) if (rest := members[name] & (np.arange(len(names)) != row)).any() else 1.0
+        for row, name in enumerate(names)
+    ]
+    residuals = np.log(measured / linear)
     return Fit(
         metric=metric,
         coefficients={term: float(c) for term, c in zip(terms, coefficients, strict=True) if c > 0},
+        activity=activity,
         predicted=predicted,
-        corrected=predicted * np.exp(_neighbours(measurements, residuals, used)),
-        residuals=residuals,
-        used=used,
+        corrected=predicted * np.exp(smoothed(measurements, residuals, leave_out=True)),
+        ratios=np.exp(smoothed(measurements, residuals, leave_out=False)),
     )
 
 
-def _used(measurements: Sequence[Measurement], metric: FittedMetric) -> npt.NDArray[np.bool_]:
-    other = metric == "energy_pj"
-    return np.array([not (other and m.architecture in _OTHER_ACTIVITY) for m in measurements])
+def _activity(measured: Floats, linear: Floats, rows: npt.NDArray[np.bool_]) -> float:
+    return float(np.exp(np.mean(np.log(measured[rows] / linear[rows]))))
 
 
-def _left_out(matrix: Floats, scaled: Floats, weights: Floats, used: npt.NDArray[np.bool_]) -> Floats:
+def _left_out(matrix: Floats, scaled: Floats, weights: Floats, fitted: npt.NDArray[np.bool_]) -> Floats:
     """Return each row's prediction by a fit without it."""
     predicted = np.empty(len(matrix))
     for row in range(len(matrix)):
-        rest = used.copy()
+        rest = fitted.copy()
         rest[row] = False
         coefficients, _ = nnls(scaled[rest], weights[rest])
         predicted[row] = matrix[row] @ coefficients
     return predicted
 
 
-def _neighbours(measurements: Sequence[Measurement], residuals: Floats, used: npt.NDArray[np.bool_]) -> Floats:
-    """Return the residual that a point's neighbours in ``k`` (same architecture and operand width) suggest."""
-    groups: dict[tuple[str, int], list[tuple[int, float]]] = defaultdict(list)
-    for measurement, residual, taken in zip(measurements, residuals, used, strict=True):
-        if taken and measurement.architecture in ARCHITECTURES:
-            groups[measurement.architecture, measurement.acc_bits].append((measurement.multiplier_bits, residual))
-    suggested = np.zeros(len(measurements))
+def smoothed(measurements: Sequence[Measurement], values: Floats, *, leave_out: bool) -> Floats:
+    """Return what the rescalers like it show at each point, with or without the point itself.
+
+    Like it are those of its architecture and operand width, near in ``k``; like a pure shift, which has no multiplier,
+    are the pure shifts of its architecture. A component keeps its value, or 0 if it is left out.
+    """
+    groups: dict[tuple[str, int], list[int]] = defaultdict(list)
     for index, measurement in enumerate(measurements):
-        others = sorted(
-            point
-            for point in groups.get((measurement.architecture, measurement.acc_bits), [])
-            if point[0] != measurement.multiplier_bits
-        )
-        if others:
-            k, values = zip(*others, strict=True)
-            suggested[index] = np.interp(measurement.multiplier_bits, k, values)
-    return suggested
+        if measurement.architecture in ARCHITECTURES:
+            shift = measurement.multiplier_bits == 1
+            groups[measurement.architecture, 0 if shift else measurement.acc_bits].append(index)
+    result = np.zeros(len(measurements)) if leave_out else values.copy()
+    for members in groups.values():
+        k = np.array([measurements[index].multiplier_bits for index in members], dtype=np.float64)
+        for place, index in enumerate(members):
+            others = np.arange(k.size) != place if leave_out else np.ones(k.size, dtype=bool)
+            result[index] = local_line(k[others], values[members][others], k[place])
+    return result
+
+
+def local_line(k: Floats, values: Floats, at: float) -> float:
+    """Return a value at ``at`` of the line through the points within reach, near ones weighing more (Cleveland 1979).
+
+    Without points the value is 0.
+    """
+    distance = np.abs(k - at) / _REACH
+    weights = np.where(distance < 1, (1 - np.minimum(distance, 1) ** 3) ** 3, 0.0)
+    if weights.sum() == 0:
+        return 0.0
+    columns = np.stack([np.ones(k.size), k - at])
+    normal = (columns * weights) @ columns.T + np.diag([0.0, _RIDGE])
+    return float(np.linalg.solve(normal, (columns * weights) @ values)[0])
 
 
 def error_table(measurements: Sequence[Measurement], fits: Iterable[Fit]) -> list[ErrorSummary]:
@@ -176,10 +206,8 @@ def error_table(measurements: Sequence[Measurement], fits: Iterable[Fit]) -> lis
     for fitted in fits:
         measured = np.array([getattr(measurement, fitted.metric) for measurement in measurements])
         names = np.array([measurement.architecture for measurement in measurements])
-        rescalers = fitted.used & np.isin(names, list(ARCHITECTURES))
-        groups = {"all": rescalers} | {
-            name: rescalers & (names == name) for name in ARCHITECTURES if (rescalers & (names == name)).any()
-        }
+        groups = {"all": np.isin(names, list(ARCHITECTURES))}
+        groups |= {name: names == name for name in ARCHITECTURES if name in names}
         for name, rows in groups.items():
             for form in ("linear", "corrected"):
                 predicted = (fitted.predicted if form == "linear" else fitted.corrected)[rows]

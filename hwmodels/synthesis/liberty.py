@@ -93,7 +93,7 @@ class Cell:
     state: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Library:
     """A cell library.
 

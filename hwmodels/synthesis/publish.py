@@ -1,9 +1,9 @@
-"""The published dataset: error tables and figures from the measurements of the sweeps.
+"""The published dataset: error tables, figures and the results page from the measurements of the sweeps.
 
     python -m hwmodels.synthesis.publish docs/results/hardware
 
 The folder holds ``dataset_<technology>.csv``, written by ``dse calibrate --dataset``; next to it come
-``errors_<technology>.csv`` and the figures.
+``errors_<technology>.csv`` and the figures, and the page beside the folder gets its tables (see ``page``).
 """
 
 import csv
@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from hwmodels.architectures import ARCHITECTURES
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis.calibration import FITTED, ErrorSummary, Fit, error_table, fit
+from hwmodels.synthesis.page import write_page
 from hwmodels.synthesis.sweep import BASELINE_BITS, Measurement, read_measurements
 
 # Okabe and Ito's colours, distinguishable with colour-blindness.
@@ -29,10 +30,10 @@ _METRICS: Final = {"area_um2": "area, um2", "energy_pj": "energy per rescale, pJ
 
 
 def publish(folder: Path) -> list[Path]:
-    """Write error tables and figures of every dataset in a folder; return what was written.
+    """Write error tables and figures of every dataset in a folder, and its page; return what was written.
 
     Raises:
-        HardwareError: if there is no dataset.
+        HardwareError: if there is no dataset, or the page cannot be made.
     """
     datasets = sorted(folder.glob("dataset_*.csv"))
     if not datasets:
@@ -46,7 +47,9 @@ def publish(folder: Path) -> list[Path]:
         written += [_plot(folder / f"{metric}_{name}.png", measurements, metric, name) for metric in _METRICS]
         written.append(_plot_glitches(folder / f"glitches_{name}.png", measurements, name))
         written.append(_plot_fit(folder / f"fit_{name}.png", measurements, fits[:2], name))
-    return written
+    page = folder.with_suffix(".md")
+    write_page(page, folder)
+    return [*written, page]
 
 
 def _write_errors(path: Path, errors: Sequence[ErrorSummary]) -> Path:
@@ -134,12 +137,12 @@ def _plot_fit(path: Path, measurements: Sequence[Measurement], fits: Sequence[Fi
         def fill(axes: Axes) -> None:
             measured = np.array([getattr(measurement, fitted.metric) for measurement in measurements])
             for (architecture, colour), marker in zip(_styled(), _MARKERS, strict=False):
-                rows = fitted.used & (names == architecture)
+                rows = names == architecture
                 if rows.any():
                     axes.scatter(
                         measured[rows], fitted.predicted[rows], s=9, color=colour, marker=marker, label=architecture
                     )
-            ends = [measured[fitted.used].min(), measured[fitted.used].max()]
+            ends = [measured.min(), measured.max()]
             axes.plot(ends, ends, color="0.5", linewidth=0.8)
             axes.set(xscale="log", yscale="log", xlabel=f"synthesis: {_METRICS[fitted.metric]}", ylabel="parsed RTL")
             axes.legend(fontsize=7)

@@ -1,17 +1,24 @@
-"""Energy of a narrow layer in a wide shared unit, by synthesis: layer width, hardware width, alignment."""
+"""Energy of a narrow layer in a wide shared unit, by synthesis: layer width, hardware width, alignment.
 
+Written by ``python -m hwmodels.synthesis.sharing LIBERTY docs/results/hardware/sharing_<technology>.csv``.
+"""
+
+import csv
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from hwmodels.architectures import ARCHITECTURES
+from hwmodels.errors import HardwareError
 from hwmodels.synthesis import stimuli
 from hwmodels.synthesis.activity import measure_energy
 from hwmodels.synthesis.circuit import Circuit, build_circuit
-from hwmodels.synthesis.liberty import Library
-from hwmodels.synthesis.traces import AccumulatorTrace
+from hwmodels.synthesis.liberty import Library, load_liberty
+from hwmodels.synthesis.traces import AccumulatorTrace, load_trace
 from hwmodels.synthesis.yosys import synthesize
 
 HARDWARE_BITS: Final = 31
@@ -52,7 +59,7 @@ def characterise_sharing(
 def _unit(library: Library, acc_bits: int, k: int, shift_min: int, shift_bits: int) -> Circuit:
     described = ARCHITECTURES["array"]
     parameters = {"ACC_WIDTH": acc_bits, "MULT_WIDTH": k, "SHIFT_WIDTH": shift_bits, "SHIFT_MIN": shift_min}
-    return build_circuit(synthesize(described.files, described.top, parameters, library.path), library)
+    return build_circuit(synthesize(described.files, described.top, parameters, library), library)
 
 
 def _measure(
@@ -69,3 +76,24 @@ def _measure(
         measure_energy(circuit, c).delayed_pj or 0.0 for circuit, c in ((own, columns), (wide, left), (wide, right))
     ]
     return SharedEnergy(k, *energies)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure with the library, and write the file."""
+    if len(arguments) != 2:
+        sys.stderr.write("usage: python -m hwmodels.synthesis.sharing LIBERTY FILE.csv\n")
+        return 2
+    try:
+        rows = [asdict(point) for point in characterise_sharing(load_liberty(Path(arguments[0])), load_trace())]
+    except HardwareError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    with Path(arguments[1]).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: round(value, 3) for name, value in row.items()} for row in rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,8 @@
 """Sweeps of synthesized designs: area, delay, leakage and energy of rescalers and of single components."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from hwmodels.synthesis.circuit import build_circuit
 from hwmodels.synthesis.components import COMPONENTS, ComponentPoint
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.traces import AccumulatorTrace
-from hwmodels.synthesis.yosys import synthesize
+from hwmodels.synthesis.yosys import Netlist, synthesize
 
 BASELINE_BITS: Final = 31
 
@@ -69,16 +70,22 @@ _ROWS: Final = TypeAdapter(list[Measurement])
 
 
 def measure_rescaler(
-    architecture: str, multiplier_bits: int, acc_bits: int, library: Library, trace: AccumulatorTrace
+    architecture: str,
+    multiplier_bits: int,
+    acc_bits: int,
+    library: Library,
+    trace: AccumulatorTrace,
+    *,
+    history: int = 0,
 ) -> Measurement:
-    """Synthesize one rescaler and measure it on a trace."""
+    """Synthesize one rescaler and measure it on a trace (see ``synthesize`` for ``history``)."""
     described = ARCHITECTURES[architecture]
     shape = stimuli.shape_for(trace, architecture, multiplier_bits, acc_bits)
     described.check(shape)
     columns = stimuli.ports(trace, architecture, shape)
     cycles, lanes = described.interval(multiplier_bits), described.lanes(multiplier_bits)
-    return _measure(architecture, shape, described.files, described.top, described.parameters(shape), library, columns,
-                    cycles, lanes)  # fmt: skip
+    netlist = _netlist(described.files, described.top, tuple(described.parameters(shape).items()), library, history)
+    return _measure(architecture, shape, netlist, library, columns, cycles, lanes)
 
 
 def measure_component(point: ComponentPoint, library: Library, trace: AccumulatorTrace) -> Measurement:
@@ -86,23 +93,28 @@ def measure_component(point: ComponentPoint, library: Library, trace: Accumulato
     described = COMPONENTS[point.name]
     shape = Shape(multiplier_bits=point.second, acc_bits=point.first, shift_bits=0, shift_min=0)
     columns = described.operands(point, trace)
-    return _measure(
-        point.name, shape, described.files, described.top, described.parameters(point), library, columns, 1, 1
-    )
+    netlist = _netlist(described.files, described.top, tuple(described.parameters(point).items()), library, 0)
+    return _measure(point.name, shape, netlist, library, columns, 1, 1)
+
+
+# A fractured unit is the same for every k: two operand widths in turn are worth keeping.
+@functools.lru_cache(maxsize=2)
+def _netlist(
+    files: tuple[Path, ...], top: str, parameters: tuple[tuple[str, int], ...], library: Library, history: int
+) -> Netlist:
+    return synthesize(files, top, dict(parameters), library, history=history)
 
 
 def _measure(
     name: str,
     shape: Shape,
-    files: Sequence[Path],
-    top: str,
-    parameters: Mapping[str, int],
+    netlist: Netlist,
     library: Library,
     columns: Trace,
     cycles: int,
     lanes: int,
 ) -> Measurement:
-    circuit = build_circuit(synthesize(files, top, parameters, library.path), library)
+    circuit = build_circuit(netlist, library)
     energy = measure_energy(circuit, columns)
     per_result = cycles / lanes
     return Measurement(

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from hwmodels.architectures import ARCHITECTURES
-from hwmodels.synthesis.calibration import ErrorSummary, Fit, FittedMetric
+from hwmodels.synthesis.calibration import ErrorSummary, Fit, FittedMetric, Floats, smoothed
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.sweep import Measurement
 from hwmodels.technology import TERMS
@@ -50,8 +50,9 @@ def technology_text(
         if kind != "memory":
             lines += _component(kind, fits, mean, source)
     lines += _memory(node_nm)
+    delays = np.exp(smoothed(measurements, np.log([m.delay_ns for m in measurements]), leave_out=False))
     for architecture in ARCHITECTURES:
-        lines += _correction(architecture, measurements, fits, errors)
+        lines += _correction(architecture, measurements, fits, errors, delays)
     return "\n".join(lines) + "\n"
 
 
@@ -83,28 +84,29 @@ def _correction(
     measurements: Sequence[Measurement],
     fits: Mapping[FittedMetric, Fit],
     errors: Sequence[ErrorSummary],
+    delays: Floats,
 ) -> list[str]:
     """Return the table of measured over fitted, per operand width and ``k``."""
-    rows = [(index, m) for index, m in enumerate(measurements) if m.architecture == architecture]
-    if not rows:
+    at = {
+        (m.acc_bits, m.multiplier_bits): index for index, m in enumerate(measurements) if m.architecture == architecture
+    }
+    widths, ks = (sorted({key[place] for key in at}) for place in (0, 1))
+    if not at or any((width, k) not in at for width in widths for k in ks):
         return []
-    widths = sorted({m.acc_bits for _, m in rows})
-    ks = sorted({m.multiplier_bits for _, m in rows})
-    at = {(m.acc_bits, m.multiplier_bits): (index, m) for index, m in rows}
-    if any((width, k) not in at for width in widths for k in ks):
-        return []
-    lines = ["", f"[corrections.{architecture}]", f"acc_bits = {widths}", f"multiplier_bits = {ks}"]
+    lines = ["", f"[corrections.{architecture}]"]
+    activity = fits["energy_pj"].activity.get(architecture)
+    if activity is not None:
+        lines.append(f"activity = {activity:.4g}")
+    lines += [f"acc_bits = {widths}", f"multiplier_bits = {ks}"]
     for metric in _CORRECTED:
-        fitted = fits[metric]
-        if not all(fitted.used[index] for index, _ in rows):
-            continue
-        ratios = [[float(np.exp(fitted.residuals[at[width, k][0]])) for k in ks] for width in widths]
-        lines.append(f"{metric} = {_matrix(ratios)}")
-        error = next(
-            e.mean for e in errors if (e.architecture, e.metric, e.form) == (architecture, metric, "corrected")
-        )
-        lines.append(f"{metric}_error = {error:.4f}")
-    lines.append(f"delay_ns = {_matrix([[at[width, k][1].delay_ns for k in ks] for width in widths])}")
+        ratios = [[float(fits[metric].ratios[at[width, k]]) for k in ks] for width in widths]
+        error = next(e for e in errors if (e.architecture, e.metric, e.form) == (architecture, metric, "corrected"))
+        lines += [
+            f"{metric} = {_matrix(ratios)}",
+            f"{metric}_error = {error.mean:.4f}",
+            f"{metric}_worst = {error.worst:.4f}",
+        ]
+    lines.append(f"delay_ns = {_matrix([[float(delays[at[width, k]]) for k in ks] for width in widths])}")
     return lines
 
 

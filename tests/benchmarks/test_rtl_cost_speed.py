@@ -16,6 +16,7 @@ from hwmodels.architectures import RTL_FOLDER
 from hwmodels.costs import CostModel
 from hwmodels.rtl_model import rtl_parameters
 from hwmodels.synthesis import yosys
+from hwmodels.synthesis.liberty import load_liberty
 
 libyosys = pytest.importorskip("pyosys.libyosys", reason="yosys, which is compared with, is not installed")
 
@@ -56,7 +57,7 @@ def synthesis_seconds(layer: RescalerWorkload, monkeypatch: pytest.MonkeyPatch) 
     """Processor seconds of yosys' passes here, without the worker process in which the project runs them."""
     times = []
 
-    def in_this_process(commands: list[str], _log: Path) -> None:
+    def in_this_process(commands: list[str], _folder: Path) -> None:
         design = libyosys.Design()
         start = processor_seconds()
         for command in commands:
@@ -66,7 +67,7 @@ def synthesis_seconds(layer: RescalerWorkload, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(yosys, "_run", in_this_process)
     top, parameters = rtl_parameters(layer)
     for _ in range(2):
-        yosys.synthesize((RTL_FOLDER / f"{top}.v",), top, parameters, LIBERTY)
+        yosys.synthesize((RTL_FOLDER / f"{top}.v",), top, parameters, load_liberty(LIBERTY))
     return min(times)
 
 

@@ -42,10 +42,13 @@ def test_formulas_and_parsed_rtl_describe_the_same_hardware(
 
 
 @pytest.mark.parametrize(
-    ("datapath", "area_error", "energy_error"), [("serial", 0.04, 0.37), ("fractured", 0.10, 0.30)]
+    ("datapath", "area_error", "energy_error"), [("serial", 0.02, 0.06), ("fractured", 0.11, 0.22)]
 )
 def test_costs_are_near_those_of_synthesis(datapath: Datapath, area_error: float, energy_error: float) -> None:
-    """Energies are of gate simulation: a table fitted to single-cycle units, times cycles, is a rough estimate."""
+    """Energies are of gate simulation: the components', times cycles and the one factor of the architecture.
+
+    The fractured unit that was synthesized shifts further than the one that serves these layers.
+    """
     model = RtlRescalerModel(load_technology("osu018"), datapath=datapath)
     areas, energies = [], []
     with (RESULTS / "dataset_osu018.csv").open() as file:

@@ -1,6 +1,8 @@
 """Liberty, gate evaluation, energy and fitting; on a small library of our own, and on OSU's where it is installed."""
 
+import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +14,22 @@ from hypothesis import strategies as st
 from rtl_proof import half_up
 from small_liberty import small_liberty, write_small_liberty
 
-from hwmodels import CalibratedRescalerModel, HardwareError, RtlRescalerModel, load_technology, technology_names
+from hwmodels import (
+    CalibratedRescalerModel,
+    HardwareError,
+    RescalerWorkload,
+    RtlRescalerModel,
+    load_technology,
+    technology_names,
+)
 from hwmodels.architectures import RTL_FOLDER
 from hwmodels.synthesis.activity import _inertial, measure_energy, simulate
-from hwmodels.synthesis.calibration import error_table, fit
+from hwmodels.synthesis.calibration import error_table, fit, local_line
 from hwmodels.synthesis.circuit import build_circuit
+from hwmodels.synthesis.full_adder import full_adder_map
 from hwmodels.synthesis.functions import compile_function
 from hwmodels.synthesis.liberty import load_liberty
+from hwmodels.synthesis.page import page_text
 from hwmodels.synthesis.sweep import Measurement, measure_rescaler, read_measurements
 from hwmodels.synthesis.traces import load_trace, save_trace, stimulus
 from hwmodels.synthesis.yosys import CellInstance, Netlist, synthesize
@@ -135,7 +146,7 @@ def test_energy_of_a_hand_computed_circuit(small: Path) -> None:
 @pytest.mark.parametrize("k", [1, 5])
 def test_a_synthesized_rescaler_computes_what_the_contract_says(k: int, small: Path) -> None:
     parameters = {"ACC_WIDTH": 10, "MULT_WIDTH": k, "SHIFT_WIDTH": 2, "SHIFT_MIN": k - 3}
-    netlist = synthesize((RTL_FOLDER / "rescaler.v",), "rescaler", parameters, small)
+    netlist = synthesize((RTL_FOLDER / "rescaler.v",), "rescaler", parameters, load_liberty(small))
     circuit = build_circuit(netlist, load_liberty(small))
     rng = np.random.default_rng(4)
     shape = (40, 8)
@@ -161,10 +172,10 @@ def test_what_yosys_refuses_is_said_in_its_words(small: Path, tmp_path: Path) ->
     path = tmp_path / "loop.v"
     path.write_text("module loop(input a, output y);\nassign y = sub.x;\nendmodule")
     with pytest.raises(HardwareError):
-        synthesize((path,), "loop", {}, small)
+        synthesize((path,), "loop", {}, load_liberty(small))
     missing = tmp_path / "none.lib"
     with pytest.raises(HardwareError, match=r"none\.lib|ABC"):
-        synthesize((RTL_FOLDER / "rescaler.v",), "rescaler", {}, missing)
+        synthesize((RTL_FOLDER / "rescaler.v",), "rescaler", {}, replace(load_liberty(small), path=missing))
 
 
 def test_the_bundled_trace_and_its_round_trip(tmp_path: Path) -> None:
@@ -198,41 +209,86 @@ class TestPublishedTables:
     def measurements(self, name: str) -> list[Measurement]:
         return read_measurements(RESULTS / f"dataset_{name}.csv")
 
-    def test_the_calibrated_model_gives_back_what_was_measured(self, name: str) -> None:
-        model = CalibratedRescalerModel(load_technology(name))
+    def test_the_calibrated_model_is_within_its_stated_errors_of_what_was_measured(self, name: str) -> None:
+        technology = load_technology(name)
+        model, stated = CalibratedRescalerModel(technology), technology.corrections["array"]
+        areas, energies = [], []
         for point in self.measurements(name):
-            if point.architecture == "array" and point.multiplier_bits % 5 == 1:
-                low, span = point.shift_min, (1 << point.shift_bits) - 1
-                workload = convolution(
-                    operand_bits=point.acc_bits, multiplier_bits=point.multiplier_bits, right_shift_min=low,
-                    right_shift_max=low + span,
-                )  # fmt: skip
-                unit = model.unit_cost(workload)
-                assert unit.area_um2 == pytest.approx(point.area_um2, rel=0.01)
-                assert unit.energy_pj == pytest.approx(point.energy_pj, rel=0.01)
-                assert unit.delay_ns == pytest.approx(point.delay_ns, rel=0.01)
+            if point.architecture == "array":
+                unit = model.unit_cost(of(point))
+                areas.append(abs((unit.area_um2 or 0.0) / point.area_um2 - 1))
+                energies.append(abs((unit.energy_pj or 0.0) / point.energy_pj - 1))
+                assert unit.delay_ns == pytest.approx(point.delay_ns, rel=0.15)
+        assert len(areas) == 64
+        # Stated for points left out; these were not.
+        assert np.mean(areas) < stated.area_um2_error < 0.05
+        assert np.max(areas) < stated.area_um2_worst < 0.10
+        assert np.mean(energies) < stated.energy_pj_error < 0.10
+
+    def test_the_calibrated_area_grows_with_k_as_long_as_the_operand_is_the_wider_one(self, name: str) -> None:
+        """Beyond, a synthesized multiplier adds up rows of the operand's width, and starts again from less."""
+        model = CalibratedRescalerModel(load_technology(name))
+        points = [p for p in self.measurements(name) if p.architecture == "array"]
+        for acc_bits in (20, 32):
+            rising = [p for p in points if p.acc_bits == acc_bits and p.multiplier_bits < acc_bits]
+            areas = [model.unit_cost(of(p)).area_um2 or 0.0 for p in sorted(rising, key=lambda p: p.multiplier_bits)]
+            assert areas == sorted(areas)
+            assert areas[-1] > 9 * areas[0]
 
     def test_parsed_rtl_is_within_its_stated_error_of_synthesis(self, name: str) -> None:
         model = RtlRescalerModel(load_technology(name))
-        errors = []
-        for point in self.measurements(name):
-            if point.architecture == "array":
-                low = point.shift_min
-                unit = model.unit_cost(
-                    convolution(
-                        operand_bits=point.acc_bits, multiplier_bits=point.multiplier_bits, right_shift_min=low,
-                        right_shift_max=low + (1 << point.shift_bits) - 1,
-                    )
-                )  # fmt: skip
-                errors.append(abs((unit.area_um2 or 0) / point.area_um2 - 1))
+        errors = [
+            abs((model.unit_cost(of(point)).area_um2 or 0) / point.area_um2 - 1)
+            for point in self.measurements(name)
+            if point.architecture == "array"
+        ]
         assert len(errors) == 64
-        assert np.mean(errors) < 0.05
-        assert np.quantile(errors, 0.9) < 0.10
+        assert np.mean(errors) < 0.02
+        assert np.max(errors) < 0.10
+
+    def test_every_architecture_reaches_the_stated_accuracy_on_points_left_out(self, name: str) -> None:
+        """The published table of errors: area 5 % and energy 10 % in the mean, in the same order as synthesis."""
+        with (RESULTS / f"errors_{name}.csv").open(encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["form"] == "corrected"]
+        for row in rows:
+            if row["metric"] in ("area_um2", "energy_pj"):
+                assert float(row["mean"]) < (0.05 if row["metric"] == "area_um2" else 0.10), row
+            if row["architecture"] == "all":
+                assert float(row["rank"]) > 0.99, row
+        worst = {row["architecture"]: float(row["worst"]) for row in rows if row["metric"] == "area_um2"}
+        assert max(worst[a] for a in worst if a not in ("all", "constant")) < 0.10
 
     def test_an_add_is_costed(self, name: str) -> None:
         unit = CalibratedRescalerModel(load_technology(name)).unit_cost(addition())
         assert unit.area_um2 is not None
         assert unit.area_um2 > 0
+
+
+def of(point: Measurement) -> RescalerWorkload:
+    """The layer that a measured array rescaler serves."""
+    return convolution(
+        operand_bits=point.acc_bits, multiplier_bits=point.multiplier_bits, right_shift_min=point.shift_min,
+        right_shift_max=point.shift_min + (1 << point.shift_bits) - 1,
+    )  # fmt: skip
+
+
+def test_the_page_says_what_the_published_files_say() -> None:
+    page = RESULTS.with_suffix(".md")
+    assert page_text(page.read_text(encoding="utf-8"), RESULTS) == page.read_text(encoding="utf-8"), (
+        "run python -m hwmodels.synthesis.publish docs/results/hardware"
+    )
+
+
+def test_a_page_with_an_unknown_block_is_refused() -> None:
+    with pytest.raises(HardwareError, match="'nothing'"):
+        page_text("<!-- made from CSV: nothing -->\n<!-- end -->\n", RESULTS)
+
+
+def test_a_local_line_follows_a_line_and_gives_nothing_out_of_reach() -> None:
+    k = np.arange(1.0, 33.0)
+    assert local_line(k, 0.5 * k + 1, 16.0) == pytest.approx(9.0)
+    assert local_line(k, np.ones(32), 1.0) == pytest.approx(1.0)
+    assert local_line(k, np.ones(32), 60.0) == 0.0
 
 
 def test_a_fit_recovers_the_coefficients_of_made_up_measurements() -> None:
@@ -273,12 +329,48 @@ def test_an_uncalibrated_table_is_refused_as_calibrated() -> None:
 def test_a_published_point_is_reproduced() -> None:
     [expected] = [
         point
-        for point in read_measurements(RESULTS / "repeat_osu018.csv")
+        for point in read_measurements(RESULTS / "dataset_osu018.csv")
         if (point.architecture, point.multiplier_bits, point.acc_bits) == ("array", 4, 20)
     ]
     measured = measure_rescaler("array", 4, 20, load_liberty(OSU018), load_trace())
     assert measured.area_um2 == pytest.approx(expected.area_um2, rel=0.001)
     assert measured.energy_pj == pytest.approx(expected.energy_pj, rel=0.001)
+    after = measure_rescaler("array", 4, 20, load_liberty(OSU018), load_trace(), history=9)
+    assert after.area_um2 != expected.area_um2, "another history, other ties"
+    assert after.area_um2 == pytest.approx(expected.area_um2, rel=0.05)
+
+
+@needs_osu
+def test_the_librarys_full_adder_is_found_and_computes_one() -> None:
+    text = full_adder_map(load_liberty(OSU018))
+    assert text is not None
+    assert "FAX1 adder (.A(A), .B(B), .C(C), .YC(X), .YS(Y))" in text
+
+
+@needs_yosys
+@needs_osu
+def test_full_adders_of_the_library_take_part_and_compute_the_contract() -> None:
+    library = load_liberty(OSU018)
+    parameters = {"ACC_WIDTH": 10, "MULT_WIDTH": 5, "SHIFT_WIDTH": 2, "SHIFT_MIN": 2}
+    netlist = synthesize((RTL_FOLDER / "rescaler.v",), "rescaler", parameters, library)
+    assert sum(instance.cell == "FAX1" for instance in netlist.cells) > 10
+    circuit = build_circuit(netlist, library)
+    rng = np.random.default_rng(5)
+    trace = {
+        "acc": rng.integers(-512, 512, (40, 8)),
+        "mult": rng.integers(16, 32, (40, 8)),
+        "shift": rng.integers(0, 4, (40, 8)),
+        "zero_point": np.full((40, 8), -5),
+        "q_min": np.full((40, 8), -128),
+        "q_max": np.full((40, 8), 127),
+    }
+    q = (simulate(circuit, trace)["q"][1:] ^ 128) - 128
+    rows = zip(*(trace[name][:-1].ravel().tolist() for name in ("acc", "mult", "shift")), strict=True)
+    assert q.ravel().tolist() == [min(max(-5 + half_up(a * m, 2 + s), -128), 127) for a, m, s in rows]
+
+
+def test_a_library_without_a_full_adder_has_no_map(small: Path) -> None:
+    assert full_adder_map(load_liberty(small)) is None
 
 
 @needs_yosys
@@ -287,7 +379,7 @@ def test_counted_transitions_are_those_of_an_event_driven_simulator(small: Path,
     """To one in a thousand: where two inputs of a gate change in one step, the order of events is the simulator's."""
     library = load_liberty(small)
     parameters = {"ACC_WIDTH": 8, "MULT_WIDTH": 3, "SHIFT_WIDTH": 2, "SHIFT_MIN": 2}
-    netlist = synthesize((RTL_FOLDER / "rescaler.v",), "rescaler", parameters, small)
+    netlist = synthesize((RTL_FOLDER / "rescaler.v",), "rescaler", parameters, library)
     circuit = build_circuit(netlist, library)
     rng = np.random.default_rng(8)
     cycles = 40

@@ -1,4 +1,3 @@
-import math
 from pathlib import Path
 
 import pytest
@@ -6,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwmodels import HardwareError, Technology, load_technology, technology_names
+from hwmodels.operators import crossed, sized
 from hwmodels.scaling import scale_technology
 from hwmodels.technology import METRICS, TERMS, parse_technology
 
@@ -90,9 +90,8 @@ def test_unknown_names_and_missing_files_are_refused(tmp_path: Path) -> None:
 @given(st.sampled_from(sorted(TERMS)), st.integers(1, 64), st.integers(1, 64))
 def test_costs_never_fall_with_width(kind: str, width: int, more: int) -> None:
     def cost(bits: int) -> float:
-        terms = {"a": bits, "b": bits, "ab": bits * bits, "rows": bits * max(bits - 2, 0), "ab_depth": bits * bits * 9}
-        terms |= {"bits": bits, "mux_bits": bits * 5, "stages": 5, "bits_depth": bits * 9}
-        terms["log2_bits"] = math.ceil(math.log2(bits))
+        terms = crossed(200, bits, 9) if kind == "multiplier" else sized(bits, 9, subtracted=bits)
+        terms |= {"mux_bits": bits * 5, "stages": 5}
         value = table.evaluate(kind, "energy_pj", terms)  # type: ignore[arg-type]
         return 0.0 if value is None else value
 
@@ -104,7 +103,7 @@ def test_costs_never_fall_with_width(kind: str, width: int, more: int) -> None:
 def test_scaling_follows_the_published_ratios() -> None:
     table = load_technology("osu018")
     scaled = scale_technology(table, 45)
-    quantities = {"a": 20.0, "b": 8.0, "ab": 160.0, "rows": 120.0, "ab_depth": 0.0}
+    quantities = crossed(20, 8)
     for metric, ratio in (("area_um2", 0.053), ("energy_pj", 0.0265)):
         before, after = (t.evaluate("multiplier", metric, quantities) for t in (table, scaled))  # type: ignore[arg-type]
         assert before is not None
