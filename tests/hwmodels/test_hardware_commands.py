@@ -79,6 +79,20 @@ def test_calibrate_refuses_bad_arguments_and_leaves_nothing(name: str, widths: s
     assert [path.name for path in tmp_path.iterdir()] == ["small.lib"]
 
 
+def test_ctrl_c_ends_calibrate_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hwmodels.synthesis.calibrate.run_sweep", interrupted)
+    library, out = write_small_liberty(tmp_path), tmp_path / "out.toml"
+    arguments = ["calibrate", "--liberty", str(library), "--name", "ok", "--node-nm", "100", "--out", str(out)]
+    result = CliRunner().invoke(app, [*arguments, "--dataset", str(tmp_path / "kept.csv")])
+    assert result.exit_code == 130
+    assert result.output.count("\n") == 1
+    assert f"kept in {tmp_path / 'kept.csv'}" in result.output
+    assert not out.exists()
+
+
 def test_calibrate_refuses_a_truncated_library(tmp_path: Path) -> None:
     path = tmp_path / "cut.lib"
     path.write_text(small_liberty()[:900])
