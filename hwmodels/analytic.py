@@ -92,7 +92,9 @@ def _floor_parts(workload: RescalerWorkload) -> Iterator[Part]:
     kept = max(stage_widths(stage).product - stage.right_shift_min, 2)
     depth = yield from _shift(kept, shift_bits(stage), depth, "")
     total = max(kept, output_bits) + 1
-    yield Part("adder", "zero-point adder", sized(total, depth, overlap=output_bits))
+    zeros = 0 if shift_bits(stage) else max(0, -stage.right_shift_min)  # of a constant left shift: they take no adder
+    bits, overlap = max(total - zeros, 1), max(output_bits - zeros, 0)
+    yield Part("adder", "zero-point adder", sized(bits, depth, overlap=overlap))
     yield from _clamp(total, output_bits, depth + adder_levels(total))
 
 
@@ -117,9 +119,11 @@ def _double_parts(workload: RescalerWorkload) -> Iterator[Part]:
     for name, overlap, subtracted in (("first rounding", 0, 0), ("sign correction", adjusted, adjusted)):
         yield Part("adder", name, sized(adjusted, depth, overlap=overlap, subtracted=subtracted))
         depth += adder_levels(adjusted)
-    kept = kept_bits(adjusted, stage.right_shift_min - stage.multiplier_bits + 1)
+    again = stage.right_shift_min - stage.multiplier_bits + 1  # by how much it shifts the high part
+    kept = kept_bits(adjusted, again)
     depth = yield from _shift(kept, shift_bits(stage), depth, "")
-    yield from _round_and_clamp(kept, workload.output_bits, depth)
+    zeros = 0 if shift_bits(stage) else max(0, 1 - again)
+    yield from _round_and_clamp(kept, workload.output_bits, depth, zeros)
 
 
 def _round_and_clamp(kept_bits: int, output_bits: int, depth: float, zeros: int = 0) -> Iterator[Part]:
