@@ -22,7 +22,8 @@ from dse.storage import SEARCH, StudyStore, storage_of
 from dse.subject import Subject, subject_of
 from dse.workers import EvaluatorPool, SerialPool
 from dse.workers.cached import CachedPool
-from hwmodels import CostModel
+from hwmodels import CalibratedRescalerModel, CostModel
+from hwmodels.technology import Correction
 
 
 def run_study(
@@ -190,9 +191,21 @@ def manifest_of(subject: Subject) -> Manifest:
 def cost_source(model: CostModel) -> CostSource:
     """Where a cost model's figures come from, and how far they can be trusted."""
     table = model.technology
-    figures = [f for c in table.components.values() for f in (c.area_um2, c.energy_pj) if f is not None]
-    error = f"table figures to within {max(f.error for f in figures):.0%}; activity: {table.activity}"
+    if isinstance(model, CalibratedRescalerModel):
+        held_out = (f"{name}: {_off(table.corrections[name])}" for name in ("array", "add"))
+        error = f"mean (worst) error against synthesis on designs left out: {'; '.join(held_out)}"
+    else:
+        figures = [f for c in table.components.values() for f in (c.area_um2, c.energy_pj) if f is not None]
+        error = f"table figures to within {max(f.error for f in figures):.0%}"
+    error = f"{error}; activity: {table.activity}"
     return CostSource(model.name, table.name, table.node_nm, table.source, error)
+
+
+def _off(found: Correction) -> str:
+    return (
+        f"area {found.area_um2_error:.1%} ({found.area_um2_worst:.0%}), "
+        f"energy {found.energy_pj_error:.1%} ({found.energy_pj_worst:.0%})"
+    )
 
 
 def _store(folder: RunFolder, space: SearchSpace, storage: str) -> StudyStore:
