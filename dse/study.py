@@ -195,8 +195,14 @@ def cost_source(model: CostModel) -> CostSource:
         held_out = (f"{name}: {_off(table.corrections[name])}" for name in ("array", "add"))
         error = f"mean (worst) error against synthesis on designs left out: {'; '.join(held_out)}"
     else:
-        figures = [f for c in table.components.values() for f in (c.area_um2, c.energy_pj) if f is not None]
-        error = f"table figures to within {max(f.error for f in figures):.0%}"
+        stated = {
+            kind: max(f.error for f in (part.area_um2, part.energy_pj) if f is not None)
+            for kind, part in table.components.items()
+            if part.area_um2 or part.energy_pj
+        }
+        logic = max((error for kind, error in stated.items() if kind != "memory"), default=0.0)
+        memory = f", of memory {stated['memory']:.0%}" if "memory" in stated else ""
+        error = f"table figures to within {logic:.0%}{memory}"
     error = f"{error}; activity: {table.activity}"
     return CostSource(model.name, table.name, table.node_nm, table.source, error)
 

@@ -21,6 +21,8 @@ class ComponentCost:
         delay_ns: delay in nanoseconds.
         leakage_uw: leakage in microwatts.
         missing: a reason for each figure that is None.
+        area_error: relative error of the area as the table states it (0.1 is 10 %).
+        energy_error: the same of the energy.
     """
 
     name: str
@@ -29,6 +31,8 @@ class ComponentCost:
     delay_ns: float | None = None
     leakage_uw: float | None = None
     missing: tuple[str, ...] = ()
+    area_error: float = 0.0
+    energy_error: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,16 @@ class UnitCost:
     cycles: int = 1
     results: int = 1
     narrows: bool = True
+
+    @property
+    def area_error(self) -> float | None:
+        """Relative error of the area if all components err alike: their own, weighted; None without an area."""
+        return _weighted_error([(part.area_um2, part.area_error) for part in self.components])
+
+    @property
+    def energy_error(self) -> float | None:
+        """The same of the energy."""
+        return _weighted_error([(part.energy_pj, part.energy_error) for part in self.components])
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +156,13 @@ def component_cost(technology: Technology, kind: ComponentKind, name: str, **qua
     if area is None or energy is None:
         needed: tuple[tuple[Metric, float | None], ...] = (("area_um2", area), ("energy_pj", energy))
         missing = tuple(technology.reason(kind, metric) for metric, value in needed if value is None)
-    return ComponentCost(name, area, energy, delay, leakage, missing)
+    errors = technology.error(kind, "area_um2"), technology.error(kind, "energy_pj")
+    return ComponentCost(name, area, energy, delay, leakage, missing, *errors)
+
+
+def _weighted_error(parts: Sequence[tuple[float | None, float]]) -> float | None:
+    whole = total([figure for figure, _ in parts])
+    return sum((figure or 0.0) * error for figure, error in parts) / whole if whole else None
 
 
 def unit_cost(components: Sequence[ComponentCost], *, serial: Sequence[str] = ()) -> UnitCost:

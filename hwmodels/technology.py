@@ -162,6 +162,12 @@ class Technology(_Record):
             return None
         return sum([value * (1.0 if term == "unit" else quantities[term]) for term, value in figure.terms.items()])
 
+    def error(self, kind: ComponentKind, metric: Metric) -> float:
+        """Return the relative error of a figure as the table states it, 0 for one that it does not give."""
+        component = self.components.get(kind)
+        figure = None if component is None else component.figure(metric)
+        return 0.0 if figure is None else figure.error
+
     def activity_of(self, architecture: str) -> float:
         """Return what component energies are to be taken times in an architecture; 1 where nothing is known."""
         correction = self.corrections.get(architecture)

@@ -24,6 +24,8 @@ class VerilogCost:
         energy_pj: energy of one clock cycle, None with a reason.
         delay_ns: None: parsed RTL has no timing.
         leakage_uw: leakage, None if the table has none.
+        area_error: relative error of the area, by what the table states of its figures (0.1 is 10 %).
+        energy_error: the same of the energy.
         operators: every operator with widths and signedness.
         registers: flip-flops.
         memories: arrays.
@@ -40,6 +42,8 @@ class VerilogCost:
     energy_pj: float | None
     delay_ns: float | None
     leakage_uw: float | None
+    area_error: float | None
+    energy_error: float | None
     operators: tuple[Operator, ...]
     registers: tuple[Register, ...]
     memories: tuple[Memory, ...]
@@ -87,6 +91,8 @@ def cost_verilog(
         energy_pj=unit.energy_pj,
         delay_ns=None,
         leakage_uw=unit.leakage_uw,
+        area_error=unit.area_error,
+        energy_error=unit.energy_error,
         operators=design.operators,
         registers=design.registers,
         memories=design.memories,

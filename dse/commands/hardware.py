@@ -114,8 +114,13 @@ def _print_cost(result: VerilogCost, console: Console) -> None:
         table.add_row(operator.kind, widths, str(operator.width), "yes" if operator.signed else "no", operator.where)
     console.print(table)
     console.print(f"registers: {sum(register.width for register in result.registers)} bits")
-    for label, value in (("area_um2", result.area_um2), ("energy_pj", result.energy_pj)):
-        console.print(f"{label}: {'unknown' if value is None else f'{value:,.3f}'}")
+    figures = (
+        ("area_um2", result.area_um2, result.area_error),
+        ("energy_pj", result.energy_pj, result.energy_error),
+    )
+    for label, value, error in figures:
+        known = "" if error is None else f" (error by its table: {error:.1%})"
+        console.print(f"{label}: {'unknown' if value is None else f'{value:,.3f}{known}'}")
     for reason in result.missing:
         console.print(f"unknown: {reason}", highlight=False)
     for finding in result.findings:

@@ -67,3 +67,13 @@ def test_the_lint_reports_departures(tmp_path: Path) -> None:
 def test_parameters_must_be_whole_numbers() -> None:
     with pytest.raises(HardwareError, match=r"MULT_WIDTH is 1\.5"):
         cost_verilog(RESCALER, "rescaler", {"MULT_WIDTH": 1.5}, load_technology("aladdin40"))  # type: ignore[dict-item]
+
+
+def test_figures_carry_the_error_that_their_table_states() -> None:
+    table = load_technology("osu018")
+    result = cost_verilog(RESCALER, "rescaler", {}, table)
+    assert result.area_error == pytest.approx(table.error("multiplier", "area_um2")), "one error for all of its logic"
+    parts = result.unit.components
+    weighted = sum((part.energy_pj or 0) * part.energy_error for part in parts)
+    assert result.energy_error == pytest.approx(weighted / (result.energy_pj or 0))
+    assert cost_verilog(RESCALER, "rescaler", {}, load_technology("horowitz45")).area_error is None
