@@ -23,6 +23,7 @@ from dse.subject import Subject, subject_of
 from dse.workers import EvaluatorPool, SerialPool
 from dse.workers.cached import CachedPool
 from hwmodels import CalibratedRescalerModel, CostModel
+from hwmodels.datapaths import ARRAY_OF_CONTRACT
 from hwmodels.technology import Correction
 
 
@@ -172,6 +173,7 @@ def _begin(subject: Subject, folder: RunFolder, storage: str, *, fresh: bool) ->
 def manifest_of(subject: Subject) -> Manifest:
     """What makes a run reproducible."""
     objective, other = cost_models(subject.spec.hardware)
+    contract = subject.operators[0].rescaler.contract.name
     return Manifest(
         spec=subject.spec,
         created=now_utc(),
@@ -184,15 +186,16 @@ def manifest_of(subject: Subject) -> Manifest:
         network_sha256=subject.network_sha256,
         rescalers=tuple(operator.name for operator in subject.operators),
         baseline_val_accuracy=subject.baseline_val_accuracy,
-        cost_sources=(cost_source(objective), cost_source(other)),
+        cost_sources=(cost_source(objective, contract), cost_source(other, contract)),
     )
 
 
-def cost_source(model: CostModel) -> CostSource:
-    """Where a cost model's figures come from, and how far they can be trusted."""
+def cost_source(model: CostModel, contract: str) -> CostSource:
+    """Where a cost model's figures come from, and how far they can be trusted for rescalers of a contract."""
     table = model.technology
     if isinstance(model, CalibratedRescalerModel):
-        held_out = (f"{name}: {_off(table.corrections[name])}" for name in ("array", "add"))
+        used = (ARRAY_OF_CONTRACT[contract], "add")
+        held_out = (f"{name}: {_off(table.corrections[name])}" for name in used if name in table.corrections)
         error = f"mean (worst) error against synthesis on designs left out: {'; '.join(held_out)}"
     else:
         stated = {

@@ -12,7 +12,12 @@ from hwmodels.workload import RescalerWorkload
 Datapath = Literal["array", "serial", "fractured"]
 DATAPATHS: Final[tuple[Datapath, ...]] = get_args(Datapath)
 # What the array is called that rounds by a contract.
-_ROUNDING: Final = {"half_up": "array", "floor": "floor", "half_away": "half_away", "tflite_double": "tflite_double"}
+ARRAY_OF_CONTRACT: Final = {
+    "half_up": "array",
+    "floor": "floor",
+    "half_away": "half_away",
+    "tflite_double": "tflite_double",
+}
 
 
 def check_datapath(datapath: str) -> None:
@@ -31,15 +36,15 @@ def architecture_of(workload: RescalerWorkload, datapath: Datapath) -> Architect
         HardwareError: if the workload cannot be built so.
     """
     check_workload(workload)
-    if workload.contract not in _ROUNDING:
+    if workload.contract not in ARRAY_OF_CONTRACT:
         raise HardwareError(
             f"rescaler {workload.name!r}: no rescaler is built for contract {workload.contract!r}; "
-            f"use one of {', '.join(_ROUNDING)}"
+            f"use one of {', '.join(ARRAY_OF_CONTRACT)}"
         )
     if len(workload.stages) == 2:
         return ARCHITECTURES["add"]
     if datapath == "array" or (datapath == "serial" and workload.multiplier_bits == 1):
-        return ARCHITECTURES[_ROUNDING[workload.contract]]
+        return ARCHITECTURES[ARRAY_OF_CONTRACT[workload.contract]]
     if workload.contract != "half_up":
         raise HardwareError(
             f"rescaler {workload.name!r}: the {datapath} datapath rounds by half_up, not by {workload.contract}; "

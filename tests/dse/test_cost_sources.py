@@ -15,6 +15,8 @@ from dse.records import record_of
 from dse.space import space_of
 from dse.spec import Finetune, HardwareSpec, RtlSpec
 from dse.spec_loading import load_study
+from dse.study import cost_source
+from hwmodels import AnalyticRescalerModel, CalibratedRescalerModel, load_technology
 from hwmodels.errors import HardwareError
 from nets.datasets import Samples
 from nets.network import Method
@@ -140,3 +142,13 @@ def test_a_serial_architecture_takes_longer_with_each_multiplier_bit(digits: Pro
 def test_an_architecture_without_a_model_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(StudyError, match=message):
         validated(document(hardware=changes))
+
+
+def test_calibrated_figures_come_with_the_errors_of_what_they_cost() -> None:
+    technology = load_technology("osu018")
+    model = CalibratedRescalerModel(technology)
+    for contract, unit in (("half_up", "array"), ("floor", "floor")):
+        words = cost_source(model, contract).error
+        for name in (unit, "add"):
+            assert f"{name}: area {technology.corrections[name].area_um2_error:.1%}" in words
+    assert "add:" not in cost_source(AnalyticRescalerModel(technology), "half_up").error
