@@ -15,7 +15,8 @@ from dse.records import TestRecord, TrialRecord
 from dse.results import StudyFacts, StudyResults
 from dse.run_folder import Manifest, RunFolder
 from dse.space import bits_key, method_key, weights_key
-from dse.spec import PortfolioSpec, SearchSpec, Study, StudySpec
+from dse.spec import PortfolioSpec, SearchSpec, Study
+from dse.spec_loading import named_networks
 from dse.statistics import paired_interval, resolvable_margin
 from dse.storage import StudyStore, error_in, record_in, role_of
 
@@ -102,10 +103,7 @@ def _members(record: TrialRecord | None, test: TestRecord | None) -> dict[str, f
         cells[member_key(member.name, "val_accuracy")] = member.val_accuracy
         cells[member_key(member.name, "val_accuracy_drop_pp")] = member.val_accuracy_drop_pp
     for name, score in test.members if test else ():
-        counts = score.counts()
-        low, high = paired_interval(counts)
-        found = {"test_accuracy_drop_pp": counts.drop_pp, "ci_low": low, "ci_high": high}
-        cells |= {member_key(name, key): value for key, value in found.items()}
+        cells |= {member_key(name, key): value for key, value in _paired(score).items()}
     return cells
 
 
@@ -140,15 +138,18 @@ def _tested(test: TestRecord | None, control: TestRecord | None) -> dict[str, fl
     if test is None:
         keys = ("test_accuracy", "test_accuracy_drop_pp", "ci_low", "ci_high", "test_accuracy_drop_vs_control_pp")
         return dict.fromkeys(keys, _NAN)
-    counts = test.counts()
-    low, high = paired_interval(counts)
     return {
         "test_accuracy": _accuracy(test),
-        "test_accuracy_drop_pp": counts.drop_pp,
-        "ci_low": low,
-        "ci_high": high,
+        **_paired(test),
         "test_accuracy_drop_vs_control_pp": _accuracy(control) - _accuracy(test) if control else _NAN,
     }
+
+
+def _paired(test: TestRecord) -> dict[str, float]:
+    """The drop and its interval, percentage points."""
+    counts = test.counts()
+    low, high = paired_interval(counts)
+    return {"test_accuracy_drop_pp": counts.drop_pp, "ci_low": low, "ci_high": high}
 
 
 def _accuracy(test: TestRecord) -> float:
@@ -190,8 +191,7 @@ def _layer_table(records: dict[int, TrialRecord]) -> pd.DataFrame:
 def _facts(manifest: Manifest, complete: int, tests: dict[int, TestRecord]) -> StudyFacts:
     spec = manifest.spec
     objective, other = manifest.cost_sources
-    members = spec.members if isinstance(spec, PortfolioSpec) else ()
-    networks = [spec.network] if isinstance(spec, StudySpec) else [member.network for member in members]
+    networks = [entry.network for _, entry in named_networks(spec)]
     return StudyFacts(
         study=spec.name,
         network=manifest.network,
@@ -210,14 +210,13 @@ def _facts(manifest: Manifest, complete: int, tests: dict[int, TestRecord]) -> S
         objectives=spec.search.objectives,
         architecture="the user's own" if spec.hardware.rtl else spec.hardware.architecture,
         varying=_varying(spec.search),
-        members=tuple(member.name for member in members),
+        members=tuple(member.name for member in spec.members) if isinstance(spec, PortfolioSpec) else (),
     )
 
 
 def _varying(search: SearchSpec) -> tuple[str, ...]:
-    weights = search.weight_bits or any(rule.weight_bits for rule in search.rescalers)
     found = (
-        ("weight bits", weights),
+        ("weight bits", search.weights_vary),
         ("contract", search.contracts),
         ("style", search.styles),
         ("lanes", search.lanes),

@@ -177,7 +177,7 @@ class Evaluator:
             TrainingDivergedError: the fine-tune failed; the design has no accuracy.
         """
         if job.level is Level.TEST:
-            return self.test(job)
+            return self._test(job)
         return self._evaluate(job)
 
     def _evaluate(self, job: Job) -> Evaluation:
@@ -232,12 +232,14 @@ class Evaluator:
         """Which test samples the baseline gets right: the same for every design."""
         return correct_answers(self._problem.network, self._problem.splits.test)
 
-    def test(self, job: Job) -> TestScore:
-        """The shipped network of a job's design on the test split, beside the baseline."""
-        test = self._problem.splits.test
+    def _test(self, job: Job) -> TestScore:
         network = shipped(self._problem, job.point, job.weights)
-        if fingerprint(network) != job.network_sha256:
-            raise ValueError(f"the stored weights of trial {job.trial} are not those that were validated")
+        check_validated(job, fingerprint(network))
+        return self.score(network)
+
+    def score(self, network: QuantizedNetwork) -> TestScore:
+        """A design's network on the test split, beside the baseline."""
+        test = self._problem.splits.test
         design, baseline = correct_answers(network, test), self._baseline_on_test
         return TestScore(
             samples=len(test),
@@ -245,6 +247,12 @@ class Evaluator:
             lost=int(np.count_nonzero(baseline & ~design)),
             gained=int(np.count_nonzero(design & ~baseline)),
         )
+
+
+def check_validated(job: Job, network_sha256: str) -> None:
+    """Raise ValueError if the network to be tested is not the one that was validated."""
+    if network_sha256 != job.network_sha256:
+        raise ValueError(f"the stored weights of trial {job.trial} are not those that were validated")
 
 
 def training_device(workers: WorkersSpec) -> str:

@@ -14,7 +14,17 @@ import numpy as np
 
 from dse.costing import Costing
 from dse.design import DesignPoint
-from dse.evaluation import Assessment, Evaluation, Evaluator, Job, Level, MemberScore, TestScore, shipped
+from dse.evaluation import (
+    Assessment,
+    Evaluation,
+    Evaluator,
+    Job,
+    Level,
+    MemberScore,
+    TestScore,
+    check_validated,
+    shipped,
+)
 from dse.lowering import lower
 from dse.problem import Problem, prepare
 from dse.spec import PortfolioSpec
@@ -118,6 +128,12 @@ def member_job(job: Job, member: str) -> Job:
     )
 
 
+def member_networks(problems: Mapping[str, Problem], job: Job) -> dict[str, QuantizedNetwork]:
+    """Every member's network of a job's design, as it ships."""
+    parts = {name: member_job(job, name) for name in problems}
+    return {name: shipped(problem, parts[name].point, parts[name].weights) for name, problem in problems.items()}
+
+
 class PortfolioEvaluator:
     """Evaluates design points of a portfolio; stateless but for what it was built from."""
 
@@ -160,17 +176,9 @@ class PortfolioEvaluator:
         )
 
     def _test(self, job: Job) -> TestScore:
-        jobs = {member.name: member_job(job, member.name) for member in self._portfolio.members}
-        networks = {
-            member.name: shipped(member.problem, jobs[member.name].point, jobs[member.name].weights)
-            for member in self._portfolio.members
-        }
-        if fingerprint_of(networks) != job.network_sha256:
-            raise ValueError(f"the stored weights of trial {job.trial} are not those that were validated")
-        scores = [
-            (name, self._evaluators[name].test(replace(jobs[name], network_sha256=fingerprint(network))))
-            for name, network in networks.items()
-        ]
+        networks = member_networks({m.name: m.problem for m in self._portfolio.members}, job)
+        check_validated(job, fingerprint_of(networks))
+        scores = [(name, self._evaluators[name].score(network)) for name, network in networks.items()]
         return replace(weakest([score for _, score in scores]), members=tuple(scores))
 
 

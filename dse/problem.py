@@ -91,8 +91,14 @@ def _network(spec: StudySpec, parts: Splits) -> tuple[UnderContract, Mapping[str
     """What makes the baseline under a contract, and the real weights, which no contract changes."""
     if spec.network.model is not None:
         model, weight_bits = spec.network.model, spec.network.weight_bits
-        originals = real_weights(load_tflite(model, contract=spec.network.contract))
-        return lambda name: with_weight_bits(load_tflite(model, contract=name), weight_bits, originals), originals
+        read = load_tflite(model, contract=spec.network.contract)
+        originals = real_weights(read)
+
+        def imported(contract: str) -> QuantizedNetwork:
+            network = read if contract == spec.network.contract else load_tflite(model, contract=contract)
+            return with_weight_bits(network, weight_bits, originals)
+
+        return imported, originals
     topology = TOPOLOGIES[str(spec.network.topology)]
     shape = parts.finetune.inputs.shape[1:]
     if not np.issubdtype(parts.finetune.inputs.dtype, np.floating) or shape != topology.input_shape:

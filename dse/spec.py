@@ -147,14 +147,18 @@ class SearchSpec(Section):
                 raise ValueError(f"contracts: {contract!r} is unknown; use one of {', '.join(CONTRACTS)}")
         return self
 
+    @property
+    def weights_vary(self) -> bool:
+        """Whether some layer's weights may have several widths."""
+        return bool(self.weight_bits) or any(rule.weight_bits for rule in self.rescalers)
+
     @model_validator(mode="after")
     def _worth_choosing(self) -> Self:
         """Refuse variables that no objective or constraint can see: they would never leave one end."""
         seen = {*self.objectives, *(constraint.metric for constraint in self.constraints)}
         totals = {Metric.ACCELERATOR_AREA, Metric.ACCELERATOR_ENERGY}
-        weights_vary = bool(self.weight_bits) or any(rule.weight_bits for rule in self.rescalers)
         for key, varies, metrics in (
-            ("weight_bits", weights_vary, totals),
+            ("weight_bits", self.weights_vary, totals),
             ("lanes", bool(self.lanes), {Metric.LATENCY}),
         ):
             if varies and not metrics & seen:

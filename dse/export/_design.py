@@ -11,7 +11,7 @@ from dse.collect import member_key, results_of
 from dse.design import DesignPoint
 from dse.errors import StudyError
 from dse.evaluation import Job, Level, shipped
-from dse.portfolio import fingerprint_of, member_job, prepare_portfolio
+from dse.portfolio import fingerprint_of, member_job, member_networks, prepare_portfolio
 from dse.problem import Problem, prepare
 from dse.records import TrialRecord
 from dse.results import StudyResults
@@ -129,6 +129,6 @@ def _span(numbers: list[int]) -> str:
 def _member(spec: PortfolioSpec, member: str, point: DesignPoint, weights: Arrays | None) -> _Made:
     """All networks of the portfolio, for the fingerprint; one of them to be exported."""
     problems = {each.name: each.problem for each in prepare_portfolio(spec).members}
-    jobs = {name: member_job(Job(0, point, Level.TEST, weights), name) for name in problems}
-    networks = {name: shipped(problem, jobs[name].point, jobs[name].weights) for name, problem in problems.items()}
-    return _Made(jobs[member].point, networks[member], problems[member], fingerprint_of(networks))
+    job = Job(0, point, Level.TEST, weights)
+    networks = member_networks(problems, job)
+    return _Made(member_job(job, member).point, networks[member], problems[member], fingerprint_of(networks))

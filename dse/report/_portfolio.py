@@ -63,10 +63,10 @@ class MemberCurve:
 
 def portfolio_rows(view: Scene) -> list[tuple[str, Choice, list[MemberResult]]]:
     """The designs that a report compares, with every network's own figures; empty in a study of one network."""
-    rows = {int(row["trial"]): row for _, row in view.results.trials.iterrows()} if view.results.facts.members else {}
+    trials = view.results.trials
     members = view.results.facts.members
     return [
-        (label, choice, [_result(rows[choice.trial], member) for member in members])
+        (label, choice, [_result(trials[trials["trial"] == choice.trial].iloc[0], member) for member in members])
         for label, choice in (compared(view.rec) if members else ())
     ]
 
