@@ -74,8 +74,10 @@ def test_training_is_where_the_study_asks(
         asked.append(options.pop("device"))
         return finetune(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: seen)
     monkeypatch.setattr(dse.evaluation, "finetune", on_the_cpu)
     spec = digits.spec.model_copy(update={"workers": digits.spec.workers.model_copy(update={"gpus": gpus})})
-    Evaluator(replace(digits, spec=spec)).run(job(digits, Level.SHORT_FINETUNE))
+    with monkeypatch.context() as patched:  # no longer: torch itself asks too while it trains
+        patched.setattr(torch.cuda, "is_available", lambda: seen)
+        evaluator = Evaluator(replace(digits, spec=spec))
+    evaluator.run(job(digits, Level.SHORT_FINETUNE))
     assert asked == [device]
