@@ -19,9 +19,13 @@ FLAGS = (
 setup(
     ext_modules=[
         Extension(
-            "nets.native._kernels",
-            ["nets/native/kernels.cpp"],
-            depends=["nets/native/requantize.h", "nets/native/convolution.h", "nets/native/elementwise.h"],
+            "nets.execute.native._kernels",
+            ["nets/execute/native/kernels.cpp"],
+            depends=[
+                "nets/execute/native/requantize.h",
+                "nets/execute/native/convolution.h",
+                "nets/execute/native/elementwise.h",
+            ],
             extra_compile_args=FLAGS,
             language="c++",
             optional=True,  # without a compiler, torch runs everything

@@ -1,14 +1,14 @@
 """Area, energy and latency of integer rescalers, from tables, formulas, parsed RTL and synthesis."""
 
 from hwmodels.accelerator import Accelerator, AcceleratorCost, accelerator_cost
-from hwmodels.analytic import AnalyticRescalerModel
-from hwmodels.calibrated import CalibratedRescalerModel
 from hwmodels.costs import ComponentCost, CostModel, LayerCost, NetworkCost, Style, UnitCost
 from hwmodels.errors import HardwareError
+from hwmodels.models.analytic import AnalyticRescalerModel
+from hwmodels.models.calibrated import CalibratedRescalerModel
+from hwmodels.models.rtl import RtlRescalerModel, RtlSource
+from hwmodels.models.verilog import VerilogCost, cost_verilog
 from hwmodels.network import network_cost
-from hwmodels.rtl_model import RtlRescalerModel, RtlSource
-from hwmodels.technology import Technology, load_technology, technology_names
-from hwmodels.verilog_cost import VerilogCost, cost_verilog
+from hwmodels.technologies.technology import Technology, load_technology, technology_names
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
 __all__ = [

@@ -7,9 +7,9 @@ from typing import Literal, get_args
 
 from hwmodels.costs import CostModel, LayerCost, NetworkCost, Style, component_cost, reasons, total
 from hwmodels.errors import HardwareError
+from hwmodels.models.operators import crossed, sized
 from hwmodels.network import network_cost, parameter_word_bits
-from hwmodels.operators import crossed, sized
-from hwmodels.technology import Technology
+from hwmodels.technologies.technology import Technology
 from hwmodels.workload import RescalerWorkload
 
 _PJ_PER_NJ = 1000.0

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from hwmodels.technology import METRICS, ComponentKind, Metric, Technology
+from hwmodels.technologies.technology import METRICS, ComponentKind, Metric, Technology
 from hwmodels.workload import RescalerWorkload
 
 Style = Literal["streaming", "shared"]
@@ -149,7 +149,7 @@ def component_cost(technology: Technology, kind: ComponentKind, name: str, **qua
         technology: table to take the figures from.
         kind: kind of component.
         name: what it is for.
-        **quantities: the terms of the kind (see ``hwmodels.technology.TERMS``).
+        **quantities: the terms of the kind (see ``hwmodels.technologies.technology.TERMS``).
     """
     area, energy, delay, leakage = [technology.evaluate(kind, metric, quantities) for metric in METRICS]
     missing: tuple[str, ...] = ()

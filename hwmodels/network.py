@@ -6,9 +6,9 @@ from typing import Final, get_args
 
 import numpy as np
 
+from hwmodels.architectures.geometry import parameter_bits_per_channel
 from hwmodels.costs import CostModel, LayerCost, NetworkCost, Style, UnitCost, component_cost, reasons, total
 from hwmodels.errors import HardwareError
-from hwmodels.geometry import parameter_bits_per_channel
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
 _PJ_PER_NJ: Final = 1000.0

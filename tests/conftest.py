@@ -13,10 +13,10 @@ import matplotlib
 import pytest
 import torch
 
-import dse.problem
-from dse.cli import main
-from dse.problem import Problem, prepare
-from nets.topologies import Topology, train_float
+import dse.study.problem
+from dse.cli.app import main
+from dse.study.problem import Problem, prepare
+from nets.importers.topologies import Topology, train_float
 from tests.small_studies import small_spec
 
 _NUMBERS = itertools.count()
@@ -52,7 +52,7 @@ def trained_once() -> Iterator[None]:
         return copy.deepcopy(kept(topology, len(images), seed))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dse.problem, "train_float", train)
+        patch.setattr(dse.study.problem, "train_float", train)
         yield
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dse.design import DesignPoint
-from dse.evaluation import Evaluation, Job, Level, TestScore
-from dse.metrics import DEFAULT_OBJECTIVES, Measured, values_of
+from dse.design.evaluation import Evaluation, Job, Level, TestScore
+from dse.design.metrics import DEFAULT_OBJECTIVES, Measured, values_of
+from dse.design.point import DesignPoint
 from hwmodels import NetworkCost
 
 TEST_SAMPLES = 1000

@@ -6,8 +6,8 @@ from typing import Any
 
 import tomli_w
 
-from dse.spec import StudySpec
-from dse.spec_loading import validated
+from dse.study.loading import validated
+from dse.study.spec import StudySpec
 
 DIGITS: dict[str, Any] = {
     "name": "small",

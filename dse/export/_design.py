@@ -7,19 +7,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dse.collect import member_key, results_of
-from dse.design import DesignPoint
+from dse.design.evaluation import Job, Level
+from dse.design.point import DesignPoint
 from dse.errors import StudyError
-from dse.evaluation import Job, Level, shipped
-from dse.portfolio import fingerprint_of, member_job, member_networks, prepare_portfolio
-from dse.problem import Problem, prepare
-from dse.records import TrialRecord
-from dse.results import StudyResults
-from dse.run_folder import RunFolder
-from dse.spec import PortfolioSpec, Study
-from dse.storage import StudyStore, record_in
-from nets.fingerprint import Arrays, fingerprint
-from nets.network import QuantizedNetwork
+from dse.evaluate.evaluator import shipped
+from dse.evaluate.portfolio import fingerprint_of, member_job, member_networks, prepare_portfolio
+from dse.store.collect import member_key, results_of
+from dse.store.records import TrialRecord
+from dse.store.results import StudyResults
+from dse.store.run_folder import RunFolder
+from dse.store.trials import StudyStore, record_in
+from dse.study.problem import Problem, prepare
+from dse.study.spec import PortfolioSpec, Study
+from nets.network.fingerprint import Arrays, fingerprint
+from nets.network.network import QuantizedNetwork
 
 _MEMBERS_OWN = ("val_accuracy", "val_accuracy_drop_pp", "test_accuracy_drop_pp", "ci_low", "ci_high")
 

@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from dse.export._document import ResidualDocument, TfliteDocument
 from nets.errors import NetworkError
-from nets.network import QuantizedNetwork
-from nets.profiles import PROFILES
-from nets.tflite.export import ExportReport, export_tflite
+from nets.network.network import QuantizedNetwork
+from nets.network.profiles import PROFILES
+from nets.oracle.export import ExportReport, export_tflite
 
 
 def write_models(

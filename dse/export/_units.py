@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dse.errors import StudyError
-from dse.lowering import lower
-from hwmodels.architectures import ARCHITECTURES
-from hwmodels.rtl_model import rtl_parameters
+from dse.evaluate.lowering import lower
+from hwmodels.architectures.registry import ARCHITECTURES
+from hwmodels.models.rtl import rtl_parameters
 from hwmodels.workload import RescalerWorkload
-from nets.network import ElementwiseKind, ElementwiseProduct, ElementwiseSum, Method, QuantizedNetwork, Weighted
-from nets.rescaler import Rescaler
+from nets.network.network import ElementwiseKind, ElementwiseProduct, ElementwiseSum, Method, QuantizedNetwork, Weighted
+from nets.network.rescaler import Rescaler
 
 IntArray = npt.NDArray[np.int64]
 Operators = Weighted | ElementwiseSum | ElementwiseProduct

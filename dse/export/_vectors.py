@@ -8,12 +8,12 @@ import numpy.typing as npt
 import torch
 
 from dse.export._units import Operators, Unit, scaled_input
-from nets.accumulate import accumulate, arranged_weights
-from nets.certificates import Interval, certify
-from nets.contracts import requantize
-from nets.executor import IntegerExecutor
-from nets.network import ElementwiseKind, ElementwiseProduct, QuantizedNetwork, Weighted
-from nets.rescaler import Rescaler
+from nets.execute.accumulation import accumulate, arranged_weights
+from nets.execute.executor import IntegerExecutor
+from nets.narrow.certificates import Interval, certify
+from nets.network.contracts import requantize
+from nets.network.network import ElementwiseKind, ElementwiseProduct, QuantizedNetwork, Weighted
+from nets.network.rescaler import Rescaler
 
 Int8Array = npt.NDArray[np.int8]
 IntArray = npt.NDArray[np.int64]

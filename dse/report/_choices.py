@@ -8,10 +8,10 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
-from dse.metrics import Metric
+from dse.design.metrics import Metric
 from dse.report import _text
 from dse.report._columns import bits_columns, method_columns
-from dse.results import StudyFacts, StudyResults
+from dse.store.results import StudyFacts, StudyResults
 
 
 class Evidence(StrEnum):

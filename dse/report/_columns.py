@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from dse.results import StudyResults
+from dse.store.results import StudyResults
 
 LEADING = (
     "trial",

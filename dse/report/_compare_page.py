@@ -12,7 +12,6 @@ from dse.report import _text
 from dse.report._choices import Choice
 from dse.report._columns import design_table
 from dse.report._comparison import Comparison, Run, comparison
-from dse.report._files import replacing, write_text
 from dse.report._gallery import Picture, rendered, write_picture
 from dse.report._interactive import axis, base_layout, plain
 from dse.report._page import environment, page_parts
@@ -20,7 +19,8 @@ from dse.report._palette import BLUE, INK, ORANGE, SKY, YELLOW
 from dse.report._scene import Cost, cost_axes, cost_ticks, staircase
 from dse.report._selection import REFERENCE_DROP_PP
 from dse.report._static import draw_cost_axis, dress, new_figure, safe
-from dse.results import StudyResults
+from dse.store.results import StudyResults
+from nets.files import replacing, write_text
 
 COLOURS = (BLUE, ORANGE, INK, YELLOW, SKY)
 SYMBOLS = (("circle", "o"), ("square", "s"), ("diamond", "D"), ("triangle-up", "^"), ("cross", "P"), ("x", "X"))

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import mannwhitneyu
 
-from dse.metrics import Metric
-from dse.pareto import hypervolume, relative_costs
+from dse.design.metrics import Metric
+from dse.design.pareto import hypervolume, relative_costs
 from dse.report._choices import Choice, choices
 from dse.report._recommendation import recommendation
 from dse.report._selection import Recommendation
-from dse.results import StudyResults
+from dse.store.results import StudyResults
 
 SIGNIFICANCE = 0.05
 LEAST_REPEATS = 4  # 4 against 4 runs is the fewest for which an exact rank test can fall below 0.05

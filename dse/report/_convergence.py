@@ -8,10 +8,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import spearmanr
 
-from dse.metrics import DEFAULT_OBJECTIVES, Metric
-from dse.pareto import hypervolume, non_dominated, reference_point, relative_costs
+from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
+from dse.design.pareto import hypervolume, non_dominated, reference_point, relative_costs
 from dse.report._columns import judged
-from dse.results import StudyResults
+from dse.store.results import StudyResults
 
 Floats = npt.NDArray[np.float64]
 _RESCALER_COSTS = ("rescaler_area_um2", "rescaler_energy_nj")

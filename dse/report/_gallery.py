@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from dse.report import _details, _interactive, _portfolio, _static, _static_details
 from dse.report._convergence import Agreement, Convergence, agreement, convergence
-from dse.report._files import replacing
 from dse.report._marginal import Step, marginal_steps
 from dse.report._scene import Scene, cost_axes, scene
 from dse.report._sensitivity import Sensitivity, sensitivity
-from dse.results import StudyResults
+from dse.store.results import StudyResults
+from nets.files import replacing
 
 KEYS = ("front", "portfolio", "multiplier_bits", "layers", "sensitivity", "convergence", "cost_models")
 PNG_DPI = 200

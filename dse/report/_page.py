@@ -18,13 +18,13 @@ from plotly.offline import get_plotlyjs
 from dse.report import _text
 from dse.report._choices import Choice
 from dse.report._details import layer_rows
-from dse.report._files import write_text
 from dse.report._gallery import Analysis, Picture, analyse, pictures, write_pictures
 from dse.report._portfolio import portfolio_rows
 from dse.report._recommendation import uniform_name
 from dse.report._scene import Scene
 from dse.report._tables import compared, write_tables
-from dse.results import StudyResults
+from dse.store.results import StudyResults
+from nets.files import write_text
 
 MOST_ROWS = 40  # of the front's table; front.csv has all
 MOST_ERRORS = 10  # kinds of errors that are told

@@ -6,7 +6,7 @@ from dataclasses import replace
 from dse.report import _text
 from dse.report._choices import Choice, Evidence
 from dse.report._selection import Recommendation, selected
-from dse.results import StudyFacts, StudyResults
+from dse.store.results import StudyFacts, StudyResults
 
 
 def recommendation(results: StudyResults) -> Recommendation:

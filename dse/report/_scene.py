@@ -12,7 +12,7 @@ from dse.report._choices import Choice, choices
 from dse.report._columns import bits_columns, judged
 from dse.report._recommendation import recommendation
 from dse.report._selection import REFERENCE_DROP_PP, Recommendation
-from dse.results import StudyFacts, StudyResults
+from dse.store.results import StudyFacts, StudyResults
 
 SHORT_AXIS = 0.35  # decades
 MOST_LABELLED_ROWS = 22  # heat-map columns up to which each cell carries its number

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from dse.report import _text
 from dse.report._choices import Choice, Evidence, choices
-from dse.results import StudyResults
+from dse.store.results import StudyResults
 
 REFERENCE_DROP_PP = 5.0  # designs that lose more are no candidates for the knee (the hypervolume's reference point)
 CONFIDENCE = 0.95

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.ensemble import RandomForestRegressor
 
 from dse.report._columns import bits_columns, method_columns
-from dse.results import StudyResults
+from dse.store.results import StudyResults
 
 LEAST_TRIALS = 20  # fewer say nothing about single rescalers
 MOST_TRIALS = 1000  # for optuna's fANOVA, whose time grows with them

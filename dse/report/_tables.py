@@ -7,10 +7,10 @@ import pandas as pd
 from dse.report import _text
 from dse.report._choices import Choice
 from dse.report._columns import design_table, for_people
-from dse.report._files import replacing
 from dse.report._recommendation import recommendation, uniform_name
 from dse.report._selection import Recommendation
-from dse.results import StudyFacts, StudyResults
+from dse.store.results import StudyFacts, StudyResults
+from nets.files import replacing
 
 _EXCEL_ROWS = 1_048_575  # of a sheet, heading apart
 _WIDEST = 48  # characters of a spreadsheet column

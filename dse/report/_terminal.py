@@ -11,7 +11,7 @@ from dse.report import _text
 from dse.report._choices import Choice, choices
 from dse.report._recommendation import recommendation
 from dse.report._selection import Recommendation
-from dse.results import StudyResults
+from dse.store.results import StudyResults
 
 FRONT_ROWS = 10  # of the front; int32 and the best uniform width come on top
 

@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Callable
 
-from dse.cache import EvaluationCache
-from dse.evaluation import Job
+from dse.design.evaluation import Job
+from dse.store.cache import EvaluationCache
 from dse.workers.pool import Completion, EvaluatorPool
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from dse.evaluation import Evaluation, Job, TestScore
+from dse.design.evaluation import Evaluation, Job, TestScore
 
 
 class Evaluates(Protocol):

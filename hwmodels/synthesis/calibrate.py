@@ -11,7 +11,7 @@ from hwmodels.synthesis.liberty import Library, load_liberty
 from hwmodels.synthesis.sweep import Measurement, read_measurements, run_sweep
 from hwmodels.synthesis.table import technology_text
 from hwmodels.synthesis.traces import AccumulatorTrace, load_trace
-from hwmodels.technology import Technology, parse_technology
+from hwmodels.technologies.technology import Technology, parse_technology
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 from scipy.stats import spearmanr
 
-from hwmodels.architectures import ARCHITECTURES, Shape
+from hwmodels.architectures.registry import ARCHITECTURES, Shape
 from hwmodels.errors import HardwareError
-from hwmodels.operators import design_parts
+from hwmodels.models.operators import design_parts
 from hwmodels.parsing import Design, parse_files
 from hwmodels.synthesis.components import COMPONENTS, ComponentPoint
 from hwmodels.synthesis.sweep import Measurement
-from hwmodels.technology import TERMS
+from hwmodels.technologies.technology import TERMS
 
 FittedMetric = Literal["area_um2", "energy_pj", "leakage_uw"]
 FITTED: Final[tuple[FittedMetric, ...]] = get_args(FittedMetric)

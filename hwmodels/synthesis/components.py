@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hwmodels.architectures import RTL_FOLDER
+from hwmodels.architectures.registry import RTL_FOLDER
 from hwmodels.synthesis.traces import AccumulatorTrace, stimulus
 
 _FILES: Final = (RTL_FOLDER / "components.v",)

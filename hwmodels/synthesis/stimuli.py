@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hwmodels.architectures import FRACTURED_WIDTHS, Shape, fractured_width
+from hwmodels.architectures.registry import FRACTURED_WIDTHS, Shape, fractured_width
 from hwmodels.synthesis.traces import AccumulatorTrace, Stimulus, stimulus
 
 Columns = dict[str, npt.NDArray[np.int64]]

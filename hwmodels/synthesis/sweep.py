@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from hwmodels.architectures import ARCHITECTURES, Shape
+from hwmodels.architectures.registry import ARCHITECTURES, Shape
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis import stimuli
 from hwmodels.synthesis.activity import Trace, measure_energy

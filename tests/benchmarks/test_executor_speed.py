@@ -13,14 +13,14 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from nets.contracts import CONTRACTS, Contract, contract_named
-from nets.executor import IntegerExecutor
-from nets.litert import LiteRtRunner, exposed_model
-from nets.network import ElementwiseSum, Operator, QuantizedNetwork, Weighted
-from nets.prefix import PrefixEvaluator
-from nets.rescaler import rescaler_from_scale
-from nets.tflite import load_tflite
-from nets.verify import random_samples
+from nets.execute.executor import IntegerExecutor
+from nets.execute.prefix import PrefixEvaluator
+from nets.importers.tflite import load_tflite
+from nets.network.contracts import CONTRACTS, Contract, contract_named
+from nets.network.network import ElementwiseSum, Operator, QuantizedNetwork, Weighted
+from nets.network.rescaler import rescaler_from_scale
+from nets.oracle.litert import LiteRtRunner, exposed_model
+from nets.oracle.verify import random_samples
 
 pytest.importorskip("ai_edge_litert", reason="LiteRT, which is compared with, is not installed")
 

@@ -12,9 +12,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from hwmodels import AnalyticRescalerModel, RescalerWorkload, RescaleStage, RtlRescalerModel, load_technology
-from hwmodels.architectures import RTL_FOLDER
+from hwmodels.architectures.registry import RTL_FOLDER
 from hwmodels.costs import CostModel
-from hwmodels.rtl_model import rtl_parameters
+from hwmodels.models.rtl import rtl_parameters
 from hwmodels.synthesis import yosys
 from hwmodels.synthesis.liberty import load_liberty
 

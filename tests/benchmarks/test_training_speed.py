@@ -12,8 +12,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nets.quantize import quantize_module
-from nets.twin import RescaleAwareTwin
+from nets.importers.pytorch import quantize_module
+from nets.train.twin import RescaleAwareTwin
 
 BATCH, THREADS, ROUNDS = 128, 2, 12
 

@@ -13,21 +13,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import dse.cache_key
-import dse.study
-import dse.subject
-from dse.cache import DamagedEntryError, EvaluationCache, packed, unpacked
-from dse.cache_key import CacheKeys
-from dse.design import DesignPoint
-from dse.evaluation import Evaluation, Evaluator, Job, Level, TestScore
-from dse.problem import Problem
-from dse.run_folder import RunFolder
-from dse.space import space_of
-from dse.spec import Finetune, RtlSpec
-from dse.study import run_study
-from hwmodels.technology import technology_names
-from nets.fingerprint import trained_arrays
-from nets.network import Method
+import dse.run
+import dse.store.cache_key
+import dse.study.subject
+from dse.design.evaluation import Evaluation, Job, Level, TestScore
+from dse.design.point import DesignPoint, Finetune
+from dse.evaluate.evaluator import Evaluator
+from dse.run import run_study
+from dse.store.cache import DamagedEntryError, EvaluationCache, packed, unpacked
+from dse.store.cache_key import CacheKeys
+from dse.store.run_folder import RunFolder
+from dse.study.problem import Problem
+from dse.study.space import space_of
+from dse.study.spec import RtlSpec
+from hwmodels.technologies.technology import technology_names
+from nets.network.fingerprint import trained_arrays
+from nets.network.network import Method
 from tests.conftest import Cli
 from tests.fakes import evaluation
 from tests.small_studies import small_spec, write_study
@@ -155,8 +156,8 @@ def test_a_second_run_evaluates_nothing(trained_once: None, tmp_path: Path, monk
             done.append(job)
             return super().run(job)
 
-    monkeypatch.setattr(dse.subject, "Evaluator", Counting)
-    monkeypatch.setattr(dse.study, "write_report", lambda results, path: None)
+    monkeypatch.setattr(dse.study.subject, "Evaluator", Counting)
+    monkeypatch.setattr(dse.run, "write_report", lambda results, path: None)
     spec = small_spec(search__batch=3, search__starts=2, fidelity__inherit=True, fidelity__part=0.5)
     tables, evaluated, reused = [], [], []
     for name, cache in (("none", None), ("cold", tmp_path / "cache"), ("warm", tmp_path / "cache")):
@@ -180,7 +181,7 @@ def test_a_second_run_evaluates_nothing(trained_once: None, tmp_path: Path, monk
 def test_the_command_uses_the_users_cache_unless_told_otherwise(
     cli: Cli, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dse.study, "write_report", lambda results, path: None)
+    monkeypatch.setattr(dse.run, "write_report", lambda results, path: None)
     study = write_study(tmp_path, fidelity__finetune="none")
     assert cli("run", study, "--no-cache", "--out", tmp_path / "one").status == 0
     assert not own_cache.exists()
@@ -306,7 +307,7 @@ def test_the_key_depends_on_what_files_hold_and_not_on_where_they_are(digits: Pr
 @pytest.mark.parametrize("part", ["machine", "sources"])
 def test_the_key_depends_on_program_and_machine(digits: Problem, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = keys(digits)
-    monkeypatch.setattr(dse.cache_key, part, lambda: "other" if part == "machine" else b"other")
+    monkeypatch.setattr(dse.store.cache_key, part, lambda: "other" if part == "machine" else b"other")
     assert all(before[level] != key for level, key in keys(digits).items())
 
 
@@ -315,14 +316,14 @@ def test_the_program_is_all_that_evaluates(tmp_path: Path, monkeypatch: pytest.M
     for package in ("nets", "hwmodels", "dse"):
         (tmp_path / package / "inner").mkdir(parents=True)
         (tmp_path / package / "__init__.py").touch()
-    files = [tmp_path / "dse" / name for name in dse.cache_key.OURS]
+    files = [tmp_path / "dse" / name for name in dse.store.cache_key.OURS]
     files += [tmp_path / "nets" / "inner" / "x.cpp", tmp_path / "hwmodels" / "inner" / "x.toml"]
     for file in files:
         file.touch()
     for package in ("nets", "hwmodels", "dse"):
-        module = getattr(dse.cache_key, package)
+        module = getattr(dse.store.cache_key, package)
         monkeypatch.setattr(module, "__file__", str(tmp_path / package / "__init__.py"))
-    digest = dse.cache_key.sources.__wrapped__
+    digest = dse.store.cache_key.sources.__wrapped__
     found = {digest()}
     for file in files:
         file.write_text("\n")
@@ -331,9 +332,9 @@ def test_the_program_is_all_that_evaluates(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_key_knows_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = dse.cache_key.machine()
-    monkeypatch.setattr(dse.cache_key, "version", lambda package: "0")
-    assert dse.cache_key.machine() != before
+    before = dse.store.cache_key.machine()
+    monkeypatch.setattr(dse.store.cache_key, "version", lambda package: "0")
+    assert dse.store.cache_key.machine() != before
 
 
 def test_eviction_leaves_what_another_driver_is_writing(tmp_path: Path) -> None:

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from dse.cli import app
-from dse.command_line import reference
+from dse.cli.app import app
+from studies.reference.command_line import reference
 from tests.conftest import Cli
 
 PAGE = reference()
 
 
 def test_the_reference_is_up_to_date() -> None:
-    """``python -m dse.command_line`` writes it."""
+    """``python -m studies.reference.command_line`` writes it."""
     page = Path(__file__).parents[2] / "docs" / "command-line.md"
     assert page.read_text(encoding="utf-8") == PAGE
 

@@ -7,20 +7,22 @@ import numpy as np
 import pytest
 
 import hwmodels
-from dse.costing import cost_models
+from dse.design.evaluation import Evaluation, Job, Level
+from dse.design.point import Finetune
 from dse.errors import StudyError
-from dse.evaluation import Evaluation, Evaluator, Job, Level
-from dse.problem import Problem
-from dse.records import record_of
-from dse.space import space_of
-from dse.spec import Finetune, HardwareSpec, RtlSpec
-from dse.spec_loading import load_study
-from dse.study import cost_source
+from dse.evaluate.costing import cost_models
+from dse.evaluate.evaluator import Evaluator
+from dse.run import cost_source
+from dse.store.records import record_of
+from dse.study.loading import load_study
+from dse.study.problem import Problem
+from dse.study.space import space_of
+from dse.study.spec import HardwareSpec, RtlSpec
 from hwmodels import AnalyticRescalerModel, CalibratedRescalerModel, load_technology
 from hwmodels.errors import HardwareError
 from nets.datasets import Samples
-from nets.network import Method
-from nets.tflite import load_tflite
+from nets.importers.tflite import load_tflite
+from nets.network.network import Method
 from tests.small_studies import document, validated, write_study
 
 RTL = Path(hwmodels.__file__).parent / "rtl" / "rescaler.v"
@@ -77,7 +79,7 @@ def test_rtl_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
 
 
 def test_trace_holds_the_accumulators_of_every_weighted_layer() -> None:
-    from dse.traces import accumulator_trace, spread
+    from dse.evaluate.traces import accumulator_trace, spread
 
     model = Path("../shared/data/models/kws_ref_model.tflite")
     if not model.exists():

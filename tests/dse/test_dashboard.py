@@ -9,13 +9,14 @@ from wsgiref.util import setup_testing_defaults
 import optuna
 import pytest
 
-from dse.journal import journal, own_journal
-from dse.records import record_of
-from dse.sampler import make_sampler
-from dse.space import RescalerVariable, SearchSpace
-from dse.spec import Finetune, SearchSpec
-from dse.storage import StudyStore
-from nets.network import Method
+from dse.design.point import Finetune
+from dse.design.space import RescalerVariable, SearchSpace
+from dse.search.sampler import make_sampler
+from dse.store.journal import journal, own_journal
+from dse.store.records import record_of
+from dse.store.trials import StudyStore
+from dse.study.spec import SearchSpec
+from nets.network.network import Method
 from tests.fakes import evaluation
 
 SPACE = SearchSpace(

@@ -9,12 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
-from dse.design import DesignPoint, Surroundings
-from dse.driver import baselines
-from dse.errors import StudyError
-from dse.problem import Problem
-from dse.sampler import make_sampler
-from dse.space import (
+from dse.design.point import DesignPoint, Finetune, Surroundings
+from dse.design.space import (
     FINETUNE,
     RescalerVariable,
     SearchSpace,
@@ -22,12 +18,15 @@ from dse.space import (
     WeightsVariable,
     bits_key,
     method_key,
-    space_of,
     weights_key,
 )
-from dse.spec import Finetune
-from nets.narrowing import RescalerChoice, methods_of
-from nets.network import Method
+from dse.errors import StudyError
+from dse.search.driver import baselines
+from dse.search.sampler import make_sampler
+from dse.study.problem import Problem
+from dse.study.space import space_of
+from nets.narrow.narrowing import RescalerChoice, methods_of
+from nets.network.network import Method
 from tests.small_studies import small_spec
 
 BOTH = (Method.ROUND, Method.ABSORB)

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
-from dse.driver import Driver, EvaluationsFailError, Progress, baselines
-from dse.journal import _OwnJournal, own_journal
-from dse.problem import Problem
-from dse.run_folder import RunFolder
-from dse.sampler import make_sampler
-from dse.space import SearchSpace, space_of
-from dse.storage import SEARCH, StudyStore, error_in, record_in, role_of
+from dse.design.space import SearchSpace
+from dse.search.driver import Driver, EvaluationsFailError, Progress, baselines
+from dse.search.sampler import make_sampler
+from dse.store.journal import _OwnJournal, own_journal
+from dse.store.run_folder import RunFolder
+from dse.store.trials import SEARCH, StudyStore, error_in, record_in, role_of
+from dse.study.problem import Problem
+from dse.study.space import space_of
 from dse.workers import Completion, Evaluates, SerialPool
 from tests.fakes import ClosedForm, Faulty, values
 from tests.small_studies import small_spec

@@ -8,23 +8,24 @@ import numpy as np
 import pytest
 import torch
 
-from dse.costing import cost_models
-from dse.design import DesignPoint
+from dse.design.evaluation import Evaluation, Job, Level, TestScore
+from dse.design.point import DesignPoint, Finetune
+from dse.design.space import SearchSpace, weights_key
 from dse.errors import StudyError
-from dse.evaluation import Evaluation, Evaluator, Job, Level, TestScore, narrowed, shipped
-from dse.lowering import lower
-from dse.problem import Problem, correct_answers, prepare
-from dse.records import record_of
-from dse.space import SearchSpace, space_of, weights_key
-from dse.spec import Finetune
-from dse.study import check_objective
-from dse.subject import network_subject
+from dse.evaluate.costing import cost_models
+from dse.evaluate.evaluator import Evaluator, narrowed, shipped
+from dse.evaluate.lowering import lower
+from dse.run import check_objective
+from dse.store.records import record_of
+from dse.study.problem import Problem, correct_answers, prepare
+from dse.study.space import space_of
+from dse.study.subject import network_subject
 from hwmodels import network_cost
-from nets.certificates import certify
-from nets.executor import IntegerExecutor
-from nets.fingerprint import fingerprint
-from nets.narrowing import RescalerChoice
-from nets.network import Method, Weighted
+from nets.execute.executor import IntegerExecutor
+from nets.narrow.certificates import certify
+from nets.narrow.narrowing import RescalerChoice
+from nets.network.fingerprint import fingerprint
+from nets.network.network import Method, Weighted
 from tests.fakes import values
 from tests.small_studies import small_spec
 

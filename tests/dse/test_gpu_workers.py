@@ -8,17 +8,18 @@ import pytest
 import ray
 import torch
 
-import dse.evaluation
+import dse.evaluate.evaluator
+from dse.design.evaluation import Job, Level
+from dse.design.point import Finetune
 from dse.errors import StudyError
-from dse.evaluation import Evaluator, Job, Level
-from dse.problem import Problem
-from dse.run_folder import RunFolder
-from dse.space import space_of
-from dse.spec import Finetune
-from dse.study import run_study
+from dse.evaluate.evaluator import Evaluator
+from dse.run import run_study
+from dse.store.run_folder import RunFolder
+from dse.study.problem import Problem
+from dse.study.space import space_of
 from dse.workers.ray_pool import RayPool
-from nets.finetune import FinetuneOutcome, finetune
-from nets.network import Method
+from nets.network.network import Method
+from nets.train.fine_tuning import FinetuneOutcome, finetune
 from tests.fakes import ClosedForm, TellsResources
 from tests.small_studies import small_spec
 
@@ -74,7 +75,7 @@ def test_training_is_where_the_study_asks(
         asked.append(options.pop("device"))
         return finetune(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(dse.evaluation, "finetune", on_the_cpu)
+    monkeypatch.setattr(dse.evaluate.evaluator, "finetune", on_the_cpu)
     spec = digits.spec.model_copy(update={"workers": digits.spec.workers.model_copy(update={"gpus": gpus})})
     with monkeypatch.context() as patched:  # no longer: torch itself asks too while it trains
         patched.setattr(torch.cuda, "is_available", lambda: seen)

@@ -5,21 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from dse.design import DesignPoint
-from dse.driver import Driver
-from dse.evaluation import Evaluation, Evaluator, Job, Level, shipped
-from dse.inheritance import TrainedDesigns, distance
-from dse.journal import own_journal
-from dse.problem import Problem
-from dse.run_folder import RunFolder
-from dse.sampler import make_sampler
-from dse.space import space_of
-from dse.spec import Finetune
-from dse.storage import SEARCH, StudyStore, record_in, role_of
+from dse.design.evaluation import Evaluation, Job, Level
+from dse.design.point import DesignPoint, Finetune
+from dse.evaluate.evaluator import Evaluator, shipped
+from dse.search.driver import Driver
+from dse.search.inheritance import TrainedDesigns, distance
+from dse.search.sampler import make_sampler
+from dse.store.journal import own_journal
+from dse.store.run_folder import RunFolder
+from dse.store.trials import SEARCH, StudyStore, record_in, role_of
+from dse.study.problem import Problem
+from dse.study.space import space_of
 from dse.workers import SerialPool
-from nets.fingerprint import fingerprint
-from nets.narrowing import RescalerChoice
-from nets.network import Method
+from nets.narrow.narrowing import RescalerChoice
+from nets.network.fingerprint import fingerprint
+from nets.network.network import Method
 
 
 def point(*bits: int, method: Method = Method.ROUND) -> DesignPoint:

@@ -7,18 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dse.evaluation import Evaluation, Evaluator, Job, Level, part_of
-from dse.front import front_of, is_feasible, violations
-from dse.ladder import Ladder, levels_of
-from dse.metrics import DEFAULT_OBJECTIVES, Metric
-from dse.problem import Problem, correct_answers
-from dse.records import TrialRecord, record_of
-from dse.space import RescalerVariable, SearchSpace, space_of
-from dse.spec import Constraint, FidelitySpec, Finetune, SearchSpec
-from dse.starts import probes, promising
+from dse.design.evaluation import Evaluation, Job, Level
+from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
+from dse.design.point import Finetune
+from dse.design.space import RescalerVariable, SearchSpace
+from dse.evaluate.evaluator import Evaluator, part_of
+from dse.evaluate.ladder import Ladder, levels_of
+from dse.search.starts import probes, promising
+from dse.store.front import front_of, is_feasible, violations
+from dse.store.records import TrialRecord, record_of
+from dse.study.problem import Problem, correct_answers
+from dse.study.space import space_of
+from dse.study.spec import Constraint, FidelitySpec, SearchSpec
 from nets.datasets import Samples
-from nets.narrowing import RescalerChoice
-from nets.network import Method
+from nets.narrow.narrowing import RescalerChoice
+from nets.network.network import Method
 from tests.fakes import closed_form, evaluation, values
 from tests.small_studies import small_spec
 

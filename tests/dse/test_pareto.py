@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dse.metrics import DEFAULT_OBJECTIVES, Metric
-from dse.pareto import hypervolume, non_dominated, rank_among, reference_point, relative_costs
+from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
+from dse.design.pareto import hypervolume, non_dominated, rank_among, reference_point, relative_costs
 
 INF, NAN = math.inf, math.nan
 # Few distinct values, so that ties and duplicates are the rule.

@@ -6,23 +6,25 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from dse.collect import results_of
-from dse.costing import Costing
-from dse.design import DesignPoint
+from dse.design.evaluation import Evaluation, Job, Level, TestScore
+from dse.design.point import DesignPoint, Finetune
+from dse.design.space import SearchSpace
 from dse.errors import StudyError
-from dse.evaluation import Evaluation, Evaluator, Job, Level, TestScore
+from dse.evaluate.costing import Costing
+from dse.evaluate.evaluator import Evaluator
+from dse.evaluate.portfolio import Portfolio, PortfolioEvaluator, member_job, prepare_portfolio, weakest
 from dse.export import export_design
 from dse.export._design import load_design
-from dse.portfolio import Portfolio, PortfolioEvaluator, member_job, prepare_portfolio, weakest
-from dse.records import TestRecord, record_of
-from dse.run_folder import RunFolder
-from dse.space import SearchSpace, space_over
-from dse.spec import Finetune, PortfolioSpec
-from dse.spec_loading import load_any_study, load_study, validated_any
-from dse.study import run_study
-from dse.subject import subject_of
-from nets.narrowing import RescalerChoice
-from nets.network import Method
+from dse.run import run_study
+from dse.store.collect import results_of
+from dse.store.records import TestRecord, record_of
+from dse.store.run_folder import RunFolder
+from dse.study.loading import load_any_study, load_study, validated_any
+from dse.study.space import space_over
+from dse.study.spec import PortfolioSpec
+from dse.study.subject import subject_of
+from nets.narrow.narrowing import RescalerChoice
+from nets.network.network import Method
 from tests.small_studies import document
 
 MEMBERS = [

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import dse.run_folder
+import dse.store.run_folder
 from dse.errors import StudyError
-from dse.problem import Problem
-from dse.run_folder import RunFolder, difference, replace_text
-from dse.study import manifest_of
-from dse.subject import network_subject
+from dse.run import manifest_of
+from dse.store.run_folder import RunFolder, difference
+from dse.study.problem import Problem
+from dse.study.subject import network_subject
+from nets.files import write_text
 
 
 @pytest.fixture
@@ -120,9 +121,9 @@ def test_a_full_disk_leaves_no_half_made_run(
     def full(path: Path, text: str) -> None:
         if path.name == "manifest.json":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        replace_text(path, text)
+        write_text(path, text)
 
-    monkeypatch.setattr(dse.run_folder, "replace_text", full)
+    monkeypatch.setattr(dse.store.run_folder, "write_text", full)
     with pytest.raises(StudyError, match="No space left"):
         start(folder, digits)
     assert not folder.path.exists()

@@ -7,14 +7,16 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from dse.driver import baselines
-from dse.problem import Problem
-from dse.sampler import make_sampler
-from dse.space import RescalerVariable, SearchSpace, space_of
-from dse.spec import Finetune, Sampler, SearchSpec
-from dse.storage import StudyStore
-from nets.narrowing import RescalerChoice
-from nets.network import Method
+from dse.design.point import Finetune
+from dse.design.space import RescalerVariable, SearchSpace
+from dse.search.driver import baselines
+from dse.search.sampler import make_sampler
+from dse.store.trials import StudyStore
+from dse.study.problem import Problem
+from dse.study.space import space_of
+from dse.study.spec import Sampler, SearchSpec
+from nets.narrow.narrowing import RescalerChoice
+from nets.network.network import Method
 
 SAMPLERS = list(get_args(Sampler))
 SPACE = SearchSpace(

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dse.experiments.search import Asked, curve, looked_at, median_to, table, variants
-from dse.pareto import hypervolume, relative_costs
-from dse.problem import Problem, correct_answers
+from dse.design.pareto import hypervolume, relative_costs
+from dse.study.problem import Problem, correct_answers
+from studies.experiments.search import Asked, curve, looked_at, median_to, table, variants
 
 
 @given(st.integers(1, 30), st.integers(0, 2**32 - 1))

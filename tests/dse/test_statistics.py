@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
-from dse.statistics import PairedCounts, paired_interval, resolvable_margin
+from dse.design.statistics import PairedCounts, paired_interval, resolvable_margin
 
 Z95 = float(norm.ppf(0.975))
 

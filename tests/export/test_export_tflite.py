@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dse.collect import results_of
 from dse.errors import StudyError
 from dse.export import DesignDocument, export_design
 from dse.export._tflite import write_models
 from dse.export._units import units_of
 from dse.export._vectors import vectors_of
-from dse.run_folder import RunFolder
-from dse.spec_loading import load_study
-from dse.study import run_study
-from nets.narrowing import RescalerChoice, narrow
-from nets.network import ElementwiseProduct, FullyConnected, QuantizedNetwork
-from nets.profiles import PROFILES
-from nets.tflite import load_tflite, network_from_bytes
+from dse.run import run_study
+from dse.store.collect import results_of
+from dse.store.run_folder import RunFolder
+from dse.study.loading import load_study
+from nets.importers.tflite import load_tflite, network_from_bytes
+from nets.narrow.narrowing import RescalerChoice, narrow
+from nets.network.network import ElementwiseProduct, FullyConnected, QuantizedNetwork
+from nets.network.profiles import PROFILES
 from tests.small_studies import write_study
 
 NETS_TESTS = Path(__file__).parents[1] / "nets"  # whose writer makes the model

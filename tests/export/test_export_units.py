@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from dse.errors import StudyError
-from dse.evaluation import narrowed
+from dse.evaluate.evaluator import narrowed
+from dse.evaluate.lowering import lower
 from dse.export._render import c_header, comment, literal, memory_hex, unit_verilog, vector_bits, vectors_hex, wired
 from dse.export._units import Unit, units_of
 from dse.export._vectors import Vectors, vectors_of
-from dse.lowering import lower
-from dse.problem import Problem, prepare
-from dse.space import space_of
+from dse.study.problem import Problem, prepare
+from dse.study.space import space_of
 from hwmodels.parsing import parse_files
-from nets.narrowing import RescalerChoice, methods_of, narrow
-from nets.network import ElementwiseSum, Method, QuantizedNetwork
-from nets.rescaler import FULL_MULTIPLIER_BITS
+from nets.narrow.narrowing import RescalerChoice, methods_of, narrow
+from nets.network.network import ElementwiseSum, Method, QuantizedNetwork
+from nets.network.rescaler import FULL_MULTIPLIER_BITS
 from tests.small_studies import small_spec
 
 WIDTHS = (1, 3, 5, 8, 12, 31)

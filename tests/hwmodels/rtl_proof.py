@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from verilated import Dut, Verilated
 
-from hwmodels.architectures import ARCHITECTURES
+from hwmodels.architectures.registry import ARCHITECTURES
 
 Columns = dict[str, npt.NDArray[np.int64]]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hwmodels import AnalyticRescalerModel, HardwareError, RtlRescalerModel, RtlSource, load_technology, network_cost
 from hwmodels.accelerator import Accelerator, accelerator_cost
-from hwmodels.datapaths import DATAPATHS, Datapath
+from hwmodels.architectures.datapaths import DATAPATHS, Datapath
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "hardware"
 TABLE = load_technology("aladdin40")

@@ -7,9 +7,9 @@ from hw_workloads import needs_yosys
 from small_liberty import small_liberty, write_small_liberty
 from typer.testing import CliRunner
 
-from dse.commands.hardware import calibrate, cost
+from dse.cli.hardware import calibrate, cost
 from hwmodels import HardwareError, load_technology
-from hwmodels.architectures import RTL_FOLDER
+from hwmodels.architectures.registry import RTL_FOLDER
 from hwmodels.synthesis.calibrate import calibrate as calibrate_technology
 from hwmodels.synthesis.calibrate import fit_technology
 from hwmodels.synthesis.liberty import load_liberty

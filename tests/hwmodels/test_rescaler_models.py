@@ -20,8 +20,8 @@ from hwmodels import (
     load_technology,
     network_cost,
 )
+from hwmodels.architectures.geometry import stage_widths
 from hwmodels.costs import component_cost
-from hwmodels.geometry import stage_widths
 
 MODELS = [
     pytest.param(model(load_technology(name)), id=f"{model.__name__}-{name}")

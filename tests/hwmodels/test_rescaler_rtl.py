@@ -10,7 +10,7 @@ from rtl_proof import check, half_away, half_up, large_cases, small_cases, tflit
 from verilated import Verilated
 from yosys_oracle import parsed_operators, yosys_netlist, yosys_operators
 
-from hwmodels.architectures import ARCHITECTURES, RTL_FOLDER, Shape
+from hwmodels.architectures.registry import ARCHITECTURES, RTL_FOLDER, Shape
 from hwmodels.parsing import parse_files
 
 RESCALER = (RTL_FOLDER / "rescaler.v",)

@@ -22,17 +22,17 @@ from hwmodels import (
     load_technology,
     technology_names,
 )
-from hwmodels.architectures import RTL_FOLDER
+from hwmodels.architectures.registry import RTL_FOLDER
 from hwmodels.synthesis.activity import _inertial, measure_energy, simulate
 from hwmodels.synthesis.calibration import error_table, fit, local_line
 from hwmodels.synthesis.circuit import build_circuit
 from hwmodels.synthesis.full_adder import full_adder_map
 from hwmodels.synthesis.functions import compile_function
 from hwmodels.synthesis.liberty import load_liberty
-from hwmodels.synthesis.page import page_text
 from hwmodels.synthesis.sweep import Measurement, measure_rescaler, read_measurements
 from hwmodels.synthesis.traces import load_trace, save_trace, stimulus
 from hwmodels.synthesis.yosys import CellInstance, Netlist, synthesize
+from studies.hardware.page import page_text
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "hardware"
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
@@ -275,7 +275,7 @@ def of(point: Measurement) -> RescalerWorkload:
 def test_the_page_says_what_the_published_files_say() -> None:
     page = RESULTS.with_suffix(".md")
     assert page_text(page.read_text(encoding="utf-8"), RESULTS) == page.read_text(encoding="utf-8"), (
-        "run python -m hwmodels.synthesis.publish docs/results/hardware"
+        "run python -m studies.hardware.publish docs/results/hardware"
     )
 
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwmodels import HardwareError, Technology, load_technology, technology_names
-from hwmodels.operators import crossed, sized
-from hwmodels.scaling import scale_technology
-from hwmodels.technology import METRICS, TERMS, parse_technology
+from hwmodels.models.operators import crossed, sized
+from hwmodels.technologies.scaling import scale_technology
+from hwmodels.technologies.technology import METRICS, TERMS, parse_technology
 
 VALID = """
 name = "mine"

@@ -9,14 +9,13 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from dse.collect import results_of
-from dse.design import DesignPoint
-from dse.evaluation import Job, Level
-from dse.run_folder import RunFolder
-from dse.spec import Finetune
-from dse.study import run_study
+from dse.design.evaluation import Job, Level
+from dse.design.point import DesignPoint, Finetune
+from dse.run import run_study
+from dse.store.collect import results_of
+from dse.store.run_folder import RunFolder
 from dse.workers.ray_pool import RayPool
-from nets.narrowing import RescalerChoice
+from nets.narrow.narrowing import RescalerChoice
 from tests.fakes import ClosedForm
 from tests.small_studies import small_spec
 

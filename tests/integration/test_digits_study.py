@@ -7,19 +7,19 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from dse.collect import results_of
-from dse.design import DesignPoint
-from dse.evaluation import narrowed, shipped
-from dse.journal import journal
-from dse.problem import Problem, prepare
-from dse.results import StudyResults
-from dse.run_folder import RunFolder
-from dse.spec import StudySpec
-from dse.spec_loading import load_study
-from dse.storage import StudyStore, record_in
-from dse.study import run_study
-from nets.executor import IntegerExecutor
-from nets.network import QuantizedNetwork
+from dse.design.point import DesignPoint
+from dse.evaluate.evaluator import narrowed, shipped
+from dse.run import run_study
+from dse.store.collect import results_of
+from dse.store.journal import journal
+from dse.store.results import StudyResults
+from dse.store.run_folder import RunFolder
+from dse.store.trials import StudyStore, record_in
+from dse.study.loading import load_study
+from dse.study.problem import Problem, prepare
+from dse.study.spec import StudySpec
+from nets.execute.executor import IntegerExecutor
+from nets.network.network import QuantizedNetwork
 from tests.small_studies import small_spec
 
 TRIALS = 30

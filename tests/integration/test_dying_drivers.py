@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 from optuna.trial import TrialState
 
-from dse.driver import Driver, baselines
-from dse.journal import journal, own_journal
-from dse.problem import Problem
-from dse.run_folder import RunFolder
-from dse.sampler import make_sampler
-from dse.space import space_of
-from dse.storage import StudyStore, record_in
+from dse.search.driver import Driver, baselines
+from dse.search.sampler import make_sampler
+from dse.store.journal import journal, own_journal
+from dse.store.run_folder import RunFolder
+from dse.store.trials import StudyStore, record_in
+from dse.study.problem import Problem
+from dse.study.space import space_of
 from dse.workers import SerialPool
 from tests.fakes import ClosedForm
 from tests.small_studies import write_study

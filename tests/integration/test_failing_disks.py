@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-import dse.study
-import dse.subject
-from dse.cli import main
-from dse.commands.progress import StudyProgress
-from dse.driver import Progress
-from dse.journal import journal
-from dse.problem import Problem
+import dse.run
+import dse.study.subject
+from dse.cli.app import main
+from dse.cli.progress import StudyProgress
 from dse.report import write_tables
-from dse.storage import StudyStore, record_in
-from dse.subject import Subject
+from dse.search.driver import Progress
+from dse.store.journal import journal
+from dse.store.trials import StudyStore, record_in
+from dse.study.problem import Problem
+from dse.study.subject import Subject
 from dse.workers import EvaluatorPool, SerialPool
 from tests.conftest import Outcome
 from tests.fakes import ClosedForm
@@ -37,9 +37,9 @@ def in_child(digits: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     def pool(subject: Subject, ray_address: str | None = None) -> EvaluatorPool:
         return SerialPool(ClosedForm)
 
-    monkeypatch.setattr(dse.subject, "prepare", lambda spec: digits)
-    monkeypatch.setattr(dse.study, "make_pool", pool)
-    monkeypatch.setattr(dse.study, "write_report", write_tables)
+    monkeypatch.setattr(dse.study.subject, "prepare", lambda spec: digits)
+    monkeypatch.setattr(dse.run, "make_pool", pool)
+    monkeypatch.setattr(dse.run, "write_report", write_tables)
 
 
 def command(*arguments: object) -> Outcome:
@@ -73,13 +73,13 @@ def goes_on(study: Path, run: Path, before: dict[int, list[float]]) -> None:
     assert {number: final[number] for number in before} == before
     trials = StudyStore.load(journal(run / "journal.log"), "small").complete()
     assert len({record.design for trial in trials if (record := record_in(trial))}) == len(trials) == 10
-    assert [path.name for path in run.rglob("*.tmp")] == []
+    assert [path.name for path in run.rglob(".*") if path.name != ".lock"] == []
 
 
 def fill_up(study: Path, run: Path, disk: FileSystem) -> None:
     full = command("run", study, "--out", run)
     assert_one_line(full, 1, "No space left on device", str(run), "what was told is kept: run the same command again")
-    assert [path.name for path in run.rglob("*.tmp")] == []
+    assert [path.name for path in run.rglob(".*") if path.name != ".lock"] == []
     before = told(run)
     assert 0 < len(before) < 10
     disk.resize(ENOUGH_KIB)

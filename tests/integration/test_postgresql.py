@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
-import dse.study
-from dse.database import database
-from dse.driver import Driver
-from dse.problem import Problem
+import dse.run
 from dse.report import write_tables
-from dse.run_folder import RunFolder
-from dse.sampler import make_sampler
-from dse.space import space_of
-from dse.storage import StudyStore, record_in
+from dse.search.driver import Driver
+from dse.search.sampler import make_sampler
+from dse.store.database import database
+from dse.store.run_folder import RunFolder
+from dse.store.trials import StudyStore, record_in
+from dse.study.problem import Problem
+from dse.study.space import space_of
 from dse.workers import SerialPool
 from tests.conftest import Cli
 from tests.fakes import ClosedForm
@@ -48,7 +48,7 @@ def test_the_password_is_in_no_file_and_comes_from_where_libpq_looks(
     postgresql: Server, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One run, told as a story: run, refused without the password, resumed and shown with it; a second run beside."""
-    monkeypatch.setattr(dse.study, "write_report", write_tables)  # pictures take longer than all the rest
+    monkeypatch.setattr(dse.run, "write_report", write_tables)  # pictures take longer than all the rest
     study, run = write_study(tmp_path, fidelity__finetune="none"), tmp_path / "runs" / "small"
     done = cli("run", study, "--trials", 7, "--storage", postgresql.url)
     assert done.status == 0, done.err
@@ -117,7 +117,7 @@ def test_drivers_killed_at_any_moment_lose_nothing_told(postgresql: Server, digi
 def test_a_database_that_goes_away_and_comes_back(
     postgresql: Server, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dse.study, "write_report", write_tables)
+    monkeypatch.setattr(dse.run, "write_report", write_tables)
     study, run = write_study(tmp_path, fidelity__finetune="none"), tmp_path / "runs" / "small"
     set_test = StudyStore.set_test
 

@@ -21,10 +21,10 @@ import known_models
 import numpy as np
 
 from nets.errors import NetworkError
-from nets.executor import IntegerExecutor
-from nets.network import QuantizedNetwork
-from nets.tflite import network_from_bytes
-from nets.verify import random_samples
+from nets.execute.executor import IntegerExecutor
+from nets.importers.tflite import network_from_bytes
+from nets.network.network import QuantizedNetwork
+from nets.oracle.verify import random_samples
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "models"
 SECONDS = 10  # for one file; most take milliseconds

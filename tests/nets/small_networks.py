@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nets.quantize import QuantizedModule, quantize_module
-from nets.topologies.digits import DigitsCnn
+from nets.importers.pytorch import QuantizedModule, quantize_module
+from nets.importers.topologies.digits import DigitsCnn
 
 
 def digits_like(seed: int = 0, *, weight_bits: int = 8, contract: str = "half_up", width: int = 4) -> QuantizedModule:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_layers import SAME, Layers
 
-from nets.accumulate import (
+from nets.execute.accumulation import (
     FLOAT32_EXACT,
     FLOAT64_EXACT,
     absolute_bound,
@@ -17,12 +17,12 @@ from nets.accumulate import (
     arranged_weights,
     exact_dtype,
 )
-from nets.contracts import INT32_MAX, INT32_MIN, contract_named
-from nets.native import native_kernel, native_library, native_status
-from nets.network import Convolution, QuantizedNetwork, TensorSpec, Weighted
-from nets.rescaler import rescaler_from_scale
-from nets.tflite import network_from_bytes
-from nets.torch_kernels import kernel
+from nets.execute.native import native_kernel, native_library, native_status
+from nets.execute.torch_kernels import kernel
+from nets.importers.tflite import network_from_bytes
+from nets.network.contracts import INT32_MAX, INT32_MIN, contract_named
+from nets.network.network import Convolution, QuantizedNetwork, TensorSpec, Weighted
+from nets.network.rescaler import rescaler_from_scale
 
 
 def test_the_type_follows_the_bound() -> None:

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import digits_like, mixed, random_inputs
 
-from nets.certificates import Interval, certify, difference_bound
-from nets.contracts import CONTRACTS, contract_named, requantize
-from nets.executor import IntegerExecutor
-from nets.narrowing import RescalerChoice, methods_of, narrow
-from nets.network import Convolution, ElementwiseSum, FullyConnected, QuantizedNetwork, TensorSpec
-from nets.rescaler import Rescaler, rescaler_from_scale
+from nets.execute.executor import IntegerExecutor
+from nets.narrow.certificates import Interval, certify, difference_bound
+from nets.narrow.narrowing import RescalerChoice, methods_of, narrow
+from nets.network.contracts import CONTRACTS, contract_named, requantize
+from nets.network.network import Convolution, ElementwiseSum, FullyConnected, QuantizedNetwork, TensorSpec
+from nets.network.rescaler import Rescaler, rescaler_from_scale
 
 HARDWARE = [name for name, contract in CONTRACTS.items() if contract.hardware]
 

@@ -6,13 +6,13 @@ import known_models
 import numpy as np
 import pytest
 
-from nets.contract_matrix import contract_matrix
-from nets.contracts import CONTRACTS
 from nets.errors import NetworkError
-from nets.executor import Backend, IntegerExecutor
-from nets.profiles import PROFILES
-from nets.tflite import load_tflite
-from nets.verify import random_samples
+from nets.execute.executor import Backend, IntegerExecutor
+from nets.importers.tflite import load_tflite
+from nets.network.contracts import CONTRACTS
+from nets.network.profiles import PROFILES
+from nets.oracle.contract_matrix import contract_matrix
+from nets.oracle.verify import random_samples
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nets.contracts import CONTRACTS, INT32_MAX, INT32_MIN, Contract, contract_named, requantize
 from nets.errors import NetworkError
-from nets.rescaler import Rescaler, rescaler_from_scale, stored_bits
+from nets.network.contracts import CONTRACTS, INT32_MAX, INT32_MIN, Contract, contract_named, requantize
+from nets.network.rescaler import Rescaler, rescaler_from_scale, stored_bits
 
 WIDTHS = range(1, 32)
 CLAMP = 2**15  # outputs have at most 16 bits; beyond, a result only has to be on the right side

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from nets.contracts import contract_named
 from nets.errors import NetworkError
-from nets.executor import IntegerExecutor
-from nets.narrowing import RescalerChoice, narrow
-from nets.network import Convolution, ElementwiseSum, Method, QuantizedNetwork, Weighted
-from nets.profiles import PROFILES
-from nets.rescaler import rescaler_from_scale
-from nets.residuals import accumulators, explain
-from nets.tflite import load_tflite, network_from_bytes
-from nets.tflite.export import export_tflite
-from nets.tflite.patch import patched
-from nets.verify import random_samples
+from nets.execute.executor import IntegerExecutor
+from nets.importers.tflite import load_tflite, network_from_bytes
+from nets.narrow.narrowing import RescalerChoice, narrow
+from nets.network.contracts import contract_named
+from nets.network.network import Convolution, ElementwiseSum, Method, QuantizedNetwork, Weighted
+from nets.network.profiles import PROFILES
+from nets.network.rescaler import rescaler_from_scale
+from nets.oracle.export import export_tflite
+from nets.oracle.patch import patched
+from nets.oracle.residuals import accumulators, explain
+from nets.oracle.verify import random_samples
 
 MODELS = Path(__file__).parents[3] / "shared" / "data" / "models"
 

@@ -6,18 +6,18 @@ import pytest
 import torch
 from small_networks import digits_like, random_inputs
 
-from nets import finetune as finetune_module
-from nets.activations import with_activation_bits
-from nets.checkpoint import save_checkpoint
 from nets.datasets import Samples, load_digits_dataset, split
 from nets.errors import NetworkError
-from nets.executor import IntegerExecutor
-from nets.finetune import FinetuneSettings, TrainingDivergedError, finetune
-from nets.fingerprint import fingerprint, trained_arrays, with_trained_arrays
-from nets.narrowing import RescalerChoice, methods_of, narrow
-from nets.network import QuantizedNetwork, Weighted
-from nets.quantize import quantize_input, quantize_module
-from nets.topologies import TOPOLOGIES, train_float
+from nets.execute.executor import IntegerExecutor
+from nets.importers.pytorch import quantize_input, quantize_module
+from nets.importers.topologies import TOPOLOGIES, train_float
+from nets.narrow.activation_scales import with_activation_bits
+from nets.narrow.narrowing import RescalerChoice, methods_of, narrow
+from nets.network.fingerprint import fingerprint, trained_arrays, with_trained_arrays
+from nets.network.network import QuantizedNetwork, Weighted
+from nets.train import fine_tuning as finetune_module
+from nets.train.checkpoint import save_checkpoint
+from nets.train.fine_tuning import FinetuneSettings, TrainingDivergedError, finetune
 
 SETTINGS = FinetuneSettings(epochs=2, batch_size=32, learning_rate=2e-3, seed=5)
 

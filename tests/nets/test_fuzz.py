@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from nets.errors import NetworkError
-from nets.tflite import network_from_bytes
+from nets.importers.tflite import network_from_bytes
 
 
 @pytest.mark.parametrize("start", range(0, 400, 100))

@@ -10,10 +10,10 @@ from random_layers import SAME, Layers
 from tflite_models import ModelWriter
 
 from nets.errors import NetworkError
-from nets.executor import IntegerExecutor
-from nets.network import Convolution, FullyConnected, Weighted
-from nets.tflite import load_tflite, network_from_bytes
-from nets.tflite.graph import _Reader
+from nets.execute.executor import IntegerExecutor
+from nets.importers.tflite import load_tflite, network_from_bytes
+from nets.importers.tflite.graph import _Reader
+from nets.network.network import Convolution, FullyConnected, Weighted
 
 MODELS = Path(__file__).parents[3] / "shared" / "data" / "models"
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_layers import NONE, RELU, RELU6, SAME, VALID, Layers
 
-from nets.litert import LiteRtRunner, exposed_model
-from nets.profiles import PROFILES
-from nets.tflite import network_from_bytes
-from nets.verify import random_samples, verify_bytes
+from nets.importers.tflite import network_from_bytes
+from nets.network.profiles import PROFILES
+from nets.oracle.litert import LiteRtRunner, exposed_model
+from nets.oracle.verify import random_samples, verify_bytes
 
 pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
 

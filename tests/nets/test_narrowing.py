@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_networks import digits_like, random_inputs
 
-from nets.contracts import CONTRACTS, contract_named
 from nets.errors import NetworkError
-from nets.executor import IntegerExecutor
-from nets.narrowing import RescalerChoice, inherit_weights, methods_of, narrow, real_weights, with_weight_bits
-from nets.network import ElementwiseKind, ElementwiseSum, Method, QuantizedNetwork, TensorSpec, Weighted
-from nets.rescaler import effective_scale, neighbouring_scales, rescaler_from_scale
+from nets.execute.executor import IntegerExecutor
+from nets.narrow.narrowing import RescalerChoice, inherit_weights, methods_of, narrow, real_weights, with_weight_bits
+from nets.network.contracts import CONTRACTS, contract_named
+from nets.network.network import ElementwiseKind, ElementwiseSum, Method, QuantizedNetwork, TensorSpec, Weighted
+from nets.network.rescaler import effective_scale, neighbouring_scales, rescaler_from_scale
 
 scales = st.floats(2.0**-20, 4.0, exclude_min=True)
 HALF_UP = contract_named("half_up")

@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_layers import NONE, RELU6, SAME, VALID, Layers
 
-from nets import executor as executor_module
-from nets.contracts import CONTRACTS, contract_named
 from nets.errors import NetworkError
-from nets.executor import Backend, IntegerExecutor
-from nets.native import native_kernel, native_library, native_status
-from nets.network import ElementwiseSum, Operator, QuantizedNetwork, Weighted
-from nets.profiles import PROFILES
-from nets.rescaler import rescaler_from_scale
-from nets.selftest import require_exact
-from nets.tflite import network_from_bytes
-from nets.torch_kernels import kernel
-from nets.verify import random_samples
+from nets.execute import executor as executor_module
+from nets.execute.executor import Backend, IntegerExecutor
+from nets.execute.native import native_kernel, native_library, native_status
+from nets.execute.self_test import require_exact
+from nets.execute.torch_kernels import kernel
+from nets.importers.tflite import network_from_bytes
+from nets.network.contracts import CONTRACTS, contract_named
+from nets.network.network import ElementwiseSum, Operator, QuantizedNetwork, Weighted
+from nets.network.profiles import PROFILES
+from nets.network.rescaler import rescaler_from_scale
+from nets.oracle.verify import random_samples
 
 needs_native = pytest.mark.skipif(native_library() is None, reason=f"native kernels: {native_status()}")
 
@@ -180,12 +180,12 @@ def test_native_kernels_that_were_not_built_are_an_error(monkeypatch: pytest.Mon
 
 def test_the_self_test_finds_inexact_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
     require_exact("torch")
-    from nets import selftest
+    from nets.execute import self_test
 
     def inexact(*arguments: torch.Tensor) -> torch.Tensor:
         return selftest_accumulate(*arguments).to(torch.bfloat16).to(torch.float32)
 
-    selftest_accumulate = selftest.accumulate
-    monkeypatch.setattr(selftest, "accumulate", inexact)
+    selftest_accumulate = self_test.accumulate
+    monkeypatch.setattr(self_test, "accumulate", inexact)
     with pytest.raises(NetworkError, match="self-test failed"):
         require_exact.__wrapped__("torch")

@@ -10,11 +10,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import nets.verify
-from dse.commands.networks import contracts, verify
+import nets.oracle.verify
+from dse.cli.networks import contracts, verify
 from nets.errors import NetworkError
-from nets.tflite import load_tflite
-from nets.verify import random_samples
+from nets.importers.tflite import load_tflite
+from nets.oracle.verify import random_samples
 
 app = typer.Typer()
 app.command()(verify)
@@ -44,13 +44,13 @@ def test_verify_reports_every_tensor_of_both_profiles(model: Path) -> None:
 
 def test_verify_ends_with_status_1_on_a_mismatch(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
-    honest = nets.verify.verify_model
+    honest = nets.oracle.verify.verify_model
 
     def dishonest(*arguments: object) -> object:
         report = honest(*arguments)
         return replace(report, tensors=(replace(report.tensors[0], mismatches=1, first_index=(0, 1)),))
 
-    monkeypatch.setattr(nets.verify, "verify_model", dishonest)
+    monkeypatch.setattr(nets.oracle.verify, "verify_model", dishonest)
     assert runner.invoke(app, ["verify", str(model), "--samples", "1"]).exit_code == 1
 
 

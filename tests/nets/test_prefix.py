@@ -6,12 +6,12 @@ import known_models
 import numpy as np
 import pytest
 
-from nets.executor import IntegerExecutor
-from nets.network import QuantizedNetwork, Weighted
-from nets.prefix import PrefixEvaluator, tensor_keys
-from nets.rescaler import rescaler_from_scale
-from nets.tflite import network_from_bytes
-from nets.verify import random_samples
+from nets.execute.executor import IntegerExecutor
+from nets.execute.prefix import PrefixEvaluator, tensor_keys
+from nets.importers.tflite import network_from_bytes
+from nets.network.network import QuantizedNetwork, Weighted
+from nets.network.rescaler import rescaler_from_scale
+from nets.oracle.verify import random_samples
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from small_networks import Mixed, digits_like, mixed
 from torch import Tensor, nn
 
 from nets.errors import NetworkError
-from nets.executor import IntegerExecutor
-from nets.network import AveragePool, Convolution, ElementwiseSum, FullyConnected, MaxPool, Weighted
-from nets.quantize import affine_spec, quantize_input, quantize_module
-from nets.topologies.digits import DigitsCnn
+from nets.execute.executor import IntegerExecutor
+from nets.importers.pytorch import affine_spec, quantize_input, quantize_module
+from nets.importers.topologies.digits import DigitsCnn
+from nets.network.network import AveragePool, Convolution, ElementwiseSum, FullyConnected, MaxPool, Weighted
 
 
 def dequantized_outputs(module: nn.Module, images: Tensor, quantized_network) -> tuple[np.ndarray, np.ndarray, float]:  # noqa: ANN001

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import digits_like, mixed, random_inputs
 
-from nets.contracts import CONTRACTS
-from nets.executor import IntegerExecutor
-from nets.narrowing import RealWeights, RescalerChoice, methods_of, narrow
-from nets.network import QuantizedNetwork, Weighted
-from nets.tflite import load_tflite
-from nets.twin import RescaleAwareTwin
+from nets.execute.executor import IntegerExecutor
+from nets.importers.tflite import load_tflite
+from nets.narrow.narrowing import RealWeights, RescalerChoice, methods_of, narrow
+from nets.network.contracts import CONTRACTS
+from nets.network.network import QuantizedNetwork, Weighted
+from nets.train.twin import RescaleAwareTwin
 
 MODELS = Path("../shared/data/models")
 

@@ -6,7 +6,7 @@ import pytest
 from synthetic_study import HOSTILE, STUDIES, Maker, Recipe, make_results
 
 from dse.report import write_report
-from dse.results import StudyResults
+from dse.store.results import StudyResults
 
 Report = tuple[StudyResults, Path]
 

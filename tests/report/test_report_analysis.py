@@ -6,15 +6,15 @@ import pandas as pd
 import pytest
 from synthetic_study import Maker, brute_force_front
 
-from dse.metrics import Metric
-from dse.pareto import hypervolume
+from dse.design.metrics import Metric
+from dse.design.pareto import hypervolume
 from dse.report import _text
 from dse.report._choices import Choice, choices
 from dse.report._convergence import agreement, convergence, grown
 from dse.report._marginal import marginal_steps
 from dse.report._scene import cost_axes, cost_ticks, scene, staircase
 from dse.report._sensitivity import sensitivity
-from dse.results import StudyResults
+from dse.store.results import StudyResults
 
 
 def designs(results: StudyResults, points: list[tuple[float, float]]) -> list[Choice]:

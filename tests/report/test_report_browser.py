@@ -15,7 +15,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from synthetic_study import HOSTILE, Maker
 
 from dse.report import compare, recommendation
-from dse.results import StudyResults
+from dse.store.results import StudyResults
 
 Report = tuple[StudyResults, Path]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

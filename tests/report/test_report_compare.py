@@ -11,7 +11,7 @@ from dse.report import compare
 from dse.report._choices import Choice, choices
 from dse.report._compare_page import layer_changes
 from dse.report._comparison import comparison, covered, holm
-from dse.results import StudyResults
+from dse.store.results import StudyResults
 
 
 def renamed(results: StudyResults, study: str, seed: int = 0) -> StudyResults:

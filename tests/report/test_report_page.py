@@ -10,7 +10,7 @@ from synthetic_study import HOSTILE, Maker
 
 from dse.report import recommendation, write_report
 from dse.report._gallery import KEYS
-from dse.results import StudyResults
+from dse.store.results import StudyResults
 
 Report = tuple[StudyResults, Path]
 

@@ -8,7 +8,7 @@ from synthetic_study import Maker
 from dse.report import Evidence, recommendation
 from dse.report._choices import choices, evidence
 from dse.report._selection import corrected_upper_end
-from dse.results import StudyResults
+from dse.store.results import StudyResults
 
 
 def with_rows(results: StudyResults, **columns: object) -> StudyResults:

@@ -10,8 +10,8 @@ import pytest
 from synthetic_study import HOSTILE, Maker
 
 from dse.report import write_tables
-from dse.report._files import replacing
-from dse.results import StudyResults
+from dse.store.results import StudyResults
+from nets.files import replacing
 
 REQUIRED = [
     *("trial", "val_accuracy", "val_accuracy_drop_pp", "test_accuracy_drop_pp", "ci_low", "ci_high"),

@@ -2,7 +2,7 @@ from rich.console import Console
 from synthetic_study import HOSTILE, Maker
 
 from dse.report import front_table, recommendation, show
-from dse.results import StudyResults
+from dse.store.results import StudyResults
 
 
 def printed(results: StudyResults, width: int = 100) -> str:

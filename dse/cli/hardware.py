@@ -1,0 +1,193 @@
+"""``dse cost``, ``dse calibrate`` and ``dse trace``: the hardware models from the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dse.cli.run import INTERRUPTED
+
+if TYPE_CHECKING:  # imported where they are used: `dse --help` must not wait for them
+    from hwmodels import VerilogCost
+    from hwmodels.synthesis.calibrate import Calibration
+    from hwmodels.synthesis.sweep import Measurement
+
+T = TypeVar("T")
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.+)")
+
+
+def cost(
+    files: Annotated[list[Path], typer.Argument(help="Verilog files", show_default=False)],
+    top: Annotated[str, typer.Option(help="top module", show_default=False)],
+    technology: Annotated[str, typer.Option(help="name of a table, or the path of a .toml one")] = "osu018",
+    parameter: Annotated[
+        list[str] | None, typer.Option("-P", "--parameter", help="NAME=VALUE of the top module, repeatable")
+    ] = None,
+    define: Annotated[
+        list[str] | None, typer.Option("-D", "--define", help="NAME[=TEXT] of a macro, repeatable")
+    ] = None,
+    include: Annotated[
+        list[Path] | None, typer.Option("-I", "--include", help="folder to include from, repeatable")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Cost of Verilog: operators with their widths, area and energy."""
+    from hwmodels import cost_verilog, load_technology
+
+    result = cost_verilog(
+        files,
+        top,
+        _unique("parameter", [_parameter(text) for text in parameter or []]),
+        load_technology(technology),
+        defines=_unique("macro", [_define(text) for text in define or []]),
+        include_folders=include or [],
+    )
+    if as_json:
+        typer.echo(json.dumps(asdict(result)))
+    else:
+        _print_cost(result, Console())
+
+
+def trace(
+    model: Annotated[Path, typer.Argument(help="full-int8 .tflite model", show_default=False)],
+    data: Annotated[Path, typer.Option(help=".npz file with x and y, or x_test and y_test", show_default=False)],
+    out: Annotated[Path, typer.Option(help="trace file to write")] = Path("trace.npz"),
+    samples: Annotated[int, typer.Option(min=1, help="inputs to run, spread over the file")] = 4,
+    input_offset: Annotated[int, typer.Option(help="added to the inputs: -128 for uint8 pixels")] = 0,
+) -> None:
+    """Record a network's accumulators, as the activity of `dse calibrate --traces`."""
+    from dse.evaluate.traces import accumulator_trace, spread
+    from hwmodels.synthesis.traces import save_trace
+    from nets.datasets import load_npz_dataset
+    from nets.importers.tflite import load_tflite
+
+    network = load_tflite(model)
+    inputs = spread(load_npz_dataset(data, input_offset=input_offset).samples, samples)
+    recorded = accumulator_trace(network, inputs, model.stem)
+    save_trace(recorded, out)
+    typer.echo(f"{recorded.acc.size} accumulators of {recorded.acc_bits} bits: {out}")
+
+
+def _unique(what: str, pairs: list[tuple[str, T]]) -> dict[str, T]:
+    from hwmodels.errors import HardwareError
+
+    for index, (name, value) in enumerate(pairs):
+        if name in (earlier for earlier, _ in pairs[:index]):
+            raise HardwareError(f"{what} {name} is given twice, the second time as {value!r}; give it once")
+    return dict(pairs)
+
+
+def _parameter(text: str) -> tuple[str, int]:
+    from hwmodels.errors import HardwareError
+
+    match = _ASSIGNMENT.fullmatch(text)
+    if match is None:
+        raise HardwareError(f"parameter {text!r}: expected NAME=VALUE")
+    try:
+        return match[1], int(match[2], 0)
+    except ValueError:
+        raise HardwareError(f"parameter {match[1]} is {match[2]!r}; a whole number is needed") from None
+
+
+def _define(text: str) -> tuple[str, str]:
+    from hwmodels.errors import HardwareError
+
+    name, _, value = text.partition("=")
+    if not name.isidentifier():
+        raise HardwareError(f"macro {text!r}: expected NAME or NAME=TEXT")
+    return name, value
+
+
+def _print_cost(result: VerilogCost, console: Console) -> None:
+    table = Table(title=f"{result.top} in {result.technology}")
+    for heading in ("operator", "operand bits", "result bits", "signed", "where"):
+        table.add_column(heading, justify="right" if "bits" in heading else "left")
+    for operator in result.operators:
+        widths = " x ".join(str(operand.width) for operand in operator.operands)
+        table.add_row(operator.kind, widths, str(operator.width), "yes" if operator.signed else "no", operator.where)
+    console.print(table)
+    console.print(f"registers: {sum(register.width for register in result.registers)} bits")
+    figures = (
+        ("area_um2", result.area_um2, result.area_error),
+        ("energy_pj", result.energy_pj, result.energy_error),
+    )
+    for label, value, error in figures:
+        known = "" if error is None else f" (error by its table: {error:.1%})"
+        console.print(f"{label}: {'unknown' if value is None else f'{value:,.3f}{known}'}")
+    for reason in result.missing:
+        console.print(f"unknown: {reason}", highlight=False)
+    for finding in result.findings:
+        console.print(f"{finding.topic}: {finding.text} {finding.where}", highlight=False)
+
+
+def calibrate(
+    liberty: Annotated[Path, typer.Option(help="cell library (.lib)", show_default=False)],
+    name: Annotated[str, typer.Option(help="name of the table", show_default=False)],
+    node_nm: Annotated[float, typer.Option(help="feature size in nm, which Liberty does not state")],
+    out: Annotated[Path | None, typer.Option(help="file of the table [default: NAME.toml]")] = None,
+    traces: Annotated[Path | None, typer.Option(help="trace (.npz), or a run folder that holds trace.npz")] = None,
+    dataset: Annotated[Path | None, typer.Option(help="CSV of what is synthesized; a sweep resumes from it")] = None,
+    multiplier_bits: Annotated[
+        str | None, typer.Option(help="values of k, like 1,2,4,8,16,31 [default: 1 to 32, about 20 minutes]")
+    ] = None,
+) -> None:
+    """Fit a technology table to a cell library by synthesis, with its error on points left out."""
+    from hwmodels.synthesis.calibrate import calibrate as calibrate_technology
+
+    console = Console()
+    trace = traces / "trace.npz" if traces is not None and traces.is_dir() else traces
+
+    def tell(measurement: Measurement) -> None:
+        what = f"{measurement.architecture} {measurement.acc_bits} x {measurement.multiplier_bits}"
+        console.print(f"{what}: {measurement.area_um2:,.0f} um2, {measurement.energy_pj:.2f} pJ", highlight=False)
+
+    path = out if out is not None else Path(f"{name}.toml")
+    try:
+        result = calibrate_technology(
+            liberty,
+            name,
+            node_nm=node_nm,
+            trace=trace,
+            dataset=dataset,
+            multiplier_bits=_widths(multiplier_bits),
+            progress=tell,
+        )
+    except KeyboardInterrupt:
+        kept = "nothing is kept without --dataset" if dataset is None else f"what was measured is kept in {dataset}"
+        console.print(f"Interrupted before {path} was written; {kept}.", soft_wrap=True, highlight=False)
+        raise typer.Exit(INTERRUPTED) from None
+    path.write_text(result.text, encoding="utf-8")
+    _print_errors(result, console)
+    console.print(f"Technology: {path}", soft_wrap=True)
+
+
+def _widths(text: str | None) -> list[int] | None:
+    from hwmodels.errors import HardwareError
+
+    if text is None:
+        return None
+    try:
+        widths = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        raise HardwareError(f"multiplier_bits is {text!r}; expected numbers like 1,2,4") from None
+    if not widths or not 1 <= widths[0] <= widths[-1] <= 32:
+        raise HardwareError(f"multiplier_bits is {text!r}; values from 1 to 32 are possible")
+    return widths
+
+
+def _print_errors(result: Calibration, console: Console) -> None:
+    table = Table(title=f"{result.technology.name}: errors on points left out of the fit")
+    for heading in ("architecture", "figure", "form", "points", "mean", "worst", "rank"):
+        table.add_column(heading)
+    for error in result.errors:
+        figures = (f"{error.mean:.1%}", f"{error.worst:.1%}", f"{error.rank:.4f}")
+        table.add_row(error.architecture, error.metric, error.form, str(error.points), *figures)
+    console.print(table)
+    console.print(f"Energies: {result.technology.activity}.", highlight=False)

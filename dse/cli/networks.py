@@ -1,0 +1,142 @@
+"""``dse verify`` and ``dse contracts``: one model file against LiteRT, and under every contract."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import numpy.typing as npt
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from nets.errors import NetworkError
+
+if TYPE_CHECKING:  # imported where they are used: `dse --help` must not wait for torch
+    from nets.datasets import Samples
+    from nets.network.network import QuantizedNetwork
+    from nets.oracle.contract_matrix import ContractMatrix
+    from nets.oracle.verify import VerifyReport
+
+MISMATCH = 1
+_NAME = 40  # characters of a tensor's name in the table
+
+Model = Annotated[Path, typer.Argument(help="full-int8 .tflite file", show_default=False)]
+Data = Annotated[Path | None, typer.Option(help=".npz file of inputs, instead of random ones")]
+Offset = Annotated[int, typer.Option(help="added to the inputs of --data: -128 for uint8 pixels")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def verify(
+    model: Model,
+    profile: Annotated[str | None, typer.Option(help="litert_ref or litert_xnnpack [default: both]")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="random inputs, or the first of --data")] = 32,
+    data: Data = None,
+    input_offset: Offset = 0,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the random inputs")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the integer executor with LiteRT, tensor by tensor; exit status 1 if any integer differs."""
+    from nets.importers.tflite import load_tflite
+    from nets.network.profiles import PROFILES
+    from nets.oracle.verify import random_samples, verify_model
+
+    network = load_tflite(model)
+    if data is None:
+        inputs = random_samples(network, samples, seed)
+    else:
+        inputs = [_inputs(_samples(data, input_offset, network), samples)]
+    reports = [verify_model(model, name, *inputs) for name in ([profile] if profile else PROFILES)]
+    if as_json:
+        print(json.dumps([{**asdict(report), "exact": report.exact} for report in reports]))  # noqa: T201 -- for machines
+    else:
+        for report in reports:
+            Console().print(verify_table(report))
+    if not all(report.exact for report in reports):
+        raise typer.Exit(MISMATCH)
+
+
+def verify_table(report: VerifyReport) -> Table:
+    """One row per tensor."""
+    verdict = "every integer equal" if report.exact else "DIFFERENCES"
+    table = Table(title=f"{report.model}, {report.profile} ({report.runtime}), {report.samples} samples: {verdict}")
+    for heading in ("operator", "tensor", "elements", "mismatches", "first at", "ours", "LiteRT"):
+        table.add_column(heading, justify="left" if heading in ("operator", "tensor", "first at") else "right")
+    for check in report.tensors:
+        first = "" if check.first_index is None else str(list(check.first_index))
+        values = ["" if value is None else str(value) for value in (check.ours, check.theirs)]
+        name = check.tensor if len(check.tensor) <= _NAME else f"...{check.tensor[-_NAME:]}"
+        table.add_row(check.operator, escape(name), f"{check.elements:,}", f"{check.mismatches:,}", first, *values)
+    return table
+
+
+def contracts(
+    model: Model,
+    data: Annotated[Path, typer.Option(help=".npz file with x and y, or x_test and y_test", show_default=False)],
+    input_offset: Offset = 0,
+    baseline: Annotated[str, typer.Option(help="contract that the others are compared with")] = "half_up",
+    samples: Annotated[int | None, typer.Option(min=1, help="the first of --data [default: all]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run one network under every contract: where they part, by how much, and what it does to accuracy."""
+    from nets.importers.tflite import load_tflite
+    from nets.oracle.contract_matrix import contract_matrix
+
+    found = _samples(data, input_offset, load_tflite(model))
+    matrix = contract_matrix(model, _inputs(found, samples), found.labels[:samples], baseline=baseline)
+    if as_json:
+        print(json.dumps(asdict(matrix)))  # noqa: T201 -- for machines
+    else:
+        Console().print(contracts_table(matrix))
+
+
+def contracts_table(matrix: ContractMatrix) -> Table:
+    """One row per contract."""
+    table = Table(title=f"{matrix.model}, {matrix.samples} samples, against {matrix.baseline}")
+    headings = (
+        "contract",
+        "first divergent",
+        "differ locally",
+        "differ",
+        "by 1 LSB",
+        "agreement",
+        "accuracy",
+        "change",
+    )
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in headings[:2] else "right", no_wrap=heading == "contract")
+    for row in matrix.rows:
+        table.add_row(
+            row.contract,
+            row.first_divergent or "none",
+            f"{row.local_differing:.4%}",
+            f"{row.differing:.4%}",
+            f"{row.off_by_one:.4%}",
+            f"{row.agreement:.2%}",
+            "" if row.accuracy is None else f"{row.accuracy:.2%}",
+            "" if row.accuracy_change_pp is None else f"{row.accuracy_change_pp:+.2f} pp",
+        )
+    return table
+
+
+def _inputs(samples: Samples, count: int | None) -> npt.NDArray[np.int8]:
+    return samples.inputs[:count].astype(np.int8, copy=False)
+
+
+def _samples(path: Path, input_offset: int, network: QuantizedNetwork) -> Samples:
+    """A file's test part, or all of it, as int8 inputs of the network."""
+    if len(network.inputs) != 1:
+        raise NetworkError(f"{network.name!r} has {len(network.inputs)} inputs; --data serves models with one")
+    from nets.datasets import load_npz_dataset
+
+    dataset = load_npz_dataset(path, input_offset=input_offset)
+    samples = dataset.held_out or dataset.samples
+    spec = network.tensors[network.inputs[0]]
+    if samples.inputs.shape[1:] != spec.shape:
+        shape = list(samples.inputs.shape[1:])
+        raise NetworkError(f"{path}: samples have shape {shape}; the model takes {list(spec.shape)}")
+    return samples

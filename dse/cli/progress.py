@@ -1,0 +1,71 @@
+"""The progress line of a study: trials done, front, hypervolume."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from dse.search.driver import Progress as SearchProgress
+
+_LINES_WITHOUT_TERMINAL = 10  # a log gets about this many lines, a terminal one that moves
+
+
+class StudyProgress:
+    """Shows a study's progress: a moving bar on a terminal, a few plain lines elsewhere."""
+
+    def __init__(self, console: Console, name: str) -> None:
+        self._console, self._name, self._printed = console, name, -1
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(
+                "trials · front {task.fields[front]} · hypervolume {task.fields[hypervolume]:.3f}{task.fields[reused]}"
+            ),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task(f"{name}: preparing", total=None, front=0, hypervolume=0.0, reused="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def update(self, progress: SearchProgress) -> None:
+        """Show where the study stands."""
+        doing = {"search": "searching", "test": "scored on test"}[progress.stage]
+        self._bar.update(
+            self._task,
+            description=f"{self._name}: {doing}",
+            completed=progress.complete,
+            total=progress.target,
+            front=progress.front,
+            hypervolume=progress.hypervolume,
+            reused=_reused(progress, " · "),
+        )
+        if not self._console.is_terminal:
+            self._print_some(progress, doing)
+
+    def _print_some(self, progress: SearchProgress, doing: str) -> None:
+        tenth = progress.complete * _LINES_WITHOUT_TERMINAL // progress.target
+        if tenth > self._printed or progress.stage == "test":
+            self._printed = tenth
+            self._console.print(
+                f"{self._name}: {doing}, {progress.complete}/{progress.target} trials, "
+                f"front {progress.front}, hypervolume {progress.hypervolume:.3f}{_reused(progress, ', ')}"
+            )
+
+
+def _reused(progress: SearchProgress, separator: str) -> str:
+    return f"{separator}{progress.reused} reused" if progress.reused else ""

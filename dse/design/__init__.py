@@ -1,0 +1,1 @@
+"""Designs and how they are compared: design point, search space, metrics, dominance, statistics."""

@@ -1,0 +1,1 @@
+"""Evaluation of designs: accuracy, costs, and the fidelity ladder."""

@@ -1,0 +1,74 @@
+"""The fidelity ladder: which levels a design may climb, and whether it is worth the next one."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from dse.design.evaluation import Evaluation, Level
+from dse.design.metrics import Metric, values_of
+from dse.design.pareto import rank_among
+from dse.design.point import Finetune
+from dse.store.records import LevelRecord
+from dse.study.spec import FidelitySpec
+
+_TRAINED = {
+    Finetune.NONE: (),
+    Finetune.SHORT: (Level.SHORT_FINETUNE,),
+    Finetune.FULL: (Level.SHORT_FINETUNE, Level.FULL_FINETUNE),
+}
+
+
+def levels_of(fidelity: FidelitySpec, finetune: Finetune, *, baseline: bool) -> tuple[Level, ...]:
+    """The levels that a design may reach, lowest first; baselines need no first look."""
+    first = (Level.PART,) if fidelity.part < 1 and not baseline else ()
+    return (*first, Level.INTEGER, *_TRAINED[finetune])
+
+
+class Ladder:
+    """Lets designs climb that are near the front of what their level has shown so far.
+
+    The slack hedges against the noise of an accuracy; costs are exact and get none. Baselines always climb as far as
+    they may, and no budget counts them.
+
+    Args:
+        fidelity: the study's.
+        objectives: the study's; the first one is the accuracy drop.
+    """
+
+    def __init__(self, fidelity: FidelitySpec, objectives: Sequence[Metric]) -> None:
+        self._fidelity, self._objectives = fidelity, objectives
+        self._seen: dict[Level, list[tuple[float, ...]]] = defaultdict(list)
+        self._spent: Counter[Level] = Counter()
+        self._budget = {Level.SHORT_FINETUNE: fidelity.max_short, Level.FULL_FINETUNE: fidelity.max_full}
+
+    def restore(self, levels: Iterable[LevelRecord], *, baseline: bool) -> None:
+        """Count what a trial of an earlier session reached."""
+        for level in levels:
+            self._seen[Level(level.level)].append(values_of(level, self._objectives))
+            self._spent[Level(level.level)] += not baseline
+
+    def next_level(self, finetune: Finetune, found: Evaluation, *, baseline: bool) -> Level | None:
+        """The level to try next, or None where the design stays; counts what was found."""
+        values = values_of(found, self._objectives)
+        seen = np.array(self._seen[found.level], dtype=np.float64).reshape(-1, len(values))
+        self._seen[found.level].append(values)
+        levels = levels_of(self._fidelity, finetune, baseline=baseline)
+        above = levels[levels.index(found.level) + 1 :]
+        if not above or baseline:
+            return above[0] if above else None
+        budget = self._budget.get(above[0])
+        if budget is not None and self._spent[above[0]] >= budget:
+            return None
+        hopeful = np.array(values)
+        hopeful[0] -= self._slack_pp(found.level)
+        if rank_among(seen, hopeful) > self._fidelity.promote_rank:
+            return None
+        self._spent[above[0]] += 1
+        return above[0]
+
+    def _slack_pp(self, level: Level) -> float:
+        """A part of the split is noisier, by the root of its share."""
+        slack = self._fidelity.slack_pp
+        return slack / math.sqrt(self._fidelity.part) if level is Level.PART else slack

@@ -1,0 +1,45 @@
+"""Lowering: a network and its certificate become the workloads that the cost models understand."""
+
+import math
+
+from hwmodels.workload import RescalerWorkload, RescaleStage
+from nets.narrow.certificates import RescalerCertificate, certify
+from nets.network.network import Convolution, QuantizedNetwork, Rescaling, Weighted
+
+
+def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
+    """Workloads of every rescaler, sized by the reachable intervals of this very network."""
+    certificate = certify(network)
+    return tuple(
+        _workload(operator, network, certificate.rescalers[operator.name]) for operator in network.rescaling_operators()
+    )
+
+
+def _workload(operator: Rescaling, network: QuantizedNetwork, certificate: RescalerCertificate) -> RescalerWorkload:
+    target = network.tensors[operator.output]
+    weighted = operator if isinstance(operator, Weighted) else None
+    return RescalerWorkload(
+        name=operator.name,
+        stages=tuple(
+            RescaleStage(
+                operand_bits=stage.operand_bits,
+                multiplier_bits=stage.multiplier_bits,
+                right_shift_min=stage.right_shift_min,
+                right_shift_max=stage.right_shift_max,
+            )
+            for stage in certificate.stages
+        ),
+        output_bits=target.bits,
+        channels=weighted.out_channels if weighted else 1,
+        rescales_per_inference=math.prod(target.shape),
+        macs_per_inference=_macs(weighted, network) if weighted else 0,
+        weight_bits=weighted.weight_bits if weighted else 0,
+        activation_bits=network.tensors[operator.inputs[0]].bits,
+        contract=operator.rescaler.contract.name,
+    )
+
+
+def _macs(operator: Weighted, network: QuantizedNetwork) -> int:
+    taps = operator.weights[0].size
+    positions = network.tensors[operator.output].shape[:-1] if isinstance(operator, Convolution) else ()
+    return int(taps) * operator.out_channels * math.prod(positions)

@@ -1,0 +1,57 @@
+"""Accumulator traces: what a network's rescalers really see, as the activity of energy figures."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hwmodels.synthesis.traces import AccumulatorTrace
+from nets.datasets import Samples
+from nets.execute.accumulation import absolute_bound, accumulate, arranged_weights, exact_dtype
+from nets.execute.executor import IntegerExecutor
+from nets.network.network import QuantizedNetwork, Weighted
+
+Int8Array = npt.NDArray[np.int8]
+
+
+def spread(samples: Samples, count: int) -> Int8Array:
+    """As many int8 inputs, evenly spread over the samples; all of them where there are fewer."""
+    count = min(count, len(samples))
+    indices = np.arange(count) * (len(samples) // count)
+    return samples.inputs[indices].astype(np.int8, copy=False)
+
+
+def accumulator_trace(
+    network: QuantizedNetwork, samples: Int8Array, name: str, per_layer: int = 1024
+) -> AccumulatorTrace:
+    """Return what a network's rescalers see: consecutive accumulators of every layer, as `dse calibrate` takes them.
+
+    Args:
+        network: the network.
+        samples: int8 inputs ``[batch, *shape]``; each gives the same number of accumulators.
+        name: where they come from.
+        per_layer: accumulators per layer in all.
+    """
+    tensors = IntegerExecutor(network).tensors(samples)
+    parts = []
+    for index, operator in enumerate(operator for operator in network.operators if isinstance(operator, Weighted)):
+        source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
+        dtype = exact_dtype(absolute_bound(operator, source))
+        centred = torch.from_numpy(tensors[operator.inputs[0]].copy()).to(dtype) - source.zero_point
+        bias = torch.tensor(operator.bias, dtype=dtype)
+        sums = accumulate(operator, centred, arranged_weights(operator, dtype), bias).to(torch.int64)
+        values = sums.numpy().reshape(len(samples), -1)
+        scales = np.resize(operator.rescaler.scale, values.shape[1])  # channels are the last axis
+        count = min(per_layer // len(samples), values.shape[1])
+        start = (values.shape[1] - count) // 2 // operator.rescaler.scale.size * operator.rescaler.scale.size
+        taken = slice(start, start + count)
+        size = count * len(samples)
+        parts.append(
+            (
+                values[:, taken].reshape(-1),
+                np.tile(scales[taken], len(samples)),
+                np.full(size, index),
+                np.full(size, target.zero_point),
+            )
+        )
+    acc, scale, layer, zero_point = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return AccumulatorTrace(name, acc, scale, layer, zero_point)

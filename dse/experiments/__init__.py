@@ -1,1 +1,0 @@
-"""What docs/results publishes, one command each: ``python -m dse.experiments.<name>``."""

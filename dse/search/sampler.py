@@ -1,0 +1,105 @@
+"""Samplers by name, none of which proposes a design twice."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from dse.design.space import SearchSpace
+from dse.search.surrogate_sampler import SurrogateSampler
+from dse.study.spec import SearchSpec
+
+_POPULATION = 24  # several generations in a study of some hundred trials; Optuna's own 50 leave it two or three
+_MUTATIONS = 1000  # single changes tried before a design is taken as a repetition after all
+
+
+class DistinctSampler(BaseSampler):
+    """Asks another sampler, and changes single choices of what it proposes until the design is new.
+
+    Discrete spaces make samplers repeat themselves; a repetition costs an evaluation and teaches nothing.
+
+    Args:
+        inner: the sampler that proposes.
+        space: the study's space.
+        seed: of the changes.
+    """
+
+    def __init__(self, inner: BaseSampler, space: SearchSpace, seed: int) -> None:
+        self._inner, self._space = inner, space
+        self._generator = np.random.default_rng(seed)
+        self._seen: set[str] = set()
+
+    def remember(self, parameters: dict[str, Any]) -> None:
+        """Count a design as proposed: one that is in the study already."""
+        self._seen.add(self._space.point(parameters).digest)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return dict(self._space.distributions)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        if "fixed_params" in trial.system_attrs:
+            return {}  # an enqueued trial brings its own parameters
+        inner_space = self._inner.infer_relative_search_space(study, trial)
+        proposed = self._inner.sample_relative(study, trial, inner_space)
+        for name, distribution in search_space.items():
+            if name not in proposed:
+                proposed[name] = self._inner.sample_independent(study, trial, name, distribution)
+        return self._distinct(self._space.snapped(proposed))
+
+    def _distinct(self, proposed: dict[str, Any]) -> dict[str, Any]:
+        for _ in range(_MUTATIONS):
+            if self._space.point(proposed).digest not in self._seen:
+                break
+            proposed = self._space.mutated(proposed, self._generator)
+        self.remember(proposed)
+        return proposed
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:  # noqa: ANN401 -- Optuna's own signature
+        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        self._inner.before_trial(study, trial)
+
+    def after_trial(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Any,  # noqa: ANN401
+    ) -> None:
+        self._inner.after_trial(study, trial, state, values)
+
+    def reseed_rng(self) -> None:
+        self._inner.reseed_rng()
+
+
+def make_sampler(search: SearchSpec, space: SearchSpace, seed: int) -> DistinctSampler:
+    """The study's sampler, seeded."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna's word for two samplers of several years
+        return DistinctSampler(_inner(search, space, seed), space, seed)
+
+
+def _inner(search: SearchSpec, space: SearchSpace, seed: int) -> BaseSampler:
+    match search.sampler:
+        case "surrogate":
+            return SurrogateSampler(space, search.objectives, seed)
+        case "tpe":
+            return TPESampler(seed=seed, multivariate=True)
+        case "nsga2":
+            return NSGAIISampler(seed=seed, population_size=_POPULATION)
+        case "nsga3":
+            return NSGAIIISampler(seed=seed, population_size=_POPULATION)
+        case "qmc":
+            return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+        case "random":
+            return RandomSampler(seed)

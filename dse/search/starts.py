@@ -1,0 +1,95 @@
+"""Starts that know the problem: one rescaler narrowed at a time, and the designs that this makes promising.
+
+Accuracy is not monotone in the width and drops do not simply add up, so these are starting points and nothing more:
+no width is left out of the search because of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dse.design.pareto import non_dominated
+from dse.design.point import DesignPoint, Finetune
+from dse.design.space import SearchSpace
+from nets.narrow.narrowing import RescalerChoice
+from nets.network.network import Method
+from nets.network.rescaler import FULL_MULTIPLIER_BITS
+
+_PROBED = (1, 2, 3, 4, 6, 8, 12, 16)
+_KEPT = 400  # partial designs kept between two rescalers
+_FULL = RescalerChoice(FULL_MULTIPLIER_BITS, Method.ROUND)
+
+Values = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One variable of the space narrowed, every other one at int32.
+
+    Attributes:
+        variable: name of the variable.
+        choice: its width and method.
+        point: the design.
+    """
+
+    variable: str
+    choice: RescalerChoice
+    point: DesignPoint
+
+
+def probes(space: SearchSpace) -> list[Probe]:
+    """Designs that show how much every rescaler alone matters, at some of its widths."""
+    found = []
+    for variable in space.rescalers:
+        widths = [k for k in variable.multiplier_bits if k in _PROBED] or list(variable.multiplier_bits[:1])
+        for choice in (RescalerChoice(k, method) for k in widths for method in variable.methods):
+            chosen = {v.name: choice if v is variable else _FULL for v in space.rescalers}
+            found.append(Probe(variable.name, choice, space.design(chosen, Finetune.NONE)))
+    return found
+
+
+def promising(space: SearchSpace, measured: Mapping[Probe, Values], baseline: Values, count: int) -> list[DesignPoint]:
+    """Designs on the front of summed drops against summed costs, by dynamic programming over the rescalers.
+
+    Args:
+        space: the study's space.
+        measured: the objectives of every probe, the drop (pp) first.
+        baseline: the same of int32.
+        count: how many designs at most, spread over the front, the cheapest one among them.
+    """
+    partial: list[tuple[float, float, dict[str, RescalerChoice]]] = [(0.0, 0.0, {})]
+    for variable in space.rescalers:
+        options = [
+            (max(values[0] - baseline[0], 0.0), _cost(values, baseline), probe.choice)
+            for probe, values in measured.items()
+            if probe.variable == variable.name
+        ] or [(0.0, 0.0, _FULL)]
+        joined = [
+            (drop + more, cost + saved, {**chosen, variable.name: choice})
+            for drop, cost, chosen in partial
+            for more, saved, choice in options
+        ]
+        partial = _front(joined)
+    spread = _spread(len(partial), count)
+    return [space.design(partial[index][2], space.finetune[-1]) for index in spread]
+
+
+def _cost(values: Values, baseline: Values) -> float:
+    """The costs against int32, as shares that weigh alike."""
+    return sum(value / full - 1 for value, full in zip(values[1:], baseline[1:], strict=True))
+
+
+def _front(
+    designs: Sequence[tuple[float, float, dict[str, RescalerChoice]]],
+) -> list[tuple[float, float, dict[str, RescalerChoice]]]:
+    """The designs that no other one beats in both sums, cheapest first, thinned out evenly."""
+    best = non_dominated(np.array([design[:2] for design in designs]))
+    kept = {design[:2]: design for design, on_front in zip(designs, best, strict=True) if on_front}
+    ordered = [kept[key] for key in sorted(kept, key=lambda sums: sums[1])]
+    return [ordered[index] for index in _spread(len(ordered), _KEPT)]
+
+
+def _spread(available: int, count: int) -> list[int]:
+    """Indices of at most ``count`` of ``available`` things, evenly, both ends among them."""
+    return sorted({int(index) for index in np.linspace(0, available - 1, min(available, count)).round()})

@@ -1,0 +1,1 @@
+"""What a run keeps: trials, records, run folder, cache."""

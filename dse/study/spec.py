@@ -1,0 +1,317 @@
+"""The study file: a frozen, validated object; every key is documented here and nowhere else."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
+from dse.design.point import Finetune
+from hwmodels import Style
+from hwmodels.architectures.datapaths import Datapath
+from nets.network.contracts import CONTRACTS
+from nets.network.network import Method
+
+MultiplierBits = Annotated[int, Field(ge=1, le=31)]
+WeightBits = Annotated[int, Field(ge=3, le=8)]
+Lanes = Annotated[int, Field(ge=1, le=4096)]
+Sampler = Literal["surrogate", "tpe", "nsga2", "nsga3", "qmc", "random"]
+DEFAULT_MULTIPLIER_BITS = (*range(1, 17), 31)
+
+
+class Section(BaseModel):
+    """A table of the study file: unknown keys are errors, values do not change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class NetworkSpec(Section):
+    """Which network: a .tflite file, or a topology of ours trained from the study's seed."""
+
+    model: Path | None = Field(None, description="full-int8 .tflite file, relative to the study file")
+    topology: Literal["digits_cnn"] | None = Field(
+        None, description="a network of ours, trained in float from the seed"
+    )
+    weight_bits: int = Field(8, ge=3, le=8, description="width in bits of every layer's weights")
+    contract: str = Field("half_up", description="rounding contract of every rescaler")
+
+    @model_validator(mode="after")
+    def _one_network(self) -> Self:
+        if (self.model is None) == (self.topology is None):
+            raise ValueError("give either model (a .tflite file) or topology, not both and not neither")
+        if self.contract not in CONTRACTS:
+            raise ValueError(f"contract = {self.contract!r} is unknown; use one of {', '.join(CONTRACTS)}")
+        return self
+
+
+class DataSpec(Section):
+    """Which labelled samples, and how they are split; the parts are stratified, seeded and disjoint."""
+
+    dataset: Literal["digits"] | None = Field(None, description="the images that scikit-learn carries")
+    samples: Path | None = Field(
+        None, description=".npz with x and y, or x_train, y_train, x_test and y_test; relative to the study file"
+    )
+    input_offset: int = Field(0, ge=-128, le=128, description="added to the stored integers to give int8 inputs")
+    finetune: float = Field(0.3, gt=0, lt=1, description="share of the samples for fine-tuning")
+    validation: float = Field(0.3, gt=0, lt=1, description="share of the samples for the search's accuracy")
+    test: float = Field(0.4, ge=0, lt=1, description="share held back; 0 where the file has a test part of its own")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.dataset is None) == (self.samples is None):
+            raise ValueError("give either dataset or samples (an .npz file), not both and not neither")
+        if abs(self.finetune + self.validation + self.test - 1) > 1e-6:
+            raise ValueError(
+                f"finetune + validation + test must be 1, got {self.finetune} + {self.validation} + {self.test}"
+            )
+        return self
+
+
+class RescalerRule(Section):
+    """A [[search.rescalers]] table: what some rescalers may be; a later table comes before an earlier one."""
+
+    names: str = Field(description="name or pattern of rescalers, such as conv_4 or conv_*")
+    multiplier_bits: tuple[MultiplierBits, ...] | None = Field(
+        None, min_length=1, description="widths they may have; one alone freezes them"
+    )
+    methods: tuple[Method, ...] | None = Field(None, min_length=1, description="methods they may use")
+    weight_bits: tuple[WeightBits, ...] | None = Field(
+        None, min_length=1, description="widths in bits that their layers' weights may have"
+    )
+    tied: bool = Field(False, description="true makes them one choice: the same widths and method for all")
+
+
+class Constraint(Section):
+    """A [[search.constraints]] table: designs beyond it are on the front only where no design keeps it."""
+
+    metric: Metric = Field(description="what is limited")
+    at_most: float = Field(description="the limit, in the metric's unit")
+
+
+def _repeats(values: tuple[object, ...]) -> bool:
+    return len(set(values)) != len(values)
+
+
+class SearchSpec(Section):
+    """What is searched, by what, for how long."""
+
+    trials: int = Field(120, ge=1, description="complete evaluations in the study, baselines included")
+    sampler: Sampler = Field("surrogate", description="who proposes designs: a model of ours, or Optuna's sampler")
+    objectives: tuple[Metric, ...] = Field(
+        DEFAULT_OBJECTIVES, min_length=2, description="what is minimised; the accuracy drop comes first"
+    )
+    starts: int = Field(0, ge=0, description="first trials taken from the sensitivity of every single rescaler")
+    batch: int | None = Field(
+        None,
+        ge=1,
+        description="trials asked and told together: any number of workers finds the same; none: keep workers busy",
+    )
+    multiplier_bits: tuple[MultiplierBits, ...] = Field(
+        DEFAULT_MULTIPLIER_BITS, min_length=1, description="widths that a rescaler may have"
+    )
+    methods: tuple[Method, ...] = Field(
+        (Method.ROUND, Method.ABSORB), min_length=1, description="ways in which a rescaler may be narrowed"
+    )
+    weight_bits: tuple[WeightBits, ...] = Field(
+        (), description="widths that a layer's weights may have, each layer its own; none: network.weight_bits for all"
+    )
+    contracts: tuple[str, ...] = Field(
+        (), description="rounding contracts that a design may have; none: network.contract"
+    )
+    styles: tuple[Style, ...] = Field((), description="accelerator styles that it may have; none: hardware.style")
+    lanes: tuple[Lanes, ...] = Field((), description="numbers of rescaler lanes that it may have; none: hardware.lanes")
+    uniform_multiplier_bits: tuple[MultiplierBits, ...] = Field(
+        (1, 2, 3, 4, 6, 8, 12, 16), description="widths of the uniform baselines"
+    )
+    rescalers: tuple[RescalerRule, ...] = Field((), description="rules for some rescalers: widths, methods, ties")
+    constraints: tuple[Constraint, ...] = Field((), description="limits that a design must keep")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        for key, values in self:
+            if isinstance(values, tuple) and values and not isinstance(values[0], Section) and _repeats(values):
+                raise ValueError(f"{key} = [{', '.join(map(str, values))}] names a value twice")
+        if self.objectives[0] is not Metric.DROP:
+            raise ValueError(f"objectives = [{', '.join(self.objectives)}]: the first one is {Metric.DROP.value}")
+        for contract in self.contracts:
+            if contract not in CONTRACTS:
+                raise ValueError(f"contracts: {contract!r} is unknown; use one of {', '.join(CONTRACTS)}")
+        return self
+
+    @property
+    def weights_vary(self) -> bool:
+        """Whether some layer's weights may have several widths."""
+        return bool(self.weight_bits) or any(rule.weight_bits for rule in self.rescalers)
+
+    @model_validator(mode="after")
+    def _worth_choosing(self) -> Self:
+        """Refuse variables that no objective or constraint can see: they would never leave one end."""
+        seen = {*self.objectives, *(constraint.metric for constraint in self.constraints)}
+        totals = {Metric.ACCELERATOR_AREA, Metric.ACCELERATOR_ENERGY}
+        for key, varies, metrics in (
+            ("weight_bits", self.weights_vary, totals),
+            ("lanes", bool(self.lanes), {Metric.LATENCY}),
+        ):
+            if varies and not metrics & seen:
+                named = " or ".join(sorted(metrics))
+                raise ValueError(f"{key} varies, but only {named} can reward it; add it to objectives or constraints")
+        return self
+
+
+class FidelitySpec(Section):
+    """How far a point may climb: a part of the validation split, all of it, a short fine-tune, a full one."""
+
+    finetune: Finetune = Field(Finetune.SHORT, description="highest level of fine-tuning in the study")
+    part: float = Field(1.0, gt=0, le=1, description="share of the validation split for a first look; 1 for none")
+    epochs: int = Field(2, ge=1, le=100, description="epochs of the short fine-tune")
+    full_epochs: int = Field(10, ge=1, le=1000, description="epochs of the full fine-tune")
+    max_short: int | None = Field(None, ge=0, description="short fine-tunes at most, baselines not counted")
+    max_full: int | None = Field(None, ge=0, description="full fine-tunes at most, baselines not counted")
+    inherit: bool = Field(
+        False, description="whether a fine-tune starts from the weights of the nearest design already trained"
+    )
+    promote_rank: int = Field(
+        0, ge=0, description="fronts that may lie before a promising point: 0 wants it on the first"
+    )
+    batch_size: int = Field(64, ge=1, description="samples of one training step")
+    learning_rate: float = Field(1e-3, gt=0, lt=1, description="Adam step, as a share of each channel's full scale")
+    slack_pp: float = Field(
+        2.0, ge=0, description="a point is promising if it would be on the front with this much less accuracy drop"
+    )
+
+
+class RtlSpec(Section):
+    """A rescaler of the user's, one lane, costed for each layer with its own parameters; ADDs take the shipped unit."""
+
+    files: tuple[Path, ...] = Field(min_length=1, description="Verilog files, relative to the study file")
+    top: str = Field(min_length=1, description="the rescaler's module")
+    parameters: dict[str, int | str] = Field(
+        {},
+        description="per parameter a number, or what it takes of a layer: operand_bits, multiplier_bits, "
+        "right_shift_min, right_shift_max, shift_bits, output_bits",
+    )
+
+
+class HardwareSpec(Section):
+    """What the rescalers cost."""
+
+    technology: str = Field("aladdin40", description="shipped technology table, or the path of a .toml one")
+    cost_source: Literal["analytic", "rtl", "calibrated"] = Field(
+        "analytic", description="the model that is the objective; calibrated needs a table made by synthesis"
+    )
+    architecture: Datapath = Field(
+        "array",
+        description="how a rescaler is built: single-cycle, one multiplier bit a cycle, or 1, 2 or 4 in a cycle",
+    )
+    rtl: RtlSpec | None = Field(None, description="a Verilog rescaler of your own, for cost_source = rtl")
+    style: Style = Field("streaming", description="one rescaler per layer, or one bank for all")
+    lanes: Lanes = Field(1, description="rescalers side by side in each layer (or in the bank)")
+    mac_lanes: int = Field(
+        16, ge=1, le=2**20, description="MACs side by side in each layer (or in the array), for the rescalers' share"
+    )
+
+    @model_validator(mode="after")
+    def _rtl_is_used(self) -> Self:
+        if self.rtl is not None and self.cost_source != "rtl":
+            raise ValueError(f'rtl is given, but cost_source = {self.cost_source!r}; use cost_source = "rtl"')
+        return self
+
+    @model_validator(mode="after")
+    def _architecture_is_modelled(self) -> Self:
+        if self.architecture != "array" and self.rtl is not None:
+            raise ValueError(
+                f"architecture = {self.architecture!r}, but rtl gives a rescaler of another; leave one out"
+            )
+        if self.architecture != "array" and self.cost_source == "calibrated":
+            raise ValueError(
+                f"architecture = {self.architecture!r}, but only the array is calibrated; "
+                'use cost_source = "analytic" or "rtl"'
+            )
+        return self
+
+
+class ReportSpec(Section):
+    """What the report claims."""
+
+    margin_pp: float = Field(1.0, gt=0, le=100, description="non-inferiority margin, percentage points")
+
+
+class WorkersSpec(Section):
+    """Who evaluates."""
+
+    executor: Literal["ray", "serial"] = Field("ray", description="Ray actors, or in the driver's own process")
+    count: int = Field(2, ge=1, le=1024, description="evaluator actors")
+    gpus: float = Field(0, ge=0, le=1, description="share of a GPU that every Ray actor gets, to train on")
+    timeout_s: float = Field(600, gt=0, description="seconds after which an evaluation counts as failed")
+
+    @model_validator(mode="after")
+    def _gpus_are_rays(self) -> Self:
+        if self.gpus and self.executor != "ray":
+            raise ValueError(f'gpus = {self.gpus:g} is shared out by Ray, but executor = {self.executor!r}; use "ray"')
+        return self
+
+
+class AnyStudySpec(Section):
+    """What every study gives, whether it has one network or several."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run folder")
+    seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
+    search: SearchSpec = SearchSpec()
+    fidelity: FidelitySpec = FidelitySpec()
+    hardware: HardwareSpec = HardwareSpec()
+    report: ReportSpec = ReportSpec()
+    workers: WorkersSpec = WorkersSpec()
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two runs the same study: everything but how long and by how many it is worked on."""
+        return self.model_dump(mode="json", exclude={"workers": True, "report": True, "search": {"trials"}})
+
+    def to_toml(self) -> str:
+        """The study as a file of its own; reading it back gives an equal object."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+class StudySpec(AnyStudySpec):
+    """A study of one network."""
+
+    network: NetworkSpec = Field(description="the [network] table: model or topology")
+    data: DataSpec = Field(description="the [data] table: dataset or samples, and their split")
+
+
+class MemberSpec(Section):
+    """A [[members]] table: one of the networks that the same silicon has to serve."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="stands before the names of its rescalers")
+    weight: float = Field(1.0, gt=0, le=1e6, description='share in the mean drop, where accuracy = "mean"')
+    inferences: int = Field(1, ge=1, le=10**6, description="of this network in the mix whose energy and time count")
+    network: NetworkSpec = Field(description="the [members.network] table: model or topology")
+    data: DataSpec = Field(description="the [members.data] table: dataset or samples, and their split")
+
+
+class PortfolioSpec(AnyStudySpec):
+    """A study of several networks for which the silicon is decided once."""
+
+    members: tuple[MemberSpec, ...] = Field(min_length=2, description="the networks")
+    accuracy: Literal["worst", "mean"] = Field(
+        "worst", description="which drop of the members is the study's: the largest, or the weighted mean"
+    )
+
+    @model_validator(mode="after")
+    def _one_bank_for_all(self) -> Self:
+        names = [member.name for member in self.members]
+        if len(set(names)) != len(names):
+            raise ValueError(f"members = [{', '.join(names)}] names a network twice")
+        if len({member.network.contract for member in self.members}) > 1:
+            raise ValueError("members: one bank of rescalers rounds one way; give every member the same contract")
+        if self.hardware.style != "shared" or self.search.styles:
+            raise ValueError('several networks share one bank of rescalers; use hardware.style = "shared"')
+        return self
+
+    def member_study(self, member: MemberSpec) -> StudySpec:
+        """The member as a study of its own: the same seed, search, fidelity and hardware."""
+        common = {key: value for key, value in self if key in AnyStudySpec.model_fields}
+        return StudySpec(**{**common, "name": member.name}, network=member.network, data=member.data)
+
+
+Study = StudySpec | PortfolioSpec

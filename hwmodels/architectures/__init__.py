@@ -1,0 +1,1 @@
+"""The rescaler architectures: Verilog, contract, parameters, components, stimulus and timing of each."""

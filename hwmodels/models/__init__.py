@@ -1,0 +1,1 @@
+"""Cost models with one interface: analytic, parsed RTL and calibrated."""

@@ -1,0 +1,103 @@
+"""Cost of a Verilog design, the user's own included."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwmodels.costs import UnitCost, unit_cost
+from hwmodels.errors import HardwareError
+from hwmodels.models.operators import design_costs
+from hwmodels.parsing import Memory, Operator, Port, Register, parse_files
+from hwmodels.parsing.lint import Finding, lint
+from hwmodels.technologies.technology import Technology
+
+
+@dataclass(frozen=True, slots=True)
+class VerilogCost:
+    """What a design consists of, and what that costs.
+
+    Attributes:
+        top: top module.
+        parameters: its resolved parameters.
+        technology: name of the table.
+        area_um2: area, None with a reason in ``missing``.
+        energy_pj: energy of one clock cycle, None with a reason.
+        delay_ns: None: parsed RTL has no timing.
+        leakage_uw: leakage, None if the table has none.
+        area_error: relative error of the area, by what the table states of its figures (0.1 is 10 %).
+        energy_error: the same of the energy.
+        operators: every operator with widths and signedness.
+        registers: flip-flops.
+        memories: arrays.
+        ports: ports of the top.
+        unit: costs by component.
+        missing: a reason for each figure that is None.
+        findings: what the design does as a rescaler, as far as its operators show.
+    """
+
+    top: str
+    parameters: Mapping[str, int]
+    technology: str
+    area_um2: float | None
+    energy_pj: float | None
+    delay_ns: float | None
+    leakage_uw: float | None
+    area_error: float | None
+    energy_error: float | None
+    operators: tuple[Operator, ...]
+    registers: tuple[Register, ...]
+    memories: tuple[Memory, ...]
+    ports: tuple[Port, ...]
+    unit: UnitCost
+    missing: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def cost_verilog(
+    path: Path | Sequence[Path],
+    top: str,
+    parameters: Mapping[str, int],
+    technology: Technology,
+    *,
+    defines: Mapping[str, str] | None = None,
+    include_folders: Sequence[Path] = (),
+) -> VerilogCost:
+    """Return the cost of a Verilog design.
+
+    Modules that the files instantiate are looked for in the files given; a single file's folder may be included from.
+
+    Args:
+        path: one file or several.
+        top: top module.
+        parameters: overrides of its parameters.
+        technology: table to take the figures from.
+        defines: macros that are defined from the start.
+        include_folders: further folders that files may be included from.
+
+    Raises:
+        HardwareError: with file and line, if the design cannot be read, parsed or resolved.
+    """
+    paths = (path,) if isinstance(path, Path) else tuple(path)
+    for name, value in parameters.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise HardwareError(f"parameter {name} is {value!r}; a whole number is needed")
+    design = parse_files(paths, top, parameters, defines=defines, include_folders=include_folders)
+    unit = unit_cost(design_costs(design, technology))
+    return VerilogCost(
+        top=top,
+        parameters=dict(design.parameters),
+        technology=technology.name,
+        area_um2=unit.area_um2,
+        energy_pj=unit.energy_pj,
+        delay_ns=None,
+        leakage_uw=unit.leakage_uw,
+        area_error=unit.area_error,
+        energy_error=unit.energy_error,
+        operators=design.operators,
+        registers=design.registers,
+        memories=design.memories,
+        ports=design.ports,
+        unit=unit,
+        missing=(*unit.missing, "delay_ns: parsed RTL shows operators, not paths through gates"),
+        findings=tuple(lint(design)),
+    )

@@ -1,0 +1,1 @@
+"""Technology tables: figures of components with node, voltage, source and error."""

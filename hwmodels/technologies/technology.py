@@ -1,0 +1,254 @@
+"""Technology tables: what a component costs in a process, with source, conditions and error of every figure."""
+
+import functools
+import math
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hwmodels.errors import HardwareError
+
+ComponentKind = Literal["multiplier", "adder", "comparator", "shifter", "mux", "logic", "register", "memory"]
+Metric = Literal["area_um2", "energy_pj", "delay_ns", "leakage_uw"]
+METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
+
+# Quantities that a figure may be linear in. A term's coefficient multiplies the quantity of the same name. `depth` is
+# the number of gate levels in front of the component: glitches, and so energy, grow with it.
+TERMS: Final[Mapping[str, tuple[str, ...]]] = {
+    # a: operand bits, b: multiplier bits, ab: partial product bits, rows: full adders that reduce them to two rows.
+    # An operand wider than the multiplier is added up in rows whose signs are extended: signed_ab are their bits, and
+    # extension the bits that repeat a sign. Of a narrower one, the multiplier is added up instead, which has no sign.
+    "multiplier": ("unit", "a", "b", "ab", "rows", "signed_ab", "extension", "a_log2_b", "ab_depth"),
+    # overlap: bits at which both operands carry information; subtracted: bits that are inverted first
+    "adder": ("unit", "bits", "overlap", "subtracted", "log2_bits", "bits_depth"),
+    "comparator": ("unit", "bits", "log2_bits", "bits_depth"),
+    "shifter": ("unit", "bits", "mux_bits", "stages", "bits_depth"),  # mux_bits: bits times stages of multiplexers
+    "mux": ("unit", "bits", "bits_depth"),
+    "logic": ("unit", "bits", "bits_depth"),
+    "register": ("unit", "bits"),
+    "memory": ("unit", "bits"),
+}
+
+_FOLDER: Final = Path(__file__).parent
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"must be a finite number, got {value}")
+    return value
+
+
+Finite = Annotated[float, AfterValidator(_finite)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Figure(_Record):
+    """One metric of a component, linear in its terms.
+
+    Attributes:
+        terms: coefficient per term (see ``TERMS``), in the metric's unit.
+        error: relative error of the figure as stated by its source or by calibration (0.1 is 10 %).
+        source: where the coefficients come from.
+    """
+
+    terms: Mapping[str, Finite] = Field(min_length=1)
+    error: Annotated[Finite, Field(ge=0)]
+    source: str = Field(min_length=1)
+
+
+class Component(_Record):
+    """What is known of one kind of component.
+
+    Attributes:
+        area_um2: area in square micrometres.
+        energy_pj: dynamic energy of one operation in picojoules, at the table's activity.
+        delay_ns: delay in nanoseconds.
+        leakage_uw: leakage power in microwatts.
+        missing: why the figures that are absent are absent.
+    """
+
+    area_um2: Figure | None = None
+    energy_pj: Figure | None = None
+    delay_ns: Figure | None = None
+    leakage_uw: Figure | None = None
+    missing: str = "not in the table"
+
+    def figure(self, metric: Metric) -> Figure | None:
+        """Return the figure of a metric, None if it is absent."""
+        figure: Figure | None = getattr(self, metric)
+        return figure
+
+
+class Correction(_Record):
+    """What synthesis of one rescaler architecture gave over what the component figures give, smoothed, on a grid.
+
+    Attributes:
+        activity: how often its nets switch on their operands, over how often they do in the designs that the energies
+            of the components were fitted to; those energies are to be taken times it.
+        acc_bits: operand widths, ascending.
+        multiplier_bits: values of ``k``, ascending.
+        area_um2: ratio of measured to fitted area, per operand width and ``k``.
+        energy_pj: the same of energy (the activity is in the fitted one).
+        delay_ns: measured delay, smoothed over ``k``.
+        area_um2_error: mean absolute relative error of the corrected area on points left out.
+        area_um2_worst: the largest.
+        energy_pj_error: the same as ``area_um2_error`` of energy.
+        energy_pj_worst: the largest.
+    """
+
+    activity: Annotated[Finite, Field(gt=0)] = 1.0
+    acc_bits: tuple[int, ...] = Field(min_length=1)
+    multiplier_bits: tuple[int, ...] = Field(min_length=1)
+    area_um2: tuple[tuple[Finite, ...], ...]
+    area_um2_error: Annotated[Finite, Field(ge=0)]
+    area_um2_worst: Annotated[Finite, Field(ge=0)]
+    energy_pj: tuple[tuple[Finite, ...], ...]
+    energy_pj_error: Annotated[Finite, Field(ge=0)]
+    energy_pj_worst: Annotated[Finite, Field(ge=0)]
+    delay_ns: tuple[tuple[Finite, ...], ...]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for grid in (self.acc_bits, self.multiplier_bits):
+            if list(grid) != sorted(set(grid)):
+                raise ValueError(f"{grid} must ascend")
+        shape = (len(self.acc_bits), len(self.multiplier_bits))
+        for table in (self.area_um2, self.energy_pj, self.delay_ns):
+            if {(len(table), len(row)) for row in table} != {shape}:
+                raise ValueError(f"a table must have {shape[0]} rows of {shape[1]} values")
+        return self
+
+
+class Technology(_Record):
+    """A technology table.
+
+    Attributes:
+        name: short name, as in a study file.
+        node_nm: feature size in nanometres.
+        voltage_v: supply voltage in volts.
+        conditions: corner, temperature, clock constraint and the like.
+        source: publication or tool run that the table comes from.
+        activity: which switching activity the energies hold for, and whether glitches are counted.
+        components: figures per kind of component.
+        corrections: residuals of whole rescalers per architecture, in a calibrated table.
+    """
+
+    name: str = Field(min_length=1)
+    node_nm: Annotated[Finite, Field(gt=0)]
+    voltage_v: Annotated[Finite, Field(gt=0)]
+    conditions: str = Field(min_length=1)
+    source: str = Field(min_length=1)
+    activity: str = Field(min_length=1)
+    components: Mapping[ComponentKind, Component] = Field(min_length=1)
+    corrections: Mapping[str, Correction] = Field(default_factory=dict)
+
+    def evaluate(self, kind: ComponentKind, metric: Metric, quantities: Mapping[str, float]) -> float | None:
+        """Return a metric of one component in its unit, or None if the table does not give it.
+
+        Args:
+            kind: kind of component.
+            metric: which figure.
+            quantities: value of each term that the kind knows, 'unit' (which is 1) left out.
+        """
+        component = self.components.get(kind)
+        figure = None if component is None else component.figure(metric)
+        if figure is None:
+            return None
+        return sum([value * (1.0 if term == "unit" else quantities[term]) for term, value in figure.terms.items()])
+
+    def error(self, kind: ComponentKind, metric: Metric) -> float:
+        """Return the relative error of a figure as the table states it, 0 for one that it does not give."""
+        component = self.components.get(kind)
+        figure = None if component is None else component.figure(metric)
+        return 0.0 if figure is None else figure.error
+
+    def activity_of(self, architecture: str) -> float:
+        """Return what component energies are to be taken times in an architecture; 1 where nothing is known."""
+        correction = self.corrections.get(architecture)
+        return 1.0 if correction is None else correction.activity
+
+    def reason(self, kind: ComponentKind, metric: Metric) -> str:
+        """Return why a figure is absent."""
+        if kind not in self.components:
+            return f"{self.name} has no {kind}"
+        return f"{self.name} gives no {metric} of a {kind} ({self.components[kind].missing})"
+
+
+def technology_names() -> tuple[str, ...]:
+    """Return the names of the technologies that come with the package."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+
+
+def load_technology(name_or_path: str | Path) -> Technology:
+    """Return a technology by the name of a shipped table, or read one from a TOML file.
+
+    Args:
+        name_or_path: a shipped name, or a path that ends in ``.toml``.
+
+    Raises:
+        HardwareError: if there is no such table, or it is not valid; the message names file, key and value.
+    """
+    name = str(name_or_path)
+    if name in technology_names():
+        return _read(_FOLDER / f"{name}.toml")
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        raise HardwareError(
+            f"unknown technology {name!r}; use one of {', '.join(technology_names())}, or the path of a .toml table"
+        )
+    return _read(path.resolve())
+
+
+@functools.lru_cache(maxsize=32)
+def _read_text(path: Path, _changed_ns: int) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _read(path: Path) -> Technology:
+    try:
+        return parse_technology(_read_text(path, path.stat().st_mtime_ns), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise HardwareError(f"{path}: cannot be read ({error})") from None
+
+
+@functools.lru_cache(maxsize=32)
+def parse_technology(text: str, name: str) -> Technology:
+    """Return the technology of a TOML text.
+
+    Args:
+        text: contents of a table.
+        name: file name for error messages.
+
+    Raises:
+        HardwareError: if the text is not TOML, or not a valid table.
+    """
+    try:
+        technology = Technology.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise HardwareError(f"{name}: not valid TOML: {error}") from None
+    except ValidationError as error:
+        raise HardwareError(f"{name}: {_first_problem(error)}") from None
+    for kind, component in technology.components.items():
+        _check_terms(name, kind, component)
+    return technology
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    return f"{key}: {problem['msg'].removeprefix('Value error, ')} (got {problem['input']!r})"
+
+
+def _check_terms(name: str, kind: ComponentKind, component: Component) -> None:
+    for metric in METRICS:
+        figure = component.figure(metric)
+        for term in figure.terms if figure is not None else ():
+            if term not in TERMS[kind]:
+                known = ", ".join(TERMS[kind])
+                raise HardwareError(f"{name}: components.{kind}.{metric}.terms: unknown term {term!r}; known: {known}")

@@ -1,0 +1,1 @@
+"""Exact integer execution: executor, torch and native kernels, accumulation bounds, self-test."""

@@ -1,0 +1,6 @@
+"""Native kernels of the integer executor; optional, and equal to the torch kernels bit for bit."""
+
+from nets.execute.native.kernels import native_kernel
+from nets.execute.native.library import native_library, native_status
+
+__all__ = ["native_kernel", "native_library", "native_status"]

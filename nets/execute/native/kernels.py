@@ -1,0 +1,225 @@
+"""Operators prepared for the native kernels: int8 tensors in, an int8 tensor out, equal to the torch kernels."""
+
+import ctypes
+from collections.abc import Callable
+from functools import singledispatch
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nets.execute.accumulation import absolute_bound
+from nets.execute.native.plans import (
+    INT32_MAX,
+    RequantPlan,
+    WindowStruct,
+    pack_convolution,
+    pack_matrix,
+    requant_plan,
+    window_struct,
+)
+from nets.network.contracts import requantize
+from nets.network.network import (
+    Convolution,
+    ElementwiseKind,
+    ElementwiseProduct,
+    ElementwiseSum,
+    FullyConnected,
+    Operator,
+    QuantizedNetwork,
+    Requantize,
+    TensorSpec,
+    Weighted,
+)
+from nets.network.rescaler import Rescaler
+
+Kernel = Callable[[list[Tensor]], Tensor]
+
+_ELEMENTS_AT_ONCE = 1024  # as in elementwise.h
+_MULTIPLIER_BITS = 31  # of integer rules: their products with int32 fit int64
+
+
+@singledispatch
+def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
+    """Prepare an operator for the native library, or None where the torch kernel has to run it."""
+    return None
+
+
+def _provable(operator: Weighted, source: TensorSpec) -> bool:
+    """Whether accumulators are proven to stay within int32, and multipliers within their integer rules."""
+    return absolute_bound(operator, source) <= INT32_MAX
+
+
+@native_kernel.register
+def _convolution(operator: Convolution, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
+    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
+    if not _provable(operator, source):
+        return None
+    if operator.groups == 1:
+        return _full_convolution(operator, source, target, library)
+    if operator.groups == source.shape[2] == operator.out_channels:
+        return _depthwise(operator, source, target, library)
+    return None
+
+
+def _row(operator: Convolution, source: TensorSpec) -> int:
+    return (source.shape[1] + sum(operator.padding[1])) * source.shape[2]
+
+
+def _requant(operator: Weighted, target: TensorSpec) -> RequantPlan:
+    return requant_plan(operator.rescaler, operator.out_channels, target.zero_point, operator.q_min, operator.q_max)
+
+
+def _full_convolution(operator: Convolution, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
+    path = library.best_path()
+    packed = pack_convolution(operator, _row(operator, source), source.zero_point, path)
+    window = window_struct(operator, source.shape, target.shape, source.zero_point, len(packed.steps))
+    requant = _requant(operator, target)
+
+    def run(inputs: list[Tensor]) -> Tensor:
+        x = inputs[0].contiguous()
+        y = torch.empty((x.shape[0], *target.shape), dtype=torch.int8)
+        library.convolve(
+            ctypes.addressof(window),
+            requant.address,
+            packed.steps.ctypes.data,
+            packed.weights.ctypes.data,
+            packed.bias.ctypes.data,
+            x.data_ptr(),
+            y.data_ptr(),
+            x.shape[0],
+            path,
+        )
+        return y
+
+    return run
+
+
+def _depthwise(operator: Convolution, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
+    height, width = operator.weights.shape[1:3]
+    weights = np.ascontiguousarray(operator.weights[..., 0].reshape(operator.out_channels, -1).T.astype(np.int16))
+    bias64 = operator.bias - (source.zero_point + 128) * weights.astype(np.int64).sum(axis=0)
+    bias = bias64.astype(np.uint64).astype(np.uint32).view(np.int32)
+    row, channels = _row(operator, source), source.shape[2]
+    (dy, dx) = operator.dilation
+    taps = np.array([y * dy * row + x * dx * channels for y in range(height) for x in range(width)], np.int32)
+    window = window_struct(operator, source.shape, target.shape, source.zero_point, 0)
+    requant = _requant(operator, target)
+
+    def run(inputs: list[Tensor]) -> Tensor:
+        x = inputs[0].contiguous()
+        y = torch.empty((x.shape[0], *target.shape), dtype=torch.int8)
+        library.convolve_depthwise(
+            ctypes.addressof(window),
+            requant.address,
+            taps.ctypes.data,
+            weights.ctypes.data,
+            bias.ctypes.data,
+            x.data_ptr(),
+            y.data_ptr(),
+            x.shape[0],
+        )
+        return y
+
+    return run
+
+
+@native_kernel.register
+def _fully_connected(operator: FullyConnected, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
+    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
+    if not _provable(operator, source):
+        return None
+    path = library.best_path()
+    packed = pack_matrix(operator.weights, operator.bias, source.zero_point, path)
+    requant = _requant(operator, target)
+    out, inner = operator.weights.shape
+
+    def run(inputs: list[Tensor]) -> Tensor:
+        x = inputs[0].contiguous()
+        y = torch.empty((x.shape[0], *target.shape), dtype=torch.int8)
+        rows = x.numel() // inner
+        # All samples are the pixels of one image of a single row.
+        window = WindowStruct(
+            1, rows, inner, 0, 0, 0, 0, 1, rows, out, 1, 1, 1, 1, 1, 1, source.zero_point, len(packed.steps)
+        )
+        library.convolve(
+            ctypes.addressof(window),
+            requant.address,
+            packed.steps.ctypes.data,
+            packed.weights.ctypes.data,
+            packed.bias.ctypes.data,
+            x.data_ptr(),
+            y.data_ptr(),
+            1,
+            path,
+        )
+        return y
+
+    return run
+
+
+def _table(
+    spec: TensorSpec, rescaler: Rescaler, left_shift: int, sign: int
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """The rescaled value of each int8, in the order of its unsigned byte."""
+    bytes_in_order = torch.arange(256, dtype=torch.uint8).view(torch.int8).to(torch.int64)
+    operand = (bytes_in_order - spec.zero_point) << left_shift
+    multiplier, right_shift = torch.tensor(rescaler.multiplier), torch.tensor(rescaler.right_shift)
+    values = requantize(operand, multiplier, right_shift, rescaler.stored_bits, rescaler.contract)
+    table: np.ndarray[tuple[int], np.dtype[np.int64]] = sign * values.numpy()
+    return table
+
+
+@native_kernel.register
+def _sum(operator: ElementwiseSum, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
+    left, right = (network.tensors[index] for index in operator.inputs)
+    target = network.tensors[operator.output]
+    if left.shape != right.shape:
+        return None
+    sign = 1 if operator.kind is ElementwiseKind.ADD else -1
+    tables = (
+        _table(left, operator.input_rescalers[0], operator.left_shift, 1),
+        _table(right, operator.input_rescalers[1], operator.left_shift, sign),
+    )
+    if sum(int(np.abs(table).max()) for table in tables) > INT32_MAX:
+        return None
+    first, second = (table.astype(np.int32) for table in tables)
+    requant = requant_plan(operator.rescaler, _ELEMENTS_AT_ONCE, target.zero_point, operator.q_min, operator.q_max)
+
+    def run(inputs: list[Tensor]) -> Tensor:
+        a, b = (x.contiguous() for x in inputs)
+        y = torch.empty_like(a)
+        library.add_tables(
+            requant.address, first.ctypes.data, second.ctypes.data, a.data_ptr(), b.data_ptr(), y.data_ptr(), a.numel()
+        )
+        return y
+
+    return run
+
+
+@native_kernel.register
+def _product(operator: ElementwiseProduct, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
+    left, right = (network.tensors[index] for index in operator.inputs)
+    target = network.tensors[operator.output]
+    if left.shape != right.shape:
+        return None
+    requant = requant_plan(operator.rescaler, _ELEMENTS_AT_ONCE, target.zero_point, operator.q_min, operator.q_max)
+
+    def run(inputs: list[Tensor]) -> Tensor:
+        a, b = (x.contiguous() for x in inputs)
+        y = torch.empty_like(a)
+        library.multiply(
+            requant.address, left.zero_point, right.zero_point, a.data_ptr(), b.data_ptr(), y.data_ptr(), a.numel()
+        )
+        return y
+
+    return run
+
+
+@native_kernel.register
+def _requantize(operator: Requantize, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
+    """A function of one int8: a table of 256 holds it."""
+    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
+    values = _table(source, operator.rescaler, 0, 1) + target.zero_point
+    table = np.clip(values, operator.q_min, operator.q_max).astype(np.int8)
+    return lambda inputs: torch.from_numpy(table[inputs[0].contiguous().numpy().view(np.uint8)])

@@ -1,0 +1,144 @@
+"""Evaluating many designs of one network on the same inputs: layers that they share are computed once."""
+
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nets.digests import digest
+from nets.execute.executor import SAMPLES_AT_ONCE, Backend, checked_inputs, prepared
+from nets.network.fingerprint import operator_digest
+from nets.network.network import Operator, QuantizedNetwork, TensorSpec
+
+Int8Array = npt.NDArray[np.int8]
+
+DEFAULT_BYTES = 2**30
+
+
+class PrefixEvaluator:
+    """Runs networks on one set of inputs and keeps what they made, for the next that begins alike.
+
+    A tensor's key is a digest of the operator that makes it and of the keys of what that operator reads, so equal
+    keys mean equal integers, whichever network asks. Memory is bounded: what was not used for longest goes first.
+
+    Args:
+        inputs: one int8 array ``[samples, *shape]`` per network input.
+        limit_bytes: of the activations kept.
+        backend: which kernels to use.
+    """
+
+    def __init__(self, *inputs: Int8Array, limit_bytes: int = DEFAULT_BYTES, backend: Backend = Backend.AUTO) -> None:
+        self._inputs = inputs
+        self._limit = limit_bytes
+        self._backend = backend
+        self._kept: OrderedDict[bytes, _Chunks] = OrderedDict()
+        self._bytes = 0
+        self.computed = 0
+        self.reused = 0
+
+    def outputs(self, network: QuantizedNetwork, *, remember: bool = True) -> list[Int8Array]:
+        """The network's outputs, equal to those of :meth:`IntegerExecutor.outputs`.
+
+        Args:
+            network: a design.
+            remember: keep what is computed now. Variants of one network that nothing else will begin with, as in
+                a sensitivity analysis, are faster without.
+
+        Returns:
+            One int8 array ``[samples, *shape]`` per network output.
+        """
+        keys = tensor_keys(network)
+        needed = _needed(network, {index for index, key in keys.items() if key in self._kept})
+        live = dict(zip(network.inputs, self._chunked_inputs(network), strict=True))
+        for index in _read_by(network, needed) - live.keys():
+            live[index] = self._recalled(keys[index])
+        made = {operator.output for operator in needed}
+        wanted = made if remember else made & set(network.outputs)
+        self._run(network, needed, live, wanted)
+        for index in wanted if remember else ():
+            self._keep(keys[index], live[index])
+        return [np.concatenate([part.numpy() for part in live[index]]) for index in network.outputs]
+
+    def _chunked_inputs(self, network: QuantizedNetwork) -> list["_Chunks"]:
+        return [list(torch.split(x, SAMPLES_AT_ONCE)) for x in checked_inputs(network, self._inputs)]
+
+    def _recalled(self, key: bytes) -> "_Chunks":
+        self._kept.move_to_end(key)
+        self.reused += 1
+        return self._kept[key]
+
+    def _run(
+        self, network: QuantizedNetwork, needed: list[Operator], live: dict[int, "_Chunks"], wanted: set[int]
+    ) -> None:
+        """Run the needed operators and add the wanted tensors to ``live``; threads share the chunks of samples."""
+        kernels = [prepared(operator, network, self._backend) for operator in needed]
+        threaded = all(native for _, native in kernels if native is not None)
+        chunks = len(live[network.inputs[0]])
+        last_use = {index: at for at, operator in enumerate(needed) for index in operator.inputs}
+
+        def one(at: int) -> dict[int, Tensor]:
+            mine = {index: parts[at] for index, parts in live.items()}
+            with torch.inference_mode():
+                for position, (operator, (run, _)) in enumerate(zip(needed, kernels, strict=True)):
+                    mine[operator.output] = run([mine[index] for index in operator.inputs])
+                    for index in set(operator.inputs) - wanted:
+                        if last_use[index] == position:
+                            del mine[index]
+            return mine
+
+        with ThreadPoolExecutor(torch.get_num_threads() if threaded else 1) as pool:
+            made = list(pool.map(one, range(chunks)))
+        for index in wanted:
+            live[index] = [mine[index] for mine in made]
+        self.computed += len(needed)
+
+    def _keep(self, key: bytes, value: "_Chunks") -> None:
+        size = _bytes(value)
+        if size > self._limit:
+            return
+        self._kept[key] = value
+        self._bytes += size
+        while self._bytes > self._limit:
+            _, gone = self._kept.popitem(last=False)
+            self._bytes -= _bytes(gone)
+
+
+_Chunks = list[Tensor]  # of one activation, along the samples
+
+
+def _bytes(value: _Chunks) -> int:
+    return sum(part.numel() for part in value)
+
+
+def _read_by(network: QuantizedNetwork, needed: list[Operator]) -> set[int]:
+    """Tensors that the needed operators, or the caller, read and no needed operator makes."""
+    read = {index for operator in needed for index in operator.inputs} | set(network.outputs)
+    return read - {operator.output for operator in needed}
+
+
+def _needed(network: QuantizedNetwork, known: set[int]) -> list[Operator]:
+    """The operators that have to run, in order, where the tensors in ``known`` are at hand."""
+    wanted, needed = set(network.outputs) - known, []
+    for operator in reversed(network.operators):
+        if operator.output in wanted:
+            needed.append(operator)
+            wanted |= set(operator.inputs) - known
+    return needed[::-1]
+
+
+def tensor_keys(network: QuantizedNetwork) -> dict[int, bytes]:
+    """For every activation, a digest of all that determines its integers, given the network's inputs."""
+    keys = {index: digest(b"input", str(at).encode()) for at, index in enumerate(network.inputs)}
+    for operator in network.operators:
+        specs = (network.tensors[index] for index in (*operator.inputs, operator.output))
+        parts = [keys[index] for index in operator.inputs]
+        keys[operator.output] = digest(operator_digest(operator), *(_spec_bytes(spec) for spec in specs), *parts)
+    return keys
+
+
+def _spec_bytes(spec: TensorSpec) -> bytes:
+    # Names and scales do not enter the integers: the rescalers already hold the scales.
+    return repr((spec.shape, spec.zero_point, spec.bits)).encode()

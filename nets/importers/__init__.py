@@ -1,0 +1,1 @@
+"""Networks from .tflite files, PyTorch modules and built-in topologies."""

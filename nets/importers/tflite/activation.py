@@ -1,0 +1,42 @@
+"""Fused activations as output integers, as TFLite's CalculateActivationRangeQuantized computes them."""
+
+import math
+
+import numpy as np
+import tflite
+
+from nets.errors import NetworkError
+from nets.importers.tflite.graph import RawOperator
+from nets.network.network import TensorSpec
+
+_INFINITY = math.inf
+_REAL_RANGES = {
+    tflite.ActivationFunctionType.NONE: (-_INFINITY, _INFINITY),
+    tflite.ActivationFunctionType.RELU: (0.0, _INFINITY),
+    tflite.ActivationFunctionType.RELU_N1_TO_1: (-1.0, 1.0),
+    tflite.ActivationFunctionType.RELU6: (0.0, 6.0),
+}
+
+
+def activation_range(raw: RawOperator, activation: int, result: TensorSpec) -> tuple[int, int]:
+    """Smallest and largest output integer under a fused activation.
+
+    Raises:
+        NetworkError: the activation is not a clamp.
+    """
+    if activation not in _REAL_RANGES:
+        raise NetworkError(
+            f"{raw}: fused activation {activation} is not supported; use none, RELU, RELU6, RELU_N1_TO_1"
+        )
+    low, high = _REAL_RANGES[activation]
+    q_min, q_max = max(result.q_min, _quantized(low, result)), min(result.q_max, _quantized(high, result))
+    if q_min > q_max:
+        raise NetworkError(f"{raw}: no int8 output lies in the range of its activation, {low} to {high}")
+    return q_min, q_max
+
+
+def _quantized(real: float, spec: TensorSpec) -> int:
+    if math.isinf(real):
+        return spec.q_min if real < 0 else spec.q_max
+    steps = float(np.float32(real) / np.float32(spec.scale))  # a float32 division, then C's roundf
+    return spec.zero_point + int(math.copysign(math.floor(abs(steps) + 0.5), steps))

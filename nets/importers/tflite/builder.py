@@ -1,0 +1,159 @@
+"""What converters of single operators share: the graph, the profile, and checked access to tensors."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nets.errors import NetworkError
+from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor
+from nets.network.network import Operator, TensorSpec
+from nets.network.profiles import Profile
+
+# Dead filters have scales near 1e-10; anything far below or above is damage, or would leave the normal float32 range.
+SCALE_MIN, SCALE_MAX = 2.0**-60, 2.0**40
+ELEMENTS_MAX = 2**28  # of one tensor of one sample; a quarter gigabyte of int8
+
+_NUMPY_TYPES = {"INT8": np.int8, "INT32": np.int32, "INT64": np.int64}
+
+
+@dataclass(slots=True)
+class Builder:
+    """Tensors and operators collected while converters run.
+
+    Attributes:
+        graph: the file.
+        profile: contract per operator kind.
+        batch: first dimension of every activation in the file.
+        specs: activation tensors met so far, by file index.
+        operators: converted so far; their tensor indices are still the file's.
+    """
+
+    graph: RawGraph
+    profile: Profile
+    batch: int
+    specs: dict[int, TensorSpec] = field(default_factory=dict)
+    operators: list[Operator] = field(default_factory=list)
+
+    def input(self, operator: RawOperator, position: int) -> RawTensor:
+        """An operator's input that must be present.
+
+        Raises:
+            NetworkError: it is not.
+        """
+        if position >= len(operator.inputs):
+            raise NetworkError(f"{operator} has {len(operator.inputs)} inputs; input {position} is missing")
+        return self.graph.tensor(operator.inputs[position], str(operator))
+
+    def has_input(self, operator: RawOperator, position: int) -> bool:
+        """Whether an optional input is present."""
+        return position < len(operator.inputs) and operator.inputs[position] != -1
+
+    def activation(self, operator: RawOperator, position: int = 0) -> TensorSpec:
+        """The spec of an activation input."""
+        return self.spec(self.input(operator, position))
+
+    def result(self, operator: RawOperator) -> TensorSpec:
+        """The spec of an operator's only output."""
+        if len(operator.outputs) != 1:
+            raise NetworkError(f"{operator} has {len(operator.outputs)} outputs; exactly 1 is supported")
+        return self.spec(self.graph.tensor(operator.outputs[0], str(operator)))
+
+    def spec(self, tensor: RawTensor) -> TensorSpec:
+        """Check an activation tensor and describe it; checked once."""
+        if tensor.index not in self.specs:
+            self.specs[tensor.index] = _activation_spec(tensor, self.batch)
+        return self.specs[tensor.index]
+
+
+def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
+    if tensor.type_name != "INT8":
+        raise NetworkError(f"{tensor} is {tensor.type_name}; only full-int8 models are supported")
+    if tensor.data is not None:
+        raise NetworkError(f"{tensor} is a constant where an activation is expected")
+    if not tensor.shape or tensor.shape[0] != batch or min(tensor.shape) < 1:
+        raise NetworkError(
+            f"{tensor} has shape {list(tensor.shape)}; sizes are positive, the first is the batch, {batch}"
+        )
+    if _product(tensor.shape) > ELEMENTS_MAX:
+        raise NetworkError(f"{tensor} has shape {list(tensor.shape)}; at most {ELEMENTS_MAX} elements are supported")
+    scales, zero_points = quantization(tensor)
+    if scales.size != 1:
+        raise NetworkError(f"{tensor} has {scales.size} scales; activations have one")
+    zero = int(zero_points[0])
+    if not -128 <= zero <= 127:
+        raise NetworkError(f"{tensor} has zero point {zero}; int8 has -128 to 127")
+    return TensorSpec(tensor.name, tensor.shape[1:], float(scales[0]), zero, file_index=tensor.index)
+
+
+def quantization(tensor: RawTensor) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """A tensor's scales and zero points, as many of both.
+
+    Raises:
+        NetworkError: they are missing or out of range.
+    """
+    if tensor.scales.size == 0:
+        raise NetworkError(f"{tensor} has no quantization; only full-int8 models are supported")
+    usable = np.isfinite(tensor.scales) & (tensor.scales >= SCALE_MIN) & (tensor.scales <= SCALE_MAX)
+    if not usable.all():
+        bad = int(np.flatnonzero(~usable)[0])
+        raise NetworkError(
+            f"{tensor} has scale {tensor.scales[bad]} at {bad}; scales are finite, {SCALE_MIN:.0e} to {SCALE_MAX:.0e}"
+        )
+    zero_points = tensor.zero_points if tensor.zero_points.size else np.zeros_like(tensor.scales, dtype=np.int64)
+    if zero_points.size != tensor.scales.size:
+        raise NetworkError(f"{tensor} has {tensor.scales.size} scales and {zero_points.size} zero points")
+    return tensor.scales, zero_points
+
+
+def constant(tensor: RawTensor, type_name: str) -> npt.NDArray[np.int64]:
+    """A constant's values as int64, in its shape.
+
+    Raises:
+        NetworkError: it is no constant, of another type, or its bytes do not fit its shape.
+    """
+    if tensor.type_name != type_name:
+        raise NetworkError(f"{tensor} is {tensor.type_name}; {type_name} is needed here")
+    if tensor.data is None:
+        raise NetworkError(f"{tensor} is not a constant; it has to be here")
+    dtype = np.dtype(_NUMPY_TYPES[type_name]).newbyteorder("<")
+    size = _product(tensor.shape) if all(d >= 0 for d in tensor.shape) else -1
+    if tensor.data.size != size * dtype.itemsize:
+        raise NetworkError(f"{tensor} has {tensor.data.size} bytes, which do not fit its shape {list(tensor.shape)}")
+    return tensor.data.view(dtype).astype(np.int64).reshape(tensor.shape)
+
+
+def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A read-only, contiguous copy."""
+    array = np.array(array, order="C")
+    array.flags.writeable = False
+    return array
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    result = 1
+    for size in shape:
+        result *= size
+    return result
+
+
+def check_shape(operator: RawOperator, got: tuple[int, ...], result: TensorSpec) -> None:
+    """Compare the shape that an operator computes with the one that the file states for its output.
+
+    Raises:
+        NetworkError: they differ.
+    """
+    if got != result.shape:
+        raise NetworkError(f"{operator} makes shape {list(got)}; the file says {list(result.shape)} (without batch)")
+
+
+def check_same_quantization(operator: RawOperator, specs: list[TensorSpec]) -> None:
+    """Operators that only move integers need equal scales and zero points.
+
+    Raises:
+        NetworkError: they differ.
+    """
+    pairs = {(spec.scale, spec.zero_point) for spec in specs}
+    if len(pairs) > 1:
+        raise NetworkError(f"{operator} only moves integers, but its scales or zero points differ: {sorted(pairs)}")

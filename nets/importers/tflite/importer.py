@@ -1,0 +1,168 @@
+"""From a .tflite file to a QuantizedNetwork."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from nets.errors import NetworkError
+from nets.importers.tflite import elementwise, movers, reductions, weighted
+from nets.importers.tflite.builder import Builder
+from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
+from nets.network.network import Operator, QuantizedNetwork
+from nets.network.profiles import Profile, profile_named
+
+Converter = Callable[[Builder, RawOperator], Operator]
+
+CONVERTERS: dict[str, Converter] = {
+    "ADD": elementwise.add,
+    "AVERAGE_POOL_2D": reductions.average_pool,
+    "CONCATENATION": movers.concatenation,
+    "CONV_2D": weighted.convolution,
+    "DEPTHWISE_CONV_2D": weighted.depthwise,
+    "EXPAND_DIMS": movers.reshape,
+    "FULLY_CONNECTED": weighted.fully_connected,
+    "MAX_POOL_2D": reductions.max_pool,
+    "MEAN": reductions.mean,
+    "MUL": elementwise.multiply,
+    "PAD": movers.pad,
+    "QUANTIZE": elementwise.requantize,
+    "RELU": elementwise.relu,
+    "RELU6": elementwise.relu6,
+    "RESHAPE": movers.reshape,
+    "SQUEEZE": movers.reshape,
+    "SUB": elementwise.subtract,
+    "TRANSPOSE": movers.transpose,
+}
+AT_THE_END = ("SOFTMAX", "LOGISTIC", "DEQUANTIZE")  # dropped there: networks are scored on their logits
+BORDER_TYPES = ("FLOAT32", "UINT8")  # of inputs and outputs that QUANTIZE and DEQUANTIZE translate
+
+
+def load_tflite(path: str | Path, *, contract: str = "half_up") -> QuantizedNetwork:
+    """Import a full-int8 .tflite model.
+
+    Operators are named ``<kind>_<index in the file>``; a SOFTMAX, LOGISTIC or DEQUANTIZE at the end is dropped, so
+    that the outputs are the logits, and so is a QUANTIZE that translates a float input.
+
+    Args:
+        path: the file.
+        contract: a contract's name, or a profile's (``litert_ref``, ``litert_xnnpack``), for all rescalers.
+
+    Raises:
+        NetworkError: the file is damaged, no full-int8 model, or uses operators that are not supported.
+    """
+    path = Path(path)
+    return network_from_bytes(read_file(path), path.name, contract=contract)
+
+
+def network_from_bytes(content: bytes, name: str, *, contract: str = "half_up") -> QuantizedNetwork:
+    """Import a model from a file's bytes; see :func:`load_tflite`."""
+    profile = profile_named(contract)
+    graph = read_graph(content, name)
+    try:
+        return network_from_graph(graph, name.removesuffix(".tflite"), profile)
+    except NetworkError as error:
+        raise NetworkError(f"{name}: {error}") from error
+
+
+def network_from_graph(graph: RawGraph, name: str, profile: Profile) -> QuantizedNetwork:
+    """Convert every operator of a decoded file that the logits may depend on."""
+    outputs, dropped = _logits(graph)
+    inputs, entries = _entries(graph)
+    remaining = [operator for operator in graph.operators if operator.index not in dropped | entries]
+    _check_known(remaining)
+    _check_dropped_unused(graph, remaining, dropped)
+    builder = Builder(graph, profile, batch=_batch(graph, inputs))
+    for index in inputs:
+        builder.spec(graph.tensor(index, "the graph"))
+    for operator in remaining:
+        builder.operators.append(CONVERTERS[operator.kind](builder, operator))
+    for index in outputs:
+        builder.spec(graph.tensor(index, "the graph"))
+    return _compact(builder, name, inputs, outputs)
+
+
+def _producers(graph: RawGraph) -> dict[int, RawOperator]:
+    producers: dict[int, RawOperator] = {}
+    for operator in graph.operators:
+        for index in operator.outputs:
+            tensor = graph.tensor(index, str(operator))
+            if index in producers or index in graph.inputs or tensor.data is not None:
+                raise NetworkError(f"{operator} writes {tensor}, which already has a value")
+            producers[index] = operator
+    return producers
+
+
+def _logits(graph: RawGraph) -> tuple[list[int], set[int]]:
+    """The graph's outputs with what follows the logits dropped, and the indices of the dropped operators."""
+    producers = _producers(graph)
+    outputs, dropped = [], set()
+    for index in graph.outputs:
+        at, operator = index, producers.get(index)
+        while operator is not None and _ends_the_network(graph, operator, at) and operator.index not in dropped:
+            dropped.add(operator.index)
+            at = operator.inputs[0]
+            operator = producers.get(at)
+        outputs.append(at)
+    if not outputs:
+        raise NetworkError("the graph has no outputs")
+    return list(dict.fromkeys(outputs)), dropped
+
+
+def _ends_the_network(graph: RawGraph, operator: RawOperator, output: int) -> bool:
+    if not operator.inputs:
+        return False
+    to_border = operator.kind == "QUANTIZE" and graph.tensor(output, str(operator)).type_name == "UINT8"
+    return operator.kind in AT_THE_END or to_border
+
+
+def _entries(graph: RawGraph) -> tuple[list[int], set[int]]:
+    """The int8 inputs of the network, and the indices of QUANTIZE operators that translate to them."""
+    borders = {i for i in graph.inputs if graph.tensor(i, "the graph").type_name in BORDER_TYPES}
+    quantizers = [op for op in graph.operators if op.kind == "QUANTIZE" and set(op.inputs) & borders]
+    inputs: list[int] = []
+    for index in graph.inputs:
+        translated = [output for op in quantizers if index in op.inputs for output in op.outputs]
+        inputs += translated if index in borders and translated else [index]
+    if not inputs:
+        raise NetworkError("the graph has no inputs")
+    if len(set(inputs)) != len(inputs):
+        raise NetworkError(f"the graph's inputs {inputs} are not distinct")
+    return inputs, {op.index for op in quantizers}
+
+
+def _check_known(operators: list[RawOperator]) -> None:
+    unknown = [f"{op.index} {op.kind}" for op in operators if op.kind not in CONVERTERS]
+    if unknown:
+        shown = ", ".join(unknown[:20]) + (f" and {len(unknown) - 20} more" if len(unknown) > 20 else "")
+        raise NetworkError(f"unsupported operators (index and name): {shown}; supported are {', '.join(CONVERTERS)}")
+
+
+def _check_dropped_unused(graph: RawGraph, remaining: list[RawOperator], dropped: set[int]) -> None:
+    hidden = {index: op for op in graph.operators if op.index in dropped for index in op.outputs}
+    for operator in remaining:
+        if used := set(operator.inputs) & hidden.keys():
+            raise NetworkError(f"{operator} uses the result of {hidden[min(used)]}, which is supported at the end only")
+
+
+def _batch(graph: RawGraph, inputs: list[int]) -> int:
+    tensor = graph.tensor(inputs[0], "the graph")
+    if not tensor.shape or tensor.shape[0] < 1:
+        raise NetworkError(
+            f"{tensor}, the input, has shape {list(tensor.shape)}; the first size is the batch, at least 1"
+        )
+    return tensor.shape[0]
+
+
+def _compact(builder: Builder, name: str, inputs: list[int], outputs: list[int]) -> QuantizedNetwork:
+    """Renumber the tensors: activations only, in the file's order."""
+    files = sorted(builder.specs)
+    new = {old: at for at, old in enumerate(files)}
+    return QuantizedNetwork(
+        name=name,
+        tensors=tuple(builder.specs[old] for old in files),
+        operators=tuple(
+            replace(op, inputs=tuple(new[i] for i in op.inputs), output=new[op.output]) for op in builder.operators
+        ),
+        inputs=tuple(new[i] for i in inputs),
+        outputs=tuple(new[i] for i in outputs),
+    )

@@ -1,0 +1,110 @@
+"""Converters of the operators that only move integers: PAD, CONCATENATION, RESHAPE, SQUEEZE, EXPAND_DIMS, TRANSPOSE."""
+
+import tflite
+
+from nets.errors import NetworkError
+from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, constant
+from nets.importers.tflite.graph import RawOperator
+from nets.network.network import Concatenation, Operator, Pad, Reshape, TensorSpec, Transpose
+
+
+def _moved(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpec]:
+    source, result = builder.activation(raw), builder.result(raw)
+    check_same_quantization(raw, [source, result])
+    return source, result
+
+
+def _integers(builder: Builder, raw: RawOperator, position: int) -> list[int]:
+    tensor = builder.input(raw, position)
+    values: list[int] = constant(tensor, "INT64" if tensor.type_name == "INT64" else "INT32").reshape(-1).tolist()
+    return values
+
+
+def pad(builder: Builder, raw: RawOperator) -> Operator:
+    """PAD with the zero point."""
+    source, result = _moved(builder, raw)
+    flat = _integers(builder, raw, 1)
+    pairs = tuple(zip(flat[::2], flat[1::2], strict=False))
+    if len(flat) != 2 * (len(source.shape) + 1) or min(flat) < 0 or pairs[0] != (0, 0):
+        raise NetworkError(f"{raw}: padding {flat} is not a non-negative pair per dimension, (0, 0) for the batch")
+    sizes = (size + before + after for size, (before, after) in zip(source.shape, pairs[1:], strict=True))
+    check_shape(raw, tuple(sizes), result)
+    return Pad(name=f"pad_{raw.index}", inputs=raw.inputs[:1], output=raw.outputs[0], padding=pairs[1:])
+
+
+def concatenation(builder: Builder, raw: RawOperator) -> Operator:
+    """CONCATENATION of tensors of the same scale."""
+    options = raw.options(tflite.ConcatenationOptions)
+    if not raw.inputs:
+        raise NetworkError(f"{raw} has no inputs")
+    if options.FusedActivationFunction() != tflite.ActivationFunctionType.NONE:
+        raise NetworkError(f"{raw}: fused activation {options.FusedActivationFunction()} is not supported here")
+    result = builder.result(raw)
+    sources = [builder.activation(raw, position) for position in range(len(raw.inputs))]
+    check_same_quantization(raw, [*sources, result])
+    rank = len(result.shape) + 1
+    axis = options.Axis() % rank - 1
+    if not -rank <= options.Axis() < rank or axis < 0:
+        raise NetworkError(f"{raw}: axis {options.Axis()} is out of range; use 1 to {rank - 1} (0 is the batch)")
+    if any(_without(source, axis) != _without(result, axis) for source in sources):
+        shapes = [list(source.shape) for source in sources]
+        raise NetworkError(f"{raw}: shapes {shapes} do not join to {list(result.shape)} along axis {axis + 1}")
+    total = sum(source.shape[axis] for source in sources)
+    check_shape(raw, (*result.shape[:axis], total, *result.shape[axis + 1 :]), result)
+    return Concatenation(name=f"concatenation_{raw.index}", inputs=raw.inputs, output=raw.outputs[0], axis=axis)
+
+
+def _without(spec: TensorSpec, axis: int) -> tuple[int, ...] | None:
+    return spec.shape[:axis] + spec.shape[axis + 1 :] if axis < len(spec.shape) else None
+
+
+def reshape(builder: Builder, raw: RawOperator) -> Operator:
+    """RESHAPE, SQUEEZE or EXPAND_DIMS that leave the batch alone; the file states the result's shape."""
+    source, result = _moved(builder, raw)
+    if _elements(source) != _elements(result):
+        raise NetworkError(f"{raw}: {list(source.shape)} cannot become {list(result.shape)} (without batch)")
+    if raw.kind == "RESHAPE" and builder.has_input(raw, 1):
+        _check_target(builder, raw, result)
+    if raw.kind == "SQUEEZE":
+        _check_squeeze(builder, raw, source, result)
+    return Reshape(name=f"{raw.kind.lower()}_{raw.index}", inputs=raw.inputs[:1], output=raw.outputs[0])
+
+
+def _check_target(builder: Builder, raw: RawOperator, result: TensorSpec) -> None:
+    target = _integers(builder, raw, 1)
+    shape = (builder.batch, *result.shape)
+    fits = len(target) == len(shape) and all(want in (-1, have) for want, have in zip(target, shape, strict=True))
+    if not fits or target.count(-1) > 1:
+        raise NetworkError(f"{raw}: target shape {target} is not the output's, {list(shape)}")
+
+
+def _check_squeeze(builder: Builder, raw: RawOperator, source: TensorSpec, result: TensorSpec) -> None:
+    shape = (builder.batch, *source.shape)
+    stated = raw.options(tflite.SqueezeOptions).integers("SqueezeDims")
+    ones = [axis for axis, size in enumerate(shape) if size == 1]
+    dropped = {axis % len(shape) for axis in stated} if stated else set(ones)  # none stated: all of them
+    if 0 in dropped or not dropped <= set(ones):
+        raise NetworkError(f"{raw} drops dimensions {sorted(dropped)} of {list(shape)}; the batch, 0, has to stay")
+    check_shape(raw, tuple(size for axis, size in enumerate(shape) if axis and axis not in dropped), result)
+
+
+def _elements(spec: TensorSpec) -> int:
+    total = 1
+    for size in spec.shape:
+        total *= size
+    return total
+
+
+def transpose(builder: Builder, raw: RawOperator) -> Operator:
+    """TRANSPOSE that leaves the batch first."""
+    source, result = _moved(builder, raw)
+    axes = [axis % (len(source.shape) + 1) for axis in _integers(builder, raw, 1)]
+    if axes[:1] != [0] or sorted(axes) != list(range(len(source.shape) + 1)):
+        raise NetworkError(f"{raw}: {axes} does not permute {len(source.shape) + 1} dimensions with the batch first")
+    check_shape(raw, tuple(source.shape[axis - 1] for axis in axes[1:]), result)
+    return Transpose(
+        name=f"transpose_{raw.index}",
+        inputs=raw.inputs[:1],
+        output=raw.outputs[0],
+        permutation=tuple(axis - 1 for axis in axes[1:]),
+    )

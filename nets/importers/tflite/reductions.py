@@ -1,0 +1,106 @@
+"""Converters of AVERAGE_POOL_2D, MAX_POOL_2D and MEAN."""
+
+from typing import Any
+
+import numpy as np
+import tflite
+
+from nets.errors import NetworkError
+from nets.importers.tflite import xnnpack
+from nets.importers.tflite.activation import activation_range
+from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, constant, frozen
+from nets.importers.tflite.graph import RawOperator
+from nets.importers.tflite.windows import window
+from nets.network.contracts import Contract
+from nets.network.network import AveragePool, MaxPool, Mean, Operator, TensorSpec
+from nets.network.profiles import Profile
+from nets.network.rescaler import Rescaler, rescaler_from_scale
+
+FULL_BITS = 31
+COUNT_MAX = 2**16  # elements of one window or mean: their int8 sum stays exact in float32
+
+
+def average_pool(builder: Builder, raw: RawOperator) -> Operator:
+    """AVERAGE_POOL_2D."""
+    return AveragePool(name=f"average_pool_{raw.index}", **_pool(builder, raw))
+
+
+def max_pool(builder: Builder, raw: RawOperator) -> Operator:
+    """MAX_POOL_2D."""
+    return MaxPool(name=f"max_pool_{raw.index}", **_pool(builder, raw))
+
+
+def _pool(builder: Builder, raw: RawOperator) -> dict[str, Any]:
+    """The fields that both pools have."""
+    options = raw.options(tflite.Pool2DOptions)
+    source, result = builder.activation(raw), builder.result(raw)
+    if len(source.shape) != 3:
+        raise NetworkError(f"{raw} takes [batch, height, width, channels], not [batch, {list(source.shape)}]")
+    kernel = (options.FilterHeight(), options.FilterWidth())
+    stride = (options.StrideH(), options.StrideW())
+    sizes, pads = window(raw, source.shape[:2], kernel, stride, (1, 1), options.Padding())
+    if kernel[0] * kernel[1] > COUNT_MAX:
+        raise NetworkError(
+            f"{raw}: a window of {list(kernel)} is too large; at most {COUNT_MAX} elements are supported"
+        )
+    check_shape(raw, (*sizes, source.shape[2]), result)
+    check_same_quantization(raw, [source, result])
+    q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
+    return {
+        "inputs": raw.inputs[:1],
+        "output": raw.outputs[0],
+        "kernel": kernel,
+        "stride": stride,
+        "padding": pads,
+        "q_min": q_min,
+        "q_max": q_max,
+    }
+
+
+def mean(builder: Builder, raw: RawOperator) -> Operator:
+    """MEAN over axes other than the batch."""
+    keep = raw.options(tflite.ReducerOptions).KeepDims()
+    source, result = builder.activation(raw), builder.result(raw)
+    rank = len(source.shape) + 1
+    stated = constant(builder.input(raw, 1), "INT32").reshape(-1).tolist()
+    if not stated or not all(-rank <= axis < rank for axis in stated) or any(axis % rank == 0 for axis in stated):
+        raise NetworkError(f"{raw} is over axes {stated}; use axes 1 to {rank - 1} (0 is the batch)")
+    axes = tuple(sorted({axis % rank - 1 for axis in stated}))
+    count = int(np.prod([source.shape[axis] for axis in axes]))
+    if count > COUNT_MAX:
+        raise NetworkError(f"{raw} is over {count} elements; at most {COUNT_MAX} are supported")
+    kept = [1 if axis in axes else size for axis, size in enumerate(source.shape) if keep or axis not in axes]
+    check_shape(raw, tuple(kept), result)
+    scaling, offset = _mean_scaling(builder.profile, source, result, count)
+    return Mean(
+        name=f"mean_{raw.index}",
+        inputs=raw.inputs[:1],
+        output=raw.outputs[0],
+        axes=axes,
+        count=count,
+        rescaler=scaling,
+        float_offset=offset,
+    )
+
+
+def _mean_scaling(
+    profile: Profile, source: TensorSpec, result: TensorSpec, count: int
+) -> tuple[Rescaler, float | None]:
+    contract = profile.contract("mean")
+    if profile.xnnpack_forms:
+        return xnnpack.mean_scaling(source, result, count, contract)
+    if contract.name == "tflite_double":
+        return _tflite_mean_rescaler(source.scale / result.scale, count, contract), None
+    return rescaler_from_scale(np.array([source.scale / (result.scale * count)]), FULL_BITS, contract), None
+
+
+def _tflite_mean_rescaler(scale: float, count: int, contract: Contract) -> Rescaler:
+    """TFLite divides the Q31 multiplier of ``s_x / s_y`` by the count and truncates (reduce.h).
+
+    The multiplier then lies in ``(2**29, 2**31)`` and is not normalised again.
+    """
+    whole = rescaler_from_scale(np.array([scale]), FULL_BITS, contract)
+    left_shift = FULL_BITS - int(whole.right_shift[0])  # TFLite's own: positive is left
+    extra = min(count.bit_length() - 1, 32, 31 + left_shift)
+    multiplier = (int(whole.multiplier[0]) << extra) // count
+    return Rescaler(contract, FULL_BITS, frozen(np.array([multiplier])), frozen(whole.right_shift + extra))

@@ -1,0 +1,147 @@
+"""Converters of the operators with weights: CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tflite
+
+from nets.errors import NetworkError
+from nets.importers.tflite.activation import activation_range
+from nets.importers.tflite.builder import Builder, check_shape, constant, frozen, quantization
+from nets.importers.tflite.graph import Options, RawOperator, RawTensor
+from nets.importers.tflite.windows import window
+from nets.network.network import Convolution, FullyConnected, Operator, TensorSpec
+from nets.network.rescaler import effective_scale, rescaler_from_scale
+
+FULL_BITS = 31
+
+
+def convolution(builder: Builder, raw: RawOperator) -> Operator:
+    """CONV_2D; weights ``[out, height, width, in / groups]``."""
+    options = raw.options(tflite.Conv2DOptions)
+    source, result = _image(builder, raw)
+    weights = _weights(builder, raw, rank=4)
+    groups, rest = divmod(source.shape[2], max(weights.shape[3], 1))
+    if rest or groups == 0 or weights.shape[0] % groups:
+        raise NetworkError(f"{raw}: {source.shape[2]} input channels do not fit weights of shape {list(weights.shape)}")
+    return _convolution(builder, raw, f"conv_{raw.index}", source, result, weights, groups, options, channel_axis=0)
+
+
+def depthwise(builder: Builder, raw: RawOperator) -> Operator:
+    """DEPTHWISE_CONV_2D; weights ``[1, height, width, in * multiplier]``."""
+    options = raw.options(tflite.DepthwiseConv2DOptions)
+    source, result = _image(builder, raw)
+    stored = _weights(builder, raw, rank=4)
+    channels = source.shape[2]
+    if stored.shape[0] != 1 or stored.shape[3] != channels * options.DepthMultiplier():
+        raise NetworkError(
+            f"{raw}: weights of shape {list(stored.shape)} do not fit {channels} input channels "
+            f"and depth multiplier {options.DepthMultiplier()}"
+        )
+    weights = np.ascontiguousarray(stored.transpose(3, 1, 2, 0))
+    return _convolution(
+        builder, raw, f"depthwise_{raw.index}", source, result, weights, channels, options, channel_axis=3
+    )
+
+
+def fully_connected(builder: Builder, raw: RawOperator) -> Operator:
+    """FULLY_CONNECTED; weights ``[out, in]``."""
+    options = raw.options(tflite.FullyConnectedOptions)
+    if options.WeightsFormat() != 0:
+        raise NetworkError(
+            f"{raw} has shuffled weights (format {options.WeightsFormat()}); only the default is supported"
+        )
+    source, result = builder.activation(raw), builder.result(raw)
+    weights = _weights(builder, raw, rank=2)
+    out_channels, width = weights.shape
+    leading = source.shape[:-1] if options.KeepNumDims() else ()
+    elements = source.shape[-1] if options.KeepNumDims() else int(np.prod(source.shape))
+    if not source.shape or elements != width:
+        raise NetworkError(f"{raw}: weights of shape {list(weights.shape)} do not fit input {list(source.shape)}")
+    check_shape(raw, (*leading, out_channels), result)
+    shared = _shared(builder, raw, f"fc_{raw.index}", source, result, weights, options, channel_axis=0)
+    return FullyConnected(**shared)
+
+
+def _image(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpec]:
+    source, result = builder.activation(raw), builder.result(raw)
+    if len(source.shape) != 3:
+        raise NetworkError(f"{raw} takes [batch, height, width, channels], not [batch, {list(source.shape)}]")
+    return source, result
+
+
+def _weights(builder: Builder, raw: RawOperator, rank: int) -> npt.NDArray[np.int8]:
+    tensor = builder.input(raw, 1)
+    values = constant(tensor, "INT8")
+    if values.ndim != rank or values.size == 0:
+        raise NetworkError(f"{raw}: weights have shape {list(values.shape)}; {rank} positive sizes are needed")
+    return values.astype(np.int8)
+
+
+def _convolution(
+    builder: Builder,
+    raw: RawOperator,
+    name: str,
+    source: TensorSpec,
+    result: TensorSpec,
+    weights: npt.NDArray[np.int8],
+    groups: int,
+    options: Options,
+    channel_axis: int,
+) -> Convolution:
+    dilation = (options.DilationHFactor(), options.DilationWFactor())
+    stride = (options.StrideH(), options.StrideW())
+    kernel = (weights.shape[1], weights.shape[2])
+    sizes, pads = window(raw, source.shape[:2], kernel, stride, dilation, options.Padding())
+    check_shape(raw, (*sizes, weights.shape[0]), result)
+    shared = _shared(builder, raw, name, source, result, weights, options, channel_axis)
+    return Convolution(**shared, stride=stride, dilation=dilation, padding=pads, groups=groups)
+
+
+def _shared(
+    builder: Builder,
+    raw: RawOperator,
+    name: str,
+    source: TensorSpec,
+    result: TensorSpec,
+    weights: npt.NDArray[np.int8],
+    options: Options,
+    channel_axis: int,
+) -> dict[str, Any]:
+    """The fields that both kinds of :class:`Weighted` have."""
+    scales = _weight_scales(raw, builder.input(raw, 1), weights.shape[0], channel_axis)
+    contract = builder.profile.contract(name.rsplit("_", 1)[0])
+    scale = effective_scale(source.scale, scales, result.scale, contract)
+    q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
+    return {
+        "name": name,
+        "inputs": (raw.inputs[0],),
+        "output": raw.outputs[0],
+        "weights": frozen(weights),
+        "bias": frozen(_bias(builder, raw, weights.shape[0])),
+        "weight_scale": frozen(scales),
+        "rescaler": rescaler_from_scale(scale, FULL_BITS, contract),
+        "q_min": q_min,
+        "q_max": q_max,
+    }
+
+
+def _weight_scales(raw: RawOperator, tensor: RawTensor, channels: int, axis: int) -> npt.NDArray[np.float64]:
+    scales, zero_points = quantization(tensor)
+    if scales.size not in (1, channels):
+        raise NetworkError(f"{raw}: {scales.size} weight scales; 1 or one for each of {channels} channels is needed")
+    if scales.size > 1 and tensor.axis != axis:
+        raise NetworkError(f"{raw}: weights are quantized along dimension {tensor.axis}; {axis} is supported")
+    if zero_points.any():
+        raise NetworkError(f"{raw}: weights have zero point {zero_points[zero_points != 0][0]}; it has to be 0")
+    return scales
+
+
+def _bias(builder: Builder, raw: RawOperator, channels: int) -> npt.NDArray[np.int64]:
+    if not builder.has_input(raw, 2):
+        return np.zeros(channels, np.int64)
+    bias = constant(builder.input(raw, 2), "INT32")
+    if bias.shape != (channels,):
+        raise NetworkError(f"{raw}: bias has shape {list(bias.shape)}; [{channels}] is needed")
+    return bias

@@ -1,0 +1,58 @@
+"""Plain float training, seeded and deterministic, for the topologies of ours."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nets.importers.topologies.digits import DigitsCnn
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """A float network and the training that suits it.
+
+    Attributes:
+        make: builds the untrained network; its initial weights come from torch's global seed.
+        input_shape: ``(height, width, channels)`` of one real input.
+        epochs: passes over the samples.
+        batch_size: samples of one step.
+        learning_rate: peak of the one-cycle schedule.
+    """
+
+    make: Callable[[], nn.Module]
+    input_shape: tuple[int, ...]
+    epochs: int
+    batch_size: int
+    learning_rate: float
+
+
+TOPOLOGIES = {"digits_cnn": Topology(DigitsCnn, (8, 8, 1), epochs=40, batch_size=32, learning_rate=1e-2)}
+
+
+def train_float(topology: Topology, images: Tensor, labels: Tensor, seed: int) -> nn.Module:
+    """Train a classifier with Adam and a one-cycle learning rate; returned in evaluation mode.
+
+    Args:
+        topology: what to train, and how.
+        images: float32 ``[samples, channels, height, width]``.
+        labels: int64 ``[samples]``.
+        seed: of the initial weights and of the order of samples.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = topology.make()
+    generator = torch.Generator().manual_seed(seed)
+    steps = topology.epochs * -(-len(images) // topology.batch_size)
+    optimizer = torch.optim.Adam(module.parameters(), lr=topology.learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, topology.learning_rate, total_steps=steps)
+    module.train()
+    for _ in range(topology.epochs):
+        for batch in torch.split(torch.randperm(len(images), generator=generator), topology.batch_size):
+            optimizer.zero_grad()
+            functional.cross_entropy(module(images[batch]), labels[batch]).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+    return module.eval()

@@ -1,0 +1,1 @@
+"""Narrowing of rescalers: rounding, absorption into weights and activation scales, certificates."""

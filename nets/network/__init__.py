@@ -1,0 +1,1 @@
+"""The integer network: operators, tensors, rescalers, contracts, integers and fingerprints."""

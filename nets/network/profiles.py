@@ -1,0 +1,66 @@
+"""Profiles: which requantization contract each kind of operator obeys in a runtime."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from nets.errors import NetworkError
+from nets.network.contracts import CONTRACTS, Contract, contract_named
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A contract per operator kind.
+
+    Attributes:
+        name: the name by which users choose it.
+        default: contract of every kind that is not named.
+        exceptions: operator kind (``conv``, ``fc``, ``mean`` ...) to contract.
+        runtime: the LiteRT resolver that it reproduces, or None for a uniform profile.
+        xnnpack_forms: whether ADD, SUB, MEAN and QUANTIZE take XNNPACK's own integer or float forms
+            instead of those of TFLite's reference kernels.
+    """
+
+    name: str
+    default: Contract
+    exceptions: Mapping[str, Contract] = field(default_factory=lambda: MappingProxyType({}))
+    runtime: str | None = None
+    xnnpack_forms: bool = False
+
+    def contract(self, kind: str) -> Contract:
+        """The contract of an operator kind."""
+        return self.exceptions.get(kind, self.default)
+
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            "litert_ref",
+            CONTRACTS["tflite_double"],
+            MappingProxyType({"fc": CONTRACTS["float64_half_away"]}),
+            runtime="BUILTIN_REF",
+        ),
+        Profile(
+            "litert_xnnpack",
+            CONTRACTS["xnnpack_fp32"],
+            # XNNPACK does not take these over: TFLite's own kernels run them.
+            MappingProxyType({"relu": CONTRACTS["tflite_double"], "relu6": CONTRACTS["tflite_double"]}),
+            runtime="BUILTIN",
+            xnnpack_forms=True,
+        ),
+    )
+}
+
+
+def profile_named(name: str) -> Profile:
+    """A profile by name; a contract's name stands for that contract everywhere.
+
+    Raises:
+        NetworkError: there is neither profile nor contract of this name.
+    """
+    if name in PROFILES:
+        return PROFILES[name]
+    if name in CONTRACTS:
+        return Profile(name, contract_named(name))
+    raise NetworkError(f"unknown contract or profile {name!r}; choose one of {', '.join([*CONTRACTS, *PROFILES])}")

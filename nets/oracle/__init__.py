@@ -1,0 +1,1 @@
+"""Independent checks against LiteRT, and model files that carry a narrowed design."""

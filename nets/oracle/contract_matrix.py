@@ -1,0 +1,167 @@
+"""One network under every contract: where results part, by how much, and what it does to accuracy."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nets.errors import NetworkError
+from nets.execute.executor import Backend, IntegerExecutor, prepared
+from nets.importers.tflite.graph import read_file
+from nets.importers.tflite.importer import network_from_bytes
+from nets.network.contracts import CONTRACTS
+from nets.network.network import QuantizedNetwork
+from nets.network.profiles import PROFILES
+
+Int8Array = npt.NDArray[np.int8]
+IntArray = npt.NDArray[np.int64]
+
+_CHUNK = 64  # samples whose every tensor is held at once, once for each contract
+_REACH = 2  # differences beyond this many LSB are counted together
+
+
+@dataclass(frozen=True, slots=True)
+class ContractRow:
+    """A contract compared with the baseline.
+
+    Attributes:
+        contract: name of a contract or profile.
+        first_divergent: the first operator whose output differs for any sample, or None.
+        local_differing: share of outputs that differ when every operator is given the baseline's inputs.
+        differing: share of all operators' outputs that differ when each network runs on its own results.
+        off_by_one: share of all operators' outputs that differ by exactly 1 LSB then.
+        histogram: counts of difference -2 or less, -1, 0, 1, 2 or more LSB, then.
+        agreement: share of samples whose largest output is at the baseline's place.
+        accuracy: share of samples whose largest output is the label, or None without labels.
+        accuracy_change_pp: percentage points above the baseline's, or None.
+    """
+
+    contract: str
+    first_divergent: str | None
+    local_differing: float
+    differing: float
+    off_by_one: float
+    histogram: tuple[int, ...]
+    agreement: float
+    accuracy: float | None
+    accuracy_change_pp: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContractMatrix:
+    """One network under every contract; the first row is the baseline itself."""
+
+    model: str
+    baseline: str
+    samples: int
+    rows: tuple[ContractRow, ...]
+
+
+def contract_matrix(
+    path: str | Path,
+    samples: Int8Array,
+    labels: IntArray | None = None,
+    *,
+    baseline: str = "half_up",
+) -> ContractMatrix:
+    """Compare all contracts and profiles on a full-int8 .tflite file.
+
+    Args:
+        path: the file; it has one input.
+        samples: int8 ``[samples, *shape]``.
+        labels: int64 ``[samples]``, for accuracy, or None.
+        baseline: what the others are compared with.
+
+    Raises:
+        NetworkError: the file, the samples or the labels cannot be used.
+    """
+    path = Path(path)
+    content = read_file(path)
+    names = [baseline, *(name for name in (*CONTRACTS, *PROFILES) if name != baseline)]
+    networks = {name: network_from_bytes(content, path.name, contract=name) for name in names}
+    _check_labels(networks[baseline], samples, labels)
+    tallies = {name: _Tally(networks[baseline], networks[name]) for name in names}
+    for start in range(0, len(samples), _CHUNK):
+        part = samples[start : start + _CHUNK]
+        expected = IntegerExecutor(networks[baseline]).tensors(part)
+        for tally in tallies.values():
+            tally.add(expected, part)
+    rows = _rows(tallies, baseline, labels)
+    return ContractMatrix(path.name, baseline, len(samples), rows)
+
+
+def _check_labels(network: QuantizedNetwork, samples: Int8Array, labels: IntArray | None) -> None:
+    if labels is None:
+        return
+    classes = int(np.prod(network.tensors[network.outputs[0]].shape))
+    if labels.shape != samples.shape[:1]:
+        raise NetworkError(f"{len(samples)} samples have labels of shape {list(labels.shape)}")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise NetworkError(f"labels are {labels.min()} to {labels.max()}; the network has {classes} outputs")
+
+
+class _Tally:
+    """Counts how one network differs from the baseline, chunk by chunk."""
+
+    def __init__(self, baseline: QuantizedNetwork, network: QuantizedNetwork) -> None:
+        self._network = network
+        self._executor = IntegerExecutor(network)
+        self._kernels = [prepared(operator, network, Backend.AUTO)[0] for operator in network.operators]
+        self._differs = [False] * len(network.operators)
+        self._local = 0
+        self._histogram = np.zeros(2 * _REACH + 1, np.int64)
+        self._baseline_output = baseline.outputs[0]
+        self.choices: list[IntArray] = []
+        self.baseline_choices: list[IntArray] = []
+
+    def add(self, expected: dict[int, Int8Array], samples: Int8Array) -> None:
+        """Run a chunk; ``expected`` are the baseline's tensors."""
+        found = self._executor.tensors(samples)
+        for at, operator in enumerate(self._network.operators):
+            self._differs[at] |= self._count(found[operator.output], expected[operator.output])
+            self._local += self._local_differences(at, expected)
+        self.choices.append(_choices(found[self._network.outputs[0]]))
+        self.baseline_choices.append(_choices(expected[self._baseline_output]))
+
+    def _count(self, found: Int8Array, expected: Int8Array) -> bool:
+        """Add one tensor to the histogram; whether anything differs."""
+        different = found != expected
+        steps = found[different].astype(np.int64) - expected[different]
+        self._histogram += np.bincount(np.clip(steps, -_REACH, _REACH) + _REACH, minlength=2 * _REACH + 1)
+        self._histogram[_REACH] += found.size - steps.size
+        return bool(steps.size)
+
+    def _local_differences(self, at: int, expected: dict[int, Int8Array]) -> int:
+        operator = self._network.operators[at]
+        inputs = [torch.from_numpy(expected[index]) for index in operator.inputs]
+        return int((self._kernels[at](inputs).numpy() != expected[operator.output]).sum())
+
+    def row(self, name: str, labels: IntArray | None) -> ContractRow:
+        elements = int(self._histogram.sum())
+        first = next((op.name for op, off in zip(self._network.operators, self._differs, strict=True) if off), None)
+        chosen, before = np.concatenate(self.choices), np.concatenate(self.baseline_choices)
+        accuracy = None if labels is None else float((chosen == labels).mean())
+        change = None if labels is None else 100 * float((chosen == labels).mean() - (before == labels).mean())
+        return ContractRow(
+            contract=name,
+            first_divergent=first,
+            local_differing=self._local / elements,
+            differing=1 - int(self._histogram[_REACH]) / elements,
+            off_by_one=int(self._histogram[_REACH - 1] + self._histogram[_REACH + 1]) / elements,
+            histogram=tuple(int(count) for count in self._histogram),
+            agreement=float((chosen == before).mean()),
+            accuracy=accuracy,
+            accuracy_change_pp=change,
+        )
+
+
+def _choices(outputs: Int8Array) -> IntArray:
+    result: IntArray = outputs.reshape(len(outputs), -1).argmax(axis=1)
+    return result
+
+
+def _rows(tallies: dict[str, _Tally], baseline: str, labels: IntArray | None) -> tuple[ContractRow, ...]:
+    ordered = sorted(tallies, key=lambda name: name != baseline)
+    return tuple(tallies[name].row(name, labels) for name in ordered)

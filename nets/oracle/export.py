@@ -1,0 +1,131 @@
+"""Export of a narrowed network to the .tflite file it came from, with every residual explained."""
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nets.errors import NetworkError
+from nets.execute.executor import IntegerExecutor
+from nets.importers.tflite.graph import read_file
+from nets.importers.tflite.importer import network_from_bytes
+from nets.network.network import QuantizedNetwork
+from nets.network.profiles import PROFILES, profile_named
+from nets.oracle.patch import patched
+from nets.oracle.residuals import OperatorResidual, explain
+from nets.oracle.verify import random_samples, verify_bytes
+
+Int8Array = npt.NDArray[np.int8]
+
+_RANDOM_SAMPLES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What was written, and how a runtime's integers differ from the design's.
+
+    Attributes:
+        path: the file written.
+        sha256: of its bytes, hexadecimal.
+        resolver: profile of the LiteRT resolver that the export targets.
+        samples: inputs compared.
+        operators: every operator on identical inputs, those of the runtime's own run.
+        outputs_differing: share of output integers that differ end to end.
+        agreement: share of samples whose largest output is at the same place end to end.
+        litert: whether LiteRT, running the file, equals the runtime's network in every tensor; None where LiteRT is
+            not installed.
+    """
+
+    path: str
+    sha256: str
+    resolver: str
+    samples: int
+    operators: tuple[OperatorResidual, ...]
+    outputs_differing: float
+    agreement: float
+    litert: bool | None
+
+    @property
+    def explained(self) -> bool:
+        """Whether every difference has its reason, and LiteRT does what was predicted."""
+        return self.litert is not False and not any(operator.unexplained for operator in self.operators)
+
+
+def export_tflite(
+    network: QuantizedNetwork,
+    original_path: str | Path,
+    out_path: str | Path,
+    resolver: str,
+    *samples: Int8Array,
+    seed: int = 0,
+) -> ExportReport:
+    """Write a network into a copy of the file it was imported from.
+
+    Args:
+        network: a design made from the network of ``original_path``.
+        original_path: the file it was imported from.
+        out_path: the file to write.
+        resolver: ``litert_ref`` or ``litert_xnnpack``: the runtime that the export targets.
+        samples: one int8 array ``[samples, *shape]`` per network input, for the comparison; random ones by default.
+        seed: of the random ones.
+
+    Raises:
+        NetworkError: the network does not belong to the file, or the resolver is unknown.
+    """
+    original_path, out_path = Path(original_path), Path(out_path)
+    if profile_named(resolver).runtime is None:
+        raise NetworkError(f"{resolver!r} is no profile of a LiteRT resolver; choose one of {', '.join(PROFILES)}")
+    content = patched(network, read_file(original_path), original_path.name)
+    runtime = network_from_bytes(content, out_path.name, contract=resolver)
+    _check_same_clamps(network, runtime)
+    inputs = list(samples) or random_samples(network, _RANDOM_SAMPLES, seed)
+    operators = _explained(network, runtime, inputs)
+    differing, agreement = _end_to_end(network, runtime, inputs)
+    litert = _litert_agrees(content, out_path.name, resolver, inputs)
+    out_path.write_bytes(content)
+    return ExportReport(
+        path=str(out_path),
+        sha256=hashlib.sha256(content).hexdigest(),
+        resolver=resolver,
+        samples=len(inputs[0]),
+        operators=operators,
+        outputs_differing=differing,
+        agreement=agreement,
+        litert=litert,
+    )
+
+
+def _check_same_clamps(network: QuantizedNetwork, runtime: QuantizedNetwork) -> None:
+    for ours, theirs in zip(network.operators, runtime.operators, strict=True):
+        for bound in ("q_min", "q_max"):
+            want, have = getattr(ours, bound, None), getattr(theirs, bound, None)
+            if want != have:
+                raise NetworkError(f"{ours.name!r} has {bound} = {want}; the file's activation gives {have}")
+
+
+def _explained(
+    network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]
+) -> tuple[OperatorResidual, ...]:
+    live = {index: torch.from_numpy(x) for index, x in IntegerExecutor(runtime).tensors(*inputs).items()}
+    return tuple(
+        explain(network, runtime, at, [live[index] for index in operator.inputs])
+        for at, operator in enumerate(network.operators)
+    )
+
+
+def _end_to_end(network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]) -> tuple[float, float]:
+    ours, theirs = (IntegerExecutor(each).outputs(*inputs) for each in (network, runtime))
+    differing = sum(int((a != b).sum()) for a, b in zip(ours, theirs, strict=True))
+    flat = [(a.reshape(len(a), -1), b.reshape(len(b), -1)) for a, b in zip(ours, theirs, strict=True)]
+    same = np.all([a.argmax(axis=1) == b.argmax(axis=1) for a, b in flat], axis=0)
+    return differing / sum(a.size for a in ours), float(same.mean())
+
+
+def _litert_agrees(content: bytes, name: str, resolver: str, inputs: list[Int8Array]) -> bool | None:
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        return None
+    return verify_bytes(content, name, resolver, *inputs).exact

@@ -1,0 +1,104 @@
+"""LiteRT as an oracle: the only module that imports ai_edge_litert, and only when it is asked to."""
+
+import importlib
+from collections.abc import Sequence
+from types import ModuleType
+
+import flatbuffers
+import numpy as np
+import numpy.typing as npt
+
+from nets.errors import NetworkError
+from nets.importers.tflite.graph import IDENTIFIER
+from nets.network.network import QuantizedNetwork
+
+Int8Array = npt.NDArray[np.int8]
+
+
+def _litert(module: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"ai_edge_litert.{module}")
+    except ImportError as error:
+        raise NetworkError(
+            "LiteRT is not installed, so there is nothing to compare with: pip install ai-edge-litert"
+        ) from error
+
+
+def operator_index(name: str) -> int:
+    """The index in the file of an imported operator; names end in it."""
+    return int(name.rsplit("_", 1)[1])
+
+
+def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[int]) -> bytes:
+    """The model with only the network's operators, and with chosen activations as outputs.
+
+    A runtime may reuse the memory of intermediate tensors, and a delegate never writes them; as outputs they
+    are kept. Float borders and the softmax are cut off, so that the inputs are the network's int8 inputs.
+
+    Args:
+        content: bytes of the file that the network was imported from.
+        network: the network.
+        tensors: indices of its tensors that become outputs, in this order.
+    """
+    schema = _litert("schema_py_generated")
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    graph = model.subgraphs[0]
+    graph.operators = [graph.operators[operator_index(operator.name)] for operator in network.operators]
+    graph.inputs = np.array([network.tensors[i].file_index for i in network.inputs], np.int32)
+    graph.outputs = np.array([network.tensors[i].file_index for i in tensors], np.int32)
+    model.signatureDefs = []
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())
+
+
+class LiteRtRunner:
+    """Runs a model in LiteRT.
+
+    Args:
+        content: bytes of a model whose inputs and outputs are int8.
+        runtime: ``BUILTIN_REF`` (reference kernels) or ``BUILTIN`` (the default, with XNNPACK).
+        threads: threads of the runtime.
+        batch: samples per call; the model is resized to it if it differs from the file's. None keeps the file's.
+    """
+
+    def __init__(self, content: bytes, runtime: str, *, threads: int = 1, batch: int | None = None) -> None:
+        interpreter = _litert("interpreter")
+        self._interpreter = interpreter.Interpreter(
+            model_content=content,
+            num_threads=threads,
+            experimental_op_resolver_type=getattr(interpreter.OpResolverType, runtime),
+        )
+        if batch is not None:
+            for detail in self._interpreter.get_input_details():
+                self._interpreter.resize_tensor_input(detail["index"], [batch, *detail["shape"][1:]])
+        try:
+            self._interpreter.allocate_tensors()
+        except RuntimeError as error:
+            raise NetworkError(f"LiteRT's {runtime} resolver refuses the model: {error}") from error
+        self._inputs = [detail["index"] for detail in self._interpreter.get_input_details()]
+        self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
+        self.batch = int(self._interpreter.get_input_details()[0]["shape"][0])
+
+    def run(self, *inputs: Int8Array) -> list[Int8Array]:
+        """One call.
+
+        Args:
+            inputs: int8 arrays ``[batch, *shape]``.
+
+        Returns:
+            int8 arrays ``[batch, *shape]``, one per output.
+        """
+        for index, value in zip(self._inputs, inputs, strict=True):
+            self._interpreter.set_tensor(index, value)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+    def run_all(self, *inputs: Int8Array) -> list[Int8Array]:
+        """Any number of samples, in calls of the model's batch; the last is filled up by repeating a sample."""
+        samples = inputs[0].shape[0]
+        parts: list[list[Int8Array]] = []
+        for start in range(0, samples, self.batch):
+            rows = np.minimum(np.arange(start, start + self.batch), samples - 1)
+            parts.append(self.run(*(np.ascontiguousarray(x[rows]) for x in inputs)))
+        return [np.concatenate([part[i] for part in parts])[:samples] for i in range(len(self._outputs))]

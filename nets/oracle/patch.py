@@ -1,0 +1,113 @@
+"""Writing a network's integers and scales into the file it was imported from: same structure, patched in place."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import tflite
+
+from nets.errors import NetworkError
+from nets.importers.tflite.graph import RawGraph, read_graph
+from nets.network.network import Convolution, Operator, QuantizedNetwork, TensorSpec, Weighted
+
+AnyArray = npt.NDArray[np.generic]
+
+# A channel whose multiplier was flushed to 0 has no scale; this one empties it in every runtime.
+EMPTY_SCALE = 2.0**-40
+
+
+@dataclass(slots=True)
+class _Patcher:
+    """Views of a file's vectors; one place is written once, or twice with the same values."""
+
+    content: bytearray
+    graph: RawGraph
+    written: dict[int, bytes] = field(default_factory=dict)
+
+    def _table(self, index: int) -> object:
+        return tflite.Model.GetRootAs(self.content, 0).Subgraphs(0).Tensors(index)
+
+    def data(self, index: int, values: AnyArray, what: str) -> None:
+        """Replace a constant's bytes."""
+        buffer = tflite.Model.GetRootAs(self.content, 0).Buffers(self._table(index).Buffer())  # type: ignore[attr-defined]
+        view = buffer.DataAsNumpy()
+        self._write(view, np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8), what)
+
+    def quantization(self, index: int, scales: npt.NDArray[np.float64], zero_point: int | None, what: str) -> None:
+        """Replace a tensor's scales and, where it is given, its only zero point."""
+        table = self._table(index).Quantization()  # type: ignore[attr-defined]
+        self._write(table.ScaleAsNumpy(), scales.astype(np.float32), what)
+        if zero_point is None:
+            return
+        if table.ZeroPointLength() == 1:
+            self._write(table.ZeroPointAsNumpy(), np.array([zero_point], np.int64), what)
+        elif zero_point != 0:
+            raise NetworkError(f"{what}: the file has no place for zero point {zero_point}")
+
+    def _write(self, view: AnyArray, values: AnyArray, what: str) -> None:
+        if view.size != values.size:
+            raise NetworkError(f"{what}: {values.size} values do not fit the {view.size} of the file")
+        place, content = int(view.__array_interface__["data"][0]), values.tobytes()
+        if self.written.get(place, content) != content:
+            raise NetworkError(f"{what} is shared with another tensor of the file, which needs other values")
+        self.written[place] = content
+        view[...] = values
+
+
+def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
+    """The original file with the network's weights, biases and scales.
+
+    Weight scales are chosen so that ``s_x * s_w / s_y`` is what the network's multipliers and shifts represent,
+    to the nearest float32. Rescalers of ADD, SUB, MUL and MEAN follow from tensor scales, which a file cannot
+    choose for them alone: they are what the runtime makes of the tensors' scales.
+
+    Raises:
+        NetworkError: the network does not belong to this file.
+    """
+    graph = read_graph(original, name)
+    patcher = _Patcher(bytearray(original), graph)
+    for spec in network.tensors:
+        _patch_tensor(patcher, spec)
+    for operator in network.operators:
+        if isinstance(operator, Weighted):
+            _patch_weighted(patcher, network, operator)
+    return bytes(patcher.content)
+
+
+def _patch_tensor(patcher: _Patcher, spec: TensorSpec) -> None:
+    if spec.file_index is None or not 0 <= spec.file_index < len(patcher.graph.tensors):
+        raise NetworkError(f"tensor {spec.name!r} was not imported from this file")
+    raw = patcher.graph.tensors[spec.file_index]
+    if raw.name != spec.name or raw.shape[1:] != spec.shape:
+        raise NetworkError(f"tensor {spec.name!r} {list(spec.shape)} is {raw} {list(raw.shape)} in this file")
+    patcher.quantization(spec.file_index, np.array([spec.scale]), spec.zero_point, f"the scale of {raw}")
+
+
+def runtime_weight_scale(network: QuantizedNetwork, operator: Weighted) -> npt.NDArray[np.float64]:
+    """The weight scale whose effective scale is the rescaler's, float64, ``[out]`` or ``[1]``."""
+    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
+    scale = operator.rescaler.scale * (target.scale / source.scale)
+    return np.where(scale > 0, scale, np.minimum(operator.weight_scale, EMPTY_SCALE))
+
+
+def _patch_weighted(patcher: _Patcher, network: QuantizedNetwork, operator: Weighted) -> None:
+    raw = patcher.graph.operators[_index_of(operator)]
+    weights = operator.weights
+    if raw.kind == "DEPTHWISE_CONV_2D":
+        assert isinstance(operator, Convolution)  # noqa: S101 -- the importer makes nothing else of it
+        weights = np.ascontiguousarray(weights.transpose(3, 1, 2, 0))
+    scale = runtime_weight_scale(network, operator)
+    patcher.data(raw.inputs[1], weights, f"{raw}: weights")
+    patcher.quantization(raw.inputs[1], scale, None, f"{raw}: weight scales")
+    if len(raw.inputs) < 3 or raw.inputs[2] == -1:
+        if operator.bias.any():
+            raise NetworkError(f"{raw} has no bias in the file; the network's is not 0")
+        return
+    patcher.data(raw.inputs[2], operator.bias.astype(np.int32), f"{raw}: bias")
+    bias_scales = scale * network.tensors[operator.inputs[0]].scale
+    if patcher.graph.tensors[raw.inputs[2]].scales.size == bias_scales.size:
+        patcher.quantization(raw.inputs[2], bias_scales, None, f"{raw}: bias scales")
+
+
+def _index_of(operator: Operator) -> int:
+    return int(operator.name.rsplit("_", 1)[1])

@@ -1,0 +1,124 @@
+"""Comparison of the integer executor with LiteRT, tensor by tensor."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nets.errors import NetworkError
+from nets.execute.executor import IntegerExecutor
+from nets.importers.tflite.graph import read_file
+from nets.importers.tflite.importer import network_from_bytes
+from nets.network.network import QuantizedNetwork
+from nets.network.profiles import PROFILES, profile_named
+from nets.oracle.litert import LiteRtRunner, exposed_model
+
+Int8Array = npt.NDArray[np.int8]
+
+_CHUNK = 32  # samples whose every tensor is held at once
+
+
+@dataclass(frozen=True, slots=True)
+class TensorCheck:
+    """How one tensor compares.
+
+    Attributes:
+        operator: the operator that makes the tensor.
+        tensor: its name in the file.
+        elements: elements compared, over all samples.
+        mismatches: elements that differ.
+        first_index: (sample, ...) of the first difference, or None.
+        ours: the executor's integer there.
+        theirs: LiteRT's integer there.
+    """
+
+    operator: str
+    tensor: str
+    elements: int
+    mismatches: int
+    first_index: tuple[int, ...] | None
+    ours: int | None
+    theirs: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """The comparison of one model under one profile."""
+
+    model: str
+    profile: str
+    runtime: str
+    samples: int
+    tensors: tuple[TensorCheck, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether every element of every tensor is equal."""
+        return not any(check.mismatches for check in self.tensors)
+
+
+def verify_model(path: str | Path, profile: str, *samples: Int8Array) -> VerifyReport:
+    """Compare every tensor before a final softmax with LiteRT's, ``==``.
+
+    Args:
+        path: a full-int8 .tflite file.
+        profile: ``litert_ref`` or ``litert_xnnpack``.
+        samples: one int8 array ``[samples, *shape]`` per network input.
+
+    Raises:
+        NetworkError: the model, the samples or the profile cannot be used, or LiteRT is missing.
+    """
+    path = Path(path)
+    return verify_bytes(read_file(path), path.name, profile, *samples)
+
+
+def verify_bytes(content: bytes, name: str, profile: str, *samples: Int8Array) -> VerifyReport:
+    """Compare a model given as bytes; see :func:`verify_model`."""
+    runtime = profile_named(profile).runtime
+    if runtime is None:
+        raise NetworkError(f"{profile!r} is no profile of a LiteRT resolver; choose one of {', '.join(PROFILES)}")
+    network = network_from_bytes(content, name, contract=profile)
+    made = [operator.output for operator in network.operators]
+    runner = LiteRtRunner(exposed_model(content, network, made), runtime)
+    executor = IntegerExecutor(network)
+    tallies = [_Tally(network, at) for at in range(len(network.operators))]
+    count = samples[0].shape[0] if samples else 0
+    for start in range(0, count, _CHUNK):
+        part = [x[start : start + _CHUNK] for x in samples]
+        ours = executor.tensors(*part)
+        for tally, tensor, theirs in zip(tallies, made, runner.run_all(*part), strict=True):
+            tally.add(ours[tensor], theirs, start)
+    return VerifyReport(name, profile, runtime, count, tuple(tally.check() for tally in tallies))
+
+
+class _Tally:
+    """Counts the differences of one operator's output, chunk by chunk."""
+
+    def __init__(self, network: QuantizedNetwork, position: int) -> None:
+        operator = network.operators[position]
+        self._names = (operator.name, network.tensors[operator.output].name)
+        self._elements = 0
+        self._mismatches = 0
+        self._first: tuple[tuple[int, ...], int, int] | None = None
+
+    def add(self, ours: Int8Array, theirs: Int8Array, offset: int) -> None:
+        if ours.shape != theirs.shape:
+            raise NetworkError(f"{self._names[0]}: our output has shape {ours.shape}, LiteRT's {theirs.shape}")
+        different = ours != theirs
+        self._elements += ours.size
+        self._mismatches += int(different.sum())
+        if self._first is None and different.any():
+            at = tuple(int(i) for i in np.unravel_index(int(different.argmax()), different.shape))
+            self._first = ((at[0] + offset, *at[1:]), int(ours[at]), int(theirs[at]))
+
+    def check(self) -> TensorCheck:
+        index, ours, theirs = self._first or (None, None, None)
+        return TensorCheck(*self._names, self._elements, self._mismatches, index, ours, theirs)
+
+
+def random_samples(network: QuantizedNetwork, count: int, seed: int) -> list[Int8Array]:
+    """Uniform int8 inputs ``[count, *shape]`` for every network input."""
+    rng = np.random.default_rng(seed)
+    shapes = [network.tensors[index].shape for index in network.inputs]
+    return [rng.integers(-128, 128, (count, *shape), dtype=np.int8) for shape in shapes]

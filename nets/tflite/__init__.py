@@ -1,5 +1,0 @@
-"""Import of full-int8 .tflite models."""
-
-from nets.tflite.importer import load_tflite, network_from_bytes
-
-__all__ = ["load_tflite", "network_from_bytes"]

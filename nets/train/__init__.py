@@ -1,0 +1,1 @@
+"""Rescale-aware fine-tuning: differentiable twin, straight-through gradients, checkpoints."""

@@ -1,0 +1,159 @@
+"""What is trained: weights, biases and, if wanted, scales; and the integers that they stand for right now.
+
+Weights are held as shares of their channel's full scale, biases as shares of the output's, scales as log2 of their
+change: one learning rate suits all of them at every weight width. Masters are float64, so that they round to exactly
+the integers that the quantizer made of the same real values.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nets.narrow.narrowing import RealWeights
+from nets.network.integers import INT32_MAX, weight_limit
+from nets.network.network import Method, QuantizedNetwork, Weighted, shared_quantization
+from nets.network.rescaler import FloatArray, Rescaler, effective_scale, rescaler_from_scale
+from nets.train.straight_through import rounded
+
+_OUTPUT_FULL_SCALE = 127
+_SMALLEST_SCALE = 2.0**-62  # a dead channel's bias moves nothing, but must not divide by 0
+
+
+class ActivationScales(nn.Module):
+    """Scales of all activations; those of the network's inputs and outputs stay.
+
+    Args:
+        network: whose scales are the starting point.
+        learned: whether the others are trained.
+    """
+
+    def __init__(self, network: QuantizedNetwork, *, learned: bool) -> None:
+        super().__init__()
+        self._network = network
+        self._group = shared_quantization(network)
+        fixed = {self._group[index] for index in (*network.inputs, *network.outputs)}
+        free = sorted(set(self._group.values()) - fixed) if learned else []
+        self._position = {group: position for position, group in enumerate(free)}
+        self.change = nn.Parameter(torch.zeros(len(free), dtype=torch.float64)) if free else None
+
+    def scale(self, index: int) -> Tensor:
+        """Present scale of a tensor, float64, a scalar with its gradient."""
+        scale = torch.tensor(self._network.tensors[index].scale, dtype=torch.float64)
+        position = self._position.get(self._group[index])
+        if self.change is None or position is None:
+            return scale
+        return scale.to(self.change.device) * torch.exp2(self.change[position])
+
+    def network(self) -> QuantizedNetwork:
+        """The network with the present activation scales; its operators still have the original ones."""
+        if self.change is None:
+            return self._network
+        tensors = self._network.tensors
+        changed = {
+            index: replace(tensors[index], scale=float(self.scale(index).detach()))
+            for index, group in self._group.items()
+            if group in self._position
+        }
+        return self._network.with_tensors(changed)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CurrentWeights:
+    """The present integers of an operator, and the same as differentiable tensors.
+
+    Attributes:
+        operator: with the present integers.
+        weights: float32 integers, shape of the operator's weights.
+        bias: float64 integers ``[out]``.
+        scale: float32 represented effective scale, ``[out]`` or ``[1]``.
+    """
+
+    operator: Weighted
+    weights: Tensor
+    bias: Tensor
+    scale: Tensor
+
+
+class TrainableWeights(nn.Module):
+    """Weights, bias and, if wanted, weight scale of one operator.
+
+    Args:
+        operator: its integers and rescaler are the starting point.
+        input_scale: scale of its input, which the bias's integers are in units of.
+        original: real weights behind the integers, where they are known.
+        learned_scale: whether the weight scale is trained.
+    """
+
+    _bias_unit: Tensor
+    _weight_scale: Tensor
+
+    def __init__(
+        self, operator: Weighted, input_scale: float, original: RealWeights | None, *, learned_scale: bool
+    ) -> None:
+        super().__init__()
+        self._operator, self._input_scale = operator, input_scale
+        self._limit = weight_limit(operator.weight_bits)
+        unit = torch.tensor(_OUTPUT_FULL_SCALE / np.maximum(operator.rescaler.scale, _SMALLEST_SCALE))
+        self.register_buffer("_bias_unit", unit, persistent=False)
+        self.register_buffer("_weight_scale", torch.tensor(operator.weight_scale), persistent=False)
+        self.weight = nn.Parameter(torch.tensor(_steps(operator, original) / self._limit))
+        self.bias = nn.Parameter(torch.tensor(operator.bias.astype(np.float64)) / unit)
+        self.change = nn.Parameter(torch.zeros_like(self._weight_scale)) if learned_scale else None
+
+    def current(self, scales: ActivationScales, network: QuantizedNetwork) -> CurrentWeights:
+        """Integers and effective scale of the present masters.
+
+        Args:
+            scales: present activation scales.
+            network: with the same scales in its tensors.
+        """
+        if self.change is None and scales.change is None:
+            represented = torch.tensor(self._operator.rescaler.scale, device=self.weight.device)
+            return self._integers(self._operator, represented, None, None)
+        source, target = scales.scale(self._operator.inputs[0]), scales.scale(self._operator.output)
+        weight_scale = self._weight_scale if self.change is None else self._weight_scale * torch.exp2(self.change)
+        effective = source * weight_scale / target
+        rescaler = self._narrowed(network, weight_scale)
+        represented = torch.tensor(rescaler.scale, device=effective.device)
+        if self._operator.method is Method.ABSORB:
+            # The ratio of representable to effective scale moves into the weight scale, as in nets.narrow.narrowing.
+            weight_scale = weight_scale * (represented / effective.detach())
+        operator = replace(self._operator, rescaler=rescaler, weight_scale=weight_scale.detach().cpu().numpy())
+        growth = weight_scale / self._weight_scale
+        # The represented value, with the effective scale's relative gradient.
+        scale = represented * (effective / effective.detach())
+        return self._integers(operator, scale, growth, growth * (source / self._input_scale))
+
+    def _narrowed(self, network: QuantizedNetwork, weight_scale: Tensor) -> Rescaler:
+        operator = self._operator
+        source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
+        values = weight_scale.detach().cpu().numpy()
+        contract = operator.rescaler.contract
+        scale = effective_scale(source.scale, values, target.scale, contract)
+        return rescaler_from_scale(scale, operator.rescaler.multiplier_bits, contract)
+
+    def _integers(
+        self, operator: Weighted, scale: Tensor, weight_growth: Tensor | None, bias_growth: Tensor | None
+    ) -> CurrentWeights:
+        """Round the masters at scales that have grown by these factors since the start."""
+        steps, bias = self.weight * self._limit, self.bias * self._bias_unit
+        if weight_growth is not None and bias_growth is not None:
+            steps = steps / weight_growth.reshape(-1, *(1,) * (steps.dim() - 1))
+            bias = bias / bias_growth
+        weights = rounded(steps.clamp(-self._limit, self._limit))
+        bias = rounded(bias.clamp(-INT32_MAX - 1, INT32_MAX))
+        integers = replace(
+            operator,
+            weights=weights.detach().cpu().numpy().astype(np.int8),
+            bias=bias.detach().cpu().numpy().astype(np.int64),
+        )
+        return CurrentWeights(integers, weights.to(torch.float32), bias, scale.to(torch.float32))
+
+
+def _steps(operator: Weighted, original: RealWeights | None) -> FloatArray:
+    """Real-valued integers: what the operator's weights were before they were rounded."""
+    if original is None:
+        return operator.weights.astype(np.float64)
+    return original.weights / operator.weight_scale.reshape(-1, *(1,) * (operator.weights.ndim - 1))

@@ -1,0 +1,226 @@
+"""The differentiable twin: its forward pass is the integer executor, bit for bit; gradients go straight through.
+
+The executor itself runs the network of the present integers; over its results flow float32 tensors of the same values,
+which carry the gradients (see nets.train.straight_through). Training and deployment cannot differ: there is one
+implementation of the arithmetic. It runs on the CPU, also where the gradients are computed on another device.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import singledispatch
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nets.execute.executor import IntegerExecutor, kernel
+from nets.narrow.narrowing import RealWeights
+from nets.network.integers import at_width
+from nets.network.network import (
+    AveragePool,
+    Concatenation,
+    Convolution,
+    ElementwiseKind,
+    ElementwiseProduct,
+    ElementwiseSum,
+    MaxPool,
+    Mean,
+    Operator,
+    Pad,
+    QuantizedNetwork,
+    Requantize,
+    Reshape,
+    Transpose,
+    Weighted,
+)
+from nets.train.straight_through import Clamp, Geometry, exactly, scaled_sum, weighted_sum
+from nets.train.trainable import ActivationScales, CurrentWeights, TrainableWeights
+
+Step = Callable[[list[Tensor], Tensor], Tensor]  # float32 inputs and exact int8 outputs to float32 outputs
+
+
+class RescaleAwareTwin(nn.Module):
+    """A trainable network that computes the integers of the deployed one.
+
+    Args:
+        network: the design to be trained, its rescalers already narrowed.
+        originals: real weights by operator name to start from, at the operators' own weight scales; the integers
+            themselves where a name is missing. Rounded, they must give the network's integers.
+        learn_scales: whether weight and activation scales are trained too; multipliers are then derived and
+            narrowed anew at every step, by each operator's own method.
+    """
+
+    def __init__(
+        self,
+        network: QuantizedNetwork,
+        originals: Mapping[str, RealWeights] | None = None,
+        *,
+        learn_scales: bool = False,
+    ) -> None:
+        super().__init__()
+        self._start = network
+        self._scales = ActivationScales(network, learned=learn_scales)
+        self._weights = nn.ModuleDict()
+        for operator in network.operators:
+            if isinstance(operator, Weighted):
+                self._weights[operator.name] = TrainableWeights(
+                    operator,
+                    network.tensors[operator.inputs[0]].scale,
+                    (originals or {}).get(operator.name),
+                    learned_scale=learn_scales,
+                )
+
+    def integers(self, *inputs: Tensor) -> dict[int, Tensor]:
+        """Every activation's integers, float32, by tensor index, with gradients.
+
+        Args:
+            inputs: int8 or float32 integers ``[batch, *shape]``, channels last, one per network input.
+        """
+        return self._run(inputs)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Real logits of the first output: ``scale * (q - zero_point)``, float32 ``[batch, classes]``."""
+        index = self._start.outputs[0]
+        spec = self._start.tensors[index]
+        return (self._run(inputs)[index] - spec.zero_point) * spec.scale
+
+    def trained_network(self) -> QuantizedNetwork:
+        """The integer network of the present weights, biases and scales."""
+        return self._current()[0]
+
+    def _current(self) -> tuple[QuantizedNetwork, dict[str, CurrentWeights]]:
+        network = self._scales.network()
+        current = {
+            name: module.current(self._scales, network)
+            for name, module in self._weights.items()
+            if isinstance(module, TrainableWeights)
+        }
+        changed: dict[str, Operator] = {name: weights.operator for name, weights in current.items()}
+        if self._scales.change is not None:
+            for operator in network.operators:
+                if isinstance(operator, ElementwiseSum | ElementwiseProduct | Requantize | Mean):
+                    bits = operator.rescaler.multiplier_bits
+                    changed[operator.name] = at_width(operator, network.tensors, bits)
+        return network.with_operators(changed), current
+
+    def _run(self, inputs: tuple[Tensor, ...]) -> dict[int, Tensor]:
+        network, current = self._current()
+        exact = IntegerExecutor(network).tensors(*(x.detach().to(torch.int8).cpu().numpy() for x in inputs))
+        carriers = {index: x.to(torch.float32) for index, x in zip(network.inputs, inputs, strict=True)}
+        for operator in network.operators:
+            sources = [carriers[index] for index in operator.inputs]
+            integers = torch.from_numpy(exact[operator.output]).to(sources[0].device)
+            step = (
+                _weighted(operator, network, current[operator.name])
+                if isinstance(operator, Weighted)
+                else _step(operator, network, self._scales)
+            )
+            carriers[operator.output] = step(sources, integers)
+        return carriers
+
+
+def _clamp(operator: Weighted | ElementwiseSum | ElementwiseProduct | Requantize, network: QuantizedNetwork) -> Clamp:
+    return Clamp(operator.q_min, operator.q_max, network.tensors[operator.output].zero_point)
+
+
+def _weighted(operator: Weighted, network: QuantizedNetwork, current: CurrentWeights) -> Step:
+    zero = network.tensors[operator.inputs[0]].zero_point
+    clamp = _clamp(operator, network)
+    geometry = Geometry.of(operator) if isinstance(operator, Convolution) else None
+    return lambda sources, exact: weighted_sum(
+        sources[0], current.weights, current.bias, current.scale, exact, zero, clamp, geometry
+    )
+
+
+@singledispatch
+def _step(operator: Operator, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+    raise NotImplementedError(f"no differentiable twin for {type(operator).__name__}")
+
+
+@_step.register
+def _(operator: ElementwiseSum, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+    first, second = operator.inputs
+    sign = 1.0 if operator.kind is ElementwiseKind.ADD else -1.0
+    gains = torch.stack([scales.scale(first), sign * scales.scale(second)]) / scales.scale(operator.output)
+    zeros = (network.tensors[first].zero_point, network.tensors[second].zero_point)
+    clamp = _clamp(operator, network)
+    return lambda sources, exact: scaled_sum(sources[0], sources[1], gains.to(torch.float32), exact, zeros, clamp)
+
+
+@_step.register
+def _(operator: ElementwiseProduct, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+    zeros = [network.tensors[index].zero_point for index in operator.inputs]
+    gain = scales.scale(operator.inputs[0]) * scales.scale(operator.inputs[1]) / scales.scale(operator.output)
+    clamp = _clamp(operator, network)
+
+    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
+        product = (sources[0] - zeros[0]) * (sources[1] - zeros[1])
+        return exactly((product * gain + clamp.zero_point).clamp(clamp.q_min, clamp.q_max).to(torch.float32), exact)
+
+    return step
+
+
+@_step.register
+def _(operator: Requantize, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+    zero = network.tensors[operator.inputs[0]].zero_point
+    gain = scales.scale(operator.inputs[0]) / scales.scale(operator.output)
+    clamp = _clamp(operator, network)
+
+    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
+        smooth = (sources[0] - zero) * gain + clamp.zero_point
+        return exactly(smooth.clamp(clamp.q_min, clamp.q_max).to(torch.float32), exact)
+
+    return step
+
+
+@_step.register
+def _(operator: Mean, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+    zero, target = network.tensors[operator.inputs[0]].zero_point, network.tensors[operator.output]
+    gain = scales.scale(operator.inputs[0]) / (scales.scale(operator.output) * operator.count)
+    axes = tuple(axis + 1 for axis in operator.axes)
+
+    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
+        total = (sources[0] - zero).sum(dim=axes).reshape(exact.shape)
+        smooth = (total * gain + target.zero_point).clamp(target.q_min, target.q_max)
+        return exactly(smooth.to(torch.float32), exact)
+
+    return step
+
+
+@_step.register
+def _(operator: AveragePool, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+    (top, bottom), (left, right) = operator.padding
+
+    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
+        image = sources[0].permute(0, 3, 1, 2)
+        padded = functional.pad(image, (left, right, top, bottom))
+        ones = functional.pad(torch.ones_like(image[:1, :1]), (left, right, top, bottom))
+        total, count = (
+            functional.avg_pool2d(x, operator.kernel, operator.stride, divisor_override=1) for x in (padded, ones)
+        )
+        smooth = (total / count).clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1)
+        return exactly(smooth, exact)
+
+    return step
+
+
+@_step.register
+def _(operator: MaxPool, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+    (top, bottom), (left, right) = operator.padding
+    lowest = float(network.tensors[operator.inputs[0]].q_min)
+
+    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
+        image = functional.pad(sources[0].permute(0, 3, 1, 2), (left, right, top, bottom), value=lowest)
+        pooled = functional.max_pool2d(image, operator.kernel, operator.stride)
+        return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
+
+    return step
+
+
+@_step.register(Pad)
+@_step.register(Concatenation)
+@_step.register(Reshape)
+@_step.register(Transpose)
+def _(operator: Operator, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+    # These only move integers, in any dtype, and are differentiable as they are.
+    move = kernel(operator, network)
+    return lambda sources, exact: move(sources)

@@ -1,0 +1,1 @@
+"""Declarative studies, and the experiments that regenerate published results."""

@@ -1,0 +1,1 @@
+"""What docs/results publishes, one command each: ``python -m studies.experiments.<name>``."""

@@ -1,0 +1,297 @@
+"""Hypervolume against evaluations, of Optuna's samplers alone and of ours, with and without starts.
+
+    python -m studies.experiments.search studies/digits.toml --evaluations 200 --plain-evaluations 1000
+
+writes docs/results/search-<study>.md and .png. Judged on a space with a real decision: weights frozen (round only, no
+fine-tuning), so that a narrow multiplier has its price. Every design is evaluated on the same validation samples.
+Evaluations are counted with everything that a variant needs: probes of its starts and baselines included. A design
+that another run has evaluated already is remembered, and counts like any other, its seconds too.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import matplotlib.pyplot as plt
+import numpy as np
+import optuna
+import typer
+from rich.progress import track
+
+from dse.design.evaluation import Evaluation, Job, TestScore
+from dse.design.metrics import DEFAULT_OBJECTIVES, values_of
+from dse.design.pareto import hypervolume, non_dominated, relative_costs
+from dse.design.point import Finetune
+from dse.evaluate.evaluator import Evaluator
+from dse.search.driver import Driver, Progress
+from dse.search.sampler import make_sampler
+from dse.store.run_folder import RunFolder
+from dse.store.trials import StudyStore
+from dse.study.loading import load_study
+from dse.study.problem import Problem, prepare
+from dse.study.space import space_of
+from dse.study.spec import Sampler, StudySpec
+from dse.workers import SerialPool
+from nets.datasets import Samples
+from nets.network.network import Method
+
+SHARES = (0.90, 0.99)  # of the best hypervolume that all runs together reach
+_WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to search: a sampler, uniform widths first or not, starts from sensitivity or none."""
+
+    sampler: Sampler
+    baselines: bool = False
+    starts: int = 0
+
+    @property
+    def name(self) -> str:
+        """For tables and legends."""
+        extras = [*(["uniform widths"] if self.baselines else []), *([f"{self.starts} starts"] if self.starts else [])]
+        return " + ".join([self.sampler, *extras])
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is Optuna's sampler and nothing else."""
+        return self.sampler != "surrogate" and not self.baselines and not self.starts
+
+
+PLAIN: tuple[Sampler, ...] = ("random", "nsga2", "tpe")
+
+
+def variants(*, plain: bool, starts: int) -> tuple[Variant, ...]:
+    """Optuna's samplers alone, then the best of them and ours in a study, without and with starts."""
+    alone = tuple(Variant(sampler) for sampler in PLAIN if plain)
+    extras = (0, starts) if starts else (0,)
+    return (*alone, *(Variant(s, baselines=True, starts=n) for s in ("tpe", "surrogate") for n in extras))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One evaluation of a run: what was found, and the seconds since the run began, evaluations included."""
+
+    values: tuple[float, ...]
+    seconds: float
+
+
+class Remembering:
+    """Evaluates every design once for all runs, and keeps what a run asked for."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._evaluator = Evaluator(problem)
+        self._known: dict[str, Evaluation | TestScore] = {}
+        self.start()
+
+    def start(self) -> None:
+        """Begin a run."""
+        self.asked: list[Asked] = []
+        self._started = time.perf_counter()
+
+    def run(self, job: Job) -> Evaluation | TestScore:
+        """Evaluate, or remember; remembering takes as long, on the run's clock."""
+        key = f"{job.level} {job.point.to_json()}"
+        if found := self._known.get(key):
+            self._started -= found.seconds if isinstance(found, Evaluation) else 0.0
+        else:
+            self._known[key] = found = self._evaluator.run(job)
+        if isinstance(found, Evaluation):
+            seconds = time.perf_counter() - self._started
+            self.asked.append(Asked(values_of(found, DEFAULT_OBJECTIVES), seconds))
+        return found
+
+
+def run_variant(
+    problem: Problem, evaluator: Remembering, variant: Variant, evaluations: int, seed: int
+) -> tuple[Asked, ...]:
+    """Search until so many evaluations were made."""
+    search = problem.spec.search.model_copy(
+        update={
+            "sampler": variant.sampler,
+            "starts": variant.starts,
+            "uniform_multiplier_bits": _WIDTHS if variant.baselines else (),
+        }
+    )
+    problem = replace(problem, spec=problem.spec.model_copy(update={"search": search}))
+    space = space_of(problem.network, search, problem.spec.fidelity.finetune)
+    store = StudyStore.create_or_load(optuna.storages.InMemoryStorage(), "search")
+    store.use(make_sampler(search, space, seed), space)
+
+    class EnoughError(Exception):
+        pass
+
+    def stop(progress: Progress) -> None:
+        if len(evaluator.asked) >= evaluations:
+            raise EnoughError
+
+    evaluator.start()
+    with TemporaryDirectory() as folder:
+        driver = Driver(problem, store, space, RunFolder(Path(folder)), SerialPool(lambda: evaluator), stop)
+        with suppress(EnoughError):
+            driver.run(evaluations)
+    return tuple(evaluator.asked[:evaluations])
+
+
+def curve(run: Sequence[Asked], baseline: Sequence[float]) -> np.ndarray:
+    """Hypervolume after every evaluation, ``[evaluations]``."""
+    relative = relative_costs(np.array([asked.values for asked in run]), np.array(baseline))
+    front, volumes = relative[:0], [0.0]
+    for point in relative:
+        if (front <= point).all(axis=1).any():
+            volumes.append(volumes[-1])
+            continue
+        front = np.vstack([front[~(front >= point).all(axis=1)], point])
+        volumes.append(hypervolume(front))
+    return np.array(volumes[1:])
+
+
+def judged(spec: StudySpec) -> StudySpec:
+    """The study on a space with a real decision: round only, no fine-tuning."""
+    search = spec.search.model_copy(update={"methods": (Method.ROUND,), "batch": None})
+    fidelity = spec.fidelity.model_copy(update={"finetune": Finetune.NONE, "part": 1.0})
+    return spec.model_copy(update={"search": search, "fidelity": fidelity})
+
+
+def looked_at(problem: Problem, samples: int | None) -> Problem:
+    """The problem with fewer validation samples, evenly spread over the split."""
+    validation = problem.splits.validation
+    if samples is None or samples >= len(validation):
+        return problem
+    which = np.arange(samples) * len(validation) // samples
+    fewer = Samples(validation.inputs[which], validation.labels[which])
+    splits = replace(problem.splits, validation=fewer)
+    return replace(problem, splits=splits, baseline_correct=problem.baseline_correct[which])
+
+
+def main(
+    study: Annotated[Path, typer.Argument(help="study file")],
+    evaluations: Annotated[int, typer.Option(min=10, help="of every variant that is not plain Optuna")] = 200,
+    plain_evaluations: Annotated[int, typer.Option(min=0, help="of plain Optuna; 0: leave it out")] = 1000,
+    starts: Annotated[int, typer.Option(min=0, help="of the variants that have some; 0: leave them out")] = 24,
+    seeds: Annotated[int, typer.Option(min=1)] = 5,
+    as_it_is: Annotated[bool, typer.Option(help="the study's own space, fine-tuning and all")] = False,
+    samples: Annotated[int | None, typer.Option(min=1, help="of the validation split; none: all")] = None,
+    out: Annotated[Path, typer.Option(help="folder for the page and the picture")] = Path("docs/results"),
+) -> None:
+    """Search with every variant and seed, and write the curves."""
+    spec = load_study(study) if as_it_is else judged(load_study(study))
+    problem = looked_at(prepare(spec), samples)
+    evaluator = Remembering(problem)
+    runs: dict[Variant, list[tuple[Asked, ...]]] = {v: [] for v in variants(plain=plain_evaluations > 0, starts=starts)}
+    budgets = {variant: plain_evaluations if variant.is_plain else evaluations for variant in runs}
+    todo = [(variant, seed) for variant in runs for seed in range(seeds)]
+    for variant, seed in track(todo, "searching"):
+        runs[variant].append(run_variant(problem, evaluator, variant, budgets[variant], seed))
+    every = {asked.values for found in runs.values() for run in found for asked in run}
+    baseline = max(every, key=lambda values: values[1])  # int32
+    union = np.array(sorted(every))
+    best = hypervolume(relative_costs(union[non_dominated(union)], np.array(baseline)))
+    curves = {v: np.array([curve(run, baseline) for run in found]) / best for v, found in runs.items()}
+    clocks = {v: np.array([[asked.seconds for asked in run] for run in found]) for v, found in runs.items()}
+    name = f"search-{spec.name}{'-finetuned' if as_it_is else ''}"
+    out.mkdir(parents=True, exist_ok=True)
+    draw(curves, clocks, out / f"{name}.png")
+    command = f"python -m studies.experiments.search {study} --evaluations {evaluations}"
+    command += f" --plain-evaluations {plain_evaluations} --starts {starts} --seeds {seeds}"
+    command += (" --as-it-is" if as_it_is else "") + (f" --samples {samples}" if samples else "")
+    head = [
+        f"# Search quality: {spec.name}" + (", fine-tuned" if as_it_is else ""),
+        "",
+        f"`{command}`",
+        "",
+        f"Share of the best known hypervolume after so many evaluations on {len(problem.baseline_correct)} validation "
+        "samples: median over seeds, and the worst seed.",
+        f"The best known is that of all {len(every)} distinct outcomes of all runs together ({best:.4f}): finding "
+        "more lowers the shares of all.",
+        "The study's own space; every level that a design climbs is an evaluation."
+        if as_it_is
+        else "Round only, no fine-tuning, so that a narrow multiplier has its price.",
+        "Evaluations count probes and baselines; no sampler proposes a design twice.",
+        "To a share: evaluations of the median seed, and how many seeds get there within the evaluations of this page.",
+        "The last share, where there is one, is what the best plain sampler ends with, in the median.",
+        "Times: how many times as many the quickest plain sampler takes (no uniform widths, no starts) to that share.",
+        "Seconds: a whole run, evaluations and sampler, on one shared processor core.",
+        "Starts do not depend on the seed: until the last of them is evaluated, the seeds are one sample.",
+        "",
+    ]
+    page = "\n".join([*head, *table(curves, clocks), "", f"![hypervolume against evaluations]({name}.png)", ""])
+    (out / f"{name}.md").write_text(page, encoding="utf-8")
+
+
+def table(curves: Mapping[Variant, np.ndarray], clocks: Mapping[Variant, np.ndarray]) -> list[str]:
+    """The table, in Markdown."""
+    lengths = {found.shape[1] for found in curves.values()}
+    marks = sorted({n for n in (50, 100, 200, 400, 1000, 2000, 4000) if n < max(lengths)} | lengths)
+    titles = ["variant", *map(str, marks)]
+    plains = [found for variant, found in curves.items() if variant.is_plain]
+    ends = [float(np.median(found[:, -1])) for found in plains]
+    shares = (*SHARES, *([max(ends)] if ends else []))
+    for share in shares:
+        titles += [f"to {share:.1%}".replace(".0%", "%"), "times"]
+    rows = [f"| {' | '.join([*titles, 'evaluations', 'seconds'])} |", "|---" * (len(titles) + 2) + "|"]
+    quickest = {share: min((median_to(found, share) for found in plains), default=np.nan) for share in shares}
+    plain = max((found.shape[1] for found in plains), default=0)
+    for variant, found in curves.items():
+        cells = [variant.name]
+        cells += [
+            f"{np.median(found[:, n - 1]):.3f} ({found[:, n - 1].min():.3f})" if n <= found.shape[1] else ""
+            for n in marks
+        ]
+        for share in shares:
+            cells += [_reaches(found, share), _times(median_to(found, share), quickest[share], plain)]
+        cells += [str(found.shape[1]), f"{np.median(clocks[variant][:, -1]):.0f}"]
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+def median_to(found: np.ndarray, share: float) -> float:
+    """Evaluations of the median seed to a share; infinite where fewer than half of the seeds get there."""
+    return float(np.median([np.argmax(row >= share) + 1 if (row >= share).any() else np.inf for row in found]))
+
+
+def _reaches(found: np.ndarray, share: float) -> str:
+    count, median = int((found >= share).any(axis=1).sum()), median_to(found, share)
+    return f"{f'{median:.0f}' if np.isfinite(median) else f'over {found.shape[1]}'} ({count}/{len(found)})"
+
+
+def _times(own: float, quickest: float, plain: int) -> str:
+    """How many times as many evaluations the quickest plain sampler takes, at least where it did not get there."""
+    if not np.isfinite(own) or np.isnan(quickest):
+        return ""
+    return f"{quickest / own:.1f}" if np.isfinite(quickest) else f"over {plain / own:.1f}"
+
+
+def draw(curves: Mapping[Variant, np.ndarray], clocks: Mapping[Variant, np.ndarray], path: Path) -> None:
+    """Median and range over seeds against evaluations, and the median against seconds."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained", sharey=True)
+    for number, (variant, found) in enumerate(curves.items()):
+        median = np.median(found, axis=0)
+        style = "-" if variant.is_plain else "--" if variant.sampler == "tpe" else "-."
+        (line,) = left.plot(np.arange(1, found.shape[1] + 1), median, style, color=f"C{number}", label=variant.name)
+        left.fill_between(
+            np.arange(1, found.shape[1] + 1),
+            found.min(axis=0),
+            found.max(axis=0),
+            color=line.get_color(),
+            alpha=0.08,
+            linewidth=0,
+        )
+        right.plot(np.median(clocks[variant], axis=0), median, style, color=line.get_color())
+    for axes in (left, right):
+        axes.axhline(SHARES[-1], color="0.6", linewidth=0.8, linestyle=":")
+        axes.set(ylim=(0.5, 1.005), xscale="log")
+    left.set(xlabel="evaluations", ylabel="share of the best known hypervolume", xlim=(10, None))
+    right.set(xlabel="seconds, evaluations and sampler", xlim=(1, None))
+    figure.legend(frameon=False, fontsize=9, ncols=4, loc="outside lower center")
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    typer.run(main)

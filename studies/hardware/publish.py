@@ -1,0 +1,170 @@
+"""The published dataset: error tables, figures and the results page from the measurements of the sweeps.
+
+    python -m studies.hardware.publish docs/results/hardware
+
+The folder holds ``dataset_<technology>.csv``, written by ``dse calibrate --dataset``; next to it come
+``errors_<technology>.csv`` and the figures, and the page beside the folder gets its tables (see ``page``).
+"""
+
+import csv
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hwmodels.architectures.registry import ARCHITECTURES
+from hwmodels.errors import HardwareError
+from hwmodels.synthesis.calibration import FITTED, ErrorSummary, Fit, error_table, fit
+from hwmodels.synthesis.sweep import BASELINE_BITS, Measurement, read_measurements
+from studies.hardware.page import write_page
+
+# Okabe and Ito's colours, distinguishable with colour-blindness.
+_COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#999933")
+_MARKERS: Final = ("o", "s", "^", "v", "D", "P", "X", "*")
+_METRICS: Final = {"area_um2": "area, um2", "energy_pj": "energy per rescale, pJ", "delay_ns": "longest path, ns"}
+
+
+def publish(folder: Path) -> list[Path]:
+    """Write error tables and figures of every dataset in a folder, and its page; return what was written.
+
+    Raises:
+        HardwareError: if there is no dataset, or the page cannot be made.
+    """
+    datasets = sorted(folder.glob("dataset_*.csv"))
+    if not datasets:
+        raise HardwareError(f"{folder}: no dataset_*.csv; make one with dse calibrate --dataset")
+    written = []
+    for path in datasets:
+        name = path.stem.removeprefix("dataset_")
+        measurements = read_measurements(path)
+        fits = [fit(measurements, metric) for metric in FITTED]
+        written.append(_write_errors(folder / f"errors_{name}.csv", error_table(measurements, fits)))
+        written += [_plot(folder / f"{metric}_{name}.png", measurements, metric, name) for metric in _METRICS]
+        written.append(_plot_glitches(folder / f"glitches_{name}.png", measurements, name))
+        written.append(_plot_fit(folder / f"fit_{name}.png", measurements, fits[:2], name))
+    page = folder.with_suffix(".md")
+    write_page(page, folder)
+    return [*written, page]
+
+
+def _write_errors(path: Path, errors: Sequence[ErrorSummary]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(asdict(errors[0])), lineterminator="\n")
+        writer.writeheader()
+        for error in errors:
+            row = asdict(error)
+            writer.writerow(row | {key: round(row[key], 5) for key in ("mean", "worst", "rank")})
+    return path
+
+
+def _save(path: Path, figure: Figure) -> Path:
+    # Without a date in the file, the same measurements give the same bytes.
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    return path
+
+
+def _panels(title: str, draw: Sequence[Callable[[Axes], None]], width: float = 11.0) -> Figure:
+    figure = Figure(figsize=(width, 4.8), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(1, len(draw), squeeze=False)[0]
+    for panel, fill in zip(axes, draw, strict=True):
+        fill(panel)
+    return figure
+
+
+def _plot(path: Path, measurements: Sequence[Measurement], metric: str, name: str) -> Path:
+    def panel(acc_bits: int) -> Callable[[Axes], None]:
+        def fill(axes: Axes) -> None:
+            for (architecture, colour), marker in zip(_styled(), _MARKERS, strict=False):
+                points = _of(measurements, architecture, acc_bits)
+                if points:
+                    k = [point.multiplier_bits for point in points]
+                    values = [_per_lane(point, metric) for point in points]
+                    axes.plot(k, values, color=colour, marker=marker, markersize=3.5, linewidth=1.0, label=architecture)
+            axes.axvline(BASELINE_BITS, color="0.6", linewidth=0.8, linestyle=":")
+            axes.set(xlabel="k, multiplier bits", ylabel=_METRICS[metric], title=f"{acc_bits}-bit accumulator")
+            axes.set_ylim(bottom=0)
+            axes.grid(alpha=0.3)
+            axes.legend(fontsize=7)
+
+        return fill
+
+    return _save(path, _panels(f"{name}: {_METRICS[metric]}, one lane", [panel(20), panel(32)]))
+
+
+def _styled() -> list[tuple[str, str]]:
+    return list(zip(ARCHITECTURES, _COLOURS, strict=True))
+
+
+def _of(measurements: Sequence[Measurement], architecture: str, acc_bits: int) -> list[Measurement]:
+    """Return the points of an architecture in order of ``k``; the ADD has one width and stands in both panels."""
+    width = 30 if architecture == "add" else acc_bits
+    points = [m for m in measurements if m.architecture == architecture and m.acc_bits == width]
+    return sorted(points, key=lambda point: point.multiplier_bits)
+
+
+def _per_lane(point: Measurement, metric: str) -> float:
+    value: float = getattr(point, metric)
+    return value / point.lanes if metric == "area_um2" else value
+
+
+def _plot_glitches(path: Path, measurements: Sequence[Measurement], name: str) -> Path:
+    def fill(axes: Axes) -> None:
+        for acc_bits, colour in zip((20, 32), _COLOURS, strict=False):
+            points = _of(measurements, "array", acc_bits)
+            k = [point.multiplier_bits for point in points]
+            for label, style, values in (
+                ("with gate delays", "-", [point.energy_pj for point in points]),
+                ("zero delay", "--", [point.energy_zero_delay_pj for point in points]),
+            ):
+                axes.plot(k, values, style, color=colour, label=f"{acc_bits}-bit accumulator, {label}")
+        axes.set(xlabel="k, multiplier bits", ylabel="energy per rescale, pJ")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+
+    return _save(path, _panels(f"{name}: glitches in the array rescaler", [fill], width=6.5))
+
+
+def _plot_fit(path: Path, measurements: Sequence[Measurement], fits: Sequence[Fit], name: str) -> Path:
+    names = np.array([measurement.architecture for measurement in measurements])
+
+    def panel(fitted: Fit) -> Callable[[Axes], None]:
+        def fill(axes: Axes) -> None:
+            measured = np.array([getattr(measurement, fitted.metric) for measurement in measurements])
+            for (architecture, colour), marker in zip(_styled(), _MARKERS, strict=False):
+                rows = names == architecture
+                if rows.any():
+                    axes.scatter(
+                        measured[rows], fitted.predicted[rows], s=9, color=colour, marker=marker, label=architecture
+                    )
+            ends = [measured.min(), measured.max()]
+            axes.plot(ends, ends, color="0.5", linewidth=0.8)
+            axes.set(xscale="log", yscale="log", xlabel=f"synthesis: {_METRICS[fitted.metric]}", ylabel="parsed RTL")
+            axes.legend(fontsize=7)
+
+        return fill
+
+    return _save(path, _panels(f"{name}: each point left out of the fit that predicts it", [panel(f) for f in fits]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run on the folder named by the only argument."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m studies.hardware.publish FOLDER\n")
+        return 2
+    try:
+        written = publish(Path(arguments[0]))
+    except HardwareError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write("".join(f"{path}\n" for path in written))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

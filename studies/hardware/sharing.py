@@ -1,0 +1,99 @@
+"""Energy of a narrow layer in a wide shared unit, by synthesis: layer width, hardware width, alignment.
+
+Written by ``python -m studies.hardware.sharing LIBERTY docs/results/hardware/sharing_<technology>.csv``.
+"""
+
+import csv
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from hwmodels.architectures.registry import ARCHITECTURES
+from hwmodels.errors import HardwareError
+from hwmodels.synthesis import stimuli
+from hwmodels.synthesis.activity import measure_energy
+from hwmodels.synthesis.circuit import Circuit, build_circuit
+from hwmodels.synthesis.liberty import Library, load_liberty
+from hwmodels.synthesis.traces import AccumulatorTrace, load_trace
+from hwmodels.synthesis.yosys import synthesize
+
+HARDWARE_BITS: Final = 31
+LAYER_BITS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 31)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedEnergy:
+    """Energies of one rescale, in pJ, glitches counted.
+
+    Attributes:
+        layer_bits: ``k`` of the layer.
+        own_pj: in a unit of its own width.
+        left_pj: in the wide unit, multiplier left-aligned (its low bits zero, the shift larger by as much).
+        right_pj: in the wide unit, multiplier right-aligned (its high bits zero).
+    """
+
+    layer_bits: int
+    own_pj: float
+    left_pj: float
+    right_pj: float
+
+
+def characterise_sharing(
+    library: Library, trace: AccumulatorTrace, acc_bits: int = 20, layers: Sequence[int] = LAYER_BITS
+) -> list[SharedEnergy]:
+    """Synthesize the wide unit and the narrow ones, and measure each layer width in both.
+
+    The wide unit's shifter reaches from the smallest shift of a right-aligned 1-bit multiplier to the largest of a
+    left-aligned one, as that of a shared unit must.
+    """
+    lowest = stimuli.shape_for(trace, "array", 1, acc_bits).shift_min
+    span = HARDWARE_BITS - 1 + (1 << stimuli.SHIFT_BITS) - 1
+    wide = _unit(library, acc_bits, HARDWARE_BITS, lowest, span.bit_length())
+    return [_measure(library, trace, wide, lowest, k, acc_bits) for k in layers]
+
+
+def _unit(library: Library, acc_bits: int, k: int, shift_min: int, shift_bits: int) -> Circuit:
+    described = ARCHITECTURES["array"]
+    parameters = {"ACC_WIDTH": acc_bits, "MULT_WIDTH": k, "SHIFT_WIDTH": shift_bits, "SHIFT_MIN": shift_min}
+    return build_circuit(synthesize(described.files, described.top, parameters, library), library)
+
+
+def _measure(
+    library: Library, trace: AccumulatorTrace, wide: Circuit, lowest: int, k: int, acc_bits: int
+) -> SharedEnergy:
+    shape = stimuli.shape_for(trace, "array", k, acc_bits)
+    columns = stimuli.ports(trace, "array", shape)
+    own = _unit(library, acc_bits, k, shape.shift_min, stimuli.SHIFT_BITS)
+    right_shift = columns["shift"] + (shape.shift_min - lowest)
+    up = HARDWARE_BITS - k
+    left = {**columns, "mult": columns["mult"] << np.int64(up), "shift": right_shift + up}
+    right = {**columns, "shift": right_shift}
+    energies = [
+        measure_energy(circuit, c).delayed_pj or 0.0 for circuit, c in ((own, columns), (wide, left), (wide, right))
+    ]
+    return SharedEnergy(k, *energies)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure with the library, and write the file."""
+    if len(arguments) != 2:
+        sys.stderr.write("usage: python -m studies.hardware.sharing LIBERTY FILE.csv\n")
+        return 2
+    try:
+        rows = [asdict(point) for point in characterise_sharing(load_liberty(Path(arguments[0])), load_trace())]
+    except HardwareError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    with Path(arguments[1]).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: round(value, 3) for name, value in row.items()} for row in rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
