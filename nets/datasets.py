@@ -1,6 +1,5 @@
 """Labelled samples, and splits of them that are stratified, seeded and disjoint."""
 
-import hashlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from nets.digests import digest
 from nets.errors import NetworkError
 
 LabelArray = npt.NDArray[np.int64]
@@ -18,7 +18,7 @@ class Samples:
     """Labelled inputs of a classifier.
 
     Attributes:
-        inputs: ``[samples, *shape]``; int8 model inputs, or real values for a network of ours.
+        inputs: ``[samples, *shape]``; int8 model inputs, or real values for a built-in network.
         labels: int64 ``[samples]``, from 0.
     """
 
@@ -29,19 +29,19 @@ class Samples:
         return len(self.labels)
 
     def take(self, indices: npt.NDArray[np.intp]) -> "Samples":
-        """The samples at these indices, as copies."""
+        """Returns copies of the samples at these indices."""
         return Samples(self.inputs[indices], self.labels[indices])
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples of one source; ``held_out`` is a test part that the source itself keeps apart.
+    """Samples of one source, and the test part that the source itself keeps apart.
 
     Attributes:
-        name: for people.
-        samples: to be split.
-        held_out: the source's own test part, or None.
-        sha256: of the contents, hexadecimal.
+        name: The name for messages and reports.
+        samples: The samples to split.
+        held_out: The source's own test part, or None.
+        sha256: Digest of all arrays, hexadecimal.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Disjoint parts; the search sees the first two only."""
+    """Disjoint parts of a dataset; the search uses the first two only."""
 
     finetune: Samples
     validation: Samples
@@ -60,7 +60,7 @@ class Splits:
 
 
 def load_digits_dataset() -> Dataset:
-    """The 1,797 8×8 digits that scikit-learn carries; inputs float64 ``[samples, 8, 8, 1]`` in [0, 1]."""
+    """Loads the 1,797 8×8 digits of scikit-learn; inputs float64 ``[samples, 8, 8, 1]`` in [0, 1]."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -69,14 +69,14 @@ def load_digits_dataset() -> Dataset:
 
 
 def load_npz_dataset(path: Path, *, input_offset: int = 0) -> Dataset:
-    """Samples of an .npz file with ``x`` and ``y``, or with ``x_train``, ``y_train``, ``x_test`` and ``y_test``.
+    """Loads samples from an .npz file with ``x`` and ``y``, or with ``x_train``, ``y_train``, ``x_test``, ``y_test``.
 
     Args:
-        path: the file; arrays of Python objects in it are refused.
-        input_offset: added to the stored integers to give int8 model inputs (-128 for uint8 pixels).
+        path: The file; arrays of Python objects in it are refused.
+        input_offset: Added to the stored integers to give int8 model inputs (-128 for uint8 pixels).
 
     Raises:
-        NetworkError: the file is missing, damaged, or not of this form.
+        NetworkError: The file is missing, damaged, or not of this form.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -115,25 +115,23 @@ def _samples(path: Path, arrays: dict[str, npt.NDArray[np.generic]], x: str, y: 
 
 
 def _dataset(name: str, samples: Samples, held_out: Samples | None) -> Dataset:
-    digest = hashlib.sha256()
-    for part in (samples, held_out) if held_out is not None else (samples,):
-        digest.update(np.ascontiguousarray(part.inputs).tobytes())
-        digest.update(part.labels.tobytes())
-    return Dataset(name, samples, held_out, digest.hexdigest())
+    sources = (samples,) if held_out is None else (samples, held_out)
+    arrays = (array for source in sources for array in (source.inputs, source.labels))
+    return Dataset(name, samples, held_out, digest(*(np.ascontiguousarray(array).tobytes() for array in arrays)).hex())
 
 
 def split(dataset: Dataset, *, finetune: float, validation: float, test: float, seed: int) -> Splits:
-    """Split by class, in shares, from a seed; a source's own test part is the test split, whole.
+    """Splits a dataset by class, in shares, from a seed; a source's own test part is used whole as the test split.
 
     Args:
-        dataset: the samples.
-        finetune: share of the samples, 0 to 1.
-        validation: share of the samples, 0 to 1.
-        test: share of the samples, 0 to 1; 0 exactly where the source has a test part of its own.
-        seed: of the choice.
+        dataset: The samples.
+        finetune: Share of the samples, 0 to 1.
+        validation: Share of the samples, 0 to 1.
+        test: Share of the samples, 0 to 1; 0 if and only if the source has its own test part.
+        seed: Seed of the choice.
 
     Raises:
-        NetworkError: a part would be empty, or the test part is asked for twice or not at all.
+        NetworkError: A part would be empty, or the test part is defined twice or not at all.
     """
     if (test == 0) != (dataset.held_out is not None):
         has = "has a test part of its own: use test = 0" if dataset.held_out else "has no test part: give test a share"
@@ -149,7 +147,7 @@ def split(dataset: Dataset, *, finetune: float, validation: float, test: float, 
 def _stratified(
     labels: LabelArray, shares: tuple[float, ...], generator: np.random.Generator
 ) -> list[npt.NDArray[np.intp]]:
-    """Indices of each part: every class is cut at the same shares, rounded."""
+    """Returns the indices of each part; every class is cut at the same shares, rounded."""
     parts: list[list[npt.NDArray[np.intp]]] = [[] for _ in shares]
     bounds = np.cumsum(shares)[:-1]
     for label in np.unique(labels):

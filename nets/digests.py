@@ -1,4 +1,4 @@
-"""The digest that fingerprints, cache keys and manifests are made of."""
+"""The digest of fingerprints, cache keys and manifests."""
 
 import hashlib
 

@@ -1,5 +1,5 @@
-"""What can be wrong with a network, its data or a choice made about it."""
+"""The error of invalid networks, data and designs."""
 
 
 class NetworkError(ValueError):
-    """Input that nets cannot accept; the message names the place, the value and what would be right."""
+    """Reports input that nets cannot accept; the message names the place, the value and what would be right."""

@@ -18,7 +18,7 @@ from nets.errors import NetworkError
 
 if TYPE_CHECKING:  # imported where they are used: `dse --help` must not wait for torch
     from nets.datasets import Samples
-    from nets.network.network import QuantizedNetwork
+    from nets.network.quantized_network import QuantizedNetwork
     from nets.oracle.contract_matrix import ContractMatrix
     from nets.oracle.verify import VerifyReport
 

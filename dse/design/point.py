@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from hwmodels import Style
 from nets.narrow.narrowing import RescalerChoice
-from nets.network.network import Method
-from nets.network.rescaler import FULL_MULTIPLIER_BITS
+from nets.network.contracts import FULL_MULTIPLIER_BITS
+from nets.network.operators import Method
 
 
 class Finetune(StrEnum):

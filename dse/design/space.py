@@ -9,8 +9,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 
 from dse.design.point import DesignPoint, Finetune, Surroundings
 from nets.narrow.narrowing import RescalerChoice
-from nets.network.network import Method
-from nets.network.rescaler import FULL_MULTIPLIER_BITS
+from nets.network.contracts import FULL_MULTIPLIER_BITS
+from nets.network.operators import Method
 
 FINETUNE = "finetune"
 CONTRACT, STYLE, LANES = "contract", "style", "lanes"

@@ -16,10 +16,11 @@ from dse.evaluate.lowering import lower
 from dse.study.problem import BoolArray, Problem, correct_answers
 from dse.study.spec import WorkersSpec
 from nets.datasets import Samples
-from nets.narrow.narrowing import inherit_weights, narrow, with_weight_bits
+from nets.narrow.narrowing import narrow
+from nets.narrow.weights import inherit_weights, with_weight_bits
 from nets.network.fingerprint import Arrays, fingerprint, trained_arrays, with_trained_arrays
-from nets.network.network import QuantizedNetwork
-from nets.train.fine_tuning import FinetuneSettings, finetune
+from nets.network.quantized_network import QuantizedNetwork
+from nets.train.fine_tuning import FinetuneSettings, fine_tune
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +101,9 @@ class Evaluator:
         problem, network = self._problem, narrowed(self._problem, job.point)
         settings = finetune_settings(problem, job.level)
         if job.heir_of is None:
-            return finetune(network, problem.splits.finetune, settings, problem.originals, device=self._device).network
+            return fine_tune(network, problem.splits.finetune, settings, problem.originals, device=self._device).network
         heir = inherit_weights(network, shipped(problem, job.heir_of, job.weights))
-        return finetune(heir, problem.splits.finetune, settings, device=self._device).network
+        return fine_tune(heir, problem.splits.finetune, settings, device=self._device).network
 
     @cached_property
     def _baseline_on_test(self) -> BoolArray:

@@ -4,18 +4,22 @@ import math
 
 from hwmodels.workload import RescalerWorkload, RescaleStage
 from nets.narrow.certificates import RescalerCertificate, certify
-from nets.network.network import Convolution, QuantizedNetwork, Rescaling, Weighted
+from nets.network.operators import Convolution, NarrowableOperator, Weighted
+from nets.network.quantized_network import QuantizedNetwork
 
 
 def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
     """Workloads of every rescaler, sized by the reachable intervals of this very network."""
     certificate = certify(network)
     return tuple(
-        _workload(operator, network, certificate.rescalers[operator.name]) for operator in network.rescaling_operators()
+        _workload(operator, network, certificate.rescalers[operator.name])
+        for operator in network.narrowable_operators()
     )
 
 
-def _workload(operator: Rescaling, network: QuantizedNetwork, certificate: RescalerCertificate) -> RescalerWorkload:
+def _workload(
+    operator: NarrowableOperator, network: QuantizedNetwork, certificate: RescalerCertificate
+) -> RescalerWorkload:
     target = network.tensors[operator.output]
     weighted = operator if isinstance(operator, Weighted) else None
     return RescalerWorkload(

@@ -22,7 +22,8 @@ from dse.study.problem import Problem, prepare
 from dse.study.spec import PortfolioSpec
 from hwmodels.workload import RescalerWorkload
 from nets.network.fingerprint import fingerprint
-from nets.network.network import QuantizedNetwork, Rescaling
+from nets.network.operators import NarrowableOperator
+from nets.network.quantized_network import QuantizedNetwork
 
 _SEPARATOR = "/"
 
@@ -79,12 +80,12 @@ def prepare_portfolio(spec: PortfolioSpec) -> Portfolio:
     return Portfolio(spec, tuple(members))
 
 
-def member_operators(portfolio: Portfolio) -> list[Rescaling]:
+def member_operators(portfolio: Portfolio) -> list[NarrowableOperator]:
     """Every rescaling operator of every member, under the name that it has in designs."""
     return [
         replace(operator, name=_named(member.name, operator.name))
         for member in portfolio.members
-        for operator in member.problem.network.rescaling_operators()
+        for operator in member.problem.network.narrowable_operators()
     ]
 
 

@@ -6,9 +6,10 @@ import torch
 
 from hwmodels.synthesis.traces import AccumulatorTrace
 from nets.datasets import Samples
-from nets.execute.accumulation import absolute_bound, accumulate, arranged_weights, exact_dtype
+from nets.execute.accumulation import accumulator
 from nets.execute.executor import IntegerExecutor
-from nets.network.network import QuantizedNetwork, Weighted
+from nets.network.operators import Weighted
+from nets.network.quantized_network import QuantizedNetwork
 
 Int8Array = npt.NDArray[np.int8]
 
@@ -34,12 +35,8 @@ def accumulator_trace(
     tensors = IntegerExecutor(network).tensors(samples)
     parts = []
     for index, operator in enumerate(operator for operator in network.operators if isinstance(operator, Weighted)):
-        source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-        dtype = exact_dtype(absolute_bound(operator, source))
-        centred = torch.from_numpy(tensors[operator.inputs[0]].copy()).to(dtype) - source.zero_point
-        bias = torch.tensor(operator.bias, dtype=dtype)
-        sums = accumulate(operator, centred, arranged_weights(operator, dtype), bias).to(torch.int64)
-        values = sums.numpy().reshape(len(samples), -1)
+        inputs = [torch.from_numpy(tensors[operator.inputs[0]])]
+        values = accumulator(operator, network)(inputs).numpy().reshape(len(samples), -1)
         scales = np.resize(operator.rescaler.scale, values.shape[1])  # channels are the last axis
         count = min(per_layer // len(samples), values.shape[1])
         start = (values.shape[1] - count) // 2 // operator.rescaler.scale.size * operator.rescaler.scale.size
@@ -50,7 +47,7 @@ def accumulator_trace(
                 values[:, taken].reshape(-1),
                 np.tile(scales[taken], len(samples)),
                 np.full(size, index),
-                np.full(size, target.zero_point),
+                np.full(size, network.tensors[operator.output].zero_point),
             )
         )
     acc, scale, layer, zero_point = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -15,7 +15,7 @@ from dse.export._units import Unit, units_of
 from dse.export._vectors import Vectors, vectors_of
 from dse.store.run_folder import RunFolder
 from nets.network.fingerprint import fingerprint
-from nets.network.network import Weighted
+from nets.network.operators import Weighted
 
 DEFAULT_ROWS = 2000  # test vectors kept of each rescaler's inference
 DEFAULT_SAMPLES = 32  # samples that are run for them

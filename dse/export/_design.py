@@ -20,7 +20,7 @@ from dse.store.trials import StudyStore, record_in
 from dse.study.problem import Problem, prepare
 from dse.study.spec import PortfolioSpec, Study
 from nets.network.fingerprint import Arrays, fingerprint
-from nets.network.network import QuantizedNetwork
+from nets.network.quantized_network import QuantizedNetwork
 
 _MEMBERS_OWN = ("val_accuracy", "val_accuracy_drop_pp", "test_accuracy_drop_pp", "ci_low", "ci_high")
 

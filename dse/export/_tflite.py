@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from dse.export._document import ResidualDocument, TfliteDocument
 from nets.errors import NetworkError
-from nets.network.network import QuantizedNetwork
 from nets.network.profiles import PROFILES
+from nets.network.quantized_network import QuantizedNetwork
 from nets.oracle.export import ExportReport, export_tflite
 
 

@@ -13,11 +13,11 @@ from dse.evaluate.lowering import lower
 from hwmodels.architectures.registry import ARCHITECTURES
 from hwmodels.models.rtl import rtl_parameters
 from hwmodels.workload import RescalerWorkload
-from nets.network.network import ElementwiseKind, ElementwiseProduct, ElementwiseSum, Method, QuantizedNetwork, Weighted
+from nets.network.operators import ElementwiseKind, ElementwiseSum, Method, NarrowableOperator, Weighted
+from nets.network.quantized_network import QuantizedNetwork
 from nets.network.rescaler import Rescaler
 
 IntArray = npt.NDArray[np.int64]
-Operators = Weighted | ElementwiseSum | ElementwiseProduct
 
 # Contracts with RTL of the ports of rtl/rescaler.v.
 _ARCHITECTURES = {"half_up": "array", "floor": "floor", "half_away": "half_away"}
@@ -140,7 +140,7 @@ def units_of(network: QuantizedNetwork, methods: Mapping[str, str]) -> tuple[Uni
     workloads = {workload.name: workload for workload in lower(network)}
     taken: set[str] = set()
     units = []
-    for operator in network.rescaling_operators():
+    for operator in network.narrowable_operators():
         identifier = _identifier(operator.name, taken)
         taken.add(identifier)
         method = methods.get(operator.name, Method.ROUND.value)
@@ -159,7 +159,7 @@ def _identifier(name: str, taken: set[str]) -> str:
 
 
 def _unit(
-    operator: Operators, network: QuantizedNetwork, workload: RescalerWorkload, identifier: str, method: str
+    operator: NarrowableOperator, network: QuantizedNetwork, workload: RescalerWorkload, identifier: str, method: str
 ) -> Unit:
     target = network.tensors[operator.output]
     module, parameters, files = _module(operator, network, workload)
@@ -186,7 +186,7 @@ def _unit(
     )
 
 
-def scaled_input(operator: Operators) -> int | None:
+def scaled_input(operator: NarrowableOperator) -> int | None:
     """Which input of an ADD needs a multiplier; None where both are halved, or there is but one."""
     if not isinstance(operator, ElementwiseSum):
         return None
@@ -195,7 +195,7 @@ def scaled_input(operator: Operators) -> int | None:
 
 
 def _module(
-    operator: Operators, network: QuantizedNetwork, workload: RescalerWorkload
+    operator: NarrowableOperator, network: QuantizedNetwork, workload: RescalerWorkload
 ) -> tuple[str, dict[str, int], tuple[Path, ...]]:
     contract = operator.rescaler.contract.name
     if contract not in _ARCHITECTURES:
@@ -210,14 +210,14 @@ def _module(
     return top, {**parameters, "IN_WIDTH": max(parameters["IN_WIDTH"], bits)}, ARCHITECTURES["add"].files
 
 
-def _check_add(operator: Operators, contract: str) -> None:
+def _check_add(operator: NarrowableOperator, contract: str) -> None:
     if contract != "half_up":
         raise StudyError(f"operator {operator.name!r}: an ADD under contract {contract!r} has no RTL to export")
     if isinstance(operator, ElementwiseSum) and operator.kind is ElementwiseKind.SUB:
         raise StudyError(f"operator {operator.name!r}: a SUB has no RTL to export yet")
 
 
-def _stages(operator: Operators, workload: RescalerWorkload) -> tuple[StageValues, ...]:
+def _stages(operator: NarrowableOperator, workload: RescalerWorkload) -> tuple[StageValues, ...]:
     rescalers: list[tuple[Rescaler, int]] = [(operator.rescaler, 0)]
     scaled = scaled_input(operator)
     if isinstance(operator, ElementwiseSum) and scaled is not None:

@@ -4,19 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from dse.export._units import Operators, Unit, scaled_input
-from nets.execute.accumulation import accumulate, arranged_weights
+from dse.export._units import Unit, scaled_input
+from nets.execute.accumulation import accumulator
 from nets.execute.executor import IntegerExecutor
 from nets.narrow.certificates import Interval, certify
-from nets.network.contracts import requantize
-from nets.network.network import ElementwiseKind, ElementwiseProduct, QuantizedNetwork, Weighted
-from nets.network.rescaler import Rescaler
-
-Int8Array = npt.NDArray[np.int8]
-IntArray = npt.NDArray[np.int64]
+from nets.network.operators import NarrowableOperator
+from nets.network.quantized_network import QuantizedNetwork
+from nets.network.rescaler import Rescaler, rescaling
+from nets.network.tensors import Int8Array, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +64,7 @@ def _of_unit(
     generator: np.random.Generator,
 ) -> Vectors:
     operator = network.operator(unit.name)
-    assert isinstance(operator, Operators)  # noqa: S101 -- units are made of these only
+    assert isinstance(operator, NarrowableOperator)  # noqa: S101 -- units are made of these only
     operands = _operands(unit, operator, network, tensors)
     expected = tensors[operator.output].astype(np.int64)
     channel = np.broadcast_to(np.arange(expected.shape[-1]) % unit.channels, expected.shape)
@@ -81,31 +78,17 @@ def _of_unit(
     return Vectors(channels, values, outputs, len(kept))
 
 
-def _operands(unit: Unit, operator: Operators, network: QuantizedNetwork, tensors: Mapping[int, Int8Array]) -> IntArray:
-    """What enters the rescaler for every output element of the run, ``[elements, 1 or 2]``."""
-    inputs = [torch.from_numpy(tensors[index].astype(np.int64)) for index in operator.inputs]
-    zero_points = [network.tensors[index].zero_point for index in operator.inputs]
-    if isinstance(operator, Weighted):
-        weights = arranged_weights(operator, torch.float64)
-        centred = (inputs[0] - zero_points[0]).to(torch.float64)  # exact: certified accumulators stay within int32
-        sums = accumulate(operator, centred, weights, torch.tensor(operator.bias, dtype=torch.float64))
-        return sums.round().to(torch.int64).numpy().reshape(-1, 1)
-    if isinstance(operator, ElementwiseProduct):
-        return ((inputs[0] - zero_points[0]) * (inputs[1] - zero_points[1])).numpy().reshape(-1, 1)
+def _operands(
+    unit: Unit, operator: NarrowableOperator, network: QuantizedNetwork, tensors: Mapping[int, Int8Array]
+) -> IntArray:
+    """Returns what enters the rescaler for every output element of the run, ``[elements, 1 or 2]``."""
+    inputs = [torch.from_numpy(tensors[index]) for index in operator.inputs]
     scaled = scaled_input(operator)
     if unit.is_add and scaled is not None:
-        return np.stack([inputs[scaled].numpy().ravel(), inputs[1 - scaled].numpy().ravel()], axis=1)
-    left, right = (
-        _scaled((values - zero) << operator.left_shift, rescaler)
-        for values, zero, rescaler in zip(inputs, zero_points, operator.input_rescalers, strict=True)
-    )
-    total = left - right if operator.kind is ElementwiseKind.SUB else left + right
-    return total.numpy().reshape(-1, 1)
-
-
-def _scaled(values: torch.Tensor, rescaler: Rescaler) -> torch.Tensor:
-    multiplier, shift = torch.tensor(rescaler.multiplier), torch.tensor(rescaler.right_shift)
-    return requantize(values, multiplier, shift, rescaler.stored_bits, rescaler.contract)
+        pair = [inputs[scaled].numpy().ravel(), inputs[1 - scaled].numpy().ravel()]
+        return np.stack(pair, axis=1).astype(np.int64)
+    accumulators: IntArray = accumulator(operator, network)(inputs).numpy()
+    return accumulators.reshape(-1, 1)
 
 
 def _chosen(operands: IntArray, channel: IntArray, rows: int, generator: np.random.Generator) -> IntArray:
@@ -128,7 +111,7 @@ def _ends(rescaler: Rescaler, unit: Unit, interval: Interval) -> tuple[IntArray,
         for bound, edge in ((interval.low, interval.low.min()), (interval.high, interval.high.max()))
     )
     operands = np.concatenate([low, high]).astype(np.int64)
-    scaled = _scaled(torch.from_numpy(operands.reshape(2, -1)), rescaler).numpy().ravel()
+    scaled = rescaling(rescaler)(torch.from_numpy(operands.reshape(2, -1))).numpy().ravel()
     return channels, operands.reshape(-1, 1), np.clip(scaled + unit.zero_point, unit.q_min, unit.q_max)
 
 

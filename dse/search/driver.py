@@ -23,8 +23,8 @@ from dse.store.run_folder import RunFolder
 from dse.store.trials import SEARCH, StudyStore, record_in, role_of
 from dse.study.spec import Study
 from dse.workers import Completion, EvaluatorPool
-from nets.network.network import Method
-from nets.network.rescaler import FULL_MULTIPLIER_BITS
+from nets.network.contracts import FULL_MULTIPLIER_BITS
+from nets.network.operators import Method
 
 INT32, CONTROL = "int32", "int32_finetuned"
 _FAILURES_IN_A_ROW = 20  # so many say that the study, not a design, is at fault

@@ -13,8 +13,8 @@ from dse.design.pareto import non_dominated
 from dse.design.point import DesignPoint, Finetune
 from dse.design.space import SearchSpace
 from nets.narrow.narrowing import RescalerChoice
-from nets.network.network import Method
-from nets.network.rescaler import FULL_MULTIPLIER_BITS
+from nets.network.contracts import FULL_MULTIPLIER_BITS
+from nets.network.operators import Method
 
 _PROBED = (1, 2, 3, 4, 6, 8, 12, 16)
 _KEPT = 400  # partial designs kept between two rescalers

@@ -16,8 +16,8 @@ from dse.design.pareto import FloatMatrix, non_dominated, reference_point, relat
 from dse.design.point import Finetune
 from dse.design.space import SearchSpace
 from dse.search.surrogate import Designs, Encoded, Encoding, Model, Rows, improvements
-from nets.network.network import Method
-from nets.network.rescaler import FULL_MULTIPLIER_BITS
+from nets.network.contracts import FULL_MULTIPLIER_BITS
+from nets.network.operators import Method
 
 _STARTUP = 10  # trials told before there is anything to learn from; a study's own baselines are as many
 _CANDIDATES = 300  # a thousand found no more on digits, and took three times as long

@@ -26,7 +26,7 @@ from dse.study.spec import HardwareSpec
 from hwmodels import load_technology
 from nets.digests import digest
 from nets.network.fingerprint import fingerprint
-from nets.network.network import QuantizedNetwork
+from nets.network.quantized_network import QuantizedNetwork
 
 _PACKAGES = ("numpy", "pyverilog", "torch")  # whose arithmetic, or whose reading of Verilog, results depend on
 _SOURCES = ("*.py", "*.cpp", "*.h", "*.toml", "*.v", "*.npz")

@@ -15,8 +15,8 @@ from nets.execute.executor import IntegerExecutor
 from nets.importers.pytorch import quantize_input, quantize_module
 from nets.importers.tflite import load_tflite
 from nets.importers.topologies import TOPOLOGIES, train_float
-from nets.narrow.narrowing import RealWeights, real_weights, with_weight_bits
-from nets.network.network import QuantizedNetwork
+from nets.narrow.weights import RealWeights, real_weights, with_weight_bits
+from nets.network.quantized_network import QuantizedNetwork
 
 BoolArray = npt.NDArray[np.bool_]
 UnderContract = Callable[[str], QuantizedNetwork]

@@ -7,20 +7,23 @@ from dse.design.point import Finetune
 from dse.design.space import CONTRACT, LANES, STYLE, RescalerVariable, SearchSpace, SharedVariable, WeightsVariable
 from dse.errors import StudyError
 from dse.study.spec import HardwareSpec, SearchSpec
-from nets.narrow.narrowing import methods_of
-from nets.network.network import Method, Operator, QuantizedNetwork, Rescaling, Weighted
-from nets.network.rescaler import FULL_MULTIPLIER_BITS
+from nets.network.contracts import FULL_MULTIPLIER_BITS
+from nets.network.operators import Method, NarrowableOperator, Operator, Weighted
+from nets.network.quantized_network import QuantizedNetwork
 
 
 def space_of(
     network: QuantizedNetwork, search: SearchSpec, finetune: Finetune, hardware: HardwareSpec | None = None
 ) -> SearchSpace:
     """The space of a network, as :func:`space_over` its rescaling operators."""
-    return space_over(tuple(network.rescaling_operators()), search, finetune, hardware)
+    return space_over(tuple(network.narrowable_operators()), search, finetune, hardware)
 
 
 def space_over(
-    rescaling: Sequence[Rescaling], search: SearchSpec, finetune: Finetune, hardware: HardwareSpec | None = None
+    rescaling: Sequence[NarrowableOperator],
+    search: SearchSpec,
+    finetune: Finetune,
+    hardware: HardwareSpec | None = None,
 ) -> SearchSpace:
     """The space of some rescaling operators, with room for the baselines beside it.
 
@@ -46,7 +49,7 @@ def space_over(
     return SearchSpace(variables, levels, tuple(operators), _shared(rescaling[0], search, hardware or HardwareSpec()))
 
 
-def _shared(one: Rescaling, search: SearchSpec, hardware: HardwareSpec) -> tuple[SharedVariable, ...]:
+def _shared(one: NarrowableOperator, search: SearchSpec, hardware: HardwareSpec) -> tuple[SharedVariable, ...]:
     found = (
         SharedVariable(CONTRACT, search.contracts, one.rescaler.contract.name),
         SharedVariable(STYLE, search.styles, hardware.style),
@@ -60,18 +63,14 @@ def _variable(group: str, operators: list[Operator], search: SearchSpec) -> Resc
     rules = [rule for rule in reversed(search.rescalers) if fnmatch.filter(names, rule.names)]
     bits = next((rule.multiplier_bits for rule in rules if rule.multiplier_bits), search.multiplier_bits)
     asked = next((rule.methods for rule in rules if rule.methods), None)
-    possible = tuple(m for m in Method if any(m in methods_of(operator) for operator in operators))
-    methods = tuple(m for m in asked or search.methods if m in possible)
-    if asked and not methods:
-        raise StudyError(f'search.rescalers: {group} has no weights to absorb into; use methods = ["round"]')
     return RescalerVariable(
         group,
         tuple(sorted(bits)),
-        methods or (Method.ROUND,),
+        asked or search.methods,
         min(search.uniform_multiplier_bits, default=FULL_MULTIPLIER_BITS),
         tuple(names) if len(names) > 1 else (),
-        frozenset(operator.name for operator in operators if Method.ABSORB not in methods_of(operator)),
-        possible,
+        frozenset(),
+        tuple(Method),
         _weights(operators, next((rule.weight_bits for rule in rules if rule.weight_bits), search.weight_bits)),
     )
 

@@ -11,7 +11,7 @@ from dse.design.point import Finetune
 from hwmodels import Style
 from hwmodels.architectures.datapaths import Datapath
 from nets.network.contracts import CONTRACTS
-from nets.network.network import Method
+from nets.network.operators import Method
 
 MultiplierBits = Annotated[int, Field(ge=1, le=31)]
 WeightBits = Annotated[int, Field(ge=3, le=8)]

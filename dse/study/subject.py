@@ -24,7 +24,7 @@ from dse.workers.pool import EvaluatorFactory
 from hwmodels.workload import RescalerWorkload
 from nets.datasets import Splits
 from nets.network.fingerprint import fingerprint
-from nets.network.network import Rescaling
+from nets.network.operators import NarrowableOperator
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Subject:
     data_sha256: str
     samples: dict[str, int]
     baseline_val_accuracy: float
-    operators: tuple[Rescaling, ...]
+    operators: tuple[NarrowableOperator, ...]
     workloads: tuple[RescalerWorkload, ...]
     make_evaluator: EvaluatorFactory
     key: Callable[[Job], str]
@@ -78,7 +78,7 @@ def network_subject(problem: Problem) -> Subject:
         data_sha256=problem.data_sha256,
         samples=_samples(problem.splits),
         baseline_val_accuracy=100.0 * float(problem.baseline_correct.mean()),
-        operators=tuple(problem.network.rescaling_operators()),
+        operators=tuple(problem.network.narrowable_operators()),
         workloads=lower(problem.network),
         make_evaluator=partial(Evaluator, problem),
         key=CacheKeys(problem),

@@ -1,23 +1,101 @@
-"""Exact accumulation: integer sums of products in floating point, only where a bound proves them exact.
+"""Exact accumulators: integer sums of products in floating point, only if a bound proves them exact.
 
 A sum of integer products is exact in a floating-point format, in any order of summation, while the sum of the
 absolute values of all its terms stays at or below the largest integer up to which every integer is representable:
 2**24 in float32, 2**53 in float64 (IEEE 754).
 """
 
+from collections.abc import Callable
+from functools import singledispatch
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nets.network.network import Convolution, FullyConnected, TensorSpec, Weighted
+from nets.network.operators import (
+    Convolution,
+    ElementwiseProduct,
+    ElementwiseSum,
+    Mean,
+    Requantize,
+    RescaledOperator,
+    Weighted,
+)
+from nets.network.quantized_network import QuantizedNetwork
+from nets.network.rescaler import rescaling
+from nets.network.tensors import TensorSpec
 
 FLOAT32_EXACT = 2**24
 FLOAT64_EXACT = 2**53
 
+Accumulator = Callable[[list[Tensor]], Tensor]
+
+
+@singledispatch
+def accumulator(operator: RescaledOperator, network: QuantizedNetwork) -> Accumulator:
+    """Prepares what an operator's last rescaler receives.
+
+    Returns:
+        A function of int8 input tensors ``[batch, *shape]`` that computes int64 accumulators in the output's shape.
+
+    Raises:
+        OverflowError: The accumulators could leave the range of exact sums.
+    """
+    raise NotImplementedError(f"no accumulator for {type(operator).__name__} in {network.name!r}")
+
+
+@accumulator.register
+def _weighted(operator: Weighted, network: QuantizedNetwork) -> Accumulator:
+    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
+    dtype = exact_dtype(absolute_bound(operator, source))
+    weights = arranged_weights(operator, dtype)
+    bias = torch.tensor(operator.bias, dtype=dtype)
+
+    def sums(inputs: list[Tensor]) -> Tensor:
+        centred = inputs[0].to(dtype) - source.zero_point
+        total = sum_of_products(operator, centred, weights, bias).to(torch.int64)
+        return total.reshape(centred.shape[0], *target.shape)
+
+    return sums
+
+
+@accumulator.register
+def _sum(operator: ElementwiseSum, network: QuantizedNetwork) -> Accumulator:
+    left_zero, right_zero = (network.tensors[index].zero_point for index in operator.inputs)
+    left, right = (rescaling(rescaler) for rescaler in operator.input_rescalers)
+
+    def sums(inputs: list[Tensor]) -> Tensor:
+        first = left((inputs[0].to(torch.int64) - left_zero) << operator.left_shift)
+        second = right((inputs[1].to(torch.int64) - right_zero) << operator.left_shift)
+        return first + operator.sign * second
+
+    return sums
+
+
+@accumulator.register
+def _product(operator: ElementwiseProduct, network: QuantizedNetwork) -> Accumulator:
+    left_zero, right_zero = (network.tensors[index].zero_point for index in operator.inputs)
+    return lambda inputs: (inputs[0].to(torch.int64) - left_zero) * (inputs[1].to(torch.int64) - right_zero)
+
+
+@accumulator.register
+def _requantize(operator: Requantize, network: QuantizedNetwork) -> Accumulator:
+    zero = network.tensors[operator.inputs[0]].zero_point
+    return lambda inputs: inputs[0].to(torch.int64) - zero
+
+
+@accumulator.register
+def _mean(operator: Mean, network: QuantizedNetwork) -> Accumulator:
+    """XNNPACK's form sums the inputs with their zero point."""
+    zero = 0 if operator.float_offset is not None else network.tensors[operator.inputs[0]].zero_point
+    shape = network.tensors[operator.output].shape
+    axes = tuple(axis + 1 for axis in operator.axes)
+    return lambda inputs: (inputs[0].to(torch.int64) - zero).sum(dim=axes).reshape(inputs[0].shape[0], *shape)
+
 
 def absolute_bound(operator: Weighted, input_spec: TensorSpec) -> int:
-    """Largest possible sum of absolute values of one output's terms, bias included.
+    """Computes the largest possible sum of absolute values of one output's terms, bias included.
 
     ``max over channels of (sum |w|) * max |x - z| + |b|``; the bound that the proof of exactness needs.
     """
@@ -27,7 +105,11 @@ def absolute_bound(operator: Weighted, input_spec: TensorSpec) -> int:
 
 
 def exact_dtype(bound: int) -> torch.dtype:
-    """The narrowest floating-point type in which sums of at most this absolute value are exact."""
+    """Returns the narrowest floating-point type in which sums of at most this absolute value are exact.
+
+    Raises:
+        OverflowError: Float64 is too narrow.
+    """
     if bound <= FLOAT32_EXACT:
         return torch.float32
     if bound <= FLOAT64_EXACT:
@@ -35,21 +117,20 @@ def exact_dtype(bound: int) -> torch.dtype:
     raise OverflowError(f"accumulators may reach {bound}, beyond exact float64 sums")
 
 
-def accumulate(operator: Weighted, centred: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
-    """Accumulators of a weighted operator.
+def sum_of_products(operator: Weighted, centred: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+    """Computes the sums of products of a weighted operator in floating point.
 
     Args:
-        operator: a convolution or fully connected layer.
+        operator: A convolution or fully connected layer.
         centred: ``x - zero_point``, ``[batch, height, width, channels]`` or ``[batch, features]``, in an exact dtype.
-        weights: as :func:`arranged_weights` gives them, same dtype.
+        weights: The result of :func:`arranged_weights`, same dtype.
         bias: ``[out]``, same dtype.
 
     Returns:
-        Accumulators, channels last, same dtype; integers.
+        Integers, channels last, same dtype.
     """
-    if isinstance(operator, FullyConnected):
+    if not isinstance(operator, Convolution):
         return functional.linear(centred.reshape(-1, weights.shape[1]), weights, bias)
-    assert isinstance(operator, Convolution)  # noqa: S101 -- narrows the type; Weighted has these two
     image = centred.permute(0, 3, 1, 2)
     (top, bottom), (left, right) = operator.padding
     symmetric = top == bottom and left == right
@@ -68,8 +149,8 @@ def accumulate(operator: Weighted, centred: Tensor, weights: Tensor, bias: Tenso
 
 
 def arranged_weights(operator: Weighted, dtype: torch.dtype) -> Tensor:
-    """Weights in the layout of :func:`accumulate`: ``[out, in / groups, height, width]`` or ``[out, in]``."""
+    """Returns weights in the layout of :func:`sum_of_products`: ``[out, in / groups, y, x]`` or ``[out, in]``."""
     weights = torch.tensor(operator.weights, dtype=dtype)
-    if isinstance(operator, FullyConnected):
+    if not isinstance(operator, Convolution):
         return weights
     return weights.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)

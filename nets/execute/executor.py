@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -13,67 +12,71 @@ from nets.errors import NetworkError
 from nets.execute.native import native_kernel, native_library, native_status
 from nets.execute.self_test import require_exact
 from nets.execute.torch_kernels import Kernel, kernel
-from nets.network.network import Operator, QuantizedNetwork, Weighted
-
-__all__ = ["SAMPLES_AT_ONCE", "Backend", "IntegerExecutor", "checked_inputs", "kernel", "prepared"]
-
-Int8Array = npt.NDArray[np.int8]
+from nets.network.operators import Operator, Weighted
+from nets.network.quantized_network import QuantizedNetwork
+from nets.network.tensors import Int8Array
 
 # Samples that one thread takes through all layers at once: few enough that activations stay in its caches.
 SAMPLES_AT_ONCE = 16
-_BATCH = 256  # samples that all threads together hold in memory at once, unless told otherwise
+_BATCH = 256  # samples that all threads together hold in memory at once, by default
 
 
 class Backend(StrEnum):
     """Which kernels run a network."""
 
-    AUTO = "auto"  # native where it was built
+    AUTO = "auto"  # native if it was built
     NATIVE = "native"
     TORCH = "torch"
 
 
 class IntegerExecutor:
-    """Runs a network on batches of int8 inputs, exactly; as many threads work as torch is given.
+    """Runs a network on batches of int8 inputs, exactly, with as many threads as torch uses.
 
     Args:
-        network: the network; its arrays are read once.
-        backend: which kernels to use; both give the same integers.
+        network: The network; its arrays are read once.
+        backend: The kernels to use; both kinds give the same integers.
     """
 
     def __init__(self, network: QuantizedNetwork, *, backend: Backend = Backend.AUTO) -> None:
         self.network = network
         self._kernels = [prepared(operator, network, backend) for operator in network.operators]
-        # torch's kernels use its threads themselves; native ones are run by several of ours.
+        # torch's kernels use several threads themselves; native kernels are called from several threads.
         self._threaded = all(native for _, native in self._kernels if native is not None)
 
     def tensors(self, *inputs: Int8Array) -> dict[int, Int8Array]:
-        """Every activation tensor of one batch.
+        """Computes every activation tensor of one batch.
 
         Args:
-            inputs: one int8 array ``[batch, *shape]`` per network input.
+            inputs: One int8 array ``[batch, *shape]`` per network input.
 
         Returns:
             Tensor index to int8 array ``[batch, *shape]``, the inputs included.
+
+        Raises:
+            NetworkError: Number, types or shapes of the inputs are not the network's.
         """
         return self._collected(inputs, range(len(self.network.tensors)), _BATCH, keep_all=True)
 
     def outputs(self, *inputs: Int8Array, batch_size: int = _BATCH) -> list[Int8Array]:
-        """The network's outputs, computed in batches.
+        """Computes the network's outputs in batches.
 
         Args:
-            inputs: one int8 array ``[samples, *shape]`` per network input.
-            batch_size: samples that all threads together hold in memory at once, at most.
+            inputs: One int8 array ``[samples, *shape]`` per network input.
+            batch_size: The largest number of samples that all threads together hold in memory at once.
 
         Returns:
             One int8 array ``[samples, *shape]`` per network output.
+
+        Raises:
+            NetworkError: Number, types or shapes of the inputs are not the network's.
         """
-        found = self._collected(inputs, self.network.outputs, batch_size, keep_all=False)
-        return [found[index] for index in self.network.outputs]
+        tensors = self._collected(inputs, self.network.outputs, batch_size, keep_all=False)
+        return [tensors[index] for index in self.network.outputs]
 
     def _collected(
         self, inputs: tuple[Int8Array, ...], wanted: Iterable[int], batch_size: int, *, keep_all: bool
     ) -> dict[int, Int8Array]:
-        """The wanted tensors, computed in chunks of samples by all threads."""
+        """Computes the wanted tensors, in chunks of samples, with all threads."""
         checked = checked_inputs(self.network, inputs)
         threads = torch.get_num_threads() if self._threaded else 1
         size = max(1, min(SAMPLES_AT_ONCE, batch_size // threads)) if self._threaded else batch_size
@@ -103,14 +106,14 @@ class IntegerExecutor:
 
 
 def prepared(operator: Operator, network: QuantizedNetwork, backend: Backend) -> tuple[Kernel, bool | None]:
-    """An operator's kernel, and whether it is native; None where that makes no difference to the threads.
+    """Prepares an operator's kernel, and says whether it is native; None if that does not matter for threads.
 
     Raises:
-        NetworkError: native kernels are asked for and were not built.
+        NetworkError: Native kernels are requested and were not built, or the self-test fails.
     """
     library = None if backend is Backend.TORCH else native_library()
     if library is None and backend is Backend.NATIVE:
-        raise NetworkError(f"native kernels are asked for, but {native_status()}")
+        raise NetworkError(f"native kernels are requested, but {native_status()}")
     require_exact("torch" if library is None else "native")
     if library is not None and (native := native_kernel(operator, network, library)) is not None:
         return native, True
@@ -118,10 +121,10 @@ def prepared(operator: Operator, network: QuantizedNetwork, backend: Backend) ->
 
 
 def checked_inputs(network: QuantizedNetwork, inputs: tuple[Int8Array, ...]) -> list[Tensor]:
-    """Inputs as tensors.
+    """Returns the inputs as tensors.
 
     Raises:
-        NetworkError: their number, types or shapes are not the network's.
+        NetworkError: Their number, types or shapes are not the network's.
     """
     if len(inputs) != len(network.inputs):
         raise NetworkError(f"{network.name!r} has {len(network.inputs)} inputs, got {len(inputs)}")
@@ -134,7 +137,7 @@ def checked_inputs(network: QuantizedNetwork, inputs: tuple[Int8Array, ...]) -> 
             )
     if len({len(array) for array in inputs}) > 1:
         raise NetworkError(f"inputs of {network.name!r} differ in samples: {[len(array) for array in inputs]}")
-    # Arrays of a shared store are read-only, and others may be strided: torch takes neither without a copy.
+    # torch needs writeable, contiguous arrays; those of a shared store are read-only, and others may be strided.
     return [torch.from_numpy(x if x.flags.writeable and x.flags.c_contiguous else x.copy()) for x in inputs]
 
 

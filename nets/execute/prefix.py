@@ -1,33 +1,37 @@
-"""Evaluating many designs of one network on the same inputs: layers that they share are computed once."""
+"""Evaluation of many designs of one network on the same inputs: layers that they share are computed once."""
 
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from nets.digests import digest
 from nets.execute.executor import SAMPLES_AT_ONCE, Backend, checked_inputs, prepared
 from nets.network.fingerprint import operator_digest
-from nets.network.network import Operator, QuantizedNetwork, TensorSpec
-
-Int8Array = npt.NDArray[np.int8]
+from nets.network.operators import Operator
+from nets.network.quantized_network import QuantizedNetwork
+from nets.network.tensors import Int8Array, TensorSpec
 
 DEFAULT_BYTES = 2**30
 
 
 class PrefixEvaluator:
-    """Runs networks on one set of inputs and keeps what they made, for the next that begins alike.
+    """Runs networks on one set of inputs and keeps their activations for networks that begin with the same layers.
 
-    A tensor's key is a digest of the operator that makes it and of the keys of what that operator reads, so equal
-    keys mean equal integers, whichever network asks. Memory is bounded: what was not used for longest goes first.
+    A tensor's key is a digest of the operator that makes it and of the keys of the tensors that this operator reads, so
+    equal keys mean equal integers in any network. Memory is bounded: the least recently used activations are dropped.
 
     Args:
-        inputs: one int8 array ``[samples, *shape]`` per network input.
-        limit_bytes: of the activations kept.
-        backend: which kernels to use.
+        inputs: One int8 array ``[samples, *shape]`` per network input.
+        limit_bytes: The largest total size of the activations kept, in bytes.
+        backend: The kernels to use.
+
+    Attributes:
+        computed: The number of operators computed so far.
+        reused: The number of activations that were taken from memory.
+        kept_bytes: The present size of the activations kept, in bytes.
     """
 
     def __init__(self, *inputs: Int8Array, limit_bytes: int = DEFAULT_BYTES, backend: Backend = Backend.AUTO) -> None:
@@ -35,17 +39,17 @@ class PrefixEvaluator:
         self._limit = limit_bytes
         self._backend = backend
         self._kept: OrderedDict[bytes, _Chunks] = OrderedDict()
-        self._bytes = 0
+        self.kept_bytes = 0
         self.computed = 0
         self.reused = 0
 
     def outputs(self, network: QuantizedNetwork, *, remember: bool = True) -> list[Int8Array]:
-        """The network's outputs, equal to those of :meth:`IntegerExecutor.outputs`.
+        """Computes the network's outputs, equal to those of :meth:`IntegerExecutor.outputs`.
 
         Args:
-            network: a design.
-            remember: keep what is computed now. Variants of one network that nothing else will begin with, as in
-                a sensitivity analysis, are faster without.
+            network: A design.
+            remember: Whether to keep what is computed now. Variants of one network that no other network will begin
+                with, as in a sensitivity analysis, are faster without.
 
         Returns:
             One int8 array ``[samples, *shape]`` per network output.
@@ -73,7 +77,7 @@ class PrefixEvaluator:
     def _run(
         self, network: QuantizedNetwork, needed: list[Operator], live: dict[int, "_Chunks"], wanted: set[int]
     ) -> None:
-        """Run the needed operators and add the wanted tensors to ``live``; threads share the chunks of samples."""
+        """Runs the needed operators and adds the wanted tensors to ``live``; threads share the chunks of samples."""
         kernels = [prepared(operator, network, self._backend) for operator in needed]
         threaded = all(native for _, native in kernels if native is not None)
         chunks = len(live[network.inputs[0]])
@@ -100,10 +104,10 @@ class PrefixEvaluator:
         if size > self._limit:
             return
         self._kept[key] = value
-        self._bytes += size
-        while self._bytes > self._limit:
+        self.kept_bytes += size
+        while self.kept_bytes > self._limit:
             _, gone = self._kept.popitem(last=False)
-            self._bytes -= _bytes(gone)
+            self.kept_bytes -= _bytes(gone)
 
 
 _Chunks = list[Tensor]  # of one activation, along the samples
@@ -114,13 +118,13 @@ def _bytes(value: _Chunks) -> int:
 
 
 def _read_by(network: QuantizedNetwork, needed: list[Operator]) -> set[int]:
-    """Tensors that the needed operators, or the caller, read and no needed operator makes."""
+    """Returns the tensors that the needed operators, or the caller, read and no needed operator makes."""
     read = {index for operator in needed for index in operator.inputs} | set(network.outputs)
     return read - {operator.output for operator in needed}
 
 
 def _needed(network: QuantizedNetwork, known: set[int]) -> list[Operator]:
-    """The operators that have to run, in order, where the tensors in ``known`` are at hand."""
+    """Returns the operators that have to run, in order, if the tensors in ``known`` are available."""
     wanted, needed = set(network.outputs) - known, []
     for operator in reversed(network.operators):
         if operator.output in wanted:
@@ -130,7 +134,7 @@ def _needed(network: QuantizedNetwork, known: set[int]) -> list[Operator]:
 
 
 def tensor_keys(network: QuantizedNetwork) -> dict[int, bytes]:
-    """For every activation, a digest of all that determines its integers, given the network's inputs."""
+    """Computes, for every activation, a digest of all that determines its integers, given the network's inputs."""
     keys = {index: digest(b"input", str(at).encode()) for at, index in enumerate(network.inputs)}
     for operator in network.operators:
         specs = (network.tensors[index] for index in (*operator.inputs, operator.output))

@@ -1,6 +1,6 @@
-"""From a float PyTorch network to a full-int8 QuantizedNetwork: trace, fold batch norm, calibrate, quantize.
+"""Quantization of a float PyTorch network to a full-int8 QuantizedNetwork: trace, fold batch norm, calibrate, round.
 
-Supported modules and functions: Conv2d (with BatchNorm2d and ReLU or ReLU6 behind it), Linear, residual additions,
+Supported modules and functions: Conv2d (followed by BatchNorm2d and ReLU or ReLU6), Linear, residual additions,
 AvgPool2d and AdaptiveAvgPool2d(1), MaxPool2d, Flatten, Identity and Dropout.
 """
 
@@ -9,17 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nets.errors import NetworkError
-from nets.narrow.narrowing import RealWeights
-from nets.network.contracts import Contract, contract_named
-from nets.network.integers import quantize_bias, quantize_weights, weight_limit
-from nets.network.network import (
+from nets.narrow.weights import RealWeights
+from nets.network.contracts import FULL_MULTIPLIER_BITS, Contract, contract_named
+from nets.network.operators import (
+    SUM_LEFT_SHIFT,
     AveragePool,
     Convolution,
     ElementwiseKind,
@@ -27,13 +26,13 @@ from nets.network.network import (
     FullyConnected,
     MaxPool,
     Operator,
-    QuantizedNetwork,
     Reshape,
-    TensorSpec,
 )
-from nets.network.rescaler import FULL_MULTIPLIER_BITS, FloatArray, Rescaler, effective_scale, rescaler_from_scale
-
-ADD_LEFT_SHIFT = 20  # TFLite reference ADD, int8
+from nets.network.quantization import quantize_bias, quantize_weights, weight_limit
+from nets.network.quantized_network import QuantizedNetwork
+from nets.network.rescaler import Rescaler, rescaler_from_scale
+from nets.network.scales import sum_scales, weighted_scale
+from nets.network.tensors import FloatArray, Int8Array, TensorSpec
 
 _ADDITIONS = (python_operator.add, torch.add)
 _FLATTENS = (torch.flatten,)
@@ -45,8 +44,8 @@ class QuantizedModule:
     """A quantized float network, and the float values behind its integers.
 
     Attributes:
-        network: at int32 (Q31).
-        originals: real weights and biases by operator name, batch norm folded.
+        network: The network at int32 (Q31).
+        originals: Real weights and biases by operator name, batch norm folded.
     """
 
     network: QuantizedNetwork
@@ -56,31 +55,31 @@ class QuantizedModule:
 def quantize_module(
     module: nn.Module, calibration: Tensor, *, name: str, weight_bits: int = 8, contract: str = "half_up"
 ) -> QuantizedModule:
-    """Quantize a float network: per-channel symmetric weights, affine int8 activations, int32 bias.
+    """Quantizes a float network: per-channel symmetric weights, affine int8 activations, int32 bias.
 
     Args:
-        module: the network, in float32; it is not changed.
+        module: The network, in float32; it is not changed.
         calibration: float32 inputs ``[samples, channels, height, width]`` whose extremes set the activation scales.
-        name: of the result.
-        weight_bits: width in bits of the weights.
-        contract: rounding contract of every rescaler.
+        name: The name of the resulting network.
+        weight_bits: Width of the weights, in bits.
+        contract: Rounding contract of every rescaler.
 
     Raises:
-        NetworkError: an operation that is not supported, by name.
+        NetworkError: An operation is not supported; the message names it.
     """
     graph = _folded(fx.symbolic_trace(module.eval()))
     ranges = _calibrate(graph, calibration)
     return _Builder(graph, ranges, name, weight_bits, contract_named(contract)).build(tuple(calibration.shape[1:]))
 
 
-def quantize_input(images: FloatArray, spec: TensorSpec) -> npt.NDArray[np.int8]:
-    """Quantize real inputs ``[samples, height, width, channels]`` to the int8 of a network's input tensor."""
+def quantize_input(images: FloatArray, spec: TensorSpec) -> Int8Array:
+    """Quantizes real inputs ``[samples, height, width, channels]`` to the int8 of a network's input tensor."""
     steps: FloatArray = np.rint(images / spec.scale) + spec.zero_point
     return np.clip(steps, spec.q_min, spec.q_max).astype(np.int8)
 
 
 def _folded(traced: fx.GraphModule) -> fx.GraphModule:
-    """Fold every BatchNorm2d into the convolution before it."""
+    """Folds every BatchNorm2d into the convolution before it."""
     modules = dict(traced.named_modules())
     for node in list(traced.graph.nodes):
         if node.op != "call_module" or not isinstance(modules[node.target], nn.BatchNorm2d):
@@ -133,7 +132,7 @@ def affine_spec(name: str, shape: tuple[int, ...], low: float, high: float) -> T
 
 
 class _Builder:
-    """Turns traced nodes into operators, in order."""
+    """Converts traced nodes to operators, in order."""
 
     def __init__(
         self, graph: fx.GraphModule, ranges: _RangeRecorder, name: str, weight_bits: int, contract: Contract
@@ -180,7 +179,7 @@ class _Builder:
             raise NetworkError(f"operation {node.name!r} ({what}) of {self._name!r} is not supported by the quantizer")
 
     def _tensor(self, node: fx.Node, shape: tuple[int, ...], like: TensorSpec | None = None) -> int:
-        """Add a node's output, channels last; a tensor that only moves data keeps the quantization of its source."""
+        """Adds a node's output, channels last; a tensor that only moves data keeps the quantization of its source."""
         last = (*shape[1:], shape[0]) if len(shape) == 3 else shape
         spec = affine_spec(node.name, last, *self._ranges.ranges[node])
         self._tensors.append(spec if like is None else replace(like, name=node.name, shape=last))
@@ -188,7 +187,7 @@ class _Builder:
         return self._made[node]
 
     def _activated(self, node: fx.Node) -> tuple[fx.Node, float, float]:
-        """The fused activation behind a node, if any, and the real bounds that it sets."""
+        """Returns the node whose output is the operator's, with a fused activation if any, and its real bounds."""
         users = list(node.users)
         if len(users) == 1:
             user = users[0]
@@ -200,7 +199,7 @@ class _Builder:
         return node, -np.inf, np.inf
 
     def _finish(self, node: fx.Node) -> tuple[int, TensorSpec, int, int]:
-        """Output tensor of an operator with its fused activation: index, spec, integer bounds."""
+        """Adds the output tensor of an operator with its fused activation; returns index, spec and integer bounds."""
         last, low, high = self._activated(node)
         index = self._tensor(last, self._ranges.shapes[node])
         self._made[node] = index
@@ -228,7 +227,7 @@ class _Builder:
                 bias=quantize_bias(real.bias, source.scale * weight_scale),
                 weight_scale=weight_scale,
                 weight_bits=self._weight_bits,
-                rescaler=self._rescaler(effective_scale(source.scale, weight_scale, target.scale, self._contract)),
+                rescaler=self._rescaler(weighted_scale(source.scale, weight_scale, target.scale, self._contract)),
                 q_min=q_min,
                 q_max=q_max,
             )
@@ -268,18 +267,18 @@ class _Builder:
             raise NetworkError(f"addition {node.name!r} needs two tensors")
         inputs = tuple(self._made[source] for source in node.all_input_nodes)
         output, target, q_min, q_max = self._finish(node)
-        scales = [self._tensors[index].scale for index in inputs]
-        common = 2 * max(scales)
-        left, right = (self._rescaler(np.array([scale / common])) for scale in scales)
+        first, second = (self._tensors[index].scale for index in inputs)
+        scales = sum_scales(first, second, target.scale, SUM_LEFT_SHIFT)
+        left, right, final = (self._rescaler(np.array([scale])) for scale in scales)
         self._operators.append(
             ElementwiseSum(
                 name=self._named("add"),
                 inputs=inputs,
                 output=output,
                 kind=ElementwiseKind.ADD,
-                left_shift=ADD_LEFT_SHIFT,
+                left_shift=SUM_LEFT_SHIFT,
                 input_rescalers=(left, right),
-                rescaler=self._rescaler(np.array([common / (2**ADD_LEFT_SHIFT * target.scale)])),
+                rescaler=final,
                 q_min=q_min,
                 q_max=q_max,
             )
@@ -313,7 +312,7 @@ class _Builder:
 def _window(
     node: fx.Node, module: nn.Module, spatial: tuple[int, ...]
 ) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """Kernel, stride and padding of a pool, each (vertical, horizontal)."""
+    """Returns kernel, stride and padding of a pool, each (vertical, horizontal)."""
     if isinstance(module, nn.AdaptiveAvgPool2d):
         if module.output_size not in (1, (1, 1)):
             raise NetworkError(f"pool {node.name!r}: only AdaptiveAvgPool2d(1) is supported, got {module.output_size}")

@@ -1,6 +1,6 @@
 """Requantization contracts: one table of rounding rules, and their integer arithmetic.
 
-A contract says how an integer accumulator becomes an output integer,
+A contract defines how an integer accumulator becomes an output integer,
 ``q = clamp(zero_point + round(acc * multiplier * 2**-right_shift))``, down to the last bit. The executor, the
 differentiable twin, the Verilog and the exported model are renderings of the same rows. docs/numerics.md is normative.
 """
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nets.errors import NetworkError
 
+FULL_MULTIPLIER_BITS = 31  # int32 (Q31), the baseline of every study
 INT32_MAX = 2**31 - 1
 INT32_MIN = -(2**31)
 
@@ -25,15 +26,16 @@ class Contract:
     """One rounding rule with its widths and shift range.
 
     Attributes:
-        name: the name by which studies choose it.
-        full_multiplier_bits: width in bits that "int32 (Q31)", ``multiplier_bits = 31``, stands for under this rule.
-        right_shift_min: smallest right shift in bits; a smaller one saturates to the largest multiplier.
-        right_shift_max: largest right shift in bits; a larger one is emptied or flushed.
-        flushes_to_zero: whether a channel beyond ``right_shift_max`` gets multiplier 0 (LiteRT's own edge rule)
+        name: The name by which studies choose it.
+        rule: The arithmetic; see :func:`requantize`.
+        full_multiplier_bits: Width in bits that int32 (Q31), ``multiplier_bits = 31``, has under this rule.
+        right_shift_min: Smallest right shift in bits; a smaller one saturates to the largest multiplier.
+        right_shift_max: Largest right shift in bits; a larger one is emptied or flushed.
+        flushes_to_zero: Whether a channel beyond ``right_shift_max`` gets multiplier 0 (LiteRT's own edge rule)
             instead of the largest shift, which empties the result.
-        float32_scale: whether the effective scale is computed in float32, step by step.
-        hardware: whether the rule is an integer datapath; the others are oracles of a runtime.
-        source: where the rule is defined or against what it was checked.
+        float32_scale: Whether the effective scale is computed in float32, step by step.
+        hardware: Whether the rule is an integer datapath; the others reproduce a runtime.
+        source: Where the rule is defined, or against what it was checked.
     """
 
     name: str
@@ -53,14 +55,14 @@ Rule = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 def requantize(
     acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int, contract: Contract
 ) -> Tensor:
-    """Scale and round integer accumulators under a contract; neither zero point nor clamp are applied.
+    """Scales and rounds integer accumulators under a contract; applies neither zero point nor clamp.
 
     Args:
         acc: int64 accumulators within int32, shape ``[..., channels]``.
-        multiplier: int64 ``[channels]`` or ``[1]``; normalised, ``2**(k-1) <= m < 2**k``, or 0 where flushed.
-        right_shift: int64, same shape; positive is right.
+        multiplier: int64 ``[channels]`` or ``[1]``; normalised, ``2**(k-1) <= m < 2**k``, or 0 if flushed.
+        right_shift: int64, same shape, in bits; positive is right.
         multiplier_bits: ``k``, in bits.
-        contract: the rule.
+        contract: The rule.
 
     Returns:
         int64, shape of ``acc``.
@@ -79,16 +81,14 @@ def _rounded(product: Tensor, right_shift: Tensor, rounded_right: Tensor) -> Ten
     return torch.where(right_shift > 0, rounded_right, _shift_left_saturating(product, -right_shift))
 
 
-def _half_up(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int) -> Tensor:
-    del multiplier_bits
+def _half_up(acc: Tensor, multiplier: Tensor, right_shift: Tensor, _multiplier_bits: int) -> Tensor:
     product = acc * multiplier
     shift = right_shift.clamp(min=1)
     half = torch.bitwise_left_shift(torch.ones_like(shift), shift - 1)
     return _rounded(product, right_shift, torch.bitwise_right_shift(product + half, shift))
 
 
-def _floor(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int) -> Tensor:
-    del multiplier_bits
+def _floor(acc: Tensor, multiplier: Tensor, right_shift: Tensor, _multiplier_bits: int) -> Tensor:
     product = acc * multiplier
     return _rounded(product, right_shift, torch.bitwise_right_shift(product, right_shift.clamp(min=0)))
 
@@ -99,35 +99,33 @@ def _half_away(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_
 
 
 def _tflite_double(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int) -> Tensor:
-    q31 = torch.bitwise_left_shift(multiplier, torch.full_like(multiplier, 31 - multiplier_bits))
+    q31 = torch.bitwise_left_shift(multiplier, torch.full_like(multiplier, FULL_MULTIPLIER_BITS - multiplier_bits))
     left_shift = multiplier_bits - right_shift  # TFLite's own `shift`: positive is left
     operand = torch.bitwise_left_shift(acc, left_shift.clamp(0, 31)).clamp(INT32_MIN, INT32_MAX)
     return _rounding_divide_by_pot(_doubling_high_mul(operand, q31), (-left_shift).clamp(0, 31))
 
 
 def _doubling_high_mul(operand: Tensor, q31: Tensor) -> Tensor:
-    """SaturatingRoundingDoublingHighMul of gemmlowp; q31 is never INT32_MIN, so nothing saturates."""
+    """Computes gemmlowp's SaturatingRoundingDoublingHighMul; q31 is never INT32_MIN, so nothing saturates."""
     product = operand * q31
     nudged = product + torch.where(product >= 0, 2**30, 1 - 2**30)
     return torch.div(nudged, 2**31, rounding_mode="trunc")
 
 
 def _rounding_divide_by_pot(value: Tensor, exponent: Tensor) -> Tensor:
-    """RoundingDivideByPOT of gemmlowp: half away from zero."""
+    """Computes gemmlowp's RoundingDivideByPOT: half away from zero."""
     mask = torch.bitwise_left_shift(torch.ones_like(exponent), exponent) - 1
     threshold = torch.bitwise_right_shift(mask, torch.ones_like(mask)) + (value < 0)
     return torch.bitwise_right_shift(value, exponent) + ((value & mask) > threshold)
 
 
-def _float32_half_even(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int) -> Tensor:
-    del multiplier_bits
+def _float32_half_even(acc: Tensor, multiplier: Tensor, right_shift: Tensor, _multiplier_bits: int) -> Tensor:
     scale = torch.ldexp(multiplier.to(torch.float32), -right_shift)
     # Outputs have at most 16 bits: clamping far outside keeps the conversion to int64 defined.
     return torch.round(acc.to(torch.float32) * scale).clamp(-(2.0**31), 2.0**31).to(torch.int64)
 
 
-def _float64_half_away(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int) -> Tensor:
-    del multiplier_bits
+def _float64_half_away(acc: Tensor, multiplier: Tensor, right_shift: Tensor, _multiplier_bits: int) -> Tensor:
     scaled = acc.to(torch.float64) * torch.ldexp(multiplier.to(torch.float64), -right_shift)
     whole = torch.trunc(scaled)
     away = torch.where((scaled - whole).abs() >= 0.5, torch.sign(scaled), torch.zeros_like(scaled))
@@ -138,7 +136,7 @@ def _hardware(name: str, rule: Rule, source: str, *, right_shift_max: int = 62, 
     return Contract(
         name=name,
         rule=rule,
-        full_multiplier_bits=31,
+        full_multiplier_bits=FULL_MULTIPLIER_BITS,
         right_shift_min=-31,
         right_shift_max=right_shift_max,
         flushes_to_zero=flushes,
@@ -189,10 +187,10 @@ CONTRACTS: dict[str, Contract] = {row.name: row for row in _ROWS}
 
 
 def contract_named(name: str) -> Contract:
-    """Look up a contract.
+    """Returns the contract of a name.
 
     Raises:
-        NetworkError: no contract has this name.
+        NetworkError: No contract has this name.
     """
     if name not in CONTRACTS:
         raise NetworkError(f"unknown contract {name!r}; choose one of {', '.join(CONTRACTS)}")

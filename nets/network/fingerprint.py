@@ -1,6 +1,5 @@
 """A stable hash of a network's integers, and the trained integers as plain arrays."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 
@@ -9,25 +8,23 @@ import numpy.typing as npt
 
 from nets.digests import digest
 from nets.errors import NetworkError
-from nets.network.network import Operator, QuantizedNetwork, Weighted
+from nets.network.operators import Operator, Weighted
+from nets.network.quantized_network import QuantizedNetwork
 from nets.network.rescaler import Rescaler
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
 
 def fingerprint(network: QuantizedNetwork) -> str:
-    """SHA-256 over structure, quantization and every field of every operator, hexadecimal."""
-    found = hashlib.sha256(repr((network.inputs, network.outputs)).encode())
-    for tensor in network.tensors:
-        found.update(repr((tensor.shape, tensor.scale, tensor.zero_point, tensor.bits)).encode())
-    for operator in network.operators:
-        found.update(repr((operator.name, operator.inputs, operator.output)).encode())
-        found.update(operator_digest(operator))
-    return found.hexdigest()
+    """Computes the SHA-256 digest of structure, quantization and every operator's fields, hexadecimal."""
+    tensors = [(tensor.shape, tensor.scale, tensor.zero_point, tensor.bits) for tensor in network.tensors]
+    operators = [(operator.name, operator.inputs, operator.output) for operator in network.operators]
+    structure = repr((network.inputs, network.outputs, tensors, operators)).encode()
+    return digest(structure, *(operator_digest(operator) for operator in network.operators)).hex()
 
 
 def operator_digest(operator: Operator) -> bytes:
-    """A digest of an operator's kind and of all its fields but name and tensor indices."""
+    """Computes a digest of an operator's kind and of all its fields except name and tensor indices."""
     own = [field.name for field in fields(operator) if field.name not in ("name", "inputs", "output")]
     parts = [name.encode() + b"=" + _value_bytes(getattr(operator, name)) for name in own]
     return digest(type(operator).__name__.encode(), *parts)
@@ -45,7 +42,7 @@ def _value_bytes(value: object) -> bytes:
 
 
 def trained_arrays(network: QuantizedNetwork) -> Arrays:
-    """Weights (int8) and biases (int64) by operator: ``<operator>.weights``, ``<operator>.bias``."""
+    """Returns weights (int8) and biases (int64) by operator: ``<operator>.weights``, ``<operator>.bias``."""
     arrays: Arrays = {}
     for operator in network.operators:
         if isinstance(operator, Weighted):
@@ -56,10 +53,10 @@ def trained_arrays(network: QuantizedNetwork) -> Arrays:
 
 
 def with_trained_arrays(network: QuantizedNetwork, arrays: Mapping[str, npt.NDArray[np.generic]]) -> QuantizedNetwork:
-    """The network with the weights and biases of :func:`trained_arrays`.
+    """Returns the network with the weights and biases of :func:`trained_arrays`.
 
     Raises:
-        NetworkError: an array is missing or has another shape.
+        NetworkError: An array is missing or has another shape.
     """
     changed: dict[str, Operator] = {}
     for operator in network.operators:

@@ -5,19 +5,19 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from nets.errors import NetworkError
-from nets.network.contracts import CONTRACTS, Contract, contract_named
+from nets.network.contracts import CONTRACTS, Contract
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A contract per operator kind.
+    """One contract for each operator kind.
 
     Attributes:
-        name: the name by which users choose it.
-        default: contract of every kind that is not named.
-        exceptions: operator kind (``conv``, ``fc``, ``mean`` ...) to contract.
-        runtime: the LiteRT resolver that it reproduces, or None for a uniform profile.
-        xnnpack_forms: whether ADD, SUB, MEAN and QUANTIZE take XNNPACK's own integer or float forms
+        name: The name by which users choose it.
+        default: The contract of every kind without an exception.
+        exceptions: Operator kind (``conv``, ``fc``, ``mean`` ...) to contract.
+        runtime: The LiteRT resolver that the profile reproduces, or None for a uniform profile.
+        xnnpack_forms: Whether ADD, SUB, MEAN and QUANTIZE take XNNPACK's own integer or float forms
             instead of those of TFLite's reference kernels.
     """
 
@@ -28,7 +28,7 @@ class Profile:
     xnnpack_forms: bool = False
 
     def contract(self, kind: str) -> Contract:
-        """The contract of an operator kind."""
+        """Returns the contract of an operator kind."""
         return self.exceptions.get(kind, self.default)
 
 
@@ -54,13 +54,13 @@ PROFILES: dict[str, Profile] = {
 
 
 def profile_named(name: str) -> Profile:
-    """A profile by name; a contract's name stands for that contract everywhere.
+    """Returns the profile of a name; a contract's name stands for that contract in every operator.
 
     Raises:
-        NetworkError: there is neither profile nor contract of this name.
+        NetworkError: Neither a profile nor a contract has this name.
     """
     if name in PROFILES:
         return PROFILES[name]
     if name in CONTRACTS:
-        return Profile(name, contract_named(name))
+        return Profile(name, CONTRACTS[name])
     raise NetworkError(f"unknown contract or profile {name!r}; choose one of {', '.join([*CONTRACTS, *PROFILES])}")

@@ -1,17 +1,15 @@
 """Integer multipliers and shifts of a rescaler, and how narrow ones are made from effective scales."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from nets.errors import NetworkError
-from nets.network.contracts import Contract
-
-FULL_MULTIPLIER_BITS = 31  # int32 (Q31), the baseline of every study
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
+from nets.network.contracts import FULL_MULTIPLIER_BITS, Contract, requantize
+from nets.network.tensors import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -19,11 +17,11 @@ class Rescaler:
     """The integers of one rescaler: ``round(acc * multiplier * 2**-right_shift)`` under a contract.
 
     Attributes:
-        contract: the rounding rule.
+        contract: The rounding rule.
         multiplier_bits: ``k``, the width in bits of the unsigned, normalised multiplier; 31 is the full width of
             the contract (24 bits under xnnpack_fp32, 53 under float64_half_away).
-        multiplier: int64 ``[channels]`` or ``[1]``; ``2**(k-1) <= m < 2**k``, or 0 where the contract flushes.
-        right_shift: int64, same shape; positive is right.
+        multiplier: int64 ``[channels]`` or ``[1]``; ``2**(k-1) <= m < 2**k``, or 0 if the contract flushes.
+        right_shift: int64, same shape, in bits; positive is right.
     """
 
     contract: Contract
@@ -33,7 +31,7 @@ class Rescaler:
 
     @property
     def stored_bits(self) -> int:
-        """Width in bits of the stored multiplier."""
+        """The width of the stored multiplier, in bits."""
         return stored_bits(self.multiplier_bits, self.contract)
 
     @property
@@ -42,40 +40,32 @@ class Rescaler:
         return np.ldexp(self.multiplier.astype(np.float64), -self.right_shift)
 
 
+def rescaling(rescaler: Rescaler) -> Callable[[Tensor], Tensor]:
+    """Prepares a rescaler's arithmetic: int64 accumulators ``[..., channels]`` to scaled and rounded int64."""
+    multiplier, right_shift = torch.tensor(rescaler.multiplier), torch.tensor(rescaler.right_shift)
+    return lambda acc: requantize(acc, multiplier, right_shift, rescaler.stored_bits, rescaler.contract)
+
+
 def stored_bits(multiplier_bits: int, contract: Contract) -> int:
-    """Width in bits that a design's ``multiplier_bits`` has under a contract."""
+    """Returns the width in bits that a design's ``multiplier_bits`` has under a contract."""
     if multiplier_bits >= FULL_MULTIPLIER_BITS:
         return contract.full_multiplier_bits
     return min(multiplier_bits, contract.full_multiplier_bits)
 
 
-def effective_scale(
-    input_scale: float, weight_scale: FloatArray, output_scale: float, contract: Contract
-) -> FloatArray:
-    """Effective scale ``M = s_x * s_w / s_y``, per channel, dimensionless float64.
-
-    Under a contract with ``float32_scale`` every step is rounded to float32, as XNNPACK does; TFLite's
-    reference kernels multiply the float32 scales in double.
-    """
-    if contract.float32_scale:
-        product = np.float32(input_scale) * weight_scale.astype(np.float32)
-        return (product / np.float32(output_scale)).astype(np.float64)
-    return input_scale * weight_scale / output_scale
-
-
 def rescaler_from_scale(scale: FloatArray, multiplier_bits: int, contract: Contract) -> Rescaler:
-    """Round effective scales to normalised ``multiplier_bits``-bit multipliers and right shifts.
+    """Rounds effective scales to normalised ``multiplier_bits``-bit multipliers and right shifts.
 
     ``frexp(M) = (f, e)``; ``multiplier = round(f * 2**k)`` (half away from zero, as TFLite's QuantizeMultiplier),
     ``right_shift = k - e``; a multiplier that became ``2**k`` is halved and its shift lowered by one.
 
     Args:
-        scale: positive finite float64 effective scales, shape ``[channels]``.
+        scale: Positive finite float64 effective scales, shape ``[channels]`` or ``[1]``.
         multiplier_bits: ``k`` from 1 to 31, in bits.
-        contract: the rounding rule, which sets the edge rules.
+        contract: The rounding rule, which sets the edge rules.
 
     Raises:
-        NetworkError: the width is out of range, or a scale is not positive and finite.
+        NetworkError: The width is out of range, or a scale is not positive and finite.
     """
     if not 1 <= multiplier_bits <= FULL_MULTIPLIER_BITS:
         raise NetworkError(f"multiplier_bits = {multiplier_bits} is out of range; use 1 to {FULL_MULTIPLIER_BITS}")
@@ -85,7 +75,7 @@ def rescaler_from_scale(scale: FloatArray, multiplier_bits: int, contract: Contr
     fraction, exponent = np.frexp(scale)
     mantissa = np.ldexp(fraction, k)
     whole = np.floor(mantissa)
-    multiplier = (whole + (mantissa - whole >= 0.5)).astype(np.int64)  # exact also where mantissa + 0.5 is not
+    multiplier = (whole + (mantissa - whole >= 0.5)).astype(np.int64)  # exact even if mantissa + 0.5 is not
     right_shift = (k - exponent).astype(np.int64)
     overflowed = multiplier == 2**k
     multiplier = np.where(overflowed, multiplier // 2, multiplier)
@@ -97,7 +87,7 @@ def _within_shift_range(
     multiplier: IntArray, right_shift: IntArray, multiplier_bits: int, contract: Contract
 ) -> Rescaler:
     k = stored_bits(multiplier_bits, contract)
-    # LiteRT flushes where its own shift, k - right_shift, would be below -31.
+    # LiteRT flushes if its own shift, k - right_shift, would be below -31.
     largest = k + 31 if contract.flushes_to_zero else contract.right_shift_max
     emptied, saturated = right_shift > largest, right_shift < contract.right_shift_min
     empty_multiplier = 0 if contract.flushes_to_zero else 2 ** (k - 1)
@@ -113,7 +103,7 @@ def _frozen(values: IntArray) -> IntArray:
 
 
 def neighbouring_scales(scale: FloatArray, multiplier_bits: int) -> tuple[FloatArray, FloatArray]:
-    """The ``k``-bit representable scales at or below and at or above each effective scale, float64, exact."""
+    """Returns the ``k``-bit representable scales at or below and at or above each effective scale, float64, exact."""
     fraction, exponent = np.frexp(scale)
     mantissa = np.ldexp(fraction, multiplier_bits)
     below = np.ldexp(np.floor(mantissa), exponent - multiplier_bits)

@@ -1,10 +1,9 @@
-"""One network under every contract: where results part, by how much, and what it does to accuracy."""
+"""One network under every contract: the first operator that differs, by how much, and the effect on accuracy."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from nets.errors import NetworkError
@@ -12,11 +11,9 @@ from nets.execute.executor import Backend, IntegerExecutor, prepared
 from nets.importers.tflite.graph import read_file
 from nets.importers.tflite.importer import network_from_bytes
 from nets.network.contracts import CONTRACTS
-from nets.network.network import QuantizedNetwork
 from nets.network.profiles import PROFILES
-
-Int8Array = npt.NDArray[np.int8]
-IntArray = npt.NDArray[np.int64]
+from nets.network.quantized_network import QuantizedNetwork
+from nets.network.tensors import Int8Array, IntArray
 
 _CHUNK = 64  # samples whose every tensor is held at once, once for each contract
 _REACH = 2  # differences beyond this many LSB are counted together
@@ -27,15 +24,15 @@ class ContractRow:
     """A contract compared with the baseline.
 
     Attributes:
-        contract: name of a contract or profile.
-        first_divergent: the first operator whose output differs for any sample, or None.
-        local_differing: share of outputs that differ when every operator is given the baseline's inputs.
-        differing: share of all operators' outputs that differ when each network runs on its own results.
-        off_by_one: share of all operators' outputs that differ by exactly 1 LSB then.
-        histogram: counts of difference -2 or less, -1, 0, 1, 2 or more LSB, then.
-        agreement: share of samples whose largest output is at the baseline's place.
-        accuracy: share of samples whose largest output is the label, or None without labels.
-        accuracy_change_pp: percentage points above the baseline's, or None.
+        contract: Name of a contract or profile.
+        first_divergent: The first operator whose output differs for any sample, or None.
+        local_differing: Share of outputs that differ if every operator receives the baseline's inputs.
+        differing: Share of all operators' outputs that differ if each network runs on its own results.
+        off_by_one: Share of all operators' outputs that differ by exactly 1 LSB then.
+        histogram: Counts of difference -2 or less, -1, 0, 1, 2 or more LSB, then.
+        agreement: Share of samples with the baseline's prediction.
+        accuracy: Share of samples whose largest output is the label, or None without labels.
+        accuracy_change_pp: Percentage points above the baseline's accuracy, or None.
     """
 
     contract: str
@@ -66,16 +63,16 @@ def contract_matrix(
     *,
     baseline: str = "half_up",
 ) -> ContractMatrix:
-    """Compare all contracts and profiles on a full-int8 .tflite file.
+    """Compares all contracts and profiles on a full-int8 .tflite file.
 
     Args:
-        path: the file; it has one input.
+        path: The file; it has one input.
         samples: int8 ``[samples, *shape]``.
         labels: int64 ``[samples]``, for accuracy, or None.
-        baseline: what the others are compared with.
+        baseline: The contract or profile that the others are compared with.
 
     Raises:
-        NetworkError: the file, the samples or the labels cannot be used.
+        NetworkError: The file, the samples or the labels cannot be used.
     """
     path = Path(path)
     content = read_file(path)
@@ -117,20 +114,20 @@ class _Tally:
         self.baseline_choices: list[IntArray] = []
 
     def add(self, expected: dict[int, Int8Array], samples: Int8Array) -> None:
-        """Run a chunk; ``expected`` are the baseline's tensors."""
-        found = self._executor.tensors(samples)
+        """Runs a chunk; ``expected`` are the baseline's tensors."""
+        tensors = self._executor.tensors(samples)
         for at, operator in enumerate(self._network.operators):
-            self._differs[at] |= self._count(found[operator.output], expected[operator.output])
+            self._differs[at] |= self._count(tensors[operator.output], expected[operator.output])
             self._local += self._local_differences(at, expected)
-        self.choices.append(_choices(found[self._network.outputs[0]]))
+        self.choices.append(_choices(tensors[self._network.outputs[0]]))
         self.baseline_choices.append(_choices(expected[self._baseline_output]))
 
-    def _count(self, found: Int8Array, expected: Int8Array) -> bool:
-        """Add one tensor to the histogram; whether anything differs."""
-        different = found != expected
-        steps = found[different].astype(np.int64) - expected[different]
+    def _count(self, tensor: Int8Array, expected: Int8Array) -> bool:
+        """Adds one tensor to the histogram; returns whether any element differs."""
+        different = tensor != expected
+        steps = tensor[different].astype(np.int64) - expected[different]
         self._histogram += np.bincount(np.clip(steps, -_REACH, _REACH) + _REACH, minlength=2 * _REACH + 1)
-        self._histogram[_REACH] += found.size - steps.size
+        self._histogram[_REACH] += tensor.size - steps.size
         return bool(steps.size)
 
     def _local_differences(self, at: int, expected: dict[int, Int8Array]) -> int:

@@ -1,4 +1,4 @@
-"""Export of a narrowed network to the .tflite file it came from, with every residual explained."""
+"""Export of a narrowed network to the .tflite file that it was imported from, with every residual explained."""
 
 import hashlib
 import importlib.util
@@ -6,37 +6,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from nets.errors import NetworkError
 from nets.execute.executor import IntegerExecutor
+from nets.files import write_bytes
 from nets.importers.tflite.graph import read_file
 from nets.importers.tflite.importer import network_from_bytes
-from nets.network.network import QuantizedNetwork
+from nets.network.operators import Operator, Pool, RescaledOperator
 from nets.network.profiles import PROFILES, profile_named
+from nets.network.quantized_network import QuantizedNetwork
+from nets.network.tensors import Int8Array
 from nets.oracle.patch import patched
 from nets.oracle.residuals import OperatorResidual, explain
 from nets.oracle.verify import random_samples, verify_bytes
-
-Int8Array = npt.NDArray[np.int8]
 
 _RANDOM_SAMPLES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written, and how a runtime's integers differ from the design's.
+    """The file written, and how a runtime's integers differ from the design's.
 
     Attributes:
-        path: the file written.
-        sha256: of its bytes, hexadecimal.
-        resolver: profile of the LiteRT resolver that the export targets.
-        samples: inputs compared.
-        operators: every operator on identical inputs, those of the runtime's own run.
-        outputs_differing: share of output integers that differ end to end.
-        agreement: share of samples whose largest output is at the same place end to end.
-        litert: whether LiteRT, running the file, equals the runtime's network in every tensor; None where LiteRT is
+        path: The file written.
+        sha256: SHA-256 of its bytes, hexadecimal.
+        resolver: Profile of the LiteRT resolver that the export targets.
+        samples: The number of inputs compared.
+        operators: The comparison of every operator on identical inputs, those of the runtime's own run.
+        outputs_differing: Share of output integers that differ end to end.
+        agreement: Share of samples whose largest output is at the same place end to end.
+        litert: Whether LiteRT, running the file, equals the runtime's network in every tensor; None if LiteRT is
             not installed.
     """
 
@@ -51,7 +51,7 @@ class ExportReport:
 
     @property
     def explained(self) -> bool:
-        """Whether every difference has its reason, and LiteRT does what was predicted."""
+        """Whether every difference is explained, and LiteRT gives the predicted integers."""
         return self.litert is not False and not any(operator.unexplained for operator in self.operators)
 
 
@@ -63,18 +63,18 @@ def export_tflite(
     *samples: Int8Array,
     seed: int = 0,
 ) -> ExportReport:
-    """Write a network into a copy of the file it was imported from.
+    """Writes a network into a copy of the file that it was imported from.
 
     Args:
-        network: a design made from the network of ``original_path``.
-        original_path: the file it was imported from.
-        out_path: the file to write.
+        network: A design made from the network of ``original_path``.
+        original_path: The file that it was imported from.
+        out_path: The file to write.
         resolver: ``litert_ref`` or ``litert_xnnpack``: the runtime that the export targets.
-        samples: one int8 array ``[samples, *shape]`` per network input, for the comparison; random ones by default.
-        seed: of the random ones.
+        samples: One int8 array ``[samples, *shape]`` per network input, for the comparison; random ones by default.
+        seed: Seed of the random samples.
 
     Raises:
-        NetworkError: the network does not belong to the file, or the resolver is unknown.
+        NetworkError: The network does not belong to the file, or the resolver is unknown.
     """
     original_path, out_path = Path(original_path), Path(out_path)
     if profile_named(resolver).runtime is None:
@@ -86,7 +86,7 @@ def export_tflite(
     operators = _explained(network, runtime, inputs)
     differing, agreement = _end_to_end(network, runtime, inputs)
     litert = _litert_agrees(content, out_path.name, resolver, inputs)
-    out_path.write_bytes(content)
+    write_bytes(out_path, content)
     return ExportReport(
         path=str(out_path),
         sha256=hashlib.sha256(content).hexdigest(),
@@ -101,10 +101,14 @@ def export_tflite(
 
 def _check_same_clamps(network: QuantizedNetwork, runtime: QuantizedNetwork) -> None:
     for ours, theirs in zip(network.operators, runtime.operators, strict=True):
-        for bound in ("q_min", "q_max"):
-            want, have = getattr(ours, bound, None), getattr(theirs, bound, None)
-            if want != have:
-                raise NetworkError(f"{ours.name!r} has {bound} = {want}; the file's activation gives {have}")
+        if _clamp(ours) != _clamp(theirs):
+            raise NetworkError(
+                f"{ours.name!r} is clamped to {_clamp(ours)}; the file's activation gives {_clamp(theirs)}"
+            )
+
+
+def _clamp(operator: Operator) -> tuple[int, int] | None:
+    return (operator.q_min, operator.q_max) if isinstance(operator, RescaledOperator | Pool) else None
 
 
 def _explained(

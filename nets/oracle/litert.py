@@ -1,4 +1,4 @@
-"""LiteRT as an oracle: the only module that imports ai_edge_litert, and only when it is asked to."""
+"""LiteRT as an oracle: the only module that imports ai_edge_litert, and only when LiteRT is used."""
 
 import importlib
 from collections.abc import Sequence
@@ -6,13 +6,12 @@ from types import ModuleType
 
 import flatbuffers
 import numpy as np
-import numpy.typing as npt
 
 from nets.errors import NetworkError
 from nets.importers.tflite.graph import IDENTIFIER
-from nets.network.network import QuantizedNetwork
-
-Int8Array = npt.NDArray[np.int8]
+from nets.importers.tflite.importer import operator_index
+from nets.network.quantized_network import QuantizedNetwork
+from nets.network.tensors import Int8Array
 
 
 def _litert(module: str) -> ModuleType:
@@ -24,26 +23,27 @@ def _litert(module: str) -> ModuleType:
         ) from error
 
 
-def operator_index(name: str) -> int:
-    """The index in the file of an imported operator; names end in it."""
-    return int(name.rsplit("_", 1)[1])
-
-
 def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[int]) -> bytes:
-    """The model with only the network's operators, and with chosen activations as outputs.
+    """Reduces a model to the network's operators, with chosen activations as outputs.
 
     A runtime may reuse the memory of intermediate tensors, and a delegate never writes them; as outputs they
     are kept. Float borders and the softmax are cut off, so that the inputs are the network's int8 inputs.
 
     Args:
-        content: bytes of the file that the network was imported from.
-        network: the network.
-        tensors: indices of its tensors that become outputs, in this order.
+        content: Bytes of the file that the network was imported from.
+        network: The network.
+        tensors: Indices of its tensors that become outputs, in this order.
+
+    Returns:
+        Bytes of the reduced model.
+
+    Raises:
+        NetworkError: LiteRT is not installed.
     """
     schema = _litert("schema_py_generated")
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph = model.subgraphs[0]
-    graph.operators = [graph.operators[operator_index(operator.name)] for operator in network.operators]
+    graph.operators = [graph.operators[operator_index(operator)] for operator in network.operators]
     graph.inputs = np.array([network.tensors[i].file_index for i in network.inputs], np.int32)
     graph.outputs = np.array([network.tensors[i].file_index for i in tensors], np.int32)
     model.signatureDefs = []
@@ -56,10 +56,13 @@ class LiteRtRunner:
     """Runs a model in LiteRT.
 
     Args:
-        content: bytes of a model whose inputs and outputs are int8.
+        content: Bytes of a model whose inputs and outputs are int8.
         runtime: ``BUILTIN_REF`` (reference kernels) or ``BUILTIN`` (the default, with XNNPACK).
-        threads: threads of the runtime.
-        batch: samples per call; the model is resized to it if it differs from the file's. None keeps the file's.
+        threads: The number of threads of the runtime.
+        batch: Samples per call; the model is resized to it if it differs from the file's. None keeps the file's.
+
+    Raises:
+        NetworkError: LiteRT is not installed, or its resolver refuses the model.
     """
 
     def __init__(self, content: bytes, runtime: str, *, threads: int = 1, batch: int | None = None) -> None:
@@ -81,7 +84,7 @@ class LiteRtRunner:
         self.batch = int(self._interpreter.get_input_details()[0]["shape"][0])
 
     def run(self, *inputs: Int8Array) -> list[Int8Array]:
-        """One call.
+        """Runs one batch.
 
         Args:
             inputs: int8 arrays ``[batch, *shape]``.
@@ -95,7 +98,7 @@ class LiteRtRunner:
         return [self._interpreter.get_tensor(index) for index in self._outputs]
 
     def run_all(self, *inputs: Int8Array) -> list[Int8Array]:
-        """Any number of samples, in calls of the model's batch; the last is filled up by repeating a sample."""
+        """Runs any number of samples, in calls of the model's batch; the last is filled by repeating a sample."""
         samples = inputs[0].shape[0]
         parts: list[list[Int8Array]] = []
         for start in range(0, samples, self.batch):

@@ -1,4 +1,4 @@
-"""Writing a network's integers and scales into the file it was imported from: same structure, patched in place."""
+"""Patching of a network's integers and scales into the file that it was imported from; the structure stays."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,10 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers.tflite.graph import RawGraph, read_graph
-from nets.network.network import Convolution, Operator, QuantizedNetwork, TensorSpec, Weighted
+from nets.importers.tflite.importer import operator_index
+from nets.network.operators import Convolution, Weighted
+from nets.network.quantized_network import QuantizedNetwork
+from nets.network.tensors import FloatArray, TensorSpec
 
 AnyArray = npt.NDArray[np.generic]
 
@@ -18,7 +21,7 @@ EMPTY_SCALE = 2.0**-40
 
 @dataclass(slots=True)
 class _Patcher:
-    """Views of a file's vectors; one place is written once, or twice with the same values."""
+    """Writes into views of a file's vectors; one place is written once, or twice with the same values."""
 
     content: bytearray
     graph: RawGraph
@@ -28,13 +31,13 @@ class _Patcher:
         return tflite.Model.GetRootAs(self.content, 0).Subgraphs(0).Tensors(index)
 
     def data(self, index: int, values: AnyArray, what: str) -> None:
-        """Replace a constant's bytes."""
+        """Replaces a constant's bytes."""
         buffer = tflite.Model.GetRootAs(self.content, 0).Buffers(self._table(index).Buffer())  # type: ignore[attr-defined]
         view = buffer.DataAsNumpy()
         self._write(view, np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8), what)
 
-    def quantization(self, index: int, scales: npt.NDArray[np.float64], zero_point: int | None, what: str) -> None:
-        """Replace a tensor's scales and, where it is given, its only zero point."""
+    def quantization(self, index: int, scales: FloatArray, zero_point: int | None, what: str) -> None:
+        """Replaces a tensor's scales and, if it is not None, its only zero point."""
         table = self._table(index).Quantization()  # type: ignore[attr-defined]
         self._write(table.ScaleAsNumpy(), scales.astype(np.float32), what)
         if zero_point is None:
@@ -55,14 +58,14 @@ class _Patcher:
 
 
 def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
-    """The original file with the network's weights, biases and scales.
+    """Returns the original file with the network's weights, biases and scales.
 
     Weight scales are chosen so that ``s_x * s_w / s_y`` is what the network's multipliers and shifts represent,
-    to the nearest float32. Rescalers of ADD, SUB, MUL and MEAN follow from tensor scales, which a file cannot
-    choose for them alone: they are what the runtime makes of the tensors' scales.
+    to the nearest float32. The runtime derives the rescalers of ADD, SUB, MUL and MEAN from the tensors' scales, which
+    other operators share.
 
     Raises:
-        NetworkError: the network does not belong to this file.
+        NetworkError: The network does not belong to this file.
     """
     graph = read_graph(original, name)
     patcher = _Patcher(bytearray(original), graph)
@@ -83,15 +86,15 @@ def _patch_tensor(patcher: _Patcher, spec: TensorSpec) -> None:
     patcher.quantization(spec.file_index, np.array([spec.scale]), spec.zero_point, f"the scale of {raw}")
 
 
-def runtime_weight_scale(network: QuantizedNetwork, operator: Weighted) -> npt.NDArray[np.float64]:
-    """The weight scale whose effective scale is the rescaler's, float64, ``[out]`` or ``[1]``."""
+def runtime_weight_scale(network: QuantizedNetwork, operator: Weighted) -> FloatArray:
+    """Computes the weight scale whose effective scale is the rescaler's, float64, ``[out]`` or ``[1]``."""
     source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
     scale = operator.rescaler.scale * (target.scale / source.scale)
     return np.where(scale > 0, scale, np.minimum(operator.weight_scale, EMPTY_SCALE))
 
 
 def _patch_weighted(patcher: _Patcher, network: QuantizedNetwork, operator: Weighted) -> None:
-    raw = patcher.graph.operators[_index_of(operator)]
+    raw = patcher.graph.operators[operator_index(operator)]
     weights = operator.weights
     if raw.kind == "DEPTHWISE_CONV_2D":
         assert isinstance(operator, Convolution)  # noqa: S101 -- the importer makes nothing else of it
@@ -107,7 +110,3 @@ def _patch_weighted(patcher: _Patcher, network: QuantizedNetwork, operator: Weig
     bias_scales = scale * network.tensors[operator.inputs[0]].scale
     if patcher.graph.tensors[raw.inputs[2]].scales.size == bias_scales.size:
         patcher.quantization(raw.inputs[2], bias_scales, None, f"{raw}: bias scales")
-
-
-def _index_of(operator: Operator) -> int:
-    return int(operator.name.rsplit("_", 1)[1])

@@ -4,17 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from nets.errors import NetworkError
 from nets.execute.executor import IntegerExecutor
 from nets.importers.tflite.graph import read_file
 from nets.importers.tflite.importer import network_from_bytes
-from nets.network.network import QuantizedNetwork
 from nets.network.profiles import PROFILES, profile_named
+from nets.network.quantized_network import QuantizedNetwork
+from nets.network.tensors import Int8Array
 from nets.oracle.litert import LiteRtRunner, exposed_model
-
-Int8Array = npt.NDArray[np.int8]
 
 _CHUNK = 32  # samples whose every tensor is held at once
 
@@ -24,12 +22,12 @@ class TensorCheck:
     """How one tensor compares.
 
     Attributes:
-        operator: the operator that makes the tensor.
-        tensor: its name in the file.
-        elements: elements compared, over all samples.
-        mismatches: elements that differ.
+        operator: The operator that makes the tensor.
+        tensor: The tensor's name in the file.
+        elements: The number of elements compared, over all samples.
+        mismatches: The number of elements that differ.
         first_index: (sample, ...) of the first difference, or None.
-        ours: the executor's integer there.
+        ours: The executor's integer there.
         theirs: LiteRT's integer there.
     """
 
@@ -59,22 +57,22 @@ class VerifyReport:
 
 
 def verify_model(path: str | Path, profile: str, *samples: Int8Array) -> VerifyReport:
-    """Compare every tensor before a final softmax with LiteRT's, ``==``.
+    """Compares every tensor before a final softmax with LiteRT's, for equality.
 
     Args:
-        path: a full-int8 .tflite file.
+        path: A full-int8 .tflite file.
         profile: ``litert_ref`` or ``litert_xnnpack``.
-        samples: one int8 array ``[samples, *shape]`` per network input.
+        samples: One int8 array ``[samples, *shape]`` per network input.
 
     Raises:
-        NetworkError: the model, the samples or the profile cannot be used, or LiteRT is missing.
+        NetworkError: The model, the samples or the profile cannot be used, or LiteRT is missing.
     """
     path = Path(path)
     return verify_bytes(read_file(path), path.name, profile, *samples)
 
 
 def verify_bytes(content: bytes, name: str, profile: str, *samples: Int8Array) -> VerifyReport:
-    """Compare a model given as bytes; see :func:`verify_model`."""
+    """Compares a model given as bytes; see :func:`verify_model`."""
     runtime = profile_named(profile).runtime
     if runtime is None:
         raise NetworkError(f"{profile!r} is no profile of a LiteRT resolver; choose one of {', '.join(PROFILES)}")
@@ -104,7 +102,7 @@ class _Tally:
 
     def add(self, ours: Int8Array, theirs: Int8Array, offset: int) -> None:
         if ours.shape != theirs.shape:
-            raise NetworkError(f"{self._names[0]}: our output has shape {ours.shape}, LiteRT's {theirs.shape}")
+            raise NetworkError(f"{self._names[0]}: the output has shape {ours.shape}, LiteRT's {theirs.shape}")
         different = ours != theirs
         self._elements += ours.size
         self._mismatches += int(different.sum())
@@ -118,7 +116,7 @@ class _Tally:
 
 
 def random_samples(network: QuantizedNetwork, count: int, seed: int) -> list[Int8Array]:
-    """Uniform int8 inputs ``[count, *shape]`` for every network input."""
+    """Draws uniform int8 inputs ``[count, *shape]`` for every network input."""
     rng = np.random.default_rng(seed)
     shapes = [network.tensors[index].shape for index in network.inputs]
     return [rng.integers(-128, 128, (count, *shape), dtype=np.int8) for shape in shapes]

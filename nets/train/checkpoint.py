@@ -1,4 +1,4 @@
-"""Training checkpoints: safetensors, so that a file from outside holds numbers and nothing that runs."""
+"""Training checkpoints in safetensors files, which hold numbers and nothing that can run."""
 
 import json
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ _MASTERS, _BEST, _OPTIMIZER = "masters.", "best.", "optimizer."
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Checkpoint:
-    """Where a training stands between two epochs.
+    """The state of a training between two epochs.
 
     Attributes:
-        epoch: epochs done.
-        losses: mean loss of each.
-        accuracies: validation accuracy before training and after each; empty without validation.
-        best: masters of the best epoch.
+        epoch: The number of completed epochs.
+        losses: Mean loss of each epoch.
+        accuracies: Validation accuracy (0 to 1) before training and after each epoch; empty without validation.
+        best: Master values of the best epoch.
     """
 
     epoch: int
@@ -33,7 +33,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, state: Checkpoint, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Write masters, best masters and optimizer state, whole or not at all."""
+    """Writes master values, best master values and optimizer state in one step; see :mod:`nets.files`."""
     tensors = {f"{_MASTERS}{name}": value.detach().contiguous().clone() for name, value in module.state_dict().items()}
     tensors |= {f"{_BEST}{name}": value.contiguous() for name, value in state.best.items()}
     for index, moments in optimizer.state_dict()["state"].items():
@@ -43,10 +43,10 @@ def save_checkpoint(path: Path, state: Checkpoint, module: nn.Module, optimizer:
 
 
 def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> Checkpoint:
-    """Restore masters and optimizer from a checkpoint.
+    """Restores master values and optimizer from a checkpoint.
 
     Raises:
-        NetworkError: the file is damaged, or of another network or other settings.
+        NetworkError: The file is damaged, or belongs to a training of another network or other settings.
     """
     try:
         with safe_open(path, framework="pt") as stored:

@@ -1,4 +1,4 @@
-"""Rescale-aware fine-tuning: train the twin, get the integer network back."""
+"""Rescale-aware fine-tuning: trains the twin and returns its integer network."""
 
 import math
 from collections.abc import Mapping
@@ -13,31 +13,31 @@ from torch.nn import functional
 from nets.datasets import Samples
 from nets.errors import NetworkError
 from nets.execute.executor import IntegerExecutor
-from nets.narrow.narrowing import RealWeights
-from nets.network.network import QuantizedNetwork
+from nets.narrow.weights import RealWeights
+from nets.network.quantized_network import QuantizedNetwork
 from nets.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from nets.train.twin import RescaleAwareTwin
 
 
 class TrainingDivergedError(RuntimeError):
-    """The loss stopped being finite; there is no trained network, but the last good checkpoint is kept."""
+    """Reports a loss that is not finite; there is no trained network, but the last good checkpoint is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class FinetuneSettings:
-    """How to fine-tune.
+    """Settings of a fine-tuning.
 
     Attributes:
-        epochs: passes over the samples, at most.
-        batch_size: samples of one step.
-        learning_rate: peak Adam step, as a share of each weight channel's full scale.
-        seed: of the order of samples.
-        warm_up: share of the steps over which the learning rate rises, 0 to 1; then it falls as a cosine.
-        distillation: share of the loss, 0 to 1, that asks for the teacher's logits instead of the labels.
-        temperature: of the distillation's softmax (Hinton et al., arXiv 1503.02531).
-        learn_scales: whether weight and activation scales are trained too.
-        scale_rate: learning rate of log2 scales, as a share of ``learning_rate``.
-        patience: epochs without a better validation accuracy after which training stops.
+        epochs: Passes over the samples, at most.
+        batch_size: Samples of one step.
+        learning_rate: Peak Adam step, as a share of each weight channel's full scale.
+        seed: Seed of the order of samples.
+        warm_up: Share of the steps over which the learning rate rises, 0 to 1; then it falls as a cosine.
+        distillation: Share of the loss, 0 to 1, that compares with the teacher's logits instead of the labels.
+        temperature: Temperature of the distillation's softmax (Hinton et al., arXiv 1503.02531).
+        learn_scales: Whether weight and activation scales are trained too.
+        scale_rate: Learning rate of log2 scales, as a share of ``learning_rate``.
+        patience: Epochs without a better validation accuracy after which training stops.
     """
 
     epochs: int
@@ -54,12 +54,12 @@ class FinetuneSettings:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FinetuneOutcome:
-    """A fine-tuned network and how it came about.
+    """A fine-tuned network and its training curves.
 
     Attributes:
-        network: of the best epoch by validation accuracy, or of the last one where there is no validation.
-        losses: mean loss of every epoch.
-        accuracies: validation accuracy (0 to 1) before training and after every epoch; empty without validation.
+        network: The network of the best epoch by validation accuracy, or of the last epoch without validation.
+        losses: Mean loss of every epoch.
+        accuracies: Validation accuracy (0 to 1) before training and after every epoch; empty without validation.
     """
 
     network: QuantizedNetwork
@@ -67,7 +67,7 @@ class FinetuneOutcome:
     accuracies: tuple[float, ...]
 
 
-def finetune(
+def fine_tune(
     network: QuantizedNetwork,
     samples: Samples,
     settings: FinetuneSettings,
@@ -78,22 +78,23 @@ def finetune(
     checkpoint: Path | None = None,
     device: str = "cpu",
 ) -> FinetuneOutcome:
-    """Train a narrowed network; on the CPU the same arguments give the same integers on the same machine.
+    """Trains a narrowed network; on the CPU the same arguments give the same integers on the same machine.
 
     Args:
-        network: the design, its rescalers narrowed.
-        samples: int8 inputs and labels; labels count only as far as ``settings.distillation`` leaves room for them.
-        settings: how.
-        originals: real weights behind the integers, where they are known.
-        teacher: the network whose logits distillation asks for (usually the one at int32).
-        validation: int8 inputs and labels that choose the best epoch and stop early; the untrained network counts.
-        checkpoint: file that is written after every epoch, and resumed from where it is there.
-        device: where gradients are computed, such as ``cuda``; their sums differ from device to device in the last
-            bits, and on a GPU from run to run. The forward pass stays exact, on the CPU.
+        network: The design, its rescalers narrowed.
+        samples: int8 inputs and labels; labels are ignored if ``settings.distillation`` is 1.
+        settings: The settings.
+        originals: Real weights behind the integers, if they are known.
+        teacher: The network whose logits distillation compares with (usually the one at int32).
+        validation: int8 inputs and labels that select the best epoch, the untrained network included, and stop the
+            training early.
+        checkpoint: A file that is written after every epoch; training resumes from it if it exists.
+        device: The torch device that computes gradients, such as ``cuda``; their sums differ between devices in the
+            last bits, and on a GPU from run to run. The forward pass stays exact, on the CPU.
 
     Raises:
-        NetworkError: no samples, labels that the network has no output for, or a checkpoint of another training.
-        TrainingDivergedError: the loss is no longer finite.
+        NetworkError: There are no samples, a label has no output, or the checkpoint is of another training.
+        TrainingDivergedError: The loss is no longer finite.
     """
     _check(network, samples, settings, teacher)
     twin = RescaleAwareTwin(network, originals, learn_scales=settings.learn_scales).to(device)
@@ -168,7 +169,7 @@ def _accuracy(network: QuantizedNetwork, samples: Samples) -> float:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Targets:
-    """What the logits of every sample should be."""
+    """The labels of samples and the teacher's logits that the loss compares with."""
 
     labels: Tensor
     teacher_logits: Tensor | None
@@ -191,7 +192,7 @@ class _Targets:
         return replace(self, labels=self.labels[batch], teacher_logits=logits)
 
     def loss(self, logits: Tensor) -> Tensor:
-        """Mean loss of a batch."""
+        """Computes the mean loss of a batch."""
         hard = functional.cross_entropy(logits, self.labels)
         if self.teacher_logits is None:
             return hard
@@ -205,7 +206,7 @@ class _Targets:
 
 
 def _order(count: int, settings: FinetuneSettings, epoch: int) -> tuple[Tensor, ...]:
-    """Batches of one epoch; each epoch's order comes from the seed alone, so that training resumes without a state."""
+    """Returns the batches of one epoch; their order depends only on seed and epoch, so that training can resume."""
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
     return torch.split(torch.randperm(count, generator=generator), settings.batch_size)
 
@@ -222,7 +223,7 @@ def _step(twin: RescaleAwareTwin, optimizer: torch.optim.Optimizer, inputs: Tens
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, settings: FinetuneSettings, step: int, steps: int) -> None:
-    """A linear rise, then a cosine to zero."""
+    """Sets the learning rate of a step: a linear rise, then a cosine to zero."""
     rise = max(1, round(settings.warm_up * steps))
     falling = 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
     share = (step + 1) / rise if step < rise else falling

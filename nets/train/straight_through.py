@@ -1,7 +1,7 @@
 """Straight-through gradients: exact integers forward, the gradient of the unrounded operation backward.
 
 The estimator is Bengio et al.'s (arXiv 1308.3432): rounding counts as the identity, and a clamp passes the gradient
-strictly inside its bounds only, so that a saturated output (a ReLU's zero among them) moves nothing.
+only strictly inside its bounds, so that saturated outputs (including a ReLU's zero) have no gradient.
 """
 
 from dataclasses import dataclass
@@ -11,28 +11,28 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nets.network.network import Convolution, Pads
+from nets.network.operators import Convolution, Pads
 
 
 class _Exact(torch.autograd.Function):
-    """The exact value forward, the surrogate's gradient backward."""
+    """Returns the exact value forward and the surrogate's gradient backward."""
 
     @staticmethod
-    def forward(ctx: Any, surrogate: Tensor, exact: Tensor) -> Tensor:  # noqa: ANN401 -- torch's own signature
+    def forward(_ctx: Any, surrogate: Tensor, exact: Tensor) -> Tensor:  # noqa: ANN401 -- torch's own signature
         return exact.to(surrogate.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+    def backward(_ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
         return gradients[0], None
 
 
 def exactly(surrogate: Tensor, exact: Tensor) -> Tensor:
-    """A tensor with the values of ``exact`` and the gradient of ``surrogate``; shapes are equal."""
+    """Returns a tensor with the values of ``exact`` and the gradient of ``surrogate``; shapes are equal."""
     return _Exact.apply(surrogate, exact)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def rounded(values: Tensor) -> Tensor:
-    """``values`` rounded half to even, with the identity's gradient."""
+    """Rounds half to even, with the identity's gradient."""
     return exactly(values, values.detach().round())
 
 
@@ -45,14 +45,14 @@ class Clamp:
     zero_point: int
 
     def passed(self, gradient: Tensor, outputs: Tensor) -> Tensor:
-        """The gradient where the output is strictly inside the bounds, 0 elsewhere."""
+        """Returns the gradient for outputs strictly inside the bounds, 0 for the others."""
         inside = (outputs > self.q_min) & (outputs < self.q_max)
         return gradient * inside
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """How a convolution slides; a fully connected layer is ``None`` in its place."""
+    """Stride, dilation, padding and groups of a convolution."""
 
     stride: tuple[int, int]
     dilation: tuple[int, int]
@@ -61,12 +61,12 @@ class Geometry:
 
     @classmethod
     def of(cls, operator: Convolution) -> "Geometry":
-        """The geometry of an operator."""
+        """Returns the geometry of an operator."""
         return cls(operator.stride, operator.dilation, operator.padding, operator.groups)
 
 
 class _WeightedSum(torch.autograd.Function):
-    """Rescaled sum of products: exact outputs are given, gradients are those of ``scale * (w * (x - z) + b)``."""
+    """Returns the given exact outputs, with the gradients of ``scale * (w * (x - z) + b)``."""
 
     @staticmethod
     def forward(
@@ -104,7 +104,7 @@ class _WeightedSum(torch.autograd.Function):
 def _sum_gradients(
     gradient: Tensor, centred: Tensor, weights: Tensor, geometry: Geometry | None, *, needs_input: bool
 ) -> tuple[Tensor | None, Tensor]:
-    """Gradients of the sum of products by its inputs (channels last) and weights."""
+    """Computes the gradients of the sum of products by its inputs (channels last) and weights."""
     if geometry is None:
         flat = centred.reshape(centred.shape[0], -1)
         by_input = (gradient @ weights).reshape(centred.shape) if needs_input else None
@@ -142,17 +142,17 @@ def weighted_sum(
     clamp: Clamp,
     geometry: Geometry | None,
 ) -> Tensor:
-    """The exact outputs of a weighted operator, with gradients by inputs, weights, bias and scale.
+    """Returns the exact outputs of a weighted operator, with gradients by inputs, weights, bias and scale.
 
     Args:
         inputs: float32 integers, channels last.
         weights: float32 integers, ``[out, height, width, in / groups]`` or ``[out, in]``.
         bias: float64 integers ``[out]``.
-        scale: effective scale ``[out]`` or ``[1]``, float32.
-        outputs: exact int8 outputs, channels last.
-        input_zero: zero point of the inputs.
-        clamp: bounds and zero point of the outputs.
-        geometry: of a convolution, None for a fully connected layer.
+        scale: Effective scale ``[out]`` or ``[1]``, float32.
+        outputs: Exact int8 outputs, channels last.
+        input_zero: Zero point of the inputs.
+        clamp: Bounds and zero point of the outputs.
+        geometry: The convolution's geometry; None for a fully connected layer.
     """
     return _WeightedSum.apply(  # type: ignore[no-any-return, no-untyped-call]
         inputs, weights, bias, scale, outputs, input_zero, clamp, geometry
@@ -160,7 +160,7 @@ def weighted_sum(
 
 
 class _ScaledSum(torch.autograd.Function):
-    """``y = gain_0 * x_0 + gain_1 * x_1`` of integers, both gains scalars; exact outputs are given."""
+    """Returns the given exact outputs, with the gradients of ``gain_0 * x_0 + gain_1 * x_1``, both gains scalars."""
 
     @staticmethod
     def forward(
@@ -191,14 +191,14 @@ class _ScaledSum(torch.autograd.Function):
 def scaled_sum(
     left: Tensor, right: Tensor, gains: Tensor, outputs: Tensor, zeros: tuple[int, int], clamp: Clamp
 ) -> Tensor:
-    """The exact outputs of an elementwise sum, with gradients by both inputs and both gains.
+    """Returns the exact outputs of an elementwise sum, with gradients by both inputs and both gains.
 
     Args:
         left: float32 integers.
         right: float32 integers.
         gains: float32 ``[2]``: ``s_0 / s_y`` and ``+-s_1 / s_y``.
-        outputs: exact int8 outputs.
-        zeros: zero points of the inputs.
-        clamp: bounds and zero point of the outputs.
+        outputs: Exact int8 outputs.
+        zeros: Zero points of the inputs.
+        clamp: Bounds and zero point of the outputs.
     """
     return _ScaledSum.apply(left, right, gains, outputs, zeros, clamp)  # type: ignore[no-any-return, no-untyped-call]

@@ -1,8 +1,8 @@
-"""What is trained: weights, biases and, if wanted, scales; and the integers that they stand for right now.
+"""Trainable weights, biases and, optionally, scales; and the integers that they presently stand for.
 
 Weights are held as shares of their channel's full scale, biases as shares of the output's, scales as log2 of their
-change: one learning rate suits all of them at every weight width. Masters are float64, so that they round to exactly
-the integers that the quantizer made of the same real values.
+change, so that one learning rate suits all of them at every weight width. Master values are float64: they round to
+exactly the integers that the quantizer made of the same real values.
 """
 
 from dataclasses import dataclass, replace
@@ -11,10 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nets.narrow.narrowing import RealWeights
-from nets.network.integers import INT32_MAX, weight_limit
-from nets.network.network import Method, QuantizedNetwork, Weighted, shared_quantization
-from nets.network.rescaler import FloatArray, Rescaler, effective_scale, rescaler_from_scale
+from nets.narrow.weights import RealWeights
+from nets.network.contracts import INT32_MAX, INT32_MIN
+from nets.network.operators import Method, Weighted
+from nets.network.quantization import along_channels, weight_limit
+from nets.network.quantized_network import QuantizedNetwork, shared_quantization
+from nets.network.rescaler import Rescaler, rescaler_from_scale
+from nets.network.scales import weighted_scale
+from nets.network.tensors import FloatArray
 from nets.train.straight_through import rounded
 
 _OUTPUT_FULL_SCALE = 127
@@ -22,11 +26,11 @@ _SMALLEST_SCALE = 2.0**-62  # a dead channel's bias moves nothing, but must not 
 
 
 class ActivationScales(nn.Module):
-    """Scales of all activations; those of the network's inputs and outputs stay.
+    """Scales of all activations; those of the network's inputs and outputs are fixed.
 
     Args:
-        network: whose scales are the starting point.
-        learned: whether the others are trained.
+        network: The network whose scales are the starting point.
+        learned: Whether the other scales are trained.
     """
 
     def __init__(self, network: QuantizedNetwork, *, learned: bool) -> None:
@@ -39,7 +43,7 @@ class ActivationScales(nn.Module):
         self.change = nn.Parameter(torch.zeros(len(free), dtype=torch.float64)) if free else None
 
     def scale(self, index: int) -> Tensor:
-        """Present scale of a tensor, float64, a scalar with its gradient."""
+        """Returns the present scale of a tensor, a float64 scalar with its gradient."""
         scale = torch.tensor(self._network.tensors[index].scale, dtype=torch.float64)
         position = self._position.get(self._group[index])
         if self.change is None or position is None:
@@ -47,7 +51,7 @@ class ActivationScales(nn.Module):
         return scale.to(self.change.device) * torch.exp2(self.change[position])
 
     def network(self) -> QuantizedNetwork:
-        """The network with the present activation scales; its operators still have the original ones."""
+        """Returns the network with the present activation scales; its operators still have the original ones."""
         if self.change is None:
             return self._network
         tensors = self._network.tensors
@@ -61,13 +65,13 @@ class ActivationScales(nn.Module):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class CurrentWeights:
-    """The present integers of an operator, and the same as differentiable tensors.
+    """The present integers of an operator, and the same values as differentiable tensors.
 
     Attributes:
-        operator: with the present integers.
+        operator: The operator with its present integers.
         weights: float32 integers, shape of the operator's weights.
         bias: float64 integers ``[out]``.
-        scale: float32 represented effective scale, ``[out]`` or ``[1]``.
+        scale: float32; the represented effective scale, ``[out]`` or ``[1]``.
     """
 
     operator: Weighted
@@ -77,13 +81,13 @@ class CurrentWeights:
 
 
 class TrainableWeights(nn.Module):
-    """Weights, bias and, if wanted, weight scale of one operator.
+    """Trainable weights, bias and, optionally, weight scale of one operator.
 
     Args:
-        operator: its integers and rescaler are the starting point.
-        input_scale: scale of its input, which the bias's integers are in units of.
-        original: real weights behind the integers, where they are known.
-        learned_scale: whether the weight scale is trained.
+        operator: The operator whose integers and rescaler are the starting point.
+        input_scale: Scale of its input; the bias's integers are in units of ``input_scale * weight_scale``.
+        original: Real weights behind the integers, or None if they are unknown.
+        learned_scale: Whether the weight scale is trained.
     """
 
     _bias_unit: Tensor
@@ -103,11 +107,11 @@ class TrainableWeights(nn.Module):
         self.change = nn.Parameter(torch.zeros_like(self._weight_scale)) if learned_scale else None
 
     def current(self, scales: ActivationScales, network: QuantizedNetwork) -> CurrentWeights:
-        """Integers and effective scale of the present masters.
+        """Computes integers and effective scale of the present master values.
 
         Args:
-            scales: present activation scales.
-            network: with the same scales in its tensors.
+            scales: Present activation scales.
+            network: The network with the same scales in its tensors.
         """
         if self.change is None and scales.change is None:
             represented = torch.tensor(self._operator.rescaler.scale, device=self.weight.device)
@@ -118,7 +122,7 @@ class TrainableWeights(nn.Module):
         rescaler = self._narrowed(network, weight_scale)
         represented = torch.tensor(rescaler.scale, device=effective.device)
         if self._operator.method is Method.ABSORB:
-            # The ratio of representable to effective scale moves into the weight scale, as in nets.narrow.narrowing.
+            # The ratio of representable to effective scale moves into the weight scale, as in nets.narrow.absorption.
             weight_scale = weight_scale * (represented / effective.detach())
         operator = replace(self._operator, rescaler=rescaler, weight_scale=weight_scale.detach().cpu().numpy())
         growth = weight_scale / self._weight_scale
@@ -131,19 +135,19 @@ class TrainableWeights(nn.Module):
         source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
         values = weight_scale.detach().cpu().numpy()
         contract = operator.rescaler.contract
-        scale = effective_scale(source.scale, values, target.scale, contract)
+        scale = weighted_scale(source.scale, values, target.scale, contract)
         return rescaler_from_scale(scale, operator.rescaler.multiplier_bits, contract)
 
     def _integers(
         self, operator: Weighted, scale: Tensor, weight_growth: Tensor | None, bias_growth: Tensor | None
     ) -> CurrentWeights:
-        """Round the masters at scales that have grown by these factors since the start."""
+        """Rounds the master values at scales that have grown by these factors since the start."""
         steps, bias = self.weight * self._limit, self.bias * self._bias_unit
         if weight_growth is not None and bias_growth is not None:
             steps = steps / weight_growth.reshape(-1, *(1,) * (steps.dim() - 1))
             bias = bias / bias_growth
         weights = rounded(steps.clamp(-self._limit, self._limit))
-        bias = rounded(bias.clamp(-INT32_MAX - 1, INT32_MAX))
+        bias = rounded(bias.clamp(INT32_MIN, INT32_MAX))
         integers = replace(
             operator,
             weights=weights.detach().cpu().numpy().astype(np.int8),
@@ -153,7 +157,7 @@ class TrainableWeights(nn.Module):
 
 
 def _steps(operator: Weighted, original: RealWeights | None) -> FloatArray:
-    """Real-valued integers: what the operator's weights were before they were rounded."""
+    """Returns the operator's weights in steps of the weight scale, before rounding."""
     if original is None:
         return operator.weights.astype(np.float64)
-    return original.weights / operator.weight_scale.reshape(-1, *(1,) * (operator.weights.ndim - 1))
+    return original.weights / along_channels(operator.weight_scale, operator.weights.ndim)

@@ -1,8 +1,8 @@
 """The differentiable twin: its forward pass is the integer executor, bit for bit; gradients go straight through.
 
-The executor itself runs the network of the present integers; over its results flow float32 tensors of the same values,
-which carry the gradients (see nets.train.straight_through). Training and deployment cannot differ: there is one
-implementation of the arithmetic. It runs on the CPU, also where the gradients are computed on another device.
+The executor runs the network of the present integers; float32 copies of its int8 tensors carry the gradients (see
+nets.train.straight_through). Training and deployment cannot differ, because there is one implementation of the
+arithmetic. It runs on the CPU, even if gradients are computed on another device.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,26 +12,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nets.execute.executor import IntegerExecutor, kernel
-from nets.narrow.narrowing import RealWeights
-from nets.network.integers import at_width
-from nets.network.network import (
+from nets.execute.executor import IntegerExecutor
+from nets.execute.torch_kernels import kernel
+from nets.narrow.weights import RealWeights
+from nets.network.operators import (
     AveragePool,
     Concatenation,
     Convolution,
-    ElementwiseKind,
     ElementwiseProduct,
     ElementwiseSum,
     MaxPool,
     Mean,
     Operator,
     Pad,
-    QuantizedNetwork,
     Requantize,
+    RescaledOperator,
     Reshape,
     Transpose,
     Weighted,
 )
+from nets.network.quantized_network import QuantizedNetwork
+from nets.network.scales import with_multiplier_bits
 from nets.train.straight_through import Clamp, Geometry, exactly, scaled_sum, weighted_sum
 from nets.train.trainable import ActivationScales, CurrentWeights, TrainableWeights
 
@@ -42,10 +43,10 @@ class RescaleAwareTwin(nn.Module):
     """A trainable network that computes the integers of the deployed one.
 
     Args:
-        network: the design to be trained, its rescalers already narrowed.
-        originals: real weights by operator name to start from, at the operators' own weight scales; the integers
-            themselves where a name is missing. Rounded, they must give the network's integers.
-        learn_scales: whether weight and activation scales are trained too; multipliers are then derived and
+        network: The design to be trained, its rescalers already narrowed.
+        originals: Real weights by operator name to start from, at the operators' own weight scales; the integers
+            themselves if a name is missing. Rounded, they must give the network's integers.
+        learn_scales: Whether weight and activation scales are trained too; multipliers are then derived and
             narrowed anew at every step, by each operator's own method.
     """
 
@@ -70,7 +71,7 @@ class RescaleAwareTwin(nn.Module):
                 )
 
     def integers(self, *inputs: Tensor) -> dict[int, Tensor]:
-        """Every activation's integers, float32, by tensor index, with gradients.
+        """Computes every activation's integers, float32, by tensor index, with gradients.
 
         Args:
             inputs: int8 or float32 integers ``[batch, *shape]``, channels last, one per network input.
@@ -78,13 +79,13 @@ class RescaleAwareTwin(nn.Module):
         return self._run(inputs)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Real logits of the first output: ``scale * (q - zero_point)``, float32 ``[batch, classes]``."""
+        """Computes the real logits of the first output: ``scale * (q - zero_point)``, float32 ``[batch, classes]``."""
         index = self._start.outputs[0]
         spec = self._start.tensors[index]
         return (self._run(inputs)[index] - spec.zero_point) * spec.scale
 
     def trained_network(self) -> QuantizedNetwork:
-        """The integer network of the present weights, biases and scales."""
+        """Returns the integer network of the present weights, biases and scales."""
         return self._current()[0]
 
     def _current(self) -> tuple[QuantizedNetwork, dict[str, CurrentWeights]]:
@@ -97,9 +98,9 @@ class RescaleAwareTwin(nn.Module):
         changed: dict[str, Operator] = {name: weights.operator for name, weights in current.items()}
         if self._scales.change is not None:
             for operator in network.operators:
-                if isinstance(operator, ElementwiseSum | ElementwiseProduct | Requantize | Mean):
+                if isinstance(operator, RescaledOperator) and operator.name not in current:
                     bits = operator.rescaler.multiplier_bits
-                    changed[operator.name] = at_width(operator, network.tensors, bits)
+                    changed[operator.name] = with_multiplier_bits(operator, network.tensors, bits)
         return network.with_operators(changed), current
 
     def _run(self, inputs: tuple[Tensor, ...]) -> dict[int, Tensor]:
@@ -118,7 +119,7 @@ class RescaleAwareTwin(nn.Module):
         return carriers
 
 
-def _clamp(operator: Weighted | ElementwiseSum | ElementwiseProduct | Requantize, network: QuantizedNetwork) -> Clamp:
+def _clamp(operator: RescaledOperator, network: QuantizedNetwork) -> Clamp:
     return Clamp(operator.q_min, operator.q_max, network.tensors[operator.output].zero_point)
 
 
@@ -132,31 +133,26 @@ def _weighted(operator: Weighted, network: QuantizedNetwork, current: CurrentWei
 
 
 @singledispatch
-def _step(operator: Operator, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+def _step(operator: Operator, _network: QuantizedNetwork, _scales: ActivationScales) -> Step:
     raise NotImplementedError(f"no differentiable twin for {type(operator).__name__}")
 
 
 @_step.register
 def _(operator: ElementwiseSum, network: QuantizedNetwork, scales: ActivationScales) -> Step:
     first, second = operator.inputs
-    sign = 1.0 if operator.kind is ElementwiseKind.ADD else -1.0
-    gains = torch.stack([scales.scale(first), sign * scales.scale(second)]) / scales.scale(operator.output)
+    gains = torch.stack([scales.scale(first), float(operator.sign) * scales.scale(second)])
+    gains = (gains / scales.scale(operator.output)).to(torch.float32)
     zeros = (network.tensors[first].zero_point, network.tensors[second].zero_point)
     clamp = _clamp(operator, network)
-    return lambda sources, exact: scaled_sum(sources[0], sources[1], gains.to(torch.float32), exact, zeros, clamp)
+    return lambda sources, exact: scaled_sum(sources[0], sources[1], gains, exact, zeros, clamp)
 
 
 @_step.register
 def _(operator: ElementwiseProduct, network: QuantizedNetwork, scales: ActivationScales) -> Step:
-    zeros = [network.tensors[index].zero_point for index in operator.inputs]
+    left_zero, right_zero = (network.tensors[index].zero_point for index in operator.inputs)
     gain = scales.scale(operator.inputs[0]) * scales.scale(operator.inputs[1]) / scales.scale(operator.output)
     clamp = _clamp(operator, network)
-
-    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
-        product = (sources[0] - zeros[0]) * (sources[1] - zeros[1])
-        return exactly((product * gain + clamp.zero_point).clamp(clamp.q_min, clamp.q_max).to(torch.float32), exact)
-
-    return step
+    return lambda sources, exact: _scaled((sources[0] - left_zero) * (sources[1] - right_zero), gain, clamp, exact)
 
 
 @_step.register
@@ -164,30 +160,26 @@ def _(operator: Requantize, network: QuantizedNetwork, scales: ActivationScales)
     zero = network.tensors[operator.inputs[0]].zero_point
     gain = scales.scale(operator.inputs[0]) / scales.scale(operator.output)
     clamp = _clamp(operator, network)
-
-    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
-        smooth = (sources[0] - zero) * gain + clamp.zero_point
-        return exactly(smooth.clamp(clamp.q_min, clamp.q_max).to(torch.float32), exact)
-
-    return step
+    return lambda sources, exact: _scaled(sources[0] - zero, gain, clamp, exact)
 
 
 @_step.register
 def _(operator: Mean, network: QuantizedNetwork, scales: ActivationScales) -> Step:
-    zero, target = network.tensors[operator.inputs[0]].zero_point, network.tensors[operator.output]
+    zero = network.tensors[operator.inputs[0]].zero_point
     gain = scales.scale(operator.inputs[0]) / (scales.scale(operator.output) * operator.count)
     axes = tuple(axis + 1 for axis in operator.axes)
+    clamp = _clamp(operator, network)
+    return lambda sources, exact: _scaled((sources[0] - zero).sum(dim=axes).reshape(exact.shape), gain, clamp, exact)
 
-    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
-        total = (sources[0] - zero).sum(dim=axes).reshape(exact.shape)
-        smooth = (total * gain + target.zero_point).clamp(target.q_min, target.q_max)
-        return exactly(smooth.to(torch.float32), exact)
 
-    return step
+def _scaled(total: Tensor, gain: Tensor, clamp: Clamp, exact: Tensor) -> Tensor:
+    """Returns exact outputs with the gradient of ``clamp(total * gain + zero_point)``."""
+    smooth = (total * gain + clamp.zero_point).clamp(clamp.q_min, clamp.q_max)
+    return exactly(smooth.to(torch.float32), exact)
 
 
 @_step.register
-def _(operator: AveragePool, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+def _(operator: AveragePool, _network: QuantizedNetwork, _scales: ActivationScales) -> Step:
     (top, bottom), (left, right) = operator.padding
 
     def step(sources: list[Tensor], exact: Tensor) -> Tensor:
@@ -204,7 +196,7 @@ def _(operator: AveragePool, network: QuantizedNetwork, scales: ActivationScales
 
 
 @_step.register
-def _(operator: MaxPool, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+def _(operator: MaxPool, network: QuantizedNetwork, _scales: ActivationScales) -> Step:
     (top, bottom), (left, right) = operator.padding
     lowest = float(network.tensors[operator.inputs[0]].q_min)
 
@@ -220,7 +212,7 @@ def _(operator: MaxPool, network: QuantizedNetwork, scales: ActivationScales) ->
 @_step.register(Concatenation)
 @_step.register(Reshape)
 @_step.register(Transpose)
-def _(operator: Operator, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+def _(operator: Operator, network: QuantizedNetwork, _scales: ActivationScales) -> Step:
     # These only move integers, in any dtype, and are differentiable as they are.
     move = kernel(operator, network)
-    return lambda sources, exact: move(sources)
+    return lambda sources, _exact: move(sources)

@@ -37,7 +37,7 @@ from dse.study.space import space_of
 from dse.study.spec import Sampler, StudySpec
 from dse.workers import SerialPool
 from nets.datasets import Samples
-from nets.network.network import Method
+from nets.network.operators import Method
 
 SHARES = (0.90, 0.99)  # of the best hypervolume that all runs together reach
 _WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16)

@@ -29,9 +29,11 @@ from nets.execute.executor import IntegerExecutor
 from nets.importers.pytorch import quantize_input, quantize_module
 from nets.importers.tflite import load_tflite
 from nets.importers.topologies import TOPOLOGIES, train_float
-from nets.narrow.narrowing import RealWeights, RescalerChoice, methods_of, narrow, real_weights, with_weight_bits
-from nets.network.network import Method, QuantizedNetwork
-from nets.train.fine_tuning import FinetuneSettings, finetune
+from nets.narrow.narrowing import RescalerChoice, narrow
+from nets.narrow.weights import RealWeights, real_weights, with_weight_bits
+from nets.network.operators import Method
+from nets.network.quantized_network import QuantizedNetwork
+from nets.train.fine_tuning import FinetuneSettings, fine_tune
 
 MULTIPLIER_BITS = (31, 8, 4, 3, 2, 1)
 WEIGHT_BITS = (8, 5, 4)
@@ -113,13 +115,10 @@ def _fold(
 def evaluate(fold: Fold, case: Case, settings: FinetuneSettings) -> BoolArray:
     """Which test samples a case classifies correctly."""
     base = with_weight_bits(fold.network, case.weight_bits, fold.originals)
-    choices = {
-        op.name: RescalerChoice(case.multiplier_bits, case.method if case.method in methods_of(op) else Method.ROUND)
-        for op in base.rescaling_operators()
-    }
+    choices = {op.name: RescalerChoice(case.multiplier_bits, case.method) for op in base.narrowable_operators()}
     network = narrow(base, choices, fold.originals)
     if case.trained:
-        network = finetune(network, fold.training, settings, fold.originals).network
+        network = fine_tune(network, fold.training, settings, fold.originals).network
     logits = (
         IntegerExecutor(network).outputs(fold.test.inputs.astype(np.int8, copy=False))[0].reshape(len(fold.test), -1)
     )

@@ -17,7 +17,8 @@ from nets.execute.executor import IntegerExecutor
 from nets.execute.prefix import PrefixEvaluator
 from nets.importers.tflite import load_tflite
 from nets.network.contracts import CONTRACTS, Contract, contract_named
-from nets.network.network import ElementwiseSum, Operator, QuantizedNetwork, Weighted
+from nets.network.operators import Operator, RescaledOperator, Weighted
+from nets.network.quantized_network import QuantizedNetwork
 from nets.network.rescaler import rescaler_from_scale
 from nets.oracle.litert import LiteRtRunner, exposed_model
 from nets.oracle.verify import random_samples
@@ -70,14 +71,11 @@ def xnnpack_speed() -> float:
 
 def assigned(network: QuantizedNetwork, contract: Contract, widths: Iterator[int]) -> QuantizedNetwork:
     def narrow(operator: Operator) -> Operator:
-        own = getattr(operator, "rescaler", None)
-        if own is None:
+        if not isinstance(operator, RescaledOperator):
             return operator
-        changed: dict[str, object] = {"rescaler": rescaler_from_scale(own.scale, next(widths), contract)}
-        if isinstance(operator, ElementwiseSum):
-            pairs = (rescaler_from_scale(r.scale, next(widths), contract) for r in operator.input_rescalers)
-            changed["input_rescalers"] = tuple(pairs)
-        return replace(operator, **changed)
+        return operator.with_rescalers(
+            [rescaler_from_scale(own.scale, next(widths), contract) for own in operator.rescalers]
+        )
 
     return network.with_operators({op.name: narrow(op) for op in network.operators})
 

@@ -28,7 +28,7 @@ from dse.study.space import space_of
 from dse.study.spec import RtlSpec
 from hwmodels.technologies.technology import technology_names
 from nets.network.fingerprint import trained_arrays
-from nets.network.network import Method
+from nets.network.operators import Method
 from tests.conftest import Cli
 from tests.fakes import evaluation
 from tests.small_studies import small_spec, write_study

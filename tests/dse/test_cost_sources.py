@@ -22,7 +22,7 @@ from hwmodels import AnalyticRescalerModel, CalibratedRescalerModel, load_techno
 from hwmodels.errors import HardwareError
 from nets.datasets import Samples
 from nets.importers.tflite import load_tflite
-from nets.network.network import Method
+from nets.network.operators import Method
 from tests.small_studies import document, validated, write_study
 
 RTL = Path(hwmodels.__file__).parent / "rtl" / "rescaler.v"

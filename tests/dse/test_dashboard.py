@@ -16,7 +16,7 @@ from dse.store.journal import journal, own_journal
 from dse.store.records import record_of
 from dse.store.trials import StudyStore
 from dse.study.spec import SearchSpec
-from nets.network.network import Method
+from nets.network.operators import Method
 from tests.fakes import evaluation
 
 SPACE = SearchSpace(

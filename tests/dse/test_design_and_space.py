@@ -25,8 +25,8 @@ from dse.search.driver import baselines
 from dse.search.sampler import make_sampler
 from dse.study.problem import Problem
 from dse.study.space import space_of
-from nets.narrow.narrowing import RescalerChoice, methods_of
-from nets.network.network import Method
+from nets.narrow.narrowing import RescalerChoice
+from nets.network.operators import Method
 from tests.small_studies import small_spec
 
 BOTH = (Method.ROUND, Method.ABSORB)
@@ -158,8 +158,8 @@ def test_a_mutation_changes_one_parameter_within_the_space(data: st.DataObject, 
 
 def test_space_comes_from_the_network(digits: Problem) -> None:
     space = space_of(digits.network, digits.spec.search, Finetune.SHORT)
-    assert [v.name for v in space.rescalers] == [op.name for op in digits.network.rescaling_operators()]
-    assert all(v.methods == methods_of(digits.network.operator(v.name)) for v in space.rescalers)
+    assert [v.name for v in space.rescalers] == [op.name for op in digits.network.narrowable_operators()]
+    assert all(v.methods == tuple(Method) for v in space.rescalers)
     assert all(v.multiplier_bits == (*range(1, 17), 31) for v in space.rescalers)
     assert FINETUNE in space.distributions
 
@@ -205,7 +205,7 @@ def test_rules_bound_freeze_and_tie(digits: Problem) -> None:
         trial = study.ask(dict(space.distributions))
         study.tell(trial, [1.0, 1.0, 1.0])
         choices = dict(space.point(trial.params).choices)
-        assert list(choices) == [op.name for op in digits.network.rescaling_operators()]
+        assert list(choices) == [op.name for op in digits.network.narrowable_operators()]
         assert choices["conv_0"] == choices["conv_2"] == choices["conv_4"]
         assert choices["conv_0"].multiplier_bits in (2, 4, 8)
         assert choices["fc_7"] == RescalerChoice(6, Method.ROUND)
@@ -246,7 +246,7 @@ def test_baselines_are_distinct_and_hold_what_the_protocol_asks(digits: Problem,
     assert roles.count("uniform_round") == roles.count("uniform_absorb") == 2
     assert ("int32_finetuned" in roles) == (finetune is not Finetune.NONE)
     absorbing = dict(found)["uniform_absorb"]
-    assert all(c.method is methods_of(digits.network.operator(name))[-1] for name, c in absorbing.choices)
+    assert all(c.method is Method.ABSORB for _, c in absorbing.choices)
 
 
 def test_json_names_every_choice(digits: Problem) -> None:

@@ -25,7 +25,7 @@ from nets.execute.executor import IntegerExecutor
 from nets.narrow.certificates import certify
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.fingerprint import fingerprint
-from nets.network.network import Method, Weighted
+from nets.network.operators import Method, Weighted
 from tests.fakes import values
 from tests.small_studies import small_spec
 
@@ -204,7 +204,7 @@ def test_weights_contract_and_lanes_of_a_design_are_those_that_are_evaluated(dig
     others = {"contract": "floor", "lanes": 4, **{weights_key(name): 8 for name in layers}, weights_key(layers[0]): 3}
     point = space.design({v.name: RescalerChoice(4, Method.ABSORB) for v in space.rescalers}, Finetune.NONE, others)
     network = narrowed(problem, point)
-    for operator in network.rescaling_operators():
+    for operator in network.narrowable_operators():
         assert operator.rescaler.contract.name == "floor"
         if isinstance(operator, Weighted):
             assert operator.weight_bits == (3 if operator.name == layers[0] else 8)

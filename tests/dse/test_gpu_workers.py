@@ -18,8 +18,8 @@ from dse.store.run_folder import RunFolder
 from dse.study.problem import Problem
 from dse.study.space import space_of
 from dse.workers.ray_pool import RayPool
-from nets.network.network import Method
-from nets.train.fine_tuning import FinetuneOutcome, finetune
+from nets.network.operators import Method
+from nets.train.fine_tuning import FinetuneOutcome, fine_tune
 from tests.fakes import ClosedForm, TellsResources
 from tests.small_studies import small_spec
 
@@ -73,7 +73,7 @@ def test_training_is_where_the_study_asks(
 
     def on_the_cpu(*arguments: object, **options: str) -> FinetuneOutcome:
         asked.append(options.pop("device"))
-        return finetune(*arguments, **options)  # type: ignore[arg-type]
+        return fine_tune(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(dse.evaluate.evaluator, "finetune", on_the_cpu)
     spec = digits.spec.model_copy(update={"workers": digits.spec.workers.model_copy(update={"gpus": gpus})})

@@ -19,7 +19,7 @@ from dse.study.space import space_of
 from dse.workers import SerialPool
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.fingerprint import fingerprint
-from nets.network.network import Method
+from nets.network.operators import Method
 
 
 def point(*bits: int, method: Method = Method.ROUND) -> DesignPoint:

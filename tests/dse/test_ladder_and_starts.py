@@ -21,7 +21,7 @@ from dse.study.space import space_of
 from dse.study.spec import Constraint, FidelitySpec, SearchSpec
 from nets.datasets import Samples
 from nets.narrow.narrowing import RescalerChoice
-from nets.network.network import Method
+from nets.network.operators import Method
 from tests.fakes import closed_form, evaluation, values
 from tests.small_studies import small_spec
 

@@ -24,7 +24,7 @@ from dse.study.space import space_over
 from dse.study.spec import PortfolioSpec
 from dse.study.subject import subject_of
 from nets.narrow.narrowing import RescalerChoice
-from nets.network.network import Method
+from nets.network.operators import Method
 from tests.small_studies import document
 
 MEMBERS = [
@@ -184,7 +184,7 @@ def test_a_member_is_exported_as_it_was_scored(trained_once: None, tmp_path: Pat
     row = trials[(trials["role"] == "uniform_absorb") & trials["tight.ci_high"].notna()].iloc[0]
     design = load_design(folder, int(row["trial"]), 4, "tight")
     assert design.title == f"small trial {row['trial']}, tight"
-    assert [name for name, _ in design.point.choices] == [op.name for op in design.network.rescaling_operators()]
+    assert [name for name, _ in design.point.choices] == [op.name for op in design.network.narrowable_operators()]
     assert design.row["val_accuracy"] == row["tight.val_accuracy"]
     assert design.row["ci_high"] == row["tight.ci_high"]
     page = export_design(folder.path, int(row["trial"]), tmp_path / "out", rows=20, samples=2, member="tight")

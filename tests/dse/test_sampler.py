@@ -16,7 +16,7 @@ from dse.study.problem import Problem
 from dse.study.space import space_of
 from dse.study.spec import Sampler, SearchSpec
 from nets.narrow.narrowing import RescalerChoice
-from nets.network.network import Method
+from nets.network.operators import Method
 
 SAMPLERS = list(get_args(Sampler))
 SPACE = SearchSpace(

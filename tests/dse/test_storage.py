@@ -18,7 +18,7 @@ from dse.store.journal import journal, own_journal
 from dse.store.records import TestRecord, TrialRecord, record_of
 from dse.store.trials import SEARCH, StudyStore, error_in, record_in, role_of
 from dse.study.spec import SearchSpec
-from nets.network.network import Method
+from nets.network.operators import Method
 from tests.fakes import evaluation, values
 
 SPACE = SearchSpace(

@@ -16,7 +16,7 @@ from dse.search.sampler import DistinctSampler, make_sampler
 from dse.search.surrogate import Designs, Encoding, Model, Rows, improvements
 from dse.search.surrogate_sampler import SurrogateSampler
 from dse.study.spec import Sampler, SearchSpec
-from nets.network.network import Method
+from nets.network.operators import Method
 from tests.fakes import closed_form
 
 WIDTHS = (1, 2, 3, 4, 5, 6, 8, 12, 16, 31)

@@ -17,7 +17,7 @@ from dse.workers import Completion, EvaluatorFactory, EvaluatorPool, SerialPool
 from dse.workers.cached import CachedPool
 from dse.workers.ray_pool import RayPool
 from nets.narrow.narrowing import RescalerChoice
-from nets.network.network import Method
+from nets.network.operators import Method
 from tests.fakes import Faulty, NeverStarts, values
 
 POINTS = [DesignPoint.of({"a": RescalerChoice(k)}, Finetune.NONE) for k in range(1, 13)]

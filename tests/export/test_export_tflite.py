@@ -18,8 +18,9 @@ from dse.store.run_folder import RunFolder
 from dse.study.loading import load_study
 from nets.importers.tflite import load_tflite, network_from_bytes
 from nets.narrow.narrowing import RescalerChoice, narrow
-from nets.network.network import ElementwiseProduct, FullyConnected, QuantizedNetwork
+from nets.network.operators import ElementwiseProduct, FullyConnected
 from nets.network.profiles import PROFILES
+from nets.network.quantized_network import QuantizedNetwork
 from tests.small_studies import write_study
 
 NETS_TESTS = Path(__file__).parents[1] / "nets"  # whose writer makes the model

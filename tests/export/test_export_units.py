@@ -18,9 +18,10 @@ from dse.export._vectors import Vectors, vectors_of
 from dse.study.problem import Problem, prepare
 from dse.study.space import space_of
 from hwmodels.parsing import parse_files
-from nets.narrow.narrowing import RescalerChoice, methods_of, narrow
-from nets.network.network import ElementwiseSum, Method, QuantizedNetwork
-from nets.network.rescaler import FULL_MULTIPLIER_BITS
+from nets.narrow.narrowing import RescalerChoice, narrow
+from nets.network.contracts import FULL_MULTIPLIER_BITS
+from nets.network.operators import ElementwiseSum, Method
+from nets.network.quantized_network import QuantizedNetwork
 from tests.small_studies import small_spec
 
 WIDTHS = (1, 3, 5, 8, 12, 31)
@@ -29,8 +30,8 @@ WIDTHS = (1, 3, 5, 8, 12, 31)
 def mixed_choices(problem: Problem, first: int = 0) -> dict[str, RescalerChoice]:
     """Another width and method at every rescaler of the digits network."""
     choices = {}
-    for position, operator in enumerate(problem.network.rescaling_operators()):
-        methods = methods_of(operator)
+    for position, operator in enumerate(problem.network.narrowable_operators()):
+        methods = tuple(Method)
         choices[operator.name] = RescalerChoice(
             WIDTHS[(position + first) % len(WIDTHS)], methods[position % len(methods)]
         )
@@ -62,7 +63,7 @@ def half_up(value: int, multiplier: int, shift: int) -> int:
 
 
 def test_every_width_and_both_methods_are_exported(units: tuple[Unit, ...], network: QuantizedNetwork) -> None:
-    assert [unit.name for unit in units] == [operator.name for operator in network.rescaling_operators()]
+    assert [unit.name for unit in units] == [operator.name for operator in network.narrowable_operators()]
     assert {unit.stages[-1].multiplier_bits for unit in units} == set(WIDTHS)
     assert {unit.method for unit in units} == {"round", "absorb"}
     assert any(unit.is_add for unit in units)
@@ -172,7 +173,7 @@ def test_other_contracts_of_hardware_are_exported_where_there_is_no_add(digits: 
 
 def test_equal_input_scales_make_an_add_of_one_stage(digits: Problem) -> None:
     network = digits.network
-    add = next(op for op in network.rescaling_operators() if isinstance(op, ElementwiseSum))
+    add = next(op for op in network.narrowable_operators() if isinstance(op, ElementwiseSum))
     scale = network.tensors[add.inputs[0]].scale
     tensors = {index: dataclasses.replace(network.tensors[index], scale=scale) for index in add.inputs}
     space = space_of(network, digits.spec.search, digits.spec.fidelity.finetune)

@@ -19,7 +19,7 @@ from dse.study.loading import load_study
 from dse.study.problem import Problem, prepare
 from dse.study.spec import StudySpec
 from nets.execute.executor import IntegerExecutor
-from nets.network.network import QuantizedNetwork
+from nets.network.quantized_network import QuantizedNetwork
 from tests.small_studies import small_spec
 
 TRIALS = 30
@@ -135,7 +135,7 @@ def test_climbing_never_changes_the_cost_but_by_weights(
     assert len(trained) > 5
     for row in trained.head(3).itertuples():
         network = narrowed(problem, points[row.trial])
-        widths = {op.name: op.rescaler.multiplier_bits for op in network.rescaling_operators()}
+        widths = {op.name: op.rescaler.multiplier_bits for op in network.narrowable_operators()}
         assert widths == {name: choice.multiplier_bits for name, choice in points[row.trial].choices}
 
 

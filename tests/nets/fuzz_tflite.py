@@ -23,7 +23,7 @@ import numpy as np
 from nets.errors import NetworkError
 from nets.execute.executor import IntegerExecutor
 from nets.importers.tflite import network_from_bytes
-from nets.network.network import QuantizedNetwork
+from nets.network.quantized_network import QuantizedNetwork
 from nets.oracle.verify import random_samples
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "models"

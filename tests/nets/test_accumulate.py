@@ -13,16 +13,18 @@ from nets.execute.accumulation import (
     FLOAT32_EXACT,
     FLOAT64_EXACT,
     absolute_bound,
-    accumulate,
     arranged_weights,
     exact_dtype,
+    sum_of_products,
 )
 from nets.execute.native import native_kernel, native_library, native_status
 from nets.execute.torch_kernels import kernel
 from nets.importers.tflite import network_from_bytes
 from nets.network.contracts import INT32_MAX, INT32_MIN, contract_named
-from nets.network.network import Convolution, QuantizedNetwork, TensorSpec, Weighted
+from nets.network.operators import Convolution, Weighted
+from nets.network.quantized_network import QuantizedNetwork
 from nets.network.rescaler import rescaler_from_scale
+from nets.network.tensors import TensorSpec
 
 
 def test_the_type_follows_the_bound() -> None:
@@ -75,7 +77,7 @@ def test_the_bound_is_reached_and_the_sum_there_is_exact() -> None:
     assert absolute_bound(operator, network.tensors[0]) == FLOAT32_EXACT
     dtype = exact_dtype(FLOAT32_EXACT)
     centred = torch.full((1, 1, 1, inner), 255.0, dtype=dtype)
-    acc = accumulate(operator, centred, arranged_weights(operator, dtype), torch.tensor([bias], dtype=dtype))
+    acc = sum_of_products(operator, centred, arranged_weights(operator, dtype), torch.tensor([bias], dtype=dtype))
     assert int(acc.item()) == FLOAT32_EXACT
     # One more, and the proof asks for the wider type.
     assert exact_dtype(absolute_bound(replace(operator, bias=operator.bias + 1), network.tensors[0])) == torch.float64
@@ -146,7 +148,9 @@ def test_convolutions_equal_a_loop_over_integers(
     image = np.random.default_rng(seed).integers(-128, 128, (2, 6, 5, 3), dtype=np.int8)
     dtype = exact_dtype(absolute_bound(operator, spec))
     centred = torch.from_numpy(image).to(dtype) - spec.zero_point
-    got = accumulate(operator, centred, arranged_weights(operator, dtype), torch.tensor(operator.bias, dtype=dtype))
+    got = sum_of_products(
+        operator, centred, arranged_weights(operator, dtype), torch.tensor(operator.bias, dtype=dtype)
+    )
     assert got.to(torch.int64).tolist() == by_loops(operator, image, spec.zero_point).tolist()
 
 

@@ -9,16 +9,18 @@ import pytest
 import torch
 
 from nets.errors import NetworkError
+from nets.execute.accumulation import accumulator
 from nets.execute.executor import IntegerExecutor
 from nets.importers.tflite import load_tflite, network_from_bytes
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.contracts import contract_named
-from nets.network.network import Convolution, ElementwiseSum, Method, QuantizedNetwork, Weighted
+from nets.network.operators import Convolution, ElementwiseSum, Method, Weighted
 from nets.network.profiles import PROFILES
+from nets.network.quantized_network import QuantizedNetwork
 from nets.network.rescaler import rescaler_from_scale
 from nets.oracle.export import export_tflite
 from nets.oracle.patch import patched
-from nets.oracle.residuals import accumulators, explain
+from nets.oracle.residuals import explain
 from nets.oracle.verify import random_samples
 
 MODELS = Path(__file__).parents[3] / "shared" / "data" / "models"
@@ -108,7 +110,7 @@ def test_ties_and_double_roundings_are_told_apart() -> None:
     residual = explain(shift, shift.with_operators({operator.name: replace(operator, rescaler=other)}), 0, inputs)
     changed = shift.operators[0]
     assert isinstance(changed, Convolution)
-    acc = accumulators(changed, shift, inputs)
+    acc = accumulator(changed, shift)(inputs).numpy()
     rounded = (acc + 256 >> 9) + network.tensors[operator.output].zero_point
     inside = (rounded >= operator.q_min) & (rounded - 1 <= operator.q_max) & (rounded - 1 >= operator.q_min)
     expected = int(((acc % 512 == 256) & (acc < 0) & inside & (rounded <= operator.q_max)).sum())

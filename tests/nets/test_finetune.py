@@ -11,13 +11,14 @@ from nets.errors import NetworkError
 from nets.execute.executor import IntegerExecutor
 from nets.importers.pytorch import quantize_input, quantize_module
 from nets.importers.topologies import TOPOLOGIES, train_float
-from nets.narrow.activation_scales import with_activation_bits
-from nets.narrow.narrowing import RescalerChoice, methods_of, narrow
+from nets.narrow.activations import with_activation_bits
+from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.fingerprint import fingerprint, trained_arrays, with_trained_arrays
-from nets.network.network import QuantizedNetwork, Weighted
+from nets.network.operators import Method, Weighted
+from nets.network.quantized_network import QuantizedNetwork
 from nets.train import fine_tuning as finetune_module
 from nets.train.checkpoint import save_checkpoint
-from nets.train.fine_tuning import FinetuneSettings, TrainingDivergedError, finetune
+from nets.train.fine_tuning import FinetuneSettings, TrainingDivergedError, fine_tune
 
 SETTINGS = FinetuneSettings(epochs=2, batch_size=32, learning_rate=2e-3, seed=5)
 
@@ -42,23 +43,23 @@ def accuracy(network: QuantizedNetwork, samples: Samples) -> float:
 
 def test_wins_back_what_a_pure_shift_loses(trained) -> None:  # noqa: ANN001
     quantized, training, test = trained
-    choices = {op.name: RescalerChoice(1) for op in quantized.network.rescaling_operators()}
+    choices = {op.name: RescalerChoice(1) for op in quantized.network.narrowable_operators()}
     network = narrow(quantized.network, choices, quantized.originals)
     before = accuracy(network, test)
-    outcome = finetune(network, training, SETTINGS, quantized.originals)
+    outcome = fine_tune(network, training, SETTINGS, quantized.originals)
     after, int32 = accuracy(outcome.network, test), accuracy(quantized.network, test)
     assert before < int32 - 0.1
     assert after > int32 - 0.02
     assert outcome.losses[-1] < outcome.losses[0]
-    rescalers = [op.rescaler for op in outcome.network.rescaling_operators()]
+    rescalers = [op.rescaler for op in outcome.network.narrowable_operators()]
     assert all((rescaler.multiplier == 1).all() for rescaler in rescalers), "training leaves the hardware alone"
 
 
 def test_same_seed_gives_the_same_integers(trained) -> None:  # noqa: ANN001
     quantized, training, _ = trained
-    runs = [finetune(quantized.network, training, SETTINGS, quantized.originals) for _ in range(2)]
+    runs = [fine_tune(quantized.network, training, SETTINGS, quantized.originals) for _ in range(2)]
     assert fingerprint(runs[0].network) == fingerprint(runs[1].network)
-    other = finetune(quantized.network, training, FinetuneSettings(2, 32, 2e-3, seed=6), quantized.originals)
+    other = fine_tune(quantized.network, training, FinetuneSettings(2, 32, 2e-3, seed=6), quantized.originals)
     assert fingerprint(other.network) != fingerprint(runs[0].network)
 
 
@@ -66,8 +67,8 @@ def test_same_seed_gives_the_same_integers(trained) -> None:  # noqa: ANN001
 def test_training_on_cuda_gives_a_network_as_good(trained) -> None:  # noqa: ANN001
     """Not the same integers: sums of gradients differ in their last bits."""
     quantized, training, test = trained
-    network = narrow(quantized.network, {op.name: RescalerChoice(1) for op in quantized.network.rescaling_operators()})
-    found = [finetune(network, training, SETTINGS, device=device).network for device in ("cpu", "cuda")]
+    network = narrow(quantized.network, {op.name: RescalerChoice(1) for op in quantized.network.narrowable_operators()})
+    found = [fine_tune(network, training, SETTINGS, device=device).network for device in ("cpu", "cuda")]
     assert abs(accuracy(found[0], test) - accuracy(found[1], test)) < 0.03
 
 
@@ -76,13 +77,13 @@ def test_loss_that_is_not_finite_is_a_failure_not_a_number(monkeypatch: pytest.M
     samples = Samples(random_inputs((8, 8, 1), 8), np.zeros(8, np.int64))
     monkeypatch.setattr(finetune_module.functional, "cross_entropy", lambda logits, labels: logits.sum() * float("nan"))
     with pytest.raises(TrainingDivergedError, match="loss became nan"):
-        finetune(module.network, samples, SETTINGS)
+        fine_tune(module.network, samples, SETTINGS)
 
 
 def test_labels_without_an_output_are_refused() -> None:
     samples = Samples(random_inputs((8, 8, 1), 4), np.array([0, 1, 2, 10]))
     with pytest.raises(NetworkError, match="labels reach 10 but 'digits_like' has 10 outputs"):
-        finetune(digits_like().network, samples, SETTINGS)
+        fine_tune(digits_like().network, samples, SETTINGS)
 
 
 def test_trained_arrays_round_trip_and_are_checked() -> None:
@@ -100,10 +101,10 @@ def test_trained_arrays_round_trip_and_are_checked() -> None:
 
 def test_scales_are_learned_and_multipliers_narrowed_anew(trained) -> None:  # noqa: ANN001
     quantized, training, test = trained
-    choices = {op.name: RescalerChoice(2, methods_of(op)[-1]) for op in quantized.network.rescaling_operators()}
+    choices = {op.name: RescalerChoice(2, Method.ABSORB) for op in quantized.network.narrowable_operators()}
     network = narrow(quantized.network, choices, quantized.originals)
     settings = replace(SETTINGS, learn_scales=True, scale_rate=5.0)
-    outcome = finetune(network, training, settings, quantized.originals)
+    outcome = fine_tune(network, training, settings, quantized.originals)
     moved = [
         index
         for index, (one, other) in enumerate(zip(network.tensors, outcome.network.tensors, strict=True))
@@ -111,7 +112,7 @@ def test_scales_are_learned_and_multipliers_narrowed_anew(trained) -> None:  # n
     ]
     assert moved
     assert not set(moved) & {*network.inputs, *network.outputs}
-    for operator in outcome.network.rescaling_operators():
+    for operator in outcome.network.narrowable_operators():
         assert (operator.rescaler.multiplier < 4).all()
     for operator in outcome.network.operators:
         if isinstance(operator, Weighted):
@@ -123,20 +124,20 @@ def test_scales_are_learned_and_multipliers_narrowed_anew(trained) -> None:  # n
 
 def test_distillation_learns_from_the_teacher_alone(trained) -> None:  # noqa: ANN001
     quantized, training, test = trained
-    choices = {op.name: RescalerChoice(1) for op in quantized.network.rescaling_operators()}
+    choices = {op.name: RescalerChoice(1) for op in quantized.network.narrowable_operators()}
     network = narrow(quantized.network, choices, quantized.originals)
     unlabelled = Samples(training.inputs, np.zeros(len(training), np.int64))
     settings = replace(SETTINGS, distillation=1.0)
-    outcome = finetune(network, unlabelled, settings, quantized.originals, teacher=quantized.network)
+    outcome = fine_tune(network, unlabelled, settings, quantized.originals, teacher=quantized.network)
     assert accuracy(outcome.network, test) > accuracy(network, test) + 0.05
     with pytest.raises(NetworkError, match=r"distillation = 1\.0 needs a teacher"):
-        finetune(network, unlabelled, settings, quantized.originals)
+        fine_tune(network, unlabelled, settings, quantized.originals)
 
 
 def test_best_epoch_is_kept_and_patience_ends_training(trained) -> None:  # noqa: ANN001
     quantized, training, test = trained
     wild = FinetuneSettings(epochs=8, batch_size=32, learning_rate=0.5, seed=1, patience=2)
-    outcome = finetune(quantized.network, training, wild, quantized.originals, validation=test)
+    outcome = fine_tune(quantized.network, training, wild, quantized.originals, validation=test)
     assert accuracy(outcome.network, test) == max(outcome.accuracies)
     assert len(outcome.losses) == int(np.argmax(outcome.accuracies)) + 2
     assert len(outcome.losses) < 8
@@ -158,9 +159,9 @@ def test_resumed_training_ends_at_the_same_integers(trained, tmp_path: Path, lea
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finetune_module, "save_checkpoint", interrupt)
         with pytest.raises(Interrupted):
-            finetune(quantized.network, training, settings, quantized.originals, validation=test, checkpoint=path)
-    resumed = finetune(quantized.network, training, settings, quantized.originals, validation=test, checkpoint=path)
-    whole = finetune(quantized.network, training, settings, quantized.originals, validation=test)
+            fine_tune(quantized.network, training, settings, quantized.originals, validation=test, checkpoint=path)
+    resumed = fine_tune(quantized.network, training, settings, quantized.originals, validation=test, checkpoint=path)
+    whole = fine_tune(quantized.network, training, settings, quantized.originals, validation=test)
     assert fingerprint(resumed.network) == fingerprint(whole.network)
     assert resumed.losses == whole.losses
 
@@ -168,17 +169,17 @@ def test_resumed_training_ends_at_the_same_integers(trained, tmp_path: Path, lea
 def test_foreign_or_damaged_checkpoint_is_refused(trained, tmp_path: Path) -> None:  # noqa: ANN001
     quantized, training, _ = trained
     path = tmp_path / "training.safetensors"
-    finetune(digits_like().network, training, SETTINGS, checkpoint=path)
+    fine_tune(digits_like().network, training, SETTINGS, checkpoint=path)
     for content in (path.read_bytes(), b"", path.read_bytes()[:100], b"\x80\x04pickle"):
         path.write_bytes(content)
         with pytest.raises(NetworkError, match="not a checkpoint of this training") as caught:
-            finetune(quantized.network, training, SETTINGS, checkpoint=path)
+            fine_tune(quantized.network, training, SETTINGS, checkpoint=path)
         assert "\n" not in str(caught.value)
 
 
 def test_no_samples_is_a_clear_error() -> None:
     with pytest.raises(NetworkError, match="no samples to fine-tune"):
-        finetune(digits_like().network, Samples(random_inputs((8, 8, 1), 0), np.zeros(0, np.int64)), SETTINGS)
+        fine_tune(digits_like().network, Samples(random_inputs((8, 8, 1), 0), np.zeros(0, np.int64)), SETTINGS)
 
 
 @pytest.mark.parametrize("bits", [4, 6])
@@ -195,7 +196,7 @@ def test_narrow_activations_keep_the_range_and_train(trained, bits: int) -> None
         assert new.q_min <= values[index].min()
         assert values[index].max() <= new.q_max
     before = accuracy(network, test)
-    outcome = finetune(network, training, replace(SETTINGS, epochs=3), quantized.originals)
+    outcome = fine_tune(network, training, replace(SETTINGS, epochs=3), quantized.originals)
     assert accuracy(outcome.network, test) >= before
     assert accuracy(outcome.network, test) > 0.85
 

@@ -13,7 +13,7 @@ from nets.errors import NetworkError
 from nets.execute.executor import IntegerExecutor
 from nets.importers.tflite import load_tflite, network_from_bytes
 from nets.importers.tflite.graph import _Reader
-from nets.network.network import Convolution, FullyConnected, Weighted
+from nets.network.operators import Convolution, FullyConnected, Weighted
 
 MODELS = Path(__file__).parents[3] / "shared" / "data" / "models"
 

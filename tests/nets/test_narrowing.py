@@ -9,10 +9,14 @@ from small_networks import digits_like, random_inputs
 
 from nets.errors import NetworkError
 from nets.execute.executor import IntegerExecutor
-from nets.narrow.narrowing import RescalerChoice, inherit_weights, methods_of, narrow, real_weights, with_weight_bits
+from nets.narrow.narrowing import RescalerChoice, narrow
+from nets.narrow.weights import inherit_weights, real_weights, with_weight_bits
 from nets.network.contracts import CONTRACTS, contract_named
-from nets.network.network import ElementwiseKind, ElementwiseSum, Method, QuantizedNetwork, TensorSpec, Weighted
-from nets.network.rescaler import effective_scale, neighbouring_scales, rescaler_from_scale
+from nets.network.operators import ElementwiseKind, ElementwiseSum, Method, Weighted
+from nets.network.quantized_network import QuantizedNetwork
+from nets.network.rescaler import neighbouring_scales, rescaler_from_scale
+from nets.network.scales import weighted_scale
+from nets.network.tensors import TensorSpec
 
 scales = st.floats(2.0**-20, 4.0, exclude_min=True)
 HALF_UP = contract_named("half_up")
@@ -61,7 +65,7 @@ def test_absorb_makes_the_product_exactly_representable(contract: str, bits: int
     module = digits_like(contract=contract)
     network = narrow(
         module.network,
-        {op.name: RescalerChoice(bits, methods_of(op)[-1]) for op in module.network.rescaling_operators()},
+        {op.name: RescalerChoice(bits, Method.ABSORB) for op in module.network.narrowable_operators()},
         module.originals,
     )
     for operator in network.operators:
@@ -81,7 +85,7 @@ def test_absorb_takes_the_neighbour_with_the_smaller_weight_error() -> None:
     assert isinstance(conv, Weighted)
     assert isinstance(after, Weighted)
     real = module.originals["conv_0"].weights
-    scale = effective_scale(
+    scale = weighted_scale(
         before.tensors[conv.inputs[0]].scale, conv.weight_scale, before.tensors[conv.output].scale, HALF_UP
     )
     for channel in range(conv.out_channels):
@@ -175,9 +179,10 @@ def test_scales_that_are_tied_leave_no_choice() -> None:
         narrow(network, {"add_0": RescalerChoice(1, Method.ABSORB)})
 
 
-def test_requantization_alone_cannot_absorb() -> None:
-    with pytest.raises(NetworkError, match=r"'average_pool_5' cannot absorb; use method round"):
-        narrow(digits_like().network, {"average_pool_5": RescalerChoice(2, Method.ABSORB)})
+@pytest.mark.parametrize("method", Method)
+def test_a_pool_has_nothing_to_narrow(method: Method) -> None:
+    with pytest.raises(NetworkError, match="'average_pool_5' has no rescaler whose width can be chosen"):
+        narrow(digits_like().network, {"average_pool_5": RescalerChoice(2, method)})
 
 
 def test_unknown_name_lists_the_known_ones() -> None:
@@ -236,7 +241,7 @@ def test_weight_bits_that_cannot_be_are_refused(bits: int | dict[str, int], mess
 
 def test_inherited_weights_are_the_sources_at_the_designs_own_scales() -> None:
     module, source = digits_like(0, weight_bits=6), digits_like(1, weight_bits=6).network
-    choices = {op.name: RescalerChoice(1, methods_of(op)[-1]) for op in module.network.rescaling_operators()}
+    choices = {op.name: RescalerChoice(1, Method.ABSORB) for op in module.network.narrowable_operators()}
     design = narrow(module.network, choices, module.originals)
     heir = inherit_weights(design, source)
     ours, theirs = heir.operator("conv_4"), source.operator("conv_4")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from random_layers import NONE, RELU6, SAME, VALID, Layers
 
 from nets.errors import NetworkError
+from nets.execute import accumulation
 from nets.execute import executor as executor_module
 from nets.execute.executor import Backend, IntegerExecutor
 from nets.execute.native import native_kernel, native_library, native_status
@@ -20,8 +21,9 @@ from nets.execute.self_test import require_exact
 from nets.execute.torch_kernels import kernel
 from nets.importers.tflite import network_from_bytes
 from nets.network.contracts import CONTRACTS, contract_named
-from nets.network.network import ElementwiseSum, Operator, QuantizedNetwork, Weighted
+from nets.network.operators import Operator, RescaledOperator, Weighted
 from nets.network.profiles import PROFILES
+from nets.network.quantized_network import QuantizedNetwork
 from nets.network.rescaler import rescaler_from_scale
 from nets.oracle.verify import random_samples
 
@@ -48,14 +50,11 @@ def narrowed(network: QuantizedNetwork, contract: str, seed: int) -> QuantizedNe
     row = contract_named(contract)
 
     def narrow(operator: Operator) -> Operator:
-        own = getattr(operator, "rescaler", None)
-        if own is None:
+        if not isinstance(operator, RescaledOperator):
             return operator
-        changed = {"rescaler": rescaler_from_scale(own.scale, int(rng.choice([1, 2, 4, 8, 16, 31])), row)}
-        if isinstance(operator, ElementwiseSum):
-            pair = (rescaler_from_scale(r.scale, int(rng.integers(1, 32)), row) for r in operator.input_rescalers)
-            changed["input_rescalers"] = tuple(pair)
-        return replace(operator, **changed)
+        return operator.with_rescalers(
+            [rescaler_from_scale(own.scale, int(rng.integers(1, 32)), row) for own in operator.rescalers]
+        )
 
     return network.with_operators({op.name: narrow(op) for op in network.operators})
 
@@ -170,7 +169,7 @@ def test_accumulators_beyond_int32_are_left_to_the_wider_path() -> None:
 def test_native_kernels_that_were_not_built_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     network = network_from_bytes(known_models.residual(np.random.default_rng(8)), "m")
     monkeypatch.setattr(executor_module, "native_library", lambda: None)
-    with pytest.raises(NetworkError, match="native kernels are asked for"):
+    with pytest.raises(NetworkError, match="native kernels are requested"):
         IntegerExecutor(network, backend=Backend.NATIVE)
     samples = random_samples(network, 2, 0)
     fallback = IntegerExecutor(network).outputs(*samples)
@@ -180,12 +179,11 @@ def test_native_kernels_that_were_not_built_are_an_error(monkeypatch: pytest.Mon
 
 def test_the_self_test_finds_inexact_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
     require_exact("torch")
-    from nets.execute import self_test
+    exact = accumulation.sum_of_products
 
     def inexact(*arguments: torch.Tensor) -> torch.Tensor:
-        return selftest_accumulate(*arguments).to(torch.bfloat16).to(torch.float32)
+        return exact(*arguments).to(torch.bfloat16).to(torch.float32)
 
-    selftest_accumulate = self_test.accumulate
-    monkeypatch.setattr(self_test, "accumulate", inexact)
+    monkeypatch.setattr(accumulation, "sum_of_products", inexact)
     with pytest.raises(NetworkError, match="self-test failed"):
         require_exact.__wrapped__("torch")

@@ -9,7 +9,8 @@ import pytest
 from nets.execute.executor import IntegerExecutor
 from nets.execute.prefix import PrefixEvaluator, tensor_keys
 from nets.importers.tflite import network_from_bytes
-from nets.network.network import QuantizedNetwork, Weighted
+from nets.network.operators import Weighted
+from nets.network.quantized_network import QuantizedNetwork
 from nets.network.rescaler import rescaler_from_scale
 from nets.oracle.verify import random_samples
 
@@ -38,7 +39,7 @@ def test_equals_a_fresh_run_for_every_design(network: QuantizedNetwork, limit: i
             design = with_width(network, name, bits)
             got, expected = evaluator.outputs(design, remember=remember), IntegerExecutor(design).outputs(*samples)
             assert all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))
-            assert evaluator._bytes <= limit
+            assert evaluator.kept_bytes <= limit
 
 
 def test_only_what_a_change_reaches_is_computed_again(network: QuantizedNetwork) -> None:

@@ -8,7 +8,7 @@ from nets.errors import NetworkError
 from nets.execute.executor import IntegerExecutor
 from nets.importers.pytorch import affine_spec, quantize_input, quantize_module
 from nets.importers.topologies.digits import DigitsCnn
-from nets.network.network import AveragePool, Convolution, ElementwiseSum, FullyConnected, MaxPool, Weighted
+from nets.network.operators import AveragePool, Convolution, ElementwiseSum, FullyConnected, MaxPool, Weighted
 
 
 def dequantized_outputs(module: nn.Module, images: Tensor, quantized_network) -> tuple[np.ndarray, np.ndarray, float]:  # noqa: ANN001

@@ -9,9 +9,11 @@ from small_networks import digits_like, mixed, random_inputs
 
 from nets.execute.executor import IntegerExecutor
 from nets.importers.tflite import load_tflite
-from nets.narrow.narrowing import RealWeights, RescalerChoice, methods_of, narrow
+from nets.narrow.narrowing import RescalerChoice, narrow
+from nets.narrow.weights import RealWeights
 from nets.network.contracts import CONTRACTS
-from nets.network.network import QuantizedNetwork, Weighted
+from nets.network.operators import Method, Weighted
+from nets.network.quantized_network import QuantizedNetwork
 from nets.train.twin import RescaleAwareTwin
 
 MODELS = Path("../shared/data/models")
@@ -41,8 +43,8 @@ def test_forward_is_the_executor_bit_for_bit(
 ) -> None:
     module = digits_like(seed, weight_bits=weight_bits, contract=contract)
     choices = {
-        op.name: RescalerChoice(bits, methods_of(op)[-1 if absorb else 0])
-        for op, (bits, absorb) in zip(module.network.rescaling_operators(), widths, strict=True)
+        op.name: RescalerChoice(bits, Method.ABSORB if absorb else Method.ROUND)
+        for op, (bits, absorb) in zip(module.network.narrowable_operators(), widths, strict=True)
     }
     network = narrow(module.network, choices, module.originals)
     twin = assert_equal_on_every_tensor(network, random_inputs((8, 8, 1), 16, seed), module.originals)
@@ -62,7 +64,7 @@ def test_pools_strides_and_dilation_are_equal_too() -> None:
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_still_equal_after_training_steps(contract: str, learn_scales: bool) -> None:
     module = digits_like(1, weight_bits=4, contract=contract)
-    choices = {op.name: RescalerChoice(2, methods_of(op)[-1]) for op in module.network.rescaling_operators()}
+    choices = {op.name: RescalerChoice(2, Method.ABSORB) for op in module.network.narrowable_operators()}
     network = narrow(module.network, choices, module.originals)
     twin = RescaleAwareTwin(network, module.originals, learn_scales=learn_scales)
     inputs = random_inputs((8, 8, 1), 64)

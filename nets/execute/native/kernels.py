@@ -10,7 +10,6 @@ from torch import Tensor
 
 from nets.execute.accumulation import absolute_bound
 from nets.execute.native.plans import (
-    INT32_MAX,
     RequantPlan,
     WindowStruct,
     pack_convolution,
@@ -18,35 +17,34 @@ from nets.execute.native.plans import (
     requant_plan,
     window_struct,
 )
-from nets.network.contracts import requantize
-from nets.network.network import (
+from nets.network.contracts import INT32_MAX
+from nets.network.operators import (
     Convolution,
-    ElementwiseKind,
     ElementwiseProduct,
     ElementwiseSum,
     FullyConnected,
     Operator,
-    QuantizedNetwork,
     Requantize,
-    TensorSpec,
+    RescaledOperator,
     Weighted,
 )
-from nets.network.rescaler import Rescaler
+from nets.network.quantized_network import QuantizedNetwork
+from nets.network.rescaler import Rescaler, rescaling
+from nets.network.tensors import IntArray, TensorSpec
 
 Kernel = Callable[[list[Tensor]], Tensor]
 
 _ELEMENTS_AT_ONCE = 1024  # as in elementwise.h
-_MULTIPLIER_BITS = 31  # of integer rules: their products with int32 fit int64
 
 
 @singledispatch
-def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
-    """Prepare an operator for the native library, or None where the torch kernel has to run it."""
+def native_kernel(_operator: Operator, _network: QuantizedNetwork, _library: ctypes.CDLL) -> Kernel | None:
+    """Prepares an operator for the native library; returns None if the torch kernel has to run it."""
     return None
 
 
 def _provable(operator: Weighted, source: TensorSpec) -> bool:
-    """Whether accumulators are proven to stay within int32, and multipliers within their integer rules."""
+    """Returns whether the accumulators are proven to stay within int32."""
     return absolute_bound(operator, source) <= INT32_MAX
 
 
@@ -66,8 +64,9 @@ def _row(operator: Convolution, source: TensorSpec) -> int:
     return (source.shape[1] + sum(operator.padding[1])) * source.shape[2]
 
 
-def _requant(operator: Weighted, target: TensorSpec) -> RequantPlan:
-    return requant_plan(operator.rescaler, operator.out_channels, target.zero_point, operator.q_min, operator.q_max)
+def _requant(operator: RescaledOperator, target: TensorSpec) -> RequantPlan:
+    channels = operator.out_channels if isinstance(operator, Weighted) else _ELEMENTS_AT_ONCE
+    return requant_plan(operator.rescaler, channels, target.zero_point, operator.q_min, operator.q_max)
 
 
 def _full_convolution(operator: Convolution, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
@@ -158,15 +157,10 @@ def _fully_connected(operator: FullyConnected, network: QuantizedNetwork, librar
     return run
 
 
-def _table(
-    spec: TensorSpec, rescaler: Rescaler, left_shift: int, sign: int
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """The rescaled value of each int8, in the order of its unsigned byte."""
+def _table(spec: TensorSpec, rescaler: Rescaler, left_shift: int) -> IntArray:
+    """Computes the rescaled value of each int8, in the order of its unsigned byte."""
     bytes_in_order = torch.arange(256, dtype=torch.uint8).view(torch.int8).to(torch.int64)
-    operand = (bytes_in_order - spec.zero_point) << left_shift
-    multiplier, right_shift = torch.tensor(rescaler.multiplier), torch.tensor(rescaler.right_shift)
-    values = requantize(operand, multiplier, right_shift, rescaler.stored_bits, rescaler.contract)
-    table: np.ndarray[tuple[int], np.dtype[np.int64]] = sign * values.numpy()
+    table: IntArray = rescaling(rescaler)((bytes_in_order - spec.zero_point) << left_shift).numpy()
     return table
 
 
@@ -176,15 +170,14 @@ def _sum(operator: ElementwiseSum, network: QuantizedNetwork, library: ctypes.CD
     target = network.tensors[operator.output]
     if left.shape != right.shape:
         return None
-    sign = 1 if operator.kind is ElementwiseKind.ADD else -1
     tables = (
-        _table(left, operator.input_rescalers[0], operator.left_shift, 1),
-        _table(right, operator.input_rescalers[1], operator.left_shift, sign),
+        _table(left, operator.input_rescalers[0], operator.left_shift),
+        operator.sign * _table(right, operator.input_rescalers[1], operator.left_shift),
     )
     if sum(int(np.abs(table).max()) for table in tables) > INT32_MAX:
         return None
     first, second = (table.astype(np.int32) for table in tables)
-    requant = requant_plan(operator.rescaler, _ELEMENTS_AT_ONCE, target.zero_point, operator.q_min, operator.q_max)
+    requant = _requant(operator, target)
 
     def run(inputs: list[Tensor]) -> Tensor:
         a, b = (x.contiguous() for x in inputs)
@@ -203,7 +196,7 @@ def _product(operator: ElementwiseProduct, network: QuantizedNetwork, library: c
     target = network.tensors[operator.output]
     if left.shape != right.shape:
         return None
-    requant = requant_plan(operator.rescaler, _ELEMENTS_AT_ONCE, target.zero_point, operator.q_min, operator.q_max)
+    requant = _requant(operator, target)
 
     def run(inputs: list[Tensor]) -> Tensor:
         a, b = (x.contiguous() for x in inputs)
@@ -217,9 +210,9 @@ def _product(operator: ElementwiseProduct, network: QuantizedNetwork, library: c
 
 
 @native_kernel.register
-def _requantize(operator: Requantize, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
-    """A function of one int8: a table of 256 holds it."""
+def _requantize(operator: Requantize, network: QuantizedNetwork, _library: ctypes.CDLL) -> Kernel | None:
+    """Prepares a table of 256 entries, since the output is a function of one int8."""
     source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-    values = _table(source, operator.rescaler, 0, 1) + target.zero_point
+    values = _table(source, operator.rescaler, 0) + target.zero_point
     table = np.clip(values, operator.q_min, operator.q_max).astype(np.int8)
     return lambda inputs: torch.from_numpy(table[inputs[0].contiguous().numpy().view(np.uint8)])

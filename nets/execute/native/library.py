@@ -20,28 +20,28 @@ _SIGNATURES: dict[str, list[type[ctypes.c_void_p] | type[ctypes.c_int64] | type[
 
 @functools.cache
 def _loaded() -> tuple[ctypes.CDLL | None, str]:
-    """The library, or None, and why."""
-    found = sorted(Path(__file__).parent.glob("_kernels*.so"))
-    if not found:
+    """Loads the library; returns it, or None, and its status."""
+    files = sorted(Path(__file__).parent.glob("_kernels*.so"))
+    if not files:
         return None, "not built: installing with a C++ compiler builds it"
     try:
-        library = ctypes.CDLL(str(found[0]))
+        library = ctypes.CDLL(str(files[0]))
         version = library.kernels_version()
     except (OSError, AttributeError) as error:
-        return None, f"{found[0].name} cannot be loaded: {error}"
+        return None, f"{files[0].name} cannot be loaded: {error}"
     if version != KERNELS_VERSION:
-        return None, f"{found[0].name} is of version {version}, {KERNELS_VERSION} is needed: install again"
+        return None, f"{files[0].name} is of version {version}, {KERNELS_VERSION} is needed: install again"
     for name, arguments in _SIGNATURES.items():
         getattr(library, name).argtypes = arguments
         getattr(library, name).restype = None
-    return library, f"{found[0].name}, {_PATHS[library.best_path()]}"
+    return library, f"{files[0].name}, {_PATHS[library.best_path()]}"
 
 
 def native_library() -> ctypes.CDLL | None:
-    """The compiled kernels, or None where they were not built."""
+    """Returns the compiled kernels, or None if they were not built."""
     return _loaded()[0]
 
 
 def native_status() -> str:
-    """One line for people: which kernels are in use, or why none are."""
+    """Describes in one line which kernels are in use, or why none are."""
     return _loaded()[1]

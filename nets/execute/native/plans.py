@@ -1,4 +1,4 @@
-"""What the native kernels are told: ctypes mirrors of their structures, and the constants they need."""
+"""Arguments of the native kernels: ctypes mirrors of their structures, and the constants that they need."""
 
 import ctypes
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nets.network.network import Convolution
+from nets.network.contracts import FULL_MULTIPLIER_BITS, INT32_MAX
+from nets.network.operators import Convolution
 from nets.network.rescaler import Rescaler
+from nets.network.tensors import Int8Array, IntArray
 
 LANES = 16  # output channels of one block, as in convolution.h
-INT32_MAX = 2**31 - 1
 PATH_AVX2 = 1  # of best_path() in convolution.h
 _ENTRIES = 256  # constants of a narrow layer are repeated to about as many, for long inner loops
 
 _SHIFT, _SHIFT_MAGNITUDE, _DOUBLE, _DOUBLE_LEFT, _FLOAT32_EVEN, _FLOAT64_AWAY = range(6)
 
 AnyArray = npt.NDArray[np.generic]
-IntArray = npt.NDArray[np.int64]
 
 
 class RequantStruct(ctypes.Structure):
@@ -46,19 +46,19 @@ class WindowStruct(ctypes.Structure):
 
 @dataclass(frozen=True, eq=False)
 class RequantPlan:
-    """A structure and the arrays that it points to, kept alive together."""
+    """Keeps a structure alive together with the arrays that it points to."""
 
     struct: RequantStruct
     arrays: tuple[AnyArray, ...]
 
     @property
     def address(self) -> int:
-        """Address of the structure."""
+        """The address of the structure."""
         return ctypes.addressof(self.struct)
 
 
 def requant_plan(rescaler: Rescaler, channels: int, zero: int, q_min: int, q_max: int) -> RequantPlan:
-    """Per-channel constants of one rescaler; see requantize.h for their meaning."""
+    """Prepares the per-channel constants of one rescaler; see requantize.h for their meaning."""
     multiplier, right_shift = (
         np.broadcast_to(values, (channels,)).astype(np.int64) for values in (rescaler.multiplier, rescaler.right_shift)
     )
@@ -71,12 +71,12 @@ def requant_plan(rescaler: Rescaler, channels: int, zero: int, q_min: int, q_max
 
 
 def _rule(rescaler: Rescaler, multiplier: IntArray, right_shift: IntArray) -> tuple[int, list[IntArray]]:
-    """The native rule, and multiplier, half, shift, offset, left, nudge."""
+    """Returns the native rule, and the constants multiplier, half, shift, offset, left and nudge."""
     nothing = np.zeros_like(multiplier)
     name = rescaler.contract.name
     if name == "tflite_double":
         left = rescaler.stored_bits - right_shift
-        q31 = multiplier << (31 - rescaler.stored_bits)
+        q31 = multiplier << (FULL_MULTIPLIER_BITS - rescaler.stored_bits)
         exponent = np.clip(-left, 0, 31)
         half = np.where(exponent > 0, 1 << np.maximum(exponent - 1, 0), 0)
         rule = _DOUBLE_LEFT if (left > 0).any() else _DOUBLE
@@ -105,7 +105,7 @@ def _offset(shift: IntArray) -> IntArray:
 def window_struct(
     operator: Convolution, source: tuple[int, ...], target: tuple[int, ...], zero: int, groups_of_four: int
 ) -> WindowStruct:
-    """The structure of a convolution; shapes are (height, width, channels)."""
+    """Makes the structure of a convolution; shapes are (height, width, channels)."""
     (top, bottom), (left, right) = operator.padding
     sizes = (*source, top, bottom, left, right, *target, *operator.stride, *operator.dilation)
     return WindowStruct(*sizes, *operator.weights.shape[1:3], zero, groups_of_four)
@@ -116,10 +116,11 @@ class PackedWeights:
     """Weights and byte offsets in the order in which the kernel reads them.
 
     Attributes:
-        steps: int32, offset of each group of four inputs, in elements of the padded image.
-        weights: zero beyond the kernel's elements; int8 ``[step, lanes, 4]``, or for AVX2 int16
-            ``[step, block, pair, 16, 2]``.
-        bias: int32 ``[lanes]``; zero points and the raised input are taken off, modulo 2**32.
+        steps: int32; offset of each group of four inputs, in elements of the padded image.
+        weights: Zero beyond the kernel's elements; int8 ``[step, lanes, 4]``, or int16 ``[step, block, pair, 16, 2]``
+            for AVX2.
+        bias: int32 ``[lanes]``; the contribution of the zero point and of the input's offset to unsigned is subtracted,
+            modulo 2**32.
     """
 
     steps: npt.NDArray[np.int32]
@@ -128,13 +129,13 @@ class PackedWeights:
 
 
 def pack_convolution(operator: Convolution, row: int, zero: int, path: int) -> PackedWeights:
-    """Pack a convolution of one group.
+    """Packs a convolution of one group.
 
     Args:
-        operator: the convolution.
-        row: elements of one padded input row.
-        zero: the input's zero point.
-        path: of the library's ``best_path``.
+        operator: The convolution.
+        row: Elements of one padded input row.
+        zero: The input's zero point.
+        path: The instruction path, as numbered by the library's ``best_path``.
     """
     out, height, width, inner = operator.weights.shape
     if operator.dilation[1] == 1:
@@ -146,14 +147,12 @@ def pack_convolution(operator: Convolution, row: int, zero: int, path: int) -> P
     return _packed(runs, np.array(lines), length, operator.bias, zero, path)
 
 
-def pack_matrix(weights: npt.NDArray[np.int8], bias: IntArray, zero: int, path: int) -> PackedWeights:
-    """Pack a fully connected layer's ``[out, in]``."""
+def pack_matrix(weights: Int8Array, bias: IntArray, zero: int, path: int) -> PackedWeights:
+    """Packs a fully connected layer's ``[out, in]``."""
     return _packed(weights[:, np.newaxis, :], np.zeros(1, np.int64), weights.shape[1], bias, zero, path)
 
 
-def _packed(
-    runs: npt.NDArray[np.int8], starts: IntArray, length: int, bias: IntArray, zero: int, path: int
-) -> PackedWeights:
+def _packed(runs: Int8Array, starts: IntArray, length: int, bias: IntArray, zero: int, path: int) -> PackedWeights:
     out, lines, _ = runs.shape
     fours = -(-length // 4)
     lanes = -(-out // LANES) * LANES

@@ -7,7 +7,7 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers.tflite.graph import RawOperator
-from nets.network.network import TensorSpec
+from nets.network.tensors import TensorSpec
 
 _INFINITY = math.inf
 _REAL_RANGES = {
@@ -19,10 +19,10 @@ _REAL_RANGES = {
 
 
 def activation_range(raw: RawOperator, activation: int, result: TensorSpec) -> tuple[int, int]:
-    """Smallest and largest output integer under a fused activation.
+    """Returns the smallest and the largest output integer under a fused activation.
 
     Raises:
-        NetworkError: the activation is not a clamp.
+        NetworkError: The activation is not a clamp.
     """
     if activation not in _REAL_RANGES:
         raise NetworkError(

@@ -1,5 +1,6 @@
-"""What converters of single operators share: the graph, the profile, and checked access to tensors."""
+"""Shared parts of the operator converters: the graph, the profile, and checked access to tensors."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,8 +9,11 @@ import numpy.typing as npt
 
 from nets.errors import NetworkError
 from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor
-from nets.network.network import Operator, TensorSpec
+from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS, Contract
+from nets.network.operators import Operator
 from nets.network.profiles import Profile
+from nets.network.rescaler import Rescaler, rescaler_from_scale
+from nets.network.tensors import FloatArray, IntArray, TensorSpec
 
 # Dead filters have scales near 1e-10; anything far below or above is damage, or would leave the normal float32 range.
 SCALE_MIN, SCALE_MAX = 2.0**-60, 2.0**40
@@ -20,14 +24,14 @@ _NUMPY_TYPES = {"INT8": np.int8, "INT32": np.int32, "INT64": np.int64}
 
 @dataclass(slots=True)
 class Builder:
-    """Tensors and operators collected while converters run.
+    """Collects tensors and operators while converters run.
 
     Attributes:
-        graph: the file.
-        profile: contract per operator kind.
-        batch: first dimension of every activation in the file.
-        specs: activation tensors met so far, by file index.
-        operators: converted so far; their tensor indices are still the file's.
+        graph: The decoded file.
+        profile: The contract of each operator kind.
+        batch: First dimension of every activation in the file.
+        specs: Activation tensors described so far, by file index.
+        operators: Operators converted so far; their tensor indices are still the file's.
     """
 
     graph: RawGraph
@@ -37,34 +41,43 @@ class Builder:
     operators: list[Operator] = field(default_factory=list)
 
     def input(self, operator: RawOperator, position: int) -> RawTensor:
-        """An operator's input that must be present.
+        """Returns an operator's input, which must be present.
 
         Raises:
-            NetworkError: it is not.
+            NetworkError: It is missing.
         """
         if position >= len(operator.inputs):
             raise NetworkError(f"{operator} has {len(operator.inputs)} inputs; input {position} is missing")
         return self.graph.tensor(operator.inputs[position], str(operator))
 
     def has_input(self, operator: RawOperator, position: int) -> bool:
-        """Whether an optional input is present."""
+        """Returns whether an optional input is present."""
         return position < len(operator.inputs) and operator.inputs[position] != -1
 
     def activation(self, operator: RawOperator, position: int = 0) -> TensorSpec:
-        """The spec of an activation input."""
+        """Returns the spec of an activation input."""
         return self.spec(self.input(operator, position))
 
     def result(self, operator: RawOperator) -> TensorSpec:
-        """The spec of an operator's only output."""
+        """Returns the spec of an operator's only output."""
         if len(operator.outputs) != 1:
             raise NetworkError(f"{operator} has {len(operator.outputs)} outputs; exactly 1 is supported")
         return self.spec(self.graph.tensor(operator.outputs[0], str(operator)))
 
     def spec(self, tensor: RawTensor) -> TensorSpec:
-        """Check an activation tensor and describe it; checked once."""
+        """Checks an activation tensor, once, and describes it."""
         if tensor.index not in self.specs:
             self.specs[tensor.index] = _activation_spec(tensor, self.batch)
         return self.specs[tensor.index]
+
+    def contract(self, kind: str, *, xnnpack: bool = True) -> Contract:
+        """Returns the profile's contract of an operator kind; TFLite's own if XNNPACK leaves the operator to it."""
+        return self.profile.contract(kind) if xnnpack or not self.profile.xnnpack_forms else CONTRACTS["tflite_double"]
+
+
+def full_rescaler(scale: float, contract: Contract) -> Rescaler:
+    """Rounds one effective scale to a rescaler of full width."""
+    return rescaler_from_scale(np.array([scale]), FULL_MULTIPLIER_BITS, contract)
 
 
 def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
@@ -76,7 +89,7 @@ def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
         raise NetworkError(
             f"{tensor} has shape {list(tensor.shape)}; sizes are positive, the first is the batch, {batch}"
         )
-    if _product(tensor.shape) > ELEMENTS_MAX:
+    if math.prod(tensor.shape) > ELEMENTS_MAX:
         raise NetworkError(f"{tensor} has shape {list(tensor.shape)}; at most {ELEMENTS_MAX} elements are supported")
     scales, zero_points = quantization(tensor)
     if scales.size != 1:
@@ -87,11 +100,11 @@ def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
     return TensorSpec(tensor.name, tensor.shape[1:], float(scales[0]), zero, file_index=tensor.index)
 
 
-def quantization(tensor: RawTensor) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """A tensor's scales and zero points, as many of both.
+def quantization(tensor: RawTensor) -> tuple[FloatArray, IntArray]:
+    """Returns a tensor's scales and as many zero points.
 
     Raises:
-        NetworkError: they are missing or out of range.
+        NetworkError: They are missing or out of range.
     """
     if tensor.scales.size == 0:
         raise NetworkError(f"{tensor} has no quantization; only full-int8 models are supported")
@@ -107,52 +120,45 @@ def quantization(tensor: RawTensor) -> tuple[npt.NDArray[np.float64], npt.NDArra
     return tensor.scales, zero_points
 
 
-def constant(tensor: RawTensor, type_name: str) -> npt.NDArray[np.int64]:
-    """A constant's values as int64, in its shape.
+def constant(tensor: RawTensor, type_name: str) -> IntArray:
+    """Returns a constant's values as int64, in its shape.
 
     Raises:
-        NetworkError: it is no constant, of another type, or its bytes do not fit its shape.
+        NetworkError: It is not a constant, has another type, or its bytes do not fit its shape.
     """
     if tensor.type_name != type_name:
         raise NetworkError(f"{tensor} is {tensor.type_name}; {type_name} is needed here")
     if tensor.data is None:
         raise NetworkError(f"{tensor} is not a constant; it has to be here")
     dtype = np.dtype(_NUMPY_TYPES[type_name]).newbyteorder("<")
-    size = _product(tensor.shape) if all(d >= 0 for d in tensor.shape) else -1
+    size = math.prod(tensor.shape) if all(d >= 0 for d in tensor.shape) else -1
     if tensor.data.size != size * dtype.itemsize:
         raise NetworkError(f"{tensor} has {tensor.data.size} bytes, which do not fit its shape {list(tensor.shape)}")
     return tensor.data.view(dtype).astype(np.int64).reshape(tensor.shape)
 
 
 def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A read-only, contiguous copy."""
+    """Returns a read-only, contiguous copy."""
     array = np.array(array, order="C")
     array.flags.writeable = False
     return array
 
 
-def _product(shape: tuple[int, ...]) -> int:
-    result = 1
-    for size in shape:
-        result *= size
-    return result
-
-
 def check_shape(operator: RawOperator, got: tuple[int, ...], result: TensorSpec) -> None:
-    """Compare the shape that an operator computes with the one that the file states for its output.
+    """Compares the shape that an operator computes with the one that the file states for its output.
 
     Raises:
-        NetworkError: they differ.
+        NetworkError: They differ.
     """
     if got != result.shape:
         raise NetworkError(f"{operator} makes shape {list(got)}; the file says {list(result.shape)} (without batch)")
 
 
 def check_same_quantization(operator: RawOperator, specs: list[TensorSpec]) -> None:
-    """Operators that only move integers need equal scales and zero points.
+    """Checks that an operator that only moves integers has equal scales and zero points.
 
     Raises:
-        NetworkError: they differ.
+        NetworkError: They differ.
     """
     pairs = {(spec.scale, spec.zero_point) for spec in specs}
     if len(pairs) > 1:

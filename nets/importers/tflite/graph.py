@@ -14,6 +14,7 @@ import numpy.typing as npt
 import tflite
 
 from nets.errors import NetworkError
+from nets.network.tensors import FloatArray, IntArray
 
 IDENTIFIER = b"TFL3"
 MAX_RANK = 8
@@ -35,25 +36,25 @@ TYPE_NAMES = _names(tflite.TensorType)
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RawTensor:
-    """A tensor as the file has it.
+    """A tensor as the file describes it.
 
     Attributes:
-        index: position in the subgraph.
-        name: as in the file.
-        shape: with the batch.
+        index: Position in the subgraph.
+        name: The name in the file.
+        shape: Sizes with the batch.
         type_name: ``INT8``, ``FLOAT32`` and so on.
-        scales: float32 scales held in float64; empty where the tensor is not quantized.
+        scales: float32 scales held in float64; empty if the tensor is not quantized.
         zero_points: int64, as many as scales, or none.
-        axis: the quantized dimension of per-channel scales.
-        data: the constant's bytes, a read-only view of the file; None for activations.
+        axis: The quantized dimension of per-channel scales.
+        data: The constant's bytes, a read-only view of the file; None for activations.
     """
 
     index: int
     name: str
     shape: tuple[int, ...]
     type_name: str
-    scales: npt.NDArray[np.float64]
-    zero_points: npt.NDArray[np.int64]
+    scales: FloatArray
+    zero_points: IntArray
     axis: int
     data: npt.NDArray[np.uint8] | None
 
@@ -63,7 +64,7 @@ class RawTensor:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RawOperator:
-    """An operator as the file has it; ``inputs`` may hold -1 for an optional one that is absent."""
+    """An operator as the file describes it; an absent optional input is -1 in ``inputs``."""
 
     index: int
     kind: str
@@ -76,10 +77,10 @@ class RawOperator:
         return f"operator {self.index} {self.kind}"
 
     def options(self, kind: type) -> "Options":
-        """The operator's builtin options.
+        """Returns the operator's builtin options.
 
         Raises:
-            NetworkError: the file has options of another kind, or none.
+            NetworkError: The file has options of another kind, or none.
         """
         expected = getattr(tflite.BuiltinOptions, kind.__name__)
         if self.options_type != expected or self.table is None:
@@ -95,7 +96,7 @@ class RawOperator:
 class Options:
     """An operator's options: ``options.StrideH()`` and so on, as the schema names them.
 
-    The table is decoded when a field is asked for, so damage in it shows as late as then.
+    A field is decoded when it is read, so damage is reported only then.
     """
 
     def __init__(self, operator: RawOperator, table: object) -> None:
@@ -107,10 +108,10 @@ class Options:
         return lambda: self._read(lambda: int(accessor()))
 
     def integers(self, name: str) -> tuple[int, ...]:
-        """A short vector of integers.
+        """Returns a short vector of integers.
 
         Raises:
-            NetworkError: it is damaged, or longer than a tensor has dimensions.
+            NetworkError: It is damaged, or longer than a tensor has dimensions.
         """
         count = self._read(lambda: int(getattr(self._table, f"{name}Length")()))
         if count > MAX_RANK:
@@ -134,10 +135,10 @@ class RawGraph:
     outputs: tuple[int, ...]
 
     def tensor(self, index: int, user: str) -> RawTensor:
-        """The tensor at an index that ``user`` (an operator, the graph) refers to.
+        """Returns the tensor at an index that ``user`` (an operator, the graph) refers to.
 
         Raises:
-            NetworkError: there is none.
+            NetworkError: There is none.
         """
         if not 0 <= index < len(self.tensors):
             raise NetworkError(f"{user} refers to tensor {index}; the file has {len(self.tensors)} tensors")
@@ -145,10 +146,10 @@ class RawGraph:
 
 
 class _Reader:
-    """Vectors of a flatbuffer, within a budget.
+    """Reads vectors of a flatbuffer, within a budget.
 
-    Tables may overlap in a hostile file, so that a small file describes a large graph. An honest one stores
-    each vector about once; what is copied in total may not exceed a small multiple of the file's size.
+    Tables may overlap in a malicious file, so that a small file describes a large graph. A regular file stores
+    each vector about once, so the total size of all copies is limited to a small multiple of the file's size.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -165,48 +166,48 @@ class _Reader:
         return count
 
     def vector(self, count: int, read: Callable[[], Any], dtype: type[np.generic]) -> npt.NDArray[Any]:
-        """A small vector, copied; ``read`` gives numpy's view of it."""
+        """Copies a small vector; ``read`` gives numpy's view of it."""
         if count == 0:
             return np.empty(0, dtype)
         self._spend(count * np.dtype(dtype).itemsize)
-        with np.errstate(invalid="ignore"):  # signalling NaNs are found by whoever checks the values
+        with np.errstate(invalid="ignore"):  # signalling NaNs are rejected by the checks of the values
             return np.array(read(), dtype=dtype)
 
     def integers(self, count: int, read: Callable[[], Any]) -> tuple[int, ...]:
         return tuple(self.vector(count, read, np.int64).tolist())
 
     def text(self, value: bytes | None) -> str:
-        """A name, cut where it is too long for a message."""
+        """Returns a name, cut if it is too long for a message."""
         self._spend(len(value or b""))
         name = (value or b"").decode("utf-8", errors="replace")
         return name if len(name) <= NAME_MAX else f"{name[:NAME_MAX]}..."
 
 
-def read_graph(content: bytes, where: str) -> RawGraph:
-    """Decode the main subgraph of a file's bytes.
+def read_graph(content: bytes, name: str) -> RawGraph:
+    """Decodes the main subgraph of a file's bytes.
 
     Args:
-        content: the whole file.
-        where: the file's name, for messages.
+        content: The whole file.
+        name: The file's name, for messages.
 
     Raises:
-        NetworkError: this is no TFLite file, or a corrupted one.
+        NetworkError: The file is not a TFLite file, or is corrupted.
     """
     if len(content) < 16 or content[4:8] != IDENTIFIER:
-        raise NetworkError(f"{where}: not a .tflite file (the identifier TFL3 is missing at byte 4)")
+        raise NetworkError(f"{name}: not a .tflite file (the identifier TFL3 is missing at byte 4)")
     try:
         return _read_model(_Reader(content))
     except NetworkError as error:
-        raise NetworkError(f"{where}: {error}") from error
+        raise NetworkError(f"{name}: {error}") from error
     except _DECODING_ERRORS as error:
-        raise NetworkError(f"{where}: truncated or corrupted .tflite file ({error})") from error
+        raise NetworkError(f"{name}: truncated or corrupted .tflite file ({error})") from error
 
 
 def read_file(path: Path) -> bytes:
-    """A model file's bytes.
+    """Reads a model file's bytes.
 
     Raises:
-        NetworkError: it cannot be read.
+        NetworkError: The file cannot be read.
     """
     try:
         return path.read_bytes()
@@ -233,7 +234,7 @@ def _read_model(reader: _Reader) -> RawGraph:
 
 
 def _operator_kind(reader: _Reader, code: Any) -> str:  # noqa: ANN401 -- the generated reader has no types
-    # Files of before 2020 hold the code in the deprecated one-byte field only.
+    # Files from before 2020 hold the code in the deprecated one-byte field only.
     number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
     if number == tflite.BuiltinOperator.CUSTOM:
         return f"CUSTOM {reader.text(code.CustomCode())!r}"
@@ -282,7 +283,7 @@ def _read_tensor(reader: _Reader, model: Any, graph: Any, index: int) -> RawTens
 def _read_quantization(
     reader: _Reader,
     quantization: Any,  # noqa: ANN401
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], int]:
+) -> tuple[FloatArray, IntArray, int]:
     if quantization is None:
         return np.empty(0, np.float64), np.empty(0, np.int64), 0
     scales = reader.vector(quantization.ScaleLength(), quantization.ScaleAsNumpy, np.float64)

@@ -8,8 +8,9 @@ from nets.errors import NetworkError
 from nets.importers.tflite import elementwise, movers, reductions, weighted
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
-from nets.network.network import Operator, QuantizedNetwork
+from nets.network.operators import Operator
 from nets.network.profiles import Profile, profile_named
+from nets.network.quantized_network import QuantizedNetwork
 
 Converter = Callable[[Builder, RawOperator], Operator]
 
@@ -33,29 +34,29 @@ CONVERTERS: dict[str, Converter] = {
     "SUB": elementwise.subtract,
     "TRANSPOSE": movers.transpose,
 }
-AT_THE_END = ("SOFTMAX", "LOGISTIC", "DEQUANTIZE")  # dropped there: networks are scored on their logits
+AT_THE_END = ("SOFTMAX", "LOGISTIC", "DEQUANTIZE")  # dropped at the end: networks are scored on their logits
 BORDER_TYPES = ("FLOAT32", "UINT8")  # of inputs and outputs that QUANTIZE and DEQUANTIZE translate
 
 
 def load_tflite(path: str | Path, *, contract: str = "half_up") -> QuantizedNetwork:
-    """Import a full-int8 .tflite model.
+    """Imports a full-int8 .tflite model.
 
     Operators are named ``<kind>_<index in the file>``; a SOFTMAX, LOGISTIC or DEQUANTIZE at the end is dropped, so
     that the outputs are the logits, and so is a QUANTIZE that translates a float input.
 
     Args:
-        path: the file.
-        contract: a contract's name, or a profile's (``litert_ref``, ``litert_xnnpack``), for all rescalers.
+        path: The file.
+        contract: The name of a contract, or of a profile (``litert_ref``, ``litert_xnnpack``), for all rescalers.
 
     Raises:
-        NetworkError: the file is damaged, no full-int8 model, or uses operators that are not supported.
+        NetworkError: The file is damaged, not a full-int8 model, or uses operators that are not supported.
     """
     path = Path(path)
     return network_from_bytes(read_file(path), path.name, contract=contract)
 
 
 def network_from_bytes(content: bytes, name: str, *, contract: str = "half_up") -> QuantizedNetwork:
-    """Import a model from a file's bytes; see :func:`load_tflite`."""
+    """Imports a model from a file's bytes; see :func:`load_tflite`."""
     profile = profile_named(contract)
     graph = read_graph(content, name)
     try:
@@ -65,7 +66,7 @@ def network_from_bytes(content: bytes, name: str, *, contract: str = "half_up") 
 
 
 def network_from_graph(graph: RawGraph, name: str, profile: Profile) -> QuantizedNetwork:
-    """Convert every operator of a decoded file that the logits may depend on."""
+    """Converts every operator of a decoded file that the logits may depend on."""
     outputs, dropped = _logits(graph)
     inputs, entries = _entries(graph)
     remaining = [operator for operator in graph.operators if operator.index not in dropped | entries]
@@ -81,6 +82,11 @@ def network_from_graph(graph: RawGraph, name: str, profile: Profile) -> Quantize
     return _compact(builder, name, inputs, outputs)
 
 
+def operator_index(operator: Operator) -> int:
+    """Returns the index in its file of an imported operator, which ends its name."""
+    return int(operator.name.rsplit("_", 1)[1])
+
+
 def _producers(graph: RawGraph) -> dict[int, RawOperator]:
     producers: dict[int, RawOperator] = {}
     for operator in graph.operators:
@@ -93,7 +99,7 @@ def _producers(graph: RawGraph) -> dict[int, RawOperator]:
 
 
 def _logits(graph: RawGraph) -> tuple[list[int], set[int]]:
-    """The graph's outputs with what follows the logits dropped, and the indices of the dropped operators."""
+    """Returns the logits of the graph's outputs, and the indices of the operators behind them, which are dropped."""
     producers = _producers(graph)
     outputs, dropped = [], set()
     for index in graph.outputs:
@@ -116,7 +122,7 @@ def _ends_the_network(graph: RawGraph, operator: RawOperator, output: int) -> bo
 
 
 def _entries(graph: RawGraph) -> tuple[list[int], set[int]]:
-    """The int8 inputs of the network, and the indices of QUANTIZE operators that translate to them."""
+    """Returns the int8 inputs of the network, and the indices of QUANTIZE operators that translate to them."""
     borders = {i for i in graph.inputs if graph.tensor(i, "the graph").type_name in BORDER_TYPES}
     quantizers = [op for op in graph.operators if op.kind == "QUANTIZE" and set(op.inputs) & borders]
     inputs: list[int] = []
@@ -154,7 +160,7 @@ def _batch(graph: RawGraph, inputs: list[int]) -> int:
 
 
 def _compact(builder: Builder, name: str, inputs: list[int], outputs: list[int]) -> QuantizedNetwork:
-    """Renumber the tensors: activations only, in the file's order."""
+    """Renumbers the tensors: activations only, in the file's order."""
     files = sorted(builder.specs)
     new = {old: at for at, old in enumerate(files)}
     return QuantizedNetwork(

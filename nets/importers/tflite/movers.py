@@ -1,11 +1,14 @@
 """Converters of the operators that only move integers: PAD, CONCATENATION, RESHAPE, SQUEEZE, EXPAND_DIMS, TRANSPOSE."""
 
+import math
+
 import tflite
 
 from nets.errors import NetworkError
 from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, constant
 from nets.importers.tflite.graph import RawOperator
-from nets.network.network import Concatenation, Operator, Pad, Reshape, TensorSpec, Transpose
+from nets.network.operators import Concatenation, Operator, Pad, Reshape, Transpose
+from nets.network.tensors import TensorSpec
 
 
 def _moved(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpec]:
@@ -21,7 +24,7 @@ def _integers(builder: Builder, raw: RawOperator, position: int) -> list[int]:
 
 
 def pad(builder: Builder, raw: RawOperator) -> Operator:
-    """PAD with the zero point."""
+    """Converts PAD with the zero point."""
     source, result = _moved(builder, raw)
     flat = _integers(builder, raw, 1)
     pairs = tuple(zip(flat[::2], flat[1::2], strict=False))
@@ -33,7 +36,7 @@ def pad(builder: Builder, raw: RawOperator) -> Operator:
 
 
 def concatenation(builder: Builder, raw: RawOperator) -> Operator:
-    """CONCATENATION of tensors of the same scale."""
+    """Converts CONCATENATION of tensors of the same scale."""
     options = raw.options(tflite.ConcatenationOptions)
     if not raw.inputs:
         raise NetworkError(f"{raw} has no inputs")
@@ -59,9 +62,9 @@ def _without(spec: TensorSpec, axis: int) -> tuple[int, ...] | None:
 
 
 def reshape(builder: Builder, raw: RawOperator) -> Operator:
-    """RESHAPE, SQUEEZE or EXPAND_DIMS that leave the batch alone; the file states the result's shape."""
+    """Converts RESHAPE, SQUEEZE or EXPAND_DIMS that keep the batch; the file states the result's shape."""
     source, result = _moved(builder, raw)
-    if _elements(source) != _elements(result):
+    if math.prod(source.shape) != math.prod(result.shape):
         raise NetworkError(f"{raw}: {list(source.shape)} cannot become {list(result.shape)} (without batch)")
     if raw.kind == "RESHAPE" and builder.has_input(raw, 1):
         _check_target(builder, raw, result)
@@ -88,15 +91,8 @@ def _check_squeeze(builder: Builder, raw: RawOperator, source: TensorSpec, resul
     check_shape(raw, tuple(size for axis, size in enumerate(shape) if axis and axis not in dropped), result)
 
 
-def _elements(spec: TensorSpec) -> int:
-    total = 1
-    for size in spec.shape:
-        total *= size
-    return total
-
-
 def transpose(builder: Builder, raw: RawOperator) -> Operator:
-    """TRANSPOSE that leaves the batch first."""
+    """Converts TRANSPOSE that keeps the batch first."""
     source, result = _moved(builder, raw)
     axes = [axis % (len(source.shape) + 1) for axis in _integers(builder, raw, 1)]
     if axes[:1] != [0] or sorted(axes) != list(range(len(source.shape) + 1)):

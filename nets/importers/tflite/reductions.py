@@ -8,30 +8,37 @@ import tflite
 from nets.errors import NetworkError
 from nets.importers.tflite import xnnpack
 from nets.importers.tflite.activation import activation_range
-from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, constant, frozen
+from nets.importers.tflite.builder import (
+    Builder,
+    check_same_quantization,
+    check_shape,
+    constant,
+    frozen,
+    full_rescaler,
+)
 from nets.importers.tflite.graph import RawOperator
 from nets.importers.tflite.windows import window
-from nets.network.contracts import Contract
-from nets.network.network import AveragePool, MaxPool, Mean, Operator, TensorSpec
+from nets.network.contracts import FULL_MULTIPLIER_BITS, Contract
+from nets.network.operators import AveragePool, MaxPool, Mean, Operator
 from nets.network.profiles import Profile
-from nets.network.rescaler import Rescaler, rescaler_from_scale
+from nets.network.rescaler import Rescaler
+from nets.network.tensors import TensorSpec
 
-FULL_BITS = 31
 COUNT_MAX = 2**16  # elements of one window or mean: their int8 sum stays exact in float32
 
 
 def average_pool(builder: Builder, raw: RawOperator) -> Operator:
-    """AVERAGE_POOL_2D."""
+    """Converts AVERAGE_POOL_2D."""
     return AveragePool(name=f"average_pool_{raw.index}", **_pool(builder, raw))
 
 
 def max_pool(builder: Builder, raw: RawOperator) -> Operator:
-    """MAX_POOL_2D."""
+    """Converts MAX_POOL_2D."""
     return MaxPool(name=f"max_pool_{raw.index}", **_pool(builder, raw))
 
 
 def _pool(builder: Builder, raw: RawOperator) -> dict[str, Any]:
-    """The fields that both pools have."""
+    """Returns the fields that both pools have."""
     options = raw.options(tflite.Pool2DOptions)
     source, result = builder.activation(raw), builder.result(raw)
     if len(source.shape) != 3:
@@ -58,7 +65,7 @@ def _pool(builder: Builder, raw: RawOperator) -> dict[str, Any]:
 
 
 def mean(builder: Builder, raw: RawOperator) -> Operator:
-    """MEAN over axes other than the batch."""
+    """Converts MEAN over axes other than the batch."""
     keep = raw.options(tflite.ReducerOptions).KeepDims()
     source, result = builder.activation(raw), builder.result(raw)
     rank = len(source.shape) + 1
@@ -79,6 +86,8 @@ def mean(builder: Builder, raw: RawOperator) -> Operator:
         axes=axes,
         count=count,
         rescaler=scaling,
+        q_min=result.q_min,
+        q_max=result.q_max,
         float_offset=offset,
     )
 
@@ -91,16 +100,16 @@ def _mean_scaling(
         return xnnpack.mean_scaling(source, result, count, contract)
     if contract.name == "tflite_double":
         return _tflite_mean_rescaler(source.scale / result.scale, count, contract), None
-    return rescaler_from_scale(np.array([source.scale / (result.scale * count)]), FULL_BITS, contract), None
+    return full_rescaler(source.scale / (result.scale * count), contract), None
 
 
 def _tflite_mean_rescaler(scale: float, count: int, contract: Contract) -> Rescaler:
-    """TFLite divides the Q31 multiplier of ``s_x / s_y`` by the count and truncates (reduce.h).
+    """Divides the Q31 multiplier of ``s_x / s_y`` by the count and truncates, as TFLite does (reduce.h).
 
     The multiplier then lies in ``(2**29, 2**31)`` and is not normalised again.
     """
-    whole = rescaler_from_scale(np.array([scale]), FULL_BITS, contract)
-    left_shift = FULL_BITS - int(whole.right_shift[0])  # TFLite's own: positive is left
+    whole = full_rescaler(scale, contract)
+    left_shift = FULL_MULTIPLIER_BITS - int(whole.right_shift[0])  # TFLite's own: positive is left
     extra = min(count.bit_length() - 1, 32, 31 + left_shift)
     multiplier = (int(whole.multiplier[0]) << extra) // count
-    return Rescaler(contract, FULL_BITS, frozen(np.array([multiplier])), frozen(whole.right_shift + extra))
+    return Rescaler(contract, FULL_MULTIPLIER_BITS, frozen(np.array([multiplier])), frozen(whole.right_shift + extra))

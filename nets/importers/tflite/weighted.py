@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tflite
 
 from nets.errors import NetworkError
@@ -11,14 +10,15 @@ from nets.importers.tflite.activation import activation_range
 from nets.importers.tflite.builder import Builder, check_shape, constant, frozen, quantization
 from nets.importers.tflite.graph import Options, RawOperator, RawTensor
 from nets.importers.tflite.windows import window
-from nets.network.network import Convolution, FullyConnected, Operator, TensorSpec
-from nets.network.rescaler import effective_scale, rescaler_from_scale
-
-FULL_BITS = 31
+from nets.network.contracts import FULL_MULTIPLIER_BITS
+from nets.network.operators import Convolution, FullyConnected, Operator
+from nets.network.rescaler import rescaler_from_scale
+from nets.network.scales import weighted_scale
+from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec
 
 
 def convolution(builder: Builder, raw: RawOperator) -> Operator:
-    """CONV_2D; weights ``[out, height, width, in / groups]``."""
+    """Converts CONV_2D; weights ``[out, height, width, in / groups]``."""
     options = raw.options(tflite.Conv2DOptions)
     source, result = _image(builder, raw)
     weights = _weights(builder, raw, rank=4)
@@ -29,7 +29,7 @@ def convolution(builder: Builder, raw: RawOperator) -> Operator:
 
 
 def depthwise(builder: Builder, raw: RawOperator) -> Operator:
-    """DEPTHWISE_CONV_2D; weights ``[1, height, width, in * multiplier]``."""
+    """Converts DEPTHWISE_CONV_2D; weights ``[1, height, width, in * multiplier]``."""
     options = raw.options(tflite.DepthwiseConv2DOptions)
     source, result = _image(builder, raw)
     stored = _weights(builder, raw, rank=4)
@@ -46,7 +46,7 @@ def depthwise(builder: Builder, raw: RawOperator) -> Operator:
 
 
 def fully_connected(builder: Builder, raw: RawOperator) -> Operator:
-    """FULLY_CONNECTED; weights ``[out, in]``."""
+    """Converts FULLY_CONNECTED; weights ``[out, in]``."""
     options = raw.options(tflite.FullyConnectedOptions)
     if options.WeightsFormat() != 0:
         raise NetworkError(
@@ -71,7 +71,7 @@ def _image(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpec]:
     return source, result
 
 
-def _weights(builder: Builder, raw: RawOperator, rank: int) -> npt.NDArray[np.int8]:
+def _weights(builder: Builder, raw: RawOperator, rank: int) -> Int8Array:
     tensor = builder.input(raw, 1)
     values = constant(tensor, "INT8")
     if values.ndim != rank or values.size == 0:
@@ -85,7 +85,7 @@ def _convolution(
     name: str,
     source: TensorSpec,
     result: TensorSpec,
-    weights: npt.NDArray[np.int8],
+    weights: Int8Array,
     groups: int,
     options: Options,
     channel_axis: int,
@@ -105,14 +105,14 @@ def _shared(
     name: str,
     source: TensorSpec,
     result: TensorSpec,
-    weights: npt.NDArray[np.int8],
+    weights: Int8Array,
     options: Options,
     channel_axis: int,
 ) -> dict[str, Any]:
-    """The fields that both kinds of :class:`Weighted` have."""
+    """Returns the fields that every :class:`Weighted` operator has."""
     scales = _weight_scales(raw, builder.input(raw, 1), weights.shape[0], channel_axis)
-    contract = builder.profile.contract(name.rsplit("_", 1)[0])
-    scale = effective_scale(source.scale, scales, result.scale, contract)
+    contract = builder.contract(name.rsplit("_", 1)[0])
+    scale = weighted_scale(source.scale, scales, result.scale, contract)
     q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
     return {
         "name": name,
@@ -121,13 +121,13 @@ def _shared(
         "weights": frozen(weights),
         "bias": frozen(_bias(builder, raw, weights.shape[0])),
         "weight_scale": frozen(scales),
-        "rescaler": rescaler_from_scale(scale, FULL_BITS, contract),
+        "rescaler": rescaler_from_scale(scale, FULL_MULTIPLIER_BITS, contract),
         "q_min": q_min,
         "q_max": q_max,
     }
 
 
-def _weight_scales(raw: RawOperator, tensor: RawTensor, channels: int, axis: int) -> npt.NDArray[np.float64]:
+def _weight_scales(raw: RawOperator, tensor: RawTensor, channels: int, axis: int) -> FloatArray:
     scales, zero_points = quantization(tensor)
     if scales.size not in (1, channels):
         raise NetworkError(f"{raw}: {scales.size} weight scales; 1 or one for each of {channels} channels is needed")
@@ -138,7 +138,7 @@ def _weight_scales(raw: RawOperator, tensor: RawTensor, channels: int, axis: int
     return scales
 
 
-def _bias(builder: Builder, raw: RawOperator, channels: int) -> npt.NDArray[np.int64]:
+def _bias(builder: Builder, raw: RawOperator, channels: int) -> IntArray:
     if not builder.has_input(raw, 2):
         return np.zeros(channels, np.int64)
     bias = constant(builder.input(raw, 2), "INT32")

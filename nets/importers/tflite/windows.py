@@ -4,7 +4,7 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers.tflite.graph import RawOperator
-from nets.network.network import Pads
+from nets.network.operators import Pads
 
 LARGEST = 2**16  # of kernels, strides and dilations
 
@@ -17,10 +17,10 @@ def window(
     dilation: tuple[int, int],
     padding: int,
 ) -> tuple[tuple[int, int], Pads]:
-    """Output (height, width) and the padding (top, bottom), (left, right) of a 2-D window, in elements.
+    """Computes output (height, width) and padding (top, bottom), (left, right) of a 2-D window, in elements.
 
     Raises:
-        NetworkError: a size is out of range, or the window does not fit the input.
+        NetworkError: A size is out of range, or the window does not fit the input.
     """
     for what, values in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
         if not all(1 <= value <= LARGEST for value in values):

@@ -1,15 +1,15 @@
-"""XNNPACK's own forms of int8 operators, where they differ from TFLite's reference kernels.
+"""XNNPACK's own forms of int8 operators that differ from TFLite's reference kernels.
 
-Each was found by measurement against LiteRT's default resolver and holds with ``==``; docs/numerics.md has them.
+Each was measured against LiteRT's default resolver and holds with equality; docs/numerics.md lists them.
 Operators whose scales lie outside a range are left to TFLite's own kernels.
 """
 
 import numpy as np
 
-from nets.importers.tflite.builder import frozen
+from nets.importers.tflite.builder import frozen, full_rescaler
 from nets.network.contracts import CONTRACTS, Contract
-from nets.network.network import TensorSpec
-from nets.network.rescaler import Rescaler, rescaler_from_scale
+from nets.network.rescaler import Rescaler
+from nets.network.tensors import TensorSpec
 
 _SUM_BITS = 21  # of the larger multiplier, 2**20 to 2**21
 _CONVERT_SHIFT = 8
@@ -20,28 +20,28 @@ def _ratio(scale: float, other: float) -> float:
 
 
 def takes_sum(left: float, right: float, result: float) -> bool:
-    """Whether XNNPACK runs an ADD or SUB of these scales."""
+    """Returns whether XNNPACK runs an ADD or SUB of these scales."""
     return all(2.0**-10 <= _ratio(scale, result) < 2.0**8 for scale in (left, right))
 
 
 def takes_product(scale: float) -> bool:
-    """Whether XNNPACK runs a MUL of this effective scale."""
+    """Returns whether XNNPACK runs a MUL of this effective scale."""
     return 2.0**-16 <= scale < 2.0**8
 
 
 def takes_convert(source: float, result: float) -> bool:
-    """Whether XNNPACK runs a QUANTIZE between these scales."""
+    """Returns whether XNNPACK runs a QUANTIZE between these scales."""
     return 2.0**-8 <= _ratio(source, result) <= 2.0**7
 
 
 def _integer_rescaler(multiplier: int, right_shift: int) -> Rescaler:
-    """A rescaler whose multiplier is any integer, rounded half up; not normalised."""
+    """Makes a rescaler of any integer multiplier, rounded half up; not normalised."""
     bits = max(multiplier.bit_length(), 1)
     return Rescaler(CONTRACTS["half_up"], bits, frozen(np.array([multiplier])), frozen(np.array([right_shift])))
 
 
 def sum_rescalers(left: float, right: float, result: float) -> tuple[Rescaler, Rescaler, Rescaler]:
-    """ADD and SUB: ``(x0 * m0 +- x1 * m1 + 2**(r-1)) >> r``, multipliers rounded to even.
+    """Computes the form of ADD and SUB: ``(x0 * m0 +- x1 * m1 + 2**(r-1)) >> r``, multipliers rounded to even.
 
     Returns:
         Rescalers of both inputs (an integer multiplier, no shift) and of the sum (a shift alone).
@@ -54,17 +54,17 @@ def sum_rescalers(left: float, right: float, result: float) -> tuple[Rescaler, R
 
 
 def convert_rescaler(source: float, result: float) -> Rescaler:
-    """QUANTIZE from int8 to int8: ``(x * rint(256 * s_x / s_y) + 128) >> 8``."""
+    """Computes the form of QUANTIZE from int8 to int8: ``(x * rint(256 * s_x / s_y) + 128) >> 8``."""
     multiplier = int(np.rint(np.float32(256) * (np.float32(source) / np.float32(result))))
     return _integer_rescaler(multiplier, _CONVERT_SHIFT)
 
 
 def mean_scaling(source: TensorSpec, result: TensorSpec, count: int, contract: Contract) -> tuple[Rescaler, float]:
-    """MEAN: ``rint(float32(sum of x) * scale + offset)``, zero points inside the offset.
+    """Computes the form of MEAN: ``rint(float32(sum of x) * scale + offset)``, zero points inside the offset.
 
     Returns:
         The rescaler that holds the float32 scale, and the offset, a float32 value.
     """
     scale = np.float32(source.scale) / np.float32(result.scale) * (np.float32(1) / np.float32(count))
     offset = np.float32(result.zero_point) - np.float32(source.zero_point) * np.float32(count) * scale
-    return rescaler_from_scale(np.array([float(scale)]), 31, contract), float(offset)
+    return full_rescaler(float(scale), contract), float(offset)

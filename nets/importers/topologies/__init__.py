@@ -1,4 +1,4 @@
-"""Float networks of ours, trained from a seed where no model is at hand."""
+"""Built-in float networks, trained from a seed and used without a model file."""
 
 from nets.importers.topologies.training import TOPOLOGIES, Topology, train_float
 

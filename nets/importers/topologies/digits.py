@@ -1,4 +1,4 @@
-"""A small CNN for the 8×8 digits: every kind of rescaler once, small enough to search in minutes."""
+"""A small CNN for the 8×8 digits: it has every kind of rescaler and can be searched in minutes."""
 
 from torch import Tensor, nn
 
@@ -15,7 +15,7 @@ class DigitsCnn(nn.Module):
     """``[batch, 1, 8, 8]`` in [0, 1] to 10 logits: convolutions, one depthwise, one residual ADD, one fully connected.
 
     Args:
-        width: channels of the first stage; the second has twice as many.
+        width: Channels of the first stage; the second has twice as many.
     """
 
     def __init__(self, width: int = 8) -> None:
@@ -30,7 +30,7 @@ class DigitsCnn(nn.Module):
         self.classifier = nn.Linear(2 * width, 10)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``[batch, 10]`` of images ``[batch, 1, 8, 8]``."""
+        """Computes logits ``[batch, 10]`` of images ``[batch, 1, 8, 8]``."""
         stem = self.stem(images)
         joined = self.join(stem + self.pointwise(self.depthwise(stem)))
         return self.classifier(self.flatten(self.pool(self.down(joined))))  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Plain float training, seeded and deterministic, for the topologies of ours."""
+"""Plain float training, seeded and deterministic, of the built-in networks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ class Topology:
     """A float network and the training that suits it.
 
     Attributes:
-        make: builds the untrained network; its initial weights come from torch's global seed.
+        make: Builds the untrained network; its initial weights come from torch's global seed.
         input_shape: ``(height, width, channels)`` of one real input.
-        epochs: passes over the samples.
-        batch_size: samples of one step.
-        learning_rate: peak of the one-cycle schedule.
+        epochs: Passes over the samples.
+        batch_size: Samples of one step.
+        learning_rate: Peak of the one-cycle schedule.
     """
 
     make: Callable[[], nn.Module]
@@ -33,13 +33,13 @@ TOPOLOGIES = {"digits_cnn": Topology(DigitsCnn, (8, 8, 1), epochs=40, batch_size
 
 
 def train_float(topology: Topology, images: Tensor, labels: Tensor, seed: int) -> nn.Module:
-    """Train a classifier with Adam and a one-cycle learning rate; returned in evaluation mode.
+    """Trains a classifier with Adam and a one-cycle learning rate; returns it in evaluation mode.
 
     Args:
-        topology: what to train, and how.
+        topology: The network and its training settings.
         images: float32 ``[samples, channels, height, width]``.
         labels: int64 ``[samples]``.
-        seed: of the initial weights and of the order of samples.
+        seed: Seed of the initial weights and of the order of samples.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

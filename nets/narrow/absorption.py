@@ -1,0 +1,163 @@
+"""Absorption: the ratio of representable to effective scale moves into weights or activation scales.
+
+An elementwise operator has no weights that could take the ratio, but its producers and consumers have: a slightly
+coarser scale of an activation moves the ratio into *their* multipliers and biases.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import singledispatch
+
+import numpy as np
+
+from nets.errors import NetworkError
+from nets.narrow.activations import between_tensors
+from nets.narrow.weights import RealWeights, requantized
+from nets.network.operators import ElementwiseProduct, ElementwiseSum, Operator, Weighted
+from nets.network.quantization import along_channels, quantize_weights
+from nets.network.quantized_network import QuantizedNetwork, shared_quantization
+from nets.network.rescaler import neighbouring_scales, rescaler_from_scale, stored_bits
+from nets.network.scales import effective_scales
+from nets.network.tensors import FloatArray
+
+_EXACT = 1e-12  # relative; scales are float64 products of float32 values
+
+
+def absorb_into_weights(operator: Weighted, network: QuantizedNetwork, bits: int, original: RealWeights) -> Weighted:
+    """Moves the ratio of representable to effective scale into the weight scale.
+
+    Of the two neighbouring representable scales each channel takes the one whose requantized weights are closer.
+
+    Args:
+        operator: The operator at int32 (Q31).
+        network: The network of the operator's tensors.
+        bits: Multiplier width in bits.
+        original: Real weights to requantize.
+    """
+    contract = operator.rescaler.contract
+    (scale,) = effective_scales(operator, network.tensors)
+    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
+    neighbours = neighbouring_scales(scale, stored_bits(bits, contract))
+    candidates = [near * target.scale / source.scale for near in neighbours]
+    below, above = (_squared_error(original.weights, candidate, operator.weight_bits) for candidate in candidates)
+    weight_scale, chosen = (np.where(above < below, high, low) for low, high in (candidates, neighbours))
+    narrowed = requantized(operator, original, source.scale, weight_scale, operator.weight_bits)
+    return replace(narrowed, rescaler=rescaler_from_scale(chosen, bits, contract))
+
+
+def _squared_error(weights: FloatArray, scale: FloatArray, bits: int) -> FloatArray:
+    """Sums the squared errors of weights quantized at ``scale``, over what shares one scale; shape of ``scale``."""
+    steps = along_channels(scale, weights.ndim)
+    squares = (quantize_weights(weights, scale, bits) * steps - weights) ** 2
+    total: FloatArray = squares.reshape(squares.shape[0], -1).sum(axis=1)
+    return total if scale.size > 1 or total.size == 1 else total.sum(keepdims=True)
+
+
+def absorb_into_scales(network: QuantizedNetwork, bits: Mapping[str, int]) -> QuantizedNetwork:
+    """Chooses activation scales so that the multipliers of elementwise operators fit their widths exactly.
+
+    Scales only grow, so that no value is newly clipped; at ``k = 1`` they grow by less than a factor of two, at ``k``
+    bits by less than ``1 + 2**(1 - k)``.
+
+    Args:
+        network: The network at int32 (Q31).
+        bits: Multiplier width in bits, by name of an elementwise sum or product.
+
+    Returns:
+        The network with the chosen scales; biases, bounds and rescalers (at full width) follow.
+
+    Raises:
+        NetworkError: Scales that are tied to each other, or to the network's input, leave no choice.
+    """
+    scales = _Scales(network)
+    for operator in network.operators:
+        if operator.name in bits:
+            _choose(operator, scales, bits[operator.name])
+    return between_tensors(network, scales.chosen())
+
+
+class _Scales:
+    """Scales by group of tensors that share a quantization; a scale that was relied on is fixed."""
+
+    def __init__(self, network: QuantizedNetwork) -> None:
+        self._network = network
+        self._group = shared_quantization(network)
+        self._scale = {group: network.tensors[group].scale for group in self._group.values()}
+        self._fixed = {self._group[index] for index in network.inputs}
+
+    def __getitem__(self, index: int) -> float:
+        return self._scale[self._group[index]]
+
+    def is_fixed(self, index: int) -> bool:
+        return self._group[index] in self._fixed
+
+    def fix(self, index: int, scale: float, operator: Operator) -> None:
+        """Fixes the scale of a tensor.
+
+        Raises:
+            NetworkError: It is fixed already, at another value.
+        """
+        if self.is_fixed(index) and abs(scale / self[index] - 1) > _EXACT:
+            name = self._network.tensors[index].name
+            raise NetworkError(
+                f"operator {operator.name!r} cannot absorb: the scale of {name!r} is tied; use method round"
+            )
+        if not self.is_fixed(index):
+            self._scale[self._group[index]] = scale
+            self._fixed.add(self._group[index])
+
+    def chosen(self) -> QuantizedNetwork:
+        """Returns the network with the chosen scales in its tensors."""
+        changed = {
+            index: replace(spec, scale=self[index])
+            for index, spec in enumerate(self._network.tensors)
+            if spec.scale != self[index]
+        }
+        return self._network.with_tensors(changed)
+
+
+@singledispatch
+def _choose(operator: Operator, _scales: _Scales, _bits: int) -> None:
+    raise NotImplementedError(f"no activation scales to choose around {type(operator).__name__}")
+
+
+@_choose.register
+def _(operator: ElementwiseSum, scales: _Scales, bits: int) -> None:
+    """Makes the two ratios of :func:`nets.network.scales.sum_scales` that are not 1/2 representable."""
+    anchor, other = operator.inputs
+    if scales.is_fixed(other) or (not scales.is_fixed(anchor) and scales[other] > scales[anchor]):
+        anchor, other = other, anchor
+    scales.fix(anchor, scales[anchor], operator)
+    scales.fix(other, _coarser_beside(scales[other], scales[anchor], bits), operator)
+    common = 2 * max(scales[anchor], scales[other])
+    unit = common / 2**operator.left_shift
+    scales.fix(operator.output, unit / _below(unit / scales[operator.output], bits), operator)
+
+
+@_choose.register
+def _(operator: ElementwiseProduct, scales: _Scales, bits: int) -> None:
+    first, second = (scales[index] for index in operator.inputs)
+    for index in operator.inputs:
+        scales.fix(index, scales[index], operator)
+    product = first * second
+    scales.fix(operator.output, product / _below(product / scales[operator.output], bits), operator)
+
+
+def _coarser_beside(scale: float, anchor: float, bits: int) -> float:
+    """Returns the smallest scale at or above ``scale`` whose ratio to the anchor is representable."""
+    if scale <= anchor:
+        return min(_above(scale / (2 * anchor), bits) * 2 * anchor, anchor)
+    return anchor / (2 * _below(anchor / (2 * scale), bits))
+
+
+def _below(scale: float, bits: int) -> float:
+    return _nearly(scale, float(neighbouring_scales(np.array([scale * (1 + _EXACT)]), bits)[0][0]))
+
+
+def _above(scale: float, bits: int) -> float:
+    return _nearly(scale, float(neighbouring_scales(np.array([scale * (1 - _EXACT)]), bits)[1][0]))
+
+
+def _nearly(scale: float, neighbour: float) -> float:
+    """Returns the neighbour, or exactly ``scale`` if that is representable already."""
+    return neighbour if abs(neighbour / scale - 1) > 0 else scale

@@ -1,0 +1,81 @@
+"""Activations with another quantization: operators follow their tensors' scales, zero points and widths."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from nets.errors import NetworkError
+from nets.network.contracts import FULL_MULTIPLIER_BITS
+from nets.network.operators import Operator, Pool, RescaledOperator, Weighted
+from nets.network.quantization import quantize_bias
+from nets.network.quantized_network import QuantizedNetwork, shared_quantization
+from nets.network.scales import with_multiplier_bits
+from nets.network.tensors import TensorSpec
+
+
+def with_activation_bits(network: QuantizedNetwork, bits: Mapping[int, int]) -> QuantizedNetwork:
+    """Narrows activations: coarser steps over the same real range; rescalers are at full width again.
+
+    Args:
+        network: The network at int32 (Q31).
+        bits: Width in bits, 4 to 8, by tensor index; tensors that share a quantization take the narrowest of their
+            widths. Inputs and outputs of the network keep theirs.
+
+    Raises:
+        NetworkError: A width is out of range.
+    """
+    if wrong := {index: width for index, width in bits.items() if not 4 <= width <= 8}:
+        raise NetworkError(f"activation bits {wrong} are out of range; use 4 to 8")
+    group = shared_quantization(network)
+    kept = {group[index] for index in (*network.inputs, *network.outputs)}
+    widths: dict[int, int] = {}
+    for index, width in bits.items():
+        widths[group[index]] = min(width, widths.get(group[index], 8))
+    changed = {
+        index: _with_bits(network.tensors[index], widths[of])
+        for index, of in group.items()
+        if of in widths and of not in kept
+    }
+    return between_tensors(network, network.with_tensors(changed))
+
+
+def between_tensors(before: QuantizedNetwork, after: QuantizedNetwork) -> QuantizedNetwork:
+    """Puts the operators of ``before`` between the tensors of ``after``; those that touch a changed tensor follow it.
+
+    Their bounds and biases are converted and their rescalers rounded anew, at full width.
+    """
+    changed = {
+        operator.name: _following(operator, before, after)
+        for operator in before.operators
+        if any(before.tensors[index] != after.tensors[index] for index in (*operator.inputs, operator.output))
+    }
+    return after.with_operators(changed)
+
+
+def _with_bits(spec: TensorSpec, bits: int) -> TensorSpec:
+    scale = spec.scale * (2**spec.bits - 1) / (2**bits - 1)
+    low = (spec.q_min - spec.zero_point) * spec.scale
+    zero_point = int(np.clip(np.rint(-(2 ** (bits - 1)) - low / scale), -(2 ** (bits - 1)), 2 ** (bits - 1) - 1))
+    return replace(spec, scale=scale, zero_point=zero_point, bits=bits)
+
+
+def _following(operator: Operator, before: QuantizedNetwork, after: QuantizedNetwork) -> Operator:
+    old, new = before.tensors[operator.output], after.tensors[operator.output]
+    if isinstance(operator, RescaledOperator | Pool) and old != new:
+        operator = replace(operator, q_min=_bound(operator.q_min, old, new), q_max=_bound(operator.q_max, old, new))
+    source, coarser = before.tensors[operator.inputs[0]], after.tensors[operator.inputs[0]]
+    if isinstance(operator, Weighted) and source != coarser:
+        coarser_bias = np.array([coarser.scale / source.scale])
+        operator = replace(operator, bias=quantize_bias(operator.bias.astype(np.float64), coarser_bias))
+    if isinstance(operator, RescaledOperator):
+        return with_multiplier_bits(operator, after.tensors, FULL_MULTIPLIER_BITS)
+    return operator
+
+
+def _bound(bound: int, old: TensorSpec, new: TensorSpec) -> int:
+    """Converts a clamp's bound: ends of the range stay ends, real 0 stays real 0, others take the nearest step."""
+    if bound in (old.q_min, old.q_max):
+        return new.q_min if bound == old.q_min else new.q_max
+    value = round((bound - old.zero_point) * old.scale / new.scale) + new.zero_point
+    return max(new.q_min, min(new.q_max, value))

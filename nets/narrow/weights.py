@@ -1,0 +1,125 @@
+"""Real weights behind an operator's integers, and their requantization."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nets.errors import NetworkError
+from nets.network.contracts import FULL_MULTIPLIER_BITS
+from nets.network.operators import Weighted
+from nets.network.quantization import along_channels, quantize_bias, quantize_weights, weight_limit
+from nets.network.quantized_network import QuantizedNetwork
+from nets.network.scales import with_multiplier_bits
+from nets.network.tensors import FloatArray
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RealWeights:
+    """What an operator's integer weights stand for, in real units.
+
+    Attributes:
+        weights: float64, shape of the operator's weights.
+        bias: float64 ``[out]``.
+    """
+
+    weights: FloatArray
+    bias: FloatArray
+
+
+def real_weights(network: QuantizedNetwork) -> dict[str, RealWeights]:
+    """Computes the real weights and biases behind the integers of every weighted operator, by name."""
+    return {
+        operator.name: RealWeights(
+            operator.weights * along_channels(operator.weight_scale, operator.weights.ndim),
+            operator.bias * (network.tensors[operator.inputs[0]].scale * operator.weight_scale),
+        )
+        for operator in network.operators
+        if isinstance(operator, Weighted)
+    }
+
+
+def requantized(
+    operator: Weighted, real: RealWeights, input_scale: float, weight_scale: FloatArray, bits: int
+) -> Weighted:
+    """Returns the operator with real weights and biases rounded at other scales; its rescaler stays.
+
+    Args:
+        operator: The operator.
+        real: The real values.
+        input_scale: Scale of the operator's input.
+        weight_scale: New weight scale, ``[out]`` or ``[1]``.
+        bits: New width of the weights, in bits.
+    """
+    return replace(
+        operator,
+        weights=quantize_weights(real.weights, weight_scale, bits),
+        bias=quantize_bias(real.bias, input_scale * weight_scale),
+        weight_scale=weight_scale,
+        weight_bits=bits,
+    )
+
+
+def with_weight_bits(
+    network: QuantizedNetwork, bits: int | Mapping[str, int], originals: Mapping[str, RealWeights] | None = None
+) -> QuantizedNetwork:
+    """Requantizes weights to fewer bits, symmetric for each scale; rescalers stay at full width.
+
+    Args:
+        network: The network at int32 (Q31).
+        bits: Width of the weights in bits, 3 to 8, of all weighted operators or by name; at the present width
+            nothing changes.
+        originals: Real weights to requantize from; the values of the integer weights by default.
+
+    Raises:
+        NetworkError: A width is out of range, or a name has no weights.
+    """
+    originals = originals if originals is not None else real_weights(network)
+    weighted = [operator for operator in network.operators if isinstance(operator, Weighted)]
+    widths = {operator.name: bits for operator in weighted} if isinstance(bits, int) else bits
+    if unknown := widths.keys() - {operator.name for operator in weighted}:
+        raise NetworkError(f"{', '.join(sorted(unknown))}: no weighted operator of {network.name!r} has this name")
+    if wrong := {name: width for name, width in widths.items() if not 3 <= width <= 8}:
+        raise NetworkError(f"weight bits {wrong} are out of range; use 3 to 8")
+    return network.with_operators(
+        {
+            operator.name: _with_weight_bits(operator, network, widths[operator.name], originals[operator.name])
+            for operator in weighted
+            if widths.get(operator.name, operator.weight_bits) != operator.weight_bits
+        }
+    )
+
+
+def _with_weight_bits(operator: Weighted, network: QuantizedNetwork, bits: int, real: RealWeights) -> Weighted:
+    largest = np.abs(real.weights).reshape(operator.out_channels, -1).max(axis=1)
+    if operator.weight_scale.size == 1:
+        largest = largest.max(keepdims=True)
+    weight_scale = np.where(largest > 0, largest / weight_limit(bits), operator.weight_scale)
+    source = network.tensors[operator.inputs[0]]
+    narrowed = requantized(operator, real, source.scale, weight_scale, bits)
+    return with_multiplier_bits(narrowed, network.tensors, FULL_MULTIPLIER_BITS)
+
+
+def inherit_weights(network: QuantizedNetwork, source: QuantizedNetwork) -> QuantizedNetwork:
+    """Requantizes the real weights and biases of a trained design at the weight scales of another design.
+
+    Fine-tuning that starts from the nearest trained design needs fewer steps than fine-tuning from the start.
+
+    Args:
+        network: The design to be trained, narrowed; its rescalers stay.
+        source: A trained network of the same operators.
+    """
+    trained = real_weights(source)
+    return network.with_operators(
+        {
+            operator.name: requantized(
+                operator,
+                trained[operator.name],
+                network.tensors[operator.inputs[0]].scale,
+                operator.weight_scale,
+                operator.weight_bits,
+            )
+            for operator in network.operators
+            if isinstance(operator, Weighted)
+        }
+    )

@@ -1,0 +1,253 @@
+"""Operators of the integer network; those with a rescaler share one base class.
+
+Activations are int8 in NHWC layout (batch, height, width, channels) or ``[batch, features]``; axes and shapes leave
+the batch out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Self
+
+from nets.network.rescaler import Rescaler
+from nets.network.tensors import FloatArray, Int8Array, IntArray
+
+Pads = tuple[tuple[int, int], tuple[int, int]]  # (top, bottom), (left, right), in elements
+
+SUM_LEFT_SHIFT = 20  # bits; of int8 operands, as in TFLite's add.cc
+
+
+class Method(StrEnum):
+    """How a narrow multiplier is reached."""
+
+    ROUND = "round"  # keep the weights, round the multiplier
+    ABSORB = "absorb"  # choose a representable multiplier, move the ratio into the weights or activation scales
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Operator:
+    """One step of the network; it refers to tensors by index.
+
+    Attributes:
+        name: A unique name of kind and position, such as ``conv_0``.
+        inputs: Indices of the input tensors.
+        output: Index of the output tensor.
+    """
+
+    name: str
+    inputs: tuple[int, ...]
+    output: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RescaledOperator(Operator):
+    """An operator that ends in a rescaler: accumulate, rescale, add the output's zero point, clamp.
+
+    Attributes:
+        rescaler: Takes the accumulator to the output's scale.
+        q_min: The smallest output integer (the lower bound of a fused activation).
+        q_max: The largest output integer.
+    """
+
+    rescaler: Rescaler
+    q_min: int
+    q_max: int
+
+    @property
+    def rescalers(self) -> tuple[Rescaler, ...]:
+        """All rescalers in data order; the accumulator's is the last one."""
+        return (self.rescaler,)
+
+    def with_rescalers(self, rescalers: Sequence[Rescaler]) -> Self:
+        """Returns the operator with other rescalers, as many and in the same order as :attr:`rescalers`."""
+        return replace(self, rescaler=rescalers[-1])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NarrowableOperator(RescaledOperator):
+    """A rescaled operator whose multiplier width is a design variable; every :class:`Method` can narrow it.
+
+    Attributes:
+        method: How the present width was reached.
+    """
+
+    method: Method = Method.ROUND
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Weighted(NarrowableOperator):
+    """An operator with weights, a bias and rescaler constants for each output channel.
+
+    Attributes:
+        weights: int8; ``[out, height, width, in / groups]`` of a convolution, ``[out, in]`` of a fully connected layer.
+        bias: int64 within int32, ``[out]``, in units of ``s_x * s_w``.
+        weight_scale: float64 ``[out]`` (per channel) or ``[1]`` (per tensor); symmetric, zero point 0.
+        weight_bits: Width of the weights in bits; symmetric range ``+-(2**(bits-1) - 1)`` (int8 may hold -128).
+    """
+
+    weights: Int8Array
+    bias: IntArray
+    weight_scale: FloatArray
+    weight_bits: int = 8
+
+    @property
+    def out_channels(self) -> int:
+        """The number of output channels."""
+        return int(self.weights.shape[0])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Convolution(Weighted):
+    """A 2-D convolution; depthwise if ``groups`` equals the number of input channels.
+
+    Attributes:
+        stride: (vertical, horizontal).
+        dilation: (vertical, horizontal).
+        padding: Explicit padding, filled with the input's zero point.
+        groups: The number of groups of input channels.
+    """
+
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    padding: Pads
+    groups: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FullyConnected(Weighted):
+    """A fully connected layer, ``[batch, in] -> [batch, out]``."""
+
+
+class ElementwiseKind(StrEnum):
+    """What an elementwise sum computes."""
+
+    ADD = "add"
+    SUB = "sub"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ElementwiseSum(NarrowableOperator):
+    """``y = x0 + x1`` or ``x0 - x1``: both inputs are shifted left, rescaled to a common scale, summed and rescaled.
+
+    The common scale is twice the larger input scale, so that input's multiplier is exactly 1/2
+    (TFLite reference kernels, ``left_shift`` 20).
+
+    Attributes:
+        kind: Sum or difference.
+        left_shift: Bits by which each input, its zero point subtracted, is shifted left before its rescaler.
+        input_rescalers: Take the two inputs to the common scale.
+    """
+
+    kind: ElementwiseKind
+    left_shift: int
+    input_rescalers: tuple[Rescaler, Rescaler]
+
+    @property
+    def sign(self) -> int:
+        """The sign of the second input: 1 for a sum, -1 for a difference."""
+        return 1 if self.kind is ElementwiseKind.ADD else -1
+
+    @property
+    def rescalers(self) -> tuple[Rescaler, ...]:
+        """The rescalers of both inputs, then the one of the sum."""
+        return (*self.input_rescalers, self.rescaler)
+
+    def with_rescalers(self, rescalers: Sequence[Rescaler]) -> Self:
+        """Returns the operator with three other rescalers, in the order of :attr:`rescalers`."""
+        left, right, final = rescalers
+        return replace(self, input_rescalers=(left, right), rescaler=final)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ElementwiseProduct(NarrowableOperator):
+    """``y = x0 * x1``: zero points are subtracted, one rescaler of ``s_0 * s_1 / s_y``."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Requantize(RescaledOperator):
+    """A stand-alone change of quantization, or activation: QUANTIZE int8 to int8, RELU, RELU6."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Mean(RescaledOperator):
+    """The mean over axes: the sum of the inputs, zero point subtracted, rescaled by ``s_x / (s_y * count)``.
+
+    Attributes:
+        axes: Axes of the tensor's shape, from 0.
+        count: The number of elements summed.
+        float_offset: None, or XNNPACK's form: the inputs are summed with their zero point, and the output is
+            ``rint(float32(sum) * scale + float_offset)``, every step in float32, output zero point included.
+    """
+
+    axes: tuple[int, ...]
+    count: int
+    float_offset: float | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pool(Operator):
+    """Reduces each window's valid elements to one; scales are equal, so there is no rescaler.
+
+    Attributes:
+        kernel: (vertical, horizontal).
+        stride: (vertical, horizontal).
+        padding: Elements that no window counts.
+        q_min: The smallest output integer (the lower bound of a fused activation).
+        q_max: The largest output integer.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: Pads
+    q_min: int
+    q_max: int
+
+
+class AveragePool(Pool):
+    """The mean of each window, rounded half away from zero."""
+
+
+class MaxPool(Pool):
+    """The maximum of each window."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pad(Operator):
+    """Constant padding with the zero point.
+
+    Attributes:
+        padding: (before, after) for every axis.
+    """
+
+    padding: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Concatenation(Operator):
+    """Joins tensors along an axis; all scales and zero points are equal, so integers are only moved.
+
+    Attributes:
+        axis: The axis, from 0.
+    """
+
+    axis: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Reshape(Operator):
+    """Gives the same elements, in order, another shape: RESHAPE, SQUEEZE, EXPAND_DIMS."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Transpose(Operator):
+    """Permutes the axes.
+
+    Attributes:
+        permutation: The input's axis for each output axis, from 0.
+    """
+
+    permutation: tuple[int, ...]
+
+
+# Operators whose outputs keep the quantization of their inputs.
+SHARING_QUANTIZATION = (Pool, Pad, Concatenation, Reshape, Transpose)

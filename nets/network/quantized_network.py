@@ -1,0 +1,73 @@
+"""The immutable integer network: activation tensors, and operators in order of execution."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from nets.errors import NetworkError
+from nets.network.operators import SHARING_QUANTIZATION, NarrowableOperator, Operator
+from nets.network.tensors import TensorSpec
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedNetwork:
+    """A network of integers, frozen.
+
+    Attributes:
+        name: A name for messages and reports.
+        tensors: Activation tensors; operators refer to them by index.
+        operators: Operators in an order in which every input is ready.
+        inputs: Tensor indices of the network's inputs.
+        outputs: Tensor indices of the network's outputs (the logits, if the model ended in a softmax).
+    """
+
+    name: str
+    tensors: tuple[TensorSpec, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    _by_name: dict[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        names = [operator.name for operator in self.operators]
+        if len(set(names)) != len(names):
+            raise NetworkError(f"operator names of {self.name!r} are not unique: {names}")
+        ready = set(self.inputs)
+        for operator in self.operators:
+            if missing := set(operator.inputs) - ready:
+                raise NetworkError(f"operator {operator.name!r} reads tensors {sorted(missing)} before they are made")
+            ready.add(operator.output)
+        if missing := set(self.outputs) - ready:
+            raise NetworkError(f"outputs {sorted(missing)} of {self.name!r} are made by no operator")
+        object.__setattr__(self, "_by_name", {name: index for index, name in enumerate(names)})
+
+    def operator(self, name: str) -> Operator:
+        """Returns the operator of a name.
+
+        Raises:
+            NetworkError: No operator has this name.
+        """
+        if name not in self._by_name:
+            raise NetworkError(f"network {self.name!r} has no operator {name!r}; it has {', '.join(self._by_name)}")
+        return self.operators[self._by_name[name]]
+
+    def narrowable_operators(self) -> Iterator[NarrowableOperator]:
+        """Yields the operators whose multiplier width is a design variable, in order of execution."""
+        return (operator for operator in self.operators if isinstance(operator, NarrowableOperator))
+
+    def with_operators(self, changed: Mapping[str, Operator]) -> "QuantizedNetwork":
+        """Returns the network with the operators of these names replaced."""
+        return replace(self, operators=tuple(changed.get(op.name, op) for op in self.operators))
+
+    def with_tensors(self, changed: Mapping[int, TensorSpec]) -> "QuantizedNetwork":
+        """Returns the network with the tensors at these indices replaced."""
+        return replace(self, tensors=tuple(changed.get(i, tensor) for i, tensor in enumerate(self.tensors)))
+
+
+def shared_quantization(network: QuantizedNetwork) -> dict[int, int]:
+    """Maps each tensor index to a representative of the tensors that must have the same scale and zero point."""
+    group = {index: index for index in range(len(network.tensors))}
+    for operator in network.operators:
+        if isinstance(operator, SHARING_QUANTIZATION):
+            joined = {group[index] for index in (*operator.inputs, operator.output)}
+            group = {index: min(joined) if of in joined else of for index, of in group.items()}
+    return group

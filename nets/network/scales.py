@@ -1,0 +1,110 @@
+"""Effective scales: the real factor of every rescaler, computed from the scales of the tensors around it."""
+
+from functools import singledispatch
+from typing import TypeVar
+
+import numpy as np
+
+from nets.errors import NetworkError
+from nets.network.contracts import Contract
+from nets.network.operators import ElementwiseProduct, ElementwiseSum, Mean, Requantize, RescaledOperator, Weighted
+from nets.network.rescaler import rescaler_from_scale
+from nets.network.tensors import FloatArray, TensorSpec
+
+Rescaled = TypeVar("Rescaled", bound=RescaledOperator)
+
+
+def weighted_scale(input_scale: float, weight_scale: FloatArray, output_scale: float, contract: Contract) -> FloatArray:
+    """Computes ``M = s_x * s_w / s_y`` of an operator with weights, dimensionless float64, shape of ``weight_scale``.
+
+    Under a contract with ``float32_scale`` every step is rounded to float32, as XNNPACK does; TFLite's
+    reference kernels multiply the float32 scales in double.
+    """
+    if contract.float32_scale:
+        product = np.float32(input_scale) * weight_scale.astype(np.float32)
+        return (product / np.float32(output_scale)).astype(np.float64)
+    return input_scale * weight_scale / output_scale
+
+
+def sum_scales(left: float, right: float, result: float, left_shift: int) -> tuple[float, float, float]:
+    """Computes the scales of a sum's rescalers: both inputs to twice the larger scale, and from there to the output.
+
+    The inputs are shifted left by ``left_shift`` bits, which the last scale takes back (TFLite ``add.cc``).
+    """
+    common = 2 * max(left, right)
+    return left / common, right / common, common / (2**left_shift * result)
+
+
+def product_scale(left: float, right: float, result: float) -> float:
+    """Computes ``s_0 * s_1 / s_y`` in float32, as TFLite's ``mul.cc`` does."""
+    return float(np.float32(left) * np.float32(right) / np.float32(result))
+
+
+@singledispatch
+def effective_scales(operator: RescaledOperator, tensors: tuple[TensorSpec, ...]) -> tuple[FloatArray, ...]:
+    """Computes the effective scale of each of an operator's rescalers, in their order.
+
+    Args:
+        operator: The operator.
+        tensors: The network's tensors, which the operator refers to by index.
+
+    Returns:
+        float64 arrays ``[channels]`` or ``[1]``.
+
+    Raises:
+        NetworkError: The operator has the form of an oracle (XNNPACK's ADD or MEAN), whose scales are not free.
+    """
+    raise NotImplementedError(f"no effective scale for {type(operator).__name__} over {len(tensors)} tensors")
+
+
+@effective_scales.register
+def _(operator: Weighted, tensors: tuple[TensorSpec, ...]) -> tuple[FloatArray, ...]:
+    source, target = tensors[operator.inputs[0]], tensors[operator.output]
+    return (weighted_scale(source.scale, operator.weight_scale, target.scale, operator.rescaler.contract),)
+
+
+@effective_scales.register
+def _(operator: ElementwiseSum, tensors: tuple[TensorSpec, ...]) -> tuple[FloatArray, ...]:
+    if operator.left_shift == 0:
+        raise _of_an_oracle(operator)
+    left, right, result = (tensors[index].scale for index in (*operator.inputs, operator.output))
+    return tuple(np.array([scale]) for scale in sum_scales(left, right, result, operator.left_shift))
+
+
+@effective_scales.register
+def _(operator: ElementwiseProduct, tensors: tuple[TensorSpec, ...]) -> tuple[FloatArray, ...]:
+    left, right, result = (tensors[index].scale for index in (*operator.inputs, operator.output))
+    return (np.array([product_scale(left, right, result)]),)
+
+
+@effective_scales.register
+def _(operator: Requantize, tensors: tuple[TensorSpec, ...]) -> tuple[FloatArray, ...]:
+    return (np.array([tensors[operator.inputs[0]].scale / tensors[operator.output].scale]),)
+
+
+@effective_scales.register
+def _(operator: Mean, tensors: tuple[TensorSpec, ...]) -> tuple[FloatArray, ...]:
+    if operator.float_offset is not None:
+        raise _of_an_oracle(operator)
+    return (np.array([tensors[operator.inputs[0]].scale / (tensors[operator.output].scale * operator.count)]),)
+
+
+def _of_an_oracle(operator: RescaledOperator) -> NetworkError:
+    return NetworkError(
+        f"operator {operator.name!r} has XNNPACK's form, an oracle's; import the model under another contract to narrow"
+    )
+
+
+def with_multiplier_bits(operator: Rescaled, tensors: tuple[TensorSpec, ...], bits: int) -> Rescaled:
+    """Returns the operator with every rescaler rounded anew from its tensors' scales to ``bits``-bit multipliers.
+
+    Raises:
+        NetworkError: The width is out of range, or the operator has the form of an oracle.
+    """
+    scales = effective_scales(operator, tensors)
+    return operator.with_rescalers(
+        [
+            rescaler_from_scale(scale, bits, rescaler.contract)
+            for scale, rescaler in zip(scales, operator.rescalers, strict=True)
+        ]
+    )

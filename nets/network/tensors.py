@@ -1,0 +1,41 @@
+"""Activation tensors and their affine quantization, and the array types that nets uses."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Int8Array = npt.NDArray[np.int8]
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Describes an activation tensor: ``real = scale * (q - zero_point)``.
+
+    Attributes:
+        name: The name in the imported model.
+        shape: The sizes without the batch: ``(height, width, channels)`` or ``(features,)``.
+        scale: The real value of one step (a float32 of the model, held in float64).
+        zero_point: The integer that stands for real 0.
+        bits: Width of the stored integer, in bits.
+        file_index: The tensor's index in the file that it was imported from, or None.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+    bits: int = 8
+    file_index: int | None = None
+
+    @property
+    def q_min(self) -> int:
+        """The smallest storable integer."""
+        return -(1 << (self.bits - 1))
+
+    @property
+    def q_max(self) -> int:
+        """The largest storable integer."""
+        return (1 << (self.bits - 1)) - 1
