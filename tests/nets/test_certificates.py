@@ -1,3 +1,5 @@
+"""No input escapes the certified ranges, and bounds are reached."""
+
 from dataclasses import replace
 from itertools import product
 

@@ -59,12 +59,12 @@ def scale_of(multiplier: int, right_shift: int) -> Fraction:
 
 
 ORACLES: dict[str, Callable[[int, int, int, int], int]] = {
-    "half_up": lambda acc, m, r, k: math.floor(acc * scale_of(m, r) + HALF),
-    "floor": lambda acc, m, r, k: math.floor(acc * scale_of(m, r)),
-    "half_away": lambda acc, m, r, k: half_away_from_zero(acc * scale_of(m, r)),
+    "half_up": lambda acc, m, r, _k: math.floor(acc * scale_of(m, r) + HALF),
+    "floor": lambda acc, m, r, _k: math.floor(acc * scale_of(m, r)),
+    "half_away": lambda acc, m, r, _k: half_away_from_zero(acc * scale_of(m, r)),
     "tflite_double": gemmlowp,
-    "xnnpack_fp32": lambda acc, m, r, k: half_to_even(to_float(to_float(Fraction(acc), 24) * scale_of(m, r), 24)),
-    "float64_half_away": lambda acc, m, r, k: half_away_from_zero(to_float(acc * scale_of(m, r), 53)),
+    "xnnpack_fp32": lambda acc, m, r, _k: half_to_even(to_float(to_float(Fraction(acc), 24) * scale_of(m, r), 24)),
+    "float64_half_away": lambda acc, m, r, _k: half_away_from_zero(to_float(acc * scale_of(m, r), 53)),
 }
 
 

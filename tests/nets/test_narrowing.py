@@ -1,62 +1,22 @@
+"""Narrow rescalers: rounded, or absorbed into weights and activation scales."""
+
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from small_networks import digits_like, random_inputs
 
 from nets.errors import NetworkError
 from nets.execute.executor import IntegerExecutor
 from nets.narrow.narrowing import RescalerChoice, narrow
-from nets.narrow.weights import inherit_weights, real_weights, with_weight_bits
 from nets.network.contracts import CONTRACTS, contract_named
 from nets.network.operators import ElementwiseKind, ElementwiseSum, Method, Weighted
 from nets.network.quantized_network import QuantizedNetwork
-from nets.network.rescaler import neighbouring_scales, rescaler_from_scale
+from nets.network.rescaler import rescaler_from_scale
 from nets.network.scales import weighted_scale
 from nets.network.tensors import TensorSpec
 
-scales = st.floats(2.0**-20, 4.0, exclude_min=True)
 HALF_UP = contract_named("half_up")
-
-
-@given(scales, st.integers(1, 31))
-def test_multiplier_is_normalised_and_the_nearest_of_its_width(scale: float, bits: int) -> None:
-    rescaler = rescaler_from_scale(np.array([scale]), bits, HALF_UP)
-    multiplier, shift = int(rescaler.multiplier[0]), int(rescaler.right_shift[0])
-    assert 2 ** (bits - 1) <= multiplier < 2**bits
-    represented = Fraction(multiplier) / Fraction(2) ** shift
-    neighbours = [Fraction(m) / Fraction(2) ** shift for m in (multiplier - 1, multiplier + 1)]
-    assert abs(represented - Fraction(scale)) <= min(abs(n - Fraction(scale)) for n in neighbours)
-
-
-@given(scales, st.integers(1, 31))
-def test_neighbouring_scales_enclose_the_scale_with_nothing_representable_between(scale: float, bits: int) -> None:
-    below, above = (float(bound[0]) for bound in neighbouring_scales(np.array([scale]), bits))
-    assert below <= scale <= above
-    step = Fraction(above) - Fraction(below)
-    mantissa = Fraction(below) / step if step else None
-    assert mantissa is None or (mantissa.denominator == 1 and 2 ** (bits - 1) <= mantissa < 2**bits)
-
-
-def test_dead_channel_gets_a_shift_that_empties_it() -> None:
-    rescaler = rescaler_from_scale(np.array([1e-30]), 4, HALF_UP)
-    assert int(rescaler.multiplier[0]) == 8
-    assert int(rescaler.right_shift[0]) == HALF_UP.right_shift_max
-
-
-@pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf])
-def test_scale_that_is_not_positive_and_finite_is_refused(scale: float) -> None:
-    with pytest.raises(NetworkError, match="positive and finite"):
-        rescaler_from_scale(np.array([scale]), 8, HALF_UP)
-
-
-@pytest.mark.parametrize("bits", [0, 32, -1])
-def test_width_out_of_range_is_refused(bits: int) -> None:
-    with pytest.raises(NetworkError, match=f"multiplier_bits = {bits}"):
-        rescaler_from_scale(np.array([0.5]), bits, HALF_UP)
 
 
 @pytest.mark.parametrize("contract", CONTRACTS)
@@ -185,6 +145,15 @@ def test_a_pool_has_nothing_to_narrow(method: Method) -> None:
         narrow(digits_like().network, {"average_pool_5": RescalerChoice(2, method)})
 
 
+@pytest.mark.parametrize("method", Method)
+def test_every_narrowable_operator_keeps_its_method(method: Method) -> None:
+    network = digits_like().network
+    narrowed = narrow(network, {op.name: RescalerChoice(3, method) for op in network.narrowable_operators()})
+    assert [op.name for op in narrowed.narrowable_operators()] == [op.name for op in network.narrowable_operators()]
+    assert {op.method for op in narrowed.narrowable_operators()} == {method}
+    assert {op.rescaler.multiplier_bits for op in narrowed.narrowable_operators()} == {3}
+
+
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(NetworkError, match=r"no operator 'conv_9'.*conv_0"):
         narrow(digits_like().network, {"conv_9": RescalerChoice(2)})
@@ -193,67 +162,6 @@ def test_unknown_name_lists_the_known_ones() -> None:
 def test_operator_without_rescaler_is_refused() -> None:
     with pytest.raises(NetworkError, match="'reshape_6' has no rescaler"):
         narrow(digits_like().network, {"reshape_6": RescalerChoice(2)})
-
-
-@pytest.mark.parametrize("bits", [3, 4, 5, 7])
-def test_weight_bits_requantizes_from_the_real_weights(bits: int) -> None:
-    module = digits_like(weight_bits=8)
-    direct = digits_like(weight_bits=bits).network
-    narrowed = with_weight_bits(module.network, bits, module.originals)
-    for name in ("conv_0", "depthwise_1", "fc_7"):
-        one, other = narrowed.operator(name), direct.operator(name)
-        assert isinstance(one, Weighted)
-        assert isinstance(other, Weighted)
-        assert (one.weights == other.weights).all()
-        assert np.abs(one.weights).max() == 2 ** (bits - 1) - 1
-        assert (one.rescaler.multiplier == other.rescaler.multiplier).all()
-
-
-def test_same_weight_bits_change_nothing() -> None:
-    network = digits_like().network
-    assert with_weight_bits(network, 8).operators == network.operators
-
-
-def test_real_weights_of_the_integers_requantize_to_the_same_integers() -> None:
-    network = digits_like(weight_bits=5).network
-    values = real_weights(network)["conv_2"]
-    conv = network.operator("conv_2")
-    assert isinstance(conv, Weighted)
-    again = np.rint(values.weights / conv.weight_scale[:, None, None, None])
-    assert (again == conv.weights).all()
-
-
-def test_weight_bits_by_layer() -> None:
-    module = digits_like()
-    mixed_bits = with_weight_bits(module.network, {"conv_0": 3, "fc_7": 5}, module.originals)
-    found = {op.name: op.weight_bits for op in mixed_bits.operators if isinstance(op, Weighted)}
-    assert found == {"conv_0": 3, "depthwise_1": 8, "conv_2": 8, "conv_4": 8, "fc_7": 5}
-
-
-@pytest.mark.parametrize(
-    ("bits", "message"),
-    [({"add_3": 4}, "add_3: no weighted operator"), ({"conv_0": 2}, "use 3 to 8"), (9, "use 3 to 8")],
-)
-def test_weight_bits_that_cannot_be_are_refused(bits: int | dict[str, int], message: str) -> None:
-    with pytest.raises(NetworkError, match=message):
-        with_weight_bits(digits_like().network, bits)
-
-
-def test_inherited_weights_are_the_sources_at_the_designs_own_scales() -> None:
-    module, source = digits_like(0, weight_bits=6), digits_like(1, weight_bits=6).network
-    choices = {op.name: RescalerChoice(1, Method.ABSORB) for op in module.network.narrowable_operators()}
-    design = narrow(module.network, choices, module.originals)
-    heir = inherit_weights(design, source)
-    ours, theirs = heir.operator("conv_4"), source.operator("conv_4")
-    assert isinstance(ours, Weighted)
-    assert isinstance(theirs, Weighted)
-    assert (ours.rescaler.multiplier == 1).all()
-    real, wanted = (op.weights * op.weight_scale[:, None, None, None] for op in (ours, theirs))
-    reach = ours.weight_scale[:, None, None, None] * 31
-    assert (np.abs(real - np.clip(wanted, -reach, reach)) <= ours.weight_scale[:, None, None, None] / 2 + 1e-12).all()
-    assert inherit_weights(module.network, module.network).operator("conv_4").weights.tolist() == (
-        module.network.operator("conv_4").weights.tolist()
-    )
 
 
 def test_the_oracles_own_form_of_an_add_is_not_narrowed() -> None:

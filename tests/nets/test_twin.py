@@ -1,3 +1,5 @@
+"""The differentiable twin computes the integers of the executor."""
+
 from pathlib import Path
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Float PyTorch networks become integer networks that follow them."""
+
 import numpy as np
 import pytest
 import torch

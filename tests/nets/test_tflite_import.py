@@ -114,54 +114,54 @@ def weights_of(writer: ModelWriter) -> int:
     return writer.operators[0].inputs[1]
 
 
-def weight_zero_point(writer: ModelWriter, x: int) -> None:
+def weight_zero_point(writer: ModelWriter, _x: int) -> None:
     writer.tensors[weights_of(writer)].zero_points = [0, 0, 5, 0]
 
 
-def weight_axis(writer: ModelWriter, x: int) -> None:
+def weight_axis(writer: ModelWriter, _x: int) -> None:
     writer.tensors[weights_of(writer)].axis = 3
 
 
-def weight_scales(writer: ModelWriter, x: int) -> None:
+def weight_scales(writer: ModelWriter, _x: int) -> None:
     plan = writer.tensors[weights_of(writer)]
     plan.scales, plan.zero_points = plan.scales[:3], plan.zero_points[:3]
 
 
-def short_weights(writer: ModelWriter, x: int) -> None:
+def short_weights(writer: ModelWriter, _x: int) -> None:
     plan = writer.tensors[weights_of(writer)]
     assert plan.data is not None
     plan.data = plan.data[:-1]
 
 
-def no_weights(writer: ModelWriter, x: int) -> None:
+def no_weights(writer: ModelWriter, _x: int) -> None:
     writer.tensors[weights_of(writer)].data = None
 
 
-def no_options(writer: ModelWriter, x: int) -> None:
+def no_options(writer: ModelWriter, _x: int) -> None:
     writer.operators[0].options = None
 
 
-def zero_stride(writer: ModelWriter, x: int) -> None:
+def zero_stride(writer: ModelWriter, _x: int) -> None:
     writer.operators[0].values["StrideH"] = 0
 
 
-def tanh(writer: ModelWriter, x: int) -> None:
+def tanh(writer: ModelWriter, _x: int) -> None:
     writer.operators[0].values["FusedActivationFunction"] = 4
 
 
-def missing_tensor(writer: ModelWriter, x: int) -> None:
+def missing_tensor(writer: ModelWriter, _x: int) -> None:
     writer.operators[1].inputs[0] = 99
 
 
-def loop(writer: ModelWriter, x: int) -> None:
+def loop(writer: ModelWriter, _x: int) -> None:
     writer.operators.reverse()
 
 
-def twice(writer: ModelWriter, x: int) -> None:
+def twice(writer: ModelWriter, _x: int) -> None:
     writer.operators.append(writer.operators[0])
 
 
-def no_output(writer: ModelWriter, x: int) -> None:
+def no_output(writer: ModelWriter, _x: int) -> None:
     writer.outputs = []
 
 
