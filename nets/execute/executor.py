@@ -1,6 +1,7 @@
 """The bit-exact integer executor: batched, one kernel per operator, prepared once."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import ctypes
+from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 
@@ -11,10 +12,12 @@ from torch import Tensor
 from nets.errors import NetworkError
 from nets.execute.native import native_kernel, native_library, native_status
 from nets.execute.self_test import require_exact
-from nets.execute.torch_kernels import Kernel, kernel
+from nets.execute.torch_kernels import kernel
 from nets.network.operators import Operator, Weighted
 from nets.network.quantized_network import QuantizedNetwork
 from nets.network.tensors import Int8Array
+
+Tensors = dict[int, Tensor]  # by tensor index
 
 # Samples that one thread takes through all layers at once: few enough that activations stay in its caches.
 SAMPLES_AT_ONCE = 16
@@ -29,19 +32,90 @@ class Backend(StrEnum):
     TORCH = "torch"
 
 
+class PreparedOperators:
+    """Operators of one network with their kernels.
+
+    Args:
+        operators: Operators in order of execution.
+        network: The network that they belong to; its arrays are read once.
+        backend: The kernels to use; both kinds give the same integers.
+
+    Attributes:
+        kernels: One function per operator: int8 input tensors ``[batch, *shape]`` to the int8 output tensor.
+
+    Raises:
+        NetworkError: Native kernels are requested and were not built, or the self-test fails.
+    """
+
+    def __init__(self, operators: Sequence[Operator], network: QuantizedNetwork, backend: Backend) -> None:
+        library = _library(backend)
+        native = [None if library is None else native_kernel(operator, network, library) for operator in operators]
+        self.kernels = [run or kernel(operator, network) for run, operator in zip(native, operators, strict=True)]
+        self._operators = operators
+        self._last_use = {index: at for at, operator in enumerate(operators) for index in operator.inputs}
+        self._native = all(
+            run is not None for run, operator in zip(native, operators, strict=True) if isinstance(operator, Weighted)
+        )
+
+    @property
+    def _threads(self) -> int:
+        """Threads that share the chunks: 1 if torch's kernels, which use several threads themselves, do the work."""
+        return torch.get_num_threads() if self._native else 1
+
+    def chunk_size(self, batch_size: int) -> int:
+        """Returns the samples of one chunk if all threads together may hold ``batch_size`` samples."""
+        return max(1, min(SAMPLES_AT_ONCE, batch_size // self._threads)) if self._native else batch_size
+
+    def run(self, chunks: Sequence[Tensors], wanted: Set[int]) -> list[Tensors]:
+        """Runs the operators on chunks of samples.
+
+        Args:
+            chunks: For each chunk, the int8 tensors that the operators read, by tensor index.
+            wanted: Indices of the tensors that are kept; others are freed after their last use.
+
+        Returns:
+            For each chunk, the wanted tensors (and possibly others) by tensor index.
+        """
+        if self._threads == 1 or len(chunks) == 1:
+            return [self._run(chunk, wanted) for chunk in chunks]
+        with ThreadPoolExecutor(self._threads) as pool:
+            return list(pool.map(lambda chunk: self._run(chunk, wanted), chunks))
+
+    def _run(self, chunk: Tensors, wanted: Set[int]) -> Tensors:
+        live = dict(chunk)
+        with torch.inference_mode():
+            for at, (operator, run) in enumerate(zip(self._operators, self.kernels, strict=True)):
+                live[operator.output] = run([live[index] for index in operator.inputs])
+                for index in set(operator.inputs) - wanted:
+                    if self._last_use[index] == at:
+                        del live[index]
+        return live
+
+
+def _library(backend: Backend) -> ctypes.CDLL | None:
+    """Returns the native library, or None for torch; the self-test of what will run has passed."""
+    library = None if backend is Backend.TORCH else native_library()
+    if library is None and backend is Backend.NATIVE:
+        raise NetworkError(f"native kernels are requested, but {native_status()}")
+    require_exact("torch" if library is None else "native")
+    return library
+
+
 class IntegerExecutor:
     """Runs a network on batches of int8 inputs, exactly, with as many threads as torch uses.
 
     Args:
         network: The network; its arrays are read once.
         backend: The kernels to use; both kinds give the same integers.
+
+    Attributes:
+        network: The network.
+        prepared: Its operators with their kernels.
     """
 
     def __init__(self, network: QuantizedNetwork, *, backend: Backend = Backend.AUTO) -> None:
         self.network = network
-        self._kernels = [prepared(operator, network, backend) for operator in network.operators]
-        # torch's kernels use several threads themselves; native kernels are called from several threads.
-        self._threaded = all(native for _, native in self._kernels if native is not None)
+        self.prepared = PreparedOperators(network.operators, network, backend)
 
     def tensors(self, *inputs: Int8Array) -> dict[int, Int8Array]:
         """Computes every activation tensor of one batch.
@@ -55,7 +129,8 @@ class IntegerExecutor:
         Raises:
             NetworkError: Number, types or shapes of the inputs are not the network's.
         """
-        return self._collected(inputs, range(len(self.network.tensors)), _BATCH, keep_all=True)
+        computed = (operator.output for operator in self.network.operators)
+        return self._collected(inputs, {*self.network.inputs, *computed}, _BATCH)
 
     def outputs(self, *inputs: Int8Array, batch_size: int = _BATCH) -> list[Int8Array]:
         """Computes the network's outputs in batches.
@@ -70,58 +145,21 @@ class IntegerExecutor:
         Raises:
             NetworkError: Number, types or shapes of the inputs are not the network's.
         """
-        tensors = self._collected(inputs, self.network.outputs, batch_size, keep_all=False)
+        tensors = self._collected(inputs, set(self.network.outputs), batch_size)
         return [tensors[index] for index in self.network.outputs]
 
-    def _collected(
-        self, inputs: tuple[Int8Array, ...], wanted: Iterable[int], batch_size: int, *, keep_all: bool
-    ) -> dict[int, Int8Array]:
-        """Computes the wanted tensors, in chunks of samples, with all threads."""
-        checked = checked_inputs(self.network, inputs)
-        threads = torch.get_num_threads() if self._threaded else 1
-        size = max(1, min(SAMPLES_AT_ONCE, batch_size // threads)) if self._threaded else batch_size
-        chunks = list(_chunks(checked, size))
-
-        def run(chunk: list[Tensor]) -> dict[int, Tensor]:
-            return self._run(chunk, keep_all=keep_all)
-
-        if threads == 1 or len(chunks) == 1:
-            parts = [run(chunk) for chunk in chunks]
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                parts = list(pool.map(run, chunks))
-        made = {*self.network.inputs, *(operator.output for operator in self.network.operators)}
-        return {i: np.concatenate([part[i].numpy() for part in parts]) for i in wanted if i in made}
-
-    def _run(self, inputs: list[Tensor], *, keep_all: bool) -> dict[int, Tensor]:
-        live = dict(zip(self.network.inputs, inputs, strict=True))
-        last_use = {} if keep_all else _last_uses(self.network)
-        with torch.inference_mode():
-            for position, (operator, (run, _)) in enumerate(zip(self.network.operators, self._kernels, strict=True)):
-                live[operator.output] = run([live[index] for index in operator.inputs])
-                for index in set(operator.inputs):
-                    if last_use.get(index) == position:
-                        del live[index]
-        return live
+    def _collected(self, inputs: tuple[Int8Array, ...], wanted: set[int], batch_size: int) -> dict[int, Int8Array]:
+        """Computes the wanted tensors, in chunks of samples."""
+        chunks = input_chunks(self.network, inputs, self.prepared.chunk_size(batch_size))
+        parts = self.prepared.run(chunks, wanted)
+        return {index: np.concatenate([part[index].numpy() for part in parts]) for index in sorted(wanted)}
 
 
-def prepared(operator: Operator, network: QuantizedNetwork, backend: Backend) -> tuple[Kernel, bool | None]:
-    """Prepares an operator's kernel, and says whether it is native; None if that does not matter for threads.
+def input_chunks(network: QuantizedNetwork, inputs: tuple[Int8Array, ...], size: int) -> list[Tensors]:
+    """Cuts the inputs into chunks of at most ``size`` samples.
 
-    Raises:
-        NetworkError: Native kernels are requested and were not built, or the self-test fails.
-    """
-    library = None if backend is Backend.TORCH else native_library()
-    if library is None and backend is Backend.NATIVE:
-        raise NetworkError(f"native kernels are requested, but {native_status()}")
-    require_exact("torch" if library is None else "native")
-    if library is not None and (native := native_kernel(operator, network, library)) is not None:
-        return native, True
-    return kernel(operator, network), False if isinstance(operator, Weighted) else None
-
-
-def checked_inputs(network: QuantizedNetwork, inputs: tuple[Int8Array, ...]) -> list[Tensor]:
-    """Returns the inputs as tensors.
+    Returns:
+        For each chunk, int8 tensors by tensor index.
 
     Raises:
         NetworkError: Their number, types or shapes are not the network's.
@@ -138,14 +176,8 @@ def checked_inputs(network: QuantizedNetwork, inputs: tuple[Int8Array, ...]) -> 
     if len({len(array) for array in inputs}) > 1:
         raise NetworkError(f"inputs of {network.name!r} differ in samples: {[len(array) for array in inputs]}")
     # torch needs writeable, contiguous arrays; those of a shared store are read-only, and others may be strided.
-    return [torch.from_numpy(x if x.flags.writeable and x.flags.c_contiguous else x.copy()) for x in inputs]
-
-
-def _chunks(inputs: list[Tensor], size: int) -> Iterator[list[Tensor]]:
-    for start in range(0, len(inputs[0]), size):
-        yield [x[start : start + size] for x in inputs]
-
-
-def _last_uses(network: QuantizedNetwork) -> Mapping[int, int]:
-    uses = {index: at for at, operator in enumerate(network.operators) for index in operator.inputs}
-    return {index: at for index, at in uses.items() if index not in network.outputs}
+    tensors = (torch.from_numpy(x if x.flags.writeable and x.flags.c_contiguous else x.copy()) for x in inputs)
+    return [
+        dict(zip(network.inputs, parts, strict=True))
+        for parts in zip(*(torch.split(x, size) for x in tensors), strict=True)
+    ]

@@ -1,14 +1,12 @@
 """Evaluation of many designs of one network on the same inputs: layers that they share are computed once."""
 
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from nets.digests import digest
-from nets.execute.executor import SAMPLES_AT_ONCE, Backend, checked_inputs, prepared
+from nets.execute.executor import SAMPLES_AT_ONCE, Backend, PreparedOperators, input_chunks
 from nets.network.fingerprint import operator_digest
 from nets.network.operators import Operator
 from nets.network.quantized_network import QuantizedNetwork
@@ -56,48 +54,21 @@ class PrefixEvaluator:
         """
         keys = tensor_keys(network)
         needed = _needed(network, {index for index, key in keys.items() if key in self._kept})
-        live = dict(zip(network.inputs, self._chunked_inputs(network), strict=True))
-        for index in _read_by(network, needed) - live.keys():
-            live[index] = self._recalled(keys[index])
-        made = {operator.output for operator in needed}
-        wanted = made if remember else made & set(network.outputs)
-        self._run(network, needed, live, wanted)
-        for index in wanted if remember else ():
-            self._keep(keys[index], live[index])
-        return [np.concatenate([part.numpy() for part in live[index]]) for index in network.outputs]
-
-    def _chunked_inputs(self, network: QuantizedNetwork) -> list["_Chunks"]:
-        return [list(torch.split(x, SAMPLES_AT_ONCE)) for x in checked_inputs(network, self._inputs)]
+        chunks = input_chunks(network, self._inputs, SAMPLES_AT_ONCE)
+        for index in _read_by(network, needed) - chunks[0].keys():
+            for chunk, part in zip(chunks, self._recalled(keys[index]), strict=True):
+                chunk[index] = part
+        new = {operator.output for operator in needed} if remember else set()
+        parts = PreparedOperators(needed, network, self._backend).run(chunks, new | set(network.outputs))
+        self.computed += len(needed)
+        for index in new:
+            self._keep(keys[index], [part[index] for part in parts])
+        return [np.concatenate([part[index].numpy() for part in parts]) for index in network.outputs]
 
     def _recalled(self, key: bytes) -> "_Chunks":
         self._kept.move_to_end(key)
         self.reused += 1
         return self._kept[key]
-
-    def _run(
-        self, network: QuantizedNetwork, needed: list[Operator], live: dict[int, "_Chunks"], wanted: set[int]
-    ) -> None:
-        """Runs the needed operators and adds the wanted tensors to ``live``; threads share the chunks of samples."""
-        kernels = [prepared(operator, network, self._backend) for operator in needed]
-        threaded = all(native for _, native in kernels if native is not None)
-        chunks = len(live[network.inputs[0]])
-        last_use = {index: at for at, operator in enumerate(needed) for index in operator.inputs}
-
-        def one(at: int) -> dict[int, Tensor]:
-            mine = {index: parts[at] for index, parts in live.items()}
-            with torch.inference_mode():
-                for position, (operator, (run, _)) in enumerate(zip(needed, kernels, strict=True)):
-                    mine[operator.output] = run([mine[index] for index in operator.inputs])
-                    for index in set(operator.inputs) - wanted:
-                        if last_use[index] == position:
-                            del mine[index]
-            return mine
-
-        with ThreadPoolExecutor(torch.get_num_threads() if threaded else 1) as pool:
-            made = list(pool.map(one, range(chunks)))
-        for index in wanted:
-            live[index] = [mine[index] for mine in made]
-        self.computed += len(needed)
 
     def _keep(self, key: bytes, value: "_Chunks") -> None:
         size = _bytes(value)

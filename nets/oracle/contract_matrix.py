@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from nets.errors import NetworkError
-from nets.execute.executor import Backend, IntegerExecutor, prepared
+from nets.execute.executor import IntegerExecutor
 from nets.importers.tflite.graph import read_file
 from nets.importers.tflite.importer import network_from_bytes
 from nets.network.contracts import CONTRACTS
@@ -105,7 +105,6 @@ class _Tally:
     def __init__(self, baseline: QuantizedNetwork, network: QuantizedNetwork) -> None:
         self._network = network
         self._executor = IntegerExecutor(network)
-        self._kernels = [prepared(operator, network, Backend.AUTO)[0] for operator in network.operators]
         self._differs = [False] * len(network.operators)
         self._local = 0
         self._histogram = np.zeros(2 * _REACH + 1, np.int64)
@@ -133,7 +132,7 @@ class _Tally:
     def _local_differences(self, at: int, expected: dict[int, Int8Array]) -> int:
         operator = self._network.operators[at]
         inputs = [torch.from_numpy(expected[index]) for index in operator.inputs]
-        return int((self._kernels[at](inputs).numpy() != expected[operator.output]).sum())
+        return int((self._executor.prepared.kernels[at](inputs).numpy() != expected[operator.output]).sum())
 
     def row(self, name: str, labels: IntArray | None) -> ContractRow:
         elements = int(self._histogram.sum())
