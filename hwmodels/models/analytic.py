@@ -185,7 +185,9 @@ def _multiply(stage: RescaleStage, operand_bits: int, depth: float, prefix: str)
 def _shift(kept: int, shift: int, depth: float, prefix: str) -> Generator[Part, None, float]:
     if shift == 0:
         return depth
-    yield Part("shifter", f"{prefix}barrel shifter", shifted(kept, shift, depth))
+    # A bit of the amount that shifts everything out is one gate per bit of the value, not a stage of multiplexers.
+    stages = min(shift, max(kept - 1, 1).bit_length())
+    yield Part("shifter", f"{prefix}barrel shifter", shifted(kept, stages, depth))
     return depth + shifter_levels(shift)
 
 

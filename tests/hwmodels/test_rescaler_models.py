@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from hw_workloads import addition, convolution
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hwmodels import (
@@ -95,6 +95,7 @@ class TestContract:
 
 
 @settings(max_examples=60, deadline=None)
+@example(bits=8, k=1, low=0, span=8, out=4, build=convolution, contract="floor")  # shifts everything out
 @given(
     bits=st.integers(8, 32), k=st.integers(1, 31), low=st.integers(-4, 40), span=st.integers(0, 12),
     out=st.integers(4, 16), build=ADD_OR_CONV, contract=st.sampled_from(CONTRACTS),
