@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from hwmodels.technologies.technology import METRICS, ComponentKind, Metric, Technology
-from hwmodels.workload import RescalerWorkload
 
 Style = Literal["streaming", "shared"]
 
@@ -119,29 +118,6 @@ class NetworkCost:
     missing: tuple[str, ...] = ()
 
 
-class CostModel(Protocol):
-    """Gives the cost of one rescaler lane.
-
-    Every implementation: is deterministic; returns sums of its components; raises ``HardwareError`` on a workload that
-    it cannot build. The formulas and parsed RTL never grow cheaper with a wider multiplier, operand or shift range; the
-    calibrated model repeats what synthesis gave, whose scatter of a few per cent is in it.
-
-    Attributes:
-        name: ``analytic``, ``rtl`` or ``calibrated``.
-        technology: the table it takes its figures from.
-    """
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-
-    @property
-    def technology(self) -> Technology: ...  # noqa: D102
-
-    def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
-        """Return the cost of one lane that serves ``workload``."""
-        ...
-
-
 def component_cost(technology: Technology, kind: ComponentKind, name: str, **quantities: float) -> ComponentCost:
     """Return the cost of one component.
 
@@ -165,15 +141,14 @@ def _weighted_error(parts: Sequence[tuple[float | None, float]]) -> float | None
     return sum((figure or 0.0) * error for figure, error in parts) / whole if whole else None
 
 
-def unit_cost(components: Sequence[ComponentCost], *, serial: Sequence[str] = ()) -> UnitCost:
+def unit_cost(components: Sequence[ComponentCost], *, single_path: bool = False) -> UnitCost:
     """Return the sum of components.
 
     Args:
         components: the parts of one lane.
-        serial: names of those on the path from operand to output; empty if it is not known.
+        single_path: whether they form one chain from operand to output, so that their delays add up.
     """
-    path = [component for component in components if component.name in serial]
-    delays = [component.delay_ns for component in path]
+    delays = [component.delay_ns for component in components] if single_path else []
     return UnitCost(
         area_um2=total([component.area_um2 for component in components]),
         energy_pj=total([component.energy_pj for component in components]),

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from hwmodels.levels import (
+from hwmodels.components import (
     LOGIC_LEVELS,
     MUX_LEVELS,
     adder_levels,

@@ -99,7 +99,7 @@ def _settle(circuit: Circuit, trace: Trace, clock: str) -> tuple[dict[Net, Words
     """Return the settled bits of every net, shape (cycles, words), and the number of streams."""
     bits, cycles, streams = _input_bits(circuit, trace, clock)
     if not circuit.flip_flops or _feeds_forward(circuit):
-        return _settle_forward(circuit, bits, cycles), streams
+        return _settle_forward(circuit, bits), streams
     return _settle_cycle_by_cycle(circuit, bits, cycles), streams
 
 
@@ -132,7 +132,7 @@ def _feeds_forward(circuit: Circuit) -> bool:
     return all(reached.isdisjoint(flop.inputs.values()) for flop in circuit.flip_flops)
 
 
-def _settle_forward(circuit: Circuit, bits: dict[Net, Words], cycles: int) -> dict[Net, Words]:
+def _settle_forward(circuit: Circuit, bits: dict[Net, Words]) -> dict[Net, Words]:
     nets = dict(bits)
     shape = next(iter(bits.values())).shape
     pending = {flop.state for flop in circuit.flip_flops}

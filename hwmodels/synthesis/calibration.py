@@ -10,11 +10,11 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 from scipy.stats import spearmanr
 
-from hwmodels.architectures.registry import ARCHITECTURES, Shape
+from hwmodels.architectures.registry import ARCHITECTURES
 from hwmodels.errors import HardwareError
-from hwmodels.models.operators import design_parts
+from hwmodels.models.parsed_parts import design_parts
 from hwmodels.parsing import Design, parse_files
-from hwmodels.synthesis.components import COMPONENTS, ComponentPoint
+from hwmodels.synthesis.component_sweep import COMPONENTS, ComponentPoint
 from hwmodels.synthesis.sweep import Measurement
 from hwmodels.technologies.technology import TERMS
 
@@ -26,9 +26,6 @@ Floats = npt.NDArray[np.float64]
 # A single component weighs a tenth of a rescaler: it tells apart what rescalers always have together, and no more, as
 # mapping it alone is not mapping it inside of one.
 _COMPONENT_WEIGHT: Final = 0.1
-# Operands of these switch otherwise than accumulators and multipliers of changing channels: int8 outputs with the
-# multipliers of one layer, operands that are held, idle lanes. Their energies are the others' times one factor.
-_OTHER_ACTIVITY: Final = ("serial", "fractured", "add")
 _MINIMUM_POINTS: Final = 40
 # Values of k to either side that take part, and how much a slope must be worth: of reaches from 2 to 20 and ridges from
 # 0.001 to 100, those with the least energy errors on left-out points that still smooth over the mapper's scatter.
@@ -84,15 +81,9 @@ def measured_design(measurement: Measurement) -> Design:
     """Return the parsed RTL of a measured design."""
     name = measurement.architecture
     if name in ARCHITECTURES:
-        shape = Shape(
-            multiplier_bits=measurement.multiplier_bits,
-            acc_bits=measurement.acc_bits,
-            shift_bits=measurement.shift_bits,
-            shift_min=measurement.shift_min,
-            constant=measurement.constant,
-        )
         architecture = ARCHITECTURES[name]
-        return parse_files(architecture.files, architecture.top, architecture.parameters(shape))
+        workload = architecture.sweep_workload(measurement.point)
+        return parse_files(architecture.files, architecture.top, architecture.parameters(workload))
     if name not in COMPONENTS:
         raise HardwareError(f"measurement of an unknown architecture {name!r}")
     sweep = COMPONENTS[name]
@@ -128,7 +119,10 @@ def fit(measurements: Sequence[Measurement], metric: FittedMetric) -> Fit:
     measured = np.array([getattr(measurement, metric) for measurement in measurements])
     names = [m.architecture for m in measurements]
     weights = np.array([1.0 if name in ARCHITECTURES else _COMPONENT_WEIGHT for name in names])
-    fitted = np.array([metric != "energy_pj" or name not in _OTHER_ACTIVITY for name in names])
+    # Operands of some architectures switch differently from accumulators and multipliers of changing channels (int8
+    # outputs, operands that are held, idle lanes): their energies are the fitted ones times one factor.
+    own = {name for name, architecture in ARCHITECTURES.items() if architecture.own_activity}
+    fitted = np.array([metric != "energy_pj" or name not in own for name in names])
     scaled = matrix / measured[:, None] * weights[:, None]
     coefficients, _ = nnls(scaled[fitted], weights[fitted])
     linear = matrix @ coefficients
