@@ -1,4 +1,4 @@
-"""Costs of a network's rescalers in an accelerator, by the composition rules of its style."""
+"""Cost of a network's rescalers in an accelerator, by the composition rules of its style."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,20 +17,7 @@ PJ_PER_NJ: Final = 1000.0
 # Gate simulation of a synthesized 31-bit array rescaler (OSU 0.18 um, 20-bit accumulator, the multiplier aligned left
 # or right, whichever is better at its width; docs/results/hardware/sharing_osu018.csv):
 # (E(k in 31) - E(k)) / (E(31 in 31) - E(k)), where E(31 in 31) has the shared unit's longer shifter too.
-_SHARED_WIDTHS: Final = (
-    1 / 31,
-    2 / 31,
-    3 / 31,
-    4 / 31,
-    6 / 31,
-    8 / 31,
-    12 / 31,
-    16 / 31,
-    20 / 31,
-    24 / 31,
-    28 / 31,
-    1.0,
-)
+_SHARED_WIDTHS: Final = tuple(k / 31 for k in (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 31))
 _SHARED_PARTS: Final = (0.264, 0.284, 0.301, 0.301, 0.309, 0.33, 0.379, 0.418, 0.572, 0.673, 0.793, 1.0)
 
 

@@ -33,20 +33,17 @@ class Add(Architecture):
     sweep_widths = (30,)
 
     def serves(self, workload: RescalerWorkload) -> bool:
-        """Return True: the one unit for two stages serves every contract."""
         return len(workload.stages) == self.stages
 
     def check(self, workload: RescalerWorkload) -> None:
-        """Raise HardwareError if it cannot be built for a workload."""
         super().check(workload)
         if workload.stages[0].operand_bits < 2:
             raise HardwareError(f"rescaler {workload.name!r}: an ADD needs an operand of at least 2 bits")
 
     def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
-        """Return the parameters of ``rtl/rescaler_add.v``; its inputs are one bit narrower than their differences."""
         first, last = workload.stages
         return {
-            "IN_WIDTH": first.operand_bits - 1,
+            "IN_WIDTH": first.operand_bits - 1,  # the operand is a difference of two inputs
             "LEFT_SHIFT": _LEFT_SHIFT,
             "MULT_IN_WIDTH": first.multiplier_bits,
             "SHIFT_IN_WIDTH": first.shift_bits,
@@ -59,22 +56,18 @@ class Add(Architecture):
         }
 
     def pipelined(self, parameters: Mapping[str, int], /) -> dict[str, int]:
-        """Return the parameters unchanged: an ADD keeps its single cycle beside pipelined rescalers."""
-        return dict(parameters)
+        return dict(parameters)  # an ADD keeps its single cycle beside pipelined rescalers
 
     def exported_parameters(self, workload: RescalerWorkload, stored_bits: int, /) -> dict[str, int]:
-        """Return the parameters with inputs at least as wide as the stored integers that its ports carry."""
         parameters = self.parameters(workload)
         return {**parameters, "IN_WIDTH": max(parameters["IN_WIDTH"], stored_bits)}
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
-        """Yield what an ADD has before its rescaler, and the rescaler."""
         depth, constant_bits = yield from _front(*workload.stages)
         last = workload.stages[-1]
         yield from blocks.half_up_lane(last, workload.output_bits, depth, last.operand_bits - constant_bits)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
-        """Return the rescaled sum of the rescaled and the halved input plus the zero point, clamped."""
         shift_in, shift_out = (_shift(parameters, inputs, side) for side in ("in", "out"))
         scaled = (inputs["scaled_input"] - inputs["scaled_zero"]) * inputs["mult_in"]
         halved = (inputs["halved_input"] - inputs["halved_zero"]) << (parameters["LEFT_SHIFT"] - 1)
@@ -82,7 +75,7 @@ class Add(Architecture):
         return {"q": clamped(half_up(total * inputs["mult_out"], shift_out), inputs)}
 
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
-        """Return outputs of the trace as int8, of two different streams; multipliers are constants of a stream."""
+        # Inputs are outputs of the trace as int8, of two different streams; a stream has one multiplier.
         cut = cut_streams(trace, 31, 32)
         real = cut.acc * np.ldexp(cut.multiplier.astype(np.float64), -(cut.shift_min + cut.shift)) + cut.zero_point
         activation = np.clip(np.rint(real), -128, 127).astype(np.int64)
@@ -101,7 +94,6 @@ class Add(Architecture):
         }
 
     def sweep_stages(self, point: SweepPoint) -> tuple[RescaleStage, ...]:
-        """Return the stages of an ADD of two int8 inputs, with one shift per layer."""
         k = point.multiplier_bits
         first, last = k - _LEFT_SHIFT + 1, k + _LEFT_SHIFT - 1
         return (

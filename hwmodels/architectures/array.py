@@ -1,4 +1,4 @@
-"""The array: multiplier, barrel shifter, one adder for rounding and zero point, and clamp in a single cycle."""
+"""The array: multiplier (none for k = 1), barrel shifter, one adder for rounding and zero point, and clamp."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -20,15 +20,12 @@ class Array(OneStage):
     exported = True
 
     def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
-        """Return the parameters of ``rtl/rescaler.v``, without a pipeline."""
         return {**super().parameters(workload), "PIPELINE": 0}
 
     def pipelined(self, parameters: Mapping[str, int], /) -> dict[str, int]:
-        """Return the parameters with a register between multiplier and shifter."""
         return {**parameters, "PIPELINE": 1}
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
-        """Yield multiplier (none for k = 1), barrel shifter, adder, saturation, clamp and output register."""
         return blocks.half_up_lane(workload.stages[-1], workload.output_bits)
 
 

@@ -27,14 +27,12 @@ class Constant(Architecture):
     multiplier_bits = (1, 31)
 
     def check(self, workload: RescalerWorkload) -> None:
-        """Raise HardwareError if the workload has no constant multiplier or varying shifts, or is too wide."""
         super().check(workload)
         stage = workload.stages[-1]
         if stage.multiplier is None or stage.shift_bits:
             raise HardwareError(f"rescaler {workload.name!r}: a constant multiplier and shift are needed, got {stage}")
 
     def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
-        """Return the parameters of ``rtl/rescaler_constant.v``."""
         stage = workload.stages[-1]
         return {
             "ACC_WIDTH": stage.operand_bits,
@@ -44,34 +42,27 @@ class Constant(Architecture):
         }
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
-        """Yield an adder for each nonzero digit but the first, which is wiring or a negation, and the output."""
         stage = workload.stages[-1]
         acc, multiplier = stage.operand_bits, _multiplier(stage)
-        digits = _digits(multiplier)
-        for place, (position, digit) in enumerate(digits):
-            if place == 0 and digit < 0:
-                yield Part("adder", "negation", sized(acc + 1, overlap=0, subtracted=acc + 1))
-            elif place:
-                bits = acc + 1
-                subtracted = bits if digit < 0 else 0
-                yield Part("adder", f"digit {position}", sized(bits, overlap=acc, subtracted=subtracted))
+        for place, (position, digit) in enumerate(_digits(multiplier)):
+            if place or digit < 0:  # the lowest digit is wiring, or a negation
+                overlap, subtracted = (acc if place else 0), (acc + 1 if digit < 0 else 0)
+                yield Part("adder", f"digit {position}", sized(acc + 1, overlap=overlap, subtracted=subtracted))
         product = acc + multiplier.bit_length() + 1
         zeros = max(0, 1 - stage.right_shift_min)
         kept = blocks.kept_bits(product, stage.right_shift_min)
         yield from blocks.round_and_clamp(kept, workload.output_bits, 0.0, zeros)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
-        """Return the rounded product plus the zero point, clamped."""
         return {"q": clamped(half_up(inputs["acc"] * parameters["MULTIPLIER"], parameters["SHIFT"]), inputs)}
 
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
-        """Return the accumulators of a trace; all take the one multiplier."""
         stage = workload.stages[-1]
         cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits)
         return {"acc": cut.acc, **output_ports(cut)}
 
     def sweep_point(self, trace: AccumulatorTrace, multiplier_bits: int, acc_bits: int) -> SweepPoint:
-        """Return the point whose multiplier and shift are those of the trace's channel of median scale."""
+        # Multiplier and shift are those of the channel of median scale.
         fraction, exponent = np.frexp(np.sort(trace.scale)[trace.scale.size // 2])
         multiplier = round(float(np.ldexp(fraction, multiplier_bits)))
         overflow = multiplier >> multiplier_bits  # rounding up to 2^k: halve it, and shift by one less
@@ -82,7 +73,6 @@ class Constant(Architecture):
         )
 
     def sweep_stages(self, point: SweepPoint) -> tuple[RescaleStage, ...]:
-        """Return a stage of one multiplier and one shift."""
         (stage,) = super().sweep_stages(point)
         return (replace(stage, right_shift_max=point.shift_min, multiplier=point.constant),)
 

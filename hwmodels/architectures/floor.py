@@ -21,7 +21,6 @@ class Floor(OneStage):
     exported = True
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
-        """Yield a lane without rounding, in which no bit below the result is kept."""
         stage, output_bits = workload.stages[-1], workload.output_bits
         depth = yield from blocks.multiply(stage, 0.0)
         kept = max(blocks.product_bits(stage) - stage.right_shift_min, 2)

@@ -19,7 +19,10 @@ _ALIGNMENT: Final = 15  # bits by which 17, the narrowest multiplier of the 32-b
 
 
 class Fractured(Architecture):
-    """One, two or four rescales per cycle by the width of the multiplier, contract half_up."""
+    """One, two or four rescales per cycle by the width of the multiplier, contract half_up.
+
+    One unit serves every k, which is no parameter of it; a narrow multiplier is left-aligned in its mode.
+    """
 
     name = "fractured"
     top = "rescaler_fractured"
@@ -31,7 +34,6 @@ class Fractured(Architecture):
     own_activity = True
 
     def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
-        """Return the parameters of ``rtl/rescaler_fractured.v``; k is no parameter, as one unit serves every width."""
         stage = workload.stages[-1]
         return {
             "ACC_WIDTH": stage.operand_bits,
@@ -41,7 +43,6 @@ class Fractured(Architecture):
         }
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
-        """Yield four multipliers of 8 bits, the sums that make wider ones of them, and four output stages."""
         stage = workload.stages[-1]
         acc = stage.operand_bits
         narrow, middle, wide = (acc + width for width in _MODES)
@@ -64,7 +65,6 @@ class Fractured(Architecture):
             )
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
-        """Return the outputs of the lanes that work in the mode; the others keep their values."""
         mode, results = inputs["mode"], {}
         for lane in range(0, _LANES, 1 << mode):
             multiplier = inputs["mult"] >> (_MODES[0] * lane) & ((1 << _MODES[mode]) - 1)
@@ -73,13 +73,11 @@ class Fractured(Architecture):
         return results
 
     def input_range(self, port: str, bits: int, signed: bool) -> tuple[int, int]:
-        """Return the legal values of an input port: three modes, and multipliers that need not be normalised."""
         if port == "mode":
             return 0, len(_MODES) - 1
         return (0, (1 << bits) - 1) if port == "mult" else super().input_range(port, bits, signed)
 
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
-        """Return neighbouring streams of a trace for the lanes; a narrow multiplier is left-aligned in its mode."""
         stage = workload.stages[-1]
         width = _mode(stage.multiplier_bits)
         cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits)
@@ -98,11 +96,10 @@ class Fractured(Architecture):
         return columns
 
     def lanes(self, multiplier_bits: int, /) -> int:
-        """Return the lanes of the mode that holds the multiplier."""
         return _MODES[-1] // _mode(multiplier_bits)
 
     def sweep_stages(self, point: SweepPoint) -> tuple[RescaleStage, ...]:
-        """Return a stage whose shifts reach from the 8-bit mode's smallest to the 32-bit mode's largest."""
+        # One unit serves every k: its shifts reach from the 8-bit mode's smallest to the 32-bit mode's largest.
         (stage,) = super().sweep_stages(point)
         low = point.shift_min - point.multiplier_bits + _MODES[0]
         span = stage.right_shift_max - stage.right_shift_min + _MODES[-1] - _MODES[0]

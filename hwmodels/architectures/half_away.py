@@ -1,4 +1,4 @@
-"""The array of contract half_away, which subtracts the sign before it shifts."""
+"""The array of contract half_away, which subtracts the sign first, so that ties round away from zero."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -21,7 +21,6 @@ class HalfAway(OneStage):
     exported = True
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
-        """Yield a lane in which the sign correction makes ties of both signs round away from zero."""
         stage = workload.stages[-1]
         depth = yield from blocks.multiply(stage, 0.0)
         left = max(0, 1 - stage.right_shift_min)

@@ -12,7 +12,6 @@ class OneStage(Architecture):
     """A rescaler of one accumulator, multiplier and shift; its contract is a rounded right shift of the product."""
 
     def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
-        """Return the parameters of the module that serves a workload."""
         stage = workload.stages[-1]
         return {
             "ACC_WIDTH": stage.operand_bits,
@@ -23,12 +22,10 @@ class OneStage(Architecture):
         }
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
-        """Return the rounded product plus the zero point, clamped."""
         shift = parameters["SHIFT_MIN"] + (inputs["shift"] if parameters["SHIFT_WIDTH"] else 0)
         return {"q": clamped(ROUNDED_SHIFTS[self.contract](inputs["acc"] * inputs["mult"], shift), inputs)}
 
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
-        """Return accumulators of a trace, with the multipliers and shifts of their channels."""
         stage = workload.stages[-1]
         cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits)
         return {"acc": cut.acc, "mult": cut.multiplier, "shift": cut.shift, **output_ports(cut)}

@@ -28,7 +28,6 @@ class Serial(OneStage):
     own_activity = True
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
-        """Yield an adder for one multiplier bit per cycle, its registers and counter, and the output stage."""
         stage = workload.stages[-1]
         acc, k = stage.operand_bits, stage.multiplier_bits
         count, held = k.bit_length(), max(stage.shift_bits, 1)
@@ -42,12 +41,10 @@ class Serial(OneStage):
         yield from blocks.enabled_output(acc + k, stage.right_shift_min, stage.shift_bits, workload.output_bits, 0.0)
 
     def input_range(self, port: str, bits: int, signed: bool) -> tuple[int, int]:
-        """Return the legal values of an input port: it always starts and is never reset."""
         fixed = {"start": (1, 1), "reset": (0, 0)}
         return fixed[port] if port in fixed else super().input_range(port, bits, signed)
 
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
-        """Return accumulators of a trace, each held for the k + 1 cycles that it takes."""
         stage = workload.stages[-1]
         cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits, cycles=_RESULTS)
         held = {"acc": cut.acc, "mult": cut.multiplier, "shift": cut.shift, **output_ports(cut)}
@@ -56,12 +53,10 @@ class Serial(OneStage):
         return {**columns, "reset": np.zeros_like(columns["acc"]), "start": np.ones_like(columns["acc"])}
 
     def latency(self, multiplier_bits: int, /) -> int:
-        """Return k + 2 cycles: k additions, the load and the output register."""
-        return multiplier_bits + 2
+        return multiplier_bits + 2  # the load, k additions and the output register
 
     def interval(self, multiplier_bits: int, /) -> int:
-        """Return k + 1 cycles: the next operand is loaded while the last result is rounded."""
-        return multiplier_bits + 1
+        return multiplier_bits + 1  # the next operand is loaded while the last result is rounded
 
 
 SERIAL: Final = Serial()

@@ -15,7 +15,8 @@ from hwmodels.workload import RescalerWorkload, RescaleStage
 class TfliteDouble(Architecture):
     """One rescale per cycle, contract tflite_double; real scales below 1 only.
 
-    There is no form for k = 1: a pure shift is taken as a multiplier of two bits.
+    It rounds the high part of the product, corrects the sign, then shifts by the exponent, which is the right shift
+    beyond the k bits, and rounds again. There is no form for k = 1: a pure shift is taken as a multiplier of two bits.
     """
 
     name = "tflite_double"
@@ -26,11 +27,9 @@ class TfliteDouble(Architecture):
     choice = "array"
 
     def check(self, workload: RescalerWorkload) -> None:
-        """Raise HardwareError if it cannot be built for a workload."""
         super().check(replace(workload, stages=(_widened(workload.stages[-1]),)))
 
     def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
-        """Return the parameters of ``rtl/rescaler_tflite_double.v``; an exponent is a shift beyond the k bits."""
         stage = workload.stages[-1]
         return {
             "ACC_WIDTH": stage.operand_bits,
@@ -41,7 +40,6 @@ class TfliteDouble(Architecture):
         }
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
-        """Yield a lane that rounds the high part of the product, corrects the sign, and shifts and rounds again."""
         stage = workload.stages[-1]
         depth = yield from blocks.multiply(_widened(stage), 0.0)
         adjusted = stage.operand_bits + 2
@@ -55,13 +53,11 @@ class TfliteDouble(Architecture):
         yield from blocks.round_and_clamp(kept, workload.output_bits, depth, zeros)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
-        """Return the twice rounded product plus the zero point, clamped."""
         exponent = parameters["EXPONENT_MIN"] + (inputs["exponent"] if parameters["EXPONENT_WIDTH"] else 0)
         scaled = rounding.tflite_double(inputs["acc"], inputs["mult"], parameters["MULT_WIDTH"], exponent)
         return {"q": clamped(scaled, inputs)}
 
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
-        """Return the array's, whose shifts are exponents here."""
         columns = ARRAY.stimulus(trace, workload)
         columns["exponent"] = columns.pop("shift")
         return columns

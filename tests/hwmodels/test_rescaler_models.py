@@ -27,7 +27,6 @@ MODELS = [
     for model in (AnalyticRescalerModel, RtlRescalerModel)
     for name in ("aladdin40", "horowitz45")
 ]
-COMPLETE = [param for param in MODELS if "aladdin40" in str(param.id)]
 CONTRACTS = ("half_up", "floor", "half_away", "tflite_double")
 OSU018 = load_technology("osu018")
 ADD_OR_CONV = st.sampled_from([convolution, addition])
