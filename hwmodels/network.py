@@ -135,7 +135,7 @@ def _bank_word_bits(workloads: Sequence[RescalerWorkload], banks: Mapping[int, R
 
 
 def _banks(workloads: Sequence[RescalerWorkload]) -> dict[int, RescalerWorkload]:
-    """Return what each shared bank must serve, by its number of stages."""
+    """Return the workload of each shared bank, by its number of stages."""
     return {count: envelope([w for w in workloads if len(w.stages) == count]) for count in _stage_counts(workloads)}
 
 

@@ -90,7 +90,7 @@ class Architecture(ABC):
         return tuple(RTL_FOLDER / source for source in self.sources)
 
     def serves(self, workload: RescalerWorkload) -> bool:
-        """Return whether it computes what a workload asks for; ``check`` tells whether it can be built so wide."""
+        """Return whether it obeys the contract of a workload; ``check`` decides whether it can be built so wide."""
         return workload.contract == self.contract
 
     def check(self, workload: RescalerWorkload) -> None:

@@ -1,4 +1,4 @@
-"""What the architectures of one stage share whose modules have the parameters and ports of ``rtl/rescaler.v``."""
+"""Base of the one-stage architectures whose modules have the parameters and ports of ``rtl/rescaler.v``."""
 
 from collections.abc import Mapping
 

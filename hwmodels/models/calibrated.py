@@ -1,4 +1,4 @@
-"""Rescaler cost from a calibrated table: parsed RTL, corrected by what synthesis of the architecture gave."""
+"""Rescaler cost from a calibrated table: parsed RTL, corrected by the ratio that synthesis showed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Parsed operators and registers as components: what each is, and how large."""
+"""Components of a parsed design: the kind and size of each operator, register and memory."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -31,7 +31,7 @@ def design_parts(design: Design) -> Iterator[Part]:
 
 
 def operator_parts(operators: Iterable[Operator]) -> Iterator[Part]:
-    """Yield operators as components; those that are wiring (shifts by constants) are left out."""
+    """Yield operators as components without those that are wiring (shifts by constants)."""
     for operator in operators:
         part = operator_part(operator)
         if part is not None:

@@ -1,4 +1,4 @@
-"""Rescaler cost from RTL: the shipped Verilog is parsed for the workload's parameters, and its operators are costed."""
+"""Rescaler cost from RTL: Verilog is parsed for the workload's parameters, and its operators are priced."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -19,13 +19,13 @@ from hwmodels.workload import RescalerWorkload
 
 @dataclass(frozen=True, slots=True)
 class RtlSource:
-    """The user's own rescaler, and how a layer sets its parameters.
+    """The user's own rescaler, and which quantities of a layer set its parameters.
 
     Attributes:
         files: Verilog sources.
         top: module.
-        parameters: per parameter of the module, the quantity of the layer that it takes (``LAYER_QUANTITIES``), or a
-            number that is the same for every layer.
+        parameters: per parameter of the module, the name of a layer's quantity (``LAYER_QUANTITIES``), or a number
+            that is the same for every layer.
     """
 
     files: tuple[Path, ...]
@@ -121,7 +121,7 @@ def _parsed(files: tuple[Path, ...], top: str, parameters: Mapping[str, int]) ->
 
 
 def _changed(files: tuple[Path, ...]) -> tuple[int, ...]:
-    """Return when files changed, 0 for one that is not there (reading it gives the error)."""
+    """Return the modification times of files in ns, 0 for a missing one, which cannot be read later either."""
     return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
 
 

@@ -1,4 +1,4 @@
-"""What flows through operators besides widths: low bits that are constant, and gate levels."""
+"""Properties that pass through operators besides widths: constant low bits, and gate levels."""
 
 import functools
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The component sweep: widths at which single components are synthesized, and the operands that they see."""
+"""The component sweep: widths at which single components are synthesized, and their operands."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -77,7 +77,7 @@ class Cell:
     Attributes:
         name: its name.
         area_um2: its area in square micrometres.
-        leakage_uw: its leakage in microwatts (0 where the library has none).
+        leakage_uw: its leakage in microwatts (0 if the library gives none).
         pins: its pins by name.
         next_state: input function of a flip-flop, '' for a gate.
         clock: clock pin of a flip-flop, '' for a gate.

@@ -33,7 +33,7 @@ class Measurement:
         acc_bits: operand width (of a component: its first width).
         shift_bits: width of the variable shift.
         shift_min: smallest right shift.
-        constant: the constant multiplier, where there is one.
+        constant: the multiplier of an architecture that is built for one constant, else 1.
         cells: mapped cells.
         area_um2: sum of cell areas.
         energy_zero_delay_pj: per result, settled transitions only.
@@ -188,7 +188,7 @@ def append_measurement(path: Path, measurement: Measurement) -> None:
 def run_sweep(
     path: Path, library: Library, trace: AccumulatorTrace, multiplier_bits: Sequence[int] | None = None
 ) -> Iterator[Measurement]:
-    """Measure all points that a file lacks, and add them; it can be stopped and started again."""
+    """Measure all points that a file lacks, and append them; an interrupted sweep resumes."""
     done = {measurement.key for measurement in read_measurements(path)}
     for name, k, acc_bits in rescaler_points(multiplier_bits or range(1, 33)):
         if (library.name, name, k, acc_bits) not in done:

@@ -1,4 +1,4 @@
-"""The tables of the results page, from the published CSV files: no synthesis, no fitting."""
+"""Makes the tables of the results page from the published CSV files, without synthesis or fitting."""
 
 import csv
 import re
@@ -24,10 +24,10 @@ _MAIN: Final = "osu018"
 
 
 def write_page(page: Path, folder: Path) -> None:
-    """Replace the marked blocks of a page by what the CSV files of a folder say.
+    """Replace the marked blocks of a page by tables of the CSV files in a folder.
 
     Raises:
-        HardwareError: if the page has no block, or one that is not known, or a file is missing.
+        HardwareError: if the page has no block, or an unknown one, or a file is missing.
     """
     page.write_text(page_text(page.read_text(encoding="utf-8"), folder), encoding="utf-8")
 
@@ -48,7 +48,7 @@ def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
-        raise HardwareError(f"{path}: not there; the page is made from it")
+        raise HardwareError(f"{path}: missing; the page is made from it")
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 

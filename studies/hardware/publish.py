@@ -1,9 +1,9 @@
-"""The published dataset: error tables, figures and the results page from the measurements of the sweeps.
+"""Publishes the dataset: error tables, figures and the results page from the measurements of the sweeps.
 
     python -m studies.hardware.publish docs/results/hardware
 
-The folder holds ``dataset_<technology>.csv``, written by ``dse calibrate --dataset``; next to it come
-``errors_<technology>.csv`` and the figures, and the page beside the folder gets its tables (see ``page``).
+The folder holds ``dataset_<technology>.csv``, written by ``dse calibrate --dataset``. This script adds
+``errors_<technology>.csv`` and the figures, and updates the tables of the page beside the folder (see ``page``).
 """
 
 import csv
@@ -31,7 +31,7 @@ _METRICS: Final = {"area_um2": "area, um2", "energy_pj": "energy per rescale, pJ
 
 
 def publish(folder: Path) -> list[Path]:
-    """Write error tables and figures of every dataset in a folder, and its page; return what was written.
+    """Write error tables and figures of every dataset in a folder, and its page; return the written paths.
 
     Raises:
         HardwareError: if there is no dataset, or the page cannot be made.

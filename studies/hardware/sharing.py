@@ -1,4 +1,4 @@
-"""Energy of a narrow layer in a wide shared unit, by synthesis: layer width, hardware width, alignment.
+"""Measures the energy of a narrow layer in a wide shared unit by synthesis, per layer width and alignment.
 
 Written by ``python -m studies.hardware.sharing LIBERTY docs/results/hardware/sharing_<technology>.csv``.
 """

@@ -1,4 +1,4 @@
-"""Serial and fractured rescalers: what they cost by two models and by synthesis, and how long they take."""
+"""Serial and fractured rescalers: their cost by two models and by synthesis, and their cycles."""
 
 import csv
 import math

@@ -1,4 +1,4 @@
-"""Liberty, gate evaluation, energy and fitting; on a small library of our own, and on OSU's where it is installed."""
+"""Liberty, gate evaluation, energy and fitting, on a small test library, and on OSU's if it is installed."""
 
 import csv
 import shutil
