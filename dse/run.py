@@ -24,7 +24,6 @@ from dse.study.subject import Subject, subject_of
 from dse.workers import EvaluatorPool, SerialPool
 from dse.workers.cached import CachedPool
 from hwmodels import CalibratedRescalerModel, CostModel
-from hwmodels.architectures.datapaths import ARRAY_OF_CONTRACT
 from hwmodels.technologies.technology import Correction
 
 
@@ -195,8 +194,7 @@ def cost_source(model: CostModel, contract: str) -> CostSource:
     """Where a cost model's figures come from, and how far they can be trusted for rescalers of a contract."""
     table = model.technology
     if isinstance(model, CalibratedRescalerModel):
-        used = (ARRAY_OF_CONTRACT[contract], "add")
-        held_out = (f"{name}: {_off(table.corrections[name])}" for name in used if name in table.corrections)
+        held_out = (f"{name}: {_off(correction)}" for name, correction in model.corrections_for(contract).items())
         error = f"mean (worst) error against synthesis on designs left out: {'; '.join(held_out)}"
     else:
         stated = {

@@ -1,9 +1,10 @@
 """Area, energy and latency of integer rescalers, from tables, formulas, parsed RTL and synthesis."""
 
 from hwmodels.accelerator import Accelerator, AcceleratorCost, accelerator_cost
-from hwmodels.costs import ComponentCost, CostModel, LayerCost, NetworkCost, Style, UnitCost
+from hwmodels.costs import ComponentCost, LayerCost, NetworkCost, Style, UnitCost
 from hwmodels.errors import HardwareError
 from hwmodels.models.analytic import AnalyticRescalerModel
+from hwmodels.models.base import CostModel
 from hwmodels.models.calibrated import CalibratedRescalerModel
 from hwmodels.models.rtl import RtlRescalerModel, RtlSource
 from hwmodels.models.verilog import VerilogCost, cost_verilog

@@ -1,11 +1,10 @@
-"""Costs of components, units and networks: frozen, plain floats, None where a table gives nothing."""
+"""Costs of components, units and networks: frozen, plain floats, None if a table does not give a figure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from hwmodels.technologies.technology import METRICS, ComponentKind, Metric, Technology
-from hwmodels.workload import RescalerWorkload
 
 Style = Literal["streaming", "shared"]
 
@@ -15,14 +14,14 @@ class ComponentCost:
     """Cost of one component of a unit.
 
     Attributes:
-        name: what it is for, e.g. ``multiplier`` or ``rounding adder``.
+        name: its function, e.g. ``multiplier`` or ``rounding adder``.
         area_um2: area in square micrometres.
         energy_pj: energy of one operation in picojoules.
         delay_ns: delay in nanoseconds.
-        leakage_uw: leakage in microwatts.
+        leakage_uw: leakage power in microwatts.
         missing: a reason for each figure that is None.
         area_error: relative error of the area as the table states it (0.1 is 10 %).
-        energy_error: the same of the energy.
+        energy_error: relative error of the energy.
     """
 
     name: str
@@ -42,13 +41,13 @@ class UnitCost:
     Attributes:
         area_um2: area of the lane's datapath.
         energy_pj: energy of one rescale.
-        delay_ns: from the operand to the output register.
-        components: what it is made of; area and energy are their sums.
-        leakage_uw: leakage of the lane.
+        delay_ns: delay from the operand to the output register.
+        components: its components; area and energy are their sums.
+        leakage_uw: leakage power of the lane.
         missing: a reason for each figure that is None.
         cycles: clock cycles from one operand to the next.
         results: rescales in that time, for this multiplier width.
-        narrows: whether a wider unit spends less on a narrower multiplier than on one of its own width.
+        narrows: whether, in a wide unit, a narrow multiplier costs less energy than a wide one.
     """
 
     area_um2: float | None
@@ -63,12 +62,12 @@ class UnitCost:
 
     @property
     def area_error(self) -> float | None:
-        """Relative error of the area if all components err alike: their own, weighted; None without an area."""
+        """Relative error of the area if all components err alike: theirs, weighted by area; None without an area."""
         return _weighted_error([(part.area_um2, part.area_error) for part in self.components])
 
     @property
     def energy_error(self) -> float | None:
-        """The same of the energy."""
+        """Relative error of the energy, likewise."""
         return _weighted_error([(part.energy_pj, part.energy_error) for part in self.components])
 
 
@@ -78,9 +77,9 @@ class LayerCost:
 
     Attributes:
         name: the rescaler's name.
-        area_um2: datapaths of all lanes plus parameter memory, if the layer had them to itself.
-        datapath_area_um2: datapaths of all lanes.
-        parameter_area_um2: memory for the parameters of all channels.
+        area_um2: area of all lanes plus parameter memory, if the layer had them to itself.
+        datapath_area_um2: area of all lanes.
+        parameter_area_um2: area of the memory for the parameters of all channels.
         energy_nj: rescaling energy of one inference, in nanojoules.
         parameter_bits: bits of parameter memory.
         unit: the lane that the layer itself needs.
@@ -104,8 +103,8 @@ class NetworkCost:
     """Cost of all rescalers of a network.
 
     Attributes:
-        rescaler_area_um2: datapaths times lanes plus parameter memory; a sum over the layers in streaming style, the
-            shared bank's in shared style.
+        rescaler_area_um2: area of all lanes plus parameter memory: of all layers in streaming style, of the banks in
+            shared style.
         rescaler_energy_nj: rescaling energy of one inference, ADD units included, without memory accesses.
         parameter_bits: bits of parameter memory that are built.
         layers: cost per layer.
@@ -119,36 +118,13 @@ class NetworkCost:
     missing: tuple[str, ...] = ()
 
 
-class CostModel(Protocol):
-    """Gives the cost of one rescaler lane.
-
-    Every implementation: is deterministic; returns sums of its components; raises ``HardwareError`` on a workload that
-    it cannot build. The formulas and parsed RTL never grow cheaper with a wider multiplier, operand or shift range; the
-    calibrated model repeats what synthesis gave, whose scatter of a few per cent is in it.
-
-    Attributes:
-        name: ``analytic``, ``rtl`` or ``calibrated``.
-        technology: the table it takes its figures from.
-    """
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-
-    @property
-    def technology(self) -> Technology: ...  # noqa: D102
-
-    def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
-        """Return the cost of one lane that serves ``workload``."""
-        ...
-
-
 def component_cost(technology: Technology, kind: ComponentKind, name: str, **quantities: float) -> ComponentCost:
     """Return the cost of one component.
 
     Args:
-        technology: table to take the figures from.
+        technology: table that gives the figures.
         kind: kind of component.
-        name: what it is for.
+        name: its function.
         **quantities: the terms of the kind (see ``hwmodels.technologies.technology.TERMS``).
     """
     area, energy, delay, leakage = [technology.evaluate(kind, metric, quantities) for metric in METRICS]
@@ -165,15 +141,14 @@ def _weighted_error(parts: Sequence[tuple[float | None, float]]) -> float | None
     return sum((figure or 0.0) * error for figure, error in parts) / whole if whole else None
 
 
-def unit_cost(components: Sequence[ComponentCost], *, serial: Sequence[str] = ()) -> UnitCost:
+def unit_cost(components: Sequence[ComponentCost], *, single_path: bool = False) -> UnitCost:
     """Return the sum of components.
 
     Args:
         components: the parts of one lane.
-        serial: names of those on the path from operand to output; empty if it is not known.
+        single_path: whether they form one chain from operand to output, so that their delays add up.
     """
-    path = [component for component in components if component.name in serial]
-    delays = [component.delay_ns for component in path]
+    delays = [component.delay_ns for component in components] if single_path else []
     return UnitCost(
         area_um2=total([component.area_um2 for component in components]),
         energy_pj=total([component.energy_pj for component in components]),

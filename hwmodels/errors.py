@@ -1,5 +1,5 @@
-"""What can be wrong with a technology table, a Verilog file or a parameter."""
+"""The error that hwmodels raises on bad technology tables, Verilog files and parameters."""
 
 
 class HardwareError(ValueError):
-    """Input that hwmodels cannot accept; the message names the place, the value and what would be right."""
+    """Raised on input that hwmodels cannot accept; the message names the place, the value and what would be right."""

@@ -1,4 +1,4 @@
-"""Costs of a network's rescalers in an accelerator, by the composition rules of its style."""
+"""Cost of a network's rescalers in an accelerator, by the composition rules of its style."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,30 +6,18 @@ from typing import Final, get_args
 
 import numpy as np
 
-from hwmodels.architectures.geometry import parameter_bits_per_channel
-from hwmodels.costs import CostModel, LayerCost, NetworkCost, Style, UnitCost, component_cost, reasons, total
+from hwmodels.costs import ComponentCost, LayerCost, NetworkCost, Style, UnitCost, component_cost, reasons, total
 from hwmodels.errors import HardwareError
+from hwmodels.models.base import CostModel
+from hwmodels.technologies.technology import Technology
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
-_PJ_PER_NJ: Final = 1000.0
+PJ_PER_NJ: Final = 1000.0
 # Part of what a wide unit adds to a narrow layer's energy that the layer pays, by its share k / K of the unit's width.
 # Gate simulation of a synthesized 31-bit array rescaler (OSU 0.18 um, 20-bit accumulator, the multiplier aligned left
 # or right, whichever is better at its width; docs/results/hardware/sharing_osu018.csv):
 # (E(k in 31) - E(k)) / (E(31 in 31) - E(k)), where E(31 in 31) has the shared unit's longer shifter too.
-_SHARED_WIDTHS: Final = (
-    1 / 31,
-    2 / 31,
-    3 / 31,
-    4 / 31,
-    6 / 31,
-    8 / 31,
-    12 / 31,
-    16 / 31,
-    20 / 31,
-    24 / 31,
-    28 / 31,
-    1.0,
-)
+_SHARED_WIDTHS: Final = tuple(k / 31 for k in (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 31))
 _SHARED_PARTS: Final = (0.264, 0.284, 0.301, 0.301, 0.309, 0.33, 0.379, 0.418, 0.572, 0.673, 0.793, 1.0)
 
 
@@ -80,7 +68,7 @@ def _check(workloads: Sequence[RescalerWorkload], style: str, lanes: int) -> Non
 
 def _layer(workload: RescalerWorkload, model: CostModel, lanes: int) -> LayerCost:
     unit = model.unit_cost(workload)
-    bits = workload.channels * parameter_bits_per_channel(workload)
+    bits = workload.channels * workload.parameter_bits
     datapath = None if unit.area_um2 is None else unit.area_um2 * lanes
     memory = _memory_area(bits, model)
     return LayerCost(
@@ -100,8 +88,13 @@ def _memory_area(bits: int, model: CostModel) -> float | None:
     return component_cost(model.technology, "memory", "parameters", bits=bits).area_um2
 
 
+def memory_bit(technology: Technology) -> ComponentCost:
+    """Return the cost of one bit of parameter memory, and of reading it."""
+    return component_cost(technology, "memory", "parameters", bits=1)
+
+
 def _energy_nj(energy_pj: float | None, workload: RescalerWorkload) -> float | None:
-    return None if energy_pj is None else energy_pj * workload.rescales_per_inference / _PJ_PER_NJ
+    return None if energy_pj is None else energy_pj * workload.rescales_per_inference / PJ_PER_NJ
 
 
 def _share(
@@ -129,20 +122,20 @@ def _share(
 def parameter_word_bits(workloads: Sequence[RescalerWorkload], *, style: Style) -> tuple[int, ...]:
     """Return per layer the bits that the parameters of one channel take in the memory that a style builds."""
     if style == "streaming":
-        return tuple(parameter_bits_per_channel(workload) for workload in workloads)
+        return tuple(workload.parameter_bits for workload in workloads)
     return _bank_word_bits(workloads, _banks(workloads))
 
 
 def _bank_word_bits(workloads: Sequence[RescalerWorkload], banks: Mapping[int, RescalerWorkload]) -> tuple[int, ...]:
     """Return per layer the bits of a channel's parameters in the format of the shared bank that serves it."""
     return tuple(
-        parameter_bits_per_channel(replace(banks[len(workload.stages)], macs_per_inference=workload.macs_per_inference))
+        replace(banks[len(workload.stages)], macs_per_inference=workload.macs_per_inference).parameter_bits
         for workload in workloads
     )
 
 
 def _banks(workloads: Sequence[RescalerWorkload]) -> dict[int, RescalerWorkload]:
-    """Return what each shared bank must serve, by its number of stages."""
+    """Return the workload of each shared bank, by its number of stages."""
     return {count: envelope([w for w in workloads if len(w.stages) == count]) for count in _stage_counts(workloads)}
 
 
@@ -163,7 +156,7 @@ def shared_part(share: float) -> float:
 def _energy_in(own: UnitCost, wide: UnitCost, share: float) -> float | None:
     """Return the energy of a narrow rescale in a wider unit: its own, and part of what the wider unit adds.
 
-    A unit that does not narrow spends what it spends in a cycle, divided by the rescales that it does in it.
+    A unit whose energy does not fall with the multiplier spends its energy per cycle, divided by the rescales of it.
     """
     if own.energy_pj is None or wide.energy_pj is None:
         return None
@@ -190,5 +183,4 @@ def envelope(workloads: Sequence[RescalerWorkload]) -> RescalerWorkload:
 
 
 def _missing(layers: Sequence[LayerCost], model: CostModel) -> tuple[str, ...]:
-    memory = component_cost(model.technology, "memory", "parameters", bits=1)
-    return reasons((*(layer.unit.missing for layer in layers), memory.missing))
+    return reasons((*(layer.unit.missing for layer in layers), memory_bit(model.technology).missing))

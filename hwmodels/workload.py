@@ -1,29 +1,36 @@
-"""What a layer asks of its rescaler: the only thing the cost models know about a network."""
+"""Workloads: what a layer needs of its rescaler. The cost models know nothing else about a network."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RescaleStage:
-    """One multiply and rounding right shift, sized by proven intervals instead of by habit.
+    """One multiply and rounding right shift, sized by the intervals that a certificate proves.
 
     Attributes:
         operand_bits: width in bits of the signed operand that enters the multiplier.
         multiplier_bits: width ``k`` in bits of the unsigned, normalised multiplier; 1 is a pure shift.
         right_shift_min: smallest right shift of any channel, in bits (negative: a left shift).
         right_shift_max: largest right shift of any channel, in bits.
+        multiplier: the multiplier itself, if hardware may be built for this one value; None if it is stored.
     """
 
     operand_bits: int
     multiplier_bits: int
     right_shift_min: int
     right_shift_max: int
+    multiplier: int | None = None
 
     def __post_init__(self) -> None:
         if self.operand_bits < 1 or self.multiplier_bits < 1:
             raise ValueError(f"a rescale stage needs widths of at least 1 bit, got {self}")
         if self.right_shift_min > self.right_shift_max:
             raise ValueError(f"right_shift_min exceeds right_shift_max in {self}")
+
+    @property
+    def shift_bits(self) -> int:
+        """Width in bits of the variable part of the shift; the smallest shift is wiring."""
+        return (self.right_shift_max - self.right_shift_min).bit_length()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +45,7 @@ class RescalerWorkload:
         channels: sets of per-channel parameters (multiplier, shift, bias) held for the layer.
         rescales_per_inference: output elements of one inference.
         macs_per_inference: multiply-accumulates of the layer in one inference (0 for an ADD).
-        weight_bits: width in bits of the layer's weights (0 where it has none).
+        weight_bits: width in bits of the layer's weights (0 if it has none).
         activation_bits: width in bits of the layer's input activations.
         contract: rounding contract that the rescaler has to obey, by name.
     """
@@ -61,5 +68,15 @@ class RescalerWorkload:
 
     @property
     def multiplier_bits(self) -> int:
-        """Widest multiplier of the stages, in bits."""
+        """Width of the widest multiplier of the stages, in bits."""
         return max(stage.multiplier_bits for stage in self.stages)
+
+    @property
+    def parameter_bits(self) -> int:
+        """Bits of parameters that each channel stores.
+
+        k - 1 bits of every multiplier, whose leading one is implied; the variable part of its shift; and, if the layer
+        accumulates, a bias as wide as the accumulator.
+        """
+        rescale = sum(stage.multiplier_bits - 1 + stage.shift_bits for stage in self.stages)
+        return rescale + (self.stages[0].operand_bits if self.macs_per_inference else 0)

@@ -64,7 +64,7 @@ def trace(
 ) -> None:
     """Record a network's accumulators, as the activity of `dse calibrate --traces`."""
     from dse.evaluate.traces import accumulator_trace, spread
-    from hwmodels.synthesis.traces import save_trace
+    from hwmodels.traces import save_trace
     from nets.datasets import load_npz_dataset
     from nets.importers.tflite import load_tflite
 

@@ -20,7 +20,6 @@ from hwmodels.accelerator import Accelerator, AcceleratorCost, accelerator_cost
 from hwmodels.workload import RescalerWorkload
 
 _AS_THE_STUDY_SAYS = Surroundings()
-_ANY_CLOCK_MHZ = 100.0  # areas, energies and cycles do not depend on it, and times are not reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
     """
     technology = load_technology(hardware.technology)
     analytic = AnalyticRescalerModel(technology, hardware.architecture)
-    rtl = RtlRescalerModel(technology, source=_rtl_source(hardware), datapath=hardware.architecture)
+    rtl = RtlRescalerModel(technology, source=_rtl_source(hardware), architecture=hardware.architecture)
     if hardware.cost_source == "calibrated":
         return CalibratedRescalerModel(technology), analytic
     return (analytic, rtl) if hardware.cost_source == "analytic" else (rtl, analytic)
@@ -92,5 +91,4 @@ def accelerator_of(hardware: HardwareSpec, chosen: Surroundings = _AS_THE_STUDY_
         style=chosen.style or hardware.style,
         mac_lanes=hardware.mac_lanes,
         rescaler_lanes=chosen.lanes or hardware.lanes,
-        clock_mhz=_ANY_CLOCK_MHZ,
     )

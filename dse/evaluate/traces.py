@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hwmodels.synthesis.traces import AccumulatorTrace
+from hwmodels.traces import AccumulatorTrace
 from nets.datasets import Samples
 from nets.execute.accumulation import accumulator
 from nets.execute.executor import IntegerExecutor

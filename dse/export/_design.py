@@ -19,6 +19,7 @@ from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in
 from dse.study.problem import Problem, prepare
 from dse.study.spec import PortfolioSpec, Study
+from hwmodels.architectures.registry import EXPORTED_CHOICES
 from nets.network.fingerprint import Arrays, fingerprint
 from nets.network.quantized_network import QuantizedNetwork
 
@@ -111,8 +112,11 @@ def _check(spec: Study, folder: RunFolder, member: str) -> None:
     if member not in (names or [""]):
         wanted = f"one of {', '.join(names)} as --member" if names else "no --member: the study has one network"
         raise StudyError(f"{folder.path}: member {member!r}; give {wanted}")
-    if (built := spec.hardware.architecture) != "array":
-        raise StudyError(f"{folder.path}: hardware.architecture = {built!r} cannot be exported; only the array can")
+    if (built := spec.hardware.architecture) not in EXPORTED_CHOICES:
+        raise StudyError(
+            f"{folder.path}: hardware.architecture = {built!r} cannot be exported; "
+            f"only the {', '.join(EXPORTED_CHOICES)} can"
+        )
 
 
 def _record(folder: RunFolder, trial: int) -> TrialRecord:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from dse.errors import StudyError
 from dse.evaluate.lowering import lower
-from hwmodels.architectures.registry import ARCHITECTURES
-from hwmodels.models.rtl import rtl_parameters
+from hwmodels.architectures.base import Architecture
+from hwmodels.architectures.registry import DEFAULT_CHOICE, architecture_for, offered
 from hwmodels.workload import RescalerWorkload
 from nets.network.operators import ElementwiseKind, ElementwiseSum, Method, NarrowableOperator, Weighted
 from nets.network.quantized_network import QuantizedNetwork
@@ -19,18 +19,15 @@ from nets.network.rescaler import Rescaler
 
 IntArray = npt.NDArray[np.int64]
 
-# Contracts with RTL of the ports of rtl/rescaler.v.
-_ARCHITECTURES = {"half_up": "array", "floor": "floor", "half_away": "half_away"}
-
 
 @dataclass(frozen=True, eq=False)
 class StageValues:
-    """What one multiply-and-shift does in every channel.
+    """Constants of one multiply-and-shift stage in every channel.
 
     Attributes:
-        multiplier_bits: ``k``.
-        shift_min: smallest right shift, wired.
-        shift_bits: width of the stored, variable part.
+        multiplier_bits: width ``k`` of the multiplier, in bits.
+        shift_min: smallest right shift in bits, which is wiring.
+        shift_bits: width in bits of the stored, variable part.
         multiplier: int64 ``[channels]``, ``2**(k-1) <= m < 2**k``.
         shift: int64 ``[channels]``, right shift minus ``shift_min``.
     """
@@ -52,22 +49,22 @@ class Unit:
     """One rescaler as it is instantiated.
 
     Attributes:
-        name: of the operator in the network.
+        name: name of the operator in the network.
         identifier: the same as a Verilog and C identifier, unique in the design.
         method: ``round`` or ``absorb``.
         module: module of the shipped RTL.
         files: its sources.
-        parameters: of that module.
-        stages: in data order; the last one's operand is the accumulator.
-        bias: int64 ``[channels]``, or None where nothing is accumulated.
+        parameters: its parameters.
+        stages: stages in data order; the last one's operand is the accumulator.
+        bias: int64 ``[channels]``, or None if nothing is accumulated.
         bias_bits: width in bits of a stored bias.
         channels: number of channels.
         operand_bits: width in bits of the accumulator, or of each input of a two-stage ADD.
         output_bits: width in bits of the output.
-        zero_point: of the output.
+        zero_point: zero point of the output.
         q_min: smallest output.
         q_max: largest output.
-        input_zero_points: of a two-stage ADD, scaled input first; empty otherwise.
+        input_zero_points: zero points of a two-stage ADD's inputs, scaled input first; empty otherwise.
     """
 
     name: str
@@ -101,7 +98,7 @@ class Unit:
     def fields(self) -> tuple[tuple[str, int], ...]:
         """Fields of a memory word with their widths in bits, most significant first.
 
-        The multiplier's leading one is implied; fields without bits are left out. Empty where constants are wired.
+        The multiplier's leading one is implied; fields without bits are left out. Empty if constants are wired.
         """
         if self.bias is None:
             return ()
@@ -128,14 +125,14 @@ class Unit:
 
 
 def units_of(network: QuantizedNetwork, methods: Mapping[str, str]) -> tuple[Unit, ...]:
-    """Every rescaler whose width is a design variable, sized by the network's certificate.
+    """Return every rescaler whose width is a design variable, sized by the network's certificate.
 
     Args:
         network: the design, as it ships.
         methods: how each rescaler's width was reached, by operator name.
 
     Raises:
-        StudyError: the shipped RTL has no module for one of them.
+        StudyError: if the shipped RTL has no module for one of them.
     """
     workloads = {workload.name: workload for workload in lower(network)}
     taken: set[str] = set()
@@ -149,20 +146,23 @@ def units_of(network: QuantizedNetwork, methods: Mapping[str, str]) -> tuple[Uni
 
 
 def _identifier(name: str, taken: set[str]) -> str:
-    """A C and Verilog identifier that no other unit has."""
+    """Return a C and Verilog identifier that no other unit has."""
     base = re.sub(r"\W", "_", name, flags=re.ASCII)
     base = base if base[:1].isalpha() else f"r{base}"
-    found, number = base, 2
-    while found in taken:
-        found, number = f"{base}_{number}", number + 1
-    return found
+    identifier, number = base, 2
+    while identifier in taken:
+        identifier, number = f"{base}_{number}", number + 1
+    return identifier
 
 
 def _unit(
     operator: NarrowableOperator, network: QuantizedNetwork, workload: RescalerWorkload, identifier: str, method: str
 ) -> Unit:
     target = network.tensors[operator.output]
-    module, parameters, files = _module(operator, network, workload)
+    architecture = _architecture(operator, workload)
+    # Ports carry stored integers, which may be wider than the differences that a two-stage ADD computes.
+    stored_bits = max(network.tensors[index].bits for index in operator.inputs)
+    parameters = architecture.exported_parameters(workload, stored_bits)
     bias = operator.bias if isinstance(operator, Weighted) else None
     sources = [network.tensors[index].zero_point for index in operator.inputs]
     scaled = scaled_input(operator)
@@ -170,14 +170,14 @@ def _unit(
         name=operator.name,
         identifier=identifier,
         method=method,
-        module=module,
-        files=files,
+        module=architecture.top,
+        files=architecture.files,
         parameters=parameters,
         stages=_stages(operator, workload),
         bias=bias,
         bias_bits=0 if bias is None else max(workload.stages[-1].operand_bits, _signed_bits(bias)),
         channels=workload.channels,
-        operand_bits=parameters["IN_WIDTH"] if len(workload.stages) == 2 else workload.stages[-1].operand_bits,
+        operand_bits=parameters[architecture.operand_parameter],
         output_bits=target.bits,
         zero_point=target.zero_point,
         q_min=operator.q_min,
@@ -187,34 +187,25 @@ def _unit(
 
 
 def scaled_input(operator: NarrowableOperator) -> int | None:
-    """Which input of an ADD needs a multiplier; None where both are halved, or there is but one."""
+    """Return which input of an ADD needs a multiplier; None if both are halved, or there is only one."""
     if not isinstance(operator, ElementwiseSum):
         return None
     scaled = [i for i, rescaler in enumerate(operator.input_rescalers) if float(rescaler.scale[0]) != 0.5]
     return scaled[0] if scaled else None
 
 
-def _module(
-    operator: NarrowableOperator, network: QuantizedNetwork, workload: RescalerWorkload
-) -> tuple[str, dict[str, int], tuple[Path, ...]]:
-    contract = operator.rescaler.contract.name
-    if contract not in _ARCHITECTURES:
-        raise StudyError(f"contract {contract!r} has no RTL to export; use one of {', '.join(_ARCHITECTURES)}")
-    top, parameters = rtl_parameters(workload)
-    if len(workload.stages) == 1:
-        architecture = ARCHITECTURES[_ARCHITECTURES[contract]]
-        kept = parameters if contract == "half_up" else {k: v for k, v in parameters.items() if k != "PIPELINE"}
-        return architecture.top, dict(kept), architecture.files
-    _check_add(operator, contract)
-    bits = max(network.tensors[index].bits for index in operator.inputs)  # ports carry stored integers, not differences
-    return top, {**parameters, "IN_WIDTH": max(parameters["IN_WIDTH"], bits)}, ARCHITECTURES["add"].files
-
-
-def _check_add(operator: NarrowableOperator, contract: str) -> None:
-    if contract != "half_up":
-        raise StudyError(f"operator {operator.name!r}: an ADD under contract {contract!r} has no RTL to export")
-    if isinstance(operator, ElementwiseSum) and operator.kind is ElementwiseKind.SUB:
+def _architecture(operator: NarrowableOperator, workload: RescalerWorkload) -> Architecture:
+    exported = [each.contract for each in offered(DEFAULT_CHOICE, 1) if each.exported]
+    if workload.contract not in exported:
+        raise StudyError(f"contract {workload.contract!r} has no RTL to export; use one of {', '.join(exported)}")
+    architecture = architecture_for(workload)
+    if not architecture.exported or architecture.contract != workload.contract:
+        raise StudyError(
+            f"operator {operator.name!r}: an ADD under contract {workload.contract!r} has no RTL to export"
+        )
+    if architecture.stages == 2 and isinstance(operator, ElementwiseSum) and operator.kind is ElementwiseKind.SUB:
         raise StudyError(f"operator {operator.name!r}: a SUB has no RTL to export yet")
+    return architecture
 
 
 def _stages(operator: NarrowableOperator, workload: RescalerWorkload) -> tuple[StageValues, ...]:
@@ -226,19 +217,18 @@ def _stages(operator: NarrowableOperator, workload: RescalerWorkload) -> tuple[S
 
 
 def _stage(rescaler: Rescaler, wired_left_shift: int, workload: RescalerWorkload, position: int) -> StageValues:
-    """Stored values of one stage; a shift that empties the result is stored as the first one that does."""
+    """Return the stored values of one stage; a shift that empties the result is stored as the first one that does."""
     stage = workload.stages[position]
     k = stage.multiplier_bits
     emptying = stage.operand_bits + k
     flushed = rescaler.multiplier == 0
     shift = np.where(flushed, emptying, np.minimum(rescaler.right_shift - wired_left_shift, emptying))
     multiplier = np.where(flushed, 2 ** (k - 1), rescaler.multiplier)
-    bits = (stage.right_shift_max - stage.right_shift_min).bit_length()
     channels = workload.channels
     return StageValues(
         multiplier_bits=k,
         shift_min=stage.right_shift_min,
-        shift_bits=bits,
+        shift_bits=stage.shift_bits,
         multiplier=np.broadcast_to(multiplier, channels).astype(np.int64),
         shift=np.broadcast_to(shift - stage.right_shift_min, channels).astype(np.int64),
     )

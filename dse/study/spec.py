@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
 from dse.design.point import Finetune
 from hwmodels import Style
-from hwmodels.architectures.datapaths import Datapath
+from hwmodels.architectures.registry import CALIBRATED_CHOICES, DEFAULT_CHOICE, Choice
 from nets.network.contracts import CONTRACTS
 from nets.network.operators import Method
 
@@ -200,8 +200,8 @@ class HardwareSpec(Section):
     cost_source: Literal["analytic", "rtl", "calibrated"] = Field(
         "analytic", description="the model that is the objective; calibrated needs a table made by synthesis"
     )
-    architecture: Datapath = Field(
-        "array",
+    architecture: Choice = Field(
+        DEFAULT_CHOICE,
         description="how a rescaler is built: single-cycle, one multiplier bit a cycle, or 1, 2 or 4 in a cycle",
     )
     rtl: RtlSpec | None = Field(None, description="a Verilog rescaler of your own, for cost_source = rtl")
@@ -219,13 +219,13 @@ class HardwareSpec(Section):
 
     @model_validator(mode="after")
     def _architecture_is_modelled(self) -> Self:
-        if self.architecture != "array" and self.rtl is not None:
+        if self.architecture != DEFAULT_CHOICE and self.rtl is not None:
             raise ValueError(
                 f"architecture = {self.architecture!r}, but rtl gives a rescaler of another; leave one out"
             )
-        if self.architecture != "array" and self.cost_source == "calibrated":
+        if self.architecture not in CALIBRATED_CHOICES and self.cost_source == "calibrated":
             raise ValueError(
-                f"architecture = {self.architecture!r}, but only the array is calibrated; "
+                f"architecture = {self.architecture!r}, but only the {', '.join(CALIBRATED_CHOICES)} is calibrated; "
                 'use cost_source = "analytic" or "rtl"'
             )
         return self

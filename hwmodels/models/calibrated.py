@@ -1,11 +1,12 @@
-"""Rescaler cost from a calibrated table: parsed RTL, corrected by what synthesis of the architecture gave."""
+"""Rescaler cost from a calibrated table: parsed RTL, corrected by the ratio that synthesis showed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwmodels.architectures.datapaths import architecture_of
+from hwmodels.architectures.base import Architecture
+from hwmodels.architectures.registry import ARCHITECTURES, DEFAULT_CHOICE, architecture_for, offered
 from hwmodels.costs import ComponentCost, UnitCost
 from hwmodels.errors import HardwareError
 from hwmodels.models.rtl import RtlRescalerModel
@@ -15,20 +16,21 @@ from hwmodels.workload import RescalerWorkload
 
 @dataclass(frozen=True)
 class CalibratedRescalerModel:
-    """Costs the shipped RTL, and scales it to what synthesis measured at its operand width and near its ``k``.
+    """Prices the shipped RTL, and scales it to what synthesis measured at its operand width and near its ``k``.
 
-    The ratio is smoothed over ``k``, so that a cost is not the luck of one run of the mapper. Between the measured
-    operand widths it is interpolated, beyond them the nearest holds. An ADD is looked up by its output multiplier. The
-    errors on points left out stand in the table's corrections.
+    The ratio is smoothed over ``k``, so that a cost does not depend on one run of the mapper. Between the measured
+    operand widths it is interpolated, beyond them the nearest holds. An ADD is looked up by its widest multiplier. The
+    table's corrections state the errors on points left out.
 
     Attributes:
-        technology: a calibrated table, with corrections of the architectures ``array`` and ``add``.
+        technology: a table with corrections of the calibrated architectures.
     """
 
     technology: Technology
 
     def __post_init__(self) -> None:
-        missing = [name for name in ("array", "add") if name not in self.technology.corrections]
+        needed = [each.name for each in ARCHITECTURES.values() if each.calibrated]
+        missing = [name for name in needed if name not in self.technology.corrections]
         if missing:
             raise HardwareError(
                 f"technology {self.technology.name!r} is not calibrated (no corrections of {', '.join(missing)})"
@@ -46,8 +48,7 @@ class CalibratedRescalerModel:
             HardwareError: if no shipped architecture serves it.
         """
         unit = RtlRescalerModel(self.technology).unit_cost(workload)
-        corrections, architecture = self.technology.corrections, architecture_of(workload, "array").name
-        correction = corrections.get(architecture, corrections["array"])
+        correction = self._correction(architecture_for(workload))
         k, acc_bits = workload.multiplier_bits, workload.stages[-1].operand_bits
         area = interpolate(correction, correction.area_um2, k, acc_bits)
         energy = interpolate(correction, correction.energy_pj, k, acc_bits)
@@ -58,6 +59,17 @@ class CalibratedRescalerModel:
             delay_ns=interpolate(correction, correction.delay_ns, k, acc_bits),
             components=tuple(_scaled(part, area, energy) for part in unit.components),
         )
+
+    def corrections_for(self, contract: str) -> dict[str, Correction]:
+        """Return the table's corrections, by architecture, of the rescalers and the ADD of a rounding contract."""
+        used = [each for each in offered(DEFAULT_CHOICE, 1) if each.contract == contract]
+        names = [each.name for each in (*used, *offered(DEFAULT_CHOICE, 2))]
+        return {name: self.technology.corrections[name] for name in names if name in self.technology.corrections}
+
+    def _correction(self, architecture: Architecture) -> Correction:
+        """Return an architecture's correction; one that the table lacks takes that of the default choice."""
+        corrections = self.technology.corrections
+        return corrections[architecture.name if architecture.name in corrections else DEFAULT_CHOICE]
 
 
 def interpolate(correction: Correction, table: Sequence[Sequence[float]], k: int, acc_bits: int) -> float:

@@ -1,4 +1,4 @@
-"""Rescaler cost from RTL: the shipped Verilog is parsed for the workload's parameters, and its operators are costed."""
+"""Rescaler cost from RTL: Verilog is parsed for the workload's parameters, and its operators are priced."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hwmodels.architectures.datapaths import Datapath, architecture_of, check_datapath, in_use
-from hwmodels.architectures.geometry import ADD_LEFT_SHIFT, check_workload, fractured_shift_bits, shift_bits
-from hwmodels.architectures.registry import ARCHITECTURES
+from hwmodels.architectures.base import check_workload
+from hwmodels.architectures.registry import DEFAULT_CHOICE, architecture_for, check_choice
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.errors import HardwareError
-from hwmodels.models.operators import design_costs
+from hwmodels.models.base import per_rescale
+from hwmodels.models.parsed_parts import design_costs
 from hwmodels.parsing import Design, parse_files
 from hwmodels.technologies.technology import Technology
 from hwmodels.workload import RescalerWorkload
@@ -19,13 +19,13 @@ from hwmodels.workload import RescalerWorkload
 
 @dataclass(frozen=True, slots=True)
 class RtlSource:
-    """The user's own rescaler, and how a layer sets its parameters.
+    """The user's own rescaler, and which quantities of a layer set its parameters.
 
     Attributes:
         files: Verilog sources.
         top: module.
-        parameters: per parameter of the module, the quantity of the layer that it takes (``LAYER_QUANTITIES``), or a
-            number that is the same for every layer.
+        parameters: per parameter of the module, the name of a layer's quantity (``LAYER_QUANTITIES``), or a number
+            that is the same for every layer.
     """
 
     files: tuple[Path, ...]
@@ -51,38 +51,36 @@ LAYER_QUANTITIES: Final[Mapping[str, Callable[[RescalerWorkload], int]]] = {
     "multiplier_bits": lambda workload: workload.stages[-1].multiplier_bits,
     "right_shift_min": lambda workload: workload.stages[-1].right_shift_min,
     "right_shift_max": lambda workload: workload.stages[-1].right_shift_max,
-    "shift_bits": lambda workload: shift_bits(workload.stages[-1]),
+    "shift_bits": lambda workload: workload.stages[-1].shift_bits,
     "output_bits": lambda workload: workload.output_bits,
 }
 
 
 @dataclass(frozen=True)
 class RtlRescalerModel:
-    """Costs what RTL says: the shipped one, or the user's.
+    """Prices parsed RTL: the shipped one, or the user's.
 
-    One-stage workloads are served by the module of the datapath and of the workload's contract (or by ``source``, one
-    rescale per cycle), two-stage ones (ADD) by ``rtl/rescaler_add.v``. Designs are cached per set of parameters, until
-    a file changes.
+    ``source``, if given, serves all one-stage workloads with one rescale per cycle. Designs are cached by their
+    parameters until a file changes.
 
     Attributes:
         technology: table of component figures.
-        pipeline: whether a register stands between multiplier and shifter (shipped one-stage rescalers).
+        pipeline: whether a register stands between multiplier and shifter of the shipped one-stage rescalers.
         source: the user's rescaler.
-        datapath: how the shipped one-stage rescalers are built.
+        architecture: how the shipped one-stage rescalers are built, as a study file names it.
     """
 
     technology: Technology
     pipeline: bool = False
     source: RtlSource | None = None
-    datapath: Datapath = "array"
+    architecture: str = DEFAULT_CHOICE
 
     def __post_init__(self) -> None:
-        check_datapath(self.datapath)
-        if self.datapath != "array" and self.pipeline:
-            raise HardwareError(f"the {self.datapath} datapath has no pipelined form; use the array")
-        if self.datapath != "array" and self.source is not None:
+        check_choice(self.architecture)
+        if self.architecture != DEFAULT_CHOICE and self.source is not None:
             raise HardwareError(
-                f"datapath {self.datapath!r} is of the shipped rescalers; {self.source.top!r} is another"
+                f"architecture {self.architecture!r} is a shipped rescaler, and {self.source.top!r} another; "
+                "leave one out"
             )
 
     @property
@@ -97,70 +95,33 @@ class RtlRescalerModel:
             HardwareError: if no shipped architecture serves it.
         """
         unit = unit_cost(design_costs(self.design(workload), self.technology))
-        own = self.source is not None and len(workload.stages) == 1
-        architecture = ARCHITECTURES["array"] if own else architecture_of(workload, self.datapath)
-        return in_use(unit, architecture, workload.multiplier_bits, self.technology.activity_of(architecture.name))
+        if self._source_of(workload) is not None:
+            return unit
+        architecture = architecture_for(workload, self.architecture)
+        return per_rescale(unit, architecture, workload.multiplier_bits, self.technology)
 
     def design(self, workload: RescalerWorkload) -> Design:
         """Return the elaborated RTL of one lane that serves ``workload``."""
-        check_workload(workload)
-        if self.source is not None and len(workload.stages) == 1:
-            files, top, parameters = self.source.files, self.source.top, self.source.resolve(workload)
-        else:
-            top, shipped = rtl_parameters(workload, pipeline=self.pipeline, datapath=self.datapath)
-            files, parameters = architecture_of(workload, self.datapath).files, dict(shipped)
-        return _design(files, _changed(files), top, tuple(sorted(parameters.items())))
+        source = self._source_of(workload)
+        if source is not None:
+            check_workload(workload)
+            return _parsed(source.files, source.top, source.resolve(workload))
+        architecture = architecture_for(workload, self.architecture)
+        parameters = architecture.parameters(workload)
+        if self.pipeline:
+            parameters = architecture.pipelined(parameters)
+        return _parsed(architecture.files, architecture.top, parameters)
+
+    def _source_of(self, workload: RescalerWorkload) -> RtlSource | None:
+        return self.source if len(workload.stages) == 1 else None
 
 
-def rtl_parameters(
-    workload: RescalerWorkload, *, pipeline: bool = False, datapath: Datapath = "array"
-) -> tuple[str, Mapping[str, int]]:
-    """Return the shipped module that serves a workload, and its parameters."""
-    last, architecture = workload.stages[-1], architecture_of(workload, datapath)
-    if pipeline and architecture.name not in ("array", "add"):
-        raise HardwareError(f"{architecture.top} has no pipelined form")
-    if architecture.name == "tflite_double":
-        k = max(last.multiplier_bits, architecture.multipliers[0])  # it takes a shift as a multiplier of two bits
-        return architecture.top, {
-            "ACC_WIDTH": last.operand_bits,
-            "MULT_WIDTH": k,
-            "EXPONENT_WIDTH": shift_bits(last),
-            "EXPONENT_MIN": last.right_shift_min - last.multiplier_bits,
-            "OUT_WIDTH": workload.output_bits,
-        }
-    if architecture.name in ("array", "floor", "half_away", "serial"):
-        common = {
-            "ACC_WIDTH": last.operand_bits,
-            "MULT_WIDTH": last.multiplier_bits,
-            "SHIFT_WIDTH": shift_bits(last),
-            "SHIFT_MIN": last.right_shift_min,
-            "OUT_WIDTH": workload.output_bits,
-        }
-        return architecture.top, common | ({"PIPELINE": int(pipeline)} if architecture.name == "array" else {})
-    if architecture.name == "fractured":
-        return architecture.top, {
-            "ACC_WIDTH": last.operand_bits,
-            "SHIFT_WIDTH": fractured_shift_bits(last),
-            "SHIFT_MIN": last.right_shift_min,
-            "OUT_WIDTH": workload.output_bits,
-        }
-    first = workload.stages[0]
-    return architecture.top, {
-        "IN_WIDTH": first.operand_bits - 1,
-        "LEFT_SHIFT": ADD_LEFT_SHIFT,
-        "MULT_IN_WIDTH": first.multiplier_bits,
-        "SHIFT_IN_WIDTH": shift_bits(first),
-        "SHIFT_IN_MIN": first.right_shift_min,
-        "SUM_WIDTH": last.operand_bits,
-        "MULT_OUT_WIDTH": last.multiplier_bits,
-        "SHIFT_OUT_WIDTH": shift_bits(last),
-        "SHIFT_OUT_MIN": last.right_shift_min,
-        "OUT_WIDTH": workload.output_bits,
-    }
+def _parsed(files: tuple[Path, ...], top: str, parameters: Mapping[str, int]) -> Design:
+    return _design(files, _changed(files), top, tuple(sorted(parameters.items())))
 
 
 def _changed(files: tuple[Path, ...]) -> tuple[int, ...]:
-    """Return when files changed, 0 for one that is not there (reading it gives the error)."""
+    """Return the modification times of files in ns, 0 for a missing one, which cannot be read later either."""
     return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
 
 

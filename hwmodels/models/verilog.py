@@ -1,4 +1,4 @@
-"""Cost of a Verilog design, the user's own included."""
+"""Cost of any Verilog design."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.errors import HardwareError
-from hwmodels.models.operators import design_costs
+from hwmodels.models.parsed_parts import design_costs
 from hwmodels.parsing import Memory, Operator, Port, Register, parse_files
 from hwmodels.parsing.lint import Finding, lint
 from hwmodels.technologies.technology import Technology
@@ -14,25 +14,25 @@ from hwmodels.technologies.technology import Technology
 
 @dataclass(frozen=True, slots=True)
 class VerilogCost:
-    """What a design consists of, and what that costs.
+    """Operators, registers and cost of a design.
 
     Attributes:
         top: top module.
         parameters: its resolved parameters.
-        technology: name of the table.
+        technology: name of the technology table.
         area_um2: area, None with a reason in ``missing``.
         energy_pj: energy of one clock cycle, None with a reason.
         delay_ns: None: parsed RTL has no timing.
-        leakage_uw: leakage, None if the table has none.
-        area_error: relative error of the area, by what the table states of its figures (0.1 is 10 %).
-        energy_error: the same of the energy.
+        leakage_uw: leakage power, None if the table has none.
+        area_error: relative error of the area, from the errors that the table states (0.1 is 10 %).
+        energy_error: relative error of the energy.
         operators: every operator with widths and signedness.
         registers: flip-flops.
         memories: arrays.
         ports: ports of the top.
         unit: costs by component.
         missing: a reason for each figure that is None.
-        findings: what the design does as a rescaler, as far as its operators show.
+        findings: contract observations, as far as the operators show them.
     """
 
     top: str
@@ -64,15 +64,15 @@ def cost_verilog(
 ) -> VerilogCost:
     """Return the cost of a Verilog design.
 
-    Modules that the files instantiate are looked for in the files given; a single file's folder may be included from.
+    The files must hold all modules that they instantiate. Each may include files of its own folder.
 
     Args:
         path: one file or several.
         top: top module.
         parameters: overrides of its parameters.
-        technology: table to take the figures from.
+        technology: table that gives the figures.
         defines: macros that are defined from the start.
-        include_folders: further folders that files may be included from.
+        include_folders: further folders of included files.
 
     Raises:
         HardwareError: with file and line, if the design cannot be read, parsed or resolved.

@@ -1,4 +1,4 @@
-"""What an elaborated design consists of: operators, registers and ports with resolved widths."""
+"""Elaborated designs: operators, registers, memories and ports with resolved widths."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Operand:
         constant: its value, or None for a signal.
         active: bits that carry information; those above repeat the sign or are zero.
         low_zeros: low bits that are constant zeros.
-        lowest: its lowest bit, where that is constant.
+        lowest: its lowest bit, if that is constant.
     """
 
     width: int
@@ -105,5 +105,5 @@ class Design:
 
     @property
     def register_bits(self) -> int:
-        """Flip-flops in all."""
+        """Total number of flip-flops."""
         return sum(register.width for register in self.registers)

@@ -38,7 +38,7 @@ class Module:
 
     @functools.cached_property
     def declared(self) -> tuple[ast.Node, ...]:
-        """What header and body declare outside of generate blocks, ports in the header left out."""
+        """Declarations of header and body outside of generate blocks, without ports in the header."""
         declarations = (*self.definition.paramlist.params, *self.definition.items)
         return tuple(item for decl in declarations if isinstance(decl, ast.Decl) for item in decl.list)
 
@@ -71,12 +71,12 @@ class Module:
 
     @functools.cached_property
     def body(self) -> tuple[ast.Node, ...]:
-        """What is hardware or holds some: items, and `wire x = a + b;`, whereas `reg x = 0;` is for power-up."""
+        """Items that are or contain hardware, `wire x = a + b;` included; `reg x = 0;` is for power-up."""
         return tuple(item for item in _with_assignments(self.definition.items) if type(item) not in _NO_HARDWARE)
 
     @functools.cached_property
     def expressions(self) -> ExpressionFacts:
-        """What is known of the expressions whatever the parameters."""
+        """Facts of the expressions that no parameter changes."""
         return expression_facts(self.definition)
 
     @functools.cached_property
@@ -92,7 +92,7 @@ class Module:
 
 
 @dataclass(slots=True)
-class _Found:
+class _Parts:
     operators: list[Operator] = field(default_factory=list)
     registers: list[Register] = field(default_factory=list)
     memories: list[Memory] = field(default_factory=list)
@@ -110,18 +110,20 @@ def elaborate(modules: Mapping[str, Module], top: str, parameters: Mapping[str, 
         HardwareError: if the top or a parameter does not exist, or the source cannot be resolved.
     """
     if top not in modules:
-        raise HardwareError(f"top module {top!r} is not there; found: {', '.join(sorted(modules)) or 'no module'}")
-    found = _Found()
+        raise HardwareError(
+            f"top module {top!r} does not exist; the files define: {', '.join(sorted(modules)) or 'no module'}"
+        )
+    parts = _Parts()
     values = {name: constant(number, max(32, number.bit_length() + 1)) for name, number in parameters.items()}
-    instance = _Instance(modules, modules[top], values, "", found, 0)
+    instance = _Instance(modules, modules[top], values, "", parts, 0)
     instance.run()
     return Design(
         top=top,
         parameters=instance.parameters(),
         ports=tuple(instance.ports()),
-        operators=tuple(found.operators),
-        registers=tuple(found.registers),
-        memories=tuple(found.memories),
+        operators=tuple(parts.operators),
+        registers=tuple(parts.registers),
+        memories=tuple(parts.memories),
     )
 
 
@@ -134,7 +136,7 @@ class _Instance:
         module: Module,
         overrides: Mapping[str, Value],
         path: str,
-        found: _Found,
+        parts: _Parts,
         depth: int,
     ) -> None:
         self._modules = modules
@@ -143,10 +145,10 @@ class _Instance:
         self._source = module.source
         self._overrides = overrides
         self._path = path
-        self._found = found
+        self._parts = parts
         self._depth = depth
         self._scope = Scope(module.source, f"{path}." if path else "", module.expressions)
-        self._calls = FunctionCalls(found.operators.append, path)
+        self._calls = FunctionCalls(parts.operators.append, path)
         self._expressions = self._within(self._scope)
         if depth > _MAX_DEPTH:
             raise self._source.error(self._definition.lineno, f"module {self._definition.name!r} contains itself")
@@ -204,7 +206,7 @@ class _Instance:
                 )
 
     def _within(self, scope: Scope) -> Expressions:
-        return Expressions(scope, self._found.operators.append, self._calls, self._path)
+        return Expressions(scope, self._parts.operators.append, self._calls, self._path)
 
     def _declare_functions(self, items: tuple[ast.Node, ...], scope: Scope) -> None:
         for item in items:
@@ -214,14 +216,14 @@ class _Instance:
     def _declare_variable(self, declared: ast.Node, expressions: Expressions) -> None:
         net = declare(declared, expressions)
         if net is not None and net.words and not net.apart:
-            self._found.memories.append(Memory(net.name, net.width, net.words))
+            self._parts.memories.append(Memory(net.name, net.width, net.words))
 
     def _item(self, item: ast.Node, expressions: Expressions) -> None:
         match item:
             case ast.Assign():
                 self._assign(item, expressions)
             case ast.Always():
-                self._found.registers.extend(_registers(item, expressions))
+                self._parts.registers.extend(_registers(item, expressions))
             case ast.InstanceList():
                 for instance in item.instances:
                     self._instantiate(instance, expressions)
@@ -306,7 +308,7 @@ class _Instance:
         path = f"{self._path}.{instance.name}" if self._path else instance.name
         for copy in range(copies):
             name = path if instance.array is None else f"{path}[{copy}]"
-            child = _Instance(self._modules, module, overrides, name, self._found, self._depth + 1)
+            child = _Instance(self._modules, module, overrides, name, self._parts, self._depth + 1)
             child.declare()
             self._connect(instance, child, expressions)
             child.lower()

@@ -1,4 +1,4 @@
-"""What holds of a module's expressions whatever its parameters are: looked up instead of worked out for each design."""
+"""Facts of a module's expressions that no parameter changes: computed once, looked up for each design."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class ExpressionFacts:
     Attributes:
         shapes: (width, signed) of literals and truth values.
         numbers: values of literals.
-        equal: of an index, width or count, to the first one in the module that is written alike.
+        equal: from an index, width or count to the first one in the module with the same text.
         words_apart: names of arrays that are written at constant indices only, so that each word is a variable.
     """
 
@@ -32,7 +32,7 @@ class ExpressionFacts:
 
 
 def expression_facts(definition: ast.ModuleDef) -> ExpressionFacts:
-    """Return what holds of a module's expressions for all of its parameters."""
+    """Return the facts of a module's expressions that hold for all parameters."""
     shapes, numbers = dict[int, Shape](), dict[int, int]()
     for node in _nodes(definition):
         if type(node) in _TRUTHS:

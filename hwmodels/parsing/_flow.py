@@ -1,10 +1,10 @@
-"""What flows through operators besides widths: low bits that are constant, and gate levels."""
+"""Properties that pass through operators besides widths: constant low bits, and gate levels."""
 
 import functools
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from hwmodels.levels import (
+from hwmodels.components import (
     LOGIC_LEVELS,
     MUX_LEVELS,
     adder_levels,

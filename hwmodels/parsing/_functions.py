@@ -1,4 +1,4 @@
-"""Verilog functions: evaluated where all arguments are constant, inlined as logic where they are not."""
+"""Verilog functions: evaluated if all arguments are constant, inlined as logic if not."""
 
 from pyverilog.vparser import ast
 

@@ -57,7 +57,7 @@ def preprocess(
         text: the source.
         name: file name for messages.
         defines: macros that are defined from the start, without parameters.
-        include_folders: where included files are looked for; they must lie inside.
+        include_folders: folders that are searched for included files, which must lie inside.
 
     Raises:
         HardwareError: with file and line, on an unknown macro or directive, an unbalanced condition, or a file that

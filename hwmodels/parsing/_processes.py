@@ -255,7 +255,7 @@ class Process:
 
 
 class _Exclusive:
-    """Whether the constants of a case are known to exclude each other."""
+    """Return whether the constants of a case are known to exclude each other."""
 
     def __init__(self, width: int) -> None:
         self._full = (1 << width) - 1

@@ -24,7 +24,7 @@ class Net(NamedTuple):
         apart: whether the words are variables of their own, as no address that varies writes them.
         known: low bits that are constant, as (count, their value).
         depth: gate levels in front of it.
-        filled: bits that carry information where fewer than ``width`` are known to (see ``Value``).
+        filled: bits that carry information if fewer than ``width`` are known to (see ``Value``).
     """
 
     name: str
@@ -64,11 +64,11 @@ class Scope:
     Attributes:
         source: for the place of errors.
         prefix: hierarchical name of the level, '' at the top of a module.
-        names: what was declared at this level.
+        names: symbols declared at this level.
         parent: the level around it, or None.
         shapes: (width, signed) of expressions seen at this level, by the identity of their node.
         numbers: values of constant expressions seen at this level, likewise.
-        facts: what holds of the module's expressions whatever its parameters are.
+        facts: facts of the module's expressions that no parameter changes.
     """
 
     source: SourceText
@@ -106,12 +106,12 @@ class Scope:
             scope = scope.parent
 
     def assign(self, name: str, symbol: Symbol) -> None:
-        """Give a name of this level another meaning: what was known of expressions may no longer hold."""
+        """Give a name of this level another meaning, which invalidates cached facts of expressions."""
         self.names[name] = symbol
         self.forget()
 
     def forget(self) -> None:
-        """Drop what was found out about expressions."""
+        """Forget the cached facts of expressions."""
         self.shapes.clear()
         self.numbers.clear()
         self.__post_init__()

@@ -1,4 +1,4 @@
-"""Where a line of preprocessed Verilog came from, and errors that say so."""
+"""The origin of each line of preprocessed Verilog, and errors that name it."""
 
 from dataclasses import dataclass
 

@@ -23,7 +23,7 @@ class Value(NamedTuple):
         filled: bits that carry information if fewer than ``width``; those above repeat the sign or are zero.
         known: low bits that are constant, as (count, their value).
         depth: estimate of the gate levels in front of it since the last register or input.
-        origin: what drives it; two values with equal origins are the same signal. None: nothing else is.
+        origin: driver of the value; two values with equal origins are the same signal. None: unique.
     """
 
     width: int
@@ -45,7 +45,7 @@ class Value(NamedTuple):
 
     @property
     def number(self) -> int:
-        """The constant as a number, negative where its sign bit says so."""
+        """The constant as a number, negative if its sign bit is set."""
         if self.constant is None:
             raise TypeError("a signal has no number")
         negative = self.signed and self.constant >> (self.width - 1) & 1
@@ -64,7 +64,7 @@ class Value(NamedTuple):
 
     @property
     def lowest(self) -> int | None:
-        """The lowest bit, where that is constant."""
+        """The lowest bit, if it is constant."""
         count, bits = self.fixed
         return bits & 1 if count else None
 

@@ -1,4 +1,4 @@
-"""Contract lint: what a design does as a rescaler, as far as its operators and their widths show."""
+"""Contract lint: how a design multiplies, shifts, rounds and saturates, as far as its operators show."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Finding:
 
 
 def lint(design: Design) -> Iterator[Finding]:
-    """Yield what the operators of a design show of its contract, and where it departs from the named ones.
+    """Yield what the operators of a design show of its contract, and how it departs from the named ones.
 
     The named contracts shift arithmetically, round by a half (``half_up``, ``half_away``, ``tflite_double``) or not at
     all (``floor``), and saturate after the zero point has been added.

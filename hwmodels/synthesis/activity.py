@@ -27,9 +27,9 @@ class Energy:
 
     Attributes:
         zero_delay_pj: settled transitions only.
-        delayed_pj: glitches counted, or None if that was not asked for.
+        delayed_pj: glitches counted; None without delays.
         transitions: settled transitions per cycle, all nets.
-        delayed_transitions: with glitches, or None.
+        delayed_transitions: transitions per cycle with glitches; None without delays.
     """
 
     zero_delay_pj: float
@@ -99,7 +99,7 @@ def _settle(circuit: Circuit, trace: Trace, clock: str) -> tuple[dict[Net, Words
     """Return the settled bits of every net, shape (cycles, words), and the number of streams."""
     bits, cycles, streams = _input_bits(circuit, trace, clock)
     if not circuit.flip_flops or _feeds_forward(circuit):
-        return _settle_forward(circuit, bits, cycles), streams
+        return _settle_forward(circuit, bits), streams
     return _settle_cycle_by_cycle(circuit, bits, cycles), streams
 
 
@@ -132,7 +132,7 @@ def _feeds_forward(circuit: Circuit) -> bool:
     return all(reached.isdisjoint(flop.inputs.values()) for flop in circuit.flip_flops)
 
 
-def _settle_forward(circuit: Circuit, bits: dict[Net, Words], cycles: int) -> dict[Net, Words]:
+def _settle_forward(circuit: Circuit, bits: dict[Net, Words]) -> dict[Net, Words]:
     nets = dict(bits)
     shape = next(iter(bits.values())).shape
     pending = {flop.state for flop in circuit.flip_flops}
@@ -266,7 +266,7 @@ def _inertial(ideal: Words, before: Words, delay: int) -> Words:
     wave, unknown = ones, ~(ones | zeros)
     reach = 1
     while unknown.any():
-        # Where the function changed within the window, the output keeps what it last was.
+        # If the function changed within the window, the output keeps its last value.
         held = np.concatenate([np.broadcast_to(before, (min(reach, len(wave)), before.size)), wave[:-reach]])
         open_before = np.concatenate(
             [np.zeros((min(reach, len(wave)), before.size), dtype=np.uint64), unknown[:-reach]]
@@ -278,7 +278,7 @@ def _inertial(ideal: Words, before: Words, delay: int) -> Words:
 
 
 def _window(ideal: Words, before: Words, delay: int) -> tuple[Words, Words]:
-    """Return where the function was 1, and where it was 0, throughout the ``delay`` steps up to each time."""
+    """Return the times before which the function was 1, and those before which it was 0, for ``delay`` steps."""
     ones = np.concatenate([np.broadcast_to(before, (delay, before.size)), ideal])[: len(ideal) + delay - 1]
     zeros = ~ones
     span = 1

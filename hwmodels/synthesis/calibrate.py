@@ -1,4 +1,4 @@
-"""From a Liberty file to a technology table."""
+"""Calibration: fits a technology table to a Liberty file by synthesis."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -10,8 +10,8 @@ from hwmodels.synthesis.calibration import FITTED, ErrorSummary, error_table, fi
 from hwmodels.synthesis.liberty import Library, load_liberty
 from hwmodels.synthesis.sweep import Measurement, read_measurements, run_sweep
 from hwmodels.synthesis.table import technology_text
-from hwmodels.synthesis.traces import AccumulatorTrace, load_trace
 from hwmodels.technologies.technology import Technology, parse_technology
+from hwmodels.traces import AccumulatorTrace, load_trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Calibration:
         technology: the table.
         text: its TOML text, for a file.
         errors: errors on points left out of the fit.
-        measurements: the designs that were synthesized.
+        measurements: measurements of the synthesized designs.
     """
 
     technology: Technology
@@ -48,13 +48,13 @@ def calibrate(
         name: short name of the table.
         node_nm: feature size in nanometres, which Liberty does not state.
         trace: accumulators that the energies hold for (default: the bundled keyword-spotting trace).
-        dataset: CSV file that holds what was measured so far and takes what is measured now, so that a sweep can be
-            stopped and started again.
+        dataset: CSV file of earlier measurements, to which new ones are appended, so that a sweep can be stopped and
+            resumed.
         multiplier_bits: values of ``k`` to synthesize (default: 1 to 32; about 20 minutes).
-        progress: is told of each new measurement.
+        progress: called with each new measurement.
 
     Raises:
-        HardwareError: if the library or trace is not valid, or yosys is not there.
+        HardwareError: if the library or trace is not valid, or yosys is not installed.
     """
     if not name.isidentifier():
         raise HardwareError(f"technology name {name!r} must be letters, digits and underscores")

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 from scipy.stats import spearmanr
 
-from hwmodels.architectures.registry import ARCHITECTURES, Shape
+from hwmodels.architectures.registry import ARCHITECTURES
 from hwmodels.errors import HardwareError
-from hwmodels.models.operators import design_parts
+from hwmodels.models.parsed_parts import design_parts
 from hwmodels.parsing import Design, parse_files
-from hwmodels.synthesis.components import COMPONENTS, ComponentPoint
+from hwmodels.synthesis.component_sweep import COMPONENTS, ComponentPoint
 from hwmodels.synthesis.sweep import Measurement
 from hwmodels.technologies.technology import TERMS
 
@@ -23,15 +23,12 @@ FITTED: Final[tuple[FittedMetric, ...]] = get_args(FittedMetric)
 Term = tuple[str, str]
 Floats = npt.NDArray[np.float64]
 
-# A single component weighs a tenth of a rescaler: it tells apart what rescalers always have together, and no more, as
-# mapping it alone is not mapping it inside of one.
+# A single component weighs a tenth of a rescaler: it separates components that rescalers always have together, but a
+# component mapped alone differs from one mapped inside a rescaler.
 _COMPONENT_WEIGHT: Final = 0.1
-# Operands of these switch otherwise than accumulators and multipliers of changing channels: int8 outputs with the
-# multipliers of one layer, operands that are held, idle lanes. Their energies are the others' times one factor.
-_OTHER_ACTIVITY: Final = ("serial", "fractured", "add")
 _MINIMUM_POINTS: Final = 40
-# Values of k to either side that take part, and how much a slope must be worth: of reaches from 2 to 20 and ridges from
-# 0.001 to 100, those with the least energy errors on left-out points that still smooth over the mapper's scatter.
+# Reach in k to either side, and penalty on the slope: of reaches from 2 to 20 and ridges from 0.001 to 100, those with
+# the smallest energy errors on left-out points that still smooth over the mapper's scatter.
 _REACH: Final = 4.0
 _RIDGE: Final = 4.0
 
@@ -42,9 +39,9 @@ class ErrorSummary:
 
     Attributes:
         architecture: name, or ``all``.
-        metric: which figure.
+        metric: the figure.
         form: ``linear`` (component figures on parsed operators) or ``corrected`` (times the ratio of its neighbours).
-        points: how many.
+        points: number of points.
         mean: mean absolute relative error.
         worst: largest absolute relative error.
         rank: Spearman's rank correlation with synthesis.
@@ -64,11 +61,11 @@ class Fit:
     """A fitted metric.
 
     Attributes:
-        metric: which figure.
-        coefficients: per (kind of component, term), zero where absent.
-        activity: per architecture, the factor of its energies (1 where they are in the fit, and of other figures).
+        metric: the figure.
+        coefficients: per (kind of component, term), zero if absent.
+        activity: factor of the energies per architecture, 1 if absent.
         predicted: linear prediction of each measurement with that measurement left out.
-        corrected: the same times the ratio that the others of its architecture and operand width show at its ``k``.
+        corrected: that prediction times the ratio that others of its architecture and operand width show at its ``k``.
         ratios: ratio of measured to fitted at each measurement, smoothed over ``k``, all points fitted.
     """
 
@@ -84,15 +81,9 @@ def measured_design(measurement: Measurement) -> Design:
     """Return the parsed RTL of a measured design."""
     name = measurement.architecture
     if name in ARCHITECTURES:
-        shape = Shape(
-            multiplier_bits=measurement.multiplier_bits,
-            acc_bits=measurement.acc_bits,
-            shift_bits=measurement.shift_bits,
-            shift_min=measurement.shift_min,
-            constant=measurement.constant,
-        )
         architecture = ARCHITECTURES[name]
-        return parse_files(architecture.files, architecture.top, architecture.parameters(shape))
+        workload = architecture.sweep_workload(measurement.point)
+        return parse_files(architecture.files, architecture.top, architecture.parameters(workload))
     if name not in COMPONENTS:
         raise HardwareError(f"measurement of an unknown architecture {name!r}")
     sweep = COMPONENTS[name]
@@ -128,7 +119,10 @@ def fit(measurements: Sequence[Measurement], metric: FittedMetric) -> Fit:
     measured = np.array([getattr(measurement, metric) for measurement in measurements])
     names = [m.architecture for m in measurements]
     weights = np.array([1.0 if name in ARCHITECTURES else _COMPONENT_WEIGHT for name in names])
-    fitted = np.array([metric != "energy_pj" or name not in _OTHER_ACTIVITY for name in names])
+    # Operands of some architectures switch differently from accumulators and multipliers of changing channels (int8
+    # outputs, operands that are held, idle lanes): their energies are the fitted ones times one factor.
+    own = {name for name, architecture in ARCHITECTURES.items() if architecture.own_activity}
+    fitted = np.array([metric != "energy_pj" or name not in own for name in names])
     scaled = matrix / measured[:, None] * weights[:, None]
     coefficients, _ = nnls(scaled[fitted], weights[fitted])
     linear = matrix @ coefficients
@@ -167,10 +161,10 @@ def _left_out(matrix: Floats, scaled: Floats, weights: Floats, fitted: npt.NDArr
 
 
 def smoothed(measurements: Sequence[Measurement], values: Floats, *, leave_out: bool) -> Floats:
-    """Return what the rescalers like it show at each point, with or without the point itself.
+    """Return each point's value as similar rescalers show it, with or without the point itself.
 
-    Like it are those of its architecture and operand width, near in ``k``; like a pure shift, which has no multiplier,
-    are the pure shifts of its architecture. A component keeps its value, or 0 if it is left out.
+    Similar are those of its architecture and operand width, near in ``k``; similar to a pure shift, which has no
+    multiplier, are the pure shifts of its architecture. A component keeps its value, or 0 if it is left out.
     """
     groups: dict[tuple[str, int], list[int]] = defaultdict(list)
     for index, measurement in enumerate(measurements):

@@ -100,7 +100,7 @@ def build_circuit(netlist: Netlist, library: Library) -> Circuit:
         HardwareError: if a cell is not in the library, or the logic has a combinational loop.
     """
     used = [(_known(library, instance.cell), instance.pins) for instance in netlist.cells]
-    loads = _loads(used, netlist)
+    loads = _loads(used)
     half_v2 = library.voltage_v**2 / 2
     gates, flip_flops = [], []
     arcs = _Arcs(half_v2)
@@ -130,7 +130,7 @@ def _known(library: Library, name: str) -> Cell:
     return cell
 
 
-def _loads(used: list[tuple[Cell, Mapping[str, Net]]], netlist: Netlist) -> dict[Net, float]:
+def _loads(used: list[tuple[Cell, Mapping[str, Net]]]) -> dict[Net, float]:
     """Return the capacitance of each net: the input pins on it."""
     loads: dict[Net, float] = {}
     for cell, pins in used:

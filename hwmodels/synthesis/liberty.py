@@ -77,7 +77,7 @@ class Cell:
     Attributes:
         name: its name.
         area_um2: its area in square micrometres.
-        leakage_uw: its leakage in microwatts (0 where the library has none).
+        leakage_uw: its leakage in microwatts (0 if the library gives none).
         pins: its pins by name.
         next_state: input function of a flip-flop, '' for a gate.
         clock: clock pin of a flip-flop, '' for a gate.
@@ -131,7 +131,7 @@ def load_liberty(path: Path) -> Library:
 def _load(path: Path, _changed_ns: int) -> Library:
     library = _parse(path.read_text(encoding="utf-8"), str(path))
     units = _Units(library, str(path))
-    cells = {cell.name: cell for cell in (_cell(group, units, str(path)) for group in library.inner("cell"))}
+    cells = {cell.name: cell for cell in (_cell(group, units) for group in library.inner("cell"))}
     if not cells:
         raise HardwareError(f"{path}: the library has no cells")
     return Library(
@@ -272,7 +272,7 @@ class _Units:
         return Table(first * first_scale, second * second_scale, values)
 
 
-def _cell(group: _Group, units: _Units, name: str) -> Cell:
+def _cell(group: _Group, units: _Units) -> Cell:
     flip_flop = next(group.inner("ff"), None)
     return Cell(
         name=group.arguments[0],

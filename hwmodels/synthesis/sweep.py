@@ -9,15 +9,15 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from hwmodels.architectures.registry import ARCHITECTURES, Shape
+from hwmodels.architectures.base import SweepPoint
+from hwmodels.architectures.registry import ARCHITECTURES
 from hwmodels.errors import HardwareError
-from hwmodels.synthesis import stimuli
 from hwmodels.synthesis.activity import Trace, measure_energy
 from hwmodels.synthesis.circuit import build_circuit
-from hwmodels.synthesis.components import COMPONENTS, ComponentPoint
+from hwmodels.synthesis.component_sweep import COMPONENTS, ComponentPoint
 from hwmodels.synthesis.liberty import Library
-from hwmodels.synthesis.traces import AccumulatorTrace
 from hwmodels.synthesis.yosys import Netlist, synthesize
+from hwmodels.traces import AccumulatorTrace
 
 BASELINE_BITS: Final = 31
 
@@ -33,7 +33,7 @@ class Measurement:
         acc_bits: operand width (of a component: its first width).
         shift_bits: width of the variable shift.
         shift_min: smallest right shift.
-        constant: the constant multiplier, where there is one.
+        constant: the multiplier of an architecture that is built for one constant, else 1.
         cells: mapped cells.
         area_um2: sum of cell areas.
         energy_zero_delay_pj: per result, settled transitions only.
@@ -62,8 +62,19 @@ class Measurement:
 
     @property
     def key(self) -> tuple[str, str, int, int]:
-        """What tells measurements apart."""
+        """Library, architecture and widths: what identifies a measurement of a dataset."""
         return (self.library, self.architecture, self.multiplier_bits, self.acc_bits)
+
+    @property
+    def point(self) -> SweepPoint:
+        """The design of the sweep."""
+        return SweepPoint(
+            multiplier_bits=self.multiplier_bits,
+            acc_bits=self.acc_bits,
+            shift_bits=self.shift_bits,
+            shift_min=self.shift_min,
+            constant=self.constant,
+        )
 
 
 _ROWS: Final = TypeAdapter(list[Measurement])
@@ -80,21 +91,22 @@ def measure_rescaler(
 ) -> Measurement:
     """Synthesize one rescaler and measure it on a trace (see ``synthesize`` for ``history``)."""
     described = ARCHITECTURES[architecture]
-    shape = stimuli.shape_for(trace, architecture, multiplier_bits, acc_bits)
-    described.check(shape)
-    columns = stimuli.ports(trace, architecture, shape)
+    point = described.sweep_point(trace, multiplier_bits, acc_bits)
+    workload = described.sweep_workload(point)
+    described.check(workload)
+    parameters = tuple(described.parameters(workload).items())
+    netlist = _netlist(described.files, described.top, parameters, library, history)
     cycles, lanes = described.interval(multiplier_bits), described.lanes(multiplier_bits)
-    netlist = _netlist(described.files, described.top, tuple(described.parameters(shape).items()), library, history)
-    return _measure(architecture, shape, netlist, library, columns, cycles, lanes)
+    return _measure(architecture, point, netlist, library, described.stimulus(trace, workload), cycles, lanes)
 
 
 def measure_component(point: ComponentPoint, library: Library, trace: AccumulatorTrace) -> Measurement:
     """Synthesize one component and measure it on operands of a trace."""
     described = COMPONENTS[point.name]
-    shape = Shape(multiplier_bits=point.second, acc_bits=point.first, shift_bits=0, shift_min=0)
+    widths = SweepPoint(multiplier_bits=point.second, acc_bits=point.first, shift_bits=0, shift_min=0)
     columns = described.operands(point, trace)
     netlist = _netlist(described.files, described.top, tuple(described.parameters(point).items()), library, 0)
-    return _measure(point.name, shape, netlist, library, columns, 1, 1)
+    return _measure(point.name, widths, netlist, library, columns, 1, 1)
 
 
 # A fractured unit is the same for every k: two operand widths in turn are worth keeping.
@@ -107,7 +119,7 @@ def _netlist(
 
 def _measure(
     name: str,
-    shape: Shape,
+    point: SweepPoint,
     netlist: Netlist,
     library: Library,
     columns: Trace,
@@ -120,11 +132,7 @@ def _measure(
     return Measurement(
         library=library.name,
         architecture=name,
-        multiplier_bits=shape.multiplier_bits,
-        acc_bits=shape.acc_bits,
-        shift_bits=shape.shift_bits,
-        shift_min=shape.shift_min,
-        constant=shape.constant,
+        **asdict(point),
         cells=circuit.cells,
         area_um2=round(circuit.area_um2, 3),
         energy_zero_delay_pj=round(energy.zero_delay_pj * per_result, 5),
@@ -139,12 +147,12 @@ def _measure(
 def rescaler_points(
     multiplier_bits: Iterable[int] = range(1, 33), acc_widths: Iterable[int] = (20, 32)
 ) -> Iterator[tuple[str, int, int]]:
-    """Yield (architecture, k, operand width) of a sweep; an ADD has one operand width."""
+    """Yield (architecture, k, operand width in bits) of a sweep."""
     ks, widths = sorted(set(multiplier_bits)), sorted(set(acc_widths))
     for architecture in ARCHITECTURES.values():
-        low, high = architecture.multipliers
+        low, high = architecture.multiplier_bits
         for k in (k for k in ks if low <= k <= high):
-            for acc_bits in (30,) if architecture.name == "add" else widths:
+            for acc_bits in architecture.sweep_widths or widths:
                 yield architecture.name, k, acc_bits
 
 
@@ -180,7 +188,7 @@ def append_measurement(path: Path, measurement: Measurement) -> None:
 def run_sweep(
     path: Path, library: Library, trace: AccumulatorTrace, multiplier_bits: Sequence[int] | None = None
 ) -> Iterator[Measurement]:
-    """Measure all points that a file lacks, and add them; it can be stopped and started again."""
+    """Measure all points that a file lacks, and append them; an interrupted sweep resumes."""
     done = {measurement.key for measurement in read_measurements(path)}
     for name, k, acc_bits in rescaler_points(multiplier_bits or range(1, 33)):
         if (library.name, name, k, acc_bits) not in done:

@@ -31,10 +31,10 @@ def technology_text(
         name: short name of the table.
         library: the cells.
         node_nm: feature size, for the parameter memory that the library does not have.
-        measurements: what was synthesized.
+        measurements: measurements of the synthesized designs.
         fits: the fits by metric.
         errors: the error table of the fits.
-        activity: which trace the energies hold for.
+        activity: description of the trace that the energies hold for.
     """
     source = f"nonnegative least squares over {len(measurements)} designs synthesized with yosys on {library.name}"
     lines = [

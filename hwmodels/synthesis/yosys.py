@@ -3,10 +3,10 @@
 yosys ends its process on an error and writes its log to the standard output, so it runs in a fresh interpreter; the
 last error of its log becomes the message. Nothing is written into the working directory.
 
-Mapping is for area. Full adders become the library's own where it has one, as they do in a chip: the mapper works
-gate by gate and cannot use a cell of two outputs. The rest is balanced, swept and rewritten, and covered by ABC's area
-mapper; its delay-driven ones gave 25 to 30 % more area, and up to 20 % more or less of it after changes that mean
-nothing (see the results page).
+Mapping is for area. Full adders become the library's own if it has one, as they do in a chip: the mapper works gate by
+gate and cannot use a cell with two outputs. The rest is balanced, swept and rewritten, and covered by ABC's area
+mapper; its delay-driven mappers gave 25 to 30 % more area, which irrelevant changes moved by up to 20 % (see the
+results page).
 """
 
 import importlib.util
@@ -79,11 +79,11 @@ def synthesize(
         top: top module.
         parameters: its parameters.
         library: cell library.
-        history: bits of another design that yosys reads before, 0 for none. It moves the internal numbers by which
-            the mapper breaks ties, and so shows how far a netlist hangs on what means nothing.
+        history: bits of another design that yosys reads first, 0 for none. It shifts the internal numbers by which the
+            mapper breaks ties, and so shows how sensitive a netlist is to irrelevant details.
 
     Raises:
-        HardwareError: if yosys is absent or refuses the input, with its own words.
+        HardwareError: if yosys is absent or rejects the input; the message quotes it.
     """
     if not available():
         raise HardwareError("synthesis needs yosys as a Python package: pip install pyosys")
@@ -139,7 +139,7 @@ def _run(commands: Sequence[str], folder: Path) -> None:
     with log.open("wb") as output:
         try:
             # A process group of its own: Ctrl-C reaches this process alone, which then ends yosys without a trace.
-            done = subprocess.run(  # noqa: S603 -- this interpreter, on a text of our own
+            done = subprocess.run(  # noqa: S603 -- this interpreter, on a constant text
                 [sys.executable, "-c", _RUN], input=text.encode(), stdout=output, stderr=subprocess.STDOUT,
                 timeout=_TIMEOUT_S, check=False, process_group=0, env={**os.environ, "TMPDIR": str(folder)},
             )  # fmt: skip

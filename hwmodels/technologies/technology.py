@@ -63,14 +63,14 @@ class Figure(_Record):
 
 
 class Component(_Record):
-    """What is known of one kind of component.
+    """Figures of one kind of component.
 
     Attributes:
         area_um2: area in square micrometres.
         energy_pj: dynamic energy of one operation in picojoules, at the table's activity.
         delay_ns: delay in nanoseconds.
         leakage_uw: leakage power in microwatts.
-        missing: why the figures that are absent are absent.
+        missing: the reason for figures that are absent.
     """
 
     area_um2: Figure | None = None
@@ -86,20 +86,20 @@ class Component(_Record):
 
 
 class Correction(_Record):
-    """What synthesis of one rescaler architecture gave over what the component figures give, smoothed, on a grid.
+    """Ratios of synthesis to component figures for one rescaler architecture, smoothed, on a grid of widths.
 
     Attributes:
-        activity: how often its nets switch on their operands, over how often they do in the designs that the energies
-            of the components were fitted to; those energies are to be taken times it.
+        activity: factor of the components' energies: how often its nets switch, relative to the designs that those
+            energies were fitted to.
         acc_bits: operand widths, ascending.
         multiplier_bits: values of ``k``, ascending.
         area_um2: ratio of measured to fitted area, per operand width and ``k``.
-        energy_pj: the same of energy (the activity is in the fitted one).
+        energy_pj: ratio of measured to fitted energy, which includes the activity.
         delay_ns: measured delay, smoothed over ``k``.
         area_um2_error: mean absolute relative error of the corrected area on points left out.
-        area_um2_worst: the largest.
-        energy_pj_error: the same as ``area_um2_error`` of energy.
-        energy_pj_worst: the largest.
+        area_um2_worst: largest absolute relative error of it.
+        energy_pj_error: mean absolute relative error of the corrected energy on points left out.
+        energy_pj_worst: largest absolute relative error of it.
     """
 
     activity: Annotated[Finite, Field(gt=0)] = 1.0
@@ -134,7 +134,7 @@ class Technology(_Record):
         voltage_v: supply voltage in volts.
         conditions: corner, temperature, clock constraint and the like.
         source: publication or tool run that the table comes from.
-        activity: which switching activity the energies hold for, and whether glitches are counted.
+        activity: switching activity that the energies hold for, and whether glitches are counted.
         components: figures per kind of component.
         corrections: residuals of whole rescalers per architecture, in a calibrated table.
     """
@@ -163,13 +163,13 @@ class Technology(_Record):
         return sum([value * (1.0 if term == "unit" else quantities[term]) for term, value in figure.terms.items()])
 
     def error(self, kind: ComponentKind, metric: Metric) -> float:
-        """Return the relative error of a figure as the table states it, 0 for one that it does not give."""
+        """Return the relative error of a figure as the table states it, 0 for an absent figure."""
         component = self.components.get(kind)
         figure = None if component is None else component.figure(metric)
         return 0.0 if figure is None else figure.error
 
     def activity_of(self, architecture: str) -> float:
-        """Return what component energies are to be taken times in an architecture; 1 where nothing is known."""
+        """Return the factor of component energies in an architecture; 1 if the table has none."""
         correction = self.corrections.get(architecture)
         return 1.0 if correction is None else correction.activity
 

@@ -1,4 +1,4 @@
-"""The tables of the results page, from the published CSV files: no synthesis, no fitting."""
+"""Makes the tables of the results page from the published CSV files, without synthesis or fitting."""
 
 import csv
 import re
@@ -9,6 +9,10 @@ from typing import Final
 
 import numpy as np
 
+from hwmodels.architectures.array import ARRAY
+from hwmodels.architectures.base import Architecture
+from hwmodels.architectures.fractured import FRACTURED
+from hwmodels.architectures.serial import SERIAL
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis.sweep import BASELINE_BITS, Measurement, read_measurements
 
@@ -20,10 +24,10 @@ _MAIN: Final = "osu018"
 
 
 def write_page(page: Path, folder: Path) -> None:
-    """Replace the marked blocks of a page by what the CSV files of a folder say.
+    """Replace the marked blocks of a page by tables of the CSV files in a folder.
 
     Raises:
-        HardwareError: if the page has no block, or one that is not known, or a file is missing.
+        HardwareError: if the page has no block, or an unknown one, or a file is missing.
     """
     page.write_text(page_text(page.read_text(encoding="utf-8"), folder), encoding="utf-8")
 
@@ -44,19 +48,19 @@ def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
-        raise HardwareError(f"{path}: not there; the page is made from it")
+        raise HardwareError(f"{path}: missing; the page is made from it")
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
-def _points(folder: Path, architecture: str, technology: str = _MAIN) -> dict[tuple[int, int], Measurement]:
+def _points(folder: Path, architecture: Architecture, technology: str = _MAIN) -> dict[tuple[int, int], Measurement]:
     """Return the measurements of an architecture by operand width and ``k``."""
     measurements = read_measurements(folder / f"dataset_{technology}.csv")
-    return {(m.acc_bits, m.multiplier_bits): m for m in measurements if m.architecture == architecture}
+    return {(m.acc_bits, m.multiplier_bits): m for m in measurements if m.architecture == architecture.name}
 
 
 def _array(folder: Path) -> str:
-    points = _points(folder, "array")
+    points = _points(folder, ARRAY)
     heading = ["k", *(f"{what}, {width} bits, {unit}" for what, unit in (("area", "um2"), ("energy", "pJ"))
                       for width in _WIDTHS), "delay, 32 bits, ns"]  # fmt: skip
     return _table(
@@ -74,11 +78,11 @@ def _array(folder: Path) -> str:
 
 
 def _findings(folder: Path) -> str:
-    points = _points(folder, "array")
+    points = _points(folder, ARRAY)
     narrow, wide = ({width: points[width, k] for width in _WIDTHS} for k in (1, BASELINE_BITS))
     area = [f"{wide[w].area_um2 / narrow[w].area_um2:.1f}" for w in _WIDTHS]
     energy = [f"{wide[w].energy_pj / narrow[w].energy_pj:.1f}" for w in _WIDTHS]
-    serial, fractured = _points(folder, "serial"), _points(folder, "fractured")
+    serial, fractured = _points(folder, SERIAL), _points(folder, FRACTURED)
     smaller = min(k for _, k in serial if all(serial[w, k].area_um2 < points[w, k].area_um2 for w in _WIDTHS))
     hungrier = sum(m.energy_pj > points[key].energy_pj for key, m in serial.items())
     larger = sum(m.area_um2 / m.lanes > points[key].area_um2 for key, m in fractured.items())
@@ -104,7 +108,7 @@ def _glitches(points: Mapping[tuple[int, int], Measurement], low: int, high: int
 
 
 def _libraries(folder: Path) -> str:
-    points, other = _points(folder, "array"), _points(folder, "array", "osu035")
+    points, other = _points(folder, ARRAY), _points(folder, ARRAY, "osu035")
     ratios = [other[key].area_um2 / points[key].area_um2 for key in points if key in other]
     return (
         f"OSU 0.35 gives {min(ratios):.2f} to {max(ratios):.2f} times the area of OSU 0.18 on the array designs: "
@@ -116,7 +120,7 @@ def _errors(folder: Path) -> str:
     rows: dict[tuple[str, str, str], dict[str, str]] = defaultdict(dict)
     for path in sorted(folder.glob("errors_*.csv")):
         for row in _rows(path):
-            if row["metric"] in _PUBLISHED and row["architecture"] != "fractured":
+            if row["metric"] in _PUBLISHED and row["architecture"] != FRACTURED.name:
                 key = (path.stem.removeprefix("errors_"), row["architecture"], row["metric"])
                 rows[key][row["form"]] = (
                     f"{100 * float(row['mean']):.1f} % / {100 * float(row['worst']):.1f} % / {float(row['rank']):.4f}"

@@ -1,9 +1,9 @@
-"""The published dataset: error tables, figures and the results page from the measurements of the sweeps.
+"""Publishes the dataset: error tables, figures and the results page from the measurements of the sweeps.
 
     python -m studies.hardware.publish docs/results/hardware
 
-The folder holds ``dataset_<technology>.csv``, written by ``dse calibrate --dataset``; next to it come
-``errors_<technology>.csv`` and the figures, and the page beside the folder gets its tables (see ``page``).
+The folder holds ``dataset_<technology>.csv``, written by ``dse calibrate --dataset``. This script adds
+``errors_<technology>.csv`` and the figures, and updates the tables of the page beside the folder (see ``page``).
 """
 
 import csv
@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hwmodels.architectures.array import ARRAY
 from hwmodels.architectures.registry import ARCHITECTURES
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis.calibration import FITTED, ErrorSummary, Fit, error_table, fit
@@ -30,7 +31,7 @@ _METRICS: Final = {"area_um2": "area, um2", "energy_pj": "energy per rescale, pJ
 
 
 def publish(folder: Path) -> list[Path]:
-    """Write error tables and figures of every dataset in a folder, and its page; return what was written.
+    """Write error tables and figures of every dataset in a folder, and its page; return the written paths.
 
     Raises:
         HardwareError: if there is no dataset, or the page cannot be made.
@@ -102,9 +103,9 @@ def _styled() -> list[tuple[str, str]]:
 
 
 def _of(measurements: Sequence[Measurement], architecture: str, acc_bits: int) -> list[Measurement]:
-    """Return the points of an architecture in order of ``k``; the ADD has one width and stands in both panels."""
-    width = 30 if architecture == "add" else acc_bits
-    points = [m for m in measurements if m.architecture == architecture and m.acc_bits == width]
+    """Return the points of an architecture in order of ``k``; one that has its own widths stands in all panels."""
+    widths = ARCHITECTURES[architecture].sweep_widths or (acc_bits,)
+    points = [m for m in measurements if m.architecture == architecture and m.acc_bits in widths]
     return sorted(points, key=lambda point: point.multiplier_bits)
 
 
@@ -116,7 +117,7 @@ def _per_lane(point: Measurement, metric: str) -> float:
 def _plot_glitches(path: Path, measurements: Sequence[Measurement], name: str) -> Path:
     def fill(axes: Axes) -> None:
         for acc_bits, colour in zip((20, 32), _COLOURS, strict=False):
-            points = _of(measurements, "array", acc_bits)
+            points = _of(measurements, ARRAY.name, acc_bits)
             k = [point.multiplier_bits for point in points]
             for label, style, values in (
                 ("with gate delays", "-", [point.energy_pj for point in points]),

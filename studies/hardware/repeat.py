@@ -1,4 +1,4 @@
-"""Designs of the sweep mapped again: how far a synthesis hangs on what means nothing.
+"""Maps designs of the sweep again, to show how sensitive synthesis is to irrelevant details.
 
 Written by ``python -m studies.hardware.repeat LIBERTY docs/results/hardware/repeat_<technology>.csv``.
 """
@@ -8,18 +8,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from hwmodels.architectures.add import ADD
+from hwmodels.architectures.array import ARRAY
+from hwmodels.architectures.constant import CONSTANT
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis.liberty import Library, load_liberty
 from hwmodels.synthesis.sweep import Measurement, append_measurement, measure_rescaler
-from hwmodels.synthesis.traces import AccumulatorTrace, load_trace
+from hwmodels.traces import AccumulatorTrace, load_trace
 
-_DESIGNS: Final = {"array": (20, 32), "constant": (20, 32), "add": (30,)}
+_DESIGNS: Final = {ARRAY.name: (20, 32), CONSTANT.name: (20, 32), ADD.name: ADD.sweep_widths}
 _BITS: Final = (2, 4, 8, 16, 31)
-_HISTORIES: Final = (3, 6, 9)  # bits of the design that yosys reads before
+_HISTORIES: Final = (3, 6, 9)  # bits of the unrelated design that yosys reads first
 
 
 def repeated(library: Library, trace: AccumulatorTrace) -> Iterator[Measurement]:
-    """Yield the measurements of a sample of the sweep's designs after every history."""
+    """Yield the measurements of a sample of the sweep's designs, each after every history."""
     for architecture, widths in _DESIGNS.items():
         for acc_bits in widths:
             for k in _BITS:
@@ -35,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         library, path = load_liberty(Path(arguments[0])), Path(arguments[1])
         if path.exists():
-            raise HardwareError(f"{path}: is there already")
+            raise HardwareError(f"{path}: exists already; name a new file")
         for measurement in repeated(library, load_trace()):
             append_measurement(path, measurement)
     except HardwareError as error:

@@ -1,4 +1,4 @@
-"""Energy of a narrow layer in a wide shared unit, by synthesis: layer width, hardware width, alignment.
+"""Measures the energy of a narrow layer in a wide shared unit by synthesis, per layer width and alignment.
 
 Written by ``python -m studies.hardware.sharing LIBERTY docs/results/hardware/sharing_<technology>.csv``.
 """
@@ -12,14 +12,13 @@ from typing import Final
 
 import numpy as np
 
-from hwmodels.architectures.registry import ARCHITECTURES
+from hwmodels.architectures.array import ARRAY
 from hwmodels.errors import HardwareError
-from hwmodels.synthesis import stimuli
 from hwmodels.synthesis.activity import measure_energy
 from hwmodels.synthesis.circuit import Circuit, build_circuit
 from hwmodels.synthesis.liberty import Library, load_liberty
-from hwmodels.synthesis.traces import AccumulatorTrace, load_trace
 from hwmodels.synthesis.yosys import synthesize
+from hwmodels.traces import SHIFT_BITS, AccumulatorTrace, load_trace
 
 HARDWARE_BITS: Final = 31
 LAYER_BITS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 31)
@@ -50,25 +49,24 @@ def characterise_sharing(
     The wide unit's shifter reaches from the smallest shift of a right-aligned 1-bit multiplier to the largest of a
     left-aligned one, as that of a shared unit must.
     """
-    lowest = stimuli.shape_for(trace, "array", 1, acc_bits).shift_min
-    span = HARDWARE_BITS - 1 + (1 << stimuli.SHIFT_BITS) - 1
+    lowest = ARRAY.sweep_point(trace, 1, acc_bits).shift_min
+    span = HARDWARE_BITS - 1 + (1 << SHIFT_BITS) - 1
     wide = _unit(library, acc_bits, HARDWARE_BITS, lowest, span.bit_length())
     return [_measure(library, trace, wide, lowest, k, acc_bits) for k in layers]
 
 
 def _unit(library: Library, acc_bits: int, k: int, shift_min: int, shift_bits: int) -> Circuit:
-    described = ARCHITECTURES["array"]
     parameters = {"ACC_WIDTH": acc_bits, "MULT_WIDTH": k, "SHIFT_WIDTH": shift_bits, "SHIFT_MIN": shift_min}
-    return build_circuit(synthesize(described.files, described.top, parameters, library), library)
+    return build_circuit(synthesize(ARRAY.files, ARRAY.top, parameters, library), library)
 
 
 def _measure(
     library: Library, trace: AccumulatorTrace, wide: Circuit, lowest: int, k: int, acc_bits: int
 ) -> SharedEnergy:
-    shape = stimuli.shape_for(trace, "array", k, acc_bits)
-    columns = stimuli.ports(trace, "array", shape)
-    own = _unit(library, acc_bits, k, shape.shift_min, stimuli.SHIFT_BITS)
-    right_shift = columns["shift"] + (shape.shift_min - lowest)
+    point = ARRAY.sweep_point(trace, k, acc_bits)
+    columns = ARRAY.stimulus(trace, ARRAY.sweep_workload(point))
+    own = _unit(library, acc_bits, k, point.shift_min, point.shift_bits)
+    right_shift = columns["shift"] + (point.shift_min - lowest)
     up = HARDWARE_BITS - k
     left = {**columns, "mult": columns["mult"] << np.int64(up), "shift": right_shift + up}
     right = {**columns, "shift": right_shift}

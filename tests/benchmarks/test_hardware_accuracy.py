@@ -18,7 +18,7 @@ from hwmodels.costs import UnitCost
 from hwmodels.synthesis import yosys
 from hwmodels.synthesis.liberty import load_liberty
 from hwmodels.synthesis.sweep import Measurement, measure_rescaler
-from hwmodels.synthesis.traces import load_trace
+from hwmodels.traces import load_trace
 
 LIBERTY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")  # Debian's qflow-tech-osu018
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "hardware"

@@ -12,9 +12,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from hwmodels import AnalyticRescalerModel, RescalerWorkload, RescaleStage, RtlRescalerModel, load_technology
-from hwmodels.architectures.registry import RTL_FOLDER
-from hwmodels.costs import CostModel
-from hwmodels.models.rtl import rtl_parameters
+from hwmodels.architectures.array import ARRAY
+from hwmodels.models.base import CostModel
 from hwmodels.synthesis import yosys
 from hwmodels.synthesis.liberty import load_liberty
 
@@ -65,9 +64,8 @@ def synthesis_seconds(layer: RescalerWorkload, monkeypatch: pytest.MonkeyPatch) 
         times.append(processor_seconds() - start)
 
     monkeypatch.setattr(yosys, "_run", in_this_process)
-    top, parameters = rtl_parameters(layer)
     for _ in range(2):
-        yosys.synthesize((RTL_FOLDER / f"{top}.v",), top, parameters, load_liberty(LIBERTY))
+        yosys.synthesize(ARRAY.files, ARRAY.top, ARRAY.parameters(layer), load_liberty(LIBERTY))
     return min(times)
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -46,14 +47,17 @@ def convolution(
     )
 
 
-def addition(*, name: str = "add", multiplier_bits: int = 8, rescales: int = 500) -> RescalerWorkload:
-    """An elementwise ADD: a 9-bit operand, shifted left by 20 in wiring, and the 30-bit sum."""
-    k = multiplier_bits
+def addition(
+    *, name: str = "add", multiplier_bits: int = 8, rescales: int = 500, sum_bits: int = 30, shift_bits: int = 0
+) -> RescalerWorkload:
+    """An elementwise ADD: a 9-bit operand, shifted left by 20 in wiring, and the sum."""
+    k, span = multiplier_bits, (1 << shift_bits) - 1
+    stages = ((9, k - 18 - span), (sum_bits, k + 19 - span))
     return RescalerWorkload(
         name=name,
-        stages=(
-            RescaleStage(operand_bits=9, multiplier_bits=k, right_shift_min=k - 18, right_shift_max=k - 18),
-            RescaleStage(operand_bits=30, multiplier_bits=k, right_shift_min=k + 19, right_shift_max=k + 19),
+        stages=tuple(
+            RescaleStage(operand_bits=bits, multiplier_bits=k, right_shift_min=low, right_shift_max=low + span)
+            for bits, low in stages
         ),
         output_bits=8,
         channels=1,
@@ -62,3 +66,13 @@ def addition(*, name: str = "add", multiplier_bits: int = 8, rescales: int = 500
         weight_bits=0,
         activation_bits=8,
     )
+
+
+def constant(multiplier: int, *, operand_bits: int = 32, right_shift: int | None = None) -> RescalerWorkload:
+    """A layer whose channels share one multiplier and one shift (by default, half of the multiplier's range)."""
+    bits = multiplier.bit_length()
+    shift = bits + 9 if right_shift is None else right_shift
+    layer = convolution(
+        operand_bits=operand_bits, multiplier_bits=bits, right_shift_min=shift, right_shift_max=shift, channels=1
+    )
+    return replace(layer, stages=(replace(layer.stages[0], multiplier=multiplier),))

@@ -1,4 +1,4 @@
-"""A small cell library of our own, enough to map any design to, with round numbers that results can be checked by."""
+"""A small cell library that any design can be mapped to, with round numbers to check results by."""
 
 from pathlib import Path
 

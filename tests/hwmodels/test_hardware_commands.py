@@ -9,12 +9,12 @@ from typer.testing import CliRunner
 
 from dse.cli.hardware import calibrate, cost
 from hwmodels import HardwareError, load_technology
-from hwmodels.architectures.registry import RTL_FOLDER
+from hwmodels.architectures.base import RTL_FOLDER
 from hwmodels.synthesis.calibrate import calibrate as calibrate_technology
 from hwmodels.synthesis.calibrate import fit_technology
 from hwmodels.synthesis.liberty import load_liberty
 from hwmodels.synthesis.sweep import read_measurements
-from hwmodels.synthesis.traces import load_trace
+from hwmodels.traces import load_trace
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "hardware"
 RESCALER = str(RTL_FOLDER / "rescaler.v")

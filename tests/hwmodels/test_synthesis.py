@@ -1,4 +1,4 @@
-"""Liberty, gate evaluation, energy and fitting; on a small library of our own, and on OSU's where it is installed."""
+"""Liberty, gate evaluation, energy and fitting, on a small test library, and on OSU's if it is installed."""
 
 import csv
 import shutil
@@ -11,7 +11,6 @@ from event_simulation import count_transitions
 from hw_workloads import addition, convolution, needs_yosys
 from hypothesis import given
 from hypothesis import strategies as st
-from rtl_proof import half_up
 from small_liberty import small_liberty, write_small_liberty
 
 from hwmodels import (
@@ -22,7 +21,8 @@ from hwmodels import (
     load_technology,
     technology_names,
 )
-from hwmodels.architectures.registry import RTL_FOLDER
+from hwmodels.architectures.base import RTL_FOLDER
+from hwmodels.architectures.rounding import half_up
 from hwmodels.synthesis.activity import _inertial, measure_energy, simulate
 from hwmodels.synthesis.calibration import error_table, fit, local_line
 from hwmodels.synthesis.circuit import build_circuit
@@ -30,8 +30,8 @@ from hwmodels.synthesis.full_adder import full_adder_map
 from hwmodels.synthesis.functions import compile_function
 from hwmodels.synthesis.liberty import load_liberty
 from hwmodels.synthesis.sweep import Measurement, measure_rescaler, read_measurements
-from hwmodels.synthesis.traces import load_trace, save_trace, stimulus
 from hwmodels.synthesis.yosys import CellInstance, Netlist, synthesize
+from hwmodels.traces import cut_streams, load_trace, save_trace
 from studies.hardware.page import page_text
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "hardware"
@@ -193,7 +193,7 @@ def test_the_bundled_trace_and_its_round_trip(tmp_path: Path) -> None:
 
 @given(st.integers(1, 32), st.integers(18, 32))
 def test_a_stimulus_represents_the_scales_to_k_bits(k: int, acc_bits: int) -> None:
-    cut = stimulus(load_trace(), k, acc_bits, cycles=5, streams=20, shift_bits=6)
+    cut = cut_streams(load_trace(), k, acc_bits, cycles=5, streams=20, shift_bits=6)
     assert cut.multiplier.min() >= 1 << (k - 1)
     assert cut.multiplier.max() < 1 << k
     assert cut.shift.min() >= 0

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwmodels import HardwareError, Technology, load_technology, technology_names
-from hwmodels.models.operators import crossed, sized
-from hwmodels.technologies.scaling import scale_technology
+from hwmodels.components import crossed, sized
 from hwmodels.technologies.technology import METRICS, TERMS, parse_technology
 
 VALID = """
@@ -98,17 +97,3 @@ def test_costs_never_fall_with_width(kind: str, width: int, more: int) -> None:
     for name in technology_names():
         table: Technology = load_technology(name)
         assert 0 <= cost(width) <= cost(width + more)
-
-
-def test_scaling_follows_the_published_ratios() -> None:
-    table = load_technology("osu018")
-    scaled = scale_technology(table, 45)
-    quantities = crossed(20, 8)
-    for metric, ratio in (("area_um2", 0.053), ("energy_pj", 0.0265)):
-        before, after = (t.evaluate("multiplier", metric, quantities) for t in (table, scaled))  # type: ignore[arg-type]
-        assert before is not None
-        assert after == pytest.approx(ratio * before)
-    assert scaled.evaluate("multiplier", "leakage_uw", quantities) is None
-    assert "Stillmaker" in scaled.conditions
-    with pytest.raises(HardwareError, match="no ratio from 180 to 7 nm"):
-        scale_technology(table, 7)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hwmodels import HardwareError, cost_verilog, load_technology
-from hwmodels.architectures.registry import RTL_FOLDER
+from hwmodels.architectures.base import RTL_FOLDER
 
 RESCALER = RTL_FOLDER / "rescaler.v"
 

@@ -98,7 +98,7 @@ def test_parameters_that_do_not_exist_or_leave_no_width_are_refused(parameters: 
 
 
 def test_a_top_that_is_not_there_is_refused_with_those_that_are() -> None:
-    with pytest.raises(HardwareError, match="'nope' is not there; found: cell_adder, generated"):
+    with pytest.raises(HardwareError, match="'nope' does not exist; the files define: cell_adder, generated"):
         parse_files((SAMPLES / "generated.v",), "nope", {})
 
 

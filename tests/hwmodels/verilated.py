@@ -59,7 +59,7 @@ class Verilated:
 
     Args:
         duts: what to compile; numbered in order.
-        folder: where to build.
+        folder: folder of the build.
     """
 
     def __init__(self, duts: Sequence[Dut], folder: Path) -> None:

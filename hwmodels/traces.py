@@ -1,4 +1,4 @@
-"""Accumulator traces: what a network's rescalers really see, as stimulus for gate-level energy."""
+"""Accumulator traces: operands that a network's rescalers receive, as stimulus for gate-level energy."""
 
 import functools
 from dataclasses import dataclass
@@ -10,9 +10,11 @@ import numpy.typing as npt
 
 from hwmodels.errors import HardwareError
 
-DEFAULT_TRACE: Final = Path(__file__).parent.parent / "data" / "kws_trace.npz"
+DEFAULT_TRACE: Final = Path(__file__).parent / "data" / "kws_trace.npz"
 _KEYS: Final = {"acc": np.int32, "scale": np.float64, "layer": np.int16, "zero_point": np.int16}
-MULTIPLIER_LIMIT: Final = 32
+STREAMS: Final = 64
+CYCLES: Final = 17  # 16 transitions of 64 streams: 1024 rescales
+SHIFT_BITS: Final = 3  # the right shifts of the bundled trace's channels differ by up to five
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -20,11 +22,11 @@ class AccumulatorTrace:
     """Accumulators in the order in which a lane rescales them: channel by channel of one position, then the next.
 
     Attributes:
-        name: where it comes from.
+        name: name of the trace, as technology tables cite it.
         acc: accumulators, bias included, int64, shape (n,).
-        scale: effective scale of each one's channel, dimensionless, shape (n,).
-        layer: index of the layer of each, shape (n,); values of a layer are consecutive.
-        zero_point: output zero point of each one's layer, shape (n,).
+        scale: effective scale of each accumulator's channel, dimensionless, shape (n,).
+        layer: index of each accumulator's layer, shape (n,); values of a layer are consecutive.
+        zero_point: output zero point of each accumulator's layer, shape (n,).
     """
 
     name: str
@@ -35,21 +37,21 @@ class AccumulatorTrace:
 
     @property
     def acc_bits(self) -> int:
-        """Bits that hold every accumulator, signed."""
+        """Width in bits of a signed integer that holds every accumulator."""
         return int(max(int(self.acc.max()), ~int(self.acc.min()))).bit_length() + 1
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Stimulus:
+class Streams:
     """A trace cut into streams for a rescaler of given widths.
 
     Attributes:
-        acc: accumulators, shape (cycles, streams).
+        acc: accumulators, int64, shape (cycles, streams), as the next three.
         multiplier: normalised k-bit multipliers.
-        shift: right shifts above ``shift_min``.
+        shift: right shifts minus ``shift_min``, in bits.
         zero_point: output zero points.
-        shift_min: smallest right shift.
-        shift_bits: bits of ``shift``.
+        shift_min: smallest right shift, in bits.
+        shift_bits: width of ``shift``, in bits.
     """
 
     acc: npt.NDArray[np.int64]
@@ -97,9 +99,15 @@ def save_trace(trace: AccumulatorTrace, path: Path) -> None:
         np.savez_compressed(file, **arrays)
 
 
-def stimulus(
-    trace: AccumulatorTrace, multiplier_bits: int, acc_bits: int, *, cycles: int, streams: int, shift_bits: int
-) -> Stimulus:
+def cut_streams(
+    trace: AccumulatorTrace,
+    multiplier_bits: int,
+    acc_bits: int,
+    *,
+    cycles: int = CYCLES,
+    streams: int = STREAMS,
+    shift_bits: int = SHIFT_BITS,
+) -> Streams:
     """Cut a trace into streams of consecutive accumulators, with the k-bit multipliers and shifts of their channels.
 
     Args:
@@ -122,7 +130,7 @@ def stimulus(
     right_shift = multiplier_bits - exponent.astype(np.int64) - overflow
     shift_min = int(multiplier_bits - np.frexp(trace.scale.max())[1]) - 1
     limit = 1 << (acc_bits - 1)
-    return Stimulus(
+    return Streams(
         acc=np.clip(trace.acc[index], -limit, limit - 1),
         multiplier=multiplier,
         shift=np.clip(right_shift - shift_min, 0, (1 << shift_bits) - 1),

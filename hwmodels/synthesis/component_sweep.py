@@ -1,4 +1,4 @@
-"""The component sweep: widths at which single components are synthesized, and the operands that they see."""
+"""The component sweep: widths at which single components are synthesized, and their operands."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,11 +8,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hwmodels.architectures.registry import RTL_FOLDER
-from hwmodels.synthesis.traces import AccumulatorTrace, stimulus
+from hwmodels.architectures.base import RTL_FOLDER
+from hwmodels.traces import AccumulatorTrace, cut_streams
 
 _FILES: Final = (RTL_FOLDER / "components.v",)
-_CYCLES, _STREAMS, _SHIFT_BITS = 17, 64, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +50,7 @@ class ComponentSweep:
 
     def operands(self, point: ComponentPoint, trace: AccumulatorTrace) -> dict[str, npt.NDArray[np.int64]]:
         """Return the input ports' values: accumulators, and multipliers or shifts of their channels."""
-        cut = stimulus(
-            trace, max(point.second, 1), point.first, cycles=_CYCLES, streams=_STREAMS, shift_bits=_SHIFT_BITS
-        )
+        cut = cut_streams(trace, max(point.second, 1), point.first)
         columns = {"a": cut.acc, "b": np.roll(cut.acc, 5, axis=1), "s": cut.shift}
         if self.name == "multiplier":
             columns["b"] = cut.multiplier

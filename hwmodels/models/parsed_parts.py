@@ -1,13 +1,12 @@
-"""Parsed operators and registers as components: what each is, and how large."""
+"""Components of a parsed design: the kind and size of each operator, register and memory."""
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from hwmodels.costs import ComponentCost, component_cost
+from hwmodels.components import Part, crossed, plain, shifted, shifter_stages, sized
+from hwmodels.costs import ComponentCost
 from hwmodels.parsing import Design, Operand, Operator
-from hwmodels.technologies.technology import ComponentKind, Technology
+from hwmodels.technologies.technology import Technology
 
 _ADDERS: Final = ("add", "sub", "neg")
 _COMPARISONS: Final = ("lt", "le", "gt", "ge")
@@ -15,29 +14,6 @@ _EQUALITIES: Final = ("eq", "ne", "eqx", "nex")
 _LOGIC: Final = ("and", "or", "xor", "xnor", "not")
 _REDUCTIONS: Final = ("reduce_and", "reduce_or", "reduce_xor", "reduce_xnor", "reduce_bool", "logic_not")
 _SHIFTS: Final = ("shl", "shr", "sshl", "sshr")
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A component of a design.
-
-    Attributes:
-        kind: kind of component, None if no table knows such a thing.
-        name: what it is.
-        quantities: value of each term of the kind (see ``hwmodels.technologies.technology.TERMS``).
-        reason: why there is no kind.
-    """
-
-    kind: ComponentKind | None
-    name: str
-    quantities: Mapping[str, float] = field(default_factory=dict)
-    reason: str = ""
-
-    def cost(self, technology: Technology) -> ComponentCost:
-        """Return what the part costs in a technology."""
-        if self.kind is None:
-            return ComponentCost(self.name, None, None, missing=(self.reason,))
-        return component_cost(technology, self.kind, self.name, **self.quantities)
 
 
 def design_costs(design: Design, technology: Technology) -> tuple[ComponentCost, ...]:
@@ -55,7 +31,7 @@ def design_parts(design: Design) -> Iterator[Part]:
 
 
 def operator_parts(operators: Iterable[Operator]) -> Iterator[Part]:
-    """Yield operators as components; those that are wiring (shifts by constants) are left out."""
+    """Yield operators as components without those that are wiring (shifts by constants)."""
     for operator in operators:
         part = operator_part(operator)
         if part is not None:
@@ -129,56 +105,9 @@ def _shifter(operator: Operator, name: str) -> Part | None:
     value, by = operator.operands
     if by.constant is not None:
         return None
-    useful = max(operator.width - 1, 1).bit_length()  # a bit beyond it shifts everything out: one gate per bit
-    stages = min(by.active, useful)
+    stages = shifter_stages(operator.width, by.active)
     bits = value.active if operator.kind in ("shr", "sshr") else operator.width
     return Part("shifter", name, shifted(bits, stages, operator.depth))
-
-
-def crossed(a: int, b: int, depth: float = 0.0) -> dict[str, float]:
-    """Return the terms of a multiplier of ``a`` signed and ``b`` unsigned bits, ``depth`` gate levels deep.
-
-    The narrower of the two selects the rows of the partial product; the unsigned one has a sign bit of its own there.
-    """
-    wide = a > b
-    return {
-        "a": a,
-        "b": b,
-        "ab": a * b,
-        "rows": a * max(b - 2, 0) if wide else b * max(a - 2, 0),
-        "signed_ab": a * b if wide else 0,
-        "extension": b * (b + 1) / 2 if wide else 0,
-        "a_log2_b": a * math.log2(max(b, 1)),
-        "ab_depth": a * b * depth,
-    }
-
-
-def sized(bits: int, depth: float = 0.0, *, overlap: int | None = None, subtracted: int = 0) -> dict[str, float]:
-    """Return the terms of an adder or comparator of ``bits`` bits, ``depth`` gate levels behind a register.
-
-    Args:
-        bits: bits of the result that need logic.
-        depth: gate levels in front of it.
-        overlap: bits at which both operands carry information, the rest being carries (default: all).
-        subtracted: bits of the operand that is subtracted or negated, which are inverted.
-    """
-    return {
-        "bits": bits,
-        "overlap": bits if overlap is None else overlap,
-        "subtracted": subtracted,
-        "log2_bits": float(max(bits - 1, 0).bit_length()),
-        "bits_depth": bits * depth,
-    }
-
-
-def plain(bits: int, depth: float = 0.0) -> dict[str, float]:
-    """Return the terms of logic or multiplexers of ``bits`` bits, ``depth`` gate levels behind a register."""
-    return {"bits": bits, "bits_depth": bits * depth}
-
-
-def shifted(bits: int, stages: int, depth: float = 0.0) -> dict[str, float]:
-    """Return the terms of a barrel shifter of ``bits`` bits and ``stages`` stages of two-way multiplexers."""
-    return {"mux_bits": bits * stages, "stages": stages, "bits": bits, "bits_depth": bits * stages * depth}
 
 
 def _widest(operator: Operator) -> int:

@@ -1,0 +1,32 @@
+"""The array: multiplier (none for k = 1), barrel shifter, one adder for rounding and zero point, and clamp."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from hwmodels.architectures import blocks
+from hwmodels.architectures.one_stage import OneStage
+from hwmodels.components import Part
+from hwmodels.workload import RescalerWorkload
+
+
+class Array(OneStage):
+    """One rescale per cycle, contract half_up."""
+
+    name = "array"
+    top = "rescaler"
+    sources = ("rescaler.v",)
+    choice = "array"
+    calibrated = True
+    exported = True
+
+    def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
+        return {**super().parameters(workload), "PIPELINE": 0}
+
+    def pipelined(self, parameters: Mapping[str, int], /) -> dict[str, int]:
+        return {**parameters, "PIPELINE": 1}
+
+    def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
+        return blocks.half_up_lane(workload.stages[-1], workload.output_bits)
+
+
+ARRAY: Final = Array()

@@ -1,0 +1,208 @@
+"""The plug-in point for rescaler architectures, and what most of them have in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hwmodels.components import Part
+from hwmodels.errors import HardwareError
+from hwmodels.traces import AccumulatorTrace, Streams, cut_streams
+from hwmodels.workload import RescalerWorkload, RescaleStage
+
+RTL_FOLDER: Final = Path(__file__).parents[1] / "rtl"
+OUTPUT_STAGE: Final = "rescaler_output.v"
+OUTPUT_BITS: Final = 8  # of every design of the sweep
+MAX_WIDTH: Final = 512  # bits; a wider workload is a mistake
+Columns = dict[str, npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepPoint:
+    """One design of the synthesis sweep, as the published datasets identify it.
+
+    Attributes:
+        multiplier_bits: width ``k`` of the multiplier, in bits.
+        acc_bits: width of the signed operand, in bits.
+        shift_bits: width of the variable part of the shift, in bits.
+        shift_min: smallest right shift, in bits.
+        constant: the multiplier itself, for an architecture that is built for one constant.
+    """
+
+    multiplier_bits: int
+    acc_bits: int
+    shift_bits: int
+    shift_min: int
+    constant: int = 1
+
+
+class Architecture(ABC):
+    """One way to build a rescaler, and everything that the project knows about it.
+
+    Adding one takes its Verilog in ``hwmodels/rtl``, one module with one subclass, and its entry in the registry. Cost
+    models, synthesis, calibration and export read the attributes below and name no architecture;
+    ``tests/hwmodels/test_architectures.py`` checks every registered one: its RTL parses and equals ``outputs``, its
+    components cost what the parsed RTL costs (within 8 %), its stimulus drives its ports, its export elaborates.
+
+    Implementations have no state. They are deterministic, and raise ``HardwareError`` on what cannot be built.
+
+    Attributes:
+        name: short name, the same in published tables and in the corrections of technology tables.
+        top: name of the Verilog module.
+        sources: names of its files in ``hwmodels/rtl``, its own first.
+        contract: rounding contract that it obeys.
+        multiplier_bits: smallest and largest ``k`` that its module takes.
+        stages: multiply-and-shift stages of the workloads that it serves.
+        choice: value of ``hardware.architecture`` in a study file under which it serves a study's rescalers; None if
+            it serves under every value, empty if no study can choose it.
+        single_path: whether its components form one chain from operand to output register, so that delays add up.
+        narrows: whether, in a wide unit, a narrow multiplier costs less energy than a wide one.
+        own_activity: whether its nets switch differently from those of a single-cycle rescaler on accumulators, so that
+            calibration fits one factor for its energies instead of fitting components to them.
+        calibrated: whether a calibrated technology table must hold its corrections.
+        exported: whether the Verilog export can instantiate it.
+        operand_parameter: parameter of its module that is the width of its data ports.
+        sweep_widths: operand widths of its sweep in bits, empty if it takes those of the whole sweep.
+    """
+
+    name: ClassVar[str]
+    top: ClassVar[str]
+    sources: ClassVar[tuple[str, ...]]
+    contract: ClassVar[str] = "half_up"
+    multiplier_bits: ClassVar[tuple[int, int]] = (1, 64)
+    stages: ClassVar[int] = 1
+    choice: ClassVar[str | None] = ""
+    single_path: ClassVar[bool] = True
+    narrows: ClassVar[bool] = True
+    own_activity: ClassVar[bool] = False
+    calibrated: ClassVar[bool] = False
+    exported: ClassVar[bool] = False
+    operand_parameter: ClassVar[str] = "ACC_WIDTH"
+    sweep_widths: ClassVar[tuple[int, ...]] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Paths of the Verilog sources."""
+        return tuple(RTL_FOLDER / source for source in self.sources)
+
+    def serves(self, workload: RescalerWorkload) -> bool:
+        """Return whether it obeys the contract of a workload; ``check`` decides whether it can be built so wide."""
+        return workload.contract == self.contract
+
+    def check(self, workload: RescalerWorkload) -> None:
+        """Raise HardwareError if it cannot be built for a workload."""
+        check_workload(workload)
+        low, high = self.multiplier_bits
+        if not low <= workload.multiplier_bits <= high:
+            raise HardwareError(
+                f"rescaler {workload.name!r}: the {self.name} architecture takes multipliers of {low} to {high} bits, "
+                f"not {workload.multiplier_bits}"
+            )
+
+    @abstractmethod
+    def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
+        """Return the parameters of the module that serves a workload."""
+
+    def pipelined(self, _parameters: Mapping[str, int], /) -> dict[str, int]:
+        """Return the parameters of the form with a register between multiplier and shifter.
+
+        Raises:
+            HardwareError: if there is no such form.
+        """
+        raise HardwareError(f"{self.top} has no pipelined form")
+
+    def exported_parameters(self, workload: RescalerWorkload, _stored_bits: int, /) -> dict[str, int]:
+        """Return the parameters of the exported module; its data ports take stored integers of the given width."""
+        return self.parameters(workload)
+
+    @abstractmethod
+    def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
+        """Yield the components of one lane in data order, each with the gate levels in front of it."""
+
+    @abstractmethod
+    def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
+        """Return what the module computes, in exact integers.
+
+        Args:
+            parameters: parameters of the module.
+            inputs: value of every input port but the clock.
+
+        Returns:
+            The value of each output port after one interval; a port that is left out keeps its value.
+        """
+
+    def input_range(self, port: str, bits: int, signed: bool) -> tuple[int, int]:
+        """Return the smallest and the largest legal value of an input port of the given width in bits."""
+        if port.startswith("mult"):  # normalised
+            return 1 << (bits - 1), (1 << bits) - 1
+        return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+
+    @abstractmethod
+    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+        """Return the values of every input port but the clock while a trace runs, each of shape (cycles, streams)."""
+
+    def latency(self, _multiplier_bits: int, /) -> int:
+        """Return the clock cycles from an operand to the output register."""
+        return 1
+
+    def interval(self, _multiplier_bits: int, /) -> int:
+        """Return the clock cycles between two operands."""
+        return 1
+
+    def lanes(self, _multiplier_bits: int, /) -> int:
+        """Return the rescales that one unit does in an interval."""
+        return 1
+
+    def sweep_point(self, trace: AccumulatorTrace, multiplier_bits: int, acc_bits: int) -> SweepPoint:
+        """Return the design of the sweep that serves a trace at the given widths in bits."""
+        cut = cut_streams(trace, multiplier_bits, acc_bits)
+        return SweepPoint(
+            multiplier_bits=multiplier_bits, acc_bits=acc_bits, shift_bits=cut.shift_bits, shift_min=cut.shift_min
+        )
+
+    def sweep_workload(self, point: SweepPoint) -> RescalerWorkload:
+        """Return the workload that a design of the sweep is built for; it serves no particular layer."""
+        return RescalerWorkload(
+            name="sweep", stages=self.sweep_stages(point), output_bits=OUTPUT_BITS, channels=1,
+            rescales_per_inference=1, macs_per_inference=0, weight_bits=0, activation_bits=OUTPUT_BITS,
+            contract=self.contract,
+        )  # fmt: skip
+
+    def sweep_stages(self, point: SweepPoint) -> tuple[RescaleStage, ...]:
+        """Return the stages of that workload."""
+        return (
+            RescaleStage(
+                operand_bits=point.acc_bits,
+                multiplier_bits=point.multiplier_bits,
+                right_shift_min=point.shift_min,
+                right_shift_max=point.shift_min + (1 << point.shift_bits) - 1,
+            ),
+        )
+
+
+def check_workload(workload: RescalerWorkload) -> None:
+    """Raise HardwareError if no rescaler is built for the widths of a workload."""
+    if workload.output_bits < 2:
+        raise HardwareError(f"rescaler {workload.name!r}: output_bits is {workload.output_bits}; at least 2 are needed")
+    for each in workload.stages:
+        if max(each.operand_bits, each.multiplier_bits, each.right_shift_max - each.right_shift_min) > MAX_WIDTH:
+            raise HardwareError(f"rescaler {workload.name!r}: a width beyond {MAX_WIDTH} bits in {each}")
+
+
+def output_ports(cut: Streams) -> Columns:
+    """Return the values of the ports that every module has: zero points of a trace, and bounds that never clamp."""
+    half = 1 << (OUTPUT_BITS - 1)
+    return {
+        "zero_point": cut.zero_point,
+        "q_min": np.full_like(cut.acc, -half),
+        "q_max": np.full_like(cut.acc, half - 1),
+    }
+
+
+def clamped(value: int, inputs: Mapping[str, int]) -> int:
+    """Return a rescaled value with the zero point added, clamped to the bounds, by the values of these ports."""
+    return min(max(inputs["zero_point"] + value, inputs["q_min"]), inputs["q_max"])

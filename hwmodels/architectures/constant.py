@@ -1,0 +1,99 @@
+"""The rescaler of one constant: shift-and-add over the non-adjacent form of the multiplier."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from hwmodels.architectures import blocks
+from hwmodels.architectures.base import OUTPUT_STAGE, Architecture, Columns, SweepPoint, clamped, output_ports
+from hwmodels.architectures.rounding import half_up
+from hwmodels.components import Part, sized
+from hwmodels.errors import HardwareError
+from hwmodels.traces import AccumulatorTrace, cut_streams
+from hwmodels.workload import RescalerWorkload, RescaleStage
+
+
+class Constant(Architecture):
+    """One rescale per cycle of one channel, contract half_up.
+
+    No study can choose it: its cost depends on the multiplier itself, and a study's workloads state only its width.
+    """
+
+    name = "constant"
+    top = "rescaler_constant"
+    sources = ("rescaler_constant.v", OUTPUT_STAGE)
+    multiplier_bits = (1, 31)
+
+    def check(self, workload: RescalerWorkload) -> None:
+        super().check(workload)
+        stage = workload.stages[-1]
+        if stage.multiplier is None or stage.shift_bits:
+            raise HardwareError(f"rescaler {workload.name!r}: a constant multiplier and shift are needed, got {stage}")
+
+    def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
+        stage = workload.stages[-1]
+        return {
+            "ACC_WIDTH": stage.operand_bits,
+            "MULTIPLIER": _multiplier(stage),
+            "SHIFT": stage.right_shift_min,
+            "OUT_WIDTH": workload.output_bits,
+        }
+
+    def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
+        stage = workload.stages[-1]
+        acc, multiplier = stage.operand_bits, _multiplier(stage)
+        for place, (position, digit) in enumerate(_digits(multiplier)):
+            if place or digit < 0:  # the lowest digit is wiring, or a negation
+                overlap, subtracted = (acc if place else 0), (acc + 1 if digit < 0 else 0)
+                yield Part("adder", f"digit {position}", sized(acc + 1, overlap=overlap, subtracted=subtracted))
+        product = acc + multiplier.bit_length() + 1
+        zeros = max(0, 1 - stage.right_shift_min)
+        kept = blocks.kept_bits(product, stage.right_shift_min)
+        yield from blocks.round_and_clamp(kept, workload.output_bits, 0.0, zeros)
+
+    def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
+        return {"q": clamped(half_up(inputs["acc"] * parameters["MULTIPLIER"], parameters["SHIFT"]), inputs)}
+
+    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+        stage = workload.stages[-1]
+        cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits)
+        return {"acc": cut.acc, **output_ports(cut)}
+
+    def sweep_point(self, trace: AccumulatorTrace, multiplier_bits: int, acc_bits: int) -> SweepPoint:
+        # Multiplier and shift are those of the channel of median scale.
+        fraction, exponent = np.frexp(np.sort(trace.scale)[trace.scale.size // 2])
+        multiplier = round(float(np.ldexp(fraction, multiplier_bits)))
+        overflow = multiplier >> multiplier_bits  # rounding up to 2^k: halve it, and shift by one less
+        return replace(
+            super().sweep_point(trace, multiplier_bits, acc_bits),
+            constant=multiplier >> overflow,
+            shift_min=multiplier_bits - int(exponent) - overflow,
+        )
+
+    def sweep_stages(self, point: SweepPoint) -> tuple[RescaleStage, ...]:
+        (stage,) = super().sweep_stages(point)
+        return (replace(stage, right_shift_max=point.shift_min, multiplier=point.constant),)
+
+
+def _multiplier(stage: RescaleStage) -> int:
+    if stage.multiplier is None:
+        raise HardwareError(f"a constant multiplier is needed, got {stage}")
+    return stage.multiplier
+
+
+def _digits(multiplier: int) -> list[tuple[int, int]]:
+    """Return (position, +1 or -1) of the nonzero digits of the non-adjacent form, lowest first (Reitwiesner 1960)."""
+    digits, position = [], 0
+    while multiplier:
+        if multiplier & 1:
+            digit = 2 - (multiplier & 3)
+            digits.append((position, digit))
+            multiplier -= digit
+        multiplier >>= 1
+        position += 1
+    return digits
+
+
+CONSTANT: Final = Constant()

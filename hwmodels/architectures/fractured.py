@@ -1,0 +1,119 @@
+"""The fractured rescaler: four 8-bit multipliers that work as one lane of 32 bits, two of 16 or four of 8."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from hwmodels.architectures import blocks
+from hwmodels.architectures.base import OUTPUT_STAGE, Architecture, Columns, SweepPoint, clamped, output_ports
+from hwmodels.architectures.rounding import half_up
+from hwmodels.components import MUX_LEVELS, Part, adder_levels, crossed, multiplier_levels, plain, sized
+from hwmodels.traces import AccumulatorTrace, cut_streams
+from hwmodels.workload import RescalerWorkload, RescaleStage
+
+_MODES: Final = (8, 16, 32)  # multiplier bits of each mode
+_LANES: Final = 4
+_ALIGNMENT: Final = 15  # bits by which 17, the narrowest multiplier of the 32-bit mode, is shifted left
+
+
+class Fractured(Architecture):
+    """One, two or four rescales per cycle by the width of the multiplier, contract half_up.
+
+    One unit serves every k, which is no parameter of it; a narrow multiplier is left-aligned in its mode.
+    """
+
+    name = "fractured"
+    top = "rescaler_fractured"
+    sources = ("rescaler_fractured.v", OUTPUT_STAGE)
+    multiplier_bits = (1, 32)
+    choice = "fractured"
+    single_path = False
+    narrows = False
+    own_activity = True
+
+    def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
+        stage = workload.stages[-1]
+        return {
+            "ACC_WIDTH": stage.operand_bits,
+            "SHIFT_WIDTH": _shift_bits(stage),
+            "SHIFT_MIN": stage.right_shift_min,
+            "OUT_WIDTH": workload.output_bits,
+        }
+
+    def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
+        stage = workload.stages[-1]
+        acc = stage.operand_bits
+        narrow, middle, wide = (acc + width for width in _MODES)
+        for lane, depth in enumerate((0.0, MUX_LEVELS, MUX_LEVELS, 2 * MUX_LEVELS)):
+            if lane:
+                yield Part("mux", f"operand {lane}", plain(acc, depth - MUX_LEVELS))
+            yield Part("multiplier", f"multiplier {lane}", crossed(acc, _MODES[0], depth))
+        depth = 2 * MUX_LEVELS + multiplier_levels(_MODES[0], narrow)
+        for pair in ("low", "high"):
+            yield Part("adder", f"{pair} pair's sum", sized(narrow, depth))
+        paired = depth + adder_levels(narrow)
+        yield Part("adder", "sum of the pairs", sized(middle, paired))
+        summed = paired + adder_levels(middle)
+        yield Part("mux", "choice of the product", plain(middle + wide, summed))
+        yield Part("mux", "choice of the high product", plain(middle, paired))
+        yield Part("logic", "mode", plain(6))
+        for bits, before in ((wide, summed + 2 * MUX_LEVELS), (narrow, depth), (middle, paired), (narrow, depth)):
+            yield from blocks.enabled_output(
+                bits, stage.right_shift_min, _shift_bits(stage), workload.output_bits, before
+            )
+
+    def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
+        mode, results = inputs["mode"], {}
+        for lane in range(0, _LANES, 1 << mode):
+            multiplier = inputs["mult"] >> (_MODES[0] * lane) & ((1 << _MODES[mode]) - 1)
+            shift = parameters["SHIFT_MIN"] + inputs[f"shift{lane}"]
+            results[f"q{lane}"] = clamped(half_up(inputs[f"acc{lane}"] * multiplier, shift), inputs)
+        return results
+
+    def input_range(self, port: str, bits: int, signed: bool) -> tuple[int, int]:
+        if port == "mode":
+            return 0, len(_MODES) - 1
+        return (0, (1 << bits) - 1) if port == "mult" else super().input_range(port, bits, signed)
+
+    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+        stage = workload.stages[-1]
+        width = _mode(stage.multiplier_bits)
+        cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits)
+        aligned = cut.multiplier << np.int64(width - stage.multiplier_bits)
+        offset = width - _MODES[0]  # of this mode's shifts from the 8-bit mode's
+        columns = output_ports(cut)
+        columns["mode"] = np.full_like(cut.acc, _MODES.index(width))
+        columns["mult"] = np.zeros_like(cut.acc)
+        for lane in range(_LANES):
+            works = lane % (width // _MODES[0]) == 0
+            rolled = (np.roll(values, lane, axis=1) for values in (cut.acc, cut.shift, aligned))
+            acc, shift, multiplier = (values if works else np.zeros_like(values) for values in rolled)
+            columns[f"acc{lane}"] = acc
+            columns[f"shift{lane}"] = shift + (offset if works else 0)
+            columns["mult"] |= multiplier << np.int64(_MODES[0] * lane)
+        return columns
+
+    def lanes(self, multiplier_bits: int, /) -> int:
+        return _MODES[-1] // _mode(multiplier_bits)
+
+    def sweep_stages(self, point: SweepPoint) -> tuple[RescaleStage, ...]:
+        # One unit serves every k: its shifts reach from the 8-bit mode's smallest to the 32-bit mode's largest.
+        (stage,) = super().sweep_stages(point)
+        low = point.shift_min - point.multiplier_bits + _MODES[0]
+        span = stage.right_shift_max - stage.right_shift_min + _MODES[-1] - _MODES[0]
+        return (replace(stage, right_shift_min=low, right_shift_max=low + span - _ALIGNMENT),)
+
+
+def _mode(multiplier_bits: int) -> int:
+    """Return the multiplier bits of the mode that holds a multiplier."""
+    return next(width for width in _MODES if multiplier_bits <= width)
+
+
+def _shift_bits(stage: RescaleStage) -> int:
+    """Return the width in bits of a lane's shift; the modes align a multiplier left in 8, 16 or 32 bits."""
+    return (stage.right_shift_max - stage.right_shift_min + _ALIGNMENT).bit_length()
+
+
+FRACTURED: Final = Fractured()

@@ -1,0 +1,70 @@
+"""The array of contract tflite_double, which rounds twice as gemmlowp does."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from hwmodels.architectures import blocks, rounding
+from hwmodels.architectures.array import ARRAY
+from hwmodels.architectures.base import OUTPUT_STAGE, Architecture, Columns, clamped
+from hwmodels.components import Part, adder_levels, sized
+from hwmodels.traces import AccumulatorTrace
+from hwmodels.workload import RescalerWorkload, RescaleStage
+
+
+class TfliteDouble(Architecture):
+    """One rescale per cycle, contract tflite_double; real scales below 1 only.
+
+    It rounds the high part of the product, corrects the sign, then shifts by the exponent, which is the right shift
+    beyond the k bits, and rounds again. There is no form for k = 1: a pure shift is taken as a multiplier of two bits.
+    """
+
+    name = "tflite_double"
+    top = "rescaler_tflite_double"
+    sources = ("rescaler_tflite_double.v", OUTPUT_STAGE)
+    contract = "tflite_double"
+    multiplier_bits = (2, 31)
+    choice = "array"
+
+    def check(self, workload: RescalerWorkload) -> None:
+        super().check(replace(workload, stages=(_widened(workload.stages[-1]),)))
+
+    def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
+        stage = workload.stages[-1]
+        return {
+            "ACC_WIDTH": stage.operand_bits,
+            "MULT_WIDTH": _widened(stage).multiplier_bits,
+            "EXPONENT_WIDTH": stage.shift_bits,
+            "EXPONENT_MIN": stage.right_shift_min - stage.multiplier_bits,
+            "OUT_WIDTH": workload.output_bits,
+        }
+
+    def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
+        stage = workload.stages[-1]
+        depth = yield from blocks.multiply(_widened(stage), 0.0)
+        adjusted = stage.operand_bits + 2
+        for name, overlap, subtracted in (("first rounding", 0, 0), ("sign correction", adjusted, adjusted)):
+            yield Part("adder", name, sized(adjusted, depth, overlap=overlap, subtracted=subtracted))
+            depth += adder_levels(adjusted)
+        second_shift = stage.right_shift_min - stage.multiplier_bits + 1
+        kept = blocks.kept_bits(adjusted, second_shift)
+        depth = yield from blocks.shift(kept, stage.shift_bits, depth)
+        zeros = blocks.constant_zeros(stage, second_shift)
+        yield from blocks.round_and_clamp(kept, workload.output_bits, depth, zeros)
+
+    def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
+        exponent = parameters["EXPONENT_MIN"] + (inputs["exponent"] if parameters["EXPONENT_WIDTH"] else 0)
+        scaled = rounding.tflite_double(inputs["acc"], inputs["mult"], parameters["MULT_WIDTH"], exponent)
+        return {"q": clamped(scaled, inputs)}
+
+    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+        columns = ARRAY.stimulus(trace, workload)
+        columns["exponent"] = columns.pop("shift")
+        return columns
+
+
+def _widened(stage: RescaleStage) -> RescaleStage:
+    return replace(stage, multiplier_bits=max(stage.multiplier_bits, TfliteDouble.multiplier_bits[0]))
+
+
+TFLITE_DOUBLE: Final = TfliteDouble()

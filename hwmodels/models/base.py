@@ -1,0 +1,50 @@
+"""The interface of the cost models, and what an architecture's timing does to a unit's energy."""
+
+from dataclasses import replace
+from typing import Protocol
+
+from hwmodels.architectures.base import Architecture
+from hwmodels.costs import ComponentCost, UnitCost
+from hwmodels.technologies.technology import Technology
+from hwmodels.workload import RescalerWorkload
+
+
+class CostModel(Protocol):
+    """Prices one rescaler lane.
+
+    Every implementation is deterministic, returns sums of its components, and raises ``HardwareError`` on a workload
+    that it cannot build. The formulas and parsed RTL never become cheaper with a wider multiplier, operand or shift
+    range; the calibrated model repeats what synthesis gave, including its scatter of a few per cent.
+
+    Attributes:
+        name: ``analytic``, ``rtl`` or ``calibrated``.
+        technology: the table that its figures come from.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def technology(self) -> Technology: ...  # noqa: D102
+
+    def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
+        """Return the cost of one lane that serves ``workload``."""
+        ...
+
+
+def per_rescale(unit: UnitCost, architecture: Architecture, multiplier_bits: int, technology: Technology) -> UnitCost:
+    """Return a unit with its timing, and with energies of one rescale instead of one clock cycle.
+
+    Every component counts as working in every cycle, idle bits of a mode included, and as switching by the
+    architecture's activity in the table.
+    """
+    cycles, results = architecture.interval(multiplier_bits), architecture.lanes(multiplier_bits)
+    factor = cycles / results * technology.activity_of(architecture.name)
+    if factor != 1:
+        energy = None if unit.energy_pj is None else unit.energy_pj * factor
+        unit = replace(unit, energy_pj=energy, components=tuple(_times(part, factor) for part in unit.components))
+    return replace(unit, cycles=cycles, results=results, narrows=architecture.narrows)
+
+
+def _times(part: ComponentCost, factor: float) -> ComponentCost:
+    return replace(part, energy_pj=None if part.energy_pj is None else part.energy_pj * factor)
