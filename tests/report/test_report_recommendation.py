@@ -6,8 +6,8 @@ import pytest
 from synthetic_study import Maker
 
 from dse.report import Evidence, recommendation
-from dse.report._choices import choices, evidence
-from dse.report._selection import corrected_upper_end
+from dse.report.designs import choices, evidence
+from dse.report.recommendation import corrected_upper_end
 from dse.store.results import StudyResults
 
 
