@@ -65,7 +65,11 @@ def test_told_trials_are_read_back_by_another_process_handle(path: Path) -> None
     assert (role_of(told), role_of(failed)) == (Role.UNIFORM_ROUND, Role.SEARCH)
     assert (error_in(told), error_in(failed)) == ("", "because")
     assert StudyStore.load(journal(path), "study").tests()[0].lost == 1
-    assert store._study.metric_names == ["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj"]
+    assert optuna.load_study(study_name="study", storage=journal(path)).metric_names == [
+        "val_accuracy_drop_pp",
+        "rescaler_area_um2",
+        "rescaler_energy_nj",
+    ]
 
 
 def test_a_study_that_is_not_there(path: Path) -> None:
@@ -127,7 +131,8 @@ def test_killed_in_the_middle_of_asking(path: Path, monkeypatch: pytest.MonkeyPa
         if queued:
             store.enqueue(SPACE, point, Role.UNIFORM_ABSORB)
         with monkeypatch.context() as patch:
-            patch.setattr(optuna.Trial, "_suggest", fail_after(optuna.Trial._suggest, 2))
+            suggest = optuna.Trial._suggest  # noqa: SLF001 -- the step of Optuna between two parameters of a trial
+            patch.setattr(optuna.Trial, "_suggest", fail_after(suggest, 2))
             with pytest.raises(KilledError):
                 store.ask(SPACE)
     resumed = opened(path)
