@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from dse.design.metrics import figures_of
 from dse.design.point import DesignPoint
+from dse.design.statistics import PairedCounts
 from hwmodels import NetworkCost
 from hwmodels.accelerator import AcceleratorCost
 from hwmodels.workload import RescalerWorkload
@@ -105,3 +106,13 @@ class TestScore:
     lost: int
     gained: int
     members: tuple[tuple[str, "TestScore"], ...] = ()
+
+    @property
+    def accuracy(self) -> float:
+        """Accuracy of the design, percent."""
+        return 100.0 * (self.baseline_correct - self.lost + self.gained) / self.samples
+
+    @property
+    def counts(self) -> PairedCounts:
+        """The counts that the statistics take."""
+        return PairedCounts(self.samples, self.lost, self.gained)

@@ -31,7 +31,7 @@ class Section(IntEnum):
     BOOKKEEPING = 8  # only in the tables of all trials
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Figure:
     """One figure of a design.
 
@@ -59,101 +59,57 @@ class Figure:
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
 
+# fmt: off
 VAL_ACCURACY = Figure(
-    name="val_accuracy",
-    title="Validation accuracy",
-    unit="%",
-    section=Section.VALIDATION,
-    direction=Direction.MAXIMIZE,
-    measured=lambda evaluation: evaluation.val_accuracy,
+    "val_accuracy", "Validation accuracy", "%", Section.VALIDATION, Direction.MAXIMIZE,
+    lambda evaluation: evaluation.val_accuracy,
 )
 DROP = Figure(
-    name="val_accuracy_drop_pp",
-    title="Validation accuracy drop",
-    unit="pp",
-    section=Section.VALIDATION,
-    direction=Direction.MINIMIZE,
-    measured=lambda evaluation: evaluation.val_accuracy_drop_pp,
-    reference=5.0,
+    "val_accuracy_drop_pp", "Validation accuracy drop", "pp", Section.VALIDATION, Direction.MINIMIZE,
+    lambda evaluation: evaluation.val_accuracy_drop_pp, reference=5.0,
 )
 RESCALER_AREA = Figure(
-    name="rescaler_area_um2",
-    title="Rescaler area",
-    unit="µm²",
-    section=Section.RESCALERS,
-    direction=Direction.MINIMIZE,
-    measured=lambda evaluation: evaluation.objective_cost.rescaler_area_um2,
+    "rescaler_area_um2", "Rescaler area", "µm²", Section.RESCALERS, Direction.MINIMIZE,
+    lambda evaluation: evaluation.objective_cost.rescaler_area_um2,
 )
 RESCALER_ENERGY = Figure(
-    name="rescaler_energy_nj",
-    title="Rescaler energy per inference",
-    unit="nJ",
-    section=Section.RESCALERS,
-    direction=Direction.MINIMIZE,
-    measured=lambda evaluation: evaluation.objective_cost.rescaler_energy_nj,
+    "rescaler_energy_nj", "Rescaler energy per inference", "nJ", Section.RESCALERS, Direction.MINIMIZE,
+    lambda evaluation: evaluation.objective_cost.rescaler_energy_nj,
 )
 OTHER_AREA = Figure(
-    name="other_rescaler_area_um2",
-    title="Rescaler area, other cost model",
-    unit="µm²",
-    section=Section.RESCALERS,
-    direction=Direction.NONE,
-    measured=lambda evaluation: evaluation.other_cost.rescaler_area_um2,
+    "other_rescaler_area_um2", "Rescaler area, other cost model", "µm²", Section.RESCALERS, Direction.NONE,
+    lambda evaluation: evaluation.other_cost.rescaler_area_um2,
 )
 OTHER_ENERGY = Figure(
-    name="other_rescaler_energy_nj",
-    title="Rescaler energy per inference, other cost model",
-    unit="nJ",
-    section=Section.RESCALERS,
-    direction=Direction.NONE,
-    measured=lambda evaluation: evaluation.other_cost.rescaler_energy_nj,
+    "other_rescaler_energy_nj", "Rescaler energy per inference, other cost model", "nJ", Section.RESCALERS,
+    Direction.NONE, lambda evaluation: evaluation.other_cost.rescaler_energy_nj,
 )
 ACCELERATOR_AREA = Figure(
-    name="accelerator_area_um2",
-    title="Accelerator area",
-    unit="µm²",
-    section=Section.ACCELERATOR,
-    direction=Direction.MINIMIZE,
-    measured=lambda evaluation: evaluation.accelerator.area_um2 if evaluation.accelerator else None,
+    "accelerator_area_um2", "Accelerator area", "µm²", Section.ACCELERATOR, Direction.MINIMIZE,
+    lambda evaluation: evaluation.accelerator.area_um2 if evaluation.accelerator else None,
 )
 ACCELERATOR_ENERGY = Figure(
-    name="accelerator_energy_nj",
-    title="Accelerator energy per inference",
-    unit="nJ",
-    section=Section.ACCELERATOR,
-    direction=Direction.MINIMIZE,
-    measured=lambda evaluation: evaluation.accelerator.energy_nj if evaluation.accelerator else None,
+    "accelerator_energy_nj", "Accelerator energy per inference", "nJ", Section.ACCELERATOR, Direction.MINIMIZE,
+    lambda evaluation: evaluation.accelerator.energy_nj if evaluation.accelerator else None,
 )
-LATENCY = Figure(
-    name="latency_cycles",
-    title="Latency",
-    unit="cycles",
-    section=Section.ACCELERATOR,
-    direction=Direction.MINIMIZE,
-    measured=lambda evaluation: evaluation.accelerator.latency_cycles if evaluation.accelerator else None,
-    reference=1.1,  # narrowing leaves the latency as it is, and a design that keeps it must count too
+LATENCY = Figure(  # narrowing leaves the latency as it is, and a design that keeps it must count too
+    "latency_cycles", "Latency", "cycles", Section.ACCELERATOR, Direction.MINIMIZE,
+    lambda evaluation: evaluation.accelerator.latency_cycles if evaluation.accelerator else None, reference=1.1,
 )
 PARAMETER_BITS = Figure(
-    name="parameter_bits",
-    title="Rescaler parameters",
-    unit="bits",
-    section=Section.PARAMETERS,
-    direction=Direction.MINIMIZE,
-    measured=lambda evaluation: evaluation.objective_cost.parameter_bits,
+    "parameter_bits", "Rescaler parameters", "bits", Section.PARAMETERS, Direction.MINIMIZE,
+    lambda evaluation: evaluation.objective_cost.parameter_bits,
 )
 OTHER_STYLE_AREA = Figure(
-    name="other_style_rescaler_area_um2",
-    title="Rescaler area, other accelerator style",
-    unit="µm²",
-    section=Section.OTHER,
-    direction=Direction.NONE,
-    measured=lambda evaluation: evaluation.other_style_area_um2,
+    "other_style_rescaler_area_um2", "Rescaler area, other accelerator style", "µm²", Section.OTHER, Direction.NONE,
+    lambda evaluation: evaluation.other_style_area_um2,
 )
 
 FIGURES: tuple[Figure, ...] = (
     VAL_ACCURACY, DROP, RESCALER_AREA, RESCALER_ENERGY, OTHER_AREA, OTHER_ENERGY,
     ACCELERATOR_AREA, ACCELERATOR_ENERGY, LATENCY, PARAMETER_BITS, OTHER_STYLE_AREA,
-)  # fmt: skip
+)
+# fmt: on
 DEFAULT_OBJECTIVES = (DROP.name, RESCALER_AREA.name, RESCALER_ENERGY.name)
 
 

@@ -19,7 +19,7 @@ from dse.search.inheritance import TrainedDesigns
 from dse.search.interrupts import Interrupts
 from dse.search.starts import probes, promising
 from dse.store.front import contenders, front_of, violations
-from dse.store.records import TestRecord, TrialRecord, record_of
+from dse.store.records import TrialRecord, record_of
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in, role_of
 from dse.study.spec import Study
@@ -276,7 +276,7 @@ class Driver:
         for completion in self._each(self._test_jobs()):
             if not isinstance(completion.result, TestScore):
                 raise EvaluationsFailError(f"trial {completion.job.trial} on the test split: {completion.error}")
-            self._store.set_test(completion.job.trial, TestRecord.of(completion.result))
+            self._store.set_test(completion.job.trial, completion.result)
 
     def _test_jobs(self) -> list[Job]:
         scored = self._store.tests()

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
+from dse.design.evaluation import TestScore
 from dse.design.metrics import DROP, RESCALER_AREA
 from dse.design.point import DesignPoint
 from dse.design.roles import Role
@@ -14,7 +15,7 @@ from dse.design.space import bits_key, method_key, weights_key
 from dse.design.statistics import resolvable_margin
 from dse.store.columns import TrialRow, paired_drop, trial_columns
 from dse.store.front import front_of, is_feasible
-from dse.store.records import TestRecord, TrialRecord
+from dse.store.records import TrialRecord
 from dse.store.results import StudyFacts, StudyResults
 from dse.store.run_folder import Manifest, RunFolder
 from dse.store.trials import StudyStore, record_in, role_of
@@ -52,7 +53,7 @@ def collect(manifest: Manifest, store: StudyStore) -> StudyResults:
 def _trial_table(
     trials: list[FrozenTrial],
     records: dict[int, TrialRecord],
-    tests: dict[int, TestRecord],
+    tests: dict[int, TestScore],
     manifest: Manifest,
 ) -> pd.DataFrame:
     columns = trial_columns()
@@ -66,7 +67,7 @@ def _trial_table(
 
 
 def _rows(
-    trials: list[FrozenTrial], records: dict[int, TrialRecord], tests: dict[int, TestRecord], search: SearchSpec
+    trials: list[FrozenTrial], records: dict[int, TrialRecord], tests: dict[int, TestScore], search: SearchSpec
 ) -> list[TrialRow]:
     front = front_of(records, search)
     number = next((t.number for t in trials if role_of(t) is Role.CONTROL and t.number in records), -1)
@@ -108,7 +109,7 @@ def with_regret(trials: pd.DataFrame, spec: Study) -> pd.DataFrame:
     return trials.assign(**regrets)
 
 
-def _members(record: TrialRecord | None, test: TestRecord | None) -> dict[str, float]:
+def _members(record: TrialRecord | None, test: TestScore | None) -> dict[str, float]:
     """Returns the accuracies of every network of a portfolio, by column."""
     cells = {}
     for member in record.members if record else ():
@@ -149,7 +150,7 @@ def _layer_table(records: dict[int, TrialRecord]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _facts(manifest: Manifest, complete: int, tests: dict[int, TestRecord]) -> StudyFacts:
+def _facts(manifest: Manifest, complete: int, tests: dict[int, TestScore]) -> StudyFacts:
     spec = manifest.spec
     objective, other = manifest.cost_sources
     networks = [entry.network for _, entry in named_networks(spec)]
@@ -185,7 +186,7 @@ def _varying(search: SearchSpec) -> tuple[str, ...]:
     return tuple(words for words, varies in choices if varies)
 
 
-def _resolvable(tests: dict[int, TestRecord]) -> float | None:
+def _resolvable(tests: dict[int, TestScore]) -> float | None:
     """Computes the margin that the test split resolves at the median discordance of the scored designs."""
     discordant = [test.lost + test.gained for test in tests.values() if test.lost + test.gained > 0]
     if not tests:

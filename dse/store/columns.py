@@ -9,12 +9,15 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 
 from dse.design import metrics
-from dse.design.metrics import VAL_ACCURACY, Figure, Section, value_of
+from dse.design.evaluation import TestScore
+from dse.design.metrics import VAL_ACCURACY, Section, value_of
 from dse.design.point import DesignPoint
 from dse.design.space import bits_key, method_key
 from dse.design.statistics import paired_interval
-from dse.store.records import LayerRecord, TestRecord, TrialRecord
+from dse.store.records import LayerRecord, TrialRecord
 from dse.store.trials import error_in, role_of
+
+_NAN = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,10 @@ class TrialRow:
 
     trial: FrozenTrial
     record: TrialRecord | None
-    test: TestRecord | None
+    test: TestScore | None
     paired: Mapping[str, float]
     control: TrialRecord | None
-    control_test: TestRecord | None
+    control_test: TestScore | None
     on_front: bool
     feasible: bool
 
@@ -67,34 +70,34 @@ def trial_columns() -> tuple[Column, ...]:
         Column("role", "Role", Section.DESIGN, lambda row: role_of(row.trial).value),
         Column("on_front", "On the front", Section.BOOKKEEPING, lambda row: row.on_front),
         Column("feasible", "Keeps the constraints", Section.OTHER, lambda row: row.feasible),
-        Column("finetune", "Fine-tuning", Section.DESIGN, _finetune),
-        Column("fidelity", "Fidelity of the accuracy", Section.DESIGN, _fidelity),
         Column(
-            "val_accuracy_drop_vs_control_pp",
-            "Validation accuracy drop against the fine-tuned int32 (pp)",
-            Section.CONTROL,
-            _drop_against_control,
+            "finetune", "Fine-tuning", Section.DESIGN,
+            _of(lambda record: DesignPoint.from_json(record.design).finetune.value, ""),
+        ),
+        Column("fidelity", "Fidelity of the accuracy", Section.DESIGN, _of(lambda record: record.fidelity.value, "")),
+        Column(
+            "val_accuracy_drop_vs_control_pp", "Validation accuracy drop against the fine-tuned int32 (pp)",
+            Section.CONTROL, _drop_against_control,
         ),
         *_figures(Section.VALIDATION),
-        Column("val_accuracy_integer", "Validation accuracy before fine-tuning (%)", Section.OTHER, _untrained),
-        *_figures(Section.RESCALERS, Section.PARAMETERS),
-        Column("seconds", "Evaluation time (s)", Section.BOOKKEEPING, _seconds),
-        *_figures(Section.ACCELERATOR, Section.OTHER),
-        Column("test_accuracy", "Test accuracy (%)", Section.TEST, _test_accuracy),
         Column(
-            "test_accuracy_drop_pp", "Test accuracy drop (pp)", Section.TEST, partial(_paired, "test_accuracy_drop_pp")
+            "val_accuracy_integer", "Validation accuracy before fine-tuning (%)", Section.OTHER,
+            _of(lambda record: record.val_accuracy_integer),
         ),
-        Column("ci_low", "Test drop, lower end of the 95% interval (pp)", Section.TEST, partial(_paired, "ci_low")),
-        Column("ci_high", "Test drop, upper end of the 95% interval (pp)", Section.TEST, partial(_paired, "ci_high")),
+        *_figures(Section.RESCALERS, Section.PARAMETERS),
+        Column("seconds", "Evaluation time (s)", Section.BOOKKEEPING, _of(lambda record: record.seconds)),
+        *_figures(Section.ACCELERATOR, Section.OTHER),
+        Column("test_accuracy", "Test accuracy (%)", Section.TEST, lambda row: row.test.accuracy if row.test else _NAN),
+        Column("test_accuracy_drop_pp", "Test accuracy drop (pp)", Section.TEST, _paired("test_accuracy_drop_pp")),
+        Column("ci_low", "Test drop, lower end of the 95% interval (pp)", Section.TEST, _paired("ci_low")),
+        Column("ci_high", "Test drop, upper end of the 95% interval (pp)", Section.TEST, _paired("ci_high")),
         Column(
-            "test_accuracy_drop_vs_control_pp",
-            "Test accuracy drop against the fine-tuned int32 (pp)",
-            Section.TEST,
-            _test_drop_against_control,
+            "test_accuracy_drop_vs_control_pp", "Test accuracy drop against the fine-tuned int32 (pp)", Section.TEST,
+            lambda row: row.control_test.accuracy - row.test.accuracy if row.test and row.control_test else _NAN,
         ),
         Column("finished", "Finished (UTC)", Section.BOOKKEEPING, _finished),
         Column("error", "Error", Section.BOOKKEEPING, lambda row: error_in(row.trial)),
-    )
+    )  # fmt: skip
 
 
 # What the design itself chose, and what the layers' table has beside its records.
@@ -148,59 +151,35 @@ def design_table(trials: pd.DataFrame, rescalers: Iterable[str]) -> pd.DataFrame
     return trials[[*leading, *chosen, *(name for name in trials.columns if name not in left_out)]]
 
 
-def paired_drop(test: TestRecord) -> dict[str, float]:
+def paired_drop(test: TestScore) -> dict[str, float]:
     """Returns the drop on the test split and its paired 95% interval, in percentage points, by column."""
-    counts = test.counts()
-    low, high = paired_interval(counts)
-    return {"test_accuracy_drop_pp": counts.drop_pp, "ci_low": low, "ci_high": high}
+    low, high = paired_interval(test.counts)
+    return {"test_accuracy_drop_pp": test.counts.drop_pp, "ci_low": low, "ci_high": high}
 
 
 def _figures(*sections: Section) -> list[Column]:
-    return [_column_of(figure) for section in sections for figure in metrics.FIGURES if figure.section is section]
+    chosen = (figure for section in sections for figure in metrics.FIGURES if figure.section is section)
+    return [Column(each.name, each.heading, each.section, _of(partial(_figure, each.name))) for each in chosen]
 
 
-def _column_of(figure: Figure) -> Column:
-    return Column(figure.name, figure.heading, figure.section, partial(_recorded, figure.name))
+def _figure(name: str, record: TrialRecord) -> float | None:
+    return record.figures.get(name)
 
 
-def _recorded(name: str, row: TrialRow) -> float | None:
-    return row.record.figures.get(name) if row.record else math.nan
+def _of(get: Callable[[TrialRecord], object], otherwise: object = _NAN) -> Callable[[TrialRow], object]:
+    return lambda row: get(row.record) if row.record else otherwise
 
 
-def _paired(name: str, row: TrialRow) -> float:
-    return row.paired.get(name, math.nan)
-
-
-def _finetune(row: TrialRow) -> str:
-    return DesignPoint.from_json(row.record.design).finetune.value if row.record else ""
-
-
-def _fidelity(row: TrialRow) -> str:
-    return row.record.fidelity.value if row.record else ""
-
-
-def _untrained(row: TrialRow) -> float:
-    return row.record.val_accuracy_integer if row.record else math.nan
-
-
-def _seconds(row: TrialRow) -> float:
-    return row.record.seconds if row.record else math.nan
-
-
-def _test_accuracy(row: TrialRow) -> float:
-    return row.test.accuracy if row.test else math.nan
-
-
-def _test_drop_against_control(row: TrialRow) -> float:
-    return row.control_test.accuracy - row.test.accuracy if row.test and row.control_test else math.nan
+def _paired(name: str) -> Callable[[TrialRow], float]:
+    return lambda row: row.paired.get(name, _NAN)
 
 
 def _drop_against_control(row: TrialRow) -> float:
     """Computes the drop against int32 after the same fine-tuning; NaN if the design was not trained."""
     if row.record is None or row.control is None or not row.record.is_trained:
-        return math.nan
+        return _NAN
     alike = (level for level in row.control.levels if level.level is row.record.fidelity)
-    control = next((value_of(level, VAL_ACCURACY.name) for level in alike), math.nan)
+    control = next((value_of(level, VAL_ACCURACY.name) for level in alike), _NAN)
     return control - value_of(row.record, VAL_ACCURACY.name)
 
 

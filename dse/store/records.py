@@ -1,14 +1,12 @@
 """What is stored of a trial: typed records, written as JSON into the study's storage."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dse.design.evaluation import Evaluation, Level, TestScore
+from dse.design.evaluation import Evaluation, Level, MemberScore
 from dse.design.metrics import VAL_ACCURACY, value_of
-from dse.design.statistics import PairedCounts
 
 RECORD_VERSION: Final = 2  # raised by every change after which older records cannot be read
 
@@ -41,14 +39,6 @@ class LevelRecord(_Record):
     seconds: float
 
 
-class MemberRecord(_Record):
-    """Accuracy of one network of a portfolio: percent, and percentage points below its own baseline."""
-
-    name: str
-    val_accuracy: float
-    val_accuracy_drop_pp: float
-
-
 class TrialRecord(_Record):
     """The result of a trial.
 
@@ -68,7 +58,7 @@ class TrialRecord(_Record):
     layers: tuple[LayerRecord, ...]
     network_sha256: str
     heir_of: int | None = None
-    members: tuple[MemberRecord, ...] = ()
+    members: tuple[MemberScore, ...] = ()
 
     @property
     def figures(self) -> Mapping[str, int | float | None]:
@@ -97,32 +87,6 @@ class TrialRecord(_Record):
         return self.fidelity in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
 
 
-class TestRecord(_Record):
-    """A design on the test split, paired with the baseline; numbers of samples."""
-
-    __test__ = False  # not a test class
-
-    samples: int
-    baseline_correct: int
-    lost: int
-    gained: int
-    members: tuple[tuple[str, "TestRecord"], ...] = ()
-
-    @classmethod
-    def of(cls, score: TestScore) -> "TestRecord":
-        """Returns the record of a score."""
-        return cls(**asdict(score))
-
-    @property
-    def accuracy(self) -> float:
-        """Accuracy of the design, percent."""
-        return 100.0 * (self.baseline_correct - self.lost + self.gained) / self.samples
-
-    def counts(self) -> PairedCounts:
-        """Returns the counts that the statistics take."""
-        return PairedCounts(self.samples, self.lost, self.gained)
-
-
 def record_of(design: str, levels: list[Evaluation], heir_of: int | None = None) -> TrialRecord:
     """Returns the record of a trial.
 
@@ -139,7 +103,7 @@ def record_of(design: str, levels: list[Evaluation], heir_of: int | None = None)
         layers=_layers(last),
         network_sha256=last.network_sha256,
         heir_of=heir_of,
-        members=tuple(MemberRecord(**asdict(member)) for member in last.members),
+        members=last.members,
     )
 
 

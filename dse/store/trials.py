@@ -12,8 +12,9 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from dse.design.evaluation import TestScore
 from dse.design.metrics import DEFAULT_OBJECTIVES, figure_named, values_of
 from dse.design.point import DesignPoint
 from dse.design.roles import Role
@@ -21,13 +22,14 @@ from dse.design.space import SearchSpace
 from dse.errors import StudyError
 from dse.store.database import database, without_password
 from dse.store.journal import journal
-from dse.store.records import RECORD_VERSION, TestRecord, TrialRecord
+from dse.store.records import RECORD_VERSION, TrialRecord
 from dse.store.run_folder import Manifest, RunFolder
 
 _ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
 _TEST = "test/"
 _STARTED, _VERSION = "start_probes", "record_version"
 _UNNAMED_CONSTRAINTS = "constraints"  # where Optuna kept them before they had names
+_SCORES = TypeAdapter(TestScore)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -198,24 +200,21 @@ class StudyStore:
         """Records that the designs to start from were queued, and how many evaluations it took to choose them."""
         self._study.set_user_attr(_STARTED, probes)
 
-    def set_test(self, trial: int, record: TestRecord) -> None:
+    def set_test(self, trial: int, score: TestScore) -> None:
         """Records a trial's score on the test split."""
-        self._study.set_user_attr(f"{_TEST}{trial}", record.model_dump_json())
+        self._study.set_user_attr(f"{_TEST}{trial}", _SCORES.dump_json(score).decode())
 
-    def tests(self) -> dict[int, TestRecord]:
+    def tests(self) -> dict[int, TestScore]:
         """Returns the test scores by trial number."""
         return {
-            int(key.removeprefix(_TEST)): TestRecord.model_validate_json(value)
+            int(key.removeprefix(_TEST)): _SCORES.validate_json(value)
             for key, value in self._study.user_attrs.items()
             if key.startswith(_TEST)
         }
 
 
 def storage_of(manifest: Manifest, given: str) -> str:
-    """Returns the URL of a run's database: the given one, which may bring the password, or else the manifest's.
-
-    Returns:
-        The URL; empty if the run keeps its trials in a journal.
+    """Returns the URL of a run's database, by preference the given one, which may bring the password; empty for none.
 
     Raises:
         StudyError: the given one is another database than the run's.

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pydantic import TypeAdapter
 
 from dse.design.evaluation import Evaluation, Job, Level, TestScore
 from dse.design.metrics import value_of
@@ -18,7 +19,7 @@ from dse.export import export_design
 from dse.export._design import load_design
 from dse.run import run_study
 from dse.store.collect import results_of
-from dse.store.records import TestRecord, record_of
+from dse.store.records import record_of
 from dse.store.run_folder import RunFolder
 from dse.study.loading import load_any_study, load_study, validated_any
 from dse.study.space import space_over
@@ -108,7 +109,9 @@ def test_scores_name_every_member_and_show_the_weakest(portfolio: Portfolio, spa
     assert isinstance(score, TestScore)
     assert [name for name, _ in score.members] == ["wide", "tight"]
     assert weakest([each for _, each in score.members]) in [each for _, each in score.members]
-    stored = TestRecord.model_validate_json(TestRecord.of(score).model_dump_json())
+    scores = TypeAdapter(TestScore)
+    stored = scores.validate_json(scores.dump_json(score))
+    assert stored == score
     assert [(name, each.lost) for name, each in stored.members] == [(name, each.lost) for name, each in score.members]
     looked = evaluator.run(Job(0, point, Level.INTEGER))
     assert isinstance(looked, Evaluation)

@@ -10,14 +10,14 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from dse.design.evaluation import Level
+from dse.design.evaluation import Level, TestScore
 from dse.design.point import DesignPoint, Finetune
 from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.errors import StudyError
 from dse.search.sampler import make_sampler
 from dse.store.journal import journal, own_journal
-from dse.store.records import RECORD_VERSION, TestRecord, TrialRecord, record_of
+from dse.store.records import RECORD_VERSION, TrialRecord, record_of
 from dse.store.trials import StudyStore, error_in, record_in, role_of
 from dse.study.spec import SearchSpec
 from nets.network.network import Method
@@ -57,7 +57,7 @@ def test_told_trials_are_read_back_by_another_process_handle(path: Path) -> None
     tell(store, store.ask(SPACE))
     trial = store.ask(SPACE)
     store.tell_failed(trial, "because")
-    store.set_test(0, TestRecord(samples=10, baseline_correct=9, lost=1, gained=0))
+    store.set_test(0, TestScore(samples=10, baseline_correct=9, lost=1, gained=0))
     (told, failed) = StudyStore.load(journal(path), "study").trials()
     record = record_in(told)
     assert record is not None
@@ -131,7 +131,7 @@ def test_killed_in_the_middle_of_asking(path: Path, monkeypatch: pytest.MonkeyPa
         if queued:
             store.enqueue(SPACE, point, Role.UNIFORM_ABSORB)
         with monkeypatch.context() as patch:
-            suggest = optuna.Trial._suggest  # noqa: SLF001 -- the step of Optuna between two parameters of a trial
+            suggest = optuna.Trial._suggest
             patch.setattr(optuna.Trial, "_suggest", fail_after(suggest, 2))
             with pytest.raises(KilledError):
                 store.ask(SPACE)

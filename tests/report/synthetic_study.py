@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 
-from dse.design.evaluation import Evaluation, Level
+from dse.design.evaluation import Evaluation, Level, TestScore
 from dse.design.point import DesignPoint, Finetune
 from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.store.collect import collect
-from dse.store.records import TestRecord, record_of
+from dse.store.records import record_of
 from dse.store.results import CostSource, StudyResults
 from dse.store.run_folder import Manifest
 from dse.store.trials import StudyStore
@@ -231,14 +231,12 @@ def _workload(name: str, index: int) -> RescalerWorkload:
     )
 
 
-def _tested(drop_pp: float, samples: int, *, identical: bool) -> TestRecord:
+def _tested(drop_pp: float, samples: int, *, identical: bool) -> TestScore:
     """A score with about this drop; 1% of the answers, and more of less accurate designs, differ."""
     net = round(samples * drop_pp / 100)
     differing = 0 if identical else max(abs(net), round(samples * (0.01 + 0.002 * abs(drop_pp))))
     gained = (differing - net) // 2
-    return TestRecord(
-        samples=samples, baseline_correct=round(TEST_ACCURACY * samples), lost=gained + net, gained=gained
-    )
+    return TestScore(samples=samples, baseline_correct=round(TEST_ACCURACY * samples), lost=gained + net, gained=gained)
 
 
 def _manifest(recipe: Recipe, names: Names, trials: int) -> Manifest:
