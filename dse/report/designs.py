@@ -9,15 +9,8 @@ import numpy as np
 import pandas as pd
 
 from dse import formats
-from dse.design.metrics import (
-    ACCELERATOR_AREA,
-    ACCELERATOR_ENERGY,
-    DROP,
-    RESCALER_AREA,
-    RESCALER_ENERGY,
-    Figure,
-    figure_named,
-)
+from dse.design import metrics
+from dse.design.metrics import DROP, Figure
 from dse.design.roles import Role
 from dse.store.columns import trial_columns
 from dse.store.results import StudyFacts, StudyResults
@@ -71,7 +64,7 @@ class Choice:
     evidence: Evidence
     multiplier_bits: tuple[int, ...]
     methods: tuple[str, ...]
-    also: str = ""
+    also: str
 
     @property
     def area_um2(self) -> float:
@@ -96,12 +89,12 @@ class Choice:
     @property
     def accelerator_area_share(self) -> float:
         """Share of the rescalers in the accelerator's area; NaN if the study does not know it."""
-        return _quotient(self.figures[RESCALER_AREA.name], self.figures[ACCELERATOR_AREA.name])
+        return _quotient(self.figures[metrics.RESCALER_AREA.name], self.figures[metrics.ACCELERATOR_AREA.name])
 
     @property
     def accelerator_energy_share(self) -> float:
         """Share of the rescalers in the accelerator's energy; NaN if the study does not know it."""
-        return _quotient(self.figures[RESCALER_ENERGY.name], self.figures[ACCELERATOR_ENERGY.name])
+        return _quotient(self.figures[metrics.RESCALER_ENERGY.name], self.figures[metrics.ACCELERATOR_ENERGY.name])
 
     @property
     def val_drop_pp(self) -> float:
@@ -169,7 +162,7 @@ def _also(row: Mapping[Hashable, object], facts: StudyFacts) -> str:
     words += [str(row[key]) for key in ("contract", "style") if key in facts.varying]
     if "lanes" in facts.varying:
         words.append(formats.count(int(_float(row, "lanes")), "lane"))
-    for figure in map(figure_named, facts.objectives):
+    for figure in map(metrics.figure_named, facts.objectives):
         if figure not in (DROP, facts.area, facts.energy):
             words.append(f"{figure.title.lower()} {formats.number(_float(row, figure.name))} {figure.unit}".rstrip())
     return "; ".join(words)

@@ -6,15 +6,7 @@ import pandas as pd
 from optuna.trial import TrialState
 
 from dse.design.evaluation import Level
-from dse.design.metrics import (
-    ACCELERATOR_AREA,
-    ACCELERATOR_ENERGY,
-    DEFAULT_OBJECTIVES,
-    DROP,
-    RESCALER_AREA,
-    RESCALER_ENERGY,
-    Figure,
-)
+from dse.design.metrics import ACCELERATOR_AREA, ACCELERATOR_ENERGY, DROP, RESCALER_AREA, RESCALER_ENERGY, Figure
 from dse.design.roles import Role
 from dse.design.space import bits_key, method_key
 
@@ -83,10 +75,10 @@ class StudyFacts:
     resolvable_margin_pp: float | None
     complete: bool
     provenance: dict[str, str]
-    objectives: tuple[str, ...] = DEFAULT_OBJECTIVES
-    architecture: str = "array"
-    varying: tuple[str, ...] = ()
-    members: tuple[str, ...] = ()
+    objectives: tuple[str, ...]
+    architecture: str
+    varying: tuple[str, ...]
+    members: tuple[str, ...]
 
     @property
     def costed(self) -> str:
@@ -97,12 +89,12 @@ class StudyFacts:
     @property
     def area(self) -> Figure:
         """The area that reports show."""
-        return ACCELERATOR_AREA if self.costed == "accelerator" else RESCALER_AREA
+        return {"accelerator": ACCELERATOR_AREA, "rescaler": RESCALER_AREA}[self.costed]
 
     @property
     def energy(self) -> Figure:
         """The energy that reports show."""
-        return ACCELERATOR_ENERGY if self.costed == "accelerator" else RESCALER_ENERGY
+        return {"accelerator": ACCELERATOR_ENERGY, "rescaler": RESCALER_ENERGY}[self.costed]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from dse.design import metrics
-from dse.design.metrics import FIGURES, Direction, Figure, Section, figures_of, value_of
+from dse.design.metrics import FIGURES, Direction, Figure, Section, figures_of, objective_names, value_of
 from dse.design.point import Finetune
 from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
@@ -119,6 +119,11 @@ def test_study_files_and_their_page_name_a_new_figure() -> None:
     limited = small_spec(search__objectives=OBJECTIVES, search__constraints=[{"metric": "heat_mk", "at_most": 2000.0}])
     assert limited.search.constraints[0].metric == "heat_mk"
     assert '"heat_mk"' in reference()
+
+
+def test_the_documentation_describes_every_objective() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` |" in page for name in objective_names())
 
 
 def test_only_declared_figures_that_are_minimised_are_objectives() -> None:
