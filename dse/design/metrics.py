@@ -38,7 +38,7 @@ class Figure:
     Attributes:
         name: name in study files, storages and tables, unit included.
         title: name for people.
-        unit: unit for people; empty if there is none.
+        unit: unit for people.
         section: place among the columns of front.csv.
         direction: studies may minimise and limit figures with ``Direction.MINIMIZE``.
         measured: takes the figure from an evaluation, in its unit; None if it is not known.
@@ -56,7 +56,7 @@ class Figure:
     @property
     def heading(self) -> str:
         """Title with the unit."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
+        return f"{self.title} ({self.unit})"
 
 
 # fmt: off
@@ -139,7 +139,7 @@ def objective(name: str) -> str:
 
 def figure_named(name: str) -> Figure:
     """Returns the declaration of a figure."""
-    return next(figure for figure in FIGURES if figure.name == name)
+    return {figure.name: figure for figure in FIGURES}[name]
 
 
 def figures_of(evaluation: "Evaluation") -> dict[str, float | None]:

@@ -164,7 +164,7 @@ def _also(row: Mapping[Hashable, object], facts: StudyFacts) -> str:
         words.append(formats.count(int(_float(row, "lanes")), "lane"))
     for figure in map(metrics.figure_named, facts.objectives):
         if figure not in (DROP, facts.area, facts.energy):
-            words.append(f"{figure.title.lower()} {formats.number(_float(row, figure.name))} {figure.unit}".rstrip())
+            words.append(f"{figure.title.lower()} {formats.number(_float(row, figure.name))} {figure.unit}")
     return "; ".join(words)
 
 

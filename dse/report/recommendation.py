@@ -250,7 +250,7 @@ def _against_control(choice: Choice, control: Choice | None) -> str:
         return "It was fine-tuned."
     return (
         "It was fine-tuned; against int32 with the same fine-tuning its validation drop is "
-        f"{formats.points(choice.val_drop_vs_control_pp)} (narrowing alone, what training gains set aside)."
+        f"{formats.points(choice.val_drop_vs_control_pp)} (the effect of narrowing without that of training)."
     )
 
 
@@ -341,9 +341,9 @@ def _cautions(rec: Recommendation, facts: StudyFacts) -> list[str]:
         cautions.append(
             "The test split is small: a design of equal accuracy would pass only "
             f"at {formats.points(rec.resolvable_margin_pp)}. One that passes at {formats.points(rec.margin_pp)} "
-            "has to look better than int32 on it."
+            "has to appear better than int32 on it."
         )
-    cautions += [*_easy_rival(rec), *_multiplicity(rec)]
+    cautions += [*_weak_baseline(rec), *_multiplicity(rec)]
     if rec.int32 is None:
         cautions.append("The int32 baseline is not complete, so ratios are missing.")
     if rec.chosen and rec.chosen.is_finetuned and rec.control is None:
@@ -354,7 +354,7 @@ def _cautions(rec: Recommendation, facts: StudyFacts) -> list[str]:
     return cautions
 
 
-def _easy_rival(rec: Recommendation) -> list[str]:
+def _weak_baseline(rec: Recommendation) -> list[str]:
     """Warns if training alone beats the deployed int32 by more than the margin: matching int32 then means little."""
     if rec.chosen is None or not rec.chosen.is_finetuned or rec.control is None:
         return []
@@ -362,7 +362,8 @@ def _easy_rival(rec: Recommendation) -> list[str]:
         return []
     return [
         f"Training alone lifts int32 by {formats.points(-rec.control.val_drop_pp)} on validation, "
-        "so the deployed int32 is an easy rival here. Judge by the drop against int32 with the same fine-tuning."
+        "so being as accurate as the deployed int32 shows little. Judge by the drop against int32 with the same "
+        "fine-tuning."
     ]
 
 
