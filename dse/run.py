@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from dse.design.metrics import Metric
+from dse.design.metrics import ACCELERATOR_AREA, ACCELERATOR_ENERGY, RESCALER_AREA, RESCALER_ENERGY
+from dse.design.roles import Role
 from dse.design.space import SearchSpace
 from dse.errors import StudyError
 from dse.evaluate.costing import Costing, cost_models
@@ -17,7 +18,7 @@ from dse.store.database import database, kept_in, without_password
 from dse.store.journal import own_journal
 from dse.store.results import CostSource, StudyResults
 from dse.store.run_folder import Manifest, RunFolder, difference, git_revision, installed_versions, now_utc
-from dse.store.trials import SEARCH, StudyStore, storage_of
+from dse.store.trials import StudyStore, storage_of
 from dse.study.space import space_over
 from dse.study.spec import Study
 from dse.study.subject import Subject, subject_of
@@ -101,9 +102,8 @@ def _search(
 
 def is_finished(results: StudyResults, spec: Study) -> bool:
     """Whether every trial that the study asks for is there, and scored on the test split where it has to be."""
-    trials = results.trials
-    complete = trials[trials["state"] == "COMPLETE"]
-    scored = complete[complete["on_front"] | (complete["role"] != SEARCH)]
+    complete = results.complete
+    scored = complete[complete["on_front"] | (complete["role"] != Role.SEARCH)]
     return len(complete) >= spec.search.trials and bool(scored["test_accuracy"].notna().all())
 
 
@@ -117,15 +117,15 @@ def check_objective(subject: Subject) -> None:
     search = subject.spec.search
     cost = Costing(subject.spec.hardware).costs(subject.workloads).accelerator
     given = {
-        Metric.RESCALER_AREA: cost.rescalers.rescaler_area_um2,
-        Metric.RESCALER_ENERGY: cost.rescalers.rescaler_energy_nj,
-        Metric.ACCELERATOR_AREA: cost.area_um2,
-        Metric.ACCELERATOR_ENERGY: cost.energy_nj,
+        RESCALER_AREA.name: cost.rescalers.rescaler_area_um2,
+        RESCALER_ENERGY.name: cost.rescalers.rescaler_energy_nj,
+        ACCELERATOR_AREA.name: cost.area_um2,
+        ACCELERATOR_ENERGY.name: cost.energy_nj,
     }
     for metric in (*search.objectives, *(constraint.metric for constraint in search.constraints)):
         if metric in given and given[metric] is None:
             reason = next(iter(cost.missing), f"{subject.spec.hardware.technology} does not give it")
-            raise StudyError(f"hardware.technology cannot give {metric.value}: {reason}")
+            raise StudyError(f"hardware.technology cannot give {metric}: {reason}")
 
 
 def check_same_study(spec: Study, manifest: Manifest) -> None:

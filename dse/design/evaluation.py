@@ -1,9 +1,12 @@
 """What is asked of an evaluator and what it returns: jobs, evaluations at a level of the ladder, test scores."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dse.design.metrics import figures_of
 from dse.design.point import DesignPoint
+from dse.design.statistics import PairedCounts
 from hwmodels import NetworkCost
 from hwmodels.accelerator import AcceleratorCost
 from hwmodels.workload import RescalerWorkload
@@ -84,34 +87,9 @@ class Evaluation:
     members: tuple[MemberScore, ...] = ()
 
     @property
-    def rescaler_area_um2(self) -> float | None:
-        """Area of the rescalers and their parameter memory by the study's cost source."""
-        return self.objective_cost.rescaler_area_um2
-
-    @property
-    def rescaler_energy_nj(self) -> float | None:
-        """Energy of one inference's rescales by the study's cost source."""
-        return self.objective_cost.rescaler_energy_nj
-
-    @property
-    def parameter_bits(self) -> int:
-        """Bits of per-channel rescaler parameters."""
-        return self.objective_cost.parameter_bits
-
-    @property
-    def accelerator_area_um2(self) -> float | None:
-        """Area of rescalers and MACs."""
-        return self.accelerator.area_um2 if self.accelerator else None
-
-    @property
-    def accelerator_energy_nj(self) -> float | None:
-        """Energy of rescales and MACs of one inference."""
-        return self.accelerator.energy_nj if self.accelerator else None
-
-    @property
-    def latency_cycles(self) -> int | None:
-        """Clock cycles of one inference (shared), or between two of them (streaming)."""
-        return self.accelerator.latency_cycles if self.accelerator else None
+    def figures(self) -> Mapping[str, float | None]:
+        """Every figure by name (:mod:`dse.design.metrics`)."""
+        return figures_of(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +106,13 @@ class TestScore:
     lost: int
     gained: int
     members: tuple[tuple[str, "TestScore"], ...] = ()
+
+    @property
+    def accuracy(self) -> float:
+        """Accuracy of the design, percent."""
+        return 100.0 * (self.baseline_correct - self.lost + self.gained) / self.samples
+
+    @property
+    def counts(self) -> PairedCounts:
+        """The counts that the statistics take."""
+        return PairedCounts(self.samples, self.lost, self.gained)

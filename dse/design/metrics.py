@@ -1,63 +1,158 @@
-"""What a study can minimise or limit, by name: accuracy lost, and costs with their units."""
+"""Figures of a design: each is declared once, and files, tables, reports and study files derive from that."""
 
-from collections.abc import Sequence
-from enum import StrEnum
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, IntEnum, auto
+from typing import TYPE_CHECKING, Protocol
 
-
-class Metric(StrEnum):
-    """A figure of a design; the value is its name in study files, tables and storages, unit included."""
-
-    DROP = "val_accuracy_drop_pp"
-    RESCALER_AREA = "rescaler_area_um2"
-    RESCALER_ENERGY = "rescaler_energy_nj"
-    ACCELERATOR_AREA = "accelerator_area_um2"
-    ACCELERATOR_ENERGY = "accelerator_energy_nj"
-    LATENCY = "latency_cycles"
-    PARAMETER_BITS = "parameter_bits"
+if TYPE_CHECKING:
+    from dse.design.evaluation import Evaluation
 
 
-DEFAULT_OBJECTIVES = (Metric.DROP, Metric.RESCALER_AREA, Metric.RESCALER_ENERGY)
+class Direction(Enum):
+    """What is better: less, more, or neither, for a figure that only informs."""
+
+    MINIMIZE = auto()
+    MAXIMIZE = auto()
+    NONE = auto()
+
+
+class Section(IntEnum):
+    """A group of columns in front.csv and baselines.csv; the groups stand in this order."""
+
+    DESIGN = 0
+    VALIDATION = 1
+    CONTROL = 2
+    TEST = 3
+    RESCALERS = 4
+    ACCELERATOR = 5
+    PARAMETERS = 6
+    OTHER = 7  # behind the widths and methods of the rescalers
+    BOOKKEEPING = 8  # only in the tables of all trials
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure of a design.
+
+    Attributes:
+        name: name in study files, storages and tables, unit included.
+        title: name for people.
+        unit: unit for people.
+        section: place among the columns of front.csv.
+        direction: studies may minimise and limit figures with ``Direction.MINIMIZE``.
+        measured: takes the figure from an evaluation, in its unit; None if it is not known.
+        reference: end of the hypervolume, as a multiple of int32's value (of the accuracy drop: in percentage points).
+    """
+
+    name: str
+    title: str
+    unit: str
+    section: Section
+    direction: Direction
+    measured: Callable[["Evaluation"], float | None]
+    reference: float = 1.0
+
+    @property
+    def heading(self) -> str:
+        """Title with the unit."""
+        return f"{self.title} ({self.unit})"
+
+
+# fmt: off
+VAL_ACCURACY = Figure(
+    "val_accuracy", "Validation accuracy", "%", Section.VALIDATION, Direction.MAXIMIZE,
+    lambda evaluation: evaluation.val_accuracy,
+)
+DROP = Figure(
+    "val_accuracy_drop_pp", "Validation accuracy drop", "pp", Section.VALIDATION, Direction.MINIMIZE,
+    lambda evaluation: evaluation.val_accuracy_drop_pp, reference=5.0,
+)
+RESCALER_AREA = Figure(
+    "rescaler_area_um2", "Rescaler area", "µm²", Section.RESCALERS, Direction.MINIMIZE,
+    lambda evaluation: evaluation.objective_cost.rescaler_area_um2,
+)
+RESCALER_ENERGY = Figure(
+    "rescaler_energy_nj", "Rescaler energy per inference", "nJ", Section.RESCALERS, Direction.MINIMIZE,
+    lambda evaluation: evaluation.objective_cost.rescaler_energy_nj,
+)
+OTHER_AREA = Figure(
+    "other_rescaler_area_um2", "Rescaler area, other cost model", "µm²", Section.RESCALERS, Direction.NONE,
+    lambda evaluation: evaluation.other_cost.rescaler_area_um2,
+)
+OTHER_ENERGY = Figure(
+    "other_rescaler_energy_nj", "Rescaler energy per inference, other cost model", "nJ", Section.RESCALERS,
+    Direction.NONE, lambda evaluation: evaluation.other_cost.rescaler_energy_nj,
+)
+ACCELERATOR_AREA = Figure(
+    "accelerator_area_um2", "Accelerator area", "µm²", Section.ACCELERATOR, Direction.MINIMIZE,
+    lambda evaluation: evaluation.accelerator.area_um2 if evaluation.accelerator else None,
+)
+ACCELERATOR_ENERGY = Figure(
+    "accelerator_energy_nj", "Accelerator energy per inference", "nJ", Section.ACCELERATOR, Direction.MINIMIZE,
+    lambda evaluation: evaluation.accelerator.energy_nj if evaluation.accelerator else None,
+)
+LATENCY = Figure(  # narrowing leaves the latency as it is, and a design that keeps it must count too
+    "latency_cycles", "Latency", "cycles", Section.ACCELERATOR, Direction.MINIMIZE,
+    lambda evaluation: evaluation.accelerator.latency_cycles if evaluation.accelerator else None, reference=1.1,
+)
+PARAMETER_BITS = Figure(
+    "parameter_bits", "Rescaler parameters", "bits", Section.PARAMETERS, Direction.MINIMIZE,
+    lambda evaluation: evaluation.objective_cost.parameter_bits,
+)
+OTHER_STYLE_AREA = Figure(
+    "other_style_rescaler_area_um2", "Rescaler area, other accelerator style", "µm²", Section.OTHER, Direction.NONE,
+    lambda evaluation: evaluation.other_style_area_um2,
+)
+
+FIGURES: tuple[Figure, ...] = (
+    VAL_ACCURACY, DROP, RESCALER_AREA, RESCALER_ENERGY, OTHER_AREA, OTHER_ENERGY,
+    ACCELERATOR_AREA, ACCELERATOR_ENERGY, LATENCY, PARAMETER_BITS, OTHER_STYLE_AREA,
+)
+# fmt: on
+DEFAULT_OBJECTIVES = (DROP.name, RESCALER_AREA.name, RESCALER_ENERGY.name)
 
 
 class Measured(Protocol):
-    """Anything that was found of a design: an evaluation, a level of a record, a record."""
+    """Anything that has figures: an evaluation, a level of a record, a record."""
 
     @property
-    def val_accuracy_drop_pp(self) -> float:
-        """Baseline minus design on the validation split, percentage points."""
-
-    @property
-    def rescaler_area_um2(self) -> float | None:
-        """Rescalers and their parameter memory, um2."""
-
-    @property
-    def rescaler_energy_nj(self) -> float | None:
-        """Rescaling of one inference, nJ."""
-
-    @property
-    def accelerator_area_um2(self) -> float | None:
-        """Rescalers and MACs, um2."""
-
-    @property
-    def accelerator_energy_nj(self) -> float | None:
-        """Rescales and MACs of one inference, nJ."""
-
-    @property
-    def latency_cycles(self) -> int | None:
-        """Clock cycles of one inference (shared) or between two (streaming)."""
-
-    @property
-    def parameter_bits(self) -> int | None:
-        """Bits of per-channel rescaler parameters."""
+    def figures(self) -> Mapping[str, float | None]:
+        """Every figure by name; None if it is not known."""
 
 
-def value_of(found: Measured, metric: Metric) -> float:
-    """A metric of what was found, in its own unit; NaN where it is not known."""
-    value: float | None = getattr(found, metric.value)
+def objective_names() -> tuple[str, ...]:
+    """Returns the names of the figures that a study may minimise or limit."""
+    return tuple(figure.name for figure in FIGURES if figure.direction is Direction.MINIMIZE)
+
+
+def objective(name: str) -> str:
+    """Returns a name that is one of :func:`objective_names`.
+
+    Raises:
+        ValueError: no study can minimise such a figure.
+    """
+    if name not in (names := objective_names()):
+        raise ValueError(f"should be one of {', '.join(names)}")
+    return name
+
+
+def figure_named(name: str) -> Figure:
+    """Returns the declaration of a figure."""
+    return {figure.name: figure for figure in FIGURES}[name]
+
+
+def figures_of(evaluation: "Evaluation") -> dict[str, float | None]:
+    """Returns every figure of an evaluation by name."""
+    return {figure.name: figure.measured(evaluation) for figure in FIGURES}
+
+
+def value_of(measured: Measured, name: str) -> float:
+    """Returns a figure in its own unit; NaN if it is not known."""
+    value = measured.figures.get(name)
     return float("nan") if value is None else float(value)
 
 
-def values_of(found: Measured, metrics: Sequence[Metric]) -> tuple[float, ...]:
-    """Metrics of what was found, each in its own unit."""
-    return tuple(value_of(found, metric) for metric in metrics)
+def values_of(measured: Measured, names: Sequence[str]) -> tuple[float, ...]:
+    """Returns figures, each in its own unit; NaN for those that are not known."""
+    return tuple(value_of(measured, name) for name in names)

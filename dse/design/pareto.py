@@ -6,18 +6,13 @@ import moocore
 import numpy as np
 import numpy.typing as npt
 
-from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
+from dse.design.metrics import DEFAULT_OBJECTIVES, figure_named
 
 FloatMatrix = npt.NDArray[np.float64]
 
-# Accuracy drop in percentage points, then every cost as a share of the int32 baseline's. Narrowing alone leaves the
-# latency as it is: a design that keeps it must count too, so its reference lies a tenth above.
-_REFERENCE = {Metric.DROP: 5.0, Metric.LATENCY: 1.1}
-_REFERENCE_COST = 1.0
-
 
 def non_dominated(values: FloatMatrix) -> npt.NDArray[np.bool_]:
-    """Which rows no other row dominates; equal rows stay together.
+    """Marks the rows that no other row dominates; equal rows stay together.
 
     Args:
         values: float64 ``[points, objectives]``, minimised; a row with a NaN is never on the front.
@@ -33,12 +28,12 @@ def non_dominated(values: FloatMatrix) -> npt.NDArray[np.bool_]:
 
 
 def _ranks(values: FloatMatrix) -> FloatMatrix:
-    """Every value as its rank in its column: dominance stays, infinities (which moocore gets wrong) go."""
+    """Replaces values by their ranks per column: dominance stays, infinities (which moocore gets wrong) go."""
     return np.column_stack([np.unique(column, return_inverse=True)[1] for column in values.T]).astype(np.float64)
 
 
 def rank_among(values: FloatMatrix, point: npt.NDArray[np.float64]) -> int:
-    """How many fronts of ``values`` lie before ``point``: 0 where no row dominates it.
+    """Counts the fronts of ``values`` that precede ``point``; 0 if no row dominates it.
 
     Args:
         values: ``[points, objectives]``, minimised.
@@ -52,13 +47,13 @@ def rank_among(values: FloatMatrix, point: npt.NDArray[np.float64]) -> int:
     return rank
 
 
-def reference_point(objectives: Sequence[Metric]) -> npt.NDArray[np.float64]:
-    """Where the hypervolume ends, ``[objectives]``, as :func:`relative_costs` counts."""
-    return np.array([_REFERENCE.get(objective, _REFERENCE_COST) for objective in objectives])
+def reference_point(objectives: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Returns the reference point of the hypervolume, ``[objectives]``, in the units of :func:`relative_costs`."""
+    return np.array([figure_named(name).reference for name in objectives])
 
 
 def relative_costs(values: FloatMatrix, baseline: npt.NDArray[np.float64]) -> FloatMatrix:
-    """Objectives as the hypervolume takes them: the drop in points, costs divided by the baseline's.
+    """Converts objectives to the hypervolume's units: the drop in pp, costs as multiples of the baseline's.
 
     Args:
         values: ``[points, objectives]``: drop in pp, then costs.
@@ -67,12 +62,12 @@ def relative_costs(values: FloatMatrix, baseline: npt.NDArray[np.float64]) -> Fl
     return np.column_stack([values[:, 0], values[:, 1:] / baseline[1:]])
 
 
-def hypervolume(relative: FloatMatrix, objectives: Sequence[Metric] = DEFAULT_OBJECTIVES) -> float:
-    """Volume dominated up to :func:`reference_point`; points beyond it add nothing.
+def hypervolume(relative: FloatMatrix, objectives: Sequence[str] = DEFAULT_OBJECTIVES) -> float:
+    """Computes the volume dominated up to :func:`reference_point`; points beyond it add nothing.
 
     Args:
-        relative: ``[points, objectives]``, as :func:`relative_costs` gives them.
-        objectives: what the columns are.
+        relative: ``[points, objectives]``, from :func:`relative_costs`.
+        objectives: names of the columns.
     """
     reference = reference_point(objectives)
     inside = relative[(relative < reference).all(axis=1)]

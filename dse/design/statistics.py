@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 @dataclass(frozen=True, slots=True)
 class PairedCounts:
-    """How a design differs from the baseline on the same samples.
+    """Counts of samples on which a design and the baseline differ.
 
     Attributes:
         samples: number of samples.
@@ -28,9 +28,9 @@ class PairedCounts:
 
 
 def paired_interval(counts: PairedCounts, confidence: float = 0.95) -> tuple[float, float]:
-    """Score interval of the accuracy drop, in percentage points (Tango, Statistics in Medicine 17:891, 1998).
+    """Computes the score interval of the accuracy drop, in pp (Tango, Statistics in Medicine 17:891, 1998).
 
-    It holds its level where a normal interval does not: few discordant samples, or none.
+    It keeps its confidence level also with few or no discordant samples, where a normal interval does not.
     """
     z = float(norm.ppf(0.5 + confidence / 2))
     estimate = (counts.lost - counts.gained) / counts.samples
@@ -45,7 +45,7 @@ def paired_interval(counts: PairedCounts, confidence: float = 0.95) -> tuple[flo
 
 
 def _score(counts: PairedCounts, difference: float) -> float:
-    """Tango's score statistic for a true drop of ``difference`` (a share, not percent)."""
+    """Computes Tango's score statistic for a true drop of ``difference`` (a share, not percent)."""
     n, lost, gained = counts.samples, counts.lost, counts.gained
     b = -lost - gained + (2 * n - lost + gained) * difference
     c = -gained * difference * (1 - difference)
@@ -58,10 +58,10 @@ def _score(counts: PairedCounts, difference: float) -> float:
 
 
 def resolvable_margin(samples: int, discordant: float) -> float:
-    """Smallest margin (pp) at which a design of equal accuracy would pass as non-inferior.
+    """Computes the smallest margin (pp) at which a design of equal accuracy would pass as non-inferior.
 
     Args:
         samples: size of the test split.
-        discordant: samples on which design and baseline differ in being right; taken as half lost, half gained.
+        discordant: samples that exactly one of design and baseline gets right; taken as half lost, half gained.
     """
     return paired_interval(PairedCounts(samples, discordant / 2, discordant / 2))[1]

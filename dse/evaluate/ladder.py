@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from dse.design.evaluation import Evaluation, Level
-from dse.design.metrics import Metric, values_of
+from dse.design.metrics import values_of
 from dse.design.pareto import rank_among
 from dse.design.point import Finetune
 from dse.store.records import LevelRecord
@@ -37,7 +37,7 @@ class Ladder:
         objectives: the study's; the first one is the accuracy drop.
     """
 
-    def __init__(self, fidelity: FidelitySpec, objectives: Sequence[Metric]) -> None:
+    def __init__(self, fidelity: FidelitySpec, objectives: Sequence[str]) -> None:
         self._fidelity, self._objectives = fidelity, objectives
         self._seen: dict[Level, list[tuple[float, ...]]] = defaultdict(list)
         self._spent: Counter[Level] = Counter()
@@ -46,8 +46,8 @@ class Ladder:
     def restore(self, levels: Iterable[LevelRecord], *, baseline: bool) -> None:
         """Count what a trial of an earlier session reached."""
         for level in levels:
-            self._seen[Level(level.level)].append(values_of(level, self._objectives))
-            self._spent[Level(level.level)] += not baseline
+            self._seen[level.level].append(values_of(level, self._objectives))
+            self._spent[level.level] += not baseline
 
     def next_level(self, finetune: Finetune, found: Evaluation, *, baseline: bool) -> Level | None:
         """The level to try next, or None where the design stays; counts what was found."""

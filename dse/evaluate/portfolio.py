@@ -14,7 +14,7 @@ import numpy as np
 
 from dse.design.evaluation import Evaluation, Job, Level, MemberScore, TestScore
 from dse.design.point import DesignPoint
-from dse.design.statistics import PairedCounts, paired_interval
+from dse.design.statistics import paired_interval
 from dse.evaluate.costing import Costing
 from dse.evaluate.evaluator import Assessment, Evaluator, check_validated, shipped
 from dse.evaluate.lowering import lower
@@ -176,7 +176,7 @@ class PortfolioEvaluator:
 
 def weakest(scores: list[TestScore]) -> TestScore:
     """The score whose 95% interval of the drop reaches highest: all are within a margin where this one is."""
-    return max(scores, key=lambda score: paired_interval(PairedCounts(score.samples, score.lost, score.gained))[1])
+    return max(scores, key=lambda score: paired_interval(score.counts)[1])
 
 
 def _drop(portfolio: Portfolio, found: Mapping[str, Assessment]) -> float:

@@ -6,10 +6,10 @@ from functools import cache
 
 import jinja2
 
+from dse import formats
 from dse.export._document import DesignDocument
 from dse.export._units import Unit
 from dse.export._vectors import Vectors
-from dse.report import _text
 
 
 @cache
@@ -23,8 +23,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters.update(comment=comment, cell=cell, number=_text.number, signed=_text.signed)
-    made.globals.update(literal=literal, wired=wired, quoted=json.dumps, interval=_text.interval)
+    made.filters.update(comment=comment, cell=cell, number=formats.number, signed=formats.signed)
+    made.globals.update(literal=literal, wired=wired, quoted=json.dumps, interval=formats.interval)
     return made
 
 

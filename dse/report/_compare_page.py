@@ -8,17 +8,17 @@ import plotly.graph_objects as go
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from dse.report import _text
-from dse.report._choices import Choice
-from dse.report._columns import design_table
-from dse.report._comparison import Comparison, Run, comparison
+from dse import formats
 from dse.report._gallery import Picture, rendered, write_picture
 from dse.report._interactive import axis, base_layout, plain
 from dse.report._page import environment, page_parts
 from dse.report._palette import BLUE, INK, ORANGE, SKY, YELLOW
 from dse.report._scene import Cost, cost_axes, cost_ticks, staircase
-from dse.report._selection import REFERENCE_DROP_PP
 from dse.report._static import draw_cost_axis, dress, new_figure, safe
+from dse.report.comparison import Comparison, Run, comparison
+from dse.report.designs import Choice
+from dse.report.recommendation import REFERENCE_DROP_PP
+from dse.store.columns import design_table
 from dse.store.results import StudyResults
 from nets.files import replacing, write_text
 
@@ -72,13 +72,13 @@ def layer_changes(found: Comparison) -> list[tuple[str, list[str], bool]]:
 def _cell(run: Run, rescaler: str) -> str:
     choice = run.rec.chosen
     if choice is None:
-        return _text.MISSING
+        return formats.MISSING
     index = run.results.rescalers.index(rescaler)
     return f"{choice.multiplier_bits[index]} {choice.methods[index]}"
 
 
 def _fronts(found: Comparison) -> pd.DataFrame:
-    tables = [design_table(run.results, run.results.front) for run in found.runs]
+    tables = [design_table(run.results.front, run.results.rescalers) for run in found.runs]
     return pd.concat(
         [table.assign(run=run.label)[["run", *table.columns]] for run, table in zip(found.runs, tables, strict=True)],
         ignore_index=True,
@@ -125,10 +125,10 @@ def _hover(run: Run, choice: Choice) -> str:
     return "<br>".join(
         [
             f"<b>{plain(run.label)}, trial {choice.trial}</b>",
-            f"area {_text.area(choice.area_um2)}, energy {_text.energy(choice.energy_nj)}",
-            f"validation drop {_text.points(choice.val_drop_pp)}",
-            f"test drop {_text.points(choice.test_drop_pp)} {_text.interval(choice.ci_low, choice.ci_high)}",
-            f"bits {_text.shorten(' '.join(str(k) for k in choice.multiplier_bits), 60)}",
+            f"area {formats.area(choice.area_um2)}, energy {formats.energy(choice.energy_nj)}",
+            f"validation drop {formats.points(choice.val_drop_pp)}",
+            f"test drop {formats.points(choice.test_drop_pp)} {formats.interval(choice.ci_low, choice.ci_high)}",
+            f"bits {formats.shorten(' '.join(str(k) for k in choice.multiplier_bits), 60)}",
         ]
     )
 
@@ -154,7 +154,7 @@ def _front_page(found: Comparison) -> Figure:
 
 def _handle(number: int, run: Run) -> Line2D:
     colour, symbol, dash = _style(number)
-    return Line2D([], [], color=colour, marker=symbol[1], linestyle=dash[1], label=safe(_text.shorten(run.label, 30)))
+    return Line2D([], [], color=colour, marker=symbol[1], linestyle=dash[1], label=safe(formats.shorten(run.label, 30)))
 
 
 def _style(number: int) -> Style:

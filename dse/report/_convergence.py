@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import spearmanr
 
-from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
+from dse.design.metrics import DEFAULT_OBJECTIVES
 from dse.design.pareto import hypervolume, non_dominated, reference_point, relative_costs
-from dse.report._columns import judged
+from dse.design.roles import Role
 from dse.store.results import StudyResults
 
 Floats = npt.NDArray[np.float64]
@@ -60,8 +60,8 @@ class Agreement:
 def convergence(results: StudyResults) -> Convergence | None:
     """The growth of the front; None without an int32 baseline, whose costs are the unit."""
     objectives = objective_columns(results)
-    rows = judged(results).dropna(subset=objectives)
-    int32 = rows[rows["role"] == "int32"]
+    rows = results.judged.dropna(subset=objectives)
+    int32 = rows[rows["role"] == Role.INT32]
     if int32.empty:
         return None
     rows = rows.sort_values(["finished", "trial"] if rows["finished"].notna().any() else ["trial"])
@@ -69,17 +69,17 @@ def convergence(results: StudyResults) -> Convergence | None:
     volumes, sizes = grown(
         relative_costs(rows[objectives].to_numpy(dtype=np.float64), baseline), results.facts.objectives
     )
-    searched = np.flatnonzero((rows["role"] == "search").to_numpy())
+    searched = np.flatnonzero((rows["role"] == Role.SEARCH).to_numpy())
     first = int(searched[0]) if len(searched) else len(rows)
     return Convergence(volumes, sizes, _minutes(rows["finished"]), first)
 
 
 def objective_columns(results: StudyResults) -> list[str]:
     """Columns of ``trials`` with the study's objectives."""
-    return [objective.value for objective in results.facts.objectives]
+    return list(results.facts.objectives)
 
 
-def grown(relative: Floats, objectives: Sequence[Metric] = DEFAULT_OBJECTIVES) -> tuple[Floats, npt.NDArray[np.int64]]:
+def grown(relative: Floats, objectives: Sequence[str] = DEFAULT_OBJECTIVES) -> tuple[Floats, npt.NDArray[np.int64]]:
     """Hypervolume and front size after each row; work is done only where a row joins the front.
 
     Args:
@@ -109,7 +109,7 @@ def _minutes(finished: pd.Series) -> Floats:
 def agreement(results: StudyResults) -> Agreement | None:
     """Compare the cost models; None where the other one has no numbers."""
     columns = [*_RESCALER_COSTS, *(f"other_{name}" for name in _RESCALER_COSTS)]
-    rows = judged(results).dropna(subset=columns)
+    rows = results.judged.dropna(subset=columns)
     if len(rows) < 2:
         return None
     area, energy, other_area, other_energy = (rows[name].to_numpy(dtype=np.float64) for name in columns)

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from dse.report import _text
+from dse import formats
 from dse.report._convergence import Agreement, Convergence
 from dse.report._interactive import NAME_LENGTH, axis, base_layout, plain
 from dse.report._palette import BLUE, FAINT, INK, ORANGE, SEQUENTIAL, SKY, YELLOW
@@ -223,7 +223,7 @@ def _rescaler_axis(names: tuple[str, ...]) -> dict[str, object]:
     return axis(
         "",
         tickvals=list(range(len(names))),
-        ticktext=[plain(_text.shorten(name, NAME_LENGTH)) for name in names],
+        ticktext=[plain(formats.shorten(name, NAME_LENGTH)) for name in names],
         autorange="reversed",
         showgrid=False,
     )

@@ -5,8 +5,8 @@ import math
 
 import plotly.graph_objects as go
 
-from dse.report import _text
-from dse.report._choices import Choice, Evidence
+from dse import formats
+from dse.design.roles import Role
 from dse.report._palette import (
     EVIDENCE_COLOURS,
     EVIDENCE_LABELS,
@@ -18,8 +18,9 @@ from dse.report._palette import (
     SHAPES,
     SKY,
 )
-from dse.report._recommendation import uniform_name
 from dse.report._scene import MOST_LABELLED_ROWS, Cost, Scene, baselines, bottom, cost_ticks, marks, staircase
+from dse.report.designs import Choice, Evidence
+from dse.report.recommendation import uniform_name
 
 MOST_INTERVALS = 25  # front designs up to which the test intervals are drawn from the start
 PER_LINE = 6  # rescalers in a line of the hover text
@@ -239,10 +240,10 @@ def hover(view: Scene, choice: Choice) -> str:
     """A design in a few lines."""
     lines = [
         f"<b>trial {choice.trial}</b>{_role(choice)}",
-        f"area {_text.area(choice.area_um2)} ({_text.ratio(choice.area_ratio)} less than int32)",
-        f"energy {_text.energy(choice.energy_nj)} ({_text.ratio(choice.energy_ratio)} less)",
-        f"validation drop {_text.points(choice.val_drop_pp)}",
-        f"test drop {_text.points(choice.test_drop_pp)} {_text.interval(choice.ci_low, choice.ci_high)}: "
+        f"area {formats.area(choice.area_um2)} ({formats.ratio(choice.area_ratio)} less than int32)",
+        f"energy {formats.energy(choice.energy_nj)} ({formats.ratio(choice.energy_ratio)} less)",
+        f"validation drop {formats.points(choice.val_drop_pp)}",
+        f"test drop {formats.points(choice.test_drop_pp)} {formats.interval(choice.ci_low, choice.ci_high)}: "
         f"{choice.evidence.value}",
         f"fine-tuning {choice.finetune}, fidelity {choice.fidelity}",
         *_width_lines(view, choice),
@@ -251,14 +252,14 @@ def hover(view: Scene, choice: Choice) -> str:
 
 
 def _role(choice: Choice) -> str:
-    return {"search": "", "int32": ", int32 (Q31)", "int32_finetuned": ", int32 fine-tuned"}.get(
+    return {Role.SEARCH: "", Role.INT32: ", int32 (Q31)", Role.CONTROL: ", int32 fine-tuned"}.get(
         choice.role, f", {uniform_name(choice)}"
     )
 
 
 def _width_lines(view: Scene, choice: Choice) -> list[str]:
     cells = [
-        f"{plain(_text.shorten(name, 14))} {bits}{method[:1]}"
+        f"{plain(formats.shorten(name, 14))} {bits}{method[:1]}"
         for name, bits, method in zip(view.results.rescalers, choice.multiplier_bits, choice.methods, strict=True)
     ]
     lines = [" · ".join(cells[i : i + PER_LINE]) for i in range(0, min(len(cells), MOST_IN_HOVER), PER_LINE)]
@@ -311,7 +312,7 @@ def heat_map(view: Scene) -> go.Figure:
             yaxis=axis(
                 "",
                 tickvals=list(range(len(names))),
-                ticktext=[plain(_text.shorten(name, NAME_LENGTH)) for name in view.results.rescalers],
+                ticktext=[plain(formats.shorten(name, NAME_LENGTH)) for name in view.results.rescalers],
                 autorange="reversed",
                 showgrid=False,
             ),

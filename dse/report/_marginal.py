@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from dse.report._choices import Choice
-from dse.report._selection import REFERENCE_DROP_PP
+from dse.report.designs import Choice
+from dse.report.recommendation import REFERENCE_DROP_PP
 
 TENTH_PP = 0.1
 SMALLEST_SIGNIFICANT_GAIN = 6  # samples: 2 * 0.5**6 < 0.05, a sign test's best case; below it no gain is significant

@@ -15,14 +15,15 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from dse.report import _text
-from dse.report._choices import Choice
+from dse import formats
+from dse.design.roles import Role
 from dse.report._details import layer_rows
 from dse.report._gallery import Analysis, Picture, analyse, pictures, write_pictures
 from dse.report._portfolio import portfolio_rows
-from dse.report._recommendation import uniform_name
 from dse.report._scene import Scene
-from dse.report._tables import compared, write_tables
+from dse.report.designs import Choice
+from dse.report.recommendation import uniform_name
+from dse.report.tables import compared, write_tables
 from dse.store.results import StudyResults
 from nets.files import write_text
 
@@ -55,7 +56,7 @@ def report_html(analysis: Analysis, found: dict[str, Picture]) -> str:
             view=view,
             compared=compared(view.rec),
             shares=any(math.isfinite(c.accelerator_area_share) for _, c in compared(view.rec)),
-            other_style=any(math.isfinite(c.other_style_area_um2) for _, c in compared(view.rec)),
+            other_style=any(math.isfinite(c.figures["other_style_rescaler_area_um2"]) for _, c in compared(view.rec)),
             front=view.front[:MOST_ROWS],
             members=portfolio_rows(view),
             steps=analysis.steps,
@@ -93,21 +94,21 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        area=_text.area,
-        energy=_text.energy,
-        number=_text.number,
-        points=_text.points,
-        signed=_text.signed,
-        ratio=_text.ratio,
-        percent=_text.percent,
-        widths=_text.widths,
-        methods=_text.methods,
-        cost_source=_text.cost_source,
+        area=formats.area,
+        energy=formats.energy,
+        number=formats.number,
+        points=formats.points,
+        signed=formats.signed,
+        ratio=formats.ratio,
+        percent=formats.percent,
+        widths=formats.widths,
+        methods=formats.methods,
+        cost_source=str,
         figure_json=figure_json,
         svg_uri=svg_uri,
         role=role_name,
     )
-    made.globals.update(interval=_text.interval, count=_text.count)
+    made.globals.update(interval=formats.interval, count=formats.count)
     return made
 
 
@@ -126,7 +127,7 @@ def svg_uri(svg: str) -> str:
 
 def role_name(choice: Choice) -> str:
     """What a trial was made for, in words."""
-    names = {"search": "search", "int32": "int32 (Q31)", "int32_finetuned": "int32 (Q31), fine-tuned"}
+    names = {Role.SEARCH: "search", Role.INT32: "int32 (Q31)", Role.CONTROL: "int32 (Q31), fine-tuned"}
     return names.get(choice.role) or f"uniform: {uniform_name(choice)}"
 
 
@@ -146,11 +147,11 @@ def design_cards(view: Scene) -> dict[str, object]:
 def _card_facts(choice: Choice) -> list[tuple[str, str]]:
     return [
         ("Made for", role_name(choice)),
-        ("Area", f"{_text.area(choice.area_um2)} ({_text.ratio(choice.area_ratio)} less than int32)"),
-        ("Energy per inference", f"{_text.energy(choice.energy_nj)} ({_text.ratio(choice.energy_ratio)} less)"),
-        ("Validation drop", _text.points(choice.val_drop_pp)),
-        ("… against the fine-tuned int32", _text.points(choice.val_drop_vs_control_pp)),
-        ("Test drop", f"{_text.points(choice.test_drop_pp)} {_text.interval(choice.ci_low, choice.ci_high)}"),
+        ("Area", f"{formats.area(choice.area_um2)} ({formats.ratio(choice.area_ratio)} less than int32)"),
+        ("Energy per inference", f"{formats.energy(choice.energy_nj)} ({formats.ratio(choice.energy_ratio)} less)"),
+        ("Validation drop", formats.points(choice.val_drop_pp)),
+        ("… against the fine-tuned int32", formats.points(choice.val_drop_vs_control_pp)),
+        ("Test drop", f"{formats.points(choice.test_drop_pp)} {formats.interval(choice.ci_low, choice.ci_high)}"),
         ("On the margin", choice.evidence.value),
         ("Fine-tuning, fidelity", f"{choice.finetune}, {choice.fidelity}"),
         *([("Also", choice.also)] if choice.also else []),

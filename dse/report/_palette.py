@@ -1,6 +1,6 @@
 """Colours and shapes of all pictures: Okabe and Ito's colour-blind safe set; shape and dash carry it in greyscale."""
 
-from dse.report._choices import Evidence
+from dse.report.designs import Evidence
 
 INK = "#1b1f24"
 FAINT = "#b3b8bf"

@@ -9,14 +9,13 @@ import pandas as pd
 import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
-from dse.report._choices import Choice
-from dse.report._columns import judged
 from dse.report._interactive import axis, base_layout, plain
 from dse.report._palette import BLUE, INK, ORANGE, SKY, YELLOW
 from dse.report._scene import Scene, cost_ticks
-from dse.report._selection import REFERENCE_DROP_PP
 from dse.report._static import draw_cost_axis, dress, new_figure, safe
-from dse.report._tables import compared
+from dse.report.designs import Choice
+from dse.report.recommendation import REFERENCE_DROP_PP
+from dse.report.tables import compared
 
 AREA = "rescaler_area_um2"  # the silicon that is decided once, whatever the objectives are
 # (colour, plotly dash and symbol, matplotlib line style and marker), one after the other
@@ -83,7 +82,7 @@ def _result(row: pd.Series, member: str) -> MemberResult:
 
 def member_curves(view: Scene) -> list[MemberCurve]:
     """Every network's best over the silicon's area, and where the front puts it."""
-    rows = judged(view.results).sort_values(AREA)
+    rows = view.results.judged.sort_values(AREA)
     front = view.results.front
     return [
         MemberCurve(

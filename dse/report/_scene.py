@@ -7,12 +7,12 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from dse.report import _text
-from dse.report._choices import Choice, choices
-from dse.report._columns import bits_columns, judged
-from dse.report._recommendation import recommendation
-from dse.report._selection import REFERENCE_DROP_PP, Recommendation
+from dse import formats
+from dse.design.roles import Role
+from dse.report.designs import Choice, choices
+from dse.report.recommendation import REFERENCE_DROP_PP, Recommendation, recommendation
 from dse.store.results import StudyFacts, StudyResults
+from nets.network.network import Method
 
 SHORT_AXIS = 0.35  # decades
 MOST_LABELLED_ROWS = 22  # heat-map columns up to which each cell carries its number
@@ -34,8 +34,8 @@ def cost_axes(facts: StudyFacts) -> tuple[Cost, Cost]:
     """The two cost axes of the front's pictures."""
     subject = facts.costed.capitalize()
     return (
-        Cost(facts.area.value, "area_um2", f"{subject} area", "µm²"),
-        Cost(facts.energy.value, "energy_nj", f"{subject} energy per inference", "nJ"),
+        Cost(facts.area.name, "area_um2", f"{subject} area", "µm²"),
+        Cost(facts.energy.name, "energy_nj", f"{subject} energy per inference", "nJ"),
     )
 
 
@@ -94,26 +94,28 @@ def scene(results: StudyResults) -> Scene:
         rec=rec,
         front=front,
         lines={
-            method: sorted((c for c in measured if c.role == f"uniform_{method}"), key=lambda c: c.multiplier_bits)
-            for method in ("round", "absorb")
+            method.value: sorted(
+                (c for c in measured if c.role is Role.uniform(method)), key=lambda c: c.multiplier_bits
+            )
+            for method in (Method.ROUND, Method.ABSORB)
         },
         int32=rec.int32,
         dominated=dominated,
         top_pp=top,
         hidden=int((drops > top).sum()),
-        left_out=int((results.trials["state"] == "COMPLETE").sum()) - len(judged(results)),
+        left_out=len(results.complete) - len(results.judged),
     )
 
 
 def _dominated(results: StudyResults) -> Dominated:
-    trials = judged(results)
-    rows = trials[(trials["role"] == "search") & ~trials["on_front"].astype(bool)]
-    bits = rows[bits_columns(results.rescalers)].to_numpy()
+    trials = results.judged
+    rows = trials[(trials["role"] == Role.SEARCH) & ~trials["on_front"].astype(bool)]
+    bits = rows[results.bits_columns].to_numpy()
     return Dominated(
         trial=rows["trial"].to_numpy(dtype=np.int64),
         drop_pp=rows["val_accuracy_drop_pp"].to_numpy(dtype=np.float64),
         costs={cost.column: rows[cost.column].to_numpy(dtype=np.float64) for cost in cost_axes(results.facts)},
-        bits=[_text.shorten(" ".join(str(int(k)) for k in row), 60) for row in bits],
+        bits=[formats.shorten(" ".join(str(int(k)) for k in row), 60) for row in bits],
     )
 
 

@@ -10,7 +10,6 @@ import optuna
 import pandas as pd
 from sklearn.ensemble import RandomForestRegressor
 
-from dse.report._columns import bits_columns, method_columns
 from dse.store.results import StudyResults
 
 LEAST_TRIALS = 20  # fewer say nothing about single rescalers
@@ -55,8 +54,8 @@ def sensitivity(results: StudyResults) -> Sensitivity | None:
     rows, drop = _samples(results)
     if len(rows) < LEAST_TRIALS or np.ptp(drop) == 0:
         return None
-    bits = rows[bits_columns(results.rescalers)].to_numpy(dtype=np.float64)
-    absorb = (rows[method_columns(results.rescalers)] == "absorb").to_numpy(dtype=np.float64)
+    bits = rows[results.bits_columns].to_numpy(dtype=np.float64)
+    absorb = (rows[results.method_columns] == "absorb").to_numpy(dtype=np.float64)
     forest = _forest(np.hstack([np.log2(bits), absorb]), drop)
     widths = tuple(sorted({int(width) for width in np.unique(bits)}))
     used = np.array([[int((bits[:, i] == width).sum()) for width in widths] for i in range(bits.shape[1])])
@@ -74,8 +73,8 @@ def sensitivity(results: StudyResults) -> Sensitivity | None:
 
 def _samples(results: StudyResults) -> tuple[pd.DataFrame, Floats]:
     """Complete trials and their drop (pp) before any fine-tuning, so that all are of one fidelity."""
-    rows = results.trials[results.trials["state"] == "COMPLETE"].dropna(subset=["val_accuracy_integer"])
-    int32 = rows.loc[rows["role"] == "int32", "val_accuracy_integer"]
+    rows = results.complete.dropna(subset=["val_accuracy_integer"])
+    int32 = results.int32["val_accuracy_integer"].dropna()
     best = float(int32.iloc[0]) if len(int32) else float(rows["val_accuracy_integer"].max()) if len(rows) else 0.0
     return rows, best - rows["val_accuracy_integer"].to_numpy(dtype=np.float64)
 

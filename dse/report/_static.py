@@ -7,8 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from dse.report import _text
-from dse.report._choices import Choice, Evidence
+from dse import formats
 from dse.report._palette import (
     EVIDENCE_COLOURS,
     EVIDENCE_LABELS,
@@ -31,6 +30,7 @@ from dse.report._scene import (
     marks,
     staircase,
 )
+from dse.report.designs import Choice, Evidence
 
 MOST_INTERVALS = 25
 NAME_LENGTH = 22
@@ -198,7 +198,7 @@ def heat_page(view: Scene) -> Figure:
     image = axes.imshow(
         np.log2(bits), aspect="auto", cmap=SEQUENTIAL, vmin=0, vmax=math.log2(31), interpolation="nearest"
     )
-    axes.set_yticks(range(len(names)), [safe(_text.shorten(name, NAME_LENGTH)) for name in names], fontsize=8)
+    axes.set_yticks(range(len(names)), [safe(formats.shorten(name, NAME_LENGTH)) for name in names], fontsize=8)
     ticks = list(range(0, len(view.front), max(1, len(view.front) // MOST_LABELLED_ROWS)))
     axes.set_xticks(ticks, [str(view.front[i].trial) for i in ticks], fontsize=7, rotation=90 if len(ticks) > 12 else 0)
     axes.set_xlabel("Front design (trial), cheapest on the left", fontsize=9)

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dse.report import _text
+from dse import formats
 from dse.report._convergence import Agreement, Convergence
 from dse.report._details import (
     COMPONENTS,
@@ -117,5 +117,5 @@ def agreement_page(found: Agreement, other: str, objective: str) -> Figure:
 
 
 def _name_rows(axes: Axes, names: tuple[str, ...]) -> None:
-    axes.set_yticks(range(len(names)), [safe(_text.shorten(name, NAME_LENGTH)) for name in names], fontsize=8)
+    axes.set_yticks(range(len(names)), [safe(formats.shorten(name, NAME_LENGTH)) for name in names], fontsize=8)
     axes.set_ylim(len(names) - 0.5, -0.5)

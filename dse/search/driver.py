@@ -12,21 +12,21 @@ from dse.design.evaluation import Evaluation, Job, Level, TestScore
 from dse.design.metrics import values_of
 from dse.design.pareto import hypervolume, relative_costs
 from dse.design.point import DesignPoint, Finetune
+from dse.design.roles import Role
 from dse.design.space import SearchSpace
 from dse.evaluate.ladder import Ladder, levels_of
 from dse.search.inheritance import TrainedDesigns
 from dse.search.interrupts import Interrupts
 from dse.search.starts import probes, promising
 from dse.store.front import contenders, front_of, violations
-from dse.store.records import TestRecord, TrialRecord, record_of
+from dse.store.records import TrialRecord, record_of
 from dse.store.run_folder import RunFolder
-from dse.store.trials import SEARCH, StudyStore, record_in, role_of
+from dse.store.trials import StudyStore, record_in, role_of
 from dse.study.spec import Study
 from dse.workers import Completion, EvaluatorPool
 from nets.network.contracts import FULL_MULTIPLIER_BITS
 from nets.network.operators import Method
 
-INT32, CONTROL = "int32", "int32_finetuned"
 _FAILURES_IN_A_ROW = 20  # so many say that the study, not a design, is at fault
 
 
@@ -61,19 +61,19 @@ class _OpenTrial:
 
     trial: optuna.Trial
     point: DesignPoint
-    role: str
+    role: Role
     levels: list[Evaluation] = field(default_factory=list)
     heir_of: int | None = None
 
 
-def baselines(space: SearchSpace, uniform_bits: tuple[int, ...]) -> list[tuple[str, DesignPoint]]:
+def baselines(space: SearchSpace, uniform_bits: tuple[int, ...]) -> list[tuple[Role, DesignPoint]]:
     """Designs that every study holds, as (role, point): int32, its fine-tuned control, every uniform width."""
     strongest = space.finetune[-1]
-    found = [(INT32, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))]
+    found = [(Role.INT32, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))]
     if strongest is not Finetune.NONE:
-        found.append((CONTROL, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, strongest)))
+        found.append((Role.CONTROL, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, strongest)))
     methods = sorted({method for variable in space.rescalers for method in variable.every_method})
-    found += [(f"uniform_{m.value}", space.uniform(k, m, strongest)) for k in uniform_bits for m in methods]
+    found += [(Role.uniform(m), space.uniform(k, m, strongest)) for k in uniform_bits for m in methods]
     return found
 
 
@@ -144,7 +144,7 @@ class Driver:
                 self._store.enqueue(self._space, point, role)
         for trial in self._store.complete():
             if record := record_in(trial):
-                self._ladder.restore(record.levels, baseline=role_of(trial) != SEARCH)
+                self._ladder.restore(record.levels, baseline=role_of(trial) is not Role.SEARCH)
                 self._count(trial.number, role_of(trial), record)
 
     def _start(self) -> None:
@@ -166,7 +166,7 @@ class Driver:
             present = {digest for _, digest in self._store.designs(self._space)}
             for point in promising(self._space, measured, values[0], count):
                 if point.digest not in present:
-                    self._store.enqueue(self._space, point, SEARCH)
+                    self._store.enqueue(self._space, point, Role.SEARCH)
         self._store.set_started(len(jobs))
 
     def _search(self, target: int) -> None:
@@ -216,7 +216,7 @@ class Driver:
         return Job(
             trial.number,
             point,
-            levels_of(self._problem.spec.fidelity, point.finetune, baseline=opened.role != SEARCH)[0],
+            levels_of(self._problem.spec.fidelity, point.finetune, baseline=opened.role is not Role.SEARCH)[0],
         )
 
     def _take(self, completion: Completion) -> Job | None:
@@ -230,7 +230,7 @@ class Driver:
             return None
         self._failures = 0
         opened.levels.append(found)
-        above = self._ladder.next_level(opened.point.finetune, found, baseline=opened.role != SEARCH)
+        above = self._ladder.next_level(opened.point.finetune, found, baseline=opened.role is not Role.SEARCH)
         if above is not None:
             return self._climb(opened, above)
         self._tell(opened)
@@ -240,7 +240,7 @@ class Driver:
         """The job of the next level; a fine-tune of the search may inherit weights, baselines start from their own."""
         nearest = self._trained.nearest(opened.point)
         inherits = self._problem.spec.fidelity.inherit and level in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
-        if not inherits or nearest is None or opened.role != SEARCH:
+        if not inherits or nearest is None or opened.role is not Role.SEARCH:
             return Job(opened.trial.number, opened.point, level)
         opened.heir_of, point = nearest
         weights = self._folder.load_weights(opened.heir_of)
@@ -261,14 +261,14 @@ class Driver:
         if self._failures >= _FAILURES_IN_A_ROW:
             raise EvaluationsFailError(f"{self._failures} evaluations in a row failed, the last one with: {error}")
 
-    def _count(self, number: int, role: str, record: TrialRecord) -> None:
+    def _count(self, number: int, role: Role, record: TrialRecord) -> None:
         self._complete += 1
         if record.is_trained:
             self._trained.add(number, DesignPoint.from_json(record.design))
         rivals = {**self._best, number: record}
         best = front_of(rivals, self._search_spec)
         self._best = {number: rivals[number] for number in best}
-        if role == INT32:
+        if role is Role.INT32:
             self._baseline = values_of(record, self._objectives)
 
     def _score_on_test(self) -> None:
@@ -276,7 +276,7 @@ class Driver:
         for completion in self._each(self._test_jobs()):
             if not isinstance(completion.result, TestScore):
                 raise EvaluationsFailError(f"trial {completion.job.trial} on the test split: {completion.error}")
-            self._store.set_test(completion.job.trial, TestRecord.of(completion.result))
+            self._store.set_test(completion.job.trial, completion.result)
 
     def _test_jobs(self) -> list[Job]:
         scored = self._store.tests()
@@ -290,7 +290,7 @@ class Driver:
             )
             for trial in self._store.complete()
             if (record := record_in(trial))
-            and (trial.number in self._best or role_of(trial) != SEARCH)
+            and (trial.number in self._best or role_of(trial) is not Role.SEARCH)
             and trial.number not in scored
         ]
 

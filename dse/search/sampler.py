@@ -12,13 +12,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dse.design.space import SearchSpace
 from dse.search.surrogate_sampler import SurrogateSampler
+from dse.store.trials import RememberingSampler
 from dse.study.spec import SearchSpec
 
 _POPULATION = 24  # several generations in a study of some hundred trials; Optuna's own 50 leave it two or three
 _MUTATIONS = 1000  # single changes tried before a design is taken as a repetition after all
 
 
-class DistinctSampler(BaseSampler):
+class DistinctSampler(RememberingSampler):
     """Asks another sampler, and changes single choices of what it proposes until the design is new.
 
     Discrete spaces make samplers repeat themselves; a repetition costs an evaluation and teaches nothing.

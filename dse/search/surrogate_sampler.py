@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from dse.design.metrics import Metric
+from dse.design.metrics import DROP
 from dse.design.pareto import FloatMatrix, non_dominated, reference_point, relative_costs
 from dse.design.point import Finetune
 from dse.design.space import SearchSpace
@@ -36,7 +36,7 @@ class SurrogateSampler(BaseSampler):
         seed: of candidates and optimism.
     """
 
-    def __init__(self, space: SearchSpace, objectives: Sequence[Metric], seed: int) -> None:
+    def __init__(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> None:
         self._space, self._encoding = space, Encoding(space)
         self._reference = reference_point(objectives)
         self._generator = np.random.default_rng(seed)
@@ -125,7 +125,7 @@ class Limits:
     def with_drops(self, excess: FloatMatrix, drops: npt.NDArray[np.float64]) -> FloatMatrix:
         """``excess`` with that of a limited accuracy drop from ``drops``: how much more than the first trial's."""
         columns = [
-            drops + self.excess[0, n] if name == Metric.DROP else excess[:, n] for n, name in enumerate(self.names)
+            drops + self.excess[0, n] if name == DROP.name else excess[:, n] for n, name in enumerate(self.names)
         ]
         return np.array(columns).reshape(len(self.names), len(excess)).T
 

@@ -1,6 +1,5 @@
-"""From storage to tables: everything that reports show, read back from what was told."""
+"""From storage to tables: everything that reports show, read back from the storage."""
 
-import math
 from dataclasses import asdict
 from typing import Any
 
@@ -8,27 +7,28 @@ import numpy as np
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
+from dse.design.evaluation import TestScore
+from dse.design.metrics import DROP, RESCALER_AREA
 from dse.design.point import DesignPoint
+from dse.design.roles import Role
 from dse.design.space import bits_key, method_key, weights_key
-from dse.design.statistics import paired_interval, resolvable_margin
-from dse.search.driver import CONTROL
+from dse.design.statistics import resolvable_margin
+from dse.store.columns import TrialRow, paired_drop, trial_columns
 from dse.store.front import front_of, is_feasible
-from dse.store.records import TestRecord, TrialRecord
+from dse.store.records import TrialRecord
 from dse.store.results import StudyFacts, StudyResults
 from dse.store.run_folder import Manifest, RunFolder
-from dse.store.trials import StudyStore, error_in, record_in, role_of
+from dse.store.trials import StudyStore, record_in, role_of
 from dse.study.loading import named_networks
 from dse.study.spec import PortfolioSpec, SearchSpec, Study
 
-_NAN = math.nan
-
 
 def results_of(folder: RunFolder, storage: str = "") -> StudyResults:
-    """All results of a run, from its folder alone, also while it is running.
+    """Reads all results of a run from its folder, also while it is running.
 
     Args:
-        folder: of the run.
-        storage: URL of its database with the password, where the driver finds that nowhere else.
+        folder: the run's folder.
+        storage: URL of the run's database with the password, if the password is configured nowhere else.
 
     Raises:
         StudyError: the folder holds no run, or its storage cannot be read.
@@ -37,7 +37,7 @@ def results_of(folder: RunFolder, storage: str = "") -> StudyResults:
 
 
 def collect(manifest: Manifest, store: StudyStore) -> StudyResults:
-    """The tables of a study."""
+    """Makes the tables of a study."""
     trials, tests = store.trials(), store.tests()
     records = {
         trial.number: record for trial in trials if trial.state is TrialState.COMPLETE and (record := record_in(trial))
@@ -53,107 +53,76 @@ def collect(manifest: Manifest, store: StudyStore) -> StudyResults:
 def _trial_table(
     trials: list[FrozenTrial],
     records: dict[int, TrialRecord],
-    tests: dict[int, TestRecord],
+    tests: dict[int, TestScore],
     manifest: Manifest,
 ) -> pd.DataFrame:
-    rescalers, search = manifest.rescalers, manifest.spec.search
-    front = front_of(records, search)
-    number = next((t.number for t in trials if role_of(t) == CONTROL and t.number in records), -1)
-    control, control_test = records.get(number), tests.get(number)
+    columns = trial_columns()
     rows = [
-        {
-            "trial": trial.number,
-            "state": trial.state.name,
-            "role": role_of(trial),
-            "on_front": trial.number in front,
-            "feasible": (record := records.get(trial.number)) is not None and is_feasible(record, search.constraints),
-            **_found(records.get(trial.number), control),
-            **_tested(tests.get(trial.number), control_test if _trained_alike(record, control) else None),
-            "finished": trial.datetime_complete.astimezone().isoformat() if trial.datetime_complete else "",
-            "error": error_in(trial),
-            **_members(records.get(trial.number), tests.get(trial.number)),
-            **_choices(records.get(trial.number), rescalers),
-        }
-        for trial in trials
+        {column.name: column.value(row) for column in columns}
+        | _members(row.record, row.test)
+        | _choices(row.record, manifest.rescalers)
+        for row in _rows(trials, records, tests, manifest.spec.search)
     ]
     return with_regret(pd.DataFrame(rows), manifest.spec)
 
 
-def with_regret(trials: pd.DataFrame, spec: Study) -> pd.DataFrame:
-    """How much every network of a portfolio loses to what it could have had for itself, in percentage points.
-
-    That is its validation drop minus the smallest one that it has in any complete design of at most the same rescaler
-    area. A study of one network has no such columns.
-    """
-    if not isinstance(spec, PortfolioSpec):
-        return trials
-    complete = trials[trials["state"] == "COMPLETE"].sort_values("rescaler_area_um2")
-    regrets = {}
-    for member in spec.members:
-        drops = complete[member_key(member.name, "val_accuracy_drop_pp")]
-        best = drops.groupby(complete["rescaler_area_um2"]).min().cummin()
-        regrets[member_key(member.name, "regret_pp")] = drops - complete["rescaler_area_um2"].map(best)
-    return trials.assign(**regrets)
-
-
-def _members(record: TrialRecord | None, test: TestRecord | None) -> dict[str, float]:
-    """Accuracies of every network of a portfolio."""
-    cells = {}
-    for member in record.members if record else ():
-        cells[member_key(member.name, "val_accuracy")] = member.val_accuracy
-        cells[member_key(member.name, "val_accuracy_drop_pp")] = member.val_accuracy_drop_pp
-    for name, score in test.members if test else ():
-        cells |= {member_key(name, key): value for key, value in _paired(score).items()}
-    return cells
-
-
-def member_key(member: str, quantity: str) -> str:
-    """Column of a portfolio's network."""
-    return f"{member}.{quantity}"
-
-
-def _found(record: TrialRecord | None, control: TrialRecord | None) -> dict[str, Any]:
-    keys = (
-        "val_accuracy", "val_accuracy_drop_pp", "val_accuracy_integer", "rescaler_area_um2", "rescaler_energy_nj",
-        "other_rescaler_area_um2", "other_rescaler_energy_nj", "parameter_bits", "seconds",
-        "accelerator_area_um2", "accelerator_energy_nj", "latency_cycles", "other_style_rescaler_area_um2",
-    )  # fmt: skip
-    if record is None:
-        return {"finetune": "", "fidelity": "", "val_accuracy_drop_vs_control_pp": _NAN, **dict.fromkeys(keys, _NAN)}
-    levels = control.levels if control and record.is_trained else ()
-    control_accuracy = next((level.val_accuracy for level in levels if level.level == record.fidelity), _NAN)
-    return {
-        "finetune": DesignPoint.from_json(record.design).finetune.value,
-        "fidelity": record.fidelity,
-        "val_accuracy_drop_vs_control_pp": control_accuracy - record.val_accuracy,
-        **{key: getattr(record, key) for key in keys},
-    }
+def _rows(
+    trials: list[FrozenTrial], records: dict[int, TrialRecord], tests: dict[int, TestScore], search: SearchSpec
+) -> list[TrialRow]:
+    front = front_of(records, search)
+    number = next((t.number for t in trials if role_of(t) is Role.CONTROL and t.number in records), -1)
+    control = records.get(number)
+    return [
+        TrialRow(
+            trial=trial,
+            record=(record := records.get(trial.number)),
+            test=(test := tests.get(trial.number)),
+            paired=paired_drop(test) if test else {},
+            control=control,
+            control_test=tests.get(number) if _trained_alike(record, control) else None,
+            on_front=trial.number in front,
+            feasible=record is not None and is_feasible(record, search.constraints),
+        )
+        for trial in trials
+    ]
 
 
 def _trained_alike(record: TrialRecord | None, control: TrialRecord | None) -> bool:
     return bool(record and control and record.is_trained and record.fidelity == control.fidelity)
 
 
-def _tested(test: TestRecord | None, control: TestRecord | None) -> dict[str, float]:
-    if test is None:
-        keys = ("test_accuracy", "test_accuracy_drop_pp", "ci_low", "ci_high", "test_accuracy_drop_vs_control_pp")
-        return dict.fromkeys(keys, _NAN)
-    return {
-        "test_accuracy": _accuracy(test),
-        **_paired(test),
-        "test_accuracy_drop_vs_control_pp": _accuracy(control) - _accuracy(test) if control else _NAN,
-    }
+def with_regret(trials: pd.DataFrame, spec: Study) -> pd.DataFrame:
+    """Adds how much every network of a portfolio loses to its own best choice, in percentage points.
+
+    The regret is its validation drop minus the smallest one of all complete designs of at most the same rescaler
+    area. A study of one network has no such columns.
+    """
+    if not isinstance(spec, PortfolioSpec):
+        return trials
+    complete = trials[trials["state"] == TrialState.COMPLETE.name].sort_values(RESCALER_AREA.name)
+    areas = complete[RESCALER_AREA.name]
+    regrets = {}
+    for member in spec.members:
+        drops = complete[member_key(member.name, DROP.name)]
+        best = drops.groupby(areas).min().cummin()
+        regrets[member_key(member.name, "regret_pp")] = drops - areas.map(best)
+    return trials.assign(**regrets)
 
 
-def _paired(test: TestRecord) -> dict[str, float]:
-    """The drop and its interval, percentage points."""
-    counts = test.counts()
-    low, high = paired_interval(counts)
-    return {"test_accuracy_drop_pp": counts.drop_pp, "ci_low": low, "ci_high": high}
+def _members(record: TrialRecord | None, test: TestScore | None) -> dict[str, float]:
+    """Returns the accuracies of every network of a portfolio, by column."""
+    cells = {}
+    for member in record.members if record else ():
+        cells[member_key(member.name, "val_accuracy")] = member.val_accuracy
+        cells[member_key(member.name, "val_accuracy_drop_pp")] = member.val_accuracy_drop_pp
+    for name, score in test.members if test else ():
+        cells |= {member_key(name, key): value for key, value in paired_drop(score).items()}
+    return cells
 
 
-def _accuracy(test: TestRecord) -> float:
-    return 100.0 * (test.baseline_correct - test.lost + test.gained) / test.samples
+def member_key(member: str, quantity: str) -> str:
+    """Returns the name of a column about one network of a portfolio."""
+    return f"{member}.{quantity}"
 
 
 def _choices(record: TrialRecord | None, rescalers: tuple[str, ...]) -> dict[str, Any]:
@@ -174,21 +143,14 @@ def _layer_table(records: dict[int, TrialRecord]) -> pd.DataFrame:
         chosen = dict(DesignPoint.from_json(record.design).choices)
         for layer in record.layers:
             choice = chosen[layer.rescaler]
-            found = layer.model_dump()
-            found.pop("rescaler")
+            head = {"trial": number, "rescaler": layer.rescaler}
             rows.append(
-                {
-                    "trial": number,
-                    "rescaler": layer.rescaler,
-                    "multiplier_bits": choice.multiplier_bits,
-                    "method": choice.method.value,
-                    **found,
-                }
+                head | {"multiplier_bits": choice.multiplier_bits, "method": choice.method.value} | layer.model_dump()
             )
     return pd.DataFrame(rows)
 
 
-def _facts(manifest: Manifest, complete: int, tests: dict[int, TestRecord]) -> StudyFacts:
+def _facts(manifest: Manifest, complete: int, tests: dict[int, TestScore]) -> StudyFacts:
     spec = manifest.spec
     objective, other = manifest.cost_sources
     networks = [entry.network for _, entry in named_networks(spec)]
@@ -215,17 +177,17 @@ def _facts(manifest: Manifest, complete: int, tests: dict[int, TestRecord]) -> S
 
 
 def _varying(search: SearchSpec) -> tuple[str, ...]:
-    found = (
+    choices = (
         ("weight bits", search.weights_vary),
         ("contract", search.contracts),
         ("style", search.styles),
         ("lanes", search.lanes),
     )
-    return tuple(words for words, varies in found if varies)
+    return tuple(words for words, varies in choices if varies)
 
 
-def _resolvable(tests: dict[int, TestRecord]) -> float | None:
-    """At the discordance with the baseline that scored designs typically (in the median) show."""
+def _resolvable(tests: dict[int, TestScore]) -> float | None:
+    """Computes the margin that the test split resolves at the median discordance of the scored designs."""
     discordant = [test.lost + test.gained for test in tests.values() if test.lost + test.gained > 0]
     if not tests:
         return None

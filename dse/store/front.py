@@ -1,4 +1,4 @@
-"""Which trials are on a study's front: the best of those that keep its constraints."""
+"""The front of a study: the non-dominated trials among those that keep its constraints."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,24 +12,24 @@ from dse.study.spec import Constraint, SearchSpec
 
 
 def violations(record: TrialRecord, constraints: Sequence[Constraint]) -> dict[str, float]:
-    """By how much a design exceeds every constraint, in the metric's unit; at most 0 where it keeps it."""
-    return {c.metric.value: value_of(record, c.metric) - c.at_most for c in constraints}
+    """Returns by how much a design exceeds every constraint, in the figure's unit; at most 0 if it keeps it."""
+    return {c.metric: value_of(record, c.metric) - c.at_most for c in constraints}
 
 
 def is_feasible(record: TrialRecord, constraints: Sequence[Constraint]) -> bool:
-    """Whether a design keeps every constraint."""
+    """Returns whether a design keeps every constraint."""
     return all(excess <= 0 for excess in violations(record, constraints).values())
 
 
 def contenders(records: Mapping[int, TrialRecord], constraints: Sequence[Constraint]) -> dict[int, TrialRecord]:
-    """The trials that a front is made of: judged on the whole validation split, and feasible where any is."""
+    """Returns the trials that may be on the front: scored on the whole validation split, feasible if any is."""
     judged = {number: record for number, record in records.items() if record.fidelity != Level.PART}
     feasible = {number: record for number, record in judged.items() if is_feasible(record, constraints)}
     return feasible or judged
 
 
 def front_of(records: Mapping[int, TrialRecord], search: SearchSpec) -> set[int]:
-    """Numbers of the trials on the front."""
+    """Returns the numbers of the trials on the front."""
     chosen = contenders(records, search.constraints)
     if not chosen:
         return set()

@@ -1,12 +1,14 @@
 """What is stored of a trial: typed records, written as JSON into the study's storage."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from dse.design.evaluation import Evaluation, Level, TestScore
-from dse.design.statistics import PairedCounts
-from hwmodels import NetworkCost
+from dse.design.evaluation import Evaluation, Level, MemberScore
+from dse.design.metrics import VAL_ACCURACY, value_of
+
+RECORD_VERSION: Final = 2  # raised by every change after which older records cannot be read
 
 
 class _Record(BaseModel):
@@ -14,67 +16,70 @@ class _Record(BaseModel):
 
 
 class LayerRecord(_Record):
-    """One rescaler of a trial's design; areas in um2, energy in nJ per inference, by the objective's cost source."""
+    """One rescaler of a trial's design, costed by the study's cost source; titles head the columns for people."""
 
-    rescaler: str
-    accumulator_bits: int
-    right_shift_min: int
-    right_shift_max: int
-    channels: int
-    rescales: int
-    macs: int
-    area_um2: float | None
-    datapath_area_um2: float | None
-    parameter_area_um2: float | None
-    energy_nj: float | None
+    rescaler: str = Field(title="Rescaler")
+    accumulator_bits: int = Field(title="Accumulator width (bits)")
+    right_shift_min: int = Field(title="Right shift, smallest (bits)")
+    right_shift_max: int = Field(title="Right shift, largest (bits)")
+    channels: int = Field(title="Channels")
+    rescales: int = Field(title="Rescales per inference")
+    macs: int = Field(title="MACs per inference")
+    area_um2: float | None = Field(title="Area (µm²)")
+    datapath_area_um2: float | None = Field(title="Datapath area (µm²)")
+    parameter_area_um2: float | None = Field(title="Parameter memory area (µm²)")
+    energy_nj: float | None = Field(title="Energy per inference (nJ)")
 
 
 class LevelRecord(_Record):
-    """What a trial was found to be at one level of the ladder; percent, percentage points, um2, nJ, seconds."""
+    """The figures of a trial at one level of the fidelity ladder, and how long its evaluation took."""
 
-    level: str
-    val_accuracy: float
-    val_accuracy_drop_pp: float
-    rescaler_area_um2: float | None
-    rescaler_energy_nj: float | None
+    level: Level
+    figures: Mapping[str, int | float | None]
     seconds: float
-    accelerator_area_um2: float | None = None
-    accelerator_energy_nj: float | None = None
-    latency_cycles: int | None = None
-    parameter_bits: int | None = None
-
-
-class MemberRecord(_Record):
-    """Accuracy of one network of a portfolio; percent, and percentage points below its own baseline."""
-
-    name: str
-    val_accuracy: float
-    val_accuracy_drop_pp: float
 
 
 class TrialRecord(_Record):
-    """Everything a trial found; percent, percentage points, um2, nJ per inference, seconds."""
+    """The result of a trial.
 
+    Attributes:
+        version: format of the record.
+        design: canonical JSON of the design point.
+        levels: the levels that the design reached, lowest first; the last one is the trial's.
+        layers: a record per rescaler.
+        network_sha256: fingerprint of the evaluated network.
+        heir_of: the trial whose trained weights the fine-tune started from, if there was one.
+        members: accuracies of the networks of a portfolio; empty in a study of one network.
+    """
+
+    version: Literal[2]
     design: str
-    fidelity: str
-    val_accuracy: float
-    val_accuracy_drop_pp: float
-    val_accuracy_integer: float
-    rescaler_area_um2: float | None
-    rescaler_energy_nj: float | None
-    other_rescaler_area_um2: float | None
-    other_rescaler_energy_nj: float | None
-    parameter_bits: int
-    levels: tuple[LevelRecord, ...] = ()
+    levels: tuple[LevelRecord, ...] = Field(min_length=1)
     layers: tuple[LayerRecord, ...]
     network_sha256: str
-    seconds: float
     heir_of: int | None = None
-    accelerator_area_um2: float | None = None
-    accelerator_energy_nj: float | None = None
-    other_style_rescaler_area_um2: float | None = None
-    latency_cycles: int | None = None
-    members: tuple[MemberRecord, ...] = ()
+    members: tuple[MemberScore, ...] = ()
+
+    @property
+    def figures(self) -> Mapping[str, int | float | None]:
+        """Every figure by name, at the highest level reached."""
+        return self.levels[-1].figures
+
+    @property
+    def fidelity(self) -> Level:
+        """The highest level reached."""
+        return self.levels[-1].level
+
+    @property
+    def val_accuracy_integer(self) -> float:
+        """Accuracy before any fine-tuning, percent of the validation split."""
+        untrained = [level for level in self.levels if level.level in (Level.PART, Level.INTEGER)]
+        return value_of(untrained[-1], VAL_ACCURACY.name)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all evaluations."""
+        return sum(level.seconds for level in self.levels)
 
     @property
     def is_trained(self) -> bool:
@@ -82,77 +87,27 @@ class TrialRecord(_Record):
         return self.fidelity in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
 
 
-class TestRecord(_Record):
-    """A design on the test split, paired with the baseline."""
-
-    __test__ = False  # not a test class
-
-    samples: int
-    baseline_correct: int
-    lost: int
-    gained: int
-    members: tuple[tuple[str, "TestRecord"], ...] = ()
-
-    @classmethod
-    def of(cls, score: TestScore) -> "TestRecord":
-        """The record of a score."""
-        return cls(**asdict(score))
-
-    def counts(self) -> PairedCounts:
-        """As the statistics take it."""
-        return PairedCounts(self.samples, self.lost, self.gained)
-
-
 def record_of(design: str, levels: list[Evaluation], heir_of: int | None = None) -> TrialRecord:
-    """The record of a trial that reached these levels, lowest first; the last one is what it is told with.
+    """Returns the record of a trial.
 
     Args:
         design: canonical JSON of the design point.
-        levels: what was found.
-        heir_of: the trial whose trained weights its fine-tune started from, if it did.
+        levels: evaluations at every level that the trial reached, lowest first.
+        heir_of: the trial whose trained weights its fine-tune started from, if there was one.
     """
     last = levels[-1]
-    untrained = [level for level in levels if level.level in (Level.PART, Level.INTEGER)]
     return TrialRecord(
+        version=RECORD_VERSION,
         design=design,
-        fidelity=last.level.value,
-        val_accuracy=last.val_accuracy,
-        val_accuracy_drop_pp=last.val_accuracy_drop_pp,
-        val_accuracy_integer=untrained[-1].val_accuracy,
-        rescaler_area_um2=last.rescaler_area_um2,
-        rescaler_energy_nj=last.rescaler_energy_nj,
-        other_rescaler_area_um2=last.other_cost.rescaler_area_um2,
-        other_rescaler_energy_nj=last.other_cost.rescaler_energy_nj,
-        parameter_bits=last.parameter_bits,
-        levels=tuple(_level(level) for level in levels),
-        layers=_layers(last, last.objective_cost),
+        levels=tuple(LevelRecord(level=each.level, figures=each.figures, seconds=each.seconds) for each in levels),
+        layers=_layers(last),
         network_sha256=last.network_sha256,
-        seconds=sum(level.seconds for level in levels),
         heir_of=heir_of,
-        accelerator_area_um2=last.accelerator_area_um2,
-        accelerator_energy_nj=last.accelerator_energy_nj,
-        other_style_rescaler_area_um2=last.other_style_area_um2,
-        latency_cycles=last.latency_cycles,
-        members=tuple(MemberRecord(**asdict(member)) for member in last.members),
+        members=last.members,
     )
 
 
-def _level(evaluation: Evaluation) -> LevelRecord:
-    return LevelRecord(
-        level=evaluation.level.value,
-        val_accuracy=evaluation.val_accuracy,
-        val_accuracy_drop_pp=evaluation.val_accuracy_drop_pp,
-        rescaler_area_um2=evaluation.rescaler_area_um2,
-        rescaler_energy_nj=evaluation.rescaler_energy_nj,
-        seconds=evaluation.seconds,
-        accelerator_area_um2=evaluation.accelerator_area_um2,
-        accelerator_energy_nj=evaluation.accelerator_energy_nj,
-        latency_cycles=evaluation.latency_cycles,
-        parameter_bits=evaluation.parameter_bits,
-    )
-
-
-def _layers(evaluation: Evaluation, cost: NetworkCost) -> tuple[LayerRecord, ...]:
+def _layers(evaluation: Evaluation) -> tuple[LayerRecord, ...]:
     return tuple(
         LayerRecord(
             rescaler=workload.name,
@@ -167,5 +122,5 @@ def _layers(evaluation: Evaluation, cost: NetworkCost) -> tuple[LayerRecord, ...
             parameter_area_um2=layer.parameter_area_um2,
             energy_nj=layer.energy_nj,
         )
-        for workload, layer in zip(evaluation.workloads, cost.layers, strict=True)
+        for workload, layer in zip(evaluation.workloads, evaluation.objective_cost.layers, strict=True)
     )

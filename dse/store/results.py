@@ -1,18 +1,22 @@
-"""What a study found, as tables: the form in which every report, picture and file reads it."""
+"""The results of a study as tables: the form in which every report, picture and file reads them."""
 
 from dataclasses import dataclass
 
 import pandas as pd
+from optuna.trial import TrialState
 
-from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
+from dse.design.evaluation import Level
+from dse.design.metrics import ACCELERATOR_AREA, ACCELERATOR_ENERGY, DROP, RESCALER_AREA, RESCALER_ENERGY, Figure
+from dse.design.roles import Role
+from dse.design.space import bits_key, method_key
 
 
 @dataclass(frozen=True)
 class CostSource:
-    """Where cost figures come from.
+    """The source of cost figures.
 
     Attributes:
-        model: ``analytic`` or ``rtl``.
+        model: name of the cost model.
         technology: name of the technology table.
         node_nm: its node.
         source: publication or synthesis behind the table.
@@ -25,10 +29,14 @@ class CostSource:
     source: str
     error: str
 
+    def __str__(self) -> str:
+        """Describes the model with its table, node, source and error."""
+        return f"{self.model}, table {self.technology} ({self.node_nm:g} nm; {self.source}); error: {self.error}"
+
 
 @dataclass(frozen=True)
 class StudyFacts:
-    """What stands beside the numbers.
+    """What a reader has to know beside the numbers.
 
     Attributes:
         study: name of the study.
@@ -36,20 +44,21 @@ class StudyFacts:
         dataset: name of the data.
         samples: samples of each split (``finetune``, ``validation``, ``test``).
         contract: rounding contract.
-        weight_bits: width in bits of the weights; of a portfolio, of every network that differs.
+        weight_bits: width of the weights in bits; in a portfolio, all widths that its networks have.
         style: ``streaming`` or ``shared``.
         lanes: rescalers side by side.
-        objective_cost: the cost model that is the objective.
-        other_cost: the one shown beside it.
-        margin_pp: non-inferiority margin asked for, percentage points.
+        objective_cost: the cost model that gives the objectives.
+        other_cost: the cost model that is shown beside it.
+        margin_pp: non-inferiority margin, percentage points.
         resolvable_margin_pp: smallest margin at which this test split could show a design of equal accuracy
             non-inferior, percentage points (None before any design was scored on it).
-        complete: whether all trials asked for are done.
+        complete: whether all trials of the study are complete.
         provenance: seed, versions, data hashes, git revision, times; key to printable value.
-        objectives: what the study minimises, the accuracy drop first.
+        objectives: names of the figures that the study minimises, the accuracy drop first.
         members: networks of a portfolio; empty in a study of one network.
-        architecture: how a rescaler is built.
-        varying: what of contract, weight bits, style and lanes the designs choose, in words; above, the baseline's.
+        architecture: architecture of the rescalers.
+        varying: which of contract, weight bits, style and lanes the designs choose, in words; the attributes above
+            are then the baseline's.
     """
 
     study: str
@@ -66,26 +75,26 @@ class StudyFacts:
     resolvable_margin_pp: float | None
     complete: bool
     provenance: dict[str, str]
-    objectives: tuple[Metric, ...] = DEFAULT_OBJECTIVES
-    architecture: str = "array"
-    varying: tuple[str, ...] = ()
-    members: tuple[str, ...] = ()
+    objectives: tuple[str, ...]
+    architecture: str
+    varying: tuple[str, ...]
+    members: tuple[str, ...]
 
     @property
     def costed(self) -> str:
-        """Whose area and energy reports show: ``accelerator`` where one of these is an objective, else ``rescaler``."""
-        totals = {Metric.ACCELERATOR_AREA, Metric.ACCELERATOR_ENERGY}
+        """Whose area and energy reports show: ``accelerator`` if one of these is an objective, else ``rescaler``."""
+        totals = {ACCELERATOR_AREA.name, ACCELERATOR_ENERGY.name}
         return "accelerator" if totals & set(self.objectives) else "rescaler"
 
     @property
-    def area(self) -> Metric:
+    def area(self) -> Figure:
         """The area that reports show."""
-        return Metric(f"{self.costed}_area_um2")
+        return {"accelerator": ACCELERATOR_AREA, "rescaler": RESCALER_AREA}[self.costed]
 
     @property
-    def energy(self) -> Metric:
+    def energy(self) -> Figure:
         """The energy that reports show."""
-        return Metric(f"{self.costed}_energy_nj")
+        return {"accelerator": ACCELERATOR_ENERGY, "rescaler": RESCALER_ENERGY}[self.costed]
 
 
 @dataclass(frozen=True)
@@ -93,30 +102,16 @@ class StudyResults:
     """All that reports are made of.
 
     Attributes:
-        facts: what stands beside the numbers.
+        facts: what a reader has to know beside the numbers.
         rescalers: names of the rescalers, in order of execution.
-        trials: a row per trial: ``trial``, ``state`` (COMPLETE, FAIL, RUNNING, WAITING), ``role`` (``int32``,
-            ``int32_finetuned`` (the control), ``uniform_round``, ``uniform_absorb``, ``search``), ``on_front``,
-            ``finetune`` (none, short, full), ``fidelity`` (part, integer, short_finetune, full_finetune; ``part`` is a
-            part of the validation split, and such a trial is never on the front), ``val_accuracy`` (percent),
-            ``val_accuracy_drop_pp``, ``val_accuracy_integer`` (percent, before any fine-tuning),
-            ``val_accuracy_drop_vs_control_pp`` (against the int32 design with the same fine-tuning),
-            ``test_accuracy``, ``test_accuracy_drop_pp``, ``ci_low``, ``ci_high`` (paired 95% interval of the test drop,
-            pp; scored for front and baselines, else NaN), ``test_accuracy_drop_vs_control_pp`` (against the int32
-            design with the same fine-tuning, a point estimate), ``rescaler_area_um2``, ``rescaler_energy_nj`` (the
-            objective's source), ``other_rescaler_area_um2``, ``other_rescaler_energy_nj`` (the other source),
-            ``parameter_bits``, ``feasible`` (whether the design keeps the study's constraints), ``seconds``,
-            ``finished`` (UTC), ``error``, and ``<rescaler>.multiplier_bits`` and ``<rescaler>.method`` for every
-            rescaler. Optional, shown where present: ``accelerator_area_um2`` and ``accelerator_energy_nj`` (rescalers
-            and MACs), ``latency_cycles`` (of one inference; in streaming style between two),
-            ``other_style_rescaler_area_um2`` (in the style that the study has not); and where they vary
-            ``<layer>.weight_bits``, ``contract``, ``style`` and ``lanes``. A portfolio's drop and accuracy are those
-            of its members together, its test figures those of the member whose interval reaches highest; each
-            member's own are in ``<member>.val_accuracy``, ``.val_accuracy_drop_pp``, ``.test_accuracy_drop_pp``,
-            ``.ci_low``, ``.ci_high`` and ``.regret_pp`` (:func:`dse.store.collect.with_regret`).
-        layers: a row per scored trial and rescaler: ``trial``, ``rescaler``, ``multiplier_bits``, ``method``,
-            ``accumulator_bits``, ``right_shift_min``, ``right_shift_max``, ``channels``, ``rescales``, ``macs``,
-            ``area_um2``, ``datapath_area_um2``, ``parameter_area_um2``, ``energy_nj``.
+        trials: a row per trial, with the columns of :func:`dse.store.columns.trial_columns`; then, in a portfolio,
+            ``<member>.`` with ``val_accuracy``, ``val_accuracy_drop_pp``, ``test_accuracy_drop_pp``, ``ci_low``,
+            ``ci_high`` and ``regret_pp`` (:func:`dse.store.collect.with_regret`); then what the design chose:
+            ``<layer>.weight_bits``, ``contract``, ``style`` and ``lanes`` if they vary, and
+            ``<rescaler>.multiplier_bits`` and ``<rescaler>.method``. The accuracy of a portfolio is that of its
+            members together; its test figures are those of the member whose interval reaches highest.
+        layers: a row per complete trial and rescaler: ``trial``, ``rescaler``, ``multiplier_bits``, ``method`` and the
+            other fields of :class:`dse.store.records.LayerRecord`.
     """
 
     facts: StudyFacts
@@ -125,12 +120,38 @@ class StudyResults:
     layers: pd.DataFrame
 
     @property
+    def bits_columns(self) -> list[str]:
+        """Columns of ``trials`` with the multiplier widths, in bits."""
+        return [bits_key(name) for name in self.rescalers]
+
+    @property
+    def method_columns(self) -> list[str]:
+        """Columns of ``trials`` with the methods."""
+        return [method_key(name) for name in self.rescalers]
+
+    @property
+    def complete(self) -> pd.DataFrame:
+        """The complete trials."""
+        return self.trials[self.trials["state"] == TrialState.COMPLETE.name]
+
+    @property
+    def judged(self) -> pd.DataFrame:
+        """The trials that may be on the front: scored on the whole validation split, feasible if any of them is."""
+        whole = self.complete[self.complete["fidelity"] != Level.PART]
+        feasible = whole[whole["feasible"].astype(bool)]
+        return whole if feasible.empty else feasible
+
+    @property
     def front(self) -> pd.DataFrame:
-        """The non-dominated complete trials, cheapest first."""
-        return self.trials[self.trials["on_front"]].sort_values([self.facts.area.value, Metric.DROP.value])
+        """The non-dominated designs, cheapest first."""
+        return self.trials[self.trials["on_front"]].sort_values([self.facts.area.name, DROP.name])
 
     @property
     def baselines(self) -> pd.DataFrame:
         """The complete baselines: int32, its fine-tuned control, the uniform widths."""
-        complete = self.trials["state"] == "COMPLETE"
-        return self.trials[complete & (self.trials["role"] != "search")]
+        return self.complete[self.complete["role"] != Role.SEARCH]
+
+    @property
+    def int32(self) -> pd.DataFrame:
+        """The int32 baseline; no row before it is complete."""
+        return self.complete[self.complete["role"] == Role.INT32]

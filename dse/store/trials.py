@@ -1,69 +1,93 @@
-"""The study's storage: the only room that knows how trials and records are kept in Optuna."""
+"""The storage of a study: the only module that knows how Optuna keeps trials and records."""
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from dse.design.metrics import DEFAULT_OBJECTIVES, Metric, values_of
+from dse.design.evaluation import TestScore
+from dse.design.metrics import DEFAULT_OBJECTIVES, figure_named, values_of
 from dse.design.point import DesignPoint
+from dse.design.roles import Role
 from dse.design.space import SearchSpace
 from dse.errors import StudyError
-from dse.search.sampler import DistinctSampler
 from dse.store.database import database, without_password
 from dse.store.journal import journal
-from dse.store.records import TestRecord, TrialRecord
+from dse.store.records import RECORD_VERSION, TrialRecord
 from dse.store.run_folder import Manifest, RunFolder
 
 _ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
 _TEST = "test/"
-_STARTED = "start_probes"
+_STARTED, _VERSION = "start_probes", "record_version"
 _UNNAMED_CONSTRAINTS = "constraints"  # where Optuna kept them before they had names
-SEARCH = "search"
+_SCORES = TypeAdapter(TestScore)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
+class RememberingSampler(BaseSampler):
+    """A sampler that does not propose a design again that is in the study already."""
+
+    @abstractmethod
+    def remember(self, parameters: dict[str, Any]) -> None:
+        """Counts a design as proposed."""
+
+
 class StudyStore:
-    """One Optuna study: trials asked, told, re-queued and read, and the records beside them.
+    """One Optuna study: its trials, and the records beside them.
 
     Args:
         study: the Optuna study.
+
+    Raises:
+        StudyError: another version of rescale-dse wrote the study's records.
     """
 
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
+        if self.trials() and (version := study.user_attrs.get(_VERSION, 1)) != RECORD_VERSION:
+            raise StudyError(f"study {study.study_name!r}: {_written_by_another(version)}")
 
     @classmethod
     def create_or_load(
-        cls, storage: BaseStorage, name: str, objectives: Sequence[Metric] = DEFAULT_OBJECTIVES
+        cls, storage: BaseStorage, name: str, objectives: Sequence[str] = DEFAULT_OBJECTIVES
     ) -> "StudyStore":
-        """Open a study for writing, making it with these objectives where it is not there yet."""
+        """Opens a study for writing; creates it with these objectives if it does not exist.
+
+        Raises:
+            StudyError: another version of rescale-dse wrote the study's records.
+        """
         study = optuna.create_study(
             study_name=name,
             storage=storage,
-            directions=["minimize"] * len(objectives),
+            directions=[StudyDirection[figure_named(objective).direction.name] for objective in objectives],
             load_if_exists=True,
         )
         if not study.metric_names:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
-                study.set_metric_names([objective.value for objective in objectives])
-        return cls(study)
+                study.set_metric_names(list(objectives))
+        store = cls(study)
+        if _VERSION not in study.user_attrs:
+            study.set_user_attr(_VERSION, RECORD_VERSION)
+        return store
 
     @classmethod
     def of_run(cls, folder: RunFolder, storage: str = "") -> "StudyStore":
-        """The study of a run, for reading, also while it is running.
+        """Opens the study of a run for reading, also while it is running.
 
         Args:
-            folder: of the run.
-            storage: URL of its database with the password, where the driver finds that nowhere else.
+            folder: the run's folder.
+            storage: URL of the run's database with the password, if the password is configured nowhere else.
 
         Raises:
             StudyError: the folder holds no run, or its storage cannot be read.
@@ -74,78 +98,78 @@ class StudyStore:
 
     @classmethod
     def load(cls, storage: BaseStorage, name: str) -> "StudyStore":
-        """Open a study for reading.
+        """Opens a study for reading.
 
         Raises:
-            StudyError: the storage has no such study.
+            StudyError: the storage has no such study, or another version of rescale-dse wrote its records.
         """
         try:
             return cls(optuna.load_study(study_name=name, storage=storage))
         except KeyError:
             raise StudyError(f"the storage holds no study named {name!r}") from None
 
-    def use(self, sampler: DistinctSampler, space: SearchSpace) -> None:
-        """Have this sampler propose; it learns what is in the study."""
+    def use(self, sampler: RememberingSampler, space: SearchSpace) -> None:
+        """Lets a sampler propose designs, after it has seen those that are in the study."""
         for trial in self.trials():
             if parameters := _parameters(trial, space):
                 sampler.remember(parameters)
         self._study.sampler = sampler
 
     def _values(self, record: TrialRecord) -> tuple[float, ...]:
-        return values_of(record, [Metric(name) for name in self._study.metric_names or ()])
+        return values_of(record, self._study.metric_names or ())
 
     def trials(self) -> list[FrozenTrial]:
-        """All trials, in order."""
+        """Returns all trials, in order."""
         return self._study.get_trials(deepcopy=False)
 
     def complete(self) -> list[FrozenTrial]:
-        """Trials that were told with values."""
+        """Returns the trials that have a result."""
         return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
     def requeue_interrupted(self, space: SearchSpace) -> int:
-        """Give every trial that was running when its driver stopped a fresh one with the same design.
+        """Queues the design of every trial again that was running when its driver stopped.
 
-        A trial whose record was written already is told with it instead.
+        A trial that has a record already is completed with it instead.
 
         Returns:
-            How many there were.
+            The number of such trials.
         """
         trials = self._study.get_trials(deepcopy=False)
         requeued = {trial.user_attrs.get(_REPEATS) for trial in trials}
         interrupted = [trial for trial in trials if trial.state is TrialState.RUNNING]
         for trial in interrupted:
-            if record := record_in(trial):  # evaluated, and stopped just short of being told
+            if record := record_in(trial):  # evaluated, and stopped just before it was completed
                 self._study.tell(trial.number, self._values(record))
                 continue
             # A driver killed between the two steps below must not queue the design twice.
             if (parameters := _parameters(trial, space)) and trial.number not in requeued:
-                attributes = {_ROLE: role_of(trial), _REPEATS: trial.number}
+                attributes = {_ROLE: role_of(trial).value, _REPEATS: trial.number}
                 self._study.enqueue_trial(parameters, user_attrs=attributes)
             self._study.tell(trial.number, state=TrialState.FAIL)
         return len(interrupted)
 
-    def designs(self, space: SearchSpace) -> set[tuple[str, str]]:
-        """(role, design digest) of every trial that has not failed."""
+    def designs(self, space: SearchSpace) -> set[tuple[Role, str]]:
+        """Returns (role, design digest) of every trial that has not failed."""
         return {
             (role_of(trial), space.point(parameters).digest)
             for trial in self.trials()
             if trial.state is not TrialState.FAIL and (parameters := _parameters(trial, space))
         }
 
-    def enqueue(self, space: SearchSpace, point: DesignPoint, role: str) -> None:
-        """Queue a design before anything the sampler proposes."""
-        self._study.enqueue_trial(space.parameters(point), user_attrs={_ROLE: role})
-        if isinstance(self._study.sampler, DistinctSampler):
+    def enqueue(self, space: SearchSpace, point: DesignPoint, role: Role) -> None:
+        """Queues a design before anything that the sampler proposes."""
+        self._study.enqueue_trial(space.parameters(point), user_attrs={_ROLE: role.value})
+        if isinstance(self._study.sampler, RememberingSampler):
             self._study.sampler.remember(space.parameters(point))
 
     def ask(self, space: SearchSpace) -> optuna.Trial:
-        """The next trial: a queued one, else one of the sampler's."""
+        """Returns the next trial: a queued one, or else one that the sampler proposes."""
         return self._study.ask(dict(space.distributions))
 
     def tell(
         self, trial: optuna.Trial, record: TrialRecord, constraints: Mapping[str, float] = MappingProxyType({})
     ) -> None:
-        """Keep what a trial found, and by how much it exceeds constraints (at most 0: it keeps them)."""
+        """Records the result of a trial, and by how much it exceeds constraints (at most 0 if it keeps them)."""
         for name, excess in constraints.items():
             trial.set_constraint(name, excess)
         if constraints:
@@ -154,7 +178,7 @@ class StudyStore:
         self._study.tell(trial, self._values(record))
 
     def _show_feasibility(self, trial: optuna.Trial, constraints: Mapping[str, float]) -> None:
-        """Keep the constraints where optuna-dashboard looks for them as well: in a list without names.
+        """Stores the constraints also where optuna-dashboard looks for them: in a list without names.
 
         Samplers then add every excess twice, which leaves the order of the designs as it is.
         """
@@ -164,33 +188,33 @@ class StudyStore:
         storage.set_trial_system_attr(trial_id, _UNNAMED_CONSTRAINTS, list(constraints.values()))
 
     def tell_failed(self, trial: optuna.Trial, error: str) -> None:
-        """Keep that a trial has no result, and why."""
+        """Records that a trial has no result, and why."""
         trial.set_user_attr(_ERROR, error)
         self._study.tell(trial, state=TrialState.FAIL)
 
     def started(self) -> bool:
-        """Whether the designs to start from were queued."""
+        """Returns whether the designs to start from were queued."""
         return _STARTED in self._study.user_attrs
 
     def set_started(self, probes: int) -> None:
-        """Keep that they were, and how many evaluations beside the trials it took to find them."""
+        """Records that the designs to start from were queued, and how many evaluations it took to choose them."""
         self._study.set_user_attr(_STARTED, probes)
 
-    def set_test(self, trial: int, record: TestRecord) -> None:
-        """Keep a trial's score on the test split."""
-        self._study.set_user_attr(f"{_TEST}{trial}", record.model_dump_json())
+    def set_test(self, trial: int, score: TestScore) -> None:
+        """Records a trial's score on the test split."""
+        self._study.set_user_attr(f"{_TEST}{trial}", _SCORES.dump_json(score).decode())
 
-    def tests(self) -> dict[int, TestRecord]:
-        """Test scores by trial number."""
+    def tests(self) -> dict[int, TestScore]:
+        """Returns the test scores by trial number."""
         return {
-            int(key.removeprefix(_TEST)): TestRecord.model_validate_json(value)
+            int(key.removeprefix(_TEST)): _SCORES.validate_json(value)
             for key, value in self._study.user_attrs.items()
             if key.startswith(_TEST)
         }
 
 
 def storage_of(manifest: Manifest, given: str) -> str:
-    """URL of a run's database: the given one, which may bring the password, else the manifest's; empty for the journal.
+    """Returns the URL of a run's database, by preference the given one, which may bring the password; empty for none.
 
     Raises:
         StudyError: the given one is another database than the run's.
@@ -202,23 +226,23 @@ def storage_of(manifest: Manifest, given: str) -> str:
 
 
 def _parameters(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any] | None:
-    """All parameters of a trial, also of one that is still queued; None where a crash left only some."""
+    """Returns all parameters of a trial, also of a queued one; None if a crash left only some of them."""
     for parameters in (trial.params, trial.system_attrs.get("fixed_params", {})):
         if parameters.keys() == space.distributions.keys():
             return dict(parameters)
     return None
 
 
-def role_of(trial: FrozenTrial | optuna.Trial) -> str:
-    """Why a trial is in the study: a baseline's role, or ``search``."""
-    return str(trial.user_attrs.get(_ROLE, SEARCH))
+def role_of(trial: FrozenTrial | optuna.Trial) -> Role:
+    """Returns why a trial is in the study."""
+    return Role(trial.user_attrs.get(_ROLE, Role.SEARCH))
 
 
 def record_in(trial: FrozenTrial) -> TrialRecord | None:
-    """What a trial found, or None where it found nothing yet.
+    """Returns the result of a trial, or None if it has none yet.
 
     Raises:
-        StudyError: the stored record is not one of ours.
+        StudyError: the stored record is damaged, or another version of rescale-dse wrote it.
     """
     text = trial.user_attrs.get(_RECORD)
     if text is None:
@@ -226,9 +250,20 @@ def record_in(trial: FrozenTrial) -> TrialRecord | None:
     try:
         return TrialRecord.model_validate_json(text)
     except ValidationError as error:
-        raise StudyError(f"trial {trial.number}: the stored record is damaged: {error.errors()[0]['msg']}") from None
+        problem = error.errors()[0]
+        if problem["loc"] == ("version",):
+            version = problem["input"] if problem["type"] != "missing" else 1  # the first format had no version
+            raise StudyError(f"trial {trial.number}: {_written_by_another(version)}") from None
+        raise StudyError(f"trial {trial.number}: the stored record is damaged: {problem['msg']}") from None
+
+
+def _written_by_another(version: object) -> str:
+    return (
+        f"its records have format {version}, and this version of rescale-dse reads format {RECORD_VERSION}; start the "
+        "study over with --fresh, or use the version of rescale-dse that wrote it"
+    )
 
 
 def error_in(trial: FrozenTrial) -> str:
-    """Why a trial failed, or an empty text."""
+    """Returns why a trial failed, or an empty text."""
     return str(trial.user_attrs.get(_ERROR, ""))

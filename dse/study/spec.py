@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
+from dse.design import metrics
 from dse.design.point import Finetune
 from hwmodels import Style
 from hwmodels.architectures.registry import CALIBRATED_CHOICES, DEFAULT_CHOICE, Choice
@@ -16,6 +16,11 @@ from nets.network.operators import Method
 MultiplierBits = Annotated[int, Field(ge=1, le=31)]
 WeightBits = Annotated[int, Field(ge=3, le=8)]
 Lanes = Annotated[int, Field(ge=1, le=4096)]
+Objective = Annotated[
+    str,
+    AfterValidator(metrics.objective),
+    Field(json_schema_extra=lambda schema: schema.update(enum=list(metrics.objective_names()))),
+]
 Sampler = Literal["surrogate", "tpe", "nsga2", "nsga3", "qmc", "random"]
 DEFAULT_MULTIPLIER_BITS = (*range(1, 17), 31)
 
@@ -85,7 +90,7 @@ class RescalerRule(Section):
 class Constraint(Section):
     """A [[search.constraints]] table: designs beyond it are on the front only where no design keeps it."""
 
-    metric: Metric = Field(description="what is limited")
+    metric: Objective = Field(description="what is limited")
     at_most: float = Field(description="the limit, in the metric's unit")
 
 
@@ -98,8 +103,8 @@ class SearchSpec(Section):
 
     trials: int = Field(120, ge=1, description="complete evaluations in the study, baselines included")
     sampler: Sampler = Field("surrogate", description="who proposes designs: a model of ours, or Optuna's sampler")
-    objectives: tuple[Metric, ...] = Field(
-        DEFAULT_OBJECTIVES, min_length=2, description="what is minimised; the accuracy drop comes first"
+    objectives: tuple[Objective, ...] = Field(
+        metrics.DEFAULT_OBJECTIVES, min_length=2, description="what is minimised; the accuracy drop comes first"
     )
     starts: int = Field(0, ge=0, description="first trials taken from the sensitivity of every single rescaler")
     batch: int | None = Field(
@@ -132,8 +137,8 @@ class SearchSpec(Section):
         for key, values in self:
             if isinstance(values, tuple) and values and not isinstance(values[0], Section) and _repeats(values):
                 raise ValueError(f"{key} = [{', '.join(map(str, values))}] names a value twice")
-        if self.objectives[0] is not Metric.DROP:
-            raise ValueError(f"objectives = [{', '.join(self.objectives)}]: the first one is {Metric.DROP.value}")
+        if self.objectives[0] != metrics.DROP.name:
+            raise ValueError(f"objectives = [{', '.join(self.objectives)}]: the first one is {metrics.DROP.name}")
         for contract in self.contracts:
             if contract not in CONTRACTS:
                 raise ValueError(f"contracts: {contract!r} is unknown; use one of {', '.join(CONTRACTS)}")
@@ -148,13 +153,13 @@ class SearchSpec(Section):
     def _worth_choosing(self) -> Self:
         """Refuse variables that no objective or constraint can see: they would never leave one end."""
         seen = {*self.objectives, *(constraint.metric for constraint in self.constraints)}
-        totals = {Metric.ACCELERATOR_AREA, Metric.ACCELERATOR_ENERGY}
-        for key, varies, metrics in (
+        totals = {metrics.ACCELERATOR_AREA.name, metrics.ACCELERATOR_ENERGY.name}
+        for key, varies, rewarding in (
             ("weight_bits", self.weights_vary, totals),
-            ("lanes", bool(self.lanes), {Metric.LATENCY}),
+            ("lanes", bool(self.lanes), {metrics.LATENCY.name}),
         ):
-            if varies and not metrics & seen:
-                named = " or ".join(sorted(metrics))
+            if varies and not rewarding & seen:
+                named = " or ".join(sorted(rewarding))
                 raise ValueError(f"{key} varies, but only {named} can reward it; add it to objectives or constraints")
         return self
 

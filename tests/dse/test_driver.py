@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
+from dse.design.roles import Role
 from dse.design.space import SearchSpace
 from dse.search.driver import Driver, EvaluationsFailError, Progress, baselines
 from dse.search.sampler import make_sampler
 from dse.store.journal import _OwnJournal, own_journal
 from dse.store.run_folder import RunFolder
-from dse.store.trials import SEARCH, StudyStore, error_in, record_in, role_of
+from dse.store.trials import StudyStore, error_in, record_in, role_of
 from dse.study.problem import Problem
 from dse.study.space import space_of
 from dse.workers import Completion, Evaluates, SerialPool
@@ -55,7 +56,13 @@ def test_exactly_the_trials_asked_for_baselines_included(
     store, seen = drive(digits, folder, space, ClosedForm())
     assert Counter(trial.state for trial in store.trials()) == {TrialState.COMPLETE: TARGET}
     roles = Counter(role_of(trial) for trial in store.trials())
-    assert roles == {"int32": 1, "int32_finetuned": 1, "uniform_round": 2, "uniform_absorb": 2, SEARCH: TARGET - 6}
+    assert roles == {
+        Role.INT32: 1,
+        Role.CONTROL: 1,
+        Role.UNIFORM_ROUND: 2,
+        Role.UNIFORM_ABSORB: 2,
+        Role.SEARCH: TARGET - 6,
+    }
     assert [progress.complete for progress in seen] == sorted(progress.complete for progress in seen)
     assert (seen[-1].complete, seen[-1].stage) == (TARGET, "test")
     volumes = [progress.hypervolume for progress in seen]
@@ -116,7 +123,7 @@ def test_hopeless_designs_do_not_climb_and_baselines_always_do(
         point, record = space.point(trial.params), records[trial.number]
         if point.finetune.value == "none":
             assert record.fidelity == "integer"
-        elif role_of(trial) != SEARCH:
+        elif role_of(trial) is not Role.SEARCH:
             assert record.fidelity == "short_finetune"
         trained = record.fidelity == "short_finetune"
         assert (folder.weights_path / f"{trial.number}.safetensors").is_file() == trained
@@ -138,7 +145,7 @@ def test_front_and_baselines_are_scored_on_test_and_nothing_else(
     def beaten(mine: tuple[float, ...]) -> bool:
         return any(all(a <= b for a, b in zip(values(r), mine, strict=True)) and values(r) != mine for _, r in complete)
 
-    expected = {t.number for t, r in complete if role_of(t) != SEARCH or not beaten(values(r))}
+    expected = {t.number for t, r in complete if role_of(t) != Role.SEARCH or not beaten(values(r))}
     assert set(store.tests()) == expected
 
 
@@ -239,8 +246,8 @@ def test_constraints_are_told_to_the_sampler(digits: Problem, folder: RunFolder,
     for trial in store.complete():
         record = record_in(trial)
         assert record is not None
-        assert trial.constraints["rescaler_area_um2"] == record.rescaler_area_um2 - 3000.0
-    scored = {t for t in store.tests() if role_of(store.trials()[t]) == SEARCH}
+        assert trial.constraints["rescaler_area_um2"] == record.figures["rescaler_area_um2"] - 3000.0
+    scored = {t for t in store.tests() if role_of(store.trials()[t]) == Role.SEARCH}
     assert scored
     assert all(store.trials()[t].constraints["rescaler_area_um2"] <= 0 for t in scored)
 

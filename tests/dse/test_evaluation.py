@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from dse.design.evaluation import Evaluation, Job, Level, TestScore
+from dse.design.metrics import value_of
 from dse.design.point import DesignPoint, Finetune
 from dse.design.space import SearchSpace, weights_key
 from dse.errors import StudyError
@@ -121,8 +122,8 @@ def test_shared_style_costs_the_widest_layer(digits: Problem, space: SearchSpace
         {**dict(narrow.choices), "conv_4": dict(space.uniform(16, Method.ROUND, Finetune.NONE).choices)["conv_4"]},
         Finetune.NONE,
     )
-    areas = [evaluated(shared, point).rescaler_area_um2 or math.nan for point in (narrow, one_wide)]
-    streaming = evaluated(Evaluator(digits), narrow).rescaler_area_um2 or math.nan
+    areas = [value_of(evaluated(shared, point), "rescaler_area_um2") for point in (narrow, one_wide)]
+    streaming = value_of(evaluated(Evaluator(digits), narrow), "rescaler_area_um2")
     assert areas[0] < streaming
     assert areas[0] < areas[1]
 
@@ -160,8 +161,12 @@ def test_a_record_keeps_every_layer(digits: Problem, space: SearchSpace, evaluat
     point = space.uniform(3, Method.ABSORB, Finetune.NONE)
     record = record_of(point.to_json(), [evaluated(evaluator, point)])
     assert [layer.rescaler for layer in record.layers] == [v.name for v in space.rescalers]
-    assert sum(layer.area_um2 or math.nan for layer in record.layers) == pytest.approx(record.rescaler_area_um2)
-    assert sum(layer.energy_nj or math.nan for layer in record.layers) == pytest.approx(record.rescaler_energy_nj)
+    assert sum(layer.area_um2 or math.nan for layer in record.layers) == pytest.approx(
+        value_of(record, "rescaler_area_um2")
+    )
+    assert sum(layer.energy_nj or math.nan for layer in record.layers) == pytest.approx(
+        value_of(record, "rescaler_energy_nj")
+    )
 
 
 def test_a_table_without_area_cannot_be_an_area_objective(digits: Problem) -> None:
@@ -211,8 +216,8 @@ def test_weights_contract_and_lanes_of_a_design_are_those_that_are_evaluated(dig
             assert abs(operator.weights).max() <= 2 ** (operator.weight_bits - 1) - 1
     baseline, found = (evaluated(Evaluator(problem), each) for each in (int32, point))
     assert baseline.network_sha256 == fingerprint(digits.network), "the baseline is the study's own network"
-    assert (found.latency_cycles or 0) < (baseline.latency_cycles or 0), "more lanes take fewer cycles"
-    assert found.accelerator_area_um2 != baseline.accelerator_area_um2
+    assert value_of(found, "latency_cycles") < value_of(baseline, "latency_cycles"), "more lanes take fewer cycles"
+    assert value_of(found, "accelerator_area_um2") != value_of(baseline, "accelerator_area_um2")
     stored = record_of(point.to_json(), [found])
     assert DesignPoint.from_json(stored.design) == point
     assert fingerprint(narrowed(problem, DesignPoint.from_json(stored.design))) == found.network_sha256

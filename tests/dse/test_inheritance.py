@@ -7,13 +7,14 @@ import pytest
 
 from dse.design.evaluation import Evaluation, Job, Level
 from dse.design.point import DesignPoint, Finetune
+from dse.design.roles import Role
 from dse.evaluate.evaluator import Evaluator, shipped
 from dse.search.driver import Driver
 from dse.search.inheritance import TrainedDesigns, distance
 from dse.search.sampler import make_sampler
 from dse.store.journal import own_journal
 from dse.store.run_folder import RunFolder
-from dse.store.trials import SEARCH, StudyStore, record_in, role_of
+from dse.store.trials import StudyStore, record_in, role_of
 from dse.study.problem import Problem
 from dse.study.space import space_of
 from dse.workers import SerialPool
@@ -75,7 +76,7 @@ def test_driver_hands_on_the_weights_of_the_nearest_trained_design(digits: Probl
     heirs = {n: r for n, (_, r) in records.items() if r.heir_of is not None}
     assert heirs
     for number, record in heirs.items():
-        assert records[number][0] == SEARCH
+        assert records[number][0] == Role.SEARCH
         assert record.is_trained
         earlier = [n for n, (_, r) in records.items() if n < number and r.is_trained]
         own = DesignPoint.from_json(record.design)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse.design.evaluation import Evaluation, Job, Level
-from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
+from dse.design.metrics import DEFAULT_OBJECTIVES, DROP, RESCALER_AREA
 from dse.design.point import Finetune
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.evaluate.evaluator import Evaluator, part_of
@@ -148,11 +148,11 @@ def records(*values: tuple[float, float, float], level: Level = Level.INTEGER) -
 def test_fronts_are_feasible_first() -> None:
     told = records((0.1, 100, 100), (0.4, 50, 50), (0.6, 10, 10), (0.5, 60, 60))
     assert front_of(told, SearchSpec()) == {0, 1, 2}
-    limit = Constraint(metric=Metric.DROP, at_most=0.5)
+    limit = Constraint(metric=DROP.name, at_most=0.5)
     assert front_of(told, SearchSpec(constraints=(limit,))) == {0, 1}
     assert violations(told[2], (limit,)) == {"val_accuracy_drop_pp": pytest.approx(0.1)}
     assert is_feasible(told[3], (limit,))
-    nobody = Constraint(metric=Metric.RESCALER_AREA, at_most=1)
+    nobody = Constraint(metric=RESCALER_AREA.name, at_most=1)
     assert front_of(told, SearchSpec(constraints=(nobody,))) == {
         0,
         1,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
+from dse.design.metrics import DEFAULT_OBJECTIVES, DROP, LATENCY
 from dse.design.pareto import hypervolume, non_dominated, rank_among, reference_point, relative_costs
 
 INF, NAN = math.inf, math.nan
@@ -97,5 +97,5 @@ def test_relative_costs_divide_costs_only() -> None:
     values = np.array([[1.5, 200.0, 30.0], [-0.5, 50.0, 15.0]])
     assert relative_costs(values, values[0]).tolist() == [[1.5, 1.0, 1.0], [-0.5, 0.25, 0.5]]
     assert reference_point(DEFAULT_OBJECTIVES).tolist() == [5.0, 1.0, 1.0]
-    with_latency = (Metric.DROP, Metric.LATENCY)
+    with_latency = (DROP.name, LATENCY.name)
     assert hypervolume(np.array([[0.0, 1.0]]), with_latency) == pytest.approx(0.5), "int32's own latency counts"

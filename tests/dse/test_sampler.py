@@ -8,6 +8,7 @@ import pytest
 from optuna.trial import TrialState
 
 from dse.design.point import Finetune
+from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.search.driver import baselines
 from dse.search.sampler import make_sampler
@@ -120,10 +121,10 @@ def test_queued_designs_and_those_in_the_study_are_not_proposed_again() -> None:
     storage = optuna.storages.InMemoryStorage()
     first = StudyStore.create_or_load(storage, "s")
     first.use(make_sampler(SearchSpec(sampler="random"), SPACE, 0), SPACE)
-    first.enqueue(SPACE, stored, "uniform_absorb")
+    first.enqueue(SPACE, stored, Role.UNIFORM_ABSORB)
     second = StudyStore.create_or_load(storage, "s")  # as a resumed driver opens it
     second.use(make_sampler(SearchSpec(sampler="random"), SPACE, 1), SPACE)
-    second.enqueue(SPACE, known, "search")
+    second.enqueue(SPACE, known, Role.SEARCH)
     digests = [SPACE.point(second.ask(SPACE).params).digest for _ in range(DESIGNS)]
     assert digests[:2] == [stored.digest, known.digest]
     assert len(set(digests)) == DESIGNS

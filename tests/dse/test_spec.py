@@ -187,7 +187,7 @@ def test_validated_takes_plain_toml_values() -> None:
 
 def test_objectives_are_metrics_and_begin_with_the_drop() -> None:
     named = ["val_accuracy_drop_pp", "accelerator_energy_nj", "latency_cycles"]
-    assert [m.value for m in small_spec(search__objectives=named).search.objectives] == named
+    assert list(small_spec(search__objectives=named).search.objectives) == named
     for wrong, said in (
         (named[1:], "the first one is val_accuracy_drop_pp"),
         (named[:1], "at least 2 items"),

@@ -1,5 +1,6 @@
 """Storage: told is told, queued is queued once, and what a dying driver leaves is put right."""
 
+import json
 import resource
 import signal
 from collections.abc import Callable
@@ -9,14 +10,15 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from dse.design.evaluation import Level
+from dse.design.evaluation import Level, TestScore
 from dse.design.point import DesignPoint, Finetune
+from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.errors import StudyError
 from dse.search.sampler import make_sampler
 from dse.store.journal import journal, own_journal
-from dse.store.records import TestRecord, TrialRecord, record_of
-from dse.store.trials import SEARCH, StudyStore, error_in, record_in, role_of
+from dse.store.records import RECORD_VERSION, TrialRecord, record_of
+from dse.store.trials import StudyStore, error_in, record_in, role_of
 from dse.study.spec import SearchSpec
 from nets.network.operators import Method
 from tests.fakes import evaluation, values
@@ -51,19 +53,23 @@ def path(tmp_path: Path) -> Path:
 
 def test_told_trials_are_read_back_by_another_process_handle(path: Path) -> None:
     store = opened(path)
-    store.enqueue(SPACE, SPACE.uniform(4, Method.ROUND, Finetune.NONE), "uniform_round")
+    store.enqueue(SPACE, SPACE.uniform(4, Method.ROUND, Finetune.NONE), Role.UNIFORM_ROUND)
     tell(store, store.ask(SPACE))
     trial = store.ask(SPACE)
     store.tell_failed(trial, "because")
-    store.set_test(0, TestRecord(samples=10, baseline_correct=9, lost=1, gained=0))
+    store.set_test(0, TestScore(samples=10, baseline_correct=9, lost=1, gained=0))
     (told, failed) = StudyStore.load(journal(path), "study").trials()
     record = record_in(told)
     assert record is not None
     assert tuple(told.values) == values(record)
-    assert (role_of(told), role_of(failed)) == ("uniform_round", SEARCH)
+    assert (role_of(told), role_of(failed)) == (Role.UNIFORM_ROUND, Role.SEARCH)
     assert (error_in(told), error_in(failed)) == ("", "because")
     assert StudyStore.load(journal(path), "study").tests()[0].lost == 1
-    assert store._study.metric_names == ["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj"]
+    assert optuna.load_study(study_name="study", storage=journal(path)).metric_names == [
+        "val_accuracy_drop_pp",
+        "rescaler_area_um2",
+        "rescaler_energy_nj",
+    ]
 
 
 def test_a_study_that_is_not_there(path: Path) -> None:
@@ -73,7 +79,7 @@ def test_a_study_that_is_not_there(path: Path) -> None:
 
 def test_running_trials_are_queued_again_once_with_design_and_role(path: Path) -> None:
     store = opened(path)
-    store.enqueue(SPACE, SPACE.uniform(1, Method.ROUND, Finetune.SHORT), "uniform_round")
+    store.enqueue(SPACE, SPACE.uniform(1, Method.ROUND, Finetune.SHORT), Role.UNIFORM_ROUND)
     left = [store.ask(SPACE), store.ask(SPACE)]
     tell(store, store.ask(SPACE))
     resumed = opened(path, seed=1)
@@ -81,7 +87,7 @@ def test_running_trials_are_queued_again_once_with_design_and_role(path: Path) -
     assert resumed.requeue_interrupted(SPACE) == 0
     again = [resumed.ask(SPACE), resumed.ask(SPACE)]
     assert [trial.params for trial in again] == [trial.params for trial in left]
-    assert [role_of(trial) for trial in again] == ["uniform_round", SEARCH]
+    assert [role_of(trial) for trial in again] == [Role.UNIFORM_ROUND, Role.SEARCH]
     states = [trial.state for trial in resumed.trials()]
     assert states == [TrialState.FAIL] * 2 + [TrialState.COMPLETE] + [TrialState.RUNNING] * 2
 
@@ -123,9 +129,10 @@ def test_killed_in_the_middle_of_asking(path: Path, monkeypatch: pytest.MonkeyPa
     for queued in (False, True):
         store = opened(path)
         if queued:
-            store.enqueue(SPACE, point, "uniform_absorb")
+            store.enqueue(SPACE, point, Role.UNIFORM_ABSORB)
         with monkeypatch.context() as patch:
-            patch.setattr(optuna.Trial, "_suggest", fail_after(optuna.Trial._suggest, 2))
+            suggest = optuna.Trial._suggest
+            patch.setattr(optuna.Trial, "_suggest", fail_after(suggest, 2))
             with pytest.raises(KilledError):
                 store.ask(SPACE)
     resumed = opened(path)
@@ -177,10 +184,10 @@ def test_a_full_disk_leaves_the_journal_whole(path: Path) -> None:
 def test_designs_lists_everything_but_failures(path: Path) -> None:
     store = opened(path)
     point = SPACE.uniform(4, Method.ROUND, Finetune.NONE)
-    store.enqueue(SPACE, point, "uniform_round")
-    assert store.designs(SPACE) == {("uniform_round", point.digest)}
+    store.enqueue(SPACE, point, Role.UNIFORM_ROUND)
+    assert store.designs(SPACE) == {(Role.UNIFORM_ROUND, point.digest)}
     trial = store.ask(SPACE)
-    assert store.designs(SPACE) == {("uniform_round", point.digest)}
+    assert store.designs(SPACE) == {(Role.UNIFORM_ROUND, point.digest)}
     store.tell_failed(trial, "no")
     assert store.designs(SPACE) == set()
 
@@ -188,9 +195,36 @@ def test_designs_lists_everything_but_failures(path: Path) -> None:
 def test_a_damaged_record_is_named(path: Path) -> None:
     store = opened(path)
     trial = store.ask(SPACE)
-    trial.set_user_attr("record", '{"design": 3}')
+    trial.set_user_attr("record", f'{{"version": {RECORD_VERSION}, "design": 3}}')
     with pytest.raises(StudyError, match="trial 0: the stored record is damaged"):
         record_in(store.trials()[0])
+
+
+@pytest.mark.parametrize(("version", "named"), [(None, 1), (RECORD_VERSION + 1, RECORD_VERSION + 1)])
+def test_a_record_of_another_version_is_refused(path: Path, version: int | None, named: int) -> None:
+    store = opened(path)
+    trial = store.ask(SPACE)
+    tell(store, trial)
+    stored = json.loads(store.trials()[0].user_attrs["record"])
+    stored.pop("version")
+    other = store.ask(SPACE)
+    other.set_user_attr("record", json.dumps(stored if version is None else stored | {"version": version}))
+    assert record_in(store.trials()[0]) is not None
+    with pytest.raises(StudyError, match=rf"trial 1: .* format {named}, .* reads format {RECORD_VERSION}; .*--fresh"):
+        record_in(store.trials()[1])
+
+
+@pytest.mark.parametrize(("version", "named"), [(None, 1), (RECORD_VERSION + 1, RECORD_VERSION + 1)])
+def test_a_study_of_another_version_is_refused(path: Path, version: int | None, named: int) -> None:
+    study = optuna.create_study(storage=own_journal(path), study_name="study", directions=["minimize"] * 3)
+    if version is not None:
+        study.set_user_attr("record_version", version)
+    study.ask()
+    for reopened in (opened, lambda path: StudyStore.load(journal(path), "study")):
+        with pytest.raises(
+            StudyError, match=rf"'study': .* format {named}, .* reads format {RECORD_VERSION}; .*--fresh"
+        ):
+            reopened(path)
 
 
 def test_records_round_trip_and_sum_levels() -> None:

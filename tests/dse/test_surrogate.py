@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse.design.evaluation import Level
-from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
+from dse.design.metrics import DEFAULT_OBJECTIVES
 from dse.design.pareto import hypervolume, relative_costs
 from dse.design.point import Finetune
 from dse.design.space import RescalerVariable, SearchSpace, SharedVariable, WeightsVariable
@@ -123,7 +123,7 @@ def searched(sampler: Sampler, seed: int, trials: int, **limits: float) -> optun
         trial = study.ask(dict(SPACE.distributions))
         values = closed_form(SPACE.point(trial.params), Level.INTEGER)
         for metric, at_most in limits.items():
-            trial.set_constraint(metric, values[DEFAULT_OBJECTIVES.index(Metric(metric))] - at_most)
+            trial.set_constraint(metric, values[DEFAULT_OBJECTIVES.index(metric)] - at_most)
         study.tell(trial, values)
     return study
 

@@ -1,24 +1,42 @@
-"""Studies made from a seed: small, large, empty, unfinished, with hostile names."""
+"""Studies made from a seed through the real store: small, large, empty, unfinished, with hostile names."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
+import optuna
 
-from dse.store.results import CostSource, StudyFacts, StudyResults
+from dse.design.evaluation import Evaluation, Level, TestScore
+from dse.design.point import DesignPoint, Finetune
+from dse.design.roles import Role
+from dse.design.space import RescalerVariable, SearchSpace
+from dse.store.collect import collect
+from dse.store.records import record_of
+from dse.store.results import CostSource, StudyResults
+from dse.store.run_folder import Manifest
+from dse.store.trials import StudyStore
+from hwmodels import NetworkCost
+from hwmodels.accelerator import AcceleratorCost
+from hwmodels.costs import LayerCost, UnitCost
+from hwmodels.workload import RescalerWorkload, RescaleStage
+from nets.narrow.narrowing import RescalerChoice
+from nets.network.network import Method
+from tests.small_studies import small_spec
 
 HOSTILE = ("<script>alert(1)</script>", "=1+1", "a&b 'c' \"d\" %{x} {{ 7*7 }}", "x" * 90, "[bold]conv[/bold]")
-LAYER_COLUMNS = [
-    *("trial", "rescaler", "multiplier_bits", "method", "accumulator_bits", "right_shift_min", "right_shift_max"),
-    *("channels", "rescales", "macs", "area_um2", "datapath_area_um2", "parameter_area_um2", "energy_nj"),
-]
 ABSORBING = 4  # every fourth rescaler is an ADD, which has nothing to absorb into
-
+BASELINE_ACCURACY, TEST_ACCURACY = 93.0, 0.925
+STARTED = datetime(2026, 11, 21, 4, tzinfo=UTC)
+COST_SOURCES = (
+    CostSource("analytic", "aladdin40", 40.0, "Shao et al., ISCA 2014", "not yet measured against synthesis"),
+    CostSource("rtl", "aladdin40", 40.0, "Shao et al., ISCA 2014", "median 12% against synthesis"),
+)
 
 Names = tuple[str, ...]
-Design = tuple[str, str, list[int], str]
 Maker = Callable[..., StudyResults]
 
 
@@ -33,212 +51,215 @@ class Recipe:
     rescalers: int = 6
     seed: int = 0
     front: int | None = None
-    names: tuple[str, ...] = ()
+    names: Names = ()
     failed: int = 3
     test_samples: int = 700
     scored: bool = True
-    roles: tuple[str, ...] = ("int32", "int32_finetuned", "uniform_round", "uniform_absorb")
+    roles: Names = ("int32", "int32_finetuned", "uniform_round", "uniform_absorb")
     complete: bool = True
     margin_pp: float = 1.0
     accelerator: bool = True
     drop_scale: float = 1.0
-    provenance: dict[str, str] = field(default_factory=lambda: {"seed": "0", "git revision": "abc<b>"})
     study: str = "synthetic"
+
+
+@dataclass(frozen=True)
+class Design:
+    """One trial to be recorded; without ``values`` (drop in pp, area in um2, energy in nJ) it fails with ``error``."""
+
+    role: Role
+    point: DesignPoint
+    values: tuple[float, float, float] | None
+    error: str = "RuntimeError: <script>alert('boom')</script> =cmd"
 
 
 def make_results(recipe: Recipe) -> StudyResults:
     rng = np.random.default_rng(recipe.seed)
     names = (*recipe.names, *(f"conv_{i}" for i in range(recipe.rescalers)))[: max(1, recipe.rescalers)]
-    designs = _designs(recipe, len(names), rng)
-    frame = pd.DataFrame([_row(recipe, rng, number, design, names) for number, design in enumerate(designs)])
-    frame = _with_front(frame, recipe, names)
-    scored = frame["on_front"] | (frame["role"] != "search") & (frame["state"] == "COMPLETE")
-    if recipe.scored:
-        frame = _tested(frame, scored, recipe, rng)
-    layers = _layers(frame[scored & (frame["state"] == "COMPLETE")], names)
-    return StudyResults(facts=_facts(recipe, names), rescalers=names, trials=frame, layers=layers)
+    store = StudyStore.create_or_load(optuna.storages.InMemoryStorage(), "synthetic")
+    designs = _designs(recipe, names, rng)
+    _record(store, _space(names), designs, recipe, rng)
+    complete = sum(design.values is not None for design in designs)
+    manifest = _manifest(recipe, names, trials=complete if recipe.complete else complete + 1)
+    results = collect(manifest, store)
+    if not recipe.scored:
+        return results
+    for number in sorted({*results.front["trial"], *results.baselines["trial"]}):
+        row = results.trials.loc[number]
+        identical = row["role"] == Role.INT32
+        drop = 0.0 if identical else row["val_accuracy_drop_pp"] + rng.normal(0, 0.2)
+        store.set_test(number, _tested(drop, recipe.test_samples, identical=identical))
+    return collect(manifest, store)
 
 
-def _designs(recipe: Recipe, count: int, rng: np.random.Generator) -> list[Design]:
-    full = [31] * count
-    designs: list[Design] = [("int32", "round", full, "none")] if "int32" in recipe.roles else []
-    designs += [("int32_finetuned", "round", full, "short")] if "int32_finetuned" in recipe.roles else []
-    for role in ("uniform_round", "uniform_absorb"):
-        if role in recipe.roles:
-            designs += [(role, role.split("_")[1], [k] * count, "none") for k in (1, 2, 4, 8)]
-    widths = [*range(1, 17), 31]
-    for _ in range(max(0, recipe.trials - len(designs))):
-        bits = [int(k) for k in rng.choice(widths, count, p=_skew(len(widths)))]
-        designs.append(("search", "mixed", bits, str(rng.choice(["none", "short"], p=[0.8, 0.2]))))
-    return designs[: recipe.trials]
+def _space(names: Names) -> SearchSpace:
+    methods = [(Method.ROUND,) if i % ABSORBING == ABSORBING - 1 else tuple(Method) for i in range(len(names))]
+    variables = (RescalerVariable(name, tuple(range(1, 32)), each) for name, each in zip(names, methods, strict=True))
+    return SearchSpace(tuple(variables), (Finetune.NONE, Finetune.SHORT))
 
 
-def _skew(count: int) -> np.ndarray:
-    weights = 1.0 / np.arange(1, count + 1)
-    return weights / weights.sum()
-
-
-def _row(recipe: Recipe, rng: np.random.Generator, number: int, design: Design, names: Names) -> dict[str, object]:
-    role, method, bits, finetune = design
-    methods = [_method(method, i, rng) for i in range(len(names))]
-    loss = sum(
-        (9 - i % 5) * (1.0 if m == "round" else 0.3) * 0.6 ** (2 * k)
-        for i, (k, m) in enumerate(zip(bits, methods, strict=True))
-    )
-    noise = 0.0 if role == "int32" else rng.normal(0, 0.25)
-    drop = recipe.drop_scale * loss * (0.4 if finetune == "short" else 1.0) + noise
-    drop = 0.0 if role == "int32" else round(drop * 5.4) / 5.4
-    area, energy = _cost(bits)
-    failed = role == "search" and number >= recipe.trials - recipe.failed
-    row: dict[str, object] = {
-        "trial": number,
-        "state": "FAIL" if failed else "COMPLETE",
-        "role": role,
-        "on_front": False,
-        "finetune": finetune,
-        "fidelity": "short_finetune" if finetune == "short" else "integer",
-        "val_accuracy": 93.0 - drop,
-        "val_accuracy_drop_pp": drop,
-        "val_accuracy_integer": 93.0 - drop * (2.0 if finetune == "short" else 1.0),
-        "val_accuracy_drop_vs_control_pp": drop + 0.2 if finetune == "short" else np.nan,
-        "test_accuracy": np.nan,
-        "test_accuracy_drop_pp": np.nan,
-        "ci_low": np.nan,
-        "ci_high": np.nan,
-        "rescaler_area_um2": area,
-        "rescaler_energy_nj": energy,
-        "other_rescaler_area_um2": area * 1.1 + 300 + rng.normal(0, 20),
-        "other_rescaler_energy_nj": energy * 0.9,
-        "parameter_bits": float(sum(bits) * 16),
-        "seconds": float(rng.gamma(2.0, 0.4)),
-        "finished": pd.Timestamp("2026-11-21T04:00:00Z") + pd.Timedelta(seconds=2.0 * number),
-        "error": "RuntimeError: <script>alert('boom')</script> =cmd" if failed else "",
-    }
-    if recipe.accelerator:
-        row |= {"accelerator_area_um2": area + 40_000.0, "accelerator_energy_nj": energy + 500.0}
-        row |= {"other_style_rescaler_area_um2": 500.0 + 90.0 * max(bits)}
-    row |= {f"{name}.multiplier_bits": k for name, k in zip(names, bits, strict=True)}
-    row |= {f"{name}.method": m for name, m in zip(names, methods, strict=True)}
-    if failed:
-        for key in [
-            key for key in row if key.startswith(("val_", "rescaler_", "other_", "accelerator_", "parameter_"))
-        ]:
-            row[key] = np.nan
-    return row
-
-
-def _method(method: str, index: int, rng: np.random.Generator) -> str:
-    if index % ABSORBING == ABSORBING - 1:
-        return "round"
-    return str(rng.choice(["round", "absorb"])) if method == "mixed" else method
-
-
-def _cost(bits: list[int]) -> tuple[float, float]:
-    area = sum(260.0 + 86.0 * k * (1 + 0.1 * (i % 3)) for i, k in enumerate(bits))
-    energy = sum((0.4 + 0.5 * k) * (1 + (i * 7) % 5) for i, k in enumerate(bits))
-    return area, energy
-
-
-def _with_front(frame: pd.DataFrame, recipe: Recipe, names: Names) -> pd.DataFrame:
-    frame = frame.copy()
+def _designs(recipe: Recipe, names: Names, rng: np.random.Generator) -> list[Design]:
+    space = _space(names)
+    made = [
+        (Role.INT32, space.uniform(31, Method.ROUND, Finetune.NONE)),
+        (Role.CONTROL, space.uniform(31, Method.ROUND, Finetune.SHORT)),
+        *((Role.uniform(m), space.uniform(k, m, Finetune.NONE)) for m in Method for k in (1, 2, 4, 8)),
+    ]
+    made = [(role, point) for role, point in made if role in recipe.roles]
+    while len(made) < recipe.trials:
+        made.append((Role.SEARCH, _searched(space, rng)))
+    designs = [
+        Design(role, point, None if _fails(recipe, role, number) else _measured(recipe, role, point, rng))
+        for number, (role, point) in enumerate(made[: recipe.trials])
+    ]
     if recipe.front == 0:
-        return frame.assign(state="FAIL", error="no")
-    if recipe.front is not None:
-        frame = _forced(frame, recipe, names)
-    complete = frame["state"] == "COMPLETE"
-    values = frame.loc[complete, ["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj"]].to_numpy()
-    frame.loc[complete, "on_front"] = brute_force_front(values)
-    return frame
+        return [Design(design.role, design.point, None, "no") for design in designs]
+    return designs if recipe.front is None else [*map(_no_better, designs), *_forced(recipe.front, space)]
 
 
-def _forced(frame: pd.DataFrame, recipe: Recipe, names: Names) -> pd.DataFrame:
-    """Better than everything else, and mutually non-dominated."""
-    count = recipe.front or 0
-    template = frame[frame["role"] == "search"].iloc[0].to_dict()
-    rows = []
-    for index in range(count):
-        t = index / max(1, count - 1)
-        row = dict(template)
-        row |= {"trial": len(frame) + index, "val_accuracy_drop_pp": 4.0 * (1 - t) ** 2 - 1.0}
-        row |= {"rescaler_area_um2": 50.0 + 400 * t, "rescaler_energy_nj": 1.0 + 3 * t, "state": "COMPLETE"}
-        row |= {"val_accuracy": 93.0 - row["val_accuracy_drop_pp"], "error": ""}
-        row |= {f"{name}.multiplier_bits": 1 + (index * 3 + i) % 31 for i, name in enumerate(names)}
-        rows.append(row)
-    rest = frame.assign(
-        val_accuracy_drop_pp=frame["val_accuracy_drop_pp"].where(
-            frame["role"] == "int32", frame["val_accuracy_drop_pp"].abs()
+def _searched(space: SearchSpace, rng: np.random.Generator) -> DesignPoint:
+    widths = (*range(1, 17), 31)
+    odds = 1 / np.arange(1, len(widths) + 1)
+    chosen = {
+        variable.name: RescalerChoice(
+            int(rng.choice(widths, p=odds / odds.sum())), variable.methods[rng.integers(len(variable.methods))]
         )
+        for variable in space.rescalers
+    }
+    return space.design(chosen, Finetune.SHORT if rng.uniform() < 0.2 else Finetune.NONE)
+
+
+def _fails(recipe: Recipe, role: Role, number: int) -> bool:
+    return role is Role.SEARCH and number >= recipe.trials - recipe.failed
+
+
+def _measured(recipe: Recipe, role: Role, point: DesignPoint, rng: np.random.Generator) -> tuple[float, float, float]:
+    """Narrow is cheap and inaccurate, the more so for the first of every five rescalers and if rounded."""
+    bits = [choice.multiplier_bits for _, choice in point.choices]
+    loss = sum(
+        (9 - i % 5) * (1.0 if choice.method is Method.ROUND else 0.3) * 0.6 ** (2 * choice.multiplier_bits)
+        for i, (_, choice) in enumerate(point.choices)
     )
-    return pd.concat([rest, pd.DataFrame(rows)], ignore_index=True).astype(frame.dtypes.to_dict())
+    trained = point.finetune is Finetune.SHORT
+    drop = round((recipe.drop_scale * loss * (0.4 if trained else 1.0) + rng.normal(0, 0.25)) * 5.4) / 5.4
+    area, energy = zip(*(_layer_cost(i, k) for i, k in enumerate(bits)), strict=True)
+    return 0.0 if role is Role.INT32 else drop, sum(area), sum(energy)
 
 
-def brute_force_front(values: np.ndarray) -> np.ndarray:
+def _layer_cost(index: int, bits: int) -> tuple[float, float]:
+    """Area (um2) and energy (nJ)."""
+    return 260.0 + 86.0 * bits * (1 + 0.1 * (index % 3)), (0.4 + 0.5 * bits) * (1 + (index * 7) % 5)
+
+
+def _no_better(design: Design) -> Design:
+    """The design without any gain in accuracy, so that the forced front dominates it."""
+    if design.values is None:
+        return design
+    drop, *costs = design.values
+    return Design(design.role, design.point, (abs(drop), *costs))
+
+
+def _forced(count: int, space: SearchSpace) -> list[Design]:
+    """Better than everything else, and mutually non-dominated."""
+    designs = []
+    for index in range(count):
+        t = index / (count - 1) if count > 1 else 1.0
+        chosen = {v.name: RescalerChoice(1 + (index * 3 + i) % 31, Method.ROUND) for i, v in enumerate(space.rescalers)}
+        values = (4.0 * (1 - t) ** 2 - 1.0, 50.0 + 400 * t, 1.0 + 3 * t)
+        designs.append(Design(Role.SEARCH, space.design(chosen, Finetune.NONE), values))
+    return designs
+
+
+def _record(
+    store: StudyStore, space: SearchSpace, designs: list[Design], recipe: Recipe, rng: np.random.Generator
+) -> None:
+    for design in designs:
+        store.enqueue(space, design.point, design.role)
+        trial = store.ask(space)
+        if design.values is None:
+            store.tell_failed(trial, design.error)
+        else:
+            store.tell(trial, record_of(design.point.to_json(), _evaluations(design, recipe, rng)))
+    for stored in store.trials():
+        stored.datetime_complete = STARTED + timedelta(seconds=2 * stored.number)
+
+
+def _evaluations(design: Design, recipe: Recipe, rng: np.random.Generator) -> list[Evaluation]:
+    assert design.values is not None
+    drop, area, energy = design.values
+    trained = design.point.finetune is Finetune.SHORT
+    reached = [(Level.INTEGER, 2 * drop), (Level.SHORT_FINETUNE, drop)] if trained else [(Level.INTEGER, drop)]
+    bits = [choice.multiplier_bits for _, choice in design.point.choices]
+    layers = tuple(_layer(name, i, choice) for i, (name, choice) in enumerate(design.point.choices))
+    workloads = tuple(_workload(name, i) for i, (name, _) in enumerate(design.point.choices))
+    total = SimpleNamespace(area_um2=area + 40_000.0, energy_nj=energy + 500.0, latency_cycles=9216)
+    other = NetworkCost(area * 1.1 + 300 + rng.normal(0, 20), energy * 0.9, sum(bits) * 16, ())
+    return [
+        Evaluation(
+            level=level,
+            val_accuracy=BASELINE_ACCURACY - pp,
+            val_accuracy_drop_pp=pp,
+            objective_cost=NetworkCost(area, energy, sum(bits) * 16, layers),
+            other_cost=other,
+            workloads=workloads,
+            network_sha256=design.point.digest,
+            weights=None,
+            seconds=float(rng.gamma(2.0, 0.4)),
+            accelerator=cast(AcceleratorCost, total) if recipe.accelerator else None,
+            other_style_area_um2=500.0 + 90.0 * max(bits) if recipe.accelerator else None,
+        )
+        for level, pp in reached
+    ]
+
+
+def _layer(name: str, index: int, choice: RescalerChoice) -> LayerCost:
+    area, energy = _layer_cost(index, choice.multiplier_bits)
+    return LayerCost(name, area, 0.8 * area, 0.2 * area, energy, 16, UnitCost(area, energy, None, ()))
+
+
+def _workload(name: str, index: int) -> RescalerWorkload:
+    stage = RescaleStage(operand_bits=14 + index, multiplier_bits=31, right_shift_min=3, right_shift_max=9 + index)
+    return RescalerWorkload(
+        name=name,
+        stages=(stage,),
+        output_bits=8,
+        channels=8 * (index + 1),
+        rescales_per_inference=1024 // (index + 1),
+        macs_per_inference=90_000 // (index + 1),
+        weight_bits=4,
+        activation_bits=8,
+    )
+
+
+def _tested(drop_pp: float, samples: int, *, identical: bool) -> TestScore:
+    """A score with about this drop; 1% of the answers, and more of less accurate designs, differ."""
+    net = round(samples * drop_pp / 100)
+    differing = 0 if identical else max(abs(net), round(samples * (0.01 + 0.002 * abs(drop_pp))))
+    gained = (differing - net) // 2
+    return TestScore(samples=samples, baseline_correct=round(TEST_ACCURACY * samples), lost=gained + net, gained=gained)
+
+
+def _manifest(recipe: Recipe, names: Names, trials: int) -> Manifest:
+    spec = small_spec(seed=0, search__trials=max(1, trials), report__margin_pp=recipe.margin_pp)
+    return Manifest(
+        spec=spec.model_copy(update={"name": recipe.study}),  # a name that no study file may have
+        created=STARTED.isoformat(),
+        versions={},
+        git_revision="abc<b>",
+        dataset="digits",
+        data_sha256="0" * 64,
+        samples={"finetune": 539, "validation": 540, "test": recipe.test_samples},
+        network="net <b>bold</b>" if recipe.names else "digits_cnn",
+        network_sha256="1" * 64,
+        rescalers=names,
+        baseline_val_accuracy=BASELINE_ACCURACY,
+        cost_sources=COST_SOURCES,
+    )
+
+
+def brute_force_front(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     better = (values[:, None, :] <= values[None, :, :]).all(2) & (values[:, None, :] < values[None, :, :]).any(2)
     return ~better.any(axis=0)
-
-
-def _tested(frame: pd.DataFrame, scored: pd.Series, recipe: Recipe, rng: np.random.Generator) -> pd.DataFrame:
-    drop = frame["val_accuracy_drop_pp"] + rng.normal(0, 0.2, len(frame))
-    half = 100 * 1.96 * np.sqrt(0.01 + 0.002 * drop.abs()) / np.sqrt(recipe.test_samples)
-    half = half.where(frame["role"] != "int32", 0.0)
-    drop = drop.where(frame["role"] != "int32", 0.0)
-    values = {
-        "test_accuracy": 92.5 - drop,
-        "test_accuracy_drop_pp": drop,
-        "ci_low": drop - half,
-        "ci_high": drop + half,
-    }
-    return frame.assign(
-        **{name: column.where(scored & (frame["state"] == "COMPLETE")) for name, column in values.items()}
-    )
-
-
-def _layers(rows: pd.DataFrame, names: Names) -> pd.DataFrame:
-    records = []
-    for row in rows.to_dict(orient="records"):
-        for index, name in enumerate(names):
-            bits = row[f"{name}.multiplier_bits"]
-            area = 260.0 + 86.0 * bits * (1 + 0.1 * (index % 3))
-            records.append(
-                {
-                    "trial": row["trial"],
-                    "rescaler": name,
-                    "multiplier_bits": bits,
-                    "method": row[f"{name}.method"],
-                    "accumulator_bits": 14 + index,
-                    "right_shift_min": 3,
-                    "right_shift_max": 9 + index,
-                    "channels": 8 * (index + 1),
-                    "rescales": 1024 // (index + 1),
-                    "macs": 90_000 // (index + 1),
-                    "area_um2": area,
-                    "datapath_area_um2": 0.8 * area,
-                    "parameter_area_um2": 0.2 * area,
-                    "energy_nj": (0.4 + 0.5 * bits) * (1 + (index * 7) % 5),
-                }
-            )
-    return pd.DataFrame(records, columns=LAYER_COLUMNS)
-
-
-def _facts(recipe: Recipe, names: Names) -> StudyFacts:
-    return StudyFacts(
-        study=recipe.study,
-        network="net <b>bold</b>" if recipe.names else "digits_cnn",
-        dataset="digits",
-        samples={"finetune": 539, "validation": 540, "test": recipe.test_samples},
-        contract="half_up",
-        weight_bits=4,
-        style="streaming",
-        lanes=1,
-        objective_cost=CostSource(
-            "analytic", "aladdin40", 40.0, "Shao et al., ISCA 2014", "not yet measured against synthesis"
-        ),
-        other_cost=CostSource("rtl", "aladdin40", 40.0, "Shao et al., ISCA 2014", "median 12% against synthesis"),
-        margin_pp=recipe.margin_pp,
-        resolvable_margin_pp=100 * 1.96 * 0.1 / recipe.test_samples**0.5 if recipe.scored else None,
-        complete=recipe.complete,
-        provenance=recipe.provenance,
-    )
 
 
 STUDIES: dict[str, dict[str, Any]] = {

@@ -6,21 +6,25 @@ import pandas as pd
 import pytest
 from synthetic_study import Maker, brute_force_front
 
-from dse.design.metrics import Metric
+from dse import formats
+from dse.design.metrics import ACCELERATOR_AREA, ACCELERATOR_ENERGY, DROP, LATENCY, RESCALER_AREA, RESCALER_ENERGY
 from dse.design.pareto import hypervolume
-from dse.report import _text
-from dse.report._choices import Choice, choices
 from dse.report._convergence import agreement, convergence, grown
 from dse.report._marginal import marginal_steps
 from dse.report._scene import cost_axes, cost_ticks, scene, staircase
 from dse.report._sensitivity import sensitivity
+from dse.report.designs import Choice, choices
 from dse.store.results import StudyResults
 
 
 def designs(results: StudyResults, points: list[tuple[float, float]]) -> list[Choice]:
     template = choices(results, results.front)[0]
     return [
-        dataclasses.replace(template, trial=i, area_um2=area, energy_nj=area / 10, val_drop_pp=drop)
+        dataclasses.replace(
+            template,
+            trial=i,
+            figures={**template.figures, RESCALER_AREA.name: area, RESCALER_ENERGY.name: area / 10, DROP.name: drop},
+        )
         for i, (area, drop) in enumerate(points)
     ]
 
@@ -224,25 +228,25 @@ def test_trials_of_the_first_rung_and_infeasible_ones_are_not_judged(make: Maker
     ],
 )
 def test_numbers_read_well(value: float | None, text: str) -> None:
-    assert _text.number(value) == text
+    assert formats.number(value) == text
 
 
 def test_signs_are_those_of_print() -> None:
-    assert _text.signed(-0.5) == "\N{MINUS SIGN}0.50"
-    assert _text.signed(-0.001) == "0.00"
-    assert _text.interval(-0.1, 1.0) == "[\N{MINUS SIGN}0.10, 1.00]"
-    assert _text.interval(float("nan"), 1.0) == "\N{EN DASH}"
+    assert formats.signed(-0.5) == "\N{MINUS SIGN}0.50"
+    assert formats.signed(-0.001) == "0.00"
+    assert formats.interval(-0.1, 1.0) == "[\N{MINUS SIGN}0.10, 1.00]"
+    assert formats.interval(float("nan"), 1.0) == "\N{EN DASH}"
 
 
 def test_shortened_names_keep_both_ends() -> None:
-    assert _text.shorten("abcdefghij", 7) == "abc…hij"
-    assert _text.shorten("abc", 7) == "abc"
-    assert all(len(_text.shorten("x" * 50, n)) <= n for n in range(1, 50))
+    assert formats.shorten("abcdefghij", 7) == "abc…hij"
+    assert formats.shorten("abc", 7) == "abc"
+    assert all(len(formats.shorten("x" * 50, n)) <= n for n in range(1, 50))
 
 
 def test_reports_show_the_accelerator_where_it_is_the_objective(make: Maker) -> None:
     results = make(trials=150)
-    totals = (Metric.DROP, Metric.ACCELERATOR_AREA, Metric.ACCELERATOR_ENERGY)
+    totals = (DROP.name, ACCELERATOR_AREA.name, ACCELERATOR_ENERGY.name)
     whole = dataclasses.replace(results, facts=dataclasses.replace(results.facts, objectives=totals))
     for study, name in ((results, "rescaler"), (whole, "accelerator")):
         int32 = scene(study).int32
@@ -262,9 +266,9 @@ def test_designs_say_what_else_they_chose(make: Maker) -> None:
     assert {choice.also for choice in scene(results).front} == {""}
     facts = dataclasses.replace(
         results.facts,
-        objectives=(*results.facts.objectives, Metric.LATENCY),
+        objectives=(*results.facts.objectives, LATENCY.name),
         varying=("weight bits", "contract", "style", "lanes"),
     )
     chosen = {"a.weight_bits": 3.0, "b.weight_bits": 8.0, "contract": "floor", "style": "shared", "lanes": 4.0}
     varied = dataclasses.replace(results, facts=facts, trials=results.trials.assign(**chosen, latency_cycles=1200))
-    assert {c.also for c in scene(varied).front} == {"weights 3 8; floor; shared; 4 lanes; 1,200 cycles"}
+    assert {c.also for c in scene(varied).front} == {"weights 3 8; floor; shared; 4 lanes; latency 1,200 cycles"}

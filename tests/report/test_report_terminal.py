@@ -28,7 +28,8 @@ def test_best_uniform_stands_below_the_front(make: Maker) -> None:
     best = recommendation(results).best_uniform
     assert best is not None
     assert best.trial not in set(results.front["trial"])
-    assert "uniform absorb: all" in printed(results).split("int32 (Q31)")[-1]
+    label = f"{best.role.value.replace('_', ' ')}: all {best.multiplier_bits[0]}"
+    assert label in printed(results).split("int32 (Q31)")[-1]
 
 
 def test_brackets_in_names_are_no_markup(make: Maker) -> None:

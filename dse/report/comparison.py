@@ -1,4 +1,4 @@
-"""Several studies side by side: volumes with their uncertainty, coverage, verdicts only where significant."""
+"""Several studies side by side: volumes with their uncertainty, coverage, and verdicts if they are significant."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import mannwhitneyu
 
-from dse.design.metrics import Metric
+from dse.design.metrics import DROP
 from dse.design.pareto import hypervolume, relative_costs
-from dse.report._choices import Choice, choices
-from dse.report._recommendation import recommendation
-from dse.report._selection import Recommendation
+from dse.report.designs import Choice, choices
+from dse.report.recommendation import Recommendation, recommendation
 from dse.store.results import StudyResults
 
 SIGNIFICANCE = 0.05
@@ -26,11 +25,11 @@ class Run:
     """One study of a comparison.
 
     Attributes:
-        label: name that tells it from the others.
+        label: unique name.
         results: the study.
         rec: its recommendation.
         front: designs of its front, cheapest first.
-        volume: hypervolume of the validation front, costs over the first run's int32.
+        volume: hypervolume of the validation front, with costs as multiples of the first run's int32.
         test_volume_low: hypervolume with every test drop at the upper end of its interval (NaN if not all are scored).
         test_volume_high: with every test drop at the lower end.
     """
@@ -46,12 +45,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What may be said of two runs, or of two groups of repeated runs.
+    """What the data show about two runs, or two groups of repeated runs.
 
     Attributes:
         first: label of a run or group.
         second: label of the other.
-        better: which has the better front, or None where the data do not tell.
+        better: the label with the better front, or None if the data do not decide.
         reason: why.
     """
 
@@ -68,8 +67,8 @@ class Comparison:
     Attributes:
         runs: in the order given.
         coverage: ``[a, b]`` share of b's front that some design of a's equals or beats in every objective.
-        verdicts: one per pair of runs, or of groups where studies were repeated.
-        obstacles: why fronts cannot be compared, in words; no verdicts then.
+        verdicts: one per pair of runs, or of groups if studies were repeated.
+        obstacles: why fronts cannot be compared, in words; there are no verdicts then.
         cautions: what a reader should know.
     """
 
@@ -87,7 +86,7 @@ class Comparison:
 
 
 def comparison(studies: list[StudyResults]) -> Comparison:
-    """Compare studies; all costs are in units of the first one's int32.
+    """Compares studies; all costs are multiples of the first one's int32.
 
     Raises:
         ValueError: fewer than two studies.
@@ -107,11 +106,15 @@ def comparison(studies: list[StudyResults]) -> Comparison:
 
 
 def covered(first: list[Choice], second: list[Choice]) -> float:
-    """Share of the second front that some design of the first equals or beats in all objectives; NaN if empty."""
+    """Computes the share of the second front that designs of the first equal or beat in all objectives.
+
+    Returns:
+        The share (0..1); NaN if the second front is empty.
+    """
     if not second:
         return float("nan")
-    theirs, ours = _objectives(second), _objectives(first)
-    return float(np.mean([bool((ours <= point).all(axis=1).any()) for point in theirs]))
+    points = _objectives(first)
+    return float(np.mean([bool((points <= point).all(axis=1).any()) for point in _objectives(second)]))
 
 
 def _objectives(designs: list[Choice]) -> Floats:
@@ -119,8 +122,8 @@ def _objectives(designs: list[Choice]) -> Floats:
 
 
 def _columns(results: StudyResults) -> list[str]:
-    """What fronts are compared in: the drop and the two costs that reports show."""
-    return [Metric.DROP.value, results.facts.area.value, results.facts.energy.value]
+    """Returns what fronts are compared in: the drop and the two costs that reports show."""
+    return [DROP.name, results.facts.area.name, results.facts.energy.name]
 
 
 def _labels(studies: list[StudyResults]) -> list[str]:
@@ -137,9 +140,8 @@ def _labels(studies: list[StudyResults]) -> list[str]:
 
 def _int32_costs(studies: list[StudyResults]) -> Floats:
     for results in studies:
-        rows = results.baselines[results.baselines["role"] == "int32"]
-        if not rows.empty:
-            costs: Floats = rows[_columns(results)].to_numpy(dtype=np.float64)[0]
+        if not results.int32.empty:
+            costs: Floats = results.int32[_columns(results)].to_numpy(dtype=np.float64)[0]
             return costs
     return np.full(3, np.nan)
 
@@ -162,7 +164,7 @@ def _volume(values: Floats, unit: Floats) -> float:
 
 
 def _obstacles(studies: list[StudyResults]) -> list[str]:
-    """Facts that must agree for fronts to be on one scale."""
+    """Returns the facts that differ and must agree for fronts to be on one scale."""
     facts = [results.facts for results in studies]
     compared = {
         "data": [f"{f.dataset}, {f.samples.get('test', 0)} test samples" for f in facts],
@@ -172,12 +174,12 @@ def _obstacles(studies: list[StudyResults]) -> list[str]:
         "lanes": [str(f.lanes) for f in facts],
         "cost model": [f"{f.objective_cost.model} with {f.objective_cost.technology}" for f in facts],
     }
-    found = [
+    obstacles = [
         f"{what}: {' / '.join(dict.fromkeys(values))}" for what, values in compared.items() if len(set(values)) > 1
     ]
-    if all(results.baselines[results.baselines["role"] == "int32"].empty for results in studies):
-        found.append("no run has a complete int32 baseline, so costs have no unit")
-    return found
+    if all(results.int32.empty for results in studies):
+        obstacles.append("no run has a complete int32 baseline, so costs have no unit")
+    return obstacles
 
 
 def _cautions(runs: tuple[Run, ...]) -> list[str]:
@@ -205,19 +207,19 @@ def _verdicts(runs: tuple[Run, ...]) -> list[Verdict]:
 
 
 def _repeats(group: list[Run]) -> int:
-    """Runs of one study with different seeds; without a seed a run counts once."""
+    """Counts the runs of one study with different seeds; runs without a seed count as one."""
     return len({run.results.facts.provenance.get("seed", "") for run in group})
 
 
 def _between_runs(first: Run, second: Run) -> Verdict:
-    """Better only if even the worst of one run's test intervals cover more than the best of the other's."""
+    """Prefers a run only if the worst of its test intervals cover more than the best of the other's."""
     for better, worse in ((first, second), (second, first)):
         if better.test_volume_low > worse.test_volume_high:
             reason = (
                 f"with every test drop at the upper end of its 95% interval {better.label} still covers "
                 f"{better.test_volume_low:.3f}, and {worse.label} with every drop at the lower end "
                 f"{worse.test_volume_high:.3f}. "
-                "This is about these two fronts; how lucky each search was is not in it"
+                "This compares these two fronts; the randomness of the searches is not considered"
             )
             return Verdict(first.label, second.label, better.label, reason)
     if np.isnan([first.test_volume_low, second.test_volume_low]).any():
@@ -226,7 +228,7 @@ def _between_runs(first: Run, second: Run) -> Verdict:
 
 
 def _between_groups(groups: dict[str, list[Run]]) -> list[Verdict]:
-    """Exact rank tests of the validation volumes, corrected by Holm for the number of pairs."""
+    """Applies exact rank tests to the validation volumes, corrected by Holm for the number of pairs."""
     pairs = list(combinations(groups, 2))
     volumes = {name: [run.volume for run in group] for name, group in groups.items()}
     p_values = holm([float(mannwhitneyu(volumes[a], volumes[b], method="auto").pvalue) for a, b in pairs])
@@ -244,7 +246,7 @@ def _group_verdict(first: str, second: str, volumes: dict[str, list[float]], p: 
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """Holm's correction: adjusted p-values in the order given."""
+    """Applies Holm's correction; returns the adjusted p-values in the order given."""
     order = np.argsort(p_values)
     adjusted, highest = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(order):

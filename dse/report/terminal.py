@@ -1,4 +1,4 @@
-"""The front in a terminal."""
+"""The front as a table in the terminal."""
 
 import numpy as np
 import pandas as pd
@@ -7,17 +7,17 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from dse.report import _text
-from dse.report._choices import Choice, choices
-from dse.report._recommendation import recommendation
-from dse.report._selection import Recommendation
+from dse import formats
+from dse.design.roles import Role
+from dse.report.designs import Choice, Evidence, choices
+from dse.report.recommendation import Recommendation, recommendation
 from dse.store.results import StudyResults
 
-FRONT_ROWS = 10  # of the front; int32 and the best uniform width come on top
+FRONT_ROWS = 10  # rows for the front; int32 and the best uniform width come in addition
 
 
 def front_table(results: StudyResults) -> Table:
-    """The front, cheapest first and thinned to a screenful, then int32 and the best uniform width."""
+    """Returns the front, cheapest first and thinned to a screenful, then int32 and the best uniform width."""
     rec = recommendation(results)
     front = choices(results, results.front)
     shown = _thinned(front, rec)
@@ -33,7 +33,7 @@ def front_table(results: StudyResults) -> Table:
 
 
 def show(results: StudyResults, console: Console) -> None:
-    """Print front and recommendation."""
+    """Prints front and recommendation."""
     rec = recommendation(results)
     lines = [Text(rec.text), *(Text(f"Note: {caution}", style="yellow") for caution in rec.cautions)]
     console.print(front_table(results))
@@ -46,7 +46,7 @@ def _empty_table(results: StudyResults, size: int, shown: int) -> Table:
     table = Table(
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
-        title=Text(f"{facts.study}: {_text.count(size, 'design')} on the front{thinned}"),
+        title=Text(f"{facts.study}: {formats.count(size, 'design')} on the front{thinned}"),
         caption=Text(
             f"{facts.objective_cost.model} model, {facts.objective_cost.technology}; less: than int32's area; "
             f"drops against int32 in pp; starred: within the margin of {facts.margin_pp:g} pp on the test split"
@@ -59,7 +59,7 @@ def _empty_table(results: StudyResults, size: int, shown: int) -> Table:
 
 
 def _thinned(front: list[Choice], rec: Recommendation) -> list[Choice]:
-    """At most ``FRONT_ROWS`` designs: ends, evenly spaced ones between, and always the recommended."""
+    """Returns at most ``FRONT_ROWS`` designs: the ends, evenly spaced ones between, and always the recommended."""
     if len(front) <= FRONT_ROWS:
         return front
     wanted = {choice.trial for choice in (rec.cheapest, rec.cheapest_at_resolvable, rec.knee) if choice}
@@ -69,17 +69,17 @@ def _thinned(front: list[Choice], rec: Recommendation) -> list[Choice]:
 
 
 def _cells(choice: Choice, mark: str) -> list[Text]:
-    test = _text.signed(choice.test_drop_pp)
+    test = formats.signed(choice.test_drop_pp)
     if pd.notna(choice.ci_high):
-        test = f"{test} {_text.interval(choice.ci_low, choice.ci_high)}"
-    star = "*" if choice.evidence == "non-inferior" else " "
+        test = f"{test} {formats.interval(choice.ci_low, choice.ci_high)}"
+    star = "*" if choice.evidence is Evidence.NON_INFERIOR else " "
     widths = _widths(choice)
     cells = (
         str(choice.trial),
-        _text.number(choice.area_um2),
-        _text.ratio(choice.area_ratio),
-        _text.number(choice.energy_nj),
-        _text.signed(choice.val_drop_pp),
+        formats.number(choice.area_um2),
+        formats.ratio(choice.area_ratio),
+        formats.number(choice.energy_nj),
+        formats.signed(choice.val_drop_pp),
         f"{test}{star}",
         "; ".join(part for part in (f"{mark}: {widths}" if mark else widths, choice.also) if part),
     )
@@ -98,9 +98,9 @@ def _mark(choice: Choice, rec: Recommendation) -> str:
         marks.append("cheapest at resolvable margin")
     if rec.knee and choice.trial == rec.knee.trial:
         marks.append("knee")
-    if choice.role == "int32":
+    if choice.role is Role.INT32:
         marks.append("int32 (Q31)")
-    elif choice.role.startswith("uniform_"):
+    elif choice.role.is_uniform:
         marks.append(f"uniform {choice.role.removeprefix('uniform_')}")
     return ", ".join(marks)
 

@@ -1,30 +1,31 @@
-"""The study as files for spreadsheets and scripts."""
+"""The results of a study as files for spreadsheets and scripts."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
-from dse.report import _text
-from dse.report._choices import Choice
-from dse.report._columns import design_table, for_people
-from dse.report._recommendation import recommendation, uniform_name
-from dse.report._selection import Recommendation
+from dse import formats
+from dse.design.metrics import DROP
+from dse.report.designs import Choice
+from dse.report.recommendation import Recommendation, recommendation, uniform_name
+from dse.store.columns import design_table, for_people, heading
 from dse.store.results import StudyFacts, StudyResults
 from nets.files import replacing
 
-_EXCEL_ROWS = 1_048_575  # of a sheet, heading apart
-_WIDEST = 48  # characters of a spreadsheet column
+_EXCEL_ROWS = 1_048_575  # rows of a sheet without its heading
+_WIDEST = 48  # characters in a spreadsheet column
 
 
 def write_tables(results: StudyResults, folder: Path) -> None:
-    """Write front, baselines, trials and layers as CSV, the trials as Parquet and all of it as one XLSX.
+    """Writes front, baselines, trials and layers as CSV, the trials as Parquet and everything as one XLSX.
 
     Each file appears whole or not at all. CSV and Parquet have the columns of ``StudyResults``; the spreadsheet has
     headings with units.
     """
     trials = whole_numbers(results.trials)
-    front = whole_numbers(design_table(results, results.front))
-    baselines = whole_numbers(design_table(results, results.baselines))
+    front = whole_numbers(design_table(results.front, results.rescalers))
+    baselines = whole_numbers(design_table(results.baselines, results.rescalers))
     _write_csv(front, folder / "front.csv")
     _write_csv(baselines, folder / "baselines.csv")
     _write_csv(trials, folder / "trials.csv")
@@ -36,26 +37,29 @@ def write_tables(results: StudyResults, folder: Path) -> None:
 
 
 def scored_layers(results: StudyResults) -> pd.DataFrame:
-    """Layers of front and baselines: those of thousands of other designs would burst a spreadsheet."""
+    """Returns the layers of front and baselines: those of thousands of other designs do not fit a spreadsheet."""
     if results.layers.empty:
         return results.layers
     return results.layers[results.layers["trial"].isin([*results.front["trial"], *results.baselines["trial"]])]
 
 
 def whole_numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    """Bits as integers also where waiting trials have none."""
+    """Returns the table with integer bits, also if waiting trials have none."""
     bits = [name for name in frame.columns if str(name).endswith("_bits") and frame[name].notna().any()]
     return frame.astype(dict.fromkeys(bits, "Int64"))
 
 
 def summary_table(results: StudyResults, rec: Recommendation) -> pd.DataFrame:
-    """The recommendation and what it is compared with: a row per design, headings with units."""
-    rows = [_summary_row(label, choice, results.facts) for label, choice in compared(rec)]
-    return pd.DataFrame(rows, columns=list(_summary_row("", None, results.facts)))
+    """Returns the recommended designs and those they are compared with: a row per design, headings with units."""
+    cells = _summary_cells(results.facts)
+    rows = [{title: cell(choice) for title, cell in cells.items()} for _, choice in compared(rec)]
+    summary = pd.DataFrame(rows, columns=list(cells))
+    summary.insert(0, "Design", [label for label, _ in compared(rec)])
+    return summary
 
 
 def compared(rec: Recommendation) -> list[tuple[str, Choice]]:
-    """Designs that stand side by side at the top of a report, with their labels; absent ones are left out."""
+    """Returns the designs that a report compares first, with their labels; designs that do not exist are left out."""
     named = [
         ("Cheapest non-inferior", rec.cheapest),
         ("Cheapest at the resolvable margin", rec.cheapest_at_resolvable),
@@ -68,28 +72,25 @@ def compared(rec: Recommendation) -> list[tuple[str, Choice]]:
     return [(label, choice) for label, choice in named if choice is not None]
 
 
-def _summary_row(label: str, choice: Choice | None, facts: StudyFacts) -> dict[str, object]:
-    def value(name: str) -> object:
-        return None if choice is None else getattr(choice, name)
-
+def _summary_cells(facts: StudyFacts) -> dict[str, Callable[[Choice], object]]:
+    """Returns what the summary shows of a design, by heading."""
     return {
-        "Design": label,
-        "Trial": value("trial"),
-        "Multiplier widths (bits)": _text.widths(choice.multiplier_bits) if choice else "",
-        "Methods": _text.methods(choice.methods) if choice else "",
-        "Fine-tuning": value("finetune"),
-        f"{facts.costed.capitalize()} area (µm²)": value("area_um2"),
-        "Area, times less than int32": value("area_ratio"),
-        f"{facts.costed.capitalize()} energy per inference (nJ)": value("energy_nj"),
-        "Energy, times less than int32": value("energy_ratio"),
-        "Rescalers' share of the accelerator's area": value("accelerator_area_share"),
-        "Rescalers' share of the accelerator's energy": value("accelerator_energy_share"),
-        "Validation accuracy drop (pp)": value("val_drop_pp"),
-        "Validation accuracy drop against the fine-tuned int32 (pp)": value("val_drop_vs_control_pp"),
-        "Test accuracy drop (pp)": value("test_drop_pp"),
-        "95% interval, lower end (pp)": value("ci_low"),
-        "95% interval, upper end (pp)": value("ci_high"),
-        "Evidence": choice.evidence.value if choice else "",
+        "Trial": lambda choice: choice.trial,
+        "Multiplier widths (bits)": lambda choice: formats.widths(choice.multiplier_bits),
+        "Methods": lambda choice: formats.methods(choice.methods),
+        "Fine-tuning": lambda choice: choice.finetune,
+        facts.area.heading: lambda choice: choice.area_um2,
+        "Area, times less than int32": lambda choice: choice.area_ratio,
+        facts.energy.heading: lambda choice: choice.energy_nj,
+        "Energy, times less than int32": lambda choice: choice.energy_ratio,
+        "Rescalers' share of the accelerator's area": lambda choice: choice.accelerator_area_share,
+        "Rescalers' share of the accelerator's energy": lambda choice: choice.accelerator_energy_share,
+        DROP.heading: lambda choice: choice.val_drop_pp,
+        heading("val_accuracy_drop_vs_control_pp"): lambda choice: choice.val_drop_vs_control_pp,
+        heading("test_accuracy_drop_pp"): lambda choice: choice.test_drop_pp,
+        "95% interval, lower end (pp)": lambda choice: choice.ci_low,
+        "95% interval, upper end (pp)": lambda choice: choice.ci_high,
+        "Evidence": lambda choice: choice.evidence.value,
     }
 
 
@@ -121,12 +122,12 @@ def _write_sheet(writer: pd.ExcelWriter, name: str, frame: pd.DataFrame) -> None
     sheet.freeze_panes(1, 1)
     if len(frame.columns):
         sheet.autofilter(0, 0, max(1, len(frame)), len(frame.columns) - 1)
-    for column, heading in enumerate(frame.columns):
-        sheet.set_column(column, column, min(_WIDEST, max(10, len(str(heading)) + 2)))
+    for column, title in enumerate(frame.columns):
+        sheet.set_column(column, column, min(_WIDEST, max(10, len(str(title)) + 2)))
 
 
 def _naive_times(frame: pd.DataFrame) -> pd.DataFrame:
-    """Spreadsheets know no time zones; all times here are UTC and headed so."""
+    """Removes time zones, which spreadsheets do not know; all times here are UTC and their heading says so."""
     zoned = frame.select_dtypes(include=["datetimetz"]).columns
     return frame.assign(**{name: frame[name].dt.tz_convert("UTC").dt.tz_localize(None) for name in zoned})
 
@@ -141,9 +142,9 @@ def _about(results: StudyResults, rec: Recommendation) -> pd.DataFrame:
         ("Data", facts.dataset),
         *((f"Samples, {split}", f"{amount:,}") for split, amount in facts.samples.items()),
         ("Contract", facts.contract),
-        ("Accelerator style", f"{facts.style}, {_text.count(facts.lanes, 'lane')}, {facts.architecture} rescalers"),
-        ("Objective's cost model", _text.cost_source(facts.objective_cost)),
-        ("Other cost model", _text.cost_source(facts.other_cost)),
+        ("Accelerator style", f"{facts.style}, {formats.count(facts.lanes, 'lane')}, {facts.architecture} rescalers"),
+        ("Objective's cost model", str(facts.objective_cost)),
+        ("Other cost model", str(facts.other_cost)),
         *facts.provenance.items(),
     ]
     return pd.DataFrame(rows, columns=["What", "Value"])

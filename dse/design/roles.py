@@ -1,0 +1,30 @@
+"""Why a trial is in a study."""
+
+from enum import StrEnum
+
+from nets.network.network import Method
+
+
+class Role(StrEnum):
+    """The role of a trial: one of the baselines that every study holds, or a design that the search proposed."""
+
+    INT32 = "int32"  # the deployed network: every multiplier has 31 bits, weights as imported
+    CONTROL = "int32_finetuned"  # int32 with the fine-tuning of the search: shows what training gains without narrowing
+    UNIFORM_ROUND = "uniform_round"  # one width for every rescaler, multipliers rounded
+    UNIFORM_ABSORB = "uniform_absorb"  # the same, with the rounding of the multipliers absorbed by the weights
+    SEARCH = "search"
+
+    @classmethod
+    def uniform(cls, method: Method) -> "Role":
+        """Returns the role of uniform designs that are narrowed by one method."""
+        return cls(f"uniform_{method.value}")
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether the design has one width for every rescaler."""
+        return self in (Role.UNIFORM_ROUND, Role.UNIFORM_ABSORB)
+
+    @property
+    def is_int32(self) -> bool:
+        """Whether the design is int32, fine-tuned or not."""
+        return self in (Role.INT32, Role.CONTROL)

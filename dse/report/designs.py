@@ -1,0 +1,181 @@
+"""Designs as a reader judges them: cost against int32, accuracy with its interval, and what that interval shows."""
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+
+from dse import formats
+from dse.design import metrics
+from dse.design.metrics import DROP, Figure
+from dse.design.roles import Role
+from dse.store.columns import trial_columns
+from dse.store.results import StudyFacts, StudyResults
+
+
+class Evidence(StrEnum):
+    """What the paired 95% interval of the test drop says about the margin."""
+
+    NON_INFERIOR = "non-inferior"  # the upper end is within the margin
+    WORSE = "worse than the margin"  # the lower end is beyond the margin
+    UNDECIDED = "undecided"  # the interval holds the margin
+    UNTESTED = "not scored on test"
+
+
+def evidence(ci_low: float, ci_high: float, margin_pp: float) -> Evidence:
+    """Judges an interval (pp) against the non-inferiority margin (pp)."""
+    if not (math.isfinite(ci_low) and math.isfinite(ci_high)):
+        return Evidence.UNTESTED
+    if ci_high <= margin_pp:
+        return Evidence.NON_INFERIOR
+    return Evidence.WORSE if ci_low > margin_pp else Evidence.UNDECIDED
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One design, with what a reader needs to judge it.
+
+    Attributes:
+        trial: number of the trial.
+        role: why the trial is in the study.
+        finetune: how far its weights were trained.
+        fidelity: fidelity of its accuracy.
+        figures: every number of its row in ``StudyResults.trials`` by column; NaN if it is not known.
+        int32: the same of the int32 baseline; empty before that is complete.
+        area: the area that the report shows.
+        energy: the energy of one inference that the report shows.
+        evidence: the test interval against the margin.
+        multiplier_bits: width of every rescaler.
+        methods: method of every rescaler.
+        also: what else the design chose and is judged by, in words: weight widths, contract, style, lanes, objectives.
+    """
+
+    trial: int
+    role: Role
+    finetune: str
+    fidelity: str
+    figures: Mapping[str, float]
+    int32: Mapping[str, float]
+    area: Figure
+    energy: Figure
+    evidence: Evidence
+    multiplier_bits: tuple[int, ...]
+    methods: tuple[str, ...]
+    also: str
+
+    @property
+    def area_um2(self) -> float:
+        """The area shown, by the objective's cost model."""
+        return self.figures[self.area.name]
+
+    @property
+    def energy_nj(self) -> float:
+        """The energy of one inference shown, by the objective's cost model."""
+        return self.figures[self.energy.name]
+
+    @property
+    def area_ratio(self) -> float:
+        """Area of int32 over this one's; NaN without an int32 baseline."""
+        return _quotient(self.int32.get(self.area.name, math.nan), self.area_um2)
+
+    @property
+    def energy_ratio(self) -> float:
+        """Energy of int32 over this one's; NaN without an int32 baseline."""
+        return _quotient(self.int32.get(self.energy.name, math.nan), self.energy_nj)
+
+    @property
+    def accelerator_area_share(self) -> float:
+        """Share of the rescalers in the accelerator's area; NaN if the study does not know it."""
+        return _quotient(self.figures[metrics.RESCALER_AREA.name], self.figures[metrics.ACCELERATOR_AREA.name])
+
+    @property
+    def accelerator_energy_share(self) -> float:
+        """Share of the rescalers in the accelerator's energy; NaN if the study does not know it."""
+        return _quotient(self.figures[metrics.RESCALER_ENERGY.name], self.figures[metrics.ACCELERATOR_ENERGY.name])
+
+    @property
+    def val_drop_pp(self) -> float:
+        """Accuracy drop on the validation split."""
+        return self.figures[DROP.name]
+
+    @property
+    def val_drop_vs_control_pp(self) -> float:
+        """Accuracy drop on validation against int32 with the same fine-tuning; NaN if the design was not trained."""
+        return self.figures["val_accuracy_drop_vs_control_pp"]
+
+    @property
+    def test_drop_pp(self) -> float:
+        """Accuracy drop on the test split; NaN if it was not scored."""
+        return self.figures["test_accuracy_drop_pp"]
+
+    @property
+    def ci_low(self) -> float:
+        """Lower end of the paired 95% interval of the test drop, pp."""
+        return self.figures["ci_low"]
+
+    @property
+    def ci_high(self) -> float:
+        """Upper end of the paired 95% interval of the test drop, pp."""
+        return self.figures["ci_high"]
+
+    @property
+    def is_finetuned(self) -> bool:
+        """Whether the weights were trained after narrowing."""
+        return self.finetune not in {"", "none"}
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether every rescaler has the same width."""
+        return len(set(self.multiplier_bits)) == 1
+
+
+def choices(results: StudyResults, rows: pd.DataFrame) -> list[Choice]:
+    """Returns rows of ``trials`` as designs."""
+    int32 = next((_figures(row) for row in results.int32.to_dict(orient="records")), {})
+    return [_choice(results, row, int32) for row in rows.to_dict(orient="records")]
+
+
+def _choice(results: StudyResults, row: Mapping[Hashable, object], int32: Mapping[str, float]) -> Choice:
+    facts, figures = results.facts, _figures(row)
+    return Choice(
+        trial=int(figures["trial"]),
+        role=Role(str(row["role"])),
+        finetune=str(row["finetune"]),
+        fidelity=str(row["fidelity"]),
+        figures=figures,
+        int32=int32,
+        area=facts.area,
+        energy=facts.energy,
+        evidence=evidence(figures["ci_low"], figures["ci_high"], facts.margin_pp),
+        multiplier_bits=tuple(int(_float(row, name)) for name in results.bits_columns),
+        methods=tuple(str(row[name]) for name in results.method_columns),
+        also=_also(row, facts),
+    )
+
+
+def _also(row: Mapping[Hashable, object], facts: StudyFacts) -> str:
+    weights = [str(int(_float(row, name))) for name in map(str, row) if name.endswith(".weight_bits")]
+    words = [f"weights {' '.join(weights)}"] if weights and "weight bits" in facts.varying else []
+    words += [str(row[key]) for key in ("contract", "style") if key in facts.varying]
+    if "lanes" in facts.varying:
+        words.append(formats.count(int(_float(row, "lanes")), "lane"))
+    for figure in map(metrics.figure_named, facts.objectives):
+        if figure not in (DROP, facts.area, facts.energy):
+            words.append(f"{figure.title.lower()} {formats.number(_float(row, figure.name))} {figure.unit}")
+    return "; ".join(words)
+
+
+def _figures(row: Mapping[Hashable, object]) -> dict[str, float]:
+    return {column.name: _float(row, column.name) for column in trial_columns()}
+
+
+def _float(row: Mapping[Hashable, object], name: str) -> float:
+    value = row.get(name)
+    return float(value) if isinstance(value, (int, float, np.number)) else math.nan
+
+
+def _quotient(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator else math.nan

@@ -1,0 +1,188 @@
+"""The schema of the table of trials: every column, in order, with its heading and where its value comes from."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+from optuna.trial import FrozenTrial
+
+from dse.design import metrics
+from dse.design.evaluation import TestScore
+from dse.design.metrics import VAL_ACCURACY, Section, value_of
+from dse.design.point import DesignPoint
+from dse.design.space import bits_key, method_key
+from dse.design.statistics import paired_interval
+from dse.store.records import LayerRecord, TrialRecord
+from dse.store.trials import error_in, role_of
+
+_NAN = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """What a row of the table is made from.
+
+    Attributes:
+        trial: the trial in storage.
+        record: its result, if it is complete.
+        test: its score on the test split, if there is one.
+        paired: test drop and interval (:func:`paired_drop`); empty without a score.
+        control: the result of int32 with fine-tuning, if that is complete.
+        control_test: the test score of the control, if it is fine-tuned like this design.
+        on_front: whether no other contender dominates the design.
+        feasible: whether the design keeps the study's constraints.
+    """
+
+    trial: FrozenTrial
+    record: TrialRecord | None
+    test: TestScore | None
+    paired: Mapping[str, float]
+    control: TrialRecord | None
+    control_test: TestScore | None
+    on_front: bool
+    feasible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table of trials.
+
+    Attributes:
+        name: name in files.
+        heading: name for people, unit included.
+        section: place in front.csv.
+        value: computes the column's value in a row.
+    """
+
+    name: str
+    heading: str
+    section: Section
+    value: Callable[[TrialRow], object]
+
+
+def trial_columns() -> tuple[Column, ...]:
+    """Returns the columns that every study has, in the order of trials.parquet."""
+    return (
+        Column("trial", "Trial", Section.DESIGN, lambda row: row.trial.number),
+        Column("state", "State", Section.BOOKKEEPING, lambda row: row.trial.state.name),
+        Column("role", "Role", Section.DESIGN, lambda row: role_of(row.trial).value),
+        Column("on_front", "On the front", Section.BOOKKEEPING, lambda row: row.on_front),
+        Column("feasible", "Keeps the constraints", Section.OTHER, lambda row: row.feasible),
+        Column(
+            "finetune", "Fine-tuning", Section.DESIGN,
+            _of(lambda record: DesignPoint.from_json(record.design).finetune.value, ""),
+        ),
+        Column("fidelity", "Fidelity of the accuracy", Section.DESIGN, _of(lambda record: record.fidelity.value, "")),
+        Column(
+            "val_accuracy_drop_vs_control_pp", "Validation accuracy drop against the fine-tuned int32 (pp)",
+            Section.CONTROL, _drop_against_control,
+        ),
+        *_figures(Section.VALIDATION),
+        Column(
+            "val_accuracy_integer", "Validation accuracy before fine-tuning (%)", Section.OTHER,
+            _of(lambda record: record.val_accuracy_integer),
+        ),
+        *_figures(Section.RESCALERS, Section.PARAMETERS),
+        Column("seconds", "Evaluation time (s)", Section.BOOKKEEPING, _of(lambda record: record.seconds)),
+        *_figures(Section.ACCELERATOR, Section.OTHER),
+        Column("test_accuracy", "Test accuracy (%)", Section.TEST, lambda row: row.test.accuracy if row.test else _NAN),
+        Column("test_accuracy_drop_pp", "Test accuracy drop (pp)", Section.TEST, _paired("test_accuracy_drop_pp")),
+        Column("ci_low", "Test drop, lower end of the 95% interval (pp)", Section.TEST, _paired("ci_low")),
+        Column("ci_high", "Test drop, upper end of the 95% interval (pp)", Section.TEST, _paired("ci_high")),
+        Column(
+            "test_accuracy_drop_vs_control_pp", "Test accuracy drop against the fine-tuned int32 (pp)", Section.TEST,
+            lambda row: row.control_test.accuracy - row.test.accuracy if row.test and row.control_test else _NAN,
+        ),
+        Column("finished", "Finished (UTC)", Section.BOOKKEEPING, _finished),
+        Column("error", "Error", Section.BOOKKEEPING, lambda row: error_in(row.trial)),
+    )  # fmt: skip
+
+
+# What the design itself chose, and what the layers' table has beside its records.
+_CHOSEN = {
+    "contract": "Rounding contract",
+    "style": "Accelerator style",
+    "lanes": "Rescaler lanes",
+    "multiplier_bits": "Multiplier width (bits)",
+    "method": "Method",
+}
+_CHOSEN_BY_RESCALER = {
+    "multiplier_bits": "multiplier width (bits)",
+    "weight_bits": "weight width (bits)",
+    "method": "method",
+}
+
+
+def heading(column: str) -> str:
+    """Returns the name of a column for people, unit included; the column itself if it has none."""
+    of_layers = {name: field.title or name for name, field in LayerRecord.model_fields.items()}
+    declared = {each.name: each.heading for each in trial_columns()} | of_layers | _CHOSEN
+    if column in declared:
+        return declared[column]
+    rescaler, _, quantity = column.rpartition(".")
+    return f"{rescaler}: {_CHOSEN_BY_RESCALER[quantity]}" if rescaler and quantity in _CHOSEN_BY_RESCALER else column
+
+
+def for_people(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns the table under headings with units.
+
+    If the names of two rescalers lead to equal headings, these columns keep their own names.
+    """
+    headings = [heading(str(name)) for name in frame.columns]
+    unique = [
+        text if headings.count(text) == 1 else str(name) for text, name in zip(headings, frame.columns, strict=True)
+    ]
+    return frame.set_axis(unique, axis="columns")
+
+
+def design_table(trials: pd.DataFrame, rescalers: Iterable[str]) -> pd.DataFrame:
+    """Returns rows of the table of trials with the columns of front.csv and baselines.csv, in their order.
+
+    Args:
+        trials: the rows.
+        rescalers: names of the rescalers, in order of execution.
+    """
+    ordered = sorted(trial_columns(), key=lambda column: column.section)
+    leading = [column.name for column in ordered if column.section < Section.OTHER]
+    chosen = [key(name) for key in (bits_key, method_key) for name in rescalers]
+    left_out = {column.name for column in ordered if column.section is Section.BOOKKEEPING}.union(leading, chosen)
+    return trials[[*leading, *chosen, *(name for name in trials.columns if name not in left_out)]]
+
+
+def paired_drop(test: TestScore) -> dict[str, float]:
+    """Returns the drop on the test split and its paired 95% interval, in percentage points, by column."""
+    low, high = paired_interval(test.counts)
+    return {"test_accuracy_drop_pp": test.counts.drop_pp, "ci_low": low, "ci_high": high}
+
+
+def _figures(*sections: Section) -> list[Column]:
+    chosen = (figure for section in sections for figure in metrics.FIGURES if figure.section is section)
+    return [Column(each.name, each.heading, each.section, _of(partial(_figure, each.name))) for each in chosen]
+
+
+def _figure(name: str, record: TrialRecord) -> float | None:
+    return record.figures.get(name)
+
+
+def _of(get: Callable[[TrialRecord], object], otherwise: object = _NAN) -> Callable[[TrialRow], object]:
+    return lambda row: get(row.record) if row.record else otherwise
+
+
+def _paired(name: str) -> Callable[[TrialRow], float]:
+    return lambda row: row.paired.get(name, _NAN)
+
+
+def _drop_against_control(row: TrialRow) -> float:
+    """Computes the drop against int32 after the same fine-tuning; NaN if the design was not trained."""
+    if row.record is None or row.control is None or not row.record.is_trained:
+        return _NAN
+    alike = (level for level in row.control.levels if level.level is row.record.fidelity)
+    control = next((value_of(level, VAL_ACCURACY.name) for level in alike), _NAN)
+    return control - value_of(row.record, VAL_ACCURACY.name)
+
+
+def _finished(row: TrialRow) -> str:
+    completed = row.trial.datetime_complete
+    return completed.astimezone().isoformat() if completed else ""
