@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from nets.network.network import Method
+from nets.network.operators import Method
 
 
 class Role(StrEnum):

@@ -12,7 +12,7 @@ from dse.design.roles import Role
 from dse.report.designs import Choice, choices
 from dse.report.recommendation import REFERENCE_DROP_PP, Recommendation, recommendation
 from dse.store.results import StudyFacts, StudyResults
-from nets.network.network import Method
+from nets.network.operators import Method
 
 SHORT_AXIS = 0.35  # decades
 MOST_LABELLED_ROWS = 22  # heat-map columns up to which each cell carries its number
