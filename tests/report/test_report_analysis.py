@@ -10,10 +10,11 @@ from dse.design.metrics import Metric
 from dse.design.pareto import hypervolume
 from dse.report import _text
 from dse.report._choices import Choice, choices
-from dse.report._convergence import agreement, convergence, grown
-from dse.report._marginal import marginal_steps
-from dse.report._scene import cost_axes, cost_ticks, scene, staircase
-from dse.report._sensitivity import sensitivity
+from dse.report.analysis import agreement, convergence, grown, marginal_steps
+from dse.report.charts.front import staircase
+from dse.report.charts.style import log_ticks
+from dse.report.scene import cost_axes, scene
+from dse.report.sensitivity import sensitivity
 from dse.store.results import StudyResults
 
 
@@ -39,8 +40,7 @@ def test_marginal_prices_on_a_known_hull(typical: StudyResults) -> None:
 def test_marginal_prices_rise_and_no_design_lies_below_the_hull(typical: StudyResults, seed: int) -> None:
     rng = np.random.default_rng(seed)
     points = [(float(a), float(d)) for a, d in zip(rng.uniform(1, 9, 40), rng.uniform(0, 4, 40), strict=True)]
-    found = designs(typical, points)
-    steps = marginal_steps(found, 500, limit=100)
+    steps = marginal_steps(designs(typical, points), 500, limit=100)
     prices = [s.area_per_tenth_um2 for s in steps]
     assert prices == sorted(prices)
     for step, (area, drop) in itertools.product(steps, points):
@@ -153,10 +153,14 @@ def test_sensitivity_says_nothing_of_noise_or_of_few(make: Maker) -> None:
 
 def test_staircase_never_rises(make: Maker) -> None:
     view = scene(make(trials=150))
-    for cost in cost_axes(view.results.facts):
-        xs, ys = staircase(view.front, cost)
+    for axis in cost_axes(view.results.facts):
+        steps = staircase(view.front, axis)
+        xs, ys = [step["x"] for step in steps], [step["y"] for step in steps]
         assert xs == sorted(xs)
-        assert ys == sorted(ys, reverse=True)
+        assert ys == sorted(set(ys), reverse=True)
+        for design in view.front:  # none lies below the line
+            reached = [step["y"] for step in steps if step["x"] <= axis.cost(design)]
+            assert design.val_drop_pp >= min(reached)
 
 
 @pytest.mark.parametrize(
@@ -171,11 +175,11 @@ def test_staircase_never_rises(make: Maker) -> None:
     ],
 )
 def test_cost_axes_have_a_few_round_ticks(low: float, high: float, within: tuple[int, int]) -> None:
-    ticks = cost_ticks([low, high])
+    ticks = log_ticks([low, high])
     assert ticks == sorted(set(ticks))
     assert within[0] <= sum(0.95 * low <= tick <= 1.05 * high for tick in ticks) <= within[1]
     assert all(len(f"{tick:.10g}".replace(".", "").strip("0")) <= 4 for tick in ticks)
-    assert cost_ticks([]) == [1.0]
+    assert log_ticks([]) == [1.0]
 
 
 def test_designs_above_the_frame_are_counted(make: Maker) -> None:
@@ -250,7 +254,7 @@ def test_reports_show_the_accelerator_where_it_is_the_objective(make: Maker) -> 
         row = study.trials.loc[int32.trial]
         assert (int32.area_um2, int32.energy_nj) == (row[f"{name}_area_um2"], row[f"{name}_energy_nj"])
         assert int32.accelerator_area_share == row["rescaler_area_um2"] / row["accelerator_area_um2"]
-        assert [cost.title.split()[0].lower() for cost in cost_axes(study.facts)] == [name, name]
+        assert [axis.title.split()[0].lower() for axis in cost_axes(study.facts)] == [name, name]
         assert f"of {name}" in scene(study).rec.headline
     agreed = agreement(whole)
     assert agreed is not None

@@ -14,28 +14,36 @@ from dse.report._recommendation import recommendation
 from dse.report._selection import REFERENCE_DROP_PP, Recommendation
 from dse.store.results import StudyFacts, StudyResults
 
-SHORT_AXIS = 0.35  # decades
-MOST_LABELLED_ROWS = 22  # heat-map columns up to which each cell carries its number
-
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Cost:
-    """A cost axis: column of ``trials``, attribute of ``Choice``, words."""
+class CostAxis:
+    """A cost over which the front is drawn.
+
+    Attributes:
+        column: its name in ``StudyResults.trials``.
+        attribute: its name in ``Choice``.
+        title: what it is called in pictures.
+        unit: its unit.
+    """
 
     column: str
     attribute: str
     title: str
     unit: str
 
+    def cost(self, design: Choice) -> float:
+        """Returns this cost of a design."""
+        return float(getattr(design, self.attribute))
 
-def cost_axes(facts: StudyFacts) -> tuple[Cost, Cost]:
-    """The two cost axes of the front's pictures."""
+
+def cost_axes(facts: StudyFacts) -> tuple[CostAxis, CostAxis]:
+    """Returns the two cost axes of the front's pictures: area and energy."""
     subject = facts.costed.capitalize()
     return (
-        Cost(facts.area.value, "area_um2", f"{subject} area", "µm²"),
-        Cost(facts.energy.value, "energy_nj", f"{subject} energy per inference", "nJ"),
+        CostAxis(facts.area.value, "area_um2", f"{subject} area", "µm²"),
+        CostAxis(facts.energy.value, "energy_nj", f"{subject} energy per inference", "nJ"),
     )
 
 
@@ -64,10 +72,6 @@ class Scene:
     top_pp: float
     hidden: int
     left_out: int
-
-    def x(self, designs: list[Choice], cost: Cost) -> list[float]:
-        """Costs of designs."""
-        return [float(getattr(design, cost.attribute)) for design in designs]
 
 
 @dataclass(frozen=True)
@@ -137,21 +141,6 @@ def bottom(view: Scene) -> float:
     return lowest - 0.06 * (view.top_pp - lowest)
 
 
-def staircase(designs: list[Choice], cost: Cost) -> tuple[list[float], list[float]]:
-    """The front's projection on one cost and the drop, as corners of a step line."""
-    xs: list[float] = []
-    ys: list[float] = []
-    for design in sorted(designs, key=lambda c: (getattr(c, cost.attribute), c.val_drop_pp)):
-        if ys and design.val_drop_pp >= ys[-1]:
-            continue
-        if ys:
-            xs.append(float(getattr(design, cost.attribute)))
-            ys.append(ys[-1])
-        xs.append(float(getattr(design, cost.attribute)))
-        ys.append(design.val_drop_pp)
-    return xs, ys
-
-
 def marks(view: Scene) -> list[tuple[str, Choice]]:
     """Designs that carry a label in the picture."""
     rec = view.rec
@@ -161,26 +150,6 @@ def marks(view: Scene) -> list[tuple[str, Choice]]:
     else:
         found.append(("knee", rec.knee))
     return [(f"{label}, trial {choice.trial}", choice) for label, choice in found if choice is not None]
-
-
-def cost_ticks(values: list[float]) -> list[float]:
-    """Ticks 1, 2, 5, 10, ... around positive values, for a logarithmic axis; closer ones on a short axis."""
-    positive = [value for value in values if value > 0 and math.isfinite(value)]
-    if not positive:
-        return [1.0]
-    low, high = math.log10(min(positive)), math.log10(max(positive))
-    if high - low < SHORT_AXIS:
-        return _even_ticks(min(positive), max(positive))
-    steps = (1, 1.5, 2, 3, 5, 7) if high - low < 0.7 else (1, 2, 3, 5) if high - low < 1.4 else (1, 2, 5)
-    return [step * 10.0**decade for decade in range(math.floor(low), math.ceil(high) + 1) for step in steps]
-
-
-def _even_ticks(low: float, high: float) -> list[float]:
-    """About five round ticks, evenly spaced: on so short an axis a logarithm is nearly straight."""
-    exact = max(high - low, 0.05 * high) / 5
-    step = next(s for s in (s * 10.0 ** math.floor(math.log10(exact)) for s in (1, 2, 5, 10)) if s >= exact)
-    first, last = math.floor(low / step), math.ceil(high / step)
-    return [float(f"{number * step:.10g}") for number in range(max(1, first), last + 1)]
 
 
 def detailed(rec: Recommendation) -> list[tuple[str, Choice]]:
