@@ -105,7 +105,7 @@ def agreement_panel(models: Agreement, other: str, objective: str) -> Panel:
     return Panel(
         {
             "description": f"Range, quartiles and median of costs by {other} over costs by {objective}",
-            "height": {"step": 44},
+            "height": 90,
             "data": {"values": rows},
             "layer": [box, *rule("x", 1.0, "")],
         }

@@ -125,12 +125,14 @@ class _Chart:
         int32 = [row for series, choice in references if choice for row in self._rows([choice], series)]
         size = 70 if len(self.view.front) <= 40 else 35
         return [
-            self._marks("dominated", self._dominated(), 12, aria=False, strokeWidth=0, fillOpacity=0.7),
+            # Vega-Lite merges the legends of all layers and keeps the selections of the first.
+            self._marks("dominated", self._dominated(), 12, aria=False, strokeWidth=0, fillOpacity=0.7)
+            | {"params": [legend_choice(self.name), zoom(self.name)]},
             *line_layers(self.name, [UNIFORM[method] for method in self.view.lines], uniform, strokeWidth=1.2),
             self._marks("uniform", uniform, 45),
             {"data": {"values": staircase(self.view.front, self.axis)}, "mark": stairs},
             *self._intervals(),
-            self._marks("designs", designs, size) | {"params": [legend_choice(self.name), zoom(self.name)]},
+            self._marks("designs", designs, size),
             self._marks("int32", int32, 160),
         ]
 

@@ -26,6 +26,7 @@ from dse.report.sensitivity import Sensitivity
 
 MOST_LABELLED = 22  # designs up to which each cell of the heat map carries its number, and ticks of its axis
 MOST_BITS = 31
+ROW_HEIGHT = 34  # px of a rescaler with several bars
 LAYER_COLUMNS = ["area_um2", "datapath_area_um2", "parameter_area_um2", "energy_nj"]
 COMPONENTS = {"datapath_area_um2": "datapath", "parameter_area_um2": "parameter memory"}
 DESIGN_COLOURS = (FAINT, BLUE, YELLOW, SKY)  # neighbours differ in lightness
@@ -75,7 +76,7 @@ def widths_panel(view: Scene) -> Panel:
     return Panel(
         {
             "description": "Multiplier bits of every rescaler in every design of the front",
-            "height": {"step": 24},
+            "height": 24 * len(labels),
             "data": {"values": rows},
             "encoding": {"x": x, "y": row_axis(labels)},
             "layer": [cells, text] if numbered else [cells],
@@ -94,7 +95,7 @@ def layers_panels(view: Scene) -> tuple[Panel, Panel]:
     energy = _layer_rows(view, {"energy_nj": "energy"}, "nJ")
     parts: Spec = {
         "field": "part",
-        "type": "nominal",
+        "type": "ordinal",
         "scale": {"domain": list(COMPONENTS.values()), "range": [1, 0.4]},
         "legend": {"title": None, "symbolFillColor": INK, "symbolType": "square"},
     }
@@ -153,7 +154,7 @@ def _bars(view: Scene, rows: Rows, title: str, colours: Sequence[str], changes: 
     return Panel(
         {
             "description": f"{title} of every rescaler",
-            "height": {"step": 34, "for": "position"},
+            "height": ROW_HEIGHT * len(view.results.rescalers),
             "data": {"values": rows},
             "mark": {"type": "bar", "stroke": INK, "strokeWidth": 0.5},
             "encoding": encoding | (changes or {}),
@@ -195,7 +196,7 @@ def _drops(learned: Sensitivity) -> Panel:
     return Panel(
         {
             "description": "Mean predicted accuracy drop by rescaler and multiplier width",
-            "height": {"step": 34},
+            "height": ROW_HEIGHT * len(labels),
             "data": {"values": rows},
             "encoding": {"x": x, "y": row_axis(labels)},
             "layer": [_cells(colour)],

@@ -106,7 +106,7 @@ def highlighted(name: str) -> Spec:
 
 
 def legend_choice(name: str) -> Spec:
-    """Returns the selection of series by clicks on the legend; Shift adds one, a double click resets."""
+    """Returns the selection of series by clicks on the legend; Shift adds one, a click elsewhere resets."""
     return {"name": f"{name}_series", "select": {"type": "point", "fields": ["series"]}, "bind": "legend"}
 
 
