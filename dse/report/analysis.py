@@ -24,14 +24,15 @@ _RESCALER_COSTS = ("rescaler_area_um2", "rescaler_energy_nj")
 
 @dataclass(frozen=True)
 class Convergence:
-    """Hypervolume after each trial that a front is made of, in the order in which they finished.
+    """The growth of the front over the trials that can be on it, in the order in which they finished.
 
     Attributes:
-        hypervolume: up to the reference point of 5 pp and int32's costs; 5 for a design that loses and
-            costs nothing, more where designs beat int32's accuracy.
-        front_size: designs on the front by then.
-        minutes: clock time since the first trial finished (pauses between runs included); empty without times.
-        first_search: how many complete trials came before the first one of the search (the baselines).
+        hypervolume: after each trial, relative to the reference point of 5 pp and int32's costs, ``[trials]``: 5 for a
+            design with no drop and no cost, more if designs are more accurate than int32.
+        front_size: number of designs on the front after each trial, ``[trials]``.
+        minutes: wall-clock time since the first trial finished (pauses between runs included), ``[trials]``; empty
+            if a trial has no time.
+        first_search: number of complete trials before the first one of the search: the baselines.
     """
 
     hypervolume: Floats
@@ -42,16 +43,16 @@ class Convergence:
 
 @dataclass(frozen=True)
 class Agreement:
-    """The other cost model against the objective's, over the trials that a front is made of.
+    """How the other cost model compares with the objective's, over the trials that can be on the front.
 
     Attributes:
-        area_ratio: other area over the objective's area, ``[trials]``.
-        energy_ratio: the same for energy.
+        area_ratio: area by the other model over area by the objective's, ``[trials]``.
+        energy_ratio: the same for energy, ``[trials]``.
         area_rank: Spearman's rank correlation of the areas.
-        energy_rank: and of the energies.
-        front_kept: designs of the front that stay on it when the other model gives the rescalers' costs; None where
-            these are no objectives.
-        front_size: designs of the front.
+        energy_rank: Spearman's rank correlation of the energies.
+        front_kept: number of designs that stay on the front if the other model provides the rescalers' costs; None if
+            these are not objectives.
+        front_size: number of designs on the front.
     """
 
     area_ratio: Floats
@@ -63,7 +64,7 @@ class Agreement:
 
 
 def convergence(results: StudyResults) -> Convergence | None:
-    """The growth of the front; None without an int32 baseline, whose costs are the unit."""
+    """Computes the growth of the front; returns None without an int32 baseline, whose costs are the unit."""
     objectives = objective_columns(results)
     rows = judged(results).dropna(subset=objectives)
     int32 = rows[rows["role"] == "int32"]
@@ -80,16 +81,19 @@ def convergence(results: StudyResults) -> Convergence | None:
 
 
 def objective_columns(results: StudyResults) -> list[str]:
-    """Columns of ``trials`` with the study's objectives."""
+    """Returns the columns of ``trials`` with the study's objectives."""
     return [objective.value for objective in results.facts.objectives]
 
 
 def grown(relative: Floats, objectives: Sequence[Metric] = DEFAULT_OBJECTIVES) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Hypervolume and front size after each row; work is done only where a row joins the front.
+    """Computes hypervolume and front size after each row, with work only for rows that join the front.
 
     Args:
         relative: float64 ``[points, objectives]``, drop in pp and costs over int32's, in order of arrival.
         objectives: what the columns are.
+
+    Returns:
+        Hypervolumes, float64 ``[points]``, and front sizes, int64 ``[points]``.
     """
     volumes, sizes = np.zeros(len(relative)), np.zeros(len(relative), dtype=np.int64)
     front: Floats = np.empty((0, relative.shape[1]))
@@ -112,7 +116,7 @@ def _minutes(finished: pd.Series) -> Floats:
 
 
 def agreement(results: StudyResults) -> Agreement | None:
-    """Compare the cost models; None where the other one has no numbers."""
+    """Compares the cost models; returns None if the other one has no costs."""
     columns = [*_RESCALER_COSTS, *(f"other_{name}" for name in _RESCALER_COSTS)]
     rows = judged(results).dropna(subset=columns)
     if len(rows) < 2:
@@ -140,15 +144,15 @@ def _rank_correlation(first: Floats, second: Floats) -> float:
 
 @dataclass(frozen=True)
 class Step:
-    """From one design of the front to the next dearer, more accurate one.
+    """A step from one design of the front to the next more expensive and more accurate one.
 
     Attributes:
-        cheaper: where the step starts.
-        dearer: where it ends.
+        cheaper: the design at its start.
+        dearer: the design at its end.
         gain_pp: validation accuracy gained, percentage points.
         gain_samples: the same as a number of validation samples.
-        area_um2: rescaler area added.
-        energy_nj: rescaler energy of one inference added (negative where the dearer design needs less).
+        area_um2: area added, µm².
+        energy_nj: energy of one inference added, nJ (negative if the more expensive design needs less).
     """
 
     cheaper: Choice
@@ -160,25 +164,25 @@ class Step:
 
     @property
     def area_per_tenth_um2(self) -> float:
-        """Area (µm²) per 0.1 pp gained."""
+        """Area added per 0.1 pp gained, µm²."""
         return self.area_um2 * TENTH_PP / self.gain_pp
 
     @property
     def energy_per_tenth_pj(self) -> float:
-        """Energy (pJ per inference) per 0.1 pp gained."""
+        """Energy per inference added per 0.1 pp gained, pJ."""
         return 1000 * self.energy_nj * TENTH_PP / self.gain_pp
 
     @property
     def can_be_significant(self) -> bool:
-        """Whether so few validation samples could show a difference at all."""
+        """Whether a gain of so many validation samples can be significant."""
         return self.gain_samples >= SMALLEST_SIGNIFICANT_GAIN
 
 
 def marginal_steps(front: list[Choice], validation_samples: int, limit: int = 12) -> list[Step]:
-    """Steps along the lower convex hull of validation drop over area, cheapest first; prices rise along it.
+    """Returns steps along the lower convex hull of validation drop over area, cheapest first; prices rise along it.
 
-    Designs off the hull are worse value than a mixture of their neighbours and designs beyond 5 pp are no candidates,
-    so both are left out. A hull of more than ``limit`` steps is thinned to every n-th design.
+    Designs off the hull are worse value than a mixture of their neighbours, and designs with a drop of more than 5 pp
+    are no candidates; both are left out. A hull of more than ``limit`` steps is thinned to every n-th design.
     """
     corners = _thinned(_lower_hull([c for c in front if c.val_drop_pp <= REFERENCE_DROP_PP]), limit + 1)
     return [_step(cheaper, dearer, validation_samples) for cheaper, dearer in pairwise(corners)]
@@ -194,7 +198,7 @@ def _lower_hull(designs: list[Choice]) -> list[Choice]:
 
 
 def _staircase(designs: list[Choice]) -> list[Choice]:
-    """Designs that are more accurate than every cheaper one, by area."""
+    """Returns the designs that are more accurate than every cheaper one, by area."""
     kept: list[Choice] = []
     for design in sorted(designs, key=lambda c: (c.area_um2, c.val_drop_pp)):
         if not kept or design.val_drop_pp < kept[-1].val_drop_pp:
@@ -203,7 +207,7 @@ def _staircase(designs: list[Choice]) -> list[Choice]:
 
 
 def _turns_up(first: Choice, middle: Choice, last: Choice) -> bool:
-    """Whether the corner at ``middle`` is convex: it lies below the line from ``first`` to ``last``."""
+    """Returns whether the corner at ``middle`` is convex: it lies below the line from ``first`` to ``last``."""
     run, rise = last.area_um2 - first.area_um2, last.val_drop_pp - first.val_drop_pp
     return (middle.val_drop_pp - first.val_drop_pp) * run < rise * (middle.area_um2 - first.area_um2)
 

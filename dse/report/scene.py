@@ -1,4 +1,4 @@
-"""What the pictures of the front show, worked out once for browser and paper."""
+"""What the pictures of the front show."""
 
 import math
 from dataclasses import dataclass
@@ -49,18 +49,19 @@ def cost_axes(facts: StudyFacts) -> tuple[CostAxis, CostAxis]:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything on the front's pictures.
+    """Everything that the pictures of the front show.
 
     Attributes:
         results: the study.
         rec: its recommendation.
-        front: cheapest first.
+        front: designs of the front, cheapest first.
         lines: uniform baselines by method, narrowest first.
         int32: the baseline.
-        dominated: designs of the search off the front.
+        dominated: designs of the search that are not on the front.
         top_pp: upper end of the drop axis, pp.
-        hidden: drawn designs above it.
-        left_out: complete trials that are not drawn: scored on a part of the validation split only, or infeasible.
+        hidden: number of designs above that end.
+        left_out: number of complete trials that are not drawn: scored on only a part of the validation split, or
+            infeasible.
     """
 
     results: StudyResults
@@ -76,7 +77,14 @@ class Scene:
 
 @dataclass(frozen=True)
 class Dominated:
-    """Complete designs of the search off the front; arrays ``[designs]``."""
+    """Complete designs of the search that are not on the front.
+
+    Attributes:
+        trial: numbers of the trials, int64 ``[designs]``.
+        drop_pp: validation drops, pp, ``[designs]``.
+        costs: by column of ``trials``, each ``[designs]``.
+        bits: multiplier widths in words.
+    """
 
     trial: npt.NDArray[np.int64]
     drop_pp: Floats
@@ -85,7 +93,7 @@ class Dominated:
 
 
 def scene(results: StudyResults) -> Scene:
-    """Collect it."""
+    """Collects what the pictures of a study's front show."""
     rec = recommendation(results)
     front = choices(results, results.front)
     measured = choices(results, results.baselines)
@@ -122,7 +130,7 @@ def _dominated(results: StudyResults) -> Dominated:
 
 
 def _top(front: list[Choice], baselines: list[Choice], margin_pp: float) -> float:
-    """High enough for the useful part of the front and its intervals, low enough to see it."""
+    """Returns the upper end of the drop axis, pp: close above the useful part of the front."""
     near = [c for c in front if c.val_drop_pp <= REFERENCE_DROP_PP]
     highest = max((max(c.val_drop_pp, _or(c.ci_high, 0.0)) for c in near), default=REFERENCE_DROP_PP)
     everything = max((c.val_drop_pp for c in (*front, *baselines)), default=REFERENCE_DROP_PP)
@@ -130,30 +138,30 @@ def _top(front: list[Choice], baselines: list[Choice], margin_pp: float) -> floa
 
 
 def baselines(view: Scene) -> list[Choice]:
-    """All baselines in the picture."""
-    found = [*chain.from_iterable(view.lines.values()), view.int32, view.rec.control]
-    return [choice for choice in found if choice is not None]
+    """Returns all baselines of the picture."""
+    designs = [*chain.from_iterable(view.lines.values()), view.int32, view.rec.control]
+    return [choice for choice in designs if choice is not None]
 
 
 def bottom(view: Scene) -> float:
-    """Lower end of the drop axis, pp."""
+    """Returns the lower end of the drop axis, pp."""
     lowest = min([0.0, *(min(c.val_drop_pp, _or(c.ci_low, 0.0)) for c in view.front)])
     return lowest - 0.06 * (view.top_pp - lowest)
 
 
 def marks(view: Scene) -> list[tuple[str, Choice]]:
-    """Designs that carry a label in the picture."""
+    """Returns the designs that are labelled in the picture, with their labels."""
     rec = view.rec
-    found = [("cheapest non-inferior", rec.cheapest), ("cheapest, resolvable margin", rec.cheapest_at_resolvable)]
+    labelled = [("cheapest non-inferior", rec.cheapest), ("cheapest, resolvable margin", rec.cheapest_at_resolvable)]
     if rec.knee and rec.chosen and rec.knee.trial == rec.chosen.trial and (rec.cheapest or rec.cheapest_at_resolvable):
-        found = [(f"{label} = knee", choice) for label, choice in found]
+        labelled = [(f"{label} = knee", choice) for label, choice in labelled]
     else:
-        found.append(("knee", rec.knee))
-    return [(f"{label}, trial {choice.trial}", choice) for label, choice in found if choice is not None]
+        labelled.append(("knee", rec.knee))
+    return [(f"{label}, trial {choice.trial}", choice) for label, choice in labelled if choice is not None]
 
 
 def detailed(rec: Recommendation) -> list[tuple[str, Choice]]:
-    """Designs whose layers are shown: int32 and the recommended ones, each trial once."""
+    """Returns the designs whose layers are shown, with labels: int32 and the recommended ones, each trial once."""
     named = [
         ("int32 (Q31)", rec.int32),
         ("cheapest non-inferior", rec.cheapest),

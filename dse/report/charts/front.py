@@ -123,13 +123,13 @@ class _Chart:
         designs = [row for c in self.view.front for row in self._rows([c], EVIDENCE[c.evidence])]
         references = ((CONTROL, self.view.rec.control), (INT32, self.view.int32))
         int32 = [row for series, choice in references if choice for row in self._rows([choice], series)]
+        small: Spec = {"type": "circle", "size": 12, "color": FAINT, "fillOpacity": 0.6, "aria": False}
         size = 70 if len(self.view.front) <= 40 else 35
         return [
-            # Vega-Lite merges the legends of all layers and keeps the selections of the first.
-            self._marks("dominated", self._dominated(), 12, aria=False, strokeWidth=0, fillOpacity=0.7)
-            | {"params": [legend_choice(self.name), zoom(self.name)]},
+            self._layer("dominated", self._dominated(), small, {"tooltip": {"field": "hover"}}),
             *line_layers(self.name, [UNIFORM[method] for method in self.view.lines], uniform, strokeWidth=1.2),
-            self._marks("uniform", uniform, 45),
+            # Vega-Lite merges the legends of all layers and keeps the selections of the first.
+            self._marks("uniform", uniform, 45) | {"params": [legend_choice(self.name), zoom(self.name)]},
             {"data": {"values": staircase(self.view.front, self.axis)}, "mark": stairs},
             *self._intervals(),
             self._marks("designs", designs, size),
@@ -145,9 +145,9 @@ class _Chart:
             "encoding": encoding | highlighted(self.name),
         }
 
-    def _marks(self, name: str, rows: Rows, size: float, **mark: object) -> Spec:
+    def _marks(self, name: str, rows: Rows, size: float) -> Spec:
         encoding = mark_encoding(self.series) | {"tooltip": {"field": "hover"}}
-        return self._layer(name, rows, {"type": "point", "size": size, "strokeWidth": 1.6} | mark, encoding)
+        return self._layer(name, rows, {"type": "point", "size": size, "strokeWidth": 1.6}, encoding)
 
     def _intervals(self) -> list[Spec]:
         """Returns the test intervals: a line, and ticks at its ends and at the test drop."""

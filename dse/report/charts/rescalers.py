@@ -26,7 +26,7 @@ from dse.report.sensitivity import Sensitivity
 
 MOST_LABELLED = 22  # designs up to which each cell of the heat map carries its number, and ticks of its axis
 MOST_BITS = 31
-ROW_HEIGHT = 34  # px of a rescaler with several bars
+MOST_HEIGHT, LEAST_ROW = 1000, 15  # px: a picture that fits on a page; a row that can carry its name
 LAYER_COLUMNS = ["area_um2", "datapath_area_um2", "parameter_area_um2", "energy_nj"]
 COMPONENTS = {"datapath_area_um2": "datapath", "parameter_area_um2": "parameter memory"}
 DESIGN_COLOURS = (FAINT, BLUE, YELLOW, SKY)  # neighbours differ in lightness
@@ -76,12 +76,17 @@ def widths_panel(view: Scene) -> Panel:
     return Panel(
         {
             "description": "Multiplier bits of every rescaler in every design of the front",
-            "height": 24 * len(labels),
+            "height": _height(len(labels), 24),
             "data": {"values": rows},
             "encoding": {"x": x, "y": row_axis(labels)},
             "layer": [cells, text] if numbered else [cells],
         }
     )
+
+
+def _height(rows: int, row: int) -> int:
+    """Returns the height of a picture, px, with rows of at most ``row`` px."""
+    return rows * max(LEAST_ROW, min(row, MOST_HEIGHT // rows))
 
 
 def _cells(colour: Spec, gap: int = 1) -> Spec:
@@ -154,7 +159,7 @@ def _bars(view: Scene, rows: Rows, title: str, colours: Sequence[str], changes: 
     return Panel(
         {
             "description": f"{title} of every rescaler",
-            "height": ROW_HEIGHT * len(view.results.rescalers),
+            "height": _height(len(view.results.rescalers), 34),
             "data": {"values": rows},
             "mark": {"type": "bar", "stroke": INK, "strokeWidth": 0.5},
             "encoding": encoding | (changes or {}),
@@ -196,7 +201,7 @@ def _drops(learned: Sensitivity) -> Panel:
     return Panel(
         {
             "description": "Mean predicted accuracy drop by rescaler and multiplier width",
-            "height": ROW_HEIGHT * len(labels),
+            "height": _height(len(labels), 34),
             "data": {"values": rows},
             "encoding": {"x": x, "y": row_axis(labels)},
             "layer": [_cells(colour)],

@@ -203,7 +203,7 @@ def colour_scale(title: str, scale: Spec, values: Sequence[float] = ()) -> Spec:
 
 
 def positioned(position: Spec, layers: Sequence[Spec]) -> list[Spec]:
-    """Returns the layers with these encodings, where a layer has none of its own."""
+    """Returns the layers with these encodings; a layer's own encodings take precedence."""
     return [layer | {"encoding": position | layer.get("encoding", {})} for layer in layers]
 
 
