@@ -9,8 +9,8 @@ from synthetic_study import Maker
 
 from dse.report import compare
 from dse.report._choices import Choice, choices
-from dse.report.compare_page import layer_changes
 from dse.report._comparison import comparison, covered, holm
+from dse.report.compare_page import layer_changes
 from dse.store.results import StudyResults
 
 
