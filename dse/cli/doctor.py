@@ -40,8 +40,7 @@ _REQUIRED = {
     "pyarrow": "trials.parquet",
     "scikit-learn": "the embedded digits",
     "moocore": "Pareto fronts and hypervolume",
-    "plotly": "report.html",
-    "matplotlib": "figures",
+    "vl-convert-python": "pictures of reports",
     "tflite": "reading .tflite models",
 }
 _OPTIONAL = {

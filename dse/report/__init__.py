@@ -1,8 +1,8 @@
 """Reports for people: one page, pictures for slides, tables for spreadsheets, a table in the terminal."""
 
-from dse.report._compare_page import compare
-from dse.report._page import write_report
+from dse.report.compare_page import compare
 from dse.report.designs import Choice, Evidence
+from dse.report.page import write_report
 from dse.report.recommendation import Recommendation, recommendation
 from dse.report.tables import write_tables
 from dse.report.terminal import front_table, show

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from nets.network.network import Method
 from rich.console import Console
 
 from dse.design import metrics
@@ -23,6 +22,7 @@ from dse.store.records import TrialRecord, record_of
 from dse.store.results import CostSource, StudyResults
 from dse.store.run_folder import Manifest
 from dse.store.trials import StudyStore, record_in
+from nets.network.operators import Method
 from studies.reference.study_file import reference
 from tests.fakes import evaluation
 from tests.small_studies import small_spec

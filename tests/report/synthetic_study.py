@@ -9,7 +9,6 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import optuna
-from nets.network.network import Method
 
 from dse.design.evaluation import Evaluation, Level, TestScore
 from dse.design.point import DesignPoint, Finetune
@@ -25,6 +24,7 @@ from hwmodels.accelerator import AcceleratorCost
 from hwmodels.costs import LayerCost, UnitCost
 from hwmodels.workload import RescalerWorkload, RescaleStage
 from nets.narrow.narrowing import RescalerChoice
+from nets.network.operators import Method
 from tests.small_studies import small_spec
 
 HOSTILE = ("<script>alert(1)</script>", "=1+1", "a&b 'c' \"d\" %{x} {{ 7*7 }}", "x" * 90, "[bold]conv[/bold]")

@@ -9,11 +9,12 @@ from synthetic_study import Maker, brute_force_front
 from dse import formats
 from dse.design.metrics import ACCELERATOR_AREA, ACCELERATOR_ENERGY, DROP, LATENCY, RESCALER_AREA, RESCALER_ENERGY
 from dse.design.pareto import hypervolume
-from dse.report._convergence import agreement, convergence, grown
-from dse.report._marginal import marginal_steps
-from dse.report._scene import cost_axes, cost_ticks, scene, staircase
-from dse.report._sensitivity import sensitivity
+from dse.report.analysis import agreement, convergence, grown, marginal_steps
+from dse.report.charts.front import staircase
+from dse.report.charts.style import log_ticks
 from dse.report.designs import Choice, choices
+from dse.report.scene import cost_axes, scene
+from dse.report.sensitivity import sensitivity
 from dse.store.results import StudyResults
 
 
@@ -43,8 +44,7 @@ def test_marginal_prices_on_a_known_hull(typical: StudyResults) -> None:
 def test_marginal_prices_rise_and_no_design_lies_below_the_hull(typical: StudyResults, seed: int) -> None:
     rng = np.random.default_rng(seed)
     points = [(float(a), float(d)) for a, d in zip(rng.uniform(1, 9, 40), rng.uniform(0, 4, 40), strict=True)]
-    found = designs(typical, points)
-    steps = marginal_steps(found, 500, limit=100)
+    steps = marginal_steps(designs(typical, points), 500, limit=100)
     prices = [s.area_per_tenth_um2 for s in steps]
     assert prices == sorted(prices)
     for step, (area, drop) in itertools.product(steps, points):
@@ -74,11 +74,11 @@ def test_growth_of_the_front_equals_recomputing_it(seed: int) -> None:
 
 def test_convergence_needs_the_baseline(make: Maker) -> None:
     assert convergence(make(roles=())) is None
-    found = convergence(make())
-    assert found is not None
-    assert (np.diff(found.hypervolume) >= 0).all()
-    assert found.first_search == 10
-    assert len(found.minutes) == len(found.hypervolume)
+    growth = convergence(make())
+    assert growth is not None
+    assert (np.diff(growth.hypervolume) >= 0).all()
+    assert growth.first_search == 10
+    assert len(growth.minutes) == len(growth.hypervolume)
 
 
 def test_convergence_follows_finish_times_not_numbers(make: Maker) -> None:
@@ -97,12 +97,12 @@ def test_convergence_follows_finish_times_not_numbers(make: Maker) -> None:
 def test_agreement_counts_designs_that_stay(make: Maker) -> None:
     results = make(trials=100)
     complete = results.trials[results.trials["state"] == "COMPLETE"]
-    found = agreement(results)
-    assert found is not None
+    models = agreement(results)
+    assert models is not None
     columns = ["val_accuracy_drop_pp", "other_rescaler_area_um2", "other_rescaler_energy_nj"]
     stays = brute_force_front(complete[columns].to_numpy())
-    assert found.front_kept == (stays & complete["on_front"]).sum()
-    np.testing.assert_allclose(found.energy_ratio, 0.9)
+    assert models.front_kept == (stays & complete["on_front"]).sum()
+    np.testing.assert_allclose(models.energy_ratio, 0.9)
 
 
 def test_agreement_of_equal_models_keeps_all(make: Maker) -> None:
@@ -111,10 +111,10 @@ def test_agreement_of_equal_models_keeps_all(make: Maker) -> None:
         other_rescaler_area_um2=results.trials["rescaler_area_um2"],
         other_rescaler_energy_nj=results.trials["rescaler_energy_nj"],
     )
-    found = agreement(dataclasses.replace(results, trials=same))
-    assert found is not None
-    assert found.front_kept == found.front_size > 0
-    assert found.area_rank == pytest.approx(1.0)
+    models = agreement(dataclasses.replace(results, trials=same))
+    assert models is not None
+    assert models.front_kept == models.front_size > 0
+    assert models.area_rank == pytest.approx(1.0)
     missing = dataclasses.replace(results, trials=same.assign(other_rescaler_area_um2=np.nan))
     assert agreement(missing) is None
 
@@ -123,44 +123,48 @@ def test_sensitivity_finds_the_rescaler_that_matters(make: Maker) -> None:
     results = make(trials=200, rescalers=5)
     # Accuracy depends on the third rescaler alone.
     drop = 10.0 * (results.trials["conv_2.multiplier_bits"] <= 3)
-    found = sensitivity(dataclasses.replace(results, trials=results.trials.assign(val_accuracy_integer=90.0 - drop)))
-    assert found is not None
-    assert found.importance.argmax() == 2
-    assert found.importance[2] > 0.9
-    assert found.r2 > 0.8
-    narrow, wide = (np.array(found.bits) <= 3), (np.array(found.bits) >= 4)
-    assert np.nanmean(found.drop_pp[2, narrow]) > np.nanmean(found.drop_pp[2, wide]) + 5
-    others = np.delete(found.drop_pp, 2, axis=0)
+    learned = sensitivity(dataclasses.replace(results, trials=results.trials.assign(val_accuracy_integer=90.0 - drop)))
+    assert learned is not None
+    assert learned.importance.argmax() == 2
+    assert learned.importance[2] > 0.9
+    assert learned.r2 > 0.8
+    narrow, wide = (np.array(learned.bits) <= 3), (np.array(learned.bits) >= 4)
+    assert np.nanmean(learned.drop_pp[2, narrow]) > np.nanmean(learned.drop_pp[2, wide]) + 5
+    others = np.delete(learned.drop_pp, 2, axis=0)
     assert np.nanmax(others) - np.nanmin(others) < 2.5
 
 
 def test_sensitivity_shows_only_widths_that_were_tried(make: Maker) -> None:
     results = make(trials=40)
-    found = sensitivity(results)
-    assert found is not None
+    learned = sensitivity(results)
+    assert learned is not None
     complete = results.trials[results.trials["state"] == "COMPLETE"]
-    for row, name in enumerate(found.rescalers):
+    for row, name in enumerate(learned.rescalers):
         tried = set(complete[f"{name}.multiplier_bits"].astype(int))
-        assert {k for k, drop in zip(found.bits, found.drop_pp[row], strict=True) if np.isfinite(drop)} == tried
+        assert {k for k, drop in zip(learned.bits, learned.drop_pp[row], strict=True) if np.isfinite(drop)} == tried
 
 
 def test_sensitivity_says_nothing_of_noise_or_of_few(make: Maker) -> None:
     assert sensitivity(make(trials=15)) is None
     results = make(trials=150)
     noise = np.random.default_rng(0).normal(90, 1, len(results.trials))
-    found = sensitivity(dataclasses.replace(results, trials=results.trials.assign(val_accuracy_integer=noise)))
-    assert found is not None
-    assert not found.is_useful
+    learned = sensitivity(dataclasses.replace(results, trials=results.trials.assign(val_accuracy_integer=noise)))
+    assert learned is not None
+    assert not learned.is_useful
     constant = dataclasses.replace(results, trials=results.trials.assign(val_accuracy_integer=90.0))
     assert sensitivity(constant) is None
 
 
 def test_staircase_never_rises(make: Maker) -> None:
     view = scene(make(trials=150))
-    for cost in cost_axes(view.results.facts):
-        xs, ys = staircase(view.front, cost)
+    for axis in cost_axes(view.results.facts):
+        steps = staircase(view.front, axis)
+        xs, ys = [step["x"] for step in steps], [step["y"] for step in steps]
         assert xs == sorted(xs)
-        assert ys == sorted(ys, reverse=True)
+        assert ys == sorted(set(ys), reverse=True)
+        for design in view.front:  # none lies below the line
+            reached = [step["y"] for step in steps if step["x"] <= axis.cost(design)]
+            assert design.val_drop_pp >= min(reached)
 
 
 @pytest.mark.parametrize(
@@ -175,11 +179,11 @@ def test_staircase_never_rises(make: Maker) -> None:
     ],
 )
 def test_cost_axes_have_a_few_round_ticks(low: float, high: float, within: tuple[int, int]) -> None:
-    ticks = cost_ticks([low, high])
+    ticks = log_ticks([low, high])
     assert ticks == sorted(set(ticks))
     assert within[0] <= sum(0.95 * low <= tick <= 1.05 * high for tick in ticks) <= within[1]
     assert all(len(f"{tick:.10g}".replace(".", "").strip("0")) <= 4 for tick in ticks)
-    assert cost_ticks([]) == [1.0]
+    assert log_ticks([]) == [1.0]
 
 
 def test_designs_above_the_frame_are_counted(make: Maker) -> None:
@@ -254,7 +258,7 @@ def test_reports_show_the_accelerator_where_it_is_the_objective(make: Maker) -> 
         row = study.trials.loc[int32.trial]
         assert (int32.area_um2, int32.energy_nj) == (row[f"{name}_area_um2"], row[f"{name}_energy_nj"])
         assert int32.accelerator_area_share == row["rescaler_area_um2"] / row["accelerator_area_um2"]
-        assert [cost.title.split()[0].lower() for cost in cost_axes(study.facts)] == [name, name]
+        assert [axis.title.split()[0].lower() for axis in cost_axes(study.facts)] == [name, name]
         assert f"of {name}" in scene(study).rec.headline
     agreed = agreement(whole)
     assert agreed is not None

@@ -61,31 +61,43 @@ def opened(browser: webdriver.Chrome, path: Path, width: int = 1280, height: int
     until(lambda: browser.execute_script("return document.body.dataset.ready"))
 
 
-def trace_number(browser: webdriver.Chrome, plot: str, name: str) -> int:
-    names = browser.execute_script("return document.getElementById(arguments[0])._fullData.map(t => t.name)", plot)
-    return next(i for i, found in enumerate(names) if found.startswith(name))
+def point_at(browser: webdriver.Chrome, plot: str, layer: str, index: int) -> WebElement:
+    """Move the pointer over a mark of a layer."""
+    mark = browser.find_elements(By.CSS_SELECTOR, f"#{plot} .{layer}_marks path")[index]
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", mark)
+    ActionChains(browser).move_to_element(mark).perform()
+    return mark
 
 
-def point_at(browser: webdriver.Chrome, plot: str, trace: int, index: int) -> WebElement:
-    """Move the pointer over a point of a trace."""
-    element = browser.find_element(By.ID, plot)
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-    x, y = browser.execute_script(
-        """const plot = document.getElementById(arguments[0]), layout = plot._fullLayout;
-        const data = plot._fullData[arguments[1]], box = plot.getBoundingClientRect();
-        return [layout.xaxis._offset + layout.xaxis.d2p(data.x[arguments[2]]) - box.width / 2,
-                layout.yaxis._offset + layout.yaxis.d2p(data.y[arguments[2]]) - box.height / 2];""",
-        plot, trace, index,
-    )  # fmt: skip
-    ActionChains(browser).move_to_element_with_offset(element, round(x), round(y)).perform()
-    return element
+def front_position(results: StudyResults, trial: int) -> int:
+    """Where a design stands among the marks of the front."""
+    return list(results.front["trial"]).index(trial)
+
+
+def tooltip(browser: webdriver.Chrome) -> str:
+    """What the pointer shows, once it shows something."""
+    until(lambda: browser.find_elements(By.CSS_SELECTOR, "#vg-tooltip-element.visible"))
+    return browser.find_element(By.CSS_SELECTOR, "#vg-tooltip-element.visible").text
+
+
+def legend_entry(browser: webdriver.Chrome, plot: str, label: str) -> WebElement:
+    """An entry of a legend, in view."""
+    browser.execute_script("document.getElementById(arguments[0]).scrollIntoView({block: 'center'})", plot)
+    labels = browser.find_elements(By.CSS_SELECTOR, f"#{plot} .role-legend-label text")
+    return next(entry for entry in labels if entry.text.startswith(label))
+
+
+def opacities(browser: webdriver.Chrome, plot: str, layer: str) -> set[float]:
+    """Opacities of all marks of a layer."""
+    marks = browser.find_elements(By.CSS_SELECTOR, f"#{plot} .{layer}_marks path")
+    return {float(mark.get_attribute("opacity") or 1) for mark in marks}
 
 
 def test_opens_offline_without_a_word_on_the_console(browser: webdriver.Chrome, any_report: Report) -> None:
     opened(browser, any_report[1])
     assert browser.get_log("browser") == []
     plots = browser.find_elements(By.CSS_SELECTOR, ".plot")
-    assert all(plot.find_elements(By.CSS_SELECTOR, ".main-svg") for plot in plots)
+    assert all(plot.find_elements(By.CSS_SELECTOR, "svg.marks") for plot in plots)
     loaded = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
     assert [name for name in loaded if not name.startswith(("data:", "blob:"))] == []
 
@@ -95,32 +107,37 @@ def test_hover_shows_the_design(browser: webdriver.Chrome, hostile_report: Repor
     opened(browser, page)
     chosen = recommendation(hostile).cheapest
     assert chosen is not None
-    trace = trace_number(browser, "plot-front-1", "front, non-inferior")
-    point_at(browser, "plot-front-1", trace, 0)
-    until(lambda: browser.find_elements(By.CSS_SELECTOR, "#plot-front-1 .hoverlayer .hovertext"))
-    shown = browser.find_element(By.CSS_SELECTOR, "#plot-front-1 .hoverlayer .hovertext").text
+    point_at(browser, "plot-front-1", "front_area_um2_designs", front_position(hostile, chosen.trial))
+    shown = tooltip(browser)
     assert f"trial {chosen.trial}" in shown
     assert f"{chosen.area_um2:,.0f} µm²" in shown
     assert "<scrip" in shown  # the name itself, as text
 
 
-def test_legend_hides_and_shows(browser: webdriver.Chrome, hostile_report: Report) -> None:
+def test_legend_highlights_one_kind_of_design(browser: webdriver.Chrome, hostile_report: Report) -> None:
     opened(browser, hostile_report[1])
-    trace = trace_number(browser, "plot-front-1", "dominated")
+    plot, layer = "plot-front-1", "front_area_um2_dominated"
+    assert opacities(browser, plot, layer) == {1.0}
+    ActionChains(browser).click(legend_entry(browser, plot, "int32 (Q31)")).perform()
+    until(lambda: opacities(browser, plot, layer) == {0.1})
+    assert opacities(browser, plot, "front_area_um2_int32") == {0.1, 1.0}  # the fine-tuned one fades
+    ActionChains(browser).move_to_element_with_offset(browser.find_element(By.ID, plot), 200, -120).click().perform()
+    until(lambda: opacities(browser, plot, layer) == {1.0})
 
-    def visible() -> object:
-        return browser.execute_script(
-            "return document.getElementById('plot-front-1')._fullData[arguments[0]].visible", trace
-        )
 
-    browser.execute_script("document.getElementById('plot-front-1').scrollIntoView({block: 'center'})")
-    entry = next(
-        e
-        for e in browser.find_elements(By.CSS_SELECTOR, "#plot-front-1 .legend .traces")
-        if e.text.startswith("dominated")
-    )
-    ActionChains(browser).click(entry).perform()
-    until(lambda: visible() == "legendonly")
+def test_double_click_undoes_a_zoom(browser: webdriver.Chrome, hostile_report: Report) -> None:
+    opened(browser, hostile_report[1])
+    plot = browser.find_element(By.ID, "plot-front-1")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", plot)
+
+    def ticks() -> list[str]:
+        return sorted(tick.text for tick in plot.find_elements(By.CSS_SELECTOR, ".role-axis-label text"))
+
+    before = ticks()
+    ActionChains(browser).drag_and_drop_by_offset(plot, 40, 90).perform()
+    until(lambda: ticks() != before)
+    ActionChains(browser).move_to_element_with_offset(plot, 150, 20).double_click().perform()
+    until(lambda: ticks() == before)
 
 
 def test_click_opens_the_design_with_names_as_text(browser: webdriver.Chrome, hostile_report: Report) -> None:
@@ -128,9 +145,8 @@ def test_click_opens_the_design_with_names_as_text(browser: webdriver.Chrome, ho
     opened(browser, page)
     chosen = recommendation(hostile).cheapest
     assert chosen is not None
-    trace = trace_number(browser, "plot-front-2", "front, non-inferior")
-    point_at(browser, "plot-front-2", trace, 0)
-    until(lambda: browser.find_elements(By.CSS_SELECTOR, "#plot-front-2 .hoverlayer .hovertext"))
+    point_at(browser, "plot-front-2", "front_energy_nj_designs", front_position(hostile, chosen.trial))
+    tooltip(browser)
     ActionChains(browser).click().perform()
     card = browser.find_element(By.ID, "card")
     until(card.is_displayed)
@@ -157,14 +173,14 @@ def test_names_run_nothing(browser: webdriver.Chrome, hostile_report: Report) ->
     opened(browser, page)
     assert browser.title.startswith(hostile.facts.study)
     assert browser.find_element(By.CSS_SELECTOR, ".kicker").text.startswith(f"Study {hostile.facts.study}")
-    ticks = browser.find_elements(By.CSS_SELECTOR, "#plot-multiplier_bits-1 .ytick text")
-    assert str(ticks[0].get_attribute("textContent")).startswith("<script>")
+    ticks = browser.find_elements(By.CSS_SELECTOR, "#plot-multiplier_bits-1 .role-axis-label text")
+    assert any(str(tick.get_attribute("textContent")).startswith("<script>") for tick in ticks)
 
 
 def test_fits_a_phone(browser: webdriver.Chrome, hostile_report: Report) -> None:
     opened(browser, hostile_report[1], width=390, height=844)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
-    for svg in browser.find_elements(By.CSS_SELECTOR, ".plot .main-svg:first-child"):
+    for svg in browser.find_elements(By.CSS_SELECTOR, ".plot svg.marks"):
         assert svg.size["width"] <= 390
     table = browser.find_element(By.CSS_SELECTOR, ".compare")
     assert table.size["width"] <= 390
@@ -200,11 +216,10 @@ def test_comparison_opens_and_its_legend_works(browser: webdriver.Chrome, make: 
     hostile = make(seed=2, study="<script>alert(3)</script>")
     opened(browser, compare([make(seed=1), hostile], tmp_path))
     assert browser.get_log("browser") == []
-    entries = browser.find_elements(By.CSS_SELECTOR, "#plot-compare-1 .legend .traces")
-    assert [entry.text for entry in entries] == ["synthetic", hostile.facts.study]
-    browser.execute_script("document.getElementById('plot-compare-1').scrollIntoView({block: 'center'})")
-    ActionChains(browser).click(entries[1]).perform()
-    shown = "return document.getElementById('plot-compare-1')._fullData.map(t => t.visible)"
-    until(lambda: browser.execute_script(shown) == [True, True, "legendonly", "legendonly"])
+    plot = "plot-compare-1"
+    labels = browser.find_elements(By.CSS_SELECTOR, f"#{plot} .role-legend-label text")
+    assert [label.text for label in labels] == ["synthetic", hostile.facts.study]
+    ActionChains(browser).click(legend_entry(browser, plot, hostile.facts.study)).perform()
+    until(lambda: opacities(browser, plot, "compare_area_um2_designs") == {0.1, 1.0})
     opened(browser, tmp_path / "compare.html", width=390, height=844)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390

@@ -8,7 +8,7 @@ from scipy.stats import false_discovery_control
 from synthetic_study import Maker
 
 from dse.report import compare
-from dse.report._compare_page import layer_changes
+from dse.report.compare_page import layer_changes
 from dse.report.comparison import comparison, covered, holm
 from dse.report.designs import Choice, choices
 from dse.store.results import StudyResults

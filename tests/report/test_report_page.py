@@ -9,7 +9,7 @@ from PIL import Image
 from synthetic_study import HOSTILE, Maker
 
 from dse.report import recommendation, write_report
-from dse.report._gallery import KEYS
+from dse.report.pictures import KEYS
 from dse.store.results import StudyResults
 
 Report = tuple[StudyResults, Path]
@@ -67,10 +67,16 @@ def test_plots_and_their_data_belong_together(any_report: Report) -> None:
     ]
     assert {*plots, "designs"} == set(page.data)
     for key in plots:
-        figure = json.loads(page.data[str(key)])
-        assert figure["data"]
-        titles = [figure["layout"][axis]["title"] for axis in ("xaxis", "yaxis")]
-        assert any(title.get("text") for title in titles), key
+        panel = json.loads(page.data[str(key)])
+        layers = panel.get("layer", [panel])
+        assert any(layer.get("data", panel.get("data"))["values"] for layer in layers)
+        titles = [
+            position.get("title")
+            for layer in layers
+            for position in (panel.get("encoding", {}) | layer.get("encoding", {})).values()
+        ]
+        assert any(titles), key
+        assert panel["description"]
 
 
 def test_nothing_is_loaded_from_elsewhere(typical_report: Report) -> None:

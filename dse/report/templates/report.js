@@ -1,27 +1,19 @@
 "use strict";
 (function () {
-  const NARROW = 600; // CSS pixels: below this a legend has one column and margins are small
+  const NARROW = 600; // CSS pixels: below this a legend has one column
 
   function read(id) {
     return JSON.parse(document.getElementById(id).textContent);
   }
 
-  function fitted(figure, width) {
-    const layout = figure.layout;
-    if (width < NARROW) {
-      layout.font = Object.assign({}, layout.font, { size: 11 });
-      layout.margin = Object.assign({}, layout.margin, { l: 44, r: 6 });
-    }
-    return layout;
-  }
-
   function draw(plot) {
-    const figure = read(plot.dataset.json);
-    const config = { responsive: true, displaylogo: false, displayModeBar: false };
-    return Plotly.newPlot(plot, figure.data, fitted(figure, plot.clientWidth), config).then(function () {
-      plot.on("plotly_click", function (event) {
-        const found = event.points[0].customdata;
-        show(Array.isArray(found) ? found[1] : found);
+    const spec = read(plot.dataset.json);
+    if (plot.clientWidth < NARROW / 2) spec.config.legend.columns = 1;
+    // The interpreter of expressions needs no eval, which the page's security policy forbids.
+    const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true };
+    return vegaEmbed(plot, spec, options).then(function (result) {
+      result.view.addEventListener("click", function (event, item) {
+        if (item && item.datum) show(item.datum.trial);
       });
     });
   }

@@ -1,4 +1,4 @@
-"""What the pictures of the front show, worked out once for browser and paper."""
+"""What the pictures of the front show."""
 
 import math
 from dataclasses import dataclass
@@ -14,45 +14,54 @@ from dse.report.recommendation import REFERENCE_DROP_PP, Recommendation, recomme
 from dse.store.results import StudyFacts, StudyResults
 from nets.network.operators import Method
 
-SHORT_AXIS = 0.35  # decades
-MOST_LABELLED_ROWS = 22  # heat-map columns up to which each cell carries its number
-
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Cost:
-    """A cost axis: column of ``trials``, attribute of ``Choice``, words."""
+class CostAxis:
+    """A cost over which the front is drawn.
+
+    Attributes:
+        column: its name in ``StudyResults.trials``.
+        attribute: its name in ``Choice``.
+        title: what it is called in pictures.
+        unit: its unit.
+    """
 
     column: str
     attribute: str
     title: str
     unit: str
 
+    def cost(self, design: Choice) -> float:
+        """Returns this cost of a design."""
+        return float(getattr(design, self.attribute))
 
-def cost_axes(facts: StudyFacts) -> tuple[Cost, Cost]:
-    """The two cost axes of the front's pictures."""
+
+def cost_axes(facts: StudyFacts) -> tuple[CostAxis, CostAxis]:
+    """Returns the two cost axes of the front's pictures: area and energy."""
     subject = facts.costed.capitalize()
     return (
-        Cost(facts.area.name, "area_um2", f"{subject} area", "µm²"),
-        Cost(facts.energy.name, "energy_nj", f"{subject} energy per inference", "nJ"),
+        CostAxis(facts.area.name, "area_um2", f"{subject} area", "µm²"),
+        CostAxis(facts.energy.name, "energy_nj", f"{subject} energy per inference", "nJ"),
     )
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything on the front's pictures.
+    """Everything that the pictures of the front show.
 
     Attributes:
         results: the study.
         rec: its recommendation.
-        front: cheapest first.
+        front: designs of the front, cheapest first.
         lines: uniform baselines by method, narrowest first.
         int32: the baseline.
-        dominated: designs of the search off the front.
+        dominated: designs of the search that are not on the front.
         top_pp: upper end of the drop axis, pp.
-        hidden: drawn designs above it.
-        left_out: complete trials that are not drawn: scored on a part of the validation split only, or infeasible.
+        hidden: number of designs above that end.
+        left_out: number of complete trials that are not drawn: scored on only a part of the validation split, or
+            infeasible.
     """
 
     results: StudyResults
@@ -65,14 +74,17 @@ class Scene:
     hidden: int
     left_out: int
 
-    def x(self, designs: list[Choice], cost: Cost) -> list[float]:
-        """Costs of designs."""
-        return [float(getattr(design, cost.attribute)) for design in designs]
-
 
 @dataclass(frozen=True)
 class Dominated:
-    """Complete designs of the search off the front; arrays ``[designs]``."""
+    """Complete designs of the search that are not on the front.
+
+    Attributes:
+        trial: numbers of the trials, int64 ``[designs]``.
+        drop_pp: validation drops, pp, ``[designs]``.
+        costs: by column of ``trials``, each ``[designs]``.
+        bits: multiplier widths in words.
+    """
 
     trial: npt.NDArray[np.int64]
     drop_pp: Floats
@@ -81,7 +93,7 @@ class Dominated:
 
 
 def scene(results: StudyResults) -> Scene:
-    """Collect it."""
+    """Collects what the pictures of a study's front show."""
     rec = recommendation(results)
     front = choices(results, results.front)
     measured = choices(results, results.baselines)
@@ -120,7 +132,7 @@ def _dominated(results: StudyResults) -> Dominated:
 
 
 def _top(front: list[Choice], baselines: list[Choice], margin_pp: float) -> float:
-    """High enough for the useful part of the front and its intervals, low enough to see it."""
+    """Returns the upper end of the drop axis, pp: close above the useful part of the front."""
     near = [c for c in front if c.val_drop_pp <= REFERENCE_DROP_PP]
     highest = max((max(c.val_drop_pp, _or(c.ci_high, 0.0)) for c in near), default=REFERENCE_DROP_PP)
     everything = max((c.val_drop_pp for c in (*front, *baselines)), default=REFERENCE_DROP_PP)
@@ -128,65 +140,30 @@ def _top(front: list[Choice], baselines: list[Choice], margin_pp: float) -> floa
 
 
 def baselines(view: Scene) -> list[Choice]:
-    """All baselines in the picture."""
-    found = [*chain.from_iterable(view.lines.values()), view.int32, view.rec.control]
-    return [choice for choice in found if choice is not None]
+    """Returns all baselines of the picture."""
+    designs = [*chain.from_iterable(view.lines.values()), view.int32, view.rec.control]
+    return [choice for choice in designs if choice is not None]
 
 
 def bottom(view: Scene) -> float:
-    """Lower end of the drop axis, pp."""
+    """Returns the lower end of the drop axis, pp."""
     lowest = min([0.0, *(min(c.val_drop_pp, _or(c.ci_low, 0.0)) for c in view.front)])
     return lowest - 0.06 * (view.top_pp - lowest)
 
 
-def staircase(designs: list[Choice], cost: Cost) -> tuple[list[float], list[float]]:
-    """The front's projection on one cost and the drop, as corners of a step line."""
-    xs: list[float] = []
-    ys: list[float] = []
-    for design in sorted(designs, key=lambda c: (getattr(c, cost.attribute), c.val_drop_pp)):
-        if ys and design.val_drop_pp >= ys[-1]:
-            continue
-        if ys:
-            xs.append(float(getattr(design, cost.attribute)))
-            ys.append(ys[-1])
-        xs.append(float(getattr(design, cost.attribute)))
-        ys.append(design.val_drop_pp)
-    return xs, ys
-
-
 def marks(view: Scene) -> list[tuple[str, Choice]]:
-    """Designs that carry a label in the picture."""
+    """Returns the designs that are labelled in the picture, with their labels."""
     rec = view.rec
-    found = [("cheapest non-inferior", rec.cheapest), ("cheapest, resolvable margin", rec.cheapest_at_resolvable)]
+    labelled = [("cheapest non-inferior", rec.cheapest), ("cheapest, resolvable margin", rec.cheapest_at_resolvable)]
     if rec.knee and rec.chosen and rec.knee.trial == rec.chosen.trial and (rec.cheapest or rec.cheapest_at_resolvable):
-        found = [(f"{label} = knee", choice) for label, choice in found]
+        labelled = [(f"{label} = knee", choice) for label, choice in labelled]
     else:
-        found.append(("knee", rec.knee))
-    return [(f"{label}, trial {choice.trial}", choice) for label, choice in found if choice is not None]
-
-
-def cost_ticks(values: list[float]) -> list[float]:
-    """Ticks 1, 2, 5, 10, ... around positive values, for a logarithmic axis; closer ones on a short axis."""
-    positive = [value for value in values if value > 0 and math.isfinite(value)]
-    if not positive:
-        return [1.0]
-    low, high = math.log10(min(positive)), math.log10(max(positive))
-    if high - low < SHORT_AXIS:
-        return _even_ticks(min(positive), max(positive))
-    steps = (1, 1.5, 2, 3, 5, 7) if high - low < 0.7 else (1, 2, 3, 5) if high - low < 1.4 else (1, 2, 5)
-    return [step * 10.0**decade for decade in range(math.floor(low), math.ceil(high) + 1) for step in steps]
-
-
-def _even_ticks(low: float, high: float) -> list[float]:
-    """About five round ticks, evenly spaced: on so short an axis a logarithm is nearly straight."""
-    exact = max(high - low, 0.05 * high) / 5
-    step = next(s for s in (s * 10.0 ** math.floor(math.log10(exact)) for s in (1, 2, 5, 10)) if s >= exact)
-    first, last = math.floor(low / step), math.ceil(high / step)
-    return [float(f"{number * step:.10g}") for number in range(max(1, first), last + 1)]
+        labelled.append(("knee", rec.knee))
+    return [(f"{label}, trial {choice.trial}", choice) for label, choice in labelled if choice is not None]
 
 
 def detailed(rec: Recommendation) -> list[tuple[str, Choice]]:
-    """Designs whose layers are shown: int32 and the recommended ones, each trial once."""
+    """Returns the designs whose layers are shown, with labels: int32 and the recommended ones, each trial once."""
     named = [
         ("int32 (Q31)", rec.int32),
         ("cheapest non-inferior", rec.cheapest),

@@ -1,4 +1,4 @@
-"""How accuracy depends on each rescaler's width, learned from the trials of the search."""
+"""How accuracy depends on each rescaler's width, estimated from the trials of the search."""
 
 import logging
 import warnings
@@ -11,26 +11,27 @@ import pandas as pd
 from sklearn.ensemble import RandomForestRegressor
 
 from dse.store.results import StudyResults
+from nets.network.operators import Method
 
-LEAST_TRIALS = 20  # fewer say nothing about single rescalers
-MOST_TRIALS = 1000  # for optuna's fANOVA, whose time grows with them
+LEAST_TRIALS = 20  # fewer say nothing about individual rescalers
+MOST_TRIALS = 1000  # for Optuna's fANOVA, whose time grows with their number
 BACKGROUND = 200  # designs over which a partial dependence is averaged
-USEFUL_R2 = 0.3  # an out-of-bag R² below this is said aloud
+USEFUL_R2 = 0.3  # the report warns of an out-of-bag R² below
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What the trials tell about single rescalers.
+    """What the trials say about individual rescalers.
 
     Attributes:
         rescalers: names, in order of execution.
         bits: widths that the trials used.
         drop_pp: ``[rescaler, width]`` mean predicted accuracy drop without fine-tuning, pp, with that rescaler at that
-            width and all others as in the trials (partial dependence); NaN where no trial had that width there.
+            width and all others as in the trials (partial dependence); NaN if no trial had that width there.
         trials_used: ``[rescaler, width]`` trials with that width.
-        importance: share of the drop's variance that optuna's fANOVA gives to each rescaler, width and method together.
+        importance: share of the drop's variance that Optuna's fANOVA assigns to each rescaler (width and method).
         r2: out-of-bag R² of the forest behind ``drop_pp``.
         trials: how many trials it was learned from.
     """
@@ -45,17 +46,17 @@ class Sensitivity:
 
     @property
     def is_useful(self) -> bool:
-        """Whether the forest explains enough to be read."""
+        """Whether the forest explains enough of the variance to draw conclusions."""
         return self.r2 >= USEFUL_R2
 
 
 def sensitivity(results: StudyResults) -> Sensitivity | None:
-    """Learn it from all complete trials; None where they are too few or all equal."""
+    """Estimates it from all complete trials; returns None if they are too few or all equal."""
     rows, drop = _samples(results)
     if len(rows) < LEAST_TRIALS or np.ptp(drop) == 0:
         return None
     bits = rows[results.bits_columns].to_numpy(dtype=np.float64)
-    absorb = (rows[results.method_columns] == "absorb").to_numpy(dtype=np.float64)
+    absorb = (rows[results.method_columns] == Method.ABSORB).to_numpy(dtype=np.float64)
     forest = _forest(np.hstack([np.log2(bits), absorb]), drop)
     widths = tuple(sorted({int(width) for width in np.unique(bits)}))
     used = np.array([[int((bits[:, i] == width).sum()) for width in widths] for i in range(bits.shape[1])])
@@ -72,7 +73,7 @@ def sensitivity(results: StudyResults) -> Sensitivity | None:
 
 
 def _samples(results: StudyResults) -> tuple[pd.DataFrame, Floats]:
-    """Complete trials and their drop (pp) before any fine-tuning, so that all are of one fidelity."""
+    """Returns complete trials and their drops (pp) before any fine-tuning, so that all have one fidelity."""
     rows = results.complete.dropna(subset=["val_accuracy_integer"])
     int32 = results.int32["val_accuracy_integer"].dropna()
     best = float(int32.iloc[0]) if len(int32) else float(rows["val_accuracy_integer"].max()) if len(rows) else 0.0
@@ -87,7 +88,7 @@ def _forest(features: Floats, drop: Floats) -> RandomForestRegressor:
         oob_score=True,
         random_state=0,
     )
-    with warnings.catch_warnings():  # few trials: some may be in every bag, their OOB prediction is then 0
+    with warnings.catch_warnings():  # of few trials some may be in every bag: their OOB prediction is 0
         warnings.simplefilter("ignore", UserWarning)
         return forest.fit(features, drop)
 
@@ -108,7 +109,7 @@ def _partial_dependence(
 
 
 def _importance(bits: Floats, absorb: Floats, drop: Floats) -> Floats:
-    """Optuna's fANOVA on a memory study of at most ``MOST_TRIALS`` trials, drawn from a fixed seed."""
+    """Returns shares by Optuna's fANOVA over at most ``MOST_TRIALS`` trials, drawn with a fixed seed."""
     chosen = np.sort(np.random.default_rng(0).permutation(len(drop))[:MOST_TRIALS])
     study = _memory_study(bits[chosen], absorb[chosen], drop[chosen])
     evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=32, max_depth=32, seed=0)

@@ -1,0 +1,1 @@
+"""Pictures of a report, each written once as a Vega-Lite specification."""

@@ -1,0 +1,258 @@
+"""The front: accuracy drop over one cost."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dse import formats
+from dse.design.roles import Role
+from dse.report.charts.picture import Panel
+from dse.report.charts.style import (
+    BLUE,
+    ERROR_BAR,
+    FAINT,
+    INK,
+    ORANGE,
+    SALTIRE,
+    SKY,
+    STAR,
+    Rows,
+    Series,
+    Spec,
+    compact,
+    highlighted,
+    legend_choice,
+    line_layers,
+    linear,
+    log_x,
+    mark_encoding,
+    positioned,
+    rule,
+    zoom,
+)
+from dse.report.designs import Choice, Evidence
+from dse.report.recommendation import uniform_name
+from dse.report.scene import CostAxis, Scene, baselines, bottom, marks
+
+MOST_INTERVALS = 25  # front designs up to which all test intervals are drawn; beyond, those of the labelled designs
+PER_LINE = 6  # rescalers in a line of the hover text
+MOST_IN_HOVER = 36  # rescalers in the hover text; a click shows all
+HEIGHT = 380  # px
+
+EVIDENCE = {
+    Evidence.NON_INFERIOR: Series("front, non-inferior on test", BLUE),
+    Evidence.UNDECIDED: Series("front, test cannot tell", BLUE, filled=False),
+    Evidence.WORSE: Series("front, worse than the margin", ORANGE, SALTIRE),
+    Evidence.UNTESTED: Series("front, not scored on test", INK, "diamond", filled=False),
+}
+UNIFORM = {
+    "round": Series("uniform width, round", ORANGE, "triangle-up", filled=False, dash=(6, 4)),
+    "absorb": Series("uniform width, absorb", INK, "triangle-down", filled=False, dash=(2, 3)),
+}
+INT32 = Series("int32 (Q31)", INK, STAR)
+CONTROL = Series("int32, fine-tuned", INK, STAR, filled=False)
+TEST = Series("same design on test, 95% interval", INK, ERROR_BAR)
+
+
+def front_panel(view: Scene, axis: CostAxis) -> Panel:
+    """Draws validation drop over one cost: front, test intervals, baselines, dominated designs and the margin."""
+    margin = view.results.facts.margin_pp
+    costs = [*view.dominated.costs[axis.column], *(axis.cost(c) for c in (*view.front, *baselines(view)))]
+    position: Spec = {
+        "x": log_x(axis.title, axis.unit, costs),
+        "y": linear("y", "Accuracy drop against int32 (pp)", bottom(view), view.top_pp),
+    }
+    chart = _Chart(view, axis, f"front_{axis.attribute}", _series(view))
+    labels = _labels(view, axis, [cost for cost in costs if cost > 0] or [1.0])
+    return Panel(
+        {
+            "description": f"Accuracy drop over {axis.title.lower()}: the front, uniform widths and int32",
+            "height": HEIGHT,
+            "layer": [*positioned(position, [*chart.layers(), *labels]), *rule("y", margin, f"margin {margin:g} pp")],
+        }
+    )
+
+
+def staircase(designs: Sequence[Choice], axis: CostAxis) -> Rows:
+    """Returns the front's projection on one cost and the drop: the points at which a step line goes down."""
+    rows: Rows = []
+    lowest = math.inf
+    for design in sorted(designs, key=lambda c: (axis.cost(c), c.val_drop_pp)):
+        if design.val_drop_pp < lowest:
+            lowest = design.val_drop_pp
+            rows.append({"x": axis.cost(design), "y": lowest})
+    return rows
+
+
+def _dominated_series(view: Scene) -> Series:
+    return Series(f"dominated ({len(view.dominated.trial):,})", FAINT)
+
+
+def _series(view: Scene) -> list[Series]:
+    """Returns the legend: what this study has."""
+    evidences = {c.evidence for c in view.front}
+    present = [
+        (_dominated_series(view), len(view.dominated.trial) > 0),
+        *((UNIFORM[method], bool(line)) for method, line in view.lines.items()),
+        *((series, kind in evidences) for kind, series in EVIDENCE.items()),
+        (TEST, bool(_tested(view))),
+        (INT32, view.int32 is not None),
+        (CONTROL, view.rec.control is not None),
+    ]
+    return [series for series, is_present in present if is_present]
+
+
+def _tested(view: Scene) -> list[Choice]:
+    """Returns the designs whose test intervals are drawn."""
+    designs = view.front if len(view.front) <= MOST_INTERVALS else [choice for _, choice in marks(view)]
+    return [c for c in designs if math.isfinite(c.ci_high)]
+
+
+@dataclass(frozen=True)
+class _Chart:
+    """The layers that stand in the legend."""
+
+    view: Scene
+    axis: CostAxis
+    name: str
+    series: list[Series]
+
+    def layers(self) -> list[Spec]:
+        """Returns the layers, the lowest one first."""
+        stairs: Spec = {"type": "line", "interpolate": "step-after", "color": SKY, "strokeWidth": 1.2, "clip": True}
+        uniform = [row for method, line in self.view.lines.items() for row in self._rows(line, UNIFORM[method])]
+        designs = [row for c in self.view.front for row in self._rows([c], EVIDENCE[c.evidence])]
+        references = ((CONTROL, self.view.rec.control), (INT32, self.view.int32))
+        int32 = [row for series, choice in references if choice for row in self._rows([choice], series)]
+        small: Spec = {"type": "circle", "size": 12, "color": FAINT, "fillOpacity": 0.6, "aria": False}
+        size = 70 if len(self.view.front) <= 40 else 35
+        return [
+            self._layer("dominated", self._dominated(), small, {"tooltip": {"field": "hover"}}),
+            *line_layers(self.name, [UNIFORM[method] for method in self.view.lines], uniform, strokeWidth=1.2),
+            # Vega-Lite merges the legends of all layers and keeps the selections of the first.
+            self._marks("uniform", uniform, 45) | {"params": [legend_choice(self.name), zoom(self.name)]},
+            {"data": {"values": staircase(self.view.front, self.axis)}, "mark": stairs},
+            *self._intervals(),
+            self._marks("designs", designs, size),
+            self._marks("int32", int32, 160),
+        ]
+
+    def _layer(self, name: str, rows: Rows, mark: Spec, encoding: Spec) -> Spec:
+        """Returns a layer that fades when another series is clicked in the legend."""
+        return {
+            "name": f"{self.name}_{name}",
+            "data": {"values": rows},
+            "mark": {"clip": True} | mark,
+            "encoding": encoding | highlighted(self.name),
+        }
+
+    def _marks(self, name: str, rows: Rows, size: float) -> Spec:
+        encoding = mark_encoding(self.series) | {"tooltip": {"field": "hover"}}
+        return self._layer(name, rows, {"type": "point", "size": size, "strokeWidth": 1.6}, encoding)
+
+    def _intervals(self) -> list[Spec]:
+        """Returns the test intervals: a line, and ticks at its ends and at the test drop."""
+        rows: Rows = [
+            row | {"y": c.test_drop_pp, "low": c.ci_low, "high": c.ci_high}
+            for c in _tested(self.view)
+            for row in self._rows([c], TEST)
+        ]
+        ends: Spec = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
+        tick: Spec = {"type": "tick", "orient": "horizontal", "color": INK, "aria": False}
+        return [
+            self._layer("intervals", rows, {"type": "rule", "color": INK}, ends | {"tooltip": {"field": "hover"}}),
+            *(
+                self._layer(field, rows, tick | {"size": size}, {"y": {"field": field, "type": "quantitative"}})
+                for field, size in (("low", 6), ("high", 6), ("y", 9))
+            ),
+        ]
+
+    def _rows(self, designs: Sequence[Choice], series: Series) -> Rows:
+        return [
+            {
+                "x": self.axis.cost(c),
+                "y": c.val_drop_pp,
+                "series": series.label,
+                "trial": c.trial,
+                "hover": hover(self.view, c),
+            }
+            for c in designs
+        ]
+
+    def _dominated(self) -> Rows:
+        points = self.view.dominated
+        label = _dominated_series(self.view).label
+        return [
+            {
+                "x": compact(x),
+                "y": compact(y, 5),
+                "series": label,
+                "trial": int(trial),
+                "hover": f"trial {trial}, dominated\n{formats.number(x)} {self.axis.unit}, "
+                f"validation drop {formats.points(y)}\nbits {bits}",
+            }
+            for x, y, trial, bits in zip(
+                points.costs[self.axis.column], points.drop_pp, points.trial, points.bits, strict=True
+            )
+        ]
+
+
+def _labels(view: Scene, axis: CostAxis, costs: Sequence[float]) -> list[Spec]:
+    """Returns a line and a text at the top of the picture for every labelled design.
+
+    The labels are in the order of the designs' costs, so that their lines do not cross.
+    """
+    low, high = math.log10(min(costs)), math.log10(max(costs))
+    height = view.top_pp - bottom(view)
+    rows: Rows = [
+        {
+            "x": axis.cost(choice),
+            "y": choice.val_drop_pp,
+            "label_x": 10 ** (low + 0.3 * (high - low)),
+            "label_y": view.top_pp - (0.05 + 0.07 * number) * height,
+            "label": label,
+        }
+        for number, (label, choice) in enumerate(sorted(marks(view), key=lambda mark: axis.cost(mark[1])))
+    ]
+    text: Spec = {"type": "text", "align": "left", "dx": 4, "fontSize": 12, "color": INK}
+    at_label: Spec = {
+        "x": {"field": "label_x", "type": "quantitative"},
+        "y": {"field": "label_y", "type": "quantitative"},
+    }
+    written = at_label | {"text": {"field": "label"}}
+    layers: list[Spec] = [
+        {
+            "mark": {"type": "rule", "color": INK, "strokeWidth": 0.8, "aria": False},
+            "encoding": {"x2": {"field": "label_x"}, "y2": {"field": "label_y"}},
+        },
+        {"mark": {"type": "point", "size": 220, "stroke": INK, "filled": False, "strokeWidth": 1, "aria": False}},
+        {"mark": text | {"stroke": "white", "strokeWidth": 5, "aria": False}, "encoding": written},
+        {"mark": text, "encoding": written},
+    ]
+    return [layer | {"data": {"values": rows}} for layer in layers] if rows else []
+
+
+def hover(view: Scene, choice: Choice) -> str:
+    """Returns a design in a few lines."""
+    roles = {Role.SEARCH: "", Role.INT32: ", int32 (Q31)", Role.CONTROL: ", int32 fine-tuned"}
+    return "\n".join(
+        [
+            f"trial {choice.trial}{roles.get(choice.role, f', {uniform_name(choice)}')}",
+            f"area {formats.area(choice.area_um2)} ({formats.ratio(choice.area_ratio)} less than int32)",
+            f"energy {formats.energy(choice.energy_nj)} ({formats.ratio(choice.energy_ratio)} less)",
+            f"validation drop {formats.points(choice.val_drop_pp)}",
+            f"test drop {formats.points(choice.test_drop_pp)} {formats.interval(choice.ci_low, choice.ci_high)}: "
+            f"{choice.evidence.value}",
+            f"fine-tuning {choice.finetune}, fidelity {choice.fidelity}",
+            *_width_lines(view, choice),
+        ]
+    )
+
+
+def _width_lines(view: Scene, choice: Choice) -> list[str]:
+    cells = [
+        f"{formats.shorten(name, 14)} {bits}{method[:1]}"
+        for name, bits, method in zip(view.results.rescalers, choice.multiplier_bits, choice.methods, strict=True)
+    ]
+    lines = [" · ".join(cells[i : i + PER_LINE]) for i in range(0, min(len(cells), MOST_IN_HOVER), PER_LINE)]
+    return [*lines, "… click for all"] if len(cells) > MOST_IN_HOVER else lines

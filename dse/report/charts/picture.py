@@ -1,0 +1,124 @@
+"""Renders specifications: interactive in the page, and as SVG and PNG files."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import vl_convert
+
+from dse.report.charts.style import FAINT, GRID, INK, Spec
+from nets.files import write_bytes, write_text
+
+STILL_WIDTH = 640  # px of all panels together, without their axes
+PNG_SCALE = 2  # pixels of a PNG file for each px of the specification
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+# vl-convert carries Liberation Sans, which has the metrics of Arial: the layout is the same on every machine.
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+_NUMBERED = re.compile(r'(id="|url\(#)(clip|gradient_)(\d+)')
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart.
+
+    Attributes:
+        spec: a unit or layered specification of Vega-Lite, without width and configuration; the names of its layers
+            and parameters are unique within its picture.
+        share: its part of a still picture's width, relative to the other panels.
+    """
+
+    spec: Spec
+    share: float = 1.0
+
+    def interactive(self) -> Spec:
+        """Returns the specification for the page, as wide as its element."""
+        fitted = {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
+        return {"$schema": SCHEMA} | self.spec | fitted | {"config": _config(legend_columns=2)}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture in its forms.
+
+    Attributes:
+        key: file name without suffix.
+        panels: its charts, side by side if there is room.
+        svg: all panels in one still picture.
+        png: the same in pixels.
+    """
+
+    key: str
+    panels: tuple[Panel, ...]
+    svg: str
+    png: bytes
+
+
+def rendered(key: str, panels: tuple[Panel, ...]) -> Picture:
+    """Draws a picture in all its forms; the same specification gives the same bytes."""
+    total = sum(panel.share for panel in panels)
+    still = {
+        "$schema": SCHEMA,
+        "hconcat": [panel.spec | {"width": round(STILL_WIDTH * panel.share / total)} for panel in panels],
+        "config": _config(legend_columns=3) | {"aria": False},
+    }
+    svg = _renumbered(vl_convert.vegalite_to_svg(still))
+    return Picture(key, panels, svg, vl_convert.svg_to_png(svg, scale=PNG_SCALE))
+
+
+def write_picture(picture: Picture, folder: Path) -> None:
+    """Writes SVG and PNG of a picture to ``folder``."""
+    write_text(folder / f"{picture.key}.svg", picture.svg)
+    write_bytes(folder / f"{picture.key}.png", picture.png)
+
+
+@cache
+def library() -> str:
+    """Returns the JavaScript that draws interactive panels: Vega, Vega-Lite and Vega-Embed as ``vegaEmbed``."""
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+
+
+def library_version() -> str:
+    """Returns the versions of the libraries inside the page."""
+    return f"{vl_convert.get_vega_version()}, Vega-Lite {vl_convert.get_vegalite_versions()[-1]}"
+
+
+def _renumbered(svg: str) -> str:
+    """Returns the SVG with identifiers numbered from 1; Vega counts on over all pictures of a process."""
+    numbers: dict[str, int] = {}
+
+    def renamed(match: re.Match[str]) -> str:
+        return f"{match[1]}{match[2]}{numbers.setdefault(match[2] + match[3], len(numbers) + 1)}"
+
+    return _NUMBERED.sub(renamed, svg)
+
+
+def _config(legend_columns: int) -> Spec:
+    return {
+        "font": FONT,
+        "background": "white",
+        "view": {"stroke": None},
+        "axis": {
+            "labelColor": INK,
+            "titleColor": INK,
+            "titleFontWeight": "normal",
+            "titleFontSize": 12,
+            "labelFontSize": 11,
+            "gridColor": GRID,
+            "domainColor": FAINT,
+            "tickColor": FAINT,
+            "labelOverlap": True,
+            "labelFlush": False,
+        },
+        "legend": {
+            "orient": "bottom",
+            "columns": legend_columns,
+            "labelLimit": 0,
+            "titleLimit": 0,
+            "labelFontSize": 11,
+            "titleFontSize": 11,
+            "titleFontWeight": "normal",
+            "symbolSize": 80,
+            "symbolStrokeWidth": 1.5,
+        },
+    }

@@ -1,0 +1,231 @@
+"""Pictures with a row per rescaler: widths across the front, area and energy, sensitivity and importance."""
+
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dse.report.charts.picture import Panel
+from dse.report.charts.style import (
+    BLUE,
+    FAINT,
+    INK,
+    SKY,
+    YELLOW,
+    Rows,
+    Spec,
+    colour_scale,
+    compact,
+    row_axis,
+    row_labels,
+)
+from dse.report.scene import Scene, detailed
+from dse.report.sensitivity import Sensitivity
+
+MOST_LABELLED = 22  # designs up to which each cell of the heat map carries its number, and ticks of its axis
+MOST_BITS = 31
+MOST_HEIGHT, LEAST_ROW = 1000, 15  # px: a picture that fits on a page; a row that can carry its name
+LAYER_COLUMNS = ["area_um2", "datapath_area_um2", "parameter_area_um2", "energy_nj"]
+COMPONENTS = {"datapath_area_um2": "datapath", "parameter_area_um2": "parameter memory"}
+DESIGN_COLOURS = (FAINT, BLUE, YELLOW, SKY)  # neighbours differ in lightness
+SHARE_COLOURS = (BLUE, FAINT, INK)
+
+Floats = npt.NDArray[np.float64]
+
+
+def widths_panel(view: Scene) -> Panel:
+    """Draws the multiplier bits of every rescaler across the front, cheapest design on the left."""
+    labels = row_labels(view.results.rescalers)
+    trials = [str(c.trial) for c in view.front]
+    numbered = len(trials) <= MOST_LABELLED
+    rows: Rows = [
+        {
+            "x": str(c.trial),
+            "row": label,
+            "value": bits,
+            "cell": f"{bits}{method[:1]}",
+            "trial": c.trial,
+            "hover": f"{name}\ntrial {c.trial}: {bits} bits, {method}",
+        }
+        for c in view.front
+        for label, name, bits, method in zip(labels, view.results.rescalers, c.multiplier_bits, c.methods, strict=True)
+    ]
+    x: Spec = {
+        "field": "x",
+        "type": "nominal",
+        "title": "Front design (trial), cheapest on the left",
+        "scale": {"domain": trials},
+        "axis": {
+            "values": trials[:: max(1, len(trials) // MOST_LABELLED)],
+            "labelAngle": 0 if len(trials) <= 14 else -90,
+        },
+    }
+    colour = colour_scale(
+        "multiplier bits", {"type": "log", "base": 2, "domain": [1, MOST_BITS]}, (1, 2, 4, 8, 16, MOST_BITS)
+    )
+    cells = _cells(colour, gap=1 if numbered else 0)
+    text: Spec = {
+        "mark": {"type": "text", "fontSize": 10, "aria": False},
+        "encoding": {
+            "text": {"field": "cell"},
+            "color": {"condition": {"test": "datum.value < 7", "value": "white"}, "value": INK},
+        },
+    }
+    return Panel(
+        {
+            "description": "Multiplier bits of every rescaler in every design of the front",
+            "height": _height(len(labels), 24),
+            "data": {"values": rows},
+            "encoding": {"x": x, "y": row_axis(labels)},
+            "layer": [cells, text] if numbered else [cells],
+        }
+    )
+
+
+def _height(rows: int, row: int) -> int:
+    """Returns the height of a picture, px, with rows of at most ``row`` px."""
+    return rows * max(LEAST_ROW, min(row, MOST_HEIGHT // rows))
+
+
+def _cells(colour: Spec, gap: int = 1) -> Spec:
+    mark = {"type": "rect", "stroke": "white", "strokeWidth": gap}
+    return {"mark": mark, "encoding": {"color": colour, "tooltip": {"field": "hover"}}}
+
+
+def layers_panels(view: Scene) -> tuple[Panel, Panel]:
+    """Draws area by component and energy of every rescaler, for int32 and the recommended designs."""
+    area = _layer_rows(view, COMPONENTS, "µm²")
+    energy = _layer_rows(view, {"energy_nj": "energy"}, "nJ")
+    parts: Spec = {
+        "field": "part",
+        "type": "ordinal",
+        "scale": {"domain": list(COMPONENTS.values()), "range": [1, 0.4]},
+        "legend": {"title": None, "symbolFillColor": INK, "symbolType": "square"},
+    }
+    return (
+        _bars(view, area, "Rescaler area (µm²)", DESIGN_COLOURS, {"opacity": parts}),
+        _bars(view, energy, "Rescaler energy per inference (nJ)", DESIGN_COLOURS),
+    )
+
+
+def layer_table(view: Scene, trial: int) -> pd.DataFrame:
+    """Returns the rows of ``layers`` of one trial, indexed by rescaler in order of execution."""
+    layers = view.results.layers
+    if layers.empty:
+        return pd.DataFrame(index=list(view.results.rescalers), columns=LAYER_COLUMNS, dtype=float)
+    return layers[layers["trial"] == trial].set_index("rescaler").reindex(list(view.results.rescalers))
+
+
+def _layer_rows(view: Scene, columns: dict[str, str], unit: str) -> Rows:
+    labels = row_labels(view.results.rescalers)
+    return [
+        {
+            "row": label,
+            "series": design,
+            "part": part,
+            "order": order,
+            "value": compact(value),
+            "trial": choice.trial,
+            "hover": f"{name}\n{design}, {part}: {value:,.4g} {unit}",
+        }
+        for design, choice in detailed(view.rec)
+        for order, (column, part) in enumerate(columns.items())
+        for label, name, value in zip(
+            labels, view.results.rescalers, layer_table(view, choice.trial)[column].astype(float), strict=True
+        )
+        if np.isfinite(value)
+    ]
+
+
+def _bars(view: Scene, rows: Rows, title: str, colours: Sequence[str], changes: Spec | None = None) -> Panel:
+    """Draws horizontal bars, a group per rescaler and a bar per series; parts of a bar follow one another."""
+    series = list(dict.fromkeys(row["series"] for row in rows))
+    colour: Spec = {
+        "field": "series",
+        "type": "nominal",
+        "scale": {"domain": series, "range": list(colours[: len(series)])},
+        "legend": {"title": None, "symbolType": "square"},
+    }
+    encoding: Spec = {
+        "x": {"field": "value", "type": "quantitative", "title": title, "stack": "zero"},
+        "y": row_axis(row_labels(view.results.rescalers), padding=0.2),
+        "yOffset": {"field": "series", "type": "nominal", "scale": {"domain": series}},
+        "fill": colour,
+        "order": {"field": "order", "type": "quantitative"},
+        "tooltip": {"field": "hover"},
+    }
+    return Panel(
+        {
+            "description": f"{title} of every rescaler",
+            "height": _height(len(view.results.rescalers), 34),
+            "data": {"values": rows},
+            "mark": {"type": "bar", "stroke": INK, "strokeWidth": 0.5},
+            "encoding": encoding | (changes or {}),
+        }
+    )
+
+
+def sensitivity_panels(view: Scene, learned: Sensitivity) -> tuple[Panel, Panel]:
+    """Draws the predicted drop by rescaler and width, and every rescaler's shares of accuracy and int32's costs."""
+    return _drops(learned), _bars(view, _share_rows(view, learned), "Share (%)", SHARE_COLOURS)
+
+
+def _drops(learned: Sensitivity) -> Panel:
+    labels = row_labels(learned.rescalers)
+    cells = chain.from_iterable(
+        zip(learned.bits, drops, counts, [label] * len(drops), [name] * len(drops), strict=True)
+        for label, name, drops, counts in zip(
+            labels, learned.rescalers, learned.drop_pp, learned.trials_used, strict=True
+        )
+    )
+    rows: Rows = [
+        {
+            "x": bits,
+            "row": label,
+            "value": compact(drop, 4),
+            "hover": f"{name} at {bits} bits: mean drop {drop:.2f} pp\n{count} trials had this width",
+        }
+        for bits, drop, count, label, name in cells
+        if np.isfinite(drop)
+    ]
+    x: Spec = {
+        "field": "x",
+        "type": "ordinal",
+        "title": "Multiplier width of this rescaler (bits)",
+        "scale": {"domain": list(learned.bits)},
+        "axis": {"labelAngle": 0, "grid": False},
+    }
+    colour = colour_scale("mean predicted accuracy drop (pp)", {"reverse": True, "zero": False})
+    return Panel(
+        {
+            "description": "Mean predicted accuracy drop by rescaler and multiplier width",
+            "height": _height(len(labels), 34),
+            "data": {"values": rows},
+            "encoding": {"x": x, "y": row_axis(labels)},
+            "layer": [_cells(colour)],
+        },
+        share=1.3,
+    )
+
+
+def _share_rows(view: Scene, learned: Sensitivity) -> Rows:
+    shares: dict[str, Floats] = {"accuracy (fANOVA)": learned.importance}
+    if view.int32 is not None:
+        table = layer_table(view, view.int32.trial)
+        for label, column in (("area of int32", "area_um2"), ("energy of int32", "energy_nj")):
+            values = table[column].to_numpy(dtype=np.float64)
+            shares[label] = values / np.nansum(values)
+    return [
+        {
+            "row": row,
+            "series": label,
+            "order": 0,
+            "value": compact(100 * value),
+            "hover": f"{name}\n{100 * value:.1f}% of {label}",
+        }
+        for label, values in shares.items()
+        for row, name, value in zip(row_labels(learned.rescalers), learned.rescalers, values, strict=True)
+        if np.isfinite(value)
+    ]

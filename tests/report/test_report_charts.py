@@ -1,0 +1,183 @@
+"""What the specifications of the pictures show, read from the specifications themselves."""
+
+import dataclasses
+import json
+import math
+import re
+from collections import defaultdict
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from synthetic_study import HOSTILE, Maker
+
+from dse.report.analysis import Convergence, convergence
+from dse.report.charts.curves import convergence_panels
+from dse.report.charts.front import MOST_INTERVALS, front_panel
+from dse.report.charts.picture import Panel, rendered
+from dse.report.charts.rescalers import MOST_LABELLED, layer_table, layers_panels, sensitivity_panels, widths_panel
+from dse.report.charts.several import portfolio_panel
+from dse.report.charts.style import NAME_LENGTH, distinct_series, row_labels, script_json
+from dse.report.scene import cost_axes, marks, scene
+from dse.report.sensitivity import sensitivity
+from dse.store.results import StudyResults
+
+Rows = list[dict[str, Any]]
+
+
+def layer(panel: Panel, name: str) -> Rows:
+    """Rows of the layer whose name ends so."""
+    (layer,) = [one for one in panel.spec["layer"] if str(one.get("name", "")).endswith(name)]
+    rows: Rows = layer["data"]["values"]
+    return rows
+
+
+def legend(panel: Panel) -> list[str]:
+    """Entries of the legend of marks."""
+    (entries,) = {
+        tuple(one["encoding"]["shape"]["scale"]["domain"])
+        for one in panel.spec["layer"]
+        if "shape" in one.get("encoding", {})
+    }
+    return list(entries)
+
+
+def with_members(results: StudyResults, names: tuple[str, ...]) -> StudyResults:
+    """The same study as a portfolio whose first network has the whole's drop, and each other one 0.1 pp more."""
+    drop = results.trials["val_accuracy_drop_pp"]
+    columns = {f"{name}.val_accuracy_drop_pp": drop + 0.1 * number for number, name in enumerate(names)}
+    facts = dataclasses.replace(results.facts, members=names)
+    return dataclasses.replace(results, facts=facts, trials=results.trials.assign(**columns))
+
+
+def test_front_shows_every_design_at_its_cost_and_drop(any_study: StudyResults) -> None:
+    view = scene(any_study)
+    for axis in cost_axes(any_study.facts):
+        panel = front_panel(view, axis)
+        drawn = {row["trial"]: (row["x"], row["y"]) for row in layer(panel, "_designs")}
+        assert drawn == {c.trial: (axis.cost(c), c.val_drop_pp) for c in view.front}
+        dominated = layer(panel, "_dominated")
+        assert [row["trial"] for row in dominated] == view.dominated.trial.tolist()
+        np.testing.assert_allclose([row["x"] for row in dominated], view.dominated.costs[axis.column], rtol=1e-5)
+        np.testing.assert_allclose([row["y"] for row in dominated], view.dominated.drop_pp, rtol=1e-4)
+
+
+def test_legend_lists_what_is_drawn_and_nothing_else(any_study: StudyResults) -> None:
+    view = scene(any_study)
+    panel = front_panel(view, cost_axes(any_study.facts)[0])
+    drawn = [row["series"] for one in panel.spec["layer"] for row in one["data"]["values"] if "series" in row]
+    assert set(legend(panel)) == set(drawn)
+    assert len(legend(panel)) == len(set(legend(panel)))
+
+
+def test_test_intervals_are_those_of_the_front_or_of_the_labelled_designs(make: Maker) -> None:
+    for results in (make(), make(front=500, trials=30)):
+        view = scene(results)
+        rows = layer(front_panel(view, cost_axes(results.facts)[0]), "_intervals")
+        shown = view.front if len(view.front) <= MOST_INTERVALS else [choice for _, choice in marks(view)]
+        assert rows
+        assert [(row["low"], row["y"], row["high"]) for row in rows] == [
+            (c.ci_low, c.test_drop_pp, c.ci_high) for c in shown if math.isfinite(c.ci_high)
+        ]
+
+
+def test_widths_have_a_cell_per_rescaler_and_design(make: Maker) -> None:
+    for designs in (MOST_LABELLED, MOST_LABELLED + 1):
+        view = scene(make(front=designs, trials=20))
+        panel = widths_panel(view)
+        cells = {(row["trial"], row["row"]): row["value"] for row in panel.spec["data"]["values"]}
+        assert cells == {
+            (c.trial, name): bits
+            for c in view.front
+            for name, bits in zip(row_labels(view.results.rescalers), c.multiplier_bits, strict=True)
+        }
+        assert len(panel.spec["layer"]) == (2 if designs == MOST_LABELLED else 1)  # with and without numbers
+
+
+def test_parts_of_a_bar_add_up_to_the_area_of_the_rescaler(typical: StudyResults) -> None:
+    view = scene(typical)
+    area, energy = layers_panels(view)
+    totals: dict[tuple[int, str], float] = defaultdict(float)
+    for row in area.spec["data"]["values"]:
+        totals[row["trial"], row["row"]] += row["value"]
+    for trial, name in totals:
+        assert totals[trial, name] == pytest.approx(layer_table(view, trial).loc[name, "area_um2"], rel=1e-5)
+    assert {(row["trial"], row["row"]) for row in energy.spec["data"]["values"]} == set(totals)
+
+
+def test_sensitivity_leaves_out_what_no_trial_had(make: Maker) -> None:
+    results = make(trials=40)
+    learned = sensitivity(results)
+    assert learned is not None
+    drops, shares = sensitivity_panels(scene(results), learned)
+    assert len(drops.spec["data"]["values"]) == np.isfinite(learned.drop_pp).sum()
+    assert {row["series"] for row in shares.spec["data"]["values"]} == {
+        "accuracy (fANOVA)",
+        "area of int32",
+        "energy of int32",
+    }
+
+
+def test_thinned_convergence_is_the_same_line(make: Maker) -> None:
+    growth = convergence(make(trials=300))
+    assert growth is not None
+    for panel, xs in zip(
+        convergence_panels(growth), (np.arange(1, len(growth.hypervolume) + 1), growth.minutes), strict=True
+    ):
+        rows = panel.spec["data"]["values"]
+        assert len(rows) < len(xs) / 2
+        for x, volume in zip(xs, growth.hypervolume, strict=True):
+            assert [row["y"] for row in rows if row["x"] <= x * (1 + 1e-5)][-1] == pytest.approx(volume, rel=1e-5)
+
+
+def test_convergence_without_times_is_one_picture() -> None:
+    growth = Convergence(np.array([0.0, 1.0]), np.array([1, 1]), np.empty(0), 1)
+    (panel,) = convergence_panels(growth)
+    assert "search begins" in json.dumps(panel.spec)
+
+
+def test_portfolio_draws_each_network_and_never_a_rising_best(make: Maker) -> None:
+    results = with_members(make(), ("<b>one</b>", "two"))
+    panel = portfolio_panel(scene(results))
+    assert legend(panel) == ["<b>one</b>", "two"]
+    lines = [one["data"]["values"] for one in panel.spec["layer"] if one["mark"]["type"] == "line"]
+    assert [{row["series"] for row in rows} for rows in lines] == [{"<b>one</b>"}, {"two"}]
+    for rows in lines:
+        assert [row["x"] for row in rows] == sorted(row["x"] for row in rows)
+        assert [row["y"] for row in rows] == sorted((row["y"] for row in rows), reverse=True)
+    assert len(layer(panel, "_designs")) == 2 * len(results.front)
+
+
+def test_still_pictures_show_names_as_text_and_do_not_depend_on_earlier_ones(hostile: StudyResults) -> None:
+    view = scene(hostile)
+    panels = (front_panel(view, cost_axes(hostile.facts)[0]),)
+    first, widths = rendered("front", panels), rendered("widths", (widths_panel(view),))
+    assert rendered("front", panels) == first
+    identifiers = re.findall(r' id="([^"]+)"', first.svg)
+    assert identifiers
+    assert all(f"url(#{name})" in first.svg for name in identifiers)
+    root = ElementTree.fromstring(widths.svg)  # noqa: S314 -- made by this test
+    assert set(row_labels(HOSTILE)) <= {element.text for element in root.iter()}
+
+
+def test_row_labels_are_short_and_different() -> None:
+    names = [*HOSTILE, "x" * 91, "y" * 40 + "1" + "y" * 40, "y" * 40 + "2" + "y" * 40, "short"]
+    labels = row_labels(names)
+    assert len(set(labels)) == len(names)
+    assert all(len(label) <= NAME_LENGTH for label in labels)
+    assert labels[-1] == "short"
+
+
+def test_many_series_differ_in_more_than_colour() -> None:
+    series = distinct_series([f"run {number}" for number in range(6)])
+    assert len({(one.shape, one.dash) for one in series}) == 6
+
+
+def test_no_text_ends_the_script_element() -> None:
+    value = {"name": "</script><!--&\u2028\u2029\"'", "drop": 1.5}
+    text = script_json(value)
+    assert not set("<>&\u2028\u2029") & set(text)
+    assert json.loads(text) == value
+    with pytest.raises(ValueError, match="JSON compliant"):
+        script_json(math.nan)
