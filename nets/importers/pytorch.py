@@ -124,7 +124,7 @@ def _calibrate(graph: fx.GraphModule, calibration: Tensor) -> _RangeRecorder:
 
 
 def affine_spec(name: str, shape: tuple[int, ...], low: float, high: float) -> TensorSpec:
-    """int8 affine quantization of ``[low, high]`` widened to hold 0; scales are float32 values, as in models."""
+    """Chooses the int8 quantization of ``[low, high]``, widened to hold 0; scales are float32 values, as in models."""
     low, high = min(low, 0.0), max(high, 0.0)
     scale = float(np.float32((high - low) / 255 if high > low else 1 / 255))
     zero_point = int(np.clip(np.rint(-128 - low / scale), -128, 127))

@@ -2,7 +2,7 @@
 
     python tests/nets/fuzz_tflite.py --files 10000 --seed 1
 
-Mutants are made from generated models, and from published ones where they are at hand. Every batch runs in a
+Mutants are made from generated models, and from published ones if they are available. Every batch runs in a
 process of its own, whose memory is limited, so that a crash of native code is seen and named too.
 """
 

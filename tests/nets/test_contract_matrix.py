@@ -42,18 +42,18 @@ def test_figures_equal_a_plain_count(model: Path) -> None:
     network = load_tflite(model)
     base = runs["half_up"]
     for row in matrix.rows:
-        found = runs[row.contract]
+        tensors = runs[row.contract]
         steps = np.concatenate(
-            [(found[op.output].astype(int) - base[op.output]).reshape(-1) for op in network.operators]
+            [(tensors[op.output].astype(int) - base[op.output]).reshape(-1) for op in network.operators]
         )
         counts = [(steps <= -2).sum(), (steps == -1).sum(), (steps == 0).sum(), (steps == 1).sum(), (steps >= 2).sum()]
         assert list(row.histogram) == counts
         assert row.differing == pytest.approx((steps != 0).mean(), abs=1e-12)
         assert row.off_by_one == pytest.approx((abs(steps) == 1).mean(), abs=1e-12)
-        chosen, before = (run[network.outputs[0]].argmax(1) for run in (found, base))
+        chosen, before = (run[network.outputs[0]].argmax(1) for run in (tensors, base))
         assert row.agreement == (chosen == before).mean()
         assert row.accuracy == (chosen == labels).mean()
-        first = next((op.name for op in network.operators if (found[op.output] != base[op.output]).any()), None)
+        first = next((op.name for op in network.operators if (tensors[op.output] != base[op.output]).any()), None)
         assert row.first_divergent == first
     assert {row.contract: row for row in matrix.rows}["floor"].first_divergent is not None
 

@@ -86,12 +86,12 @@ def right_shifts(contract: Contract, bits: int) -> list[int]:
 def accumulators(multiplier: int, right_shift: int, seed: int) -> list[int]:
     """The extremes, zero, random ones of every magnitude, and the neighbours of ties."""
     rng = np.random.default_rng(seed)
-    found = {INT32_MIN, INT32_MIN + 1, -1, 0, 1, INT32_MAX - 1, INT32_MAX, 2**24 + 1, -(2**24) - 1}
-    found |= {int(x) for magnitude in range(1, 32, 5) for x in rng.integers(-(2**magnitude), 2**magnitude, 2)}
+    values = {INT32_MIN, INT32_MIN + 1, -1, 0, 1, INT32_MAX - 1, INT32_MAX, 2**24 + 1, -(2**24) - 1}
+    values |= {int(x) for magnitude in range(1, 32, 5) for x in rng.integers(-(2**magnitude), 2**magnitude, 2)}
     for target in (-129, -2, -1, 0, 1, 127):
         tie = (target + HALF) / scale_of(multiplier, right_shift)
-        found |= {math.floor(tie) + step for step in (-1, 0, 1)}
-    return sorted(acc for acc in found if INT32_MIN <= acc <= INT32_MAX)
+        values |= {math.floor(tie) + step for step in (-1, 0, 1)}
+    return sorted(acc for acc in values if INT32_MIN <= acc <= INT32_MAX)
 
 
 def clamp(value: int) -> int:
@@ -197,7 +197,7 @@ def test_channels_have_their_own_multiplier_and_shift(contract: Contract) -> Non
 
 @pytest.mark.parametrize(
     ("name", "acc", "expected"),
-    # multiplier 1, right shift 1: halves, where the rules part.
+    # multiplier 1, right shift 1: halves, on which the rules differ.
     [
         ("half_up", [-3, -1, 1, 3], [-1, 0, 1, 2]),
         ("floor", [-3, -1, 1, 3], [-2, -1, 0, 1]),

@@ -1,5 +1,6 @@
 """Fine-tuning recovers accuracy, reproducibly, and resumes from checkpoints."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,22 +12,25 @@ from small_networks import digits_like, random_inputs
 from nets.datasets import Samples, load_digits_dataset, split
 from nets.errors import NetworkError
 from nets.execute.executor import IntegerExecutor
-from nets.importers.pytorch import quantize_input, quantize_module
+from nets.importers.pytorch import QuantizedModule, quantize_input, quantize_module
 from nets.importers.topologies import TOPOLOGIES, train_float
 from nets.narrow.activations import with_activation_bits
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.fingerprint import fingerprint
 from nets.network.operators import Method, Weighted
 from nets.network.quantized_network import QuantizedNetwork
-from nets.train import fine_tuning as finetune_module
+from nets.train import fine_tuning as fine_tuning_module
 from nets.train.checkpoint import save_checkpoint
 from nets.train.fine_tuning import FinetuneSettings, TrainingDivergedError, fine_tune
+
+Trained = tuple[QuantizedModule, Samples, Samples]  # quantized, training and test samples
 
 SETTINGS = FinetuneSettings(epochs=2, batch_size=32, learning_rate=2e-3, seed=5)
 
 
 @pytest.fixture(scope="module")
-def trained():  # noqa: ANN201
+def trained() -> Iterator[Trained]:
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     parts = split(load_digits_dataset(), finetune=0.4, validation=0.3, test=0.3, seed=0)
     images = torch.from_numpy(parts.finetune.inputs.astype(np.float32)).permute(0, 3, 1, 2).contiguous()
@@ -36,14 +40,15 @@ def trained():  # noqa: ANN201
     def as_inputs(samples: Samples) -> Samples:
         return Samples(quantize_input(samples.inputs, quantized.network.tensors[0]), samples.labels)
 
-    return quantized, as_inputs(parts.finetune), as_inputs(parts.test)
+    yield quantized, as_inputs(parts.finetune), as_inputs(parts.test)
+    torch.set_num_threads(threads)
 
 
 def accuracy(network: QuantizedNetwork, samples: Samples) -> float:
     return float((IntegerExecutor(network).outputs(samples.inputs)[0].argmax(axis=1) == samples.labels).mean())
 
 
-def test_wins_back_what_a_pure_shift_loses(trained) -> None:  # noqa: ANN001
+def test_wins_back_what_a_pure_shift_loses(trained: Trained) -> None:
     quantized, training, test = trained
     choices = {op.name: RescalerChoice(1) for op in quantized.network.narrowable_operators()}
     network = narrow(quantized.network, choices, quantized.originals)
@@ -57,7 +62,7 @@ def test_wins_back_what_a_pure_shift_loses(trained) -> None:  # noqa: ANN001
     assert all((rescaler.multiplier == 1).all() for rescaler in rescalers), "training leaves the hardware alone"
 
 
-def test_same_seed_gives_the_same_integers(trained) -> None:  # noqa: ANN001
+def test_same_seed_gives_the_same_integers(trained: Trained) -> None:
     quantized, training, _ = trained
     runs = [fine_tune(quantized.network, training, SETTINGS, quantized.originals) for _ in range(2)]
     assert fingerprint(runs[0].network) == fingerprint(runs[1].network)
@@ -66,19 +71,19 @@ def test_same_seed_gives_the_same_integers(trained) -> None:  # noqa: ANN001
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_training_on_cuda_gives_a_network_as_good(trained) -> None:  # noqa: ANN001
+def test_training_on_cuda_gives_a_network_as_good(trained: Trained) -> None:
     """Not the same integers: sums of gradients differ in their last bits."""
     quantized, training, test = trained
     network = narrow(quantized.network, {op.name: RescalerChoice(1) for op in quantized.network.narrowable_operators()})
-    found = [fine_tune(network, training, SETTINGS, device=device).network for device in ("cpu", "cuda")]
-    assert abs(accuracy(found[0], test) - accuracy(found[1], test)) < 0.03
+    networks = [fine_tune(network, training, SETTINGS, device=device).network for device in ("cpu", "cuda")]
+    assert abs(accuracy(networks[0], test) - accuracy(networks[1], test)) < 0.03
 
 
 def test_loss_that_is_not_finite_is_a_failure_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     module = digits_like()
     samples = Samples(random_inputs((8, 8, 1), 8), np.zeros(8, np.int64))
     monkeypatch.setattr(
-        finetune_module.functional, "cross_entropy", lambda logits, _labels: logits.sum() * float("nan")
+        fine_tuning_module.functional, "cross_entropy", lambda logits, _labels: logits.sum() * float("nan")
     )
     with pytest.raises(TrainingDivergedError, match="loss became nan"):
         fine_tune(module.network, samples, SETTINGS)
@@ -90,7 +95,7 @@ def test_labels_without_an_output_are_refused() -> None:
         fine_tune(digits_like().network, samples, SETTINGS)
 
 
-def test_scales_are_learned_and_multipliers_narrowed_anew(trained) -> None:  # noqa: ANN001
+def test_scales_are_learned_and_multipliers_narrowed_anew(trained: Trained) -> None:
     quantized, training, test = trained
     choices = {op.name: RescalerChoice(2, Method.ABSORB) for op in quantized.network.narrowable_operators()}
     network = narrow(quantized.network, choices, quantized.originals)
@@ -113,7 +118,7 @@ def test_scales_are_learned_and_multipliers_narrowed_anew(trained) -> None:  # n
     assert accuracy(outcome.network, test) > accuracy(quantized.network, test) - 0.03
 
 
-def test_distillation_learns_from_the_teacher_alone(trained) -> None:  # noqa: ANN001
+def test_distillation_learns_from_the_teacher_alone(trained: Trained) -> None:
     quantized, training, test = trained
     choices = {op.name: RescalerChoice(1) for op in quantized.network.narrowable_operators()}
     network = narrow(quantized.network, choices, quantized.originals)
@@ -125,7 +130,7 @@ def test_distillation_learns_from_the_teacher_alone(trained) -> None:  # noqa: A
         fine_tune(network, unlabelled, settings, quantized.originals)
 
 
-def test_best_epoch_is_kept_and_patience_ends_training(trained) -> None:  # noqa: ANN001
+def test_best_epoch_is_kept_and_patience_ends_training(trained: Trained) -> None:
     quantized, training, test = trained
     wild = FinetuneSettings(epochs=8, batch_size=32, learning_rate=0.5, seed=1, patience=2)
     outcome = fine_tune(quantized.network, training, wild, quantized.originals, validation=test)
@@ -135,7 +140,7 @@ def test_best_epoch_is_kept_and_patience_ends_training(trained) -> None:  # noqa
 
 
 @pytest.mark.parametrize("learn_scales", [False, True])
-def test_resumed_training_ends_at_the_same_integers(trained, tmp_path: Path, learn_scales: bool) -> None:  # noqa: ANN001
+def test_resumed_training_ends_at_the_same_integers(trained: Trained, tmp_path: Path, learn_scales: bool) -> None:
     quantized, training, test = trained
     settings = replace(SETTINGS, epochs=3, learn_scales=learn_scales)
 
@@ -148,7 +153,7 @@ def test_resumed_training_ends_at_the_same_integers(trained, tmp_path: Path, lea
 
     path = tmp_path / "training.safetensors"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finetune_module, "save_checkpoint", interrupt)
+        patch.setattr(fine_tuning_module, "save_checkpoint", interrupt)
         with pytest.raises(Interrupted):
             fine_tune(quantized.network, training, settings, quantized.originals, validation=test, checkpoint=path)
     resumed = fine_tune(quantized.network, training, settings, quantized.originals, validation=test, checkpoint=path)
@@ -157,7 +162,7 @@ def test_resumed_training_ends_at_the_same_integers(trained, tmp_path: Path, lea
     assert resumed.losses == whole.losses
 
 
-def test_foreign_or_damaged_checkpoint_is_refused(trained, tmp_path: Path) -> None:  # noqa: ANN001
+def test_foreign_or_damaged_checkpoint_is_refused(trained: Trained, tmp_path: Path) -> None:
     quantized, training, _ = trained
     path = tmp_path / "training.safetensors"
     fine_tune(digits_like().network, training, SETTINGS, checkpoint=path)
@@ -174,7 +179,7 @@ def test_no_samples_is_a_clear_error() -> None:
 
 
 @pytest.mark.parametrize("bits", [4, 6])
-def test_narrow_activations_keep_the_range_and_train(trained, bits: int) -> None:  # noqa: ANN001
+def test_narrow_activations_keep_the_range_and_train(trained: Trained, bits: int) -> None:
     quantized, training, test = trained
     network = with_activation_bits(quantized.network, dict.fromkeys(range(len(quantized.network.tensors)), bits))
     narrowed = [i for i, spec in enumerate(network.tensors) if spec.bits == bits]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nets.execute.accumulation import absolute_bound
 from nets.execute.native.plans import (
+    PackedWeights,
     RequantPlan,
     WindowStruct,
     pack_convolution,
@@ -70,14 +71,25 @@ def _requant(operator: RescaledOperator, target: TensorSpec) -> RequantPlan:
 
 
 def _full_convolution(operator: Convolution, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
-    path = library.best_path()
-    packed = pack_convolution(operator, _row(operator, source), source.zero_point, path)
+    packed = pack_convolution(operator, _row(operator, source), source.zero_point, library.best_path())
     window = window_struct(operator, source.shape, target.shape, source.zero_point, len(packed.steps))
-    requant = _requant(operator, target)
+    return _convolve(library, packed, _requant(operator, target), target, lambda x: (window, x.shape[0]))
+
+
+def _convolve(
+    library: ctypes.CDLL,
+    packed: PackedWeights,
+    requant: RequantPlan,
+    target: TensorSpec,
+    images: Callable[[Tensor], tuple[WindowStruct, int]],
+) -> Kernel:
+    """Prepares a call of the convolution; ``images`` returns the window and the number of images of an input."""
+    path = library.best_path()
 
     def run(inputs: list[Tensor]) -> Tensor:
         x = inputs[0].contiguous()
         y = torch.empty((x.shape[0], *target.shape), dtype=torch.int8)
+        window, count = images(x)
         library.convolve(
             ctypes.addressof(window),
             requant.address,
@@ -86,7 +98,7 @@ def _full_convolution(operator: Convolution, source: TensorSpec, target: TensorS
             packed.bias.ctypes.data,
             x.data_ptr(),
             y.data_ptr(),
-            x.shape[0],
+            count,
             path,
         )
         return y
@@ -128,33 +140,15 @@ def _fully_connected(operator: FullyConnected, network: QuantizedNetwork, librar
     source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
     if not _provable(operator, source):
         return None
-    path = library.best_path()
-    packed = pack_matrix(operator.weights, operator.bias, source.zero_point, path)
-    requant = _requant(operator, target)
+    packed = pack_matrix(operator.weights, operator.bias, source.zero_point, library.best_path())
     out, inner = operator.weights.shape
 
-    def run(inputs: list[Tensor]) -> Tensor:
-        x = inputs[0].contiguous()
-        y = torch.empty((x.shape[0], *target.shape), dtype=torch.int8)
-        rows = x.numel() // inner
-        # All samples are the pixels of one image of a single row.
-        window = WindowStruct(
-            1, rows, inner, 0, 0, 0, 0, 1, rows, out, 1, 1, 1, 1, 1, 1, source.zero_point, len(packed.steps)
-        )
-        library.convolve(
-            ctypes.addressof(window),
-            requant.address,
-            packed.steps.ctypes.data,
-            packed.weights.ctypes.data,
-            packed.bias.ctypes.data,
-            x.data_ptr(),
-            y.data_ptr(),
-            1,
-            path,
-        )
-        return y
+    def one_row(x: Tensor) -> tuple[WindowStruct, int]:
+        """Takes all samples as the pixels of one image of a single row."""
+        rows, steps = x.numel() // inner, len(packed.steps)
+        return WindowStruct(1, rows, inner, 0, 0, 0, 0, 1, rows, out, *(1,) * 6, source.zero_point, steps), 1
 
-    return run
+    return _convolve(library, packed, _requant(operator, target), target, one_row)
 
 
 def _table(spec: TensorSpec, rescaler: Rescaler, left_shift: int) -> IntArray:
@@ -178,16 +172,7 @@ def _sum(operator: ElementwiseSum, network: QuantizedNetwork, library: ctypes.CD
         return None
     first, second = (table.astype(np.int32) for table in tables)
     requant = _requant(operator, target)
-
-    def run(inputs: list[Tensor]) -> Tensor:
-        a, b = (x.contiguous() for x in inputs)
-        y = torch.empty_like(a)
-        library.add_tables(
-            requant.address, first.ctypes.data, second.ctypes.data, a.data_ptr(), b.data_ptr(), y.data_ptr(), a.numel()
-        )
-        return y
-
-    return run
+    return _pairwise(lambda *data: library.add_tables(requant.address, first.ctypes.data, second.ctypes.data, *data))
 
 
 @native_kernel.register
@@ -197,13 +182,16 @@ def _product(operator: ElementwiseProduct, network: QuantizedNetwork, library: c
     if left.shape != right.shape:
         return None
     requant = _requant(operator, target)
+    return _pairwise(lambda *data: library.multiply(requant.address, left.zero_point, right.zero_point, *data))
+
+
+def _pairwise(call: Callable[[int, int, int, int], None]) -> Kernel:
+    """Prepares a call with the addresses of two inputs of one shape and of the output, and the number of elements."""
 
     def run(inputs: list[Tensor]) -> Tensor:
         a, b = (x.contiguous() for x in inputs)
         y = torch.empty_like(a)
-        library.multiply(
-            requant.address, left.zero_point, right.zero_point, a.data_ptr(), b.data_ptr(), y.data_ptr(), a.numel()
-        )
+        call(a.data_ptr(), b.data_ptr(), y.data_ptr(), a.numel())
         return y
 
     return run
