@@ -20,14 +20,11 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     architecture.name: architecture
     for architecture in (ARRAY, FLOOR, HALF_AWAY, TFLITE_DOUBLE, SERIAL, FRACTURED, CONSTANT, ADD)
 }
-CHOICES: Final = tuple(dict.fromkeys(each.choice for each in ARCHITECTURES.values() if each.choice))
+_CHOOSABLE: Final = [(each.choice, each) for each in ARCHITECTURES.values() if each.choice]
+CHOICES: Final = tuple(dict.fromkeys(choice for choice, _ in _CHOOSABLE))
 DEFAULT_CHOICE: Final = CHOICES[0]
-CALIBRATED_CHOICES: Final = tuple(
-    choice for choice in CHOICES if any(each.choice == choice and each.calibrated for each in ARCHITECTURES.values())
-)
-EXPORTED_CHOICES: Final = tuple(
-    choice for choice in CHOICES if any(each.choice == choice and each.exported for each in ARCHITECTURES.values())
-)
+CALIBRATED_CHOICES: Final = tuple(dict.fromkeys(choice for choice, each in _CHOOSABLE if each.calibrated))
+EXPORTED_CHOICES: Final = tuple(dict.fromkeys(choice for choice, each in _CHOOSABLE if each.exported))
 
 if TYPE_CHECKING:
     Choice = str
