@@ -1,4 +1,7 @@
-"""Figures of a design: each is declared once, and files, tables, reports and study files derive from that."""
+"""Figures of a design: each is declared once, and files, tables, reports and study files derive from that.
+
+A new figure is one more declaration in ``FIGURES``, and the code that computes it for an evaluation.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

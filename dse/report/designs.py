@@ -126,11 +126,6 @@ class Choice:
         """Whether the weights were trained after narrowing."""
         return self.finetune not in {"", "none"}
 
-    @property
-    def is_uniform(self) -> bool:
-        """Whether every rescaler has the same width."""
-        return len(set(self.multiplier_bits)) == 1
-
 
 def choices(results: StudyResults, rows: pd.DataFrame) -> list[Choice]:
     """Returns rows of ``trials`` as designs."""

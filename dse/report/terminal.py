@@ -87,7 +87,8 @@ def _cells(choice: Choice, mark: str) -> list[Text]:
 
 
 def _widths(choice: Choice) -> str:
-    return f"all {choice.multiplier_bits[0]}" if choice.is_uniform else " ".join(str(k) for k in choice.multiplier_bits)
+    bits = choice.multiplier_bits
+    return f"all {bits[0]}" if len(set(bits)) == 1 else " ".join(str(k) for k in bits)
 
 
 def _mark(choice: Choice, rec: Recommendation) -> str:
