@@ -55,8 +55,10 @@ def test_front_shows_every_design_at_its_cost_and_drop(any_study: StudyResults) 
     view = scene(any_study)
     for axis in cost_axes(any_study.facts):
         panel = front_panel(view, axis)
-        drawn = {row["trial"]: (row["x"], row["y"]) for row in layer(panel, "_designs")}
-        assert drawn == {c.trial: (axis.cost(c), c.val_drop_pp) for c in view.front}
+        designs = layer(panel, "_designs")
+        assert [row["trial"] for row in designs] == [c.trial for c in view.front]
+        np.testing.assert_allclose([row["x"] for row in designs], [axis.cost(c) for c in view.front], rtol=1e-8)
+        np.testing.assert_allclose([row["y"] for row in designs], [c.val_drop_pp for c in view.front], rtol=1e-8)
         dominated = layer(panel, "_dominated")
         assert [row["trial"] for row in dominated] == view.dominated.trial.tolist()
         np.testing.assert_allclose([row["x"] for row in dominated], view.dominated.costs[axis.column], rtol=1e-5)
@@ -77,9 +79,11 @@ def test_test_intervals_are_those_of_the_front_or_of_the_labelled_designs(make: 
         rows = layer(front_panel(view, cost_axes(results.facts)[0]), "_intervals")
         shown = view.front if len(view.front) <= MOST_INTERVALS else [choice for _, choice in marks(view)]
         assert rows
-        assert [(row["low"], row["y"], row["high"]) for row in rows] == [
-            (c.ci_low, c.test_drop_pp, c.ci_high) for c in shown if math.isfinite(c.ci_high)
-        ]
+        np.testing.assert_allclose(
+            [(row["low"], row["y"], row["high"]) for row in rows],
+            [(c.ci_low, c.test_drop_pp, c.ci_high) for c in shown if math.isfinite(c.ci_high)],
+            rtol=1e-8,
+        )
 
 
 def test_widths_have_a_cell_per_rescaler_and_design(make: Maker) -> None:

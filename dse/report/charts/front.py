@@ -110,7 +110,14 @@ def _tested(view: Scene) -> list[Choice]:
 
 @dataclass(frozen=True)
 class _Chart:
-    """The layers that stand in the legend."""
+    """The layers of a front that the legend lists.
+
+    Attributes:
+        view: the study.
+        axis: the cost.
+        name: of the chart; prefix of the names of its layers.
+        series: entries of the legend.
+    """
 
     view: Scene
     axis: CostAxis
@@ -153,7 +160,7 @@ class _Chart:
     def _intervals(self) -> list[Spec]:
         """Returns the test intervals: a line, and ticks at its ends and at the test drop."""
         rows: Rows = [
-            row | {"y": c.test_drop_pp, "low": c.ci_low, "high": c.ci_high}
+            row | {"y": compact(c.test_drop_pp, 9), "low": compact(c.ci_low, 9), "high": compact(c.ci_high, 9)}
             for c in _tested(self.view)
             for row in self._rows([c], TEST)
         ]
@@ -170,8 +177,8 @@ class _Chart:
     def _rows(self, designs: Sequence[Choice], series: Series) -> Rows:
         return [
             {
-                "x": self.axis.cost(c),
-                "y": c.val_drop_pp,
+                "x": compact(self.axis.cost(c), 9),
+                "y": compact(c.val_drop_pp, 9),
                 "series": series.label,
                 "trial": c.trial,
                 "hover": hover(self.view, c),

@@ -109,6 +109,7 @@ def _config(legend_columns: int) -> Spec:
             "tickColor": FAINT,
             "labelOverlap": True,
             "labelFlush": False,
+            "labelSeparation": 6,
         },
         "legend": {
             "orient": "bottom",

@@ -59,7 +59,13 @@ def comparison_panels(compared: Comparison) -> tuple[Panel, ...]:
 def _comparison_panel(compared: Comparison, axis: CostAxis) -> Panel:
     designs = [(run, choice) for run in compared.runs for choice in run.front]
     marks: Rows = [
-        {"x": axis.cost(c), "y": c.val_drop_pp, "series": run.label, "hover": _hover(run, c)} for run, c in designs
+        {
+            "x": compact(axis.cost(c), 9),
+            "y": compact(c.val_drop_pp, 9),
+            "series": run.label,
+            "hover": _hover(run, c),
+        }
+        for run, c in designs
     ]
     lines: Rows = [row | {"series": run.label} for run in compared.runs for row in staircase(run.front, axis)]
     position: Spec = {
