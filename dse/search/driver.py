@@ -13,7 +13,7 @@ from dse.design.metrics import values_of
 from dse.design.pareto import hypervolume, relative_costs
 from dse.design.point import DesignPoint, Finetune
 from dse.design.space import SearchSpace
-from dse.evaluate.ladder import Ladder, levels_of
+from dse.search.ladder import Ladder, levels_of
 from dse.search.inheritance import TrainedDesigns
 from dse.search.interrupts import Interrupts
 from dse.search.starts import probes, promising
@@ -72,8 +72,7 @@ def baselines(space: SearchSpace, uniform_bits: tuple[int, ...]) -> list[tuple[s
     found = [(INT32, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))]
     if strongest is not Finetune.NONE:
         found.append((CONTROL, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, strongest)))
-    methods = sorted({method for variable in space.rescalers for method in variable.every_method})
-    found += [(f"uniform_{m.value}", space.uniform(k, m, strongest)) for k in uniform_bits for m in methods]
+    found += [(f"uniform_{m.value}", space.uniform(k, m, strongest)) for k in uniform_bits for m in sorted(Method)]
     return found
 
 

@@ -21,7 +21,7 @@ from nets.datasets import Samples, load_npz_dataset
 from nets.errors import NetworkError
 from nets.execute.executor import IntegerExecutor
 from nets.importers.tflite import load_tflite
-from nets.narrow.narrowing import RescalerChoice, methods_of, narrow
+from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.network import Method, QuantizedNetwork
 
 MULTIPLIER_BITS = (*range(1, 17), 31)
@@ -52,10 +52,7 @@ def measure(network: QuantizedNetwork, samples: Samples) -> list[Row]:
     found = []
     for bits in MULTIPLIER_BITS:
         for method in Method if bits < max(MULTIPLIER_BITS) else (Method.ROUND,):
-            choices = {
-                op.name: RescalerChoice(bits, method if method in methods_of(op) else Method.ROUND)
-                for op in network.rescaling_operators()
-            }
+            choices = {op.name: RescalerChoice(bits, method) for op in network.rescaling_operators()}
             found.append(_row(bits, method, predictions(narrow(network, choices), samples), int32, samples.labels))
     return found
 

@@ -29,7 +29,7 @@ from nets.execute.executor import IntegerExecutor
 from nets.importers.pytorch import quantize_input, quantize_module
 from nets.importers.tflite import load_tflite
 from nets.importers.topologies import TOPOLOGIES, train_float
-from nets.narrow.narrowing import RealWeights, RescalerChoice, methods_of, narrow, real_weights, with_weight_bits
+from nets.narrow.narrowing import RealWeights, RescalerChoice, narrow, real_weights, with_weight_bits
 from nets.network.network import Method, QuantizedNetwork
 from nets.train.fine_tuning import FinetuneSettings, finetune
 
@@ -113,10 +113,7 @@ def _fold(
 def evaluate(fold: Fold, case: Case, settings: FinetuneSettings) -> BoolArray:
     """Which test samples a case classifies correctly."""
     base = with_weight_bits(fold.network, case.weight_bits, fold.originals)
-    choices = {
-        op.name: RescalerChoice(case.multiplier_bits, case.method if case.method in methods_of(op) else Method.ROUND)
-        for op in base.rescaling_operators()
-    }
+    choices = {op.name: RescalerChoice(case.multiplier_bits, case.method) for op in base.rescaling_operators()}
     network = narrow(base, choices, fold.originals)
     if case.trained:
         network = finetune(network, fold.training, settings, fold.originals).network

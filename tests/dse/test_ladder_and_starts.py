@@ -12,7 +12,7 @@ from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
 from dse.design.point import Finetune
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.evaluate.evaluator import Evaluator, part_of
-from dse.evaluate.ladder import Ladder, levels_of
+from dse.search.ladder import Ladder, levels_of
 from dse.search.starts import probes, promising
 from dse.store.front import front_of, is_feasible, violations
 from dse.store.records import TrialRecord, record_of

@@ -114,7 +114,9 @@ def test_the_same_seed_proposes_the_same_designs(name: str) -> None:
 
 
 def test_queued_designs_and_those_in_the_study_are_not_proposed_again() -> None:
-    known = SPACE.point({"a.multiplier_bits": 1, "a.method": "round", "b.multiplier_bits": 1, "finetune": "none"})
+    known = SPACE.point(
+        {"a.multiplier_bits": 1, "a.method": "round", "b.multiplier_bits": 1, "b.method": "round", "finetune": "none"}
+    )
     stored = SPACE.uniform(1, Method.ABSORB, Finetune.NONE)
     assert dict(stored.choices)["a"] == RescalerChoice(1, Method.ABSORB)
     storage = optuna.storages.InMemoryStorage()

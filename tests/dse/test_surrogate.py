@@ -24,7 +24,7 @@ BOTH = (Method.ROUND, Method.ABSORB)
 SPACE = SearchSpace(tuple(RescalerVariable(name, WIDTHS, BOTH) for name in "abcde"), (Finetune.NONE,))  # 20**5 designs
 MIXED = SearchSpace(
     (
-        RescalerVariable("a", (2, 4, 8), (Method.ROUND,), narrowest_bits=1, possible=BOTH),
+        RescalerVariable("a", (2, 4, 8), (Method.ROUND,), narrowest_bits=1),
         RescalerVariable("b", (3, 6, 31), BOTH, weights=WeightsVariable(("b",), (3, 4, 6), 8)),
     ),
     (Finetune.NONE, Finetune.SHORT),
