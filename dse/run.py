@@ -15,8 +15,9 @@ from dse.store.cache import EvaluationCache
 from dse.store.collect import results_of
 from dse.store.database import database, kept_in, without_password
 from dse.store.journal import own_journal
+from dse.store.manifest import Manifest, git_revision, installed_versions, now_utc
 from dse.store.results import CostSource, StudyResults
-from dse.store.run_folder import Manifest, RunFolder, difference, git_revision, installed_versions, now_utc
+from dse.store.run_folder import RunFolder
 from dse.store.trials import SEARCH, StudyStore, storage_of
 from dse.study.space import space_over
 from dse.study.spec import Study
@@ -58,7 +59,7 @@ def run_study(
     folder.check_free()
     if folder.exists and not fresh:
         manifest = folder.manifest()
-        check_same_study(spec, manifest)
+        manifest.check_same_study(spec)
         storage = storage_of(manifest, storage)
         reported = manifest.spec == spec and folder.report_path.is_file()
         if reported and is_finished(results := results_of(folder, storage), spec):
@@ -127,18 +128,6 @@ def check_objective(subject: Subject) -> None:
         if metric in given and given[metric] is None:
             reason = next(iter(cost.missing), f"{subject.spec.hardware.technology} does not give it")
             raise StudyError(f"hardware.technology cannot give {metric.value}: {reason}")
-
-
-def check_same_study(spec: Study, manifest: Manifest) -> None:
-    """Refuse to resume a run with another study.
-
-    Raises:
-        StudyError: names the first key that differs, and both values.
-    """
-    if found := difference(spec.identity(), manifest.spec.identity()):
-        raise StudyError(
-            f"the run folder holds another study: {found}; use --fresh to start over or --out for another folder"
-        )
 
 
 def make_pool(subject: Subject, ray_address: str | None = None) -> EvaluatorPool:

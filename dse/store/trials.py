@@ -18,8 +18,9 @@ from dse.errors import StudyError
 from dse.search.sampler import DistinctSampler
 from dse.store.database import database, without_password
 from dse.store.journal import journal
+from dse.store.manifest import Manifest
 from dse.store.records import TestRecord, TrialRecord
-from dse.store.run_folder import Manifest, RunFolder
+from dse.store.run_folder import RunFolder
 
 _ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
 _TEST = "test/"
