@@ -18,7 +18,7 @@ from dse.workers.cached import CachedPool
 from dse.workers.ray_pool import RayPool
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.network import Method
-from tests.fakes import Faulty, NeverStarts, values
+from tests.fakes import ClosedForm, Faulty, NeverStarts, values
 
 POINTS = [DesignPoint.of({"a": RescalerChoice(k)}, Finetune.NONE) for k in range(1, 13)]
 TIMEOUT_S = 3.0
@@ -55,7 +55,8 @@ def make_pool(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakePo
 
 
 @pytest.fixture
-def ray_pool(cluster: None) -> Iterator[MakePool]:
+def ray_pool(request: pytest.FixtureRequest) -> Iterator[MakePool]:
+    request.getfixturevalue("cluster")
     made: list[RayPool] = []
 
     def make(factory: EvaluatorFactory) -> EvaluatorPool:
@@ -103,6 +104,20 @@ def test_every_job_comes_back_once_with_its_result_or_its_error(make_pool: MakeP
     assert pool.running == 0  # what ran is lost
 
 
+def test_the_key_of_a_job_is_worked_out_once(tmp_path: Path) -> None:
+    keys: list[int] = []
+
+    def key(job: Job) -> str:
+        keys.append(job.trial)
+        return f"{job.trial:02}"
+
+    for reused in (0, 6):
+        keys.clear()
+        pool = CachedPool(SerialPool(ClosedForm), key, EvaluationCache(tmp_path))
+        done(pool, 6)
+        assert (keys, pool.reused) == (list(range(6)), reused)
+
+
 def test_a_worker_that_dies_costs_one_evaluation(ray_pool: MakePool, tmp_path: Path) -> None:
     """Dying once is repaired; a job that kills every worker it meets is given up."""
     found = done(ray_pool(partial(Faulty, dies_once=frozenset({1, 2}), dies=frozenset({4}), marks=tmp_path)), 8)
@@ -124,7 +139,8 @@ def test_evaluators_that_never_start_are_reported(ray_pool: MakePool) -> None:
     assert {completion.error for completion in found.values()} == {reason}
 
 
-def test_both_pools_evaluate_real_designs_alike(cluster: None, digits: Problem) -> None:
+@pytest.mark.usefixtures("cluster")
+def test_both_pools_evaluate_real_designs_alike(digits: Problem) -> None:
     """Bit for bit, the fine-tuned weights included."""
     space = space_of(digits.network, digits.spec.search, Finetune.SHORT)
     job = Job(0, space.uniform(2, Method.ROUND, Finetune.SHORT), Level.SHORT_FINETUNE)
