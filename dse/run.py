@@ -13,7 +13,7 @@ from dse.search.driver import Driver, Progress
 from dse.search.sampler import make_sampler
 from dse.store.cache import EvaluationCache
 from dse.store.collect import results_of
-from dse.store.database import database, kept_in, without_password
+from dse.store.database import database, reporting_storage_failures, without_password
 from dse.store.journal import own_journal
 from dse.store.manifest import Manifest, git_revision, installed_versions, now_utc
 from dse.store.results import CostSource, StudyResults
@@ -53,7 +53,7 @@ def run_study(
 
     Raises:
         StudyError: bad input; nothing was made or changed.
-        StorageFailedError: disk or database failed in the middle of the study; what was told is kept.
+        StorageFailedError: the disk or the database failed during the study; all recorded trials are kept.
         KeyboardInterrupt: after tables of everything told were written.
     """
     folder.check_free()
@@ -75,7 +75,7 @@ def run_study(
             on_progress(replace(progress, reused=pool.reused))
 
         try:
-            with kept_in(storage, folder.path):
+            with reporting_storage_failures(storage, folder.path):
                 _begin(subject, folder, storage, fresh=fresh)
                 _search(subject, folder, storage, pool, report)
                 results = results_of(folder, storage)

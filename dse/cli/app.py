@@ -10,6 +10,7 @@ from dse.cli.hardware import calibrate, cost, trace
 from dse.cli.networks import contracts, verify
 from dse.cli.results import compare, export, report, show
 from dse.cli.run import run
+from dse.errors import EvaluationsFailedError, bad_input
 
 FAILURE, BAD_INPUT = 1, 2
 
@@ -33,13 +34,8 @@ def main() -> None:
 
 
 def _fail(error: Exception) -> Never:
-    from dse.errors import StudyError
-    from dse.search.driver import EvaluationsFailError
-    from hwmodels.errors import HardwareError
-    from nets.errors import NetworkError
-
-    bad_input = isinstance(error, StudyError | NetworkError | HardwareError)
-    if not bad_input and not isinstance(error, EvaluationsFailError | OSError):
+    is_bad_input = isinstance(error, bad_input())
+    if not is_bad_input and not isinstance(error, EvaluationsFailedError | OSError):
         raise error
     print(f"dse: {error}", file=sys.stderr)  # noqa: T201 -- plain text: the message may hold markup
-    sys.exit(BAD_INPUT if bad_input else FAILURE)
+    sys.exit(BAD_INPUT if is_bad_input else FAILURE)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from dse.cli.progress import StudyProgress
-from dse.errors import StudyError
+from dse.errors import StudyError, bad_input
 
 if TYPE_CHECKING:  # imported where it is used: `dse --help` must not wait for torch
     from dse.study.spec import Study
@@ -39,8 +39,6 @@ def run(
     from dse.store.cache import EvaluationCache, default_cache_path
     from dse.store.run_folder import RunFolder
     from dse.study.loading import load_any_study
-    from hwmodels.errors import HardwareError
-    from nets.errors import NetworkError
 
     spec = _overridden(load_any_study(study), trials, workers, seed)
     folder = RunFolder(out if out is not None else default_folder(spec))
@@ -60,7 +58,7 @@ def run(
     except KeyboardInterrupt:
         console.print(f"Interrupted. Every finished trial is kept in {folder.path}; run the same command to go on.")
         raise typer.Exit(INTERRUPTED) from None
-    except (StudyError, NetworkError, HardwareError) as error:
+    except bad_input() as error:
         raise StudyError(f"{study}: {error}") from None
     console.print(front_table(results))
     console.print(f"Report: {folder.report_path}", soft_wrap=True)

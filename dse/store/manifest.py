@@ -103,7 +103,7 @@ class Manifest(BaseModel):
 def _check_format(path: Path, text: str) -> None:
     """Refuses the manifest of another version; whatever is no manifest is left to the validation."""
     document = _document(text)
-    if not _MARKS <= document.keys() or (given := document.get("format")) == FORMAT:
+    if not document.keys() >= _MARKS or (given := document.get("format")) == FORMAT:
         return
     shown = "no format" if given is None else f"format = {given!r}"
     versions = document.get("versions")
@@ -117,7 +117,7 @@ def _check_format(path: Path, text: str) -> None:
 def is_manifest(path: Path) -> bool:
     """Returns whether some version of this project wrote a manifest.json: other programs use that file name too."""
     try:
-        return _MARKS <= _document(path.read_text(encoding="utf-8")).keys()
+        return _document(path.read_text(encoding="utf-8")).keys() >= _MARKS
     except (OSError, UnicodeDecodeError):
         return False
 

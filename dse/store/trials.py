@@ -1,7 +1,8 @@
 """The study's storage: the only room that knows how trials and records are kept in Optuna."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -28,8 +29,6 @@ _STARTED = "start_probes"
 _UNNAMED_CONSTRAINTS = "constraints"  # where Optuna kept them before they had names
 SEARCH = "search"
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-
 
 class StudyStore:
     """One Optuna study: trials asked, told, re-queued and read, and the records beside them.
@@ -46,12 +45,13 @@ class StudyStore:
         cls, storage: BaseStorage, name: str, objectives: Sequence[Metric] = DEFAULT_OBJECTIVES
     ) -> "StudyStore":
         """Open a study for writing, making it with these objectives where it is not there yet."""
-        study = optuna.create_study(
-            study_name=name,
-            storage=storage,
-            directions=["minimize"] * len(objectives),
-            load_if_exists=True,
-        )
+        with _without_notices():
+            study = optuna.create_study(
+                study_name=name,
+                storage=storage,
+                directions=["minimize"] * len(objectives),
+                load_if_exists=True,
+            )
         if not study.metric_names:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
@@ -188,6 +188,17 @@ class StudyStore:
             for key, value in self._study.user_attrs.items()
             if key.startswith(_TEST)
         }
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Keeps Optuna from printing that it made or opened a study."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 def storage_of(manifest: Manifest, given: str) -> str:

@@ -11,9 +11,10 @@ import pytest
 from optuna.trial import TrialState
 
 from dse.design.space import SearchSpace
-from dse.search.driver import Driver, EvaluationsFailError, Progress, baselines
+from dse.errors import EvaluationsFailedError
+from dse.search.driver import Driver, Progress, baselines
 from dse.search.sampler import make_sampler
-from dse.store.journal import _OwnJournal, own_journal
+from dse.store.journal import DriverJournal, own_journal
 from dse.store.run_folder import RunFolder
 from dse.store.trials import SEARCH, StudyStore, error_in, record_in, role_of
 from dse.study.problem import Problem
@@ -101,7 +102,7 @@ def test_failed_evaluations_do_not_count_and_keep_their_reason(
 
 
 def test_a_study_in_which_everything_fails_stops(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
-    with pytest.raises(EvaluationsFailError, match=r"20 evaluations in a row failed, .* is broken"):
+    with pytest.raises(EvaluationsFailedError, match=r"20 evaluations in a row failed, .* is broken"):
         drive(digits, folder, space, Faulty(raises=frozenset(range(1000))))
 
 
@@ -180,16 +181,16 @@ def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(
 ) -> None:
     store = opened(digits, folder, space)
     written: list[str] = []
-    append = _OwnJournal.append_logs
+    append = DriverJournal.append_logs
 
-    def interrupted(backend: _OwnJournal, logs: list[dict[str, object]]) -> None:
+    def interrupted(backend: DriverJournal, logs: list[dict[str, object]]) -> None:
         written.append("begun")
         if len(written) == 61:
             os.kill(os.getpid(), signal.SIGINT)
         append(backend, logs)
         written.append("done")
 
-    monkeypatch.setattr(_OwnJournal, "append_logs", interrupted)
+    monkeypatch.setattr(DriverJournal, "append_logs", interrupted)
     with pytest.raises(KeyboardInterrupt):
         Driver(digits, store, space, folder, SerialPool(ClosedForm)).run(TARGET)
     assert written.count("begun") == written.count("done") > 30

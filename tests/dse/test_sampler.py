@@ -86,7 +86,9 @@ def test_proposals_lie_in_the_space_of_the_network(name: str, digits: Problem) -
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_queued_trials_keep_their_own_parameters(name: str, digits: Problem) -> None:
-    spec = digits.spec.search.model_copy(update={"multiplier_bits": (3, 6)})  # the baselines lie outside
+    spec = digits.spec.search.model_copy(
+        update={"sampler": name, "multiplier_bits": (3, 6)}
+    )  # the baselines lie outside
     space = space_of(digits.network, spec, Finetune.SHORT)
     store = StudyStore.create_or_load(optuna.storages.InMemoryStorage(), "queued")
     store.use(make_sampler(spec, space, 0), space)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
 from dse.design.evaluation import Level
@@ -63,7 +64,22 @@ def test_told_trials_are_read_back_by_another_process_handle(path: Path) -> None
     assert (role_of(told), role_of(failed)) == ("uniform_round", SEARCH)
     assert (error_in(told), error_in(failed)) == ("", "because")
     assert StudyStore.load(journal(path), "study").tests()[0].lost == 1
-    assert store._study.metric_names == ["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj"]
+    stored = optuna.load_study(study_name="study", storage=journal(path))
+    assert stored.metric_names == ["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj"]
+
+
+def test_opening_a_study_prints_nothing_and_leaves_optunas_verbosity_alone(
+    path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    try:
+        opened(path)
+        opened(path)
+        assert optuna.logging.get_verbosity() == optuna.logging.INFO
+    finally:
+        optuna.logging.set_verbosity(before)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_study_that_is_not_there(path: Path) -> None:
@@ -125,7 +141,8 @@ def test_killed_in_the_middle_of_asking(path: Path, monkeypatch: pytest.MonkeyPa
         if queued:
             store.enqueue(SPACE, point, "uniform_absorb")
         with monkeypatch.context() as patch:
-            patch.setattr(optuna.Trial, "_suggest", fail_after(optuna.Trial._suggest, 2))
+            limited = fail_after(JournalStorage.set_trial_param, 2)
+            patch.setattr(JournalStorage, "set_trial_param", limited)
             with pytest.raises(KilledError):
                 store.ask(SPACE)
     resumed = opened(path)
