@@ -78,7 +78,9 @@ def goes_on(study: Path, run: Path, before: dict[int, list[float]]) -> None:
 
 def fill_up(study: Path, run: Path, disk: FileSystem) -> None:
     full = command("run", study, "--out", run)
-    assert_one_line(full, 1, "No space left on device", str(run), "all recorded trials are kept: run the same command again")
+    assert_one_line(
+        full, 1, "No space left on device", str(run), "all recorded trials are kept: run the same command again"
+    )
     assert [path.name for path in run.rglob(".*") if path.name != ".lock"] == []
     before = told(run)
     assert 0 < len(before) < 10
