@@ -95,7 +95,7 @@ def _search(
     spec = subject.spec
     space = space_over(subject.operators, spec.search, spec.fidelity.finetune, spec.hardware)
     try:
-        Driver(subject, _store(folder, space, storage), space, folder, pool, on_progress).run(spec.search.trials)
+        Driver(subject.spec, _store(folder, space, storage), space, folder, pool, on_progress).run(spec.search.trials)
     except KeyboardInterrupt:
         write_tables(results_of(folder, storage), folder.path)
         raise

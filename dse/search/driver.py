@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import optuna
@@ -81,19 +80,11 @@ def baselines(space: SearchSpace, uniform_bits: tuple[int, ...]) -> list[tuple[s
     return designs
 
 
-class Specified(Protocol):
-    """The part of a prepared study that a driver uses."""
-
-    @property
-    def spec(self) -> Study:
-        """The study."""
-
-
 class Driver:
     """Runs one study up to a number of complete trials; nothing else writes to its storage.
 
     Args:
-        problem: the prepared study.
+        spec: the study.
         store: keeps the trials.
         space: the study's search space.
         folder: keeps trained weights.
@@ -103,14 +94,14 @@ class Driver:
 
     def __init__(
         self,
-        problem: Specified,
+        spec: Study,
         store: StudyStore,
         space: SearchSpace,
         folder: RunFolder,
         pool: EvaluatorPool,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
     ) -> None:
-        self._search_spec, self._fidelity = problem.spec.search, problem.spec.fidelity
+        self._search_spec, self._fidelity = spec.search, spec.fidelity
         self._store, self._space, self._folder, self._pool = store, space, folder, pool
         self._on_progress, self._objectives = on_progress, self._search_spec.objectives
         self._interrupts, self._ladder = Interrupts(), Ladder(self._fidelity, self._objectives)

@@ -84,12 +84,17 @@ class DistinctSampler(BaseSampler):
 
 def make_sampler(search: SearchSpec, space: SearchSpace, seed: int) -> DistinctSampler:
     """Returns the study's sampler, seeded."""
+    return DistinctSampler(proposer(search, space, seed), space, seed)
+
+
+def proposer(search: SearchSpec, space: SearchSpace, seed: int) -> BaseSampler:
+    """Returns the sampler that proposes designs, which may repeat themselves."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna still calls two of these samplers experimental
-        return DistinctSampler(_inner(search, space, seed), space, seed)
+        return _by_name(search, space, seed)
 
 
-def _inner(search: SearchSpec, space: SearchSpace, seed: int) -> BaseSampler:
+def _by_name(search: SearchSpec, space: SearchSpace, seed: int) -> BaseSampler:
     match search.sampler:
         case "surrogate":
             return SurrogateSampler(space, search.objectives, seed)

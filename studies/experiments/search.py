@@ -132,7 +132,7 @@ def run_variant(
 
     evaluator.start()
     with TemporaryDirectory() as folder:
-        driver = Driver(problem, store, space, RunFolder(Path(folder)), SerialPool(lambda: evaluator), stop)
+        driver = Driver(problem.spec, store, space, RunFolder(Path(folder)), SerialPool(lambda: evaluator), stop)
         with suppress(EnoughError):
             driver.run(evaluations)
     return tuple(evaluator.asked[:evaluations])

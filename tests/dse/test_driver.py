@@ -46,7 +46,7 @@ def drive(
     problem: Problem, folder: RunFolder, space: SearchSpace, evaluator: Evaluates, target: int = TARGET
 ) -> tuple[StudyStore, list[Progress]]:
     store, seen = opened(problem, folder, space), []
-    Driver(problem, store, space, folder, SerialPool(lambda: evaluator), seen.append).run(target)
+    Driver(problem.spec, store, space, folder, SerialPool(lambda: evaluator), seen.append).run(target)
     return store, seen
 
 
@@ -163,7 +163,7 @@ def test_an_interrupt_anywhere_keeps_what_was_told(digits: Problem, tmp_path: Pa
         folder.path.mkdir()
         store = opened(digits, folder, space)
         with pytest.raises(KeyboardInterrupt):
-            Driver(digits, store, space, folder, Interrupting(ClosedForm(), after)).run(TARGET)
+            Driver(digits.spec, store, space, folder, Interrupting(ClosedForm(), after)).run(TARGET)
         told = {trial.number: trial.values for trial in store.complete()}
         resumed, _ = drive(digits, folder, space, ClosedForm())
         assert {n: t.values for t in resumed.complete() if (n := t.number) in told} == told
@@ -192,7 +192,7 @@ def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(
 
     monkeypatch.setattr(DriverJournal, "append_logs", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        Driver(digits, store, space, folder, SerialPool(ClosedForm)).run(TARGET)
+        Driver(digits.spec, store, space, folder, SerialPool(ClosedForm)).run(TARGET)
     assert written.count("begun") == written.count("done") > 30
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -217,7 +217,7 @@ def test_batches_find_the_same_with_any_number_of_workers(
         folder = RunFolder(tmp_path / pool.__name__)
         folder.path.mkdir()
         store = opened(problem, folder, space)
-        Driver(problem, store, space, folder, pool(lambda: Faulty(raises=frozenset({9})))).run(TARGET)
+        Driver(problem.spec, store, space, folder, pool(lambda: Faulty(raises=frozenset({9})))).run(TARGET)
         assert len(store.complete()) == TARGET
         found.append([(t.number, t.state, t.params, t.values) for t in store.trials()])
     assert found[0] == found[1]

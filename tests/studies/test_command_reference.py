@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from dse.cli.app import app
-from studies.reference.command_line import reference
+from studies.reference.write_command_line import reference
 from tests.conftest import Cli
 
 PAGE = reference()
 
 
 def test_the_reference_is_up_to_date() -> None:
-    """``python -m studies.reference.command_line`` writes it."""
+    """``python -m studies.reference.write_command_line`` writes it."""
     page = Path(__file__).parents[2] / "docs" / "command-line.md"
     assert page.read_text(encoding="utf-8") == PAGE
 
