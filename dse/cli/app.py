@@ -1,4 +1,4 @@
-"""The command line: one word a job; bad input gets one clear line and exit status 2."""
+"""The ``dse`` command: one word for each job; bad input gets one clear line and exit status 2."""
 
 import sys
 from typing import Never
@@ -26,7 +26,7 @@ for command in (run, report, show, compare, export, verify, contracts, cost, cal
 
 
 def main() -> None:
-    """Run the command line: what is wrong with the input or the machine becomes one line on stderr."""
+    """Runs the command line; reports bad input and failures of the machine in one line on stderr."""
     try:
         app()
     except (ValueError, RuntimeError, OSError) as error:

@@ -73,7 +73,7 @@ def _row(parameter: Any, annotation: object) -> str:  # noqa: ANN401 -- click's 
 def _shown(parameter: Any) -> str:  # noqa: ANN401 -- click's own class, or typer's copy of it
     if parameter.required:
         return "required"
-    if parameter.default is None or parameter.default == ():
+    if parameter.default in (None, (), ""):
         return "none"
     if isinstance(parameter.default, bool):
         return "on" if parameter.default else "off"
