@@ -132,8 +132,8 @@ def hammer(path: Path, seed: int) -> None:
     cache, chance = EvaluationCache(path, limit_bytes=2000), np.random.default_rng(seed)
     for _ in range(300):
         number = int(chance.integers(1, 20))
-        if (found := cache.get(f"{number:02}")) is not None and found != TestScore(number, number, 0, 0):
-            raise AssertionError(f"{number} gave {found}")
+        if (result := cache.get(f"{number:02}")) is not None and result != TestScore(number, number, 0, 0):
+            raise AssertionError(f"{number} gave {result}")
         cache.put(f"{number:02}", TestScore(number, number, 0, 0))
 
 
@@ -326,11 +326,11 @@ def test_the_program_is_all_that_evaluates(tmp_path: Path, monkeypatch: pytest.M
         module = getattr(dse.store.cache_key, package)
         monkeypatch.setattr(module, "__file__", str(tmp_path / package / "__init__.py"))
     digest = dse.store.cache_key.sources.__wrapped__
-    found = {digest()}
+    digests = {digest()}
     for file in files:
         file.write_text("\n")
-        found.add(digest())
-    assert len(found) == len(files) + 1
+        digests.add(digest())
+    assert len(digests) == len(files) + 1
 
 
 def test_the_key_knows_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:

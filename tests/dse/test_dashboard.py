@@ -1,4 +1,4 @@
-"""optuna-dashboard opens our studies: names, values and feasibility, by its own interface."""
+"""optuna-dashboard shows a study's names, values and feasibility through its own interface."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Design points, the search space, and the way between them and Optuna's parameters."""
+"""Design points, the search space, and their mapping to Optuna's parameters."""
 
 import json
 
@@ -138,11 +138,11 @@ def test_point_to_parameters_and_back(data: st.DataObject, space: SearchSpace) -
 @given(st.data(), SPACES)
 def test_snapping_gives_the_nearest_width_and_nothing_else(data: st.DataObject, space: SearchSpace) -> None:
     raw: dict[str, object] = {}
-    for key, found in space.distributions.items():
-        if isinstance(found, IntDistribution):
-            raw[key] = data.draw(st.integers(found.low, found.high))
-        elif isinstance(found, CategoricalDistribution):
-            raw[key] = data.draw(st.sampled_from(found.choices))
+    for key, distribution in space.distributions.items():
+        if isinstance(distribution, IntDistribution):
+            raw[key] = data.draw(st.integers(distribution.low, distribution.high))
+        elif isinstance(distribution, CategoricalDistribution):
+            raw[key] = data.draw(st.sampled_from(distribution.choices))
     snapped = space.snapped(raw)
     assert space.snapped(snapped) == snapped
     for variable in space.rescalers:
@@ -247,15 +247,15 @@ def test_a_space_of_one_width_has_no_choice_but_methods(digits: Problem) -> None
 @pytest.mark.parametrize("finetune", list(Finetune))
 def test_baselines_are_distinct_and_hold_what_the_protocol_asks(digits: Problem, finetune: Finetune) -> None:
     space = space_of(digits.network, digits.spec.search, finetune)
-    found = baselines(space, (1, 4))
-    assert found[0][0] == "int32"
-    assert found[0][1].finetune is Finetune.NONE
-    assert all(choice.multiplier_bits == 31 for _, choice in found[0][1].choices)
-    assert len({point.digest for _, point in found}) == len(found)
-    roles = [role for role, _ in found]
+    designs = baselines(space, (1, 4))
+    assert designs[0][0] == "int32"
+    assert designs[0][1].finetune is Finetune.NONE
+    assert all(choice.multiplier_bits == 31 for _, choice in designs[0][1].choices)
+    assert len({point.digest for _, point in designs}) == len(designs)
+    roles = [role for role, _ in designs]
     assert roles.count("uniform_round") == roles.count("uniform_absorb") == 2
     assert ("int32_finetuned" in roles) == (finetune is not Finetune.NONE)
-    absorbing = dict(found)["uniform_absorb"]
+    absorbing = dict(designs)["uniform_absorb"]
     assert all(choice.method is Method.ABSORB for _, choice in absorbing.choices)
 
 

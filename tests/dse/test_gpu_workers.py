@@ -1,4 +1,4 @@
-"""GPUs for evaluators: asked of Ray, refused where there are too few, trained on where torch sees one."""
+"""GPUs for evaluators: requested from Ray, refused if there are too few, used for training if torch sees one."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,7 +28,7 @@ TIMEOUT_S = 60.0
 
 @pytest.fixture(scope="module")
 def one_gpu() -> Iterator[None]:
-    """A logical one: Ray shares it out without looking whether it is there."""
+    """A logical GPU: Ray assigns it without checking that it exists."""
     ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()

@@ -1,4 +1,4 @@
-"""Fine-tunes that start from the nearest design already trained."""
+"""Weight inheritance: a fine-tune starts from the nearest design that is already trained."""
 
 from dataclasses import replace
 from pathlib import Path

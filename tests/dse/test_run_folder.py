@@ -1,4 +1,4 @@
-"""The run folder: one driver at a time, nothing foreign touched, files whole or not at all."""
+"""The run folder: one driver at a time, no foreign file touched, files written whole or not at all."""
 
 import errno
 import json
@@ -39,11 +39,11 @@ def test_manifest_round_trip(folder: RunFolder, digits: Problem) -> None:
     manifest = manifest_of(network_subject(digits))
     start(folder, digits)
     assert folder.exists
-    found = folder.manifest()
-    assert found.model_copy(update={"created": manifest.created}) == manifest
-    assert found.rescalers == ("conv_0", "depthwise_1", "conv_2", "add_3", "conv_4", "fc_7")
-    assert sum(found.samples.values()) == 1797
-    assert {source.model for source in found.cost_sources} == {"analytic", "rtl"}
+    stored = folder.manifest()
+    assert stored.model_copy(update={"created": manifest.created}) == manifest
+    assert stored.rescalers == ("conv_0", "depthwise_1", "conv_2", "add_3", "conv_4", "fc_7")
+    assert sum(stored.samples.values()) == 1797
+    assert {source.model for source in stored.cost_sources} == {"analytic", "rtl"}
 
 
 def test_no_manifest_and_a_damaged_one(folder: RunFolder, digits: Problem) -> None:
@@ -62,7 +62,7 @@ def test_no_manifest_and_a_damaged_one(folder: RunFolder, digits: Problem) -> No
 def test_a_run_of_another_version_is_refused_with_what_to_do(
     folder: RunFolder, digits: Problem, cli: Cli, written: int | None
 ) -> None:
-    """Every command that reads a run says it in one line; --fresh starts over."""
+    """Every command that reads a run refuses it in one line; --fresh starts over."""
     start(folder, digits)
     document = json.loads(folder.manifest_path.read_text())
     document |= {"format": written, "of_the_other_version": 1}
@@ -180,8 +180,8 @@ def test_weights_round_trip_and_damage(folder: RunFolder, digits: Problem) -> No
     start(folder, digits)
     weights = {"fc.weights": np.arange(-4, 4, dtype=np.int8).reshape(2, 4), "fc.bias": np.array([2**31], np.int64)}
     folder.save_weights(7, weights)
-    found = folder.load_weights(7)
-    assert {key: (value.dtype, value.tolist()) for key, value in found.items()} == {
+    loaded = folder.load_weights(7)
+    assert {key: (value.dtype, value.tolist()) for key, value in loaded.items()} == {
         key: (value.dtype, value.tolist()) for key, value in weights.items()
     }
     with pytest.raises(StudyError, match=r"8\.safetensors: trained weights cannot be read"):

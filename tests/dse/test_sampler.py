@@ -52,7 +52,7 @@ def test_every_design_of_a_space_is_proposed_once_before_any_twice(name: str) ->
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_trials_asked_together_differ_whatever_became_of_earlier_ones(name: str) -> None:
-    """Told with constraints, failed, or still pending."""
+    """Earlier trials are complete with constraints, failed, or still running."""
     study = new_study(name, SPACE)
     for number in range(12):
         trial = study.ask(dict(SPACE.distributions))
@@ -104,12 +104,12 @@ def test_queued_trials_keep_their_own_parameters(name: str, digits: Problem) -> 
 def test_the_same_seed_proposes_the_same_designs(name: str) -> None:
     def proposals(seed: int) -> list[str]:
         study = new_study(name, SPACE, seed)
-        found = []
+        digests = []
         for _ in range(20):
             trial = study.ask(dict(SPACE.distributions))
-            found.append(SPACE.point(trial.params).digest)
+            digests.append(SPACE.point(trial.params).digest)
             study.tell(trial, values_of(trial))
-        return found
+        return digests
 
     assert proposals(3) == proposals(3)
     assert proposals(3) != proposals(4)

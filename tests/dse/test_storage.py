@@ -1,4 +1,4 @@
-"""Storage: told is told, queued is queued once, and what a dying driver leaves is put right."""
+"""Storage: no recorded trial is lost, designs are queued once, and a dead driver's traces are repaired."""
 
 import resource
 import signal
@@ -50,19 +50,19 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "journal.log"
 
 
-def test_told_trials_are_read_back_by_another_process_handle(path: Path) -> None:
+def test_recorded_trials_are_read_back_by_another_process_handle(path: Path) -> None:
     store = opened(path)
     store.enqueue(SPACE, SPACE.uniform(4, Method.ROUND, Finetune.NONE), "uniform_round")
     tell(store, store.ask(SPACE))
     trial = store.ask(SPACE)
     store.tell_failed(trial, "because")
     store.set_test(0, TestRecord(samples=10, baseline_correct=9, lost=1, gained=0))
-    (told, failed) = StudyStore.load(journal(path), "study").trials()
-    record = record_in(told)
+    (complete, failed) = StudyStore.load(journal(path), "study").trials()
+    record = record_in(complete)
     assert record is not None
-    assert tuple(told.values) == values(record)
-    assert (role_of(told), role_of(failed)) == ("uniform_round", SEARCH)
-    assert (error_in(told), error_in(failed)) == ("", "because")
+    assert tuple(complete.values) == values(record)
+    assert (role_of(complete), role_of(failed)) == ("uniform_round", SEARCH)
+    assert (error_in(complete), error_in(failed)) == ("", "because")
     assert StudyStore.load(journal(path), "study").tests()[0].lost == 1
     stored = optuna.load_study(study_name="study", storage=journal(path))
     assert stored.metric_names == ["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj"]
@@ -103,7 +103,7 @@ def test_running_trials_are_queued_again_once_with_design_and_role(path: Path) -
 
 
 def test_killed_between_queueing_again_and_failing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The design is neither lost nor queued twice, wherever requeueing itself is cut short."""
+    """The design is neither lost nor queued twice if requeueing itself is interrupted."""
     trial = opened(path).ask(SPACE)
     with monkeypatch.context() as patch:
         patch.setattr(optuna.Study, "tell", killed)
@@ -117,7 +117,7 @@ def test_killed_between_queueing_again_and_failing(path: Path, monkeypatch: pyte
 
 
 def test_killed_between_record_and_tell(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An evaluated trial is told with what it found, not evaluated again."""
+    """An evaluated trial is completed with its record and not evaluated again."""
     store = opened(path)
     trial = store.ask(SPACE)
     with monkeypatch.context() as patch:
@@ -126,15 +126,15 @@ def test_killed_between_record_and_tell(path: Path, monkeypatch: pytest.MonkeyPa
             tell(store, trial)
     resumed = opened(path)
     resumed.requeue_interrupted(SPACE)
-    (found,) = resumed.trials()
-    record = record_in(found)
-    assert found.state is TrialState.COMPLETE
+    (resumed_trial,) = resumed.trials()
+    record = record_in(resumed_trial)
+    assert resumed_trial.state is TrialState.COMPLETE
     assert record is not None
-    assert tuple(found.values) == values(record)
+    assert tuple(resumed_trial.values) == values(record)
 
 
 def test_killed_in_the_middle_of_asking(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A trial that has only some of its parameters is dropped where the sampler chose it, kept where it was queued."""
+    """A trial that has only some of its parameters is dropped if the sampler chose it, and kept if it was queued."""
     point = SPACE.uniform(2, Method.ABSORB, Finetune.NONE)
     for queued in (False, True):
         store = opened(path)
@@ -172,7 +172,7 @@ def test_a_lock_of_a_dead_driver_is_taken_away(path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_journal_whole(path: Path) -> None:
-    """A write that the file system cuts short is taken back, and told to the driver."""
+    """A write that the file system cuts short is undone and reported to the driver."""
     store = opened(path)
     tell(store, store.ask(SPACE))
     whole = path.read_bytes()

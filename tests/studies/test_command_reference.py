@@ -1,4 +1,4 @@
-"""The page of the commands says what the commands say."""
+"""docs/command-line.md agrees with the commands."""
 
 from pathlib import Path
 
