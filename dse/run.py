@@ -14,10 +14,11 @@ from dse.search.driver import Driver, Progress
 from dse.search.sampler import make_sampler
 from dse.store.cache import EvaluationCache
 from dse.store.collect import results_of
-from dse.store.database import database, kept_in, without_password
+from dse.store.database import database, reporting_storage_failures, without_password
 from dse.store.journal import own_journal
+from dse.store.manifest import Manifest, git_revision, installed_versions, now_utc
 from dse.store.results import CostSource, StudyResults
-from dse.store.run_folder import Manifest, RunFolder, difference, git_revision, installed_versions, now_utc
+from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, storage_of
 from dse.study.space import space_over
 from dse.study.spec import Study
@@ -52,13 +53,13 @@ def run_study(
 
     Raises:
         StudyError: bad input; nothing was made or changed.
-        StorageFailedError: disk or database failed in the middle of the study; what was told is kept.
+        StorageFailedError: the disk or the database failed during the study; all recorded trials are kept.
         KeyboardInterrupt: after tables of everything told were written.
     """
     folder.check_free()
     if folder.exists and not fresh:
         manifest = folder.manifest()
-        check_same_study(spec, manifest)
+        manifest.check_same_study(spec)
         storage = storage_of(manifest, storage)
         reported = manifest.spec == spec and folder.report_path.is_file()
         if reported and is_finished(results := results_of(folder, storage), spec):
@@ -74,7 +75,7 @@ def run_study(
             on_progress(replace(progress, reused=pool.reused))
 
         try:
-            with kept_in(storage, folder.path):
+            with reporting_storage_failures(storage, folder.path):
                 _begin(subject, folder, storage, fresh=fresh)
                 _search(subject, folder, storage, pool, report)
                 results = results_of(folder, storage)
@@ -94,7 +95,7 @@ def _search(
     spec = subject.spec
     space = space_over(subject.operators, spec.search, spec.fidelity.finetune, spec.hardware)
     try:
-        Driver(subject, _store(folder, space, storage), space, folder, pool, on_progress).run(spec.search.trials)
+        Driver(subject.spec, _store(folder, space, storage), space, folder, pool, on_progress).run(spec.search.trials)
     except KeyboardInterrupt:
         write_tables(results_of(folder, storage), folder.path)
         raise
@@ -126,18 +127,6 @@ def check_objective(subject: Subject) -> None:
         if metric in given and given[metric] is None:
             reason = next(iter(cost.missing), f"{subject.spec.hardware.technology} does not give it")
             raise StudyError(f"hardware.technology cannot give {metric}: {reason}")
-
-
-def check_same_study(spec: Study, manifest: Manifest) -> None:
-    """Refuse to resume a run with another study.
-
-    Raises:
-        StudyError: names the first key that differs, and both values.
-    """
-    if found := difference(spec.identity(), manifest.spec.identity()):
-        raise StudyError(
-            f"the run folder holds another study: {found}; use --fresh to start over or --out for another folder"
-        )
 
 
 def make_pool(subject: Subject, ray_address: str | None = None) -> EvaluatorPool:

@@ -1,4 +1,4 @@
-"""The command line: one word a job; bad input gets one clear line and exit status 2."""
+"""The ``dse`` command: one word for each job; bad input gets one clear line and exit status 2."""
 
 import sys
 from typing import Never
@@ -10,6 +10,7 @@ from dse.cli.hardware import calibrate, cost, trace
 from dse.cli.networks import contracts, verify
 from dse.cli.results import compare, export, report, show
 from dse.cli.run import run
+from dse.errors import EvaluationsFailedError, bad_input
 
 FAILURE, BAD_INPUT = 1, 2
 
@@ -25,7 +26,7 @@ for command in (run, report, show, compare, export, verify, contracts, cost, cal
 
 
 def main() -> None:
-    """Run the command line: what is wrong with the input or the machine becomes one line on stderr."""
+    """Runs the command line; reports bad input and failures of the machine in one line on stderr."""
     try:
         app()
     except (ValueError, RuntimeError, OSError) as error:
@@ -33,13 +34,8 @@ def main() -> None:
 
 
 def _fail(error: Exception) -> Never:
-    from dse.errors import StudyError
-    from dse.search.driver import EvaluationsFailError
-    from hwmodels.errors import HardwareError
-    from nets.errors import NetworkError
-
-    bad_input = isinstance(error, StudyError | NetworkError | HardwareError)
-    if not bad_input and not isinstance(error, EvaluationsFailError | OSError):
+    is_bad_input = isinstance(error, bad_input())
+    if not is_bad_input and not isinstance(error, EvaluationsFailedError | OSError):
         raise error
     print(f"dse: {error}", file=sys.stderr)  # noqa: T201 -- plain text: the message may hold markup
-    sys.exit(BAD_INPUT if bad_input else FAILURE)
+    sys.exit(BAD_INPUT if is_bad_input else FAILURE)

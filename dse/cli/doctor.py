@@ -1,4 +1,4 @@
-"""``dse doctor``: what is installed, and what that enables."""
+"""``dse doctor``: what is installed and what it enables."""
 
 import json
 import os
@@ -16,13 +16,13 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that may be installed.
+    """A package or program that may be installed.
 
     Attributes:
-        name: of the package or program.
-        found: its version or path; empty where it is missing.
-        enables: what works with it.
-        required: whether the project needs it to run a study.
+        name: name of the package or program.
+        found: its version or path; empty if it is missing.
+        enables: what needs it.
+        required: whether a study cannot run without it.
     """
 
     name: str
@@ -54,7 +54,7 @@ _PROGRAMS = {"g++": "compiling simulations", "git": "the git revision in manifes
 
 
 def findings() -> list[Finding]:
-    """Look for everything that the project can use."""
+    """Looks for everything that the project can use."""
     packages = [
         Finding(name, _version(name), enables, required)
         for group, required in ((_REQUIRED, True), (_OPTIONAL, False))
@@ -71,19 +71,19 @@ def findings() -> list[Finding]:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object instead of a table")] = False,
 ) -> None:
-    """Say what is installed and what that enables; exit status 1 if something required is missing."""
-    found = findings()
+    """Show what is installed and what it enables; exit status 1 if something required is missing."""
+    report = findings()
     if as_json:
-        print(json.dumps({finding.name: asdict(finding) for finding in found}, indent=2))  # noqa: T201
+        print(json.dumps({finding.name: asdict(finding) for finding in report}, indent=2))  # noqa: T201
     else:
-        Console().print(_table(found))
-    if any(finding.required and not finding.found for finding in found):
+        Console().print(_table(report))
+    if any(finding.required and not finding.found for finding in report):
         raise typer.Exit(1)
 
 
-def _table(found: list[Finding]) -> Table:
+def _table(report: list[Finding]) -> Table:
     table = Table("", "installed", "enables", title=f"Python {sys.version.split()[0]}")
-    for finding in found:
+    for finding in report:
         missing = "missing (required)" if finding.required else "not installed (optional)"
         table.add_row(finding.name, finding.found or missing, finding.enables)
     return table
@@ -97,7 +97,7 @@ def _version(package: str) -> str:
 
 
 def _native() -> str:
-    """Which compiled kernels are in use; empty where torch runs everything, with the same integers."""
+    """Returns which compiled kernels are in use; empty if torch computes everything, with the same integers."""
     try:
         from nets.execute.native import native_library, native_status
     except ImportError:

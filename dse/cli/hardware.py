@@ -1,4 +1,4 @@
-"""``dse cost``, ``dse calibrate`` and ``dse trace``: the hardware models from the command line."""
+"""``dse cost``, ``dse calibrate`` and ``dse trace``: the hardware models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from dse.cli.run import INTERRUPTED
 
-if TYPE_CHECKING:  # imported where they are used: `dse --help` must not wait for them
+if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must not wait for them
     from hwmodels import VerilogCost
     from hwmodels.synthesis.calibrate import Calibration
     from hwmodels.synthesis.sweep import Measurement
@@ -26,19 +26,18 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.+)")
 def cost(
     files: Annotated[list[Path], typer.Argument(help="Verilog files", show_default=False)],
     top: Annotated[str, typer.Option(help="top module", show_default=False)],
-    technology: Annotated[str, typer.Option(help="name of a table, or the path of a .toml one")] = "osu018",
+    technology: Annotated[str, typer.Option(help="name of a shipped table, or path of a .toml table")] = "osu018",
     parameter: Annotated[
-        list[str] | None, typer.Option("-P", "--parameter", help="NAME=VALUE of the top module, repeatable")
+        list[str] | None,
+        typer.Option("-P", "--parameter", help="NAME=VALUE, a parameter of the top module; repeatable"),
     ] = None,
-    define: Annotated[
-        list[str] | None, typer.Option("-D", "--define", help="NAME[=TEXT] of a macro, repeatable")
-    ] = None,
+    define: Annotated[list[str] | None, typer.Option("-D", "--define", help="NAME[=TEXT], a macro; repeatable")] = None,
     include: Annotated[
-        list[Path] | None, typer.Option("-I", "--include", help="folder to include from, repeatable")
+        list[Path] | None, typer.Option("-I", "--include", help="folder of included files; repeatable")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Cost of Verilog: operators with their widths, area and energy."""
+    """Show the cost of Verilog: operators with their widths, area and energy."""
     from hwmodels import cost_verilog, load_technology
 
     result = cost_verilog(
@@ -59,10 +58,10 @@ def trace(
     model: Annotated[Path, typer.Argument(help="full-int8 .tflite model", show_default=False)],
     data: Annotated[Path, typer.Option(help=".npz file with x and y, or x_test and y_test", show_default=False)],
     out: Annotated[Path, typer.Option(help="trace file to write")] = Path("trace.npz"),
-    samples: Annotated[int, typer.Option(min=1, help="inputs to run, spread over the file")] = 4,
+    samples: Annotated[int, typer.Option(min=1, help="number of inputs to run, spread over the file")] = 4,
     input_offset: Annotated[int, typer.Option(help="added to the inputs: -128 for uint8 pixels")] = 0,
 ) -> None:
-    """Record a network's accumulators, as the activity of `dse calibrate --traces`."""
+    """Record the accumulators of a network, as the activity for `dse calibrate --traces`."""
     from dse.evaluate.traces import accumulator_trace, spread
     from hwmodels.traces import save_trace
     from nets.datasets import load_npz_dataset
@@ -119,8 +118,8 @@ def _print_cost(result: VerilogCost, console: Console) -> None:
         ("energy_pj", result.energy_pj, result.energy_error),
     )
     for label, value, error in figures:
-        known = "" if error is None else f" (error by its table: {error:.1%})"
-        console.print(f"{label}: {'unknown' if value is None else f'{value:,.3f}{known}'}")
+        stated = "" if error is None else f" (error by its table: {error:.1%})"
+        console.print(f"{label}: {'unknown' if value is None else f'{value:,.3f}{stated}'}")
     for reason in result.missing:
         console.print(f"unknown: {reason}", highlight=False)
     for finding in result.findings:
@@ -132,19 +131,22 @@ def calibrate(
     name: Annotated[str, typer.Option(help="name of the table", show_default=False)],
     node_nm: Annotated[float, typer.Option(help="feature size in nm, which Liberty does not state")],
     out: Annotated[Path | None, typer.Option(help="file of the table [default: NAME.toml]")] = None,
-    traces: Annotated[Path | None, typer.Option(help="trace (.npz), or a run folder that holds trace.npz")] = None,
-    dataset: Annotated[Path | None, typer.Option(help="CSV of what is synthesized; a sweep resumes from it")] = None,
+    traces: Annotated[Path | None, typer.Option(help="trace file (.npz), or a run folder with a trace.npz")] = None,
+    dataset: Annotated[
+        Path | None, typer.Option(help="CSV file of synthesis results, from which a sweep resumes")
+    ] = None,
     multiplier_bits: Annotated[
-        str | None, typer.Option(help="values of k, like 1,2,4,8,16,31 [default: 1 to 32, about 20 minutes]")
+        str | None,
+        typer.Option(help="widths k to synthesize, such as 1,2,4,8,16,31 [default: 1 to 32, about 20 minutes]"),
     ] = None,
 ) -> None:
-    """Fit a technology table to a cell library by synthesis, with its error on points left out."""
+    """Fit a technology table to a cell library by synthesis, with its errors on held-out points."""
     from hwmodels.synthesis.calibrate import calibrate as calibrate_technology
 
     console = Console()
     trace = traces / "trace.npz" if traces is not None and traces.is_dir() else traces
 
-    def tell(measurement: Measurement) -> None:
+    def show(measurement: Measurement) -> None:
         what = f"{measurement.architecture} {measurement.acc_bits} x {measurement.multiplier_bits}"
         console.print(f"{what}: {measurement.area_um2:,.0f} um2, {measurement.energy_pj:.2f} pJ", highlight=False)
 
@@ -157,10 +159,10 @@ def calibrate(
             trace=trace,
             dataset=dataset,
             multiplier_bits=_widths(multiplier_bits),
-            progress=tell,
+            progress=show,
         )
     except KeyboardInterrupt:
-        kept = "nothing is kept without --dataset" if dataset is None else f"what was measured is kept in {dataset}"
+        kept = "without --dataset no result is kept" if dataset is None else f"all results are kept in {dataset}"
         console.print(f"Interrupted before {path} was written; {kept}.", soft_wrap=True, highlight=False)
         raise typer.Exit(INTERRUPTED) from None
     path.write_text(result.text, encoding="utf-8")
@@ -183,7 +185,7 @@ def _widths(text: str | None) -> list[int] | None:
 
 
 def _print_errors(result: Calibration, console: Console) -> None:
-    table = Table(title=f"{result.technology.name}: errors on points left out of the fit")
+    table = Table(title=f"{result.technology.name}: errors on points held out of the fit")
     for heading in ("architecture", "figure", "form", "points", "mean", "worst", "rank"):
         table.add_column(heading)
     for error in result.errors:

@@ -1,4 +1,4 @@
-"""``dse verify`` and ``dse contracts``: one model file against LiteRT, and under every contract."""
+"""``dse verify`` and ``dse contracts``: a model file compared with LiteRT, and under every contract."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from rich.table import Table
 
 from nets.errors import NetworkError
 
-if TYPE_CHECKING:  # imported where they are used: `dse --help` must not wait for torch
+if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must not wait for torch
     from nets.datasets import Samples
     from nets.network.quantized_network import QuantizedNetwork
     from nets.oracle.contract_matrix import ContractMatrix
     from nets.oracle.verify import VerifyReport
 
 MISMATCH = 1
-_NAME = 40  # characters of a tensor's name in the table
+_NAME = 40  # characters shown of a tensor's name
 
 Model = Annotated[Path, typer.Argument(help="full-int8 .tflite file", show_default=False)]
-Data = Annotated[Path | None, typer.Option(help=".npz file of inputs, instead of random ones")]
+Data = Annotated[Path | None, typer.Option(help=".npz file of inputs [default: random inputs]")]
 Offset = Annotated[int, typer.Option(help="added to the inputs of --data: -128 for uint8 pixels")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
@@ -34,7 +34,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 def verify(
     model: Model,
     profile: Annotated[str | None, typer.Option(help="litert_ref or litert_xnnpack [default: both]")] = None,
-    samples: Annotated[int, typer.Option(min=1, help="random inputs, or the first of --data")] = 32,
+    samples: Annotated[int, typer.Option(min=1, help="number of random inputs, or of the first inputs of --data")] = 32,
     data: Data = None,
     input_offset: Offset = 0,
     seed: Annotated[int, typer.Option(min=0, help="seed of the random inputs")] = 0,
@@ -61,7 +61,7 @@ def verify(
 
 
 def verify_table(report: VerifyReport) -> Table:
-    """One row per tensor."""
+    """Returns a table with one row per tensor."""
     verdict = "every integer equal" if report.exact else "DIFFERENCES"
     table = Table(title=f"{report.model}, {report.profile} ({report.runtime}), {report.samples} samples: {verdict}")
     for heading in ("operator", "tensor", "elements", "mismatches", "first at", "ours", "LiteRT"):
@@ -79,15 +79,17 @@ def contracts(
     data: Annotated[Path, typer.Option(help=".npz file with x and y, or x_test and y_test", show_default=False)],
     input_offset: Offset = 0,
     baseline: Annotated[str, typer.Option(help="contract that the others are compared with")] = "half_up",
-    samples: Annotated[int | None, typer.Option(min=1, help="the first of --data [default: all]")] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="number of the first samples of --data to run [default: all]")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run one network under every contract: where they part, by how much, and what it does to accuracy."""
+    """Run a network under every contract: where results first differ, by how much, and the effect on accuracy."""
     from nets.importers.tflite import load_tflite
     from nets.oracle.contract_matrix import contract_matrix
 
-    found = _samples(data, input_offset, load_tflite(model))
-    matrix = contract_matrix(model, _inputs(found, samples), found.labels[:samples], baseline=baseline)
+    labelled = _samples(data, input_offset, load_tflite(model))
+    matrix = contract_matrix(model, _inputs(labelled, samples), labelled.labels[:samples], baseline=baseline)
     if as_json:
         print(json.dumps(asdict(matrix)))  # noqa: T201 -- for machines
     else:
@@ -95,7 +97,7 @@ def contracts(
 
 
 def contracts_table(matrix: ContractMatrix) -> Table:
-    """One row per contract."""
+    """Returns a table with one row per contract."""
     table = Table(title=f"{matrix.model}, {matrix.samples} samples, against {matrix.baseline}")
     headings = (
         "contract",
@@ -128,7 +130,7 @@ def _inputs(samples: Samples, count: int | None) -> npt.NDArray[np.int8]:
 
 
 def _samples(path: Path, input_offset: int, network: QuantizedNetwork) -> Samples:
-    """A file's test part, or all of it, as int8 inputs of the network."""
+    """Returns a file's test part, or all of it, checked against the network's input shape."""
     if len(network.inputs) != 1:
         raise NetworkError(f"{network.name!r} has {len(network.inputs)} inputs; --data serves models with one")
     from nets.datasets import load_npz_dataset

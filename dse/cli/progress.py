@@ -1,4 +1,4 @@
-"""The progress line of a study: trials done, front, hypervolume."""
+"""The progress line of a study: complete trials, front and hypervolume."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 if TYPE_CHECKING:
     from dse.search.driver import Progress as SearchProgress
 
-_LINES_WITHOUT_TERMINAL = 10  # a log gets about this many lines, a terminal one that moves
+_LINES_WITHOUT_TERMINAL = 10  # approximate number of lines in a log
 
 
 class StudyProgress:
-    """Shows a study's progress: a moving bar on a terminal, a few plain lines elsewhere."""
+    """Shows a study's progress: as a moving bar on a terminal, as a few plain lines elsewhere."""
 
     def __init__(self, console: Console, name: str) -> None:
         self._console, self._name, self._printed = console, name, -1
@@ -43,11 +43,11 @@ class StudyProgress:
         self._bar.stop()
 
     def update(self, progress: SearchProgress) -> None:
-        """Show where the study stands."""
-        doing = {"search": "searching", "test": "scored on test"}[progress.stage]
+        """Shows the study's progress."""
+        stage = {"search": "searching", "test": "scored on test"}[progress.stage]
         self._bar.update(
             self._task,
-            description=f"{self._name}: {doing}",
+            description=f"{self._name}: {stage}",
             completed=progress.complete,
             total=progress.target,
             front=progress.front,
@@ -55,14 +55,14 @@ class StudyProgress:
             reused=_reused(progress, " · "),
         )
         if not self._console.is_terminal:
-            self._print_some(progress, doing)
+            self._print_some(progress, stage)
 
-    def _print_some(self, progress: SearchProgress, doing: str) -> None:
+    def _print_some(self, progress: SearchProgress, stage: str) -> None:
         tenth = progress.complete * _LINES_WITHOUT_TERMINAL // progress.target
         if tenth > self._printed or progress.stage == "test":
             self._printed = tenth
             self._console.print(
-                f"{self._name}: {doing}, {progress.complete}/{progress.target} trials, "
+                f"{self._name}: {stage}, {progress.complete}/{progress.target} trials, "
                 f"front {progress.front}, hypervolume {progress.hypervolume:.3f}{_reused(progress, ', ')}"
             )
 

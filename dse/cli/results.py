@@ -8,14 +8,14 @@ from rich.console import Console
 
 from dse.errors import StudyError
 
-RunPath = Annotated[Path, typer.Argument(help="folder that dse run made", show_default=False)]
+RunPath = Annotated[Path, typer.Argument(help="run folder", show_default=False)]
 Storage = Annotated[
-    str, typer.Option(help="URL of the run's database with its password [default: what the run folder says]")
+    str, typer.Option(help="URL of the run's database with its password [default: the URL in the run folder]")
 ]
 
 
 def report(run: RunPath, storage: Storage = "") -> None:
-    """Rebuild report, tables and figures from storage alone, also while the study is running."""
+    """Rebuild report, tables and figures from storage alone, even while the study is running."""
     from dse.report import write_report
     from dse.store.collect import results_of
     from dse.store.run_folder import RunFolder
@@ -34,30 +34,30 @@ def show(run: RunPath, storage: Storage = "") -> None:
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="two or more folders that dse run made", show_default=False)],
-    out: Annotated[Path, typer.Option(help="folder of compare.html, compare.csv and the figures")] = Path(
+    runs: Annotated[list[Path], typer.Argument(help="two or more run folders", show_default=False)],
+    out: Annotated[Path, typer.Option(help="folder for compare.html, compare.csv and the figures")] = Path(
         "runs/compare"
     ),
 ) -> None:
-    """Put the fronts of several runs side by side."""
+    """Compare the fronts of several runs."""
     from dse.report import compare as write_comparison
     from dse.store.collect import results_of
     from dse.store.run_folder import RunFolder
 
     if len(runs) < 2:
         raise StudyError(f"compare needs at least two run folders, got {len(runs)}")
-    found = [results_of(RunFolder(run)) for run in runs]
+    results = [results_of(RunFolder(run)) for run in runs]
     out.mkdir(parents=True, exist_ok=True)
-    _print_path("Comparison", write_comparison(found, out))
+    _print_path("Comparison", write_comparison(results, out))
 
 
 def export(
     run: RunPath,
     trial: Annotated[int, typer.Option(help="number of the design's trial", show_default=False)],
     out: Annotated[Path, typer.Option(help="new or empty folder", show_default=False)],
-    member: Annotated[str, typer.Option(help="network of a portfolio")] = "",
+    member: Annotated[str, typer.Option(help="name of the network, if the study has several")] = "",
 ) -> None:
-    """Write one design as Verilog with parameter memories and test bench, C header and JSON."""
+    """Export one design: Verilog with parameter memories and test bench, C header and JSON."""
     from dse.export import export_design
 
     _print_path("Design", export_design(run, trial, out, member=member))

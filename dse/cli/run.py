@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from dse.cli.progress import StudyProgress
-from dse.errors import StudyError
+from dse.errors import StudyError, bad_input
 
 if TYPE_CHECKING:  # imported where it is used: `dse --help` must not wait for torch
     from dse.study.spec import Study
@@ -21,17 +21,18 @@ def run(
     study: Annotated[Path, typer.Argument(help="study file (.toml)", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="run folder [default: runs/<name>]")] = None,
     trials: Annotated[
-        int | None, typer.Option(help="complete trials in the study in all [default: the study file's]")
+        int | None,
+        typer.Option(help="total number of completed trials, earlier invocations included [default: the study file's]"),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="evaluators at work at once [default: the study file's]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="number of parallel evaluators [default: the study file's]")
+    ] = None,
     ray_address: Annotated[str | None, typer.Option(help="address of a running Ray cluster")] = None,
     storage: Annotated[str, typer.Option(help="URL of a database for the trials [default: a journal file]")] = "",
-    seed: Annotated[int | None, typer.Option(help="seed of everything random [default: the study file's]")] = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="folder of evaluations that earlier runs did [default: the user's cache]")
-    ] = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="evaluate all, and keep nothing for later runs")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="start over: forget the run in the folder")] = False,
+    seed: Annotated[int | None, typer.Option(help="seed for all random choices [default: the study file's]")] = None,
+    cache: Annotated[Path | None, typer.Option(help="cache folder for evaluations [default: the user's cache]")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="neither read nor write the cache")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="start over: delete the run in the folder")] = False,
 ) -> None:
     """Run a study, or resume it if the run folder holds it already."""
     from dse.report import front_table
@@ -39,8 +40,6 @@ def run(
     from dse.store.cache import EvaluationCache, default_cache_path
     from dse.store.run_folder import RunFolder
     from dse.study.loading import load_any_study
-    from hwmodels.errors import HardwareError
-    from nets.errors import NetworkError
 
     spec = _overridden(load_any_study(study), trials, workers, seed)
     folder = RunFolder(out if out is not None else default_folder(spec))
@@ -60,7 +59,7 @@ def run(
     except KeyboardInterrupt:
         console.print(f"Interrupted. Every finished trial is kept in {folder.path}; run the same command to go on.")
         raise typer.Exit(INTERRUPTED) from None
-    except (StudyError, NetworkError, HardwareError) as error:
+    except bad_input() as error:
         raise StudyError(f"{study}: {error}") from None
     console.print(front_table(results))
     console.print(f"Report: {folder.report_path}", soft_wrap=True)

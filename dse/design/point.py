@@ -1,4 +1,4 @@
-"""The design point: one complete choice, frozen, with a canonical form and a stable hash."""
+"""The design point: one complete, immutable choice with a canonical form and a stable digest."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from nets.network.operators import Method
 
 
 class Finetune(StrEnum):
-    """How far the weights of a design may be trained."""
+    """The highest level of fine-tuning that a design may have."""
 
     NONE = "none"
     SHORT = "short"
@@ -22,12 +22,12 @@ class Finetune(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a design chooses for the network or the accelerator as a whole; None is what the study file says.
+    """The choices of a design for the whole network or accelerator; None stands for the study file's value.
 
     Attributes:
-        contract: rounding contract of every rescaler.
-        style: of the accelerator.
-        lanes: rescalers side by side.
+        contract: name of the rounding contract of every rescaler.
+        style: style of the accelerator.
+        lanes: number of parallel rescalers.
     """
 
     contract: str | None = None
@@ -37,13 +37,13 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class DesignPoint:
-    """Width and method of every rescaler, how far the weights are fine-tuned, and what else the study lets vary.
+    """Width and method of every rescaler, the level of fine-tuning, and all else that the study varies.
 
     Attributes:
         choices: (rescaler, choice) in order of execution.
-        finetune: fine-tuning that the design may have; the weights it ships with depend on it.
-        weight_bits: (layer, width of its weights in bits) in order of execution; empty where the study fixes them.
-        surroundings: contract, style and lanes where they vary.
+        finetune: highest level of fine-tuning; the weights that ship depend on it.
+        weight_bits: (layer, width of its weights in bits) in order of execution; empty if the study fixes them.
+        surroundings: contract, style and lanes, as far as they vary.
     """
 
     choices: tuple[tuple[str, RescalerChoice], ...]
@@ -59,7 +59,7 @@ class DesignPoint:
         weight_bits: Mapping[str, int] | None = None,
         surroundings: Surroundings | None = None,
     ) -> "DesignPoint":
-        """A point in canonical form: at full width there is nothing to absorb."""
+        """Returns the point in canonical form: at full width there is nothing to absorb, so the method is ROUND."""
         canonical = (
             (name, replace(choice, method=Method.ROUND) if choice.multiplier_bits == FULL_MULTIPLIER_BITS else choice)
             for name, choice in choices.items()
@@ -67,7 +67,7 @@ class DesignPoint:
         return cls(tuple(canonical), finetune, tuple((weight_bits or {}).items()), surroundings or Surroundings())
 
     def to_json(self) -> str:
-        """Canonical JSON: equal points give equal text; what does not vary is not in it."""
+        """Returns canonical JSON: equal points give equal text; choices that do not vary are left out."""
         rescalers = {name: {"bits": c.multiplier_bits, "method": c.method.value} for name, c in self.choices}
         document: dict[str, object] = {"finetune": self.finetune.value, "rescalers": rescalers}
         if self.weight_bits:
@@ -77,7 +77,7 @@ class DesignPoint:
 
     @classmethod
     def from_json(cls, text: str) -> "DesignPoint":
-        """The point of a canonical JSON text."""
+        """Returns the point of a JSON text that :meth:`to_json` wrote."""
         document = json.loads(text)
         choices = {
             name: RescalerChoice(int(entry["bits"]), Method(entry["method"]))
@@ -88,5 +88,5 @@ class DesignPoint:
 
     @property
     def digest(self) -> str:
-        """Hash of the canonical JSON, 16 hexadecimal digits."""
+        """The first 16 hexadecimal digits of the SHA-256 digest of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]

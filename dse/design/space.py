@@ -1,4 +1,4 @@
-"""The search space, made from the network itself, and its two-way mapping to Optuna's parameters."""
+"""The search space of a network, and its two-way mapping to Optuna's parameters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,26 +17,26 @@ CONTRACT, STYLE, LANES = "contract", "style", "lanes"
 
 
 def bits_key(rescaler: str) -> str:
-    """Name of a rescaler's width, as parameter and as column."""
+    """Returns the parameter and column name of a rescaler's width."""
     return f"{rescaler}.multiplier_bits"
 
 
 def method_key(rescaler: str) -> str:
-    """Name of a rescaler's method, as parameter and as column."""
+    """Returns the parameter and column name of a rescaler's method."""
     return f"{rescaler}.method"
 
 
 def weights_key(layer: str) -> str:
-    """Name of the width of a layer's weights, as parameter and as column."""
+    """Returns the parameter and column name of the width of a layer's weights."""
     return f"{layer}.weight_bits"
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsVariable:
-    """How wide the weights of one layer, or of several that are tied, may be.
+    """The width of the weights of one layer, or of several tied layers.
 
     Attributes:
-        layers: their names.
+        layers: names of the layers.
         bits: widths that the search may choose, ascending.
         baseline_bits: width in the baseline.
     """
@@ -48,12 +48,12 @@ class WeightsVariable:
 
 @dataclass(frozen=True, slots=True)
 class SharedVariable:
-    """A choice for the network or the accelerator as a whole: contract, style or lanes.
+    """A choice for the whole network or accelerator: contract, style or lanes.
 
     Attributes:
-        key: which one.
-        allowed: what the search may choose.
-        baseline: what the baselines have, by the study file.
+        key: name of the variable.
+        allowed: values that the search may choose.
+        baseline: value of the baselines, from the study file.
     """
 
     key: str
@@ -63,17 +63,15 @@ class SharedVariable:
 
 @dataclass(frozen=True, slots=True)
 class RescalerVariable:
-    """One choice of the space: what one rescaler may be, or several that are tied.
+    """The width and method of one rescaler, or of several tied rescalers.
 
     Attributes:
-        name: of the rescaler, or the pattern that ties several.
+        name: name of the rescaler, or the pattern that ties several.
         multiplier_bits: widths that the search may choose, ascending.
-        methods: methods that it may choose.
-        narrowest_bits: narrowest width that any design of the study has; a baseline's may lie outside the search.
-        tied: the rescalers that share the choice; empty for the one of that name.
-        rounding: those among them that can only round, whatever method is chosen.
-        possible: methods that any design of the study has; empty for ``methods`` alone.
-        weights: widths of the layers' weights; None where the study fixes them.
+        methods: methods that the search may choose; baselines may use either.
+        narrowest_bits: narrowest width of any baseline, which may lie outside the search.
+        tied: names of the rescalers that share the choice; empty if there is only the one called ``name``.
+        weights: width of the layers' weights; None if the study fixes it.
     """
 
     name: str
@@ -81,37 +79,23 @@ class RescalerVariable:
     methods: tuple[Method, ...]
     narrowest_bits: int = FULL_MULTIPLIER_BITS
     tied: tuple[str, ...] = ()
-    rounding: frozenset[str] = frozenset()
-    possible: tuple[Method, ...] = ()
     weights: WeightsVariable | None = None
 
     @property
-    def every_method(self) -> tuple[Method, ...]:
-        """Methods that designs of the study may have, baselines among them."""
-        return self.possible or self.methods
-
-    def choices(self, choice: RescalerChoice) -> dict[str, RescalerChoice]:
-        """The choice for every rescaler that it is for."""
-        return {
-            name: RescalerChoice(choice.multiplier_bits, Method.ROUND) if name in self.rounding else choice
-            for name in self.tied or (self.name,)
-        }
-
-    def choice_in(self, choices: Mapping[str, RescalerChoice]) -> RescalerChoice:
-        """The choice that a design made, read from a rescaler that shows its method."""
-        names = self.tied or (self.name,)
-        return choices[next((name for name in names if name not in self.rounding), names[0])]
+    def rescalers(self) -> tuple[str, ...]:
+        """Names of the rescalers that have this choice."""
+        return self.tied or (self.name,)
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Every choice that makes a design point.
+    """All choices that make up a design point.
 
     Attributes:
-        rescalers: in order of execution, tied ones where the first of them is.
-        finetune: levels of fine-tuning that a point may ask for, lowest first.
-        order: rescalers in order of execution; empty where that is the order of the variables.
-        shared: choices for the network or the accelerator as a whole.
+        rescalers: one variable per rescaler or tie, in the execution order of their first rescalers.
+        finetune: levels of fine-tuning that a design may have, lowest first.
+        order: names of the rescalers in order of execution; empty if that is the order of the variables.
+        shared: choices for the whole network or accelerator.
     """
 
     rescalers: tuple[RescalerVariable, ...]
@@ -121,33 +105,29 @@ class SearchSpace:
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Optuna's distributions; a choice of one is no parameter.
+        """Optuna's distributions by parameter; a variable with a single possible value is not a parameter.
 
-        Widths are integers on a logarithmic scale, so that samplers know their order: one bit more matters at 2 bits,
-        not at 16. They span the baselines too; values between the widths of the space are for :meth:`snapped`.
+        Widths are integers on a logarithmic scale, so that samplers know their order: one more bit matters at 2 bits,
+        but not at 16. The range includes the baselines' widths; :meth:`snapped` maps any width in it to an allowed one.
         """
-        found: dict[str, BaseDistribution] = {}
+        distributions: dict[str, BaseDistribution] = {}
         for variable in self.rescalers:
             narrowest = min(variable.narrowest_bits, variable.multiplier_bits[0])
-            found[bits_key(variable.name)] = IntDistribution(narrowest, FULL_MULTIPLIER_BITS, log=True)
-            if len(methods := variable.every_method) > 1:
-                found[method_key(variable.name)] = CategoricalDistribution([m.value for m in methods])
+            distributions[bits_key(variable.name)] = IntDistribution(narrowest, FULL_MULTIPLIER_BITS, log=True)
+            distributions[method_key(variable.name)] = CategoricalDistribution([method.value for method in Method])
             if weights := variable.weights:
-                among = (*weights.bits, weights.baseline_bits)
-                found[weights_key(variable.name)] = IntDistribution(min(among), max(among))
-        for choice in self.shared:
-            found[choice.key] = _distribution((*choice.allowed, choice.baseline))
+                widths = (*weights.bits, weights.baseline_bits)
+                distributions[weights_key(variable.name)] = IntDistribution(min(widths), max(widths))
+        for shared in self.shared:
+            distributions[shared.key] = _distribution((*shared.allowed, shared.baseline))
         if len(self.finetune) > 1:
-            found[FINETUNE] = CategoricalDistribution([level.value for level in self.finetune])
-        return found
+            distributions[FINETUNE] = CategoricalDistribution([level.value for level in self.finetune])
+        return distributions
 
     def point(self, parameters: Mapping[str, object]) -> DesignPoint:
-        """The design point of a trial's parameters."""
+        """Returns the design point of a trial's parameters."""
         chosen = {
-            v.name: RescalerChoice(
-                int(str(parameters[bits_key(v.name)])),
-                Method(str(parameters.get(method_key(v.name), v.methods[0]))),
-            )
+            v.name: RescalerChoice(int(str(parameters[bits_key(v.name)])), Method(str(parameters[method_key(v.name)])))
             for v in self.rescalers
         }
         return self.design(chosen, Finetune(str(parameters.get(FINETUNE, self.finetune[0]))), parameters)
@@ -155,15 +135,15 @@ class SearchSpace:
     def design(
         self, chosen: Mapping[str, RescalerChoice], finetune: Finetune, others: Mapping[str, object] | None = None
     ) -> DesignPoint:
-        """The design point of a choice for every rescaler variable, by name.
+        """Returns the design point with a choice for every rescaler variable.
 
         Args:
-            chosen: width and method of every rescaler variable.
-            finetune: how far weights are trained.
-            others: parameters of weights, contract, style and lanes; the baselines' for those that are not given.
+            chosen: width and method by name of the variable.
+            finetune: highest level of fine-tuning.
+            others: parameters of weights, contract, style and lanes; missing ones are those of the baselines.
         """
         given = {**self._baseline_parameters, **(others or {})}
-        choices = {name: c for v in self.rescalers for name, c in v.choices(chosen[v.name]).items()}
+        choices = {name: chosen[v.name] for v in self.rescalers for name in v.rescalers}
         varying = [(weights_key(v.name), v.weights) for v in self.rescalers if v.weights]
         weights = {layer: int(str(given[key])) for key, variable in varying for layer in variable.layers}
         order = self.order or tuple(choices)
@@ -176,16 +156,16 @@ class SearchSpace:
 
     @cached_property
     def _baseline_parameters(self) -> dict[str, str | int]:
-        """Weights, contract, style and lanes of the baselines."""
+        """Weight widths, contract, style and lanes of the baselines, by parameter."""
         weights = {weights_key(v.name): v.weights.baseline_bits for v in self.rescalers if v.weights}
         return {**weights, **{choice.key: choice.baseline for choice in self.shared}}
 
     def parameters(self, point: DesignPoint) -> dict[str, str | int]:
-        """The Optuna parameters of a design point."""
+        """Returns the Optuna parameters of a design point; the inverse of :meth:`point`."""
         values: dict[str, str | int] = {FINETUNE: point.finetune.value}
         choices = dict(point.choices)
         for variable in self.rescalers:
-            choice = variable.choice_in(choices)
+            choice = choices[variable.rescalers[0]]
             values[bits_key(variable.name)] = choice.multiplier_bits
             values[method_key(variable.name)] = choice.method.value
             if variable.weights:
@@ -195,13 +175,14 @@ class SearchSpace:
         return {key: values[key] for key in self.distributions}
 
     def uniform(self, multiplier_bits: int, method: Method, finetune: Finetune) -> DesignPoint:
-        """The same width everywhere; rescalers without weights round."""
-        chosen = {v.name: RescalerChoice(multiplier_bits, _reachable(method, v)) for v in self.rescalers}
-        return self.design(chosen, finetune)
+        """Returns the design with the same width and method in every rescaler."""
+        return self.design(
+            dict.fromkeys((v.name for v in self.rescalers), RescalerChoice(multiplier_bits, method)), finetune
+        )
 
     @cached_property
     def values(self) -> dict[str, tuple[str | int, ...]]:
-        """The values that the search may give every parameter."""
+        """The values that the search may choose, by parameter."""
         allowed: dict[str, tuple[str | int, ...]] = {FINETUNE: tuple(level.value for level in self.finetune)}
         for variable in self.rescalers:
             allowed[bits_key(variable.name)] = variable.multiplier_bits
@@ -212,11 +193,11 @@ class SearchSpace:
         return {key: allowed[key] for key in self.distributions}
 
     def snapped(self, parameters: Mapping[str, object]) -> dict[str, object]:
-        """The same parameters with every value in the space: the nearest width, a method that may be chosen."""
+        """Returns the parameters with every value allowed: the nearest width, else the first allowed value."""
         return {**parameters, **{key: _nearest(parameters[key], allowed) for key, allowed in self.values.items()}}
 
     def mutated(self, parameters: Mapping[str, object], generator: np.random.Generator) -> dict[str, object]:
-        """The same parameters but for one, drawn anew."""
+        """Returns the parameters with one of them changed at random; unchanged if no parameter has another value."""
         others = {key: [v for v in allowed if v != parameters[key]] for key, allowed in self.values.items()}
         free = sorted(key for key, values in others.items() if values)
         if not free:
@@ -226,7 +207,7 @@ class SearchSpace:
 
 
 def _distribution(values: tuple[str | int, ...]) -> BaseDistribution:
-    """Numbers on a logarithmic scale, names as categories."""
+    """Returns a logarithmic integer distribution for numbers, a categorical one for names."""
     numbers = [value for value in values if isinstance(value, int)]
     if numbers:
         return IntDistribution(min(numbers), max(numbers), log=True)
@@ -239,7 +220,3 @@ def _nearest(value: object, allowed: tuple[str | int, ...]) -> str | int:
     if isinstance(value, int):
         return min(allowed, key=lambda width: abs(int(width) - value))
     return allowed[0]
-
-
-def _reachable(method: Method, variable: RescalerVariable) -> Method:
-    return method if method in variable.every_method else Method.ROUND

@@ -1,9 +1,8 @@
-"""The driver: asks Optuna, has points evaluated, lets promising ones climb, tells; it alone touches storage."""
+"""The driver: asks for designs, evaluates them, promotes promising ones and records the results."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import optuna
@@ -14,10 +13,11 @@ from dse.design.pareto import hypervolume, relative_costs
 from dse.design.point import DesignPoint, Finetune
 from dse.design.roles import Role
 from dse.design.space import SearchSpace
-from dse.evaluate.ladder import Ladder, levels_of
+from dse.errors import EvaluationsFailedError
 from dse.search.inheritance import TrainedDesigns
 from dse.search.interrupts import Interrupts
-from dse.search.starts import probes, promising
+from dse.search.ladder import Ladder, levels_of
+from dse.search.starts import Probe, Values, probes, promising
 from dse.store.front import contenders, front_of, violations
 from dse.store.records import TrialRecord, record_of
 from dse.store.run_folder import RunFolder
@@ -27,24 +27,20 @@ from dse.workers import Completion, EvaluatorPool
 from nets.network.contracts import FULL_MULTIPLIER_BITS
 from nets.network.operators import Method
 
-_FAILURES_IN_A_ROW = 20  # so many say that the study, not a design, is at fault
-
-
-class EvaluationsFailError(RuntimeError):
-    """Every evaluation fails; the study cannot go on."""
+_FAILURES_IN_A_ROW = 20  # after so many failures the fault lies with the study, not with a design
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a study stands.
+    """The progress of a study.
 
     Attributes:
-        complete: trials told with values.
-        target: trials asked for.
+        complete: number of complete trials.
+        target: number of complete trials that the study asks for.
         front: size of the Pareto front.
-        hypervolume: by PROTOCOL.md's reference point, costs relative to int32; 0 before the baseline is known.
+        hypervolume: hypervolume of the front, costs relative to int32; 0 until int32 is evaluated.
         stage: ``search`` or ``test``.
-        reused: evaluations that earlier runs had done already.
+        reused: number of evaluations taken from the cache.
     """
 
     complete: int
@@ -57,7 +53,15 @@ class Progress:
 
 @dataclass(slots=True)
 class _OpenTrial:
-    """A trial that was asked and not yet told."""
+    """A trial that has not been recorded yet.
+
+    Attributes:
+        trial: Optuna's trial.
+        point: its design.
+        role: why it is in the study.
+        levels: its evaluations so far, lowest level first.
+        heir_of: number of the trial whose trained weights its fine-tune started from, if any.
+    """
 
     trial: optuna.Trial
     point: DesignPoint
@@ -67,62 +71,53 @@ class _OpenTrial:
 
 
 def baselines(space: SearchSpace, uniform_bits: tuple[int, ...]) -> list[tuple[Role, DesignPoint]]:
-    """Designs that every study holds, as (role, point): int32, its fine-tuned control, every uniform width."""
+    """Returns the designs that every study evaluates, as (role, point): int32, fine-tuned int32, uniform widths."""
     strongest = space.finetune[-1]
-    found = [(Role.INT32, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))]
+    designs = [(Role.INT32, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))]
     if strongest is not Finetune.NONE:
-        found.append((Role.CONTROL, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, strongest)))
-    methods = sorted({method for variable in space.rescalers for method in variable.every_method})
-    found += [(Role.uniform(m), space.uniform(k, m, strongest)) for k in uniform_bits for m in methods]
-    return found
-
-
-class Specified(Protocol):
-    """What is evaluated, as far as a driver is concerned."""
-
-    @property
-    def spec(self) -> Study:
-        """The study."""
+        designs.append((Role.CONTROL, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, strongest)))
+    designs += [(Role.uniform(m), space.uniform(k, m, strongest)) for k in uniform_bits for m in sorted(Method)]
+    return designs
 
 
 class Driver:
-    """Runs one study to a number of complete trials.
+    """Runs one study up to a number of complete trials; nothing else writes to its storage.
 
     Args:
-        problem: what is evaluated.
-        store: where trials are kept.
-        space: where designs come from.
-        folder: where trained weights are kept.
-        pool: who evaluates.
-        on_progress: called after every told trial.
+        spec: the study.
+        store: keeps the trials.
+        space: the study's search space.
+        folder: keeps trained weights.
+        pool: evaluates designs.
+        on_progress: called after every recorded trial.
     """
 
     def __init__(
         self,
-        problem: Specified,
+        spec: Study,
         store: StudyStore,
         space: SearchSpace,
         folder: RunFolder,
         pool: EvaluatorPool,
-        on_progress: Callable[[Progress], None] = lambda progress: None,
+        on_progress: Callable[[Progress], None] = lambda _progress: None,
     ) -> None:
-        self._problem, self._store, self._space = problem, store, space
-        self._folder, self._pool, self._on_progress = folder, pool, on_progress
-        self._search_spec, self._objectives = problem.spec.search, problem.spec.search.objectives
-        self._interrupts, self._ladder = Interrupts(), Ladder(problem.spec.fidelity, self._objectives)
+        self._search_spec, self._fidelity = spec.search, spec.fidelity
+        self._store, self._space, self._folder, self._pool = store, space, folder, pool
+        self._on_progress, self._objectives = on_progress, self._search_spec.objectives
+        self._interrupts, self._ladder = Interrupts(), Ladder(self._fidelity, self._objectives)
         self._open: dict[int, _OpenTrial] = {}
-        self._climbs: deque[Job] = deque()
+        self._promoted: deque[Job] = deque()
         self._complete, self._failures = 0, 0
         self._best: dict[int, TrialRecord] = {}  # the front so far
         self._trained = TrainedDesigns()
-        self._baseline: tuple[float, ...] | None = None
+        self._baseline: tuple[float, ...] | None = None  # objectives of int32
 
     def run(self, target: int) -> None:
-        """Search until ``target`` trials are complete, then score front and baselines on the test split.
+        """Searches until ``target`` trials are complete, then scores the front and the baselines on the test split.
 
         Raises:
-            EvaluationsFailError: too many evaluations in a row had no result.
-            KeyboardInterrupt: Ctrl-C, held back until nothing is being written.
+            EvaluationsFailedError: too many evaluations in a row failed.
+            KeyboardInterrupt: Ctrl-C was pressed; it is delayed until nothing is being written.
         """
         with self._interrupts.held():
             self._restore()
@@ -136,7 +131,7 @@ class Driver:
             self._report(target, "test")
 
     def _restore(self) -> None:
-        """Take up what is in storage: told trials count, running ones are queued again, baselines are queued."""
+        """Resumes from storage: queues interrupted trials and missing baselines, counts complete trials."""
         self._store.requeue_interrupted(self._space)
         present = self._store.designs(self._space)
         for role, point in baselines(self._space, self._search_spec.uniform_multiplier_bits):
@@ -148,47 +143,54 @@ class Driver:
                 self._count(trial.number, role_of(trial), record)
 
     def _start(self) -> None:
-        """Queue the designs that the sensitivity of single rescalers makes promising, once a study."""
-        count = self._search_spec.starts
-        if not count or self._store.started():
+        """Queues designs that the sensitivity of single rescalers makes promising, once per study."""
+        if not self._search_spec.starts or self._store.started():
             return
-        level = levels_of(self._problem.spec.fidelity, Finetune.NONE, baseline=False)[0]
-        int32 = self._space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE)
-        found = probes(self._space)
-        jobs = [Job(number, point, level) for number, point in enumerate([int32, *(probe.point for probe in found)])]
-        values = {
-            completion.job.trial: values_of(completion.result, self._objectives)
-            for completion in self._each(jobs)
-            if isinstance(completion.result, Evaluation)
-        }
-        if 0 in values:
-            measured = {probe: values[n] for n, probe in enumerate(found, start=1) if n in values}
+        measured, baseline = self._measured(candidates := probes(self._space))
+        if baseline is not None:
             present = {digest for _, digest in self._store.designs(self._space)}
-            for point in promising(self._space, measured, values[0], count):
+            for point in promising(self._space, measured, baseline, self._search_spec.starts):
                 if point.digest not in present:
                     self._store.enqueue(self._space, point, Role.SEARCH)
-        self._store.set_started(len(jobs))
+        self._store.set_started(1 + len(candidates))
+
+    def _measured(self, candidates: Sequence[Probe]) -> tuple[dict[Probe, Values], Values | None]:
+        """Evaluates probes and int32 at the lowest level.
+
+        Returns:
+            The objectives of every probe, and those of int32; failed evaluations are left out, or None.
+        """
+        level = levels_of(self._fidelity, Finetune.NONE, baseline=False)[0]
+        int32 = self._space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE)
+        points = [int32, *(probe.point for probe in candidates)]
+        values = {
+            completion.job.trial: values_of(completion.result, self._objectives)
+            for completion in self._each(Job(number, point, level) for number, point in enumerate(points))
+            if isinstance(completion.result, Evaluation)
+        }
+        measured = {probe: values[number] for number, probe in enumerate(candidates, start=1) if number in values}
+        return measured, values.get(0)
 
     def _search(self, target: int) -> None:
-        """Keep every worker busy until the target is reached."""
+        """Keeps every worker busy until the target is reached."""
         while self._fill(target) or self._pool.running:
-            if climb := self._take(self._next()):
-                self._climbs.append(climb)
+            if job := self._take(self._next()):
+                self._promoted.append(job)
             self._report(target, "search")
 
     def _search_in_batches(self, target: int, size: int) -> None:
-        """Ask a batch, evaluate it level by level, tell it in order: the same for any number of workers."""
+        """Evaluates batches level by level and records them in order: the same result with any number of workers."""
         while batch := [job for _ in range(size) if (job := self._ask(target))]:
             while batch:
                 done = sorted(self._each(batch), key=lambda completion: completion.job.trial)
-                batch = [climb for completion in done if (climb := self._take(completion))]
+                batch = [job for completion in done if (job := self._take(completion))]
             self._report(target, "search")
 
     def _fill(self, target: int) -> bool:
-        """Give idle workers something to do; False when there was nothing to start."""
+        """Starts jobs on idle workers; returns False if there was nothing to start."""
         started = False
         while self._pool.running < self._pool.capacity:
-            job = self._climbs.popleft() if self._climbs else self._ask(target)
+            job = self._promoted.popleft() if self._promoted else self._ask(target)
             if job is None:
                 break
             self._pool.submit(job)
@@ -196,7 +198,7 @@ class Driver:
         return started
 
     def _each(self, jobs: Iterable[Job]) -> Iterator[Completion]:
-        """The completions of jobs, as they come."""
+        """Runs jobs and yields their completions in the order in which they finish."""
         waiting = deque(jobs)
         while waiting or self._pool.running:
             while waiting and self._pool.running < self._pool.capacity:
@@ -208,45 +210,42 @@ class Driver:
             return self._pool.next()
 
     def _ask(self, target: int) -> Job | None:
+        """Opens the next trial and returns its first job, or None if there are enough trials."""
         if self._complete + len(self._open) >= target:
             return None
         trial = self._store.ask(self._space)
-        point = self._space.point(trial.params)
-        self._open[trial.number] = opened = _OpenTrial(trial, point, role_of(trial))
-        return Job(
-            trial.number,
-            point,
-            levels_of(self._problem.spec.fidelity, point.finetune, baseline=opened.role is not Role.SEARCH)[0],
-        )
+        point, role = self._space.point(trial.params), role_of(trial)
+        self._open[trial.number] = _OpenTrial(trial, point, role)
+        return Job(trial.number, point, levels_of(self._fidelity, point.finetune, baseline=role is not Role.SEARCH)[0])
 
     def _take(self, completion: Completion) -> Job | None:
-        """Tell a trial, or give the job with which it climbs on."""
-        opened, found = self._open[completion.job.trial], completion.result
-        if not isinstance(found, Evaluation):
+        """Records a trial's result, or returns the job of the next level if the trial is promoted."""
+        opened, evaluation = self._open[completion.job.trial], completion.result
+        if not isinstance(evaluation, Evaluation):
             self._fail(opened, completion.error)
             return None
-        if not np.isfinite(values := values_of(found, self._objectives)).all():
+        if not np.isfinite(values := values_of(evaluation, self._objectives)).all():
             self._fail(opened, f"the objectives are not finite: {values}")
             return None
         self._failures = 0
-        opened.levels.append(found)
-        above = self._ladder.next_level(opened.point.finetune, found, baseline=opened.role is not Role.SEARCH)
+        opened.levels.append(evaluation)
+        above = self._ladder.next_level(opened.point.finetune, evaluation, baseline=opened.role is not Role.SEARCH)
         if above is not None:
-            return self._climb(opened, above)
-        self._tell(opened)
+            return self._promoted_job(opened, above)
+        self._record(opened)
         return None
 
-    def _climb(self, opened: _OpenTrial, level: Level) -> Job:
-        """The job of the next level; a fine-tune of the search may inherit weights, baselines start from their own."""
+    def _promoted_job(self, opened: _OpenTrial, level: Level) -> Job:
+        """Returns the job of the next level; a fine-tune of a searched design may start from inherited weights."""
         nearest = self._trained.nearest(opened.point)
-        inherits = self._problem.spec.fidelity.inherit and level in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
+        inherits = self._fidelity.inherit and level in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
         if not inherits or nearest is None or opened.role is not Role.SEARCH:
             return Job(opened.trial.number, opened.point, level)
         opened.heir_of, point = nearest
         weights = self._folder.load_weights(opened.heir_of)
         return Job(opened.trial.number, opened.point, level, weights, heir_of=point)
 
-    def _tell(self, opened: _OpenTrial) -> None:
+    def _record(self, opened: _OpenTrial) -> None:
         record = record_of(opened.point.to_json(), opened.levels, opened.heir_of)
         if (weights := opened.levels[-1].weights) is not None:
             self._folder.save_weights(opened.trial.number, weights)
@@ -259,23 +258,23 @@ class Driver:
         del self._open[opened.trial.number]
         self._failures += 1
         if self._failures >= _FAILURES_IN_A_ROW:
-            raise EvaluationsFailError(f"{self._failures} evaluations in a row failed, the last one with: {error}")
+            raise EvaluationsFailedError(f"{self._failures} evaluations in a row failed, the last one with: {error}")
 
     def _count(self, number: int, role: Role, record: TrialRecord) -> None:
+        """Counts a complete trial: updates the front, the trained designs and int32."""
         self._complete += 1
         if record.is_trained:
             self._trained.add(number, DesignPoint.from_json(record.design))
         rivals = {**self._best, number: record}
-        best = front_of(rivals, self._search_spec)
-        self._best = {number: rivals[number] for number in best}
+        self._best = {number: rivals[number] for number in front_of(rivals, self._search_spec)}
         if role is Role.INT32:
             self._baseline = values_of(record, self._objectives)
 
     def _score_on_test(self) -> None:
-        """Front members and baselines on samples that the search never saw."""
+        """Scores the front and the baselines on samples that the search never saw."""
         for completion in self._each(self._test_jobs()):
             if not isinstance(completion.result, TestScore):
-                raise EvaluationsFailError(f"trial {completion.job.trial} on the test split: {completion.error}")
+                raise EvaluationsFailedError(f"trial {completion.job.trial} on the test split: {completion.error}")
             self._store.set_test(completion.job.trial, completion.result)
 
     def _test_jobs(self) -> list[Job]:
@@ -295,9 +294,9 @@ class Driver:
         ]
 
     def _report(self, target: int, stage: str) -> None:
-        kept = contenders(self._best, self._search_spec.constraints)
-        values = np.array([values_of(record, self._objectives) for record in kept.values()], dtype=np.float64)
+        front = contenders(self._best, self._search_spec.constraints)
         volume = 0.0
-        if self._baseline and kept:
+        if self._baseline and front:
+            values = np.array([values_of(record, self._objectives) for record in front.values()], dtype=np.float64)
             volume = hypervolume(relative_costs(values, np.array(self._baseline)), self._objectives)
-        self._on_progress(Progress(self._complete, target, len(kept), volume, stage))
+        self._on_progress(Progress(self._complete, target, len(front), volume, stage))

@@ -1,4 +1,4 @@
-"""Weight inheritance: a fine-tune may start from the nearest design that was trained already."""
+"""Weight inheritance: a fine-tune may start from the nearest design that is already trained."""
 
 import math
 
@@ -12,17 +12,19 @@ class TrainedDesigns:
         self._points: dict[int, DesignPoint] = {}
 
     def add(self, trial: int, point: DesignPoint) -> None:
-        """Count a trial whose trained weights are kept."""
+        """Adds a trial whose trained weights are stored."""
         self._points[trial] = point
 
     def nearest(self, point: DesignPoint) -> tuple[int, DesignPoint] | None:
-        """The trial and design nearest to a point, the earliest of equals; None before anything was trained."""
-        found = sorted((distance(point, other), trial) for trial, other in self._points.items())
-        return (found[0][1], self._points[found[0][1]]) if found else None
+        """Returns the nearest trial and its design, the earliest one on a tie; None if nothing is trained yet."""
+        if not self._points:
+            return None
+        trial = min(self._points, key=lambda number: (distance(point, self._points[number]), number))
+        return trial, self._points[trial]
 
 
 def distance(one: DesignPoint, other: DesignPoint) -> float:
-    """How far apart two designs of a network are: octaves of width, and one for every method that differs."""
+    """Returns the distance of two designs of a network: octaves of width, plus one for every method that differs."""
     return sum(
         abs(math.log2(mine.multiplier_bits / theirs.multiplier_bits)) + (mine.method is not theirs.method)
         for (_, mine), (_, theirs) in zip(one.choices, other.choices, strict=True)

@@ -8,7 +8,7 @@ from types import FrameType
 
 
 class Interrupts:
-    """Holds Ctrl-C back but where it is let in: an exception in the middle of a write would leave half of it.
+    """Delays Ctrl-C except in chosen blocks, because an exception during a write would leave half of it.
 
     Outside the main thread, where Python delivers no signals, it does nothing.
     """
@@ -18,7 +18,7 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold Ctrl-C back in this block."""
+        """Delays Ctrl-C in this block."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -30,10 +30,10 @@ class Interrupts:
 
     @contextmanager
     def let_in(self) -> Iterator[None]:
-        """Let Ctrl-C in, one that was held back too.
+        """Lets Ctrl-C through in this block, including one that was delayed.
 
         Raises:
-            KeyboardInterrupt: there was one.
+            KeyboardInterrupt: Ctrl-C was pressed.
         """
         self._let_in = True
         try:
@@ -43,7 +43,7 @@ class Interrupts:
         finally:
             self._let_in = False
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
         self._pending = True
         if self._let_in:
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Samplers by name, none of which proposes a design twice."""
+"""The samplers of a study, none of which proposes a design twice."""
 
 import warnings
 from typing import Any
@@ -15,19 +15,19 @@ from dse.search.surrogate_sampler import SurrogateSampler
 from dse.store.trials import RememberingSampler
 from dse.study.spec import SearchSpec
 
-_POPULATION = 24  # several generations in a study of some hundred trials; Optuna's own 50 leave it two or three
-_MUTATIONS = 1000  # single changes tried before a design is taken as a repetition after all
+_POPULATION = 24  # gives several generations in some hundred trials; Optuna's default of 50 gives two or three
+_MUTATIONS = 1000  # changes tried before a repeated design is accepted
 
 
 class DistinctSampler(RememberingSampler):
-    """Asks another sampler, and changes single choices of what it proposes until the design is new.
+    """Changes single choices of another sampler's proposal until the design is new.
 
-    Discrete spaces make samplers repeat themselves; a repetition costs an evaluation and teaches nothing.
+    Samplers repeat themselves in discrete spaces; a repeated design costs an evaluation and adds no information.
 
     Args:
-        inner: the sampler that proposes.
-        space: the study's space.
-        seed: of the changes.
+        inner: proposes designs.
+        space: the study's search space.
+        seed: seed of the changes.
     """
 
     def __init__(self, inner: BaseSampler, space: SearchSpace, seed: int) -> None:
@@ -36,17 +36,17 @@ class DistinctSampler(RememberingSampler):
         self._seen: set[str] = set()
 
     def remember(self, parameters: dict[str, Any]) -> None:
-        """Count a design as proposed: one that is in the study already."""
+        """Counts a design of the study as proposed."""
         self._seen.add(self._space.point(parameters).digest)
 
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(self, _study: optuna.Study, _trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return dict(self._space.distributions)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         if "fixed_params" in trial.system_attrs:
-            return {}  # an enqueued trial brings its own parameters
+            return {}  # a queued trial has its own parameters
         inner_space = self._inner.infer_relative_search_space(study, trial)
         proposed = self._inner.sample_relative(study, trial, inner_space)
         for name, distribution in search_space.items():
@@ -84,13 +84,18 @@ class DistinctSampler(RememberingSampler):
 
 
 def make_sampler(search: SearchSpec, space: SearchSpace, seed: int) -> DistinctSampler:
-    """The study's sampler, seeded."""
+    """Returns the study's sampler, seeded."""
+    return DistinctSampler(proposer(search, space, seed), space, seed)
+
+
+def proposer(search: SearchSpec, space: SearchSpace, seed: int) -> BaseSampler:
+    """Returns the sampler that proposes designs, which may repeat themselves."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna's word for two samplers of several years
-        return DistinctSampler(_inner(search, space, seed), space, seed)
+        warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna still calls two of these samplers experimental
+        return _by_name(search, space, seed)
 
 
-def _inner(search: SearchSpec, space: SearchSpace, seed: int) -> BaseSampler:
+def _by_name(search: SearchSpec, space: SearchSpace, seed: int) -> BaseSampler:
     match search.sampler:
         case "surrogate":
             return SurrogateSampler(space, search.objectives, seed)

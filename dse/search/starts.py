@@ -1,7 +1,7 @@
-"""Starts that know the problem: one rescaler narrowed at a time, and the designs that this makes promising.
+"""Designs to start from: each rescaler is narrowed alone, and drops and costs are assumed to add up.
 
-Accuracy is not monotone in the width and drops do not simply add up, so these are starting points and nothing more:
-no width is left out of the search because of them.
+Accuracy is not monotone in the width and drops do not simply add up, so these designs are only starting points: they
+exclude no width from the search.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,10 +25,10 @@ Values = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One variable of the space narrowed, every other one at int32.
+    """A design in which one variable is narrowed and every other rescaler is at int32.
 
     Attributes:
-        variable: name of the variable.
+        variable: name of the narrowed variable.
         choice: its width and method.
         point: the design.
     """
@@ -39,24 +39,24 @@ class Probe:
 
 
 def probes(space: SearchSpace) -> list[Probe]:
-    """Designs that show how much every rescaler alone matters, at some of its widths."""
-    found = []
+    """Returns designs that show the sensitivity of every rescaler alone, at some of its widths."""
+    designs = []
     for variable in space.rescalers:
         widths = [k for k in variable.multiplier_bits if k in _PROBED] or list(variable.multiplier_bits[:1])
         for choice in (RescalerChoice(k, method) for k in widths for method in variable.methods):
             chosen = {v.name: choice if v is variable else _FULL for v in space.rescalers}
-            found.append(Probe(variable.name, choice, space.design(chosen, Finetune.NONE)))
-    return found
+            designs.append(Probe(variable.name, choice, space.design(chosen, Finetune.NONE)))
+    return designs
 
 
 def promising(space: SearchSpace, measured: Mapping[Probe, Values], baseline: Values, count: int) -> list[DesignPoint]:
-    """Designs on the front of summed drops against summed costs, by dynamic programming over the rescalers.
+    """Returns designs on the front of summed drops against summed costs, by dynamic programming over the rescalers.
 
     Args:
-        space: the study's space.
-        measured: the objectives of every probe, the drop (pp) first.
-        baseline: the same of int32.
-        count: how many designs at most, spread over the front, the cheapest one among them.
+        space: the study's search space.
+        measured: the objectives of the evaluated probes, the drop (percentage points) first.
+        baseline: the objectives of int32.
+        count: largest number of designs; they are spread over the front and include the cheapest one.
     """
     partial: list[tuple[float, float, dict[str, RescalerChoice]]] = [(0.0, 0.0, {})]
     for variable in space.rescalers:
@@ -76,14 +76,14 @@ def promising(space: SearchSpace, measured: Mapping[Probe, Values], baseline: Va
 
 
 def _cost(values: Values, baseline: Values) -> float:
-    """The costs against int32, as shares that weigh alike."""
+    """Returns the sum of the costs' relative differences from int32."""
     return sum(value / full - 1 for value, full in zip(values[1:], baseline[1:], strict=True))
 
 
 def _front(
     designs: Sequence[tuple[float, float, dict[str, RescalerChoice]]],
 ) -> list[tuple[float, float, dict[str, RescalerChoice]]]:
-    """The designs that no other one beats in both sums, cheapest first, thinned out evenly."""
+    """Returns the non-dominated designs, cheapest first, at most ``_KEPT`` of them."""
     best = non_dominated(np.array([design[:2] for design in designs]))
     kept = {design[:2]: design for design, on_front in zip(designs, best, strict=True) if on_front}
     ordered = [kept[key] for key in sorted(kept, key=lambda sums: sums[1])]
@@ -91,5 +91,5 @@ def _front(
 
 
 def _spread(available: int, count: int) -> list[int]:
-    """Indices of at most ``count`` of ``available`` things, evenly, both ends among them."""
+    """Returns at most ``count`` indices below ``available``, evenly spaced, including both ends."""
     return sorted({int(index) for index in np.linspace(0, available - 1, min(available, count)).round()})

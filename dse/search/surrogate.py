@@ -1,8 +1,8 @@
-"""A model of every objective over the space, and the designs that it makes promising; it knows no trials.
+"""A surrogate model of every objective over the search space; it knows nothing of Optuna's trials.
 
-Two facts about rescalers make a cheap model a good one. A multiplier of ``b`` bits is off by up to ``2**-b`` of its
-value, so that two widths differ, to the network, by no more than the coarser one's error: 1 and 2 bits are far apart,
-8 and 31 alike. And costs add up over the layers.
+Two facts about rescalers make a cheap model accurate. A multiplier of ``b`` bits has a relative error of up to
+``2**-b``, so the network sees two widths differ by no more than the error of the coarser one: 1 and 2 bits are far
+apart, 8 and 31 bits nearly equal. And costs add up over the layers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,22 +21,22 @@ from dse.design.space import SearchSpace
 
 Rows = npt.NDArray[np.intp]
 
-_RATE = 2.0  # of the decay with the mean error: of 1.25, 2.5 and 5, the likeliest is 2.5 on digits and 1.25 on kws
-_OCTAVE_STEP = 0.5  # between the bumps on a width's logarithm: 1, 2, 3 and 4 bits have each their own
-_NOISE = 3e-3  # of accuracies, of their variance: the likeliest on digits and kws lie between 1e-4 and 1e-2
-_COST_NOISE = 1e-6  # costs are exact; so much keeps the factorization stable
-_INTERPLAY = 0.01  # weight of what does not add up (a shared bank costs what its widest layer does), beside what does
-_DROP_PP = 5.0  # drops are of interest up to the hypervolume's end; beyond it their logarithm says enough
-_CHANGES = (1, 1, 2, 3)  # choices in which a candidate differs from the design that it comes from
+_RATE = 2.0  # decay with the mean error; of 1.25, 2.5 and 5 the most likely is 2.5 on digits and 1.25 on kws
+_OCTAVE_STEP = 0.5  # distance of the bumps on a width's logarithm: 1, 2, 3 and 4 bits each have their own
+_NOISE = 3e-3  # share of the accuracies' variance; the most likely on digits and kws is between 1e-4 and 1e-2
+_COST_NOISE = 1e-6  # costs are exact; this keeps the factorization stable
+_INTERPLAY = 0.01  # weight of the part of a cost that is no sum over layers (a shared bank is as wide as its widest)
+_DROP_PP = 5.0  # drops matter up to the hypervolume's reference point; beyond it they are compressed to a logarithm
+_CHANGES = (1, 1, 2, 3)  # number of choices in which a candidate differs from its parent, drawn evenly
 
 
 @dataclass(frozen=True)
 class Designs:
-    """Designs as the model sees them.
+    """The features of designs.
 
     Attributes:
-        errors: float64 ``[designs, e]``; the city-block distance counts the variables in which designs differ.
-        bumps: float64 ``[designs, b]``; a sum over variables is linear in them.
+        errors: float64 ``[designs, e]``; their city-block distance sums up how far designs differ in each variable.
+        bumps: float64 ``[designs, b]``; a sum of functions of the variables is linear in them.
     """
 
     errors: FloatMatrix
@@ -45,7 +45,13 @@ class Designs:
 
 @dataclass(frozen=True)
 class Encoded:
-    """One design: its row ``[variables]``, errors ``[e]`` and bumps ``[b]``."""
+    """One design.
+
+    Attributes:
+        row: index into the allowed values of every variable, ``[variables]``.
+        errors: as in :class:`Designs`, ``[e]``.
+        bumps: as in :class:`Designs`, ``[b]``.
+    """
 
     row: npt.NDArray[np.intp]
     errors: npt.NDArray[np.float64]
@@ -53,10 +59,10 @@ class Encoded:
 
 
 class Encoding:
-    """Designs of a space as rows (an index into the allowed values of every variable) and as the model sees them.
+    """Converts designs between parameters, rows (an index into the allowed values of every variable) and features.
 
     Args:
-        space: the study's space; its designs are parameters that it may draw, baselines may lie outside.
+        space: the study's search space.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -66,7 +72,7 @@ class Encoding:
 
     @cached_property
     def variables(self) -> int:
-        """How many variables have more than one value."""
+        """The number of variables with more than one value."""
         return sum(len(values) > 1 for values in self.values)
 
     @cached_property
@@ -75,34 +81,38 @@ class Encoding:
         return [_features(d, values) for d, values in zip(distributions, self.values, strict=True)]
 
     def parameters(self, row: npt.NDArray[np.intp]) -> dict[str, str | int]:
-        """The parameters of a row."""
+        """Returns the parameters of a row."""
         return {name: values[at] for name, values, at in zip(self._names, self.values, row, strict=True)}
 
     def of_rows(self, rows: Rows) -> Designs:
-        """What the model sees of rows."""
-        found = [(errors[at], bumps[at]) for (errors, bumps), at in zip(self._tables, rows.T, strict=True)]
-        return Designs(np.hstack([f[0] for f in found]), np.hstack([f[1] for f in found]))
+        """Returns the features of rows."""
+        parts = [(errors[at], bumps[at]) for (errors, bumps), at in zip(self._tables, rows.T, strict=True)]
+        return Designs(np.hstack([errors for errors, _ in parts]), np.hstack([bumps for _, bumps in parts]))
 
     def of_parameters(self, parameters: Mapping[str, object]) -> Encoded:
-        """One design, which may lie outside the space: its row is then that of the nearest one inside."""
+        """Encodes one design; if it lies outside the space, its row is that of the nearest design inside."""
         snapped = self._space.snapped(parameters)
         row = [values.index(snapped[name]) for name, values in zip(self._names, self.values, strict=True)]
-        found = [_features(self._space.distributions[name], (parameters[name],)) for name in self._names]
-        return Encoded(np.array(row), np.hstack([f[0][0] for f in found]), np.hstack([f[1][0] for f in found]))
+        parts = [_features(self._space.distributions[name], (parameters[name],)) for name in self._names]
+        errors, bumps = ([part[kind][0] for part in parts] for kind in (0, 1))
+        return Encoded(np.array(row), np.hstack(errors), np.hstack(bumps))
 
     def random(self, count: int, generator: np.random.Generator) -> Rows:
-        """Designs of the space, drawn evenly."""
+        """Returns ``count`` rows, drawn uniformly."""
         return generator.integers([len(values) for values in self.values], size=(count, len(self.values)))
 
     def neighbours(self, parents: Rows, count: int, generator: np.random.Generator) -> Rows:
-        """Designs that differ from one of ``parents`` in one choice or a few: by a step or two, or drawn anew."""
-        found = parents[generator.integers(len(parents), size=count)]
+        """Returns ``count`` rows that differ from one of ``parents`` in one to three choices.
+
+        A choice changes by a step or two among its ordered values, or is drawn uniformly, with equal probability.
+        """
+        chosen = parents[generator.integers(len(parents), size=count)]
         sizes = np.array([len(values) for values in self.values])
-        order = np.where(sizes > 1, generator.random(found.shape), np.inf).argsort(axis=1).argsort(axis=1)
+        order = np.where(sizes > 1, generator.random(chosen.shape), np.inf).argsort(axis=1).argsort(axis=1)
         changed = order < generator.choice(_CHANGES, size=(count, 1))
-        stepped = np.clip(found + generator.choice((-2, -1, 1, 2), size=found.shape), 0, sizes - 1)
-        drawn = np.where(generator.random(found.shape) < 0.5, stepped, self.random(count, generator))
-        return np.where(changed, drawn, found)
+        stepped = np.clip(chosen + generator.choice((-2, -1, 1, 2), size=chosen.shape), 0, sizes - 1)
+        drawn = np.where(generator.random(chosen.shape) < 0.5, stepped, self.random(count, generator))
+        return np.where(changed, drawn, chosen)
 
 
 def _ordered(values: Sequence[str | int]) -> tuple[str | int, ...]:
@@ -110,56 +120,64 @@ def _ordered(values: Sequence[str | int]) -> tuple[str | int, ...]:
 
 
 def _features(distribution: BaseDistribution, values: Sequence[object]) -> tuple[FloatMatrix, FloatMatrix]:
-    """Errors and bumps of a variable's values, ``[values, e]`` and ``[values, b]``."""
+    """Returns errors and bumps of a variable's values, ``[values, e]`` and ``[values, b]``."""
     if isinstance(distribution, IntDistribution):
         numbers = np.array(values, dtype=np.float64)
         octaves = np.log2(numbers)[:, None]
         nodes = np.arange(np.log2(distribution.low), np.log2(distribution.high) + _OCTAVE_STEP, _OCTAVE_STEP)
-        errors = np.exp2(distribution.low - numbers)[:, None]  # as shares of the narrowest one's
+        errors = np.exp2(distribution.low - numbers)[:, None]  # relative to the narrowest width's
         return errors, np.exp(-(((octaves - nodes) / _OCTAVE_STEP) ** 2) / 2)
     if isinstance(distribution, CategoricalDistribution):
         which = np.eye(len(distribution.choices))[[distribution.choices.index(v) for v in values]]
         return which / 2, which
-    raise TypeError(f"spaces have integers and categories, got {distribution}")
+    raise TypeError(f"a search space has integers and categories, not {distribution}")
 
 
 class Model:
-    """Gaussian processes of what was told, ready to predict.
+    """Gaussian processes fitted to evaluated designs.
 
-    Accuracy: an exponential kernel of the mean error in which designs differ. Costs: a sum over the variables, and a
-    little of the other one.
+    The accuracy's kernel decays exponentially with the mean error in which designs differ. The costs' kernel is a sum
+    over the variables plus a small share of the accuracy's kernel.
 
     Args:
-        told: the designs.
-        drops: accuracy drops in pp, ``[designs]``.
-        costs: everything else, exact and nearly a sum over the variables, ``[designs, columns]``.
-        variables: how many variables the space has.
+        known: the evaluated designs.
+        drops: accuracy drops, percentage points, ``[designs]``.
+        costs: all other objectives and limits, exact and nearly sums over the variables, ``[designs, columns]``.
+        variables: number of variables of the space.
     """
 
-    def __init__(self, told: Designs, drops: npt.NDArray[np.float64], costs: FloatMatrix, variables: int) -> None:
-        self._told, self._variables = told, variables
-        near = self._nearness(told)
+    def __init__(self, known: Designs, drops: npt.NDArray[np.float64], costs: FloatMatrix, variables: int) -> None:
+        self._known, self._variables = known, variables
+        near = self._nearness(known)
         self._drop = _Process(near, np.arcsinh(drops / _DROP_PP)[:, None], _NOISE)
-        self._costs = _Process(self._sums(told, near), costs, _COST_NOISE)
+        self._costs = _Process(self._sums(known, near), costs, _COST_NOISE)
 
     def predict(self, designs: Designs, optimism: float) -> tuple[npt.NDArray[np.float64], FloatMatrix]:
-        """Drops (pp), so many standard deviations below what is expected, and costs as expected."""
+        """Predicts drops and costs.
+
+        Args:
+            designs: features of the designs.
+            optimism: number of standard deviations that the drops are below their expected values.
+
+        Returns:
+            Drops in percentage points ``[designs]``, and expected costs ``[designs, columns]``.
+        """
         near = self._nearness(designs)
         expected = self._drop.mean(near)[:, 0] - optimism * self._drop.deviation(near)
         return np.sinh(expected) * _DROP_PP, self._costs.mean(self._sums(designs, near))
 
     def _nearness(self, designs: Designs) -> FloatMatrix:
-        distance = cdist(designs.errors, self._told.errors, "cityblock")
+        distance = cdist(designs.errors, self._known.errors, "cityblock")
         near: FloatMatrix = np.exp(-_RATE / self._variables * distance)
         return near
 
     def _sums(self, designs: Designs, near: FloatMatrix) -> FloatMatrix:
-        together: FloatMatrix = designs.bumps @ self._told.bumps.T / self._variables + _INTERPLAY * near
+        together: FloatMatrix = designs.bumps @ self._known.bumps.T / self._variables + _INTERPLAY * near
         return together
 
 
 class _Process:
-    """Gaussian processes that share a kernel, one for every column of ``values``."""
+    """Gaussian processes that share a kernel, one for every column of ``values`` ``[known, columns]``."""
 
     def __init__(self, kernel: FloatMatrix, values: FloatMatrix, noise: float) -> None:
         self._center, self._scale = values.mean(axis=0), np.maximum(values.std(axis=0), np.finfo(float).tiny)
@@ -167,32 +185,32 @@ class _Process:
         self._weights = cho_solve(self._factor, (values - self._center) / self._scale)
 
     def mean(self, kernel: FloatMatrix) -> FloatMatrix:
-        """``[designs, columns]``; ``kernel`` is of the designs with those told."""
-        found: FloatMatrix = kernel @ self._weights * self._scale + self._center
-        return found
+        """Returns the expected values ``[designs, columns]`` by the kernel ``[designs, known]``."""
+        expected: FloatMatrix = kernel @ self._weights * self._scale + self._center
+        return expected
 
     def deviation(self, kernel: FloatMatrix) -> npt.NDArray[np.float64]:
-        """Standard deviation of the first column, of a kernel that is 1 between equals."""
+        """Returns the standard deviation of the first column, for a kernel that is 1 between equal designs."""
         explained = (solve_triangular(self._factor[0], kernel.T, lower=True) ** 2).sum(axis=0)
-        found: npt.NDArray[np.float64] = np.sqrt(np.maximum(1.0 - explained, 0.0)) * self._scale[0]
-        return found
+        deviation: npt.NDArray[np.float64] = np.sqrt(np.maximum(1.0 - explained, 0.0)) * self._scale[0]
+        return deviation
 
 
 def improvements(
     points: FloatMatrix, front: FloatMatrix, reference: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """The hypervolume that every point alone would add to a front, ``[points]``.
+    """Returns the hypervolume that every point alone would add to a front, ``[points]``.
 
     Args:
         points: ``[points, objectives]``, minimised.
-        front: ``[members, objectives]``, none beyond the reference.
-        reference: where the hypervolume ends, ``[objectives]``.
+        front: ``[members, objectives]``, none beyond the reference point.
+        reference: reference point of the hypervolume, ``[objectives]``.
     """
     hopeful = (points < reference).all(axis=1)
     for member in front:
         hopeful &= (points < member).any(axis=1)
-    found = np.zeros(len(points))
+    added = np.zeros(len(points))
     volume = moocore.hypervolume(front, ref=reference) if len(front) else 0.0
     for index in np.flatnonzero(hopeful):
-        found[index] = moocore.hypervolume(np.vstack([front, points[index]]), ref=reference) - volume
-    return found
+        added[index] = moocore.hypervolume(np.vstack([front, points[index]]), ref=reference) - volume
+    return added

@@ -1,6 +1,5 @@
-"""Evaluations of earlier runs on this machine, kept by content: the same key always stands for the same result."""
+"""The cache of evaluations: content-addressed, shared by all runs of a user on this machine."""
 
-import hashlib
 import os
 import time
 import warnings
@@ -15,55 +14,56 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from dse.design.evaluation import Evaluation, TestScore
+from nets.digests import digest
 from nets.files import write_bytes
 
-LIMIT_BYTES = 2**30  # 25,000 evaluations of the digits study, at 40 kB each, its trained weights included
-_KEPT_SHARE = 0.9  # of the limit is left by an eviction, so that not every entry afterwards begins another one
-_UNFINISHED, _ABANDONED_S = ".", 3600.0  # what files being written are called; no write takes an hour
+LIMIT_BYTES = 2**30  # 25,000 evaluations of the digits study, 40 kB each with trained weights
+_KEPT_SHARE = 0.9  # share of the limit that an eviction leaves, so that the next entry does not cause another one
+_UNFINISHED, _ABANDONED_S = ".", 3600.0  # name prefix of files being written; age at which they count as abandoned
 _RESULT, _WEIGHTS = "result", "weights/"
-_DIGEST_BYTES = hashlib.sha256().digest_size
+_DIGEST_BYTES = len(digest())
 
 
 def default_cache_path() -> Path:
-    """Where the evaluations of all runs of a user are kept."""
+    """Returns the folder of the cache that all runs of a user share."""
     return user_cache_path("rescale-dse") / "evaluations"
 
 
 class DamagedEntryError(ValueError):
-    """An entry that does not hold what was written."""
+    """A cache entry that does not hold what was written."""
 
 
 class EvaluationCache:
     """A folder of evaluations by key; several drivers may use it at once.
 
-    Every entry is one file, written whole or not at all, with a digest in front. A damaged entry counts as none, and
-    a folder that cannot be written ends the keeping, not the study; both with a warning.
+    Every entry is one file, written atomically, that begins with a digest of its content. A damaged entry counts as
+    missing; if the folder cannot be written, no further entry is written. Both cause a warning, not an error.
 
     Args:
-        path: of the folder, made when it is first needed.
-        limit_bytes: size above which the entries go that were used longest ago.
+        path: the folder; it is made when needed.
+        limit_bytes: size above which the least recently used entries are removed.
     """
 
     def __init__(self, path: Path, limit_bytes: int = LIMIT_BYTES) -> None:
         self._path, self._limit = path, limit_bytes
-        self._size: int | None = None  # of all entries when last counted, plus what was written since
+        self._size: int | None = None  # size of all entries when last counted, plus what was written since
         self._writable = True
 
     def get(self, key: str) -> Evaluation | TestScore | None:
-        """What was kept under a key (hexadecimal), or None."""
+        """Returns the result stored under a key (hexadecimal), or None."""
         path = self._entry(key)
         try:
-            found = unpacked(path.read_bytes())
-            os.utime(path)  # the entries that were used last are evicted last
+            result = unpacked(path.read_bytes())
+            os.utime(path)  # marks the entry as recently used
         except FileNotFoundError:
             return None
         except (OSError, DamagedEntryError) as error:
-            warnings.warn(f"{path}: cannot be used, evaluated again: {error}", stacklevel=2)
+            warnings.warn(f"{path}: cannot be used and is evaluated again: {error}", stacklevel=2)
             return None
-        return found
+        return result
 
     def put(self, key: str, result: Evaluation | TestScore) -> None:
-        """Keep a result, unless the folder was found not to be writable."""
+        """Stores a result, unless an earlier write failed."""
         if not self._writable:
             return
         try:
@@ -76,7 +76,7 @@ class EvaluationCache:
         return self._path / key[:2] / key
 
     def _write(self, path: Path, content: bytes) -> None:
-        write_bytes(path, content, durable=False)  # a lost entry is evaluated again
+        write_bytes(path, content, durable=False)  # an entry lost in a power cut is evaluated again
         self._size = self._total() if self._size is None else self._size + len(content)
         if self._size > self._limit:
             self._evict()
@@ -85,7 +85,7 @@ class EvaluationCache:
         return sum(status.st_size for _, status in self._files())
 
     def _evict(self) -> None:
-        """Remove what was used longest ago; other drivers may do the same at the same time."""
+        """Removes the least recently used entries; other drivers may do the same at the same time."""
         files = sorted(self._files(), key=lambda file: file[1].st_mtime_ns)
         self._size = sum(status.st_size for _, status in files)
         for path, status in files:
@@ -95,7 +95,7 @@ class EvaluationCache:
             self._size -= status.st_size
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
-        """Entries, and what drivers left behind that died while writing; what is being written is let alone."""
+        """Yields entries and abandoned temporary files, but no files that are being written."""
         for path in self._path.glob("??/*"):
             try:
                 status = path.stat()
@@ -106,7 +106,7 @@ class EvaluationCache:
 
 
 class _Entry(BaseModel):
-    """A result as JSON; trained weights stand beside it as arrays."""
+    """A result as JSON, without its trained weights, which are stored as arrays."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", ser_json_inf_nan="constants")
 
@@ -114,22 +114,22 @@ class _Entry(BaseModel):
 
 
 def packed(result: Evaluation | TestScore) -> bytes:
-    """A result as bytes: a SHA-256 digest, and arrays in safetensors' format, the JSON text among them."""
+    """Returns a result as bytes: a digest, then safetensors with the JSON text as one of the arrays."""
     weights = result.weights if isinstance(result, Evaluation) else None
     plain = replace(result, weights=None) if isinstance(result, Evaluation) else result
     text = np.frombuffer(_Entry(result=plain).model_dump_json().encode(), np.uint8)
     content = save({_RESULT: text, **{_WEIGHTS + name: array for name, array in (weights or {}).items()}})
-    return hashlib.sha256(content).digest() + content
+    return digest(content) + content
 
 
 def unpacked(content: bytes) -> Evaluation | TestScore:
-    """The result that was packed.
+    """Returns the result that :func:`packed` was given.
 
     Raises:
-        DamagedEntryError: these are other bytes, or those of another version.
+        DamagedEntryError: the bytes are damaged or were written by another version.
     """
-    digest, rest = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    if hashlib.sha256(rest).digest() != digest:
+    expected, rest = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    if digest(rest) != expected:
         raise DamagedEntryError("the entry is damaged")
     try:
         arrays = load(rest)

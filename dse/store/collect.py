@@ -15,9 +15,10 @@ from dse.design.space import bits_key, method_key, weights_key
 from dse.design.statistics import resolvable_margin
 from dse.store.columns import TrialRow, paired_drop, trial_columns
 from dse.store.front import front_of, is_feasible
+from dse.store.manifest import Manifest
 from dse.store.records import TrialRecord
 from dse.store.results import StudyFacts, StudyResults
-from dse.store.run_folder import Manifest, RunFolder
+from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in, role_of
 from dse.study.loading import named_networks
 from dse.study.spec import PortfolioSpec, SearchSpec, Study

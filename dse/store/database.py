@@ -9,27 +9,23 @@ from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from dse.errors import StudyError
+from dse.errors import StorageFailedError, StudyError
 
-_SECRETS = ("password", "passwd", "sslpassword")  # as options behind the ? of a URL, of libpq and of MySQL's drivers
+_SECRETS = ("password", "passwd", "sslpassword")  # query options of URLs for libpq and MySQL's drivers
 _EXAMPLE = "give a URL such as sqlite:///study.db"
 
 
-class StorageFailedError(OSError):
-    """A disk or a database failed in the middle of a study."""
-
-
 def database(url: str) -> BaseStorage:
-    """A relational database, by SQLAlchemy's URL.
+    """Opens a relational database by SQLAlchemy's URL.
 
-    Where the URL has no password, the driver looks in its usual places: libpq takes PGPASSWORD and ~/.pgpass.
+    If the URL has no password, the driver looks in its usual places: libpq reads PGPASSWORD and ~/.pgpass.
 
     Raises:
         StudyError: it cannot be opened.
     """
     public, advice = without_password(url), _EXAMPLE
     try:
-        # A connection that the server has closed since it was last used is opened anew.
+        # Reopens a connection that the server has closed since it was last used.
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     except ImportError:
         reason, advice = "its driver is not installed", "PostgreSQL's comes with pip install 'rescale-dse[postgresql]'"
@@ -41,11 +37,15 @@ def database(url: str) -> BaseStorage:
 
 
 @contextmanager
-def kept_in(url: str, folder: Path) -> Iterator[None]:
-    """Work on a study; what its database or its folder's disk fails with becomes one line that says how to go on.
+def reporting_storage_failures(url: str, folder: Path) -> Iterator[None]:
+    """Turns failures of a study's storage in this block into one line that says how to continue.
+
+    Args:
+        url: URL of the database that holds the trials; empty for the journal in the run folder.
+        folder: the run folder.
 
     Raises:
-        StorageFailedError: one of them failed; what was told is kept.
+        StorageFailedError: the database or the run folder's disk failed; all recorded trials are kept.
     """
     try:
         yield
@@ -55,14 +55,14 @@ def kept_in(url: str, folder: Path) -> Iterator[None]:
         failure = f"storage {without_password(url)}: {_reason(cause, url)}"
     except OSError as error:
         failure = f"{error.filename or folder}: {error.strerror or error}"
-    raise StorageFailedError(f"{failure}; what was told is kept: run the same command again when it is mended")
+    raise StorageFailedError(f"{failure}; all recorded trials are kept: run the same command again once this is fixed")
 
 
 def without_password(url: str) -> str:
-    """The URL as a file may keep it: no password in it, and a SQLite file by its absolute path.
+    """Returns the URL as a file may keep it: without any password, and with a SQLite file's absolute path.
 
     Raises:
-        StudyError: it is no URL.
+        StudyError: it is not a URL.
     """
     try:
         parsed = make_url(url)
@@ -77,7 +77,7 @@ def without_password(url: str) -> str:
 
 
 def _reason(error: BaseException, url: str) -> str:
-    """What a database's error says, without the statement that it came from, and without what it may quote."""
+    """Returns the first line of a database's error, which leaves out the SQL statement, with passwords masked."""
     parsed, text = make_url(url), (str(error).strip().splitlines() or [type(error).__name__])[0]
     for secret in (parsed.password, *(parsed.query.get(key) for key in _SECRETS)):
         text = text.replace(str(secret), "***") if secret else text

@@ -1,4 +1,4 @@
-"""The journal file that a study is stored in: append-only, one driver writes, anyone may read meanwhile."""
+"""The journal file of a study: append-only, written by one driver, readable by anyone at the same time."""
 
 import errno
 import json
@@ -11,28 +11,28 @@ from optuna.storages.journal import JournalFileBackend
 
 
 def journal(path: Path) -> BaseStorage:
-    """A journal to be read."""
+    """Opens a journal for reading."""
     return JournalStorage(JournalFileBackend(str(path.absolute())))
 
 
 def own_journal(path: Path) -> BaseStorage:
-    """A journal to be written, by the one driver that holds the run folder.
+    """Opens a journal for writing, by the one driver that holds the run folder.
 
-    What a driver left behind that died in the middle of a write is taken away first: half a line, which would end up
-    inside the next one and make the journal unreadable, and the lock of Optuna's own journal.
+    First removes what a driver leaves that dies during a write: half a line, which the next write would continue and
+    make unreadable, and the lock file of Optuna's own backend.
     """
     path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
     if path.exists():
         with path.open("rb+") as file:
             file.truncate(file.read().rfind(b"\n") + 1)
-    return JournalStorage(_OwnJournal(path))
+    return JournalStorage(DriverJournal(path))
 
 
-class _OwnJournal(JournalFileBackend):
-    """Writes without a lock, whole lines or nothing, and waits for the disk once a trial instead of once a line.
+class DriverJournal(JournalFileBackend):
+    """Writes without a lock, whole lines or nothing, and syncs the file once per recorded trial.
 
-    A killed driver loses nothing that was written, waited for or not; a power cut loses at most what was asked for
-    and not yet told, which is asked for again.
+    If the driver is killed, no written line is lost. A power cut can lose lines after the last recorded trial: designs
+    that were asked for but not recorded, which are evaluated again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,10 +40,10 @@ class _OwnJournal(JournalFileBackend):
         self._path = path
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append lines.
+        """Appends lines.
 
         Raises:
-            OSError: the disk is full or read-only; the journal is as it was.
+            OSError: the disk is full or read-only; the journal is unchanged.
         """
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
         with self._path.open("ab", buffering=0) as file:
@@ -56,5 +56,5 @@ class _OwnJournal(JournalFileBackend):
 
 
 def _is_a_result(log: dict[str, Any]) -> bool:
-    """Whether a line says that a trial was told, or how it did on the test split (an attribute of the study)."""
+    """Returns whether a line holds the result of a trial, or its test score (an attribute of the study)."""
     return "datetime_complete" in log or ("user_attr" in log and "study_id" in log)

@@ -2,7 +2,8 @@
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -22,16 +23,15 @@ from dse.design.space import SearchSpace
 from dse.errors import StudyError
 from dse.store.database import database, without_password
 from dse.store.journal import journal
+from dse.store.manifest import Manifest
 from dse.store.records import RECORD_VERSION, TrialRecord
-from dse.store.run_folder import Manifest, RunFolder
+from dse.store.run_folder import RunFolder
 
 _ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
 _TEST = "test/"
 _STARTED, _VERSION = "start_probes", "record_version"
 _UNNAMED_CONSTRAINTS = "constraints"  # where Optuna kept them before they had names
 _SCORES = TypeAdapter(TestScore)
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class RememberingSampler(BaseSampler):
@@ -66,12 +66,13 @@ class StudyStore:
         Raises:
             StudyError: another version of rescale-dse wrote the study's records.
         """
-        study = optuna.create_study(
-            study_name=name,
-            storage=storage,
-            directions=[StudyDirection[figure_named(objective).direction.name] for objective in objectives],
-            load_if_exists=True,
-        )
+        with _without_notices():
+            study = optuna.create_study(
+                study_name=name,
+                storage=storage,
+                directions=[StudyDirection[figure_named(objective).direction.name] for objective in objectives],
+                load_if_exists=True,
+            )
         if not study.metric_names:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
@@ -211,6 +212,17 @@ class StudyStore:
             for key, value in self._study.user_attrs.items()
             if key.startswith(_TEST)
         }
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Keeps Optuna from printing that it made or opened a study."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 def storage_of(manifest: Manifest, given: str) -> str:

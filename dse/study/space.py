@@ -8,14 +8,14 @@ from dse.design.space import CONTRACT, LANES, STYLE, RescalerVariable, SearchSpa
 from dse.errors import StudyError
 from dse.study.spec import HardwareSpec, SearchSpec
 from nets.network.contracts import FULL_MULTIPLIER_BITS
-from nets.network.operators import Method, NarrowableOperator, Operator, Weighted
+from nets.network.operators import NarrowableOperator, Operator, Weighted
 from nets.network.quantized_network import QuantizedNetwork
 
 
 def space_of(
     network: QuantizedNetwork, search: SearchSpec, finetune: Finetune, hardware: HardwareSpec | None = None
 ) -> SearchSpace:
-    """The space of a network, as :func:`space_over` its rescaling operators."""
+    """Returns the space of a network; see :func:`space_over`."""
     return space_over(tuple(network.narrowable_operators()), search, finetune, hardware)
 
 
@@ -25,16 +25,16 @@ def space_over(
     finetune: Finetune,
     hardware: HardwareSpec | None = None,
 ) -> SearchSpace:
-    """The space of some rescaling operators, with room for the baselines beside it.
+    """Returns the space of some rescaling operators; its distributions also cover the baselines.
 
     Args:
-        rescaling: operators of the baseline.
-        search: what may vary.
+        rescaling: rescaling operators of the baseline networks, in order of execution.
+        search: the study's [search] table.
         finetune: highest level of fine-tuning.
-        hardware: style and lanes of the baselines, where these vary.
+        hardware: the study's [hardware] table: style and lanes of the baselines.
 
     Raises:
-        StudyError: a rule names no rescaler, or a method that its rescalers do not have.
+        StudyError: a rule matches no rescaler.
     """
     operators = {operator.name: operator for operator in rescaling}
     for rule in search.rescalers:
@@ -46,32 +46,35 @@ def space_over(
         groups.setdefault(tie, []).append(name)
     variables = tuple(_variable(group, [operators[name] for name in names], search) for group, names in groups.items())
     levels = tuple(Finetune)[: tuple(Finetune).index(finetune) + 1]
-    return SearchSpace(variables, levels, tuple(operators), _shared(rescaling[0], search, hardware or HardwareSpec()))
+    return SearchSpace(
+        rescalers=variables,
+        finetune=levels,
+        order=tuple(operators),
+        shared=_shared(rescaling[0], search, hardware or HardwareSpec()),
+    )
 
 
 def _shared(one: NarrowableOperator, search: SearchSpec, hardware: HardwareSpec) -> tuple[SharedVariable, ...]:
-    found = (
-        SharedVariable(CONTRACT, search.contracts, one.rescaler.contract.name),
-        SharedVariable(STYLE, search.styles, hardware.style),
-        SharedVariable(LANES, search.lanes, hardware.lanes),
+    variables = (
+        SharedVariable(CONTRACT, allowed=search.contracts, baseline=one.rescaler.contract.name),
+        SharedVariable(STYLE, allowed=search.styles, baseline=hardware.style),
+        SharedVariable(LANES, allowed=search.lanes, baseline=hardware.lanes),
     )
-    return tuple(variable for variable in found if variable.allowed)
+    return tuple(variable for variable in variables if variable.allowed)
 
 
 def _variable(group: str, operators: list[Operator], search: SearchSpec) -> RescalerVariable:
     names = [operator.name for operator in operators]
     rules = [rule for rule in reversed(search.rescalers) if fnmatch.filter(names, rule.names)]
     bits = next((rule.multiplier_bits for rule in rules if rule.multiplier_bits), search.multiplier_bits)
-    asked = next((rule.methods for rule in rules if rule.methods), None)
+    weight_bits = next((rule.weight_bits for rule in rules if rule.weight_bits), search.weight_bits)
     return RescalerVariable(
-        group,
-        tuple(sorted(bits)),
-        asked or search.methods,
-        min(search.uniform_multiplier_bits, default=FULL_MULTIPLIER_BITS),
-        tuple(names) if len(names) > 1 else (),
-        frozenset(),
-        tuple(Method),
-        _weights(operators, next((rule.weight_bits for rule in rules if rule.weight_bits), search.weight_bits)),
+        name=group,
+        multiplier_bits=tuple(sorted(bits)),
+        methods=next((rule.methods for rule in rules if rule.methods), search.methods),
+        narrowest_bits=min(search.uniform_multiplier_bits, default=FULL_MULTIPLIER_BITS),
+        tied=tuple(names) if len(names) > 1 else (),
+        weights=_weights(operators, weight_bits),
     )
 
 
@@ -79,4 +82,8 @@ def _weights(operators: list[Operator], bits: tuple[int, ...]) -> WeightsVariabl
     layers = [operator for operator in operators if isinstance(operator, Weighted)]
     if not bits or not layers:
         return None
-    return WeightsVariable(tuple(layer.name for layer in layers), tuple(sorted(bits)), layers[0].weight_bits)
+    return WeightsVariable(
+        layers=tuple(layer.name for layer in layers),
+        bits=tuple(sorted(bits)),
+        baseline_bits=layers[0].weight_bits,
+    )

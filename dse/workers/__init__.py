@@ -1,4 +1,4 @@
-"""Pools of evaluators: one contract, in the driver's own process or as Ray actors."""
+"""Evaluator pools with one contract: in the driver's own process or as Ray actors."""
 
 from dse.workers.pool import Completion, Evaluates, EvaluatorFactory, EvaluatorPool
 from dse.workers.serial import SerialPool

@@ -8,10 +8,10 @@ from dse.design.evaluation import Evaluation, Job, TestScore
 
 
 class Evaluates(Protocol):
-    """Does jobs, one at a time; what it raises is the job's error."""
+    """Runs jobs one at a time; an exception becomes the job's error."""
 
     def run(self, job: Job) -> Evaluation | TestScore:
-        """Do a job."""
+        """Runs a job."""
 
 
 EvaluatorFactory = Callable[[], Evaluates]
@@ -19,12 +19,12 @@ EvaluatorFactory = Callable[[], Evaluates]
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A finished job: its result, or why there is none.
+    """A finished job with its result or its error.
 
     Attributes:
-        job: as submitted.
-        result: None exactly where there is an error.
-        error: one line, empty where there is a result.
+        job: the job as submitted.
+        result: the result; None if there is an error.
+        error: one line; empty if there is a result.
     """
 
     job: Job
@@ -33,25 +33,26 @@ class Completion:
 
 
 class EvaluatorPool(Protocol):
-    """Evaluates jobs, several at a time.
+    """Runs jobs, several at a time.
 
-    Every submitted job comes back exactly once, in any order, also when its worker dies, hangs or raises: a job
-    without a result is a completion with an error, never an exception. No method is called from two threads.
+    Every submitted job comes back exactly once, in any order, even if its worker dies, hangs or raises: such a job
+    comes back as a completion with an error, never as an exception. No two threads call methods of one pool. At any
+    time a trial has at most one job per level in the pool.
     """
 
     @property
     def capacity(self) -> int:
-        """How many jobs it takes at once, those that wait for a worker included."""
+        """The number of jobs that the pool accepts at once, including those that wait for a worker."""
 
     @property
     def running(self) -> int:
-        """How many submitted jobs have not come back."""
+        """The number of submitted jobs that have not come back."""
 
     def submit(self, job: Job) -> None:
-        """Start a job; the caller keeps ``running`` at or below ``capacity``."""
+        """Starts a job; the caller keeps ``running`` at or below ``capacity``."""
 
     def next(self) -> Completion:
-        """Wait for one job; the caller has submitted one that has not come back."""
+        """Waits for a job to finish; at least one submitted job has not come back."""
 
     def close(self) -> None:
-        """Stop all work; jobs that are running are lost."""
+        """Stops all work; running jobs are lost."""

@@ -1,4 +1,4 @@
-"""Evaluation by Ray actors, on this machine or on a cluster; the only importer of Ray."""
+"""Evaluation by Ray actors, on this machine or on a cluster; the only module that imports Ray."""
 
 import logging
 import os
@@ -18,26 +18,26 @@ from dse.errors import StudyError
 from dse.workers.pool import Completion, EvaluatorFactory
 from dse.workers.serial import evaluate
 
-_POLL_S = 1.0  # how often a wait looks for evaluations that have run out of time
-_ATTEMPTS = 3  # a job whose actor died this often is given up, and so is a pool none of whose actors starts
-_ANSWER_S = 5.0  # within which a running head accepts a connection
-_START_S = 120.0  # a job is given up when no actor took it for this long
+_POLL_S = 1.0  # interval between two checks for evaluations that exceed their time limit
+_ATTEMPTS = 3  # a job fails after its actor died this often; actors are given up after so many failed starts
+_ANSWER_S = 5.0  # time limit for connecting to a running head
+_START_S = 120.0  # a job fails if no actor takes it for this long
 
-Reference = Any  # Ray's object references and actor handles carry no types of their own
+Reference = Any  # Ray does not type its object references and actor handles
 Actor = Any
 
 _STOP: Final = object()
-_Event = Any  # a job, a reference that is ready, or _STOP
+_Event = Any  # a submitted job, a reference that became ready, or _STOP
 
 
 class _Evaluator:
-    """The actor: builds an evaluator and runs jobs; everything else is the driver's."""
+    """The actor: builds an evaluator and runs jobs."""
 
     def __init__(self, make_evaluator: EvaluatorFactory) -> None:
         self._evaluator = make_evaluator()
 
     def ready(self) -> None:
-        """Return once the evaluator is built."""
+        """Returns once the evaluator is built."""
 
     def run(self, job: Job) -> Completion:
         return evaluate(self._evaluator, job)
@@ -45,7 +45,14 @@ class _Evaluator:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A job that waits for an actor or is with one; ``deadline`` is in seconds of the monotonic clock."""
+    """A job that waits for an actor or runs on one.
+
+    Attributes:
+        job: the job.
+        number: attempts so far, this one included.
+        deadline: time on the monotonic clock at which the job fails, seconds.
+        actor: the actor that runs it; None while it waits.
+    """
 
     job: Job
     number: int
@@ -54,17 +61,17 @@ class _Attempt:
 
 
 class RayPool:
-    """Long-lived actors; a dead one is replaced and its job started again, a hung one is killed.
+    """Runs jobs on long-lived actors; replaces dead actors, restarts their jobs, and kills hung actors.
 
     Args:
-        make_evaluator: builds an evaluator in each actor; placed once in the object store with all it holds.
+        make_evaluator: builds an evaluator in each actor; is put into the object store once, with all that it holds.
         workers: number of actors, one CPU each.
-        timeout_s: seconds after which a job counts as failed.
+        timeout_s: time limit of a job, seconds.
         gpus: share of a GPU that every actor gets.
-        address: of a running cluster; a local one is started for ``None``.
+        address: address of a running cluster; if it is None, a local one is started.
 
     Raises:
-        StudyError: nothing answers at the address, or the cluster has too few GPUs.
+        StudyError: the address does not answer, or the cluster has too few GPUs.
     """
 
     def __init__(
@@ -93,7 +100,7 @@ class RayPool:
 
     @property
     def capacity(self) -> int:
-        """One job waits for every actor: who is done goes on while the driver tells and asks."""
+        """Two jobs per actor: one runs and one waits, so that no actor idles while the driver works."""
         return self._capacity
 
     @property
@@ -123,9 +130,9 @@ class RayPool:
 
 
 class _Feeder:
-    """Keeps the actors at work, in a thread of its own: an actor that is done never waits for the driver.
+    """Feeds the actors from a thread of its own, so that an idle actor never waits for the driver.
 
-    Only this thread knows the actors. Jobs, and what Ray has finished, come as events; completions go back.
+    Only this thread uses the actors. Submitted jobs and Ray's ready references arrive as events; completions go back.
     """
 
     def __init__(
@@ -148,7 +155,7 @@ class _Feeder:
         self._failed_starts, self._start_error = 0, ""
 
     def run(self) -> None:
-        """Work until told to stop; what goes wrong here is the driver's to raise."""
+        """Handles events until _STOP; passes any exception to the driver, which raises it."""
         try:
             for _ in range(self._workers):
                 self._start_actor()
@@ -177,7 +184,7 @@ class _Feeder:
             self._completions.put(completion)
 
     def _watch(self, reference: Reference) -> Reference:
-        """Have an event when a reference is ready."""
+        """Puts a reference into the queue of events when it becomes ready."""
         reference.future().add_done_callback(lambda _: self._events.put(reference))
         return reference
 
@@ -203,7 +210,7 @@ class _Feeder:
         self._idle.append(actor)
 
     def _assign(self) -> None:
-        """Give waiting jobs to idle actors; their time runs from here."""
+        """Starts waiting jobs on idle actors; their time limit begins here."""
         while self._waiting and self._idle:
             actor = self._idle.popleft()
             attempt = replace(self._waiting.popleft(), actor=actor, deadline=time.monotonic() + self._timeout_s)
@@ -237,7 +244,7 @@ class _Feeder:
         return Completion(attempt.job, None, f"no result after {self._timeout_s:g} s")
 
     def _without_actors(self) -> Completion | None:
-        """Give a waiting job up where no actor can be had: none starts, or the cluster has no room for one."""
+        """Fails a waiting job if no actor starts or the cluster has no room for one."""
         if not self._waiting or self.assigned:
             return None
         if self._given_up():
@@ -247,7 +254,7 @@ class _Feeder:
         return None
 
     def _given_up(self) -> bool:
-        """Whether actors failed to start so often that no further one is tried."""
+        """Returns whether so many actors failed to start that no other is tried."""
         return self._failed_starts >= max(_ATTEMPTS, self._workers)
 
 
@@ -260,10 +267,10 @@ def _lines(error: Exception) -> list[str]:
 
 
 def _check_gpus(workers: int, share: float) -> None:
-    """Refuse what the cluster could never start, and would wait for."""
+    """Refuses actors that the cluster could never start, and would wait for."""
     if not share:
         return
-    on_one = int(1 / share + 1e-9)  # an actor's share is of one GPU; 1 / 0.1 must count as 10
+    on_one = int(1 / share + 1e-9)  # actors per GPU; 1 / 0.1 must give 10
     wanted, present = -(-workers // on_one), ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
     if wanted > present:
         raise StudyError(
@@ -273,9 +280,9 @@ def _check_gpus(workers: int, share: float) -> None:
 
 
 def _check_answers(address: str) -> None:
-    """Refuse an address where nothing listens: Ray itself tries again for a quarter of an hour."""
+    """Refuses an address at which nothing listens; Ray itself would retry for a quarter of an hour."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():  # "auto" and the like, which Ray resolves
+    if not host or not port.isdecimal():  # an address such as "auto", which Ray resolves
         return
     try:
         socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
@@ -286,7 +293,7 @@ def _check_answers(address: str) -> None:
 
 
 def _start_ray(workers: int, address: str | None) -> None:
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a notice about GPUs on CPU machines
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a notice about GPUs
     common: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
     if address is not None:
         _check_answers(address)

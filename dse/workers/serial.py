@@ -1,4 +1,4 @@
-"""Evaluation in the driver's own process: for debugging, for tests, and where Ray cannot run."""
+"""Evaluation in the driver's own process, for debugging, for tests and where Ray cannot run."""
 
 from collections import deque
 
@@ -7,7 +7,7 @@ from dse.workers.pool import Completion, Evaluates, EvaluatorFactory
 
 
 class SerialPool:
-    """One evaluator, here; a job runs when its result is asked for, and cannot be timed out.
+    """Runs each job when its result is requested, with a single evaluator and without a time limit.
 
     Args:
         make_evaluator: builds the evaluator.
@@ -36,7 +36,7 @@ class SerialPool:
 
 
 def evaluate(evaluator: Evaluates, job: Job) -> Completion:
-    """Run a job; what it raises becomes the completion's error."""
+    """Runs a job; an exception becomes the completion's error."""
     # One bad design must not end the study: the trial keeps the reason.
     try:
         return Completion(job, evaluator.run(job))

@@ -1,1 +1,1 @@
-"""What docs/results publishes, one command each: ``python -m studies.experiments.<name>``."""
+"""Regenerates the published results in docs/results: ``python -m studies.experiments.NAME`` from the root folder."""

@@ -1,10 +1,10 @@
-"""Accuracy and agreement of narrowed networks, without any training: docs/results/narrowing-<network>.md.
+"""Measures accuracy and agreement of narrowed, untrained networks: docs/results/narrowing-NETWORK.md.
 
     python -m studies.experiments.narrowing kws --data ../shared/data
     python -m studies.experiments.narrowing resnet8 --data ../shared/data
 
-Every rescaler of the network has the same width. All labelled samples are tested (ResNet8: CIFAR-10's test images):
-nothing is trained, so nothing is held back.
+Every rescaler of the network has the same width. All labelled samples are tested (for ResNet8, CIFAR-10's test
+images), because nothing is trained.
 """
 
 from dataclasses import asdict, dataclass
@@ -36,7 +36,11 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One width and method: percent, and percentage points against int32 with a paired 95% score interval."""
+    """The result of one width and method.
+
+    Accuracy and agreement are in percent; the drop against int32 and its paired 95% score interval in percentage
+    points.
+    """
 
     multiplier_bits: int
     method: str
@@ -48,34 +52,34 @@ class Row:
 
 
 def measure(network: QuantizedNetwork, samples: Samples) -> list[Row]:
-    """Every width under every method; at full width there is nothing to absorb."""
+    """Measures every width with every method; at full width there is nothing to absorb."""
     int32 = predictions(network, samples)
-    found = []
+    rows = []
     for bits in MULTIPLIER_BITS:
         for method in Method if bits < max(MULTIPLIER_BITS) else (Method.ROUND,):
             choices = {op.name: RescalerChoice(bits, method) for op in network.narrowable_operators()}
-            found.append(_row(bits, method, predictions(narrow(network, choices), samples), int32, samples.labels))
-    return found
+            rows.append(_row(bits, method, predictions(narrow(network, choices), samples), int32, samples.labels))
+    return rows
 
 
 def predictions(network: QuantizedNetwork, samples: Samples) -> IntArray:
-    """The class of the largest integer logit of each sample (the first one on a tie)."""
+    """Returns the class of the largest integer logit of each sample (the first one on a tie)."""
     logits = IntegerExecutor(network).outputs(samples.inputs.astype(np.int8, copy=False))[0]
     classes: IntArray = logits.reshape(len(samples), -1).argmax(axis=1)
     return classes
 
 
-def _row(bits: int, method: Method, found: IntArray, int32: IntArray, labels: IntArray) -> Row:
-    right, reference = found == labels, int32 == labels
+def _row(bits: int, method: Method, classes: IntArray, int32: IntArray, labels: IntArray) -> Row:
+    right, reference = classes == labels, int32 == labels
     lost, gained = int(np.count_nonzero(reference & ~right)), int(np.count_nonzero(right & ~reference))
     counts = PairedCounts(len(labels), lost, gained)
     low, high = paired_interval(counts)
-    accuracy, agreement = 100 * float(right.mean()), 100 * float((found == int32).mean())
+    accuracy, agreement = 100 * float(right.mean()), 100 * float((classes == int32).mean())
     return Row(bits, method.value, accuracy, counts.drop_pp, low, high, agreement)
 
 
 def markdown(name: str, rows: list[Row], samples: int) -> str:
-    """The page of one network."""
+    """Returns the page of one network."""
     cells = {(row.multiplier_bits, row.method): row for row in rows}
     lines = [
         f"# {name}: accuracy and agreement of narrowed networks, untrained",
@@ -88,8 +92,8 @@ def markdown(name: str, rows: list[Row], samples: int) -> str:
         "|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for bits in reversed(MULTIPLIER_BITS):
-        found = [cells.get((bits, method.value)) for method in Method]
-        lines.append(f"| {bits} | " + " | ".join(_cell(row) for row in found) + " |")
+        results = [cells.get((bits, method.value)) for method in Method]
+        lines.append(f"| {bits} | " + " | ".join(_cell(row) for row in results) + " |")
     return "\n".join([*lines, ""])
 
 
@@ -103,9 +107,9 @@ def _cell(row: Row | None) -> str:
 def main(
     network: Annotated[str, typer.Argument(help="kws or resnet8")],
     data: Annotated[Path, typer.Option(help="folder with models/ and samples/")] = Path("../shared/data"),
-    out: Annotated[Path, typer.Option(help="folder of the results")] = Path("docs/results"),
+    out: Annotated[Path, typer.Option(help="folder for the results")] = Path("docs/results"),
 ) -> None:
-    """Measure one network and write its page and CSV."""
+    """Measures one network and writes its page and CSV."""
     if network not in SOURCES:
         raise NetworkError(f"unknown network {network!r}; use one of {', '.join(SOURCES)}")
     model, file, offset = SOURCES[network]

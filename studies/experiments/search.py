@@ -1,11 +1,11 @@
-"""Hypervolume against evaluations, of Optuna's samplers alone and of ours, with and without starts.
+"""Compares samplers by hypervolume against evaluations: docs/results/search-STUDY.md and .png.
 
     python -m studies.experiments.search studies/digits.toml --evaluations 200 --plain-evaluations 1000
 
-writes docs/results/search-<study>.md and .png. Judged on a space with a real decision: weights frozen (round only, no
-fine-tuning), so that a narrow multiplier has its price. Every design is evaluated on the same validation samples.
-Evaluations are counted with everything that a variant needs: probes of its starts and baselines included. A design
-that another run has evaluated already is remembered, and counts like any other, its seconds too.
+The search space leaves a real decision: rounding only and no fine-tuning, so that a narrow multiplier costs accuracy.
+Every design is evaluated on the same validation samples. All evaluations that a variant needs are counted, including
+baselines and probes of its starts. A design that another run has already evaluated counts as an evaluation too, with
+the time that it took.
 """
 
 import time
@@ -39,13 +39,19 @@ from dse.workers import SerialPool
 from nets.datasets import Samples
 from nets.network.operators import Method
 
-SHARES = (0.90, 0.99)  # of the best hypervolume that all runs together reach
+SHARES = (0.90, 0.99)  # shares of the best hypervolume that all runs together reach
 _WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16)
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to search: a sampler, uniform widths first or not, starts from sensitivity or none."""
+    """A way to search.
+
+    Attributes:
+        sampler: name of the sampler.
+        baselines: whether uniform widths are evaluated first.
+        starts: number of designs from sensitivity to start from.
+    """
 
     sampler: Sampler
     baselines: bool = False
@@ -53,13 +59,13 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """For tables and legends."""
+        """The name in tables and legends."""
         extras = [*(["uniform widths"] if self.baselines else []), *([f"{self.starts} starts"] if self.starts else [])]
         return " + ".join([self.sampler, *extras])
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is Optuna's sampler and nothing else."""
+        """Whether it is one of Optuna's samplers alone."""
         return self.sampler != "surrogate" and not self.baselines and not self.starts
 
 
@@ -67,7 +73,7 @@ PLAIN: tuple[Sampler, ...] = ("random", "nsga2", "tpe")
 
 
 def variants(*, plain: bool, starts: int) -> tuple[Variant, ...]:
-    """Optuna's samplers alone, then the best of them and ours in a study, without and with starts."""
+    """Returns Optuna's samplers alone, then TPE and the surrogate as in a study, without and with starts."""
     alone = tuple(Variant(sampler) for sampler in PLAIN if plain)
     extras = (0, starts) if starts else (0,)
     return (*alone, *(Variant(s, baselines=True, starts=n) for s in ("tpe", "surrogate") for n in extras))
@@ -75,14 +81,23 @@ def variants(*, plain: bool, starts: int) -> tuple[Variant, ...]:
 
 @dataclass(frozen=True)
 class Asked:
-    """One evaluation of a run: what was found, and the seconds since the run began, evaluations included."""
+    """One evaluation of a run.
+
+    Attributes:
+        values: the objectives.
+        seconds: time since the run began, evaluations included.
+    """
 
     values: tuple[float, ...]
     seconds: float
 
 
 class Remembering:
-    """Evaluates every design once for all runs, and keeps what a run asked for."""
+    """Evaluates every design once for all runs.
+
+    Attributes:
+        asked: the evaluations of the present run.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self._evaluator = Evaluator(problem)
@@ -90,27 +105,27 @@ class Remembering:
         self.start()
 
     def start(self) -> None:
-        """Begin a run."""
+        """Begins a run."""
         self.asked: list[Asked] = []
         self._started = time.perf_counter()
 
     def run(self, job: Job) -> Evaluation | TestScore:
-        """Evaluate, or remember; remembering takes as long, on the run's clock."""
+        """Evaluates a design or returns the earlier result; on the run's clock both take the same time."""
         key = f"{job.level} {job.point.to_json()}"
-        if found := self._known.get(key):
-            self._started -= found.seconds if isinstance(found, Evaluation) else 0.0
+        if result := self._known.get(key):
+            self._started -= result.seconds if isinstance(result, Evaluation) else 0.0
         else:
-            self._known[key] = found = self._evaluator.run(job)
-        if isinstance(found, Evaluation):
+            self._known[key] = result = self._evaluator.run(job)
+        if isinstance(result, Evaluation):
             seconds = time.perf_counter() - self._started
-            self.asked.append(Asked(values_of(found, DEFAULT_OBJECTIVES), seconds))
-        return found
+            self.asked.append(Asked(values_of(result, DEFAULT_OBJECTIVES), seconds))
+        return result
 
 
 def run_variant(
     problem: Problem, evaluator: Remembering, variant: Variant, evaluations: int, seed: int
 ) -> tuple[Asked, ...]:
-    """Search until so many evaluations were made."""
+    """Searches until so many evaluations are made, and returns them in order."""
     search = problem.spec.search.model_copy(
         update={
             "sampler": variant.sampler,
@@ -126,20 +141,20 @@ def run_variant(
     class EnoughError(Exception):
         pass
 
-    def stop(progress: Progress) -> None:
+    def stop(_progress: Progress) -> None:
         if len(evaluator.asked) >= evaluations:
             raise EnoughError
 
     evaluator.start()
     with TemporaryDirectory() as folder:
-        driver = Driver(problem, store, space, RunFolder(Path(folder)), SerialPool(lambda: evaluator), stop)
+        driver = Driver(problem.spec, store, space, RunFolder(Path(folder)), SerialPool(lambda: evaluator), stop)
         with suppress(EnoughError):
             driver.run(evaluations)
     return tuple(evaluator.asked[:evaluations])
 
 
 def curve(run: Sequence[Asked], baseline: Sequence[float]) -> np.ndarray:
-    """Hypervolume after every evaluation, ``[evaluations]``."""
+    """Returns the hypervolume after every evaluation, ``[evaluations]``."""
     relative = relative_costs(np.array([asked.values for asked in run]), np.array(baseline))
     front, volumes = relative[:0], [0.0]
     for point in relative:
@@ -152,14 +167,14 @@ def curve(run: Sequence[Asked], baseline: Sequence[float]) -> np.ndarray:
 
 
 def judged(spec: StudySpec) -> StudySpec:
-    """The study on a space with a real decision: round only, no fine-tuning."""
+    """Returns the study with rounding only and no fine-tuning, which leaves a real decision."""
     search = spec.search.model_copy(update={"methods": (Method.ROUND,), "batch": None})
     fidelity = spec.fidelity.model_copy(update={"finetune": Finetune.NONE, "part": 1.0})
     return spec.model_copy(update={"search": search, "fidelity": fidelity})
 
 
 def looked_at(problem: Problem, samples: int | None) -> Problem:
-    """The problem with fewer validation samples, evenly spread over the split."""
+    """Returns the problem with fewer validation samples, evenly spread over the split."""
     validation = problem.splits.validation
     if samples is None or samples >= len(validation):
         return problem
@@ -171,15 +186,17 @@ def looked_at(problem: Problem, samples: int | None) -> Problem:
 
 def main(
     study: Annotated[Path, typer.Argument(help="study file")],
-    evaluations: Annotated[int, typer.Option(min=10, help="of every variant that is not plain Optuna")] = 200,
-    plain_evaluations: Annotated[int, typer.Option(min=0, help="of plain Optuna; 0: leave it out")] = 1000,
-    starts: Annotated[int, typer.Option(min=0, help="of the variants that have some; 0: leave them out")] = 24,
-    seeds: Annotated[int, typer.Option(min=1)] = 5,
-    as_it_is: Annotated[bool, typer.Option(help="the study's own space, fine-tuning and all")] = False,
-    samples: Annotated[int | None, typer.Option(min=1, help="of the validation split; none: all")] = None,
+    evaluations: Annotated[
+        int, typer.Option(min=10, help="evaluations of every variant that is not plain Optuna")
+    ] = 200,
+    plain_evaluations: Annotated[int, typer.Option(min=0, help="evaluations of plain Optuna; 0 omits it")] = 1000,
+    starts: Annotated[int, typer.Option(min=0, help="designs to start from; 0 omits these variants")] = 24,
+    seeds: Annotated[int, typer.Option(min=1, help="runs of every variant")] = 5,
+    as_it_is: Annotated[bool, typer.Option(help="search the study's own space, with fine-tuning")] = False,
+    samples: Annotated[int | None, typer.Option(min=1, help="validation samples [default: all]")] = None,
     out: Annotated[Path, typer.Option(help="folder for the page and the picture")] = Path("docs/results"),
 ) -> None:
-    """Search with every variant and seed, and write the curves."""
+    """Searches with every variant and seed, and writes the page and its picture."""
     spec = load_study(study) if as_it_is else judged(load_study(study))
     problem = looked_at(prepare(spec), samples)
     evaluator = Remembering(problem)
@@ -188,12 +205,12 @@ def main(
     todo = [(variant, seed) for variant in runs for seed in range(seeds)]
     for variant, seed in track(todo, "searching"):
         runs[variant].append(run_variant(problem, evaluator, variant, budgets[variant], seed))
-    every = {asked.values for found in runs.values() for run in found for asked in run}
+    every = {asked.values for repeats in runs.values() for run in repeats for asked in run}
     baseline = max(every, key=lambda values: values[1])  # int32
     union = np.array(sorted(every))
     best = hypervolume(relative_costs(union[non_dominated(union)], np.array(baseline)))
-    curves = {v: np.array([curve(run, baseline) for run in found]) / best for v, found in runs.items()}
-    clocks = {v: np.array([[asked.seconds for asked in run] for run in found]) for v, found in runs.items()}
+    curves = {v: np.array([curve(run, baseline) for run in repeats]) / best for v, repeats in runs.items()}
+    clocks = {v: np.array([[asked.seconds for asked in run] for run in repeats]) for v, repeats in runs.items()}
     name = f"search-{spec.name}{'-finetuned' if as_it_is else ''}"
     out.mkdir(parents=True, exist_ok=True)
     draw(curves, clocks, out / f"{name}.png")
@@ -225,59 +242,59 @@ def main(
 
 
 def table(curves: Mapping[Variant, np.ndarray], clocks: Mapping[Variant, np.ndarray]) -> list[str]:
-    """The table, in Markdown."""
-    lengths = {found.shape[1] for found in curves.values()}
+    """Returns the lines of the table in Markdown."""
+    lengths = {reached.shape[1] for reached in curves.values()}
     marks = sorted({n for n in (50, 100, 200, 400, 1000, 2000, 4000) if n < max(lengths)} | lengths)
     titles = ["variant", *map(str, marks)]
-    plains = [found for variant, found in curves.items() if variant.is_plain]
-    ends = [float(np.median(found[:, -1])) for found in plains]
+    plains = [reached for variant, reached in curves.items() if variant.is_plain]
+    ends = [float(np.median(reached[:, -1])) for reached in plains]
     shares = (*SHARES, *([max(ends)] if ends else []))
     for share in shares:
         titles += [f"to {share:.1%}".replace(".0%", "%"), "times"]
     rows = [f"| {' | '.join([*titles, 'evaluations', 'seconds'])} |", "|---" * (len(titles) + 2) + "|"]
-    quickest = {share: min((median_to(found, share) for found in plains), default=np.nan) for share in shares}
-    plain = max((found.shape[1] for found in plains), default=0)
-    for variant, found in curves.items():
+    quickest = {share: min((median_to(reached, share) for reached in plains), default=np.nan) for share in shares}
+    plain = max((reached.shape[1] for reached in plains), default=0)
+    for variant, reached in curves.items():
         cells = [variant.name]
         cells += [
-            f"{np.median(found[:, n - 1]):.3f} ({found[:, n - 1].min():.3f})" if n <= found.shape[1] else ""
+            f"{np.median(reached[:, n - 1]):.3f} ({reached[:, n - 1].min():.3f})" if n <= reached.shape[1] else ""
             for n in marks
         ]
         for share in shares:
-            cells += [_reaches(found, share), _times(median_to(found, share), quickest[share], plain)]
-        cells += [str(found.shape[1]), f"{np.median(clocks[variant][:, -1]):.0f}"]
+            cells += [_reaches(reached, share), _times(median_to(reached, share), quickest[share], plain)]
+        cells += [str(reached.shape[1]), f"{np.median(clocks[variant][:, -1]):.0f}"]
         rows.append(f"| {' | '.join(cells)} |")
     return rows
 
 
-def median_to(found: np.ndarray, share: float) -> float:
-    """Evaluations of the median seed to a share; infinite where fewer than half of the seeds get there."""
-    return float(np.median([np.argmax(row >= share) + 1 if (row >= share).any() else np.inf for row in found]))
+def median_to(reached: np.ndarray, share: float) -> float:
+    """Returns the evaluations of the median seed to a share; infinite if fewer than half of the seeds reach it."""
+    return float(np.median([np.argmax(row >= share) + 1 if (row >= share).any() else np.inf for row in reached]))
 
 
-def _reaches(found: np.ndarray, share: float) -> str:
-    count, median = int((found >= share).any(axis=1).sum()), median_to(found, share)
-    return f"{f'{median:.0f}' if np.isfinite(median) else f'over {found.shape[1]}'} ({count}/{len(found)})"
+def _reaches(reached: np.ndarray, share: float) -> str:
+    count, median = int((reached >= share).any(axis=1).sum()), median_to(reached, share)
+    return f"{f'{median:.0f}' if np.isfinite(median) else f'over {reached.shape[1]}'} ({count}/{len(reached)})"
 
 
 def _times(own: float, quickest: float, plain: int) -> str:
-    """How many times as many evaluations the quickest plain sampler takes, at least where it did not get there."""
+    """Returns the quickest plain sampler's evaluations over the variant's own, or a lower bound of this ratio."""
     if not np.isfinite(own) or np.isnan(quickest):
         return ""
     return f"{quickest / own:.1f}" if np.isfinite(quickest) else f"over {plain / own:.1f}"
 
 
 def draw(curves: Mapping[Variant, np.ndarray], clocks: Mapping[Variant, np.ndarray], path: Path) -> None:
-    """Median and range over seeds against evaluations, and the median against seconds."""
+    """Draws median and range over seeds against evaluations, and the median against seconds."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained", sharey=True)
-    for number, (variant, found) in enumerate(curves.items()):
-        median = np.median(found, axis=0)
+    for number, (variant, reached) in enumerate(curves.items()):
+        median = np.median(reached, axis=0)
         style = "-" if variant.is_plain else "--" if variant.sampler == "tpe" else "-."
-        (line,) = left.plot(np.arange(1, found.shape[1] + 1), median, style, color=f"C{number}", label=variant.name)
+        (line,) = left.plot(np.arange(1, reached.shape[1] + 1), median, style, color=f"C{number}", label=variant.name)
         left.fill_between(
-            np.arange(1, found.shape[1] + 1),
-            found.min(axis=0),
-            found.max(axis=0),
+            np.arange(1, reached.shape[1] + 1),
+            reached.min(axis=0),
+            reached.max(axis=0),
             color=line.get_color(),
             alpha=0.08,
             linewidth=0,

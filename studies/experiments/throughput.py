@@ -1,4 +1,4 @@
-"""What the driver costs and how well it feeds its workers: docs/results/throughput.md.
+"""Measures the driver's own time and how busy it keeps its workers: docs/results/throughput.md.
 
 python -m studies.experiments.throughput studies/digits.toml
 """
@@ -10,18 +10,21 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import optuna
 import typer
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from dse.design.evaluation import Evaluation, Job, Level, TestScore
 from dse.design.point import Finetune
+from dse.design.space import SearchSpace
 from dse.run import run_study
 from dse.search.driver import Driver
-from dse.search.sampler import DistinctSampler, make_sampler
+from dse.search.sampler import DistinctSampler, proposer
 from dse.store.journal import own_journal
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in
@@ -38,13 +41,13 @@ SLEEP_S = 2.0  # one simulated evaluation
 
 
 class Formula:
-    """Objectives by formula, after a sleep: what is left is the driver's own time."""
+    """Evaluates designs by a formula after a sleep, so that only the driver's own time remains."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self._seconds = seconds
 
     def run(self, job: Job) -> Evaluation | TestScore:
-        """Sleep, and compute."""
+        """Sleeps, then computes the objectives."""
         time.sleep(self._seconds)
         if job.level is Level.TEST:
             return TestScore(1000, 900, 10, 5)
@@ -55,7 +58,7 @@ class Formula:
 
 
 class SleepingPool:
-    """Many logical workers as threads that sleep."""
+    """Simulates many workers with threads that sleep."""
 
     def __init__(self, workers: int, seconds: float) -> None:
         self.capacity = 2 * workers  # as RayPool's: one job waits for every worker
@@ -65,32 +68,40 @@ class SleepingPool:
 
     @property
     def running(self) -> int:
-        """Jobs that have not come back."""
+        """The number of submitted jobs that have not come back."""
         return len(self._futures) + len(self._done)
 
     def submit(self, job: Job) -> None:
-        """Start a job in a thread."""
+        """Starts a job in a thread."""
         self._futures.add(self._threads.submit(lambda: Completion(job, self._evaluator.run(job))))
 
     def next(self) -> Completion:
-        """The next job that is done."""
+        """Waits for a job to finish."""
         if not self._done:
             done, self._futures = wait(self._futures, return_when=FIRST_COMPLETED)
             self._done.extend(future.result() for future in done)
         return self._done.popleft()
 
     def close(self) -> None:
-        """Stop."""
+        """Stops all threads."""
         self._threads.shutdown()
 
 
-class Timed(DistinctSampler):
-    """Measures the seconds that the sampler itself takes."""
+class TimedSampler(DistinctSampler):
+    """Measures how long the sampler takes.
 
-    seconds = 0.0
+    Attributes:
+        seconds: time spent in proposals so far.
+    """
 
-    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict) -> dict:  # type: ignore[type-arg]
-        """As the sampler, measured."""
+    def __init__(self, inner: BaseSampler, space: SearchSpace, seed: int) -> None:
+        super().__init__(inner, space, seed)
+        self.seconds = 0.0
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Proposes a design, and adds the time that it took."""
         started = time.perf_counter()
         try:
             return super().sample_relative(study, trial, search_space)
@@ -100,7 +111,14 @@ class Timed(DistinctSampler):
 
 @dataclass(frozen=True)
 class Run:
-    """A simulated study: wall, processor and sampler seconds, and its trials."""
+    """A simulated study.
+
+    Attributes:
+        wall: wall-clock time, seconds.
+        processor: processor time, seconds.
+        asking: time in the sampler, seconds.
+        trials: the complete trials.
+    """
 
     wall: float
     processor: float
@@ -109,25 +127,24 @@ class Run:
 
 
 def simulated(problem: Problem, pool: EvaluatorPool, trials: int) -> Run:
-    """A study on a pool, journal on disk included."""
+    """Runs a study on a pool, with its journal on disk."""
     search = problem.spec.search.model_copy(update={"sampler": "nsga2", "starts": 0})
     space = space_of(problem.network, search, Finetune.NONE)
-    sampler = make_sampler(search, space, 0)
-    sampler.__class__ = Timed
+    sampler = TimedSampler(proposer(search, space, 0), space, 0)
     with TemporaryDirectory() as path:
         folder = RunFolder(Path(path))
         store = StudyStore.create_or_load(own_journal(folder.journal_path), "throughput")
         store.use(sampler, space)
         wall, processor = time.perf_counter(), time.process_time()
-        Driver(problem, store, space, folder, pool).run(trials)
+        Driver(problem.spec, store, space, folder, pool).run(trials)
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
-        told = store.complete()
+        complete = store.complete()
     pool.close()
-    return Run(wall, processor, getattr(sampler, "seconds", 0.0), told)
+    return Run(wall, processor, sampler.seconds, complete)
 
 
 def real(spec: StudySpec) -> list[FrozenTrial]:
-    """The trials of a real study, evaluated by Ray; no cache of earlier evaluations is used."""
+    """Runs a real study with Ray and without the cache, and returns its complete trials."""
     with TemporaryDirectory() as path:
         folder = RunFolder(Path(path) / "run")
         run_study(spec, folder)
@@ -135,9 +152,10 @@ def real(spec: StudySpec) -> list[FrozenTrial]:
 
 
 def busy(trials: list[FrozenTrial], workers: int) -> tuple[float, float]:
-    """Share of a search that its workers evaluate, and the seconds from the first ask to the first evaluation.
+    """Returns the share of a search in which its workers evaluate, and the time before the first evaluation.
 
-    The search lasts from the first evaluation's begin to the last tell; test scores come after it.
+    The search lasts from the start of the first evaluation to the last recorded trial; test scores come after it. The
+    time, in seconds, is counted from the first proposal.
     """
     seconds = {trial.number: record.seconds for trial in trials if (record := record_in(trial))}
     ended = {t.number: t.datetime_complete.timestamp() for t in trials if t.datetime_complete}
@@ -150,7 +168,7 @@ def main(
     study: Annotated[Path, typer.Argument(help="a study that trains nothing large, such as studies/digits.toml")],
     out: Annotated[Path, typer.Option(help="page to write")] = Path("docs/results/throughput.md"),
 ) -> None:
-    """Measure, and write the page."""
+    """Measures the throughput and writes the page."""
     problem = prepare(load_study(study))
     alone = simulated(problem, SerialPool(Formula), TRIALS)
     wall, processor = alone.wall - alone.asking, alone.processor - alone.asking

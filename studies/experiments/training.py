@@ -1,11 +1,11 @@
-"""Accuracy at narrow multipliers, before and after a short fine-tune: docs/results/training-<network>.md.
+"""Measures accuracy at narrow multipliers, before and after a short fine-tune: docs/results/training-NETWORK.md.
 
     python -m studies.experiments.training digits
     python -m studies.experiments.training kws --data ../shared/data
     python -m studies.experiments.training resnet8 --data ../shared/data
 
 Every sample is tested by networks that were not fine-tuned on it: digits and KWS by 5-fold cross-fitting, ResNet8 on
-CIFAR-10 test images. Intervals pool the seeds sample by sample: seeds are no independent samples.
+CIFAR-10 test images. Intervals average over the seeds of each sample, because seeds are not independent samples.
 """
 
 from collections.abc import Iterator
@@ -50,7 +50,15 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """A network at int32 and 8-bit weights, what it may be fine-tuned on, and what it is tested on."""
+    """A network with its training and test samples.
+
+    Attributes:
+        network: the network at int32 with 8-bit weights.
+        originals: real weights of its layers by name.
+        training: samples to fine-tune on.
+        test: samples to test on.
+        test_ids: index of every test sample in the data set.
+    """
 
     network: QuantizedNetwork
     originals: dict[str, RealWeights]
@@ -61,7 +69,7 @@ class Fold:
 
 @dataclass(frozen=True, order=True)
 class Case:
-    """A row and column of the table."""
+    """One cell of the tables."""
 
     weight_bits: int
     multiplier_bits: int
@@ -70,18 +78,18 @@ class Case:
 
     @property
     def reference(self) -> "Case":
-        """int32 at the same weight width, trained alike: what separates narrowing from training."""
+        """The case of int32 with the same weight width and training, which separates narrowing from training."""
         return replace(self, multiplier_bits=31, method=Method.ROUND)
 
 
 def cases() -> list[Case]:
-    """Every case once; at full width there is nothing to absorb."""
-    found = (Case(*choice) for choice in product(WEIGHT_BITS, MULTIPLIER_BITS, Method, (False, True)))
-    return [case for case in found if case.multiplier_bits < 31 or case.method is Method.ROUND]
+    """Returns every case once; at full width there is nothing to absorb."""
+    combinations = (Case(*choice) for choice in product(WEIGHT_BITS, MULTIPLIER_BITS, Method, (False, True)))
+    return [case for case in combinations if case.multiplier_bits < 31 or case.method is Method.ROUND]
 
 
 def folds(name: str, data: Path, seed: int) -> Iterator[Fold]:
-    """The folds of one seed."""
+    """Yields the folds of one seed."""
     if name == "resnet8":
         dataset = load_npz_dataset(data / "samples" / "cifar10_subset.npz", input_offset=-128)
         assert dataset.held_out is not None  # noqa: S101 -- the file has a test part of its own
@@ -113,7 +121,7 @@ def _fold(
 
 
 def evaluate(fold: Fold, case: Case, settings: FinetuneSettings) -> BoolArray:
-    """Which test samples a case classifies correctly."""
+    """Returns which test samples a case classifies correctly, ``[samples]``."""
     base = with_weight_bits(fold.network, case.weight_bits, fold.originals)
     choices = {op.name: RescalerChoice(case.multiplier_bits, case.method) for op in base.narrowable_operators()}
     network = narrow(base, choices, fold.originals)
@@ -127,7 +135,7 @@ def evaluate(fold: Fold, case: Case, settings: FinetuneSettings) -> BoolArray:
 
 
 def measure(name: str, data: Path, seeds: int) -> dict[Case, FloatArray]:
-    """Share of the seeds in which each sample was right, by case."""
+    """Returns, by case, the share of the seeds that classify each sample correctly, ``[samples]``."""
     every = [(seed, fold) for seed in range(seeds) for fold in folds(name, data, seed)]
     size = 1 + max(int(fold.test_ids.max()) for _, fold in every)
     right = {case: np.zeros(size) for case in cases()}
@@ -138,7 +146,7 @@ def measure(name: str, data: Path, seeds: int) -> dict[Case, FloatArray]:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a case reaches: accuracy in percent; drop in percentage points with its 95% interval, paired."""
+    """The result of a case: accuracy in percent, drop in percentage points with its paired 95% interval."""
 
     accuracy_percent: float
     drop_against_int32_trained_alike_pp: float
@@ -147,23 +155,23 @@ class Row:
 
 
 def rows(right: dict[Case, FloatArray]) -> dict[Case, Row]:
-    """Accuracy of every case, and its drop against int32 trained alike."""
-    found = {}
+    """Returns the accuracy of every case, and its drop against int32 with the same training."""
+    results = {}
     for case, correct in right.items():
         low, drop, high = interval(right[case.reference] - correct)
-        found[case] = Row(100 * float(correct.mean()), drop, low, high)
-    return found
+        results[case] = Row(100 * float(correct.mean()), drop, low, high)
+    return results
 
 
 def interval(differences: FloatArray) -> tuple[float, float, float]:
-    """Lower end, mean and upper end of the mean difference, percentage points, 95%, normal over samples."""
+    """Returns lower end, mean and upper end of the mean difference, percentage points, 95%, normal over samples."""
     mean, error = 100 * float(differences.mean()), 100 * float(differences.std(ddof=1)) / np.sqrt(len(differences))
     z = float(norm.ppf(0.975))
     return mean - z * error, mean, mean + z * error
 
 
-def markdown(name: str, found: dict[Case, Row], seeds: int, samples: int) -> str:
-    """The page of one network."""
+def markdown(name: str, results: dict[Case, Row], seeds: int, samples: int) -> str:
+    """Returns the page of one network."""
     settings = SETTINGS[name]
     lines = [
         f"# {name}: accuracy at narrow multipliers, before and after training",
@@ -183,15 +191,15 @@ def markdown(name: str, found: dict[Case, Row], seeds: int, samples: int) -> str
         lines += ["|---:|---:|---:|---:|---:|"]
         for bits in MULTIPLIER_BITS:
             keys = [Case(weight_bits, bits, method, trained) for trained, method in columns]
-            lines.append(f"| {bits} | " + " | ".join(_cell(key, found) for key in keys) + " |")
+            lines.append(f"| {bits} | " + " | ".join(_cell(key, results) for key in keys) + " |")
         lines.append("")
     return "\n".join(lines)
 
 
-def _cell(case: Case, found: dict[Case, Row]) -> str:
-    if case not in found:
+def _cell(case: Case, results: dict[Case, Row]) -> str:
+    if case not in results:
         return "as round"
-    row = found[case]
+    row = results[case]
     if case == case.reference:
         return f"{row.accuracy_percent:.2f}"
     drop = f"{row.drop_against_int32_trained_alike_pp:+.2f}; {row.ci_low_pp:+.2f} to {row.ci_high_pp:+.2f}"
@@ -200,21 +208,21 @@ def _cell(case: Case, found: dict[Case, Row]) -> str:
 
 def main(
     network: Annotated[str, typer.Argument(help="digits, kws or resnet8")],
-    seeds: Annotated[int, typer.Option(min=1, help="seeds of training, and of folds")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="number of seeds, for training and folds")] = 3,
     data: Annotated[Path, typer.Option(help="folder with models/ and samples/")] = Path("../shared/data"),
-    out: Annotated[Path, typer.Option(help="folder of the results")] = Path("docs/results"),
+    out: Annotated[Path, typer.Option(help="folder for the results")] = Path("docs/results"),
 ) -> None:
-    """Measure one network and write its page and CSV."""
+    """Measures one network and writes its page and CSV."""
     if network not in SETTINGS:
         raise NetworkError(f"unknown network {network!r}; use one of {', '.join(SETTINGS)}")
     torch.set_num_threads(1)
     right = measure(network, data, seeds)
-    found = rows(right)
+    results = rows(right)
     out.mkdir(parents=True, exist_ok=True)
-    records = [{**asdict(case), **asdict(row)} for case, row in found.items()]
+    records = [{**asdict(case), **asdict(row)} for case, row in results.items()]
     pd.DataFrame(records).round(3).to_csv(out / f"training-{network}.csv", index=False)
     samples = len(next(iter(right.values())))
-    (out / f"training-{network}.md").write_text(markdown(network, found, seeds, samples), encoding="utf-8")
+    (out / f"training-{network}.md").write_text(markdown(network, results, seeds, samples), encoding="utf-8")
     typer.echo(out / f"training-{network}.md")
 
 

@@ -1,1 +1,1 @@
-"""Generates the reference pages of the documentation."""
+"""Generates the reference pages of the documentation: ``python -m studies.reference.write_...``."""

@@ -96,7 +96,7 @@ def test_a_damaged_entry_is_evaluated_again_and_replaced(tmp_path: Path) -> None
     cache.put("key", TestScore(10, 9, 1, 0))
     (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.warns(UserWarning, match="key: cannot be used, evaluated again: the entry is damaged"):
+    with pytest.warns(UserWarning, match="key: cannot be used and is evaluated again: the entry is damaged"):
         assert cache.get("key") is None
     cache.put("key", TestScore(10, 9, 1, 0))
     assert cache.get("key") == TestScore(10, 9, 1, 0)
@@ -132,8 +132,8 @@ def hammer(path: Path, seed: int) -> None:
     cache, chance = EvaluationCache(path, limit_bytes=2000), np.random.default_rng(seed)
     for _ in range(300):
         number = int(chance.integers(1, 20))
-        if (found := cache.get(f"{number:02}")) is not None and found != TestScore(number, number, 0, 0):
-            raise AssertionError(f"{number} gave {found}")
+        if (result := cache.get(f"{number:02}")) is not None and result != TestScore(number, number, 0, 0):
+            raise AssertionError(f"{number} gave {result}")
         cache.put(f"{number:02}", TestScore(number, number, 0, 0))
 
 
@@ -147,7 +147,8 @@ def test_several_drivers_at_once(tmp_path: Path) -> None:
     assert all(len(path.name) <= 2 for path in tmp_path.rglob("*") if path.is_file())  # nothing half-written is left
 
 
-def test_a_second_run_evaluates_nothing(trained_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("trained_once")
+def test_a_second_run_evaluates_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In lock step, so that both runs ask for the same designs; inherited weights and test scores included."""
     done: list[Job] = []
 
@@ -157,7 +158,7 @@ def test_a_second_run_evaluates_nothing(trained_once: None, tmp_path: Path, monk
             return super().run(job)
 
     monkeypatch.setattr(dse.study.subject, "Evaluator", Counting)
-    monkeypatch.setattr(dse.run, "write_report", lambda results, path: None)
+    monkeypatch.setattr(dse.run, "write_report", lambda _results, _path: None)
     spec = small_spec(search__batch=3, search__starts=2, fidelity__inherit=True, fidelity__part=0.5)
     tables, evaluated, reused = [], [], []
     for name, cache in (("none", None), ("cold", tmp_path / "cache"), ("warm", tmp_path / "cache")):
@@ -181,7 +182,7 @@ def test_a_second_run_evaluates_nothing(trained_once: None, tmp_path: Path, monk
 def test_the_command_uses_the_users_cache_unless_told_otherwise(
     cli: Cli, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dse.run, "write_report", lambda results, path: None)
+    monkeypatch.setattr(dse.run, "write_report", lambda _results, _path: None)
     study = write_study(tmp_path, fidelity__finetune="none")
     assert cli("run", study, "--no-cache", "--out", tmp_path / "one").status == 0
     assert not own_cache.exists()
@@ -312,28 +313,29 @@ def test_the_key_depends_on_program_and_machine(digits: Problem, part: str, monk
 
 
 def test_the_program_is_all_that_evaluates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One more line in any source file of nets or hwmodels, or in an own one of dse, is another program."""
+    """One more line in any source file of nets or hwmodels, or of a room of dse that evaluates, is another program."""
     for package in ("nets", "hwmodels", "dse"):
         (tmp_path / package / "inner").mkdir(parents=True)
         (tmp_path / package / "__init__.py").touch()
-    files = [tmp_path / "dse" / name for name in dse.store.cache_key.OURS]
+    files = [tmp_path / "dse" / room / "x.py" for room in dse.store.cache_key.OURS]
     files += [tmp_path / "nets" / "inner" / "x.cpp", tmp_path / "hwmodels" / "inner" / "x.toml"]
     for file in files:
+        file.parent.mkdir(exist_ok=True)
         file.touch()
     for package in ("nets", "hwmodels", "dse"):
         module = getattr(dse.store.cache_key, package)
         monkeypatch.setattr(module, "__file__", str(tmp_path / package / "__init__.py"))
     digest = dse.store.cache_key.sources.__wrapped__
-    found = {digest()}
+    digests = {digest()}
     for file in files:
         file.write_text("\n")
-        found.add(digest())
-    assert len(found) == len(files) + 1
+        digests.add(digest())
+    assert len(digests) == len(files) + 1
 
 
 def test_the_key_knows_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     before = dse.store.cache_key.machine()
-    monkeypatch.setattr(dse.store.cache_key, "version", lambda package: "0")
+    monkeypatch.setattr(dse.store.cache_key, "version", lambda _package: "0")
     assert dse.store.cache_key.machine() != before
 
 

@@ -1,4 +1,4 @@
-"""optuna-dashboard opens our studies: names, values and feasibility, by its own interface."""
+"""optuna-dashboard shows a study's names, values and feasibility through its own interface."""
 
 import io
 import json
@@ -36,7 +36,7 @@ def asked(app: Any, path: str) -> Any:  # noqa: ANN401 -- a WSGI application, an
     environment: dict[str, Any] = {"PATH_INFO": path, "QUERY_STRING": "after=0", "wsgi.errors": io.StringIO()}
     setup_testing_defaults(environment)
     status: list[str] = []
-    body = b"".join(app(environment, lambda line, headers, error=None: status.append(line)))
+    body = b"".join(app(environment, lambda line, _headers, _error=None: status.append(line)))
     assert status == ["200 OK"]
     return json.loads(body)
 

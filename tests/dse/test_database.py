@@ -1,4 +1,4 @@
-"""Databases by URL: what a file may keep of a URL, and what is said where one cannot be opened."""
+"""Databases by URL: what a file may keep of a URL, and the message if one cannot be opened."""
 
 import sys
 from pathlib import Path
@@ -34,13 +34,13 @@ def test_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(
         StudyError, match=r"postgresql://me@host/x: its driver is not installed; .*pip install"
-    ) as found:
+    ) as raised:
         database("postgresql://me:secret@host/x")
-    assert "secret" not in str(found.value)
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "postgresql://me:8secret@host:9@host/x"])
 def test_what_is_no_url_is_not_repeated(url: str) -> None:
-    with pytest.raises(StudyError, match="not a URL; give a URL such as") as found:
+    with pytest.raises(StudyError, match="not a URL; give a URL such as") as raised:
         database(url)
-    assert "secret" not in str(found.value)
+    assert "secret" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""The driver with evaluators in closed form: budgets, baselines, climbing, failures, resumption."""
+"""The driver with evaluators in closed form: budgets, baselines, promotion, failures, resumption."""
 
 import os
 import signal
@@ -12,9 +12,10 @@ from optuna.trial import TrialState
 
 from dse.design.roles import Role
 from dse.design.space import SearchSpace
-from dse.search.driver import Driver, EvaluationsFailError, Progress, baselines
+from dse.errors import EvaluationsFailedError
+from dse.search.driver import Driver, Progress, baselines
 from dse.search.sampler import make_sampler
-from dse.store.journal import _OwnJournal, own_journal
+from dse.store.journal import DriverJournal, own_journal
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, error_in, record_in, role_of
 from dse.study.problem import Problem
@@ -46,7 +47,7 @@ def drive(
     problem: Problem, folder: RunFolder, space: SearchSpace, evaluator: Evaluates, target: int = TARGET
 ) -> tuple[StudyStore, list[Progress]]:
     store, seen = opened(problem, folder, space), []
-    Driver(problem, store, space, folder, SerialPool(lambda: evaluator), seen.append).run(target)
+    Driver(problem.spec, store, space, folder, SerialPool(lambda: evaluator), seen.append).run(target)
     return store, seen
 
 
@@ -108,11 +109,11 @@ def test_failed_evaluations_do_not_count_and_keep_their_reason(
 
 
 def test_a_study_in_which_everything_fails_stops(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
-    with pytest.raises(EvaluationsFailError, match=r"20 evaluations in a row failed, .* is broken"):
+    with pytest.raises(EvaluationsFailedError, match=r"20 evaluations in a row failed, .* is broken"):
         drive(digits, folder, space, Faulty(raises=frozenset(range(1000))))
 
 
-def test_hopeless_designs_do_not_climb_and_baselines_always_do(
+def test_only_promising_designs_and_baselines_are_promoted(
     digits: Problem, folder: RunFolder, space: SearchSpace
 ) -> None:
     store, _ = drive(digits, folder, space, ClosedForm(), target=60)
@@ -128,12 +129,12 @@ def test_hopeless_designs_do_not_climb_and_baselines_always_do(
         trained = record.fidelity == "short_finetune"
         assert (folder.weights_path / f"{trial.number}.safetensors").is_file() == trained
     slack = digits.spec.fidelity.slack_pp
-    told = np.array([(90 - r.val_accuracy_integer, *values(r)[1:]) for r in records.values()])
+    untrained = np.array([(90 - r.val_accuracy_integer, *values(r)[1:]) for r in records.values()])
     for trial in store.trials():
         record, point = records[trial.number], space.point(trial.params)
         if point.finetune.value == "short" and record.fidelity == "integer":
             mine = np.array((90 - record.val_accuracy_integer - slack, *values(record)[1:]))
-            assert ((told <= mine).all(axis=1) & (told < mine).any(axis=1)).any()
+            assert ((untrained <= mine).all(axis=1) & (untrained < mine).any(axis=1)).any()
 
 
 def test_front_and_baselines_are_scored_on_test_and_nothing_else(
@@ -150,7 +151,7 @@ def test_front_and_baselines_are_scored_on_test_and_nothing_else(
 
 
 class Interrupting(SerialPool):
-    """As if the user pressed Ctrl-C while the n-th result was awaited."""
+    """Behaves as if the user pressed Ctrl-C while the driver waits for the n-th result."""
 
     def __init__(self, evaluator: Evaluates, after: int) -> None:
         super().__init__(lambda: evaluator)
@@ -163,16 +164,16 @@ class Interrupting(SerialPool):
         return super().next()
 
 
-def test_an_interrupt_anywhere_keeps_what_was_told(digits: Problem, tmp_path: Path, space: SearchSpace) -> None:
+def test_an_interrupt_anywhere_keeps_what_was_recorded(digits: Problem, tmp_path: Path, space: SearchSpace) -> None:
     for after in range(0, 30, 3):
         folder = RunFolder(tmp_path / str(after))
         folder.path.mkdir()
         store = opened(digits, folder, space)
         with pytest.raises(KeyboardInterrupt):
-            Driver(digits, store, space, folder, Interrupting(ClosedForm(), after)).run(TARGET)
-        told = {trial.number: trial.values for trial in store.complete()}
+            Driver(digits.spec, store, space, folder, Interrupting(ClosedForm(), after)).run(TARGET)
+        recorded = {trial.number: trial.values for trial in store.complete()}
         resumed, _ = drive(digits, folder, space, ClosedForm())
-        assert {n: t.values for t in resumed.complete() if (n := t.number) in told} == told
+        assert {n: t.values for t in resumed.complete() if (n := t.number) in recorded} == recorded
         states = Counter(trial.state for trial in resumed.trials())
         assert states[TrialState.COMPLETE] == TARGET
         assert states[TrialState.RUNNING] == states[TrialState.WAITING] == 0
@@ -187,24 +188,24 @@ def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(
 ) -> None:
     store = opened(digits, folder, space)
     written: list[str] = []
-    append = _OwnJournal.append_logs
+    append = DriverJournal.append_logs
 
-    def interrupted(backend: _OwnJournal, logs: list[dict[str, object]]) -> None:
+    def interrupted(backend: DriverJournal, logs: list[dict[str, object]]) -> None:
         written.append("begun")
         if len(written) == 61:
             os.kill(os.getpid(), signal.SIGINT)
         append(backend, logs)
         written.append("done")
 
-    monkeypatch.setattr(_OwnJournal, "append_logs", interrupted)
+    monkeypatch.setattr(DriverJournal, "append_logs", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        Driver(digits, store, space, folder, SerialPool(ClosedForm)).run(TARGET)
+        Driver(digits.spec, store, space, folder, SerialPool(ClosedForm)).run(TARGET)
     assert written.count("begun") == written.count("done") > 30
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 class OutOfOrder(SerialPool):
-    """Gives the newest job back first, as parallel workers may."""
+    """Returns the newest job first, as parallel workers may."""
 
     capacity = 3  # type: ignore[assignment]
 
@@ -218,15 +219,15 @@ def test_batches_find_the_same_with_any_number_of_workers(
     digits: Problem, tmp_path: Path, space: SearchSpace, batch: int
 ) -> None:
     problem = replace(digits, spec=small_spec(search__batch=batch, search__sampler="tpe"))
-    found = []
+    runs = []
     for pool in (SerialPool, OutOfOrder):
         folder = RunFolder(tmp_path / pool.__name__)
         folder.path.mkdir()
         store = opened(problem, folder, space)
-        Driver(problem, store, space, folder, pool(lambda: Faulty(raises=frozenset({9})))).run(TARGET)
+        Driver(problem.spec, store, space, folder, pool(lambda: Faulty(raises=frozenset({9})))).run(TARGET)
         assert len(store.complete()) == TARGET
-        found.append([(t.number, t.state, t.params, t.values) for t in store.trials()])
-    assert found[0] == found[1]
+        runs.append([(t.number, t.state, t.params, t.values) for t in store.trials()])
+    assert runs[0] == runs[1]
 
 
 def test_designs_to_start_from_come_before_the_sampler(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
@@ -239,7 +240,7 @@ def test_designs_to_start_from_come_before_the_sampler(digits: Problem, folder: 
     assert len([t for t in again.trials() if "fixed_params" in t.system_attrs]) == len(queued)
 
 
-def test_constraints_are_told_to_the_sampler(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+def test_constraints_are_recorded_for_the_sampler(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
     limit = {"metric": "rescaler_area_um2", "at_most": 3000.0}
     problem = replace(digits, spec=small_spec(search__constraints=[limit]))
     store, _ = drive(problem, folder, space, ClosedForm())
@@ -253,10 +254,10 @@ def test_constraints_are_told_to_the_sampler(digits: Problem, folder: RunFolder,
 
 
 def test_serial_studies_repeat_themselves(digits: Problem, tmp_path: Path, space: SearchSpace) -> None:
-    found = []
+    runs = []
     for name in ("one", "two"):
         folder = RunFolder(tmp_path / name)
         folder.path.mkdir()
         store, _ = drive(digits, folder, space, ClosedForm())
-        found.append([(trial.number, trial.params, trial.values) for trial in store.trials()])
-    assert found[0] == found[1]
+        runs.append([(trial.number, trial.params, trial.values) for trial in store.trials()])
+    assert runs[0] == runs[1]

@@ -1,4 +1,4 @@
-"""GPUs for evaluators: asked of Ray, refused where there are too few, trained on where torch sees one."""
+"""GPUs for evaluators: requested from Ray, refused if there are too few, used for training if torch sees one."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,7 +28,7 @@ TIMEOUT_S = 60.0
 
 @pytest.fixture(scope="module")
 def one_gpu() -> Iterator[None]:
-    """A logical one: Ray shares it out without looking whether it is there."""
+    """A logical GPU: Ray assigns it without checking that it exists."""
     ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
@@ -44,14 +44,16 @@ def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
         RayPool(ClosedForm, workers=1, timeout_s=TIMEOUT_S, address="127.0.0.1:1")
 
 
-def test_every_actor_holds_its_share_of_a_gpu(one_gpu: None, digits: Problem) -> None:
+@pytest.mark.usefixtures("one_gpu")
+def test_every_actor_holds_its_share_of_a_gpu(digits: Problem) -> None:
     pool = RayPool(TellsResources, workers=2, timeout_s=TIMEOUT_S, gpus=0.5)
     pool.submit(job(digits, Level.INTEGER))
     assert "'GPU': 0.5" in pool.next().error
     pool.close()
 
 
-def test_too_few_gpus_are_refused_and_leave_nothing(one_gpu: None, trained_once: None, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("one_gpu", "trained_once")
+def test_too_few_gpus_are_refused_and_leave_nothing(tmp_path: Path) -> None:
     spec = small_spec(workers__executor="ray", workers__gpus=0.6)
     with pytest.raises(StudyError, match=r"workers\.gpus = 0\.6 for workers\.count = 2 needs 2 GPUs, .* has 1; use"):
         run_study(spec, RunFolder(tmp_path / "run"))

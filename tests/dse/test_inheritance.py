@@ -1,4 +1,4 @@
-"""Fine-tunes that start from the nearest design already trained."""
+"""Weight inheritance: a fine-tune starts from the nearest design that is already trained."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -71,7 +71,7 @@ def test_driver_hands_on_the_weights_of_the_nearest_trained_design(digits: Probl
     space = space_of(problem.network, problem.spec.search, Finetune.SHORT)
     store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
     store.use(make_sampler(problem.spec.search, space, 0), space)
-    Driver(problem, store, space, folder, SerialPool(lambda: Evaluator(problem))).run(12)
+    Driver(problem.spec, store, space, folder, SerialPool(lambda: Evaluator(problem))).run(12)
     records = {t.number: (role_of(t), r) for t in store.complete() if (r := record_in(t))}
     heirs = {n: r for n, (_, r) in records.items() if r.heir_of is not None}
     assert heirs

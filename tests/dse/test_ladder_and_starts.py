@@ -12,7 +12,7 @@ from dse.design.metrics import DEFAULT_OBJECTIVES, DROP, RESCALER_AREA
 from dse.design.point import Finetune
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.evaluate.evaluator import Evaluator, part_of
-from dse.evaluate.ladder import Ladder, levels_of
+from dse.search.ladder import Ladder, levels_of
 from dse.search.starts import probes, promising
 from dse.store.front import front_of, is_feasible, violations
 from dse.store.records import TrialRecord, record_of
@@ -51,14 +51,14 @@ def test_levels(part: float, finetune: Finetune, baseline: bool, levels: tuple[L
     assert levels_of(FidelitySpec(part=part), finetune, baseline=baseline) == levels
 
 
-def found(level: Level, *values: float) -> Evaluation:
+def evaluated(level: Level, *values: float) -> Evaluation:
     drop, area, energy = values
     return evaluation(POINT, level, (drop, area, energy))
 
 
 def test_designs_climb_while_they_are_near_the_front() -> None:
     ladder = Ladder(FidelitySpec(part=0.25, slack_pp=1.0), DEFAULT_OBJECTIVES)
-    climb = lambda level, *values: ladder.next_level(Finetune.FULL, found(level, *values), baseline=False)  # noqa: E731
+    climb = lambda level, *values: ladder.next_level(Finetune.FULL, evaluated(level, *values), baseline=False)  # noqa: E731
     assert climb(Level.PART, 1.0, 10, 10) is Level.INTEGER
     assert climb(Level.PART, 2.9, 11, 11) is Level.INTEGER  # a quarter of the split has twice the noise: slack 2
     assert climb(Level.PART, 3.1, 11, 11) is None
@@ -67,14 +67,15 @@ def test_designs_climb_while_they_are_near_the_front() -> None:
     assert climb(Level.INTEGER, 2.1, 11, 11) is None
     assert climb(Level.SHORT_FINETUNE, 0.5, 10, 10) is Level.FULL_FINETUNE
     assert climb(Level.FULL_FINETUNE, 0.5, 10, 10) is None  # there is nothing above
-    assert ladder.next_level(Finetune.NONE, found(Level.INTEGER, 0, 1, 1), baseline=False) is None
+    assert ladder.next_level(Finetune.NONE, evaluated(Level.INTEGER, 0, 1, 1), baseline=False) is None
 
 
 def test_later_fronts_climb_where_the_study_lets_them() -> None:
     for rank, climbs in ((0, [True, False, False]), (1, [True, True, False]), (2, [True, True, True])):
         ladder = Ladder(FidelitySpec(slack_pp=0, promote_rank=rank), DEFAULT_OBJECTIVES)
         levels = [
-            ladder.next_level(Finetune.SHORT, found(Level.INTEGER, n, n, n), baseline=False) for n in (1.0, 2.0, 3.0)
+            ladder.next_level(Finetune.SHORT, evaluated(Level.INTEGER, n, n, n), baseline=False)
+            for n in (1.0, 2.0, 3.0)
         ]
         assert [level is not None for level in levels] == climbs
 
@@ -85,17 +86,17 @@ def test_budgets_hold_over_sessions_and_do_not_count_baselines() -> None:
     earlier = record_of("{}", [evaluation(POINT), evaluation(POINT, Level.SHORT_FINETUNE)])
     ladder.restore(earlier.levels, baseline=False)
     ladder.restore(earlier.levels, baseline=True)
-    best = [found(Level.INTEGER, -n, 1, 1) for n in range(10, 13)]
+    best = [evaluated(Level.INTEGER, -n, 1, 1) for n in range(10, 13)]
     assert ladder.next_level(Finetune.FULL, best[0], baseline=False) is Level.SHORT_FINETUNE
     assert ladder.next_level(Finetune.FULL, best[1], baseline=False) is None
     assert ladder.next_level(Finetune.FULL, best[2], baseline=True) is Level.SHORT_FINETUNE
-    trained = found(Level.SHORT_FINETUNE, -20, 1, 1)
+    trained = evaluated(Level.SHORT_FINETUNE, -20, 1, 1)
     assert ladder.next_level(Finetune.FULL, trained, baseline=False) is None
     assert ladder.next_level(Finetune.FULL, trained, baseline=True) is Level.FULL_FINETUNE
 
 
 def test_every_level_reached_is_kept() -> None:
-    levels = [found(level, n, 10, 10) for n, level in enumerate(ALL)]
+    levels = [evaluated(level, n, 10, 10) for n, level in enumerate(ALL)]
     record = record_of(POINT.to_json(), levels)
     assert [level.level for level in record.levels] == [level.value for level in ALL]
     assert [values(level) for level in record.levels] == [values(level) for level in levels]
@@ -142,35 +143,35 @@ def test_a_full_fine_tune_trains_longer(digits: Problem) -> None:
 
 
 def records(*values: tuple[float, float, float], level: Level = Level.INTEGER) -> dict[int, TrialRecord]:
-    return {n: record_of("{}", [found(level, *v)]) for n, v in enumerate(values)}
+    return {n: record_of("{}", [evaluated(level, *v)]) for n, v in enumerate(values)}
 
 
 def test_fronts_are_feasible_first() -> None:
-    told = records((0.1, 100, 100), (0.4, 50, 50), (0.6, 10, 10), (0.5, 60, 60))
-    assert front_of(told, SearchSpec()) == {0, 1, 2}
+    trials = records((0.1, 100, 100), (0.4, 50, 50), (0.6, 10, 10), (0.5, 60, 60))
+    assert front_of(trials, SearchSpec()) == {0, 1, 2}
     limit = Constraint(metric=DROP.name, at_most=0.5)
-    assert front_of(told, SearchSpec(constraints=(limit,))) == {0, 1}
-    assert violations(told[2], (limit,)) == {"val_accuracy_drop_pp": pytest.approx(0.1)}
-    assert is_feasible(told[3], (limit,))
+    assert front_of(trials, SearchSpec(constraints=(limit,))) == {0, 1}
+    assert violations(trials[2], (limit,)) == {"val_accuracy_drop_pp": pytest.approx(0.1)}
+    assert is_feasible(trials[3], (limit,))
     nobody = Constraint(metric=RESCALER_AREA.name, at_most=1)
-    assert front_of(told, SearchSpec(constraints=(nobody,))) == {
+    assert front_of(trials, SearchSpec(constraints=(nobody,))) == {
         0,
         1,
         2,
-    }  # where no design keeps it, the best of all are shown
+    }  # if no design is feasible, the best of all are shown
     assert front_of({}, SearchSpec()) == set()
 
 
 def test_a_first_look_puts_nobody_on_the_front() -> None:
-    told = records((1.0, 10, 10)) | {9: record_of("{}", [found(Level.PART, -5, 1, 1)])}
-    assert front_of(told, SearchSpec()) == {0}
+    trials = records((1.0, 10, 10)) | {9: record_of("{}", [evaluated(Level.PART, -5, 1, 1)])}
+    assert front_of(trials, SearchSpec()) == {0}
 
 
 def test_probes_narrow_one_variable_at_a_time() -> None:
-    found = probes(SPACE)
-    assert len(found) == 4 * 2 + 3 + 1 * 2  # of the last one's widths, only 2 is probed
-    assert len({probe.point.digest for probe in found}) == len(found)
-    for probe in found:
+    designs = probes(SPACE)
+    assert len(designs) == 4 * 2 + 3 + 1 * 2  # of the last one's widths, only 2 is probed
+    assert len({probe.point.digest for probe in designs}) == len(designs)
+    for probe in designs:
         choices = dict(probe.point.choices)
         assert choices.pop(probe.variable) == probe.choice
         assert set(choices.values()) == {RescalerChoice(31, Method.ROUND)}
@@ -198,7 +199,7 @@ def test_starts_are_the_front_where_drops_and_costs_add_up() -> None:
 @given(st.integers(1, 30), st.integers(0, 2**32 - 1))
 @settings(max_examples=25)
 def test_starts_are_distinct_designs_of_the_space(count: int, seed: int) -> None:
-    """Also where measurements are noise, and some are missing."""
+    """This holds even if measurements are noise and some are missing."""
     noise = np.random.default_rng(seed)
     measured = {
         probe: (float(noise.normal()), float(noise.uniform(1, 2)), float(noise.uniform(1, 2)))

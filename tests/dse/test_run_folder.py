@@ -1,6 +1,7 @@
-"""The run folder: one driver at a time, nothing foreign touched, files whole or not at all."""
+"""The run folder: one driver at a time, no foreign file touched, files written whole or not at all."""
 
 import errno
+import json
 import multiprocessing
 import os
 from multiprocessing.connection import Connection
@@ -12,12 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dse.store.run_folder
+from dse.cli.app import BAD_INPUT
 from dse.errors import StudyError
 from dse.run import manifest_of
-from dse.store.run_folder import RunFolder, difference
+from dse.store.manifest import FORMAT, difference
+from dse.store.run_folder import RunFolder
 from dse.study.problem import Problem
 from dse.study.subject import network_subject
 from nets.files import write_text
+from tests.conftest import Cli
+from tests.small_studies import write_study
 
 
 @pytest.fixture
@@ -34,11 +39,11 @@ def test_manifest_round_trip(folder: RunFolder, digits: Problem) -> None:
     manifest = manifest_of(network_subject(digits))
     start(folder, digits)
     assert folder.exists
-    found = folder.manifest()
-    assert found.model_copy(update={"created": manifest.created}) == manifest
-    assert found.rescalers == ("conv_0", "depthwise_1", "conv_2", "add_3", "conv_4", "fc_7")
-    assert sum(found.samples.values()) == 1797
-    assert {source.model for source in found.cost_sources} == {"analytic", "rtl"}
+    stored = folder.manifest()
+    assert stored.model_copy(update={"created": manifest.created}) == manifest
+    assert stored.rescalers == ("conv_0", "depthwise_1", "conv_2", "add_3", "conv_4", "fc_7")
+    assert sum(stored.samples.values()) == 1797
+    assert {source.model for source in stored.cost_sources} == {"analytic", "rtl"}
 
 
 def test_no_manifest_and_a_damaged_one(folder: RunFolder, digits: Problem) -> None:
@@ -51,6 +56,41 @@ def test_no_manifest_and_a_damaged_one(folder: RunFolder, digits: Problem) -> No
     folder.manifest_path.write_bytes(b"\xff\xff")
     with pytest.raises(StudyError, match=r"manifest\.json: "):
         folder.manifest()
+
+
+@pytest.mark.parametrize("written", [None, FORMAT + 1])
+def test_a_run_of_another_version_is_refused_with_what_to_do(
+    folder: RunFolder, digits: Problem, cli: Cli, written: int | None
+) -> None:
+    """Every command that reads a run refuses it in one line; --fresh starts over."""
+    start(folder, digits)
+    document = json.loads(folder.manifest_path.read_text())
+    document |= {"format": written, "of_the_other_version": 1}
+    if written is None:
+        del document["format"]
+    folder.manifest_path.write_text(json.dumps(document))
+    with pytest.raises(StudyError) as raised:
+        folder.manifest()
+    line = str(raised.value)
+    given = "no format" if written is None else f"format = {written}"
+    assert line.startswith(f"{folder.manifest_path}: {given}, but this version reads format = {FORMAT}; ")
+    assert "--fresh" in line
+    assert f"(rescale-dse {document['versions']['rescale-dse']})" in line
+    study = write_study(folder.path.parent)
+    for command in (
+        ("show", folder.path),
+        ("report", folder.path),
+        ("export", folder.path, "--trial", 0, "--out", folder.path.parent / "design"),
+        ("compare", folder.path, folder.path),
+        ("run", study, "--out", folder.path),
+    ):
+        refused = cli(*command)
+        assert refused.status == BAD_INPUT
+        assert refused.err.startswith("dse: ")
+        assert refused.err.endswith(f"{line}\n")
+        assert refused.err.count("\n") == 1
+    folder.clear()
+    assert not folder.exists
 
 
 def hold(path: Path, connection: Connection) -> None:
@@ -140,8 +180,8 @@ def test_weights_round_trip_and_damage(folder: RunFolder, digits: Problem) -> No
     start(folder, digits)
     weights = {"fc.weights": np.arange(-4, 4, dtype=np.int8).reshape(2, 4), "fc.bias": np.array([2**31], np.int64)}
     folder.save_weights(7, weights)
-    found = folder.load_weights(7)
-    assert {key: (value.dtype, value.tolist()) for key, value in found.items()} == {
+    loaded = folder.load_weights(7)
+    assert {key: (value.dtype, value.tolist()) for key, value in loaded.items()} == {
         key: (value.dtype, value.tolist()) for key, value in weights.items()
     }
     with pytest.raises(StudyError, match=r"8\.safetensors: trained weights cannot be read"):

@@ -53,7 +53,7 @@ def test_every_design_of_a_space_is_proposed_once_before_any_twice(name: str) ->
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_trials_asked_together_differ_whatever_became_of_earlier_ones(name: str) -> None:
-    """Told with constraints, failed, or still pending."""
+    """Earlier trials are complete with constraints, failed, or still running."""
     study = new_study(name, SPACE)
     for number in range(12):
         trial = study.ask(dict(SPACE.distributions))
@@ -87,7 +87,9 @@ def test_proposals_lie_in_the_space_of_the_network(name: str, digits: Problem) -
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_queued_trials_keep_their_own_parameters(name: str, digits: Problem) -> None:
-    spec = digits.spec.search.model_copy(update={"multiplier_bits": (3, 6)})  # the baselines lie outside
+    spec = digits.spec.search.model_copy(
+        update={"sampler": name, "multiplier_bits": (3, 6)}
+    )  # the baselines lie outside
     space = space_of(digits.network, spec, Finetune.SHORT)
     store = StudyStore.create_or_load(optuna.storages.InMemoryStorage(), "queued")
     store.use(make_sampler(spec, space, 0), space)
@@ -103,19 +105,21 @@ def test_queued_trials_keep_their_own_parameters(name: str, digits: Problem) -> 
 def test_the_same_seed_proposes_the_same_designs(name: str) -> None:
     def proposals(seed: int) -> list[str]:
         study = new_study(name, SPACE, seed)
-        found = []
+        digests = []
         for _ in range(20):
             trial = study.ask(dict(SPACE.distributions))
-            found.append(SPACE.point(trial.params).digest)
+            digests.append(SPACE.point(trial.params).digest)
             study.tell(trial, values_of(trial))
-        return found
+        return digests
 
     assert proposals(3) == proposals(3)
     assert proposals(3) != proposals(4)
 
 
 def test_queued_designs_and_those_in_the_study_are_not_proposed_again() -> None:
-    known = SPACE.point({"a.multiplier_bits": 1, "a.method": "round", "b.multiplier_bits": 1, "finetune": "none"})
+    known = SPACE.point(
+        {"a.multiplier_bits": 1, "a.method": "round", "b.multiplier_bits": 1, "b.method": "round", "finetune": "none"}
+    )
     stored = SPACE.uniform(1, Method.ABSORB, Finetune.NONE)
     assert dict(stored.choices)["a"] == RescalerChoice(1, Method.ABSORB)
     storage = optuna.storages.InMemoryStorage()

@@ -12,7 +12,7 @@ from dse.errors import StudyError
 from dse.study.loading import load_any_study, load_study, validated, validated_any
 from dse.study.spec import DEFAULT_MULTIPLIER_BITS, StudySpec
 from nets.network.contracts import CONTRACTS
-from studies.reference.study_file import reference
+from studies.reference.write_study_file import reference
 from tests.small_studies import document, small_spec, write_study
 
 # Changed keys, then what the one line must hold: key, value, what would be right.
@@ -159,7 +159,7 @@ def test_identity_leaves_out_how_long_and_by_how_many_only() -> None:
 
 
 def test_the_reference_is_up_to_date() -> None:
-    """``python -m studies.reference.study_file`` writes it."""
+    """``python -m studies.reference.write_study_file`` writes it."""
     page = Path(__file__).parents[2] / "docs" / "study-file.md"
     assert page.read_text(encoding="utf-8") == reference()
     assert "None" not in reference()  # every key is described

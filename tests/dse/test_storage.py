@@ -72,6 +72,20 @@ def test_told_trials_are_read_back_by_another_process_handle(path: Path) -> None
     ]
 
 
+def test_opening_a_study_prints_nothing_and_leaves_optunas_verbosity_alone(
+    path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    try:
+        opened(path)
+        opened(path)
+        assert optuna.logging.get_verbosity() == optuna.logging.INFO
+    finally:
+        optuna.logging.set_verbosity(before)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_study_that_is_not_there(path: Path) -> None:
     with pytest.raises(StudyError, match="no study named 'other'"):
         StudyStore.load(journal(path), "other")

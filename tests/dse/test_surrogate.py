@@ -1,4 +1,4 @@
-"""The model of the objectives: what it learns, what it proposes, and that it finds more than chance does."""
+"""The surrogate: its predictions, its proposals, and that it finds more than random search does."""
 
 import numpy as np
 import optuna
@@ -24,7 +24,7 @@ BOTH = (Method.ROUND, Method.ABSORB)
 SPACE = SearchSpace(tuple(RescalerVariable(name, WIDTHS, BOTH) for name in "abcde"), (Finetune.NONE,))  # 20**5 designs
 MIXED = SearchSpace(
     (
-        RescalerVariable("a", (2, 4, 8), (Method.ROUND,), narrowest_bits=1, possible=BOTH),
+        RescalerVariable("a", (2, 4, 8), (Method.ROUND,), narrowest_bits=1),
         RescalerVariable("b", (3, 6, 31), BOTH, weights=WeightsVariable(("b",), (3, 4, 6), 8)),
     ),
     (Finetune.NONE, Finetune.SHORT),
@@ -38,8 +38,8 @@ def drawn(count: int, seed: int = 0, encoding: Encoding = ENCODING) -> Rows:
 
 
 def of_parameters(rows: Rows, encoding: Encoding = ENCODING) -> Designs:
-    found = [encoding.of_parameters(encoding.parameters(row)) for row in rows]
-    return Designs(np.array([f.errors for f in found]), np.array([f.bumps for f in found]))
+    encoded = [encoding.of_parameters(encoding.parameters(row)) for row in rows]
+    return Designs(np.array([f.errors for f in encoded]), np.array([f.bumps for f in encoded]))
 
 
 def test_designs_read_alike_as_rows_and_as_parameters() -> None:
@@ -71,27 +71,27 @@ def test_two_widths_differ_by_the_error_of_the_coarser_one() -> None:
 @settings(max_examples=20)
 def test_neighbours_change_one_to_three_choices_of_a_parent(seed: int) -> None:
     parents = drawn(3, seed)
-    found = ENCODING.neighbours(parents, 50, np.random.default_rng(seed))
-    distances = (found[:, None] != parents[None]).sum(axis=2).min(axis=1)
+    rows = ENCODING.neighbours(parents, 50, np.random.default_rng(seed))
+    distances = (rows[:, None] != parents[None]).sum(axis=2).min(axis=1)
     assert distances.max() <= 3
     assert distances.max() >= 1
-    assert all(MIXED.snapped(ENCODING.parameters(row)) == ENCODING.parameters(row) for row in found)
+    assert all(MIXED.snapped(ENCODING.parameters(row)) == ENCODING.parameters(row) for row in rows)
 
 
-def test_costs_that_add_up_are_predicted_and_told_accuracies_are_certain() -> None:
+def test_costs_that_add_up_are_predicted_and_known_accuracies_are_certain() -> None:
     encoding = Encoding(SPACE)
-    told, unknown = drawn(250, 1, encoding), drawn(100, 2, encoding)
+    evaluated, unknown = drawn(250, 1, encoding), drawn(100, 2, encoding)
 
     def values(rows: Rows) -> np.ndarray:
         points = [SPACE.point(encoding.parameters(row)) for row in rows]
         return np.array([closed_form(point, Level.INTEGER) for point in points])
 
-    known, true = values(told), values(unknown)
-    model = Model(encoding.of_rows(told), known[:, 0], known[:, 1:], encoding.variables)
+    known, true = values(evaluated), values(unknown)
+    model = Model(encoding.of_rows(evaluated), known[:, 0], known[:, 1:], encoding.variables)
     drops, costs = model.predict(encoding.of_rows(unknown), 0.0)
     assert (np.abs(costs - true[:, 1:]) < 0.005 * np.ptp(true[:, 1:], axis=0)).all()
     assert np.corrcoef(drops, true[:, 0])[0, 1] > 0.9
-    certain = model.predict(encoding.of_rows(told), 0.0)[0] - model.predict(encoding.of_rows(told), 1.0)[0]
+    certain = model.predict(encoding.of_rows(evaluated), 0.0)[0] - model.predict(encoding.of_rows(evaluated), 1.0)[0]
     doubtful = drops - model.predict(encoding.of_rows(unknown), 1.0)[0]
     assert certain.max() < doubtful.min()
 
@@ -99,7 +99,7 @@ def test_costs_that_add_up_are_predicted_and_told_accuracies_are_certain() -> No
 @given(st.integers(2, 4), st.integers(0, 6), st.integers(0, 2**32 - 1))
 @settings(max_examples=25)
 def test_improvements_are_differences_of_hypervolumes(objectives: int, members: int, seed: int) -> None:
-    """By counting the cells of a grid that are dominated."""
+    """The reference counts dominated cells of a grid."""
     generator, end = np.random.default_rng(seed), 5
     front = generator.integers(0, end, size=(members, objectives)).astype(float)
     points = generator.integers(0, end + 2, size=(8, objectives)).astype(float)
@@ -108,13 +108,13 @@ def test_improvements_are_differences_of_hypervolumes(objectives: int, members: 
     def covered(by: np.ndarray) -> int:
         return int((by[None] <= cells[:, None]).all(axis=2).any(axis=1).sum())
 
-    found = improvements(points, front, np.full(objectives, float(end)))
+    added = improvements(points, front, np.full(objectives, float(end)))
     wanted = [covered(np.vstack([front, point])) - covered(front) for point in points]
-    assert found == pytest.approx(np.array(wanted))
+    assert added == pytest.approx(np.array(wanted))
 
 
 def searched(sampler: Sampler, seed: int, trials: int, **limits: float) -> optuna.Study:
-    """A study of the closed form, where metrics may be limited."""
+    """Returns a study of the closed form, with limits on metrics if any are given."""
     inner = make_sampler(SearchSpec(sampler=sampler), SPACE, seed)
     study = optuna.create_study(directions=["minimize"] * 3, sampler=inner)
     for _, point in baselines(SPACE, (1, 4)):

@@ -18,7 +18,7 @@ from dse.workers.cached import CachedPool
 from dse.workers.ray_pool import RayPool
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
-from tests.fakes import Faulty, NeverStarts, values
+from tests.fakes import ClosedForm, Faulty, NeverStarts, values
 
 POINTS = [DesignPoint.of({"a": RescalerChoice(k)}, Finetune.NONE) for k in range(1, 13)]
 TIMEOUT_S = 3.0
@@ -55,7 +55,8 @@ def make_pool(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakePo
 
 
 @pytest.fixture
-def ray_pool(cluster: None) -> Iterator[MakePool]:
+def ray_pool(request: pytest.FixtureRequest) -> Iterator[MakePool]:
+    request.getfixturevalue("cluster")
     made: list[RayPool] = []
 
     def make(factory: EvaluatorFactory) -> EvaluatorPool:
@@ -86,14 +87,16 @@ def done(pool: EvaluatorPool, jobs: int) -> dict[int, Completion]:
 
 def test_every_job_comes_back_once_with_its_result_or_its_error(make_pool: MakePool) -> None:
     pool = make_pool(partial(Faulty, raises=frozenset({1, 4}), unreadable=frozenset({6})))
-    found = done(pool, 12)
-    assert {trial: completion.error for trial, completion in found.items() if completion.error and trial != 6} == {
+    completions = done(pool, 12)
+    assert {
+        trial: completion.error for trial, completion in completions.items() if completion.error and trial != 6
+    } == {
         1: "ValueError: trial 1 is broken",
         4: "ValueError: trial 4 is broken",
     }
-    assert found[6].error
-    for trial in set(found) - {1, 4, 6}:
-        result = found[trial].result
+    assert completions[6].error
+    for trial in set(completions) - {1, 4, 6}:
+        result = completions[trial].result
         assert isinstance(result, Evaluation)
         assert result.network_sha256 == POINTS[trial].digest
     pool.submit(Job(5, POINTS[0], Level.TEST))
@@ -103,38 +106,53 @@ def test_every_job_comes_back_once_with_its_result_or_its_error(make_pool: MakeP
     assert pool.running == 0  # what ran is lost
 
 
+def test_the_key_of_a_job_is_worked_out_once(tmp_path: Path) -> None:
+    keys: list[int] = []
+
+    def key(job: Job) -> str:
+        keys.append(job.trial)
+        return f"{job.trial:02}"
+
+    for reused in (0, 6):
+        keys.clear()
+        pool = CachedPool(SerialPool(ClosedForm), key, EvaluationCache(tmp_path))
+        done(pool, 6)
+        assert (keys, pool.reused) == (list(range(6)), reused)
+
+
 def test_a_worker_that_dies_costs_one_evaluation(ray_pool: MakePool, tmp_path: Path) -> None:
     """Dying once is repaired; a job that kills every worker it meets is given up."""
-    found = done(ray_pool(partial(Faulty, dies_once=frozenset({1, 2}), dies=frozenset({4}), marks=tmp_path)), 8)
+    completions = done(ray_pool(partial(Faulty, dies_once=frozenset({1, 2}), dies=frozenset({4}), marks=tmp_path)), 8)
     assert sorted(mark.name for mark in tmp_path.iterdir()) == ["died-1", "died-2"]
-    assert found[4].error.startswith("the evaluator died 3 times")
-    assert {trial for trial, completion in found.items() if completion.error} == {4}
+    assert completions[4].error.startswith("the evaluator died 3 times")
+    assert {trial for trial, completion in completions.items() if completion.error} == {4}
 
 
 def test_a_hung_evaluation_is_stopped_while_others_go_on(ray_pool: MakePool) -> None:
-    found = done(ray_pool(partial(Faulty, seconds=0.4, hangs=frozenset({0}))), 12)
-    assert found[0].error == "no result after 3 s"
-    assert list(found)[-1] != 0  # it was given up in time, not when nothing else was left to wait for
-    assert all(found[trial].result for trial in range(1, 12))
+    completions = done(ray_pool(partial(Faulty, seconds=0.4, hangs=frozenset({0}))), 12)
+    assert completions[0].error == "no result after 3 s"
+    assert list(completions)[-1] != 0  # it was given up in time, not when nothing else was left to wait for
+    assert all(completions[trial].result for trial in range(1, 12))
 
 
 def test_evaluators_that_never_start_are_reported(ray_pool: MakePool) -> None:
-    found = done(ray_pool(NeverStarts), 2)
+    completions = done(ray_pool(NeverStarts), 2)
     reason = "no evaluator starts: RuntimeError: no such library on this node"
-    assert {completion.error for completion in found.values()} == {reason}
+    assert {completion.error for completion in completions.values()} == {reason}
 
 
-def test_both_pools_evaluate_real_designs_alike(cluster: None, digits: Problem) -> None:
+@pytest.mark.usefixtures("cluster")
+def test_both_pools_evaluate_real_designs_alike(digits: Problem) -> None:
     """Bit for bit, the fine-tuned weights included."""
     space = space_of(digits.network, digits.spec.search, Finetune.SHORT)
     job = Job(0, space.uniform(2, Method.ROUND, Finetune.SHORT), Level.SHORT_FINETUNE)
-    found = []
+    results = []
     for pool in (SerialPool(partial(Evaluator, digits)), RayPool(partial(Evaluator, digits), workers=1, timeout_s=60)):
         pool.submit(job)
-        found.append(pool.next().result)
+        results.append(pool.next().result)
         pool.close()
-    assert all(isinstance(result, Evaluation) for result in found)
-    here, there = (result for result in found if isinstance(result, Evaluation))
+    assert all(isinstance(result, Evaluation) for result in results)
+    here, there = (result for result in results if isinstance(result, Evaluation))
     assert here.network_sha256 == there.network_sha256
     assert values(here) == values(there)
     assert here.workloads == there.workloads

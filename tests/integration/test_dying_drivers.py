@@ -33,7 +33,7 @@ def drive(problem: Problem, path: Path) -> None:
         space = space_of(problem.network, problem.spec.search, problem.spec.fidelity.finetune)
         store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
         store.use(make_sampler(problem.spec.search, space, len(store.trials())), space)
-        Driver(problem, store, space, folder, SerialPool(lambda: ClosedForm(0.01))).run(TARGET)
+        Driver(problem.spec, store, space, folder, SerialPool(lambda: ClosedForm(0.01))).run(TARGET)
 
 
 def told(path: Path) -> dict[int, tuple[list[float], str]]:

@@ -78,7 +78,9 @@ def goes_on(study: Path, run: Path, before: dict[int, list[float]]) -> None:
 
 def fill_up(study: Path, run: Path, disk: FileSystem) -> None:
     full = command("run", study, "--out", run)
-    assert_one_line(full, 1, "No space left on device", str(run), "what was told is kept: run the same command again")
+    assert_one_line(
+        full, 1, "No space left on device", str(run), "all recorded trials are kept: run the same command again"
+    )
     assert [path.name for path in run.rglob(".*") if path.name != ".lock"] == []
     before = told(run)
     assert 0 < len(before) < 10
@@ -104,7 +106,7 @@ def turn_read_only(study: Path, run: Path, disk: FileSystem) -> None:
     StudyProgress.update = turn  # type: ignore[method-assign] -- in this child alone
     stopped = command("run", study, "--out", run)
     StudyProgress.update = update  # type: ignore[method-assign]
-    assert_one_line(stopped, 1, "Read-only file system", "what was told is kept: run the same command again")
+    assert_one_line(stopped, 1, "Read-only file system", "all recorded trials are kept: run the same command again")
     disk.thaw(run / "journal.log")
     disk.read_only(on=True)
     before = told(run)

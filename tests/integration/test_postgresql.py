@@ -84,7 +84,7 @@ def drive(problem: Problem, path: Path, url: str) -> None:
     space = space_of(problem.network, problem.spec.search, problem.spec.fidelity.finetune)
     store = StudyStore.create_or_load(database(url), "killed")
     store.use(make_sampler(problem.spec.search, space, len(store.trials())), space)
-    Driver(problem, store, space, RunFolder(path), SerialPool(lambda: ClosedForm(0.01))).run(TARGET)
+    Driver(problem.spec, store, space, RunFolder(path), SerialPool(lambda: ClosedForm(0.01))).run(TARGET)
 
 
 def told(store: StudyStore) -> dict[int, tuple[list[float], str]]:

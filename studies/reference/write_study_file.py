@@ -1,4 +1,4 @@
-"""Writes docs/study-file.md from the schema: ``python -m studies.reference.study_file``."""
+"""Generates docs/study-file.md from the schema: ``python -m studies.reference.write_study_file``."""
 
 import sys
 from collections.abc import Sequence
@@ -13,8 +13,9 @@ from dse.study.spec import PortfolioSpec, StudySpec
 
 _HEAD = """# The study file
 
-A study is one .toml file. This page is written from the schema that checks it
-(`python -m studies.reference.study_file`); a key that is not here is an error. Paths are relative to the study file.
+A study is one .toml file. This page is generated from the schema that validates it
+(`python -m studies.reference.write_study_file`); a key that is not listed is an error. Paths are relative to the study
+file.
 """
 
 
@@ -27,7 +28,7 @@ also in the patterns of `[[search.rescalers]]`. Every other table is as above.
 
 
 def reference() -> str:
-    """The page, in Markdown."""
+    """Returns the page in Markdown."""
     members = [key for key in PortfolioSpec.model_fields if key not in StudySpec.model_fields]
     return "\n".join([_HEAD, *_section(StudySpec, ""), _PORTFOLIO, *_section(PortfolioSpec, "", only=members)])
 
@@ -50,7 +51,7 @@ def _section(model: type[BaseModel], path: str, *, repeated: bool = False, only:
 
 
 def _table_in(field: FieldInfo) -> tuple[type[BaseModel] | None, bool]:
-    """The table that a key opens, if it does, and whether there may be several."""
+    """Returns the table that a key opens, if any, and whether there may be several."""
     for candidate in (field.annotation, *get_args(field.annotation)):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate, get_origin(field.annotation) is tuple
@@ -72,7 +73,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _values(schema: dict[str, Any]) -> str:
-    """What a value may be, in words, from its JSON schema."""
+    """Returns the allowed values in words, from their JSON schema."""
     for option in schema.get("anyOf", ()):
         if option.get("type") != "null":
             return _values(option)
@@ -94,8 +95,8 @@ def _values(schema: dict[str, Any]) -> str:
 
 def _range(schema: dict[str, Any]) -> str:
     words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-    found = [f"{word} {schema[key]}" for key, word in words.items() if key in schema]
-    return f", {', '.join(found)}" if found else ""
+    limits = [f"{word} {schema[key]}" for key, word in words.items() if key in schema]
+    return f", {', '.join(limits)}" if limits else ""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes docs/command-line.md from the app: ``python -m studies.reference.command_line``."""
+"""Generates docs/command-line.md from the commands: ``python -m studies.reference.write_command_line``."""
 
 import inspect
 import re
@@ -15,36 +15,36 @@ from dse.cli.run import INTERRUPTED
 
 _HEAD = f"""# The command line
 
-`dse COMMAND ...`; `dse --help` and `dse COMMAND --help` print the same in the terminal. This page is written from the
-commands themselves (`python -m studies.reference.command_line`). [tutorial.md](tutorial.md) shows most of them at work.
+`dse COMMAND ...`; `dse --help` and `dse COMMAND --help` print the same in the terminal. This page is generated from the
+commands (`python -m studies.reference.write_command_line`). [tutorial.md](tutorial.md) shows most of them in use.
 
 ## Exit status
 
 | status | meaning |
 |---|---|
-| 0 | done |
-| {FAILURE} | the machine's fault: a file that cannot be written, evaluations that fail one after the other |
+| 0 | success |
+| {FAILURE} | the machine failed: a file that cannot be written, evaluations that fail one after the other |
 | {FAILURE} | something required is missing (`dse doctor`), or an integer differs (`dse verify`) |
-| {FAILURE} | a fault of ours, with a traceback: please report it |
-| {BAD_INPUT} | bad input: options, or a study file, model, sample file, Verilog or run folder that cannot be used |
-| {INTERRUPTED} | interrupted by Ctrl-C; `dse run` keeps every finished trial, the same command goes on |
+| {FAILURE} | internal error; a traceback is printed, please report it |
+| {BAD_INPUT} | bad input: an option, study file, model, sample file, Verilog file or run folder that cannot be used |
+| {INTERRUPTED} | interrupted by Ctrl-C; `dse run` keeps all completed trials, rerun the same command to resume |
 
-What is wrong with the input is one line on stderr that begins with `dse: `. An unknown or missing option is explained
-with the command's usage instead. `--trials`, `--workers` and `--seed` of `dse run` replace the study file's values.
+Bad input is reported in one line on stderr that begins with `dse: `. For an unknown or missing option, the command's
+usage is printed instead. `--trials`, `--workers` and `--seed` of `dse run` override the study file's values.
 """
 _DEFAULT = re.compile(r"\s*\[default: (.+)\]$")
 _KINDS = {Path: "path", str: "text", int: "whole number", float: "number"}
 
 
 def reference() -> str:
-    """The page, in Markdown."""
+    """Returns the page in Markdown."""
     group = typer.main.get_command(app)
     if not isinstance(group, TyperGroup):
         raise TypeError("the app has one command only")
     parts = [_HEAD]
     for name, command in group.commands.items():
         if command.callback is None:
-            raise TypeError(f"{name} does nothing")
+            raise TypeError(f"command {name} has no function")
         parts += _section(name, command.help or "", command.params, command.callback)
     return "\n".join(parts)
 
@@ -54,8 +54,8 @@ def _section(name: str, meaning: str, parameters: list[Any], function: Callable[
     arguments = [parameter for parameter in parameters if parameter.param_type_name == "argument"]
     options = [parameter for parameter in parameters if parameter.param_type_name == "option"]
     needed = [f"{option.opts[0]} {option.name.upper()}" for option in options if option.required]
-    places = [argument.name.upper() + (" ..." if argument.nargs == -1 else "") for argument in arguments]
-    usage = " ".join(["dse", name, *places, *needed, *(["[OPTIONS]"] if len(options) > len(needed) else [])])
+    positions = [argument.name.upper() + (" ..." if argument.nargs == -1 else "") for argument in arguments]
+    usage = " ".join(["dse", name, *positions, *needed, *(["[OPTIONS]"] if len(options) > len(needed) else [])])
     lines = [f"## `dse {name}`", "", meaning, "", f"    {usage}", ""]
     rows = [_row(parameter, signature[parameter.name].annotation) for parameter in (*arguments, *options)]
     return [*lines, "| argument or option | value | default | meaning |", "|---|---|---|---|", *rows, ""]
@@ -64,16 +64,16 @@ def _section(name: str, meaning: str, parameters: list[Any], function: Callable[
 def _row(parameter: Any, annotation: object) -> str:  # noqa: ANN401 -- click's own class, or typer's copy of it
     names = [parameter.name.upper()] if parameter.param_type_name == "argument" else parameter.opts
     meaning, default = parameter.help, _shown(parameter)
-    if (said := _DEFAULT.search(meaning)) is not None:
-        meaning = meaning[: said.start()]
-        default = f"`{said[1]}`" if re.search(r"[/.]", said[1]) else said[1]
+    if (match := _DEFAULT.search(meaning)) is not None:
+        meaning = meaning[: match.start()]
+        default = f"`{match[1]}`" if re.search(r"[/.]", match[1]) else match[1]
     return f"| {', '.join(f'`{name}`' for name in names)} | {_value(annotation)} | {default} | {meaning} |"
 
 
 def _shown(parameter: Any) -> str:  # noqa: ANN401 -- click's own class, or typer's copy of it
     if parameter.required:
         return "required"
-    if parameter.default is None or parameter.default == ():
+    if parameter.default in (None, (), ""):
         return "none"
     if isinstance(parameter.default, bool):
         return "on" if parameter.default else "off"
@@ -81,7 +81,7 @@ def _shown(parameter: Any) -> str:  # noqa: ANN401 -- click's own class, or type
 
 
 def _value(annotation: object) -> str:
-    """What may stand there, in words: from ``Annotated[type, typer.Option(...)]``."""
+    """Returns the kind of value in words, from ``Annotated[type, typer.Option(...)]``."""
     kind, details = get_args(annotation)[:2]
     kind = next((part for part in get_args(kind) if part is not type(None)), kind) if _is_optional(kind) else kind
     if kind is bool:

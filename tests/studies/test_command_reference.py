@@ -1,18 +1,18 @@
-"""The page of the commands says what the commands say."""
+"""docs/command-line.md agrees with the commands."""
 
 from pathlib import Path
 
 import pytest
 
 from dse.cli.app import app
-from studies.reference.command_line import reference
+from studies.reference.write_command_line import reference
 from tests.conftest import Cli
 
 PAGE = reference()
 
 
 def test_the_reference_is_up_to_date() -> None:
-    """``python -m studies.reference.command_line`` writes it."""
+    """``python -m studies.reference.write_command_line`` writes it."""
     page = Path(__file__).parents[2] / "docs" / "command-line.md"
     assert page.read_text(encoding="utf-8") == PAGE
 
@@ -28,8 +28,8 @@ def test_every_command_is_in_it() -> None:
     [
         "| `STUDY` | path | required | study file (.toml) |",
         "| `--out` | path | `runs/<name>` | run folder |",
-        "| `--fresh` | flag | off | start over: forget the run in the folder |",
-        "| `-P`, `--parameter` | text, any number | none | NAME=VALUE of the top module, repeatable |",
+        "| `--fresh` | flag | off | start over: delete the run in the folder |",
+        "| `-P`, `--parameter` | text, any number | none | NAME=VALUE, a parameter of the top module; repeatable |",
         "| `--node-nm` | number | required | feature size in nm, which Liberty does not state |",
     ],
 )

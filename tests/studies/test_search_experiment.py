@@ -21,10 +21,10 @@ def test_a_curve_is_the_hypervolume_of_what_was_asked_so_far(count: int, seed: i
 
 
 def test_the_median_seed_counts_those_that_never_get_there() -> None:
-    found = np.array([[0.1, 0.5, 0.9], [0.1, 0.9, 0.9], [0.1, 0.2, 0.3]])
-    assert median_to(found, 0.9) == 3
-    assert median_to(found, 0.1) == 1
-    assert math.isinf(median_to(found[[0, 2, 2]], 0.9))
+    shares = np.array([[0.1, 0.5, 0.9], [0.1, 0.9, 0.9], [0.1, 0.2, 0.3]])
+    assert median_to(shares, 0.9) == 3
+    assert median_to(shares, 0.1) == 1
+    assert math.isinf(median_to(shares[[0, 2, 2]], 0.9))
 
 
 def test_the_table_compares_with_the_quickest_plain_sampler() -> None:
@@ -32,7 +32,7 @@ def test_the_table_compares_with_the_quickest_plain_sampler() -> None:
     rising = np.linspace(0.0, 1.0, 11)[None]  # 90% at the tenth evaluation, 99% at the eleventh
     slow, never, quick = rising * 0.95, rising * 0.5, np.array([[0.0, 0.92, 1.0]])
     curves = {random: never, nsga2: slow, tpe: never, ours: quick}
-    rows = table(curves, {variant: np.ones_like(found) for variant, found in curves.items()})
+    rows = table(curves, {variant: np.ones_like(shares) for variant, shares in curves.items()})
     titles, *body = ([cell.strip() for cell in row.split("|")[1:-1]] for row in (rows[0], rows[2], rows[-1]))
     at = titles.index("to 90%")
     assert titles[: at + 4] == ["variant", "3", "11", "to 90%", "times", "to 99%", "times"]

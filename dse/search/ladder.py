@@ -1,4 +1,4 @@
-"""The fidelity ladder: which levels a design may climb, and whether it is worth the next one."""
+"""The fidelity ladder: the levels that a design may reach, and whether it is promoted to the next one."""
 
 import math
 from collections import Counter, defaultdict
@@ -21,20 +21,20 @@ _TRAINED = {
 
 
 def levels_of(fidelity: FidelitySpec, finetune: Finetune, *, baseline: bool) -> tuple[Level, ...]:
-    """The levels that a design may reach, lowest first; baselines need no first look."""
+    """Returns the levels that a design may reach, lowest first; baselines skip the part of the split."""
     first = (Level.PART,) if fidelity.part < 1 and not baseline else ()
     return (*first, Level.INTEGER, *_TRAINED[finetune])
 
 
 class Ladder:
-    """Lets designs climb that are near the front of what their level has shown so far.
+    """Promotes designs that are near the front of all designs evaluated at their level so far.
 
-    The slack hedges against the noise of an accuracy; costs are exact and get none. Baselines always climb as far as
-    they may, and no budget counts them.
+    The slack allows for the noise of an accuracy; costs are exact and get none. Baselines are always promoted as far
+    as they may be, and no budget counts them.
 
     Args:
-        fidelity: the study's.
-        objectives: the study's; the first one is the accuracy drop.
+        fidelity: the study's [fidelity] table.
+        objectives: the study's objectives; the first one is the accuracy drop.
     """
 
     def __init__(self, fidelity: FidelitySpec, objectives: Sequence[str]) -> None:
@@ -44,31 +44,37 @@ class Ladder:
         self._budget = {Level.SHORT_FINETUNE: fidelity.max_short, Level.FULL_FINETUNE: fidelity.max_full}
 
     def restore(self, levels: Iterable[LevelRecord], *, baseline: bool) -> None:
-        """Count what a trial of an earlier session reached."""
+        """Counts the levels that a trial of an earlier session reached."""
         for level in levels:
             self._seen[level.level].append(values_of(level, self._objectives))
             self._spent[level.level] += not baseline
 
-    def next_level(self, finetune: Finetune, found: Evaluation, *, baseline: bool) -> Level | None:
-        """The level to try next, or None where the design stays; counts what was found."""
-        values = values_of(found, self._objectives)
-        seen = np.array(self._seen[found.level], dtype=np.float64).reshape(-1, len(values))
-        self._seen[found.level].append(values)
+    def next_level(self, finetune: Finetune, evaluation: Evaluation, *, baseline: bool) -> Level | None:
+        """Counts an evaluation and returns the design's next level, or None if it is not promoted.
+
+        Args:
+            finetune: highest level of fine-tuning that the design may have.
+            evaluation: the design at its present level.
+            baseline: whether the design is a baseline.
+        """
+        values = values_of(evaluation, self._objectives)
+        seen = np.array(self._seen[evaluation.level], dtype=np.float64).reshape(-1, len(values))
+        self._seen[evaluation.level].append(values)
         levels = levels_of(self._fidelity, finetune, baseline=baseline)
-        above = levels[levels.index(found.level) + 1 :]
+        above = levels[levels.index(evaluation.level) + 1 :]
         if not above or baseline:
             return above[0] if above else None
         budget = self._budget.get(above[0])
         if budget is not None and self._spent[above[0]] >= budget:
             return None
         hopeful = np.array(values)
-        hopeful[0] -= self._slack_pp(found.level)
+        hopeful[0] -= self._slack_pp(evaluation.level)
         if rank_among(seen, hopeful) > self._fidelity.promote_rank:
             return None
         self._spent[above[0]] += 1
         return above[0]
 
     def _slack_pp(self, level: Level) -> float:
-        """A part of the split is noisier, by the root of its share."""
+        """Returns the slack of a level, percentage points; the noise grows with the root of the inverse share."""
         slack = self._fidelity.slack_pp
         return slack / math.sqrt(self._fidelity.part) if level is Level.PART else slack
