@@ -38,11 +38,11 @@ def run(
     from dse.run import default_folder, run_study
     from dse.store.cache import EvaluationCache, default_cache_path
     from dse.store.run_folder import RunFolder
-    from dse.study.loading import load_any_study
+    from dse.study.loading import load_study
     from hwmodels.errors import HardwareError
     from nets.errors import NetworkError
 
-    spec = _overridden(load_any_study(study), trials, workers, seed)
+    spec = _overridden(load_study(study), trials, workers, seed)
     folder = RunFolder(out if out is not None else default_folder(spec))
     known = None if no_cache else EvaluationCache(cache or default_cache_path())
     console = Console()
@@ -67,7 +67,7 @@ def run(
 
 
 def _overridden(spec: Study, trials: int | None, workers: int | None, seed: int | None) -> Study:
-    from dse.study.loading import validated_any
+    from dse.study.loading import validated
 
     document = spec.model_dump(mode="json", exclude_none=True)
     if trials is not None:
@@ -76,4 +76,4 @@ def _overridden(spec: Study, trials: int | None, workers: int | None, seed: int 
         document["workers"]["count"] = workers
     if seed is not None:
         document["seed"] = seed
-    return validated_any(document)
+    return validated(document)

@@ -59,13 +59,12 @@ class Evaluation:
         level: the fidelity.
         val_accuracy: percent of the validation split.
         val_accuracy_drop_pp: baseline minus design, percentage points, same samples.
-        objective_cost: by the study's own cost source.
-        other_cost: by the other one.
+        accelerator: cost of rescalers and MACs together by the study's own cost source.
+        other_cost: cost of the rescalers by the other cost source.
         workloads: of every rescaler, as certified for these weights.
         network_sha256: fingerprint of the evaluated network.
         weights: the fine-tuned integers, or None where the narrowed weights ship as they are.
         seconds: wall time of the evaluation.
-        accelerator: rescalers and MACs together, by the study's own cost source; None where it was not asked for.
         other_style_area_um2: rescaler area in the accelerator style that the study does not have.
         members: accuracies of the networks of a portfolio; empty in a study of one.
     """
@@ -73,45 +72,44 @@ class Evaluation:
     level: Level
     val_accuracy: float
     val_accuracy_drop_pp: float
-    objective_cost: NetworkCost
+    accelerator: AcceleratorCost
     other_cost: NetworkCost
     workloads: tuple[RescalerWorkload, ...]
     network_sha256: str
     weights: Arrays | None
     seconds: float
-    accelerator: AcceleratorCost | None = None
     other_style_area_um2: float | None = None
     members: tuple[MemberScore, ...] = ()
 
     @property
     def rescaler_area_um2(self) -> float | None:
         """Area of the rescalers and their parameter memory by the study's cost source."""
-        return self.objective_cost.rescaler_area_um2
+        return self.accelerator.rescalers.rescaler_area_um2
 
     @property
     def rescaler_energy_nj(self) -> float | None:
         """Energy of one inference's rescales by the study's cost source."""
-        return self.objective_cost.rescaler_energy_nj
+        return self.accelerator.rescalers.rescaler_energy_nj
 
     @property
     def parameter_bits(self) -> int:
         """Bits of per-channel rescaler parameters."""
-        return self.objective_cost.parameter_bits
+        return self.accelerator.rescalers.parameter_bits
 
     @property
     def accelerator_area_um2(self) -> float | None:
         """Area of rescalers and MACs."""
-        return self.accelerator.area_um2 if self.accelerator else None
+        return self.accelerator.area_um2
 
     @property
     def accelerator_energy_nj(self) -> float | None:
         """Energy of rescales and MACs of one inference."""
-        return self.accelerator.energy_nj if self.accelerator else None
+        return self.accelerator.energy_nj
 
     @property
-    def latency_cycles(self) -> int | None:
+    def latency_cycles(self) -> int:
         """Clock cycles of one inference (shared), or between two of them (streaming)."""
-        return self.accelerator.latency_cycles if self.accelerator else None
+        return self.accelerator.latency_cycles
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from dse.store.results import CostSource
+from dse.design.cost_source import CostSource
 
 # Signs of print, named because they look like others.
 MISSING = EN_DASH = "\N{EN DASH}"  # a dash is shown where a number does not exist

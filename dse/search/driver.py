@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import optuna
@@ -77,19 +76,11 @@ def baselines(space: SearchSpace, uniform_bits: tuple[int, ...]) -> list[tuple[s
     return found
 
 
-class Specified(Protocol):
-    """What is evaluated, as far as a driver is concerned."""
-
-    @property
-    def spec(self) -> Study:
-        """The study."""
-
-
 class Driver:
     """Runs one study to a number of complete trials.
 
     Args:
-        problem: what is evaluated.
+        spec: the study.
         store: where trials are kept.
         space: where designs come from.
         folder: where trained weights are kept.
@@ -99,17 +90,17 @@ class Driver:
 
     def __init__(
         self,
-        problem: Specified,
+        spec: Study,
         store: StudyStore,
         space: SearchSpace,
         folder: RunFolder,
         pool: EvaluatorPool,
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
-        self._problem, self._store, self._space = problem, store, space
+        self._spec, self._store, self._space = spec, store, space
         self._folder, self._pool, self._on_progress = folder, pool, on_progress
-        self._search_spec, self._objectives = problem.spec.search, problem.spec.search.objectives
-        self._interrupts, self._ladder = Interrupts(), Ladder(problem.spec.fidelity, self._objectives)
+        self._search_spec, self._objectives = spec.search, spec.search.objectives
+        self._interrupts, self._ladder = Interrupts(), Ladder(spec.fidelity, self._objectives)
         self._open: dict[int, _OpenTrial] = {}
         self._climbs: deque[Job] = deque()
         self._complete, self._failures = 0, 0
@@ -152,7 +143,7 @@ class Driver:
         count = self._search_spec.starts
         if not count or self._store.started():
             return
-        level = levels_of(self._problem.spec.fidelity, Finetune.NONE, baseline=False)[0]
+        level = levels_of(self._spec.fidelity, Finetune.NONE, baseline=False)[0]
         int32 = self._space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE)
         found = probes(self._space)
         jobs = [Job(number, point, level) for number, point in enumerate([int32, *(probe.point for probe in found)])]
@@ -216,7 +207,7 @@ class Driver:
         return Job(
             trial.number,
             point,
-            levels_of(self._problem.spec.fidelity, point.finetune, baseline=opened.role != SEARCH)[0],
+            levels_of(self._spec.fidelity, point.finetune, baseline=opened.role != SEARCH)[0],
         )
 
     def _take(self, completion: Completion) -> Job | None:
@@ -239,7 +230,7 @@ class Driver:
     def _climb(self, opened: _OpenTrial, level: Level) -> Job:
         """The job of the next level; a fine-tune of the search may inherit weights, baselines start from their own."""
         nearest = self._trained.nearest(opened.point)
-        inherits = self._problem.spec.fidelity.inherit and level in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
+        inherits = self._spec.fidelity.inherit and level in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
         if not inherits or nearest is None or opened.role != SEARCH:
             return Job(opened.trial.number, opened.point, level)
         opened.heir_of, point = nearest

@@ -4,26 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from dse.design.cost_source import CostSource
 from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
-
-
-@dataclass(frozen=True)
-class CostSource:
-    """Where cost figures come from.
-
-    Attributes:
-        model: ``analytic`` or ``rtl``.
-        technology: name of the technology table.
-        node_nm: its node.
-        source: publication or synthesis behind the table.
-        error: what is known of the model's error, in words.
-    """
-
-    model: str
-    technology: str
-    node_nm: float
-    source: str
-    error: str
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from dse.design.cost_source import CostSource
 from dse.errors import StudyError
-from dse.store.results import CostSource
 from dse.study.loading import describe_errors
-from dse.study.spec import Study
+from dse.study.spec import StudyDocument
 from nets.files import write_bytes, write_text
 from nets.network.fingerprint import Arrays
 
@@ -44,7 +44,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    spec: Study
+    spec: StudyDocument
     created: str
     versions: dict[str, str]
     git_revision: str

@@ -8,15 +8,8 @@ from dse.design.space import CONTRACT, LANES, STYLE, RescalerVariable, SearchSpa
 from dse.errors import StudyError
 from dse.study.spec import HardwareSpec, SearchSpec
 from nets.narrow.narrowing import methods_of
-from nets.network.network import Method, Operator, QuantizedNetwork, Rescaling, Weighted
+from nets.network.network import Method, Operator, Rescaling, Weighted
 from nets.network.rescaler import FULL_MULTIPLIER_BITS
-
-
-def space_of(
-    network: QuantizedNetwork, search: SearchSpec, finetune: Finetune, hardware: HardwareSpec | None = None
-) -> SearchSpace:
-    """The space of a network, as :func:`space_over` its rescaling operators."""
-    return space_over(tuple(network.rescaling_operators()), search, finetune, hardware)
 
 
 def space_over(

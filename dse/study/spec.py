@@ -4,7 +4,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from dse.design.metrics import DEFAULT_OBJECTIVES, Metric
 from dse.design.point import Finetune
@@ -252,55 +260,61 @@ class WorkersSpec(Section):
         return self
 
 
-class AnyStudySpec(Section):
-    """What every study gives, whether it has one network or several."""
+class MemberSpec(Section):
+    """A [[members]] table: one of the networks that share the same silicon."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run folder")
-    seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
+    name: str = Field(
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$", description="prefix of the names of this network's rescalers"
+    )
+    weight: float = Field(1.0, gt=0, le=1e6, description='share in the mean drop, if accuracy = "mean"')
+    inferences: int = Field(
+        1, ge=1, le=10**6, description="inferences of this network in the mix whose energy and time are counted"
+    )
+    network: NetworkSpec = Field(description="the [members.network] table: model or topology")
+    data: DataSpec = Field(description="the [members.data] table: dataset or samples, and their split")
+
+
+class Study(Section):
+    """A study: the networks with their data, what is searched, on which hardware, and how far designs are evaluated.
+
+    A study of one network has one member without a name. In files it has the tables [network] and [data] instead of
+    [[members]]; :func:`with_members` and the serializer translate between the two forms.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name of the study and of its run folder")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed for all random choices")
     search: SearchSpec = SearchSpec()
     fidelity: FidelitySpec = FidelitySpec()
     hardware: HardwareSpec = HardwareSpec()
     report: ReportSpec = ReportSpec()
     workers: WorkersSpec = WorkersSpec()
-
-    def identity(self) -> dict[str, Any]:
-        """What makes two runs the same study: everything but how long and by how many it is worked on."""
-        return self.model_dump(mode="json", exclude={"workers": True, "report": True, "search": {"trials"}})
-
-    def to_toml(self) -> str:
-        """The study as a file of its own; reading it back gives an equal object."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
-
-
-class StudySpec(AnyStudySpec):
-    """A study of one network."""
-
-    network: NetworkSpec = Field(description="the [network] table: model or topology")
-    data: DataSpec = Field(description="the [data] table: dataset or samples, and their split")
-
-
-class MemberSpec(Section):
-    """A [[members]] table: one of the networks that the same silicon has to serve."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="stands before the names of its rescalers")
-    weight: float = Field(1.0, gt=0, le=1e6, description='share in the mean drop, where accuracy = "mean"')
-    inferences: int = Field(1, ge=1, le=10**6, description="of this network in the mix whose energy and time count")
-    network: NetworkSpec = Field(description="the [members.network] table: model or topology")
-    data: DataSpec = Field(description="the [members.data] table: dataset or samples, and their split")
-
-
-class PortfolioSpec(AnyStudySpec):
-    """A study of several networks for which the silicon is decided once."""
-
-    members: tuple[MemberSpec, ...] = Field(min_length=2, description="the networks")
+    members: tuple[MemberSpec, ...] = Field(min_length=1, description="the networks")
     accuracy: Literal["worst", "mean"] = Field(
-        "worst", description="which drop of the members is the study's: the largest, or the weighted mean"
+        "worst", description="accuracy drop of the study: the largest of its members, or their weighted mean"
     )
 
+    @property
+    def is_portfolio(self) -> bool:
+        """Whether several named networks share the silicon."""
+        return bool(self.members[0].name)
+
+    @property
+    def contract(self) -> str:
+        """Rounding contract of the baselines; all members have the same."""
+        return self.members[0].network.contract
+
     @model_validator(mode="after")
-    def _one_bank_for_all(self) -> Self:
+    def _members_fit(self) -> Self:
         names = [member.name for member in self.members]
-        if len(set(names)) != len(names):
+        if names == [""]:
+            if "accuracy" in self.model_fields_set:
+                raise ValueError(f"accuracy = {self.accuracy!r} is for several networks; leave it out")
+            return self
+        if len(names) < 2:
+            raise ValueError("members: give at least 2 networks, or [network] and [data] for a study of one")
+        if not all(names):
+            raise ValueError("members: every network needs a name of at least one character")
+        if _repeats(tuple(names)):
             raise ValueError(f"members = [{', '.join(names)}] names a network twice")
         if len({member.network.contract for member in self.members}) > 1:
             raise ValueError("members: one bank of rescalers rounds one way; give every member the same contract")
@@ -308,10 +322,39 @@ class PortfolioSpec(AnyStudySpec):
             raise ValueError('several networks share one bank of rescalers; use hardware.style = "shared"')
         return self
 
-    def member_study(self, member: MemberSpec) -> StudySpec:
-        """The member as a study of its own: the same seed, search, fidelity and hardware."""
-        common = {key: value for key, value in self if key in AnyStudySpec.model_fields}
-        return StudySpec(**{**common, "name": member.name}, network=member.network, data=member.data)
+    @model_serializer(mode="wrap")
+    def _as_in_the_file(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        if self.is_portfolio:
+            return document
+        (member,) = document.pop("members")
+        del document["accuracy"]
+        return {**document, **{table: member[table] for table in _TABLES_OF_ONE}}
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what makes two runs the same study: everything but the number of trials, workers and the report."""
+        return self.model_dump(mode="json", exclude={"workers": True, "report": True, "search": {"trials"}})
+
+    def to_toml(self) -> str:
+        """Returns the study as the text of a study file; reading it gives an equal object."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
-Study = StudySpec | PortfolioSpec
+_TABLES_OF_ONE = ("network", "data")
+
+
+def with_members(document: dict[str, Any]) -> dict[str, Any]:
+    """Returns the document of a study with [[members]]: [network] and [data] become one member without a name."""
+    if "members" in document:
+        return document
+    member = {"name": "", **{table: document[table] for table in _TABLES_OF_ONE if table in document}}
+    rest = {key: value for key, value in document.items() if key not in _TABLES_OF_ONE}
+    return {**rest, "members": [member]}
+
+
+def _document_with_members(value: object) -> object:
+    return with_members(value) if isinstance(value, dict) else value
+
+
+StudyDocument = Annotated[Study, BeforeValidator(_document_with_members)]
+"""The study as a field of another model, read from either form of the study file."""

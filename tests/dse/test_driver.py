@@ -16,8 +16,8 @@ from dse.search.sampler import make_sampler
 from dse.store.journal import _OwnJournal, own_journal
 from dse.store.run_folder import RunFolder
 from dse.store.trials import SEARCH, StudyStore, error_in, record_in, role_of
-from dse.study.problem import Problem
-from dse.study.space import space_of
+from dse.study.prepared import PreparedStudy
+from dse.study.space import space_over
 from dse.workers import Completion, Evaluates, SerialPool
 from tests.fakes import ClosedForm, Faulty, values
 from tests.small_studies import small_spec
@@ -26,8 +26,8 @@ TARGET = 24
 
 
 @pytest.fixture
-def space(digits: Problem) -> SearchSpace:
-    return space_of(digits.network, digits.spec.search, digits.spec.fidelity.finetune)
+def space(digits: PreparedStudy) -> SearchSpace:
+    return space_over(digits.operators, digits.spec.search, digits.spec.fidelity.finetune)
 
 
 @pytest.fixture
@@ -35,22 +35,22 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path)
 
 
-def opened(problem: Problem, folder: RunFolder, space: SearchSpace) -> StudyStore:
+def opened(problem: PreparedStudy, folder: RunFolder, space: SearchSpace) -> StudyStore:
     store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
     store.use(make_sampler(problem.spec.search, space, len(store.trials())), space)
     return store
 
 
 def drive(
-    problem: Problem, folder: RunFolder, space: SearchSpace, evaluator: Evaluates, target: int = TARGET
+    problem: PreparedStudy, folder: RunFolder, space: SearchSpace, evaluator: Evaluates, target: int = TARGET
 ) -> tuple[StudyStore, list[Progress]]:
     store, seen = opened(problem, folder, space), []
-    Driver(problem, store, space, folder, SerialPool(lambda: evaluator), seen.append).run(target)
+    Driver(problem.spec, store, space, folder, SerialPool(lambda: evaluator), seen.append).run(target)
     return store, seen
 
 
 def test_exactly_the_trials_asked_for_baselines_included(
-    digits: Problem, folder: RunFolder, space: SearchSpace
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace
 ) -> None:
     store, seen = drive(digits, folder, space, ClosedForm())
     assert Counter(trial.state for trial in store.trials()) == {TrialState.COMPLETE: TARGET}
@@ -63,13 +63,13 @@ def test_exactly_the_trials_asked_for_baselines_included(
     assert volumes[-1] > 0
 
 
-def test_no_design_is_evaluated_twice(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+def test_no_design_is_evaluated_twice(digits: PreparedStudy, folder: RunFolder, space: SearchSpace) -> None:
     store, _ = drive(digits, folder, space, ClosedForm())
     assert len({space.point(trial.params).digest for trial in store.trials()}) == TARGET
 
 
 def test_a_target_below_the_baselines_keeps_the_rest_queued(
-    digits: Problem, folder: RunFolder, space: SearchSpace
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace
 ) -> None:
     store, _ = drive(digits, folder, space, ClosedForm(), target=2)
     assert Counter(trial.state for trial in store.trials()) == {TrialState.COMPLETE: 2, TrialState.WAITING: 4}
@@ -78,7 +78,7 @@ def test_a_target_below_the_baselines_keeps_the_rest_queued(
     assert len({(role_of(t), space.point(t.params).digest) for t in store.trials()}) == 7
 
 
-def test_resuming_counts_what_is_there(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+def test_resuming_counts_what_is_there(digits: PreparedStudy, folder: RunFolder, space: SearchSpace) -> None:
     drive(digits, folder, space, ClosedForm(), target=10)
     store, seen = drive(digits, folder, space, ClosedForm(), target=15)
     assert seen[0].complete == 10
@@ -89,7 +89,7 @@ def test_resuming_counts_what_is_there(digits: Problem, folder: RunFolder, space
 
 
 def test_failed_evaluations_do_not_count_and_keep_their_reason(
-    digits: Problem, folder: RunFolder, space: SearchSpace
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace
 ) -> None:
     store, _ = drive(digits, folder, space, Faulty(raises=frozenset({7, 9}), not_finite=frozenset({8})))
     states = {trial.number: trial.state for trial in store.trials()}
@@ -100,13 +100,13 @@ def test_failed_evaluations_do_not_count_and_keep_their_reason(
     assert set(errors) == {7, 8, 9}
 
 
-def test_a_study_in_which_everything_fails_stops(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+def test_a_study_in_which_everything_fails_stops(digits: PreparedStudy, folder: RunFolder, space: SearchSpace) -> None:
     with pytest.raises(EvaluationsFailError, match=r"20 evaluations in a row failed, .* is broken"):
         drive(digits, folder, space, Faulty(raises=frozenset(range(1000))))
 
 
 def test_hopeless_designs_do_not_climb_and_baselines_always_do(
-    digits: Problem, folder: RunFolder, space: SearchSpace
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace
 ) -> None:
     store, _ = drive(digits, folder, space, ClosedForm(), target=60)
     records = {trial.number: record for trial in store.trials() if (record := record_in(trial))}
@@ -130,7 +130,7 @@ def test_hopeless_designs_do_not_climb_and_baselines_always_do(
 
 
 def test_front_and_baselines_are_scored_on_test_and_nothing_else(
-    digits: Problem, folder: RunFolder, space: SearchSpace
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace
 ) -> None:
     store, _ = drive(digits, folder, space, ClosedForm(), target=40)
     complete = [(t, r) for t in store.complete() if (r := record_in(t))]
@@ -156,13 +156,13 @@ class Interrupting(SerialPool):
         return super().next()
 
 
-def test_an_interrupt_anywhere_keeps_what_was_told(digits: Problem, tmp_path: Path, space: SearchSpace) -> None:
+def test_an_interrupt_anywhere_keeps_what_was_told(digits: PreparedStudy, tmp_path: Path, space: SearchSpace) -> None:
     for after in range(0, 30, 3):
         folder = RunFolder(tmp_path / str(after))
         folder.path.mkdir()
         store = opened(digits, folder, space)
         with pytest.raises(KeyboardInterrupt):
-            Driver(digits, store, space, folder, Interrupting(ClosedForm(), after)).run(TARGET)
+            Driver(digits.spec, store, space, folder, Interrupting(ClosedForm(), after)).run(TARGET)
         told = {trial.number: trial.values for trial in store.complete()}
         resumed, _ = drive(digits, folder, space, ClosedForm())
         assert {n: t.values for t in resumed.complete() if (n := t.number) in told} == told
@@ -176,7 +176,7 @@ def test_an_interrupt_anywhere_keeps_what_was_told(digits: Problem, tmp_path: Pa
 
 
 def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(
-    digits: Problem, folder: RunFolder, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = opened(digits, folder, space)
     written: list[str] = []
@@ -191,7 +191,7 @@ def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(
 
     monkeypatch.setattr(_OwnJournal, "append_logs", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        Driver(digits, store, space, folder, SerialPool(ClosedForm)).run(TARGET)
+        Driver(digits.spec, store, space, folder, SerialPool(ClosedForm)).run(TARGET)
     assert written.count("begun") == written.count("done") > 30
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -208,7 +208,7 @@ class OutOfOrder(SerialPool):
 
 @pytest.mark.parametrize("batch", [1, 5])
 def test_batches_find_the_same_with_any_number_of_workers(
-    digits: Problem, tmp_path: Path, space: SearchSpace, batch: int
+    digits: PreparedStudy, tmp_path: Path, space: SearchSpace, batch: int
 ) -> None:
     problem = replace(digits, spec=small_spec(search__batch=batch, search__sampler="tpe"))
     found = []
@@ -216,13 +216,15 @@ def test_batches_find_the_same_with_any_number_of_workers(
         folder = RunFolder(tmp_path / pool.__name__)
         folder.path.mkdir()
         store = opened(problem, folder, space)
-        Driver(problem, store, space, folder, pool(lambda: Faulty(raises=frozenset({9})))).run(TARGET)
+        Driver(problem.spec, store, space, folder, pool(lambda: Faulty(raises=frozenset({9})))).run(TARGET)
         assert len(store.complete()) == TARGET
         found.append([(t.number, t.state, t.params, t.values) for t in store.trials()])
     assert found[0] == found[1]
 
 
-def test_designs_to_start_from_come_before_the_sampler(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+def test_designs_to_start_from_come_before_the_sampler(
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace
+) -> None:
     problem = replace(digits, spec=small_spec(search__starts=5))
     store, _ = drive(problem, folder, space, ClosedForm())
     assert len(store.complete()) == TARGET
@@ -232,7 +234,7 @@ def test_designs_to_start_from_come_before_the_sampler(digits: Problem, folder: 
     assert len([t for t in again.trials() if "fixed_params" in t.system_attrs]) == len(queued)
 
 
-def test_constraints_are_told_to_the_sampler(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+def test_constraints_are_told_to_the_sampler(digits: PreparedStudy, folder: RunFolder, space: SearchSpace) -> None:
     limit = {"metric": "rescaler_area_um2", "at_most": 3000.0}
     problem = replace(digits, spec=small_spec(search__constraints=[limit]))
     store, _ = drive(problem, folder, space, ClosedForm())
@@ -245,7 +247,7 @@ def test_constraints_are_told_to_the_sampler(digits: Problem, folder: RunFolder,
     assert all(store.trials()[t].constraints["rescaler_area_um2"] <= 0 for t in scored)
 
 
-def test_serial_studies_repeat_themselves(digits: Problem, tmp_path: Path, space: SearchSpace) -> None:
+def test_serial_studies_repeat_themselves(digits: PreparedStudy, tmp_path: Path, space: SearchSpace) -> None:
     found = []
     for name in ("one", "two"):
         folder = RunFolder(tmp_path / name)

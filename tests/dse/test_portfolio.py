@@ -1,5 +1,6 @@
 """Several networks on one bank of rescalers: every accuracy is a member's own, every cost is of all together."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,17 @@ from dse.design.point import DesignPoint, Finetune
 from dse.design.space import SearchSpace
 from dse.errors import StudyError
 from dse.evaluate.costing import Costing
-from dse.evaluate.evaluator import Evaluator
-from dse.evaluate.portfolio import Portfolio, PortfolioEvaluator, member_job, prepare_portfolio, weakest
+from dse.evaluate.designs import member_job
+from dse.evaluate.evaluator import Evaluator, weakest
 from dse.export import export_design
 from dse.export._design import load_design
 from dse.run import run_study
 from dse.store.collect import results_of
 from dse.store.records import TestRecord, record_of
 from dse.store.run_folder import RunFolder
-from dse.study.loading import load_any_study, load_study, validated_any
-from dse.study.space import space_over
-from dse.study.spec import PortfolioSpec
-from dse.study.subject import subject_of
+from dse.study.loading import load_study, validated
+from dse.study.prepared import PreparedMember, PreparedStudy, prepare
+from dse.study.spec import Study
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.network import Method
 from tests.small_studies import document
@@ -37,21 +37,24 @@ def portfolio_document(**changes: object) -> dict[str, Any]:
     return document(**{"network": None, "data": None, "members": MEMBERS, "hardware__style": "shared", **changes})
 
 
-def portfolio_spec(**changes: object) -> PortfolioSpec:
-    spec = validated_any(portfolio_document(**changes))
-    assert isinstance(spec, PortfolioSpec)
-    return spec
+def portfolio_spec(**changes: object) -> Study:
+    return validated(portfolio_document(**changes))
 
 
 @pytest.fixture(scope="module")
-def portfolio(trained_once: None) -> Portfolio:
-    return prepare_portfolio(portfolio_spec())
+def portfolio(trained_once: None) -> PreparedStudy:
+    return prepare(portfolio_spec())
 
 
 @pytest.fixture(scope="module")
-def space(trained_once: None) -> SearchSpace:
-    spec = portfolio_spec()
-    return space_over(subject_of(spec).operators, spec.search, Finetune.SHORT, spec.hardware)
+def space(portfolio: PreparedStudy) -> SearchSpace:
+    return portfolio.space
+
+
+def alone(portfolio: PreparedStudy, member: PreparedMember) -> Evaluator:
+    """The evaluator of a study of this member alone, which has no name then."""
+    unnamed = member.spec.model_copy(update={"name": "", "weight": 1.0, "inferences": 1})
+    return Evaluator(PreparedStudy(portfolio.spec, (replace(member, spec=unnamed),)))
 
 
 def mixed(space: SearchSpace) -> DesignPoint:
@@ -60,45 +63,44 @@ def mixed(space: SearchSpace) -> DesignPoint:
 
 
 @pytest.mark.parametrize("level", [Level.INTEGER, Level.SHORT_FINETUNE])
-def test_members_are_what_they_are_alone(portfolio: Portfolio, space: SearchSpace, level: Level) -> None:
+def test_members_are_what_they_are_alone(portfolio: PreparedStudy, space: SearchSpace, level: Level) -> None:
     job = Job(0, mixed(space), level)
-    found = PortfolioEvaluator(portfolio).run(job)
+    found = Evaluator(portfolio).run(job)
     assert isinstance(found, Evaluation)
-    alone = {m.name: Evaluator(m.problem).run(member_job(job, m.name)) for m in portfolio.members}
+    single = {m.name: alone(portfolio, m).run(member_job(job, m)) for m in portfolio.members}
     for score in found.members:
-        one = alone[score.name]
+        one = single[score.name]
         assert isinstance(one, Evaluation)
         assert (score.val_accuracy, score.val_accuracy_drop_pp) == (one.val_accuracy, one.val_accuracy_drop_pp)
     assert found.val_accuracy_drop_pp == max(score.val_accuracy_drop_pp for score in found.members)
     assert found.val_accuracy + found.val_accuracy_drop_pp == pytest.approx(portfolio.baseline_val_accuracy)
 
 
-def test_energy_counts_the_mix_and_area_the_widest(portfolio: Portfolio, space: SearchSpace) -> None:
+def test_energy_counts_the_mix_and_area_the_widest(portfolio: PreparedStudy, space: SearchSpace) -> None:
     point = mixed(space)
-    found = PortfolioEvaluator(portfolio).run(Job(0, point, Level.INTEGER))
+    found = Evaluator(portfolio).run(Job(0, point, Level.INTEGER))
     assert isinstance(found, Evaluation)
     rescales = {w.name: w.rescales_per_inference for w in found.workloads}
     for member in portfolio.members:
-        for workload in Evaluator(member.problem).run(member_job(Job(0, point, Level.INTEGER), member.name)).workloads:  # type: ignore[union-attr]
-            assert rescales[f"{member.name}/{workload.name}"] == member.inferences * workload.rescales_per_inference
-    assert found.objective_cost == Costing(portfolio.spec.hardware).costs(found.workloads).accelerator.rescalers
+        for workload in alone(portfolio, member).run(member_job(Job(0, point, Level.INTEGER), member)).workloads:  # type: ignore[union-attr]
+            times = member.spec.inferences
+            assert rescales[f"{member.name}/{workload.name}"] == times * workload.rescales_per_inference
+    assert found.accelerator.rescalers == Costing(portfolio.spec.hardware).costs(found.workloads).accelerator.rescalers
     narrow = space.design({v.name: RescalerChoice(1, Method.ROUND) for v in space.rescalers}, Finetune.NONE)
-    cheaper = PortfolioEvaluator(portfolio).run(Job(1, narrow, Level.INTEGER))
+    cheaper = Evaluator(portfolio).run(Job(1, narrow, Level.INTEGER))
     assert isinstance(cheaper, Evaluation)
     assert (cheaper.rescaler_area_um2 or 0) < (found.rescaler_area_um2 or 0), "one member at 3 bits widens the bank"
 
 
 def test_the_mean_drop_is_weighted(trained_once: None, space: SearchSpace) -> None:
-    found = PortfolioEvaluator(prepare_portfolio(portfolio_spec(accuracy="mean"))).run(
-        Job(0, mixed(space), Level.INTEGER)
-    )
+    found = Evaluator(prepare(portfolio_spec(accuracy="mean"))).run(Job(0, mixed(space), Level.INTEGER))
     assert isinstance(found, Evaluation)
     wide, tight = (score.val_accuracy_drop_pp for score in found.members)
     assert found.val_accuracy_drop_pp == pytest.approx((3 * wide + tight) / 4)
 
 
-def test_scores_name_every_member_and_show_the_weakest(portfolio: Portfolio, space: SearchSpace) -> None:
-    evaluator, point = PortfolioEvaluator(portfolio), mixed(space)
+def test_scores_name_every_member_and_show_the_weakest(portfolio: PreparedStudy, space: SearchSpace) -> None:
+    evaluator, point = Evaluator(portfolio), mixed(space)
     trained = evaluator.run(Job(0, point, Level.SHORT_FINETUNE))
     assert isinstance(trained, Evaluation)
     score = evaluator.run(Job(0, point, Level.TEST, trained.weights, trained.network_sha256))
@@ -169,13 +171,11 @@ def test_files_of_both_kinds_are_told_apart(tmp_path: Path) -> None:
 
     path = tmp_path / "portfolio.toml"
     path.write_text(tomli_w.dumps(portfolio_document()), encoding="utf-8")
-    assert load_any_study(path) == portfolio_spec()
-    with pytest.raises(StudyError, match="members: this is a portfolio"):
-        load_study(path)
+    assert load_study(path) == portfolio_spec()
     missing = [{**MEMBERS[0], "network": {"model": "none.tflite"}}, MEMBERS[1]]
     path.write_text(tomli_w.dumps(portfolio_document(members=missing)), encoding="utf-8")
     with pytest.raises(StudyError, match=r"members\.wide\.network\.model: no such file"):
-        load_any_study(path)
+        load_study(path)
 
 
 def test_a_member_is_exported_as_it_was_scored(trained_once: None, tmp_path: Path) -> None:

@@ -15,8 +15,7 @@ import dse.store.run_folder
 from dse.errors import StudyError
 from dse.run import manifest_of
 from dse.store.run_folder import RunFolder, difference
-from dse.study.problem import Problem
-from dse.study.subject import network_subject
+from dse.study.prepared import PreparedStudy
 from nets.files import write_text
 
 
@@ -25,13 +24,13 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path / "runs" / "small")
 
 
-def start(folder: RunFolder, problem: Problem) -> None:
+def start(folder: RunFolder, problem: PreparedStudy) -> None:
     with folder.locked():
-        folder.start(manifest_of(network_subject(problem)))
+        folder.start(manifest_of(problem))
 
 
-def test_manifest_round_trip(folder: RunFolder, digits: Problem) -> None:
-    manifest = manifest_of(network_subject(digits))
+def test_manifest_round_trip(folder: RunFolder, digits: PreparedStudy) -> None:
+    manifest = manifest_of(digits)
     start(folder, digits)
     assert folder.exists
     found = folder.manifest()
@@ -41,7 +40,7 @@ def test_manifest_round_trip(folder: RunFolder, digits: Problem) -> None:
     assert {source.model for source in found.cost_sources} == {"analytic", "rtl"}
 
 
-def test_no_manifest_and_a_damaged_one(folder: RunFolder, digits: Problem) -> None:
+def test_no_manifest_and_a_damaged_one(folder: RunFolder, digits: PreparedStudy) -> None:
     with pytest.raises(StudyError, match="holds no run"):
         folder.manifest()
     start(folder, digits)
@@ -82,7 +81,7 @@ def test_a_lock_without_a_run_leaves_nothing(folder: RunFolder) -> None:
     assert folder.path.is_dir()  # it was there before
 
 
-def test_clear_removes_the_run_only(folder: RunFolder, digits: Problem, tmp_path: Path) -> None:
+def test_clear_removes_the_run_only(folder: RunFolder, digits: PreparedStudy, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "thesis.txt").write_text("years of work")
@@ -116,7 +115,7 @@ def test_a_file_is_refused(folder: RunFolder) -> None:
 
 
 def test_a_full_disk_leaves_no_half_made_run(
-    folder: RunFolder, digits: Problem, monkeypatch: pytest.MonkeyPatch
+    folder: RunFolder, digits: PreparedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, text: str) -> None:
         if path.name == "manifest.json":
@@ -136,7 +135,7 @@ def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_weights_round_trip_and_damage(folder: RunFolder, digits: Problem) -> None:
+def test_weights_round_trip_and_damage(folder: RunFolder, digits: PreparedStudy) -> None:
     start(folder, digits)
     weights = {"fc.weights": np.arange(-4, 4, dtype=np.int8).reshape(2, 4), "fc.bias": np.array([2**31], np.int64)}
     folder.save_weights(7, weights)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dse.store.results import CostSource, StudyFacts, StudyResults
+from dse.design.cost_source import CostSource
+from dse.store.results import StudyFacts, StudyResults
 
 HOSTILE = ("<script>alert(1)</script>", "=1+1", "a&b 'c' \"d\" %{x} {{ 7*7 }}", "x" * 90, "[bold]conv[/bold]")
 LAYER_COLUMNS = [
