@@ -37,7 +37,7 @@ def run_study(
     ray_address: str | None = None,
     storage: str = "",
     cache: EvaluationCache | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> StudyResults:
     """Runs a study to its number of trials, or resumes the one in the folder, and writes its report.
 

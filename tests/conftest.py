@@ -57,7 +57,7 @@ def trained_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def digits(trained_once: None) -> PreparedStudy:
+def digits(trained_once: None) -> PreparedStudy:  # noqa: ARG001 -- a fixture requires another one only as an argument
     """The small digits study, prepared."""
     return prepare(small_spec())
 
@@ -73,7 +73,12 @@ Cli = Callable[..., Outcome]
 
 
 @pytest.fixture
-def cli(trained_once: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
+def cli(
+    trained_once: None,  # noqa: ARG001 -- a fixture requires another one only as an argument
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Cli:
     """The ``dse`` command, run in this process in an empty working directory."""
     monkeypatch.chdir(tmp_path)
 

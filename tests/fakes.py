@@ -24,9 +24,9 @@ def closed_form(point: DesignPoint, level: Level) -> tuple[float, float, float]:
     return (drop / 2 if level is Level.SHORT_FINETUNE else drop), area, energy
 
 
-def values(found: Measured) -> tuple[float, ...]:
-    """Drop (pp), area (um2), energy (nJ) of what was found."""
-    return values_of(found, DEFAULT_OBJECTIVES)
+def values(measured: Measured) -> tuple[float, ...]:
+    """Drop (pp), area (um2), energy (nJ)."""
+    return values_of(measured, DEFAULT_OBJECTIVES)
 
 
 def evaluation(
@@ -103,7 +103,7 @@ class Faulty(ClosedForm):
 class TellsResources(ClosedForm):
     """Fails with what Ray gave its actor."""
 
-    def run(self, job: Job) -> Evaluation | TestScore:
+    def run(self, _job: Job) -> Evaluation | TestScore:
         import ray
 
         raise ValueError(str(ray.get_runtime_context().get_assigned_resources()))
@@ -115,7 +115,7 @@ class NeverStarts:
     def __init__(self) -> None:
         raise RuntimeError("no such library on this node")
 
-    def run(self, job: Job) -> Evaluation | TestScore:
+    def run(self, _job: Job) -> Evaluation | TestScore:
         raise NotImplementedError
 
 

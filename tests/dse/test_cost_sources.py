@@ -62,7 +62,7 @@ def test_calibrated_costs_need_a_table_made_by_synthesis(digits: PreparedStudy) 
         cost_models(HardwareSpec(cost_source="calibrated"))
 
 
-def test_rtl_without_its_cost_source_is_refused(tmp_path: Path) -> None:
+def test_rtl_without_its_cost_source_is_refused() -> None:
     bad = document(hardware__rtl={"files": [str(RTL)], "top": "rescaler"})
     with pytest.raises(StudyError, match=r"hardware: rtl is given, but cost_source = 'analytic'"):
         validated(bad)

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -163,7 +164,7 @@ def test_test_scores_are_paired_and_refuse_other_weights(
         evaluator.run(Job(3, point, Level.TEST, None, "0" * 64))
 
 
-def test_a_record_keeps_every_layer(digits: PreparedStudy, space: SearchSpace, evaluator: Evaluator) -> None:
+def test_a_record_keeps_every_layer(space: SearchSpace, evaluator: Evaluator) -> None:
     point = space.uniform(3, Method.ABSORB, Finetune.NONE)
     record = record_of(point.to_json(), [evaluated(evaluator, point)])
     assert [layer.rescaler for layer in record.layers] == [v.name for v in space.rescalers]
@@ -187,12 +188,10 @@ def test_workers_train_with_one_thread(digits: PreparedStudy) -> None:
     assert torch.get_num_threads() == 1
 
 
-def test_topology_and_data_that_do_not_fit(
-    monkeypatch: pytest.MonkeyPatch, digits: PreparedStudy, tmp_path: object
-) -> None:
-    path = f"{tmp_path}/wrong.npz"
+def test_topology_and_data_that_do_not_fit(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.npz"
     np.savez(path, x=np.zeros((40, 4, 4, 1), np.int8), y=np.arange(40) % 10)
-    spec = small_spec(data__dataset=None, data__samples=path)
+    spec = small_spec(data__dataset=None, data__samples=str(path))
     with pytest.raises(StudyError, match=r"network\.topology = 'digits_cnn' is trained on real inputs \[8, 8, 1\]"):
         prepare(spec)
 

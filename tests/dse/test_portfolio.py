@@ -42,7 +42,7 @@ def portfolio_spec(**changes: object) -> Study:
 
 
 @pytest.fixture(scope="module")
-def portfolio(trained_once: None) -> PreparedStudy:
+def portfolio(trained_once: None) -> PreparedStudy:  # noqa: ARG001 -- a fixture requires another one only as an argument
     return prepare(portfolio_spec())
 
 
@@ -92,7 +92,8 @@ def test_energy_counts_the_mix_and_area_the_widest(portfolio: PreparedStudy, spa
     assert (cheaper.rescaler_area_um2 or 0) < (found.rescaler_area_um2 or 0), "one member at 3 bits widens the bank"
 
 
-def test_the_mean_drop_is_weighted(trained_once: None, space: SearchSpace) -> None:
+@pytest.mark.usefixtures("trained_once")
+def test_the_mean_drop_is_weighted(space: SearchSpace) -> None:
     found = Evaluator(prepare(portfolio_spec(accuracy="mean"))).run(Job(0, mixed(space), Level.INTEGER))
     assert isinstance(found, Evaluation)
     wide, tight = (score.val_accuracy_drop_pp for score in found.members)
@@ -121,7 +122,8 @@ def test_the_weakest_evidence_is_the_highest_interval() -> None:
     assert weakest(scores) is scores[1], "few samples are weak evidence, whatever the drop"
 
 
-def test_a_portfolio_runs_to_its_report(trained_once: None, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("trained_once")
+def test_a_portfolio_runs_to_its_report(tmp_path: Path) -> None:
     spec = portfolio_spec(
         search__trials=14, search__rescalers=[{"names": "wide/*", "tied": True}, {"names": "tight/*", "tied": True}]
     )
@@ -178,7 +180,8 @@ def test_files_of_both_kinds_are_told_apart(tmp_path: Path) -> None:
         load_study(path)
 
 
-def test_a_member_is_exported_as_it_was_scored(trained_once: None, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("trained_once")
+def test_a_member_is_exported_as_it_was_scored(tmp_path: Path) -> None:
     run_study(portfolio_spec(search__trials=8), folder := RunFolder(tmp_path / "run"))
     trials = results_of(folder).trials
     row = trials[(trials["role"] == "uniform_absorb") & trials["tight.ci_high"].notna()].iloc[0]

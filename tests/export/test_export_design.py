@@ -28,7 +28,10 @@ needs_verilator = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="session")
-def run(trained_once: None, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+def run(
+    trained_once: None,  # noqa: ARG001 -- a fixture requires another one only as an argument
+    tmp_path_factory: pytest.TempPathFactory,
+) -> RunFolder:
     """A small study, run for real; the last trials are of the search, with a width of its own at every rescaler."""
     folder = tmp_path_factory.mktemp("study")
     run_study(load_study(write_study(folder, search__trials=9)), RunFolder(folder / "run"))

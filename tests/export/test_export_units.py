@@ -163,7 +163,8 @@ def test_text_from_files_cannot_leave_a_comment(units: tuple[Unit, ...]) -> None
     assert len(re.findall(r"^endmodule", unit_verilog(hostile, "x\nendmodule"), re.MULTILINE)) == 1
 
 
-def test_other_contracts_of_hardware_are_exported_where_there_is_no_add(digits: PreparedStudy) -> None:
+@pytest.mark.usefixtures("trained_once")
+def test_other_contracts_of_hardware_are_exported_where_there_is_no_add() -> None:
     with pytest.raises(StudyError, match=r"operator 'add_3': an ADD under contract 'floor' has no RTL"):
         units_of(prepare(small_spec(network__contract="floor")).members[0].network, {})
     with pytest.raises(StudyError, match="contract 'tflite_double' has no RTL to export; use one of half_up, floor"):
