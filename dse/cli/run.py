@@ -1,4 +1,4 @@
-"""``dse run``: a study from its file to its report."""
+"""``dse run``: runs a study from its file to its report."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ def run(
     study: Annotated[Path, typer.Argument(help="study file (.toml)", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="run folder [default: runs/<name>]")] = None,
     trials: Annotated[
-        int | None, typer.Option(help="complete trials in the study in all [default: the study file's]")
+        int | None,
+        typer.Option(
+            help="complete trials in total, those of earlier runs of the command included [default: the study file's]"
+        ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="evaluators at work at once [default: the study file's]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="number of parallel evaluators [default: the study file's]")
+    ] = None,
     ray_address: Annotated[str | None, typer.Option(help="address of a running Ray cluster")] = None,
     storage: Annotated[str, typer.Option(help="URL of a database for the trials [default: a journal file]")] = "",
-    seed: Annotated[int | None, typer.Option(help="seed of everything random [default: the study file's]")] = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="folder of evaluations that earlier runs did [default: the user's cache]")
-    ] = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="evaluate all, and keep nothing for later runs")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="start over: forget the run in the folder")] = False,
+    seed: Annotated[int | None, typer.Option(help="seed for all random choices [default: the study file's]")] = None,
+    cache: Annotated[Path | None, typer.Option(help="folder of cached evaluations [default: the user's cache]")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="neither reuse nor keep evaluations")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="delete the run in the folder and start over")] = False,
 ) -> None:
-    """Run a study, or resume it if the run folder holds it already."""
+    """Run a study, or resume the one in the run folder."""
     from dse.report import front_table
     from dse.run import default_folder, run_study
     from dse.store.cache import EvaluationCache, default_cache_path
@@ -44,7 +47,7 @@ def run(
 
     spec = _overridden(load_study(study), trials, workers, seed)
     folder = RunFolder(out if out is not None else default_folder(spec))
-    known = None if no_cache else EvaluationCache(cache or default_cache_path())
+    evaluations = None if no_cache else EvaluationCache(cache or default_cache_path())
     console = Console()
     try:
         with StudyProgress(console, spec.name) as progress:
@@ -54,11 +57,11 @@ def run(
                 fresh=fresh,
                 ray_address=ray_address,
                 storage=storage,
-                cache=known,
+                cache=evaluations,
                 on_progress=progress.update,
             )
     except KeyboardInterrupt:
-        console.print(f"Interrupted. Every finished trial is kept in {folder.path}; run the same command to go on.")
+        console.print(f"Interrupted. Every finished trial is kept in {folder.path}; run the same command to resume.")
         raise typer.Exit(INTERRUPTED) from None
     except (StudyError, NetworkError, HardwareError) as error:
         raise StudyError(f"{study}: {error}") from None

@@ -99,7 +99,7 @@ class DesignDocument(_Part):
     accuracy: AccuracyDocument
     cost: CostDocument
     rescalers: tuple[RescalerDocument, ...]
-    tflite: tuple[TfliteDocument, ...] = Field(description="empty where the network was not imported from .tflite")
+    tflite: tuple[TfliteDocument, ...] = Field(description="empty if the network was not imported from .tflite")
     files: dict[str, str] = Field(description="SHA-256 of every other file by its path")
 
 

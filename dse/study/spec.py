@@ -61,9 +61,7 @@ class DataSpec(Section):
     input_offset: int = Field(0, ge=-128, le=128, description="number added to the stored integers to give int8 inputs")
     finetune: float = Field(0.3, gt=0, lt=1, description="share of the samples for fine-tuning")
     validation: float = Field(0.3, gt=0, lt=1, description="share of the samples for the accuracy during the search")
-    test: float = Field(
-        0.4, ge=0, lt=1, description="share that the search never uses; 0 if the file has a test part of its own"
-    )
+    test: float = Field(0.4, ge=0, lt=1, description="held-back share; 0 if the file has a test part of its own")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -81,11 +79,11 @@ class RescalerRule(Section):
 
     names: str = Field(description="name or pattern of rescalers, such as conv_4 or conv_*")
     multiplier_bits: tuple[MultiplierBits, ...] | None = Field(
-        None, min_length=1, description="multiplier widths in bits that they may have; a single one freezes them"
+        None, min_length=1, description="multiplier widths in bits; one alone freezes them"
     )
-    methods: tuple[Method, ...] | None = Field(None, min_length=1, description="narrowing methods that they may use")
+    methods: tuple[Method, ...] | None = Field(None, min_length=1, description="narrowing methods")
     weight_bits: tuple[WeightBits, ...] | None = Field(
-        None, min_length=1, description="widths in bits that their layers' weights may have"
+        None, min_length=1, description="widths of their layers' weights, bits"
     )
     tied: bool = Field(False, description="whether all of them have the same width and method, as one choice")
 
@@ -105,15 +103,11 @@ class SearchSpec(Section):
     """The search: its length, its sampler, its objectives, and what the designs may choose."""
 
     trials: int = Field(120, ge=1, description="number of complete trials in the study, baselines included")
-    sampler: Sampler = Field(
-        "surrogate", description="what proposes designs: the built-in surrogate model, or one of Optuna's samplers"
-    )
+    sampler: Sampler = Field("surrogate", description="the built-in surrogate model, or one of Optuna's samplers")
     objectives: tuple[Metric, ...] = Field(
         DEFAULT_OBJECTIVES, min_length=2, description="figures to minimise; the accuracy drop comes first"
     )
-    starts: int = Field(
-        0, ge=0, description="number of first trials chosen from the sensitivity of every single rescaler"
-    )
+    starts: int = Field(0, ge=0, description="first trials chosen from the sensitivity of single rescalers")
     batch: int | None = Field(
         None,
         ge=1,
@@ -121,21 +115,17 @@ class SearchSpec(Section):
         "none: a trial is proposed whenever a worker is free",
     )
     multiplier_bits: tuple[MultiplierBits, ...] = Field(
-        DEFAULT_MULTIPLIER_BITS, min_length=1, description="multiplier widths in bits that a rescaler may have"
+        DEFAULT_MULTIPLIER_BITS, min_length=1, description="multiplier widths to choose from, bits"
     )
     methods: tuple[Method, ...] = Field(
-        (Method.ROUND, Method.ABSORB), min_length=1, description="ways in which a rescaler may be narrowed"
+        (Method.ROUND, Method.ABSORB), min_length=1, description="narrowing methods to choose from"
     )
     weight_bits: tuple[WeightBits, ...] = Field(
-        (), description="widths in bits that each layer's weights may have; none: network.weight_bits for all layers"
+        (), description="widths of each layer's weights to choose from, bits; none: network.weight_bits for all"
     )
-    contracts: tuple[str, ...] = Field(
-        (), description="rounding contracts that a design may have; none: network.contract"
-    )
-    styles: tuple[Style, ...] = Field((), description="accelerator styles that a design may have; none: hardware.style")
-    lanes: tuple[Lanes, ...] = Field(
-        (), description="numbers of rescaler lanes that a design may have; none: hardware.lanes"
-    )
+    contracts: tuple[str, ...] = Field((), description="rounding contracts to choose from; none: network.contract")
+    styles: tuple[Style, ...] = Field((), description="accelerator styles to choose from; none: hardware.style")
+    lanes: tuple[Lanes, ...] = Field((), description="numbers of rescaler lanes to choose from; none: hardware.lanes")
     uniform_multiplier_bits: tuple[MultiplierBits, ...] = Field(
         (1, 2, 3, 4, 6, 8, 12, 16), description="multiplier widths of the uniform baselines, in bits"
     )
@@ -182,30 +172,22 @@ class FidelitySpec(Section):
 
     finetune: Finetune = Field(Finetune.SHORT, description="highest level of fine-tuning in the study")
     part: float = Field(
-        1.0, gt=0, le=1, description="share of the validation split for the first level; 1 leaves that level out"
+        1.0, gt=0, le=1, description="share of the validation split for the first level; 1: no such level"
     )
     epochs: int = Field(2, ge=1, le=100, description="epochs of the short fine-tune")
     full_epochs: int = Field(10, ge=1, le=1000, description="epochs of the full fine-tune")
-    max_short: int | None = Field(
-        None, ge=0, description="largest number of short fine-tunes, baselines not counted; none: no limit"
-    )
-    max_full: int | None = Field(
-        None, ge=0, description="largest number of full fine-tunes, baselines not counted; none: no limit"
-    )
-    inherit: bool = Field(
-        False, description="whether a fine-tune starts from the weights of the most similar design already trained"
-    )
-    promote_rank: int = Field(
-        0, ge=0, description="largest non-dominated rank for promotion; 0: only designs on the current front"
-    )
+    max_short: int | None = Field(None, ge=0, description="largest number of short fine-tunes beside the baselines'")
+    max_full: int | None = Field(None, ge=0, description="largest number of full fine-tunes beside the baselines'")
+    inherit: bool = Field(False, description="whether fine-tunes start from the most similar design already trained")
+    promote_rank: int = Field(0, ge=0, description="largest non-dominated rank for promotion; 0: the current front")
     batch_size: int = Field(64, ge=1, description="samples per training step")
     learning_rate: float = Field(
-        1e-3, gt=0, lt=1, description="learning rate of Adam, as a share of each channel's full scale"
+        1e-3, gt=0, lt=1, description="step size of Adam, as a share of each channel's full scale"
     )
     slack_pp: float = Field(
         2.0,
         ge=0,
-        description="a design is promoted if its rank suffices with this much less accuracy drop, percentage points",
+        description="accuracy drop that is subtracted before a design is ranked, percentage points",
     )
 
 
@@ -288,7 +270,7 @@ class MemberSpec(Section):
     )
     weight: float = Field(1.0, gt=0, le=1e6, description='share in the mean drop, if accuracy = "mean"')
     inferences: int = Field(
-        1, ge=1, le=10**6, description="inferences of this network in the mix whose energy and time are counted"
+        1, ge=1, le=10**6, description="number of its inferences in the mix; energy and time are those of the mix"
     )
     network: NetworkSpec = Field(description="the [members.network] table: model or topology")
     data: DataSpec = Field(description="the [members.data] table: dataset or samples, and their split")
@@ -363,18 +345,14 @@ class Study(Section):
 _TABLES_OF_ONE = ("network", "data")
 
 
-def with_members(document: dict[str, Any]) -> dict[str, Any]:
+def with_members(document: Any) -> Any:  # noqa: ANN401 -- whatever stands in place of a study is left to validation
     """Returns the document of a study with [[members]]: [network] and [data] become one member without a name."""
-    if "members" in document:
+    if not isinstance(document, dict) or "members" in document:
         return document
     member = {"name": "", **{table: document[table] for table in _TABLES_OF_ONE if table in document}}
     rest = {key: value for key, value in document.items() if key not in _TABLES_OF_ONE}
     return {**rest, "members": [member]}
 
 
-def _document_with_members(value: object) -> object:
-    return with_members(value) if isinstance(value, dict) else value
-
-
-StudyDocument = Annotated[Study, BeforeValidator(_document_with_members)]
+StudyDocument = Annotated[Study, BeforeValidator(with_members)]
 """The study as a field of another model, read from either form of the study file."""

@@ -101,15 +101,15 @@ def test_a_technology_path_is_relative_to_the_study_file(tmp_path: Path) -> None
 
 def test_shares_of_the_accelerator_and_the_other_style_stand_beside_the_objectives(digits: PreparedStudy) -> None:
     space = space_over(digits.operators, digits.spec.search, Finetune.NONE)
-    found = {}
+    shares = {}
     for bits in (1, 31):
         job = Job(0, space.uniform(bits, Method.ROUND, Finetune.NONE), Level.INTEGER)
         record = record_of(job.point.to_json(), [Evaluator(digits).run(job)])  # type: ignore[list-item]
         assert record.accelerator_area_um2 is not None
         assert record.other_style_rescaler_area_um2 is not None
         assert record.other_style_rescaler_area_um2 < record.rescaler_area_um2, "one bank is smaller than six"
-        found[bits] = record.rescaler_area_um2 / record.accelerator_area_um2
-    assert 0 < found[1] < found[31] < 1
+        shares[bits] = record.rescaler_area_um2 / record.accelerator_area_um2
+    assert 0 < shares[1] < shares[31] < 1
 
 
 def test_a_serial_architecture_takes_longer_with_each_multiplier_bit(digits: PreparedStudy) -> None:

@@ -17,7 +17,9 @@ from dse.evaluate.costing import check_objectives, cost_models
 from dse.evaluate.designs import narrowed, shipped
 from dse.evaluate.evaluator import Evaluator, start_evaluator
 from dse.evaluate.lowering import lower
+from dse.run import run_study
 from dse.store.records import record_of
+from dse.store.run_folder import RunFolder
 from dse.study.prepared import PreparedStudy, correct_answers, prepare
 from dse.study.space import space_over
 from hwmodels import network_cost
@@ -41,9 +43,9 @@ def evaluator(digits: PreparedStudy) -> Evaluator:
 
 
 def evaluated(evaluator: Evaluator, point: DesignPoint, level: Level = Level.INTEGER) -> Evaluation:
-    found = evaluator.run(Job(0, point, level))
-    assert isinstance(found, Evaluation)
-    return found
+    evaluation = evaluator.run(Job(0, point, level))
+    assert isinstance(evaluation, Evaluation)
+    return evaluation
 
 
 def test_workloads_are_those_of_the_network(digits: PreparedStudy, space: SearchSpace) -> None:
@@ -81,37 +83,37 @@ def test_accuracy_is_that_of_the_integer_network(
     digits: PreparedStudy, space: SearchSpace, evaluator: Evaluator
 ) -> None:
     point = space.uniform(2, Method.ROUND, Finetune.NONE)
-    found = evaluated(evaluator, point)
+    evaluation = evaluated(evaluator, point)
     validation = digits.members[0].splits.validation
     logits = (
         IntegerExecutor(narrowed(digits.members[0], point)).outputs(validation.inputs)[0].reshape(len(validation), -1)
     )
     hits = [int(np.argmax(row)) == label for row, label in zip(logits, validation.labels, strict=True)]
-    assert found.val_accuracy == pytest.approx(100 * sum(hits) / len(hits), abs=1e-9)
-    assert found.val_accuracy_drop_pp == pytest.approx(
-        100 * digits.members[0].baseline_correct.mean() - found.val_accuracy
+    assert evaluation.val_accuracy == pytest.approx(100 * sum(hits) / len(hits), abs=1e-9)
+    assert evaluation.val_accuracy_drop_pp == pytest.approx(
+        100 * digits.members[0].baseline_correct.mean() - evaluation.val_accuracy
     )
-    assert found.weights is None
-    assert found.network_sha256 == fingerprint(narrowed(digits.members[0], point))
+    assert evaluation.weights is None
+    assert evaluation.network_sha256 == fingerprint(narrowed(digits.members[0], point))
 
 
 def test_the_baseline_drops_nothing(digits: PreparedStudy, space: SearchSpace, evaluator: Evaluator) -> None:
-    found = evaluated(evaluator, space.uniform(31, Method.ROUND, Finetune.NONE))
-    assert found.val_accuracy_drop_pp == 0
-    assert found.network_sha256 == fingerprint(digits.members[0].network)
+    evaluation = evaluated(evaluator, space.uniform(31, Method.ROUND, Finetune.NONE))
+    assert evaluation.val_accuracy_drop_pp == 0
+    assert evaluation.network_sha256 == fingerprint(digits.members[0].network)
 
 
 def test_costs_are_those_of_both_sources(digits: PreparedStudy, space: SearchSpace, evaluator: Evaluator) -> None:
     point = space.uniform(4, Method.ROUND, Finetune.NONE)
-    found = evaluated(evaluator, point)
+    evaluation = evaluated(evaluator, point)
     objective, other = cost_models(digits.spec.hardware)
     assert (objective.name, other.name) == ("analytic", "rtl")
-    for cost, model in ((found.accelerator.rescalers, objective), (found.other_cost, other)):
+    for cost, model in ((evaluation.accelerator.rescalers, objective), (evaluation.other_cost, other)):
         assert cost == network_cost(lower(narrowed(digits.members[0], point)), model, style="streaming", lanes=1)
-    cost = found.accelerator.rescalers
-    assert values(found)[1:] == (cost.rescaler_area_um2, cost.rescaler_energy_nj)
+    cost = evaluation.accelerator.rescalers
+    assert values(evaluation)[1:] == (cost.rescaler_area_um2, cost.rescaler_energy_nj)
     swapped = dataclasses.replace(digits, spec=small_spec(hardware__cost_source="rtl"))
-    assert evaluated(Evaluator(swapped), point).accelerator.rescalers == found.other_cost
+    assert evaluated(Evaluator(swapped), point).accelerator.rescalers == evaluation.other_cost
 
 
 def test_narrower_is_cheaper(space: SearchSpace, evaluator: Evaluator) -> None:
@@ -150,8 +152,8 @@ def test_test_scores_are_paired_and_refuse_other_weights(
     digits: PreparedStudy, space: SearchSpace, evaluator: Evaluator
 ) -> None:
     point = space.uniform(1, Method.ROUND, Finetune.NONE)
-    found = evaluated(evaluator, point)
-    score = evaluator.run(Job(3, point, Level.TEST, None, found.network_sha256))
+    evaluation = evaluated(evaluator, point)
+    score = evaluator.run(Job(3, point, Level.TEST, None, evaluation.network_sha256))
     assert isinstance(score, TestScore)
     test = digits.members[0].splits.test
     baseline, design = (
@@ -178,6 +180,17 @@ def test_a_table_without_area_cannot_be_an_area_objective(digits: PreparedStudy)
     objectives = ["val_accuracy_drop_pp", "rescaler_energy_nj", "latency_cycles"]
     spec = small_spec(hardware__technology="horowitz45", search__objectives=objectives)
     check_objectives(dataclasses.replace(digits, spec=spec))
+
+
+@pytest.mark.usefixtures("trained_once")
+def test_bad_input_is_rejected_before_anything_is_written(tmp_path: Path) -> None:
+    for changes, message in (
+        ({"search__rescalers": [{"names": "dense_*"}]}, "no rescaler is named"),
+        ({"hardware__technology": "horowitz45"}, "cannot give rescaler_area_um2"),
+    ):
+        with pytest.raises(StudyError, match=message):
+            run_study(small_spec(**changes), RunFolder(tmp_path / "run"))
+        assert not (tmp_path / "run").exists()
 
 
 def test_workers_train_with_one_thread(digits: PreparedStudy) -> None:
@@ -217,10 +230,10 @@ def test_weights_contract_and_lanes_of_a_design_are_those_that_are_evaluated(dig
         if isinstance(operator, Weighted):
             assert operator.weight_bits == (3 if operator.name == layers[0] else 8)
             assert abs(operator.weights).max() <= 2 ** (operator.weight_bits - 1) - 1
-    baseline, found = (evaluated(Evaluator(study), each) for each in (int32, point))
+    baseline, evaluation = (evaluated(Evaluator(study), each) for each in (int32, point))
     assert baseline.network_sha256 == fingerprint(digits.members[0].network), "the baseline is the study's own network"
-    assert (found.latency_cycles or 0) < (baseline.latency_cycles or 0), "more lanes take fewer cycles"
-    assert found.accelerator_area_um2 != baseline.accelerator_area_um2
-    stored = record_of(point.to_json(), [found])
+    assert (evaluation.latency_cycles or 0) < (baseline.latency_cycles or 0), "more lanes take fewer cycles"
+    assert evaluation.accelerator_area_um2 != baseline.accelerator_area_um2
+    stored = record_of(point.to_json(), [evaluation])
     assert DesignPoint.from_json(stored.design) == point
-    assert fingerprint(narrowed(study.members[0], DesignPoint.from_json(stored.design))) == found.network_sha256
+    assert fingerprint(narrowed(study.members[0], DesignPoint.from_json(stored.design))) == evaluation.network_sha256

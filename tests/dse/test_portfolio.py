@@ -1,11 +1,13 @@
 """Several networks on one bank of rescalers: every accuracy is a member's own, every cost is of all together."""
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import tomli_w
 
 from dse.design.evaluation import Evaluation, Job, Level, TestScore
 from dse.design.point import DesignPoint, Finetune
@@ -25,7 +27,7 @@ from dse.study.prepared import PreparedMember, PreparedStudy, prepare
 from dse.study.spec import Study
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.network import Method
-from tests.small_studies import document
+from tests.small_studies import document, small_spec
 
 MEMBERS = [
     {"name": "wide", "weight": 3.0, **{key: document(network__weight_bits=8)[key] for key in ("network", "data")}},
@@ -65,39 +67,44 @@ def mixed(space: SearchSpace) -> DesignPoint:
 @pytest.mark.parametrize("level", [Level.INTEGER, Level.SHORT_FINETUNE])
 def test_members_are_what_they_are_alone(portfolio: PreparedStudy, space: SearchSpace, level: Level) -> None:
     job = Job(0, mixed(space), level)
-    found = Evaluator(portfolio).run(job)
-    assert isinstance(found, Evaluation)
+    evaluation = Evaluator(portfolio).run(job)
+    assert isinstance(evaluation, Evaluation)
     single = {m.name: alone(portfolio, m).run(member_job(job, m)) for m in portfolio.members}
-    for score in found.members:
+    for score in evaluation.members:
         one = single[score.name]
         assert isinstance(one, Evaluation)
         assert (score.val_accuracy, score.val_accuracy_drop_pp) == (one.val_accuracy, one.val_accuracy_drop_pp)
-    assert found.val_accuracy_drop_pp == max(score.val_accuracy_drop_pp for score in found.members)
-    assert found.val_accuracy + found.val_accuracy_drop_pp == pytest.approx(portfolio.baseline_val_accuracy)
+    assert evaluation.val_accuracy_drop_pp == max(score.val_accuracy_drop_pp for score in evaluation.members)
+    assert evaluation.val_accuracy + evaluation.val_accuracy_drop_pp == pytest.approx(portfolio.baseline_val_accuracy)
 
 
 def test_energy_counts_the_mix_and_area_the_widest(portfolio: PreparedStudy, space: SearchSpace) -> None:
     point = mixed(space)
-    found = Evaluator(portfolio).run(Job(0, point, Level.INTEGER))
-    assert isinstance(found, Evaluation)
-    rescales = {w.name: w.rescales_per_inference for w in found.workloads}
+    evaluation = Evaluator(portfolio).run(Job(0, point, Level.INTEGER))
+    assert isinstance(evaluation, Evaluation)
+    rescales = {w.name: w.rescales_per_inference for w in evaluation.workloads}
     for member in portfolio.members:
         for workload in alone(portfolio, member).run(member_job(Job(0, point, Level.INTEGER), member)).workloads:  # type: ignore[union-attr]
             times = member.spec.inferences
             assert rescales[f"{member.name}/{workload.name}"] == times * workload.rescales_per_inference
-    assert found.accelerator.rescalers == Costing(portfolio.spec.hardware).costs(found.workloads).accelerator.rescalers
+    assert (
+        evaluation.accelerator.rescalers
+        == Costing(portfolio.spec.hardware).costs(evaluation.workloads).accelerator.rescalers
+    )
     narrow = space.design({v.name: RescalerChoice(1, Method.ROUND) for v in space.rescalers}, Finetune.NONE)
     cheaper = Evaluator(portfolio).run(Job(1, narrow, Level.INTEGER))
     assert isinstance(cheaper, Evaluation)
-    assert (cheaper.rescaler_area_um2 or 0) < (found.rescaler_area_um2 or 0), "one member at 3 bits widens the bank"
+    assert (cheaper.rescaler_area_um2 or 0) < (evaluation.rescaler_area_um2 or 0), (
+        "one member at 3 bits widens the bank"
+    )
 
 
 @pytest.mark.usefixtures("trained_once")
 def test_the_mean_drop_is_weighted(space: SearchSpace) -> None:
-    found = Evaluator(prepare(portfolio_spec(accuracy="mean"))).run(Job(0, mixed(space), Level.INTEGER))
-    assert isinstance(found, Evaluation)
-    wide, tight = (score.val_accuracy_drop_pp for score in found.members)
-    assert found.val_accuracy_drop_pp == pytest.approx((3 * wide + tight) / 4)
+    evaluation = Evaluator(prepare(portfolio_spec(accuracy="mean"))).run(Job(0, mixed(space), Level.INTEGER))
+    assert isinstance(evaluation, Evaluation)
+    wide, tight = (score.val_accuracy_drop_pp for score in evaluation.members)
+    assert evaluation.val_accuracy_drop_pp == pytest.approx((3 * wide + tight) / 4)
 
 
 def test_scores_name_every_member_and_show_the_weakest(portfolio: PreparedStudy, space: SearchSpace) -> None:
@@ -155,6 +162,12 @@ def test_a_portfolio_runs_to_its_report(tmp_path: Path) -> None:
     [
         ({"members": MEMBERS[:1]}, "members: .*at least 2"),
         ({"members": [MEMBERS[0], MEMBERS[0]]}, "wide, wide] names a network twice"),
+        ({"members": [MEMBERS[0], {**MEMBERS[1], "name": ""}]}, "every network needs a name"),
+        (
+            {"members": [MEMBERS[0], {key: MEMBERS[1][key] for key in ("network", "data")}]},
+            r"members\.1\.name is missing",
+        ),
+        ({"members": [MEMBERS[0], {**MEMBERS[1], "weight": 0}]}, r"members\.1\.weight: .*greater than 0, got 0"),
         ({"hardware__style": "streaming"}, 'use hardware.style = "shared"'),
         ({"network": {"topology": "digits_cnn"}}, "unknown key network"),
         (
@@ -168,12 +181,23 @@ def test_bad_portfolios_are_refused(changes: dict[str, object], said: str) -> No
         portfolio_spec(**changes)
 
 
-def test_files_of_both_kinds_are_told_apart(tmp_path: Path) -> None:
-    import tomli_w
-
+def test_files_of_both_forms_are_read_and_written_in_their_form(tmp_path: Path) -> None:
     path = tmp_path / "portfolio.toml"
     path.write_text(tomli_w.dumps(portfolio_document()), encoding="utf-8")
-    assert load_study(path) == portfolio_spec()
+    study = load_study(path)
+    assert study == portfolio_spec()
+    assert study.is_portfolio
+    written = tomllib.loads(study.to_toml())
+    assert written["accuracy"] == "worst"
+    assert [member["name"] for member in written["members"]] == ["wide", "tight"]
+    assert not {"network", "data"} & written.keys()
+    assert validated(written) == study
+    single = small_spec()
+    assert not single.is_portfolio
+    assert [member.name for member in single.members] == [""]
+    written = tomllib.loads(single.to_toml())
+    assert not {"members", "accuracy"} & written.keys()
+    assert validated(written) == single
     missing = [{**MEMBERS[0], "network": {"model": "none.tflite"}}, MEMBERS[1]]
     path.write_text(tomli_w.dumps(portfolio_document(members=missing)), encoding="utf-8")
     with pytest.raises(StudyError, match=r"members\.wide\.network\.model: no such file"):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import dse.store.run_folder
 from dse.errors import StudyError
-from dse.run import manifest_of
+from dse.run import begin_run, manifest_of
 from dse.store.run_folder import RunFolder, difference
 from dse.study.prepared import PreparedStudy
 from nets.files import write_text
@@ -50,6 +50,18 @@ def test_no_manifest_and_a_damaged_one(folder: RunFolder, digits: PreparedStudy)
     folder.manifest_path.write_bytes(b"\xff\xff")
     with pytest.raises(StudyError, match=r"manifest\.json: "):
         folder.manifest()
+
+
+def test_a_run_that_another_process_began_meanwhile_is_left_alone(folder: RunFolder, digits: PreparedStudy) -> None:
+    start(folder, digits)
+    written = folder.manifest_path.read_bytes()
+    with folder.locked(), pytest.raises(StudyError, match="another dse run began here in the meantime"):
+        begin_run(digits, folder, begun=None)
+    assert folder.manifest_path.read_bytes() == written
+    with folder.locked():
+        assert begin_run(digits, folder, begun=folder.manifest()) == folder.manifest()
+    with folder.locked(), pytest.raises(StudyError, match="network or data changed since this run began"):
+        begin_run(digits, folder, folder.manifest().model_copy(update={"data_sha256": "other"}))
 
 
 def hold(path: Path, connection: Connection) -> None:

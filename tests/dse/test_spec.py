@@ -53,6 +53,7 @@ BAD: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"workers__timeout_s": float("inf")}, ("workers.timeout_s", "finite", "inf")),
     ({"workers__executor": "slurm"}, ("workers.executor", "'ray' or 'serial'", "'slurm'")),
     ({"hardware__style": "systolic"}, ("hardware.style", "'streaming' or 'shared'", "'systolic'")),
+    ({"accuracy": "mean"}, ("accuracy = 'mean'", "several networks", "leave it out")),
     ({"hardware__cost_source": "guess"}, ("hardware.cost_source", "'analytic'", "'guess'")),
 ]
 

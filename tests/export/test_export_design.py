@@ -57,8 +57,8 @@ def test_document_obeys_its_schema_and_hashes_every_file(exported: Path, varied:
     jsonschema.validate(json.loads(text), json.loads((exported / "design.schema.json").read_text(encoding="utf-8")))
     document = DesignDocument.model_validate_json(text)
     assert document.trial == varied
-    found = {str(path.relative_to(exported)) for path in exported.rglob("*") if path.is_file()}
-    assert found == {*document.files, "README.md", "design.json"}
+    files = {str(path.relative_to(exported)) for path in exported.rglob("*") if path.is_file()}
+    assert files == {*document.files, "README.md", "design.json"}
     for name, digest in document.files.items():
         assert hashlib.sha256((exported / name).read_bytes()).hexdigest() == digest, name
 
