@@ -28,7 +28,7 @@ def test_every_command_is_in_it() -> None:
     [
         "| `STUDY` | path | required | study file (.toml) |",
         "| `--out` | path | `runs/<name>` | run folder |",
-        "| `--fresh` | flag | off | start over: forget the run in the folder |",
+        "| `--fresh` | flag | off | delete the run in the folder and start over |",
         "| `-P`, `--parameter` | text, any number | none | NAME=VALUE of the top module, repeatable |",
         "| `--node-nm` | number | required | feature size in nm, which Liberty does not state |",
     ],
