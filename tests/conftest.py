@@ -13,9 +13,9 @@ import matplotlib
 import pytest
 import torch
 
-import dse.study.problem
+import dse.study.prepared
 from dse.cli.app import main
-from dse.study.problem import Problem, prepare
+from dse.study.prepared import PreparedStudy, prepare
 from nets.importers.topologies import Topology, train_float
 from tests.small_studies import small_spec
 
@@ -52,12 +52,12 @@ def trained_once() -> Iterator[None]:
         return copy.deepcopy(kept(topology, len(images), seed))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dse.study.problem, "train_float", train)
+        patch.setattr(dse.study.prepared, "train_float", train)
         yield
 
 
 @pytest.fixture(scope="session")
-def digits(trained_once: None) -> Problem:
+def digits(trained_once: None) -> PreparedStudy:  # noqa: ARG001 -- a fixture requires another one only as an argument
     """The small digits study, prepared."""
     return prepare(small_spec())
 
@@ -73,7 +73,12 @@ Cli = Callable[..., Outcome]
 
 
 @pytest.fixture
-def cli(trained_once: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
+def cli(
+    trained_once: None,  # noqa: ARG001 -- a fixture requires another one only as an argument
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Cli:
     """The ``dse`` command, run in this process in an empty working directory."""
     monkeypatch.chdir(tmp_path)
 

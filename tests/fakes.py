@@ -11,6 +11,7 @@ from dse.design.evaluation import Evaluation, Job, Level, TestScore
 from dse.design.metrics import DEFAULT_OBJECTIVES, Measured, values_of
 from dse.design.point import DesignPoint
 from hwmodels import NetworkCost
+from hwmodels.accelerator import AcceleratorCost
 
 TEST_SAMPLES = 1000
 
@@ -23,18 +24,33 @@ def closed_form(point: DesignPoint, level: Level) -> tuple[float, float, float]:
     return (drop / 2 if level is Level.SHORT_FINETUNE else drop), area, energy
 
 
-def values(found: Measured) -> tuple[float, ...]:
-    """Drop (pp), area (um2), energy (nJ) of what was found."""
-    return values_of(found, DEFAULT_OBJECTIVES)
+def values(measured: Measured) -> tuple[float, ...]:
+    """Drop (pp), area (um2), energy (nJ)."""
+    return values_of(measured, DEFAULT_OBJECTIVES)
 
 
 def evaluation(
     point: DesignPoint, level: Level = Level.INTEGER, objectives: tuple[float, float, float] | None = None
 ) -> Evaluation:
     drop, area, energy = objectives or closed_form(point, level)
-    cost = NetworkCost(area, energy, 64, ())
+    rescalers = NetworkCost(area, energy, 64, ())
+    cost = AcceleratorCost(
+        area_um2=None,
+        energy_nj=None,
+        latency_cycles=0,
+        latency_us=0.0,
+        rescaler_area_share=None,
+        rescaler_energy_share=None,
+        rescaler_bound_layers=(),
+        mac_area_um2=None,
+        mac_energy_nj=None,
+        parameter_energy_nj=None,
+        rescalers=rescalers,
+        layers=(),
+        missing=(),
+    )
     trained = {"fc.weights": np.zeros(3, np.int8)} if level is Level.SHORT_FINETUNE else None
-    return Evaluation(level, 90.0 - drop, drop, cost, cost, (), point.digest, trained, 0.01)
+    return Evaluation(level, 90.0 - drop, drop, cost, rescalers, (), point.digest, trained, 0.01)
 
 
 @dataclass
@@ -87,7 +103,7 @@ class Faulty(ClosedForm):
 class TellsResources(ClosedForm):
     """Fails with what Ray gave its actor."""
 
-    def run(self, job: Job) -> Evaluation | TestScore:
+    def run(self, _job: Job) -> Evaluation | TestScore:
         import ray
 
         raise ValueError(str(ray.get_runtime_context().get_assigned_resources()))
@@ -99,7 +115,7 @@ class NeverStarts:
     def __init__(self) -> None:
         raise RuntimeError("no such library on this node")
 
-    def run(self, job: Job) -> Evaluation | TestScore:
+    def run(self, _job: Job) -> Evaluation | TestScore:
         raise NotImplementedError
 
 

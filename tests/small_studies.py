@@ -1,4 +1,4 @@
-"""Study files for tests: the digits, small, changed key by key; and a problem that needs no training."""
+"""Study files for tests: the digits, small, changed key by key."""
 
 import copy
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import tomli_w
 
 from dse.study.loading import validated
-from dse.study.spec import StudySpec
+from dse.study.spec import Study
 
 DIGITS: dict[str, Any] = {
     "name": "small",
@@ -35,7 +35,7 @@ def document(**changes: object) -> dict[str, Any]:
     return changed
 
 
-def small_spec(**changes: object) -> StudySpec:
+def small_spec(**changes: object) -> Study:
     return validated(document(**changes))
 
 

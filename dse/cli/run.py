@@ -1,4 +1,4 @@
-"""``dse run``: a study from its file to its report."""
+"""``dse run``: runs a study from its file to its report."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def run(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="neither read nor write the cache")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="start over: delete the run in the folder")] = False,
 ) -> None:
-    """Run a study, or resume it if the run folder holds it already."""
+    """Run a study, or resume the one in the run folder."""
     from dse.report import front_table
     from dse.run import default_folder, run_study
     from dse.store.cache import EvaluationCache, default_cache_path
     from dse.store.run_folder import RunFolder
-    from dse.study.loading import load_any_study
+    from dse.study.loading import load_study
 
-    spec = _overridden(load_any_study(study), trials, workers, seed)
+    spec = _overridden(load_study(study), trials, workers, seed)
     folder = RunFolder(out if out is not None else default_folder(spec))
-    known = None if no_cache else EvaluationCache(cache or default_cache_path())
+    evaluations = None if no_cache else EvaluationCache(cache or default_cache_path())
     console = Console()
     try:
         with StudyProgress(console, spec.name) as progress:
@@ -53,11 +53,11 @@ def run(
                 fresh=fresh,
                 ray_address=ray_address,
                 storage=storage,
-                cache=known,
+                cache=evaluations,
                 on_progress=progress.update,
             )
     except KeyboardInterrupt:
-        console.print(f"Interrupted. Every finished trial is kept in {folder.path}; run the same command to go on.")
+        console.print(f"Interrupted. Every finished trial is kept in {folder.path}; run the same command to resume.")
         raise typer.Exit(INTERRUPTED) from None
     except bad_input() as error:
         raise StudyError(f"{study}: {error}") from None
@@ -66,7 +66,7 @@ def run(
 
 
 def _overridden(spec: Study, trials: int | None, workers: int | None, seed: int | None) -> Study:
-    from dse.study.loading import validated_any
+    from dse.study.loading import validated
 
     document = spec.model_dump(mode="json", exclude_none=True)
     if trials is not None:
@@ -75,4 +75,4 @@ def _overridden(spec: Study, trials: int | None, workers: int | None, seed: int 
         document["workers"]["count"] = workers
     if seed is not None:
         document["seed"] = seed
-    return validated_any(document)
+    return validated(document)

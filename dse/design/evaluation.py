@@ -1,4 +1,4 @@
-"""What is asked of an evaluator and what it returns: jobs, evaluations at a level of the ladder, test scores."""
+"""Jobs for evaluators and their results: evaluations at a level of the fidelity ladder, and test scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from nets.network.fingerprint import Arrays
 
 
 class Level(StrEnum):
-    """What an evaluation does; all but the last one are fidelities of a design's accuracy, lowest first."""
+    """The kind of an evaluation; all but the last are fidelities of a design's accuracy, lowest first."""
 
     PART = "part"  # bit-exact inference on a part of the validation split, weights as narrowed
     INTEGER = "integer"  # bit-exact inference on the validation split, weights as narrowed
@@ -28,12 +28,12 @@ class Job:
     """One evaluation to be done.
 
     Attributes:
-        trial: number of the trial that asks.
+        trial: number of the trial that the evaluation belongs to.
         point: the design.
-        level: what to do.
-        weights: fine-tuned integers: those that ship, where the level is TEST and the design was fine-tuned; those of
-            the trained design to inherit from, where there is one.
-        network_sha256: fingerprint that the network to be tested must have; empty where it is not known yet.
+        level: the kind of evaluation.
+        weights: fine-tuned integers: at level TEST those of the design itself, if it was fine-tuned; at a fine-tune
+            those of the design ``heir_of``.
+        network_sha256: fingerprint that the network to be tested must have; empty at other levels.
         heir_of: the trained design that a fine-tune starts from; None to start from the narrowed weights.
     """
 
@@ -47,7 +47,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class MemberScore:
-    """Accuracy of one network of a portfolio: percent, and percentage points below its own baseline."""
+    """Validation accuracy of one member of a study: percent, and percentage points below its own baseline."""
 
     name: str
     val_accuracy: float
@@ -56,33 +56,31 @@ class MemberScore:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a design was found to be at one level.
+    """Accuracy and costs of a design at one level.
 
     Attributes:
         level: the fidelity.
-        val_accuracy: percent of the validation split.
-        val_accuracy_drop_pp: baseline minus design, percentage points, same samples.
-        objective_cost: by the study's own cost source.
-        other_cost: by the other one.
-        workloads: of every rescaler, as certified for these weights.
-        network_sha256: fingerprint of the evaluated network.
-        weights: the fine-tuned integers, or None where the narrowed weights ship as they are.
-        seconds: wall time of the evaluation.
-        accelerator: rescalers and MACs together, by the study's own cost source; None where it was not asked for.
-        other_style_area_um2: rescaler area in the accelerator style that the study does not have.
-        members: accuracies of the networks of a portfolio; empty in a study of one.
+        val_accuracy: accuracy on the validation split, percent.
+        val_accuracy_drop_pp: accuracy of the baseline minus that of the design on the same samples, percentage points.
+        accelerator: cost of rescalers and MACs together by the study's own cost source.
+        other_cost: cost of the rescalers by the other cost source.
+        workloads: workload of every rescaler, as certified for these weights.
+        network_sha256: fingerprint of the evaluated networks.
+        weights: the fine-tuned integers, or None if the narrowed weights ship as they are.
+        seconds: wall-clock time of the evaluation, seconds.
+        other_style_area_um2: rescaler area in the accelerator style that the design does not have, um2.
+        members: accuracies of the networks of a portfolio; empty in a study of one network.
     """
 
     level: Level
     val_accuracy: float
     val_accuracy_drop_pp: float
-    objective_cost: NetworkCost
+    accelerator: AcceleratorCost
     other_cost: NetworkCost
     workloads: tuple[RescalerWorkload, ...]
     network_sha256: str
     weights: Arrays | None
     seconds: float
-    accelerator: AcceleratorCost | None = None
     other_style_area_um2: float | None = None
     members: tuple[MemberScore, ...] = ()
 
@@ -94,9 +92,16 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class TestScore:
-    """A design beside the baseline on the same samples of the test split, in samples.
+    """A design compared with the baseline on the same samples of the test split; numbers of samples.
 
-    A portfolio's is that of the network with the weakest evidence, and ``members`` has every one by name.
+    A portfolio's score is that of the member whose 95% interval of the drop reaches highest.
+
+    Attributes:
+        samples: samples of the test split.
+        baseline_correct: samples that the baseline classifies correctly.
+        lost: samples that only the baseline classifies correctly.
+        gained: samples that only the design classifies correctly.
+        members: the score of every member of a portfolio by its name; empty in a study of one network.
     """
 
     __test__ = False  # not a test class

@@ -1,1 +1,1 @@
-"""Evaluation of designs: accuracy, costs, and the fidelity ladder."""
+"""Evaluates designs: their networks, accuracies and costs, and the keys of evaluations in the cache."""

@@ -1,9 +1,14 @@
-"""What a design's rescalers cost, and the accelerator around them, by the study's cost source and by another."""
+"""Costs of a design's rescalers, and of the accelerator around them, by two cost sources."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dse.design.cost_source import CostSource
+from dse.design.evaluation import Evaluation, Level
 from dse.design.point import Surroundings
+from dse.errors import StudyError
+from dse.evaluate.designs import workloads_of
+from dse.study.prepared import PreparedStudy
 from dse.study.spec import HardwareSpec
 from hwmodels import (
     AnalyticRescalerModel,
@@ -17,6 +22,7 @@ from hwmodels import (
     network_cost,
 )
 from hwmodels.accelerator import Accelerator, AcceleratorCost, accelerator_cost
+from hwmodels.technologies.technology import Correction
 from hwmodels.workload import RescalerWorkload
 
 _AS_THE_STUDY_SAYS = Surroundings()
@@ -24,11 +30,11 @@ _AS_THE_STUDY_SAYS = Surroundings()
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What some rescalers cost.
+    """Costs of the rescalers of a design.
 
     Attributes:
         accelerator: rescalers and MACs together, by the study's own cost source.
-        other: the rescalers by the other one.
+        other: the rescalers by the other cost source.
         other_style_area_um2: rescaler area in the accelerator style that the design does not have.
     """
 
@@ -41,10 +47,10 @@ class Costing:
     """The cost models of a study.
 
     Args:
-        hardware: the study's.
+        hardware: the study's [hardware] table.
 
     Raises:
-        HardwareError: the table, or the user's RTL, cannot be used.
+        HardwareError: the technology table or the user's RTL cannot be used.
     """
 
     def __init__(self, hardware: HardwareSpec) -> None:
@@ -52,7 +58,7 @@ class Costing:
         self._objective, self._other = cost_models(hardware)
 
     def costs(self, workloads: Sequence[RescalerWorkload], chosen: Surroundings = _AS_THE_STUDY_SAYS) -> Costs:
-        """Costs of the rescalers that serve these workloads, in what the design chose around them."""
+        """Returns the costs of the rescalers of these workloads in the style and with the lanes that a design chose."""
         template = accelerator_of(self._hardware, chosen)
         other_style: Style = "shared" if template.style == "streaming" else "streaming"
         lanes = template.rescaler_lanes
@@ -66,10 +72,10 @@ class Costing:
 
 
 def cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
-    """The cost model that is the objective, and another one beside it, on the same technology table.
+    """Returns the cost model of the objectives, and another one beside it, on the same technology table.
 
     Raises:
-        HardwareError: the table, or the user's RTL, cannot be used.
+        HardwareError: the technology table or the user's RTL cannot be used.
     """
     technology = load_technology(hardware.technology)
     analytic = AnalyticRescalerModel(technology, hardware.architecture)
@@ -79,16 +85,89 @@ def cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
     return (analytic, rtl) if hardware.cost_source == "analytic" else (rtl, analytic)
 
 
-def _rtl_source(hardware: HardwareSpec) -> RtlSource | None:
-    if hardware.rtl is None:
-        return None
-    return RtlSource(hardware.rtl.files, hardware.rtl.top, tuple(hardware.rtl.parameters.items()))
-
-
 def accelerator_of(hardware: HardwareSpec, chosen: Surroundings = _AS_THE_STUDY_SAYS) -> Accelerator:
-    """The accelerator template around the rescalers, by the study file but for what a design chose."""
+    """Returns the accelerator around the rescalers: what a design chose, else what the study file says."""
     return Accelerator(
         style=chosen.style or hardware.style,
         mac_lanes=hardware.mac_lanes,
         rescaler_lanes=chosen.lanes or hardware.lanes,
     )
+
+
+def check_objectives(study: PreparedStudy) -> None:
+    """Rejects a technology table that lacks figures of the study's objectives or constraints.
+
+    Raises:
+        StudyError: names what the table lacks.
+        HardwareError: the technology table or the user's RTL cannot be used.
+    """
+    search = study.spec.search
+    workloads = workloads_of(study, study.networks)
+    costs = Costing(study.spec.hardware).costs(workloads)
+    baseline = Evaluation(
+        level=Level.INTEGER,
+        val_accuracy=study.baseline_val_accuracy,
+        val_accuracy_drop_pp=0.0,
+        accelerator=costs.accelerator,
+        other_cost=costs.other,
+        workloads=workloads,
+        network_sha256="",
+        weights=None,
+        seconds=0.0,
+        other_style_area_um2=costs.other_style_area_um2,
+    )
+    for metric in (*search.objectives, *(constraint.metric for constraint in search.constraints)):
+        if baseline.figures[metric] is None:
+            reason = next(iter(costs.accelerator.missing), f"{study.spec.hardware.technology} does not give it")
+            raise StudyError(f"hardware.technology cannot give {metric}: {reason}")
+
+
+def cost_sources(hardware: HardwareSpec, contract: str) -> tuple[CostSource, CostSource]:
+    """Returns where the figures of the objectives, and those beside them, come from.
+
+    Args:
+        hardware: the study's [hardware] table.
+        contract: rounding contract of the rescalers.
+
+    Raises:
+        HardwareError: the technology table or the user's RTL cannot be used.
+    """
+    objective, other = cost_models(hardware)
+    return cost_source(objective, contract), cost_source(other, contract)
+
+
+def cost_source(model: CostModel, contract: str) -> CostSource:
+    """Returns where a cost model's figures come from, and its known error for rescalers of a contract."""
+    table = model.technology
+    error = _calibration_error(model, contract) if isinstance(model, CalibratedRescalerModel) else _table_error(model)
+    return CostSource(model.name, table.name, table.node_nm, table.source, f"{error}; activity: {table.activity}")
+
+
+def _calibration_error(model: CalibratedRescalerModel, contract: str) -> str:
+    corrections = model.corrections_for(contract)
+    errors = "; ".join(f"{name}: {_held_out_error(correction)}" for name, correction in corrections.items())
+    return f"mean (worst) error against synthesis on designs left out: {errors}"
+
+
+def _held_out_error(correction: Correction) -> str:
+    return (
+        f"area {correction.area_um2_error:.1%} ({correction.area_um2_worst:.0%}), "
+        f"energy {correction.energy_pj_error:.1%} ({correction.energy_pj_worst:.0%})"
+    )
+
+
+def _table_error(model: CostModel) -> str:
+    stated = {
+        kind: max(figure.error for figure in (part.area_um2, part.energy_pj) if figure is not None)
+        for kind, part in model.technology.components.items()
+        if part.area_um2 or part.energy_pj
+    }
+    logic = max((error for kind, error in stated.items() if kind != "memory"), default=0.0)
+    memory = f", of memory {stated['memory']:.0%}" if "memory" in stated else ""
+    return f"table figures to within {logic:.0%}{memory}"
+
+
+def _rtl_source(hardware: HardwareSpec) -> RtlSource | None:
+    if hardware.rtl is None:
+        return None
+    return RtlSource(hardware.rtl.files, hardware.rtl.top, tuple(hardware.rtl.parameters.items()))

@@ -1,166 +1,191 @@
-"""Evaluation of one design point: accuracy from nets, cost from hwmodels, at one level of the fidelity ladder."""
+"""Evaluates one design: every member's accuracy on its own data, the costs of all rescalers together."""
 
+import functools
 import math
 import time
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from dse.design.evaluation import Evaluation, Job, Level, TestScore
-from dse.design.point import DesignPoint
+from dse.design.evaluation import Evaluation, Job, Level, MemberScore, TestScore
+from dse.design.statistics import PairedCounts, paired_interval
 from dse.evaluate.costing import Costing
-from dse.evaluate.lowering import lower
-from dse.study.problem import BoolArray, Problem, correct_answers
-from dse.study.spec import WorkersSpec
+from dse.evaluate.designs import member_job, narrowed, shipped, shipped_networks, workloads_of
+from dse.study.prepared import (
+    BoolArray,
+    PreparedMember,
+    PreparedStudy,
+    correct_answers,
+    fingerprint_of,
+    train_on_one_thread,
+)
+from dse.study.spec import Study, WorkersSpec
 from nets.datasets import Samples
-from nets.narrow.narrowing import narrow
-from nets.narrow.weights import inherit_weights, with_weight_bits
-from nets.network.fingerprint import Arrays, fingerprint, trained_arrays, with_trained_arrays
+from nets.narrow.weights import inherit_weights
+from nets.network.fingerprint import Arrays, trained_arrays
 from nets.network.quantized_network import QuantizedNetwork
 from nets.train.fine_tuning import FinetuneSettings, fine_tune
 
+TRAINED_LEVELS = (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
+
 
 @dataclass(frozen=True, slots=True)
-class Assessment:
-    """A design's network and its accuracy at one fidelity.
+class _Assessment:
+    """A member's network of a design, and its accuracy at one fidelity.
 
     Attributes:
-        network: narrowed, and trained where the fidelity says so.
-        val_accuracy: percent of the validation split.
-        val_accuracy_drop_pp: baseline minus design, percentage points, same samples.
-        weights: the fine-tuned integers, or None where the narrowed weights ship as they are.
+        network: narrowed, and trained if the fidelity says so.
+        score: accuracy on the validation split, or on a part of it.
+        weights: the fine-tuned integers, or None if the narrowed weights ship as they are.
     """
 
     network: QuantizedNetwork
-    val_accuracy: float
-    val_accuracy_drop_pp: float
+    score: MemberScore
     weights: Arrays | None
 
 
 class Evaluator:
-    """Evaluates design points of one problem; stateless but for what it was built from."""
+    """Evaluates design points of one study; it has no state but the study.
 
-    def __init__(self, problem: Problem) -> None:
-        torch.set_num_threads(1)  # sums in training depend on the number of threads
-        self._problem, self._device = problem, training_device(problem.spec.workers)
-        self._costing = Costing(problem.spec.hardware)
+    Args:
+        study: the prepared study.
+    """
+
+    def __init__(self, study: PreparedStudy) -> None:
+        self._study, self._device = study, training_device(study.spec.workers)
+        self._costing = Costing(study.spec.hardware)
 
     def run(self, job: Job) -> Evaluation | TestScore:
-        """Do a job: an :class:`Evaluation` for a fidelity, :class:`TestScore` for a test score.
+        """Returns an :class:`Evaluation` for a level of the fidelity ladder, a :class:`TestScore` for the test split.
 
         Raises:
-            TrainingDivergedError: the fine-tune failed; the design has no accuracy.
+            TrainingDivergedError: a fine-tune failed; the design has no accuracy.
+            ValueError: the network to be tested is not the one that was validated.
         """
-        if job.level is Level.TEST:
-            return self._test(job)
-        return self._evaluate(job)
+        return self._test(job) if job.level is Level.TEST else self._evaluate(job)
 
     def _evaluate(self, job: Job) -> Evaluation:
         started = time.perf_counter()
-        found = self.assess(job)
-        workloads = lower(found.network)
+        members = self._study.members
+        assessments = {member.name: self._assess(member, member_job(job, member)) for member in members}
+        networks = {name: each.network for name, each in assessments.items()}
+        scores = tuple(each.score for each in assessments.values())
+        accuracy, drop = combined(self._study, scores)
+        workloads = workloads_of(self._study, networks)
         costs = self._costing.costs(workloads, job.point.surroundings)
         return Evaluation(
             level=job.level,
-            val_accuracy=found.val_accuracy,
-            val_accuracy_drop_pp=found.val_accuracy_drop_pp,
-            objective_cost=costs.accelerator.rescalers,
+            val_accuracy=accuracy,
+            val_accuracy_drop_pp=drop,
+            accelerator=costs.accelerator,
             other_cost=costs.other,
             workloads=workloads,
-            network_sha256=fingerprint(found.network),
-            weights=found.weights,
+            network_sha256=fingerprint_of(networks),
+            weights=_named_weights(members, assessments),
             seconds=time.perf_counter() - started,
-            accelerator=costs.accelerator,
             other_style_area_um2=costs.other_style_area_um2,
+            members=scores if self._study.spec.is_portfolio else (),
         )
 
-    def assess(self, job: Job) -> Assessment:
-        """The network and the accuracy of a job's design at one fidelity.
-
-        Raises:
-            TrainingDivergedError: the fine-tune failed; the design has no accuracy.
-        """
-        problem, level = self._problem, job.level
-        trained = level in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
-        network = self._trained(job) if trained else narrowed(problem, job.point)
-        indices = part_of(problem) if level is Level.PART else slice(None)
-        validation = problem.splits.validation
+    def _assess(self, member: PreparedMember, job: Job) -> _Assessment:
+        """Returns a member's network of the job's design, trained if the level says so, with its accuracy."""
+        trained = job.level in TRAINED_LEVELS
+        network = self._trained(member, job) if trained else narrowed(member, job.point)
+        indices = part_of(member, self._study.spec) if job.level is Level.PART else slice(None)
+        validation = member.splits.validation
         correct = correct_answers(network, Samples(validation.inputs[indices], validation.labels[indices]))
-        baseline = problem.baseline_correct[indices]
-        return Assessment(
-            network=network,
-            val_accuracy=100.0 * float(correct.mean()),
-            val_accuracy_drop_pp=100.0 * (float(baseline.mean()) - float(correct.mean())),
-            weights=trained_arrays(network) if trained else None,
-        )
+        baseline = member.baseline_correct[indices]
+        drop = 100.0 * (float(baseline.mean()) - float(correct.mean()))
+        score = MemberScore(member.name, 100.0 * float(correct.mean()), drop)
+        return _Assessment(network, score, trained_arrays(network) if trained else None)
 
-    def _trained(self, job: Job) -> QuantizedNetwork:
-        problem, network = self._problem, narrowed(self._problem, job.point)
-        settings = finetune_settings(problem, job.level)
+    def _trained(self, member: PreparedMember, job: Job) -> QuantizedNetwork:
+        network, samples = narrowed(member, job.point), member.splits.finetune
+        settings = finetune_settings(self._study.spec, job.level)
         if job.heir_of is None:
-            return fine_tune(network, problem.splits.finetune, settings, problem.originals, device=self._device).network
-        heir = inherit_weights(network, shipped(problem, job.heir_of, job.weights))
-        return fine_tune(heir, problem.splits.finetune, settings, device=self._device).network
-
-    @cached_property
-    def _baseline_on_test(self) -> BoolArray:
-        """Which test samples the baseline gets right: the same for every design."""
-        return correct_answers(self._problem.network, self._problem.splits.test)
+            return fine_tune(network, samples, settings, member.originals, device=self._device).network
+        heir = inherit_weights(network, shipped(member, job.heir_of, job.weights))
+        return fine_tune(heir, samples, settings, device=self._device).network
 
     def _test(self, job: Job) -> TestScore:
-        network = shipped(self._problem, job.point, job.weights)
-        check_validated(job, fingerprint(network))
-        return self.score(network)
+        networks = shipped_networks(self._study, job.point, job.weights)
+        if fingerprint_of(networks) != job.network_sha256:
+            raise ValueError(f"the stored weights of trial {job.trial} are not those that were validated")
+        scores = [(member.name, self._score(member, networks[member.name])) for member in self._study.members]
+        worst = weakest([score for _, score in scores])
+        return replace(worst, members=tuple(scores)) if self._study.spec.is_portfolio else worst
 
-    def score(self, network: QuantizedNetwork) -> TestScore:
-        """A design's network on the test split, beside the baseline."""
-        test = self._problem.splits.test
-        design, baseline = correct_answers(network, test), self._baseline_on_test
+    def _score(self, member: PreparedMember, network: QuantizedNetwork) -> TestScore:
+        """Returns how a member's network of a design compares with its baseline on the test split."""
+        design, baseline = correct_answers(network, member.splits.test), self._baselines_on_test[member.name]
         return TestScore(
-            samples=len(test),
+            samples=len(member.splits.test),
             baseline_correct=int(np.count_nonzero(baseline)),
             lost=int(np.count_nonzero(baseline & ~design)),
             gained=int(np.count_nonzero(design & ~baseline)),
         )
 
+    @functools.cached_property
+    def _baselines_on_test(self) -> dict[str, BoolArray]:
+        """Which test samples every member's baseline classifies correctly; the same for every design."""
+        return {member.name: correct_answers(member.network, member.splits.test) for member in self._study.members}
 
-def check_validated(job: Job, network_sha256: str) -> None:
-    """Raise ValueError if the network to be tested is not the one that was validated."""
-    if network_sha256 != job.network_sha256:
-        raise ValueError(f"the stored weights of trial {job.trial} are not those that were validated")
+
+def start_evaluator(study: PreparedStudy) -> Evaluator:
+    """Returns the evaluator of a worker process; sets torch to one thread first."""
+    train_on_one_thread()
+    return Evaluator(study)
+
+
+def combined(study: PreparedStudy, scores: tuple[MemberScore, ...]) -> tuple[float, float]:
+    """Returns the study's validation accuracy (percent) and accuracy drop (percentage points).
+
+    Those of one network are its own. The drop of several is the largest, or the mean weighted as the study says, and
+    their accuracy is that drop below the weighted mean of the baselines.
+
+    Args:
+        study: the study.
+        scores: of its members, in order.
+    """
+    if len(scores) == 1:
+        return scores[0].val_accuracy, scores[0].val_accuracy_drop_pp
+    drops = [score.val_accuracy_drop_pp for score in scores]
+    weights = [member.spec.weight for member in study.members]
+    drop = max(drops) if study.spec.accuracy == "worst" else float(np.average(drops, weights=weights))
+    return study.baseline_val_accuracy - drop, drop
+
+
+def weakest(scores: list[TestScore]) -> TestScore:
+    """Returns the score whose 95% interval of the drop reaches highest: if it is within a margin, all are."""
+    return max(scores, key=lambda score: paired_interval(PairedCounts(score.samples, score.lost, score.gained))[1])
 
 
 def training_device(workers: WorkersSpec) -> str:
-    """Where gradients are computed: on the GPU that the study asks for, if torch sees one."""
+    """Returns where gradients are computed: on the GPU that the study asks for, if torch sees one, else the CPU."""
     return "cuda" if workers.gpus and torch.cuda.is_available() else "cpu"
 
 
-def narrowed(problem: Problem, point: DesignPoint) -> QuantizedNetwork:
-    """The design's network before any fine-tuning."""
-    network = problem.variants.get(point.surroundings.contract or "", problem.network)
-    if point.weight_bits:
-        network = with_weight_bits(network, dict(point.weight_bits), problem.originals)
-    return narrow(network, dict(point.choices), problem.originals)
-
-
-def shipped(problem: Problem, point: DesignPoint, weights: Arrays | None) -> QuantizedNetwork:
-    """The design's network as it ships: narrowed, with its fine-tuned integers where it has some."""
-    network = narrowed(problem, point)
-    return network if weights is None else with_trained_arrays(network, weights)
-
-
-def finetune_settings(problem: Problem, level: Level) -> FinetuneSettings:
-    """The study's fine-tune of a level; the order of samples is the same for every design."""
-    fidelity = problem.spec.fidelity
+def finetune_settings(spec: Study, level: Level) -> FinetuneSettings:
+    """Returns the study's settings of a fine-tune; the order of samples is the same for every design."""
+    fidelity = spec.fidelity
     epochs = fidelity.full_epochs if level is Level.FULL_FINETUNE else fidelity.epochs
-    return FinetuneSettings(epochs, fidelity.batch_size, fidelity.learning_rate, problem.spec.seed)
+    return FinetuneSettings(epochs, fidelity.batch_size, fidelity.learning_rate, spec.seed)
 
 
-def part_of(problem: Problem) -> npt.NDArray[np.intp]:
-    """Indices of the validation samples of a first look, evenly spread over the split; the same for every design."""
-    samples = len(problem.baseline_correct)
-    looked_at = math.ceil(problem.spec.fidelity.part * samples)
-    return np.arange(looked_at) * samples // looked_at
+def part_of(member: PreparedMember, spec: Study) -> npt.NDArray[np.intp]:
+    """Returns the indices of the validation samples that level ``part`` uses, evenly spread over the split."""
+    samples = len(member.baseline_correct)
+    count = math.ceil(spec.fidelity.part * samples)
+    return np.arange(count) * samples // count
+
+
+def _named_weights(members: tuple[PreparedMember, ...], assessments: dict[str, _Assessment]) -> Arrays | None:
+    """Returns the fine-tuned integers of all members, named as in designs; None if nothing was trained."""
+    weights = {
+        member.named(key): array
+        for member in members
+        for key, array in (assessments[member.name].weights or {}).items()
+    }
+    return weights or None

@@ -1,4 +1,4 @@
-"""Lowering: a network and its certificate become the workloads that the cost models understand."""
+"""Lowers a network to the workloads that the cost models take, sized by its certificate."""
 
 import math
 
@@ -9,7 +9,7 @@ from nets.network.quantized_network import QuantizedNetwork
 
 
 def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
-    """Workloads of every rescaler, sized by the reachable intervals of this very network."""
+    """Returns the workload of every rescaler, sized by the accumulator intervals that this network can reach."""
     certificate = certify(network)
     return tuple(
         _workload(operator, network, certificate.rescalers[operator.name])

@@ -1,4 +1,4 @@
-"""Accumulator traces: what a network's rescalers really see, as the activity of energy figures."""
+"""Accumulator traces: the operands of a network's rescalers on real inputs, the activity behind energy figures."""
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ Int8Array = npt.NDArray[np.int8]
 
 
 def spread(samples: Samples, count: int) -> Int8Array:
-    """As many int8 inputs, evenly spread over the samples; all of them where there are fewer."""
+    """Returns int8 inputs evenly spread over the samples, at most ``count``."""
     count = min(count, len(samples))
     indices = np.arange(count) * (len(samples) // count)
     return samples.inputs[indices].astype(np.int8, copy=False)
@@ -24,13 +24,13 @@ def spread(samples: Samples, count: int) -> Int8Array:
 def accumulator_trace(
     network: QuantizedNetwork, samples: Int8Array, name: str, per_layer: int = 1024
 ) -> AccumulatorTrace:
-    """Return what a network's rescalers see: consecutive accumulators of every layer, as `dse calibrate` takes them.
+    """Returns consecutive accumulators of every weighted layer, the trace that ``dse calibrate`` takes.
 
     Args:
         network: the network.
-        samples: int8 inputs ``[batch, *shape]``; each gives the same number of accumulators.
-        name: where they come from.
-        per_layer: accumulators per layer in all.
+        samples: int8 inputs ``[samples, *shape]``; each gives the same number of accumulators.
+        name: name of the trace.
+        per_layer: number of accumulators of each layer, over all samples.
     """
     tensors = IntegerExecutor(network).tensors(samples)
     parts = []

@@ -1,4 +1,4 @@
-"""The chosen design as files: Verilog with parameter memories, test bench, C header, JSON."""
+"""Exports one design as files: Verilog with parameter memories, test bench, C header, JSON, .tflite."""
 
 from dse.export._bundle import export_design
 from dse.export._document import DesignDocument

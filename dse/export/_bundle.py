@@ -1,4 +1,4 @@
-"""A design as a folder of files: written whole or not at all."""
+"""Writes a design as a folder of files: the whole folder or nothing."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dse.errors import StudyError
 from dse.export import _render
-from dse.export._design import Design, load_design
+from dse.export._design import ScoredDesign, load_design
 from dse.export._document import AccuracyDocument, CostDocument, DesignDocument, TfliteDocument, rescaler_document
 from dse.export._tflite import write_models
 from dse.export._units import Unit, units_of
@@ -17,8 +17,8 @@ from dse.store.run_folder import RunFolder
 from nets.network.fingerprint import fingerprint
 from nets.network.operators import Weighted
 
-DEFAULT_ROWS = 2000  # test vectors kept of each rescaler's inference
-DEFAULT_SAMPLES = 32  # samples that are run for them
+DEFAULT_ROWS = 2000  # largest number of test vectors from each rescaler's inference
+DEFAULT_SAMPLES = 32  # validation samples that are run for them
 
 
 def export_design(
@@ -29,15 +29,15 @@ def export_design(
     samples: int = DEFAULT_SAMPLES,
     member: str = "",
 ) -> Path:
-    """Write the files of one design into ``out`` and return the path of its README.md.
+    """Writes the files of one design into ``out`` and returns the path of its README.md.
 
     Args:
-        run: folder that ``dse run`` made.
+        run: the run's folder.
         trial: number of a complete trial.
         out: a new or empty folder.
-        rows: test vectors to keep of each rescaler's inference.
-        samples: validation samples to run for them.
-        member: network of a portfolio; empty for a study of one network.
+        rows: largest number of test vectors from each rescaler's inference.
+        samples: number of validation samples to run for them.
+        member: name of the network in a portfolio; empty for a study of one network.
 
     Raises:
         StudyError: no such trial or member, the folder is not empty, or the design has no RTL.
@@ -52,20 +52,19 @@ def export_design(
         made = Path(temporary) / "design"
         _write(made, design, units, vectors)
         if out.exists():
-            out.rmdir()  # it was found empty
+            out.rmdir()  # it is empty: checked above
         made.rename(out)
     return out / "README.md"
 
 
-def _write(folder: Path, design: Design, units: tuple[Unit, ...], vectors: dict[str, Vectors]) -> None:
+def _write(folder: Path, design: ScoredDesign, units: tuple[Unit, ...], vectors: dict[str, Vectors]) -> None:
     title, count = design.title, len(design.samples)
-    contract = _contract(design)
     files = {f"rtl/unit_{unit.identifier}.v": _render.unit_verilog(unit, title) for unit in units}
     files |= {f"rtl/{unit.identifier}.hex": _render.memory_hex(unit) for unit in units if unit.fields}
     files |= {f"rtl/{path.name}": path.read_text(encoding="utf-8") for unit in units for path in unit.files}
     files |= {f"test/{unit.identifier}.hex": _render.vectors_hex(unit, vectors[unit.name]) for unit in units}
     files["test/testbench.v"] = _render.testbench(units, vectors, title, count)
-    files["rescalers.h"] = _render.c_header(units, title, contract)
+    files["rescalers.h"] = _render.c_header(units, title, design.contract)
     files["design.schema.json"] = _json(DesignDocument.model_json_schema())
     models = write_models(design.network, design.original, design.samples, folder)
     document = _document(design, units, files, models)
@@ -78,7 +77,7 @@ def _write(folder: Path, design: Design, units: tuple[Unit, ...], vectors: dict[
 
 
 def _document(
-    design: Design, units: tuple[Unit, ...], files: dict[str, str], models: tuple[TfliteDocument, ...]
+    design: ScoredDesign, units: tuple[Unit, ...], files: dict[str, str], models: tuple[TfliteDocument, ...]
 ) -> DesignDocument:
     facts, row = design.results.facts, design.row
     return DesignDocument(
@@ -87,7 +86,7 @@ def _document(
         member=design.member,
         network=design.network.name,
         network_sha256=fingerprint(design.network),
-        contract=_contract(design),
+        contract=design.contract,
         weight_bits={op.name: op.weight_bits for op in design.network.operators if isinstance(op, Weighted)},
         finetune=str(row["finetune"]),
         accuracy=AccuracyDocument(
@@ -109,10 +108,6 @@ def _document(
         files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(files.items())}
         | {model.file: model.sha256 for model in models if model.file and model.sha256},
     )
-
-
-def _contract(design: Design) -> str:
-    return design.point.surroundings.contract or design.results.facts.contract
 
 
 def _known(value: float) -> float | None:

@@ -18,9 +18,9 @@ class StageDocument(_Part):
 
 
 class RescalerDocument(_Part):
-    """One rescaler."""
+    """One rescaler with its constants."""
 
-    name: str = Field(description="of the operator in the network")
+    name: str = Field(description="name of the operator in the network")
     module: str = Field(description="Verilog module, in rtl/<module>.v")
     method: str = Field(description="round or absorb")
     stages: tuple[StageDocument, ...] = Field(description="in data order; an ADD has two")
@@ -30,7 +30,7 @@ class RescalerDocument(_Part):
     zero_point: int
     q_min: int
     q_max: int
-    parameters: dict[str, int] = Field(description="of the instantiated module")
+    parameters: dict[str, int] = Field(description="parameters of the instantiated module")
     memory: str | None = Field(description="parameter memory, a hexadecimal word per channel")
     memory_fields: tuple[tuple[str, int], ...] = Field(description="fields of a word and their bits, highest first")
 
@@ -47,16 +47,16 @@ class AccuracyDocument(_Part):
 
 
 class CostDocument(_Part):
-    """Cost of all rescalers by the study's objective."""
+    """Cost of all rescalers by the study's own cost source."""
 
     model: str
     technology: str
     rescaler_area_um2: float
-    rescaler_energy_nj: float = Field(description="of one inference")
+    rescaler_energy_nj: float = Field(description="energy of one inference")
 
 
 class ResidualDocument(_Part):
-    """How one operator of a .tflite file differs from the design on identical inputs, and why; counts of outputs."""
+    """Numbers of outputs in which one operator of a .tflite file differs from the design on equal inputs, by cause."""
 
     operator: str
     elements: int
@@ -69,7 +69,7 @@ class ResidualDocument(_Part):
 
 
 class TfliteDocument(_Part):
-    """The design as a .tflite file for one LiteRT resolver, compared with the design's integers."""
+    """The design as a .tflite file for one LiteRT resolver, compared with the design's own integers."""
 
     resolver: str
     file: str | None = None
@@ -78,9 +78,9 @@ class TfliteDocument(_Part):
     samples: int = 0
     outputs_differing: float | None = Field(None, description="share of output integers that differ end to end")
     agreement: float | None = Field(None, description="share of samples with the same largest output")
-    explained: bool | None = Field(None, description="whether every difference has its reason")
+    explained: bool | None = Field(None, description="whether the cause of every difference is known")
     litert_equals_prediction: bool | None = Field(
-        None, description="whether LiteRT running the file does what was predicted; null where it is not installed"
+        None, description="whether LiteRT running the file does what was predicted; null if LiteRT is not installed"
     )
     operators: tuple[ResidualDocument, ...] = ()
 
@@ -90,21 +90,21 @@ class DesignDocument(_Part):
 
     study: str
     trial: int
-    member: str = Field("", description="network of a portfolio, whose costs are those of the whole bank and mix")
+    member: str = Field("", description="name of the network in a portfolio; costs are those of the whole portfolio")
     network: str
     network_sha256: str = Field(description="fingerprint of the exported integers")
     contract: str
-    weight_bits: dict[str, int] = Field(description="width of the weights of every layer that has some")
+    weight_bits: dict[str, int] = Field(description="width in bits of every layer's weights")
     finetune: str
     accuracy: AccuracyDocument
     cost: CostDocument
     rescalers: tuple[RescalerDocument, ...]
-    tflite: tuple[TfliteDocument, ...] = Field(description="empty where the network was not imported from .tflite")
+    tflite: tuple[TfliteDocument, ...] = Field(description="empty if the network was not imported from .tflite")
     files: dict[str, str] = Field(description="SHA-256 of every other file by its path")
 
 
 def rescaler_document(unit: Unit) -> RescalerDocument:
-    """A unit for programs."""
+    """Returns the document of one unit."""
     return RescalerDocument(
         name=unit.name,
         module=f"unit_{unit.identifier}",

@@ -1,4 +1,4 @@
-"""Text files of an exported design, from templates."""
+"""Renders the text files of an exported design from templates."""
 
 import json
 import re
@@ -29,17 +29,17 @@ def _environment() -> jinja2.Environment:
 
 
 def comment(text: object) -> str:
-    """A text that cannot end a comment of Verilog or C."""
+    """Returns the text without characters that could end a comment of Verilog or C."""
     return re.sub(r"[^\w .,:;=+()-]", "_", str(text))
 
 
 def cell(text: object) -> str:
-    """A text that cannot leave its cell of a Markdown table."""
+    """Returns the text without characters that could leave a cell of a Markdown table."""
     return re.sub(r"[|`<>\n\r\[\]]", "_", str(text))
 
 
 def literal(value: int, bits: int) -> str:
-    """A signed Verilog constant of that width."""
+    """Returns a signed Verilog constant of that width."""
     if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
         raise ValueError(f"{value} does not fit {bits} signed bits")
     # The most negative value has no positive counterpart of its width, so all are written as bits.
@@ -47,19 +47,19 @@ def literal(value: int, bits: int) -> str:
 
 
 def wired(value: int, bits: int) -> str:
-    """An unsigned Verilog constant of that width."""
+    """Returns an unsigned Verilog constant of that width."""
     if not 0 <= value < 1 << bits:
         raise ValueError(f"{value} does not fit {bits} bits")
     return f"{bits}'h{int(value):x}"
 
 
 def unit_verilog(unit: Unit, design: str) -> str:
-    """The instance of one rescaler."""
+    """Returns the Verilog module that instantiates one rescaler."""
     return _environment().get_template("unit.v.j2").render(unit=unit, design=design, slices=_slices(unit))
 
 
 def _slices(unit: Unit) -> dict[str, str]:
-    """Bit ranges of the fields of a memory word."""
+    """Returns the bit range of each field of a memory word."""
     slices, high = {}, unit.word_bits - 1
     for name, width in unit.fields:
         slices[name] = f"{high}:{high - width + 1}"
@@ -68,12 +68,12 @@ def _slices(unit: Unit) -> dict[str, str]:
 
 
 def memory_hex(unit: Unit) -> str:
-    """The parameter memory for $readmemh."""
+    """Returns the parameter memory for $readmemh."""
     return _hex_lines(unit.words(), unit.word_bits)
 
 
 def vectors_hex(unit: Unit, vectors: Vectors) -> str:
-    """Test vectors for $readmemh, fields in the order of the test bench."""
+    """Returns test vectors for $readmemh, fields in the order of the test bench."""
     lines = []
     for row in range(len(vectors)):
         word = 0
@@ -84,7 +84,7 @@ def vectors_hex(unit: Unit, vectors: Vectors) -> str:
 
 
 def vector_bits(unit: Unit) -> int:
-    """Width in bits of a test vector."""
+    """Returns the width of a test vector in bits."""
     if unit.is_add:
         return 2 * unit.operand_bits + unit.output_bits
     return unit.channel_bits + (unit.bias_bits if unit.fields else 0) + unit.operand_bits + unit.output_bits
@@ -106,7 +106,7 @@ def _hex_lines(words: list[int], bits: int) -> str:
 
 
 def testbench(units: tuple[Unit, ...], vectors: dict[str, Vectors], design: str, samples: int) -> str:
-    """The self-checking test bench of all units."""
+    """Returns the self-checking test bench of all units."""
     benches = [(unit, len(vectors[unit.name])) for unit in units]
     widths = {unit.identifier: vector_bits(unit) for unit in units}
     template = _environment().get_template("testbench.v.j2")
@@ -114,7 +114,7 @@ def testbench(units: tuple[Unit, ...], vectors: dict[str, Vectors], design: str,
 
 
 def c_header(units: tuple[Unit, ...], design: str, contract: str) -> str:
-    """Constants of every rescaler for firmware."""
+    """Returns a C header with the constants of every rescaler."""
     return (
         _environment()
         .get_template("rescalers.h.j2")
@@ -129,11 +129,11 @@ def c_header(units: tuple[Unit, ...], design: str, contract: str) -> str:
 
 
 def _c_int(value: int) -> str:
-    """INT32_MIN has no literal in C."""
+    """Returns a C literal; INT32_MIN has none of its own."""
     return "INT32_MIN" if value == -(2**31) else str(value)
 
 
 def readme(document: DesignDocument, units: tuple[Unit, ...], design: str, samples: int) -> str:
-    """What the folder holds and how to simulate it."""
+    """Returns the README: the folder's contents and how to simulate them."""
     template = _environment().get_template("README.md.j2")
     return template.render(document=document, units=units, design=design, samples=samples)

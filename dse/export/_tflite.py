@@ -1,4 +1,4 @@
-"""The narrowed model as .tflite files, one per LiteRT resolver, each compared with the design's own integers."""
+"""Writes the narrowed model as .tflite files, one per LiteRT resolver, and compares each with the design."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ from nets.oracle.export import ExportReport, export_tflite
 def write_models(
     network: QuantizedNetwork, original: Path | None, samples: npt.NDArray[np.int8], folder: Path
 ) -> tuple[TfliteDocument, ...]:
-    """Write ``model.<resolver>.tflite`` for every resolver; a refusal is told, not hidden.
+    """Writes ``model.<resolver>.tflite`` for every resolver and documents each, or why it could not be written.
 
     Args:
         network: the design, as it ships.
-        original: the file it was imported from; None where it was trained here, and nothing is written.
-        samples: int8 inputs on which the file and the design are compared.
-        folder: where to write.
+        original: the file that it was imported from; if None, nothing is written.
+        samples: int8 inputs ``[samples, *shape]`` on which file and design are compared.
+        folder: the folder to write into.
     """
     if original is None:
         return ()
@@ -52,15 +52,15 @@ def _document(report: ExportReport, name: str) -> TfliteDocument:
         litert_equals_prediction=report.litert,
         operators=tuple(
             ResidualDocument(
-                operator=found.operator,
-                elements=found.elements,
-                differences=found.differences,
-                ties=found.ties,
-                double_roundings=found.double_roundings,
-                scale_errors=found.scale_errors,
-                unexplained=found.unexplained,
-                largest=found.largest,
+                operator=residual.operator,
+                elements=residual.elements,
+                differences=residual.differences,
+                ties=residual.ties,
+                double_roundings=residual.double_roundings,
+                scale_errors=residual.scale_errors,
+                unexplained=residual.unexplained,
+                largest=residual.largest,
             )
-            for found in report.operators
+            for residual in report.operators
         ),
     )

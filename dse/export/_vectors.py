@@ -1,4 +1,4 @@
-"""Test vectors of every rescaler: operands from the network's own inference, and the ends of what can ever reach it."""
+"""Test vectors of every rescaler: operands from the network's inference, and the ends of the certified intervals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class Vectors:
 
     Attributes:
         channel: ``[rows]``.
-        operands: ``[rows, 1]`` the accumulator, or ``[rows, 2]`` the stored inputs of an ADD, scaled input first.
+        operands: ``[rows, 1]`` accumulators, or ``[rows, 2]`` stored inputs of an ADD, scaled input first.
         expected: ``[rows]`` outputs.
-        from_network: how many of the rows come from inference; the rest are ends of the certified intervals.
+        from_network: number of rows from inference; the rest are ends of the certified intervals.
     """
 
     channel: IntArray
@@ -39,15 +39,14 @@ class Vectors:
 def vectors_of(
     network: QuantizedNetwork, units: tuple[Unit, ...], samples: Int8Array, rows: int, seed: int
 ) -> dict[str, Vectors]:
-    """Vectors of every unit by operator name.
+    """Returns the vectors of every unit by operator name.
 
     Args:
         network: the design, as it ships.
         units: its rescalers.
         samples: int8 inputs ``[samples, *shape]`` to run.
-        rows: at most how many rows to keep of each unit's inference; every channel's extremes are among them where
-            they fit.
-        seed: of the choice among the rest.
+        rows: largest number of rows from each unit's inference; every channel's extremes are among them if they fit.
+        seed: seed of the choice among the other rows.
     """
     tensors = IntegerExecutor(network).tensors(samples)
     intervals = certify(network).accumulators
@@ -92,7 +91,7 @@ def _operands(
 
 
 def _chosen(operands: IntArray, channel: IntArray, rows: int, generator: np.random.Generator) -> IntArray:
-    """Rows to keep: the extremes of every channel first, then others drawn without repetition."""
+    """Returns the rows to keep: the extremes of every channel first, then others drawn without repetition."""
     order = np.lexsort((operands[:, 0], channel))
     starts = np.flatnonzero(np.diff(channel[order], prepend=-1))
     ends = np.append(starts[1:], len(order)) - 1
@@ -104,7 +103,7 @@ def _chosen(operands: IntArray, channel: IntArray, rows: int, generator: np.rand
 
 
 def _ends(rescaler: Rescaler, unit: Unit, interval: Interval) -> tuple[IntArray, IntArray, IntArray]:
-    """Both ends of every channel's certified interval: they prove the widths."""
+    """Returns channels, operands and outputs at both ends of every channel's certified interval."""
     channels = np.tile(np.arange(unit.channels), 2)
     low, high = (
         _per_channel(bound, edge, unit.channels)
@@ -116,5 +115,5 @@ def _ends(rescaler: Rescaler, unit: Unit, interval: Interval) -> tuple[IntArray,
 
 
 def _per_channel(bound: IntArray, edge: np.int64, channels: int) -> IntArray:
-    """A bound of every channel; the edge of all where channels share one set of parameters."""
+    """Returns a bound per channel; the edge of all if the channels share one set of parameters."""
     return bound if bound.size == channels else np.full(channels, edge)

@@ -20,8 +20,7 @@ from dse.store.records import TrialRecord
 from dse.store.results import StudyFacts, StudyResults
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in, role_of
-from dse.study.loading import named_networks
-from dse.study.spec import PortfolioSpec, SearchSpec, Study
+from dse.study.spec import SearchSpec, Study
 
 
 def results_of(folder: RunFolder, storage: str = "") -> StudyResults:
@@ -34,7 +33,8 @@ def results_of(folder: RunFolder, storage: str = "") -> StudyResults:
     Raises:
         StudyError: the folder holds no run, or its storage cannot be read.
     """
-    return collect(folder.manifest(), StudyStore.of_run(folder, storage))
+    manifest = folder.manifest()
+    return collect(manifest, StudyStore.of_run(folder, manifest, storage))
 
 
 def collect(manifest: Manifest, store: StudyStore) -> StudyResults:
@@ -98,7 +98,7 @@ def with_regret(trials: pd.DataFrame, spec: Study) -> pd.DataFrame:
     The regret is its validation drop minus the smallest one of all complete designs of at most the same rescaler
     area. A study of one network has no such columns.
     """
-    if not isinstance(spec, PortfolioSpec):
+    if not spec.is_portfolio:
         return trials
     complete = trials[trials["state"] == TrialState.COMPLETE.name].sort_values(RESCALER_AREA.name)
     areas = complete[RESCALER_AREA.name]
@@ -154,14 +154,14 @@ def _layer_table(records: dict[int, TrialRecord]) -> pd.DataFrame:
 def _facts(manifest: Manifest, complete: int, tests: dict[int, TestScore]) -> StudyFacts:
     spec = manifest.spec
     objective, other = manifest.cost_sources
-    networks = [entry.network for _, entry in named_networks(spec)]
+    widths = dict.fromkeys(str(member.network.weight_bits) for member in spec.members)
     return StudyFacts(
         study=spec.name,
         network=manifest.network,
         dataset=manifest.dataset,
         samples=dict(manifest.samples),
-        contract=networks[0].contract,
-        weight_bits="/".join(dict.fromkeys(str(network.weight_bits) for network in networks)),
+        contract=spec.contract,
+        weight_bits="/".join(widths),
         style=spec.hardware.style,
         lanes=spec.hardware.lanes,
         objective_cost=objective,
@@ -173,7 +173,7 @@ def _facts(manifest: Manifest, complete: int, tests: dict[int, TestScore]) -> St
         objectives=spec.search.objectives,
         architecture="the user's own" if spec.hardware.rtl else spec.hardware.architecture,
         varying=_varying(spec.search),
-        members=tuple(member.name for member in spec.members) if isinstance(spec, PortfolioSpec) else (),
+        members=tuple(member.name for member in spec.members if member.name),
     )
 
 

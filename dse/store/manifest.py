@@ -10,10 +10,10 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from dse.design.cost_source import CostSource
 from dse.errors import StudyError
-from dse.store.results import CostSource
 from dse.study.loading import describe_errors
-from dse.study.spec import Study
+from dse.study.spec import Study, StudyDocument
 
 FORMAT = 1  # of a run folder; it grows when a change makes earlier runs unreadable
 
@@ -44,7 +44,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: int = FORMAT
-    spec: Study
+    spec: StudyDocument
     created: str
     versions: dict[str, str]
     git_revision: str

@@ -122,5 +122,5 @@ def _layers(evaluation: Evaluation) -> tuple[LayerRecord, ...]:
             parameter_area_um2=layer.parameter_area_um2,
             energy_nj=layer.energy_nj,
         )
-        for workload, layer in zip(evaluation.workloads, evaluation.objective_cost.layers, strict=True)
+        for workload, layer in zip(evaluation.workloads, evaluation.accelerator.rescalers.layers, strict=True)
     )

@@ -5,33 +5,11 @@ from dataclasses import dataclass
 import pandas as pd
 from optuna.trial import TrialState
 
+from dse.design.cost_source import CostSource
 from dse.design.evaluation import Level
 from dse.design.metrics import ACCELERATOR_AREA, ACCELERATOR_ENERGY, DROP, RESCALER_AREA, RESCALER_ENERGY, Figure
 from dse.design.roles import Role
 from dse.design.space import bits_key, method_key
-
-
-@dataclass(frozen=True)
-class CostSource:
-    """The source of cost figures.
-
-    Attributes:
-        model: name of the cost model.
-        technology: name of the technology table.
-        node_nm: its node.
-        source: publication or synthesis behind the table.
-        error: what is known of the model's error, in words.
-    """
-
-    model: str
-    technology: str
-    node_nm: float
-    source: str
-    error: str
-
-    def __str__(self) -> str:
-        """Describes the model with its table, node, source and error."""
-        return f"{self.model}, table {self.technology} ({self.node_nm:g} nm; {self.source}); error: {self.error}"
 
 
 @dataclass(frozen=True)

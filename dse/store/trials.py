@@ -83,17 +83,17 @@ class StudyStore:
         return store
 
     @classmethod
-    def of_run(cls, folder: RunFolder, storage: str = "") -> "StudyStore":
+    def of_run(cls, folder: RunFolder, manifest: Manifest, storage: str = "") -> "StudyStore":
         """Opens the study of a run for reading, also while it is running.
 
         Args:
             folder: the run's folder.
+            manifest: the run's manifest.
             storage: URL of the run's database with the password, if the password is configured nowhere else.
 
         Raises:
-            StudyError: the folder holds no run, or its storage cannot be read.
+            StudyError: the run's storage cannot be read.
         """
-        manifest = folder.manifest()
         url = storage_of(manifest, storage)
         return cls.load(database(url) if url else journal(folder.journal_path), manifest.study_name)
 

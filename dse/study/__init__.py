@@ -1,1 +1,1 @@
-"""What a study file says, and what is prepared from it."""
+"""The study file, and the networks, data and search space prepared from it."""

@@ -1,32 +1,21 @@
-"""From a study file to a checked study: what is wrong is said in one line that names file, key and value."""
+"""Reads and validates study files; every error is one line that names file, key and value."""
 
 import json
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
 from dse.errors import StudyError
-from dse.study.spec import MemberSpec, PortfolioSpec, Section, Study, StudySpec
+from dse.study.spec import HardwareSpec, MemberSpec, Study, with_members
 
-AnyStudy = TypeVar("AnyStudy", StudySpec, PortfolioSpec)
-
-
-def load_study(path: Path) -> StudySpec:
-    """Read and validate the file of a study of one network; paths in it become absolute.
-
-    Raises:
-        StudyError: one line that names file, key, value and what would be right.
-    """
-    spec = load_any_study(path)
-    if not isinstance(spec, StudySpec):
-        raise StudyError(f"{path}: members: this is a portfolio; give the study of one network")
-    return spec
+_ONLY_MEMBER = ("members", 0)
 
 
-def load_any_study(path: Path) -> Study:
-    """Read and validate a study file, of one network or of several; paths in it become absolute.
+def load_study(path: Path) -> Study:
+    """Reads and validates a study file; paths in it become absolute.
 
     Raises:
         StudyError: one line that names file, key, value and what would be right.
@@ -38,52 +27,48 @@ def load_any_study(path: Path) -> Study:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise StudyError(f"{path}: not a readable TOML file: {error}") from None
     try:
-        spec = validated_any(document)
+        study = validated(document)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from None
-    spec = _with_absolute_paths(spec, path.resolve().parent)
-    for key, network in named_networks(spec):
-        for name, file in (
-            (f"{key}network.model", network.network.model),
-            (f"{key}data.samples", network.data.samples),
-        ):
-            if file is not None and not file.is_file():
-                raise StudyError(f"{path}: {name}: no such file: {file}; paths are relative to the study file")
-    return spec
+    study = _with_absolute_paths(study, path.resolve().parent)
+    for key, file in _input_files(study):
+        if not file.is_file():
+            raise StudyError(f"{path}: {key}: no such file: {file}; paths are relative to the study file")
+    return study
 
 
-def named_networks(spec: Study) -> list[tuple[str, StudySpec | MemberSpec]]:
-    """Networks with their data, each with the key of its table, a dot behind it."""
-    if isinstance(spec, StudySpec):
-        return [("", spec)]
-    return [(f"members.{member.name}.", member) for member in spec.members]
+def validated(document: dict[str, Any]) -> Study:
+    """Returns the study of plain TOML values; types are not converted: ``"12"``, ``true`` and ``12.0`` are no integers.
 
-
-def validated(document: dict[str, Any]) -> StudySpec:
-    """The study of plain TOML values; types are not converted: ``"12"``, ``true`` and ``12.0`` are no integers.
+    Args:
+        document: the study file's keys and tables, with [network] and [data] or with [[members]].
 
     Raises:
         StudyError: one line that names key, value and what would be right.
     """
-    return _validated(StudySpec, document)
-
-
-def validated_any(document: dict[str, Any]) -> Study:
-    """The study of plain TOML values, of one network or, where it has members, of several."""
-    return _validated(PortfolioSpec, document) if "members" in document else validated(document)
-
-
-def _validated(model: type[AnyStudy], document: dict[str, Any]) -> AnyStudy:
     try:
-        # Strict validation knows paths, enumerations and tuples only in JSON, where they are text and lists.
-        return model.model_validate_json(json.dumps(document, default=str), strict=True)
+        # Strict validation accepts paths, enumerations and tuples only from JSON, where they are strings and arrays.
+        return Study.model_validate_json(json.dumps(with_members(document), default=str), strict=True)
     except ValidationError as error:
-        raise StudyError(describe_errors(error)) from None
+        raise StudyError(describe_errors(error, single="members" not in document)) from None
 
 
-def describe_errors(error: ValidationError) -> str:
-    """A validation error as one line: key, what is wrong, the value given."""
-    return "; ".join(_describe(entry["loc"], entry["msg"], entry["type"], entry["input"]) for entry in error.errors())
+def describe_errors(error: ValidationError, *, single: bool = False) -> str:
+    """Returns a validation error as one line: key, what is wrong, the value given.
+
+    Args:
+        error: the error.
+        single: whether the validated document has [network] and [data] instead of [[members]].
+    """
+    return "; ".join(
+        _describe(
+            entry["loc"][2:] if single and entry["loc"][:2] == _ONLY_MEMBER else entry["loc"],
+            entry["msg"],
+            entry["type"],
+            entry["input"],
+        )
+        for entry in error.errors()
+    )
 
 
 def _describe(location: tuple[int | str, ...], message: str, kind: str, given: object) -> str:
@@ -97,23 +82,35 @@ def _describe(location: tuple[int | str, ...], message: str, kind: str, given: o
     return f"{key}: {message}{shown}" if key else f"{message}{shown}"
 
 
-def _with_absolute_paths(spec: Study, folder: Path) -> Study:
-    hardware = spec.hardware
-    if Path(hardware.technology).suffix == ".toml":  # a path; shipped tables are named without
+def _input_files(study: Study) -> Iterator[tuple[str, Path]]:
+    """Yields every model and sample file of the study with its key in the study file."""
+    for member in study.members:
+        prefix = f"members.{member.name}." if member.name else ""
+        if member.network.model is not None:
+            yield f"{prefix}network.model", member.network.model
+        if member.data.samples is not None:
+            yield f"{prefix}data.samples", member.data.samples
+
+
+def _with_absolute_paths(study: Study, folder: Path) -> Study:
+    members = tuple(_absolute_member(member, folder) for member in study.members)
+    return study.model_copy(update={"hardware": _absolute_hardware(study.hardware, folder), "members": members})
+
+
+def _absolute_hardware(hardware: HardwareSpec, folder: Path) -> HardwareSpec:
+    if Path(hardware.technology).suffix == ".toml":  # a path; the names of shipped tables have no suffix
         hardware = hardware.model_copy(update={"technology": str((folder / hardware.technology).resolve())})
-    if hardware.rtl is not None:
-        files = tuple((folder / file).resolve() for file in hardware.rtl.files)
-        hardware = hardware.model_copy(update={"rtl": hardware.rtl.model_copy(update={"files": files})})
-    if isinstance(spec, StudySpec):
-        return spec.model_copy(update={"hardware": hardware, **_absolute(spec, folder)})
-    members = tuple(member.model_copy(update=_absolute(member, folder)) for member in spec.members)
-    return spec.model_copy(update={"hardware": hardware, "members": members})
+    if hardware.rtl is None:
+        return hardware
+    files = tuple((folder / file).resolve() for file in hardware.rtl.files)
+    return hardware.model_copy(update={"rtl": hardware.rtl.model_copy(update={"files": files})})
 
 
-def _absolute(entry: StudySpec | MemberSpec, folder: Path) -> dict[str, Section]:
-    """Network and data with absolute paths."""
-    model, samples = entry.network.model, entry.data.samples
-    return {
-        "network": entry.network.model_copy(update={"model": model and (folder / model).resolve()}),
-        "data": entry.data.model_copy(update={"samples": samples and (folder / samples).resolve()}),
-    }
+def _absolute_member(member: MemberSpec, folder: Path) -> MemberSpec:
+    model, samples = member.network.model, member.data.samples
+    return member.model_copy(
+        update={
+            "network": member.network.model_copy(update={"model": model and (folder / model).resolve()}),
+            "data": member.data.model_copy(update={"samples": samples and (folder / samples).resolve()}),
+        }
+    )

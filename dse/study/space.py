@@ -9,14 +9,6 @@ from dse.errors import StudyError
 from dse.study.spec import HardwareSpec, SearchSpec
 from nets.network.contracts import FULL_MULTIPLIER_BITS
 from nets.network.operators import NarrowableOperator, Operator, Weighted
-from nets.network.quantized_network import QuantizedNetwork
-
-
-def space_of(
-    network: QuantizedNetwork, search: SearchSpec, finetune: Finetune, hardware: HardwareSpec | None = None
-) -> SearchSpace:
-    """Returns the space of a network; see :func:`space_over`."""
-    return space_over(tuple(network.narrowable_operators()), search, finetune, hardware)
 
 
 def space_over(

@@ -1,10 +1,19 @@
-"""The study file: a frozen, validated object; every key is documented here and nowhere else."""
+"""The study as a frozen, validated object; the descriptions of its keys make up docs/study-file.md."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from dse.design import metrics
 from dse.design.point import Finetune
@@ -26,18 +35,16 @@ DEFAULT_MULTIPLIER_BITS = (*range(1, 17), 31)
 
 
 class Section(BaseModel):
-    """A table of the study file: unknown keys are errors, values do not change after validation."""
+    """A table of the study file: unknown keys are errors, and values do not change after validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class NetworkSpec(Section):
-    """Which network: a .tflite file, or a topology of ours trained from the study's seed."""
+    """The network: a .tflite file, or a built-in topology, trained from the study's seed."""
 
     model: Path | None = Field(None, description="full-int8 .tflite file, relative to the study file")
-    topology: Literal["digits_cnn"] | None = Field(
-        None, description="a network of ours, trained in float from the seed"
-    )
+    topology: Literal["digits_cnn"] | None = Field(None, description="built-in network, trained in float from the seed")
     weight_bits: int = Field(8, ge=3, le=8, description="width in bits of every layer's weights")
     contract: str = Field("half_up", description="rounding contract of every rescaler")
 
@@ -51,16 +58,16 @@ class NetworkSpec(Section):
 
 
 class DataSpec(Section):
-    """Which labelled samples, and how they are split; the parts are stratified, seeded and disjoint."""
+    """The labelled samples and their split into stratified, seeded, disjoint parts."""
 
-    dataset: Literal["digits"] | None = Field(None, description="the images that scikit-learn carries")
+    dataset: Literal["digits"] | None = Field(None, description="the digit images that come with scikit-learn")
     samples: Path | None = Field(
         None, description=".npz with x and y, or x_train, y_train, x_test and y_test; relative to the study file"
     )
-    input_offset: int = Field(0, ge=-128, le=128, description="added to the stored integers to give int8 inputs")
+    input_offset: int = Field(0, ge=-128, le=128, description="number added to the stored integers to give int8 inputs")
     finetune: float = Field(0.3, gt=0, lt=1, description="share of the samples for fine-tuning")
-    validation: float = Field(0.3, gt=0, lt=1, description="share of the samples for the search's accuracy")
-    test: float = Field(0.4, ge=0, lt=1, description="share held back; 0 where the file has a test part of its own")
+    validation: float = Field(0.3, gt=0, lt=1, description="share of the samples for the accuracy during the search")
+    test: float = Field(0.4, ge=0, lt=1, description="held-back share; 0 if the file has a test part of its own")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -74,21 +81,21 @@ class DataSpec(Section):
 
 
 class RescalerRule(Section):
-    """A [[search.rescalers]] table: what some rescalers may be; a later table comes before an earlier one."""
+    """A rule for some rescalers; if several rules set a key for one rescaler, the last one counts."""
 
     names: str = Field(description="name or pattern of rescalers, such as conv_4 or conv_*")
     multiplier_bits: tuple[MultiplierBits, ...] | None = Field(
-        None, min_length=1, description="widths they may have; one alone freezes them"
+        None, min_length=1, description="multiplier widths in bits; one alone freezes them"
     )
-    methods: tuple[Method, ...] | None = Field(None, min_length=1, description="methods they may use")
+    methods: tuple[Method, ...] | None = Field(None, min_length=1, description="narrowing methods")
     weight_bits: tuple[WeightBits, ...] | None = Field(
-        None, min_length=1, description="widths in bits that their layers' weights may have"
+        None, min_length=1, description="widths of their layers' weights, bits"
     )
-    tied: bool = Field(False, description="true makes them one choice: the same widths and method for all")
+    tied: bool = Field(False, description="whether all of them have the same width and method, as one choice")
 
 
 class Constraint(Section):
-    """A [[search.constraints]] table: designs beyond it are on the front only where no design keeps it."""
+    """A limit on a figure; designs that exceed it join the front only if no design keeps all limits."""
 
     metric: Objective = Field(description="what is limited")
     at_most: float = Field(description="the limit, in the metric's unit")
@@ -99,38 +106,37 @@ def _repeats(values: tuple[object, ...]) -> bool:
 
 
 class SearchSpec(Section):
-    """What is searched, by what, for how long."""
+    """The search: its length, its sampler, its objectives, and what the designs may choose."""
 
-    trials: int = Field(120, ge=1, description="complete evaluations in the study, baselines included")
-    sampler: Sampler = Field("surrogate", description="who proposes designs: a model of ours, or Optuna's sampler")
+    trials: int = Field(120, ge=1, description="number of complete trials in the study, baselines included")
+    sampler: Sampler = Field("surrogate", description="the built-in surrogate model, or one of Optuna's samplers")
     objectives: tuple[Objective, ...] = Field(
-        metrics.DEFAULT_OBJECTIVES, min_length=2, description="what is minimised; the accuracy drop comes first"
+        metrics.DEFAULT_OBJECTIVES, min_length=2, description="figures to minimise; the accuracy drop comes first"
     )
-    starts: int = Field(0, ge=0, description="first trials taken from the sensitivity of every single rescaler")
+    starts: int = Field(0, ge=0, description="first trials chosen from the sensitivity of single rescalers")
     batch: int | None = Field(
         None,
         ge=1,
-        description="trials asked and told together: any number of workers finds the same; none: keep workers busy",
+        description="trials proposed and recorded together, which makes results independent of the number of workers; "
+        "none: a trial is proposed whenever a worker is free",
     )
     multiplier_bits: tuple[MultiplierBits, ...] = Field(
-        DEFAULT_MULTIPLIER_BITS, min_length=1, description="widths that a rescaler may have"
+        DEFAULT_MULTIPLIER_BITS, min_length=1, description="multiplier widths to choose from, bits"
     )
     methods: tuple[Method, ...] = Field(
-        (Method.ROUND, Method.ABSORB), min_length=1, description="ways in which a rescaler may be narrowed"
+        (Method.ROUND, Method.ABSORB), min_length=1, description="narrowing methods to choose from"
     )
     weight_bits: tuple[WeightBits, ...] = Field(
-        (), description="widths that a layer's weights may have, each layer its own; none: network.weight_bits for all"
+        (), description="widths of each layer's weights to choose from, bits; none: network.weight_bits for all"
     )
-    contracts: tuple[str, ...] = Field(
-        (), description="rounding contracts that a design may have; none: network.contract"
-    )
-    styles: tuple[Style, ...] = Field((), description="accelerator styles that it may have; none: hardware.style")
-    lanes: tuple[Lanes, ...] = Field((), description="numbers of rescaler lanes that it may have; none: hardware.lanes")
+    contracts: tuple[str, ...] = Field((), description="rounding contracts to choose from; none: network.contract")
+    styles: tuple[Style, ...] = Field((), description="accelerator styles to choose from; none: hardware.style")
+    lanes: tuple[Lanes, ...] = Field((), description="numbers of rescaler lanes to choose from; none: hardware.lanes")
     uniform_multiplier_bits: tuple[MultiplierBits, ...] = Field(
-        (1, 2, 3, 4, 6, 8, 12, 16), description="widths of the uniform baselines"
+        (1, 2, 3, 4, 6, 8, 12, 16), description="multiplier widths of the uniform baselines, in bits"
     )
-    rescalers: tuple[RescalerRule, ...] = Field((), description="rules for some rescalers: widths, methods, ties")
-    constraints: tuple[Constraint, ...] = Field((), description="limits that a design must keep")
+    rescalers: tuple[RescalerRule, ...] = Field((), description="rules for some of the rescalers")
+    constraints: tuple[Constraint, ...] = Field((), description="limits on figures of a design")
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -151,7 +157,7 @@ class SearchSpec(Section):
 
     @model_validator(mode="after")
     def _worth_choosing(self) -> Self:
-        """Refuse variables that no objective or constraint can see: they would never leave one end."""
+        """Rejects variables that no objective or constraint depends on: the search has no reason to vary them."""
         seen = {*self.objectives, *(constraint.metric for constraint in self.constraints)}
         totals = {metrics.ACCELERATOR_AREA.name, metrics.ACCELERATOR_ENERGY.name}
         for key, varies, rewarding in (
@@ -165,56 +171,59 @@ class SearchSpec(Section):
 
 
 class FidelitySpec(Section):
-    """How far a point may climb: a part of the validation split, all of it, a short fine-tune, a full one."""
+    """Evaluation levels, cheapest first: part of the validation split, all of it, short fine-tune, full fine-tune.
+
+    This table sets the highest level and the conditions for promotion.
+    """
 
     finetune: Finetune = Field(Finetune.SHORT, description="highest level of fine-tuning in the study")
-    part: float = Field(1.0, gt=0, le=1, description="share of the validation split for a first look; 1 for none")
+    part: float = Field(
+        1.0, gt=0, le=1, description="share of the validation split for the first level; 1: no such level"
+    )
     epochs: int = Field(2, ge=1, le=100, description="epochs of the short fine-tune")
     full_epochs: int = Field(10, ge=1, le=1000, description="epochs of the full fine-tune")
-    max_short: int | None = Field(None, ge=0, description="short fine-tunes at most, baselines not counted")
-    max_full: int | None = Field(None, ge=0, description="full fine-tunes at most, baselines not counted")
-    inherit: bool = Field(
-        False, description="whether a fine-tune starts from the weights of the nearest design already trained"
+    max_short: int | None = Field(None, ge=0, description="largest number of short fine-tunes beside the baselines'")
+    max_full: int | None = Field(None, ge=0, description="largest number of full fine-tunes beside the baselines'")
+    inherit: bool = Field(False, description="whether fine-tunes start from the most similar design already trained")
+    promote_rank: int = Field(0, ge=0, description="largest non-dominated rank for promotion; 0: the current front")
+    batch_size: int = Field(64, ge=1, description="samples per training step")
+    learning_rate: float = Field(
+        1e-3, gt=0, lt=1, description="step size of Adam, as a share of each channel's full scale"
     )
-    promote_rank: int = Field(
-        0, ge=0, description="fronts that may lie before a promising point: 0 wants it on the first"
-    )
-    batch_size: int = Field(64, ge=1, description="samples of one training step")
-    learning_rate: float = Field(1e-3, gt=0, lt=1, description="Adam step, as a share of each channel's full scale")
     slack_pp: float = Field(
-        2.0, ge=0, description="a point is promising if it would be on the front with this much less accuracy drop"
+        2.0,
+        ge=0,
+        description="accuracy drop that is subtracted before a design is ranked, percentage points",
     )
 
 
 class RtlSpec(Section):
-    """A rescaler of the user's, one lane, costed for each layer with its own parameters; ADDs take the shipped unit."""
+    """A Verilog rescaler of one lane, costed for each layer with the layer's parameters; ADDs take the shipped unit."""
 
     files: tuple[Path, ...] = Field(min_length=1, description="Verilog files, relative to the study file")
-    top: str = Field(min_length=1, description="the rescaler's module")
+    top: str = Field(min_length=1, description="name of the rescaler's module")
     parameters: dict[str, int | str] = Field(
         {},
-        description="per parameter a number, or what it takes of a layer: operand_bits, multiplier_bits, "
+        description="per parameter of the module a number, or the layer's property: operand_bits, multiplier_bits, "
         "right_shift_min, right_shift_max, shift_bits, output_bits",
     )
 
 
 class HardwareSpec(Section):
-    """What the rescalers cost."""
+    """The accelerator, its technology, and the source of its costs."""
 
     technology: str = Field("aladdin40", description="shipped technology table, or the path of a .toml one")
     cost_source: Literal["analytic", "rtl", "calibrated"] = Field(
-        "analytic", description="the model that is the objective; calibrated needs a table made by synthesis"
+        "analytic", description="cost model of the objectives; calibrated needs a table that dse calibrate made"
     )
     architecture: Choice = Field(
         DEFAULT_CHOICE,
-        description="how a rescaler is built: single-cycle, one multiplier bit a cycle, or 1, 2 or 4 in a cycle",
+        description="architecture of a rescaler: one rescale, one multiplier bit, or 1, 2 or 4 rescales per cycle",
     )
-    rtl: RtlSpec | None = Field(None, description="a Verilog rescaler of your own, for cost_source = rtl")
+    rtl: RtlSpec | None = Field(None, description="your own Verilog rescaler, for cost_source = rtl")
     style: Style = Field("streaming", description="one rescaler per layer, or one bank for all")
-    lanes: Lanes = Field(1, description="rescalers side by side in each layer (or in the bank)")
-    mac_lanes: int = Field(
-        16, ge=1, le=2**20, description="MACs side by side in each layer (or in the array), for the rescalers' share"
-    )
+    lanes: Lanes = Field(1, description="rescalers side by side in each layer, or in the shared bank")
+    mac_lanes: int = Field(16, ge=1, le=2**20, description="MACs side by side in each layer, or in the shared array")
 
     @model_validator(mode="after")
     def _rtl_is_used(self) -> Self:
@@ -237,18 +246,20 @@ class HardwareSpec(Section):
 
 
 class ReportSpec(Section):
-    """What the report claims."""
+    """The claims of the report."""
 
     margin_pp: float = Field(1.0, gt=0, le=100, description="non-inferiority margin, percentage points")
 
 
 class WorkersSpec(Section):
-    """Who evaluates."""
+    """The evaluators."""
 
-    executor: Literal["ray", "serial"] = Field("ray", description="Ray actors, or in the driver's own process")
-    count: int = Field(2, ge=1, le=1024, description="evaluator actors")
-    gpus: float = Field(0, ge=0, le=1, description="share of a GPU that every Ray actor gets, to train on")
-    timeout_s: float = Field(600, gt=0, description="seconds after which an evaluation counts as failed")
+    executor: Literal["ray", "serial"] = Field(
+        "ray", description="evaluation by Ray actors, or in the driver's own process"
+    )
+    count: int = Field(2, ge=1, le=1024, description="number of Ray actors")
+    gpus: float = Field(0, ge=0, le=1, description="share of a GPU for the training of every Ray actor")
+    timeout_s: float = Field(600, gt=0, description="time after which an evaluation counts as failed, seconds")
 
     @model_validator(mode="after")
     def _gpus_are_rays(self) -> Self:
@@ -257,55 +268,61 @@ class WorkersSpec(Section):
         return self
 
 
-class AnyStudySpec(Section):
-    """What every study gives, whether it has one network or several."""
+class MemberSpec(Section):
+    """One of several networks that share the same silicon, with its data."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run folder")
-    seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
+    name: str = Field(
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$", description="prefix of the names of this network's rescalers"
+    )
+    weight: float = Field(1.0, gt=0, le=1e6, description='share in the mean drop, if accuracy = "mean"')
+    inferences: int = Field(
+        1, ge=1, le=10**6, description="number of its inferences in the mix; energy and time are those of the mix"
+    )
+    network: NetworkSpec = Field(description="the [members.network] table: model or topology")
+    data: DataSpec = Field(description="the [members.data] table: dataset or samples, and their split")
+
+
+class Study(Section):
+    """A study: the networks with their data, what is searched, on which hardware, and how far designs are evaluated.
+
+    A study of one network has one member without a name. In files it has the tables [network] and [data] instead of
+    [[members]]; :func:`with_members` and the serializer translate between the two forms.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name of the study and of its run folder")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed for all random choices")
     search: SearchSpec = SearchSpec()
     fidelity: FidelitySpec = FidelitySpec()
     hardware: HardwareSpec = HardwareSpec()
     report: ReportSpec = ReportSpec()
     workers: WorkersSpec = WorkersSpec()
-
-    def identity(self) -> dict[str, Any]:
-        """What makes two runs the same study: everything but how long and by how many it is worked on."""
-        return self.model_dump(mode="json", exclude={"workers": True, "report": True, "search": {"trials"}})
-
-    def to_toml(self) -> str:
-        """The study as a file of its own; reading it back gives an equal object."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
-
-
-class StudySpec(AnyStudySpec):
-    """A study of one network."""
-
-    network: NetworkSpec = Field(description="the [network] table: model or topology")
-    data: DataSpec = Field(description="the [data] table: dataset or samples, and their split")
-
-
-class MemberSpec(Section):
-    """A [[members]] table: one of the networks that the same silicon has to serve."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="stands before the names of its rescalers")
-    weight: float = Field(1.0, gt=0, le=1e6, description='share in the mean drop, where accuracy = "mean"')
-    inferences: int = Field(1, ge=1, le=10**6, description="of this network in the mix whose energy and time count")
-    network: NetworkSpec = Field(description="the [members.network] table: model or topology")
-    data: DataSpec = Field(description="the [members.data] table: dataset or samples, and their split")
-
-
-class PortfolioSpec(AnyStudySpec):
-    """A study of several networks for which the silicon is decided once."""
-
-    members: tuple[MemberSpec, ...] = Field(min_length=2, description="the networks")
+    members: tuple[MemberSpec, ...] = Field(min_length=1, description="the networks")
     accuracy: Literal["worst", "mean"] = Field(
-        "worst", description="which drop of the members is the study's: the largest, or the weighted mean"
+        "worst", description="accuracy drop of the study: the largest of its members, or their weighted mean"
     )
 
+    @property
+    def is_portfolio(self) -> bool:
+        """Whether several named networks share the silicon."""
+        return bool(self.members[0].name)
+
+    @property
+    def contract(self) -> str:
+        """Rounding contract of the baselines; all members have the same."""
+        return self.members[0].network.contract
+
     @model_validator(mode="after")
-    def _one_bank_for_all(self) -> Self:
+    def _members_fit(self) -> Self:
         names = [member.name for member in self.members]
-        if len(set(names)) != len(names):
+        if names == [""]:
+            if "accuracy" in self.model_fields_set:
+                raise ValueError(f"accuracy = {self.accuracy!r} is for several networks; leave it out")
+            return self
+        if len(names) < 2:
+            raise ValueError("members: give at least 2 networks, or [network] and [data] for a study of one")
+        if not all(names):
+            raise ValueError("members: every network needs a name of at least one character")
+        if _repeats(tuple(names)):
             raise ValueError(f"members = [{', '.join(names)}] names a network twice")
         if len({member.network.contract for member in self.members}) > 1:
             raise ValueError("members: one bank of rescalers rounds one way; give every member the same contract")
@@ -313,10 +330,35 @@ class PortfolioSpec(AnyStudySpec):
             raise ValueError('several networks share one bank of rescalers; use hardware.style = "shared"')
         return self
 
-    def member_study(self, member: MemberSpec) -> StudySpec:
-        """The member as a study of its own: the same seed, search, fidelity and hardware."""
-        common = {key: value for key, value in self if key in AnyStudySpec.model_fields}
-        return StudySpec(**{**common, "name": member.name}, network=member.network, data=member.data)
+    @model_serializer(mode="wrap")
+    def _as_in_the_file(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        if self.is_portfolio:
+            return document
+        (member,) = document.pop("members")
+        del document["accuracy"]
+        return {**document, **{table: member[table] for table in _TABLES_OF_ONE}}
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what makes two runs the same study: everything but the number of trials, workers and the report."""
+        return self.model_dump(mode="json", exclude={"workers": True, "report": True, "search": {"trials"}})
+
+    def to_toml(self) -> str:
+        """Returns the study as the text of a study file; reading it gives an equal object."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
-Study = StudySpec | PortfolioSpec
+_TABLES_OF_ONE = ("network", "data")
+
+
+def with_members(document: Any) -> Any:  # noqa: ANN401 -- whatever stands in place of a study is left to validation
+    """Returns the document of a study with [[members]]: [network] and [data] become one member without a name."""
+    if not isinstance(document, dict) or "members" in document:
+        return document
+    member = {"name": "", **{table: document[table] for table in _TABLES_OF_ONE if table in document}}
+    rest = {key: value for key, value in document.items() if key not in _TABLES_OF_ONE}
+    return {**rest, "members": [member]}
+
+
+StudyDocument = Annotated[Study, BeforeValidator(with_members)]
+"""The study as a field of another model, read from either form of the study file."""

@@ -32,9 +32,8 @@ from dse.search.sampler import make_sampler
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore
 from dse.study.loading import load_study
-from dse.study.problem import Problem, prepare
-from dse.study.space import space_of
-from dse.study.spec import Sampler, StudySpec
+from dse.study.prepared import PreparedMember, PreparedStudy, prepare
+from dse.study.spec import Sampler, Study
 from dse.workers import SerialPool
 from nets.datasets import Samples
 from nets.network.operators import Method
@@ -99,8 +98,8 @@ class Remembering:
         asked: the evaluations of the present run.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        self._evaluator = Evaluator(problem)
+    def __init__(self, study: PreparedStudy) -> None:
+        self._evaluator = Evaluator(study)
         self._known: dict[str, Evaluation | TestScore] = {}
         self.start()
 
@@ -123,18 +122,18 @@ class Remembering:
 
 
 def run_variant(
-    problem: Problem, evaluator: Remembering, variant: Variant, evaluations: int, seed: int
+    study: PreparedStudy, evaluator: Remembering, variant: Variant, evaluations: int, seed: int
 ) -> tuple[Asked, ...]:
     """Searches until so many evaluations are made, and returns them in order."""
-    search = problem.spec.search.model_copy(
+    search = study.spec.search.model_copy(
         update={
             "sampler": variant.sampler,
             "starts": variant.starts,
             "uniform_multiplier_bits": _WIDTHS if variant.baselines else (),
         }
     )
-    problem = replace(problem, spec=problem.spec.model_copy(update={"search": search}))
-    space = space_of(problem.network, search, problem.spec.fidelity.finetune)
+    study = replace(study, spec=study.spec.model_copy(update={"search": search}))
+    space = study.space
     store = StudyStore.create_or_load(optuna.storages.InMemoryStorage(), "search")
     store.use(make_sampler(search, space, seed), space)
 
@@ -147,7 +146,7 @@ def run_variant(
 
     evaluator.start()
     with TemporaryDirectory() as folder:
-        driver = Driver(problem.spec, store, space, RunFolder(Path(folder)), SerialPool(lambda: evaluator), stop)
+        driver = Driver(study.spec, store, space, RunFolder(Path(folder)), SerialPool(lambda: evaluator), stop)
         with suppress(EnoughError):
             driver.run(evaluations)
     return tuple(evaluator.asked[:evaluations])
@@ -166,22 +165,26 @@ def curve(run: Sequence[Asked], baseline: Sequence[float]) -> np.ndarray:
     return np.array(volumes[1:])
 
 
-def judged(spec: StudySpec) -> StudySpec:
+def judged(spec: Study) -> Study:
     """Returns the study with rounding only and no fine-tuning, which leaves a real decision."""
     search = spec.search.model_copy(update={"methods": (Method.ROUND,), "batch": None})
     fidelity = spec.fidelity.model_copy(update={"finetune": Finetune.NONE, "part": 1.0})
     return spec.model_copy(update={"search": search, "fidelity": fidelity})
 
 
-def looked_at(problem: Problem, samples: int | None) -> Problem:
-    """Returns the problem with fewer validation samples, evenly spread over the split."""
-    validation = problem.splits.validation
-    if samples is None or samples >= len(validation):
-        return problem
+def looked_at(study: PreparedStudy, samples: int | None) -> PreparedStudy:
+    """Returns the study with fewer validation samples of each network, evenly spread over the split."""
+    return study if samples is None else replace(study, members=tuple(_fewer(m, samples) for m in study.members))
+
+
+def _fewer(member: PreparedMember, samples: int) -> PreparedMember:
+    validation = member.splits.validation
+    if samples >= len(validation):
+        return member
     which = np.arange(samples) * len(validation) // samples
     fewer = Samples(validation.inputs[which], validation.labels[which])
-    splits = replace(problem.splits, validation=fewer)
-    return replace(problem, splits=splits, baseline_correct=problem.baseline_correct[which])
+    splits = replace(member.splits, validation=fewer)
+    return replace(member, splits=splits, baseline_correct=member.baseline_correct[which])
 
 
 def main(
@@ -198,13 +201,13 @@ def main(
 ) -> None:
     """Searches with every variant and seed, and writes the page and its picture."""
     spec = load_study(study) if as_it_is else judged(load_study(study))
-    problem = looked_at(prepare(spec), samples)
-    evaluator = Remembering(problem)
+    prepared = looked_at(prepare(spec), samples)
+    evaluator = Remembering(prepared)
     runs: dict[Variant, list[tuple[Asked, ...]]] = {v: [] for v in variants(plain=plain_evaluations > 0, starts=starts)}
     budgets = {variant: plain_evaluations if variant.is_plain else evaluations for variant in runs}
     todo = [(variant, seed) for variant in runs for seed in range(seeds)]
     for variant, seed in track(todo, "searching"):
-        runs[variant].append(run_variant(problem, evaluator, variant, budgets[variant], seed))
+        runs[variant].append(run_variant(prepared, evaluator, variant, budgets[variant], seed))
     every = {asked.values for repeats in runs.values() for run in repeats for asked in run}
     baseline = max(every, key=lambda values: values[1])  # int32
     union = np.array(sorted(every))
@@ -222,8 +225,8 @@ def main(
         "",
         f"`{command}`",
         "",
-        f"Share of the best known hypervolume after so many evaluations on {len(problem.baseline_correct)} validation "
-        "samples: median over seeds, and the worst seed.",
+        "Share of the best known hypervolume after so many evaluations on "
+        f"{len(prepared.members[0].baseline_correct)} validation samples: median over seeds, and the worst seed.",
         f"The best known is that of all {len(every)} distinct outcomes of all runs together ({best:.4f}): finding "
         "more lowers the shares of all.",
         "The study's own space; every level that a design climbs is an evaluation."

@@ -29,11 +29,12 @@ from dse.store.journal import own_journal
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in
 from dse.study.loading import load_study
-from dse.study.problem import Problem, prepare
-from dse.study.space import space_of
-from dse.study.spec import StudySpec
+from dse.study.prepared import PreparedStudy, prepare
+from dse.study.space import space_over
+from dse.study.spec import Study
 from dse.workers import Completion, EvaluatorPool, SerialPool
 from hwmodels import NetworkCost
+from hwmodels.accelerator import AcceleratorCost
 
 TRIALS = 2000
 LOGICAL_WORKERS = 64
@@ -53,8 +54,9 @@ class Formula:
             return TestScore(1000, 900, 10, 5)
         bits = np.array([choice.multiplier_bits for _, choice in job.point.choices])
         drop = float((2.0**-bits).sum())
-        cost = NetworkCost(float(bits.sum()), float((bits**2).sum()), int(bits.sum()), ())
-        return Evaluation(job.level, 90 - drop, drop, cost, cost, (), job.point.digest, None, self._seconds)
+        rescalers = NetworkCost(float(bits.sum()), float((bits**2).sum()), int(bits.sum()), ())
+        cost = AcceleratorCost(area_um2=None, energy_nj=None, latency_cycles=0, rescalers=rescalers, missing=())
+        return Evaluation(job.level, 90 - drop, drop, cost, rescalers, (), job.point.digest, None, self._seconds)
 
 
 class SleepingPool:
@@ -126,29 +128,29 @@ class Run:
     trials: list[FrozenTrial]
 
 
-def simulated(problem: Problem, pool: EvaluatorPool, trials: int) -> Run:
+def simulated(study: PreparedStudy, pool: EvaluatorPool, trials: int) -> Run:
     """Runs a study on a pool, with its journal on disk."""
-    search = problem.spec.search.model_copy(update={"sampler": "nsga2", "starts": 0})
-    space = space_of(problem.network, search, Finetune.NONE)
+    search = study.spec.search.model_copy(update={"sampler": "nsga2", "starts": 0})
+    space = space_over(study.operators, search, Finetune.NONE)
     sampler = TimedSampler(proposer(search, space, 0), space, 0)
     with TemporaryDirectory() as path:
         folder = RunFolder(Path(path))
         store = StudyStore.create_or_load(own_journal(folder.journal_path), "throughput")
         store.use(sampler, space)
         wall, processor = time.perf_counter(), time.process_time()
-        Driver(problem.spec, store, space, folder, pool).run(trials)
+        Driver(study.spec, store, space, folder, pool).run(trials)
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
         complete = store.complete()
     pool.close()
     return Run(wall, processor, sampler.seconds, complete)
 
 
-def real(spec: StudySpec) -> list[FrozenTrial]:
+def real(spec: Study) -> list[FrozenTrial]:
     """Runs a real study with Ray and without the cache, and returns its complete trials."""
     with TemporaryDirectory() as path:
         folder = RunFolder(Path(path) / "run")
         run_study(spec, folder)
-        return StudyStore.of_run(folder).complete()
+        return StudyStore.of_run(folder, folder.manifest()).complete()
 
 
 def busy(trials: list[FrozenTrial], workers: int) -> tuple[float, float]:
@@ -169,13 +171,13 @@ def main(
     out: Annotated[Path, typer.Option(help="page to write")] = Path("docs/results/throughput.md"),
 ) -> None:
     """Measures the throughput and writes the page."""
-    problem = prepare(load_study(study))
-    alone = simulated(problem, SerialPool(Formula), TRIALS)
+    prepared = prepare(load_study(study))
+    alone = simulated(prepared, SerialPool(Formula), TRIALS)
     wall, processor = alone.wall - alone.asking, alone.processor - alone.asking
     trials = 10 * LOGICAL_WORKERS
-    asleep, _ = busy(simulated(problem, SleepingPool(LOGICAL_WORKERS, SLEEP_S), trials).trials, LOGICAL_WORKERS)
-    workers = problem.spec.workers.count
-    at_work, starting = busy(real(problem.spec), workers)
+    asleep, _ = busy(simulated(prepared, SleepingPool(LOGICAL_WORKERS, SLEEP_S), trials).trials, LOGICAL_WORKERS)
+    workers = prepared.spec.workers.count
+    at_work, starting = busy(real(prepared.spec), workers)
     load = os.getloadavg()[0]
     rows = [
         f"| driver's own time, wall, a trial of {TRIALS} | {1000 * wall / TRIALS:.1f} ms |",

@@ -1,7 +1,7 @@
 """Generates docs/study-file.md from the schema: ``python -m studies.reference.write_study_file``."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from dse.study.spec import PortfolioSpec, StudySpec
+from dse.study.spec import MemberSpec, Study
 
 _HEAD = """# The study file
 
@@ -18,7 +18,7 @@ A study is one .toml file. This page is generated from the schema that validates
 file.
 """
 
-
+_OF_SEVERAL = ("members", "accuracy")
 _PORTFOLIO = """## Several networks on one silicon
 
 A study with `[[members]]` instead of `[network]` and `[data]` searches rescalers for several networks at once: one
@@ -28,26 +28,31 @@ also in the patterns of `[[search.rescalers]]`. Every other table is as above.
 
 
 def reference() -> str:
-    """Returns the page in Markdown."""
-    members = [key for key in PortfolioSpec.model_fields if key not in StudySpec.model_fields]
-    return "\n".join([_HEAD, *_section(StudySpec, ""), _PORTFOLIO, *_section(PortfolioSpec, "", only=members)])
+    """Returns the page, in Markdown."""
+    common = [key for key in Study.model_fields if key not in _OF_SEVERAL]
+    page = [_HEAD, "## Top level", "", *_keys(Study, "", common), *_tables(MemberSpec, "", ("network", "data"))]
+    return "\n".join([*page, _PORTFOLIO, *_keys(Study, "", _OF_SEVERAL)])
 
 
-def _section(model: type[BaseModel], path: str, *, repeated: bool = False, only: Sequence[str] = ()) -> list[str]:
-    heading = f"[[{path}]]" if repeated else f"[{path}]"
-    lines = [] if only else [f"## `{heading}`" if path else "## Top level", ""]
-    if path:
-        lines += [" ".join((model.__doc__ or "").split()), ""]
-    inner: list[str] = []
-    rows: list[str] = []
-    fields = {key: field for key, field in model.model_fields.items() if not only or key in only}
-    for key, field in fields.items():
-        table, many = _table_in(field)
-        if table is None:
-            rows.append(_row(key, field, model.model_json_schema()["properties"][key]))
-        else:
-            inner += _section(table, f"{path}.{key}" if path else key, repeated=many)
-    return [*lines, "| key | value | default | meaning |", "|---|---|---|---|", *rows, "", *inner]
+def _keys(model: type[BaseModel], path: str, keys: Iterable[str]) -> list[str]:
+    """Returns a table of the keys that hold values, and behind it the sections of those that open tables."""
+    schema = model.model_json_schema()["properties"]
+    values = [key for key in keys if _table_in(model.model_fields[key])[0] is None]
+    rows = [_row(key, model.model_fields[key], schema[key]) for key in values]
+    tables = [key for key in keys if key not in values]
+    return ["| key | value | default | meaning |", "|---|---|---|---|", *rows, "", *_tables(model, path, tables)]
+
+
+def _tables(model: type[BaseModel], path: str, keys: Iterable[str]) -> list[str]:
+    """Returns the sections of the keys that open tables."""
+    lines = []
+    for key in keys:
+        table, repeated = _table_in(model.model_fields[key])
+        if table is not None:
+            name = f"{path}.{key}" if path else key
+            lines += [f"## `[[{name}]]`" if repeated else f"## `[{name}]`", ""]
+            lines += [" ".join((table.__doc__ or "").split()), "", *_keys(table, name, table.model_fields)]
+    return lines
 
 
 def _table_in(field: FieldInfo) -> tuple[type[BaseModel] | None, bool]:
@@ -79,7 +84,7 @@ def _values(schema: dict[str, Any]) -> str:
             return _values(option)
     if "allOf" in schema or "$ref" in schema:
         reference = schema.get("$ref") or schema["allOf"][0]["$ref"]
-        return _values(PortfolioSpec.model_json_schema()["$defs"][reference.rsplit("/", 1)[-1]])
+        return _values(Study.model_json_schema()["$defs"][reference.rsplit("/", 1)[-1]])
     if "enum" in schema:
         return " or ".join(f'`"{value}"`' for value in schema["enum"])
     if "const" in schema:

@@ -13,18 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import dse.evaluate.cache_key
+import dse.evaluate.evaluator
 import dse.run
-import dse.store.cache_key
-import dse.study.subject
 from dse.design.evaluation import Evaluation, Job, Level, TestScore
 from dse.design.point import DesignPoint, Finetune
+from dse.evaluate.cache_key import CacheKeys
 from dse.evaluate.evaluator import Evaluator
 from dse.run import run_study
 from dse.store.cache import DamagedEntryError, EvaluationCache, packed, unpacked
-from dse.store.cache_key import CacheKeys
 from dse.store.run_folder import RunFolder
-from dse.study.problem import Problem
-from dse.study.space import space_of
+from dse.study.prepared import PreparedStudy
+from dse.study.space import space_over
 from dse.study.spec import RtlSpec
 from hwmodels.technologies.technology import technology_names
 from nets.network.fingerprint import trained_arrays
@@ -36,8 +36,8 @@ from tests.small_studies import small_spec, write_study
 RTL = "module rescaler(input [7:0] x, output [7:0] y); assign y = x; endmodule"
 
 
-def point(problem: Problem, bits: int = 2, method: Method = Method.ABSORB) -> DesignPoint:
-    return space_of(problem.network, problem.spec.search, Finetune.SHORT).uniform(bits, method, Finetune.SHORT)
+def point(problem: PreparedStudy, bits: int = 2, method: Method = Method.ABSORB) -> DesignPoint:
+    return space_over(problem.operators, problem.spec.search, Finetune.SHORT).uniform(bits, method, Finetune.SHORT)
 
 
 def same(one: object, other: object) -> bool:
@@ -52,7 +52,7 @@ def same(one: object, other: object) -> bool:
     )
 
 
-def test_real_results_come_back_bit_for_bit(digits: Problem, tmp_path: Path) -> None:
+def test_real_results_come_back_bit_for_bit(digits: PreparedStudy, tmp_path: Path) -> None:
     cache, evaluator = EvaluationCache(tmp_path / "new"), Evaluator(digits)
     levels = (Level.INTEGER, Level.SHORT_FINETUNE)
     results = {f"{level}": evaluator.run(Job(0, point(digits), level)) for level in levels}
@@ -157,7 +157,7 @@ def test_a_second_run_evaluates_nothing(tmp_path: Path, monkeypatch: pytest.Monk
             done.append(job)
             return super().run(job)
 
-    monkeypatch.setattr(dse.study.subject, "Evaluator", Counting)
+    monkeypatch.setattr(dse.evaluate.evaluator, "Evaluator", Counting)
     monkeypatch.setattr(dse.run, "write_report", lambda _results, _path: None)
     spec = small_spec(search__batch=3, search__starts=2, fidelity__inherit=True, fidelity__part=0.5)
     tables, evaluated, reused = [], [], []
@@ -196,34 +196,42 @@ def test_the_command_uses_the_users_cache_unless_told_otherwise(
     assert list((tmp_path / "cache").glob("??/*"))
 
 
-def with_spec(problem: Problem, **changes: object) -> Problem:
+def with_spec(problem: PreparedStudy, **changes: object) -> PreparedStudy:
     return replace(problem, spec=small_spec(**changes))
 
 
-def with_other_network(problem: Problem) -> Problem:
+def with_member(problem: PreparedStudy, **changes: object) -> PreparedStudy:
+    (member,) = problem.members
+    return replace(problem, members=(replace(member, **changes),))  # type: ignore[arg-type]
+
+
+def with_other_network(problem: PreparedStudy) -> PreparedStudy:
     """One weight of one layer differs by one."""
-    (name, first), *_ = ((op.name, op) for op in problem.network.operators if hasattr(op, "weights"))
+    (name, first), *_ = ((op.name, op) for op in problem.members[0].network.operators if hasattr(op, "weights"))
     weights = first.weights.copy()
     weights.flat[0] ^= 1
-    return replace(problem, network=problem.network.with_operators({name: replace(first, weights=weights)}))
+    network = problem.members[0].network
+    return with_member(problem, network=network.with_operators({name: replace(first, weights=weights)}))
 
 
-def with_other_originals(problem: Problem) -> Problem:
-    name, first = next(iter(problem.originals.items()))
-    return replace(problem, originals={**problem.originals, name: replace(first, bias=first.bias + 1)})
+def with_other_originals(problem: PreparedStudy) -> PreparedStudy:
+    name, first = next(iter(problem.members[0].originals.items()))
+    originals = problem.members[0].originals
+    return with_member(problem, originals={**originals, name: replace(first, bias=first.bias + 1)})
 
 
-def with_other_samples(part: str) -> Callable[[Problem], Problem]:
-    def changed(problem: Problem) -> Problem:
-        samples = getattr(problem.splits, part)
+def with_other_samples(part: str) -> Callable[[PreparedStudy], PreparedStudy]:
+    def changed(problem: PreparedStudy) -> PreparedStudy:
+        splits = problem.members[0].splits
+        samples = getattr(splits, part)
         labels = samples.labels.copy()
         labels[0] = (labels[0] + 1) % 10
-        return replace(problem, splits=replace(problem.splits, **{part: replace(samples, labels=labels)}))
+        return with_member(problem, splits=replace(splits, **{part: replace(samples, labels=labels)}))
 
     return changed
 
 
-def with_rtl(problem: Problem, file: Path, text: str) -> Problem:
+def with_rtl(problem: PreparedStudy, file: Path, text: str) -> PreparedStudy:
     file.write_text(text)
     hardware = problem.spec.hardware.model_copy(
         update={"cost_source": "rtl", "rtl": RtlSpec(files=(file,), top="rescaler")}
@@ -240,11 +248,11 @@ HARDWARE = {
     "lanes": 2,
     "mac_lanes": 8,
 }
-PROBLEMS: dict[str, tuple[Callable[[Problem], Problem], frozenset[Level]]] = {
+PROBLEMS: dict[str, tuple[Callable[[PreparedStudy], PreparedStudy], frozenset[Level]]] = {
     "network": (with_other_network, frozenset(Level)),
     "originals": (with_other_originals, frozenset(Level)),
-    "variants": (lambda p: replace(p, variants={"exact": p.network}), frozenset(Level)),
-    "baseline": (lambda p: replace(p, baseline_correct=~p.baseline_correct), frozenset(Level)),
+    "variants": (lambda p: with_member(p, variants={"exact": p.members[0].network}), frozenset(Level)),
+    "baseline": (lambda p: with_member(p, baseline_correct=~p.members[0].baseline_correct), frozenset(Level)),
     "validation": (with_other_samples("validation"), UNTESTED),
     "finetune": (with_other_samples("finetune"), TRAINED),
     "test": (with_other_samples("test"), frozenset({Level.TEST})),
@@ -266,19 +274,19 @@ PROBLEMS: dict[str, tuple[Callable[[Problem], Problem], frozenset[Level]]] = {
 }
 
 
-def keys(problem: Problem) -> dict[Level, str]:
+def keys(problem: PreparedStudy) -> dict[Level, str]:
     return {level: CacheKeys(problem)(Job(0, point(problem), level)) for level in Level}
 
 
 @pytest.mark.parametrize("case", PROBLEMS)
-def test_the_key_changes_exactly_where_results_may(digits: Problem, case: str) -> None:
+def test_the_key_changes_exactly_where_results_may(digits: PreparedStudy, case: str) -> None:
     change, levels = PROBLEMS[case]
     before, after = keys(digits), keys(change(digits))
     assert {level for level in Level if before[level] != after[level]} == levels
 
 
-def test_the_key_depends_on_all_of_a_job_but_its_trial(digits: Problem) -> None:
-    weights = trained_arrays(digits.network)
+def test_the_key_depends_on_all_of_a_job_but_its_trial(digits: PreparedStudy) -> None:
+    weights = trained_arrays(digits.members[0].network)
     other = {**weights, "fc_7.bias": weights["fc_7.bias"] + 1}
     jobs = [Job(0, point(digits), level) for level in Level]
     others = point(digits, 3), point(digits, 2, Method.ROUND)
@@ -296,7 +304,7 @@ def test_the_key_depends_on_all_of_a_job_but_its_trial(digits: Problem) -> None:
     assert key(Job(0, untrained, Level.INTEGER)) == key(Job(0, point(digits), Level.INTEGER))
 
 
-def test_the_key_depends_on_what_files_hold_and_not_on_where_they_are(digits: Problem, tmp_path: Path) -> None:
+def test_the_key_depends_on_what_files_hold_and_not_on_where_they_are(digits: PreparedStudy, tmp_path: Path) -> None:
     same_text, other_place, other_text = (
         keys(with_rtl(digits, tmp_path / name, text))
         for name, text in (("a.v", RTL), ("b.v", RTL), ("a.v", RTL + "\n// changed"))
@@ -306,9 +314,11 @@ def test_the_key_depends_on_what_files_hold_and_not_on_where_they_are(digits: Pr
 
 
 @pytest.mark.parametrize("part", ["machine", "sources"])
-def test_the_key_depends_on_program_and_machine(digits: Problem, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_depends_on_program_and_machine(
+    digits: PreparedStudy, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = keys(digits)
-    monkeypatch.setattr(dse.store.cache_key, part, lambda: "other" if part == "machine" else b"other")
+    monkeypatch.setattr(dse.evaluate.cache_key, part, lambda: "other" if part == "machine" else b"other")
     assert all(before[level] != key for level, key in keys(digits).items())
 
 
@@ -317,15 +327,15 @@ def test_the_program_is_all_that_evaluates(tmp_path: Path, monkeypatch: pytest.M
     for package in ("nets", "hwmodels", "dse"):
         (tmp_path / package / "inner").mkdir(parents=True)
         (tmp_path / package / "__init__.py").touch()
-    files = [tmp_path / "dse" / room / "x.py" for room in dse.store.cache_key.OURS]
+    files = [tmp_path / "dse" / room / "x.py" for room in dse.evaluate.cache_key.ROOMS]
     files += [tmp_path / "nets" / "inner" / "x.cpp", tmp_path / "hwmodels" / "inner" / "x.toml"]
     for file in files:
         file.parent.mkdir(exist_ok=True)
         file.touch()
     for package in ("nets", "hwmodels", "dse"):
-        module = getattr(dse.store.cache_key, package)
+        module = getattr(dse.evaluate.cache_key, package)
         monkeypatch.setattr(module, "__file__", str(tmp_path / package / "__init__.py"))
-    digest = dse.store.cache_key.sources.__wrapped__
+    digest = dse.evaluate.cache_key.sources.__wrapped__
     digests = {digest()}
     for file in files:
         file.write_text("\n")
@@ -334,9 +344,9 @@ def test_the_program_is_all_that_evaluates(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_key_knows_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = dse.store.cache_key.machine()
-    monkeypatch.setattr(dse.store.cache_key, "version", lambda _package: "0")
-    assert dse.store.cache_key.machine() != before
+    before = dse.evaluate.cache_key.machine()
+    monkeypatch.setattr(dse.evaluate.cache_key, "version", lambda _package: "0")
+    assert dse.evaluate.cache_key.machine() != before
 
 
 def test_eviction_leaves_what_another_driver_is_writing(tmp_path: Path) -> None:

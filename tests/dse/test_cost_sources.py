@@ -1,5 +1,6 @@
 """Which cost model is the objective: formulas, the shipped RTL, a user's own, or one calibrated by synthesis."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,12 @@ from dse.design.evaluation import Evaluation, Job, Level
 from dse.design.metrics import value_of
 from dse.design.point import Finetune
 from dse.errors import StudyError
-from dse.evaluate.costing import cost_models
+from dse.evaluate.costing import cost_models, cost_source
 from dse.evaluate.evaluator import Evaluator
-from dse.run import cost_source
 from dse.store.records import record_of
 from dse.study.loading import load_study
-from dse.study.problem import Problem
-from dse.study.space import space_of
+from dse.study.prepared import PreparedStudy
+from dse.study.space import space_over
 from dse.study.spec import HardwareSpec, RtlSpec
 from hwmodels import AnalyticRescalerModel, CalibratedRescalerModel, load_technology
 from hwmodels.errors import HardwareError
@@ -35,20 +35,18 @@ PARAMETERS: dict[str, int | str] = {
 }
 
 
-def on(problem: Problem, hardware: HardwareSpec) -> Problem:
-    from dataclasses import replace
-
-    return replace(problem, spec=problem.spec.model_copy(update={"hardware": hardware}))
+def on(study: PreparedStudy, hardware: HardwareSpec) -> PreparedStudy:
+    return replace(study, spec=study.spec.model_copy(update={"hardware": hardware}))
 
 
-def area(problem: Problem, bits: int = 4) -> float:
-    space = space_of(problem.network, problem.spec.search, Finetune.NONE)
-    result = Evaluator(problem).run(Job(0, space.uniform(bits, Method.ROUND, Finetune.NONE), Level.INTEGER))
+def area(study: PreparedStudy, bits: int = 4) -> float:
+    space = space_over(study.operators, study.spec.search, Finetune.NONE)
+    result = Evaluator(study).run(Job(0, space.uniform(bits, Method.ROUND, Finetune.NONE), Level.INTEGER))
     assert isinstance(result, Evaluation)
     return value_of(result, "rescaler_area_um2")
 
 
-def test_a_users_module_is_the_objective(digits: Problem) -> None:
+def test_a_users_module_is_the_objective(digits: PreparedStudy) -> None:
     shipped = on(digits, HardwareSpec(cost_source="rtl"))
     own = on(digits, HardwareSpec(cost_source="rtl", rtl=RtlSpec(files=(RTL,), top="rescaler", parameters=PARAMETERS)))
     assert area(own) == area(shipped), "the shipped module, handed in as a user's, costs the same"
@@ -56,7 +54,7 @@ def test_a_users_module_is_the_objective(digits: Problem) -> None:
     assert area(on(digits, HardwareSpec(cost_source="rtl", rtl=fixed))) > area(shipped), "wider than the certificate"
 
 
-def test_calibrated_costs_need_a_table_made_by_synthesis(digits: Problem) -> None:
+def test_calibrated_costs_need_a_table_made_by_synthesis(digits: PreparedStudy) -> None:
     model, other = cost_models(HardwareSpec(cost_source="calibrated", technology="osu018"))
     assert (model.name, other.name) == ("calibrated", "analytic")
     assert area(on(digits, HardwareSpec(cost_source="calibrated", technology="osu018"))) > 0
@@ -64,7 +62,7 @@ def test_calibrated_costs_need_a_table_made_by_synthesis(digits: Problem) -> Non
         cost_models(HardwareSpec(cost_source="calibrated"))
 
 
-def test_rtl_without_its_cost_source_is_refused(tmp_path: Path) -> None:
+def test_rtl_without_its_cost_source_is_refused() -> None:
     bad = document(hardware__rtl={"files": [str(RTL)], "top": "rescaler"})
     with pytest.raises(StudyError, match=r"hardware: rtl is given, but cost_source = 'analytic'"):
         validated(bad)
@@ -101,27 +99,27 @@ def test_a_technology_path_is_relative_to_the_study_file(tmp_path: Path) -> None
     assert load_study(write_study(tmp_path, hardware__technology="osu018")).hardware.technology == "osu018"
 
 
-def test_shares_of_the_accelerator_and_the_other_style_stand_beside_the_objectives(digits: Problem) -> None:
-    space = space_of(digits.network, digits.spec.search, Finetune.NONE)
-    found = {}
+def test_shares_of_the_accelerator_and_the_other_style_stand_beside_the_objectives(digits: PreparedStudy) -> None:
+    space = space_over(digits.operators, digits.spec.search, Finetune.NONE)
+    shares = {}
     for bits in (1, 31):
         job = Job(0, space.uniform(bits, Method.ROUND, Finetune.NONE), Level.INTEGER)
         record = record_of(job.point.to_json(), [Evaluator(digits).run(job)])  # type: ignore[list-item]
         area = value_of(record, "rescaler_area_um2")
         assert value_of(record, "other_style_rescaler_area_um2") < area, "one bank is smaller than six"
-        found[bits] = area / value_of(record, "accelerator_area_um2")
-    assert 0 < found[1] < found[31] < 1
+        shares[bits] = area / value_of(record, "accelerator_area_um2")
+    assert 0 < shares[1] < shares[31] < 1
 
 
-def test_a_serial_architecture_takes_longer_with_each_multiplier_bit(digits: Problem) -> None:
-    space = space_of(digits.network, digits.spec.search, Finetune.NONE)
+def test_a_serial_architecture_takes_longer_with_each_multiplier_bit(digits: PreparedStudy) -> None:
+    space = space_over(digits.operators, digits.spec.search, Finetune.NONE)
     latencies = {}
     for architecture in ("array", "serial"):
         # So many MACs that the rescalers set the pace.
-        problem = on(digits, HardwareSpec(architecture=architecture, mac_lanes=2**20, cost_source="rtl"))  # type: ignore[arg-type]
+        study = on(digits, HardwareSpec(architecture=architecture, mac_lanes=2**20, cost_source="rtl"))  # type: ignore[arg-type]
         for bits in (4, 31):
             job = Job(0, space.uniform(bits, Method.ROUND, Finetune.NONE), Level.INTEGER)
-            evaluation = Evaluator(problem).run(job)
+            evaluation = Evaluator(study).run(job)
             assert isinstance(evaluation, Evaluation)
             latencies[architecture, bits] = value_of(evaluation, "latency_cycles")
     slowest = latencies["array", 31]

@@ -23,8 +23,8 @@ from dse.design.space import (
 from dse.errors import StudyError
 from dse.search.driver import baselines
 from dse.search.sampler import make_sampler
-from dse.study.problem import Problem
-from dse.study.space import space_of
+from dse.study.prepared import PreparedStudy
+from dse.study.space import space_over
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
 from tests.small_studies import small_spec
@@ -166,22 +166,22 @@ def test_a_mutation_changes_one_parameter_within_the_space(data: st.DataObject, 
         assert len(changed) == 1
 
 
-def test_space_comes_from_the_network(digits: Problem) -> None:
-    space = space_of(digits.network, digits.spec.search, Finetune.SHORT)
-    assert [v.name for v in space.rescalers] == [op.name for op in digits.network.narrowable_operators()]
+def test_space_comes_from_the_network(digits: PreparedStudy) -> None:
+    space = space_over(digits.operators, digits.spec.search, Finetune.SHORT)
+    assert [v.name for v in space.rescalers] == [op.name for op in digits.members[0].network.narrowable_operators()]
     assert all(v.methods == BOTH for v in space.rescalers)
     assert all(v.multiplier_bits == (*range(1, 17), 31) for v in space.rescalers)
     assert FINETUNE in space.distributions
 
 
-def test_baselines_have_room_outside_the_search(digits: Problem) -> None:
+def test_baselines_have_room_outside_the_search(digits: PreparedStudy) -> None:
     spec = small_spec(
         search__multiplier_bits=[6, 3],
         search__uniform_multiplier_bits=[2, 9],
         search__methods=["absorb"],
         fidelity__finetune="none",
     )
-    space = space_of(digits.network, spec.search, Finetune.NONE)
+    space = space_over(digits.operators, spec.search, Finetune.NONE)
     assert {v.multiplier_bits for v in space.rescalers} == {(3, 6)}
     wanted = baselines(space, (2, 9))
     assert {role for role, _ in wanted} == {"int32", "uniform_round", "uniform_absorb"}
@@ -193,7 +193,7 @@ def test_baselines_have_room_outside_the_search(digits: Problem) -> None:
     assert FINETUNE not in space.distributions
 
 
-def test_rules_bound_freeze_and_tie(digits: Problem) -> None:
+def test_rules_bound_freeze_and_tie(digits: PreparedStudy) -> None:
     search = small_spec(
         search__rescalers=[
             {"names": "conv_*", "multiplier_bits": [2, 4, 8], "tied": True},
@@ -202,7 +202,7 @@ def test_rules_bound_freeze_and_tie(digits: Problem) -> None:
             {"names": "add*", "multiplier_bits": [5]},  # the later rule comes first
         ]
     ).search
-    space = space_of(digits.network, search, Finetune.NONE)
+    space = space_over(digits.operators, search, Finetune.NONE)
     variables = {v.name: v for v in space.rescalers}
     assert list(variables) == ["conv_*", "depthwise_1", "add_3", "fc_7"]
     assert variables["conv_*"].multiplier_bits == (2, 4, 8)
@@ -215,7 +215,7 @@ def test_rules_bound_freeze_and_tie(digits: Problem) -> None:
         trial = study.ask(dict(space.distributions))
         study.tell(trial, [1.0, 1.0, 1.0])
         choices = dict(space.point(trial.params).choices)
-        assert list(choices) == [op.name for op in digits.network.narrowable_operators()]
+        assert list(choices) == [op.name for op in digits.members[0].network.narrowable_operators()]
         assert choices["conv_0"] == choices["conv_2"] == choices["conv_4"]
         assert choices["conv_0"].multiplier_bits in (2, 4, 8)
         assert choices["fc_7"] == RescalerChoice(6, Method.ROUND)
@@ -232,21 +232,21 @@ def test_tied_rescalers_get_one_choice() -> None:
     assert space.point(space.parameters(point)) == point
 
 
-def test_a_rule_for_nothing_is_refused(digits: Problem) -> None:
+def test_a_rule_for_nothing_is_refused(digits: PreparedStudy) -> None:
     search = small_spec(search__rescalers=[{"names": "dense_*", "multiplier_bits": [4]}]).search
     with pytest.raises(StudyError, match=r"search\.rescalers: no rescaler is named 'dense_\*'; there are conv_0, "):
-        space_of(digits.network, search, Finetune.NONE)
+        space_over(digits.operators, search, Finetune.NONE)
 
 
-def test_a_space_of_one_width_has_no_choice_but_methods(digits: Problem) -> None:
-    space = space_of(digits.network, small_spec(search__multiplier_bits=[31]).search, Finetune.NONE)
+def test_a_space_of_one_width_has_no_choice_but_methods(digits: PreparedStudy) -> None:
+    space = space_over(digits.operators, small_spec(search__multiplier_bits=[31]).search, Finetune.NONE)
     point = space.uniform(31, Method.ABSORB, Finetune.NONE)
     assert space.point(space.parameters(point)) == point
 
 
 @pytest.mark.parametrize("finetune", list(Finetune))
-def test_baselines_are_distinct_and_hold_what_the_protocol_asks(digits: Problem, finetune: Finetune) -> None:
-    space = space_of(digits.network, digits.spec.search, finetune)
+def test_baselines_are_distinct_and_hold_what_the_protocol_asks(digits: PreparedStudy, finetune: Finetune) -> None:
+    space = space_over(digits.operators, digits.spec.search, finetune)
     designs = baselines(space, (1, 4))
     assert designs[0][0] == "int32"
     assert designs[0][1].finetune is Finetune.NONE
@@ -259,13 +259,13 @@ def test_baselines_are_distinct_and_hold_what_the_protocol_asks(digits: Problem,
     assert all(choice.method is Method.ABSORB for _, choice in absorbing.choices)
 
 
-def test_json_names_every_choice(digits: Problem) -> None:
-    space = space_of(digits.network, digits.spec.search, Finetune.SHORT)
+def test_json_names_every_choice(digits: PreparedStudy) -> None:
+    space = space_over(digits.operators, digits.spec.search, Finetune.SHORT)
     stored = json.loads(space.uniform(4, Method.ABSORB, Finetune.SHORT).to_json())
     assert stored["rescalers"]["conv_0"] == {"bits": 4, "method": "absorb"}
 
 
-def test_weights_contract_style_and_lanes_vary_where_the_study_says(digits: Problem) -> None:
+def test_weights_contract_style_and_lanes_vary_where_the_study_says(digits: PreparedStudy) -> None:
     spec = small_spec(
         search__objectives=["val_accuracy_drop_pp", "accelerator_area_um2", "latency_cycles"],
         search__weight_bits=[3, 4, 6],
@@ -274,11 +274,11 @@ def test_weights_contract_style_and_lanes_vary_where_the_study_says(digits: Prob
         search__lanes=[1, 8],
         search__rescalers=[{"names": "fc_*", "weight_bits": [8]}],
     )
-    space = space_of(digits.network, spec.search, Finetune.NONE, spec.hardware)
+    space = space_over(digits.operators, spec.search, Finetune.NONE, spec.hardware)
     layers = [v for v in space.rescalers if v.weights]
     assert [space.values[weights_key(v.name)] for v in layers] == [(3, 4, 6)] * (len(layers) - 1) + [(8,)]
     int32 = space.uniform(31, Method.ROUND, Finetune.NONE)
-    assert set(dict(int32.weight_bits).values()) == {digits.spec.network.weight_bits}
+    assert set(dict(int32.weight_bits).values()) == {digits.members[0].spec.network.weight_bits}
     assert int32.surroundings == Surroundings("half_up", "streaming", 1), "baselines are as the study file says"
     assert space.point(space.parameters(int32)) == int32
 

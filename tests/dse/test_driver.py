@@ -18,8 +18,8 @@ from dse.search.sampler import make_sampler
 from dse.store.journal import DriverJournal, own_journal
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, error_in, record_in, role_of
-from dse.study.problem import Problem
-from dse.study.space import space_of
+from dse.study.prepared import PreparedStudy
+from dse.study.space import space_over
 from dse.workers import Completion, Evaluates, SerialPool
 from tests.fakes import ClosedForm, Faulty, values
 from tests.small_studies import small_spec
@@ -28,8 +28,8 @@ TARGET = 24
 
 
 @pytest.fixture
-def space(digits: Problem) -> SearchSpace:
-    return space_of(digits.network, digits.spec.search, digits.spec.fidelity.finetune)
+def space(digits: PreparedStudy) -> SearchSpace:
+    return space_over(digits.operators, digits.spec.search, digits.spec.fidelity.finetune)
 
 
 @pytest.fixture
@@ -37,14 +37,14 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path)
 
 
-def opened(problem: Problem, folder: RunFolder, space: SearchSpace) -> StudyStore:
+def opened(problem: PreparedStudy, folder: RunFolder, space: SearchSpace) -> StudyStore:
     store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
     store.use(make_sampler(problem.spec.search, space, len(store.trials())), space)
     return store
 
 
 def drive(
-    problem: Problem, folder: RunFolder, space: SearchSpace, evaluator: Evaluates, target: int = TARGET
+    problem: PreparedStudy, folder: RunFolder, space: SearchSpace, evaluator: Evaluates, target: int = TARGET
 ) -> tuple[StudyStore, list[Progress]]:
     store, seen = opened(problem, folder, space), []
     Driver(problem.spec, store, space, folder, SerialPool(lambda: evaluator), seen.append).run(target)
@@ -52,7 +52,7 @@ def drive(
 
 
 def test_exactly_the_trials_asked_for_baselines_included(
-    digits: Problem, folder: RunFolder, space: SearchSpace
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace
 ) -> None:
     store, seen = drive(digits, folder, space, ClosedForm())
     assert Counter(trial.state for trial in store.trials()) == {TrialState.COMPLETE: TARGET}
@@ -71,13 +71,13 @@ def test_exactly_the_trials_asked_for_baselines_included(
     assert volumes[-1] > 0
 
 
-def test_no_design_is_evaluated_twice(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+def test_no_design_is_evaluated_twice(digits: PreparedStudy, folder: RunFolder, space: SearchSpace) -> None:
     store, _ = drive(digits, folder, space, ClosedForm())
     assert len({space.point(trial.params).digest for trial in store.trials()}) == TARGET
 
 
 def test_a_target_below_the_baselines_keeps_the_rest_queued(
-    digits: Problem, folder: RunFolder, space: SearchSpace
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace
 ) -> None:
     store, _ = drive(digits, folder, space, ClosedForm(), target=2)
     assert Counter(trial.state for trial in store.trials()) == {TrialState.COMPLETE: 2, TrialState.WAITING: 4}
@@ -86,7 +86,7 @@ def test_a_target_below_the_baselines_keeps_the_rest_queued(
     assert len({(role_of(t), space.point(t.params).digest) for t in store.trials()}) == 7
 
 
-def test_resuming_counts_what_is_there(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+def test_resuming_counts_what_is_there(digits: PreparedStudy, folder: RunFolder, space: SearchSpace) -> None:
     drive(digits, folder, space, ClosedForm(), target=10)
     store, seen = drive(digits, folder, space, ClosedForm(), target=15)
     assert seen[0].complete == 10
@@ -97,7 +97,7 @@ def test_resuming_counts_what_is_there(digits: Problem, folder: RunFolder, space
 
 
 def test_failed_evaluations_do_not_count_and_keep_their_reason(
-    digits: Problem, folder: RunFolder, space: SearchSpace
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace
 ) -> None:
     store, _ = drive(digits, folder, space, Faulty(raises=frozenset({7, 9}), not_finite=frozenset({8})))
     states = {trial.number: trial.state for trial in store.trials()}
@@ -108,13 +108,13 @@ def test_failed_evaluations_do_not_count_and_keep_their_reason(
     assert set(errors) == {7, 8, 9}
 
 
-def test_a_study_in_which_everything_fails_stops(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+def test_a_study_in_which_everything_fails_stops(digits: PreparedStudy, folder: RunFolder, space: SearchSpace) -> None:
     with pytest.raises(EvaluationsFailedError, match=r"20 evaluations in a row failed, .* is broken"):
         drive(digits, folder, space, Faulty(raises=frozenset(range(1000))))
 
 
 def test_only_promising_designs_and_baselines_are_promoted(
-    digits: Problem, folder: RunFolder, space: SearchSpace
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace
 ) -> None:
     store, _ = drive(digits, folder, space, ClosedForm(), target=60)
     records = {trial.number: record for trial in store.trials() if (record := record_in(trial))}
@@ -138,7 +138,7 @@ def test_only_promising_designs_and_baselines_are_promoted(
 
 
 def test_front_and_baselines_are_scored_on_test_and_nothing_else(
-    digits: Problem, folder: RunFolder, space: SearchSpace
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace
 ) -> None:
     store, _ = drive(digits, folder, space, ClosedForm(), target=40)
     complete = [(t, r) for t in store.complete() if (r := record_in(t))]
@@ -164,7 +164,9 @@ class Interrupting(SerialPool):
         return super().next()
 
 
-def test_an_interrupt_anywhere_keeps_what_was_recorded(digits: Problem, tmp_path: Path, space: SearchSpace) -> None:
+def test_an_interrupt_anywhere_keeps_what_was_recorded(
+    digits: PreparedStudy, tmp_path: Path, space: SearchSpace
+) -> None:
     for after in range(0, 30, 3):
         folder = RunFolder(tmp_path / str(after))
         folder.path.mkdir()
@@ -184,7 +186,7 @@ def test_an_interrupt_anywhere_keeps_what_was_recorded(digits: Problem, tmp_path
 
 
 def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(
-    digits: Problem, folder: RunFolder, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = opened(digits, folder, space)
     written: list[str] = []
@@ -216,7 +218,7 @@ class OutOfOrder(SerialPool):
 
 @pytest.mark.parametrize("batch", [1, 5])
 def test_batches_find_the_same_with_any_number_of_workers(
-    digits: Problem, tmp_path: Path, space: SearchSpace, batch: int
+    digits: PreparedStudy, tmp_path: Path, space: SearchSpace, batch: int
 ) -> None:
     problem = replace(digits, spec=small_spec(search__batch=batch, search__sampler="tpe"))
     runs = []
@@ -230,7 +232,9 @@ def test_batches_find_the_same_with_any_number_of_workers(
     assert runs[0] == runs[1]
 
 
-def test_designs_to_start_from_come_before_the_sampler(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+def test_designs_to_start_from_come_before_the_sampler(
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace
+) -> None:
     problem = replace(digits, spec=small_spec(search__starts=5))
     store, _ = drive(problem, folder, space, ClosedForm())
     assert len(store.complete()) == TARGET
@@ -240,7 +244,7 @@ def test_designs_to_start_from_come_before_the_sampler(digits: Problem, folder: 
     assert len([t for t in again.trials() if "fixed_params" in t.system_attrs]) == len(queued)
 
 
-def test_constraints_are_recorded_for_the_sampler(digits: Problem, folder: RunFolder, space: SearchSpace) -> None:
+def test_constraints_are_recorded_for_the_sampler(digits: PreparedStudy, folder: RunFolder, space: SearchSpace) -> None:
     limit = {"metric": "rescaler_area_um2", "at_most": 3000.0}
     problem = replace(digits, spec=small_spec(search__constraints=[limit]))
     store, _ = drive(problem, folder, space, ClosedForm())
@@ -253,7 +257,7 @@ def test_constraints_are_recorded_for_the_sampler(digits: Problem, folder: RunFo
     assert all(store.trials()[t].constraints["rescaler_area_um2"] <= 0 for t in scored)
 
 
-def test_serial_studies_repeat_themselves(digits: Problem, tmp_path: Path, space: SearchSpace) -> None:
+def test_serial_studies_repeat_themselves(digits: PreparedStudy, tmp_path: Path, space: SearchSpace) -> None:
     runs = []
     for name in ("one", "two"):
         folder = RunFolder(tmp_path / name)

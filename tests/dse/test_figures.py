@@ -7,8 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from rich.console import Console
+from studies.reference.study_file import reference
 
 from dse.design import metrics
+from dse.design.cost_source import CostSource
 from dse.design.metrics import FIGURES, Direction, Figure, Section, figures_of, objective_names, value_of
 from dse.design.point import Finetune
 from dse.design.roles import Role
@@ -18,12 +20,11 @@ from dse.report import compare, show, write_report
 from dse.store.collect import collect
 from dse.store.columns import design_table, heading, trial_columns
 from dse.store.journal import own_journal
+from dse.store.manifest import Manifest
 from dse.store.records import TrialRecord, record_of
-from dse.store.results import CostSource, StudyResults
-from dse.store.run_folder import Manifest
+from dse.store.results import StudyResults
 from dse.store.trials import StudyStore, record_in
 from nets.network.operators import Method
-from studies.reference.study_file import reference
 from tests.fakes import evaluation
 from tests.small_studies import small_spec
 

@@ -15,8 +15,8 @@ from dse.errors import StudyError
 from dse.evaluate.evaluator import Evaluator
 from dse.run import run_study
 from dse.store.run_folder import RunFolder
-from dse.study.problem import Problem
-from dse.study.space import space_of
+from dse.study.prepared import PreparedStudy
+from dse.study.space import space_over
 from dse.workers.ray_pool import RayPool
 from nets.network.operators import Method
 from nets.train.fine_tuning import FinetuneOutcome, fine_tune
@@ -34,8 +34,8 @@ def one_gpu() -> Iterator[None]:
     ray.shutdown()
 
 
-def job(problem: Problem, level: Level) -> Job:
-    space = space_of(problem.network, problem.spec.search, Finetune.SHORT, problem.spec.hardware)
+def job(problem: PreparedStudy, level: Level) -> Job:
+    space = space_over(problem.operators, problem.spec.search, Finetune.SHORT, problem.spec.hardware)
     return Job(0, space.uniform(2, Method.ROUND, Finetune.SHORT), level)
 
 
@@ -45,7 +45,7 @@ def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
 
 
 @pytest.mark.usefixtures("one_gpu")
-def test_every_actor_holds_its_share_of_a_gpu(digits: Problem) -> None:
+def test_every_actor_holds_its_share_of_a_gpu(digits: PreparedStudy) -> None:
     pool = RayPool(TellsResources, workers=2, timeout_s=TIMEOUT_S, gpus=0.5)
     pool.submit(job(digits, Level.INTEGER))
     assert "'GPU': 0.5" in pool.next().error
@@ -69,7 +69,7 @@ def test_gpus_are_rays_to_share_out() -> None:
 
 @pytest.mark.parametrize(("gpus", "seen", "device"), [(0, True, "cpu"), (0.5, False, "cpu"), (0.5, True, "cuda")])
 def test_training_is_where_the_study_asks(
-    digits: Problem, gpus: float, seen: bool, device: str, monkeypatch: pytest.MonkeyPatch
+    digits: PreparedStudy, gpus: float, seen: bool, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
 

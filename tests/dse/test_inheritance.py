@@ -8,15 +8,16 @@ import pytest
 from dse.design.evaluation import Evaluation, Job, Level
 from dse.design.point import DesignPoint, Finetune
 from dse.design.roles import Role
-from dse.evaluate.evaluator import Evaluator, shipped
+from dse.evaluate.designs import shipped
+from dse.evaluate.evaluator import Evaluator
 from dse.search.driver import Driver
 from dse.search.inheritance import TrainedDesigns, distance
 from dse.search.sampler import make_sampler
 from dse.store.journal import own_journal
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in, role_of
-from dse.study.problem import Problem
-from dse.study.space import space_of
+from dse.study.prepared import PreparedStudy
+from dse.study.space import space_over
 from dse.workers import SerialPool
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.fingerprint import fingerprint
@@ -44,13 +45,13 @@ def test_nearest_is_the_earliest_of_equals() -> None:
     assert trained.nearest(point(4, 4)) == (7, point(4, 5))
 
 
-def inheriting(problem: Problem, **changes: object) -> Problem:
+def inheriting(problem: PreparedStudy, **changes: object) -> PreparedStudy:
     fidelity = problem.spec.fidelity.model_copy(update={"inherit": True, **changes})
     return replace(problem, spec=problem.spec.model_copy(update={"fidelity": fidelity}))
 
 
-def test_training_starts_from_the_inherited_weights(digits: Problem) -> None:
-    space = space_of(digits.network, digits.spec.search, Finetune.SHORT)
+def test_training_starts_from_the_inherited_weights(digits: PreparedStudy) -> None:
+    space = space_over(digits.operators, digits.spec.search, Finetune.SHORT)
     parent, child = (space.uniform(bits, Method.ABSORB, Finetune.SHORT) for bits in (2, 1))
     trained = Evaluator(digits).run(Job(0, parent, Level.SHORT_FINETUNE))
     assert isinstance(trained, Evaluation)
@@ -60,15 +61,15 @@ def test_training_starts_from_the_inherited_weights(digits: Problem) -> None:
         still.run(Job(1, child, Level.SHORT_FINETUNE, trained.weights, heir_of=parent)),
     ]
     alone, heir = (result for result in results if isinstance(result, Evaluation))
-    assert fingerprint(shipped(digits, child, heir.weights)) == heir.network_sha256
+    assert fingerprint(shipped(digits.members[0], child, heir.weights)) == heir.network_sha256
     assert heir.network_sha256 != alone.network_sha256
     assert heir.val_accuracy > alone.val_accuracy, "a trained neighbour is a better start than the narrowed weights"
 
 
-def test_driver_hands_on_the_weights_of_the_nearest_trained_design(digits: Problem, tmp_path: Path) -> None:
+def test_driver_hands_on_the_weights_of_the_nearest_trained_design(digits: PreparedStudy, tmp_path: Path) -> None:
     problem, folder = inheriting(digits, slack_pp=50.0), RunFolder(tmp_path)
     folder.weights_path.mkdir()
-    space = space_of(problem.network, problem.spec.search, Finetune.SHORT)
+    space = space_over(problem.operators, problem.spec.search, Finetune.SHORT)
     store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
     store.use(make_sampler(problem.spec.search, space, 0), space)
     Driver(problem.spec, store, space, folder, SerialPool(lambda: Evaluator(problem))).run(12)

@@ -1,6 +1,7 @@
 """The fidelity ladder, constrained fronts, and designs to start from."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from dse.search.ladder import Ladder, levels_of
 from dse.search.starts import probes, promising
 from dse.store.front import front_of, is_feasible, violations
 from dse.store.records import TrialRecord, record_of
-from dse.study.problem import Problem, correct_answers
-from dse.study.space import space_of
+from dse.study.prepared import PreparedStudy, correct_answers
+from dse.study.space import space_over
 from dse.study.spec import Constraint, FidelitySpec, SearchSpec
 from nets.datasets import Samples
 from nets.narrow.narrowing import RescalerChoice
@@ -104,33 +105,28 @@ def test_every_level_reached_is_kept() -> None:
     assert TrialRecord.model_validate_json(record.model_dump_json()) == record
 
 
-def test_a_first_look_sees_a_part_of_the_split(digits: Problem) -> None:
-    problem = Problem(
-        **{
-            **{name: getattr(digits, name) for name in digits.__dataclass_fields__},
-            "spec": small_spec(fidelity__part=0.3),
-        }
-    )
-    indices = part_of(problem)
-    validation = problem.splits.validation
+def test_a_first_look_sees_a_part_of_the_split(digits: PreparedStudy) -> None:
+    problem = replace(digits, spec=small_spec(fidelity__part=0.3))
+    indices = part_of(problem.members[0], problem.spec)
+    validation = problem.members[0].splits.validation
     assert len(indices) == np.ceil(0.3 * len(validation))
     assert len(set(indices)) == len(indices)
     assert indices.min() >= 0
     assert indices.max() < len(validation)
     assert np.diff(indices).max() <= 4  # spread over the whole split
-    space = space_of(problem.network, problem.spec.search, Finetune.NONE)
+    space = space_over(problem.operators, problem.spec.search, Finetune.NONE)
     int32 = space.uniform(31, Method.ROUND, Finetune.NONE)
     looked = Evaluator(problem).run(Job(0, int32, Level.PART))
     assert isinstance(looked, Evaluation)
     part = Samples(validation.inputs[indices], validation.labels[indices])
-    assert looked.val_accuracy == pytest.approx(100 * correct_answers(problem.network, part).mean())
+    assert looked.val_accuracy == pytest.approx(100 * correct_answers(problem.members[0].network, part).mean())
     assert looked.val_accuracy_drop_pp == 0
 
 
-def test_a_full_fine_tune_trains_longer(digits: Problem) -> None:
+def test_a_full_fine_tune_trains_longer(digits: PreparedStudy) -> None:
     spec = small_spec(fidelity__finetune="full", fidelity__epochs=1, fidelity__full_epochs=2)
-    problem = Problem(**{**{name: getattr(digits, name) for name in digits.__dataclass_fields__}, "spec": spec})
-    space = space_of(problem.network, spec.search, Finetune.FULL)
+    problem = replace(digits, spec=spec)
+    space = space_over(problem.operators, spec.search, Finetune.FULL)
     assert space.finetune == (Finetune.NONE, Finetune.SHORT, Finetune.FULL)
     point = space.uniform(2, Method.ROUND, Finetune.FULL)
     short, full = (

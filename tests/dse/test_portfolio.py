@@ -1,33 +1,34 @@
 """Several networks on one bank of rescalers: every accuracy is a member's own, every cost is of all together."""
 
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import tomli_w
 from pydantic import TypeAdapter
 
 from dse.design.evaluation import Evaluation, Job, Level, TestScore
-from dse.design.metrics import value_of
 from dse.design.point import DesignPoint, Finetune
 from dse.design.space import SearchSpace
 from dse.errors import StudyError
 from dse.evaluate.costing import Costing
-from dse.evaluate.evaluator import Evaluator
-from dse.evaluate.portfolio import Portfolio, PortfolioEvaluator, member_job, prepare_portfolio, weakest
+from dse.evaluate.designs import member_job
+from dse.evaluate.evaluator import Evaluator, weakest
 from dse.export import export_design
 from dse.export._design import load_design
 from dse.run import run_study
 from dse.store.collect import results_of
 from dse.store.records import record_of
 from dse.store.run_folder import RunFolder
-from dse.study.loading import load_any_study, load_study, validated_any
-from dse.study.space import space_over
-from dse.study.spec import PortfolioSpec
-from dse.study.subject import subject_of
+from dse.study.loading import load_study, validated
+from dse.study.prepared import PreparedMember, PreparedStudy, prepare
+from dse.study.spec import Study
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
-from tests.small_studies import document
+from tests.small_studies import document, small_spec
 
 MEMBERS = [
     {"name": "wide", "weight": 3.0, **{key: document(network__weight_bits=8)[key] for key in ("network", "data")}},
@@ -39,21 +40,24 @@ def portfolio_document(**changes: object) -> dict[str, Any]:
     return document(**{"network": None, "data": None, "members": MEMBERS, "hardware__style": "shared", **changes})
 
 
-def portfolio_spec(**changes: object) -> PortfolioSpec:
-    spec = validated_any(portfolio_document(**changes))
-    assert isinstance(spec, PortfolioSpec)
-    return spec
+def portfolio_spec(**changes: object) -> Study:
+    return validated(portfolio_document(**changes))
 
 
 @pytest.fixture(scope="module")
-def portfolio(trained_once: None) -> Portfolio:
-    return prepare_portfolio(portfolio_spec())
+def portfolio(trained_once: None) -> PreparedStudy:  # noqa: ARG001 -- a fixture requires another one only as an argument
+    return prepare(portfolio_spec())
 
 
 @pytest.fixture(scope="module")
-def space(trained_once: None) -> SearchSpace:
-    spec = portfolio_spec()
-    return space_over(subject_of(spec).operators, spec.search, Finetune.SHORT, spec.hardware)
+def space(portfolio: PreparedStudy) -> SearchSpace:
+    return portfolio.space
+
+
+def alone(portfolio: PreparedStudy, member: PreparedMember) -> Evaluator:
+    """The evaluator of a study of this member alone, which has no name then."""
+    unnamed = member.spec.model_copy(update={"name": "", "weight": 1.0, "inferences": 1})
+    return Evaluator(PreparedStudy(portfolio.spec, (replace(member, spec=unnamed),)))
 
 
 def mixed(space: SearchSpace) -> DesignPoint:
@@ -62,47 +66,50 @@ def mixed(space: SearchSpace) -> DesignPoint:
 
 
 @pytest.mark.parametrize("level", [Level.INTEGER, Level.SHORT_FINETUNE])
-def test_members_are_what_they_are_alone(portfolio: Portfolio, space: SearchSpace, level: Level) -> None:
+def test_members_are_what_they_are_alone(portfolio: PreparedStudy, space: SearchSpace, level: Level) -> None:
     job = Job(0, mixed(space), level)
-    found = PortfolioEvaluator(portfolio).run(job)
-    assert isinstance(found, Evaluation)
-    alone = {m.name: Evaluator(m.problem).run(member_job(job, m.name)) for m in portfolio.members}
-    for score in found.members:
-        one = alone[score.name]
+    evaluation = Evaluator(portfolio).run(job)
+    assert isinstance(evaluation, Evaluation)
+    single = {m.name: alone(portfolio, m).run(member_job(job, m)) for m in portfolio.members}
+    for score in evaluation.members:
+        one = single[score.name]
         assert isinstance(one, Evaluation)
         assert (score.val_accuracy, score.val_accuracy_drop_pp) == (one.val_accuracy, one.val_accuracy_drop_pp)
-    assert found.val_accuracy_drop_pp == max(score.val_accuracy_drop_pp for score in found.members)
-    assert found.val_accuracy + found.val_accuracy_drop_pp == pytest.approx(portfolio.baseline_val_accuracy)
+    assert evaluation.val_accuracy_drop_pp == max(score.val_accuracy_drop_pp for score in evaluation.members)
+    assert evaluation.val_accuracy + evaluation.val_accuracy_drop_pp == pytest.approx(portfolio.baseline_val_accuracy)
 
 
-def test_energy_counts_the_mix_and_area_the_widest(portfolio: Portfolio, space: SearchSpace) -> None:
+def test_energy_counts_the_mix_and_area_the_widest(portfolio: PreparedStudy, space: SearchSpace) -> None:
     point = mixed(space)
-    found = PortfolioEvaluator(portfolio).run(Job(0, point, Level.INTEGER))
-    assert isinstance(found, Evaluation)
-    rescales = {w.name: w.rescales_per_inference for w in found.workloads}
+    evaluation = Evaluator(portfolio).run(Job(0, point, Level.INTEGER))
+    assert isinstance(evaluation, Evaluation)
+    rescales = {w.name: w.rescales_per_inference for w in evaluation.workloads}
     for member in portfolio.members:
-        for workload in Evaluator(member.problem).run(member_job(Job(0, point, Level.INTEGER), member.name)).workloads:  # type: ignore[union-attr]
-            assert rescales[f"{member.name}/{workload.name}"] == member.inferences * workload.rescales_per_inference
-    assert found.objective_cost == Costing(portfolio.spec.hardware).costs(found.workloads).accelerator.rescalers
+        for workload in alone(portfolio, member).run(member_job(Job(0, point, Level.INTEGER), member)).workloads:  # type: ignore[union-attr]
+            times = member.spec.inferences
+            assert rescales[f"{member.name}/{workload.name}"] == times * workload.rescales_per_inference
+    assert (
+        evaluation.accelerator.rescalers
+        == Costing(portfolio.spec.hardware).costs(evaluation.workloads).accelerator.rescalers
+    )
     narrow = space.design({v.name: RescalerChoice(1, Method.ROUND) for v in space.rescalers}, Finetune.NONE)
-    cheaper = PortfolioEvaluator(portfolio).run(Job(1, narrow, Level.INTEGER))
+    cheaper = Evaluator(portfolio).run(Job(1, narrow, Level.INTEGER))
     assert isinstance(cheaper, Evaluation)
-    assert value_of(cheaper, "rescaler_area_um2") < value_of(found, "rescaler_area_um2"), (
+    assert value_of(cheaper, "rescaler_area_um2") < value_of(evaluation, "rescaler_area_um2"), (
         "one member at 3 bits widens the bank"
     )
 
 
-def test_the_mean_drop_is_weighted(trained_once: None, space: SearchSpace) -> None:
-    found = PortfolioEvaluator(prepare_portfolio(portfolio_spec(accuracy="mean"))).run(
-        Job(0, mixed(space), Level.INTEGER)
-    )
-    assert isinstance(found, Evaluation)
-    wide, tight = (score.val_accuracy_drop_pp for score in found.members)
-    assert found.val_accuracy_drop_pp == pytest.approx((3 * wide + tight) / 4)
+@pytest.mark.usefixtures("trained_once")
+def test_the_mean_drop_is_weighted(space: SearchSpace) -> None:
+    evaluation = Evaluator(prepare(portfolio_spec(accuracy="mean"))).run(Job(0, mixed(space), Level.INTEGER))
+    assert isinstance(evaluation, Evaluation)
+    wide, tight = (score.val_accuracy_drop_pp for score in evaluation.members)
+    assert evaluation.val_accuracy_drop_pp == pytest.approx((3 * wide + tight) / 4)
 
 
-def test_scores_name_every_member_and_show_the_weakest(portfolio: Portfolio, space: SearchSpace) -> None:
-    evaluator, point = PortfolioEvaluator(portfolio), mixed(space)
+def test_scores_name_every_member_and_show_the_weakest(portfolio: PreparedStudy, space: SearchSpace) -> None:
+    evaluator, point = Evaluator(portfolio), mixed(space)
     trained = evaluator.run(Job(0, point, Level.SHORT_FINETUNE))
     assert isinstance(trained, Evaluation)
     score = evaluator.run(Job(0, point, Level.TEST, trained.weights, trained.network_sha256))
@@ -125,7 +132,8 @@ def test_the_weakest_evidence_is_the_highest_interval() -> None:
     assert weakest(scores) is scores[1], "few samples are weak evidence, whatever the drop"
 
 
-def test_a_portfolio_runs_to_its_report(trained_once: None, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("trained_once")
+def test_a_portfolio_runs_to_its_report(tmp_path: Path) -> None:
     spec = portfolio_spec(
         search__trials=14, search__rescalers=[{"names": "wide/*", "tied": True}, {"names": "tight/*", "tied": True}]
     )
@@ -157,6 +165,12 @@ def test_a_portfolio_runs_to_its_report(trained_once: None, tmp_path: Path) -> N
     [
         ({"members": MEMBERS[:1]}, "members: .*at least 2"),
         ({"members": [MEMBERS[0], MEMBERS[0]]}, "wide, wide] names a network twice"),
+        ({"members": [MEMBERS[0], {**MEMBERS[1], "name": ""}]}, "every network needs a name"),
+        (
+            {"members": [MEMBERS[0], {key: MEMBERS[1][key] for key in ("network", "data")}]},
+            r"members\.1\.name is missing",
+        ),
+        ({"members": [MEMBERS[0], {**MEMBERS[1], "weight": 0}]}, r"members\.1\.weight: .*greater than 0, got 0"),
         ({"hardware__style": "streaming"}, 'use hardware.style = "shared"'),
         ({"network": {"topology": "digits_cnn"}}, "unknown key network"),
         (
@@ -170,21 +184,31 @@ def test_bad_portfolios_are_refused(changes: dict[str, object], said: str) -> No
         portfolio_spec(**changes)
 
 
-def test_files_of_both_kinds_are_told_apart(tmp_path: Path) -> None:
-    import tomli_w
-
+def test_files_of_both_forms_are_read_and_written_in_their_form(tmp_path: Path) -> None:
     path = tmp_path / "portfolio.toml"
     path.write_text(tomli_w.dumps(portfolio_document()), encoding="utf-8")
-    assert load_any_study(path) == portfolio_spec()
-    with pytest.raises(StudyError, match="members: this is a portfolio"):
-        load_study(path)
+    study = load_study(path)
+    assert study == portfolio_spec()
+    assert study.is_portfolio
+    written = tomllib.loads(study.to_toml())
+    assert written["accuracy"] == "worst"
+    assert [member["name"] for member in written["members"]] == ["wide", "tight"]
+    assert not {"network", "data"} & written.keys()
+    assert validated(written) == study
+    single = small_spec()
+    assert not single.is_portfolio
+    assert [member.name for member in single.members] == [""]
+    written = tomllib.loads(single.to_toml())
+    assert not {"members", "accuracy"} & written.keys()
+    assert validated(written) == single
     missing = [{**MEMBERS[0], "network": {"model": "none.tflite"}}, MEMBERS[1]]
     path.write_text(tomli_w.dumps(portfolio_document(members=missing)), encoding="utf-8")
     with pytest.raises(StudyError, match=r"members\.wide\.network\.model: no such file"):
-        load_any_study(path)
+        load_study(path)
 
 
-def test_a_member_is_exported_as_it_was_scored(trained_once: None, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("trained_once")
+def test_a_member_is_exported_as_it_was_scored(tmp_path: Path) -> None:
     run_study(portfolio_spec(search__trials=8), folder := RunFolder(tmp_path / "run"))
     trials = results_of(folder).trials
     row = trials[(trials["role"] == "uniform_absorb") & trials["tight.ci_high"].notna()].iloc[0]

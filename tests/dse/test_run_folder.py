@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 import dse.store.run_folder
 from dse.cli.app import BAD_INPUT
 from dse.errors import StudyError
-from dse.run import manifest_of
+from dse.run import begin_run, manifest_of
 from dse.store.manifest import FORMAT, difference
 from dse.store.run_folder import RunFolder
-from dse.study.problem import Problem
-from dse.study.subject import network_subject
+from dse.study.prepared import PreparedStudy
 from nets.files import write_text
 from tests.conftest import Cli
 from tests.small_studies import write_study
@@ -30,13 +29,13 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path / "runs" / "small")
 
 
-def start(folder: RunFolder, problem: Problem) -> None:
+def start(folder: RunFolder, problem: PreparedStudy) -> None:
     with folder.locked():
-        folder.start(manifest_of(network_subject(problem)))
+        folder.start(manifest_of(problem))
 
 
-def test_manifest_round_trip(folder: RunFolder, digits: Problem) -> None:
-    manifest = manifest_of(network_subject(digits))
+def test_manifest_round_trip(folder: RunFolder, digits: PreparedStudy) -> None:
+    manifest = manifest_of(digits)
     start(folder, digits)
     assert folder.exists
     stored = folder.manifest()
@@ -46,7 +45,7 @@ def test_manifest_round_trip(folder: RunFolder, digits: Problem) -> None:
     assert {source.model for source in stored.cost_sources} == {"analytic", "rtl"}
 
 
-def test_no_manifest_and_a_damaged_one(folder: RunFolder, digits: Problem) -> None:
+def test_no_manifest_and_a_damaged_one(folder: RunFolder, digits: PreparedStudy) -> None:
     with pytest.raises(StudyError, match="holds no run"):
         folder.manifest()
     start(folder, digits)
@@ -60,7 +59,7 @@ def test_no_manifest_and_a_damaged_one(folder: RunFolder, digits: Problem) -> No
 
 @pytest.mark.parametrize("written", [None, FORMAT + 1])
 def test_a_run_of_another_version_is_refused_with_what_to_do(
-    folder: RunFolder, digits: Problem, cli: Cli, written: int | None
+    folder: RunFolder, digits: PreparedStudy, cli: Cli, written: int | None
 ) -> None:
     """Every command that reads a run refuses it in one line; --fresh starts over."""
     start(folder, digits)
@@ -93,6 +92,18 @@ def test_a_run_of_another_version_is_refused_with_what_to_do(
     assert not folder.exists
 
 
+def test_a_run_that_another_process_began_meanwhile_is_left_alone(folder: RunFolder, digits: PreparedStudy) -> None:
+    start(folder, digits)
+    written = folder.manifest_path.read_bytes()
+    with folder.locked(), pytest.raises(StudyError, match="another dse run began here in the meantime"):
+        begin_run(digits, folder, begun=None)
+    assert folder.manifest_path.read_bytes() == written
+    with folder.locked():
+        assert begin_run(digits, folder, begun=folder.manifest()) == folder.manifest()
+    with folder.locked(), pytest.raises(StudyError, match="network or data changed since this run began"):
+        begin_run(digits, folder, folder.manifest().model_copy(update={"data_sha256": "other"}))
+
+
 def hold(path: Path, connection: Connection) -> None:
     with RunFolder(path).locked():
         connection.send("held")
@@ -122,7 +133,7 @@ def test_a_lock_without_a_run_leaves_nothing(folder: RunFolder) -> None:
     assert folder.path.is_dir()  # it was there before
 
 
-def test_clear_removes_the_run_only(folder: RunFolder, digits: Problem, tmp_path: Path) -> None:
+def test_clear_removes_the_run_only(folder: RunFolder, digits: PreparedStudy, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "thesis.txt").write_text("years of work")
@@ -156,7 +167,7 @@ def test_a_file_is_refused(folder: RunFolder) -> None:
 
 
 def test_a_full_disk_leaves_no_half_made_run(
-    folder: RunFolder, digits: Problem, monkeypatch: pytest.MonkeyPatch
+    folder: RunFolder, digits: PreparedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, text: str) -> None:
         if path.name == "manifest.json":
@@ -176,7 +187,7 @@ def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_weights_round_trip_and_damage(folder: RunFolder, digits: Problem) -> None:
+def test_weights_round_trip_and_damage(folder: RunFolder, digits: PreparedStudy) -> None:
     start(folder, digits)
     weights = {"fc.weights": np.arange(-4, 4, dtype=np.int8).reshape(2, 4), "fc.bias": np.array([2**31], np.int64)}
     folder.save_weights(7, weights)

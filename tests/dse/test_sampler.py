@@ -13,8 +13,8 @@ from dse.design.space import RescalerVariable, SearchSpace
 from dse.search.driver import baselines
 from dse.search.sampler import make_sampler
 from dse.store.trials import StudyStore
-from dse.study.problem import Problem
-from dse.study.space import space_of
+from dse.study.prepared import PreparedStudy
+from dse.study.space import space_over
 from dse.study.spec import Sampler, SearchSpec
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
@@ -75,9 +75,9 @@ def test_an_exhausted_space_repeats_instead_of_waiting_for_ever() -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_proposals_lie_in_the_space_of_the_network(name: str, digits: Problem) -> None:
+def test_proposals_lie_in_the_space_of_the_network(name: str, digits: PreparedStudy) -> None:
     spec = digits.spec.search.model_copy(update={"multiplier_bits": (3, 6, 31)})
-    space = space_of(digits.network, spec, Finetune.SHORT)
+    space = space_over(digits.operators, spec, Finetune.SHORT)
     study = new_study(name, space)
     for _ in range(40):
         trial = study.ask(dict(space.distributions))
@@ -86,11 +86,11 @@ def test_proposals_lie_in_the_space_of_the_network(name: str, digits: Problem) -
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_queued_trials_keep_their_own_parameters(name: str, digits: Problem) -> None:
+def test_queued_trials_keep_their_own_parameters(name: str, digits: PreparedStudy) -> None:
     spec = digits.spec.search.model_copy(
         update={"sampler": name, "multiplier_bits": (3, 6)}
     )  # the baselines lie outside
-    space = space_of(digits.network, spec, Finetune.SHORT)
+    space = space_over(digits.operators, spec, Finetune.SHORT)
     store = StudyStore.create_or_load(optuna.storages.InMemoryStorage(), "queued")
     store.use(make_sampler(spec, space, 0), space)
     wanted = baselines(space, (1, 4))

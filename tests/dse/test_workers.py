@@ -11,8 +11,8 @@ from dse.design.evaluation import Evaluation, Job, Level, TestScore
 from dse.design.point import DesignPoint, Finetune
 from dse.evaluate.evaluator import Evaluator
 from dse.store.cache import EvaluationCache
-from dse.study.problem import Problem
-from dse.study.space import space_of
+from dse.study.prepared import PreparedStudy
+from dse.study.space import space_over
 from dse.workers import Completion, EvaluatorFactory, EvaluatorPool, SerialPool
 from dse.workers.cached import CachedPool
 from dse.workers.ray_pool import RayPool
@@ -142,9 +142,9 @@ def test_evaluators_that_never_start_are_reported(ray_pool: MakePool) -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_both_pools_evaluate_real_designs_alike(digits: Problem) -> None:
+def test_both_pools_evaluate_real_designs_alike(digits: PreparedStudy) -> None:
     """Bit for bit, the fine-tuned weights included."""
-    space = space_of(digits.network, digits.spec.search, Finetune.SHORT)
+    space = space_over(digits.operators, digits.spec.search, Finetune.SHORT)
     job = Job(0, space.uniform(2, Method.ROUND, Finetune.SHORT), Level.SHORT_FINETUNE)
     results = []
     for pool in (SerialPool(partial(Evaluator, digits)), RayPool(partial(Evaluator, digits), workers=1, timeout_s=60)):

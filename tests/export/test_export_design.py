@@ -28,7 +28,10 @@ needs_verilator = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="session")
-def run(trained_once: None, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+def run(
+    trained_once: None,  # noqa: ARG001 -- a fixture requires another one only as an argument
+    tmp_path_factory: pytest.TempPathFactory,
+) -> RunFolder:
     """A small study, run for real; the last trials are of the search, with a width of its own at every rescaler."""
     folder = tmp_path_factory.mktemp("study")
     run_study(load_study(write_study(folder, search__trials=9)), RunFolder(folder / "run"))
@@ -54,8 +57,8 @@ def test_document_obeys_its_schema_and_hashes_every_file(exported: Path, varied:
     jsonschema.validate(json.loads(text), json.loads((exported / "design.schema.json").read_text(encoding="utf-8")))
     document = DesignDocument.model_validate_json(text)
     assert document.trial == varied
-    found = {str(path.relative_to(exported)) for path in exported.rglob("*") if path.is_file()}
-    assert found == {*document.files, "README.md", "design.json"}
+    files = {str(path.relative_to(exported)) for path in exported.rglob("*") if path.is_file()}
+    assert files == {*document.files, "README.md", "design.json"}
     for name, digest in document.files.items():
         assert hashlib.sha256((exported / name).read_bytes()).hexdigest() == digest, name
 

@@ -67,13 +67,13 @@ def exported(run: RunFolder, absorbing: int, tmp_path_factory: pytest.TempPathFa
 def test_a_file_per_resolver_with_every_difference_explained(exported: Path) -> None:
     document = DesignDocument.model_validate_json((exported / "design.json").read_text(encoding="utf-8"))
     assert [model.resolver for model in document.tflite] == list(PROFILES)
-    for found in document.tflite:
-        assert found.refused is None
-        assert found.explained
-        assert found.litert_equals_prediction is not False
-        assert found.samples == 6
-        assert document.files[str(found.file)] == found.sha256
-        assert sum(op.unexplained for op in found.operators) == 0
+    for model_document in document.tflite:
+        assert model_document.refused is None
+        assert model_document.explained
+        assert model_document.litert_equals_prediction is not False
+        assert model_document.samples == 6
+        assert document.files[str(model_document.file)] == model_document.sha256
+        assert sum(op.unexplained for op in model_document.operators) == 0
 
 
 def test_files_hold_the_narrowed_integers(exported: Path, model: Path) -> None:
@@ -102,13 +102,13 @@ def test_document_with_models_obeys_the_schema(exported: Path) -> None:
     jsonschema.validate(document, schema)
 
 
-def test_a_refusal_is_told(model: Path, tmp_path: Path) -> None:
+def test_a_refusal_is_reported(model: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.tflite"
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(NETS_TESTS))
         other.write_bytes(importlib.import_module("known_models").residual(np.random.default_rng(0)))
-    found = write_models(load_tflite(model), other, np.zeros((1, 30, 40), np.int8), tmp_path / "out")
-    assert all(document.file is None and document.refused for document in found)
+    documents = write_models(load_tflite(model), other, np.zeros((1, 30, 40), np.int8), tmp_path / "out")
+    assert all(document.file is None and document.refused for document in documents)
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from dse.errors import StudyError
-from dse.evaluate.evaluator import narrowed
+from dse.evaluate.designs import narrowed
 from dse.evaluate.lowering import lower
 from dse.export._render import c_header, comment, literal, memory_hex, unit_verilog, vector_bits, vectors_hex, wired
 from dse.export._units import Unit, units_of
 from dse.export._vectors import Vectors, vectors_of
-from dse.study.problem import Problem, prepare
-from dse.study.space import space_of
+from dse.study.prepared import PreparedStudy, prepare
+from dse.study.space import space_over
 from hwmodels.parsing import parse_files
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.contracts import FULL_MULTIPLIER_BITS
@@ -27,10 +27,10 @@ from tests.small_studies import small_spec
 WIDTHS = (1, 3, 5, 8, 12, 31)
 
 
-def mixed_choices(problem: Problem, first: int = 0) -> dict[str, RescalerChoice]:
+def mixed_choices(problem: PreparedStudy, first: int = 0) -> dict[str, RescalerChoice]:
     """Another width and method at every rescaler of the digits network."""
     choices = {}
-    for position, operator in enumerate(problem.network.narrowable_operators()):
+    for position, operator in enumerate(problem.members[0].network.narrowable_operators()):
         methods = tuple(Method)
         choices[operator.name] = RescalerChoice(
             WIDTHS[(position + first) % len(WIDTHS)], methods[position % len(methods)]
@@ -38,23 +38,23 @@ def mixed_choices(problem: Problem, first: int = 0) -> dict[str, RescalerChoice]
     return choices
 
 
-def mixed(problem: Problem, first: int = 0) -> QuantizedNetwork:
-    return narrow(problem.network, mixed_choices(problem, first), problem.originals)
+def mixed(problem: PreparedStudy, first: int = 0) -> QuantizedNetwork:
+    return narrow(problem.members[0].network, mixed_choices(problem, first), problem.members[0].originals)
 
 
 @pytest.fixture(scope="session")
-def network(digits: Problem) -> QuantizedNetwork:
+def network(digits: PreparedStudy) -> QuantizedNetwork:
     return mixed(digits)
 
 
 @pytest.fixture(scope="session")
-def units(network: QuantizedNetwork, digits: Problem) -> tuple[Unit, ...]:
+def units(network: QuantizedNetwork, digits: PreparedStudy) -> tuple[Unit, ...]:
     return units_of(network, {name: choice.method.value for name, choice in mixed_choices(digits).items()})
 
 
 @pytest.fixture(scope="session")
-def vectors(network: QuantizedNetwork, units: tuple[Unit, ...], digits: Problem) -> dict[str, Vectors]:
-    return vectors_of(network, units, digits.splits.validation.inputs[:8].astype(np.int8), 300, 0)
+def vectors(network: QuantizedNetwork, units: tuple[Unit, ...], digits: PreparedStudy) -> dict[str, Vectors]:
+    return vectors_of(network, units, digits.members[0].splits.validation.inputs[:8].astype(np.int8), 300, 0)
 
 
 def half_up(value: int, multiplier: int, shift: int) -> int:
@@ -70,10 +70,10 @@ def test_every_width_and_both_methods_are_exported(units: tuple[Unit, ...], netw
 
 
 @pytest.mark.parametrize("first", range(len(WIDTHS)))
-def test_stored_constants_give_the_models_outputs(digits: Problem, first: int) -> None:
+def test_stored_constants_give_the_models_outputs(digits: PreparedStudy, first: int) -> None:
     network = mixed(digits, first)
     units = units_of(network, {})
-    found = vectors_of(network, units, digits.splits.validation.inputs[:4].astype(np.int8), 200, 0)
+    found = vectors_of(network, units, digits.members[0].splits.validation.inputs[:4].astype(np.int8), 200, 0)
     for unit in units:
         rows = found[unit.name]
         for channel, operands, expected in zip(rows.channel, rows.operands, rows.expected, strict=True):
@@ -164,26 +164,27 @@ def test_text_from_files_cannot_leave_a_comment(units: tuple[Unit, ...]) -> None
     assert len(re.findall(r"^endmodule", unit_verilog(hostile, "x\nendmodule"), re.MULTILINE)) == 1
 
 
-def test_other_contracts_of_hardware_are_exported_where_there_is_no_add(digits: Problem) -> None:
+@pytest.mark.usefixtures("trained_once")
+def test_other_contracts_of_hardware_are_exported_where_there_is_no_add() -> None:
     with pytest.raises(StudyError, match=r"operator 'add_3': an ADD under contract 'floor' has no RTL"):
-        units_of(prepare(small_spec(network__contract="floor")).network, {})
+        units_of(prepare(small_spec(network__contract="floor")).members[0].network, {})
     with pytest.raises(StudyError, match="contract 'tflite_double' has no RTL to export; use one of half_up, floor"):
-        units_of(prepare(small_spec(network__contract="tflite_double")).network, {})
+        units_of(prepare(small_spec(network__contract="tflite_double")).members[0].network, {})
 
 
-def test_equal_input_scales_make_an_add_of_one_stage(digits: Problem) -> None:
-    network = digits.network
+def test_equal_input_scales_make_an_add_of_one_stage(digits: PreparedStudy) -> None:
+    network = digits.members[0].network
     add = next(op for op in network.narrowable_operators() if isinstance(op, ElementwiseSum))
     scale = network.tensors[add.inputs[0]].scale
     tensors = {index: dataclasses.replace(network.tensors[index], scale=scale) for index in add.inputs}
-    space = space_of(network, digits.spec.search, digits.spec.fidelity.finetune)
+    space = space_over(tuple(network.narrowable_operators()), digits.spec.search, digits.spec.fidelity.finetune)
     equal = network.with_tensors(tensors)
     equal = narrow(equal, dict(space.uniform(4, Method.ROUND, digits.spec.fidelity.finetune).choices))
     unit = next(unit for unit in units_of(equal, {}) if unit.name == add.name)
     assert not unit.is_add
     assert unit.module == "rescaler"
     assert unit.fields == ()
-    inputs = digits.splits.validation.inputs[:4].astype(np.int8)
+    inputs = digits.members[0].splits.validation.inputs[:4].astype(np.int8)
     rows = vectors_of(equal, units_of(equal, {}), inputs, 200, 0)[add.name]
     last = unit.stages[0]
     for operand, expected in zip(rows.operands[:, 0], rows.expected, strict=True):
@@ -217,13 +218,13 @@ def test_c_header_rescales_like_the_model(units: tuple[Unit, ...], vectors: dict
     assert done.stderr == ""
 
 
-def test_full_width_is_exported_too(digits: Problem) -> None:
-    units = units_of(digits.network, {})
+def test_full_width_is_exported_too(digits: PreparedStudy) -> None:
+    units = units_of(digits.members[0].network, {})
     assert {unit.stages[-1].multiplier_bits for unit in units} == {FULL_MULTIPLIER_BITS}
 
 
-def test_narrowed_points_of_a_study_can_all_be_exported(digits: Problem) -> None:
-    space = space_of(digits.network, digits.spec.search, digits.spec.fidelity.finetune)
+def test_narrowed_points_of_a_study_can_all_be_exported(digits: PreparedStudy) -> None:
+    space = space_over(digits.operators, digits.spec.search, digits.spec.fidelity.finetune)
     for bits in (1, 2, 16):
         for method in (Method.ROUND, Method.ABSORB):
-            assert units_of(narrowed(digits, space.uniform(bits, method, digits.spec.fidelity.finetune)), {})
+            assert units_of(narrowed(digits.members[0], space.uniform(bits, method, digits.spec.fidelity.finetune)), {})

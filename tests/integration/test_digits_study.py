@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from dse.design.point import DesignPoint
-from dse.evaluate.evaluator import narrowed, shipped
+from dse.evaluate.designs import narrowed, shipped
 from dse.run import run_study
 from dse.store.collect import results_of
 from dse.store.journal import journal
@@ -16,8 +16,8 @@ from dse.store.results import StudyResults
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in
 from dse.study.loading import load_study
-from dse.study.problem import Problem, prepare
-from dse.study.spec import StudySpec
+from dse.study.prepared import PreparedStudy, prepare
+from dse.study.spec import Study
 from nets.execute.executor import IntegerExecutor
 from nets.network.quantized_network import QuantizedNetwork
 from tests.small_studies import small_spec
@@ -27,7 +27,7 @@ OBJECTIVES = ["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj"]
 
 
 @pytest.fixture(scope="module")
-def spec(trained_once: None) -> StudySpec:
+def spec(trained_once: None) -> Study:
     return small_spec(search__trials=TRIALS, search__sampler="tpe", fidelity__epochs=1)
 
 
@@ -37,12 +37,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 @pytest.fixture(scope="module")
-def results(spec: StudySpec, folder: RunFolder) -> StudyResults:
+def results(spec: Study, folder: RunFolder) -> StudyResults:
     return run_study(spec, folder)
 
 
 @pytest.fixture(scope="module")
-def problem(spec: StudySpec) -> Problem:
+def problem(spec: Study) -> PreparedStudy:
     return prepare(spec)
 
 
@@ -58,9 +58,9 @@ def predictions(network: QuantizedNetwork, inputs: np.ndarray) -> np.ndarray:
     return np.array([executor.outputs(inputs[i : i + 1])[0].reshape(-1).argmax() for i in range(len(inputs))])
 
 
-def ships(problem: Problem, folder: RunFolder, point: DesignPoint, trial: int, fidelity: str) -> QuantizedNetwork:
+def ships(problem: PreparedStudy, folder: RunFolder, point: DesignPoint, trial: int, fidelity: str) -> QuantizedNetwork:
     weights = load_file(folder.weights_path / f"{trial}.safetensors") if fidelity == "short_finetune" else None
-    return shipped(problem, point, weights)
+    return shipped(problem.members[0], point, weights)
 
 
 def test_the_front_is_that_of_all_trials_by_brute_force(results: StudyResults, folder: RunFolder) -> None:
@@ -102,10 +102,11 @@ def test_baselines_are_there(results: StudyResults) -> None:
 
 
 def test_accuracies_of_the_front_are_computed_again(
-    results: StudyResults, problem: Problem, folder: RunFolder, points: dict[int, DesignPoint]
+    results: StudyResults, problem: PreparedStudy, folder: RunFolder, points: dict[int, DesignPoint]
 ) -> None:
-    validation, test = problem.splits.validation, problem.splits.test
-    base = {part: predictions(problem.network, s.inputs) == s.labels for part, s in (("v", validation), ("t", test))}
+    (member,) = problem.members
+    validation, test = member.splits.validation, member.splits.test
+    base = {part: predictions(member.network, s.inputs) == s.labels for part, s in (("v", validation), ("t", test))}
     for row in results.front.itertuples():
         network = ships(problem, folder, points[row.trial], row.trial, row.fidelity)
         hits = predictions(network, validation.inputs) == validation.labels
@@ -117,24 +118,25 @@ def test_accuracies_of_the_front_are_computed_again(
         assert row.ci_low <= row.test_accuracy_drop_pp <= row.ci_high
 
 
-def test_the_search_never_saw_the_test_split(problem: Problem) -> None:
-    parts = (problem.splits.finetune, problem.splits.validation, problem.splits.test)
+def test_the_search_never_saw_the_test_split(problem: PreparedStudy) -> None:
+    (member,) = problem.members
+    parts = (member.splits.finetune, member.splits.validation, member.splits.test)
     assert sum(map(len, parts)) == 1797
     for name, part in zip(("finetune", "validation", "test"), parts, strict=True):
         share = len(part) / 1797
-        assert share == pytest.approx(getattr(problem.spec.data, name), abs=0.01)
+        assert share == pytest.approx(getattr(member.spec.data, name), abs=0.01)
         counts = np.bincount(part.labels, minlength=10) / len(part)
         assert np.abs(counts - 0.1).max() < 0.02  # stratified
 
 
 def test_climbing_never_changes_the_cost_but_by_weights(
-    results: StudyResults, problem: Problem, points: dict[int, DesignPoint]
+    results: StudyResults, problem: PreparedStudy, points: dict[int, DesignPoint]
 ) -> None:
     """The multipliers of a trained design are those of the design as narrowed; only weights and biases moved."""
     trained = results.trials[results.trials["fidelity"] == "short_finetune"]
     assert len(trained) > 5
     for row in trained.head(3).itertuples():
-        network = narrowed(problem, points[row.trial])
+        network = narrowed(problem.members[0], points[row.trial])
         widths = {op.name: op.rescaler.multiplier_bits for op in network.narrowable_operators()}
         assert widths == {name: choice.multiplier_bits for name, choice in points[row.trial].choices}
 
@@ -148,7 +150,7 @@ def test_tables_are_rebuilt_from_storage_alone(results: StudyResults, folder: Ru
     pd.testing.assert_frame_equal(results_of(copy).layers, results.layers)
 
 
-def test_the_same_study_again_finds_the_same(spec: StudySpec, results: StudyResults, tmp_path: Path) -> None:
+def test_the_same_study_again_finds_the_same(spec: Study, results: StudyResults, tmp_path: Path) -> None:
     """Serial studies are lock-step: the same seed gives the same trials, values, weights."""
     again = run_study(spec, RunFolder(tmp_path / "again"))
     changing = ["seconds", "finished"]

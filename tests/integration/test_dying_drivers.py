@@ -18,8 +18,8 @@ from dse.search.sampler import make_sampler
 from dse.store.journal import journal, own_journal
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in
-from dse.study.problem import Problem
-from dse.study.space import space_of
+from dse.study.prepared import PreparedStudy
+from dse.study.space import space_over
 from dse.workers import SerialPool
 from tests.fakes import ClosedForm
 from tests.small_studies import write_study
@@ -27,10 +27,10 @@ from tests.small_studies import write_study
 KILLS, TARGET = 20, 250
 
 
-def drive(problem: Problem, path: Path) -> None:
+def drive(problem: PreparedStudy, path: Path) -> None:
     folder = RunFolder(path)
     with folder.locked():
-        space = space_of(problem.network, problem.spec.search, problem.spec.fidelity.finetune)
+        space = space_over(problem.operators, problem.spec.search, problem.spec.fidelity.finetune)
         store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
         store.use(make_sampler(problem.spec.search, space, len(store.trials())), space)
         Driver(problem.spec, store, space, folder, SerialPool(lambda: ClosedForm(0.01))).run(TARGET)
@@ -41,7 +41,7 @@ def told(path: Path) -> dict[int, tuple[list[float], str]]:
     return {t.number: (t.values, record.design) for t in trials if (record := record_in(t))}
 
 
-def test_a_driver_killed_twenty_times_in_one_study(digits: Problem, tmp_path: Path) -> None:
+def test_a_driver_killed_twenty_times_in_one_study(digits: PreparedStudy, tmp_path: Path) -> None:
     """kill -9 at random moments, those inside a write of the journal included."""
     chance = np.random.default_rng(0)
     before: dict[int, tuple[list[float], str]] = {}
@@ -65,7 +65,7 @@ def test_a_driver_killed_twenty_times_in_one_study(digits: Problem, tmp_path: Pa
     assert kills >= KILLS, f"the study was over after {kills} kills: make it longer"
     drive(digits, tmp_path)
 
-    space = space_of(digits.network, digits.spec.search, digits.spec.fidelity.finetune)
+    space = space_over(digits.operators, digits.spec.search, digits.spec.fidelity.finetune)
     final = told(tmp_path)
     assert {number: final[number] for number in before} == before
     states = Counter(t.state for t in StudyStore.load(journal(tmp_path / "journal.log"), "study").trials())

@@ -10,15 +10,13 @@ from pathlib import Path
 import pytest
 
 import dse.run
-import dse.study.subject
 from dse.cli.app import main
 from dse.cli.progress import StudyProgress
 from dse.report import write_tables
 from dse.search.driver import Progress
 from dse.store.journal import journal
 from dse.store.trials import StudyStore, record_in
-from dse.study.problem import Problem
-from dse.study.subject import Subject
+from dse.study.prepared import PreparedStudy
 from dse.workers import EvaluatorPool, SerialPool
 from tests.conftest import Outcome
 from tests.fakes import ClosedForm
@@ -31,13 +29,13 @@ Commands = Callable[..., Outcome]
 
 
 @pytest.fixture
-def in_child(digits: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+def in_child(digits: PreparedStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a forked child would take too long for is done already, or by formula."""
 
-    def pool(subject: Subject, ray_address: str | None = None) -> EvaluatorPool:
+    def pool(study: PreparedStudy, ray_address: str | None = None) -> EvaluatorPool:
         return SerialPool(ClosedForm)
 
-    monkeypatch.setattr(dse.study.subject, "prepare", lambda spec: digits)
+    monkeypatch.setattr(dse.run, "prepare", lambda spec: digits)
     monkeypatch.setattr(dse.run, "make_pool", pool)
     monkeypatch.setattr(dse.run, "write_report", write_tables)
 

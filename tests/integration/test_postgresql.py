@@ -19,8 +19,8 @@ from dse.search.sampler import make_sampler
 from dse.store.database import database
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in
-from dse.study.problem import Problem
-from dse.study.space import space_of
+from dse.study.prepared import PreparedStudy
+from dse.study.space import space_over
 from dse.workers import SerialPool
 from tests.conftest import Cli
 from tests.fakes import ClosedForm
@@ -80,8 +80,8 @@ def test_the_password_is_in_no_file_and_comes_from_where_libpq_looks(
     assert counts == [8, 7]
 
 
-def drive(problem: Problem, path: Path, url: str) -> None:
-    space = space_of(problem.network, problem.spec.search, problem.spec.fidelity.finetune)
+def drive(problem: PreparedStudy, path: Path, url: str) -> None:
+    space = space_over(problem.operators, problem.spec.search, problem.spec.fidelity.finetune)
     store = StudyStore.create_or_load(database(url), "killed")
     store.use(make_sampler(problem.spec.search, space, len(store.trials())), space)
     Driver(problem.spec, store, space, RunFolder(path), SerialPool(lambda: ClosedForm(0.01))).run(TARGET)
@@ -91,7 +91,9 @@ def told(store: StudyStore) -> dict[int, tuple[list[float], str]]:
     return {t.number: (t.values, record.design) for t in store.complete() if (record := record_in(t))}
 
 
-def test_drivers_killed_at_any_moment_lose_nothing_told(postgresql: Server, digits: Problem, tmp_path: Path) -> None:
+def test_drivers_killed_at_any_moment_lose_nothing_told(
+    postgresql: Server, digits: PreparedStudy, tmp_path: Path
+) -> None:
     before: dict[int, tuple[list[float], str]] = {}
     fork = multiprocessing.get_context("fork")
     store = StudyStore.create_or_load(database(postgresql.url), "killed")

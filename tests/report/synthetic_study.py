@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 
+from dse.design.cost_source import CostSource
 from dse.design.evaluation import Evaluation, Level, TestScore
 from dse.design.point import DesignPoint, Finetune
 from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.store.collect import collect
+from dse.store.manifest import Manifest
 from dse.store.records import record_of
-from dse.store.results import CostSource, StudyResults
-from dse.store.run_folder import Manifest
+from dse.store.results import StudyResults
 from dse.store.trials import StudyStore
 from hwmodels import NetworkCost
 from hwmodels.accelerator import AcceleratorCost

@@ -7,14 +7,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dse.design.point import DesignPoint
 from dse.store.records import record_of
-from dse.study.problem import Problem
+from dse.study.prepared import PreparedStudy
 from dse.workers import EvaluatorPool, SerialPool
 from studies.experiments.throughput import Formula, SleepingPool, busy, simulated
 from tests.fakes import evaluation
 
 
 @pytest.mark.parametrize("pool", [SerialPool(Formula), SleepingPool(workers=3, seconds=0.0)], ids=["serial", "threads"])
-def test_a_simulated_study_is_complete_and_measured(digits: Problem, pool: EvaluatorPool) -> None:
+def test_a_simulated_study_is_complete_and_measured(digits: PreparedStudy, pool: EvaluatorPool) -> None:
     run = simulated(digits, pool, 30)
     assert [trial.state for trial in run.trials] == [TrialState.COMPLETE] * 30
     assert 0 < run.asking < run.wall

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from dse.study.problem import Problem
+from dse.study.prepared import PreparedStudy
 from nets.network.operators import Method
 from studies.experiments.training import SETTINGS, Case, Fold, cases, evaluate, interval, markdown, rows
 
@@ -40,9 +40,16 @@ def test_drops_are_against_int32_trained_alike() -> None:
 
 
 @pytest.mark.parametrize("trained", [False, True])
-def test_a_case_says_which_test_samples_are_right(digits: Problem, trained: bool) -> None:
-    test = digits.splits.test.take(np.arange(100))
-    fold = Fold(digits.network, dict(digits.originals), digits.splits.finetune, test, np.arange(100))
+def test_a_case_says_which_test_samples_are_right(digits: PreparedStudy, trained: bool) -> None:
+    (member,) = digits.members
+    test = member.splits.test.take(np.arange(100))
+    fold = Fold(
+        digits.members[0].network,
+        dict(digits.members[0].originals),
+        digits.members[0].splits.finetune,
+        test,
+        np.arange(100),
+    )
     settings = replace(SETTINGS["digits"], epochs=1)
     int32 = evaluate(fold, Case(4, 31, Method.ROUND, trained), settings)
     narrow = evaluate(fold, Case(4, 1, Method.ROUND, trained), settings)

@@ -1,0 +1,22 @@
+"""Where cost figures come from: what reports and manifests say beside them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CostSource:
+    """A cost model with its technology table.
+
+    Attributes:
+        model: ``analytic``, ``rtl`` or ``calibrated``.
+        technology: name of the technology table.
+        node_nm: technology node, nm.
+        source: publication or synthesis behind the table.
+        error: the known error of the model, in words.
+    """
+
+    model: str
+    technology: str
+    node_nm: float
+    source: str
+    error: str

@@ -1,0 +1,135 @@
+"""Keys of evaluations in the cache: equal keys mean equal results, bit for bit.
+
+The part of the program in the key is a hash of its source files. A git revision would change with every commit to the
+documents, and could not tell two working trees apart that were both changed; a version number does neither.
+"""
+
+import functools
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import dse
+import hwmodels
+import nets
+from dse.design.evaluation import Job, Level
+from dse.design.point import DesignPoint, Finetune
+from dse.evaluate.designs import member_job
+from dse.evaluate.evaluator import TRAINED_LEVELS, finetune_settings, part_of
+from dse.study.prepared import PreparedMember, PreparedStudy
+from dse.study.spec import HardwareSpec, Study
+from hwmodels import load_technology
+from nets.digests import digest
+from nets.network.fingerprint import fingerprint
+from nets.network.quantized_network import QuantizedNetwork
+
+_PACKAGES = ("numpy", "pyverilog", "torch")  # whose arithmetic, or whose reading of Verilog, results depend on
+_SOURCES = ("*.py", "*.cpp", "*.h", "*.toml", "*.v", "*.npz")
+ROOMS = ("design", "evaluate", "study")  # the packages of dse that evaluations run; nets and hwmodels count whole
+_KEYED_BY_LEVEL = ("spec", "dataset", "data_sha256", "splits")  # keyed as far as a level depends on them
+
+
+class CacheKeys:
+    """Keys of the evaluations of one study.
+
+    Args:
+        study: the prepared study.
+    """
+
+    def __init__(self, study: PreparedStudy) -> None:
+        mix = [study.spec.accuracy, *((m.name, m.spec.weight, m.spec.inferences) for m in study.members)]
+        self._study = repr(mix).encode()
+        self._hardware = _hardware(study.spec.hardware)
+        self._program = digest(machine().encode(), sources())
+        self._members = [_MemberKeys(member, study.spec) for member in study.members]
+
+    def __call__(self, job: Job) -> str:
+        """Returns the key of a job, hexadecimal; the number of its trial is no part of it."""
+        what = json.dumps([job.level.value, job.network_sha256]).encode()
+        hardware = [] if job.level is Level.TEST else [self._hardware]
+        return digest(self._program, self._study, what, *hardware, *(keys(job) for keys in self._members)).hex()
+
+
+class _MemberKeys:
+    """The part of a key that depends on one member.
+
+    Args:
+        member: the member.
+        spec: the study.
+    """
+
+    def __init__(self, member: PreparedMember, spec: Study) -> None:
+        self._member, self._spec = member, spec
+        names = [field.name for field in fields(member) if field.name not in _KEYED_BY_LEVEL]
+        self._network = digest(*(_content(getattr(member, name)) for name in names))
+
+    def __call__(self, job: Job) -> bytes:
+        """Returns a digest of all that the member's part of a job depends on."""
+        own = member_job(job, self._member)
+        designs = json.dumps([_design(own.point), None if own.heir_of is None else _design(own.heir_of)]).encode()
+        samples, settings = self._samples[job.level], self._settings(job.level)
+        return digest(self._network, samples, designs, _content(own.weights), settings)
+
+    @functools.cached_property
+    def _samples(self) -> dict[Level, bytes]:
+        """The samples that every level uses."""
+        splits = self._member.splits
+        finetune, validation, test = (_content(part) for part in (splits.finetune, splits.validation, splits.test))
+        trained = dict.fromkeys(TRAINED_LEVELS, finetune + validation)
+        return {Level.PART: validation, Level.INTEGER: validation, Level.TEST: test, **trained}
+
+    def _settings(self, level: Level) -> bytes:
+        """Returns what the study file says about a level."""
+        if level in TRAINED_LEVELS:
+            device = b"gpu" if self._spec.workers.gpus else b"cpu"
+            return _content(finetune_settings(self._spec, level)) + device
+        return _content(part_of(self._member, self._spec)) if level is Level.PART else b""
+
+
+def machine() -> str:
+    """Returns what sums in training depend on beside the program: packages and the processor's vector instructions."""
+    versions = {package: version(package) for package in _PACKAGES}
+    return json.dumps([versions, platform.machine(), torch.backends.cpu.get_cpu_capability()])
+
+
+@functools.cache
+def sources() -> bytes:
+    """Returns a digest of every source file that an evaluation may run or read."""
+    roots = [Path(str(package.__file__)).parent for package in (nets, hwmodels)]
+    roots += [Path(str(dse.__file__)).with_name(room) for room in ROOMS]
+    files = [file for root in roots for file in sorted(file for pattern in _SOURCES for file in root.rglob(pattern))]
+    return digest(*(file.name.encode() + b"\0" + file.read_bytes() for file in files))
+
+
+def _design(point: DesignPoint) -> str:
+    """Returns the design without how far it may be trained: the level of a job says how far it is."""
+    return replace(point, finetune=Finetune.NONE).to_json()
+
+
+def _hardware(hardware: HardwareSpec) -> bytes:
+    """Returns a digest of the section, with the contents of its files instead of their paths."""
+    own = hardware.model_dump(mode="json", exclude={"technology": True, "rtl": {"files"}})
+    table = load_technology(hardware.technology).model_dump(mode="json")
+    rtl = [file.read_bytes() for file in hardware.rtl.files] if hardware.rtl else []
+    return digest(json.dumps([own, table], sort_keys=True).encode(), *rtl)
+
+
+def _content(value: object) -> bytes:
+    """Returns a digest of plain data: networks, arrays, and mappings and dataclasses of them."""
+    if isinstance(value, QuantizedNetwork):
+        return fingerprint(value).encode()
+    if isinstance(value, np.ndarray):
+        return digest(repr((value.dtype.str, value.shape)).encode(), np.ascontiguousarray(value).tobytes())
+    if isinstance(value, Mapping):
+        return digest(*(part for key in sorted(value) for part in (str(key).encode(), _content(value[key]))))
+    if is_dataclass(value) and not isinstance(value, type):
+        return digest(*(_content(getattr(value, field.name)) for field in fields(value)))
+    if value is None or isinstance(value, bool | int | float | str):
+        return repr(value).encode()
+    raise TypeError(f"no key for {type(value).__name__}")

@@ -1,0 +1,253 @@
+"""Prepares a study: loads every network and its data and checks that they fit, before anything is written."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dse.design.point import DesignPoint
+from dse.design.space import SearchSpace
+from dse.errors import StudyError
+from dse.study.space import space_over
+from dse.study.spec import DataSpec, MemberSpec, NetworkSpec, Study
+from nets.datasets import Dataset, Samples, Splits, load_digits_dataset, load_npz_dataset, split
+from nets.digests import digest
+from nets.execute.executor import IntegerExecutor
+from nets.importers.pytorch import quantize_input, quantize_module
+from nets.importers.tflite import load_tflite
+from nets.importers.topologies import TOPOLOGIES, train_float
+from nets.narrow.weights import RealWeights, real_weights, with_weight_bits
+from nets.network.fingerprint import fingerprint
+from nets.network.operators import NarrowableOperator
+from nets.network.quantized_network import QuantizedNetwork
+
+BoolArray = npt.NDArray[np.bool_]
+T = TypeVar("T")
+
+_UnderContract = Callable[[str], QuantizedNetwork]
+_SEPARATOR = "/"
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedMember:
+    """One network of a study with its data.
+
+    Attributes:
+        spec: the member's entry in the study.
+        network: the baseline, every rescaler at int32 (Q31).
+        originals: real weights behind the integers: of the float network, or of the imported int8 weights.
+        splits: int8 inputs and labels.
+        dataset: name of the data.
+        data_sha256: SHA-256 of the data, hexadecimal.
+        baseline_correct: whether the baseline classifies each validation sample correctly, ``[samples]``.
+        variants: the baseline network under every other contract that a design may have, by the contract's name.
+    """
+
+    spec: MemberSpec
+    network: QuantizedNetwork
+    originals: Mapping[str, RealWeights]
+    splits: Splits
+    dataset: str
+    data_sha256: str
+    baseline_correct: BoolArray
+    variants: Mapping[str, QuantizedNetwork] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The member's name; empty for the only network of a study."""
+        return self.spec.name
+
+    @property
+    def baseline_val_accuracy(self) -> float:
+        """Accuracy of the baseline on the validation split, percent."""
+        return 100.0 * float(self.baseline_correct.mean())
+
+    def named(self, name: str) -> str:
+        """Returns the name that a rescaler or layer of this member has in designs: ``member/name``."""
+        return f"{self.name}{_SEPARATOR}{name}" if self.name else name
+
+    def own(self, entries: Mapping[str, T]) -> dict[str, T]:
+        """Returns the entries of this member by the names that its network uses."""
+        prefix = self.named("")
+        return {name.removeprefix(prefix): value for name, value in entries.items() if name.startswith(prefix)}
+
+    def own_point(self, point: DesignPoint) -> DesignPoint:
+        """Returns the part of a design that concerns this member."""
+        return replace(
+            point,
+            choices=tuple(self.own(dict(point.choices)).items()),
+            weight_bits=tuple(self.own(dict(point.weight_bits)).items()),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedStudy:
+    """All that a study's run needs, from the first evaluation to the export; plain data that travels to workers once.
+
+    Attributes:
+        spec: the study.
+        members: its networks with their data, in the order of the study file.
+    """
+
+    spec: Study
+    members: tuple[PreparedMember, ...]
+
+    @property
+    def operators(self) -> tuple[NarrowableOperator, ...]:
+        """Every rescaling operator of the baselines in order of execution, named as in designs."""
+        return tuple(
+            replace(operator, name=member.named(operator.name))
+            for member in self.members
+            for operator in member.network.narrowable_operators()
+        )
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space.
+
+        Raises:
+            StudyError: a rule of the study file matches no rescaler.
+        """
+        spec = self.spec
+        return space_over(self.operators, spec.search, spec.fidelity.finetune, spec.hardware)
+
+    @property
+    def networks(self) -> dict[str, QuantizedNetwork]:
+        """The baseline of every member by the member's name."""
+        return {member.name: member.network for member in self.members}
+
+    @property
+    def data_sha256(self) -> str:
+        """SHA-256 of the data of all members, hexadecimal."""
+        hashes = [member.data_sha256 for member in self.members]
+        return hashes[0] if len(hashes) == 1 else digest(*(text.encode() for text in hashes)).hex()
+
+    @property
+    def baseline_val_accuracy(self) -> float:
+        """The weighted mean of the members' validation accuracies, percent."""
+        accuracies = [member.baseline_val_accuracy for member in self.members]
+        return float(np.average(accuracies, weights=[member.spec.weight for member in self.members]))
+
+
+def prepare(spec: Study) -> PreparedStudy:
+    """Loads every member's network and data, trains built-in topologies, and checks that networks and data fit.
+
+    Sets torch to one thread (:func:`train_on_one_thread`).
+
+    Raises:
+        StudyError: network and data do not fit each other.
+        NetworkError: one of them cannot be used.
+    """
+    train_on_one_thread()
+    return PreparedStudy(spec, tuple(_prepared(member, spec) for member in spec.members))
+
+
+def train_on_one_thread() -> None:
+    """Sets torch to one thread in this process: the order of sums in training depends on the number of threads.
+
+    Called where a process that trains begins its work: in :func:`prepare`, and at the start of a worker.
+    """
+    torch.set_num_threads(1)
+
+
+def fingerprint_of(networks: Mapping[str, QuantizedNetwork]) -> str:
+    """Returns one fingerprint of the networks of a study by member, hexadecimal; of one network, its own."""
+    fingerprints = {name: fingerprint(network) for name, network in networks.items()}
+    if len(fingerprints) == 1:
+        return next(iter(fingerprints.values()))
+    return digest(*(f"{name} {text}".encode() for name, text in fingerprints.items())).hex()
+
+
+def correct_answers(network: QuantizedNetwork, samples: Samples) -> BoolArray:
+    """Returns whether the largest integer logit (the first one on a tie) is each sample's label, ``[samples]``."""
+    logits = IntegerExecutor(network).outputs(samples.inputs.astype(np.int8, copy=False))[0]
+    correct: BoolArray = logits.reshape(len(samples), -1).argmax(axis=1) == samples.labels
+    return correct
+
+
+def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
+    data, contract = member.data, member.network.contract
+    dataset = _dataset(data)
+    splits = split(dataset, finetune=data.finetune, validation=data.validation, test=data.test, seed=study.seed)
+    under, originals = _network(member, splits, study.seed)
+    network = under(contract)
+    splits = Splits(*(_as_inputs(part, network, data) for part in (splits.finetune, splits.validation, splits.test)))
+    return PreparedMember(
+        spec=member,
+        network=network,
+        originals=originals,
+        splits=splits,
+        dataset=dataset.name,
+        data_sha256=dataset.sha256,
+        baseline_correct=correct_answers(network, splits.validation),
+        variants={name: under(name) for name in study.search.contracts if name != contract},
+    )
+
+
+def _dataset(data: DataSpec) -> Dataset:
+    if data.samples is not None:
+        return load_npz_dataset(data.samples, input_offset=data.input_offset)
+    return load_digits_dataset()
+
+
+def _network(member: MemberSpec, splits: Splits, seed: int) -> tuple[_UnderContract, Mapping[str, RealWeights]]:
+    """Returns what makes the baseline under a contract, and the real weights, which no contract changes."""
+    if member.network.model is not None:
+        return _imported(member.network.model, member.network)
+    return _trained(str(member.network.topology), member.network, splits.finetune, seed)
+
+
+def _imported(model: Path, spec: NetworkSpec) -> tuple[_UnderContract, Mapping[str, RealWeights]]:
+    read = load_tflite(model, contract=spec.contract)
+    originals = real_weights(read)
+
+    def under(contract: str) -> QuantizedNetwork:
+        network = read if contract == spec.contract else load_tflite(model, contract=contract)
+        return with_weight_bits(network, spec.weight_bits, originals)
+
+    return under, originals
+
+
+def _trained(
+    name: str, spec: NetworkSpec, samples: Samples, seed: int
+) -> tuple[_UnderContract, Mapping[str, RealWeights]]:
+    topology, shape = TOPOLOGIES[name], samples.inputs.shape[1:]
+    if not np.issubdtype(samples.inputs.dtype, np.floating) or shape != topology.input_shape:
+        raise StudyError(
+            f"network.topology = {name!r} is trained on real inputs {list(topology.input_shape)}, "
+            f'but the data are {samples.inputs.dtype} {list(shape)}; use data.dataset = "digits"'
+        )
+    images = torch.from_numpy(samples.inputs.astype(np.float32)).permute(0, 3, 1, 2).contiguous()
+    module = train_float(topology, images, torch.from_numpy(samples.labels), seed)
+    quantized = partial(quantize_module, module, images, name=name, weight_bits=spec.weight_bits)
+    own = quantized(contract=spec.contract)
+
+    def under(contract: str) -> QuantizedNetwork:
+        return (own if contract == spec.contract else quantized(contract=contract)).network
+
+    return under, own.originals
+
+
+def _as_inputs(samples: Samples, network: QuantizedNetwork, data: DataSpec) -> Samples:
+    """Returns the samples as int8 inputs of the network, checked against its shapes and classes."""
+    if len(network.inputs) != 1:
+        raise StudyError(f"network {network.name!r} has {len(network.inputs)} inputs; studies take networks with one")
+    source, target = network.tensors[network.inputs[0]], network.tensors[network.outputs[0]]
+    origin = data.samples or data.dataset
+    if samples.inputs.shape[1:] != source.shape:
+        raise StudyError(
+            f"{origin}: samples are {list(samples.inputs.shape[1:])}, but {network.name!r} takes {list(source.shape)}"
+        )
+    classes = target.shape[-1]
+    if len(samples) and samples.labels.max() >= classes:
+        raise StudyError(
+            f"{origin}: labels reach {samples.labels.max()}, but {network.name!r} has {classes} classes, counted from 0"
+        )
+    if np.issubdtype(samples.inputs.dtype, np.floating):
+        return Samples(quantize_input(samples.inputs.astype(np.float64), source), samples.labels)
+    return samples
