@@ -175,6 +175,7 @@ def test_an_interrupt_anywhere_keeps_what_was_told(digits: Problem, tmp_path: Pa
         assert wanted <= set(digests)
 
 
+@pytest.mark.usefixtures("default_interrupts")
 def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(
     digits: Problem, folder: RunFolder, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ NEW: tuple[Datapath, ...] = ("serial", "fractured")
 MACS = 100_000  # of every layer
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     bits=st.integers(8, 32), k=st.integers(2, 32), low=st.integers(-4, 40), span=st.integers(0, 12),
     out=st.integers(4, 16), datapath=st.sampled_from(NEW),

@@ -35,7 +35,7 @@ def fully_connected(weights: np.ndarray, bias: np.ndarray, bits: int = 8) -> Qua
     return QuantizedNetwork("fc", tensors, (operator,), (0,), (1,))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.data())
 def test_interval_is_exactly_what_all_inputs_reach(data: st.DataObject) -> None:
     weights = np.array(
@@ -79,7 +79,7 @@ def test_padded_convolution_reaches_no_more_than_certified() -> None:
     assert (reached.max(axis=(0, 1)) == interval.high).all(), "an unpadded window reaches the bound"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6), st.sampled_from(HARDWARE), st.sampled_from([1, 3, 8, 31]))
 def test_no_input_escapes_the_certified_ranges(seed: int, contract: str, bits: int) -> None:
     module = digits_like(seed % 7, contract=contract)
@@ -109,7 +109,6 @@ def test_signed_bits_is_the_narrowest_width(low: int, span: int) -> None:
     assert bits == 1 or not (-(2 ** (bits - 2)) <= low and high < 2 ** (bits - 2))
 
 
-@settings(deadline=None)
 @given(st.floats(1e-4, 1.0), st.integers(1, 16), st.sampled_from(HARDWARE))
 def test_difference_bound_holds_for_every_accumulator(scale: float, bits: int, contract: str) -> None:
     narrow_one, full = (rescaler_from_scale(np.array([scale]), k, contract_named(contract)) for k in (bits, 31))
