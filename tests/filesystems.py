@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+_WAIT_S = 300  # longer than any of the tests takes on a busy machine
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000  # linux/sched.h
 
 
@@ -48,7 +49,7 @@ def with_file_system(path: Path, size_kib: int, work: Callable[[FileSystem], Non
     ours, theirs = fork.Pipe()
     child = fork.Process(target=_child, args=(path, size_kib, work, theirs))
     child.start()
-    child.join(timeout=60)
+    child.join(timeout=_WAIT_S)
     if child.is_alive():
         child.kill()
     outcome, text = ours.recv() if ours.poll() else ("failed", f"the child ended with {child.exitcode}")
