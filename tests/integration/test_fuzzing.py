@@ -33,7 +33,7 @@ def test_without_hypothesis():
 
 def test_rounds_end_at_the_first_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     outcomes = {3: (0, []), 5: (1, ["tests/test_a.py::test_b"]), 8: (0, [])}
-    monkeypatch.setattr(fuzz, "run_round", lambda seed, paths: outcomes[seed])
+    monkeypatch.setattr(fuzz, "run_round", lambda seed, _paths: outcomes[seed])
     assert fuzz.fuzz(iter(outcomes), []) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["round 1, seed 3", "round 2, seed 5"]
