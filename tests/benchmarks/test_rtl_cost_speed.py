@@ -81,7 +81,7 @@ def fresh_workloads(multiplier_bits: int) -> Iterator[RescalerWorkload]:
 
 @pytest.mark.benchmark(timer=time.process_time)
 @pytest.mark.parametrize("multiplier_bits", WIDTHS)
-@pytest.mark.parametrize("kind", ["formula", "parsed before", "parsed anew"])
+@pytest.mark.parametrize("kind", ["formula", "same parameters", "new parameters"])
 def test_cost_of_a_rescaler(
     benchmark: BenchmarkFixture, monkeypatch: pytest.MonkeyPatch, kind: str, multiplier_bits: int
 ) -> None:
@@ -91,7 +91,7 @@ def test_cost_of_a_rescaler(
     layers = fresh_workloads(multiplier_bits)
 
     def arguments() -> tuple[tuple[RescalerWorkload], dict[str, object]]:
-        return (next(layers) if kind == "parsed anew" else layer,), {}
+        return (next(layers) if kind == "new parameters" else layer,), {}
 
     benchmark.pedantic(model.unit_cost, setup=arguments, rounds=ROUNDS)
     seconds = synthesis_seconds(layer, monkeypatch)
