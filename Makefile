@@ -42,7 +42,7 @@ fuzz: install
 
 benchmark: install
 	$(BIN)/python -m pip install --quiet --editable '.[dev,benchmark]'
-	$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-columns=median,rounds
+	$(BIN)/pytest tests/benchmarks tests/report --benchmark-only --benchmark-columns=median,rounds
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
