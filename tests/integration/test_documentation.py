@@ -30,7 +30,7 @@ def test_links_lead_to_files(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_paths_and_tests_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    paths = re.findall(r"`((?:dse|nets|hwmodels|studies|tests|docs)/[\w./-]+)", text)
+    paths = re.findall(r"(?<![\w./*])((?:dse|nets|hwmodels|studies|tests|docs)/[\w./-]*\w)", text)
     assert [path for path in paths if not (ROOT / path).exists()] == []
     tests = re.findall(r"(?:::|`)(test_\w+)`", text)
     assert [test for test in tests if test not in TESTS] == []

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_a_driver_killed_twenty_times_in_one_study(digits: Problem, tmp_path: Pa
         first = len(StudyStore.load(journal(file), "study").trials()) if kill else 0
         hangs = frozenset(range(first + TRIALS_A_DRIVER, 2 * TARGET))
         until = size(file) + int(chance.integers(1_000, GROWTH_BYTES))
-        driver = fork.Process(target=drive, args=(digits, tmp_path), kwargs={"hangs": hangs})
+        driver = fork.Process(target=drive, args=(digits, tmp_path), kwargs={"hangs": hangs}, daemon=True)
         driver.start()
         while size(file) < until:
             assert driver.is_alive()
@@ -83,9 +84,20 @@ def test_a_driver_killed_twenty_times_in_one_study(digits: Problem, tmp_path: Pa
     assert {point.to_json() for _, point in baselines(space, (1, 4))} <= set(designs)
 
 
-def started(study: Path, run: Path, *options: str) -> subprocess.Popen[str]:
-    command = [str(Path(sys.executable).with_name("dse")), "run", str(study), "--out", str(run), *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts ``dse run``; kills what is still running at the end, since the studies have no end of their own."""
+    drivers: list[subprocess.Popen[str]] = []
+
+    def start_driver(study: Path, run: Path, *options: str) -> subprocess.Popen[str]:
+        command = [str(Path(sys.executable).with_name("dse")), "run", str(study), "--out", str(run), *options]
+        drivers.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return drivers[-1]
+
+    yield start_driver
+    for driver in drivers:
+        driver.kill()
+        driver.wait()
 
 
 def wait_for_trials(run: Path, number: int, driver: subprocess.Popen[str]) -> int:
@@ -100,11 +112,13 @@ def wait_for_trials(run: Path, number: int, driver: subprocess.Popen[str]) -> in
 
 
 @pytest.mark.usefixtures("default_interrupts")
-def test_the_command_is_interrupted_killed_and_resumed_on_ray(tmp_path: Path) -> None:
+def test_the_command_is_interrupted_killed_and_resumed_on_ray(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     endless = write_study(tmp_path, search__trials=100_000, workers__executor="ray")
     run = tmp_path / "run"
 
-    interrupted = started(endless, run)
+    interrupted = start(endless, run)
     first = wait_for_trials(run, 3, interrupted)
     interrupted.send_signal(signal.SIGINT)
     out, err = interrupted.communicate(timeout=WAIT_S)
@@ -115,14 +129,14 @@ def test_the_command_is_interrupted_killed_and_resumed_on_ray(tmp_path: Path) ->
     complete = (table["state"] == "COMPLETE").sum()
     assert complete >= first
 
-    killed = started(endless, run)
+    killed = start(endless, run)
     wait_for_trials(run, complete + 2, killed)
     killed.kill()
     killed.communicate(timeout=WAIT_S)
     kept = StudyStore.load(journal(run / "journal.log"), "small").complete()
 
     target = len(kept) + 10
-    out, err = started(endless, run, "--trials", str(target)).communicate(timeout=WAIT_S)
+    out, err = start(endless, run, "--trials", str(target)).communicate(timeout=WAIT_S)
     assert "Report:" in out, err
     final = pd.read_csv(run / "trials.csv").set_index("trial")
     complete_trials = final[final["state"] == "COMPLETE"]

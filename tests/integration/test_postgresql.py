@@ -99,7 +99,8 @@ def test_killed_drivers_lose_no_recorded_trial(postgresql: Server, digits: Probl
     for _ in range(KILLS):
         # A driver that is not killed in time hangs, so that it never reaches the target.
         hangs = frozenset(range(len(store.trials()) + STEP + 3, 2 * TARGET))
-        driver = fork.Process(target=drive, args=(digits, tmp_path, postgresql.url), kwargs={"hangs": hangs})
+        arguments = (digits, tmp_path, postgresql.url)
+        driver = fork.Process(target=drive, args=arguments, kwargs={"hangs": hangs}, daemon=True)
         driver.start()
         while len(now := recorded(store)) < len(before) + STEP:
             assert driver.is_alive()
