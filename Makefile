@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install study test lint benchmark clean
+.PHONY: help install study test lint fuzz benchmark clean
 
 help:
 	@echo "make study      install, run the digits study and print its Pareto front"
 	@echo "make test       install, then ruff, mypy, import-linter and pytest"
 	@echo "make lint       the static checks alone"
+	@echo "make fuzz       the property tests with random seeds: SEEDS=20 of them, or as many as fit into SECONDS=600"
 	@echo "make benchmark  speed ratios, measured in one process each"
 	@echo "make clean      remove the environment and caches (runs/ is kept)"
 
@@ -34,9 +35,14 @@ lint: install
 test: lint
 	$(BIN)/pytest
 
+# Stops at the first failure and prints the command that repeats it.
+SEEDS ?= 20
+fuzz: install
+	$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS),--seeds $(SEEDS))
+
 benchmark: install
 	$(BIN)/python -m pip install --quiet --editable '.[dev,benchmark]'
-	$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-columns=median,rounds
+	$(BIN)/pytest tests/benchmarks tests/report --benchmark-only --benchmark-columns=median,rounds
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

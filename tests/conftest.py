@@ -4,6 +4,7 @@ import copy
 import functools
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 import dse.study.prepared
 from dse.cli.app import main
@@ -20,6 +22,12 @@ from nets.importers.topologies import Topology, train_float
 from tests.small_studies import small_spec
 
 _NUMBERS = itertools.count()
+
+# Time limits would make a property depend on how busy the machine is, and a stored example on earlier runs.
+_WITHOUT_LUCK = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("test", _WITHOUT_LUCK, derandomize=True)
+settings.register_profile("fuzz", _WITHOUT_LUCK, derandomize=False, max_examples=200, print_blob=True)
+settings.load_profile("test")  # pytest's --hypothesis-profile selects another
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,6 +42,17 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     path = tmp_path_factory.getbasetemp() / f"cache-{next(_NUMBERS)}"
     monkeypatch.setenv("XDG_CACHE_HOME", str(path))
     return path
+
+
+@pytest.fixture
+def default_interrupts() -> Iterator[None]:
+    """Restores Python's handler of SIGINT, which a shell may ignore for what it starts in the background.
+
+    Child processes that the test starts have the default action then, too.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

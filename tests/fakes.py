@@ -109,6 +109,19 @@ class TellsResources(ClosedForm):
         raise ValueError(str(ray.get_runtime_context().get_assigned_resources()))
 
 
+@dataclass
+class NamesNode(ClosedForm):
+    """Leaves a file with the name of its Ray node in the folder ``marks`` as soon as it has a job."""
+
+    marks: Path = Path()
+
+    def run(self, job: Job) -> Evaluation | TestScore:
+        import ray
+
+        (self.marks / ray.get_runtime_context().get_node_id()).touch()
+        return super().run(job)
+
+
 class NeverStarts:
     """An evaluator that cannot be built where it should run."""
 

@@ -1,4 +1,4 @@
-"""A file system of a test's own, which can be full or read-only for anyone, root too."""
+"""A file system for one test, which can be full or read-only even for root."""
 
 import ctypes
 import multiprocessing
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+_WAIT_S = 300  # longer than any of the tests takes on a busy machine
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000  # linux/sched.h
 
 
@@ -25,16 +26,16 @@ class FileSystem:
         mount("-o", f"remount,size={size_kib}k", self._path)
 
     def read_only(self, *, on: bool) -> None:
-        """All of it; refused while a file is open for writing."""
+        """Switches the whole file system; fails while a file is open for writing."""
         mount("-o", f"remount,{'ro' if on else 'rw'}", self._path)
 
     def freeze(self, file: Path) -> None:
-        """Make one file read-only, whatever else is open."""
+        """Makes one file read-only, even while it is open."""
         mount("--bind", str(file), str(file))
         mount("-o", "remount,bind,ro", str(file))
 
     def thaw(self, file: Path) -> None:
-        """Make it as it was."""
+        """Makes a frozen file writable again."""
         subprocess.run(["umount", str(file)], check=True)
 
 
@@ -43,12 +44,12 @@ def mount(*arguments: str) -> None:
 
 
 def with_file_system(path: Path, size_kib: int, work: Callable[[FileSystem], None]) -> None:
-    """Do something in a child process that sees a file system of its own at ``path``; skips where it may not."""
+    """Runs ``work`` in a child process with its own file system at ``path``; skips the test if none can be mounted."""
     fork = multiprocessing.get_context("fork")
     ours, theirs = fork.Pipe()
     child = fork.Process(target=_child, args=(path, size_kib, work, theirs))
     child.start()
-    child.join(timeout=60)
+    child.join(timeout=_WAIT_S)
     if child.is_alive():
         child.kill()
     outcome, text = ours.recv() if ours.poll() else ("failed", f"the child ended with {child.exitcode}")
@@ -73,7 +74,7 @@ def _child(path: Path, size_kib: int, work: Callable[[FileSystem], None], connec
 
 
 def _unshare() -> None:
-    """Leave the mounts of the machine alone; who is not root becomes root in a name space of its own."""
+    """Moves this process into a mount namespace of its own, and a user namespace if it is not root."""
     user, group, root = os.geteuid(), os.getegid(), os.geteuid() == 0
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNS | (0 if root else _CLONE_NEWUSER)) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

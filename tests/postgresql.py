@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: in a folder of its own, on a loopback port, gone when they end."""
+"""A PostgreSQL server for tests, in a temporary folder and on a free loopback port."""
 
 import os
 import pwd
@@ -16,12 +16,12 @@ import pytest
 
 PASSWORD = "loquacious-walrus"  # noqa: S105 -- of a server that lives for a few seconds
 _UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
-_START_S = 30
+_START_S = 300  # the server is ready in a second; only a busy machine needs longer
 
 
 @dataclass
 class Server:
-    """A server that wants a password; ``url`` has it, ``public_url`` does not."""
+    """A server that asks for a password: ``url`` contains it, ``public_url`` does not."""
 
     folder: Path
     port: int
@@ -41,6 +41,8 @@ class Server:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
         for _ in range(_START_S * 10):
+            if self.process.poll() is not None:
+                break
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
@@ -48,7 +50,7 @@ class Server:
         raise AssertionError((self.folder / "log").read_text())
 
     def stop(self) -> None:
-        """Close every connection and end: what clients see when a database goes away."""
+        """Closes every connection and stops, as clients see it if a database goes away."""
         if self.process is not None:
             command = [_program("pg_ctl"), "stop", "-D", "data", "-m", "immediate", "-s"]
             subprocess.run([*_as_user(), *command], cwd=self.folder, check=True)
@@ -58,10 +60,12 @@ class Server:
 
 @contextmanager
 def server() -> Iterator[Server]:
-    """A fresh server, running; skips the test where there can be none."""
+    """Starts a fresh server; skips the test if that is not possible here."""
     for name in ("initdb", "postgres", "pg_ctl"):
         if not _program(name):
             pytest.skip(f"PostgreSQL's {name} is not installed")
+    if os.geteuid() == 0 and not shutil.which("setpriv"):
+        pytest.skip("setpriv, with which root starts PostgreSQL as another user, is not installed")
     pytest.importorskip("psycopg", reason="pip install 'rescale-dse[postgresql]'", exc_type=ImportError)
     folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     try:
@@ -84,7 +88,7 @@ def server() -> Iterator[Server]:
 
 
 def _program(name: str) -> str:
-    """Debian keeps the server's programs off the path."""
+    """Returns the path of a program of the server, which Debian keeps off ``PATH``; empty if there is none."""
     beside = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parent.name, reverse=True)
     return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, beside)])) or ""
 
@@ -97,6 +101,6 @@ def _as_user() -> list[str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,6 +1,6 @@
 """Speed of the integer executor beside LiteRT, in one process: ResNet8, batch 200, two threads.
 
-Ratios are what counts: absolute figures belong to one machine. Run with ``make benchmark``.
+Only ratios are meaningful; absolute figures belong to one machine. Run with ``make benchmark``.
 """
 
 import time
@@ -23,7 +23,7 @@ from nets.network.rescaler import rescaler_from_scale
 from nets.oracle.litert import LiteRtRunner, exposed_model
 from nets.oracle.verify import random_samples
 
-pytest.importorskip("ai_edge_litert", reason="LiteRT, which is compared with, is not installed")
+pytest.importorskip("ai_edge_litert", reason="LiteRT, the reference of the comparison, is not installed")
 
 MODEL = Path(__file__).parents[3] / "shared" / "data" / "models" / "pretrainedResnet_quant.tflite"
 BATCH, THREADS = 200, 2

@@ -1,7 +1,7 @@
-"""Accuracy of the calibrated cost model, and its speed beside the synthesis that it stands for.
+"""Accuracy of the calibrated cost model, and its speed beside the synthesis that it replaces.
 
 Two tables are printed: the published errors on points left out of the fit, from the committed file, and errors on
-designs synthesized here, at operand widths that no fit has seen. Run with ``make benchmark``.
+designs synthesized here, at operand widths that were not part of the fit. Run with ``make benchmark``.
 """
 
 import csv
@@ -23,7 +23,7 @@ from hwmodels.traces import load_trace
 LIBERTY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")  # Debian's qflow-tech-osu018
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "hardware"
 HELD_OUT = [(k, acc_bits) for acc_bits in (24, 28) for k in (2, 4, 7, 13, 19, 23)]
-# The stated accuracy, in the mean; a single run of the mapper is what is compared with.
+# Stated mean errors and rank correlation; the reference is a single run of the mapper.
 AREA, ENERGY, RANK = 0.05, 0.10, 0.99
 
 

@@ -1,6 +1,6 @@
 """Speed of the cost models beside synthesis of the same rescaler by yosys, in one process.
 
-Ratios are what counts: absolute figures belong to one machine. Run with ``make benchmark``.
+Only ratios are meaningful; absolute figures belong to one machine. Run with ``make benchmark``.
 """
 
 import os
@@ -17,7 +17,7 @@ from hwmodels.models.base import CostModel
 from hwmodels.synthesis import yosys
 from hwmodels.synthesis.liberty import load_liberty
 
-libyosys = pytest.importorskip("pyosys.libyosys", reason="yosys, which is compared with, is not installed")
+libyosys = pytest.importorskip("pyosys.libyosys", reason="yosys, the reference of the comparison, is not installed")
 
 LIBERTY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")  # Debian's qflow-tech-osu018
 TECHNOLOGY = load_technology("osu018")
@@ -48,12 +48,12 @@ def workload(multiplier_bits: int, shift_min: int = 1, acc_bits: int = ACC_BITS)
 
 
 def processor_seconds() -> float:
-    """Of this process and its children: other people's load does not count as synthesis."""
+    """Returns the processor time of this process and its children, which the load of others does not change."""
     return sum(os.times()[:4])
 
 
 def synthesis_seconds(layer: RescalerWorkload, monkeypatch: pytest.MonkeyPatch) -> float:
-    """Processor seconds of yosys' passes here, without the worker process in which the project runs them."""
+    """Returns the processor seconds of the passes of yosys, run here instead of in a worker process."""
     times = []
 
     def in_this_process(commands: list[str], _folder: Path) -> None:
@@ -70,7 +70,7 @@ def synthesis_seconds(layer: RescalerWorkload, monkeypatch: pytest.MonkeyPatch) 
 
 
 def fresh_workloads(multiplier_bits: int) -> Iterator[RescalerWorkload]:
-    """Layers of about one size whose parameters nothing has seen yet."""
+    """Yields layers of similar size, each with parameters that no model has been asked for yet."""
     for shift_min in range(-40, 40):
         for acc_bits in range(ACC_BITS - 2, ACC_BITS + 3):
             if (shift_min, acc_bits) != (1, ACC_BITS):
@@ -79,7 +79,7 @@ def fresh_workloads(multiplier_bits: int) -> Iterator[RescalerWorkload]:
 
 @pytest.mark.benchmark(timer=time.process_time)
 @pytest.mark.parametrize("multiplier_bits", WIDTHS)
-@pytest.mark.parametrize("kind", ["formula", "parsed before", "parsed anew"])
+@pytest.mark.parametrize("kind", ["formula", "same parameters", "new parameters"])
 def test_cost_of_a_rescaler(
     benchmark: BenchmarkFixture, monkeypatch: pytest.MonkeyPatch, kind: str, multiplier_bits: int
 ) -> None:
@@ -89,7 +89,7 @@ def test_cost_of_a_rescaler(
     layers = fresh_workloads(multiplier_bits)
 
     def arguments() -> tuple[tuple[RescalerWorkload], dict[str, object]]:
-        return (next(layers) if kind == "parsed anew" else layer,), {}
+        return (next(layers) if kind == "new parameters" else layer,), {}
 
     benchmark.pedantic(model.unit_cost, setup=arguments, rounds=ROUNDS)
     seconds = synthesis_seconds(layer, monkeypatch)
@@ -99,4 +99,4 @@ def test_cost_of_a_rescaler(
         f"k = {multiplier_bits}, {kind}: {benchmark.stats.stats.median * 1e6:.0f} us, synthesis {seconds:.2f} s, "
         f"{ratio:,.0f} times as long"
     )
-    assert ratio > 100  # of a kind, not of a degree
+    assert ratio > 100  # a bound that no busy machine breaks

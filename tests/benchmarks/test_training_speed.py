@@ -1,6 +1,6 @@
 """Speed of a fine-tuning step beside the plain float step and Brevitas, in one process: ResNet8, batch 128.
 
-Ratios are what counts: absolute figures belong to one machine. Run with ``make benchmark``.
+Only ratios are meaningful; absolute figures belong to one machine. Run with ``make benchmark``.
 """
 
 import time
@@ -48,7 +48,7 @@ class ResNet8(nn.Module):
 
 
 def brevitas_resnet8() -> nn.Module:
-    brevitas = pytest.importorskip("brevitas.nn", reason="Brevitas, which is compared with, is not installed")
+    brevitas = pytest.importorskip("brevitas.nn", reason="Brevitas, the reference of the comparison, is not installed")
 
     def conv(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
         return brevitas.QuantConv2d(inputs, outputs, kernel, stride, kernel // 2, weight_bit_width=8)
@@ -81,21 +81,21 @@ def test_step_beside_float_and_brevitas(benchmark: BenchmarkFixture) -> None:
     steps = {
         "float": training_step(plain, images),
         "brevitas": training_step(brevitas_resnet8().to(memory_format=torch.channels_last), images),
-        "ours": training_step(RescaleAwareTwin(network), integers),
-        "ours, scales learned": training_step(RescaleAwareTwin(network, learn_scales=True), integers),
+        "this project": training_step(RescaleAwareTwin(network), integers),
+        "this project, scales learned": training_step(RescaleAwareTwin(network, learn_scales=True), integers),
     }
     seconds = in_turn(steps)
     benchmark.extra_info |= {f"{name} ms": round(1000 * value, 1) for name, value in seconds.items()}
     benchmark.extra_info |= {
-        "times float": round(seconds["ours"] / seconds["float"], 2),
-        "times faster than Brevitas": round(seconds["brevitas"] / seconds["ours"], 2),
+        "times float": round(seconds["this project"] / seconds["float"], 2),
+        "times faster than Brevitas": round(seconds["brevitas"] / seconds["this project"], 2),
     }
     print("\n", benchmark.extra_info)
-    benchmark.pedantic(steps["ours"], rounds=3, warmup_rounds=1)
+    benchmark.pedantic(steps["this project"], rounds=3, warmup_rounds=1)
 
 
 def in_turn(steps: dict[str, Callable[[], None]]) -> dict[str, float]:
-    """Best seconds of each, taken in turn so that all meet the same machine."""
+    """Returns the best time of each step in seconds; the steps take turns, so that a busy machine slows all of them."""
     best = dict.fromkeys(steps, float("inf"))
     for _ in range(ROUNDS):
         for name, step in steps.items():

@@ -142,7 +142,7 @@ def test_several_drivers_at_once(tmp_path: Path) -> None:
     for driver in drivers:
         driver.start()
     for driver in drivers:
-        driver.join(timeout=60)
+        driver.join()  # the timeout of pytest is the only one
     assert [driver.exitcode for driver in drivers] == [0, 0, 0]
     assert all(len(path.name) <= 2 for path in tmp_path.rglob("*") if path.is_file())  # nothing half-written is left
 

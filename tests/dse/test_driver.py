@@ -185,6 +185,7 @@ def test_an_interrupt_anywhere_keeps_what_was_recorded(
         assert wanted <= set(digests)
 
 
+@pytest.mark.usefixtures("default_interrupts")
 def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(
     digits: PreparedStudy, folder: RunFolder, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

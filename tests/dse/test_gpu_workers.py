@@ -23,7 +23,7 @@ from nets.train.fine_tuning import FinetuneOutcome, fine_tune
 from tests.fakes import ClosedForm, TellsResources
 from tests.small_studies import small_spec
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 120.0
 
 
 @pytest.fixture(scope="module")

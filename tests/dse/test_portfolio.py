@@ -11,6 +11,7 @@ import tomli_w
 from pydantic import TypeAdapter
 
 from dse.design.evaluation import Evaluation, Job, Level, TestScore
+from dse.design.metrics import value_of
 from dse.design.point import DesignPoint, Finetune
 from dse.design.space import SearchSpace
 from dse.errors import StudyError

@@ -202,11 +202,9 @@ def test_weights_round_trip_and_damage(folder: RunFolder, digits: PreparedStudy)
         folder.load_weights(7)
 
 
-DOCUMENTS = st.recursive(
-    st.integers(0, 2) | st.text(max_size=1),
-    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
-    max_leaves=6,
-)
+LEAVES = st.sampled_from([0, 1, "", "a"])  # st.text() would first build a table of all Unicode characters
+INNER = st.dictionaries(st.sampled_from("abc"), LEAVES, max_size=3)
+DOCUMENTS = LEAVES | INNER | st.dictionaries(st.sampled_from("abc"), INNER, max_size=2)
 TABLES = st.dictionaries(st.sampled_from("abc"), DOCUMENTS, max_size=3)
 
 

@@ -142,7 +142,7 @@ def simulation(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def simulated(folder: Path) -> tuple[int, str]:
-    done = subprocess.run(["obj_dir/Vtestbench"], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(["obj_dir/Vtestbench"], cwd=folder, capture_output=True, text=True, check=False, timeout=300)
     return done.returncode, done.stdout
 
 

@@ -87,7 +87,7 @@ class TestArchitecture:
         assert len({case.multiplier_bits for case in cases}) >= 3
         assert {case.architecture.contract for case in cases} == {architecture.contract}
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @example(bits=8, k=1, low=0, span=8, out=4)  # the upper bits of the amount shift everything out
     @given(
         bits=st.integers(8, 32), k=st.integers(1, 32), low=st.integers(-4, 40), span=st.integers(0, 12),

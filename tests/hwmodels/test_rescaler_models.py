@@ -42,7 +42,7 @@ def energy(model: CostModel, workload: RescalerWorkload) -> float:
 class TestContract:
     """What the CostModel protocol promises, for every implementation."""
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(k=st.integers(1, 32), wider=st.integers(1, 8), build=ADD_OR_CONV)
     def test_a_wider_multiplier_never_costs_less(
         self, model: CostModel, k: int, wider: int, build: type[RescalerWorkload]
@@ -50,7 +50,7 @@ class TestContract:
         narrow, wide = build(multiplier_bits=k), build(multiplier_bits=k + wider)
         assert energy(model, narrow) < energy(model, wide)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(bits=st.integers(2, 40), span=st.integers(0, 12), k=st.integers(1, 31))
     def test_a_wider_operand_or_shift_range_never_costs_less(
         self, model: CostModel, bits: int, span: int, k: int

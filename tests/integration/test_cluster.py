@@ -1,4 +1,4 @@
-"""Ray as a cluster: a node that goes away, and studies that find the same with Ray as without."""
+"""Ray as a cluster: a node that is removed, and studies whose results are the same with Ray as without."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -16,7 +16,7 @@ from dse.store.collect import results_of
 from dse.store.run_folder import RunFolder
 from dse.workers.ray_pool import RayPool
 from nets.narrow.narrowing import RescalerChoice
-from tests.fakes import ClosedForm
+from tests.fakes import NamesNode
 from tests.small_studies import small_spec
 
 pytestmark = pytest.mark.slow
@@ -32,16 +32,16 @@ def cluster() -> Iterator[Cluster]:
     made.shutdown()
 
 
-def test_a_node_that_goes_away_takes_no_job_with_it(cluster: Cluster) -> None:
+def test_a_node_that_is_removed_loses_no_job(cluster: Cluster, tmp_path: Path) -> None:
     second = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    pool = RayPool(partial(ClosedForm, 1.0), workers=2, timeout_s=60, address=cluster.address)
+    pool = RayPool(partial(NamesNode, 1.0, tmp_path), workers=2, timeout_s=300, address=cluster.address)
     waiting = [Job(trial, POINT, Level.INTEGER) for trial in range(12)]
     back, removed = [], False
     while waiting or pool.running:
         while waiting and pool.running < pool.capacity:
             pool.submit(waiting.pop(0))
-        if len(pool._feeder.assigned) == 2 and not removed:  # both nodes are at work
+        if len(list(tmp_path.iterdir())) == 2 and not removed:  # both nodes are at work
             cluster.remove_node(second, allow_graceful=False)
             removed = True
         back.append(pool.next())
@@ -51,19 +51,21 @@ def test_a_node_that_goes_away_takes_no_job_with_it(cluster: Cluster) -> None:
     assert [completion.error for completion in back] == [""] * 12
 
 
-def test_lock_step_studies_are_the_same_with_ray(trained_once: None, tmp_path: Path) -> None:
-    found = []
+@pytest.mark.usefixtures("trained_once")
+def test_lock_step_studies_are_the_same_with_ray(tmp_path: Path) -> None:
+    tables = []
     for executor in ("serial", "ray"):
         spec = small_spec(
             search__trials=16, search__batch=4, search__sampler="tpe", search__starts=3, workers__executor=executor
         )
         results = run_study(spec, RunFolder(tmp_path / executor))
-        found.append(results.trials.drop(columns=["seconds", "finished"]))
-    assert (found[0]["fidelity"] == "short_finetune").sum() > 5
-    pd.testing.assert_frame_equal(found[0], found[1])
+        tables.append(results.trials.drop(columns=["seconds", "finished"]))
+    assert (tables[0]["fidelity"] == "short_finetune").sum() > 5
+    pd.testing.assert_frame_equal(*tables)
 
 
-def test_the_manifest_is_enough_to_run_a_study_again(trained_once: None, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("trained_once")
+def test_the_manifest_is_enough_to_run_a_study_again(tmp_path: Path) -> None:
     first = RunFolder(tmp_path / "first")
     run_study(small_spec(search__trials=9), first)
     again = run_study(first.manifest().spec, RunFolder(tmp_path / "again"))

@@ -1,4 +1,4 @@
-"""The command line: bad input is one line and exit status 2 and leaves the disk as it was; runs resume."""
+"""The command line: bad input gives one line and exit status 2 and changes no file; runs resume."""
 
 import json
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_a_folder_without_a_run(cli: Cli, tmp_path: Path, command: str) -> None:
 
 
 def test_a_study_from_start_to_resumption(cli: Cli, tmp_path: Path) -> None:
-    """One run, told as a story: run, resume at once, ask for more, refuse another study, start over."""
+    """One run from start to end: run, resume at once, ask for more, refuse another study, start over."""
     study, run = write_study(tmp_path), tmp_path / "runs" / "small"
 
     first = cli("run", study, "--trials", TRIALS)
@@ -94,7 +94,7 @@ def test_a_study_from_start_to_resumption(cli: Cli, tmp_path: Path) -> None:
     before = contents(run)
     again = cli("run", study, "--trials", TRIALS)
     assert again.status == 0
-    assert contents(run) == before  # nothing was left to do, so nothing was written
+    assert contents(run) == before  # nothing was left to do, so no file was written
 
     more = cli("run", study, "--trials", TRIALS + 2)
     assert more.status == 0, more.err

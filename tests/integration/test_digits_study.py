@@ -1,4 +1,4 @@
-"""A small real study of the digits, checked from outside: everything in its tables is computed again."""
+"""A small real study of the digits, checked from outside: every figure of its tables is computed again."""
 
 from pathlib import Path
 
@@ -27,7 +27,8 @@ OBJECTIVES = ["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj"]
 
 
 @pytest.fixture(scope="module")
-def spec(trained_once: None) -> Study:
+def spec(request: pytest.FixtureRequest) -> Study:
+    request.getfixturevalue("trained_once")
     return small_spec(search__trials=TRIALS, search__sampler="tpe", fidelity__epochs=1)
 
 
@@ -47,13 +48,14 @@ def problem(spec: Study) -> PreparedStudy:
 
 
 @pytest.fixture(scope="module")
-def points(folder: RunFolder, results: StudyResults) -> dict[int, DesignPoint]:
+def points(folder: RunFolder, request: pytest.FixtureRequest) -> dict[int, DesignPoint]:
+    request.getfixturevalue("results")  # runs the study
     trials = StudyStore.load(journal(folder.journal_path), "small").trials()
     return {t.number: DesignPoint.from_json(record.design) for t in trials if (record := record_in(t))}
 
 
 def predictions(network: QuantizedNetwork, inputs: np.ndarray) -> np.ndarray:
-    """Sample by sample, not by the batches and helpers that the study uses."""
+    """Returns the classes that a network predicts, one sample at a time, without the helpers that the study uses."""
     executor = IntegerExecutor(network)
     return np.array([executor.outputs(inputs[i : i + 1])[0].reshape(-1).argmax() for i in range(len(inputs))])
 
@@ -63,7 +65,8 @@ def ships(problem: PreparedStudy, folder: RunFolder, point: DesignPoint, trial: 
     return shipped(problem.members[0], point, weights)
 
 
-def test_the_front_is_that_of_all_trials_by_brute_force(results: StudyResults, folder: RunFolder) -> None:
+@pytest.mark.usefixtures("results")
+def test_the_front_is_that_of_all_trials_by_brute_force(folder: RunFolder) -> None:
     trials, front = pd.read_csv(folder.path / "trials.csv"), pd.read_csv(folder.path / "front.csv")
     complete = trials[trials["state"] == "COMPLETE"]
     assert len(complete) == TRIALS

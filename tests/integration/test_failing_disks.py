@@ -1,4 +1,4 @@
-"""Disks that fill up or turn read-only: one clear line, nothing told lost, and the same command goes on afterwards."""
+"""Disks that fill up or turn read-only: one clear line, no recorded trial lost, and the same command resumes."""
 
 import io
 import sys
@@ -30,12 +30,12 @@ Commands = Callable[..., Outcome]
 
 @pytest.fixture
 def in_child(digits: PreparedStudy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a forked child would take too long for is done already, or by formula."""
+    """Prepares the study before the fork, and evaluates by formula."""
 
-    def pool(study: PreparedStudy, ray_address: str | None = None) -> EvaluatorPool:
+    def pool(*_study: PreparedStudy, **_options: object) -> EvaluatorPool:
         return SerialPool(ClosedForm)
 
-    monkeypatch.setattr(dse.run, "prepare", lambda spec: digits)
+    monkeypatch.setattr(dse.run, "prepare", lambda _spec: digits)
     monkeypatch.setattr(dse.run, "make_pool", pool)
     monkeypatch.setattr(dse.run, "write_report", write_tables)
 
@@ -59,15 +59,15 @@ def assert_one_line(outcome: Outcome, status: int, *words: str) -> None:
         assert word in outcome.err, outcome.err
 
 
-def told(run: Path) -> dict[int, list[float]]:
+def recorded(run: Path) -> dict[int, list[float]]:
     return {t.number: t.values for t in StudyStore.load(journal(run / "journal.log"), "small").complete()}
 
 
 def goes_on(study: Path, run: Path, before: dict[int, list[float]]) -> None:
-    """The same command finishes the study; what was told is as it was, and no design is there twice."""
+    """The same command finishes the study; recorded trials are unchanged, and no design is recorded twice."""
     done = command("run", study, "--out", run)
     assert done.status == 0, done.err
-    final = told(run)
+    final = recorded(run)
     assert {number: final[number] for number in before} == before
     trials = StudyStore.load(journal(run / "journal.log"), "small").complete()
     assert len({record.design for trial in trials if (record := record_in(trial))}) == len(trials) == 10
@@ -80,20 +80,21 @@ def fill_up(study: Path, run: Path, disk: FileSystem) -> None:
         full, 1, "No space left on device", str(run), "all recorded trials are kept: run the same command again"
     )
     assert [path.name for path in run.rglob(".*") if path.name != ".lock"] == []
-    before = told(run)
+    before = recorded(run)
     assert 0 < len(before) < 10
     disk.resize(ENOUGH_KIB)
     goes_on(study, run, before)
 
 
-def test_a_disk_that_fills_up(in_child: None, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("in_child")
+def test_a_disk_that_fills_up(tmp_path: Path) -> None:
     study, disk = write_study(tmp_path), tmp_path / "disk"
     disk.mkdir()
     with_file_system(disk, 48, partial(fill_up, study, disk / "run"))
 
 
 def turn_read_only(study: Path, run: Path, disk: FileSystem) -> None:
-    """Read-only in mid-study: writing stops, reading goes on."""
+    """Makes the disk read-only in the middle of a study: writing fails, reading works."""
     update = StudyProgress.update
 
     def turn(progress: StudyProgress, state: Progress) -> None:
@@ -107,7 +108,7 @@ def turn_read_only(study: Path, run: Path, disk: FileSystem) -> None:
     assert_one_line(stopped, 1, "Read-only file system", "all recorded trials are kept: run the same command again")
     disk.thaw(run / "journal.log")
     disk.read_only(on=True)
-    before = told(run)
+    before = recorded(run)
     assert len(before) == 5
     contents = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     shown = command("show", run)
@@ -120,7 +121,8 @@ def turn_read_only(study: Path, run: Path, disk: FileSystem) -> None:
     goes_on(study, run, before)
 
 
-def test_a_disk_that_turns_read_only(in_child: None, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("in_child")
+def test_a_disk_that_turns_read_only(tmp_path: Path) -> None:
     study, disk = write_study(tmp_path), tmp_path / "disk"
     disk.mkdir()
     with_file_system(disk, ENOUGH_KIB, partial(turn_read_only, study, disk / "run"))

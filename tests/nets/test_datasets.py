@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nets.datasets import Dataset, Samples, load_digits_dataset, load_npz_dataset, split
@@ -14,7 +14,6 @@ def numbered(labels: list[int], held_out: Samples | None = None) -> Dataset:
     return Dataset("numbered", Samples(np.arange(count)[:, None], np.array(labels, dtype=np.int64)), held_out, "")
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=40, max_size=120), st.integers(0, 1000))
 def test_parts_are_disjoint_complete_and_stratified(labels: list[int], seed: int) -> None:
     parts = split(numbered(labels), finetune=0.3, validation=0.3, test=0.4, seed=seed)

@@ -79,7 +79,7 @@ def assert_kernels_equal(network: QuantizedNetwork, seed: int, samples: int = 3)
 
 @needs_native
 @pytest.mark.parametrize("contract", sorted(CONTRACTS))
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=8)
 @given(
     seed=st.integers(0, 2**32 - 1),
     size=st.tuples(st.integers(4, 12), st.integers(4, 12), st.integers(1, 20)),
@@ -109,7 +109,7 @@ def test_convolutions(
 
 @needs_native
 @pytest.mark.parametrize("contract", sorted(CONTRACTS))
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 2**32 - 1), size=st.tuples(st.integers(1, 30), st.integers(1, 30), st.integers(1, 9)))
 def test_elementwise(contract: str, seed: int, size: tuple[int, int, int]) -> None:
     layers = Layers(np.random.default_rng(seed))

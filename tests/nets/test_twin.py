@@ -33,7 +33,7 @@ def assert_equal_on_every_tensor(
     return twin
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(0, 20),
     st.sampled_from(list(CONTRACTS)),

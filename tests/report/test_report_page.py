@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
+from pytest_benchmark.fixture import BenchmarkFixture
 from synthetic_study import HOSTILE, Maker
 
 from dse.report import recommendation, write_report
@@ -146,9 +147,12 @@ def test_failures_are_told(typical_report: Report) -> None:
 
 
 @pytest.mark.slow
-def test_5000_trials_build_in_20_seconds_and_weigh_less_than_12_mb(make: Maker, tmp_path: Path) -> None:
-    results = make(trials=5000, rescalers=16)
-    start = time.process_time()  # not the wall: other tests may run beside this one
-    path = write_report(results, tmp_path)
-    assert time.process_time() - start < 20
+def test_5000_trials_weigh_less_than_12_mb(make: Maker, tmp_path: Path) -> None:
+    path = write_report(make(trials=5000, rescalers=16), tmp_path)
     assert path.stat().st_size < 12_000_000
+
+
+@pytest.mark.benchmark(timer=time.process_time)  # not the wall: other tests may run at the same time
+def test_5000_trials_build_in_20_seconds(benchmark: BenchmarkFixture, make: Maker, tmp_path: Path) -> None:
+    benchmark.pedantic(write_report, (make(trials=5000, rescalers=16), tmp_path), rounds=1)
+    assert benchmark.stats.stats.max < 20
