@@ -9,26 +9,29 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from dse.design.roles import Role
+from dse.design import Role
 from dse.errors import StudyError
-from dse.evaluate.cache_key import CacheKeys
-from dse.evaluate.costing import check_objectives, cost_sources
-from dse.evaluate.evaluator import start_evaluator
+from dse.evaluate import CacheKeys, check_objectives, cost_sources, start_evaluator
 from dse.report import write_report, write_tables
-from dse.search.driver import Driver, Progress
-from dse.search.sampler import make_sampler
-from dse.store.cache import EvaluationCache
-from dse.store.collect import collect
-from dse.store.database import database, reporting_storage_failures, without_password
-from dse.store.journal import own_journal
-from dse.store.manifest import Manifest, git_revision, installed_versions, now_utc
-from dse.store.results import StudyResults
-from dse.store.run_folder import RunFolder
-from dse.store.trials import StudyStore, storage_of
-from dse.study.prepared import PreparedStudy, fingerprint_of, prepare
-from dse.study.spec import Study
-from dse.workers import EvaluatorPool, SerialPool
-from dse.workers.cached import CachedPool
+from dse.search import Driver, Progress, make_sampler
+from dse.store import (
+    EvaluationCache,
+    Manifest,
+    RunFolder,
+    StudyResults,
+    StudyStore,
+    collect,
+    database,
+    git_revision,
+    installed_versions,
+    now_utc,
+    own_journal,
+    reporting_storage_failures,
+    storage_of,
+    without_password,
+)
+from dse.study import PreparedStudy, Study, fingerprint_of, prepare
+from dse.workers import CachedPool, EvaluatorPool, SerialPool
 
 
 def run_study(

@@ -3,13 +3,17 @@
 from hwmodels.accelerator import Accelerator, AcceleratorCost, accelerator_cost
 from hwmodels.costs import ComponentCost, LayerCost, NetworkCost, Style, UnitCost
 from hwmodels.errors import HardwareError
-from hwmodels.models.analytic import AnalyticRescalerModel
-from hwmodels.models.base import CostModel
-from hwmodels.models.calibrated import CalibratedRescalerModel
-from hwmodels.models.rtl import RtlRescalerModel, RtlSource
-from hwmodels.models.verilog import VerilogCost, cost_verilog
+from hwmodels.models import (
+    AnalyticRescalerModel,
+    CalibratedRescalerModel,
+    CostModel,
+    RtlRescalerModel,
+    RtlSource,
+    VerilogCost,
+    cost_verilog,
+)
 from hwmodels.network import network_cost
-from hwmodels.technologies.technology import Technology, load_technology, technology_names
+from hwmodels.technologies import Technology, load_technology, technology_names
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
 __all__ = [

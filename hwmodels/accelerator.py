@@ -7,9 +7,9 @@ from typing import Literal, get_args
 from hwmodels.components import crossed, sized
 from hwmodels.costs import LayerCost, NetworkCost, Style, component_cost, reasons, total
 from hwmodels.errors import HardwareError
-from hwmodels.models.base import CostModel
+from hwmodels.models import CostModel
 from hwmodels.network import PJ_PER_NJ, memory_bit, network_cost, parameter_word_bits
-from hwmodels.technologies.technology import Technology
+from hwmodels.technologies import Technology
 from hwmodels.workload import RescalerWorkload
 
 OutputOrder = Literal["channel_outermost", "channel_innermost"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hwmodels.costs import ComponentCost, component_cost
-from hwmodels.technologies.technology import ComponentKind, Technology
+from hwmodels.technologies import ComponentKind, Technology
 
 # Gate levels. Only the order of magnitude matters: glitches, and with them energy, grow with the depth.
 LOGIC_LEVELS: Final = 1.0

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from hwmodels.technologies.technology import METRICS, ComponentKind, Metric, Technology
+from hwmodels.technologies import METRICS, ComponentKind, Metric, Technology
 
 Style = Literal["streaming", "shared"]
 

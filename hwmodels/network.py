@@ -8,8 +8,8 @@ import numpy as np
 
 from hwmodels.costs import ComponentCost, LayerCost, NetworkCost, Style, UnitCost, component_cost, reasons, total
 from hwmodels.errors import HardwareError
-from hwmodels.models.base import CostModel
-from hwmodels.technologies.technology import Technology
+from hwmodels.models import CostModel
+from hwmodels.technologies import Technology
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
 PJ_PER_NJ: Final = 1000.0

@@ -99,7 +99,7 @@ def _version(package: str) -> str:
 def _native() -> str:
     """Returns which compiled kernels are in use; empty if torch computes everything, with the same integers."""
     try:
-        from nets.execute.native import native_library, native_status
+        from nets.execute import native_library, native_status
     except ImportError:
         return ""
     return native_status() if native_library() is not None else ""

@@ -16,8 +16,7 @@ from dse.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must not wait for them
     from hwmodels import VerilogCost
-    from hwmodels.synthesis.calibrate import Calibration
-    from hwmodels.synthesis.sweep import Measurement
+    from hwmodels.synthesis import Calibration, Measurement
 
 T = TypeVar("T")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.+)")
@@ -62,10 +61,10 @@ def trace(
     input_offset: Annotated[int, typer.Option(help="added to the inputs: -128 for uint8 pixels")] = 0,
 ) -> None:
     """Record the accumulators of a network, as the activity for `dse calibrate --traces`."""
-    from dse.evaluate.traces import accumulator_trace, spread
+    from dse.evaluate import accumulator_trace, spread
     from hwmodels.traces import save_trace
     from nets.datasets import load_npz_dataset
-    from nets.importers.tflite import load_tflite
+    from nets.importers import load_tflite
 
     network = load_tflite(model)
     inputs = spread(load_npz_dataset(data, input_offset=input_offset).samples, samples)
@@ -141,7 +140,7 @@ def calibrate(
     ] = None,
 ) -> None:
     """Fit a technology table to a cell library by synthesis, with its errors on held-out points."""
-    from hwmodels.synthesis.calibrate import calibrate as calibrate_technology
+    from hwmodels.synthesis import calibrate as calibrate_technology
 
     console = Console()
     trace = traces / "trace.npz" if traces is not None and traces.is_dir() else traces

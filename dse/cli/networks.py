@@ -18,9 +18,8 @@ from nets.errors import NetworkError
 
 if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must not wait for torch
     from nets.datasets import Samples
-    from nets.network.quantized_network import QuantizedNetwork
-    from nets.oracle.contract_matrix import ContractMatrix
-    from nets.oracle.verify import VerifyReport
+    from nets.network import QuantizedNetwork
+    from nets.oracle import ContractMatrix, VerifyReport
 
 MISMATCH = 1
 _NAME = 40  # characters shown of a tensor's name
@@ -41,9 +40,9 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Compare the integer executor with LiteRT, tensor by tensor; exit status 1 if any integer differs."""
-    from nets.importers.tflite import load_tflite
-    from nets.network.profiles import PROFILES
-    from nets.oracle.verify import random_samples, verify_model
+    from nets.importers import load_tflite
+    from nets.network import PROFILES
+    from nets.oracle import random_samples, verify_model
 
     network = load_tflite(model)
     if data is None:
@@ -85,8 +84,8 @@ def contracts(
     as_json: AsJson = False,
 ) -> None:
     """Run a network under every contract: where results first differ, by how much, and the effect on accuracy."""
-    from nets.importers.tflite import load_tflite
-    from nets.oracle.contract_matrix import contract_matrix
+    from nets.importers import load_tflite
+    from nets.oracle import contract_matrix
 
     labelled = _samples(data, input_offset, load_tflite(model))
     matrix = contract_matrix(model, _inputs(labelled, samples), labelled.labels[:samples], baseline=baseline)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from dse.search.driver import Progress as SearchProgress
+    from dse.search import Progress as SearchProgress
 
 _LINES_WITHOUT_TERMINAL = 10  # approximate number of lines in a log
 

@@ -17,8 +17,7 @@ Storage = Annotated[
 def report(run: RunPath, storage: Storage = "") -> None:
     """Rebuild report, tables and figures from storage alone, even while the study is running."""
     from dse.report import write_report
-    from dse.store.collect import results_of
-    from dse.store.run_folder import RunFolder
+    from dse.store import RunFolder, results_of
 
     folder = RunFolder(run)
     _print_path("Report", write_report(results_of(folder, storage), folder.path))
@@ -27,8 +26,7 @@ def report(run: RunPath, storage: Storage = "") -> None:
 def show(run: RunPath, storage: Storage = "") -> None:
     """Print the front and the recommendation."""
     from dse.report import show as print_results
-    from dse.store.collect import results_of
-    from dse.store.run_folder import RunFolder
+    from dse.store import RunFolder, results_of
 
     print_results(results_of(RunFolder(run), storage), Console())
 
@@ -41,8 +39,7 @@ def compare(
 ) -> None:
     """Compare the fronts of several runs."""
     from dse.report import compare as write_comparison
-    from dse.store.collect import results_of
-    from dse.store.run_folder import RunFolder
+    from dse.store import RunFolder, results_of
 
     if len(runs) < 2:
         raise StudyError(f"compare needs at least two run folders, got {len(runs)}")

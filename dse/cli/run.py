@@ -12,7 +12,7 @@ from dse.cli.progress import StudyProgress
 from dse.errors import StudyError, bad_input
 
 if TYPE_CHECKING:  # imported where it is used: `dse --help` must not wait for torch
-    from dse.study.spec import Study
+    from dse.study import Study
 
 INTERRUPTED = 130  # the shells' convention: 128 + SIGINT
 
@@ -37,9 +37,8 @@ def run(
     """Run a study, or resume the one in the run folder."""
     from dse.report import front_table
     from dse.run import default_folder, run_study
-    from dse.store.cache import EvaluationCache, default_cache_path
-    from dse.store.run_folder import RunFolder
-    from dse.study.loading import load_study
+    from dse.store import EvaluationCache, RunFolder, default_cache_path
+    from dse.study import load_study
 
     spec = _overridden(load_study(study), trials, workers, seed)
     folder = RunFolder(out if out is not None else default_folder(spec))
@@ -66,7 +65,7 @@ def run(
 
 
 def _overridden(spec: Study, trials: int | None, workers: int | None, seed: int | None) -> Study:
-    from dse.study.loading import validated
+    from dse.study import validated
 
     document = spec.model_dump(mode="json", exclude_none=True)
     if trials is not None:

@@ -10,7 +10,7 @@ from dse.design.statistics import PairedCounts
 from hwmodels import NetworkCost
 from hwmodels.accelerator import AcceleratorCost
 from hwmodels.workload import RescalerWorkload
-from nets.network.fingerprint import Arrays
+from nets.network import Arrays
 
 
 class Level(StrEnum):

@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
 from hwmodels import Style
-from nets.narrow.narrowing import RescalerChoice
-from nets.network.contracts import FULL_MULTIPLIER_BITS
-from nets.network.operators import Method
+from nets.narrow import RescalerChoice
+from nets.network import FULL_MULTIPLIER_BITS, Method
 
 
 class Finetune(StrEnum):

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from nets.network.operators import Method
+from nets.network import Method
 
 
 class Role(StrEnum):

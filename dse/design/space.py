@@ -8,9 +8,8 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from dse.design.point import DesignPoint, Finetune, Surroundings
-from nets.narrow.narrowing import RescalerChoice
-from nets.network.contracts import FULL_MULTIPLIER_BITS
-from nets.network.operators import Method
+from nets.narrow import RescalerChoice
+from nets.network import FULL_MULTIPLIER_BITS, Method
 
 FINETUNE = "finetune"
 CONTRACT, STYLE, LANES = "contract", "style", "lanes"

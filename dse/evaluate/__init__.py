@@ -1,1 +1,20 @@
 """Evaluates designs: their networks, accuracies and costs, and the keys of evaluations in the cache."""
+
+from dse.evaluate.cache_key import CacheKeys
+from dse.evaluate.costing import check_objectives, cost_sources
+from dse.evaluate.designs import shipped_networks
+from dse.evaluate.evaluator import Evaluator, start_evaluator
+from dse.evaluate.lowering import lower
+from dse.evaluate.traces import accumulator_trace, spread
+
+__all__ = [
+    "CacheKeys",
+    "Evaluator",
+    "accumulator_trace",
+    "check_objectives",
+    "cost_sources",
+    "lower",
+    "shipped_networks",
+    "spread",
+    "start_evaluator",
+]

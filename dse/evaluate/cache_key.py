@@ -18,16 +18,13 @@ import torch
 import dse
 import hwmodels
 import nets
-from dse.design.evaluation import Job, Level
-from dse.design.point import DesignPoint, Finetune
+from dse.design import DesignPoint, Finetune, Job, Level
 from dse.evaluate.designs import member_job
 from dse.evaluate.evaluator import TRAINED_LEVELS, finetune_settings, part_of
-from dse.study.prepared import PreparedMember, PreparedStudy
-from dse.study.spec import HardwareSpec, Study
+from dse.study import HardwareSpec, PreparedMember, PreparedStudy, Study
 from hwmodels import load_technology
 from nets.digests import digest
-from nets.network.fingerprint import fingerprint
-from nets.network.quantized_network import QuantizedNetwork
+from nets.network import QuantizedNetwork, fingerprint
 
 _PACKAGES = ("numpy", "pyverilog", "torch")  # whose arithmetic, or whose reading of Verilog, results depend on
 _SOURCES = ("*.py", "*.cpp", "*.h", "*.toml", "*.v", "*.npz")

@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dse.design.cost_source import CostSource
-from dse.design.evaluation import Evaluation, Level
-from dse.design.point import Surroundings
+from dse.design import CostSource, Evaluation, Level, Surroundings
 from dse.errors import StudyError
 from dse.evaluate.designs import workloads_of
-from dse.study.prepared import PreparedStudy
-from dse.study.spec import HardwareSpec
+from dse.study import HardwareSpec, PreparedStudy
 from hwmodels import (
     AnalyticRescalerModel,
     CalibratedRescalerModel,
@@ -22,7 +19,7 @@ from hwmodels import (
     network_cost,
 )
 from hwmodels.accelerator import Accelerator, AcceleratorCost, accelerator_cost
-from hwmodels.technologies.technology import Correction
+from hwmodels.technologies import Correction
 from hwmodels.workload import RescalerWorkload
 
 _AS_THE_STUDY_SAYS = Surroundings()

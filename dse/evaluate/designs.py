@@ -2,15 +2,12 @@
 
 from dataclasses import replace
 
-from dse.design.evaluation import Job
-from dse.design.point import DesignPoint
+from dse.design import DesignPoint, Job
 from dse.evaluate.lowering import lower
-from dse.study.prepared import PreparedMember, PreparedStudy
+from dse.study import PreparedMember, PreparedStudy
 from hwmodels.workload import RescalerWorkload
-from nets.narrow.narrowing import narrow
-from nets.narrow.weights import with_weight_bits
-from nets.network.fingerprint import Arrays, with_trained_arrays
-from nets.network.quantized_network import QuantizedNetwork
+from nets.narrow import narrow, with_weight_bits
+from nets.network import Arrays, QuantizedNetwork, with_trained_arrays
 
 
 def narrowed(member: PreparedMember, point: DesignPoint) -> QuantizedNetwork:

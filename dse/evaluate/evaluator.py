@@ -9,24 +9,23 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dse.design.evaluation import Evaluation, Job, Level, MemberScore, TestScore
-from dse.design.statistics import PairedCounts, paired_interval
+from dse.design import Evaluation, Job, Level, MemberScore, PairedCounts, TestScore, paired_interval
 from dse.evaluate.costing import Costing
 from dse.evaluate.designs import member_job, narrowed, shipped, shipped_networks, workloads_of
-from dse.study.prepared import (
+from dse.study import (
     BoolArray,
     PreparedMember,
     PreparedStudy,
+    Study,
+    WorkersSpec,
     correct_answers,
     fingerprint_of,
     train_on_one_thread,
 )
-from dse.study.spec import Study, WorkersSpec
 from nets.datasets import Samples
-from nets.narrow.weights import inherit_weights
-from nets.network.fingerprint import Arrays, trained_arrays
-from nets.network.quantized_network import QuantizedNetwork
-from nets.train.fine_tuning import FinetuneSettings, fine_tune
+from nets.narrow import inherit_weights
+from nets.network import Arrays, QuantizedNetwork, trained_arrays
+from nets.train import FinetuneSettings, fine_tune
 
 TRAINED_LEVELS = (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
 

@@ -3,9 +3,8 @@
 import math
 
 from hwmodels.workload import RescalerWorkload, RescaleStage
-from nets.narrow.certificates import RescalerCertificate, certify
-from nets.network.operators import Convolution, NarrowableOperator, Weighted
-from nets.network.quantized_network import QuantizedNetwork
+from nets.narrow import RescalerCertificate, certify
+from nets.network import Convolution, NarrowableOperator, QuantizedNetwork, Weighted
 
 
 def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:

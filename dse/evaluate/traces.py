@@ -6,10 +6,8 @@ import torch
 
 from hwmodels.traces import AccumulatorTrace
 from nets.datasets import Samples
-from nets.execute.accumulation import accumulator
-from nets.execute.executor import IntegerExecutor
-from nets.network.operators import Weighted
-from nets.network.quantized_network import QuantizedNetwork
+from nets.execute import IntegerExecutor, accumulator
+from nets.network import QuantizedNetwork, Weighted
 
 Int8Array = npt.NDArray[np.int8]
 

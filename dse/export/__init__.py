@@ -3,4 +3,7 @@
 from dse.export._bundle import export_design
 from dse.export._document import DesignDocument
 
-__all__ = ["DesignDocument", "export_design"]
+__all__ = [
+    "DesignDocument",
+    "export_design",
+]

@@ -13,9 +13,8 @@ from dse.export._document import AccuracyDocument, CostDocument, DesignDocument,
 from dse.export._tflite import write_models
 from dse.export._units import Unit, units_of
 from dse.export._vectors import Vectors, vectors_of
-from dse.store.run_folder import RunFolder
-from nets.network.fingerprint import fingerprint
-from nets.network.operators import Weighted
+from dse.store import RunFolder
+from nets.network import Weighted, fingerprint
 
 DEFAULT_ROWS = 2000  # largest number of test vectors from each rescaler's inference
 DEFAULT_SAMPLES = 32  # validation samples that are run for them

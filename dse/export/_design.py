@@ -7,18 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dse.design.point import DesignPoint
+from dse.design import DesignPoint
 from dse.errors import StudyError
-from dse.evaluate.designs import shipped_networks
-from dse.store.collect import collect, member_key
-from dse.store.records import TrialRecord
-from dse.store.results import StudyResults
-from dse.store.run_folder import RunFolder
-from dse.store.trials import StudyStore, record_in
-from dse.study.prepared import fingerprint_of, prepare
-from dse.study.spec import Study
-from hwmodels.architectures.registry import EXPORTED_CHOICES
-from nets.network.quantized_network import QuantizedNetwork
+from dse.evaluate import shipped_networks
+from dse.store import RunFolder, StudyResults, StudyStore, TrialRecord, collect, member_key, record_in
+from dse.study import Study, fingerprint_of, prepare
+from hwmodels.architectures import EXPORTED_CHOICES
+from nets.network import QuantizedNetwork
 
 _MEMBERS_OWN = ("val_accuracy", "val_accuracy_drop_pp", "test_accuracy_drop_pp", "ci_low", "ci_high")
 

@@ -7,9 +7,8 @@ import numpy.typing as npt
 
 from dse.export._document import ResidualDocument, TfliteDocument
 from nets.errors import NetworkError
-from nets.network.profiles import PROFILES
-from nets.network.quantized_network import QuantizedNetwork
-from nets.oracle.export import ExportReport, export_tflite
+from nets.network import PROFILES, QuantizedNetwork
+from nets.oracle import ExportReport, export_tflite
 
 
 def write_models(

@@ -9,13 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from dse.errors import StudyError
-from dse.evaluate.lowering import lower
-from hwmodels.architectures.base import Architecture
-from hwmodels.architectures.registry import DEFAULT_CHOICE, architecture_for, offered
+from dse.evaluate import lower
+from hwmodels.architectures import DEFAULT_CHOICE, Architecture, architecture_for, offered
 from hwmodels.workload import RescalerWorkload
-from nets.network.operators import ElementwiseKind, ElementwiseSum, Method, NarrowableOperator, Weighted
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.rescaler import Rescaler
+from nets.network import (
+    ElementwiseKind,
+    ElementwiseSum,
+    Method,
+    NarrowableOperator,
+    QuantizedNetwork,
+    Rescaler,
+    Weighted,
+)
 
 IntArray = npt.NDArray[np.int64]
 

@@ -7,13 +7,9 @@ import numpy as np
 import torch
 
 from dse.export._units import Unit, scaled_input
-from nets.execute.accumulation import accumulator
-from nets.execute.executor import IntegerExecutor
-from nets.narrow.certificates import Interval, certify
-from nets.network.operators import NarrowableOperator
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.rescaler import Rescaler, rescaling
-from nets.network.tensors import Int8Array, IntArray
+from nets.execute import IntegerExecutor, accumulator
+from nets.narrow import Interval, certify
+from nets.network import Int8Array, IntArray, NarrowableOperator, QuantizedNetwork, Rescaler, rescaling
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,12 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import spearmanr
 
-from dse.design.metrics import DEFAULT_OBJECTIVES
-from dse.design.pareto import hypervolume, non_dominated, reference_point, relative_costs
-from dse.design.roles import Role
+from dse.design import DEFAULT_OBJECTIVES, Role, hypervolume, non_dominated, reference_point, relative_costs
 from dse.report.designs import Choice
 from dse.report.recommendation import REFERENCE_DROP_PP
-from dse.store.results import StudyResults
+from dse.store import StudyResults
 
 Floats = npt.NDArray[np.float64]
 TENTH_PP = 0.1

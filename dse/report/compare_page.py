@@ -9,8 +9,7 @@ from dse.report.charts.picture import Picture, rendered, write_picture
 from dse.report.charts.several import comparison_panels
 from dse.report.comparison import Comparison, Run, comparison
 from dse.report.page import environment, page_parts
-from dse.store.columns import design_table
-from dse.store.results import StudyResults
+from dse.store import StudyResults, design_table
 from nets.files import replacing, write_text
 
 

@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import mannwhitneyu
 
-from dse.design.metrics import DROP
-from dse.design.pareto import hypervolume, relative_costs
+from dse.design import DROP, hypervolume, relative_costs
 from dse.report.designs import Choice, choices
 from dse.report.recommendation import Recommendation, recommendation
-from dse.store.results import StudyResults
+from dse.store import StudyResults
 
 SIGNIFICANCE = 0.05
 LEAST_REPEATS = 4  # 4 against 4 runs is the fewest for which an exact rank test can fall below 0.05

@@ -9,11 +9,8 @@ import numpy as np
 import pandas as pd
 
 from dse import formats
-from dse.design import metrics
-from dse.design.metrics import DROP, Figure
-from dse.design.roles import Role
-from dse.store.columns import trial_columns
-from dse.store.results import StudyFacts, StudyResults
+from dse.design import DROP, Figure, Role, metrics
+from dse.store import StudyFacts, StudyResults, trial_columns
 
 
 class Evidence(StrEnum):

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from dse import formats
-from dse.design.roles import Role
+from dse.design import Role
 from dse.report.charts.picture import Panel, Picture, library, library_version
 from dse.report.charts.rescalers import layer_table
 from dse.report.charts.style import script_json
@@ -22,7 +22,7 @@ from dse.report.portfolio import portfolio_rows
 from dse.report.recommendation import uniform_name
 from dse.report.scene import Scene
 from dse.report.tables import compared, write_tables
-from dse.store.results import StudyResults
+from dse.store import StudyResults
 from nets.files import write_text
 
 MOST_ROWS = 40  # of the front's table; front.csv has all

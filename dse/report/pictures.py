@@ -12,7 +12,7 @@ from dse.report.charts.rescalers import layers_panels, sensitivity_panels, width
 from dse.report.charts.several import portfolio_panel
 from dse.report.scene import Scene, cost_axes, scene
 from dse.report.sensitivity import Sensitivity, sensitivity
-from dse.store.results import StudyResults
+from dse.store import StudyResults
 
 KEYS = ("front", "portfolio", "multiplier_bits", "layers", "sensitivity", "convergence", "cost_models")
 

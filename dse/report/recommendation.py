@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dse import formats
-from dse.design.metrics import DROP
-from dse.design.roles import Role
+from dse.design import DROP, Role
 from dse.report.designs import Choice, Evidence, choices
-from dse.store.results import StudyFacts, StudyResults
+from dse.store import StudyFacts, StudyResults
 
 REFERENCE_DROP_PP = DROP.reference  # designs that lose more are no candidates for the knee
 CONFIDENCE = 0.95

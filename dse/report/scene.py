@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dse import formats
-from dse.design.roles import Role
+from dse.design import Role
 from dse.report.designs import Choice, choices
 from dse.report.recommendation import REFERENCE_DROP_PP, Recommendation, recommendation
-from dse.store.results import StudyFacts, StudyResults
-from nets.network.operators import Method
+from dse.store import StudyFacts, StudyResults
+from nets.network import Method
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,8 +10,8 @@ import optuna
 import pandas as pd
 from sklearn.ensemble import RandomForestRegressor
 
-from dse.store.results import StudyResults
-from nets.network.operators import Method
+from dse.store import StudyResults
+from nets.network import Method
 
 LEAST_TRIALS = 20  # fewer say nothing about individual rescalers
 MOST_TRIALS = 1000  # for Optuna's fANOVA, whose time grows with their number

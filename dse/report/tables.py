@@ -6,11 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from dse import formats
-from dse.design.metrics import DROP
+from dse.design import DROP
 from dse.report.designs import Choice
 from dse.report.recommendation import Recommendation, recommendation, uniform_name
-from dse.store.columns import design_table, for_people, heading
-from dse.store.results import StudyFacts, StudyResults
+from dse.store import StudyFacts, StudyResults, design_table, for_people, heading
 from nets.files import replacing
 
 _EXCEL_ROWS = 1_048_575  # rows of a sheet without its heading

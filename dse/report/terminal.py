@@ -8,10 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from dse import formats
-from dse.design.roles import Role
+from dse.design import Role
 from dse.report.designs import Choice, Evidence, choices
 from dse.report.recommendation import Recommendation, recommendation
-from dse.store.results import StudyResults
+from dse.store import StudyResults
 
 FRONT_ROWS = 10  # rows for the front; int32 and the best uniform width come in addition
 

@@ -1,1 +1,12 @@
 """The search: driver, samplers and surrogate."""
+
+from dse.search.driver import Driver, Progress
+from dse.search.sampler import DistinctSampler, make_sampler, proposer
+
+__all__ = [
+    "DistinctSampler",
+    "Driver",
+    "Progress",
+    "make_sampler",
+    "proposer",
+]

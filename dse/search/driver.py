@@ -7,25 +7,38 @@ from dataclasses import dataclass, field
 import numpy as np
 import optuna
 
-from dse.design.evaluation import Evaluation, Job, Level, TestScore
-from dse.design.metrics import values_of
-from dse.design.pareto import hypervolume, relative_costs
-from dse.design.point import DesignPoint, Finetune
-from dse.design.roles import Role
-from dse.design.space import SearchSpace
+from dse.design import (
+    DesignPoint,
+    Evaluation,
+    Finetune,
+    Job,
+    Level,
+    Role,
+    SearchSpace,
+    TestScore,
+    hypervolume,
+    relative_costs,
+    values_of,
+)
 from dse.errors import EvaluationsFailedError
 from dse.search.inheritance import TrainedDesigns
 from dse.search.interrupts import Interrupts
 from dse.search.ladder import Ladder, levels_of
 from dse.search.starts import Probe, Values, probes, promising
-from dse.store.front import contenders, front_of, violations
-from dse.store.records import TrialRecord, record_of
-from dse.store.run_folder import RunFolder
-from dse.store.trials import StudyStore, record_in, role_of
-from dse.study.spec import Study
+from dse.store import (
+    RunFolder,
+    StudyStore,
+    TrialRecord,
+    contenders,
+    front_of,
+    record_in,
+    record_of,
+    role_of,
+    violations,
+)
+from dse.study import Study
 from dse.workers import Completion, EvaluatorPool
-from nets.network.contracts import FULL_MULTIPLIER_BITS
-from nets.network.operators import Method
+from nets.network import FULL_MULTIPLIER_BITS, Method
 
 _FAILURES_IN_A_ROW = 20  # after so many failures the fault lies with the study, not with a design
 

@@ -2,7 +2,7 @@
 
 import math
 
-from dse.design.point import DesignPoint
+from dse.design import DesignPoint
 
 
 class TrainedDesigns:

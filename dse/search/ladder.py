@@ -6,12 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from dse.design.evaluation import Evaluation, Level
-from dse.design.metrics import values_of
-from dse.design.pareto import rank_among
-from dse.design.point import Finetune
-from dse.store.records import LevelRecord
-from dse.study.spec import FidelitySpec
+from dse.design import Evaluation, Finetune, Level, rank_among, values_of
+from dse.store import LevelRecord
+from dse.study import FidelitySpec
 
 _TRAINED = {
     Finetune.NONE: (),

@@ -10,10 +10,10 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from dse.design.space import SearchSpace
+from dse.design import SearchSpace
 from dse.search.surrogate_sampler import SurrogateSampler
-from dse.store.trials import RememberingSampler
-from dse.study.spec import SearchSpec
+from dse.store import RememberingSampler
+from dse.study import SearchSpec
 
 _POPULATION = 24  # gives several generations in some hundred trials; Optuna's default of 50 gives two or three
 _MUTATIONS = 1000  # changes tried before a repeated design is accepted

@@ -9,12 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dse.design.pareto import non_dominated
-from dse.design.point import DesignPoint, Finetune
-from dse.design.space import SearchSpace
-from nets.narrow.narrowing import RescalerChoice
-from nets.network.contracts import FULL_MULTIPLIER_BITS
-from nets.network.operators import Method
+from dse.design import DesignPoint, Finetune, SearchSpace, non_dominated
+from nets.narrow import RescalerChoice
+from nets.network import FULL_MULTIPLIER_BITS, Method
 
 _PROBED = (1, 2, 3, 4, 6, 8, 12, 16)
 _KEPT = 400  # partial designs kept between two rescalers

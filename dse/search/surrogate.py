@@ -16,8 +16,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.spatial.distance import cdist
 
-from dse.design.pareto import FloatMatrix
-from dse.design.space import SearchSpace
+from dse.design import FloatMatrix, SearchSpace
 
 Rows = npt.NDArray[np.intp]
 

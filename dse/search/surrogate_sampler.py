@@ -11,13 +11,9 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from dse.design.metrics import DROP
-from dse.design.pareto import FloatMatrix, non_dominated, reference_point, relative_costs
-from dse.design.point import Finetune
-from dse.design.space import SearchSpace
+from dse.design import DROP, Finetune, FloatMatrix, SearchSpace, non_dominated, reference_point, relative_costs
 from dse.search.surrogate import Designs, Encoded, Encoding, Model, Rows, improvements
-from nets.network.contracts import FULL_MULTIPLIER_BITS
-from nets.network.operators import Method
+from nets.network import FULL_MULTIPLIER_BITS, Method
 
 _STARTUP = 10  # complete trials before the model is used; about as many as a study's baselines
 _CANDIDATES = 300  # a thousand gave no better designs on digits and took three times as long

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from dse.design.evaluation import Evaluation, TestScore
+from dse.design import Evaluation, TestScore
 from nets.digests import digest
 from nets.files import write_bytes
 

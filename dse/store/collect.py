@@ -7,12 +7,17 @@ import numpy as np
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
-from dse.design.evaluation import TestScore
-from dse.design.metrics import DROP, RESCALER_AREA
-from dse.design.point import DesignPoint
-from dse.design.roles import Role
-from dse.design.space import bits_key, method_key, weights_key
-from dse.design.statistics import resolvable_margin
+from dse.design import (
+    DROP,
+    RESCALER_AREA,
+    DesignPoint,
+    Role,
+    TestScore,
+    bits_key,
+    method_key,
+    resolvable_margin,
+    weights_key,
+)
 from dse.store.columns import TrialRow, paired_drop, trial_columns
 from dse.store.front import front_of, is_feasible
 from dse.store.manifest import Manifest
@@ -20,7 +25,7 @@ from dse.store.records import TrialRecord
 from dse.store.results import StudyFacts, StudyResults
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in, role_of
-from dse.study.spec import SearchSpec, Study
+from dse.study import SearchSpec, Study
 
 
 def results_of(folder: RunFolder, storage: str = "") -> StudyResults:

@@ -8,12 +8,17 @@ from functools import partial
 import pandas as pd
 from optuna.trial import FrozenTrial
 
-from dse.design import metrics
-from dse.design.evaluation import TestScore
-from dse.design.metrics import VAL_ACCURACY, Section, value_of
-from dse.design.point import DesignPoint
-from dse.design.space import bits_key, method_key
-from dse.design.statistics import paired_interval
+from dse.design import (
+    VAL_ACCURACY,
+    DesignPoint,
+    Section,
+    TestScore,
+    bits_key,
+    method_key,
+    metrics,
+    paired_interval,
+    value_of,
+)
 from dse.store.records import LayerRecord, TrialRecord
 from dse.store.trials import error_in, role_of
 

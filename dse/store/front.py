@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dse.design.evaluation import Level
-from dse.design.metrics import value_of, values_of
-from dse.design.pareto import non_dominated
+from dse.design import Level, non_dominated, value_of, values_of
 from dse.store.records import TrialRecord
-from dse.study.spec import Constraint, SearchSpec
+from dse.study import Constraint, SearchSpec
 
 
 def violations(record: TrialRecord, constraints: Sequence[Constraint]) -> dict[str, float]:

@@ -10,10 +10,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dse.design.cost_source import CostSource
+from dse.design import CostSource
 from dse.errors import StudyError
-from dse.study.loading import describe_errors
-from dse.study.spec import Study, StudyDocument
+from dse.study import Study, StudyDocument, describe_errors
 
 FORMAT = 1  # of a run folder; it grows when a change makes earlier runs unreadable
 

@@ -5,8 +5,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dse.design.evaluation import Evaluation, Level, MemberScore
-from dse.design.metrics import VAL_ACCURACY, value_of
+from dse.design import VAL_ACCURACY, Evaluation, Level, MemberScore, value_of
 
 RECORD_VERSION: Final = 2  # raised by every change after which older records cannot be read
 

@@ -5,11 +5,19 @@ from dataclasses import dataclass
 import pandas as pd
 from optuna.trial import TrialState
 
-from dse.design.cost_source import CostSource
-from dse.design.evaluation import Level
-from dse.design.metrics import ACCELERATOR_AREA, ACCELERATOR_ENERGY, DROP, RESCALER_AREA, RESCALER_ENERGY, Figure
-from dse.design.roles import Role
-from dse.design.space import bits_key, method_key
+from dse.design import (
+    ACCELERATOR_AREA,
+    ACCELERATOR_ENERGY,
+    DROP,
+    RESCALER_AREA,
+    RESCALER_ENERGY,
+    CostSource,
+    Figure,
+    Level,
+    Role,
+    bits_key,
+    method_key,
+)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save
 from dse.errors import StudyError
 from dse.store.manifest import Manifest, is_manifest
 from nets.files import write_bytes, write_text
-from nets.network.fingerprint import Arrays
+from nets.network import Arrays
 
 _LOCK = ".lock"
 

@@ -15,11 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import TypeAdapter, ValidationError
 
-from dse.design.evaluation import TestScore
-from dse.design.metrics import DEFAULT_OBJECTIVES, figure_named, values_of
-from dse.design.point import DesignPoint
-from dse.design.roles import Role
-from dse.design.space import SearchSpace
+from dse.design import DEFAULT_OBJECTIVES, DesignPoint, Role, SearchSpace, TestScore, figure_named, values_of
 from dse.errors import StudyError
 from dse.store.database import database, without_password
 from dse.store.journal import journal

@@ -1,1 +1,47 @@
 """The study file, and the networks, data and search space prepared from it."""
+
+from dse.study.loading import describe_errors, load_study, validated
+from dse.study.prepared import (
+    BoolArray,
+    PreparedMember,
+    PreparedStudy,
+    correct_answers,
+    fingerprint_of,
+    prepare,
+    train_on_one_thread,
+)
+from dse.study.space import space_over
+from dse.study.spec import (
+    Constraint,
+    FidelitySpec,
+    HardwareSpec,
+    MemberSpec,
+    Sampler,
+    SearchSpec,
+    Study,
+    StudyDocument,
+    WorkersSpec,
+)
+
+__all__ = [
+    "BoolArray",
+    "Constraint",
+    "FidelitySpec",
+    "HardwareSpec",
+    "MemberSpec",
+    "PreparedMember",
+    "PreparedStudy",
+    "Sampler",
+    "SearchSpec",
+    "Study",
+    "StudyDocument",
+    "WorkersSpec",
+    "correct_answers",
+    "describe_errors",
+    "fingerprint_of",
+    "load_study",
+    "prepare",
+    "space_over",
+    "train_on_one_thread",
+    "validated",
+]

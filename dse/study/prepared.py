@@ -10,21 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dse.design.point import DesignPoint
-from dse.design.space import SearchSpace
+from dse.design import DesignPoint, SearchSpace
 from dse.errors import StudyError
 from dse.study.space import space_over
 from dse.study.spec import DataSpec, MemberSpec, NetworkSpec, Study
 from nets.datasets import Dataset, Samples, Splits, load_digits_dataset, load_npz_dataset, split
 from nets.digests import digest
-from nets.execute.executor import IntegerExecutor
-from nets.importers.pytorch import quantize_input, quantize_module
-from nets.importers.tflite import load_tflite
-from nets.importers.topologies import TOPOLOGIES, train_float
-from nets.narrow.weights import RealWeights, real_weights, with_weight_bits
-from nets.network.fingerprint import fingerprint
-from nets.network.operators import NarrowableOperator
-from nets.network.quantized_network import QuantizedNetwork
+from nets.execute import IntegerExecutor
+from nets.importers import TOPOLOGIES, load_tflite, quantize_input, quantize_module, train_float
+from nets.narrow import RealWeights, real_weights, with_weight_bits
+from nets.network import NarrowableOperator, QuantizedNetwork, fingerprint
 
 BoolArray = npt.NDArray[np.bool_]
 T = TypeVar("T")

@@ -3,12 +3,10 @@
 import fnmatch
 from collections.abc import Sequence
 
-from dse.design.point import Finetune
-from dse.design.space import CONTRACT, LANES, STYLE, RescalerVariable, SearchSpace, SharedVariable, WeightsVariable
+from dse.design import CONTRACT, LANES, STYLE, Finetune, RescalerVariable, SearchSpace, SharedVariable, WeightsVariable
 from dse.errors import StudyError
 from dse.study.spec import HardwareSpec, SearchSpec
-from nets.network.contracts import FULL_MULTIPLIER_BITS
-from nets.network.operators import NarrowableOperator, Operator, Weighted
+from nets.network import FULL_MULTIPLIER_BITS, NarrowableOperator, Operator, Weighted
 
 
 def space_over(

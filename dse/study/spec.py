@@ -15,12 +15,10 @@ from pydantic import (
     model_validator,
 )
 
-from dse.design import metrics
-from dse.design.point import Finetune
+from dse.design import Finetune, metrics
 from hwmodels import Style
-from hwmodels.architectures.registry import CALIBRATED_CHOICES, DEFAULT_CHOICE, Choice
-from nets.network.contracts import CONTRACTS
-from nets.network.operators import Method
+from hwmodels.architectures import CALIBRATED_CHOICES, DEFAULT_CHOICE, Choice
+from nets.network import CONTRACTS, Method
 
 MultiplierBits = Annotated[int, Field(ge=1, le=31)]
 WeightBits = Annotated[int, Field(ge=3, le=8)]

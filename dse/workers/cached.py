@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Callable
 
-from dse.design.evaluation import Job, Level
-from dse.store.cache import EvaluationCache
+from dse.design import Job, Level
+from dse.store import EvaluationCache
 from dse.workers.pool import Completion, EvaluatorPool
 
 

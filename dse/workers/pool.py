@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from dse.design.evaluation import Evaluation, Job, TestScore
+from dse.design import Evaluation, Job, TestScore
 
 
 class Evaluates(Protocol):

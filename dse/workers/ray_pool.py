@@ -13,7 +13,7 @@ from typing import Any, Final
 import ray
 from ray.exceptions import RayActorError, RayError
 
-from dse.design.evaluation import Job
+from dse.design import Job
 from dse.errors import StudyError
 from dse.workers.pool import Completion, EvaluatorFactory
 from dse.workers.serial import evaluate

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from dse.design.evaluation import Job
+from dse.design import Job
 from dse.workers.pool import Completion, Evaluates, EvaluatorFactory
 
 

@@ -1,1 +1,38 @@
 """The rescaler architectures: Verilog, contract, parameters, components, stimulus and timing of each."""
+
+from hwmodels.architectures.add import ADD
+from hwmodels.architectures.array import ARRAY
+from hwmodels.architectures.base import RTL_FOLDER, Architecture, SweepPoint, check_workload
+from hwmodels.architectures.constant import CONSTANT
+from hwmodels.architectures.fractured import FRACTURED
+from hwmodels.architectures.registry import (
+    ARCHITECTURES,
+    CALIBRATED_CHOICES,
+    DEFAULT_CHOICE,
+    EXPORTED_CHOICES,
+    Choice,
+    architecture_for,
+    check_choice,
+    offered,
+)
+from hwmodels.architectures.serial import SERIAL
+
+__all__ = [
+    "ADD",
+    "ARCHITECTURES",
+    "ARRAY",
+    "CALIBRATED_CHOICES",
+    "CONSTANT",
+    "DEFAULT_CHOICE",
+    "EXPORTED_CHOICES",
+    "FRACTURED",
+    "RTL_FOLDER",
+    "SERIAL",
+    "Architecture",
+    "Choice",
+    "SweepPoint",
+    "architecture_for",
+    "check_choice",
+    "check_workload",
+    "offered",
+]

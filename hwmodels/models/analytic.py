@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from hwmodels.architectures.registry import DEFAULT_CHOICE, architecture_for, check_choice
+from hwmodels.architectures import DEFAULT_CHOICE, architecture_for, check_choice
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.models.base import per_rescale
-from hwmodels.technologies.technology import Technology
+from hwmodels.technologies import Technology
 from hwmodels.workload import RescalerWorkload
 
 

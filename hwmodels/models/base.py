@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Protocol
 
-from hwmodels.architectures.base import Architecture
+from hwmodels.architectures import Architecture
 from hwmodels.costs import ComponentCost, UnitCost
-from hwmodels.technologies.technology import Technology
+from hwmodels.technologies import Technology
 from hwmodels.workload import RescalerWorkload
 
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwmodels.architectures.base import Architecture
-from hwmodels.architectures.registry import ARCHITECTURES, DEFAULT_CHOICE, architecture_for, offered
+from hwmodels.architectures import ARCHITECTURES, DEFAULT_CHOICE, Architecture, architecture_for, offered
 from hwmodels.costs import ComponentCost, UnitCost
 from hwmodels.errors import HardwareError
 from hwmodels.models.rtl import RtlRescalerModel
-from hwmodels.technologies.technology import Correction, Technology
+from hwmodels.technologies import Correction, Technology
 from hwmodels.workload import RescalerWorkload
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from hwmodels.components import Part, crossed, plain, shifted, shifter_stages, sized
 from hwmodels.costs import ComponentCost
 from hwmodels.parsing import Design, Operand, Operator
-from hwmodels.technologies.technology import Technology
+from hwmodels.technologies import Technology
 
 _ADDERS: Final = ("add", "sub", "neg")
 _COMPARISONS: Final = ("lt", "le", "gt", "ge")

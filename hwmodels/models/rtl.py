@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hwmodels.architectures.base import check_workload
-from hwmodels.architectures.registry import DEFAULT_CHOICE, architecture_for, check_choice
+from hwmodels.architectures import DEFAULT_CHOICE, architecture_for, check_choice, check_workload
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.errors import HardwareError
 from hwmodels.models.base import per_rescale
 from hwmodels.models.parsed_parts import design_costs
 from hwmodels.parsing import Design, parse_files
-from hwmodels.technologies.technology import Technology
+from hwmodels.technologies import Technology
 from hwmodels.workload import RescalerWorkload
 
 

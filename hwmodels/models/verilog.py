@@ -7,9 +7,8 @@ from pathlib import Path
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.errors import HardwareError
 from hwmodels.models.parsed_parts import design_costs
-from hwmodels.parsing import Memory, Operator, Port, Register, parse_files
-from hwmodels.parsing.lint import Finding, lint
-from hwmodels.technologies.technology import Technology
+from hwmodels.parsing import Finding, Memory, Operator, Port, Register, lint, parse_files
+from hwmodels.technologies import Technology
 
 
 @dataclass(frozen=True, slots=True)

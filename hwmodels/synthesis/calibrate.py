@@ -10,7 +10,7 @@ from hwmodels.synthesis.calibration import FITTED, ErrorSummary, error_table, fi
 from hwmodels.synthesis.liberty import Library, load_liberty
 from hwmodels.synthesis.sweep import Measurement, read_measurements, run_sweep
 from hwmodels.synthesis.table import technology_text
-from hwmodels.technologies.technology import Technology, parse_technology
+from hwmodels.technologies import Technology, parse_technology
 from hwmodels.traces import AccumulatorTrace, load_trace
 
 

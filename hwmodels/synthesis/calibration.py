@@ -10,13 +10,13 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 from scipy.stats import spearmanr
 
-from hwmodels.architectures.registry import ARCHITECTURES
+from hwmodels.architectures import ARCHITECTURES
 from hwmodels.errors import HardwareError
-from hwmodels.models.parsed_parts import design_parts
+from hwmodels.models import design_parts
 from hwmodels.parsing import Design, parse_files
 from hwmodels.synthesis.component_sweep import COMPONENTS, ComponentPoint
 from hwmodels.synthesis.sweep import Measurement
-from hwmodels.technologies.technology import TERMS
+from hwmodels.technologies import TERMS
 
 FittedMetric = Literal["area_um2", "energy_pj", "leakage_uw"]
 FITTED: Final[tuple[FittedMetric, ...]] = get_args(FittedMetric)

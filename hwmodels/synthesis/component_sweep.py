@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hwmodels.architectures.base import RTL_FOLDER
+from hwmodels.architectures import RTL_FOLDER
 from hwmodels.traces import AccumulatorTrace, cut_streams
 
 _FILES: Final = (RTL_FOLDER / "components.v",)

@@ -9,8 +9,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from hwmodels.architectures.base import SweepPoint
-from hwmodels.architectures.registry import ARCHITECTURES
+from hwmodels.architectures import ARCHITECTURES, SweepPoint
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis.activity import Trace, measure_energy
 from hwmodels.synthesis.circuit import build_circuit

@@ -5,11 +5,11 @@ from typing import Final
 
 import numpy as np
 
-from hwmodels.architectures.registry import ARCHITECTURES
+from hwmodels.architectures import ARCHITECTURES
 from hwmodels.synthesis.calibration import ErrorSummary, Fit, FittedMetric, Floats, smoothed
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.sweep import Measurement
-from hwmodels.technologies.technology import TERMS
+from hwmodels.technologies import TERMS
 
 _CORRECTED: Final[tuple[FittedMetric, ...]] = ("area_um2", "energy_pj")
 # 6T cell of 146 F^2 (CACTI 6.5, technology.cc: area_cell_sram = 146 F^2), half of a small macro being cells (assumed).

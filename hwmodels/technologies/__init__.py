@@ -1,1 +1,25 @@
 """Technology tables: figures of components with node, voltage, source and error."""
+
+from hwmodels.technologies.technology import (
+    METRICS,
+    TERMS,
+    ComponentKind,
+    Correction,
+    Metric,
+    Technology,
+    load_technology,
+    parse_technology,
+    technology_names,
+)
+
+__all__ = [
+    "METRICS",
+    "TERMS",
+    "ComponentKind",
+    "Correction",
+    "Metric",
+    "Technology",
+    "load_technology",
+    "parse_technology",
+    "technology_names",
+]

@@ -1,1 +1,14 @@
 """Exact integer execution: executor, torch and native kernels, accumulation bounds, self-test."""
+
+from nets.execute.accumulation import accumulator
+from nets.execute.executor import IntegerExecutor
+from nets.execute.native import native_library, native_status
+from nets.execute.torch_kernels import kernel
+
+__all__ = [
+    "IntegerExecutor",
+    "accumulator",
+    "kernel",
+    "native_library",
+    "native_status",
+]

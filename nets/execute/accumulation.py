@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nets.network.operators import (
+from nets.network import (
     Convolution,
     ElementwiseProduct,
     ElementwiseSum,
     Mean,
+    QuantizedNetwork,
     Requantize,
     RescaledOperator,
+    TensorSpec,
     Weighted,
+    rescaling,
 )
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.rescaler import rescaling
-from nets.network.tensors import TensorSpec
 
 FLOAT32_EXACT = 2**24
 FLOAT64_EXACT = 2**53

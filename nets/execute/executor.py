@@ -13,9 +13,7 @@ from nets.errors import NetworkError
 from nets.execute.native import native_kernel, native_library, native_status
 from nets.execute.self_test import require_exact
 from nets.execute.torch_kernels import kernel
-from nets.network.operators import Operator, Weighted
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.tensors import Int8Array
+from nets.network import Int8Array, Operator, QuantizedNetwork, Weighted
 
 Tensors = dict[int, Tensor]  # by tensor index
 

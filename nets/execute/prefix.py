@@ -7,10 +7,7 @@ from torch import Tensor
 
 from nets.digests import digest
 from nets.execute.executor import SAMPLES_AT_ONCE, Backend, PreparedOperators, input_chunks
-from nets.network.fingerprint import operator_digest
-from nets.network.operators import Operator
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.tensors import Int8Array, TensorSpec
+from nets.network import Int8Array, Operator, QuantizedNetwork, TensorSpec, operator_digest
 
 DEFAULT_BYTES = 2**30
 

@@ -13,11 +13,16 @@ import torch
 from nets.errors import NetworkError
 from nets.execute.native import native_kernel, native_library
 from nets.execute.torch_kernels import Kernel, kernel
-from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS
-from nets.network.operators import Convolution
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.rescaler import rescaler_from_scale
-from nets.network.tensors import Int8Array, IntArray, TensorSpec
+from nets.network import (
+    CONTRACTS,
+    FULL_MULTIPLIER_BITS,
+    Convolution,
+    Int8Array,
+    IntArray,
+    QuantizedNetwork,
+    TensorSpec,
+    rescaler_from_scale,
+)
 
 _SIZE, _CHANNELS, _OUT = 5, 21, 20  # with 3x3 weights of 127 and inputs of 255: sums of up to 6.1 million
 _ZERO = -128

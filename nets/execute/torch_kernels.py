@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nets.execute.accumulation import accumulator
-from nets.network.operators import (
+from nets.network import (
     AveragePool,
     Concatenation,
     MaxPool,
@@ -16,12 +16,12 @@ from nets.network.operators import (
     Operator,
     Pad,
     Pool,
+    QuantizedNetwork,
     RescaledOperator,
     Reshape,
     Transpose,
+    rescaling,
 )
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.rescaler import rescaling
 
 Kernel = Callable[[list[Tensor]], Tensor]
 

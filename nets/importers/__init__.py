@@ -1,1 +1,21 @@
 """Networks from .tflite files, PyTorch modules and built-in topologies."""
+
+from nets.importers.pytorch import quantize_input, quantize_module
+from nets.importers.tflite import load_tflite
+from nets.importers.tflite.graph import IDENTIFIER, RawGraph, read_file, read_graph
+from nets.importers.tflite.importer import network_from_bytes, operator_index
+from nets.importers.topologies import TOPOLOGIES, train_float
+
+__all__ = [
+    "IDENTIFIER",
+    "TOPOLOGIES",
+    "RawGraph",
+    "load_tflite",
+    "network_from_bytes",
+    "operator_index",
+    "quantize_input",
+    "quantize_module",
+    "read_file",
+    "read_graph",
+    "train_float",
+]

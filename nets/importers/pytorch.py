@@ -15,24 +15,32 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nets.errors import NetworkError
-from nets.narrow.weights import RealWeights
-from nets.network.contracts import FULL_MULTIPLIER_BITS, Contract, contract_named
-from nets.network.operators import (
+from nets.narrow import RealWeights
+from nets.network import (
+    FULL_MULTIPLIER_BITS,
     SUM_LEFT_SHIFT,
     AveragePool,
+    Contract,
     Convolution,
     ElementwiseKind,
     ElementwiseSum,
+    FloatArray,
     FullyConnected,
+    Int8Array,
     MaxPool,
     Operator,
+    QuantizedNetwork,
+    Rescaler,
     Reshape,
+    TensorSpec,
+    contract_named,
+    quantize_bias,
+    quantize_weights,
+    rescaler_from_scale,
+    sum_scales,
+    weight_limit,
+    weighted_scale,
 )
-from nets.network.quantization import quantize_bias, quantize_weights, weight_limit
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.rescaler import Rescaler, rescaler_from_scale
-from nets.network.scales import sum_scales, weighted_scale
-from nets.network.tensors import FloatArray, Int8Array, TensorSpec
 
 _ADDITIONS = (python_operator.add, torch.add)
 _FLATTENS = (torch.flatten,)

@@ -13,12 +13,21 @@ import numpy as np
 from nets.errors import NetworkError
 from nets.narrow.activations import between_tensors
 from nets.narrow.weights import RealWeights, requantized
-from nets.network.operators import ElementwiseProduct, ElementwiseSum, Operator, Weighted
-from nets.network.quantization import along_channels, quantize_weights
-from nets.network.quantized_network import QuantizedNetwork, shared_quantization
-from nets.network.rescaler import neighbouring_scales, rescaler_from_scale, stored_bits
-from nets.network.scales import effective_scales
-from nets.network.tensors import FloatArray
+from nets.network import (
+    ElementwiseProduct,
+    ElementwiseSum,
+    FloatArray,
+    Operator,
+    QuantizedNetwork,
+    Weighted,
+    along_channels,
+    effective_scales,
+    neighbouring_scales,
+    quantize_weights,
+    rescaler_from_scale,
+    shared_quantization,
+    stored_bits,
+)
 
 _EXACT = 1e-12  # relative; scales are float64 products of float32 values
 

@@ -6,12 +6,18 @@ from dataclasses import replace
 import numpy as np
 
 from nets.errors import NetworkError
-from nets.network.contracts import FULL_MULTIPLIER_BITS
-from nets.network.operators import Operator, Pool, RescaledOperator, Weighted
-from nets.network.quantization import quantize_bias
-from nets.network.quantized_network import QuantizedNetwork, shared_quantization
-from nets.network.scales import with_multiplier_bits
-from nets.network.tensors import TensorSpec
+from nets.network import (
+    FULL_MULTIPLIER_BITS,
+    Operator,
+    Pool,
+    QuantizedNetwork,
+    RescaledOperator,
+    TensorSpec,
+    Weighted,
+    quantize_bias,
+    shared_quantization,
+    with_multiplier_bits,
+)
 
 
 def with_activation_bits(network: QuantizedNetwork, bits: Mapping[int, int]) -> QuantizedNetwork:

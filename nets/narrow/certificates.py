@@ -6,25 +6,27 @@ from functools import singledispatch
 import numpy as np
 import torch
 
-from nets.network.operators import (
+from nets.network import (
     AveragePool,
     Concatenation,
     Convolution,
     ElementwiseProduct,
     ElementwiseSum,
+    IntArray,
     Mean,
     NarrowableOperator,
     Operator,
     Pad,
+    QuantizedNetwork,
     Requantize,
     RescaledOperator,
+    Rescaler,
     Reshape,
+    TensorSpec,
     Transpose,
     Weighted,
+    rescaling,
 )
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.rescaler import Rescaler, rescaling
-from nets.network.tensors import IntArray, TensorSpec
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 from nets.errors import NetworkError
 from nets.narrow.absorption import absorb_into_scales, absorb_into_weights
 from nets.narrow.weights import RealWeights, real_weights
-from nets.network.operators import Method, NarrowableOperator, Weighted
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.scales import with_multiplier_bits
+from nets.network import Method, NarrowableOperator, QuantizedNetwork, Weighted, with_multiplier_bits
 
 
 @dataclass(frozen=True, slots=True, order=True)

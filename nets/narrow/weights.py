@@ -6,12 +6,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nets.errors import NetworkError
-from nets.network.contracts import FULL_MULTIPLIER_BITS
-from nets.network.operators import Weighted
-from nets.network.quantization import along_channels, quantize_bias, quantize_weights, weight_limit
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.scales import with_multiplier_bits
-from nets.network.tensors import FloatArray
+from nets.network import (
+    FULL_MULTIPLIER_BITS,
+    FloatArray,
+    QuantizedNetwork,
+    Weighted,
+    along_channels,
+    quantize_bias,
+    quantize_weights,
+    weight_limit,
+    with_multiplier_bits,
+)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -7,13 +7,9 @@ import numpy as np
 import torch
 
 from nets.errors import NetworkError
-from nets.execute.executor import IntegerExecutor
-from nets.importers.tflite.graph import read_file
-from nets.importers.tflite.importer import network_from_bytes
-from nets.network.contracts import CONTRACTS
-from nets.network.profiles import PROFILES
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.tensors import Int8Array, IntArray
+from nets.execute import IntegerExecutor
+from nets.importers import network_from_bytes, read_file
+from nets.network import CONTRACTS, PROFILES, Int8Array, IntArray, QuantizedNetwork
 
 _CHUNK = 64  # samples whose every tensor is held at once, once for each contract
 _REACH = 2  # differences beyond this many LSB are counted together

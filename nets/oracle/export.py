@@ -9,14 +9,10 @@ import numpy as np
 import torch
 
 from nets.errors import NetworkError
-from nets.execute.executor import IntegerExecutor
+from nets.execute import IntegerExecutor
 from nets.files import write_bytes
-from nets.importers.tflite.graph import read_file
-from nets.importers.tflite.importer import network_from_bytes
-from nets.network.operators import Operator, Pool, RescaledOperator
-from nets.network.profiles import PROFILES, profile_named
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.tensors import Int8Array
+from nets.importers import network_from_bytes, read_file
+from nets.network import PROFILES, Int8Array, Operator, Pool, QuantizedNetwork, RescaledOperator, profile_named
 from nets.oracle.patch import patched
 from nets.oracle.residuals import OperatorResidual, explain
 from nets.oracle.verify import random_samples, verify_bytes

@@ -8,10 +8,8 @@ import flatbuffers
 import numpy as np
 
 from nets.errors import NetworkError
-from nets.importers.tflite.graph import IDENTIFIER
-from nets.importers.tflite.importer import operator_index
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.tensors import Int8Array
+from nets.importers import IDENTIFIER, operator_index
+from nets.network import Int8Array, QuantizedNetwork
 
 
 def _litert(module: str) -> ModuleType:

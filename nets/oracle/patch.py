@@ -7,11 +7,8 @@ import numpy.typing as npt
 import tflite
 
 from nets.errors import NetworkError
-from nets.importers.tflite.graph import RawGraph, read_graph
-from nets.importers.tflite.importer import operator_index
-from nets.network.operators import Convolution, Weighted
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.tensors import FloatArray, TensorSpec
+from nets.importers import RawGraph, operator_index, read_graph
+from nets.network import Convolution, FloatArray, QuantizedNetwork, TensorSpec, Weighted
 
 AnyArray = npt.NDArray[np.generic]
 

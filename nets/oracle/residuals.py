@@ -6,11 +6,17 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from nets.execute.accumulation import accumulator
-from nets.execute.torch_kernels import kernel
-from nets.network.operators import ElementwiseSum, Mean, Operator, RescaledOperator
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.tensors import FloatArray, IntArray, TensorSpec
+from nets.execute import accumulator, kernel
+from nets.network import (
+    ElementwiseSum,
+    FloatArray,
+    IntArray,
+    Mean,
+    Operator,
+    QuantizedNetwork,
+    RescaledOperator,
+    TensorSpec,
+)
 
 _NEAR = 0.51  # LSB: half a step, and what XNNPACK's 21-bit multipliers add to it
 

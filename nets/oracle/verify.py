@@ -6,12 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from nets.errors import NetworkError
-from nets.execute.executor import IntegerExecutor
-from nets.importers.tflite.graph import read_file
-from nets.importers.tflite.importer import network_from_bytes
-from nets.network.profiles import PROFILES, profile_named
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.tensors import Int8Array
+from nets.execute import IntegerExecutor
+from nets.importers import network_from_bytes, read_file
+from nets.network import PROFILES, Int8Array, QuantizedNetwork, profile_named
 from nets.oracle.litert import LiteRtRunner, exposed_model
 
 _CHUNK = 32  # samples whose every tensor is held at once

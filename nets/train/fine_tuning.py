@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from nets.datasets import Samples
 from nets.errors import NetworkError
-from nets.execute.executor import IntegerExecutor
-from nets.narrow.weights import RealWeights
-from nets.network.quantized_network import QuantizedNetwork
+from nets.execute import IntegerExecutor
+from nets.narrow import RealWeights
+from nets.network import QuantizedNetwork
 from nets.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from nets.train.twin import RescaleAwareTwin
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nets.network.operators import Convolution, Pads
+from nets.network import Convolution, Pads
 
 
 class _Exact(torch.autograd.Function):

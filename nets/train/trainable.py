@@ -11,14 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nets.narrow.weights import RealWeights
-from nets.network.contracts import INT32_MAX, INT32_MIN
-from nets.network.operators import Method, Weighted
-from nets.network.quantization import along_channels, weight_limit
-from nets.network.quantized_network import QuantizedNetwork, shared_quantization
-from nets.network.rescaler import Rescaler, rescaler_from_scale
-from nets.network.scales import weighted_scale
-from nets.network.tensors import FloatArray
+from nets.narrow import RealWeights
+from nets.network import (
+    INT32_MAX,
+    INT32_MIN,
+    FloatArray,
+    Method,
+    QuantizedNetwork,
+    Rescaler,
+    Weighted,
+    along_channels,
+    rescaler_from_scale,
+    shared_quantization,
+    weight_limit,
+    weighted_scale,
+)
 from nets.train.straight_through import rounded
 
 _OUTPUT_FULL_SCALE = 127

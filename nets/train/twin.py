@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nets.execute.executor import IntegerExecutor
-from nets.execute.torch_kernels import kernel
-from nets.narrow.weights import RealWeights
-from nets.network.operators import (
+from nets.execute import IntegerExecutor, kernel
+from nets.narrow import RealWeights
+from nets.network import (
     AveragePool,
     Concatenation,
     Convolution,
@@ -25,14 +24,14 @@ from nets.network.operators import (
     Mean,
     Operator,
     Pad,
+    QuantizedNetwork,
     Requantize,
     RescaledOperator,
     Reshape,
     Transpose,
     Weighted,
+    with_multiplier_bits,
 )
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.scales import with_multiplier_bits
 from nets.train.straight_through import Clamp, Geometry, exactly, scaled_sum, weighted_sum
 from nets.train.trainable import ActivationScales, CurrentWeights, TrainableWeights
 

@@ -16,14 +16,13 @@ import numpy.typing as npt
 import pandas as pd
 import typer
 
-from dse.design.statistics import PairedCounts, paired_interval
+from dse.design import PairedCounts, paired_interval
 from nets.datasets import Samples, load_npz_dataset
 from nets.errors import NetworkError
-from nets.execute.executor import IntegerExecutor
-from nets.importers.tflite import load_tflite
-from nets.narrow.narrowing import RescalerChoice, narrow
-from nets.network.operators import Method
-from nets.network.quantized_network import QuantizedNetwork
+from nets.execute import IntegerExecutor
+from nets.importers import load_tflite
+from nets.narrow import RescalerChoice, narrow
+from nets.network import Method, QuantizedNetwork
 
 MULTIPLIER_BITS = (*range(1, 17), 31)
 SOURCES = {

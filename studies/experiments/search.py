@@ -22,21 +22,24 @@ import optuna
 import typer
 from rich.progress import track
 
-from dse.design.evaluation import Evaluation, Job, TestScore
-from dse.design.metrics import DEFAULT_OBJECTIVES, values_of
-from dse.design.pareto import hypervolume, non_dominated, relative_costs
-from dse.design.point import Finetune
-from dse.evaluate.evaluator import Evaluator
-from dse.search.driver import Driver, Progress
-from dse.search.sampler import make_sampler
-from dse.store.run_folder import RunFolder
-from dse.store.trials import StudyStore
-from dse.study.loading import load_study
-from dse.study.prepared import PreparedMember, PreparedStudy, prepare
-from dse.study.spec import Sampler, Study
+from dse.design import (
+    DEFAULT_OBJECTIVES,
+    Evaluation,
+    Finetune,
+    Job,
+    TestScore,
+    hypervolume,
+    non_dominated,
+    relative_costs,
+    values_of,
+)
+from dse.evaluate import Evaluator
+from dse.search import Driver, Progress, make_sampler
+from dse.store import RunFolder, StudyStore
+from dse.study import PreparedMember, PreparedStudy, Sampler, Study, load_study, prepare
 from dse.workers import SerialPool
 from nets.datasets import Samples
-from nets.network.operators import Method
+from nets.network import Method
 
 SHARES = (0.90, 0.99)  # shares of the best hypervolume that all runs together reach
 _WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16)

@@ -19,19 +19,11 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from dse.design.evaluation import Evaluation, Job, Level, TestScore
-from dse.design.point import Finetune
-from dse.design.space import SearchSpace
+from dse.design import Evaluation, Finetune, Job, Level, SearchSpace, TestScore
 from dse.run import run_study
-from dse.search.driver import Driver
-from dse.search.sampler import DistinctSampler, proposer
-from dse.store.journal import own_journal
-from dse.store.run_folder import RunFolder
-from dse.store.trials import StudyStore, record_in
-from dse.study.loading import load_study
-from dse.study.prepared import PreparedStudy, prepare
-from dse.study.space import space_over
-from dse.study.spec import Study
+from dse.search import DistinctSampler, Driver, proposer
+from dse.store import RunFolder, StudyStore, own_journal, record_in
+from dse.study import PreparedStudy, Study, load_study, prepare, space_over
 from dse.workers import Completion, EvaluatorPool, SerialPool
 from hwmodels import NetworkCost
 from hwmodels.accelerator import AcceleratorCost

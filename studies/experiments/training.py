@@ -25,15 +25,11 @@ from sklearn.model_selection import StratifiedKFold
 
 from nets.datasets import Samples, load_digits_dataset, load_npz_dataset
 from nets.errors import NetworkError
-from nets.execute.executor import IntegerExecutor
-from nets.importers.pytorch import quantize_input, quantize_module
-from nets.importers.tflite import load_tflite
-from nets.importers.topologies import TOPOLOGIES, train_float
-from nets.narrow.narrowing import RescalerChoice, narrow
-from nets.narrow.weights import RealWeights, real_weights, with_weight_bits
-from nets.network.operators import Method
-from nets.network.quantized_network import QuantizedNetwork
-from nets.train.fine_tuning import FinetuneSettings, fine_tune
+from nets.execute import IntegerExecutor
+from nets.importers import TOPOLOGIES, load_tflite, quantize_input, quantize_module, train_float
+from nets.narrow import RealWeights, RescalerChoice, narrow, real_weights, with_weight_bits
+from nets.network import Method, QuantizedNetwork
+from nets.train import FinetuneSettings, fine_tune
 
 MULTIPLIER_BITS = (31, 8, 4, 3, 2, 1)
 WEIGHT_BITS = (8, 5, 4)

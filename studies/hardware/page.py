@@ -9,12 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from hwmodels.architectures.array import ARRAY
-from hwmodels.architectures.base import Architecture
-from hwmodels.architectures.fractured import FRACTURED
-from hwmodels.architectures.serial import SERIAL
+from hwmodels.architectures import ARRAY, FRACTURED, SERIAL, Architecture
 from hwmodels.errors import HardwareError
-from hwmodels.synthesis.sweep import BASELINE_BITS, Measurement, read_measurements
+from hwmodels.synthesis import BASELINE_BITS, Measurement, read_measurements
 
 _BLOCK: Final = re.compile(r"(<!-- made from CSV: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _WIDTHS: Final = (20, 32)

@@ -17,11 +17,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hwmodels.architectures.array import ARRAY
-from hwmodels.architectures.registry import ARCHITECTURES
+from hwmodels.architectures import ARCHITECTURES, ARRAY
 from hwmodels.errors import HardwareError
-from hwmodels.synthesis.calibration import FITTED, ErrorSummary, Fit, error_table, fit
-from hwmodels.synthesis.sweep import BASELINE_BITS, Measurement, read_measurements
+from hwmodels.synthesis import (
+    BASELINE_BITS,
+    FITTED,
+    ErrorSummary,
+    Fit,
+    Measurement,
+    error_table,
+    fit,
+    read_measurements,
+)
 from studies.hardware.page import write_page
 
 # Okabe and Ito's colours, distinguishable with colour-blindness.

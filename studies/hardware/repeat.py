@@ -8,12 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from hwmodels.architectures.add import ADD
-from hwmodels.architectures.array import ARRAY
-from hwmodels.architectures.constant import CONSTANT
+from hwmodels.architectures import ADD, ARRAY, CONSTANT
 from hwmodels.errors import HardwareError
-from hwmodels.synthesis.liberty import Library, load_liberty
-from hwmodels.synthesis.sweep import Measurement, append_measurement, measure_rescaler
+from hwmodels.synthesis import Library, Measurement, append_measurement, load_liberty, measure_rescaler
 from hwmodels.traces import AccumulatorTrace, load_trace
 
 _DESIGNS: Final = {ARRAY.name: (20, 32), CONSTANT.name: (20, 32), ADD.name: ADD.sweep_widths}

@@ -12,12 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from hwmodels.architectures.array import ARRAY
+from hwmodels.architectures import ARRAY
 from hwmodels.errors import HardwareError
-from hwmodels.synthesis.activity import measure_energy
-from hwmodels.synthesis.circuit import Circuit, build_circuit
-from hwmodels.synthesis.liberty import Library, load_liberty
-from hwmodels.synthesis.yosys import synthesize
+from hwmodels.synthesis import Circuit, Library, build_circuit, load_liberty, measure_energy, synthesize
 from hwmodels.traces import SHIFT_BITS, AccumulatorTrace, load_trace
 
 HARDWARE_BITS: Final = 31

@@ -10,8 +10,7 @@ from typing import Any, get_args, get_origin
 import typer
 from typer.core import TyperGroup
 
-from dse.cli.app import BAD_INPUT, FAILURE, app
-from dse.cli.run import INTERRUPTED
+from dse.cli import BAD_INPUT, FAILURE, INTERRUPTED, app
 
 _HEAD = f"""# The command line
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from dse.study.spec import MemberSpec, Study
+from dse.study import MemberSpec, Study
 
 _HEAD = """# The study file
 

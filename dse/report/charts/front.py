@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dse import formats
-from dse.design.roles import Role
+from dse.design import Role
 from dse.report.charts.picture import Panel
 from dse.report.charts.style import (
     BLUE,

@@ -18,20 +18,22 @@ from nets.execute.native.plans import (
     requant_plan,
     window_struct,
 )
-from nets.network.contracts import INT32_MAX
-from nets.network.operators import (
+from nets.network import (
+    INT32_MAX,
     Convolution,
     ElementwiseProduct,
     ElementwiseSum,
     FullyConnected,
+    IntArray,
     Operator,
+    QuantizedNetwork,
     Requantize,
     RescaledOperator,
+    Rescaler,
+    TensorSpec,
     Weighted,
+    rescaling,
 )
-from nets.network.quantized_network import QuantizedNetwork
-from nets.network.rescaler import Rescaler, rescaling
-from nets.network.tensors import IntArray, TensorSpec
 
 Kernel = Callable[[list[Tensor]], Tensor]
 

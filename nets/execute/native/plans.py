@@ -6,10 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nets.network.contracts import FULL_MULTIPLIER_BITS, INT32_MAX
-from nets.network.operators import Convolution
-from nets.network.rescaler import Rescaler
-from nets.network.tensors import Int8Array, IntArray
+from nets.network import FULL_MULTIPLIER_BITS, INT32_MAX, Convolution, Int8Array, IntArray, Rescaler
 
 LANES = 16  # output channels of one block, as in convolution.h
 PATH_AVX2 = 1  # of best_path() in convolution.h

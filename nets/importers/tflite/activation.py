@@ -7,7 +7,7 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers.tflite.graph import RawOperator
-from nets.network.tensors import TensorSpec
+from nets.network import TensorSpec
 
 _INFINITY = math.inf
 _REAL_RANGES = {

@@ -9,11 +9,18 @@ import numpy.typing as npt
 
 from nets.errors import NetworkError
 from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor
-from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS, Contract
-from nets.network.operators import Operator
-from nets.network.profiles import Profile
-from nets.network.rescaler import Rescaler, rescaler_from_scale
-from nets.network.tensors import FloatArray, IntArray, TensorSpec
+from nets.network import (
+    CONTRACTS,
+    FULL_MULTIPLIER_BITS,
+    Contract,
+    FloatArray,
+    IntArray,
+    Operator,
+    Profile,
+    Rescaler,
+    TensorSpec,
+    rescaler_from_scale,
+)
 
 # Dead filters have scales near 1e-10; anything far below or above is damage, or would leave the normal float32 range.
 SCALE_MIN, SCALE_MAX = 2.0**-60, 2.0**40

@@ -8,17 +8,18 @@ from nets.importers.tflite import xnnpack
 from nets.importers.tflite.activation import activation_range
 from nets.importers.tflite.builder import Builder, check_shape, full_rescaler
 from nets.importers.tflite.graph import RawOperator
-from nets.network.operators import (
+from nets.network import (
     SUM_LEFT_SHIFT,
     ElementwiseKind,
     ElementwiseProduct,
     ElementwiseSum,
     Operator,
     Requantize,
+    Rescaler,
+    TensorSpec,
+    product_scale,
+    sum_scales,
 )
-from nets.network.rescaler import Rescaler
-from nets.network.scales import product_scale, sum_scales
-from nets.network.tensors import TensorSpec
 
 
 def add(builder: Builder, raw: RawOperator) -> Operator:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tflite
 
 from nets.errors import NetworkError
-from nets.network.tensors import FloatArray, IntArray
+from nets.network import FloatArray, IntArray
 
 IDENTIFIER = b"TFL3"
 MAX_RANK = 8

@@ -8,9 +8,7 @@ from nets.errors import NetworkError
 from nets.importers.tflite import elementwise, movers, reductions, weighted
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
-from nets.network.operators import Operator
-from nets.network.profiles import Profile, profile_named
-from nets.network.quantized_network import QuantizedNetwork
+from nets.network import Operator, Profile, QuantizedNetwork, profile_named
 
 Converter = Callable[[Builder, RawOperator], Operator]
 

@@ -7,8 +7,7 @@ import tflite
 from nets.errors import NetworkError
 from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, constant
 from nets.importers.tflite.graph import RawOperator
-from nets.network.operators import Concatenation, Operator, Pad, Reshape, Transpose
-from nets.network.tensors import TensorSpec
+from nets.network import Concatenation, Operator, Pad, Reshape, TensorSpec, Transpose
 
 
 def _moved(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpec]:

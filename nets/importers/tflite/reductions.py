@@ -18,11 +18,17 @@ from nets.importers.tflite.builder import (
 )
 from nets.importers.tflite.graph import RawOperator
 from nets.importers.tflite.windows import window
-from nets.network.contracts import FULL_MULTIPLIER_BITS, Contract
-from nets.network.operators import AveragePool, MaxPool, Mean, Operator
-from nets.network.profiles import Profile
-from nets.network.rescaler import Rescaler
-from nets.network.tensors import TensorSpec
+from nets.network import (
+    FULL_MULTIPLIER_BITS,
+    AveragePool,
+    Contract,
+    MaxPool,
+    Mean,
+    Operator,
+    Profile,
+    Rescaler,
+    TensorSpec,
+)
 
 COUNT_MAX = 2**16  # elements of one window or mean: their int8 sum stays exact in float32
 

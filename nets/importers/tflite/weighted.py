@@ -10,11 +10,18 @@ from nets.importers.tflite.activation import activation_range
 from nets.importers.tflite.builder import Builder, check_shape, constant, frozen, quantization
 from nets.importers.tflite.graph import Options, RawOperator, RawTensor
 from nets.importers.tflite.windows import window
-from nets.network.contracts import FULL_MULTIPLIER_BITS
-from nets.network.operators import Convolution, FullyConnected, Operator
-from nets.network.rescaler import rescaler_from_scale
-from nets.network.scales import weighted_scale
-from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec
+from nets.network import (
+    FULL_MULTIPLIER_BITS,
+    Convolution,
+    FloatArray,
+    FullyConnected,
+    Int8Array,
+    IntArray,
+    Operator,
+    TensorSpec,
+    rescaler_from_scale,
+    weighted_scale,
+)
 
 
 def convolution(builder: Builder, raw: RawOperator) -> Operator:

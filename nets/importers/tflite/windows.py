@@ -4,7 +4,7 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers.tflite.graph import RawOperator
-from nets.network.operators import Pads
+from nets.network import Pads
 
 LARGEST = 2**16  # of kernels, strides and dilations
 

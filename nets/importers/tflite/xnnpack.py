@@ -7,9 +7,7 @@ Operators whose scales lie outside a range are left to TFLite's own kernels.
 import numpy as np
 
 from nets.importers.tflite.builder import frozen, full_rescaler
-from nets.network.contracts import CONTRACTS, Contract
-from nets.network.rescaler import Rescaler
-from nets.network.tensors import TensorSpec
+from nets.network import CONTRACTS, Contract, Rescaler, TensorSpec
 
 _SUM_BITS = 21  # of the larger multiplier, 2**20 to 2**21
 _CONVERT_SHIFT = 8
