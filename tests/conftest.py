@@ -16,7 +16,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 import dse.study.prepared
-from dse.cli.app import main
+from dse.cli.entry import main
 from dse.study.prepared import PreparedStudy, prepare
 from nets.importers.topologies import Topology, train_float
 from tests.small_studies import small_spec

@@ -34,21 +34,7 @@ def evaluation(
 ) -> Evaluation:
     drop, area, energy = objectives or closed_form(point, level)
     rescalers = NetworkCost(area, energy, 64, ())
-    cost = AcceleratorCost(
-        area_um2=None,
-        energy_nj=None,
-        latency_cycles=0,
-        latency_us=0.0,
-        rescaler_area_share=None,
-        rescaler_energy_share=None,
-        rescaler_bound_layers=(),
-        mac_area_um2=None,
-        mac_energy_nj=None,
-        parameter_energy_nj=None,
-        rescalers=rescalers,
-        layers=(),
-        missing=(),
-    )
+    cost = AcceleratorCost(area_um2=None, energy_nj=None, latency_cycles=0, rescalers=rescalers, missing=())
     trained = {"fc.weights": np.zeros(3, np.int8)} if level is Level.SHORT_FINETUNE else None
     return Evaluation(level, 90.0 - drop, drop, cost, rescalers, (), point.digest, trained, 0.01)
 

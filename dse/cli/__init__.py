@@ -1,6 +1,6 @@
 """The command line: one module for each group of commands."""
 
-from dse.cli.app import BAD_INPUT, FAILURE, app
+from dse.cli.entry import BAD_INPUT, FAILURE, app
 from dse.cli.run import INTERRUPTED
 
 __all__ = [

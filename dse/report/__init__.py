@@ -3,7 +3,7 @@
 from dse.report.compare_page import compare
 from dse.report.designs import Choice, Evidence
 from dse.report.page import write_report
-from dse.report.recommendation import Recommendation, recommendation
+from dse.report.recommendations import Recommendation, recommendation
 from dse.report.tables import write_tables
 from dse.report.terminal import front_table, show
 

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 
 from dse.design import DEFAULT_OBJECTIVES, Role, hypervolume, non_dominated, reference_point, relative_costs
 from dse.report.designs import Choice
-from dse.report.recommendation import REFERENCE_DROP_PP
+from dse.report.recommendations import REFERENCE_DROP_PP
 from dse.store import StudyResults
 
 Floats = npt.NDArray[np.float64]

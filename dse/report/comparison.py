@@ -10,7 +10,7 @@ from scipy.stats import mannwhitneyu
 
 from dse.design import DROP, hypervolume, relative_costs
 from dse.report.designs import Choice, choices
-from dse.report.recommendation import Recommendation, recommendation
+from dse.report.recommendations import Recommendation, recommendation
 from dse.store import StudyResults
 
 SIGNIFICANCE = 0.05

@@ -19,7 +19,7 @@ from dse.report.charts.style import script_json
 from dse.report.designs import Choice
 from dse.report.pictures import Analysis, analyse, pictures, write_pictures
 from dse.report.portfolio import portfolio_rows
-from dse.report.recommendation import uniform_name
+from dse.report.recommendations import uniform_name
 from dse.report.scene import Scene
 from dse.report.tables import compared, write_tables
 from dse.store import StudyResults

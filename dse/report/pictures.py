@@ -63,7 +63,7 @@ def _drawn(analysis: Analysis) -> Iterator[tuple[str, tuple[Panel, ...]]]:
         if facts.members:
             yield "portfolio", (portfolio_panel(view),)
         yield "multiplier_bits", (widths_panel(view),)
-    if view.rec.int32 or view.rec.chosen:
+    if (view.rec.int32 or view.rec.chosen) and not view.results.layers.empty:
         yield "layers", layers_panels(view)
     if analysis.sensitivity:
         yield "sensitivity", sensitivity_panels(view, analysis.sensitivity)

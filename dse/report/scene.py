@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dse import formats
 from dse.design import Role
 from dse.report.designs import Choice, choices
-from dse.report.recommendation import REFERENCE_DROP_PP, Recommendation, recommendation
+from dse.report.recommendations import REFERENCE_DROP_PP, Recommendation, recommendation
 from dse.store import StudyFacts, StudyResults
 from nets.network import Method
 

@@ -8,7 +8,7 @@ import pandas as pd
 from dse import formats
 from dse.design import DROP
 from dse.report.designs import Choice
-from dse.report.recommendation import Recommendation, recommendation, uniform_name
+from dse.report.recommendations import Recommendation, recommendation, uniform_name
 from dse.store import StudyFacts, StudyResults, design_table, for_people, heading
 from nets.files import replacing
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from dse import formats
 from dse.design import Role
 from dse.report.designs import Choice, Evidence, choices
-from dse.report.recommendation import Recommendation, recommendation
+from dse.report.recommendations import Recommendation, recommendation
 from dse.store import StudyResults
 
 FRONT_ROWS = 10  # rows for the front; int32 and the best uniform width come in addition

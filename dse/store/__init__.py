@@ -1,9 +1,9 @@
 """What a run keeps: trials, records, run folder, cache."""
 
 from dse.store.cache import EvaluationCache, default_cache_path
-from dse.store.collect import collect, member_key, results_of
+from dse.store.collection import collect, member_key, results_of
 from dse.store.columns import design_table, for_people, heading, trial_columns
-from dse.store.database import database, reporting_storage_failures, without_password
+from dse.store.databases import database, reporting_storage_failures, without_password
 from dse.store.front import contenders, front_of, violations
 from dse.store.journal import own_journal
 from dse.store.manifest import Manifest, git_revision, installed_versions, now_utc

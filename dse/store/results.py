@@ -92,7 +92,7 @@ class StudyResults:
         rescalers: names of the rescalers, in order of execution.
         trials: a row per trial, with the columns of :func:`dse.store.columns.trial_columns`; then, in a portfolio,
             ``<member>.`` with ``val_accuracy``, ``val_accuracy_drop_pp``, ``test_accuracy_drop_pp``, ``ci_low``,
-            ``ci_high`` and ``regret_pp`` (:func:`dse.store.collect.with_regret`); then what the design chose:
+            ``ci_high`` and ``regret_pp`` (:func:`dse.store.collection.with_regret`); then what the design chose:
             ``<layer>.weight_bits``, ``contract``, ``style`` and ``lanes`` if they vary, and
             ``<rescaler>.multiplier_bits`` and ``<rescaler>.method``. The accuracy of a portfolio is that of its
             members together; its test figures are those of the member whose interval reaches highest.

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dse.design import DEFAULT_OBJECTIVES, DesignPoint, Role, SearchSpace, TestScore, figure_named, values_of
 from dse.errors import StudyError
-from dse.store.database import database, without_password
+from dse.store.databases import database, without_password
 from dse.store.journal import journal
 from dse.store.manifest import Manifest
 from dse.store.records import RECORD_VERSION, TrialRecord

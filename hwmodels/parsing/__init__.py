@@ -1,7 +1,7 @@
 """Verilog-2001 to operators with resolved widths. The only package that imports pyverilog."""
 
 from hwmodels.parsing._design import Design, Memory, Operand, Operator, Port, Register
-from hwmodels.parsing.lint import Finding, lint
+from hwmodels.parsing.linter import Finding, lint
 from hwmodels.parsing.reader import module_names, parse_files
 
 __all__ = [

@@ -1,10 +1,10 @@
 """Synthesis, gate-level energy and the fitting of technology tables."""
 
 from hwmodels.synthesis.activity import measure_energy
-from hwmodels.synthesis.calibrate import Calibration, calibrate
 from hwmodels.synthesis.calibration import FITTED, ErrorSummary, Fit, error_table, fit
 from hwmodels.synthesis.circuit import Circuit, build_circuit
 from hwmodels.synthesis.liberty import Library, load_liberty
+from hwmodels.synthesis.liberty_to_table import Calibration, calibrate
 from hwmodels.synthesis.sweep import BASELINE_BITS, Measurement, append_measurement, measure_rescaler, read_measurements
 from hwmodels.synthesis.yosys import synthesize
 

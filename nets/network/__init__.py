@@ -1,7 +1,7 @@
 """The integer network: operators, tensors, rescalers, contracts, integers and fingerprints."""
 
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS, INT32_MAX, INT32_MIN, Contract, contract_named
-from nets.network.fingerprint import Arrays, fingerprint, operator_digest, trained_arrays, with_trained_arrays
+from nets.network.fingerprints import Arrays, fingerprint, operator_digest, trained_arrays, with_trained_arrays
 from nets.network.operators import (
     SUM_LEFT_SHIFT,
     AveragePool,

@@ -1,7 +1,7 @@
 """Independent checks against LiteRT, and model files that carry a narrowed design."""
 
-from nets.oracle.contract_matrix import ContractMatrix, contract_matrix
 from nets.oracle.export import ExportReport, export_tflite
+from nets.oracle.matrix import ContractMatrix, contract_matrix
 from nets.oracle.verify import VerifyReport, random_samples, verify_model
 
 __all__ = [

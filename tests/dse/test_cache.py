@@ -27,7 +27,7 @@ from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over
 from dse.study.spec import RtlSpec
 from hwmodels.technologies.technology import technology_names
-from nets.network.fingerprint import trained_arrays
+from nets.network.fingerprints import trained_arrays
 from nets.network.operators import Method
 from tests.conftest import Cli
 from tests.fakes import evaluation

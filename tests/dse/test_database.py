@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import URL, make_url
 
 from dse.errors import StudyError
-from dse.store.database import database, without_password
+from dse.store.databases import database, without_password
 
 SECRETS = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1)
 

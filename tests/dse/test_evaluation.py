@@ -27,7 +27,7 @@ from hwmodels import network_cost
 from nets.execute.executor import IntegerExecutor
 from nets.narrow.certificates import certify
 from nets.narrow.narrowing import RescalerChoice
-from nets.network.fingerprint import fingerprint
+from nets.network.fingerprints import fingerprint
 from nets.network.operators import Method, Weighted
 from tests.fakes import values
 from tests.small_studies import small_spec

@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from rich.console import Console
-from studies.reference.study_file import reference
 
 from dse.design import metrics
 from dse.design.cost_source import CostSource
@@ -17,7 +16,7 @@ from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.errors import StudyError
 from dse.report import compare, show, write_report
-from dse.store.collect import collect
+from dse.store.collection import collect
 from dse.store.columns import design_table, heading, trial_columns
 from dse.store.journal import own_journal
 from dse.store.manifest import Manifest
@@ -25,6 +24,7 @@ from dse.store.records import TrialRecord, record_of
 from dse.store.results import StudyResults
 from dse.store.trials import StudyStore, record_in
 from nets.network.operators import Method
+from studies.reference.write_study_file import reference
 from tests.fakes import evaluation
 from tests.small_studies import small_spec
 
@@ -34,7 +34,7 @@ HEAT = Figure(
     unit="mK",
     section=Section.OTHER,
     direction=Direction.MINIMIZE,
-    measured=lambda found: 1234.0 + (found.objective_cost.rescaler_area_um2 or 0.0),
+    measured=lambda found: 1234.0 + (found.accelerator.rescalers.rescaler_area_um2 or 0.0),
 )
 OBJECTIVES = ["val_accuracy_drop_pp", "rescaler_area_um2", "heat_mk"]
 SPACE = SearchSpace(

@@ -77,7 +77,7 @@ def test_training_is_where_the_study_asks(
         asked.append(options.pop("device"))
         return fine_tune(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(dse.evaluate.evaluator, "finetune", on_the_cpu)
+    monkeypatch.setattr(dse.evaluate.evaluator, "fine_tune", on_the_cpu)
     spec = digits.spec.model_copy(update={"workers": digits.spec.workers.model_copy(update={"gpus": gpus})})
     with monkeypatch.context() as patched:  # no longer: torch itself asks too while it trains
         patched.setattr(torch.cuda, "is_available", lambda: seen)

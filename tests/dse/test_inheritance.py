@@ -20,7 +20,7 @@ from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over
 from dse.workers import SerialPool
 from nets.narrow.narrowing import RescalerChoice
-from nets.network.fingerprint import fingerprint
+from nets.network.fingerprints import fingerprint
 from nets.network.operators import Method
 
 

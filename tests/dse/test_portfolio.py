@@ -21,7 +21,7 @@ from dse.evaluate.evaluator import Evaluator, weakest
 from dse.export import export_design
 from dse.export._design import load_design
 from dse.run import run_study
-from dse.store.collect import results_of
+from dse.store.collection import results_of
 from dse.store.records import record_of
 from dse.store.run_folder import RunFolder
 from dse.study.loading import load_study, validated

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dse.store.run_folder
-from dse.cli.app import BAD_INPUT
+from dse.cli.entry import BAD_INPUT
 from dse.errors import StudyError
 from dse.run import begin_run, manifest_of
 from dse.store.manifest import FORMAT, difference

@@ -15,7 +15,7 @@ import pytest
 from dse.errors import StudyError
 from dse.export import DesignDocument, export_design
 from dse.run import run_study
-from dse.store.collect import results_of
+from dse.store.collection import results_of
 from dse.store.run_folder import RunFolder
 from dse.study.loading import load_study
 from tests.small_studies import write_study

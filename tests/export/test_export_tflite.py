@@ -13,7 +13,7 @@ from dse.export._tflite import write_models
 from dse.export._units import units_of
 from dse.export._vectors import vectors_of
 from dse.run import run_study
-from dse.store.collect import results_of
+from dse.store.collection import results_of
 from dse.store.run_folder import RunFolder
 from dse.study.loading import load_study
 from nets.importers.tflite import load_tflite, network_from_bytes

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from dse.cli.hardware import calibrate, cost
 from hwmodels import HardwareError, load_technology
 from hwmodels.architectures.base import RTL_FOLDER
-from hwmodels.synthesis.calibrate import calibrate as calibrate_technology
-from hwmodels.synthesis.calibrate import fit_technology
 from hwmodels.synthesis.liberty import load_liberty
+from hwmodels.synthesis.liberty_to_table import calibrate as calibrate_technology
+from hwmodels.synthesis.liberty_to_table import fit_technology
 from hwmodels.synthesis.sweep import read_measurements
 from hwmodels.traces import load_trace
 
@@ -83,7 +83,7 @@ def test_ctrl_c_ends_calibrate_with_one_line(tmp_path: Path, monkeypatch: pytest
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hwmodels.synthesis.calibrate.run_sweep", interrupted)
+    monkeypatch.setattr("hwmodels.synthesis.liberty_to_table.run_sweep", interrupted)
     library, out = write_small_liberty(tmp_path), tmp_path / "out.toml"
     arguments = ["calibrate", "--liberty", str(library), "--name", "ok", "--node-nm", "100", "--out", str(out)]
     result = CliRunner().invoke(app, [*arguments, "--dataset", str(tmp_path / "kept.csv")])

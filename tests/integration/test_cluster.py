@@ -12,7 +12,7 @@ from ray.cluster_utils import Cluster
 from dse.design.evaluation import Job, Level
 from dse.design.point import DesignPoint, Finetune
 from dse.run import run_study
-from dse.store.collect import results_of
+from dse.store.collection import results_of
 from dse.store.run_folder import RunFolder
 from dse.workers.ray_pool import RayPool
 from nets.narrow.narrowing import RescalerChoice

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from dse.design.point import DesignPoint
 from dse.evaluate.designs import narrowed, shipped
 from dse.run import run_study
-from dse.store.collect import results_of
+from dse.store.collection import results_of
 from dse.store.journal import journal
 from dse.store.results import StudyResults
 from dse.store.run_folder import RunFolder

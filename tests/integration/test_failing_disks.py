@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import dse.run
-from dse.cli.app import main
+from dse.cli.entry import main
 from dse.cli.progress import StudyProgress
 from dse.report import write_tables
 from dse.search.driver import Progress

@@ -16,7 +16,7 @@ import dse.run
 from dse.report import write_tables
 from dse.search.driver import Driver
 from dse.search.sampler import make_sampler
-from dse.store.database import database
+from dse.store.databases import database
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in
 from dse.study.prepared import PreparedStudy

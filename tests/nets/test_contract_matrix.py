@@ -11,7 +11,7 @@ from nets.execute.executor import Backend, IntegerExecutor
 from nets.importers.tflite import load_tflite
 from nets.network.contracts import CONTRACTS
 from nets.network.profiles import PROFILES
-from nets.oracle.contract_matrix import contract_matrix
+from nets.oracle.matrix import contract_matrix
 from nets.oracle.verify import random_samples
 
 

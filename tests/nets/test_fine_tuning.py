@@ -16,7 +16,7 @@ from nets.importers.pytorch import QuantizedModule, quantize_input, quantize_mod
 from nets.importers.topologies import TOPOLOGIES, train_float
 from nets.narrow.activations import with_activation_bits
 from nets.narrow.narrowing import RescalerChoice, narrow
-from nets.network.fingerprint import fingerprint
+from nets.network.fingerprints import fingerprint
 from nets.network.operators import Method, Weighted
 from nets.network.quantized_network import QuantizedNetwork
 from nets.train import fine_tuning as fine_tuning_module

@@ -6,7 +6,7 @@ import pytest
 from small_networks import digits_like
 
 from nets.errors import NetworkError
-from nets.network.fingerprint import fingerprint, trained_arrays, with_trained_arrays
+from nets.network.fingerprints import fingerprint, trained_arrays, with_trained_arrays
 from nets.network.operators import Weighted
 
 

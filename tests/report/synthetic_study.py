@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from dse.design.evaluation import Evaluation, Level, TestScore
 from dse.design.point import DesignPoint, Finetune
 from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
-from dse.store.collect import collect
+from dse.store.collection import collect
 from dse.store.manifest import Manifest
 from dse.store.records import record_of
 from dse.store.results import StudyResults
@@ -193,20 +192,25 @@ def _evaluations(design: Design, recipe: Recipe, rng: np.random.Generator) -> li
     bits = [choice.multiplier_bits for _, choice in design.point.choices]
     layers = tuple(_layer(name, i, choice) for i, (name, choice) in enumerate(design.point.choices))
     workloads = tuple(_workload(name, i) for i, (name, _) in enumerate(design.point.choices))
-    total = SimpleNamespace(area_um2=area + 40_000.0, energy_nj=energy + 500.0, latency_cycles=9216)
+    accelerator = AcceleratorCost(
+        area_um2=area + 40_000.0 if recipe.accelerator else None,
+        energy_nj=energy + 500.0 if recipe.accelerator else None,
+        latency_cycles=9216,
+        rescalers=NetworkCost(area, energy, sum(bits) * 16, layers),
+        missing=(),
+    )
     other = NetworkCost(area * 1.1 + 300 + rng.normal(0, 20), energy * 0.9, sum(bits) * 16, ())
     return [
         Evaluation(
             level=level,
             val_accuracy=BASELINE_ACCURACY - pp,
             val_accuracy_drop_pp=pp,
-            objective_cost=NetworkCost(area, energy, sum(bits) * 16, layers),
             other_cost=other,
             workloads=workloads,
             network_sha256=design.point.digest,
             weights=None,
             seconds=float(rng.gamma(2.0, 0.4)),
-            accelerator=cast(AcceleratorCost, total) if recipe.accelerator else None,
+            accelerator=accelerator,
             other_style_area_um2=500.0 + 90.0 * max(bits) if recipe.accelerator else None,
         )
         for level, pp in reached

@@ -7,7 +7,7 @@ from synthetic_study import Maker
 
 from dse.report import Evidence, recommendation
 from dse.report.designs import choices, evidence
-from dse.report.recommendation import corrected_upper_end
+from dse.report.recommendations import corrected_upper_end
 from dse.store.results import StudyResults
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dse.cli.app import app
+from dse.cli.entry import app
 from studies.reference.write_command_line import reference
 from tests.conftest import Cli
 

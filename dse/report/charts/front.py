@@ -31,7 +31,7 @@ from dse.report.charts.style import (
     zoom,
 )
 from dse.report.designs import Choice, Evidence
-from dse.report.recommendation import uniform_name
+from dse.report.recommendations import uniform_name
 from dse.report.scene import CostAxis, Scene, baselines, bottom, marks
 
 MOST_INTERVALS = 25  # front designs up to which all test intervals are drawn; beyond, those of the labelled designs

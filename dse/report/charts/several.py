@@ -22,7 +22,7 @@ from dse.report.charts.style import (
 from dse.report.comparison import Comparison, Run
 from dse.report.designs import Choice
 from dse.report.portfolio import member_curves
-from dse.report.recommendation import REFERENCE_DROP_PP
+from dse.report.recommendations import REFERENCE_DROP_PP
 from dse.report.scene import CostAxis, Scene, cost_axes
 
 HEIGHT = 360  # px
