@@ -1,5 +1,6 @@
 """Designs and how they are compared: design point, search space, metrics, dominance, statistics."""
 
+from dse.design import metrics
 from dse.design.cost_source import CostSource
 from dse.design.evaluation import Evaluation, Job, Level, MemberScore, TestScore
 from dse.design.metrics import (
@@ -66,6 +67,7 @@ __all__ = [
     "figure_named",
     "hypervolume",
     "method_key",
+    "metrics",
     "non_dominated",
     "paired_interval",
     "rank_among",
