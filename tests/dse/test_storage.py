@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
 from dse.design.evaluation import Level, TestScore
@@ -138,15 +139,15 @@ def test_killed_between_record_and_tell(path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_killed_in_the_middle_of_asking(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A trial that has only some of its parameters is dropped where the sampler chose it, kept where it was queued."""
+    """A trial that has only some of its parameters is dropped if the sampler chose it, and kept if it was queued."""
     point = SPACE.uniform(2, Method.ABSORB, Finetune.NONE)
     for queued in (False, True):
         store = opened(path)
         if queued:
             store.enqueue(SPACE, point, Role.UNIFORM_ABSORB)
         with monkeypatch.context() as patch:
-            suggest = optuna.Trial._suggest
-            patch.setattr(optuna.Trial, "_suggest", fail_after(suggest, 2))
+            limited = fail_after(JournalStorage.set_trial_param, 2)
+            patch.setattr(JournalStorage, "set_trial_param", limited)
             with pytest.raises(KilledError):
                 store.ask(SPACE)
     resumed = opened(path)
