@@ -17,7 +17,6 @@ from nets.narrow import RealWeights
 from nets.network import (
     AveragePool,
     Concatenation,
-    Convolution,
     ElementwiseProduct,
     ElementwiseSum,
     MaxPool,
@@ -32,7 +31,7 @@ from nets.network import (
     Weighted,
     with_multiplier_bits,
 )
-from nets.train.straight_through import Clamp, Geometry, exactly, scaled_sum, weighted_sum
+from nets.train.straight_through import exactly, scaled_sum, weighted_sum
 from nets.train.trainable import ActivationScales, CurrentWeights, TrainableWeights
 
 Step = Callable[[list[Tensor], Tensor], Tensor]  # float32 inputs and exact int8 outputs to float32 outputs
@@ -75,13 +74,25 @@ class RescaleAwareTwin(nn.Module):
         Args:
             inputs: int8 or float32 integers ``[batch, *shape]``, channels last, one per network input.
         """
-        return self._run(inputs)
+        network, current = self._current()
+        exact = IntegerExecutor(network).tensors(*(x.detach().to(torch.int8).cpu().numpy() for x in inputs))
+        carriers = {index: x.to(torch.float32) for index, x in zip(network.inputs, inputs, strict=True)}
+        for operator in network.operators:
+            sources = [carriers[index] for index in operator.inputs]
+            integers = torch.from_numpy(exact[operator.output]).to(sources[0].device)
+            step = (
+                _weighted(operator, network, current[operator.name])
+                if isinstance(operator, Weighted)
+                else _step(operator, network, self._scales)
+            )
+            carriers[operator.output] = step(sources, integers)
+        return carriers
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Computes the real logits of the first output: ``scale * (q - zero_point)``, float32 ``[batch, classes]``."""
         index = self._start.outputs[0]
         spec = self._start.tensors[index]
-        return (self._run(inputs)[index] - spec.zero_point) * spec.scale
+        return (self.integers(*inputs)[index] - spec.zero_point) * spec.scale
 
     def trained_network(self) -> QuantizedNetwork:
         """Returns the integer network of the present weights, biases and scales."""
@@ -102,32 +113,11 @@ class RescaleAwareTwin(nn.Module):
                     changed[operator.name] = with_multiplier_bits(operator, network.tensors, bits)
         return network.with_operators(changed), current
 
-    def _run(self, inputs: tuple[Tensor, ...]) -> dict[int, Tensor]:
-        network, current = self._current()
-        exact = IntegerExecutor(network).tensors(*(x.detach().to(torch.int8).cpu().numpy() for x in inputs))
-        carriers = {index: x.to(torch.float32) for index, x in zip(network.inputs, inputs, strict=True)}
-        for operator in network.operators:
-            sources = [carriers[index] for index in operator.inputs]
-            integers = torch.from_numpy(exact[operator.output]).to(sources[0].device)
-            step = (
-                _weighted(operator, network, current[operator.name])
-                if isinstance(operator, Weighted)
-                else _step(operator, network, self._scales)
-            )
-            carriers[operator.output] = step(sources, integers)
-        return carriers
-
-
-def _clamp(operator: RescaledOperator, network: QuantizedNetwork) -> Clamp:
-    return Clamp(operator.q_min, operator.q_max, network.tensors[operator.output].zero_point)
-
 
 def _weighted(operator: Weighted, network: QuantizedNetwork, current: CurrentWeights) -> Step:
-    zero = network.tensors[operator.inputs[0]].zero_point
-    clamp = _clamp(operator, network)
-    geometry = Geometry.of(operator) if isinstance(operator, Convolution) else None
+    zeros = (network.tensors[operator.inputs[0]].zero_point, network.tensors[operator.output].zero_point)
     return lambda sources, exact: weighted_sum(
-        sources[0], current.weights, current.bias, current.scale, exact, zero, clamp, geometry
+        sources[0], current.weights, current.bias, current.scale, exact, operator, zeros
     )
 
 
@@ -142,24 +132,21 @@ def _(operator: ElementwiseSum, network: QuantizedNetwork, scales: ActivationSca
     gains = torch.stack([scales.scale(first), float(operator.sign) * scales.scale(second)])
     gains = (gains / scales.scale(operator.output)).to(torch.float32)
     zeros = (network.tensors[first].zero_point, network.tensors[second].zero_point)
-    clamp = _clamp(operator, network)
-    return lambda sources, exact: scaled_sum(sources[0], sources[1], gains, exact, zeros, clamp)
+    return lambda sources, exact: scaled_sum(sources[0], sources[1], gains, exact, operator, zeros)
 
 
 @_step.register
 def _(operator: ElementwiseProduct, network: QuantizedNetwork, scales: ActivationScales) -> Step:
     left_zero, right_zero = (network.tensors[index].zero_point for index in operator.inputs)
     gain = scales.scale(operator.inputs[0]) * scales.scale(operator.inputs[1]) / scales.scale(operator.output)
-    clamp = _clamp(operator, network)
-    return lambda sources, exact: _scaled((sources[0] - left_zero) * (sources[1] - right_zero), gain, clamp, exact)
+    return _scaled(operator, network, gain, lambda sources: (sources[0] - left_zero) * (sources[1] - right_zero))
 
 
 @_step.register
 def _(operator: Requantize, network: QuantizedNetwork, scales: ActivationScales) -> Step:
     zero = network.tensors[operator.inputs[0]].zero_point
     gain = scales.scale(operator.inputs[0]) / scales.scale(operator.output)
-    clamp = _clamp(operator, network)
-    return lambda sources, exact: _scaled(sources[0] - zero, gain, clamp, exact)
+    return _scaled(operator, network, gain, lambda sources: sources[0] - zero)
 
 
 @_step.register
@@ -167,14 +154,20 @@ def _(operator: Mean, network: QuantizedNetwork, scales: ActivationScales) -> St
     zero = network.tensors[operator.inputs[0]].zero_point
     gain = scales.scale(operator.inputs[0]) / (scales.scale(operator.output) * operator.count)
     axes = tuple(axis + 1 for axis in operator.axes)
-    clamp = _clamp(operator, network)
-    return lambda sources, exact: _scaled((sources[0] - zero).sum(dim=axes).reshape(exact.shape), gain, clamp, exact)
+    return _scaled(operator, network, gain, lambda sources: (sources[0] - zero).sum(dim=axes))
 
 
-def _scaled(total: Tensor, gain: Tensor, clamp: Clamp, exact: Tensor) -> Tensor:
-    """Returns exact outputs with the gradient of ``clamp(total * gain + zero_point)``."""
-    smooth = (total * gain + clamp.zero_point).clamp(clamp.q_min, clamp.q_max)
-    return exactly(smooth.to(torch.float32), exact)
+def _scaled(
+    operator: RescaledOperator, network: QuantizedNetwork, gain: Tensor, total: Callable[[list[Tensor]], Tensor]
+) -> Step:
+    """Prepares a step with the gradient of ``clamp(total * gain + zero_point)``."""
+    zero = network.tensors[operator.output].zero_point
+
+    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
+        smooth = (total(sources).reshape(exact.shape) * gain + zero).clamp(operator.q_min, operator.q_max)
+        return exactly(smooth.to(torch.float32), exact)
+
+    return step
 
 
 @_step.register
