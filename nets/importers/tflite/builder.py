@@ -65,6 +65,13 @@ class Builder:
         """Returns the spec of an activation input."""
         return self.spec(self.input(operator, position))
 
+    def image(self, operator: RawOperator) -> TensorSpec:
+        """Returns the spec of the first input, which has to have height, width and channels."""
+        spec = self.activation(operator)
+        if len(spec.shape) != 3:
+            raise NetworkError(f"{operator} takes [batch, height, width, channels], not [batch, {list(spec.shape)}]")
+        return spec
+
     def result(self, operator: RawOperator) -> TensorSpec:
         """Returns the spec of an operator's only output."""
         if len(operator.outputs) != 1:
@@ -142,6 +149,20 @@ def constant(tensor: RawTensor, type_name: str) -> IntArray:
     if tensor.data.size != size * dtype.itemsize:
         raise NetworkError(f"{tensor} has {tensor.data.size} bytes, which do not fit its shape {list(tensor.shape)}")
     return tensor.data.view(dtype).astype(np.int64).reshape(tensor.shape)
+
+
+_KINDS = {"DEPTHWISE_CONV_2D": "depthwise", "FULLY_CONNECTED": "fc"}
+
+
+def kind_of(operator: RawOperator) -> str:
+    """Returns the kind by which profiles and names of operators call the file's operator."""
+    return _KINDS.get(operator.kind, operator.kind.lower().removesuffix("_2d"))
+
+
+def placed(operator: RawOperator, inputs: int = 1) -> dict[str, Any]:
+    """Returns the fields that every operator has, with the first tensors that the file's operator reads."""
+    name = f"{kind_of(operator)}_{operator.index}"
+    return {"name": name, "inputs": operator.inputs[:inputs], "output": operator.outputs[0]}
 
 
 def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
