@@ -140,7 +140,7 @@ def _(operator: ElementwiseSum, scales: _Scales, bits: int) -> None:
     scales.fix(other, _coarser_beside(scales[other], scales[anchor], bits), operator)
     common = 2 * max(scales[anchor], scales[other])
     unit = common / 2**operator.left_shift
-    scales.fix(operator.output, unit / _below(unit / scales[operator.output], bits), operator)
+    scales.fix(operator.output, unit / _representable(unit / scales[operator.output], bits, above=False), operator)
 
 
 @_choose.register
@@ -149,24 +149,20 @@ def _(operator: ElementwiseProduct, scales: _Scales, bits: int) -> None:
     for index in operator.inputs:
         scales.fix(index, scales[index], operator)
     product = first * second
-    scales.fix(operator.output, product / _below(product / scales[operator.output], bits), operator)
+    scales.fix(
+        operator.output, product / _representable(product / scales[operator.output], bits, above=False), operator
+    )
 
 
 def _coarser_beside(scale: float, anchor: float, bits: int) -> float:
     """Returns the smallest scale at or above ``scale`` whose ratio to the anchor is representable."""
     if scale <= anchor:
-        return min(_above(scale / (2 * anchor), bits) * 2 * anchor, anchor)
-    return anchor / (2 * _below(anchor / (2 * scale), bits))
+        return min(_representable(scale / (2 * anchor), bits, above=True) * 2 * anchor, anchor)
+    return anchor / (2 * _representable(anchor / (2 * scale), bits, above=False))
 
 
-def _below(scale: float, bits: int) -> float:
-    return _nearly(scale, float(neighbouring_scales(np.array([scale * (1 + _EXACT)]), bits)[0][0]))
-
-
-def _above(scale: float, bits: int) -> float:
-    return _nearly(scale, float(neighbouring_scales(np.array([scale * (1 - _EXACT)]), bits)[1][0]))
-
-
-def _nearly(scale: float, neighbour: float) -> float:
-    """Returns the neighbour, or exactly ``scale`` if that is representable already."""
-    return neighbour if abs(neighbour / scale - 1) > 0 else scale
+def _representable(scale: float, bits: int, *, above: bool) -> float:
+    """Returns the next representable scale, or exactly ``scale`` if that is representable already."""
+    nudged = scale * (1 - _EXACT if above else 1 + _EXACT)
+    neighbour = float(neighbouring_scales(np.array([nudged]), bits)[above][0])
+    return neighbour if neighbour / scale != 1 else scale

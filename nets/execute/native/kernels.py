@@ -13,11 +13,13 @@ from nets.execute.native.plans import (
     PackedWeights,
     RequantPlan,
     WindowStruct,
+    modulo_int32,
     pack_convolution,
     pack_matrix,
     requant_plan,
     window_struct,
 )
+from nets.execute.torch_kernels import Kernel
 from nets.network import (
     INT32_MAX,
     Convolution,
@@ -34,8 +36,6 @@ from nets.network import (
     Weighted,
     rescaling,
 )
-
-Kernel = Callable[[list[Tensor]], Tensor]
 
 _ELEMENTS_AT_ONCE = 1024  # as in elementwise.h
 
@@ -57,7 +57,9 @@ def _convolution(operator: Convolution, network: QuantizedNetwork, library: ctyp
     if not _provable(operator, source):
         return None
     if operator.groups == 1:
-        return _full_convolution(operator, source, target, library)
+        packed = pack_convolution(operator, _row(operator, source), source.zero_point, library.best_path())
+        window = window_struct(operator, source.shape, target.shape, source.zero_point, len(packed.steps))
+        return _convolve(library, packed, _requant(operator, target), target, lambda x: (window, x.shape[0]))
     if operator.groups == source.shape[2] == operator.out_channels:
         return _depthwise(operator, source, target, library)
     return None
@@ -72,12 +74,6 @@ def _requant(operator: RescaledOperator, target: TensorSpec) -> RequantPlan:
     return requant_plan(operator.rescaler, channels, target.zero_point, operator.q_min, operator.q_max)
 
 
-def _full_convolution(operator: Convolution, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
-    packed = pack_convolution(operator, _row(operator, source), source.zero_point, library.best_path())
-    window = window_struct(operator, source.shape, target.shape, source.zero_point, len(packed.steps))
-    return _convolve(library, packed, _requant(operator, target), target, lambda x: (window, x.shape[0]))
-
-
 def _convolve(
     library: ctypes.CDLL,
     packed: PackedWeights,
@@ -87,22 +83,23 @@ def _convolve(
 ) -> Kernel:
     """Prepares a call of the convolution; ``images`` returns the window and the number of images of an input."""
     path = library.best_path()
+    constants = (packed.steps, packed.weights, packed.bias)
+
+    def call(x: Tensor, y: Tensor) -> None:
+        window, count = images(x)
+        places = (array.ctypes.data for array in constants)
+        library.convolve(ctypes.addressof(window), requant.address, *places, x.data_ptr(), y.data_ptr(), count, path)
+
+    return _filling(target, call)
+
+
+def _filling(target: TensorSpec, call: Callable[[Tensor, Tensor], None]) -> Kernel:
+    """Prepares a call with the only input, contiguous, and the output, which it fills."""
 
     def run(inputs: list[Tensor]) -> Tensor:
         x = inputs[0].contiguous()
         y = torch.empty((x.shape[0], *target.shape), dtype=torch.int8)
-        window, count = images(x)
-        library.convolve(
-            ctypes.addressof(window),
-            requant.address,
-            packed.steps.ctypes.data,
-            packed.weights.ctypes.data,
-            packed.bias.ctypes.data,
-            x.data_ptr(),
-            y.data_ptr(),
-            count,
-            path,
-        )
+        call(x, y)
         return y
 
     return run
@@ -111,30 +108,20 @@ def _convolve(
 def _depthwise(operator: Convolution, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
     height, width = operator.weights.shape[1:3]
     weights = np.ascontiguousarray(operator.weights[..., 0].reshape(operator.out_channels, -1).T.astype(np.int16))
-    bias64 = operator.bias - (source.zero_point + 128) * weights.astype(np.int64).sum(axis=0)
-    bias = bias64.astype(np.uint64).astype(np.uint32).view(np.int32)
+    bias = modulo_int32(operator.bias - (source.zero_point + 128) * weights.astype(np.int64).sum(axis=0))
     row, channels = _row(operator, source), source.shape[2]
     (dy, dx) = operator.dilation
     taps = np.array([y * dy * row + x * dx * channels for y in range(height) for x in range(width)], np.int32)
     window = window_struct(operator, source.shape, target.shape, source.zero_point, 0)
     requant = _requant(operator, target)
 
-    def run(inputs: list[Tensor]) -> Tensor:
-        x = inputs[0].contiguous()
-        y = torch.empty((x.shape[0], *target.shape), dtype=torch.int8)
+    def call(x: Tensor, y: Tensor) -> None:
+        places = (array.ctypes.data for array in (taps, weights, bias))
         library.convolve_depthwise(
-            ctypes.addressof(window),
-            requant.address,
-            taps.ctypes.data,
-            weights.ctypes.data,
-            bias.ctypes.data,
-            x.data_ptr(),
-            y.data_ptr(),
-            x.shape[0],
+            ctypes.addressof(window), requant.address, *places, x.data_ptr(), y.data_ptr(), x.shape[0]
         )
-        return y
 
-    return run
+    return _filling(target, call)
 
 
 @native_kernel.register

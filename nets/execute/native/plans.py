@@ -82,16 +82,12 @@ def _rule(rescaler: Rescaler, multiplier: IntArray, right_shift: IntArray) -> tu
         rule = _FLOAT32_EVEN if name == "xnnpack_fp32" else _FLOAT64_AWAY
         return rule, [nothing] * 6
     # A left shift goes into the multiplier; one that leaves int32 saturates every output either way.
-    raised = np.where(right_shift < 0, _shifted_left(multiplier, -right_shift), multiplier)
+    shifted_left = np.minimum(multiplier << np.clip(-right_shift, 0, 31), INT32_MAX)
+    raised = np.where(right_shift < 0, shifted_left, multiplier)
     shift = np.maximum(right_shift, 0)
     half = np.where(shift > 0, 1 << np.maximum(shift - 1, 0), 0)
     rule = _SHIFT_MAGNITUDE if name == "half_away" else _SHIFT
     return rule, [raised, nothing if name == "floor" else half, shift, _offset(shift), nothing, nothing]
-
-
-def _shifted_left(multiplier: IntArray, left: IntArray) -> IntArray:
-    raised: IntArray = np.minimum(multiplier << np.clip(left, 0, 31), INT32_MAX)
-    return raised
 
 
 def _offset(shift: IntArray) -> IntArray:
@@ -166,5 +162,10 @@ def _packed(runs: Int8Array, starts: IntArray, length: int, bias: IntArray, zero
     return PackedWeights(
         steps.astype(np.int32),
         np.ascontiguousarray(weights),
-        full_bias.astype(np.uint64).astype(np.uint32).view(np.int32),
+        modulo_int32(full_bias),
     )
+
+
+def modulo_int32(values: IntArray) -> npt.NDArray[np.int32]:
+    """Reduces int64 values to int32, modulo 2**32."""
+    return values.astype(np.uint64).astype(np.uint32).view(np.int32)
