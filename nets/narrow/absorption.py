@@ -35,13 +35,8 @@ _EXACT = 1e-12  # relative; scales are float64 products of float32 values
 def absorb_into_weights(operator: Weighted, network: QuantizedNetwork, bits: int, original: RealWeights) -> Weighted:
     """Moves the ratio of representable to effective scale into the weight scale.
 
-    Of the two neighbouring representable scales each channel takes the one whose requantized weights are closer.
-
-    Args:
-        operator: The operator at int32 (Q31).
-        network: The network of the operator's tensors.
-        bits: Multiplier width in bits.
-        original: Real weights to requantize.
+    Of the two neighbouring representable scales each channel takes the one whose requantized weights are closer to the
+    original ones; the multiplier gets ``bits`` bits.
     """
     contract = operator.rescaler.contract
     (scale,) = effective_scales(operator, network.tensors)
@@ -101,11 +96,7 @@ class _Scales:
         return self._group[index] in self._fixed
 
     def fix(self, index: int, scale: float, operator: Operator) -> None:
-        """Fixes the scale of a tensor.
-
-        Raises:
-            NetworkError: It is fixed already, at another value.
-        """
+        """Fixes the scale of a tensor; raises a NetworkError if it is fixed already, at another value."""
         if self.is_fixed(index) and abs(scale / self[index] - 1) > _EXACT:
             name = self._network.tensors[index].name
             raise NetworkError(

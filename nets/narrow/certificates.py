@@ -69,19 +69,6 @@ class StageCertificate:
     right_shift_max: int
 
 
-@dataclass(frozen=True, slots=True)
-class RescalerCertificate:
-    """The proven sizes of one operator's rescaler.
-
-    Attributes:
-        name: The operator's name.
-        stages: Multiply-and-shifts in data order; the accumulator's is the last one.
-    """
-
-    name: str
-    stages: tuple[StageCertificate, ...]
-
-
 @dataclass(frozen=True)
 class NetworkCertificate:
     """The proven ranges of a whole network.
@@ -89,12 +76,13 @@ class NetworkCertificate:
     Attributes:
         tensors: Reachable integers of every activation tensor, by index.
         accumulators: Reachable accumulators of every operator with a rescaler, by name.
-        rescalers: Sizes of every rescaler whose width is a design variable, by name.
+        rescalers: Sizes of the multiply-and-shifts of every operator whose width is a design variable, by name, in data
+            order; the accumulator's is the last one.
     """
 
     tensors: dict[int, Interval]
     accumulators: dict[str, Interval]
-    rescalers: dict[str, RescalerCertificate]
+    rescalers: dict[str, tuple[StageCertificate, ...]]
 
 
 def certify(network: QuantizedNetwork) -> NetworkCertificate:
@@ -102,7 +90,7 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
     inputs = ((index, network.tensors[index]) for index in network.inputs)
     tensors = {index: _constant(spec.q_min, spec.q_max, spec.shape[-1]) for index, spec in inputs}
     accumulators: dict[str, Interval] = {}
-    rescalers: dict[str, RescalerCertificate] = {}
+    rescalers: dict[str, tuple[StageCertificate, ...]] = {}
     for operator in network.operators:
         specs = [network.tensors[index] for index in operator.inputs]
         sources = [tensors[index] for index in operator.inputs]
@@ -113,7 +101,7 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
             accumulators[operator.name] = accumulator
             tensors[operator.output] = _rescaled(operator, accumulator, target)
             if isinstance(operator, NarrowableOperator):
-                rescalers[operator.name] = RescalerCertificate(operator.name, _stages(operator, centred, accumulator))
+                rescalers[operator.name] = _stages(operator, centred, accumulator)
         else:
             tensors[operator.output] = _moved(operator, sources, specs, target)
     return NetworkCertificate(tensors, accumulators, rescalers)

@@ -49,12 +49,7 @@ def requantized(
 ) -> Weighted:
     """Returns the operator with real weights and biases rounded at other scales; its rescaler stays.
 
-    Args:
-        operator: The operator.
-        real: The real values.
-        input_scale: Scale of the operator's input.
-        weight_scale: New weight scale, ``[out]`` or ``[1]``.
-        bits: New width of the weights, in bits.
+    Weights get ``bits`` bits at ``weight_scale``, ``[out]`` or ``[1]``, biases ``input_scale * weight_scale``.
     """
     return replace(
         operator,

@@ -162,11 +162,7 @@ CONTRACTS: dict[str, Contract] = {row.name: row for row in _ROWS}
 
 
 def contract_named(name: str) -> Contract:
-    """Returns the contract of a name.
-
-    Raises:
-        NetworkError: No contract has this name.
-    """
+    """Returns the contract of a name, or raises a NetworkError that lists the names."""
     if name not in CONTRACTS:
         raise NetworkError(f"unknown contract {name!r}; choose one of {', '.join(CONTRACTS)}")
     return CONTRACTS[name]

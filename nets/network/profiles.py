@@ -54,7 +54,7 @@ PROFILES: dict[str, Profile] = {
 
 
 def profile_named(name: str) -> Profile:
-    """Returns the profile of a name; a contract's name stands for that contract in every operator.
+    """Returns the profile of a name, or that of a contract's name: this contract in every operator.
 
     Raises:
         NetworkError: Neither a profile nor a contract has this name.

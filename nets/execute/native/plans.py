@@ -124,11 +124,8 @@ class PackedWeights:
 def pack_convolution(operator: Convolution, row: int, zero: int, path: int) -> PackedWeights:
     """Packs a convolution of one group.
 
-    Args:
-        operator: The convolution.
-        row: Elements of one padded input row.
-        zero: The input's zero point.
-        path: The instruction path, as numbered by the library's ``best_path``.
+    ``row`` is the number of elements of one padded input row, ``zero`` the input's zero point, and ``path`` the
+    instruction path, as numbered by the library's ``best_path``.
     """
     out, height, width, inner = operator.weights.shape
     if operator.dilation[1] == 1:

@@ -48,11 +48,7 @@ class Builder:
     operators: list[Operator] = field(default_factory=list)
 
     def input(self, operator: RawOperator, position: int) -> RawTensor:
-        """Returns an operator's input, which must be present.
-
-        Raises:
-            NetworkError: It is missing.
-        """
+        """Returns an operator's input, or raises a NetworkError if it is missing."""
         if position >= len(operator.inputs):
             raise NetworkError(f"{operator} has {len(operator.inputs)} inputs; input {position} is missing")
         return self.graph.tensor(operator.inputs[position], str(operator))
@@ -98,7 +94,7 @@ def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
     if tensor.type_name != "INT8":
         raise NetworkError(f"{tensor} is {tensor.type_name}; only full-int8 models are supported")
     if tensor.data is not None:
-        raise NetworkError(f"{tensor} is a constant where an activation is expected")
+        raise NetworkError(f"{tensor} is a constant; an activation is expected here")
     if not tensor.shape or tensor.shape[0] != batch or min(tensor.shape) < 1:
         raise NetworkError(
             f"{tensor} has shape {list(tensor.shape)}; sizes are positive, the first is the batch, {batch}"
@@ -115,11 +111,7 @@ def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
 
 
 def quantization(tensor: RawTensor) -> tuple[FloatArray, IntArray]:
-    """Returns a tensor's scales and as many zero points.
-
-    Raises:
-        NetworkError: They are missing or out of range.
-    """
+    """Returns a tensor's scales and as many zero points; a NetworkError says if they are missing or out of range."""
     if tensor.scales.size == 0:
         raise NetworkError(f"{tensor} has no quantization; only full-int8 models are supported")
     usable = np.isfinite(tensor.scales) & (tensor.scales >= SCALE_MIN) & (tensor.scales <= SCALE_MAX)
@@ -135,11 +127,7 @@ def quantization(tensor: RawTensor) -> tuple[FloatArray, IntArray]:
 
 
 def constant(tensor: RawTensor, type_name: str) -> IntArray:
-    """Returns a constant's values as int64, in its shape.
-
-    Raises:
-        NetworkError: It is not a constant, has another type, or its bytes do not fit its shape.
-    """
+    """Returns the values, int64, of a tensor that has to be a constant of this type whose bytes fit its shape."""
     if tensor.type_name != type_name:
         raise NetworkError(f"{tensor} is {tensor.type_name}; {type_name} is needed here")
     if tensor.data is None:
@@ -173,21 +161,13 @@ def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def check_shape(operator: RawOperator, got: tuple[int, ...], result: TensorSpec) -> None:
-    """Compares the shape that an operator computes with the one that the file states for its output.
-
-    Raises:
-        NetworkError: They differ.
-    """
+    """Raises a NetworkError if an operator computes another shape than the file states for its output."""
     if got != result.shape:
         raise NetworkError(f"{operator} makes shape {list(got)}; the file says {list(result.shape)} (without batch)")
 
 
 def check_same_quantization(operator: RawOperator, specs: list[TensorSpec]) -> None:
-    """Checks that an operator that only moves integers has equal scales and zero points.
-
-    Raises:
-        NetworkError: They differ.
-    """
+    """Raises a NetworkError if the scales or zero points of an operator that only moves integers differ."""
     pairs = {(spec.scale, spec.zero_point) for spec in specs}
     if len(pairs) > 1:
         raise NetworkError(f"{operator} only moves integers, but its scales or zero points differ: {sorted(pairs)}")
