@@ -30,12 +30,7 @@ from nets.network import (
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Interval:
-    """Inclusive integer bounds per channel (the tensor's last axis).
-
-    Attributes:
-        low: int64 ``[channels]``.
-        high: int64 ``[channels]``.
-    """
+    """Inclusive integer bounds per channel (the tensor's last axis), int64 ``[channels]``."""
 
     low: IntArray
     high: IntArray

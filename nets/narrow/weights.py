@@ -21,12 +21,7 @@ from nets.network import (
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RealWeights:
-    """What an operator's integer weights stand for, in real units.
-
-    Attributes:
-        weights: float64, shape of the operator's weights.
-        bias: float64 ``[out]``.
-    """
+    """What an operator's integer weights (in their shape) and bias ``[out]`` stand for, in real units, float64."""
 
     weights: FloatArray
     bias: FloatArray

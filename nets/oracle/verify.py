@@ -16,7 +16,7 @@ _CHUNK = 32  # samples whose every tensor is held at once
 
 @dataclass(frozen=True, slots=True)
 class TensorCheck:
-    """How one tensor compares.
+    """How one tensor compares with LiteRT's.
 
     Attributes:
         operator: The operator that makes the tensor.

@@ -11,12 +11,12 @@ from torch import Tensor
 from nets.execute.accumulation import absolute_bound
 from nets.execute.native.plans import (
     PackedWeights,
-    RequantPlan,
+    RequantStruct,
     WindowStruct,
     modulo_int32,
     pack_convolution,
     pack_matrix,
-    requant_plan,
+    requant_struct,
     window_struct,
 )
 from nets.execute.torch_kernels import Kernel
@@ -69,15 +69,15 @@ def _row(operator: Convolution, source: TensorSpec) -> int:
     return (source.shape[1] + sum(operator.padding[1])) * source.shape[2]
 
 
-def _requant(operator: RescaledOperator, target: TensorSpec) -> RequantPlan:
+def _requant(operator: RescaledOperator, target: TensorSpec) -> RequantStruct:
     channels = operator.out_channels if isinstance(operator, Weighted) else _ELEMENTS_AT_ONCE
-    return requant_plan(operator.rescaler, channels, target.zero_point, operator.q_min, operator.q_max)
+    return requant_struct(operator.rescaler, channels, target.zero_point, operator.q_min, operator.q_max)
 
 
 def _convolve(
     library: ctypes.CDLL,
     packed: PackedWeights,
-    requant: RequantPlan,
+    requant: RequantStruct,
     target: TensorSpec,
     images: Callable[[Tensor], tuple[WindowStruct, int]],
 ) -> Kernel:
@@ -88,7 +88,9 @@ def _convolve(
     def call(x: Tensor, y: Tensor) -> None:
         window, count = images(x)
         places = (array.ctypes.data for array in constants)
-        library.convolve(ctypes.addressof(window), requant.address, *places, x.data_ptr(), y.data_ptr(), count, path)
+        library.convolve(
+            ctypes.addressof(window), ctypes.addressof(requant), *places, x.data_ptr(), y.data_ptr(), count, path
+        )
 
     return _filling(target, call)
 
@@ -118,7 +120,7 @@ def _depthwise(operator: Convolution, source: TensorSpec, target: TensorSpec, li
     def call(x: Tensor, y: Tensor) -> None:
         places = (array.ctypes.data for array in (taps, weights, bias))
         library.convolve_depthwise(
-            ctypes.addressof(window), requant.address, *places, x.data_ptr(), y.data_ptr(), x.shape[0]
+            ctypes.addressof(window), ctypes.addressof(requant), *places, x.data_ptr(), y.data_ptr(), x.shape[0]
         )
 
     return _filling(target, call)
@@ -161,7 +163,9 @@ def _sum(operator: ElementwiseSum, network: QuantizedNetwork, library: ctypes.CD
         return None
     first, second = (table.astype(np.int32) for table in tables)
     requant = _requant(operator, target)
-    return _pairwise(lambda *data: library.add_tables(requant.address, first.ctypes.data, second.ctypes.data, *data))
+    return _pairwise(
+        lambda *data: library.add_tables(ctypes.addressof(requant), first.ctypes.data, second.ctypes.data, *data)
+    )
 
 
 @native_kernel.register
@@ -171,7 +175,9 @@ def _product(operator: ElementwiseProduct, network: QuantizedNetwork, library: c
     if left.shape != right.shape:
         return None
     requant = _requant(operator, target)
-    return _pairwise(lambda *data: library.multiply(requant.address, left.zero_point, right.zero_point, *data))
+    return _pairwise(
+        lambda *data: library.multiply(ctypes.addressof(requant), left.zero_point, right.zero_point, *data)
+    )
 
 
 def _pairwise(call: Callable[[int, int, int, int], None]) -> Kernel:

@@ -18,8 +18,9 @@ AnyArray = npt.NDArray[np.generic]
 
 
 class RequantStruct(ctypes.Structure):
-    """Mirrors ``Requant`` of requantize.h."""
+    """Mirrors ``Requant`` of requantize.h, and keeps the arrays that it points to alive."""
 
+    arrays: tuple[AnyArray, ...]
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("rule", "repeat", "zero", "q_min", "q_max")),
         *((name, ctypes.c_void_p) for name in ("multiplier", "half", "shift", "offset", "left", "nudge")),
@@ -41,20 +42,7 @@ class WindowStruct(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True, eq=False)
-class RequantPlan:
-    """Keeps a structure alive together with the arrays that it points to."""
-
-    struct: RequantStruct
-    arrays: tuple[AnyArray, ...]
-
-    @property
-    def address(self) -> int:
-        """The address of the structure."""
-        return ctypes.addressof(self.struct)
-
-
-def requant_plan(rescaler: Rescaler, channels: int, zero: int, q_min: int, q_max: int) -> RequantPlan:
+def requant_struct(rescaler: Rescaler, channels: int, zero: int, q_min: int, q_max: int) -> RequantStruct:
     """Prepares the per-channel constants of one rescaler; see requantize.h for their meaning."""
     multiplier, right_shift = (
         np.broadcast_to(values, (channels,)).astype(np.int64) for values in (rescaler.multiplier, rescaler.right_shift)
@@ -64,7 +52,9 @@ def requant_plan(rescaler: Rescaler, channels: int, zero: int, q_min: int, q_max
     rule, arrays = _rule(rescaler, multiplier, right_shift)
     scale = np.ldexp(multiplier.astype(np.float64), -right_shift)
     held = tuple(np.ascontiguousarray(a) for a in (*arrays, scale.astype(np.float32), scale))
-    return RequantPlan(RequantStruct(rule, repeat, zero, q_min, q_max, *(a.ctypes.data for a in held)), held)
+    struct = RequantStruct(rule, repeat, zero, q_min, q_max, *(a.ctypes.data for a in held))
+    struct.arrays = held
+    return struct
 
 
 def _rule(rescaler: Rescaler, multiplier: IntArray, right_shift: IntArray) -> tuple[int, list[IntArray]]:
