@@ -141,7 +141,7 @@ class _ScaledSum(_ExactOutputs):
 
 
 def scaled_sum(
-    left: Tensor, right: Tensor, gains: Tensor, outputs: Tensor, operator: ElementwiseSum, zeros: tuple[int, int]
+    left: Tensor, right: Tensor, gains: Tensor, outputs: Tensor, operator: ElementwiseSum, zeros: tuple[int, ...]
 ) -> Tensor:
     """Returns the exact outputs of an elementwise sum, with gradients by both inputs and both gains.
 

@@ -6,7 +6,6 @@ arithmetic. It runs on the CPU, even if gradients are computed on another device
 """
 
 from collections.abc import Callable, Mapping
-from functools import singledispatch
 
 import torch
 from torch import Tensor, nn
@@ -121,40 +120,34 @@ def _weighted(operator: Weighted, network: QuantizedNetwork, current: CurrentWei
     )
 
 
-@singledispatch
-def _step(operator: Operator, _network: QuantizedNetwork, _scales: ActivationScales) -> Step:
+def _step(operator: Operator, network: QuantizedNetwork, scales: ActivationScales) -> Step:
+    """Prepares an operator without weights."""
+    zeros = tuple(network.tensors[index].zero_point for index in operator.inputs)
+    first = operator.inputs[0]
+    match operator:
+        case ElementwiseSum():
+            gains = torch.stack([scales.scale(first), float(operator.sign) * scales.scale(operator.inputs[1])])
+            shares = (gains / scales.scale(operator.output)).to(torch.float32)
+            return lambda sources, exact: scaled_sum(sources[0], sources[1], shares, exact, operator, zeros)
+        case ElementwiseProduct():
+            gain = scales.scale(first) * scales.scale(operator.inputs[1]) / scales.scale(operator.output)
+            return _scaled(operator, network, gain, lambda sources: (sources[0] - zeros[0]) * (sources[1] - zeros[1]))
+        case Requantize():
+            gain = scales.scale(first) / scales.scale(operator.output)
+            return _scaled(operator, network, gain, lambda sources: sources[0] - zeros[0])
+        case Mean():
+            gain = scales.scale(first) / (scales.scale(operator.output) * operator.count)
+            axes = tuple(axis + 1 for axis in operator.axes)
+            return _scaled(operator, network, gain, lambda sources: (sources[0] - zeros[0]).sum(dim=axes))
+        case AveragePool():
+            return _average_pool(operator)
+        case MaxPool():
+            return _max_pool(operator, float(network.tensors[first].q_min))
+        case Pad() | Concatenation() | Reshape() | Transpose():
+            # These only move integers, in any dtype, and are differentiable as they are.
+            move = kernel(operator, network)
+            return lambda sources, _exact: move(sources)
     raise NotImplementedError(f"no differentiable twin for {type(operator).__name__}")
-
-
-@_step.register
-def _(operator: ElementwiseSum, network: QuantizedNetwork, scales: ActivationScales) -> Step:
-    first, second = operator.inputs
-    gains = torch.stack([scales.scale(first), float(operator.sign) * scales.scale(second)])
-    gains = (gains / scales.scale(operator.output)).to(torch.float32)
-    zeros = (network.tensors[first].zero_point, network.tensors[second].zero_point)
-    return lambda sources, exact: scaled_sum(sources[0], sources[1], gains, exact, operator, zeros)
-
-
-@_step.register
-def _(operator: ElementwiseProduct, network: QuantizedNetwork, scales: ActivationScales) -> Step:
-    left_zero, right_zero = (network.tensors[index].zero_point for index in operator.inputs)
-    gain = scales.scale(operator.inputs[0]) * scales.scale(operator.inputs[1]) / scales.scale(operator.output)
-    return _scaled(operator, network, gain, lambda sources: (sources[0] - left_zero) * (sources[1] - right_zero))
-
-
-@_step.register
-def _(operator: Requantize, network: QuantizedNetwork, scales: ActivationScales) -> Step:
-    zero = network.tensors[operator.inputs[0]].zero_point
-    gain = scales.scale(operator.inputs[0]) / scales.scale(operator.output)
-    return _scaled(operator, network, gain, lambda sources: sources[0] - zero)
-
-
-@_step.register
-def _(operator: Mean, network: QuantizedNetwork, scales: ActivationScales) -> Step:
-    zero = network.tensors[operator.inputs[0]].zero_point
-    gain = scales.scale(operator.inputs[0]) / (scales.scale(operator.output) * operator.count)
-    axes = tuple(axis + 1 for axis in operator.axes)
-    return _scaled(operator, network, gain, lambda sources: (sources[0] - zero).sum(dim=axes))
 
 
 def _scaled(
@@ -170,8 +163,7 @@ def _scaled(
     return step
 
 
-@_step.register
-def _(operator: AveragePool, _network: QuantizedNetwork, _scales: ActivationScales) -> Step:
+def _average_pool(operator: AveragePool) -> Step:
     (top, bottom), (left, right) = operator.padding
 
     def step(sources: list[Tensor], exact: Tensor) -> Tensor:
@@ -187,10 +179,8 @@ def _(operator: AveragePool, _network: QuantizedNetwork, _scales: ActivationScal
     return step
 
 
-@_step.register
-def _(operator: MaxPool, network: QuantizedNetwork, _scales: ActivationScales) -> Step:
+def _max_pool(operator: MaxPool, lowest: float) -> Step:
     (top, bottom), (left, right) = operator.padding
-    lowest = float(network.tensors[operator.inputs[0]].q_min)
 
     def step(sources: list[Tensor], exact: Tensor) -> Tensor:
         image = functional.pad(sources[0].permute(0, 3, 1, 2), (left, right, top, bottom), value=lowest)
@@ -198,13 +188,3 @@ def _(operator: MaxPool, network: QuantizedNetwork, _scales: ActivationScales) -
         return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
 
     return step
-
-
-@_step.register(Pad)
-@_step.register(Concatenation)
-@_step.register(Reshape)
-@_step.register(Transpose)
-def _(operator: Operator, network: QuantizedNetwork, _scales: ActivationScales) -> Step:
-    # These only move integers, in any dtype, and are differentiable as they are.
-    move = kernel(operator, network)
-    return lambda sources, _exact: move(sources)

@@ -2,7 +2,6 @@
 
 import ctypes
 from collections.abc import Callable
-from functools import singledispatch
 
 import numpy as np
 import torch
@@ -40,28 +39,28 @@ from nets.network import (
 _ELEMENTS_AT_ONCE = 1024  # as in elementwise.h
 
 
-@singledispatch
-def native_kernel(_operator: Operator, _network: QuantizedNetwork, _library: ctypes.CDLL) -> Kernel | None:
+def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
     """Prepares an operator for the native library; returns None if the torch kernel has to run it."""
-    return None
-
-
-def _provable(operator: Weighted, source: TensorSpec) -> bool:
-    """Returns whether the accumulators are proven to stay within int32."""
-    return absolute_bound(operator, source) <= INT32_MAX
-
-
-@native_kernel.register
-def _convolution(operator: Convolution, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
-    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-    if not _provable(operator, source):
-        return None
-    if operator.groups == 1:
-        packed = pack_convolution(operator, _row(operator, source), source.zero_point, library.best_path())
-        window = window_struct(operator, source.shape, target.shape, source.zero_point, len(packed.steps))
-        return _convolve(library, packed, _requant(operator, target), target, lambda x: (window, x.shape[0]))
-    if operator.groups == source.shape[2] == operator.out_channels:
-        return _depthwise(operator, source, target, library)
+    sources, target = [network.tensors[index] for index in operator.inputs], network.tensors[operator.output]
+    match operator:
+        case Weighted() if absolute_bound(operator, sources[0]) > INT32_MAX:
+            return None  # the accumulators are not proven to stay within int32
+        case FullyConnected():
+            return _fully_connected(operator, sources[0], target, library)
+        case Convolution(groups=1):
+            return _convolution(operator, sources[0], target, library)
+        case Convolution() if operator.groups == sources[0].shape[2] == operator.out_channels:
+            return _depthwise(operator, sources[0], target, library)
+        case ElementwiseSum() if sources[0].shape == sources[1].shape:
+            return _sum(operator, sources, target, library)
+        case ElementwiseProduct() if sources[0].shape == sources[1].shape:
+            requant, zeros = _requant(operator, target), [source.zero_point for source in sources]
+            return _pairwise(lambda *data: library.multiply(ctypes.addressof(requant), *zeros, *data))
+        case Requantize():
+            # The output is a function of one int8.
+            values = _table(sources[0], operator.rescaler, 0) + target.zero_point
+            table = np.clip(values, operator.q_min, operator.q_max).astype(np.int8)
+            return lambda inputs: torch.from_numpy(table[inputs[0].contiguous().numpy().view(np.uint8)])
     return None
 
 
@@ -72,6 +71,12 @@ def _row(operator: Convolution, source: TensorSpec) -> int:
 def _requant(operator: RescaledOperator, target: TensorSpec) -> RequantStruct:
     channels = operator.out_channels if isinstance(operator, Weighted) else _ELEMENTS_AT_ONCE
     return requant_struct(operator.rescaler, channels, target.zero_point, operator.q_min, operator.q_max)
+
+
+def _convolution(operator: Convolution, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
+    packed = pack_convolution(operator, _row(operator, source), source.zero_point, library.best_path())
+    window = window_struct(operator, source.shape, target.shape, source.zero_point, len(packed.steps))
+    return _convolve(library, packed, _requant(operator, target), target, lambda x: (window, x.shape[0]))
 
 
 def _convolve(
@@ -126,11 +131,7 @@ def _depthwise(operator: Convolution, source: TensorSpec, target: TensorSpec, li
     return _filling(target, call)
 
 
-@native_kernel.register
-def _fully_connected(operator: FullyConnected, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
-    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-    if not _provable(operator, source):
-        return None
+def _fully_connected(operator: FullyConnected, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
     packed = pack_matrix(operator.weights, operator.bias, source.zero_point, library.best_path())
     out, inner = operator.weights.shape
 
@@ -149,12 +150,10 @@ def _table(spec: TensorSpec, rescaler: Rescaler, left_shift: int) -> IntArray:
     return table
 
 
-@native_kernel.register
-def _sum(operator: ElementwiseSum, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
-    left, right = (network.tensors[index] for index in operator.inputs)
-    target = network.tensors[operator.output]
-    if left.shape != right.shape:
-        return None
+def _sum(
+    operator: ElementwiseSum, sources: list[TensorSpec], target: TensorSpec, library: ctypes.CDLL
+) -> Kernel | None:
+    left, right = sources
     tables = (
         _table(left, operator.input_rescalers[0], operator.left_shift),
         operator.sign * _table(right, operator.input_rescalers[1], operator.left_shift),
@@ -168,18 +167,6 @@ def _sum(operator: ElementwiseSum, network: QuantizedNetwork, library: ctypes.CD
     )
 
 
-@native_kernel.register
-def _product(operator: ElementwiseProduct, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
-    left, right = (network.tensors[index] for index in operator.inputs)
-    target = network.tensors[operator.output]
-    if left.shape != right.shape:
-        return None
-    requant = _requant(operator, target)
-    return _pairwise(
-        lambda *data: library.multiply(ctypes.addressof(requant), left.zero_point, right.zero_point, *data)
-    )
-
-
 def _pairwise(call: Callable[[int, int, int, int], None]) -> Kernel:
     """Prepares a call with the addresses of two inputs of one shape and of the output, and the number of elements."""
 
@@ -190,12 +177,3 @@ def _pairwise(call: Callable[[int, int, int, int], None]) -> Kernel:
         return y
 
     return run
-
-
-@native_kernel.register
-def _requantize(operator: Requantize, network: QuantizedNetwork, _library: ctypes.CDLL) -> Kernel | None:
-    """Prepares a table of 256 entries, since the output is a function of one int8."""
-    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-    values = _table(source, operator.rescaler, 0) + target.zero_point
-    table = np.clip(values, operator.q_min, operator.q_max).astype(np.int8)
-    return lambda inputs: torch.from_numpy(table[inputs[0].contiguous().numpy().view(np.uint8)])
