@@ -6,7 +6,6 @@ coarser scale of an activation moves the ratio into *their* multipliers and bias
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import singledispatch
 
 import numpy as np
 
@@ -116,33 +115,25 @@ class _Scales:
         return self._network.with_tensors(changed)
 
 
-@singledispatch
-def _choose(operator: Operator, _scales: _Scales, _bits: int) -> None:
-    raise NotImplementedError(f"no activation scales to choose around {type(operator).__name__}")
-
-
-@_choose.register
-def _(operator: ElementwiseSum, scales: _Scales, bits: int) -> None:
-    """Makes the two ratios of :func:`nets.network.scales.sum_scales` that are not 1/2 representable."""
+def _choose(operator: Operator, scales: _Scales, bits: int) -> None:
+    """Fixes the scales around an elementwise operator so that its multipliers are representable."""
     anchor, other = operator.inputs
-    if scales.is_fixed(other) or (not scales.is_fixed(anchor) and scales[other] > scales[anchor]):
-        anchor, other = other, anchor
-    scales.fix(anchor, scales[anchor], operator)
-    scales.fix(other, _coarser_beside(scales[other], scales[anchor], bits), operator)
-    common = 2 * max(scales[anchor], scales[other])
-    unit = common / 2**operator.left_shift
-    scales.fix(operator.output, unit / _representable(unit / scales[operator.output], bits, above=False), operator)
-
-
-@_choose.register
-def _(operator: ElementwiseProduct, scales: _Scales, bits: int) -> None:
-    first, second = (scales[index] for index in operator.inputs)
-    for index in operator.inputs:
-        scales.fix(index, scales[index], operator)
-    product = first * second
-    scales.fix(
-        operator.output, product / _representable(product / scales[operator.output], bits, above=False), operator
-    )
+    match operator:
+        case ElementwiseSum():
+            # Two ratios of nets.network.sum_scales are free; the one of the larger input is always 1/2.
+            if scales.is_fixed(other) or (not scales.is_fixed(anchor) and scales[other] > scales[anchor]):
+                anchor, other = other, anchor
+            scales.fix(anchor, scales[anchor], operator)
+            scales.fix(other, _coarser_beside(scales[other], scales[anchor], bits), operator)
+            unit = 2 * max(scales[anchor], scales[other]) / 2**operator.left_shift
+        case ElementwiseProduct():
+            for index in operator.inputs:
+                scales.fix(index, scales[index], operator)
+            unit = scales[anchor] * scales[other]
+        case _:
+            raise NotImplementedError(f"no activation scales to choose around {type(operator).__name__}")
+    result = unit / _representable(unit / scales[operator.output], bits, above=False)
+    scales.fix(operator.output, result, operator)
 
 
 def _coarser_beside(scale: float, anchor: float, bits: int) -> float:

@@ -26,7 +26,6 @@ class Contract:
     """One rounding rule with its widths and shift range.
 
     Attributes:
-        name: The name by which studies choose it.
         rule: The arithmetic; see :func:`requantize`.
         source: Where the rule is defined, or against what it was checked.
         full_multiplier_bits: Width in bits that int32 (Q31), ``multiplier_bits = 31``, has under this rule.

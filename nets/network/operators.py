@@ -26,13 +26,7 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Operator:
-    """One step of the network; it refers to tensors by index.
-
-    Attributes:
-        name: A unique name of kind and position, such as ``conv_0``.
-        inputs: Indices of the input tensors.
-        output: Index of the output tensor.
-    """
+    """One step of the network: a unique name of kind and position, such as ``conv_0``, and indices of tensors."""
 
     name: str
     inputs: tuple[int, ...]
@@ -129,7 +123,6 @@ class ElementwiseSum(NarrowableOperator):
     (TFLite reference kernels, ``left_shift`` 20).
 
     Attributes:
-        kind: Sum or difference.
         left_shift: Bits by which each input, its zero point subtracted, is shifted left before its rescaler.
         input_rescalers: Take the two inputs to the common scale.
     """

@@ -13,7 +13,6 @@ class Profile:
     """One contract for each operator kind.
 
     Attributes:
-        name: The name by which users choose it.
         default: The contract of every kind without an exception.
         exceptions: Operator kind (``conv``, ``fc``, ``mean`` ...) to contract.
         runtime: The LiteRT resolver that the profile reproduces, or None for a uniform profile.

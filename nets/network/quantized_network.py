@@ -13,7 +13,6 @@ class QuantizedNetwork:
     """A network of integers, frozen.
 
     Attributes:
-        name: The name in messages and reports.
         tensors: Activation tensors; operators refer to them by index.
         operators: Operators in an order in which every input is ready.
         inputs: Tensor indices of the network's inputs.

@@ -22,10 +22,8 @@ class TensorCheck:
         operator: The operator that makes the tensor.
         tensor: The tensor's name in the file.
         elements: The number of elements compared, over all samples.
-        mismatches: The number of elements that differ.
         first_index: (sample, ...) of the first difference, or None.
-        ours: The executor's integer there.
-        theirs: LiteRT's integer there.
+        ours: The executor's integer there; ``theirs`` is LiteRT's.
     """
 
     operator: str

@@ -4,6 +4,7 @@ The estimator is Bengio et al.'s (arXiv 1308.3432): rounding counts as the ident
 only strictly inside its bounds, so that saturated outputs (including a ReLU's zero) have no gradient.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -33,6 +34,23 @@ def exactly(surrogate: Tensor, exact: Tensor) -> Tensor:
 def rounded(values: Tensor) -> Tensor:
     """Rounds half to even, with the identity's gradient."""
     return exactly(values, values.detach().round())
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CurrentWeights:
+    """The present integers of an operator, and the same values as differentiable tensors.
+
+    Attributes:
+        operator: The operator with its present integers.
+        weights: float32 integers, shape of the operator's weights.
+        bias: float64 integers ``[out]``.
+        scale: float32; the represented effective scale, ``[out]`` or ``[1]``.
+    """
+
+    operator: Weighted
+    weights: Tensor
+    bias: Tensor
+    scale: Tensor
 
 
 def _inside(gradient: Tensor, outputs: Tensor, operator: RescaledOperator) -> Tensor:
@@ -102,27 +120,18 @@ def _sum_gradients(
     return None if by_image is None else by_image.permute(0, 2, 3, 1), by_weight.permute(0, 2, 3, 1)
 
 
-def weighted_sum(
-    inputs: Tensor,
-    weights: Tensor,
-    bias: Tensor,
-    scale: Tensor,
-    outputs: Tensor,
-    operator: Weighted,
-    zeros: tuple[int, int],
-) -> Tensor:
+def weighted_sum(inputs: Tensor, current: CurrentWeights, outputs: Tensor, zeros: tuple[int, int]) -> Tensor:
     """Returns the exact outputs of a weighted operator, with gradients by inputs, weights, bias and scale.
 
     Args:
         inputs: float32 integers, channels last.
-        weights: float32 integers, ``[out, height, width, in / groups]`` or ``[out, in]``.
-        bias: float64 integers ``[out]``.
-        scale: Effective scale ``[out]`` or ``[1]``, float32.
+        current: The operator, and its integers and scale as differentiable tensors.
         outputs: Exact int8 outputs, channels last.
-        operator: The operator, for its clamp and the geometry of a convolution.
         zeros: Zero points of the inputs and of the outputs.
     """
-    return _WeightedSum.apply(inputs, weights, bias, scale, outputs, operator, zeros)  # type: ignore[no-any-return, no-untyped-call]
+    return _WeightedSum.apply(  # type: ignore[no-any-return, no-untyped-call]
+        inputs, current.weights, current.bias, current.scale, outputs, current.operator, zeros
+    )
 
 
 class _ScaledSum(_ExactOutputs):

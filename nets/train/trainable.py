@@ -5,7 +5,7 @@ change, so that one learning rate suits all of them at every weight width. Maste
 exactly the integers that the quantizer made of the same real values.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from nets.network import (
     weight_limit,
     with_multiplier_bits,
 )
-from nets.train.straight_through import rounded
+from nets.train.straight_through import CurrentWeights, rounded
 
 _OUTPUT_FULL_SCALE = 127
 _SMALLEST_SCALE = 2.0**-62  # a dead channel's bias moves nothing, but must not divide by 0
@@ -66,23 +66,6 @@ class ActivationScales(nn.Module):
             if group in self._position
         }
         return self._network.with_tensors(changed)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class CurrentWeights:
-    """The present integers of an operator, and the same values as differentiable tensors.
-
-    Attributes:
-        operator: The operator with its present integers.
-        weights: float32 integers, shape of the operator's weights.
-        bias: float64 integers ``[out]``.
-        scale: float32; the represented effective scale, ``[out]`` or ``[1]``.
-    """
-
-    operator: Weighted
-    weights: Tensor
-    bias: Tensor
-    scale: Tensor
 
 
 class TrainableWeights(nn.Module):

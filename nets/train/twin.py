@@ -5,7 +5,7 @@ nets.train.straight_through). Training and deployment cannot differ, because the
 arithmetic. It runs on the CPU, even if gradients are computed on another device.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from nets.network import (
     Mean,
     Operator,
     Pad,
+    Pool,
     QuantizedNetwork,
     Requantize,
     RescaledOperator,
@@ -30,10 +31,8 @@ from nets.network import (
     Weighted,
     with_multiplier_bits,
 )
-from nets.train.straight_through import exactly, scaled_sum, weighted_sum
-from nets.train.trainable import ActivationScales, CurrentWeights, TrainableWeights
-
-Step = Callable[[list[Tensor], Tensor], Tensor]  # float32 inputs and exact int8 outputs to float32 outputs
+from nets.train.straight_through import CurrentWeights, exactly, scaled_sum, weighted_sum
+from nets.train.trainable import ActivationScales, TrainableWeights
 
 
 class RescaleAwareTwin(nn.Module):
@@ -79,12 +78,12 @@ class RescaleAwareTwin(nn.Module):
         for operator in network.operators:
             sources = [carriers[index] for index in operator.inputs]
             integers = torch.from_numpy(exact[operator.output]).to(sources[0].device)
-            step = (
-                _weighted(operator, network, current[operator.name])
-                if isinstance(operator, Weighted)
-                else _step(operator, network, self._scales)
-            )
-            carriers[operator.output] = step(sources, integers)
+            if isinstance(operator, Weighted):
+                zeros = (network.tensors[operator.inputs[0]].zero_point, network.tensors[operator.output].zero_point)
+                outputs = weighted_sum(sources[0], current[operator.name], integers, zeros)
+            else:
+                outputs = _outputs(operator, network, self._scales, sources, integers)
+            carriers[operator.output] = outputs
         return carriers
 
     def forward(self, *inputs: Tensor) -> Tensor:
@@ -113,78 +112,47 @@ class RescaleAwareTwin(nn.Module):
         return network.with_operators(changed), current
 
 
-def _weighted(operator: Weighted, network: QuantizedNetwork, current: CurrentWeights) -> Step:
-    zeros = (network.tensors[operator.inputs[0]].zero_point, network.tensors[operator.output].zero_point)
-    return lambda sources, exact: weighted_sum(
-        sources[0], current.weights, current.bias, current.scale, exact, operator, zeros
-    )
-
-
-def _step(operator: Operator, network: QuantizedNetwork, scales: ActivationScales) -> Step:
-    """Prepares an operator without weights."""
+def _outputs(
+    operator: Operator, network: QuantizedNetwork, scales: ActivationScales, inputs: list[Tensor], exact: Tensor
+) -> Tensor:
+    """Returns the exact int8 outputs of an operator without weights as float32, with its gradient."""
     zeros = tuple(network.tensors[index].zero_point for index in operator.inputs)
-    first = operator.inputs[0]
+    first, target = operator.inputs[0], network.tensors[operator.output]
     match operator:
         case ElementwiseSum():
             gains = torch.stack([scales.scale(first), float(operator.sign) * scales.scale(operator.inputs[1])])
-            shares = (gains / scales.scale(operator.output)).to(torch.float32)
-            return lambda sources, exact: scaled_sum(sources[0], sources[1], shares, exact, operator, zeros)
+            gains = (gains / scales.scale(operator.output)).to(torch.float32)
+            return scaled_sum(inputs[0], inputs[1], gains, exact, operator, zeros)
         case ElementwiseProduct():
             gain = scales.scale(first) * scales.scale(operator.inputs[1]) / scales.scale(operator.output)
-            return _scaled(operator, network, gain, lambda sources: (sources[0] - zeros[0]) * (sources[1] - zeros[1]))
+            total = (inputs[0] - zeros[0]) * (inputs[1] - zeros[1])
         case Requantize():
             gain = scales.scale(first) / scales.scale(operator.output)
-            return _scaled(operator, network, gain, lambda sources: sources[0] - zeros[0])
+            total = inputs[0] - zeros[0]
         case Mean():
             gain = scales.scale(first) / (scales.scale(operator.output) * operator.count)
             axes = tuple(axis + 1 for axis in operator.axes)
-            return _scaled(operator, network, gain, lambda sources: (sources[0] - zeros[0]).sum(dim=axes))
-        case AveragePool():
-            return _average_pool(operator)
-        case MaxPool():
-            return _max_pool(operator, float(network.tensors[first].q_min))
+            total = (inputs[0] - zeros[0]).sum(dim=axes).reshape(exact.shape)
+        case AveragePool() | MaxPool():
+            pooled = _pooled(operator, inputs[0].permute(0, 3, 1, 2), network.tensors[first].q_min)
+            return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
         case Pad() | Concatenation() | Reshape() | Transpose():
             # These only move integers, in any dtype, and are differentiable as they are.
-            move = kernel(operator, network)
-            return lambda sources, _exact: move(sources)
-    raise NotImplementedError(f"no differentiable twin for {type(operator).__name__}")
+            return kernel(operator, network)(inputs)
+        case _:
+            raise NotImplementedError(f"no differentiable twin for {type(operator).__name__}")
+    smooth = (total * gain + target.zero_point).clamp(operator.q_min, operator.q_max)
+    return exactly(smooth.to(torch.float32), exact)
 
 
-def _scaled(
-    operator: RescaledOperator, network: QuantizedNetwork, gain: Tensor, total: Callable[[list[Tensor]], Tensor]
-) -> Step:
-    """Prepares a step with the gradient of ``clamp(total * gain + zero_point)``."""
-    zero = network.tensors[operator.output].zero_point
-
-    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
-        smooth = (total(sources).reshape(exact.shape) * gain + zero).clamp(operator.q_min, operator.q_max)
-        return exactly(smooth.to(torch.float32), exact)
-
-    return step
-
-
-def _average_pool(operator: AveragePool) -> Step:
+def _pooled(operator: Pool, image: Tensor, lowest: int) -> Tensor:
+    """Pools an image, channels first, in real numbers."""
     (top, bottom), (left, right) = operator.padding
-
-    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
-        image = sources[0].permute(0, 3, 1, 2)
-        padded = functional.pad(image, (left, right, top, bottom))
-        ones = functional.pad(torch.ones_like(image[:1, :1]), (left, right, top, bottom))
-        total, count = (
-            functional.avg_pool2d(x, operator.kernel, operator.stride, divisor_override=1) for x in (padded, ones)
-        )
-        smooth = (total / count).clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1)
-        return exactly(smooth, exact)
-
-    return step
-
-
-def _max_pool(operator: MaxPool, lowest: float) -> Step:
-    (top, bottom), (left, right) = operator.padding
-
-    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
-        image = functional.pad(sources[0].permute(0, 3, 1, 2), (left, right, top, bottom), value=lowest)
-        pooled = functional.max_pool2d(image, operator.kernel, operator.stride)
-        return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
-
-    return step
+    sides = (left, right, top, bottom)
+    if isinstance(operator, MaxPool):
+        return functional.max_pool2d(functional.pad(image, sides, value=lowest), operator.kernel, operator.stride)
+    total, count = (
+        functional.avg_pool2d(functional.pad(x, sides), operator.kernel, operator.stride, divisor_override=1)
+        for x in (image, torch.ones_like(image[:1, :1]))
+    )
+    return total / count

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from nets.network import FULL_MULTIPLIER_BITS, INT32_MAX, Convolution, Int8Array, IntArray, Rescaler
 
 LANES = 16  # output channels of one block, as in convolution.h
-PATH_AVX2 = 1  # of best_path() in convolution.h
+PATH_AVX2 = 1  # as best_path() in convolution.h numbers it
 _ENTRIES = 256  # constants of a narrow layer are repeated to about as many, for long inner loops
 
 _SHIFT, _SHIFT_MAGNITUDE, _DOUBLE, _DOUBLE_LEFT, _FLOAT32_EVEN, _FLOAT64_AWAY = range(6)

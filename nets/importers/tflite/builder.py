@@ -24,7 +24,7 @@ from nets.network import (
 
 # Dead filters have scales near 1e-10; anything far below or above is damage, or would leave the normal float32 range.
 SCALE_MIN, SCALE_MAX = 2.0**-60, 2.0**40
-ELEMENTS_MAX = 2**28  # of one tensor of one sample; a quarter gigabyte of int8
+ELEMENTS_MAX = 2**28  # limit for one tensor of one sample; a quarter gigabyte of int8
 
 _NUMPY_TYPES = {"INT8": np.int8, "INT32": np.int32, "INT64": np.int64}
 
@@ -34,8 +34,6 @@ class Builder:
     """Collects tensors and operators while converters run.
 
     Attributes:
-        graph: The decoded file.
-        profile: The contract of each operator kind.
         batch: First dimension of every activation in the file.
         specs: Activation tensors described so far, by file index.
         operators: Operators converted so far; their tensor indices are still the file's.
