@@ -38,7 +38,6 @@ class Dataset:
     """Samples of one source, and the test part that the source itself keeps apart.
 
     Attributes:
-        name: The name for messages and reports.
         samples: The samples to split.
         held_out: The source's own test part, or None.
         sha256: Digest of all arrays, hexadecimal.

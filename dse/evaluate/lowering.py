@@ -3,7 +3,7 @@
 import math
 
 from hwmodels.workload import RescalerWorkload, RescaleStage
-from nets.narrow import RescalerCertificate, certify
+from nets.narrow import StageCertificate, certify
 from nets.network import Convolution, NarrowableOperator, QuantizedNetwork, Weighted
 
 
@@ -17,7 +17,7 @@ def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
 
 
 def _workload(
-    operator: NarrowableOperator, network: QuantizedNetwork, certificate: RescalerCertificate
+    operator: NarrowableOperator, network: QuantizedNetwork, stages: tuple[StageCertificate, ...]
 ) -> RescalerWorkload:
     target = network.tensors[operator.output]
     weighted = operator if isinstance(operator, Weighted) else None
@@ -30,7 +30,7 @@ def _workload(
                 right_shift_min=stage.right_shift_min,
                 right_shift_max=stage.right_shift_max,
             )
-            for stage in certificate.stages
+            for stage in stages
         ),
         output_bits=target.bits,
         channels=weighted.out_channels if weighted else 1,

@@ -6,7 +6,6 @@ absolute values of all its terms stays at or below the largest integer up to whi
 """
 
 from collections.abc import Callable
-from functools import singledispatch
 
 import numpy as np
 import torch
@@ -32,7 +31,6 @@ FLOAT64_EXACT = 2**53
 Accumulator = Callable[[list[Tensor]], Tensor]
 
 
-@singledispatch
 def accumulator(operator: RescaledOperator, network: QuantizedNetwork) -> Accumulator:
     """Prepares what an operator's last rescaler receives.
 
@@ -42,10 +40,24 @@ def accumulator(operator: RescaledOperator, network: QuantizedNetwork) -> Accumu
     Raises:
         OverflowError: The accumulators could leave the range of exact sums.
     """
+    zeros = [network.tensors[index].zero_point for index in operator.inputs]
+    match operator:
+        case Weighted():
+            return _weighted(operator, network)
+        case ElementwiseSum():
+            return _sum(operator, zeros)
+        case ElementwiseProduct():
+            return lambda inputs: (inputs[0].to(torch.int64) - zeros[0]) * (inputs[1].to(torch.int64) - zeros[1])
+        case Requantize():
+            return lambda inputs: inputs[0].to(torch.int64) - zeros[0]
+        case Mean():
+            zero = 0 if operator.float_offset is not None else zeros[0]  # XNNPACK's form sums with the zero point
+            shape = network.tensors[operator.output].shape
+            axes = tuple(axis + 1 for axis in operator.axes)
+            return lambda inputs: (inputs[0].to(torch.int64) - zero).sum(dim=axes).reshape(inputs[0].shape[0], *shape)
     raise NotImplementedError(f"no accumulator for {type(operator).__name__} in {network.name!r}")
 
 
-@accumulator.register
 def _weighted(operator: Weighted, network: QuantizedNetwork) -> Accumulator:
     source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
     dtype = exact_dtype(absolute_bound(operator, source))
@@ -60,38 +72,15 @@ def _weighted(operator: Weighted, network: QuantizedNetwork) -> Accumulator:
     return sums
 
 
-@accumulator.register
-def _sum(operator: ElementwiseSum, network: QuantizedNetwork) -> Accumulator:
-    left_zero, right_zero = (network.tensors[index].zero_point for index in operator.inputs)
+def _sum(operator: ElementwiseSum, zeros: list[int]) -> Accumulator:
     left, right = (rescaling(rescaler) for rescaler in operator.input_rescalers)
 
     def sums(inputs: list[Tensor]) -> Tensor:
-        first = left((inputs[0].to(torch.int64) - left_zero) << operator.left_shift)
-        second = right((inputs[1].to(torch.int64) - right_zero) << operator.left_shift)
+        first = left((inputs[0].to(torch.int64) - zeros[0]) << operator.left_shift)
+        second = right((inputs[1].to(torch.int64) - zeros[1]) << operator.left_shift)
         return first + operator.sign * second
 
     return sums
-
-
-@accumulator.register
-def _product(operator: ElementwiseProduct, network: QuantizedNetwork) -> Accumulator:
-    left_zero, right_zero = (network.tensors[index].zero_point for index in operator.inputs)
-    return lambda inputs: (inputs[0].to(torch.int64) - left_zero) * (inputs[1].to(torch.int64) - right_zero)
-
-
-@accumulator.register
-def _requantize(operator: Requantize, network: QuantizedNetwork) -> Accumulator:
-    zero = network.tensors[operator.inputs[0]].zero_point
-    return lambda inputs: inputs[0].to(torch.int64) - zero
-
-
-@accumulator.register
-def _mean(operator: Mean, network: QuantizedNetwork) -> Accumulator:
-    """XNNPACK's form sums the inputs with their zero point."""
-    zero = 0 if operator.float_offset is not None else network.tensors[operator.inputs[0]].zero_point
-    shape = network.tensors[operator.output].shape
-    axes = tuple(axis + 1 for axis in operator.axes)
-    return lambda inputs: (inputs[0].to(torch.int64) - zero).sum(dim=axes).reshape(inputs[0].shape[0], *shape)
 
 
 def absolute_bound(operator: Weighted, input_spec: TensorSpec) -> int:

@@ -105,10 +105,6 @@ class IntegerExecutor:
     Args:
         network: The network; its arrays are read once.
         backend: The kernels to use; both kinds give the same integers.
-
-    Attributes:
-        network: The network.
-        prepared: Its operators with their kernels.
     """
 
     def __init__(self, network: QuantizedNetwork, *, backend: Backend = Backend.AUTO) -> None:

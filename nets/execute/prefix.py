@@ -78,7 +78,7 @@ class PrefixEvaluator:
             self.kept_bytes -= _bytes(gone)
 
 
-_Chunks = list[Tensor]  # of one activation, along the samples
+_Chunks = list[Tensor]  # one activation, cut along the samples
 
 
 def _bytes(value: _Chunks) -> int:

@@ -1,7 +1,6 @@
 """Operators prepared for torch: the exact path that works on every machine and that the native kernels must equal."""
 
 from collections.abc import Callable
-from functools import singledispatch
 
 import torch
 from torch import Tensor
@@ -26,13 +25,32 @@ from nets.network import (
 Kernel = Callable[[list[Tensor]], Tensor]
 
 
-@singledispatch
-def kernel(operator: Operator, _network: QuantizedNetwork) -> Kernel:
+def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
     """Prepares an operator: int8 input tensors ``[batch, *shape]`` to the int8 output tensor."""
+    match operator:
+        case Mean(float_offset=float(offset)):
+            return _float_mean(operator, offset, network)
+        case RescaledOperator():
+            return _rescaled(operator, network)
+        case AveragePool():
+            return _average_pool(operator)
+        case MaxPool():
+            return _max_pool(operator)
+        case Pad():
+            zero = network.tensors[operator.inputs[0]].zero_point
+            flat = [amount for pair in reversed(operator.padding) for amount in pair]
+            return lambda inputs: functional.pad(inputs[0], flat, value=zero)
+        case Concatenation():
+            return lambda inputs: torch.cat(inputs, dim=operator.axis + 1)
+        case Reshape():
+            shape = network.tensors[operator.output].shape
+            return lambda inputs: inputs[0].reshape(inputs[0].shape[0], *shape)
+        case Transpose():
+            axes = (0, *(axis + 1 for axis in operator.permutation))
+            return lambda inputs: inputs[0].permute(axes)
     raise NotImplementedError(f"no kernel for {type(operator).__name__}")
 
 
-@kernel.register
 def _rescaled(operator: RescaledOperator, network: QuantizedNetwork) -> Kernel:
     """Accumulates, rescales, adds the zero point and clamps."""
     accumulate, rescale = accumulator(operator, network), rescaling(operator.rescaler)
@@ -40,13 +58,10 @@ def _rescaled(operator: RescaledOperator, network: QuantizedNetwork) -> Kernel:
     return lambda inputs: (rescale(accumulate(inputs)) + zero).clamp(operator.q_min, operator.q_max).to(torch.int8)
 
 
-@kernel.register
-def _mean(operator: Mean, network: QuantizedNetwork) -> Kernel:
-    if operator.float_offset is None:
-        return _rescaled(operator, network)
+def _float_mean(operator: Mean, float_offset: float, network: QuantizedNetwork) -> Kernel:
     accumulate = accumulator(operator, network)
     scale = torch.tensor(float(operator.rescaler.scale[0]), dtype=torch.float32)
-    offset = torch.tensor(operator.float_offset, dtype=torch.float32)
+    offset = torch.tensor(float_offset, dtype=torch.float32)
 
     def run(inputs: list[Tensor]) -> Tensor:
         steps = torch.round(accumulate(inputs).to(torch.float32) * scale + offset)
@@ -55,8 +70,7 @@ def _mean(operator: Mean, network: QuantizedNetwork) -> Kernel:
     return run
 
 
-@kernel.register
-def _average_pool(operator: AveragePool, _network: QuantizedNetwork) -> Kernel:
+def _average_pool(operator: AveragePool) -> Kernel:
     def run(inputs: list[Tensor]) -> Tensor:
         image = _padded(inputs[0].permute(0, 3, 1, 2).to(torch.float32), operator, 0.0)
         # Sums of at most 2**16 int8 values are exact in float32.
@@ -72,8 +86,7 @@ def _average_pool(operator: AveragePool, _network: QuantizedNetwork) -> Kernel:
     return run
 
 
-@kernel.register
-def _max_pool(operator: MaxPool, _network: QuantizedNetwork) -> Kernel:
+def _max_pool(operator: MaxPool) -> Kernel:
     def run(inputs: list[Tensor]) -> Tensor:
         image = _padded(inputs[0].permute(0, 3, 1, 2).to(torch.float32), operator, float("-inf"))
         result = functional.max_pool2d(image, operator.kernel, operator.stride)
@@ -85,27 +98,3 @@ def _max_pool(operator: MaxPool, _network: QuantizedNetwork) -> Kernel:
 def _padded(image: Tensor, operator: Pool, value: float) -> Tensor:
     (top, bottom), (left, right) = operator.padding
     return functional.pad(image, (left, right, top, bottom), value=value)
-
-
-@kernel.register
-def _pad(operator: Pad, network: QuantizedNetwork) -> Kernel:
-    zero = network.tensors[operator.inputs[0]].zero_point
-    flat = [amount for pair in reversed(operator.padding) for amount in pair]
-    return lambda inputs: functional.pad(inputs[0], flat, value=zero)
-
-
-@kernel.register
-def _concatenation(operator: Concatenation, _network: QuantizedNetwork) -> Kernel:
-    return lambda inputs: torch.cat(inputs, dim=operator.axis + 1)
-
-
-@kernel.register
-def _reshape(operator: Reshape, network: QuantizedNetwork) -> Kernel:
-    shape = network.tensors[operator.output].shape
-    return lambda inputs: inputs[0].reshape(inputs[0].shape[0], *shape)
-
-
-@kernel.register
-def _transpose(operator: Transpose, _network: QuantizedNetwork) -> Kernel:
-    axes = (0, *(axis + 1 for axis in operator.permutation))
-    return lambda inputs: inputs[0].permute(axes)

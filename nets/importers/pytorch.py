@@ -7,6 +7,7 @@ AvgPool2d and AdaptiveAvgPool2d(1), MaxPool2d, Flatten, Identity and Dropout.
 import operator as python_operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,8 +77,10 @@ def quantize_module(
         NetworkError: An operation is not supported; the message names it.
     """
     graph = _folded(fx.symbolic_trace(module.eval()))
-    ranges = _calibrate(graph, calibration)
-    return _Builder(graph, ranges, name, weight_bits, contract_named(contract)).build(tuple(calibration.shape[1:]))
+    ranges = _RangeRecorder(graph)
+    with torch.inference_mode():
+        ranges.run(calibration)
+    return _Builder(graph, ranges, name, weight_bits, contract_named(contract)).build()
 
 
 def quantize_input(images: FloatArray, spec: TensorSpec) -> Int8Array:
@@ -96,16 +99,11 @@ def _folded(traced: fx.GraphModule) -> fx.GraphModule:
         conv = modules.get(before.target) if before.op == "call_module" else None
         if not isinstance(conv, nn.Conv2d) or len(before.users) != 1:
             raise NetworkError(f"batch norm {node.target!r} does not follow a convolution of its own")
-        _replace_module(traced, before.target, fuse_conv_bn_eval(conv, modules[node.target]))
+        traced.add_submodule(before.target, fuse_conv_bn_eval(conv, modules[node.target]))
         node.replace_all_uses_with(before)
         traced.graph.erase_node(node)
     traced.recompile()
     return traced
-
-
-def _replace_module(root: nn.Module, target: str, module: nn.Module) -> None:
-    parent, _, leaf = target.rpartition(".")
-    setattr(root.get_submodule(parent), leaf, module)
 
 
 class _RangeRecorder(fx.Interpreter):
@@ -122,13 +120,6 @@ class _RangeRecorder(fx.Interpreter):
             self.ranges[n] = (float(result.min()), float(result.max()))
             self.shapes[n] = tuple(result.shape[1:])
         return result
-
-
-def _calibrate(graph: fx.GraphModule, calibration: Tensor) -> _RangeRecorder:
-    recorder = _RangeRecorder(graph)
-    with torch.inference_mode():
-        recorder.run(calibration)
-    return recorder
 
 
 def affine_spec(name: str, shape: tuple[int, ...], low: float, high: float) -> TensorSpec:
@@ -153,13 +144,13 @@ class _Builder:
         self._originals: dict[str, RealWeights] = {}
         self._made: dict[fx.Node, int] = {}
 
-    def build(self, input_shape: tuple[int, ...]) -> QuantizedModule:
+    def build(self) -> QuantizedModule:
         outputs: tuple[int, ...] = ()
         for node in self._graph.graph.nodes:
             if node in self._made:
                 continue  # an activation that was fused into the operator before it
             if node.op == "placeholder":
-                self._tensor(node, input_shape)
+                self._tensor(node)
             elif node.op == "output":
                 results = node.args[0] if isinstance(node.args[0], tuple) else (node.args[0],)
                 outputs = tuple(self._made[result] for result in results)
@@ -178,7 +169,7 @@ class _Builder:
             self._addition(node)
         elif isinstance(module, nn.AvgPool2d | nn.AdaptiveAvgPool2d | nn.MaxPool2d):
             self._pool(node, module)
-        elif isinstance(module, nn.Flatten) or node.target in _FLATTENS or node.target == "flatten":
+        elif _is_flatten(node, self._modules):
             self._flatten(node)
         elif isinstance(module, _IDENTITIES):
             self._made[node] = self._made[_source(node)]
@@ -186,8 +177,9 @@ class _Builder:
             what = type(module).__name__ if module is not None else str(node.target)
             raise NetworkError(f"operation {node.name!r} ({what}) of {self._name!r} is not supported by the quantizer")
 
-    def _tensor(self, node: fx.Node, shape: tuple[int, ...], like: TensorSpec | None = None) -> int:
+    def _tensor(self, node: fx.Node, like: TensorSpec | None = None) -> int:
         """Adds a node's output, channels last; a tensor that only moves data keeps the quantization of its source."""
+        shape = self._ranges.shapes[node]
         last = (*shape[1:], shape[0]) if len(shape) == 3 else shape
         spec = affine_spec(node.name, last, *self._ranges.ranges[node])
         self._tensors.append(spec if like is None else replace(like, name=node.name, shape=last))
@@ -206,38 +198,34 @@ class _Builder:
                 return user, 0.0, np.inf
         return node, -np.inf, np.inf
 
-    def _finish(self, node: fx.Node) -> tuple[int, TensorSpec, int, int]:
-        """Adds the output tensor of an operator with its fused activation; returns index, spec and integer bounds."""
+    def _placed(self, node: fx.Node, kind: str, output: int) -> dict[str, Any]:
+        """Returns the fields that every operator has."""
+        inputs = tuple(self._made[source] for source in node.all_input_nodes)
+        return {"name": f"{kind}_{len(self._operators)}", "inputs": inputs, "output": output}
+
+    def _rescaled(self, node: fx.Node, kind: str) -> tuple[TensorSpec, dict[str, Any]]:
+        """Adds the output of an operator with its fused activation; returns its spec and the operator's fields."""
         last, low, high = self._activated(node)
-        index = self._tensor(last, self._ranges.shapes[node])
-        self._made[node] = index
-        spec = self._tensors[index]
-        bounds = (spec.q_min if np.isinf(low) else spec.zero_point + low / spec.scale,
-                  spec.q_max if np.isinf(high) else spec.zero_point + high / spec.scale)  # fmt: skip
-        q_min, q_max = (int(np.clip(np.rint(bound), spec.q_min, spec.q_max)) for bound in bounds)
-        return index, spec, q_min, q_max
+        output = self._made[node] = self._tensor(last)
+        spec = self._tensors[output]
+        steps = (np.rint(spec.zero_point + real / spec.scale) for real in (low, high))
+        q_min, q_max = (int(np.clip(step, spec.q_min, spec.q_max)) for step in steps)
+        return spec, {**self._placed(node, kind, output), "q_min": q_min, "q_max": q_max}
 
-    def _named(self, kind: str) -> str:
-        return f"{kind}_{len(self._operators)}"
-
-    def _quantized(self, node: fx.Node, real: RealWeights, name: str, make: Callable[..., Operator]) -> None:
+    def _weighted(self, node: fx.Node, real: RealWeights, kind: str, make: Callable[..., Operator]) -> None:
         source = self._tensors[self._made[_source(node)]]
-        output, target, q_min, q_max = self._finish(node)
+        target, common = self._rescaled(node, kind)
         largest = np.abs(real.weights).reshape(real.weights.shape[0], -1).max(axis=1)
         weight_scale = np.where(largest > 0, largest, 1.0) / weight_limit(self._weight_bits)
-        self._originals[name] = real
+        self._originals[common["name"]] = real
         self._operators.append(
             make(
-                name=name,
-                inputs=(self._made[_source(node)],),
-                output=output,
+                **common,
                 weights=quantize_weights(real.weights, weight_scale, self._weight_bits),
                 bias=quantize_bias(real.bias, source.scale * weight_scale),
                 weight_scale=weight_scale,
                 weight_bits=self._weight_bits,
                 rescaler=self._rescaler(weighted_scale(source.scale, weight_scale, target.scale, self._contract)),
-                q_min=q_min,
-                q_max=q_max,
             )
         )
 
@@ -249,10 +237,10 @@ class _Builder:
             raise NetworkError(f"convolution {node.name!r} needs numeric zero padding, got {conv.padding!r}")
         depthwise = conv.groups == conv.in_channels and conv.groups > 1
         vertical, horizontal = conv.padding
-        self._quantized(
+        self._weighted(
             node,
             RealWeights(_array(conv.weight).transpose(0, 2, 3, 1), _bias(conv)),
-            self._named("depthwise" if depthwise else "conv"),
+            "depthwise" if depthwise else "conv",
             lambda **common: Convolution(
                 **common,
                 stride=_pair(conv.stride),
@@ -268,41 +256,32 @@ class _Builder:
         before = self._ranges.shapes[_source(flattened)] if _is_flatten(flattened, self._modules) else ()
         if len(before) == 3:  # torch flattens channels first, the integer network channels last
             weights = weights.reshape(-1, *before).transpose(0, 2, 3, 1).reshape(weights.shape)
-        self._quantized(node, RealWeights(weights, _bias(linear)), self._named("fc"), FullyConnected)
+        self._weighted(node, RealWeights(weights, _bias(linear)), "fc", FullyConnected)
 
     def _addition(self, node: fx.Node) -> None:
         if len(node.all_input_nodes) != 2:
             raise NetworkError(f"addition {node.name!r} needs two tensors")
-        inputs = tuple(self._made[source] for source in node.all_input_nodes)
-        output, target, q_min, q_max = self._finish(node)
-        first, second = (self._tensors[index].scale for index in inputs)
+        first, second = (self._tensors[self._made[source]].scale for source in node.all_input_nodes)
+        target, common = self._rescaled(node, "add")
         scales = sum_scales(first, second, target.scale, SUM_LEFT_SHIFT)
         left, right, final = (self._rescaler(np.array([scale])) for scale in scales)
         self._operators.append(
             ElementwiseSum(
-                name=self._named("add"),
-                inputs=inputs,
-                output=output,
+                **common,
                 kind=ElementwiseKind.ADD,
                 left_shift=SUM_LEFT_SHIFT,
                 input_rescalers=(left, right),
                 rescaler=final,
-                q_min=q_min,
-                q_max=q_max,
             )
         )
 
     def _pool(self, node: fx.Node, module: nn.Module) -> None:
-        index = self._made[_source(node)]
-        spec = self._tensors[index]
+        spec = self._tensors[self._made[_source(node)]]
         kernel, stride, padding = _window(node, module, spec.shape[:2])
-        make = MaxPool if isinstance(module, nn.MaxPool2d) else AveragePool
-        output = self._tensor(node, self._ranges.shapes[node], like=spec)
+        make, kind = (MaxPool, "max_pool") if isinstance(module, nn.MaxPool2d) else (AveragePool, "average_pool")
         self._operators.append(
             make(
-                name=self._named("max_pool" if make is MaxPool else "average_pool"),
-                inputs=(index,),
-                output=output,
+                **self._placed(node, kind, self._tensor(node, like=spec)),
                 kernel=kernel,
                 stride=stride,
                 padding=((padding[0], padding[0]), (padding[1], padding[1])),
@@ -312,9 +291,8 @@ class _Builder:
         )
 
     def _flatten(self, node: fx.Node) -> None:
-        index = self._made[_source(node)]
-        output = self._tensor(node, self._ranges.shapes[node], like=self._tensors[index])
-        self._operators.append(Reshape(name=self._named("reshape"), inputs=(index,), output=output))
+        output = self._tensor(node, like=self._tensors[self._made[_source(node)]])
+        self._operators.append(Reshape(**self._placed(node, "reshape", output)))
 
 
 def _window(

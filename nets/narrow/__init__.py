@@ -1,14 +1,14 @@
 """Narrowing of rescalers: rounding, absorption into weights and activation scales, certificates."""
 
-from nets.narrow.certificates import Interval, RescalerCertificate, certify
+from nets.narrow.certificates import Interval, StageCertificate, certify
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.narrow.weights import RealWeights, inherit_weights, real_weights, with_weight_bits
 
 __all__ = [
     "Interval",
     "RealWeights",
-    "RescalerCertificate",
     "RescalerChoice",
+    "StageCertificate",
     "certify",
     "inherit_weights",
     "narrow",

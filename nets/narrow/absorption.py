@@ -6,7 +6,6 @@ coarser scale of an activation moves the ratio into *their* multipliers and bias
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import singledispatch
 
 import numpy as np
 
@@ -35,13 +34,8 @@ _EXACT = 1e-12  # relative; scales are float64 products of float32 values
 def absorb_into_weights(operator: Weighted, network: QuantizedNetwork, bits: int, original: RealWeights) -> Weighted:
     """Moves the ratio of representable to effective scale into the weight scale.
 
-    Of the two neighbouring representable scales each channel takes the one whose requantized weights are closer.
-
-    Args:
-        operator: The operator at int32 (Q31).
-        network: The network of the operator's tensors.
-        bits: Multiplier width in bits.
-        original: Real weights to requantize.
+    Of the two neighbouring representable scales each channel takes the one whose requantized weights are closer to the
+    original ones; the multiplier gets ``bits`` bits.
     """
     contract = operator.rescaler.contract
     (scale,) = effective_scales(operator, network.tensors)
@@ -101,11 +95,7 @@ class _Scales:
         return self._group[index] in self._fixed
 
     def fix(self, index: int, scale: float, operator: Operator) -> None:
-        """Fixes the scale of a tensor.
-
-        Raises:
-            NetworkError: It is fixed already, at another value.
-        """
+        """Fixes the scale of a tensor; raises a NetworkError if it is fixed already, at another value."""
         if self.is_fixed(index) and abs(scale / self[index] - 1) > _EXACT:
             name = self._network.tensors[index].name
             raise NetworkError(
@@ -125,48 +115,36 @@ class _Scales:
         return self._network.with_tensors(changed)
 
 
-@singledispatch
-def _choose(operator: Operator, _scales: _Scales, _bits: int) -> None:
-    raise NotImplementedError(f"no activation scales to choose around {type(operator).__name__}")
-
-
-@_choose.register
-def _(operator: ElementwiseSum, scales: _Scales, bits: int) -> None:
-    """Makes the two ratios of :func:`nets.network.scales.sum_scales` that are not 1/2 representable."""
+def _choose(operator: Operator, scales: _Scales, bits: int) -> None:
+    """Fixes the scales around an elementwise operator so that its multipliers are representable."""
     anchor, other = operator.inputs
-    if scales.is_fixed(other) or (not scales.is_fixed(anchor) and scales[other] > scales[anchor]):
-        anchor, other = other, anchor
-    scales.fix(anchor, scales[anchor], operator)
-    scales.fix(other, _coarser_beside(scales[other], scales[anchor], bits), operator)
-    common = 2 * max(scales[anchor], scales[other])
-    unit = common / 2**operator.left_shift
-    scales.fix(operator.output, unit / _below(unit / scales[operator.output], bits), operator)
-
-
-@_choose.register
-def _(operator: ElementwiseProduct, scales: _Scales, bits: int) -> None:
-    first, second = (scales[index] for index in operator.inputs)
-    for index in operator.inputs:
-        scales.fix(index, scales[index], operator)
-    product = first * second
-    scales.fix(operator.output, product / _below(product / scales[operator.output], bits), operator)
+    match operator:
+        case ElementwiseSum():
+            # Two ratios of nets.network.sum_scales are free; the one of the larger input is always 1/2.
+            if scales.is_fixed(other) or (not scales.is_fixed(anchor) and scales[other] > scales[anchor]):
+                anchor, other = other, anchor
+            scales.fix(anchor, scales[anchor], operator)
+            scales.fix(other, _coarser_beside(scales[other], scales[anchor], bits), operator)
+            unit = 2 * max(scales[anchor], scales[other]) / 2**operator.left_shift
+        case ElementwiseProduct():
+            for index in operator.inputs:
+                scales.fix(index, scales[index], operator)
+            unit = scales[anchor] * scales[other]
+        case _:
+            raise NotImplementedError(f"no activation scales to choose around {type(operator).__name__}")
+    result = unit / _representable(unit / scales[operator.output], bits, above=False)
+    scales.fix(operator.output, result, operator)
 
 
 def _coarser_beside(scale: float, anchor: float, bits: int) -> float:
     """Returns the smallest scale at or above ``scale`` whose ratio to the anchor is representable."""
     if scale <= anchor:
-        return min(_above(scale / (2 * anchor), bits) * 2 * anchor, anchor)
-    return anchor / (2 * _below(anchor / (2 * scale), bits))
+        return min(_representable(scale / (2 * anchor), bits, above=True) * 2 * anchor, anchor)
+    return anchor / (2 * _representable(anchor / (2 * scale), bits, above=False))
 
 
-def _below(scale: float, bits: int) -> float:
-    return _nearly(scale, float(neighbouring_scales(np.array([scale * (1 + _EXACT)]), bits)[0][0]))
-
-
-def _above(scale: float, bits: int) -> float:
-    return _nearly(scale, float(neighbouring_scales(np.array([scale * (1 - _EXACT)]), bits)[1][0]))
-
-
-def _nearly(scale: float, neighbour: float) -> float:
-    """Returns the neighbour, or exactly ``scale`` if that is representable already."""
-    return neighbour if abs(neighbour / scale - 1) > 0 else scale
+def _representable(scale: float, bits: int, *, above: bool) -> float:
+    """Returns the next representable scale, or exactly ``scale`` if that is representable already."""
+    nudged = scale * (1 - _EXACT if above else 1 + _EXACT)
+    neighbour = float(neighbouring_scales(np.array([nudged]), bits)[above][0])
+    return neighbour if neighbour / scale != 1 else scale

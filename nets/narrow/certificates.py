@@ -1,7 +1,6 @@
 """Certificates: the range of every accumulator, proven from weights, biases and input ranges alone, without data."""
 
 from dataclasses import dataclass
-from functools import singledispatch
 
 import numpy as np
 import torch
@@ -31,12 +30,7 @@ from nets.network import (
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Interval:
-    """Inclusive integer bounds per channel (the tensor's last axis).
-
-    Attributes:
-        low: int64 ``[channels]``.
-        high: int64 ``[channels]``.
-    """
+    """Inclusive integer bounds per channel (the tensor's last axis), int64 ``[channels]``."""
 
     low: IntArray
     high: IntArray
@@ -70,19 +64,6 @@ class StageCertificate:
     right_shift_max: int
 
 
-@dataclass(frozen=True, slots=True)
-class RescalerCertificate:
-    """The proven sizes of one operator's rescaler.
-
-    Attributes:
-        name: The operator's name.
-        stages: Multiply-and-shifts in data order; the accumulator's is the last one.
-    """
-
-    name: str
-    stages: tuple[StageCertificate, ...]
-
-
 @dataclass(frozen=True)
 class NetworkCertificate:
     """The proven ranges of a whole network.
@@ -90,19 +71,21 @@ class NetworkCertificate:
     Attributes:
         tensors: Reachable integers of every activation tensor, by index.
         accumulators: Reachable accumulators of every operator with a rescaler, by name.
-        rescalers: Sizes of every rescaler whose width is a design variable, by name.
+        rescalers: Sizes of the multiply-and-shifts of every operator whose width is a design variable, by name, in data
+            order; the accumulator's is the last one.
     """
 
     tensors: dict[int, Interval]
     accumulators: dict[str, Interval]
-    rescalers: dict[str, RescalerCertificate]
+    rescalers: dict[str, tuple[StageCertificate, ...]]
 
 
 def certify(network: QuantizedNetwork) -> NetworkCertificate:
     """Propagates reachable intervals from the inputs' full range through the network."""
-    tensors = {index: _full_range(network.tensors[index]) for index in network.inputs}
+    inputs = ((index, network.tensors[index]) for index in network.inputs)
+    tensors = {index: _constant(spec.q_min, spec.q_max, spec.shape[-1]) for index, spec in inputs}
     accumulators: dict[str, Interval] = {}
-    rescalers: dict[str, RescalerCertificate] = {}
+    rescalers: dict[str, tuple[StageCertificate, ...]] = {}
     for operator in network.operators:
         specs = [network.tensors[index] for index in operator.inputs]
         sources = [tensors[index] for index in operator.inputs]
@@ -113,14 +96,10 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
             accumulators[operator.name] = accumulator
             tensors[operator.output] = _rescaled(operator, accumulator, target)
             if isinstance(operator, NarrowableOperator):
-                rescalers[operator.name] = RescalerCertificate(operator.name, _stages(operator, centred, accumulator))
+                rescalers[operator.name] = _stages(operator, centred, accumulator)
         else:
             tensors[operator.output] = _moved(operator, sources, specs, target)
     return NetworkCertificate(tensors, accumulators, rescalers)
-
-
-def _full_range(spec: TensorSpec) -> Interval:
-    return _constant(spec.q_min, spec.q_max, spec.shape[-1])
 
 
 def _constant(low: int, high: int, channels: int) -> Interval:
@@ -131,83 +110,55 @@ def _centred(interval: Interval, spec: TensorSpec) -> Interval:
     return Interval(interval.low - spec.zero_point, interval.high - spec.zero_point)
 
 
-@singledispatch
-def _moved(_operator: Operator, sources: list[Interval], _specs: list[TensorSpec], _target: TensorSpec) -> Interval:
+def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec], target: TensorSpec) -> Interval:
     """Returns the reachable output of an operator without a rescaler."""
-    return sources[0]  # a maximum stays within the hull of its inputs
+    source, channels = sources[0], target.shape[-1]
+    match operator:
+        case AveragePool():
+            return Interval(*(np.clip(bound, operator.q_min, operator.q_max) for bound in (source.low, source.high)))
+        case Pad():
+            low, high = source.hull()
+            return _constant(min(low, specs[0].zero_point), max(high, specs[0].zero_point), channels)
+        case Reshape() | Transpose():
+            # A reshape that keeps the last axis keeps the channels.
+            kept = isinstance(operator, Reshape) and channels == specs[0].shape[-1]
+            return source if kept else _constant(*source.hull(), channels)
+        case Concatenation():
+            lows, highs = [each.low for each in sources], [each.high for each in sources]
+            if operator.axis == len(target.shape) - 1:
+                return Interval(np.concatenate(lows), np.concatenate(highs))
+            return Interval(np.min(lows, axis=0), np.max(highs, axis=0))
+    return source  # a maximum stays within the hull of its inputs
 
 
-@_moved.register
-def _(operator: AveragePool, sources: list[Interval], _specs: list[TensorSpec], _target: TensorSpec) -> Interval:
-    return Interval(*(np.clip(bound, operator.q_min, operator.q_max) for bound in (sources[0].low, sources[0].high)))
-
-
-@_moved.register
-def _(_operator: Pad, sources: list[Interval], specs: list[TensorSpec], target: TensorSpec) -> Interval:
-    low, high = sources[0].hull()
-    zero = specs[0].zero_point
-    return _constant(min(low, zero), max(high, zero), target.shape[-1])
-
-
-@_moved.register
-def _(_operator: Reshape, sources: list[Interval], specs: list[TensorSpec], target: TensorSpec) -> Interval:
-    if target.shape[-1] == specs[0].shape[-1]:
-        return sources[0]  # the last axis still counts channels
-    return _constant(*sources[0].hull(), target.shape[-1])
-
-
-@_moved.register
-def _(_operator: Transpose, sources: list[Interval], _specs: list[TensorSpec], target: TensorSpec) -> Interval:
-    return _constant(*sources[0].hull(), target.shape[-1])
-
-
-@_moved.register
-def _(operator: Concatenation, sources: list[Interval], _specs: list[TensorSpec], target: TensorSpec) -> Interval:
-    lows, highs = [source.low for source in sources], [source.high for source in sources]
-    if operator.axis == len(target.shape) - 1:
-        return Interval(np.concatenate(lows), np.concatenate(highs))
-    return Interval(np.min(lows, axis=0), np.max(highs, axis=0))
-
-
-@singledispatch
-def _accumulator(operator: RescaledOperator, _inputs: list[Interval], _channels: int) -> Interval:
+def _accumulator(operator: RescaledOperator, centred: list[Interval], channels: int) -> Interval:
     """Returns what can reach an operator's last rescaler, given its inputs less their zero points."""
+    match operator:
+        case Weighted():
+            return _weighted(operator, centred[0])
+        case ElementwiseSum():
+            left, right = (
+                _scaled(Interval(each.low << operator.left_shift, each.high << operator.left_shift), rescaler)
+                for each, rescaler in zip(centred, operator.input_rescalers, strict=True)
+            )
+            if operator.sign < 0:
+                right = Interval(-right.high, -right.low)
+            return Interval(left.low + right.low, left.high + right.high)
+        case ElementwiseProduct():
+            left, right = centred
+            corners = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
+            return Interval(np.min(corners, axis=0), np.max(corners, axis=0))
+        case Requantize():
+            return centred[0]
+        case Mean():
+            low, high = centred[0].hull()
+            return _constant(low * operator.count, high * operator.count, channels)
     raise NotImplementedError(f"no certified accumulator for {type(operator).__name__}")
 
 
-@_accumulator.register
-def _(operator: ElementwiseSum, centred: list[Interval], _channels: int) -> Interval:
-    left, right = (
-        _scaled(Interval(each.low << operator.left_shift, each.high << operator.left_shift), rescaler)
-        for each, rescaler in zip(centred, operator.input_rescalers, strict=True)
-    )
-    if operator.sign < 0:
-        right = Interval(-right.high, -right.low)
-    return Interval(left.low + right.low, left.high + right.high)
-
-
-@_accumulator.register
-def _(_operator: ElementwiseProduct, centred: list[Interval], _channels: int) -> Interval:
-    left, right = centred
-    corners = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
-    return Interval(np.min(corners, axis=0), np.max(corners, axis=0))
-
-
-@_accumulator.register
-def _(_operator: Requantize, centred: list[Interval], _channels: int) -> Interval:
-    return centred[0]
-
-
-@_accumulator.register
-def _(operator: Mean, centred: list[Interval], channels: int) -> Interval:
-    low, high = centred[0].hull()
-    return _constant(low * operator.count, high * operator.count, channels)
-
-
-@_accumulator.register
-def _(operator: Weighted, centred: list[Interval], _channels: int) -> Interval:
+def _weighted(operator: Weighted, centred: Interval) -> Interval:
     weights = operator.weights.astype(np.int64).reshape(operator.out_channels, -1)
-    low, high = _operand_bounds(operator, centred[0], weights.shape[1])
+    low, high = _operand_bounds(operator, centred, weights.shape[1])
     positive, negative = np.maximum(weights, 0), np.minimum(weights, 0)
     return Interval(
         (positive * low + negative * high).sum(axis=1) + operator.bias,
@@ -233,16 +184,13 @@ def _operand_bounds(operator: Weighted, centred: Interval, taps: int) -> tuple[I
 def _scaled(interval: Interval, rescaler: Rescaler) -> Interval:
     """Rescales an interval: every contract is monotone in the accumulator, so the ends map to the ends."""
     rescale = rescaling(rescaler)
-    low, high = (rescale(torch.from_numpy(bound)).numpy() for bound in (interval.low, interval.high))
-    return Interval(low, high)
+    return Interval(*(rescale(torch.from_numpy(bound)).numpy() for bound in (interval.low, interval.high)))
 
 
 def _rescaled(operator: RescaledOperator, accumulator: Interval, target: TensorSpec) -> Interval:
     scaled = _scaled(accumulator, operator.rescaler)
-    low, high = (
-        np.clip(bound + target.zero_point, operator.q_min, operator.q_max) for bound in (scaled.low, scaled.high)
-    )
-    return Interval(low, high)
+    shifted = (bound + target.zero_point for bound in (scaled.low, scaled.high))
+    return Interval(*(np.clip(bound, operator.q_min, operator.q_max) for bound in shifted))
 
 
 def _stages(

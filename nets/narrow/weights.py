@@ -21,12 +21,7 @@ from nets.network import (
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RealWeights:
-    """What an operator's integer weights stand for, in real units.
-
-    Attributes:
-        weights: float64, shape of the operator's weights.
-        bias: float64 ``[out]``.
-    """
+    """What an operator's integer weights (in their shape) and bias ``[out]`` stand for, in real units, float64."""
 
     weights: FloatArray
     bias: FloatArray
@@ -49,12 +44,7 @@ def requantized(
 ) -> Weighted:
     """Returns the operator with real weights and biases rounded at other scales; its rescaler stays.
 
-    Args:
-        operator: The operator.
-        real: The real values.
-        input_scale: Scale of the operator's input.
-        weight_scale: New weight scale, ``[out]`` or ``[1]``.
-        bits: New width of the weights, in bits.
+    Weights get ``bits`` bits at ``weight_scale``, ``[out]`` or ``[1]``, biases ``input_scale * weight_scale``.
     """
     return replace(
         operator,

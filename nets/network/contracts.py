@@ -26,8 +26,8 @@ class Contract:
     """One rounding rule with its widths and shift range.
 
     Attributes:
-        name: The name by which studies choose it.
         rule: The arithmetic; see :func:`requantize`.
+        source: Where the rule is defined, or against what it was checked.
         full_multiplier_bits: Width in bits that int32 (Q31), ``multiplier_bits = 31``, has under this rule.
         right_shift_min: Smallest right shift in bits; a smaller one saturates to the largest multiplier.
         right_shift_max: Largest right shift in bits; a larger one is emptied or flushed.
@@ -35,18 +35,17 @@ class Contract:
             instead of the largest shift, which empties the result.
         float32_scale: Whether the effective scale is computed in float32, step by step.
         hardware: Whether the rule is an integer datapath; the others reproduce a runtime.
-        source: Where the rule is defined, or against what it was checked.
     """
 
     name: str
     rule: "Rule"
-    full_multiplier_bits: int
-    right_shift_min: int
-    right_shift_max: int
-    flushes_to_zero: bool
-    float32_scale: bool
-    hardware: bool
     source: str
+    full_multiplier_bits: int = FULL_MULTIPLIER_BITS
+    right_shift_min: int = -31
+    right_shift_max: int = 62
+    flushes_to_zero: bool = False
+    float32_scale: bool = False
+    hardware: bool = True
 
 
 Rule = Callable[[Tensor, Tensor, Tensor, int], Tensor]
@@ -132,66 +131,37 @@ def _float64_half_away(acc: Tensor, multiplier: Tensor, right_shift: Tensor, _mu
     return (whole + away).clamp(-(2.0**31), 2.0**31).to(torch.int64)
 
 
-def _hardware(name: str, rule: Rule, source: str, *, right_shift_max: int = 62, flushes: bool = False) -> Contract:
-    return Contract(
-        name=name,
-        rule=rule,
-        full_multiplier_bits=FULL_MULTIPLIER_BITS,
-        right_shift_min=-31,
-        right_shift_max=right_shift_max,
-        flushes_to_zero=flushes,
-        float32_scale=False,
-        hardware=True,
-        source=source,
-    )
-
-
-def _oracle(name: str, rule: Rule, source: str, *, bits: int, right_shift_max: int, float32: bool) -> Contract:
-    return Contract(
-        name=name,
-        rule=rule,
-        full_multiplier_bits=bits,
-        right_shift_min=-31,
-        right_shift_max=right_shift_max,
-        flushes_to_zero=False,
-        float32_scale=float32,
-        hardware=False,
-        source=source,
-    )
-
-
 _ROWS = (
-    _hardware("half_up", _half_up, "TOSA 1.0 RESCALE, SINGLE_ROUND; hwmodels/rtl/rescaler.v"),
-    _hardware("tflite_double", _tflite_double, "gemmlowp fixedpoint.h; LiteRT BUILTIN_REF conv, ADD", flushes=True),
-    _hardware("floor", _floor, "NE16 and PULP-NN requantization"),
+    Contract("half_up", _half_up, "TOSA 1.0 RESCALE, SINGLE_ROUND; hwmodels/rtl/rescaler.v"),
+    Contract(
+        "tflite_double", _tflite_double, "gemmlowp fixedpoint.h; LiteRT BUILTIN_REF conv, ADD", flushes_to_zero=True
+    ),
+    Contract("floor", _floor, "NE16 and PULP-NN requantization"),
     # One more than the others: at 62, the emptied channel of accumulator -2**31 would be a tie and give -1.
-    _hardware("half_away", _half_away, "NVDLA SDP converters", right_shift_max=63),
-    _oracle(
+    Contract("half_away", _half_away, "NVDLA SDP converters", right_shift_max=63),
+    Contract(
         "xnnpack_fp32",
         _float32_half_even,
         "XNNPACK qs8 fp32 requantization",
-        bits=24,
+        full_multiplier_bits=24,
         right_shift_max=126,
-        float32=True,
+        float32_scale=True,
+        hardware=False,
     ),
-    _oracle(
+    Contract(
         "float64_half_away",
         _float64_half_away,
         "LiteRT BUILTIN_REF FULLY_CONNECTED",
-        bits=53,
+        full_multiplier_bits=53,
         right_shift_max=1000,
-        float32=False,
+        hardware=False,
     ),
 )
 CONTRACTS: dict[str, Contract] = {row.name: row for row in _ROWS}
 
 
 def contract_named(name: str) -> Contract:
-    """Returns the contract of a name.
-
-    Raises:
-        NetworkError: No contract has this name.
-    """
+    """Returns the contract of a name, or raises a NetworkError that lists the names."""
     if name not in CONTRACTS:
         raise NetworkError(f"unknown contract {name!r}; choose one of {', '.join(CONTRACTS)}")
     return CONTRACTS[name]

@@ -26,13 +26,7 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Operator:
-    """One step of the network; it refers to tensors by index.
-
-    Attributes:
-        name: A unique name of kind and position, such as ``conv_0``.
-        inputs: Indices of the input tensors.
-        output: Index of the output tensor.
-    """
+    """One step of the network: a unique name of kind and position, such as ``conv_0``, and indices of tensors."""
 
     name: str
     inputs: tuple[int, ...]
@@ -65,11 +59,7 @@ class RescaledOperator(Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class NarrowableOperator(RescaledOperator):
-    """A rescaled operator whose multiplier width is a design variable; every :class:`Method` can narrow it.
-
-    Attributes:
-        method: How the present width was reached.
-    """
+    """A rescaled operator whose multiplier width is a design variable; ``method`` is how its width was reached."""
 
     method: Method = Method.ROUND
 
@@ -133,7 +123,6 @@ class ElementwiseSum(NarrowableOperator):
     (TFLite reference kernels, ``left_shift`` 20).
 
     Attributes:
-        kind: Sum or difference.
         left_shift: Bits by which each input, its zero point subtracted, is shifted left before its rescaler.
         input_rescalers: Take the two inputs to the common scale.
     """
@@ -213,22 +202,14 @@ class MaxPool(Pool):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pad(Operator):
-    """Constant padding with the zero point.
-
-    Attributes:
-        padding: (before, after) for every axis.
-    """
+    """Constant padding with the zero point, (before, after) for every axis."""
 
     padding: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Concatenation(Operator):
-    """Joins tensors along an axis; all scales and zero points are equal, so integers are only moved.
-
-    Attributes:
-        axis: The axis, from 0.
-    """
+    """Joins tensors along an axis (from 0); all scales and zero points are equal, so integers are only moved."""
 
     axis: int
 
@@ -240,11 +221,7 @@ class Reshape(Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Transpose(Operator):
-    """Permutes the axes.
-
-    Attributes:
-        permutation: The input's axis for each output axis, from 0.
-    """
+    """Permutes the axes; ``permutation`` is the input's axis for each output axis, from 0."""
 
     permutation: tuple[int, ...]
 

@@ -13,7 +13,6 @@ class Profile:
     """One contract for each operator kind.
 
     Attributes:
-        name: The name by which users choose it.
         default: The contract of every kind without an exception.
         exceptions: Operator kind (``conv``, ``fc``, ``mean`` ...) to contract.
         runtime: The LiteRT resolver that the profile reproduces, or None for a uniform profile.
@@ -54,7 +53,7 @@ PROFILES: dict[str, Profile] = {
 
 
 def profile_named(name: str) -> Profile:
-    """Returns the profile of a name; a contract's name stands for that contract in every operator.
+    """Returns the profile of a name, or that of a contract's name: this contract in every operator.
 
     Raises:
         NetworkError: Neither a profile nor a contract has this name.

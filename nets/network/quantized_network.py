@@ -13,7 +13,6 @@ class QuantizedNetwork:
     """A network of integers, frozen.
 
     Attributes:
-        name: A name for messages and reports.
         tensors: Activation tensors; operators refer to them by index.
         operators: Operators in an order in which every input is ready.
         inputs: Tensor indices of the network's inputs.
@@ -41,11 +40,7 @@ class QuantizedNetwork:
         object.__setattr__(self, "_by_name", {name: index for index, name in enumerate(names)})
 
     def operator(self, name: str) -> Operator:
-        """Returns the operator of a name.
-
-        Raises:
-            NetworkError: No operator has this name.
-        """
+        """Returns the operator of a name, or raises a NetworkError that lists the names."""
         if name not in self._by_name:
             raise NetworkError(f"network {self.name!r} has no operator {name!r}; it has {', '.join(self._by_name)}")
         return self.operators[self._by_name[name]]

@@ -1,6 +1,5 @@
 """Effective scales: the real factor of every rescaler, computed from the scales of the tensors around it."""
 
-from functools import singledispatch
 from typing import TypeVar
 
 import numpy as np
@@ -40,7 +39,6 @@ def product_scale(left: float, right: float, result: float) -> float:
     return float(np.float32(left) * np.float32(right) / np.float32(result))
 
 
-@singledispatch
 def effective_scales(operator: RescaledOperator, tensors: tuple[TensorSpec, ...]) -> tuple[FloatArray, ...]:
     """Computes the effective scale of each of an operator's rescalers, in their order.
 
@@ -54,45 +52,27 @@ def effective_scales(operator: RescaledOperator, tensors: tuple[TensorSpec, ...]
     Raises:
         NetworkError: The operator has the form of an oracle (XNNPACK's ADD or MEAN), whose scales are not free.
     """
-    raise NotImplementedError(f"no effective scale for {type(operator).__name__} over {len(tensors)} tensors")
-
-
-@effective_scales.register
-def _(operator: Weighted, tensors: tuple[TensorSpec, ...]) -> tuple[FloatArray, ...]:
-    source, target = tensors[operator.inputs[0]], tensors[operator.output]
-    return (weighted_scale(source.scale, operator.weight_scale, target.scale, operator.rescaler.contract),)
-
-
-@effective_scales.register
-def _(operator: ElementwiseSum, tensors: tuple[TensorSpec, ...]) -> tuple[FloatArray, ...]:
-    if operator.left_shift == 0:
-        raise _of_an_oracle(operator)
-    left, right, result = (tensors[index].scale for index in (*operator.inputs, operator.output))
-    return tuple(np.array([scale]) for scale in sum_scales(left, right, result, operator.left_shift))
-
-
-@effective_scales.register
-def _(operator: ElementwiseProduct, tensors: tuple[TensorSpec, ...]) -> tuple[FloatArray, ...]:
-    left, right, result = (tensors[index].scale for index in (*operator.inputs, operator.output))
-    return (np.array([product_scale(left, right, result)]),)
-
-
-@effective_scales.register
-def _(operator: Requantize, tensors: tuple[TensorSpec, ...]) -> tuple[FloatArray, ...]:
-    return (np.array([tensors[operator.inputs[0]].scale / tensors[operator.output].scale]),)
-
-
-@effective_scales.register
-def _(operator: Mean, tensors: tuple[TensorSpec, ...]) -> tuple[FloatArray, ...]:
-    if operator.float_offset is not None:
-        raise _of_an_oracle(operator)
-    return (np.array([tensors[operator.inputs[0]].scale / (tensors[operator.output].scale * operator.count)]),)
-
-
-def _of_an_oracle(operator: RescaledOperator) -> NetworkError:
-    return NetworkError(
-        f"operator {operator.name!r} has XNNPACK's form, an oracle's; import the model under another contract to narrow"
-    )
+    *sources, target = (tensors[index].scale for index in (*operator.inputs, operator.output))
+    scales: tuple[float, ...]
+    match operator:
+        case Weighted():
+            return (weighted_scale(sources[0], operator.weight_scale, target, operator.rescaler.contract),)
+        case ElementwiseSum(left_shift=0) | Mean(float_offset=float()):
+            raise NetworkError(
+                f"operator {operator.name!r} has XNNPACK's form, an oracle's; "
+                "import the model under another contract to narrow"
+            )
+        case ElementwiseSum():
+            scales = sum_scales(sources[0], sources[1], target, operator.left_shift)
+        case ElementwiseProduct():
+            scales = (product_scale(sources[0], sources[1], target),)
+        case Requantize():
+            scales = (sources[0] / target,)
+        case Mean():
+            scales = (sources[0] / (target * operator.count),)
+        case _:
+            raise NotImplementedError(f"no effective scale for {type(operator).__name__}")
+    return tuple(np.array([scale]) for scale in scales)
 
 
 def with_multiplier_bits(operator: Rescaled, tensors: tuple[TensorSpec, ...], bits: int) -> Rescaled:

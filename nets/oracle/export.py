@@ -25,8 +25,7 @@ class ExportReport:
     """The file written, and how a runtime's integers differ from the design's.
 
     Attributes:
-        path: The file written.
-        sha256: SHA-256 of its bytes, hexadecimal.
+        sha256: SHA-256 of the file's bytes, hexadecimal.
         resolver: Profile of the LiteRT resolver that the export targets.
         samples: The number of inputs compared.
         operators: The comparison of every operator on identical inputs, those of the runtime's own run.

@@ -22,7 +22,7 @@ def _litert(module: str) -> ModuleType:
 
 
 def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[int]) -> bytes:
-    """Reduces a model to the network's operators, with chosen activations as outputs.
+    """Reduces a model's bytes to the network's operators, with chosen activations as outputs.
 
     A runtime may reuse the memory of intermediate tensors, and a delegate never writes them; as outputs they
     are kept. Float borders and the softmax are cut off, so that the inputs are the network's int8 inputs.
@@ -31,9 +31,6 @@ def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[i
         content: Bytes of the file that the network was imported from.
         network: The network.
         tensors: Indices of its tensors that become outputs, in this order.
-
-    Returns:
-        Bytes of the reduced model.
 
     Raises:
         NetworkError: LiteRT is not installed.
@@ -82,14 +79,7 @@ class LiteRtRunner:
         self.batch = int(self._interpreter.get_input_details()[0]["shape"][0])
 
     def run(self, *inputs: Int8Array) -> list[Int8Array]:
-        """Runs one batch.
-
-        Args:
-            inputs: int8 arrays ``[batch, *shape]``.
-
-        Returns:
-            int8 arrays ``[batch, *shape]``, one per output.
-        """
+        """Runs one batch: int8 arrays ``[batch, *shape]`` per input to the same per output."""
         for index, value in zip(self._inputs, inputs, strict=True):
             self._interpreter.set_tensor(index, value)
         self._interpreter.invoke()

@@ -75,13 +75,13 @@ def contract_matrix(
     names = [baseline, *(name for name in (*CONTRACTS, *PROFILES) if name != baseline)]
     networks = {name: network_from_bytes(content, path.name, contract=name) for name in names}
     _check_labels(networks[baseline], samples, labels)
-    tallies = {name: _Tally(networks[baseline], networks[name]) for name in names}
+    tallies = {name: _Tally(networks[name]) for name in names}
     for start in range(0, len(samples), _CHUNK):
         part = samples[start : start + _CHUNK]
         expected = IntegerExecutor(networks[baseline]).tensors(part)
         for tally in tallies.values():
             tally.add(expected, part)
-    rows = _rows(tallies, baseline, labels)
+    rows = tuple(tally.row(name, labels) for name, tally in tallies.items())
     return ContractMatrix(path.name, baseline, len(samples), rows)
 
 
@@ -96,15 +96,14 @@ def _check_labels(network: QuantizedNetwork, samples: Int8Array, labels: IntArra
 
 
 class _Tally:
-    """Counts how one network differs from the baseline, chunk by chunk."""
+    """Counts how one network differs from the baseline, chunk by chunk; their tensors have the same indices."""
 
-    def __init__(self, baseline: QuantizedNetwork, network: QuantizedNetwork) -> None:
+    def __init__(self, network: QuantizedNetwork) -> None:
         self._network = network
         self._executor = IntegerExecutor(network)
         self._differs = [False] * len(network.operators)
         self._local = 0
         self._histogram = np.zeros(2 * _REACH + 1, np.int64)
-        self._baseline_output = baseline.outputs[0]
         self.choices: list[IntArray] = []
         self.baseline_choices: list[IntArray] = []
 
@@ -115,7 +114,7 @@ class _Tally:
             self._differs[at] |= self._count(tensors[operator.output], expected[operator.output])
             self._local += self._local_differences(at, expected)
         self.choices.append(_choices(tensors[self._network.outputs[0]]))
-        self.baseline_choices.append(_choices(expected[self._baseline_output]))
+        self.baseline_choices.append(_choices(expected[self._network.outputs[0]]))
 
     def _count(self, tensor: Int8Array, expected: Int8Array) -> bool:
         """Adds one tensor to the histogram; returns whether any element differs."""
@@ -152,8 +151,3 @@ class _Tally:
 def _choices(outputs: Int8Array) -> IntArray:
     result: IntArray = outputs.reshape(len(outputs), -1).argmax(axis=1)
     return result
-
-
-def _rows(tallies: dict[str, _Tally], baseline: str, labels: IntArray | None) -> tuple[ContractRow, ...]:
-    ordered = sorted(tallies, key=lambda name: name != baseline)
-    return tuple(tallies[name].row(name, labels) for name in ordered)

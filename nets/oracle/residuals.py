@@ -28,9 +28,7 @@ class OperatorResidual:
     """How one operator's outputs differ, and why; each difference is counted once.
 
     Attributes:
-        operator: The operator's name.
         elements: The number of outputs compared.
-        differences: The number of outputs that differ.
         ties: The exact product lies half-way between two integers, and the rules send it to different sides.
         double_roundings: The runtime's rule, given the design's own multipliers, already gives another integer: it
             rounds more than once (to Q31 or float32 first, or each input of a sum).

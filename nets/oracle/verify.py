@@ -16,16 +16,14 @@ _CHUNK = 32  # samples whose every tensor is held at once
 
 @dataclass(frozen=True, slots=True)
 class TensorCheck:
-    """How one tensor compares.
+    """How one tensor compares with LiteRT's.
 
     Attributes:
         operator: The operator that makes the tensor.
         tensor: The tensor's name in the file.
         elements: The number of elements compared, over all samples.
-        mismatches: The number of elements that differ.
         first_index: (sample, ...) of the first difference, or None.
-        ours: The executor's integer there.
-        theirs: LiteRT's integer there.
+        ours: The executor's integer there; ``theirs`` is LiteRT's.
     """
 
     operator: str

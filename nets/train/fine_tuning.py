@@ -173,8 +173,7 @@ class _Targets:
 
     labels: Tensor
     teacher_logits: Tensor | None
-    distillation: float
-    temperature: float
+    settings: FinetuneSettings
 
     @classmethod
     def of(
@@ -185,7 +184,7 @@ class _Targets:
             spec = teacher.tensors[teacher.outputs[0]]
             integers = IntegerExecutor(teacher).outputs(samples.inputs.astype(np.int8, copy=False))[0]
             logits = ((torch.from_numpy(integers.astype(np.float32)) - spec.zero_point) * spec.scale).to(device)
-        return cls(torch.tensor(samples.labels).to(device), logits, settings.distillation, settings.temperature)
+        return cls(torch.tensor(samples.labels).to(device), logits, settings)
 
     def take(self, batch: Tensor) -> "_Targets":
         logits = None if self.teacher_logits is None else self.teacher_logits[batch]
@@ -196,13 +195,12 @@ class _Targets:
         hard = functional.cross_entropy(logits, self.labels)
         if self.teacher_logits is None:
             return hard
-        soft = functional.kl_div(
-            functional.log_softmax(logits / self.temperature, dim=-1),
-            functional.log_softmax(self.teacher_logits / self.temperature, dim=-1),
-            reduction="batchmean",
-            log_target=True,
+        share, temperature = self.settings.distillation, self.settings.temperature
+        student, teacher = (
+            functional.log_softmax(each / temperature, dim=-1) for each in (logits, self.teacher_logits)
         )
-        return (1 - self.distillation) * hard + self.distillation * self.temperature**2 * soft
+        soft = functional.kl_div(student, teacher, reduction="batchmean", log_target=True)
+        return (1 - share) * hard + share * temperature**2 * soft
 
 
 def _order(count: int, settings: FinetuneSettings, epoch: int) -> tuple[Tensor, ...]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nets.network import Convolution, Pads
+from nets.network import Convolution, ElementwiseSum, RescaledOperator, Weighted
 
 
 class _Exact(torch.autograd.Function):
@@ -36,80 +36,68 @@ def rounded(values: Tensor) -> Tensor:
     return exactly(values, values.detach().round())
 
 
-@dataclass(frozen=True, slots=True)
-class Clamp:
-    """Bounds and zero point of an integer output."""
+@dataclass(frozen=True, eq=False, slots=True)
+class CurrentWeights:
+    """The present integers of an operator, and the same values as differentiable tensors.
 
-    q_min: int
-    q_max: int
-    zero_point: int
+    Attributes:
+        operator: The operator with its present integers.
+        weights: float32 integers, shape of the operator's weights.
+        bias: float64 integers ``[out]``.
+        scale: float32; the represented effective scale, ``[out]`` or ``[1]``.
+    """
 
-    def passed(self, gradient: Tensor, outputs: Tensor) -> Tensor:
-        """Returns the gradient for outputs strictly inside the bounds, 0 for the others."""
-        inside = (outputs > self.q_min) & (outputs < self.q_max)
-        return gradient * inside
-
-
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """Stride, dilation, padding and groups of a convolution."""
-
-    stride: tuple[int, int]
-    dilation: tuple[int, int]
-    padding: Pads
-    groups: int
-
-    @classmethod
-    def of(cls, operator: Convolution) -> "Geometry":
-        """Returns the geometry of an operator."""
-        return cls(operator.stride, operator.dilation, operator.padding, operator.groups)
+    operator: Weighted
+    weights: Tensor
+    bias: Tensor
+    scale: Tensor
 
 
-class _WeightedSum(torch.autograd.Function):
-    """Returns the given exact outputs, with the gradients of ``scale * (w * (x - z) + b)``."""
+def _inside(gradient: Tensor, outputs: Tensor, operator: RescaledOperator) -> Tensor:
+    """Returns the gradient of outputs strictly inside the operator's clamp, 0 of the others."""
+    return gradient * ((outputs > operator.q_min) & (outputs < operator.q_max))
+
+
+class _ExactOutputs(torch.autograd.Function):
+    """Returns the last of several tensors, the exact outputs; operator and zero points follow the tensors."""
 
     @staticmethod
-    def forward(
-        ctx: Any,  # noqa: ANN401
-        inputs: Tensor,
-        weights: Tensor,
-        bias: Tensor,
-        scale: Tensor,
-        outputs: Tensor,
-        input_zero: int,
-        clamp: Clamp,
-        geometry: Geometry | None,
-    ) -> Tensor:
-        ctx.save_for_backward(inputs, weights, bias, scale, outputs)
-        ctx.input_zero, ctx.clamp, ctx.geometry = input_zero, clamp, geometry
-        return outputs.to(torch.float32)
+    def forward(ctx: Any, *arguments: Any) -> Tensor:  # noqa: ANN401
+        *tensors, ctx.operator, ctx.zeros = arguments
+        ctx.save_for_backward(*tensors)
+        return tensors[-1].to(torch.float32)  # type: ignore[no-any-return]
+
+
+class _WeightedSum(_ExactOutputs):
+    """Has the gradients of ``scale * (w * (x - z) + b)``."""
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         inputs, weights, bias, scale, outputs = ctx.saved_tensors
-        through = ctx.clamp.passed(gradients[0], outputs)
+        input_zero, output_zero = ctx.zeros
+        through = _inside(gradients[0], outputs, ctx.operator)
         at_accumulator = through * scale
         by_input, by_weight = _sum_gradients(
-            at_accumulator, inputs - ctx.input_zero, weights, ctx.geometry, needs_input=ctx.needs_input_grad[0]
+            at_accumulator, inputs - input_zero, weights, ctx.operator, needs_input=ctx.needs_input_grad[0]
         )
         others = tuple(range(outputs.dim() - 1))
         by_scale = None
         if ctx.needs_input_grad[3]:
             # The accumulator is (q - z) / scale to within the rounding that the estimator ignores.
-            by_scale = ((through * (outputs - ctx.clamp.zero_point)).sum(dim=others) / scale).sum_to_size(scale.shape)
+            by_scale = ((through * (outputs - output_zero)).sum(dim=others) / scale).sum_to_size(scale.shape)
         by_bias = at_accumulator.sum(dim=others).to(bias.dtype)
-        return by_input, by_weight, by_bias, by_scale, None, None, None, None
+        return by_input, by_weight, by_bias, by_scale, None, None, None
 
 
 def _sum_gradients(
-    gradient: Tensor, centred: Tensor, weights: Tensor, geometry: Geometry | None, *, needs_input: bool
+    gradient: Tensor, centred: Tensor, weights: Tensor, operator: Weighted, *, needs_input: bool
 ) -> tuple[Tensor | None, Tensor]:
     """Computes the gradients of the sum of products by its inputs (channels last) and weights."""
-    if geometry is None:
+    if not isinstance(operator, Convolution):
         flat = centred.reshape(centred.shape[0], -1)
         by_input = (gradient @ weights).reshape(centred.shape) if needs_input else None
         return by_input, gradient.t() @ flat
-    (top, bottom), (left, right) = geometry.padding
+    (top, bottom), (left, right) = operator.padding
     image = centred.permute(0, 3, 1, 2)
     symmetric = top == bottom and left == right
     if not symmetric:
@@ -119,12 +107,12 @@ def _sum_gradients(
         image,
         weights.permute(0, 3, 1, 2),
         None,
-        geometry.stride,
+        operator.stride,
         [top, left] if symmetric else [0, 0],
-        geometry.dilation,
+        operator.dilation,
         False,
         [0, 0],
-        geometry.groups,
+        operator.groups,
         [needs_input, True, False],
     )
     if by_image is not None and not symmetric:
@@ -132,54 +120,27 @@ def _sum_gradients(
     return None if by_image is None else by_image.permute(0, 2, 3, 1), by_weight.permute(0, 2, 3, 1)
 
 
-def weighted_sum(
-    inputs: Tensor,
-    weights: Tensor,
-    bias: Tensor,
-    scale: Tensor,
-    outputs: Tensor,
-    input_zero: int,
-    clamp: Clamp,
-    geometry: Geometry | None,
-) -> Tensor:
+def weighted_sum(inputs: Tensor, current: CurrentWeights, outputs: Tensor, zeros: tuple[int, int]) -> Tensor:
     """Returns the exact outputs of a weighted operator, with gradients by inputs, weights, bias and scale.
 
     Args:
         inputs: float32 integers, channels last.
-        weights: float32 integers, ``[out, height, width, in / groups]`` or ``[out, in]``.
-        bias: float64 integers ``[out]``.
-        scale: Effective scale ``[out]`` or ``[1]``, float32.
+        current: The operator, and its integers and scale as differentiable tensors.
         outputs: Exact int8 outputs, channels last.
-        input_zero: Zero point of the inputs.
-        clamp: Bounds and zero point of the outputs.
-        geometry: The convolution's geometry; None for a fully connected layer.
+        zeros: Zero points of the inputs and of the outputs.
     """
     return _WeightedSum.apply(  # type: ignore[no-any-return, no-untyped-call]
-        inputs, weights, bias, scale, outputs, input_zero, clamp, geometry
+        inputs, current.weights, current.bias, current.scale, outputs, current.operator, zeros
     )
 
 
-class _ScaledSum(torch.autograd.Function):
-    """Returns the given exact outputs, with the gradients of ``gain_0 * x_0 + gain_1 * x_1``, both gains scalars."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,  # noqa: ANN401
-        left: Tensor,
-        right: Tensor,
-        gains: Tensor,
-        outputs: Tensor,
-        zeros: tuple[int, int],
-        clamp: Clamp,
-    ) -> Tensor:
-        ctx.save_for_backward(left, right, gains, outputs)
-        ctx.zeros, ctx.clamp = zeros, clamp
-        return outputs.to(torch.float32)
+class _ScaledSum(_ExactOutputs):
+    """Has the gradients of ``gain_0 * x_0 + gain_1 * x_1``, both gains scalars."""
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         left, right, gains, outputs = ctx.saved_tensors
-        through = ctx.clamp.passed(gradients[0], outputs)
+        through = _inside(gradients[0], outputs, ctx.operator)
         by_gains = None
         if ctx.needs_input_grad[2]:
             centred = (x - zero for x, zero in zip((left, right), ctx.zeros, strict=True))
@@ -189,7 +150,7 @@ class _ScaledSum(torch.autograd.Function):
 
 
 def scaled_sum(
-    left: Tensor, right: Tensor, gains: Tensor, outputs: Tensor, zeros: tuple[int, int], clamp: Clamp
+    left: Tensor, right: Tensor, gains: Tensor, outputs: Tensor, operator: ElementwiseSum, zeros: tuple[int, ...]
 ) -> Tensor:
     """Returns the exact outputs of an elementwise sum, with gradients by both inputs and both gains.
 
@@ -198,7 +159,7 @@ def scaled_sum(
         right: float32 integers.
         gains: float32 ``[2]``: ``s_0 / s_y`` and ``+-s_1 / s_y``.
         outputs: Exact int8 outputs.
+        operator: The operator, for its clamp.
         zeros: Zero points of the inputs.
-        clamp: Bounds and zero point of the outputs.
     """
-    return _ScaledSum.apply(left, right, gains, outputs, zeros, clamp)  # type: ignore[no-any-return, no-untyped-call]
+    return _ScaledSum.apply(left, right, gains, outputs, operator, zeros)  # type: ignore[no-any-return, no-untyped-call]

@@ -5,7 +5,7 @@ change, so that one learning rate suits all of them at every weight width. Maste
 exactly the integers that the quantizer made of the same real values.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,15 +18,13 @@ from nets.network import (
     FloatArray,
     Method,
     QuantizedNetwork,
-    Rescaler,
     Weighted,
     along_channels,
-    rescaler_from_scale,
     shared_quantization,
     weight_limit,
-    weighted_scale,
+    with_multiplier_bits,
 )
-from nets.train.straight_through import rounded
+from nets.train.straight_through import CurrentWeights, rounded
 
 _OUTPUT_FULL_SCALE = 127
 _SMALLEST_SCALE = 2.0**-62  # a dead channel's bias moves nothing, but must not divide by 0
@@ -70,23 +68,6 @@ class ActivationScales(nn.Module):
         return self._network.with_tensors(changed)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class CurrentWeights:
-    """The present integers of an operator, and the same values as differentiable tensors.
-
-    Attributes:
-        operator: The operator with its present integers.
-        weights: float32 integers, shape of the operator's weights.
-        bias: float64 integers ``[out]``.
-        scale: float32; the represented effective scale, ``[out]`` or ``[1]``.
-    """
-
-    operator: Weighted
-    weights: Tensor
-    bias: Tensor
-    scale: Tensor
-
-
 class TrainableWeights(nn.Module):
     """Trainable weights, bias and, optionally, weight scale of one operator.
 
@@ -126,24 +107,17 @@ class TrainableWeights(nn.Module):
         source, target = scales.scale(self._operator.inputs[0]), scales.scale(self._operator.output)
         weight_scale = self._weight_scale if self.change is None else self._weight_scale * torch.exp2(self.change)
         effective = source * weight_scale / target
-        rescaler = self._narrowed(network, weight_scale)
-        represented = torch.tensor(rescaler.scale, device=effective.device)
-        if self._operator.method is Method.ABSORB:
+        operator = replace(self._operator, weight_scale=weight_scale.detach().cpu().numpy())
+        operator = with_multiplier_bits(operator, network.tensors, operator.rescaler.multiplier_bits)
+        represented = torch.tensor(operator.rescaler.scale, device=effective.device)
+        if operator.method is Method.ABSORB:
             # The ratio of representable to effective scale moves into the weight scale, as in nets.narrow.absorption.
             weight_scale = weight_scale * (represented / effective.detach())
-        operator = replace(self._operator, rescaler=rescaler, weight_scale=weight_scale.detach().cpu().numpy())
+        operator = replace(operator, weight_scale=weight_scale.detach().cpu().numpy())
         growth = weight_scale / self._weight_scale
         # The represented value, with the effective scale's relative gradient.
         scale = represented * (effective / effective.detach())
         return self._integers(operator, scale, growth, growth * (source / self._input_scale))
-
-    def _narrowed(self, network: QuantizedNetwork, weight_scale: Tensor) -> Rescaler:
-        operator = self._operator
-        source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-        values = weight_scale.detach().cpu().numpy()
-        contract = operator.rescaler.contract
-        scale = weighted_scale(source.scale, values, target.scale, contract)
-        return rescaler_from_scale(scale, operator.rescaler.multiplier_bits, contract)
 
     def _integers(
         self, operator: Weighted, scale: Tensor, weight_growth: Tensor | None, bias_growth: Tensor | None

@@ -5,8 +5,7 @@ nets.train.straight_through). Training and deployment cannot differ, because the
 arithmetic. It runs on the CPU, even if gradients are computed on another device.
 """
 
-from collections.abc import Callable, Mapping
-from functools import singledispatch
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +16,13 @@ from nets.narrow import RealWeights
 from nets.network import (
     AveragePool,
     Concatenation,
-    Convolution,
     ElementwiseProduct,
     ElementwiseSum,
     MaxPool,
     Mean,
     Operator,
     Pad,
+    Pool,
     QuantizedNetwork,
     Requantize,
     RescaledOperator,
@@ -32,10 +31,8 @@ from nets.network import (
     Weighted,
     with_multiplier_bits,
 )
-from nets.train.straight_through import Clamp, Geometry, exactly, scaled_sum, weighted_sum
-from nets.train.trainable import ActivationScales, CurrentWeights, TrainableWeights
-
-Step = Callable[[list[Tensor], Tensor], Tensor]  # float32 inputs and exact int8 outputs to float32 outputs
+from nets.train.straight_through import CurrentWeights, exactly, scaled_sum, weighted_sum
+from nets.train.trainable import ActivationScales, TrainableWeights
 
 
 class RescaleAwareTwin(nn.Module):
@@ -75,13 +72,25 @@ class RescaleAwareTwin(nn.Module):
         Args:
             inputs: int8 or float32 integers ``[batch, *shape]``, channels last, one per network input.
         """
-        return self._run(inputs)
+        network, current = self._current()
+        exact = IntegerExecutor(network).tensors(*(x.detach().to(torch.int8).cpu().numpy() for x in inputs))
+        carriers = {index: x.to(torch.float32) for index, x in zip(network.inputs, inputs, strict=True)}
+        for operator in network.operators:
+            sources = [carriers[index] for index in operator.inputs]
+            integers = torch.from_numpy(exact[operator.output]).to(sources[0].device)
+            if isinstance(operator, Weighted):
+                zeros = (network.tensors[operator.inputs[0]].zero_point, network.tensors[operator.output].zero_point)
+                outputs = weighted_sum(sources[0], current[operator.name], integers, zeros)
+            else:
+                outputs = _outputs(operator, network, self._scales, sources, integers)
+            carriers[operator.output] = outputs
+        return carriers
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Computes the real logits of the first output: ``scale * (q - zero_point)``, float32 ``[batch, classes]``."""
         index = self._start.outputs[0]
         spec = self._start.tensors[index]
-        return (self._run(inputs)[index] - spec.zero_point) * spec.scale
+        return (self.integers(*inputs)[index] - spec.zero_point) * spec.scale
 
     def trained_network(self) -> QuantizedNetwork:
         """Returns the integer network of the present weights, biases and scales."""
@@ -102,116 +111,48 @@ class RescaleAwareTwin(nn.Module):
                     changed[operator.name] = with_multiplier_bits(operator, network.tensors, bits)
         return network.with_operators(changed), current
 
-    def _run(self, inputs: tuple[Tensor, ...]) -> dict[int, Tensor]:
-        network, current = self._current()
-        exact = IntegerExecutor(network).tensors(*(x.detach().to(torch.int8).cpu().numpy() for x in inputs))
-        carriers = {index: x.to(torch.float32) for index, x in zip(network.inputs, inputs, strict=True)}
-        for operator in network.operators:
-            sources = [carriers[index] for index in operator.inputs]
-            integers = torch.from_numpy(exact[operator.output]).to(sources[0].device)
-            step = (
-                _weighted(operator, network, current[operator.name])
-                if isinstance(operator, Weighted)
-                else _step(operator, network, self._scales)
-            )
-            carriers[operator.output] = step(sources, integers)
-        return carriers
 
-
-def _clamp(operator: RescaledOperator, network: QuantizedNetwork) -> Clamp:
-    return Clamp(operator.q_min, operator.q_max, network.tensors[operator.output].zero_point)
-
-
-def _weighted(operator: Weighted, network: QuantizedNetwork, current: CurrentWeights) -> Step:
-    zero = network.tensors[operator.inputs[0]].zero_point
-    clamp = _clamp(operator, network)
-    geometry = Geometry.of(operator) if isinstance(operator, Convolution) else None
-    return lambda sources, exact: weighted_sum(
-        sources[0], current.weights, current.bias, current.scale, exact, zero, clamp, geometry
-    )
-
-
-@singledispatch
-def _step(operator: Operator, _network: QuantizedNetwork, _scales: ActivationScales) -> Step:
-    raise NotImplementedError(f"no differentiable twin for {type(operator).__name__}")
-
-
-@_step.register
-def _(operator: ElementwiseSum, network: QuantizedNetwork, scales: ActivationScales) -> Step:
-    first, second = operator.inputs
-    gains = torch.stack([scales.scale(first), float(operator.sign) * scales.scale(second)])
-    gains = (gains / scales.scale(operator.output)).to(torch.float32)
-    zeros = (network.tensors[first].zero_point, network.tensors[second].zero_point)
-    clamp = _clamp(operator, network)
-    return lambda sources, exact: scaled_sum(sources[0], sources[1], gains, exact, zeros, clamp)
-
-
-@_step.register
-def _(operator: ElementwiseProduct, network: QuantizedNetwork, scales: ActivationScales) -> Step:
-    left_zero, right_zero = (network.tensors[index].zero_point for index in operator.inputs)
-    gain = scales.scale(operator.inputs[0]) * scales.scale(operator.inputs[1]) / scales.scale(operator.output)
-    clamp = _clamp(operator, network)
-    return lambda sources, exact: _scaled((sources[0] - left_zero) * (sources[1] - right_zero), gain, clamp, exact)
-
-
-@_step.register
-def _(operator: Requantize, network: QuantizedNetwork, scales: ActivationScales) -> Step:
-    zero = network.tensors[operator.inputs[0]].zero_point
-    gain = scales.scale(operator.inputs[0]) / scales.scale(operator.output)
-    clamp = _clamp(operator, network)
-    return lambda sources, exact: _scaled(sources[0] - zero, gain, clamp, exact)
-
-
-@_step.register
-def _(operator: Mean, network: QuantizedNetwork, scales: ActivationScales) -> Step:
-    zero = network.tensors[operator.inputs[0]].zero_point
-    gain = scales.scale(operator.inputs[0]) / (scales.scale(operator.output) * operator.count)
-    axes = tuple(axis + 1 for axis in operator.axes)
-    clamp = _clamp(operator, network)
-    return lambda sources, exact: _scaled((sources[0] - zero).sum(dim=axes).reshape(exact.shape), gain, clamp, exact)
-
-
-def _scaled(total: Tensor, gain: Tensor, clamp: Clamp, exact: Tensor) -> Tensor:
-    """Returns exact outputs with the gradient of ``clamp(total * gain + zero_point)``."""
-    smooth = (total * gain + clamp.zero_point).clamp(clamp.q_min, clamp.q_max)
+def _outputs(
+    operator: Operator, network: QuantizedNetwork, scales: ActivationScales, inputs: list[Tensor], exact: Tensor
+) -> Tensor:
+    """Returns the exact int8 outputs of an operator without weights as float32, with its gradient."""
+    zeros = tuple(network.tensors[index].zero_point for index in operator.inputs)
+    first, target = operator.inputs[0], network.tensors[operator.output]
+    match operator:
+        case ElementwiseSum():
+            gains = torch.stack([scales.scale(first), float(operator.sign) * scales.scale(operator.inputs[1])])
+            gains = (gains / scales.scale(operator.output)).to(torch.float32)
+            return scaled_sum(inputs[0], inputs[1], gains, exact, operator, zeros)
+        case ElementwiseProduct():
+            gain = scales.scale(first) * scales.scale(operator.inputs[1]) / scales.scale(operator.output)
+            total = (inputs[0] - zeros[0]) * (inputs[1] - zeros[1])
+        case Requantize():
+            gain = scales.scale(first) / scales.scale(operator.output)
+            total = inputs[0] - zeros[0]
+        case Mean():
+            gain = scales.scale(first) / (scales.scale(operator.output) * operator.count)
+            axes = tuple(axis + 1 for axis in operator.axes)
+            total = (inputs[0] - zeros[0]).sum(dim=axes).reshape(exact.shape)
+        case AveragePool() | MaxPool():
+            pooled = _pooled(operator, inputs[0].permute(0, 3, 1, 2), network.tensors[first].q_min)
+            return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
+        case Pad() | Concatenation() | Reshape() | Transpose():
+            # These only move integers, in any dtype, and are differentiable as they are.
+            return kernel(operator, network)(inputs)
+        case _:
+            raise NotImplementedError(f"no differentiable twin for {type(operator).__name__}")
+    smooth = (total * gain + target.zero_point).clamp(operator.q_min, operator.q_max)
     return exactly(smooth.to(torch.float32), exact)
 
 
-@_step.register
-def _(operator: AveragePool, _network: QuantizedNetwork, _scales: ActivationScales) -> Step:
+def _pooled(operator: Pool, image: Tensor, lowest: int) -> Tensor:
+    """Pools an image, channels first, in real numbers."""
     (top, bottom), (left, right) = operator.padding
-
-    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
-        image = sources[0].permute(0, 3, 1, 2)
-        padded = functional.pad(image, (left, right, top, bottom))
-        ones = functional.pad(torch.ones_like(image[:1, :1]), (left, right, top, bottom))
-        total, count = (
-            functional.avg_pool2d(x, operator.kernel, operator.stride, divisor_override=1) for x in (padded, ones)
-        )
-        smooth = (total / count).clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1)
-        return exactly(smooth, exact)
-
-    return step
-
-
-@_step.register
-def _(operator: MaxPool, network: QuantizedNetwork, _scales: ActivationScales) -> Step:
-    (top, bottom), (left, right) = operator.padding
-    lowest = float(network.tensors[operator.inputs[0]].q_min)
-
-    def step(sources: list[Tensor], exact: Tensor) -> Tensor:
-        image = functional.pad(sources[0].permute(0, 3, 1, 2), (left, right, top, bottom), value=lowest)
-        pooled = functional.max_pool2d(image, operator.kernel, operator.stride)
-        return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
-
-    return step
-
-
-@_step.register(Pad)
-@_step.register(Concatenation)
-@_step.register(Reshape)
-@_step.register(Transpose)
-def _(operator: Operator, network: QuantizedNetwork, _scales: ActivationScales) -> Step:
-    # These only move integers, in any dtype, and are differentiable as they are.
-    move = kernel(operator, network)
-    return lambda sources, _exact: move(sources)
+    sides = (left, right, top, bottom)
+    if isinstance(operator, MaxPool):
+        return functional.max_pool2d(functional.pad(image, sides, value=lowest), operator.kernel, operator.stride)
+    total, count = (
+        functional.avg_pool2d(functional.pad(x, sides), operator.kernel, operator.stride, divisor_override=1)
+        for x in (image, torch.ones_like(image[:1, :1]))
+    )
+    return total / count

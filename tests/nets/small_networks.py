@@ -1,4 +1,4 @@
-"""Small float networks with random weights, quantized: every kind of operator that ours have, no training."""
+"""Small float networks with random weights, quantized: every kind of operator of built-in networks, no training."""
 
 import numpy as np
 import torch

@@ -115,7 +115,7 @@ def test_signed_bits_is_the_narrowest_width(low: int, span: int) -> None:
 
 def test_add_has_two_stages_its_exact_half_is_wiring() -> None:
     network = digits_like().network
-    stages = certify(network).rescalers["add_3"].stages
+    stages = certify(network).rescalers["add_3"]
     assert len(stages) == 2
     assert stages[0].operand_bits == 9
     operator = network.operator("add_3")
@@ -128,7 +128,7 @@ def test_emptied_channel_does_not_widen_the_shifter() -> None:
     operator = network.operator("fc_0")
     assert isinstance(operator, FullyConnected)
     dead = rescaler_from_scale(np.array([1 / 40, 1e-30]), 31, contract_named("half_up"))
-    stage = certify(network.with_operators({"fc_0": replace(operator, rescaler=dead)})).rescalers["fc_0"].stages[0]
+    stage = certify(network.with_operators({"fc_0": replace(operator, rescaler=dead)})).rescalers["fc_0"][0]
     assert stage.right_shift_max == stage.operand_bits + 31
     shift = torch.tensor([stage.right_shift_max])
     extremes = torch.tensor([-(2 ** (stage.operand_bits - 1)), 2 ** (stage.operand_bits - 1) - 1])
@@ -137,8 +137,8 @@ def test_emptied_channel_does_not_widen_the_shifter() -> None:
 
 
 def test_accumulator_bits_come_from_the_weights() -> None:
-    wide = certify(fully_connected(np.full((1, 2), 127), np.array([0]))).rescalers["fc_0"].stages[0]
-    slim = certify(fully_connected(np.full((1, 2), 1), np.array([0]))).rescalers["fc_0"].stages[0]
+    wide = certify(fully_connected(np.full((1, 2), 127), np.array([0]))).rescalers["fc_0"][0]
+    slim = certify(fully_connected(np.full((1, 2), 1), np.array([0]))).rescalers["fc_0"][0]
     assert (wide.operand_bits, slim.operand_bits) == (16, 10)
 
 

@@ -2,7 +2,6 @@
 
 import ctypes
 from collections.abc import Callable
-from functools import singledispatch
 
 import numpy as np
 import torch
@@ -11,13 +10,15 @@ from torch import Tensor
 from nets.execute.accumulation import absolute_bound
 from nets.execute.native.plans import (
     PackedWeights,
-    RequantPlan,
+    RequantStruct,
     WindowStruct,
+    modulo_int32,
     pack_convolution,
     pack_matrix,
-    requant_plan,
+    requant_struct,
     window_struct,
 )
+from nets.execute.torch_kernels import Kernel
 from nets.network import (
     INT32_MAX,
     Convolution,
@@ -35,31 +36,31 @@ from nets.network import (
     rescaling,
 )
 
-Kernel = Callable[[list[Tensor]], Tensor]
-
 _ELEMENTS_AT_ONCE = 1024  # as in elementwise.h
 
 
-@singledispatch
-def native_kernel(_operator: Operator, _network: QuantizedNetwork, _library: ctypes.CDLL) -> Kernel | None:
+def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
     """Prepares an operator for the native library; returns None if the torch kernel has to run it."""
-    return None
-
-
-def _provable(operator: Weighted, source: TensorSpec) -> bool:
-    """Returns whether the accumulators are proven to stay within int32."""
-    return absolute_bound(operator, source) <= INT32_MAX
-
-
-@native_kernel.register
-def _convolution(operator: Convolution, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
-    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-    if not _provable(operator, source):
-        return None
-    if operator.groups == 1:
-        return _full_convolution(operator, source, target, library)
-    if operator.groups == source.shape[2] == operator.out_channels:
-        return _depthwise(operator, source, target, library)
+    sources, target = [network.tensors[index] for index in operator.inputs], network.tensors[operator.output]
+    match operator:
+        case Weighted() if absolute_bound(operator, sources[0]) > INT32_MAX:
+            return None  # the accumulators are not proven to stay within int32
+        case FullyConnected():
+            return _fully_connected(operator, sources[0], target, library)
+        case Convolution(groups=1):
+            return _convolution(operator, sources[0], target, library)
+        case Convolution() if operator.groups == sources[0].shape[2] == operator.out_channels:
+            return _depthwise(operator, sources[0], target, library)
+        case ElementwiseSum() if sources[0].shape == sources[1].shape:
+            return _sum(operator, sources, target, library)
+        case ElementwiseProduct() if sources[0].shape == sources[1].shape:
+            requant, zeros = _requant(operator, target), [source.zero_point for source in sources]
+            return _pairwise(lambda *data: library.multiply(ctypes.addressof(requant), *zeros, *data))
+        case Requantize():
+            # The output is a function of one int8.
+            values = _table(sources[0], operator.rescaler, 0) + target.zero_point
+            table = np.clip(values, operator.q_min, operator.q_max).astype(np.int8)
+            return lambda inputs: torch.from_numpy(table[inputs[0].contiguous().numpy().view(np.uint8)])
     return None
 
 
@@ -67,12 +68,12 @@ def _row(operator: Convolution, source: TensorSpec) -> int:
     return (source.shape[1] + sum(operator.padding[1])) * source.shape[2]
 
 
-def _requant(operator: RescaledOperator, target: TensorSpec) -> RequantPlan:
+def _requant(operator: RescaledOperator, target: TensorSpec) -> RequantStruct:
     channels = operator.out_channels if isinstance(operator, Weighted) else _ELEMENTS_AT_ONCE
-    return requant_plan(operator.rescaler, channels, target.zero_point, operator.q_min, operator.q_max)
+    return requant_struct(operator.rescaler, channels, target.zero_point, operator.q_min, operator.q_max)
 
 
-def _full_convolution(operator: Convolution, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
+def _convolution(operator: Convolution, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
     packed = pack_convolution(operator, _row(operator, source), source.zero_point, library.best_path())
     window = window_struct(operator, source.shape, target.shape, source.zero_point, len(packed.steps))
     return _convolve(library, packed, _requant(operator, target), target, lambda x: (window, x.shape[0]))
@@ -81,28 +82,31 @@ def _full_convolution(operator: Convolution, source: TensorSpec, target: TensorS
 def _convolve(
     library: ctypes.CDLL,
     packed: PackedWeights,
-    requant: RequantPlan,
+    requant: RequantStruct,
     target: TensorSpec,
     images: Callable[[Tensor], tuple[WindowStruct, int]],
 ) -> Kernel:
     """Prepares a call of the convolution; ``images`` returns the window and the number of images of an input."""
     path = library.best_path()
+    constants = (packed.steps, packed.weights, packed.bias)
+
+    def call(x: Tensor, y: Tensor) -> None:
+        window, count = images(x)
+        places = (array.ctypes.data for array in constants)
+        library.convolve(
+            ctypes.addressof(window), ctypes.addressof(requant), *places, x.data_ptr(), y.data_ptr(), count, path
+        )
+
+    return _filling(target, call)
+
+
+def _filling(target: TensorSpec, call: Callable[[Tensor, Tensor], None]) -> Kernel:
+    """Prepares a call with the only input, contiguous, and the output, which it fills."""
 
     def run(inputs: list[Tensor]) -> Tensor:
         x = inputs[0].contiguous()
         y = torch.empty((x.shape[0], *target.shape), dtype=torch.int8)
-        window, count = images(x)
-        library.convolve(
-            ctypes.addressof(window),
-            requant.address,
-            packed.steps.ctypes.data,
-            packed.weights.ctypes.data,
-            packed.bias.ctypes.data,
-            x.data_ptr(),
-            y.data_ptr(),
-            count,
-            path,
-        )
+        call(x, y)
         return y
 
     return run
@@ -111,37 +115,23 @@ def _convolve(
 def _depthwise(operator: Convolution, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
     height, width = operator.weights.shape[1:3]
     weights = np.ascontiguousarray(operator.weights[..., 0].reshape(operator.out_channels, -1).T.astype(np.int16))
-    bias64 = operator.bias - (source.zero_point + 128) * weights.astype(np.int64).sum(axis=0)
-    bias = bias64.astype(np.uint64).astype(np.uint32).view(np.int32)
+    bias = modulo_int32(operator.bias - (source.zero_point + 128) * weights.astype(np.int64).sum(axis=0))
     row, channels = _row(operator, source), source.shape[2]
     (dy, dx) = operator.dilation
     taps = np.array([y * dy * row + x * dx * channels for y in range(height) for x in range(width)], np.int32)
     window = window_struct(operator, source.shape, target.shape, source.zero_point, 0)
     requant = _requant(operator, target)
 
-    def run(inputs: list[Tensor]) -> Tensor:
-        x = inputs[0].contiguous()
-        y = torch.empty((x.shape[0], *target.shape), dtype=torch.int8)
+    def call(x: Tensor, y: Tensor) -> None:
+        places = (array.ctypes.data for array in (taps, weights, bias))
         library.convolve_depthwise(
-            ctypes.addressof(window),
-            requant.address,
-            taps.ctypes.data,
-            weights.ctypes.data,
-            bias.ctypes.data,
-            x.data_ptr(),
-            y.data_ptr(),
-            x.shape[0],
+            ctypes.addressof(window), ctypes.addressof(requant), *places, x.data_ptr(), y.data_ptr(), x.shape[0]
         )
-        return y
 
-    return run
+    return _filling(target, call)
 
 
-@native_kernel.register
-def _fully_connected(operator: FullyConnected, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
-    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-    if not _provable(operator, source):
-        return None
+def _fully_connected(operator: FullyConnected, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
     packed = pack_matrix(operator.weights, operator.bias, source.zero_point, library.best_path())
     out, inner = operator.weights.shape
 
@@ -160,12 +150,10 @@ def _table(spec: TensorSpec, rescaler: Rescaler, left_shift: int) -> IntArray:
     return table
 
 
-@native_kernel.register
-def _sum(operator: ElementwiseSum, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
-    left, right = (network.tensors[index] for index in operator.inputs)
-    target = network.tensors[operator.output]
-    if left.shape != right.shape:
-        return None
+def _sum(
+    operator: ElementwiseSum, sources: list[TensorSpec], target: TensorSpec, library: ctypes.CDLL
+) -> Kernel | None:
+    left, right = sources
     tables = (
         _table(left, operator.input_rescalers[0], operator.left_shift),
         operator.sign * _table(right, operator.input_rescalers[1], operator.left_shift),
@@ -174,17 +162,9 @@ def _sum(operator: ElementwiseSum, network: QuantizedNetwork, library: ctypes.CD
         return None
     first, second = (table.astype(np.int32) for table in tables)
     requant = _requant(operator, target)
-    return _pairwise(lambda *data: library.add_tables(requant.address, first.ctypes.data, second.ctypes.data, *data))
-
-
-@native_kernel.register
-def _product(operator: ElementwiseProduct, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
-    left, right = (network.tensors[index] for index in operator.inputs)
-    target = network.tensors[operator.output]
-    if left.shape != right.shape:
-        return None
-    requant = _requant(operator, target)
-    return _pairwise(lambda *data: library.multiply(requant.address, left.zero_point, right.zero_point, *data))
+    return _pairwise(
+        lambda *data: library.add_tables(ctypes.addressof(requant), first.ctypes.data, second.ctypes.data, *data)
+    )
 
 
 def _pairwise(call: Callable[[int, int, int, int], None]) -> Kernel:
@@ -197,12 +177,3 @@ def _pairwise(call: Callable[[int, int, int, int], None]) -> Kernel:
         return y
 
     return run
-
-
-@native_kernel.register
-def _requantize(operator: Requantize, network: QuantizedNetwork, _library: ctypes.CDLL) -> Kernel | None:
-    """Prepares a table of 256 entries, since the output is a function of one int8."""
-    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-    values = _table(source, operator.rescaler, 0) + target.zero_point
-    table = np.clip(values, operator.q_min, operator.q_max).astype(np.int8)
-    return lambda inputs: torch.from_numpy(table[inputs[0].contiguous().numpy().view(np.uint8)])

@@ -5,7 +5,7 @@ import functools
 from pathlib import Path
 
 KERNELS_VERSION = 2
-_PATHS = ("plain C++", "AVX2", "AVX-512 VNNI")  # by best_path()
+_PATHS = ("plain C++", "AVX2", "AVX-512 VNNI")  # as best_path() numbers them
 _POINTER = ctypes.c_void_p
 _INT64 = ctypes.c_int64
 _INT32 = ctypes.c_int32

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from nets.network import FULL_MULTIPLIER_BITS, INT32_MAX, Convolution, Int8Array, IntArray, Rescaler
 
 LANES = 16  # output channels of one block, as in convolution.h
-PATH_AVX2 = 1  # of best_path() in convolution.h
+PATH_AVX2 = 1  # as best_path() in convolution.h numbers it
 _ENTRIES = 256  # constants of a narrow layer are repeated to about as many, for long inner loops
 
 _SHIFT, _SHIFT_MAGNITUDE, _DOUBLE, _DOUBLE_LEFT, _FLOAT32_EVEN, _FLOAT64_AWAY = range(6)
@@ -18,8 +18,9 @@ AnyArray = npt.NDArray[np.generic]
 
 
 class RequantStruct(ctypes.Structure):
-    """Mirrors ``Requant`` of requantize.h."""
+    """Mirrors ``Requant`` of requantize.h, and keeps the arrays that it points to alive."""
 
+    arrays: tuple[AnyArray, ...]
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("rule", "repeat", "zero", "q_min", "q_max")),
         *((name, ctypes.c_void_p) for name in ("multiplier", "half", "shift", "offset", "left", "nudge")),
@@ -41,20 +42,7 @@ class WindowStruct(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True, eq=False)
-class RequantPlan:
-    """Keeps a structure alive together with the arrays that it points to."""
-
-    struct: RequantStruct
-    arrays: tuple[AnyArray, ...]
-
-    @property
-    def address(self) -> int:
-        """The address of the structure."""
-        return ctypes.addressof(self.struct)
-
-
-def requant_plan(rescaler: Rescaler, channels: int, zero: int, q_min: int, q_max: int) -> RequantPlan:
+def requant_struct(rescaler: Rescaler, channels: int, zero: int, q_min: int, q_max: int) -> RequantStruct:
     """Prepares the per-channel constants of one rescaler; see requantize.h for their meaning."""
     multiplier, right_shift = (
         np.broadcast_to(values, (channels,)).astype(np.int64) for values in (rescaler.multiplier, rescaler.right_shift)
@@ -64,7 +52,9 @@ def requant_plan(rescaler: Rescaler, channels: int, zero: int, q_min: int, q_max
     rule, arrays = _rule(rescaler, multiplier, right_shift)
     scale = np.ldexp(multiplier.astype(np.float64), -right_shift)
     held = tuple(np.ascontiguousarray(a) for a in (*arrays, scale.astype(np.float32), scale))
-    return RequantPlan(RequantStruct(rule, repeat, zero, q_min, q_max, *(a.ctypes.data for a in held)), held)
+    struct = RequantStruct(rule, repeat, zero, q_min, q_max, *(a.ctypes.data for a in held))
+    struct.arrays = held
+    return struct
 
 
 def _rule(rescaler: Rescaler, multiplier: IntArray, right_shift: IntArray) -> tuple[int, list[IntArray]]:
@@ -82,16 +72,12 @@ def _rule(rescaler: Rescaler, multiplier: IntArray, right_shift: IntArray) -> tu
         rule = _FLOAT32_EVEN if name == "xnnpack_fp32" else _FLOAT64_AWAY
         return rule, [nothing] * 6
     # A left shift goes into the multiplier; one that leaves int32 saturates every output either way.
-    raised = np.where(right_shift < 0, _shifted_left(multiplier, -right_shift), multiplier)
+    shifted_left = np.minimum(multiplier << np.clip(-right_shift, 0, 31), INT32_MAX)
+    raised = np.where(right_shift < 0, shifted_left, multiplier)
     shift = np.maximum(right_shift, 0)
     half = np.where(shift > 0, 1 << np.maximum(shift - 1, 0), 0)
     rule = _SHIFT_MAGNITUDE if name == "half_away" else _SHIFT
     return rule, [raised, nothing if name == "floor" else half, shift, _offset(shift), nothing, nothing]
-
-
-def _shifted_left(multiplier: IntArray, left: IntArray) -> IntArray:
-    raised: IntArray = np.minimum(multiplier << np.clip(left, 0, 31), INT32_MAX)
-    return raised
 
 
 def _offset(shift: IntArray) -> IntArray:
@@ -128,11 +114,8 @@ class PackedWeights:
 def pack_convolution(operator: Convolution, row: int, zero: int, path: int) -> PackedWeights:
     """Packs a convolution of one group.
 
-    Args:
-        operator: The convolution.
-        row: Elements of one padded input row.
-        zero: The input's zero point.
-        path: The instruction path, as numbered by the library's ``best_path``.
+    ``row`` is the number of elements of one padded input row, ``zero`` the input's zero point, and ``path`` the
+    instruction path, as numbered by the library's ``best_path``.
     """
     out, height, width, inner = operator.weights.shape
     if operator.dilation[1] == 1:
@@ -166,5 +149,10 @@ def _packed(runs: Int8Array, starts: IntArray, length: int, bias: IntArray, zero
     return PackedWeights(
         steps.astype(np.int32),
         np.ascontiguousarray(weights),
-        full_bias.astype(np.uint64).astype(np.uint32).view(np.int32),
+        modulo_int32(full_bias),
     )
+
+
+def modulo_int32(values: IntArray) -> npt.NDArray[np.int32]:
+    """Reduces int64 values to int32, modulo 2**32."""
+    return values.astype(np.uint64).astype(np.uint32).view(np.int32)

@@ -19,11 +19,7 @@ _REAL_RANGES = {
 
 
 def activation_range(raw: RawOperator, activation: int, result: TensorSpec) -> tuple[int, int]:
-    """Returns the smallest and the largest output integer under a fused activation.
-
-    Raises:
-        NetworkError: The activation is not a clamp.
-    """
+    """Returns the smallest and the largest output integer under a fused activation, which has to be a clamp."""
     if activation not in _REAL_RANGES:
         raise NetworkError(
             f"{raw}: fused activation {activation} is not supported; use none, RELU, RELU6, RELU_N1_TO_1"

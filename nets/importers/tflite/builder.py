@@ -24,7 +24,7 @@ from nets.network import (
 
 # Dead filters have scales near 1e-10; anything far below or above is damage, or would leave the normal float32 range.
 SCALE_MIN, SCALE_MAX = 2.0**-60, 2.0**40
-ELEMENTS_MAX = 2**28  # of one tensor of one sample; a quarter gigabyte of int8
+ELEMENTS_MAX = 2**28  # limit for one tensor of one sample; a quarter gigabyte of int8
 
 _NUMPY_TYPES = {"INT8": np.int8, "INT32": np.int32, "INT64": np.int64}
 
@@ -34,8 +34,6 @@ class Builder:
     """Collects tensors and operators while converters run.
 
     Attributes:
-        graph: The decoded file.
-        profile: The contract of each operator kind.
         batch: First dimension of every activation in the file.
         specs: Activation tensors described so far, by file index.
         operators: Operators converted so far; their tensor indices are still the file's.
@@ -48,11 +46,7 @@ class Builder:
     operators: list[Operator] = field(default_factory=list)
 
     def input(self, operator: RawOperator, position: int) -> RawTensor:
-        """Returns an operator's input, which must be present.
-
-        Raises:
-            NetworkError: It is missing.
-        """
+        """Returns an operator's input, or raises a NetworkError if it is missing."""
         if position >= len(operator.inputs):
             raise NetworkError(f"{operator} has {len(operator.inputs)} inputs; input {position} is missing")
         return self.graph.tensor(operator.inputs[position], str(operator))
@@ -64,6 +58,13 @@ class Builder:
     def activation(self, operator: RawOperator, position: int = 0) -> TensorSpec:
         """Returns the spec of an activation input."""
         return self.spec(self.input(operator, position))
+
+    def image(self, operator: RawOperator) -> TensorSpec:
+        """Returns the spec of the first input, which has to have height, width and channels."""
+        spec = self.activation(operator)
+        if len(spec.shape) != 3:
+            raise NetworkError(f"{operator} takes [batch, height, width, channels], not [batch, {list(spec.shape)}]")
+        return spec
 
     def result(self, operator: RawOperator) -> TensorSpec:
         """Returns the spec of an operator's only output."""
@@ -91,7 +92,7 @@ def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
     if tensor.type_name != "INT8":
         raise NetworkError(f"{tensor} is {tensor.type_name}; only full-int8 models are supported")
     if tensor.data is not None:
-        raise NetworkError(f"{tensor} is a constant where an activation is expected")
+        raise NetworkError(f"{tensor} is a constant; an activation is expected here")
     if not tensor.shape or tensor.shape[0] != batch or min(tensor.shape) < 1:
         raise NetworkError(
             f"{tensor} has shape {list(tensor.shape)}; sizes are positive, the first is the batch, {batch}"
@@ -108,11 +109,7 @@ def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
 
 
 def quantization(tensor: RawTensor) -> tuple[FloatArray, IntArray]:
-    """Returns a tensor's scales and as many zero points.
-
-    Raises:
-        NetworkError: They are missing or out of range.
-    """
+    """Returns a tensor's scales and as many zero points; a NetworkError says if they are missing or out of range."""
     if tensor.scales.size == 0:
         raise NetworkError(f"{tensor} has no quantization; only full-int8 models are supported")
     usable = np.isfinite(tensor.scales) & (tensor.scales >= SCALE_MIN) & (tensor.scales <= SCALE_MAX)
@@ -128,11 +125,7 @@ def quantization(tensor: RawTensor) -> tuple[FloatArray, IntArray]:
 
 
 def constant(tensor: RawTensor, type_name: str) -> IntArray:
-    """Returns a constant's values as int64, in its shape.
-
-    Raises:
-        NetworkError: It is not a constant, has another type, or its bytes do not fit its shape.
-    """
+    """Returns the values, int64, of a tensor that has to be a constant of this type whose bytes fit its shape."""
     if tensor.type_name != type_name:
         raise NetworkError(f"{tensor} is {tensor.type_name}; {type_name} is needed here")
     if tensor.data is None:
@@ -144,6 +137,20 @@ def constant(tensor: RawTensor, type_name: str) -> IntArray:
     return tensor.data.view(dtype).astype(np.int64).reshape(tensor.shape)
 
 
+_KINDS = {"DEPTHWISE_CONV_2D": "depthwise", "FULLY_CONNECTED": "fc"}
+
+
+def kind_of(operator: RawOperator) -> str:
+    """Returns the kind by which profiles and names of operators call the file's operator."""
+    return _KINDS.get(operator.kind, operator.kind.lower().removesuffix("_2d"))
+
+
+def placed(operator: RawOperator, inputs: int = 1) -> dict[str, Any]:
+    """Returns the fields that every operator has, with the first tensors that the file's operator reads."""
+    name = f"{kind_of(operator)}_{operator.index}"
+    return {"name": name, "inputs": operator.inputs[:inputs], "output": operator.outputs[0]}
+
+
 def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Returns a read-only, contiguous copy."""
     array = np.array(array, order="C")
@@ -152,21 +159,13 @@ def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def check_shape(operator: RawOperator, got: tuple[int, ...], result: TensorSpec) -> None:
-    """Compares the shape that an operator computes with the one that the file states for its output.
-
-    Raises:
-        NetworkError: They differ.
-    """
+    """Raises a NetworkError if an operator computes another shape than the file states for its output."""
     if got != result.shape:
         raise NetworkError(f"{operator} makes shape {list(got)}; the file says {list(result.shape)} (without batch)")
 
 
 def check_same_quantization(operator: RawOperator, specs: list[TensorSpec]) -> None:
-    """Checks that an operator that only moves integers has equal scales and zero points.
-
-    Raises:
-        NetworkError: They differ.
-    """
+    """Raises a NetworkError if the scales or zero points of an operator that only moves integers differ."""
     pairs = {(spec.scale, spec.zero_point) for spec in specs}
     if len(pairs) > 1:
         raise NetworkError(f"{operator} only moves integers, but its scales or zero points differ: {sorted(pairs)}")

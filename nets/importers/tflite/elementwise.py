@@ -6,7 +6,7 @@ import tflite
 from nets.errors import NetworkError
 from nets.importers.tflite import xnnpack
 from nets.importers.tflite.activation import activation_range
-from nets.importers.tflite.builder import Builder, check_shape, full_rescaler
+from nets.importers.tflite.builder import Builder, check_shape, full_rescaler, kind_of, placed
 from nets.importers.tflite.graph import RawOperator
 from nets.network import (
     SUM_LEFT_SHIFT,
@@ -15,21 +15,10 @@ from nets.network import (
     ElementwiseSum,
     Operator,
     Requantize,
-    Rescaler,
     TensorSpec,
     product_scale,
     sum_scales,
 )
-
-
-def add(builder: Builder, raw: RawOperator) -> Operator:
-    """Converts ADD."""
-    return _sum(builder, raw, ElementwiseKind.ADD, raw.options(tflite.AddOptions).FusedActivationFunction())
-
-
-def subtract(builder: Builder, raw: RawOperator) -> Operator:
-    """Converts SUB."""
-    return _sum(builder, raw, ElementwiseKind.SUB, raw.options(tflite.SubOptions).FusedActivationFunction())
 
 
 def _operands(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpec, TensorSpec]:
@@ -44,9 +33,12 @@ def _operands(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpe
     return left, right, result
 
 
-def _sum(builder: Builder, raw: RawOperator, kind: ElementwiseKind, activation: int) -> ElementwiseSum:
+def add_or_subtract(builder: Builder, raw: RawOperator) -> Operator:
+    """Converts ADD and SUB."""
+    kind = ElementwiseKind(raw.kind.lower())
+    options = raw.options(tflite.AddOptions if kind is ElementwiseKind.ADD else tflite.SubOptions)
     left, right, result = _operands(builder, raw)
-    q_min, q_max = activation_range(raw, activation, result)
+    q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
     scales = (left.scale, right.scale, result.scale)
     if builder.profile.xnnpack_forms and xnnpack.takes_sum(*scales):
         left_shift, rescalers = 0, xnnpack.sum_rescalers(*scales)
@@ -55,9 +47,7 @@ def _sum(builder: Builder, raw: RawOperator, kind: ElementwiseKind, activation: 
         first, second, final = (full_rescaler(scale, contract) for scale in sum_scales(*scales, SUM_LEFT_SHIFT))
         left_shift, rescalers = SUM_LEFT_SHIFT, (first, second, final)
     return ElementwiseSum(
-        name=f"{kind.value}_{raw.index}",
-        inputs=raw.inputs[:2],
-        output=raw.outputs[0],
+        **placed(raw, 2),
         kind=kind,
         left_shift=left_shift,
         input_rescalers=rescalers[:2],
@@ -73,14 +63,7 @@ def multiply(builder: Builder, raw: RawOperator) -> Operator:
     q_min, q_max = activation_range(raw, raw.options(tflite.MulOptions).FusedActivationFunction(), result)
     scale = product_scale(left.scale, right.scale, result.scale)
     contract = builder.contract("mul", xnnpack=xnnpack.takes_product(scale))
-    return ElementwiseProduct(
-        name=f"mul_{raw.index}",
-        inputs=raw.inputs[:2],
-        output=raw.outputs[0],
-        rescaler=full_rescaler(scale, contract),
-        q_min=q_min,
-        q_max=q_max,
-    )
+    return ElementwiseProduct(**placed(raw, 2), rescaler=full_rescaler(scale, contract), q_min=q_min, q_max=q_max)
 
 
 def requantize(builder: Builder, raw: RawOperator) -> Operator:
@@ -90,36 +73,15 @@ def requantize(builder: Builder, raw: RawOperator) -> Operator:
         rescaler = xnnpack.convert_rescaler(source.scale, result.scale)
     else:
         rescaler = full_rescaler(source.scale / result.scale, builder.contract("quantize", xnnpack=False))
-    return _requantize(builder, raw, "quantize", rescaler, (result.q_min, result.q_max))
+    check_shape(raw, source.shape, result)
+    return Requantize(**placed(raw), rescaler=rescaler, q_min=result.q_min, q_max=result.q_max)
 
 
-def relu(builder: Builder, raw: RawOperator) -> Operator:
-    """Converts a stand-alone RELU."""
-    return _clamp(builder, raw, tflite.ActivationFunctionType.RELU)
-
-
-def relu6(builder: Builder, raw: RawOperator) -> Operator:
-    """Converts a stand-alone RELU6."""
-    return _clamp(builder, raw, tflite.ActivationFunctionType.RELU6)
-
-
-def _clamp(builder: Builder, raw: RawOperator, activation: int) -> Requantize:
+def clamp(builder: Builder, raw: RawOperator) -> Operator:
+    """Converts a stand-alone RELU or RELU6."""
     source, result = builder.activation(raw), builder.result(raw)
     scale = float(np.float32(source.scale) / np.float32(result.scale))
-    kind = raw.kind.lower()
-    rescaler = full_rescaler(scale, builder.contract(kind))
-    return _requantize(builder, raw, kind, rescaler, activation_range(raw, activation, result))
-
-
-def _requantize(
-    builder: Builder, raw: RawOperator, kind: str, rescaler: Rescaler, bounds: tuple[int, int]
-) -> Requantize:
-    check_shape(raw, builder.activation(raw).shape, builder.result(raw))
-    return Requantize(
-        name=f"{kind}_{raw.index}",
-        inputs=raw.inputs[:1],
-        output=raw.outputs[0],
-        rescaler=rescaler,
-        q_min=bounds[0],
-        q_max=bounds[1],
-    )
+    rescaler = full_rescaler(scale, builder.contract(kind_of(raw)))
+    q_min, q_max = activation_range(raw, getattr(tflite.ActivationFunctionType, raw.kind), result)
+    check_shape(raw, source.shape, result)
+    return Requantize(**placed(raw), rescaler=rescaler, q_min=q_min, q_max=q_max)

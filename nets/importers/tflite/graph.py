@@ -77,11 +77,7 @@ class RawOperator:
         return f"operator {self.index} {self.kind}"
 
     def options(self, kind: type) -> "Options":
-        """Returns the operator's builtin options.
-
-        Raises:
-            NetworkError: The file has options of another kind, or none.
-        """
+        """Returns the operator's builtin options, which have to be of this kind."""
         expected = getattr(tflite.BuiltinOptions, kind.__name__)
         if self.options_type != expected or self.table is None:
             raise NetworkError(f"{self} has no {kind.__name__}; the file gives options of type {self.options_type}")
@@ -108,11 +104,7 @@ class Options:
         return lambda: self._read(lambda: int(accessor()))
 
     def integers(self, name: str) -> tuple[int, ...]:
-        """Returns a short vector of integers.
-
-        Raises:
-            NetworkError: It is damaged, or longer than a tensor has dimensions.
-        """
+        """Returns a vector of integers, at most as many as a tensor has dimensions."""
         count = self._read(lambda: int(getattr(self._table, f"{name}Length")()))
         if count > MAX_RANK:
             raise NetworkError(f"{self._operator}: {name} has {count} entries; at most {MAX_RANK} are known")
@@ -135,11 +127,7 @@ class RawGraph:
     outputs: tuple[int, ...]
 
     def tensor(self, index: int, user: str) -> RawTensor:
-        """Returns the tensor at an index that ``user`` (an operator, the graph) refers to.
-
-        Raises:
-            NetworkError: There is none.
-        """
+        """Returns the tensor at an index that ``user`` (an operator, the graph), named in errors, refers to."""
         if not 0 <= index < len(self.tensors):
             raise NetworkError(f"{user} refers to tensor {index}; the file has {len(self.tensors)} tensors")
         return self.tensors[index]
@@ -184,11 +172,7 @@ class _Reader:
 
 
 def read_graph(content: bytes, name: str) -> RawGraph:
-    """Decodes the main subgraph of a file's bytes.
-
-    Args:
-        content: The whole file.
-        name: The file's name, for messages.
+    """Decodes the main subgraph of a file's bytes; messages name the file.
 
     Raises:
         NetworkError: The file is not a TFLite file, or is corrupted.
@@ -204,11 +188,7 @@ def read_graph(content: bytes, name: str) -> RawGraph:
 
 
 def read_file(path: Path) -> bytes:
-    """Reads a model file's bytes.
-
-    Raises:
-        NetworkError: The file cannot be read.
-    """
+    """Reads a model file's bytes, or raises a NetworkError."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -13,23 +13,23 @@ from nets.network import Operator, Profile, QuantizedNetwork, profile_named
 Converter = Callable[[Builder, RawOperator], Operator]
 
 CONVERTERS: dict[str, Converter] = {
-    "ADD": elementwise.add,
-    "AVERAGE_POOL_2D": reductions.average_pool,
+    "ADD": elementwise.add_or_subtract,
+    "AVERAGE_POOL_2D": reductions.pool,
     "CONCATENATION": movers.concatenation,
     "CONV_2D": weighted.convolution,
     "DEPTHWISE_CONV_2D": weighted.depthwise,
     "EXPAND_DIMS": movers.reshape,
     "FULLY_CONNECTED": weighted.fully_connected,
-    "MAX_POOL_2D": reductions.max_pool,
+    "MAX_POOL_2D": reductions.pool,
     "MEAN": reductions.mean,
     "MUL": elementwise.multiply,
     "PAD": movers.pad,
     "QUANTIZE": elementwise.requantize,
-    "RELU": elementwise.relu,
-    "RELU6": elementwise.relu6,
+    "RELU": elementwise.clamp,
+    "RELU6": elementwise.clamp,
     "RESHAPE": movers.reshape,
     "SQUEEZE": movers.reshape,
-    "SUB": elementwise.subtract,
+    "SUB": elementwise.add_or_subtract,
     "TRANSPOSE": movers.transpose,
 }
 AT_THE_END = ("SOFTMAX", "LOGISTIC", "DEQUANTIZE")  # dropped at the end: networks are scored on their logits

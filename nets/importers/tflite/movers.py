@@ -5,7 +5,7 @@ import math
 import tflite
 
 from nets.errors import NetworkError
-from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, constant
+from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, constant, placed
 from nets.importers.tflite.graph import RawOperator
 from nets.network import Concatenation, Operator, Pad, Reshape, TensorSpec, Transpose
 
@@ -31,7 +31,7 @@ def pad(builder: Builder, raw: RawOperator) -> Operator:
         raise NetworkError(f"{raw}: padding {flat} is not a non-negative pair per dimension, (0, 0) for the batch")
     sizes = (size + before + after for size, (before, after) in zip(source.shape, pairs[1:], strict=True))
     check_shape(raw, tuple(sizes), result)
-    return Pad(name=f"pad_{raw.index}", inputs=raw.inputs[:1], output=raw.outputs[0], padding=pairs[1:])
+    return Pad(**placed(raw), padding=pairs[1:])
 
 
 def concatenation(builder: Builder, raw: RawOperator) -> Operator:
@@ -53,7 +53,7 @@ def concatenation(builder: Builder, raw: RawOperator) -> Operator:
         raise NetworkError(f"{raw}: shapes {shapes} do not join to {list(result.shape)} along axis {axis + 1}")
     total = sum(source.shape[axis] for source in sources)
     check_shape(raw, (*result.shape[:axis], total, *result.shape[axis + 1 :]), result)
-    return Concatenation(name=f"concatenation_{raw.index}", inputs=raw.inputs, output=raw.outputs[0], axis=axis)
+    return Concatenation(**placed(raw, len(raw.inputs)), axis=axis)
 
 
 def _without(spec: TensorSpec, axis: int) -> tuple[int, ...] | None:
@@ -69,7 +69,7 @@ def reshape(builder: Builder, raw: RawOperator) -> Operator:
         _check_target(builder, raw, result)
     if raw.kind == "SQUEEZE":
         _check_squeeze(builder, raw, source, result)
-    return Reshape(name=f"{raw.kind.lower()}_{raw.index}", inputs=raw.inputs[:1], output=raw.outputs[0])
+    return Reshape(**placed(raw))
 
 
 def _check_target(builder: Builder, raw: RawOperator, result: TensorSpec) -> None:
@@ -97,9 +97,4 @@ def transpose(builder: Builder, raw: RawOperator) -> Operator:
     if axes[:1] != [0] or sorted(axes) != list(range(len(source.shape) + 1)):
         raise NetworkError(f"{raw}: {axes} does not permute {len(source.shape) + 1} dimensions with the batch first")
     check_shape(raw, tuple(source.shape[axis - 1] for axis in axes[1:]), result)
-    return Transpose(
-        name=f"transpose_{raw.index}",
-        inputs=raw.inputs[:1],
-        output=raw.outputs[0],
-        permutation=tuple(axis - 1 for axis in axes[1:]),
-    )
+    return Transpose(**placed(raw), permutation=tuple(axis - 1 for axis in axes[1:]))

@@ -1,7 +1,5 @@
 """Converters of AVERAGE_POOL_2D, MAX_POOL_2D and MEAN."""
 
-from typing import Any
-
 import numpy as np
 import tflite
 
@@ -15,6 +13,7 @@ from nets.importers.tflite.builder import (
     constant,
     frozen,
     full_rescaler,
+    placed,
 )
 from nets.importers.tflite.graph import RawOperator
 from nets.importers.tflite.windows import window
@@ -33,22 +32,10 @@ from nets.network import (
 COUNT_MAX = 2**16  # elements of one window or mean: their int8 sum stays exact in float32
 
 
-def average_pool(builder: Builder, raw: RawOperator) -> Operator:
-    """Converts AVERAGE_POOL_2D."""
-    return AveragePool(name=f"average_pool_{raw.index}", **_pool(builder, raw))
-
-
-def max_pool(builder: Builder, raw: RawOperator) -> Operator:
-    """Converts MAX_POOL_2D."""
-    return MaxPool(name=f"max_pool_{raw.index}", **_pool(builder, raw))
-
-
-def _pool(builder: Builder, raw: RawOperator) -> dict[str, Any]:
-    """Returns the fields that both pools have."""
+def pool(builder: Builder, raw: RawOperator) -> Operator:
+    """Converts AVERAGE_POOL_2D and MAX_POOL_2D."""
     options = raw.options(tflite.Pool2DOptions)
-    source, result = builder.activation(raw), builder.result(raw)
-    if len(source.shape) != 3:
-        raise NetworkError(f"{raw} takes [batch, height, width, channels], not [batch, {list(source.shape)}]")
+    source, result = builder.image(raw), builder.result(raw)
     kernel = (options.FilterHeight(), options.FilterWidth())
     stride = (options.StrideH(), options.StrideW())
     sizes, pads = window(raw, source.shape[:2], kernel, stride, (1, 1), options.Padding())
@@ -59,15 +46,8 @@ def _pool(builder: Builder, raw: RawOperator) -> dict[str, Any]:
     check_shape(raw, (*sizes, source.shape[2]), result)
     check_same_quantization(raw, [source, result])
     q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
-    return {
-        "inputs": raw.inputs[:1],
-        "output": raw.outputs[0],
-        "kernel": kernel,
-        "stride": stride,
-        "padding": pads,
-        "q_min": q_min,
-        "q_max": q_max,
-    }
+    make = AveragePool if raw.kind == "AVERAGE_POOL_2D" else MaxPool
+    return make(**placed(raw), kernel=kernel, stride=stride, padding=pads, q_min=q_min, q_max=q_max)
 
 
 def mean(builder: Builder, raw: RawOperator) -> Operator:
@@ -86,9 +66,7 @@ def mean(builder: Builder, raw: RawOperator) -> Operator:
     check_shape(raw, tuple(kept), result)
     scaling, offset = _mean_scaling(builder.profile, source, result, count)
     return Mean(
-        name=f"mean_{raw.index}",
-        inputs=raw.inputs[:1],
-        output=raw.outputs[0],
+        **placed(raw),
         axes=axes,
         count=count,
         rescaler=scaling,

@@ -7,7 +7,7 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers.tflite.activation import activation_range
-from nets.importers.tflite.builder import Builder, check_shape, constant, frozen, quantization
+from nets.importers.tflite.builder import Builder, check_shape, constant, frozen, kind_of, placed, quantization
 from nets.importers.tflite.graph import Options, RawOperator, RawTensor
 from nets.importers.tflite.windows import window
 from nets.network import (
@@ -18,7 +18,6 @@ from nets.network import (
     Int8Array,
     IntArray,
     Operator,
-    TensorSpec,
     rescaler_from_scale,
     weighted_scale,
 )
@@ -27,29 +26,26 @@ from nets.network import (
 def convolution(builder: Builder, raw: RawOperator) -> Operator:
     """Converts CONV_2D; weights ``[out, height, width, in / groups]``."""
     options = raw.options(tflite.Conv2DOptions)
-    source, result = _image(builder, raw)
+    channels = builder.image(raw).shape[2]
     weights = _weights(builder, raw, rank=4)
-    groups, rest = divmod(source.shape[2], max(weights.shape[3], 1))
+    groups, rest = divmod(channels, max(weights.shape[3], 1))
     if rest or groups == 0 or weights.shape[0] % groups:
-        raise NetworkError(f"{raw}: {source.shape[2]} input channels do not fit weights of shape {list(weights.shape)}")
-    return _convolution(builder, raw, f"conv_{raw.index}", source, result, weights, groups, options, channel_axis=0)
+        raise NetworkError(f"{raw}: {channels} input channels do not fit weights of shape {list(weights.shape)}")
+    return _convolution(builder, raw, weights, groups, options, channel_axis=0)
 
 
 def depthwise(builder: Builder, raw: RawOperator) -> Operator:
     """Converts DEPTHWISE_CONV_2D; weights ``[1, height, width, in * multiplier]``."""
     options = raw.options(tflite.DepthwiseConv2DOptions)
-    source, result = _image(builder, raw)
+    channels = builder.image(raw).shape[2]
     stored = _weights(builder, raw, rank=4)
-    channels = source.shape[2]
     if stored.shape[0] != 1 or stored.shape[3] != channels * options.DepthMultiplier():
         raise NetworkError(
             f"{raw}: weights of shape {list(stored.shape)} do not fit {channels} input channels "
             f"and depth multiplier {options.DepthMultiplier()}"
         )
     weights = np.ascontiguousarray(stored.transpose(3, 1, 2, 0))
-    return _convolution(
-        builder, raw, f"depthwise_{raw.index}", source, result, weights, channels, options, channel_axis=3
-    )
+    return _convolution(builder, raw, weights, channels, options, channel_axis=3)
 
 
 def fully_connected(builder: Builder, raw: RawOperator) -> Operator:
@@ -67,15 +63,7 @@ def fully_connected(builder: Builder, raw: RawOperator) -> Operator:
     if not source.shape or elements != width:
         raise NetworkError(f"{raw}: weights of shape {list(weights.shape)} do not fit input {list(source.shape)}")
     check_shape(raw, (*leading, out_channels), result)
-    shared = _shared(builder, raw, f"fc_{raw.index}", source, result, weights, options, channel_axis=0)
-    return FullyConnected(**shared)
-
-
-def _image(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpec]:
-    source, result = builder.activation(raw), builder.result(raw)
-    if len(source.shape) != 3:
-        raise NetworkError(f"{raw} takes [batch, height, width, channels], not [batch, {list(source.shape)}]")
-    return source, result
+    return FullyConnected(**_shared(builder, raw, weights, options, channel_axis=0))
 
 
 def _weights(builder: Builder, raw: RawOperator, rank: int) -> Int8Array:
@@ -87,44 +75,29 @@ def _weights(builder: Builder, raw: RawOperator, rank: int) -> Int8Array:
 
 
 def _convolution(
-    builder: Builder,
-    raw: RawOperator,
-    name: str,
-    source: TensorSpec,
-    result: TensorSpec,
-    weights: Int8Array,
-    groups: int,
-    options: Options,
-    channel_axis: int,
+    builder: Builder, raw: RawOperator, weights: Int8Array, groups: int, options: Options, channel_axis: int
 ) -> Convolution:
+    source, result = builder.activation(raw), builder.result(raw)
     dilation = (options.DilationHFactor(), options.DilationWFactor())
     stride = (options.StrideH(), options.StrideW())
     kernel = (weights.shape[1], weights.shape[2])
     sizes, pads = window(raw, source.shape[:2], kernel, stride, dilation, options.Padding())
     check_shape(raw, (*sizes, weights.shape[0]), result)
-    shared = _shared(builder, raw, name, source, result, weights, options, channel_axis)
+    shared = _shared(builder, raw, weights, options, channel_axis)
     return Convolution(**shared, stride=stride, dilation=dilation, padding=pads, groups=groups)
 
 
 def _shared(
-    builder: Builder,
-    raw: RawOperator,
-    name: str,
-    source: TensorSpec,
-    result: TensorSpec,
-    weights: Int8Array,
-    options: Options,
-    channel_axis: int,
+    builder: Builder, raw: RawOperator, weights: Int8Array, options: Options, channel_axis: int
 ) -> dict[str, Any]:
     """Returns the fields that every :class:`Weighted` operator has."""
+    source, result = builder.activation(raw), builder.result(raw)
     scales = _weight_scales(raw, builder.input(raw, 1), weights.shape[0], channel_axis)
-    contract = builder.contract(name.rsplit("_", 1)[0])
+    contract = builder.contract(kind_of(raw))
     scale = weighted_scale(source.scale, scales, result.scale, contract)
     q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
     return {
-        "name": name,
-        "inputs": (raw.inputs[0],),
-        "output": raw.outputs[0],
+        **placed(raw),
         "weights": frozen(weights),
         "bias": frozen(_bias(builder, raw, weights.shape[0])),
         "weight_scale": frozen(scales),

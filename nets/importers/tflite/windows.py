@@ -6,7 +6,7 @@ from nets.errors import NetworkError
 from nets.importers.tflite.graph import RawOperator
 from nets.network import Pads
 
-LARGEST = 2**16  # of kernels, strides and dilations
+LARGEST = 2**16  # limit of kernels, strides and dilations
 
 
 def window(

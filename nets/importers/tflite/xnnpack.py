@@ -41,8 +41,7 @@ def _integer_rescaler(multiplier: int, right_shift: int) -> Rescaler:
 def sum_rescalers(left: float, right: float, result: float) -> tuple[Rescaler, Rescaler, Rescaler]:
     """Computes the form of ADD and SUB: ``(x0 * m0 +- x1 * m1 + 2**(r-1)) >> r``, multipliers rounded to even.
 
-    Returns:
-        Rescalers of both inputs (an integer multiplier, no shift) and of the sum (a shift alone).
+    The rescalers of both inputs are an integer multiplier without a shift, the one of the sum is a shift alone.
     """
     ratios = [np.float32(left) / np.float32(result), np.float32(right) / np.float32(result)]
     _, exponent = np.frexp(max(ratios))

@@ -17,8 +17,6 @@ class Topology:
     Attributes:
         make: Builds the untrained network; its initial weights come from torch's global seed.
         input_shape: ``(height, width, channels)`` of one real input.
-        epochs: Passes over the samples.
-        batch_size: Samples of one step.
         learning_rate: Peak of the one-cycle schedule.
     """
 
