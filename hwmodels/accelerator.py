@@ -79,7 +79,7 @@ class AcceleratorCost:
 def accelerator_cost(
     workloads: Sequence[RescalerWorkload], model: CostModel, accelerator: Accelerator
 ) -> AcceleratorCost:
-    """Return area, energy and latency of a network on an accelerator.
+    """Returns area, energy and latency of a network on an accelerator.
 
     Raises:
         HardwareError: if a workload cannot be built.
@@ -101,7 +101,7 @@ def accelerator_cost(
 def parameter_energy_nj(
     workloads: Sequence[RescalerWorkload], technology: Technology, accelerator: Accelerator
 ) -> float | None:
-    """Return the energy of reading the rescalers' parameters in one inference, None without a memory energy."""
+    """Returns the energy of reading the rescalers' parameters in one inference, None without a memory energy."""
     bit = memory_bit(technology)
     words = parameter_word_bits(workloads, style=accelerator.style)
     reads = (parameter_reads(workload, accelerator.output_order) for workload in workloads)
@@ -110,7 +110,7 @@ def parameter_energy_nj(
 
 
 def parameter_reads(workload: RescalerWorkload, order: OutputOrder) -> int:
-    """Return how often one inference reads a channel's parameters; what all outputs share is read once."""
+    """Returns how often one inference reads a channel's parameters; what all outputs share is read once."""
     if order == "channel_outermost" or workload.channels == 1:
         return workload.channels
     return workload.rescales_per_inference
@@ -119,7 +119,7 @@ def parameter_reads(workload: RescalerWorkload, order: OutputOrder) -> int:
 def layer_times(
     workloads: Sequence[RescalerWorkload], rescalers: NetworkCost, accelerator: Accelerator
 ) -> tuple[LayerTime, ...]:
-    """Return the cycles of each layer."""
+    """Returns the cycles of each layer."""
     layers = zip(workloads, rescalers.layers, strict=True)
     return tuple(_layer_time(workload, layer, accelerator) for workload, layer in layers)
 
@@ -133,7 +133,7 @@ def _layer_time(workload: RescalerWorkload, layer: LayerCost, accelerator: Accel
 def array_cost(
     workloads: Sequence[RescalerWorkload], technology: Technology, accelerator: Accelerator
 ) -> tuple[float | None, float | None]:
-    """Return area in um2 and energy in nJ per inference of the MAC arrays; a shared one is as wide as any layer."""
+    """Returns area in um2 and energy in nJ per inference of the MAC arrays; a shared one is as wide as any layer."""
     layers = [workload for workload in workloads if workload.macs_per_inference]
     if not layers:
         return 0.0, 0.0
@@ -157,7 +157,7 @@ def array_cost(
 def mac_cost(
     technology: Technology, activation_bits: int, weight_bits: int, accumulator_bits: int
 ) -> tuple[float | None, float | None]:
-    """Return (area in um2, energy per operation in pJ) of one multiply-accumulate: multiplier, adder, register."""
+    """Returns (area in um2, energy per operation in pJ) of one multiply-accumulate: multiplier, adder, register."""
     parts = (
         component_cost(technology, "multiplier", "MAC multiplier", **crossed(activation_bits, weight_bits)),
         component_cost(technology, "adder", "MAC adder", **sized(accumulator_bits)),

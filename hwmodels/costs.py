@@ -119,7 +119,7 @@ class NetworkCost:
 
 
 def component_cost(technology: Technology, kind: ComponentKind, name: str, **quantities: float) -> ComponentCost:
-    """Return the cost of one component.
+    """Returns the cost of one component.
 
     Args:
         technology: table that gives the figures.
@@ -142,7 +142,7 @@ def _weighted_error(parts: Sequence[tuple[float | None, float]]) -> float | None
 
 
 def unit_cost(components: Sequence[ComponentCost], *, single_path: bool = False) -> UnitCost:
-    """Return the sum of components.
+    """Returns the sum of components.
 
     Args:
         components: the parts of one lane.
@@ -160,11 +160,11 @@ def unit_cost(components: Sequence[ComponentCost], *, single_path: bool = False)
 
 
 def total(values: Sequence[float | None]) -> float | None:
-    """Return the sum, or None if a part of it is unknown."""
+    """Returns the sum, or None if a part of it is unknown."""
     known = [value for value in values if value is not None]
     return float(sum(known)) if len(known) == len(values) else None
 
 
 def reasons(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the distinct reasons of several groups, in order."""
+    """Returns the distinct reasons of several groups, in order."""
     return tuple(dict.fromkeys(reason for group in groups for reason in group))

@@ -16,13 +16,13 @@ PJ_PER_NJ: Final = 1000.0
 # Part of what a wide unit adds to a narrow layer's energy that the layer pays, by its share k / K of the unit's width.
 # Gate simulation of a synthesized 31-bit array rescaler (OSU 0.18 um, 20-bit accumulator, the multiplier aligned left
 # or right, whichever is better at its width; docs/results/hardware/sharing_osu018.csv):
-# (E(k in 31) - E(k)) / (E(31 in 31) - E(k)), where E(31 in 31) has the shared unit's longer shifter too.
+# (E(k in 31) - E(k)) / (E(31 in 31) - E(k)); E(31 in 31) has the shared unit's longer shifter, too.
 _SHARED_WIDTHS: Final = tuple(k / 31 for k in (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 31))
 _SHARED_PARTS: Final = (0.264, 0.284, 0.301, 0.301, 0.309, 0.33, 0.379, 0.418, 0.572, 0.673, 0.793, 1.0)
 
 
 def network_cost(workloads: Sequence[RescalerWorkload], model: CostModel, *, style: Style, lanes: int) -> NetworkCost:
-    """Return the cost of all rescalers of a network.
+    """Returns the cost of all rescalers of a network.
 
     ``streaming``: every layer has lanes and parameter memory of its own; areas add up. ``shared``: one bank of lanes
     serves all layers (a second one the ADDs, which are another unit); it is as wide as the widest layer, its
@@ -89,7 +89,7 @@ def _memory_area(bits: int, model: CostModel) -> float | None:
 
 
 def memory_bit(technology: Technology) -> ComponentCost:
-    """Return the cost of one bit of parameter memory, and of reading it."""
+    """Returns the cost of one bit of parameter memory, and of reading it."""
     return component_cost(technology, "memory", "parameters", bits=1)
 
 
@@ -120,14 +120,14 @@ def _share(
 
 
 def parameter_word_bits(workloads: Sequence[RescalerWorkload], *, style: Style) -> tuple[int, ...]:
-    """Return per layer the bits that the parameters of one channel take in the memory that a style builds."""
+    """Returns per layer the bits that the parameters of one channel take in the memory that a style builds."""
     if style == "streaming":
         return tuple(workload.parameter_bits for workload in workloads)
     return _bank_word_bits(workloads, _banks(workloads))
 
 
 def _bank_word_bits(workloads: Sequence[RescalerWorkload], banks: Mapping[int, RescalerWorkload]) -> tuple[int, ...]:
-    """Return per layer the bits of a channel's parameters in the format of the shared bank that serves it."""
+    """Returns per layer the bits of a channel's parameters in the format of the shared bank that serves it."""
     return tuple(
         replace(banks[len(workload.stages)], macs_per_inference=workload.macs_per_inference).parameter_bits
         for workload in workloads
@@ -135,7 +135,7 @@ def _bank_word_bits(workloads: Sequence[RescalerWorkload], banks: Mapping[int, R
 
 
 def _banks(workloads: Sequence[RescalerWorkload]) -> dict[int, RescalerWorkload]:
-    """Return the workload of each shared bank, by its number of stages."""
+    """Returns the workload of each shared bank, by its number of stages."""
     return {count: envelope([w for w in workloads if len(w.stages) == count]) for count in _stage_counts(workloads)}
 
 
@@ -144,17 +144,17 @@ def _stage_counts(workloads: Sequence[RescalerWorkload]) -> list[int]:
 
 
 def _share_of(workload: RescalerWorkload, banks: Mapping[int, RescalerWorkload]) -> float:
-    """Return a layer's multiplier width as a share of its bank's."""
+    """Returns a layer's multiplier width as a share of its bank's."""
     return workload.multiplier_bits / banks[len(workload.stages)].multiplier_bits
 
 
 def shared_part(share: float) -> float:
-    """Return the part of a wide unit's additional energy that a layer of ``share`` of its width pays."""
+    """Returns the part of a wide unit's additional energy that a layer of ``share`` of its width pays."""
     return float(np.interp(share, _SHARED_WIDTHS, _SHARED_PARTS))
 
 
 def _energy_in(own: UnitCost, wide: UnitCost, share: float) -> float | None:
-    """Return the energy of a narrow rescale in a wider unit: its own, and part of what the wider unit adds.
+    """Returns the energy of a narrow rescale in a wider unit: its own, and part of what the wider unit adds.
 
     A unit whose energy does not fall with the multiplier spends its energy per cycle, divided by the rescales of it.
     """
@@ -166,7 +166,7 @@ def _energy_in(own: UnitCost, wide: UnitCost, share: float) -> float | None:
 
 
 def envelope(workloads: Sequence[RescalerWorkload]) -> RescalerWorkload:
-    """Return the workload of the narrowest unit that can serve all of ``workloads`` (of one number of stages)."""
+    """Returns the workload of the narrowest unit that can serve all of ``workloads`` (of one number of stages)."""
     stages = tuple(
         RescaleStage(
             operand_bits=max(stage.operand_bits for stage in position),

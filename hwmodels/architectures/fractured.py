@@ -107,12 +107,12 @@ class Fractured(Architecture):
 
 
 def _mode(multiplier_bits: int) -> int:
-    """Return the multiplier bits of the mode that holds a multiplier."""
+    """Returns the multiplier bits of the mode that holds a multiplier."""
     return next(width for width in _MODES if multiplier_bits <= width)
 
 
 def _shift_bits(stage: RescaleStage) -> int:
-    """Return the width in bits of a lane's shift; the modes align a multiplier left in 8, 16 or 32 bits."""
+    """Returns the width in bits of a lane's shift; the modes align a multiplier left in 8, 16 or 32 bits."""
     return (stage.right_shift_max - stage.right_shift_min + _ALIGNMENT).bit_length()
 
 

@@ -30,7 +30,7 @@ class AnalyticRescalerModel:
         return "analytic"
 
     def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
-        """Return the cost of one lane that serves ``workload``.
+        """Returns the cost of one lane that serves ``workload``.
 
         Raises:
             HardwareError: if no shipped architecture serves it.

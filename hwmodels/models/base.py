@@ -28,12 +28,12 @@ class CostModel(Protocol):
     def technology(self) -> Technology: ...  # noqa: D102
 
     def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
-        """Return the cost of one lane that serves ``workload``."""
+        """Returns the cost of one lane that serves ``workload``."""
         ...
 
 
 def per_rescale(unit: UnitCost, architecture: Architecture, multiplier_bits: int, technology: Technology) -> UnitCost:
-    """Return a unit with its timing, and with energies of one rescale instead of one clock cycle.
+    """Returns a unit with its timing, and with energies of one rescale instead of one clock cycle.
 
     Every component counts as working in every cycle, idle bits of a mode included, and as switching by the
     architecture's activity in the table.

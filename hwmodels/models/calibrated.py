@@ -41,7 +41,7 @@ class CalibratedRescalerModel:
         return "calibrated"
 
     def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
-        """Return the cost of one lane that serves ``workload``.
+        """Returns the cost of one lane that serves ``workload``.
 
         Raises:
             HardwareError: if no shipped architecture serves it.
@@ -60,19 +60,19 @@ class CalibratedRescalerModel:
         )
 
     def corrections_for(self, contract: str) -> dict[str, Correction]:
-        """Return the table's corrections, by architecture, of the rescalers and the ADD of a rounding contract."""
+        """Returns the table's corrections, by architecture, of the rescalers and the ADD of a rounding contract."""
         used = [each for each in offered(DEFAULT_CHOICE, 1) if each.contract == contract]
         names = [each.name for each in (*used, *offered(DEFAULT_CHOICE, 2))]
         return {name: self.technology.corrections[name] for name in names if name in self.technology.corrections}
 
     def _correction(self, architecture: Architecture) -> Correction:
-        """Return an architecture's correction; one that the table lacks takes that of the default choice."""
+        """Returns an architecture's correction; one that the table lacks takes that of the default choice."""
         corrections = self.technology.corrections
         return corrections[architecture.name if architecture.name in corrections else DEFAULT_CHOICE]
 
 
 def interpolate(correction: Correction, table: Sequence[Sequence[float]], k: int, acc_bits: int) -> float:
-    """Return a table's value between its widths, bilinear; the nearest edge's beyond them."""
+    """Returns a table's value between its widths, bilinear; the nearest edge's beyond them."""
     column = [np.interp(k, correction.multiplier_bits, row) for row in table]
     return float(np.interp(acc_bits, correction.acc_bits, column))
 

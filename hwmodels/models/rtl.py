@@ -38,7 +38,7 @@ class RtlSource:
                 raise HardwareError(f"parameter {name} of {self.top!r} takes {quantity!r}; a layer has: {known}")
 
     def resolve(self, workload: RescalerWorkload) -> dict[str, int]:
-        """Return the module's parameters for a one-stage workload."""
+        """Returns the module's parameters for a one-stage workload."""
         return {
             name: quantity if isinstance(quantity, int) else LAYER_QUANTITIES[quantity](workload)
             for name, quantity in self.parameters
@@ -88,7 +88,7 @@ class RtlRescalerModel:
         return "rtl"
 
     def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
-        """Return the cost of one lane that serves ``workload``.
+        """Returns the cost of one lane that serves ``workload``.
 
         Raises:
             HardwareError: if no shipped architecture serves it.
@@ -100,7 +100,7 @@ class RtlRescalerModel:
         return per_rescale(unit, architecture, workload.multiplier_bits, self.technology)
 
     def design(self, workload: RescalerWorkload) -> Design:
-        """Return the elaborated RTL of one lane that serves ``workload``."""
+        """Returns the elaborated RTL of one lane that serves ``workload``."""
         source = self._source_of(workload)
         if source is not None:
             check_workload(workload)
@@ -120,7 +120,7 @@ def _parsed(files: tuple[Path, ...], top: str, parameters: Mapping[str, int]) ->
 
 
 def _changed(files: tuple[Path, ...]) -> tuple[int, ...]:
-    """Return the modification times of files in ns, 0 for a missing one, which cannot be read later either."""
+    """Returns the modification times of files in ns, 0 for a missing one, which cannot be read later either."""
     return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
 
 

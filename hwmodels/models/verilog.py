@@ -61,7 +61,7 @@ def cost_verilog(
     defines: Mapping[str, str] | None = None,
     include_folders: Sequence[Path] = (),
 ) -> VerilogCost:
-    """Return the cost of a Verilog design.
+    """Returns the cost of a Verilog design.
 
     The files must hold all modules that they instantiate. Each may include files of its own folder.
 

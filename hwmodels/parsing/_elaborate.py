@@ -24,7 +24,7 @@ _GATES = {
     "and": "and", "nand": "and", "or": "or", "nor": "or", "xor": "xor", "xnor": "xor", "not": "not", "buf": "pos",
 }  # fmt: skip
 _DIRECTIONS = {ast.Input: "input", ast.Output: "output", ast.Inout: "inout"}
-# Functions act where they are called; initial blocks and attributes are not hardware.
+# A function becomes hardware at its calls; initial blocks and attributes are not hardware.
 _NO_HARDWARE = (ast.Function, ast.Initial, ast.Pragma)
 _INVERTED_GATES = ("nand", "nor", "xnor")
 
@@ -99,7 +99,7 @@ class _Parts:
 
 
 def elaborate(modules: Mapping[str, Module], top: str, parameters: Mapping[str, int]) -> Design:
-    """Resolve a design.
+    """Resolves a design.
 
     Args:
         modules: every known module by name.
@@ -154,12 +154,12 @@ class _Instance:
             raise self._source.error(self._definition.lineno, f"module {self._definition.name!r} contains itself")
 
     def run(self) -> None:
-        """Declare, then lower everything."""
+        """Declares, then lowers everything."""
         self.declare()
         self.lower()
 
     def declare(self) -> None:
-        """Declare parameters, ports and variables."""
+        """Declares parameters, ports and variables."""
         self._check_overrides()
         expressions = self._expressions
         for function in self._module.functions:
@@ -173,18 +173,18 @@ class _Instance:
             self._declare_variable(item, expressions)
 
     def lower(self) -> None:
-        """Lower the module's items to operators and registers."""
+        """Lowers the module's items to operators and registers."""
         for item in self._module.body:
             self._item(item, self._expressions)
 
     def learn(self, port: str, value: Value) -> None:
-        """Take over what the instantiating module knows of an input's value."""
+        """Adopts what the instantiating module knows of an input's value."""
         net = self._scope.names.get(port)
         if isinstance(net, Net):
             self._scope.names[port] = _learnt(net, value)
 
     def ports(self) -> Iterator[Port]:
-        """Yield the ports in order."""
+        """Yields the ports in order."""
         for name, direction in self._module.directions.items():
             net = self._scope.names.get(name)
             if not isinstance(net, Net):
@@ -192,7 +192,7 @@ class _Instance:
             yield Port(name, direction, net.width, net.signed)
 
     def parameters(self) -> dict[str, int]:
-        """Return the resolved parameters (not the localparams)."""
+        """Returns the resolved parameters (not the localparams)."""
         values = {name: self._scope.names[name] for name in self._module.parameters}
         return {name: value.number for name, value in values.items() if isinstance(value, Value)}
 
@@ -245,7 +245,7 @@ class _Instance:
                 expressions.scope.replace(item.left.var.name, _learnt(net, value))
 
     def _declare_implicit(self, node: ast.Node, expressions: Expressions) -> None:
-        """An undeclared name on the left of an assign or in a port connection is a wire (IEEE 1364-2005, 4.5)."""
+        """Declares an unknown name, left of an assign or in a port connection, as a wire (IEEE 1364-2005, 4.5)."""
         if not isinstance(node, ast.Identifier) or expressions.scope.find(node.name) is not None:
             return
         if self._definition.default_nettype != "wire":
@@ -278,7 +278,7 @@ class _Instance:
             self._declare_variable(declared, expressions)
 
     def _chosen(self, node: ast.CaseStatement, expressions: Expressions) -> ast.Node | None:
-        """Return the branch of a case-generate that its constant selects."""
+        """Returns the branch of a case-generate that its constant selects."""
         subject, fallback = expressions.evaluate(node.comp), None
         for item in node.caselist:
             if item.cond is None:
@@ -344,7 +344,7 @@ class _Instance:
                 child.learn(port.name, expressions.lower(connection.argname))
 
     def _gate(self, instance: ast.Instance, expressions: Expressions) -> None:
-        """A gate primitive: the first terminal is driven, the others are inputs."""
+        """Lowers a gate primitive, which drives its first terminal; the others are inputs."""
         terminals = [connection.argname for connection in instance.portlist]
         for terminal in terminals:
             self._declare_implicit(terminal, expressions)
@@ -360,7 +360,7 @@ class _Instance:
 
 
 def _with_assignments(items: Iterable[ast.Node]) -> Iterator[ast.Node]:
-    """Yield items, declarations replaced by what they assign to nets."""
+    """Yields items, declarations replaced by what they assign to nets."""
     for item in items:
         if not isinstance(item, ast.Decl):
             yield item
@@ -369,14 +369,14 @@ def _with_assignments(items: Iterable[ast.Node]) -> Iterator[ast.Node]:
 
 
 def _learnt(net: Net, value: Value) -> Net:
-    """Return a net with what is known of the value that drives all of it."""
+    """Returns a net with what is known of the value that drives all of it."""
     filled = value.active if value.active < net.width else None
     known = (min(value.fixed[0], net.width), value.fixed[1])
     return net._replace(filled=filled, known=known, depth=value.depth)
 
 
 def _registers(item: ast.Always, expressions: Expressions) -> Iterator[Register]:
-    """Yield the registers of a process, with the names of the variables; memories are counted apart."""
+    """Yields the registers of a process, with the names of the variables; memories are counted apart."""
     for register in Process(expressions).run(item):
         if is_sequential(item) and not register.name.endswith("[]"):
             yield register

@@ -20,7 +20,7 @@ class FunctionCaller(Protocol):
     """Evaluates or inlines a call of a Verilog function."""
 
     def __call__(self, function: ast.Function, arguments: list[Value], scope: Scope, call: ast.FunctionCall) -> Value:
-        """Return the value of the call; constant if all arguments are."""
+        """Returns the value of the call; constant if all arguments are."""
         ...
 
 
@@ -43,7 +43,7 @@ class Expressions:
         self._path = path
 
     def evaluate(self, node: ast.Node) -> int:
-        """Return the number that a constant expression stands for."""
+        """Returns the number that a constant expression stands for."""
         key = self.scope.facts.equal.get(id(node), id(node))
         number = self._numbers.get(key)
         if number is None:
@@ -54,12 +54,12 @@ class Expressions:
         return number
 
     def lower(self, node: ast.Node, width: int = 0) -> Value:
-        """Lower an expression in a context of at least ``width`` bits (0: self-determined)."""
+        """Lowers an expression in a context of at least ``width`` bits (0: self-determined)."""
         own_width, signed = self.shapes.of(node)
         return self.in_context(node, max(width, own_width), signed)
 
     def condition(self, node: ast.Node) -> Value:
-        """Lower an expression used as a truth value to one bit."""
+        """Lowers an expression used as a truth value to one bit."""
         value = self.lower(node)
         if value.width == 1:
             return value
@@ -68,7 +68,7 @@ class Expressions:
     def emit(
         self, kind: str, inputs: tuple[Value, ...], width: int, signed: bool, line: int, filled: int | None = None
     ) -> Value:
-        """Record one operator and return its result, of which ``filled`` bits (None: all) carry information."""
+        """Records one operator and returns its result, of which ``filled`` bits (None: all) carry information."""
         operands = tuple([_operand(value) for value in inputs])
         active = width if filled is None else min(filled, width)
         depth = max([value.depth for value in inputs])
@@ -79,7 +79,7 @@ class Expressions:
         return Value(width, signed, filled=active, known=known, depth=depth + levels)
 
     def in_context(self, node: ast.Node, width: int, signed: bool) -> Value:
-        """Lower a context-determined expression of ``width`` bits that is read as ``signed``."""
+        """Lowers a context-determined expression of ``width`` bits that is read as ``signed``."""
         return self._rules[type(node)](self, node, width, signed)
 
     def _binary(self, node: ast.Operator, width: int, signed: bool) -> Value:
@@ -216,14 +216,14 @@ class Expressions:
         return self.emit("shiftx", (Value(symbol.width, False), index), 1, False, node.lineno)
 
     def _word(self, array: Net, index: Value, signed: bool, node: ast.Pointer) -> Value:
-        """A word of an array of variables: that variable, or a choice among all of them."""
+        """Returns a word of an array of variables: that variable, or a choice among all of them."""
         if index.constant is None:
             every = Value(array.words * array.width, False)
             return self.emit("shiftx", (every, index), array.width, signed, node.lineno)
         return self.word(array, index.number, node).value(signed)
 
     def word(self, array: Net, index: int, node: ast.Pointer) -> Net:
-        """Return the variable that ``array[index]`` is; an index outside of the array is an error."""
+        """Returns the variable that ``array[index]`` is; an index outside of the array is an error."""
         word = array.word(index)
         if word is None:
             raise self.scope.source.error(
@@ -306,7 +306,7 @@ def _operand(value: Value) -> Operand:
 
 
 def _filled(kind: str, left: Value, right: Value, width: int, signed: bool) -> int:
-    """Return the bits that the result of a binary operator can fill."""
+    """Returns the bits that the result of a binary operator can fill."""
     own = max(left.active, right.active)
     match kind:
         case "and" | "or" | "xor":
@@ -324,14 +324,14 @@ def _filled(kind: str, left: Value, right: Value, width: int, signed: bool) -> i
 
 
 def _joined(parts: list[Value]) -> Hashable | None:
-    """Return the origin of a concatenation, None if a part has none."""
+    """Returns the origin of a concatenation, None if a part has none."""
     if any(part.constant is None and part.origin is None for part in parts):
         return None
     return tuple((part.origin, part.constant, part.width) for part in parts)
 
 
 def _low_of(parts: list[Value]) -> tuple[int, int]:
-    """Return the constant low bits of a concatenation."""
+    """Returns the constant low bits of a concatenation."""
     count = bits = 0
     for part in reversed(parts):
         fixed, value = part.fixed
@@ -343,7 +343,7 @@ def _low_of(parts: list[Value]) -> tuple[int, int]:
 
 
 def _without_leading_zeros(parts: list[Value]) -> int:
-    """Return the bits of a concatenation below its leading constant zeros."""
+    """Returns the bits of a concatenation below its leading constant zeros."""
     bits = sum(part.width for part in parts)
     for part in parts:
         if part.constant != 0:

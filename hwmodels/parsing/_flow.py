@@ -17,7 +17,7 @@ from hwmodels.parsing._values import Value
 
 
 def low_bits(kind: str, inputs: tuple[Value, ...]) -> tuple[tuple[int, int], int]:
-    """Return the constant low bits (count, value) of an operator's result, and its low bits that need no logic."""
+    """Returns the constant low bits (count, value) of an operator's result, and its low bits that need no logic."""
     rule = _LOW_BITS.get(kind)
     return _NOTHING if rule is None else rule(*inputs)
 
@@ -49,7 +49,7 @@ _LOW_BITS: Final[Mapping[str, Callable[[Value, Value], tuple[tuple[int, int], in
 
 
 def gate_levels(kind: str, inputs: tuple[Value, ...], active: int) -> float:
-    """Return an estimate of an operator's depth in gate levels."""
+    """Returns an estimate of an operator's depth in gate levels."""
     rule = _LEVELS.get(kind)
     return LOGIC_LEVELS if rule is None else rule(inputs, active)
 

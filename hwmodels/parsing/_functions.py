@@ -26,7 +26,7 @@ class FunctionCalls:
         self._depth = 0
 
     def __call__(self, function: ast.Function, arguments: list[Value], scope: Scope, call: ast.FunctionCall) -> Value:
-        """Return the value of a call; constant if all arguments are."""
+        """Returns the value of a call; constant if all arguments are."""
         if self._depth >= _MAX_DEPTH:
             raise scope.source.error(call.lineno, f"function {function.name!r} calls itself without end")
         self._depth += 1
@@ -83,7 +83,7 @@ class _Interpreter:
         self._scope = expressions.scope
 
     def run(self, node: ast.Node | None) -> None:
-        """Run one statement."""
+        """Runs one statement."""
         match node:
             case None | ast.Decl():
                 return

@@ -114,7 +114,7 @@ def _integer_width(line: int) -> ast.Width:
 def _function(
     name: str, width: ast.Width, statements: tuple[ast.Node, ...], line: int, *, signed: bool
 ) -> ast.Function:
-    """Return a function whose result's signedness, which pyverilog's node has no place for, is kept."""
+    """Returns a function whose result's signedness, which pyverilog's node has no place for, is kept."""
     function = ast.Function(name, width, statements, lineno=line)
     function.signed = signed
     return function
@@ -141,7 +141,7 @@ _LOCK = threading.Lock()  # the table's stack and the lexer belong to one parse 
 
 
 def parse(source: SourceText) -> ast.Source:
-    """Parse preprocessed Verilog.
+    """Parses preprocessed Verilog.
 
     Args:
         source: text without compiler directives.
@@ -173,7 +173,7 @@ def parse(source: SourceText) -> ast.Source:
 
 
 def _syntax_error(source: SourceText, message: str) -> HardwareError:
-    """Turn pyverilog's ' line:N: before: "x"' into a place and a reason."""
+    """Turns pyverilog's ' line:N: before: "x"' into a place and a reason."""
     head, _, tail = message.partition(":")
     number, _, rest = tail.partition(":")
     digits = number.split()[0] if number.split() else ""

@@ -12,7 +12,7 @@ MAX_PASSES = 4096  # far beyond any unrolled hardware; a guard against loops tha
 
 
 def loop_passes(loop: ast.ForStatement, expressions: Expressions) -> Iterator[int]:
-    """Unroll a loop: yield once per pass, with the loop variable set in the scope to its value of that pass."""
+    """Unrolls a loop: yields once per pass, with the loop variable set in the scope to its value of that pass."""
     scope = expressions.scope
     for part, name in ((loop.pre, "start"), (loop.cond, "condition"), (loop.post, "step")):
         if part is None:
@@ -48,6 +48,6 @@ def _number(assignment: ast.Substitution, expressions: Expressions) -> Value:
 
 
 def is_loop_constant(node: ast.Substitution, expressions: Expressions) -> bool:
-    """Return whether an assignment is to a variable that at present is a constant of an unrolled loop."""
+    """Returns whether an assignment is to a variable that at present is a constant of an unrolled loop."""
     target = node.left.var
     return isinstance(target, ast.Identifier) and isinstance(expressions.scope.find(target.name), Value)

@@ -17,7 +17,7 @@ _EDGES = ("posedge", "negedge")
 
 
 def is_sequential(always: ast.Always) -> bool:
-    """Return whether a process waits for clock edges."""
+    """Returns whether a process waits for clock edges."""
     return any(sens.type in _EDGES for sens in always.sens_list.list)
 
 
@@ -35,7 +35,7 @@ class Process:
         self._fresh = 0
 
     def run(self, always: ast.Always) -> Iterator[Register]:
-        """Record the multiplexers of a process, and yield the registers it makes."""
+        """Records the multiplexers of a process, and yields the registers it makes."""
         if not is_sequential(always):
             self.lower(always.statement)
             return
@@ -46,14 +46,14 @@ class Process:
             yield Register(piece.name, piece.width, asynchronous_reset=bool(resets))
 
     def lower(self, statement: ast.Node) -> None:
-        """Record the operators of a combinational statement."""
+        """Records the operators of a combinational statement."""
         self._statement(statement, self._pieces(statement), {})
 
     def _assigned(self, statements: list[ast.Node], pieces: dict[str, list[Target]]) -> list[Target]:
         return [piece for node in statements for target in self._targets(node) for piece in _split(target, pieces)]
 
     def _without_async_resets(self, always: ast.Always) -> tuple[ast.Node, list[ast.Node]]:
-        """Peel off `if (reset) ... else` for each edge beyond the clock; the reset branches need no logic."""
+        """Peels off `if (reset) ... else` for each edge beyond the clock; the reset branches need no logic."""
         edges = [name for sens in always.sens_list.list if sens.type in _EDGES for name in _names(sens.sig)]
         body, resets = _single(always.statement), list[ast.Node]()
         while len(resets) + 1 < len(edges):
@@ -67,7 +67,7 @@ class Process:
         return body, resets
 
     def _pieces(self, *statements: ast.Node) -> dict[str, list[Target]]:
-        """Cut every assigned variable where any assignment of the process begins or ends."""
+        """Cuts every assigned variable at the bits at which an assignment of the process begins or ends."""
         cuts: dict[str, set[int]] = {}
         for statement in statements:
             for target in self._targets(statement):
@@ -78,7 +78,7 @@ class Process:
         }
 
     def _targets(self, node: ast.Node) -> Iterator[Target]:
-        """Yield what a statement assigns, loops unrolled."""
+        """Yields what a statement assigns, loops unrolled."""
         match node:
             case ast.Block():
                 for inner in node.statements:
@@ -101,7 +101,7 @@ class Process:
     def _statement(
         self, node: ast.Node, pieces: dict[str, list[Target]], before: dict[Target, Driver]
     ) -> dict[Target, Driver]:
-        """Lower a statement; return the drivers of all pieces assigned so far."""
+        """Lowers a statement; returns the drivers of all pieces assigned so far."""
         match node:
             case ast.Block():
                 for inner in node.statements:
@@ -198,7 +198,7 @@ class Process:
     def _item_select(
         self, node: ast.CaseStatement, item: ast.Case, subject: Value, shape: Shape, parallel: "_Exclusive"
     ) -> Value | None:
-        """Record the comparisons of one item; None for the default."""
+        """Records the comparisons of one item, and returns their result, None for the default."""
         if item.cond is None:
             return None
         matches = []
@@ -230,7 +230,7 @@ class Process:
         parallel: bool,
         node: ast.Node,
     ) -> Driver:
-        """Chain the items from the last to the first; exclusive ones share one multiplexer with several selects."""
+        """Chains the items from the last to the first; exclusive ones share one multiplexer with several selects."""
         if piece.memory:
             return self._new()
         result, base, branches = start, start, 0
@@ -255,7 +255,7 @@ class Process:
 
 
 class _Exclusive:
-    """Return whether the constants of a case are known to exclude each other."""
+    """Collects the constants of a case; ``holds`` is True if they are known to exclude each other."""
 
     def __init__(self, width: int) -> None:
         self._full = (1 << width) - 1
@@ -263,7 +263,7 @@ class _Exclusive:
         self.holds = True
 
     def add(self, value: Value) -> None:
-        """Take in one constant of a case item."""
+        """Adds one constant of a case item."""
         if value.constant is None:
             self.holds = False
             return

@@ -28,7 +28,7 @@ class Shapes:
         self._known = scope.shapes
 
     def of(self, node: ast.Node) -> Shape:
-        """Return (width, signed) of an expression on its own."""
+        """Returns (width, signed) of an expression on its own."""
         shape = self._known.get(id(node))
         if shape is None:
             rule = self._rules.get(type(node))
@@ -73,7 +73,7 @@ class Shapes:
         return self.part_width(node), False
 
     def symbol(self, node: ast.Identifier) -> Net | Value:
-        """Return the net or constant that an identifier means."""
+        """Returns the net or constant that an identifier means."""
         if node.scope is not None:
             labels = ".".join(label.name for label in node.scope.labellist)
             raise self._scope.source.error(node.lineno, f"hierarchical name {labels}.{node.name} is not supported")
@@ -85,21 +85,21 @@ class Shapes:
         return symbol
 
     def literal(self, node: ast.IntConst) -> Value:
-        """Return the value of a number."""
+        """Returns the value of a number."""
         try:
             return parse_literal(node.value)
         except ValueError as error:
             raise self._scope.source.error(node.lineno, str(error)) from None
 
     def repeat_count(self, node: ast.Repeat) -> int:
-        """Return how often a replication repeats; 0 is allowed inside a concatenation (IEEE 1364-2005, 5.1.14)."""
+        """Returns how often a replication repeats; 0 is allowed inside a concatenation (IEEE 1364-2005, 5.1.14)."""
         count = self._evaluate(node.times)
         if count < 0:
             raise self._scope.source.error(node.lineno, f"replication count is {count}; it must not be negative")
         return count
 
     def _of_pointer(self, node: ast.Pointer) -> Shape:
-        """``name[index]``: a bit of a vector, or a word of a memory."""
+        """Returns the shape of ``name[index]``: a bit of a vector, or a word of a memory."""
         if isinstance(node.var, ast.Identifier):
             symbol = self.symbol(node.var)
             if isinstance(symbol, Net) and symbol.words:
@@ -107,14 +107,14 @@ class Shapes:
         return BIT_SHAPE
 
     def indexed(self, node: ast.Partselect) -> bool:
-        """Return whether a part-select is ``[base +: width]`` or ``[base -: width]``.
+        """Returns whether a part-select is ``[base +: width]`` or ``[base -: width]``.
 
         pyverilog stores these as [base : base + width]; only there is the base one shared node.
         """
         return type(node.lsb) in _INDEXED and node.lsb.left is node.msb
 
     def part_width(self, node: ast.Partselect) -> int:
-        """Return the bits of a part-select."""
+        """Returns the bits of a part-select."""
         if self.indexed(node):
             width = self._evaluate(node.lsb.right)
         else:
@@ -159,5 +159,5 @@ class Shapes:
 
 
 def wider(left: Shape, right: Shape) -> Shape:
-    """Return the shape in which two operands meet: the wider's bits, signed if both are."""
+    """Returns the shape in which two operands meet: the wider's bits, signed if both are."""
     return max(left[0], right[0]), left[1] and right[1]

@@ -69,7 +69,7 @@ class Value(NamedTuple):
         return bits & 1 if count else None
 
     def extended(self, width: int, signed: bool) -> "Value":
-        """Return a constant brought to ``width`` bits, read as ``signed`` while doing so."""
+        """Returns a constant brought to ``width`` bits, read as ``signed`` while doing so."""
         if width == self.width and signed == self.signed:
             return self
         return constant(Value(self.width, signed, self.constant).number, width, signed)
@@ -80,13 +80,13 @@ BIT: Final = Value(1, False)  # a signal of one bit
 
 @functools.lru_cache(maxsize=4096)  # widths and small numbers recur all the time
 def constant(number: int, width: int = INTEGER_WIDTH, signed: bool = True) -> Value:
-    """Return a number as a bit vector, wrapped to its width."""
+    """Returns a number as a bit vector, wrapped to its width."""
     return Value(width, signed, number & ((1 << width) - 1))
 
 
 @functools.lru_cache(maxsize=4096)
 def parse_literal(text: str) -> Value:
-    """Return the value of a Verilog number.
+    """Returns the value of a Verilog number.
 
     Raises:
         ValueError: if the text is not a number of a known form.
@@ -122,7 +122,7 @@ def _digits(digits: str, base: str) -> tuple[int, int | None]:
 
 
 def fold_arithmetic(kind: str, left: int, right: int) -> int:
-    """Return ``left kind right`` on exact integers (division truncates towards zero, as in Verilog)."""
+    """Returns ``left kind right`` on exact integers (division truncates towards zero, as in Verilog)."""
     return _ARITHMETIC[kind](left, right)
 
 
@@ -147,12 +147,12 @@ _TRUTH: Final[Mapping[str, Callable[[int, int], bool]]] = {
 
 
 def fold_comparison(kind: str, left: int, right: int) -> bool:
-    """Return the truth of a comparison of two exact integers."""
+    """Returns the truth of a comparison of two exact integers."""
     return _TRUTH[kind](left, right)
 
 
 def fold_reduction(kind: str, value: Value) -> bool:
-    """Return the reduction of a constant to one bit."""
+    """Returns the reduction of a constant to one bit."""
     bits = value.constant or 0
     ones = bits.bit_count()
     match kind:
@@ -171,5 +171,5 @@ def fold_reduction(kind: str, value: Value) -> bool:
 
 
 def clog2(number: int) -> int:
-    """Return the smallest n with 2**n >= number (IEEE 1364-2005, 17.11.1); 0 for 0 and 1."""
+    """Returns the smallest n with 2**n >= number (IEEE 1364-2005, 17.11.1); 0 for 0 and 1."""
     return max(number - 1, 0).bit_length()

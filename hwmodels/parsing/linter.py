@@ -16,7 +16,7 @@ class Finding:
 
 
 def lint(design: Design) -> Iterator[Finding]:
-    """Yield what the operators of a design show of its contract, and how it departs from the named ones.
+    """Yields what the operators of a design show of its contract, and how it departs from the named ones.
 
     The named contracts shift arithmetically, round by a half (``half_up``, ``half_away``, ``tflite_double``) or not at
     all (``floor``), and saturate after the zero point has been added.
@@ -54,7 +54,7 @@ def _shifts(shifts: list[Operator]) -> Iterator[Finding]:
 
 
 def _rounding(design: Design, shifts: list[Operator]) -> Iterator[Finding]:
-    """An adder whose operand has a constant part, before or behind the last shift, rounds."""
+    """Yields the adders that round: those with a constant part in an operand, before or behind the last shift."""
     constants = [
         (operator, operand.constant)
         for operator in design.operators

@@ -39,7 +39,7 @@ class Energy:
 
 
 def measure_energy(circuit: Circuit, trace: Trace, *, delays: bool = True, clock: str = "clk") -> Energy:
-    """Return the mean energy of a clock cycle while a trace is applied.
+    """Returns the mean energy of a clock cycle while a trace is applied.
 
     Args:
         circuit: the mapped circuit.
@@ -78,7 +78,7 @@ def _energies(circuit: Circuit) -> dict[Net, float]:
 
 
 def simulate(circuit: Circuit, trace: Trace, *, clock: str = "clk") -> dict[str, npt.NDArray[np.int64]]:
-    """Return the settled value of each output port before each clock edge, unsigned, shape (cycles, streams)."""
+    """Returns the settled value of each output port before each clock edge, unsigned, shape (cycles, streams)."""
     settled, streams = _settle(circuit, trace, clock)
     shape = next(iter(settled.values())).shape
     results = {}
@@ -96,7 +96,7 @@ def _constant(net: Net, shape: tuple[int, ...]) -> Words:
 
 
 def _settle(circuit: Circuit, trace: Trace, clock: str) -> tuple[dict[Net, Words], int]:
-    """Return the settled bits of every net, shape (cycles, words), and the number of streams."""
+    """Returns the settled bits of every net, shape (cycles, words), and the number of streams."""
     bits, cycles, streams = _input_bits(circuit, trace, clock)
     if not circuit.flip_flops or _feeds_forward(circuit):
         return _settle_forward(circuit, bits), streams
@@ -124,7 +124,7 @@ def _input_bits(circuit: Circuit, trace: Trace, clock: str) -> tuple[dict[Net, W
 
 
 def _feeds_forward(circuit: Circuit) -> bool:
-    """Return whether no register depends on a register."""
+    """Returns whether no register depends on a register."""
     reached: set[Net] = {flop.state for flop in circuit.flip_flops}
     for gate in circuit.gates:
         if not reached.isdisjoint(gate.inputs.values()):
@@ -173,7 +173,7 @@ def _evaluate(
 
 
 def _delayed_counts(circuit: Circuit, settled: dict[Net, Words], mask: Words, pairs: int) -> dict[Net, float]:
-    """Return transitions per cycle of each net with gate delays, all cycles evaluated side by side."""
+    """Returns transitions per cycle of each net with gate delays, all cycles evaluated side by side."""
     steps = _steps(circuit)
     lanes = settled[next(iter(settled))][1:].size
     chunk = max(1, _MEMORY_WORDS // (steps * max(_widest_front(circuit), 1)))
@@ -225,7 +225,7 @@ def _uses(circuit: Circuit) -> dict[Net, int]:
 
 
 def _widest_front(circuit: Circuit) -> int:
-    """Return the most waveforms that are alive at once."""
+    """Returns the most waveforms that are alive at once."""
     uses, alive, widest = _uses(circuit), 0, 0
     alive = sum(1 for net in uses if net not in {gate.output for gate in circuit.gates})
     for gate in circuit.gates:
@@ -242,7 +242,7 @@ def _ticks(delay_ns: float) -> int:
 
 
 def _steps(circuit: Circuit) -> int:
-    """Return the time steps until everything has settled."""
+    """Returns the time steps until everything has settled."""
     arrival: dict[Net, int] = {flop.state: _ticks(flop.delay_ns) for flop in circuit.flip_flops}
     for gate in circuit.gates:
         latest = max((arrival.get(net, 0) for net in gate.inputs.values()), default=0)
@@ -258,7 +258,7 @@ def _step_wave(before: Words, after: Words, at: int, steps: int) -> Words:
 
 
 def _inertial(ideal: Words, before: Words, delay: int) -> Words:
-    """Return a gate's output: its function of the inputs, delayed, pulses shorter than the delay swallowed.
+    """Returns a gate's output: its function of the inputs, delayed, pulses shorter than the delay swallowed.
 
     The output changes at a time only if the function has had the new value throughout the delay before it.
     """
@@ -278,7 +278,7 @@ def _inertial(ideal: Words, before: Words, delay: int) -> Words:
 
 
 def _window(ideal: Words, before: Words, delay: int) -> tuple[Words, Words]:
-    """Return the times before which the function was 1, and those before which it was 0, for ``delay`` steps."""
+    """Returns the times before which the function was 1, and those before which it was 0, for ``delay`` steps."""
     ones = np.concatenate([np.broadcast_to(before, (delay, before.size)), ideal])[: len(ideal) + delay - 1]
     zeros = ~ones
     span = 1
@@ -291,7 +291,7 @@ def _window(ideal: Words, before: Words, delay: int) -> tuple[Words, Words]:
 
 
 def _pack(bits: npt.NDArray[np.int64]) -> Words:
-    """Pack (cycles, streams) bits into (cycles, words)."""
+    """Packs (cycles, streams) bits into (cycles, words)."""
     cycles, streams = bits.shape
     words = -(-streams // 64)
     padded = np.zeros((cycles, words * 64), dtype=np.uint8)

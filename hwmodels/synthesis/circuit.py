@@ -94,7 +94,7 @@ class Circuit:
 
 
 def build_circuit(netlist: Netlist, library: Library) -> Circuit:
-    """Return a netlist with its loads, delays and energies. Wire capacitance is not known and left out.
+    """Returns a netlist with its loads, delays and energies. Wire capacitance is not known and left out.
 
     Raises:
         HardwareError: if a cell is not in the library, or the logic has a combinational loop.
@@ -131,7 +131,7 @@ def _known(library: Library, name: str) -> Cell:
 
 
 def _loads(used: list[tuple[Cell, Mapping[str, Net]]]) -> dict[Net, float]:
-    """Return the capacitance of each net: the input pins on it."""
+    """Returns the capacitance of each net: the input pins on it."""
     loads: dict[Net, float] = {}
     for cell, pins in used:
         for name, net in pins.items():
@@ -156,7 +156,7 @@ class _Arcs:
         self._known: dict[tuple[str, str, float], tuple[float, float]] = {}
 
     def of(self, cell: Cell, pin: Pin, load: float) -> tuple[float, float]:
-        """Return (delay in ns, energy of one transition in pJ) of an output pin."""
+        """Returns (delay in ns, energy of one transition in pJ) of an output pin."""
         key = (cell.name, pin.name, round(load, 6))
         if key not in self._known:
             self._known[key] = (_delay(pin, load), _energy(pin, load, self.half_v2))
@@ -191,13 +191,13 @@ def _flip_flop(cell: Cell, pins: Mapping[str, Net], loads: Mapping[Net, float], 
 
 
 def _passive(pin: Pin) -> float:
-    """Return the internal energy of one transition of an input pin."""
+    """Returns the internal energy of one transition of an input pin."""
     tables = [table.at(SLEW_NS, 0.0) for pair in pin.energies for table in pair]
     return sum(tables) / len(tables) if tables else 0.0
 
 
 def _in_order(gates: list[Gate], sources: set[Net]) -> tuple[Gate, ...]:
-    """Sort gates so that each follows those that drive it."""
+    """Sorts gates so that each follows those that drive it."""
     readers: dict[Net, list[int]] = {}
     waiting = []
     for index, gate in enumerate(gates):

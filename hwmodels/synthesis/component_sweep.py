@@ -42,14 +42,14 @@ class ComponentSweep:
         return _FILES
 
     def parameters(self, point: ComponentPoint) -> dict[str, int]:
-        """Return the module's parameters at a point."""
+        """Returns the module's parameters at a point."""
         parameters = {"A_WIDTH": point.first}
         if self.second_parameter:
             parameters[self.second_parameter] = point.second
         return parameters
 
     def operands(self, point: ComponentPoint, trace: AccumulatorTrace) -> dict[str, npt.NDArray[np.int64]]:
-        """Return the input ports' values: accumulators, and multipliers or shifts of their channels."""
+        """Returns the input ports' values: accumulators, and multipliers or shifts of their channels."""
         cut = cut_streams(trace, max(point.second, 1), point.first)
         columns = {"a": cut.acc, "b": np.roll(cut.acc, 5, axis=1), "s": cut.shift}
         if self.name == "multiplier":

@@ -16,7 +16,7 @@ _TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[()!'&*|+^01]")
 
 @functools.lru_cache(maxsize=1024)
 def compile_function(text: str) -> tuple[BitFunction, tuple[str, ...]]:
-    """Return a Liberty function as a function of words, and the names it reads.
+    """Returns a Liberty function as a function of words, and the names it reads.
 
     The syntax has ``!`` and postfix ``'`` (not), ``&``, ``*`` and blank (and), ``^``, ``|`` and ``+`` (or), from the
     strongest to the weakest binding, with ``^`` between and and or.

@@ -42,7 +42,7 @@ class Table:
     values: npt.NDArray[np.float64]
 
     def at(self, first: float, second: float) -> float:
-        """Return the value at a point; a table with one index ignores the other."""
+        """Returns the value at a point; a table with one index ignores the other."""
         rows = self.values if self.second.size > 1 else self.values.reshape(-1, 1)
         column = np.array([_interpolate(self.second, row, second) for row in rows])
         return _interpolate(self.first, column, first)
@@ -113,7 +113,7 @@ class Library:
 
 
 def load_liberty(path: Path) -> Library:
-    """Read a Liberty file.
+    """Reads a Liberty file.
 
     Args:
         path: the .lib file. Areas are taken as square micrometres, which Liberty does not state.
@@ -154,7 +154,7 @@ class _Parser:
         self.root: _Group | None = None
 
     def take(self, word: str, line: int) -> None:
-        """Take in the next word."""
+        """Processes the next word."""
         self._line = line
         if word == "{":
             self._open()
@@ -166,7 +166,7 @@ class _Parser:
                 self._list_attribute()
 
     def finish(self) -> _Group:
-        """Return the library."""
+        """Returns the library."""
         if self._stack:
             inner = self._stack[-1]
             place = f"inside {inner.kind} (line {inner.line})"
@@ -197,7 +197,7 @@ class _Parser:
             self._stack.pop()
 
     def _list_attribute(self) -> None:
-        """`index_1 ("...")` may end without a semicolon; the words are kept in case a group follows."""
+        """Stores a list such as `index_1 ("...")`; as it needs no semicolon, its words are kept: a group may follow."""
         values = tuple(word.strip('"') for word in self._words[2:-1] if word != ",")
         self._stack[-1].lists[self._words[0]] = values
 
@@ -246,7 +246,7 @@ class _Units:
         return float(match[1]) * units[match[2].lower()]
 
     def number(self, group: _Group, key: str, default: float | None = None) -> float:
-        """Return a numeric attribute."""
+        """Returns a numeric attribute."""
         text = group.values.get(key)
         if text is None and default is not None:
             return default
@@ -259,7 +259,7 @@ class _Units:
             raise HardwareError(f"{place}: {key} is {text!r}; a number is needed") from None
 
     def table(self, group: _Group, scale: float, first_scale: float, second_scale: float) -> Table:
-        """Return a lookup table in the units of this package."""
+        """Returns a lookup table in the units of this package."""
         try:
             rows = [[float(x) for x in row.split(",")] for row in group.lists["values"]]
             first = np.array([float(x) for x in group.lists["index_1"][0].split(",")])

@@ -41,7 +41,7 @@ def calibrate(
     multiplier_bits: Sequence[int] | None = None,
     progress: Callable[[Measurement], None] | None = None,
 ) -> Calibration:
-    """Synthesize the component and rescaler sweeps on a library, and fit a technology table to them.
+    """Synthesizes the component and rescaler sweeps on a library, and fits a technology table to them.
 
     Args:
         liberty: the cell library.
@@ -71,7 +71,7 @@ def calibrate(
 def fit_technology(
     name: str, library: Library, node_nm: float, measurements: Sequence[Measurement], trace: AccumulatorTrace
 ) -> Calibration:
-    """Fit a technology table to measurements."""
+    """Fits a technology table to measurements."""
     fits = {metric: fit(measurements, metric) for metric in FITTED}
     errors = error_table(measurements, fits.values())
     activity = f"trace {trace.name}, gate simulation with inertial delays of the library, glitches counted"

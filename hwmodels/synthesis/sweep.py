@@ -88,7 +88,7 @@ def measure_rescaler(
     *,
     history: int = 0,
 ) -> Measurement:
-    """Synthesize one rescaler and measure it on a trace (see ``synthesize`` for ``history``)."""
+    """Synthesizes one rescaler and measures it on a trace (see ``synthesize`` for ``history``)."""
     described = ARCHITECTURES[architecture]
     point = described.sweep_point(trace, multiplier_bits, acc_bits)
     workload = described.sweep_workload(point)
@@ -100,7 +100,7 @@ def measure_rescaler(
 
 
 def measure_component(point: ComponentPoint, library: Library, trace: AccumulatorTrace) -> Measurement:
-    """Synthesize one component and measure it on operands of a trace."""
+    """Synthesizes one component and measures it on operands of a trace."""
     described = COMPONENTS[point.name]
     widths = SweepPoint(multiplier_bits=point.second, acc_bits=point.first, shift_bits=0, shift_min=0)
     columns = described.operands(point, trace)
@@ -146,7 +146,7 @@ def _measure(
 def rescaler_points(
     multiplier_bits: Iterable[int] = range(1, 33), acc_widths: Iterable[int] = (20, 32)
 ) -> Iterator[tuple[str, int, int]]:
-    """Yield (architecture, k, operand width in bits) of a sweep."""
+    """Yields (architecture, k, operand width in bits) of a sweep."""
     ks, widths = sorted(set(multiplier_bits)), sorted(set(acc_widths))
     for architecture in ARCHITECTURES.values():
         low, high = architecture.multiplier_bits
@@ -156,7 +156,7 @@ def rescaler_points(
 
 
 def read_measurements(path: Path) -> list[Measurement]:
-    """Return the measurements of a CSV file, an empty list if there is none.
+    """Returns the measurements of a CSV file, an empty list if there is none.
 
     Raises:
         HardwareError: if a row does not fit.
@@ -169,12 +169,12 @@ def read_measurements(path: Path) -> list[Measurement]:
         return _ROWS.validate_python(rows)
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise HardwareError(f"{path}: not a table of measurements: {where}: {problem['msg']}") from None
+        key = ".".join(str(part) for part in problem["loc"])
+        raise HardwareError(f"{path}: not a table of measurements: {key}: {problem['msg']}") from None
 
 
 def append_measurement(path: Path, measurement: Measurement) -> None:
-    """Add one row to a CSV file, with a header if it is new."""
+    """Adds one row to a CSV file, with a header if it is new."""
     row = asdict(measurement)
     new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
@@ -187,7 +187,7 @@ def append_measurement(path: Path, measurement: Measurement) -> None:
 def run_sweep(
     path: Path, library: Library, trace: AccumulatorTrace, multiplier_bits: Sequence[int] | None = None
 ) -> Iterator[Measurement]:
-    """Measure all points that a file lacks, and append them; an interrupted sweep resumes."""
+    """Measures all points that a file lacks, and appends them; an interrupted sweep resumes."""
     done = {measurement.key for measurement in read_measurements(path)}
     for name, k, acc_bits in rescaler_points(multiplier_bits or range(1, 33)):
         if (library.name, name, k, acc_bits) not in done:

@@ -25,7 +25,7 @@ def technology_text(
     errors: Sequence[ErrorSummary],
     activity: str,
 ) -> str:
-    """Return the TOML text of a fitted technology.
+    """Returns the TOML text of a fitted technology.
 
     Args:
         name: short name of the table.
@@ -86,7 +86,7 @@ def _correction(
     errors: Sequence[ErrorSummary],
     delays: Floats,
 ) -> list[str]:
-    """Return the table of measured over fitted, per operand width and ``k``."""
+    """Returns the table of measured over fitted, per operand width and ``k``."""
     at = {
         (m.acc_bits, m.multiplier_bits): index for index, m in enumerate(measurements) if m.architecture == architecture
     }

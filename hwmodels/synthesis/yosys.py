@@ -65,14 +65,14 @@ class Netlist:
 
 
 def available() -> bool:
-    """Return whether yosys can be used here."""
+    """Returns whether yosys can be used here."""
     return importlib.util.find_spec("pyosys") is not None
 
 
 def synthesize(
     files: Sequence[Path], top: str, parameters: Mapping[str, int], library: Library, *, history: int = 0
 ) -> Netlist:
-    """Map a design to the cells of a library. The same call gives the same netlist.
+    """Maps a design to the cells of a library. The same call gives the same netlist.
 
     Args:
         files: Verilog sources.
@@ -125,7 +125,7 @@ def _commands(files: Sequence[Path], library: Library, folder: Path) -> Iterator
 
 
 def _wrapper(files: Sequence[Path], top: str, parameters: Mapping[str, int]) -> str:
-    """Return a module around the top that fixes its parameters: yosys' own -chparam takes no negative numbers."""
+    """Returns a module around the top that fixes its parameters: yosys' own -chparam takes no negative numbers."""
     ports = parse_files(tuple(files), top, parameters).ports
     declared = ",\n".join(f"    {port.direction} wire [{port.width - 1}:0] {port.name}" for port in ports)
     overrides = ", ".join(f".{name}({value})" for name, value in parameters.items())

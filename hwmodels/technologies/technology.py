@@ -54,7 +54,7 @@ class Figure(_Record):
     Attributes:
         terms: coefficient per term (see ``TERMS``), in the metric's unit.
         error: relative error of the figure as stated by its source or by calibration (0.1 is 10 %).
-        source: where the coefficients come from.
+        source: origin of the coefficients.
     """
 
     terms: Mapping[str, Finite] = Field(min_length=1)
@@ -80,7 +80,7 @@ class Component(_Record):
     missing: str = "not in the table"
 
     def figure(self, metric: Metric) -> Figure | None:
-        """Return the figure of a metric, None if it is absent."""
+        """Returns the figure of a metric, None if it is absent."""
         figure: Figure | None = getattr(self, metric)
         return figure
 
@@ -149,7 +149,7 @@ class Technology(_Record):
     corrections: Mapping[str, Correction] = Field(default_factory=dict)
 
     def evaluate(self, kind: ComponentKind, metric: Metric, quantities: Mapping[str, float]) -> float | None:
-        """Return a metric of one component in its unit, or None if the table does not give it.
+        """Returns a metric of one component in its unit, or None if the table does not give it.
 
         Args:
             kind: kind of component.
@@ -163,30 +163,30 @@ class Technology(_Record):
         return sum([value * (1.0 if term == "unit" else quantities[term]) for term, value in figure.terms.items()])
 
     def error(self, kind: ComponentKind, metric: Metric) -> float:
-        """Return the relative error of a figure as the table states it, 0 for an absent figure."""
+        """Returns the relative error of a figure as the table states it, 0 for an absent figure."""
         component = self.components.get(kind)
         figure = None if component is None else component.figure(metric)
         return 0.0 if figure is None else figure.error
 
     def activity_of(self, architecture: str) -> float:
-        """Return the factor of component energies in an architecture; 1 if the table has none."""
+        """Returns the factor of component energies in an architecture; 1 if the table has none."""
         correction = self.corrections.get(architecture)
         return 1.0 if correction is None else correction.activity
 
     def reason(self, kind: ComponentKind, metric: Metric) -> str:
-        """Return why a figure is absent."""
+        """Returns why a figure is absent."""
         if kind not in self.components:
             return f"{self.name} has no {kind}"
         return f"{self.name} gives no {metric} of a {kind} ({self.components[kind].missing})"
 
 
 def technology_names() -> tuple[str, ...]:
-    """Return the names of the technologies that come with the package."""
+    """Returns the names of the technologies that come with the package."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
 def load_technology(name_or_path: str | Path) -> Technology:
-    """Return a technology by the name of a shipped table, or read one from a TOML file.
+    """Returns a technology by the name of a shipped table, or read one from a TOML file.
 
     Args:
         name_or_path: a shipped name, or a path that ends in ``.toml``.
@@ -219,7 +219,7 @@ def _read(path: Path) -> Technology:
 
 @functools.lru_cache(maxsize=32)
 def parse_technology(text: str, name: str) -> Technology:
-    """Return the technology of a TOML text.
+    """Returns the technology of a TOML text.
 
     Args:
         text: contents of a table.

@@ -38,7 +38,7 @@ _METRICS: Final = {"area_um2": "area, um2", "energy_pj": "energy per rescale, pJ
 
 
 def publish(folder: Path) -> list[Path]:
-    """Write error tables and figures of every dataset in a folder, and its page; return the written paths.
+    """Writes error tables and figures of every dataset in a folder, and its page; returns the written paths.
 
     Raises:
         HardwareError: if there is no dataset, or the page cannot be made.
@@ -110,7 +110,7 @@ def _styled() -> list[tuple[str, str]]:
 
 
 def _of(measurements: Sequence[Measurement], architecture: str, acc_bits: int) -> list[Measurement]:
-    """Return the points of an architecture in order of ``k``; one that has its own widths stands in all panels."""
+    """Returns the points of an architecture in order of ``k``; one that has its own widths stands in all panels."""
     widths = ARCHITECTURES[architecture].sweep_widths or (acc_bits,)
     points = [m for m in measurements if m.architecture == architecture and m.acc_bits in widths]
     return sorted(points, key=lambda point: point.multiplier_bits)
@@ -161,7 +161,7 @@ def _plot_fit(path: Path, measurements: Sequence[Measurement], fits: Sequence[Fi
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run on the folder named by the only argument."""
+    """Runs on the folder named by the only argument."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m studies.hardware.publish FOLDER\n")
         return 2

@@ -19,7 +19,7 @@ _HISTORIES: Final = (3, 6, 9)  # bits of the unrelated design that yosys reads f
 
 
 def repeated(library: Library, trace: AccumulatorTrace) -> Iterator[Measurement]:
-    """Yield the measurements of a sample of the sweep's designs, each after every history."""
+    """Yields the measurements of a sample of the sweep's designs, each after every history."""
     for architecture, widths in _DESIGNS.items():
         for acc_bits in widths:
             for k in _BITS:
@@ -28,7 +28,7 @@ def repeated(library: Library, trace: AccumulatorTrace) -> Iterator[Measurement]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure with the library, and write the file, which must be new."""
+    """Measures with the library, and writes the file, which must be new."""
     if len(arguments) != 2:
         sys.stderr.write("usage: python -m studies.hardware.repeat LIBERTY FILE.csv\n")
         return 2

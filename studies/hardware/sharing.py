@@ -41,7 +41,7 @@ class SharedEnergy:
 def characterise_sharing(
     library: Library, trace: AccumulatorTrace, acc_bits: int = 20, layers: Sequence[int] = LAYER_BITS
 ) -> list[SharedEnergy]:
-    """Synthesize the wide unit and the narrow ones, and measure each layer width in both.
+    """Synthesizes the wide unit and the narrow ones, and measures each layer width in both.
 
     The wide unit's shifter reaches from the smallest shift of a right-aligned 1-bit multiplier to the largest of a
     left-aligned one, as that of a shared unit must.
@@ -74,7 +74,7 @@ def _measure(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure with the library, and write the file."""
+    """Measures with the library, and writes the file."""
     if len(arguments) != 2:
         sys.stderr.write("usage: python -m studies.hardware.sharing LIBERTY FILE.csv\n")
         return 2
