@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from hwmodels.components import crossed, sized
-from hwmodels.costs import LayerCost, NetworkCost, Style, component_cost, reasons, total
+from hwmodels.costs import NetworkCost, Style, component_cost, reasons, total
 from hwmodels.errors import HardwareError
 from hwmodels.models import CostModel
 from hwmodels.network import PJ_PER_NJ, memory_bit, network_cost, parameter_word_bits
@@ -120,14 +120,13 @@ def layer_times(
     workloads: Sequence[RescalerWorkload], rescalers: NetworkCost, accelerator: Accelerator
 ) -> tuple[LayerTime, ...]:
     """Returns the cycles of each layer."""
-    layers = zip(workloads, rescalers.layers, strict=True)
-    return tuple(_layer_time(workload, layer, accelerator) for workload, layer in layers)
-
-
-def _layer_time(workload: RescalerWorkload, layer: LayerCost, accelerator: Accelerator) -> LayerTime:
-    macs = -(-workload.macs_per_inference // accelerator.mac_lanes)
-    rescales = -(-workload.rescales_per_inference // (accelerator.rescaler_lanes * layer.results)) * layer.cycles
-    return LayerTime(workload.name, macs, rescales, max(macs, rescales))
+    times = []
+    for workload, layer in zip(workloads, rescalers.layers, strict=True):
+        macs = -(-workload.macs_per_inference // accelerator.mac_lanes)
+        results = accelerator.rescaler_lanes * layer.results
+        rescales = -(-workload.rescales_per_inference // results) * layer.cycles
+        times.append(LayerTime(workload.name, macs, rescales, max(macs, rescales)))
+    return tuple(times)
 
 
 def array_cost(
@@ -137,19 +136,16 @@ def array_cost(
     layers = [workload for workload in workloads if workload.macs_per_inference]
     if not layers:
         return 0.0, 0.0
-    energies = []
-    for layer in layers:
-        _, energy = mac_cost(technology, layer.activation_bits, layer.weight_bits, layer.stages[0].operand_bits)
-        energies.append(None if energy is None else energy * layer.macs_per_inference / PJ_PER_NJ)
+    widths = [(layer.activation_bits, layer.weight_bits, layer.stages[0].operand_bits) for layer in layers]
+    costs = [mac_cost(technology, *each) for each in widths]
+    energies = [
+        None if energy is None else energy * layer.macs_per_inference / PJ_PER_NJ
+        for layer, (_, energy) in zip(layers, costs, strict=True)
+    ]
+    areas = [area for area, _ in costs]
     if accelerator.style == "shared":
-        widest = (
-            max(layer.activation_bits for layer in layers),
-            max(layer.weight_bits for layer in layers),
-            max(layer.stages[0].operand_bits for layer in layers),
-        )
-        areas = [mac_cost(technology, *widest)[0]]
-    else:
-        areas = [mac_cost(technology, w.activation_bits, w.weight_bits, w.stages[0].operand_bits)[0] for w in layers]
+        activation, weight, accumulator = (max(column) for column in zip(*widths, strict=True))
+        areas = [mac_cost(technology, activation, weight, accumulator)[0]]
     area = total(areas)
     return None if area is None else area * accelerator.mac_lanes, total(energies)
 

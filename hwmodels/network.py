@@ -49,7 +49,7 @@ def network_cost(workloads: Sequence[RescalerWorkload], model: CostModel, *, sty
         rescaler_energy_nj=total([layer.energy_nj for layer in layers]),
         parameter_bits=bits,
         layers=layers,
-        missing=_missing(layers, model),
+        missing=reasons((*(layer.unit.missing for layer in layers), memory_bit(model.technology).missing)),
     )
 
 
@@ -102,21 +102,17 @@ def _share(
 ) -> tuple[tuple[LayerCost, ...], float | None, int]:
     banks = _banks(workloads)
     units = {count: model.unit_cost(bank) for count, bank in banks.items()}
-    shared = tuple(
-        replace(
-            layer,
-            energy_nj=_energy_nj(
-                _energy_in(layer.unit, units[len(workload.stages)], _share_of(workload, banks)), workload
-            ),
-            cycles=units[len(workload.stages)].cycles,
-        )
-        for layer, workload in zip(layers, workloads, strict=True)
-    )
+    shared = []
+    for layer, workload in zip(layers, workloads, strict=True):
+        stages = len(workload.stages)
+        share = workload.multiplier_bits / banks[stages].multiplier_bits
+        energy_pj = _energy_in(layer.unit, units[stages], share)
+        shared.append(replace(layer, energy_nj=_energy_nj(energy_pj, workload), cycles=units[stages].cycles))
     datapaths = total([unit.area_um2 for unit in units.values()])
     words = _bank_word_bits(workloads, banks)
     bits = max(workload.channels * word for workload, word in zip(workloads, words, strict=True))
     area = total([None if datapaths is None else datapaths * lanes, _memory_area(bits, model)])
-    return shared, area, bits
+    return tuple(shared), area, bits
 
 
 def parameter_word_bits(workloads: Sequence[RescalerWorkload], *, style: Style) -> tuple[int, ...]:
@@ -136,16 +132,8 @@ def _bank_word_bits(workloads: Sequence[RescalerWorkload], banks: Mapping[int, R
 
 def _banks(workloads: Sequence[RescalerWorkload]) -> dict[int, RescalerWorkload]:
     """Returns the workload of each shared bank, by its number of stages."""
-    return {count: envelope([w for w in workloads if len(w.stages) == count]) for count in _stage_counts(workloads)}
-
-
-def _stage_counts(workloads: Sequence[RescalerWorkload]) -> list[int]:
-    return sorted({len(workload.stages) for workload in workloads})
-
-
-def _share_of(workload: RescalerWorkload, banks: Mapping[int, RescalerWorkload]) -> float:
-    """Returns a layer's multiplier width as a share of its bank's."""
-    return workload.multiplier_bits / banks[len(workload.stages)].multiplier_bits
+    counts = sorted({len(workload.stages) for workload in workloads})
+    return {count: envelope([w for w in workloads if len(w.stages) == count]) for count in counts}
 
 
 def shared_part(share: float) -> float:
@@ -180,7 +168,3 @@ def envelope(workloads: Sequence[RescalerWorkload]) -> RescalerWorkload:
     return replace(
         widest, name="shared bank", stages=stages, output_bits=max(workload.output_bits for workload in workloads)
     )
-
-
-def _missing(layers: Sequence[LayerCost], model: CostModel) -> tuple[str, ...]:
-    return reasons((*(layer.unit.missing for layer in layers), memory_bit(model.technology).missing))

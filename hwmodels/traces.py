@@ -83,13 +83,8 @@ def _load(path: Path) -> AccumulatorTrace:
         raise HardwareError(f"{path}: the arrays of a trace must have one common length of at least 128, got {shapes}")
     if not (np.isfinite(arrays["scale"]).all() and (arrays["scale"] > 0).all()):
         raise HardwareError(f"{path}: scale has values that are not positive numbers")
-    return AccumulatorTrace(
-        name=path.stem,
-        acc=arrays["acc"].astype(np.int64),
-        scale=arrays["scale"].astype(np.float64),
-        layer=arrays["layer"].astype(np.int64),
-        zero_point=arrays["zero_point"].astype(np.int64),
-    )
+    scale = arrays.pop("scale").astype(np.float64)
+    return AccumulatorTrace(path.stem, scale=scale, **{key: array.astype(np.int64) for key, array in arrays.items()})
 
 
 def save_trace(trace: AccumulatorTrace, path: Path) -> None:

@@ -14,7 +14,7 @@ from hwmodels.parsing._facts import ExpressionFacts, expression_facts
 from hwmodels.parsing._functions import FunctionCalls
 from hwmodels.parsing._loops import loop_passes
 from hwmodels.parsing._lvalues import Lvalues
-from hwmodels.parsing._processes import Process, is_sequential
+from hwmodels.parsing._processes import Process
 from hwmodels.parsing._scope import Net, Scope
 from hwmodels.parsing._source import SourceText
 from hwmodels.parsing._values import Value, constant
@@ -39,8 +39,7 @@ class Module:
     @functools.cached_property
     def declared(self) -> tuple[ast.Node, ...]:
         """Declarations of header and body outside of generate blocks, without ports in the header."""
-        declarations = (*self.definition.paramlist.params, *self.definition.items)
-        return tuple(item for decl in declarations if isinstance(decl, ast.Decl) for item in decl.list)
+        return tuple(_declared((*self.definition.paramlist.params, *self.definition.items)))
 
     @functools.cached_property
     def constants(self) -> tuple[ast.Parameter, ...]:
@@ -55,19 +54,19 @@ class Module:
     @functools.cached_property
     def header_ports(self) -> tuple[ast.Node, ...]:
         """Declarations in the list of ports: the port, and its `reg` or `wire`."""
-        ports = (port for port in self.definition.portlist.ports if isinstance(port, ast.Ioport))
+        ports = _of_type(self.definition.portlist.ports, ast.Ioport)
         return tuple(part for port in ports for part in (port.first, port.second) if part is not None)
 
     @functools.cached_property
     def functions(self) -> tuple[ast.Function, ...]:
         """Functions outside of generate blocks."""
-        return tuple(item for item in self.definition.items if isinstance(item, ast.Function))
+        return tuple(_of_type(self.definition.items, ast.Function))
 
     @functools.cached_property
     def variables(self) -> tuple[ast.Node, ...]:
         """Nets and variables of the body."""
-        items = (item for decl in self.definition.items if isinstance(decl, ast.Decl) for item in decl.list)
-        return tuple(item for item in items if type(item) not in (ast.Assign, ast.Parameter, ast.Localparam))
+        constants = (ast.Assign, ast.Parameter, ast.Localparam)
+        return tuple(item for item in _declared(self.definition.items) if type(item) not in constants)
 
     @functools.cached_property
     def body(self) -> tuple[ast.Node, ...]:
@@ -84,7 +83,7 @@ class Module:
         """Direction of each port, in order."""
         declared = [item for item in (*self.header_ports, *self.declared) if type(item) in _DIRECTIONS]
         by_name = {item.name: _DIRECTIONS[type(item)] for item in declared}
-        order = [port.name for port in self.definition.portlist.ports if isinstance(port, ast.Port)]
+        order = [port.name for port in _of_type(self.definition.portlist.ports, ast.Port)]
         for name in order:
             if name not in by_name:
                 raise self.source.error(self.definition.lineno, f"port {name!r} has no direction")
@@ -116,7 +115,8 @@ def elaborate(modules: Mapping[str, Module], top: str, parameters: Mapping[str, 
     parts = _Parts()
     values = {name: constant(number, max(32, number.bit_length() + 1)) for name, number in parameters.items()}
     instance = _Instance(modules, modules[top], values, "", parts, 0)
-    instance.run()
+    instance.declare()
+    instance.lower()
     return Design(
         top=top,
         parameters=instance.parameters(),
@@ -152,11 +152,6 @@ class _Instance:
         self._expressions = self._within(self._scope)
         if depth > _MAX_DEPTH:
             raise self._source.error(self._definition.lineno, f"module {self._definition.name!r} contains itself")
-
-    def run(self) -> None:
-        """Declares, then lowers everything."""
-        self.declare()
-        self.lower()
 
     def declare(self) -> None:
         """Declares parameters, ports and variables."""
@@ -208,11 +203,6 @@ class _Instance:
     def _within(self, scope: Scope) -> Expressions:
         return Expressions(scope, self._parts.operators.append, self._calls, self._path)
 
-    def _declare_functions(self, items: tuple[ast.Node, ...], scope: Scope) -> None:
-        for item in items:
-            if isinstance(item, ast.Function):
-                scope.declare(item.name, item, item.lineno)
-
     def _declare_variable(self, declared: ast.Node, expressions: Expressions) -> None:
         net = declare(declared, expressions)
         if net is not None and net.words and not net.apart:
@@ -223,7 +213,8 @@ class _Instance:
             case ast.Assign():
                 self._assign(item, expressions)
             case ast.Always():
-                self._parts.registers.extend(_registers(item, expressions))
+                registers = Process(expressions).run(item)  # memories are counted apart
+                self._parts.registers += [each for each in registers if not each.name.endswith("[]")]
             case ast.InstanceList():
                 for instance in item.instances:
                     self._instantiate(instance, expressions)
@@ -254,10 +245,11 @@ class _Instance:
 
     def _generate(self, items: tuple[ast.Node, ...], expressions: Expressions) -> None:
         scope = expressions.scope
-        self._declare_functions(items, scope)
-        for item in items:
-            if isinstance(item, ast.Decl):
-                self._declare_generated(item, expressions)
+        for function in _of_type(items, ast.Function):
+            scope.declare(function.name, function, function.lineno)
+        for declared in _declared(items):
+            if not isinstance(declared, ast.Assign):
+                self._declare_variable(declared, expressions)
         for item in _with_assignments(items):
             match item:
                 case ast.IfStatement():
@@ -270,12 +262,6 @@ class _Instance:
                     self._block(self._chosen(item, expressions), scope, "")
                 case _ if type(item) not in _NO_HARDWARE:
                     self._item(item, expressions)
-
-    def _declare_generated(self, item: ast.Decl, expressions: Expressions) -> None:
-        for declared in item.list:
-            if isinstance(declared, ast.Assign):
-                continue
-            self._declare_variable(declared, expressions)
 
     def _chosen(self, node: ast.CaseStatement, expressions: Expressions) -> ast.Node | None:
         """Returns the branch of a case-generate that its constant selects."""
@@ -359,6 +345,14 @@ class _Instance:
             expressions.emit("not", (value,), 1, False, line)
 
 
+def _of_type(items: Iterable[ast.Node], kind: type[ast.Node]) -> Iterator[ast.Node]:
+    return (item for item in items if isinstance(item, kind))
+
+
+def _declared(items: Iterable[ast.Node]) -> Iterator[ast.Node]:
+    return (declared for declaration in _of_type(items, ast.Decl) for declared in declaration.list)
+
+
 def _with_assignments(items: Iterable[ast.Node]) -> Iterator[ast.Node]:
     """Yields items, declarations replaced by what they assign to nets."""
     for item in items:
@@ -373,10 +367,3 @@ def _learnt(net: Net, value: Value) -> Net:
     filled = value.active if value.active < net.width else None
     known = (min(value.fixed[0], net.width), value.fixed[1])
     return net._replace(filled=filled, known=known, depth=value.depth)
-
-
-def _registers(item: ast.Always, expressions: Expressions) -> Iterator[Register]:
-    """Yields the registers of a process, with the names of the variables; memories are counted apart."""
-    for register in Process(expressions).run(item):
-        if is_sequential(item) and not register.name.endswith("[]"):
-            yield register

@@ -25,13 +25,9 @@ class FunctionCaller(Protocol):
 
 
 class Expressions:
-    """Lowers the expressions of one scope.
+    """Lowers the expressions of one scope, in the instance of hierarchical name ``path``.
 
-    Args:
-        scope: names that the expressions use.
-        record: receives each operator.
-        call: lowers calls of functions.
-        path: hierarchical name of the instance.
+    ``record`` receives each operator; ``call`` lowers calls of functions.
     """
 
     def __init__(self, scope: Scope, record: Record, call: FunctionCaller, path: str = "") -> None:
@@ -61,9 +57,7 @@ class Expressions:
     def condition(self, node: ast.Node) -> Value:
         """Lowers an expression used as a truth value to one bit."""
         value = self.lower(node)
-        if value.width == 1:
-            return value
-        return self._reduce("reduce_bool", value, node)
+        return value if value.width == 1 else self._reduce("reduce_bool", value, node)
 
     def emit(
         self, kind: str, inputs: tuple[Value, ...], width: int, signed: bool, line: int, filled: int | None = None
@@ -75,8 +69,7 @@ class Expressions:
         known, free = low_bits(kind, inputs)
         where = self.scope.source.where(line)
         self._record(Operator(kind, operands, width, active, signed, where, self._path, free, depth))
-        levels = gate_levels(kind, inputs, active)
-        return Value(width, signed, filled=active, known=known, depth=depth + levels)
+        return Value(width, signed, filled=active, known=known, depth=depth + gate_levels(kind, inputs, active))
 
     def in_context(self, node: ast.Node, width: int, signed: bool) -> Value:
         """Lowers a context-determined expression of ``width`` bits that is read as ``signed``."""
@@ -132,9 +125,7 @@ class Expressions:
 
     def _reduction(self, node: ast.UnaryOperator, _width: int, _signed: bool) -> Value:
         value = self._reduce(REDUCTIONS[type(node)], self.lower(node.right), node)
-        if isinstance(node, ast.Unand | ast.Unor):
-            return self._reduce("logic_not", value, node)
-        return value
+        return self._reduce("logic_not", value, node) if isinstance(node, ast.Unand | ast.Unor) else value
 
     def _reduce(self, kind: str, value: Value, node: ast.Node) -> Value:
         if value.constant is not None:
@@ -290,8 +281,7 @@ class Expressions:
         ast.Identifier: _identifier,
         ast.IntConst: _literal,
         ast.StringConst: _string,
-        ast.Concat: _concatenation,
-        ast.LConcat: _concatenation,
+        **dict.fromkeys((ast.Concat, ast.LConcat), _concatenation),
         ast.Repeat: _repetition,
         ast.Pointer: _pointer,
         ast.Partselect: _part,

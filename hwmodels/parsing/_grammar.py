@@ -121,14 +121,11 @@ def _function(
 
 
 def _same_kind(previous: ast.Ioport, name: str, line: int) -> ast.Ioport:
-    first, second = (_renamed(part, name, line) for part in (previous.first, previous.second))
+    first, second = (
+        None if part is None else type(part)(name=name, width=part.width, signed=part.signed, lineno=line)
+        for part in (previous.first, previous.second)
+    )
     return ast.Ioport(first, second, lineno=line)
-
-
-def _renamed(variable: ast.Variable | None, name: str, line: int) -> ast.Variable | None:
-    if variable is None:
-        return None
-    return type(variable)(name=name, width=variable.width, signed=variable.signed, lineno=line)
 
 
 @functools.cache

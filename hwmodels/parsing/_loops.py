@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pyverilog.vparser import ast
 
 from hwmodels.parsing._expressions import Expressions
-from hwmodels.parsing._scope import Scope
 from hwmodels.parsing._values import Value, constant
 
 MAX_PASSES = 4096  # far beyond any unrolled hardware; a guard against loops that do not end
@@ -17,7 +16,10 @@ def loop_passes(loop: ast.ForStatement, expressions: Expressions) -> Iterator[in
     for part, name in ((loop.pre, "start"), (loop.cond, "condition"), (loop.post, "step")):
         if part is None:
             raise scope.source.error(loop.lineno, f"a loop without {name} is not supported")
-    variable = _variable(loop, scope)
+    target = loop.pre.left.var
+    if not isinstance(target, ast.Identifier):
+        raise scope.source.error(loop.lineno, "the loop variable must be a plain name")
+    variable = target.name
     outer = scope.names.get(variable)
     try:
         scope.assign(variable, _number(loop.pre, expressions))
@@ -34,13 +36,6 @@ def loop_passes(loop: ast.ForStatement, expressions: Expressions) -> Iterator[in
         else:
             scope.names[variable] = outer
         scope.forget()
-
-
-def _variable(loop: ast.ForStatement, scope: Scope) -> str:
-    target = loop.pre.left.var
-    if not isinstance(target, ast.Identifier):
-        raise scope.source.error(loop.lineno, "the loop variable must be a plain name")
-    return str(target.name)
 
 
 def _number(assignment: ast.Substitution, expressions: Expressions) -> Value:

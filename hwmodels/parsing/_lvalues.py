@@ -26,10 +26,6 @@ class Lvalues:
     def __init__(self, expressions: Expressions) -> None:
         self._expressions = expressions
 
-    def width(self, node: ast.Node) -> int:
-        """Returns the bits of a left-hand side."""
-        return sum(target.width for target in self.targets(node))
-
     def targets(self, node: ast.Node, emit: bool = False) -> Iterator[Target]:
         """Yields the written pieces, the most significant first.
 

@@ -13,44 +13,36 @@ from hwmodels.parsing._lvalues import Lvalues, Target
 from hwmodels.parsing._values import Value
 
 Driver = Hashable  # identity of what drives a piece of a variable
+Drivers = dict[Target, Driver]
 _EDGES = ("posedge", "negedge")
 
 
-def is_sequential(always: ast.Always) -> bool:
-    """Returns whether a process waits for clock edges."""
-    return any(sens.type in _EDGES for sens in always.sens_list.list)
-
-
 class Process:
-    """Lowers one always block (or the body of an inlined function).
-
-    Args:
-        expressions: lowers the expressions and records operators.
-    """
+    """Lowers one always block (or the body of an inlined function)."""
 
     def __init__(self, expressions: Expressions) -> None:
         self._expressions = expressions
         self._scope = expressions.scope
         self._lvalues = Lvalues(expressions)
+        self._pieces: dict[str, list[Target]] = {}  # of every assigned variable
         self._fresh = 0
 
     def run(self, always: ast.Always) -> Iterator[Register]:
         """Records the multiplexers of a process, and yields the registers it makes."""
-        if not is_sequential(always):
+        if not any(sens.type in _EDGES for sens in always.sens_list.list):
             self.lower(always.statement)
             return
         body, resets = self._without_async_resets(always)
-        pieces = self._pieces(body, *resets)
-        outcome = self._statement(body, pieces, {})
-        for piece in dict.fromkeys((*outcome, *self._assigned(resets, pieces))):
+        self._cut(body, *resets)
+        outcome = self._statement(body, {})
+        reset = [piece for node in resets for target in self._targets(node) for piece in self._split(target)]
+        for piece in dict.fromkeys((*outcome, *reset)):
             yield Register(piece.name, piece.width, asynchronous_reset=bool(resets))
 
     def lower(self, statement: ast.Node) -> None:
         """Records the operators of a combinational statement."""
-        self._statement(statement, self._pieces(statement), {})
-
-    def _assigned(self, statements: list[ast.Node], pieces: dict[str, list[Target]]) -> list[Target]:
-        return [piece for node in statements for target in self._targets(node) for piece in _split(target, pieces)]
+        self._cut(statement)
+        self._statement(statement, {})
 
     def _without_async_resets(self, always: ast.Always) -> tuple[ast.Node, list[ast.Node]]:
         """Peels off `if (reset) ... else` for each edge beyond the clock; the reset branches need no logic."""
@@ -66,13 +58,13 @@ class Process:
             body = _single(body.false_statement) if body.false_statement is not None else ast.Block(())
         return body, resets
 
-    def _pieces(self, *statements: ast.Node) -> dict[str, list[Target]]:
+    def _cut(self, *statements: ast.Node) -> None:
         """Cuts every assigned variable at the bits at which an assignment of the process begins or ends."""
         cuts: dict[str, set[int]] = {}
         for statement in statements:
             for target in self._targets(statement):
                 cuts.setdefault(target.name, set()).update((target.low, target.low + target.width))
-        return {
+        self._pieces = {
             name: [Target(name, low, high - low, name.endswith("[]")) for low, high in pairwise(sorted(points))]
             for name, points in cuts.items()
         }
@@ -98,25 +90,23 @@ class Process:
             case _:
                 return
 
-    def _statement(
-        self, node: ast.Node, pieces: dict[str, list[Target]], before: dict[Target, Driver]
-    ) -> dict[Target, Driver]:
+    def _statement(self, node: ast.Node, before: Drivers) -> Drivers:
         """Lowers a statement; returns the drivers of all pieces assigned so far."""
         match node:
             case ast.Block():
                 for inner in node.statements:
-                    before = self._statement(inner, pieces, before)
+                    before = self._statement(inner, before)
                 return before
             case ast.IfStatement():
-                return self._if(node, pieces, before)
+                return self._if(node, before)
             case ast.CaseStatement():
-                return self._case(node, pieces, before)
+                return self._case(node, before)
             case ast.ForStatement():
                 for _ in loop_passes(node, self._expressions):
-                    before = self._statement(node.statement, pieces, before)
+                    before = self._statement(node.statement, before)
                 return before
             case ast.BlockingSubstitution() | ast.NonblockingSubstitution():
-                return self._assign(node, pieces, before)
+                return self._assign(node, before)
             case ast.Decl():
                 return before
             case ast.SingleStatement() if isinstance(node.statement, ast.SystemCall):
@@ -124,9 +114,7 @@ class Process:
             case _:
                 raise self._scope.source.error(node.lineno, f"{type(node).__name__} is not synthesizable here")
 
-    def _assign(
-        self, node: ast.Substitution, pieces: dict[str, list[Target]], before: dict[Target, Driver]
-    ) -> dict[Target, Driver]:
+    def _assign(self, node: ast.Substitution, before: Drivers) -> Drivers:
         after = dict(before)
         if is_loop_constant(node, self._expressions):
             return after
@@ -136,9 +124,13 @@ class Process:
         high = width
         for target in targets:
             high -= target.width
-            for piece in _split(target, pieces):
+            for piece in self._split(target):
                 after[piece] = self._driver(value, high + piece.low - target.low, piece.width)
         return after
+
+    def _split(self, target: Target) -> list[Target]:
+        end, pieces = target.low + target.width, self._pieces[target.name]
+        return [piece for piece in pieces if target.low <= piece.low and piece.low + piece.width <= end]
 
     def _driver(self, value: Value, low: int, width: int) -> Driver:
         if value.constant is not None:
@@ -151,15 +143,13 @@ class Process:
         self._fresh += 1
         return ("fresh", self._fresh)
 
-    def _if(
-        self, node: ast.IfStatement, pieces: dict[str, list[Target]], before: dict[Target, Driver]
-    ) -> dict[Target, Driver]:
+    def _if(self, node: ast.IfStatement, before: Drivers) -> Drivers:
         select = self._expressions.condition(node.cond)
         if select.constant is not None:
             taken = node.true_statement if select.constant else node.false_statement
-            return before if taken is None else self._statement(taken, pieces, before)
-        when_true = self._statement(node.true_statement, pieces, before)
-        when_false = before if node.false_statement is None else self._statement(node.false_statement, pieces, before)
+            return before if taken is None else self._statement(taken, before)
+        when_true = self._statement(node.true_statement, before)
+        when_false = before if node.false_statement is None else self._statement(node.false_statement, before)
         after = dict(before)
         for piece in dict.fromkeys((*when_true, *when_false)):
             true_driver, false_driver = (branch.get(piece, ("before", piece)) for branch in (when_true, when_false))
@@ -173,16 +163,14 @@ class Process:
         self._expressions.emit("mux", inputs, piece.width, False, node.lineno)
         return self._new()
 
-    def _case(
-        self, node: ast.CaseStatement, pieces: dict[str, list[Target]], before: dict[Target, Driver]
-    ) -> dict[Target, Driver]:
+    def _case(self, node: ast.CaseStatement, before: Drivers) -> Drivers:
         shape = self._case_shape(node)
         subject = self._expressions.in_context(node.comp, *shape)
         selects, branches = [], []
         parallel = _Exclusive(shape[0])
         for item in node.caselist:
             selects.append(self._item_select(node, item, subject, shape, parallel))
-            branches.append(self._statement(item.statement, pieces, before))
+            branches.append(self._statement(item.statement, before))
         after = dict(before)
         for piece in dict.fromkeys(piece for branch in branches for piece in branch):
             drivers = [branch.get(piece, ("before", piece)) for branch in branches]
@@ -223,12 +211,7 @@ class Process:
         return Value(1, False)
 
     def _case_mux(
-        self,
-        piece: Target,
-        start: Driver,
-        items: list[tuple[Value | None, Driver]],
-        parallel: bool,
-        node: ast.Node,
+        self, piece: Target, start: Driver, items: list[tuple[Value | None, Driver]], parallel: bool, node: ast.Node
     ) -> Driver:
         """Chains the items from the last to the first; exclusive ones share one multiplexer with several selects."""
         if piece.memory:
@@ -275,11 +258,6 @@ class _Exclusive:
 def _operand(piece: Target, driver: Driver) -> Value:
     known = isinstance(driver, tuple) and driver[0] == "constant"
     return Value(piece.width, False, driver[1] if known and isinstance(driver, tuple) else None)
-
-
-def _split(target: Target, pieces: dict[str, list[Target]]) -> list[Target]:
-    end = target.low + target.width
-    return [piece for piece in pieces[target.name] if target.low <= piece.low and piece.low + piece.width <= end]
 
 
 def _single(node: ast.Node) -> ast.Node:

@@ -89,21 +89,20 @@ class Scope:
 
     def find(self, name: str) -> Symbol | None:
         """Returns the symbol of a name at this level or the nearest one around it, None if there is none."""
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope.names:
-                return scope.names[name]
-            scope = scope.parent
-        return None
+        level = self._level(name)
+        return None if level is None else level.names[name]
 
     def replace(self, name: str, symbol: Symbol) -> None:
         """Replaces the symbol of a name, at the level that declared it."""
+        level = self._level(name)
+        if level is not None:
+            level.names[name] = symbol
+
+    def _level(self, name: str) -> "Scope | None":
         scope: Scope | None = self
-        while scope is not None:
-            if name in scope.names:
-                scope.names[name] = symbol
-                return
+        while scope is not None and name not in scope.names:
             scope = scope.parent
+        return scope
 
     def assign(self, name: str, symbol: Symbol) -> None:
         """Gives a name of this level another meaning, and drops the cached facts of expressions."""

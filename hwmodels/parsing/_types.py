@@ -15,12 +15,7 @@ _INDEXED = (ast.Plus, ast.Minus)  # how pyverilog writes [base +: width] and [ba
 
 
 class Shapes:
-    """Self-determined shapes of the expressions of one scope.
-
-    Args:
-        scope: names that the expressions use.
-        evaluate: gives the value of an expression that must be constant.
-    """
+    """Self-determined shapes of the expressions of one scope; ``evaluate`` gives the values of constant ones."""
 
     def __init__(self, scope: Scope, evaluate: Callable[[ast.Node], int]) -> None:
         self._scope = scope
@@ -37,18 +32,6 @@ class Shapes:
             shape = self._known[id(node)] = rule(self, node)
         return shape
 
-    def _of_binary(self, node: ast.Operator) -> Shape:
-        return wider(self.of(node.left), self.of(node.right))
-
-    def _of_left(self, node: ast.Operator) -> Shape:
-        return self.of(node.left)
-
-    def _of_right(self, node: ast.UnaryOperator) -> Shape:
-        return self.of(node.right)
-
-    def _of_choice(self, node: ast.Cond) -> Shape:
-        return wider(self.of(node.true_value), self.of(node.false_value))
-
     def _of_identifier(self, node: ast.Identifier) -> Shape:
         symbol = self.symbol(node)
         return symbol.width, symbol.signed
@@ -57,20 +40,11 @@ class Shapes:
         value = self.literal(node)
         return value.width, value.signed
 
-    def _of_string(self, node: ast.StringConst) -> Shape:
-        return max(8 * len(node.value), 8), False
-
-    def _of_concatenation(self, node: ast.Concat) -> Shape:
-        return sum(self.of(part)[0] for part in node.list), False
-
     def _of_repetition(self, node: ast.Repeat) -> Shape:
         width = self.repeat_count(node) * self.of(node.value)[0]
         if width > MAX_WIDTH:
             raise self._scope.source.error(node.lineno, f"a replication has {width} bits; at most {MAX_WIDTH} are read")
         return width, False
-
-    def _of_part(self, node: ast.Partselect) -> Shape:
-        return self.part_width(node), False
 
     def symbol(self, node: ast.Identifier) -> Net | Value:
         """Returns the net or constant that an identifier means."""
@@ -141,18 +115,19 @@ class Shapes:
         return abs(self._evaluate(width.msb) - self._evaluate(width.lsb)) + 1, signed
 
     _rules: ClassVar[Mapping[type[ast.Node], Callable[[Any, ast.Node], Shape]]] = {
-        **dict.fromkeys(BINARY, _of_binary),
-        **dict.fromkeys(SHIFTS, _of_left),
-        **dict.fromkeys(UNARY, _of_right),
-        ast.Cond: _of_choice,
+        **dict.fromkeys(BINARY, lambda self, node: wider(self.of(node.left), self.of(node.right))),
+        **dict.fromkeys(SHIFTS, lambda self, node: self.of(node.left)),
+        **dict.fromkeys(UNARY, lambda self, node: self.of(node.right)),
+        ast.Cond: lambda self, node: wider(self.of(node.true_value), self.of(node.false_value)),
         ast.Identifier: _of_identifier,
         ast.IntConst: _of_literal,
-        ast.StringConst: _of_string,
-        ast.Concat: _of_concatenation,
-        ast.LConcat: _of_concatenation,
+        ast.StringConst: lambda _, node: (max(8 * len(node.value), 8), False),
+        **dict.fromkeys(
+            (ast.Concat, ast.LConcat), lambda self, node: (sum(self.of(part)[0] for part in node.list), False)
+        ),
         ast.Repeat: _of_repetition,
         ast.Pointer: _of_pointer,
-        ast.Partselect: _of_part,
+        ast.Partselect: lambda self, node: (self.part_width(node), False),
         ast.SystemCall: _of_system_call,
         ast.FunctionCall: _of_function,
     }

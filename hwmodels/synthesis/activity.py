@@ -5,6 +5,7 @@ load, as a whole number of time steps, and swallows pulses shorter than it (iner
 simulators), so that glitches are counted.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -52,9 +53,9 @@ def measure_energy(circuit: Circuit, trace: Trace, *, delays: bool = True, clock
         HardwareError: if a port has no values, or the trace is shorter than two cycles.
     """
     settled, streams = _settle(circuit, trace, clock)
-    cycles = next(iter(settled.values())).shape[0]
+    cycles, words_per_cycle = next(iter(settled.values())).shape
     pairs = (cycles - 1) * streams
-    mask = _lane_mask(streams, next(iter(settled.values())).shape[1])
+    mask = _pack(np.ones((1, streams), dtype=np.int64)).reshape(words_per_cycle)  # of the streams in use
     counts = {net: _count((words[1:] ^ words[:-1]) & mask) / pairs for net, words in settled.items()}
     per_net = _energies(circuit)
     fixed = sum(flop.clock_energy_pj for flop in circuit.flip_flops)
@@ -168,18 +169,16 @@ def _settle_cycle_by_cycle(circuit: Circuit, bits: dict[Net, Words], cycles: int
 def _evaluate(
     function: BitFunction, inputs: Mapping[str, Net], nets: Mapping[Net, Words], shape: tuple[int, ...]
 ) -> Words:
-    pins = {name: nets[net] if net in nets else _constant(net, shape) for name, net in inputs.items()}
-    return function(pins)
+    return function({name: nets[net] if net in nets else _constant(net, shape) for name, net in inputs.items()})
 
 
 def _delayed_counts(circuit: Circuit, settled: dict[Net, Words], mask: Words, pairs: int) -> dict[Net, float]:
     """Returns transitions per cycle of each net with gate delays, all cycles evaluated side by side."""
     steps = _steps(circuit)
-    lanes = settled[next(iter(settled))][1:].size
     chunk = max(1, _MEMORY_WORDS // (steps * max(_widest_front(circuit), 1)))
     counts: dict[Net, float] = {}
-    every = np.broadcast_to(mask, settled[next(iter(settled))][1:].shape).reshape(-1)
-    for start in range(0, lanes, chunk):
+    every = np.broadcast_to(mask, next(iter(settled.values()))[1:].shape).reshape(-1)
+    for start in range(0, every.size, chunk):
         part = slice(start, start + chunk)
         before = {net: words[:-1].reshape(-1)[part] for net, words in settled.items()}
         after = {net: words[1:].reshape(-1)[part] for net, words in settled.items()}
@@ -196,18 +195,16 @@ def _waves(
     counts: dict[Net, float] = {}
     launch = {flop.state: _ticks(flop.delay_ns) for flop in circuit.flip_flops}
     driven = {gate.output for gate in circuit.gates}
-    for net in before:
-        if net in driven:
-            continue
+    for net in [net for net in before if net not in driven]:
         counts[net] = _count((before[net] ^ after[net]) & mask)
-        if uses.get(net):
+        if uses[net]:
             waves[net] = _step_wave(before[net], after[net], launch.get(net, 0), steps)
     shape = (steps, mask.size)
     for gate in circuit.gates:
         ideal = _evaluate(gate.function, gate.inputs, waves, shape)
         wave = _inertial(ideal, before[gate.output], _ticks(gate.delay_ns))
         counts[gate.output] = _count((wave[1:] ^ wave[:-1]) & mask) + _count((wave[0] ^ before[gate.output]) & mask)
-        if uses.get(gate.output):
+        if uses[gate.output]:
             waves[gate.output] = wave
         for net in set(gate.inputs.values()):
             uses[net] -= 1
@@ -216,18 +213,15 @@ def _waves(
     return counts
 
 
-def _uses(circuit: Circuit) -> dict[Net, int]:
-    uses: dict[Net, int] = {}
-    for gate in circuit.gates:
-        for net in set(gate.inputs.values()):
-            uses[net] = uses.get(net, 0) + 1
-    return uses
+def _uses(circuit: Circuit) -> Counter[Net]:
+    """Returns the number of gates that read each net."""
+    return Counter(net for gate in circuit.gates for net in set(gate.inputs.values()))
 
 
 def _widest_front(circuit: Circuit) -> int:
     """Returns the most waveforms that are alive at once."""
-    uses, alive, widest = _uses(circuit), 0, 0
-    alive = sum(1 for net in uses if net not in {gate.output for gate in circuit.gates})
+    uses, widest = _uses(circuit), 0
+    alive = len(uses.keys() - {gate.output for gate in circuit.gates})
     for gate in circuit.gates:
         alive += gate.output in uses
         widest = max(widest, alive)
@@ -302,10 +296,6 @@ def _pack(bits: npt.NDArray[np.int64]) -> Words:
 def _unpack(words: Words, streams: int) -> npt.NDArray[np.int64]:
     bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little")
     return bits[:, :streams].astype(np.int64)
-
-
-def _lane_mask(streams: int, words: int) -> Words:
-    return _pack(np.ones((1, streams), dtype=np.int64)).reshape(words)
 
 
 def _count(words: Words) -> float:

@@ -54,7 +54,7 @@ class Pin:
 
     Attributes:
         name: its name.
-        output: whether it drives.
+        output: whether it drives its net.
         capacitance_pf: load that it is, in picofarads.
         function: Boolean function of an output in Liberty syntax, '' if none.
         delays: (rise, fall) delay tables over (load in pF, slew in ns), per related input pin.
@@ -67,7 +67,6 @@ class Pin:
     function: str
     delays: Mapping[str, tuple[Table, Table]]
     energies: tuple[tuple[Table, Table], ...]
-    energy_by_load: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +94,7 @@ class Cell:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Library:
-    """A cell library.
-
-    Attributes:
-        name: its name.
-        path: the file.
-        voltage_v: nominal voltage.
-        temperature_c: nominal temperature in degrees Celsius.
-        cells: cells by name.
-    """
+    """A cell library: the nominal supply in volts and temperature in degrees Celsius, and its cells by name."""
 
     name: str
     path: Path
@@ -288,23 +279,30 @@ def _cell(group: _Group, units: _Units) -> Cell:
 def _pin(group: _Group, units: _Units) -> Pin:
     output = group.values.get("direction") == "output"
     load, time = units.load_pf, units.time_ns
-    energy = units.load_pf  # internal_power is in capacitance times volts squared: pF * V^2 = pJ
     delays = {}
     for timing in group.inner("timing"):
-        pair = [next(timing.inner(kind), None) for kind in ("cell_rise", "cell_fall")]
-        if pair[0] is not None and pair[1] is not None:
-            rise, fall = (units.table(table, time, load, time) for table in pair if table is not None)
-            delays[timing.values.get("related_pin", "")] = (rise, fall)
-    energies = []
-    for internal in group.inner("internal_power"):
-        pair = [next(internal.inner(kind), None) for kind in ("rise_power", "fall_power")]
-        if pair[0] is not None and pair[1] is not None:
-            first = load if output else time
-            rise, fall = (units.table(table, energy, first, time) for table in pair if table is not None)
-            energies.append((rise, fall))
-    capacitance = units.number(group, "capacitance", 0.0) * load
-    function = group.values.get("function", "")
-    return Pin(group.arguments[0], output, capacitance, function, delays, tuple(energies), output)
+        pair = _pair(timing, ("cell_rise", "cell_fall"), units, (time, load, time))
+        if pair is not None:
+            delays[timing.values.get("related_pin", "")] = pair
+    energy = units.load_pf  # internal_power is in capacitance times volts squared: pF * V^2 = pJ
+    scales = (energy, load if output else time, time)
+    tables = [_pair(power, ("rise_power", "fall_power"), units, scales) for power in group.inner("internal_power")]
+    return Pin(
+        name=group.arguments[0],
+        output=output,
+        capacitance_pf=units.number(group, "capacitance", 0.0) * load,
+        function=group.values.get("function", ""),
+        delays=delays,
+        energies=tuple(pair for pair in tables if pair is not None),
+    )
+
+
+def _pair(
+    group: _Group, kinds: tuple[str, str], units: _Units, scales: tuple[float, float, float]
+) -> tuple[Table, Table] | None:
+    """Returns a group's tables for rise and fall, scaled in value and both indices; None if one is missing."""
+    rise, fall = (next(group.inner(kind), None) for kind in kinds)
+    return None if rise is None or fall is None else (units.table(rise, *scales), units.table(fall, *scales))
 
 
 def _interpolate(points: npt.NDArray[np.float64], values: npt.NDArray[np.float64], at: float) -> float:

@@ -3,7 +3,7 @@
 import csv
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Final
 
@@ -23,17 +23,16 @@ BASELINE_BITS: Final = 31
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One synthesized design.
+    """One synthesized design on a cell library.
 
     Attributes:
-        library: cell library.
         architecture: name of a rescaler architecture, or of a component.
         multiplier_bits: ``k`` (of a component: its second width).
         acc_bits: operand width (of a component: its first width).
         shift_bits: width of the variable shift.
         shift_min: smallest right shift.
         constant: the multiplier of an architecture that is built for one constant, else 1.
-        cells: mapped cells.
+        cells: number of mapped cells.
         area_um2: sum of cell areas.
         energy_zero_delay_pj: per result, settled transitions only.
         energy_pj: per result, with gate delays, glitches counted.
@@ -67,13 +66,7 @@ class Measurement:
     @property
     def point(self) -> SweepPoint:
         """The design of the sweep."""
-        return SweepPoint(
-            multiplier_bits=self.multiplier_bits,
-            acc_bits=self.acc_bits,
-            shift_bits=self.shift_bits,
-            shift_min=self.shift_min,
-            constant=self.constant,
-        )
+        return SweepPoint(**{field.name: getattr(self, field.name) for field in fields(SweepPoint)})
 
 
 _ROWS: Final = TypeAdapter(list[Measurement])
@@ -117,13 +110,7 @@ def _netlist(
 
 
 def _measure(
-    name: str,
-    point: SweepPoint,
-    netlist: Netlist,
-    library: Library,
-    columns: Trace,
-    cycles: int,
-    lanes: int,
+    name: str, point: SweepPoint, netlist: Netlist, library: Library, columns: Trace, cycles: int, lanes: int
 ) -> Measurement:
     circuit = build_circuit(netlist, library)
     energy = measure_energy(circuit, columns)

@@ -156,16 +156,18 @@ class Technology(_Record):
             metric: which figure.
             quantities: value of each term that the kind knows, 'unit' (which is 1) left out.
         """
-        component = self.components.get(kind)
-        figure = None if component is None else component.figure(metric)
+        figure = self._figure(kind, metric)
         if figure is None:
             return None
         return sum([value * (1.0 if term == "unit" else quantities[term]) for term, value in figure.terms.items()])
 
+    def _figure(self, kind: ComponentKind, metric: Metric) -> Figure | None:
+        component = self.components.get(kind)
+        return None if component is None else component.figure(metric)
+
     def error(self, kind: ComponentKind, metric: Metric) -> float:
         """Returns the relative error of a figure as the table states it, 0 for an absent figure."""
-        component = self.components.get(kind)
-        figure = None if component is None else component.figure(metric)
+        figure = self._figure(kind, metric)
         return 0.0 if figure is None else figure.error
 
     def activity_of(self, architecture: str) -> float:
