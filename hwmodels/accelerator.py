@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from hwmodels.components import crossed, sized
-from hwmodels.costs import NetworkCost, Style, component_cost, reasons, total
+from hwmodels.costs import NetworkCost, Style, component_cost, reasons, times, total
 from hwmodels.errors import HardwareError
 from hwmodels.models import CostModel
 from hwmodels.network import PJ_PER_NJ, memory_bit, network_cost, parameter_word_bits
@@ -65,8 +65,6 @@ class AcceleratorCost:
         energy_nj: energy of one inference: multiply-accumulates, rescales and reads of the rescalers' parameters.
         latency_cycles: clock cycles. Shared: sum over the layers; streaming: the slowest layer's, which is the time
             between two inferences.
-        rescalers: cost of the rescalers.
-        missing: a reason for each figure that is None.
     """
 
     area_um2: float | None
@@ -146,8 +144,7 @@ def array_cost(
     if accelerator.style == "shared":
         activation, weight, accumulator = (max(column) for column in zip(*widths, strict=True))
         areas = [mac_cost(technology, activation, weight, accumulator)[0]]
-    area = total(areas)
-    return None if area is None else area * accelerator.mac_lanes, total(energies)
+    return times(total(areas), accelerator.mac_lanes), total(energies)
 
 
 def mac_cost(

@@ -6,7 +6,7 @@ from typing import Final, get_args
 
 import numpy as np
 
-from hwmodels.costs import ComponentCost, LayerCost, NetworkCost, Style, UnitCost, component_cost, reasons, total
+from hwmodels.costs import ComponentCost, LayerCost, NetworkCost, Style, UnitCost, component_cost, reasons, times, total
 from hwmodels.errors import HardwareError
 from hwmodels.models import CostModel
 from hwmodels.technologies import Technology
@@ -69,7 +69,7 @@ def _check(workloads: Sequence[RescalerWorkload], style: str, lanes: int) -> Non
 def _layer(workload: RescalerWorkload, model: CostModel, lanes: int) -> LayerCost:
     unit = model.unit_cost(workload)
     bits = workload.channels * workload.parameter_bits
-    datapath = None if unit.area_um2 is None else unit.area_um2 * lanes
+    datapath = times(unit.area_um2, lanes)
     memory = _memory_area(bits, model)
     return LayerCost(
         name=workload.name,
@@ -111,7 +111,7 @@ def _share(
     datapaths = total([unit.area_um2 for unit in units.values()])
     words = _bank_word_bits(workloads, banks)
     bits = max(workload.channels * word for workload, word in zip(workloads, words, strict=True))
-    area = total([None if datapaths is None else datapaths * lanes, _memory_area(bits, model)])
+    area = total([times(datapaths, lanes), _memory_area(bits, model)])
     return tuple(shared), area, bits
 
 

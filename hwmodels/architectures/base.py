@@ -125,14 +125,9 @@ class Architecture(ABC):
 
     @abstractmethod
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
-        """Returns what the module computes, in exact integers.
+        """Returns what the module computes, in exact integers, from its parameters and input ports without the clock.
 
-        Args:
-            parameters: parameters of the module.
-            inputs: value of every input port but the clock.
-
-        Returns:
-            The value of each output port after one interval; a port that is left out keeps its value.
+        The result has the value of each output port after one interval; a port that is left out keeps its value.
         """
 
     def input_range(self, port: str, bits: int, signed: bool) -> tuple[int, int]:

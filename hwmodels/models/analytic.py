@@ -13,9 +13,7 @@ from hwmodels.workload import RescalerWorkload
 class AnalyticRescalerModel:
     """Prices the components that a rescaler needs, without looking at any RTL.
 
-    Attributes:
-        technology: table of component figures.
-        architecture: how one-stage rescalers are built, as a study file names it.
+    ``architecture`` says how one-stage rescalers are built, as a study file names it.
     """
 
     technology: Technology

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from hwmodels.architectures import Architecture
-from hwmodels.costs import ComponentCost, UnitCost
+from hwmodels.costs import UnitCost, scaled
 from hwmodels.technologies import Technology
 from hwmodels.workload import RescalerWorkload
 
@@ -40,11 +40,10 @@ def per_rescale(unit: UnitCost, architecture: Architecture, multiplier_bits: int
     """
     cycles, results = architecture.interval(multiplier_bits), architecture.lanes(multiplier_bits)
     factor = cycles / results * technology.activity_of(architecture.name)
-    if factor != 1:
-        energy = None if unit.energy_pj is None else unit.energy_pj * factor
-        unit = replace(unit, energy_pj=energy, components=tuple(_times(part, factor) for part in unit.components))
-    return replace(unit, cycles=cycles, results=results, narrows=architecture.narrows)
-
-
-def _times(part: ComponentCost, factor: float) -> ComponentCost:
-    return replace(part, energy_pj=None if part.energy_pj is None else part.energy_pj * factor)
+    return replace(
+        scaled(unit, 1.0, factor),
+        components=tuple(scaled(part, 1.0, factor) for part in unit.components),
+        cycles=cycles,
+        results=results,
+        narrows=architecture.narrows,
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwmodels.architectures import ARCHITECTURES, DEFAULT_CHOICE, Architecture, architecture_for, offered
-from hwmodels.costs import ComponentCost, UnitCost
+from hwmodels.costs import UnitCost, scaled
 from hwmodels.errors import HardwareError
 from hwmodels.models.rtl import RtlRescalerModel
 from hwmodels.technologies import Correction, Technology
@@ -19,10 +19,7 @@ class CalibratedRescalerModel:
 
     The ratio is smoothed over ``k``, so that a cost does not depend on one run of the mapper. Between the measured
     operand widths it is interpolated, beyond them the nearest holds. An ADD is looked up by its widest multiplier. The
-    table's corrections state the errors on points left out.
-
-    Attributes:
-        technology: a table with corrections of the calibrated architectures.
+    table, which must have corrections of the calibrated architectures, states their errors on points left out.
     """
 
     technology: Technology
@@ -52,11 +49,9 @@ class CalibratedRescalerModel:
         area = interpolate(correction, correction.area_um2, k, acc_bits)
         energy = interpolate(correction, correction.energy_pj, k, acc_bits)
         return replace(
-            unit,
-            area_um2=_times(unit.area_um2, area),
-            energy_pj=_times(unit.energy_pj, energy),
+            scaled(unit, area, energy),
             delay_ns=interpolate(correction, correction.delay_ns, k, acc_bits),
-            components=tuple(_scaled(part, area, energy) for part in unit.components),
+            components=tuple(scaled(part, area, energy) for part in unit.components),
         )
 
     def corrections_for(self, contract: str) -> dict[str, Correction]:
@@ -75,11 +70,3 @@ def interpolate(correction: Correction, table: Sequence[Sequence[float]], k: int
     """Returns a table's value between its widths, bilinear; the nearest edge's beyond them."""
     column = [np.interp(k, correction.multiplier_bits, row) for row in table]
     return float(np.interp(acc_bits, correction.acc_bits, column))
-
-
-def _times(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
-
-
-def _scaled(part: ComponentCost, area: float, energy: float) -> ComponentCost:
-    return replace(part, area_um2=_times(part.area_um2, area), energy_pj=_times(part.energy_pj, energy))

@@ -1,6 +1,6 @@
 """Components of a parsed design: the kind and size of each operator, register and memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from hwmodels.components import Part, crossed, plain, shifted, shifter_stages, sized
@@ -23,23 +23,16 @@ def design_costs(design: Design, technology: Technology) -> tuple[ComponentCost,
 
 def design_parts(design: Design) -> Iterator[Part]:
     """Yields every operator, register and memory of a design that is not mere wiring."""
-    yield from operator_parts(design.operators)
+    parts = map(_operator_part, design.operators)
+    yield from (part for part in parts if part is not None)
     for register in design.registers:
         yield Part("register", f"register {register.name}", {"bits": register.width})
     for memory in design.memories:
         yield Part("memory", f"memory {memory.name}", {"bits": memory.width * memory.words})
 
 
-def operator_parts(operators: Iterable[Operator]) -> Iterator[Part]:
-    """Yields operators as components without those that are wiring (shifts by constants)."""
-    for operator in operators:
-        part = operator_part(operator)
-        if part is not None:
-            yield part
-
-
-def operator_part(operator: Operator) -> Part | None:
-    """Returns one operator as a component, or None if it is wiring.
+def _operator_part(operator: Operator) -> Part | None:
+    """Returns one operator as a component, or None if it is wiring (a shift by a constant).
 
     Widths are those that carry information. A constant operand of an adder or a comparator saves nothing here.
     """

@@ -63,9 +63,7 @@ class RtlRescalerModel:
     parameters until a file changes.
 
     Attributes:
-        technology: table of component figures.
         pipeline: whether a register stands between multiplier and shifter of the shipped one-stage rescalers.
-        source: the user's rescaler.
         architecture: how the shipped one-stage rescalers are built, as a study file names it.
     """
 

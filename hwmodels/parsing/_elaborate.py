@@ -98,12 +98,7 @@ class _Parts:
 
 
 def elaborate(modules: Mapping[str, Module], top: str, parameters: Mapping[str, int]) -> Design:
-    """Resolves a design.
-
-    Args:
-        modules: every known module by name.
-        top: module to start from.
-        parameters: overrides of the top module's parameters.
+    """Resolves the design under a top module, given every known module by name and the top's overridden parameters.
 
     Raises:
         HardwareError: if the top or a parameter does not exist, or the source cannot be resolved.

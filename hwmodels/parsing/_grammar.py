@@ -138,13 +138,7 @@ _LOCK = threading.Lock()  # the table's stack and the lexer belong to one parse 
 
 
 def parse(source: SourceText) -> ast.Source:
-    """Parses preprocessed Verilog.
-
-    Args:
-        source: text without compiler directives.
-
-    Returns:
-        The root of pyverilog's syntax tree; line numbers are those of ``source.text``.
+    """Returns pyverilog's syntax tree of preprocessed Verilog; its line numbers are those of ``source.text``.
 
     Raises:
         HardwareError: on a syntax error, with its file and line.

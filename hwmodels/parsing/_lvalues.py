@@ -27,12 +27,7 @@ class Lvalues:
         self._expressions = expressions
 
     def targets(self, node: ast.Node, emit: bool = False) -> Iterator[Target]:
-        """Yields the written pieces, the most significant first.
-
-        Args:
-            node: the left-hand side.
-            emit: record the hardware of a variable index.
-        """
+        """Yields the written pieces, the most significant first; ``emit`` records the hardware of a variable index."""
         match node:
             case ast.LConcat() | ast.Concat():
                 for part in node.list:

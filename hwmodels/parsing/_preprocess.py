@@ -53,11 +53,8 @@ def preprocess(
 ) -> SourceText:
     """Returns Verilog without directives.
 
-    Args:
-        text: the source.
-        name: file name for messages.
-        defines: macros that are defined from the start, without parameters.
-        include_folders: folders that are searched for included files, which must lie inside.
+    ``defines`` are macros without parameters that are defined from the start. Included files are searched for in the
+    ``include_folders``, and must lie inside. Messages call the text by ``name``.
 
     Raises:
         HardwareError: with file and line, on an unknown macro or directive, an unbalanced condition, or a file that

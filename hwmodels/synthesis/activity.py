@@ -19,40 +19,33 @@ from hwmodels.synthesis.functions import BitFunction, Words
 
 STEP_NS: Final = 0.05  # about a fifth of a loaded gate's delay in OSU 0.18
 _MEMORY_WORDS: Final = 1 << 24  # words of waveforms held at once (128 MiB)
+_CLOCK: Final = "clk"
 Trace = Mapping[str, npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
 class Energy:
-    """Energy per clock cycle on a trace, in picojoules, without leakage.
+    """Energy per clock cycle on a trace, in picojoules, without leakage, and the transitions of all nets per cycle.
 
-    Attributes:
-        zero_delay_pj: settled transitions only.
-        delayed_pj: glitches counted; None without delays.
-        transitions: settled transitions per cycle, all nets.
-        delayed_transitions: transitions per cycle with glitches; None without delays.
+    ``zero_delay_pj`` and ``transitions`` count settled transitions only, the other two glitches as well.
     """
 
     zero_delay_pj: float
-    delayed_pj: float | None
+    delayed_pj: float
     transitions: float
-    delayed_transitions: float | None
+    delayed_transitions: float
 
 
-def measure_energy(circuit: Circuit, trace: Trace, *, delays: bool = True, clock: str = "clk") -> Energy:
+def measure_energy(circuit: Circuit, trace: Trace) -> Energy:
     """Returns the mean energy of a clock cycle while a trace is applied.
 
-    Args:
-        circuit: the mapped circuit.
-        trace: values of each input port but the clock, per cycle, shape (cycles,) or (cycles, streams); independent
-            streams are evaluated side by side. Registers start at 0, and the first cycle is not counted.
-        delays: also count glitches.
-        clock: name of the clock port.
+    The trace has values of each input port but the clock ``clk``, of shape (cycles,) or (cycles, streams); independent
+    streams are evaluated side by side. Registers start at 0, and the first cycle is not counted.
 
     Raises:
         HardwareError: if a port has no values, or the trace is shorter than two cycles.
     """
-    settled, streams = _settle(circuit, trace, clock)
+    settled, streams = _settle(circuit, trace)
     cycles, words_per_cycle = next(iter(settled.values())).shape
     pairs = (cycles - 1) * streams
     mask = _pack(np.ones((1, streams), dtype=np.int64)).reshape(words_per_cycle)  # of the streams in use
@@ -60,8 +53,6 @@ def measure_energy(circuit: Circuit, trace: Trace, *, delays: bool = True, clock
     per_net = _energies(circuit)
     fixed = sum(flop.clock_energy_pj for flop in circuit.flip_flops)
     zero = fixed + sum(per_net.get(net, 0.0) * count for net, count in counts.items())
-    if not delays:
-        return Energy(zero, None, sum(counts.values()), None)
     glitchy = _delayed_counts(circuit, settled, mask, pairs)
     delayed = fixed + sum(per_net.get(net, 0.0) * count for net, count in glitchy.items())
     return Energy(zero, delayed, sum(counts.values()), sum(glitchy.values()))
@@ -78,37 +69,23 @@ def _energies(circuit: Circuit) -> dict[Net, float]:
     return energies
 
 
-def simulate(circuit: Circuit, trace: Trace, *, clock: str = "clk") -> dict[str, npt.NDArray[np.int64]]:
-    """Returns the settled value of each output port before each clock edge, unsigned, shape (cycles, streams)."""
-    settled, streams = _settle(circuit, trace, clock)
-    shape = next(iter(settled.values())).shape
-    results = {}
-    for name, nets in circuit.outputs.items():
-        value = np.zeros((shape[0], streams), dtype=np.int64)
-        for position, net in enumerate(nets):
-            words = settled.get(net, _constant(net, shape))
-            value |= _unpack(words, streams) << np.int64(position)
-        results[name] = value
-    return results
-
-
 def _constant(net: Net, shape: tuple[int, ...]) -> Words:
     return np.full(shape, ~np.uint64(0) if net == "1" else np.uint64(0), dtype=np.uint64)
 
 
-def _settle(circuit: Circuit, trace: Trace, clock: str) -> tuple[dict[Net, Words], int]:
+def _settle(circuit: Circuit, trace: Trace) -> tuple[dict[Net, Words], int]:
     """Returns the settled bits of every net, shape (cycles, words), and the number of streams."""
-    bits, cycles, streams = _input_bits(circuit, trace, clock)
+    bits, cycles, streams = _input_bits(circuit, trace)
     if not circuit.flip_flops or _feeds_forward(circuit):
         return _settle_forward(circuit, bits), streams
     return _settle_cycle_by_cycle(circuit, bits, cycles), streams
 
 
-def _input_bits(circuit: Circuit, trace: Trace, clock: str) -> tuple[dict[Net, Words], int, int]:
+def _input_bits(circuit: Circuit, trace: Trace) -> tuple[dict[Net, Words], int, int]:
     bits: dict[Net, Words] = {}
     cycles = streams = 0
     for name, nets in circuit.inputs.items():
-        if name == clock:
+        if name == _CLOCK:
             continue
         if name not in trace:
             raise HardwareError(f"the trace has no values for input {name!r}")
@@ -291,11 +268,6 @@ def _pack(bits: npt.NDArray[np.int64]) -> Words:
     padded = np.zeros((cycles, words * 64), dtype=np.uint8)
     padded[:, :streams] = bits
     return np.packbits(padded, axis=1, bitorder="little").view(np.uint64).reshape(cycles, words)
-
-
-def _unpack(words: Words, streams: int) -> npt.NDArray[np.int64]:
-    bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little")
-    return bits[:, :streams].astype(np.int64)
 
 
 def _count(words: Words) -> float:

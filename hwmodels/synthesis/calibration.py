@@ -39,9 +39,7 @@ class ErrorSummary:
 
     Attributes:
         architecture: name, or ``all``.
-        metric: the figure.
         form: ``linear`` (component figures on parsed operators) or ``corrected`` (times the ratio of its neighbours).
-        points: number of points.
         mean: mean absolute relative error.
         worst: largest absolute relative error.
         rank: Spearman's rank correlation with synthesis.
@@ -61,7 +59,6 @@ class Fit:
     """A fitted metric.
 
     Attributes:
-        metric: the figure.
         coefficients: per (kind of component, term), zero if absent.
         activity: factor of the energies per architecture, 1 if absent.
         predicted: linear prediction of each measurement with that measurement left out.

@@ -21,7 +21,6 @@ class Gate:
     Attributes:
         output: net that it drives.
         inputs: net of each pin that its function reads.
-        function: its function.
         delay_ns: mean of rise and fall over its inputs, at its load.
         energy_pj: energy of one transition of its output: half C V^2 of the load, and the cell's internal energy.
     """
@@ -58,17 +57,13 @@ class FlipFlop:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """A netlist ready to evaluate.
+    """A netlist ready to evaluate; area and leakage are sums over its cells, of which ``cells`` is the number.
 
     Attributes:
         inputs: nets of the input ports, the lowest bit first.
         outputs: nets of the output ports.
         gates: in topological order.
-        flip_flops: the registers.
-        area_um2: sum of the cells' areas.
-        leakage_uw: sum of the cells' leakage.
         input_energy_pj: energy of a transition of a primary input's net, driven from outside (load only).
-        cells: number of cells.
     """
 
     inputs: Mapping[str, tuple[Net, ...]]

@@ -53,7 +53,6 @@ class Pin:
     """A pin of a cell.
 
     Attributes:
-        name: its name.
         output: whether it drives its net.
         capacitance_pf: load that it is, in picofarads.
         function: Boolean function of an output in Liberty syntax, '' if none.
@@ -74,10 +73,7 @@ class Cell:
     """A cell.
 
     Attributes:
-        name: its name.
-        area_um2: its area in square micrometres.
         leakage_uw: its leakage in microwatts (0 if the library gives none).
-        pins: its pins by name.
         next_state: input function of a flip-flop, '' for a gate.
         clock: clock pin of a flip-flop, '' for a gate.
         state: names of the internal state and its inverse.
@@ -104,10 +100,7 @@ class Library:
 
 
 def load_liberty(path: Path) -> Library:
-    """Reads a Liberty file.
-
-    Args:
-        path: the .lib file. Areas are taken as square micrometres, which Liberty does not state.
+    """Returns the library of a Liberty file; areas count as square micrometres, a unit that Liberty does not state.
 
     Raises:
         HardwareError: if the file is truncated or not Liberty, has no units, or a cell has no area.

@@ -16,14 +16,7 @@ from hwmodels.traces import AccumulatorTrace, load_trace
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A fitted technology.
-
-    Attributes:
-        technology: the table.
-        text: its TOML text, for a file.
-        errors: errors on points left out of the fit.
-        measurements: measurements of the synthesized designs.
-    """
+    """A fitted technology, its TOML text, its errors on points left out of the fit, and the measured designs."""
 
     technology: Technology
     text: str

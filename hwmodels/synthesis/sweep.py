@@ -19,25 +19,21 @@ from hwmodels.synthesis.yosys import Netlist, synthesize
 from hwmodels.traces import AccumulatorTrace
 
 BASELINE_BITS: Final = 31
+_ACC_BITS: Final = (20, 32)  # operand widths of the sweep
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One synthesized design on a cell library.
+    """One design synthesized on a cell library; area and leakage are sums over its cells.
 
     Attributes:
         architecture: name of a rescaler architecture, or of a component.
         multiplier_bits: ``k`` (of a component: its second width).
         acc_bits: operand width (of a component: its first width).
-        shift_bits: width of the variable shift.
-        shift_min: smallest right shift.
         constant: the multiplier of an architecture that is built for one constant, else 1.
-        cells: number of mapped cells.
-        area_um2: sum of cell areas.
         energy_zero_delay_pj: per result, settled transitions only.
         energy_pj: per result, with gate delays, glitches counted.
         delay_ns: longest path.
-        leakage_uw: sum of the cells' leakage.
         cycles: clock cycles per result of one lane.
         lanes: results per interval.
     """
@@ -122,7 +118,7 @@ def _measure(
         cells=circuit.cells,
         area_um2=round(circuit.area_um2, 3),
         energy_zero_delay_pj=round(energy.zero_delay_pj * per_result, 5),
-        energy_pj=round((energy.delayed_pj or 0.0) * per_result, 5),
+        energy_pj=round(energy.delayed_pj * per_result, 5),
         delay_ns=round(circuit.delay_ns, 4),
         leakage_uw=round(circuit.leakage_uw, 6),
         cycles=cycles,
@@ -130,15 +126,12 @@ def _measure(
     )
 
 
-def rescaler_points(
-    multiplier_bits: Iterable[int] = range(1, 33), acc_widths: Iterable[int] = (20, 32)
-) -> Iterator[tuple[str, int, int]]:
+def rescaler_points(multiplier_bits: Iterable[int]) -> Iterator[tuple[str, int, int]]:
     """Yields (architecture, k, operand width in bits) of a sweep."""
-    ks, widths = sorted(set(multiplier_bits)), sorted(set(acc_widths))
     for architecture in ARCHITECTURES.values():
         low, high = architecture.multiplier_bits
-        for k in (k for k in ks if low <= k <= high):
-            for acc_bits in architecture.sweep_widths or widths:
+        for k in (k for k in sorted(set(multiplier_bits)) if low <= k <= high):
+            for acc_bits in architecture.sweep_widths or _ACC_BITS:
                 yield architecture.name, k, acc_bits
 
 

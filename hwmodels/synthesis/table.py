@@ -27,14 +27,8 @@ def technology_text(
 ) -> str:
     """Returns the TOML text of a fitted technology.
 
-    Args:
-        name: short name of the table.
-        library: the cells.
-        node_nm: feature size, for the parameter memory that the library does not have.
-        measurements: measurements of the synthesized designs.
-        fits: the fits by metric.
-        errors: the error table of the fits.
-        activity: description of the trace that the energies hold for.
+    The feature size sizes the parameter memory, which the library does not have. ``activity`` describes the trace that
+    the energies hold for.
     """
     source = f"nonnegative least squares over {len(measurements)} designs synthesized with yosys on {library.name}"
     lines = [

@@ -49,16 +49,8 @@ class CellInstance:
 
 @dataclass(frozen=True, slots=True)
 class Netlist:
-    """A flat netlist of library cells.
+    """A flat netlist of library cells; ports have their nets, the lowest bit first."""
 
-    Attributes:
-        top: name of the top module.
-        inputs: nets of each input port, the lowest bit first.
-        outputs: nets of each output port.
-        cells: the instances.
-    """
-
-    top: str
     inputs: Mapping[str, tuple[int | str, ...]]
     outputs: Mapping[str, tuple[int | str, ...]]
     cells: tuple[CellInstance, ...]
@@ -74,13 +66,8 @@ def synthesize(
 ) -> Netlist:
     """Maps a design to the cells of a library. The same call gives the same netlist.
 
-    Args:
-        files: Verilog sources.
-        top: top module.
-        parameters: its parameters.
-        library: cell library.
-        history: bits of another design that yosys reads first, 0 for none. It shifts the internal numbers by which the
-            mapper breaks ties, and so shows how sensitive a netlist is to irrelevant details.
+    ``history`` is the width in bits of another design that yosys reads first, 0 for none. It shifts the internal
+    numbers by which the mapper breaks ties, and so shows how sensitive a netlist is to irrelevant details.
 
     Raises:
         HardwareError: if yosys is absent or rejects the input; the message quotes it.
@@ -92,7 +79,7 @@ def synthesize(
         wrapper = folder / "wrapper.v"
         wrapper.write_text(_wrapper(files, top, parameters), encoding="utf-8")
         _run([*_earlier(history, folder), *_commands((*files, wrapper), library, folder)], folder)
-        return _netlist(json.loads((folder / "netlist.json").read_text(encoding="utf-8")), top)
+        return _netlist(json.loads((folder / "netlist.json").read_text(encoding="utf-8")))
 
 
 def _earlier(bits: int, folder: Path) -> list[str]:
@@ -154,11 +141,10 @@ def _last_error(log: Path) -> str:
     return errors[-1] if errors else "it ended without a message"
 
 
-def _netlist(document: Mapping[str, Any], top: str) -> Netlist:
+def _netlist(document: Mapping[str, Any]) -> Netlist:
     module = document["modules"][_WRAPPER]  # beside the library's cells
     ports = module["ports"]
     return Netlist(
-        top=top,
         inputs={name: tuple(port["bits"]) for name, port in ports.items() if port["direction"] == "input"},
         outputs={name: tuple(port["bits"]) for name, port in ports.items() if port["direction"] == "output"},
         cells=tuple(_instance(cell) for cell in module["cells"].values() if cell["type"] != "$scopeinfo"),

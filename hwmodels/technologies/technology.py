@@ -63,14 +63,9 @@ class Figure(_Record):
 
 
 class Component(_Record):
-    """Figures of one kind of component.
+    """Figures of one kind of component; the energy is that of one operation, dynamic, at the table's activity.
 
-    Attributes:
-        area_um2: area in square micrometres.
-        energy_pj: dynamic energy of one operation in picojoules, at the table's activity.
-        delay_ns: delay in nanoseconds.
-        leakage_uw: leakage power in microwatts.
-        missing: the reason for figures that are absent.
+    ``missing`` is the reason for figures that are absent.
     """
 
     area_um2: Figure | None = None
@@ -126,12 +121,10 @@ class Correction(_Record):
 
 
 class Technology(_Record):
-    """A technology table.
+    """A technology table: figures of components at a feature size in nanometres and a supply in volts.
 
     Attributes:
         name: short name, as in a study file.
-        node_nm: feature size in nanometres.
-        voltage_v: supply voltage in volts.
         conditions: corner, temperature, clock constraint and the like.
         source: publication or tool run that the table comes from.
         activity: switching activity that the energies hold for, and whether glitches are counted.
@@ -151,10 +144,7 @@ class Technology(_Record):
     def evaluate(self, kind: ComponentKind, metric: Metric, quantities: Mapping[str, float]) -> float | None:
         """Returns a metric of one component in its unit, or None if the table does not give it.
 
-        Args:
-            kind: kind of component.
-            metric: which figure.
-            quantities: value of each term that the kind knows, 'unit' (which is 1) left out.
+        ``quantities`` has the value of each term that the kind knows, except 'unit', which is 1.
         """
         figure = self._figure(kind, metric)
         if figure is None:
@@ -188,10 +178,7 @@ def technology_names() -> tuple[str, ...]:
 
 
 def load_technology(name_or_path: str | Path) -> Technology:
-    """Returns a technology by the name of a shipped table, or read one from a TOML file.
-
-    Args:
-        name_or_path: a shipped name, or a path that ends in ``.toml``.
+    """Returns a technology by the name of a shipped table, or reads one from a path that ends in ``.toml``.
 
     Raises:
         HardwareError: if there is no such table, or it is not valid; the message names file, key and value.
@@ -221,11 +208,7 @@ def _read(path: Path) -> Technology:
 
 @functools.lru_cache(maxsize=32)
 def parse_technology(text: str, name: str) -> Technology:
-    """Returns the technology of a TOML text.
-
-    Args:
-        text: contents of a table.
-        name: file name for error messages.
+    """Returns the technology of a TOML text; error messages call it by ``name``.
 
     Raises:
         HardwareError: if the text is not TOML, or not a valid table.

@@ -11,10 +11,7 @@ from hwmodels.errors import HardwareError
 def run_script(name: str, expected: str, work: Callable[..., None]) -> int:
     """Calls ``work`` with the script's arguments as paths; returns the exit status.
 
-    Args:
-        name: name of the script's module.
-        expected: names of the arguments, separated by blanks.
-        work: takes as many paths.
+    ``expected`` has the names of the arguments, separated by blanks.
     """
     arguments = sys.argv[1:]
     if len(arguments) != len(expected.split()):

@@ -66,10 +66,8 @@ def _measure(
     up = HARDWARE_BITS - k
     left = {**columns, "mult": columns["mult"] << np.int64(up), "shift": right_shift + up}
     right = {**columns, "shift": right_shift}
-    energies = [
-        measure_energy(circuit, c).delayed_pj or 0.0 for circuit, c in ((own, columns), (wide, left), (wide, right))
-    ]
-    return SharedEnergy(k, *energies)
+    energies = (measure_energy(circuit, c) for circuit, c in ((own, columns), (wide, left), (wide, right)))
+    return SharedEnergy(k, *(energy.delayed_pj for energy in energies))
 
 
 def measure(liberty: Path, path: Path) -> None:
