@@ -8,7 +8,7 @@ from hwmodels.components import crossed, sized
 from hwmodels.costs import NetworkCost, Style, component_cost, reasons, times, total
 from hwmodels.errors import HardwareError
 from hwmodels.models import CostModel
-from hwmodels.network import PJ_PER_NJ, memory_bit, network_cost, parameter_word_bits
+from hwmodels.network import PJ_PER_NJ, network_cost, parameter_memory, parameter_word_bits
 from hwmodels.technologies import Technology
 from hwmodels.workload import RescalerWorkload
 
@@ -92,7 +92,7 @@ def accelerator_cost(
         energy_nj=total([mac_energy, rescalers.rescaler_energy_nj, reads]),
         latency_cycles=sum(cycles) if accelerator.style == "shared" else max(cycles),
         rescalers=rescalers,
-        missing=reasons((rescalers.missing, memory_bit(technology).missing)),
+        missing=reasons((rescalers.missing, parameter_memory(technology).missing)),
     )
 
 
@@ -100,7 +100,7 @@ def parameter_energy_nj(
     workloads: Sequence[RescalerWorkload], technology: Technology, accelerator: Accelerator
 ) -> float | None:
     """Returns the energy of reading the rescalers' parameters in one inference, None without a memory energy."""
-    bit = memory_bit(technology)
+    bit = parameter_memory(technology)
     words = parameter_word_bits(workloads, style=accelerator.style)
     reads = (parameter_reads(workload, accelerator.output_order) for workload in workloads)
     bits = sum(bits * count for bits, count in zip(words, reads, strict=True))

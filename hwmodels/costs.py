@@ -152,8 +152,13 @@ def times(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
-def scaled(cost: _Cost, area: float, energy: float) -> _Cost:
-    """Returns the cost of a component or unit, area and energy times a factor; a unit's components are not touched."""
+def scaled(unit: UnitCost, area: float, energy: float) -> UnitCost:
+    """Returns a unit, components included, with areas and energies multiplied by factors."""
+    components = tuple(_scaled(part, area, energy) for part in unit.components)
+    return replace(_scaled(unit, area, energy), components=components)
+
+
+def _scaled(cost: _Cost, area: float, energy: float) -> _Cost:
     return replace(cost, area_um2=times(cost.area_um2, area), energy_pj=times(cost.energy_pj, energy))
 
 

@@ -49,7 +49,7 @@ def network_cost(workloads: Sequence[RescalerWorkload], model: CostModel, *, sty
         rescaler_energy_nj=total([layer.energy_nj for layer in layers]),
         parameter_bits=bits,
         layers=layers,
-        missing=reasons((*(layer.unit.missing for layer in layers), memory_bit(model.technology).missing)),
+        missing=reasons((*(layer.unit.missing for layer in layers), parameter_memory(model.technology).missing)),
     )
 
 
@@ -70,7 +70,7 @@ def _layer(workload: RescalerWorkload, model: CostModel, lanes: int) -> LayerCos
     unit = model.unit_cost(workload)
     bits = workload.channels * workload.parameter_bits
     datapath = times(unit.area_um2, lanes)
-    memory = _memory_area(bits, model)
+    memory = parameter_memory(model.technology, bits).area_um2
     return LayerCost(
         name=workload.name,
         area_um2=total([datapath, memory]),
@@ -84,13 +84,9 @@ def _layer(workload: RescalerWorkload, model: CostModel, lanes: int) -> LayerCos
     )
 
 
-def _memory_area(bits: int, model: CostModel) -> float | None:
-    return component_cost(model.technology, "memory", "parameters", bits=bits).area_um2
-
-
-def memory_bit(technology: Technology) -> ComponentCost:
-    """Returns the cost of one bit of parameter memory, and of reading it."""
-    return component_cost(technology, "memory", "parameters", bits=1)
+def parameter_memory(technology: Technology, bits: int = 1) -> ComponentCost:
+    """Returns the cost of parameter memory; its energy is that of reading it."""
+    return component_cost(technology, "memory", "parameters", bits=bits)
 
 
 def _energy_nj(energy_pj: float | None, workload: RescalerWorkload) -> float | None:
@@ -111,7 +107,7 @@ def _share(
     datapaths = total([unit.area_um2 for unit in units.values()])
     words = _bank_word_bits(workloads, banks)
     bits = max(workload.channels * word for workload, word in zip(workloads, words, strict=True))
-    area = total([times(datapaths, lanes), _memory_area(bits, model)])
+    area = total([times(datapaths, lanes), parameter_memory(model.technology, bits).area_um2])
     return tuple(shared), area, bits
 
 

@@ -16,16 +16,12 @@ class AnalyticRescalerModel:
     ``architecture`` says how one-stage rescalers are built, as a study file names it.
     """
 
+    name = "analytic"
     technology: Technology
     architecture: str = DEFAULT_CHOICE
 
     def __post_init__(self) -> None:
         check_choice(self.architecture)
-
-    @property
-    def name(self) -> str:
-        """Name of the model in a study."""
-        return "analytic"
 
     def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
         """Returns the cost of one lane that serves ``workload``.

@@ -40,10 +40,6 @@ def per_rescale(unit: UnitCost, architecture: Architecture, multiplier_bits: int
     """
     cycles, results = architecture.interval(multiplier_bits), architecture.lanes(multiplier_bits)
     factor = cycles / results * technology.activity_of(architecture.name)
-    return replace(
-        scaled(unit, 1.0, factor),
-        components=tuple(scaled(part, 1.0, factor) for part in unit.components),
-        cycles=cycles,
-        results=results,
-        narrows=architecture.narrows,
-    )
+    if factor != 1:
+        unit = scaled(unit, 1.0, factor)
+    return replace(unit, cycles=cycles, results=results, narrows=architecture.narrows)

@@ -22,6 +22,7 @@ class CalibratedRescalerModel:
     table, which must have corrections of the calibrated architectures, states their errors on points left out.
     """
 
+    name = "calibrated"
     technology: Technology
 
     def __post_init__(self) -> None:
@@ -31,11 +32,6 @@ class CalibratedRescalerModel:
             raise HardwareError(
                 f"technology {self.technology.name!r} is not calibrated (no corrections of {', '.join(missing)})"
             )
-
-    @property
-    def name(self) -> str:
-        """Name of the model in a study."""
-        return "calibrated"
 
     def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
         """Returns the cost of one lane that serves ``workload``.
@@ -48,11 +44,7 @@ class CalibratedRescalerModel:
         k, acc_bits = workload.multiplier_bits, workload.stages[-1].operand_bits
         area = interpolate(correction, correction.area_um2, k, acc_bits)
         energy = interpolate(correction, correction.energy_pj, k, acc_bits)
-        return replace(
-            scaled(unit, area, energy),
-            delay_ns=interpolate(correction, correction.delay_ns, k, acc_bits),
-            components=tuple(scaled(part, area, energy) for part in unit.components),
-        )
+        return replace(scaled(unit, area, energy), delay_ns=interpolate(correction, correction.delay_ns, k, acc_bits))
 
     def corrections_for(self, contract: str) -> dict[str, Correction]:
         """Returns the table's corrections, by architecture, of the rescalers and the ADD of a rounding contract."""

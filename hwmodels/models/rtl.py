@@ -67,6 +67,7 @@ class RtlRescalerModel:
         architecture: how the shipped one-stage rescalers are built, as a study file names it.
     """
 
+    name = "rtl"
     technology: Technology
     pipeline: bool = False
     source: RtlSource | None = None
@@ -79,11 +80,6 @@ class RtlRescalerModel:
                 f"architecture {self.architecture!r} is a shipped rescaler, and {self.source.top!r} another; "
                 "leave one out"
             )
-
-    @property
-    def name(self) -> str:
-        """Name of the model in a study."""
-        return "rtl"
 
     def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
         """Returns the cost of one lane that serves ``workload``.
@@ -114,12 +110,9 @@ class RtlRescalerModel:
 
 
 def _parsed(files: tuple[Path, ...], top: str, parameters: Mapping[str, int]) -> Design:
-    return _design(files, _changed(files), top, tuple(sorted(parameters.items())))
-
-
-def _changed(files: tuple[Path, ...]) -> tuple[int, ...]:
-    """Returns the modification times of files in ns, 0 for a missing one, which cannot be read later either."""
-    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
+    # A missing file has no time of change; it cannot be read later either.
+    changed_ns = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
+    return _design(files, changed_ns, top, tuple(sorted(parameters.items())))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -55,7 +55,8 @@ def _declare_variable(item: ast.Variable, expressions: Expressions) -> Net:
         net = _array(net, item, expressions)
     known = scope.names.get(item.name)
     if isinstance(known, Net) and known.words == 0 and type(item) is not ast.Integer:
-        net = _merged(known, net, item)
+        wider = known if item.width is None else net
+        net = wider._replace(signed=known.signed or net.signed, words=net.words, first=net.first, apart=net.apart)
         if net != known:
             scope.assign(item.name, net)
     else:
@@ -71,11 +72,6 @@ def _array(net: Net, item: ast.Variable, expressions: Expressions) -> Net:
     words = math.prod(last - first + 1 for first, last in ends)
     apart = len(ends) == 1 and item.name in expressions.scope.facts.words_apart
     return net._replace(words=words, first=ends[0][0], apart=apart)
-
-
-def _merged(known: Net, net: Net, item: ast.Variable) -> Net:
-    wider = known if item.width is None else net
-    return wider._replace(signed=known.signed or net.signed, words=net.words, first=net.first, apart=net.apart)
 
 
 def parameter_value(item: ast.Parameter, expressions: Expressions, overrides: Mapping[str, Value]) -> Value:

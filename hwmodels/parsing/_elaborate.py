@@ -122,49 +122,42 @@ def elaborate(modules: Mapping[str, Module], top: str, parameters: Mapping[str, 
     )
 
 
+@dataclass
 class _Instance:
     """One module with its parameters fixed."""
 
-    def __init__(
-        self,
-        modules: Mapping[str, Module],
-        module: Module,
-        overrides: Mapping[str, Value],
-        path: str,
-        parts: _Parts,
-        depth: int,
-    ) -> None:
-        self._modules = modules
-        self._module = module
-        self._definition = module.definition
-        self._source = module.source
-        self._overrides = overrides
-        self._path = path
-        self._parts = parts
-        self._depth = depth
-        self._scope = Scope(module.source, f"{path}." if path else "", module.expressions)
-        self._calls = FunctionCalls(parts.operators.append, path)
+    modules: Mapping[str, Module]
+    module: Module
+    overrides: Mapping[str, Value]
+    path: str
+    parts: _Parts
+    depth: int
+
+    def __post_init__(self) -> None:
+        self._definition, self._source = self.module.definition, self.module.source
+        self._scope = Scope(self._source, f"{self.path}." if self.path else "", self.module.expressions)
+        self._calls = FunctionCalls(self.parts.operators.append, self.path)
         self._expressions = self._within(self._scope)
-        if depth > _MAX_DEPTH:
+        if self.depth > _MAX_DEPTH:
             raise self._source.error(self._definition.lineno, f"module {self._definition.name!r} contains itself")
 
     def declare(self) -> None:
         """Declares parameters, ports and variables."""
         self._check_overrides()
         expressions = self._expressions
-        for function in self._module.functions:
+        for function in self.module.functions:
             self._scope.declare(function.name, function, function.lineno)
-        for item in self._module.constants:
-            overrides = {} if isinstance(item, ast.Localparam) else self._overrides
+        for item in self.module.constants:
+            overrides = {} if isinstance(item, ast.Localparam) else self.overrides
             self._scope.declare(item.name, parameter_value(item, expressions, overrides), item.lineno)
-        for port in self._module.header_ports:
+        for port in self.module.header_ports:
             declare(port, expressions)
-        for item in self._module.variables:
+        for item in self.module.variables:
             self._declare_variable(item, expressions)
 
     def lower(self) -> None:
         """Lowers the module's items to operators and registers."""
-        for item in self._module.body:
+        for item in self.module.body:
             self._item(item, self._expressions)
 
     def learn(self, port: str, value: Value) -> None:
@@ -175,7 +168,7 @@ class _Instance:
 
     def ports(self) -> Iterator[Port]:
         """Yields the ports in order."""
-        for name, direction in self._module.directions.items():
+        for name, direction in self.module.directions.items():
             net = self._scope.names.get(name)
             if not isinstance(net, Net):
                 raise self._source.error(self._definition.lineno, f"port {name!r} has no direction or width")
@@ -183,25 +176,25 @@ class _Instance:
 
     def parameters(self) -> dict[str, int]:
         """Returns the resolved parameters (not the localparams)."""
-        values = {name: self._scope.names[name] for name in self._module.parameters}
+        values = {name: self._scope.names[name] for name in self.module.parameters}
         return {name: value.number for name, value in values.items() if isinstance(value, Value)}
 
     def _check_overrides(self) -> None:
-        for name in self._overrides:
-            if name not in self._module.parameters:
-                listed = ", ".join(self._module.parameters) or "none"
+        for name in self.overrides:
+            if name not in self.module.parameters:
+                listed = ", ".join(self.module.parameters) or "none"
                 raise self._source.error(
                     self._definition.lineno,
                     f"module {self._definition.name!r} has no parameter {name!r}; it has: {listed}",
                 )
 
     def _within(self, scope: Scope) -> Expressions:
-        return Expressions(scope, self._parts.operators.append, self._calls, self._path)
+        return Expressions(scope, self.parts.operators.append, self._calls, self.path)
 
     def _declare_variable(self, declared: ast.Node, expressions: Expressions) -> None:
         net = declare(declared, expressions)
         if net is not None and net.words and not net.apart:
-            self._parts.memories.append(Memory(net.name, net.width, net.words))
+            self.parts.memories.append(Memory(net.name, net.width, net.words))
 
     def _item(self, item: ast.Node, expressions: Expressions) -> None:
         match item:
@@ -209,7 +202,7 @@ class _Instance:
                 self._assign(item, expressions)
             case ast.Always():
                 registers = Process(expressions).run(item)  # memories are counted apart
-                self._parts.registers += [each for each in registers if not each.name.endswith("[]")]
+                self.parts.registers += [each for each in registers if not each.name.endswith("[]")]
             case ast.InstanceList():
                 for instance in item.instances:
                     self._instantiate(instance, expressions)
@@ -221,9 +214,8 @@ class _Instance:
                 raise self._source.error(item.lineno, f"{type(item).__name__} is not supported")
 
     def _assign(self, item: ast.Assign, expressions: Expressions) -> None:
-        lvalues = Lvalues(expressions)
         self._declare_implicit(item.left.var, expressions)
-        width = sum(target.width for target in lvalues.targets(item.left.var, emit=True))
+        width = sum(target.width for target in Lvalues(expressions).targets(item.left.var, emit=True))
         value = expressions.lower(item.right.var, width)
         if isinstance(item.left.var, ast.Identifier):
             net = expressions.scope.find(item.left.var.name)
@@ -281,15 +273,15 @@ class _Instance:
         if instance.module in _GATES:
             self._gate(instance, expressions)
             return
-        module = self._modules.get(instance.module)
+        module = self.modules.get(instance.module)
         if module is None:
             raise self._source.error(instance.lineno, f"module {instance.module!r} is not there")
         copies = 1 if instance.array is None else vector_range(instance.array, expressions)[1]
         overrides = self._instance_overrides(instance, module, expressions)
-        path = f"{self._path}.{instance.name}" if self._path else instance.name
+        path = f"{self.path}.{instance.name}" if self.path else instance.name
         for copy in range(copies):
             name = path if instance.array is None else f"{path}[{copy}]"
-            child = _Instance(self._modules, module, overrides, name, self._parts, self._depth + 1)
+            child = _Instance(self.modules, module, overrides, name, self.parts, self.depth + 1)
             child.declare()
             self._connect(instance, child, expressions)
             child.lower()
@@ -331,7 +323,7 @@ class _Instance:
             self._declare_implicit(terminal, expressions)
         kind, line = _GATES[instance.module], instance.lineno
         inputs = [expressions.lower(terminal) for terminal in terminals[1:]]
-        if len(inputs) < 1:
+        if not inputs:
             raise self._source.error(line, f"gate {instance.module!r} needs an output and an input")
         value = inputs[0]
         for other in inputs[1:] if kind in ("and", "or", "xor") else ():

@@ -11,7 +11,7 @@ from hwmodels.parsing._flow import gate_levels, low_bits
 from hwmodels.parsing._operators import BINARY, COMPARISONS, LOGICAL, REDUCTIONS, SHIFTS, UNARY
 from hwmodels.parsing._scope import Net, Scope
 from hwmodels.parsing._types import Shapes, wider
-from hwmodels.parsing._values import BIT, Value, clog2, constant, fold_arithmetic, fold_comparison, fold_reduction
+from hwmodels.parsing._values import ARITHMETIC, BIT, REDUCED, TRUTH, Value, clog2, constant
 
 Record = Callable[[Operator], None]
 
@@ -82,7 +82,7 @@ class Expressions:
             filled = _filled(kind, left, right, width, signed)
             return self.emit(kind, (left, right), width, signed, node.lineno, filled)
         try:
-            number = fold_arithmetic(kind, left.extended(width, signed).number, right.extended(width, signed).number)
+            number = ARITHMETIC[kind](left.extended(width, signed).number, right.extended(width, signed).number)
         except ValueError as error:
             raise self.scope.source.error(node.lineno, str(error)) from None
         return constant(number, width, signed)
@@ -109,7 +109,7 @@ class Expressions:
         width, signed = wider(self.shapes.of(node.left), self.shapes.of(node.right))
         left, right = self.in_context(node.left, width, signed), self.in_context(node.right, width, signed)
         if left.constant is not None and right.constant is not None:
-            truth = fold_comparison(kind, left.extended(width, signed).number, right.extended(width, signed).number)
+            truth = TRUTH[kind](left.extended(width, signed).number, right.extended(width, signed).number)
             return constant(truth, 1, False)
         self.emit(kind, (left, right), 1, signed, node.lineno)
         return BIT
@@ -129,7 +129,7 @@ class Expressions:
 
     def _reduce(self, kind: str, value: Value, node: ast.Node) -> Value:
         if value.constant is not None:
-            return constant(fold_reduction(kind, value), 1, False)
+            return constant(REDUCED[kind](value.constant.bit_count(), value.width), 1, False)
         self.emit(kind, (value,), 1, value.signed, node.lineno)
         return BIT
 

@@ -82,11 +82,9 @@ class _Grammar(VerilogParser):  # type: ignore[misc]  # pyverilog has no type in
         """item : generate_if
         | generate_for
         | generate_case
-        """  # noqa: D205, D403, D415
-        p[0] = p[1]
 
-    def p_generate_item_case(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        "generate_item : generate_case"  # noqa: D300, D415
+        generate_item : generate_case
+        """  # noqa: D205, D403, D415
         p[0] = p[1]
 
     def p_generate_case(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001

@@ -111,14 +111,10 @@ class _Run:
                     self._line(after, where, depth)
             elif _reading(conditions):
                 self._line(line, where, depth)
-            self._pad(line, where)
+            for extra in range(line.count("\n")):  # keeps the line count of a directive continued over several lines
+                self.lines.add("", (name, number + extra + 1))
         if conditions:
             raise HardwareError(f"{name}:{conditions[-1].line}: `ifdef is not closed by `endif")
-
-    def _pad(self, line: str, where: tuple[str, int]) -> None:
-        """Keeps the line count of a directive continued over several lines."""
-        for extra in range(line.count("\n")):
-            self.lines.add("", (where[0], where[1] + extra + 1))
 
     def _condition(self, keyword: str, rest: str, conditions: list[_Condition], where: tuple[str, int]) -> str:
         """Follows a condition; returns what stands behind it on its line."""

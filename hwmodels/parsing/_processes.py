@@ -199,15 +199,14 @@ class Process:
         return self._expressions.emit("reduce_or", (Value(len(matches), False),), 1, False, item.lineno)
 
     def _compare(self, node: ast.CaseStatement, subject: Value, value: Value, shape: Shape) -> Value:
-        width = shape[0]
-        ignored = isinstance(node, ast.CasexStatement | ast.CasezStatement) and value.care is not None
-        care = value.care & ((1 << width) - 1) if ignored and value.care is not None else (1 << width) - 1
+        care = (1 << shape[0]) - 1
+        if isinstance(node, ast.CasexStatement | ast.CasezStatement) and value.care is not None:
+            care &= value.care
         bits = care.bit_count()
-        if bits == 1 and value.constant is not None and value.extended(width, shape[1]).constant == care:
+        number = None if value.constant is None else value.extended(*shape).constant
+        if bits == 1 and number == care:
             return Value(1, False, origin=(subject.origin, care))
-        left = Value(bits, False)
-        right = Value(bits, False, None if value.constant is None else value.extended(width, shape[1]).constant)
-        self._expressions.emit("eq", (left, right), 1, False, node.lineno)
+        self._expressions.emit("eq", (Value(bits, False), Value(bits, False, number)), 1, False, node.lineno)
         return Value(1, False)
 
     def _case_mux(
@@ -231,9 +230,8 @@ class Process:
         return result
 
     def _emit_case_mux(self, piece: Target, branches: int, base: Driver, driver: Driver, node: ast.Node) -> None:
-        inputs = (_operand(piece, base), _operand(piece, driver), Value(branches, False))
-        if branches > 1:
-            inputs = (_operand(piece, base), Value(branches * piece.width, False), Value(branches, False))
+        chosen = Value(branches * piece.width, False) if branches > 1 else _operand(piece, driver)
+        inputs = (_operand(piece, base), chosen, Value(branches, False))
         self._expressions.emit("pmux" if branches > 1 else "mux", inputs, piece.width, False, node.lineno)
 
 

@@ -121,11 +121,6 @@ def _digits(digits: str, base: str) -> tuple[int, int | None]:
     return bits, care
 
 
-def fold_arithmetic(kind: str, left: int, right: int) -> int:
-    """Returns ``left kind right`` on exact integers (division truncates towards zero, as in Verilog)."""
-    return _ARITHMETIC[kind](left, right)
-
-
 def _quotient(left: int, right: int) -> int:
     if right == 0:
         raise ValueError("division by zero in a constant expression")
@@ -136,38 +131,25 @@ def _remainder(left: int, right: int) -> int:
     return left - _quotient(left, right) * right
 
 
-_ARITHMETIC: Final[Mapping[str, Callable[[int, int], int]]] = {
+# Operators on exact integers; division truncates towards zero, as in Verilog.
+ARITHMETIC: Final[Mapping[str, Callable[[int, int], int]]] = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": _quotient, "mod": _remainder,
     "and": operator.and_, "or": operator.or_, "xor": operator.xor, "xnor": lambda left, right: ~(left ^ right),
 }  # fmt: skip
-_TRUTH: Final[Mapping[str, Callable[[int, int], bool]]] = {
+TRUTH: Final[Mapping[str, Callable[[int, int], bool]]] = {
     "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
     "eq": operator.eq, "eqx": operator.eq, "ne": operator.ne, "nex": operator.ne,
 }  # fmt: skip
 
 
-def fold_comparison(kind: str, left: int, right: int) -> bool:
-    """Returns the truth of a comparison of two exact integers."""
-    return _TRUTH[kind](left, right)
-
-
-def fold_reduction(kind: str, value: Value) -> bool:
-    """Returns the reduction of a constant to one bit."""
-    bits = value.constant or 0
-    ones = bits.bit_count()
-    match kind:
-        case "reduce_and":
-            return ones == value.width
-        case "reduce_or" | "reduce_bool":
-            return ones > 0
-        case "reduce_xor":
-            return ones % 2 == 1
-        case "reduce_xnor":
-            return ones % 2 == 0
-        case "logic_not":
-            return ones == 0
-        case _:
-            raise ValueError(f"unknown reduction {kind!r}")
+# Reductions to one bit, from the number of ones and the number of bits.
+REDUCED: Final[Mapping[str, Callable[[int, int], bool]]] = {
+    "reduce_and": operator.eq,
+    **dict.fromkeys(("reduce_or", "reduce_bool"), lambda ones, _: ones > 0),
+    "reduce_xor": lambda ones, _: ones % 2 == 1,
+    "reduce_xnor": lambda ones, _: ones % 2 == 0,
+    "logic_not": lambda ones, _: ones == 0,
+}
 
 
 def clog2(number: int) -> int:

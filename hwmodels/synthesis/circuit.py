@@ -1,12 +1,12 @@
 """A mapped netlist made ready to evaluate: gates in topological order, loads, delays and energies per net."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis.functions import BitFunction, compile_function
-from hwmodels.synthesis.liberty import Cell, Library, Pin
+from hwmodels.synthesis.liberty import Cell, Library, Pin, Table
 from hwmodels.synthesis.yosys import Netlist
 
 Net = int | str
@@ -154,18 +154,15 @@ class _Arcs:
         """Returns (delay in ns, energy of one transition in pJ) of an output pin."""
         key = (cell.name, pin.name, round(load, 6))
         if key not in self._known:
-            self._known[key] = (_delay(pin, load), _energy(pin, load, self.half_v2))
+            delay = max(_mean(pin.delays.values(), load, SLEW_NS), 0.0)
+            self._known[key] = (delay, self.half_v2 * load + _mean(pin.energies, load, SLEW_NS))
         return self._known[key]
 
 
-def _delay(pin: Pin, load: float) -> float:
-    arcs = [table.at(load, SLEW_NS) for pair in pin.delays.values() for table in pair]
-    return max(sum(arcs) / len(arcs), 0.0) if arcs else 0.0
-
-
-def _energy(pin: Pin, load: float, half_v2: float) -> float:
-    internal = [table.at(load, SLEW_NS) for pair in pin.energies for table in pair]
-    return half_v2 * load + (sum(internal) / len(internal) if internal else 0.0)
+def _mean(pairs: Iterable[tuple[Table, Table]], first: float, second: float) -> float:
+    """Returns the mean value of tables at a point, 0 without tables."""
+    values = [table.at(first, second) for pair in pairs for table in pair]
+    return sum(values) / len(values) if values else 0.0
 
 
 def _flip_flop(cell: Cell, pins: Mapping[str, Net], loads: Mapping[Net, float], arcs: _Arcs) -> FlipFlop:
@@ -187,8 +184,7 @@ def _flip_flop(cell: Cell, pins: Mapping[str, Net], loads: Mapping[Net, float], 
 
 def _passive(pin: Pin) -> float:
     """Returns the internal energy of one transition of an input pin."""
-    tables = [table.at(SLEW_NS, 0.0) for pair in pin.energies for table in pair]
-    return sum(tables) / len(tables) if tables else 0.0
+    return _mean(pin.energies, SLEW_NS, 0.0)
 
 
 def _in_order(gates: list[Gate], sources: set[Net]) -> tuple[Gate, ...]:

@@ -133,12 +133,8 @@ def _run(commands: Sequence[str], folder: Path) -> None:
         except subprocess.TimeoutExpired:
             raise HardwareError(f"yosys did not finish within {_TIMEOUT_S:.0f} s") from None
     if done.returncode != 0:
-        raise HardwareError(f"yosys: {_last_error(log)}")
-
-
-def _last_error(log: Path) -> str:
-    errors = _ERROR.findall(log.read_text(encoding="utf-8", errors="replace"))
-    return errors[-1] if errors else "it ended without a message"
+        errors = _ERROR.findall(log.read_text(encoding="utf-8", errors="replace"))
+        raise HardwareError(f"yosys: {errors[-1] if errors else 'it ended without a message'}")
 
 
 def _netlist(document: Mapping[str, Any]) -> Netlist:
@@ -147,9 +143,9 @@ def _netlist(document: Mapping[str, Any]) -> Netlist:
     return Netlist(
         inputs={name: tuple(port["bits"]) for name, port in ports.items() if port["direction"] == "input"},
         outputs={name: tuple(port["bits"]) for name, port in ports.items() if port["direction"] == "output"},
-        cells=tuple(_instance(cell) for cell in module["cells"].values() if cell["type"] != "$scopeinfo"),
+        cells=tuple(
+            CellInstance(cell["type"], {pin: bits[0] for pin, bits in cell["connections"].items()})
+            for cell in module["cells"].values()
+            if cell["type"] != "$scopeinfo"
+        ),
     )
-
-
-def _instance(cell: Mapping[str, Any]) -> CellInstance:
-    return CellInstance(cell["type"], {pin: bits[0] for pin, bits in cell["connections"].items()})

@@ -194,14 +194,9 @@ def load_technology(name_or_path: str | Path) -> Technology:
     return _read(path.resolve())
 
 
-@functools.lru_cache(maxsize=32)
-def _read_text(path: Path, _changed_ns: int) -> str:
-    return path.read_text(encoding="utf-8")
-
-
 def _read(path: Path) -> Technology:
     try:
-        return parse_technology(_read_text(path, path.stat().st_mtime_ns), str(path))
+        return parse_technology(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise HardwareError(f"{path}: cannot be read ({error})") from None
 

@@ -60,18 +60,12 @@ def _array(folder: Path) -> str:
     points = _points(folder, ARRAY)
     heading = ["k", *(f"{what}, {width} bits, {unit}" for what, unit in (("area", "um2"), ("energy", "pJ"))
                       for width in _WIDTHS), "delay, 32 bits, ns"]  # fmt: skip
-    return _table(
-        heading,
-        (
-            [
-                str(k),
-                *(f"{points[width, k].area_um2:,.0f}" for width in _WIDTHS),
-                *(f"{points[width, k].energy_pj:.0f}" for width in _WIDTHS),
-                f"{points[32, k].delay_ns:.1f}",
-            ]
-            for k in _SHOWN_BITS
-        ),
-    )
+    rows = []
+    for k in _SHOWN_BITS:
+        areas = (f"{points[width, k].area_um2:,.0f}" for width in _WIDTHS)
+        energies = (f"{points[width, k].energy_pj:.0f}" for width in _WIDTHS)
+        rows.append([str(k), *areas, *energies, f"{points[32, k].delay_ns:.1f}"])
+    return _table(heading, rows)
 
 
 def _findings(folder: Path) -> str:

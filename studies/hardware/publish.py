@@ -86,7 +86,8 @@ def _plot(path: Path, measurements: Sequence[Measurement], metric: str, name: st
             points = _of(measurements, architecture, acc_bits)
             if points:
                 k = [point.multiplier_bits for point in points]
-                values = [_per_lane(point, metric) for point in points]
+                lanes = [point.lanes if metric == "area_um2" else 1 for point in points]
+                values = [getattr(point, metric) / count for point, count in zip(points, lanes, strict=True)]
                 axes.plot(k, values, color=colour, marker=marker, markersize=3.5, linewidth=1.0, label=architecture)
         axes.axvline(BASELINE_BITS, color="0.6", linewidth=0.8, linestyle=":")
         axes.set(xlabel="k, multiplier bits", ylabel=_METRICS[metric], title=f"{acc_bits}-bit accumulator")
@@ -101,11 +102,6 @@ def _of(measurements: Sequence[Measurement], architecture: str, acc_bits: int) -
     widths = ARCHITECTURES[architecture].sweep_widths or (acc_bits,)
     points = [m for m in measurements if m.architecture == architecture and m.acc_bits in widths]
     return sorted(points, key=lambda point: point.multiplier_bits)
-
-
-def _per_lane(point: Measurement, metric: str) -> float:
-    value: float = getattr(point, metric)
-    return value / point.lanes if metric == "area_um2" else value
 
 
 def _plot_glitches(path: Path, measurements: Sequence[Measurement], name: str) -> Path:
