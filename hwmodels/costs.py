@@ -18,7 +18,8 @@ class ComponentCost:
 
     Attributes:
         name: its function, e.g. ``multiplier`` or ``rounding adder``.
-        area_error: error of the area as the table states it; ``energy_error`` likewise.
+        area_error: error of the area as the table states it.
+        energy_error: error of the energy as the table states it.
     """
 
     name: str
@@ -62,7 +63,7 @@ class UnitCost:
 
     @property
     def energy_error(self) -> float | None:
-        """Relative error of the energy, likewise."""
+        """Relative error of the energy, weighted by energy; None without an energy."""
         return _weighted_error([(part.energy_pj, part.energy_error) for part in self.components])
 
 

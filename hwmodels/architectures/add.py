@@ -19,7 +19,7 @@ _INPUT_BITS: Final = 8  # of the sweep's design
 
 
 class Add(Architecture):
-    """One ADD per cycle, contract half_up; in cost it stands in for the other contracts, which have no unit."""
+    """One ADD per cycle, contract half_up; its cost also serves for the other contracts, which have no unit."""
 
     name = "add"
     top = "rescaler_add"

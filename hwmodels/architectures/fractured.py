@@ -21,7 +21,7 @@ _ALIGNMENT: Final = 15  # bits by which 17, the narrowest multiplier of the 32-b
 class Fractured(Architecture):
     """One, two or four rescales per cycle by the width of the multiplier, contract half_up.
 
-    One unit serves every k, which is no parameter of it; a narrow multiplier is left-aligned in its mode.
+    One unit serves every k, which is not one of its parameters; a narrow multiplier is left-aligned in its mode.
     """
 
     name = "fractured"

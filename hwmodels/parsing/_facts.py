@@ -41,7 +41,7 @@ def expression_facts(definition: ast.ModuleDef) -> ExpressionFacts:
             try:
                 value = parse_literal(node.value)
             except ValueError:
-                continue  # said, with its place, by whoever needs the number
+                continue  # reported, with its place, when the number is needed
             shapes[id(node)], numbers[id(node)] = (value.width, value.signed), value.number
     first = dict[ast.Node, int]()
     equal = {id(node): first.setdefault(node, id(node)) for node in _bounds(definition) if id(node) not in numbers}

@@ -42,7 +42,7 @@ class FunctionCalls:
         inputs = [item.name for item in declared if isinstance(item, ast.Input)]
         if len(inputs) != len(arguments):
             raise scope.source.error(
-                call.lineno, f"function {function.name!r} takes {len(inputs)} arguments, and here are {len(arguments)}"
+                call.lineno, f"function {function.name!r} takes {len(inputs)} arguments, got {len(arguments)}"
             )
         if not folded:
             inner.names[function.name] = Net(f"{inner.prefix}{function.name}", width, signed, low)

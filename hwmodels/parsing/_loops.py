@@ -43,6 +43,6 @@ def _number(assignment: ast.Substitution, expressions: Expressions) -> Value:
 
 
 def is_loop_constant(node: ast.Substitution, expressions: Expressions) -> bool:
-    """Returns whether an assignment is to a variable that at present is a constant of an unrolled loop."""
+    """Returns whether an assignment is to the variable of a loop that is being unrolled, a constant."""
     target = node.left.var
     return isinstance(target, ast.Identifier) and isinstance(expressions.scope.find(target.name), Value)

@@ -58,7 +58,7 @@ def preprocess(
 
     Raises:
         HardwareError: with file and line, on an unknown macro or directive, an unbalanced condition, or a file that
-            is not there or lies outside the folders.
+            does not exist or lies outside the folders.
     """
     macros = {key: Macro(None, value) for key, value in (defines or {}).items()}
     run = _Run(macros, tuple(folder.resolve() for folder in include_folders))
@@ -67,7 +67,7 @@ def preprocess(
 
 
 def read_source(path: Path) -> str:
-    """Returns the text of a file. Comments may be in any encoding; what is no UTF-8 is no Verilog elsewhere.
+    """Returns the text of a file. Bytes that are not UTF-8 are replaced: they only occur in comments of valid files.
 
     Raises:
         HardwareError: if it cannot be read.
@@ -117,7 +117,7 @@ class _Run:
             raise HardwareError(f"{name}:{conditions[-1].line}: `ifdef is not closed by `endif")
 
     def _condition(self, keyword: str, rest: str, conditions: list[_Condition], where: tuple[str, int]) -> str:
-        """Follows a condition; returns what stands behind it on its line."""
+        """Follows a condition; returns the rest of its line."""
         place = f"{where[0]}:{where[1]}"
         if keyword in ("ifdef", "ifndef", "elsif"):
             match = _WORD.match(rest.strip())
@@ -215,9 +215,7 @@ class _Run:
             return self._expand(macro.text, where, depth + 1), match.end()
         arguments, end = _arguments(text, match.end(), place, name)
         if len(arguments) != len(macro.parameters):
-            raise HardwareError(
-                f"{place}: macro `{name} takes {len(macro.parameters)} arguments, and here are {len(arguments)}"
-            )
+            raise HardwareError(f"{place}: macro `{name} takes {len(macro.parameters)} arguments, got {len(arguments)}")
         values = dict(zip(macro.parameters, arguments, strict=True))
         body = _WORD.sub(lambda word: values.get(word[0], word[0]), macro.text)
         return self._expand(body, where, depth + 1), end

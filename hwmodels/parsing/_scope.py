@@ -67,7 +67,7 @@ class Scope:
         names: symbols declared at this level.
         parent: the level around it, or None.
         shapes: (width, signed) of expressions seen at this level, by the identity of their node.
-        numbers: values of constant expressions seen at this level, likewise.
+        numbers: values of constant expressions seen at this level, by the identity of their node.
         facts: facts of the module's expressions that no parameter changes.
     """
 

@@ -98,7 +98,7 @@ def _plot(path: Path, measurements: Sequence[Measurement], metric: str, name: st
 
 
 def _of(measurements: Sequence[Measurement], architecture: str, acc_bits: int) -> list[Measurement]:
-    """Returns the points of an architecture in order of ``k``; one that has its own widths stands in all panels."""
+    """Returns the points of an architecture in order of ``k``; one with widths of its own is in all panels."""
     widths = ARCHITECTURES[architecture].sweep_widths or (acc_bits,)
     points = [m for m in measurements if m.architecture == architecture and m.acc_bits in widths]
     return sorted(points, key=lambda point: point.multiplier_bits)
