@@ -147,7 +147,8 @@ class _Parser:
         else:
             self._words.append(word)
             if word == ")" and self._stack and ":" not in self._words:
-                self._list_attribute()
+                # A list such as index_1 ("...") needs no semicolon; its words are kept, as a group may follow.
+                self._stack[-1].lists[self._words[0]] = self._arguments()
 
     def finish(self) -> _Group:
         """Returns the library."""
@@ -162,8 +163,7 @@ class _Parser:
     def _open(self) -> None:
         if not self._words:
             raise HardwareError(f"{self._name}:{self._line}: '{{' without a group name")
-        arguments = tuple(word.strip('"') for word in self._words[2:-1] if word != ",")
-        group = _Group(self._words[0], arguments, self._line)
+        group = _Group(self._words[0], self._arguments(), self._line)
         if self._stack:
             self._stack[-1].groups.append(group)
         elif self.root is None:
@@ -180,10 +180,8 @@ class _Parser:
         if closes:
             self._stack.pop()
 
-    def _list_attribute(self) -> None:
-        """Stores a list such as `index_1 ("...")`; as it needs no semicolon, its words are kept: a group may follow."""
-        values = tuple(word.strip('"') for word in self._words[2:-1] if word != ",")
-        self._stack[-1].lists[self._words[0]] = values
+    def _arguments(self) -> tuple[str, ...]:
+        return tuple(word.strip('"') for word in self._words[2:-1] if word != ",")
 
 
 def _parse(text: str, name: str) -> _Group:
