@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from hwmodels.components import crossed, sized
-from hwmodels.costs import LayerCost, NetworkCost, Style, component_cost, reasons, total
+from hwmodels.costs import NetworkCost, Style, component_cost, reasons, times, total
 from hwmodels.errors import HardwareError
 from hwmodels.models import CostModel
-from hwmodels.network import PJ_PER_NJ, memory_bit, network_cost, parameter_word_bits
+from hwmodels.network import PJ_PER_NJ, network_cost, parameter_memory, parameter_word_bits
 from hwmodels.technologies import Technology
 from hwmodels.workload import RescalerWorkload
 
@@ -65,8 +65,6 @@ class AcceleratorCost:
         energy_nj: energy of one inference: multiply-accumulates, rescales and reads of the rescalers' parameters.
         latency_cycles: clock cycles. Shared: sum over the layers; streaming: the slowest layer's, which is the time
             between two inferences.
-        rescalers: cost of the rescalers.
-        missing: a reason for each figure that is None.
     """
 
     area_um2: float | None
@@ -79,7 +77,7 @@ class AcceleratorCost:
 def accelerator_cost(
     workloads: Sequence[RescalerWorkload], model: CostModel, accelerator: Accelerator
 ) -> AcceleratorCost:
-    """Return area, energy and latency of a network on an accelerator.
+    """Returns area, energy and latency of a network on an accelerator.
 
     Raises:
         HardwareError: if a workload cannot be built.
@@ -94,15 +92,15 @@ def accelerator_cost(
         energy_nj=total([mac_energy, rescalers.rescaler_energy_nj, reads]),
         latency_cycles=sum(cycles) if accelerator.style == "shared" else max(cycles),
         rescalers=rescalers,
-        missing=reasons((rescalers.missing, memory_bit(technology).missing)),
+        missing=reasons((rescalers.missing, parameter_memory(technology).missing)),
     )
 
 
 def parameter_energy_nj(
     workloads: Sequence[RescalerWorkload], technology: Technology, accelerator: Accelerator
 ) -> float | None:
-    """Return the energy of reading the rescalers' parameters in one inference, None without a memory energy."""
-    bit = memory_bit(technology)
+    """Returns the energy of reading the rescalers' parameters in one inference, None without a memory energy."""
+    bit = parameter_memory(technology)
     words = parameter_word_bits(workloads, style=accelerator.style)
     reads = (parameter_reads(workload, accelerator.output_order) for workload in workloads)
     bits = sum(bits * count for bits, count in zip(words, reads, strict=True))
@@ -110,7 +108,7 @@ def parameter_energy_nj(
 
 
 def parameter_reads(workload: RescalerWorkload, order: OutputOrder) -> int:
-    """Return how often one inference reads a channel's parameters; what all outputs share is read once."""
+    """Returns how often one inference reads a channel's parameters; what all outputs share is read once."""
     if order == "channel_outermost" or workload.channels == 1:
         return workload.channels
     return workload.rescales_per_inference
@@ -119,45 +117,40 @@ def parameter_reads(workload: RescalerWorkload, order: OutputOrder) -> int:
 def layer_times(
     workloads: Sequence[RescalerWorkload], rescalers: NetworkCost, accelerator: Accelerator
 ) -> tuple[LayerTime, ...]:
-    """Return the cycles of each layer."""
-    layers = zip(workloads, rescalers.layers, strict=True)
-    return tuple(_layer_time(workload, layer, accelerator) for workload, layer in layers)
-
-
-def _layer_time(workload: RescalerWorkload, layer: LayerCost, accelerator: Accelerator) -> LayerTime:
-    macs = -(-workload.macs_per_inference // accelerator.mac_lanes)
-    rescales = -(-workload.rescales_per_inference // (accelerator.rescaler_lanes * layer.results)) * layer.cycles
-    return LayerTime(workload.name, macs, rescales, max(macs, rescales))
+    """Returns the cycles of each layer."""
+    times = []
+    for workload, layer in zip(workloads, rescalers.layers, strict=True):
+        macs = -(-workload.macs_per_inference // accelerator.mac_lanes)
+        results = accelerator.rescaler_lanes * layer.results
+        rescales = -(-workload.rescales_per_inference // results) * layer.cycles
+        times.append(LayerTime(workload.name, macs, rescales, max(macs, rescales)))
+    return tuple(times)
 
 
 def array_cost(
     workloads: Sequence[RescalerWorkload], technology: Technology, accelerator: Accelerator
 ) -> tuple[float | None, float | None]:
-    """Return area in um2 and energy in nJ per inference of the MAC arrays; a shared one is as wide as any layer."""
+    """Returns area in um2 and energy in nJ per inference of the MAC arrays; a shared one is as wide as any layer."""
     layers = [workload for workload in workloads if workload.macs_per_inference]
     if not layers:
         return 0.0, 0.0
-    energies = []
-    for layer in layers:
-        _, energy = mac_cost(technology, layer.activation_bits, layer.weight_bits, layer.stages[0].operand_bits)
-        energies.append(None if energy is None else energy * layer.macs_per_inference / PJ_PER_NJ)
+    widths = [(layer.activation_bits, layer.weight_bits, layer.stages[0].operand_bits) for layer in layers]
+    costs = [mac_cost(technology, *each) for each in widths]
+    energies = [
+        None if energy is None else energy * layer.macs_per_inference / PJ_PER_NJ
+        for layer, (_, energy) in zip(layers, costs, strict=True)
+    ]
+    areas = [area for area, _ in costs]
     if accelerator.style == "shared":
-        widest = (
-            max(layer.activation_bits for layer in layers),
-            max(layer.weight_bits for layer in layers),
-            max(layer.stages[0].operand_bits for layer in layers),
-        )
-        areas = [mac_cost(technology, *widest)[0]]
-    else:
-        areas = [mac_cost(technology, w.activation_bits, w.weight_bits, w.stages[0].operand_bits)[0] for w in layers]
-    area = total(areas)
-    return None if area is None else area * accelerator.mac_lanes, total(energies)
+        activation, weight, accumulator = (max(column) for column in zip(*widths, strict=True))
+        areas = [mac_cost(technology, activation, weight, accumulator)[0]]
+    return times(total(areas), accelerator.mac_lanes), total(energies)
 
 
 def mac_cost(
     technology: Technology, activation_bits: int, weight_bits: int, accumulator_bits: int
 ) -> tuple[float | None, float | None]:
-    """Return (area in um2, energy per operation in pJ) of one multiply-accumulate: multiplier, adder, register."""
+    """Returns (area in um2, energy per operation in pJ) of one multiply-accumulate: multiplier, adder, register."""
     parts = (
         component_cost(technology, "multiplier", "MAC multiplier", **crossed(activation_bits, weight_bits)),
         component_cost(technology, "adder", "MAC adder", **sized(accumulator_bits)),

@@ -30,14 +30,14 @@ class Part:
     reason: str = ""
 
     def cost(self, technology: Technology) -> ComponentCost:
-        """Return the cost of the part in a technology."""
+        """Returns the cost of the part in a technology."""
         if self.kind is None:
             return ComponentCost(self.name, None, None, missing=(self.reason,))
         return component_cost(technology, self.kind, self.name, **self.quantities)
 
 
 def crossed(a: int, b: int, depth: float = 0.0) -> dict[str, float]:
-    """Return the terms of a multiplier of ``a`` signed and ``b`` unsigned bits, ``depth`` gate levels deep.
+    """Returns the terms of a multiplier of ``a`` signed and ``b`` unsigned bits, ``depth`` gate levels deep.
 
     The narrower of the two selects the rows of the partial product; the unsigned one has a sign bit of its own there.
     """
@@ -55,7 +55,7 @@ def crossed(a: int, b: int, depth: float = 0.0) -> dict[str, float]:
 
 
 def sized(bits: int, depth: float = 0.0, *, overlap: int | None = None, subtracted: int = 0) -> dict[str, float]:
-    """Return the terms of an adder or comparator of ``bits`` bits, ``depth`` gate levels behind a register.
+    """Returns the terms of an adder or comparator of ``bits`` bits, ``depth`` gate levels behind a register.
 
     Args:
         bits: bits of the result that need logic.
@@ -73,17 +73,17 @@ def sized(bits: int, depth: float = 0.0, *, overlap: int | None = None, subtract
 
 
 def plain(bits: int, depth: float = 0.0) -> dict[str, float]:
-    """Return the terms of logic or multiplexers of ``bits`` bits, ``depth`` gate levels behind a register."""
+    """Returns the terms of logic or multiplexers of ``bits`` bits, ``depth`` gate levels behind a register."""
     return {"bits": bits, "bits_depth": bits * depth}
 
 
 def shifted(bits: int, stages: int, depth: float = 0.0) -> dict[str, float]:
-    """Return the terms of a barrel shifter of ``bits`` bits and ``stages`` stages of two-way multiplexers."""
+    """Returns the terms of a barrel shifter of ``bits`` bits and ``stages`` stages of two-way multiplexers."""
     return {"mux_bits": bits * stages, "stages": stages, "bits": bits, "bits_depth": bits * stages * depth}
 
 
 def shifter_stages(bits: int, amount_bits: int) -> int:
-    """Return the stages of a barrel shifter over ``bits`` bits whose amount has ``amount_bits`` bits.
+    """Returns the stages of a barrel shifter over ``bits`` bits whose amount has ``amount_bits`` bits.
 
     A bit of the amount that shifts everything out takes one gate per bit of the value, and no stage.
     """
@@ -91,25 +91,25 @@ def shifter_stages(bits: int, amount_bits: int) -> int:
 
 
 def tree_levels(bits: int) -> float:
-    """Return the gate levels of a binary tree over ``bits`` bits."""
+    """Returns the gate levels of a binary tree over ``bits`` bits."""
     return float(max(bits - 1, 0).bit_length())
 
 
 def adder_levels(bits: int) -> float:
-    """Return the gate levels of a parallel-prefix adder: two per prefix stage, one before and one behind them."""
+    """Returns the gate levels of a parallel-prefix adder: two per prefix stage, one before and one behind them."""
     return 2.0 * float(max(bits - 1, 1).bit_length()) + 2.0
 
 
 def multiplier_levels(rows: int, product_bits: int) -> float:
-    """Return the gate levels of an array of carry-save adders over ``rows`` rows, with an adder behind it."""
+    """Returns the gate levels of an array of carry-save adders over ``rows`` rows, with an adder behind it."""
     return 3.0 * max(rows - 2, 0).bit_length() + adder_levels(product_bits)
 
 
 def comparator_levels(bits: int) -> float:
-    """Return the gate levels of a comparator."""
+    """Returns the gate levels of a comparator."""
     return tree_levels(bits) + 2.0
 
 
 def shifter_levels(stages: int) -> float:
-    """Return the gate levels of a barrel shifter."""
+    """Returns the gate levels of a barrel shifter."""
     return MUX_LEVELS * stages

@@ -1,8 +1,11 @@
-"""Costs of components, units and networks: frozen, plain floats, None if a table does not give a figure."""
+"""Costs of components, units and networks: frozen, plain floats, None if a table does not give a figure.
+
+``missing`` holds a reason for each figure that is None. Errors are relative (0.1 is 10 %).
+"""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
 from hwmodels.technologies import METRICS, ComponentKind, Metric, Technology
 
@@ -11,17 +14,12 @@ Style = Literal["streaming", "shared"]
 
 @dataclass(frozen=True, slots=True)
 class ComponentCost:
-    """Cost of one component of a unit.
+    """Cost of one component of a unit; its energy is that of one operation.
 
     Attributes:
         name: its function, e.g. ``multiplier`` or ``rounding adder``.
-        area_um2: area in square micrometres.
-        energy_pj: energy of one operation in picojoules.
-        delay_ns: delay in nanoseconds.
-        leakage_uw: leakage power in microwatts.
-        missing: a reason for each figure that is None.
-        area_error: relative error of the area as the table states it (0.1 is 10 %).
-        energy_error: relative error of the energy.
+        area_error: error of the area as the table states it.
+        energy_error: error of the energy as the table states it.
     """
 
     name: str
@@ -43,8 +41,6 @@ class UnitCost:
         energy_pj: energy of one rescale.
         delay_ns: delay from the operand to the output register.
         components: its components; area and energy are their sums.
-        leakage_uw: leakage power of the lane.
-        missing: a reason for each figure that is None.
         cycles: clock cycles from one operand to the next.
         results: rescales in that time, for this multiplier width.
         narrows: whether, in a wide unit, a narrow multiplier costs less energy than a wide one.
@@ -67,7 +63,7 @@ class UnitCost:
 
     @property
     def energy_error(self) -> float | None:
-        """Relative error of the energy, likewise."""
+        """Relative error of the energy, weighted by energy; None without an energy."""
         return _weighted_error([(part.energy_pj, part.energy_error) for part in self.components])
 
 
@@ -76,12 +72,10 @@ class LayerCost:
     """Cost of one layer's rescaler.
 
     Attributes:
-        name: the rescaler's name.
         area_um2: area of all lanes plus parameter memory, if the layer had them to itself.
         datapath_area_um2: area of all lanes.
         parameter_area_um2: area of the memory for the parameters of all channels.
         energy_nj: rescaling energy of one inference, in nanojoules.
-        parameter_bits: bits of parameter memory.
         unit: the lane that the layer itself needs.
         cycles: clock cycles from one operand to the next in the lane that serves the layer.
         results: rescales of the layer in that time in one lane.
@@ -107,8 +101,6 @@ class NetworkCost:
             shared style.
         rescaler_energy_nj: rescaling energy of one inference, ADD units included, without memory accesses.
         parameter_bits: bits of parameter memory that are built.
-        layers: cost per layer.
-        missing: a reason for each figure that is None.
     """
 
     rescaler_area_um2: float | None
@@ -118,14 +110,13 @@ class NetworkCost:
     missing: tuple[str, ...] = ()
 
 
-def component_cost(technology: Technology, kind: ComponentKind, name: str, **quantities: float) -> ComponentCost:
-    """Return the cost of one component.
+_Cost = TypeVar("_Cost", ComponentCost, UnitCost)
 
-    Args:
-        technology: table that gives the figures.
-        kind: kind of component.
-        name: its function.
-        **quantities: the terms of the kind (see ``hwmodels.technologies.technology.TERMS``).
+
+def component_cost(technology: Technology, kind: ComponentKind, name: str, **quantities: float) -> ComponentCost:
+    """Returns the cost of one component.
+
+    ``quantities`` are the terms of its kind (see ``hwmodels.technologies.technology.TERMS``).
     """
     area, energy, delay, leakage = [technology.evaluate(kind, metric, quantities) for metric in METRICS]
     missing: tuple[str, ...] = ()
@@ -142,11 +133,9 @@ def _weighted_error(parts: Sequence[tuple[float | None, float]]) -> float | None
 
 
 def unit_cost(components: Sequence[ComponentCost], *, single_path: bool = False) -> UnitCost:
-    """Return the sum of components.
+    """Returns the cost of a lane, the sum of its components.
 
-    Args:
-        components: the parts of one lane.
-        single_path: whether they form one chain from operand to output, so that their delays add up.
+    Their delays add up if they form a single path from operand to output; otherwise, the lane has no delay.
     """
     delays = [component.delay_ns for component in components] if single_path else []
     return UnitCost(
@@ -159,12 +148,27 @@ def unit_cost(components: Sequence[ComponentCost], *, single_path: bool = False)
     )
 
 
+def times(value: float | None, factor: float) -> float | None:
+    """Returns a figure times a factor, None for an unknown figure."""
+    return None if value is None else value * factor
+
+
+def scaled(unit: UnitCost, area: float, energy: float) -> UnitCost:
+    """Returns a unit, components included, with areas and energies multiplied by factors."""
+    components = tuple(_scaled(part, area, energy) for part in unit.components)
+    return replace(_scaled(unit, area, energy), components=components)
+
+
+def _scaled(cost: _Cost, area: float, energy: float) -> _Cost:
+    return replace(cost, area_um2=times(cost.area_um2, area), energy_pj=times(cost.energy_pj, energy))
+
+
 def total(values: Sequence[float | None]) -> float | None:
-    """Return the sum, or None if a part of it is unknown."""
+    """Returns the sum, or None if a part of it is unknown."""
     known = [value for value in values if value is not None]
     return float(sum(known)) if len(known) == len(values) else None
 
 
 def reasons(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the distinct reasons of several groups, in order."""
+    """Returns the distinct reasons of several groups, in order."""
     return tuple(dict.fromkeys(reason for group in groups for reason in group))

@@ -6,7 +6,7 @@ from typing import Final, get_args
 
 import numpy as np
 
-from hwmodels.costs import ComponentCost, LayerCost, NetworkCost, Style, UnitCost, component_cost, reasons, total
+from hwmodels.costs import ComponentCost, LayerCost, NetworkCost, Style, UnitCost, component_cost, reasons, times, total
 from hwmodels.errors import HardwareError
 from hwmodels.models import CostModel
 from hwmodels.technologies import Technology
@@ -16,13 +16,13 @@ PJ_PER_NJ: Final = 1000.0
 # Part of what a wide unit adds to a narrow layer's energy that the layer pays, by its share k / K of the unit's width.
 # Gate simulation of a synthesized 31-bit array rescaler (OSU 0.18 um, 20-bit accumulator, the multiplier aligned left
 # or right, whichever is better at its width; docs/results/hardware/sharing_osu018.csv):
-# (E(k in 31) - E(k)) / (E(31 in 31) - E(k)), where E(31 in 31) has the shared unit's longer shifter too.
+# (E(k in 31) - E(k)) / (E(31 in 31) - E(k)); E(31 in 31) includes the shared unit's longer shifter.
 _SHARED_WIDTHS: Final = tuple(k / 31 for k in (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 31))
 _SHARED_PARTS: Final = (0.264, 0.284, 0.301, 0.301, 0.309, 0.33, 0.379, 0.418, 0.572, 0.673, 0.793, 1.0)
 
 
 def network_cost(workloads: Sequence[RescalerWorkload], model: CostModel, *, style: Style, lanes: int) -> NetworkCost:
-    """Return the cost of all rescalers of a network.
+    """Returns the cost of all rescalers of a network.
 
     ``streaming``: every layer has lanes and parameter memory of its own; areas add up. ``shared``: one bank of lanes
     serves all layers (a second one the ADDs, which are another unit); it is as wide as the widest layer, its
@@ -49,7 +49,7 @@ def network_cost(workloads: Sequence[RescalerWorkload], model: CostModel, *, sty
         rescaler_energy_nj=total([layer.energy_nj for layer in layers]),
         parameter_bits=bits,
         layers=layers,
-        missing=_missing(layers, model),
+        missing=reasons((*(layer.unit.missing for layer in layers), parameter_memory(model.technology).missing)),
     )
 
 
@@ -69,8 +69,8 @@ def _check(workloads: Sequence[RescalerWorkload], style: str, lanes: int) -> Non
 def _layer(workload: RescalerWorkload, model: CostModel, lanes: int) -> LayerCost:
     unit = model.unit_cost(workload)
     bits = workload.channels * workload.parameter_bits
-    datapath = None if unit.area_um2 is None else unit.area_um2 * lanes
-    memory = _memory_area(bits, model)
+    datapath = times(unit.area_um2, lanes)
+    memory = parameter_memory(model.technology, bits).area_um2
     return LayerCost(
         name=workload.name,
         area_um2=total([datapath, memory]),
@@ -84,13 +84,9 @@ def _layer(workload: RescalerWorkload, model: CostModel, lanes: int) -> LayerCos
     )
 
 
-def _memory_area(bits: int, model: CostModel) -> float | None:
-    return component_cost(model.technology, "memory", "parameters", bits=bits).area_um2
-
-
-def memory_bit(technology: Technology) -> ComponentCost:
-    """Return the cost of one bit of parameter memory, and of reading it."""
-    return component_cost(technology, "memory", "parameters", bits=1)
+def parameter_memory(technology: Technology, bits: int = 1) -> ComponentCost:
+    """Returns the cost of parameter memory; its energy is that of reading it."""
+    return component_cost(technology, "memory", "parameters", bits=bits)
 
 
 def _energy_nj(energy_pj: float | None, workload: RescalerWorkload) -> float | None:
@@ -102,32 +98,28 @@ def _share(
 ) -> tuple[tuple[LayerCost, ...], float | None, int]:
     banks = _banks(workloads)
     units = {count: model.unit_cost(bank) for count, bank in banks.items()}
-    shared = tuple(
-        replace(
-            layer,
-            energy_nj=_energy_nj(
-                _energy_in(layer.unit, units[len(workload.stages)], _share_of(workload, banks)), workload
-            ),
-            cycles=units[len(workload.stages)].cycles,
-        )
-        for layer, workload in zip(layers, workloads, strict=True)
-    )
+    shared = []
+    for layer, workload in zip(layers, workloads, strict=True):
+        stages = len(workload.stages)
+        share = workload.multiplier_bits / banks[stages].multiplier_bits
+        energy_pj = _energy_in(layer.unit, units[stages], share)
+        shared.append(replace(layer, energy_nj=_energy_nj(energy_pj, workload), cycles=units[stages].cycles))
     datapaths = total([unit.area_um2 for unit in units.values()])
     words = _bank_word_bits(workloads, banks)
     bits = max(workload.channels * word for workload, word in zip(workloads, words, strict=True))
-    area = total([None if datapaths is None else datapaths * lanes, _memory_area(bits, model)])
-    return shared, area, bits
+    area = total([times(datapaths, lanes), parameter_memory(model.technology, bits).area_um2])
+    return tuple(shared), area, bits
 
 
 def parameter_word_bits(workloads: Sequence[RescalerWorkload], *, style: Style) -> tuple[int, ...]:
-    """Return per layer the bits that the parameters of one channel take in the memory that a style builds."""
+    """Returns per layer the bits that the parameters of one channel take in the memory that a style builds."""
     if style == "streaming":
         return tuple(workload.parameter_bits for workload in workloads)
     return _bank_word_bits(workloads, _banks(workloads))
 
 
 def _bank_word_bits(workloads: Sequence[RescalerWorkload], banks: Mapping[int, RescalerWorkload]) -> tuple[int, ...]:
-    """Return per layer the bits of a channel's parameters in the format of the shared bank that serves it."""
+    """Returns per layer the bits of a channel's parameters in the format of the shared bank that serves it."""
     return tuple(
         replace(banks[len(workload.stages)], macs_per_inference=workload.macs_per_inference).parameter_bits
         for workload in workloads
@@ -135,26 +127,18 @@ def _bank_word_bits(workloads: Sequence[RescalerWorkload], banks: Mapping[int, R
 
 
 def _banks(workloads: Sequence[RescalerWorkload]) -> dict[int, RescalerWorkload]:
-    """Return the workload of each shared bank, by its number of stages."""
-    return {count: envelope([w for w in workloads if len(w.stages) == count]) for count in _stage_counts(workloads)}
-
-
-def _stage_counts(workloads: Sequence[RescalerWorkload]) -> list[int]:
-    return sorted({len(workload.stages) for workload in workloads})
-
-
-def _share_of(workload: RescalerWorkload, banks: Mapping[int, RescalerWorkload]) -> float:
-    """Return a layer's multiplier width as a share of its bank's."""
-    return workload.multiplier_bits / banks[len(workload.stages)].multiplier_bits
+    """Returns the workload of each shared bank, by its number of stages."""
+    counts = sorted({len(workload.stages) for workload in workloads})
+    return {count: envelope([w for w in workloads if len(w.stages) == count]) for count in counts}
 
 
 def shared_part(share: float) -> float:
-    """Return the part of a wide unit's additional energy that a layer of ``share`` of its width pays."""
+    """Returns the part of a wide unit's additional energy that a layer of ``share`` of its width pays."""
     return float(np.interp(share, _SHARED_WIDTHS, _SHARED_PARTS))
 
 
 def _energy_in(own: UnitCost, wide: UnitCost, share: float) -> float | None:
-    """Return the energy of a narrow rescale in a wider unit: its own, and part of what the wider unit adds.
+    """Returns the energy of a narrow rescale in a wider unit: its own, and part of what the wider unit adds.
 
     A unit whose energy does not fall with the multiplier spends its energy per cycle, divided by the rescales of it.
     """
@@ -166,7 +150,7 @@ def _energy_in(own: UnitCost, wide: UnitCost, share: float) -> float | None:
 
 
 def envelope(workloads: Sequence[RescalerWorkload]) -> RescalerWorkload:
-    """Return the workload of the narrowest unit that can serve all of ``workloads`` (of one number of stages)."""
+    """Returns the workload of the narrowest unit that can serve all of ``workloads`` (of one number of stages)."""
     stages = tuple(
         RescaleStage(
             operand_bits=max(stage.operand_bits for stage in position),
@@ -180,7 +164,3 @@ def envelope(workloads: Sequence[RescalerWorkload]) -> RescalerWorkload:
     return replace(
         widest, name="shared bank", stages=stages, output_bits=max(workload.output_bits for workload in workloads)
     )
-
-
-def _missing(layers: Sequence[LayerCost], model: CostModel) -> tuple[str, ...]:
-    return reasons((*(layer.unit.missing for layer in layers), memory_bit(model.technology).missing))

@@ -63,7 +63,7 @@ class Streams:
 
 
 def load_trace(path: Path | None = None) -> AccumulatorTrace:
-    """Return a trace from an .npz file, or the bundled one (MLPerf Tiny keyword spotting, 4 spoken words).
+    """Returns a trace from an .npz file, or the bundled one (MLPerf Tiny keyword spotting, 4 spoken words).
 
     Raises:
         HardwareError: if the file is not a trace.
@@ -83,17 +83,12 @@ def _load(path: Path) -> AccumulatorTrace:
         raise HardwareError(f"{path}: the arrays of a trace must have one common length of at least 128, got {shapes}")
     if not (np.isfinite(arrays["scale"]).all() and (arrays["scale"] > 0).all()):
         raise HardwareError(f"{path}: scale has values that are not positive numbers")
-    return AccumulatorTrace(
-        name=path.stem,
-        acc=arrays["acc"].astype(np.int64),
-        scale=arrays["scale"].astype(np.float64),
-        layer=arrays["layer"].astype(np.int64),
-        zero_point=arrays["zero_point"].astype(np.int64),
-    )
+    scale = arrays.pop("scale").astype(np.float64)
+    return AccumulatorTrace(path.stem, scale=scale, **{key: array.astype(np.int64) for key, array in arrays.items()})
 
 
 def save_trace(trace: AccumulatorTrace, path: Path) -> None:
-    """Write a trace that ``load_trace`` reads."""
+    """Writes a trace that ``load_trace`` reads."""
     arrays = {key: getattr(trace, key).astype(kind) for key, kind in _KEYS.items()}
     with path.open("wb") as file:
         np.savez_compressed(file, **arrays)
@@ -108,7 +103,7 @@ def cut_streams(
     streams: int = STREAMS,
     shift_bits: int = SHIFT_BITS,
 ) -> Streams:
-    """Cut a trace into streams of consecutive accumulators, with the k-bit multipliers and shifts of their channels.
+    """Cuts a trace into streams of consecutive accumulators, with the k-bit multipliers and shifts of their channels.
 
     Args:
         trace: the accumulators.
@@ -141,7 +136,7 @@ def cut_streams(
 
 
 def _starts(trace: AccumulatorTrace, cycles: int, streams: int) -> npt.NDArray[np.int64]:
-    """Return where each stream begins: evenly over the layers, inside one layer each."""
+    """Returns the index at which each stream begins: evenly over the layers, inside one layer each."""
     layers = np.unique(trace.layer)
     first = np.searchsorted(trace.layer, layers)
     length = np.searchsorted(trace.layer, layers, side="right") - first

@@ -19,7 +19,7 @@ _INPUT_BITS: Final = 8  # of the sweep's design
 
 
 class Add(Architecture):
-    """One ADD per cycle, contract half_up; in cost it stands in for the other contracts, which have no unit."""
+    """One ADD per cycle, contract half_up; its cost also serves for the other contracts, which have no unit."""
 
     name = "add"
     top = "rescaler_add"
@@ -103,13 +103,13 @@ class Add(Architecture):
 
 
 def _shift(parameters: Mapping[str, int], inputs: Mapping[str, int], side: str) -> int:
-    """Return a side's right shift; a constant one does not read its port."""
+    """Returns a side's right shift; a constant one does not read its port."""
     low, bits = parameters[f"SHIFT_{side.upper()}_MIN"], parameters[f"SHIFT_{side.upper()}_WIDTH"]
     return low + (inputs[f"shift_{side}"] if bits else 0)
 
 
 def _front(first: RescaleStage, second: RescaleStage) -> Generator[Part, None, tuple[float, int]]:
-    """Yield what an ADD has before its rescaler; return the depth, and the low bits of the sum that are constant."""
+    """Yields the parts before the ADD's rescaler; returns the depth, and how many low bits of the sum are constant."""
     bits = first.operand_bits
     for operand in ("scaled", "halved"):
         yield Part("adder", f"{operand} input zero-point subtractor", sized(bits, subtracted=bits))

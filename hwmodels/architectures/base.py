@@ -90,11 +90,11 @@ class Architecture(ABC):
         return tuple(RTL_FOLDER / source for source in self.sources)
 
     def serves(self, workload: RescalerWorkload) -> bool:
-        """Return whether it obeys the contract of a workload; ``check`` decides whether it can be built so wide."""
+        """Returns whether it obeys the contract of a workload; ``check`` decides whether it can be built so wide."""
         return workload.contract == self.contract
 
     def check(self, workload: RescalerWorkload) -> None:
-        """Raise HardwareError if it cannot be built for a workload."""
+        """Raises HardwareError if it cannot be built for a workload."""
         check_workload(workload)
         low, high = self.multiplier_bits
         if not low <= workload.multiplier_bits <= high:
@@ -105,10 +105,10 @@ class Architecture(ABC):
 
     @abstractmethod
     def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
-        """Return the parameters of the module that serves a workload."""
+        """Returns the parameters of the module that serves a workload."""
 
     def pipelined(self, _parameters: Mapping[str, int], /) -> dict[str, int]:
-        """Return the parameters of the form with a register between multiplier and shifter.
+        """Returns the parameters of the form with a register between multiplier and shifter.
 
         Raises:
             HardwareError: if there is no such form.
@@ -116,56 +116,51 @@ class Architecture(ABC):
         raise HardwareError(f"{self.top} has no pipelined form")
 
     def exported_parameters(self, workload: RescalerWorkload, _stored_bits: int, /) -> dict[str, int]:
-        """Return the parameters of the exported module; its data ports take stored integers of the given width."""
+        """Returns the parameters of the exported module; its data ports take stored integers of the given width."""
         return self.parameters(workload)
 
     @abstractmethod
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
-        """Yield the components of one lane in data order, each with the gate levels in front of it."""
+        """Yields the components of one lane in data order, each with the gate levels in front of it."""
 
     @abstractmethod
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
-        """Return what the module computes, in exact integers.
+        """Returns what the module computes, in exact integers, from its parameters and input ports without the clock.
 
-        Args:
-            parameters: parameters of the module.
-            inputs: value of every input port but the clock.
-
-        Returns:
-            The value of each output port after one interval; a port that is left out keeps its value.
+        The result has the value of each output port after one interval; a port that is left out keeps its value.
         """
 
     def input_range(self, port: str, bits: int, signed: bool) -> tuple[int, int]:
-        """Return the smallest and the largest legal value of an input port of the given width in bits."""
+        """Returns the smallest and the largest legal value of an input port of the given width in bits."""
         if port.startswith("mult"):  # normalised
             return 1 << (bits - 1), (1 << bits) - 1
         return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
 
     @abstractmethod
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
-        """Return the values of every input port but the clock while a trace runs, each of shape (cycles, streams)."""
+        """Returns the values of every input port but the clock while a trace runs, each of shape (cycles, streams)."""
 
     def latency(self, _multiplier_bits: int, /) -> int:
-        """Return the clock cycles from an operand to the output register."""
+        """Returns the clock cycles from an operand to the output register."""
         return 1
 
     def interval(self, _multiplier_bits: int, /) -> int:
-        """Return the clock cycles between two operands."""
+        """Returns the clock cycles between two operands."""
         return 1
 
     def lanes(self, _multiplier_bits: int, /) -> int:
-        """Return the rescales that one unit does in an interval."""
+        """Returns the rescales that one unit does in an interval."""
         return 1
 
     def sweep_point(self, trace: AccumulatorTrace, multiplier_bits: int, acc_bits: int) -> SweepPoint:
-        """Return the design of the sweep that serves a trace at the given widths in bits."""
+        """Returns the design of the sweep that serves a trace at the given widths in bits."""
         cut = cut_streams(trace, multiplier_bits, acc_bits)
         return SweepPoint(
             multiplier_bits=multiplier_bits, acc_bits=acc_bits, shift_bits=cut.shift_bits, shift_min=cut.shift_min
         )
 
     def sweep_workload(self, point: SweepPoint) -> RescalerWorkload:
-        """Return the workload that a design of the sweep is built for; it serves no particular layer."""
+        """Returns the workload that a design of the sweep is built for; it serves no particular layer."""
         return RescalerWorkload(
             name="sweep", stages=self.sweep_stages(point), output_bits=OUTPUT_BITS, channels=1,
             rescales_per_inference=1, macs_per_inference=0, weight_bits=0, activation_bits=OUTPUT_BITS,
@@ -173,7 +168,7 @@ class Architecture(ABC):
         )  # fmt: skip
 
     def sweep_stages(self, point: SweepPoint) -> tuple[RescaleStage, ...]:
-        """Return the stages of that workload."""
+        """Returns the stages of that workload."""
         return (
             RescaleStage(
                 operand_bits=point.acc_bits,
@@ -185,7 +180,7 @@ class Architecture(ABC):
 
 
 def check_workload(workload: RescalerWorkload) -> None:
-    """Raise HardwareError if no rescaler is built for the widths of a workload."""
+    """Raises HardwareError if no rescaler is built for the widths of a workload."""
     if workload.output_bits < 2:
         raise HardwareError(f"rescaler {workload.name!r}: output_bits is {workload.output_bits}; at least 2 are needed")
     for each in workload.stages:
@@ -194,7 +189,7 @@ def check_workload(workload: RescalerWorkload) -> None:
 
 
 def output_ports(cut: Streams) -> Columns:
-    """Return the values of the ports that every module has: zero points of a trace, and bounds that never clamp."""
+    """Returns the values of the ports that every module has: zero points of a trace, and bounds that never clamp."""
     half = 1 << (OUTPUT_BITS - 1)
     return {
         "zero_point": cut.zero_point,
@@ -204,5 +199,5 @@ def output_ports(cut: Streams) -> Columns:
 
 
 def clamped(value: int, inputs: Mapping[str, int]) -> int:
-    """Return a rescaled value with the zero point added, clamped to the bounds, by the values of these ports."""
+    """Returns a rescaled value with the zero point added, clamped to the bounds, by the values of these ports."""
     return min(max(inputs["zero_point"] + value, inputs["q_min"]), inputs["q_max"])

@@ -25,26 +25,26 @@ from hwmodels.workload import RescaleStage
 
 
 def product_bits(stage: RescaleStage) -> int:
-    """Return the width of operand times multiplier in bits; a pure shift has the operand's."""
+    """Returns the width of operand times multiplier in bits; a pure shift has the operand's."""
     return stage.operand_bits + (stage.multiplier_bits if stage.multiplier_bits > 1 else 0)
 
 
 def kept_bits(product_bits: int, right_shift_min: int) -> int:
-    """Return the bits of a product that enter the shifter, zeros below it if the smallest shift is to the left."""
+    """Returns the bits of a product that enter the shifter, zeros below it if the smallest shift is to the left."""
     left = max(0, 1 - right_shift_min)
     drop = right_shift_min + left - 1
     return max(product_bits + left - drop, 2)
 
 
 def constant_zeros(stage: RescaleStage, right_shift: int) -> int:
-    """Return the low bits that are always zero behind a constant shift by ``right_shift``, if that is to the left."""
+    """Returns the low bits that are always zero behind a constant shift by ``right_shift``, if that is to the left."""
     return 0 if stage.shift_bits else max(0, 1 - right_shift)
 
 
 def half_up_lane(
     stage: RescaleStage, output_bits: int, depth: float = 0.0, operand_bits: int | None = None
 ) -> Iterator[Part]:
-    """Yield the components of ``rtl/rescaler.v``, behind ``depth`` gate levels."""
+    """Yields the components of ``rtl/rescaler.v``, behind ``depth`` gate levels."""
     depth = yield from scale(stage, depth, operand_bits=operand_bits)
     kept = kept_bits(product_bits(stage), stage.right_shift_min)
     yield from round_and_clamp(kept, output_bits, depth, constant_zeros(stage, stage.right_shift_min))
@@ -53,7 +53,7 @@ def half_up_lane(
 def scale(
     stage: RescaleStage, depth: float, *, operand_bits: int | None = None, prefix: str = ""
 ) -> Generator[Part, None, float]:
-    """Yield multiplier and shifter of a stage, whose operand may have fewer bits that vary."""
+    """Yields multiplier and shifter of a stage, whose operand may have fewer bits that vary."""
     depth = yield from multiply(stage, depth, operand_bits=operand_bits, prefix=prefix)
     kept = kept_bits(product_bits(stage), stage.right_shift_min)
     return (yield from shift(kept, stage.shift_bits, depth, prefix))
@@ -62,7 +62,7 @@ def scale(
 def multiply(
     stage: RescaleStage, depth: float, *, operand_bits: int | None = None, prefix: str = ""
 ) -> Generator[Part, None, float]:
-    """Yield the multiplier of a stage; a pure shift has none."""
+    """Yields the multiplier of a stage; a pure shift has none."""
     if stage.multiplier_bits == 1:
         return depth
     operand_bits = operand_bits or stage.operand_bits
@@ -71,7 +71,7 @@ def multiply(
 
 
 def shift(bits: int, amount_bits: int, depth: float, prefix: str = "") -> Generator[Part, None, float]:
-    """Yield the barrel shifter over ``bits`` bits; a constant shift is wiring."""
+    """Yields the barrel shifter over ``bits`` bits; a constant shift is wiring."""
     if amount_bits == 0:
         return depth
     yield Part("shifter", f"{prefix}barrel shifter", shifted(bits, shifter_stages(bits, amount_bits), depth))
@@ -79,7 +79,7 @@ def shift(bits: int, amount_bits: int, depth: float, prefix: str = "") -> Genera
 
 
 def round_and_clamp(kept_bits: int, output_bits: int, depth: float, zeros: int = 0) -> Iterator[Part]:
-    """Yield the components behind a shifter, whose ``zeros`` low bits are always zero and take no adder."""
+    """Yields the components behind a shifter, whose ``zeros`` low bits are always zero and take no adder."""
     total = max(kept_bits, output_bits + 1) + 1
     bits, overlap = max(total - zeros, 1), max(output_bits + 1 - zeros, 0)
     yield Part("adder", "rounding and zero-point adder", sized(bits, depth, overlap=overlap))
@@ -87,7 +87,7 @@ def round_and_clamp(kept_bits: int, output_bits: int, depth: float, zeros: int =
 
 
 def clamp(full_bits: int, output_bits: int, depth: float) -> Iterator[Part]:
-    """Yield saturation, clamp and output register.
+    """Yields saturation, clamp and output register.
 
     The bits above the output must all equal its sign: one AND and one OR over them, two multiplexers.
     """
@@ -107,7 +107,7 @@ def clamp(full_bits: int, output_bits: int, depth: float) -> Iterator[Part]:
 def enabled_output(
     product_bits: int, right_shift_min: int, amount_bits: int, output_bits: int, depth: float
 ) -> Iterator[Part]:
-    """Yield what follows a product, with an output register that takes a result only when it is enabled."""
+    """Yields what follows a product, with an output register that takes a result only when it is enabled."""
     kept = kept_bits(product_bits, right_shift_min)
     depth = yield from shift(kept, amount_bits, depth)
     yield from round_and_clamp(kept, output_bits, depth)

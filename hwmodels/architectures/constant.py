@@ -84,7 +84,7 @@ def _multiplier(stage: RescaleStage) -> int:
 
 
 def _digits(multiplier: int) -> list[tuple[int, int]]:
-    """Return (position, +1 or -1) of the nonzero digits of the non-adjacent form, lowest first (Reitwiesner 1960)."""
+    """Returns (position, +1 or -1) of the nonzero digits of the non-adjacent form, lowest first (Reitwiesner 1960)."""
     digits, position = [], 0
     while multiplier:
         if multiplier & 1:

@@ -21,7 +21,7 @@ _ALIGNMENT: Final = 15  # bits by which 17, the narrowest multiplier of the 32-b
 class Fractured(Architecture):
     """One, two or four rescales per cycle by the width of the multiplier, contract half_up.
 
-    One unit serves every k, which is no parameter of it; a narrow multiplier is left-aligned in its mode.
+    One unit serves every k, which is not one of its parameters; a narrow multiplier is left-aligned in its mode.
     """
 
     name = "fractured"
@@ -107,12 +107,12 @@ class Fractured(Architecture):
 
 
 def _mode(multiplier_bits: int) -> int:
-    """Return the multiplier bits of the mode that holds a multiplier."""
+    """Returns the multiplier bits of the mode that holds a multiplier."""
     return next(width for width in _MODES if multiplier_bits <= width)
 
 
 def _shift_bits(stage: RescaleStage) -> int:
-    """Return the width in bits of a lane's shift; the modes align a multiplier left in 8, 16 or 32 bits."""
+    """Returns the width in bits of a lane's shift; the modes align a multiplier left in 8, 16 or 32 bits."""
     return (stage.right_shift_max - stage.right_shift_min + _ALIGNMENT).bit_length()
 
 

@@ -33,23 +33,23 @@ else:  # pydantic and the reference of the study file list its values
 
 
 def check_choice(choice: str) -> None:
-    """Raise HardwareError if a study cannot choose an architecture."""
+    """Raises HardwareError if a study cannot choose an architecture."""
     if choice not in CHOICES:
         raise HardwareError(f"architecture is {choice!r}; use one of {', '.join(CHOICES)}")
 
 
 def offered(choice: str, stages: int) -> list[Architecture]:
-    """Return the architectures that serve workloads of a number of stages under a choice."""
+    """Returns the architectures that serve workloads of a number of stages under a choice."""
     return [each for each in ARCHITECTURES.values() if each.choice in (None, choice) and each.stages == stages]
 
 
 def contracts(choice: str = DEFAULT_CHOICE) -> tuple[str, ...]:
-    """Return the rounding contracts of the architectures of one stage under a choice."""
+    """Returns the rounding contracts of the architectures of one stage under a choice."""
     return tuple(each.contract for each in offered(choice, 1))
 
 
 def architecture_for(workload: RescalerWorkload, choice: str = DEFAULT_CHOICE) -> Architecture:
-    """Return the architecture that serves a workload under a choice of a study.
+    """Returns the architecture that serves a workload under a choice of a study.
 
     A pure shift (k = 1) takes the default choice's if the chosen architecture has no form for it.
 

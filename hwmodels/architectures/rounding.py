@@ -10,17 +10,17 @@ from hwmodels.errors import HardwareError
 
 
 def half_up(p: int, r: int) -> int:
-    """Return ``p / 2**r`` rounded to nearest, ties upwards (TOSA 1.0 RESCALE, SINGLE_ROUND)."""
+    """Returns ``p / 2**r`` rounded to nearest, ties upwards (TOSA 1.0 RESCALE, SINGLE_ROUND)."""
     return (p + (1 << (r - 1))) >> r if r >= 1 else p << -r
 
 
 def floor(p: int, r: int) -> int:
-    """Return ``p / 2**r`` rounded downwards (NE16, PULP)."""
+    """Returns ``p / 2**r`` rounded downwards (NE16, PULP)."""
     return p >> r if r >= 0 else p << -r
 
 
 def half_away(p: int, r: int) -> int:
-    """Return ``p / 2**r`` rounded to nearest, ties away from zero (NVDLA)."""
+    """Returns ``p / 2**r`` rounded to nearest, ties away from zero (NVDLA)."""
     if r < 1:
         return p << -r
     magnitude = (abs(p) + (1 << (r - 1))) >> r
@@ -28,7 +28,7 @@ def half_away(p: int, r: int) -> int:
 
 
 def tflite_double(acc: int, multiplier: int, k: int, exponent: int) -> int:
-    """Return ``acc * multiplier / 2**(k + exponent)``, rounded twice as gemmlowp does (TFLite).
+    """Returns ``acc * multiplier / 2**(k + exponent)``, rounded twice as gemmlowp does (TFLite).
 
     Raises:
         HardwareError: if the exponent is negative, which the contract does not define.
@@ -39,14 +39,14 @@ def tflite_double(acc: int, multiplier: int, k: int, exponent: int) -> int:
 
 
 def _saturating_rounding_doubling_high_mul(a: int, b: int) -> int:
-    """Return gemmlowp's product on int32: (2ab + nudge) / 2^32, with division that truncates."""
+    """Returns gemmlowp's product on int32: (2ab + nudge) / 2^32, with division that truncates."""
     product = a * b
     nudged = product + (1 << 30 if product >= 0 else 1 - (1 << 30))
     return abs(nudged) // (1 << 31) * (1 if nudged >= 0 else -1)
 
 
 def _rounding_divide_by_pot(x: int, exponent: int) -> int:
-    """Return gemmlowp's quotient: ties away from zero, by remainder and threshold."""
+    """Returns gemmlowp's quotient: ties away from zero, by remainder and threshold."""
     mask = (1 << exponent) - 1
     threshold = (mask >> 1) + (1 if x < 0 else 0)
     return (x >> exponent) + (1 if (x & mask) > threshold else 0)

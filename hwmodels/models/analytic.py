@@ -13,24 +13,18 @@ from hwmodels.workload import RescalerWorkload
 class AnalyticRescalerModel:
     """Prices the components that a rescaler needs, without looking at any RTL.
 
-    Attributes:
-        technology: table of component figures.
-        architecture: how one-stage rescalers are built, as a study file names it.
+    ``architecture`` says how one-stage rescalers are built, as a study file names it.
     """
 
+    name = "analytic"
     technology: Technology
     architecture: str = DEFAULT_CHOICE
 
     def __post_init__(self) -> None:
         check_choice(self.architecture)
 
-    @property
-    def name(self) -> str:
-        """Name of the model in a study."""
-        return "analytic"
-
     def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
-        """Return the cost of one lane that serves ``workload``.
+        """Returns the cost of one lane that serves ``workload``.
 
         Raises:
             HardwareError: if no shipped architecture serves it.

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from hwmodels.architectures import Architecture
-from hwmodels.costs import ComponentCost, UnitCost
+from hwmodels.costs import UnitCost, scaled
 from hwmodels.technologies import Technology
 from hwmodels.workload import RescalerWorkload
 
@@ -28,12 +28,12 @@ class CostModel(Protocol):
     def technology(self) -> Technology: ...  # noqa: D102
 
     def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
-        """Return the cost of one lane that serves ``workload``."""
+        """Returns the cost of one lane that serves ``workload``."""
         ...
 
 
 def per_rescale(unit: UnitCost, architecture: Architecture, multiplier_bits: int, technology: Technology) -> UnitCost:
-    """Return a unit with its timing, and with energies of one rescale instead of one clock cycle.
+    """Returns a unit with its timing, and with energies of one rescale instead of one clock cycle.
 
     Every component counts as working in every cycle, idle bits of a mode included, and as switching by the
     architecture's activity in the table.
@@ -41,10 +41,5 @@ def per_rescale(unit: UnitCost, architecture: Architecture, multiplier_bits: int
     cycles, results = architecture.interval(multiplier_bits), architecture.lanes(multiplier_bits)
     factor = cycles / results * technology.activity_of(architecture.name)
     if factor != 1:
-        energy = None if unit.energy_pj is None else unit.energy_pj * factor
-        unit = replace(unit, energy_pj=energy, components=tuple(_times(part, factor) for part in unit.components))
+        unit = scaled(unit, 1.0, factor)
     return replace(unit, cycles=cycles, results=results, narrows=architecture.narrows)
-
-
-def _times(part: ComponentCost, factor: float) -> ComponentCost:
-    return replace(part, energy_pj=None if part.energy_pj is None else part.energy_pj * factor)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwmodels.architectures import ARCHITECTURES, DEFAULT_CHOICE, Architecture, architecture_for, offered
-from hwmodels.costs import ComponentCost, UnitCost
+from hwmodels.costs import UnitCost, scaled
 from hwmodels.errors import HardwareError
 from hwmodels.models.rtl import RtlRescalerModel
 from hwmodels.technologies import Correction, Technology
@@ -19,12 +19,10 @@ class CalibratedRescalerModel:
 
     The ratio is smoothed over ``k``, so that a cost does not depend on one run of the mapper. Between the measured
     operand widths it is interpolated, beyond them the nearest holds. An ADD is looked up by its widest multiplier. The
-    table's corrections state the errors on points left out.
-
-    Attributes:
-        technology: a table with corrections of the calibrated architectures.
+    table, which must have corrections of the calibrated architectures, states their errors on points left out.
     """
 
+    name = "calibrated"
     technology: Technology
 
     def __post_init__(self) -> None:
@@ -35,13 +33,8 @@ class CalibratedRescalerModel:
                 f"technology {self.technology.name!r} is not calibrated (no corrections of {', '.join(missing)})"
             )
 
-    @property
-    def name(self) -> str:
-        """Name of the model in a study."""
-        return "calibrated"
-
     def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
-        """Return the cost of one lane that serves ``workload``.
+        """Returns the cost of one lane that serves ``workload``.
 
         Raises:
             HardwareError: if no shipped architecture serves it.
@@ -51,35 +44,21 @@ class CalibratedRescalerModel:
         k, acc_bits = workload.multiplier_bits, workload.stages[-1].operand_bits
         area = interpolate(correction, correction.area_um2, k, acc_bits)
         energy = interpolate(correction, correction.energy_pj, k, acc_bits)
-        return replace(
-            unit,
-            area_um2=_times(unit.area_um2, area),
-            energy_pj=_times(unit.energy_pj, energy),
-            delay_ns=interpolate(correction, correction.delay_ns, k, acc_bits),
-            components=tuple(_scaled(part, area, energy) for part in unit.components),
-        )
+        return replace(scaled(unit, area, energy), delay_ns=interpolate(correction, correction.delay_ns, k, acc_bits))
 
     def corrections_for(self, contract: str) -> dict[str, Correction]:
-        """Return the table's corrections, by architecture, of the rescalers and the ADD of a rounding contract."""
+        """Returns the table's corrections, by architecture, of the rescalers and the ADD of a rounding contract."""
         used = [each for each in offered(DEFAULT_CHOICE, 1) if each.contract == contract]
         names = [each.name for each in (*used, *offered(DEFAULT_CHOICE, 2))]
         return {name: self.technology.corrections[name] for name in names if name in self.technology.corrections}
 
     def _correction(self, architecture: Architecture) -> Correction:
-        """Return an architecture's correction; one that the table lacks takes that of the default choice."""
+        """Returns an architecture's correction; one that the table lacks takes that of the default choice."""
         corrections = self.technology.corrections
         return corrections[architecture.name if architecture.name in corrections else DEFAULT_CHOICE]
 
 
 def interpolate(correction: Correction, table: Sequence[Sequence[float]], k: int, acc_bits: int) -> float:
-    """Return a table's value between its widths, bilinear; the nearest edge's beyond them."""
+    """Returns a table's value between its widths, bilinear; the nearest edge's beyond them."""
     column = [np.interp(k, correction.multiplier_bits, row) for row in table]
     return float(np.interp(acc_bits, correction.acc_bits, column))
-
-
-def _times(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
-
-
-def _scaled(part: ComponentCost, area: float, energy: float) -> ComponentCost:
-    return replace(part, area_um2=_times(part.area_um2, area), energy_pj=_times(part.energy_pj, energy))

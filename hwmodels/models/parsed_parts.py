@@ -1,6 +1,6 @@
 """Components of a parsed design: the kind and size of each operator, register and memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from hwmodels.components import Part, crossed, plain, shifted, shifter_stages, sized
@@ -17,29 +17,22 @@ _SHIFTS: Final = ("shl", "shr", "sshl", "sshr")
 
 
 def design_costs(design: Design, technology: Technology) -> tuple[ComponentCost, ...]:
-    """Return the cost of every part of a design."""
+    """Returns the cost of every part of a design."""
     return tuple(part.cost(technology) for part in design_parts(design))
 
 
 def design_parts(design: Design) -> Iterator[Part]:
-    """Yield every operator, register and memory of a design that is not mere wiring."""
-    yield from operator_parts(design.operators)
+    """Yields every operator, register and memory of a design that is not mere wiring."""
+    parts = map(_operator_part, design.operators)
+    yield from (part for part in parts if part is not None)
     for register in design.registers:
         yield Part("register", f"register {register.name}", {"bits": register.width})
     for memory in design.memories:
         yield Part("memory", f"memory {memory.name}", {"bits": memory.width * memory.words})
 
 
-def operator_parts(operators: Iterable[Operator]) -> Iterator[Part]:
-    """Yield operators as components without those that are wiring (shifts by constants)."""
-    for operator in operators:
-        part = operator_part(operator)
-        if part is not None:
-            yield part
-
-
-def operator_part(operator: Operator) -> Part | None:
-    """Return one operator as a component, or None if it is wiring.
+def _operator_part(operator: Operator) -> Part | None:
+    """Returns one operator as a component, or None if it is wiring (a shift by a constant).
 
     Widths are those that carry information. A constant operand of an adder or a comparator saves nothing here.
     """
@@ -90,7 +83,7 @@ def _adder(operator: Operator, name: str) -> Part:
 
 
 def _multiplier(operator: Operator, name: str) -> Part:
-    """The side that is never negative is the rescaler's multiplier, the other its operand."""
+    """Returns a multiplier; its side that is never negative is the rescaler's multiplier, the other the operand."""
     left, right = operator.operands
     a, b = (right, left) if _never_negative(left) and not _never_negative(right) else (left, right)
     operand, multiplier = (max(side.active - side.low_zeros, 1) for side in (a, b))

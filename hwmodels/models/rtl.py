@@ -38,7 +38,7 @@ class RtlSource:
                 raise HardwareError(f"parameter {name} of {self.top!r} takes {quantity!r}; a layer has: {known}")
 
     def resolve(self, workload: RescalerWorkload) -> dict[str, int]:
-        """Return the module's parameters for a one-stage workload."""
+        """Returns the module's parameters for a one-stage workload."""
         return {
             name: quantity if isinstance(quantity, int) else LAYER_QUANTITIES[quantity](workload)
             for name, quantity in self.parameters
@@ -63,12 +63,11 @@ class RtlRescalerModel:
     parameters until a file changes.
 
     Attributes:
-        technology: table of component figures.
         pipeline: whether a register stands between multiplier and shifter of the shipped one-stage rescalers.
-        source: the user's rescaler.
         architecture: how the shipped one-stage rescalers are built, as a study file names it.
     """
 
+    name = "rtl"
     technology: Technology
     pipeline: bool = False
     source: RtlSource | None = None
@@ -82,13 +81,8 @@ class RtlRescalerModel:
                 "leave one out"
             )
 
-    @property
-    def name(self) -> str:
-        """Name of the model in a study."""
-        return "rtl"
-
     def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
-        """Return the cost of one lane that serves ``workload``.
+        """Returns the cost of one lane that serves ``workload``.
 
         Raises:
             HardwareError: if no shipped architecture serves it.
@@ -100,7 +94,7 @@ class RtlRescalerModel:
         return per_rescale(unit, architecture, workload.multiplier_bits, self.technology)
 
     def design(self, workload: RescalerWorkload) -> Design:
-        """Return the elaborated RTL of one lane that serves ``workload``."""
+        """Returns the elaborated RTL of one lane that serves ``workload``."""
         source = self._source_of(workload)
         if source is not None:
             check_workload(workload)
@@ -116,12 +110,9 @@ class RtlRescalerModel:
 
 
 def _parsed(files: tuple[Path, ...], top: str, parameters: Mapping[str, int]) -> Design:
-    return _design(files, _changed(files), top, tuple(sorted(parameters.items())))
-
-
-def _changed(files: tuple[Path, ...]) -> tuple[int, ...]:
-    """Return the modification times of files in ns, 0 for a missing one, which cannot be read later either."""
-    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
+    # A missing file has no time of change; it cannot be read later either.
+    changed_ns = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
+    return _design(files, changed_ns, top, tuple(sorted(parameters.items())))
 
 
 @functools.lru_cache(maxsize=4096)

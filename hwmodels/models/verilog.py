@@ -13,24 +13,18 @@ from hwmodels.technologies import Technology
 
 @dataclass(frozen=True, slots=True)
 class VerilogCost:
-    """Operators, registers and cost of a design.
+    """Operators, registers and cost of a design; ``missing`` holds a reason for each figure that is None.
 
     Attributes:
-        top: top module.
-        parameters: its resolved parameters.
+        parameters: resolved parameters of the top module.
         technology: name of the technology table.
-        area_um2: area, None with a reason in ``missing``.
-        energy_pj: energy of one clock cycle, None with a reason.
+        energy_pj: energy of one clock cycle.
         delay_ns: None: parsed RTL has no timing.
-        leakage_uw: leakage power, None if the table has none.
         area_error: relative error of the area, from the errors that the table states (0.1 is 10 %).
         energy_error: relative error of the energy.
         operators: every operator with widths and signedness.
-        registers: flip-flops.
-        memories: arrays.
-        ports: ports of the top.
+        ports: ports of the top module.
         unit: costs by component.
-        missing: a reason for each figure that is None.
         findings: contract observations, as far as the operators show them.
     """
 
@@ -61,7 +55,7 @@ def cost_verilog(
     defines: Mapping[str, str] | None = None,
     include_folders: Sequence[Path] = (),
 ) -> VerilogCost:
-    """Return the cost of a Verilog design.
+    """Returns the cost of a Verilog design.
 
     The files must hold all modules that they instantiate. Each may include files of its own folder.
 

@@ -13,7 +13,7 @@ _VARIABLES = (ast.Input, ast.Output, ast.Inout, ast.Wire, ast.Reg, ast.Integer, 
 
 
 def vector_range(width: ast.Width | None, expressions: Expressions) -> tuple[int, int]:
-    """Return (lowest index, bits) of a range, (0, 1) without one."""
+    """Returns (lowest index, bits) of a range, (0, 1) without one."""
     low, bits, _ = _range(width, expressions)
     return low, bits
 
@@ -34,7 +34,7 @@ def _range(width: ast.Width | None, expressions: Expressions) -> tuple[int, int,
 
 
 def declare(item: ast.Node, expressions: Expressions) -> Net | None:
-    """Add a declared name to the scope; `output q; reg q;` is one variable. Return the net or variable it is."""
+    """Adds a declared name to the scope; `output q; reg q;` is one variable. Returns the net or variable."""
     scope, kind = expressions.scope, type(item)
     if kind in _VARIABLES:
         return _declare_variable(item, expressions)
@@ -55,7 +55,8 @@ def _declare_variable(item: ast.Variable, expressions: Expressions) -> Net:
         net = _array(net, item, expressions)
     known = scope.names.get(item.name)
     if isinstance(known, Net) and known.words == 0 and type(item) is not ast.Integer:
-        net = _merged(known, net, item)
+        wider = known if item.width is None else net
+        net = wider._replace(signed=known.signed or net.signed, words=net.words, first=net.first, apart=net.apart)
         if net != known:
             scope.assign(item.name, net)
     else:
@@ -73,13 +74,8 @@ def _array(net: Net, item: ast.Variable, expressions: Expressions) -> Net:
     return net._replace(words=words, first=ends[0][0], apart=apart)
 
 
-def _merged(known: Net, net: Net, item: ast.Variable) -> Net:
-    wider = known if item.width is None else net
-    return wider._replace(signed=known.signed or net.signed, words=net.words, first=net.first, apart=net.apart)
-
-
 def parameter_value(item: ast.Parameter, expressions: Expressions, overrides: Mapping[str, Value]) -> Value:
-    """Return the value of a parameter: the override, or its default, converted to its declared type."""
+    """Returns the value of a parameter: the override, or its default, converted to its declared type."""
     value = overrides.get(item.name)
     if value is None:
         value = expressions.lower(item.value.var)

@@ -85,16 +85,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """An elaborated design.
-
-    Attributes:
-        top: name of the top module.
-        parameters: resolved parameters of the top module.
-        ports: its ports, in order.
-        operators: every operator of the hierarchy.
-        registers: every flip-flop group of the hierarchy.
-        memories: every array of the hierarchy.
-    """
+    """An elaborated design: the top module's name, resolved parameters and ports in order, the hierarchy's hardware."""
 
     top: str
     parameters: Mapping[str, int]

@@ -14,7 +14,7 @@ from hwmodels.parsing._facts import ExpressionFacts, expression_facts
 from hwmodels.parsing._functions import FunctionCalls
 from hwmodels.parsing._loops import loop_passes
 from hwmodels.parsing._lvalues import Lvalues
-from hwmodels.parsing._processes import Process, is_sequential
+from hwmodels.parsing._processes import Process
 from hwmodels.parsing._scope import Net, Scope
 from hwmodels.parsing._source import SourceText
 from hwmodels.parsing._values import Value, constant
@@ -24,7 +24,7 @@ _GATES = {
     "and": "and", "nand": "and", "or": "or", "nor": "or", "xor": "xor", "xnor": "xor", "not": "not", "buf": "pos",
 }  # fmt: skip
 _DIRECTIONS = {ast.Input: "input", ast.Output: "output", ast.Inout: "inout"}
-# Functions act where they are called; initial blocks and attributes are not hardware.
+# A function becomes hardware at its calls; initial blocks and attributes are not hardware.
 _NO_HARDWARE = (ast.Function, ast.Initial, ast.Pragma)
 _INVERTED_GATES = ("nand", "nor", "xnor")
 
@@ -39,8 +39,7 @@ class Module:
     @functools.cached_property
     def declared(self) -> tuple[ast.Node, ...]:
         """Declarations of header and body outside of generate blocks, without ports in the header."""
-        declarations = (*self.definition.paramlist.params, *self.definition.items)
-        return tuple(item for decl in declarations if isinstance(decl, ast.Decl) for item in decl.list)
+        return tuple(_declared((*self.definition.paramlist.params, *self.definition.items)))
 
     @functools.cached_property
     def constants(self) -> tuple[ast.Parameter, ...]:
@@ -55,19 +54,19 @@ class Module:
     @functools.cached_property
     def header_ports(self) -> tuple[ast.Node, ...]:
         """Declarations in the list of ports: the port, and its `reg` or `wire`."""
-        ports = (port for port in self.definition.portlist.ports if isinstance(port, ast.Ioport))
+        ports = _of_type(self.definition.portlist.ports, ast.Ioport)
         return tuple(part for port in ports for part in (port.first, port.second) if part is not None)
 
     @functools.cached_property
     def functions(self) -> tuple[ast.Function, ...]:
         """Functions outside of generate blocks."""
-        return tuple(item for item in self.definition.items if isinstance(item, ast.Function))
+        return tuple(_of_type(self.definition.items, ast.Function))
 
     @functools.cached_property
     def variables(self) -> tuple[ast.Node, ...]:
         """Nets and variables of the body."""
-        items = (item for decl in self.definition.items if isinstance(decl, ast.Decl) for item in decl.list)
-        return tuple(item for item in items if type(item) not in (ast.Assign, ast.Parameter, ast.Localparam))
+        constants = (ast.Assign, ast.Parameter, ast.Localparam)
+        return tuple(item for item in _declared(self.definition.items) if type(item) not in constants)
 
     @functools.cached_property
     def body(self) -> tuple[ast.Node, ...]:
@@ -84,7 +83,7 @@ class Module:
         """Direction of each port, in order."""
         declared = [item for item in (*self.header_ports, *self.declared) if type(item) in _DIRECTIONS]
         by_name = {item.name: _DIRECTIONS[type(item)] for item in declared}
-        order = [port.name for port in self.definition.portlist.ports if isinstance(port, ast.Port)]
+        order = [port.name for port in _of_type(self.definition.portlist.ports, ast.Port)]
         for name in order:
             if name not in by_name:
                 raise self.source.error(self.definition.lineno, f"port {name!r} has no direction")
@@ -99,12 +98,7 @@ class _Parts:
 
 
 def elaborate(modules: Mapping[str, Module], top: str, parameters: Mapping[str, int]) -> Design:
-    """Resolve a design.
-
-    Args:
-        modules: every known module by name.
-        top: module to start from.
-        parameters: overrides of the top module's parameters.
+    """Resolves the design under a top module, given every known module by name and the top's overridden parameters.
 
     Raises:
         HardwareError: if the top or a parameter does not exist, or the source cannot be resolved.
@@ -116,7 +110,8 @@ def elaborate(modules: Mapping[str, Module], top: str, parameters: Mapping[str, 
     parts = _Parts()
     values = {name: constant(number, max(32, number.bit_length() + 1)) for name, number in parameters.items()}
     instance = _Instance(modules, modules[top], values, "", parts, 0)
-    instance.run()
+    instance.declare()
+    instance.lower()
     return Design(
         top=top,
         parameters=instance.parameters(),
@@ -127,103 +122,87 @@ def elaborate(modules: Mapping[str, Module], top: str, parameters: Mapping[str, 
     )
 
 
+@dataclass
 class _Instance:
     """One module with its parameters fixed."""
 
-    def __init__(
-        self,
-        modules: Mapping[str, Module],
-        module: Module,
-        overrides: Mapping[str, Value],
-        path: str,
-        parts: _Parts,
-        depth: int,
-    ) -> None:
-        self._modules = modules
-        self._module = module
-        self._definition = module.definition
-        self._source = module.source
-        self._overrides = overrides
-        self._path = path
-        self._parts = parts
-        self._depth = depth
-        self._scope = Scope(module.source, f"{path}." if path else "", module.expressions)
-        self._calls = FunctionCalls(parts.operators.append, path)
+    modules: Mapping[str, Module]
+    module: Module
+    overrides: Mapping[str, Value]
+    path: str
+    parts: _Parts
+    depth: int
+
+    def __post_init__(self) -> None:
+        self._definition, self._source = self.module.definition, self.module.source
+        self._scope = Scope(self._source, f"{self.path}." if self.path else "", self.module.expressions)
+        self._calls = FunctionCalls(self.parts.operators.append, self.path)
         self._expressions = self._within(self._scope)
-        if depth > _MAX_DEPTH:
+        if self.depth > _MAX_DEPTH:
             raise self._source.error(self._definition.lineno, f"module {self._definition.name!r} contains itself")
 
-    def run(self) -> None:
-        """Declare, then lower everything."""
-        self.declare()
-        self.lower()
-
     def declare(self) -> None:
-        """Declare parameters, ports and variables."""
+        """Declares parameters, ports and variables."""
         self._check_overrides()
         expressions = self._expressions
-        for function in self._module.functions:
+        for function in self.module.functions:
             self._scope.declare(function.name, function, function.lineno)
-        for item in self._module.constants:
-            overrides = {} if isinstance(item, ast.Localparam) else self._overrides
+        for item in self.module.constants:
+            overrides = {} if isinstance(item, ast.Localparam) else self.overrides
             self._scope.declare(item.name, parameter_value(item, expressions, overrides), item.lineno)
-        for port in self._module.header_ports:
+        for port in self.module.header_ports:
             declare(port, expressions)
-        for item in self._module.variables:
+        for item in self.module.variables:
             self._declare_variable(item, expressions)
 
     def lower(self) -> None:
-        """Lower the module's items to operators and registers."""
-        for item in self._module.body:
+        """Lowers the module's items to operators and registers."""
+        for item in self.module.body:
             self._item(item, self._expressions)
 
     def learn(self, port: str, value: Value) -> None:
-        """Take over what the instantiating module knows of an input's value."""
+        """Adopts what the instantiating module knows of an input's value."""
         net = self._scope.names.get(port)
         if isinstance(net, Net):
             self._scope.names[port] = _learnt(net, value)
 
     def ports(self) -> Iterator[Port]:
-        """Yield the ports in order."""
-        for name, direction in self._module.directions.items():
+        """Yields the ports in order."""
+        for name, direction in self.module.directions.items():
             net = self._scope.names.get(name)
             if not isinstance(net, Net):
                 raise self._source.error(self._definition.lineno, f"port {name!r} has no direction or width")
             yield Port(name, direction, net.width, net.signed)
 
     def parameters(self) -> dict[str, int]:
-        """Return the resolved parameters (not the localparams)."""
-        values = {name: self._scope.names[name] for name in self._module.parameters}
+        """Returns the resolved parameters (not the localparams)."""
+        values = {name: self._scope.names[name] for name in self.module.parameters}
         return {name: value.number for name, value in values.items() if isinstance(value, Value)}
 
     def _check_overrides(self) -> None:
-        for name in self._overrides:
-            if name not in self._module.parameters:
-                listed = ", ".join(self._module.parameters) or "none"
+        for name in self.overrides:
+            if name not in self.module.parameters:
+                listed = ", ".join(self.module.parameters) or "none"
                 raise self._source.error(
                     self._definition.lineno,
                     f"module {self._definition.name!r} has no parameter {name!r}; it has: {listed}",
                 )
 
     def _within(self, scope: Scope) -> Expressions:
-        return Expressions(scope, self._parts.operators.append, self._calls, self._path)
-
-    def _declare_functions(self, items: tuple[ast.Node, ...], scope: Scope) -> None:
-        for item in items:
-            if isinstance(item, ast.Function):
-                scope.declare(item.name, item, item.lineno)
+        return Expressions(scope, self.parts.operators.append, self._calls, self.path)
 
     def _declare_variable(self, declared: ast.Node, expressions: Expressions) -> None:
         net = declare(declared, expressions)
         if net is not None and net.words and not net.apart:
-            self._parts.memories.append(Memory(net.name, net.width, net.words))
+            self.parts.memories.append(Memory(net.name, net.width, net.words))
 
     def _item(self, item: ast.Node, expressions: Expressions) -> None:
         match item:
             case ast.Assign():
                 self._assign(item, expressions)
             case ast.Always():
-                self._parts.registers.extend(_registers(item, expressions))
+                registers = Process(expressions).run(item)  # memories are counted apart
+                self.parts.registers += [each for each in registers if not each.name.endswith("[]")]
             case ast.InstanceList():
                 for instance in item.instances:
                     self._instantiate(instance, expressions)
@@ -235,9 +214,8 @@ class _Instance:
                 raise self._source.error(item.lineno, f"{type(item).__name__} is not supported")
 
     def _assign(self, item: ast.Assign, expressions: Expressions) -> None:
-        lvalues = Lvalues(expressions)
         self._declare_implicit(item.left.var, expressions)
-        width = sum(target.width for target in lvalues.targets(item.left.var, emit=True))
+        width = sum(target.width for target in Lvalues(expressions).targets(item.left.var, emit=True))
         value = expressions.lower(item.right.var, width)
         if isinstance(item.left.var, ast.Identifier):
             net = expressions.scope.find(item.left.var.name)
@@ -245,7 +223,7 @@ class _Instance:
                 expressions.scope.replace(item.left.var.name, _learnt(net, value))
 
     def _declare_implicit(self, node: ast.Node, expressions: Expressions) -> None:
-        """An undeclared name on the left of an assign or in a port connection is a wire (IEEE 1364-2005, 4.5)."""
+        """Declares an unknown name, left of an assign or in a port connection, as a wire (IEEE 1364-2005, 4.5)."""
         if not isinstance(node, ast.Identifier) or expressions.scope.find(node.name) is not None:
             return
         if self._definition.default_nettype != "wire":
@@ -254,10 +232,11 @@ class _Instance:
 
     def _generate(self, items: tuple[ast.Node, ...], expressions: Expressions) -> None:
         scope = expressions.scope
-        self._declare_functions(items, scope)
-        for item in items:
-            if isinstance(item, ast.Decl):
-                self._declare_generated(item, expressions)
+        for function in _of_type(items, ast.Function):
+            scope.declare(function.name, function, function.lineno)
+        for declared in _declared(items):
+            if not isinstance(declared, ast.Assign):
+                self._declare_variable(declared, expressions)
         for item in _with_assignments(items):
             match item:
                 case ast.IfStatement():
@@ -271,14 +250,8 @@ class _Instance:
                 case _ if type(item) not in _NO_HARDWARE:
                     self._item(item, expressions)
 
-    def _declare_generated(self, item: ast.Decl, expressions: Expressions) -> None:
-        for declared in item.list:
-            if isinstance(declared, ast.Assign):
-                continue
-            self._declare_variable(declared, expressions)
-
     def _chosen(self, node: ast.CaseStatement, expressions: Expressions) -> ast.Node | None:
-        """Return the branch of a case-generate that its constant selects."""
+        """Returns the branch of a case-generate that its constant selects."""
         subject, fallback = expressions.evaluate(node.comp), None
         for item in node.caselist:
             if item.cond is None:
@@ -300,15 +273,15 @@ class _Instance:
         if instance.module in _GATES:
             self._gate(instance, expressions)
             return
-        module = self._modules.get(instance.module)
+        module = self.modules.get(instance.module)
         if module is None:
             raise self._source.error(instance.lineno, f"module {instance.module!r} is not there")
         copies = 1 if instance.array is None else vector_range(instance.array, expressions)[1]
         overrides = self._instance_overrides(instance, module, expressions)
-        path = f"{self._path}.{instance.name}" if self._path else instance.name
+        path = f"{self.path}.{instance.name}" if self.path else instance.name
         for copy in range(copies):
             name = path if instance.array is None else f"{path}[{copy}]"
-            child = _Instance(self._modules, module, overrides, name, self._parts, self._depth + 1)
+            child = _Instance(self.modules, module, overrides, name, self.parts, self.depth + 1)
             child.declare()
             self._connect(instance, child, expressions)
             child.lower()
@@ -344,13 +317,13 @@ class _Instance:
                 child.learn(port.name, expressions.lower(connection.argname))
 
     def _gate(self, instance: ast.Instance, expressions: Expressions) -> None:
-        """A gate primitive: the first terminal is driven, the others are inputs."""
+        """Lowers a gate primitive, which drives its first terminal; the others are inputs."""
         terminals = [connection.argname for connection in instance.portlist]
         for terminal in terminals:
             self._declare_implicit(terminal, expressions)
         kind, line = _GATES[instance.module], instance.lineno
         inputs = [expressions.lower(terminal) for terminal in terminals[1:]]
-        if len(inputs) < 1:
+        if not inputs:
             raise self._source.error(line, f"gate {instance.module!r} needs an output and an input")
         value = inputs[0]
         for other in inputs[1:] if kind in ("and", "or", "xor") else ():
@@ -359,8 +332,16 @@ class _Instance:
             expressions.emit("not", (value,), 1, False, line)
 
 
+def _of_type(items: Iterable[ast.Node], kind: type[ast.Node]) -> Iterator[ast.Node]:
+    return (item for item in items if isinstance(item, kind))
+
+
+def _declared(items: Iterable[ast.Node]) -> Iterator[ast.Node]:
+    return (declared for declaration in _of_type(items, ast.Decl) for declared in declaration.list)
+
+
 def _with_assignments(items: Iterable[ast.Node]) -> Iterator[ast.Node]:
-    """Yield items, declarations replaced by what they assign to nets."""
+    """Yields items, declarations replaced by what they assign to nets."""
     for item in items:
         if not isinstance(item, ast.Decl):
             yield item
@@ -369,14 +350,7 @@ def _with_assignments(items: Iterable[ast.Node]) -> Iterator[ast.Node]:
 
 
 def _learnt(net: Net, value: Value) -> Net:
-    """Return a net with what is known of the value that drives all of it."""
+    """Returns a net with what is known of the value that drives all of it."""
     filled = value.active if value.active < net.width else None
     known = (min(value.fixed[0], net.width), value.fixed[1])
     return net._replace(filled=filled, known=known, depth=value.depth)
-
-
-def _registers(item: ast.Always, expressions: Expressions) -> Iterator[Register]:
-    """Yield the registers of a process, with the names of the variables; memories are counted apart."""
-    for register in Process(expressions).run(item):
-        if is_sequential(item) and not register.name.endswith("[]"):
-            yield register

@@ -11,7 +11,7 @@ from hwmodels.parsing._flow import gate_levels, low_bits
 from hwmodels.parsing._operators import BINARY, COMPARISONS, LOGICAL, REDUCTIONS, SHIFTS, UNARY
 from hwmodels.parsing._scope import Net, Scope
 from hwmodels.parsing._types import Shapes, wider
-from hwmodels.parsing._values import BIT, Value, clog2, constant, fold_arithmetic, fold_comparison, fold_reduction
+from hwmodels.parsing._values import ARITHMETIC, BIT, REDUCED, TRUTH, Value, clog2, constant
 
 Record = Callable[[Operator], None]
 
@@ -20,18 +20,14 @@ class FunctionCaller(Protocol):
     """Evaluates or inlines a call of a Verilog function."""
 
     def __call__(self, function: ast.Function, arguments: list[Value], scope: Scope, call: ast.FunctionCall) -> Value:
-        """Return the value of the call; constant if all arguments are."""
+        """Returns the value of the call; constant if all arguments are."""
         ...
 
 
 class Expressions:
-    """Lowers the expressions of one scope.
+    """Lowers the expressions of one scope, in the instance of hierarchical name ``path``.
 
-    Args:
-        scope: names that the expressions use.
-        record: receives each operator.
-        call: lowers calls of functions.
-        path: hierarchical name of the instance.
+    ``record`` receives each operator; ``call`` lowers calls of functions.
     """
 
     def __init__(self, scope: Scope, record: Record, call: FunctionCaller, path: str = "") -> None:
@@ -43,7 +39,7 @@ class Expressions:
         self._path = path
 
     def evaluate(self, node: ast.Node) -> int:
-        """Return the number that a constant expression stands for."""
+        """Returns the number that a constant expression stands for."""
         key = self.scope.facts.equal.get(id(node), id(node))
         number = self._numbers.get(key)
         if number is None:
@@ -54,32 +50,29 @@ class Expressions:
         return number
 
     def lower(self, node: ast.Node, width: int = 0) -> Value:
-        """Lower an expression in a context of at least ``width`` bits (0: self-determined)."""
+        """Lowers an expression in a context of at least ``width`` bits (0: self-determined)."""
         own_width, signed = self.shapes.of(node)
         return self.in_context(node, max(width, own_width), signed)
 
     def condition(self, node: ast.Node) -> Value:
-        """Lower an expression used as a truth value to one bit."""
+        """Lowers an expression used as a truth value to one bit."""
         value = self.lower(node)
-        if value.width == 1:
-            return value
-        return self._reduce("reduce_bool", value, node)
+        return value if value.width == 1 else self._reduce("reduce_bool", value, node)
 
     def emit(
         self, kind: str, inputs: tuple[Value, ...], width: int, signed: bool, line: int, filled: int | None = None
     ) -> Value:
-        """Record one operator and return its result, of which ``filled`` bits (None: all) carry information."""
+        """Records one operator and returns its result, of which ``filled`` bits (None: all) carry information."""
         operands = tuple([_operand(value) for value in inputs])
         active = width if filled is None else min(filled, width)
         depth = max([value.depth for value in inputs])
         known, free = low_bits(kind, inputs)
         where = self.scope.source.where(line)
         self._record(Operator(kind, operands, width, active, signed, where, self._path, free, depth))
-        levels = gate_levels(kind, inputs, active)
-        return Value(width, signed, filled=active, known=known, depth=depth + levels)
+        return Value(width, signed, filled=active, known=known, depth=depth + gate_levels(kind, inputs, active))
 
     def in_context(self, node: ast.Node, width: int, signed: bool) -> Value:
-        """Lower a context-determined expression of ``width`` bits that is read as ``signed``."""
+        """Lowers a context-determined expression of ``width`` bits that is read as ``signed``."""
         return self._rules[type(node)](self, node, width, signed)
 
     def _binary(self, node: ast.Operator, width: int, signed: bool) -> Value:
@@ -89,7 +82,7 @@ class Expressions:
             filled = _filled(kind, left, right, width, signed)
             return self.emit(kind, (left, right), width, signed, node.lineno, filled)
         try:
-            number = fold_arithmetic(kind, left.extended(width, signed).number, right.extended(width, signed).number)
+            number = ARITHMETIC[kind](left.extended(width, signed).number, right.extended(width, signed).number)
         except ValueError as error:
             raise self.scope.source.error(node.lineno, str(error)) from None
         return constant(number, width, signed)
@@ -116,7 +109,7 @@ class Expressions:
         width, signed = wider(self.shapes.of(node.left), self.shapes.of(node.right))
         left, right = self.in_context(node.left, width, signed), self.in_context(node.right, width, signed)
         if left.constant is not None and right.constant is not None:
-            truth = fold_comparison(kind, left.extended(width, signed).number, right.extended(width, signed).number)
+            truth = TRUTH[kind](left.extended(width, signed).number, right.extended(width, signed).number)
             return constant(truth, 1, False)
         self.emit(kind, (left, right), 1, signed, node.lineno)
         return BIT
@@ -132,13 +125,11 @@ class Expressions:
 
     def _reduction(self, node: ast.UnaryOperator, _width: int, _signed: bool) -> Value:
         value = self._reduce(REDUCTIONS[type(node)], self.lower(node.right), node)
-        if isinstance(node, ast.Unand | ast.Unor):
-            return self._reduce("logic_not", value, node)
-        return value
+        return self._reduce("logic_not", value, node) if isinstance(node, ast.Unand | ast.Unor) else value
 
     def _reduce(self, kind: str, value: Value, node: ast.Node) -> Value:
         if value.constant is not None:
-            return constant(fold_reduction(kind, value), 1, False)
+            return constant(REDUCED[kind](value.constant.bit_count(), value.width), 1, False)
         self.emit(kind, (value,), 1, value.signed, node.lineno)
         return BIT
 
@@ -216,14 +207,14 @@ class Expressions:
         return self.emit("shiftx", (Value(symbol.width, False), index), 1, False, node.lineno)
 
     def _word(self, array: Net, index: Value, signed: bool, node: ast.Pointer) -> Value:
-        """A word of an array of variables: that variable, or a choice among all of them."""
+        """Returns a word of an array of variables: that variable, or a choice among all of them."""
         if index.constant is None:
             every = Value(array.words * array.width, False)
             return self.emit("shiftx", (every, index), array.width, signed, node.lineno)
         return self.word(array, index.number, node).value(signed)
 
     def word(self, array: Net, index: int, node: ast.Pointer) -> Net:
-        """Return the variable that ``array[index]`` is; an index outside of the array is an error."""
+        """Returns the variable that ``array[index]`` is; an index outside of the array is an error."""
         word = array.word(index)
         if word is None:
             raise self.scope.source.error(
@@ -290,8 +281,7 @@ class Expressions:
         ast.Identifier: _identifier,
         ast.IntConst: _literal,
         ast.StringConst: _string,
-        ast.Concat: _concatenation,
-        ast.LConcat: _concatenation,
+        **dict.fromkeys((ast.Concat, ast.LConcat), _concatenation),
         ast.Repeat: _repetition,
         ast.Pointer: _pointer,
         ast.Partselect: _part,
@@ -306,7 +296,7 @@ def _operand(value: Value) -> Operand:
 
 
 def _filled(kind: str, left: Value, right: Value, width: int, signed: bool) -> int:
-    """Return the bits that the result of a binary operator can fill."""
+    """Returns the bits that the result of a binary operator can fill."""
     own = max(left.active, right.active)
     match kind:
         case "and" | "or" | "xor":
@@ -324,14 +314,14 @@ def _filled(kind: str, left: Value, right: Value, width: int, signed: bool) -> i
 
 
 def _joined(parts: list[Value]) -> Hashable | None:
-    """Return the origin of a concatenation, None if a part has none."""
+    """Returns the origin of a concatenation, None if a part has none."""
     if any(part.constant is None and part.origin is None for part in parts):
         return None
     return tuple((part.origin, part.constant, part.width) for part in parts)
 
 
 def _low_of(parts: list[Value]) -> tuple[int, int]:
-    """Return the constant low bits of a concatenation."""
+    """Returns the constant low bits of a concatenation."""
     count = bits = 0
     for part in reversed(parts):
         fixed, value = part.fixed
@@ -343,7 +333,7 @@ def _low_of(parts: list[Value]) -> tuple[int, int]:
 
 
 def _without_leading_zeros(parts: list[Value]) -> int:
-    """Return the bits of a concatenation below its leading constant zeros."""
+    """Returns the bits of a concatenation below its leading constant zeros."""
     bits = sum(part.width for part in parts)
     for part in parts:
         if part.constant != 0:

@@ -32,7 +32,7 @@ class ExpressionFacts:
 
 
 def expression_facts(definition: ast.ModuleDef) -> ExpressionFacts:
-    """Return the facts of a module's expressions that hold for all parameters."""
+    """Returns the facts of a module's expressions that hold for all parameters."""
     shapes, numbers = dict[int, Shape](), dict[int, int]()
     for node in _nodes(definition):
         if type(node) in _TRUTHS:
@@ -41,7 +41,7 @@ def expression_facts(definition: ast.ModuleDef) -> ExpressionFacts:
             try:
                 value = parse_literal(node.value)
             except ValueError:
-                continue  # said, with its place, by whoever needs the number
+                continue  # reported, with its place, when the number is needed
             shapes[id(node)], numbers[id(node)] = (value.width, value.signed), value.number
     first = dict[ast.Node, int]()
     equal = {id(node): first.setdefault(node, id(node)) for node in _bounds(definition) if id(node) not in numbers}
@@ -60,7 +60,7 @@ def _words_apart(definition: ast.ModuleDef) -> frozenset[str]:
 
 
 def _nodes(root: ast.Node, left_out: type[ast.Node] | None = None) -> Iterator[ast.Node]:
-    """Yield a node and all below it, each before what it holds; without recursion, which long sums would exhaust."""
+    """Yields a node and all below it, each before what it holds; without recursion, which long sums would exhaust."""
     waiting = [root]
     while waiting:
         node = waiting.pop()
@@ -70,7 +70,7 @@ def _nodes(root: ast.Node, left_out: type[ast.Node] | None = None) -> Iterator[a
 
 
 def _bounds(definition: ast.ModuleDef) -> Iterator[ast.Node]:
-    """Yield the expressions in ranges and part-selects, and replication counts."""
+    """Yields the expressions in ranges and part-selects, and replication counts."""
     for node in _nodes(definition):
         match node:
             case ast.Width() | ast.Partselect():

@@ -17,7 +17,7 @@ from hwmodels.parsing._values import Value
 
 
 def low_bits(kind: str, inputs: tuple[Value, ...]) -> tuple[tuple[int, int], int]:
-    """Return the constant low bits (count, value) of an operator's result, and its low bits that need no logic."""
+    """Returns the constant low bits (count, value) of an operator's result, and its low bits that need no logic."""
     rule = _LOW_BITS.get(kind)
     return _NOTHING if rule is None else rule(*inputs)
 
@@ -49,40 +49,26 @@ _LOW_BITS: Final[Mapping[str, Callable[[Value, Value], tuple[tuple[int, int], in
 
 
 def gate_levels(kind: str, inputs: tuple[Value, ...], active: int) -> float:
-    """Return an estimate of an operator's depth in gate levels."""
+    """Returns an estimate of an operator's depth in gate levels."""
     rule = _LEVELS.get(kind)
     return LOGIC_LEVELS if rule is None else rule(inputs, active)
-
-
-def _adder(_inputs: tuple[Value, ...], active: int) -> float:
-    return adder_levels(active)
-
-
-def _multiplier(inputs: tuple[Value, ...], active: int) -> float:
-    return multiplier_levels(min(value.active for value in inputs), active)
-
-
-def _comparator(inputs: tuple[Value, ...], _active: int) -> float:
-    return comparator_levels(max(value.active for value in inputs))
 
 
 def _shifter(inputs: tuple[Value, ...], _active: int) -> float:
     return 0.0 if inputs[1].constant is not None else shifter_levels(inputs[1].active)
 
 
-def _multiplexer(_inputs: tuple[Value, ...], _active: int) -> float:
-    return MUX_LEVELS
-
-
-def _tree(inputs: tuple[Value, ...], _active: int) -> float:
-    return tree_levels(inputs[0].active)
-
-
 _LEVELS: Final[Mapping[str, Callable[[tuple[Value, ...], int], float]]] = {
-    "mul": _multiplier,
-    **dict.fromkeys(("add", "sub", "neg"), _adder),
-    **dict.fromkeys(("lt", "le", "gt", "ge", "eq", "ne", "eqx", "nex"), _comparator),
+    "mul": lambda inputs, active: multiplier_levels(min(value.active for value in inputs), active),
+    **dict.fromkeys(("add", "sub", "neg"), lambda _, active: adder_levels(active)),
+    **dict.fromkeys(
+        ("lt", "le", "gt", "ge", "eq", "ne", "eqx", "nex"),
+        lambda inputs, _: comparator_levels(max(value.active for value in inputs)),
+    ),
     **dict.fromkeys(("shl", "shr", "sshl", "sshr"), _shifter),
-    **dict.fromkeys(("mux", "pmux", "shiftx", "demux"), _multiplexer),
-    **dict.fromkeys(("reduce_and", "reduce_or", "reduce_xor", "reduce_xnor", "reduce_bool", "logic_not"), _tree),
+    **dict.fromkeys(("mux", "pmux", "shiftx", "demux"), lambda *_: MUX_LEVELS),
+    **dict.fromkeys(
+        ("reduce_and", "reduce_or", "reduce_xor", "reduce_xnor", "reduce_bool", "logic_not"),
+        lambda inputs, _: tree_levels(inputs[0].active),
+    ),
 }

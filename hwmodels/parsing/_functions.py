@@ -13,12 +13,7 @@ _MAX_DEPTH = 64
 
 
 class FunctionCalls:
-    """Lowers the calls of one module instance.
-
-    Args:
-        record: receives the operators of inlined functions.
-        path: hierarchical name of the instance.
-    """
+    """Lowers the calls of the instance of hierarchical name ``path``; ``record`` receives their operators."""
 
     def __init__(self, record: Record, path: str) -> None:
         self._record = record
@@ -26,7 +21,7 @@ class FunctionCalls:
         self._depth = 0
 
     def __call__(self, function: ast.Function, arguments: list[Value], scope: Scope, call: ast.FunctionCall) -> Value:
-        """Return the value of a call; constant if all arguments are."""
+        """Returns the value of a call; constant if all arguments are."""
         if self._depth >= _MAX_DEPTH:
             raise scope.source.error(call.lineno, f"function {function.name!r} calls itself without end")
         self._depth += 1
@@ -41,38 +36,26 @@ class FunctionCalls:
         expressions = Expressions(inner, self._record, self, self._path)
         low, width = vector_range(function.retwidth, expressions)
         signed = bool(getattr(function, "signed", False))
-        inputs = _declare_all(function, expressions)
+        declared = [item for statement in function.statement[:-1] for item in statement.list]
+        for item in declared:
+            declare(item, expressions)
+        inputs = [item.name for item in declared if isinstance(item, ast.Input)]
         if len(inputs) != len(arguments):
             raise scope.source.error(
-                call.lineno, f"function {function.name!r} takes {len(inputs)} arguments, and here are {len(arguments)}"
+                call.lineno, f"function {function.name!r} takes {len(inputs)} arguments, got {len(arguments)}"
             )
         if not folded:
             inner.names[function.name] = Net(f"{inner.prefix}{function.name}", width, signed, low)
             Process(expressions).lower(function.statement[-1])
             return Value(width, signed)
-        for net, argument in zip(inputs, arguments, strict=True):
-            inner.assign(net, _resized(inner.names[net], argument))
+        for name, argument in zip(inputs, arguments, strict=True):
+            net = inner.names[name]
+            inner.assign(name, constant(argument.number, net.width, net.signed) if isinstance(net, Net) else argument)
         inner.assign(function.name, constant(0, width, signed))
         _Interpreter(expressions).run(function.statement[-1])
         result = inner.names[function.name]
         assert isinstance(result, Value)  # noqa: S101  # set above, and only ever replaced by values
         return result
-
-
-def _declare_all(function: ast.Function, expressions: Expressions) -> list[str]:
-    inputs = []
-    for statement in function.statement[:-1]:
-        for item in statement.list:
-            declare(item, expressions)
-            if isinstance(item, ast.Input):
-                inputs.append(item.name)
-    return inputs
-
-
-def _resized(net: object, value: Value) -> Value:
-    if not isinstance(net, Net):
-        return value
-    return constant(value.number, net.width, net.signed)
 
 
 class _Interpreter:
@@ -83,7 +66,7 @@ class _Interpreter:
         self._scope = expressions.scope
 
     def run(self, node: ast.Node | None) -> None:
-        """Run one statement."""
+        """Runs one statement."""
         match node:
             case None | ast.Decl():
                 return

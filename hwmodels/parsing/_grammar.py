@@ -82,11 +82,9 @@ class _Grammar(VerilogParser):  # type: ignore[misc]  # pyverilog has no type in
         """item : generate_if
         | generate_for
         | generate_case
-        """  # noqa: D205, D403, D415
-        p[0] = p[1]
 
-    def p_generate_item_case(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        "generate_item : generate_case"  # noqa: D300, D415
+        generate_item : generate_case
+        """  # noqa: D205, D403, D415
         p[0] = p[1]
 
     def p_generate_case(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
@@ -114,21 +112,18 @@ def _integer_width(line: int) -> ast.Width:
 def _function(
     name: str, width: ast.Width, statements: tuple[ast.Node, ...], line: int, *, signed: bool
 ) -> ast.Function:
-    """Return a function whose result's signedness, which pyverilog's node has no place for, is kept."""
+    """Returns a function whose result's signedness, which pyverilog's node has no place for, is kept."""
     function = ast.Function(name, width, statements, lineno=line)
     function.signed = signed
     return function
 
 
 def _same_kind(previous: ast.Ioport, name: str, line: int) -> ast.Ioport:
-    first, second = (_renamed(part, name, line) for part in (previous.first, previous.second))
+    first, second = (
+        None if part is None else type(part)(name=name, width=part.width, signed=part.signed, lineno=line)
+        for part in (previous.first, previous.second)
+    )
     return ast.Ioport(first, second, lineno=line)
-
-
-def _renamed(variable: ast.Variable | None, name: str, line: int) -> ast.Variable | None:
-    if variable is None:
-        return None
-    return type(variable)(name=name, width=variable.width, signed=variable.signed, lineno=line)
 
 
 @functools.cache
@@ -141,13 +136,7 @@ _LOCK = threading.Lock()  # the table's stack and the lexer belong to one parse 
 
 
 def parse(source: SourceText) -> ast.Source:
-    """Parse preprocessed Verilog.
-
-    Args:
-        source: text without compiler directives.
-
-    Returns:
-        The root of pyverilog's syntax tree; line numbers are those of ``source.text``.
+    """Returns pyverilog's syntax tree of preprocessed Verilog; its line numbers are those of ``source.text``.
 
     Raises:
         HardwareError: on a syntax error, with its file and line.
@@ -173,7 +162,7 @@ def parse(source: SourceText) -> ast.Source:
 
 
 def _syntax_error(source: SourceText, message: str) -> HardwareError:
-    """Turn pyverilog's ' line:N: before: "x"' into a place and a reason."""
+    """Turns pyverilog's ' line:N: before: "x"' into a place and a reason."""
     head, _, tail = message.partition(":")
     number, _, rest = tail.partition(":")
     digits = number.split()[0] if number.split() else ""

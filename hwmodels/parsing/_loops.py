@@ -5,19 +5,21 @@ from collections.abc import Iterator
 from pyverilog.vparser import ast
 
 from hwmodels.parsing._expressions import Expressions
-from hwmodels.parsing._scope import Scope
 from hwmodels.parsing._values import Value, constant
 
 MAX_PASSES = 4096  # far beyond any unrolled hardware; a guard against loops that do not end
 
 
 def loop_passes(loop: ast.ForStatement, expressions: Expressions) -> Iterator[int]:
-    """Unroll a loop: yield once per pass, with the loop variable set in the scope to its value of that pass."""
+    """Unrolls a loop: yields once per pass, with the loop variable set in the scope to its value of that pass."""
     scope = expressions.scope
     for part, name in ((loop.pre, "start"), (loop.cond, "condition"), (loop.post, "step")):
         if part is None:
             raise scope.source.error(loop.lineno, f"a loop without {name} is not supported")
-    variable = _variable(loop, scope)
+    target = loop.pre.left.var
+    if not isinstance(target, ast.Identifier):
+        raise scope.source.error(loop.lineno, "the loop variable must be a plain name")
+    variable = target.name
     outer = scope.names.get(variable)
     try:
         scope.assign(variable, _number(loop.pre, expressions))
@@ -36,18 +38,11 @@ def loop_passes(loop: ast.ForStatement, expressions: Expressions) -> Iterator[in
         scope.forget()
 
 
-def _variable(loop: ast.ForStatement, scope: Scope) -> str:
-    target = loop.pre.left.var
-    if not isinstance(target, ast.Identifier):
-        raise scope.source.error(loop.lineno, "the loop variable must be a plain name")
-    return str(target.name)
-
-
 def _number(assignment: ast.Substitution, expressions: Expressions) -> Value:
     return constant(expressions.evaluate(assignment.right.var))
 
 
 def is_loop_constant(node: ast.Substitution, expressions: Expressions) -> bool:
-    """Return whether an assignment is to a variable that at present is a constant of an unrolled loop."""
+    """Returns whether an assignment is to the variable of a loop that is being unrolled, a constant."""
     target = node.left.var
     return isinstance(target, ast.Identifier) and isinstance(expressions.scope.find(target.name), Value)

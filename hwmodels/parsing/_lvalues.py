@@ -26,17 +26,8 @@ class Lvalues:
     def __init__(self, expressions: Expressions) -> None:
         self._expressions = expressions
 
-    def width(self, node: ast.Node) -> int:
-        """Return the bits of a left-hand side."""
-        return sum(target.width for target in self.targets(node))
-
     def targets(self, node: ast.Node, emit: bool = False) -> Iterator[Target]:
-        """Yield the written pieces, the most significant first.
-
-        Args:
-            node: the left-hand side.
-            emit: record the hardware of a variable index.
-        """
+        """Yields the written pieces, the most significant first; ``emit`` records the hardware of a variable index."""
         match node:
             case ast.LConcat() | ast.Concat():
                 for part in node.list:
@@ -85,13 +76,13 @@ class Lvalues:
         return self._checked(net, low, width, node)
 
     def _quiet(self, node: ast.Node) -> Value | None:
-        """Return the value of an index if it is constant, without recording operators."""
+        """Returns the value of an index if it is constant, without recording operators."""
         probe = Expressions(self._expressions.scope, lambda _: None, self._expressions.call)
         value = probe.lower(node)
         return value if value.constant is not None else None
 
     def _variable_index(self, net: Net, width: int, index: Value | None, node: ast.Node, emit: bool) -> Target:
-        """Writing at a variable index is a decoder and a multiplexer per bit of the whole variable."""
+        """Records a write at a variable index: a decoder, and a multiplexer per bit of the whole variable."""
         if emit and index is not None:
             inputs = (Value(net.width, False), Value(width, False), index)
             self._expressions.emit("demux", inputs, net.width, False, node.lineno)

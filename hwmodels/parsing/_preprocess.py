@@ -51,17 +51,14 @@ class _Lines:
 def preprocess(
     text: str, name: str, *, defines: Mapping[str, str] | None = None, include_folders: Sequence[Path] = ()
 ) -> SourceText:
-    """Return Verilog without directives.
+    """Returns Verilog without directives.
 
-    Args:
-        text: the source.
-        name: file name for messages.
-        defines: macros that are defined from the start, without parameters.
-        include_folders: folders that are searched for included files, which must lie inside.
+    ``defines`` are macros without parameters that are defined from the start. Included files are searched for in the
+    ``include_folders``, and must lie inside. Messages call the text by ``name``.
 
     Raises:
         HardwareError: with file and line, on an unknown macro or directive, an unbalanced condition, or a file that
-            is not there or lies outside the folders.
+            does not exist or lies outside the folders.
     """
     macros = {key: Macro(None, value) for key, value in (defines or {}).items()}
     run = _Run(macros, tuple(folder.resolve() for folder in include_folders))
@@ -70,7 +67,7 @@ def preprocess(
 
 
 def read_source(path: Path) -> str:
-    """Return the text of a file. Comments may be in any encoding; what is no UTF-8 is no Verilog elsewhere.
+    """Returns the text of a file. Bytes that are not UTF-8 are replaced: they only occur in comments of valid files.
 
     Raises:
         HardwareError: if it cannot be read.
@@ -83,7 +80,7 @@ def read_source(path: Path) -> str:
 
 @dataclass(slots=True)
 class _Condition:
-    """One `ifdef: whether its present branch is read, whether one was, and where it began."""
+    """One `ifdef: whether its present branch is read, whether one was, and the line at which it began."""
 
     active: bool
     taken: bool
@@ -101,7 +98,7 @@ class _Run:
         self.lines = _Lines()
 
     def file(self, text: str, name: str, depth: int) -> None:
-        """Process one file."""
+        """Processes one file."""
         conditions: list[_Condition] = []
         for number, line in _logical_lines(_without_comments(text)):
             directive = _DIRECTIVE.match(line.lstrip())
@@ -114,17 +111,13 @@ class _Run:
                     self._line(after, where, depth)
             elif _reading(conditions):
                 self._line(line, where, depth)
-            self._pad(line, where)
+            for extra in range(line.count("\n")):  # keeps the line count of a directive continued over several lines
+                self.lines.add("", (name, number + extra + 1))
         if conditions:
             raise HardwareError(f"{name}:{conditions[-1].line}: `ifdef is not closed by `endif")
 
-    def _pad(self, line: str, where: tuple[str, int]) -> None:
-        """Keep the line count of a directive continued over several lines."""
-        for extra in range(line.count("\n")):
-            self.lines.add("", (where[0], where[1] + extra + 1))
-
     def _condition(self, keyword: str, rest: str, conditions: list[_Condition], where: tuple[str, int]) -> str:
-        """Follow a condition; return what stands behind it on its line."""
+        """Follows a condition; returns the rest of its line."""
         place = f"{where[0]}:{where[1]}"
         if keyword in ("ifdef", "ifndef", "elsif"):
             match = _WORD.match(rest.strip())
@@ -198,7 +191,7 @@ class _Run:
         raise HardwareError(f"{place}: {name!r} is in none of the include folders")
 
     def _expand(self, text: str, where: tuple[str, int], depth: int) -> str:
-        """Replace macros, innermost text included."""
+        """Replaces macros, innermost text included."""
         if depth > _MAX_DEPTH:
             raise HardwareError(f"{where[0]}:{where[1]}: macros refer to each other without end")
         if len(text) > _MAX_TEXT:
@@ -222,9 +215,7 @@ class _Run:
             return self._expand(macro.text, where, depth + 1), match.end()
         arguments, end = _arguments(text, match.end(), place, name)
         if len(arguments) != len(macro.parameters):
-            raise HardwareError(
-                f"{place}: macro `{name} takes {len(macro.parameters)} arguments, and here are {len(arguments)}"
-            )
+            raise HardwareError(f"{place}: macro `{name} takes {len(macro.parameters)} arguments, got {len(arguments)}")
         values = dict(zip(macro.parameters, arguments, strict=True))
         body = _WORD.sub(lambda word: values.get(word[0], word[0]), macro.text)
         return self._expand(body, where, depth + 1), end
@@ -235,7 +226,7 @@ def _reading(conditions: list[_Condition]) -> bool:
 
 
 def _without_comments(text: str) -> str:
-    """Blank comments and attributes, keeping line ends and strings."""
+    """Blanks comments and attributes, keeping line ends and strings."""
 
     def blank(match: re.Match[str]) -> str:
         if match[0].startswith('"'):
@@ -246,7 +237,7 @@ def _without_comments(text: str) -> str:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield (number, line); a `define that ends in a backslash takes its continuation with it."""
+    """Yields (number, line); a `define that ends in a backslash takes its continuation with it."""
     lines = text.split("\n")
     number = 0
     while number < len(lines):
@@ -261,7 +252,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _open_macro_call(line: str) -> bool:
-    """Return whether a macro's arguments go on in the next line."""
+    """Returns whether a macro's arguments go on in the next line."""
     match = _DIRECTIVE.search(line)
     if match is None or match[1] in _IGNORED or line.lstrip().startswith(("`define", "`if", "`els", "`inc")):
         return False
@@ -270,7 +261,7 @@ def _open_macro_call(line: str) -> bool:
 
 
 def _arguments(text: str, start: int, place: str, name: str) -> tuple[list[str], int]:
-    """Return the arguments of a macro call and where it ends."""
+    """Returns the arguments of a macro call and the index at which it ends."""
     position = start + len(text[start:]) - len(text[start:].lstrip())
     if text[position : position + 1] != "(":
         raise HardwareError(f"{place}: macro `{name} needs arguments")

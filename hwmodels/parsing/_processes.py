@@ -13,47 +13,39 @@ from hwmodels.parsing._lvalues import Lvalues, Target
 from hwmodels.parsing._values import Value
 
 Driver = Hashable  # identity of what drives a piece of a variable
+Drivers = dict[Target, Driver]
 _EDGES = ("posedge", "negedge")
 
 
-def is_sequential(always: ast.Always) -> bool:
-    """Return whether a process waits for clock edges."""
-    return any(sens.type in _EDGES for sens in always.sens_list.list)
-
-
 class Process:
-    """Lowers one always block (or the body of an inlined function).
-
-    Args:
-        expressions: lowers the expressions and records operators.
-    """
+    """Lowers one always block (or the body of an inlined function)."""
 
     def __init__(self, expressions: Expressions) -> None:
         self._expressions = expressions
         self._scope = expressions.scope
         self._lvalues = Lvalues(expressions)
+        self._pieces: dict[str, list[Target]] = {}  # of every assigned variable
         self._fresh = 0
 
     def run(self, always: ast.Always) -> Iterator[Register]:
-        """Record the multiplexers of a process, and yield the registers it makes."""
-        if not is_sequential(always):
+        """Records the multiplexers of a process, and yields the registers it makes."""
+        if not any(sens.type in _EDGES for sens in always.sens_list.list):
             self.lower(always.statement)
             return
         body, resets = self._without_async_resets(always)
-        pieces = self._pieces(body, *resets)
-        outcome = self._statement(body, pieces, {})
-        for piece in dict.fromkeys((*outcome, *self._assigned(resets, pieces))):
+        self._cut(body, *resets)
+        outcome = self._statement(body, {})
+        reset = [piece for node in resets for target in self._targets(node) for piece in self._split(target)]
+        for piece in dict.fromkeys((*outcome, *reset)):
             yield Register(piece.name, piece.width, asynchronous_reset=bool(resets))
 
     def lower(self, statement: ast.Node) -> None:
-        """Record the operators of a combinational statement."""
-        self._statement(statement, self._pieces(statement), {})
-
-    def _assigned(self, statements: list[ast.Node], pieces: dict[str, list[Target]]) -> list[Target]:
-        return [piece for node in statements for target in self._targets(node) for piece in _split(target, pieces)]
+        """Records the operators of a combinational statement."""
+        self._cut(statement)
+        self._statement(statement, {})
 
     def _without_async_resets(self, always: ast.Always) -> tuple[ast.Node, list[ast.Node]]:
-        """Peel off `if (reset) ... else` for each edge beyond the clock; the reset branches need no logic."""
+        """Peels off `if (reset) ... else` for each edge beyond the clock; the reset branches need no logic."""
         edges = [name for sens in always.sens_list.list if sens.type in _EDGES for name in _names(sens.sig)]
         body, resets = _single(always.statement), list[ast.Node]()
         while len(resets) + 1 < len(edges):
@@ -66,19 +58,19 @@ class Process:
             body = _single(body.false_statement) if body.false_statement is not None else ast.Block(())
         return body, resets
 
-    def _pieces(self, *statements: ast.Node) -> dict[str, list[Target]]:
-        """Cut every assigned variable where any assignment of the process begins or ends."""
+    def _cut(self, *statements: ast.Node) -> None:
+        """Cuts every assigned variable at the bits at which an assignment of the process begins or ends."""
         cuts: dict[str, set[int]] = {}
         for statement in statements:
             for target in self._targets(statement):
                 cuts.setdefault(target.name, set()).update((target.low, target.low + target.width))
-        return {
+        self._pieces = {
             name: [Target(name, low, high - low, name.endswith("[]")) for low, high in pairwise(sorted(points))]
             for name, points in cuts.items()
         }
 
     def _targets(self, node: ast.Node) -> Iterator[Target]:
-        """Yield what a statement assigns, loops unrolled."""
+        """Yields what a statement assigns, loops unrolled."""
         match node:
             case ast.Block():
                 for inner in node.statements:
@@ -98,25 +90,23 @@ class Process:
             case _:
                 return
 
-    def _statement(
-        self, node: ast.Node, pieces: dict[str, list[Target]], before: dict[Target, Driver]
-    ) -> dict[Target, Driver]:
-        """Lower a statement; return the drivers of all pieces assigned so far."""
+    def _statement(self, node: ast.Node, before: Drivers) -> Drivers:
+        """Lowers a statement; returns the drivers of all pieces assigned so far."""
         match node:
             case ast.Block():
                 for inner in node.statements:
-                    before = self._statement(inner, pieces, before)
+                    before = self._statement(inner, before)
                 return before
             case ast.IfStatement():
-                return self._if(node, pieces, before)
+                return self._if(node, before)
             case ast.CaseStatement():
-                return self._case(node, pieces, before)
+                return self._case(node, before)
             case ast.ForStatement():
                 for _ in loop_passes(node, self._expressions):
-                    before = self._statement(node.statement, pieces, before)
+                    before = self._statement(node.statement, before)
                 return before
             case ast.BlockingSubstitution() | ast.NonblockingSubstitution():
-                return self._assign(node, pieces, before)
+                return self._assign(node, before)
             case ast.Decl():
                 return before
             case ast.SingleStatement() if isinstance(node.statement, ast.SystemCall):
@@ -124,9 +114,7 @@ class Process:
             case _:
                 raise self._scope.source.error(node.lineno, f"{type(node).__name__} is not synthesizable here")
 
-    def _assign(
-        self, node: ast.Substitution, pieces: dict[str, list[Target]], before: dict[Target, Driver]
-    ) -> dict[Target, Driver]:
+    def _assign(self, node: ast.Substitution, before: Drivers) -> Drivers:
         after = dict(before)
         if is_loop_constant(node, self._expressions):
             return after
@@ -136,9 +124,13 @@ class Process:
         high = width
         for target in targets:
             high -= target.width
-            for piece in _split(target, pieces):
+            for piece in self._split(target):
                 after[piece] = self._driver(value, high + piece.low - target.low, piece.width)
         return after
+
+    def _split(self, target: Target) -> list[Target]:
+        end, pieces = target.low + target.width, self._pieces[target.name]
+        return [piece for piece in pieces if target.low <= piece.low and piece.low + piece.width <= end]
 
     def _driver(self, value: Value, low: int, width: int) -> Driver:
         if value.constant is not None:
@@ -151,15 +143,13 @@ class Process:
         self._fresh += 1
         return ("fresh", self._fresh)
 
-    def _if(
-        self, node: ast.IfStatement, pieces: dict[str, list[Target]], before: dict[Target, Driver]
-    ) -> dict[Target, Driver]:
+    def _if(self, node: ast.IfStatement, before: Drivers) -> Drivers:
         select = self._expressions.condition(node.cond)
         if select.constant is not None:
             taken = node.true_statement if select.constant else node.false_statement
-            return before if taken is None else self._statement(taken, pieces, before)
-        when_true = self._statement(node.true_statement, pieces, before)
-        when_false = before if node.false_statement is None else self._statement(node.false_statement, pieces, before)
+            return before if taken is None else self._statement(taken, before)
+        when_true = self._statement(node.true_statement, before)
+        when_false = before if node.false_statement is None else self._statement(node.false_statement, before)
         after = dict(before)
         for piece in dict.fromkeys((*when_true, *when_false)):
             true_driver, false_driver = (branch.get(piece, ("before", piece)) for branch in (when_true, when_false))
@@ -173,16 +163,14 @@ class Process:
         self._expressions.emit("mux", inputs, piece.width, False, node.lineno)
         return self._new()
 
-    def _case(
-        self, node: ast.CaseStatement, pieces: dict[str, list[Target]], before: dict[Target, Driver]
-    ) -> dict[Target, Driver]:
+    def _case(self, node: ast.CaseStatement, before: Drivers) -> Drivers:
         shape = self._case_shape(node)
         subject = self._expressions.in_context(node.comp, *shape)
         selects, branches = [], []
         parallel = _Exclusive(shape[0])
         for item in node.caselist:
             selects.append(self._item_select(node, item, subject, shape, parallel))
-            branches.append(self._statement(item.statement, pieces, before))
+            branches.append(self._statement(item.statement, before))
         after = dict(before)
         for piece in dict.fromkeys(piece for branch in branches for piece in branch):
             drivers = [branch.get(piece, ("before", piece)) for branch in branches]
@@ -198,7 +186,7 @@ class Process:
     def _item_select(
         self, node: ast.CaseStatement, item: ast.Case, subject: Value, shape: Shape, parallel: "_Exclusive"
     ) -> Value | None:
-        """Record the comparisons of one item; None for the default."""
+        """Records the comparisons of one item, and returns their result, None for the default."""
         if item.cond is None:
             return None
         matches = []
@@ -211,26 +199,20 @@ class Process:
         return self._expressions.emit("reduce_or", (Value(len(matches), False),), 1, False, item.lineno)
 
     def _compare(self, node: ast.CaseStatement, subject: Value, value: Value, shape: Shape) -> Value:
-        width = shape[0]
-        ignored = isinstance(node, ast.CasexStatement | ast.CasezStatement) and value.care is not None
-        care = value.care & ((1 << width) - 1) if ignored and value.care is not None else (1 << width) - 1
+        care = (1 << shape[0]) - 1
+        if isinstance(node, ast.CasexStatement | ast.CasezStatement) and value.care is not None:
+            care &= value.care
         bits = care.bit_count()
-        if bits == 1 and value.constant is not None and value.extended(width, shape[1]).constant == care:
+        number = None if value.constant is None else value.extended(*shape).constant
+        if bits == 1 and number == care:
             return Value(1, False, origin=(subject.origin, care))
-        left = Value(bits, False)
-        right = Value(bits, False, None if value.constant is None else value.extended(width, shape[1]).constant)
-        self._expressions.emit("eq", (left, right), 1, False, node.lineno)
+        self._expressions.emit("eq", (Value(bits, False), Value(bits, False, number)), 1, False, node.lineno)
         return Value(1, False)
 
     def _case_mux(
-        self,
-        piece: Target,
-        start: Driver,
-        items: list[tuple[Value | None, Driver]],
-        parallel: bool,
-        node: ast.Node,
+        self, piece: Target, start: Driver, items: list[tuple[Value | None, Driver]], parallel: bool, node: ast.Node
     ) -> Driver:
-        """Chain the items from the last to the first; exclusive ones share one multiplexer with several selects."""
+        """Chains the items from the last to the first; exclusive ones share one multiplexer with several selects."""
         if piece.memory:
             return self._new()
         result, base, branches = start, start, 0
@@ -248,14 +230,13 @@ class Process:
         return result
 
     def _emit_case_mux(self, piece: Target, branches: int, base: Driver, driver: Driver, node: ast.Node) -> None:
-        inputs = (_operand(piece, base), _operand(piece, driver), Value(branches, False))
-        if branches > 1:
-            inputs = (_operand(piece, base), Value(branches * piece.width, False), Value(branches, False))
+        chosen = Value(branches * piece.width, False) if branches > 1 else _operand(piece, driver)
+        inputs = (_operand(piece, base), chosen, Value(branches, False))
         self._expressions.emit("pmux" if branches > 1 else "mux", inputs, piece.width, False, node.lineno)
 
 
 class _Exclusive:
-    """Return whether the constants of a case are known to exclude each other."""
+    """Collects the constants of a case; ``holds`` is True if they are known to exclude each other."""
 
     def __init__(self, width: int) -> None:
         self._full = (1 << width) - 1
@@ -263,7 +244,7 @@ class _Exclusive:
         self.holds = True
 
     def add(self, value: Value) -> None:
-        """Take in one constant of a case item."""
+        """Adds one constant of a case item."""
         if value.constant is None:
             self.holds = False
             return
@@ -275,11 +256,6 @@ class _Exclusive:
 def _operand(piece: Target, driver: Driver) -> Value:
     known = isinstance(driver, tuple) and driver[0] == "constant"
     return Value(piece.width, False, driver[1] if known and isinstance(driver, tuple) else None)
-
-
-def _split(target: Target, pieces: dict[str, list[Target]]) -> list[Target]:
-    end = target.low + target.width
-    return [piece for piece in pieces[target.name] if target.low <= piece.low and piece.low + piece.width <= end]
 
 
 def _single(node: ast.Node) -> ast.Node:

@@ -40,17 +40,17 @@ class Net(NamedTuple):
     depth: float = 0.0
 
     def offset(self, index: int) -> int:
-        """Return the position from bit 0 of a declared index."""
+        """Returns the position from bit 0 of a declared index."""
         return index - self.lsb if self.descending else self.lsb - index
 
     def word(self, index: int) -> "Net | None":
-        """Return the variable that a word of an array is, None outside of it."""
+        """Returns the variable that a word of an array is, None outside of it."""
         if not 0 <= index - self.first < self.words:
             return None
         return Net(f"{self.name}[{index}]", self.width, self.signed, self.lsb, self.descending)
 
     def value(self, signed: bool) -> Value:
-        """Return the whole of it in an expression."""
+        """Returns the whole of it in an expression."""
         return Value(self.width, signed, filled=self.filled, known=self.known, depth=self.depth, origin=self.name)
 
 
@@ -67,7 +67,7 @@ class Scope:
         names: symbols declared at this level.
         parent: the level around it, or None.
         shapes: (width, signed) of expressions seen at this level, by the identity of their node.
-        numbers: values of constant expressions seen at this level, likewise.
+        numbers: values of constant expressions seen at this level, by the identity of their node.
         facts: facts of the module's expressions that no parameter changes.
     """
 
@@ -84,40 +84,39 @@ class Scope:
         self.numbers.update(self.facts.numbers)
 
     def child(self, name: str) -> "Scope":
-        """Return a new level below this one."""
+        """Returns a new level below this one."""
         return Scope(self.source, f"{self.prefix}{name}.", self.facts, parent=self)
 
     def find(self, name: str) -> Symbol | None:
-        """Return what a name means here, looking outwards."""
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope.names:
-                return scope.names[name]
-            scope = scope.parent
-        return None
+        """Returns the symbol of a name at this level or the nearest one around it, None if there is none."""
+        level = self._level(name)
+        return None if level is None else level.names[name]
 
     def replace(self, name: str, symbol: Symbol) -> None:
-        """Put another symbol in the place of a name, at the level where it was declared."""
+        """Replaces the symbol of a name, at the level that declared it."""
+        level = self._level(name)
+        if level is not None:
+            level.names[name] = symbol
+
+    def _level(self, name: str) -> "Scope | None":
         scope: Scope | None = self
-        while scope is not None:
-            if name in scope.names:
-                scope.names[name] = symbol
-                return
+        while scope is not None and name not in scope.names:
             scope = scope.parent
+        return scope
 
     def assign(self, name: str, symbol: Symbol) -> None:
-        """Give a name of this level another meaning, which invalidates cached facts of expressions."""
+        """Gives a name of this level another meaning, and drops the cached facts of expressions."""
         self.names[name] = symbol
         self.forget()
 
     def forget(self) -> None:
-        """Forget the cached facts of expressions."""
+        """Forgets the cached facts of expressions."""
         self.shapes.clear()
         self.numbers.clear()
         self.__post_init__()
 
     def declare(self, name: str, symbol: Symbol, line: int) -> None:
-        """Add a name to this level; a second, different declaration is an error."""
+        """Adds a name to this level; a second, different declaration is an error."""
         if name in self.names:
             raise self.source.error(line, f"{name!r} is declared twice")
         self.names[name] = symbol

@@ -18,12 +18,12 @@ class SourceText:
     origins: tuple[tuple[str, int], ...]
 
     def where(self, line: int) -> str:
-        """Return ``file:line`` of a line (counted from 1) of the preprocessed text."""
+        """Returns ``file:line`` of a line (counted from 1) of the preprocessed text."""
         if not self.origins:
             return "<empty>:0"
         name, number = self.origins[min(max(line, 1), len(self.origins)) - 1]
         return f"{name}:{number}"
 
     def error(self, line: int, message: str) -> HardwareError:
-        """Return an error that names the place of ``line`` of the preprocessed text."""
+        """Returns an error that names the place of ``line`` of the preprocessed text."""
         return HardwareError(f"{self.where(line)}: {message}")

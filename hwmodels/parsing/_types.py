@@ -15,12 +15,7 @@ _INDEXED = (ast.Plus, ast.Minus)  # how pyverilog writes [base +: width] and [ba
 
 
 class Shapes:
-    """Self-determined shapes of the expressions of one scope.
-
-    Args:
-        scope: names that the expressions use.
-        evaluate: gives the value of an expression that must be constant.
-    """
+    """Self-determined shapes of the expressions of one scope; ``evaluate`` gives the values of constant ones."""
 
     def __init__(self, scope: Scope, evaluate: Callable[[ast.Node], int]) -> None:
         self._scope = scope
@@ -28,7 +23,7 @@ class Shapes:
         self._known = scope.shapes
 
     def of(self, node: ast.Node) -> Shape:
-        """Return (width, signed) of an expression on its own."""
+        """Returns (width, signed) of an expression on its own."""
         shape = self._known.get(id(node))
         if shape is None:
             rule = self._rules.get(type(node))
@@ -36,18 +31,6 @@ class Shapes:
                 raise self._scope.source.error(node.lineno, f"{type(node).__name__} is not a supported expression")
             shape = self._known[id(node)] = rule(self, node)
         return shape
-
-    def _of_binary(self, node: ast.Operator) -> Shape:
-        return wider(self.of(node.left), self.of(node.right))
-
-    def _of_left(self, node: ast.Operator) -> Shape:
-        return self.of(node.left)
-
-    def _of_right(self, node: ast.UnaryOperator) -> Shape:
-        return self.of(node.right)
-
-    def _of_choice(self, node: ast.Cond) -> Shape:
-        return wider(self.of(node.true_value), self.of(node.false_value))
 
     def _of_identifier(self, node: ast.Identifier) -> Shape:
         symbol = self.symbol(node)
@@ -57,23 +40,14 @@ class Shapes:
         value = self.literal(node)
         return value.width, value.signed
 
-    def _of_string(self, node: ast.StringConst) -> Shape:
-        return max(8 * len(node.value), 8), False
-
-    def _of_concatenation(self, node: ast.Concat) -> Shape:
-        return sum(self.of(part)[0] for part in node.list), False
-
     def _of_repetition(self, node: ast.Repeat) -> Shape:
         width = self.repeat_count(node) * self.of(node.value)[0]
         if width > MAX_WIDTH:
             raise self._scope.source.error(node.lineno, f"a replication has {width} bits; at most {MAX_WIDTH} are read")
         return width, False
 
-    def _of_part(self, node: ast.Partselect) -> Shape:
-        return self.part_width(node), False
-
     def symbol(self, node: ast.Identifier) -> Net | Value:
-        """Return the net or constant that an identifier means."""
+        """Returns the net or constant that an identifier means."""
         if node.scope is not None:
             labels = ".".join(label.name for label in node.scope.labellist)
             raise self._scope.source.error(node.lineno, f"hierarchical name {labels}.{node.name} is not supported")
@@ -85,21 +59,21 @@ class Shapes:
         return symbol
 
     def literal(self, node: ast.IntConst) -> Value:
-        """Return the value of a number."""
+        """Returns the value of a number."""
         try:
             return parse_literal(node.value)
         except ValueError as error:
             raise self._scope.source.error(node.lineno, str(error)) from None
 
     def repeat_count(self, node: ast.Repeat) -> int:
-        """Return how often a replication repeats; 0 is allowed inside a concatenation (IEEE 1364-2005, 5.1.14)."""
+        """Returns how often a replication repeats; 0 is allowed inside a concatenation (IEEE 1364-2005, 5.1.14)."""
         count = self._evaluate(node.times)
         if count < 0:
             raise self._scope.source.error(node.lineno, f"replication count is {count}; it must not be negative")
         return count
 
     def _of_pointer(self, node: ast.Pointer) -> Shape:
-        """``name[index]``: a bit of a vector, or a word of a memory."""
+        """Returns the shape of ``name[index]``: a bit of a vector, or a word of a memory."""
         if isinstance(node.var, ast.Identifier):
             symbol = self.symbol(node.var)
             if isinstance(symbol, Net) and symbol.words:
@@ -107,14 +81,14 @@ class Shapes:
         return BIT_SHAPE
 
     def indexed(self, node: ast.Partselect) -> bool:
-        """Return whether a part-select is ``[base +: width]`` or ``[base -: width]``.
+        """Returns whether a part-select is ``[base +: width]`` or ``[base -: width]``.
 
         pyverilog stores these as [base : base + width]; only there is the base one shared node.
         """
         return type(node.lsb) in _INDEXED and node.lsb.left is node.msb
 
     def part_width(self, node: ast.Partselect) -> int:
-        """Return the bits of a part-select."""
+        """Returns the bits of a part-select."""
         if self.indexed(node):
             width = self._evaluate(node.lsb.right)
         else:
@@ -141,23 +115,24 @@ class Shapes:
         return abs(self._evaluate(width.msb) - self._evaluate(width.lsb)) + 1, signed
 
     _rules: ClassVar[Mapping[type[ast.Node], Callable[[Any, ast.Node], Shape]]] = {
-        **dict.fromkeys(BINARY, _of_binary),
-        **dict.fromkeys(SHIFTS, _of_left),
-        **dict.fromkeys(UNARY, _of_right),
-        ast.Cond: _of_choice,
+        **dict.fromkeys(BINARY, lambda self, node: wider(self.of(node.left), self.of(node.right))),
+        **dict.fromkeys(SHIFTS, lambda self, node: self.of(node.left)),
+        **dict.fromkeys(UNARY, lambda self, node: self.of(node.right)),
+        ast.Cond: lambda self, node: wider(self.of(node.true_value), self.of(node.false_value)),
         ast.Identifier: _of_identifier,
         ast.IntConst: _of_literal,
-        ast.StringConst: _of_string,
-        ast.Concat: _of_concatenation,
-        ast.LConcat: _of_concatenation,
+        ast.StringConst: lambda _, node: (max(8 * len(node.value), 8), False),
+        **dict.fromkeys(
+            (ast.Concat, ast.LConcat), lambda self, node: (sum(self.of(part)[0] for part in node.list), False)
+        ),
         ast.Repeat: _of_repetition,
         ast.Pointer: _of_pointer,
-        ast.Partselect: _of_part,
+        ast.Partselect: lambda self, node: (self.part_width(node), False),
         ast.SystemCall: _of_system_call,
         ast.FunctionCall: _of_function,
     }
 
 
 def wider(left: Shape, right: Shape) -> Shape:
-    """Return the shape in which two operands meet: the wider's bits, signed if both are."""
+    """Returns the shape in which two operands meet: the wider's bits, signed if both are."""
     return max(left[0], right[0]), left[1] and right[1]

@@ -69,7 +69,7 @@ class Value(NamedTuple):
         return bits & 1 if count else None
 
     def extended(self, width: int, signed: bool) -> "Value":
-        """Return a constant brought to ``width`` bits, read as ``signed`` while doing so."""
+        """Returns a constant brought to ``width`` bits, read as ``signed`` while doing so."""
         if width == self.width and signed == self.signed:
             return self
         return constant(Value(self.width, signed, self.constant).number, width, signed)
@@ -80,13 +80,13 @@ BIT: Final = Value(1, False)  # a signal of one bit
 
 @functools.lru_cache(maxsize=4096)  # widths and small numbers recur all the time
 def constant(number: int, width: int = INTEGER_WIDTH, signed: bool = True) -> Value:
-    """Return a number as a bit vector, wrapped to its width."""
+    """Returns a number as a bit vector, wrapped to its width."""
     return Value(width, signed, number & ((1 << width) - 1))
 
 
 @functools.lru_cache(maxsize=4096)
 def parse_literal(text: str) -> Value:
-    """Return the value of a Verilog number.
+    """Returns the value of a Verilog number.
 
     Raises:
         ValueError: if the text is not a number of a known form.
@@ -121,11 +121,6 @@ def _digits(digits: str, base: str) -> tuple[int, int | None]:
     return bits, care
 
 
-def fold_arithmetic(kind: str, left: int, right: int) -> int:
-    """Return ``left kind right`` on exact integers (division truncates towards zero, as in Verilog)."""
-    return _ARITHMETIC[kind](left, right)
-
-
 def _quotient(left: int, right: int) -> int:
     if right == 0:
         raise ValueError("division by zero in a constant expression")
@@ -136,40 +131,27 @@ def _remainder(left: int, right: int) -> int:
     return left - _quotient(left, right) * right
 
 
-_ARITHMETIC: Final[Mapping[str, Callable[[int, int], int]]] = {
+# Operators on exact integers; division truncates towards zero, as in Verilog.
+ARITHMETIC: Final[Mapping[str, Callable[[int, int], int]]] = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": _quotient, "mod": _remainder,
     "and": operator.and_, "or": operator.or_, "xor": operator.xor, "xnor": lambda left, right: ~(left ^ right),
 }  # fmt: skip
-_TRUTH: Final[Mapping[str, Callable[[int, int], bool]]] = {
+TRUTH: Final[Mapping[str, Callable[[int, int], bool]]] = {
     "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
     "eq": operator.eq, "eqx": operator.eq, "ne": operator.ne, "nex": operator.ne,
 }  # fmt: skip
 
 
-def fold_comparison(kind: str, left: int, right: int) -> bool:
-    """Return the truth of a comparison of two exact integers."""
-    return _TRUTH[kind](left, right)
-
-
-def fold_reduction(kind: str, value: Value) -> bool:
-    """Return the reduction of a constant to one bit."""
-    bits = value.constant or 0
-    ones = bits.bit_count()
-    match kind:
-        case "reduce_and":
-            return ones == value.width
-        case "reduce_or" | "reduce_bool":
-            return ones > 0
-        case "reduce_xor":
-            return ones % 2 == 1
-        case "reduce_xnor":
-            return ones % 2 == 0
-        case "logic_not":
-            return ones == 0
-        case _:
-            raise ValueError(f"unknown reduction {kind!r}")
+# Reductions to one bit, from the number of ones and the number of bits.
+REDUCED: Final[Mapping[str, Callable[[int, int], bool]]] = {
+    "reduce_and": operator.eq,
+    **dict.fromkeys(("reduce_or", "reduce_bool"), lambda ones, _: ones > 0),
+    "reduce_xor": lambda ones, _: ones % 2 == 1,
+    "reduce_xnor": lambda ones, _: ones % 2 == 0,
+    "logic_not": lambda ones, _: ones == 0,
+}
 
 
 def clog2(number: int) -> int:
-    """Return the smallest n with 2**n >= number (IEEE 1364-2005, 17.11.1); 0 for 0 and 1."""
+    """Returns the smallest n with 2**n >= number (IEEE 1364-2005, 17.11.1); 0 for 0 and 1."""
     return max(number - 1, 0).bit_length()

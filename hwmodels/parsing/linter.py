@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hwmodels.parsing import Design, Operator
+from hwmodels.parsing._design import Design, Operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Finding:
 
 
 def lint(design: Design) -> Iterator[Finding]:
-    """Yield what the operators of a design show of its contract, and how it departs from the named ones.
+    """Yields what the operators of a design show of its contract, and how it departs from the named ones.
 
     The named contracts shift arithmetically, round by a half (``half_up``, ``half_away``, ``tflite_double``) or not at
     all (``floor``), and saturate after the zero point has been added.
@@ -44,8 +44,8 @@ def _multipliers(multipliers: list[Operator]) -> Iterator[Finding]:
 def _shifts(shifts: list[Operator]) -> Iterator[Finding]:
     for operator in shifts:
         value, amount = operator.operands
-        reach = (1 << amount.width) - 1 if amount.constant is None else amount.constant
-        least = 0 if amount.constant is None else amount.constant
+        fixed = amount.constant
+        least, reach = (0, (1 << amount.width) - 1) if fixed is None else (fixed, fixed)
         kind = "arithmetic" if operator.kind == "sshr" and operator.signed else "logical"
         yield Finding("shift", operator.where, f"{kind} right shift of {value.width} bits by {least} to {reach}")
         if kind == "logical" and value.width > 1:
@@ -54,7 +54,7 @@ def _shifts(shifts: list[Operator]) -> Iterator[Finding]:
 
 
 def _rounding(design: Design, shifts: list[Operator]) -> Iterator[Finding]:
-    """An adder whose operand has a constant part, before or behind the last shift, rounds."""
+    """Yields the adders that round: those with a constant part in an operand, before or behind the last shift."""
     constants = [
         (operator, operand.constant)
         for operator in design.operators
@@ -63,10 +63,9 @@ def _rounding(design: Design, shifts: list[Operator]) -> Iterator[Finding]:
         if operand.constant
     ]
     for operator, value in constants:
-        if value & (value - 1) == 0:
-            yield Finding("rounding", operator.where, f"constant {value} = 2^{value.bit_length() - 1} is added")
-        else:
-            yield Finding("rounding", operator.where, f"constant {value} is added; a half would be a power of two")
+        power = value & (value - 1) == 0
+        what = f"= 2^{value.bit_length() - 1} is added" if power else "is added; a half would be a power of two"
+        yield Finding("rounding", operator.where, f"constant {value} {what}")
     variable = [o for o in design.operators if o.kind in ("shl", "sshl") and o.operands[0].constant == 1]
     for operator in variable:
         yield Finding("rounding", operator.where, "2^n is made by a shifter: rounding by a variable half")

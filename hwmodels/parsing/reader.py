@@ -24,7 +24,7 @@ def parse_files(
     defines: Mapping[str, str] | None = None,
     include_folders: Sequence[Path] = (),
 ) -> Design:
-    """Parse Verilog files and resolve a design.
+    """Parses Verilog files and resolve a design.
 
     Args:
         paths: files that together hold the design.
@@ -57,7 +57,7 @@ def parse_files(
 
 
 def module_names(path: Path) -> tuple[str, ...]:
-    """Return the names of the modules in a file, in order.
+    """Returns the names of the modules in a file, in order.
 
     Raises:
         HardwareError: with file and line, if the file cannot be read or parsed.
@@ -82,7 +82,7 @@ def _plain(text: str, name: str) -> SourceText:
 
 @functools.lru_cache(maxsize=_PARSED_FILES)
 def _parsed(source: SourceText) -> Mapping[str, Module]:
-    """Return the modules of one preprocessed file; its text is the key, so that a changed file is parsed anew."""
+    """Returns the modules of one preprocessed file; its text is the key, so that a changed file is parsed anew."""
     definitions = parse(source).description.definitions
     return {
         definition.name: Module(definition, source)

@@ -5,6 +5,7 @@ load, as a whole number of time steps, and swallows pulses shorter than it (iner
 simulators), so that glitches are counted.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -18,49 +19,40 @@ from hwmodels.synthesis.functions import BitFunction, Words
 
 STEP_NS: Final = 0.05  # about a fifth of a loaded gate's delay in OSU 0.18
 _MEMORY_WORDS: Final = 1 << 24  # words of waveforms held at once (128 MiB)
+_CLOCK: Final = "clk"
 Trace = Mapping[str, npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
 class Energy:
-    """Energy per clock cycle on a trace, in picojoules, without leakage.
+    """Energy per clock cycle on a trace, in picojoules, without leakage, and the transitions of all nets per cycle.
 
-    Attributes:
-        zero_delay_pj: settled transitions only.
-        delayed_pj: glitches counted; None without delays.
-        transitions: settled transitions per cycle, all nets.
-        delayed_transitions: transitions per cycle with glitches; None without delays.
+    ``zero_delay_pj`` and ``transitions`` count settled transitions only, the other two glitches as well.
     """
 
     zero_delay_pj: float
-    delayed_pj: float | None
+    delayed_pj: float
     transitions: float
-    delayed_transitions: float | None
+    delayed_transitions: float
 
 
-def measure_energy(circuit: Circuit, trace: Trace, *, delays: bool = True, clock: str = "clk") -> Energy:
-    """Return the mean energy of a clock cycle while a trace is applied.
+def measure_energy(circuit: Circuit, trace: Trace) -> Energy:
+    """Returns the mean energy of a clock cycle while a trace is applied.
 
-    Args:
-        circuit: the mapped circuit.
-        trace: values of each input port but the clock, per cycle, shape (cycles,) or (cycles, streams); independent
-            streams are evaluated side by side. Registers start at 0, and the first cycle is not counted.
-        delays: also count glitches.
-        clock: name of the clock port.
+    The trace has values of each input port but the clock ``clk``, of shape (cycles,) or (cycles, streams); independent
+    streams are evaluated side by side. Registers start at 0, and the first cycle is not counted.
 
     Raises:
         HardwareError: if a port has no values, or the trace is shorter than two cycles.
     """
-    settled, streams = _settle(circuit, trace, clock)
-    cycles = next(iter(settled.values())).shape[0]
+    settled, streams = _settle(circuit, trace)
+    cycles, words_per_cycle = next(iter(settled.values())).shape
     pairs = (cycles - 1) * streams
-    mask = _lane_mask(streams, next(iter(settled.values())).shape[1])
+    mask = _pack(np.ones((1, streams), dtype=np.int64)).reshape(words_per_cycle)  # of the streams in use
     counts = {net: _count((words[1:] ^ words[:-1]) & mask) / pairs for net, words in settled.items()}
     per_net = _energies(circuit)
     fixed = sum(flop.clock_energy_pj for flop in circuit.flip_flops)
     zero = fixed + sum(per_net.get(net, 0.0) * count for net, count in counts.items())
-    if not delays:
-        return Energy(zero, None, sum(counts.values()), None)
     glitchy = _delayed_counts(circuit, settled, mask, pairs)
     delayed = fixed + sum(per_net.get(net, 0.0) * count for net, count in glitchy.items())
     return Energy(zero, delayed, sum(counts.values()), sum(glitchy.values()))
@@ -77,37 +69,23 @@ def _energies(circuit: Circuit) -> dict[Net, float]:
     return energies
 
 
-def simulate(circuit: Circuit, trace: Trace, *, clock: str = "clk") -> dict[str, npt.NDArray[np.int64]]:
-    """Return the settled value of each output port before each clock edge, unsigned, shape (cycles, streams)."""
-    settled, streams = _settle(circuit, trace, clock)
-    shape = next(iter(settled.values())).shape
-    results = {}
-    for name, nets in circuit.outputs.items():
-        value = np.zeros((shape[0], streams), dtype=np.int64)
-        for position, net in enumerate(nets):
-            words = settled.get(net, _constant(net, shape))
-            value |= _unpack(words, streams) << np.int64(position)
-        results[name] = value
-    return results
-
-
 def _constant(net: Net, shape: tuple[int, ...]) -> Words:
     return np.full(shape, ~np.uint64(0) if net == "1" else np.uint64(0), dtype=np.uint64)
 
 
-def _settle(circuit: Circuit, trace: Trace, clock: str) -> tuple[dict[Net, Words], int]:
-    """Return the settled bits of every net, shape (cycles, words), and the number of streams."""
-    bits, cycles, streams = _input_bits(circuit, trace, clock)
+def _settle(circuit: Circuit, trace: Trace) -> tuple[dict[Net, Words], int]:
+    """Returns the settled bits of every net, shape (cycles, words), and the number of streams."""
+    bits, cycles, streams = _input_bits(circuit, trace)
     if not circuit.flip_flops or _feeds_forward(circuit):
         return _settle_forward(circuit, bits), streams
     return _settle_cycle_by_cycle(circuit, bits, cycles), streams
 
 
-def _input_bits(circuit: Circuit, trace: Trace, clock: str) -> tuple[dict[Net, Words], int, int]:
+def _input_bits(circuit: Circuit, trace: Trace) -> tuple[dict[Net, Words], int, int]:
     bits: dict[Net, Words] = {}
     cycles = streams = 0
     for name, nets in circuit.inputs.items():
-        if name == clock:
+        if name == _CLOCK:
             continue
         if name not in trace:
             raise HardwareError(f"the trace has no values for input {name!r}")
@@ -124,7 +102,7 @@ def _input_bits(circuit: Circuit, trace: Trace, clock: str) -> tuple[dict[Net, W
 
 
 def _feeds_forward(circuit: Circuit) -> bool:
-    """Return whether no register depends on a register."""
+    """Returns whether no register depends on a register."""
     reached: set[Net] = {flop.state for flop in circuit.flip_flops}
     for gate in circuit.gates:
         if not reached.isdisjoint(gate.inputs.values()):
@@ -168,18 +146,16 @@ def _settle_cycle_by_cycle(circuit: Circuit, bits: dict[Net, Words], cycles: int
 def _evaluate(
     function: BitFunction, inputs: Mapping[str, Net], nets: Mapping[Net, Words], shape: tuple[int, ...]
 ) -> Words:
-    pins = {name: nets[net] if net in nets else _constant(net, shape) for name, net in inputs.items()}
-    return function(pins)
+    return function({name: nets[net] if net in nets else _constant(net, shape) for name, net in inputs.items()})
 
 
 def _delayed_counts(circuit: Circuit, settled: dict[Net, Words], mask: Words, pairs: int) -> dict[Net, float]:
-    """Return transitions per cycle of each net with gate delays, all cycles evaluated side by side."""
+    """Returns transitions per cycle of each net with gate delays, all cycles evaluated side by side."""
     steps = _steps(circuit)
-    lanes = settled[next(iter(settled))][1:].size
     chunk = max(1, _MEMORY_WORDS // (steps * max(_widest_front(circuit), 1)))
     counts: dict[Net, float] = {}
-    every = np.broadcast_to(mask, settled[next(iter(settled))][1:].shape).reshape(-1)
-    for start in range(0, lanes, chunk):
+    every = np.broadcast_to(mask, next(iter(settled.values()))[1:].shape).reshape(-1)
+    for start in range(0, every.size, chunk):
         part = slice(start, start + chunk)
         before = {net: words[:-1].reshape(-1)[part] for net, words in settled.items()}
         after = {net: words[1:].reshape(-1)[part] for net, words in settled.items()}
@@ -196,18 +172,16 @@ def _waves(
     counts: dict[Net, float] = {}
     launch = {flop.state: _ticks(flop.delay_ns) for flop in circuit.flip_flops}
     driven = {gate.output for gate in circuit.gates}
-    for net in before:
-        if net in driven:
-            continue
+    for net in [net for net in before if net not in driven]:
         counts[net] = _count((before[net] ^ after[net]) & mask)
-        if uses.get(net):
+        if uses[net]:
             waves[net] = _step_wave(before[net], after[net], launch.get(net, 0), steps)
     shape = (steps, mask.size)
     for gate in circuit.gates:
         ideal = _evaluate(gate.function, gate.inputs, waves, shape)
         wave = _inertial(ideal, before[gate.output], _ticks(gate.delay_ns))
         counts[gate.output] = _count((wave[1:] ^ wave[:-1]) & mask) + _count((wave[0] ^ before[gate.output]) & mask)
-        if uses.get(gate.output):
+        if uses[gate.output]:
             waves[gate.output] = wave
         for net in set(gate.inputs.values()):
             uses[net] -= 1
@@ -216,18 +190,15 @@ def _waves(
     return counts
 
 
-def _uses(circuit: Circuit) -> dict[Net, int]:
-    uses: dict[Net, int] = {}
-    for gate in circuit.gates:
-        for net in set(gate.inputs.values()):
-            uses[net] = uses.get(net, 0) + 1
-    return uses
+def _uses(circuit: Circuit) -> Counter[Net]:
+    """Returns the number of gates that read each net."""
+    return Counter(net for gate in circuit.gates for net in set(gate.inputs.values()))
 
 
 def _widest_front(circuit: Circuit) -> int:
-    """Return the most waveforms that are alive at once."""
-    uses, alive, widest = _uses(circuit), 0, 0
-    alive = sum(1 for net in uses if net not in {gate.output for gate in circuit.gates})
+    """Returns the most waveforms that are alive at once."""
+    uses, widest = _uses(circuit), 0
+    alive = len(uses.keys() - {gate.output for gate in circuit.gates})
     for gate in circuit.gates:
         alive += gate.output in uses
         widest = max(widest, alive)
@@ -242,7 +213,7 @@ def _ticks(delay_ns: float) -> int:
 
 
 def _steps(circuit: Circuit) -> int:
-    """Return the time steps until everything has settled."""
+    """Returns the time steps until everything has settled."""
     arrival: dict[Net, int] = {flop.state: _ticks(flop.delay_ns) for flop in circuit.flip_flops}
     for gate in circuit.gates:
         latest = max((arrival.get(net, 0) for net in gate.inputs.values()), default=0)
@@ -258,7 +229,7 @@ def _step_wave(before: Words, after: Words, at: int, steps: int) -> Words:
 
 
 def _inertial(ideal: Words, before: Words, delay: int) -> Words:
-    """Return a gate's output: its function of the inputs, delayed, pulses shorter than the delay swallowed.
+    """Returns a gate's output: its function of the inputs, delayed, pulses shorter than the delay swallowed.
 
     The output changes at a time only if the function has had the new value throughout the delay before it.
     """
@@ -278,7 +249,7 @@ def _inertial(ideal: Words, before: Words, delay: int) -> Words:
 
 
 def _window(ideal: Words, before: Words, delay: int) -> tuple[Words, Words]:
-    """Return the times before which the function was 1, and those before which it was 0, for ``delay`` steps."""
+    """Returns the times before which the function was 1, and those before which it was 0, for ``delay`` steps."""
     ones = np.concatenate([np.broadcast_to(before, (delay, before.size)), ideal])[: len(ideal) + delay - 1]
     zeros = ~ones
     span = 1
@@ -291,21 +262,12 @@ def _window(ideal: Words, before: Words, delay: int) -> tuple[Words, Words]:
 
 
 def _pack(bits: npt.NDArray[np.int64]) -> Words:
-    """Pack (cycles, streams) bits into (cycles, words)."""
+    """Packs (cycles, streams) bits into (cycles, words)."""
     cycles, streams = bits.shape
     words = -(-streams // 64)
     padded = np.zeros((cycles, words * 64), dtype=np.uint8)
     padded[:, :streams] = bits
     return np.packbits(padded, axis=1, bitorder="little").view(np.uint64).reshape(cycles, words)
-
-
-def _unpack(words: Words, streams: int) -> npt.NDArray[np.int64]:
-    bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little")
-    return bits[:, :streams].astype(np.int64)
-
-
-def _lane_mask(streams: int, words: int) -> Words:
-    return _pack(np.ones((1, streams), dtype=np.int64)).reshape(words)
 
 
 def _count(words: Words) -> float:

@@ -39,9 +39,7 @@ class ErrorSummary:
 
     Attributes:
         architecture: name, or ``all``.
-        metric: the figure.
         form: ``linear`` (component figures on parsed operators) or ``corrected`` (times the ratio of its neighbours).
-        points: number of points.
         mean: mean absolute relative error.
         worst: largest absolute relative error.
         rank: Spearman's rank correlation with synthesis.
@@ -61,7 +59,6 @@ class Fit:
     """A fitted metric.
 
     Attributes:
-        metric: the figure.
         coefficients: per (kind of component, term), zero if absent.
         activity: factor of the energies per architecture, 1 if absent.
         predicted: linear prediction of each measurement with that measurement left out.
@@ -78,7 +75,7 @@ class Fit:
 
 
 def measured_design(measurement: Measurement) -> Design:
-    """Return the parsed RTL of a measured design."""
+    """Returns the parsed RTL of a measured design."""
     name = measurement.architecture
     if name in ARCHITECTURES:
         architecture = ARCHITECTURES[name]
@@ -92,7 +89,7 @@ def measured_design(measurement: Measurement) -> Design:
 
 
 def design_terms(design: Design) -> dict[Term, float]:
-    """Return the sum of every term over the parts of a design."""
+    """Returns the sum of every term over the parts of a design."""
     sums: dict[Term, float] = defaultdict(float)
     for part in design_parts(design):
         if part.kind is not None:
@@ -102,7 +99,7 @@ def design_terms(design: Design) -> dict[Term, float]:
 
 
 def fit(measurements: Sequence[Measurement], metric: FittedMetric) -> Fit:
-    """Fit nonnegative coefficients that minimise the relative error of a metric.
+    """Fits nonnegative coefficients that minimise the relative error of a metric.
 
     Every coefficient is at least 0, so that no component is ever cheaper than nothing and costs grow with widths.
 
@@ -150,7 +147,7 @@ def _activity(measured: Floats, linear: Floats, rows: npt.NDArray[np.bool_]) -> 
 
 
 def _left_out(matrix: Floats, scaled: Floats, weights: Floats, fitted: npt.NDArray[np.bool_]) -> Floats:
-    """Return each row's prediction by a fit without it."""
+    """Returns each row's prediction by a fit without it."""
     predicted = np.empty(len(matrix))
     for row in range(len(matrix)):
         rest = fitted.copy()
@@ -161,7 +158,7 @@ def _left_out(matrix: Floats, scaled: Floats, weights: Floats, fitted: npt.NDArr
 
 
 def smoothed(measurements: Sequence[Measurement], values: Floats, *, leave_out: bool) -> Floats:
-    """Return each point's value as similar rescalers show it, with or without the point itself.
+    """Returns each point's value as similar rescalers show it, with or without the point itself.
 
     Similar are those of its architecture and operand width, near in ``k``; similar to a pure shift, which has no
     multiplier, are the pure shifts of its architecture. A component keeps its value, or 0 if it is left out.
@@ -181,7 +178,7 @@ def smoothed(measurements: Sequence[Measurement], values: Floats, *, leave_out: 
 
 
 def local_line(k: Floats, values: Floats, at: float) -> float:
-    """Return a value at ``at`` of the line through the points within reach, near ones weighing more (Cleveland 1979).
+    """Returns a value at ``at`` of the line through the points within reach, near ones weighing more (Cleveland 1979).
 
     Without points the value is 0.
     """
@@ -195,7 +192,7 @@ def local_line(k: Floats, values: Floats, at: float) -> float:
 
 
 def error_table(measurements: Sequence[Measurement], fits: Iterable[Fit]) -> list[ErrorSummary]:
-    """Return the errors on left-out points, per architecture and over all rescalers."""
+    """Returns the errors on left-out points, per architecture and over all rescalers."""
     table = []
     for fitted in fits:
         measured = np.array([getattr(measurement, fitted.metric) for measurement in measurements])

@@ -1,12 +1,12 @@
 """A mapped netlist made ready to evaluate: gates in topological order, loads, delays and energies per net."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis.functions import BitFunction, compile_function
-from hwmodels.synthesis.liberty import Cell, Library, Pin
+from hwmodels.synthesis.liberty import Cell, Library, Pin, Table
 from hwmodels.synthesis.yosys import Netlist
 
 Net = int | str
@@ -21,7 +21,6 @@ class Gate:
     Attributes:
         output: net that it drives.
         inputs: net of each pin that its function reads.
-        function: its function.
         delay_ns: mean of rise and fall over its inputs, at its load.
         energy_pj: energy of one transition of its output: half C V^2 of the load, and the cell's internal energy.
     """
@@ -58,17 +57,13 @@ class FlipFlop:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """A netlist ready to evaluate.
+    """A netlist ready to evaluate; area and leakage are sums over its cells, of which ``cells`` is the number.
 
     Attributes:
         inputs: nets of the input ports, the lowest bit first.
         outputs: nets of the output ports.
         gates: in topological order.
-        flip_flops: the registers.
-        area_um2: sum of the cells' areas.
-        leakage_uw: sum of the cells' leakage.
         input_energy_pj: energy of a transition of a primary input's net, driven from outside (load only).
-        cells: number of cells.
     """
 
     inputs: Mapping[str, tuple[Net, ...]]
@@ -94,7 +89,7 @@ class Circuit:
 
 
 def build_circuit(netlist: Netlist, library: Library) -> Circuit:
-    """Return a netlist with its loads, delays and energies. Wire capacitance is not known and left out.
+    """Returns a netlist with its loads, delays and energies. Wire capacitance is not known and left out.
 
     Raises:
         HardwareError: if a cell is not in the library, or the logic has a combinational loop.
@@ -131,7 +126,7 @@ def _known(library: Library, name: str) -> Cell:
 
 
 def _loads(used: list[tuple[Cell, Mapping[str, Net]]]) -> dict[Net, float]:
-    """Return the capacitance of each net: the input pins on it."""
+    """Returns the capacitance of each net: the input pins on it."""
     loads: dict[Net, float] = {}
     for cell, pins in used:
         for name, net in pins.items():
@@ -156,21 +151,18 @@ class _Arcs:
         self._known: dict[tuple[str, str, float], tuple[float, float]] = {}
 
     def of(self, cell: Cell, pin: Pin, load: float) -> tuple[float, float]:
-        """Return (delay in ns, energy of one transition in pJ) of an output pin."""
+        """Returns (delay in ns, energy of one transition in pJ) of an output pin."""
         key = (cell.name, pin.name, round(load, 6))
         if key not in self._known:
-            self._known[key] = (_delay(pin, load), _energy(pin, load, self.half_v2))
+            delay = max(_mean(pin.delays.values(), load, SLEW_NS), 0.0)
+            self._known[key] = (delay, self.half_v2 * load + _mean(pin.energies, load, SLEW_NS))
         return self._known[key]
 
 
-def _delay(pin: Pin, load: float) -> float:
-    arcs = [table.at(load, SLEW_NS) for pair in pin.delays.values() for table in pair]
-    return max(sum(arcs) / len(arcs), 0.0) if arcs else 0.0
-
-
-def _energy(pin: Pin, load: float, half_v2: float) -> float:
-    internal = [table.at(load, SLEW_NS) for pair in pin.energies for table in pair]
-    return half_v2 * load + (sum(internal) / len(internal) if internal else 0.0)
+def _mean(pairs: Iterable[tuple[Table, Table]], first: float, second: float) -> float:
+    """Returns the mean value of tables at a point, 0 without tables."""
+    values = [table.at(first, second) for pair in pairs for table in pair]
+    return sum(values) / len(values) if values else 0.0
 
 
 def _flip_flop(cell: Cell, pins: Mapping[str, Net], loads: Mapping[Net, float], arcs: _Arcs) -> FlipFlop:
@@ -191,13 +183,12 @@ def _flip_flop(cell: Cell, pins: Mapping[str, Net], loads: Mapping[Net, float], 
 
 
 def _passive(pin: Pin) -> float:
-    """Return the internal energy of one transition of an input pin."""
-    tables = [table.at(SLEW_NS, 0.0) for pair in pin.energies for table in pair]
-    return sum(tables) / len(tables) if tables else 0.0
+    """Returns the internal energy of one transition of an input pin."""
+    return _mean(pin.energies, SLEW_NS, 0.0)
 
 
 def _in_order(gates: list[Gate], sources: set[Net]) -> tuple[Gate, ...]:
-    """Sort gates so that each follows those that drive it."""
+    """Sorts gates so that each follows those that drive it."""
     readers: dict[Net, list[int]] = {}
     waiting = []
     for index, gate in enumerate(gates):

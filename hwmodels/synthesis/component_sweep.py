@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from hwmodels.architectures import RTL_FOLDER
 from hwmodels.traces import AccumulatorTrace, cut_streams
-
-_FILES: Final = (RTL_FOLDER / "components.v",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +28,22 @@ class ComponentSweep:
     name: str
     points: tuple[ComponentPoint, ...]
     second_parameter: str = ""
+    files: ClassVar[tuple[Path, ...]] = (RTL_FOLDER / "components.v",)
 
     @property
     def top(self) -> str:
         """Module that holds the component."""
         return f"component_{self.name}"
 
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Sources of the module."""
-        return _FILES
-
     def parameters(self, point: ComponentPoint) -> dict[str, int]:
-        """Return the module's parameters at a point."""
+        """Returns the module's parameters at a point."""
         parameters = {"A_WIDTH": point.first}
         if self.second_parameter:
             parameters[self.second_parameter] = point.second
         return parameters
 
     def operands(self, point: ComponentPoint, trace: AccumulatorTrace) -> dict[str, npt.NDArray[np.int64]]:
-        """Return the input ports' values: accumulators, and multipliers or shifts of their channels."""
+        """Returns the input ports' values: accumulators, and multipliers or shifts of their channels."""
         cut = cut_streams(trace, max(point.second, 1), point.first)
         columns = {"a": cut.acc, "b": np.roll(cut.acc, 5, axis=1), "s": cut.shift}
         if self.name == "multiplier":
@@ -61,23 +55,19 @@ class ComponentSweep:
         return columns
 
 
-def _plain(name: str, widths: tuple[int, ...]) -> ComponentSweep:
-    return ComponentSweep(name, tuple(ComponentPoint(name, width, 0) for width in widths))
-
-
-def _crossed(name: str, first: tuple[int, ...], second: tuple[int, ...], parameter: str) -> ComponentSweep:
+def _sweep(name: str, first: tuple[int, ...], second: tuple[int, ...] = (0,), parameter: str = "") -> ComponentSweep:
     return ComponentSweep(name, tuple(ComponentPoint(name, a, b) for a in first for b in second), parameter)
 
 
 COMPONENTS: Final[Mapping[str, ComponentSweep]] = {
     sweep.name: sweep
     for sweep in (
-        _crossed("multiplier", (9, 16, 20, 24, 28, 32), (2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 31, 32), "B_WIDTH"),
-        _crossed("shifter", (12, 20, 28, 40, 52, 64), (1, 2, 3, 4, 5), "S_WIDTH"),
-        _plain("adder", (6, 8, 12, 16, 20, 24, 28, 32, 40, 48, 64)),
-        _plain("comparator", (6, 8, 12, 16, 24, 32, 48)),
-        _plain("mux", (4, 8, 16, 32, 64)),
-        _plain("logic", (4, 8, 16, 32, 64)),
-        _plain("register", (4, 8, 16, 32, 64)),
+        _sweep("multiplier", (9, 16, 20, 24, 28, 32), (2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 31, 32), "B_WIDTH"),
+        _sweep("shifter", (12, 20, 28, 40, 52, 64), (1, 2, 3, 4, 5), "S_WIDTH"),
+        _sweep("adder", (6, 8, 12, 16, 20, 24, 28, 32, 40, 48, 64)),
+        _sweep("comparator", (6, 8, 12, 16, 24, 32, 48)),
+        _sweep("mux", (4, 8, 16, 32, 64)),
+        _sweep("logic", (4, 8, 16, 32, 64)),
+        _sweep("register", (4, 8, 16, 32, 64)),
     )
 }

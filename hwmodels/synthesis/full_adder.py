@@ -14,7 +14,7 @@ _CARRY: Final = 0b11101000
 
 
 def full_adder_map(library: Library) -> str | None:
-    """Return Verilog that maps yosys' ``$fa`` to the library's smallest full adder, None if it has none."""
+    """Returns Verilog that maps yosys' ``$fa`` to the library's smallest full adder, None if it has none."""
     adders = [(cell.area_um2, cell.name, text) for cell in library.cells.values() if (text := _map(cell)) is not None]
     return min(adders)[2] if adders else None
 
@@ -33,7 +33,7 @@ def _map(cell: Cell) -> str | None:
 
 
 def _truth(pin: Pin, inputs: list[str]) -> int:
-    """Return an output's truth table over three inputs, -1 if it is not a function of just these."""
+    """Returns an output's truth table over three inputs, -1 if it is not a function of just these."""
     function, names = compile_function(pin.function) if pin.function else (None, ())
     if function is None or set(names) != set(inputs) or len(inputs) != 3:
         return -1

@@ -1,8 +1,10 @@
 """Boolean functions of Liberty cells, evaluated on words of bits."""
 
 import functools
+import operator
 import re
 from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +13,16 @@ from hwmodels.errors import HardwareError
 
 Words = npt.NDArray[np.uint64]
 BitFunction = Callable[[Mapping[str, Words]], Words]
+# From the weakest to the strongest binding; operands side by side are joined by "and", too.
+_OPERATORS: Final[tuple[tuple[str, Callable[[Any, Any], Any]], ...]] = (
+    ("|+", operator.or_), ("^", operator.xor), ("&*", operator.and_),
+)  # fmt: skip
 _TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[()!'&*|+^01]")
 
 
 @functools.lru_cache(maxsize=1024)
 def compile_function(text: str) -> tuple[BitFunction, tuple[str, ...]]:
-    """Return a Liberty function as a function of words, and the names it reads.
+    """Returns a Liberty function as a function of words, and the names it reads.
 
     The syntax has ``!`` and postfix ``'`` (not), ``&``, ``*`` and blank (and), ``^``, ``|`` and ``+`` (or), from the
     strongest to the weakest binding, with ``^`` between and and or.
@@ -28,7 +34,7 @@ def compile_function(text: str) -> tuple[BitFunction, tuple[str, ...]]:
     if "".join(tokens) != re.sub(r"\s", "", text):
         raise HardwareError(f"cell function {text!r} has a sign that Liberty does not know")
     parser = _Parser(tokens, text)
-    function = parser.alternatives()
+    function = parser.expression()
     parser.expect_end()
     names = tuple(dict.fromkeys(sign for sign in tokens if sign[0].isalpha() or sign[0] == "_"))
     return function, names
@@ -40,27 +46,19 @@ class _Parser:
         self._text = text
         self._at = 0
 
-    def alternatives(self) -> BitFunction:
-        left = self._differences()
-        while self._take("|", "+"):
-            left = _or(left, self._differences())
+    def expression(self, level: int = 0) -> BitFunction:
+        """Reads operands of one level of ``_OPERATORS``, joined by its signs."""
+        if level == len(_OPERATORS):
+            return self._factor()
+        signs, combine = _OPERATORS[level]
+        left = self.expression(level + 1)
+        while self._take(*signs) or (combine is operator.and_ and self._starts_factor()):
+            left = _joined(combine, left, self.expression(level + 1))
         return left
 
     def expect_end(self) -> None:
         if self._at != len(self._tokens):
             raise self._error()
-
-    def _differences(self) -> BitFunction:
-        left = self._conjunction()
-        while self._take("^"):
-            left = _xor(left, self._conjunction())
-        return left
-
-    def _conjunction(self) -> BitFunction:
-        left = self._factor()
-        while self._take("&", "*") or self._starts_factor():
-            left = _and(left, self._factor())
-        return left
 
     def _factor(self) -> BitFunction:
         if self._take("!"):
@@ -72,7 +70,7 @@ class _Parser:
 
     def _primary(self) -> BitFunction:
         if self._take("("):
-            function = self.alternatives()
+            function = self.expression()
             if not self._take(")"):
                 raise self._error()
             return function
@@ -112,13 +110,5 @@ def _not(inner: BitFunction) -> BitFunction:
     return lambda pins: ~inner(pins)
 
 
-def _and(left: BitFunction, right: BitFunction) -> BitFunction:
-    return lambda pins: left(pins) & right(pins)
-
-
-def _or(left: BitFunction, right: BitFunction) -> BitFunction:
-    return lambda pins: left(pins) | right(pins)
-
-
-def _xor(left: BitFunction, right: BitFunction) -> BitFunction:
-    return lambda pins: left(pins) ^ right(pins)
+def _joined(combine: Callable[[Words, Words], Words], left: BitFunction, right: BitFunction) -> BitFunction:
+    return lambda pins: combine(left(pins), right(pins))

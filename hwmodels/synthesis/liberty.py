@@ -42,7 +42,7 @@ class Table:
     values: npt.NDArray[np.float64]
 
     def at(self, first: float, second: float) -> float:
-        """Return the value at a point; a table with one index ignores the other."""
+        """Returns the value at a point; a table with one index ignores the other."""
         rows = self.values if self.second.size > 1 else self.values.reshape(-1, 1)
         column = np.array([_interpolate(self.second, row, second) for row in rows])
         return _interpolate(self.first, column, first)
@@ -53,8 +53,7 @@ class Pin:
     """A pin of a cell.
 
     Attributes:
-        name: its name.
-        output: whether it drives.
+        output: whether it drives its net.
         capacitance_pf: load that it is, in picofarads.
         function: Boolean function of an output in Liberty syntax, '' if none.
         delays: (rise, fall) delay tables over (load in pF, slew in ns), per related input pin.
@@ -67,7 +66,6 @@ class Pin:
     function: str
     delays: Mapping[str, tuple[Table, Table]]
     energies: tuple[tuple[Table, Table], ...]
-    energy_by_load: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +73,7 @@ class Cell:
     """A cell.
 
     Attributes:
-        name: its name.
-        area_um2: its area in square micrometres.
         leakage_uw: its leakage in microwatts (0 if the library gives none).
-        pins: its pins by name.
         next_state: input function of a flip-flop, '' for a gate.
         clock: clock pin of a flip-flop, '' for a gate.
         state: names of the internal state and its inverse.
@@ -95,15 +90,7 @@ class Cell:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Library:
-    """A cell library.
-
-    Attributes:
-        name: its name.
-        path: the file.
-        voltage_v: nominal voltage.
-        temperature_c: nominal temperature in degrees Celsius.
-        cells: cells by name.
-    """
+    """A cell library: the nominal supply in volts and temperature in degrees Celsius, and its cells by name."""
 
     name: str
     path: Path
@@ -113,10 +100,7 @@ class Library:
 
 
 def load_liberty(path: Path) -> Library:
-    """Read a Liberty file.
-
-    Args:
-        path: the .lib file. Areas are taken as square micrometres, which Liberty does not state.
+    """Returns the library of a Liberty file; areas count as square micrometres, a unit that Liberty does not state.
 
     Raises:
         HardwareError: if the file is truncated or not Liberty, has no units, or a cell has no area.
@@ -154,7 +138,7 @@ class _Parser:
         self.root: _Group | None = None
 
     def take(self, word: str, line: int) -> None:
-        """Take in the next word."""
+        """Processes the next word."""
         self._line = line
         if word == "{":
             self._open()
@@ -163,10 +147,11 @@ class _Parser:
         else:
             self._words.append(word)
             if word == ")" and self._stack and ":" not in self._words:
-                self._list_attribute()
+                # A list such as index_1 ("...") needs no semicolon; its words are kept, as a group may follow.
+                self._stack[-1].lists[self._words[0]] = self._arguments()
 
     def finish(self) -> _Group:
-        """Return the library."""
+        """Returns the library."""
         if self._stack:
             inner = self._stack[-1]
             place = f"inside {inner.kind} (line {inner.line})"
@@ -178,8 +163,7 @@ class _Parser:
     def _open(self) -> None:
         if not self._words:
             raise HardwareError(f"{self._name}:{self._line}: '{{' without a group name")
-        arguments = tuple(word.strip('"') for word in self._words[2:-1] if word != ",")
-        group = _Group(self._words[0], arguments, self._line)
+        group = _Group(self._words[0], self._arguments(), self._line)
         if self._stack:
             self._stack[-1].groups.append(group)
         elif self.root is None:
@@ -196,10 +180,8 @@ class _Parser:
         if closes:
             self._stack.pop()
 
-    def _list_attribute(self) -> None:
-        """`index_1 ("...")` may end without a semicolon; the words are kept in case a group follows."""
-        values = tuple(word.strip('"') for word in self._words[2:-1] if word != ",")
-        self._stack[-1].lists[self._words[0]] = values
+    def _arguments(self) -> tuple[str, ...]:
+        return tuple(word.strip('"') for word in self._words[2:-1] if word != ",")
 
 
 def _parse(text: str, name: str) -> _Group:
@@ -246,7 +228,7 @@ class _Units:
         return float(match[1]) * units[match[2].lower()]
 
     def number(self, group: _Group, key: str, default: float | None = None) -> float:
-        """Return a numeric attribute."""
+        """Returns a numeric attribute."""
         text = group.values.get(key)
         if text is None and default is not None:
             return default
@@ -259,7 +241,7 @@ class _Units:
             raise HardwareError(f"{place}: {key} is {text!r}; a number is needed") from None
 
     def table(self, group: _Group, scale: float, first_scale: float, second_scale: float) -> Table:
-        """Return a lookup table in the units of this package."""
+        """Returns a lookup table in the units of this package."""
         try:
             rows = [[float(x) for x in row.split(",")] for row in group.lists["values"]]
             first = np.array([float(x) for x in group.lists["index_1"][0].split(",")])
@@ -288,23 +270,30 @@ def _cell(group: _Group, units: _Units) -> Cell:
 def _pin(group: _Group, units: _Units) -> Pin:
     output = group.values.get("direction") == "output"
     load, time = units.load_pf, units.time_ns
-    energy = units.load_pf  # internal_power is in capacitance times volts squared: pF * V^2 = pJ
     delays = {}
     for timing in group.inner("timing"):
-        pair = [next(timing.inner(kind), None) for kind in ("cell_rise", "cell_fall")]
-        if pair[0] is not None and pair[1] is not None:
-            rise, fall = (units.table(table, time, load, time) for table in pair if table is not None)
-            delays[timing.values.get("related_pin", "")] = (rise, fall)
-    energies = []
-    for internal in group.inner("internal_power"):
-        pair = [next(internal.inner(kind), None) for kind in ("rise_power", "fall_power")]
-        if pair[0] is not None and pair[1] is not None:
-            first = load if output else time
-            rise, fall = (units.table(table, energy, first, time) for table in pair if table is not None)
-            energies.append((rise, fall))
-    capacitance = units.number(group, "capacitance", 0.0) * load
-    function = group.values.get("function", "")
-    return Pin(group.arguments[0], output, capacitance, function, delays, tuple(energies), output)
+        pair = _pair(timing, ("cell_rise", "cell_fall"), units, (time, load, time))
+        if pair is not None:
+            delays[timing.values.get("related_pin", "")] = pair
+    energy = units.load_pf  # internal_power is in capacitance times volts squared: pF * V^2 = pJ
+    scales = (energy, load if output else time, time)
+    tables = [_pair(power, ("rise_power", "fall_power"), units, scales) for power in group.inner("internal_power")]
+    return Pin(
+        name=group.arguments[0],
+        output=output,
+        capacitance_pf=units.number(group, "capacitance", 0.0) * load,
+        function=group.values.get("function", ""),
+        delays=delays,
+        energies=tuple(pair for pair in tables if pair is not None),
+    )
+
+
+def _pair(
+    group: _Group, kinds: tuple[str, str], units: _Units, scales: tuple[float, float, float]
+) -> tuple[Table, Table] | None:
+    """Returns a group's tables for rise and fall, scaled in value and both indices; None if one is missing."""
+    rise, fall = (next(group.inner(kind), None) for kind in kinds)
+    return None if rise is None or fall is None else (units.table(rise, *scales), units.table(fall, *scales))
 
 
 def _interpolate(points: npt.NDArray[np.float64], values: npt.NDArray[np.float64], at: float) -> float:

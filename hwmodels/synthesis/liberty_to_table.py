@@ -16,14 +16,7 @@ from hwmodels.traces import AccumulatorTrace, load_trace
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A fitted technology.
-
-    Attributes:
-        technology: the table.
-        text: its TOML text, for a file.
-        errors: errors on points left out of the fit.
-        measurements: measurements of the synthesized designs.
-    """
+    """A fitted technology, its TOML text, its errors on points left out of the fit, and the measured designs."""
 
     technology: Technology
     text: str
@@ -41,7 +34,7 @@ def calibrate(
     multiplier_bits: Sequence[int] | None = None,
     progress: Callable[[Measurement], None] | None = None,
 ) -> Calibration:
-    """Synthesize the component and rescaler sweeps on a library, and fit a technology table to them.
+    """Synthesizes the component and rescaler sweeps on a library, and fits a technology table to them.
 
     Args:
         liberty: the cell library.
@@ -71,7 +64,7 @@ def calibrate(
 def fit_technology(
     name: str, library: Library, node_nm: float, measurements: Sequence[Measurement], trace: AccumulatorTrace
 ) -> Calibration:
-    """Fit a technology table to measurements."""
+    """Fits a technology table to measurements."""
     fits = {metric: fit(measurements, metric) for metric in FITTED}
     errors = error_table(measurements, fits.values())
     activity = f"trace {trace.name}, gate simulation with inertial delays of the library, glitches counted"

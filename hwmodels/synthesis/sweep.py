@@ -3,7 +3,7 @@
 import csv
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Final
 
@@ -19,26 +19,21 @@ from hwmodels.synthesis.yosys import Netlist, synthesize
 from hwmodels.traces import AccumulatorTrace
 
 BASELINE_BITS: Final = 31
+_ACC_BITS: Final = (20, 32)  # operand widths of the sweep
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One synthesized design.
+    """One design synthesized on a cell library; area and leakage are sums over its cells.
 
     Attributes:
-        library: cell library.
         architecture: name of a rescaler architecture, or of a component.
         multiplier_bits: ``k`` (of a component: its second width).
         acc_bits: operand width (of a component: its first width).
-        shift_bits: width of the variable shift.
-        shift_min: smallest right shift.
         constant: the multiplier of an architecture that is built for one constant, else 1.
-        cells: mapped cells.
-        area_um2: sum of cell areas.
         energy_zero_delay_pj: per result, settled transitions only.
         energy_pj: per result, with gate delays, glitches counted.
         delay_ns: longest path.
-        leakage_uw: sum of the cells' leakage.
         cycles: clock cycles per result of one lane.
         lanes: results per interval.
     """
@@ -67,13 +62,7 @@ class Measurement:
     @property
     def point(self) -> SweepPoint:
         """The design of the sweep."""
-        return SweepPoint(
-            multiplier_bits=self.multiplier_bits,
-            acc_bits=self.acc_bits,
-            shift_bits=self.shift_bits,
-            shift_min=self.shift_min,
-            constant=self.constant,
-        )
+        return SweepPoint(**{field.name: getattr(self, field.name) for field in fields(SweepPoint)})
 
 
 _ROWS: Final = TypeAdapter(list[Measurement])
@@ -88,7 +77,7 @@ def measure_rescaler(
     *,
     history: int = 0,
 ) -> Measurement:
-    """Synthesize one rescaler and measure it on a trace (see ``synthesize`` for ``history``)."""
+    """Synthesizes one rescaler and measures it on a trace (see ``synthesize`` for ``history``)."""
     described = ARCHITECTURES[architecture]
     point = described.sweep_point(trace, multiplier_bits, acc_bits)
     workload = described.sweep_workload(point)
@@ -100,7 +89,7 @@ def measure_rescaler(
 
 
 def measure_component(point: ComponentPoint, library: Library, trace: AccumulatorTrace) -> Measurement:
-    """Synthesize one component and measure it on operands of a trace."""
+    """Synthesizes one component and measures it on operands of a trace."""
     described = COMPONENTS[point.name]
     widths = SweepPoint(multiplier_bits=point.second, acc_bits=point.first, shift_bits=0, shift_min=0)
     columns = described.operands(point, trace)
@@ -117,13 +106,7 @@ def _netlist(
 
 
 def _measure(
-    name: str,
-    point: SweepPoint,
-    netlist: Netlist,
-    library: Library,
-    columns: Trace,
-    cycles: int,
-    lanes: int,
+    name: str, point: SweepPoint, netlist: Netlist, library: Library, columns: Trace, cycles: int, lanes: int
 ) -> Measurement:
     circuit = build_circuit(netlist, library)
     energy = measure_energy(circuit, columns)
@@ -135,7 +118,7 @@ def _measure(
         cells=circuit.cells,
         area_um2=round(circuit.area_um2, 3),
         energy_zero_delay_pj=round(energy.zero_delay_pj * per_result, 5),
-        energy_pj=round((energy.delayed_pj or 0.0) * per_result, 5),
+        energy_pj=round(energy.delayed_pj * per_result, 5),
         delay_ns=round(circuit.delay_ns, 4),
         leakage_uw=round(circuit.leakage_uw, 6),
         cycles=cycles,
@@ -143,20 +126,17 @@ def _measure(
     )
 
 
-def rescaler_points(
-    multiplier_bits: Iterable[int] = range(1, 33), acc_widths: Iterable[int] = (20, 32)
-) -> Iterator[tuple[str, int, int]]:
-    """Yield (architecture, k, operand width in bits) of a sweep."""
-    ks, widths = sorted(set(multiplier_bits)), sorted(set(acc_widths))
+def rescaler_points(multiplier_bits: Iterable[int]) -> Iterator[tuple[str, int, int]]:
+    """Yields (architecture, k, operand width in bits) of a sweep."""
     for architecture in ARCHITECTURES.values():
         low, high = architecture.multiplier_bits
-        for k in (k for k in ks if low <= k <= high):
-            for acc_bits in architecture.sweep_widths or widths:
+        for k in (k for k in sorted(set(multiplier_bits)) if low <= k <= high):
+            for acc_bits in architecture.sweep_widths or _ACC_BITS:
                 yield architecture.name, k, acc_bits
 
 
 def read_measurements(path: Path) -> list[Measurement]:
-    """Return the measurements of a CSV file, an empty list if there is none.
+    """Returns the measurements of a CSV file, an empty list if there is none.
 
     Raises:
         HardwareError: if a row does not fit.
@@ -169,12 +149,12 @@ def read_measurements(path: Path) -> list[Measurement]:
         return _ROWS.validate_python(rows)
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise HardwareError(f"{path}: not a table of measurements: {where}: {problem['msg']}") from None
+        key = ".".join(str(part) for part in problem["loc"])
+        raise HardwareError(f"{path}: not a table of measurements: {key}: {problem['msg']}") from None
 
 
 def append_measurement(path: Path, measurement: Measurement) -> None:
-    """Add one row to a CSV file, with a header if it is new."""
+    """Adds one row to a CSV file, with a header if it is new."""
     row = asdict(measurement)
     new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
@@ -187,7 +167,7 @@ def append_measurement(path: Path, measurement: Measurement) -> None:
 def run_sweep(
     path: Path, library: Library, trace: AccumulatorTrace, multiplier_bits: Sequence[int] | None = None
 ) -> Iterator[Measurement]:
-    """Measure all points that a file lacks, and append them; an interrupted sweep resumes."""
+    """Measures all points that a file lacks, and appends them; an interrupted sweep resumes."""
     done = {measurement.key for measurement in read_measurements(path)}
     for name, k, acc_bits in rescaler_points(multiplier_bits or range(1, 33)):
         if (library.name, name, k, acc_bits) not in done:

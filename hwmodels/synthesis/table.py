@@ -25,16 +25,10 @@ def technology_text(
     errors: Sequence[ErrorSummary],
     activity: str,
 ) -> str:
-    """Return the TOML text of a fitted technology.
+    """Returns the TOML text of a fitted technology.
 
-    Args:
-        name: short name of the table.
-        library: the cells.
-        node_nm: feature size, for the parameter memory that the library does not have.
-        measurements: measurements of the synthesized designs.
-        fits: the fits by metric.
-        errors: the error table of the fits.
-        activity: description of the trace that the energies hold for.
+    The feature size sizes the parameter memory, which the library does not have. ``activity`` describes the trace that
+    the energies hold for.
     """
     source = f"nonnegative least squares over {len(measurements)} designs synthesized with yosys on {library.name}"
     lines = [
@@ -86,7 +80,7 @@ def _correction(
     errors: Sequence[ErrorSummary],
     delays: Floats,
 ) -> list[str]:
-    """Return the table of measured over fitted, per operand width and ``k``."""
+    """Returns the table of measured over fitted, per operand width and ``k``."""
     at = {
         (m.acc_bits, m.multiplier_bits): index for index, m in enumerate(measurements) if m.architecture == architecture
     }

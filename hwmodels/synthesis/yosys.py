@@ -49,38 +49,25 @@ class CellInstance:
 
 @dataclass(frozen=True, slots=True)
 class Netlist:
-    """A flat netlist of library cells.
+    """A flat netlist of library cells; ports have their nets, the lowest bit first."""
 
-    Attributes:
-        top: name of the top module.
-        inputs: nets of each input port, the lowest bit first.
-        outputs: nets of each output port.
-        cells: the instances.
-    """
-
-    top: str
     inputs: Mapping[str, tuple[int | str, ...]]
     outputs: Mapping[str, tuple[int | str, ...]]
     cells: tuple[CellInstance, ...]
 
 
 def available() -> bool:
-    """Return whether yosys can be used here."""
+    """Returns whether yosys can be used here."""
     return importlib.util.find_spec("pyosys") is not None
 
 
 def synthesize(
     files: Sequence[Path], top: str, parameters: Mapping[str, int], library: Library, *, history: int = 0
 ) -> Netlist:
-    """Map a design to the cells of a library. The same call gives the same netlist.
+    """Maps a design to the cells of a library. The same call gives the same netlist.
 
-    Args:
-        files: Verilog sources.
-        top: top module.
-        parameters: its parameters.
-        library: cell library.
-        history: bits of another design that yosys reads first, 0 for none. It shifts the internal numbers by which the
-            mapper breaks ties, and so shows how sensitive a netlist is to irrelevant details.
+    ``history`` is the width in bits of another design that yosys reads first, 0 for none. It shifts the internal
+    numbers by which the mapper breaks ties, and so shows how sensitive a netlist is to irrelevant details.
 
     Raises:
         HardwareError: if yosys is absent or rejects the input; the message quotes it.
@@ -92,7 +79,7 @@ def synthesize(
         wrapper = folder / "wrapper.v"
         wrapper.write_text(_wrapper(files, top, parameters), encoding="utf-8")
         _run([*_earlier(history, folder), *_commands((*files, wrapper), library, folder)], folder)
-        return _netlist(json.loads((folder / "netlist.json").read_text(encoding="utf-8")), top)
+        return _netlist(json.loads((folder / "netlist.json").read_text(encoding="utf-8")))
 
 
 def _earlier(bits: int, folder: Path) -> list[str]:
@@ -125,7 +112,7 @@ def _commands(files: Sequence[Path], library: Library, folder: Path) -> Iterator
 
 
 def _wrapper(files: Sequence[Path], top: str, parameters: Mapping[str, int]) -> str:
-    """Return a module around the top that fixes its parameters: yosys' own -chparam takes no negative numbers."""
+    """Returns a module around the top that fixes its parameters: yosys' own -chparam takes no negative numbers."""
     ports = parse_files(tuple(files), top, parameters).ports
     declared = ",\n".join(f"    {port.direction} wire [{port.width - 1}:0] {port.name}" for port in ports)
     overrides = ", ".join(f".{name}({value})" for name, value in parameters.items())
@@ -146,24 +133,19 @@ def _run(commands: Sequence[str], folder: Path) -> None:
         except subprocess.TimeoutExpired:
             raise HardwareError(f"yosys did not finish within {_TIMEOUT_S:.0f} s") from None
     if done.returncode != 0:
-        raise HardwareError(f"yosys: {_last_error(log)}")
+        errors = _ERROR.findall(log.read_text(encoding="utf-8", errors="replace"))
+        raise HardwareError(f"yosys: {errors[-1] if errors else 'it ended without a message'}")
 
 
-def _last_error(log: Path) -> str:
-    errors = _ERROR.findall(log.read_text(encoding="utf-8", errors="replace"))
-    return errors[-1] if errors else "it ended without a message"
-
-
-def _netlist(document: Mapping[str, Any], top: str) -> Netlist:
+def _netlist(document: Mapping[str, Any]) -> Netlist:
     module = document["modules"][_WRAPPER]  # beside the library's cells
     ports = module["ports"]
     return Netlist(
-        top=top,
         inputs={name: tuple(port["bits"]) for name, port in ports.items() if port["direction"] == "input"},
         outputs={name: tuple(port["bits"]) for name, port in ports.items() if port["direction"] == "output"},
-        cells=tuple(_instance(cell) for cell in module["cells"].values() if cell["type"] != "$scopeinfo"),
+        cells=tuple(
+            CellInstance(cell["type"], {pin: bits[0] for pin, bits in cell["connections"].items()})
+            for cell in module["cells"].values()
+            if cell["type"] != "$scopeinfo"
+        ),
     )
-
-
-def _instance(cell: Mapping[str, Any]) -> CellInstance:
-    return CellInstance(cell["type"], {pin: bits[0] for pin, bits in cell["connections"].items()})

@@ -54,7 +54,7 @@ class Figure(_Record):
     Attributes:
         terms: coefficient per term (see ``TERMS``), in the metric's unit.
         error: relative error of the figure as stated by its source or by calibration (0.1 is 10 %).
-        source: where the coefficients come from.
+        source: origin of the coefficients.
     """
 
     terms: Mapping[str, Finite] = Field(min_length=1)
@@ -63,14 +63,9 @@ class Figure(_Record):
 
 
 class Component(_Record):
-    """Figures of one kind of component.
+    """Figures of one kind of component; the energy is that of one operation, dynamic, at the table's activity.
 
-    Attributes:
-        area_um2: area in square micrometres.
-        energy_pj: dynamic energy of one operation in picojoules, at the table's activity.
-        delay_ns: delay in nanoseconds.
-        leakage_uw: leakage power in microwatts.
-        missing: the reason for figures that are absent.
+    ``missing`` is the reason for figures that are absent.
     """
 
     area_um2: Figure | None = None
@@ -80,7 +75,7 @@ class Component(_Record):
     missing: str = "not in the table"
 
     def figure(self, metric: Metric) -> Figure | None:
-        """Return the figure of a metric, None if it is absent."""
+        """Returns the figure of a metric, None if it is absent."""
         figure: Figure | None = getattr(self, metric)
         return figure
 
@@ -126,12 +121,10 @@ class Correction(_Record):
 
 
 class Technology(_Record):
-    """A technology table.
+    """A technology table: figures of components at a feature size in nanometres and a supply in volts.
 
     Attributes:
         name: short name, as in a study file.
-        node_nm: feature size in nanometres.
-        voltage_v: supply voltage in volts.
         conditions: corner, temperature, clock constraint and the like.
         source: publication or tool run that the table comes from.
         activity: switching activity that the energies hold for, and whether glitches are counted.
@@ -149,47 +142,43 @@ class Technology(_Record):
     corrections: Mapping[str, Correction] = Field(default_factory=dict)
 
     def evaluate(self, kind: ComponentKind, metric: Metric, quantities: Mapping[str, float]) -> float | None:
-        """Return a metric of one component in its unit, or None if the table does not give it.
+        """Returns a metric of one component in its unit, or None if the table does not give it.
 
-        Args:
-            kind: kind of component.
-            metric: which figure.
-            quantities: value of each term that the kind knows, 'unit' (which is 1) left out.
+        ``quantities`` has the value of each term that the kind knows, except 'unit', which is 1.
         """
-        component = self.components.get(kind)
-        figure = None if component is None else component.figure(metric)
+        figure = self._figure(kind, metric)
         if figure is None:
             return None
         return sum([value * (1.0 if term == "unit" else quantities[term]) for term, value in figure.terms.items()])
 
-    def error(self, kind: ComponentKind, metric: Metric) -> float:
-        """Return the relative error of a figure as the table states it, 0 for an absent figure."""
+    def _figure(self, kind: ComponentKind, metric: Metric) -> Figure | None:
         component = self.components.get(kind)
-        figure = None if component is None else component.figure(metric)
+        return None if component is None else component.figure(metric)
+
+    def error(self, kind: ComponentKind, metric: Metric) -> float:
+        """Returns the relative error of a figure as the table states it, 0 for an absent figure."""
+        figure = self._figure(kind, metric)
         return 0.0 if figure is None else figure.error
 
     def activity_of(self, architecture: str) -> float:
-        """Return the factor of component energies in an architecture; 1 if the table has none."""
+        """Returns the factor of component energies in an architecture; 1 if the table has none."""
         correction = self.corrections.get(architecture)
         return 1.0 if correction is None else correction.activity
 
     def reason(self, kind: ComponentKind, metric: Metric) -> str:
-        """Return why a figure is absent."""
+        """Returns why a figure is absent."""
         if kind not in self.components:
             return f"{self.name} has no {kind}"
         return f"{self.name} gives no {metric} of a {kind} ({self.components[kind].missing})"
 
 
 def technology_names() -> tuple[str, ...]:
-    """Return the names of the technologies that come with the package."""
+    """Returns the names of the technologies that come with the package."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
 def load_technology(name_or_path: str | Path) -> Technology:
-    """Return a technology by the name of a shipped table, or read one from a TOML file.
-
-    Args:
-        name_or_path: a shipped name, or a path that ends in ``.toml``.
+    """Returns a technology by the name of a shipped table, or reads one from a path that ends in ``.toml``.
 
     Raises:
         HardwareError: if there is no such table, or it is not valid; the message names file, key and value.
@@ -205,25 +194,16 @@ def load_technology(name_or_path: str | Path) -> Technology:
     return _read(path.resolve())
 
 
-@functools.lru_cache(maxsize=32)
-def _read_text(path: Path, _changed_ns: int) -> str:
-    return path.read_text(encoding="utf-8")
-
-
 def _read(path: Path) -> Technology:
     try:
-        return parse_technology(_read_text(path, path.stat().st_mtime_ns), str(path))
+        return parse_technology(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise HardwareError(f"{path}: cannot be read ({error})") from None
 
 
 @functools.lru_cache(maxsize=32)
 def parse_technology(text: str, name: str) -> Technology:
-    """Return the technology of a TOML text.
-
-    Args:
-        text: contents of a table.
-        name: file name for error messages.
+    """Returns the technology of a TOML text; error messages call it by ``name``.
 
     Raises:
         HardwareError: if the text is not TOML, or not a valid table.

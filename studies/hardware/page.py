@@ -21,7 +21,7 @@ _MAIN: Final = "osu018"
 
 
 def write_page(page: Path, folder: Path) -> None:
-    """Replace the marked blocks of a page by tables of the CSV files in a folder.
+    """Replaces the marked blocks of a page by tables of the CSV files in a folder.
 
     Raises:
         HardwareError: if the page has no block, or an unknown one, or a file is missing.
@@ -30,7 +30,7 @@ def write_page(page: Path, folder: Path) -> None:
 
 
 def page_text(text: str, folder: Path) -> str:
-    """Return a page's text with its marked blocks replaced."""
+    """Returns a page's text with its marked blocks replaced."""
     names = [match[2] for match in _BLOCK.finditer(text)]
     unknown = [name for name in names if name not in _BLOCKS]
     if not names or unknown:
@@ -51,7 +51,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _points(folder: Path, architecture: Architecture, technology: str = _MAIN) -> dict[tuple[int, int], Measurement]:
-    """Return the measurements of an architecture by operand width and ``k``."""
+    """Returns the measurements of an architecture by operand width and ``k``."""
     measurements = read_measurements(folder / f"dataset_{technology}.csv")
     return {(m.acc_bits, m.multiplier_bits): m for m in measurements if m.architecture == architecture.name}
 
@@ -60,18 +60,12 @@ def _array(folder: Path) -> str:
     points = _points(folder, ARRAY)
     heading = ["k", *(f"{what}, {width} bits, {unit}" for what, unit in (("area", "um2"), ("energy", "pJ"))
                       for width in _WIDTHS), "delay, 32 bits, ns"]  # fmt: skip
-    return _table(
-        heading,
-        (
-            [
-                str(k),
-                *(f"{points[width, k].area_um2:,.0f}" for width in _WIDTHS),
-                *(f"{points[width, k].energy_pj:.0f}" for width in _WIDTHS),
-                f"{points[32, k].delay_ns:.1f}",
-            ]
-            for k in _SHOWN_BITS
-        ),
-    )
+    rows = []
+    for k in _SHOWN_BITS:
+        areas = (f"{points[width, k].area_um2:,.0f}" for width in _WIDTHS)
+        energies = (f"{points[width, k].energy_pj:.0f}" for width in _WIDTHS)
+        rows.append([str(k), *areas, *energies, f"{points[32, k].delay_ns:.1f}"])
+    return _table(heading, rows)
 
 
 def _findings(folder: Path) -> str:

@@ -6,9 +6,8 @@ The folder holds ``dataset_<technology>.csv``, written by ``dse calibrate --data
 ``errors_<technology>.csv`` and the figures, and updates the tables of the page beside the folder (see ``page``).
 """
 
-import csv
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -30,15 +29,16 @@ from hwmodels.synthesis import (
     read_measurements,
 )
 from studies.hardware.page import write_page
+from studies.hardware.scripts import run_script, write_rows
 
 # Okabe and Ito's colours, distinguishable with colour-blindness.
 _COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#999933")
-_MARKERS: Final = ("o", "s", "^", "v", "D", "P", "X", "*")
+_STYLES: Final = list(zip(ARCHITECTURES, _COLOURS, ("o", "s", "^", "v", "D", "P", "X", "*"), strict=True))
 _METRICS: Final = {"area_um2": "area, um2", "energy_pj": "energy per rescale, pJ", "delay_ns": "longest path, ns"}
 
 
 def publish(folder: Path) -> list[Path]:
-    """Write error tables and figures of every dataset in a folder, and its page; return the written paths.
+    """Writes error tables and figures of every dataset in a folder, and its page; returns the written paths.
 
     Raises:
         HardwareError: if there is no dataset, or the page cannot be made.
@@ -61,12 +61,8 @@ def publish(folder: Path) -> list[Path]:
 
 
 def _write_errors(path: Path, errors: Sequence[ErrorSummary]) -> Path:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(asdict(errors[0])), lineterminator="\n")
-        writer.writeheader()
-        for error in errors:
-            row = asdict(error)
-            writer.writerow(row | {key: round(row[key], 5) for key in ("mean", "worst", "rank")})
+    rows = [asdict(error) for error in errors]
+    write_rows(path, [row | {key: round(row[key], 5) for key in ("mean", "worst", "rank")} for row in rows])
     return path
 
 
@@ -76,103 +72,76 @@ def _save(path: Path, figure: Figure) -> Path:
     return path
 
 
-def _panels(title: str, draw: Sequence[Callable[[Axes], None]], width: float = 11.0) -> Figure:
+def _panels(title: str, count: int, width: float = 11.0) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(width, 4.8), layout="constrained")
     figure.suptitle(title)
-    axes = figure.subplots(1, len(draw), squeeze=False)[0]
-    for panel, fill in zip(axes, draw, strict=True):
-        fill(panel)
-    return figure
+    return figure, list(figure.subplots(1, count, squeeze=False)[0])
 
 
 def _plot(path: Path, measurements: Sequence[Measurement], metric: str, name: str) -> Path:
-    def panel(acc_bits: int) -> Callable[[Axes], None]:
-        def fill(axes: Axes) -> None:
-            for (architecture, colour), marker in zip(_styled(), _MARKERS, strict=False):
-                points = _of(measurements, architecture, acc_bits)
-                if points:
-                    k = [point.multiplier_bits for point in points]
-                    values = [_per_lane(point, metric) for point in points]
-                    axes.plot(k, values, color=colour, marker=marker, markersize=3.5, linewidth=1.0, label=architecture)
-            axes.axvline(BASELINE_BITS, color="0.6", linewidth=0.8, linestyle=":")
-            axes.set(xlabel="k, multiplier bits", ylabel=_METRICS[metric], title=f"{acc_bits}-bit accumulator")
-            axes.set_ylim(bottom=0)
-            axes.grid(alpha=0.3)
-            axes.legend(fontsize=7)
-
-        return fill
-
-    return _save(path, _panels(f"{name}: {_METRICS[metric]}, one lane", [panel(20), panel(32)]))
-
-
-def _styled() -> list[tuple[str, str]]:
-    return list(zip(ARCHITECTURES, _COLOURS, strict=True))
+    widths = (20, 32)
+    figure, panels = _panels(f"{name}: {_METRICS[metric]}, one lane", len(widths))
+    for axes, acc_bits in zip(panels, widths, strict=True):
+        for architecture, colour, marker in _STYLES:
+            points = _of(measurements, architecture, acc_bits)
+            if points:
+                k = [point.multiplier_bits for point in points]
+                lanes = [point.lanes if metric == "area_um2" else 1 for point in points]
+                values = [getattr(point, metric) / count for point, count in zip(points, lanes, strict=True)]
+                axes.plot(k, values, color=colour, marker=marker, markersize=3.5, linewidth=1.0, label=architecture)
+        axes.axvline(BASELINE_BITS, color="0.6", linewidth=0.8, linestyle=":")
+        axes.set(xlabel="k, multiplier bits", ylabel=_METRICS[metric], title=f"{acc_bits}-bit accumulator")
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7)
+    return _save(path, figure)
 
 
 def _of(measurements: Sequence[Measurement], architecture: str, acc_bits: int) -> list[Measurement]:
-    """Return the points of an architecture in order of ``k``; one that has its own widths stands in all panels."""
+    """Returns the points of an architecture in order of ``k``; one with widths of its own is in all panels."""
     widths = ARCHITECTURES[architecture].sweep_widths or (acc_bits,)
     points = [m for m in measurements if m.architecture == architecture and m.acc_bits in widths]
     return sorted(points, key=lambda point: point.multiplier_bits)
 
 
-def _per_lane(point: Measurement, metric: str) -> float:
-    value: float = getattr(point, metric)
-    return value / point.lanes if metric == "area_um2" else value
-
-
 def _plot_glitches(path: Path, measurements: Sequence[Measurement], name: str) -> Path:
-    def fill(axes: Axes) -> None:
-        for acc_bits, colour in zip((20, 32), _COLOURS, strict=False):
-            points = _of(measurements, ARRAY.name, acc_bits)
-            k = [point.multiplier_bits for point in points]
-            for label, style, values in (
-                ("with gate delays", "-", [point.energy_pj for point in points]),
-                ("zero delay", "--", [point.energy_zero_delay_pj for point in points]),
-            ):
-                axes.plot(k, values, style, color=colour, label=f"{acc_bits}-bit accumulator, {label}")
-        axes.set(xlabel="k, multiplier bits", ylabel="energy per rescale, pJ")
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
-
-    return _save(path, _panels(f"{name}: glitches in the array rescaler", [fill], width=6.5))
+    figure, (axes,) = _panels(f"{name}: glitches in the array rescaler", 1, width=6.5)
+    for acc_bits, colour in zip((20, 32), _COLOURS, strict=False):
+        points = _of(measurements, ARRAY.name, acc_bits)
+        k = [point.multiplier_bits for point in points]
+        for label, style, values in (
+            ("with gate delays", "-", [point.energy_pj for point in points]),
+            ("zero delay", "--", [point.energy_zero_delay_pj for point in points]),
+        ):
+            axes.plot(k, values, style, color=colour, label=f"{acc_bits}-bit accumulator, {label}")
+    axes.set(xlabel="k, multiplier bits", ylabel="energy per rescale, pJ")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    return _save(path, figure)
 
 
 def _plot_fit(path: Path, measurements: Sequence[Measurement], fits: Sequence[Fit], name: str) -> Path:
     names = np.array([measurement.architecture for measurement in measurements])
-
-    def panel(fitted: Fit) -> Callable[[Axes], None]:
-        def fill(axes: Axes) -> None:
-            measured = np.array([getattr(measurement, fitted.metric) for measurement in measurements])
-            for (architecture, colour), marker in zip(_styled(), _MARKERS, strict=False):
-                rows = names == architecture
-                if rows.any():
-                    axes.scatter(
-                        measured[rows], fitted.predicted[rows], s=9, color=colour, marker=marker, label=architecture
-                    )
-            ends = [measured.min(), measured.max()]
-            axes.plot(ends, ends, color="0.5", linewidth=0.8)
-            axes.set(xscale="log", yscale="log", xlabel=f"synthesis: {_METRICS[fitted.metric]}", ylabel="parsed RTL")
-            axes.legend(fontsize=7)
-
-        return fill
-
-    return _save(path, _panels(f"{name}: each point left out of the fit that predicts it", [panel(f) for f in fits]))
+    figure, panels = _panels(f"{name}: each point left out of the fit that predicts it", len(fits))
+    for axes, fitted in zip(panels, fits, strict=True):
+        measured = np.array([getattr(measurement, fitted.metric) for measurement in measurements])
+        for architecture, colour, marker in _STYLES:
+            rows = names == architecture
+            if rows.any():
+                axes.scatter(
+                    measured[rows], fitted.predicted[rows], s=9, color=colour, marker=marker, label=architecture
+                )
+        ends = [measured.min(), measured.max()]
+        axes.plot(ends, ends, color="0.5", linewidth=0.8)
+        axes.set(xscale="log", yscale="log", xlabel=f"synthesis: {_METRICS[fitted.metric]}", ylabel="parsed RTL")
+        axes.legend(fontsize=7)
+    return _save(path, figure)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run on the folder named by the only argument."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python -m studies.hardware.publish FOLDER\n")
-        return 2
-    try:
-        written = publish(Path(arguments[0]))
-    except HardwareError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    sys.stdout.write("".join(f"{path}\n" for path in written))
-    return 0
+def report(folder: Path) -> None:
+    """Publishes a folder, and prints the written paths."""
+    sys.stdout.write("".join(f"{path}\n" for path in publish(folder)))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_script("publish", "FOLDER", report))

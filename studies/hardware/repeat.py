@@ -4,7 +4,7 @@ Written by ``python -m studies.hardware.repeat LIBERTY docs/results/hardware/rep
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ from hwmodels.architectures import ADD, ARRAY, CONSTANT
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis import Library, Measurement, append_measurement, load_liberty, measure_rescaler
 from hwmodels.traces import AccumulatorTrace, load_trace
+from studies.hardware.scripts import run_script
 
 _DESIGNS: Final = {ARRAY.name: (20, 32), CONSTANT.name: (20, 32), ADD.name: ADD.sweep_widths}
 _BITS: Final = (2, 4, 8, 16, 31)
@@ -19,7 +20,7 @@ _HISTORIES: Final = (3, 6, 9)  # bits of the unrelated design that yosys reads f
 
 
 def repeated(library: Library, trace: AccumulatorTrace) -> Iterator[Measurement]:
-    """Yield the measurements of a sample of the sweep's designs, each after every history."""
+    """Yields the measurements of a sample of the sweep's designs, each after every history."""
     for architecture, widths in _DESIGNS.items():
         for acc_bits in widths:
             for k in _BITS:
@@ -27,22 +28,18 @@ def repeated(library: Library, trace: AccumulatorTrace) -> Iterator[Measurement]
                     yield measure_rescaler(architecture, k, acc_bits, library, trace, history=history)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Measure with the library, and write the file, which must be new."""
-    if len(arguments) != 2:
-        sys.stderr.write("usage: python -m studies.hardware.repeat LIBERTY FILE.csv\n")
-        return 2
-    try:
-        library, path = load_liberty(Path(arguments[0])), Path(arguments[1])
-        if path.exists():
-            raise HardwareError(f"{path}: exists already; name a new file")
-        for measurement in repeated(library, load_trace()):
-            append_measurement(path, measurement)
-    except HardwareError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
+def measure(liberty: Path, path: Path) -> None:
+    """Measures with a library, and writes the file.
+
+    Raises:
+        HardwareError: if the file exists, or the library is not valid.
+    """
+    library = load_liberty(liberty)
+    if path.exists():
+        raise HardwareError(f"{path}: exists already; name a new file")
+    for measurement in repeated(library, load_trace()):
+        append_measurement(path, measurement)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_script("repeat", "LIBERTY FILE.csv", measure))

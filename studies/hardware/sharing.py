@@ -3,7 +3,6 @@
 Written by ``python -m studies.hardware.sharing LIBERTY docs/results/hardware/sharing_<technology>.csv``.
 """
 
-import csv
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,9 +12,9 @@ from typing import Final
 import numpy as np
 
 from hwmodels.architectures import ARRAY
-from hwmodels.errors import HardwareError
 from hwmodels.synthesis import Circuit, Library, build_circuit, load_liberty, measure_energy, synthesize
 from hwmodels.traces import SHIFT_BITS, AccumulatorTrace, load_trace
+from studies.hardware.scripts import run_script, write_rows
 
 HARDWARE_BITS: Final = 31
 LAYER_BITS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 31)
@@ -41,7 +40,7 @@ class SharedEnergy:
 def characterise_sharing(
     library: Library, trace: AccumulatorTrace, acc_bits: int = 20, layers: Sequence[int] = LAYER_BITS
 ) -> list[SharedEnergy]:
-    """Synthesize the wide unit and the narrow ones, and measure each layer width in both.
+    """Synthesizes the wide unit and the narrow ones, and measures each layer width in both.
 
     The wide unit's shifter reaches from the smallest shift of a right-aligned 1-bit multiplier to the largest of a
     left-aligned one, as that of a shared unit must.
@@ -67,28 +66,15 @@ def _measure(
     up = HARDWARE_BITS - k
     left = {**columns, "mult": columns["mult"] << np.int64(up), "shift": right_shift + up}
     right = {**columns, "shift": right_shift}
-    energies = [
-        measure_energy(circuit, c).delayed_pj or 0.0 for circuit, c in ((own, columns), (wide, left), (wide, right))
-    ]
-    return SharedEnergy(k, *energies)
+    energies = (measure_energy(circuit, c) for circuit, c in ((own, columns), (wide, left), (wide, right)))
+    return SharedEnergy(k, *(energy.delayed_pj for energy in energies))
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Measure with the library, and write the file."""
-    if len(arguments) != 2:
-        sys.stderr.write("usage: python -m studies.hardware.sharing LIBERTY FILE.csv\n")
-        return 2
-    try:
-        rows = [asdict(point) for point in characterise_sharing(load_liberty(Path(arguments[0])), load_trace())]
-    except HardwareError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    with Path(arguments[1]).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: round(value, 3) for name, value in row.items()} for row in rows)
-    return 0
+def measure(liberty: Path, path: Path) -> None:
+    """Measures with a library, and writes the file."""
+    points = [asdict(point) for point in characterise_sharing(load_liberty(liberty), load_trace())]
+    write_rows(path, [{name: round(value, 3) for name, value in point.items()} for point in points])
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_script("sharing", "LIBERTY FILE.csv", measure))

@@ -11,6 +11,7 @@ from event_simulation import count_transitions
 from hw_workloads import addition, convolution, needs_yosys
 from hypothesis import given
 from hypothesis import strategies as st
+from settled_outputs import simulate
 from small_liberty import small_liberty, write_small_liberty
 
 from hwmodels import (
@@ -23,7 +24,7 @@ from hwmodels import (
 )
 from hwmodels.architectures.base import RTL_FOLDER
 from hwmodels.architectures.rounding import half_up
-from hwmodels.synthesis.activity import _inertial, measure_energy, simulate
+from hwmodels.synthesis.activity import _inertial, measure_energy
 from hwmodels.synthesis.calibration import error_table, fit, local_line
 from hwmodels.synthesis.circuit import build_circuit
 from hwmodels.synthesis.full_adder import full_adder_map
@@ -122,7 +123,6 @@ def test_inertial_delay_equals_a_step_by_step_reference(ideal: list[int], before
 def glitch_netlist() -> Netlist:
     """y = a nand (not a): settled it is always 1, but the inverter's delay lets a pulse through on a rising edge."""
     return Netlist(
-        top="glitch",
         inputs={"a": (2,)},
         outputs={"y": (4,)},
         cells=(CellInstance("INV", {"A": 2, "Y": 3}), CellInstance("NAND2", {"A": 2, "B": 3, "Y": 4})),
