@@ -112,10 +112,7 @@ def _print_cost(result: VerilogCost, console: Console) -> None:
         table.add_row(operator.kind, widths, str(operator.width), "yes" if operator.signed else "no", operator.where)
     console.print(table)
     console.print(f"registers: {sum(register.width for register in result.registers)} bits")
-    figures = (
-        ("area_um2", result.area_um2, result.area_error),
-        ("energy_pj", result.energy_pj, result.energy_error),
-    )
+    figures = (("area_um2", result.area_um2, result.area_error), ("energy_pj", result.energy_pj, result.energy_error))
     for label, value, error in figures:
         stated = "" if error is None else f" (error by its table: {error:.1%})"
         console.print(f"{label}: {'unknown' if value is None else f'{value:,.3f}{stated}'}")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dse.design.metrics import figures_of
+from dse.design import metrics
 from dse.design.point import DesignPoint
 from dse.design.statistics import PairedCounts
 from hwmodels import NetworkCost
@@ -21,6 +21,11 @@ class Level(StrEnum):
     SHORT_FINETUNE = "short_finetune"  # the same after a short rescale-aware fine-tune
     FULL_FINETUNE = "full_finetune"  # the same after a full one, from the narrowed weights
     TEST = "test"  # the shipped weights on the test split, beside the baseline
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether an evaluation at this level fine-tunes the weights."""
+        return self in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ class Evaluation:
     @property
     def figures(self) -> Mapping[str, float | None]:
         """Every figure by name (:mod:`dse.design.metrics`)."""
-        return figures_of(self)
+        return {figure.name: figure.measured(self) for figure in metrics.FIGURES}
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,13 +141,8 @@ def objective(name: str) -> str:
 
 
 def figure_named(name: str) -> Figure:
-    """Returns the declaration of a figure."""
+    """Returns the figure of a name."""
     return {figure.name: figure for figure in FIGURES}[name]
-
-
-def figures_of(evaluation: "Evaluation") -> dict[str, float | None]:
-    """Returns every figure of an evaluation by name."""
-    return {figure.name: figure.measured(evaluation) for figure in FIGURES}
 
 
 def value_of(measured: Measured, name: str) -> float:

@@ -20,7 +20,7 @@ import hwmodels
 import nets
 from dse.design import DesignPoint, Finetune, Job, Level
 from dse.evaluate.designs import member_job
-from dse.evaluate.evaluator import TRAINED_LEVELS, finetune_settings, part_of
+from dse.evaluate.evaluator import finetune_settings, part_of
 from dse.study import HardwareSpec, PreparedMember, PreparedStudy, Study
 from hwmodels import load_technology
 from nets.digests import digest
@@ -33,11 +33,7 @@ _KEYED_BY_LEVEL = ("spec", "dataset", "data_sha256", "splits")  # keyed as far a
 
 
 class CacheKeys:
-    """Keys of the evaluations of one study.
-
-    Args:
-        study: the prepared study.
-    """
+    """Computes the keys of a study's evaluations."""
 
     def __init__(self, study: PreparedStudy) -> None:
         mix = [study.spec.accuracy, *((m.name, m.spec.weight, m.spec.inferences) for m in study.members)]
@@ -54,12 +50,7 @@ class CacheKeys:
 
 
 class _MemberKeys:
-    """The part of a key that depends on one member.
-
-    Args:
-        member: the member.
-        spec: the study.
-    """
+    """Computes the part of a key that depends on one member."""
 
     def __init__(self, member: PreparedMember, spec: Study) -> None:
         self._member, self._spec = member, spec
@@ -75,15 +66,15 @@ class _MemberKeys:
 
     @functools.cached_property
     def _samples(self) -> dict[Level, bytes]:
-        """The samples that every level uses."""
+        """The digest of the samples that every level uses."""
         splits = self._member.splits
         finetune, validation, test = (_content(part) for part in (splits.finetune, splits.validation, splits.test))
-        trained = dict.fromkeys(TRAINED_LEVELS, finetune + validation)
-        return {Level.PART: validation, Level.INTEGER: validation, Level.TEST: test, **trained}
+        validated = {level: finetune + validation if level.is_trained else validation for level in Level}
+        return {**validated, Level.TEST: test}
 
     def _settings(self, level: Level) -> bytes:
         """Returns what the study file says about a level."""
-        if level in TRAINED_LEVELS:
+        if level.is_trained:
             device = b"gpu" if self._spec.workers.gpus else b"cpu"
             return _content(finetune_settings(self._spec, level)) + device
         return _content(part_of(self._member, self._spec)) if level is Level.PART else b""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dse.design import Evaluation, Job, Level, MemberScore, PairedCounts, TestScore, paired_interval
+from dse.design import Evaluation, Job, Level, MemberScore, TestScore, paired_interval
 from dse.evaluate.costing import Costing
 from dse.evaluate.designs import member_job, narrowed, shipped, shipped_networks, workloads_of
 from dse.study import (
@@ -27,22 +27,14 @@ from nets.narrow import inherit_weights
 from nets.network import Arrays, QuantizedNetwork, trained_arrays
 from nets.train import FinetuneSettings, fine_tune
 
-TRAINED_LEVELS = (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
-
 
 @dataclass(frozen=True, slots=True)
 class _Assessment:
-    """A member's network of a design, and its accuracy at one fidelity.
-
-    Attributes:
-        network: narrowed, and trained if the fidelity says so.
-        score: accuracy on the validation split, or on a part of it.
-        weights: the fine-tuned integers, or None if the narrowed weights ship as they are.
-    """
+    """A member's network of a design, narrowed and perhaps trained, and its accuracy on the validation split."""
 
     network: QuantizedNetwork
     score: MemberScore
-    weights: Arrays | None
+    weights: Arrays | None  # the fine-tuned integers; None if the narrowed weights ship as they are
 
 
 class Evaluator:
@@ -90,15 +82,14 @@ class Evaluator:
 
     def _assess(self, member: PreparedMember, job: Job) -> _Assessment:
         """Returns a member's network of the job's design, trained if the level says so, with its accuracy."""
-        trained = job.level in TRAINED_LEVELS
-        network = self._trained(member, job) if trained else narrowed(member, job.point)
+        network = self._trained(member, job) if job.level.is_trained else narrowed(member, job.point)
         indices = part_of(member, self._study.spec) if job.level is Level.PART else slice(None)
         validation = member.splits.validation
         correct = correct_answers(network, Samples(validation.inputs[indices], validation.labels[indices]))
         baseline = member.baseline_correct[indices]
         drop = 100.0 * (float(baseline.mean()) - float(correct.mean()))
         score = MemberScore(member.name, 100.0 * float(correct.mean()), drop)
-        return _Assessment(network, score, trained_arrays(network) if trained else None)
+        return _Assessment(network, score, trained_arrays(network) if job.level.is_trained else None)
 
     def _trained(self, member: PreparedMember, job: Job) -> QuantizedNetwork:
         network, samples = narrowed(member, job.point), member.splits.finetune
@@ -158,7 +149,7 @@ def combined(study: PreparedStudy, scores: tuple[MemberScore, ...]) -> tuple[flo
 
 def weakest(scores: list[TestScore]) -> TestScore:
     """Returns the score whose 95% interval of the drop reaches highest: if it is within a margin, all are."""
-    return max(scores, key=lambda score: paired_interval(PairedCounts(score.samples, score.lost, score.gained))[1])
+    return max(scores, key=lambda score: paired_interval(score.counts)[1])
 
 
 def training_device(workers: WorkersSpec) -> str:

@@ -21,7 +21,7 @@ from dse.design import (
     values_of,
 )
 from dse.errors import EvaluationsFailedError
-from dse.search.inheritance import TrainedDesigns
+from dse.search.inheritance import nearest
 from dse.search.interrupts import Interrupts
 from dse.search.ladder import Ladder, levels_of
 from dse.search.starts import Probe, Values, probes, promising
@@ -66,21 +66,13 @@ class Progress:
 
 @dataclass(slots=True)
 class _OpenTrial:
-    """A trial that has not been recorded yet.
-
-    Attributes:
-        trial: Optuna's trial.
-        point: its design.
-        role: why it is in the study.
-        levels: its evaluations so far, lowest level first.
-        heir_of: number of the trial whose trained weights its fine-tune started from, if any.
-    """
+    """A trial that has not been recorded yet."""
 
     trial: optuna.Trial
     point: DesignPoint
     role: Role
-    levels: list[Evaluation] = field(default_factory=list)
-    heir_of: int | None = None
+    levels: list[Evaluation] = field(default_factory=list)  # so far, lowest level first
+    heir_of: int | None = None  # number of the trial whose trained weights its fine-tune started from
 
 
 def baselines(space: SearchSpace, uniform_bits: tuple[int, ...]) -> list[tuple[Role, DesignPoint]]:
@@ -122,7 +114,7 @@ class Driver:
         self._promoted: deque[Job] = deque()
         self._complete, self._failures = 0, 0
         self._best: dict[int, TrialRecord] = {}  # the front so far
-        self._trained = TrainedDesigns()
+        self._trained: dict[int, DesignPoint] = {}  # designs whose trained weights are stored, by trial
         self._baseline: tuple[float, ...] | None = None  # objectives of int32
 
     def run(self, target: int) -> None:
@@ -250,13 +242,13 @@ class Driver:
 
     def _promoted_job(self, opened: _OpenTrial, level: Level) -> Job:
         """Returns the job of the next level; a fine-tune of a searched design may start from inherited weights."""
-        nearest = self._trained.nearest(opened.point)
-        inherits = self._fidelity.inherit and level in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
-        if not inherits or nearest is None or opened.role is not Role.SEARCH:
+        inherits = self._fidelity.inherit and level.is_trained and opened.role is Role.SEARCH
+        heir_of = nearest(opened.point, self._trained) if inherits else None
+        if heir_of is None:
             return Job(opened.trial.number, opened.point, level)
-        opened.heir_of, point = nearest
-        weights = self._folder.load_weights(opened.heir_of)
-        return Job(opened.trial.number, opened.point, level, weights, heir_of=point)
+        opened.heir_of = heir_of
+        weights = self._folder.load_weights(heir_of)
+        return Job(opened.trial.number, opened.point, level, weights, heir_of=self._trained[heir_of])
 
     def _record(self, opened: _OpenTrial) -> None:
         record = record_of(opened.point.to_json(), opened.levels, opened.heir_of)
@@ -277,7 +269,7 @@ class Driver:
         """Counts a complete trial: updates the front, the trained designs and int32."""
         self._complete += 1
         if record.is_trained:
-            self._trained.add(number, DesignPoint.from_json(record.design))
+            self._trained[number] = DesignPoint.from_json(record.design)
         rivals = {**self._best, number: record}
         self._best = {number: rivals[number] for number in front_of(rivals, self._search_spec)}
         if role is Role.INT32:

@@ -57,10 +57,7 @@ def collect(manifest: Manifest, store: StudyStore) -> StudyResults:
 
 
 def _trial_table(
-    trials: list[FrozenTrial],
-    records: dict[int, TrialRecord],
-    tests: dict[int, TestScore],
-    manifest: Manifest,
+    trials: list[FrozenTrial], records: dict[int, TrialRecord], tests: dict[int, TestScore], manifest: Manifest
 ) -> pd.DataFrame:
     columns = trial_columns()
     rows = [

@@ -189,9 +189,7 @@ class FidelitySpec(Section):
         1e-3, gt=0, lt=1, description="step size of Adam, as a share of each channel's full scale"
     )
     slack_pp: float = Field(
-        2.0,
-        ge=0,
-        description="accuracy drop that is subtracted before a design is ranked, percentage points",
+        2.0, ge=0, description="accuracy drop that is subtracted before a design is ranked, percentage points"
     )
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from dse.design import metrics
 from dse.design.cost_source import CostSource
-from dse.design.metrics import FIGURES, Direction, Figure, Section, figures_of, objective_names, value_of
+from dse.design.metrics import FIGURES, Direction, Figure, Section, objective_names, value_of
 from dse.design.point import Finetune
 from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
@@ -141,7 +141,7 @@ def test_every_figure_is_declared_once_and_has_a_column_and_a_heading() -> None:
     assert set(names) <= set(columns)
     assert all(heading(figure.name) == f"{figure.title} ({figure.unit})" for figure in FIGURES)
     point = SPACE.uniform(4, Method.ROUND, Finetune.NONE)
-    assert list(figures_of(evaluation(point))) == names
+    assert list(evaluation(point).figures) == names
 
 
 def test_columns_of_files_keep_their_names_and_order(tmp_path: Path) -> None:
