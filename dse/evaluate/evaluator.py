@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from dse.design import Evaluation, Job, Level, MemberScore, TestScore, paired_interval
-from dse.evaluate.costing import Costing
+from dse.evaluate.costing import cost_models, costs_of
 from dse.evaluate.designs import member_job, narrowed, shipped, shipped_networks, workloads_of
 from dse.study import (
     BoolArray,
@@ -38,15 +38,11 @@ class _Assessment:
 
 
 class Evaluator:
-    """Evaluates design points of one study; it has no state but the study.
-
-    Args:
-        study: the prepared study.
-    """
+    """Evaluates design points of one study; it has no state but the study."""
 
     def __init__(self, study: PreparedStudy) -> None:
         self._study, self._device = study, training_device(study.spec.workers)
-        self._costing = Costing(study.spec.hardware)
+        self._models = cost_models(study.spec.hardware)
 
     def run(self, job: Job) -> Evaluation | TestScore:
         """Returns an :class:`Evaluation` for a level of the fidelity ladder, a :class:`TestScore` for the test split.
@@ -65,13 +61,13 @@ class Evaluator:
         scores = tuple(each.score for each in assessments.values())
         accuracy, drop = combined(self._study, scores)
         workloads = workloads_of(self._study, networks)
-        costs = self._costing.costs(workloads, job.point.surroundings)
+        costs = costs_of(workloads, self._models, self._study.spec.hardware, job.point.surroundings)
         return Evaluation(
             level=job.level,
             val_accuracy=accuracy,
             val_accuracy_drop_pp=drop,
             accelerator=costs.accelerator,
-            other_cost=costs.other,
+            other_cost=costs.other_cost,
             workloads=workloads,
             network_sha256=fingerprint_of(networks),
             weights=_named_weights(members, assessments),
@@ -119,7 +115,7 @@ class Evaluator:
 
     @functools.cached_property
     def _baselines_on_test(self) -> dict[str, BoolArray]:
-        """Which test samples every member's baseline classifies correctly; the same for every design."""
+        """Whether every member's baseline classifies each test sample correctly; the same for every design."""
         return {member.name: correct_answers(member.network, member.splits.test) for member in self._study.members}
 
 
@@ -137,7 +133,7 @@ def combined(study: PreparedStudy, scores: tuple[MemberScore, ...]) -> tuple[flo
 
     Args:
         study: the study.
-        scores: of its members, in order.
+        scores: the scores of its members, in order.
     """
     if len(scores) == 1:
         return scores[0].val_accuracy, scores[0].val_accuracy_drop_pp
@@ -153,7 +149,7 @@ def weakest(scores: list[TestScore]) -> TestScore:
 
 
 def training_device(workers: WorkersSpec) -> str:
-    """Returns where gradients are computed: on the GPU that the study asks for, if torch sees one, else the CPU."""
+    """Returns the device that computes gradients: the GPU that the study asks for if torch sees one, else the CPU."""
     return "cuda" if workers.gpus and torch.cuda.is_available() else "cpu"
 
 

@@ -45,19 +45,12 @@ class _Evaluator:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A job that waits for an actor or runs on one.
-
-    Attributes:
-        job: the job.
-        number: attempts so far, this one included.
-        deadline: time on the monotonic clock at which the job fails, seconds.
-        actor: the actor that runs it; None while it waits.
-    """
+    """A job that waits for an actor or runs on one."""
 
     job: Job
-    number: int
-    deadline: float
-    actor: Actor = None
+    number: int  # of attempts so far, this one included
+    deadline: float  # time on the monotonic clock at which the job fails, seconds
+    actor: Actor = None  # the actor that runs the job; None while it waits
 
 
 class RayPool:
@@ -91,37 +84,29 @@ class RayPool:
         except StudyError:
             self._stop_ray()
             raise
-        self._capacity, self._running = 2 * workers, 0
+        self.capacity = 2 * workers  # one job runs on each actor and one waits, so that no actor idles
+        self.running = 0
         self._events: SimpleQueue[_Event] = SimpleQueue()
         self._completions: SimpleQueue[Completion | BaseException] = SimpleQueue()
         feeder = _Feeder(make_evaluator, workers, timeout_s, gpus, self._events, self._completions)
         self._feeder, self._thread = feeder, threading.Thread(target=feeder.run, daemon=True)
         self._thread.start()
 
-    @property
-    def capacity(self) -> int:
-        """Two jobs per actor: one runs and one waits, so that no actor idles while the driver works."""
-        return self._capacity
-
-    @property
-    def running(self) -> int:
-        return self._running
-
     def submit(self, job: Job) -> None:
-        self._running += 1
+        self.running += 1
         self._events.put(job)
 
     def next(self) -> Completion:
         completion = self._completions.get()
         if isinstance(completion, BaseException):
             raise completion
-        self._running -= 1
+        self.running -= 1
         return completion
 
     def close(self) -> None:
         self._events.put(_STOP)
         self._thread.join()
-        self._running = 0
+        self.running = 0
         self._stop_ray()
 
     def _stop_ray(self) -> None:
@@ -254,7 +239,7 @@ class _Feeder:
         return None
 
     def _given_up(self) -> bool:
-        """Returns whether so many actors failed to start that no other is tried."""
+        """Returns whether so many actors in a row failed to start that no other is tried."""
         return self._failed_starts >= max(_ATTEMPTS, self._workers)
 
 
@@ -267,7 +252,7 @@ def _lines(error: Exception) -> list[str]:
 
 
 def _check_gpus(workers: int, share: float) -> None:
-    """Refuses actors that the cluster could never start, and would wait for."""
+    """Refuses actors that the cluster could never start; Ray itself would wait for them."""
     if not share:
         return
     on_one = int(1 / share + 1e-9)  # actors per GPU; 1 / 0.1 must give 10
@@ -294,9 +279,8 @@ def _check_answers(address: str) -> None:
 
 def _start_ray(workers: int, address: str | None) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a notice about GPUs
-    common: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
     if address is not None:
         _check_answers(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     else:
-        ray.init(num_cpus=workers, **common)
+        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
