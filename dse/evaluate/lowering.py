@@ -1,6 +1,7 @@
 """Lowers a network to the workloads that the cost models take, sized by its certificate."""
 
 import math
+from dataclasses import asdict
 
 from hwmodels.workload import RescalerWorkload, RescaleStage
 from nets.narrow import RescalerCertificate, certify
@@ -23,15 +24,7 @@ def _workload(
     weighted = operator if isinstance(operator, Weighted) else None
     return RescalerWorkload(
         name=operator.name,
-        stages=tuple(
-            RescaleStage(
-                operand_bits=stage.operand_bits,
-                multiplier_bits=stage.multiplier_bits,
-                right_shift_min=stage.right_shift_min,
-                right_shift_max=stage.right_shift_max,
-            )
-            for stage in certificate.stages
-        ),
+        stages=tuple(RescaleStage(**asdict(stage)) for stage in certificate.stages),
         output_bits=target.bits,
         channels=weighted.out_channels if weighted else 1,
         rescales_per_inference=math.prod(target.shape),

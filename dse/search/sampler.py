@@ -92,20 +92,16 @@ def proposer(search: SearchSpec, space: SearchSpace, seed: int) -> BaseSampler:
     """Returns the sampler that proposes designs, which may repeat themselves."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna still calls two of these samplers experimental
-        return _by_name(search, space, seed)
-
-
-def _by_name(search: SearchSpec, space: SearchSpace, seed: int) -> BaseSampler:
-    match search.sampler:
-        case "surrogate":
-            return SurrogateSampler(space, search.objectives, seed)
-        case "tpe":
-            return TPESampler(seed=seed, multivariate=True)
-        case "nsga2":
-            return NSGAIISampler(seed=seed, population_size=_POPULATION)
-        case "nsga3":
-            return NSGAIIISampler(seed=seed, population_size=_POPULATION)
-        case "qmc":
-            return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
-        case "random":
-            return RandomSampler(seed)
+        match search.sampler:
+            case "surrogate":
+                return SurrogateSampler(space, search.objectives, seed)
+            case "tpe":
+                return TPESampler(seed=seed, multivariate=True)
+            case "nsga2":
+                return NSGAIISampler(seed=seed, population_size=_POPULATION)
+            case "nsga3":
+                return NSGAIIISampler(seed=seed, population_size=_POPULATION)
+            case "qmc":
+                return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+            case "random":
+                return RandomSampler(seed)

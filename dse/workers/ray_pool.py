@@ -86,25 +86,23 @@ class RayPool:
             raise
         self.capacity = 2 * workers  # one job runs on each actor and one waits, so that no actor idles
         self.running = 0
-        self._events: SimpleQueue[_Event] = SimpleQueue()
-        self._completions: SimpleQueue[Completion | BaseException] = SimpleQueue()
-        feeder = _Feeder(make_evaluator, workers, timeout_s, gpus, self._events, self._completions)
-        self._feeder, self._thread = feeder, threading.Thread(target=feeder.run, daemon=True)
+        self._feeder = _Feeder(make_evaluator, workers, timeout_s, gpus)
+        self._thread = threading.Thread(target=self._feeder.run, daemon=True)
         self._thread.start()
 
     def submit(self, job: Job) -> None:
         self.running += 1
-        self._events.put(job)
+        self._feeder.events.put(job)
 
     def next(self) -> Completion:
-        completion = self._completions.get()
+        completion = self._feeder.completions.get()
         if isinstance(completion, BaseException):
             raise completion
         self.running -= 1
         return completion
 
     def close(self) -> None:
-        self._events.put(_STOP)
+        self._feeder.events.put(_STOP)
         self._thread.join()
         self.running = 0
         self._stop_ray()
@@ -120,17 +118,10 @@ class _Feeder:
     Only this thread uses the actors. Submitted jobs and Ray's ready references arrive as events; completions go back.
     """
 
-    def __init__(
-        self,
-        make_evaluator: EvaluatorFactory,
-        workers: int,
-        timeout_s: float,
-        gpus: float,
-        events: SimpleQueue[_Event],
-        completions: SimpleQueue[Completion | BaseException],
-    ) -> None:
+    def __init__(self, make_evaluator: EvaluatorFactory, workers: int, timeout_s: float, gpus: float) -> None:
         self._workers, self._timeout_s = workers, timeout_s
-        self._events, self._completions = events, completions
+        self.events: SimpleQueue[_Event] = SimpleQueue()
+        self.completions: SimpleQueue[Completion | BaseException] = SimpleQueue()
         self._actor_class: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(_Evaluator)
         self._make_evaluator = ray.put(make_evaluator)
         self._starting: dict[Reference, Actor] = {}
@@ -148,15 +139,15 @@ class _Feeder:
                 self._handle(event)
                 self._assign()
                 while late := self._out_of_time() or self._without_actors():
-                    self._completions.put(late)
+                    self.completions.put(late)
         except BaseException as error:
-            self._completions.put(error)
+            self.completions.put(error)
         finally:
             self._kill_actors()
 
     def _next_event(self) -> _Event:
         try:
-            return self._events.get(timeout=_POLL_S)
+            return self.events.get(timeout=_POLL_S)
         except Empty:
             return None
 
@@ -166,11 +157,11 @@ class _Feeder:
         elif event in self._starting:
             self._started(event)
         elif event in self.assigned and (completion := self._finished(event)):
-            self._completions.put(completion)
+            self.completions.put(completion)
 
     def _watch(self, reference: Reference) -> Reference:
         """Puts a reference into the queue of events when it becomes ready."""
-        reference.future().add_done_callback(lambda _: self._events.put(reference))
+        reference.future().add_done_callback(lambda _: self.events.put(reference))
         return reference
 
     def _kill_actors(self) -> None:

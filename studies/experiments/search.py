@@ -38,7 +38,6 @@ from dse.search import Driver, Progress, make_sampler
 from dse.store import RunFolder, StudyStore
 from dse.study import PreparedMember, PreparedStudy, Sampler, Study, load_study, prepare
 from dse.workers import SerialPool
-from nets.datasets import Samples
 from nets.network import Method
 
 SHARES = (0.90, 0.99)  # shares of the best hypervolume that all runs together reach
@@ -185,8 +184,7 @@ def _fewer(member: PreparedMember, samples: int) -> PreparedMember:
     if samples >= len(validation):
         return member
     which = np.arange(samples) * len(validation) // samples
-    fewer = Samples(validation.inputs[which], validation.labels[which])
-    splits = replace(member.splits, validation=fewer)
+    splits = replace(member.splits, validation=validation.take(which))
     return replace(member, splits=splits, baseline_correct=member.baseline_correct[which])
 
 
@@ -297,14 +295,8 @@ def draw(curves: Mapping[Variant, np.ndarray], clocks: Mapping[Variant, np.ndarr
         median = np.median(reached, axis=0)
         style = "-" if variant.is_plain else "--" if variant.sampler == "tpe" else "-."
         (line,) = left.plot(np.arange(1, reached.shape[1] + 1), median, style, color=f"C{number}", label=variant.name)
-        left.fill_between(
-            np.arange(1, reached.shape[1] + 1),
-            reached.min(axis=0),
-            reached.max(axis=0),
-            color=line.get_color(),
-            alpha=0.08,
-            linewidth=0,
-        )
+        low, high = reached.min(axis=0), reached.max(axis=0)
+        left.fill_between(line.get_xdata(), low, high, color=line.get_color(), alpha=0.08, linewidth=0)
         right.plot(np.median(clocks[variant], axis=0), median, style, color=line.get_color())
     for axes in (left, right):
         axes.axhline(SHARES[-1], color="0.6", linewidth=0.8, linestyle=":")
