@@ -57,7 +57,7 @@ def run_study(
         on_progress: called after every recorded trial.
 
     Raises:
-        StudyError: bad input; nothing was made or changed.
+        StudyError: bad input; no file was made or changed.
         StorageFailedError: disk or database failed during the study; recorded trials are kept.
         KeyboardInterrupt: after the tables of all recorded trials were written.
     """
@@ -154,7 +154,7 @@ def begin_run(study: PreparedStudy, folder: RunFolder, begun: Manifest | None, s
 
 
 def manifest_of(study: PreparedStudy, storage: str = "") -> Manifest:
-    """Returns the manifest of a new run: all that makes it reproducible."""
+    """Returns the manifest of a new run, which holds all inputs that determine its results."""
     members, spec = study.members, study.spec
     networks = [f"{m.name} ({m.network.name})" if m.name else m.network.name for m in members]
     samples = [

@@ -20,7 +20,7 @@ class Level(StrEnum):
     INTEGER = "integer"  # bit-exact inference on the validation split, weights as narrowed
     SHORT_FINETUNE = "short_finetune"  # the same after a short rescale-aware fine-tune
     FULL_FINETUNE = "full_finetune"  # the same after a full one, from the narrowed weights
-    TEST = "test"  # the shipped weights on the test split, beside the baseline
+    TEST = "test"  # the shipped weights on the test split, compared with the baseline
 
     @property
     def is_trained(self) -> bool:
@@ -30,14 +30,14 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One evaluation to be done.
+    """One evaluation that a worker is to do.
 
     Attributes:
         trial: number of the trial that the evaluation belongs to.
         point: the design.
         level: the kind of evaluation.
-        weights: fine-tuned integers: at level TEST those of the design itself, if it was fine-tuned; at a fine-tune
-            those of the design ``heir_of``.
+        weights: fine-tuned integers: at level TEST those of the design itself, if it was fine-tuned; at a fine-tuning
+            level those of the design ``heir_of``.
         network_sha256: fingerprint that the network to be tested must have; empty at other levels.
         heir_of: the trained design that a fine-tune starts from; None to start from the narrowed weights.
     """
@@ -124,5 +124,5 @@ class TestScore:
 
     @property
     def counts(self) -> PairedCounts:
-        """The counts that the statistics take."""
+        """The counts from which statistics are computed."""
         return PairedCounts(self.samples, self.lost, self.gained)

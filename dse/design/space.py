@@ -68,7 +68,7 @@ class RescalerVariable:
         name: name of the rescaler, or the pattern that ties several.
         multiplier_bits: widths that the search may choose, ascending.
         methods: methods that the search may choose; baselines may use either.
-        narrowest_bits: narrowest width of any baseline, which may lie outside the search.
+        narrowest_bits: narrowest width of any baseline; the search may not allow it.
         tied: names of the rescalers that share the choice; empty if there is only the one called ``name``.
         weights: width of the layers' weights; None if the study fixes it.
     """

@@ -54,7 +54,7 @@ def costs_of(
 
 
 def cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
-    """Returns the cost model of the objectives, and another one beside it, on the same technology table.
+    """Returns the cost model of the objectives, and another one to compare with, on the same technology table.
 
     Raises:
         HardwareError: the technology table or the user's RTL cannot be used.
@@ -96,7 +96,7 @@ def check_objectives(study: PreparedStudy) -> None:
 
 
 def cost_sources(hardware: HardwareSpec, contract: str) -> tuple[CostSource, CostSource]:
-    """Returns the sources of the objectives' figures and of those beside them, for a rounding contract of rescalers.
+    """Returns the sources of the costs by :func:`cost_models`, for rescalers of a rounding contract.
 
     Raises:
         HardwareError: the technology table or the user's RTL cannot be used.

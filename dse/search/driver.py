@@ -40,7 +40,7 @@ from dse.study import Study
 from dse.workers import Completion, EvaluatorPool
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
-_FAILURES_IN_A_ROW = 20  # after so many failures the fault lies with the study, not with a design
+_FAILURES_IN_A_ROW = 20  # so many failures are the fault of the study, not of a design
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Progress:
 
     Attributes:
         complete: number of complete trials.
-        target: number of complete trials that the study asks for.
-        front: size of the Pareto front.
+        target: number of complete trials at which the search ends.
+        front: number of designs on the Pareto front.
         hypervolume: hypervolume of the front, costs relative to int32; 0 until int32 is evaluated.
         stage: ``search`` or ``test``.
         reused: number of evaluations taken from the cache.
@@ -90,9 +90,9 @@ class Driver:
 
     Args:
         spec: the study.
-        store: keeps the trials.
+        store: stores the trials.
         space: the study's search space.
-        folder: keeps trained weights.
+        folder: stores trained weights.
         pool: evaluates designs.
         on_progress: called after every recorded trial.
     """
@@ -192,7 +192,7 @@ class Driver:
             self._report(target, "search")
 
     def _fill(self, target: int) -> bool:
-        """Starts jobs on idle workers; returns False if there was nothing to start."""
+        """Starts jobs on idle workers; returns whether it started any."""
         started = False
         while self._pool.running < self._pool.capacity:
             job = self._promoted.popleft() if self._promoted else self._ask(target)

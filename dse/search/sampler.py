@@ -1,4 +1,4 @@
-"""The samplers of a study, none of which proposes a design twice."""
+"""Makes the sampler of a study, which does not propose a design twice."""
 
 import warnings
 from typing import Any

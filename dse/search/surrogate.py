@@ -1,4 +1,4 @@
-"""A surrogate model of every objective over the search space; it knows nothing of Optuna's trials.
+"""A surrogate model of every objective over the search space; it does not depend on Optuna's trials.
 
 Two facts about rescalers make a cheap model accurate. A multiplier of ``b`` bits has a relative error of up to
 ``2**-b``, so the network sees two widths differ by no more than the error of the coarser one: 1 and 2 bits are far

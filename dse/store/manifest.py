@@ -100,7 +100,7 @@ class Manifest(BaseModel):
 
 
 def _check_format(path: Path, text: str) -> None:
-    """Refuses the manifest of another version; whatever is no manifest is left to the validation."""
+    """Rejects the manifest of another version; anything that is no manifest is left to the validation."""
     document = _document(text)
     if not document.keys() >= _MARKS or (given := document.get("format")) == FORMAT:
         return

@@ -22,7 +22,7 @@ from dse.design import (
 
 @dataclass(frozen=True)
 class StudyFacts:
-    """What a reader has to know beside the numbers.
+    """What a reader has to know besides the numbers.
 
     Attributes:
         study: name of the study.
@@ -34,7 +34,7 @@ class StudyFacts:
         style: ``streaming`` or ``shared``.
         lanes: rescalers side by side.
         objective_cost: the cost model that gives the objectives.
-        other_cost: the cost model that is shown beside it.
+        other_cost: the cost model that is shown for comparison.
         margin_pp: non-inferiority margin, percentage points.
         resolvable_margin_pp: smallest margin at which this test split could show a design of equal accuracy
             non-inferior, percentage points (None before any design was scored on it).
@@ -68,7 +68,7 @@ class StudyFacts:
 
     @property
     def costed(self) -> str:
-        """Whose area and energy reports show: ``accelerator`` if one of these is an objective, else ``rescaler``."""
+        """The unit whose costs are shown: ``accelerator`` if its area or energy is an objective, else ``rescaler``."""
         totals = {ACCELERATOR_AREA.name, ACCELERATOR_ENERGY.name}
         return "accelerator" if totals & set(self.objectives) else "rescaler"
 
@@ -85,10 +85,10 @@ class StudyFacts:
 
 @dataclass(frozen=True)
 class StudyResults:
-    """All that reports are made of.
+    """Everything that reports are made of.
 
     Attributes:
-        facts: what a reader has to know beside the numbers.
+        facts: what a reader has to know besides the numbers.
         rescalers: names of the rescalers, in order of execution.
         trials: a row per trial, with the columns of :func:`dse.store.columns.trial_columns`; then, in a portfolio,
             ``<member>.`` with ``val_accuracy``, ``val_accuracy_drop_pp``, ``test_accuracy_drop_pp``, ``ci_low``,

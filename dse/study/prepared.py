@@ -35,7 +35,7 @@ class PreparedMember:
     Attributes:
         spec: the member's entry in the study.
         network: the baseline, every rescaler at int32 (Q31).
-        originals: real weights behind the integers: of the float network, or of the imported int8 weights.
+        originals: real weights that the integers stand for: of the float network, or of the imported int8 weights.
         splits: int8 inputs and labels.
         dataset: name of the data.
         data_sha256: SHA-256 of the data, hexadecimal.
@@ -82,7 +82,7 @@ class PreparedMember:
 
 @dataclass(frozen=True, eq=False)
 class PreparedStudy:
-    """All that a study's run needs, from the first evaluation to the export; plain data that travels to workers once.
+    """Everything that a run needs, from the first evaluation to the export: plain data, sent to each worker once.
 
     Attributes:
         spec: the study.
@@ -145,7 +145,7 @@ def prepare(spec: Study) -> PreparedStudy:
 def train_on_one_thread() -> None:
     """Sets torch to one thread in this process: the order of sums in training depends on the number of threads.
 
-    Called where a process that trains begins its work: in :func:`prepare`, and at the start of a worker.
+    Every process that trains calls it first: the driver in :func:`prepare`, and each worker.
     """
     torch.set_num_threads(1)
 
@@ -191,7 +191,7 @@ def _dataset(data: DataSpec) -> Dataset:
 
 
 def _network(member: MemberSpec, splits: Splits, seed: int) -> tuple[_UnderContract, Mapping[str, RealWeights]]:
-    """Returns what makes the baseline under a contract, and the real weights, which no contract changes."""
+    """Returns a function from a contract's name to the baseline, and the real weights, which no contract changes."""
     if member.network.model is not None:
         return _imported(member.network.model, member.network)
     return _trained(str(member.network.topology), member.network, splits.finetune, seed)

@@ -19,7 +19,7 @@ from dse.workers.pool import Completion, EvaluatorFactory
 from dse.workers.serial import evaluate
 
 _POLL_S = 1.0  # interval between two checks for evaluations that exceed their time limit
-_ATTEMPTS = 3  # a job fails after its actor died this often; actors are given up after so many failed starts
+_ATTEMPTS = 3  # a job fails after as many deaths of its actor; no actor is started after as many failed starts
 _ANSWER_S = 5.0  # time limit for connecting to a running head
 _START_S = 120.0  # a job fails if no actor takes it for this long
 
@@ -57,7 +57,7 @@ class RayPool:
     """Runs jobs on long-lived actors; replaces dead actors, restarts their jobs, and kills hung actors.
 
     Args:
-        make_evaluator: builds an evaluator in each actor; is put into the object store once, with all that it holds.
+        make_evaluator: builds an evaluator in each actor; is put into the object store once, with its data.
         workers: number of actors, one CPU each.
         timeout_s: time limit of a job, seconds.
         gpus: share of a GPU that every actor gets.

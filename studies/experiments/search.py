@@ -81,7 +81,7 @@ def variants(*, plain: bool, starts: int) -> tuple[Variant, ...]:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Outcome:
     """One evaluation of a run.
 
     Attributes:
@@ -93,11 +93,14 @@ class Asked:
     seconds: float
 
 
+Run = tuple[Outcome, ...]
+
+
 class Remembering:
     """Evaluates every design once for all runs.
 
     Attributes:
-        asked: the evaluations of the present run.
+        outcomes: the evaluations of the present run.
     """
 
     def __init__(self, study: PreparedStudy) -> None:
@@ -107,7 +110,7 @@ class Remembering:
 
     def start(self) -> None:
         """Begins a run."""
-        self.asked: list[Asked] = []
+        self.outcomes: list[Outcome] = []
         self._started = time.perf_counter()
 
     def run(self, job: Job) -> Evaluation | TestScore:
@@ -119,13 +122,11 @@ class Remembering:
             self._known[key] = result = self._evaluator.run(job)
         if isinstance(result, Evaluation):
             seconds = time.perf_counter() - self._started
-            self.asked.append(Asked(values_of(result, DEFAULT_OBJECTIVES), seconds))
+            self.outcomes.append(Outcome(values_of(result, DEFAULT_OBJECTIVES), seconds))
         return result
 
 
-def run_variant(
-    study: PreparedStudy, evaluator: Remembering, variant: Variant, evaluations: int, seed: int
-) -> tuple[Asked, ...]:
+def run_variant(study: PreparedStudy, evaluator: Remembering, variant: Variant, evaluations: int, seed: int) -> Run:
     """Searches until so many evaluations are made, and returns them in order."""
     search = study.spec.search.model_copy(
         update={
@@ -143,7 +144,7 @@ def run_variant(
         pass
 
     def stop(_progress: Progress) -> None:
-        if len(evaluator.asked) >= evaluations:
+        if len(evaluator.outcomes) >= evaluations:
             raise EnoughError
 
     evaluator.start()
@@ -151,12 +152,12 @@ def run_variant(
         driver = Driver(study.spec, store, space, RunFolder(Path(folder)), SerialPool(lambda: evaluator), stop)
         with suppress(EnoughError):
             driver.run(evaluations)
-    return tuple(evaluator.asked[:evaluations])
+    return tuple(evaluator.outcomes[:evaluations])
 
 
-def curve(run: Sequence[Asked], baseline: Sequence[float]) -> np.ndarray:
+def curve(run: Run, baseline: Sequence[float]) -> np.ndarray:
     """Returns the hypervolume after every evaluation, ``[evaluations]``."""
-    relative = relative_costs(np.array([asked.values for asked in run]), np.array(baseline))
+    relative = relative_costs(np.array([outcome.values for outcome in run]), np.array(baseline))
     front, volumes = relative[:0], [0.0]
     for point in relative:
         if (front <= point).all(axis=1).any():
@@ -204,17 +205,17 @@ def main(
     spec = load_study(study) if as_it_is else judged(load_study(study))
     prepared = looked_at(prepare(spec), samples)
     evaluator = Remembering(prepared)
-    runs: dict[Variant, list[tuple[Asked, ...]]] = {v: [] for v in variants(plain=plain_evaluations > 0, starts=starts)}
+    runs: dict[Variant, list[Run]] = {v: [] for v in variants(plain=plain_evaluations > 0, starts=starts)}
     budgets = {variant: plain_evaluations if variant.is_plain else evaluations for variant in runs}
     todo = [(variant, seed) for variant in runs for seed in range(seeds)]
     for variant, seed in track(todo, "searching"):
         runs[variant].append(run_variant(prepared, evaluator, variant, budgets[variant], seed))
-    every = {asked.values for repeats in runs.values() for run in repeats for asked in run}
+    every = {outcome.values for repeats in runs.values() for run in repeats for outcome in run}
     baseline = max(every, key=lambda values: values[1])  # int32
     union = np.array(sorted(every))
     best = hypervolume(relative_costs(union[non_dominated(union)], np.array(baseline)))
     curves = {v: np.array([curve(run, baseline) for run in repeats]) / best for v, repeats in runs.items()}
-    clocks = {v: np.array([[asked.seconds for asked in run] for run in repeats]) for v, repeats in runs.items()}
+    clocks = {v: np.array([[outcome.seconds for outcome in run] for run in repeats]) for v, repeats in runs.items()}
     name = f"search-{spec.name}{'-finetuned' if as_it_is else ''}"
     out.mkdir(parents=True, exist_ok=True)
     draw(curves, clocks, out / f"{name}.png")
@@ -230,12 +231,12 @@ def main(
         f"{len(prepared.members[0].baseline_correct)} validation samples: median over seeds, and the worst seed.",
         f"The best known is that of all {len(every)} distinct outcomes of all runs together ({best:.4f}): finding "
         "more lowers the shares of all.",
-        "The study's own space; every level that a design climbs is an evaluation."
+        "The study's own space; every level that a design reaches is an evaluation."
         if as_it_is
         else "Round only, no fine-tuning, so that a narrow multiplier has its price.",
         "Evaluations count probes and baselines; no sampler proposes a design twice.",
         "To a share: evaluations of the median seed, and how many seeds get there within the evaluations of this page.",
-        "The last share, where there is one, is what the best plain sampler ends with, in the median.",
+        "The last share, if there is one, is what the best plain sampler ends with, in the median.",
         "Times: how many times as many the quickest plain sampler takes (no uniform widths, no starts) to that share.",
         "Seconds: a whole run, evaluations and sampler, on one shared processor core.",
         "Starts do not depend on the seed: until the last of them is evaluated, the seeds are one sample.",
