@@ -75,6 +75,10 @@ def run_study(
         database(storage)
     with folder.locked():
         pool = CachedPool(make_pool(study, ray_address), CacheKeys(study), cache)
+
+        def shown(progress: Progress) -> None:
+            on_progress(replace(progress, reused=pool.reused))
+
         try:
             with reporting_storage_failures(storage, folder.path):
                 if fresh:
@@ -82,16 +86,8 @@ def run_study(
                 manifest = begin_run(study, folder, begun, storage)
                 store = open_store(manifest, folder, storage)
                 store.use(make_sampler(spec.search, space, next_seed(spec, store)), space)
-                driver = Driver(
-                    spec,
-                    store,
-                    space,
-                    folder,
-                    pool,
-                    lambda progress: on_progress(replace(progress, reused=pool.reused)),
-                )
                 try:
-                    driver.run(spec.search.trials)
+                    Driver(spec, store, space, folder, pool, shown).run(spec.search.trials)
                 except KeyboardInterrupt:
                     write_tables(collect(manifest, store), folder.path)
                     raise

@@ -129,11 +129,7 @@ def combined(study: PreparedStudy, scores: tuple[MemberScore, ...]) -> tuple[flo
     """Returns the study's validation accuracy (percent) and accuracy drop (percentage points).
 
     Those of one network are its own. The drop of several is the largest, or the mean weighted as the study says, and
-    their accuracy is that drop below the weighted mean of the baselines.
-
-    Args:
-        study: the study.
-        scores: the scores of its members, in order.
+    their accuracy is that drop below the weighted mean of the baselines. ``scores`` are in the members' order.
     """
     if len(scores) == 1:
         return scores[0].val_accuracy, scores[0].val_accuracy_drop_pp

@@ -23,13 +23,7 @@ _Partial = tuple[float, float, dict[str, RescalerChoice]]  # sums of drops and c
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A design in which one variable is narrowed and every other rescaler is at int32.
-
-    Attributes:
-        variable: name of the narrowed variable.
-        choice: its width and method.
-        point: the design.
-    """
+    """A design in which the named variable has this choice and every other rescaler is at int32."""
 
     variable: str
     choice: RescalerChoice

@@ -48,8 +48,7 @@ class Encoded:
 
     Attributes:
         row: index into the allowed values of every variable, ``[variables]``.
-        errors: as in :class:`Designs`, ``[e]``.
-        bumps: as in :class:`Designs`, ``[b]``.
+        errors, bumps: those of :class:`Designs`, ``[e]`` and ``[b]``.
     """
 
     row: npt.NDArray[np.intp]
@@ -58,11 +57,7 @@ class Encoded:
 
 
 class Encoding:
-    """Converts designs between parameters, rows (an index into the allowed values of every variable) and features.
-
-    Args:
-        space: the study's search space.
-    """
+    """Converts designs between parameters, rows (an index into the allowed values of every variable) and features."""
 
     def __init__(self, space: SearchSpace) -> None:
         self._space = space

@@ -143,12 +143,7 @@ def for_people(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def design_table(trials: pd.DataFrame, rescalers: Iterable[str]) -> pd.DataFrame:
-    """Returns rows of the table of trials with the columns of front.csv and baselines.csv, in their order.
-
-    Args:
-        trials: the rows.
-        rescalers: names of the rescalers, in order of execution.
-    """
+    """Returns rows of the table of trials with the columns of front.csv and baselines.csv, rescalers in this order."""
     ordered = sorted(trial_columns(), key=lambda column: column.section)
     leading = [column.name for column in ordered if column.section < Section.OTHER]
     chosen = [key(name) for key in (bits_key, method_key) for name in rescalers]

@@ -18,11 +18,7 @@ _LOCK = ".lock"
 
 
 class RunFolder:
-    """The files of one run.
-
-    Args:
-        path: the folder; it need not exist yet.
-    """
+    """The files of one run, in a folder that need not exist yet."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

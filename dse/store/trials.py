@@ -41,9 +41,6 @@ class RememberingSampler(BaseSampler):
 class StudyStore:
     """One Optuna study: its trials, and the records stored with them.
 
-    Args:
-        study: the Optuna study.
-
     Raises:
         StudyError: another version of rescale-dse wrote the study's records.
     """

@@ -82,12 +82,7 @@ def variants(*, plain: bool, starts: int) -> tuple[Variant, ...]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One evaluation of a run.
-
-    Attributes:
-        values: the objectives.
-        seconds: time since the run began, evaluations included.
-    """
+    """The objectives of one evaluation, and the seconds since its run began, evaluations included."""
 
     values: tuple[float, ...]
     seconds: float
@@ -97,11 +92,7 @@ Run = tuple[Outcome, ...]
 
 
 class Remembering:
-    """Evaluates every design once for all runs.
-
-    Attributes:
-        outcomes: the evaluations of the present run.
-    """
+    """Evaluates every design once for all runs; ``outcomes`` are those of the present run."""
 
     def __init__(self, study: PreparedStudy) -> None:
         self._evaluator = Evaluator(study)

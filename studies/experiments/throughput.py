@@ -82,11 +82,7 @@ class SleepingPool:
 
 
 class TimedSampler(DistinctSampler):
-    """Measures how long the sampler takes.
-
-    Attributes:
-        seconds: time spent in proposals so far.
-    """
+    """Measures the time that proposals take: ``seconds``, so far."""
 
     def __init__(self, inner: BaseSampler, space: SearchSpace, seed: int) -> None:
         super().__init__(inner, space, seed)
@@ -105,14 +101,7 @@ class TimedSampler(DistinctSampler):
 
 @dataclass(frozen=True)
 class Run:
-    """A simulated study.
-
-    Attributes:
-        wall: wall-clock time, seconds.
-        processor: processor time, seconds.
-        sampling: time in the sampler, seconds.
-        trials: the complete trials.
-    """
+    """A simulated study: wall-clock time, processor time and time in the sampler (seconds), and complete trials."""
 
     wall: float
     processor: float

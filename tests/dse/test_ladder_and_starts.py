@@ -174,7 +174,7 @@ def test_probes_narrow_one_variable_at_a_time() -> None:
 
 
 def test_starts_are_the_front_where_drops_and_costs_add_up() -> None:
-    """In the closed form they do, so the designs found by dynamic programming are those of an exhaustive search."""
+    """In the closed form they do, so the designs from dynamic programming are those of an exhaustive search."""
     int32 = closed_form(SPACE.uniform(31, Method.ROUND, Finetune.NONE), Level.INTEGER)
     measured = {probe: closed_form(probe.point, Level.INTEGER) for probe in probes(SPACE)}
     starts = promising(SPACE, measured, int32, 1000)
