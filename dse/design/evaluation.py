@@ -104,8 +104,7 @@ class TestScore:
     Attributes:
         samples: samples of the test split.
         baseline_correct: samples that the baseline classifies correctly.
-        lost: samples that only the baseline classifies correctly.
-        gained: samples that only the design classifies correctly.
+        lost, gained: samples that only the baseline, or only the design, classifies correctly.
         members: the score of every member of a portfolio by its name; empty in a study of one network.
     """
 

@@ -12,9 +12,8 @@ class PairedCounts:
     """Counts of samples on which a design and the baseline differ.
 
     Attributes:
-        samples: number of samples.
-        lost: samples that the baseline gets right and the design wrong.
-        gained: samples that the design gets right and the baseline wrong.
+        samples: number of all samples.
+        lost, gained: numbers of samples that only the baseline, or only the design, gets right.
     """
 
     samples: int

@@ -160,11 +160,7 @@ class Driver:
         self._store.set_started(1 + len(candidates))
 
     def _measured(self, candidates: Sequence[Probe]) -> tuple[dict[Probe, Values], Values | None]:
-        """Evaluates probes and int32 at the lowest level.
-
-        Returns:
-            The objectives of every probe, and those of int32; failed evaluations are left out, or None.
-        """
+        """Returns the objectives of probes, without failed ones, and of int32, or None, all at the lowest level."""
         level = levels_of(self._fidelity, Finetune.NONE, baseline=False)[0]
         int32 = self._space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE)
         points = [int32, *(probe.point for probe in candidates)]

@@ -49,10 +49,7 @@ class Ladder:
     def next_level(self, finetune: Finetune, evaluation: Evaluation, *, baseline: bool) -> Level | None:
         """Counts an evaluation and returns the design's next level, or None if it is not promoted.
 
-        Args:
-            finetune: highest level of fine-tuning that the design may have.
-            evaluation: the design at its present level.
-            baseline: whether the design is a baseline.
+        ``finetune`` is the highest level of fine-tuning that the design may have.
         """
         values = values_of(evaluation, self._objectives)
         seen = np.array(self._seen[evaluation.level], dtype=np.float64).reshape(-1, len(values))

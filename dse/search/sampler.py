@@ -22,12 +22,8 @@ _MUTATIONS = 1000  # changes tried before a repeated design is accepted
 class DistinctSampler(RememberingSampler):
     """Changes single choices of another sampler's proposal until the design is new.
 
-    Samplers repeat themselves in discrete spaces; a repeated design costs an evaluation and adds no information.
-
-    Args:
-        inner: proposes designs.
-        space: the study's search space.
-        seed: seed of the changes.
+    Samplers repeat themselves in discrete spaces; a repeated design costs an evaluation and adds no information. The
+    seed is that of the changes.
     """
 
     def __init__(self, inner: BaseSampler, space: SearchSpace, seed: int) -> None:

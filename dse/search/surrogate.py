@@ -44,7 +44,7 @@ class Designs:
 
 @dataclass(frozen=True)
 class Encoded:
-    """One design.
+    """One design as a row and as features.
 
     Attributes:
         row: index into the allowed values of every variable, ``[variables]``.

@@ -29,11 +29,9 @@ class Manifest(BaseModel):
         created: start of the run, UTC, ISO 8601.
         versions: version by package.
         git_revision: commit of the working directory; empty if it is not in a repository.
-        dataset: name of the data.
-        data_sha256: SHA-256 digest of the data.
+        dataset, data_sha256: name and SHA-256 digest of the data.
         samples: number of samples by split.
-        network: name of the baseline network.
-        network_sha256: fingerprint of the baseline network.
+        network, network_sha256: name and fingerprint of the baseline network.
         rescalers: names of the rescalers in order of execution.
         baseline_val_accuracy: validation accuracy of the baseline, percent.
         cost_sources: source of the objectives' costs, and of the second cost model.

@@ -25,16 +25,13 @@ class StudyFacts:
     """What a reader has to know besides the numbers.
 
     Attributes:
-        study: name of the study.
-        network: name of the network.
-        dataset: name of the data.
+        study, network, dataset: names of the study, its network and its data.
         samples: samples of each split (``finetune``, ``validation``, ``test``).
         contract: rounding contract.
         weight_bits: width of the weights in bits; in a portfolio, all widths that its networks have.
         style: ``streaming`` or ``shared``.
         lanes: rescalers side by side.
-        objective_cost: the cost model that gives the objectives.
-        other_cost: the cost model that is shown for comparison.
+        objective_cost, other_cost: the cost model of the objectives, and the one that is shown for comparison.
         margin_pp: non-inferiority margin, percentage points.
         resolvable_margin_pp: smallest margin at which this test split could show a design of equal accuracy
             non-inferior, percentage points (None before any design was scored on it).

@@ -57,9 +57,7 @@ def validated(document: dict[str, Any], folder: Path | None = None) -> Study:
 def describe_errors(error: ValidationError, *, single: bool = False) -> str:
     """Returns a validation error as one line: key, what is wrong, the value given.
 
-    Args:
-        error: the error.
-        single: whether the validated document has [network] and [data] instead of [[members]].
+    If ``single``, the validated document has [network] and [data] instead of [[members]].
     """
     return "; ".join(_described(entry, single=single) for entry in error.errors())
 
