@@ -1,4 +1,4 @@
-"""What can go wrong with a study.
+"""The errors of a study.
 
 Bad input is a ValueError of one of three classes, one for each package: :class:`StudyError`,
 :class:`nets.errors.NetworkError` and :class:`hwmodels.errors.HardwareError`; see :func:`bad_input`. A study that could
@@ -11,7 +11,7 @@ class StudyError(ValueError):
 
 
 class EvaluationsFailedError(RuntimeError):
-    """Evaluations fail one after the other; the study cannot continue."""
+    """Too many evaluations failed in a row; the study cannot continue."""
 
 
 class StorageFailedError(OSError):
@@ -19,7 +19,7 @@ class StorageFailedError(OSError):
 
 
 def bad_input() -> tuple[type[ValueError], ...]:
-    """Returns the classes of errors that stand for bad input: one line for the user, exit status 2."""
+    """Returns the error classes that mean bad input, which gets one line and exit status 2."""
     # Imported here: `dse --help` does not wait for the two packages.
     from hwmodels.errors import HardwareError
     from nets.errors import NetworkError

@@ -1,17 +1,22 @@
-"""Numbers and names as people read them; every function returns plain text without markup."""
+"""Formats numbers and names for people; every function returns plain text without markup."""
 
 import math
 from collections.abc import Sequence
+from typing import TypeGuard
 
 # Typographic signs, named because they look like others.
-MISSING = EN_DASH = "\N{EN DASH}"  # a dash is shown where a number does not exist
+MISSING = EN_DASH = "\N{EN DASH}"  # a dash is shown if a number does not exist
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
+def _exists(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """Formats a number with thousands separators and about ``digits`` significant digits."""
-    if value is None or not math.isfinite(value):
+    if not _exists(value):
         return MISSING
     if value == 0:
         return "0"
@@ -21,24 +26,22 @@ def number(value: float | None, digits: int = 4) -> str:
 
 def area(um2: float | None) -> str:
     """Formats an area in µm² with its unit."""
-    return MISSING if number(um2) == MISSING else f"{number(um2)} µm²"
+    return f"{number(um2)} µm²" if _exists(um2) else MISSING
 
 
 def energy(nj: float | None) -> str:
     """Formats an energy in nJ with its unit."""
-    return MISSING if number(nj) == MISSING else f"{number(nj)} nJ"
+    return f"{number(nj)} nJ" if _exists(nj) else MISSING
 
 
 def points(pp: float | None, digits: int = 2) -> str:
     """Formats percentage points with their unit and a typographic minus."""
-    if pp is None or not math.isfinite(pp):
-        return MISSING
-    return f"{signed(pp, digits)} pp"
+    return f"{signed(pp, digits)} pp" if _exists(pp) else MISSING
 
 
 def signed(value: float, digits: int = 2) -> str:
     """Formats a number with a typographic minus and no negative zero."""
-    if not math.isfinite(value):
+    if not _exists(value):
         return MISSING
     text = f"{value:.{digits}f}"
     if float(text) == 0:
@@ -48,26 +51,24 @@ def signed(value: float, digits: int = 2) -> str:
 
 def interval(low: float | None, high: float | None, digits: int = 2) -> str:
     """Formats a 95% interval: ``[low, high]``."""
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
-        return MISSING
-    return f"[{signed(low, digits)}, {signed(high, digits)}]"
+    return f"[{signed(low, digits)}, {signed(high, digits)}]" if _exists(low) and _exists(high) else MISSING
 
 
 def ratio(value: float | None) -> str:
     """Formats how many times smaller than int32's a cost is."""
-    if value is None or not math.isfinite(value):
+    if not _exists(value):
         return MISSING
     return f"{value:.1f}{TIMES}" if value >= 1.05 or value < 0.95 else f"{value:.2f}{TIMES}"
 
 
 def times(value: float) -> str:
     """Formats a factor for a sentence."""
-    return MISSING if not math.isfinite(value) else f"{value:.1f} times"
+    return f"{value:.1f} times" if _exists(value) else MISSING
 
 
 def percent(share: float | None, digits: int = 1) -> str:
     """Formats a share (0..1) as a percentage."""
-    return MISSING if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f}%"
+    return f"{100 * share:.{digits}f}%" if _exists(share) else MISSING
 
 
 def shorten(name: str, length: int) -> str:

@@ -57,7 +57,7 @@ def run_study(
         on_progress: called after every recorded trial.
 
     Raises:
-        StudyError: bad input; nothing was made or changed.
+        StudyError: bad input; no file was made or changed.
         StorageFailedError: disk or database failed during the study; recorded trials are kept.
         KeyboardInterrupt: after the tables of all recorded trials were written.
     """
@@ -75,6 +75,10 @@ def run_study(
         database(storage)
     with folder.locked():
         pool = CachedPool(make_pool(study, ray_address), CacheKeys(study), cache)
+
+        def shown(progress: Progress) -> None:
+            on_progress(replace(progress, reused=pool.reused))
+
         try:
             with reporting_storage_failures(storage, folder.path):
                 if fresh:
@@ -82,16 +86,8 @@ def run_study(
                 manifest = begin_run(study, folder, begun, storage)
                 store = open_store(manifest, folder, storage)
                 store.use(make_sampler(spec.search, space, next_seed(spec, store)), space)
-                driver = Driver(
-                    spec,
-                    store,
-                    space,
-                    folder,
-                    pool,
-                    lambda progress: on_progress(replace(progress, reused=pool.reused)),
-                )
                 try:
-                    driver.run(spec.search.trials)
+                    Driver(spec, store, space, folder, pool, shown).run(spec.search.trials)
                 except KeyboardInterrupt:
                     write_tables(collect(manifest, store), folder.path)
                     raise
@@ -154,7 +150,7 @@ def begin_run(study: PreparedStudy, folder: RunFolder, begun: Manifest | None, s
 
 
 def manifest_of(study: PreparedStudy, storage: str = "") -> Manifest:
-    """Returns the manifest of a new run: all that makes it reproducible."""
+    """Returns the manifest of a new run, which holds all inputs that determine its results."""
     members, spec = study.members, study.spec
     networks = [f"{m.name} ({m.network.name})" if m.name else m.network.name for m in members]
     samples = [

@@ -68,9 +68,7 @@ def findings() -> list[Finding]:
     return [*packages, *programs, Finding("native kernels", _native(), "fast exact inference", required=False)]
 
 
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object instead of a table")] = False,
-) -> None:
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="one JSON object instead of a table")] = False) -> None:
     """Show what is installed and what it enables; exit status 1 if something required is missing."""
     report = findings()
     if as_json:

@@ -15,7 +15,7 @@ from rich.table import Table
 from dse.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must not wait for them
-    from hwmodels import VerilogCost
+    from hwmodels import HardwareError, VerilogCost
     from hwmodels.synthesis import Calibration, Measurement
 
 T = TypeVar("T")
@@ -73,33 +73,33 @@ def trace(
     typer.echo(f"{recorded.acc.size} accumulators of {recorded.acc_bits} bits: {out}")
 
 
-def _unique(what: str, pairs: list[tuple[str, T]]) -> dict[str, T]:
+def _bad_input(message: str) -> HardwareError:
     from hwmodels.errors import HardwareError
 
+    return HardwareError(message)
+
+
+def _unique(what: str, pairs: list[tuple[str, T]]) -> dict[str, T]:
     for index, (name, value) in enumerate(pairs):
         if name in (earlier for earlier, _ in pairs[:index]):
-            raise HardwareError(f"{what} {name} is given twice, the second time as {value!r}; give it once")
+            raise _bad_input(f"{what} {name} is given twice, the second time as {value!r}; give it once")
     return dict(pairs)
 
 
 def _parameter(text: str) -> tuple[str, int]:
-    from hwmodels.errors import HardwareError
-
     match = _ASSIGNMENT.fullmatch(text)
     if match is None:
-        raise HardwareError(f"parameter {text!r}: expected NAME=VALUE")
+        raise _bad_input(f"parameter {text!r}: expected NAME=VALUE")
     try:
         return match[1], int(match[2], 0)
     except ValueError:
-        raise HardwareError(f"parameter {match[1]} is {match[2]!r}; a whole number is needed") from None
+        raise _bad_input(f"parameter {match[1]} is {match[2]!r}; a whole number is needed") from None
 
 
 def _define(text: str) -> tuple[str, str]:
-    from hwmodels.errors import HardwareError
-
     name, _, value = text.partition("=")
     if not name.isidentifier():
-        raise HardwareError(f"macro {text!r}: expected NAME or NAME=TEXT")
+        raise _bad_input(f"macro {text!r}: expected NAME or NAME=TEXT")
     return name, value
 
 
@@ -112,10 +112,7 @@ def _print_cost(result: VerilogCost, console: Console) -> None:
         table.add_row(operator.kind, widths, str(operator.width), "yes" if operator.signed else "no", operator.where)
     console.print(table)
     console.print(f"registers: {sum(register.width for register in result.registers)} bits")
-    figures = (
-        ("area_um2", result.area_um2, result.area_error),
-        ("energy_pj", result.energy_pj, result.energy_error),
-    )
+    figures = (("area_um2", result.area_um2, result.area_error), ("energy_pj", result.energy_pj, result.energy_error))
     for label, value, error in figures:
         stated = "" if error is None else f" (error by its table: {error:.1%})"
         console.print(f"{label}: {'unknown' if value is None else f'{value:,.3f}{stated}'}")
@@ -170,16 +167,14 @@ def calibrate(
 
 
 def _widths(text: str | None) -> list[int] | None:
-    from hwmodels.errors import HardwareError
-
     if text is None:
         return None
     try:
         widths = sorted({int(part) for part in text.split(",")})
     except ValueError:
-        raise HardwareError(f"multiplier_bits is {text!r}; expected numbers like 1,2,4") from None
+        raise _bad_input(f"multiplier_bits is {text!r}; expected numbers like 1,2,4") from None
     if not widths or not 1 <= widths[0] <= widths[-1] <= 32:
-        raise HardwareError(f"multiplier_bits is {text!r}; values from 1 to 32 are possible")
+        raise _bad_input(f"multiplier_bits is {text!r}; values from 1 to 32 are possible")
     return widths
 
 

@@ -68,10 +68,8 @@ def _overridden(spec: Study, trials: int | None, workers: int | None, seed: int 
     from dse.study import validated
 
     document = spec.model_dump(mode="json", exclude_none=True)
-    if trials is not None:
-        document["search"]["trials"] = trials
-    if workers is not None:
-        document["workers"]["count"] = workers
-    if seed is not None:
-        document["seed"] = seed
+    given = ((document["search"], "trials", trials), (document["workers"], "count", workers), (document, "seed", seed))
+    for table, key, value in given:
+        if value is not None:
+            table[key] = value
     return validated(document)

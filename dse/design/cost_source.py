@@ -1,4 +1,4 @@
-"""Where cost figures come from: what reports and manifests say beside them."""
+"""The source of cost figures, as reports and manifests state it."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class CostSource:
         model: ``analytic``, ``rtl`` or ``calibrated``.
         technology: name of the technology table.
         node_nm: technology node, nm.
-        source: publication or synthesis behind the table.
+        source: publication or synthesis that the table comes from.
         error: the known error of the model, in words.
     """
 

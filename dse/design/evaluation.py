@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dse.design.metrics import figures_of
+from dse.design import metrics
 from dse.design.point import DesignPoint
 from dse.design.statistics import PairedCounts
 from hwmodels import NetworkCost
@@ -20,19 +20,24 @@ class Level(StrEnum):
     INTEGER = "integer"  # bit-exact inference on the validation split, weights as narrowed
     SHORT_FINETUNE = "short_finetune"  # the same after a short rescale-aware fine-tune
     FULL_FINETUNE = "full_finetune"  # the same after a full one, from the narrowed weights
-    TEST = "test"  # the shipped weights on the test split, beside the baseline
+    TEST = "test"  # the shipped weights on the test split, compared with the baseline
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether an evaluation at this level fine-tunes the weights."""
+        return self in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One evaluation to be done.
+    """One evaluation that a worker is to do.
 
     Attributes:
         trial: number of the trial that the evaluation belongs to.
         point: the design.
         level: the kind of evaluation.
-        weights: fine-tuned integers: at level TEST those of the design itself, if it was fine-tuned; at a fine-tune
-            those of the design ``heir_of``.
+        weights: fine-tuned integers: at level TEST those of the design itself, if it was fine-tuned; at a fine-tuning
+            level those of the design ``heir_of``.
         network_sha256: fingerprint that the network to be tested must have; empty at other levels.
         heir_of: the trained design that a fine-tune starts from; None to start from the narrowed weights.
     """
@@ -87,7 +92,7 @@ class Evaluation:
     @property
     def figures(self) -> Mapping[str, float | None]:
         """Every figure by name (:mod:`dse.design.metrics`)."""
-        return figures_of(self)
+        return {figure.name: figure.measured(self) for figure in metrics.FIGURES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +104,7 @@ class TestScore:
     Attributes:
         samples: samples of the test split.
         baseline_correct: samples that the baseline classifies correctly.
-        lost: samples that only the baseline classifies correctly.
-        gained: samples that only the design classifies correctly.
+        lost, gained: samples that only the baseline, or only the design, classifies correctly.
         members: the score of every member of a portfolio by its name; empty in a study of one network.
     """
 
@@ -119,5 +123,5 @@ class TestScore:
 
     @property
     def counts(self) -> PairedCounts:
-        """The counts that the statistics take."""
+        """The counts from which statistics are computed."""
         return PairedCounts(self.samples, self.lost, self.gained)

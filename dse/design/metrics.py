@@ -1,4 +1,4 @@
-"""Figures of a design: each is declared once, and files, tables, reports and study files derive from that.
+"""Figures of a design: each is declared once; files, tables, reports and study files derive from the declaration.
 
 A new figure is one more declaration in ``FIGURES``, and the code that computes it for an evaluation.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Direction(Enum):
-    """What is better: less, more, or neither, for a figure that only informs."""
+    """The better direction: less, more, or neither, for a figure that only informs."""
 
     MINIMIZE = auto()
     MAXIMIZE = auto()
@@ -21,7 +21,7 @@ class Direction(Enum):
 
 
 class Section(IntEnum):
-    """A group of columns in front.csv and baselines.csv; the groups stand in this order."""
+    """A group of columns in front.csv and baselines.csv, which keep this order of groups."""
 
     DESIGN = 0
     VALIDATION = 1
@@ -30,7 +30,7 @@ class Section(IntEnum):
     RESCALERS = 4
     ACCELERATOR = 5
     PARAMETERS = 6
-    OTHER = 7  # behind the widths and methods of the rescalers
+    OTHER = 7  # after the widths and methods of the rescalers
     BOOKKEEPING = 8  # only in the tables of all trials
 
 
@@ -44,7 +44,7 @@ class Figure:
         unit: unit for people.
         section: place among the columns of front.csv.
         direction: studies may minimise and limit figures with ``Direction.MINIMIZE``.
-        measured: takes the figure from an evaluation, in its unit; None if it is not known.
+        measured: returns the figure of an evaluation, in its unit; None if it is not known.
         reference: end of the hypervolume, as a multiple of int32's value (of the accuracy drop: in percentage points).
     """
 
@@ -95,7 +95,7 @@ ACCELERATOR_ENERGY = Figure(
     "accelerator_energy_nj", "Accelerator energy per inference", "nJ", Section.ACCELERATOR, Direction.MINIMIZE,
     lambda evaluation: evaluation.accelerator.energy_nj,
 )
-LATENCY = Figure(  # narrowing leaves the latency as it is, and a design that keeps it must count too
+LATENCY = Figure(  # narrowing does not change the latency, and a design with int32's latency must count too
     "latency_cycles", "Latency", "cycles", Section.ACCELERATOR, Direction.MINIMIZE,
     lambda evaluation: evaluation.accelerator.latency_cycles, reference=1.1,
 )
@@ -141,13 +141,8 @@ def objective(name: str) -> str:
 
 
 def figure_named(name: str) -> Figure:
-    """Returns the declaration of a figure."""
+    """Returns the figure of a name."""
     return {figure.name: figure for figure in FIGURES}[name]
-
-
-def figures_of(evaluation: "Evaluation") -> dict[str, float | None]:
-    """Returns every figure of an evaluation by name."""
-    return {figure.name: figure.measured(evaluation) for figure in FIGURES}
 
 
 def value_of(measured: Measured, name: str) -> float:

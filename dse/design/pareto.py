@@ -33,12 +33,7 @@ def _ranks(values: FloatMatrix) -> FloatMatrix:
 
 
 def rank_among(values: FloatMatrix, point: npt.NDArray[np.float64]) -> int:
-    """Counts the fronts of ``values`` that precede ``point``; 0 if no row dominates it.
-
-    Args:
-        values: ``[points, objectives]``, minimised.
-        point: ``[objectives]``.
-    """
+    """Counts the fronts of ``values`` (``[points, objectives]``) that precede ``point``; 0 if no row dominates it."""
     better = values[(values <= point).all(axis=1) & (values < point).any(axis=1)]
     rank = 0
     while len(better):

@@ -36,13 +36,13 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class DesignPoint:
-    """Width and method of every rescaler, the level of fine-tuning, and all else that the study varies.
+    """One choice of everything that a study varies.
 
     Attributes:
-        choices: (rescaler, choice) in order of execution.
+        choices: (rescaler, width and method) in order of execution.
         finetune: highest level of fine-tuning; the weights that ship depend on it.
         weight_bits: (layer, width of its weights in bits) in order of execution; empty if the study fixes them.
-        surroundings: contract, style and lanes, as far as they vary.
+        surroundings: contract, style and lanes; None if the study fixes them.
     """
 
     choices: tuple[tuple[str, RescalerChoice], ...]

@@ -1,4 +1,4 @@
-"""Why a trial is in a study."""
+"""The roles that trials have in a study."""
 
 from enum import StrEnum
 

@@ -68,7 +68,7 @@ class RescalerVariable:
         name: name of the rescaler, or the pattern that ties several.
         multiplier_bits: widths that the search may choose, ascending.
         methods: methods that the search may choose; baselines may use either.
-        narrowest_bits: narrowest width of any baseline, which may lie outside the search.
+        narrowest_bits: narrowest width of any baseline; the search may not allow it.
         tied: names of the rescalers that share the choice; empty if there is only the one called ``name``.
         weights: width of the layers' weights; None if the study fixes it.
     """
@@ -134,12 +134,9 @@ class SearchSpace:
     def design(
         self, chosen: Mapping[str, RescalerChoice], finetune: Finetune, others: Mapping[str, object] | None = None
     ) -> DesignPoint:
-        """Returns the design point with a choice for every rescaler variable.
+        """Returns the design point with the chosen width and method of every rescaler variable, by its name.
 
-        Args:
-            chosen: width and method by name of the variable.
-            finetune: highest level of fine-tuning.
-            others: parameters of weights, contract, style and lanes; missing ones are those of the baselines.
+        ``others`` are parameters of weights, contract, style and lanes; missing ones are those of the baselines.
         """
         given = {**self._baseline_parameters, **(others or {})}
         choices = {name: chosen[v.name] for v in self.rescalers for name in v.rescalers}

@@ -12,9 +12,8 @@ class PairedCounts:
     """Counts of samples on which a design and the baseline differ.
 
     Attributes:
-        samples: number of samples.
-        lost: samples that the baseline gets right and the design wrong.
-        gained: samples that the design gets right and the baseline wrong.
+        samples: number of all samples.
+        lost, gained: numbers of samples that only the baseline, or only the design, gets right.
     """
 
     samples: int
@@ -30,7 +29,7 @@ class PairedCounts:
 def paired_interval(counts: PairedCounts, confidence: float = 0.95) -> tuple[float, float]:
     """Computes the score interval of the accuracy drop, in pp (Tango, Statistics in Medicine 17:891, 1998).
 
-    It keeps its confidence level also with few or no discordant samples, where a normal interval does not.
+    It keeps its confidence level even with few or no discordant samples, unlike a normal interval.
     """
     z = float(norm.ppf(0.5 + confidence / 2))
     estimate = (counts.lost - counts.gained) / counts.samples
@@ -62,6 +61,6 @@ def resolvable_margin(samples: int, discordant: float) -> float:
 
     Args:
         samples: size of the test split.
-        discordant: samples that exactly one of design and baseline gets right; taken as half lost, half gained.
+        discordant: samples that exactly one of design and baseline gets right; counted as half lost, half gained.
     """
     return paired_interval(PairedCounts(samples, discordant / 2, discordant / 2))[1]

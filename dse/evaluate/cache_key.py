@@ -20,24 +20,20 @@ import hwmodels
 import nets
 from dse.design import DesignPoint, Finetune, Job, Level
 from dse.evaluate.designs import member_job
-from dse.evaluate.evaluator import TRAINED_LEVELS, finetune_settings, part_of
+from dse.evaluate.evaluator import finetune_settings, part_of
 from dse.study import HardwareSpec, PreparedMember, PreparedStudy, Study
 from hwmodels import load_technology
 from nets.digests import digest
 from nets.network import QuantizedNetwork, fingerprint
 
-_PACKAGES = ("numpy", "pyverilog", "torch")  # whose arithmetic, or whose reading of Verilog, results depend on
+_PACKAGES = ("numpy", "pyverilog", "torch")  # their arithmetic, or their reading of Verilog, affects results
 _SOURCES = ("*.py", "*.cpp", "*.h", "*.toml", "*.v", "*.npz")
 ROOMS = ("design", "evaluate", "study")  # the packages of dse that evaluations run; nets and hwmodels count whole
-_KEYED_BY_LEVEL = ("spec", "dataset", "data_sha256", "splits")  # keyed as far as a level depends on them
+_KEYED_BY_LEVEL = ("spec", "dataset", "data_sha256", "splits")  # keyed only at levels that depend on them
 
 
 class CacheKeys:
-    """Keys of the evaluations of one study.
-
-    Args:
-        study: the prepared study.
-    """
+    """Computes the keys of a study's evaluations."""
 
     def __init__(self, study: PreparedStudy) -> None:
         mix = [study.spec.accuracy, *((m.name, m.spec.weight, m.spec.inferences) for m in study.members)]
@@ -47,19 +43,14 @@ class CacheKeys:
         self._members = [_MemberKeys(member, study.spec) for member in study.members]
 
     def __call__(self, job: Job) -> str:
-        """Returns the key of a job, hexadecimal; the number of its trial is no part of it."""
+        """Returns the key of a job, hexadecimal; it does not depend on the number of the trial."""
         what = json.dumps([job.level.value, job.network_sha256]).encode()
         hardware = [] if job.level is Level.TEST else [self._hardware]
         return digest(self._program, self._study, what, *hardware, *(keys(job) for keys in self._members)).hex()
 
 
 class _MemberKeys:
-    """The part of a key that depends on one member.
-
-    Args:
-        member: the member.
-        spec: the study.
-    """
+    """Computes the part of a key that depends on one member."""
 
     def __init__(self, member: PreparedMember, spec: Study) -> None:
         self._member, self._spec = member, spec
@@ -67,7 +58,7 @@ class _MemberKeys:
         self._network = digest(*(_content(getattr(member, name)) for name in names))
 
     def __call__(self, job: Job) -> bytes:
-        """Returns a digest of all that the member's part of a job depends on."""
+        """Returns a digest of everything that the member's part of a job depends on."""
         own = member_job(job, self._member)
         designs = json.dumps([_design(own.point), None if own.heir_of is None else _design(own.heir_of)]).encode()
         samples, settings = self._samples[job.level], self._settings(job.level)
@@ -75,22 +66,22 @@ class _MemberKeys:
 
     @functools.cached_property
     def _samples(self) -> dict[Level, bytes]:
-        """The samples that every level uses."""
+        """The digest of the samples that every level uses."""
         splits = self._member.splits
         finetune, validation, test = (_content(part) for part in (splits.finetune, splits.validation, splits.test))
-        trained = dict.fromkeys(TRAINED_LEVELS, finetune + validation)
-        return {Level.PART: validation, Level.INTEGER: validation, Level.TEST: test, **trained}
+        validated = {level: finetune + validation if level.is_trained else validation for level in Level}
+        return {**validated, Level.TEST: test}
 
     def _settings(self, level: Level) -> bytes:
-        """Returns what the study file says about a level."""
-        if level in TRAINED_LEVELS:
+        """Returns a digest of the study file's settings for a level."""
+        if level.is_trained:
             device = b"gpu" if self._spec.workers.gpus else b"cpu"
             return _content(finetune_settings(self._spec, level)) + device
         return _content(part_of(self._member, self._spec)) if level is Level.PART else b""
 
 
 def machine() -> str:
-    """Returns what sums in training depend on beside the program: packages and the processor's vector instructions."""
+    """Returns what training depends on besides the program: packages and the processor's vector instructions."""
     versions = {package: version(package) for package in _PACKAGES}
     return json.dumps([versions, platform.machine(), torch.backends.cpu.get_cpu_capability()])
 

@@ -22,54 +22,39 @@ from hwmodels.accelerator import Accelerator, AcceleratorCost, accelerator_cost
 from hwmodels.technologies import Correction
 from hwmodels.workload import RescalerWorkload
 
-_AS_THE_STUDY_SAYS = Surroundings()
-
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Costs of the rescalers of a design.
-
-    Attributes:
-        accelerator: rescalers and MACs together, by the study's own cost source.
-        other: the rescalers by the other cost source.
-        other_style_area_um2: rescaler area in the accelerator style that the design does not have.
-    """
+    """Costs of the rescalers of a design; the fields are those of :class:`~dse.design.Evaluation`."""
 
     accelerator: AcceleratorCost
-    other: NetworkCost
+    other_cost: NetworkCost
     other_style_area_um2: float | None
 
 
-class Costing:
-    """The cost models of a study.
+def costs_of(
+    workloads: Sequence[RescalerWorkload],
+    models: tuple[CostModel, CostModel],
+    hardware: HardwareSpec,
+    chosen: Surroundings,
+) -> Costs:
+    """Returns the costs of the rescalers of these workloads by the models of :func:`cost_models`.
 
-    Args:
-        hardware: the study's [hardware] table.
-
-    Raises:
-        HardwareError: the technology table or the user's RTL cannot be used.
+    The design chose style and lanes, or else the study's [hardware] table gives them.
     """
-
-    def __init__(self, hardware: HardwareSpec) -> None:
-        self._hardware = hardware
-        self._objective, self._other = cost_models(hardware)
-
-    def costs(self, workloads: Sequence[RescalerWorkload], chosen: Surroundings = _AS_THE_STUDY_SAYS) -> Costs:
-        """Returns the costs of the rescalers of these workloads in the style and with the lanes that a design chose."""
-        template = accelerator_of(self._hardware, chosen)
-        other_style: Style = "shared" if template.style == "streaming" else "streaming"
-        lanes = template.rescaler_lanes
-        return Costs(
-            accelerator=accelerator_cost(workloads, self._objective, template),
-            other=network_cost(workloads, self._other, style=template.style, lanes=lanes),
-            other_style_area_um2=network_cost(
-                workloads, self._objective, style=other_style, lanes=lanes
-            ).rescaler_area_um2,
-        )
+    objective, other = models
+    style, lanes = chosen.style or hardware.style, chosen.lanes or hardware.lanes
+    other_style: Style = "shared" if style == "streaming" else "streaming"
+    accelerator = Accelerator(style=style, mac_lanes=hardware.mac_lanes, rescaler_lanes=lanes)
+    return Costs(
+        accelerator=accelerator_cost(workloads, objective, accelerator),
+        other_cost=network_cost(workloads, other, style=style, lanes=lanes),
+        other_style_area_um2=network_cost(workloads, objective, style=other_style, lanes=lanes).rescaler_area_um2,
+    )
 
 
 def cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
-    """Returns the cost model of the objectives, and another one beside it, on the same technology table.
+    """Returns the cost model of the objectives, and another one to compare with, on the same technology table.
 
     Raises:
         HardwareError: the technology table or the user's RTL cannot be used.
@@ -82,15 +67,6 @@ def cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
     return (analytic, rtl) if hardware.cost_source == "analytic" else (rtl, analytic)
 
 
-def accelerator_of(hardware: HardwareSpec, chosen: Surroundings = _AS_THE_STUDY_SAYS) -> Accelerator:
-    """Returns the accelerator around the rescalers: what a design chose, else what the study file says."""
-    return Accelerator(
-        style=chosen.style or hardware.style,
-        mac_lanes=hardware.mac_lanes,
-        rescaler_lanes=chosen.lanes or hardware.lanes,
-    )
-
-
 def check_objectives(study: PreparedStudy) -> None:
     """Rejects a technology table that lacks figures of the study's objectives or constraints.
 
@@ -99,14 +75,14 @@ def check_objectives(study: PreparedStudy) -> None:
         HardwareError: the technology table or the user's RTL cannot be used.
     """
     search = study.spec.search
-    workloads = workloads_of(study, study.networks)
-    costs = Costing(study.spec.hardware).costs(workloads)
+    workloads, hardware = workloads_of(study, study.networks), study.spec.hardware
+    costs = costs_of(workloads, cost_models(hardware), hardware, Surroundings())
     baseline = Evaluation(
         level=Level.INTEGER,
         val_accuracy=study.baseline_val_accuracy,
         val_accuracy_drop_pp=0.0,
         accelerator=costs.accelerator,
-        other_cost=costs.other,
+        other_cost=costs.other_cost,
         workloads=workloads,
         network_sha256="",
         weights=None,
@@ -115,26 +91,22 @@ def check_objectives(study: PreparedStudy) -> None:
     )
     for metric in (*search.objectives, *(constraint.metric for constraint in search.constraints)):
         if baseline.figures[metric] is None:
-            reason = next(iter(costs.accelerator.missing), f"{study.spec.hardware.technology} does not give it")
+            reason = next(iter(costs.accelerator.missing), f"{hardware.technology} does not give it")
             raise StudyError(f"hardware.technology cannot give {metric}: {reason}")
 
 
 def cost_sources(hardware: HardwareSpec, contract: str) -> tuple[CostSource, CostSource]:
-    """Returns where the figures of the objectives, and those beside them, come from.
-
-    Args:
-        hardware: the study's [hardware] table.
-        contract: rounding contract of the rescalers.
+    """Returns the sources of the costs by :func:`cost_models`, for rescalers of a rounding contract.
 
     Raises:
         HardwareError: the technology table or the user's RTL cannot be used.
     """
-    objective, other = cost_models(hardware)
-    return cost_source(objective, contract), cost_source(other, contract)
+    objective, other = (cost_source(model, contract) for model in cost_models(hardware))
+    return objective, other
 
 
 def cost_source(model: CostModel, contract: str) -> CostSource:
-    """Returns where a cost model's figures come from, and its known error for rescalers of a contract."""
+    """Returns the source of a cost model's figures, and their known error for rescalers of a contract."""
     table = model.technology
     error = _calibration_error(model, contract) if isinstance(model, CalibratedRescalerModel) else _table_error(model)
     return CostSource(model.name, table.name, table.node_nm, table.source, f"{error}; activity: {table.activity}")

@@ -11,12 +11,7 @@ from nets.network import Arrays, QuantizedNetwork, with_trained_arrays
 
 
 def narrowed(member: PreparedMember, point: DesignPoint) -> QuantizedNetwork:
-    """Returns a member's network of a design before any fine-tuning.
-
-    Args:
-        member: the network with its data.
-        point: the member's own part of the design.
-    """
+    """Returns the network of a member for its own part of a design, before any fine-tuning."""
     network = member.variants.get(point.surroundings.contract or "", member.network)
     if point.weight_bits:
         network = with_weight_bits(network, dict(point.weight_bits), member.originals)
@@ -48,12 +43,7 @@ def member_job(job: Job, member: PreparedMember) -> Job:
 
 
 def workloads_of(study: PreparedStudy, networks: dict[str, QuantizedNetwork]) -> tuple[RescalerWorkload, ...]:
-    """Returns the workloads of all rescalers, each member's work times its inferences in the mix.
-
-    Args:
-        study: the study.
-        networks: the network of every member by the member's name.
-    """
+    """Returns the workloads of all rescalers in the members' networks, times each member's inferences in the mix."""
     return tuple(
         replace(
             workload,

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dse.design import Evaluation, Job, Level, MemberScore, PairedCounts, TestScore, paired_interval
-from dse.evaluate.costing import Costing
+from dse.design import Evaluation, Job, Level, MemberScore, TestScore, paired_interval
+from dse.evaluate.costing import cost_models, costs_of
 from dse.evaluate.designs import member_job, narrowed, shipped, shipped_networks, workloads_of
 from dse.study import (
     BoolArray,
@@ -27,34 +27,22 @@ from nets.narrow import inherit_weights
 from nets.network import Arrays, QuantizedNetwork, trained_arrays
 from nets.train import FinetuneSettings, fine_tune
 
-TRAINED_LEVELS = (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
-
 
 @dataclass(frozen=True, slots=True)
 class _Assessment:
-    """A member's network of a design, and its accuracy at one fidelity.
-
-    Attributes:
-        network: narrowed, and trained if the fidelity says so.
-        score: accuracy on the validation split, or on a part of it.
-        weights: the fine-tuned integers, or None if the narrowed weights ship as they are.
-    """
+    """A member's network of a design, narrowed and perhaps trained, and its accuracy on the validation split."""
 
     network: QuantizedNetwork
     score: MemberScore
-    weights: Arrays | None
+    weights: Arrays | None  # the fine-tuned integers; None if the narrowed weights ship as they are
 
 
 class Evaluator:
-    """Evaluates design points of one study; it has no state but the study.
-
-    Args:
-        study: the prepared study.
-    """
+    """Evaluates design points of one study; it has no state but the study."""
 
     def __init__(self, study: PreparedStudy) -> None:
         self._study, self._device = study, training_device(study.spec.workers)
-        self._costing = Costing(study.spec.hardware)
+        self._models = cost_models(study.spec.hardware)
 
     def run(self, job: Job) -> Evaluation | TestScore:
         """Returns an :class:`Evaluation` for a level of the fidelity ladder, a :class:`TestScore` for the test split.
@@ -73,13 +61,13 @@ class Evaluator:
         scores = tuple(each.score for each in assessments.values())
         accuracy, drop = combined(self._study, scores)
         workloads = workloads_of(self._study, networks)
-        costs = self._costing.costs(workloads, job.point.surroundings)
+        costs = costs_of(workloads, self._models, self._study.spec.hardware, job.point.surroundings)
         return Evaluation(
             level=job.level,
             val_accuracy=accuracy,
             val_accuracy_drop_pp=drop,
             accelerator=costs.accelerator,
-            other_cost=costs.other,
+            other_cost=costs.other_cost,
             workloads=workloads,
             network_sha256=fingerprint_of(networks),
             weights=_named_weights(members, assessments),
@@ -90,15 +78,14 @@ class Evaluator:
 
     def _assess(self, member: PreparedMember, job: Job) -> _Assessment:
         """Returns a member's network of the job's design, trained if the level says so, with its accuracy."""
-        trained = job.level in TRAINED_LEVELS
-        network = self._trained(member, job) if trained else narrowed(member, job.point)
+        network = self._trained(member, job) if job.level.is_trained else narrowed(member, job.point)
         indices = part_of(member, self._study.spec) if job.level is Level.PART else slice(None)
         validation = member.splits.validation
         correct = correct_answers(network, Samples(validation.inputs[indices], validation.labels[indices]))
         baseline = member.baseline_correct[indices]
         drop = 100.0 * (float(baseline.mean()) - float(correct.mean()))
         score = MemberScore(member.name, 100.0 * float(correct.mean()), drop)
-        return _Assessment(network, score, trained_arrays(network) if trained else None)
+        return _Assessment(network, score, trained_arrays(network) if job.level.is_trained else None)
 
     def _trained(self, member: PreparedMember, job: Job) -> QuantizedNetwork:
         network, samples = narrowed(member, job.point), member.splits.finetune
@@ -128,7 +115,7 @@ class Evaluator:
 
     @functools.cached_property
     def _baselines_on_test(self) -> dict[str, BoolArray]:
-        """Which test samples every member's baseline classifies correctly; the same for every design."""
+        """Whether every member's baseline classifies each test sample correctly; the same for every design."""
         return {member.name: correct_answers(member.network, member.splits.test) for member in self._study.members}
 
 
@@ -142,11 +129,7 @@ def combined(study: PreparedStudy, scores: tuple[MemberScore, ...]) -> tuple[flo
     """Returns the study's validation accuracy (percent) and accuracy drop (percentage points).
 
     Those of one network are its own. The drop of several is the largest, or the mean weighted as the study says, and
-    their accuracy is that drop below the weighted mean of the baselines.
-
-    Args:
-        study: the study.
-        scores: of its members, in order.
+    their accuracy is that drop below the weighted mean of the baselines. ``scores`` are in the members' order.
     """
     if len(scores) == 1:
         return scores[0].val_accuracy, scores[0].val_accuracy_drop_pp
@@ -158,11 +141,11 @@ def combined(study: PreparedStudy, scores: tuple[MemberScore, ...]) -> tuple[flo
 
 def weakest(scores: list[TestScore]) -> TestScore:
     """Returns the score whose 95% interval of the drop reaches highest: if it is within a margin, all are."""
-    return max(scores, key=lambda score: paired_interval(PairedCounts(score.samples, score.lost, score.gained))[1])
+    return max(scores, key=lambda score: paired_interval(score.counts)[1])
 
 
 def training_device(workers: WorkersSpec) -> str:
-    """Returns where gradients are computed: on the GPU that the study asks for, if torch sees one, else the CPU."""
+    """Returns the device that computes gradients: the GPU that the study asks for if torch sees one, else the CPU."""
     return "cuda" if workers.gpus and torch.cuda.is_available() else "cpu"
 
 

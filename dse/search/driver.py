@@ -21,7 +21,7 @@ from dse.design import (
     values_of,
 )
 from dse.errors import EvaluationsFailedError
-from dse.search.inheritance import TrainedDesigns
+from dse.search.inheritance import nearest
 from dse.search.interrupts import Interrupts
 from dse.search.ladder import Ladder, levels_of
 from dse.search.starts import Probe, Values, probes, promising
@@ -40,7 +40,7 @@ from dse.study import Study
 from dse.workers import Completion, EvaluatorPool
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
-_FAILURES_IN_A_ROW = 20  # after so many failures the fault lies with the study, not with a design
+_FAILURES_IN_A_ROW = 20  # so many failures are the fault of the study, not of a design
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Progress:
 
     Attributes:
         complete: number of complete trials.
-        target: number of complete trials that the study asks for.
-        front: size of the Pareto front.
+        target: number of complete trials at which the search ends.
+        front: number of designs on the Pareto front.
         hypervolume: hypervolume of the front, costs relative to int32; 0 until int32 is evaluated.
         stage: ``search`` or ``test``.
         reused: number of evaluations taken from the cache.
@@ -66,21 +66,13 @@ class Progress:
 
 @dataclass(slots=True)
 class _OpenTrial:
-    """A trial that has not been recorded yet.
-
-    Attributes:
-        trial: Optuna's trial.
-        point: its design.
-        role: why it is in the study.
-        levels: its evaluations so far, lowest level first.
-        heir_of: number of the trial whose trained weights its fine-tune started from, if any.
-    """
+    """A trial that has not been recorded yet."""
 
     trial: optuna.Trial
     point: DesignPoint
     role: Role
-    levels: list[Evaluation] = field(default_factory=list)
-    heir_of: int | None = None
+    levels: list[Evaluation] = field(default_factory=list)  # so far, lowest level first
+    heir_of: int | None = None  # number of the trial whose trained weights its fine-tune started from
 
 
 def baselines(space: SearchSpace, uniform_bits: tuple[int, ...]) -> list[tuple[Role, DesignPoint]]:
@@ -98,9 +90,9 @@ class Driver:
 
     Args:
         spec: the study.
-        store: keeps the trials.
+        store: stores the trials.
         space: the study's search space.
-        folder: keeps trained weights.
+        folder: stores trained weights.
         pool: evaluates designs.
         on_progress: called after every recorded trial.
     """
@@ -122,7 +114,7 @@ class Driver:
         self._promoted: deque[Job] = deque()
         self._complete, self._failures = 0, 0
         self._best: dict[int, TrialRecord] = {}  # the front so far
-        self._trained = TrainedDesigns()
+        self._trained: dict[int, DesignPoint] = {}  # designs whose trained weights are stored, by trial
         self._baseline: tuple[float, ...] | None = None  # objectives of int32
 
     def run(self, target: int) -> None:
@@ -168,11 +160,7 @@ class Driver:
         self._store.set_started(1 + len(candidates))
 
     def _measured(self, candidates: Sequence[Probe]) -> tuple[dict[Probe, Values], Values | None]:
-        """Evaluates probes and int32 at the lowest level.
-
-        Returns:
-            The objectives of every probe, and those of int32; failed evaluations are left out, or None.
-        """
+        """Returns the objectives of probes, without failed ones, and of int32, or None, all at the lowest level."""
         level = levels_of(self._fidelity, Finetune.NONE, baseline=False)[0]
         int32 = self._space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE)
         points = [int32, *(probe.point for probe in candidates)]
@@ -200,7 +188,7 @@ class Driver:
             self._report(target, "search")
 
     def _fill(self, target: int) -> bool:
-        """Starts jobs on idle workers; returns False if there was nothing to start."""
+        """Starts jobs on idle workers; returns whether it started any."""
         started = False
         while self._pool.running < self._pool.capacity:
             job = self._promoted.popleft() if self._promoted else self._ask(target)
@@ -250,13 +238,13 @@ class Driver:
 
     def _promoted_job(self, opened: _OpenTrial, level: Level) -> Job:
         """Returns the job of the next level; a fine-tune of a searched design may start from inherited weights."""
-        nearest = self._trained.nearest(opened.point)
-        inherits = self._fidelity.inherit and level in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
-        if not inherits or nearest is None or opened.role is not Role.SEARCH:
+        inherits = self._fidelity.inherit and level.is_trained and opened.role is Role.SEARCH
+        heir_of = nearest(opened.point, self._trained) if inherits else None
+        if heir_of is None:
             return Job(opened.trial.number, opened.point, level)
-        opened.heir_of, point = nearest
-        weights = self._folder.load_weights(opened.heir_of)
-        return Job(opened.trial.number, opened.point, level, weights, heir_of=point)
+        opened.heir_of = heir_of
+        weights = self._folder.load_weights(heir_of)
+        return Job(opened.trial.number, opened.point, level, weights, heir_of=self._trained[heir_of])
 
     def _record(self, opened: _OpenTrial) -> None:
         record = record_of(opened.point.to_json(), opened.levels, opened.heir_of)
@@ -277,7 +265,7 @@ class Driver:
         """Counts a complete trial: updates the front, the trained designs and int32."""
         self._complete += 1
         if record.is_trained:
-            self._trained.add(number, DesignPoint.from_json(record.design))
+            self._trained[number] = DesignPoint.from_json(record.design)
         rivals = {**self._best, number: record}
         self._best = {number: rivals[number] for number in front_of(rivals, self._search_spec)}
         if role is Role.INT32:

@@ -1,26 +1,14 @@
 """Weight inheritance: a fine-tune may start from the nearest design that is already trained."""
 
 import math
+from collections.abc import Mapping
 
 from dse.design import DesignPoint
 
 
-class TrainedDesigns:
-    """The designs of a study that have fine-tuned weights."""
-
-    def __init__(self) -> None:
-        self._points: dict[int, DesignPoint] = {}
-
-    def add(self, trial: int, point: DesignPoint) -> None:
-        """Adds a trial whose trained weights are stored."""
-        self._points[trial] = point
-
-    def nearest(self, point: DesignPoint) -> tuple[int, DesignPoint] | None:
-        """Returns the nearest trial and its design, the earliest one on a tie; None if nothing is trained yet."""
-        if not self._points:
-            return None
-        trial = min(self._points, key=lambda number: (distance(point, self._points[number]), number))
-        return trial, self._points[trial]
+def nearest(point: DesignPoint, trained: Mapping[int, DesignPoint]) -> int | None:
+    """Returns the number of the trial with the nearest design, the earliest one on a tie; None if there is none."""
+    return min(trained, key=lambda number: (distance(point, trained[number]), number), default=None)
 
 
 def distance(one: DesignPoint, other: DesignPoint) -> float:

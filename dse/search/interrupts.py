@@ -1,4 +1,4 @@
-"""Ctrl-C at moments when it can do no harm."""
+"""Delays Ctrl-C to moments when it can do no harm."""
 
 import signal
 import threading
@@ -8,9 +8,9 @@ from types import FrameType
 
 
 class Interrupts:
-    """Delays Ctrl-C except in chosen blocks, because an exception during a write would leave half of it.
+    """Delays Ctrl-C except in chosen blocks, because an exception during a write would leave it incomplete.
 
-    Outside the main thread, where Python delivers no signals, it does nothing.
+    It does nothing outside the main thread, to which alone Python delivers signals.
     """
 
     def __init__(self) -> None:

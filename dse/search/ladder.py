@@ -49,10 +49,7 @@ class Ladder:
     def next_level(self, finetune: Finetune, evaluation: Evaluation, *, baseline: bool) -> Level | None:
         """Counts an evaluation and returns the design's next level, or None if it is not promoted.
 
-        Args:
-            finetune: highest level of fine-tuning that the design may have.
-            evaluation: the design at its present level.
-            baseline: whether the design is a baseline.
+        ``finetune`` is the highest level of fine-tuning that the design may have.
         """
         values = values_of(evaluation, self._objectives)
         seen = np.array(self._seen[evaluation.level], dtype=np.float64).reshape(-1, len(values))
@@ -64,14 +61,10 @@ class Ladder:
         budget = self._budget.get(above[0])
         if budget is not None and self._spent[above[0]] >= budget:
             return None
+        part = self._fidelity.part if evaluation.level is Level.PART else 1.0
         hopeful = np.array(values)
-        hopeful[0] -= self._slack_pp(evaluation.level)
+        hopeful[0] -= self._fidelity.slack_pp / math.sqrt(part)  # noise grows with the root of the inverse share
         if rank_among(seen, hopeful) > self._fidelity.promote_rank:
             return None
         self._spent[above[0]] += 1
         return above[0]
-
-    def _slack_pp(self, level: Level) -> float:
-        """Returns the slack of a level, percentage points; the noise grows with the root of the inverse share."""
-        slack = self._fidelity.slack_pp
-        return slack / math.sqrt(self._fidelity.part) if level is Level.PART else slack

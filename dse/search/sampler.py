@@ -1,4 +1,4 @@
-"""The samplers of a study, none of which proposes a design twice."""
+"""Makes the sampler of a study, which does not propose a design twice."""
 
 import warnings
 from typing import Any
@@ -22,12 +22,8 @@ _MUTATIONS = 1000  # changes tried before a repeated design is accepted
 class DistinctSampler(RememberingSampler):
     """Changes single choices of another sampler's proposal until the design is new.
 
-    Samplers repeat themselves in discrete spaces; a repeated design costs an evaluation and adds no information.
-
-    Args:
-        inner: proposes designs.
-        space: the study's search space.
-        seed: seed of the changes.
+    Samplers repeat themselves in discrete spaces; a repeated design costs an evaluation and adds no information. The
+    seed is that of the changes.
     """
 
     def __init__(self, inner: BaseSampler, space: SearchSpace, seed: int) -> None:
@@ -92,20 +88,16 @@ def proposer(search: SearchSpec, space: SearchSpace, seed: int) -> BaseSampler:
     """Returns the sampler that proposes designs, which may repeat themselves."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna still calls two of these samplers experimental
-        return _by_name(search, space, seed)
-
-
-def _by_name(search: SearchSpec, space: SearchSpace, seed: int) -> BaseSampler:
-    match search.sampler:
-        case "surrogate":
-            return SurrogateSampler(space, search.objectives, seed)
-        case "tpe":
-            return TPESampler(seed=seed, multivariate=True)
-        case "nsga2":
-            return NSGAIISampler(seed=seed, population_size=_POPULATION)
-        case "nsga3":
-            return NSGAIIISampler(seed=seed, population_size=_POPULATION)
-        case "qmc":
-            return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
-        case "random":
-            return RandomSampler(seed)
+        match search.sampler:
+            case "surrogate":
+                return SurrogateSampler(space, search.objectives, seed)
+            case "tpe":
+                return TPESampler(seed=seed, multivariate=True)
+            case "nsga2":
+                return NSGAIISampler(seed=seed, population_size=_POPULATION)
+            case "nsga3":
+                return NSGAIIISampler(seed=seed, population_size=_POPULATION)
+            case "qmc":
+                return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+            case "random":
+                return RandomSampler(seed)

@@ -18,17 +18,12 @@ _KEPT = 400  # partial designs kept between two rescalers
 _FULL = RescalerChoice(FULL_MULTIPLIER_BITS, Method.ROUND)
 
 Values = tuple[float, ...]
+_Partial = tuple[float, float, dict[str, RescalerChoice]]  # sums of drops and costs, and the choices so far
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A design in which one variable is narrowed and every other rescaler is at int32.
-
-    Attributes:
-        variable: name of the narrowed variable.
-        choice: its width and method.
-        point: the design.
-    """
+    """A design in which the named variable has this choice and every other rescaler is at int32."""
 
     variable: str
     choice: RescalerChoice
@@ -55,7 +50,7 @@ def promising(space: SearchSpace, measured: Mapping[Probe, Values], baseline: Va
         baseline: the objectives of int32.
         count: largest number of designs; they are spread over the front and include the cheapest one.
     """
-    partial: list[tuple[float, float, dict[str, RescalerChoice]]] = [(0.0, 0.0, {})]
+    partial: list[_Partial] = [(0.0, 0.0, {})]
     for variable in space.rescalers:
         options = [
             (max(values[0] - baseline[0], 0.0), _cost(values, baseline), probe.choice)
@@ -77,9 +72,7 @@ def _cost(values: Values, baseline: Values) -> float:
     return sum(value / full - 1 for value, full in zip(values[1:], baseline[1:], strict=True))
 
 
-def _front(
-    designs: Sequence[tuple[float, float, dict[str, RescalerChoice]]],
-) -> list[tuple[float, float, dict[str, RescalerChoice]]]:
+def _front(designs: Sequence[_Partial]) -> list[_Partial]:
     """Returns the non-dominated designs, cheapest first, at most ``_KEPT`` of them."""
     best = non_dominated(np.array([design[:2] for design in designs]))
     kept = {design[:2]: design for design, on_front in zip(designs, best, strict=True) if on_front}

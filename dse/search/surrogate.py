@@ -1,4 +1,4 @@
-"""A surrogate model of every objective over the search space; it knows nothing of Optuna's trials.
+"""A surrogate model of every objective over the search space; it does not depend on Optuna's trials.
 
 Two facts about rescalers make a cheap model accurate. A multiplier of ``b`` bits has a relative error of up to
 ``2**-b``, so the network sees two widths differ by no more than the error of the coarser one: 1 and 2 bits are far
@@ -44,12 +44,11 @@ class Designs:
 
 @dataclass(frozen=True)
 class Encoded:
-    """One design.
+    """One design as a row and as features.
 
     Attributes:
         row: index into the allowed values of every variable, ``[variables]``.
-        errors: as in :class:`Designs`, ``[e]``.
-        bumps: as in :class:`Designs`, ``[b]``.
+        errors, bumps: those of :class:`Designs`, ``[e]`` and ``[b]``.
     """
 
     row: npt.NDArray[np.intp]
@@ -58,11 +57,7 @@ class Encoded:
 
 
 class Encoding:
-    """Converts designs between parameters, rows (an index into the allowed values of every variable) and features.
-
-    Args:
-        space: the study's search space.
-    """
+    """Converts designs between parameters, rows (an index into the allowed values of every variable) and features."""
 
     def __init__(self, space: SearchSpace) -> None:
         self._space = space

@@ -23,13 +23,9 @@ _MEMORY = 500  # latest trials that the model is fitted to, besides the front: t
 class SurrogateSampler(BaseSampler):
     """Proposes the neighbour of the front that is predicted to add the most hypervolume.
 
-    Each proposal takes predicted accuracies as better by a random number of standard deviations, so that proposals
-    made together differ and unlikely improvements are tried too. Feasible designs come before infeasible ones.
-
-    Args:
-        space: the study's search space.
-        objectives: the study's objectives in order, the accuracy drop first.
-        seed: seed of the candidates and of the optimism.
+    Each proposal raises the predicted accuracies by a random number of standard deviations, so that proposals made
+    together differ and unlikely improvements are tried too. Feasible designs come before infeasible ones. The first
+    objective is the accuracy drop.
     """
 
     def __init__(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> None:

@@ -66,8 +66,10 @@ class EvaluationCache:
         """Stores a result, unless an earlier write failed."""
         if not self._writable:
             return
+        content = packed(result)
         try:
-            self._write(self._entry(key), packed(result))
+            write_bytes(self._entry(key), content, durable=False)  # an entry lost in a power cut is evaluated again
+            self._grow(len(content))
         except OSError as error:
             self._writable = False
             warnings.warn(f"{self._path}: evaluations are not kept for later runs: {error}", stacklevel=2)
@@ -75,20 +77,16 @@ class EvaluationCache:
     def _entry(self, key: str) -> Path:
         return self._path / key[:2] / key
 
-    def _write(self, path: Path, content: bytes) -> None:
-        write_bytes(path, content, durable=False)  # an entry lost in a power cut is evaluated again
-        self._size = self._total() if self._size is None else self._size + len(content)
-        if self._size > self._limit:
-            self._evict()
-
-    def _total(self) -> int:
-        return sum(status.st_size for _, status in self._files())
-
-    def _evict(self) -> None:
-        """Removes the least recently used entries; other drivers may do the same at the same time."""
+    def _grow(self, by: int) -> None:
+        """Counts a new entry, and removes the least recently used ones if all are too large together."""
+        if self._size is not None and self._size + by <= self._limit:
+            self._size += by
+            return
         files = sorted(self._files(), key=lambda file: file[1].st_mtime_ns)
         self._size = sum(status.st_size for _, status in files)
-        for path, status in files:
+        if self._size <= self._limit:
+            return
+        for path, status in files:  # other drivers may remove them at the same time
             if self._size <= _KEPT_SHARE * self._limit:
                 break
             path.unlink(missing_ok=True)

@@ -57,10 +57,7 @@ def collect(manifest: Manifest, store: StudyStore) -> StudyResults:
 
 
 def _trial_table(
-    trials: list[FrozenTrial],
-    records: dict[int, TrialRecord],
-    tests: dict[int, TestScore],
-    manifest: Manifest,
+    trials: list[FrozenTrial], records: dict[int, TrialRecord], tests: dict[int, TestScore], manifest: Manifest
 ) -> pd.DataFrame:
     columns = trial_columns()
     rows = [
@@ -149,10 +146,8 @@ def _layer_table(records: dict[int, TrialRecord]) -> pd.DataFrame:
         chosen = dict(DesignPoint.from_json(record.design).choices)
         for layer in record.layers:
             choice = chosen[layer.rescaler]
-            head = {"trial": number, "rescaler": layer.rescaler}
-            rows.append(
-                head | {"multiplier_bits": choice.multiplier_bits, "method": choice.method.value} | layer.model_dump()
-            )
+            head = {"trial": number, "rescaler": layer.rescaler, "multiplier_bits": choice.multiplier_bits}
+            rows.append({**head, "method": choice.method.value, **layer.model_dump()})
     return pd.DataFrame(rows)
 
 

@@ -1,4 +1,4 @@
-"""The schema of the table of trials: every column, in order, with its heading and where its value comes from."""
+"""The schema of the table of trials: every column, in order, with its heading and the source of its value."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +27,7 @@ _NAN = math.nan
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """What a row of the table is made from.
+    """The data from which a row of the table is made.
 
     Attributes:
         trial: the trial in storage.
@@ -105,7 +105,7 @@ def trial_columns() -> tuple[Column, ...]:
     )  # fmt: skip
 
 
-# What the design itself chose, and what the layers' table has beside its records.
+# The columns of what a design chose, and those that the table of layers adds to its records.
 _CHOSEN = {
     "contract": "Rounding contract",
     "style": "Accelerator style",
@@ -143,12 +143,7 @@ def for_people(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def design_table(trials: pd.DataFrame, rescalers: Iterable[str]) -> pd.DataFrame:
-    """Returns rows of the table of trials with the columns of front.csv and baselines.csv, in their order.
-
-    Args:
-        trials: the rows.
-        rescalers: names of the rescalers, in order of execution.
-    """
+    """Returns rows of the table of trials with the columns of front.csv and baselines.csv, rescalers in this order."""
     ordered = sorted(trial_columns(), key=lambda column: column.section)
     leading = [column.name for column in ordered if column.section < Section.OTHER]
     chosen = [key(name) for key in (bits_key, method_key) for name in rescalers]

@@ -1,4 +1,4 @@
-"""The journal file of a study: append-only, written by one driver, readable by anyone at the same time."""
+"""The journal file of a study: append-only, written by one driver, readable at the same time."""
 
 import errno
 import json
@@ -18,8 +18,8 @@ def journal(path: Path) -> BaseStorage:
 def own_journal(path: Path) -> BaseStorage:
     """Opens a journal for writing, by the one driver that holds the run folder.
 
-    First removes what a driver leaves that dies during a write: half a line, which the next write would continue and
-    make unreadable, and the lock file of Optuna's own backend.
+    First removes what a driver that died during a write has left: an incomplete line, which the next write would
+    continue and make unreadable, and the lock file of Optuna's own backend.
     """
     path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
     if path.exists():

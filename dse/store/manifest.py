@@ -29,11 +29,9 @@ class Manifest(BaseModel):
         created: start of the run, UTC, ISO 8601.
         versions: version by package.
         git_revision: commit of the working directory; empty if it is not in a repository.
-        dataset: name of the data.
-        data_sha256: SHA-256 digest of the data.
+        dataset, data_sha256: name and SHA-256 digest of the data.
         samples: number of samples by split.
-        network: name of the baseline network.
-        network_sha256: fingerprint of the baseline network.
+        network, network_sha256: name and fingerprint of the baseline network.
         rescalers: names of the rescalers in order of execution.
         baseline_val_accuracy: validation accuracy of the baseline, percent.
         cost_sources: source of the objectives' costs, and of the second cost model.
@@ -100,7 +98,7 @@ class Manifest(BaseModel):
 
 
 def _check_format(path: Path, text: str) -> None:
-    """Refuses the manifest of another version; whatever is no manifest is left to the validation."""
+    """Rejects the manifest of another version; anything that is no manifest is left to the validation."""
     document = _document(text)
     if not document.keys() >= _MARKS or (given := document.get("format")) == FORMAT:
         return

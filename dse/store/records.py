@@ -47,7 +47,7 @@ class TrialRecord(_Record):
         levels: the levels that the design reached, lowest first; the last one is the trial's.
         layers: a record per rescaler.
         network_sha256: fingerprint of the evaluated network.
-        heir_of: the trial whose trained weights the fine-tune started from, if there was one.
+        heir_of: number of the trial whose trained weights the fine-tune started from, if there was one.
         members: accuracies of the networks of a portfolio; empty in a study of one network.
     """
 
@@ -72,28 +72,22 @@ class TrialRecord(_Record):
     @property
     def val_accuracy_integer(self) -> float:
         """Accuracy before any fine-tuning, percent of the validation split."""
-        untrained = [level for level in self.levels if level.level in (Level.PART, Level.INTEGER)]
+        untrained = [level for level in self.levels if not level.level.is_trained]
         return value_of(untrained[-1], VAL_ACCURACY.name)
 
     @property
     def seconds(self) -> float:
-        """Wall time of all evaluations."""
+        """Wall-clock time of all evaluations, seconds."""
         return sum(level.seconds for level in self.levels)
 
     @property
     def is_trained(self) -> bool:
         """Whether the design ships with fine-tuned weights."""
-        return self.fidelity in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
+        return self.fidelity.is_trained
 
 
 def record_of(design: str, levels: list[Evaluation], heir_of: int | None = None) -> TrialRecord:
-    """Returns the record of a trial.
-
-    Args:
-        design: canonical JSON of the design point.
-        levels: evaluations at every level that the trial reached, lowest first.
-        heir_of: the trial whose trained weights its fine-tune started from, if there was one.
-    """
+    """Returns the record of a trial; the arguments are those of :class:`TrialRecord`, with whole evaluations."""
     last = levels[-1]
     return TrialRecord(
         version=RECORD_VERSION,

@@ -22,19 +22,16 @@ from dse.design import (
 
 @dataclass(frozen=True)
 class StudyFacts:
-    """What a reader has to know beside the numbers.
+    """What a reader has to know besides the numbers.
 
     Attributes:
-        study: name of the study.
-        network: name of the network.
-        dataset: name of the data.
+        study, network, dataset: names of the study, its network and its data.
         samples: samples of each split (``finetune``, ``validation``, ``test``).
         contract: rounding contract.
         weight_bits: width of the weights in bits; in a portfolio, all widths that its networks have.
         style: ``streaming`` or ``shared``.
         lanes: rescalers side by side.
-        objective_cost: the cost model that gives the objectives.
-        other_cost: the cost model that is shown beside it.
+        objective_cost, other_cost: the cost model of the objectives, and the one that is shown for comparison.
         margin_pp: non-inferiority margin, percentage points.
         resolvable_margin_pp: smallest margin at which this test split could show a design of equal accuracy
             non-inferior, percentage points (None before any design was scored on it).
@@ -68,7 +65,7 @@ class StudyFacts:
 
     @property
     def costed(self) -> str:
-        """Whose area and energy reports show: ``accelerator`` if one of these is an objective, else ``rescaler``."""
+        """The unit whose costs are shown: ``accelerator`` if its area or energy is an objective, else ``rescaler``."""
         totals = {ACCELERATOR_AREA.name, ACCELERATOR_ENERGY.name}
         return "accelerator" if totals & set(self.objectives) else "rescaler"
 
@@ -85,10 +82,10 @@ class StudyFacts:
 
 @dataclass(frozen=True)
 class StudyResults:
-    """All that reports are made of.
+    """Everything that reports are made of.
 
     Attributes:
-        facts: what a reader has to know beside the numbers.
+        facts: what a reader has to know besides the numbers.
         rescalers: names of the rescalers, in order of execution.
         trials: a row per trial, with the columns of :func:`dse.store.columns.trial_columns`; then, in a portfolio,
             ``<member>.`` with ``val_accuracy``, ``val_accuracy_drop_pp``, ``test_accuracy_drop_pp``, ``ci_low``,

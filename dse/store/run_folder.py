@@ -1,4 +1,4 @@
-"""The run folder: where a study is stored, and who may write there."""
+"""The folder in which a run is stored, and the lock of the driver that may write there."""
 
 import shutil
 from collections.abc import Iterator
@@ -18,11 +18,7 @@ _LOCK = ".lock"
 
 
 class RunFolder:
-    """The files of one run.
-
-    Args:
-        path: the folder; it need not exist yet.
-    """
+    """The files of one run, in a folder that need not exist yet."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,7 +30,7 @@ class RunFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether a study was ever started here."""
+        """Whether the folder holds a run."""
         return self.manifest_path.is_file()
 
     def manifest(self) -> Manifest:
@@ -49,7 +45,7 @@ class RunFolder:
         """Writes study.toml, then manifest.json, which makes the folder a run.
 
         Raises:
-            StudyError: the folder cannot be written; a new run leaves no file behind.
+            StudyError: the folder cannot be written; a new run leaves no file.
         """
         resumed = self.exists
         try:

@@ -26,12 +26,12 @@ from dse.store.run_folder import RunFolder
 _ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
 _TEST = "test/"
 _STARTED, _VERSION = "start_probes", "record_version"
-_UNNAMED_CONSTRAINTS = "constraints"  # where Optuna kept them before they had names
+_UNNAMED_CONSTRAINTS = "constraints"  # the key that Optuna used before constraints had names
 _SCORES = TypeAdapter(TestScore)
 
 
 class RememberingSampler(BaseSampler):
-    """A sampler that does not propose a design again that is in the study already."""
+    """A sampler that does not propose a design twice in a study."""
 
     @abstractmethod
     def remember(self, parameters: dict[str, Any]) -> None:
@@ -39,10 +39,7 @@ class RememberingSampler(BaseSampler):
 
 
 class StudyStore:
-    """One Optuna study: its trials, and the records beside them.
-
-    Args:
-        study: the Optuna study.
+    """One Optuna study: its trials, and the records stored with them.
 
     Raises:
         StudyError: another version of rescale-dse wrote the study's records.
@@ -106,7 +103,7 @@ class StudyStore:
             raise StudyError(f"the storage holds no study named {name!r}") from None
 
     def use(self, sampler: RememberingSampler, space: SearchSpace) -> None:
-        """Lets a sampler propose designs, after it has seen those that are in the study."""
+        """Sets the sampler that proposes designs, after it has remembered those of the study."""
         for trial in self.trials():
             if parameters := _parameters(trial, space):
                 sampler.remember(parameters)
@@ -175,9 +172,9 @@ class StudyStore:
         self._study.tell(trial, self._values(record))
 
     def _show_feasibility(self, trial: optuna.Trial, constraints: Mapping[str, float]) -> None:
-        """Stores the constraints also where optuna-dashboard looks for them: in a list without names.
+        """Stores the constraints also as optuna-dashboard reads them: in a list without names.
 
-        Samplers then add every excess twice, which leaves the order of the designs as it is.
+        Samplers then add every excess twice, which does not change the order of the designs.
         """
         storage = trial.storage
         study_id = storage.get_study_id_from_name(self._study.study_name)
@@ -222,10 +219,10 @@ def _without_notices() -> Iterator[None]:
 
 
 def storage_of(manifest: Manifest, given: str) -> str:
-    """Returns the URL of a run's database, by preference the given one, which may bring the password; empty for none.
+    """Returns the URL of a run's database; the given one, if any, because it may hold the password; empty for none.
 
     Raises:
-        StudyError: the given one is another database than the run's.
+        StudyError: the given URL is that of another database than the run's.
     """
     if given and (public := without_password(given)) != manifest.storage:
         kept = manifest.storage or "the run folder"
@@ -242,7 +239,7 @@ def _parameters(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any] | None
 
 
 def role_of(trial: FrozenTrial | optuna.Trial) -> Role:
-    """Returns why a trial is in the study."""
+    """Returns the role of a trial in its study."""
     return Role(trial.user_attrs.get(_ROLE, Role.SEARCH))
 
 

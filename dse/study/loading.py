@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from dse.errors import StudyError
-from dse.study.spec import HardwareSpec, MemberSpec, Study, with_members
+from dse.study.spec import Study, with_members
 
 _ONLY_MEMBER = ("members", 0)
 
@@ -27,28 +28,28 @@ def load_study(path: Path) -> Study:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise StudyError(f"{path}: not a readable TOML file: {error}") from None
     try:
-        study = validated(document)
+        study = validated(document, path.resolve().parent)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from None
-    study = _with_absolute_paths(study, path.resolve().parent)
     for key, file in _input_files(study):
         if not file.is_file():
             raise StudyError(f"{path}: {key}: no such file: {file}; paths are relative to the study file")
     return study
 
 
-def validated(document: dict[str, Any]) -> Study:
+def validated(document: dict[str, Any], folder: Path | None = None) -> Study:
     """Returns the study of plain TOML values; types are not converted: ``"12"``, ``true`` and ``12.0`` are no integers.
 
     Args:
         document: the study file's keys and tables, with [network] and [data] or with [[members]].
+        folder: absolute path that the document's paths are relative to; None to leave them as they are.
 
     Raises:
         StudyError: one line that names key, value and what would be right.
     """
     try:
         # Strict validation accepts paths, enumerations and tuples only from JSON, where they are strings and arrays.
-        return Study.model_validate_json(json.dumps(with_members(document), default=str), strict=True)
+        return Study.model_validate_json(json.dumps(with_members(document), default=str), strict=True, context=folder)
     except ValidationError as error:
         raise StudyError(describe_errors(error, single="members" not in document)) from None
 
@@ -56,28 +57,19 @@ def validated(document: dict[str, Any]) -> Study:
 def describe_errors(error: ValidationError, *, single: bool = False) -> str:
     """Returns a validation error as one line: key, what is wrong, the value given.
 
-    Args:
-        error: the error.
-        single: whether the validated document has [network] and [data] instead of [[members]].
+    If ``single``, the validated document has [network] and [data] instead of [[members]].
     """
-    return "; ".join(
-        _describe(
-            entry["loc"][2:] if single and entry["loc"][:2] == _ONLY_MEMBER else entry["loc"],
-            entry["msg"],
-            entry["type"],
-            entry["input"],
-        )
-        for entry in error.errors()
-    )
+    return "; ".join(_described(entry, single=single) for entry in error.errors())
 
 
-def _describe(location: tuple[int | str, ...], message: str, kind: str, given: object) -> str:
-    key = ".".join(str(part) for part in location)
-    if kind == "extra_forbidden":
+def _described(entry: ErrorDetails, *, single: bool) -> str:
+    location, given = entry["loc"], entry["input"]
+    key = ".".join(str(part) for part in (location[2:] if single and location[:2] == _ONLY_MEMBER else location))
+    if entry["type"] == "extra_forbidden":
         return f"unknown key {key} = {given!r}; remove it or see docs/study-file.md for the keys"
-    if kind == "missing":
+    if entry["type"] == "missing":
         return f"key {key} is missing; every study gives name, and network and data or [[members]] that have them"
-    message = message.removeprefix("Value error, ")
+    message = entry["msg"].removeprefix("Value error, ")
     shown = "" if isinstance(given, dict) else f", got {given!r}"
     return f"{key}: {message}{shown}" if key else f"{message}{shown}"
 
@@ -90,27 +82,3 @@ def _input_files(study: Study) -> Iterator[tuple[str, Path]]:
             yield f"{prefix}network.model", member.network.model
         if member.data.samples is not None:
             yield f"{prefix}data.samples", member.data.samples
-
-
-def _with_absolute_paths(study: Study, folder: Path) -> Study:
-    members = tuple(_absolute_member(member, folder) for member in study.members)
-    return study.model_copy(update={"hardware": _absolute_hardware(study.hardware, folder), "members": members})
-
-
-def _absolute_hardware(hardware: HardwareSpec, folder: Path) -> HardwareSpec:
-    if Path(hardware.technology).suffix == ".toml":  # a path; the names of shipped tables have no suffix
-        hardware = hardware.model_copy(update={"technology": str((folder / hardware.technology).resolve())})
-    if hardware.rtl is None:
-        return hardware
-    files = tuple((folder / file).resolve() for file in hardware.rtl.files)
-    return hardware.model_copy(update={"rtl": hardware.rtl.model_copy(update={"files": files})})
-
-
-def _absolute_member(member: MemberSpec, folder: Path) -> MemberSpec:
-    model, samples = member.network.model, member.data.samples
-    return member.model_copy(
-        update={
-            "network": member.network.model_copy(update={"model": model and (folder / model).resolve()}),
-            "data": member.data.model_copy(update={"samples": samples and (folder / samples).resolve()}),
-        }
-    )

@@ -14,7 +14,7 @@ from dse.design import DesignPoint, SearchSpace
 from dse.errors import StudyError
 from dse.study.space import space_over
 from dse.study.spec import DataSpec, MemberSpec, NetworkSpec, Study
-from nets.datasets import Dataset, Samples, Splits, load_digits_dataset, load_npz_dataset, split
+from nets.datasets import Samples, Splits, load_digits_dataset, load_npz_dataset, split
 from nets.digests import digest
 from nets.execute import IntegerExecutor
 from nets.importers import TOPOLOGIES, load_tflite, quantize_input, quantize_module, train_float
@@ -24,7 +24,8 @@ from nets.network import NarrowableOperator, QuantizedNetwork, fingerprint
 BoolArray = npt.NDArray[np.bool_]
 T = TypeVar("T")
 
-_UnderContract = Callable[[str], QuantizedNetwork]
+# A function from a contract's name to the baseline network, and the real weights, which no contract changes.
+_Baselines = tuple[Callable[[str], QuantizedNetwork], Mapping[str, RealWeights]]
 _SEPARATOR = "/"
 
 
@@ -35,7 +36,7 @@ class PreparedMember:
     Attributes:
         spec: the member's entry in the study.
         network: the baseline, every rescaler at int32 (Q31).
-        originals: real weights behind the integers: of the float network, or of the imported int8 weights.
+        originals: real weights that the integers stand for: of the float network, or of the imported int8 weights.
         splits: int8 inputs and labels.
         dataset: name of the data.
         data_sha256: SHA-256 of the data, hexadecimal.
@@ -82,7 +83,7 @@ class PreparedMember:
 
 @dataclass(frozen=True, eq=False)
 class PreparedStudy:
-    """All that a study's run needs, from the first evaluation to the export; plain data that travels to workers once.
+    """Everything that a run needs, from the first evaluation to the export: plain data, sent to each worker once.
 
     Attributes:
         spec: the study.
@@ -145,7 +146,7 @@ def prepare(spec: Study) -> PreparedStudy:
 def train_on_one_thread() -> None:
     """Sets torch to one thread in this process: the order of sums in training depends on the number of threads.
 
-    Called where a process that trains begins its work: in :func:`prepare`, and at the start of a worker.
+    Every process that trains calls it first: the driver in :func:`prepare`, and each worker.
     """
     torch.set_num_threads(1)
 
@@ -167,9 +168,12 @@ def correct_answers(network: QuantizedNetwork, samples: Samples) -> BoolArray:
 
 def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
     data, contract = member.data, member.network.contract
-    dataset = _dataset(data)
+    dataset = load_npz_dataset(data.samples, input_offset=data.input_offset) if data.samples else load_digits_dataset()
     splits = split(dataset, finetune=data.finetune, validation=data.validation, test=data.test, seed=study.seed)
-    under, originals = _network(member, splits, study.seed)
+    if member.network.model is not None:
+        under, originals = _imported(member.network, member.network.model)
+    else:
+        under, originals = _trained(member.network, str(member.network.topology), splits.finetune, study.seed)
     network = under(contract)
     splits = Splits(*(_as_inputs(part, network, data) for part in (splits.finetune, splits.validation, splits.test)))
     return PreparedMember(
@@ -184,20 +188,7 @@ def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
     )
 
 
-def _dataset(data: DataSpec) -> Dataset:
-    if data.samples is not None:
-        return load_npz_dataset(data.samples, input_offset=data.input_offset)
-    return load_digits_dataset()
-
-
-def _network(member: MemberSpec, splits: Splits, seed: int) -> tuple[_UnderContract, Mapping[str, RealWeights]]:
-    """Returns what makes the baseline under a contract, and the real weights, which no contract changes."""
-    if member.network.model is not None:
-        return _imported(member.network.model, member.network)
-    return _trained(str(member.network.topology), member.network, splits.finetune, seed)
-
-
-def _imported(model: Path, spec: NetworkSpec) -> tuple[_UnderContract, Mapping[str, RealWeights]]:
+def _imported(spec: NetworkSpec, model: Path) -> _Baselines:
     read = load_tflite(model, contract=spec.contract)
     originals = real_weights(read)
 
@@ -208,9 +199,7 @@ def _imported(model: Path, spec: NetworkSpec) -> tuple[_UnderContract, Mapping[s
     return under, originals
 
 
-def _trained(
-    name: str, spec: NetworkSpec, samples: Samples, seed: int
-) -> tuple[_UnderContract, Mapping[str, RealWeights]]:
+def _trained(spec: NetworkSpec, name: str, samples: Samples, seed: int) -> _Baselines:
     topology, shape = TOPOLOGIES[name], samples.inputs.shape[1:]
     if not np.issubdtype(samples.inputs.dtype, np.floating) or shape != topology.input_shape:
         raise StudyError(

@@ -73,7 +73,5 @@ def _weights(operators: list[Operator], bits: tuple[int, ...]) -> WeightsVariabl
     if not bits or not layers:
         return None
     return WeightsVariable(
-        layers=tuple(layer.name for layer in layers),
-        bits=tuple(sorted(bits)),
-        baseline_bits=layers[0].weight_bits,
+        layers=tuple(layer.name for layer in layers), bits=tuple(sorted(bits)), baseline_bits=layers[0].weight_bits
     )

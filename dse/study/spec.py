@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     model_serializer,
     model_validator,
 )
@@ -20,6 +21,19 @@ from hwmodels import Style
 from hwmodels.architectures import CALIBRATED_CHOICES, DEFAULT_CHOICE, Choice
 from nets.network import CONTRACTS, Method
 
+
+def _absolute(path: Path, info: ValidationInfo) -> Path:
+    """Returns a path relative to the folder that is given as the validation's context, if one is."""
+    return path if info.context is None else (info.context / path).resolve()
+
+
+def _table(technology: str, info: ValidationInfo) -> str:
+    """Returns a technology, as :func:`_absolute` if it is a path; the names of shipped tables have no suffix."""
+    path = Path(technology)
+    return str(_absolute(path, info)) if info.context is not None and path.suffix == ".toml" else technology
+
+
+InputPath = Annotated[Path, AfterValidator(_absolute)]
 MultiplierBits = Annotated[int, Field(ge=1, le=31)]
 WeightBits = Annotated[int, Field(ge=3, le=8)]
 Lanes = Annotated[int, Field(ge=1, le=4096)]
@@ -41,7 +55,7 @@ class Section(BaseModel):
 class NetworkSpec(Section):
     """The network: a .tflite file, or a built-in topology, trained from the study's seed."""
 
-    model: Path | None = Field(None, description="full-int8 .tflite file, relative to the study file")
+    model: InputPath | None = Field(None, description="full-int8 .tflite file, relative to the study file")
     topology: Literal["digits_cnn"] | None = Field(None, description="built-in network, trained in float from the seed")
     weight_bits: int = Field(8, ge=3, le=8, description="width in bits of every layer's weights")
     contract: str = Field("half_up", description="rounding contract of every rescaler")
@@ -59,7 +73,7 @@ class DataSpec(Section):
     """The labelled samples and their split into stratified, seeded, disjoint parts."""
 
     dataset: Literal["digits"] | None = Field(None, description="the digit images that come with scikit-learn")
-    samples: Path | None = Field(
+    samples: InputPath | None = Field(
         None, description=".npz with x and y, or x_train, y_train, x_test and y_test; relative to the study file"
     )
     input_offset: int = Field(0, ge=-128, le=128, description="number added to the stored integers to give int8 inputs")
@@ -99,10 +113,6 @@ class Constraint(Section):
     at_most: float = Field(description="the limit, in the metric's unit")
 
 
-def _repeats(values: tuple[object, ...]) -> bool:
-    return len(set(values)) != len(values)
-
-
 class SearchSpec(Section):
     """The search: its length, its sampler, its objectives, and what the designs may choose."""
 
@@ -139,7 +149,8 @@ class SearchSpec(Section):
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         for key, values in self:
-            if isinstance(values, tuple) and values and not isinstance(values[0], Section) and _repeats(values):
+            repeats = isinstance(values, tuple) and len(set(values)) < len(values)
+            if repeats and not isinstance(values[0], Section):
                 raise ValueError(f"{key} = [{', '.join(map(str, values))}] names a value twice")
         if self.objectives[0] != metrics.DROP.name:
             raise ValueError(f"objectives = [{', '.join(self.objectives)}]: the first one is {metrics.DROP.name}")
@@ -180,8 +191,8 @@ class FidelitySpec(Section):
     )
     epochs: int = Field(2, ge=1, le=100, description="epochs of the short fine-tune")
     full_epochs: int = Field(10, ge=1, le=1000, description="epochs of the full fine-tune")
-    max_short: int | None = Field(None, ge=0, description="largest number of short fine-tunes beside the baselines'")
-    max_full: int | None = Field(None, ge=0, description="largest number of full fine-tunes beside the baselines'")
+    max_short: int | None = Field(None, ge=0, description="largest number of short fine-tunes, baselines not counted")
+    max_full: int | None = Field(None, ge=0, description="largest number of full fine-tunes, baselines not counted")
     inherit: bool = Field(False, description="whether fine-tunes start from the most similar design already trained")
     promote_rank: int = Field(0, ge=0, description="largest non-dominated rank for promotion; 0: the current front")
     batch_size: int = Field(64, ge=1, description="samples per training step")
@@ -189,16 +200,14 @@ class FidelitySpec(Section):
         1e-3, gt=0, lt=1, description="step size of Adam, as a share of each channel's full scale"
     )
     slack_pp: float = Field(
-        2.0,
-        ge=0,
-        description="accuracy drop that is subtracted before a design is ranked, percentage points",
+        2.0, ge=0, description="accuracy drop that is subtracted before a design is ranked, percentage points"
     )
 
 
 class RtlSpec(Section):
     """A Verilog rescaler of one lane, costed for each layer with the layer's parameters; ADDs take the shipped unit."""
 
-    files: tuple[Path, ...] = Field(min_length=1, description="Verilog files, relative to the study file")
+    files: tuple[InputPath, ...] = Field(min_length=1, description="Verilog files, relative to the study file")
     top: str = Field(min_length=1, description="name of the rescaler's module")
     parameters: dict[str, int | str] = Field(
         {},
@@ -210,7 +219,9 @@ class RtlSpec(Section):
 class HardwareSpec(Section):
     """The accelerator, its technology, and the source of its costs."""
 
-    technology: str = Field("aladdin40", description="shipped technology table, or the path of a .toml one")
+    technology: Annotated[str, AfterValidator(_table)] = Field(
+        "aladdin40", description="shipped technology table, or the path of a .toml one"
+    )
     cost_source: Literal["analytic", "rtl", "calibrated"] = Field(
         "analytic", description="cost model of the objectives; calibrated needs a table that dse calibrate made"
     )
@@ -224,13 +235,9 @@ class HardwareSpec(Section):
     mac_lanes: int = Field(16, ge=1, le=2**20, description="MACs side by side in each layer, or in the shared array")
 
     @model_validator(mode="after")
-    def _rtl_is_used(self) -> Self:
+    def _is_modelled(self) -> Self:
         if self.rtl is not None and self.cost_source != "rtl":
             raise ValueError(f'rtl is given, but cost_source = {self.cost_source!r}; use cost_source = "rtl"')
-        return self
-
-    @model_validator(mode="after")
-    def _architecture_is_modelled(self) -> Self:
         if self.architecture != DEFAULT_CHOICE and self.rtl is not None:
             raise ValueError(
                 f"architecture = {self.architecture!r}, but rtl gives a rescaler of another; leave one out"
@@ -320,7 +327,7 @@ class Study(Section):
             raise ValueError("members: give at least 2 networks, or [network] and [data] for a study of one")
         if not all(names):
             raise ValueError("members: every network needs a name of at least one character")
-        if _repeats(tuple(names)):
+        if len(set(names)) < len(names):
             raise ValueError(f"members = [{', '.join(names)}] names a network twice")
         if len({member.network.contract for member in self.members}) > 1:
             raise ValueError("members: one bank of rescalers rounds one way; give every member the same contract")
@@ -349,7 +356,7 @@ class Study(Section):
 _TABLES_OF_ONE = ("network", "data")
 
 
-def with_members(document: Any) -> Any:  # noqa: ANN401 -- whatever stands in place of a study is left to validation
+def with_members(document: Any) -> Any:  # noqa: ANN401 -- validation rejects whatever is no study
     """Returns the document of a study with [[members]]: [network] and [data] become one member without a name."""
     if not isinstance(document, dict) or "members" in document:
         return document

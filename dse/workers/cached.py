@@ -9,12 +9,12 @@ from dse.workers.pool import Completion, EvaluatorPool
 
 
 class CachedPool:
-    """Puts a cache in front of another pool; the pool computes what the cache lacks, and the cache keeps it.
+    """Puts a cache in front of another pool: the pool computes what the cache lacks, and the cache stores it.
 
     Args:
         pool: computes evaluations.
         key: returns the key of a job in the cache.
-        cache: keeps evaluations; if it is None, the pool computes every job.
+        cache: stores evaluations; if it is None, the pool computes every job.
 
     Attributes:
         reused: number of evaluations that came from the cache.

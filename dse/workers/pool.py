@@ -19,13 +19,7 @@ EvaluatorFactory = Callable[[], Evaluates]
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A finished job with its result or its error.
-
-    Attributes:
-        job: the job as submitted.
-        result: the result; None if there is an error.
-        error: one line; empty if there is a result.
-    """
+    """A submitted job with its result, or with None and an error of one line."""
 
     job: Job
     result: Evaluation | TestScore | None

@@ -19,7 +19,7 @@ from dse.workers.pool import Completion, EvaluatorFactory
 from dse.workers.serial import evaluate
 
 _POLL_S = 1.0  # interval between two checks for evaluations that exceed their time limit
-_ATTEMPTS = 3  # a job fails after its actor died this often; actors are given up after so many failed starts
+_ATTEMPTS = 3  # a job fails after as many deaths of its actor; no actor is started after as many failed starts
 _ANSWER_S = 5.0  # time limit for connecting to a running head
 _START_S = 120.0  # a job fails if no actor takes it for this long
 
@@ -45,26 +45,19 @@ class _Evaluator:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A job that waits for an actor or runs on one.
-
-    Attributes:
-        job: the job.
-        number: attempts so far, this one included.
-        deadline: time on the monotonic clock at which the job fails, seconds.
-        actor: the actor that runs it; None while it waits.
-    """
+    """A job that waits for an actor or runs on one."""
 
     job: Job
-    number: int
-    deadline: float
-    actor: Actor = None
+    number: int  # of attempts so far, this one included
+    deadline: float  # time on the monotonic clock at which the job fails, seconds
+    actor: Actor = None  # the actor that runs the job; None while it waits
 
 
 class RayPool:
     """Runs jobs on long-lived actors; replaces dead actors, restarts their jobs, and kills hung actors.
 
     Args:
-        make_evaluator: builds an evaluator in each actor; is put into the object store once, with all that it holds.
+        make_evaluator: builds an evaluator in each actor; is put into the object store once, with its data.
         workers: number of actors, one CPU each.
         timeout_s: time limit of a job, seconds.
         gpus: share of a GPU that every actor gets.
@@ -91,37 +84,27 @@ class RayPool:
         except StudyError:
             self._stop_ray()
             raise
-        self._capacity, self._running = 2 * workers, 0
-        self._events: SimpleQueue[_Event] = SimpleQueue()
-        self._completions: SimpleQueue[Completion | BaseException] = SimpleQueue()
-        feeder = _Feeder(make_evaluator, workers, timeout_s, gpus, self._events, self._completions)
-        self._feeder, self._thread = feeder, threading.Thread(target=feeder.run, daemon=True)
+        self.capacity = 2 * workers  # one job runs on each actor and one waits, so that no actor idles
+        self.running = 0
+        self._feeder = _Feeder(make_evaluator, workers, timeout_s, gpus)
+        self._thread = threading.Thread(target=self._feeder.run, daemon=True)
         self._thread.start()
 
-    @property
-    def capacity(self) -> int:
-        """Two jobs per actor: one runs and one waits, so that no actor idles while the driver works."""
-        return self._capacity
-
-    @property
-    def running(self) -> int:
-        return self._running
-
     def submit(self, job: Job) -> None:
-        self._running += 1
-        self._events.put(job)
+        self.running += 1
+        self._feeder.events.put(job)
 
     def next(self) -> Completion:
-        completion = self._completions.get()
+        completion = self._feeder.completions.get()
         if isinstance(completion, BaseException):
             raise completion
-        self._running -= 1
+        self.running -= 1
         return completion
 
     def close(self) -> None:
-        self._events.put(_STOP)
+        self._feeder.events.put(_STOP)
         self._thread.join()
-        self._running = 0
+        self.running = 0
         self._stop_ray()
 
     def _stop_ray(self) -> None:
@@ -135,17 +118,10 @@ class _Feeder:
     Only this thread uses the actors. Submitted jobs and Ray's ready references arrive as events; completions go back.
     """
 
-    def __init__(
-        self,
-        make_evaluator: EvaluatorFactory,
-        workers: int,
-        timeout_s: float,
-        gpus: float,
-        events: SimpleQueue[_Event],
-        completions: SimpleQueue[Completion | BaseException],
-    ) -> None:
+    def __init__(self, make_evaluator: EvaluatorFactory, workers: int, timeout_s: float, gpus: float) -> None:
         self._workers, self._timeout_s = workers, timeout_s
-        self._events, self._completions = events, completions
+        self.events: SimpleQueue[_Event] = SimpleQueue()
+        self.completions: SimpleQueue[Completion | BaseException] = SimpleQueue()
         self._actor_class: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(_Evaluator)
         self._make_evaluator = ray.put(make_evaluator)
         self._starting: dict[Reference, Actor] = {}
@@ -163,15 +139,15 @@ class _Feeder:
                 self._handle(event)
                 self._assign()
                 while late := self._out_of_time() or self._without_actors():
-                    self._completions.put(late)
+                    self.completions.put(late)
         except BaseException as error:
-            self._completions.put(error)
+            self.completions.put(error)
         finally:
             self._kill_actors()
 
     def _next_event(self) -> _Event:
         try:
-            return self._events.get(timeout=_POLL_S)
+            return self.events.get(timeout=_POLL_S)
         except Empty:
             return None
 
@@ -181,11 +157,11 @@ class _Feeder:
         elif event in self._starting:
             self._started(event)
         elif event in self.assigned and (completion := self._finished(event)):
-            self._completions.put(completion)
+            self.completions.put(completion)
 
     def _watch(self, reference: Reference) -> Reference:
         """Puts a reference into the queue of events when it becomes ready."""
-        reference.future().add_done_callback(lambda _: self._events.put(reference))
+        reference.future().add_done_callback(lambda _: self.events.put(reference))
         return reference
 
     def _kill_actors(self) -> None:
@@ -254,7 +230,7 @@ class _Feeder:
         return None
 
     def _given_up(self) -> bool:
-        """Returns whether so many actors failed to start that no other is tried."""
+        """Returns whether so many actors in a row failed to start that no other is tried."""
         return self._failed_starts >= max(_ATTEMPTS, self._workers)
 
 
@@ -267,7 +243,7 @@ def _lines(error: Exception) -> list[str]:
 
 
 def _check_gpus(workers: int, share: float) -> None:
-    """Refuses actors that the cluster could never start, and would wait for."""
+    """Refuses actors that the cluster could never start; Ray itself would wait for them."""
     if not share:
         return
     on_one = int(1 / share + 1e-9)  # actors per GPU; 1 / 0.1 must give 10
@@ -294,9 +270,8 @@ def _check_answers(address: str) -> None:
 
 def _start_ray(workers: int, address: str | None) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a notice about GPUs
-    common: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
     if address is not None:
         _check_answers(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     else:
-        ray.init(num_cpus=workers, **common)
+        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)

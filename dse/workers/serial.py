@@ -1,4 +1,4 @@
-"""Evaluation in the driver's own process, for debugging, for tests and where Ray cannot run."""
+"""Evaluation in the driver's own process: for debugging, for tests, and on machines that cannot run Ray."""
 
 from collections import deque
 
@@ -7,19 +7,13 @@ from dse.workers.pool import Completion, Evaluates, EvaluatorFactory
 
 
 class SerialPool:
-    """Runs each job when its result is requested, with a single evaluator and without a time limit.
+    """Runs each job when its result is requested, with a single evaluator and without a time limit."""
 
-    Args:
-        make_evaluator: builds the evaluator.
-    """
+    capacity = 1
 
     def __init__(self, make_evaluator: EvaluatorFactory) -> None:
         self._evaluator = make_evaluator()
         self._jobs: deque[Job] = deque()
-
-    @property
-    def capacity(self) -> int:
-        return 1
 
     @property
     def running(self) -> int:

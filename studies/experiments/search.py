@@ -38,7 +38,6 @@ from dse.search import Driver, Progress, make_sampler
 from dse.store import RunFolder, StudyStore
 from dse.study import PreparedMember, PreparedStudy, Sampler, Study, load_study, prepare
 from dse.workers import SerialPool
-from nets.datasets import Samples
 from nets.network import Method
 
 SHARES = (0.90, 0.99)  # shares of the best hypervolume that all runs together reach
@@ -82,24 +81,18 @@ def variants(*, plain: bool, starts: int) -> tuple[Variant, ...]:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One evaluation of a run.
-
-    Attributes:
-        values: the objectives.
-        seconds: time since the run began, evaluations included.
-    """
+class Outcome:
+    """The objectives of one evaluation, and the seconds since its run began, evaluations included."""
 
     values: tuple[float, ...]
     seconds: float
 
 
-class Remembering:
-    """Evaluates every design once for all runs.
+Run = tuple[Outcome, ...]
 
-    Attributes:
-        asked: the evaluations of the present run.
-    """
+
+class Remembering:
+    """Evaluates every design once for all runs; ``outcomes`` are those of the present run."""
 
     def __init__(self, study: PreparedStudy) -> None:
         self._evaluator = Evaluator(study)
@@ -108,7 +101,7 @@ class Remembering:
 
     def start(self) -> None:
         """Begins a run."""
-        self.asked: list[Asked] = []
+        self.outcomes: list[Outcome] = []
         self._started = time.perf_counter()
 
     def run(self, job: Job) -> Evaluation | TestScore:
@@ -120,13 +113,11 @@ class Remembering:
             self._known[key] = result = self._evaluator.run(job)
         if isinstance(result, Evaluation):
             seconds = time.perf_counter() - self._started
-            self.asked.append(Asked(values_of(result, DEFAULT_OBJECTIVES), seconds))
+            self.outcomes.append(Outcome(values_of(result, DEFAULT_OBJECTIVES), seconds))
         return result
 
 
-def run_variant(
-    study: PreparedStudy, evaluator: Remembering, variant: Variant, evaluations: int, seed: int
-) -> tuple[Asked, ...]:
+def run_variant(study: PreparedStudy, evaluator: Remembering, variant: Variant, evaluations: int, seed: int) -> Run:
     """Searches until so many evaluations are made, and returns them in order."""
     search = study.spec.search.model_copy(
         update={
@@ -144,7 +135,7 @@ def run_variant(
         pass
 
     def stop(_progress: Progress) -> None:
-        if len(evaluator.asked) >= evaluations:
+        if len(evaluator.outcomes) >= evaluations:
             raise EnoughError
 
     evaluator.start()
@@ -152,12 +143,12 @@ def run_variant(
         driver = Driver(study.spec, store, space, RunFolder(Path(folder)), SerialPool(lambda: evaluator), stop)
         with suppress(EnoughError):
             driver.run(evaluations)
-    return tuple(evaluator.asked[:evaluations])
+    return tuple(evaluator.outcomes[:evaluations])
 
 
-def curve(run: Sequence[Asked], baseline: Sequence[float]) -> np.ndarray:
+def curve(run: Run, baseline: Sequence[float]) -> np.ndarray:
     """Returns the hypervolume after every evaluation, ``[evaluations]``."""
-    relative = relative_costs(np.array([asked.values for asked in run]), np.array(baseline))
+    relative = relative_costs(np.array([outcome.values for outcome in run]), np.array(baseline))
     front, volumes = relative[:0], [0.0]
     for point in relative:
         if (front <= point).all(axis=1).any():
@@ -185,8 +176,7 @@ def _fewer(member: PreparedMember, samples: int) -> PreparedMember:
     if samples >= len(validation):
         return member
     which = np.arange(samples) * len(validation) // samples
-    fewer = Samples(validation.inputs[which], validation.labels[which])
-    splits = replace(member.splits, validation=fewer)
+    splits = replace(member.splits, validation=validation.take(which))
     return replace(member, splits=splits, baseline_correct=member.baseline_correct[which])
 
 
@@ -206,17 +196,17 @@ def main(
     spec = load_study(study) if as_it_is else judged(load_study(study))
     prepared = looked_at(prepare(spec), samples)
     evaluator = Remembering(prepared)
-    runs: dict[Variant, list[tuple[Asked, ...]]] = {v: [] for v in variants(plain=plain_evaluations > 0, starts=starts)}
+    runs: dict[Variant, list[Run]] = {v: [] for v in variants(plain=plain_evaluations > 0, starts=starts)}
     budgets = {variant: plain_evaluations if variant.is_plain else evaluations for variant in runs}
     todo = [(variant, seed) for variant in runs for seed in range(seeds)]
     for variant, seed in track(todo, "searching"):
         runs[variant].append(run_variant(prepared, evaluator, variant, budgets[variant], seed))
-    every = {asked.values for repeats in runs.values() for run in repeats for asked in run}
+    every = {outcome.values for repeats in runs.values() for run in repeats for outcome in run}
     baseline = max(every, key=lambda values: values[1])  # int32
     union = np.array(sorted(every))
     best = hypervolume(relative_costs(union[non_dominated(union)], np.array(baseline)))
     curves = {v: np.array([curve(run, baseline) for run in repeats]) / best for v, repeats in runs.items()}
-    clocks = {v: np.array([[asked.seconds for asked in run] for run in repeats]) for v, repeats in runs.items()}
+    clocks = {v: np.array([[outcome.seconds for outcome in run] for run in repeats]) for v, repeats in runs.items()}
     name = f"search-{spec.name}{'-finetuned' if as_it_is else ''}"
     out.mkdir(parents=True, exist_ok=True)
     draw(curves, clocks, out / f"{name}.png")
@@ -232,12 +222,12 @@ def main(
         f"{len(prepared.members[0].baseline_correct)} validation samples: median over seeds, and the worst seed.",
         f"The best known is that of all {len(every)} distinct outcomes of all runs together ({best:.4f}): finding "
         "more lowers the shares of all.",
-        "The study's own space; every level that a design climbs is an evaluation."
+        "The study's own space; every level that a design reaches is an evaluation."
         if as_it_is
         else "Round only, no fine-tuning, so that a narrow multiplier has its price.",
         "Evaluations count probes and baselines; no sampler proposes a design twice.",
         "To a share: evaluations of the median seed, and how many seeds get there within the evaluations of this page.",
-        "The last share, where there is one, is what the best plain sampler ends with, in the median.",
+        "The last share, if there is one, is what the best plain sampler ends with, in the median.",
         "Times: how many times as many the quickest plain sampler takes (no uniform widths, no starts) to that share.",
         "Seconds: a whole run, evaluations and sampler, on one shared processor core.",
         "Starts do not depend on the seed: until the last of them is evaluated, the seeds are one sample.",
@@ -297,14 +287,8 @@ def draw(curves: Mapping[Variant, np.ndarray], clocks: Mapping[Variant, np.ndarr
         median = np.median(reached, axis=0)
         style = "-" if variant.is_plain else "--" if variant.sampler == "tpe" else "-."
         (line,) = left.plot(np.arange(1, reached.shape[1] + 1), median, style, color=f"C{number}", label=variant.name)
-        left.fill_between(
-            np.arange(1, reached.shape[1] + 1),
-            reached.min(axis=0),
-            reached.max(axis=0),
-            color=line.get_color(),
-            alpha=0.08,
-            linewidth=0,
-        )
+        low, high = reached.min(axis=0), reached.max(axis=0)
+        left.fill_between(line.get_xdata(), low, high, color=line.get_color(), alpha=0.08, linewidth=0)
         right.plot(np.median(clocks[variant], axis=0), median, style, color=line.get_color())
     for axes in (left, right):
         axes.axhline(SHARES[-1], color="0.6", linewidth=0.8, linestyle=":")

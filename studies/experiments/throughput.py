@@ -82,11 +82,7 @@ class SleepingPool:
 
 
 class TimedSampler(DistinctSampler):
-    """Measures how long the sampler takes.
-
-    Attributes:
-        seconds: time spent in proposals so far.
-    """
+    """Measures the time that proposals take: ``seconds``, so far."""
 
     def __init__(self, inner: BaseSampler, space: SearchSpace, seed: int) -> None:
         super().__init__(inner, space, seed)
@@ -105,18 +101,11 @@ class TimedSampler(DistinctSampler):
 
 @dataclass(frozen=True)
 class Run:
-    """A simulated study.
-
-    Attributes:
-        wall: wall-clock time, seconds.
-        processor: processor time, seconds.
-        asking: time in the sampler, seconds.
-        trials: the complete trials.
-    """
+    """A simulated study: wall-clock time, processor time and time in the sampler (seconds), and complete trials."""
 
     wall: float
     processor: float
-    asking: float
+    sampling: float
     trials: list[FrozenTrial]
 
 
@@ -153,9 +142,9 @@ def busy(trials: list[FrozenTrial], workers: int) -> tuple[float, float]:
     """
     seconds = {trial.number: record.seconds for trial in trials if (record := record_in(trial))}
     ended = {t.number: t.datetime_complete.timestamp() for t in trials if t.datetime_complete}
-    asked = min(trial.datetime_start.timestamp() for trial in trials if trial.datetime_start)
+    proposed = min(trial.datetime_start.timestamp() for trial in trials if trial.datetime_start)
     begun = min(ended[number] - seconds[number] for number in ended)
-    return sum(seconds.values()) / (workers * (max(ended.values()) - begun)), begun - asked
+    return sum(seconds.values()) / (workers * (max(ended.values()) - begun)), begun - proposed
 
 
 def main(
@@ -165,24 +154,24 @@ def main(
     """Measures the throughput and writes the page."""
     prepared = prepare(load_study(study))
     alone = simulated(prepared, SerialPool(Formula), TRIALS)
-    wall, processor = alone.wall - alone.asking, alone.processor - alone.asking
+    wall, processor = alone.wall - alone.sampling, alone.processor - alone.sampling
     trials = 10 * LOGICAL_WORKERS
     asleep, _ = busy(simulated(prepared, SleepingPool(LOGICAL_WORKERS, SLEEP_S), trials).trials, LOGICAL_WORKERS)
     workers = prepared.spec.workers.count
     at_work, starting = busy(real(prepared.spec), workers)
     load = os.getloadavg()[0]
     rows = [
-        f"| driver's own time, wall, a trial of {TRIALS} | {1000 * wall / TRIALS:.1f} ms |",
-        f"| driver's own time, processor, a trial of {TRIALS} | {1000 * processor / TRIALS:.1f} ms |",
-        f"| {LOGICAL_WORKERS} workers asleep for {SLEEP_S:g} s a trial, {trials} trials: busy | {asleep:.0%} |",
+        f"| driver's own time per trial, wall clock, {TRIALS} trials | {1000 * wall / TRIALS:.1f} ms |",
+        f"| driver's own time per trial, processor, {TRIALS} trials | {1000 * processor / TRIALS:.1f} ms |",
+        f"| {LOGICAL_WORKERS} workers that sleep {SLEEP_S:g} s per trial, {trials} trials: busy | {asleep:.0%} |",
         f"| {workers} Ray workers on {study}: busy | {at_work:.0%} |",
-        f"| before that, from the first ask to the first evaluation | {starting:.1f} s |",
+        f"| before that, from the first proposal to the first evaluation | {starting:.1f} s |",
     ]
     head = ["# Throughput", "", f"`python -m studies.experiments.throughput {study}`", ""]
     notes = [
-        "The driver's own time has no asking of the sampler in it, but storage: a journal, one fsync a told trial.",
-        "Busy is the share of the time that workers evaluate, from the first evaluation's begin to the last tell;",
-        "neither the start of the workers nor the test scores after the search are in it.",
+        "The driver's own time includes storage (a journal, with one fsync per recorded trial) but not the sampler.",
+        "Busy is the share of time in which workers evaluate, from the start of the first evaluation to the last",
+        "recorded trial; it excludes the start of the workers and the test scores after the search.",
         f"Measured with {os.cpu_count()} cores at a load average of {load:.1f}.",
     ]
     out.write_text("\n".join([*head, *notes, "", "| | |", "|---|---|", *rows, ""]), encoding="utf-8")

@@ -23,9 +23,9 @@ from rich.progress import track
 from scipy.stats import norm
 from sklearn.model_selection import StratifiedKFold
 
+from dse.study import BoolArray, correct_answers
 from nets.datasets import Samples, load_digits_dataset, load_npz_dataset
 from nets.errors import NetworkError
-from nets.execute import IntegerExecutor
 from nets.importers import TOPOLOGIES, load_tflite, quantize_input, quantize_module, train_float
 from nets.narrow import RealWeights, RescalerChoice, narrow, real_weights, with_weight_bits
 from nets.network import Method, QuantizedNetwork
@@ -40,7 +40,6 @@ SETTINGS = {
     "resnet8": FinetuneSettings(epochs=1, batch_size=64, learning_rate=3e-4, seed=0),
 }
 
-BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -123,11 +122,7 @@ def evaluate(fold: Fold, case: Case, settings: FinetuneSettings) -> BoolArray:
     network = narrow(base, choices, fold.originals)
     if case.trained:
         network = fine_tune(network, fold.training, settings, fold.originals).network
-    logits = (
-        IntegerExecutor(network).outputs(fold.test.inputs.astype(np.int8, copy=False))[0].reshape(len(fold.test), -1)
-    )
-    correct: BoolArray = logits.argmax(axis=1) == fold.test.labels
-    return correct
+    return correct_answers(network, fold.test)
 
 
 def measure(name: str, data: Path, seeds: int) -> dict[Case, FloatArray]:

@@ -82,16 +82,13 @@ def _shown(parameter: Any) -> str:  # noqa: ANN401 -- click's own class, or type
 def _value(annotation: object) -> str:
     """Returns the kind of value in words, from ``Annotated[type, typer.Option(...)]``."""
     kind, details = get_args(annotation)[:2]
-    kind = next((part for part in get_args(kind) if part is not type(None)), kind) if _is_optional(kind) else kind
+    if type(None) in get_args(kind):
+        kind = next(part for part in get_args(kind) if part is not type(None))
     if kind is bool:
         return "flag"
     if get_origin(kind) is list:
         return f"{_KINDS[get_args(kind)[0]]}, any number"
     return _KINDS[kind] + (f", at least {details.min}" if details.min is not None else "")
-
-
-def _is_optional(kind: object) -> bool:
-    return type(None) in get_args(kind)
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ from tests.small_studies import small_spec, write_study
 RTL = "module rescaler(input [7:0] x, output [7:0] y); assign y = x; endmodule"
 
 
-def point(problem: PreparedStudy, bits: int = 2, method: Method = Method.ABSORB) -> DesignPoint:
-    return space_over(problem.operators, problem.spec.search, Finetune.SHORT).uniform(bits, method, Finetune.SHORT)
+def point(prepared: PreparedStudy, bits: int = 2, method: Method = Method.ABSORB) -> DesignPoint:
+    return space_over(prepared.operators, prepared.spec.search, Finetune.SHORT).uniform(bits, method, Finetune.SHORT)
 
 
 def same(one: object, other: object) -> bool:
@@ -196,47 +196,47 @@ def test_the_command_uses_the_users_cache_unless_told_otherwise(
     assert list((tmp_path / "cache").glob("??/*"))
 
 
-def with_spec(problem: PreparedStudy, **changes: object) -> PreparedStudy:
-    return replace(problem, spec=small_spec(**changes))
+def with_spec(prepared: PreparedStudy, **changes: object) -> PreparedStudy:
+    return replace(prepared, spec=small_spec(**changes))
 
 
-def with_member(problem: PreparedStudy, **changes: object) -> PreparedStudy:
-    (member,) = problem.members
-    return replace(problem, members=(replace(member, **changes),))  # type: ignore[arg-type]
+def with_member(prepared: PreparedStudy, **changes: object) -> PreparedStudy:
+    (member,) = prepared.members
+    return replace(prepared, members=(replace(member, **changes),))  # type: ignore[arg-type]
 
 
-def with_other_network(problem: PreparedStudy) -> PreparedStudy:
+def with_other_network(prepared: PreparedStudy) -> PreparedStudy:
     """One weight of one layer differs by one."""
-    (name, first), *_ = ((op.name, op) for op in problem.members[0].network.operators if hasattr(op, "weights"))
+    (name, first), *_ = ((op.name, op) for op in prepared.members[0].network.operators if hasattr(op, "weights"))
     weights = first.weights.copy()
     weights.flat[0] ^= 1
-    network = problem.members[0].network
-    return with_member(problem, network=network.with_operators({name: replace(first, weights=weights)}))
+    network = prepared.members[0].network
+    return with_member(prepared, network=network.with_operators({name: replace(first, weights=weights)}))
 
 
-def with_other_originals(problem: PreparedStudy) -> PreparedStudy:
-    name, first = next(iter(problem.members[0].originals.items()))
-    originals = problem.members[0].originals
-    return with_member(problem, originals={**originals, name: replace(first, bias=first.bias + 1)})
+def with_other_originals(prepared: PreparedStudy) -> PreparedStudy:
+    name, first = next(iter(prepared.members[0].originals.items()))
+    originals = prepared.members[0].originals
+    return with_member(prepared, originals={**originals, name: replace(first, bias=first.bias + 1)})
 
 
 def with_other_samples(part: str) -> Callable[[PreparedStudy], PreparedStudy]:
-    def changed(problem: PreparedStudy) -> PreparedStudy:
-        splits = problem.members[0].splits
+    def changed(prepared: PreparedStudy) -> PreparedStudy:
+        splits = prepared.members[0].splits
         samples = getattr(splits, part)
         labels = samples.labels.copy()
         labels[0] = (labels[0] + 1) % 10
-        return with_member(problem, splits=replace(splits, **{part: replace(samples, labels=labels)}))
+        return with_member(prepared, splits=replace(splits, **{part: replace(samples, labels=labels)}))
 
     return changed
 
 
-def with_rtl(problem: PreparedStudy, file: Path, text: str) -> PreparedStudy:
+def with_rtl(prepared: PreparedStudy, file: Path, text: str) -> PreparedStudy:
     file.write_text(text)
-    hardware = problem.spec.hardware.model_copy(
+    hardware = prepared.spec.hardware.model_copy(
         update={"cost_source": "rtl", "rtl": RtlSpec(files=(file,), top="rescaler")}
     )
-    return replace(problem, spec=problem.spec.model_copy(update={"hardware": hardware}))
+    return replace(prepared, spec=prepared.spec.model_copy(update={"hardware": hardware}))
 
 
 TRAINED = frozenset({Level.SHORT_FINETUNE, Level.FULL_FINETUNE})
@@ -274,8 +274,8 @@ PROBLEMS: dict[str, tuple[Callable[[PreparedStudy], PreparedStudy], frozenset[Le
 }
 
 
-def keys(problem: PreparedStudy) -> dict[Level, str]:
-    return {level: CacheKeys(problem)(Job(0, point(problem), level)) for level in Level}
+def keys(prepared: PreparedStudy) -> dict[Level, str]:
+    return {level: CacheKeys(prepared)(Job(0, point(prepared), level)) for level in Level}
 
 
 @pytest.mark.parametrize("case", PROBLEMS)

@@ -37,17 +37,17 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path)
 
 
-def opened(problem: PreparedStudy, folder: RunFolder, space: SearchSpace) -> StudyStore:
+def opened(prepared: PreparedStudy, folder: RunFolder, space: SearchSpace) -> StudyStore:
     store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
-    store.use(make_sampler(problem.spec.search, space, len(store.trials())), space)
+    store.use(make_sampler(prepared.spec.search, space, len(store.trials())), space)
     return store
 
 
 def drive(
-    problem: PreparedStudy, folder: RunFolder, space: SearchSpace, evaluator: Evaluates, target: int = TARGET
+    prepared: PreparedStudy, folder: RunFolder, space: SearchSpace, evaluator: Evaluates, target: int = TARGET
 ) -> tuple[StudyStore, list[Progress]]:
-    store, seen = opened(problem, folder, space), []
-    Driver(problem.spec, store, space, folder, SerialPool(lambda: evaluator), seen.append).run(target)
+    store, seen = opened(prepared, folder, space), []
+    Driver(prepared.spec, store, space, folder, SerialPool(lambda: evaluator), seen.append).run(target)
     return store, seen
 
 
@@ -221,13 +221,13 @@ class OutOfOrder(SerialPool):
 def test_batches_find_the_same_with_any_number_of_workers(
     digits: PreparedStudy, tmp_path: Path, space: SearchSpace, batch: int
 ) -> None:
-    problem = replace(digits, spec=small_spec(search__batch=batch, search__sampler="tpe"))
+    prepared = replace(digits, spec=small_spec(search__batch=batch, search__sampler="tpe"))
     runs = []
     for pool in (SerialPool, OutOfOrder):
         folder = RunFolder(tmp_path / pool.__name__)
         folder.path.mkdir()
-        store = opened(problem, folder, space)
-        Driver(problem.spec, store, space, folder, pool(lambda: Faulty(raises=frozenset({9})))).run(TARGET)
+        store = opened(prepared, folder, space)
+        Driver(prepared.spec, store, space, folder, pool(lambda: Faulty(raises=frozenset({9})))).run(TARGET)
         assert len(store.complete()) == TARGET
         runs.append([(t.number, t.state, t.params, t.values) for t in store.trials()])
     assert runs[0] == runs[1]
@@ -236,19 +236,19 @@ def test_batches_find_the_same_with_any_number_of_workers(
 def test_designs_to_start_from_come_before_the_sampler(
     digits: PreparedStudy, folder: RunFolder, space: SearchSpace
 ) -> None:
-    problem = replace(digits, spec=small_spec(search__starts=5))
-    store, _ = drive(problem, folder, space, ClosedForm())
+    prepared = replace(digits, spec=small_spec(search__starts=5))
+    store, _ = drive(prepared, folder, space, ClosedForm())
     assert len(store.complete()) == TARGET
     queued = [t for t in store.trials() if "fixed_params" in t.system_attrs]
     assert 1 <= len(queued) - 6 <= 5
-    again, _ = drive(problem, folder, space, ClosedForm(), target=TARGET + 3)  # once a study
+    again, _ = drive(prepared, folder, space, ClosedForm(), target=TARGET + 3)  # once a study
     assert len([t for t in again.trials() if "fixed_params" in t.system_attrs]) == len(queued)
 
 
 def test_constraints_are_recorded_for_the_sampler(digits: PreparedStudy, folder: RunFolder, space: SearchSpace) -> None:
     limit = {"metric": "rescaler_area_um2", "at_most": 3000.0}
-    problem = replace(digits, spec=small_spec(search__constraints=[limit]))
-    store, _ = drive(problem, folder, space, ClosedForm())
+    prepared = replace(digits, spec=small_spec(search__constraints=[limit]))
+    store, _ = drive(prepared, folder, space, ClosedForm())
     for trial in store.complete():
         record = record_in(trial)
         assert record is not None

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from dse.design import metrics
 from dse.design.cost_source import CostSource
-from dse.design.metrics import FIGURES, Direction, Figure, Section, figures_of, objective_names, value_of
+from dse.design.metrics import FIGURES, Direction, Figure, Section, objective_names, value_of
 from dse.design.point import Finetune
 from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
@@ -34,7 +34,7 @@ HEAT = Figure(
     unit="mK",
     section=Section.OTHER,
     direction=Direction.MINIMIZE,
-    measured=lambda found: 1234.0 + (found.accelerator.rescalers.rescaler_area_um2 or 0.0),
+    measured=lambda evaluation: 1234.0 + (evaluation.accelerator.rescalers.rescaler_area_um2 or 0.0),
 )
 OBJECTIVES = ["val_accuracy_drop_pp", "rescaler_area_um2", "heat_mk"]
 SPACE = SearchSpace(
@@ -81,9 +81,9 @@ def test_a_new_figure_is_stored_and_may_be_an_objective(tmp_path: Path) -> None:
     point = SPACE.uniform(4, Method.ROUND, Finetune.NONE)
     record = record_of(point.to_json(), [evaluation(point)])
     assert TrialRecord.model_validate_json(record.model_dump_json()).figures["heat_mk"] == 1234.0 + 800.0
-    found = results(tmp_path / "journal.log", OBJECTIVES)
-    assert found.facts.objectives == tuple(OBJECTIVES)
-    assert found.trials["heat_mk"].tolist() == (1234.0 + found.trials["rescaler_area_um2"]).tolist()
+    collected = results(tmp_path / "journal.log", OBJECTIVES)
+    assert collected.facts.objectives == tuple(OBJECTIVES)
+    assert collected.trials["heat_mk"].tolist() == (1234.0 + collected.trials["rescaler_area_um2"]).tolist()
     trials = StudyStore.create_or_load(own_journal(tmp_path / "journal.log"), "small", OBJECTIVES).trials()
     for trial in trials:
         stored = record_in(trial)
@@ -93,17 +93,17 @@ def test_a_new_figure_is_stored_and_may_be_an_objective(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("declared")
 def test_a_new_figure_is_in_every_file_and_on_the_screen(tmp_path: Path) -> None:
-    found = results(tmp_path / "journal.log", OBJECTIVES)
-    page = write_report(found, tmp_path / "report").read_text(encoding="utf-8")
+    collected = results(tmp_path / "journal.log", OBJECTIVES)
+    page = write_report(collected, tmp_path / "report").read_text(encoding="utf-8")
     for name in ("front.csv", "baselines.csv", "trials.csv"):
         assert "heat_mk" in pd.read_csv(tmp_path / "report" / name).columns
     assert "heat_mk" in pd.read_parquet(tmp_path / "report" / "trials.parquet").columns
     with zipfile.ZipFile(tmp_path / "report" / "results.xlsx") as workbook:
         assert "Self-heating (mK)" in workbook.read("xl/sharedStrings.xml").decode()
-    cheapest = found.front["heat_mk"].iloc[0]
+    cheapest = collected.front["heat_mk"].iloc[0]
     assert f"self-heating {cheapest:,.0f} mK" in page
     screen = io.StringIO()
-    show(found, Console(width=200, file=screen))
+    show(collected, Console(width=200, file=screen))
     assert f"self-heating {cheapest:,.0f} mK" in screen.getvalue()
 
 
@@ -141,7 +141,7 @@ def test_every_figure_is_declared_once_and_has_a_column_and_a_heading() -> None:
     assert set(names) <= set(columns)
     assert all(heading(figure.name) == f"{figure.title} ({figure.unit})" for figure in FIGURES)
     point = SPACE.uniform(4, Method.ROUND, Finetune.NONE)
-    assert list(figures_of(evaluation(point))) == names
+    assert list(evaluation(point).figures) == names
 
 
 def test_columns_of_files_keep_their_names_and_order(tmp_path: Path) -> None:

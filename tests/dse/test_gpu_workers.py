@@ -34,8 +34,8 @@ def one_gpu() -> Iterator[None]:
     ray.shutdown()
 
 
-def job(problem: PreparedStudy, level: Level) -> Job:
-    space = space_over(problem.operators, problem.spec.search, Finetune.SHORT, problem.spec.hardware)
+def job(prepared: PreparedStudy, level: Level) -> Job:
+    space = space_over(prepared.operators, prepared.spec.search, Finetune.SHORT, prepared.spec.hardware)
     return Job(0, space.uniform(2, Method.ROUND, Finetune.SHORT), level)
 
 

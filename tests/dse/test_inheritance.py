@@ -11,7 +11,7 @@ from dse.design.roles import Role
 from dse.evaluate.designs import shipped
 from dse.evaluate.evaluator import Evaluator
 from dse.search.driver import Driver
-from dse.search.inheritance import TrainedDesigns, distance
+from dse.search.inheritance import distance, nearest
 from dse.search.sampler import make_sampler
 from dse.store.journal import own_journal
 from dse.store.run_folder import RunFolder
@@ -36,18 +36,15 @@ def test_distance_counts_octaves_and_methods() -> None:
 
 
 def test_nearest_is_the_earliest_of_equals() -> None:
-    trained = TrainedDesigns()
-    assert trained.nearest(point(4, 4)) is None
-    trained.add(3, point(8, 8))
-    trained.add(1, point(2, 2))
-    assert trained.nearest(point(2, 8)) == (1, point(2, 2)), "two octaves from both: the earlier trial"
-    trained.add(7, point(4, 5))
-    assert trained.nearest(point(4, 4)) == (7, point(4, 5))
+    assert nearest(point(4, 4), {}) is None
+    trained = {3: point(8, 8), 1: point(2, 2)}
+    assert nearest(point(2, 8), trained) == 1, "two octaves from both: the earlier trial"
+    assert nearest(point(4, 4), {**trained, 7: point(4, 5)}) == 7
 
 
-def inheriting(problem: PreparedStudy, **changes: object) -> PreparedStudy:
-    fidelity = problem.spec.fidelity.model_copy(update={"inherit": True, **changes})
-    return replace(problem, spec=problem.spec.model_copy(update={"fidelity": fidelity}))
+def inheriting(prepared: PreparedStudy, **changes: object) -> PreparedStudy:
+    fidelity = prepared.spec.fidelity.model_copy(update={"inherit": True, **changes})
+    return replace(prepared, spec=prepared.spec.model_copy(update={"fidelity": fidelity}))
 
 
 def test_training_starts_from_the_inherited_weights(digits: PreparedStudy) -> None:
@@ -67,12 +64,12 @@ def test_training_starts_from_the_inherited_weights(digits: PreparedStudy) -> No
 
 
 def test_driver_hands_on_the_weights_of_the_nearest_trained_design(digits: PreparedStudy, tmp_path: Path) -> None:
-    problem, folder = inheriting(digits, slack_pp=50.0), RunFolder(tmp_path)
+    prepared, folder = inheriting(digits, slack_pp=50.0), RunFolder(tmp_path)
     folder.weights_path.mkdir()
-    space = space_over(problem.operators, problem.spec.search, Finetune.SHORT)
+    space = space_over(prepared.operators, prepared.spec.search, Finetune.SHORT)
     store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
-    store.use(make_sampler(problem.spec.search, space, 0), space)
-    Driver(problem.spec, store, space, folder, SerialPool(lambda: Evaluator(problem))).run(12)
+    store.use(make_sampler(prepared.spec.search, space, 0), space)
+    Driver(prepared.spec, store, space, folder, SerialPool(lambda: Evaluator(prepared))).run(12)
     records = {t.number: (role_of(t), r) for t in store.complete() if (r := record_in(t))}
     heirs = {n: r for n, (_, r) in records.items() if r.heir_of is not None}
     assert heirs

@@ -106,31 +106,31 @@ def test_every_level_reached_is_kept() -> None:
 
 
 def test_a_first_look_sees_a_part_of_the_split(digits: PreparedStudy) -> None:
-    problem = replace(digits, spec=small_spec(fidelity__part=0.3))
-    indices = part_of(problem.members[0], problem.spec)
-    validation = problem.members[0].splits.validation
+    prepared = replace(digits, spec=small_spec(fidelity__part=0.3))
+    indices = part_of(prepared.members[0], prepared.spec)
+    validation = prepared.members[0].splits.validation
     assert len(indices) == np.ceil(0.3 * len(validation))
     assert len(set(indices)) == len(indices)
     assert indices.min() >= 0
     assert indices.max() < len(validation)
     assert np.diff(indices).max() <= 4  # spread over the whole split
-    space = space_over(problem.operators, problem.spec.search, Finetune.NONE)
+    space = space_over(prepared.operators, prepared.spec.search, Finetune.NONE)
     int32 = space.uniform(31, Method.ROUND, Finetune.NONE)
-    looked = Evaluator(problem).run(Job(0, int32, Level.PART))
+    looked = Evaluator(prepared).run(Job(0, int32, Level.PART))
     assert isinstance(looked, Evaluation)
     part = Samples(validation.inputs[indices], validation.labels[indices])
-    assert looked.val_accuracy == pytest.approx(100 * correct_answers(problem.members[0].network, part).mean())
+    assert looked.val_accuracy == pytest.approx(100 * correct_answers(prepared.members[0].network, part).mean())
     assert looked.val_accuracy_drop_pp == 0
 
 
 def test_a_full_fine_tune_trains_longer(digits: PreparedStudy) -> None:
     spec = small_spec(fidelity__finetune="full", fidelity__epochs=1, fidelity__full_epochs=2)
-    problem = replace(digits, spec=spec)
-    space = space_over(problem.operators, spec.search, Finetune.FULL)
+    prepared = replace(digits, spec=spec)
+    space = space_over(prepared.operators, spec.search, Finetune.FULL)
     assert space.finetune == (Finetune.NONE, Finetune.SHORT, Finetune.FULL)
     point = space.uniform(2, Method.ROUND, Finetune.FULL)
     short, full = (
-        Evaluator(problem).run(Job(0, point, level)) for level in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
+        Evaluator(prepared).run(Job(0, point, level)) for level in (Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
     )
     assert isinstance(short, Evaluation)
     assert isinstance(full, Evaluation)
@@ -174,7 +174,7 @@ def test_probes_narrow_one_variable_at_a_time() -> None:
 
 
 def test_starts_are_the_front_where_drops_and_costs_add_up() -> None:
-    """In the closed form they do, so the designs found by dynamic programming are those of an exhaustive search."""
+    """In the closed form they do, so the designs from dynamic programming are those of an exhaustive search."""
     int32 = closed_form(SPACE.uniform(31, Method.ROUND, Finetune.NONE), Level.INTEGER)
     measured = {probe: closed_form(probe.point, Level.INTEGER) for probe in probes(SPACE)}
     starts = promising(SPACE, measured, int32, 1000)

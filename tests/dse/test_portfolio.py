@@ -15,7 +15,7 @@ from dse.design.metrics import value_of
 from dse.design.point import DesignPoint, Finetune
 from dse.design.space import SearchSpace
 from dse.errors import StudyError
-from dse.evaluate.costing import Costing
+from dse.evaluate.costing import cost_models, costs_of
 from dse.evaluate.designs import member_job
 from dse.evaluate.evaluator import Evaluator, weakest
 from dse.export import export_design
@@ -89,10 +89,9 @@ def test_energy_counts_the_mix_and_area_the_widest(portfolio: PreparedStudy, spa
         for workload in alone(portfolio, member).run(member_job(Job(0, point, Level.INTEGER), member)).workloads:  # type: ignore[union-attr]
             times = member.spec.inferences
             assert rescales[f"{member.name}/{workload.name}"] == times * workload.rescales_per_inference
-    assert (
-        evaluation.accelerator.rescalers
-        == Costing(portfolio.spec.hardware).costs(evaluation.workloads).accelerator.rescalers
-    )
+    hardware = portfolio.spec.hardware
+    costs = costs_of(evaluation.workloads, cost_models(hardware), hardware, point.surroundings)
+    assert evaluation.accelerator.rescalers == costs.accelerator.rescalers
     narrow = space.design({v.name: RescalerChoice(1, Method.ROUND) for v in space.rescalers}, Finetune.NONE)
     cheaper = Evaluator(portfolio).run(Job(1, narrow, Level.INTEGER))
     assert isinstance(cheaper, Evaluation)

@@ -29,9 +29,9 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path / "runs" / "small")
 
 
-def start(folder: RunFolder, problem: PreparedStudy) -> None:
+def start(folder: RunFolder, prepared: PreparedStudy) -> None:
     with folder.locked():
-        folder.start(manifest_of(problem))
+        folder.start(manifest_of(prepared))
 
 
 def test_manifest_round_trip(folder: RunFolder, digits: PreparedStudy) -> None:

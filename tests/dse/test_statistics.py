@@ -15,7 +15,7 @@ Z95 = float(norm.ppf(0.975))
 
 
 def score_by_likelihood(n: int, lost: int, gained: int, difference: float) -> float:
-    """Score statistic with the constrained maximum likelihood found by search, not by Tango's closed form."""
+    """Score statistic with the constrained maximum likelihood by numerical search, not by Tango's closed form."""
 
     def negative(p_gained: float) -> float:
         p_lost = p_gained + difference
@@ -26,8 +26,8 @@ def score_by_likelihood(n: int, lost: int, gained: int, difference: float) -> fl
         return -sum(count * math.log(p) for count, p in terms if count)
 
     low, high = max(0.0, -difference), (1 - difference) / 2
-    found = minimize_scalar(negative, bounds=(low, high), method="bounded", options={"xatol": 1e-14})
-    gained_share = min((low, float(found.x), high), key=negative)
+    minimum = minimize_scalar(negative, bounds=(low, high), method="bounded", options={"xatol": 1e-14})
+    gained_share = min((low, float(minimum.x), high), key=negative)
     variance = n * (2 * gained_share + difference - difference**2)
     return (lost - gained - n * difference) / math.sqrt(variance)
 

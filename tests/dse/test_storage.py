@@ -1,4 +1,4 @@
-"""Storage: told is told, queued is queued once, and what a dying driver leaves is put right."""
+"""Storage: results stay recorded, designs are queued once, and what a dying driver leaves is repaired."""
 
 import json
 import resource
@@ -59,12 +59,12 @@ def test_told_trials_are_read_back_by_another_process_handle(path: Path) -> None
     trial = store.ask(SPACE)
     store.tell_failed(trial, "because")
     store.set_test(0, TestScore(samples=10, baseline_correct=9, lost=1, gained=0))
-    (told, failed) = StudyStore.load(journal(path), "study").trials()
-    record = record_in(told)
+    (complete, failed) = StudyStore.load(journal(path), "study").trials()
+    record = record_in(complete)
     assert record is not None
-    assert tuple(told.values) == values(record)
-    assert (role_of(told), role_of(failed)) == (Role.UNIFORM_ROUND, Role.SEARCH)
-    assert (error_in(told), error_in(failed)) == ("", "because")
+    assert tuple(complete.values) == values(record)
+    assert (role_of(complete), role_of(failed)) == (Role.UNIFORM_ROUND, Role.SEARCH)
+    assert (error_in(complete), error_in(failed)) == ("", "because")
     assert StudyStore.load(journal(path), "study").tests()[0].lost == 1
     assert optuna.load_study(study_name="study", storage=journal(path)).metric_names == [
         "val_accuracy_drop_pp",
@@ -122,7 +122,7 @@ def test_killed_between_queueing_again_and_failing(path: Path, monkeypatch: pyte
 
 
 def test_killed_between_record_and_tell(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An evaluated trial is told with what it found, not evaluated again."""
+    """An evaluated trial is recorded with its result, not evaluated again."""
     store = opened(path)
     trial = store.ask(SPACE)
     with monkeypatch.context() as patch:
@@ -131,11 +131,11 @@ def test_killed_between_record_and_tell(path: Path, monkeypatch: pytest.MonkeyPa
             tell(store, trial)
     resumed = opened(path)
     resumed.requeue_interrupted(SPACE)
-    (found,) = resumed.trials()
-    record = record_in(found)
-    assert found.state is TrialState.COMPLETE
+    (completed,) = resumed.trials()
+    record = record_in(completed)
+    assert completed.state is TrialState.COMPLETE
     assert record is not None
-    assert tuple(found.values) == values(record)
+    assert tuple(completed.values) == values(record)
 
 
 def test_killed_in_the_middle_of_asking(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +177,7 @@ def test_a_lock_of_a_dead_driver_is_taken_away(path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_journal_whole(path: Path) -> None:
-    """A write that the file system cuts short is taken back, and told to the driver."""
+    """A write that the file system cuts short is undone and reported to the driver."""
     store = opened(path)
     tell(store, store.ask(SPACE))
     whole = path.read_bytes()

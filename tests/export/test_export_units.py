@@ -27,10 +27,10 @@ from tests.small_studies import small_spec
 WIDTHS = (1, 3, 5, 8, 12, 31)
 
 
-def mixed_choices(problem: PreparedStudy, first: int = 0) -> dict[str, RescalerChoice]:
+def mixed_choices(prepared: PreparedStudy, first: int = 0) -> dict[str, RescalerChoice]:
     """Another width and method at every rescaler of the digits network."""
     choices = {}
-    for position, operator in enumerate(problem.members[0].network.narrowable_operators()):
+    for position, operator in enumerate(prepared.members[0].network.narrowable_operators()):
         methods = tuple(Method)
         choices[operator.name] = RescalerChoice(
             WIDTHS[(position + first) % len(WIDTHS)], methods[position % len(methods)]
@@ -38,8 +38,8 @@ def mixed_choices(problem: PreparedStudy, first: int = 0) -> dict[str, RescalerC
     return choices
 
 
-def mixed(problem: PreparedStudy, first: int = 0) -> QuantizedNetwork:
-    return narrow(problem.members[0].network, mixed_choices(problem, first), problem.members[0].originals)
+def mixed(prepared: PreparedStudy, first: int = 0) -> QuantizedNetwork:
+    return narrow(prepared.members[0].network, mixed_choices(prepared, first), prepared.members[0].originals)
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ def results(spec: Study, folder: RunFolder) -> StudyResults:
 
 
 @pytest.fixture(scope="module")
-def problem(spec: Study) -> PreparedStudy:
+def prepared(spec: Study) -> PreparedStudy:
     return prepare(spec)
 
 
@@ -60,9 +60,11 @@ def predictions(network: QuantizedNetwork, inputs: np.ndarray) -> np.ndarray:
     return np.array([executor.outputs(inputs[i : i + 1])[0].reshape(-1).argmax() for i in range(len(inputs))])
 
 
-def ships(problem: PreparedStudy, folder: RunFolder, point: DesignPoint, trial: int, fidelity: str) -> QuantizedNetwork:
+def ships(
+    prepared: PreparedStudy, folder: RunFolder, point: DesignPoint, trial: int, fidelity: str
+) -> QuantizedNetwork:
     weights = load_file(folder.weights_path / f"{trial}.safetensors") if fidelity == "short_finetune" else None
-    return shipped(problem.members[0], point, weights)
+    return shipped(prepared.members[0], point, weights)
 
 
 @pytest.mark.usefixtures("results")
@@ -105,13 +107,13 @@ def test_baselines_are_there(results: StudyResults) -> None:
 
 
 def test_accuracies_of_the_front_are_computed_again(
-    results: StudyResults, problem: PreparedStudy, folder: RunFolder, points: dict[int, DesignPoint]
+    results: StudyResults, prepared: PreparedStudy, folder: RunFolder, points: dict[int, DesignPoint]
 ) -> None:
-    (member,) = problem.members
+    (member,) = prepared.members
     validation, test = member.splits.validation, member.splits.test
     base = {part: predictions(member.network, s.inputs) == s.labels for part, s in (("v", validation), ("t", test))}
     for row in results.front.itertuples():
-        network = ships(problem, folder, points[row.trial], row.trial, row.fidelity)
+        network = ships(prepared, folder, points[row.trial], row.trial, row.fidelity)
         hits = predictions(network, validation.inputs) == validation.labels
         assert row.val_accuracy == pytest.approx(100 * hits.mean())
         assert row.val_accuracy_drop_pp == pytest.approx(100 * (base["v"].mean() - hits.mean()))
@@ -121,8 +123,8 @@ def test_accuracies_of_the_front_are_computed_again(
         assert row.ci_low <= row.test_accuracy_drop_pp <= row.ci_high
 
 
-def test_the_search_never_saw_the_test_split(problem: PreparedStudy) -> None:
-    (member,) = problem.members
+def test_the_search_never_saw_the_test_split(prepared: PreparedStudy) -> None:
+    (member,) = prepared.members
     parts = (member.splits.finetune, member.splits.validation, member.splits.test)
     assert sum(map(len, parts)) == 1797
     for name, part in zip(("finetune", "validation", "test"), parts, strict=True):
@@ -133,13 +135,13 @@ def test_the_search_never_saw_the_test_split(problem: PreparedStudy) -> None:
 
 
 def test_climbing_never_changes_the_cost_but_by_weights(
-    results: StudyResults, problem: PreparedStudy, points: dict[int, DesignPoint]
+    results: StudyResults, prepared: PreparedStudy, points: dict[int, DesignPoint]
 ) -> None:
     """The multipliers of a trained design are those of the design as narrowed; only weights and biases moved."""
     trained = results.trials[results.trials["fidelity"] == "short_finetune"]
     assert len(trained) > 5
     for row in trained.head(3).itertuples():
-        network = narrowed(problem.members[0], points[row.trial])
+        network = narrowed(prepared.members[0], points[row.trial])
         widths = {op.name: op.rescaler.multiplier_bits for op in network.narrowable_operators()}
         assert widths == {name: choice.multiplier_bits for name, choice in points[row.trial].choices}
 

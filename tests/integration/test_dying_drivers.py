@@ -32,13 +32,13 @@ GROWTH_BYTES = 30_000  # of the journal before a kill, at most: six trials or so
 WAIT_S = 300  # for a process to end; a machine that is this busy is taken for a failure
 
 
-def drive(problem: PreparedStudy, path: Path, *, hangs: frozenset[int] = frozenset()) -> None:
+def drive(prepared: PreparedStudy, path: Path, *, hangs: frozenset[int] = frozenset()) -> None:
     folder = RunFolder(path)
     with folder.locked():
-        space = space_over(problem.operators, problem.spec.search, problem.spec.fidelity.finetune)
+        space = space_over(prepared.operators, prepared.spec.search, prepared.spec.fidelity.finetune)
         store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
-        store.use(make_sampler(problem.spec.search, space, len(store.trials())), space)
-        Driver(problem.spec, store, space, folder, SerialPool(lambda: Faulty(0.01, hangs=hangs))).run(TARGET)
+        store.use(make_sampler(prepared.spec.search, space, len(store.trials())), space)
+        Driver(prepared.spec, store, space, folder, SerialPool(lambda: Faulty(0.01, hangs=hangs))).run(TARGET)
 
 
 def recorded(path: Path) -> dict[int, tuple[list[float], str]]:

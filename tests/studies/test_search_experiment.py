@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from dse.design.pareto import hypervolume, relative_costs
 from dse.study.prepared import PreparedStudy, correct_answers
-from studies.experiments.search import Asked, curve, looked_at, median_to, table, variants
+from studies.experiments.search import Outcome, curve, looked_at, median_to, table, variants
 
 
 @given(st.integers(1, 30), st.integers(0, 2**32 - 1))
 @settings(max_examples=25)
-def test_a_curve_is_the_hypervolume_of_what_was_asked_so_far(count: int, seed: int) -> None:
+def test_a_curve_is_the_hypervolume_of_all_outcomes_so_far(count: int, seed: int) -> None:
     values = np.random.default_rng(seed).integers(-1, 7, size=(count, 3)) / [1, 5, 5]
     relative = relative_costs(values, np.ones(3))
-    run = [Asked(tuple(map(float, row)), 0.0) for row in values]
+    run = [Outcome(tuple(map(float, row)), 0.0) for row in values]
     assert np.allclose(curve(run, (0.0, 1.0, 1.0)), [hypervolume(relative[: n + 1]) for n in range(count)])
 
 

@@ -1,5 +1,6 @@
 """The throughput experiment: simulated studies are complete, and workers count as busy while they evaluate."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -17,14 +18,14 @@ from tests.fakes import evaluation
 def test_a_simulated_study_is_complete_and_measured(digits: PreparedStudy, pool: EvaluatorPool) -> None:
     run = simulated(digits, pool, 30)
     assert [trial.state for trial in run.trials] == [TrialState.COMPLETE] * 30
-    assert 0 < run.asking < run.wall
+    assert 0 < run.sampling < run.wall
     assert run.processor > 0
 
 
 def trial(number: int, asked: float, ended: float, seconds: float) -> FrozenTrial:
     """A complete trial that was evaluated for ``seconds`` until ``ended``."""
     start = datetime(2026, 1, 1)
-    record = record_of("{}", [evaluation(DesignPoint(()))]).model_copy(update={"seconds": seconds})
+    record = record_of("{}", [replace(evaluation(DesignPoint(())), seconds=seconds)])
     return FrozenTrial(
         number=number,
         trial_id=number,
