@@ -12,9 +12,9 @@ import pytest
 from dse.errors import StudyError
 from dse.evaluate.designs import narrowed
 from dse.evaluate.lowering import lower
-from dse.export._render import c_header, comment, literal, memory_hex, unit_verilog, vector_bits, vectors_hex, wired
-from dse.export._units import Unit, units_of
-from dse.export._vectors import Vectors, vectors_of
+from dse.export.render import c_header, comment, literal, memory_hex, unit_verilog, vector_bits, vectors_hex, wired
+from dse.export.units import Unit, units_of
+from dse.export.vectors import Vectors, vectors_of
 from dse.study.prepared import PreparedStudy, prepare
 from dse.study.space import space_over
 from hwmodels.parsing import parse_files

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dse.export._document import ResidualDocument, TfliteDocument
+from dse.export.document import ResidualDocument, TfliteDocument
 from nets.errors import NetworkError
 from nets.network import PROFILES, QuantizedNetwork
 from nets.oracle import ExportReport, export_tflite

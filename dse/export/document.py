@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dse.export._units import Unit
+from dse.export.units import Unit
 
 
 class _Part(BaseModel):

@@ -7,9 +7,9 @@ from functools import cache
 import jinja2
 
 from dse import formats
-from dse.export._document import DesignDocument
-from dse.export._units import Unit
-from dse.export._vectors import Vectors
+from dse.export.document import DesignDocument
+from dse.export.units import Unit
+from dse.export.vectors import Vectors
 
 
 @cache

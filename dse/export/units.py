@@ -130,14 +130,14 @@ class Unit:
 
 
 def units_of(network: QuantizedNetwork, methods: Mapping[str, str]) -> tuple[Unit, ...]:
-    """Return every rescaler whose width is a design variable, sized by the network's certificate.
+    """Returns every rescaler whose width is a design variable, sized by the network's certificate.
 
     Args:
         network: the design, as it ships.
         methods: how each rescaler's width was reached, by operator name.
 
     Raises:
-        StudyError: if the shipped RTL has no module for one of them.
+        StudyError: the shipped RTL has no module for one of them.
     """
     workloads = {workload.name: workload for workload in lower(network)}
     taken: set[str] = set()
@@ -151,7 +151,7 @@ def units_of(network: QuantizedNetwork, methods: Mapping[str, str]) -> tuple[Uni
 
 
 def _identifier(name: str, taken: set[str]) -> str:
-    """Return a C and Verilog identifier that no other unit has."""
+    """Returns a C and Verilog identifier that no other unit has."""
     base = re.sub(r"\W", "_", name, flags=re.ASCII)
     base = base if base[:1].isalpha() else f"r{base}"
     identifier, number = base, 2
@@ -192,7 +192,7 @@ def _unit(
 
 
 def scaled_input(operator: NarrowableOperator) -> int | None:
-    """Return which input of an ADD needs a multiplier; None if both are halved, or there is only one."""
+    """Returns which input of an ADD needs a multiplier; None if both are halved, or there is only one."""
     if not isinstance(operator, ElementwiseSum):
         return None
     scaled = [i for i, rescaler in enumerate(operator.input_rescalers) if float(rescaler.scale[0]) != 0.5]
@@ -222,7 +222,7 @@ def _stages(operator: NarrowableOperator, workload: RescalerWorkload) -> tuple[S
 
 
 def _stage(rescaler: Rescaler, wired_left_shift: int, workload: RescalerWorkload, position: int) -> StageValues:
-    """Return the stored values of one stage; a shift that empties the result is stored as the first one that does."""
+    """Returns the stored values of one stage; a shift that empties the result is stored as the first one that does."""
     stage = workload.stages[position]
     k = stage.multiplier_bits
     emptying = stage.operand_bits + k
