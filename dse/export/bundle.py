@@ -2,10 +2,12 @@
 
 import hashlib
 import json
-import math
 import tempfile
 from pathlib import Path
 
+import pandas as pd
+
+from dse.design import RESCALER_AREA, RESCALER_ENERGY
 from dse.errors import StudyError
 from dse.export import render
 from dse.export.document import AccuracyDocument, CostDocument, DesignDocument, TfliteDocument, rescaler_document
@@ -88,29 +90,20 @@ def _document(
         contract=design.contract,
         weight_bits={op.name: op.weight_bits for op in design.network.operators if isinstance(op, Weighted)},
         finetune=str(row["finetune"]),
-        accuracy=AccuracyDocument(
-            fidelity=str(row["fidelity"]),
-            val_accuracy=float(row["val_accuracy"]),
-            val_accuracy_drop_pp=float(row["val_accuracy_drop_pp"]),
-            test_accuracy_drop_pp=_known(row["test_accuracy_drop_pp"]),
-            ci_low=_known(row["ci_low"]),
-            ci_high=_known(row["ci_high"]),
+        accuracy=AccuracyDocument.model_validate(
+            {name: None if pd.isna(row[name]) else row[name] for name in AccuracyDocument.model_fields}
         ),
         cost=CostDocument(
             model=facts.objective_cost.model,
             technology=facts.objective_cost.technology,
-            rescaler_area_um2=float(row["rescaler_area_um2"]),
-            rescaler_energy_nj=float(row["rescaler_energy_nj"]),
+            rescaler_area_um2=float(row[RESCALER_AREA.name]),
+            rescaler_energy_nj=float(row[RESCALER_ENERGY.name]),
         ),
         rescalers=tuple(rescaler_document(unit) for unit in units),
         tflite=models,
         files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(files.items())}
         | {model.file: model.sha256 for model in models if model.file and model.sha256},
     )
-
-
-def _known(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _json(content: object) -> str:
