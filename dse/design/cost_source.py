@@ -20,3 +20,6 @@ class CostSource:
     node_nm: float
     source: str
     error: str
+
+    def __str__(self) -> str:
+        return f"{self.model}, table {self.technology} ({self.node_nm:g} nm; {self.source}); error: {self.error}"

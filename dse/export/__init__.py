@@ -1,7 +1,7 @@
 """Exports one design as files: Verilog with parameter memories, test bench, C header, JSON, .tflite."""
 
-from dse.export._bundle import export_design
-from dse.export._document import DesignDocument
+from dse.export.bundle import export_design
+from dse.export.document import DesignDocument
 
 __all__ = [
     "DesignDocument",

@@ -9,7 +9,17 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import spearmanr
 
-from dse.design import DEFAULT_OBJECTIVES, Role, hypervolume, non_dominated, reference_point, relative_costs
+from dse.design import (
+    DEFAULT_OBJECTIVES,
+    RESCALER_AREA,
+    RESCALER_ENERGY,
+    Role,
+    hypervolume,
+    metrics,
+    non_dominated,
+    reference_point,
+    relative_costs,
+)
 from dse.report.designs import Choice
 from dse.report.recommendations import REFERENCE_DROP_PP
 from dse.store import StudyResults
@@ -17,7 +27,7 @@ from dse.store import StudyResults
 Floats = npt.NDArray[np.float64]
 TENTH_PP = 0.1
 SMALLEST_SIGNIFICANT_GAIN = 6  # samples: 2 * 0.5**6 < 0.05, a sign test's best case; below it no gain is significant
-_RESCALER_COSTS = ("rescaler_area_um2", "rescaler_energy_nj")
+_BY_OTHER_MODEL = {RESCALER_AREA.name: metrics.OTHER_AREA.name, RESCALER_ENERGY.name: metrics.OTHER_ENERGY.name}
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class Agreement:
 
 def convergence(results: StudyResults) -> Convergence | None:
     """Computes the growth of the front; returns None without an int32 baseline, whose costs are the unit."""
-    objectives = objective_columns(results)
+    objectives = list(results.facts.objectives)
     rows = results.judged.dropna(subset=objectives)
     int32 = rows[rows["role"] == Role.INT32]
     if int32.empty:
@@ -76,11 +86,6 @@ def convergence(results: StudyResults) -> Convergence | None:
     searched = np.flatnonzero((rows["role"] == Role.SEARCH).to_numpy())
     first = int(searched[0]) if len(searched) else len(rows)
     return Convergence(volumes, sizes, _minutes(rows["finished"]), first)
-
-
-def objective_columns(results: StudyResults) -> list[str]:
-    """Returns the columns of ``trials`` with the study's objectives."""
-    return list(results.facts.objectives)
 
 
 def grown(relative: Floats, objectives: Sequence[str] = DEFAULT_OBJECTIVES) -> tuple[Floats, npt.NDArray[np.int64]]:
@@ -115,13 +120,13 @@ def _minutes(finished: pd.Series) -> Floats:
 
 def agreement(results: StudyResults) -> Agreement | None:
     """Compares the cost models; returns None if the other one has no costs."""
-    columns = [*_RESCALER_COSTS, *(f"other_{name}" for name in _RESCALER_COSTS)]
+    columns = [*_BY_OTHER_MODEL, *_BY_OTHER_MODEL.values()]
     rows = results.judged.dropna(subset=columns)
     if len(rows) < 2:
         return None
     area, energy, other_area, other_energy = (rows[name].to_numpy(dtype=np.float64) for name in columns)
-    objectives = objective_columns(results)
-    others = [f"other_{name}" if name in _RESCALER_COSTS else name for name in objectives]
+    objectives = list(results.facts.objectives)
+    others = [_BY_OTHER_MODEL.get(name, name) for name in objectives]
     stays = non_dominated(rows[others].to_numpy(dtype=np.float64))
     on_front = rows["on_front"].to_numpy(dtype=bool)
     return Agreement(

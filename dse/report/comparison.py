@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import mannwhitneyu
 
-from dse.design import DROP, hypervolume, relative_costs
+from dse.design import hypervolume, relative_costs
 from dse.report.designs import Choice, choices
 from dse.report.recommendations import Recommendation, recommendation
 from dse.store import StudyResults
@@ -112,17 +112,8 @@ def covered(first: list[Choice], second: list[Choice]) -> float:
     """
     if not second:
         return float("nan")
-    points = _objectives(first)
-    return float(np.mean([bool((points <= point).all(axis=1).any()) for point in _objectives(second)]))
-
-
-def _objectives(designs: list[Choice]) -> Floats:
-    return np.array([(c.val_drop_pp, c.area_um2, c.energy_nj) for c in designs], dtype=np.float64).reshape(-1, 3)
-
-
-def _columns(results: StudyResults) -> list[str]:
-    """Returns what fronts are compared in: the drop and the two costs that reports show."""
-    return [DROP.name, results.facts.area.name, results.facts.energy.name]
+    points = np.array([c.objectives for c in first]).reshape(-1, 3)
+    return float(np.mean([bool((points <= c.objectives).all(axis=1).any()) for c in second]))
 
 
 def _labels(studies: list[StudyResults]) -> list[str]:
@@ -138,28 +129,31 @@ def _labels(studies: list[StudyResults]) -> list[str]:
 
 
 def _int32_costs(studies: list[StudyResults]) -> Floats:
-    for results in studies:
-        if not results.int32.empty:
-            costs: Floats = results.int32[_columns(results)].to_numpy(dtype=np.float64)[0]
-            return costs
-    return np.full(3, np.nan)
+    """Returns the objectives of the first int32 baseline, ``[3]``; NaN if no study has one."""
+    baselines = (choice.objectives for results in studies for choice in choices(results, results.int32))
+    return np.array(next(baselines, (np.nan,) * 3))
 
 
 def _run(label: str, results: StudyResults, unit: Floats) -> Run:
     front = choices(results, results.front)
-    low, high = (_test_volume(results, end, unit) for end in ("ci_high", "ci_low"))
-    return Run(label, results, recommendation(results), front, _volume(_objectives(front), unit), low, high)
+    unknown = [float("nan")]  # an empty front has no test volume
+    return Run(
+        label=label,
+        results=results,
+        rec=recommendation(results),
+        front=front,
+        volume=_volume(front, [c.val_drop_pp for c in front], unit),
+        test_volume_low=_volume(front, [c.ci_high for c in front] or unknown, unit),
+        test_volume_high=_volume(front, [c.ci_low for c in front] or unknown, unit),
+    )
 
 
-def _test_volume(results: StudyResults, end: str, unit: Floats) -> float:
-    values = results.front[[end, *_columns(results)[1:]]].to_numpy(dtype=np.float64)
-    return float("nan") if len(values) == 0 or np.isnan(values).any() else _volume(values, unit)
-
-
-def _volume(values: Floats, unit: Floats) -> float:
-    if np.isnan(unit).any():
+def _volume(front: list[Choice], drops: list[float], unit: Floats) -> float:
+    """Computes the hypervolume of a front with these drops (pp); NaN if one of them or the unit is not known."""
+    if np.isnan([*drops, *unit]).any():
         return float("nan")
-    return hypervolume(relative_costs(values, unit)) if len(values) else 0.0
+    values = np.array([(drop, c.area_um2, c.energy_nj) for drop, c in zip(drops, front, strict=True)])
+    return hypervolume(relative_costs(values, unit)) if front else 0.0
 
 
 def _obstacles(studies: list[StudyResults]) -> list[str]:
@@ -173,9 +167,7 @@ def _obstacles(studies: list[StudyResults]) -> list[str]:
         "lanes": [str(f.lanes) for f in facts],
         "cost model": [f"{f.objective_cost.model} with {f.objective_cost.technology}" for f in facts],
     }
-    obstacles = [
-        f"{what}: {' / '.join(dict.fromkeys(values))}" for what, values in compared.items() if len(set(values)) > 1
-    ]
+    obstacles = [f"{what}: {values}" for what, values in _differing(compared)]
     if all(results.int32.empty for results in studies):
         obstacles.append("no run has a complete int32 baseline, so costs have no unit")
     return obstacles
@@ -183,17 +175,20 @@ def _obstacles(studies: list[StudyResults]) -> list[str]:
 
 def _cautions(runs: tuple[Run, ...]) -> list[str]:
     cautions = [f"{run.label} is not finished." for run in runs if not run.results.facts.complete]
-    for what, values in {
+    compared = {
         "network": [run.results.facts.network for run in runs],
-        "weight bits": [str(run.results.facts.weight_bits) for run in runs],
+        "weight bits": [run.results.facts.weight_bits for run in runs],
         "contract": [run.results.facts.contract for run in runs],
-    }.items():
-        if len(set(values)) > 1:
-            cautions.append(
-                f"The runs differ in {what} ({' / '.join(dict.fromkeys(values))}): "
-                "every drop is against the run's own int32."
-            )
-    return cautions
+    }
+    return cautions + [
+        f"The runs differ in {what} ({values}): every drop is against the run's own int32."
+        for what, values in _differing(compared)
+    ]
+
+
+def _differing(compared: dict[str, list[str]]) -> list[tuple[str, str]]:
+    """Returns the facts that differ, each with its different values in one text."""
+    return [(what, " / ".join(dict.fromkeys(each))) for what, each in compared.items() if len(set(each)) > 1]
 
 
 def _verdicts(runs: tuple[Run, ...]) -> list[Verdict]:

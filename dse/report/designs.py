@@ -9,8 +9,25 @@ import numpy as np
 import pandas as pd
 
 from dse import formats
-from dse.design import DROP, Figure, Role, metrics
+from dse.design import (
+    ACCELERATOR_AREA,
+    ACCELERATOR_ENERGY,
+    DROP,
+    RESCALER_AREA,
+    RESCALER_ENERGY,
+    Figure,
+    Role,
+    figure_named,
+)
 from dse.store import StudyFacts, StudyResults, trial_columns
+
+ROLE_NAMES = {
+    Role.INT32: "int32 (Q31)",
+    Role.CONTROL: "int32, fine-tuned",
+    Role.UNIFORM_ROUND: "uniform round",
+    Role.UNIFORM_ABSORB: "uniform absorb",
+    Role.SEARCH: "search",
+}
 
 
 class Evidence(StrEnum):
@@ -39,7 +56,7 @@ class Choice:
         trial: number of the trial.
         role: why the trial is in the study.
         finetune: how far its weights were trained.
-        fidelity: fidelity of its accuracy.
+        fidelity: fidelity of its accuracy, in words.
         figures: every number of its row in ``StudyResults.trials`` by column; NaN if it is not known.
         int32: the same of the int32 baseline; empty before that is complete.
         area: the area that the report shows.
@@ -63,15 +80,19 @@ class Choice:
     methods: tuple[str, ...]
     also: str
 
+    def value(self, figure: Figure) -> float:
+        """Returns a figure of the design in its unit; NaN if it is not known."""
+        return self.figures[figure.name]
+
     @property
     def area_um2(self) -> float:
         """The area shown, by the objective's cost model."""
-        return self.figures[self.area.name]
+        return self.value(self.area)
 
     @property
     def energy_nj(self) -> float:
         """The energy of one inference shown, by the objective's cost model."""
-        return self.figures[self.energy.name]
+        return self.value(self.energy)
 
     @property
     def area_ratio(self) -> float:
@@ -86,17 +107,17 @@ class Choice:
     @property
     def accelerator_area_share(self) -> float:
         """Share of the rescalers in the accelerator's area; NaN if the study does not know it."""
-        return _quotient(self.figures[metrics.RESCALER_AREA.name], self.figures[metrics.ACCELERATOR_AREA.name])
+        return _quotient(self.value(RESCALER_AREA), self.value(ACCELERATOR_AREA))
 
     @property
     def accelerator_energy_share(self) -> float:
         """Share of the rescalers in the accelerator's energy; NaN if the study does not know it."""
-        return _quotient(self.figures[metrics.RESCALER_ENERGY.name], self.figures[metrics.ACCELERATOR_ENERGY.name])
+        return _quotient(self.value(RESCALER_ENERGY), self.value(ACCELERATOR_ENERGY))
 
     @property
     def val_drop_pp(self) -> float:
         """Accuracy drop on the validation split."""
-        return self.figures[DROP.name]
+        return self.value(DROP)
 
     @property
     def val_drop_vs_control_pp(self) -> float:
@@ -119,6 +140,11 @@ class Choice:
         return self.figures["ci_high"]
 
     @property
+    def objectives(self) -> tuple[float, float, float]:
+        """What designs are compared by: validation drop, area and energy."""
+        return self.val_drop_pp, self.area_um2, self.energy_nj
+
+    @property
     def is_finetuned(self) -> bool:
         """Whether the weights were trained after narrowing."""
         return self.finetune not in {"", "none"}
@@ -136,7 +162,7 @@ def _choice(results: StudyResults, row: Mapping[Hashable, object], int32: Mappin
         trial=int(figures["trial"]),
         role=Role(str(row["role"])),
         finetune=str(row["finetune"]),
-        fidelity=str(row["fidelity"]),
+        fidelity=str(row["fidelity"]).replace("_finetune", " fine-tune"),
         figures=figures,
         int32=int32,
         area=facts.area,
@@ -154,7 +180,7 @@ def _also(row: Mapping[Hashable, object], facts: StudyFacts) -> str:
     words += [str(row[key]) for key in ("contract", "style") if key in facts.varying]
     if "lanes" in facts.varying:
         words.append(formats.count(int(_float(row, "lanes")), "lane"))
-    for figure in map(metrics.figure_named, facts.objectives):
+    for figure in map(figure_named, facts.objectives):
         if figure not in (DROP, facts.area, facts.energy):
             words.append(f"{figure.title.lower()} {formats.number(_float(row, figure.name))} {figure.unit}")
     return "; ".join(words)

@@ -12,20 +12,19 @@ import jinja2
 from markupsafe import Markup
 
 from dse import formats
-from dse.design import Role
+from dse.design import DROP, figure_named, metrics
 from dse.report.charts.picture import Panel, Picture, library, library_version
 from dse.report.charts.rescalers import layer_table
 from dse.report.charts.style import script_json
-from dse.report.designs import Choice
+from dse.report.designs import ROLE_NAMES, Choice
 from dse.report.pictures import Analysis, analyse, pictures, write_pictures
-from dse.report.portfolio import portfolio_rows
-from dse.report.recommendations import uniform_name
 from dse.report.scene import Scene
 from dse.report.tables import compared, write_tables
-from dse.store import StudyResults
+from dse.store import StudyResults, member_key
 from nets.files import write_text
 
 MOST_ROWS = 40  # of the front's table; front.csv has all
+MEMBER_FIGURES = (DROP.name, "test_accuracy_drop_pp", "ci_low", "ci_high", "regret_pp")
 MOST_ERRORS = 10  # kinds of errors that are listed
 
 
@@ -46,29 +45,23 @@ def report_html(analysis: Analysis, drawn: dict[str, Picture]) -> str:
     """Returns the page; every text in it is escaped."""
     view = analysis.view
     designs = compared(view.rec)
-    return (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            facts=view.results.facts,
-            rec=view.rec,
-            view=view,
-            compared=designs,
-            shares=any(math.isfinite(c.accelerator_area_share) for _, c in designs),
-            other_style=any(math.isfinite(c.figures["other_style_rescaler_area_um2"]) for _, c in designs),
-            front=view.front[:MOST_ROWS],
-            members=portfolio_rows(view),
-            steps=analysis.steps,
-            sensitivity=analysis.sensitivity,
-            agreement=analysis.agreement,
-            convergence=analysis.convergence,
-            layers=_layers(view),
-            counts=Counter(view.results.trials["state"]),
-            errors=_errors(view.results),
-            designs=design_cards(view),
-            pictures=drawn,
-            **page_parts(),
-        )
+    template = environment().get_template("report.html.j2")
+    return template.render(
+        vars(analysis),
+        facts=view.results.facts,
+        rec=view.rec,
+        objectives=[figure_named(name).title.lower() for name in view.results.facts.objectives],
+        compared=designs,
+        shares=any(math.isfinite(c.accelerator_area_share) for _, c in designs),
+        other_style=any(math.isfinite(c.value(metrics.OTHER_STYLE_AREA)) for _, c in designs),
+        front=view.front[:MOST_ROWS],
+        members=_member_rows(view, designs),
+        layers=_layers(view),
+        counts=Counter(view.results.trials["state"]),
+        errors=_errors(view.results),
+        designs=design_cards(view),
+        pictures=drawn,
+        **page_parts(),
     )
 
 
@@ -104,7 +97,7 @@ def environment() -> jinja2.Environment:
         panel_json=panel_json,
         svg_uri=svg_uri,
     )
-    made.globals.update(interval=formats.interval, count=formats.count)
+    made.globals.update(interval=formats.interval, count=formats.count, metrics=metrics)
     return made
 
 
@@ -118,16 +111,10 @@ def svg_uri(svg: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
-def role_name(choice: Choice) -> str:
-    """Returns in words what a trial was made for."""
-    names = {Role.SEARCH: "search", Role.INT32: "int32 (Q31)", Role.CONTROL: "int32 (Q31), fine-tuned"}
-    return names.get(choice.role) or f"uniform: {uniform_name(choice)}"
-
-
 def design_cards(view: Scene) -> dict[str, object]:
     """Returns all designs of front and baselines, for the card that a click opens."""
     shown = {c.trial: c for line in view.lines.values() for c in line} | {c.trial: c for c in view.front}
-    shown |= {c.trial: c for c in (view.int32, view.rec.control) if c}
+    shown |= {c.trial: c for c in (view.rec.int32, view.rec.control) if c}
     return {
         "rescalers": list(view.results.rescalers),
         "designs": {
@@ -139,7 +126,7 @@ def design_cards(view: Scene) -> dict[str, object]:
 
 def _card_facts(choice: Choice) -> list[tuple[str, str]]:
     return [
-        ("Made for", role_name(choice)),
+        ("Made for", ROLE_NAMES[choice.role]),
         ("Area", f"{formats.area(choice.area_um2)} ({formats.ratio(choice.area_ratio)} less than int32)"),
         ("Energy per inference", f"{formats.energy(choice.energy_nj)} ({formats.ratio(choice.energy_ratio)} less)"),
         ("Validation drop", formats.points(choice.val_drop_pp)),
@@ -149,6 +136,17 @@ def _card_facts(choice: Choice) -> list[tuple[str, str]]:
         ("Fine-tuning, fidelity", f"{choice.finetune}, {choice.fidelity}"),
         *([("Also", choice.also)] if choice.also else []),
     ]
+
+
+def _member_rows(view: Scene, designs: list[tuple[str, Choice]]) -> list[tuple[str, Choice, list[dict[str, float]]]]:
+    """Returns the designs with the figures of every network of a portfolio; none in a study of one network."""
+    members, rows = view.results.facts.members, []
+    figures = view.results.trials.set_index("trial").to_dict(orient="index") if members else {}
+    for label, choice in designs if members else ():
+        row = figures[choice.trial]
+        of_members = [{name: row.get(member_key(m, name), math.nan) for name in MEMBER_FIGURES} for m in members]
+        rows.append((label, choice, of_members))
+    return rows
 
 
 def _layers(view: Scene) -> list[dict[Hashable, object]]:

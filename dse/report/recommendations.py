@@ -62,9 +62,24 @@ class Recommendation:
     cautions: tuple[str, ...] = ()
 
     @property
+    def recommended(self) -> dict[str, Choice]:
+        """The designs that are recommended, by what they are; one design may stand twice."""
+        named = {
+            "cheapest non-inferior": self.cheapest,
+            "cheapest at resolvable margin": self.cheapest_at_resolvable,
+            "knee": self.knee,
+        }
+        return {name: choice for name, choice in named.items() if choice is not None}
+
+    @property
+    def non_inferior(self) -> Choice | None:
+        """The cheapest design that is non-inferior at the margin; if there is none, at the resolvable margin."""
+        return self.cheapest or self.cheapest_at_resolvable
+
+    @property
     def chosen(self) -> Choice | None:
         """The design that the report describes in detail."""
-        return self.cheapest or self.cheapest_at_resolvable or self.knee
+        return self.non_inferior or self.knee
 
 
 def recommendation(results: StudyResults) -> Recommendation:
@@ -140,12 +155,12 @@ def _knee(front: list[Choice]) -> tuple[Choice | None, str]:
     near = [c for c in front if c.val_drop_pp <= REFERENCE_DROP_PP]
     if not near:
         return None, f"There is no knee: every design of the front loses more than {REFERENCE_DROP_PP:g} pp."
-    if len({_objectives(c) for c in near}) < 3:
+    if len({c.objectives for c in near}) < 3:
         return None, (
             "There is no knee: that takes three different designs, and the front has "
             f"{len(near)} that {'loses' if len(near) == 1 else 'lose'} at most {REFERENCE_DROP_PP:g} pp."
         )
-    scaled = _unit_scaled(np.array([_objectives(c) for c in near]))
+    scaled = _unit_scaled(np.array([c.objectives for c in near]))
     nearest = int(np.argmin(np.sqrt((scaled**2).sum(axis=1))))
     return near[nearest], (
         "Closest of the front to the best of every objective, with validation drop, area and energy "
@@ -178,10 +193,6 @@ def corrected_upper_end(choice: Choice, tests: int) -> float:
     tail = (1 - CONFIDENCE) / 2
     widening = NormalDist().inv_cdf(1 - tail / max(1, tests)) / NormalDist().inv_cdf(1 - tail)
     return choice.test_drop_pp + widening * (choice.ci_high - choice.test_drop_pp)
-
-
-def _objectives(choice: Choice) -> tuple[float, float, float]:
-    return choice.val_drop_pp, choice.area_um2, choice.energy_nj
 
 
 def _cost_order(choice: Choice) -> tuple[float, float, float, int]:
@@ -226,7 +237,7 @@ def _times(ratio: float, less: str) -> str:
 
 def _sentences(rec: Recommendation, facts: StudyFacts) -> list[str]:
     sentences = [_headline(rec, facts)]
-    if choice := rec.cheapest or rec.cheapest_at_resolvable:
+    if choice := rec.non_inferior:
         sentences += [_accuracy(choice, facts), _against_control(choice, rec.control), *_accelerator(choice, rec.int32)]
     else:
         sentences.append(rec.cheapest_reason)
@@ -265,7 +276,7 @@ def _accelerator(choice: Choice, int32: Choice | None) -> list[str]:
 
 
 def _against_uniform(rec: Recommendation) -> str:
-    choice, uniform = rec.cheapest or rec.cheapest_at_resolvable, rec.best_uniform
+    choice, uniform = rec.non_inferior, rec.best_uniform
     if choice is None or uniform is None:
         return ""
     name = uniform_name(uniform)
@@ -282,11 +293,11 @@ def _against_uniform(rec: Recommendation) -> str:
             if saved < 0
             else f"The best uniform width, {name} (trial {uniform.trial}), costs the same area."
         )
-    return f"That is {formats.percent(saved)} less area than the best uniform width that is non-inferior, {name}."
+    return f"Its area is {formats.percent(saved)} smaller than that of the best non-inferior uniform width, {name}."
 
 
 def _against_all_absorb(rec: Recommendation) -> str:
-    choice, rival = rec.cheapest or rec.cheapest_at_resolvable, rec.all_absorb
+    choice, rival = rec.non_inferior, rec.all_absorb
     if choice is None or rival is None or rival.trial in {choice.trial, rec.best_uniform and rec.best_uniform.trial}:
         return ""
     return (
@@ -321,7 +332,7 @@ def _margin(rec: Recommendation, facts: StudyFacts) -> str:
     samples = facts.samples.get("test", 0)
     return (
         f"The smallest margin that {samples:,} test samples can resolve is {formats.points(rec.resolvable_margin_pp)} "
-        f"(asked: {formats.points(rec.margin_pp)})."
+        f"(requested: {formats.points(rec.margin_pp)})."
     )
 
 
@@ -348,7 +359,7 @@ def _cautions(rec: Recommendation, facts: StudyFacts) -> list[str]:
     if rec.chosen and rec.chosen.is_finetuned and rec.control is None:
         cautions.append(
             "The chosen design was fine-tuned and the control (int32 with the same fine-tuning) is missing: "
-            "narrowing and extra training cannot be told apart."
+            "the effects of narrowing and of extra training cannot be separated."
         )
     return cautions
 

@@ -8,43 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dse import formats
-from dse.design import Role
-from dse.report.designs import Choice, choices
+from dse.design import DROP, Figure, Role
+from dse.report.designs import ROLE_NAMES, Choice, choices
 from dse.report.recommendations import REFERENCE_DROP_PP, Recommendation, recommendation
 from dse.store import StudyFacts, StudyResults
-from nets.network import Method
 
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class CostAxis:
-    """A cost over which the front is drawn.
-
-    Attributes:
-        column: its name in ``StudyResults.trials``.
-        attribute: its name in ``Choice``.
-        title: what it is called in pictures.
-        unit: its unit.
-    """
-
-    column: str
-    attribute: str
-    title: str
-    unit: str
-
-    def cost(self, design: Choice) -> float:
-        """Returns this cost of a design."""
-        return float(getattr(design, self.attribute))
-
-
-def cost_axes(facts: StudyFacts) -> tuple[CostAxis, CostAxis]:
-    """Returns the two cost axes of the front's pictures: area and energy."""
-    subject = facts.costed.capitalize()
-    return (
-        CostAxis(facts.area.name, "area_um2", f"{subject} area", "µm²"),
-        CostAxis(facts.energy.name, "energy_nj", f"{subject} energy per inference", "nJ"),
-    )
 
 
 @dataclass(frozen=True)
@@ -55,8 +24,7 @@ class Scene:
         results: the study.
         rec: its recommendation.
         front: designs of the front, cheapest first.
-        lines: uniform baselines by method, narrowest first.
-        int32: the baseline.
+        lines: uniform baselines by role, narrowest first.
         dominated: designs of the search that are not on the front.
         top_pp: upper end of the drop axis, pp.
         hidden: number of designs above that end.
@@ -67,8 +35,7 @@ class Scene:
     results: StudyResults
     rec: Recommendation
     front: list[Choice]
-    lines: dict[str, list[Choice]]
-    int32: Choice | None
+    lines: dict[Role, list[Choice]]
     dominated: "Dominated"
     top_pp: float
     hidden: int
@@ -92,6 +59,11 @@ class Dominated:
     bits: list[str]
 
 
+def cost_axes(facts: StudyFacts) -> tuple[Figure, Figure]:
+    """Returns the two costs over which fronts are drawn: area and energy."""
+    return facts.area, facts.energy
+
+
 def scene(results: StudyResults) -> Scene:
     """Collects what the pictures of a study's front show."""
     rec = recommendation(results)
@@ -106,12 +78,10 @@ def scene(results: StudyResults) -> Scene:
         rec=rec,
         front=front,
         lines={
-            method.value: sorted(
-                (c for c in measured if c.role is Role.uniform(method)), key=lambda c: c.multiplier_bits
-            )
-            for method in (Method.ROUND, Method.ABSORB)
+            role: sorted((c for c in measured if c.role is role), key=lambda c: c.multiplier_bits)
+            for role in Role
+            if role.is_uniform
         },
-        int32=rec.int32,
         dominated=dominated,
         top_pp=top,
         hidden=int((drops > top).sum()),
@@ -125,8 +95,8 @@ def _dominated(results: StudyResults) -> Dominated:
     bits = rows[results.bits_columns].to_numpy()
     return Dominated(
         trial=rows["trial"].to_numpy(dtype=np.int64),
-        drop_pp=rows["val_accuracy_drop_pp"].to_numpy(dtype=np.float64),
-        costs={cost.column: rows[cost.column].to_numpy(dtype=np.float64) for cost in cost_axes(results.facts)},
+        drop_pp=rows[DROP.name].to_numpy(dtype=np.float64),
+        costs={cost.name: rows[cost.name].to_numpy(dtype=np.float64) for cost in cost_axes(results.facts)},
         bits=[formats.shorten(" ".join(str(int(k)) for k in row), 60) for row in bits],
     )
 
@@ -141,7 +111,7 @@ def _top(front: list[Choice], baselines: list[Choice], margin_pp: float) -> floa
 
 def baselines(view: Scene) -> list[Choice]:
     """Returns all baselines of the picture."""
-    designs = [*chain.from_iterable(view.lines.values()), view.int32, view.rec.control]
+    designs = [*chain.from_iterable(view.lines.values()), view.rec.int32, view.rec.control]
     return [choice for choice in designs if choice is not None]
 
 
@@ -152,29 +122,21 @@ def bottom(view: Scene) -> float:
 
 
 def marks(view: Scene) -> list[tuple[str, Choice]]:
-    """Returns the designs that are labelled in the picture, with their labels."""
-    rec = view.rec
-    labelled = [("cheapest non-inferior", rec.cheapest), ("cheapest, resolvable margin", rec.cheapest_at_resolvable)]
-    if rec.knee and rec.chosen and rec.knee.trial == rec.chosen.trial and (rec.cheapest or rec.cheapest_at_resolvable):
-        labelled = [(f"{label} = knee", choice) for label, choice in labelled]
-    else:
-        labelled.append(("knee", rec.knee))
-    return [(f"{label}, trial {choice.trial}", choice) for label, choice in labelled if choice is not None]
+    """Returns the recommended designs with their labels, each trial once."""
+    named = view.rec.recommended
+    names: dict[int, list[str]] = {}
+    for name, choice in named.items():
+        names.setdefault(choice.trial, []).append(name)
+    designs = {choice.trial: choice for choice in named.values()}
+    return [(f"{' = '.join(names[trial])}, trial {trial}", choice) for trial, choice in designs.items()]
 
 
-def detailed(rec: Recommendation) -> list[tuple[str, Choice]]:
+def detailed(view: Scene) -> list[tuple[str, Choice]]:
     """Returns the designs whose layers are shown, with labels: int32 and the recommended ones, each trial once."""
-    named = [
-        ("int32 (Q31)", rec.int32),
-        ("cheapest non-inferior", rec.cheapest),
-        ("cheapest at the resolvable margin", rec.cheapest_at_resolvable),
-        ("knee", rec.knee),
-    ]
-    seen: dict[int, tuple[str, Choice]] = {}
-    for label, choice in named:
-        if choice is not None and choice.trial not in seen:
-            seen[choice.trial] = (f"{label}, trial {choice.trial}", choice)
-    return list(seen.values())
+    if (int32 := view.rec.int32) is None:
+        return marks(view)
+    others = [(label, choice) for label, choice in marks(view) if choice.trial != int32.trial]
+    return [(f"{ROLE_NAMES[Role.INT32]}, trial {int32.trial}", int32), *others]
 
 
 def _or(value: float, otherwise: float) -> float:

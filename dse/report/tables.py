@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from dse import formats
-from dse.design import DROP
-from dse.report.designs import Choice
+from dse.design import DROP, Role
+from dse.report.designs import ROLE_NAMES, Choice
 from dse.report.recommendations import Recommendation, recommendation, uniform_name
 from dse.store import StudyFacts, StudyResults, design_table, for_people, heading
 from nets.files import replacing
@@ -25,10 +25,10 @@ def write_tables(results: StudyResults, folder: Path) -> None:
     trials = whole_numbers(results.trials)
     front = whole_numbers(design_table(results.front, results.rescalers))
     baselines = whole_numbers(design_table(results.baselines, results.rescalers))
-    _write_csv(front, folder / "front.csv")
-    _write_csv(baselines, folder / "baselines.csv")
-    _write_csv(trials, folder / "trials.csv")
-    _write_csv(scored_layers(results), folder / "layers.csv")
+    frames = {"front": front, "baselines": baselines, "trials": trials, "layers": scored_layers(results)}
+    for name, frame in frames.items():
+        with replacing(folder / f"{name}.csv") as path:
+            frame.to_csv(path, index=False)
     with replacing(folder / "trials.parquet") as path:
         trials.to_parquet(path, index=False)
     with replacing(folder / "results.xlsx") as path:
@@ -60,11 +60,9 @@ def summary_table(results: StudyResults, rec: Recommendation) -> pd.DataFrame:
 def compared(rec: Recommendation) -> list[tuple[str, Choice]]:
     """Returns the designs that a report compares first, with their labels; designs that do not exist are left out."""
     named = [
-        ("Cheapest non-inferior", rec.cheapest),
-        ("Cheapest at the resolvable margin", rec.cheapest_at_resolvable),
-        ("Knee of the front", rec.knee),
-        ("int32 (Q31) baseline", rec.int32),
-        ("int32, fine-tuned (control)", rec.control),
+        *((name.capitalize(), choice) for name, choice in rec.recommended.items()),
+        (f"{ROLE_NAMES[Role.INT32]} baseline", rec.int32),
+        (f"{ROLE_NAMES[Role.CONTROL]} (control)", rec.control),
         (f"Best uniform: {uniform_name(rec.best_uniform)}" if rec.best_uniform else "", rec.best_uniform),
         ("All absorb, 1 bit", rec.all_absorb),
     ]
@@ -93,11 +91,6 @@ def _summary_cells(facts: StudyFacts) -> dict[str, Callable[[Choice], object]]:
     }
 
 
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    with replacing(path) as temporary:
-        frame.to_csv(temporary, index=False)
-
-
 def _write_workbook(results: StudyResults, front: pd.DataFrame, path: Path) -> None:
     rec = recommendation(results)
     sheets = {
@@ -115,7 +108,7 @@ def _write_workbook(results: StudyResults, front: pd.DataFrame, path: Path) -> N
 
 
 def _write_sheet(writer: pd.ExcelWriter, name: str, frame: pd.DataFrame) -> None:
-    frame = _naive_times(frame.head(_EXCEL_ROWS))
+    frame = frame.head(_EXCEL_ROWS)
     frame.to_excel(writer, sheet_name=name, index=False)
     sheet = writer.sheets[name]
     sheet.freeze_panes(1, 1)
@@ -123,12 +116,6 @@ def _write_sheet(writer: pd.ExcelWriter, name: str, frame: pd.DataFrame) -> None
         sheet.autofilter(0, 0, max(1, len(frame)), len(frame.columns) - 1)
     for column, title in enumerate(frame.columns):
         sheet.set_column(column, column, min(_WIDEST, max(10, len(str(title)) + 2)))
-
-
-def _naive_times(frame: pd.DataFrame) -> pd.DataFrame:
-    """Removes time zones, which spreadsheets do not know; all times here are UTC and their heading says so."""
-    zoned = frame.select_dtypes(include=["datetimetz"]).columns
-    return frame.assign(**{name: frame[name].dt.tz_convert("UTC").dt.tz_localize(None) for name in zoned})
 
 
 def _about(results: StudyResults, rec: Recommendation) -> pd.DataFrame:

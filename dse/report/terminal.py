@@ -9,7 +9,7 @@ from rich.text import Text
 
 from dse import formats
 from dse.design import Role
-from dse.report.designs import Choice, Evidence, choices
+from dse.report.designs import ROLE_NAMES, Choice, Evidence, choices
 from dse.report.recommendations import Recommendation, recommendation
 from dse.store import StudyResults
 
@@ -26,9 +26,9 @@ def front_table(results: StudyResults) -> Table:
         table.add_row(*_cells(choice, _mark(choice, rec)))
     table.add_section()
     on_screen = {choice.trial for choice in shown}
-    for label, baseline in (("int32 (Q31)", rec.int32), (_uniform_label(rec), rec.best_uniform)):
+    for baseline in (rec.int32, rec.best_uniform):
         if baseline is not None and baseline.trial not in on_screen:
-            table.add_row(*_cells(baseline, label), style="dim")
+            table.add_row(*_cells(baseline, _mark(baseline, rec)), style="dim")
     return table
 
 
@@ -54,7 +54,7 @@ def _empty_table(results: StudyResults, size: int, shown: int) -> Table:
     )
     for heading in ("trial", "area µm²", "less", "nJ", "val drop", "test drop [95%]"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("multiplier bits", overflow="fold", min_width=16)  # the one column that may take several lines
+    table.add_column("multiplier bits", overflow="fold", min_width=15)  # the one column that may take several lines
     return table
 
 
@@ -62,7 +62,7 @@ def _thinned(front: list[Choice], rec: Recommendation) -> list[Choice]:
     """Returns at most ``FRONT_ROWS`` designs: the ends, evenly spaced ones between, and always the recommended."""
     if len(front) <= FRONT_ROWS:
         return front
-    wanted = {choice.trial for choice in (rec.cheapest, rec.cheapest_at_resolvable, rec.knee) if choice}
+    wanted = {choice.trial for choice in rec.recommended.values()}
     positions = np.linspace(0, len(front) - 1, FRONT_ROWS - len(wanted)).round().astype(int)
     wanted |= {front[position].trial for position in positions}
     return [choice for choice in front if choice.trial in wanted]
@@ -92,19 +92,5 @@ def _widths(choice: Choice) -> str:
 
 
 def _mark(choice: Choice, rec: Recommendation) -> str:
-    marks = []
-    if rec.cheapest and choice.trial == rec.cheapest.trial:
-        marks.append("cheapest")
-    if rec.cheapest_at_resolvable and choice.trial == rec.cheapest_at_resolvable.trial:
-        marks.append("cheapest at resolvable margin")
-    if rec.knee and choice.trial == rec.knee.trial:
-        marks.append("knee")
-    if choice.role is Role.INT32:
-        marks.append("int32 (Q31)")
-    elif choice.role.is_uniform:
-        marks.append(f"uniform {choice.role.removeprefix('uniform_')}")
-    return ", ".join(marks)
-
-
-def _uniform_label(rec: Recommendation) -> str:
-    return _mark(rec.best_uniform, rec) if rec.best_uniform else ""
+    marks = [name for name, recommended in rec.recommended.items() if recommended.trial == choice.trial]
+    return ", ".join([*marks, *([] if choice.role is Role.SEARCH else [ROLE_NAMES[choice.role]])])

@@ -19,7 +19,7 @@ from dse.evaluate.costing import cost_models, costs_of
 from dse.evaluate.designs import member_job
 from dse.evaluate.evaluator import Evaluator, weakest
 from dse.export import export_design
-from dse.export._design import load_design
+from dse.export.scored_design import load_design
 from dse.run import run_study
 from dse.store.collection import results_of
 from dse.store.records import record_of

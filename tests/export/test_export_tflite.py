@@ -9,9 +9,9 @@ import pytest
 
 from dse.errors import StudyError
 from dse.export import DesignDocument, export_design
-from dse.export._tflite import write_models
-from dse.export._units import units_of
-from dse.export._vectors import vectors_of
+from dse.export.tflite import write_models
+from dse.export.units import units_of
+from dse.export.vectors import vectors_of
 from dse.run import run_study
 from dse.store.collection import results_of
 from dse.store.run_folder import RunFolder

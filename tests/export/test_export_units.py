@@ -12,9 +12,9 @@ import pytest
 from dse.errors import StudyError
 from dse.evaluate.designs import narrowed
 from dse.evaluate.lowering import lower
-from dse.export._render import c_header, comment, literal, memory_hex, unit_verilog, vector_bits, vectors_hex, wired
-from dse.export._units import Unit, units_of
-from dse.export._vectors import Vectors, vectors_of
+from dse.export.render import c_header, comment, literal, memory_hex, unit_verilog, vectors_hex, wired
+from dse.export.units import Unit, units_of
+from dse.export.vectors import Vectors, vectors_of
 from dse.study.prepared import PreparedStudy, prepare
 from dse.study.space import space_over
 from hwmodels.parsing import parse_files
@@ -135,7 +135,7 @@ def test_vector_lines_have_the_width_of_their_fields(units: tuple[Unit, ...], ve
     for unit in units:
         lines = vectors_hex(unit, vectors[unit.name]).split()
         assert len(lines) == len(vectors[unit.name])
-        assert max(int(line, 16) for line in lines) < 1 << vector_bits(unit)
+        assert max(int(line, 16) for line in lines) < 1 << unit.vector_bits
 
 
 def test_exported_modules_are_those_that_are_costed(units: tuple[Unit, ...]) -> None:

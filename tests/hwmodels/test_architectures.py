@@ -14,8 +14,8 @@ from rtl_proof import Case, cases_of, check, input_ports, is_for
 from verilated import Verilated
 from yosys_oracle import parsed_operators, yosys_netlist, yosys_operators
 
-from dse.export._render import unit_verilog
-from dse.export._units import StageValues, Unit
+from dse.export.render import unit_verilog
+from dse.export.units import StageValues, Unit
 from hwmodels import HardwareError, RescalerWorkload, load_technology
 from hwmodels.architectures.add import ADD
 from hwmodels.architectures.array import ARRAY

@@ -163,7 +163,7 @@ def test_staircase_never_rises(make: Maker) -> None:
         assert xs == sorted(xs)
         assert ys == sorted(set(ys), reverse=True)
         for design in view.front:  # none lies below the line
-            reached = [step["y"] for step in steps if step["x"] <= axis.cost(design)]
+            reached = [step["y"] for step in steps if step["x"] <= design.value(axis)]
             assert design.val_drop_pp >= min(reached)
 
 
@@ -253,7 +253,7 @@ def test_reports_show_the_accelerator_where_it_is_the_objective(make: Maker) -> 
     totals = (DROP.name, ACCELERATOR_AREA.name, ACCELERATOR_ENERGY.name)
     whole = dataclasses.replace(results, facts=dataclasses.replace(results.facts, objectives=totals))
     for study, name in ((results, "rescaler"), (whole, "accelerator")):
-        int32 = scene(study).int32
+        int32 = scene(study).rec.int32
         assert int32 is not None
         row = study.trials.loc[int32.trial]
         assert (int32.area_um2, int32.energy_nj) == (row[f"{name}_area_um2"], row[f"{name}_energy_nj"])

@@ -107,7 +107,7 @@ def test_hover_shows_the_design(browser: webdriver.Chrome, hostile_report: Repor
     opened(browser, page)
     chosen = recommendation(hostile).cheapest
     assert chosen is not None
-    point_at(browser, "plot-front-1", "front_area_um2_designs", front_position(hostile, chosen.trial))
+    point_at(browser, "plot-front-1", "front_rescaler_area_um2_designs", front_position(hostile, chosen.trial))
     shown = tooltip(browser)
     assert f"trial {chosen.trial}" in shown
     assert f"{chosen.area_um2:,.0f} µm²" in shown
@@ -116,11 +116,11 @@ def test_hover_shows_the_design(browser: webdriver.Chrome, hostile_report: Repor
 
 def test_legend_highlights_one_kind_of_design(browser: webdriver.Chrome, hostile_report: Report) -> None:
     opened(browser, hostile_report[1])
-    plot, layer = "plot-front-1", "front_area_um2_dominated"
+    plot, layer = "plot-front-1", "front_rescaler_area_um2_dominated"
     assert opacities(browser, plot, layer) == {1.0}
     ActionChains(browser).click(legend_entry(browser, plot, "int32 (Q31)")).perform()
     until(lambda: opacities(browser, plot, layer) == {0.1})
-    assert opacities(browser, plot, "front_area_um2_int32") == {0.1, 1.0}  # the fine-tuned one fades
+    assert opacities(browser, plot, "front_rescaler_area_um2_int32") == {0.1, 1.0}  # the fine-tuned one fades
     ActionChains(browser).move_to_element_with_offset(browser.find_element(By.ID, plot), 200, -120).click().perform()
     until(lambda: opacities(browser, plot, layer) == {1.0})
 
@@ -145,7 +145,7 @@ def test_click_opens_the_design_with_names_as_text(browser: webdriver.Chrome, ho
     opened(browser, page)
     chosen = recommendation(hostile).cheapest
     assert chosen is not None
-    point_at(browser, "plot-front-2", "front_energy_nj_designs", front_position(hostile, chosen.trial))
+    point_at(browser, "plot-front-2", "front_rescaler_energy_nj_designs", front_position(hostile, chosen.trial))
     tooltip(browser)
     ActionChains(browser).click().perform()
     card = browser.find_element(By.ID, "card")
@@ -220,6 +220,6 @@ def test_comparison_opens_and_its_legend_works(browser: webdriver.Chrome, make: 
     labels = browser.find_elements(By.CSS_SELECTOR, f"#{plot} .role-legend-label text")
     assert [label.text for label in labels] == ["synthetic", hostile.facts.study]
     ActionChains(browser).click(legend_entry(browser, plot, hostile.facts.study)).perform()
-    until(lambda: opacities(browser, plot, "compare_area_um2_designs") == {0.1, 1.0})
+    until(lambda: opacities(browser, plot, "compare_rescaler_area_um2_designs") == {0.1, 1.0})
     opened(browser, tmp_path / "compare.html", width=390, height=844)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390

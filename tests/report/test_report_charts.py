@@ -57,11 +57,11 @@ def test_front_shows_every_design_at_its_cost_and_drop(any_study: StudyResults) 
         panel = front_panel(view, axis)
         designs = layer(panel, "_designs")
         assert [row["trial"] for row in designs] == [c.trial for c in view.front]
-        np.testing.assert_allclose([row["x"] for row in designs], [axis.cost(c) for c in view.front], rtol=1e-8)
+        np.testing.assert_allclose([row["x"] for row in designs], [c.value(axis) for c in view.front], rtol=1e-8)
         np.testing.assert_allclose([row["y"] for row in designs], [c.val_drop_pp for c in view.front], rtol=1e-8)
         dominated = layer(panel, "_dominated")
         assert [row["trial"] for row in dominated] == view.dominated.trial.tolist()
-        np.testing.assert_allclose([row["x"] for row in dominated], view.dominated.costs[axis.column], rtol=1e-5)
+        np.testing.assert_allclose([row["x"] for row in dominated], view.dominated.costs[axis.name], rtol=1e-5)
         np.testing.assert_allclose([row["y"] for row in dominated], view.dominated.drop_pp, rtol=1e-4)
 
 

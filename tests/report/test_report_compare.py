@@ -70,7 +70,7 @@ def test_fronts_on_different_scales_are_not_judged(make: Maker, change: dict[str
 
 def test_different_networks_are_a_caution(make: Maker) -> None:
     results = make()
-    other = dataclasses.replace(results, facts=dataclasses.replace(results.facts, weight_bits=8))
+    other = dataclasses.replace(results, facts=dataclasses.replace(results.facts, weight_bits="8"))
     assert any("weight bits (4 / 8)" in caution for caution in comparison([results, other]).cautions)
 
 

@@ -56,7 +56,9 @@ def test_every_study_gets_a_page_with_its_recommendation(any_report: Report) -> 
     assert all(caution in visible for caution in rec.cautions)
     assert not {"nan", "NaN", "None"} & {text.strip() for text in page.text}
     assert not {"nan", "NaN"} & set(visible.replace(",", " ").split())
-    assert any_study.facts.objective_cost.source in visible
+    cost = any_study.facts.objective_cost
+    assert f"{cost.model}, table {cost.technology} ({cost.node_nm:g} nm; {cost.source}); error: {cost.error}" in visible
+    assert "CostSource(" not in visible
     for section in ("recommendation", "front", "sensitivity", "convergence", "trust", "provenance"):
         assert ("section", {"id": section}) in [(t, {"id": a.get("id")}) for t, a in page.tags]
 

@@ -4,8 +4,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dse.report.analysis import Agreement, Convergence
+from dse.report.charts import style
 from dse.report.charts.picture import Panel
-from dse.report.charts.style import BLUE, INK, SKY, YELLOW, Rows, Spec, compact, linear, positioned, rule
+from dse.report.charts.style import Rows, Spec, compact
 
 HEIGHT = 240  # px
 
@@ -32,22 +33,22 @@ def _growth(name: str, title: str, xs: Floats, growth: Convergence) -> Panel:
         for index in _changes(growth)
     ]
     encoding: Spec = {
-        "x": linear("x", title, 0.0 if name == "minutes" else 1.0, max(float(xs.max()), 1e-3)),
-        "y": linear("y", f"Hypervolume{' (axis cut)' if is_cut else ''}", low, highest_visible(growth)),
+        "x": style.linear("x", title, 0.0 if name == "minutes" else 1.0, max(float(xs.max()), 1e-3)),
+        "y": style.linear("y", f"Hypervolume{' (axis cut)' if is_cut else ''}", low, highest_visible(growth)),
     }
-    line: Spec = {"mark": {"type": "line", "interpolate": "step-after", "color": BLUE, "clip": True}}
+    line: Spec = {"mark": {"type": "line", "interpolate": "step-after", "color": style.BLUE, "clip": True}}
     points: Spec = {
-        "mark": {"type": "point", "color": BLUE, "filled": True, "size": 14, "clip": True},
-        "encoding": {"tooltip": {"field": "hover"}},
+        "mark": {"type": "point", "color": style.BLUE, "filled": True, "size": 14, "clip": True},
+        "encoding": style.HOVER,
     }
-    begin = rule("x", growth.first_search + 0.5, "search begins")
+    begin = style.rule("x", growth.first_search + 0.5, "search begins")
     begins = 0 < growth.first_search < len(growth.hypervolume) and name == "trials"
     return Panel(
         {
             "description": f"Hypervolume of the front over {title.lower()}",
             "height": HEIGHT,
             "data": {"values": rows},
-            "layer": [*positioned(encoding, [line, points]), *(begin if begins else [])],
+            "layer": [*style.positioned(encoding, [line, points]), *(begin if begins else [])],
         }
     )
 
@@ -84,20 +85,22 @@ def agreement_panel(models: Agreement, other: str, objective: str) -> Panel:
     """
     ratios = {"area": models.area_ratio, "energy": models.energy_ratio}
     rows: Rows = [{"row": cost, "x": compact(value)} for cost, values in ratios.items() for value in _quantiles(values)]
+    outline: Spec = {"median": {"color": style.INK}, "box": {"stroke": style.INK}}
     box: Spec = {
-        "mark": {"type": "boxplot", "extent": "min-max", "size": 26, "median": {"color": INK}, "box": {"stroke": INK}},
+        "mark": {"type": "boxplot", "extent": "min-max", "size": 26} | outline,
         "encoding": {
             "x": {
                 "field": "x",
                 "type": "quantitative",
                 "title": f"{other} over {objective} (1: equal)",
                 "scale": {"zero": False},
+                "axis": {"tickCount": 6},
             },
             "y": {"field": "row", "type": "nominal", "title": None, "axis": {"grid": False}},
             "color": {
                 "field": "row",
                 "type": "nominal",
-                "scale": {"domain": list(ratios), "range": [SKY, YELLOW]},
+                "scale": {"domain": list(ratios), "range": [style.SKY, style.YELLOW]},
                 "legend": None,
             },
         },
@@ -107,7 +110,7 @@ def agreement_panel(models: Agreement, other: str, objective: str) -> Panel:
             "description": f"Range, quartiles and median of costs by {other} over costs by {objective}",
             "height": 90,
             "data": {"values": rows},
-            "layer": [box, *rule("x", 1.0, "")],
+            "layer": [box, *style.rule("x", 1.0, "")],
         }
     )
 

@@ -5,87 +5,68 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dse import formats
-from dse.design import Role
+from dse.design import Figure, Role
+from dse.report.charts import style
 from dse.report.charts.picture import Panel
-from dse.report.charts.style import (
-    BLUE,
-    ERROR_BAR,
-    FAINT,
-    INK,
-    ORANGE,
-    SALTIRE,
-    SKY,
-    STAR,
-    Rows,
-    Series,
-    Spec,
-    compact,
-    highlighted,
-    legend_choice,
-    line_layers,
-    linear,
-    log_x,
-    mark_encoding,
-    positioned,
-    rule,
-    zoom,
-)
-from dse.report.designs import Choice, Evidence
-from dse.report.recommendations import uniform_name
-from dse.report.scene import CostAxis, Scene, baselines, bottom, marks
+from dse.report.charts.style import Rows, Series, Spec, compact
+from dse.report.designs import ROLE_NAMES, Choice, Evidence
+from dse.report.scene import Scene, baselines, bottom, marks
 
 MOST_INTERVALS = 25  # front designs up to which all test intervals are drawn; beyond, those of the labelled designs
 PER_LINE = 6  # rescalers in a line of the hover text
 MOST_IN_HOVER = 36  # rescalers in the hover text; a click shows all
+MOST_LARGE = 500  # dominated designs up to which their marks are large
 HEIGHT = 380  # px
+STAIRS: Spec = {"type": "line", "interpolate": "step-after", "color": style.SKY, "strokeWidth": 1.2, "clip": True}
 
 EVIDENCE = {
-    Evidence.NON_INFERIOR: Series("front, non-inferior on test", BLUE),
-    Evidence.UNDECIDED: Series("front, test cannot tell", BLUE, filled=False),
-    Evidence.WORSE: Series("front, worse than the margin", ORANGE, SALTIRE),
-    Evidence.UNTESTED: Series("front, not scored on test", INK, "diamond", filled=False),
+    Evidence.NON_INFERIOR: Series("front, non-inferior on test", style.BLUE),
+    Evidence.UNDECIDED: Series("front, test cannot tell", style.BLUE, filled=False),
+    Evidence.WORSE: Series("front, worse than the margin", style.ORANGE, style.SALTIRE),
+    Evidence.UNTESTED: Series("front, not scored on test", style.INK, "diamond", filled=False),
 }
-UNIFORM = {
-    "round": Series("uniform width, round", ORANGE, "triangle-up", filled=False, dash=(6, 4)),
-    "absorb": Series("uniform width, absorb", INK, "triangle-down", filled=False, dash=(2, 3)),
+BASELINE = {
+    Role.INT32: Series(ROLE_NAMES[Role.INT32], style.INK, style.STAR),
+    Role.CONTROL: Series(ROLE_NAMES[Role.CONTROL], style.INK, style.STAR, filled=False),
+    Role.UNIFORM_ROUND: Series(ROLE_NAMES[Role.UNIFORM_ROUND], style.ORANGE, "triangle-up", filled=False, dash=(6, 4)),
+    Role.UNIFORM_ABSORB: Series(ROLE_NAMES[Role.UNIFORM_ABSORB], style.INK, "triangle-down", filled=False, dash=(2, 3)),
 }
-INT32 = Series("int32 (Q31)", INK, STAR)
-CONTROL = Series("int32, fine-tuned", INK, STAR, filled=False)
-TEST = Series("same design on test, 95% interval", INK, ERROR_BAR)
+TEST = Series("same design on test, 95% interval", style.INK, style.ERROR_BAR)
 
 
-def front_panel(view: Scene, axis: CostAxis) -> Panel:
+def front_panel(view: Scene, axis: Figure) -> Panel:
     """Draws validation drop over one cost: front, test intervals, baselines, dominated designs and the margin."""
     margin = view.results.facts.margin_pp
-    costs = [*view.dominated.costs[axis.column], *(axis.cost(c) for c in (*view.front, *baselines(view)))]
+    costs = [*view.dominated.costs[axis.name], *(c.value(axis) for c in (*view.front, *baselines(view)))]
     position: Spec = {
-        "x": log_x(axis.title, axis.unit, costs),
-        "y": linear("y", "Accuracy drop against int32 (pp)", bottom(view), view.top_pp),
+        "x": style.log_x(axis.title, axis.unit, costs),
+        "y": style.linear("y", "Accuracy drop against int32 (pp)", bottom(view), view.top_pp),
     }
-    chart = _Chart(view, axis, f"front_{axis.attribute}", _series(view))
+    chart = _Chart(view, axis, f"front_{axis.name}", _series(view))
     labels = _labels(view, axis, [cost for cost in costs if cost > 0] or [1.0])
+    line = style.rule("y", margin, f"margin {margin:g} pp")
     return Panel(
         {
             "description": f"Accuracy drop over {axis.title.lower()}: the front, uniform widths and int32",
             "height": HEIGHT,
-            "layer": [*positioned(position, [*chart.layers(), *labels]), *rule("y", margin, f"margin {margin:g} pp")],
+            "layer": [*style.positioned(position, [*chart.layers(), *labels]), *line],
         }
     )
 
 
-def staircase(designs: Sequence[Choice], axis: CostAxis) -> Rows:
+def staircase(designs: Sequence[Choice], axis: Figure) -> Rows:
     """Returns the front's projection on one cost and the drop: the points at which a step line goes down."""
     rows: Rows = []
     lowest = math.inf
-    for design in sorted(designs, key=lambda c: (axis.cost(c), c.val_drop_pp)):
+    for design in sorted(designs, key=lambda c: (c.value(axis), c.val_drop_pp)):
         if design.val_drop_pp < lowest:
             lowest = design.val_drop_pp
-            rows.append({"x": axis.cost(design), "y": lowest})
+            rows.append({"x": design.value(axis), "y": lowest})
     return rows
 
 
 def _dominated_series(view: Scene) -> Series:
-    return Series(f"dominated ({len(view.dominated.trial):,})", FAINT)
+    return Series(f"dominated ({len(view.dominated.trial):,})", style.FAINT)
 
 
 def _series(view: Scene) -> list[Series]:
@@ -93,11 +74,11 @@ def _series(view: Scene) -> list[Series]:
     evidences = {c.evidence for c in view.front}
     present = [
         (_dominated_series(view), len(view.dominated.trial) > 0),
-        *((UNIFORM[method], bool(line)) for method, line in view.lines.items()),
+        *((BASELINE[role], bool(line)) for role, line in view.lines.items()),
         *((series, kind in evidences) for kind, series in EVIDENCE.items()),
         (TEST, bool(_tested(view))),
-        (INT32, view.int32 is not None),
-        (CONTROL, view.rec.control is not None),
+        (BASELINE[Role.INT32], view.rec.int32 is not None),
+        (BASELINE[Role.CONTROL], view.rec.control is not None),
     ]
     return [series for series, is_present in present if is_present]
 
@@ -120,27 +101,27 @@ class _Chart:
     """
 
     view: Scene
-    axis: CostAxis
+    axis: Figure
     name: str
     series: list[Series]
 
     def layers(self) -> list[Spec]:
         """Returns the layers, the lowest one first."""
-        stairs: Spec = {"type": "line", "interpolate": "step-after", "color": SKY, "strokeWidth": 1.2, "clip": True}
-        uniform = [row for method, line in self.view.lines.items() for row in self._rows(line, UNIFORM[method])]
+        uniform = [row for role, line in self.view.lines.items() for row in self._rows(line, BASELINE[role])]
         designs = [row for c in self.view.front for row in self._rows([c], EVIDENCE[c.evidence])]
-        references = ((CONTROL, self.view.rec.control), (INT32, self.view.int32))
-        int32 = [row for series, choice in references if choice for row in self._rows([choice], series)]
-        small: Spec = {"type": "circle", "size": 12, "color": FAINT, "fillOpacity": 0.6, "aria": False}
-        size = 70 if len(self.view.front) <= 40 else 35
+        references = [choice for choice in (self.view.rec.control, self.view.rec.int32) if choice]
+        int32 = [row for choice in references for row in self._rows([choice], BASELINE[choice.role])]
+        size = 30 if len(self.view.dominated.trial) <= MOST_LARGE else 12
+        size = 30 if len(self.view.dominated.trial) <= MOST_LARGE else 12
+        dot: Spec = {"type": "circle", "size": size, "color": style.FAINT, "fillOpacity": 0.6, "aria": False}
         return [
-            self._layer("dominated", self._dominated(), small, {"tooltip": {"field": "hover"}}),
-            *line_layers(self.name, [UNIFORM[method] for method in self.view.lines], uniform, strokeWidth=1.2),
+            self._layer("dominated", self._dominated(), dot, style.HOVER),
+            *style.line_layers(self.name, [BASELINE[role] for role in self.view.lines], uniform, strokeWidth=1.2),
             # Vega-Lite merges the legends of all layers and keeps the selections of the first.
-            self._marks("uniform", uniform, 45) | {"params": [legend_choice(self.name), zoom(self.name)]},
-            {"data": {"values": staircase(self.view.front, self.axis)}, "mark": stairs},
+            self._marks("uniform", uniform, 45) | {"params": [style.legend_choice(self.name), style.zoom(self.name)]},
+            {"data": {"values": staircase(self.view.front, self.axis)}, "mark": STAIRS},
             *self._intervals(),
-            self._marks("designs", designs, size),
+            self._marks("designs", designs, 70 if len(self.view.front) <= 40 else 35),
             self._marks("int32", int32, 160),
         ]
 
@@ -150,11 +131,11 @@ class _Chart:
             "name": f"{self.name}_{name}",
             "data": {"values": rows},
             "mark": {"clip": True} | mark,
-            "encoding": encoding | highlighted(self.name),
+            "encoding": encoding | style.highlighted(self.name),
         }
 
     def _marks(self, name: str, rows: Rows, size: float) -> Spec:
-        encoding = mark_encoding(self.series) | {"tooltip": {"field": "hover"}}
+        encoding = style.mark_encoding(self.series) | style.HOVER
         return self._layer(name, rows, {"type": "point", "size": size, "strokeWidth": 1.6}, encoding)
 
     def _intervals(self) -> list[Spec]:
@@ -165,9 +146,9 @@ class _Chart:
             for row in self._rows([c], TEST)
         ]
         ends: Spec = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
-        tick: Spec = {"type": "tick", "orient": "horizontal", "color": INK, "aria": False}
+        tick: Spec = {"type": "tick", "orient": "horizontal", "color": style.INK, "aria": False}
         return [
-            self._layer("intervals", rows, {"type": "rule", "color": INK}, ends | {"tooltip": {"field": "hover"}}),
+            self._layer("intervals", rows, {"type": "rule", "color": style.INK}, ends | style.HOVER),
             *(
                 self._layer(field, rows, tick | {"size": size}, {"y": {"field": field, "type": "quantitative"}})
                 for field, size in (("low", 6), ("high", 6), ("y", 9))
@@ -177,7 +158,7 @@ class _Chart:
     def _rows(self, designs: Sequence[Choice], series: Series) -> Rows:
         return [
             {
-                "x": compact(self.axis.cost(c), 9),
+                "x": compact(c.value(self.axis), 9),
                 "y": compact(c.val_drop_pp, 9),
                 "series": series.label,
                 "trial": c.trial,
@@ -199,12 +180,12 @@ class _Chart:
                 f"validation drop {formats.points(y)}\nbits {bits}",
             }
             for x, y, trial, bits in zip(
-                points.costs[self.axis.column], points.drop_pp, points.trial, points.bits, strict=True
+                points.costs[self.axis.name], points.drop_pp, points.trial, points.bits, strict=True
             )
         ]
 
 
-def _labels(view: Scene, axis: CostAxis, costs: Sequence[float]) -> list[Spec]:
+def _labels(view: Scene, axis: Figure, costs: Sequence[float]) -> list[Spec]:
     """Returns a line and a text at the top of the picture for every labelled design.
 
     The labels are in the order of the designs' costs, so that their lines do not cross.
@@ -213,15 +194,15 @@ def _labels(view: Scene, axis: CostAxis, costs: Sequence[float]) -> list[Spec]:
     height = view.top_pp - bottom(view)
     rows: Rows = [
         {
-            "x": axis.cost(choice),
+            "x": choice.value(axis),
             "y": choice.val_drop_pp,
             "label_x": 10 ** (low + 0.3 * (high - low)),
             "label_y": view.top_pp - (0.05 + 0.07 * number) * height,
             "label": label,
         }
-        for number, (label, choice) in enumerate(sorted(marks(view), key=lambda mark: axis.cost(mark[1])))
+        for number, (label, choice) in enumerate(sorted(marks(view), key=lambda mark: mark[1].value(axis)))
     ]
-    text: Spec = {"type": "text", "align": "left", "dx": 4, "fontSize": 12, "color": INK}
+    text: Spec = {"type": "text", "align": "left", "dx": 4, "fontSize": 12, "color": style.INK}
     at_label: Spec = {
         "x": {"field": "label_x", "type": "quantitative"},
         "y": {"field": "label_y", "type": "quantitative"},
@@ -229,10 +210,10 @@ def _labels(view: Scene, axis: CostAxis, costs: Sequence[float]) -> list[Spec]:
     written = at_label | {"text": {"field": "label"}}
     layers: list[Spec] = [
         {
-            "mark": {"type": "rule", "color": INK, "strokeWidth": 0.8, "aria": False},
+            "mark": {"type": "rule", "color": style.INK, "strokeWidth": 0.8, "aria": False},
             "encoding": {"x2": {"field": "label_x"}, "y2": {"field": "label_y"}},
         },
-        {"mark": {"type": "point", "size": 220, "stroke": INK, "filled": False, "strokeWidth": 1, "aria": False}},
+        {"mark": {"type": "point", "size": 220, "stroke": style.INK, "filled": False, "strokeWidth": 1, "aria": False}},
         {"mark": text | {"stroke": "white", "strokeWidth": 5, "aria": False}, "encoding": written},
         {"mark": text, "encoding": written},
     ]
@@ -241,10 +222,10 @@ def _labels(view: Scene, axis: CostAxis, costs: Sequence[float]) -> list[Spec]:
 
 def hover(view: Scene, choice: Choice) -> str:
     """Returns a design in a few lines."""
-    roles = {Role.SEARCH: "", Role.INT32: ", int32 (Q31)", Role.CONTROL: ", int32 fine-tuned"}
+    role = "" if choice.role is Role.SEARCH else f", {ROLE_NAMES[choice.role]}"
     return "\n".join(
         [
-            f"trial {choice.trial}{roles.get(choice.role, f', {uniform_name(choice)}')}",
+            f"trial {choice.trial}{role}",
             f"area {formats.area(choice.area_um2)} ({formats.ratio(choice.area_ratio)} less than int32)",
             f"energy {formats.energy(choice.energy_nj)} ({formats.ratio(choice.energy_ratio)} less)",
             f"validation drop {formats.points(choice.val_drop_pp)}",

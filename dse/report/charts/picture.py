@@ -1,6 +1,7 @@
 """Renders specifications: interactive in the page, and as SVG and PNG files."""
 
 import re
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from dse.report.charts.style import FAINT, GRID, INK, Spec
 from nets.files import write_bytes, write_text
 
 STILL_WIDTH = 640  # px of all panels together, without their axes
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_SCALE = 2  # pixels of a PNG file for each px of the specification
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 # vl-convert carries Liberation Sans, which has the metrics of Arial: the layout is the same on every machine.
@@ -63,7 +65,7 @@ def rendered(key: str, panels: tuple[Panel, ...]) -> Picture:
         "config": _config(legend_columns=3) | {"aria": False},
     }
     svg = _renumbered(vl_convert.vegalite_to_svg(still))
-    return Picture(key, panels, svg, vl_convert.svg_to_png(svg, scale=PNG_SCALE))
+    return Picture(key, panels, svg, _compressed(vl_convert.svg_to_png(svg, scale=PNG_SCALE)))
 
 
 def write_picture(picture: Picture, folder: Path) -> None:
@@ -91,6 +93,23 @@ def _renumbered(svg: str) -> str:
         return f"{match[1]}{match[2]}{numbers.setdefault(match[2] + match[3], len(numbers) + 1)}"
 
     return _NUMBERED.sub(renamed, svg)
+
+
+def _compressed(png: bytes) -> bytes:
+    """Returns a PNG of the same pixels in about a quarter of the bytes: the renderer hardly compresses them."""
+    chunks: list[tuple[bytes, bytes]] = []
+    position = len(PNG_SIGNATURE)
+    while position < len(png):
+        begin = position + 8
+        end = begin + int.from_bytes(png[position : position + 4])
+        chunks.append((png[position + 4 : begin], png[begin:end]))
+        position = end + 4
+    pixels = zlib.decompress(b"".join(data for kind, data in chunks if kind == b"IDAT"))
+    before = [(kind, data) for kind, data in chunks if kind not in (b"IDAT", b"IEND")]
+    written = [*before, (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")]
+    return PNG_SIGNATURE + b"".join(
+        len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4) for kind, data in written
+    )
 
 
 def _config(legend_columns: int) -> Spec:

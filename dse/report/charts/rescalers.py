@@ -7,20 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from dse.report.charts import style
 from dse.report.charts.picture import Panel
-from dse.report.charts.style import (
-    BLUE,
-    FAINT,
-    INK,
-    SKY,
-    YELLOW,
-    Rows,
-    Spec,
-    colour_scale,
-    compact,
-    row_axis,
-    row_labels,
-)
+from dse.report.charts.style import Rows, Spec, compact
 from dse.report.scene import Scene, detailed
 from dse.report.sensitivity import Sensitivity
 
@@ -29,15 +18,15 @@ MOST_BITS = 31
 MOST_HEIGHT, LEAST_ROW = 1000, 15  # px: a picture that fits on a page; a row that can carry its name
 LAYER_COLUMNS = ["area_um2", "datapath_area_um2", "parameter_area_um2", "energy_nj"]
 COMPONENTS = {"datapath_area_um2": "datapath", "parameter_area_um2": "parameter memory"}
-DESIGN_COLOURS = (FAINT, BLUE, YELLOW, SKY)  # neighbours differ in lightness
-SHARE_COLOURS = (BLUE, FAINT, INK)
+DESIGN_COLOURS = (style.FAINT, style.BLUE, style.YELLOW, style.SKY)  # neighbours differ in lightness
+SHARE_COLOURS = (style.BLUE, style.FAINT, style.INK)
 
 Floats = npt.NDArray[np.float64]
 
 
 def widths_panel(view: Scene) -> Panel:
     """Draws the multiplier bits of every rescaler across the front, cheapest design on the left."""
-    labels = row_labels(view.results.rescalers)
+    labels = style.row_labels(view.results.rescalers)
     trials = [str(c.trial) for c in view.front]
     numbered = len(trials) <= MOST_LABELLED
     rows: Rows = [
@@ -62,7 +51,7 @@ def widths_panel(view: Scene) -> Panel:
             "labelAngle": 0 if len(trials) <= 14 else -90,
         },
     }
-    colour = colour_scale(
+    colour = style.colour_scale(
         "multiplier bits", {"type": "log", "base": 2, "domain": [1, MOST_BITS]}, (1, 2, 4, 8, 16, MOST_BITS)
     )
     cells = _cells(colour, gap=1 if numbered else 0)
@@ -70,7 +59,7 @@ def widths_panel(view: Scene) -> Panel:
         "mark": {"type": "text", "fontSize": 10, "aria": False},
         "encoding": {
             "text": {"field": "cell"},
-            "color": {"condition": {"test": "datum.value < 7", "value": "white"}, "value": INK},
+            "color": {"condition": {"test": "datum.value < 7", "value": "white"}, "value": style.INK},
         },
     }
     return Panel(
@@ -78,7 +67,7 @@ def widths_panel(view: Scene) -> Panel:
             "description": "Multiplier bits of every rescaler in every design of the front",
             "height": _height(len(labels), 24),
             "data": {"values": rows},
-            "encoding": {"x": x, "y": row_axis(labels)},
+            "encoding": {"x": x, "y": style.row_axis(labels)},
             "layer": [cells, text] if numbered else [cells],
         }
     )
@@ -91,7 +80,7 @@ def _height(rows: int, row: int) -> int:
 
 def _cells(colour: Spec, gap: int = 1) -> Spec:
     mark = {"type": "rect", "stroke": "white", "strokeWidth": gap}
-    return {"mark": mark, "encoding": {"color": colour, "tooltip": {"field": "hover"}}}
+    return {"mark": mark, "encoding": {"color": colour} | style.HOVER}
 
 
 def layers_panels(view: Scene) -> tuple[Panel, Panel]:
@@ -102,7 +91,7 @@ def layers_panels(view: Scene) -> tuple[Panel, Panel]:
         "field": "part",
         "type": "ordinal",
         "scale": {"domain": list(COMPONENTS.values()), "range": [1, 0.4]},
-        "legend": {"title": None, "symbolFillColor": INK, "symbolType": "square"},
+        "legend": {"title": None, "symbolFillColor": style.INK, "symbolType": "square"},
     }
     return (
         _bars(view, area, "Rescaler area (µm²)", DESIGN_COLOURS, {"opacity": parts}),
@@ -119,7 +108,7 @@ def layer_table(view: Scene, trial: int) -> pd.DataFrame:
 
 
 def _layer_rows(view: Scene, columns: dict[str, str], unit: str) -> Rows:
-    labels = row_labels(view.results.rescalers)
+    labels = style.row_labels(view.results.rescalers)
     return [
         {
             "row": label,
@@ -130,7 +119,7 @@ def _layer_rows(view: Scene, columns: dict[str, str], unit: str) -> Rows:
             "trial": choice.trial,
             "hover": f"{name}\n{design}, {part}: {value:,.4g} {unit}",
         }
-        for design, choice in detailed(view.rec)
+        for design, choice in detailed(view)
         for order, (column, part) in enumerate(columns.items())
         for label, name, value in zip(
             labels, view.results.rescalers, layer_table(view, choice.trial)[column].astype(float), strict=True
@@ -150,18 +139,17 @@ def _bars(view: Scene, rows: Rows, title: str, colours: Sequence[str], changes: 
     }
     encoding: Spec = {
         "x": {"field": "value", "type": "quantitative", "title": title, "stack": "zero"},
-        "y": row_axis(row_labels(view.results.rescalers), padding=0.2),
+        "y": style.row_axis(style.row_labels(view.results.rescalers), padding=0.2),
         "yOffset": {"field": "series", "type": "nominal", "scale": {"domain": series}},
         "fill": colour,
         "order": {"field": "order", "type": "quantitative"},
-        "tooltip": {"field": "hover"},
-    }
+    } | style.HOVER
     return Panel(
         {
             "description": f"{title} of every rescaler",
             "height": _height(len(view.results.rescalers), 34),
             "data": {"values": rows},
-            "mark": {"type": "bar", "stroke": INK, "strokeWidth": 0.5},
+            "mark": {"type": "bar", "stroke": style.INK, "strokeWidth": 0.5},
             "encoding": encoding | (changes or {}),
         }
     )
@@ -173,7 +161,7 @@ def sensitivity_panels(view: Scene, learned: Sensitivity) -> tuple[Panel, Panel]
 
 
 def _drops(learned: Sensitivity) -> Panel:
-    labels = row_labels(learned.rescalers)
+    labels = style.row_labels(learned.rescalers)
     cells = chain.from_iterable(
         zip(learned.bits, drops, counts, [label] * len(drops), [name] * len(drops), strict=True)
         for label, name, drops, counts in zip(
@@ -197,13 +185,13 @@ def _drops(learned: Sensitivity) -> Panel:
         "scale": {"domain": list(learned.bits)},
         "axis": {"labelAngle": 0, "grid": False},
     }
-    colour = colour_scale("mean predicted accuracy drop (pp)", {"reverse": True, "zero": False})
+    colour = style.colour_scale("mean predicted accuracy drop (pp)", {"reverse": True, "zero": False})
     return Panel(
         {
             "description": "Mean predicted accuracy drop by rescaler and multiplier width",
             "height": _height(len(labels), 34),
             "data": {"values": rows},
-            "encoding": {"x": x, "y": row_axis(labels)},
+            "encoding": {"x": x, "y": style.row_axis(labels)},
             "layer": [_cells(colour)],
         },
         share=1.3,
@@ -212,8 +200,8 @@ def _drops(learned: Sensitivity) -> Panel:
 
 def _share_rows(view: Scene, learned: Sensitivity) -> Rows:
     shares: dict[str, Floats] = {"accuracy (fANOVA)": learned.importance}
-    if view.int32 is not None:
-        table = layer_table(view, view.int32.trial)
+    if view.rec.int32 is not None:
+        table = layer_table(view, view.rec.int32.trial)
         for label, column in (("area of int32", "area_um2"), ("energy of int32", "energy_nj")):
             values = table[column].to_numpy(dtype=np.float64)
             shares[label] = values / np.nansum(values)
@@ -226,6 +214,6 @@ def _share_rows(view: Scene, learned: Sensitivity) -> Rows:
             "hover": f"{name}\n{100 * value:.1f}% of {label}",
         }
         for label, values in shares.items()
-        for row, name, value in zip(row_labels(learned.rescalers), learned.rescalers, values, strict=True)
+        for row, name, value in zip(style.row_labels(learned.rescalers), learned.rescalers, values, strict=True)
         if np.isfinite(value)
     ]

@@ -29,6 +29,7 @@ STAR = "M0,-1L.235,-.324L.951,-.309L.380,.124L.588,.809L0,.4L-.588,.809L-.380,.1
 SALTIRE = "M-.8,-.8L.8,.8M.8,-.8L-.8,.8"
 ERROR_BAR = "M-.5,-1L.5,-1M0,-1L0,1M-.5,1L.5,1M-.5,0L.5,0"
 
+HOVER: Spec = {"tooltip": {"field": "hover"}}
 SHORT_AXIS = 0.35  # decades
 NAME_LENGTH = 20  # characters of a rescaler's name beside a picture
 _CYCLE = (

@@ -1,6 +1,6 @@
 "use strict";
 (function () {
-  const NARROW = 600; // CSS pixels: below this a legend has one column
+  const NARROW = 420; // CSS pixels: below this a legend has one column
 
   function read(id) {
     return JSON.parse(document.getElementById(id).textContent);
@@ -8,7 +8,7 @@
 
   function draw(plot) {
     const spec = read(plot.dataset.json);
-    if (plot.clientWidth < NARROW / 2) spec.config.legend.columns = 1;
+    if (plot.clientWidth < NARROW) spec.config.legend.columns = 1;
     // The interpreter of expressions needs no eval, which the page's security policy forbids.
     const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true };
     return vegaEmbed(plot, spec, options).then(function (result) {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dse.export._units import Unit, scaled_input
+from dse.export.units import Unit, scaled_input
 from nets.execute import IntegerExecutor, accumulator
 from nets.narrow import Interval, certify
 from nets.network import Int8Array, IntArray, NarrowableOperator, QuantizedNetwork, Rescaler, rescaling

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dse.export._units import Unit
+from dse.export.units import Unit
 
 
 class _Part(BaseModel):
@@ -112,12 +112,12 @@ def rescaler_document(unit: Unit) -> RescalerDocument:
         stages=tuple(
             StageDocument(
                 multiplier_bits=stage.multiplier_bits,
-                multiplier=tuple(int(m) for m in stage.multiplier),
-                right_shift=tuple(int(r) for r in stage.right_shift),
+                multiplier=tuple(stage.multiplier.tolist()),
+                right_shift=tuple(stage.right_shift.tolist()),
             )
             for stage in unit.stages
         ),
-        bias=None if unit.bias is None else tuple(int(b) for b in unit.bias),
+        bias=None if unit.bias is None else tuple(unit.bias.tolist()),
         channels=unit.channels,
         operand_bits=unit.operand_bits,
         zero_point=unit.zero_point,

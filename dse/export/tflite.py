@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dse.export._document import ResidualDocument, TfliteDocument
+from dse.export.document import TfliteDocument
 from nets.errors import NetworkError
 from nets.network import PROFILES, QuantizedNetwork
-from nets.oracle import ExportReport, export_tflite
+from nets.oracle import export_tflite
 
 
 def write_models(
@@ -33,33 +33,9 @@ def _write(
 ) -> TfliteDocument:
     path = folder / f"model.{resolver}.tflite"
     try:
-        return _document(export_tflite(network, original, path, resolver, samples), path.name)
+        report = export_tflite(network, original, path, resolver, samples)
     except NetworkError as error:
         path.unlink(missing_ok=True)
         return TfliteDocument(resolver=resolver, refused=str(error))
-
-
-def _document(report: ExportReport, name: str) -> TfliteDocument:
-    return TfliteDocument(
-        resolver=report.resolver,
-        file=name,
-        sha256=report.sha256,
-        samples=report.samples,
-        outputs_differing=report.outputs_differing,
-        agreement=report.agreement,
-        explained=report.explained,
-        litert_equals_prediction=report.litert,
-        operators=tuple(
-            ResidualDocument(
-                operator=residual.operator,
-                elements=residual.elements,
-                differences=residual.differences,
-                ties=residual.ties,
-                double_roundings=residual.double_roundings,
-                scale_errors=residual.scale_errors,
-                unexplained=residual.unexplained,
-                largest=residual.largest,
-            )
-            for residual in report.operators
-        ),
-    )
+    document = TfliteDocument.model_validate(report, from_attributes=True)
+    return document.model_copy(update={"file": path.name, "litert_equals_prediction": report.litert})

@@ -1,12 +1,12 @@
 """The rescalers of a design as hardware: module, parameters, constants and the words of the parameter memory."""
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from dse.errors import StudyError
 from dse.evaluate import lower
@@ -15,14 +15,13 @@ from hwmodels.workload import RescalerWorkload
 from nets.network import (
     ElementwiseKind,
     ElementwiseSum,
+    IntArray,
     Method,
     NarrowableOperator,
     QuantizedNetwork,
     Rescaler,
     Weighted,
 )
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,48 +115,46 @@ class Unit:
         """Width in bits of a memory word."""
         return sum(width for _, width in self.fields)
 
-    def words(self) -> list[int]:
-        """The parameter memory, a word per channel."""
-        last = self.stages[-1]
-        stored = {"bias": self.bias, "mult": last.multiplier, "shift": last.shift}
-        words = [0] * self.channels
-        for name, width in self.fields:
-            values = stored[name]
-            for channel in range(self.channels):
-                value = int(values[channel]) if values is not None else 0
-                words[channel] = words[channel] << width | value & (1 << width) - 1
-        return words
+    @property
+    def vector_fields(self) -> tuple[tuple[str, int], ...]:
+        """Fields of a test vector with their widths in bits, most significant first."""
+        expected = ("expected", self.output_bits)
+        if self.is_add:
+            return (("scaled_input", self.operand_bits), ("halved_input", self.operand_bits), expected)
+        bias = (("expected_bias", self.bias_bits),) if self.fields else ()
+        return (("channel", self.channel_bits), *bias, ("acc", self.operand_bits), expected)
+
+    @property
+    def vector_bits(self) -> int:
+        """Width in bits of a test vector."""
+        return sum(width for _, width in self.vector_fields)
 
 
 def units_of(network: QuantizedNetwork, methods: Mapping[str, str]) -> tuple[Unit, ...]:
-    """Return every rescaler whose width is a design variable, sized by the network's certificate.
+    """Returns every rescaler whose width is a design variable, sized by the network's certificate.
 
     Args:
         network: the design, as it ships.
         methods: how each rescaler's width was reached, by operator name.
 
     Raises:
-        StudyError: if the shipped RTL has no module for one of them.
+        StudyError: the shipped RTL has no module for one of them.
     """
     workloads = {workload.name: workload for workload in lower(network)}
-    taken: set[str] = set()
-    units = []
+    units: dict[str, Unit] = {}
     for operator in network.narrowable_operators():
-        identifier = _identifier(operator.name, taken)
-        taken.add(identifier)
+        identifier = _identifier(operator.name, units)
         method = methods.get(operator.name, Method.ROUND.value)
-        units.append(_unit(operator, network, workloads[operator.name], identifier, method))
-    return tuple(units)
+        units[identifier] = _unit(operator, network, workloads[operator.name], identifier, method)
+    return tuple(units.values())
 
 
-def _identifier(name: str, taken: set[str]) -> str:
-    """Return a C and Verilog identifier that no other unit has."""
+def _identifier(name: str, taken: Container[str]) -> str:
+    """Returns a C and Verilog identifier that no other unit has."""
     base = re.sub(r"\W", "_", name, flags=re.ASCII)
     base = base if base[:1].isalpha() else f"r{base}"
-    identifier, number = base, 2
-    while identifier in taken:
-        identifier, number = f"{base}_{number}", number + 1
-    return identifier
+    numbered = (f"{base}_{number}" for number in itertools.count(2))
+    return next(identifier for identifier in itertools.chain([base], numbered) if identifier not in taken)
 
 
 def _unit(
@@ -192,7 +189,7 @@ def _unit(
 
 
 def scaled_input(operator: NarrowableOperator) -> int | None:
-    """Return which input of an ADD needs a multiplier; None if both are halved, or there is only one."""
+    """Returns which input of an ADD needs a multiplier; None if both are halved, or there is only one."""
     if not isinstance(operator, ElementwiseSum):
         return None
     scaled = [i for i, rescaler in enumerate(operator.input_rescalers) if float(rescaler.scale[0]) != 0.5]
@@ -222,7 +219,7 @@ def _stages(operator: NarrowableOperator, workload: RescalerWorkload) -> tuple[S
 
 
 def _stage(rescaler: Rescaler, wired_left_shift: int, workload: RescalerWorkload, position: int) -> StageValues:
-    """Return the stored values of one stage; a shift that empties the result is stored as the first one that does."""
+    """Returns the stored values of one stage; a shift that empties the result is stored as the first one that does."""
     stage = workload.stages[position]
     k = stage.multiplier_bits
     emptying = stage.operand_bits + k

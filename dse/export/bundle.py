@@ -2,17 +2,19 @@
 
 import hashlib
 import json
-import math
 import tempfile
 from pathlib import Path
 
+import pandas as pd
+
+from dse.design import RESCALER_AREA, RESCALER_ENERGY
 from dse.errors import StudyError
-from dse.export import _render
-from dse.export._design import ScoredDesign, load_design
-from dse.export._document import AccuracyDocument, CostDocument, DesignDocument, TfliteDocument, rescaler_document
-from dse.export._tflite import write_models
-from dse.export._units import Unit, units_of
-from dse.export._vectors import Vectors, vectors_of
+from dse.export import render
+from dse.export.document import AccuracyDocument, CostDocument, DesignDocument, TfliteDocument, rescaler_document
+from dse.export.scored_design import ScoredDesign, load_design
+from dse.export.tflite import write_models
+from dse.export.units import Unit, units_of
+from dse.export.vectors import Vectors, vectors_of
 from dse.store import RunFolder
 from nets.network import Weighted, fingerprint
 
@@ -58,16 +60,16 @@ def export_design(
 
 def _write(folder: Path, design: ScoredDesign, units: tuple[Unit, ...], vectors: dict[str, Vectors]) -> None:
     title, count = design.title, len(design.samples)
-    files = {f"rtl/unit_{unit.identifier}.v": _render.unit_verilog(unit, title) for unit in units}
-    files |= {f"rtl/{unit.identifier}.hex": _render.memory_hex(unit) for unit in units if unit.fields}
+    files = {f"rtl/unit_{unit.identifier}.v": render.unit_verilog(unit, title) for unit in units}
+    files |= {f"rtl/{unit.identifier}.hex": render.memory_hex(unit) for unit in units if unit.fields}
     files |= {f"rtl/{path.name}": path.read_text(encoding="utf-8") for unit in units for path in unit.files}
-    files |= {f"test/{unit.identifier}.hex": _render.vectors_hex(unit, vectors[unit.name]) for unit in units}
-    files["test/testbench.v"] = _render.testbench(units, vectors, title, count)
-    files["rescalers.h"] = _render.c_header(units, title, design.contract)
+    files |= {f"test/{unit.identifier}.hex": render.vectors_hex(unit, vectors[unit.name]) for unit in units}
+    files["test/testbench.v"] = render.testbench(units, vectors, title, count)
+    files["rescalers.h"] = render.c_header(units, title, design.contract)
     files["design.schema.json"] = _json(DesignDocument.model_json_schema())
     models = write_models(design.network, design.original, design.samples, folder)
     document = _document(design, units, files, models)
-    files["README.md"] = _render.readme(document, units, title, count)
+    files["README.md"] = render.readme(document, units, title, count)
     files["design.json"] = _json(document.model_dump(mode="json"))
     for name, text in files.items():
         path = folder / name
@@ -88,29 +90,20 @@ def _document(
         contract=design.contract,
         weight_bits={op.name: op.weight_bits for op in design.network.operators if isinstance(op, Weighted)},
         finetune=str(row["finetune"]),
-        accuracy=AccuracyDocument(
-            fidelity=str(row["fidelity"]),
-            val_accuracy=float(row["val_accuracy"]),
-            val_accuracy_drop_pp=float(row["val_accuracy_drop_pp"]),
-            test_accuracy_drop_pp=_known(row["test_accuracy_drop_pp"]),
-            ci_low=_known(row["ci_low"]),
-            ci_high=_known(row["ci_high"]),
+        accuracy=AccuracyDocument.model_validate(
+            {name: None if pd.isna(row[name]) else row[name] for name in AccuracyDocument.model_fields}
         ),
         cost=CostDocument(
             model=facts.objective_cost.model,
             technology=facts.objective_cost.technology,
-            rescaler_area_um2=float(row["rescaler_area_um2"]),
-            rescaler_energy_nj=float(row["rescaler_energy_nj"]),
+            rescaler_area_um2=float(row[RESCALER_AREA.name]),
+            rescaler_energy_nj=float(row[RESCALER_ENERGY.name]),
         ),
         rescalers=tuple(rescaler_document(unit) for unit in units),
         tflite=models,
         files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(files.items())}
         | {model.file: model.sha256 for model in models if model.file and model.sha256},
     )
-
-
-def _known(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _json(content: object) -> str:

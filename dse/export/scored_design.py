@@ -10,12 +10,11 @@ import pandas as pd
 from dse.design import DesignPoint
 from dse.errors import StudyError
 from dse.evaluate import shipped_networks
+from dse.export.document import AccuracyDocument
 from dse.store import RunFolder, StudyResults, StudyStore, TrialRecord, collect, member_key, record_in
 from dse.study import Study, fingerprint_of, prepare
 from hwmodels.architectures import EXPORTED_CHOICES
 from nets.network import QuantizedNetwork
-
-_MEMBERS_OWN = ("val_accuracy", "val_accuracy_drop_pp", "test_accuracy_drop_pp", "ci_low", "ci_high")
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +121,5 @@ def _row(results: StudyResults, trial: int, member: str) -> pd.Series:
     row: pd.Series = results.trials[results.trials["trial"] == trial].iloc[0]
     if not member:
         return row
-    own: pd.Series = row.copy()
-    own[list(_MEMBERS_OWN)] = [row[member_key(member, key)] for key in _MEMBERS_OWN]
-    return own
+    own = {name: row[member_key(member, name)] for name in AccuracyDocument.model_fields if name != "fidelity"}
+    return pd.Series({**row, **own})

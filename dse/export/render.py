@@ -2,14 +2,16 @@
 
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 
 import jinja2
 
 from dse import formats
-from dse.export._document import DesignDocument
-from dse.export._units import Unit
-from dse.export._vectors import Vectors
+from dse.export.document import DesignDocument
+from dse.export.units import Unit
+from dse.export.vectors import Vectors
+from nets.network import IntArray
 
 
 @cache
@@ -23,7 +25,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters.update(comment=comment, cell=cell, number=formats.number, signed=formats.signed)
+    made.filters.update(comment=comment, cell=cell, c_int=c_int, number=formats.number, signed=formats.signed)
     made.globals.update(literal=literal, wired=wired, quoted=json.dumps, interval=formats.interval)
     return made
 
@@ -69,66 +71,45 @@ def _slices(unit: Unit) -> dict[str, str]:
 
 def memory_hex(unit: Unit) -> str:
     """Returns the parameter memory for $readmemh."""
-    return _hex_lines(unit.words(), unit.word_bits)
+    if unit.bias is None:  # its constants are wired
+        return ""
+    last = unit.stages[-1]
+    stored = {"bias": unit.bias, "mult": last.multiplier, "shift": last.shift}
+    return _hex_lines(unit.fields, [stored[name] for name, _ in unit.fields])
 
 
 def vectors_hex(unit: Unit, vectors: Vectors) -> str:
     """Returns test vectors for $readmemh, fields in the order of the test bench."""
-    lines = []
-    for row in range(len(vectors)):
-        word = 0
-        for value, bits in _vector_fields(unit, vectors, row):
-            word = word << bits | value & (1 << bits) - 1
-        lines.append(word)
-    return _hex_lines(lines, vector_bits(unit))
+    columns = [*vectors.operands.T, vectors.expected]
+    if not unit.is_add:
+        columns = [vectors.channel, *([] if unit.bias is None else [unit.bias[vectors.channel]]), *columns]
+    return _hex_lines(unit.vector_fields, columns)
 
 
-def vector_bits(unit: Unit) -> int:
-    """Returns the width of a test vector in bits."""
-    if unit.is_add:
-        return 2 * unit.operand_bits + unit.output_bits
-    return unit.channel_bits + (unit.bias_bits if unit.fields else 0) + unit.operand_bits + unit.output_bits
-
-
-def _vector_fields(unit: Unit, vectors: Vectors, row: int) -> list[tuple[int, int]]:
-    operands = [(int(value), unit.operand_bits) for value in vectors.operands[row]]
-    expected = (int(vectors.expected[row]), unit.output_bits)
-    if unit.is_add:
-        return [*operands, expected]
-    channel = int(vectors.channel[row])
-    bias = [] if unit.bias is None else [(int(unit.bias[channel]), unit.bias_bits)]
-    return [(channel, unit.channel_bits), *bias, *operands, expected]
-
-
-def _hex_lines(words: list[int], bits: int) -> str:
-    digits = (bits + 3) // 4
+def _hex_lines(fields: Sequence[tuple[str, int]], columns: Sequence[IntArray]) -> str:
+    """Returns a word per row in hexadecimal: the fields' two's complements side by side, the first one highest."""
+    digits = (sum(bits for _, bits in fields) + 3) // 4
+    words = [0] * len(columns[0])
+    for (_, bits), column in zip(fields, columns, strict=True):
+        words = [word << bits | value & (1 << bits) - 1 for word, value in zip(words, column.tolist(), strict=True)]
     return "".join(f"{word:0{digits}x}\n" for word in words)
 
 
 def testbench(units: tuple[Unit, ...], vectors: dict[str, Vectors], design: str, samples: int) -> str:
     """Returns the self-checking test bench of all units."""
     benches = [(unit, len(vectors[unit.name])) for unit in units]
-    widths = {unit.identifier: vector_bits(unit) for unit in units}
     template = _environment().get_template("testbench.v.j2")
-    return template.render(benches=benches, widths=widths, design=design, samples=samples)
+    return template.render(benches=benches, design=design, samples=samples)
 
 
 def c_header(units: tuple[Unit, ...], design: str, contract: str) -> str:
     """Returns a C header with the constants of every rescaler."""
-    return (
-        _environment()
-        .get_template("rescalers.h.j2")
-        .render(
-            units=units,
-            design=design,
-            contract=contract,
-            guard=f"RESCALERS_{re.sub(r'[^A-Z0-9]', '_', design.upper())}_H",
-            biases={unit.identifier: [_c_int(int(b)) for b in unit.bias] for unit in units if unit.bias is not None},
-        )
-    )
+    guard = f"RESCALERS_{re.sub(r'[^A-Z0-9]', '_', design.upper())}_H"
+    template = _environment().get_template("rescalers.h.j2")
+    return template.render(units=units, design=design, contract=contract, guard=guard)
 
 
-def _c_int(value: int) -> str:
+def c_int(value: int) -> str:
     """Returns a C literal; INT32_MIN has none of its own."""
     return "INT32_MIN" if value == -(2**31) else str(value)
 
