@@ -33,9 +33,9 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
         case RescaledOperator():
             return _rescaled(operator, network)
         case AveragePool():
-            return _average_pool(operator)
+            return _pool(operator, _averages)
         case MaxPool():
-            return _max_pool(operator)
+            return _pool(operator, _maxima)
         case Pad():
             zero = network.tensors[operator.inputs[0]].zero_point
             flat = [amount for pair in reversed(operator.padding) for amount in pair]
@@ -70,29 +70,27 @@ def _float_mean(operator: Mean, float_offset: float, network: QuantizedNetwork) 
     return run
 
 
-def _average_pool(operator: AveragePool) -> Kernel:
+def _pool(operator: Pool, reduce: Callable[[Tensor, Pool], Tensor]) -> Kernel:
     def run(inputs: list[Tensor]) -> Tensor:
-        image = _padded(inputs[0].permute(0, 3, 1, 2).to(torch.float32), operator, 0.0)
-        # Sums of at most 2**16 int8 values are exact in float32.
-        ones = _padded(torch.ones_like(inputs[0][:1, :, :, :1].permute(0, 3, 1, 2), dtype=torch.float32), operator, 0.0)
-        total, count = (
-            functional.avg_pool2d(x, operator.kernel, operator.stride, divisor_override=1).round().to(torch.int64)
-            for x in (image, ones)
-        )
-        half = count // 2
-        rounded = torch.div(torch.where(total > 0, total + half, total - half), count, rounding_mode="trunc")
-        return rounded.clamp(operator.q_min, operator.q_max).to(torch.int8).permute(0, 2, 3, 1)
+        reduced = reduce(inputs[0].permute(0, 3, 1, 2).to(torch.float32), operator)
+        return reduced.clamp(operator.q_min, operator.q_max).to(torch.int8).permute(0, 2, 3, 1)
 
     return run
 
 
-def _max_pool(operator: MaxPool) -> Kernel:
-    def run(inputs: list[Tensor]) -> Tensor:
-        image = _padded(inputs[0].permute(0, 3, 1, 2).to(torch.float32), operator, float("-inf"))
-        result = functional.max_pool2d(image, operator.kernel, operator.stride)
-        return result.clamp(operator.q_min, operator.q_max).to(torch.int8).permute(0, 2, 3, 1)
+def _averages(image: Tensor, operator: Pool) -> Tensor:
+    # Sums of at most 2**16 int8 values are exact in float32.
+    sums = (
+        functional.avg_pool2d(_padded(x, operator, 0.0), operator.kernel, operator.stride, divisor_override=1)
+        for x in (image, torch.ones_like(image[:1, :1]))
+    )
+    total, count = (each.round().to(torch.int64) for each in sums)
+    half = count // 2
+    return torch.div(torch.where(total > 0, total + half, total - half), count, rounding_mode="trunc")
 
-    return run
+
+def _maxima(image: Tensor, operator: Pool) -> Tensor:
+    return functional.max_pool2d(_padded(image, operator, float("-inf")), operator.kernel, operator.stride)
 
 
 def _padded(image: Tensor, operator: Pool, value: float) -> Tensor:

@@ -11,12 +11,7 @@ from nets.network import Method, NarrowableOperator, QuantizedNetwork, Weighted,
 
 @dataclass(frozen=True, slots=True, order=True)
 class RescalerChoice:
-    """Width and method of one rescaler.
-
-    Attributes:
-        multiplier_bits: ``k``, 1 (a pure shift) to 31 (int32, Q31), in bits.
-        method: How the width is reached.
-    """
+    """Width ``k`` of one rescaler, 1 (a pure shift) to 31 (int32, Q31) bits, and the method that reaches it."""
 
     multiplier_bits: int
     method: Method = Method.ROUND

@@ -22,7 +22,6 @@ NAME_MAX = 160  # characters of a tensor's name that are kept
 # What Python's struct, memoryview and numpy raise on offsets and lengths that point outside the buffer.
 _DECODING_ERRORS = (struct.error, ValueError, IndexError, TypeError, OverflowError, MemoryError)
 
-
 _Value = TypeVar("_Value")
 
 

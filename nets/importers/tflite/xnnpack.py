@@ -59,8 +59,7 @@ def convert_rescaler(source: float, result: float) -> Rescaler:
 def mean_scaling(source: TensorSpec, result: TensorSpec, count: int, contract: Contract) -> tuple[Rescaler, float]:
     """Computes the form of MEAN: ``rint(float32(sum of x) * scale + offset)``, zero points inside the offset.
 
-    Returns:
-        The rescaler that holds the float32 scale, and the offset, a float32 value.
+    The rescaler holds the float32 scale; the offset is a float32 value.
     """
     scale = np.float32(source.scale) / np.float32(result.scale) * (np.float32(1) / np.float32(count))
     offset = np.float32(result.zero_point) - np.float32(source.zero_point) * np.float32(count) * scale
