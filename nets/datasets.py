@@ -38,9 +38,9 @@ class Dataset:
     """Samples of one source, and the test part that the source itself keeps apart.
 
     Attributes:
-        samples: The samples to split.
-        held_out: The source's own test part, or None.
-        sha256: Digest of all arrays, hexadecimal.
+        samples: the samples to split.
+        held_out: the source's own test part, or None.
+        sha256: digest of all arrays, hexadecimal.
     """
 
     name: str
@@ -71,11 +71,11 @@ def load_npz_dataset(path: Path, *, input_offset: int = 0) -> Dataset:
     """Loads samples from an .npz file with ``x`` and ``y``, or with ``x_train``, ``y_train``, ``x_test``, ``y_test``.
 
     Args:
-        path: The file; arrays of Python objects in it are refused.
-        input_offset: Added to the stored integers to give int8 model inputs (-128 for uint8 pixels).
+        path: the file; arrays of Python objects in it are refused.
+        input_offset: added to the stored integers to give int8 model inputs (-128 for uint8 pixels).
 
     Raises:
-        NetworkError: The file is missing, damaged, or not of this form.
+        NetworkError: the file is missing, damaged, or not of this form.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -123,11 +123,11 @@ def split(dataset: Dataset, *, finetune: float, validation: float, test: float, 
     """Splits a dataset by class, in shares, from a seed; a source's own test part is used whole as the test split.
 
     Args:
-        dataset: The samples.
-        finetune: Share of the samples, 0 to 1.
-        validation: Share of the samples, 0 to 1.
-        test: Share of the samples, 0 to 1; 0 if and only if the source has its own test part.
-        seed: Seed of the choice.
+        dataset: the samples.
+        finetune: share of the samples, 0 to 1.
+        validation: share of the samples, 0 to 1.
+        test: share of the samples, 0 to 1; 0 if and only if the source has its own test part.
+        seed: seed of the choice.
 
     Raises:
         NetworkError: A part would be empty, or the test part is defined twice or not at all.

@@ -15,14 +15,14 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     format by it.
 
     Args:
-        path: The file to write; its folder is created if necessary.
-        durable: Whether to wait until the content has reached the disk.
+        path: the file to write; its folder is created if necessary.
+        durable: whether to wait until the content has reached the disk.
 
     Yields:
         The temporary path, an empty file.
 
     Raises:
-        OSError: The disk is full or read-only; the previous file is unchanged and no temporary file remains.
+        OSError: the disk is full or read-only; the previous file is unchanged and no temporary file remains.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem[:64]}-{secrets.token_hex(8)}{path.suffix}")

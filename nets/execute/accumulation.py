@@ -38,7 +38,7 @@ def accumulator(operator: RescaledOperator, network: QuantizedNetwork) -> Accumu
         A function of int8 input tensors ``[batch, *shape]`` that computes int64 accumulators in the output's shape.
 
     Raises:
-        OverflowError: The accumulators could leave the range of exact sums.
+        OverflowError: the accumulators could leave the range of exact sums.
     """
     zeros = [network.tensors[index].zero_point for index in operator.inputs]
     match operator:
@@ -112,7 +112,7 @@ def sum_of_products(operator: Weighted, centred: Tensor, weights: Tensor, bias: 
     Args:
         operator: A convolution or fully connected layer.
         centred: ``x - zero_point``, ``[batch, height, width, channels]`` or ``[batch, features]``, in an exact dtype.
-        weights: The result of :func:`arranged_weights`, same dtype.
+        weights: the result of :func:`arranged_weights`, same dtype.
         bias: ``[out]``, same dtype.
 
     Returns:

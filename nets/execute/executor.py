@@ -34,15 +34,15 @@ class PreparedOperators:
     """Operators of one network with their kernels.
 
     Args:
-        operators: Operators in order of execution.
-        network: The network that they belong to; its arrays are read once.
-        backend: The kernels to use; both kinds give the same integers.
+        operators: operators in order of execution.
+        network: the network that they belong to; its arrays are read once.
+        backend: the kernels to use; both kinds give the same integers.
 
     Attributes:
-        kernels: One function per operator: int8 input tensors ``[batch, *shape]`` to the int8 output tensor.
+        kernels: one function per operator: int8 input tensors ``[batch, *shape]`` to the int8 output tensor.
 
     Raises:
-        NetworkError: Native kernels are requested and were not built, or the self-test fails.
+        NetworkError: native kernels are requested and were not built, or the self-test fails.
     """
 
     def __init__(self, operators: Sequence[Operator], network: QuantizedNetwork, backend: Backend) -> None:
@@ -68,8 +68,8 @@ class PreparedOperators:
         """Runs the operators on chunks of samples.
 
         Args:
-            chunks: For each chunk, the int8 tensors that the operators read, by tensor index.
-            wanted: Indices of the tensors that are kept; others are freed after their last use.
+            chunks: for each chunk, the int8 tensors that the operators read, by tensor index.
+            wanted: indices of the tensors that are kept; others are freed after their last use.
 
         Returns:
             For each chunk, the wanted tensors (and possibly others) by tensor index.
@@ -103,8 +103,8 @@ class IntegerExecutor:
     """Runs a network on batches of int8 inputs, exactly, with as many threads as torch uses.
 
     Args:
-        network: The network; its arrays are read once.
-        backend: The kernels to use; both kinds give the same integers.
+        network: the network; its arrays are read once.
+        backend: the kernels to use; both kinds give the same integers.
     """
 
     def __init__(self, network: QuantizedNetwork, *, backend: Backend = Backend.AUTO) -> None:
@@ -115,13 +115,13 @@ class IntegerExecutor:
         """Computes every activation tensor of one batch.
 
         Args:
-            inputs: One int8 array ``[batch, *shape]`` per network input.
+            inputs: one int8 array ``[batch, *shape]`` per network input.
 
         Returns:
             Tensor index to int8 array ``[batch, *shape]``, the inputs included.
 
         Raises:
-            NetworkError: Number, types or shapes of the inputs are not the network's.
+            NetworkError: number, types or shapes of the inputs are not the network's.
         """
         computed = (operator.output for operator in self.network.operators)
         return self._collected(inputs, {*self.network.inputs, *computed}, _BATCH)
@@ -130,14 +130,14 @@ class IntegerExecutor:
         """Computes the network's outputs in batches.
 
         Args:
-            inputs: One int8 array ``[samples, *shape]`` per network input.
-            batch_size: The largest number of samples that all threads together hold in memory at once.
+            inputs: one int8 array ``[samples, *shape]`` per network input.
+            batch_size: the largest number of samples that all threads together hold in memory at once.
 
         Returns:
             One int8 array ``[samples, *shape]`` per network output.
 
         Raises:
-            NetworkError: Number, types or shapes of the inputs are not the network's.
+            NetworkError: number, types or shapes of the inputs are not the network's.
         """
         tensors = self._collected(inputs, set(self.network.outputs), batch_size)
         return [tensors[index] for index in self.network.outputs]
@@ -156,7 +156,7 @@ def input_chunks(network: QuantizedNetwork, inputs: tuple[Int8Array, ...], size:
         For each chunk, int8 tensors by tensor index.
 
     Raises:
-        NetworkError: Their number, types or shapes are not the network's.
+        NetworkError: their number, types or shapes are not the network's.
     """
     if len(inputs) != len(network.inputs):
         raise NetworkError(f"{network.name!r} has {len(network.inputs)} inputs, got {len(inputs)}")

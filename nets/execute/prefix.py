@@ -19,14 +19,14 @@ class PrefixEvaluator:
     equal keys mean equal integers in any network. Memory is bounded: the least recently used activations are dropped.
 
     Args:
-        inputs: One int8 array ``[samples, *shape]`` per network input.
-        limit_bytes: The largest total size of the activations kept, in bytes.
-        backend: The kernels to use.
+        inputs: one int8 array ``[samples, *shape]`` per network input.
+        limit_bytes: the largest total size of the activations kept, in bytes.
+        backend: the kernels to use.
 
     Attributes:
-        computed: The number of operators computed so far.
-        reused: The number of activations that were taken from memory.
-        kept_bytes: The present size of the activations kept, in bytes.
+        computed: the number of operators computed so far.
+        reused: the number of activations that were taken from memory.
+        kept_bytes: the present size of the activations kept, in bytes.
     """
 
     def __init__(self, *inputs: Int8Array, limit_bytes: int = DEFAULT_BYTES, backend: Backend = Backend.AUTO) -> None:
@@ -43,7 +43,7 @@ class PrefixEvaluator:
 
         Args:
             network: A design.
-            remember: Whether to keep what is computed now. Variants of one network that no other network will begin
+            remember: whether to keep what is computed now. Variants of one network that no other network will begin
                 with, as in a sensitivity analysis, are faster without.
 
         Returns:

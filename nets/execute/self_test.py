@@ -33,7 +33,7 @@ def require_exact(backend: str) -> None:
     """Runs the self-test of a backend, ``torch`` or ``native``, once per process.
 
     Raises:
-        NetworkError: This machine does not compute exactly.
+        NetworkError: this machine does not compute exactly.
     """
     (operator, network), image = _layer(), _image()
     expected = _expected(operator, image)

@@ -53,8 +53,8 @@ class QuantizedModule:
     """A quantized float network, and the float values behind its integers.
 
     Attributes:
-        network: The network at int32 (Q31).
-        originals: Real weights and biases by operator name, batch norm folded.
+        network: the network at int32 (Q31).
+        originals: real weights and biases by operator name, batch norm folded.
     """
 
     network: QuantizedNetwork
@@ -67,14 +67,14 @@ def quantize_module(
     """Quantizes a float network: per-channel symmetric weights, affine int8 activations, int32 bias.
 
     Args:
-        module: The network, in float32; it is not changed.
+        module: the network, in float32; it is not changed.
         calibration: float32 inputs ``[samples, channels, height, width]`` whose extremes set the activation scales.
-        name: The name of the resulting network.
-        weight_bits: Width of the weights, in bits.
-        contract: Rounding contract of every rescaler.
+        name: the name of the resulting network.
+        weight_bits: width of the weights, in bits.
+        contract: rounding contract of every rescaler.
 
     Raises:
-        NetworkError: An operation is not supported; the message names it.
+        NetworkError: an operation is not supported; the message names it.
     """
     graph = _folded(fx.symbolic_trace(module.eval()))
     ranges = _RangeRecorder(graph)

@@ -63,14 +63,14 @@ def absorb_into_scales(network: QuantizedNetwork, bits: Mapping[str, int]) -> Qu
     bits by less than ``1 + 2**(1 - k)``.
 
     Args:
-        network: The network at int32 (Q31).
-        bits: Multiplier width in bits, by name of an elementwise sum or product.
+        network: the network at int32 (Q31).
+        bits: multiplier width in bits, by name of an elementwise sum or product.
 
     Returns:
         The network with the chosen scales; biases, bounds and rescalers (at full width) follow.
 
     Raises:
-        NetworkError: Scales that are tied to each other, or to the network's input, leave no choice.
+        NetworkError: scales that are tied to each other, or to the network's input, leave no choice.
     """
     scales = _Scales(network)
     for operator in network.operators:

@@ -24,8 +24,8 @@ def with_activation_bits(network: QuantizedNetwork, bits: Mapping[int, int]) -> 
     """Narrows activations: coarser steps over the same real range; rescalers are at full width again.
 
     Args:
-        network: The network at int32 (Q31).
-        bits: Width in bits, 4 to 8, by tensor index; tensors that share a quantization take the narrowest of their
+        network: the network at int32 (Q31).
+        bits: width in bits, 4 to 8, by tensor index; tensors that share a quantization take the narrowest of their
             widths. Inputs and outputs of the network keep theirs.
 
     Raises:

@@ -51,10 +51,10 @@ class StageCertificate:
     """The proven sizes of one multiply-and-shift.
 
     Attributes:
-        operand_bits: Signed width in bits of all values that can reach the multiplier.
-        multiplier_bits: Width in bits of the multiplier.
-        right_shift_min: Smallest right shift of a channel, in bits.
-        right_shift_max: Largest right shift, in bits; channels that any larger shift leaves empty are counted at the
+        operand_bits: signed width in bits of all values that can reach the multiplier.
+        multiplier_bits: width in bits of the multiplier.
+        right_shift_min: smallest right shift of a channel, in bits.
+        right_shift_max: largest right shift, in bits; channels that any larger shift leaves empty are counted at the
             first shift that empties them.
     """
 
@@ -69,9 +69,9 @@ class NetworkCertificate:
     """The proven ranges of a whole network.
 
     Attributes:
-        tensors: Reachable integers of every activation tensor, by index.
-        accumulators: Reachable accumulators of every operator with a rescaler, by name.
-        rescalers: Sizes of the multiply-and-shifts of every operator whose width is a design variable, by name, in data
+        tensors: reachable integers of every activation tensor, by index.
+        accumulators: reachable accumulators of every operator with a rescaler, by name.
+        rescalers: sizes of the multiply-and-shifts of every operator whose width is a design variable, by name, in data
             order; the accumulator's is the last one.
     """
 

@@ -28,9 +28,9 @@ def narrow(
     operator, into the scales of the activations around it.
 
     Args:
-        network: The network at int32 (Q31), with its original weight scales.
-        choices: Choices by operator name.
-        originals: Real weights of the float model to requantize from under ``absorb``; the values of the integer
+        network: the network at int32 (Q31), with its original weight scales.
+        choices: choices by operator name.
+        originals: real weights of the float model to requantize from under ``absorb``; the values of the integer
             weights by default.
 
     Raises:

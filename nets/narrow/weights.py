@@ -61,10 +61,10 @@ def with_weight_bits(
     """Requantizes weights to fewer bits, symmetric for each scale; rescalers stay at full width.
 
     Args:
-        network: The network at int32 (Q31).
-        bits: Width of the weights in bits, 3 to 8, of all weighted operators or by name; at the present width
+        network: the network at int32 (Q31).
+        bits: width of the weights in bits, 3 to 8, of all weighted operators or by name; at the present width
             nothing changes.
-        originals: Real weights to requantize from; the values of the integer weights by default.
+        originals: real weights to requantize from; the values of the integer weights by default.
 
     Raises:
         NetworkError: A width is out of range, or a name has no weights.
@@ -101,7 +101,7 @@ def inherit_weights(network: QuantizedNetwork, source: QuantizedNetwork) -> Quan
     Fine-tuning that starts from the nearest trained design needs fewer steps than fine-tuning from the start.
 
     Args:
-        network: The design to be trained, narrowed; its rescalers stay.
+        network: the design to be trained, narrowed; its rescalers stay.
         source: A trained network of the same operators.
     """
     trained = real_weights(source)

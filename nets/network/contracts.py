@@ -26,15 +26,15 @@ class Contract:
     """One rounding rule with its widths and shift range.
 
     Attributes:
-        rule: The arithmetic; see :func:`requantize`.
-        source: Where the rule is defined, or against what it was checked.
-        full_multiplier_bits: Width in bits that int32 (Q31), ``multiplier_bits = 31``, has under this rule.
-        right_shift_min: Smallest right shift in bits; a smaller one saturates to the largest multiplier.
-        right_shift_max: Largest right shift in bits; a larger one is emptied or flushed.
-        flushes_to_zero: Whether a channel beyond ``right_shift_max`` gets multiplier 0 (LiteRT's own edge rule)
+        rule: the arithmetic; see :func:`requantize`.
+        source: where the rule is defined, or against what it was checked.
+        full_multiplier_bits: width in bits that int32 (Q31), ``multiplier_bits = 31``, has under this rule.
+        right_shift_min: smallest right shift in bits; a smaller one saturates to the largest multiplier.
+        right_shift_max: largest right shift in bits; a larger one is emptied or flushed.
+        flushes_to_zero: whether a channel beyond ``right_shift_max`` gets multiplier 0 (LiteRT's own edge rule)
             instead of the largest shift, which empties the result.
-        float32_scale: Whether the effective scale is computed in float32, step by step.
-        hardware: Whether the rule is an integer datapath; the others reproduce a runtime.
+        float32_scale: whether the effective scale is computed in float32, step by step.
+        hardware: whether the rule is an integer datapath; the others reproduce a runtime.
     """
 
     name: str
@@ -61,7 +61,7 @@ def requantize(
         multiplier: int64 ``[channels]`` or ``[1]``; normalised, ``2**(k-1) <= m < 2**k``, or 0 if flushed.
         right_shift: int64, same shape, in bits; positive is right.
         multiplier_bits: ``k``, in bits.
-        contract: The rule.
+        contract: the rule.
 
     Returns:
         int64, shape of ``acc``.

@@ -56,7 +56,7 @@ def with_trained_arrays(network: QuantizedNetwork, arrays: Mapping[str, npt.NDAr
     """Returns the network with the weights and biases of :func:`trained_arrays`.
 
     Raises:
-        NetworkError: An array is missing or has another shape.
+        NetworkError: an array is missing or has another shape.
     """
     changed: dict[str, Operator] = {}
     for operator in network.operators:

@@ -38,9 +38,9 @@ class RescaledOperator(Operator):
     """An operator that ends in a rescaler: accumulate, rescale, add the output's zero point, clamp.
 
     Attributes:
-        rescaler: Takes the accumulator to the output's scale.
-        q_min: The smallest output integer (the lower bound of a fused activation).
-        q_max: The largest output integer.
+        rescaler: takes the accumulator to the output's scale.
+        q_min: the smallest output integer (the lower bound of a fused activation).
+        q_max: the largest output integer.
     """
 
     rescaler: Rescaler
@@ -72,7 +72,7 @@ class Weighted(NarrowableOperator):
         weights: int8; ``[out, height, width, in / groups]`` of a convolution, ``[out, in]`` of a fully connected layer.
         bias: int64 within int32, ``[out]``, in units of ``s_x * s_w``.
         weight_scale: float64 ``[out]`` (per channel) or ``[1]`` (per tensor); symmetric, zero point 0.
-        weight_bits: Width of the weights in bits; symmetric range ``+-(2**(bits-1) - 1)`` (int8 may hold -128).
+        weight_bits: width of the weights in bits; symmetric range ``+-(2**(bits-1) - 1)`` (int8 may hold -128).
     """
 
     weights: Int8Array
@@ -93,8 +93,8 @@ class Convolution(Weighted):
     Attributes:
         stride: (vertical, horizontal).
         dilation: (vertical, horizontal).
-        padding: Explicit padding, filled with the input's zero point.
-        groups: The number of groups of input channels.
+        padding: explicit padding, filled with the input's zero point.
+        groups: the number of groups of input channels.
     """
 
     stride: tuple[int, int]
@@ -123,8 +123,8 @@ class ElementwiseSum(NarrowableOperator):
     (TFLite reference kernels, ``left_shift`` 20).
 
     Attributes:
-        left_shift: Bits by which each input, its zero point subtracted, is shifted left before its rescaler.
-        input_rescalers: Take the two inputs to the common scale.
+        left_shift: bits by which each input, its zero point subtracted, is shifted left before its rescaler.
+        input_rescalers: take the two inputs to the common scale.
     """
 
     kind: ElementwiseKind
@@ -162,9 +162,9 @@ class Mean(RescaledOperator):
     """The mean over axes: the sum of the inputs, zero point subtracted, rescaled by ``s_x / (s_y * count)``.
 
     Attributes:
-        axes: Axes of the tensor's shape, from 0.
-        count: The number of elements summed.
-        float_offset: None, or XNNPACK's form: the inputs are summed with their zero point, and the output is
+        axes: axes of the tensor's shape, from 0.
+        count: the number of elements summed.
+        float_offset: none, or XNNPACK's form: the inputs are summed with their zero point, and the output is
             ``rint(float32(sum) * scale + float_offset)``, every step in float32, output zero point included.
     """
 
@@ -180,9 +180,9 @@ class Pool(Operator):
     Attributes:
         kernel: (vertical, horizontal).
         stride: (vertical, horizontal).
-        padding: Elements that no window counts.
-        q_min: The smallest output integer (the lower bound of a fused activation).
-        q_max: The largest output integer.
+        padding: elements that no window counts.
+        q_min: the smallest output integer (the lower bound of a fused activation).
+        q_max: the largest output integer.
     """
 
     kernel: tuple[int, int]

@@ -13,10 +13,10 @@ class Profile:
     """One contract for each operator kind.
 
     Attributes:
-        default: The contract of every kind without an exception.
-        exceptions: Operator kind (``conv``, ``fc``, ``mean`` ...) to contract.
-        runtime: The LiteRT resolver that the profile reproduces, or None for a uniform profile.
-        xnnpack_forms: Whether ADD, SUB, MEAN and QUANTIZE take XNNPACK's own integer or float forms
+        default: the contract of every kind without an exception.
+        exceptions: operator kind (``conv``, ``fc``, ``mean`` ...) to contract.
+        runtime: the LiteRT resolver that the profile reproduces, or None for a uniform profile.
+        xnnpack_forms: whether ADD, SUB, MEAN and QUANTIZE take XNNPACK's own integer or float forms
             instead of those of TFLite's reference kernels.
     """
 
@@ -56,7 +56,7 @@ def profile_named(name: str) -> Profile:
     """Returns the profile of a name, or that of a contract's name: this contract in every operator.
 
     Raises:
-        NetworkError: Neither a profile nor a contract has this name.
+        NetworkError: neither a profile nor a contract has this name.
     """
     if name in PROFILES:
         return PROFILES[name]

@@ -13,10 +13,10 @@ class QuantizedNetwork:
     """A network of integers, frozen.
 
     Attributes:
-        tensors: Activation tensors; operators refer to them by index.
-        operators: Operators in an order in which every input is ready.
-        inputs: Tensor indices of the network's inputs.
-        outputs: Tensor indices of the network's outputs (the logits, if the model ended in a softmax).
+        tensors: activation tensors; operators refer to them by index.
+        operators: operators in an order in which every input is ready.
+        inputs: tensor indices of the network's inputs.
+        outputs: tensor indices of the network's outputs (the logits, if the model ended in a softmax).
     """
 
     name: str

@@ -17,7 +17,7 @@ class Rescaler:
     """The integers of one rescaler: ``round(acc * multiplier * 2**-right_shift)`` under a contract.
 
     Attributes:
-        contract: The rounding rule.
+        contract: the rounding rule.
         multiplier_bits: ``k``, the width in bits of the unsigned, normalised multiplier; 31 is the full width of
             the contract (24 bits under xnnpack_fp32, 53 under float64_half_away).
         multiplier: int64 ``[channels]`` or ``[1]``; ``2**(k-1) <= m < 2**k``, or 0 if the contract flushes.
@@ -60,12 +60,12 @@ def rescaler_from_scale(scale: FloatArray, multiplier_bits: int, contract: Contr
     ``right_shift = k - e``; a multiplier that became ``2**k`` is halved and its shift lowered by one.
 
     Args:
-        scale: Positive finite float64 effective scales, shape ``[channels]`` or ``[1]``.
+        scale: positive finite float64 effective scales, shape ``[channels]`` or ``[1]``.
         multiplier_bits: ``k`` from 1 to 31, in bits.
-        contract: The rounding rule, which sets the edge rules.
+        contract: the rounding rule, which sets the edge rules.
 
     Raises:
-        NetworkError: The width is out of range, or a scale is not positive and finite.
+        NetworkError: the width is out of range, or a scale is not positive and finite.
     """
     if not 1 <= multiplier_bits <= FULL_MULTIPLIER_BITS:
         raise NetworkError(f"multiplier_bits = {multiplier_bits} is out of range; use 1 to {FULL_MULTIPLIER_BITS}")

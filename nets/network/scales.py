@@ -43,14 +43,14 @@ def effective_scales(operator: RescaledOperator, tensors: tuple[TensorSpec, ...]
     """Computes the effective scale of each of an operator's rescalers, in their order.
 
     Args:
-        operator: The operator.
-        tensors: The network's tensors, which the operator refers to by index.
+        operator: the operator.
+        tensors: the network's tensors, which the operator refers to by index.
 
     Returns:
         float64 arrays ``[channels]`` or ``[1]``.
 
     Raises:
-        NetworkError: The operator has the form of an oracle (XNNPACK's ADD or MEAN), whose scales are not free.
+        NetworkError: the operator has the form of an oracle (XNNPACK's ADD or MEAN), whose scales are not free.
     """
     *sources, target = (tensors[index].scale for index in (*operator.inputs, operator.output))
     scales: tuple[float, ...]
@@ -79,7 +79,7 @@ def with_multiplier_bits(operator: Rescaled, tensors: tuple[TensorSpec, ...], bi
     """Returns the operator with every rescaler rounded anew from its tensors' scales to ``bits``-bit multipliers.
 
     Raises:
-        NetworkError: The width is out of range, or the operator has the form of an oracle.
+        NetworkError: the width is out of range, or the operator has the form of an oracle.
     """
     scales = effective_scales(operator, tensors)
     return operator.with_rescalers(

@@ -15,12 +15,12 @@ class TensorSpec:
     """Describes an activation tensor: ``real = scale * (q - zero_point)``.
 
     Attributes:
-        name: The name in the imported model.
-        shape: The sizes without the batch: ``(height, width, channels)`` or ``(features,)``.
-        scale: The real value of one step (a float32 of the model, held in float64).
-        zero_point: The integer that stands for real 0.
-        bits: Width of the stored integer, in bits.
-        file_index: The tensor's index in the file that it was imported from, or None.
+        name: the name in the imported model.
+        shape: the sizes without the batch: ``(height, width, channels)`` or ``(features,)``.
+        scale: the real value of one step (a float32 of the model, held in float64).
+        zero_point: the integer that stands for real 0.
+        bits: width of the stored integer, in bits.
+        file_index: the tensor's index in the file that it was imported from, or None.
     """
 
     name: str

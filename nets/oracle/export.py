@@ -26,12 +26,12 @@ class ExportReport:
 
     Attributes:
         sha256: SHA-256 of the file's bytes, hexadecimal.
-        resolver: Profile of the LiteRT resolver that the export targets.
-        samples: The number of inputs compared.
-        operators: The comparison of every operator on identical inputs, those of the runtime's own run.
-        outputs_differing: Share of output integers that differ end to end.
-        agreement: Share of samples whose largest output is at the same place end to end.
-        litert: Whether LiteRT, running the file, equals the runtime's network in every tensor; None if LiteRT is
+        resolver: profile of the LiteRT resolver that the export targets.
+        samples: the number of inputs compared.
+        operators: the comparison of every operator on identical inputs, those of the runtime's own run.
+        outputs_differing: share of output integers that differ end to end.
+        agreement: share of samples whose largest output is at the same place end to end.
+        litert: whether LiteRT, running the file, equals the runtime's network in every tensor; None if LiteRT is
             not installed.
     """
 
@@ -62,14 +62,14 @@ def export_tflite(
 
     Args:
         network: A design made from the network of ``original_path``.
-        original_path: The file that it was imported from.
-        out_path: The file to write.
+        original_path: the file that it was imported from.
+        out_path: the file to write.
         resolver: ``litert_ref`` or ``litert_xnnpack``: the runtime that the export targets.
-        samples: One int8 array ``[samples, *shape]`` per network input, for the comparison; random ones by default.
-        seed: Seed of the random samples.
+        samples: one int8 array ``[samples, *shape]`` per network input, for the comparison; random ones by default.
+        seed: seed of the random samples.
 
     Raises:
-        NetworkError: The network does not belong to the file, or the resolver is unknown.
+        NetworkError: the network does not belong to the file, or the resolver is unknown.
     """
     original_path, out_path = Path(original_path), Path(out_path)
     if profile_named(resolver).runtime is None:

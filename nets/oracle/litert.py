@@ -28,9 +28,9 @@ def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[i
     are kept. Float borders and the softmax are cut off, so that the inputs are the network's int8 inputs.
 
     Args:
-        content: Bytes of the file that the network was imported from.
-        network: The network.
-        tensors: Indices of its tensors that become outputs, in this order.
+        content: bytes of the file that the network was imported from.
+        network: the network.
+        tensors: indices of its tensors that become outputs, in this order.
 
     Raises:
         NetworkError: LiteRT is not installed.
@@ -51,10 +51,10 @@ class LiteRtRunner:
     """Runs a model in LiteRT.
 
     Args:
-        content: Bytes of a model whose inputs and outputs are int8.
+        content: bytes of a model whose inputs and outputs are int8.
         runtime: ``BUILTIN_REF`` (reference kernels) or ``BUILTIN`` (the default, with XNNPACK).
-        threads: The number of threads of the runtime.
-        batch: Samples per call; the model is resized to it if it differs from the file's. None keeps the file's.
+        threads: the number of threads of the runtime.
+        batch: samples per call; the model is resized to it if it differs from the file's. None keeps the file's.
 
     Raises:
         NetworkError: LiteRT is not installed, or its resolver refuses the model.

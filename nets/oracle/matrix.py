@@ -20,15 +20,15 @@ class ContractRow:
     """A contract compared with the baseline.
 
     Attributes:
-        contract: Name of a contract or profile.
-        first_divergent: The first operator whose output differs for any sample, or None.
-        local_differing: Share of outputs that differ if every operator receives the baseline's inputs.
-        differing: Share of all operators' outputs that differ if each network runs on its own results.
-        off_by_one: Share of all operators' outputs that differ by exactly 1 LSB then.
-        histogram: Counts of difference -2 or less, -1, 0, 1, 2 or more LSB, then.
-        agreement: Share of samples with the baseline's prediction.
-        accuracy: Share of samples whose largest output is the label, or None without labels.
-        accuracy_change_pp: Percentage points above the baseline's accuracy, or None.
+        contract: name of a contract or profile.
+        first_divergent: the first operator whose output differs for any sample, or None.
+        local_differing: share of outputs that differ if every operator receives the baseline's inputs.
+        differing: share of all operators' outputs that differ if each network runs on its own results.
+        off_by_one: share of all operators' outputs that differ by exactly 1 LSB then.
+        histogram: counts of difference -2 or less, -1, 0, 1, 2 or more LSB, then.
+        agreement: share of samples with the baseline's prediction.
+        accuracy: share of samples whose largest output is the label, or None without labels.
+        accuracy_change_pp: percentage points above the baseline's accuracy, or None.
     """
 
     contract: str
@@ -62,13 +62,13 @@ def contract_matrix(
     """Compares all contracts and profiles on a full-int8 .tflite file.
 
     Args:
-        path: The file; it has one input.
+        path: the file; it has one input.
         samples: int8 ``[samples, *shape]``.
         labels: int64 ``[samples]``, for accuracy, or None.
-        baseline: The contract or profile that the others are compared with.
+        baseline: the contract or profile that the others are compared with.
 
     Raises:
-        NetworkError: The file, the samples or the labels cannot be used.
+        NetworkError: the file, the samples or the labels cannot be used.
     """
     path = Path(path)
     content = read_file(path)

@@ -62,7 +62,7 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     other operators share.
 
     Raises:
-        NetworkError: The network does not belong to this file.
+        NetworkError: the network does not belong to this file.
     """
     graph = read_graph(original, name)
     patcher = _Patcher(bytearray(original), graph)

@@ -28,14 +28,14 @@ class OperatorResidual:
     """How one operator's outputs differ, and why; each difference is counted once.
 
     Attributes:
-        elements: The number of outputs compared.
-        ties: The exact product lies half-way between two integers, and the rules send it to different sides.
-        double_roundings: The runtime's rule, given the design's own multipliers, already gives another integer: it
+        elements: the number of outputs compared.
+        ties: the exact product lies half-way between two integers, and the rules send it to different sides.
+        double_roundings: the runtime's rule, given the design's own multipliers, already gives another integer: it
             rounds more than once (to Q31 or float32 first, or each input of a sum).
-        scale_errors: Rules agree, but the runtime's multiplier, made from float32 scales, is not the design's.
-        unexplained: None of these: weights, clamps or the runtime's form of the operator differ; 0 unless something
+        scale_errors: rules agree, but the runtime's multiplier, made from float32 scales, is not the design's.
+        unexplained: none of these: weights, clamps or the runtime's form of the operator differ; 0 unless something
             is wrong.
-        largest: The largest difference, in LSB.
+        largest: the largest difference, in LSB.
     """
 
     operator: str
@@ -54,9 +54,9 @@ def explain(
     """Compares an operator of a design with the same operator of a runtime's network.
 
     Args:
-        design: The network as designed.
-        runtime: The network as the runtime computes it: imported from the exported file under its profile.
-        position: The operator's position in both networks.
+        design: the network as designed.
+        runtime: the network as the runtime computes it: imported from the exported file under its profile.
+        position: the operator's position in both networks.
         inputs: int8 tensors ``[batch, *shape]``, the same for both.
     """
     ours_op, theirs_op = design.operators[position], runtime.operators[position]

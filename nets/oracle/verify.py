@@ -19,11 +19,11 @@ class TensorCheck:
     """How one tensor compares with LiteRT's.
 
     Attributes:
-        operator: The operator that makes the tensor.
-        tensor: The tensor's name in the file.
-        elements: The number of elements compared, over all samples.
+        operator: the operator that makes the tensor.
+        tensor: the tensor's name in the file.
+        elements: the number of elements compared, over all samples.
         first_index: (sample, ...) of the first difference, or None.
-        ours: The executor's integer there; ``theirs`` is LiteRT's.
+        ours: the executor's integer there; ``theirs`` is LiteRT's.
     """
 
     operator: str
@@ -57,10 +57,10 @@ def verify_model(path: str | Path, profile: str, *samples: Int8Array) -> VerifyR
     Args:
         path: A full-int8 .tflite file.
         profile: ``litert_ref`` or ``litert_xnnpack``.
-        samples: One int8 array ``[samples, *shape]`` per network input.
+        samples: one int8 array ``[samples, *shape]`` per network input.
 
     Raises:
-        NetworkError: The model, the samples or the profile cannot be used, or LiteRT is missing.
+        NetworkError: the model, the samples or the profile cannot be used, or LiteRT is missing.
     """
     path = Path(path)
     return verify_bytes(read_file(path), path.name, profile, *samples)

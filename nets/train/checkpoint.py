@@ -20,10 +20,10 @@ class Checkpoint:
     """The state of a training between two epochs.
 
     Attributes:
-        epoch: The number of completed epochs.
-        losses: Mean loss of each epoch.
-        accuracies: Validation accuracy (0 to 1) before training and after each epoch; empty without validation.
-        best: Master values of the best epoch.
+        epoch: the number of completed epochs.
+        losses: mean loss of each epoch.
+        accuracies: validation accuracy (0 to 1) before training and after each epoch; empty without validation.
+        best: master values of the best epoch.
     """
 
     epoch: int
@@ -46,7 +46,7 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
     """Restores master values and optimizer from a checkpoint.
 
     Raises:
-        NetworkError: The file is damaged, or belongs to a training of another network or other settings.
+        NetworkError: the file is damaged, or belongs to a training of another network or other settings.
     """
     try:
         with safe_open(path, framework="pt") as stored:

@@ -28,16 +28,16 @@ class FinetuneSettings:
     """Settings of a fine-tuning.
 
     Attributes:
-        epochs: Passes over the samples, at most.
-        batch_size: Samples of one step.
-        learning_rate: Peak Adam step, as a share of each weight channel's full scale.
-        seed: Seed of the order of samples.
-        warm_up: Share of the steps over which the learning rate rises, 0 to 1; then it falls as a cosine.
-        distillation: Share of the loss, 0 to 1, that compares with the teacher's logits instead of the labels.
-        temperature: Temperature of the distillation's softmax (Hinton et al., arXiv 1503.02531).
-        learn_scales: Whether weight and activation scales are trained too.
-        scale_rate: Learning rate of log2 scales, as a share of ``learning_rate``.
-        patience: Epochs without a better validation accuracy after which training stops.
+        epochs: passes over the samples, at most.
+        batch_size: samples of one step.
+        learning_rate: peak Adam step, as a share of each weight channel's full scale.
+        seed: seed of the order of samples.
+        warm_up: share of the steps over which the learning rate rises, 0 to 1; then it falls as a cosine.
+        distillation: share of the loss, 0 to 1, that compares with the teacher's logits instead of the labels.
+        temperature: temperature of the distillation's softmax (Hinton et al., arXiv 1503.02531).
+        learn_scales: whether weight and activation scales are trained too.
+        scale_rate: learning rate of log2 scales, as a share of ``learning_rate``.
+        patience: epochs without a better validation accuracy after which training stops.
     """
 
     epochs: int
@@ -57,9 +57,9 @@ class FinetuneOutcome:
     """A fine-tuned network and its training curves.
 
     Attributes:
-        network: The network of the best epoch by validation accuracy, or of the last epoch without validation.
-        losses: Mean loss of every epoch.
-        accuracies: Validation accuracy (0 to 1) before training and after every epoch; empty without validation.
+        network: the network of the best epoch by validation accuracy, or of the last epoch without validation.
+        losses: mean loss of every epoch.
+        accuracies: validation accuracy (0 to 1) before training and after every epoch; empty without validation.
     """
 
     network: QuantizedNetwork
@@ -81,20 +81,20 @@ def fine_tune(
     """Trains a narrowed network; on the CPU the same arguments give the same integers on the same machine.
 
     Args:
-        network: The design, its rescalers narrowed.
+        network: the design, its rescalers narrowed.
         samples: int8 inputs and labels; labels are ignored if ``settings.distillation`` is 1.
-        settings: The settings.
-        originals: Real weights behind the integers, if they are known.
-        teacher: The network whose logits distillation compares with (usually the one at int32).
+        settings: the settings.
+        originals: real weights behind the integers, if they are known.
+        teacher: the network whose logits distillation compares with (usually the one at int32).
         validation: int8 inputs and labels that select the best epoch, the untrained network included, and stop the
             training early.
         checkpoint: A file that is written after every epoch; training resumes from it if it exists.
-        device: The torch device that computes gradients, such as ``cuda``; their sums differ between devices in the
+        device: the torch device that computes gradients, such as ``cuda``; their sums differ between devices in the
             last bits, and on a GPU from run to run. The forward pass stays exact, on the CPU.
 
     Raises:
-        NetworkError: There are no samples, a label has no output, or the checkpoint is of another training.
-        TrainingDivergedError: The loss is no longer finite.
+        NetworkError: there are no samples, a label has no output, or the checkpoint is of another training.
+        TrainingDivergedError: the loss is no longer finite.
     """
     _check(network, samples, settings, teacher)
     twin = RescaleAwareTwin(network, originals, learn_scales=settings.learn_scales).to(device)

@@ -41,7 +41,7 @@ class CurrentWeights:
     """The present integers of an operator, and the same values as differentiable tensors.
 
     Attributes:
-        operator: The operator with its present integers.
+        operator: the operator with its present integers.
         weights: float32 integers, shape of the operator's weights.
         bias: float64 integers ``[out]``.
         scale: float32; the represented effective scale, ``[out]`` or ``[1]``.
@@ -125,9 +125,9 @@ def weighted_sum(inputs: Tensor, current: CurrentWeights, outputs: Tensor, zeros
 
     Args:
         inputs: float32 integers, channels last.
-        current: The operator, and its integers and scale as differentiable tensors.
-        outputs: Exact int8 outputs, channels last.
-        zeros: Zero points of the inputs and of the outputs.
+        current: the operator, and its integers and scale as differentiable tensors.
+        outputs: exact int8 outputs, channels last.
+        zeros: zero points of the inputs and of the outputs.
     """
     return _WeightedSum.apply(  # type: ignore[no-any-return, no-untyped-call]
         inputs, current.weights, current.bias, current.scale, outputs, current.operator, zeros
@@ -158,8 +158,8 @@ def scaled_sum(
         left: float32 integers.
         right: float32 integers.
         gains: float32 ``[2]``: ``s_0 / s_y`` and ``+-s_1 / s_y``.
-        outputs: Exact int8 outputs.
-        operator: The operator, for its clamp.
-        zeros: Zero points of the inputs.
+        outputs: exact int8 outputs.
+        operator: the operator, for its clamp.
+        zeros: zero points of the inputs.
     """
     return _ScaledSum.apply(left, right, gains, outputs, operator, zeros)  # type: ignore[no-any-return, no-untyped-call]

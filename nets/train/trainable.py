@@ -34,8 +34,8 @@ class ActivationScales(nn.Module):
     """Scales of all activations; those of the network's inputs and outputs are fixed.
 
     Args:
-        network: The network whose scales are the starting point.
-        learned: Whether the other scales are trained.
+        network: the network whose scales are the starting point.
+        learned: whether the other scales are trained.
     """
 
     def __init__(self, network: QuantizedNetwork, *, learned: bool) -> None:
@@ -72,10 +72,10 @@ class TrainableWeights(nn.Module):
     """Trainable weights, bias and, optionally, weight scale of one operator.
 
     Args:
-        operator: The operator whose integers and rescaler are the starting point.
-        input_scale: Scale of its input; the bias's integers are in units of ``input_scale * weight_scale``.
-        original: Real weights behind the integers, or None if they are unknown.
-        learned_scale: Whether the weight scale is trained.
+        operator: the operator whose integers and rescaler are the starting point.
+        input_scale: scale of its input; the bias's integers are in units of ``input_scale * weight_scale``.
+        original: real weights behind the integers, or None if they are unknown.
+        learned_scale: whether the weight scale is trained.
     """
 
     _bias_unit: Tensor
@@ -98,8 +98,8 @@ class TrainableWeights(nn.Module):
         """Computes integers and effective scale of the present master values.
 
         Args:
-            scales: Present activation scales.
-            network: The network with the same scales in its tensors.
+            scales: present activation scales.
+            network: the network with the same scales in its tensors.
         """
         if self.change is None and scales.change is None:
             represented = torch.tensor(self._operator.rescaler.scale, device=self.weight.device)

@@ -39,10 +39,10 @@ class RescaleAwareTwin(nn.Module):
     """A trainable network that computes the integers of the deployed one.
 
     Args:
-        network: The design to be trained, its rescalers already narrowed.
-        originals: Real weights by operator name to start from, at the operators' own weight scales; the integers
+        network: the design to be trained, its rescalers already narrowed.
+        originals: real weights by operator name to start from, at the operators' own weight scales; the integers
             themselves if a name is missing. Rounded, they must give the network's integers.
-        learn_scales: Whether weight and activation scales are trained too; multipliers are then derived and
+        learn_scales: whether weight and activation scales are trained too; multipliers are then derived and
             narrowed anew at every step, by each operator's own method.
     """
 

@@ -100,7 +100,7 @@ class PackedWeights:
 
     Attributes:
         steps: int32; offset of each group of four inputs, in elements of the padded image.
-        weights: Zero beyond the kernel's elements; int8 ``[step, lanes, 4]``, or int16 ``[step, block, pair, 16, 2]``
+        weights: zero beyond the kernel's elements; int8 ``[step, lanes, 4]``, or int16 ``[step, block, pair, 16, 2]``
             for AVX2.
         bias: int32 ``[lanes]``; the contribution of the zero point and of the input's offset to unsigned is subtracted,
             modulo 2**32.

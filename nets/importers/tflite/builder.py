@@ -34,9 +34,9 @@ class Builder:
     """Collects tensors and operators while converters run.
 
     Attributes:
-        batch: First dimension of every activation in the file.
-        specs: Activation tensors described so far, by file index.
-        operators: Operators converted so far; their tensor indices are still the file's.
+        batch: first dimension of every activation in the file.
+        specs: activation tensors described so far, by file index.
+        operators: operators converted so far; their tensor indices are still the file's.
     """
 
     graph: RawGraph

@@ -38,14 +38,14 @@ class RawTensor:
     """A tensor as the file describes it.
 
     Attributes:
-        index: Position in the subgraph.
-        name: The name in the file.
-        shape: Sizes with the batch.
+        index: position in the subgraph.
+        name: the name in the file.
+        shape: sizes with the batch.
         type_name: ``INT8``, ``FLOAT32`` and so on.
         scales: float32 scales held in float64; empty if the tensor is not quantized.
         zero_points: int64, as many as scales, or none.
-        axis: The quantized dimension of per-channel scales.
-        data: The constant's bytes, a read-only view of the file; None for activations.
+        axis: the quantized dimension of per-channel scales.
+        data: the constant's bytes, a read-only view of the file; None for activations.
     """
 
     index: int
@@ -174,7 +174,7 @@ def read_graph(content: bytes, name: str) -> RawGraph:
     """Decodes the main subgraph of a file's bytes; messages name the file.
 
     Raises:
-        NetworkError: The file is not a TFLite file, or is corrupted.
+        NetworkError: the file is not a TFLite file, or is corrupted.
     """
     if len(content) < 16 or content[4:8] != IDENTIFIER:
         raise NetworkError(f"{name}: not a .tflite file (the identifier TFL3 is missing at byte 4)")

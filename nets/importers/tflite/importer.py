@@ -43,11 +43,11 @@ def load_tflite(path: str | Path, *, contract: str = "half_up") -> QuantizedNetw
     that the outputs are the logits, and so is a QUANTIZE that translates a float input.
 
     Args:
-        path: The file.
-        contract: The name of a contract, or of a profile (``litert_ref``, ``litert_xnnpack``), for all rescalers.
+        path: the file.
+        contract: the name of a contract, or of a profile (``litert_ref``, ``litert_xnnpack``), for all rescalers.
 
     Raises:
-        NetworkError: The file is damaged, not a full-int8 model, or uses operators that are not supported.
+        NetworkError: the file is damaged, not a full-int8 model, or uses operators that are not supported.
     """
     path = Path(path)
     return network_from_bytes(read_file(path), path.name, contract=contract)

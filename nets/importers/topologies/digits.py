@@ -15,7 +15,7 @@ class DigitsCnn(nn.Module):
     """``[batch, 1, 8, 8]`` in [0, 1] to 10 logits: convolutions, one depthwise, one residual ADD, one fully connected.
 
     Args:
-        width: Channels of the first stage; the second has twice as many.
+        width: channels of the first stage; the second has twice as many.
     """
 
     def __init__(self, width: int = 8) -> None:

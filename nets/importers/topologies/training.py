@@ -15,9 +15,9 @@ class Topology:
     """A float network and the training that suits it.
 
     Attributes:
-        make: Builds the untrained network; its initial weights come from torch's global seed.
+        make: builds the untrained network; its initial weights come from torch's global seed.
         input_shape: ``(height, width, channels)`` of one real input.
-        learning_rate: Peak of the one-cycle schedule.
+        learning_rate: peak of the one-cycle schedule.
     """
 
     make: Callable[[], nn.Module]
@@ -34,10 +34,10 @@ def train_float(topology: Topology, images: Tensor, labels: Tensor, seed: int) -
     """Trains a classifier with Adam and a one-cycle learning rate; returns it in evaluation mode.
 
     Args:
-        topology: The network and its training settings.
+        topology: the network and its training settings.
         images: float32 ``[samples, channels, height, width]``.
         labels: int64 ``[samples]``.
-        seed: Seed of the initial weights and of the order of samples.
+        seed: seed of the initial weights and of the order of samples.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
