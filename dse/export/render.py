@@ -30,6 +30,10 @@ def _environment() -> jinja2.Environment:
     return made
 
 
+def _rendered(template: str, **values: object) -> str:
+    return _environment().get_template(template).render(values)
+
+
 def comment(text: object) -> str:
     """Returns the text without characters that could end a comment of Verilog or C."""
     return re.sub(r"[^\w .,:;=+()-]", "_", str(text))
@@ -57,7 +61,7 @@ def wired(value: int, bits: int) -> str:
 
 def unit_verilog(unit: Unit, design: str) -> str:
     """Returns the Verilog module that instantiates one rescaler."""
-    return _environment().get_template("unit.v.j2").render(unit=unit, design=design, slices=_slices(unit))
+    return _rendered("unit.v.j2", unit=unit, design=design, slices=_slices(unit))
 
 
 def _slices(unit: Unit) -> dict[str, str]:
@@ -98,15 +102,13 @@ def _hex_lines(fields: Sequence[tuple[str, int]], columns: Sequence[IntArray]) -
 def testbench(units: tuple[Unit, ...], vectors: dict[str, Vectors], design: str, samples: int) -> str:
     """Returns the self-checking test bench of all units."""
     benches = [(unit, len(vectors[unit.name])) for unit in units]
-    template = _environment().get_template("testbench.v.j2")
-    return template.render(benches=benches, design=design, samples=samples)
+    return _rendered("testbench.v.j2", benches=benches, design=design, samples=samples)
 
 
 def c_header(units: tuple[Unit, ...], design: str, contract: str) -> str:
     """Returns a C header with the constants of every rescaler."""
     guard = f"RESCALERS_{re.sub(r'[^A-Z0-9]', '_', design.upper())}_H"
-    template = _environment().get_template("rescalers.h.j2")
-    return template.render(units=units, design=design, contract=contract, guard=guard)
+    return _rendered("rescalers.h.j2", units=units, design=design, contract=contract, guard=guard)
 
 
 def c_int(value: int) -> str:
@@ -116,5 +118,4 @@ def c_int(value: int) -> str:
 
 def readme(document: DesignDocument, units: tuple[Unit, ...], design: str, samples: int) -> str:
     """Returns the README: the folder's contents and how to simulate them."""
-    template = _environment().get_template("README.md.j2")
-    return template.render(document=document, units=units, design=design, samples=samples)
+    return _rendered("README.md.j2", document=document, units=units, design=design, samples=samples)

@@ -56,18 +56,13 @@ class Unit:
         name: name of the operator in the network.
         identifier: the same as a Verilog and C identifier, unique in the design.
         method: ``round`` or ``absorb``.
-        module: module of the shipped RTL.
-        files: its sources.
-        parameters: its parameters.
+        module: module of the shipped RTL, with its ``files`` and ``parameters``.
         stages: stages in data order; the last one's operand is the accumulator.
         bias: int64 ``[channels]``, or None if nothing is accumulated.
         bias_bits: width in bits of a stored bias.
-        channels: number of channels.
         operand_bits: width in bits of the accumulator, or of each input of a two-stage ADD.
         output_bits: width in bits of the output.
-        zero_point: zero point of the output.
-        q_min: smallest output.
-        q_max: largest output.
+        zero_point: zero point of the output, which is clamped to ``q_min`` .. ``q_max``.
         input_zero_points: zero points of a two-stage ADD's inputs, scaled input first; empty otherwise.
     """
 

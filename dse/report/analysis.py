@@ -9,17 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import spearmanr
 
-from dse.design import (
-    DEFAULT_OBJECTIVES,
-    RESCALER_AREA,
-    RESCALER_ENERGY,
-    Role,
-    hypervolume,
-    metrics,
-    non_dominated,
-    reference_point,
-    relative_costs,
-)
+from dse.design import DEFAULT_OBJECTIVES, Role, hypervolume, metrics, non_dominated, reference_point, relative_costs
 from dse.report.designs import Choice
 from dse.report.recommendations import REFERENCE_DROP_PP
 from dse.store import StudyResults
@@ -27,7 +17,10 @@ from dse.store import StudyResults
 Floats = npt.NDArray[np.float64]
 TENTH_PP = 0.1
 SMALLEST_SIGNIFICANT_GAIN = 6  # samples: 2 * 0.5**6 < 0.05, a sign test's best case; below it no gain is significant
-_BY_OTHER_MODEL = {RESCALER_AREA.name: metrics.OTHER_AREA.name, RESCALER_ENERGY.name: metrics.OTHER_ENERGY.name}
+_BY_OTHER_MODEL = {
+    metrics.RESCALER_AREA.name: metrics.OTHER_AREA.name,
+    metrics.RESCALER_ENERGY.name: metrics.OTHER_ENERGY.name,
+}
 
 
 @dataclass(frozen=True)
@@ -150,8 +143,6 @@ class Step:
     """A step from one design of the front to the next more expensive and more accurate one.
 
     Attributes:
-        cheaper: the design at its start.
-        dearer: the design at its end.
         gain_pp: validation accuracy gained, percentage points.
         gain_samples: the same as a number of validation samples.
         area_um2: area added, µm².

@@ -25,8 +25,6 @@ class Run:
 
     Attributes:
         label: unique name.
-        results: the study.
-        rec: its recommendation.
         front: designs of its front, cheapest first.
         volume: hypervolume of the validation front, with costs as multiples of the first run's int32.
         test_volume_low: hypervolume with every test drop at the upper end of its interval (NaN if not all are scored).
@@ -44,13 +42,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the data show about two runs, or two groups of repeated runs.
+    """What the data show about two runs, or two groups of repeated runs, each given by its label.
 
     Attributes:
-        first: label of a run or group.
-        second: label of the other.
         better: the label with the better front, or None if the data do not decide.
-        reason: why.
     """
 
     first: str

@@ -9,16 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dse import formats
-from dse.design import (
-    ACCELERATOR_AREA,
-    ACCELERATOR_ENERGY,
-    DROP,
-    RESCALER_AREA,
-    RESCALER_ENERGY,
-    Figure,
-    Role,
-    figure_named,
-)
+from dse.design import DROP, Figure, Role, figure_named, metrics
 from dse.store import StudyFacts, StudyResults, trial_columns
 
 ROLE_NAMES = {
@@ -107,12 +98,12 @@ class Choice:
     @property
     def accelerator_area_share(self) -> float:
         """Share of the rescalers in the accelerator's area; NaN if the study does not know it."""
-        return _quotient(self.value(RESCALER_AREA), self.value(ACCELERATOR_AREA))
+        return _quotient(self.value(metrics.RESCALER_AREA), self.value(metrics.ACCELERATOR_AREA))
 
     @property
     def accelerator_energy_share(self) -> float:
         """Share of the rescalers in the accelerator's energy; NaN if the study does not know it."""
-        return _quotient(self.value(RESCALER_ENERGY), self.value(ACCELERATOR_ENERGY))
+        return _quotient(self.value(metrics.RESCALER_ENERGY), self.value(metrics.ACCELERATOR_ENERGY))
 
     @property
     def val_drop_pp(self) -> float:

@@ -1,7 +1,6 @@
 """Pictures with a row per rescaler: widths across the front, area and energy, sensitivity and importance."""
 
 from collections.abc import Sequence
-from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -162,12 +161,6 @@ def sensitivity_panels(view: Scene, learned: Sensitivity) -> tuple[Panel, Panel]
 
 def _drops(learned: Sensitivity) -> Panel:
     labels = style.row_labels(learned.rescalers)
-    cells = chain.from_iterable(
-        zip(learned.bits, drops, counts, [label] * len(drops), [name] * len(drops), strict=True)
-        for label, name, drops, counts in zip(
-            labels, learned.rescalers, learned.drop_pp, learned.trials_used, strict=True
-        )
-    )
     rows: Rows = [
         {
             "x": bits,
@@ -175,7 +168,10 @@ def _drops(learned: Sensitivity) -> Panel:
             "value": compact(drop, 4),
             "hover": f"{name} at {bits} bits: mean drop {drop:.2f} pp\n{count} trials had this width",
         }
-        for bits, drop, count, label, name in cells
+        for label, name, drops, counts in zip(
+            labels, learned.rescalers, learned.drop_pp, learned.trials_used, strict=True
+        )
+        for bits, drop, count in zip(learned.bits, drops, counts, strict=True)
         if np.isfinite(drop)
     ]
     x: Spec = {

@@ -69,12 +69,14 @@ def distinct_series(labels: Iterable[str]) -> list[Series]:
 
 def mark_encoding(series: Sequence[Series]) -> Spec:
     """Returns stroke, fill and shape by the field ``series``, with one legend for the three."""
-    fills = [one.colour if one.filled else "white" for one in series]
-    return {
-        "stroke": _by_series(series, [one.colour for one in series]),
-        "fill": _by_series(series, fills),
-        "shape": _by_series(series, [one.shape for one in series]),
+    ranges = {
+        "stroke": [one.colour for one in series],
+        "fill": [one.colour if one.filled else "white" for one in series],
+        "shape": [one.shape for one in series],
     }
+    by_series: Spec = {"field": "series", "type": "nominal", "legend": {"title": None}}
+    labels = [one.label for one in series]
+    return {name: by_series | {"scale": {"domain": labels, "range": values}} for name, values in ranges.items()}
 
 
 def line_layers(name: str, series: Sequence[Series], rows: Rows, **mark: object) -> list[Spec]:
@@ -94,11 +96,6 @@ def line_layers(name: str, series: Sequence[Series], rows: Rows, **mark: object)
         }
         for one in series
     ]
-
-
-def _by_series(series: Sequence[Series], values: Sequence[object]) -> Spec:
-    scale = {"domain": [one.label for one in series], "range": list(values)}
-    return {"field": "series", "type": "nominal", "scale": scale, "legend": {"title": None}}
 
 
 def highlighted(name: str) -> Spec:
