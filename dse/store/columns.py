@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from functools import partial
 
 import pandas as pd
@@ -185,4 +186,4 @@ def _drop_against_control(row: TrialRow) -> float:
 
 def _finished(row: TrialRow) -> str:
     completed = row.trial.datetime_complete
-    return completed.astimezone().isoformat() if completed else ""
+    return completed.astimezone(UTC).isoformat() if completed else ""
