@@ -49,6 +49,7 @@ def test_seeds_come_until_the_time_is_over(seconds: float, rounds: int) -> None:
 
 
 def test_a_failing_property_is_named_and_repeated(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")  # test ids are relative to its folder, wherever the project lies
     (tmp_path / "conftest.py").write_text(PROFILE)
     (tmp_path / "test_properties.py").write_text(PROPERTIES)
     status, failed = fuzz.run_round(7, [str(tmp_path)])
