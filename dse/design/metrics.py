@@ -6,10 +6,25 @@ A new figure is one more declaration in ``FIGURES``, and the code that computes 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from dse.design.evaluation import Evaluation
+from hwmodels import NetworkCost
+from hwmodels.accelerator import AcceleratorCost
+
+
+class Evaluated(Protocol):
+    """What figures are computed from; :class:`dse.design.evaluation.Evaluation` describes the attributes."""
+
+    @property
+    def val_accuracy(self) -> float: ...  # noqa: D102 -- the class that has it documents it
+    @property
+    def val_accuracy_drop_pp(self) -> float: ...  # noqa: D102 -- likewise
+    @property
+    def accelerator(self) -> AcceleratorCost: ...  # noqa: D102 -- likewise
+    @property
+    def other_cost(self) -> NetworkCost: ...  # noqa: D102 -- likewise
+    @property
+    def other_style_area_um2(self) -> float | None: ...  # noqa: D102 -- likewise
 
 
 class Direction(Enum):
@@ -53,7 +68,7 @@ class Figure:
     unit: str
     section: Section
     direction: Direction
-    measured: Callable[["Evaluation"], float | None]
+    measured: Callable[[Evaluated], float | None]
     reference: float = 1.0
 
     @property
