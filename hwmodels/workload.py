@@ -34,6 +34,23 @@ class RescaleStage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutputConstants:
+    """Constants of a rescaler that is built for one layer; a unit without them reads them from ports.
+
+    Attributes:
+        zero_point: zero point of the output.
+        q_min: smallest output integer.
+        q_max: largest output integer.
+        input_zero_points: zero points of an ADD's inputs, the scaled input first; empty otherwise.
+    """
+
+    zero_point: int
+    q_min: int
+    q_max: int
+    input_zero_points: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RescalerWorkload:
     """One layer's rescaler and the work it does in one inference.
 
@@ -48,6 +65,9 @@ class RescalerWorkload:
         weight_bits: width in bits of the layer's weights (0 if it has none).
         activation_bits: width in bits of the layer's input activations.
         contract: rounding contract that the rescaler has to obey, by name.
+        output: constants that a unit of this layer alone may be built for; None if they have to be programmable.
+        folded: whether the accumulator already holds the rounding constant and the zero point (``nets.narrow`` proves
+            that this is exact, and sizes ``operand_bits`` for it), so that a shift and a clamp are left.
     """
 
     name: str
@@ -59,6 +79,8 @@ class RescalerWorkload:
     weight_bits: int
     activation_bits: int
     contract: str = "half_up"
+    output: OutputConstants | None = None
+    folded: bool = False
 
     def __post_init__(self) -> None:
         if not self.stages:

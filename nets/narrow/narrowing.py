@@ -9,12 +9,20 @@ from nets.narrow.weights import RealWeights, real_weights
 from nets.network import Method, NarrowableOperator, QuantizedNetwork, Weighted, with_multiplier_bits
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class RescalerChoice:
-    """Width ``k`` of one rescaler, 1 (a pure shift) to 31 (int32, Q31) bits, and the method that reaches it."""
+    """What one rescaler is narrowed to.
+
+    Attributes:
+        multiplier_bits: width ``k`` of the multiplier, 1 (a pure shift) to 31 (int32, Q31) bits.
+        method: how that width is reached.
+        shift_bits: width ``S`` of the shift, in bits: the channels share a window of ``2**S`` right shifts, and 0 is
+            one constant shift; None leaves every channel its natural shift.
+    """
 
     multiplier_bits: int
     method: Method = Method.ROUND
+    shift_bits: int | None = None
 
 
 def narrow(
