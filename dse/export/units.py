@@ -126,6 +126,11 @@ class Unit:
         return sum(width for _, width in self.fields)
 
     @property
+    def parameter_word_bits(self) -> int:
+        """Width in bits of a memory word without the bias, which any accumulator needs."""
+        return sum(width for name, width in self.fields if name != "bias")
+
+    @property
     def vector_fields(self) -> tuple[tuple[str, int], ...]:
         """Fields of a test vector with their widths in bits, most significant first."""
         expected = ("expected", self.output_bits)
