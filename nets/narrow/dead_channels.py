@@ -59,31 +59,43 @@ def settled(channels: Channels) -> tuple[IntArray, IntArray]:
 
     A channel moves only if both ends of its interval, and so all accumulators between them, give the constant output
     under the contract, and if its partial sums then widen the accumulator by at most one bit, which costs less than the
-    stages of the shifter that the channel would need at its own shift.
+    stages of the shifter that the channel would need at its own shift. Of several constants that can be added to its
+    bias it takes the one that leaves the smallest partial sums.
 
     Returns:
         Right shifts ``[channels]``, and what is added to the accumulators ``[channels]``, 0 for live channels.
     """
     shift, offset = channels.right_shift, np.zeros_like(channels.right_shift)
-    waiting = ~channels.live
-    if not waiting.any() or waiting.all():
+    dead = ~channels.live
+    if not dead.any() or dead.all():
         return shift, offset
     near = channels.nearest_live_shift
-    for added in (offset, _beyond_clamp(channels, near), _centred(channels, near)):
-        moved = waiting & _gives_output(channels, near, added)
-        shift, offset = np.where(moved, near, shift), np.where(moved, added, offset)
-        waiting = waiting & ~moved
+    smallest = np.full_like(offset, 1 << channels.partial_sums.signed_bits)  # one bit more than now
+    for added in (np.zeros_like(offset), _beyond_clamp(channels, near), _centred(channels, near)):
+        reach = _reach(channels.partial_sums.plus(added))
+        better = dead & (reach < smallest) & _gives_output(channels, near, added)
+        shift, offset = np.where(better, near, shift), np.where(better, added, offset)
+        smallest = np.where(better, reach, smallest)
     return shift, offset
 
 
+def _reach(interval: Interval) -> IntArray:
+    """Returns the largest magnitude of each channel, of a negative number less one: ``2**(bits - 1)`` holds no more."""
+    reach: IntArray = np.maximum(np.maximum(-interval.low - 1, interval.high), 0)
+    return reach
+
+
 def _gives_output(channels: Channels, shift: IntArray, offset: IntArray) -> BoolArray:
-    """Returns which channels give their constant output at these shifts, in an accumulator at most one bit wider."""
-    interval, sums = channels.accumulator.plus(offset), channels.partial_sums.plus(offset)
-    width = 1 << channels.partial_sums.signed_bits
-    gives = (sums.low >= -width) & (sums.high < width)
+    """Returns which channels give their constant output at these shifts; of those that need no more bits than allowed.
+
+    Both ends are clipped to the allowed accumulator, so that their products are exact.
+    """
+    bound = 1 << channels.partial_sums.signed_bits
+    interval = channels.accumulator.plus(offset)
     rescale = rescaling(Rescaler(channels.contract, channels.multiplier_bits, channels.multiplier, shift))
+    gives = np.ones(len(shift), np.bool_)
     for end in (interval.low, interval.high):
-        scaled = rescale(torch.from_numpy(np.clip(end, -width, width))).numpy()
+        scaled = rescale(torch.from_numpy(np.clip(end, -bound, bound - 1))).numpy()
         clamped = np.clip(scaled + channels.zero_point, channels.q_min, channels.q_max)
         gives &= clamped == channels.output.low
     return gives
