@@ -33,7 +33,7 @@ def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: 
         rescales_per_inference=math.prod(target.shape),
         macs_per_inference=_macs(weighted, network) if weighted else 0,
         weight_bits=weighted.weight_bits if weighted else 0,
-        activation_bits=network.tensors[operator.inputs[0]].bits,
+        activation_bits=max(network.tensors[index].bits for index in operator.inputs),
         contract=operator.rescaler.contract.name,
         output=OutputConstants(
             zero_point=target.zero_point,

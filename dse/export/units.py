@@ -195,11 +195,11 @@ def _unit(
 
 
 def _architecture(workload: RescalerWorkload, constants: RescalerConstants) -> Architecture:
-    exported = list(dict.fromkeys(each.contract for each in offered(DEFAULT_CHOICE, 1) if each.exported))
+    exported = [each.contract for each in offered(DEFAULT_CHOICE, 1) if each.exported and not each.folded]
     if workload.contract not in exported:
         raise StudyError(f"contract {workload.contract!r} has no RTL to export; use one of {', '.join(exported)}")
     architecture = architecture_for(workload)
-    if not architecture.exported or architecture.contract != workload.contract:
+    if not architecture.exported or not (workload.folded or architecture.contract == workload.contract):
         raise StudyError(
             f"operator {workload.name!r}: an ADD under contract {workload.contract!r} has no RTL to export"
         )

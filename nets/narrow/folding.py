@@ -169,8 +169,10 @@ def _of_sum(operator: ElementwiseSum, network: QuantizedNetwork, interval: Inter
     zero_point = network.tensors[operator.output].zero_point
     constant = _folded_offset(last.right_shift, operator.rescaler.contract, zero_point)
     folded = interval.plus(constant)
+    shifts = (-first.right_shift_min, operator.left_shift - 1)
     reason = (
         _input_obstacle(operator)
+        or _sum_obstacle(last.right_shift_min, min(shifts))
         or _obstacle(last, operator.rescaler.contract, last.right_shift, zero_point)
         or _too_wide(folded.signed_bits)
     )
@@ -178,7 +180,6 @@ def _of_sum(operator: ElementwiseSum, network: QuantizedNetwork, interval: Inter
         offset = np.zeros(1, np.int64)
         return _assembled(operator, network, (first, last), offset, interval, inputs, unfolded_because=reason)
     last = StageConstants(folded.signed_bits, last.multiplier_bits, last.multiplier, last.right_shift)
-    shifts = (-first.right_shift_min, operator.left_shift - 1)
     zeros = sum(each.zero_point << shift for each, shift in zip(inputs, shifts, strict=True))
     return _assembled(operator, network, (first, last), constant - zeros, folded, inputs, unfolded_because="")
 
@@ -249,6 +250,13 @@ def _input_obstacle(operator: ElementwiseSum) -> str:
             return f"an input has a multiplier of {rescaler.stored_bits} bits"
         if int(rescaler.right_shift[0]) - rescaler.stored_bits + 1 > operator.left_shift:
             return f"an input's shift by {int(rescaler.right_shift[0])} bits drops bits before the sum"
+    return ""
+
+
+def _sum_obstacle(right_shift: int, left_shift: int) -> str:
+    """Returns in one line why a sum's output shift is none after the shifts of its inputs; empty if it is one."""
+    if right_shift < left_shift:
+        return f"the sum's shift by {right_shift} bits takes back fewer than the {left_shift} of both inputs"
     return ""
 
 

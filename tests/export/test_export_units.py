@@ -190,7 +190,8 @@ def test_literals_that_do_not_fit_are_refused() -> None:
 
 def test_text_from_files_cannot_leave_a_comment(units: tuple[Unit, ...]) -> None:
     assert comment("a */ int x; /* b\n`define y") == "a __ int x; __ b__define y"
-    hostile = dataclasses.replace(units[0], name="evil\nendmodule */")
+    workload = dataclasses.replace(units[0].workload, name="evil\nendmodule */")
+    hostile = dataclasses.replace(units[0], workload=workload)
     assert len(re.findall(r"^endmodule", unit_verilog(hostile, "x\nendmodule"), re.MULTILINE)) == 1
 
 
