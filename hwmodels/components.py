@@ -72,6 +72,22 @@ def sized(bits: int, depth: float = 0.0, *, overlap: int | None = None, subtract
     }
 
 
+def compared_with(bits: int, constant: int, *, ones: bool) -> int:
+    """Returns the bits of a comparator that costs what a comparison of ``bits`` bits with a constant costs.
+
+    A comparison with a constant takes one gate a bit, where two signals take two. The constant's lowest bits take none
+    if they are zeros of a bound that ``<`` or ``>=`` compares with, or (``ones``) ones of one of ``>`` or ``<=``.
+    """
+    run = constant ^ -1 if ones else constant
+    free = (run & -run).bit_length() - 1 if run else bits
+    return max((bits - free + 1) // 2, 1)
+
+
+def signed_bits(number: int) -> int:
+    """Returns the width in bits of a signed integer that holds a number."""
+    return (number if number >= 0 else ~number).bit_length() + 1
+
+
 def plain(bits: int, depth: float = 0.0) -> dict[str, float]:
     """Returns the terms of logic or multiplexers of ``bits`` bits, ``depth`` gate levels behind a register."""
     return {"bits": bits, "bits_depth": bits * depth}

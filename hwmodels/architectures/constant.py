@@ -7,7 +7,16 @@ from typing import Final
 import numpy as np
 
 from hwmodels.architectures import blocks
-from hwmodels.architectures.base import OUTPUT_STAGE, Architecture, Columns, SweepPoint, clamped, output_ports
+from hwmodels.architectures.base import (
+    CLAMP,
+    OUTPUT_STAGE,
+    Architecture,
+    Columns,
+    SweepPoint,
+    clamped,
+    output_parameters,
+    output_ports,
+)
 from hwmodels.architectures.rounding import half_up
 from hwmodels.components import Part, sized
 from hwmodels.errors import HardwareError
@@ -23,7 +32,7 @@ class Constant(Architecture):
 
     name = "constant"
     top = "rescaler_constant"
-    sources = ("rescaler_constant.v", OUTPUT_STAGE)
+    sources = ("rescaler_constant.v", OUTPUT_STAGE, CLAMP)
     multiplier_bits = (1, 31)
 
     def check(self, workload: RescalerWorkload) -> None:
@@ -39,6 +48,7 @@ class Constant(Architecture):
             "MULTIPLIER": _multiplier(stage),
             "SHIFT": stage.right_shift_min,
             "OUT_WIDTH": workload.output_bits,
+            **output_parameters(workload),
         }
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
@@ -51,25 +61,26 @@ class Constant(Architecture):
         product = acc + multiplier.bit_length() + 1
         zeros = max(0, 1 - stage.right_shift_min)
         kept = blocks.kept_bits(product, stage.right_shift_min)
-        yield from blocks.round_and_clamp(kept, workload.output_bits, 0.0, zeros)
+        yield from blocks.round_and_clamp(workload, kept, 0.0, zeros)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
-        return {"q": clamped(half_up(inputs["acc"] * parameters["MULTIPLIER"], parameters["SHIFT"]), inputs)}
+        rescaled = half_up(inputs["acc"] * parameters["MULTIPLIER"], parameters["SHIFT"])
+        return {"q": clamped(rescaled, parameters, inputs)}
 
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         stage = workload.stages[-1]
         cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits)
         return {"acc": cut.acc, **output_ports(cut)}
 
-    def sweep_point(self, trace: AccumulatorTrace, multiplier_bits: int, acc_bits: int) -> SweepPoint:
+    def sweep_point(self, trace: AccumulatorTrace, swept_bits: int, acc_bits: int) -> SweepPoint:
         # Multiplier and shift are those of the channel of median scale.
         fraction, exponent = np.frexp(np.sort(trace.scale)[trace.scale.size // 2])
-        multiplier = round(float(np.ldexp(fraction, multiplier_bits)))
-        overflow = multiplier >> multiplier_bits  # rounding up to 2^k: halve it, and shift by one less
+        multiplier = round(float(np.ldexp(fraction, swept_bits)))
+        overflow = multiplier >> swept_bits  # rounding up to 2^k: halve it, and shift by one less
         return replace(
-            super().sweep_point(trace, multiplier_bits, acc_bits),
+            super().sweep_point(trace, swept_bits, acc_bits),
             constant=multiplier >> overflow,
-            shift_min=multiplier_bits - int(exponent) - overflow,
+            shift_min=swept_bits - int(exponent) - overflow,
         )
 
     def sweep_stages(self, point: SweepPoint) -> tuple[RescaleStage, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hwmodels.architectures import blocks
-from hwmodels.architectures.base import OUTPUT_STAGE
+from hwmodels.architectures.base import CLAMP, OUTPUT_STAGE
 from hwmodels.architectures.one_stage import OneStage
 from hwmodels.components import Part, adder_levels, sized
 from hwmodels.workload import RescalerWorkload
@@ -15,7 +15,7 @@ class HalfAway(OneStage):
 
     name = "half_away"
     top = "rescaler_half_away"
-    sources = ("rescaler_half_away.v", OUTPUT_STAGE)
+    sources = ("rescaler_half_away.v", OUTPUT_STAGE, CLAMP)
     contract = "half_away"
     choice = "array"
     exported = True
@@ -28,7 +28,7 @@ class HalfAway(OneStage):
         yield Part("adder", "sign correction", sized(adjusted, depth, overlap=1, subtracted=adjusted))
         kept = blocks.kept_bits(adjusted, stage.right_shift_min + left)
         depth = yield from blocks.shift(kept, stage.shift_bits, depth + adder_levels(adjusted))
-        yield from blocks.round_and_clamp(kept, workload.output_bits, depth)
+        yield from blocks.round_and_clamp(workload, kept, depth)
 
 
 HALF_AWAY: Final = HalfAway()

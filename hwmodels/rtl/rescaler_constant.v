@@ -4,12 +4,16 @@
 //
 // The product is a sum of shifted operands, one per nonzero digit of MULTIPLIER in non-adjacent form: digit i is
 // +1 where PLUS[i] and -1 where MINUS[i] (Reitwiesner 1960: with h = x >> 1 and t = x + h, c = h ^ t, the digits
-// are t & c and h & c). MULTIPLIER < 2^31. Needs rescaler_output.v.
+// are t & c and h & c). MULTIPLIER < 2^31. CONSTANTS: see rescaler_output.v, which this needs.
 module rescaler_constant #(
     parameter ACC_WIDTH  = 32,
     parameter MULTIPLIER = 1,
     parameter SHIFT      = 8,
-    parameter OUT_WIDTH  = 8
+    parameter OUT_WIDTH  = 8,
+    parameter CONSTANTS  = 0,
+    parameter ZERO_POINT = 0,
+    parameter Q_MIN      = -128,
+    parameter Q_MAX      = 127
 ) (
     input  wire                        clk,
     input  wire signed [ACC_WIDTH-1:0] acc,
@@ -64,7 +68,8 @@ module rescaler_constant #(
     wire signed [PRODUCT_WIDTH-1:0] product = sums[(DIGITS-1)*PRODUCT_WIDTH +: PRODUCT_WIDTH];
 
     rescaler_output #(
-        .IN_WIDTH(PRODUCT_WIDTH), .SHIFT_WIDTH(0), .SHIFT_MIN(SHIFT), .OUT_WIDTH(OUT_WIDTH)
+        .IN_WIDTH(PRODUCT_WIDTH), .SHIFT_WIDTH(0), .SHIFT_MIN(SHIFT), .OUT_WIDTH(OUT_WIDTH),
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) finish (
         .clk(clk), .enable(1'b1), .value(product), .shift(1'b0), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q)

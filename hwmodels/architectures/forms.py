@@ -1,0 +1,57 @@
+"""Forms of the architectures that synthesis measures apart: with programmable outputs, and built for constants."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from hwmodels.architectures.base import Architecture, SweepPoint
+from hwmodels.architectures.registry import ARCHITECTURES, DEFAULT_CHOICE
+from hwmodels.workload import OutputConstants, RescalerWorkload
+
+# Those of a fused ReLU, which saturates. An ADD's inputs are one such output and one without a ReLU.
+SWEPT_OUTPUT: Final = OutputConstants(zero_point=-128, q_min=-128, q_max=127)
+SWEPT_INPUT_ZEROS: Final = (-128, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An architecture, and whether its zero points and bounds are constants."""
+
+    architecture: Architecture
+    constants: bool
+
+    @property
+    def name(self) -> str:
+        """Its name in published tables and in the corrections of technology tables."""
+        return form_name(self.architecture, constants=self.constants)
+
+    def workload(self, point: SweepPoint) -> RescalerWorkload:
+        """Returns the workload that a design of the sweep is built for."""
+        workload = self.architecture.sweep_workload(point)
+        if not self.constants:
+            return workload
+        zeros = SWEPT_INPUT_ZEROS if self.architecture.stages == 2 else ()
+        return replace(workload, output=replace(SWEPT_OUTPUT, input_zero_points=zeros))
+
+
+def form_name(architecture: Architecture, *, constants: bool) -> str:
+    """Returns the name of a form; an architecture that has one form only names it."""
+    return f"{architecture.name}_constants" if constants and architecture.programmable else architecture.name
+
+
+def correction_names(architecture: Architecture, workload: RescalerWorkload) -> tuple[str, str]:
+    """Returns the names of the form that serves a workload, and of the one that stands for it if it is not measured."""
+    constants = workload.output is not None
+    default = ARCHITECTURES[DEFAULT_CHOICE]
+    return form_name(architecture, constants=constants), form_name(default, constants=constants)
+
+
+def _forms() -> Iterator[Form]:
+    for architecture in ARCHITECTURES.values():
+        if architecture.programmable:
+            yield Form(architecture, constants=False)
+        if architecture.calibrated:
+            yield Form(architecture, constants=True)
+
+
+FORMS: Final[Mapping[str, Form]] = {form.name: form for form in _forms()}
