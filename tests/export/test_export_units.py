@@ -154,7 +154,7 @@ def test_what_is_exported_is_what_is_costed(units: tuple[Unit, ...], network: Qu
         assert (unit.module, unit.files) == (architecture.top, architecture.files)
         assert unit.parameters == architecture.parameters(unit.workload)
         if unit.fields:
-            assert unit.word_bits == unit.workload.parameter_bits + unit.workload.bias_bits
+            assert unit.word_bits == unit.workload.parameter_bits
         else:
             assert unit.channels == 1
 
