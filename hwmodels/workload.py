@@ -59,7 +59,7 @@ class RescalerWorkload:
         stages: multiply-and-shift stages in data order. A convolution or fully connected layer has one. An
             elementwise ADD has two: the input that is not an exact halving (9-bit operand) and the output (the sum).
         output_bits: width in bits of the clamped output.
-        channels: sets of per-channel parameters (multiplier, shift, bias) held for the layer.
+        channels: sets of per-channel parameters (multiplier, shift) and biases held for the layer.
         rescales_per_inference: output elements of one inference.
         macs_per_inference: multiply-accumulates of the layer in one inference (0 for an ADD).
         weight_bits: width in bits of the layer's weights (0 if it has none).
@@ -95,10 +95,13 @@ class RescalerWorkload:
 
     @property
     def parameter_bits(self) -> int:
-        """Bits of parameters that each channel stores.
+        """Bits of parameters that each channel stores for the rescaler.
 
-        k - 1 bits of every multiplier, whose leading one is implied; the variable part of its shift; and, if the layer
-        accumulates, a bias as wide as the accumulator.
+        k - 1 bits of every multiplier, whose leading one is implied, and the variable part of its shift.
         """
-        rescale = sum(stage.multiplier_bits - 1 + stage.shift_bits for stage in self.stages)
-        return rescale + (self.stages[0].operand_bits if self.macs_per_inference else 0)
+        return sum(stage.multiplier_bits - 1 + stage.shift_bits for stage in self.stages)
+
+    @property
+    def bias_bits(self) -> int:
+        """Bits of the bias that each channel stores, whatever rescaler follows: those of the accumulator, if any."""
+        return self.stages[0].operand_bits if self.macs_per_inference else 0
