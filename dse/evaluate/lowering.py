@@ -25,6 +25,7 @@ def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: 
                 multiplier_bits=stage.multiplier_bits,
                 right_shift_min=stage.right_shift_min,
                 right_shift_max=stage.right_shift_max,
+                multiplier=stage.constant_multiplier if stage.multiplier_bits > 1 else None,
             )
             for stage in constants.stages
         ),

@@ -117,7 +117,8 @@ class Unit:
         if self.bias is None:
             return ()
         last = self.workload.stages[-1]
-        widths = (("bias", self.accumulator_bits), ("mult", last.multiplier_bits - 1), ("shift", last.shift_bits))
+        multiplier_bits = last.stored_bits - last.shift_bits
+        widths = (("bias", self.accumulator_bits), ("mult", multiplier_bits), ("shift", last.shift_bits))
         return tuple((name, width) for name, width in widths if width)
 
     @property
@@ -195,7 +196,8 @@ def _unit(
 
 
 def _architecture(workload: RescalerWorkload, constants: RescalerConstants) -> Architecture:
-    exported = [each.contract for each in offered(DEFAULT_CHOICE, 1) if each.exported and not each.folded]
+    offered_here = (each for each in offered(DEFAULT_CHOICE, 1) if each.exported and not each.folded)
+    exported = list(dict.fromkeys(each.contract for each in offered_here))
     if workload.contract not in exported:
         raise StudyError(f"contract {workload.contract!r} has no RTL to export; use one of {', '.join(exported)}")
     architecture = architecture_for(workload)

@@ -153,10 +153,7 @@ def test_what_is_exported_is_what_is_costed(units: tuple[Unit, ...], network: Qu
         architecture = architecture_for(unit.workload)
         assert (unit.module, unit.files) == (architecture.top, architecture.files)
         assert unit.parameters == architecture.parameters(unit.workload)
-        if unit.fields:
-            assert unit.word_bits == unit.workload.parameter_bits
-        else:
-            assert unit.channels == 1
+        assert unit.word_bits == unit.workload.parameter_bits + unit.workload.bias_bits
 
 
 def test_vector_lines_have_the_width_of_their_fields(units: tuple[Unit, ...], vectors: dict[str, Vectors]) -> None:
