@@ -69,7 +69,7 @@ def test_formula_and_parsed_rtl_describe_the_same_hardware(mult_in: int, mult_ou
     rtl = unit_cost(design_costs(parse_files(ADD.files, ADD.top, ADD.parameters(workload)), table))
     assert rtl.area_um2 == pytest.approx(formula.area_um2, rel=0.08)
     programmable = replace(workload, stages=addition(multiplier_bits=31).stages)
-    assert formula.area_um2 < 0.6 * unit_cost([part.cost(table) for part in ADD.parts(programmable)]).area_um2
+    assert formula.area_um2 < 0.75 * unit_cost([part.cost(table) for part in ADD.parts(programmable)]).area_um2
 
 
 @needs_yosys
