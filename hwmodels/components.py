@@ -89,8 +89,13 @@ def signed_bits(number: int) -> int:
 
 
 def plain(bits: int, depth: float = 0.0) -> dict[str, float]:
-    """Returns the terms of logic or multiplexers of ``bits`` bits, ``depth`` gate levels behind a register."""
+    """Returns the terms of logic of ``bits`` bits, ``depth`` gate levels behind a register."""
     return {"bits": bits, "bits_depth": bits * depth}
+
+
+def muxed(bits: int, depth: float = 0.0, *, constant: bool = False) -> dict[str, float]:
+    """Returns the terms of two-way multiplexers of ``bits`` bits, one side of which may be a constant."""
+    return {"bits": bits, "signals": 0 if constant else bits, "bits_depth": bits * depth}
 
 
 def shifted(bits: int, stages: int, depth: float = 0.0) -> dict[str, float]:

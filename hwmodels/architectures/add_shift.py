@@ -53,11 +53,11 @@ class FoldedSum:
 
     @property
     def bits(self) -> int:
-        """Width in bits of the whole sum for all inputs; at least one bit is left behind the right shift."""
+        """Width in bits of the whole sum for all inputs; at least two bits are left behind the right shift."""
         largest = ((1 << (self.input_bits - 1)) - 1) * ((1 << self.scaled_shift) + (1 << self.halved_shift))
         smallest = -(1 << (self.input_bits - 1)) * ((1 << self.scaled_shift) + (1 << self.halved_shift))
         ends = (smallest, largest, self.constant, smallest + self.constant, largest + self.constant)
-        return max(self.inputs_bits, self.shift + 1, *map(signed_bits, ends))
+        return max(self.inputs_bits, self.shift + 2, *map(signed_bits, ends))
 
 
 class AddShift(Architecture):
@@ -130,7 +130,7 @@ class AddShift(Architecture):
         needed = min(max(total.inputs_bits, signed_bits(total.constant)) + 1, total.bits)
         yield Part("adder", "constant", sized(max(needed - passed, 1), depth, overlap=0))
         depth += adder_levels(needed)
-        yield from blocks.clamp(workload, max(total.bits - total.shift, workload.output_bits + 1), depth)
+        yield from blocks.clamp(workload, total.bits - total.shift, depth)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
         scaled = (inputs["scaled_input"] - parameters["SCALED_ZERO"]) << parameters["SCALED_SHIFT"]

@@ -15,6 +15,7 @@ from hwmodels.components import (
     compared_with,
     crossed,
     multiplier_levels,
+    muxed,
     plain,
     shifted,
     shifter_levels,
@@ -97,17 +98,21 @@ def clamp(workload: RescalerWorkload, full_bits: int, depth: float) -> Iterator[
     that is an end of the type takes no more than that.
     """
     output_bits = workload.output_bits
-    upper = full_bits - output_bits
-    yield Part("logic", "saturation detector", plain(2 * upper, depth))
-    depth += tree_levels(upper) + LOGIC_LEVELS
-    yield Part("mux", "saturation", plain(2 * output_bits, depth + MUX_LEVELS / 2))
-    depth += 2 * MUX_LEVELS
+    if full_bits > output_bits:
+        depth = yield from _saturation(full_bits - output_bits, output_bits, depth)
     for bound, compared in _bounds(output_bits, workload.output):
         yield Part("comparator", f"{bound} clamp comparator", sized(compared, depth))
         depth += comparator_levels(output_bits)
-        yield Part("mux", f"{bound} clamp", plain(output_bits, depth))
+        yield Part("mux", f"{bound} clamp", muxed(output_bits, depth, constant=workload.output is not None))
         depth += MUX_LEVELS
     yield Part("register", "output register", {"bits": output_bits})
+
+
+def _saturation(upper: int, output_bits: int, depth: float) -> Generator[Part, None, float]:
+    yield Part("logic", "saturation detector", plain(2 * upper, depth))
+    depth += tree_levels(upper) + LOGIC_LEVELS
+    yield Part("mux", "saturation", muxed(2 * output_bits, depth + MUX_LEVELS / 2, constant=True))
+    return depth + 2 * MUX_LEVELS
 
 
 def _bounds(output_bits: int, output: OutputConstants | None) -> Iterator[tuple[str, int]]:
@@ -127,4 +132,4 @@ def enabled_output(workload: RescalerWorkload, product_bits: int, amount_bits: i
     kept = kept_bits(product_bits, workload.stages[-1].right_shift_min)
     depth = yield from shift(kept, amount_bits, depth)
     yield from round_and_clamp(workload, kept, depth)
-    yield Part("mux", "output enable", plain(workload.output_bits))
+    yield Part("mux", "output enable", muxed(workload.output_bits))

@@ -39,11 +39,10 @@ def form_name(architecture: Architecture, *, constants: bool) -> str:
     return f"{architecture.name}_constants" if constants and architecture.programmable else architecture.name
 
 
-def correction_names(architecture: Architecture, workload: RescalerWorkload) -> tuple[str, str]:
-    """Returns the names of the form that serves a workload, and of the one that stands for it if it is not measured."""
-    constants = workload.output is not None
-    default = ARCHITECTURES[DEFAULT_CHOICE]
-    return form_name(architecture, constants=constants), form_name(default, constants=constants)
+def correction_names(architecture: Architecture, workload: RescalerWorkload) -> tuple[str, str, str]:
+    """Returns the names of the form that serves a workload, and of those that stand for it if it is not measured."""
+    constants, default = workload.output is not None, ARCHITECTURES[DEFAULT_CHOICE]
+    return form_name(architecture, constants=constants), architecture.name, form_name(default, constants=constants)
 
 
 def _forms() -> Iterator[Form]:

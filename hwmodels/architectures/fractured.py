@@ -18,7 +18,7 @@ from hwmodels.architectures.base import (
     output_ports,
 )
 from hwmodels.architectures.rounding import half_up
-from hwmodels.components import MUX_LEVELS, Part, adder_levels, crossed, multiplier_levels, plain, sized
+from hwmodels.components import MUX_LEVELS, Part, adder_levels, crossed, multiplier_levels, muxed, plain, sized
 from hwmodels.traces import AccumulatorTrace, cut_streams
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
@@ -58,7 +58,7 @@ class Fractured(Architecture):
         narrow, middle, wide = (acc + width for width in _MODES)
         for lane, depth in enumerate((0.0, MUX_LEVELS, MUX_LEVELS, 2 * MUX_LEVELS)):
             if lane:
-                yield Part("mux", f"operand {lane}", plain(acc, depth - MUX_LEVELS))
+                yield Part("mux", f"operand {lane}", muxed(acc, depth - MUX_LEVELS))
             yield Part("multiplier", f"multiplier {lane}", crossed(acc, _MODES[0], depth))
         depth = 2 * MUX_LEVELS + multiplier_levels(_MODES[0], narrow)
         for pair in ("low", "high"):
@@ -66,8 +66,8 @@ class Fractured(Architecture):
         paired = depth + adder_levels(narrow)
         yield Part("adder", "sum of the pairs", sized(middle, paired))
         summed = paired + adder_levels(middle)
-        yield Part("mux", "choice of the product", plain(middle + wide, summed))
-        yield Part("mux", "choice of the high product", plain(middle, paired))
+        yield Part("mux", "choice of the product", muxed(middle + wide, summed))
+        yield Part("mux", "choice of the high product", muxed(middle, paired))
         yield Part("logic", "mode", plain(6))
         for bits, before in ((wide, summed + 2 * MUX_LEVELS), (narrow, depth), (middle, paired), (narrow, depth)):
             yield from blocks.enabled_output(workload, bits, _shift_bits(stage), before)

@@ -67,7 +67,7 @@ class Shift(Architecture):
         stage = workload.stages[-1]
         kept = max(stage.operand_bits - stage.right_shift_min, 2)
         depth = yield from blocks.shift(kept, stage.shift_bits, 0.0)
-        yield from blocks.clamp(workload, max(kept, workload.output_bits + 1), depth)
+        yield from blocks.clamp(workload, kept, depth)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
         shift = parameters["SHIFT_MIN"] + (inputs["shift"] if parameters["SHIFT_WIDTH"] else 0)

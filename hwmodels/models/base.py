@@ -41,8 +41,7 @@ def per_rescale(
     activity of the architecture's form in the table.
     """
     cycles, results = (timing(workload.multiplier_bits) for timing in (architecture.interval, architecture.lanes))
-    form, _ = correction_names(architecture, workload)
-    factor = cycles / results * technology.activity_of(form)
+    factor = cycles / results * technology.activity_of(correction_names(architecture, workload))
     if factor != 1:
         unit = scaled(unit, 1.0, factor)
     return replace(unit, cycles=cycles, results=results, narrows=architecture.narrows)

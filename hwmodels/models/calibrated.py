@@ -42,8 +42,7 @@ class CalibratedRescalerModel:
         """
         unit = RtlRescalerModel(self.technology).unit_cost(workload)
         architecture, corrections = architecture_for(workload), self.technology.corrections
-        own, default = correction_names(architecture, workload)
-        correction = corrections[own if own in corrections else default]
+        correction = next(corrections[n] for n in correction_names(architecture, workload) if n in corrections)
         at = architecture.swept_bits(workload), workload.stages[-1].operand_bits
         area, energy, delay = (
             interpolate(correction, table, *at)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from hwmodels.components import Part, compared_with, crossed, plain, shifted, shifter_stages, sized
+from hwmodels.components import Part, compared_with, crossed, muxed, plain, shifted, shifter_stages, sized
 from hwmodels.costs import ComponentCost
 from hwmodels.parsing import Design, Operand, Operator
 from hwmodels.technologies import Technology
@@ -62,11 +62,12 @@ def _operator_part(operator: Operator) -> Part | None:
 def _selection(operator: Operator, name: str) -> Part | None:
     kind, operands = operator.kind, operator.operands
     if kind == "mux":
-        return Part("mux", name, plain(operator.active, operator.depth))
+        constant = any(side.constant is not None for side in operands[:2])
+        return Part("mux", name, muxed(operator.active, operator.depth, constant=constant))
     if kind == "pmux":  # one multiplexer per select
-        return Part("mux", name, plain(operator.active * operands[2].width, operator.depth))
+        return Part("mux", name, muxed(operator.active * operands[2].width, operator.depth))
     if kind in ("shiftx", "demux"):  # a tree of as many two-way multiplexers as there are bits to choose from
-        return Part("mux", name, plain(max(operands[0].width - operator.width, operator.width), operator.depth))
+        return Part("mux", name, muxed(max(operands[0].width - operator.width, operator.width), operator.depth))
     if kind in ("memrd", "memwr"):
         return None  # counted by the memory's bits
     return Part(None, name, reason=f"{operator.where}: no model of the operator {kind}")

@@ -6,7 +6,7 @@
 //
 // which equals rescaler_add.v at MULT_*_WIDTH = 1 with SHIFT_IN_MIN <= 0. The smaller of the two left shifts is 0: what
 // both inputs were shifted by is taken off SHIFT (>= 0; at 0 nothing is rounded). ROUND = 0 leaves out 2^(SHIFT-1).
-// SUM_WIDTH must hold the sum, and is larger than SHIFT. Needs rescaler_clamp.v. OUT_WIDTH >= 2.
+// SUM_WIDTH must hold the sum, and is at least SHIFT + 2. Needs rescaler_clamp.v. OUT_WIDTH >= 2.
 module rescaler_add_shift #(
     parameter IN_WIDTH     = 8,
     parameter SCALED_SHIFT = 0,
@@ -26,7 +26,6 @@ module rescaler_add_shift #(
     input  wire signed [IN_WIDTH-1:0]  halved_input,
     output reg  signed [OUT_WIDTH-1:0] q
 );
-    localparam FULL_WIDTH = (SUM_WIDTH - SHIFT > OUT_WIDTH) ? SUM_WIDTH - SHIFT : OUT_WIDTH + 1;
     /* verilator lint_off WIDTH */ // constants are worked out in more bits than they need
     localparam signed [SUM_WIDTH-1:0] ROUNDING = (ROUND != 0) ? (64'sd1 <<< SHIFT) >>> 1 : 0;
     localparam signed [SUM_WIDTH-1:0] OUTPUT   = ZERO_POINT * (64'sd1 <<< SHIFT);
@@ -37,7 +36,6 @@ module rescaler_add_shift #(
 
     wire signed [IN_WIDTH+SCALED_SHIFT-1:0] scaled;
     wire signed [IN_WIDTH+HALVED_SHIFT-1:0] halved;
-    wire signed [FULL_WIDTH-1:0]            shifted;
     wire signed [OUT_WIDTH-1:0]             clamped;
 
     generate
@@ -59,13 +57,12 @@ module rescaler_add_shift #(
     /* verilator lint_off UNUSEDSIGNAL */ // the bits below the shift are dropped on purpose
     wire signed [SUM_WIDTH-1:0] sum  = both + OFFSET;
     /* verilator lint_on UNUSEDSIGNAL */
-    assign shifted = $signed(sum[SUM_WIDTH-1:SHIFT]);
     /* verilator lint_on WIDTHEXPAND */
 
     rescaler_clamp #(
-        .IN_WIDTH(FULL_WIDTH), .OUT_WIDTH(OUT_WIDTH), .CONSTANTS(1), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+        .IN_WIDTH(SUM_WIDTH - SHIFT), .OUT_WIDTH(OUT_WIDTH), .CONSTANTS(1), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) clamp (
-        .value(shifted), .q_min({OUT_WIDTH{1'b0}}), .q_max({OUT_WIDTH{1'b0}}), .clamped(clamped)
+        .value($signed(sum[SUM_WIDTH-1:SHIFT])), .q_min({OUT_WIDTH{1'b0}}), .q_max({OUT_WIDTH{1'b0}}), .clamped(clamped)
     );
 
     always @(posedge clk) q <= clamped;

@@ -1,4 +1,4 @@
-// Saturation and clamp of a rescaled value to OUT_WIDTH bits; combinational. IN_WIDTH > OUT_WIDTH >= 2.
+// Saturation and clamp of a rescaled value to OUT_WIDTH bits; combinational. IN_WIDTH and OUT_WIDTH >= 2.
 //
 //   CONSTANTS = 0: clamped to the ports q_min .. q_max
 //   CONSTANTS = 1: clamped to Q_MIN .. Q_MAX; a bound that is an end of the type takes the saturation alone
@@ -16,16 +16,24 @@ module rescaler_clamp #(
     /* verilator lint_on UNUSEDSIGNAL */
     output wire signed [OUT_WIDTH-1:0] clamped
 );
-    // Saturate first: it needs the upper bits only, and leaves narrow comparisons for the activation's range.
-    wire                        negative  = value[IN_WIDTH-1];
-    wire                        too_high  = ~negative & (|value[IN_WIDTH-2:OUT_WIDTH-1]);
-    wire                        too_low   = negative & ~(&value[IN_WIDTH-2:OUT_WIDTH-1]);
-    wire signed [OUT_WIDTH-1:0] saturated = too_high ? $signed({1'b0, {(OUT_WIDTH-1){1'b1}}})
-                                          : too_low  ? $signed({1'b1, {(OUT_WIDTH-1){1'b0}}})
-                                          : $signed(value[OUT_WIDTH-1:0]);
+    wire signed [OUT_WIDTH-1:0] saturated;
     wire signed [OUT_WIDTH-1:0] floored;
 
+    // Saturate first: it needs the upper bits only, and leaves narrow comparisons for the activation's range.
     generate
+        if (IN_WIDTH > OUT_WIDTH) begin : g_saturate
+            wire negative = value[IN_WIDTH-1];
+            wire too_high = ~negative & (|value[IN_WIDTH-2:OUT_WIDTH-1]);
+            wire too_low  = negative & ~(&value[IN_WIDTH-2:OUT_WIDTH-1]);
+            assign saturated = too_high ? $signed({1'b0, {(OUT_WIDTH-1){1'b1}}})
+                             : too_low  ? $signed({1'b1, {(OUT_WIDTH-1){1'b0}}})
+                             : $signed(value[OUT_WIDTH-1:0]);
+        end else if (IN_WIDTH == OUT_WIDTH) begin : g_fits
+            assign saturated = value;
+        end else begin : g_extend
+            assign saturated = $signed({{(OUT_WIDTH-IN_WIDTH){value[IN_WIDTH-1]}}, value});
+        end
+
         if (CONSTANTS == 0) begin : g_port_bounds
             assign floored = (saturated < q_min) ? q_min : saturated;
             assign clamped = (floored > q_max) ? q_max : floored;

@@ -26,13 +26,11 @@ module rescaler_shift #(
     localparam LEFT       = (SHIFT_MIN < 0) ? -SHIFT_MIN : 0;
     localparam DROP       = SHIFT_MIN + LEFT;
     localparam KEPT_WIDTH = (ACC_WIDTH + LEFT - DROP > 2) ? ACC_WIDTH + LEFT - DROP : 2;
-    localparam FULL_WIDTH = (KEPT_WIDTH > OUT_WIDTH) ? KEPT_WIDTH : OUT_WIDTH + 1;
 
     wire signed [KEPT_WIDTH-1:0] kept;
     wire signed [KEPT_WIDTH-1:0] shifted;
     wire signed [OUT_WIDTH-1:0]  clamped;
 
-    /* verilator lint_off WIDTHEXPAND */ // signed operands of unlike widths: sign extension is what is meant
     generate
         if (LEFT > 0) begin : g_left
             assign kept = $signed({acc, {LEFT{1'b0}}});
@@ -49,12 +47,9 @@ module rescaler_shift #(
         end
     endgenerate
 
-    wire signed [FULL_WIDTH-1:0] full = shifted;
-    /* verilator lint_on WIDTHEXPAND */
-
     rescaler_clamp #(
-        .IN_WIDTH(FULL_WIDTH), .OUT_WIDTH(OUT_WIDTH), .CONSTANTS(CONSTANTS), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
-    ) clamp (.value(full), .q_min(q_min), .q_max(q_max), .clamped(clamped));
+        .IN_WIDTH(KEPT_WIDTH), .OUT_WIDTH(OUT_WIDTH), .CONSTANTS(CONSTANTS), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+    ) clamp (.value(shifted), .q_min(q_min), .q_max(q_max), .clamped(clamped));
 
     always @(posedge clk) q <= clamped;
 endmodule

@@ -3,7 +3,7 @@
 import functools
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, get_args
 
@@ -26,7 +26,7 @@ TERMS: Final[Mapping[str, tuple[str, ...]]] = {
     "adder": ("unit", "bits", "overlap", "subtracted", "log2_bits", "bits_depth"),
     "comparator": ("unit", "bits", "log2_bits", "bits_depth"),
     "shifter": ("unit", "bits", "mux_bits", "stages", "bits_depth"),  # mux_bits: bits times stages of multiplexers
-    "mux": ("unit", "bits", "bits_depth"),
+    "mux": ("unit", "bits", "signals", "bits_depth"),  # signals: bits neither side of which is a constant
     "logic": ("unit", "bits", "bits_depth"),
     "register": ("unit", "bits"),
     "memory": ("unit", "bits"),
@@ -169,10 +169,9 @@ class Technology(_Record):
         figure = self._figure(kind, metric)
         return 0.0 if figure is None else figure.error
 
-    def activity_of(self, form: str) -> float:
-        """Returns the factor of component energies in a form of an architecture; 1 if the table has none."""
-        correction = self.corrections.get(form)
-        return 1.0 if correction is None else correction.activity
+    def activity_of(self, forms: Sequence[str]) -> float:
+        """Returns the factor of component energies in the first of these forms of architectures that the table has."""
+        return next((self.corrections[form].activity for form in forms if form in self.corrections), 1.0)
 
     def reason(self, kind: ComponentKind, metric: Metric) -> str:
         """Returns why a figure is absent."""
