@@ -147,7 +147,7 @@ def _front(workload: RescalerWorkload) -> Generator[Part, None, tuple[float, int
             yield Part("adder", name, sized(bits, subtracted=bits))
         elif zero:
             needed = bits - ((zero & -zero).bit_length() - 1)
-            yield Part("adder", name, sized(needed, overlap=0, subtracted=needed))
+            yield Part("adder", name, sized(needed, halves=needed))
     depth = yield from blocks.scale(replace(first, operand_bits=bits), adder_levels(bits), prefix="input ")
     zeros = blocks.constant_zeros(first, first.right_shift_min)
     kept = blocks.kept_bits(blocks.product_bits(replace(first, operand_bits=bits)), first.right_shift_min)
