@@ -32,6 +32,11 @@ class RescaleStage:
         """Width in bits of the variable part of the shift; the smallest shift is wiring."""
         return (self.right_shift_max - self.right_shift_min).bit_length()
 
+    @property
+    def stored_bits(self) -> int:
+        """Bits of parameters that a channel stores."""
+        return (self.multiplier_bits - 1 if self.multiplier is None else 0) + self.shift_bits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputConstants:
@@ -97,9 +102,10 @@ class RescalerWorkload:
     def parameter_bits(self) -> int:
         """Bits of parameters that each channel stores for the rescaler.
 
-        k - 1 bits of every multiplier, whose leading one is implied, and the variable part of its shift.
+        k - 1 bits of every multiplier that is no constant, its leading one being implied, and the variable part of its
+        shift.
         """
-        return sum(stage.multiplier_bits - 1 + stage.shift_bits for stage in self.stages)
+        return sum(stage.stored_bits for stage in self.stages)
 
     @property
     def bias_bits(self) -> int:

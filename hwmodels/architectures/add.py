@@ -7,7 +7,17 @@ from typing import Final
 import numpy as np
 
 from hwmodels.architectures import blocks
-from hwmodels.architectures.base import Architecture, Columns, SweepPoint, clamped, output_parameters, output_ports
+from hwmodels.architectures.base import (
+    CLAMP,
+    OUTPUT_STAGE,
+    Architecture,
+    Columns,
+    SweepPoint,
+    clamped,
+    output_parameters,
+    output_ports,
+)
+from hwmodels.architectures.constant import PRODUCT, constant_product
 from hwmodels.architectures.rounding import half_up
 from hwmodels.components import Part, adder_levels, sized
 from hwmodels.errors import HardwareError
@@ -24,7 +34,7 @@ class Add(Architecture):
 
     name = "add"
     top = "rescaler_add"
-    sources = ("rescaler_add.v", "rescaler.v")
+    sources = ("rescaler_add.v", "rescaler.v", "rescaler_constant.v", PRODUCT, OUTPUT_STAGE, CLAMP)
     stages = 2
     choice = None
     own_activity = True
@@ -55,6 +65,7 @@ class Add(Architecture):
             "SHIFT_OUT_WIDTH": last.shift_bits,
             "SHIFT_OUT_MIN": last.right_shift_min,
             "OUT_WIDTH": workload.output_bits,
+            **dict(zip(("MULT_IN", "MULT_OUT"), multipliers(workload), strict=True)),
             **dict(zip(("SCALED_ZERO", "HALVED_ZERO"), input_zeros(workload), strict=True)),
             **output_parameters(workload),
         }
@@ -68,17 +79,25 @@ class Add(Architecture):
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         depth, constant_bits = yield from _front(workload)
-        yield from blocks.half_up_lane(workload, depth, workload.stages[-1].operand_bits - constant_bits)
+        last, multiplier = workload.stages[-1], multipliers(workload)[-1]
+        varying = last.operand_bits - constant_bits
+        if not multiplier:
+            yield from blocks.half_up_lane(workload, depth, varying)
+            return
+        yield from constant_product(varying, multiplier, "output ")
+        kept = blocks.kept_bits(last.operand_bits + multiplier.bit_length() + 1, last.right_shift_min)
+        yield from blocks.round_and_clamp(workload, kept, depth, max(0, 1 - last.right_shift_min))
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
         shift_in, shift_out = (_shift(parameters, inputs, side) for side in ("in", "out"))
         zeros = inputs
         if parameters["CONSTANTS"]:
             zeros = {"scaled_zero": parameters["SCALED_ZERO"], "halved_zero": parameters["HALVED_ZERO"]}
-        scaled = (inputs["scaled_input"] - zeros["scaled_zero"]) * inputs["mult_in"]
+        mult_in, mult_out = (parameters[f"MULT_{side}"] or inputs[f"mult_{side.lower()}"] for side in ("IN", "OUT"))
+        scaled = (inputs["scaled_input"] - zeros["scaled_zero"]) * mult_in
         halved = (inputs["halved_input"] - zeros["halved_zero"]) << (parameters["LEFT_SHIFT"] - 1)
         total = half_up(scaled, shift_in) + halved
-        return {"q": clamped(half_up(total * inputs["mult_out"], shift_out), parameters, inputs)}
+        return {"q": clamped(half_up(total * mult_out, shift_out), parameters, inputs)}
 
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         # Inputs are outputs of the trace as int8, of two different streams; a stream has one multiplier.
@@ -128,6 +147,15 @@ def input_zeros(workload: RescalerWorkload) -> tuple[int, ...]:
     return (0, 0) if workload.output is None else workload.output.input_zero_points
 
 
+def multipliers(workload: RescalerWorkload) -> tuple[int, ...]:
+    """Returns the constant multipliers of the stages, 0 for one that is a port or a pure shift."""
+    stages = () if workload.output is None else workload.stages
+    constants = [
+        (stage.multiplier or 0) if stage.multiplier_bits > 1 and not stage.shift_bits else 0 for stage in stages
+    ]
+    return tuple(constants) or (0, 0)
+
+
 def check_inputs(workload: RescalerWorkload) -> None:
     """Raises HardwareError if constant zero points of the inputs are not two stored integers."""
     zeros, half = input_zeros(workload), 1 << (_input_bits(workload) - 1)
@@ -148,7 +176,11 @@ def _front(workload: RescalerWorkload) -> Generator[Part, None, tuple[float, int
         elif zero:
             needed = bits - ((zero & -zero).bit_length() - 1)
             yield Part("adder", name, sized(needed, halves=needed))
-    depth = yield from blocks.scale(replace(first, operand_bits=bits), adder_levels(bits), prefix="input ")
+    multiplier, depth = multipliers(workload)[0], adder_levels(bits)
+    if multiplier:
+        yield from constant_product(bits, multiplier, "input ")
+    else:
+        depth = yield from blocks.scale(replace(first, operand_bits=bits), depth, prefix="input ")
     zeros = blocks.constant_zeros(first, first.right_shift_min)
     kept = blocks.kept_bits(blocks.product_bits(replace(first, operand_bits=bits)), first.right_shift_min)
     halved = bits + LEFT_SHIFT - 1  # exactly halved: shifted left by one less than the common shift

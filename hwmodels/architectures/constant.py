@@ -23,17 +23,23 @@ from hwmodels.errors import HardwareError
 from hwmodels.traces import AccumulatorTrace, cut_streams
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
+PRODUCT: Final = "constant_product.v"
+
 
 class Constant(Architecture):
-    """One rescale per cycle of one channel, contract half_up.
-
-    No study can choose it: its cost depends on the multiplier itself, and a study's workloads state only its width.
-    """
+    """One rescale per cycle, contract half_up, of a layer whose channels share one multiplier and one shift."""
 
     name = "constant"
     top = "rescaler_constant"
-    sources = ("rescaler_constant.v", OUTPUT_STAGE, CLAMP)
+    sources = ("rescaler_constant.v", PRODUCT, OUTPUT_STAGE, CLAMP)
     multiplier_bits = (1, 31)
+    choice = "array"
+    exported = True
+
+    def serves(self, workload: RescalerWorkload) -> bool:
+        stage = workload.stages[-1]
+        constant = stage.multiplier is not None and not stage.shift_bits and workload.output is not None
+        return constant and super().serves(workload)
 
     def check(self, workload: RescalerWorkload) -> None:
         super().check(workload)
@@ -54,10 +60,7 @@ class Constant(Architecture):
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         stage = workload.stages[-1]
         acc, multiplier = stage.operand_bits, _multiplier(stage)
-        for place, (position, digit) in enumerate(_digits(multiplier)):
-            if place or digit < 0:  # the lowest digit is wiring, or a negation
-                overlap, subtracted = (acc if place else 0), (acc + 1 if digit < 0 else 0)
-                yield Part("adder", f"digit {position}", sized(acc + 1, overlap=overlap, subtracted=subtracted))
+        yield from constant_product(acc, multiplier)
         product = acc + multiplier.bit_length() + 1
         zeros = max(0, 1 - stage.right_shift_min)
         kept = blocks.kept_bits(product, stage.right_shift_min)
@@ -86,6 +89,14 @@ class Constant(Architecture):
     def sweep_stages(self, point: SweepPoint) -> tuple[RescaleStage, ...]:
         (stage,) = super().sweep_stages(point)
         return (replace(stage, right_shift_max=point.shift_min, multiplier=point.constant),)
+
+
+def constant_product(bits: int, multiplier: int, prefix: str = "") -> Iterator[Part]:
+    """Yields the components of ``rtl/constant_product.v`` for a value of the given width in bits."""
+    for place, (position, digit) in enumerate(_digits(multiplier)):
+        if place or digit < 0:  # the lowest digit is wiring, or a negation
+            overlap, subtracted = (bits if place else 0), (bits + 1 if digit < 0 else 0)
+            yield Part("adder", f"{prefix}digit {position}", sized(bits + 1, overlap=overlap, subtracted=subtracted))
 
 
 def _multiplier(stage: RescaleStage) -> int:

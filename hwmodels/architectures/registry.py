@@ -47,7 +47,7 @@ def offered(choice: str, stages: int) -> list[Architecture]:
 
 def contracts(choice: str = DEFAULT_CHOICE) -> tuple[str, ...]:
     """Returns the rounding contracts of the architectures of one stage under a choice."""
-    return tuple(each.contract for each in offered(choice, 1) if not each.folded)
+    return tuple(dict.fromkeys(each.contract for each in offered(choice, 1) if not each.folded))
 
 
 def architecture_for(workload: RescalerWorkload, choice: str = DEFAULT_CHOICE) -> Architecture:
@@ -71,7 +71,8 @@ def architecture_for(workload: RescalerWorkload, choice: str = DEFAULT_CHOICE) -
         )
     if workload.multiplier_bits == 1 and all(each.multiplier_bits[0] > 1 for each in candidates):
         candidates = [each for each in offered(DEFAULT_CHOICE, len(workload.stages)) if not each.folded]
-    architecture = next((each for each in candidates if each.serves(workload)), None)
+    # What is built for the layer's own multiplier comes last, and is the better one if it can be built.
+    architecture = next((each for each in reversed(candidates) if each.serves(workload)), None)
     if architecture is None and workload.folded:
         raise HardwareError(f"rescaler {workload.name!r}: contract {workload.contract} cannot be folded")
     if architecture is None:

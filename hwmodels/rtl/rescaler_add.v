@@ -8,7 +8,8 @@
 // where round_shift(x, r) = (x + 2^(r-1)) >> r, or x << -r for r <= 0. The left shift by LEFT_SHIFT of both inputs is
 // part of r_in (which may be negative) and of the wiring of `halved`. SUM_WIDTH must hold the sum. All shifts but the
 // variable parts are constants of the layer. MULT_*_WIDTH = 1 is a pure shift. CONSTANTS = 1 builds the unit for all zero
-// points and for Q_MIN and Q_MAX (see rescaler.v, which this needs); a zero point of 0 then takes no subtractor.
+// points and for Q_MIN and Q_MAX (see rescaler.v, which this needs); a zero point of 0 then takes no subtractor. MULT_IN
+// and MULT_OUT other than 0 are constant multipliers of MULT_*_WIDTH bits (constant_product.v); their shifts are constant.
 module rescaler_add #(
     parameter IN_WIDTH        = 8,
     parameter LEFT_SHIFT      = 20,
@@ -20,6 +21,8 @@ module rescaler_add #(
     parameter SHIFT_OUT_WIDTH = 0,
     parameter SHIFT_OUT_MIN   = 49,
     parameter OUT_WIDTH       = 8,
+    parameter MULT_IN         = 0,
+    parameter MULT_OUT        = 0,
     parameter CONSTANTS       = 0,
     parameter SCALED_ZERO     = 0,
     parameter HALVED_ZERO     = 0,
@@ -81,6 +84,12 @@ module rescaler_add #(
 
         if (MULT_IN_WIDTH == 1) begin : g_pure_shift
             assign product = operand;
+        end else if (MULT_IN != 0) begin : g_constant
+            /* verilator lint_off UNUSEDSIGNAL */ // the product of a MULT_IN_WIDTH-bit constant needs one bit less
+            wire signed [OPERAND_WIDTH+$clog2(MULT_IN + 1):0] whole;
+            /* verilator lint_on UNUSEDSIGNAL */
+            constant_product #(.IN_WIDTH(OPERAND_WIDTH), .MULTIPLIER(MULT_IN)) scale (.value(operand), .product(whole));
+            assign product = $signed(whole[PRODUCT_WIDTH-1:0]);
         end else begin : g_multiply
             wire signed [MULT_IN_WIDTH:0] multiplier = {1'b0, mult_in};
             assign product = operand * multiplier;
@@ -114,11 +123,24 @@ module rescaler_add #(
     /* verilator lint_on UNUSEDSIGNAL */
     /* verilator lint_on WIDTHEXPAND */
 
-    rescaler #(
-        .ACC_WIDTH(SUM_WIDTH), .MULT_WIDTH(MULT_OUT_WIDTH), .SHIFT_WIDTH(SHIFT_OUT_WIDTH), .SHIFT_MIN(SHIFT_OUT_MIN),
-        .OUT_WIDTH(OUT_WIDTH), .PIPELINE(0), .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
-    ) output_rescaler (
-        .clk(clk), .acc($signed(sum[SUM_WIDTH:1])), .mult(mult_out), .shift(shift_out),
-        .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q)
-    );
+    generate
+        if (MULT_OUT != 0) begin : g_constant_output
+            rescaler_constant #(
+                .ACC_WIDTH(SUM_WIDTH), .MULTIPLIER(MULT_OUT), .SHIFT(SHIFT_OUT_MIN), .OUT_WIDTH(OUT_WIDTH),
+                .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+            ) output_rescaler (
+                .clk(clk), .acc($signed(sum[SUM_WIDTH:1])),
+                .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q)
+            );
+        end else begin : g_output
+            rescaler #(
+                .ACC_WIDTH(SUM_WIDTH), .MULT_WIDTH(MULT_OUT_WIDTH), .SHIFT_WIDTH(SHIFT_OUT_WIDTH),
+                .SHIFT_MIN(SHIFT_OUT_MIN), .OUT_WIDTH(OUT_WIDTH), .PIPELINE(0),
+                .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+            ) output_rescaler (
+                .clk(clk), .acc($signed(sum[SUM_WIDTH:1])), .mult(mult_out), .shift(shift_out),
+                .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q)
+            );
+        end
+    endgenerate
 endmodule

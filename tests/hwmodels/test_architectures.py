@@ -16,7 +16,7 @@ from verilated import Verilated
 from yosys_oracle import parsed_operators, yosys_netlist, yosys_operators
 
 from dse.export.render import unit_verilog
-from dse.export.units import StageValues, Unit
+from dse.export.units import Unit
 from hwmodels import HardwareError, RescalerWorkload, load_technology
 from hwmodels.architectures.add import ADD
 from hwmodels.architectures.add_shift import ADD_SHIFT
@@ -30,6 +30,7 @@ from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.models.parsed_parts import design_costs
 from hwmodels.parsing import module_names, parse_files
 from hwmodels.traces import SHIFT_BITS, load_trace
+from nets.narrow import Interval, RescalerConstants, StageConstants, SumInput
 
 Ends = tuple[int, int, int]  # zero point, q_min, q_max
 TABLE = load_technology("aladdin40")
@@ -246,24 +247,26 @@ def test_its_export_elaborates(architecture: Architecture, k: int, span: int, tm
 
 def unit_of(architecture: Architecture, workload: RescalerWorkload) -> Unit:
     """The exported unit of a workload, with constants of the right widths."""
-    parameters = architecture.exported_parameters(workload, 8)
+    half, channels = 1 << (workload.stages[-1].operand_bits - 1), workload.channels
     stages = tuple(
-        StageValues(
+        StageConstants(
+            operand_bits=stage.operand_bits,
             multiplier_bits=stage.multiplier_bits,
-            shift_min=stage.right_shift_min,
-            shift_bits=stage.shift_bits,
-            multiplier=np.full(workload.channels, 1 << (stage.multiplier_bits - 1)),
-            shift=np.zeros(workload.channels, dtype=np.int64),
+            multiplier=np.full(channels, stage.multiplier or 1 << (stage.multiplier_bits - 1)),
+            right_shift=np.full(channels, stage.right_shift_min),
         )
         for stage in workload.stages
     )
     one_stage = architecture.stages == 1
+    inputs = () if one_stage else (SumInput(0, 1, complemented=False), SumInput(1, 2, complemented=False))
+    constants = RescalerConstants(
+        stages=stages, offset=np.zeros(channels, np.int64), inputs=inputs, saturates=True,
+        accumulator=Interval(np.full(channels, -half), np.full(channels, half - 1)),
+        unfolded_because="" if workload.folded else "a test",
+    )  # fmt: skip
     return Unit(
-        name="u", identifier="u", method="round", module=architecture.top, files=architecture.files,
-        parameters=parameters, stages=stages, bias=np.arange(workload.channels) if one_stage else None,
-        bias_bits=20 if one_stage else 0, channels=workload.channels,
-        operand_bits=parameters[architecture.operand_parameter], output_bits=workload.output_bits, zero_point=-3,
-        q_min=-128, q_max=127, input_zero_points=() if one_stage else (1, 2),
+        identifier="u", method="round", workload=workload, architecture=architecture, constants=constants,
+        bias=np.arange(channels) if one_stage else None, stored_bits=8, zero_point=-3, q_min=-128, q_max=127,
     )  # fmt: skip
 
 
