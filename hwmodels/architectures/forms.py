@@ -9,8 +9,8 @@ from hwmodels.architectures.base import Architecture, SweepPoint
 from hwmodels.architectures.registry import ARCHITECTURES, DEFAULT_CHOICE
 from hwmodels.workload import OutputConstants, RescalerWorkload
 
-# Those of a fused ReLU, which saturates. An ADD's inputs are one such output and one without a ReLU; its multipliers are
-# the first bits of two irrational numbers.
+# Those of a fused ReLU, which saturates. An ADD's inputs are one such output and one without a ReLU; its multipliers
+# are the first bits of two irrational numbers.
 SWEPT_OUTPUT: Final = OutputConstants(zero_point=-128, q_min=-128, q_max=127)
 SWEPT_INPUT_ZEROS: Final = (-128, 5)
 SWEPT_SCALES: Final = (math.sqrt(0.5), math.e / math.pi)
