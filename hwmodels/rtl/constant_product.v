@@ -6,14 +6,14 @@ module constant_product #(
     parameter MULTIPLIER = 1
 ) (
     input  wire signed [IN_WIDTH-1:0]                        value,
-    output wire signed [IN_WIDTH+$clog2(MULTIPLIER + 1):0]   product
+    output wire signed [IN_WIDTH+$clog2(MULTIPLIER / 2 + 1) + 1:0]   product
 );
     localparam [31:0] HALF   = MULTIPLIER >> 1;
     localparam [31:0] TRIPLE = MULTIPLIER + HALF;
     localparam [31:0] DIGIT  = HALF ^ TRIPLE;
     localparam [31:0] PLUS   = TRIPLE & DIGIT;
     localparam [31:0] MINUS  = HALF & DIGIT;
-    localparam DIGITS        = $clog2(MULTIPLIER + 1) + 1;
+    localparam DIGITS        = $clog2(MULTIPLIER / 2 + 1) + 2;
     localparam PRODUCT_WIDTH = IN_WIDTH + DIGITS;
 
     // The running sums after each digit, the lowest digit's in the lowest bits. Digits below the i-th add up to less

@@ -86,7 +86,7 @@ module rescaler_add #(
             assign product = operand;
         end else if (MULT_IN != 0) begin : g_constant
             /* verilator lint_off UNUSEDSIGNAL */ // the product of a MULT_IN_WIDTH-bit constant needs one bit less
-            wire signed [OPERAND_WIDTH+$clog2(MULT_IN + 1):0] whole;
+            wire signed [OPERAND_WIDTH+$clog2(MULT_IN / 2 + 1) + 1:0] whole;
             /* verilator lint_on UNUSEDSIGNAL */
             constant_product #(.IN_WIDTH(OPERAND_WIDTH), .MULTIPLIER(MULT_IN)) scale (.value(operand), .product(whole));
             assign product = $signed(whole[PRODUCT_WIDTH-1:0]);

@@ -21,7 +21,7 @@ module rescaler_constant #(
     input  wire signed [OUT_WIDTH-1:0] q_max,
     output wire signed [OUT_WIDTH-1:0] q
 );
-    localparam PRODUCT_WIDTH = ACC_WIDTH + $clog2(MULTIPLIER + 1) + 1;
+    localparam PRODUCT_WIDTH = ACC_WIDTH + $clog2(MULTIPLIER / 2 + 1) + 2;
     wire signed [PRODUCT_WIDTH-1:0] product;
 
     constant_product #(.IN_WIDTH(ACC_WIDTH), .MULTIPLIER(MULTIPLIER)) multiply (.value(acc), .product(product));
