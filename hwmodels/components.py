@@ -54,18 +54,24 @@ def crossed(a: int, b: int, depth: float = 0.0) -> dict[str, float]:
     }
 
 
-def sized(bits: int, depth: float = 0.0, *, overlap: int | None = None, subtracted: int = 0) -> dict[str, float]:
+def sized(
+    bits: int, depth: float = 0.0, *, overlap: int | None = None, subtracted: int = 0, halves: int = 0
+) -> dict[str, float]:
     """Returns the terms of an adder or comparator of ``bits`` bits, ``depth`` gate levels behind a register.
 
     Args:
         bits: bits of the result that need logic.
         depth: gate levels in front of it.
-        overlap: bits at which both operands carry information, the rest being carries (default: all).
+        overlap: bits at which both operands carry information (default: all).
         subtracted: bits of the operand that is subtracted or negated, which are inverted.
+        halves: bits at which one operand is constant, so that half an adder is left.
     """
+    both = bits - halves if overlap is None else overlap
     return {
         "bits": bits,
-        "overlap": bits if overlap is None else overlap,
+        "overlap": both,
+        "carries": max(bits - both - halves, 0),
+        "halves": halves,
         "subtracted": subtracted,
         "log2_bits": float(max(bits - 1, 0).bit_length()),
         "bits_depth": bits * depth,

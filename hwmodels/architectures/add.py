@@ -175,7 +175,7 @@ def _front(workload: RescalerWorkload) -> Generator[Part, None, tuple[float, int
             yield Part("adder", name, sized(bits, subtracted=bits))
         elif zero:
             needed = bits - ((zero & -zero).bit_length() - 1)
-            yield Part("adder", name, sized(needed, overlap=0, subtracted=needed))
+            yield Part("adder", name, sized(needed, halves=needed))
     multiplier, depth = multipliers(workload)[0], adder_levels(bits)
     if multiplier:
         yield from constant_product(bits, multiplier, "input ")

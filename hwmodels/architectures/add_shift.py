@@ -128,7 +128,8 @@ class AddShift(Architecture):
         depth = adder_levels(total.inputs_bits)
         passed = (total.constant & -total.constant).bit_length() - 1 if total.constant else total.bits
         needed = min(max(total.inputs_bits, signed_bits(total.constant)) + 1, total.bits)
-        yield Part("adder", "constant", sized(max(needed - passed, 1), depth, overlap=0))
+        halves = max(needed - passed, 1)
+        yield Part("adder", "constant", sized(halves, depth, halves=halves))
         depth += adder_levels(needed)
         yield from blocks.clamp(workload, total.bits - total.shift, depth)
 

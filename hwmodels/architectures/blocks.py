@@ -85,9 +85,12 @@ def round_and_clamp(workload: RescalerWorkload, kept_bits: int, depth: float, ze
     full, output = max(kept_bits, workload.output_bits + 1), workload.output
     if output is None:
         total, overlap = full + 1, max(workload.output_bits + 1 - zeros, 0)
-    else:  # the zero point and the rounding are one odd constant, along which only carries run
-        total, overlap = max(kept_bits, signed_bits(2 * output.zero_point + 1)) + 1, 0
-    yield Part("adder", "rounding and zero-point adder", sized(max(total - zeros, 1), depth, overlap=overlap))
+        size = sized(max(total - zeros, 1), depth, overlap=overlap)
+    else:  # the zero point and the rounding are one odd constant
+        total = max(kept_bits, signed_bits(2 * output.zero_point + 1)) + 1
+        needed = max(total - zeros, 1)
+        size = sized(needed, depth, halves=needed)
+    yield Part("adder", "rounding and zero-point adder", size)
     yield from clamp(workload, full, depth + adder_levels(total))
 
 

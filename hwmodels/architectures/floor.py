@@ -33,8 +33,8 @@ class Floor(OneStage):
             )
         elif output.zero_point:
             passed = max(zeros, (output.zero_point & -output.zero_point).bit_length() - 1)
-            bits = max(kept, signed_bits(output.zero_point)) + 1 - passed
-            yield Part("adder", "zero-point adder", sized(max(bits, 1), depth, overlap=0))
+            bits = max(max(kept, signed_bits(output.zero_point)) + 1 - passed, 1)
+            yield Part("adder", "zero-point adder", sized(bits, depth, halves=bits))
         depth += adder_levels(total) if output is None or output.zero_point else 0.0
         yield from blocks.clamp(workload, total, depth)
 

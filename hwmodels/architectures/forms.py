@@ -1,5 +1,6 @@
 """Forms of the architectures that synthesis measures apart: with programmable outputs, and built for constants."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -8,9 +9,11 @@ from hwmodels.architectures.base import Architecture, SweepPoint
 from hwmodels.architectures.registry import ARCHITECTURES, DEFAULT_CHOICE
 from hwmodels.workload import OutputConstants, RescalerWorkload
 
-# Those of a fused ReLU, which saturates. An ADD's inputs are one such output and one without a ReLU.
+# Those of a fused ReLU, which saturates. An ADD's inputs are one such output and one without a ReLU; its multipliers
+# are the first bits of two irrational numbers.
 SWEPT_OUTPUT: Final = OutputConstants(zero_point=-128, q_min=-128, q_max=127)
 SWEPT_INPUT_ZEROS: Final = (-128, 5)
+SWEPT_SCALES: Final = (math.sqrt(0.5), math.e / math.pi)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,13 @@ class Form:
         workload = self.architecture.sweep_workload(point)
         if not self.constants:
             return workload
-        zeros = SWEPT_INPUT_ZEROS if self.architecture.stages == 2 else ()
-        return replace(workload, output=replace(SWEPT_OUTPUT, input_zero_points=zeros))
+        if self.architecture.stages == 1:
+            return replace(workload, output=SWEPT_OUTPUT)
+        stages = tuple(
+            replace(stage, multiplier=int(scale * (1 << stage.multiplier_bits)))
+            for stage, scale in zip(workload.stages, SWEPT_SCALES, strict=True)
+        )
+        return replace(workload, stages=stages, output=replace(SWEPT_OUTPUT, input_zero_points=SWEPT_INPUT_ZEROS))
 
 
 def form_name(architecture: Architecture, *, constants: bool) -> str:

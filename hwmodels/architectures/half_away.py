@@ -25,7 +25,9 @@ class HalfAway(OneStage):
         depth = yield from blocks.multiply(stage, 0.0)
         left = max(0, 1 - stage.right_shift_min)
         adjusted = blocks.product_bits(stage) + left + 1
-        yield Part("adder", "sign correction", sized(adjusted, depth, overlap=1, subtracted=adjusted))
+        yield Part(
+            "adder", "sign correction", sized(adjusted, depth, overlap=1, subtracted=adjusted, halves=adjusted - 1)
+        )
         kept = blocks.kept_bits(adjusted, stage.right_shift_min + left)
         depth = yield from blocks.shift(kept, stage.shift_bits, depth + adder_levels(adjusted))
         yield from blocks.round_and_clamp(workload, kept, depth)

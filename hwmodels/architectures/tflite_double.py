@@ -44,8 +44,8 @@ class TfliteDouble(Architecture):
         stage = workload.stages[-1]
         depth = yield from blocks.multiply(_widened(stage), 0.0)
         adjusted = stage.operand_bits + 2
-        for name, overlap, subtracted in (("first rounding", 0, 0), ("sign correction", adjusted, adjusted)):
-            yield Part("adder", name, sized(adjusted, depth, overlap=overlap, subtracted=subtracted))
+        for name, size in (("first rounding", {"halves": adjusted}), ("sign correction", {"subtracted": adjusted})):
+            yield Part("adder", name, sized(adjusted, depth, **size))
             depth += adder_levels(adjusted)
         second_shift = stage.right_shift_min - stage.multiplier_bits + 1
         kept = blocks.kept_bits(adjusted, second_shift)

@@ -75,12 +75,15 @@ def _selection(operator: Operator, name: str) -> Part | None:
 
 def _adder(operator: Operator, name: str) -> Part:
     bits = max(operator.active - operator.free_bits, 1)
-    both = 0
-    if len(operator.operands) == 2 and all(operand.constant is None for operand in operator.operands):
-        left, right = operator.operands
-        both = min(left.active, right.active) - max(left.low_zeros, right.low_zeros)
     subtracted = 0 if operator.kind == "add" or operator.operands[-1].constant is not None else bits
-    return Part("adder", name, sized(bits, operator.depth, overlap=min(max(both, 0), bits), subtracted=subtracted))
+    if operator.kind == "neg" or any(operand.constant is not None for operand in operator.operands):
+        return Part("adder", name, sized(bits, operator.depth, subtracted=subtracted, halves=bits))
+    left, right = operator.operands
+    both = min(left.active, right.active) - max(left.low_zeros, right.low_zeros)
+    overlap = min(max(both, 0), bits)
+    narrow = min(operator.operands, key=lambda operand: operand.active)
+    halves = 0 if narrow.signed else bits - overlap  # above an operand without a sign are zeros
+    return Part("adder", name, sized(bits, operator.depth, overlap=overlap, subtracted=subtracted, halves=halves))
 
 
 def _compared_bits(operator: Operator) -> int:

@@ -22,8 +22,9 @@ TERMS: Final[Mapping[str, tuple[str, ...]]] = {
     # An operand wider than the multiplier is added up in rows whose signs are extended: signed_ab are their bits, and
     # extension the bits that repeat a sign. Of a narrower one, the multiplier is added up instead, which has no sign.
     "multiplier": ("unit", "a", "b", "ab", "rows", "signed_ab", "extension", "a_log2_b", "ab_depth"),
-    # overlap: bits at which both operands carry information; subtracted: bits that are inverted first
-    "adder": ("unit", "bits", "overlap", "subtracted", "log2_bits", "bits_depth"),
+    # overlap: bits at which both operands carry information; halves: at which one is constant; carries: at which one
+    # repeats its sign; subtracted: bits that are inverted first
+    "adder": ("unit", "bits", "overlap", "carries", "halves", "subtracted", "log2_bits", "bits_depth"),
     "comparator": ("unit", "bits", "log2_bits", "bits_depth"),
     "shifter": ("unit", "bits", "mux_bits", "stages", "bits_depth"),  # mux_bits: bits times stages of multiplexers
     "mux": ("unit", "bits", "signals", "bits_depth"),  # signals: bits neither side of which is a constant
