@@ -4,7 +4,7 @@ Written by ``python -m studies.hardware.rungs LIBERTY docs/results/hardware/rung
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -69,9 +69,9 @@ def rungs() -> Iterator[Rung]:
             yield Rung(name, SHIFT, bits, output)
 
 
-def measure_rungs(library: Library, trace: AccumulatorTrace) -> list[RungCost]:
-    """Returns the cost of every rung."""
-    measured = [(rung, _measured(rung, library, trace)) for rung in rungs()]
+def measure_rungs(designs: Iterable[Rung], library: Library, trace: AccumulatorTrace) -> list[RungCost]:
+    """Returns the cost of every design; the second one is the baseline."""
+    measured = [(rung, _measured(rung, library, trace)) for rung in designs]
     _, baseline = measured[1]
     return [_cost(rung, measurement, baseline) for rung, measurement in measured]
 
@@ -101,7 +101,7 @@ def _cost(rung: Rung, measurement: Measurement, baseline: Measurement) -> RungCo
 
 def measure(liberty: Path, path: Path) -> None:
     """Measures with a library, and writes the file."""
-    write_rows(path, [asdict(cost) for cost in measure_rungs(load_liberty(liberty), load_trace())])
+    write_rows(path, [asdict(cost) for cost in measure_rungs(rungs(), load_liberty(liberty), load_trace())])
 
 
 if __name__ == "__main__":
