@@ -33,12 +33,12 @@ class RescalerDocument(_Part):
     module: str = Field(description="Verilog module, in rtl/<module>.v")
     method: str = Field(description="round or absorb")
     stages: tuple[StageDocument, ...] = Field(description="in data order; an ADD has two")
-    folded: bool = Field(
-        description="q = clamp(acc >> right_shift), rounding constant and zero point in bias or constant"
-    )
+    folded: bool = Field(description="q = clamp(acc >> right_shift), rounding constant and zero point in the offset")
     unfolded_because: str = Field(description="why it is not folded; empty if it is")
     bias: tuple[int, ...] | None = Field(description="per channel, where the accumulator starts")
-    constant: int | None = Field(description="what a folded ADD adds to its shifted inputs")
+    offset: tuple[int, ...] = Field(
+        description="per channel, what hardware adds to the network's bias, or a folded ADD to its shifted inputs"
+    )
     inputs: tuple[InputDocument, ...] = Field(description="inputs of an ADD, in the order of its ports; else empty")
     channels: int
     operand_bits: int = Field(description="width of the accumulator, or of each input of an ADD")
@@ -136,7 +136,7 @@ def rescaler_document(unit: Unit) -> RescalerDocument:
         folded=unit.folded,
         unfolded_because=unit.constants.unfolded_because,
         bias=None if unit.bias is None else tuple(unit.bias.tolist()),
-        constant=int(unit.constants.offset[0]) if unit.folded and unit.is_add else None,
+        offset=tuple(unit.constants.offset.tolist()),
         inputs=_inputs(unit),
         channels=unit.channels,
         operand_bits=unit.operand_bits,
