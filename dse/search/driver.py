@@ -75,14 +75,20 @@ class _OpenTrial:
     heir_of: int | None = None  # number of the trial whose trained weights its fine-tune started from
 
 
-def baselines(space: SearchSpace, uniform_bits: tuple[int, ...]) -> list[tuple[Role, DesignPoint]]:
-    """Returns the designs that every study evaluates, as (role, point): int32, fine-tuned int32, uniform widths."""
+def baselines(
+    space: SearchSpace, uniform_bits: tuple[int, ...], uniform_windows: tuple[int, ...] = ()
+) -> list[tuple[Role, DesignPoint]]:
+    """Returns the designs that every study evaluates, as (role, point).
+
+    They are int32, fine-tuned int32, uniform widths by every method, and uniform shift windows at one bit.
+    """
     strongest = space.finetune[-1]
     designs = [(Role.INT32, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))]
     if strongest is not Finetune.NONE:
         designs.append((Role.CONTROL, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, strongest)))
     designs += [(Role.uniform(m), space.uniform(k, m, strongest)) for k in uniform_bits for m in sorted(Method)]
-    return designs
+    windows = sorted(uniform_windows)
+    return designs + [(Role.UNIFORM_WINDOW, space.uniform(1, Method.ABSORB, strongest, window)) for window in windows]
 
 
 class Driver:
@@ -139,7 +145,8 @@ class Driver:
         """Resumes from storage: queues interrupted trials and missing baselines, counts complete trials."""
         self._store.requeue_interrupted(self._space)
         present = self._store.designs(self._space)
-        for role, point in baselines(self._space, self._search_spec.uniform_multiplier_bits):
+        search = self._search_spec
+        for role, point in baselines(self._space, search.uniform_multiplier_bits, search.uniform_shift_bits):
             if (role, point.digest) not in present:
                 self._store.enqueue(self._space, point, role)
         for trial in self._store.complete():

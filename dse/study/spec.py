@@ -10,13 +10,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     SerializerFunctionWrapHandler,
     ValidationInfo,
     model_serializer,
     model_validator,
 )
 
-from dse.design import Finetune, metrics
+from dse.design import MOST_SHIFT_BITS, Finetune, metrics
 from hwmodels import Style
 from hwmodels.architectures import CALIBRATED_CHOICES, DEFAULT_CHOICE, Choice
 from nets.network import CONTRACTS, Method
@@ -33,9 +34,20 @@ def _table(technology: str, info: ValidationInfo) -> str:
     return str(_absolute(path, info)) if info.context is not None and path.suffix == ".toml" else technology
 
 
+def _window(given: object) -> int | str:
+    """Returns the width of a shift window, in bits, or ``natural``."""
+    is_width = isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= MOST_SHIFT_BITS
+    if not is_width and given != NATURAL_SHIFTS:
+        raise ValueError(f'should be 0 to {MOST_SHIFT_BITS}, or "{NATURAL_SHIFTS}"')
+    return given  # type: ignore[return-value]  # checked above
+
+
+NATURAL_SHIFTS = "natural"
 InputPath = Annotated[Path, AfterValidator(_absolute)]
 MultiplierBits = Annotated[int, Field(ge=1, le=31)]
 WeightBits = Annotated[int, Field(ge=3, le=8)]
+WindowBits = Annotated[int, Field(ge=0, le=MOST_SHIFT_BITS)]
+ShiftBits = Annotated[int | str, PlainValidator(_window, json_schema_input_type=WindowBits | Literal["natural"])]
 Lanes = Annotated[int, Field(ge=1, le=4096)]
 Objective = Annotated[
     str,
@@ -100,10 +112,13 @@ class RescalerRule(Section):
         None, min_length=1, description="multiplier widths in bits; one alone freezes them"
     )
     methods: tuple[Method, ...] | None = Field(None, min_length=1, description="narrowing methods")
+    shift_bits: tuple[ShiftBits, ...] | None = Field(
+        None, min_length=1, description="shift windows of their layers, bits; one alone freezes them"
+    )
     weight_bits: tuple[WeightBits, ...] | None = Field(
         None, min_length=1, description="widths of their layers' weights, bits"
     )
-    tied: bool = Field(False, description="whether all of them have the same width and method, as one choice")
+    tied: bool = Field(False, description="whether all of them have the same width, method and window, as one choice")
 
 
 class Constraint(Section):
@@ -134,6 +149,12 @@ class SearchSpec(Section):
     methods: tuple[Method, ...] = Field(
         (Method.ROUND, Method.ABSORB), min_length=1, description="narrowing methods to choose from"
     )
+    shift_bits: tuple[ShiftBits, ...] = Field(
+        (NATURAL_SHIFTS,),
+        min_length=1,
+        description="shift windows to choose from, bits: the channels of a layer share a window of 2^S right shifts, "
+        "0 is one constant shift; only absorb changes the natural shifts",
+    )
     weight_bits: tuple[WeightBits, ...] = Field(
         (), description="widths of each layer's weights to choose from, bits; none: network.weight_bits for all"
     )
@@ -142,6 +163,9 @@ class SearchSpec(Section):
     lanes: tuple[Lanes, ...] = Field((), description="numbers of rescaler lanes to choose from; none: hardware.lanes")
     uniform_multiplier_bits: tuple[MultiplierBits, ...] = Field(
         (1, 2, 3, 4, 6, 8, 12, 16), description="multiplier widths of the uniform baselines, in bits"
+    )
+    uniform_shift_bits: tuple[WindowBits, ...] = Field(
+        (), description="shift windows of the uniform baselines with one-bit multipliers, in bits"
     )
     rescalers: tuple[RescalerRule, ...] = Field((), description="rules for some of the rescalers")
     constraints: tuple[Constraint, ...] = Field((), description="limits on figures of a design")
@@ -163,6 +187,12 @@ class SearchSpec(Section):
     def weights_vary(self) -> bool:
         """Whether some layer's weights may have several widths."""
         return bool(self.weight_bits) or any(rule.weight_bits for rule in self.rescalers)
+
+    @property
+    def has_windows(self) -> bool:
+        """Whether some design, a baseline perhaps, has other shifts than the natural ones."""
+        chosen = (self.shift_bits, *(rule.shift_bits for rule in self.rescalers if rule.shift_bits))
+        return bool(self.uniform_shift_bits) or any(window != NATURAL_SHIFTS for each in chosen for window in each)
 
     @model_validator(mode="after")
     def _worth_choosing(self) -> Self:

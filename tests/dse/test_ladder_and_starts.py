@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dse.design.evaluation import Evaluation, Job, Level
 from dse.design.metrics import DEFAULT_OBJECTIVES, DROP, RESCALER_AREA
 from dse.design.point import Finetune
-from dse.design.space import RescalerVariable, SearchSpace
+from dse.design.space import RescalerVariable, SearchSpace, ShiftVariable
 from dse.evaluate.evaluator import Evaluator, part_of
 from dse.search.ladder import Ladder, levels_of
 from dse.search.starts import probes, promising
@@ -171,6 +171,17 @@ def test_probes_narrow_one_variable_at_a_time() -> None:
         choices = dict(probe.point.choices)
         assert choices.pop(probe.variable) == probe.choice
         assert set(choices.values()) == {RescalerChoice(31, Method.ROUND)}
+
+
+def test_windows_are_probed_where_they_have_an_effect() -> None:
+    shifts = ShiftVariable(("a",), (0, 2, None))
+    space = SearchSpace((RescalerVariable("a", (1, 31), (Method.ROUND, Method.ABSORB), shifts=shifts),), SPACE.finetune)
+    assert [(probe.choice.method, probe.choice.shift_bits) for probe in probes(space)] == [
+        (Method.ROUND, 0),  # canonically natural
+        (Method.ABSORB, 0),
+        (Method.ABSORB, 2),
+        (Method.ABSORB, None),
+    ]
 
 
 def test_starts_are_the_front_where_drops_and_costs_add_up() -> None:
