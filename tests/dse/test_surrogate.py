@@ -15,7 +15,8 @@ from dse.search.driver import baselines
 from dse.search.sampler import DistinctSampler, make_sampler
 from dse.search.surrogate import Designs, Encoding, Model, Rows, improvements
 from dse.search.surrogate_sampler import SurrogateSampler
-from dse.study.spec import Sampler, SearchSpec
+from dse.study.spec import SearchSpec
+from dse.study.values import Sampler
 from nets.network.operators import Method
 from tests.fakes import closed_form
 
