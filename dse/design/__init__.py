@@ -36,7 +36,13 @@ from dse.design.space import (
     shift_key,
     weights_key,
 )
-from dse.design.statistics import PairedCounts, paired_interval, resolvable_margin
+from dse.design.statistics import (
+    PairedCounts,
+    mean_interval,
+    paired_interval,
+    resolvable_margin,
+    share_interval,
+)
 
 __all__ = [
     "ACCELERATOR_AREA",
@@ -73,6 +79,7 @@ __all__ = [
     "bits_key",
     "figure_named",
     "hypervolume",
+    "mean_interval",
     "method_key",
     "metrics",
     "non_dominated",
@@ -81,6 +88,7 @@ __all__ = [
     "reference_point",
     "relative_costs",
     "resolvable_margin",
+    "share_interval",
     "shift_key",
     "value_of",
     "values_of",
