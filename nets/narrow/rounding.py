@@ -8,7 +8,7 @@ from nets.network import FloatArray
 _SWEEPS = 4  # over all weights; later sweeps change hardly any
 # Real weights are taken to 1/1024 of a step, so that sums with whole covariances are exact.
 _FRACTION_BITS = 10
-_BLOCK = 32  # taps whose effects on all others are added at once
+_BLOCK = 64  # taps whose effects on all others are added at once
 
 
 def rounded_to(steps: FloatArray, limit: int, covariance: Covariance) -> FloatArray:
@@ -29,35 +29,36 @@ def rounded_to(steps: FloatArray, limit: int, covariance: Covariance) -> FloatAr
     if covariance.is_diagonal:
         return whole  # without correlations the nearest integers are the best
     gradient = covariance.times(np.rint(np.ldexp(whole - steps, _FRACTION_BITS)))
-    blocks = [slice(start, start + _BLOCK) for start in range(0, whole.shape[1], _BLOCK)]
+    outputs = np.arange(whole.shape[2])  # those that still move; each is a problem of its own
+    moving = whole.copy()
     for _ in range(_SWEEPS):
-        changed = [_sweep(whole, gradient, limit, covariance, block) for block in blocks]
-        if not any(changed):
+        _sweep(moving, gradient, limit, covariance)
+        moved = (moving != whole[:, :, outputs]).any(axis=(0, 1))
+        outputs = outputs[moved]
+        moving, gradient = (np.compress(moved, each, axis=2) for each in (moving, gradient))
+        if not outputs.size:
             break
+        whole[:, :, outputs] = moving
     return whole
 
 
-def _sweep(whole: FloatArray, gradient: FloatArray, limit: int, covariance: Covariance, block: slice) -> bool:
-    """Moves the weights of a block of taps in place, and with them the gradient; returns whether any moved.
+def _sweep(whole: FloatArray, gradient: FloatArray, limit: int, covariance: Covariance) -> None:
+    """Moves every weight in place by at most one step, tap by tap, and with them the gradient.
 
-    Taps of the block follow each other one by one; what they change in the gradient of all other taps is added at
-    once. Every number is whole, so the order of additions changes nothing.
+    What a block of taps changes in the gradient of all others is added at once. Every number is whole, so the order of
+    additions changes nothing.
     """
-    near = gradient[:, block].copy()
-    matrices, variances = covariance.matrices[:, block, block], covariance.variances[:, block]
-    before = whole[:, block].copy()
-    for at in range(near.shape[1]):
-        best = -np.ldexp(near[:, at] / variances[:, at, None], -_FRACTION_BITS)
-        present = before[:, at]
-        moved = np.clip(present + np.where(np.abs(best) > 0.5, np.sign(best), 0.0), -limit, limit)
-        delta = moved - present
-        if delta.any():
-            whole[:, block.start + at] = moved
-            near += matrices[:, :, at, None] * np.ldexp(delta, _FRACTION_BITS)[:, None]
-    steps = whole[:, block] - before
-    outputs = np.flatnonzero(steps.any(axis=(0, 1)))
-    if outputs.size:
-        gradient[:, :, outputs] += np.matmul(
-            covariance.matrices[:, :, block], np.ldexp(steps[:, :, outputs], _FRACTION_BITS)
-        )
-    return bool(outputs.size)
+    for start in range(0, whole.shape[1], _BLOCK):
+        block = slice(start, start + _BLOCK)
+        near, present = gradient[:, block].copy(), whole[:, block]
+        matrices, variances = covariance.matrices[:, block, block], covariance.variances[:, block]
+        steps = np.zeros_like(present)
+        for tap in range(present.shape[1]):
+            best = -np.ldexp(near[:, tap] / variances[:, tap, None], -_FRACTION_BITS)
+            wanted = present[:, tap] + np.where(np.abs(best) > 0.5, np.sign(best), 0.0)
+            step = np.clip(wanted, -limit, limit) - present[:, tap]
+            if step.any():
+                steps[:, tap] = step
+                near += matrices[:, :, tap, None] * np.ldexp(step, _FRACTION_BITS)[:, None]
+        present += steps
+        gradient += np.matmul(covariance.matrices[:, :, block], np.ldexp(steps, _FRACTION_BITS))
