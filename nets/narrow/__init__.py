@@ -4,6 +4,7 @@ from nets.narrow.calibration import Calibration
 from nets.narrow.certificates import Interval, StageCertificate, certify
 from nets.narrow.choice import RescalerChoice
 from nets.narrow.narrowing import narrow
+from nets.narrow.synthetic import synthetic_inputs
 from nets.narrow.weights import RealWeights, inherit_weights, real_weights, with_weight_bits
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "inherit_weights",
     "narrow",
     "real_weights",
+    "synthetic_inputs",
     "with_weight_bits",
 ]
