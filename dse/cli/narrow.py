@@ -22,7 +22,7 @@ def narrow(
     model: Annotated[Path, typer.Argument(help="full-int8 .tflite file", show_default=False)],
     out: Annotated[Path, typer.Option(help=".tflite file to write", show_default=False)],
     data: Annotated[
-        Path | None, typer.Option(help=".npz file with x, and y if there are labels [default: random inputs]")
+        Path | None, typer.Option(help=".npz file with x, and y if there are labels [default: synthetic inputs]")
     ] = None,
     input_offset: Annotated[int, typer.Option(help="added to the inputs of --data: -128 for uint8 pixels")] = 0,
     multiplier_bits: Annotated[int, typer.Option(help="width of every multiplier: 1 (a pure shift) to 31 (int32)")] = 1,

@@ -1,5 +1,7 @@
 """What ``dse narrow`` prints: a table of layers, of outputs, of costs, and the file."""
 
+from pathlib import Path
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -7,6 +9,8 @@ from rich.text import Text
 
 from dse import formats
 from dse.narrowing import Estimate, FileDocument, LayerDocument, NarrowDocument, ScoreDocument
+
+_NAME = 16  # characters shown of an operator's name
 
 
 def print_document(document: NarrowDocument, console: Console) -> None:
@@ -25,15 +29,17 @@ def layers_table(document: NarrowDocument) -> Table:
     table = Table(
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
-        title=Text(f"{document.model}: {formats.count(len(document.layers), 'rescaler')}, {_choice(document)}"),
+        title=Text(
+            f"{Path(document.model).name}: {formats.count(len(document.layers), 'rescaler')}, {_choice(document)}"
+        ),
         caption=Text(
-            "right shifts: smallest to largest; moved: channels beyond their natural shift; weights: integers that "
-            "changed, largest change in int32's steps; bias: largest change in output LSB; area: µm², and times "
-            "smaller than int32's"
+            "shift: right shifts of the channels; moved: channels beyond their natural shift; weights: integers that "
+            "changed, by: most in steps of int32's; bias: largest change in output LSB; fold: rounding and zero point "
+            "in the bias; area: µm², less: than int32's"
         ),
     )
     table.add_column("layer", no_wrap=True)
-    for heading in ("k", "right shifts", "moved", "weights", "largest", "bias", "folded", "area", "less"):
+    for heading in ("k", "shift", "moved", "weights", "by", "bias", "fold", "area", "less"):
         table.add_column(heading, justify="right", no_wrap=True)
     for layer in document.layers:
         table.add_row(*_layer_cells(layer))
@@ -48,15 +54,15 @@ def _choice(document: NarrowDocument) -> str:
 def _layer_cells(layer: LayerDocument) -> list[str]:
     shifts = str(layer.first_shift)
     if layer.last_shift != layer.first_shift:
-        shifts += f" to {layer.last_shift}"
+        shifts += f"{formats.EN_DASH}{layer.last_shift}"
     less = None if layer.int32_area_um2 is None or not layer.area_um2 else layer.int32_area_um2 / layer.area_um2
     return [
-        layer.name,
+        formats.shorten(layer.name, _NAME),
         str(layer.multiplier_bits),
         shifts,
-        f"{layer.moved_channels} of {layer.channels}" if layer.weights else "",
+        f"{layer.moved_channels}/{layer.channels}" if layer.weights else "",
         formats.percent(layer.weights_changed / layer.weights, 0) if layer.weights else "",
-        f"{layer.largest_weight_change:.2f}" if layer.weights else "",
+        f"{layer.largest_weight_change:.1f}" if layer.weights else "",
         f"{layer.largest_bias_change:.2f}" if layer.weights else "",
         "yes" if layer.folded else "no",
         formats.number(layer.area_um2),
@@ -67,24 +73,24 @@ def _layer_cells(layer: LayerDocument) -> list[str]:
 def outputs_table(document: NarrowDocument) -> Table:
     """Returns a table of the outputs against int32's: before calibration and after it."""
     samples = document.samples
-    source = "random inputs" if samples.source == "random" else "samples"
-    seen = f", none of them among the {samples.calibration} of the calibration" if samples.calibration else ""
+    source = "synthetic inputs" if samples.source == "synthetic" else "samples"
+    seen = f" other than the {samples.calibration} for calibration" if samples.calibration else ""
     table = Table(
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         title=Text(f"Outputs against int32's, {samples.test:,} {source}{seen}"),
         caption=Text(
-            "[95% intervals]; drop: Tango, paired; agreement (same largest output): Wilson; output error (mean "
+            "[95% intervals]; drop: Tango, paired; agreement (same largest output): Wilson; error (mean "
             "squared, as a share of the variance of int32's outputs): bootstrap"
         ),
     )
     table.add_column("network", no_wrap=True)
-    for heading in ("accuracy", "drop pp", "agreement %", "output error %"):
+    for heading in ("acc. %", "drop pp", "agreement %", "error %"):
         table.add_column(heading, justify="right", no_wrap=True)
     if document.int32_accuracy_percent is not None:
-        table.add_row("int32", f"{document.int32_accuracy_percent:.2f}%", "", "", "")
+        table.add_row("int32", f"{document.int32_accuracy_percent:.2f}", "", "", "")
     if document.uncalibrated is not None:
-        table.add_row("before calibration", *_score_cells(document.uncalibrated))
+        table.add_row("uncalibrated", *_score_cells(document.uncalibrated))
     table.add_row("calibrated" if document.uncalibrated is not None else "design", *_score_cells(document.design))
     return table
 
@@ -92,10 +98,10 @@ def outputs_table(document: NarrowDocument) -> Table:
 def _score_cells(score: ScoreDocument) -> list[str]:
     accuracy, error = score.accuracy_percent, score.output_error
     return [
-        "" if accuracy is None else f"{accuracy:.2f}%",
+        "" if accuracy is None else f"{accuracy:.2f}",
         _estimate(score.drop_pp),
         _estimate(score.agreement_percent, 1),
-        _estimate(Estimate(*(100.0 * value for value in error))),
+        _estimate(Estimate(*(100.0 * value for value in error)), 1 if error.value > 0.1 else 2),
     ]
 
 

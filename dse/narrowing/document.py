@@ -58,7 +58,7 @@ class ScoreDocument(_Part):
 class SamplesDocument(_Part):
     """Where the samples come from."""
 
-    source: Literal["data", "random"]
+    source: Literal["data", "synthetic"]
     calibration: int = Field(description="samples that calibration used, without labels; 0 if there was none")
     test: int = Field(description="other samples, on which outputs are compared")
     labelled: bool

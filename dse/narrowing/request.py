@@ -17,7 +17,7 @@ class NarrowRequest:
     Attributes:
         model: full-int8 .tflite file.
         out: the .tflite file to write.
-        data: .npz file of samples, with labels or without; None for random inputs.
+        data: .npz file of samples, with labels or without; None for synthetic inputs.
         input_offset: added to the inputs of ``data``.
         multiplier_bits: width ``k`` of every multiplier, in bits.
         shift_bits: width of every layer's shift, in bits; None for natural shifts.

@@ -7,11 +7,11 @@ import numpy as np
 from dse.errors import StudyError
 from dse.narrowing.request import NarrowRequest
 from nets.datasets import LabelArray, load_npz_dataset, split
+from nets.narrow import synthetic_inputs
 from nets.network import Int8Array, QuantizedNetwork
-from nets.oracle import random_samples
 
 LEAST_TEST = 16  # samples; with fewer no interval says anything
-_RANDOM_TEST = 128  # random inputs that outputs are compared on
+_SYNTHETIC_TEST = 128  # synthetic inputs that outputs are compared on
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,31 +22,31 @@ class NarrowSamples:
         calibration: what calibration sees; empty if there is none.
         test: what outputs are compared on.
         labels: int64 labels of the test part, or None.
-        random: whether they are random inputs.
+        synthetic: whether they are noise instead of data.
         note: what the reader has to know of them; empty if nothing.
     """
 
     calibration: tuple[Int8Array, ...]
     test: tuple[Int8Array, ...]
     labels: LabelArray | None
-    random: bool
+    synthetic: bool
     note: str = ""
 
 
 def samples_for(request: NarrowRequest, network: QuantizedNetwork) -> NarrowSamples:
-    """Reads and divides the samples of a request, or draws random ones.
+    """Reads and divides the samples of a request, or makes synthetic ones.
 
     Raises:
         StudyError: the samples do not fit the network, or are too few.
         NetworkError: the file cannot be used.
     """
-    return _random(request, network) if request.data is None else _from_file(request, network)
+    return _synthetic(request, network) if request.data is None else _from_file(request, network)
 
 
-def _random(request: NarrowRequest, network: QuantizedNetwork) -> NarrowSamples:
+def _synthetic(request: NarrowRequest, network: QuantizedNetwork) -> NarrowSamples:
     count = request.calibration
-    inputs = random_samples(network, count + _RANDOM_TEST, request.seed)
-    note = "no --data: the figures are on random inputs; they are no accuracies and may differ much from those on data"
+    inputs = synthetic_inputs(network, count + _SYNTHETIC_TEST, request.seed)
+    note = "no --data: the figures are on synthetic inputs (noise); they are no accuracies, and data may give others"
     return NarrowSamples(tuple(x[:count] for x in inputs), tuple(x[count:] for x in inputs), None, True, note)
 
 
@@ -63,10 +63,10 @@ def _from_file(request: NarrowRequest, network: QuantizedNetwork) -> NarrowSampl
     available, held_out = len(dataset.samples), dataset.held_out
     needed = count + (1 if held_out is not None else LEAST_TEST)
     if available < needed or (held_out is not None and len(held_out) < LEAST_TEST):
-        tested = f"; {len(held_out)} of x_test are too few" if held_out is not None else ""
+        tested = "" if held_out is None else f" and {len(held_out)} for testing"
         raise StudyError(
-            f"{path}: has {available} samples, too few for --calibrate {count} and at least {LEAST_TEST} others "
-            f"to test on{tested}"
+            f"{path}: has {available} samples{tested}; --calibrate {count} takes {count}, and the test at least "
+            f"{LEAST_TEST} others"
         )
     parts = split(dataset, finetune=0, validation=0, test=0 if held_out else 1, seed=request.seed, calibration=count)
     labels, note = _usable(parts.test.known_labels, network)
