@@ -77,7 +77,7 @@ def outputs_table(document: NarrowDocument) -> Table:
     seen = f" other than the {samples.calibration} for calibration" if samples.calibration else ""
     table = Table(
         box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=(0, 0, 0, 0),
         title=Text(f"Outputs against int32's, {samples.test:,} {source}{seen}"),
         caption=Text(
             "[95% intervals]; drop: Tango, paired; agreement (same largest output): Wilson; error (mean "

@@ -34,10 +34,10 @@ class LayerDocument(_Part):
     largest_weight_change: float = Field(description="largest change of a real weight, in steps of int32's weights")
     largest_bias_change: float = Field(description="largest change of a real bias, in steps (LSB) of the output")
     folded: bool = Field(description="whether rounding constant and zero point move into the bias of the hardware")
-    area_um2: float | None = Field(description="of the rescaler, with its parameter memory")
-    int32_area_um2: float | None
-    energy_nj: float | None = Field(description="of one inference")
-    int32_energy_nj: float | None
+    area_um2: float | None = Field(description="area of the rescaler with its parameter memory; null if unknown")
+    int32_area_um2: float | None = Field(description="the same of int32")
+    energy_nj: float | None = Field(description="energy of its rescales in one inference; null if unknown")
+    int32_energy_nj: float | None = Field(description="the same of int32")
 
 
 class ScoreDocument(_Part):
@@ -58,38 +58,40 @@ class ScoreDocument(_Part):
 class SamplesDocument(_Part):
     """Where the samples come from."""
 
-    source: Literal["data", "synthetic"]
+    source: Literal["data", "synthetic"] = Field(description="data, or synthetic: noise")
     calibration: int = Field(description="samples that calibration used, without labels; 0 if there was none")
     test: int = Field(description="other samples, on which outputs are compared")
-    labelled: bool
+    labelled: bool = Field(description="whether there are accuracies")
 
 
 class CostDocument(_Part):
     """Cost of all rescalers, each built for its layer (streaming), one lane."""
 
-    model: str
-    technology: str
-    area_um2: float | None
-    int32_area_um2: float | None
+    model: str = Field(description="name of the cost model")
+    technology: str = Field(description="name of its technology table")
+    area_um2: float | None = Field(description="area with parameter memories; null if unknown")
+    int32_area_um2: float | None = Field(description="the same of int32")
     area_ratio: float | None = Field(description="int32's area divided by the design's")
-    energy_nj: float | None = Field(description="of one inference")
-    int32_energy_nj: float | None
-    energy_ratio: float | None
+    energy_nj: float | None = Field(description="energy of one inference; null if unknown")
+    int32_energy_nj: float | None = Field(description="the same of int32")
+    energy_ratio: float | None = Field(description="int32's energy divided by the design's")
 
 
 class FileDocument(_Part):
     """The written .tflite file, read again and compared with the design."""
 
-    path: str
-    sha256: str
+    path: str = Field(description="path of the file")
+    sha256: str = Field(description="SHA-256 of its bytes, hexadecimal")
     resolver: str = Field(description="the LiteRT kernels that the comparison is about")
     samples: int = Field(description="inputs of the comparison")
     outputs_differing: float = Field(description="share of output integers that differ between runtime and design")
     agreement: float = Field(description="share of samples with the same largest output")
-    ties: int = Field(description="differences, operator by operator on equal inputs, of ties rounded otherwise")
-    double_roundings: int = Field(description="of a runtime that rounds more than once")
-    scale_errors: int = Field(description="of multipliers that the runtime derives from float32 scales")
-    unexplained: int = Field(description="of any other cause; 0 unless something is wrong")
+    ties: int = Field(
+        description="differences, operator by operator on equal inputs, of ties that are rounded otherwise"
+    )
+    double_roundings: int = Field(description="differences of a runtime that rounds more than once")
+    scale_errors: int = Field(description="differences of multipliers that the runtime derives from float32 scales")
+    unexplained: int = Field(description="differences of any other cause; 0 unless something is wrong")
     litert_as_predicted: bool | None = Field(
         description="whether LiteRT gives every predicted integer; null if it is not installed"
     )
@@ -103,19 +105,19 @@ class FileDocument(_Part):
 class NarrowDocument(_Part):
     """One model, narrowed."""
 
-    version: int = Field(VERSION, description="of this document; it changes if a key's meaning does")
+    version: int = Field(VERSION, description="version of this document; it changes if the meaning of a key does")
     model: str = Field(description="path of the original file")
     network_sha256: str = Field(description="fingerprint of the narrowed integers")
-    multiplier_bits: int
+    multiplier_bits: int = Field(description="k, width of every multiplier")
     shift_bits: int | None = Field(description="width of every layer's shift, in bits; null for natural shifts")
-    method: str
-    contract: str
-    seed: int
-    samples: SamplesDocument
+    method: str = Field(description="absorb or round")
+    contract: str = Field(description="rounding contract of the hardware")
+    seed: int = Field(description="seed of the choice of samples")
+    samples: SamplesDocument = Field(description="where the samples come from")
     int32_accuracy_percent: float | None = Field(description="null without labels")
     uncalibrated: ScoreDocument | None = Field(description="the design before calibration; null if there is none")
     design: ScoreDocument = Field(description="the design as written")
     layers: tuple[LayerDocument, ...] = Field(description="in order of execution")
-    cost: CostDocument
-    file: FileDocument
+    cost: CostDocument = Field(description="cost of all rescalers")
+    file: FileDocument = Field(description="the written file")
     notes: tuple[str, ...] = Field(description="what a reader has to know of the figures")

@@ -14,6 +14,7 @@ import dse.narrowing.file
 import dse.narrowing.model
 from dse.narrowing import NarrowDocument, NarrowRequest, narrow_model
 from dse.narrowing.comparison import score
+from dse.narrowing.document import CostDocument, FileDocument, LayerDocument, SamplesDocument, ScoreDocument
 from dse.narrowing.samples import samples_for
 from nets.execute import IntegerExecutor
 from nets.importers import load_tflite
@@ -382,3 +383,11 @@ def test_published_models_keep_their_accuracy(tmp_path: Path, model: str, data: 
     assert document.cost.area_ratio is not None
     assert document.cost.area_ratio > 4
     assert document.file.sound
+
+
+def test_the_page_describes_every_key() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "narrow.md").read_text(encoding="utf-8").splitlines()
+    parts = (NarrowDocument, SamplesDocument, ScoreDocument, LayerDocument, CostDocument, FileDocument)
+    rows = [f"| `{name}` | {field.description} |" for part in parts for name, field in part.model_fields.items()]
+    assert [row for row in rows if row not in page] == []
+    assert [line for line in page if line.startswith("| `") and line not in rows] == []
