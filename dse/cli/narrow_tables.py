@@ -134,7 +134,7 @@ def file_lines(file: FileDocument) -> list[str]:
     litert = {
         True: f"LiteRT ({file.resolver}) gives every integer that is predicted for it",
         False: f"LiteRT ({file.resolver}) gives OTHER integers than predicted: dse verify {file.path} shows where",
-        None: "LiteRT is not installed, so it was not run",
+        None: f"predicted only, not run: {file.litert_refused}",
     }[file.litert_as_predicted]
     causes = f"{file.ties:,} ties, {file.double_roundings:,} double roundings, {file.scale_errors:,} scale errors"
     return [

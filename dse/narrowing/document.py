@@ -93,8 +93,9 @@ class FileDocument(_Part):
     scale_errors: int = Field(description="differences of multipliers that the runtime derives from float32 scales")
     unexplained: int = Field(description="differences of any other cause; 0 unless something is wrong")
     litert_as_predicted: bool | None = Field(
-        description="whether LiteRT gives every predicted integer; null if it is not installed"
+        description="whether LiteRT gives every predicted integer; null if it does not run"
     )
+    litert_refused: str | None = Field(description="why LiteRT does not run the file; null if it does")
 
     @property
     def sound(self) -> bool:

@@ -57,5 +57,6 @@ def _document(report: ExportReport, out: Path) -> FileDocument:
         outputs_differing=report.outputs_differing,
         agreement=report.agreement,
         litert_as_predicted=report.litert,
+        litert_refused=report.litert_refused,
         **{cause: sum(getattr(operator, cause) for operator in report.operators) for cause in causes},
     )

@@ -350,6 +350,22 @@ def test_an_unexplained_difference_ends_with_status_1(
     assert "1 unexplained" in result.out
 
 
+def test_a_model_that_litert_refuses_is_narrowed(
+    folder: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is not installed")
+
+    def refuse(**_arguments: object) -> None:
+        raise ValueError("Tensor 33 has invalid quantization parameters.\nTensor 34 too.")
+
+    monkeypatch.setattr(interpreter, "Interpreter", refuse)
+    result = cli("narrow", folder / "model.tflite", "--calibrate", 4, "--out", tmp_path / "out.tflite")
+    assert result.status == 0, result.err
+    assert "LiteRT's BUILTIN resolver refuses the model: Tensor 33 has invalid quantization parameters." in result.out
+    verified = cli("verify", folder / "model.tflite", "--samples", 1)
+    assert (verified.status, verified.err.count("\n")) == (2, 1)
+
+
 def test_labels_that_do_not_fit_are_not_used(folder: Path, tmp_path: Path) -> None:
     inputs = np.load(folder / "data.npz")["x"]
     np.savez(tmp_path / "wrong.npz", x=inputs, y=np.full(SAMPLES, 3))
