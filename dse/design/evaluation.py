@@ -16,10 +16,11 @@ from nets.network import Arrays
 class Level(StrEnum):
     """The kind of an evaluation; all but the last are fidelities of a design's accuracy, lowest first."""
 
-    PART = "part"  # bit-exact inference on a part of the validation split, weights as narrowed
+    PART = "part"  # bit-exact inference on a part of the validation split, narrowed, and calibrated if the design is
     INTEGER = "integer"  # bit-exact inference on the validation split, weights as narrowed
+    CALIBRATED = "calibrated"  # the same after calibration with unlabelled samples
     SHORT_FINETUNE = "short_finetune"  # the same after a short rescale-aware fine-tune
-    FULL_FINETUNE = "full_finetune"  # the same after a full one, from the narrowed weights
+    FULL_FINETUNE = "full_finetune"  # the same after a full one, from the narrowed (or calibrated) weights
     TEST = "test"  # the shipped weights on the test split, compared with the baseline
 
     @property

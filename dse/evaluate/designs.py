@@ -1,33 +1,82 @@
 """Makes the networks of a design, narrowed and with its fine-tuned integers, and their workloads."""
 
+from collections.abc import Callable
 from dataclasses import replace
+
+import numpy as np
 
 from dse.design import DesignPoint, Job
 from dse.evaluate.lowering import lower
 from dse.study import PreparedMember, PreparedStudy
 from hwmodels.workload import RescalerWorkload
-from nets.narrow import narrow, with_weight_bits
-from nets.network import Arrays, QuantizedNetwork, with_trained_arrays
+from nets.narrow import Calibration, narrow, with_weight_bits
+from nets.network import Arrays, Int8Array, QuantizedNetwork, with_trained_arrays
 
 
-def narrowed(member: PreparedMember, point: DesignPoint) -> QuantizedNetwork:
-    """Returns the network of a member for its own part of a design, before any fine-tuning."""
-    network = member.variants.get(point.surroundings.contract or "", member.network)
+class Calibrations:
+    """Calibrations of a study's int32 networks: each is made when it is first needed, and kept.
+
+    Args:
+        calibrate: makes the calibration of an int32 network with its samples.
+    """
+
+    def __init__(self, calibrate: Callable[[QuantizedNetwork, Int8Array], Calibration] = Calibration) -> None:
+        self._calibrate = calibrate
+        self._made: dict[tuple[str, str | None], Calibration] = {}
+
+    def of(self, member: PreparedMember, point: DesignPoint) -> Calibration:
+        """Returns the calibration of the network that a member's own part of a design is narrowed from.
+
+        Raises:
+            ValueError: the study has fewer samples than the design is calibrated with.
+        """
+        key = (member.name, point.surroundings.contract)
+        if key not in self._made:
+            samples = member.splits.calibration
+            if len(samples) != point.calibration:
+                raise ValueError(f"the design takes {point.calibration} calibration samples, not {len(samples)}")
+            self._made[key] = self._calibrate(_int32(member, point), samples.astype(np.int8, copy=False))
+        return self._made[key]
+
+
+def narrowed(member: PreparedMember, point: DesignPoint, calibrations: Calibrations | None = None) -> QuantizedNetwork:
+    """Returns the network of a member for its own part of a design, calibrated if the design is, before fine-tuning.
+
+    Args:
+        member: the member.
+        point: its own part of a design.
+        calibrations: keeps the calibration of the int32 network for further designs; None to make it anew.
+    """
+    network = _int32(member, point)
     if point.weight_bits:
         network = with_weight_bits(network, dict(point.weight_bits), member.originals)
+    if point.calibration:
+        calibration = (calibrations or Calibrations()).of(member, point)
+        return calibration.narrow(network, dict(point.choices), member.originals)
     return narrow(network, dict(point.choices), member.originals)
 
 
-def shipped(member: PreparedMember, point: DesignPoint, weights: Arrays | None) -> QuantizedNetwork:
+def _int32(member: PreparedMember, point: DesignPoint) -> QuantizedNetwork:
+    """Returns the member's baseline under the design's contract."""
+    return member.variants.get(point.surroundings.contract or "", member.network)
+
+
+def shipped(
+    member: PreparedMember, point: DesignPoint, weights: Arrays | None, calibrations: Calibrations | None = None
+) -> QuantizedNetwork:
     """Returns a member's network of a design as it ships: narrowed, with its fine-tuned integers if it has some."""
-    network = narrowed(member, point)
+    network = narrowed(member, point, calibrations)
     return network if weights is None else with_trained_arrays(network, weights)
 
 
-def shipped_networks(study: PreparedStudy, point: DesignPoint, weights: Arrays | None) -> dict[str, QuantizedNetwork]:
+def shipped_networks(
+    study: PreparedStudy, point: DesignPoint, weights: Arrays | None, calibrations: Calibrations | None = None
+) -> dict[str, QuantizedNetwork]:
     """Returns every member's network of a design as it ships, by the member's name."""
     return {
-        member.name: shipped(member, member.own_point(point), None if weights is None else member.own(weights))
+        member.name: shipped(
+            member, member.own_point(point), None if weights is None else member.own(weights), calibrations
+        )
         for member in study.members
     }
 

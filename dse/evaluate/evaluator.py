@@ -11,7 +11,7 @@ import torch
 
 from dse.design import Evaluation, Job, Level, MemberScore, TestScore, paired_interval
 from dse.evaluate.costing import cost_models, costs_of
-from dse.evaluate.designs import member_job, narrowed, shipped, shipped_networks, workloads_of
+from dse.evaluate.designs import Calibrations, member_job, narrowed, shipped, shipped_networks, workloads_of
 from dse.study import (
     BoolArray,
     PreparedMember,
@@ -38,9 +38,15 @@ class _Assessment:
 
 
 class Evaluator:
-    """Evaluates design points of one study; it has no state but the study."""
+    """Evaluates design points of one study; it has no state but the study, and what calibrations of its networks need.
 
-    def __init__(self, study: PreparedStudy) -> None:
+    Args:
+        study: the study.
+        calibrations: the calibrations of its int32 networks.
+    """
+
+    def __init__(self, study: PreparedStudy, calibrations: Calibrations | None = None) -> None:
+        self._calibrations = calibrations or Calibrations()
         self._study, self._device = study, training_device(study.spec.workers)
         self._models = cost_models(study.spec.hardware)
 
@@ -78,7 +84,10 @@ class Evaluator:
 
     def _assess(self, member: PreparedMember, job: Job) -> _Assessment:
         """Returns a member's network of the job's design, trained if the level says so, with its accuracy."""
-        network = self._trained(member, job) if job.level.is_trained else narrowed(member, job.point)
+        if job.level.is_trained:
+            network = self._trained(member, job)
+        else:
+            network = narrowed(member, job.point, self._calibrations)
         indices = part_of(member, self._study.spec) if job.level is Level.PART else slice(None)
         validation = member.splits.validation
         correct = correct_answers(network, Samples(validation.inputs[indices], validation.labels[indices]))
@@ -88,15 +97,17 @@ class Evaluator:
         return _Assessment(network, score, trained_arrays(network) if job.level.is_trained else None)
 
     def _trained(self, member: PreparedMember, job: Job) -> QuantizedNetwork:
-        network, samples = narrowed(member, job.point), member.splits.finetune
+        network, samples = narrowed(member, job.point, self._calibrations), member.splits.finetune
         settings = finetune_settings(self._study.spec, job.level)
         if job.heir_of is None:
-            return fine_tune(network, samples, settings, member.originals, device=self._device).network
-        heir = inherit_weights(network, shipped(member, job.heir_of, job.weights))
+            # Training from the original real weights would undo what calibration made of them.
+            originals = None if job.point.calibration else member.originals
+            return fine_tune(network, samples, settings, originals, device=self._device).network
+        heir = inherit_weights(network, shipped(member, job.heir_of, job.weights, self._calibrations))
         return fine_tune(heir, samples, settings, device=self._device).network
 
     def _test(self, job: Job) -> TestScore:
-        networks = shipped_networks(self._study, job.point, job.weights)
+        networks = shipped_networks(self._study, job.point, job.weights, self._calibrations)
         if fingerprint_of(networks) != job.network_sha256:
             raise ValueError(f"the stored weights of trial {job.trial} are not those that were validated")
         scores = [(member.name, self._score(member, networks[member.name])) for member in self._study.members]

@@ -96,7 +96,7 @@ class TfliteDocument(_Part):
     agreement: float | None = Field(None, description="share of samples with the same largest output")
     explained: bool | None = Field(None, description="whether the cause of every difference is known")
     litert_equals_prediction: bool | None = Field(
-        None, description="whether LiteRT running the file does what was predicted; null if LiteRT is not installed"
+        None, description="whether LiteRT running the file does what was predicted; null if it does not run"
     )
     operators: tuple[ResidualDocument, ...] = ()
 

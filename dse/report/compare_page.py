@@ -39,7 +39,7 @@ def compare_html(compared: Comparison, picture: Picture) -> str:
 
 
 def layer_changes(compared: Comparison) -> list[tuple[str, list[str], bool]]:
-    """Returns each rescaler, its width and method in each run's recommended design, and whether these differ."""
+    """Returns each rescaler, its choices in each run's recommended design, and whether these differ."""
     rows = []
     for name in compared.rescalers:
         cells = [_cell(run, name) for run in compared.runs]
@@ -52,7 +52,7 @@ def _cell(run: Run, rescaler: str) -> str:
     if choice is None:
         return formats.MISSING
     index = run.results.rescalers.index(rescaler)
-    return f"{choice.multiplier_bits[index]} {choice.methods[index]}"
+    return f"{choice.rescalers[index]} {choice.methods[index]}"
 
 
 def _fronts(compared: Comparison) -> pd.DataFrame:

@@ -17,6 +17,7 @@ ROLE_NAMES = {
     Role.CONTROL: "int32, fine-tuned",
     Role.UNIFORM_ROUND: "uniform round",
     Role.UNIFORM_ABSORB: "uniform absorb",
+    Role.UNIFORM_WINDOW: "uniform window",
     Role.SEARCH: "search",
 }
 
@@ -55,6 +56,7 @@ class Choice:
         evidence: the test interval against the margin.
         multiplier_bits: width of every rescaler.
         methods: method of every rescaler.
+        shift_bits: shift window of every rescaler, in bits; None for natural shifts.
         also: what else the design chose and is judged by, in words: weight widths, contract, style, lanes, objectives.
     """
 
@@ -69,7 +71,19 @@ class Choice:
     evidence: Evidence
     multiplier_bits: tuple[int, ...]
     methods: tuple[str, ...]
+    shift_bits: tuple[int | None, ...]
     also: str
+
+    @property
+    def rescalers(self) -> tuple[str, ...]:
+        """Width and shift window of every rescaler in short: ``4``, ``1s2``."""
+        return tuple(map(formats.rescaler, self.multiplier_bits, self.shift_bits))
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Width, first letter of the method and shift window of every rescaler: ``4r``, ``1as2``."""
+        parts = zip(self.multiplier_bits, self.methods, self.rescalers, strict=True)
+        return tuple(f"{bits}{method[:1]}{short.removeprefix(str(bits))}" for bits, method, short in parts)
 
     def value(self, figure: Figure) -> float:
         """Returns a figure of the design in its unit; NaN if it is not known."""
@@ -161,8 +175,13 @@ def _choice(results: StudyResults, row: Mapping[Hashable, object], int32: Mappin
         evidence=evidence(figures["ci_low"], figures["ci_high"], facts.margin_pp),
         multiplier_bits=tuple(int(_float(row, name)) for name in results.bits_columns),
         methods=tuple(str(row[name]) for name in results.method_columns),
+        shift_bits=tuple(_window(_float(row, name)) for name in results.shift_columns),
         also=_also(row, facts),
     )
+
+
+def _window(value: float) -> int | None:
+    return int(value) if math.isfinite(value) else None
 
 
 def _also(row: Mapping[Hashable, object], facts: StudyFacts) -> str:

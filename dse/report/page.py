@@ -93,6 +93,7 @@ def environment() -> jinja2.Environment:
         percent=formats.percent,
         widths=formats.widths,
         methods=formats.methods,
+        windows=formats.windows,
         cost_source=str,
         panel_json=panel_json,
         svg_uri=svg_uri,
@@ -118,8 +119,7 @@ def design_cards(view: Scene) -> dict[str, object]:
     return {
         "rescalers": list(view.results.rescalers),
         "designs": {
-            str(c.trial): {"facts": _card_facts(c), "bits": c.multiplier_bits, "methods": c.methods}
-            for c in shown.values()
+            str(c.trial): {"facts": _card_facts(c), "bits": c.rescalers, "methods": c.methods} for c in shown.values()
         },
     }
 

@@ -337,10 +337,12 @@ def _margin(rec: Recommendation, facts: StudyFacts) -> str:
 
 
 def uniform_name(choice: Choice) -> str:
-    """Returns a uniform baseline in words: ``all 4 bits, absorb``."""
-    method = choice.role.removeprefix("uniform_")
-    bits = max(choice.multiplier_bits, default=0)
-    return f"all {bits} bit{'' if bits == 1 else 's'}, {method}"
+    """Returns a uniform baseline in words: ``all 4 bits, absorb``, or ``all 1 bit, absorb, 8 shifts a layer``."""
+    bits = f"all {formats.count(max(choice.multiplier_bits, default=0), 'bit')}"
+    if choice.role is not Role.UNIFORM_WINDOW:
+        return f"{bits}, {choice.role.removeprefix('uniform_')}"
+    window = max(window for window in choice.shift_bits if window is not None)
+    return f"{bits}, absorb, {formats.count(2**window, 'shift')} a layer"
 
 
 def _cautions(rec: Recommendation, facts: StudyFacts) -> list[str]:

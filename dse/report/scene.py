@@ -50,7 +50,7 @@ class Dominated:
         trial: numbers of the trials, int64 ``[designs]``.
         drop_pp: validation drops, pp, ``[designs]``.
         costs: by column of ``trials``, each ``[designs]``.
-        bits: multiplier widths in words.
+        bits: multiplier widths and shift windows in short.
     """
 
     trial: npt.NDArray[np.int64]
@@ -78,7 +78,7 @@ def scene(results: StudyResults) -> Scene:
         rec=rec,
         front=front,
         lines={
-            role: sorted((c for c in measured if c.role is role), key=lambda c: c.multiplier_bits)
+            role: sorted((c for c in measured if c.role is role), key=_narrowest_first)
             for role in Role
             if role.is_uniform
         },
@@ -89,15 +89,19 @@ def scene(results: StudyResults) -> Scene:
     )
 
 
+def _narrowest_first(choice: Choice) -> tuple[float, ...]:
+    return *choice.multiplier_bits, *(math.inf if window is None else window for window in choice.shift_bits)
+
+
 def _dominated(results: StudyResults) -> Dominated:
     trials = results.judged
     rows = trials[(trials["role"] == Role.SEARCH) & ~trials["on_front"].astype(bool)]
-    bits = rows[results.bits_columns].to_numpy()
+    designs = choices(results, rows)
     return Dominated(
         trial=rows["trial"].to_numpy(dtype=np.int64),
         drop_pp=rows[DROP.name].to_numpy(dtype=np.float64),
         costs={cost.name: rows[cost.name].to_numpy(dtype=np.float64) for cost in cost_axes(results.facts)},
-        bits=[formats.shorten(" ".join(str(int(k)) for k in row), 60) for row in bits],
+        bits=[formats.shorten(" ".join(design.rescalers), 60) for design in designs],
     )
 
 

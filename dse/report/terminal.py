@@ -11,7 +11,7 @@ from dse import formats
 from dse.design import Role
 from dse.report.designs import ROLE_NAMES, Choice, Evidence, choices
 from dse.report.recommendations import Recommendation, recommendation
-from dse.store import StudyResults
+from dse.store import StudyFacts, StudyResults
 
 FRONT_ROWS = 10  # rows for the front; int32 and the best uniform width come in addition
 
@@ -50,12 +50,19 @@ def _empty_table(results: StudyResults, size: int, shown: int) -> Table:
         caption=Text(
             f"{facts.objective_cost.model} model, {facts.objective_cost.technology}; less: than int32's area; "
             f"drops against int32 in pp; starred: within the margin of {facts.margin_pp:g} pp on the test split"
+            f"{_notes(facts)}"
         ),
     )
     for heading in ("trial", "area µm²", "less", "nJ", "val drop", "test drop [95%]"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("multiplier bits", overflow="fold", min_width=15)  # the one column that may take several lines
     return table
+
+
+def _notes(facts: StudyFacts) -> str:
+    """Returns what the caption explains of windows and calibration."""
+    windows = "; 1s2: a multiplier of 1 bit, a window of 2 bits for its shifts" if facts.windows_vary else ""
+    return windows + (f"; calibrated with {facts.calibration:,} samples" if facts.calibration else "")
 
 
 def _thinned(front: list[Choice], rec: Recommendation) -> list[Choice]:
@@ -87,8 +94,8 @@ def _cells(choice: Choice, mark: str) -> list[Text]:
 
 
 def _widths(choice: Choice) -> str:
-    bits = choice.multiplier_bits
-    return f"all {bits[0]}" if len(set(bits)) == 1 else " ".join(str(k) for k in bits)
+    rescalers = choice.rescalers
+    return f"all {rescalers[0]}" if len(set(rescalers)) == 1 else " ".join(rescalers)
 
 
 def _mark(choice: Choice, rec: Recommendation) -> str:

@@ -4,12 +4,13 @@ Accuracy is not monotone in the width and drops do not simply add up, so these d
 exclude no width from the search.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
-from dse.design import DesignPoint, Finetune, SearchSpace, non_dominated
+from dse.design import DesignPoint, Finetune, RescalerVariable, SearchSpace, non_dominated
 from nets.narrow import RescalerChoice
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
@@ -31,14 +32,21 @@ class Probe:
 
 
 def probes(space: SearchSpace) -> list[Probe]:
-    """Returns designs that show the sensitivity of every rescaler alone, at some of its widths."""
-    designs = []
+    """Returns designs that show the sensitivity of every rescaler alone, at some of its widths and at its windows."""
+    designs: dict[str, Probe] = {}
     for variable in space.rescalers:
-        widths = [k for k in variable.multiplier_bits if k in _PROBED] or list(variable.multiplier_bits[:1])
-        for choice in (RescalerChoice(k, method) for k in widths for method in variable.methods):
+        for choice in _probed(variable):
             chosen = {v.name: choice if v is variable else _FULL for v in space.rescalers}
-            designs.append(Probe(variable.name, choice, space.design(chosen, Finetune.NONE)))
-    return designs
+            point = space.design(chosen, Finetune.NONE)
+            designs.setdefault(point.digest, Probe(variable.name, choice, point))  # a window may have no effect
+    return list(designs.values())
+
+
+def _probed(variable: RescalerVariable) -> Iterator[RescalerChoice]:
+    widths = [k for k in variable.multiplier_bits if k in _PROBED] or variable.multiplier_bits[:1]
+    windows = variable.shifts.bits if variable.shifts else (None,)
+    for k, method, window in product(widths, variable.methods, windows):
+        yield RescalerChoice(k, method, window)
 
 
 def promising(space: SearchSpace, measured: Mapping[Probe, Values], baseline: Values, count: int) -> list[DesignPoint]:

@@ -16,13 +16,14 @@ from dse.design import (
     bits_key,
     method_key,
     resolvable_margin,
+    shift_key,
     weights_key,
 )
 from dse.store.columns import TrialRow, paired_drop, trial_columns
 from dse.store.front import front_of, is_feasible
 from dse.store.manifest import Manifest
 from dse.store.records import TrialRecord
-from dse.store.results import StudyFacts, StudyResults
+from dse.store.results import SHIFT_WINDOWS, StudyFacts, StudyResults
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in, role_of
 from dse.study import SearchSpec, Study
@@ -133,10 +134,14 @@ def _choices(record: TrialRecord | None, rescalers: tuple[str, ...]) -> dict[str
         return {key(name): None for name in rescalers for key in (bits_key, method_key)}
     point = DesignPoint.from_json(record.design)
     cells: dict[str, Any] = {weights_key(name): bits for name, bits in point.weight_bits}
+    if point.calibration:
+        cells["calibration"] = point.calibration
     cells |= {key: value for key, value in asdict(point.surroundings).items() if value is not None}
     for name, choice in point.choices:
         cells[bits_key(name)] = choice.multiplier_bits
         cells[method_key(name)] = choice.method.value
+        if choice.shift_bits is not None:
+            cells[shift_key(name)] = choice.shift_bits
     return cells
 
 
@@ -146,8 +151,10 @@ def _layer_table(records: dict[int, TrialRecord]) -> pd.DataFrame:
         chosen = dict(DesignPoint.from_json(record.design).choices)
         for layer in record.layers:
             choice = chosen[layer.rescaler]
-            head = {"trial": number, "rescaler": layer.rescaler, "multiplier_bits": choice.multiplier_bits}
-            rows.append({**head, "method": choice.method.value, **layer.model_dump()})
+            chose = {"multiplier_bits": choice.multiplier_bits, "method": choice.method.value}
+            if choice.shift_bits is not None:
+                chose["shift_bits"] = choice.shift_bits
+            rows.append({"trial": number, "rescaler": layer.rescaler, **chose, **layer.model_dump()})
     return pd.DataFrame(rows)
 
 
@@ -174,11 +181,13 @@ def _facts(manifest: Manifest, complete: int, tests: dict[int, TestScore]) -> St
         architecture="the user's own" if spec.hardware.rtl else spec.hardware.architecture,
         varying=_varying(spec.search),
         members=tuple(member.name for member in spec.members if member.name),
+        calibration=spec.fidelity.calibration,
     )
 
 
 def _varying(search: SearchSpec) -> tuple[str, ...]:
     choices = (
+        (SHIFT_WINDOWS, search.has_windows),
         ("weight bits", search.weights_vary),
         ("contract", search.contracts),
         ("style", search.styles),
@@ -196,10 +205,17 @@ def _resolvable(tests: dict[int, TestScore]) -> float | None:
     return resolvable_margin(next(iter(tests.values())).samples, typical)
 
 
+_SPLITS = {
+    True: "stratified by class",
+    False: "at random: without labels, or with too few samples of each class to cut the classes one by one",
+}
+
+
 def _provenance(manifest: Manifest) -> dict[str, str]:
     return {
         "seed": str(manifest.spec.seed),
         "started": manifest.created,
+        "splits": _SPLITS[manifest.stratified],
         "accelerator": f"{manifest.spec.hardware.mac_lanes} MAC lanes; memories of weights and activations not counted",
         "git revision": manifest.git_revision or "not a repository",
         "data SHA-256": manifest.data_sha256,

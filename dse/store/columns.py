@@ -18,6 +18,7 @@ from dse.design import (
     method_key,
     metrics,
     paired_interval,
+    shift_key,
     value_of,
 )
 from dse.store.records import LayerRecord, TrialRecord
@@ -111,12 +112,15 @@ _CHOSEN = {
     "contract": "Rounding contract",
     "style": "Accelerator style",
     "lanes": "Rescaler lanes",
+    "calibration": "Calibration samples",
     "multiplier_bits": "Multiplier width (bits)",
+    "shift_bits": "Shift window (bits; empty: natural)",
     "method": "Method",
 }
 _CHOSEN_BY_RESCALER = {
     "multiplier_bits": "multiplier width (bits)",
     "weight_bits": "weight width (bits)",
+    "shift_bits": "shift window (bits; empty: natural)",
     "method": "method",
 }
 
@@ -147,7 +151,8 @@ def design_table(trials: pd.DataFrame, rescalers: Iterable[str]) -> pd.DataFrame
     """Returns rows of the table of trials with the columns of front.csv and baselines.csv, rescalers in this order."""
     ordered = sorted(trial_columns(), key=lambda column: column.section)
     leading = [column.name for column in ordered if column.section < Section.OTHER]
-    chosen = [key(name) for key in (bits_key, method_key) for name in rescalers]
+    choices = (key(name) for key in (bits_key, method_key, shift_key) for name in rescalers)
+    chosen = [name for name in choices if name in trials.columns]
     left_out = {column.name for column in ordered if column.section is Section.BOOKKEEPING}.union(leading, chosen)
     return trials[[*leading, *chosen, *(name for name in trials.columns if name not in left_out)]]
 

@@ -14,7 +14,7 @@ from dse.design import CostSource
 from dse.errors import StudyError
 from dse.study import Study, StudyDocument, describe_errors
 
-FORMAT = 1  # of a run folder; it grows when a change makes earlier runs unreadable
+FORMAT = 2  # of a run folder; it grows when a change makes earlier runs unreadable
 
 _PACKAGES = ("rescale-dse", "optuna", "ray", "torch", "pyverilog", "pandas", "numpy", "moocore", "scikit-learn")
 _MARKS = {"spec", "created", "network_sha256"}  # keys that distinguish a manifest from other programs' manifest.json
@@ -31,6 +31,7 @@ class Manifest(BaseModel):
         git_revision: commit of the working directory; empty if it is not in a repository.
         dataset, data_sha256: name and SHA-256 digest of the data.
         samples: number of samples by split.
+        stratified: whether every class is cut at the splits' shares.
         network, network_sha256: name and fingerprint of the baseline network.
         rescalers: names of the rescalers in order of execution.
         baseline_val_accuracy: validation accuracy of the baseline, percent.
@@ -48,6 +49,7 @@ class Manifest(BaseModel):
     dataset: str
     data_sha256: str
     samples: dict[str, int]
+    stratified: bool
     network: str
     network_sha256: str
     rescalers: tuple[str, ...]

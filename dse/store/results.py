@@ -17,7 +17,10 @@ from dse.design import (
     Role,
     bits_key,
     method_key,
+    shift_key,
 )
+
+SHIFT_WINDOWS = "shift windows"  # in StudyFacts.varying
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,9 @@ class StudyFacts:
         objectives: names of the figures that the study minimises, the accuracy drop first.
         members: networks of a portfolio; empty in a study of one network.
         architecture: architecture of the rescalers.
-        varying: which of contract, weight bits, style and lanes the designs choose, in words; the attributes above
-            are then the baseline's.
+        varying: which of shift windows, weight bits, contract, style and lanes the designs choose, in words; the
+            attributes above are then the baseline's.
+        calibration: number of unlabelled samples that narrowed networks are calibrated with; 0: they are not.
     """
 
     study: str
@@ -62,6 +66,12 @@ class StudyFacts:
     architecture: str
     varying: tuple[str, ...]
     members: tuple[str, ...]
+    calibration: int
+
+    @property
+    def windows_vary(self) -> bool:
+        """Whether some designs have other shifts than the natural ones."""
+        return SHIFT_WINDOWS in self.varying
 
     @property
     def costed(self) -> str:
@@ -90,9 +100,10 @@ class StudyResults:
         trials: a row per trial, with the columns of :func:`dse.store.columns.trial_columns`; then, in a portfolio,
             ``<member>.`` with ``val_accuracy``, ``val_accuracy_drop_pp``, ``test_accuracy_drop_pp``, ``ci_low``,
             ``ci_high`` and ``regret_pp`` (:func:`dse.store.collection.with_regret`); then what the design chose:
-            ``<layer>.weight_bits``, ``contract``, ``style`` and ``lanes`` if they vary, and
-            ``<rescaler>.multiplier_bits`` and ``<rescaler>.method``. The accuracy of a portfolio is that of its
-            members together; its test figures are those of the member whose interval reaches highest.
+            ``<layer>.weight_bits``, ``contract``, ``style`` and ``lanes`` if they vary, ``calibration``, and
+            ``<rescaler>.multiplier_bits``, ``<rescaler>.method`` and ``<rescaler>.shift_bits`` (empty: natural shifts;
+            no such column if all are). The accuracy of a portfolio is that of its members together; its test figures
+            are those of the member whose interval reaches highest.
         layers: a row per complete trial and rescaler: ``trial``, ``rescaler``, ``multiplier_bits``, ``method`` and the
             other fields of :class:`dse.store.records.LayerRecord`.
     """
@@ -111,6 +122,11 @@ class StudyResults:
     def method_columns(self) -> list[str]:
         """Columns of ``trials`` with the methods."""
         return [method_key(name) for name in self.rescalers]
+
+    @property
+    def shift_columns(self) -> list[str]:
+        """Columns of the shift windows, in bits; ``trials`` lacks those of rescalers that have natural shifts only."""
+        return [shift_key(name) for name in self.rescalers]
 
     @property
     def complete(self) -> pd.DataFrame:

@@ -16,12 +16,12 @@ from dse.study.spec import (
     FidelitySpec,
     HardwareSpec,
     MemberSpec,
-    Sampler,
     SearchSpec,
     Study,
     StudyDocument,
     WorkersSpec,
 )
+from dse.study.values import Sampler
 
 __all__ = [
     "BoolArray",

@@ -37,7 +37,7 @@ class PreparedMember:
         spec: the member's entry in the study.
         network: the baseline, every rescaler at int32 (Q31).
         originals: real weights that the integers stand for: of the float network, or of the imported int8 weights.
-        splits: int8 inputs and labels.
+        splits: int8 inputs and labels; of the calibration samples those that the study uses.
         dataset: name of the data.
         data_sha256: SHA-256 of the data, hexadecimal.
         baseline_correct: whether the baseline classifies each validation sample correctly, ``[samples]``.
@@ -110,7 +110,7 @@ class PreparedStudy:
             StudyError: a rule of the study file matches no rescaler.
         """
         spec = self.spec
-        return space_over(self.operators, spec.search, spec.fidelity.finetune, spec.hardware)
+        return space_over(self.operators, spec.search, spec.fidelity.finetune, spec.hardware, spec.fidelity.calibration)
 
     @property
     def networks(self) -> dict[str, QuantizedNetwork]:
@@ -169,13 +169,20 @@ def correct_answers(network: QuantizedNetwork, samples: Samples) -> BoolArray:
 def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
     data, contract = member.data, member.network.contract
     dataset = load_npz_dataset(data.samples, input_offset=data.input_offset) if data.samples else load_digits_dataset()
-    splits = split(dataset, finetune=data.finetune, validation=data.validation, test=data.test, seed=study.seed)
+    splits = split(
+        dataset,
+        finetune=data.finetune,
+        validation=data.validation,
+        test=data.test,
+        seed=study.seed,
+        calibration=data.calibration,
+    )
     if member.network.model is not None:
         under, originals = _imported(member.network, member.network.model)
     else:
         under, originals = _trained(member.network, str(member.network.topology), splits.finetune, study.seed)
     network = under(contract)
-    splits = Splits(*(_as_inputs(part, network, data) for part in (splits.finetune, splits.validation, splits.test)))
+    splits = _for_network(splits, network, data, study.fidelity.calibration)
     return PreparedMember(
         spec=member,
         network=network,
@@ -217,6 +224,20 @@ def _trained(spec: NetworkSpec, name: str, samples: Samples, seed: int) -> _Base
     return under, own.originals
 
 
+def _for_network(splits: Splits, network: QuantizedNetwork, data: DataSpec, calibration: int) -> Splits:
+    """Returns the splits as int8 inputs of the network, with as many calibration samples as the study uses."""
+    if len(splits.calibration) < calibration:
+        raise StudyError(
+            f"{data.samples or data.dataset}: data.calibration = {data.calibration:g} gives {len(splits.calibration)} "
+            f"samples, but fidelity.calibration = {calibration}; give more, or use fewer"
+        )
+    finetune, validation, test, unlabelled = (
+        _as_inputs(part, network, data)
+        for part in (splits.finetune, splits.validation, splits.test, Samples(splits.calibration[:calibration]))
+    )
+    return Splits(finetune, validation, test, unlabelled.inputs, splits.stratified)
+
+
 def _as_inputs(samples: Samples, network: QuantizedNetwork, data: DataSpec) -> Samples:
     """Returns the samples as int8 inputs of the network, checked against its shapes and classes."""
     if len(network.inputs) != 1:
@@ -227,11 +248,11 @@ def _as_inputs(samples: Samples, network: QuantizedNetwork, data: DataSpec) -> S
         raise StudyError(
             f"{origin}: samples are {list(samples.inputs.shape[1:])}, but {network.name!r} takes {list(source.shape)}"
         )
-    classes = target.shape[-1]
-    if len(samples) and samples.labels.max() >= classes:
+    classes, labels = target.shape[-1], samples.known_labels
+    if labels is not None and len(labels) and labels.max() >= classes:
         raise StudyError(
-            f"{origin}: labels reach {samples.labels.max()}, but {network.name!r} has {classes} classes, counted from 0"
+            f"{origin}: labels reach {labels.max()}, but {network.name!r} has {classes} classes, counted from 0"
         )
     if np.issubdtype(samples.inputs.dtype, np.floating):
-        return Samples(quantize_input(samples.inputs.astype(np.float64), source), samples.labels)
+        return Samples(quantize_input(samples.inputs.astype(np.float64), source), labels)
     return samples

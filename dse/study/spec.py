@@ -1,49 +1,35 @@
 """The study as a frozen, validated object; the descriptions of its keys make up docs/study-file.md."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
-    ValidationInfo,
     model_serializer,
     model_validator,
 )
 
 from dse.design import Finetune, metrics
+from dse.study.values import (
+    DEFAULT_MULTIPLIER_BITS,
+    NATURAL_SHIFTS,
+    InputPath,
+    Lanes,
+    MultiplierBits,
+    Objective,
+    Sampler,
+    ShiftBits,
+    Technology,
+    WeightBits,
+    WindowBits,
+)
 from hwmodels import Style
 from hwmodels.architectures import CALIBRATED_CHOICES, DEFAULT_CHOICE, Choice
 from nets.network import CONTRACTS, Method
-
-
-def _absolute(path: Path, info: ValidationInfo) -> Path:
-    """Returns a path relative to the folder that is given as the validation's context, if one is."""
-    return path if info.context is None else (info.context / path).resolve()
-
-
-def _table(technology: str, info: ValidationInfo) -> str:
-    """Returns a technology, as :func:`_absolute` if it is a path; the names of shipped tables have no suffix."""
-    path = Path(technology)
-    return str(_absolute(path, info)) if info.context is not None and path.suffix == ".toml" else technology
-
-
-InputPath = Annotated[Path, AfterValidator(_absolute)]
-MultiplierBits = Annotated[int, Field(ge=1, le=31)]
-WeightBits = Annotated[int, Field(ge=3, le=8)]
-Lanes = Annotated[int, Field(ge=1, le=4096)]
-Objective = Annotated[
-    str,
-    AfterValidator(metrics.objective),
-    Field(json_schema_extra=lambda schema: schema.update(enum=list(metrics.objective_names()))),
-]
-Sampler = Literal["surrogate", "tpe", "nsga2", "nsga3", "qmc", "random"]
-DEFAULT_MULTIPLIER_BITS = (*range(1, 17), 31)
 
 
 class Section(BaseModel):
@@ -70,16 +56,24 @@ class NetworkSpec(Section):
 
 
 class DataSpec(Section):
-    """The labelled samples and their split into stratified, seeded, disjoint parts."""
+    """The samples and their split into seeded, disjoint parts, stratified if the classes have enough samples."""
 
     dataset: Literal["digits"] | None = Field(None, description="the digit images that come with scikit-learn")
     samples: InputPath | None = Field(
         None, description=".npz with x and y, or x_train, y_train, x_test and y_test; relative to the study file"
     )
     input_offset: int = Field(0, ge=-128, le=128, description="number added to the stored integers to give int8 inputs")
-    finetune: float = Field(0.3, gt=0, lt=1, description="share of the samples for fine-tuning")
+    finetune: float = Field(
+        0.3, ge=0, lt=1, description='share of the samples for fine-tuning; 0 only if fidelity.finetune = "none"'
+    )
     validation: float = Field(0.3, gt=0, lt=1, description="share of the samples for the accuracy during the search")
     test: float = Field(0.4, ge=0, lt=1, description="held-back share; 0 if the file has a test part of its own")
+    calibration: float = Field(
+        0,
+        ge=0,
+        description="samples for calibration, whose labels nothing uses: a number, or a share below 1; they are taken "
+        "first, and the other shares are of what is left",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -89,6 +83,8 @@ class DataSpec(Section):
             raise ValueError(
                 f"finetune + validation + test must be 1, got {self.finetune} + {self.validation} + {self.test}"
             )
+        if self.calibration > 1 and self.calibration != int(self.calibration):
+            raise ValueError(f"calibration = {self.calibration:g}: give a whole number of samples, or a share below 1")
         return self
 
 
@@ -100,10 +96,13 @@ class RescalerRule(Section):
         None, min_length=1, description="multiplier widths in bits; one alone freezes them"
     )
     methods: tuple[Method, ...] | None = Field(None, min_length=1, description="narrowing methods")
+    shift_bits: tuple[ShiftBits, ...] | None = Field(
+        None, min_length=1, description="shift windows of their layers, bits; one alone freezes them"
+    )
     weight_bits: tuple[WeightBits, ...] | None = Field(
         None, min_length=1, description="widths of their layers' weights, bits"
     )
-    tied: bool = Field(False, description="whether all of them have the same width and method, as one choice")
+    tied: bool = Field(False, description="whether all of them have the same width, method and window, as one choice")
 
 
 class Constraint(Section):
@@ -134,6 +133,12 @@ class SearchSpec(Section):
     methods: tuple[Method, ...] = Field(
         (Method.ROUND, Method.ABSORB), min_length=1, description="narrowing methods to choose from"
     )
+    shift_bits: tuple[ShiftBits, ...] = Field(
+        (NATURAL_SHIFTS,),
+        min_length=1,
+        description="shift windows to choose from, bits: the channels of a layer share a window of 2^S right shifts, "
+        "0 is one constant shift; only absorb changes the natural shifts",
+    )
     weight_bits: tuple[WeightBits, ...] = Field(
         (), description="widths of each layer's weights to choose from, bits; none: network.weight_bits for all"
     )
@@ -142,6 +147,9 @@ class SearchSpec(Section):
     lanes: tuple[Lanes, ...] = Field((), description="numbers of rescaler lanes to choose from; none: hardware.lanes")
     uniform_multiplier_bits: tuple[MultiplierBits, ...] = Field(
         (1, 2, 3, 4, 6, 8, 12, 16), description="multiplier widths of the uniform baselines, in bits"
+    )
+    uniform_shift_bits: tuple[WindowBits, ...] = Field(
+        (), description="shift windows of the uniform baselines with one-bit multipliers, in bits"
     )
     rescalers: tuple[RescalerRule, ...] = Field((), description="rules for some of the rescalers")
     constraints: tuple[Constraint, ...] = Field((), description="limits on figures of a design")
@@ -164,6 +172,12 @@ class SearchSpec(Section):
         """Whether some layer's weights may have several widths."""
         return bool(self.weight_bits) or any(rule.weight_bits for rule in self.rescalers)
 
+    @property
+    def has_windows(self) -> bool:
+        """Whether some design, a baseline perhaps, has other shifts than the natural ones."""
+        chosen = (self.shift_bits, *(rule.shift_bits for rule in self.rescalers if rule.shift_bits))
+        return bool(self.uniform_shift_bits) or any(window != NATURAL_SHIFTS for each in chosen for window in each)
+
     @model_validator(mode="after")
     def _worth_choosing(self) -> Self:
         """Rejects variables that no objective or constraint depends on: the search has no reason to vary them."""
@@ -182,12 +196,19 @@ class SearchSpec(Section):
 class FidelitySpec(Section):
     """Evaluation levels, cheapest first: part of the validation split, all of it, short fine-tune, full fine-tune.
 
-    This table sets the highest level and the conditions for promotion.
+    This table sets the highest level and the conditions for promotion. In a study with calibration every level, the
+    lowest one too, is that of the calibrated network.
     """
 
     finetune: Finetune = Field(Finetune.SHORT, description="highest level of fine-tuning in the study")
     part: float = Field(
         1.0, gt=0, le=1, description="share of the validation split for the first level; 1: no such level"
+    )
+    calibration: int = Field(
+        0,
+        ge=0,
+        le=2**20,
+        description="unlabelled samples that every narrowed network is calibrated with, as it would ship; 0: none",
     )
     epochs: int = Field(2, ge=1, le=100, description="epochs of the short fine-tune")
     full_epochs: int = Field(10, ge=1, le=1000, description="epochs of the full fine-tune")
@@ -219,9 +240,7 @@ class RtlSpec(Section):
 class HardwareSpec(Section):
     """The accelerator, its technology, and the source of its costs."""
 
-    technology: Annotated[str, AfterValidator(_table)] = Field(
-        "aladdin40", description="shipped technology table, or the path of a .toml one"
-    )
+    technology: Technology = Field("aladdin40", description="shipped technology table, or the path of a .toml one")
     cost_source: Literal["analytic", "rtl", "calibrated"] = Field(
         "analytic", description="cost model of the objectives; calibrated needs a table that dse calibrate made"
     )
@@ -315,6 +334,27 @@ class Study(Section):
     def contract(self) -> str:
         """Rounding contract of the baselines; all members have the same."""
         return self.members[0].network.contract
+
+    @model_validator(mode="after")
+    def _splits_suffice(self) -> Self:
+        for member in self.members:
+            prefix = f"members.{member.name}." if member.name else ""
+            if member.data.finetune == 0 and self.fidelity.finetune is not Finetune.NONE:
+                raise ValueError(
+                    f"{prefix}data.finetune = 0, but fidelity.finetune = {self.fidelity.finetune.value!r} trains; "
+                    'give it a share, or use fidelity.finetune = "none"'
+                )
+            if member.data.finetune == 0 and member.network.topology is not None:
+                raise ValueError(
+                    f"{prefix}data.finetune = 0, but network.topology = {member.network.topology!r} is trained on that "
+                    "split; give it a share"
+                )
+            if member.data.calibration == 0 and self.fidelity.calibration:
+                raise ValueError(
+                    f"fidelity.calibration = {self.fidelity.calibration} needs samples of its own; "
+                    f"give {prefix}data.calibration = {self.fidelity.calibration}, or a share"
+                )
+        return self
 
     @model_validator(mode="after")
     def _members_fit(self) -> Self:

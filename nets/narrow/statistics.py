@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from nets.network import Convolution, IntArray, QuantizedNetwork, TensorSpec, Weighted
@@ -41,7 +40,8 @@ def input_sums(operator: Weighted, network: QuantizedNetwork, inputs: Sequence[T
     """Sums a layer's inputs, given as int8 chunks ``[samples, *shape]``."""
     zero = network.tensors[operator.inputs[0]].zero_point
     samples = sum(len(chunk) for chunk in inputs)
-    sums = [chunk.sum(dim=0, dtype=torch.int32).numpy().astype(np.int64) for chunk in inputs]
+    # NumPy's sums over samples are many times faster than torch's here.
+    sums = [chunk.numpy().sum(axis=0, dtype=np.int32).astype(np.int64) for chunk in inputs]
     image = np.sum(sums, axis=0) - zero * samples
     if not isinstance(operator, Convolution):
         return InputSums(image.reshape(1, -1), samples)

@@ -67,6 +67,7 @@ def results(journal: Path, objectives: list[str]) -> StudyResults:
         dataset="digits",
         data_sha256="0",
         samples={"validation": 100, "test": 100},
+        stratified=True,
         network="digits_cnn",
         network_sha256="1",
         rescalers=("a", "b"),

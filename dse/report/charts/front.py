@@ -30,6 +30,7 @@ BASELINE = {
     Role.CONTROL: Series(ROLE_NAMES[Role.CONTROL], style.INK, style.STAR, filled=False),
     Role.UNIFORM_ROUND: Series(ROLE_NAMES[Role.UNIFORM_ROUND], style.ORANGE, "triangle-up", filled=False, dash=(6, 4)),
     Role.UNIFORM_ABSORB: Series(ROLE_NAMES[Role.UNIFORM_ABSORB], style.INK, "triangle-down", filled=False, dash=(2, 3)),
+    Role.UNIFORM_WINDOW: Series(ROLE_NAMES[Role.UNIFORM_WINDOW], style.BLUE, "square", filled=False, dash=(1, 2)),
 }
 TEST = Series("same design on test, 95% interval", style.INK, style.ERROR_BAR)
 
@@ -239,8 +240,7 @@ def hover(view: Scene, choice: Choice) -> str:
 
 def _width_lines(view: Scene, choice: Choice) -> list[str]:
     cells = [
-        f"{formats.shorten(name, 14)} {bits}{method[:1]}"
-        for name, bits, method in zip(view.results.rescalers, choice.multiplier_bits, choice.methods, strict=True)
+        f"{formats.shorten(name, 14)} {cell}" for name, cell in zip(view.results.rescalers, choice.cells, strict=True)
     ]
     lines = [" · ".join(cells[i : i + PER_LINE]) for i in range(0, min(len(cells), MOST_IN_HOVER), PER_LINE)]
     return [*lines, "… click for all"] if len(cells) > MOST_IN_HOVER else lines

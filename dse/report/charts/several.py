@@ -74,7 +74,7 @@ def _hover(run: Run, choice: Choice) -> str:
             f"area {formats.area(choice.area_um2)}, energy {formats.energy(choice.energy_nj)}",
             f"validation drop {formats.points(choice.val_drop_pp)}",
             f"test drop {formats.points(choice.test_drop_pp)} {formats.interval(choice.ci_low, choice.ci_high)}",
-            f"bits {formats.shorten(' '.join(str(k) for k in choice.multiplier_bits), 60)}",
+            f"bits {formats.shorten(' '.join(choice.rescalers), 60)}",
         ]
     )
 
