@@ -7,7 +7,10 @@ from dse.design.metrics import (
     ACCELERATOR_AREA,
     ACCELERATOR_ENERGY,
     DEFAULT_OBJECTIVES,
+    DISAGREEMENT,
+    DIVERGENCE,
     DROP,
+    LOSSES,
     RESCALER_AREA,
     RESCALER_ENERGY,
     VAL_ACCURACY,
@@ -36,15 +39,24 @@ from dse.design.space import (
     shift_key,
     weights_key,
 )
-from dse.design.statistics import PairedCounts, paired_interval, resolvable_margin
+from dse.design.statistics import (
+    PairedCounts,
+    mean_interval,
+    paired_interval,
+    resolvable_margin,
+    share_interval,
+)
 
 __all__ = [
     "ACCELERATOR_AREA",
     "ACCELERATOR_ENERGY",
     "CONTRACT",
     "DEFAULT_OBJECTIVES",
+    "DISAGREEMENT",
+    "DIVERGENCE",
     "DROP",
     "LANES",
+    "LOSSES",
     "MOST_SHIFT_BITS",
     "NATURAL",
     "RESCALER_AREA",
@@ -73,6 +85,7 @@ __all__ = [
     "bits_key",
     "figure_named",
     "hypervolume",
+    "mean_interval",
     "method_key",
     "metrics",
     "non_dominated",
@@ -81,6 +94,7 @@ __all__ = [
     "reference_point",
     "relative_costs",
     "resolvable_margin",
+    "share_interval",
     "shift_key",
     "value_of",
     "values_of",

@@ -48,9 +48,9 @@ def test_marginal_prices_rise_and_no_design_lies_below_the_hull(typical: StudyRe
     prices = [s.area_per_tenth_um2 for s in steps]
     assert prices == sorted(prices)
     for step, (area, drop) in itertools.product(steps, points):
-        on_line = step.cheaper.val_drop_pp - (area - step.cheaper.area_um2) * step.gain_pp / step.area_um2
+        on_line = step.cheaper.val_loss - (area - step.cheaper.area_um2) * step.gain_pp / step.area_um2
         assert drop >= on_line - 1e-9
-    assert steps[-1].dearer.val_drop_pp == min(drop for _, drop in points)
+    assert steps[-1].dearer.val_loss == min(drop for _, drop in points)
 
 
 def test_long_hulls_are_thinned_but_keep_their_ends(make: Maker) -> None:
@@ -59,7 +59,7 @@ def test_long_hulls_are_thinned_but_keep_their_ends(make: Maker) -> None:
     steps = marginal_steps(front, 540)
     assert len(steps) == 12
     assert steps[0].cheaper.area_um2 == min(c.area_um2 for c in front)
-    assert steps[-1].dearer.val_drop_pp == min(c.val_drop_pp for c in front)
+    assert steps[-1].dearer.val_loss == min(c.val_loss for c in front)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -164,7 +164,7 @@ def test_staircase_never_rises(make: Maker) -> None:
         assert ys == sorted(set(ys), reverse=True)
         for design in view.front:  # none lies below the line
             reached = [step["y"] for step in steps if step["x"] <= design.value(axis)]
-            assert design.val_drop_pp >= min(reached)
+            assert design.val_loss >= min(reached)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_cost_axes_have_a_few_round_ticks(low: float, high: float, within: tuple
 def test_designs_above_the_frame_are_counted(make: Maker) -> None:
     view = scene(make(trials=150))
     complete = view.results.trials[view.results.trials["state"] == "COMPLETE"]
-    drawn = [*view.dominated.drop_pp, *(c.val_drop_pp for c in view.front)]
+    drawn = [*view.dominated.losses, *(c.val_loss for c in view.front)]
     baselines_off_front = complete[(complete["role"] != "search") & ~complete["on_front"]]
     drawn += list(baselines_off_front["val_accuracy_drop_pp"])
     assert len(drawn) == len(complete)
