@@ -6,54 +6,111 @@ coarser scale of an activation moves the ratio into *their* multipliers and bias
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final, Protocol
 
 import numpy as np
 
 from nets.errors import NetworkError
 from nets.narrow.activations import between_tensors
-from nets.narrow.weights import RealWeights, requantized
+from nets.narrow.choice import RescalerChoice
+from nets.narrow.scale_choice import check_window, nearest_scales, window_scales
+from nets.narrow.weights import RealWeights, WeightedOperator, requantized
 from nets.network import (
     ElementwiseProduct,
     ElementwiseSum,
     FloatArray,
     Operator,
     QuantizedNetwork,
-    Weighted,
     along_channels,
-    effective_scales,
     neighbouring_scales,
-    quantize_weights,
     rescaler_from_scale,
     shared_quantization,
     stored_bits,
+    weight_limit,
+    weighted_scale,
 )
 
 _EXACT = 1e-12  # relative; scales are float64 products of float32 values
 
 
-def absorb_into_weights(operator: Weighted, network: QuantizedNetwork, bits: int, original: RealWeights) -> Weighted:
+class WeightErrors(Protocol):
+    """Judges and makes the integer weights of one layer; without data, by the weights themselves."""
+
+    def variances(self, errors: FloatArray) -> FloatArray:
+        """Returns the error of each output, ``[out]``, from errors of its weights in steps, ``[out, ...]``."""
+        ...
+
+    def rounded(self, steps: FloatArray, limit: int) -> FloatArray:
+        """Returns integer weights, at most ``limit`` in magnitude, from real ones in steps, ``[out, ...]``."""
+        ...
+
+
+class PlainErrors:
+    """Squares of the weights' own errors, and the nearest integers."""
+
+    def variances(self, errors: FloatArray) -> FloatArray:
+        """Returns the sum of squares of each output's errors, ``[out]``."""
+        total: FloatArray = (errors**2).reshape(errors.shape[0], -1).sum(axis=1)
+        return total
+
+    def rounded(self, steps: FloatArray, limit: int) -> FloatArray:
+        """Returns the nearest integers within the limit."""
+        return np.clip(np.rint(steps), -limit, limit)
+
+
+PLAIN: Final = PlainErrors()
+
+
+def absorb_into_weights(
+    operator: WeightedOperator,
+    network: QuantizedNetwork,
+    choice: RescalerChoice,
+    original: RealWeights,
+    errors: WeightErrors = PLAIN,
+) -> WeightedOperator:
     """Moves the ratio of representable to effective scale into the weight scale.
 
-    Of the two neighbouring representable scales each channel takes the one whose requantized weights are closer to the
-    original ones; the multiplier gets ``bits`` bits.
+    Among the representable scales, of the two neighbours or in the window of the choice, each channel takes the one
+    whose requantized weights have the smallest error.
+
+    Raises:
+        NetworkError: the contract has no such window.
     """
-    contract = operator.rescaler.contract
-    (scale,) = effective_scales(operator, network.tensors)
+    contract, bits = operator.rescaler.contract, stored_bits(choice.multiplier_bits, operator.rescaler.contract)
     source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-    neighbours = neighbouring_scales(scale, stored_bits(bits, contract))
-    candidates = [near * target.scale / source.scale for near in neighbours]
-    below, above = (_squared_error(original.weights, candidate, operator.weight_bits) for candidate in candidates)
-    weight_scale, chosen = (np.where(above < below, high, low) for low, high in (candidates, neighbours))
-    narrowed = requantized(operator, original, source.scale, weight_scale, operator.weight_bits)
-    return replace(narrowed, rescaler=rescaler_from_scale(chosen, bits, contract))
+    limit, weights = weight_limit(operator.weight_bits), original.weights
+    scale = weighted_scale(source.scale, operator.weight_scale, target.scale, contract)
+
+    def steps_at(candidate: FloatArray) -> tuple[FloatArray, FloatArray]:
+        weight_scale = candidate * target.scale / source.scale
+        return weights / along_channels(weight_scale, weights.ndim), weight_scale
+
+    def error_of(candidate: FloatArray) -> FloatArray:
+        steps, weight_scale = steps_at(candidate)
+        return _shared(errors.variances(np.clip(np.rint(steps), -limit, limit) - steps) * weight_scale**2, candidate)
+
+    if choice.shift_bits is None:
+        chosen = nearest_scales(scale, bits, error_of)
+    else:
+        check_window(choice.shift_bits, contract)
+        chosen = window_scales(scale, bits, choice.shift_bits, _live(scale, weights), error_of)
+    steps, weight_scale = steps_at(chosen)
+    return replace(
+        requantized(operator, original, source.scale, weight_scale, operator.weight_bits),
+        weights=errors.rounded(steps, limit).astype(np.int8),
+        rescaler=rescaler_from_scale(chosen, choice.multiplier_bits, contract),
+    )
 
 
-def _squared_error(weights: FloatArray, scale: FloatArray, bits: int) -> FloatArray:
-    """Sums the squared errors of weights quantized at ``scale``, over what shares one scale; shape of ``scale``."""
-    steps = along_channels(scale, weights.ndim)
-    squares = (quantize_weights(weights, scale, bits) * steps - weights) ** 2
-    total: FloatArray = squares.reshape(squares.shape[0], -1).sum(axis=1)
-    return total if scale.size > 1 or total.size == 1 else total.sum(keepdims=True)
+def _shared(errors: FloatArray, candidate: FloatArray) -> FloatArray:
+    """Sums the errors over the outputs that share one scale; shape of ``candidate``."""
+    return errors if candidate.size == errors.size else errors.sum(keepdims=True)
+
+
+def _live(scale: FloatArray, weights: FloatArray) -> FloatArray:
+    """Returns the scales of the channels that have any weight; all scales if none has."""
+    live = np.abs(weights).reshape(weights.shape[0], -1).any(axis=1)
+    return scale[live] if scale.size > 1 and live.any() else scale
 
 
 def absorb_into_scales(network: QuantizedNetwork, bits: Mapping[str, int]) -> QuantizedNetwork:
