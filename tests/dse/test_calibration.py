@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from dse.design.evaluation import Evaluation, Job, Level, TestScore
@@ -13,11 +12,10 @@ from dse.design.space import SearchSpace
 from dse.errors import StudyError
 from dse.evaluate.designs import Calibrations, narrowed, shipped_networks
 from dse.evaluate.evaluator import Evaluator
-from dse.study.prepared import PreparedStudy, fingerprint_of, prepare
+from dse.study.prepared import PreparedMember, PreparedStudy, fingerprint_of, prepare
 from nets.errors import NetworkError
-from nets.narrow.narrowing import RescalerChoice, narrow
-from nets.narrow.weights import RealWeights
-from nets.network import Int8Array, QuantizedNetwork, Weighted, fingerprint
+from nets.narrow import Calibration, RescalerChoice, narrow
+from nets.network import QuantizedNetwork, Weighted, fingerprint
 from nets.network.operators import Method
 from tests.small_studies import small_spec
 
@@ -28,31 +26,25 @@ SAMPLES = 20
 class Shifted:
     """A calibration that adds the number of its samples to the biases of what it narrows."""
 
-    reference: QuantizedNetwork
-    inputs: Int8Array
+    member: PreparedMember
 
-    def narrow(
-        self,
-        network: QuantizedNetwork,
-        choices: Mapping[str, RescalerChoice],
-        originals: Mapping[str, RealWeights] | None = None,
-    ) -> QuantizedNetwork:
-        made = narrow(network, choices, originals)
+    def narrow(self, network: QuantizedNetwork, choices: Mapping[str, RescalerChoice]) -> QuantizedNetwork:
+        made = narrow(network, choices, self.member.originals)
         weighted = [operator for operator in made.operators if isinstance(operator, Weighted)]
-        return made.with_operators({each.name: replace(each, bias=each.bias + len(self.inputs)) for each in weighted})
+        return made.with_operators({each.name: replace(each, bias=each.bias + SAMPLES) for each in weighted})
 
 
 class Counting(Calibrations):
     """Calibrations of the kind above that count how often one is made."""
 
     def __init__(self) -> None:
-        self.references: list[QuantizedNetwork] = []
+        self.made = 0
         super().__init__(self._shifted)  # type: ignore[arg-type]  # has the one method that is used
 
-    def _shifted(self, reference: QuantizedNetwork, inputs: Int8Array) -> Shifted:
-        assert inputs.dtype == np.int8
-        self.references.append(reference)
-        return Shifted(reference, inputs)
+    def _shifted(self, member: PreparedMember) -> Shifted:
+        assert len(member.splits.calibration) == SAMPLES
+        self.made += 1
+        return Shifted(member)
 
 
 @pytest.fixture(scope="module")
@@ -84,24 +76,28 @@ def test_every_narrowed_level_is_calibrated_and_int32_is_not(study: PreparedStud
     calibrations, member = Counting(), study.members[0]
     evaluator = Evaluator(study, calibrations)
     point = space.uniform(1, Method.ABSORB, Finetune.SHORT)
-    expected = Shifted(member.network, member.splits.calibration).narrow(
-        member.network, dict(point.choices), member.originals
-    )
+    expected = Shifted(member).narrow(member.network, dict(point.choices))
     for level in (Level.PART, Level.CALIBRATED):
         assert evaluated(evaluator, point, level).network_sha256 == fingerprint(expected)
     int32 = evaluated(evaluator, space.uniform(31, Method.ROUND, Finetune.NONE), Level.INTEGER)
     assert int32.network_sha256 == fingerprint(member.network)
-    assert len(calibrations.references) == 1, "statistics of int32 are computed once"
     evaluated(evaluator, space.point({**space.parameters(point), "contract": "floor"}), Level.CALIBRATED)
-    assert [fingerprint(each) for each in calibrations.references] == [
-        fingerprint(member.network),
-        fingerprint(member.variants["floor"]),
-    ], "under another contract int32 is another network"
+    assert calibrations.made == 1, "statistics of int32 are computed once"
+
+
+def test_networks_are_those_of_the_calibration_itself(study: PreparedStudy, space: SearchSpace) -> None:
+    member, point = study.members[0], space.uniform(1, Method.ABSORB, Finetune.NONE)
+    calibration = Calibration(member.network, member.splits.calibration, originals=member.originals)
+    expected = fingerprint(calibration.narrow(member.network, dict(point.choices)))
+    first, again = (evaluated(Evaluator(study), point, Level.CALIBRATED) for _ in range(2))
+    assert first.network_sha256 == again.network_sha256 == expected
+    plain = evaluated(Evaluator(study), replace(point, calibration=0), Level.INTEGER)
+    assert plain.network_sha256 != expected
 
 
 def test_what_ships_is_calibrated_again_and_checked(study: PreparedStudy, space: SearchSpace) -> None:
     calibrations = Counting()
-    evaluator, point = Evaluator(study, calibrations), space.uniform(2, Method.ROUND, Finetune.NONE)
+    evaluator, point = Evaluator(study, calibrations), space.uniform(2, Method.ABSORB, Finetune.NONE)
     evaluation = evaluated(evaluator, point, Level.CALIBRATED)
     assert evaluation.weights is None, "no weights are stored"
     test = Job(0, point, Level.TEST, None, evaluation.network_sha256)
