@@ -107,7 +107,7 @@ DISAGREEMENT = Figure(  # at least as large as the accuracy drop
 )
 DIVERGENCE = Figure(  # classes: mean Kullback-Leibler divergence; values: mean squared error over int32's variance
     "val_divergence", "Validation divergence from int32", "nats, or share of variance", Section.VALIDATION,
-    Direction.MINIMIZE, lambda evaluation: evaluation.val_divergence, reference=0.5, word="divergence",
+    Direction.MINIMIZE, lambda evaluation: evaluation.val_divergence, reference=0.1, word="divergence",
     on_test=("test_divergence", "test_divergence_low", "test_divergence_high"),
 )
 RESCALER_AREA = Figure(

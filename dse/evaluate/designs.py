@@ -16,6 +16,8 @@ from nets.network import Arrays, QuantizedNetwork, with_trained_arrays
 class Calibrations:
     """Calibrations of a study's int32 networks: each is made when it is first needed, and kept.
 
+    The network that was made last of every member is kept too: a promoted design is evaluated twice.
+
     Args:
         calibrate: makes the calibration of a member's baseline with its calibration samples.
     """
@@ -23,13 +25,21 @@ class Calibrations:
     def __init__(self, calibrate: Callable[[PreparedMember], Calibration] | None = None) -> None:
         self._calibrate = calibrate or _calibration
         self._made: dict[str, Calibration] = {}
+        self._last: dict[str, tuple[DesignPoint, QuantizedNetwork]] = {}
 
-    def of(self, member: PreparedMember, samples: int) -> Calibration:
-        """Returns the calibration of a member's baseline with this number of samples.
+    def narrow(self, member: PreparedMember, point: DesignPoint, network: QuantizedNetwork) -> QuantizedNetwork:
+        """Returns a member's network, narrowed and calibrated for its own part of a design.
 
         Raises:
             ValueError: the study uses another number of samples.
         """
+        last, made = self._last.get(member.name, (None, network))
+        if last != point:
+            made = self._of(member, point.calibration).narrow(network, dict(point.choices))
+            self._last[member.name] = point, made
+        return made
+
+    def _of(self, member: PreparedMember, samples: int) -> Calibration:
         if len(member.splits.calibration) != samples:
             raise ValueError(f"the design takes {samples} calibration samples, not {len(member.splits.calibration)}")
         if member.name not in self._made:
@@ -54,7 +64,7 @@ def narrowed(member: PreparedMember, point: DesignPoint, calibrations: Calibrati
     if point.weight_bits:
         network = with_weight_bits(network, dict(point.weight_bits), member.originals)
     if point.calibration:
-        return (calibrations or Calibrations()).of(member, point.calibration).narrow(network, dict(point.choices))
+        return (calibrations or Calibrations()).narrow(member, point, network)
     return narrow(network, dict(point.choices), member.originals)
 
 

@@ -67,7 +67,12 @@ class SearchSpec(Section):
         description="figures to minimise; the first one is the "
         "accuracy drop, or without labels the disagreement or the divergence",
     )
-    starts: int = Field(0, ge=0, description="first trials chosen from the sensitivity of single rescalers")
+    starts: int = Field(0, ge=0, description="first trials chosen from the sensitivity of rescalers")
+    start_groups: Literal["rescaler", "kind"] = Field(
+        "rescaler",
+        description="what is narrowed alone to measure the sensitivity: each rescaler, or all of a kind (conv, "
+        "depthwise, add, fc), which takes far fewer evaluations",
+    )
     batch: int | None = Field(
         None,
         ge=1,

@@ -1,6 +1,6 @@
 """Calibration in studies: splits, levels, the networks that ship, and the sharing of what calibration costs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,8 +27,10 @@ class Shifted:
     """A calibration that adds the number of its samples to the biases of what it narrows."""
 
     member: PreparedMember
+    on_narrow: Callable[[], None] = lambda: None
 
     def narrow(self, network: QuantizedNetwork, choices: Mapping[str, RescalerChoice]) -> QuantizedNetwork:
+        self.on_narrow()
         made = narrow(network, choices, self.member.originals)
         weighted = [operator for operator in made.operators if isinstance(operator, Weighted)]
         return made.with_operators({each.name: replace(each, bias=each.bias + SAMPLES) for each in weighted})
@@ -38,13 +40,16 @@ class Counting(Calibrations):
     """Calibrations of the kind above that count how often one is made."""
 
     def __init__(self) -> None:
-        self.made = 0
+        self.made = self.narrowed = 0
         super().__init__(self._shifted)  # type: ignore[arg-type]  # has the one method that is used
 
     def _shifted(self, member: PreparedMember) -> Shifted:
         assert len(member.splits.calibration) == SAMPLES
         self.made += 1
-        return Shifted(member)
+        return Shifted(member, self._count)
+
+    def _count(self) -> None:
+        self.narrowed += 1
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +84,7 @@ def test_every_narrowed_level_is_calibrated_and_int32_is_not(study: PreparedStud
     expected = Shifted(member).narrow(member.network, dict(point.choices))
     for level in (Level.PART, Level.CALIBRATED):
         assert evaluated(evaluator, point, level).network_sha256 == fingerprint(expected)
+    assert calibrations.narrowed == 1, "a promoted design is narrowed once"
     int32 = evaluated(evaluator, space.uniform(31, Method.ROUND, Finetune.NONE), Level.INTEGER)
     assert int32.network_sha256 == fingerprint(member.network)
     evaluated(evaluator, space.point({**space.parameters(point), "contract": "floor"}), Level.CALIBRATED)
