@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from rich.console import Console
 
 from dse.design.evaluation import Evaluation, Job, Level, TestScore
 from dse.design.point import DesignPoint, Finetune
@@ -12,6 +14,12 @@ from dse.design.space import SearchSpace
 from dse.errors import StudyError
 from dse.evaluate.designs import Calibrations, narrowed, shipped_networks
 from dse.evaluate.evaluator import Evaluator
+from dse.report.designs import choices, uniform_name
+from dse.report.recommendations import recommendation
+from dse.report.tables import summary_table
+from dse.report.terminal import show
+from dse.run import run_study
+from dse.store.run_folder import RunFolder
 from dse.study.prepared import PreparedMember, PreparedStudy, fingerprint_of, prepare
 from nets.errors import NetworkError
 from nets.narrow import Calibration, RescalerChoice, narrow
@@ -160,3 +168,45 @@ def test_a_study_of_a_model_needs_no_samples_for_fine_tuning(tmp_path: Path) -> 
     model = {"model": str(tmp_path / "m.tflite")}
     spec = small_spec(network=model, data__finetune=0, data__test=0.75, fidelity__finetune="none")
     assert spec.members[0].data.finetune == 0
+
+
+def test_a_study_with_windows_and_calibration_runs_to_its_report(
+    study: PreparedStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = small_spec(
+        data__calibration=30,
+        fidelity__calibration=SAMPLES,
+        fidelity__finetune="none",
+        search__trials=12,
+        search__shift_bits=[0, 2, "natural"],
+        search__uniform_shift_bits=[0, 3],
+        search__starts=2,
+        search__start_groups="kind",
+    )
+    monkeypatch.setattr("dse.run.prepare", lambda _: replace(study, spec=spec))
+    results = run_study(spec, folder := RunFolder(tmp_path / "run"))
+    complete = results.complete
+    assert len(complete) == 12
+    assert complete[complete["role"] == "int32"]["fidelity"].tolist() == ["integer"]
+    assert complete[complete["role"] == "uniform_window"]["fidelity"].tolist() == ["calibrated"] * 2
+    assert complete[complete["role"] == "uniform_window"]["conv_0.shift_bits"].tolist() == [0, 3]
+    absorbing = complete.filter(like=".method").eq("absorb").any(axis=1)
+    assert (complete["calibration"].eq(SAMPLES) == absorbing).all()
+    assert "add_3.shift_bits" not in complete.columns
+    front = pd.read_csv(folder.path / "front.csv")
+    assert next(name for name in front if name.endswith(".shift_bits")) == "conv_0.shift_bits"
+    windowed = results.layers.dropna(subset=["shift_bits"])
+    assert (windowed["right_shift_max"] - windowed["right_shift_min"] < 2 ** windowed["shift_bits"]).all()
+    page = folder.report_path.read_text(encoding="utf-8")
+    assert "shift windows across the front" in page
+    assert f"calibrated with {SAMPLES} unlabelled samples" in page
+    assert "uniform window" in page
+    console = Console(width=160, record=True)
+    show(results, console)
+    text = console.export_text()
+    assert f"calibrated with {SAMPLES} samples" in text
+    names = {uniform_name(choice) for choice in choices(results, results.baselines) if choice.role.is_uniform}
+    assert {"all 1 bit, absorb", "all 1 bit, absorb, 1 shift a layer", "all 1 bit, absorb, 8 shifts a layer"} <= names
+    assert "Shift windows" in summary_table(results, recommendation(results)).columns
+    again = run_study(spec, folder)
+    assert again.trials["trial"].tolist() == results.trials["trial"].tolist(), "nothing is left to do"
