@@ -9,13 +9,14 @@ from synthetic_study import Maker, brute_force_front
 from dse import formats
 from dse.design.metrics import ACCELERATOR_AREA, ACCELERATOR_ENERGY, DROP, LATENCY, RESCALER_AREA, RESCALER_ENERGY
 from dse.design.pareto import hypervolume
+from dse.design.space import NATURAL
 from dse.report.analysis import agreement, convergence, grown, marginal_steps
 from dse.report.charts.front import staircase
 from dse.report.charts.style import log_ticks
 from dse.report.designs import Choice, choices
 from dse.report.scene import cost_axes, scene
 from dse.report.sensitivity import sensitivity
-from dse.store.results import StudyResults
+from dse.store.results import SHIFT_WINDOWS, StudyResults
 
 
 def designs(results: StudyResults, points: list[tuple[float, float]]) -> list[Choice]:
@@ -132,6 +133,28 @@ def test_sensitivity_finds_the_rescaler_that_matters(make: Maker) -> None:
     assert np.nanmean(learned.drop_pp[2, narrow]) > np.nanmean(learned.drop_pp[2, wide]) + 5
     others = np.delete(learned.drop_pp, 2, axis=0)
     assert np.nanmax(others) - np.nanmin(others) < 2.5
+
+
+def test_sensitivity_is_about_windows_where_they_vary(make: Maker) -> None:
+    results = make(trials=150, rescalers=4)
+    generator = np.random.default_rng(0)
+    windows = {
+        f"conv_{i}.shift_bits": generator.choice([0, 2, np.nan], len(results.trials)) for i in (0, 1)
+    }  # the others have natural shifts
+    drop = 10.0 * (windows["conv_1.shift_bits"] == 0)
+    learned = sensitivity(
+        dataclasses.replace(
+            results,
+            facts=dataclasses.replace(results.facts, varying=(SHIFT_WINDOWS,)),
+            trials=results.trials.assign(val_accuracy_integer=90.0 - drop, **windows),
+        )
+    )
+    assert learned is not None
+    assert learned.of_windows
+    assert learned.bits == (0, 2, NATURAL)
+    assert learned.importance.argmax() == 1
+    assert learned.drop_pp[1, 0] > np.nanmax(learned.drop_pp[1, 1:]) + 5
+    assert np.isnan(learned.drop_pp[2, :2]).all(), "no trial gave the third rescaler a window"
 
 
 def test_sensitivity_shows_only_widths_that_were_tried(make: Maker) -> None:
