@@ -93,7 +93,19 @@ def passes(command: list[str], folder: Path, units: list[Unit]) -> None:
 
 def verilated(folder: Path) -> list[str]:
     sources = [str(path.relative_to(folder)) for path in sorted((folder / "rtl").glob("*.v"))]
-    options = ["--binary", "--timing", "-Wall", "-Wno-DECLFILENAME", "-j", "2", "--top-module", "testbench", "-Irtl"]
+    options = [
+        "--binary",
+        "--timing",
+        "--output-split",
+        "0",
+        "-Wall",
+        "-Wno-DECLFILENAME",
+        "-j",
+        "2",
+        "--top-module",
+        "testbench",
+        "-Irtl",
+    ]
     command = [str(VERILATOR), *options, *sources, "test/testbench.v", "-Mdir", "obj_dir", "-CFLAGS", "-O0"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
