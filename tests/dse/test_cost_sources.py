@@ -32,6 +32,8 @@ PARAMETERS: dict[str, int | str] = {
     "SHIFT_WIDTH": "shift_bits",
     "SHIFT_MIN": "right_shift_min",
     "OUT_WIDTH": "output_bits",
+}
+BUILT_IN: dict[str, int | str] = {
     "CONSTANTS": "constants",
     "ZERO_POINT": "zero_point",
     "Q_MIN": "q_min",
@@ -51,9 +53,13 @@ def area(study: PreparedStudy, bits: int = 4) -> float:
 
 
 def test_a_users_module_is_the_objective(digits: PreparedStudy) -> None:
-    shipped = on(digits, HardwareSpec(cost_source="rtl"))
-    own = on(digits, HardwareSpec(cost_source="rtl", rtl=RtlSpec(files=(RTL,), top="rescaler", parameters=PARAMETERS)))
-    assert area(own) == area(shipped), "the shipped module, handed in as a user's, costs the same"
+    ports = RtlSpec(files=(RTL,), top="rescaler", parameters=PARAMETERS)
+    rtl = ports.model_copy(update={"parameters": {**PARAMETERS, **BUILT_IN}})
+    shared, shared_own = (on(digits, HardwareSpec(cost_source="rtl", style="shared", rtl=each)) for each in (None, rtl))
+    assert area(shared_own) == area(shared), "the shipped module, handed in as a user's, costs the same"
+    shipped, own, read = (on(digits, HardwareSpec(cost_source="rtl", rtl=each)) for each in (None, rtl, ports))
+    assert area(own) == area(shipped), "its zero points and bounds are those of the layer"
+    assert area(read) > area(shipped), "unless it reads them from its ports"
     fixed = RtlSpec(files=(RTL,), top="rescaler", parameters={**PARAMETERS, "ACC_WIDTH": 32})
     assert area(on(digits, HardwareSpec(cost_source="rtl", rtl=fixed))) > area(shipped), "wider than the certificate"
 

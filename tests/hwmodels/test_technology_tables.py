@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwmodels import HardwareError, Technology, load_technology, technology_names
-from hwmodels.components import crossed, sized
+from hwmodels.components import compared_with, crossed, sized
 from hwmodels.technologies.technology import METRICS, TERMS, parse_technology
 
 VALID = """
@@ -97,3 +97,48 @@ def test_costs_never_fall_with_width(kind: str, width: int, more: int) -> None:
     for name in technology_names():
         table: Technology = load_technology(name)
         assert 0 <= cost(width) <= cost(width + more)
+
+
+CORRECTION = """
+[corrections.shift]
+acc_bits = [20]
+{axes}
+area_um2 = [[1.0, 1.1]]
+area_um2_error = 0.1
+area_um2_worst = 0.2
+energy_pj = [[1.0, 1.2]]
+energy_pj_error = 0.1
+energy_pj_worst = 0.2
+delay_ns = [[1.0, 1.0]]
+"""
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ("", "either multiplier_bits or shift_bits must have values"),
+        ("shift_bits = [0, 1]\nmultiplier_bits = [1, 2]", "either multiplier_bits or shift_bits must have values"),
+        ("shift_bits = [1, 0]", "must ascend"),
+        ("shift_bits = [0, 1, 2]", "1 rows of 3 values"),
+    ],
+)
+def test_corrections_vary_in_one_width(axes: str, message: str) -> None:
+    assert parse_technology(VALID + CORRECTION.format(axes="shift_bits = [0, 3]"), "mine").corrections[
+        "shift"
+    ].swept == (0, 3)
+    with pytest.raises(HardwareError, match=message):
+        parse_technology(VALID + CORRECTION.format(axes=axes), "mine")
+
+
+@given(st.integers(2, 12), st.data())
+def test_a_constant_bound_costs_the_bits_that_decide(bits: int, data: st.DataObject) -> None:
+    half = 1 << (bits - 1)
+    bound = data.draw(st.integers(-half, half - 1))
+    for ones in (False, True):
+        run = ~bound if ones else bound
+        free = (run & -run).bit_length() - 1 if run else bits
+        low = max(free, 0)
+        for value in {-half, bound - 1, bound, bound + 1, half - 1} & set(range(-half, half)):
+            decided = value >> low > bound >> low if ones else value >> low < bound >> low
+            assert decided == (value > bound if ones else value < bound)
+        assert compared_with(bits, bound, ones=ones) == max((bits - free + 1) // 2, 1) <= bits
