@@ -14,16 +14,19 @@ from torch import Tensor
 
 from nets.errors import NetworkError
 from nets.execute import run_by_layer
+from nets.narrow.absorption import ScaleError, unless_clipped
 from nets.narrow.choice import RescalerChoice
 from nets.narrow.covariance import Covariance, by_group, covariance_of, from_groups, group_count
 from nets.narrow.narrowing import check_rounded_windows, narrowable, narrowed, with_absorbing_scales
 from nets.narrow.rounding import rounded_to
-from nets.narrow.statistics import input_patches, input_sums
+from nets.narrow.statistics import ValueCounts, input_patches, input_sums, value_counts
 from nets.narrow.weights import RealWeights, real_weights, requantized
 from nets.network import (
     FULL_MULTIPLIER_BITS,
     INT32_MAX,
     INT32_MIN,
+    ElementwiseProduct,
+    ElementwiseSum,
     FloatArray,
     Int8Array,
     IntArray,
@@ -71,10 +74,20 @@ class Calibration:
         self._originals = originals if originals is not None else real_weights(reference)
         self._layers: dict[str, _Layer] = {}
         self._made: dict[tuple[object, ...], Weighted] = {}
+        self._values: dict[int, ValueCounts] = {}
+        summed = {
+            index
+            for operator in reference.operators
+            if isinstance(operator, ElementwiseSum | ElementwiseProduct)
+            for index in (*operator.inputs, operator.output)
+        }
 
-        def observe(operator: Operator, chunks: Sequence[Tensor]) -> Operator:
+        def observe(operator: Operator, inputs: Sequence[Sequence[Tensor]]) -> Operator:
             if isinstance(operator, Weighted):
-                self._layers[operator.name] = _observed(operator, reference, chunks, seed)
+                self._layers[operator.name] = _observed(operator, reference, inputs[0], seed)
+            for index, chunks in zip(operator.inputs, inputs, strict=True):
+                if index in summed and index not in self._values:
+                    self._values[index] = value_counts(reference.tensors[index], chunks)
             on_operator(operator)
             return operator
 
@@ -94,19 +107,29 @@ class Calibration:
         Raises:
             NetworkError: as :func:`nets.narrow.narrow` does; or a layer is not one of the reference.
         """
-        network = with_absorbing_scales(network, choices)
+        network = with_absorbing_scales(network, choices, self._scale_error(network))
         weighted = {operator.name for operator in network.operators if isinstance(operator, Weighted)}
         if strange := sorted(weighted - self._layers.keys()):
             raise NetworkError(f"{', '.join(strange)}: not a layer of the network that was calibrated")
 
-        def make(operator: Operator, chunks: Sequence[Tensor]) -> Operator:
-            made = self._narrowed(operator, network, choices.get(operator.name), chunks)
+        def make(operator: Operator, inputs: Sequence[Sequence[Tensor]]) -> Operator:
+            made = self._narrowed(operator, network, choices.get(operator.name), inputs[0])
             self._on_operator(made)
             return made
 
         made = run_by_layer(network, self._inputs, make)
         check_rounded_windows(made, choices)
         return made
+
+    def _scale_error(self, network: QuantizedNetwork) -> ScaleError:
+        """Returns the error of scales by the values that tensors had in the reference; of others, as without data."""
+        otherwise = unless_clipped(network)
+
+        def error_of(index: int, scale: float) -> float:
+            counts = self._values.get(index)
+            return otherwise(index, scale) if counts is None else counts.error_at(scale)
+
+        return error_of
 
     def _narrowed(
         self, operator: Operator, network: QuantizedNetwork, choice: RescalerChoice | None, inputs: Sequence[Tensor]

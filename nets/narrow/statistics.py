@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from nets.network import Convolution, IntArray, QuantizedNetwork, Weighted
+from nets.network import Convolution, IntArray, QuantizedNetwork, TensorSpec, Weighted
 
 # Output positions that a covariance is computed from; with 8,192 instead of 4,096 no figure of the results changes.
 _POSITIONS = 4096
@@ -84,6 +84,38 @@ def input_patches(
         for y, x in _offsets(operator)
     ]
     return np.stack(taps, axis=1)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ValueCounts:
+    """How often a tensor had each of its integers.
+
+    Attributes:
+        spec: the tensor's quantization.
+        values: the integers less the zero point, int64 ``[256]`` at most.
+        counts: int64, same shape.
+    """
+
+    spec: TensorSpec
+    values: IntArray
+    counts: IntArray
+
+    def error_at(self, scale: float) -> float:
+        """Returns the sum of squared errors that the values have at another scale, in squared steps of the present one.
+
+        Values beyond the range are clipped; rounding adds a twelfth of a squared step each.
+        """
+        ratio, spec = scale / self.spec.scale, self.spec
+        low, high = ((bound - spec.zero_point) * ratio for bound in (spec.q_min, spec.q_max))
+        clipped = np.clip(self.values, low, high) - self.values
+        return float((self.counts * (clipped**2 + ratio**2 / 12)).sum())
+
+
+def value_counts(spec: TensorSpec, chunks: Sequence[Tensor]) -> ValueCounts:
+    """Counts the integers of a tensor, given as int8 chunks ``[samples, *shape]``."""
+    counted = [np.bincount(chunk.numpy().reshape(-1).view(np.uint8), minlength=256) for chunk in chunks]
+    integers = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int64)
+    return ValueCounts(spec, integers - spec.zero_point, np.sum(counted, axis=0).astype(np.int64))
 
 
 def _offsets(operator: Convolution) -> list[tuple[int, int]]:
