@@ -91,7 +91,7 @@ class RtlRescalerModel:
         if self._source_of(workload) is not None:
             return unit
         architecture = architecture_for(workload, self.architecture)
-        return per_rescale(unit, architecture, workload.multiplier_bits, self.technology)
+        return per_rescale(unit, architecture, workload, self.technology)
 
     def design(self, workload: RescalerWorkload) -> Design:
         """Returns the elaborated RTL of one lane that serves ``workload``."""
