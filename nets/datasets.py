@@ -1,7 +1,7 @@
 """Samples, labelled or not, and splits of them that are seeded, disjoint and, if the classes allow, stratified."""
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +60,11 @@ class Dataset:
     samples: Samples
     held_out: Samples | None
     sha256: str
+
+    def without_labels(self) -> "Dataset":
+        """Returns the dataset without its labels, which mean no class of the network's outputs."""
+        held_out = None if self.held_out is None else Samples(self.held_out.inputs)
+        return replace(self, samples=Samples(self.samples.inputs), held_out=held_out)
 
 
 @dataclass(frozen=True, eq=False)

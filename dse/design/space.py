@@ -117,7 +117,7 @@ class SearchSpace:
         finetune: levels of fine-tuning that a design may have, lowest first.
         order: names of the rescalers in order of execution; empty if that is the order of the variables.
         shared: choices for the whole network or accelerator.
-        calibration: number of samples that every design is calibrated with, but int32 with the baseline's weights.
+        calibration: number of samples that designs are calibrated with, if calibration can change them.
     """
 
     rescalers: tuple[RescalerVariable, ...]
@@ -166,15 +166,15 @@ class SearchSpace:
         varying = [(weights_key(v.name), v.weights) for v in self.rescalers if v.weights]
         weights = {layer: int(str(given[key])) for key, variable in varying for layer in variable.layers}
         order = self.order or tuple(choices)
-        # Calibrated against itself, int32 is itself.
-        narrowed = any(choice.multiplier_bits != FULL_MULTIPLIER_BITS for choice in choices.values())
+        # Calibration changes weights and biases of what absorbs, and of layers with other weights than the baseline's.
+        absorbs = any(c.method is Method.ABSORB and c.multiplier_bits < FULL_MULTIPLIER_BITS for c in choices.values())
         requantized = any(given[key] != variable.baseline_bits for key, variable in varying)
         return DesignPoint.of(
             {name: choices[name] for name in order},
             finetune,
             {name: weights[name] for name in order if name in weights},
             Surroundings(**{choice.key: given[choice.key] for choice in self.shared}),  # type: ignore[arg-type]
-            self.calibration if narrowed or requantized else 0,
+            self.calibration if absorbs or requantized else 0,
         )
 
     @cached_property

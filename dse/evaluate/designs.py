@@ -10,33 +10,46 @@ from dse.evaluate.lowering import lower
 from dse.study import PreparedMember, PreparedStudy
 from hwmodels.workload import RescalerWorkload
 from nets.narrow import Calibration, narrow, with_weight_bits
-from nets.network import Arrays, Int8Array, QuantizedNetwork, with_trained_arrays
+from nets.network import Arrays, QuantizedNetwork, with_trained_arrays
 
 
 class Calibrations:
     """Calibrations of a study's int32 networks: each is made when it is first needed, and kept.
 
+    The network that was made last of every member is kept too: a promoted design is evaluated twice.
+
     Args:
-        calibrate: makes the calibration of an int32 network with its samples.
+        calibrate: makes the calibration of a member's baseline with its calibration samples.
     """
 
-    def __init__(self, calibrate: Callable[[QuantizedNetwork, Int8Array], Calibration] = Calibration) -> None:
-        self._calibrate = calibrate
-        self._made: dict[tuple[str, str | None], Calibration] = {}
+    def __init__(self, calibrate: Callable[[PreparedMember], Calibration] | None = None) -> None:
+        self._calibrate = calibrate or _calibration
+        self._made: dict[str, Calibration] = {}
+        self._last: dict[str, tuple[DesignPoint, QuantizedNetwork]] = {}
 
-    def of(self, member: PreparedMember, point: DesignPoint) -> Calibration:
-        """Returns the calibration of the network that a member's own part of a design is narrowed from.
+    def narrow(self, member: PreparedMember, point: DesignPoint, network: QuantizedNetwork) -> QuantizedNetwork:
+        """Returns a member's network, narrowed and calibrated for its own part of a design.
 
         Raises:
-            ValueError: the study has fewer samples than the design is calibrated with.
+            ValueError: the study uses another number of samples.
         """
-        key = (member.name, point.surroundings.contract)
-        if key not in self._made:
-            samples = member.splits.calibration
-            if len(samples) != point.calibration:
-                raise ValueError(f"the design takes {point.calibration} calibration samples, not {len(samples)}")
-            self._made[key] = self._calibrate(_int32(member, point), samples.astype(np.int8, copy=False))
-        return self._made[key]
+        last, made = self._last.get(member.name, (None, network))
+        if last != point:
+            made = self._of(member, point.calibration).narrow(network, dict(point.choices))
+            self._last[member.name] = point, made
+        return made
+
+    def _of(self, member: PreparedMember, samples: int) -> Calibration:
+        if len(member.splits.calibration) != samples:
+            raise ValueError(f"the design takes {samples} calibration samples, not {len(member.splits.calibration)}")
+        if member.name not in self._made:
+            self._made[member.name] = self._calibrate(member)
+        return self._made[member.name]
+
+
+def _calibration(member: PreparedMember) -> Calibration:
+    samples = member.splits.calibration.astype(np.int8, copy=False)
+    return Calibration(member.network, samples, originals=member.originals)
 
 
 def narrowed(member: PreparedMember, point: DesignPoint, calibrations: Calibrations | None = None) -> QuantizedNetwork:
@@ -47,18 +60,12 @@ def narrowed(member: PreparedMember, point: DesignPoint, calibrations: Calibrati
         point: its own part of a design.
         calibrations: keeps the calibration of the int32 network for further designs; None to make it anew.
     """
-    network = _int32(member, point)
+    network = member.variants.get(point.surroundings.contract or "", member.network)
     if point.weight_bits:
         network = with_weight_bits(network, dict(point.weight_bits), member.originals)
     if point.calibration:
-        calibration = (calibrations or Calibrations()).of(member, point)
-        return calibration.narrow(network, dict(point.choices), member.originals)
+        return (calibrations or Calibrations()).narrow(member, point, network)
     return narrow(network, dict(point.choices), member.originals)
-
-
-def _int32(member: PreparedMember, point: DesignPoint) -> QuantizedNetwork:
-    """Returns the member's baseline under the design's contract."""
-    return member.variants.get(point.surroundings.contract or "", member.network)
 
 
 def shipped(

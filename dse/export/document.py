@@ -52,11 +52,11 @@ class RescalerDocument(_Part):
 
 
 class AccuracyDocument(_Part):
-    """Accuracy in percent, drops in percentage points against int32 (Q31)."""
+    """Accuracy in percent, drops in percentage points against int32 (Q31); none without labels."""
 
     fidelity: str
-    val_accuracy: float
-    val_accuracy_drop_pp: float
+    val_accuracy: float | None
+    val_accuracy_drop_pp: float | None
     test_accuracy_drop_pp: float | None
     ci_low: float | None
     ci_high: float | None

@@ -8,6 +8,7 @@ from dse import formats
 from dse.report.charts.picture import Picture, rendered, write_picture
 from dse.report.charts.several import comparison_panels
 from dse.report.comparison import Comparison, Run, comparison
+from dse.report.designs import loss_digits
 from dse.report.page import environment, page_parts
 from dse.store import StudyResults, design_table
 from nets.files import replacing, write_text
@@ -35,7 +36,15 @@ def compare(results_list: list[StudyResults], folder: Path) -> Path:
 def compare_html(compared: Comparison, picture: Picture) -> str:
     """Returns the page; every text in it is escaped."""
     template = environment().get_template("compare.html.j2")
-    return template.render(compared=compared, picture=picture, layers=layer_changes(compared), **page_parts())
+    loss = compared.runs[0].results.facts.loss
+    return template.render(
+        compared=compared,
+        loss=loss,
+        digits=loss_digits(loss),
+        picture=picture,
+        layers=layer_changes(compared),
+        **page_parts(),
+    )
 
 
 def layer_changes(compared: Comparison) -> list[tuple[str, list[str], bool]]:

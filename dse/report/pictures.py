@@ -33,7 +33,8 @@ def analyse(results: StudyResults) -> Analysis:
     view = scene(results)
     return Analysis(
         view=view,
-        steps=marginal_steps(view.front, results.facts.samples.get("validation", 0)),
+        # a divergence has no percentage points to be paid for
+        steps=marginal_steps(view.front, results.facts.samples.get("validation", 0)) if results.facts.margin else [],
         sensitivity=sensitivity(results),
         convergence=convergence(results),
         agreement=agreement(results),

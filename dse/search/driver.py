@@ -158,10 +158,11 @@ class Driver:
         """Queues designs that the sensitivity of single rescalers makes promising, once per study."""
         if not self._search_spec.starts or self._store.started():
             return
-        measured, baseline = self._measured(candidates := probes(self._space))
+        by_kind = self._search_spec.start_groups == "kind"
+        measured, baseline = self._measured(candidates := probes(self._space, by_kind=by_kind))
         if baseline is not None:
             present = {digest for _, digest in self._store.designs(self._space)}
-            for point in promising(self._space, measured, baseline, self._search_spec.starts):
+            for point in promising(self._space, measured, baseline, self._search_spec.starts, by_kind=by_kind):
                 if point.digest not in present:
                     self._store.enqueue(self._space, point, Role.SEARCH)
         self._store.set_started(1 + len(candidates))

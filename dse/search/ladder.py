@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from dse.design import DesignPoint, Evaluation, Finetune, Level, rank_among, values_of
+from dse.design import DROP, DesignPoint, Evaluation, Finetune, Level, figure_named, rank_among, values_of
 from dse.store import LevelRecord
 from dse.study import FidelitySpec
 
@@ -32,7 +32,7 @@ class Ladder:
 
     Args:
         fidelity: the study's [fidelity] table.
-        objectives: the study's objectives; the first one is the accuracy drop.
+        objectives: the study's objectives; the first one is the loss.
     """
 
     def __init__(self, fidelity: FidelitySpec, objectives: Sequence[str]) -> None:
@@ -61,7 +61,8 @@ class Ladder:
             return None
         part = self._fidelity.part if evaluation.level is Level.PART else 1.0
         hopeful = np.array(values)
-        hopeful[0] -= self._fidelity.slack_pp / math.sqrt(part)  # noise grows with the root of the inverse share
+        slack = self._fidelity.slack_pp / DROP.reference * figure_named(self._objectives[0]).reference
+        hopeful[0] -= slack / math.sqrt(part)  # noise grows with the root of the inverse share
         if rank_among(seen, hopeful) > self._fidelity.promote_rank:
             return None
         self._spent[above[0]] += 1

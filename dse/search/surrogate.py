@@ -26,7 +26,6 @@ _OCTAVE_STEP = 0.5  # distance of the bumps on a width's logarithm: 1, 2, 3 and 
 _NOISE = 3e-3  # share of the accuracies' variance; the most likely on digits and kws is between 1e-4 and 1e-2
 _COST_NOISE = 1e-6  # costs are exact; this keeps the factorization stable
 _INTERPLAY = 0.01  # weight of the part of a cost that is no sum over layers (a shared bank is as wide as its widest)
-_DROP_PP = 5.0  # drops matter up to the hypervolume's reference point; beyond it they are compressed to a logarithm
 _CHANGES = (1, 1, 2, 3)  # number of choices in which a candidate differs from its parent, drawn evenly
 
 
@@ -166,7 +165,8 @@ class Model:
 
     Args:
         known: the evaluated designs.
-        drops: accuracy drops, percentage points, ``[designs]``.
+        drops: losses, in units of the hypervolume's reference point, ``[designs]``: they matter up to 1, and are
+            compressed to a logarithm beyond it.
         costs: all other objectives and limits, exact and nearly sums over the variables, ``[designs, columns]``.
         variables: number of variables of the space.
     """
@@ -174,7 +174,7 @@ class Model:
     def __init__(self, known: Designs, drops: npt.NDArray[np.float64], costs: FloatMatrix, variables: int) -> None:
         self._known, self._variables = known, variables
         near = self._nearness(known)
-        self._drop = _Process(near, np.arcsinh(drops / _DROP_PP)[:, None], _NOISE)
+        self._drop = _Process(near, np.arcsinh(drops)[:, None], _NOISE)
         self._costs = _Process(self._sums(known, near), costs, _COST_NOISE)
 
     def predict(self, designs: Designs, optimism: float) -> tuple[npt.NDArray[np.float64], FloatMatrix]:
@@ -185,11 +185,11 @@ class Model:
             optimism: number of standard deviations that the drops are below their expected values.
 
         Returns:
-            Drops in percentage points ``[designs]``, and expected costs ``[designs, columns]``.
+            Losses in units of the reference point ``[designs]``, and expected costs ``[designs, columns]``.
         """
         near = self._nearness(designs)
         expected = self._drop.mean(near)[:, 0] - optimism * self._drop.deviation(near)
-        return np.sinh(expected) * _DROP_PP, self._costs.mean(self._sums(designs, near))
+        return np.sinh(expected), self._costs.mean(self._sums(designs, near))
 
     def _nearness(self, designs: Designs) -> FloatMatrix:
         distance = cdist(designs.errors, self._known.errors, "cityblock")

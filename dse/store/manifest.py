@@ -34,7 +34,7 @@ class Manifest(BaseModel):
         stratified: whether every class is cut at the splits' shares.
         network, network_sha256: name and fingerprint of the baseline network.
         rescalers: names of the rescalers in order of execution.
-        baseline_val_accuracy: validation accuracy of the baseline, percent.
+        baseline_val_accuracy: validation accuracy of the baseline, percent; None without labels.
         cost_sources: source of the objectives' costs, and of the second cost model.
         storage: URL of the database that holds the trials, without its password; empty for the journal.
     """
@@ -53,7 +53,7 @@ class Manifest(BaseModel):
     network: str
     network_sha256: str
     rescalers: tuple[str, ...]
-    baseline_val_accuracy: float
+    baseline_val_accuracy: float | None
     cost_sources: tuple[CostSource, CostSource]
     storage: str = ""
 

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 from dse.design import (
     ACCELERATOR_AREA,
     ACCELERATOR_ENERGY,
-    DROP,
+    DIVERGENCE,
     RESCALER_AREA,
     RESCALER_ENERGY,
     CostSource,
@@ -16,6 +16,7 @@ from dse.design import (
     Level,
     Role,
     bits_key,
+    figure_named,
     method_key,
     shift_key,
 )
@@ -40,7 +41,7 @@ class StudyFacts:
             non-inferior, percentage points (None before any design was scored on it).
         complete: whether all trials of the study are complete.
         provenance: seed, versions, data hashes, git revision, times; key to printable value.
-        objectives: names of the figures that the study minimises, the accuracy drop first.
+        objectives: names of the figures that the study minimises, the loss first.
         members: networks of a portfolio; empty in a study of one network.
         architecture: architecture of the rescalers.
         varying: which of shift windows, weight bits, contract, style and lanes the designs choose, in words; the
@@ -74,6 +75,16 @@ class StudyFacts:
         return SHIFT_WINDOWS in self.varying
 
     @property
+    def loss(self) -> Figure:
+        """What designs lose against int32: the first objective."""
+        return figure_named(self.objectives[0])
+
+    @property
+    def margin(self) -> float | None:
+        """The margin in the unit of the loss, percentage points; None for a divergence, which has none."""
+        return None if self.loss is DIVERGENCE else self.margin_pp
+
+    @property
     def costed(self) -> str:
         """The unit whose costs are shown: ``accelerator`` if its area or energy is an objective, else ``rescaler``."""
         totals = {ACCELERATOR_AREA.name, ACCELERATOR_ENERGY.name}
@@ -98,9 +109,9 @@ class StudyResults:
         facts: what a reader has to know besides the numbers.
         rescalers: names of the rescalers, in order of execution.
         trials: a row per trial, with the columns of :func:`dse.store.columns.trial_columns`; then, in a portfolio,
-            ``<member>.`` with ``val_accuracy``, ``val_accuracy_drop_pp``, ``test_accuracy_drop_pp``, ``ci_low``,
-            ``ci_high`` and ``regret_pp`` (:func:`dse.store.collection.with_regret`); then what the design chose:
-            ``<layer>.weight_bits``, ``contract``, ``style`` and ``lanes`` if they vary, ``calibration``, and
+            ``<member>.`` with ``val_accuracy``, every loss on validation and test, and ``regret_pp``
+            (:func:`dse.store.collection.with_regret`); then what the design chose: ``<layer>.weight_bits``,
+            ``contract``, ``style`` and ``lanes`` if they vary, ``calibration``, and
             ``<rescaler>.multiplier_bits``, ``<rescaler>.method`` and ``<rescaler>.shift_bits`` (empty: natural shifts;
             no such column if all are). The accuracy of a portfolio is that of its members together; its test figures
             are those of the member whose interval reaches highest.
@@ -143,7 +154,7 @@ class StudyResults:
     @property
     def front(self) -> pd.DataFrame:
         """The non-dominated designs, cheapest first."""
-        return self.trials[self.trials["on_front"]].sort_values([self.facts.area.name, DROP.name])
+        return self.trials[self.trials["on_front"]].sort_values([self.facts.area.name, self.facts.loss.name])
 
     @property
     def baselines(self) -> pd.DataFrame:

@@ -4,9 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     model_serializer,
@@ -14,6 +12,7 @@ from pydantic import (
 )
 
 from dse.design import Finetune, metrics
+from dse.study.members import MemberSpec
 from dse.study.values import (
     DEFAULT_MULTIPLIER_BITS,
     NATURAL_SHIFTS,
@@ -22,6 +21,7 @@ from dse.study.values import (
     MultiplierBits,
     Objective,
     Sampler,
+    Section,
     ShiftBits,
     Technology,
     WeightBits,
@@ -30,62 +30,6 @@ from dse.study.values import (
 from hwmodels import Style
 from hwmodels.architectures import CALIBRATED_CHOICES, DEFAULT_CHOICE, Choice
 from nets.network import CONTRACTS, Method
-
-
-class Section(BaseModel):
-    """A table of the study file: unknown keys are errors, and values do not change after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class NetworkSpec(Section):
-    """The network: a .tflite file, or a built-in topology, trained from the study's seed."""
-
-    model: InputPath | None = Field(None, description="full-int8 .tflite file, relative to the study file")
-    topology: Literal["digits_cnn"] | None = Field(None, description="built-in network, trained in float from the seed")
-    weight_bits: int = Field(8, ge=3, le=8, description="width in bits of every layer's weights")
-    contract: str = Field("half_up", description="rounding contract of every rescaler")
-
-    @model_validator(mode="after")
-    def _one_network(self) -> Self:
-        if (self.model is None) == (self.topology is None):
-            raise ValueError("give either model (a .tflite file) or topology, not both and not neither")
-        if self.contract not in CONTRACTS:
-            raise ValueError(f"contract = {self.contract!r} is unknown; use one of {', '.join(CONTRACTS)}")
-        return self
-
-
-class DataSpec(Section):
-    """The samples and their split into seeded, disjoint parts, stratified if the classes have enough samples."""
-
-    dataset: Literal["digits"] | None = Field(None, description="the digit images that come with scikit-learn")
-    samples: InputPath | None = Field(
-        None, description=".npz with x and y, or x_train, y_train, x_test and y_test; relative to the study file"
-    )
-    input_offset: int = Field(0, ge=-128, le=128, description="number added to the stored integers to give int8 inputs")
-    finetune: float = Field(
-        0.3, ge=0, lt=1, description='share of the samples for fine-tuning; 0 only if fidelity.finetune = "none"'
-    )
-    validation: float = Field(0.3, gt=0, lt=1, description="share of the samples for the accuracy during the search")
-    test: float = Field(0.4, ge=0, lt=1, description="held-back share; 0 if the file has a test part of its own")
-    calibration: float = Field(
-        0,
-        ge=0,
-        description="samples for calibration, whose labels nothing uses: a number, or a share below 1; they are taken "
-        "first, and the other shares are of what is left",
-    )
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.dataset is None) == (self.samples is None):
-            raise ValueError("give either dataset or samples (an .npz file), not both and not neither")
-        if abs(self.finetune + self.validation + self.test - 1) > 1e-6:
-            raise ValueError(
-                f"finetune + validation + test must be 1, got {self.finetune} + {self.validation} + {self.test}"
-            )
-        if self.calibration > 1 and self.calibration != int(self.calibration):
-            raise ValueError(f"calibration = {self.calibration:g}: give a whole number of samples, or a share below 1")
-        return self
 
 
 class RescalerRule(Section):
@@ -118,9 +62,17 @@ class SearchSpec(Section):
     trials: int = Field(120, ge=1, description="number of complete trials in the study, baselines included")
     sampler: Sampler = Field("surrogate", description="the built-in surrogate model, or one of Optuna's samplers")
     objectives: tuple[Objective, ...] = Field(
-        metrics.DEFAULT_OBJECTIVES, min_length=2, description="figures to minimise; the accuracy drop comes first"
+        metrics.DEFAULT_OBJECTIVES,
+        min_length=2,
+        description="figures to minimise; the first one is the "
+        "accuracy drop, or without labels the disagreement or the divergence",
     )
-    starts: int = Field(0, ge=0, description="first trials chosen from the sensitivity of single rescalers")
+    starts: int = Field(0, ge=0, description="first trials chosen from the sensitivity of rescalers")
+    start_groups: Literal["rescaler", "kind"] = Field(
+        "rescaler",
+        description="what is narrowed alone to measure the sensitivity: each rescaler, or all of a kind (conv, "
+        "depthwise, add, fc), which takes far fewer evaluations",
+    )
     batch: int | None = Field(
         None,
         ge=1,
@@ -160,12 +112,21 @@ class SearchSpec(Section):
             repeats = isinstance(values, tuple) and len(set(values)) < len(values)
             if repeats and not isinstance(values[0], Section):
                 raise ValueError(f"{key} = [{', '.join(map(str, values))}] names a value twice")
-        if self.objectives[0] != metrics.DROP.name:
-            raise ValueError(f"objectives = [{', '.join(self.objectives)}]: the first one is {metrics.DROP.name}")
+        losses = [loss.name for loss in metrics.LOSSES]
+        if self.objectives[0] not in losses or set(losses) & set(self.objectives[1:]):
+            raise ValueError(
+                f"objectives = [{', '.join(self.objectives)}]: the first one, and no other, is {losses[0]}; without "
+                f"labels {' or '.join(losses[1:])}"
+            )
         for contract in self.contracts:
             if contract not in CONTRACTS:
                 raise ValueError(f"contracts: {contract!r} is unknown; use one of {', '.join(CONTRACTS)}")
         return self
+
+    @property
+    def figures(self) -> frozenset[str]:
+        """The figures that the study minimises or limits."""
+        return frozenset((*self.objectives, *(constraint.metric for constraint in self.constraints)))
 
     @property
     def weights_vary(self) -> bool:
@@ -181,7 +142,7 @@ class SearchSpec(Section):
     @model_validator(mode="after")
     def _worth_choosing(self) -> Self:
         """Rejects variables that no objective or constraint depends on: the search has no reason to vary them."""
-        seen = {*self.objectives, *(constraint.metric for constraint in self.constraints)}
+        seen = self.figures
         totals = {metrics.ACCELERATOR_AREA.name, metrics.ACCELERATOR_ENERGY.name}
         for key, varies, rewarding in (
             ("weight_bits", self.weights_vary, totals),
@@ -221,7 +182,10 @@ class FidelitySpec(Section):
         1e-3, gt=0, lt=1, description="step size of Adam, as a share of each channel's full scale"
     )
     slack_pp: float = Field(
-        2.0, ge=0, description="accuracy drop that is subtracted before a design is ranked, percentage points"
+        2.0,
+        ge=0,
+        description="accuracy drop (or disagreement) that is subtracted before a design is ranked, percentage points; "
+        "of a divergence, the same share of the hypervolume's reference point",
     )
 
 
@@ -292,20 +256,6 @@ class WorkersSpec(Section):
         return self
 
 
-class MemberSpec(Section):
-    """One of several networks that share the same silicon, with its data."""
-
-    name: str = Field(
-        pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$", description="prefix of the names of this network's rescalers"
-    )
-    weight: float = Field(1.0, gt=0, le=1e6, description='share in the mean drop, if accuracy = "mean"')
-    inferences: int = Field(
-        1, ge=1, le=10**6, description="number of its inferences in the mix; energy and time are those of the mix"
-    )
-    network: NetworkSpec = Field(description="the [members.network] table: model or topology")
-    data: DataSpec = Field(description="the [members.data] table: dataset or samples, and their split")
-
-
 class Study(Section):
     """A study: the networks with their data, what is searched, on which hardware, and how far designs are evaluated.
 
@@ -357,6 +307,22 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _losses_are_defined(self) -> Self:
+        if self.members[0].network.outputs == "classes":
+            return self
+        undefined = {metrics.DROP.name, metrics.DISAGREEMENT.name} & self.search.figures
+        if undefined:
+            raise ValueError(
+                f'network.outputs = "values" have no {min(undefined)}; use {metrics.DIVERGENCE.name} in its place'
+            )
+        if self.fidelity.finetune is not Finetune.NONE:
+            raise ValueError(
+                f'network.outputs = "values" have no labels to train with, but fidelity.finetune = '
+                f'{self.fidelity.finetune.value!r}; use "none"'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _members_fit(self) -> Self:
         names = [member.name for member in self.members]
         if names == [""]:
@@ -369,6 +335,8 @@ class Study(Section):
             raise ValueError("members: every network needs a name of at least one character")
         if len(set(names)) < len(names):
             raise ValueError(f"members = [{', '.join(names)}] names a network twice")
+        if len({member.network.outputs for member in self.members}) > 1:
+            raise ValueError("members: classes and values have no common loss; give every member the same outputs")
         if len({member.network.contract for member in self.members}) > 1:
             raise ValueError("members: one bank of rescalers rounds one way; give every member the same contract")
         if self.hardware.style != "shared" or self.search.styles:

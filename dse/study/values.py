@@ -1,9 +1,9 @@
-"""The types of the study file's values: ranges, names and paths, each with its own check."""
+"""The types of the study file's values: ranges, names and paths, each with its own check; and of its tables."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo
 
 from dse.design import MOST_SHIFT_BITS, metrics
 
@@ -43,3 +43,9 @@ Objective = Annotated[
 ]
 Sampler = Literal["surrogate", "tpe", "nsga2", "nsga3", "qmc", "random"]
 Technology = Annotated[str, AfterValidator(_table)]
+
+
+class Section(BaseModel):
+    """A table of the study file: unknown keys are errors, and values do not change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

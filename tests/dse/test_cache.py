@@ -252,7 +252,7 @@ PROBLEMS: dict[str, tuple[Callable[[PreparedStudy], PreparedStudy], frozenset[Le
     "network": (with_other_network, frozenset(Level)),
     "originals": (with_other_originals, frozenset(Level)),
     "variants": (lambda p: with_member(p, variants={"exact": p.members[0].network}), frozenset(Level)),
-    "baseline": (lambda p: with_member(p, baseline_correct=~p.members[0].baseline_correct), frozenset(Level)),
+    "baseline": (lambda p: with_member(p, baseline_outputs=~p.members[0].baseline_outputs), frozenset(Level)),
     "validation": (with_other_samples("validation"), UNTESTED),
     "finetune": (with_other_samples("finetune"), TRAINED),
     "test": (with_other_samples("test"), frozenset({Level.TEST})),

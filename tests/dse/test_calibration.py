@@ -1,11 +1,12 @@
 """Calibration in studies: splits, levels, the networks that ship, and the sharing of what calibration costs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import pytest
+from rich.console import Console
 
 from dse.design.evaluation import Evaluation, Job, Level, TestScore
 from dse.design.point import DesignPoint, Finetune
@@ -13,11 +14,16 @@ from dse.design.space import SearchSpace
 from dse.errors import StudyError
 from dse.evaluate.designs import Calibrations, narrowed, shipped_networks
 from dse.evaluate.evaluator import Evaluator
-from dse.study.prepared import PreparedStudy, fingerprint_of, prepare
+from dse.report.designs import choices, uniform_name
+from dse.report.recommendations import recommendation
+from dse.report.tables import summary_table
+from dse.report.terminal import show
+from dse.run import run_study
+from dse.store.run_folder import RunFolder
+from dse.study.prepared import PreparedMember, PreparedStudy, fingerprint_of, prepare
 from nets.errors import NetworkError
-from nets.narrow.narrowing import RescalerChoice, narrow
-from nets.narrow.weights import RealWeights
-from nets.network import Int8Array, QuantizedNetwork, Weighted, fingerprint
+from nets.narrow import Calibration, RescalerChoice, narrow
+from nets.network import QuantizedNetwork, Weighted, fingerprint
 from nets.network.operators import Method
 from tests.small_studies import small_spec
 
@@ -28,31 +34,30 @@ SAMPLES = 20
 class Shifted:
     """A calibration that adds the number of its samples to the biases of what it narrows."""
 
-    reference: QuantizedNetwork
-    inputs: Int8Array
+    member: PreparedMember
+    on_narrow: Callable[[], None] = lambda: None
 
-    def narrow(
-        self,
-        network: QuantizedNetwork,
-        choices: Mapping[str, RescalerChoice],
-        originals: Mapping[str, RealWeights] | None = None,
-    ) -> QuantizedNetwork:
-        made = narrow(network, choices, originals)
+    def narrow(self, network: QuantizedNetwork, choices: Mapping[str, RescalerChoice]) -> QuantizedNetwork:
+        self.on_narrow()
+        made = narrow(network, choices, self.member.originals)
         weighted = [operator for operator in made.operators if isinstance(operator, Weighted)]
-        return made.with_operators({each.name: replace(each, bias=each.bias + len(self.inputs)) for each in weighted})
+        return made.with_operators({each.name: replace(each, bias=each.bias + SAMPLES) for each in weighted})
 
 
 class Counting(Calibrations):
     """Calibrations of the kind above that count how often one is made."""
 
     def __init__(self) -> None:
-        self.references: list[QuantizedNetwork] = []
+        self.made = self.narrowed = 0
         super().__init__(self._shifted)  # type: ignore[arg-type]  # has the one method that is used
 
-    def _shifted(self, reference: QuantizedNetwork, inputs: Int8Array) -> Shifted:
-        assert inputs.dtype == np.int8
-        self.references.append(reference)
-        return Shifted(reference, inputs)
+    def _shifted(self, member: PreparedMember) -> Shifted:
+        assert len(member.splits.calibration) == SAMPLES
+        self.made += 1
+        return Shifted(member, self._count)
+
+    def _count(self) -> None:
+        self.narrowed += 1
 
 
 @pytest.fixture(scope="module")
@@ -84,24 +89,29 @@ def test_every_narrowed_level_is_calibrated_and_int32_is_not(study: PreparedStud
     calibrations, member = Counting(), study.members[0]
     evaluator = Evaluator(study, calibrations)
     point = space.uniform(1, Method.ABSORB, Finetune.SHORT)
-    expected = Shifted(member.network, member.splits.calibration).narrow(
-        member.network, dict(point.choices), member.originals
-    )
+    expected = Shifted(member).narrow(member.network, dict(point.choices))
     for level in (Level.PART, Level.CALIBRATED):
         assert evaluated(evaluator, point, level).network_sha256 == fingerprint(expected)
+    assert calibrations.narrowed == 1, "a promoted design is narrowed once"
     int32 = evaluated(evaluator, space.uniform(31, Method.ROUND, Finetune.NONE), Level.INTEGER)
     assert int32.network_sha256 == fingerprint(member.network)
-    assert len(calibrations.references) == 1, "statistics of int32 are computed once"
     evaluated(evaluator, space.point({**space.parameters(point), "contract": "floor"}), Level.CALIBRATED)
-    assert [fingerprint(each) for each in calibrations.references] == [
-        fingerprint(member.network),
-        fingerprint(member.variants["floor"]),
-    ], "under another contract int32 is another network"
+    assert calibrations.made == 1, "statistics of int32 are computed once"
+
+
+def test_networks_are_those_of_the_calibration_itself(study: PreparedStudy, space: SearchSpace) -> None:
+    member, point = study.members[0], space.uniform(1, Method.ABSORB, Finetune.NONE)
+    calibration = Calibration(member.network, member.splits.calibration, originals=member.originals)
+    expected = fingerprint(calibration.narrow(member.network, dict(point.choices)))
+    first, again = (evaluated(Evaluator(study), point, Level.CALIBRATED) for _ in range(2))
+    assert first.network_sha256 == again.network_sha256 == expected
+    plain = evaluated(Evaluator(study), replace(point, calibration=0), Level.INTEGER)
+    assert plain.network_sha256 != expected
 
 
 def test_what_ships_is_calibrated_again_and_checked(study: PreparedStudy, space: SearchSpace) -> None:
     calibrations = Counting()
-    evaluator, point = Evaluator(study, calibrations), space.uniform(2, Method.ROUND, Finetune.NONE)
+    evaluator, point = Evaluator(study, calibrations), space.uniform(2, Method.ABSORB, Finetune.NONE)
     evaluation = evaluated(evaluator, point, Level.CALIBRATED)
     assert evaluation.weights is None, "no weights are stored"
     test = Job(0, point, Level.TEST, None, evaluation.network_sha256)
@@ -158,3 +168,45 @@ def test_a_study_of_a_model_needs_no_samples_for_fine_tuning(tmp_path: Path) -> 
     model = {"model": str(tmp_path / "m.tflite")}
     spec = small_spec(network=model, data__finetune=0, data__test=0.75, fidelity__finetune="none")
     assert spec.members[0].data.finetune == 0
+
+
+def test_a_study_with_windows_and_calibration_runs_to_its_report(
+    study: PreparedStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = small_spec(
+        data__calibration=30,
+        fidelity__calibration=SAMPLES,
+        fidelity__finetune="none",
+        search__trials=12,
+        search__shift_bits=[0, 2, "natural"],
+        search__uniform_shift_bits=[0, 3],
+        search__starts=2,
+        search__start_groups="kind",
+    )
+    monkeypatch.setattr("dse.run.prepare", lambda _: replace(study, spec=spec))
+    results = run_study(spec, folder := RunFolder(tmp_path / "run"))
+    complete = results.complete
+    assert len(complete) == 12
+    assert complete[complete["role"] == "int32"]["fidelity"].tolist() == ["integer"]
+    assert complete[complete["role"] == "uniform_window"]["fidelity"].tolist() == ["calibrated"] * 2
+    assert complete[complete["role"] == "uniform_window"]["conv_0.shift_bits"].tolist() == [0, 3]
+    absorbing = complete.filter(like=".method").eq("absorb").any(axis=1)
+    assert (complete["calibration"].eq(SAMPLES) == absorbing).all()
+    assert "add_3.shift_bits" not in complete.columns
+    front = pd.read_csv(folder.path / "front.csv")
+    assert next(name for name in front if name.endswith(".shift_bits")) == "conv_0.shift_bits"
+    windowed = results.layers.dropna(subset=["shift_bits"])
+    assert (windowed["right_shift_max"] - windowed["right_shift_min"] < 2 ** windowed["shift_bits"]).all()
+    page = folder.report_path.read_text(encoding="utf-8")
+    assert "shift windows across the front" in page
+    assert f"calibrated with {SAMPLES} unlabelled samples" in page
+    assert "uniform window" in page
+    console = Console(width=160, record=True)
+    show(results, console)
+    text = console.export_text()
+    assert f"calibrated with {SAMPLES} samples" in text
+    names = {uniform_name(choice) for choice in choices(results, results.baselines) if choice.role.is_uniform}
+    assert {"all 1 bit, absorb", "all 1 bit, absorb, 1 shift a layer", "all 1 bit, absorb, 8 shifts a layer"} <= names
+    assert "Shift windows" in summary_table(results, recommendation(results)).columns
+    again = run_study(spec, folder)
+    assert again.trials["trial"].tolist() == results.trials["trial"].tolist(), "nothing is left to do"

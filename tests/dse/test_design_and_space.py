@@ -151,14 +151,16 @@ def test_a_window_has_an_effect_only_on_absorbed_narrow_multipliers() -> None:
     assert len({point.digest for point in absorbed}) == 3
 
 
-def test_only_designs_that_differ_from_int32_are_calibrated(digits: PreparedStudy) -> None:
+def test_only_designs_that_calibration_can_change_are_calibrated(digits: PreparedStudy) -> None:
     search = small_spec(
         search__objectives=["val_accuracy_drop_pp", "accelerator_area_um2"], search__weight_bits=[3, 4]
     ).search
     space = space_over(digits.operators, search, Finetune.SHORT, calibration=64)
     int32 = space.uniform(31, Method.ROUND, Finetune.SHORT)
     assert int32.calibration == 0
-    assert space.uniform(4, Method.ROUND, Finetune.SHORT).calibration == 64
+    assert space.uniform(4, Method.ROUND, Finetune.SHORT).calibration == 0, "its weights are frozen"
+    assert space.uniform(31, Method.ABSORB, Finetune.SHORT) == int32
+    assert space.uniform(4, Method.ABSORB, Finetune.SHORT).calibration == 64
     narrower = space.point({**space.parameters(int32), "conv_0.weight_bits": 3})
     assert narrower.calibration == 64, "its weights are not those of int32"
     assert json.loads(narrower.to_json())["calibration"] == 64

@@ -150,16 +150,22 @@ def test_columns_of_files_keep_their_names_and_order(tmp_path: Path) -> None:
     trials = results(tmp_path / "journal.log", OBJECTIVES[:2]).trials
     assert list(trials.columns) == [
         *("trial", "state", "role", "on_front", "feasible", "finetune", "fidelity", "val_accuracy_drop_vs_control_pp"),
-        *("val_accuracy", "val_accuracy_drop_pp", "val_accuracy_integer", "rescaler_area_um2", "rescaler_energy_nj"),
+        *("val_accuracy", "val_accuracy_drop_pp", "val_disagreement_pp", "val_divergence", "val_accuracy_integer"),
+        *("rescaler_area_um2", "rescaler_energy_nj"),
         *("other_rescaler_area_um2", "other_rescaler_energy_nj", "parameter_bits", "seconds", "accelerator_area_um2"),
         *("accelerator_energy_nj", "latency_cycles", "other_style_rescaler_area_um2", "test_accuracy"),
-        *("test_accuracy_drop_pp", "ci_low", "ci_high", "test_accuracy_drop_vs_control_pp", "finished", "error"),
+        *("test_accuracy_drop_pp", "ci_low", "ci_high", "test_accuracy_drop_vs_control_pp", "test_disagreement_pp"),
+        *("test_disagreement_low", "test_disagreement_high", "test_divergence", "test_divergence_low"),
+        *("test_divergence_high", "finished", "error"),
         *("a.multiplier_bits", "a.method", "b.multiplier_bits", "b.method"),
     ]
     assert list(design_table(trials, ("a", "b")).columns) == [
-        *("trial", "role", "finetune", "fidelity", "val_accuracy", "val_accuracy_drop_pp"),
+        *("trial", "role", "finetune", "fidelity", "val_accuracy", "val_accuracy_drop_pp", "val_disagreement_pp"),
+        "val_divergence",
         *("val_accuracy_drop_vs_control_pp", "test_accuracy", "test_accuracy_drop_pp", "ci_low", "ci_high"),
-        *("test_accuracy_drop_vs_control_pp", "rescaler_area_um2", "rescaler_energy_nj", "other_rescaler_area_um2"),
+        *("test_accuracy_drop_vs_control_pp", "test_disagreement_pp", "test_disagreement_low"),
+        *("test_disagreement_high", "test_divergence", "test_divergence_low", "test_divergence_high"),
+        *("rescaler_area_um2", "rescaler_energy_nj", "other_rescaler_area_um2"),
         *("other_rescaler_energy_nj", "accelerator_area_um2", "accelerator_energy_nj", "latency_cycles"),
         *("parameter_bits", "a.multiplier_bits", "b.multiplier_bits", "a.method", "b.method", "feasible"),
         *("val_accuracy_integer", "other_style_rescaler_area_um2"),

@@ -176,7 +176,7 @@ def test_probes_narrow_one_variable_at_a_time() -> None:
     assert len({probe.point.digest for probe in designs}) == len(designs)
     for probe in designs:
         choices = dict(probe.point.choices)
-        assert choices.pop(probe.variable) == probe.choice
+        assert choices.pop(probe.group) == probe.choice
         assert set(choices.values()) == {RescalerChoice(31, Method.ROUND)}
 
 
@@ -196,7 +196,7 @@ def test_starts_are_the_front_where_drops_and_costs_add_up() -> None:
     int32 = closed_form(SPACE.uniform(31, Method.ROUND, Finetune.NONE), Level.INTEGER)
     measured = {probe: closed_form(probe.point, Level.INTEGER) for probe in probes(SPACE)}
     starts = promising(SPACE, measured, int32, 1000)
-    options = [[probe.choice for probe in measured if probe.variable == v.name] for v in SPACE.rescalers]
+    options = [[probe.choice for probe in measured if probe.group == v.name] for v in SPACE.rescalers]
 
     def sums(choices: tuple[RescalerChoice, ...]) -> tuple[float, float]:
         point = SPACE.design(dict(zip("abc", choices, strict=True)), Finetune.NONE)
@@ -208,6 +208,36 @@ def test_starts_are_the_front_where_drops_and_costs_add_up() -> None:
     chosen = sorted(sums(tuple(c for _, c in point.choices)) for point in starts)
     assert np.array(chosen) == pytest.approx(np.array(sorted(best)))
     assert all(point.finetune is Finetune.SHORT for point in starts)
+
+
+def test_kinds_are_probed_together_and_stay_inside_the_space() -> None:
+    windows = (0, 2, None)
+    names = ("conv_1", "depthwise_2", "conv_3", "add_4")
+    space = SearchSpace(
+        tuple(
+            RescalerVariable(
+                name,
+                (4,) if name == "conv_3" else (1, 4),
+                (Method.ABSORB,),
+                shifts=None if name == "add_4" else ShiftVariable((name,), windows),
+            )
+            for name in names
+        ),
+        (Finetune.NONE,),
+    )
+    designs = probes(space, by_kind=True)
+    assert [(probe.group, probe.choice.multiplier_bits, probe.choice.shift_bits) for probe in designs] == [
+        *(("conv", k, window) for k in (1, 4) for window in windows),
+        *(("depthwise", k, window) for k in (1, 4) for window in windows),
+        *(("add", k, None) for k in (1, 4)),
+    ]
+    assert [name for name, choice in designs[0].point.choices if choice.multiplier_bits < 31] == ["conv_1", "conv_3"]
+    int32 = closed_form(space.uniform(31, Method.ROUND, Finetune.NONE), Level.INTEGER)
+    measured = {probe: closed_form(probe.point, Level.INTEGER) for probe in designs}
+    starts = promising(space, measured, int32, 5, by_kind=True)
+    assert len({point.digest for point in starts}) == len(starts) > 1
+    for point in starts:
+        assert space.snapped(space.parameters(point)) == space.parameters(point)
 
 
 @given(st.integers(1, 30), st.integers(0, 2**32 - 1))

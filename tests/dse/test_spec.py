@@ -192,7 +192,8 @@ def test_objectives_are_metrics_and_begin_with_the_drop() -> None:
     named = ["val_accuracy_drop_pp", "accelerator_energy_nj", "latency_cycles"]
     assert list(small_spec(search__objectives=named).search.objectives) == named
     for wrong, said in (
-        (named[1:], "the first one is val_accuracy_drop_pp"),
+        (named[1:], "the first one, and no other, is val_accuracy_drop_pp"),
+        ([*named, "val_divergence"], "the first one, and no other, is val_accuracy_drop_pp"),
         (named[:1], "at least 2 items"),
         ([*named, named[1]], "names a value twice"),
         ([*named, "beauty"], "latency_cycles"),

@@ -197,13 +197,16 @@ def sensitivity_panels(view: Scene, learned: Sensitivity) -> tuple[Panel, Panel]
 
 
 def _drops(learned: Sensitivity) -> Panel:
+    what, title = "width", "Multiplier width of this rescaler (bits)"
+    if learned.of_windows:
+        what, title = "window", f"Shift window of this rescaler (bits; {NATURAL}: natural shifts)"
     labels = style.row_labels(learned.rescalers)
     rows: Rows = [
         {
             "x": bits,
             "row": label,
             "value": compact(drop, 4),
-            "hover": f"{name} at {bits} bits: mean drop {drop:.2f} pp\n{count} trials had this width",
+            "hover": f"{name} at {bits} bits: mean drop {drop:.2f} pp\n{count} trials had this {what}",
         }
         for label, name, drops, counts in zip(
             labels, learned.rescalers, learned.drop_pp, learned.trials_used, strict=True
@@ -214,14 +217,14 @@ def _drops(learned: Sensitivity) -> Panel:
     x: Spec = {
         "field": "x",
         "type": "ordinal",
-        "title": "Multiplier width of this rescaler (bits)",
+        "title": title,
         "scale": {"domain": list(learned.bits)},
         "axis": {"labelAngle": 0, "grid": False},
     }
     colour = style.colour_scale("mean predicted accuracy drop (pp)", {"reverse": True, "zero": False})
     return Panel(
         {
-            "description": "Mean predicted accuracy drop by rescaler and multiplier width",
+            "description": f"Mean predicted accuracy drop by rescaler and {what}",
             "height": _height(len(labels), 34),
             "data": {"values": rows},
             "encoding": {"x": x, "y": style.row_axis(labels)},
