@@ -62,14 +62,22 @@ def network_cost(workloads: Sequence[RescalerWorkload], model: CostModel, *, sty
 def built_workloads(workloads: Sequence[RescalerWorkload], *, style: Style) -> tuple[RescalerWorkload, ...]:
     """Returns the workloads as hardware of a style serves them.
 
-    A streaming layer's unit is built for it alone. A shared bank reads zero points and bounds from ports, and is
-    folded only if all of its layers are; a folded ADD has built-in constants, and so none of them is.
+    A streaming layer's unit is built for it alone. A shared bank stores multipliers, reads zero points and bounds from
+    ports, and is folded only if all of its layers are; a folded ADD has built-in constants, and so none of them is.
     """
     if style == "streaming":
         return tuple(workloads)
     counts = {len(workload.stages) for workload in workloads}
     folded = {count: all(w.folded for w in workloads if len(w.stages) == count) and count == 1 for count in counts}
-    return tuple(replace(each, output=None, folded=folded[len(each.stages)]) for each in workloads)
+    return tuple(
+        replace(
+            each,
+            stages=tuple(replace(stage, multiplier=None) for stage in each.stages),
+            output=None,
+            folded=folded[len(each.stages)],
+        )
+        for each in workloads
+    )
 
 
 def _check(workloads: Sequence[RescalerWorkload], style: str, lanes: int) -> None:

@@ -197,7 +197,7 @@ class RtlSpec(Section):
     parameters: dict[str, int | str] = Field(
         {},
         description="per parameter of the module a number, or the layer's property: operand_bits, multiplier_bits, "
-        "right_shift_min, right_shift_max, shift_bits, output_bits",
+        "right_shift_min, right_shift_max, shift_bits, output_bits, constants, zero_point, q_min, q_max",
     )
 
 

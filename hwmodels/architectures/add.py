@@ -17,7 +17,7 @@ from hwmodels.architectures.base import (
     output_parameters,
     output_ports,
 )
-from hwmodels.architectures.constant import PRODUCT, constant_product
+from hwmodels.architectures.constant import CONSTANT, PRODUCT, constant_product
 from hwmodels.architectures.rounding import half_up
 from hwmodels.components import Part, adder_levels, sized
 from hwmodels.errors import HardwareError
@@ -149,11 +149,14 @@ def input_zeros(workload: RescalerWorkload) -> tuple[int, ...]:
 
 def multipliers(workload: RescalerWorkload) -> tuple[int, ...]:
     """Returns the constant multipliers of the stages, 0 for one that is a port or a pure shift."""
-    stages = () if workload.output is None else workload.stages
-    constants = [
-        (stage.multiplier or 0) if stage.multiplier_bits > 1 and not stage.shift_bits else 0 for stage in stages
-    ]
-    return tuple(constants) or (0, 0)
+    return (0, 0) if workload.output is None else tuple(map(_constant_multiplier, workload.stages))
+
+
+def _constant_multiplier(stage: RescaleStage) -> int:
+    """Returns a stage's multiplier if its product can be built for it, which a Verilog integer must hold; else 0."""
+    low, high = CONSTANT.multiplier_bits
+    constant = low < stage.multiplier_bits <= high and not stage.shift_bits
+    return (stage.multiplier or 0) if constant else 0
 
 
 def check_inputs(workload: RescalerWorkload) -> None:

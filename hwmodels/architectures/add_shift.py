@@ -120,6 +120,9 @@ class AddShift(Architecture):
             "Q_MAX": output.q_max,
         }
 
+    def pipelined(self, parameters: Mapping[str, int], /) -> dict[str, int]:
+        return dict(parameters)  # there is no multiplier to put a register behind
+
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         total = FoldedSum.of(workload)
         apart = max(total.scaled_shift, total.halved_shift)

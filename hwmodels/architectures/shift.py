@@ -63,6 +63,9 @@ class Shift(Architecture):
             **output,
         }
 
+    def pipelined(self, parameters: Mapping[str, int], /) -> dict[str, int]:
+        return dict(parameters)  # there is no multiplier to put a register behind
+
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         stage = workload.stages[-1]
         kept = max(stage.operand_bits - stage.right_shift_min, 2)

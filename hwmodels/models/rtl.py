@@ -52,6 +52,11 @@ LAYER_QUANTITIES: Final[Mapping[str, Callable[[RescalerWorkload], int]]] = {
     "right_shift_max": lambda workload: workload.stages[-1].right_shift_max,
     "shift_bits": lambda workload: workload.stages[-1].shift_bits,
     "output_bits": lambda workload: workload.output_bits,
+    # 1 if the unit may be built for the zero point and the bounds that follow, which are 0 otherwise
+    "constants": lambda workload: int(workload.output is not None),
+    "zero_point": lambda workload: workload.output.zero_point if workload.output else 0,
+    "q_min": lambda workload: workload.output.q_min if workload.output else 0,
+    "q_max": lambda workload: workload.output.q_max if workload.output else 0,
 }
 
 

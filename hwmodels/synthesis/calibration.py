@@ -24,8 +24,9 @@ Term = tuple[str, str]
 Floats = npt.NDArray[np.float64]
 
 # A single component weighs a tenth of a rescaler: it separates components that rescalers always have together, but a
-# component mapped alone differs from one mapped inside a rescaler.
+# component mapped alone differs from one mapped inside a rescaler. A flip-flop does not, and counts in full.
 _COMPONENT_WEIGHT: Final = 0.1
+_FLIP_FLOPS: Final = "register"
 _MINIMUM_POINTS: Final = 40
 # Reach in k to either side, and penalty on the slope: of reaches from 2 to 20 and ridges from 0.001 to 100, those with
 # the smallest energy errors on left-out points that still smooth over the mapper's scatter.
@@ -115,7 +116,7 @@ def fit(measurements: Sequence[Measurement], metric: FittedMetric) -> Fit:
         matrix *= np.array([[measurement.cycles / measurement.lanes] for measurement in measurements])
     measured = np.array([getattr(measurement, metric) for measurement in measurements])
     names = [m.architecture for m in measurements]
-    weights = np.array([1.0 if name in FORMS else _COMPONENT_WEIGHT for name in names])
+    weights = np.array([1.0 if name in FORMS or name == _FLIP_FLOPS else _COMPONENT_WEIGHT for name in names])
     # Operands of some architectures switch differently from accumulators and multipliers of changing channels (int8
     # outputs, operands that are held, idle lanes): their energies are the fitted ones times one factor.
     own = {name for name, form in FORMS.items() if form.architecture.own_activity}

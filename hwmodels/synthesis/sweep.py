@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from hwmodels.architectures import FORMS, Form, SweepPoint
+from hwmodels.architectures import FORMS, Architecture, Form, SweepPoint
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis.activity import Trace, measure_energy
 from hwmodels.synthesis.circuit import build_circuit
@@ -17,10 +17,11 @@ from hwmodels.synthesis.component_sweep import COMPONENTS, ComponentPoint
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.yosys import Netlist, synthesize
 from hwmodels.traces import AccumulatorTrace
+from hwmodels.workload import RescalerWorkload
 
 BASELINE_BITS: Final = 31
 _ACC_BITS: Final = (20, 32)  # operand widths of the sweep
-_CONSTANTS_BITS: Final = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 31)  # k of forms that are built for constants
+_CONSTANTS_BITS: Final = (*range(1, 9), *range(10, 31, 2), 31)  # k of forms that are built for constants
 
 
 Key = tuple[str, str, int, int, int]
@@ -95,14 +96,31 @@ def measure_rescaler(
         trace: the operands.
         history: see ``synthesize``.
     """
-    described = FORMS[form].architecture
-    point = described.sweep_point(trace, swept_bits, acc_bits)
-    workload = FORMS[form].workload(point)
-    described.check(workload)
-    parameters = tuple(described.parameters(workload).items())
-    netlist = _netlist(described.files, described.top, parameters, library, history)
-    cycles, lanes = (timing(point.multiplier_bits) for timing in (described.interval, described.lanes))
-    return _measure(form, point, netlist, library, described.stimulus(trace, workload), cycles, lanes)
+    architecture = FORMS[form].architecture
+    point = architecture.sweep_point(trace, swept_bits, acc_bits)
+    return measure_unit(form, architecture, point, FORMS[form].workload(point), library, trace, history=history)
+
+
+def measure_unit(
+    name: str,
+    architecture: Architecture,
+    point: SweepPoint,
+    workload: RescalerWorkload,
+    library: Library,
+    trace: AccumulatorTrace,
+    *,
+    history: int = 0,
+) -> Measurement:
+    """Synthesizes the unit of a workload, one lane of the widths of a design of the sweep, and measures it on a trace.
+
+    Raises:
+        HardwareError: if the architecture cannot be built for the workload.
+    """
+    architecture.check(workload)
+    parameters = tuple(architecture.parameters(workload).items())
+    netlist = _netlist(architecture.files, architecture.top, parameters, library, history)
+    cycles, lanes = (timing(point.multiplier_bits) for timing in (architecture.interval, architecture.lanes))
+    return _measure(name, point, netlist, library, architecture.stimulus(trace, workload), cycles, lanes)
 
 
 def measure_component(point: ComponentPoint, library: Library, trace: AccumulatorTrace) -> Measurement:

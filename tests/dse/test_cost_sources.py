@@ -32,6 +32,10 @@ PARAMETERS: dict[str, int | str] = {
     "SHIFT_WIDTH": "shift_bits",
     "SHIFT_MIN": "right_shift_min",
     "OUT_WIDTH": "output_bits",
+    "CONSTANTS": "constants",
+    "ZERO_POINT": "zero_point",
+    "Q_MIN": "q_min",
+    "Q_MAX": "q_max",
 }
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hw_workloads import addition, built_for, convolution
+from hw_workloads import addition, built_for, constant, convolution
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -167,6 +167,13 @@ class TestNetwork:
             ([folded], [replace(pure, folded=True)]),
             ([folded, wide], [pure, convolution(name="wide")]),
             ([folded, built_for(adds)], [replace(pure, folded=True), addition(multiplier_bits=1)]),
+            (
+                [built_for(constant(171)), wide],
+                [
+                    replace(convolution(operand_bits=32, right_shift_min=17, right_shift_max=17, channels=1)),
+                    convolution(name="wide"),
+                ],
+            ),
         ):
             assert network_cost(layers, self.model, style="shared", lanes=2) == network_cost(
                 plain, self.model, style="shared", lanes=2
