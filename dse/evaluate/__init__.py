@@ -5,6 +5,7 @@ from dse.evaluate.costing import check_objectives, cost_sources
 from dse.evaluate.designs import shipped_networks
 from dse.evaluate.evaluator import Evaluator, start_evaluator
 from dse.evaluate.lowering import lower, lowered
+from dse.evaluate.outputs import real_outputs, squared_errors
 from dse.evaluate.traces import accumulator_trace, spread
 
 __all__ = [
@@ -15,7 +16,9 @@ __all__ = [
     "cost_sources",
     "lower",
     "lowered",
+    "real_outputs",
     "shipped_networks",
     "spread",
+    "squared_errors",
     "start_evaluator",
 ]

@@ -77,9 +77,9 @@ def compared(
     )
 
 
-def real_outputs(network: QuantizedNetwork, outputs: Int8Array) -> Floats:
-    """Returns the real values that int8 outputs of a network stand for."""
-    spec = network.tensors[network.outputs[0]]
+def real_outputs(network: QuantizedNetwork, outputs: Int8Array, at: int = 0) -> Floats:
+    """Returns the real values that the integers of a network's output number ``at`` stand for."""
+    spec = network.tensors[network.outputs[at]]
     return (outputs.astype(np.float64) - spec.zero_point) * spec.scale
 
 
@@ -93,13 +93,13 @@ def divergences(logits: Floats, baseline: Floats) -> Floats:
     return np.maximum(summed, 0.0)  # rounding can leave -1e-17
 
 
-def squared_errors(values: Floats, baseline: Floats, network: QuantizedNetwork) -> Floats:
+def squared_errors(values: Floats, baseline: Floats, network: QuantizedNetwork, at: int = 0) -> Floats:
     """Returns each sample's mean squared error over the variance of the baseline's outputs, ``[samples]``.
 
     The variance is that of all output elements of all samples, at least the square of the output's quantization step.
-    ``values`` and ``baseline`` are real, ``[samples, elements]``; ``network`` is the baseline.
+    ``values`` and ``baseline`` are real, ``[samples, elements]``, of output number ``at``; ``network`` is the baseline.
     """
-    step = network.tensors[network.outputs[0]].scale
+    step = network.tensors[network.outputs[at]].scale
     errors: Floats = ((values - baseline) ** 2).mean(axis=1) / max(float(baseline.var()), step**2)
     return errors
 

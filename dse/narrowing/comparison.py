@@ -6,16 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dse.design import PairedCounts, mean_interval, paired_interval, share_interval
+from dse.evaluate import real_outputs, squared_errors
 from dse.narrowing.document import Estimate, ScoreDocument
 from nets.datasets import LabelArray
 from nets.network import Int8Array, QuantizedNetwork
 
 Floats = npt.NDArray[np.float64]
-IntervalMethods = {
-    "drop_pp": "Tango's score interval, paired (1998)",
-    "agreement_percent": "Wilson's score interval (1927)",
-    "output_error": "percentile bootstrap over samples (Efron 1979)",
-}
 
 
 def score(
@@ -68,15 +64,10 @@ def _agreement(reference: Int8Array, design: Int8Array) -> Estimate:
 def _output_errors(
     networks: tuple[QuantizedNetwork, QuantizedNetwork], reference: list[Int8Array], design: list[Int8Array]
 ) -> Floats:
-    """Returns each sample's mean squared error over the variance of int32's outputs; the mean of several outputs.
-
-    The variance is at least the square of the output's quantization step.
-    """
-    per_output = []
-    for at, pair in enumerate(zip(reference, design, strict=True)):
-        specs = [network.tensors[network.outputs[at]] for network in networks]
-        wanted, made = (
-            (values.astype(np.float64) - spec.zero_point) * spec.scale for values, spec in zip(pair, specs, strict=True)
-        )
-        per_output.append(((made - wanted) ** 2).mean(axis=1) / max(float(wanted.var()), specs[0].scale ** 2))
+    """Returns each sample's squared error as a share of the variance of int32's outputs, the mean over the outputs."""
+    int32, narrowed = networks
+    per_output = [
+        squared_errors(real_outputs(narrowed, made, at), real_outputs(int32, wanted, at), int32, at)
+        for at, (wanted, made) in enumerate(zip(reference, design, strict=True))
+    ]
     return np.asarray(np.mean(per_output, axis=0))

@@ -74,7 +74,6 @@ class Calibration:
         self._originals = originals if originals is not None else real_weights(reference)
         self._layers: dict[str, _Layer] = {}
         self._made: dict[tuple[object, ...], Weighted] = {}
-
         self._values: dict[int, ValueCounts] = {}
         summed = {
             index
