@@ -54,3 +54,14 @@ def test_choices_of_many_rescalers_are_counted(make: Maker) -> None:
     assert choices_in_short(replace(few, shift_bits=(0,) * 3, multiplier_bits=(1,) * 3)) == "all 1s0"
     many = replace(few, multiplier_bits=(1,) * 30, methods=("absorb",) * 30, shift_bits=(0,) * 20 + (None,) * 10)
     assert choices_in_short(many) == "20 of 1s0, 10 of 1"
+
+
+def test_a_study_of_divergences_with_labels_shows_the_accuracy_too(make: Maker) -> None:
+    results = make(trials=30)
+    objectives = ("val_divergence", *results.facts.objectives[1:])
+    diverging = replace(results, facts=replace(results.facts, objectives=objectives))
+    for plain, choice in zip(choices(results, results.baselines), choices(diverging, diverging.baselines), strict=True):
+        assert "test accuracy drop" not in plain.also
+        assert f"test accuracy drop {plain.amount(plain.test_loss)} {plain.interval}" in choice.also
+    assert "div." in printed(diverging)
+    assert "within the margin" not in printed(diverging)
