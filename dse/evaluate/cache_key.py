@@ -55,7 +55,8 @@ class _MemberKeys:
     def __init__(self, member: PreparedMember, spec: Study) -> None:
         self._member, self._spec = member, spec
         names = [field.name for field in fields(member) if field.name not in _KEYED_BY_LEVEL]
-        self._network = digest(*(_content(getattr(member, name)) for name in names))
+        outputs = member.spec.network.outputs.encode()  # classes and values diverge by different measures
+        self._network = digest(outputs, *(_content(getattr(member, name)) for name in names))
 
     def __call__(self, job: Job) -> bytes:
         """Returns a digest of everything that the member's part of a job depends on."""

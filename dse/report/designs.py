@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dse import formats
-from dse.design import DIVERGENCE, Figure, Role, figure_named, metrics
+from dse.design import DIVERGENCE, DROP, Figure, Role, figure_named, metrics
 from dse.store import StudyFacts, StudyResults, trial_columns
 
 ROLE_NAMES = {
@@ -240,6 +240,9 @@ def _also(row: Mapping[Hashable, object], facts: StudyFacts) -> str:
     for figure in map(figure_named, facts.objectives):
         if figure not in (facts.loss, facts.area, facts.energy):
             words.append(f"{figure.title.lower()} {formats.number(_float(row, figure.name))} {figure.unit}")
+    drop, low, high = (_float(row, name) for name in DROP.on_test)
+    if facts.loss is not DROP and math.isfinite(drop):
+        words.append(f"test {DROP.in_words} {formats.points(drop)} {formats.interval(low, high)}")
     return "; ".join(words)
 
 

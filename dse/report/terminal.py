@@ -1,5 +1,7 @@
 """The front as a table in the terminal."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -14,6 +16,7 @@ from dse.report.recommendations import Recommendation, recommendation
 from dse.store import StudyFacts, StudyResults
 
 _SHORT = {"drop": "drop", "disagreement": "differs", "divergence": "div."}  # losses in the headings of narrow columns
+MOST_LISTED = 24  # rescalers that are listed one by one; of more, their choices are counted
 FRONT_ROWS = 10  # rows for the front; int32 and the best uniform width come in addition
 
 
@@ -83,7 +86,7 @@ def _cells(choice: Choice, mark: str) -> list[Text]:
     if pd.notna(choice.ci_high):
         test = f"{test} {choice.interval}"
     star = "*" if choice.evidence is Evidence.NON_INFERIOR else " "
-    widths = _widths(choice)
+    widths = choices_in_short(choice)
     cells = (
         str(choice.trial),
         formats.number(choice.area_um2),
@@ -96,9 +99,14 @@ def _cells(choice: Choice, mark: str) -> list[Text]:
     return [Text(cell) for cell in cells]  # Text: brackets are no markup
 
 
-def _widths(choice: Choice) -> str:
+def choices_in_short(choice: Choice) -> str:
+    """Returns width and shift window of every rescaler, or counts them if they are many."""
     rescalers = choice.rescalers
-    return f"all {rescalers[0]}" if len(set(rescalers)) == 1 else " ".join(rescalers)
+    if len(set(rescalers)) == 1:
+        return f"all {rescalers[0]}"
+    if len(rescalers) <= MOST_LISTED:
+        return " ".join(rescalers)
+    return ", ".join(f"{count} of {short}" for short, count in Counter(rescalers).most_common())
 
 
 def _mark(choice: Choice, rec: Recommendation) -> str:

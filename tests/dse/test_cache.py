@@ -231,6 +231,12 @@ def with_other_samples(part: str) -> Callable[[PreparedStudy], PreparedStudy]:
     return changed
 
 
+def with_values_for_outputs(prepared: PreparedStudy) -> PreparedStudy:
+    spec = prepared.members[0].spec
+    network = spec.network.model_copy(update={"outputs": "values"})
+    return with_member(prepared, spec=spec.model_copy(update={"network": network}))
+
+
 def with_rtl(prepared: PreparedStudy, file: Path, text: str) -> PreparedStudy:
     file.write_text(text)
     hardware = prepared.spec.hardware.model_copy(
@@ -260,6 +266,7 @@ PROBLEMS: dict[str, tuple[Callable[[PreparedStudy], PreparedStudy], frozenset[Le
         lambda p: with_member(p, splits=replace(p.members[0].splits, calibration=np.zeros((1, 8, 8, 1), np.int8))),
         frozenset(Level),
     ),
+    "outputs": (with_values_for_outputs, frozenset(Level)),
     "part": (lambda p: with_spec(p, fidelity__part=0.5), frozenset({Level.PART})),
     "epochs": (lambda p: with_spec(p, fidelity__epochs=3), frozenset({Level.SHORT_FINETUNE})),
     "full epochs": (lambda p: with_spec(p, fidelity__full_epochs=3), frozenset({Level.FULL_FINETUNE})),
