@@ -1,5 +1,6 @@
 """The full adder of a cell library, as a map for yosys."""
 
+import re
 from typing import Final
 
 import numpy as np
@@ -9,6 +10,7 @@ from hwmodels.synthesis.liberty import Cell, Library, Pin
 
 # Every combination of three bits, one per bit position of a word.
 _COMBINATIONS: Final = (0b10101010, 0b11001100, 0b11110000)
+_NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)  # in Verilog, without escapes
 _SUM: Final = 0b10010110
 _CARRY: Final = 0b11101000
 
@@ -21,6 +23,8 @@ def full_adder_map(library: Library) -> str | None:
 
 def _map(cell: Cell) -> str | None:
     if not cell.usable or cell.state or len(cell.inputs) != 3 or len(cell.outputs) != 2:
+        return None
+    if not all(_NAME.fullmatch(name) for name in (cell.name, *cell.pins)):
         return None
     inputs = [pin.name for pin in cell.inputs]
     outputs = {_truth(pin, inputs): pin.name for pin in cell.outputs}

@@ -16,6 +16,7 @@ _DELAY: Final = ("cell_rise", "cell_fall")
 _SENSES: Final = ("positive_unate", "negative_unate", "non_unate")
 _TRANSITION: Final = ("rise_transition", "fall_transition")
 _POWER: Final = ("rise_power", "fall_power")
+_UNUSABLE: Final = ("dont_use", "is_isolation_cell", "is_level_shifter", "always_on")
 # Arcs from an input to an output that a synthesized netlist uses: not those of three-state enables, clears and presets.
 _STORAGE: Final = ("ff", "ff_bank", "latch", "latch_bank")
 _USED_ARCS: Final = ("", "combinational", "combinational_rise", "combinational_fall", "rising_edge", "falling_edge")
@@ -82,7 +83,7 @@ class Cell:
         next_state: input function of a flip-flop, '' for any other cell.
         clock: clock pin of a flip-flop, '' for any other cell.
         state: names of the internal state and its inverse.
-        usable: whether synthesis may use it (``dont_use`` is not set).
+        usable: whether synthesis may use it: ``dont_use`` is not set, and it is no cell of a power domain's border.
     """
 
     name: str
@@ -212,7 +213,7 @@ def _cell(group: Group, library: Group, units: LibertyUnits) -> Cell:
         next_state=flip_flop.values.get("next_state", "") if flip_flop else "",
         clock=flip_flop.values.get("clocked_on", "") if flip_flop else "",
         state=state,
-        usable=group.values.get("dont_use", "false") != "true",
+        usable=not any(group.values.get(key) == "true" for key in _UNUSABLE),
     )
 
 

@@ -36,6 +36,7 @@ _WRAPPER_FILE: Final = "wrapper.v"
 _ADDERS_FILE: Final = "adders.v"
 _LIBRARY_FILE: Final = "library.lib"
 _NETLIST_FILE: Final = "netlist.json"
+_NAME: Final = re.compile(r"\w+", re.ASCII)
 _ERROR = re.compile(r"^ERROR: (.*)$", re.MULTILINE)
 _RUN: Final = """\
 import sys
@@ -124,7 +125,7 @@ def _earlier(bits: int, folder: Path) -> list[str]:
 
 
 def _commands(sources: int, library: Library, folder: Path) -> Iterator[str]:
-    adders = full_adder_map(library)
+    adders, avoided = full_adder_map(library), _avoided(library)
     if adders is not None:
         (folder / _ADDERS_FILE).write_text(adders, encoding="utf-8")
         # Without it the map's cell is unknown, and stays unread.
@@ -133,14 +134,20 @@ def _commands(sources: int, library: Library, folder: Path) -> Iterator[str]:
     yield f"read_verilog {_WRAPPER_FILE}"
     yield f"hierarchy -check -top {_WRAPPER}"
     yield f"synth -flatten -noabc -top {_WRAPPER}"
-    yield f"dfflibmap -liberty {_LIBRARY_FILE}"
+    yield f"dfflibmap {avoided}-liberty {_LIBRARY_FILE}"
     if adders is not None:
         yield "extract_fa -fa"
         yield f"techmap -map {_ADDERS_FILE}"
         yield "opt_clean"
-    yield f"abc -liberty {_LIBRARY_FILE} -script {_ABC_SCRIPT}"
+    yield f"abc {avoided}-liberty {_LIBRARY_FILE} -script {_ABC_SCRIPT}"
     yield "opt_clean -purge"
     yield f"write_json {_NETLIST_FILE}"
+
+
+def _avoided(library: Library) -> str:
+    """Returns the options that keep the mapper from cells that are not usable, if their names are plain words."""
+    names = (cell.name for cell in library.cells.values() if not cell.usable)
+    return "".join(f"-dont_use {name} " for name in names if _NAME.fullmatch(name))
 
 
 def _wrapper(files: Sequence[Path], top: str, parameters: Mapping[str, int]) -> str:

@@ -285,6 +285,22 @@ def test_file_names_never_become_commands(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @needs_yosys
+@pytest.mark.parametrize("flag", ["dont_use : true;", 'is_isolation_cell : "true";', 'is_level_shifter : "true";'])
+def test_cells_that_are_not_for_synthesis_stay_unused(flag: str, tmp_path: Path) -> None:
+    """An XOR at no cost would be chosen for every one, but for the flag."""
+    path = tmp_path / "top.v"
+    path.write_text("module top (input [1:0] a, output y); assign y = ^a; endmodule\n")
+    cheap = small_liberty().replace("cell (XOR2) { area : 4.0;", "cell (XOR2) { area : 0.1;")
+    flagged = cheap.replace("area : 0.1;", f"area : 0.1; {flag}")
+    used = [
+        {cell.cell for cell in synthesize((path,), "top", {}, small(tmp_path, text, f"{index}.lib")).cells}
+        for index, text in enumerate((cheap, flagged))
+    ]
+    assert used[0] == {"XOR2"}
+    assert "XOR2" not in used[1]
+
+
+@needs_yosys
 def test_messages_of_yosys_name_the_users_files(tmp_path: Path) -> None:
     path = tmp_path / "mine.v"
     path.write_text("module mine (input a, output y);\nmissing part (.a(a), .y(y));\nendmodule\n")
