@@ -216,10 +216,11 @@ class _Timing:
         self.launches = {flop.state: _ticks(flop.delay_ns, step_ns) for flop in circuit.flip_flops}
         self.steps = self._latest() + 2
         if self.steps > _MOST_STEPS:
-            slowest = max(circuit.gates, key=lambda gate: max(gate.delays_ns))
+            delays = [(max(gate.delays_ns), gate.cell) for gate in circuit.gates]
+            slowest, cell = max([*delays, *((flop.delay_ns, "flip-flop") for flop in circuit.flip_flops)])
             raise HardwareError(
-                f"a cycle has {self.steps} time steps of {step_ns:g} ns, more than {_MOST_STEPS}; the slowest gate, a "
-                f"{slowest.cell}, takes {max(slowest.delays_ns):g} ns: check the delay tables and units of the library"
+                f"a cycle has {self.steps} time steps of {step_ns:g} ns, more than {_MOST_STEPS}; the slowest cell, a "
+                f"{cell}, takes {slowest:g} ns: check the delay tables and units of the library"
             )
 
     def _latest(self) -> int:

@@ -171,7 +171,11 @@ def load_liberty(path: Path) -> Library:
 
 @functools.lru_cache(maxsize=8)
 def _load(path: Path, _changed_ns: int) -> Library:
-    group = parse_liberty(read_liberty_text(path), str(path))
+    return build_library(parse_liberty(read_liberty_text(path), str(path)), path)
+
+
+def build_library(group: Group, path: Path) -> Library:
+    """Returns the library that a parsed file describes; error messages call it by its path."""
     units = LibertyUnits(group, str(path))
     cells = {cell.name: cell for cell in _cells(group, units)}
     if not cells:

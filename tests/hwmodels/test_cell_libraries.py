@@ -4,30 +4,25 @@ The libraries are OSU's, which Debian has, and two that lie beside the project; 
 absent.
 """
 
-import re
 import shutil
-import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from event_simulation import count_transitions, table_delays
+from compare_simulators import MappedDesign, icarus_energy_pj, map_design, opensta_delay_ns
+from event_simulation import count_transitions
 from hw_workloads import needs_yosys
 from settled_outputs import simulate
 from small_liberty import flip_flop, small_liberty
-from structural_verilog import structural_verilog
 
 from hwmodels import HardwareError
 from hwmodels.architectures import ARRAY, RTL_FOLDER, SERIAL
 from hwmodels.architectures.rounding import half_up
-from hwmodels.synthesis.activity import _energies, _Timing, measure_energy
+from hwmodels.synthesis.activity import _Timing, measure_energy
 from hwmodels.synthesis.circuit import Circuit, build_circuit
 from hwmodels.synthesis.liberty import Library, load_liberty
-from hwmodels.synthesis.liberty_syntax import read_liberty_text
 from hwmodels.synthesis.yosys import CellInstance, Netlist, synthesize
 from hwmodels.traces import load_trace
 
@@ -46,28 +41,11 @@ each_library = pytest.mark.parametrize(
         for name, path in LIBRARIES.items()
     ],
 )
-Trace = Mapping[str, npt.NDArray[np.int64]]
-
-
-@dataclass(frozen=True, slots=True)
-class Mapped:
-    """A 4-bit rescaler of 20-bit accumulators on a library, and the first stream of its stimulus."""
-
-    library: Library
-    netlist: Netlist
-    circuit: Circuit
-    trace: Trace
 
 
 @cache
-def mapped(name: str) -> Mapped:
-    library, trace = load_liberty(LIBRARIES[name]), load_trace()
-    workload = ARRAY.sweep_workload(ARRAY.sweep_point(trace, 4, 20))
-    netlist = synthesize(ARRAY.files, ARRAY.top, ARRAY.parameters(workload), library)
-    stimulus = {
-        port: values.reshape(len(values), -1)[:60, 0] for port, values in ARRAY.stimulus(trace, workload).items()
-    }
-    return Mapped(library, netlist, build_circuit(netlist, library), stimulus)
+def mapped(name: str) -> MappedDesign:
+    return map_design(load_liberty(LIBRARIES[name]), "array", 4)
 
 
 @needs_yosys
@@ -90,19 +68,7 @@ def test_a_mapped_rescaler_computes_the_contract(name: str) -> None:
 def test_the_delay_is_that_of_opensta(name: str, tmp_path: Path) -> None:
     """OpenSTA adds wire loads of the library's default model, which are taken out: wires are not modelled."""
     unit = mapped(name)
-    library, netlist, script = tmp_path / "l.lib", tmp_path / "n.v", tmp_path / "s.tcl"
-    text = read_liberty_text(LIBRARIES[name])
-    library.write_text(re.sub(r"default_wire_load\s*:[^;]*;", "", text))
-    netlist.write_text(structural_verilog(unit.netlist))
-    script.write_text(
-        f"read_liberty {library}\nread_verilog {netlist}\nlink_design top\n"
-        "create_clock -name c -period 1000 [get_ports clk]\nset_input_delay 0 -clock c [all_inputs]\n"
-        f"set_output_delay 0 -clock c [all_outputs]\nset_input_transition {unit.circuit.slew_ns} [all_inputs]\n"
-        "report_checks -path_delay max -digits 5\nexit\n"
-    )
-    done = subprocess.run(["sta", "-no_splash", "-exit", script], check=True, capture_output=True, text=True)
-    [arrival] = re.findall(r"([\d.]+)\s+data arrival time", done.stdout)[:1]
-    assert unit.circuit.delay_ns == pytest.approx(float(arrival), rel=0.03)
+    assert unit.circuit.delay_ns == pytest.approx(opensta_delay_ns(unit, tmp_path), rel=0.03)
 
 
 @needs_yosys
@@ -111,12 +77,7 @@ def test_the_delay_is_that_of_opensta(name: str, tmp_path: Path) -> None:
 def test_the_energy_is_that_of_an_event_driven_simulation(name: str, tmp_path: Path) -> None:
     """Icarus with a rising and a falling delay per gate to the picosecond, on the same vectors."""
     unit = mapped(name)
-    counts = count_transitions(
-        unit.netlist, unit.library, unit.trace, table_delays(unit.circuit, unit.circuit.slew_ns), tmp_path
-    )
-    energies, cycles = _energies(unit.circuit), len(unit.trace["acc"]) - 1
-    event_pj = sum(energies.get(net, 0.0) * count for net, count in counts.items()) / cycles
-    event_pj += sum(flop.clock_energy_pj for flop in unit.circuit.flip_flops)
+    event_pj = icarus_energy_pj(unit, tmp_path)
     measured = measure_energy(unit.circuit, unit.trace)
     assert measured.delayed_pj == pytest.approx(event_pj, rel=0.1)
     assert event_pj > 1.3 * measured.zero_delay_pj  # most of the difference is glitches
@@ -263,7 +224,7 @@ def test_an_absurd_delay_is_refused_and_not_simulated(tmp_path: Path) -> None:
     cells = (CellInstance("NAND2", {"A": 2, "B": 3, "Y": 4}),)
     circuit = build_circuit(Netlist({"a": (2,), "b": (3,)}, {"y": (4,)}, cells), small(tmp_path, slow))
     trace = {"a": np.array([0, 1, 0]), "b": np.array([1, 1, 1])}
-    with pytest.raises(HardwareError, match=r"time steps of 0.05 ns, .* the slowest gate, a NAND2, takes .* ns: check"):
+    with pytest.raises(HardwareError, match=r"time steps of 0.05 ns, .* the slowest cell, a NAND2, takes .* ns: check"):
         measure_energy(circuit, trace)
 
 

@@ -12,7 +12,7 @@ from small_liberty import flip_flop, small_liberty
 from hwmodels import HardwareError
 from hwmodels.synthesis.full_adder import full_adder_map
 from hwmodels.synthesis.functions import compile_function
-from hwmodels.synthesis.liberty import Cell, Library, load_liberty, mean_delay, mean_energy
+from hwmodels.synthesis.liberty import Cell, Library, build_library, load_liberty, mean_delay, mean_energy
 from hwmodels.synthesis.liberty_syntax import parse_liberty
 from hwmodels.synthesis.typical_gate import time_scale
 
@@ -113,6 +113,19 @@ class TestFile:
     def test_a_truncated_library_is_refused_wherever_it_ends(self, length: int) -> None:
         with pytest.raises(HardwareError, match=r"cut\.lib"):
             parse_liberty(small_liberty()[:length], "cut.lib")
+
+    @given(st.integers(0, len(small_liberty())), st.integers(0, 40), st.text('{}();:",\\\n01.-ab/*', max_size=6))
+    def test_a_damaged_library_is_read_or_refused_in_one_line(self, at: int, cut: int, put: str) -> None:
+        """Whatever is cut out and put in: no other error, and no loop."""
+        text = small_liberty()[:at] + put + small_liberty()[at + cut :]
+        message = ""
+        try:
+            damaged = build_library(parse_liberty(text, "odd.lib"), Path("odd.lib"))
+            time_scale(damaged)
+            full_adder_map(damaged)
+        except HardwareError as error:
+            message = str(error)
+        assert "\n" not in message
 
     def test_what_follows_the_library_is_refused(self) -> None:
         with pytest.raises(HardwareError, match=r"two\.lib:\d+: 'library\(second\) .*' after the library"):
