@@ -2,6 +2,7 @@
 
 from nets.execute.accumulation import accumulator
 from nets.execute.executor import IntegerExecutor
+from nets.execute.layers import run_by_layer
 from nets.execute.native import native_library, native_status
 from nets.execute.torch_kernels import kernel
 
@@ -11,4 +12,5 @@ __all__ = [
     "kernel",
     "native_library",
     "native_status",
+    "run_by_layer",
 ]

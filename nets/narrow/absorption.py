@@ -4,67 +4,137 @@ An elementwise operator has no weights that could take the ratio, but its produc
 coarser scale of an activation moves the ratio into *their* multipliers and biases.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Final, Protocol
 
 import numpy as np
 
 from nets.errors import NetworkError
 from nets.narrow.activations import between_tensors
-from nets.narrow.weights import RealWeights, requantized
+from nets.narrow.choice import RescalerChoice
+from nets.narrow.scale_choice import check_window, nearest_scales, window_scales
+from nets.narrow.weights import RealWeights, WeightedOperator, requantized
 from nets.network import (
     ElementwiseProduct,
     ElementwiseSum,
     FloatArray,
     Operator,
     QuantizedNetwork,
-    Weighted,
     along_channels,
-    effective_scales,
     neighbouring_scales,
-    quantize_weights,
     rescaler_from_scale,
     shared_quantization,
     stored_bits,
+    weight_limit,
+    weighted_scale,
 )
 
 _EXACT = 1e-12  # relative; scales are float64 products of float32 values
 
 
-def absorb_into_weights(operator: Weighted, network: QuantizedNetwork, bits: int, original: RealWeights) -> Weighted:
+class WeightErrors(Protocol):
+    """Judges and makes the integer weights of one layer; without data, by the weights themselves."""
+
+    def variances(self, errors: FloatArray) -> FloatArray:
+        """Returns the error of each output, ``[out]``, from errors of its weights in steps, ``[out, ...]``."""
+        ...
+
+    def rounded(self, steps: FloatArray, limit: int) -> FloatArray:
+        """Returns integer weights, at most ``limit`` in magnitude, from real ones in steps, ``[out, ...]``."""
+        ...
+
+
+class PlainErrors:
+    """Squares of the weights' own errors, and the nearest integers."""
+
+    def variances(self, errors: FloatArray) -> FloatArray:
+        """Returns the sum of squares of each output's errors, ``[out]``."""
+        total: FloatArray = (errors**2).reshape(errors.shape[0], -1).sum(axis=1)
+        return total
+
+    def rounded(self, steps: FloatArray, limit: int) -> FloatArray:
+        """Returns the nearest integers within the limit."""
+        return np.clip(np.rint(steps), -limit, limit)
+
+
+PLAIN: Final = PlainErrors()
+
+
+def absorb_into_weights(
+    operator: WeightedOperator,
+    network: QuantizedNetwork,
+    choice: RescalerChoice,
+    original: RealWeights,
+    errors: WeightErrors = PLAIN,
+) -> WeightedOperator:
     """Moves the ratio of representable to effective scale into the weight scale.
 
-    Of the two neighbouring representable scales each channel takes the one whose requantized weights are closer to the
-    original ones; the multiplier gets ``bits`` bits.
+    Among the representable scales, of the two neighbours or in the window of the choice, each channel takes the one
+    whose requantized weights have the smallest error.
+
+    Raises:
+        NetworkError: the contract has no such window.
     """
-    contract = operator.rescaler.contract
-    (scale,) = effective_scales(operator, network.tensors)
+    contract, bits = operator.rescaler.contract, stored_bits(choice.multiplier_bits, operator.rescaler.contract)
     source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-    neighbours = neighbouring_scales(scale, stored_bits(bits, contract))
-    candidates = [near * target.scale / source.scale for near in neighbours]
-    below, above = (_squared_error(original.weights, candidate, operator.weight_bits) for candidate in candidates)
-    weight_scale, chosen = (np.where(above < below, high, low) for low, high in (candidates, neighbours))
-    narrowed = requantized(operator, original, source.scale, weight_scale, operator.weight_bits)
-    return replace(narrowed, rescaler=rescaler_from_scale(chosen, bits, contract))
+    limit, weights = weight_limit(operator.weight_bits), original.weights
+    scale = weighted_scale(source.scale, operator.weight_scale, target.scale, contract)
+
+    def steps_at(candidate: FloatArray) -> tuple[FloatArray, FloatArray]:
+        weight_scale = candidate * target.scale / source.scale
+        return weights / along_channels(weight_scale, weights.ndim), weight_scale
+
+    def error_of(candidate: FloatArray) -> FloatArray:
+        steps, weight_scale = steps_at(candidate)
+        return _shared(errors.variances(np.clip(np.rint(steps), -limit, limit) - steps) * weight_scale**2, candidate)
+
+    if choice.shift_bits is None:
+        chosen = nearest_scales(scale, bits, error_of)
+    else:
+        check_window(choice.shift_bits, contract)
+        chosen = window_scales(scale, bits, choice.shift_bits, _live(scale, weights), error_of)
+    steps, weight_scale = steps_at(chosen)
+    return replace(
+        requantized(operator, original, source.scale, weight_scale, operator.weight_bits),
+        weights=errors.rounded(steps, limit).astype(np.int8),
+        rescaler=rescaler_from_scale(chosen, choice.multiplier_bits, contract),
+    )
 
 
-def _squared_error(weights: FloatArray, scale: FloatArray, bits: int) -> FloatArray:
-    """Sums the squared errors of weights quantized at ``scale``, over what shares one scale; shape of ``scale``."""
-    steps = along_channels(scale, weights.ndim)
-    squares = (quantize_weights(weights, scale, bits) * steps - weights) ** 2
-    total: FloatArray = squares.reshape(squares.shape[0], -1).sum(axis=1)
-    return total if scale.size > 1 or total.size == 1 else total.sum(keepdims=True)
+def _shared(errors: FloatArray, candidate: FloatArray) -> FloatArray:
+    """Sums the errors over the outputs that share one scale; shape of ``candidate``."""
+    return errors if candidate.size == errors.size else errors.sum(keepdims=True)
 
 
-def absorb_into_scales(network: QuantizedNetwork, bits: Mapping[str, int]) -> QuantizedNetwork:
+def _live(scale: FloatArray, weights: FloatArray) -> FloatArray:
+    """Returns the scales of the channels that have any weight; all scales if none has."""
+    live = np.abs(weights).reshape(weights.shape[0], -1).any(axis=1)
+    return scale[live] if scale.size > 1 and live.any() else scale
+
+
+# The error that a tensor's values have at another scale; a tensor index and the scale to any measure of it.
+ScaleError = Callable[[int, float], float]
+
+
+def unless_clipped(network: QuantizedNetwork) -> ScaleError:
+    """Returns the error of scales without data: the finest one of those that clip no value."""
+    return lambda index, scale: scale if scale >= network.tensors[index].scale * (1 - _EXACT) else np.inf
+
+
+def absorb_into_scales(
+    network: QuantizedNetwork, bits: Mapping[str, int], error_of: ScaleError | None = None
+) -> QuantizedNetwork:
     """Chooses activation scales so that the multipliers of elementwise operators fit their widths exactly.
 
-    Scales only grow, so that no value is newly clipped; at ``k = 1`` they grow by less than a factor of two, at ``k``
-    bits by less than ``1 + 2**(1 - k)``.
+    Of the next coarser and the next finer scale each tensor takes the one with the smaller error. At ``k = 1`` a scale
+    changes by less than a factor of two, at ``k`` bits by less than ``1 + 2**(1 - k)``.
 
     Args:
         network: the network at int32 (Q31).
         bits: multiplier width in bits, by name of an elementwise sum or product.
+        error_of: the error of a tensor at a scale; by default scales only grow, so that no value is newly clipped.
 
     Returns:
         The network with the chosen scales; biases, bounds and rescalers (at full width) follow.
@@ -75,7 +145,7 @@ def absorb_into_scales(network: QuantizedNetwork, bits: Mapping[str, int]) -> Qu
     scales = _Scales(network)
     for operator in network.operators:
         if operator.name in bits:
-            _choose(operator, scales, bits[operator.name])
+            _choose(operator, scales, bits[operator.name], error_of or unless_clipped(network))
     return between_tensors(network, scales.chosen())
 
 
@@ -115,7 +185,7 @@ class _Scales:
         return self._network.with_tensors(changed)
 
 
-def _choose(operator: Operator, scales: _Scales, bits: int) -> None:
+def _choose(operator: Operator, scales: _Scales, bits: int, error_of: ScaleError) -> None:
     """Fixes the scales around an elementwise operator so that its multipliers are representable."""
     anchor, other = operator.inputs
     match operator:
@@ -124,7 +194,8 @@ def _choose(operator: Operator, scales: _Scales, bits: int) -> None:
             if scales.is_fixed(other) or (not scales.is_fixed(anchor) and scales[other] > scales[anchor]):
                 anchor, other = other, anchor
             scales.fix(anchor, scales[anchor], operator)
-            scales.fix(other, _coarser_beside(scales[other], scales[anchor], bits), operator)
+            beside = _beside(scales[other], scales[anchor], bits)
+            scales.fix(other, min(beside, key=partial(error_of, other)), operator)
             unit = 2 * max(scales[anchor], scales[other]) / 2**operator.left_shift
         case ElementwiseProduct():
             for index in operator.inputs:
@@ -132,15 +203,18 @@ def _choose(operator: Operator, scales: _Scales, bits: int) -> None:
             unit = scales[anchor] * scales[other]
         case _:
             raise NotImplementedError(f"no activation scales to choose around {type(operator).__name__}")
-    result = unit / _representable(unit / scales[operator.output], bits, above=False)
-    scales.fix(operator.output, result, operator)
+    ratio = unit / scales[operator.output]
+    results = [unit / _representable(ratio, bits, above=above) for above in (False, True)]
+    scales.fix(operator.output, min(results, key=partial(error_of, operator.output)), operator)
 
 
-def _coarser_beside(scale: float, anchor: float, bits: int) -> float:
-    """Returns the smallest scale at or above ``scale`` whose ratio to the anchor is representable."""
+def _beside(scale: float, anchor: float, bits: int) -> tuple[float, float]:
+    """Returns the next coarser and the next finer scale whose ratio to the anchor is representable."""
     if scale <= anchor:
-        return min(_representable(scale / (2 * anchor), bits, above=True) * 2 * anchor, anchor)
-    return anchor / (2 * _representable(anchor / (2 * scale), bits, above=False))
+        coarser, finer = (_representable(scale / (2 * anchor), bits, above=above) for above in (True, False))
+        return min(coarser * 2 * anchor, anchor), finer * 2 * anchor
+    coarser, finer = (_representable(anchor / (2 * scale), bits, above=above) for above in (False, True))
+    return anchor / (2 * coarser), anchor / (2 * finer)
 
 
 def _representable(scale: float, bits: int, *, above: bool) -> float:

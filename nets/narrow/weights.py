@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from nets.network import (
     weight_limit,
     with_multiplier_bits,
 )
+
+WeightedOperator = TypeVar("WeightedOperator", bound=Weighted)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -40,8 +43,8 @@ def real_weights(network: QuantizedNetwork) -> dict[str, RealWeights]:
 
 
 def requantized(
-    operator: Weighted, real: RealWeights, input_scale: float, weight_scale: FloatArray, bits: int
-) -> Weighted:
+    operator: WeightedOperator, real: RealWeights, input_scale: float, weight_scale: FloatArray, bits: int
+) -> WeightedOperator:
     """Returns the operator with real weights and biases rounded at other scales; its rescaler stays.
 
     Weights get ``bits`` bits at ``weight_scale``, ``[out]`` or ``[1]``, biases ``input_scale * weight_scale``.

@@ -1,0 +1,44 @@
+"""A network run layer by layer on all samples at once, with a look at every layer's inputs before it runs."""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from nets.execute.executor import SAMPLES_AT_ONCE, Backend, PreparedOperators, input_chunks
+from nets.network import Int8Array, Operator, QuantizedNetwork
+
+Visit = Callable[[Operator, Sequence[Sequence[Tensor]]], Operator]
+
+
+def run_by_layer(network: QuantizedNetwork, inputs: Sequence[Int8Array], visit: Visit) -> QuantizedNetwork:
+    """Runs a network operator by operator; each may be replaced when its inputs are known.
+
+    Only activations that are still needed are kept.
+
+    Args:
+        network: the network.
+        inputs: one int8 array ``[samples, *shape]`` per network input.
+        visit: called with every operator, in order of execution, and for each of its inputs the chunks, int8
+            ``[samples, *shape]``; what it returns runs in the operator's place and makes the next layers' inputs.
+
+    Returns:
+        The network with the operators that ran.
+
+    Raises:
+        NetworkError: number, types or shapes of the inputs are not the network's.
+    """
+    live = input_chunks(network, tuple(inputs), SAMPLES_AT_ONCE)
+    last_use = {index: at for at, operator in enumerate(network.operators) for index in operator.inputs}
+    visited: dict[str, Operator] = {}
+    for at, operator in enumerate(network.operators):
+        made = visit(operator, [[chunk[index] for chunk in live] for index in operator.inputs])
+        visited[operator.name] = made
+        if operator.output in last_use:
+            parts = PreparedOperators([made], network, Backend.AUTO).run(live, {operator.output})
+            for chunk, part in zip(live, parts, strict=True):
+                chunk[operator.output] = part[operator.output]
+        for index in set(operator.inputs):
+            if last_use[index] == at:
+                for chunk in live:
+                    del chunk[index]
+    return network.with_operators(visited)
