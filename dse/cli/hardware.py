@@ -123,7 +123,7 @@ def _print_cost(result: VerilogCost, console: Console) -> None:
 
 
 def calibrate(
-    liberty: Annotated[Path, typer.Option(help="cell library (.lib)", show_default=False)],
+    liberty: Annotated[Path, typer.Option(help="cell library in Liberty format (.lib, .lib.gz)", show_default=False)],
     name: Annotated[str, typer.Option(help="name of the table", show_default=False)],
     node_nm: Annotated[float, typer.Option(help="feature size in nm, which Liberty does not state")],
     out: Annotated[Path | None, typer.Option(help="file of the table [default: NAME.toml]")] = None,

@@ -2,7 +2,7 @@
 
 Zero delay counts each net's settled changes only: a lower bound. With delays, every gate has its library delay at its
 load, as a whole number of time steps, and swallows pulses shorter than it (inertial delay, as in event-driven
-simulators), so that glitches are counted.
+simulators), so that glitches are counted. The step is halved until the energy changes by less than 3 %.
 """
 
 from collections import Counter
@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hwmodels.errors import HardwareError
-from hwmodels.synthesis.circuit import Circuit, Net
+from hwmodels.synthesis.circuit import Circuit, FlipFlop, Net
 from hwmodels.synthesis.functions import BitFunction, Words
 
-STEP_NS: Final = 0.05  # about a fifth of a loaded gate's delay in OSU 0.18
+_SETTLED: Final = 0.03  # relative change of the energy if the time step is halved
+_MOST_HALVINGS: Final = 6
+_MOST_STEPS: Final = 1 << 15  # of a cycle; a path of 100 gates takes a few hundred
 _MEMORY_WORDS: Final = 1 << 24  # words of waveforms held at once (128 MiB)
 _CLOCK: Final = "clk"
 Trace = Mapping[str, npt.NDArray[np.int64]]
@@ -27,13 +29,15 @@ Trace = Mapping[str, npt.NDArray[np.int64]]
 class Energy:
     """Energy per clock cycle on a trace, in picojoules, without leakage, and the transitions of all nets per cycle.
 
-    ``zero_delay_pj`` and ``transitions`` count settled transitions only, the other two glitches as well.
+    ``zero_delay_pj`` and ``transitions`` count settled transitions only, ``delayed_pj`` and ``delayed_transitions``
+    glitches as well, at time steps of ``step_ns``: half of it changes the energy by less than 3 %.
     """
 
     zero_delay_pj: float
     delayed_pj: float
     transitions: float
     delayed_transitions: float
+    step_ns: float
 
 
 def measure_energy(circuit: Circuit, trace: Trace) -> Energy:
@@ -43,7 +47,7 @@ def measure_energy(circuit: Circuit, trace: Trace) -> Energy:
     streams are evaluated side by side. Registers start at 0, and the first cycle is not counted.
 
     Raises:
-        HardwareError: if a port has no values, or the trace is shorter than two cycles.
+        HardwareError: if a port has no values, the trace is shorter than two cycles, or the delays are absurd.
     """
     settled, streams = _settle(circuit, trace)
     cycles, words_per_cycle = next(iter(settled.values())).shape
@@ -53,9 +57,48 @@ def measure_energy(circuit: Circuit, trace: Trace) -> Energy:
     per_net = _energies(circuit)
     fixed = sum(flop.clock_energy_pj for flop in circuit.flip_flops)
     zero = fixed + sum(per_net.get(net, 0.0) * count for net, count in counts.items())
-    glitchy = _delayed_counts(circuit, settled, mask, pairs)
-    delayed = fixed + sum(per_net.get(net, 0.0) * count for net, count in glitchy.items())
-    return Energy(zero, delayed, sum(counts.values()), sum(glitchy.values()))
+    glitches = _Glitches(circuit, settled, mask, pairs, per_net)
+    step = glitches.settled_step()
+    return Energy(zero, fixed + glitches.energy(step), sum(counts.values()), glitches.transitions(step), step)
+
+
+class _Glitches:
+    """Transitions with gate delays, at any time step."""
+
+    def __init__(
+        self, circuit: Circuit, settled: dict[Net, Words], mask: Words, pairs: int, energies: Mapping[Net, float]
+    ) -> None:
+        self._circuit = circuit
+        self._settled = settled
+        self._mask = mask
+        self._pairs = pairs
+        self._energies = energies
+        self._counts: dict[float, dict[Net, float]] = {}
+
+    def counts(self, step_ns: float) -> dict[Net, float]:
+        """Returns transitions per cycle of each net."""
+        if step_ns not in self._counts:
+            timing = _Timing(self._circuit, step_ns)
+            self._counts[step_ns] = _delayed_counts(timing, self._settled, self._mask, self._pairs)
+        return self._counts[step_ns]
+
+    def energy(self, step_ns: float) -> float:
+        """Returns the energy of the transitions per cycle in pJ."""
+        return sum(self._energies.get(net, 0.0) * count for net, count in self.counts(step_ns).items())
+
+    def transitions(self, step_ns: float) -> float:
+        """Returns the transitions of all nets per cycle."""
+        return sum(self.counts(step_ns).values())
+
+    def settled_step(self) -> float:
+        """Returns the first step at which half of it changes the energy by less than 3 %."""
+        step = self._circuit.step_ns
+        for _ in range(_MOST_HALVINGS):
+            coarse, fine = self.energy(step), self.energy(step / 2)
+            if abs(coarse - fine) <= _SETTLED * abs(fine):
+                return step
+            step /= 2
+        raise HardwareError(f"the energy of the circuit does not settle down to time steps of {step:g} ns")
 
 
 def _energies(circuit: Circuit) -> dict[Net, float]:
@@ -66,6 +109,8 @@ def _energies(circuit: Circuit) -> dict[Net, float]:
         energies[flop.state] = flop.energy_pj
         for net in flop.inputs.values():
             energies[net] = energies.get(net, 0.0) + flop.input_energy_pj
+    for net, energy in circuit.pin_energy_pj.items():
+        energies[net] = energies.get(net, 0.0) + energy
     return energies
 
 
@@ -123,7 +168,7 @@ def _settle_forward(circuit: Circuit, bits: dict[Net, Words]) -> dict[Net, Words
             after.append(gate)
     for flop in circuit.flip_flops:
         value = _evaluate(flop.function, flop.inputs, nets, shape)
-        nets[flop.state] = np.concatenate([np.zeros_like(value[:1]), value[:-1]])
+        nets[flop.state] = np.concatenate([_start(flop, value[:1].shape), value[:-1]])
     for gate in after:
         nets[gate.output] = _evaluate(gate.function, gate.inputs, nets, shape)
     return nets
@@ -132,7 +177,7 @@ def _settle_forward(circuit: Circuit, bits: dict[Net, Words]) -> dict[Net, Words
 def _settle_cycle_by_cycle(circuit: Circuit, bits: dict[Net, Words], cycles: int) -> dict[Net, Words]:
     shape = next(iter(bits.values())).shape[1:]
     history: dict[Net, list[Words]] = {}
-    state: dict[Net, Words] = {flop.state: np.zeros(shape, dtype=np.uint64) for flop in circuit.flip_flops}
+    state: dict[Net, Words] = {flop.state: _start(flop, shape) for flop in circuit.flip_flops}
     for cycle in range(cycles):
         nets = {net: words[cycle] for net, words in bits.items()} | state
         for gate in circuit.gates:
@@ -143,43 +188,77 @@ def _settle_cycle_by_cycle(circuit: Circuit, bits: dict[Net, Words], cycles: int
     return {net: np.stack(words) for net, words in history.items()}
 
 
+def _start(flop: FlipFlop, shape: tuple[int, ...]) -> Words:
+    return _constant("1" if flop.starts_high else "0", shape)
+
+
 def _evaluate(
     function: BitFunction, inputs: Mapping[str, Net], nets: Mapping[Net, Words], shape: tuple[int, ...]
 ) -> Words:
-    return function({name: nets[net] if net in nets else _constant(net, shape) for name, net in inputs.items()})
+    value = function({name: nets[net] if net in nets else _constant(net, shape) for name, net in inputs.items()})
+    return value if value.shape == shape else np.broadcast_to(value, shape)  # a tie cell has no inputs
 
 
-def _delayed_counts(circuit: Circuit, settled: dict[Net, Words], mask: Words, pairs: int) -> dict[Net, float]:
+class _Timing:
+    """The delays of a circuit as whole numbers of time steps.
+
+    Attributes:
+        delays: of each gate's output, rising and falling, at least 1.
+        launches: of each flip-flop's output, at least 1.
+        steps: time steps of a cycle until everything has settled.
+    """
+
+    def __init__(self, circuit: Circuit, step_ns: float) -> None:
+        self.circuit = circuit
+        self.delays = {
+            g.output: (_ticks(g.delays_ns[0], step_ns), _ticks(g.delays_ns[1], step_ns)) for g in circuit.gates
+        }
+        self.launches = {flop.state: _ticks(flop.delay_ns, step_ns) for flop in circuit.flip_flops}
+        self.steps = self._latest() + 2
+        if self.steps > _MOST_STEPS:
+            delays = [(max(gate.delays_ns), gate.cell) for gate in circuit.gates]
+            slowest, cell = max([*delays, *((flop.delay_ns, "flip-flop") for flop in circuit.flip_flops)])
+            raise HardwareError(
+                f"a cycle has {self.steps} time steps of {step_ns:g} ns, more than {_MOST_STEPS}; the slowest cell, a "
+                f"{cell}, takes {slowest:g} ns: check the delay tables and units of the library"
+            )
+
+    def _latest(self) -> int:
+        arrival: dict[Net, int] = dict(self.launches)
+        for gate in self.circuit.gates:
+            latest = max((arrival.get(net, 0) for net in gate.inputs.values()), default=0)
+            arrival[gate.output] = latest + max(self.delays[gate.output])
+        return max(arrival.values(), default=0)
+
+
+def _delayed_counts(timing: _Timing, settled: dict[Net, Words], mask: Words, pairs: int) -> dict[Net, float]:
     """Returns transitions per cycle of each net with gate delays, all cycles evaluated side by side."""
-    steps = _steps(circuit)
-    chunk = max(1, _MEMORY_WORDS // (steps * max(_widest_front(circuit), 1)))
+    chunk = max(1, _MEMORY_WORDS // (timing.steps * max(_widest_front(timing.circuit), 1)))
     counts: dict[Net, float] = {}
     every = np.broadcast_to(mask, next(iter(settled.values()))[1:].shape).reshape(-1)
     for start in range(0, every.size, chunk):
         part = slice(start, start + chunk)
         before = {net: words[:-1].reshape(-1)[part] for net, words in settled.items()}
         after = {net: words[1:].reshape(-1)[part] for net, words in settled.items()}
-        for net, count in _waves(circuit, before, after, every[part], steps).items():
+        for net, count in _waves(timing, before, after, every[part]).items():
             counts[net] = counts.get(net, 0.0) + count / pairs
     return counts
 
 
-def _waves(
-    circuit: Circuit, before: dict[Net, Words], after: dict[Net, Words], mask: Words, steps: int
-) -> dict[Net, float]:
+def _waves(timing: _Timing, before: dict[Net, Words], after: dict[Net, Words], mask: Words) -> dict[Net, float]:
+    circuit, steps = timing.circuit, timing.steps
     uses = _uses(circuit)
     waves: dict[Net, Words] = {}
     counts: dict[Net, float] = {}
-    launch = {flop.state: _ticks(flop.delay_ns) for flop in circuit.flip_flops}
     driven = {gate.output for gate in circuit.gates}
     for net in [net for net in before if net not in driven]:
         counts[net] = _count((before[net] ^ after[net]) & mask)
         if uses[net]:
-            waves[net] = _step_wave(before[net], after[net], launch.get(net, 0), steps)
+            waves[net] = _step_wave(before[net], after[net], timing.launches.get(net, 0), steps)
     shape = (steps, mask.size)
     for gate in circuit.gates:
         ideal = _evaluate(gate.function, gate.inputs, waves, shape)
-        wave = _inertial(ideal, before[gate.output], _ticks(gate.delay_ns))
+        wave = _inertial(ideal, before[gate.output], *timing.delays[gate.output])
         counts[gate.output] = _count((wave[1:] ^ wave[:-1]) & mask) + _count((wave[0] ^ before[gate.output]) & mask)
         if uses[gate.output]:
             waves[gate.output] = wave
@@ -208,17 +287,8 @@ def _widest_front(circuit: Circuit) -> int:
     return widest
 
 
-def _ticks(delay_ns: float) -> int:
-    return max(1, round(delay_ns / STEP_NS))
-
-
-def _steps(circuit: Circuit) -> int:
-    """Returns the time steps until everything has settled."""
-    arrival: dict[Net, int] = {flop.state: _ticks(flop.delay_ns) for flop in circuit.flip_flops}
-    for gate in circuit.gates:
-        latest = max((arrival.get(net, 0) for net in gate.inputs.values()), default=0)
-        arrival[gate.output] = latest + _ticks(gate.delay_ns)
-    return max(arrival.values(), default=0) + 2
+def _ticks(delay_ns: float, step_ns: float) -> int:
+    return max(1, round(delay_ns / step_ns))
 
 
 def _step_wave(before: Words, after: Words, at: int, steps: int) -> Words:
@@ -228,13 +298,13 @@ def _step_wave(before: Words, after: Words, at: int, steps: int) -> Words:
     return wave
 
 
-def _inertial(ideal: Words, before: Words, delay: int) -> Words:
+def _inertial(ideal: Words, before: Words, rise: int, fall: int) -> Words:
     """Returns a gate's output: its function of the inputs, delayed, pulses shorter than the delay swallowed.
 
-    The output changes at a time only if the function has had the new value throughout the delay before it.
+    The output rises (falls) at a time only if the function has been 1 (0) for the ``rise`` (``fall``) steps before it.
     """
-    ones, zeros = _window(ideal, before, delay)
-    wave, unknown = ones, ~(ones | zeros)
+    ones = _throughout(ideal, before, rise)
+    wave, unknown = ones, ~(ones | _throughout(~ideal, ~before, fall))
     reach = 1
     while unknown.any():
         # If the function changed within the window, the output keeps its last value.
@@ -248,17 +318,15 @@ def _inertial(ideal: Words, before: Words, delay: int) -> Words:
     return wave
 
 
-def _window(ideal: Words, before: Words, delay: int) -> tuple[Words, Words]:
-    """Returns the times before which the function was 1, and those before which it was 0, for ``delay`` steps."""
+def _throughout(ideal: Words, before: Words, delay: int) -> Words:
+    """Returns the times before which a word was 1 for ``delay`` steps; it was ``before`` until the first of them."""
     ones = np.concatenate([np.broadcast_to(before, (delay, before.size)), ideal])[: len(ideal) + delay - 1]
-    zeros = ~ones
     span = 1
     while span < delay:
         shift = min(span, delay - span)
         ones = ones[shift:] & ones[:-shift]
-        zeros = zeros[shift:] & zeros[:-shift]
         span += shift
-    return ones, zeros
+    return ones
 
 
 def _pack(bits: npt.NDArray[np.int64]) -> Words:

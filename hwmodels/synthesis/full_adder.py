@@ -1,5 +1,6 @@
 """The full adder of a cell library, as a map for yosys."""
 
+import re
 from typing import Final
 
 import numpy as np
@@ -9,6 +10,7 @@ from hwmodels.synthesis.liberty import Cell, Library, Pin
 
 # Every combination of three bits, one per bit position of a word.
 _COMBINATIONS: Final = (0b10101010, 0b11001100, 0b11110000)
+_NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)  # in Verilog, without escapes
 _SUM: Final = 0b10010110
 _CARRY: Final = 0b11101000
 
@@ -20,9 +22,13 @@ def full_adder_map(library: Library) -> str | None:
 
 
 def _map(cell: Cell) -> str | None:
-    inputs = [pin.name for pin in cell.pins.values() if not pin.output]
-    outputs = {_truth(pin, inputs): pin.name for pin in cell.pins.values() if pin.output}
-    if cell.next_state or len(inputs) != 3 or set(outputs) != {_SUM, _CARRY}:
+    if not cell.usable or cell.state or len(cell.inputs) != 3 or len(cell.outputs) != 2:
+        return None
+    if not all(_NAME.fullmatch(name) for name in (cell.name, *cell.pins)):
+        return None
+    inputs = [pin.name for pin in cell.inputs]
+    outputs = {_truth(pin, inputs): pin.name for pin in cell.outputs}
+    if set(outputs) != {_SUM, _CARRY}:
         return None
     first, second, third = inputs
     pins = f".{first}(A), .{second}(B), .{third}(C), .{outputs[_CARRY]}(X), .{outputs[_SUM]}(Y)"
@@ -35,7 +41,7 @@ def _map(cell: Cell) -> str | None:
 def _truth(pin: Pin, inputs: list[str]) -> int:
     """Returns an output's truth table over three inputs, -1 if it is not a function of just these."""
     function, names = compile_function(pin.function) if pin.function else (None, ())
-    if function is None or set(names) != set(inputs) or len(inputs) != 3:
+    if function is None or set(names) != set(inputs):
         return -1
     words = {name: np.array([bits], dtype=np.uint64) for name, bits in zip(inputs, _COMBINATIONS, strict=True)}
     return int(function(words)[0]) & 0xFF

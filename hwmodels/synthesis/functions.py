@@ -17,7 +17,7 @@ BitFunction = Callable[[Mapping[str, Words]], Words]
 _OPERATORS: Final[tuple[tuple[str, Callable[[Any, Any], Any]], ...]] = (
     ("|+", operator.or_), ("^", operator.xor), ("&*", operator.and_),
 )  # fmt: skip
-_TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[()!'&*|+^01]")
+_TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\[\d+\])?|[()!'&*|+^01]")
 
 
 @functools.lru_cache(maxsize=1024)

@@ -1,51 +1,55 @@
 """Liberty cell libraries: area, function, pin capacitance, delay, internal energy and leakage of every cell."""
 
 import functools
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import Final
 
 from hwmodels.errors import HardwareError
+from hwmodels.synthesis.liberty_conditions import CellStates, Condition
+from hwmodels.synthesis.liberty_pins import pin_groups
+from hwmodels.synthesis.liberty_syntax import Group, parse_liberty, read_liberty_text
+from hwmodels.synthesis.liberty_tables import LibertyUnits, Table
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[A-Za-z0-9_.+\-\[\]]+|[(){}:;,]')
-_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
-_SECONDS = {"ps": 1e-3, "ns": 1.0, "us": 1e3}  # to nanoseconds
-_FARADS = {"ff": 1e-3, "pf": 1.0}  # to picofarads
-_WATTS = {"pw": 1e-6, "nw": 1e-3, "uw": 1.0, "mw": 1e3}  # to microwatts
+_DELAY: Final = ("cell_rise", "cell_fall")
+_SENSES: Final = ("positive_unate", "negative_unate", "non_unate")
+_TRANSITION: Final = ("rise_transition", "fall_transition")
+_POWER: Final = ("rise_power", "fall_power")
+_UNUSABLE: Final = ("dont_use", "is_isolation_cell", "is_level_shifter", "always_on")
+# Arcs from an input to an output that a synthesized netlist uses: not those of three-state enables, clears and presets.
+_STORAGE: Final = ("ff", "ff_bank", "latch", "latch_bank")
+_USED_ARCS: Final = ("", "combinational", "combinational_rise", "combinational_fall", "rising_edge", "falling_edge")
 
 
-@dataclass(slots=True)
-class _Group:
-    """A group of the file: its name, arguments, simple and list attributes, and inner groups."""
-
-    kind: str
-    arguments: tuple[str, ...]
-    line: int
-    values: dict[str, str] = field(default_factory=dict)
-    lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    groups: "list[_Group]" = field(default_factory=list)
-
-    def inner(self, kind: str) -> "Iterator[_Group]":
-        return (group for group in self.groups if group.kind == kind)
+Weighted = tuple[tuple[float, Table], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A lookup table over one or two indices, interpolated linearly and extrapolated from its edge cells."""
+class Arc:
+    """Tables of the rising and the falling transition, each with the share of the states that it holds for."""
 
-    first: npt.NDArray[np.float64]
-    second: npt.NDArray[np.float64]
-    values: npt.NDArray[np.float64]
+    rise: Weighted
+    fall: Weighted
 
-    def at(self, first: float, second: float) -> float:
-        """Returns the value at a point; a table with one index ignores the other."""
-        rows = self.values if self.second.size > 1 else self.values.reshape(-1, 1)
-        column = np.array([_interpolate(self.second, row, second) for row in rows])
-        return _interpolate(self.first, column, first)
+
+@dataclass(frozen=True, slots=True)
+class TimingArc:
+    """One timing group of an output: what a transition of an input pin does.
+
+    Attributes:
+        related: the input pin.
+        sense: ``positive_unate``, ``negative_unate`` or ``non_unate``.
+        share: share of the states of the other pins that it holds for.
+        delays: delay in ns of a rising and of a falling output, None without a table.
+        transitions: transition time in ns of these, likewise.
+    """
+
+    related: str
+    sense: str
+    share: float
+    delays: tuple[Table | None, Table | None]
+    transitions: tuple[Table | None, Table | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +60,18 @@ class Pin:
         output: whether it drives its net.
         capacitance_pf: load that it is, in picofarads.
         function: Boolean function of an output in Liberty syntax, '' if none.
-        delays: (rise, fall) delay tables over (load in pF, slew in ns), per related input pin.
-        energies: (rise, fall) internal energy tables in pJ; of an input without index on load.
+        timing: timing groups of an output.
+        delays: delay of an output in ns over (load in pF, slew in ns), per related input pin, averaged over states.
+        energies: internal energy of a transition in pJ, per related input pin; of an input under ''.
     """
 
     name: str
     output: bool
     capacitance_pf: float
     function: str
-    delays: Mapping[str, tuple[Table, Table]]
-    energies: tuple[tuple[Table, Table], ...]
+    timing: tuple[TimingArc, ...]
+    delays: Mapping[str, Arc]
+    energies: Mapping[str, Arc]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +80,10 @@ class Cell:
 
     Attributes:
         leakage_uw: its leakage in microwatts (0 if the library gives none).
-        next_state: input function of a flip-flop, '' for a gate.
-        clock: clock pin of a flip-flop, '' for a gate.
+        next_state: input function of a flip-flop, '' for any other cell.
+        clock: clock pin of a flip-flop, '' for any other cell.
         state: names of the internal state and its inverse.
+        usable: whether synthesis may use it: ``dont_use`` is not set, and it is no cell of a power domain's border.
     """
 
     name: str
@@ -86,6 +93,17 @@ class Cell:
     next_state: str = ""
     clock: str = ""
     state: tuple[str, ...] = ()
+    usable: bool = True
+
+    @property
+    def inputs(self) -> tuple[Pin, ...]:
+        """The pins that drive no net."""
+        return tuple(pin for pin in self.pins.values() if not pin.output)
+
+    @property
+    def outputs(self) -> tuple[Pin, ...]:
+        """The pins that drive a net."""
+        return tuple(pin for pin in self.pins.values() if pin.output)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -99,206 +117,239 @@ class Library:
     cells: Mapping[str, Cell]
 
 
+def mean_delay(arcs: Iterable[Arc], load_pf: float, slew_ns: float) -> float:
+    """Returns the mean delay over inputs and directions, in ns; 0 without tables.
+
+    A direction without a table does not count.
+    """
+    means = []
+    for arc in arcs:
+        sides = [_weighted(side, load_pf, slew_ns) for side in (arc.rise, arc.fall) if side]
+        means.append(sum(sides) / len(sides))
+    return sum(means) / len(means) if means else 0.0
+
+
+def direction_delays(arcs: Iterable[Arc], load_pf: float, slew_ns: float) -> tuple[float, float]:
+    """Returns the mean delay over inputs of a rising and of a falling output, in ns.
+
+    A direction without tables has the delay of the other one; without any tables both are 0.
+    """
+    known = list(arcs)
+    rise = [_weighted(arc.rise, load_pf, slew_ns) for arc in known if arc.rise]
+    fall = [_weighted(arc.fall, load_pf, slew_ns) for arc in known if arc.fall]
+    means = [sum(values) / len(values) for values in (rise or fall, fall or rise) if values]
+    return (means[0], means[1]) if means else (0.0, 0.0)
+
+
+def mean_energy(arcs: Iterable[Arc], load_pf: float, slew_ns: float) -> float:
+    """Returns the mean energy of a transition over inputs and directions, in pJ; 0 without tables.
+
+    A direction without a table costs nothing.
+    """
+    means = [sum(_weighted(side, load_pf, slew_ns) for side in (arc.rise, arc.fall)) / 2 for arc in arcs]
+    return sum(means) / len(means) if means else 0.0
+
+
+def _weighted(side: Weighted, load_pf: float, slew_ns: float) -> float:
+    return sum(weight * table.at(load_pf, slew_ns) for weight, table in side)
+
+
 def load_liberty(path: Path) -> Library:
-    """Returns the library of a Liberty file; areas count as square micrometres, a unit that Liberty does not state.
+    """Returns the library of a Liberty file, which may be compressed with gzip.
+
+    Areas count as square micrometres, a unit that Liberty does not state.
 
     Raises:
-        HardwareError: if the file is truncated or not Liberty, has no units, or a cell has no area.
+        HardwareError: if the file is truncated or not Liberty, lacks units, or a cell has no area, a table of the wrong
+            size or a negative size; the message names file, line, key and value.
     """
     try:
         return _load(path.resolve(), path.stat().st_mtime_ns)
-    except (OSError, UnicodeDecodeError) as error:
-        raise HardwareError(f"{path}: cannot be read as text ({error})") from None
+    except OSError as error:
+        raise HardwareError(f"{path}: cannot be read ({error})") from None
 
 
 @functools.lru_cache(maxsize=8)
 def _load(path: Path, _changed_ns: int) -> Library:
-    library = _parse(path.read_text(encoding="utf-8"), str(path))
-    units = _Units(library, str(path))
-    cells = {cell.name: cell for cell in (_cell(group, units) for group in library.inner("cell"))}
+    return build_library(parse_liberty(read_liberty_text(path), str(path)), path)
+
+
+def build_library(group: Group, path: Path) -> Library:
+    """Returns the library that a parsed file describes; error messages call it by its path."""
+    units = LibertyUnits(group, str(path))
+    cells = {cell.name: cell for cell in _cells(group, units)}
     if not cells:
         raise HardwareError(f"{path}: the library has no cells")
+    voltage = units.number(group, "nom_voltage", least=0.0) * units.volts
+    if voltage == 0:
+        raise HardwareError(f"{path}: nom_voltage is 0; a supply is needed")
     return Library(
-        name=library.arguments[0] if library.arguments else path.stem,
+        name=group.arguments[0] if group.arguments else path.stem,
         path=path,
-        voltage_v=units.number(library, "nom_voltage"),
-        temperature_c=units.number(library, "nom_temperature"),
+        voltage_v=voltage,
+        temperature_c=units.number(group, "nom_temperature"),
         cells=cells,
     )
 
 
-class _Parser:
-    """Builds the tree of groups, word by word."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._stack: list[_Group] = []
-        self._words: list[str] = []
-        self._line = 1
-        self.root: _Group | None = None
-
-    def take(self, word: str, line: int) -> None:
-        """Processes the next word."""
-        self._line = line
-        if word == "{":
-            self._open()
-        elif word in ("}", ";"):
-            self._end(closes=word == "}")
-        else:
-            self._words.append(word)
-            if word == ")" and self._stack and ":" not in self._words:
-                # A list such as index_1 ("...") needs no semicolon; its words are kept, as a group may follow.
-                self._stack[-1].lists[self._words[0]] = self._arguments()
-
-    def finish(self) -> _Group:
-        """Returns the library."""
-        if self._stack:
-            inner = self._stack[-1]
-            place = f"inside {inner.kind} (line {inner.line})"
-            raise HardwareError(f"{self._name}:{self._line}: the file ends {place}: truncated?")
-        if self.root is None or self.root.kind != "library":
-            raise HardwareError(f"{self._name}: not a Liberty file (no library group)")
-        return self.root
-
-    def _open(self) -> None:
-        if not self._words:
-            raise HardwareError(f"{self._name}:{self._line}: '{{' without a group name")
-        group = _Group(self._words[0], self._arguments(), self._line)
-        if self._stack:
-            self._stack[-1].groups.append(group)
-        elif self.root is None:
-            self.root = group
-        self._stack.append(group)
-        self._words = []
-
-    def _end(self, *, closes: bool) -> None:
-        if len(self._words) >= 3 and self._words[1] == ":" and self._stack:
-            self._stack[-1].values[self._words[0]] = " ".join(word.strip('"') for word in self._words[2:])
-        self._words = []
-        if closes and not self._stack:
-            raise HardwareError(f"{self._name}:{self._line}: '}}' closes nothing")
-        if closes:
-            self._stack.pop()
-
-    def _arguments(self) -> tuple[str, ...]:
-        return tuple(word.strip('"') for word in self._words[2:-1] if word != ",")
+def _cells(library: Group, units: LibertyUnits) -> Iterator[Cell]:
+    for group in library.inner("cell"):
+        if not group.arguments:
+            raise HardwareError(f"{units.place(group)} without a name")
+        yield _cell(group, library, units)
 
 
-def _parse(text: str, name: str) -> _Group:
-    parser = _Parser(name)
-    for word, line in _tokens(text, name):
-        parser.take(word, line)
-    return parser.finish()
-
-
-def _tokens(text: str, name: str) -> Iterator[tuple[str, int]]:
-    def blank(match: re.Match[str]) -> str:
-        return "\n" * match.group().count("\n")
-
-    clean = _COMMENT.sub(blank, text).replace("\\\n", " \n")
-    if clean.count('"') % 2:
-        raise HardwareError(f"{name}: a string is not closed: truncated?")
-    line, position = 1, 0
-    for match in _TOKEN.finditer(clean):
-        line += clean.count("\n", position, match.start())
-        position = match.start()
-        yield match.group(), line
-
-
-class _Units:
-    """Units of one library; nothing is guessed."""
-
-    def __init__(self, library: _Group, name: str) -> None:
-        self._name = name
-        self.time_ns = self._scale(library, "time_unit", _SECONDS)
-        self.power_uw = self._scale(library, "leakage_power_unit", _WATTS)
-        load = library.lists.get("capacitive_load_unit")
-        if load is None or len(load) != 2 or load[1].lower() not in _FARADS:
-            raise HardwareError(f"{name}: capacitive_load_unit is {load!r}; expected like (1, pf)")
-        self.load_pf = float(load[0]) * _FARADS[load[1].lower()]
-        volts = library.values.get("voltage_unit", "")
-        if volts != "1V":
-            raise HardwareError(f"{name}: voltage_unit is {volts!r}; 1V is supported")
-
-    def _scale(self, library: _Group, key: str, units: Mapping[str, float]) -> float:
-        text = library.values.get(key, "")
-        match = re.fullmatch(r"([0-9.]+)\s*([a-zA-Z]+)", text)
-        if match is None or match[2].lower() not in units:
-            raise HardwareError(f"{self._name}: {key} is {text!r}; expected a number with one of {', '.join(units)}")
-        return float(match[1]) * units[match[2].lower()]
-
-    def number(self, group: _Group, key: str, default: float | None = None) -> float:
-        """Returns a numeric attribute."""
-        text = group.values.get(key)
-        if text is None and default is not None:
-            return default
-        place = f"{self._name}:{group.line}: {group.kind} {' '.join(group.arguments)}".rstrip()
-        if text is None:
-            raise HardwareError(f"{place} has no {key}")
-        try:
-            return float(text)
-        except ValueError:
-            raise HardwareError(f"{place}: {key} is {text!r}; a number is needed") from None
-
-    def table(self, group: _Group, scale: float, first_scale: float, second_scale: float) -> Table:
-        """Returns a lookup table in the units of this package."""
-        try:
-            rows = [[float(x) for x in row.split(",")] for row in group.lists["values"]]
-            first = np.array([float(x) for x in group.lists["index_1"][0].split(",")])
-            second = np.array([float(x) for x in group.lists.get("index_2", ("0",))[0].split(",")])
-            values = np.array(rows).reshape(first.size, -1) * scale
-        except (KeyError, ValueError, IndexError):
-            raise HardwareError(f"{self._name}:{group.line}: {group.kind} is not a complete table") from None
-        if values.shape[1] != second.size:
-            raise HardwareError(f"{self._name}:{group.line}: {group.kind} does not fit its indices")
-        return Table(first * first_scale, second * second_scale, values)
-
-
-def _cell(group: _Group, units: _Units) -> Cell:
-    flip_flop = next(group.inner("ff"), None)
+def _cell(group: Group, library: Group, units: LibertyUnits) -> Cell:
+    pins = dict(pin_groups(group, library, units))
+    flip_flop = next(iter(group.inner("ff")), None)
+    storage = (stored for kind in _STORAGE for stored in group.inner(kind))
+    state = next((stored.arguments[:2] for stored in storage), ())
+    states = CellStates({name: pin.values.get("function", "") for name, pin in pins.items()}, state)
     return Cell(
         name=group.arguments[0],
-        area_um2=units.number(group, "area"),
-        leakage_uw=units.number(group, "cell_leakage_power", 0.0) * units.power_uw,
-        pins={pin.arguments[0]: _pin(pin, units) for pin in group.inner("pin")},
+        area_um2=units.number(group, "area", least=0.0),
+        leakage_uw=_leakage(group, library, units, states),
+        pins={
+            name: _pin(name, pin, library, units, states)
+            for name, pin in pins.items()
+            if pin.values.get("direction") != "internal"
+        },
         next_state=flip_flop.values.get("next_state", "") if flip_flop else "",
         clock=flip_flop.values.get("clocked_on", "") if flip_flop else "",
-        state=flip_flop.arguments if flip_flop else (),
+        state=state,
+        usable=not any(group.values.get(key) == "true" for key in _UNUSABLE),
     )
 
 
-def _pin(group: _Group, units: _Units) -> Pin:
+def _leakage(group: Group, library: Group, units: LibertyUnits, states: CellStates) -> float:
+    """Returns the leakage in microwatts: the cell's own figure, else the mean over states, summed over supplies."""
+    if "cell_leakage_power" in group.values:
+        return units.number(group, "cell_leakage_power", least=0.0) * units.power_uw()
+    supplies: dict[str, list[Group]] = {}
+    for leakage in group.inner("leakage_power"):
+        supplies.setdefault(leakage.values.get("related_pg_pin", ""), []).append(leakage)
+    if not supplies:
+        default = units.number(library, "default_cell_leakage_power", 0.0, least=0.0)
+        return default * units.power_uw() if default else 0.0
+    total = 0.0
+    for groups in supplies.values():
+        shares = states.shares([_condition(leakage, units) for leakage in groups])
+        values = [units.number(leakage, "value") for leakage in groups]
+        total += sum(share * value for share, value in zip(shares, values, strict=True)) / (sum(shares) or 1.0)
+    if total < 0:
+        raise HardwareError(
+            f"{units.place(group)}: its leakage_power is {total:g} in the mean; it must not be negative"
+        )
+    return total * units.power_uw()
+
+
+def _pin(name: str, group: Group, library: Group, units: LibertyUnits, states: CellStates) -> Pin:
     output = group.values.get("direction") == "output"
-    load, time = units.load_pf, units.time_ns
-    delays = {}
-    for timing in group.inner("timing"):
-        pair = _pair(timing, ("cell_rise", "cell_fall"), units, (time, load, time))
-        if pair is not None:
-            delays[timing.values.get("related_pin", "")] = pair
-    energy = units.load_pf  # internal_power is in capacitance times volts squared: pF * V^2 = pJ
-    scales = (energy, load if output else time, time)
-    tables = [_pair(power, ("rise_power", "fall_power"), units, scales) for power in group.inner("internal_power")]
+    timing = _timing(group, units, states) if output else ()
     return Pin(
-        name=group.arguments[0],
+        name=name,
         output=output,
-        capacitance_pf=units.number(group, "capacitance", 0.0) * load,
+        capacitance_pf=_capacitance(group, library, units, output=output) * units.load_pf,
         function=group.values.get("function", ""),
-        delays=delays,
-        energies=tuple(pair for pair in tables if pair is not None),
+        timing=timing,
+        delays=_delays(timing),
+        energies=_energies(group.inner("internal_power"), units, states, complete=output),
     )
 
 
-def _pair(
-    group: _Group, kinds: tuple[str, str], units: _Units, scales: tuple[float, float, float]
-) -> tuple[Table, Table] | None:
-    """Returns a group's tables for rise and fall, scaled in value and both indices; None if one is missing."""
-    rise, fall = (next(group.inner(kind), None) for kind in kinds)
-    return None if rise is None or fall is None else (units.table(rise, *scales), units.table(fall, *scales))
+def _capacitance(group: Group, library: Group, units: LibertyUnits, *, output: bool) -> float:
+    sides = [
+        units.number(group, key, least=0.0) for key in ("rise_capacitance", "fall_capacitance") if key in group.values
+    ]
+    if "capacitance" in group.values or not sides:
+        default = 0.0 if output else units.number(library, "default_input_pin_cap", 0.0, least=0.0)
+        return units.number(group, "capacitance", default, least=0.0)
+    return sum(sides) / len(sides)
 
 
-def _interpolate(points: npt.NDArray[np.float64], values: npt.NDArray[np.float64], at: float) -> float:
-    if points.size == 1:
-        return float(values[0])
-    index = int(np.clip(np.searchsorted(points, at) - 1, 0, points.size - 2))
-    low, high = points[index], points[index + 1]
-    return float(values[index] + (values[index + 1] - values[index]) * (at - low) / (high - low))
+def _timing(pin: Group, units: LibertyUnits, states: CellStates) -> tuple[TimingArc, ...]:
+    groups = [group for group in pin.inner("timing") if group.values.get("timing_type", "") in _USED_ARCS]
+    arcs = []
+    for related, members in _per_related_pin(groups).items():
+        shares = states.shares([_condition(group, units) for group in members])
+        for group, share in zip(members, shares, strict=True):
+            delays, transitions = _pair(group, _DELAY, units), _pair(group, _TRANSITION, units)
+            sense = group.values.get("timing_sense", "non_unate")
+            arcs.append(TimingArc(related, _sense(sense, units.place(group)), share, delays, transitions))
+    return tuple(arcs)
+
+
+def _pair(group: Group, kinds: tuple[str, str], units: LibertyUnits) -> tuple[Table | None, Table | None]:
+    """Returns a timing group's tables of a rising and a falling output, None for one that it lacks."""
+    rise, fall = (next((units.table(t, units.time_ns) for t in group.inner(kind)), None) for kind in kinds)
+    return rise, fall
+
+
+def _sense(text: str, place: str) -> str:
+    if text not in _SENSES:
+        raise HardwareError(f"{place}: timing_sense is {text!r}; expected one of {', '.join(_SENSES)}")
+    return text
+
+
+def _delays(timing: Iterable[TimingArc]) -> dict[str, Arc]:
+    """Returns the delays per related pin, the arcs of each direction weighted by the states that they hold for."""
+    per_pin: dict[str, list[TimingArc]] = {}
+    for arc in timing:
+        per_pin.setdefault(arc.related, []).append(arc)
+    sides = {
+        related: [[(arc.share, table) for arc in arcs if (table := arc.delays[side]) is not None] for side in (0, 1)]
+        for related, arcs in per_pin.items()
+    }
+    return {
+        related: Arc(_normalised(rise), _normalised(fall)) for related, (rise, fall) in sides.items() if rise or fall
+    }
+
+
+def _energies(groups: Iterable[Group], units: LibertyUnits, states: CellStates, *, complete: bool) -> dict[str, Arc]:
+    """Returns the internal energies per related pin, summed over supplies.
+
+    ``complete`` says that a transition happens in a state that the groups hold for, so that the shares of each
+    direction add up to 1; else it may happen in a state without a group, at no cost.
+    """
+    arcs = {}
+    for related, members in _per_related_pin(groups).items():
+        sides: tuple[list[tuple[float, Table]], ...] = ([], [])
+        for supply in dict.fromkeys(group.values.get("related_pg_pin", "") for group in members):
+            fed = [group for group in members if group.values.get("related_pg_pin", "") == supply]
+            shares = states.shares([_condition(group, units) for group in fed])
+            for side, kind in zip(sides, _POWER, strict=True):
+                tables = _weighted_tables(fed, shares, kind, units)
+                side += _normalised(tables) if complete else tables
+        if any(sides):
+            arcs[related] = Arc(tuple(sides[0]), tuple(sides[1]))
+    return arcs
+
+
+def _weighted_tables(
+    groups: Sequence[Group], shares: Sequence[float], kind: str, units: LibertyUnits
+) -> list[tuple[float, Table]]:
+    """Returns the energies of one direction; a ``power`` table holds for both."""
+    return [
+        (share, units.table(table, units.energy_pj))
+        for group, share in zip(groups, shares, strict=True)
+        for table in (group.inner(kind) or group.inner("power"))[:1]
+    ]
+
+
+def _per_related_pin(groups: Iterable[Group]) -> dict[str, list[Group]]:
+    """Returns groups per pin that they name; ``related_pin : "A B"`` names two."""
+    per_pin: dict[str, list[Group]] = {}
+    for group in groups:
+        for related in group.values.get("related_pin", "").split() or [""]:
+            per_pin.setdefault(related, []).append(group)
+    return per_pin
+
+
+def _normalised(side: Sequence[tuple[float, Table]]) -> Weighted:
+    """Returns tables with shares that add up to 1; equal ones if no state has any."""
+    total = sum(share for share, _ in side)
+    return tuple((share / total if total else 1 / len(side), table) for share, table in side)
+
+
+def _condition(group: Group, units: LibertyUnits) -> Condition:
+    return Condition(group.values.get("when", ""), units.place(group))

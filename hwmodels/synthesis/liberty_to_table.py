@@ -10,6 +10,7 @@ from hwmodels.synthesis.calibration import FITTED, ErrorSummary, error_table, fi
 from hwmodels.synthesis.liberty import Library, load_liberty
 from hwmodels.synthesis.sweep import Measurement, read_measurements, run_sweep
 from hwmodels.synthesis.table import technology_text
+from hwmodels.synthesis.typical_gate import time_scale
 from hwmodels.technologies import Technology, parse_technology
 from hwmodels.traces import AccumulatorTrace, load_trace
 
@@ -67,6 +68,7 @@ def fit_technology(
     """Fits a technology table to measurements."""
     fits = {metric: fit(measurements, metric) for metric in FITTED}
     errors = error_table(measurements, fits.values())
-    activity = f"trace {trace.name}, gate simulation with inertial delays of the library, glitches counted"
+    slew = f"inertial delays of the library at a slew of {time_scale(library).slew_ns:g} ns"
+    activity = f"trace {trace.name}, gate simulation with {slew}, glitches counted"
     text = technology_text(name, library, node_nm, measurements, fits, errors, activity)
     return Calibration(parse_technology(text, f"{name}.toml"), text, tuple(errors), tuple(measurements))

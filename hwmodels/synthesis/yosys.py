@@ -1,7 +1,9 @@
 """Synthesis with yosys as a library, in a process of its own. The only module that runs pyosys.
 
 yosys ends its process on an error and writes its log to the standard output, so it runs in a fresh interpreter; the
-last error of its log becomes the message. Nothing is written into the working directory.
+last error of its log becomes the message. Nothing is written into the working directory: it works in a private folder,
+in which the Verilog files and the library have names of our own. A name that the user chose never enters its script, in
+which a semicolon would begin a command.
 
 Mapping is for area. Full adders become the library's own if it has one, as they do in a chip: the mapper works gate by
 gate and cannot use a cell with two outputs. The rest is balanced, swept and rewritten, and covered by ABC's area
@@ -25,10 +27,16 @@ from hwmodels.errors import HardwareError
 from hwmodels.parsing import parse_files
 from hwmodels.synthesis.full_adder import full_adder_map
 from hwmodels.synthesis.liberty import Library
+from hwmodels.synthesis.liberty_syntax import is_compressed, read_liberty_text
 
 _ABC_SCRIPT: Final = "+strash;ifraig;scorr;dc2;dc2;strash;dch,-f;amap,-m"
 _TIMEOUT_S: Final = 600.0
 _WRAPPER: Final = "synthesis_wrapper"
+_WRAPPER_FILE: Final = "wrapper.v"
+_ADDERS_FILE: Final = "adders.v"
+_LIBRARY_FILE: Final = "library.lib"
+_NETLIST_FILE: Final = "netlist.json"
+_NAME: Final = re.compile(r"\w+", re.ASCII)
 _ERROR = re.compile(r"^ERROR: (.*)$", re.MULTILINE)
 _RUN: Final = """\
 import sys
@@ -76,10 +84,33 @@ def synthesize(
         raise HardwareError("synthesis needs yosys as a Python package: pip install pyosys")
     with tempfile.TemporaryDirectory(prefix="synthesis-") as name:
         folder = Path(name)
-        wrapper = folder / "wrapper.v"
-        wrapper.write_text(_wrapper(files, top, parameters), encoding="utf-8")
-        _run([*_earlier(history, folder), *_commands((*files, wrapper), library, folder)], folder)
-        return _netlist(json.loads((folder / "netlist.json").read_text(encoding="utf-8")))
+        (folder / _WRAPPER_FILE).write_text(_wrapper(files, top, parameters), encoding="utf-8")
+        linked = _linked(files, library, folder)
+        _run([*_earlier(history, folder), *_commands(len(files), library, folder)], folder, linked)
+        return _netlist(json.loads((folder / _NETLIST_FILE).read_text(encoding="utf-8")))
+
+
+def _linked(files: Sequence[Path], library: Library, folder: Path) -> dict[str, Path]:
+    """Makes files and library available in the folder; returns the path that each name of ours stands for.
+
+    A library compressed with gzip, which the mapper cannot read, is unpacked.
+    """
+    for index, file in enumerate(files):
+        (folder / _source(index)).symlink_to(file.resolve())
+        (folder / _include_folder(index)).symlink_to(file.resolve().parent)
+    if is_compressed(library.path):
+        (folder / _LIBRARY_FILE).write_text(read_liberty_text(library.path), encoding="utf-8")
+    else:
+        (folder / _LIBRARY_FILE).symlink_to(library.path)
+    return {_source(index): file for index, file in enumerate(files)} | {_LIBRARY_FILE: library.path}
+
+
+def _source(index: int) -> str:
+    return f"source_{index}.v"
+
+
+def _include_folder(index: int) -> str:
+    return f"include_{index}"
 
 
 def _earlier(bits: int, folder: Path) -> list[str]:
@@ -90,25 +121,33 @@ def _earlier(bits: int, folder: Path) -> list[str]:
     path.write_text(
         f"module earlier (input {port} a, input {port} b, output {port} y); assign y = a * b; endmodule\n", "utf-8"
     )
-    return ["design -push", f"read_verilog {path}", "synth -noabc -top earlier", "design -pop"]
+    return ["design -push", f"read_verilog {path.name}", "synth -noabc -top earlier", "design -pop"]
 
 
-def _commands(files: Sequence[Path], library: Library, folder: Path) -> Iterator[str]:
-    adders = full_adder_map(library)
+def _commands(sources: int, library: Library, folder: Path) -> Iterator[str]:
+    adders, avoided = full_adder_map(library), _avoided(library)
     if adders is not None:
-        (folder / "adders.v").write_text(adders, encoding="utf-8")
-        yield f"read_liberty -lib -ignore_miss_func {library.path}"  # else the map's cell is unknown, and stays unread
-    yield from (f"read_verilog {file}" for file in files)
+        (folder / _ADDERS_FILE).write_text(adders, encoding="utf-8")
+        # Without it the map's cell is unknown, and stays unread.
+        yield f"read_liberty -lib -ignore_miss_func {_LIBRARY_FILE}"
+    yield from (f"read_verilog -I{_include_folder(index)} {_source(index)}" for index in range(sources))
+    yield f"read_verilog {_WRAPPER_FILE}"
     yield f"hierarchy -check -top {_WRAPPER}"
     yield f"synth -flatten -noabc -top {_WRAPPER}"
-    yield f"dfflibmap -liberty {library.path}"
+    yield f"dfflibmap {avoided}-liberty {_LIBRARY_FILE}"
     if adders is not None:
         yield "extract_fa -fa"
-        yield f"techmap -map {folder / 'adders.v'}"
+        yield f"techmap -map {_ADDERS_FILE}"
         yield "opt_clean"
-    yield f"abc -liberty {library.path} -script {_ABC_SCRIPT}"
+    yield f"abc {avoided}-liberty {_LIBRARY_FILE} -script {_ABC_SCRIPT}"
     yield "opt_clean -purge"
-    yield f"write_json {folder / 'netlist.json'}"
+    yield f"write_json {_NETLIST_FILE}"
+
+
+def _avoided(library: Library) -> str:
+    """Returns the options that keep the mapper from cells that are not usable, if their names are plain words."""
+    names = (cell.name for cell in library.cells.values() if not cell.usable)
+    return "".join(f"-dont_use {name} " for name in names if _NAME.fullmatch(name))
 
 
 def _wrapper(files: Sequence[Path], top: str, parameters: Mapping[str, int]) -> str:
@@ -121,20 +160,23 @@ def _wrapper(files: Sequence[Path], top: str, parameters: Mapping[str, int]) -> 
     return f"module {_WRAPPER} (\n{declared}\n);\n    {top}{assigned} wrapped ({connected});\nendmodule\n"
 
 
-def _run(commands: Sequence[str], folder: Path) -> None:
+def _run(commands: Sequence[str], folder: Path, linked: Mapping[str, Path]) -> None:
     text, log = "".join(f"{command}\n" for command in commands), folder / "log"
     with log.open("wb") as output:
         try:
             # A process group of its own: Ctrl-C reaches this process alone, which then ends yosys without a trace.
             done = subprocess.run(  # noqa: S603 -- this interpreter, on a constant text
                 [sys.executable, "-c", _RUN], input=text.encode(), stdout=output, stderr=subprocess.STDOUT,
-                timeout=_TIMEOUT_S, check=False, process_group=0, env={**os.environ, "TMPDIR": str(folder)},
+                timeout=_TIMEOUT_S, check=False, process_group=0, cwd=folder, env={**os.environ, "TMPDIR": "."},
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise HardwareError(f"yosys did not finish within {_TIMEOUT_S:.0f} s") from None
     if done.returncode != 0:
         errors = _ERROR.findall(log.read_text(encoding="utf-8", errors="replace"))
-        raise HardwareError(f"yosys: {errors[-1] if errors else 'it ended without a message'}")
+        message = errors[-1] if errors else "it ended without a message"
+        for name, path in linked.items():
+            message = message.replace(f"./{name}", str(path)).replace(name, str(path))
+        raise HardwareError(f"yosys: {message}")
 
 
 def _netlist(document: Mapping[str, Any]) -> Netlist:

@@ -2,20 +2,31 @@
 
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from hwmodels.synthesis.activity import _ticks
-from hwmodels.synthesis.circuit import Circuit
-from hwmodels.synthesis.liberty import Library
+from hwmodels.synthesis.circuit import Circuit, Net
+from hwmodels.synthesis.liberty import Cell, Library, TimingArc
 from hwmodels.synthesis.yosys import Netlist
 
+Delays = Mapping[Net, tuple[int, int]]  # of a rising and a falling transition, in units of the simulator's time
 
-def verilog_expression(function: str, pins: dict[str, str]) -> str:
-    """Translate a Liberty function: a blank between operands is an AND."""
-    tokens = re.findall(r"[A-Za-z_]\w*|[()!&*|+^]", function)
+
+def verilog_expression(function: str, pins: Mapping[str, str]) -> str:
+    """Translate a Liberty function: a blank between operands is an AND, an apostrophe negates what is before it."""
+    tokens = re.findall(r"[A-Za-z_]\w*|[()!'&*|+^]", function)
+    while "'" in tokens:
+        at = tokens.index("'")
+        start = at - 1
+        if tokens[start] == ")":
+            depth = 1
+            while depth:
+                start -= 1
+                depth += {")": 1, "(": -1}.get(tokens[start], 0)
+        tokens[start : at + 1] = ["(", "!", *tokens[start:at], ")"]
     text = ""
     for before, word in zip(["", *tokens], tokens, strict=False):
         operand_ends = bool(before) and (before == ")" or before[0].isalpha())
@@ -25,47 +36,80 @@ def verilog_expression(function: str, pins: dict[str, str]) -> str:
     return text
 
 
+def table_delays(circuit: Circuit, slew_ns: float) -> dict[Net, tuple[int, int]]:
+    """Return the delays of each output in picoseconds, rising and falling apart, the mean over inputs and states."""
+    outputs = [gate.timed for gate in circuit.gates] + [flop.timed for flop in circuit.flip_flops]
+    delays = {}
+    for output in outputs:
+        sides = [_mean_ps([arc for _, arc in output.arcs], side, output.load_pf, slew_ns) for side in (0, 1)]
+        delays[output.net] = (sides[0] or sides[1], sides[1] or sides[0])
+    return delays
+
+
+def _mean_ps(arcs: list[TimingArc], side: int, load_pf: float, slew_ns: float) -> int:
+    values = [table.at(load_pf, slew_ns) for arc in arcs if (table := arc.delays[side]) is not None]
+    return max(1, round(1000 * sum(values) / len(values))) if values else 0
+
+
 def count_transitions(
-    netlist: Netlist, library: Library, circuit: Circuit, trace: dict[str, npt.NDArray[np.int64]], folder: Path
-) -> int:
-    """Return the transitions of all gate outputs, registers and inputs after the first cycle, with gate delays."""
-    delays = {gate.output: _ticks(gate.delay_ns) for gate in circuit.gates}
-    delays |= {flop.state: _ticks(flop.delay_ns) for flop in circuit.flip_flops}
+    netlist: Netlist,
+    library: Library,
+    trace: Mapping[str, npt.NDArray[np.int64]],
+    delays: Delays,
+    folder: Path,
+) -> dict[Net, int]:
+    """Return the transitions of each gate output, register and input after the first cycle, with gate delays."""
     cycles = len(next(iter(trace.values())))
-    period = 4 * sum(sorted(delays.values())[-40:])
-    lines = ["`timescale 1ns/1ns", "module bench;", "reg clk = 0; reg armed = 0; integer count = 0;"]
-    sources = [(name, nets) for name, nets in netlist.inputs.items() if name != "clk"]
-    names = {net: f"n{net}" for _, nets in netlist.inputs.items() for net in nets}
-    names |= {net: f"n{net}" for net in delays}
+    period = 4 * sum(sorted(max(pair) for pair in delays.values())[-60:])
     clock = netlist.inputs["clk"][0]
-    for net, name in names.items():
-        kind = "reg" if net in {flop.state for flop in circuit.flip_flops} else "wire"
-        if not any(net in nets for _, nets in sources):
-            lines.append(f"wire {name} = clk;" if net == clock else f"{kind} {name};")
+    sources = [(name, nets) for name, nets in netlist.inputs.items() if name != "clk"]
+    inputs = [net for _, nets in sources for net in nets]
+    names: dict[Net, str] = {net: f"n{net}" for net in [*inputs, *delays, clock]}
+    lines = [
+        "`timescale 1ns/1ns",
+        "module bench;",
+        "reg clk = 0; reg armed = 0; integer cycle;",
+        f"wire n{clock} = clk;",
+    ]
     for port, nets in sources:
-        lines.append(f"reg [{len(nets) - 1}:0] in_{port};")
+        values = " ".join(f"{int(v) & ((1 << len(nets)) - 1):x}" for v in trace[port])
+        (folder / f"{port}.hex").write_text(values)
+        lines.append(f"reg [{len(nets) - 1}:0] in_{port}; reg [{len(nets) - 1}:0] v_{port} [0:{cycles - 1}];")
         lines += [f"wire n{net} = in_{port}[{bit}];" for bit, net in enumerate(nets)]
-    for instance in netlist.cells:
+        lines.append(f'initial $readmemh("{folder / f"{port}.hex"}", v_{port});')
+    for index, instance in enumerate(netlist.cells):
         cell = library.cells[instance.cell]
-        pins = {pin: names.get(net, f"1'b{net}") for pin, net in instance.pins.items()}
-        if cell.next_state:
-            out = next(p for p in cell.pins.values() if p.output and p.name in pins)
-            lines.append(f"initial {pins[out.name]} = 0;")
-            lines.append(f"always @(posedge clk) {pins[out.name]} <= #{delays[instance.pins[out.name]]} {pins['D']};")
-        else:
-            for out in (p for p in cell.pins.values() if p.output and p.name in pins):
-                expression = verilog_expression(out.function, pins)
-                lines.append(f"assign #{delays[instance.pins[out.name]]} {pins[out.name]} = {expression};")
-    lines += [f"always @({name}) if (armed) count = count + 1;" for net, name in names.items() if net != clock]
-    lines.append("initial begin")
-    for cycle in range(cycles):
-        drive = " ".join(
-            f"in_{port} = {len(nets)}'d{int(trace[port][cycle]) & ((1 << len(nets)) - 1)};" for port, nets in sources
-        )
-        lines.append(f"{drive} clk = 1; {'armed = 1;' if cycle == 1 else ''} #{period} clk = 0; #{period};")
-    lines += ['$display("COUNT %0d", count); $finish;', "end", "endmodule"]
+        pins = {pin: names.get(net, "1'b1" if net == "1" else "1'b0") for pin, net in instance.pins.items()}
+        lines += _cell(cell, pins, {pin: delays.get(net) for pin, net in instance.pins.items()}, f"r{index}")
+    counted = [*inputs, *delays]
+    for net in counted:
+        lines.append(f"integer c{net} = 0; always @(n{net}) if (armed) c{net} = c{net} + 1;")
+    drive = " ".join(f"in_{port} <= v_{port}[cycle];" for port, _ in sources)
+    lines += [
+        f"initial begin #1 cycle = 0; {drive} #{period} armed = 1;",
+        f"for (cycle = 1; cycle < {cycles}; cycle = cycle + 1) begin",
+        f"clk = 1; {drive} #{period} clk = 0; #{period}; end",
+        *(f'$display("COUNT {net} %0d", c{net});' for net in counted),
+        "$finish; end endmodule",
+    ]
     source, program = folder / "bench.v", folder / "bench.vvp"
     source.write_text("\n".join(lines))
     subprocess.run(["iverilog", "-g2005", "-o", program, source], check=True, capture_output=True)
     done = subprocess.run(["vvp", "-n", program], check=True, capture_output=True, text=True)
-    return int(re.findall(r"COUNT (\d+)", done.stdout)[-1])
+    return {int(net): int(count) for net, count in re.findall(r"COUNT (\d+) (\d+)", done.stdout)}
+
+
+def _cell(
+    cell: Cell, pins: Mapping[str, str], delays: Mapping[str, tuple[int, int] | None], register: str
+) -> list[str]:
+    outputs = [pin for pin in cell.outputs if pin.name in pins]
+    lines, names = [f"wire {pins[pin.name]};" for pin in outputs], dict(pins)
+    if cell.next_state:
+        names |= dict(zip(cell.state, (register, f"(~{register})"), strict=False))
+        lines.append(
+            f"reg {register} = 0; always @(posedge clk) {register} <= {verilog_expression(cell.next_state, names)};"
+        )
+    for pin in outputs:
+        rise, fall = delays[pin.name] or (1, 1)
+        lines.append(f"assign #({rise},{fall}) {pins[pin.name]} = {verilog_expression(pin.function, names)};")
+    return lines
