@@ -52,11 +52,11 @@ class RescalerDocument(_Part):
 
 
 class AccuracyDocument(_Part):
-    """Accuracy in percent, drops in percentage points against int32 (Q31)."""
+    """Accuracy in percent, drops in percentage points against int32 (Q31); none without labels."""
 
     fidelity: str
-    val_accuracy: float
-    val_accuracy_drop_pp: float
+    val_accuracy: float | None
+    val_accuracy_drop_pp: float | None
     test_accuracy_drop_pp: float | None
     ci_low: float | None
     ci_high: float | None
@@ -96,7 +96,7 @@ class TfliteDocument(_Part):
     agreement: float | None = Field(None, description="share of samples with the same largest output")
     explained: bool | None = Field(None, description="whether the cause of every difference is known")
     litert_equals_prediction: bool | None = Field(
-        None, description="whether LiteRT running the file does what was predicted; null if LiteRT is not installed"
+        None, description="whether LiteRT running the file does what was predicted; null if it does not run"
     )
     operators: tuple[ResidualDocument, ...] = ()
 

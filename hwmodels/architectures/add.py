@@ -40,7 +40,6 @@ class Add(Architecture):
     own_activity = True
     calibrated = True
     exported = True
-    operand_parameter = "IN_WIDTH"
     sweep_widths = (30,)
 
     def obeys(self, _contract: str) -> bool:
@@ -72,10 +71,6 @@ class Add(Architecture):
 
     def pipelined(self, parameters: Mapping[str, int], /) -> dict[str, int]:
         return dict(parameters)  # an ADD keeps its single cycle beside pipelined rescalers
-
-    def exported_parameters(self, workload: RescalerWorkload, stored_bits: int, /) -> dict[str, int]:
-        parameters = self.parameters(workload)
-        return {**parameters, "IN_WIDTH": max(parameters["IN_WIDTH"], stored_bits)}
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         depth, constant_bits = yield from _front(workload)

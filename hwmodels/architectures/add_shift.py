@@ -73,7 +73,6 @@ class AddShift(Architecture):
     own_activity = True
     calibrated = True
     exported = True
-    operand_parameter = "IN_WIDTH"
     programmable = False
     sweep_widths = (30,)
     swept = "shift_bits"

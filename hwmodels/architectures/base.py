@@ -68,7 +68,6 @@ class Architecture(ABC):
             calibration fits one factor for its energies instead of fitting components to them.
         calibrated: whether a calibrated technology table must hold its corrections.
         exported: whether the Verilog export can instantiate it.
-        operand_parameter: parameter of its module that is the width of its data ports.
         programmable: whether zero points and bounds can be ports, and not only constants.
         sweep_widths: operand widths of its sweep in bits, empty if it takes those of the whole sweep.
         swept: the width that its sweep varies: ``multiplier_bits``, or ``shift_bits`` of a pure shift.
@@ -88,7 +87,6 @@ class Architecture(ABC):
     own_activity: ClassVar[bool] = False
     calibrated: ClassVar[bool] = False
     exported: ClassVar[bool] = False
-    operand_parameter: ClassVar[str] = "ACC_WIDTH"
     programmable: ClassVar[bool] = True
     sweep_widths: ClassVar[tuple[int, ...]] = ()
     swept: ClassVar[SweptWidth] = "multiplier_bits"
@@ -131,10 +129,6 @@ class Architecture(ABC):
             HardwareError: if there is no such form.
         """
         raise HardwareError(f"{self.top} has no pipelined form")
-
-    def exported_parameters(self, workload: RescalerWorkload, _stored_bits: int, /) -> dict[str, int]:
-        """Returns the parameters of the exported module; its data ports take stored integers of the given width."""
-        return self.parameters(workload)
 
     @abstractmethod
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from nets.errors import NetworkError
-from nets.narrow.absorption import PLAIN, WeightErrors, absorb_into_scales, absorb_into_weights
+from nets.narrow.absorption import PLAIN, ScaleError, WeightErrors, absorb_into_scales, absorb_into_weights
 from nets.narrow.choice import RescalerChoice
 from nets.narrow.folding import rescaler_constants
 from nets.narrow.scale_choice import check_window
@@ -45,14 +45,16 @@ def narrow(
     return made
 
 
-def with_absorbing_scales(network: QuantizedNetwork, choices: Mapping[str, RescalerChoice]) -> QuantizedNetwork:
+def with_absorbing_scales(
+    network: QuantizedNetwork, choices: Mapping[str, RescalerChoice], error_of: ScaleError | None = None
+) -> QuantizedNetwork:
     """Returns the network with the activation scales that elementwise operators under ``absorb`` need."""
     bits = {
         name: choice.multiplier_bits
         for name, choice in choices.items()
         if choice.method is Method.ABSORB and not isinstance(narrowable(network, name), Weighted)
     }
-    return absorb_into_scales(network, bits) if bits else network
+    return absorb_into_scales(network, bits, error_of) if bits else network
 
 
 def narrowable(network: QuantizedNetwork, name: str) -> NarrowableOperator:

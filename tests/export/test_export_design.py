@@ -134,7 +134,19 @@ def simulation(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("simulation") / "design"
     shutil.copytree(exported, folder)
     sources = [str(path.relative_to(folder)) for path in sorted((folder / "rtl").glob("*.v"))]
-    options = ["--binary", "--timing", "-Wall", "-Wno-DECLFILENAME", "-j", "2", "--top-module", "testbench", "-Irtl"]
+    options = [
+        "--binary",
+        "--timing",
+        "--output-split",
+        "0",
+        "-Wall",
+        "-Wno-DECLFILENAME",
+        "-j",
+        "2",
+        "--top-module",
+        "testbench",
+        "-Irtl",
+    ]
     command = [str(VERILATOR), *options, *sources, "test/testbench.v", "-Mdir", "obj_dir", "-CFLAGS", "-O0"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -18,10 +18,10 @@ from nets.narrow.choice import RescalerChoice
 from nets.narrow.covariance import Covariance, by_group, covariance_of, from_groups, group_count
 from nets.narrow.narrowing import narrow
 from nets.narrow.rounding import rounded_to
-from nets.narrow.statistics import input_patches, input_sums
+from nets.narrow.statistics import input_patches, input_sums, value_counts
 from nets.narrow.synthetic import synthetic_inputs
 from nets.narrow.weights import with_weight_bits
-from nets.network import Method, QuantizedNetwork, Weighted, fingerprint
+from nets.network import ElementwiseSum, Method, QuantizedNetwork, Weighted, fingerprint
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -219,3 +219,34 @@ def test_a_constant_shift_everywhere_keeps_keyword_spotting() -> None:
     made = Calibration(network, inputs[:64]).narrow(network, choices(network, 1, 0))
     classes = [IntegerExecutor(each).outputs(inputs[64:])[0].argmax(axis=1) for each in (network, made)]
     assert (classes[0] == classes[1]).mean() > 0.97
+
+
+def test_errors_of_scales_are_those_of_requantized_values() -> None:
+    spec = replace(mixed()[2].network.tensors[1], zero_point=3)
+    generator = np.random.default_rng(0)
+    values = np.clip(generator.normal(0, 40, 4000).round(), -120, 120).astype(np.int8)
+    counts = value_counts(spec, [torch.from_numpy(values[:3000]), torch.from_numpy(values[3000:])])
+    for ratio in (0.5, 0.8, 1.0, 1.7):
+        # Real values spread evenly around the integers they were, quantized at the other scale.
+        real = np.repeat(values.astype(np.float64) - spec.zero_point, 50) + np.tile(
+            (np.arange(50) + 0.5) / 50 - 0.5, len(values)
+        )
+        steps = np.clip(np.rint(real / ratio), spec.q_min - spec.zero_point, spec.q_max - spec.zero_point)
+        expected = ((steps * ratio - real) ** 2).sum() / 50
+        assert counts.error_at(spec.scale * ratio) == pytest.approx(expected, rel=0.1)
+
+
+def test_scales_around_an_add_are_chosen_by_its_values() -> None:
+    module = digits_like(1, width=8)
+    network = module.network
+    inputs = random_inputs((8, 8, 1), 60)
+    wanted = {op.name: RescalerChoice(1, Method.ABSORB) for op in network.operators if isinstance(op, ElementwiseSum)}
+    assert wanted
+    grown = narrow(network, wanted)
+    made = Calibration(network, inputs, originals=module.originals).narrow(network, wanted)
+    tensors = IntegerExecutor(network).tensors(inputs)
+    for name in wanted:
+        index = network.operator(name).output
+        counts = value_counts(network.tensors[index], [torch.from_numpy(tensors[index])])
+        assert counts.error_at(made.tensors[index].scale) <= counts.error_at(grown.tensors[index].scale)
+        assert made.tensors[index].scale <= grown.tensors[index].scale
