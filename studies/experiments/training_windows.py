@@ -11,9 +11,9 @@ Each writes its CSV, and the page anew from all of them. Every rescaler, those o
 
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -134,12 +134,13 @@ def _row(correct: FloatArray, deployed: FloatArray, alike: FloatArray) -> Row:
 
 
 def table(results: dict[Case, Row], seeds: int, samples: int) -> pd.DataFrame:
-    """Returns the rows of a CSV; ``window`` is the number of shifts, empty for natural ones."""
+    """Returns the rows of a CSV; ``shifts`` is the size of the window, or ``natural``."""
     records = []
     for case, row in results.items():
-        window = "" if case.shift_bits is None else 2**case.shift_bits
-        record = {**asdict(case), "window": window, **asdict(row), "seeds": seeds, "test_samples": samples}
-        records.append({key: value for key, value in record.items() if key != "shift_bits"})
+        shifts = "natural" if case.shift_bits is None else str(2**case.shift_bits)
+        columns = {"weight_bits": case.weight_bits, "multiplier_bits": case.multiplier_bits, "shifts": shifts}
+        columns |= {"stage": case.stage.value, **asdict(row), "seeds": seeds, "test_samples": samples}
+        records.append(columns)
     return pd.DataFrame(records).round(3)
 
 
@@ -161,24 +162,24 @@ def markdown(tables: dict[str, pd.DataFrame]) -> str:
         samples, seeds = int(results["test_samples"].iloc[0]), int(results["seeds"].iloc[0])
         lines += [f"## {name}", "", f"{samples} test samples; seeds: {seeds}; `windows_trained-{name}.csv`.", ""]
         lines += ["| weights | shifts | absorb | calibrated | calibrated, then trained |", "|---:|---:|---:|---:|---:|"]
-        for key, group in results.groupby(["weight_bits", "multiplier_bits", "window"], sort=False, dropna=False):
-            lines.append(_line(group, *key))
+        for _, line in groupby(results.itertuples(), lambda row: (row.weight_bits, row.multiplier_bits, row.shifts)):
+            lines.append(_line(list(line)))
         lines.append("")
     return "\n".join(lines)
 
 
-def _line(group: pd.DataFrame, weight_bits: int, multiplier_bits: int, window: float) -> str:
-    """Returns a table's line from the rows of one weight width and window."""
-    shifts = "int32" if multiplier_bits > 1 else "natural" if np.isnan(window) else f"{window:.0f}"
-    return f"| {weight_bits} | {shifts} | " + " | ".join(_cell(row) for _, row in group.iterrows()) + " |"
+def _line(results: list[Any]) -> str:
+    """Returns a table's line from the rows of one weight width and window, stage by stage."""
+    shifts = "int32" if results[0].multiplier_bits > 1 else results[0].shifts
+    return f"| {results[0].weight_bits} | {shifts} | " + " | ".join(_cell(row) for row in results) + " |"
 
 
-def _cell(row: "pd.Series[float]") -> str:
-    columns = ["drop_pp", "ci_low_pp", "ci_high_pp"]
-    if row["stage"] == Stage.TRAINED:
-        columns = ["drop_against_int32_alike_pp", "alike_ci_low_pp", "alike_ci_high_pp"]
-    drop, low, high = row[columns]
-    return f"{row['accuracy_percent']:.2f} ({drop:+.2f}; {low:+.2f} to {high:+.2f})"
+def _cell(row: Any) -> str:  # noqa: ANN401 -- pandas has no type for its named tuples
+    if row.stage == Stage.TRAINED:
+        drop, low, high = row.drop_against_int32_alike_pp, row.alike_ci_low_pp, row.alike_ci_high_pp
+    else:
+        drop, low, high = row.drop_pp, row.ci_low_pp, row.ci_high_pp
+    return f"{row.accuracy_percent:.2f} ({drop:+.2f}; {low:+.2f} to {high:+.2f})"
 
 
 def main(
@@ -195,8 +196,10 @@ def main(
     samples = len(next(iter(right.values())))
     out.mkdir(parents=True, exist_ok=True)
     table(rows(right), seeds, samples).to_csv(_csv(out, network), index=False)
+    written = {name: _csv(out, name) for name in SETTINGS if _csv(out, name).exists()}
+    tables = {name: pd.read_csv(path, dtype={"shifts": str}) for name, path in written.items()}
     page = out / "windows_trained.md"
-    page.write_text(markdown({name: pd.read_csv(_csv(out, name)) for name in SETTINGS if _csv(out, name).exists()}))
+    page.write_text(markdown(tables), encoding="utf-8")
     typer.echo(page)
 
 
