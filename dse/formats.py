@@ -89,6 +89,19 @@ def widths(bits: Sequence[int]) -> str:
     return f"{low}{EN_DASH}{high}, mean {sum(bits) / len(bits):.1f}"
 
 
+def rescaler(bits: int, shift_bits: int | None) -> str:
+    """Formats width and shift window: ``4``, or ``1s2`` for one bit with a window of 2 bits (``s0``: constant)."""
+    return str(bits) if shift_bits is None else f"{bits}s{shift_bits}"
+
+
+def windows(shift_bits: Sequence[int | None]) -> str:
+    """Summarises the shift windows of a design: ``constant 3, 2 bits 10, natural 4``."""
+    known = sorted({window for window in shift_bits if window is not None})
+    counts = [f"{'constant' if w == 0 else count(w, 'bit')} {list(shift_bits).count(w)}" for w in known]
+    natural = [f"natural {list(shift_bits).count(None)}"] if None in shift_bits else []
+    return ", ".join([*counts, *natural])
+
+
 def methods(names: Sequence[str]) -> str:
     """Summarises the methods of a design: ``absorb 4, round 2``."""
     return ", ".join(f"{name} {names.count(name)}" for name in sorted(set(names)) if name)

@@ -154,7 +154,12 @@ def manifest_of(study: PreparedStudy, storage: str = "") -> Manifest:
     members, spec = study.members, study.spec
     networks = [f"{m.name} ({m.network.name})" if m.name else m.network.name for m in members]
     samples = [
-        {"finetune": len(m.splits.finetune), "validation": len(m.splits.validation), "test": len(m.splits.test)}
+        {
+            "calibration": len(m.splits.calibration),
+            "finetune": len(m.splits.finetune),
+            "validation": len(m.splits.validation),
+            "test": len(m.splits.test),
+        }
         for m in members
     ]
     return Manifest(
@@ -165,6 +170,7 @@ def manifest_of(study: PreparedStudy, storage: str = "") -> Manifest:
         dataset=", ".join(dict.fromkeys(m.dataset for m in members)),
         data_sha256=study.data_sha256,
         samples={part: min(each[part] for each in samples) for part in samples[0]},
+        stratified=all(m.splits.stratified for m in members),
         network=", ".join(networks),
         network_sha256=fingerprint_of(study.networks),
         rescalers=tuple(operator.name for operator in study.operators),

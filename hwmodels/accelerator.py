@@ -8,7 +8,7 @@ from hwmodels.components import crossed, sized
 from hwmodels.costs import NetworkCost, Style, component_cost, reasons, times, total
 from hwmodels.errors import HardwareError
 from hwmodels.models import CostModel
-from hwmodels.network import PJ_PER_NJ, network_cost, parameter_memory, parameter_word_bits
+from hwmodels.network import PJ_PER_NJ, built_workloads, memory_formats, network_cost, parameter_memory
 from hwmodels.technologies import Technology
 from hwmodels.workload import RescalerWorkload
 
@@ -61,8 +61,8 @@ class AcceleratorCost:
     """Cost of a network on an accelerator. Memory for weights and activations, and its accesses, are not in it.
 
     Attributes:
-        area_um2: area of MAC arrays, rescalers and parameter memory.
-        energy_nj: energy of one inference: multiply-accumulates, rescales and reads of the rescalers' parameters.
+        area_um2: area of MAC arrays, rescalers, and memory for parameters and biases.
+        energy_nj: energy of one inference: multiply-accumulates, rescales, and reads of parameters and biases.
         latency_cycles: clock cycles. Shared: sum over the layers; streaming: the slowest layer's, which is the time
             between two inferences.
     """
@@ -85,10 +85,11 @@ def accelerator_cost(
     technology = model.technology
     rescalers = network_cost(workloads, model, style=accelerator.style, lanes=accelerator.rescaler_lanes)
     mac_area, mac_energy = array_cost(workloads, technology, accelerator)
+    biases = parameter_memory(technology, rescalers.bias_bits).area_um2
     cycles = [time.cycles for time in layer_times(workloads, rescalers, accelerator)]
     reads = parameter_energy_nj(workloads, technology, accelerator)
     return AcceleratorCost(
-        area_um2=total([mac_area, rescalers.rescaler_area_um2]),
+        area_um2=total([mac_area, biases, rescalers.rescaler_area_um2]),
         energy_nj=total([mac_energy, rescalers.rescaler_energy_nj, reads]),
         latency_cycles=sum(cycles) if accelerator.style == "shared" else max(cycles),
         rescalers=rescalers,
@@ -99,11 +100,16 @@ def accelerator_cost(
 def parameter_energy_nj(
     workloads: Sequence[RescalerWorkload], technology: Technology, accelerator: Accelerator
 ) -> float | None:
-    """Returns the energy of reading the rescalers' parameters in one inference, None without a memory energy."""
-    bit = parameter_memory(technology)
-    words = parameter_word_bits(workloads, style=accelerator.style)
-    reads = (parameter_reads(workload, accelerator.output_order) for workload in workloads)
-    bits = sum(bits * count for bits, count in zip(words, reads, strict=True))
+    """Returns the energy of reading parameters and biases in one inference, None without a memory energy.
+
+    A bias is read with the parameters of its channel.
+    """
+    bit, style = parameter_memory(technology), accelerator.style
+    words = memory_formats(built_workloads(workloads, style=style), style=style)
+    bits = sum(
+        (word.parameter_bits + word.bias_bits) * parameter_reads(workload, accelerator.output_order)
+        for word, workload in zip(words, workloads, strict=True)
+    )
     return None if bit.energy_pj is None else bit.energy_pj * bits / PJ_PER_NJ
 
 

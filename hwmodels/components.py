@@ -54,27 +54,54 @@ def crossed(a: int, b: int, depth: float = 0.0) -> dict[str, float]:
     }
 
 
-def sized(bits: int, depth: float = 0.0, *, overlap: int | None = None, subtracted: int = 0) -> dict[str, float]:
+def sized(
+    bits: int, depth: float = 0.0, *, overlap: int | None = None, subtracted: int = 0, halves: int = 0
+) -> dict[str, float]:
     """Returns the terms of an adder or comparator of ``bits`` bits, ``depth`` gate levels behind a register.
 
     Args:
         bits: bits of the result that need logic.
         depth: gate levels in front of it.
-        overlap: bits at which both operands carry information, the rest being carries (default: all).
+        overlap: bits at which both operands carry information (default: all).
         subtracted: bits of the operand that is subtracted or negated, which are inverted.
+        halves: bits at which one operand is constant, so that half an adder is left.
     """
+    both = bits - halves if overlap is None else overlap
     return {
         "bits": bits,
-        "overlap": bits if overlap is None else overlap,
+        "overlap": both,
+        "carries": max(bits - both - halves, 0),
+        "halves": halves,
         "subtracted": subtracted,
         "log2_bits": float(max(bits - 1, 0).bit_length()),
         "bits_depth": bits * depth,
     }
 
 
+def compared_with(bits: int, constant: int, *, ones: bool) -> int:
+    """Returns the bits of a comparator that costs what a comparison of ``bits`` bits with a constant costs.
+
+    A comparison with a constant takes one gate a bit, where two signals take two. The constant's lowest bits take none
+    if they are zeros of a bound that ``<`` or ``>=`` compares with, or (``ones``) ones of one of ``>`` or ``<=``.
+    """
+    run = constant ^ -1 if ones else constant
+    free = (run & -run).bit_length() - 1 if run else bits
+    return max((bits - free + 1) // 2, 1)
+
+
+def signed_bits(number: int) -> int:
+    """Returns the width in bits of a signed integer that holds a number."""
+    return (number if number >= 0 else ~number).bit_length() + 1
+
+
 def plain(bits: int, depth: float = 0.0) -> dict[str, float]:
-    """Returns the terms of logic or multiplexers of ``bits`` bits, ``depth`` gate levels behind a register."""
+    """Returns the terms of logic of ``bits`` bits, ``depth`` gate levels behind a register."""
     return {"bits": bits, "bits_depth": bits * depth}
+
+
+def muxed(bits: int, depth: float = 0.0, *, constant: bool = False) -> dict[str, float]:
+    """Returns the terms of two-way multiplexers of ``bits`` bits, one side of which may be a constant."""
+    return {"bits": bits, "signals": 0 if constant else bits, "bits_depth": bits * depth}
 
 
 def shifted(bits: int, stages: int, depth: float = 0.0) -> dict[str, float]:

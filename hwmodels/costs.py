@@ -76,9 +76,12 @@ class LayerCost:
         datapath_area_um2: area of all lanes.
         parameter_area_um2: area of the memory for the parameters of all channels.
         energy_nj: rescaling energy of one inference, in nanojoules.
+        parameter_bits: bits of that memory.
         unit: the lane that the layer itself needs.
         cycles: clock cycles from one operand to the next in the lane that serves the layer.
         results: rescales of the layer in that time in one lane.
+        bias_bits: bits of the memory for the biases of all channels, which is the accelerator's, not the rescaler's.
+        bias_area_um2: area of that memory.
     """
 
     name: str
@@ -90,6 +93,8 @@ class LayerCost:
     unit: UnitCost
     cycles: int = 1
     results: int = 1
+    bias_bits: int = 0
+    bias_area_um2: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ class NetworkCost:
             shared style.
         rescaler_energy_nj: rescaling energy of one inference, ADD units included, without memory accesses.
         parameter_bits: bits of parameter memory that are built.
+        bias_bits: bits of bias memory that are built, whose area is the accelerator's.
     """
 
     rescaler_area_um2: float | None
@@ -108,6 +114,7 @@ class NetworkCost:
     parameter_bits: int
     layers: tuple[LayerCost, ...]
     missing: tuple[str, ...] = ()
+    bias_bits: int = 0
 
 
 _Cost = TypeVar("_Cost", ComponentCost, UnitCost)

@@ -1,6 +1,6 @@
 """Cost of a network's rescalers in an accelerator, by the composition rules of its style."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, get_args
 
@@ -27,6 +27,8 @@ def network_cost(workloads: Sequence[RescalerWorkload], model: CostModel, *, sty
     ``streaming``: every layer has lanes and parameter memory of its own; areas add up. ``shared``: one bank of lanes
     serves all layers (a second one the ADDs, which are another unit); it is as wide as the widest layer, its
     parameter memory holds the layer with the most parameters, and a narrow layer pays part of the wide unit's energy.
+    Zero points and bounds of a bank are programmable, and its accumulators hold the rounding only if those of all of
+    its layers do.
 
     Args:
         workloads: the rescalers, in network order.
@@ -38,18 +40,43 @@ def network_cost(workloads: Sequence[RescalerWorkload], model: CostModel, *, sty
         HardwareError: if the style is unknown, there is no lane, or a workload cannot be built.
     """
     _check(workloads, style, lanes)
+    workloads = built_workloads(workloads, style=style)
     layers = tuple(_layer(workload, model, lanes) for workload in workloads)
     if style == "streaming":
         area = total([layer.area_um2 for layer in layers])
-        bits = sum(layer.parameter_bits for layer in layers)
+        bits, bias_bits = (sum(sizes) for sizes in _memory_bits(workloads, style))
     else:
-        layers, area, bits = _share(workloads, layers, model, lanes)
+        bits, bias_bits = (max(sizes) for sizes in _memory_bits(workloads, style))
+        layers, datapaths = _share(workloads, layers, model, lanes)
+        area = total([datapaths, parameter_memory(model.technology, bits).area_um2])
     return NetworkCost(
         rescaler_area_um2=area,
         rescaler_energy_nj=total([layer.energy_nj for layer in layers]),
         parameter_bits=bits,
         layers=layers,
         missing=reasons((*(layer.unit.missing for layer in layers), parameter_memory(model.technology).missing)),
+        bias_bits=bias_bits,
+    )
+
+
+def built_workloads(workloads: Sequence[RescalerWorkload], *, style: Style) -> tuple[RescalerWorkload, ...]:
+    """Returns the workloads as hardware of a style serves them.
+
+    A streaming layer's unit is built for it alone. A shared bank stores multipliers, reads zero points and bounds from
+    ports, and is folded only if all of its layers are; a folded ADD has built-in constants, and so none of them is.
+    """
+    if style == "streaming":
+        return tuple(workloads)
+    counts = {len(workload.stages) for workload in workloads}
+    folded = {count: all(w.folded for w in workloads if len(w.stages) == count) and count == 1 for count in counts}
+    return tuple(
+        replace(
+            each,
+            stages=tuple(replace(stage, multiplier=None) for stage in each.stages),
+            output=None,
+            folded=folded[len(each.stages)],
+        )
+        for each in workloads
     )
 
 
@@ -68,9 +95,9 @@ def _check(workloads: Sequence[RescalerWorkload], style: str, lanes: int) -> Non
 
 def _layer(workload: RescalerWorkload, model: CostModel, lanes: int) -> LayerCost:
     unit = model.unit_cost(workload)
-    bits = workload.channels * workload.parameter_bits
+    bits, bias_bits = workload.channels * workload.parameter_bits, workload.channels * workload.bias_bits
     datapath = times(unit.area_um2, lanes)
-    memory = parameter_memory(model.technology, bits).area_um2
+    memory, biases = (parameter_memory(model.technology, size).area_um2 for size in (bits, bias_bits))
     return LayerCost(
         name=workload.name,
         area_um2=total([datapath, memory]),
@@ -81,11 +108,13 @@ def _layer(workload: RescalerWorkload, model: CostModel, lanes: int) -> LayerCos
         unit=unit,
         cycles=unit.cycles,
         results=unit.results,
+        bias_bits=bias_bits,
+        bias_area_um2=biases,
     )
 
 
 def parameter_memory(technology: Technology, bits: int = 1) -> ComponentCost:
-    """Returns the cost of parameter memory; its energy is that of reading it."""
+    """Returns the cost of memory for parameters or biases; its energy is that of reading it."""
     return component_cost(technology, "memory", "parameters", bits=bits)
 
 
@@ -95,7 +124,8 @@ def _energy_nj(energy_pj: float | None, workload: RescalerWorkload) -> float | N
 
 def _share(
     workloads: Sequence[RescalerWorkload], layers: Sequence[LayerCost], model: CostModel, lanes: int
-) -> tuple[tuple[LayerCost, ...], float | None, int]:
+) -> tuple[tuple[LayerCost, ...], float | None]:
+    """Returns the layers with their energies in the banks that serve them, and the area of the banks' lanes."""
     banks = _banks(workloads)
     units = {count: model.unit_cost(bank) for count, bank in banks.items()}
     shared = []
@@ -105,25 +135,26 @@ def _share(
         energy_pj = _energy_in(layer.unit, units[stages], share)
         shared.append(replace(layer, energy_nj=_energy_nj(energy_pj, workload), cycles=units[stages].cycles))
     datapaths = total([unit.area_um2 for unit in units.values()])
-    words = _bank_word_bits(workloads, banks)
-    bits = max(workload.channels * word for workload, word in zip(workloads, words, strict=True))
-    area = total([times(datapaths, lanes), parameter_memory(model.technology, bits).area_um2])
-    return tuple(shared), area, bits
+    return tuple(shared), times(datapaths, lanes)
 
 
-def parameter_word_bits(workloads: Sequence[RescalerWorkload], *, style: Style) -> tuple[int, ...]:
-    """Returns per layer the bits that the parameters of one channel take in the memory that a style builds."""
+def _memory_bits(workloads: Sequence[RescalerWorkload], style: Style) -> tuple[list[int], list[int]]:
+    """Returns the bits of parameters, and of biases, that each layer needs in the memories of a style."""
+    pairs = list(zip(workloads, memory_formats(workloads, style=style), strict=True))
+    return [layer.channels * word.parameter_bits for layer, word in pairs], [
+        layer.channels * word.bias_bits for layer, word in pairs
+    ]
+
+
+def memory_formats(workloads: Sequence[RescalerWorkload], *, style: Style) -> tuple[RescalerWorkload, ...]:
+    """Returns per layer a workload with the ``parameter_bits`` and ``bias_bits`` of a channel in a style's memories.
+
+    A shared bank's words are as wide as those of the widest layer.
+    """
     if style == "streaming":
-        return tuple(workload.parameter_bits for workload in workloads)
-    return _bank_word_bits(workloads, _banks(workloads))
-
-
-def _bank_word_bits(workloads: Sequence[RescalerWorkload], banks: Mapping[int, RescalerWorkload]) -> tuple[int, ...]:
-    """Returns per layer the bits of a channel's parameters in the format of the shared bank that serves it."""
-    return tuple(
-        replace(banks[len(workload.stages)], macs_per_inference=workload.macs_per_inference).parameter_bits
-        for workload in workloads
-    )
+        return tuple(workloads)
+    banks = _banks(workloads)
+    return tuple(replace(banks[len(each.stages)], macs_per_inference=each.macs_per_inference) for each in workloads)
 
 
 def _banks(workloads: Sequence[RescalerWorkload]) -> dict[int, RescalerWorkload]:

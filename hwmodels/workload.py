@@ -32,6 +32,11 @@ class RescaleStage:
         """Width in bits of the variable part of the shift; the smallest shift is wiring."""
         return (self.right_shift_max - self.right_shift_min).bit_length()
 
+    @property
+    def stored_bits(self) -> int:
+        """Bits of parameters that a channel stores."""
+        return (self.multiplier_bits - 1 if self.multiplier is None else 0) + self.shift_bits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputConstants:
@@ -59,7 +64,7 @@ class RescalerWorkload:
         stages: multiply-and-shift stages in data order. A convolution or fully connected layer has one. An
             elementwise ADD has two: the input that is not an exact halving (9-bit operand) and the output (the sum).
         output_bits: width in bits of the clamped output.
-        channels: sets of per-channel parameters (multiplier, shift, bias) held for the layer.
+        channels: sets of per-channel parameters (multiplier, shift) and biases held for the layer.
         rescales_per_inference: output elements of one inference.
         macs_per_inference: multiply-accumulates of the layer in one inference (0 for an ADD).
         weight_bits: width in bits of the layer's weights (0 if it has none).
@@ -95,10 +100,14 @@ class RescalerWorkload:
 
     @property
     def parameter_bits(self) -> int:
-        """Bits of parameters that each channel stores.
+        """Bits of parameters that each channel stores for the rescaler.
 
-        k - 1 bits of every multiplier, whose leading one is implied; the variable part of its shift; and, if the layer
-        accumulates, a bias as wide as the accumulator.
+        k - 1 bits of every multiplier that is no constant, its leading one being implied, and the variable part of its
+        shift.
         """
-        rescale = sum(stage.multiplier_bits - 1 + stage.shift_bits for stage in self.stages)
-        return rescale + (self.stages[0].operand_bits if self.macs_per_inference else 0)
+        return sum(stage.stored_bits for stage in self.stages)
+
+    @property
+    def bias_bits(self) -> int:
+        """Bits of the bias that each channel stores, whatever rescaler follows: those of the accumulator, if any."""
+        return self.stages[0].operand_bits if self.macs_per_inference else 0

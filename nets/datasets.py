@@ -1,7 +1,7 @@
-"""Labelled samples, and splits of them that are stratified, seeded and disjoint."""
+"""Samples, labelled or not, and splits of them that are seeded, disjoint and, if the classes allow, stratified."""
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,26 +11,39 @@ from nets.digests import digest
 from nets.errors import NetworkError
 
 LabelArray = npt.NDArray[np.int64]
+_Indices = npt.NDArray[np.intp]
+_MOST_MISSED = 0.1  # share of the samples by which a part may miss its own share because classes are cut one by one
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Labelled inputs of a classifier.
+    """Inputs of a network, with the labels of a classifier if they are known.
 
     Attributes:
         inputs: ``[samples, *shape]``; int8 model inputs, or real values for a built-in network.
-        labels: int64 ``[samples]``, from 0.
+        known_labels: int64 ``[samples]``, from 0; None for unlabelled samples.
     """
 
     inputs: npt.NDArray[np.generic]
-    labels: LabelArray
+    known_labels: LabelArray | None = None
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.inputs)
+
+    @property
+    def labels(self) -> LabelArray:
+        """The labels, int64 ``[samples]``.
+
+        Raises:
+            NetworkError: the samples have no labels.
+        """
+        if self.known_labels is None:
+            raise NetworkError("the samples have no labels (y), and accuracies and fine-tuning need them")
+        return self.known_labels
 
     def take(self, indices: npt.NDArray[np.intp]) -> "Samples":
         """Returns copies of the samples at these indices."""
-        return Samples(self.inputs[indices], self.labels[indices])
+        return Samples(self.inputs[indices], None if self.known_labels is None else self.known_labels[indices])
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,14 +61,27 @@ class Dataset:
     held_out: Samples | None
     sha256: str
 
+    def without_labels(self) -> "Dataset":
+        """Returns the dataset without its labels, which mean no class of the network's outputs."""
+        held_out = None if self.held_out is None else Samples(self.held_out.inputs)
+        return replace(self, samples=Samples(self.samples.inputs), held_out=held_out)
+
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Disjoint parts of a dataset; the search uses the first two only."""
+    """Disjoint parts of a dataset; the search uses all but the test part.
+
+    Attributes:
+        finetune, validation, test: the parts; the first one may be empty.
+        calibration: inputs ``[samples, *shape]`` whose labels nothing may use, in random order; there may be none.
+        stratified: whether every class is cut at the same shares; otherwise the samples are, without regard to classes.
+    """
 
     finetune: Samples
     validation: Samples
     test: Samples
+    calibration: npt.NDArray[np.generic]
+    stratified: bool
 
 
 def load_digits_dataset() -> Dataset:
@@ -69,6 +95,8 @@ def load_digits_dataset() -> Dataset:
 
 def load_npz_dataset(path: Path, *, input_offset: int = 0) -> Dataset:
     """Loads samples from an .npz file with ``x`` and ``y``, or with ``x_train``, ``y_train``, ``x_test``, ``y_test``.
+
+    Files without ``y``, or ``y_train`` and ``y_test``, give unlabelled samples.
 
     Args:
         path: the file; arrays of Python objects in it are refused.
@@ -84,43 +112,57 @@ def load_npz_dataset(path: Path, *, input_offset: int = 0) -> Dataset:
         raise NetworkError(f"{path}: no such sample file") from None
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise NetworkError(f"{path}: not a readable .npz of plain arrays: {error}") from None
-    if {"x", "y"} <= arrays.keys():
-        return _dataset(path.stem, _samples(path, arrays, "x", "y", input_offset), None)
-    if {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
-        train = _samples(path, arrays, "x_train", "y_train", input_offset)
-        return _dataset(path.stem, train, _samples(path, arrays, "x_test", "y_test", input_offset))
-    raise NetworkError(f"{path}: has {sorted(arrays)}; give x and y, or x_train, y_train, x_test and y_test")
+    if "x" in arrays:
+        return _dataset(path.stem, _samples(path, arrays, "", input_offset), None)
+    if {"x_train", "x_test"} <= arrays.keys() and ("y_train" in arrays) == ("y_test" in arrays):
+        train = _samples(path, arrays, "_train", input_offset)
+        return _dataset(path.stem, train, _samples(path, arrays, "_test", input_offset))
+    raise NetworkError(
+        f"{path}: has {sorted(arrays)}; give x and y, or x_train, y_train, x_test and y_test "
+        "(without labels: x, or x_train and x_test)"
+    )
 
 
-def _samples(path: Path, arrays: dict[str, npt.NDArray[np.generic]], x: str, y: str, offset: int) -> Samples:
-    inputs, labels = arrays[x], arrays[y]
+def _samples(path: Path, arrays: dict[str, npt.NDArray[np.generic]], part: str, offset: int) -> Samples:
+    x, y = f"x{part}", f"y{part}"
+    inputs = arrays[x]
+    if inputs.ndim < 2 or len(inputs) == 0:
+        raise NetworkError(f"{path}: {x} is {list(inputs.shape)}; give [samples, *shape], at least one sample")
     if not np.issubdtype(inputs.dtype, np.integer):
         raise NetworkError(f"{path}: {x} is {inputs.dtype}; give the model's integer inputs")
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise NetworkError(f"{path}: {y} is {labels.dtype} {list(labels.shape)}; give one integer label per sample")
-    if len(inputs) != len(labels) or len(inputs) == 0:
-        raise NetworkError(
-            f"{path}: {x} has {len(inputs)} samples and {y} {len(labels)}; give equally many, at least one"
-        )
-    if labels.min() < 0:
-        raise NetworkError(f"{path}: {y} holds {labels.min()}; labels count from 0")
     low, high = int(inputs.min()) + offset, int(inputs.max()) + offset
     if low < -128 or high > 127:
         raise NetworkError(
             f"{path}: {x} with input_offset {offset} spans {low} to {high}, outside int8; "
             "uint8 pixels need input_offset = -128"
         )
-    return Samples((inputs.astype(np.int16) + offset).astype(np.int8), labels.astype(np.int64))
+    labels = _labels(path, arrays[y], y, x, len(inputs)) if y in arrays else None
+    return Samples((inputs.astype(np.int16) + offset).astype(np.int8), labels)
+
+
+def _labels(path: Path, labels: npt.NDArray[np.generic], y: str, x: str, samples: int) -> LabelArray:
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise NetworkError(f"{path}: {y} is {labels.dtype} {list(labels.shape)}; give one integer label per sample")
+    if samples != len(labels):
+        raise NetworkError(f"{path}: {x} has {samples} samples and {y} {len(labels)}; give equally many")
+    if int(labels.min()) < 0:
+        raise NetworkError(f"{path}: {y} holds {labels.min()}; labels count from 0")
+    return labels.astype(np.int64)
 
 
 def _dataset(name: str, samples: Samples, held_out: Samples | None) -> Dataset:
     sources = (samples,) if held_out is None else (samples, held_out)
-    arrays = (array for source in sources for array in (source.inputs, source.labels))
+    arrays = [array for each in sources for array in (each.inputs, each.known_labels) if array is not None]
     return Dataset(name, samples, held_out, digest(*(np.ascontiguousarray(array).tobytes() for array in arrays)).hex())
 
 
-def split(dataset: Dataset, *, finetune: float, validation: float, test: float, seed: int) -> Splits:
-    """Splits a dataset by class, in shares, from a seed; a source's own test part is used whole as the test split.
+def split(
+    dataset: Dataset, *, finetune: float, validation: float, test: float, seed: int, calibration: float = 0
+) -> Splits:
+    """Splits a dataset in shares, from a seed; a source's own test part is used whole as the test split.
+
+    Every class is cut at the same shares. If the samples have no labels, or so few of each class that cutting classes
+    would miss the shares (one image of each, say), the samples are cut without regard to their classes.
 
     Args:
         dataset: the samples.
@@ -128,6 +170,8 @@ def split(dataset: Dataset, *, finetune: float, validation: float, test: float, 
         validation: share of the samples, 0 to 1.
         test: share of the samples, 0 to 1; 0 if and only if the source has its own test part.
         seed: seed of the choice.
+        calibration: share of the samples (below 1) or their number (from 1) that is taken first, at random; the other
+            shares are of what is left.
 
     Raises:
         NetworkError: A part would be empty, or the test part is defined twice or not at all.
@@ -135,23 +179,61 @@ def split(dataset: Dataset, *, finetune: float, validation: float, test: float, 
     if (test == 0) != (dataset.held_out is not None):
         has = "has a test part of its own: use test = 0" if dataset.held_out else "has no test part: give test a share"
         raise NetworkError(f"dataset {dataset.name!r} {has}, got test = {test}")
-    parts = _stratified(dataset.samples.labels, (finetune, validation, test), np.random.default_rng(seed))
-    for name, part in zip(("finetune", "validation", "test"), parts, strict=True):
-        if len(part) == 0 and not (name == "test" and dataset.held_out is not None):
-            raise NetworkError(f"the {name} split of {dataset.name!r} ({len(dataset.samples)} samples) would be empty")
+    generator, shares = np.random.default_rng(seed), (finetune, validation, test)
+    taken, rest = _drawn(dataset, calibration, generator)
+    parts, stratified = _cut(dataset.samples.known_labels, rest, shares, generator)
+    for name, share, part in zip(("finetune", "validation", "test"), shares, parts, strict=True):
+        if len(part) == 0 and share > 0:
+            raise NetworkError(f"the {name} split of {dataset.name!r} ({len(rest)} samples) would be empty")
     first, second, third = (dataset.samples.take(part) for part in parts)
-    return Splits(first, second, dataset.held_out if dataset.held_out is not None else third)
+    return Splits(
+        finetune=first,
+        validation=second,
+        test=dataset.held_out if dataset.held_out is not None else third,
+        calibration=dataset.samples.inputs[taken],
+        stratified=stratified,
+    )
 
 
-def _stratified(
-    labels: LabelArray, shares: tuple[float, ...], generator: np.random.Generator
-) -> list[npt.NDArray[np.intp]]:
+def _drawn(dataset: Dataset, calibration: float, generator: np.random.Generator) -> tuple[_Indices, _Indices]:
+    """Returns the indices of the samples for calibration, in random order, and the others, ascending."""
+    total = len(dataset.samples)
+    if calibration == 0:
+        return np.arange(0), np.arange(total)
+    count = round(calibration * total) if calibration < 1 else int(calibration)
+    if not 0 < count < total:
+        raise NetworkError(
+            f"the calibration split of {dataset.name!r} takes {count} of {total} samples (calibration = "
+            f"{calibration:g}); it has to leave some, and to have some"
+        )
+    order = generator.permutation(total)
+    return order[:count], np.sort(order[count:])
+
+
+def _cut(
+    labels: LabelArray | None, indices: _Indices, shares: tuple[float, ...], generator: np.random.Generator
+) -> tuple[list[_Indices], bool]:
+    """Returns the indices of each part, and whether the classes were cut one by one."""
+    if labels is not None:
+        parts = _by_class(labels, indices, shares, generator)
+        missed = max(abs(len(part) - share * len(indices)) for part, share in zip(parts, shares, strict=True))
+        if missed <= max(1.0, _MOST_MISSED * len(indices)):
+            return parts, True
+    order = generator.permutation(indices)
+    return [np.sort(part) for part in np.split(order, _bounds(shares, len(order)))], False
+
+
+def _by_class(
+    labels: LabelArray, indices: _Indices, shares: tuple[float, ...], generator: np.random.Generator
+) -> list[_Indices]:
     """Returns the indices of each part; every class is cut at the same shares, rounded."""
-    parts: list[list[npt.NDArray[np.intp]]] = [[] for _ in shares]
-    bounds = np.cumsum(shares)[:-1]
-    for label in np.unique(labels):
-        members = generator.permutation(np.flatnonzero(labels == label))
-        cuts = np.rint(bounds * len(members)).astype(int)
-        for part, piece in zip(parts, np.split(members, cuts), strict=True):
+    parts: list[list[_Indices]] = [[] for _ in shares]
+    for label in np.unique(labels[indices]):
+        members = generator.permutation(indices[labels[indices] == label])
+        for part, piece in zip(parts, np.split(members, _bounds(shares, len(members))), strict=True):
             part.append(piece)
     return [np.sort(np.concatenate(part)) for part in parts]
+
+
+def _bounds(shares: tuple[float, ...], count: int) -> list[int]:
+    return [int(bound) for bound in np.rint(np.cumsum(shares)[:-1] * count)]

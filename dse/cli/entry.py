@@ -7,6 +7,7 @@ import typer
 
 from dse.cli.doctor import doctor
 from dse.cli.hardware import calibrate, cost, trace
+from dse.cli.narrow import narrow
 from dse.cli.networks import contracts, verify
 from dse.cli.results import compare, export, report, show
 from dse.cli.run import run
@@ -21,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, report, show, compare, export, verify, contracts, cost, calibrate, trace, doctor):
+for command in (run, report, show, compare, export, narrow, verify, contracts, cost, calibrate, trace, doctor):
     app.command()(command)
 
 

@@ -1,12 +1,13 @@
 """Jobs for evaluators and their results: evaluations at a level of the fidelity ladder, and test scores."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from dse.design import metrics
 from dse.design.point import DesignPoint
-from dse.design.statistics import PairedCounts
+from dse.design.statistics import PairedCounts, paired_interval, share_interval
 from hwmodels import NetworkCost
 from hwmodels.accelerator import AcceleratorCost
 from hwmodels.workload import RescalerWorkload
@@ -16,10 +17,11 @@ from nets.network import Arrays
 class Level(StrEnum):
     """The kind of an evaluation; all but the last are fidelities of a design's accuracy, lowest first."""
 
-    PART = "part"  # bit-exact inference on a part of the validation split, weights as narrowed
+    PART = "part"  # bit-exact inference on a part of the validation split, narrowed, and calibrated if the design is
     INTEGER = "integer"  # bit-exact inference on the validation split, weights as narrowed
+    CALIBRATED = "calibrated"  # the same after calibration with unlabelled samples
     SHORT_FINETUNE = "short_finetune"  # the same after a short rescale-aware fine-tune
-    FULL_FINETUNE = "full_finetune"  # the same after a full one, from the narrowed weights
+    FULL_FINETUNE = "full_finetune"  # the same after a full one, from the narrowed (or calibrated) weights
     TEST = "test"  # the shipped weights on the test split, compared with the baseline
 
     @property
@@ -52,11 +54,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class MemberScore:
-    """Validation accuracy of one member of a study: percent, and percentage points below its own baseline."""
+    """How one member of a study compares with its own baseline on the validation split; None if it is not defined.
+
+    The attributes are those of :class:`Evaluation`.
+    """
 
     name: str
-    val_accuracy: float
-    val_accuracy_drop_pp: float
+    val_accuracy: float | None
+    val_accuracy_drop_pp: float | None
+    val_disagreement_pp: float | None = None
+    val_divergence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ class Evaluation:
 
     Attributes:
         level: the fidelity.
-        val_accuracy: accuracy on the validation split, percent.
+        val_accuracy: accuracy on the validation split, percent; None without labels.
         val_accuracy_drop_pp: accuracy of the baseline minus that of the design on the same samples, percentage points.
         accelerator: cost of rescalers and MACs together by the study's own cost source.
         other_cost: cost of the rescalers by the other cost source.
@@ -74,12 +81,15 @@ class Evaluation:
         weights: the fine-tuned integers, or None if the narrowed weights ship as they are.
         seconds: wall-clock time of the evaluation, seconds.
         other_style_area_um2: rescaler area in the accelerator style that the design does not have, um2.
-        members: accuracies of the networks of a portfolio; empty in a study of one network.
+        members: scores of the networks of a portfolio; empty in a study of one network.
+        val_disagreement_pp: share of the samples whose first class is not that of the baseline, percentage points; None
+            if the outputs are no classes.
+        val_divergence: mean divergence of the outputs from the baseline's (:mod:`dse.evaluate.outputs`).
     """
 
     level: Level
-    val_accuracy: float
-    val_accuracy_drop_pp: float
+    val_accuracy: float | None
+    val_accuracy_drop_pp: float | None
     accelerator: AcceleratorCost
     other_cost: NetworkCost
     workloads: tuple[RescalerWorkload, ...]
@@ -88,6 +98,8 @@ class Evaluation:
     seconds: float
     other_style_area_um2: float | None = None
     members: tuple[MemberScore, ...] = ()
+    val_disagreement_pp: float | None = None
+    val_divergence: float | None = None
 
     @property
     def figures(self) -> Mapping[str, float | None]:
@@ -99,29 +111,53 @@ class Evaluation:
 class TestScore:
     """A design compared with the baseline on the same samples of the test split; numbers of samples.
 
-    A portfolio's score is that of the member whose 95% interval of the drop reaches highest.
+    A portfolio's score is that of the member that loses most: whose 95% interval reaches highest.
 
     Attributes:
         samples: samples of the test split.
-        baseline_correct: samples that the baseline classifies correctly.
-        lost, gained: samples that only the baseline, or only the design, classifies correctly.
+        baseline_correct: samples that the baseline classifies correctly; None without labels.
+        lost, gained: samples that only the baseline, or only the design, classifies correctly; None without labels.
         members: the score of every member of a portfolio by its name; empty in a study of one network.
+        differing: samples whose first class is not that of the baseline; None if the outputs are no classes.
+        divergence, divergence_low, divergence_high: mean divergence of the outputs, and the ends of its 95% interval
+            (:func:`~dse.design.statistics.mean_interval`).
     """
 
     __test__ = False  # not a test class
 
     samples: int
-    baseline_correct: int
-    lost: int
-    gained: int
+    baseline_correct: int | None
+    lost: int | None
+    gained: int | None
     members: tuple[tuple[str, "TestScore"], ...] = ()
+    differing: int | None = None
+    divergence: float | None = None
+    divergence_low: float | None = None
+    divergence_high: float | None = None
 
     @property
-    def accuracy(self) -> float:
-        """Accuracy of the design, percent."""
+    def accuracy(self) -> float | None:
+        """Accuracy of the design, percent; None without labels."""
+        if self.baseline_correct is None or self.lost is None or self.gained is None:
+            return None
         return 100.0 * (self.baseline_correct - self.lost + self.gained) / self.samples
 
     @property
-    def counts(self) -> PairedCounts:
-        """The counts from which statistics are computed."""
+    def counts(self) -> PairedCounts | None:
+        """The counts from which statistics of the accuracy drop are computed; None without labels."""
+        if self.lost is None or self.gained is None:
+            return None
         return PairedCounts(self.samples, self.lost, self.gained)
+
+    def interval(self, loss: metrics.Figure) -> tuple[float, float, float]:
+        """Returns a loss on the test split and the ends of its 95% interval, in its unit; NaN if it is not defined."""
+        unknown = (math.nan, math.nan, math.nan)
+        if loss is metrics.DROP:
+            return unknown if self.counts is None else (self.counts.drop_pp, *paired_interval(self.counts))
+        if loss is metrics.DISAGREEMENT:
+            if self.differing is None:
+                return unknown
+            return 100.0 * self.differing / self.samples, *share_interval(self.differing, self.samples)
+        if self.divergence is None or self.divergence_low is None or self.divergence_high is None:
+            return unknown
+        return self.divergence, self.divergence_low, self.divergence_high

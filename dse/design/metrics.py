@@ -16,9 +16,13 @@ class Evaluated(Protocol):
     """What figures are computed from; :class:`dse.design.evaluation.Evaluation` describes the attributes."""
 
     @property
-    def val_accuracy(self) -> float: ...  # noqa: D102 -- the class that has it documents it
+    def val_accuracy(self) -> float | None: ...  # noqa: D102 -- the class that has it documents it
     @property
-    def val_accuracy_drop_pp(self) -> float: ...  # noqa: D102 -- likewise
+    def val_accuracy_drop_pp(self) -> float | None: ...  # noqa: D102 -- likewise
+    @property
+    def val_disagreement_pp(self) -> float | None: ...  # noqa: D102 -- likewise
+    @property
+    def val_divergence(self) -> float | None: ...  # noqa: D102 -- likewise
     @property
     def accelerator(self) -> AcceleratorCost: ...  # noqa: D102 -- likewise
     @property
@@ -60,7 +64,9 @@ class Figure:
         section: place among the columns of front.csv.
         direction: studies may minimise and limit figures with ``Direction.MINIMIZE``.
         measured: returns the figure of an evaluation, in its unit; None if it is not known.
-        reference: end of the hypervolume, as a multiple of int32's value (of the accuracy drop: in percentage points).
+        reference: end of the hypervolume, as a multiple of int32's value (of a loss: in its unit).
+        word: what a loss is called for short.
+        on_test: columns of the same figure on the test split and of the ends of its 95% interval; empty if it has none.
     """
 
     name: str
@@ -70,6 +76,13 @@ class Figure:
     direction: Direction
     measured: Callable[[Evaluated], float | None]
     reference: float = 1.0
+    word: str = ""
+    on_test: tuple[str, ...] = ()
+
+    @property
+    def in_words(self) -> str:
+        """Title of a loss without the split, for sentences."""
+        return self.title.removeprefix("Validation ")
 
     @property
     def heading(self) -> str:
@@ -84,7 +97,18 @@ VAL_ACCURACY = Figure(
 )
 DROP = Figure(
     "val_accuracy_drop_pp", "Validation accuracy drop", "pp", Section.VALIDATION, Direction.MINIMIZE,
-    lambda evaluation: evaluation.val_accuracy_drop_pp, reference=5.0,
+    lambda evaluation: evaluation.val_accuracy_drop_pp, reference=5.0, word="drop",
+    on_test=("test_accuracy_drop_pp", "ci_low", "ci_high"),
+)
+DISAGREEMENT = Figure(  # at least as large as the accuracy drop
+    "val_disagreement_pp", "Validation disagreement with int32", "pp", Section.VALIDATION, Direction.MINIMIZE,
+    lambda evaluation: evaluation.val_disagreement_pp, reference=5.0, word="disagreement",
+    on_test=("test_disagreement_pp", "test_disagreement_low", "test_disagreement_high"),
+)
+DIVERGENCE = Figure(  # classes: mean Kullback-Leibler divergence; values: mean squared error over int32's variance
+    "val_divergence", "Validation divergence from int32", "nats, or share of variance", Section.VALIDATION,
+    Direction.MINIMIZE, lambda evaluation: evaluation.val_divergence, reference=0.1, word="divergence",
+    on_test=("test_divergence", "test_divergence_low", "test_divergence_high"),
 )
 RESCALER_AREA = Figure(
     "rescaler_area_um2", "Rescaler area", "µm²", Section.RESCALERS, Direction.MINIMIZE,
@@ -124,10 +148,11 @@ OTHER_STYLE_AREA = Figure(
 )
 
 FIGURES: tuple[Figure, ...] = (
-    VAL_ACCURACY, DROP, RESCALER_AREA, RESCALER_ENERGY, OTHER_AREA, OTHER_ENERGY,
+    VAL_ACCURACY, DROP, DISAGREEMENT, DIVERGENCE, RESCALER_AREA, RESCALER_ENERGY, OTHER_AREA, OTHER_ENERGY,
     ACCELERATOR_AREA, ACCELERATOR_ENERGY, LATENCY, PARAMETER_BITS, OTHER_STYLE_AREA,
 )
 # fmt: on
+LOSSES = (DROP, DISAGREEMENT, DIVERGENCE)  # what narrowing costs; one of them is the first objective of a study
 DEFAULT_OBJECTIVES = (DROP.name, RESCALER_AREA.name, RESCALER_ENERGY.name)
 
 

@@ -39,16 +39,19 @@ class DesignPoint:
     """One choice of everything that a study varies.
 
     Attributes:
-        choices: (rescaler, width and method) in order of execution.
+        choices: (rescaler; width, method and shift window) in order of execution.
         finetune: highest level of fine-tuning; the weights that ship depend on it.
         weight_bits: (layer, width of its weights in bits) in order of execution; empty if the study fixes them.
         surroundings: contract, style and lanes; None if the study fixes them.
+        calibration: number of unlabelled samples that the narrowed network is calibrated with; the integers that ship
+            depend on it. 0: it is not calibrated.
     """
 
     choices: tuple[tuple[str, RescalerChoice], ...]
     finetune: Finetune = Finetune.NONE
     weight_bits: tuple[tuple[str, int], ...] = ()
     surroundings: Surroundings = field(default_factory=Surroundings)
+    calibration: int = 0
 
     @classmethod
     def of(
@@ -57,18 +60,27 @@ class DesignPoint:
         finetune: Finetune,
         weight_bits: Mapping[str, int] | None = None,
         surroundings: Surroundings | None = None,
+        calibration: int = 0,
     ) -> "DesignPoint":
-        """Returns the point in canonical form: at full width there is nothing to absorb, so the method is ROUND."""
-        canonical = (
-            (name, replace(choice, method=Method.ROUND) if choice.multiplier_bits == FULL_MULTIPLIER_BITS else choice)
-            for name, choice in choices.items()
+        """Returns the point in canonical form, which gives equal designs equal digests.
+
+        At full width there is nothing to absorb, so the method is ROUND; and under ROUND the weights are frozen, so
+        the shifts are the natural ones.
+        """
+        return cls(
+            choices=tuple((name, _canonical(choice)) for name, choice in choices.items()),
+            finetune=finetune,
+            weight_bits=tuple((weight_bits or {}).items()),
+            surroundings=surroundings or Surroundings(),
+            calibration=calibration,
         )
-        return cls(tuple(canonical), finetune, tuple((weight_bits or {}).items()), surroundings or Surroundings())
 
     def to_json(self) -> str:
         """Returns canonical JSON: equal points give equal text; choices that do not vary are left out."""
-        rescalers = {name: {"bits": c.multiplier_bits, "method": c.method.value} for name, c in self.choices}
+        rescalers = {name: _document(choice) for name, choice in self.choices}
         document: dict[str, object] = {"finetune": self.finetune.value, "rescalers": rescalers}
+        if self.calibration:
+            document["calibration"] = self.calibration
         if self.weight_bits:
             document["weight_bits"] = dict(self.weight_bits)
         document |= {key: value for key, value in asdict(self.surroundings).items() if value is not None}
@@ -79,13 +91,30 @@ class DesignPoint:
         """Returns the point of a JSON text that :meth:`to_json` wrote."""
         document = json.loads(text)
         choices = {
-            name: RescalerChoice(int(entry["bits"]), Method(entry["method"]))
+            name: RescalerChoice(int(entry["bits"]), Method(entry["method"]), entry.get("shift_bits"))
             for name, entry in document["rescalers"].items()
         }
         around = Surroundings(document.get("contract"), document.get("style"), document.get("lanes"))
-        return cls.of(choices, Finetune(document["finetune"]), document.get("weight_bits"), around)
+        return cls.of(
+            choices,
+            Finetune(document["finetune"]),
+            document.get("weight_bits"),
+            around,
+            document.get("calibration", 0),
+        )
 
     @property
     def digest(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 digest of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+
+def _canonical(choice: RescalerChoice) -> RescalerChoice:
+    if choice.multiplier_bits == FULL_MULTIPLIER_BITS:
+        return RescalerChoice(FULL_MULTIPLIER_BITS, Method.ROUND)
+    return replace(choice, shift_bits=None) if choice.method is Method.ROUND else choice
+
+
+def _document(choice: RescalerChoice) -> dict[str, str | int]:
+    window = {} if choice.shift_bits is None else {"shift_bits": choice.shift_bits}
+    return {"bits": choice.multiplier_bits, "method": choice.method.value, **window}

@@ -12,6 +12,7 @@ class Role(StrEnum):
     CONTROL = "int32_finetuned"  # int32 with the fine-tuning of the search: shows what training gains without narrowing
     UNIFORM_ROUND = "uniform_round"  # one width for every rescaler, multipliers rounded
     UNIFORM_ABSORB = "uniform_absorb"  # the same, with the rounding of the multipliers absorbed by the weights
+    UNIFORM_WINDOW = "uniform_window"  # one-bit multipliers, absorbed, and one window of shifts for every rescaler
     SEARCH = "search"
 
     @classmethod
@@ -21,8 +22,8 @@ class Role(StrEnum):
 
     @property
     def is_uniform(self) -> bool:
-        """Whether the design has one width for every rescaler."""
-        return self in (Role.UNIFORM_ROUND, Role.UNIFORM_ABSORB)
+        """Whether the design has one width, and one shift window, for every rescaler."""
+        return self in (Role.UNIFORM_ROUND, Role.UNIFORM_ABSORB, Role.UNIFORM_WINDOW)
 
     @property
     def is_int32(self) -> bool:

@@ -1,10 +1,14 @@
-"""Paired comparison of two classifiers on the same samples: interval of the accuracy drop, and what it can resolve."""
+"""Paired comparison of two networks on the same samples: intervals of what one loses, and what they can resolve."""
 
 import math
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.stats import norm
+
+_RESAMPLES = 2000  # the ends of the interval then vary by a few percent of its width
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +68,25 @@ def resolvable_margin(samples: int, discordant: float) -> float:
         discordant: samples that exactly one of design and baseline gets right; counted as half lost, half gained.
     """
     return paired_interval(PairedCounts(samples, discordant / 2, discordant / 2))[1]
+
+
+def share_interval(count: int, samples: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Computes Wilson's score interval of a share, in percentage points (JASA 22:209, 1927)."""
+    z = float(norm.ppf(0.5 + confidence / 2))
+    share, weight = count / samples, z * z / samples
+    middle = (share + weight / 2) / (1 + weight)
+    half = z / (1 + weight) * math.sqrt(share * (1 - share) / samples + weight / (4 * samples))
+    return 100.0 * max(middle - half, 0.0), 100.0 * min(middle + half, 1.0)
+
+
+def mean_interval(values: npt.NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float]:
+    """Computes the percentile bootstrap interval of a mean (Efron, 1979), with a fixed seed.
+
+    Args:
+        values: one value per sample, ``[samples]``.
+        confidence: share of repeated experiments whose interval holds the true mean.
+    """
+    generator, tail = np.random.default_rng(0), (1 - confidence) / 2
+    means = [generator.choice(values, len(values)).mean() for _ in range(_RESAMPLES)]
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)

@@ -4,7 +4,7 @@ from dse.evaluate.cache_key import CacheKeys
 from dse.evaluate.costing import check_objectives, cost_sources
 from dse.evaluate.designs import shipped_networks
 from dse.evaluate.evaluator import Evaluator, start_evaluator
-from dse.evaluate.lowering import lower
+from dse.evaluate.lowering import lower, lowered
 from dse.evaluate.traces import accumulator_trace, spread
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "check_objectives",
     "cost_sources",
     "lower",
+    "lowered",
     "shipped_networks",
     "spread",
     "start_evaluator",

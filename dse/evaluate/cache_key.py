@@ -70,7 +70,8 @@ class _MemberKeys:
         splits = self._member.splits
         finetune, validation, test = (_content(part) for part in (splits.finetune, splits.validation, splits.test))
         validated = {level: finetune + validation if level.is_trained else validation for level in Level}
-        return {**validated, Level.TEST: test}
+        calibration = _content(splits.calibration)
+        return {level: calibration + used for level, used in {**validated, Level.TEST: test}.items()}
 
     def _settings(self, level: Level) -> bytes:
         """Returns a digest of the study file's settings for a level."""

@@ -79,7 +79,7 @@ def check_objectives(study: PreparedStudy) -> None:
     costs = costs_of(workloads, cost_models(hardware), hardware, Surroundings())
     baseline = Evaluation(
         level=Level.INTEGER,
-        val_accuracy=study.baseline_val_accuracy,
+        val_accuracy=None,
         val_accuracy_drop_pp=0.0,
         accelerator=costs.accelerator,
         other_cost=costs.other_cost,
@@ -88,6 +88,8 @@ def check_objectives(study: PreparedStudy) -> None:
         weights=None,
         seconds=0.0,
         other_style_area_um2=costs.other_style_area_um2,
+        val_disagreement_pp=0.0,
+        val_divergence=0.0,
     )
     for metric in (*search.objectives, *(constraint.metric for constraint in search.constraints)):
         if baseline.figures[metric] is None:

@@ -9,22 +9,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dse.design import Evaluation, Job, Level, MemberScore, TestScore, paired_interval
+from dse.design import DROP, Evaluation, Figure, Job, Level, MemberScore, TestScore, figure_named
 from dse.evaluate.costing import cost_models, costs_of
-from dse.evaluate.designs import member_job, narrowed, shipped, shipped_networks, workloads_of
+from dse.evaluate.designs import Calibrations, member_job, narrowed, shipped, shipped_networks, workloads_of
+from dse.evaluate.outputs import compared
 from dse.study import (
-    BoolArray,
     PreparedMember,
     PreparedStudy,
     Study,
     WorkersSpec,
-    correct_answers,
     fingerprint_of,
+    outputs_of,
     train_on_one_thread,
 )
-from nets.datasets import Samples
 from nets.narrow import inherit_weights
-from nets.network import Arrays, QuantizedNetwork, trained_arrays
+from nets.network import Arrays, Int8Array, QuantizedNetwork, trained_arrays
 from nets.train import FinetuneSettings, fine_tune
 
 
@@ -38,9 +37,15 @@ class _Assessment:
 
 
 class Evaluator:
-    """Evaluates design points of one study; it has no state but the study."""
+    """Evaluates design points of one study; it has no state but the study, and what calibrations of its networks need.
 
-    def __init__(self, study: PreparedStudy) -> None:
+    Args:
+        study: the study.
+        calibrations: the calibrations of its int32 networks.
+    """
+
+    def __init__(self, study: PreparedStudy, calibrations: Calibrations | None = None) -> None:
+        self._calibrations = calibrations or Calibrations()
         self._study, self._device = study, training_device(study.spec.workers)
         self._models = cost_models(study.spec.hardware)
 
@@ -59,13 +64,13 @@ class Evaluator:
         assessments = {member.name: self._assess(member, member_job(job, member)) for member in members}
         networks = {name: each.network for name, each in assessments.items()}
         scores = tuple(each.score for each in assessments.values())
-        accuracy, drop = combined(self._study, scores)
+        together = combined(self._study, scores)
         workloads = workloads_of(self._study, networks)
         costs = costs_of(workloads, self._models, self._study.spec.hardware, job.point.surroundings)
         return Evaluation(
             level=job.level,
-            val_accuracy=accuracy,
-            val_accuracy_drop_pp=drop,
+            val_accuracy=together.val_accuracy,
+            val_accuracy_drop_pp=together.val_accuracy_drop_pp,
             accelerator=costs.accelerator,
             other_cost=costs.other_cost,
             workloads=workloads,
@@ -74,49 +79,50 @@ class Evaluator:
             seconds=time.perf_counter() - started,
             other_style_area_um2=costs.other_style_area_um2,
             members=scores if self._study.spec.is_portfolio else (),
+            val_disagreement_pp=together.val_disagreement_pp,
+            val_divergence=together.val_divergence,
         )
 
     def _assess(self, member: PreparedMember, job: Job) -> _Assessment:
         """Returns a member's network of the job's design, trained if the level says so, with its accuracy."""
-        network = self._trained(member, job) if job.level.is_trained else narrowed(member, job.point)
-        indices = part_of(member, self._study.spec) if job.level is Level.PART else slice(None)
-        validation = member.splits.validation
-        correct = correct_answers(network, Samples(validation.inputs[indices], validation.labels[indices]))
-        baseline = member.baseline_correct[indices]
-        drop = 100.0 * (float(baseline.mean()) - float(correct.mean()))
-        score = MemberScore(member.name, 100.0 * float(correct.mean()), drop)
+        if job.level.is_trained:
+            network = self._trained(member, job)
+        else:
+            network = narrowed(member, job.point, self._calibrations)
+        samples, outputs = member.splits.validation, member.baseline_outputs
+        if job.level is Level.PART:
+            indices = part_of(member, self._study.spec)
+            samples, outputs = samples.take(indices), outputs[indices]
+        score = compared(member, network, samples, outputs).validation_score(member.name)
         return _Assessment(network, score, trained_arrays(network) if job.level.is_trained else None)
 
     def _trained(self, member: PreparedMember, job: Job) -> QuantizedNetwork:
-        network, samples = narrowed(member, job.point), member.splits.finetune
+        network, samples = narrowed(member, job.point, self._calibrations), member.splits.finetune
         settings = finetune_settings(self._study.spec, job.level)
         if job.heir_of is None:
-            return fine_tune(network, samples, settings, member.originals, device=self._device).network
-        heir = inherit_weights(network, shipped(member, job.heir_of, job.weights))
+            # Training from the original real weights would undo what calibration made of them.
+            originals = None if job.point.calibration else member.originals
+            return fine_tune(network, samples, settings, originals, device=self._device).network
+        heir = inherit_weights(network, shipped(member, job.heir_of, job.weights, self._calibrations))
         return fine_tune(heir, samples, settings, device=self._device).network
 
     def _test(self, job: Job) -> TestScore:
-        networks = shipped_networks(self._study, job.point, job.weights)
+        networks = shipped_networks(self._study, job.point, job.weights, self._calibrations)
         if fingerprint_of(networks) != job.network_sha256:
             raise ValueError(f"the stored weights of trial {job.trial} are not those that were validated")
         scores = [(member.name, self._score(member, networks[member.name])) for member in self._study.members]
-        worst = weakest([score for _, score in scores])
+        worst = weakest([score for _, score in scores], figure_named(self._study.spec.search.objectives[0]))
         return replace(worst, members=tuple(scores)) if self._study.spec.is_portfolio else worst
 
     def _score(self, member: PreparedMember, network: QuantizedNetwork) -> TestScore:
         """Returns how a member's network of a design compares with its baseline on the test split."""
-        design, baseline = correct_answers(network, member.splits.test), self._baselines_on_test[member.name]
-        return TestScore(
-            samples=len(member.splits.test),
-            baseline_correct=int(np.count_nonzero(baseline)),
-            lost=int(np.count_nonzero(baseline & ~design)),
-            gained=int(np.count_nonzero(design & ~baseline)),
-        )
+        outputs = self._baselines_on_test[member.name]
+        return compared(member, network, member.splits.test, outputs).test_score()
 
     @functools.cached_property
-    def _baselines_on_test(self) -> dict[str, BoolArray]:
-        """Whether every member's baseline classifies each test sample correctly; the same for every design."""
-        return {member.name: correct_answers(member.network, member.splits.test) for member in self._study.members}
+    def _baselines_on_test(self) -> dict[str, Int8Array]:
+        """The int8 outputs of every member's baseline on the test split; the same for every design."""
+        return {member.name: outputs_of(member.network, member.splits.test) for member in self._study.members}
 
 
 def start_evaluator(study: PreparedStudy) -> Evaluator:
@@ -125,23 +131,35 @@ def start_evaluator(study: PreparedStudy) -> Evaluator:
     return Evaluator(study)
 
 
-def combined(study: PreparedStudy, scores: tuple[MemberScore, ...]) -> tuple[float, float]:
-    """Returns the study's validation accuracy (percent) and accuracy drop (percentage points).
+def combined(study: PreparedStudy, scores: tuple[MemberScore, ...]) -> MemberScore:
+    """Returns the study's score on the validation split.
 
-    Those of one network are its own. The drop of several is the largest, or the mean weighted as the study says, and
-    their accuracy is that drop below the weighted mean of the baselines. ``scores`` are in the members' order.
+    That of one network is its own. A loss of several is the largest, or the mean weighted as the study says, and their
+    accuracy is their drop below the weighted mean of the baselines. ``scores`` are in the members' order.
     """
     if len(scores) == 1:
-        return scores[0].val_accuracy, scores[0].val_accuracy_drop_pp
-    drops = [score.val_accuracy_drop_pp for score in scores]
+        return scores[0]
     weights = [member.spec.weight for member in study.members]
-    drop = max(drops) if study.spec.accuracy == "worst" else float(np.average(drops, weights=weights))
-    return study.baseline_val_accuracy - drop, drop
+
+    def of_all(losses: list[float | None]) -> float | None:
+        known = [loss for loss in losses if loss is not None]
+        if len(known) < len(losses):
+            return None
+        return max(known) if study.spec.accuracy == "worst" else float(np.average(known, weights=weights))
+
+    drop, baseline = of_all([score.val_accuracy_drop_pp for score in scores]), study.baseline_val_accuracy
+    return MemberScore(
+        name="",
+        val_accuracy=None if baseline is None or drop is None else baseline - drop,
+        val_accuracy_drop_pp=drop,
+        val_disagreement_pp=of_all([score.val_disagreement_pp for score in scores]),
+        val_divergence=of_all([score.val_divergence for score in scores]),
+    )
 
 
-def weakest(scores: list[TestScore]) -> TestScore:
-    """Returns the score whose 95% interval of the drop reaches highest: if it is within a margin, all are."""
-    return max(scores, key=lambda score: paired_interval(score.counts)[1])
+def weakest(scores: list[TestScore], loss: Figure = DROP) -> TestScore:
+    """Returns the score whose 95% interval of the study's loss reaches highest: if it is within a margin, all are."""
+    return max(scores, key=lambda score: score.interval(loss)[2])
 
 
 def training_device(workers: WorkersSpec) -> str:
@@ -158,7 +176,7 @@ def finetune_settings(spec: Study, level: Level) -> FinetuneSettings:
 
 def part_of(member: PreparedMember, spec: Study) -> npt.NDArray[np.intp]:
     """Returns the indices of the validation samples that level ``part`` uses, evenly spread over the split."""
-    samples = len(member.baseline_correct)
+    samples = len(member.baseline_outputs)
     count = math.ceil(spec.fidelity.part * samples)
     return np.arange(count) * samples // count
 

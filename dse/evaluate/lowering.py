@@ -2,23 +2,19 @@
 
 import math
 
-from hwmodels.workload import RescalerWorkload, RescaleStage
-from nets.narrow import StageCertificate, certify
+from hwmodels.workload import OutputConstants, RescalerWorkload, RescaleStage
+from nets.narrow import RescalerConstants, rescaler_constants
 from nets.network import Convolution, NarrowableOperator, QuantizedNetwork, Weighted
 
 
 def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
-    """Returns the workload of every rescaler, sized by the accumulator intervals that this network can reach."""
-    certificate = certify(network)
-    return tuple(
-        _workload(operator, network, certificate.rescalers[operator.name])
-        for operator in network.narrowable_operators()
-    )
+    """Returns the workload of every rescaler, sized by what this network can reach, folded if that is exact."""
+    constants = rescaler_constants(network)
+    return tuple(lowered(operator, network, constants[operator.name]) for operator in network.narrowable_operators())
 
 
-def _workload(
-    operator: NarrowableOperator, network: QuantizedNetwork, stages: tuple[StageCertificate, ...]
-) -> RescalerWorkload:
+def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: RescalerConstants) -> RescalerWorkload:
+    """Returns the workload of one rescaler with the given constants."""
     target = network.tensors[operator.output]
     weighted = operator if isinstance(operator, Weighted) else None
     return RescalerWorkload(
@@ -29,16 +25,24 @@ def _workload(
                 multiplier_bits=stage.multiplier_bits,
                 right_shift_min=stage.right_shift_min,
                 right_shift_max=stage.right_shift_max,
+                multiplier=stage.constant_multiplier if stage.multiplier_bits > 1 else None,
             )
-            for stage in stages
+            for stage in constants.stages
         ),
         output_bits=target.bits,
         channels=weighted.out_channels if weighted else 1,
         rescales_per_inference=math.prod(target.shape),
         macs_per_inference=_macs(weighted, network) if weighted else 0,
         weight_bits=weighted.weight_bits if weighted else 0,
-        activation_bits=network.tensors[operator.inputs[0]].bits,
+        activation_bits=max(network.tensors[index].bits for index in operator.inputs),
         contract=operator.rescaler.contract.name,
+        output=OutputConstants(
+            zero_point=target.zero_point,
+            q_min=operator.q_min,
+            q_max=operator.q_max,
+            input_zero_points=tuple(each.zero_point for each in constants.inputs),
+        ),
+        folded=constants.folded,
     )
 
 

@@ -2,8 +2,14 @@
 
 from dse.export.bundle import export_design
 from dse.export.document import DesignDocument
+from dse.export.scored_design import ScoredDesign, load_design
+from dse.export.units import Unit, units_of
 
 __all__ = [
     "DesignDocument",
+    "ScoredDesign",
+    "Unit",
     "export_design",
+    "load_design",
+    "units_of",
 ]

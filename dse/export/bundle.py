@@ -60,11 +60,7 @@ def export_design(
 
 def _write(folder: Path, design: ScoredDesign, units: tuple[Unit, ...], vectors: dict[str, Vectors]) -> None:
     title, count = design.title, len(design.samples)
-    files = {f"rtl/unit_{unit.identifier}.v": render.unit_verilog(unit, title) for unit in units}
-    files |= {f"rtl/{unit.identifier}.hex": render.memory_hex(unit) for unit in units if unit.fields}
-    files |= {f"rtl/{path.name}": path.read_text(encoding="utf-8") for unit in units for path in unit.files}
-    files |= {f"test/{unit.identifier}.hex": render.vectors_hex(unit, vectors[unit.name]) for unit in units}
-    files["test/testbench.v"] = render.testbench(units, vectors, title, count)
+    files = hardware_files(units, vectors, title, count)
     files["rescalers.h"] = render.c_header(units, title, design.contract)
     files["design.schema.json"] = _json(DesignDocument.model_json_schema())
     models = write_models(design.network, design.original, design.samples, folder)
@@ -75,6 +71,16 @@ def _write(folder: Path, design: ScoredDesign, units: tuple[Unit, ...], vectors:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+
+def hardware_files(units: tuple[Unit, ...], vectors: dict[str, Vectors], title: str, samples: int) -> dict[str, str]:
+    """Returns the Verilog of the units, their memories, and a test bench with its vectors: text by path."""
+    files = {f"rtl/unit_{unit.identifier}.v": render.unit_verilog(unit, title) for unit in units}
+    files |= {f"rtl/{unit.identifier}.hex": render.memory_hex(unit) for unit in units if unit.fields}
+    files |= {f"rtl/{path.name}": path.read_text(encoding="utf-8") for unit in units for path in unit.files}
+    files |= {f"test/{unit.identifier}.hex": render.vectors_hex(unit, vectors[unit.name]) for unit in units}
+    files["test/testbench.v"] = render.testbench(units, vectors, title, samples)
+    return files
 
 
 def _document(

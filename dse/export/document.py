@@ -17,6 +17,15 @@ class StageDocument(_Part):
     right_shift: tuple[int, ...] = Field(description="per channel, bits; negative is a left shift")
 
 
+class InputDocument(_Part):
+    """One input of an ADD."""
+
+    position: int = Field(description="which of the operator's inputs it is")
+    zero_point: int = Field(description="zero point of the stored integer, complemented if that is")
+    complemented: bool = Field(description="whether its bits are inverted: a SUB is an ADD of the complement")
+    left_shift: int | None = Field(description="bits by which a folded ADD shifts it, by wiring")
+
+
 class RescalerDocument(_Part):
     """One rescaler with its constants."""
 
@@ -24,23 +33,30 @@ class RescalerDocument(_Part):
     module: str = Field(description="Verilog module, in rtl/<module>.v")
     method: str = Field(description="round or absorb")
     stages: tuple[StageDocument, ...] = Field(description="in data order; an ADD has two")
-    bias: tuple[int, ...] | None = Field(description="per channel, in accumulator units")
+    folded: bool = Field(description="q = clamp(acc >> right_shift), rounding constant and zero point in the offset")
+    unfolded_because: str = Field(description="why it is not folded; empty if it is")
+    bias: tuple[int, ...] | None = Field(description="per channel, where the accumulator starts")
+    offset: tuple[int, ...] = Field(
+        description="per channel, what hardware adds to the network's bias, or a folded ADD to its shifted inputs"
+    )
+    inputs: tuple[InputDocument, ...] = Field(description="inputs of an ADD, in the order of its ports; else empty")
     channels: int
-    operand_bits: int = Field(description="width of the accumulator, or of each input of a two-stage ADD")
+    operand_bits: int = Field(description="width of the accumulator, or of each input of an ADD")
     zero_point: int
     q_min: int
     q_max: int
+    saturates: bool = Field(description="whether q_min and q_max are the ends of the type")
     parameters: dict[str, int] = Field(description="parameters of the instantiated module")
     memory: str | None = Field(description="parameter memory, a hexadecimal word per channel")
     memory_fields: tuple[tuple[str, int], ...] = Field(description="fields of a word and their bits, highest first")
 
 
 class AccuracyDocument(_Part):
-    """Accuracy in percent, drops in percentage points against int32 (Q31)."""
+    """Accuracy in percent, drops in percentage points against int32 (Q31); none without labels."""
 
     fidelity: str
-    val_accuracy: float
-    val_accuracy_drop_pp: float
+    val_accuracy: float | None
+    val_accuracy_drop_pp: float | None
     test_accuracy_drop_pp: float | None
     ci_low: float | None
     ci_high: float | None
@@ -80,7 +96,7 @@ class TfliteDocument(_Part):
     agreement: float | None = Field(None, description="share of samples with the same largest output")
     explained: bool | None = Field(None, description="whether the cause of every difference is known")
     litert_equals_prediction: bool | None = Field(
-        None, description="whether LiteRT running the file does what was predicted; null if LiteRT is not installed"
+        None, description="whether LiteRT running the file does what was predicted; null if it does not run"
     )
     operators: tuple[ResidualDocument, ...] = ()
 
@@ -117,13 +133,33 @@ def rescaler_document(unit: Unit) -> RescalerDocument:
             )
             for stage in unit.stages
         ),
+        folded=unit.folded,
+        unfolded_because=unit.constants.unfolded_because,
         bias=None if unit.bias is None else tuple(unit.bias.tolist()),
+        offset=tuple(unit.constants.offset.tolist()),
+        inputs=_inputs(unit),
         channels=unit.channels,
         operand_bits=unit.operand_bits,
         zero_point=unit.zero_point,
         q_min=unit.q_min,
         q_max=unit.q_max,
-        parameters=dict(unit.parameters),
+        saturates=unit.constants.saturates,
+        parameters=unit.parameters,
         memory=f"rtl/{unit.identifier}.hex" if unit.fields else None,
         memory_fields=unit.fields,
+    )
+
+
+def _inputs(unit: Unit) -> tuple[InputDocument, ...]:
+    if not unit.is_add:
+        return ()
+    left_shifts = unit.left_shifts if unit.folded else (None, None)
+    return tuple(
+        InputDocument(
+            position=each.position,
+            zero_point=each.zero_point,
+            complemented=each.complemented,
+            left_shift=left_shift,
+        )
+        for each, left_shift in zip(unit.constants.inputs, left_shifts, strict=True)
     )

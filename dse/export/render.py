@@ -2,15 +2,17 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import jinja2
 
 from dse import formats
 from dse.export.document import DesignDocument
-from dse.export.units import Unit
+from dse.export.units import Unit, variable_shift
 from dse.export.vectors import Vectors
+from hwmodels.parsing import parse_files
+from nets.narrow import StageConstants
 from nets.network import IntArray
 
 
@@ -61,7 +63,40 @@ def wired(value: int, bits: int) -> str:
 
 def unit_verilog(unit: Unit, design: str) -> str:
     """Returns the Verilog module that instantiates one rescaler."""
-    return _rendered("unit.v.j2", unit=unit, design=design, slices=_slices(unit))
+    slices = _slices(unit)
+    return _rendered("unit.v.j2", unit=unit, design=design, slices=slices, ports=_connections(unit, slices))
+
+
+def _connections(unit: Unit, slices: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Returns what every port of the instantiated module is connected to; constants are wired."""
+    first, last = unit.stages[0], unit.stages[-1]
+    drivers = {
+        "clk": "clk",
+        "zero_point": literal(unit.zero_point, unit.output_bits),
+        "q_min": literal(unit.q_min, unit.output_bits),
+        "q_max": literal(unit.q_max, unit.output_bits),
+        "q": "q",
+    }
+    if unit.is_add:
+        for name, each in zip(("scaled", "halved"), unit.constants.inputs, strict=True):
+            drivers[f"{name}_input"] = f"~{name}_input" if each.complemented else f"{name}_input"
+            drivers[f"{name}_zero"] = literal(each.zero_point, unit.operand_bits)
+        drivers |= {"mult_in": _wired_multiplier(first), "shift_in": "1'b0"}
+        drivers |= {"mult_out": _wired_multiplier(last), "shift_out": "1'b0"}
+    else:
+        drivers |= {"acc": "acc", "mult": _multiplier(unit, slices)}
+        drivers["shift"] = f"word[{slices['shift']}]" if "shift" in slices else "1'b0"
+    return [(port.name, drivers[port.name]) for port in parse_files(unit.files, unit.module, unit.parameters).ports]
+
+
+def _wired_multiplier(stage: StageConstants) -> str:
+    return wired(int(stage.multiplier[0]), stage.multiplier_bits)
+
+
+def _multiplier(unit: Unit, slices: Mapping[str, str]) -> str:
+    if "mult" in slices:
+        return f"{{1'b1, word[{slices['mult']}]}}"
+    return _wired_multiplier(unit.stages[-1])
 
 
 def _slices(unit: Unit) -> dict[str, str]:
@@ -78,7 +113,7 @@ def memory_hex(unit: Unit) -> str:
     if unit.bias is None:  # its constants are wired
         return ""
     last = unit.stages[-1]
-    stored = {"bias": unit.bias, "mult": last.multiplier, "shift": last.shift}
+    stored = {"bias": unit.bias, "mult": last.multiplier, "shift": variable_shift(last)}
     return _hex_lines(unit.fields, [stored[name] for name, _ in unit.fields])
 
 

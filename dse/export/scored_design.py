@@ -23,6 +23,7 @@ class ScoredDesign:
 
     Attributes:
         network: the integers as they ship.
+        baseline: the network with int32 (Q31) rescalers under the same contract.
         point: the network's own part of the design.
         results: the study's results.
         row: the trial's row of ``results.trials``, with the network's own accuracies.
@@ -33,6 +34,7 @@ class ScoredDesign:
     """
 
     network: QuantizedNetwork
+    baseline: QuantizedNetwork
     point: DesignPoint
     results: StudyResults
     row: pd.Series
@@ -80,9 +82,11 @@ def load_design(folder: RunFolder, trial: int, samples: int, member: str = "") -
         )
     results = collect(manifest, store)
     prepared = next(each for each in study.members if each.name == member)
+    own_point = prepared.own_point(point)
     return ScoredDesign(
         network=networks[member],
-        point=prepared.own_point(point),
+        baseline=prepared.variants.get(own_point.surroundings.contract or "", prepared.network),
+        point=own_point,
         results=results,
         row=_row(results, trial, member),
         samples=prepared.splits.validation.inputs[:samples].astype(np.int8, copy=False),

@@ -9,84 +9,99 @@ from pathlib import Path
 import numpy as np
 
 from dse.errors import StudyError
-from dse.evaluate import lower
+from dse.evaluate import lowered
 from hwmodels.architectures import DEFAULT_CHOICE, Architecture, architecture_for, offered
 from hwmodels.workload import RescalerWorkload
-from nets.network import (
-    ElementwiseKind,
-    ElementwiseSum,
-    IntArray,
-    Method,
-    NarrowableOperator,
-    QuantizedNetwork,
-    Rescaler,
-    Weighted,
-)
-
-
-@dataclass(frozen=True, eq=False)
-class StageValues:
-    """Constants of one multiply-and-shift stage in every channel.
-
-    Attributes:
-        multiplier_bits: width ``k`` of the multiplier, in bits.
-        shift_min: smallest right shift in bits, which is wiring.
-        shift_bits: width in bits of the stored, variable part.
-        multiplier: int64 ``[channels]``, ``2**(k-1) <= m < 2**k``.
-        shift: int64 ``[channels]``, right shift minus ``shift_min``.
-    """
-
-    multiplier_bits: int
-    shift_min: int
-    shift_bits: int
-    multiplier: IntArray
-    shift: IntArray
-
-    @property
-    def right_shift(self) -> IntArray:
-        """The whole right shift, ``[channels]``."""
-        return self.shift + self.shift_min
+from nets.narrow import RescalerConstants, StageConstants, rescaler_constants
+from nets.network import SUM_LEFT_SHIFT, IntArray, Method, NarrowableOperator, QuantizedNetwork, Weighted
 
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """One rescaler as it is instantiated.
+    """One rescaler as it is instantiated: the architecture that was costed, with the parameters that were costed.
 
     Attributes:
-        name: name of the operator in the network.
-        identifier: the same as a Verilog and C identifier, unique in the design.
-        method: ``round`` or ``absorb``.
-        module: module of the shipped RTL, with its ``files`` and ``parameters``.
-        stages: stages in data order; the last one's operand is the accumulator.
-        bias: int64 ``[channels]``, or None if nothing is accumulated.
-        bias_bits: width in bits of a stored bias.
-        operand_bits: width in bits of the accumulator, or of each input of a two-stage ADD.
-        output_bits: width in bits of the output.
+        identifier: name of the operator as a Verilog and C identifier, unique in the design.
+        method: how its width was reached.
+        workload: what was costed.
+        architecture: the architecture that serves the workload.
+        constants: the integers of its stages, and what is added to its accumulator.
+        bias: int64 ``[channels]``, where the accumulator starts (rounding constant and zero point included if the
+            rescaler is folded), or None if nothing is accumulated.
+        stored_bits: width in bits of the stored integers of the operator's inputs.
         zero_point: zero point of the output, which is clamped to ``q_min`` .. ``q_max``.
-        input_zero_points: zero points of a two-stage ADD's inputs, scaled input first; empty otherwise.
     """
 
-    name: str
     identifier: str
     method: str
-    module: str
-    files: tuple[Path, ...]
-    parameters: Mapping[str, int]
-    stages: tuple[StageValues, ...]
+    workload: RescalerWorkload
+    architecture: Architecture
+    constants: RescalerConstants
     bias: IntArray | None
-    bias_bits: int
-    channels: int
-    operand_bits: int
-    output_bits: int
+    stored_bits: int
     zero_point: int
     q_min: int
     q_max: int
-    input_zero_points: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the operator in the network."""
+        return self.workload.name
+
+    @property
+    def module(self) -> str:
+        """Module of the shipped RTL."""
+        return self.architecture.top
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Paths of the module's Verilog."""
+        return self.architecture.files
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """Parameters of the module."""
+        return self.architecture.parameters(self.workload)
+
+    @property
+    def stages(self) -> tuple[StageConstants, ...]:
+        """Stages in data order; the last one's operand is the accumulator."""
+        return self.constants.stages
+
+    @property
+    def folded(self) -> bool:
+        """Whether rounding constant and zero point are part of the bias, or of an ADD's constant."""
+        return self.constants.folded
 
     @property
     def is_add(self) -> bool:
         """Whether it takes two inputs instead of an accumulator."""
-        return len(self.stages) == 2
+        return bool(self.constants.inputs)
+
+    @property
+    def left_shifts(self) -> tuple[int, int]:
+        """Wired left shifts of a folded ADD's inputs, in bits; the second input is halved exactly."""
+        return -self.stages[0].right_shift_min, SUM_LEFT_SHIFT - 1
+
+    @property
+    def channels(self) -> int:
+        """Number of sets of constants."""
+        return self.workload.channels
+
+    @property
+    def operand_bits(self) -> int:
+        """Width in bits of the accumulator, or of each stored input of an ADD."""
+        return self.stored_bits if self.is_add else self.accumulator_bits
+
+    @property
+    def accumulator_bits(self) -> int:
+        """Width in bits of the accumulator, or of the sum of an ADD."""
+        return self.stages[-1].operand_bits
+
+    @property
+    def output_bits(self) -> int:
+        """Width in bits of the output."""
+        return self.workload.output_bits
 
     @property
     def channel_bits(self) -> int:
@@ -101,8 +116,9 @@ class Unit:
         """
         if self.bias is None:
             return ()
-        last = self.stages[-1]
-        widths = (("bias", self.bias_bits), ("mult", last.multiplier_bits - 1), ("shift", last.shift_bits))
+        last = self.workload.stages[-1]
+        multiplier_bits = last.stored_bits - last.shift_bits
+        widths = (("bias", self.accumulator_bits), ("mult", multiplier_bits), ("shift", last.shift_bits))
         return tuple((name, width) for name, width in widths if width)
 
     @property
@@ -111,12 +127,17 @@ class Unit:
         return sum(width for _, width in self.fields)
 
     @property
+    def parameter_word_bits(self) -> int:
+        """Width in bits of a memory word without the bias, which any accumulator needs."""
+        return sum(width for name, width in self.fields if name != "bias")
+
+    @property
     def vector_fields(self) -> tuple[tuple[str, int], ...]:
         """Fields of a test vector with their widths in bits, most significant first."""
         expected = ("expected", self.output_bits)
         if self.is_add:
             return (("scaled_input", self.operand_bits), ("halved_input", self.operand_bits), expected)
-        bias = (("expected_bias", self.bias_bits),) if self.fields else ()
+        bias = (("expected_bias", self.accumulator_bits),) if self.fields else ()
         return (("channel", self.channel_bits), *bias, ("acc", self.operand_bits), expected)
 
     @property
@@ -135,12 +156,12 @@ def units_of(network: QuantizedNetwork, methods: Mapping[str, str]) -> tuple[Uni
     Raises:
         StudyError: the shipped RTL has no module for one of them.
     """
-    workloads = {workload.name: workload for workload in lower(network)}
+    constants = rescaler_constants(network)
     units: dict[str, Unit] = {}
     for operator in network.narrowable_operators():
         identifier = _identifier(operator.name, units)
         method = methods.get(operator.name, Method.ROUND.value)
-        units[identifier] = _unit(operator, network, workloads[operator.name], identifier, method)
+        units[identifier] = _unit(operator, network, constants[operator.name], identifier, method)
     return tuple(units.values())
 
 
@@ -153,84 +174,50 @@ def _identifier(name: str, taken: Container[str]) -> str:
 
 
 def _unit(
-    operator: NarrowableOperator, network: QuantizedNetwork, workload: RescalerWorkload, identifier: str, method: str
+    operator: NarrowableOperator,
+    network: QuantizedNetwork,
+    constants: RescalerConstants,
+    identifier: str,
+    method: str,
 ) -> Unit:
-    target = network.tensors[operator.output]
-    architecture = _architecture(operator, workload)
-    # Ports carry stored integers, which may be wider than the differences that a two-stage ADD computes.
-    stored_bits = max(network.tensors[index].bits for index in operator.inputs)
-    parameters = architecture.exported_parameters(workload, stored_bits)
-    bias = operator.bias if isinstance(operator, Weighted) else None
-    sources = [network.tensors[index].zero_point for index in operator.inputs]
-    scaled = scaled_input(operator)
+    workload = lowered(operator, network, constants)
     return Unit(
-        name=operator.name,
         identifier=identifier,
         method=method,
-        module=architecture.top,
-        files=architecture.files,
-        parameters=parameters,
-        stages=_stages(operator, workload),
-        bias=bias,
-        bias_bits=0 if bias is None else max(workload.stages[-1].operand_bits, _signed_bits(bias)),
-        channels=workload.channels,
-        operand_bits=parameters[architecture.operand_parameter],
-        output_bits=target.bits,
-        zero_point=target.zero_point,
+        workload=workload,
+        architecture=_architecture(workload, constants),
+        constants=constants,
+        bias=operator.bias + constants.offset if isinstance(operator, Weighted) else None,
+        stored_bits=max(network.tensors[index].bits for index in operator.inputs),
+        zero_point=network.tensors[operator.output].zero_point,
         q_min=operator.q_min,
         q_max=operator.q_max,
-        input_zero_points=() if scaled is None else (sources[scaled], sources[1 - scaled]),
     )
 
 
-def scaled_input(operator: NarrowableOperator) -> int | None:
-    """Returns which input of an ADD needs a multiplier; None if both are halved, or there is only one."""
-    if not isinstance(operator, ElementwiseSum):
-        return None
-    scaled = [i for i, rescaler in enumerate(operator.input_rescalers) if float(rescaler.scale[0]) != 0.5]
-    return scaled[0] if scaled else None
-
-
-def _architecture(operator: NarrowableOperator, workload: RescalerWorkload) -> Architecture:
-    exported = [each.contract for each in offered(DEFAULT_CHOICE, 1) if each.exported]
+def _architecture(workload: RescalerWorkload, constants: RescalerConstants) -> Architecture:
+    offered_here = (each for each in offered(DEFAULT_CHOICE, 1) if each.exported and not each.folded)
+    exported = list(dict.fromkeys(each.contract for each in offered_here))
     if workload.contract not in exported:
         raise StudyError(f"contract {workload.contract!r} has no RTL to export; use one of {', '.join(exported)}")
     architecture = architecture_for(workload)
-    if not architecture.exported or architecture.contract != workload.contract:
+    if not architecture.exported or not (workload.folded or architecture.contract == workload.contract):
         raise StudyError(
-            f"operator {operator.name!r}: an ADD under contract {workload.contract!r} has no RTL to export"
+            f"operator {workload.name!r}: an ADD under contract {workload.contract!r} has no RTL to export"
         )
-    if architecture.stages == 2 and isinstance(operator, ElementwiseSum) and operator.kind is ElementwiseKind.SUB:
-        raise StudyError(f"operator {operator.name!r}: a SUB has no RTL to export yet")
+    if constants.inputs and constants.inputs[0].complemented and not _is_wired(constants.stages[0]):
+        raise StudyError(
+            f"operator {workload.name!r}: a SUB whose subtracted input has a multiplier rounds otherwise than an ADD "
+            "of its complement, and has no RTL to export; use k = 1 or exchange the inputs' scales"
+        )
     return architecture
 
 
-def _stages(operator: NarrowableOperator, workload: RescalerWorkload) -> tuple[StageValues, ...]:
-    rescalers: list[tuple[Rescaler, int]] = [(operator.rescaler, 0)]
-    scaled = scaled_input(operator)
-    if isinstance(operator, ElementwiseSum) and scaled is not None:
-        rescalers.insert(0, (operator.input_rescalers[scaled], operator.left_shift))
-    return tuple(_stage(rescaler, wired, workload, position) for position, (rescaler, wired) in enumerate(rescalers))
+def _is_wired(stage: StageConstants) -> bool:
+    """Returns whether the input stage of an ADD is a shift that drops no bit."""
+    return stage.multiplier_bits == 1 and stage.right_shift_max <= 0
 
 
-def _stage(rescaler: Rescaler, wired_left_shift: int, workload: RescalerWorkload, position: int) -> StageValues:
-    """Returns the stored values of one stage; a shift that empties the result is stored as the first one that does."""
-    stage = workload.stages[position]
-    k = stage.multiplier_bits
-    emptying = stage.operand_bits + k
-    flushed = rescaler.multiplier == 0
-    shift = np.where(flushed, emptying, np.minimum(rescaler.right_shift - wired_left_shift, emptying))
-    multiplier = np.where(flushed, 2 ** (k - 1), rescaler.multiplier)
-    channels = workload.channels
-    return StageValues(
-        multiplier_bits=k,
-        shift_min=stage.right_shift_min,
-        shift_bits=stage.shift_bits,
-        multiplier=np.broadcast_to(multiplier, channels).astype(np.int64),
-        shift=np.broadcast_to(shift - stage.right_shift_min, channels).astype(np.int64),
-    )
-
-
-def _signed_bits(values: IntArray) -> int:
-    low, high = int(values.min()), int(values.max())
-    return max((-low - 1).bit_length() if low < 0 else 0, high.bit_length() if high > 0 else 0) + 1
+def variable_shift(stage: StageConstants) -> IntArray:
+    """Returns the part of each channel's right shift that is not wiring, int64 ``[channels]``."""
+    return np.asarray(stage.right_shift - stage.right_shift_min, np.int64)

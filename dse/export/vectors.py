@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dse.export.units import Unit, scaled_input
+from dse.export.units import Unit
 from nets.execute import IntegerExecutor, accumulator
-from nets.narrow import Interval, certify
-from nets.network import Int8Array, IntArray, NarrowableOperator, QuantizedNetwork, Rescaler, rescaling
+from nets.network import Int8Array, IntArray, NarrowableOperator, QuantizedNetwork, rescaling
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +17,8 @@ class Vectors:
 
     Attributes:
         channel: ``[rows]``.
-        operands: ``[rows, 1]`` accumulators, or ``[rows, 2]`` stored inputs of an ADD, scaled input first.
+        operands: ``[rows, 1]`` accumulators that started from the unit's bias, or ``[rows, 2]`` stored inputs of an ADD
+            in the order of its ports.
         expected: ``[rows]`` outputs.
         from_network: number of rows from inference; the rest are ends of the certified intervals.
     """
@@ -45,16 +45,14 @@ def vectors_of(
         seed: seed of the choice among the other rows.
     """
     tensors = IntegerExecutor(network).tensors(samples)
-    intervals = certify(network).accumulators
     generator = np.random.default_rng(seed)
-    return {unit.name: _of_unit(unit, network, tensors, intervals[unit.name], rows, generator) for unit in units}
+    return {unit.name: _of_unit(unit, network, tensors, rows, generator) for unit in units}
 
 
 def _of_unit(
     unit: Unit,
     network: QuantizedNetwork,
     tensors: Mapping[int, Int8Array],
-    interval: Interval,
     rows: int,
     generator: np.random.Generator,
 ) -> Vectors:
@@ -66,7 +64,7 @@ def _of_unit(
     kept = _chosen(operands, channel.ravel(), rows, generator)
     channels, values, outputs = channel.ravel()[kept], operands[kept], expected.ravel()[kept]
     if not unit.is_add:
-        ends = _ends(operator.rescaler, unit, interval)
+        ends = _ends(operator, unit)
         channels, values, outputs = (
             np.concatenate(pair) for pair in zip((channels, values, outputs), ends, strict=True)
         )
@@ -77,13 +75,12 @@ def _operands(
     unit: Unit, operator: NarrowableOperator, network: QuantizedNetwork, tensors: Mapping[int, Int8Array]
 ) -> IntArray:
     """Returns what enters the rescaler for every output element of the run, ``[elements, 1 or 2]``."""
-    inputs = [torch.from_numpy(tensors[index]) for index in operator.inputs]
-    scaled = scaled_input(operator)
-    if unit.is_add and scaled is not None:
-        pair = [inputs[scaled].numpy().ravel(), inputs[1 - scaled].numpy().ravel()]
-        return np.stack(pair, axis=1).astype(np.int64)
-    accumulators: IntArray = accumulator(operator, network)(inputs).numpy()
-    return accumulators.reshape(-1, 1)
+    inputs = [tensors[index] for index in operator.inputs]
+    if unit.is_add:
+        return np.stack([inputs[each.position].ravel() for each in unit.constants.inputs], axis=1).astype(np.int64)
+    accumulators = accumulator(operator, network)([torch.from_numpy(each) for each in inputs]).numpy()
+    operands: IntArray = (accumulators + unit.constants.offset).reshape(-1, 1)
+    return operands
 
 
 def _chosen(operands: IntArray, channel: IntArray, rows: int, generator: np.random.Generator) -> IntArray:
@@ -98,15 +95,19 @@ def _chosen(operands: IntArray, channel: IntArray, rows: int, generator: np.rand
     return kept
 
 
-def _ends(rescaler: Rescaler, unit: Unit, interval: Interval) -> tuple[IntArray, IntArray, IntArray]:
-    """Returns channels, operands and outputs at both ends of every channel's certified interval."""
+def _ends(operator: NarrowableOperator, unit: Unit) -> tuple[IntArray, IntArray, IntArray]:
+    """Returns channels, operands and outputs at both ends of every channel's certified interval.
+
+    Outputs are those of the operator's own rescaler, which knows neither folded constants nor moved shifts.
+    """
     channels = np.tile(np.arange(unit.channels), 2)
+    interval = unit.constants.accumulator
     low, high = (
         _per_channel(bound, edge, unit.channels)
         for bound, edge in ((interval.low, interval.low.min()), (interval.high, interval.high.max()))
     )
-    operands = np.concatenate([low, high]).astype(np.int64)
-    scaled = rescaling(rescaler)(torch.from_numpy(operands.reshape(2, -1))).numpy().ravel()
+    operands = np.stack([low, high]).astype(np.int64)
+    scaled = rescaling(operator.rescaler)(torch.from_numpy(operands - unit.constants.offset)).numpy().ravel()
     return channels, operands.reshape(-1, 1), np.clip(scaled + unit.zero_point, unit.q_min, unit.q_max)
 
 

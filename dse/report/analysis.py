@@ -11,7 +11,6 @@ from scipy.stats import spearmanr
 
 from dse.design import DEFAULT_OBJECTIVES, Role, hypervolume, metrics, non_dominated, reference_point, relative_costs
 from dse.report.designs import Choice
-from dse.report.recommendations import REFERENCE_DROP_PP
 from dse.store import StudyResults
 
 Floats = npt.NDArray[np.float64]
@@ -175,10 +174,10 @@ class Step:
 def marginal_steps(front: list[Choice], validation_samples: int, limit: int = 12) -> list[Step]:
     """Returns steps along the lower convex hull of validation drop over area, cheapest first; prices rise along it.
 
-    Designs off the hull are worse value than a mixture of their neighbours, and designs with a drop of more than 5 pp
+    Designs off the hull are worse value than a mixture of their neighbours, and designs with a loss of more than 5 pp
     are no candidates; both are left out. A hull of more than ``limit`` steps is thinned to every n-th design.
     """
-    corners = _thinned(_lower_hull([c for c in front if c.val_drop_pp <= REFERENCE_DROP_PP]), limit + 1)
+    corners = _thinned(_lower_hull([c for c in front if c.val_loss <= c.loss.reference]), limit + 1)
     return [_step(cheaper, dearer, validation_samples) for cheaper, dearer in pairwise(corners)]
 
 
@@ -194,16 +193,16 @@ def _lower_hull(designs: list[Choice]) -> list[Choice]:
 def _staircase(designs: list[Choice]) -> list[Choice]:
     """Returns the designs that are more accurate than every cheaper one, by area."""
     kept: list[Choice] = []
-    for design in sorted(designs, key=lambda c: (c.area_um2, c.val_drop_pp)):
-        if not kept or design.val_drop_pp < kept[-1].val_drop_pp:
+    for design in sorted(designs, key=lambda c: (c.area_um2, c.val_loss)):
+        if not kept or design.val_loss < kept[-1].val_loss:
             kept.append(design)
     return kept
 
 
 def _turns_up(first: Choice, middle: Choice, last: Choice) -> bool:
     """Returns whether the corner at ``middle`` is convex: it lies below the line from ``first`` to ``last``."""
-    run, rise = last.area_um2 - first.area_um2, last.val_drop_pp - first.val_drop_pp
-    return (middle.val_drop_pp - first.val_drop_pp) * run < rise * (middle.area_um2 - first.area_um2)
+    run, rise = last.area_um2 - first.area_um2, last.val_loss - first.val_loss
+    return (middle.val_loss - first.val_loss) * run < rise * (middle.area_um2 - first.area_um2)
 
 
 def _thinned(designs: list[Choice], most: int) -> list[Choice]:
@@ -213,7 +212,7 @@ def _thinned(designs: list[Choice], most: int) -> list[Choice]:
 
 
 def _step(cheaper: Choice, dearer: Choice, samples: int) -> Step:
-    gain = cheaper.val_drop_pp - dearer.val_drop_pp
+    gain = cheaper.val_loss - dearer.val_loss
     return Step(
         cheaper=cheaper,
         dearer=dearer,

@@ -8,6 +8,7 @@ from dse import formats
 from dse.report.charts.picture import Picture, rendered, write_picture
 from dse.report.charts.several import comparison_panels
 from dse.report.comparison import Comparison, Run, comparison
+from dse.report.designs import loss_digits
 from dse.report.page import environment, page_parts
 from dse.store import StudyResults, design_table
 from nets.files import replacing, write_text
@@ -35,11 +36,19 @@ def compare(results_list: list[StudyResults], folder: Path) -> Path:
 def compare_html(compared: Comparison, picture: Picture) -> str:
     """Returns the page; every text in it is escaped."""
     template = environment().get_template("compare.html.j2")
-    return template.render(compared=compared, picture=picture, layers=layer_changes(compared), **page_parts())
+    loss = compared.runs[0].results.facts.loss
+    return template.render(
+        compared=compared,
+        loss=loss,
+        digits=loss_digits(loss),
+        picture=picture,
+        layers=layer_changes(compared),
+        **page_parts(),
+    )
 
 
 def layer_changes(compared: Comparison) -> list[tuple[str, list[str], bool]]:
-    """Returns each rescaler, its width and method in each run's recommended design, and whether these differ."""
+    """Returns each rescaler, its choices in each run's recommended design, and whether these differ."""
     rows = []
     for name in compared.rescalers:
         cells = [_cell(run, name) for run in compared.runs]
@@ -52,7 +61,7 @@ def _cell(run: Run, rescaler: str) -> str:
     if choice is None:
         return formats.MISSING
     index = run.results.rescalers.index(rescaler)
-    return f"{choice.multiplier_bits[index]} {choice.methods[index]}"
+    return f"{choice.rescalers[index]} {choice.methods[index]}"
 
 
 def _fronts(compared: Comparison) -> pd.DataFrame:

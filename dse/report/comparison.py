@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import mannwhitneyu
 
-from dse.design import hypervolume, relative_costs
+from dse.design import DEFAULT_OBJECTIVES, hypervolume, relative_costs
 from dse.report.designs import Choice, choices
 from dse.report.recommendations import Recommendation, recommendation
 from dse.store import StudyResults
@@ -137,7 +137,7 @@ def _run(label: str, results: StudyResults, unit: Floats) -> Run:
         results=results,
         rec=recommendation(results),
         front=front,
-        volume=_volume(front, [c.val_drop_pp for c in front], unit),
+        volume=_volume(front, [c.val_loss for c in front], unit),
         test_volume_low=_volume(front, [c.ci_high for c in front] or unknown, unit),
         test_volume_high=_volume(front, [c.ci_low for c in front] or unknown, unit),
     )
@@ -148,7 +148,7 @@ def _volume(front: list[Choice], drops: list[float], unit: Floats) -> float:
     if np.isnan([*drops, *unit]).any():
         return float("nan")
     values = np.array([(drop, c.area_um2, c.energy_nj) for drop, c in zip(drops, front, strict=True)])
-    return hypervolume(relative_costs(values, unit)) if front else 0.0
+    return hypervolume(relative_costs(values, unit), (front[0].loss.name, *DEFAULT_OBJECTIVES[1:])) if front else 0.0
 
 
 def _obstacles(studies: list[StudyResults]) -> list[str]:

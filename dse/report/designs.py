@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dse import formats
-from dse.design import DROP, Figure, Role, figure_named, metrics
+from dse.design import DIVERGENCE, Figure, Role, figure_named, metrics
 from dse.store import StudyFacts, StudyResults, trial_columns
 
 ROLE_NAMES = {
@@ -17,17 +17,22 @@ ROLE_NAMES = {
     Role.CONTROL: "int32, fine-tuned",
     Role.UNIFORM_ROUND: "uniform round",
     Role.UNIFORM_ABSORB: "uniform absorb",
+    Role.UNIFORM_WINDOW: "uniform window",
     Role.SEARCH: "search",
 }
 
 
 class Evidence(StrEnum):
-    """What the paired 95% interval of the test drop says about the margin."""
+    """What the 95% interval of the loss on test says about the margin.
+
+    Of a disagreement it says more than of an accuracy drop, which is never larger.
+    """
 
     NON_INFERIOR = "non-inferior"  # the upper end is within the margin
     WORSE = "worse than the margin"  # the lower end is beyond the margin
     UNDECIDED = "undecided"  # the interval holds the margin
     UNTESTED = "not scored on test"
+    WITHOUT_MARGIN = "a divergence, which has no margin"
 
 
 def evidence(ci_low: float, ci_high: float, margin_pp: float) -> Evidence:
@@ -50,11 +55,13 @@ class Choice:
         fidelity: fidelity of its accuracy, in words.
         figures: every number of its row in ``StudyResults.trials`` by column; NaN if it is not known.
         int32: the same of the int32 baseline; empty before that is complete.
+        loss: what designs lose against int32: the study's first objective.
         area: the area that the report shows.
         energy: the energy of one inference that the report shows.
         evidence: the test interval against the margin.
         multiplier_bits: width of every rescaler.
         methods: method of every rescaler.
+        shift_bits: shift window of every rescaler, in bits; None for natural shifts.
         also: what else the design chose and is judged by, in words: weight widths, contract, style, lanes, objectives.
     """
 
@@ -64,12 +71,25 @@ class Choice:
     fidelity: str
     figures: Mapping[str, float]
     int32: Mapping[str, float]
+    loss: Figure
     area: Figure
     energy: Figure
     evidence: Evidence
     multiplier_bits: tuple[int, ...]
     methods: tuple[str, ...]
+    shift_bits: tuple[int | None, ...]
     also: str
+
+    @property
+    def rescalers(self) -> tuple[str, ...]:
+        """Width and shift window of every rescaler in short: ``4``, ``1s2``."""
+        return tuple(map(formats.rescaler, self.multiplier_bits, self.shift_bits))
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Width, first letter of the method and shift window of every rescaler: ``4r``, ``1as2``."""
+        parts = zip(self.multiplier_bits, self.methods, self.rescalers, strict=True)
+        return tuple(f"{bits}{method[:1]}{short.removeprefix(str(bits))}" for bits, method, short in parts)
 
     def value(self, figure: Figure) -> float:
         """Returns a figure of the design in its unit; NaN if it is not known."""
@@ -106,9 +126,9 @@ class Choice:
         return _quotient(self.value(metrics.RESCALER_ENERGY), self.value(metrics.ACCELERATOR_ENERGY))
 
     @property
-    def val_drop_pp(self) -> float:
-        """Accuracy drop on the validation split."""
-        return self.value(DROP)
+    def val_loss(self) -> float:
+        """The study's loss on the validation split, in its unit."""
+        return self.value(self.loss)
 
     @property
     def val_drop_vs_control_pp(self) -> float:
@@ -116,24 +136,33 @@ class Choice:
         return self.figures["val_accuracy_drop_vs_control_pp"]
 
     @property
-    def test_drop_pp(self) -> float:
-        """Accuracy drop on the test split; NaN if it was not scored."""
-        return self.figures["test_accuracy_drop_pp"]
+    def test_loss(self) -> float:
+        """The study's loss on the test split; NaN if it was not scored."""
+        return self.figures[self.loss.on_test[0]]
 
     @property
     def ci_low(self) -> float:
-        """Lower end of the paired 95% interval of the test drop, pp."""
-        return self.figures["ci_low"]
+        """Lower end of the 95% interval of the loss on test."""
+        return self.figures[self.loss.on_test[1]]
 
     @property
     def ci_high(self) -> float:
-        """Upper end of the paired 95% interval of the test drop, pp."""
-        return self.figures["ci_high"]
+        """Upper end of the 95% interval of the loss on test."""
+        return self.figures[self.loss.on_test[2]]
+
+    def amount(self, loss: float) -> str:
+        """Formats a loss of the study with its unit."""
+        return loss_amount(self.loss, loss)
+
+    @property
+    def interval(self) -> str:
+        """The 95% interval of the loss on test, without its unit."""
+        return formats.interval(self.ci_low, self.ci_high, loss_digits(self.loss))
 
     @property
     def objectives(self) -> tuple[float, float, float]:
-        """What designs are compared by: validation drop, area and energy."""
-        return self.val_drop_pp, self.area_um2, self.energy_nj
+        """What designs are compared by: loss on validation, area and energy."""
+        return self.val_loss, self.area_um2, self.energy_nj
 
     @property
     def is_finetuned(self) -> bool:
@@ -156,13 +185,50 @@ def _choice(results: StudyResults, row: Mapping[Hashable, object], int32: Mappin
         fidelity=str(row["fidelity"]).replace("_finetune", " fine-tune"),
         figures=figures,
         int32=int32,
+        loss=facts.loss,
         area=facts.area,
         energy=facts.energy,
-        evidence=evidence(figures["ci_low"], figures["ci_high"], facts.margin_pp),
+        evidence=_evidence(figures, facts),
         multiplier_bits=tuple(int(_float(row, name)) for name in results.bits_columns),
         methods=tuple(str(row[name]) for name in results.method_columns),
+        shift_bits=tuple(_window(_float(row, name)) for name in results.shift_columns),
         also=_also(row, facts),
     )
+
+
+def _window(value: float) -> int | None:
+    return int(value) if math.isfinite(value) else None
+
+
+def _evidence(figures: Mapping[str, float], facts: StudyFacts) -> Evidence:
+    _, low, high = (figures[name] for name in facts.loss.on_test)
+    if facts.margin is None:
+        return Evidence.WITHOUT_MARGIN if math.isfinite(high) else Evidence.UNTESTED
+    return evidence(low, high, facts.margin)
+
+
+def loss_amount(loss: Figure, value: float) -> str:
+    """Formats a loss with its unit: percentage points, or a divergence, whose unit its heading gives."""
+    return formats.signed(value, loss_digits(loss)) if loss is DIVERGENCE else formats.points(value)
+
+
+def loss_digits(loss: Figure) -> int:
+    """Returns the number of decimals that a loss is shown with."""
+    return 4 if loss is DIVERGENCE else 2
+
+
+def limit_in_words(loss: Figure) -> str:
+    """Returns the loss beyond which designs are no candidates, with its unit."""
+    return f"{loss.reference:g} {'of divergence' if loss is DIVERGENCE else 'pp'}"
+
+
+def uniform_name(choice: Choice) -> str:
+    """Returns a uniform baseline in words: ``all 4 bits, absorb``, or ``all 1 bit, absorb, 8 shifts a layer``."""
+    bits = f"all {formats.count(max(choice.multiplier_bits, default=0), 'bit')}"
+    if choice.role is not Role.UNIFORM_WINDOW:
+        return f"{bits}, {choice.role.removeprefix('uniform_')}"
+    window = max(window for window in choice.shift_bits if window is not None)
+    return f"{bits}, absorb, {formats.count(2**window, 'shift')} a layer"
 
 
 def _also(row: Mapping[Hashable, object], facts: StudyFacts) -> str:
@@ -172,7 +238,7 @@ def _also(row: Mapping[Hashable, object], facts: StudyFacts) -> str:
     if "lanes" in facts.varying:
         words.append(formats.count(int(_float(row, "lanes")), "lane"))
     for figure in map(figure_named, facts.objectives):
-        if figure not in (DROP, facts.area, facts.energy):
+        if figure not in (facts.loss, facts.area, facts.energy):
             words.append(f"{figure.title.lower()} {formats.number(_float(row, figure.name))} {figure.unit}")
     return "; ".join(words)
 

@@ -12,19 +12,19 @@ import jinja2
 from markupsafe import Markup
 
 from dse import formats
-from dse.design import DROP, figure_named, metrics
+from dse.design import figure_named, metrics
 from dse.report.charts.picture import Panel, Picture, library, library_version
 from dse.report.charts.rescalers import layer_table
 from dse.report.charts.style import script_json
-from dse.report.designs import ROLE_NAMES, Choice
+from dse.report.designs import ROLE_NAMES, Choice, loss_digits
 from dse.report.pictures import Analysis, analyse, pictures, write_pictures
 from dse.report.scene import Scene
 from dse.report.tables import compared, write_tables
-from dse.store import StudyResults, member_key
+from dse.store import StudyFacts, StudyResults, member_key
 from nets.files import write_text
 
 MOST_ROWS = 40  # of the front's table; front.csv has all
-MEMBER_FIGURES = (DROP.name, "test_accuracy_drop_pp", "ci_low", "ci_high", "regret_pp")
+MEMBER_FIGURES = ("validation", "test", "low", "high", "regret")
 MOST_ERRORS = 10  # kinds of errors that are listed
 
 
@@ -49,7 +49,10 @@ def report_html(analysis: Analysis, drawn: dict[str, Picture]) -> str:
     return template.render(
         vars(analysis),
         facts=view.results.facts,
+        loss=view.results.facts.loss,
+        digits=loss_digits(view.results.facts.loss),
         rec=view.rec,
+        at_margin=_at_margin(view.results.facts),
         objectives=[figure_named(name).title.lower() for name in view.results.facts.objectives],
         compared=designs,
         shares=any(math.isfinite(c.accelerator_area_share) for _, c in designs),
@@ -75,6 +78,10 @@ def page_parts() -> dict[str, object]:
     }
 
 
+def _at_margin(facts: StudyFacts) -> str:
+    return "Evidence" if facts.margin is None else f"At a margin of {facts.margin:g} pp"
+
+
 @cache
 def environment() -> jinja2.Environment:
     """Returns the templates with autoescape on and the number formats as filters."""
@@ -93,6 +100,7 @@ def environment() -> jinja2.Environment:
         percent=formats.percent,
         widths=formats.widths,
         methods=formats.methods,
+        windows=formats.windows,
         cost_source=str,
         panel_json=panel_json,
         svg_uri=svg_uri,
@@ -118,8 +126,7 @@ def design_cards(view: Scene) -> dict[str, object]:
     return {
         "rescalers": list(view.results.rescalers),
         "designs": {
-            str(c.trial): {"facts": _card_facts(c), "bits": c.multiplier_bits, "methods": c.methods}
-            for c in shown.values()
+            str(c.trial): {"facts": _card_facts(c), "bits": c.rescalers, "methods": c.methods} for c in shown.values()
         },
     }
 
@@ -129,9 +136,9 @@ def _card_facts(choice: Choice) -> list[tuple[str, str]]:
         ("Made for", ROLE_NAMES[choice.role]),
         ("Area", f"{formats.area(choice.area_um2)} ({formats.ratio(choice.area_ratio)} less than int32)"),
         ("Energy per inference", f"{formats.energy(choice.energy_nj)} ({formats.ratio(choice.energy_ratio)} less)"),
-        ("Validation drop", formats.points(choice.val_drop_pp)),
+        (f"Validation {choice.loss.word}", choice.amount(choice.val_loss)),
         ("… against the fine-tuned int32", formats.points(choice.val_drop_vs_control_pp)),
-        ("Test drop", f"{formats.points(choice.test_drop_pp)} {formats.interval(choice.ci_low, choice.ci_high)}"),
+        (f"Test {choice.loss.word}", f"{choice.amount(choice.test_loss)} {choice.interval}"),
         ("At the margin", choice.evidence.value),
         ("Fine-tuning, fidelity", f"{choice.finetune}, {choice.fidelity}"),
         *([("Also", choice.also)] if choice.also else []),
@@ -144,7 +151,8 @@ def _member_rows(view: Scene, designs: list[tuple[str, Choice]]) -> list[tuple[s
     figures = view.results.trials.set_index("trial").to_dict(orient="index") if members else {}
     for label, choice in designs if members else ():
         row = figures[choice.trial]
-        of_members = [{name: row.get(member_key(m, name), math.nan) for name in MEMBER_FIGURES} for m in members]
+        columns = dict(zip(MEMBER_FIGURES, (choice.loss.name, *choice.loss.on_test, "regret_pp"), strict=True))
+        of_members = [{key: row.get(member_key(m, name), math.nan) for key, name in columns.items()} for m in members]
         rows.append((label, choice, of_members))
     return rows
 

@@ -8,7 +8,7 @@ from dse.report.analysis import Agreement, Convergence, Step, agreement, converg
 from dse.report.charts.curves import agreement_panel, convergence_panels
 from dse.report.charts.front import front_panel
 from dse.report.charts.picture import Panel, Picture, rendered, write_picture
-from dse.report.charts.rescalers import layers_panels, sensitivity_panels, widths_panel
+from dse.report.charts.rescalers import layers_panels, sensitivity_panels, widths_panel, windows_panel
 from dse.report.charts.several import portfolio_panel
 from dse.report.scene import Scene, cost_axes, scene
 from dse.report.sensitivity import Sensitivity, sensitivity
@@ -33,7 +33,8 @@ def analyse(results: StudyResults) -> Analysis:
     view = scene(results)
     return Analysis(
         view=view,
-        steps=marginal_steps(view.front, results.facts.samples.get("validation", 0)),
+        # a divergence has no percentage points to be paid for
+        steps=marginal_steps(view.front, results.facts.samples.get("validation", 0)) if results.facts.margin else [],
         sensitivity=sensitivity(results),
         convergence=convergence(results),
         agreement=agreement(results),
@@ -62,7 +63,7 @@ def _drawn(analysis: Analysis) -> Iterator[tuple[str, tuple[Panel, ...]]]:
         yield "front", tuple(front_panel(view, axis) for axis in cost_axes(facts))
         if facts.members:
             yield "portfolio", (portfolio_panel(view),)
-        yield "multiplier_bits", (widths_panel(view),)
+        yield "multiplier_bits", (widths_panel(view), *([windows_panel(view)] if facts.windows_vary else []))
     if (view.rec.int32 or view.rec.chosen) and not view.results.layers.empty:
         yield "layers", layers_panels(view)
     if analysis.sensitivity:

@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dse import formats
-from dse.design import DROP, Role
-from dse.report.designs import Choice, Evidence, choices
+from dse.design import DISAGREEMENT, DIVERGENCE, DROP, Figure, Role
+from dse.report.designs import Choice, Evidence, choices, limit_in_words, uniform_name
 from dse.store import StudyFacts, StudyResults
 
-REFERENCE_DROP_PP = DROP.reference  # designs that lose more are no candidates for the knee
 CONFIDENCE = 0.95
 
 
@@ -98,8 +97,8 @@ def _selected(results: StudyResults) -> Recommendation:
     front = choices(results, results.front)
     baselines = choices(results, results.baselines)
     tested = [c for c in front if not c.role.is_int32 and c.evidence is not Evidence.UNTESTED]
-    cheapest, cheapest_reason = _cheapest(front, tested, results.facts.margin_pp)
-    knee, knee_reason = _knee(front)
+    cheapest, cheapest_reason = _cheapest(front, tested, results.facts.margin)
+    knee, knee_reason = _knee(front, results.facts.loss)
     return Recommendation(
         margin_pp=results.facts.margin_pp,
         resolvable_margin_pp=results.facts.resolvable_margin_pp,
@@ -121,13 +120,15 @@ def _selected(results: StudyResults) -> Recommendation:
     )
 
 
-def _cheapest(front: list[Choice], tested: list[Choice], margin_pp: float) -> tuple[Choice | None, str]:
+def _cheapest(front: list[Choice], tested: list[Choice], margin_pp: float | None) -> tuple[Choice | None, str]:
     if not front:
         return None, "The front is empty: no trial is complete."
     if all(c.role.is_int32 for c in front):
         return None, "int32 is alone on the front."
     if not tested:
         return None, "No design of the front has been scored on the test split yet."
+    if margin_pp is None:
+        return None, "A divergence has no margin, so no design is called non-inferior."
     passing = [c for c in tested if c.evidence is Evidence.NON_INFERIOR]
     if not passing:
         nearest = min(c.ci_high for c in tested)
@@ -137,7 +138,7 @@ def _cheapest(front: list[Choice], tested: list[Choice], margin_pp: float) -> tu
         )
     return min(passing, key=_cost_order), (
         f"Smallest area among the {formats.count(len(passing), 'design')} of the front "
-        f"whose 95% interval of the test drop ends within {formats.points(margin_pp)}."
+        f"whose 95% interval of the test {passing[0].loss.word} ends within {formats.points(margin_pp)}."
     )
 
 
@@ -149,23 +150,24 @@ def _at_resolvable(tested: list[Choice], results: StudyResults) -> Choice | None
     return min(passing, key=_cost_order, default=None)
 
 
-def _knee(front: list[Choice]) -> tuple[Choice | None, str]:
+def _knee(front: list[Choice], loss: Figure) -> tuple[Choice | None, str]:
     if not front:
         return None, "There is no knee: the front is empty."
-    near = [c for c in front if c.val_drop_pp <= REFERENCE_DROP_PP]
+    limit = limit_in_words(loss)
+    near = [c for c in front if c.val_loss <= loss.reference]
     if not near:
-        return None, f"There is no knee: every design of the front loses more than {REFERENCE_DROP_PP:g} pp."
+        return None, f"There is no knee: every design of the front loses more than {limit}."
     if len({c.objectives for c in near}) < 3:
         return None, (
             "There is no knee: that takes three different designs, and the front has "
-            f"{len(near)} that {'loses' if len(near) == 1 else 'lose'} at most {REFERENCE_DROP_PP:g} pp."
+            f"{len(near)} that {'loses' if len(near) == 1 else 'lose'} at most {limit}."
         )
     scaled = _unit_scaled(np.array([c.objectives for c in near]))
     nearest = int(np.argmin(np.sqrt((scaled**2).sum(axis=1))))
     return near[nearest], (
-        "Closest of the front to the best of every objective, with validation drop, area and energy "
-        f"each scaled from 0 to 1 over the {formats.count(len(near), 'front design')} "
-        f"that lose at most {REFERENCE_DROP_PP:g} pp on validation."
+        "Closest of the front to the best of every objective, with validation "
+        f"{loss.word}, area and energy each scaled from 0 to 1 over the {formats.count(len(near), 'front design')} "
+        f"that lose at most {limit} on validation."
     )
 
 
@@ -182,7 +184,7 @@ def _best_uniform(baselines: list[Choice]) -> Choice | None:
     passing = [c for c in uniform if c.evidence is Evidence.NON_INFERIOR]
     if passing:
         return min(passing, key=_cost_order)
-    return min(uniform, key=lambda c: (c.val_drop_pp, *_cost_order(c)), default=None)
+    return min(uniform, key=lambda c: (c.val_loss, *_cost_order(c)), default=None)
 
 
 def corrected_upper_end(choice: Choice, tests: int) -> float:
@@ -192,11 +194,11 @@ def corrected_upper_end(choice: Choice, tests: int) -> float:
     """
     tail = (1 - CONFIDENCE) / 2
     widening = NormalDist().inv_cdf(1 - tail / max(1, tests)) / NormalDist().inv_cdf(1 - tail)
-    return choice.test_drop_pp + widening * (choice.ci_high - choice.test_drop_pp)
+    return choice.test_loss + widening * (choice.ci_high - choice.test_loss)
 
 
 def _cost_order(choice: Choice) -> tuple[float, float, float, int]:
-    return choice.area_um2, choice.energy_nj, choice.val_drop_pp, choice.trial
+    return choice.area_um2, choice.energy_nj, choice.val_loss, choice.trial
 
 
 def _headline(rec: Recommendation, facts: StudyFacts) -> str:
@@ -211,6 +213,8 @@ def _headline(rec: Recommendation, facts: StudyFacts) -> str:
             f"the smallest margin that this test split can resolve, take trial {choice.trial}: "
             f"{_saving(choice, facts)}."
         )
+    if rec.knee and facts.margin is None:
+        return f"Look at trial {rec.knee.trial}, the knee of the front: {_saving(rec.knee, facts)}."
     if rec.only_int32:
         return "Keep int32: no narrower design is on the front."
     if rec.tested:
@@ -247,9 +251,9 @@ def _sentences(rec: Recommendation, facts: StudyFacts) -> list[str]:
 
 def _accuracy(choice: Choice, facts: StudyFacts) -> str:
     return (
-        f"On {facts.samples.get('test', 0):,} test samples its accuracy drop is {formats.points(choice.test_drop_pp)}, "
-        f"95% interval {formats.interval(choice.ci_low, choice.ci_high)}; "
-        f"on validation it is {formats.points(choice.val_drop_pp)}."
+        f"On {facts.samples.get('test', 0):,} test samples its {choice.loss.in_words} is "
+        f"{choice.amount(choice.test_loss)}, 95% interval {choice.interval}; "
+        f"on validation it is {choice.amount(choice.val_loss)}."
     )
 
 
@@ -288,8 +292,8 @@ def _against_uniform(rec: Recommendation) -> str:
     if saved <= 0:
         return (
             f"The best uniform width, {name} (trial {uniform.trial}), is non-inferior too and needs "
-            f"{formats.percent(-saved)} less area; it is not on the front because its validation drop is larger "
-            "than that of a design at least as cheap."
+            f"{formats.percent(-saved)} less area; it is not on the front because its validation {choice.loss.word} is "
+            "larger than that of a design at least as cheap."
             if saved < 0
             else f"The best uniform width, {name} (trial {uniform.trial}), costs the same area."
         )
@@ -302,7 +306,7 @@ def _against_all_absorb(rec: Recommendation) -> str:
         return ""
     return (
         f"The design to beat, all absorb at 1 bit (trial {rival.trial}), needs {formats.area(rival.area_um2)}; "
-        f"its test drop is {formats.points(rival.test_drop_pp)} {formats.interval(rival.ci_low, rival.ci_high)}, "
+        f"its test {rival.loss.word} is {rival.amount(rival.test_loss)} {rival.interval}, "
         f"{rival.evidence.value}."
     )
 
@@ -314,7 +318,7 @@ def _knee_sentence(rec: Recommendation) -> str:
         return "It is also the knee of the front."
     return (
         f"The knee of the front is trial {rec.knee.trial}: {formats.area(rec.knee.area_um2)}, "
-        f"{formats.energy(rec.knee.energy_nj)}, validation drop {formats.points(rec.knee.val_drop_pp)}, "
+        f"{formats.energy(rec.knee.energy_nj)}, validation {rec.knee.loss.word} {rec.knee.amount(rec.knee.val_loss)}, "
         f"{_knee_test(rec.knee)}."
     )
 
@@ -322,8 +326,7 @@ def _knee_sentence(rec: Recommendation) -> str:
 def _knee_test(knee: Choice) -> str:
     if knee.evidence is Evidence.UNTESTED:
         return knee.evidence.value
-    interval = formats.interval(knee.ci_low, knee.ci_high)
-    return f"test drop {formats.points(knee.test_drop_pp)} {interval}, {knee.evidence.value}"
+    return f"test {knee.loss.word} {knee.amount(knee.test_loss)} {knee.interval}, {knee.evidence.value}"
 
 
 def _margin(rec: Recommendation, facts: StudyFacts) -> str:
@@ -334,13 +337,6 @@ def _margin(rec: Recommendation, facts: StudyFacts) -> str:
         f"The smallest margin that {samples:,} test samples can resolve is {formats.points(rec.resolvable_margin_pp)} "
         f"(requested: {formats.points(rec.margin_pp)})."
     )
-
-
-def uniform_name(choice: Choice) -> str:
-    """Returns a uniform baseline in words: ``all 4 bits, absorb``."""
-    method = choice.role.removeprefix("uniform_")
-    bits = max(choice.multiplier_bits, default=0)
-    return f"all {bits} bit{'' if bits == 1 else 's'}, {method}"
 
 
 def _cautions(rec: Recommendation, facts: StudyFacts) -> list[str]:
@@ -354,6 +350,7 @@ def _cautions(rec: Recommendation, facts: StudyFacts) -> list[str]:
             "has to appear better than int32 on it."
         )
     cautions += [*_weak_baseline(rec), *_multiplicity(rec)]
+    cautions += _without_labels(facts)
     if rec.int32 is None:
         cautions.append("The int32 baseline is not complete, so ratios are missing.")
     if rec.chosen and rec.chosen.is_finetuned and rec.control is None:
@@ -364,14 +361,29 @@ def _cautions(rec: Recommendation, facts: StudyFacts) -> list[str]:
     return cautions
 
 
+def _without_labels(facts: StudyFacts) -> list[str]:
+    """Says what stands for the accuracy if the study does not minimise its drop."""
+    if facts.loss is DISAGREEMENT:
+        return [
+            "Designs are judged by their disagreement with int32, not by labels. The accuracy drop is never larger, "
+            "and may be much smaller; without labels the columns of accuracy are empty."
+        ]
+    if facts.loss is DIVERGENCE:
+        return [
+            "Designs are judged by the divergence of their outputs from int32's, not by labels. It orders designs and "
+            "has no margin; without labels the columns of accuracy are empty."
+        ]
+    return []
+
+
 def _weak_baseline(rec: Recommendation) -> list[str]:
     """Warns if training alone beats the deployed int32 by more than the margin: matching int32 then means little."""
-    if rec.chosen is None or not rec.chosen.is_finetuned or rec.control is None:
+    if rec.chosen is None or not rec.chosen.is_finetuned or rec.control is None or rec.chosen.loss is not DROP:
         return []
-    if rec.control.val_drop_pp >= -rec.margin_pp:
+    if rec.control.val_loss >= -rec.margin_pp:
         return []
     return [
-        f"Training alone lifts int32 by {formats.points(-rec.control.val_drop_pp)} on validation, "
+        f"Training alone lifts int32 by {formats.points(-rec.control.val_loss)} on validation, "
         "so being as accurate as the deployed int32 shows little. Judge by the drop against int32 with the same "
         "fine-tuning."
     ]

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from dse import formats
-from dse.design import DROP, Figure, Role
+from dse.design import Figure, Role
 from dse.report.designs import ROLE_NAMES, Choice, choices
-from dse.report.recommendations import REFERENCE_DROP_PP, Recommendation, recommendation
+from dse.report.recommendations import Recommendation, recommendation
 from dse.store import StudyFacts, StudyResults
 
 Floats = npt.NDArray[np.float64]
+_LEAST_SHARE = 1e-3  # of the reference point, that an axis without a margin shows at least
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Scene:
         front: designs of the front, cheapest first.
         lines: uniform baselines by role, narrowest first.
         dominated: designs of the search that are not on the front.
-        top_pp: upper end of the drop axis, pp.
+        top_pp: upper end of the loss axis, in its unit.
         hidden: number of designs above that end.
         left_out: number of complete trials that are not drawn: scored on only a part of the validation split, or
             infeasible.
@@ -48,13 +49,13 @@ class Dominated:
 
     Attributes:
         trial: numbers of the trials, int64 ``[designs]``.
-        drop_pp: validation drops, pp, ``[designs]``.
+        losses: losses on validation, ``[designs]``.
         costs: by column of ``trials``, each ``[designs]``.
-        bits: multiplier widths in words.
+        bits: multiplier widths and shift windows in short.
     """
 
     trial: npt.NDArray[np.int64]
-    drop_pp: Floats
+    losses: Floats
     costs: dict[str, Floats]
     bits: list[str]
 
@@ -70,15 +71,15 @@ def scene(results: StudyResults) -> Scene:
     front = choices(results, results.front)
     measured = choices(results, results.baselines)
     dominated = _dominated(results)
-    top = _top(front, measured, results.facts.margin_pp)
-    named = {c.trial: c.val_drop_pp for c in (*front, *measured)}  # a baseline may be on the front
-    drops = np.concatenate([dominated.drop_pp, list(named.values())])
+    top = _top(front, measured, results.facts)
+    named = {c.trial: c.val_loss for c in (*front, *measured)}  # a baseline may be on the front
+    drops = np.concatenate([dominated.losses, list(named.values())])
     return Scene(
         results=results,
         rec=rec,
         front=front,
         lines={
-            role: sorted((c for c in measured if c.role is role), key=lambda c: c.multiplier_bits)
+            role: sorted((c for c in measured if c.role is role), key=_narrowest_first)
             for role in Role
             if role.is_uniform
         },
@@ -89,24 +90,29 @@ def scene(results: StudyResults) -> Scene:
     )
 
 
+def _narrowest_first(choice: Choice) -> tuple[float, ...]:
+    return *choice.multiplier_bits, *(math.inf if window is None else window for window in choice.shift_bits)
+
+
 def _dominated(results: StudyResults) -> Dominated:
     trials = results.judged
     rows = trials[(trials["role"] == Role.SEARCH) & ~trials["on_front"].astype(bool)]
-    bits = rows[results.bits_columns].to_numpy()
+    designs = choices(results, rows)
     return Dominated(
         trial=rows["trial"].to_numpy(dtype=np.int64),
-        drop_pp=rows[DROP.name].to_numpy(dtype=np.float64),
+        losses=rows[results.facts.loss.name].to_numpy(dtype=np.float64),
         costs={cost.name: rows[cost.name].to_numpy(dtype=np.float64) for cost in cost_axes(results.facts)},
-        bits=[formats.shorten(" ".join(str(int(k)) for k in row), 60) for row in bits],
+        bits=[formats.shorten(" ".join(design.rescalers), 60) for design in designs],
     )
 
 
-def _top(front: list[Choice], baselines: list[Choice], margin_pp: float) -> float:
-    """Returns the upper end of the drop axis, pp: close above the useful part of the front."""
-    near = [c for c in front if c.val_drop_pp <= REFERENCE_DROP_PP]
-    highest = max((max(c.val_drop_pp, _or(c.ci_high, 0.0)) for c in near), default=REFERENCE_DROP_PP)
-    everything = max((c.val_drop_pp for c in (*front, *baselines)), default=REFERENCE_DROP_PP)
-    return min(max(1.15 * highest, 2.5 * margin_pp), max(1.15 * everything, 2.5 * margin_pp))
+def _top(front: list[Choice], baselines: list[Choice], facts: StudyFacts) -> float:
+    """Returns the upper end of the loss axis, in its unit: close above the useful part of the front."""
+    reference, margin = facts.loss.reference, facts.margin or _LEAST_SHARE * facts.loss.reference
+    near = [c for c in front if c.val_loss <= reference]
+    highest = max((max(c.val_loss, _or(c.ci_high, 0.0)) for c in near), default=reference)
+    everything = max((c.val_loss for c in (*front, *baselines)), default=reference)
+    return min(max(1.15 * highest, 2.5 * margin), max(1.15 * everything, 2.5 * margin))
 
 
 def baselines(view: Scene) -> list[Choice]:
@@ -116,8 +122,8 @@ def baselines(view: Scene) -> list[Choice]:
 
 
 def bottom(view: Scene) -> float:
-    """Returns the lower end of the drop axis, pp."""
-    lowest = min([0.0, *(min(c.val_drop_pp, _or(c.ci_low, 0.0)) for c in view.front)])
+    """Returns the lower end of the loss axis, in its unit."""
+    lowest = min([0.0, *(min(c.val_loss, _or(c.ci_low, 0.0)) for c in view.front)])
     return lowest - 0.06 * (view.top_pp - lowest)
 
 

@@ -1,7 +1,8 @@
-"""How accuracy depends on each rescaler's width, estimated from the trials of the search."""
+"""How accuracy depends on each rescaler's width or shift window, estimated from the trials of the search."""
 
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import optuna
 import pandas as pd
 from sklearn.ensemble import RandomForestRegressor
 
+from dse.design import NATURAL
 from dse.store import StudyResults
 from nets.network import Method
 
@@ -27,16 +29,19 @@ class Sensitivity:
 
     Attributes:
         rescalers: names, in order of execution.
-        bits: widths that the trials used.
-        drop_pp: ``[rescaler, width]`` mean predicted accuracy drop without fine-tuning, pp, with that rescaler at that
-            width and all others as in the trials (partial dependence); NaN if no trial had that width there.
-        trials_used: ``[rescaler, width]`` trials with that width.
-        importance: share of the drop's variance that Optuna's fANOVA assigns to each rescaler (width and method).
+        of_windows: whether ``bits`` are shift windows (:data:`~dse.design.NATURAL` for natural shifts); otherwise they
+            are multiplier widths.
+        bits: values that the trials used, ascending.
+        drop_pp: ``[rescaler, value]`` mean predicted accuracy drop without fine-tuning, pp, with that rescaler at that
+            value and all others as in the trials (partial dependence); NaN if no trial had that value there.
+        trials_used: ``[rescaler, value]`` trials with that value.
+        importance: share of the drop's variance that Optuna's fANOVA assigns to each rescaler (all of its choices).
         r2: out-of-bag R² of the forest behind ``drop_pp``.
         trials: how many trials it was learned from.
     """
 
     rescalers: tuple[str, ...]
+    of_windows: bool
     bits: tuple[int, ...]
     drop_pp: Floats
     trials_used: npt.NDArray[np.int64]
@@ -51,24 +56,53 @@ class Sensitivity:
 
 
 def sensitivity(results: StudyResults) -> Sensitivity | None:
-    """Estimates it from all complete trials; returns None if they are too few or all equal."""
+    """Estimates it from all complete trials; returns None if they are too few or all equal, or have no labels.
+
+    It is about shift windows if these vary, and about multiplier widths otherwise.
+    """
     rows, drop = _samples(results)
     if len(rows) < LEAST_TRIALS or np.ptp(drop) == 0:
         return None
-    bits = rows[results.bits_columns].to_numpy(dtype=np.float64)
-    absorb = (rows[results.method_columns] == Method.ABSORB).to_numpy(dtype=np.float64)
-    forest = _forest(np.hstack([np.log2(bits), absorb]), drop)
-    widths = tuple(sorted({int(width) for width in np.unique(bits)}))
-    used = np.array([[int((bits[:, i] == width).sum()) for width in widths] for i in range(bits.shape[1])])
-    dependence = _partial_dependence(forest, np.log2(bits), absorb, widths)
+    choices = _chosen(results, rows)
+    of_windows = results.facts.windows_vary
+    values = choices.windows if of_windows else choices.bits
+    features = np.hstack([choices.windows if of_windows else np.empty((len(rows), 0)), np.log2(choices.bits)])
+    forest = _forest(np.hstack([features, choices.absorb]), drop)
+    bits = tuple(sorted({int(value) for value in np.unique(values)}))
+    used = np.array([[int((values[:, i] == value).sum()) for value in bits] for i in range(values.shape[1])])
+    levels = [float(value) if of_windows else float(np.log2(value)) for value in bits]
+    dependence = _partial_dependence(forest, np.hstack([features, choices.absorb]), len(results.rescalers), levels)
     return Sensitivity(
         rescalers=results.rescalers,
-        bits=widths,
+        of_windows=of_windows,
+        bits=bits,
         drop_pp=np.where(used > 0, dependence, np.nan),
         trials_used=used,
-        importance=_importance(bits, absorb, drop),
+        importance=_importance(choices, drop),
         r2=float(forest.oob_score_),
         trials=len(rows),
+    )
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """What trials chose, each ``[trials, rescalers]``: widths in bits, whether they absorb, windows in bits."""
+
+    bits: Floats
+    absorb: Floats
+    windows: Floats
+
+    def of(self, which: npt.NDArray[np.intp]) -> "_Choices":
+        """Returns the choices of some of the trials."""
+        return _Choices(self.bits[which], self.absorb[which], self.windows[which])
+
+
+def _chosen(results: StudyResults, rows: pd.DataFrame) -> _Choices:
+    windows = rows.reindex(columns=results.shift_columns).astype(np.float64).fillna(NATURAL)
+    return _Choices(
+        bits=rows[results.bits_columns].to_numpy(dtype=np.float64),
+        absorb=(rows[results.method_columns] == Method.ABSORB).to_numpy(dtype=np.float64),
+        windows=windows.to_numpy(dtype=np.float64),
     )
 
 
@@ -93,43 +127,45 @@ def _forest(features: Floats, drop: Floats) -> RandomForestRegressor:
         return forest.fit(features, drop)
 
 
-def _partial_dependence(
-    forest: RandomForestRegressor, log_bits: Floats, absorb: Floats, widths: tuple[int, ...]
-) -> Floats:
-    chosen = np.random.default_rng(0).permutation(len(log_bits))[:BACKGROUND]
-    background = np.hstack([log_bits[chosen], absorb[chosen]])
-    count = log_bits.shape[1]
-    queries = np.tile(background, (count * len(widths), 1, 1))
+def _partial_dependence(forest: RandomForestRegressor, features: Floats, count: int, levels: Sequence[float]) -> Floats:
+    """Returns the mean prediction with each of the first ``count`` features at each level, ``[count, levels]``."""
+    background = features[np.random.default_rng(0).permutation(len(features))[:BACKGROUND]]
+    queries = np.tile(background, (count * len(levels), 1, 1))
     for index in range(count):
-        for position, width in enumerate(widths):
-            queries[index * len(widths) + position, :, index] = np.log2(width)
+        for position, level in enumerate(levels):
+            queries[index * len(levels) + position, :, index] = level
     predicted = forest.predict(queries.reshape(-1, background.shape[1]))
-    means: Floats = predicted.reshape(count, len(widths), -1).mean(axis=2)
+    means: Floats = predicted.reshape(count, len(levels), -1).mean(axis=2)
     return means
 
 
-def _importance(bits: Floats, absorb: Floats, drop: Floats) -> Floats:
+def _importance(choices: _Choices, drop: Floats) -> Floats:
     """Returns shares by Optuna's fANOVA over at most ``MOST_TRIALS`` trials, drawn with a fixed seed."""
     chosen = np.sort(np.random.default_rng(0).permutation(len(drop))[:MOST_TRIALS])
-    study = _memory_study(bits[chosen], absorb[chosen], drop[chosen])
+    study = _memory_study(choices.of(chosen), drop[chosen])
     evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=32, max_depth=32, seed=0)
     shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return np.array([shares.get(f"k{i}", 0.0) + shares.get(f"m{i}", 0.0) for i in range(bits.shape[1])])
+    count = choices.bits.shape[1]
+    return np.array([sum(shares.get(f"{kind}{i}", 0.0) for kind in "kms") for i in range(count)])
 
 
-def _memory_study(bits: Floats, absorb: Floats, drop: Floats) -> optuna.Study:
+def _memory_study(choices: _Choices, drop: Floats) -> optuna.Study:
     widths = optuna.distributions.IntDistribution(1, 31, log=True)
     methods = optuna.distributions.CategoricalDistribution((0, 1))
+    windows = optuna.distributions.IntDistribution(0, NATURAL)
+    bits, absorb = choices.bits, choices.absorb
+    columns = {"k": bits, "m": absorb, "s": choices.windows}
     count = bits.shape[1]
     distributions: dict[str, optuna.distributions.BaseDistribution] = {f"k{i}": widths for i in range(count)}
     distributions |= {f"m{i}": methods for i in range(count) if np.ptp(absorb[:, i]) > 0}
+    distributions |= {f"s{i}": windows for i in range(count) if np.ptp(choices.windows[:, i]) > 0}
     previous = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(logging.ERROR)
     try:
         study = optuna.create_study()
     finally:
         optuna.logging.set_verbosity(previous)
-    for row, methods_of_row, value in zip(bits, absorb, drop, strict=True):
-        params = {name: int((row if name[0] == "k" else methods_of_row)[int(name[1:])]) for name in distributions}
+    for trial, value in enumerate(drop):
+        params = {name: int(columns[name[0]][trial, int(name[1:])]) for name in distributions}
         study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=float(value)))
     return study

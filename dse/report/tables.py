@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from dse import formats
-from dse.design import DROP, Role
-from dse.report.designs import ROLE_NAMES, Choice
-from dse.report.recommendations import Recommendation, recommendation, uniform_name
+from dse.design import Role
+from dse.report.designs import ROLE_NAMES, Choice, uniform_name
+from dse.report.recommendations import Recommendation, recommendation
 from dse.store import StudyFacts, StudyResults, design_table, for_people, heading
 from nets.files import replacing
 
@@ -75,6 +75,7 @@ def _summary_cells(facts: StudyFacts) -> dict[str, Callable[[Choice], object]]:
         "Trial": lambda choice: choice.trial,
         "Multiplier widths (bits)": lambda choice: formats.widths(choice.multiplier_bits),
         "Methods": lambda choice: formats.methods(choice.methods),
+        **({"Shift windows": lambda choice: formats.windows(choice.shift_bits)} if facts.windows_vary else {}),
         "Fine-tuning": lambda choice: choice.finetune,
         facts.area.heading: lambda choice: choice.area_um2,
         "Area, times less than int32": lambda choice: choice.area_ratio,
@@ -82,11 +83,11 @@ def _summary_cells(facts: StudyFacts) -> dict[str, Callable[[Choice], object]]:
         "Energy, times less than int32": lambda choice: choice.energy_ratio,
         "Rescalers' share of the accelerator's area": lambda choice: choice.accelerator_area_share,
         "Rescalers' share of the accelerator's energy": lambda choice: choice.accelerator_energy_share,
-        DROP.heading: lambda choice: choice.val_drop_pp,
+        facts.loss.heading: lambda choice: choice.val_loss,
         heading("val_accuracy_drop_vs_control_pp"): lambda choice: choice.val_drop_vs_control_pp,
-        heading("test_accuracy_drop_pp"): lambda choice: choice.test_drop_pp,
-        "95% interval, lower end (pp)": lambda choice: choice.ci_low,
-        "95% interval, upper end (pp)": lambda choice: choice.ci_high,
+        heading(facts.loss.on_test[0]): lambda choice: choice.test_loss,
+        f"95% interval, lower end ({facts.loss.unit})": lambda choice: choice.ci_low,
+        f"95% interval, upper end ({facts.loss.unit})": lambda choice: choice.ci_high,
         "Evidence": lambda choice: choice.evidence.value,
     }
 
@@ -127,6 +128,7 @@ def _about(results: StudyResults, rec: Recommendation) -> pd.DataFrame:
         ("Network", facts.network),
         ("Data", facts.dataset),
         *((f"Samples, {split}", f"{amount:,}") for split, amount in facts.samples.items()),
+        ("Calibration", f"{facts.calibration:,} unlabelled samples" if facts.calibration else "none"),
         ("Contract", facts.contract),
         ("Accelerator style", f"{facts.style}, {formats.count(facts.lanes, 'lane')}, {facts.architecture} rescalers"),
         ("Objective's cost model", str(facts.objective_cost)),

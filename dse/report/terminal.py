@@ -9,10 +9,11 @@ from rich.text import Text
 
 from dse import formats
 from dse.design import Role
-from dse.report.designs import ROLE_NAMES, Choice, Evidence, choices
+from dse.report.designs import ROLE_NAMES, Choice, Evidence, choices, loss_digits
 from dse.report.recommendations import Recommendation, recommendation
-from dse.store import StudyResults
+from dse.store import StudyFacts, StudyResults
 
+_SHORT = {"drop": "drop", "disagreement": "differs", "divergence": "div."}  # losses in the headings of narrow columns
 FRONT_ROWS = 10  # rows for the front; int32 and the best uniform width come in addition
 
 
@@ -49,13 +50,21 @@ def _empty_table(results: StudyResults, size: int, shown: int) -> Table:
         title=Text(f"{facts.study}: {formats.count(size, 'design')} on the front{thinned}"),
         caption=Text(
             f"{facts.objective_cost.model} model, {facts.objective_cost.technology}; less: than int32's area; "
-            f"drops against int32 in pp; starred: within the margin of {facts.margin_pp:g} pp on the test split"
+            f"{facts.loss.word} against int32 in {facts.loss.unit}{_notes(facts)}"
         ),
     )
-    for heading in ("trial", "area µm²", "less", "nJ", "val drop", "test drop [95%]"):
+    short = _SHORT[facts.loss.word]
+    for heading in ("trial", "area µm²", "less", "nJ", f"val {short}", f"test {short} [95%]"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("multiplier bits", overflow="fold", min_width=15)  # the one column that may take several lines
     return table
+
+
+def _notes(facts: StudyFacts) -> str:
+    """Returns what the caption explains of the margin, of windows and of calibration."""
+    margin = "" if facts.margin is None else f"; starred: within the margin of {facts.margin:g} pp on the test split"
+    windows = "; 1s2: a multiplier of 1 bit, a window of 2 bits for its shifts" if facts.windows_vary else ""
+    return margin + windows + (f"; calibrated with {facts.calibration:,} samples" if facts.calibration else "")
 
 
 def _thinned(front: list[Choice], rec: Recommendation) -> list[Choice]:
@@ -69,9 +78,10 @@ def _thinned(front: list[Choice], rec: Recommendation) -> list[Choice]:
 
 
 def _cells(choice: Choice, mark: str) -> list[Text]:
-    test = formats.signed(choice.test_drop_pp)
+    digits = loss_digits(choice.loss)
+    test = formats.signed(choice.test_loss, digits)
     if pd.notna(choice.ci_high):
-        test = f"{test} {formats.interval(choice.ci_low, choice.ci_high)}"
+        test = f"{test} {choice.interval}"
     star = "*" if choice.evidence is Evidence.NON_INFERIOR else " "
     widths = _widths(choice)
     cells = (
@@ -79,7 +89,7 @@ def _cells(choice: Choice, mark: str) -> list[Text]:
         formats.number(choice.area_um2),
         formats.ratio(choice.area_ratio),
         formats.number(choice.energy_nj),
-        formats.signed(choice.val_drop_pp),
+        formats.signed(choice.val_loss, digits),
         f"{test}{star}",
         "; ".join(part for part in (f"{mark}: {widths}" if mark else widths, choice.also) if part),
     )
@@ -87,8 +97,8 @@ def _cells(choice: Choice, mark: str) -> list[Text]:
 
 
 def _widths(choice: Choice) -> str:
-    bits = choice.multiplier_bits
-    return f"all {bits[0]}" if len(set(bits)) == 1 else " ".join(str(k) for k in bits)
+    rescalers = choice.rescalers
+    return f"all {rescalers[0]}" if len(set(rescalers)) == 1 else " ".join(rescalers)
 
 
 def _mark(choice: Choice, rec: Recommendation) -> str:

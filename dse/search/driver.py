@@ -75,14 +75,20 @@ class _OpenTrial:
     heir_of: int | None = None  # number of the trial whose trained weights its fine-tune started from
 
 
-def baselines(space: SearchSpace, uniform_bits: tuple[int, ...]) -> list[tuple[Role, DesignPoint]]:
-    """Returns the designs that every study evaluates, as (role, point): int32, fine-tuned int32, uniform widths."""
+def baselines(
+    space: SearchSpace, uniform_bits: tuple[int, ...], uniform_windows: tuple[int, ...] = ()
+) -> list[tuple[Role, DesignPoint]]:
+    """Returns the designs that every study evaluates, as (role, point).
+
+    They are int32, fine-tuned int32, uniform widths by every method, and uniform shift windows at one bit.
+    """
     strongest = space.finetune[-1]
     designs = [(Role.INT32, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))]
     if strongest is not Finetune.NONE:
         designs.append((Role.CONTROL, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, strongest)))
     designs += [(Role.uniform(m), space.uniform(k, m, strongest)) for k in uniform_bits for m in sorted(Method)]
-    return designs
+    windows = sorted(uniform_windows) if any(variable.shifts for variable in space.rescalers) else []
+    return designs + [(Role.UNIFORM_WINDOW, space.uniform(1, Method.ABSORB, strongest, window)) for window in windows]
 
 
 class Driver:
@@ -139,7 +145,8 @@ class Driver:
         """Resumes from storage: queues interrupted trials and missing baselines, counts complete trials."""
         self._store.requeue_interrupted(self._space)
         present = self._store.designs(self._space)
-        for role, point in baselines(self._space, self._search_spec.uniform_multiplier_bits):
+        search = self._search_spec
+        for role, point in baselines(self._space, search.uniform_multiplier_bits, search.uniform_shift_bits):
             if (role, point.digest) not in present:
                 self._store.enqueue(self._space, point, role)
         for trial in self._store.complete():
@@ -151,22 +158,22 @@ class Driver:
         """Queues designs that the sensitivity of single rescalers makes promising, once per study."""
         if not self._search_spec.starts or self._store.started():
             return
-        measured, baseline = self._measured(candidates := probes(self._space))
+        by_kind = self._search_spec.start_groups == "kind"
+        measured, baseline = self._measured(candidates := probes(self._space, by_kind=by_kind))
         if baseline is not None:
             present = {digest for _, digest in self._store.designs(self._space)}
-            for point in promising(self._space, measured, baseline, self._search_spec.starts):
+            for point in promising(self._space, measured, baseline, self._search_spec.starts, by_kind=by_kind):
                 if point.digest not in present:
                     self._store.enqueue(self._space, point, Role.SEARCH)
         self._store.set_started(1 + len(candidates))
 
     def _measured(self, candidates: Sequence[Probe]) -> tuple[dict[Probe, Values], Values | None]:
-        """Returns the objectives of probes, without failed ones, and of int32, or None, all at the lowest level."""
-        level = levels_of(self._fidelity, Finetune.NONE, baseline=False)[0]
+        """Returns the objectives of probes, without failed ones, and of int32, or None, each at its lowest level."""
         int32 = self._space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE)
         points = [int32, *(probe.point for probe in candidates)]
         values = {
             completion.job.trial: values_of(completion.result, self._objectives)
-            for completion in self._each(Job(number, point, level) for number, point in enumerate(points))
+            for completion in self._each(self._first_job(number, point) for number, point in enumerate(points))
             if isinstance(completion.result, Evaluation)
         }
         measured = {probe: values[number] for number, probe in enumerate(candidates, start=1) if number in values}
@@ -217,7 +224,10 @@ class Driver:
         trial = self._store.ask(self._space)
         point, role = self._space.point(trial.params), role_of(trial)
         self._open[trial.number] = _OpenTrial(trial, point, role)
-        return Job(trial.number, point, levels_of(self._fidelity, point.finetune, baseline=role is not Role.SEARCH)[0])
+        return self._first_job(trial.number, point, baseline=role is not Role.SEARCH)
+
+    def _first_job(self, number: int, point: DesignPoint, *, baseline: bool = False) -> Job:
+        return Job(number, point, levels_of(self._fidelity, point, baseline=baseline)[0])
 
     def _take(self, completion: Completion) -> Job | None:
         """Records a trial's result, or returns the job of the next level if the trial is promoted."""
@@ -230,7 +240,7 @@ class Driver:
             return None
         self._failures = 0
         opened.levels.append(evaluation)
-        above = self._ladder.next_level(opened.point.finetune, evaluation, baseline=opened.role is not Role.SEARCH)
+        above = self._ladder.next_level(opened.point, evaluation, baseline=opened.role is not Role.SEARCH)
         if above is not None:
             return self._promoted_job(opened, above)
         self._record(opened)

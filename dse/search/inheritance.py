@@ -3,7 +3,8 @@
 import math
 from collections.abc import Mapping
 
-from dse.design import DesignPoint
+from dse.design import NATURAL, DesignPoint
+from nets.narrow import RescalerChoice
 
 
 def nearest(point: DesignPoint, trained: Mapping[int, DesignPoint]) -> int | None:
@@ -12,8 +13,17 @@ def nearest(point: DesignPoint, trained: Mapping[int, DesignPoint]) -> int | Non
 
 
 def distance(one: DesignPoint, other: DesignPoint) -> float:
-    """Returns the distance of two designs of a network: octaves of width, plus one for every method that differs."""
+    """Returns the distance of two designs of a network.
+
+    It is the sum of octaves of width and bits of shift window, plus one for every method that differs.
+    """
     return sum(
-        abs(math.log2(mine.multiplier_bits / theirs.multiplier_bits)) + (mine.method is not theirs.method)
+        abs(math.log2(mine.multiplier_bits / theirs.multiplier_bits))
+        + (mine.method is not theirs.method)
+        + abs(_window(mine) - _window(theirs))
         for (_, mine), (_, theirs) in zip(one.choices, other.choices, strict=True)
     )
+
+
+def _window(choice: RescalerChoice) -> int:
+    return NATURAL if choice.shift_bits is None else choice.shift_bits

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from dse.design import Evaluation, Finetune, Level, rank_among, values_of
+from dse.design import DROP, DesignPoint, Evaluation, Finetune, Level, figure_named, rank_among, values_of
 from dse.store import LevelRecord
 from dse.study import FidelitySpec
 
@@ -17,10 +17,11 @@ _TRAINED = {
 }
 
 
-def levels_of(fidelity: FidelitySpec, finetune: Finetune, *, baseline: bool) -> tuple[Level, ...]:
+def levels_of(fidelity: FidelitySpec, point: DesignPoint, *, baseline: bool) -> tuple[Level, ...]:
     """Returns the levels that a design may reach, lowest first; baselines skip the part of the split."""
     first = (Level.PART,) if fidelity.part < 1 and not baseline else ()
-    return (*first, Level.INTEGER, *_TRAINED[finetune])
+    untrained = Level.CALIBRATED if point.calibration else Level.INTEGER
+    return (*first, untrained, *_TRAINED[point.finetune])
 
 
 class Ladder:
@@ -31,7 +32,7 @@ class Ladder:
 
     Args:
         fidelity: the study's [fidelity] table.
-        objectives: the study's objectives; the first one is the accuracy drop.
+        objectives: the study's objectives; the first one is the loss.
     """
 
     def __init__(self, fidelity: FidelitySpec, objectives: Sequence[str]) -> None:
@@ -46,15 +47,12 @@ class Ladder:
             self._seen[level.level].append(values_of(level, self._objectives))
             self._spent[level.level] += not baseline
 
-    def next_level(self, finetune: Finetune, evaluation: Evaluation, *, baseline: bool) -> Level | None:
-        """Counts an evaluation and returns the design's next level, or None if it is not promoted.
-
-        ``finetune`` is the highest level of fine-tuning that the design may have.
-        """
+    def next_level(self, point: DesignPoint, evaluation: Evaluation, *, baseline: bool) -> Level | None:
+        """Counts an evaluation and returns the design's next level, or None if it is not promoted."""
         values = values_of(evaluation, self._objectives)
         seen = np.array(self._seen[evaluation.level], dtype=np.float64).reshape(-1, len(values))
         self._seen[evaluation.level].append(values)
-        levels = levels_of(self._fidelity, finetune, baseline=baseline)
+        levels = levels_of(self._fidelity, point, baseline=baseline)
         above = levels[levels.index(evaluation.level) + 1 :]
         if not above or baseline:
             return above[0] if above else None
@@ -63,7 +61,8 @@ class Ladder:
             return None
         part = self._fidelity.part if evaluation.level is Level.PART else 1.0
         hopeful = np.array(values)
-        hopeful[0] -= self._fidelity.slack_pp / math.sqrt(part)  # noise grows with the root of the inverse share
+        slack = self._fidelity.slack_pp / DROP.reference * figure_named(self._objectives[0]).reference
+        hopeful[0] -= slack / math.sqrt(part)  # noise grows with the root of the inverse share
         if rank_among(seen, hopeful) > self._fidelity.promote_rank:
             return None
         self._spent[above[0]] += 1

@@ -1,15 +1,16 @@
-"""Designs to start from: each rescaler is narrowed alone, and drops and costs are assumed to add up.
+"""Designs to start from: rescalers, or kinds of them, are narrowed alone; losses and costs are assumed to add up.
 
 Accuracy is not monotone in the width and drops do not simply add up, so these designs are only starting points: they
 exclude no width from the search.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
-from dse.design import DesignPoint, Finetune, SearchSpace, non_dominated
+from dse.design import DesignPoint, Finetune, RescalerVariable, SearchSpace, non_dominated
 from nets.narrow import RescalerChoice
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
@@ -23,48 +24,71 @@ _Partial = tuple[float, float, dict[str, RescalerChoice]]  # sums of drops and c
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A design in which the named variable has this choice and every other rescaler is at int32."""
+    """A design in which the variables of the named group have this choice and every other rescaler is at int32."""
 
-    variable: str
+    group: str
     choice: RescalerChoice
     point: DesignPoint
 
 
-def probes(space: SearchSpace) -> list[Probe]:
-    """Returns designs that show the sensitivity of every rescaler alone, at some of its widths."""
-    designs = []
+def groups(space: SearchSpace, *, by_kind: bool) -> dict[str, tuple[RescalerVariable, ...]]:
+    """Returns the variables that are narrowed together: each one alone, or those of one kind (and network)."""
+    found: dict[str, list[RescalerVariable]] = {}
     for variable in space.rescalers:
-        widths = [k for k in variable.multiplier_bits if k in _PROBED] or list(variable.multiplier_bits[:1])
-        for choice in (RescalerChoice(k, method) for k in widths for method in variable.methods):
-            chosen = {v.name: choice if v is variable else _FULL for v in space.rescalers}
-            designs.append(Probe(variable.name, choice, space.design(chosen, Finetune.NONE)))
-    return designs
+        kind, _, _ = variable.rescalers[0].rpartition("_")
+        found.setdefault(kind if by_kind else variable.name, []).append(variable)
+    return {name: tuple(variables) for name, variables in found.items()}
 
 
-def promising(space: SearchSpace, measured: Mapping[Probe, Values], baseline: Values, count: int) -> list[DesignPoint]:
-    """Returns designs on the front of summed drops against summed costs, by dynamic programming over the rescalers.
+def probes(space: SearchSpace, *, by_kind: bool = False) -> list[Probe]:
+    """Returns designs that show the sensitivity of every group alone, at some of its widths and at its windows."""
+    designs: dict[str, Probe] = {}
+    for name, variables in groups(space, by_kind=by_kind).items():
+        for choice in _probed(variables[0]):
+            chosen = {v.name: choice if v in variables else _FULL for v in space.rescalers}
+            point = space.design(chosen, Finetune.NONE)
+            designs.setdefault(point.digest, Probe(name, choice, point))  # a window may have no effect
+    return list(designs.values())
+
+
+def _probed(variable: RescalerVariable) -> Iterator[RescalerChoice]:
+    widths = [k for k in variable.multiplier_bits if k in _PROBED] or variable.multiplier_bits[:1]
+    windows = variable.shifts.bits if variable.shifts else (None,)
+    for k, method, window in product(widths, variable.methods, windows):
+        yield RescalerChoice(k, method, window)
+
+
+def promising(
+    space: SearchSpace, measured: Mapping[Probe, Values], baseline: Values, count: int, *, by_kind: bool = False
+) -> list[DesignPoint]:
+    """Returns designs on the front of summed losses against summed costs, by dynamic programming over the groups.
 
     Args:
         space: the study's search space.
-        measured: the objectives of the evaluated probes, the drop (percentage points) first.
+        measured: the objectives of the evaluated probes, the loss first.
         baseline: the objectives of int32.
         count: largest number of designs; they are spread over the front and include the cheapest one.
+        by_kind: whether the probes are those of kinds.
     """
     partial: list[_Partial] = [(0.0, 0.0, {})]
-    for variable in space.rescalers:
+    for name, variables in groups(space, by_kind=by_kind).items():
         options = [
             (max(values[0] - baseline[0], 0.0), _cost(values, baseline), probe.choice)
             for probe, values in measured.items()
-            if probe.variable == variable.name
+            if probe.group == name
         ] or [(0.0, 0.0, _FULL)]
         joined = [
-            (drop + more, cost + saved, {**chosen, variable.name: choice})
+            (drop + more, cost + saved, {**chosen, **{variable.name: choice for variable in variables}})
             for drop, cost, chosen in partial
             for more, saved, choice in options
         ]
         partial = _front(joined)
-    spread = _spread(len(partial), count)
-    return [space.design(partial[index][2], space.finetune[-1]) for index in spread]
+    designs = (space.design(partial[at][2], space.finetune[-1]) for at in _spread(len(partial), count))
+    if not by_kind:
+        return list(designs)
+    # Rules may allow some of a kind less than others.
+    inside = (space.point(space.snapped(space.parameters(design))) for design in designs)
+    return list({design.digest: design for design in inside}.values())
 
 
 def _cost(values: Values, baseline: Values) -> float:

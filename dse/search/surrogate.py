@@ -16,7 +16,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.spatial.distance import cdist
 
-from dse.design import FloatMatrix, SearchSpace
+from dse.design import NATURAL, FloatMatrix, SearchSpace, bits_key, method_key, shift_key
+from nets.network import FULL_MULTIPLIER_BITS, Method
 
 Rows = npt.NDArray[np.intp]
 
@@ -25,7 +26,6 @@ _OCTAVE_STEP = 0.5  # distance of the bumps on a width's logarithm: 1, 2, 3 and 
 _NOISE = 3e-3  # share of the accuracies' variance; the most likely on digits and kws is between 1e-4 and 1e-2
 _COST_NOISE = 1e-6  # costs are exact; this keeps the factorization stable
 _INTERPLAY = 0.01  # weight of the part of a cost that is no sum over layers (a shared bank is as wide as its widest)
-_DROP_PP = 5.0  # drops matter up to the hypervolume's reference point; beyond it they are compressed to a logarithm
 _CHANGES = (1, 1, 2, 3)  # number of choices in which a candidate differs from its parent, drawn evenly
 
 
@@ -63,6 +63,12 @@ class Encoding:
         self._space = space
         self._names = tuple(space.distributions)
         self.values = [_ordered(space.values[name]) for name in self._names]
+        columns = {name: at for at, name in enumerate(self._names)}
+        self._windows = [
+            (columns[shift_key(v.name)], columns[bits_key(v.name)], columns[method_key(v.name)])
+            for v in space.rescalers
+            if v.shifts
+        ]
 
     @cached_property
     def variables(self) -> int:
@@ -71,15 +77,25 @@ class Encoding:
 
     @cached_property
     def _tables(self) -> list[tuple[FloatMatrix, FloatMatrix]]:
+        """The features of every variable's values; those of a window end with a row for natural shifts."""
         distributions = [self._space.distributions[name] for name in self._names]
-        return [_features(d, values) for d, values in zip(distributions, self.values, strict=True)]
+        values = [(*each, NATURAL) if self._is_window(at) else each for at, each in enumerate(self.values)]
+        return [_features(d, each) for d, each in zip(distributions, values, strict=True)]
+
+    def _is_window(self, column: int) -> bool:
+        return any(column == window for window, _, _ in self._windows)
 
     def parameters(self, row: npt.NDArray[np.intp]) -> dict[str, str | int]:
         """Returns the parameters of a row."""
         return {name: values[at] for name, values, at in zip(self._names, self.values, row, strict=True)}
 
     def of_rows(self, rows: Rows) -> Designs:
-        """Returns the features of rows."""
+        """Returns the features of rows; a window without an effect has those of natural shifts."""
+        rows = rows.copy()
+        for window, width, method in self._windows:
+            full = np.array([value == FULL_MULTIPLIER_BITS for value in self.values[width]])
+            frozen = np.array([value == Method.ROUND for value in self.values[method]])
+            rows[full[rows[:, width]] | frozen[rows[:, method]], window] = len(self.values[window])
         parts = [(errors[at], bumps[at]) for (errors, bumps), at in zip(self._tables, rows.T, strict=True)]
         return Designs(np.hstack([errors for errors, _ in parts]), np.hstack([bumps for _, bumps in parts]))
 
@@ -87,9 +103,21 @@ class Encoding:
         """Encodes one design; if it lies outside the space, its row is that of the nearest design inside."""
         snapped = self._space.snapped(parameters)
         row = [values.index(snapped[name]) for name, values in zip(self._names, self.values, strict=True)]
-        parts = [_features(self._space.distributions[name], (parameters[name],)) for name in self._names]
+        effective = self._with_natural_shifts(parameters)
+        parts = [_features(self._space.distributions[name], (effective[name],)) for name in self._names]
         errors, bumps = ([part[kind][0] for part in parts] for kind in (0, 1))
         return Encoded(np.array(row), np.hstack(errors), np.hstack(bumps))
+
+    def _with_natural_shifts(self, parameters: Mapping[str, object]) -> dict[str, object]:
+        """Returns the parameters with natural shifts for every window without an effect (:class:`DesignPoint`)."""
+        changed = dict(parameters)
+        for window, width, method in self._windows:
+            if (
+                parameters[self._names[width]] == FULL_MULTIPLIER_BITS
+                or parameters[self._names[method]] == Method.ROUND
+            ):
+                changed[self._names[window]] = NATURAL
+        return changed
 
     def random(self, count: int, generator: np.random.Generator) -> Rows:
         """Returns ``count`` rows, drawn uniformly."""
@@ -117,8 +145,10 @@ def _features(distribution: BaseDistribution, values: Sequence[object]) -> tuple
     """Returns errors and bumps of a variable's values, ``[values, e]`` and ``[values, b]``."""
     if isinstance(distribution, IntDistribution):
         numbers = np.array(values, dtype=np.float64)
-        octaves = np.log2(numbers)[:, None]
-        nodes = np.arange(np.log2(distribution.low), np.log2(distribution.high) + _OCTAVE_STEP, _OCTAVE_STEP)
+        first = 1 if distribution.low == 0 else 0  # a window of 0 bits has no logarithm
+        octaves = np.log2(numbers + first)[:, None]
+        ends = np.log2([distribution.low + first, distribution.high + first])
+        nodes = np.arange(ends[0], ends[1] + _OCTAVE_STEP, _OCTAVE_STEP)
         errors = np.exp2(distribution.low - numbers)[:, None]  # relative to the narrowest width's
         return errors, np.exp(-(((octaves - nodes) / _OCTAVE_STEP) ** 2) / 2)
     if isinstance(distribution, CategoricalDistribution):
@@ -135,7 +165,8 @@ class Model:
 
     Args:
         known: the evaluated designs.
-        drops: accuracy drops, percentage points, ``[designs]``.
+        drops: losses, in units of the hypervolume's reference point, ``[designs]``: they matter up to 1, and are
+            compressed to a logarithm beyond it.
         costs: all other objectives and limits, exact and nearly sums over the variables, ``[designs, columns]``.
         variables: number of variables of the space.
     """
@@ -143,7 +174,7 @@ class Model:
     def __init__(self, known: Designs, drops: npt.NDArray[np.float64], costs: FloatMatrix, variables: int) -> None:
         self._known, self._variables = known, variables
         near = self._nearness(known)
-        self._drop = _Process(near, np.arcsinh(drops / _DROP_PP)[:, None], _NOISE)
+        self._drop = _Process(near, np.arcsinh(drops)[:, None], _NOISE)
         self._costs = _Process(self._sums(known, near), costs, _COST_NOISE)
 
     def predict(self, designs: Designs, optimism: float) -> tuple[npt.NDArray[np.float64], FloatMatrix]:
@@ -154,11 +185,11 @@ class Model:
             optimism: number of standard deviations that the drops are below their expected values.
 
         Returns:
-            Drops in percentage points ``[designs]``, and expected costs ``[designs, columns]``.
+            Losses in units of the reference point ``[designs]``, and expected costs ``[designs, columns]``.
         """
         near = self._nearness(designs)
         expected = self._drop.mean(near)[:, 0] - optimism * self._drop.deviation(near)
-        return np.sinh(expected) * _DROP_PP, self._costs.mean(self._sums(designs, near))
+        return np.sinh(expected), self._costs.mean(self._sums(designs, near))
 
     def _nearness(self, designs: Designs) -> FloatMatrix:
         distance = cdist(designs.errors, self._known.errors, "cityblock")

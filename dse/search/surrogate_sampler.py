@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from dse.design import DROP, Finetune, FloatMatrix, SearchSpace, non_dominated, reference_point, relative_costs
+from dse.design import Finetune, FloatMatrix, SearchSpace, non_dominated, reference_point, relative_costs
 from dse.search.surrogate import Designs, Encoded, Encoding, Model, Rows, improvements
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
@@ -25,12 +25,12 @@ class SurrogateSampler(BaseSampler):
 
     Each proposal raises the predicted accuracies by a random number of standard deviations, so that proposals made
     together differ and unlikely improvements are tried too. Feasible designs come before infeasible ones. The first
-    objective is the accuracy drop.
+    objective is the loss.
     """
 
     def __init__(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> None:
         self._space, self._encoding = space, Encoding(space)
-        self._reference = reference_point(objectives)
+        self._reference, self._loss = reference_point(objectives), objectives[0]
         self._generator = np.random.default_rng(seed)
         self._int32 = space.parameters(space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))
         self._known: dict[int, Encoded] = {}
@@ -66,15 +66,17 @@ class SurrogateSampler(BaseSampler):
         front = _best(relative, broken)
         learned = np.union1d(front, np.arange(max(len(complete) - _MEMORY, 0), len(complete)))
         costs = np.hstack([relative[:, 1:], limits.excess])[learned]
-        model = Model(self._designs(complete, learned), relative[learned, 0], costs, self._encoding.variables)
+        losses = relative[learned, 0] / self._reference[0]
+        model = Model(self._designs(complete, learned), losses, costs, self._encoding.variables)
         parents = np.array([self._encoded(complete[index]).row for index in front])
         rows = self._encoding.neighbours(parents, _CANDIDATES, self._generator)
-        drops, costs = model.predict(self._encoding.of_rows(rows), self._generator.exponential())
+        scaled, costs = model.predict(self._encoding.of_rows(rows), self._generator.exponential())
+        drops = scaled * self._reference[0]
         objectives = relative.shape[1]
         points, excess = np.column_stack([drops, costs[:, : objectives - 1]]), costs[:, objectives - 1 :]
         rivals = relative[front][(relative[front] < self._reference).all(axis=1) & (broken[front] == 0)]
         added = improvements(points, rivals, self._reference)
-        violation = limits.violation(limits.with_drops(excess, drops - relative[0, 0]))
+        violation = limits.violation(limits.with_losses(excess, drops - relative[0, 0], self._loss))
         return rows[np.lexsort((-added, violation))]
 
     def _relative(self, complete: list[FrozenTrial]) -> FloatMatrix:
@@ -114,11 +116,9 @@ class Limits:
         excess = [[constraints.get(name, 0.0) for name in names] for constraints in recorded]
         return cls(names, np.array(excess, dtype=np.float64).reshape(len(complete), len(names)))
 
-    def with_drops(self, excess: FloatMatrix, drops: npt.NDArray[np.float64]) -> FloatMatrix:
-        """Returns ``excess`` with the accuracy drop's column computed from ``drops``, relative to the first trial."""
-        columns = [
-            drops + self.excess[0, n] if name == DROP.name else excess[:, n] for n, name in enumerate(self.names)
-        ]
+    def with_losses(self, excess: FloatMatrix, losses: npt.NDArray[np.float64], loss: str) -> FloatMatrix:
+        """Returns ``excess`` with the column of the figure ``loss`` computed from ``losses`` above the first trial."""
+        columns = [losses + self.excess[0, n] if name == loss else excess[:, n] for n, name in enumerate(self.names)]
         return np.array(columns).reshape(len(self.names), len(excess)).T
 
     def violation(self, excess: FloatMatrix) -> npt.NDArray[np.float64]:

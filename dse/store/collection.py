@@ -1,5 +1,6 @@
 """From storage to tables: everything that reports show, read back from the storage."""
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -8,21 +9,26 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from dse.design import (
+    DISAGREEMENT,
     DROP,
+    LOSSES,
     RESCALER_AREA,
+    VAL_ACCURACY,
     DesignPoint,
     Role,
     TestScore,
     bits_key,
     method_key,
     resolvable_margin,
+    share_interval,
+    shift_key,
     weights_key,
 )
-from dse.store.columns import TrialRow, paired_drop, trial_columns
+from dse.store.columns import TrialRow, losses_on_test, trial_columns
 from dse.store.front import front_of, is_feasible
 from dse.store.manifest import Manifest
 from dse.store.records import TrialRecord
-from dse.store.results import StudyFacts, StudyResults
+from dse.store.results import SHIFT_WINDOWS, StudyFacts, StudyResults
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in, role_of
 from dse.study import SearchSpec, Study
@@ -80,7 +86,7 @@ def _rows(
             trial=trial,
             record=(record := records.get(trial.number)),
             test=(test := tests.get(trial.number)),
-            paired=paired_drop(test) if test else {},
+            on_test=losses_on_test(test) if test else {},
             control=control,
             control_test=tests.get(number) if _trained_alike(record, control) else None,
             on_front=trial.number in front,
@@ -95,9 +101,9 @@ def _trained_alike(record: TrialRecord | None, control: TrialRecord | None) -> b
 
 
 def with_regret(trials: pd.DataFrame, spec: Study) -> pd.DataFrame:
-    """Adds how much every network of a portfolio loses to its own best choice, in percentage points.
+    """Adds how much every network of a portfolio loses to its own best choice, in the unit of the study's loss.
 
-    The regret is its validation drop minus the smallest one of all complete designs of at most the same rescaler
+    The regret is its loss on validation minus the smallest one of all complete designs of at most the same rescaler
     area. A study of one network has no such columns.
     """
     if not spec.is_portfolio:
@@ -106,20 +112,21 @@ def with_regret(trials: pd.DataFrame, spec: Study) -> pd.DataFrame:
     areas = complete[RESCALER_AREA.name]
     regrets = {}
     for member in spec.members:
-        drops = complete[member_key(member.name, DROP.name)]
-        best = drops.groupby(areas).min().cummin()
-        regrets[member_key(member.name, "regret_pp")] = drops - areas.map(best)
+        losses = complete[member_key(member.name, spec.search.objectives[0])]
+        best = losses.groupby(areas).min().cummin()
+        regrets[member_key(member.name, "regret_pp")] = losses - areas.map(best)
     return trials.assign(**regrets)
 
 
 def _members(record: TrialRecord | None, test: TestScore | None) -> dict[str, float]:
-    """Returns the accuracies of every network of a portfolio, by column."""
-    cells = {}
+    """Returns the accuracies and losses of every network of a portfolio, by column."""
+    cells: dict[str, float] = {}
     for member in record.members if record else ():
-        cells[member_key(member.name, "val_accuracy")] = member.val_accuracy
-        cells[member_key(member.name, "val_accuracy_drop_pp")] = member.val_accuracy_drop_pp
+        for figure in (VAL_ACCURACY, *LOSSES):
+            value = getattr(member, figure.name)
+            cells[member_key(member.name, figure.name)] = math.nan if value is None else value
     for name, score in test.members if test else ():
-        cells |= {member_key(name, key): value for key, value in paired_drop(score).items()}
+        cells |= {member_key(name, key): value for key, value in losses_on_test(score).items()}
     return cells
 
 
@@ -133,10 +140,14 @@ def _choices(record: TrialRecord | None, rescalers: tuple[str, ...]) -> dict[str
         return {key(name): None for name in rescalers for key in (bits_key, method_key)}
     point = DesignPoint.from_json(record.design)
     cells: dict[str, Any] = {weights_key(name): bits for name, bits in point.weight_bits}
+    if point.calibration:
+        cells["calibration"] = point.calibration
     cells |= {key: value for key, value in asdict(point.surroundings).items() if value is not None}
     for name, choice in point.choices:
         cells[bits_key(name)] = choice.multiplier_bits
         cells[method_key(name)] = choice.method.value
+        if choice.shift_bits is not None:
+            cells[shift_key(name)] = choice.shift_bits
     return cells
 
 
@@ -146,8 +157,10 @@ def _layer_table(records: dict[int, TrialRecord]) -> pd.DataFrame:
         chosen = dict(DesignPoint.from_json(record.design).choices)
         for layer in record.layers:
             choice = chosen[layer.rescaler]
-            head = {"trial": number, "rescaler": layer.rescaler, "multiplier_bits": choice.multiplier_bits}
-            rows.append({**head, "method": choice.method.value, **layer.model_dump()})
+            chose = {"multiplier_bits": choice.multiplier_bits, "method": choice.method.value}
+            if choice.shift_bits is not None:
+                chose["shift_bits"] = choice.shift_bits
+            rows.append({"trial": number, "rescaler": layer.rescaler, **chose, **layer.model_dump()})
     return pd.DataFrame(rows)
 
 
@@ -167,18 +180,20 @@ def _facts(manifest: Manifest, complete: int, tests: dict[int, TestScore]) -> St
         objective_cost=objective,
         other_cost=other,
         margin_pp=spec.report.margin_pp,
-        resolvable_margin_pp=_resolvable(tests),
+        resolvable_margin_pp=_resolvable(tests, spec.search.objectives[0]),
         complete=complete >= spec.search.trials,
         provenance=_provenance(manifest),
         objectives=spec.search.objectives,
         architecture="the user's own" if spec.hardware.rtl else spec.hardware.architecture,
         varying=_varying(spec.search),
         members=tuple(member.name for member in spec.members if member.name),
+        calibration=spec.fidelity.calibration,
     )
 
 
 def _varying(search: SearchSpec) -> tuple[str, ...]:
     choices = (
+        (SHIFT_WINDOWS, search.has_windows),
         ("weight bits", search.weights_vary),
         ("contract", search.contracts),
         ("style", search.styles),
@@ -187,19 +202,35 @@ def _varying(search: SearchSpec) -> tuple[str, ...]:
     return tuple(words for words, varies in choices if varies)
 
 
-def _resolvable(tests: dict[int, TestScore]) -> float | None:
-    """Computes the margin that the test split resolves at the median discordance of the scored designs."""
-    discordant = [test.lost + test.gained for test in tests.values() if test.lost + test.gained > 0]
+def _resolvable(tests: dict[int, TestScore], loss: str) -> float | None:
+    """Computes the margin that the test split resolves: None before any score, and for a divergence.
+
+    It is that of a design of equal accuracy at the median discordance of the scored designs; or, of the disagreement,
+    that of a design that agrees with int32 everywhere.
+    """
     if not tests:
         return None
-    typical = float(np.median(discordant)) if discordant else 0.0
-    return resolvable_margin(next(iter(tests.values())).samples, typical)
+    samples = next(iter(tests.values())).samples
+    if loss == DISAGREEMENT.name:
+        return share_interval(0, samples)[1]
+    counts = [test.counts for test in tests.values() if test.counts is not None]
+    if loss != DROP.name or not counts:
+        return None
+    discordant = [each.lost + each.gained for each in counts if each.lost + each.gained > 0]
+    return resolvable_margin(samples, float(np.median(discordant)) if discordant else 0.0)
+
+
+_SPLITS = {
+    True: "stratified by class",
+    False: "at random: without labels, or with too few samples of each class to cut the classes one by one",
+}
 
 
 def _provenance(manifest: Manifest) -> dict[str, str]:
     return {
         "seed": str(manifest.spec.seed),
         "started": manifest.created,
+        "splits": _SPLITS[manifest.stratified],
         "accelerator": f"{manifest.spec.hardware.mac_lanes} MAC lanes; memories of weights and activations not counted",
         "git revision": manifest.git_revision or "not a repository",
         "data SHA-256": manifest.data_sha256,

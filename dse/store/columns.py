@@ -12,12 +12,13 @@ from optuna.trial import FrozenTrial
 from dse.design import (
     VAL_ACCURACY,
     DesignPoint,
+    Figure,
     Section,
     TestScore,
     bits_key,
     method_key,
     metrics,
-    paired_interval,
+    shift_key,
     value_of,
 )
 from dse.store.records import LayerRecord, TrialRecord
@@ -34,7 +35,7 @@ class TrialRow:
         trial: the trial in storage.
         record: its result, if it is complete.
         test: its score on the test split, if there is one.
-        paired: test drop and interval (:func:`paired_drop`); empty without a score.
+        on_test: losses on test with their intervals (:func:`losses_on_test`); empty without a score.
         control: the result of int32 with fine-tuning, if that is complete.
         control_test: the test score of the control, if it is fine-tuned like this design.
         on_front: whether no other contender dominates the design.
@@ -44,7 +45,7 @@ class TrialRow:
     trial: FrozenTrial
     record: TrialRecord | None
     test: TestScore | None
-    paired: Mapping[str, float]
+    on_test: Mapping[str, float]
     control: TrialRecord | None
     control_test: TestScore | None
     on_front: bool
@@ -93,14 +94,14 @@ def trial_columns() -> tuple[Column, ...]:
         *_figures(Section.RESCALERS, Section.PARAMETERS),
         Column("seconds", "Evaluation time (s)", Section.BOOKKEEPING, _of(lambda record: record.seconds)),
         *_figures(Section.ACCELERATOR, Section.OTHER),
-        Column("test_accuracy", "Test accuracy (%)", Section.TEST, lambda row: row.test.accuracy if row.test else _NAN),
-        Column("test_accuracy_drop_pp", "Test accuracy drop (pp)", Section.TEST, _paired("test_accuracy_drop_pp")),
-        Column("ci_low", "Test drop, lower end of the 95% interval (pp)", Section.TEST, _paired("ci_low")),
-        Column("ci_high", "Test drop, upper end of the 95% interval (pp)", Section.TEST, _paired("ci_high")),
+        Column("test_accuracy", "Test accuracy (%)", Section.TEST, lambda row: _accuracy(row.test)),
+        *_tested(metrics.DROP),
         Column(
             "test_accuracy_drop_vs_control_pp", "Test accuracy drop against the fine-tuned int32 (pp)", Section.TEST,
-            lambda row: row.control_test.accuracy - row.test.accuracy if row.test and row.control_test else _NAN,
+            lambda row: _accuracy(row.control_test) - _accuracy(row.test),
         ),
+        *_tested(metrics.DISAGREEMENT),
+        *_tested(metrics.DIVERGENCE),
         Column("finished", "Finished (UTC)", Section.BOOKKEEPING, _finished),
         Column("error", "Error", Section.BOOKKEEPING, lambda row: error_in(row.trial)),
     )  # fmt: skip
@@ -111,12 +112,15 @@ _CHOSEN = {
     "contract": "Rounding contract",
     "style": "Accelerator style",
     "lanes": "Rescaler lanes",
+    "calibration": "Calibration samples",
     "multiplier_bits": "Multiplier width (bits)",
+    "shift_bits": "Shift window (bits; empty: natural)",
     "method": "Method",
 }
 _CHOSEN_BY_RESCALER = {
     "multiplier_bits": "multiplier width (bits)",
     "weight_bits": "weight width (bits)",
+    "shift_bits": "shift window (bits; empty: natural)",
     "method": "method",
 }
 
@@ -147,15 +151,33 @@ def design_table(trials: pd.DataFrame, rescalers: Iterable[str]) -> pd.DataFrame
     """Returns rows of the table of trials with the columns of front.csv and baselines.csv, rescalers in this order."""
     ordered = sorted(trial_columns(), key=lambda column: column.section)
     leading = [column.name for column in ordered if column.section < Section.OTHER]
-    chosen = [key(name) for key in (bits_key, method_key) for name in rescalers]
+    choices = (key(name) for key in (bits_key, method_key, shift_key) for name in rescalers)
+    chosen = [name for name in choices if name in trials.columns]
     left_out = {column.name for column in ordered if column.section is Section.BOOKKEEPING}.union(leading, chosen)
     return trials[[*leading, *chosen, *(name for name in trials.columns if name not in left_out)]]
 
 
-def paired_drop(test: TestScore) -> dict[str, float]:
-    """Returns the drop on the test split and its paired 95% interval, in percentage points, by column."""
-    low, high = paired_interval(test.counts)
-    return {"test_accuracy_drop_pp": test.counts.drop_pp, "ci_low": low, "ci_high": high}
+def losses_on_test(test: TestScore) -> dict[str, float]:
+    """Returns every loss on the test split and the ends of its 95% interval, by column; NaN if it is not defined."""
+    return {
+        column: value
+        for loss in metrics.LOSSES
+        for column, value in zip(loss.on_test, test.interval(loss), strict=True)
+    }
+
+
+def _tested(loss: Figure) -> list[Column]:
+    """Returns the columns of a loss on the test split."""
+    title = loss.title.replace("Validation", "Test")
+    titles = (title, f"{title}, lower end of the 95% interval", f"{title}, upper end of the 95% interval")
+    return [
+        Column(name, f"{text} ({loss.unit})", Section.TEST, _on_test(name))
+        for name, text in zip(loss.on_test, titles, strict=True)
+    ]
+
+
+def _accuracy(test: TestScore | None) -> float:
+    return _NAN if test is None or test.accuracy is None else test.accuracy
 
 
 def _figures(*sections: Section) -> list[Column]:
@@ -171,8 +193,8 @@ def _of(get: Callable[[TrialRecord], object], otherwise: object = _NAN) -> Calla
     return lambda row: get(row.record) if row.record else otherwise
 
 
-def _paired(name: str) -> Callable[[TrialRow], float]:
-    return lambda row: row.paired.get(name, _NAN)
+def _on_test(name: str) -> Callable[[TrialRow], float]:
+    return lambda row: row.on_test.get(name, _NAN)
 
 
 def _drop_against_control(row: TrialRow) -> float:

@@ -14,7 +14,7 @@ from dse.design import CostSource
 from dse.errors import StudyError
 from dse.study import Study, StudyDocument, describe_errors
 
-FORMAT = 1  # of a run folder; it grows when a change makes earlier runs unreadable
+FORMAT = 2  # of a run folder; it grows when a change makes earlier runs unreadable
 
 _PACKAGES = ("rescale-dse", "optuna", "ray", "torch", "pyverilog", "pandas", "numpy", "moocore", "scikit-learn")
 _MARKS = {"spec", "created", "network_sha256"}  # keys that distinguish a manifest from other programs' manifest.json
@@ -31,9 +31,10 @@ class Manifest(BaseModel):
         git_revision: commit of the working directory; empty if it is not in a repository.
         dataset, data_sha256: name and SHA-256 digest of the data.
         samples: number of samples by split.
+        stratified: whether every class is cut at the splits' shares.
         network, network_sha256: name and fingerprint of the baseline network.
         rescalers: names of the rescalers in order of execution.
-        baseline_val_accuracy: validation accuracy of the baseline, percent.
+        baseline_val_accuracy: validation accuracy of the baseline, percent; None without labels.
         cost_sources: source of the objectives' costs, and of the second cost model.
         storage: URL of the database that holds the trials, without its password; empty for the journal.
     """
@@ -48,10 +49,11 @@ class Manifest(BaseModel):
     dataset: str
     data_sha256: str
     samples: dict[str, int]
+    stratified: bool
     network: str
     network_sha256: str
     rescalers: tuple[str, ...]
-    baseline_val_accuracy: float
+    baseline_val_accuracy: float | None
     cost_sources: tuple[CostSource, CostSource]
     storage: str = ""
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dse.design import VAL_ACCURACY, Evaluation, Level, MemberScore, value_of
 
-RECORD_VERSION: Final = 2  # raised by every change after which older records cannot be read
+RECORD_VERSION: Final = 3  # raised by every change after which older records cannot be read
 
 
 class _Record(BaseModel):
@@ -51,7 +51,7 @@ class TrialRecord(_Record):
         members: accuracies of the networks of a portfolio; empty in a study of one network.
     """
 
-    version: Literal[2]
+    version: Literal[3]
     design: str
     levels: tuple[LevelRecord, ...] = Field(min_length=1)
     layers: tuple[LayerRecord, ...]
@@ -71,7 +71,7 @@ class TrialRecord(_Record):
 
     @property
     def val_accuracy_integer(self) -> float:
-        """Accuracy before any fine-tuning, percent of the validation split."""
+        """Accuracy before any fine-tuning, calibrated if the design is, percent of the validation split."""
         untrained = [level for level in self.levels if not level.level.is_trained]
         return value_of(untrained[-1], VAL_ACCURACY.name)
 

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 from dse.design import (
     ACCELERATOR_AREA,
     ACCELERATOR_ENERGY,
-    DROP,
+    DIVERGENCE,
     RESCALER_AREA,
     RESCALER_ENERGY,
     CostSource,
@@ -16,8 +16,12 @@ from dse.design import (
     Level,
     Role,
     bits_key,
+    figure_named,
     method_key,
+    shift_key,
 )
+
+SHIFT_WINDOWS = "shift windows"  # in StudyFacts.varying
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,12 @@ class StudyFacts:
             non-inferior, percentage points (None before any design was scored on it).
         complete: whether all trials of the study are complete.
         provenance: seed, versions, data hashes, git revision, times; key to printable value.
-        objectives: names of the figures that the study minimises, the accuracy drop first.
+        objectives: names of the figures that the study minimises, the loss first.
         members: networks of a portfolio; empty in a study of one network.
         architecture: architecture of the rescalers.
-        varying: which of contract, weight bits, style and lanes the designs choose, in words; the attributes above
-            are then the baseline's.
+        varying: which of shift windows, weight bits, contract, style and lanes the designs choose, in words; the
+            attributes above are then the baseline's.
+        calibration: number of unlabelled samples that narrowed networks are calibrated with; 0: they are not.
     """
 
     study: str
@@ -62,6 +67,22 @@ class StudyFacts:
     architecture: str
     varying: tuple[str, ...]
     members: tuple[str, ...]
+    calibration: int
+
+    @property
+    def windows_vary(self) -> bool:
+        """Whether some designs have other shifts than the natural ones."""
+        return SHIFT_WINDOWS in self.varying
+
+    @property
+    def loss(self) -> Figure:
+        """What designs lose against int32: the first objective."""
+        return figure_named(self.objectives[0])
+
+    @property
+    def margin(self) -> float | None:
+        """The margin in the unit of the loss, percentage points; None for a divergence, which has none."""
+        return None if self.loss is DIVERGENCE else self.margin_pp
 
     @property
     def costed(self) -> str:
@@ -88,11 +109,12 @@ class StudyResults:
         facts: what a reader has to know besides the numbers.
         rescalers: names of the rescalers, in order of execution.
         trials: a row per trial, with the columns of :func:`dse.store.columns.trial_columns`; then, in a portfolio,
-            ``<member>.`` with ``val_accuracy``, ``val_accuracy_drop_pp``, ``test_accuracy_drop_pp``, ``ci_low``,
-            ``ci_high`` and ``regret_pp`` (:func:`dse.store.collection.with_regret`); then what the design chose:
-            ``<layer>.weight_bits``, ``contract``, ``style`` and ``lanes`` if they vary, and
-            ``<rescaler>.multiplier_bits`` and ``<rescaler>.method``. The accuracy of a portfolio is that of its
-            members together; its test figures are those of the member whose interval reaches highest.
+            ``<member>.`` with ``val_accuracy``, every loss on validation and test, and ``regret_pp``
+            (:func:`dse.store.collection.with_regret`); then what the design chose: ``<layer>.weight_bits``,
+            ``contract``, ``style`` and ``lanes`` if they vary, ``calibration``, and
+            ``<rescaler>.multiplier_bits``, ``<rescaler>.method`` and ``<rescaler>.shift_bits`` (empty: natural shifts;
+            no such column if all are). The accuracy of a portfolio is that of its members together; its test figures
+            are those of the member whose interval reaches highest.
         layers: a row per complete trial and rescaler: ``trial``, ``rescaler``, ``multiplier_bits``, ``method`` and the
             other fields of :class:`dse.store.records.LayerRecord`.
     """
@@ -113,6 +135,11 @@ class StudyResults:
         return [method_key(name) for name in self.rescalers]
 
     @property
+    def shift_columns(self) -> list[str]:
+        """Columns of the shift windows, in bits; ``trials`` lacks those of rescalers that have natural shifts only."""
+        return [shift_key(name) for name in self.rescalers]
+
+    @property
     def complete(self) -> pd.DataFrame:
         """The complete trials."""
         return self.trials[self.trials["state"] == TrialState.COMPLETE.name]
@@ -127,7 +154,7 @@ class StudyResults:
     @property
     def front(self) -> pd.DataFrame:
         """The non-dominated designs, cheapest first."""
-        return self.trials[self.trials["on_front"]].sort_values([self.facts.area.name, DROP.name])
+        return self.trials[self.trials["on_front"]].sort_values([self.facts.area.name, self.facts.loss.name])
 
     @property
     def baselines(self) -> pd.DataFrame:

@@ -1,13 +1,16 @@
 """The study file, and the networks, data and search space prepared from it."""
 
 from dse.study.loading import describe_errors, load_study, validated
+from dse.study.members import MemberSpec
 from dse.study.prepared import (
     BoolArray,
     PreparedMember,
     PreparedStudy,
     correct_answers,
     fingerprint_of,
+    outputs_of,
     prepare,
+    right_answers,
     train_on_one_thread,
 )
 from dse.study.space import space_over
@@ -15,13 +18,12 @@ from dse.study.spec import (
     Constraint,
     FidelitySpec,
     HardwareSpec,
-    MemberSpec,
-    Sampler,
     SearchSpec,
     Study,
     StudyDocument,
     WorkersSpec,
 )
+from dse.study.values import Sampler
 
 __all__ = [
     "BoolArray",
@@ -40,7 +42,9 @@ __all__ = [
     "describe_errors",
     "fingerprint_of",
     "load_study",
+    "outputs_of",
     "prepare",
+    "right_answers",
     "space_over",
     "train_on_one_thread",
     "validated",

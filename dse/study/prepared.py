@@ -1,5 +1,6 @@
 """Prepares a study: loads every network and its data and checks that they fit, before anything is written."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,16 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dse.design import DesignPoint, SearchSpace
+from dse.design import DISAGREEMENT, DIVERGENCE, DROP, DesignPoint, Finetune, SearchSpace
 from dse.errors import StudyError
+from dse.study.members import DataSpec, MemberSpec, NetworkSpec
 from dse.study.space import space_over
-from dse.study.spec import DataSpec, MemberSpec, NetworkSpec, Study
+from dse.study.spec import Study
 from nets.datasets import Samples, Splits, load_digits_dataset, load_npz_dataset, split
 from nets.digests import digest
 from nets.execute import IntegerExecutor
 from nets.importers import TOPOLOGIES, load_tflite, quantize_input, quantize_module, train_float
 from nets.narrow import RealWeights, real_weights, with_weight_bits
-from nets.network import NarrowableOperator, QuantizedNetwork, fingerprint
+from nets.network import Int8Array, NarrowableOperator, QuantizedNetwork, fingerprint
 
 BoolArray = npt.NDArray[np.bool_]
 T = TypeVar("T")
@@ -27,6 +29,7 @@ T = TypeVar("T")
 # A function from a contract's name to the baseline network, and the real weights, which no contract changes.
 _Baselines = tuple[Callable[[str], QuantizedNetwork], Mapping[str, RealWeights]]
 _SEPARATOR = "/"
+_LEAST_CLASSES = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +40,10 @@ class PreparedMember:
         spec: the member's entry in the study.
         network: the baseline, every rescaler at int32 (Q31).
         originals: real weights that the integers stand for: of the float network, or of the imported int8 weights.
-        splits: int8 inputs and labels.
+        splits: int8 inputs and labels; of the calibration samples those that the study uses.
         dataset: name of the data.
         data_sha256: SHA-256 of the data, hexadecimal.
-        baseline_correct: whether the baseline classifies each validation sample correctly, ``[samples]``.
+        baseline_outputs: int8 outputs of the baseline on the validation split, ``[samples, elements]``.
         variants: the baseline network under every other contract that a design may have, by the contract's name.
     """
 
@@ -50,7 +53,7 @@ class PreparedMember:
     splits: Splits
     dataset: str
     data_sha256: str
-    baseline_correct: BoolArray
+    baseline_outputs: Int8Array
     variants: Mapping[str, QuantizedNetwork] = field(default_factory=dict)
 
     @property
@@ -59,9 +62,16 @@ class PreparedMember:
         return self.spec.name
 
     @property
-    def baseline_val_accuracy(self) -> float:
-        """Accuracy of the baseline on the validation split, percent."""
-        return 100.0 * float(self.baseline_correct.mean())
+    def has_labels(self) -> bool:
+        """Whether the outputs are classes, and those of the samples are known."""
+        return self.splits.validation.known_labels is not None
+
+    @property
+    def baseline_val_accuracy(self) -> float | None:
+        """Accuracy of the baseline on the validation split, percent; None without labels."""
+        if not self.has_labels:
+            return None
+        return 100.0 * float(right_answers(self.baseline_outputs, self.splits.validation).mean())
 
     def named(self, name: str) -> str:
         """Returns the name that a rescaler or layer of this member has in designs: ``member/name``."""
@@ -110,7 +120,7 @@ class PreparedStudy:
             StudyError: a rule of the study file matches no rescaler.
         """
         spec = self.spec
-        return space_over(self.operators, spec.search, spec.fidelity.finetune, spec.hardware)
+        return space_over(self.operators, spec.search, spec.fidelity.finetune, spec.hardware, spec.fidelity.calibration)
 
     @property
     def networks(self) -> dict[str, QuantizedNetwork]:
@@ -124,10 +134,13 @@ class PreparedStudy:
         return hashes[0] if len(hashes) == 1 else digest(*(text.encode() for text in hashes)).hex()
 
     @property
-    def baseline_val_accuracy(self) -> float:
-        """The weighted mean of the members' validation accuracies, percent."""
+    def baseline_val_accuracy(self) -> float | None:
+        """The weighted mean of the members' validation accuracies, percent; None if one has no labels."""
         accuracies = [member.baseline_val_accuracy for member in self.members]
-        return float(np.average(accuracies, weights=[member.spec.weight for member in self.members]))
+        known = [accuracy for accuracy in accuracies if accuracy is not None]
+        if len(known) < len(accuracies):
+            return None
+        return float(np.average(known, weights=[member.spec.weight for member in self.members]))
 
 
 def prepare(spec: Study) -> PreparedStudy:
@@ -159,23 +172,43 @@ def fingerprint_of(networks: Mapping[str, QuantizedNetwork]) -> str:
     return digest(*(f"{name} {text}".encode() for name, text in fingerprints.items())).hex()
 
 
-def correct_answers(network: QuantizedNetwork, samples: Samples) -> BoolArray:
+def outputs_of(network: QuantizedNetwork, samples: Samples) -> Int8Array:
+    """Returns the int8 outputs of the network for each sample, ``[samples, elements]``."""
+    outputs = IntegerExecutor(network).outputs(samples.inputs.astype(np.int8, copy=False))[0]
+    return outputs.reshape(len(samples), -1)
+
+
+def right_answers(outputs: Int8Array, samples: Samples) -> BoolArray:
     """Returns whether the largest integer logit (the first one on a tie) is each sample's label, ``[samples]``."""
-    logits = IntegerExecutor(network).outputs(samples.inputs.astype(np.int8, copy=False))[0]
-    correct: BoolArray = logits.reshape(len(samples), -1).argmax(axis=1) == samples.labels
-    return correct
+    right: BoolArray = outputs.argmax(axis=1) == samples.labels
+    return right
+
+
+def correct_answers(network: QuantizedNetwork, samples: Samples) -> BoolArray:
+    """Returns whether the network classifies each sample correctly (:func:`right_answers`), ``[samples]``."""
+    return right_answers(outputs_of(network, samples), samples)
 
 
 def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
     data, contract = member.data, member.network.contract
     dataset = load_npz_dataset(data.samples, input_offset=data.input_offset) if data.samples else load_digits_dataset()
-    splits = split(dataset, finetune=data.finetune, validation=data.validation, test=data.test, seed=study.seed)
+    if member.network.outputs == "values":
+        dataset = dataset.without_labels()
+    splits = split(
+        dataset,
+        finetune=data.finetune,
+        validation=data.validation,
+        test=data.test,
+        seed=study.seed,
+        calibration=data.calibration,
+    )
     if member.network.model is not None:
         under, originals = _imported(member.network, member.network.model)
     else:
         under, originals = _trained(member.network, str(member.network.topology), splits.finetune, study.seed)
     network = under(contract)
-    splits = Splits(*(_as_inputs(part, network, data) for part in (splits.finetune, splits.validation, splits.test)))
+    splits = _for_network(splits, network, data, study.fidelity.calibration)
+    _check_losses(member, splits, network, study)
     return PreparedMember(
         spec=member,
         network=network,
@@ -183,9 +216,30 @@ def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
         splits=splits,
         dataset=dataset.name,
         data_sha256=dataset.sha256,
-        baseline_correct=correct_answers(network, splits.validation),
+        baseline_outputs=outputs_of(network, splits.validation),
         variants={name: under(name) for name in study.search.contracts if name != contract},
     )
+
+
+def _check_losses(member: MemberSpec, splits: Splits, network: QuantizedNetwork, study: Study) -> None:
+    """Refuses a study whose figures or fine-tuning need labels or classes that its samples and network lack."""
+    origin = member.data.samples or member.data.dataset
+    if len(network.outputs) != 1:
+        raise StudyError(f"network {network.name!r} has {len(network.outputs)} outputs; studies take networks with one")
+    elements = math.prod(network.tensors[network.outputs[0]].shape)
+    if member.network.outputs == "classes" and elements < _LEAST_CLASSES:
+        raise StudyError(f'network {network.name!r} has {elements} output; use network.outputs = "values"')
+    if splits.validation.known_labels is not None or member.network.outputs == "values":
+        return
+    if DROP.name in study.search.figures:
+        raise StudyError(
+            f"{origin}: has no labels (y) for {DROP.name}; use {DISAGREEMENT.name} or {DIVERGENCE.name} in its place"
+        )
+    if study.fidelity.finetune is not Finetune.NONE:
+        raise StudyError(
+            f"{origin}: has no labels (y) to train with, but fidelity.finetune = {study.fidelity.finetune.value!r}; "
+            'use "none"'
+        )
 
 
 def _imported(spec: NetworkSpec, model: Path) -> _Baselines:
@@ -217,6 +271,20 @@ def _trained(spec: NetworkSpec, name: str, samples: Samples, seed: int) -> _Base
     return under, own.originals
 
 
+def _for_network(splits: Splits, network: QuantizedNetwork, data: DataSpec, calibration: int) -> Splits:
+    """Returns the splits as int8 inputs of the network, with as many calibration samples as the study uses."""
+    if len(splits.calibration) < calibration:
+        raise StudyError(
+            f"{data.samples or data.dataset}: data.calibration = {data.calibration:g} gives {len(splits.calibration)} "
+            f"samples, but fidelity.calibration = {calibration}; give more, or use fewer"
+        )
+    finetune, validation, test, unlabelled = (
+        _as_inputs(part, network, data)
+        for part in (splits.finetune, splits.validation, splits.test, Samples(splits.calibration[:calibration]))
+    )
+    return Splits(finetune, validation, test, unlabelled.inputs, splits.stratified)
+
+
 def _as_inputs(samples: Samples, network: QuantizedNetwork, data: DataSpec) -> Samples:
     """Returns the samples as int8 inputs of the network, checked against its shapes and classes."""
     if len(network.inputs) != 1:
@@ -227,11 +295,11 @@ def _as_inputs(samples: Samples, network: QuantizedNetwork, data: DataSpec) -> S
         raise StudyError(
             f"{origin}: samples are {list(samples.inputs.shape[1:])}, but {network.name!r} takes {list(source.shape)}"
         )
-    classes = target.shape[-1]
-    if len(samples) and samples.labels.max() >= classes:
+    classes, labels = target.shape[-1], samples.known_labels
+    if labels is not None and len(labels) and labels.max() >= classes:
         raise StudyError(
-            f"{origin}: labels reach {samples.labels.max()}, but {network.name!r} has {classes} classes, counted from 0"
+            f"{origin}: labels reach {labels.max()}, but {network.name!r} has {classes} classes, counted from 0"
         )
     if np.issubdtype(samples.inputs.dtype, np.floating):
-        return Samples(quantize_input(samples.inputs.astype(np.float64), source), samples.labels)
+        return Samples(quantize_input(samples.inputs.astype(np.float64), source), labels)
     return samples

@@ -3,9 +3,20 @@
 import fnmatch
 from collections.abc import Sequence
 
-from dse.design import CONTRACT, LANES, STYLE, Finetune, RescalerVariable, SearchSpace, SharedVariable, WeightsVariable
+from dse.design import (
+    CONTRACT,
+    LANES,
+    STYLE,
+    Finetune,
+    RescalerVariable,
+    SearchSpace,
+    SharedVariable,
+    ShiftVariable,
+    WeightsVariable,
+)
 from dse.errors import StudyError
-from dse.study.spec import HardwareSpec, SearchSpec
+from dse.study.spec import HardwareSpec, RescalerRule, SearchSpec
+from dse.study.values import NATURAL_SHIFTS
 from nets.network import FULL_MULTIPLIER_BITS, NarrowableOperator, Operator, Weighted
 
 
@@ -14,6 +25,7 @@ def space_over(
     search: SearchSpec,
     finetune: Finetune,
     hardware: HardwareSpec | None = None,
+    calibration: int = 0,
 ) -> SearchSpace:
     """Returns the space of some rescaling operators; its distributions also cover the baselines.
 
@@ -22,6 +34,7 @@ def space_over(
         search: the study's [search] table.
         finetune: highest level of fine-tuning.
         hardware: the study's [hardware] table: style and lanes of the baselines.
+        calibration: number of samples that designs are calibrated with.
 
     Raises:
         StudyError: a rule matches no rescaler.
@@ -41,6 +54,7 @@ def space_over(
         finetune=levels,
         order=tuple(operators),
         shared=_shared(rescaling[0], search, hardware or HardwareSpec()),
+        calibration=calibration,
     )
 
 
@@ -65,7 +79,19 @@ def _variable(group: str, operators: list[Operator], search: SearchSpec) -> Resc
         narrowest_bits=min(search.uniform_multiplier_bits, default=FULL_MULTIPLIER_BITS),
         tied=tuple(names) if len(names) > 1 else (),
         weights=_weights(operators, weight_bits),
+        shifts=_shifts(operators, rules, search) if search.has_windows else None,
     )
+
+
+def _shifts(operators: list[Operator], rules: list[RescalerRule], search: SearchSpec) -> ShiftVariable | None:
+    """Returns the window of the layers that have several shifts: those with a weight scale for each channel."""
+    layers = [operator for operator in operators if isinstance(operator, Weighted) and operator.weight_scale.size > 1]
+    if not layers:
+        return None
+    windows = next((rule.shift_bits for rule in rules if rule.shift_bits), search.shift_bits)
+    widths = sorted(int(window) for window in windows if window != NATURAL_SHIFTS)
+    natural = (None,) if NATURAL_SHIFTS in windows else ()
+    return ShiftVariable(layers=tuple(layer.name for layer in layers), bits=(*widths, *natural))
 
 
 def _weights(operators: list[Operator], bits: tuple[int, ...]) -> WeightsVariable | None:

@@ -1,95 +1,35 @@
 """The study as a frozen, validated object; the descriptions of its keys make up docs/study-file.md."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
-    ValidationInfo,
     model_serializer,
     model_validator,
 )
 
 from dse.design import Finetune, metrics
+from dse.study.members import MemberSpec
+from dse.study.values import (
+    DEFAULT_MULTIPLIER_BITS,
+    NATURAL_SHIFTS,
+    InputPath,
+    Lanes,
+    MultiplierBits,
+    Objective,
+    Sampler,
+    Section,
+    ShiftBits,
+    Technology,
+    WeightBits,
+    WindowBits,
+)
 from hwmodels import Style
 from hwmodels.architectures import CALIBRATED_CHOICES, DEFAULT_CHOICE, Choice
 from nets.network import CONTRACTS, Method
-
-
-def _absolute(path: Path, info: ValidationInfo) -> Path:
-    """Returns a path relative to the folder that is given as the validation's context, if one is."""
-    return path if info.context is None else (info.context / path).resolve()
-
-
-def _table(technology: str, info: ValidationInfo) -> str:
-    """Returns a technology, as :func:`_absolute` if it is a path; the names of shipped tables have no suffix."""
-    path = Path(technology)
-    return str(_absolute(path, info)) if info.context is not None and path.suffix == ".toml" else technology
-
-
-InputPath = Annotated[Path, AfterValidator(_absolute)]
-MultiplierBits = Annotated[int, Field(ge=1, le=31)]
-WeightBits = Annotated[int, Field(ge=3, le=8)]
-Lanes = Annotated[int, Field(ge=1, le=4096)]
-Objective = Annotated[
-    str,
-    AfterValidator(metrics.objective),
-    Field(json_schema_extra=lambda schema: schema.update(enum=list(metrics.objective_names()))),
-]
-Sampler = Literal["surrogate", "tpe", "nsga2", "nsga3", "qmc", "random"]
-DEFAULT_MULTIPLIER_BITS = (*range(1, 17), 31)
-
-
-class Section(BaseModel):
-    """A table of the study file: unknown keys are errors, and values do not change after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class NetworkSpec(Section):
-    """The network: a .tflite file, or a built-in topology, trained from the study's seed."""
-
-    model: InputPath | None = Field(None, description="full-int8 .tflite file, relative to the study file")
-    topology: Literal["digits_cnn"] | None = Field(None, description="built-in network, trained in float from the seed")
-    weight_bits: int = Field(8, ge=3, le=8, description="width in bits of every layer's weights")
-    contract: str = Field("half_up", description="rounding contract of every rescaler")
-
-    @model_validator(mode="after")
-    def _one_network(self) -> Self:
-        if (self.model is None) == (self.topology is None):
-            raise ValueError("give either model (a .tflite file) or topology, not both and not neither")
-        if self.contract not in CONTRACTS:
-            raise ValueError(f"contract = {self.contract!r} is unknown; use one of {', '.join(CONTRACTS)}")
-        return self
-
-
-class DataSpec(Section):
-    """The labelled samples and their split into stratified, seeded, disjoint parts."""
-
-    dataset: Literal["digits"] | None = Field(None, description="the digit images that come with scikit-learn")
-    samples: InputPath | None = Field(
-        None, description=".npz with x and y, or x_train, y_train, x_test and y_test; relative to the study file"
-    )
-    input_offset: int = Field(0, ge=-128, le=128, description="number added to the stored integers to give int8 inputs")
-    finetune: float = Field(0.3, gt=0, lt=1, description="share of the samples for fine-tuning")
-    validation: float = Field(0.3, gt=0, lt=1, description="share of the samples for the accuracy during the search")
-    test: float = Field(0.4, ge=0, lt=1, description="held-back share; 0 if the file has a test part of its own")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.dataset is None) == (self.samples is None):
-            raise ValueError("give either dataset or samples (an .npz file), not both and not neither")
-        if abs(self.finetune + self.validation + self.test - 1) > 1e-6:
-            raise ValueError(
-                f"finetune + validation + test must be 1, got {self.finetune} + {self.validation} + {self.test}"
-            )
-        return self
 
 
 class RescalerRule(Section):
@@ -100,10 +40,13 @@ class RescalerRule(Section):
         None, min_length=1, description="multiplier widths in bits; one alone freezes them"
     )
     methods: tuple[Method, ...] | None = Field(None, min_length=1, description="narrowing methods")
+    shift_bits: tuple[ShiftBits, ...] | None = Field(
+        None, min_length=1, description="shift windows of their layers, bits; one alone freezes them"
+    )
     weight_bits: tuple[WeightBits, ...] | None = Field(
         None, min_length=1, description="widths of their layers' weights, bits"
     )
-    tied: bool = Field(False, description="whether all of them have the same width and method, as one choice")
+    tied: bool = Field(False, description="whether all of them have the same width, method and window, as one choice")
 
 
 class Constraint(Section):
@@ -119,9 +62,17 @@ class SearchSpec(Section):
     trials: int = Field(120, ge=1, description="number of complete trials in the study, baselines included")
     sampler: Sampler = Field("surrogate", description="the built-in surrogate model, or one of Optuna's samplers")
     objectives: tuple[Objective, ...] = Field(
-        metrics.DEFAULT_OBJECTIVES, min_length=2, description="figures to minimise; the accuracy drop comes first"
+        metrics.DEFAULT_OBJECTIVES,
+        min_length=2,
+        description="figures to minimise; the first one is the "
+        "accuracy drop, or without labels the disagreement or the divergence",
     )
-    starts: int = Field(0, ge=0, description="first trials chosen from the sensitivity of single rescalers")
+    starts: int = Field(0, ge=0, description="first trials chosen from the sensitivity of rescalers")
+    start_groups: Literal["rescaler", "kind"] = Field(
+        "rescaler",
+        description="what is narrowed alone to measure the sensitivity: each rescaler, or all of a kind (conv, "
+        "depthwise, add, fc), which takes far fewer evaluations",
+    )
     batch: int | None = Field(
         None,
         ge=1,
@@ -134,6 +85,12 @@ class SearchSpec(Section):
     methods: tuple[Method, ...] = Field(
         (Method.ROUND, Method.ABSORB), min_length=1, description="narrowing methods to choose from"
     )
+    shift_bits: tuple[ShiftBits, ...] = Field(
+        (NATURAL_SHIFTS,),
+        min_length=1,
+        description="shift windows to choose from, bits: the channels of a layer share a window of 2^S right shifts, "
+        "0 is one constant shift; only absorb changes the natural shifts",
+    )
     weight_bits: tuple[WeightBits, ...] = Field(
         (), description="widths of each layer's weights to choose from, bits; none: network.weight_bits for all"
     )
@@ -142,6 +99,9 @@ class SearchSpec(Section):
     lanes: tuple[Lanes, ...] = Field((), description="numbers of rescaler lanes to choose from; none: hardware.lanes")
     uniform_multiplier_bits: tuple[MultiplierBits, ...] = Field(
         (1, 2, 3, 4, 6, 8, 12, 16), description="multiplier widths of the uniform baselines, in bits"
+    )
+    uniform_shift_bits: tuple[WindowBits, ...] = Field(
+        (), description="shift windows of the uniform baselines with one-bit multipliers, in bits"
     )
     rescalers: tuple[RescalerRule, ...] = Field((), description="rules for some of the rescalers")
     constraints: tuple[Constraint, ...] = Field((), description="limits on figures of a design")
@@ -152,22 +112,37 @@ class SearchSpec(Section):
             repeats = isinstance(values, tuple) and len(set(values)) < len(values)
             if repeats and not isinstance(values[0], Section):
                 raise ValueError(f"{key} = [{', '.join(map(str, values))}] names a value twice")
-        if self.objectives[0] != metrics.DROP.name:
-            raise ValueError(f"objectives = [{', '.join(self.objectives)}]: the first one is {metrics.DROP.name}")
+        losses = [loss.name for loss in metrics.LOSSES]
+        if self.objectives[0] not in losses or set(losses) & set(self.objectives[1:]):
+            raise ValueError(
+                f"objectives = [{', '.join(self.objectives)}]: the first one, and no other, is {losses[0]}; without "
+                f"labels {' or '.join(losses[1:])}"
+            )
         for contract in self.contracts:
             if contract not in CONTRACTS:
                 raise ValueError(f"contracts: {contract!r} is unknown; use one of {', '.join(CONTRACTS)}")
         return self
 
     @property
+    def figures(self) -> frozenset[str]:
+        """The figures that the study minimises or limits."""
+        return frozenset((*self.objectives, *(constraint.metric for constraint in self.constraints)))
+
+    @property
     def weights_vary(self) -> bool:
         """Whether some layer's weights may have several widths."""
         return bool(self.weight_bits) or any(rule.weight_bits for rule in self.rescalers)
 
+    @property
+    def has_windows(self) -> bool:
+        """Whether some design, a baseline perhaps, has other shifts than the natural ones."""
+        chosen = (self.shift_bits, *(rule.shift_bits for rule in self.rescalers if rule.shift_bits))
+        return bool(self.uniform_shift_bits) or any(window != NATURAL_SHIFTS for each in chosen for window in each)
+
     @model_validator(mode="after")
     def _worth_choosing(self) -> Self:
         """Rejects variables that no objective or constraint depends on: the search has no reason to vary them."""
-        seen = {*self.objectives, *(constraint.metric for constraint in self.constraints)}
+        seen = self.figures
         totals = {metrics.ACCELERATOR_AREA.name, metrics.ACCELERATOR_ENERGY.name}
         for key, varies, rewarding in (
             ("weight_bits", self.weights_vary, totals),
@@ -182,12 +157,19 @@ class SearchSpec(Section):
 class FidelitySpec(Section):
     """Evaluation levels, cheapest first: part of the validation split, all of it, short fine-tune, full fine-tune.
 
-    This table sets the highest level and the conditions for promotion.
+    This table sets the highest level and the conditions for promotion. In a study with calibration every level, the
+    lowest one too, is that of the calibrated network.
     """
 
     finetune: Finetune = Field(Finetune.SHORT, description="highest level of fine-tuning in the study")
     part: float = Field(
         1.0, gt=0, le=1, description="share of the validation split for the first level; 1: no such level"
+    )
+    calibration: int = Field(
+        0,
+        ge=0,
+        le=2**20,
+        description="unlabelled samples that every narrowed network is calibrated with, as it would ship; 0: none",
     )
     epochs: int = Field(2, ge=1, le=100, description="epochs of the short fine-tune")
     full_epochs: int = Field(10, ge=1, le=1000, description="epochs of the full fine-tune")
@@ -200,7 +182,10 @@ class FidelitySpec(Section):
         1e-3, gt=0, lt=1, description="step size of Adam, as a share of each channel's full scale"
     )
     slack_pp: float = Field(
-        2.0, ge=0, description="accuracy drop that is subtracted before a design is ranked, percentage points"
+        2.0,
+        ge=0,
+        description="accuracy drop (or disagreement) that is subtracted before a design is ranked, percentage points; "
+        "of a divergence, the same share of the hypervolume's reference point",
     )
 
 
@@ -212,16 +197,14 @@ class RtlSpec(Section):
     parameters: dict[str, int | str] = Field(
         {},
         description="per parameter of the module a number, or the layer's property: operand_bits, multiplier_bits, "
-        "right_shift_min, right_shift_max, shift_bits, output_bits",
+        "right_shift_min, right_shift_max, shift_bits, output_bits, constants, zero_point, q_min, q_max",
     )
 
 
 class HardwareSpec(Section):
     """The accelerator, its technology, and the source of its costs."""
 
-    technology: Annotated[str, AfterValidator(_table)] = Field(
-        "aladdin40", description="shipped technology table, or the path of a .toml one"
-    )
+    technology: Technology = Field("aladdin40", description="shipped technology table, or the path of a .toml one")
     cost_source: Literal["analytic", "rtl", "calibrated"] = Field(
         "analytic", description="cost model of the objectives; calibrated needs a table that dse calibrate made"
     )
@@ -273,20 +256,6 @@ class WorkersSpec(Section):
         return self
 
 
-class MemberSpec(Section):
-    """One of several networks that share the same silicon, with its data."""
-
-    name: str = Field(
-        pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$", description="prefix of the names of this network's rescalers"
-    )
-    weight: float = Field(1.0, gt=0, le=1e6, description='share in the mean drop, if accuracy = "mean"')
-    inferences: int = Field(
-        1, ge=1, le=10**6, description="number of its inferences in the mix; energy and time are those of the mix"
-    )
-    network: NetworkSpec = Field(description="the [members.network] table: model or topology")
-    data: DataSpec = Field(description="the [members.data] table: dataset or samples, and their split")
-
-
 class Study(Section):
     """A study: the networks with their data, what is searched, on which hardware, and how far designs are evaluated.
 
@@ -317,6 +286,43 @@ class Study(Section):
         return self.members[0].network.contract
 
     @model_validator(mode="after")
+    def _splits_suffice(self) -> Self:
+        for member in self.members:
+            prefix = f"members.{member.name}." if member.name else ""
+            if member.data.finetune == 0 and self.fidelity.finetune is not Finetune.NONE:
+                raise ValueError(
+                    f"{prefix}data.finetune = 0, but fidelity.finetune = {self.fidelity.finetune.value!r} trains; "
+                    'give it a share, or use fidelity.finetune = "none"'
+                )
+            if member.data.finetune == 0 and member.network.topology is not None:
+                raise ValueError(
+                    f"{prefix}data.finetune = 0, but network.topology = {member.network.topology!r} is trained on that "
+                    "split; give it a share"
+                )
+            if member.data.calibration == 0 and self.fidelity.calibration:
+                raise ValueError(
+                    f"fidelity.calibration = {self.fidelity.calibration} needs samples of its own; "
+                    f"give {prefix}data.calibration = {self.fidelity.calibration}, or a share"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _losses_are_defined(self) -> Self:
+        if self.members[0].network.outputs == "classes":
+            return self
+        undefined = {metrics.DROP.name, metrics.DISAGREEMENT.name} & self.search.figures
+        if undefined:
+            raise ValueError(
+                f'network.outputs = "values" have no {min(undefined)}; use {metrics.DIVERGENCE.name} in its place'
+            )
+        if self.fidelity.finetune is not Finetune.NONE:
+            raise ValueError(
+                f'network.outputs = "values" have no labels to train with, but fidelity.finetune = '
+                f'{self.fidelity.finetune.value!r}; use "none"'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _members_fit(self) -> Self:
         names = [member.name for member in self.members]
         if names == [""]:
@@ -329,6 +335,8 @@ class Study(Section):
             raise ValueError("members: every network needs a name of at least one character")
         if len(set(names)) < len(names):
             raise ValueError(f"members = [{', '.join(names)}] names a network twice")
+        if len({member.network.outputs for member in self.members}) > 1:
+            raise ValueError("members: classes and values have no common loss; give every member the same outputs")
         if len({member.network.contract for member in self.members}) > 1:
             raise ValueError("members: one bank of rescalers rounds one way; give every member the same contract")
         if self.hardware.style != "shared" or self.search.styles:

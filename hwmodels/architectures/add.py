@@ -1,12 +1,23 @@
 """The elementwise ADD: zero-point subtractions, a rescale of one input, the sum, and the rescaler of the sum."""
 
 from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from hwmodels.architectures import blocks
-from hwmodels.architectures.base import Architecture, Columns, SweepPoint, clamped, output_ports
+from hwmodels.architectures.base import (
+    CLAMP,
+    OUTPUT_STAGE,
+    Architecture,
+    Columns,
+    SweepPoint,
+    clamped,
+    output_parameters,
+    output_ports,
+)
+from hwmodels.architectures.constant import CONSTANT, PRODUCT, constant_product
 from hwmodels.architectures.rounding import half_up
 from hwmodels.components import Part, adder_levels, sized
 from hwmodels.errors import HardwareError
@@ -14,8 +25,8 @@ from hwmodels.traces import AccumulatorTrace, cut_streams
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
 # TFLite's int8 ADD shifts both operands left by 20 before it rescales them (reference kernel add.cc, left_shift).
-_LEFT_SHIFT: Final = 20
-_INPUT_BITS: Final = 8  # of the sweep's design
+LEFT_SHIFT: Final = 20
+INPUT_BITS: Final = 8  # of the sweep's design
 
 
 class Add(Architecture):
@@ -23,7 +34,7 @@ class Add(Architecture):
 
     name = "add"
     top = "rescaler_add"
-    sources = ("rescaler_add.v", "rescaler.v")
+    sources = ("rescaler_add.v", "rescaler.v", "rescaler_constant.v", PRODUCT, OUTPUT_STAGE, CLAMP)
     stages = 2
     choice = None
     own_activity = True
@@ -32,19 +43,20 @@ class Add(Architecture):
     operand_parameter = "IN_WIDTH"
     sweep_widths = (30,)
 
-    def serves(self, workload: RescalerWorkload) -> bool:
-        return len(workload.stages) == self.stages
+    def obeys(self, _contract: str) -> bool:
+        return True
 
     def check(self, workload: RescalerWorkload) -> None:
         super().check(workload)
         if workload.stages[0].operand_bits < 2:
             raise HardwareError(f"rescaler {workload.name!r}: an ADD needs an operand of at least 2 bits")
+        check_inputs(workload)
 
     def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
         first, last = workload.stages
         return {
-            "IN_WIDTH": first.operand_bits - 1,  # the operand is a difference of two inputs
-            "LEFT_SHIFT": _LEFT_SHIFT,
+            "IN_WIDTH": _input_bits(workload),
+            "LEFT_SHIFT": LEFT_SHIFT,
             "MULT_IN_WIDTH": first.multiplier_bits,
             "SHIFT_IN_WIDTH": first.shift_bits,
             "SHIFT_IN_MIN": first.right_shift_min,
@@ -53,6 +65,9 @@ class Add(Architecture):
             "SHIFT_OUT_WIDTH": last.shift_bits,
             "SHIFT_OUT_MIN": last.right_shift_min,
             "OUT_WIDTH": workload.output_bits,
+            **dict(zip(("MULT_IN", "MULT_OUT"), multipliers(workload), strict=True)),
+            **dict(zip(("SCALED_ZERO", "HALVED_ZERO"), input_zeros(workload), strict=True)),
+            **output_parameters(workload),
         }
 
     def pipelined(self, parameters: Mapping[str, int], /) -> dict[str, int]:
@@ -63,16 +78,26 @@ class Add(Architecture):
         return {**parameters, "IN_WIDTH": max(parameters["IN_WIDTH"], stored_bits)}
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
-        depth, constant_bits = yield from _front(*workload.stages)
-        last = workload.stages[-1]
-        yield from blocks.half_up_lane(last, workload.output_bits, depth, last.operand_bits - constant_bits)
+        depth, constant_bits = yield from _front(workload)
+        last, multiplier = workload.stages[-1], multipliers(workload)[-1]
+        varying = last.operand_bits - constant_bits
+        if not multiplier:
+            yield from blocks.half_up_lane(workload, depth, varying)
+            return
+        yield from constant_product(varying, multiplier, "output ")
+        kept = blocks.kept_bits(last.operand_bits + multiplier.bit_length() + 1, last.right_shift_min)
+        yield from blocks.round_and_clamp(workload, kept, depth, max(0, 1 - last.right_shift_min))
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
         shift_in, shift_out = (_shift(parameters, inputs, side) for side in ("in", "out"))
-        scaled = (inputs["scaled_input"] - inputs["scaled_zero"]) * inputs["mult_in"]
-        halved = (inputs["halved_input"] - inputs["halved_zero"]) << (parameters["LEFT_SHIFT"] - 1)
+        zeros = inputs
+        if parameters["CONSTANTS"]:
+            zeros = {"scaled_zero": parameters["SCALED_ZERO"], "halved_zero": parameters["HALVED_ZERO"]}
+        mult_in, mult_out = (parameters[f"MULT_{side}"] or inputs[f"mult_{side.lower()}"] for side in ("IN", "OUT"))
+        scaled = (inputs["scaled_input"] - zeros["scaled_zero"]) * mult_in
+        halved = (inputs["halved_input"] - zeros["halved_zero"]) << (parameters["LEFT_SHIFT"] - 1)
         total = half_up(scaled, shift_in) + halved
-        return {"q": clamped(half_up(total * inputs["mult_out"], shift_out), inputs)}
+        return {"q": clamped(half_up(total * mult_out, shift_out), parameters, inputs)}
 
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         # Inputs are outputs of the trace as int8, of two different streams; a stream has one multiplier.
@@ -95,9 +120,9 @@ class Add(Architecture):
 
     def sweep_stages(self, point: SweepPoint) -> tuple[RescaleStage, ...]:
         k = point.multiplier_bits
-        first, last = k - _LEFT_SHIFT + 1, k + _LEFT_SHIFT - 1
+        first, last = k - LEFT_SHIFT + 1, k + LEFT_SHIFT - 1
         return (
-            RescaleStage(operand_bits=_INPUT_BITS + 1, multiplier_bits=k, right_shift_min=first, right_shift_max=first),
+            RescaleStage(operand_bits=INPUT_BITS + 1, multiplier_bits=k, right_shift_min=first, right_shift_max=first),
             RescaleStage(operand_bits=point.acc_bits, multiplier_bits=k, right_shift_min=last, right_shift_max=last),
         )
 
@@ -108,18 +133,63 @@ def _shift(parameters: Mapping[str, int], inputs: Mapping[str, int], side: str) 
     return low + (inputs[f"shift_{side}"] if bits else 0)
 
 
-def _front(first: RescaleStage, second: RescaleStage) -> Generator[Part, None, tuple[float, int]]:
+def _input_bits(workload: RescalerWorkload) -> int:
+    """Returns the width of the input ports; an operand is the difference of an input and its zero point.
+
+    With constant zero points the inputs are stored integers, whatever differences a certificate leaves of them.
+    """
+    difference = workload.stages[0].operand_bits - 1
+    return difference if workload.output is None else max(difference, workload.activation_bits)
+
+
+def input_zeros(workload: RescalerWorkload) -> tuple[int, ...]:
+    """Returns the constant zero points of the inputs, 0 if they are ports."""
+    return (0, 0) if workload.output is None else workload.output.input_zero_points
+
+
+def multipliers(workload: RescalerWorkload) -> tuple[int, ...]:
+    """Returns the constant multipliers of the stages, 0 for one that is a port or a pure shift."""
+    return (0, 0) if workload.output is None else tuple(map(_constant_multiplier, workload.stages))
+
+
+def _constant_multiplier(stage: RescaleStage) -> int:
+    """Returns a stage's multiplier if its product can be built for it, which a Verilog integer must hold; else 0."""
+    low, high = CONSTANT.multiplier_bits
+    constant = low < stage.multiplier_bits <= high and not stage.shift_bits
+    return (stage.multiplier or 0) if constant else 0
+
+
+def check_inputs(workload: RescalerWorkload) -> None:
+    """Raises HardwareError if constant zero points of the inputs are not two stored integers."""
+    zeros, half = input_zeros(workload), 1 << (_input_bits(workload) - 1)
+    if len(zeros) != 2 or not all(-half <= zero < half for zero in zeros):
+        raise HardwareError(
+            f"rescaler {workload.name!r}: input_zero_points is {zeros}; an ADD needs two of {-half} to {half - 1}"
+        )
+
+
+def _front(workload: RescalerWorkload) -> Generator[Part, None, tuple[float, int]]:
     """Yields the parts before the ADD's rescaler; returns the depth, and how many low bits of the sum are constant."""
-    bits = first.operand_bits
-    for operand in ("scaled", "halved"):
-        yield Part("adder", f"{operand} input zero-point subtractor", sized(bits, subtracted=bits))
-    depth = yield from blocks.scale(first, adder_levels(bits), prefix="input ")
+    first, second = workload.stages
+    bits = _input_bits(workload) + 1
+    for operand, zero in zip(("scaled", "halved"), input_zeros(workload), strict=True):
+        name = f"{operand} input zero-point subtractor"
+        if workload.output is None:
+            yield Part("adder", name, sized(bits, subtracted=bits))
+        elif zero:
+            needed = bits - ((zero & -zero).bit_length() - 1)
+            yield Part("adder", name, sized(needed, halves=needed))
+    multiplier, depth = multipliers(workload)[0], adder_levels(bits)
+    if multiplier:
+        yield from constant_product(bits, multiplier, "input ")
+    else:
+        depth = yield from blocks.scale(replace(first, operand_bits=bits), depth, prefix="input ")
     zeros = blocks.constant_zeros(first, first.right_shift_min)
-    kept = blocks.kept_bits(blocks.product_bits(first), first.right_shift_min)
-    halved = bits + _LEFT_SHIFT - 1  # exactly halved: shifted left by one less than the common shift
+    kept = blocks.kept_bits(blocks.product_bits(replace(first, operand_bits=bits)), first.right_shift_min)
+    halved = bits + LEFT_SHIFT - 1  # exactly halved: shifted left by one less than the common shift
     total = max(min(max(kept, halved + 1) + 1, second.operand_bits + 1) - zeros, 1)
     yield Part("adder", "sum", sized(total, depth))
-    constant = max(min(zeros, _LEFT_SHIFT) - 1, 0)
+    constant = max(min(zeros, LEFT_SHIFT) - 1, 0)
     return depth + adder_levels(total), min(constant, second.operand_bits - 1)
 
 

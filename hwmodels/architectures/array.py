@@ -26,7 +26,7 @@ class Array(OneStage):
         return {**parameters, "PIPELINE": 1}
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
-        return blocks.half_up_lane(workload.stages[-1], workload.output_bits)
+        return blocks.half_up_lane(workload)
 
 
 ARRAY: Final = Array()

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,15 @@ import numpy.typing as npt
 from hwmodels.components import Part
 from hwmodels.errors import HardwareError
 from hwmodels.traces import AccumulatorTrace, Streams, cut_streams
-from hwmodels.workload import RescalerWorkload, RescaleStage
+from hwmodels.workload import OutputConstants, RescalerWorkload, RescaleStage
 
 RTL_FOLDER: Final = Path(__file__).parents[1] / "rtl"
 OUTPUT_STAGE: Final = "rescaler_output.v"
+CLAMP: Final = "rescaler_clamp.v"  # which that instantiates
 OUTPUT_BITS: Final = 8  # of every design of the sweep
 MAX_WIDTH: Final = 512  # bits; a wider workload is a mistake
 Columns = dict[str, npt.NDArray[np.int64]]
+SweptWidth = Literal["multiplier_bits", "shift_bits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class Architecture(ABC):
         contract: rounding contract that it obeys.
         multiplier_bits: smallest and largest ``k`` that its module takes.
         stages: multiply-and-shift stages of the workloads that it serves.
+        folded: whether it serves the workloads whose accumulator holds rounding constant and zero point, or the others.
         choice: value of ``hardware.architecture`` in a study file under which it serves a study's rescalers; None if
             it serves under every value, empty if no study can choose it.
         single_path: whether its components form one chain from operand to output register, so that delays add up.
@@ -66,7 +69,10 @@ class Architecture(ABC):
         calibrated: whether a calibrated technology table must hold its corrections.
         exported: whether the Verilog export can instantiate it.
         operand_parameter: parameter of its module that is the width of its data ports.
+        programmable: whether zero points and bounds can be ports, and not only constants.
         sweep_widths: operand widths of its sweep in bits, empty if it takes those of the whole sweep.
+        swept: the width that its sweep varies: ``multiplier_bits``, or ``shift_bits`` of a pure shift.
+        sweep_values: values of that width, empty if it takes those of the whole sweep.
     """
 
     name: ClassVar[str]
@@ -75,6 +81,7 @@ class Architecture(ABC):
     contract: ClassVar[str] = "half_up"
     multiplier_bits: ClassVar[tuple[int, int]] = (1, 64)
     stages: ClassVar[int] = 1
+    folded: ClassVar[bool] = False
     choice: ClassVar[str | None] = ""
     single_path: ClassVar[bool] = True
     narrows: ClassVar[bool] = True
@@ -82,16 +89,23 @@ class Architecture(ABC):
     calibrated: ClassVar[bool] = False
     exported: ClassVar[bool] = False
     operand_parameter: ClassVar[str] = "ACC_WIDTH"
+    programmable: ClassVar[bool] = True
     sweep_widths: ClassVar[tuple[int, ...]] = ()
+    swept: ClassVar[SweptWidth] = "multiplier_bits"
+    sweep_values: ClassVar[tuple[int, ...]] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Paths of the Verilog sources."""
         return tuple(RTL_FOLDER / source for source in self.sources)
 
+    def obeys(self, contract: str) -> bool:
+        """Returns whether it serves workloads of a rounding contract."""
+        return contract == self.contract
+
     def serves(self, workload: RescalerWorkload) -> bool:
         """Returns whether it obeys the contract of a workload; ``check`` decides whether it can be built so wide."""
-        return workload.contract == self.contract
+        return workload.folded == self.folded and self.obeys(workload.contract)
 
     def check(self, workload: RescalerWorkload) -> None:
         """Raises HardwareError if it cannot be built for a workload."""
@@ -102,6 +116,9 @@ class Architecture(ABC):
                 f"rescaler {workload.name!r}: the {self.name} architecture takes multipliers of {low} to {high} bits, "
                 f"not {workload.multiplier_bits}"
             )
+        if workload.folded != self.folded:
+            state = "folded" if self.folded else "not folded"
+            raise HardwareError(f"rescaler {workload.name!r}: the {self.name} architecture takes workloads {state}")
 
     @abstractmethod
     def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
@@ -152,11 +169,15 @@ class Architecture(ABC):
         """Returns the rescales that one unit does in an interval."""
         return 1
 
-    def sweep_point(self, trace: AccumulatorTrace, multiplier_bits: int, acc_bits: int) -> SweepPoint:
+    def swept_bits(self, workload: RescalerWorkload) -> int:
+        """Returns the value of its swept width in a workload, in bits."""
+        return workload.multiplier_bits
+
+    def sweep_point(self, trace: AccumulatorTrace, swept_bits: int, acc_bits: int) -> SweepPoint:
         """Returns the design of the sweep that serves a trace at the given widths in bits."""
-        cut = cut_streams(trace, multiplier_bits, acc_bits)
+        cut = cut_streams(trace, swept_bits, acc_bits)
         return SweepPoint(
-            multiplier_bits=multiplier_bits, acc_bits=acc_bits, shift_bits=cut.shift_bits, shift_min=cut.shift_min
+            multiplier_bits=swept_bits, acc_bits=acc_bits, shift_bits=cut.shift_bits, shift_min=cut.shift_min
         )
 
     def sweep_workload(self, point: SweepPoint) -> RescalerWorkload:
@@ -164,7 +185,7 @@ class Architecture(ABC):
         return RescalerWorkload(
             name="sweep", stages=self.sweep_stages(point), output_bits=OUTPUT_BITS, channels=1,
             rescales_per_inference=1, macs_per_inference=0, weight_bits=0, activation_bits=OUTPUT_BITS,
-            contract=self.contract,
+            contract=self.contract, folded=self.folded,
         )  # fmt: skip
 
     def sweep_stages(self, point: SweepPoint) -> tuple[RescaleStage, ...]:
@@ -186,10 +207,30 @@ def check_workload(workload: RescalerWorkload) -> None:
     for each in workload.stages:
         if max(each.operand_bits, each.multiplier_bits, each.right_shift_max - each.right_shift_min) > MAX_WIDTH:
             raise HardwareError(f"rescaler {workload.name!r}: a width beyond {MAX_WIDTH} bits in {each}")
+    if workload.output is not None:
+        _check_output(workload, workload.output)
+
+
+def _check_output(workload: RescalerWorkload, output: OutputConstants) -> None:
+    half = 1 << (workload.output_bits - 1)
+    for name in ("zero_point", "q_min", "q_max"):
+        value = getattr(output, name)
+        if not -half <= value < half:
+            raise HardwareError(f"rescaler {workload.name!r}: {name} is {value}; use {-half} to {half - 1}")
+    if output.q_min > output.q_max:
+        raise HardwareError(f"rescaler {workload.name!r}: q_min {output.q_min} exceeds q_max {output.q_max}")
+
+
+def output_parameters(workload: RescalerWorkload) -> dict[str, int]:
+    """Returns the parameters that make a module's zero point and bounds constants, or have it read its ports."""
+    output = workload.output
+    if output is None:
+        return {"CONSTANTS": 0, "ZERO_POINT": 0, "Q_MIN": 0, "Q_MAX": 0}
+    return {"CONSTANTS": 1, "ZERO_POINT": output.zero_point, "Q_MIN": output.q_min, "Q_MAX": output.q_max}
 
 
 def output_ports(cut: Streams) -> Columns:
-    """Returns the values of the ports that every module has: zero points of a trace, and bounds that never clamp."""
+    """Returns the values of the ports of most modules: zero points of a trace, and bounds that never clamp."""
     half = 1 << (OUTPUT_BITS - 1)
     return {
         "zero_point": cut.zero_point,
@@ -198,6 +239,10 @@ def output_ports(cut: Streams) -> Columns:
     }
 
 
-def clamped(value: int, inputs: Mapping[str, int]) -> int:
-    """Returns a rescaled value with the zero point added, clamped to the bounds, by the values of these ports."""
-    return min(max(inputs["zero_point"] + value, inputs["q_min"]), inputs["q_max"])
+def clamped(value: int, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> int:
+    """Returns a rescaled value with the zero point added, clamped to the bounds.
+
+    Zero point and bounds are parameters of the module, or inputs; a folded module has no zero point.
+    """
+    read = {name.lower(): number for name, number in parameters.items()} if parameters["CONSTANTS"] else inputs
+    return min(max(read.get("zero_point", 0) + value, read["q_min"]), read["q_max"])

@@ -12,16 +12,19 @@ from hwmodels.components import (
     Part,
     adder_levels,
     comparator_levels,
+    compared_with,
     crossed,
     multiplier_levels,
+    muxed,
     plain,
     shifted,
     shifter_levels,
     shifter_stages,
+    signed_bits,
     sized,
     tree_levels,
 )
-from hwmodels.workload import RescaleStage
+from hwmodels.workload import OutputConstants, RescalerWorkload, RescaleStage
 
 
 def product_bits(stage: RescaleStage) -> int:
@@ -41,13 +44,12 @@ def constant_zeros(stage: RescaleStage, right_shift: int) -> int:
     return 0 if stage.shift_bits else max(0, 1 - right_shift)
 
 
-def half_up_lane(
-    stage: RescaleStage, output_bits: int, depth: float = 0.0, operand_bits: int | None = None
-) -> Iterator[Part]:
+def half_up_lane(workload: RescalerWorkload, depth: float = 0.0, operand_bits: int | None = None) -> Iterator[Part]:
     """Yields the components of ``rtl/rescaler.v``, behind ``depth`` gate levels."""
+    stage = workload.stages[-1]
     depth = yield from scale(stage, depth, operand_bits=operand_bits)
     kept = kept_bits(product_bits(stage), stage.right_shift_min)
-    yield from round_and_clamp(kept, output_bits, depth, constant_zeros(stage, stage.right_shift_min))
+    yield from round_and_clamp(workload, kept, depth, constant_zeros(stage, stage.right_shift_min))
 
 
 def scale(
@@ -78,37 +80,59 @@ def shift(bits: int, amount_bits: int, depth: float, prefix: str = "") -> Genera
     return depth + shifter_levels(amount_bits)
 
 
-def round_and_clamp(kept_bits: int, output_bits: int, depth: float, zeros: int = 0) -> Iterator[Part]:
+def round_and_clamp(workload: RescalerWorkload, kept_bits: int, depth: float, zeros: int = 0) -> Iterator[Part]:
     """Yields the components behind a shifter, whose ``zeros`` low bits are always zero and take no adder."""
-    total = max(kept_bits, output_bits + 1) + 1
-    bits, overlap = max(total - zeros, 1), max(output_bits + 1 - zeros, 0)
-    yield Part("adder", "rounding and zero-point adder", sized(bits, depth, overlap=overlap))
-    yield from clamp(total - 1, output_bits, depth + adder_levels(total))
+    full, output = max(kept_bits, workload.output_bits + 1), workload.output
+    if output is None:
+        total, overlap = full + 1, max(workload.output_bits + 1 - zeros, 0)
+        size = sized(max(total - zeros, 1), depth, overlap=overlap)
+    else:  # the zero point and the rounding are one odd constant
+        total = max(kept_bits, signed_bits(2 * output.zero_point + 1)) + 1
+        needed = max(total - zeros, 1)
+        size = sized(needed, depth, halves=needed)
+    yield Part("adder", "rounding and zero-point adder", size)
+    yield from clamp(workload, full, depth + adder_levels(total))
 
 
-def clamp(full_bits: int, output_bits: int, depth: float) -> Iterator[Part]:
+def clamp(workload: RescalerWorkload, full_bits: int, depth: float) -> Iterator[Part]:
     """Yields saturation, clamp and output register.
 
-    The bits above the output must all equal its sign: one AND and one OR over them, two multiplexers.
+    The bits above the output must all equal its sign: one AND and one OR over them, two multiplexers. A constant bound
+    that is an end of the type takes no more than that.
     """
-    upper = full_bits - output_bits
-    yield Part("logic", "saturation detector", plain(2 * upper, depth))
-    depth += tree_levels(upper) + LOGIC_LEVELS
-    yield Part("mux", "saturation", plain(2 * output_bits, depth + MUX_LEVELS / 2))
-    depth += 2 * MUX_LEVELS
-    for bound in ("lower", "upper"):
-        yield Part("comparator", f"{bound} clamp comparator", sized(output_bits, depth))
+    output_bits = workload.output_bits
+    if full_bits > output_bits:
+        depth = yield from _saturation(full_bits - output_bits, output_bits, depth)
+    for bound, compared in _bounds(output_bits, workload.output):
+        yield Part("comparator", f"{bound} clamp comparator", sized(compared, depth))
         depth += comparator_levels(output_bits)
-        yield Part("mux", f"{bound} clamp", plain(output_bits, depth))
+        yield Part("mux", f"{bound} clamp", muxed(output_bits, depth, constant=workload.output is not None))
         depth += MUX_LEVELS
     yield Part("register", "output register", {"bits": output_bits})
 
 
-def enabled_output(
-    product_bits: int, right_shift_min: int, amount_bits: int, output_bits: int, depth: float
-) -> Iterator[Part]:
+def _saturation(upper: int, output_bits: int, depth: float) -> Generator[Part, None, float]:
+    yield Part("logic", "saturation detector", plain(2 * upper, depth))
+    depth += tree_levels(upper) + LOGIC_LEVELS
+    yield Part("mux", "saturation", muxed(2 * output_bits, depth + MUX_LEVELS / 2, constant=True))
+    return depth + 2 * MUX_LEVELS
+
+
+def _bounds(output_bits: int, output: OutputConstants | None) -> Iterator[tuple[str, int]]:
+    """Yields the bounds that need a comparison, each with the bits of its comparator."""
+    half = 1 << (output_bits - 1)
+    if output is None:
+        yield from (("lower", output_bits), ("upper", output_bits))
+        return
+    if output.q_min != -half:
+        yield "lower", compared_with(output_bits, output.q_min, ones=False)
+    if output.q_max != half - 1:
+        yield "upper", compared_with(output_bits, output.q_max, ones=True)
+
+
+def enabled_output(workload: RescalerWorkload, product_bits: int, amount_bits: int, depth: float) -> Iterator[Part]:
     """Yields what follows a product, with an output register that takes a result only when it is enabled."""
-    kept = kept_bits(product_bits, right_shift_min)
+    kept = kept_bits(product_bits, workload.stages[-1].right_shift_min)
     depth = yield from shift(kept, amount_bits, depth)
-    yield from round_and_clamp(kept, output_bits, depth)
-    yield Part("mux", "output enable", plain(output_bits))
+    yield from round_and_clamp(workload, kept, depth)
+    yield Part("mux", "output enable", muxed(workload.output_bits))

@@ -7,24 +7,39 @@ from typing import Final
 import numpy as np
 
 from hwmodels.architectures import blocks
-from hwmodels.architectures.base import OUTPUT_STAGE, Architecture, Columns, SweepPoint, clamped, output_ports
+from hwmodels.architectures.base import (
+    CLAMP,
+    OUTPUT_STAGE,
+    Architecture,
+    Columns,
+    SweepPoint,
+    clamped,
+    output_parameters,
+    output_ports,
+)
 from hwmodels.architectures.rounding import half_up
 from hwmodels.components import Part, sized
 from hwmodels.errors import HardwareError
 from hwmodels.traces import AccumulatorTrace, cut_streams
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
+PRODUCT: Final = "constant_product.v"
+
 
 class Constant(Architecture):
-    """One rescale per cycle of one channel, contract half_up.
-
-    No study can choose it: its cost depends on the multiplier itself, and a study's workloads state only its width.
-    """
+    """One rescale per cycle, contract half_up, of a layer whose channels share one multiplier and one shift."""
 
     name = "constant"
     top = "rescaler_constant"
-    sources = ("rescaler_constant.v", OUTPUT_STAGE)
+    sources = ("rescaler_constant.v", PRODUCT, OUTPUT_STAGE, CLAMP)
     multiplier_bits = (1, 31)
+    choice = "array"
+    exported = True
+
+    def serves(self, workload: RescalerWorkload) -> bool:
+        stage = workload.stages[-1]
+        constant = stage.multiplier is not None and not stage.shift_bits and workload.output is not None
+        return constant and super().serves(workload)
 
     def check(self, workload: RescalerWorkload) -> None:
         super().check(workload)
@@ -39,42 +54,49 @@ class Constant(Architecture):
             "MULTIPLIER": _multiplier(stage),
             "SHIFT": stage.right_shift_min,
             "OUT_WIDTH": workload.output_bits,
+            **output_parameters(workload),
         }
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         stage = workload.stages[-1]
         acc, multiplier = stage.operand_bits, _multiplier(stage)
-        for place, (position, digit) in enumerate(_digits(multiplier)):
-            if place or digit < 0:  # the lowest digit is wiring, or a negation
-                overlap, subtracted = (acc if place else 0), (acc + 1 if digit < 0 else 0)
-                yield Part("adder", f"digit {position}", sized(acc + 1, overlap=overlap, subtracted=subtracted))
+        yield from constant_product(acc, multiplier)
         product = acc + multiplier.bit_length() + 1
         zeros = max(0, 1 - stage.right_shift_min)
         kept = blocks.kept_bits(product, stage.right_shift_min)
-        yield from blocks.round_and_clamp(kept, workload.output_bits, 0.0, zeros)
+        yield from blocks.round_and_clamp(workload, kept, 0.0, zeros)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
-        return {"q": clamped(half_up(inputs["acc"] * parameters["MULTIPLIER"], parameters["SHIFT"]), inputs)}
+        rescaled = half_up(inputs["acc"] * parameters["MULTIPLIER"], parameters["SHIFT"])
+        return {"q": clamped(rescaled, parameters, inputs)}
 
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         stage = workload.stages[-1]
         cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits)
         return {"acc": cut.acc, **output_ports(cut)}
 
-    def sweep_point(self, trace: AccumulatorTrace, multiplier_bits: int, acc_bits: int) -> SweepPoint:
+    def sweep_point(self, trace: AccumulatorTrace, swept_bits: int, acc_bits: int) -> SweepPoint:
         # Multiplier and shift are those of the channel of median scale.
         fraction, exponent = np.frexp(np.sort(trace.scale)[trace.scale.size // 2])
-        multiplier = round(float(np.ldexp(fraction, multiplier_bits)))
-        overflow = multiplier >> multiplier_bits  # rounding up to 2^k: halve it, and shift by one less
+        multiplier = round(float(np.ldexp(fraction, swept_bits)))
+        overflow = multiplier >> swept_bits  # rounding up to 2^k: halve it, and shift by one less
         return replace(
-            super().sweep_point(trace, multiplier_bits, acc_bits),
+            super().sweep_point(trace, swept_bits, acc_bits),
             constant=multiplier >> overflow,
-            shift_min=multiplier_bits - int(exponent) - overflow,
+            shift_min=swept_bits - int(exponent) - overflow,
         )
 
     def sweep_stages(self, point: SweepPoint) -> tuple[RescaleStage, ...]:
         (stage,) = super().sweep_stages(point)
         return (replace(stage, right_shift_max=point.shift_min, multiplier=point.constant),)
+
+
+def constant_product(bits: int, multiplier: int, prefix: str = "") -> Iterator[Part]:
+    """Yields the components of ``rtl/constant_product.v`` for a value of the given width in bits."""
+    for place, (position, digit) in enumerate(_digits(multiplier)):
+        if place or digit < 0:  # the lowest digit is wiring, or a negation
+            overlap, subtracted = (bits if place else 0), (bits + 1 if digit < 0 else 0)
+            yield Part("adder", f"{prefix}digit {position}", sized(bits + 1, overlap=overlap, subtracted=subtracted))
 
 
 def _multiplier(stage: RescaleStage) -> int:

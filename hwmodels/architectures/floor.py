@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from hwmodels.architectures import blocks
-from hwmodels.architectures.base import OUTPUT_STAGE
+from hwmodels.architectures.base import CLAMP, OUTPUT_STAGE
 from hwmodels.architectures.one_stage import OneStage
-from hwmodels.components import Part, adder_levels, sized
+from hwmodels.components import Part, adder_levels, signed_bits, sized
 from hwmodels.workload import RescalerWorkload
 
 
@@ -15,7 +15,7 @@ class Floor(OneStage):
 
     name = "floor"
     top = "rescaler_floor"
-    sources = ("rescaler_floor.v", OUTPUT_STAGE)
+    sources = ("rescaler_floor.v", OUTPUT_STAGE, CLAMP)
     contract = "floor"
     choice = "array"
     exported = True
@@ -25,11 +25,18 @@ class Floor(OneStage):
         depth = yield from blocks.multiply(stage, 0.0)
         kept = max(blocks.product_bits(stage) - stage.right_shift_min, 2)
         depth = yield from blocks.shift(kept, stage.shift_bits, depth)
-        total = max(kept, output_bits) + 1
+        total, output = max(kept, output_bits) + 1, workload.output
         zeros = blocks.constant_zeros(stage, stage.right_shift_min + 1)
-        bits, overlap = max(total - zeros, 1), max(output_bits - zeros, 0)
-        yield Part("adder", "zero-point adder", sized(bits, depth, overlap=overlap))
-        yield from blocks.clamp(total, output_bits, depth + adder_levels(total))
+        if output is None:
+            yield Part(
+                "adder", "zero-point adder", sized(max(total - zeros, 1), depth, overlap=max(output_bits - zeros, 0))
+            )
+        elif output.zero_point:
+            passed = max(zeros, (output.zero_point & -output.zero_point).bit_length() - 1)
+            bits = max(max(kept, signed_bits(output.zero_point)) + 1 - passed, 1)
+            yield Part("adder", "zero-point adder", sized(bits, depth, halves=bits))
+        depth += adder_levels(total) if output is None or output.zero_point else 0.0
+        yield from blocks.clamp(workload, total, depth)
 
 
 FLOOR: Final = Floor()

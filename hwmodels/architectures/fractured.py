@@ -7,9 +7,18 @@ from typing import Final
 import numpy as np
 
 from hwmodels.architectures import blocks
-from hwmodels.architectures.base import OUTPUT_STAGE, Architecture, Columns, SweepPoint, clamped, output_ports
+from hwmodels.architectures.base import (
+    CLAMP,
+    OUTPUT_STAGE,
+    Architecture,
+    Columns,
+    SweepPoint,
+    clamped,
+    output_parameters,
+    output_ports,
+)
 from hwmodels.architectures.rounding import half_up
-from hwmodels.components import MUX_LEVELS, Part, adder_levels, crossed, multiplier_levels, plain, sized
+from hwmodels.components import MUX_LEVELS, Part, adder_levels, crossed, multiplier_levels, muxed, plain, sized
 from hwmodels.traces import AccumulatorTrace, cut_streams
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
@@ -26,7 +35,7 @@ class Fractured(Architecture):
 
     name = "fractured"
     top = "rescaler_fractured"
-    sources = ("rescaler_fractured.v", OUTPUT_STAGE)
+    sources = ("rescaler_fractured.v", OUTPUT_STAGE, CLAMP)
     multiplier_bits = (1, 32)
     choice = "fractured"
     single_path = False
@@ -40,6 +49,7 @@ class Fractured(Architecture):
             "SHIFT_WIDTH": _shift_bits(stage),
             "SHIFT_MIN": stage.right_shift_min,
             "OUT_WIDTH": workload.output_bits,
+            **output_parameters(workload),
         }
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
@@ -48,7 +58,7 @@ class Fractured(Architecture):
         narrow, middle, wide = (acc + width for width in _MODES)
         for lane, depth in enumerate((0.0, MUX_LEVELS, MUX_LEVELS, 2 * MUX_LEVELS)):
             if lane:
-                yield Part("mux", f"operand {lane}", plain(acc, depth - MUX_LEVELS))
+                yield Part("mux", f"operand {lane}", muxed(acc, depth - MUX_LEVELS))
             yield Part("multiplier", f"multiplier {lane}", crossed(acc, _MODES[0], depth))
         depth = 2 * MUX_LEVELS + multiplier_levels(_MODES[0], narrow)
         for pair in ("low", "high"):
@@ -56,20 +66,18 @@ class Fractured(Architecture):
         paired = depth + adder_levels(narrow)
         yield Part("adder", "sum of the pairs", sized(middle, paired))
         summed = paired + adder_levels(middle)
-        yield Part("mux", "choice of the product", plain(middle + wide, summed))
-        yield Part("mux", "choice of the high product", plain(middle, paired))
+        yield Part("mux", "choice of the product", muxed(middle + wide, summed))
+        yield Part("mux", "choice of the high product", muxed(middle, paired))
         yield Part("logic", "mode", plain(6))
         for bits, before in ((wide, summed + 2 * MUX_LEVELS), (narrow, depth), (middle, paired), (narrow, depth)):
-            yield from blocks.enabled_output(
-                bits, stage.right_shift_min, _shift_bits(stage), workload.output_bits, before
-            )
+            yield from blocks.enabled_output(workload, bits, _shift_bits(stage), before)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
         mode, results = inputs["mode"], {}
         for lane in range(0, _LANES, 1 << mode):
             multiplier = inputs["mult"] >> (_MODES[0] * lane) & ((1 << _MODES[mode]) - 1)
             shift = parameters["SHIFT_MIN"] + inputs[f"shift{lane}"]
-            results[f"q{lane}"] = clamped(half_up(inputs[f"acc{lane}"] * multiplier, shift), inputs)
+            results[f"q{lane}"] = clamped(half_up(inputs[f"acc{lane}"] * multiplier, shift), parameters, inputs)
         return results
 
     def input_range(self, port: str, bits: int, signed: bool) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hwmodels.architectures import blocks
-from hwmodels.architectures.base import OUTPUT_STAGE
+from hwmodels.architectures.base import CLAMP, OUTPUT_STAGE
 from hwmodels.architectures.one_stage import OneStage
 from hwmodels.components import Part, adder_levels, sized
 from hwmodels.workload import RescalerWorkload
@@ -15,7 +15,7 @@ class HalfAway(OneStage):
 
     name = "half_away"
     top = "rescaler_half_away"
-    sources = ("rescaler_half_away.v", OUTPUT_STAGE)
+    sources = ("rescaler_half_away.v", OUTPUT_STAGE, CLAMP)
     contract = "half_away"
     choice = "array"
     exported = True
@@ -25,10 +25,12 @@ class HalfAway(OneStage):
         depth = yield from blocks.multiply(stage, 0.0)
         left = max(0, 1 - stage.right_shift_min)
         adjusted = blocks.product_bits(stage) + left + 1
-        yield Part("adder", "sign correction", sized(adjusted, depth, overlap=1, subtracted=adjusted))
+        yield Part(
+            "adder", "sign correction", sized(adjusted, depth, overlap=1, subtracted=adjusted, halves=adjusted - 1)
+        )
         kept = blocks.kept_bits(adjusted, stage.right_shift_min + left)
         depth = yield from blocks.shift(kept, stage.shift_bits, depth + adder_levels(adjusted))
-        yield from blocks.round_and_clamp(kept, workload.output_bits, depth)
+        yield from blocks.round_and_clamp(workload, kept, depth)
 
 
 HALF_AWAY: Final = HalfAway()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from hwmodels.architectures.base import Architecture, Columns, clamped, output_ports
+from hwmodels.architectures.base import Architecture, Columns, clamped, output_parameters, output_ports
 from hwmodels.architectures.rounding import ROUNDED_SHIFTS
 from hwmodels.traces import AccumulatorTrace, cut_streams
 from hwmodels.workload import RescalerWorkload
@@ -19,11 +19,13 @@ class OneStage(Architecture):
             "SHIFT_WIDTH": stage.shift_bits,
             "SHIFT_MIN": stage.right_shift_min,
             "OUT_WIDTH": workload.output_bits,
+            **output_parameters(workload),
         }
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
         shift = parameters["SHIFT_MIN"] + (inputs["shift"] if parameters["SHIFT_WIDTH"] else 0)
-        return {"q": clamped(ROUNDED_SHIFTS[self.contract](inputs["acc"] * inputs["mult"], shift), inputs)}
+        rescaled = ROUNDED_SHIFTS[self.contract](inputs["acc"] * inputs["mult"], shift)
+        return {"q": clamped(rescaled, parameters, inputs)}
 
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         stage = workload.stages[-1]

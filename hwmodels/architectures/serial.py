@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 
 from hwmodels.architectures import blocks
-from hwmodels.architectures.base import OUTPUT_STAGE, Columns, output_ports
+from hwmodels.architectures.base import CLAMP, OUTPUT_STAGE, Columns, output_ports
 from hwmodels.architectures.one_stage import OneStage
-from hwmodels.components import MUX_LEVELS, Part, plain, sized
+from hwmodels.components import MUX_LEVELS, Part, muxed, plain, sized
 from hwmodels.traces import AccumulatorTrace, cut_streams
 from hwmodels.workload import RescalerWorkload
 
@@ -20,7 +20,7 @@ class Serial(OneStage):
 
     name = "serial"
     top = "rescaler_serial"
-    sources = ("rescaler_serial.v", OUTPUT_STAGE)
+    sources = ("rescaler_serial.v", OUTPUT_STAGE, CLAMP)
     multiplier_bits = (2, 64)
     choice = "serial"
     single_path = False
@@ -31,14 +31,14 @@ class Serial(OneStage):
         stage = workload.stages[-1]
         acc, k = stage.operand_bits, stage.multiplier_bits
         count, held = k.bit_length(), max(stage.shift_bits, 1)
-        yield Part("mux", "addend", plain(acc))
+        yield Part("mux", "addend", muxed(acc))
         yield Part("adder", "partial product adder", sized(acc + 1, MUX_LEVELS))
-        yield Part("mux", "load and hold", plain(2 * (2 * acc + k + held) - acc))
+        yield Part("mux", "load and hold", muxed(2 * (2 * acc + k + held) - acc))
         yield Part("adder", "cycle counter", sized(count))
-        yield Part("mux", "counter load, hold and reset", plain(3 * count + 1))
+        yield Part("mux", "counter load, hold and reset", muxed(3 * count + 1))
         yield Part("logic", "counter comparators", plain(2 * (2 * count - 1) + 1))
         yield Part("register", "operand, product and counter registers", {"bits": 2 * acc + k + held + count + 1})
-        yield from blocks.enabled_output(acc + k, stage.right_shift_min, stage.shift_bits, workload.output_bits, 0.0)
+        yield from blocks.enabled_output(workload, acc + k, stage.shift_bits, 0.0)
 
     def input_range(self, port: str, bits: int, signed: bool) -> tuple[int, int]:
         fixed = {"start": (1, 1), "reset": (0, 0)}

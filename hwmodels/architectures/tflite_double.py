@@ -6,7 +6,7 @@ from typing import Final
 
 from hwmodels.architectures import blocks, rounding
 from hwmodels.architectures.array import ARRAY
-from hwmodels.architectures.base import OUTPUT_STAGE, Architecture, Columns, clamped
+from hwmodels.architectures.base import CLAMP, OUTPUT_STAGE, Architecture, Columns, clamped, output_parameters
 from hwmodels.components import Part, adder_levels, sized
 from hwmodels.traces import AccumulatorTrace
 from hwmodels.workload import RescalerWorkload, RescaleStage
@@ -21,7 +21,7 @@ class TfliteDouble(Architecture):
 
     name = "tflite_double"
     top = "rescaler_tflite_double"
-    sources = ("rescaler_tflite_double.v", OUTPUT_STAGE)
+    sources = ("rescaler_tflite_double.v", OUTPUT_STAGE, CLAMP)
     contract = "tflite_double"
     multiplier_bits = (2, 31)
     choice = "array"
@@ -37,25 +37,26 @@ class TfliteDouble(Architecture):
             "EXPONENT_WIDTH": stage.shift_bits,
             "EXPONENT_MIN": stage.right_shift_min - stage.multiplier_bits,
             "OUT_WIDTH": workload.output_bits,
+            **output_parameters(workload),
         }
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         stage = workload.stages[-1]
         depth = yield from blocks.multiply(_widened(stage), 0.0)
         adjusted = stage.operand_bits + 2
-        for name, overlap, subtracted in (("first rounding", 0, 0), ("sign correction", adjusted, adjusted)):
-            yield Part("adder", name, sized(adjusted, depth, overlap=overlap, subtracted=subtracted))
+        for name, size in (("first rounding", {"halves": adjusted}), ("sign correction", {"subtracted": adjusted})):
+            yield Part("adder", name, sized(adjusted, depth, **size))
             depth += adder_levels(adjusted)
         second_shift = stage.right_shift_min - stage.multiplier_bits + 1
         kept = blocks.kept_bits(adjusted, second_shift)
         depth = yield from blocks.shift(kept, stage.shift_bits, depth)
         zeros = blocks.constant_zeros(stage, second_shift)
-        yield from blocks.round_and_clamp(kept, workload.output_bits, depth, zeros)
+        yield from blocks.round_and_clamp(workload, kept, depth, zeros)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
         exponent = parameters["EXPONENT_MIN"] + (inputs["exponent"] if parameters["EXPONENT_WIDTH"] else 0)
         scaled = rounding.tflite_double(inputs["acc"], inputs["mult"], parameters["MULT_WIDTH"], exponent)
-        return {"q": clamped(scaled, inputs)}
+        return {"q": clamped(scaled, parameters, inputs)}
 
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         columns = ARRAY.stimulus(trace, workload)

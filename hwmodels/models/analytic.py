@@ -32,4 +32,4 @@ class AnalyticRescalerModel:
         architecture = architecture_for(workload, self.architecture)
         components = [part.cost(self.technology) for part in architecture.parts(workload)]
         unit = unit_cost(components, single_path=architecture.single_path)
-        return per_rescale(unit, architecture, workload.multiplier_bits, self.technology)
+        return per_rescale(unit, architecture, workload, self.technology)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Protocol
 
-from hwmodels.architectures import Architecture
+from hwmodels.architectures import Architecture, correction_names
 from hwmodels.costs import UnitCost, scaled
 from hwmodels.technologies import Technology
 from hwmodels.workload import RescalerWorkload
@@ -32,14 +32,16 @@ class CostModel(Protocol):
         ...
 
 
-def per_rescale(unit: UnitCost, architecture: Architecture, multiplier_bits: int, technology: Technology) -> UnitCost:
+def per_rescale(
+    unit: UnitCost, architecture: Architecture, workload: RescalerWorkload, technology: Technology
+) -> UnitCost:
     """Returns a unit with its timing, and with energies of one rescale instead of one clock cycle.
 
     Every component counts as working in every cycle, idle bits of a mode included, and as switching by the
-    architecture's activity in the table.
+    activity of the architecture's form in the table.
     """
-    cycles, results = architecture.interval(multiplier_bits), architecture.lanes(multiplier_bits)
-    factor = cycles / results * technology.activity_of(architecture.name)
+    cycles, results = (timing(workload.multiplier_bits) for timing in (architecture.interval, architecture.lanes))
+    factor = cycles / results * technology.activity_of(correction_names(architecture, workload))
     if factor != 1:
         unit = scaled(unit, 1.0, factor)
     return replace(unit, cycles=cycles, results=results, narrows=architecture.narrows)

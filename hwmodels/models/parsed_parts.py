@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from hwmodels.components import Part, crossed, plain, shifted, shifter_stages, sized
+from hwmodels.components import Part, compared_with, crossed, muxed, plain, shifted, shifter_stages, sized
 from hwmodels.costs import ComponentCost
 from hwmodels.parsing import Design, Operand, Operator
 from hwmodels.technologies import Technology
@@ -34,7 +34,7 @@ def design_parts(design: Design) -> Iterator[Part]:
 def _operator_part(operator: Operator) -> Part | None:
     """Returns one operator as a component, or None if it is wiring (a shift by a constant).
 
-    Widths are those that carry information. A constant operand of an adder or a comparator saves nothing here.
+    Widths are those that carry information. A constant operand leaves an adder its carries, and halves a comparator.
     """
     name = f"{operator.kind} {'x'.join(str(operand.active) for operand in operator.operands)} at {operator.where}"
     kind = operator.kind
@@ -45,7 +45,7 @@ def _operator_part(operator: Operator) -> Part | None:
     if kind in _ADDERS:
         return _adder(operator, name)
     if kind in _COMPARISONS:
-        return Part("comparator", name, sized(_widest(operator), operator.depth))
+        return Part("comparator", name, sized(_compared_bits(operator), operator.depth))
     if kind in _EQUALITIES:  # an XOR per bit, and a tree over them
         return Part("logic", name, plain(2 * _widest(operator) - 1, operator.depth))
     if kind in _LOGIC:
@@ -62,11 +62,12 @@ def _operator_part(operator: Operator) -> Part | None:
 def _selection(operator: Operator, name: str) -> Part | None:
     kind, operands = operator.kind, operator.operands
     if kind == "mux":
-        return Part("mux", name, plain(operator.active, operator.depth))
+        constant = any(side.constant is not None for side in operands[:2])
+        return Part("mux", name, muxed(operator.active, operator.depth, constant=constant))
     if kind == "pmux":  # one multiplexer per select
-        return Part("mux", name, plain(operator.active * operands[2].width, operator.depth))
+        return Part("mux", name, muxed(operator.active * operands[2].width, operator.depth))
     if kind in ("shiftx", "demux"):  # a tree of as many two-way multiplexers as there are bits to choose from
-        return Part("mux", name, plain(max(operands[0].width - operator.width, operator.width), operator.depth))
+        return Part("mux", name, muxed(max(operands[0].width - operator.width, operator.width), operator.depth))
     if kind in ("memrd", "memwr"):
         return None  # counted by the memory's bits
     return Part(None, name, reason=f"{operator.where}: no model of the operator {kind}")
@@ -74,12 +75,26 @@ def _selection(operator: Operator, name: str) -> Part | None:
 
 def _adder(operator: Operator, name: str) -> Part:
     bits = max(operator.active - operator.free_bits, 1)
-    both = 0
-    if len(operator.operands) == 2 and all(operand.constant is None for operand in operator.operands):
-        left, right = operator.operands
-        both = min(left.active, right.active) - max(left.low_zeros, right.low_zeros)
-    subtracted = 0 if operator.kind == "add" else bits
-    return Part("adder", name, sized(bits, operator.depth, overlap=min(max(both, 0), bits), subtracted=subtracted))
+    subtracted = 0 if operator.kind == "add" or operator.operands[-1].constant is not None else bits
+    if operator.kind == "neg" or any(operand.constant is not None for operand in operator.operands):
+        return Part("adder", name, sized(bits, operator.depth, subtracted=subtracted, halves=bits))
+    left, right = operator.operands
+    both = min(left.active, right.active) - max(left.low_zeros, right.low_zeros)
+    overlap = min(max(both, 0), bits)
+    narrow = min(operator.operands, key=lambda operand: operand.active)
+    halves = 0 if narrow.signed else bits - overlap  # above an operand without a sign are zeros
+    return Part("adder", name, sized(bits, operator.depth, overlap=overlap, subtracted=subtracted, halves=halves))
+
+
+def _compared_bits(operator: Operator) -> int:
+    """Returns the bits of a comparator of two signals that costs as much as a comparison, perhaps with a constant."""
+    bits, (left, right) = _widest(operator), operator.operands
+    constant = right.constant if left.constant is None else left.constant
+    if constant is None:
+        return bits
+    # a > c, a <= c and their mirror images c < a, c >= a: low ones of the constant make no difference
+    ones = (operator.kind in ("gt", "le")) == (left.constant is None)
+    return compared_with(bits, constant, ones=ones)
 
 
 def _multiplier(operator: Operator, name: str) -> Part:

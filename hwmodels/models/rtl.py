@@ -52,6 +52,11 @@ LAYER_QUANTITIES: Final[Mapping[str, Callable[[RescalerWorkload], int]]] = {
     "right_shift_max": lambda workload: workload.stages[-1].right_shift_max,
     "shift_bits": lambda workload: workload.stages[-1].shift_bits,
     "output_bits": lambda workload: workload.output_bits,
+    # 1 if the unit may be built for the zero point and the bounds that follow, which are 0 otherwise
+    "constants": lambda workload: int(workload.output is not None),
+    "zero_point": lambda workload: workload.output.zero_point if workload.output else 0,
+    "q_min": lambda workload: workload.output.q_min if workload.output else 0,
+    "q_max": lambda workload: workload.output.q_max if workload.output else 0,
 }
 
 
@@ -91,7 +96,7 @@ class RtlRescalerModel:
         if self._source_of(workload) is not None:
             return unit
         architecture = architecture_for(workload, self.architecture)
-        return per_rescale(unit, architecture, workload.multiplier_bits, self.technology)
+        return per_rescale(unit, architecture, workload, self.technology)
 
     def design(self, workload: RescalerWorkload) -> Design:
         """Returns the elaborated RTL of one lane that serves ``workload``."""

@@ -8,23 +8,29 @@
 //
 // MULT_WIDTH is k, the width of the unsigned, normalised multiplier; 1 is a pure shift (mult is then not read).
 // SHIFT_WIDTH counts the bits by which channels differ; SHIFT_MIN, common to all, is wiring. OUT_WIDTH >= 2.
+// CONSTANTS = 1 builds the unit for ZERO_POINT, Q_MIN and Q_MAX, whose ports are then not read; a bound that is an end of
+// the type takes the saturation alone.
 module rescaler #(
     parameter ACC_WIDTH   = 32,
     parameter MULT_WIDTH  = 31,
     parameter SHIFT_WIDTH = 6,
     parameter SHIFT_MIN   = 1,
     parameter OUT_WIDTH   = 8,
-    parameter PIPELINE    = 0
+    parameter PIPELINE    = 0,
+    parameter CONSTANTS   = 0,
+    parameter ZERO_POINT  = 0,
+    parameter Q_MIN       = -128,
+    parameter Q_MAX       = 127
 ) (
     input  wire                                          clk,
     input  wire signed [ACC_WIDTH-1:0]                   acc,
-    /* verilator lint_off UNUSEDSIGNAL */ // a pure shift reads no multiplier, a constant shift no shift
+    /* verilator lint_off UNUSEDSIGNAL */ // a pure shift reads no multiplier, a constant no port
     input  wire        [MULT_WIDTH-1:0]                  mult,
     input  wire        [(SHIFT_WIDTH > 0 ? SHIFT_WIDTH : 1)-1:0] shift,
-    /* verilator lint_on UNUSEDSIGNAL */
     input  wire signed [OUT_WIDTH-1:0]                   zero_point,
     input  wire signed [OUT_WIDTH-1:0]                   q_min,
     input  wire signed [OUT_WIDTH-1:0]                   q_max,
+    /* verilator lint_on UNUSEDSIGNAL */
     output reg  signed [OUT_WIDTH-1:0]                   q
 );
     // LEFT zeros below the product make every shift a right shift by at least 1; DROP low bits never matter.
@@ -41,6 +47,9 @@ module rescaler #(
     /* verilator lint_on UNUSEDSIGNAL */
     wire signed [KEPT_WIDTH-1:0]    kept;
     wire signed [KEPT_WIDTH-1:0]    shifted;
+    /* verilator lint_off UNUSEDSIGNAL */ // the lowest bit of the sum has done its work once it has carried
+    wire signed [SUM_WIDTH-1:0]     sum;
+    /* verilator lint_on UNUSEDSIGNAL */
 
     /* verilator lint_off WIDTHEXPAND */ // signed operands of unlike widths: sign extension is what is meant
     generate
@@ -76,12 +85,15 @@ module rescaler #(
         end else begin : g_barrel_shift
             assign shifted = kept >>> shift;
         end
-    endgenerate
 
-    wire signed [OUT_WIDTH:0]   offset = {zero_point, 1'b1};
-    /* verilator lint_off UNUSEDSIGNAL */ // the lowest bit of the sum has done its work once it has carried
-    wire signed [SUM_WIDTH-1:0] sum = shifted + offset;
-    /* verilator lint_on UNUSEDSIGNAL */
+        if (CONSTANTS == 0) begin : g_port_offset
+            wire signed [OUT_WIDTH:0] offset = {zero_point, 1'b1};
+            assign sum = shifted + offset;
+        end else begin : g_constant_offset
+            localparam signed [OUT_WIDTH:0] OFFSET = $signed({ZERO_POINT[OUT_WIDTH-1:0], 1'b1});
+            assign sum = shifted + OFFSET;
+        end
+    endgenerate
     /* verilator lint_on WIDTHEXPAND */
 
     // Saturate to OUT_WIDTH first: it needs the upper bits only, and leaves narrow comparisons for the activation's range.
@@ -92,7 +104,28 @@ module rescaler #(
     wire signed [OUT_WIDTH-1:0]  saturated = too_high ? $signed({1'b0, {(OUT_WIDTH-1){1'b1}}})
                                            : too_low  ? $signed({1'b1, {(OUT_WIDTH-1){1'b0}}})
                                            : $signed(full[OUT_WIDTH-1:0]);
-    wire signed [OUT_WIDTH-1:0]  floored   = (saturated < q_min) ? q_min : saturated;
+    wire signed [OUT_WIDTH-1:0]  floored;
+    wire signed [OUT_WIDTH-1:0]  clamped;
 
-    always @(posedge clk) q <= (floored > q_max) ? q_max : floored;
+    generate
+        if (CONSTANTS == 0) begin : g_port_bounds
+            assign floored = (saturated < q_min) ? q_min : saturated;
+            assign clamped = (floored > q_max) ? q_max : floored;
+        end else begin : g_constant_bounds
+            localparam signed [OUT_WIDTH-1:0] LOW  = $signed(Q_MIN[OUT_WIDTH-1:0]);
+            localparam signed [OUT_WIDTH-1:0] HIGH = $signed(Q_MAX[OUT_WIDTH-1:0]);
+            if (Q_MIN == -(1 << (OUT_WIDTH - 1))) begin : g_lowest
+                assign floored = saturated;
+            end else begin : g_low
+                assign floored = (saturated < LOW) ? LOW : saturated;
+            end
+            if (Q_MAX == (1 << (OUT_WIDTH - 1)) - 1) begin : g_highest
+                assign clamped = floored;
+            end else begin : g_high
+                assign clamped = (floored > HIGH) ? HIGH : floored;
+            end
+        end
+    endgenerate
+
+    always @(posedge clk) q <= clamped;
 endmodule

@@ -7,7 +7,9 @@
 //
 // where round_shift(x, r) = (x + 2^(r-1)) >> r, or x << -r for r <= 0. The left shift by LEFT_SHIFT of both inputs is
 // part of r_in (which may be negative) and of the wiring of `halved`. SUM_WIDTH must hold the sum. All shifts but the
-// variable parts are constants of the layer. MULT_*_WIDTH = 1 is a pure shift.
+// variable parts are constants of the layer. MULT_*_WIDTH = 1 is a pure shift. CONSTANTS = 1 builds the unit for all zero
+// points and for Q_MIN and Q_MAX (see rescaler.v, which this needs); a zero point of 0 then takes no subtractor. MULT_IN
+// and MULT_OUT other than 0 are constant multipliers of MULT_*_WIDTH bits (constant_product.v); their shifts are constant.
 module rescaler_add #(
     parameter IN_WIDTH        = 8,
     parameter LEFT_SHIFT      = 20,
@@ -18,22 +20,30 @@ module rescaler_add #(
     parameter MULT_OUT_WIDTH  = 31,
     parameter SHIFT_OUT_WIDTH = 0,
     parameter SHIFT_OUT_MIN   = 49,
-    parameter OUT_WIDTH       = 8
+    parameter OUT_WIDTH       = 8,
+    parameter MULT_IN         = 0,
+    parameter MULT_OUT        = 0,
+    parameter CONSTANTS       = 0,
+    parameter SCALED_ZERO     = 0,
+    parameter HALVED_ZERO     = 0,
+    parameter ZERO_POINT      = 0,
+    parameter Q_MIN           = -128,
+    parameter Q_MAX           = 127
 ) (
     input  wire                        clk,
     input  wire signed [IN_WIDTH-1:0]  scaled_input,
-    input  wire signed [IN_WIDTH-1:0]  scaled_zero,
     input  wire signed [IN_WIDTH-1:0]  halved_input,
+    /* verilator lint_off UNUSEDSIGNAL */ // a pure shift reads no multiplier, a constant no port
+    input  wire signed [IN_WIDTH-1:0]  scaled_zero,
     input  wire signed [IN_WIDTH-1:0]  halved_zero,
-    /* verilator lint_off UNUSEDSIGNAL */ // a pure shift reads no multiplier, a constant shift no shift
     input  wire [MULT_IN_WIDTH-1:0]    mult_in,
     input  wire [(SHIFT_IN_WIDTH > 0 ? SHIFT_IN_WIDTH : 1)-1:0] shift_in,
     input  wire [MULT_OUT_WIDTH-1:0]   mult_out,
     input  wire [(SHIFT_OUT_WIDTH > 0 ? SHIFT_OUT_WIDTH : 1)-1:0] shift_out,
-    /* verilator lint_on UNUSEDSIGNAL */
     input  wire signed [OUT_WIDTH-1:0] zero_point,
     input  wire signed [OUT_WIDTH-1:0] q_min,
     input  wire signed [OUT_WIDTH-1:0] q_max,
+    /* verilator lint_on UNUSEDSIGNAL */
     output wire signed [OUT_WIDTH-1:0] q
 );
     localparam OPERAND_WIDTH = IN_WIDTH + 1;
@@ -44,8 +54,8 @@ module rescaler_add #(
     localparam HALVED_WIDTH  = OPERAND_WIDTH + LEFT_SHIFT - 1;
 
     /* verilator lint_off WIDTHEXPAND */ // signed operands of unlike widths: sign extension is what is meant
-    wire signed [OPERAND_WIDTH-1:0] operand = scaled_input - scaled_zero;
-    wire signed [OPERAND_WIDTH-1:0] offset  = halved_input - halved_zero;
+    wire signed [OPERAND_WIDTH-1:0] operand;
+    wire signed [OPERAND_WIDTH-1:0] offset;
     /* verilator lint_off UNUSEDSIGNAL */ // the bits below the smallest shift are dropped on purpose
     wire signed [PRODUCT_WIDTH-1:0] product;
     /* verilator lint_on UNUSEDSIGNAL */
@@ -54,8 +64,32 @@ module rescaler_add #(
     wire signed [HALVED_WIDTH-1:0]  halved;
 
     generate
+        if (CONSTANTS == 0) begin : g_scaled_port
+            assign operand = scaled_input - scaled_zero;
+        end else if (SCALED_ZERO != 0) begin : g_scaled_constant
+            localparam signed [IN_WIDTH-1:0] ZERO = $signed(SCALED_ZERO[IN_WIDTH-1:0]);
+            assign operand = scaled_input - ZERO;
+        end else begin : g_scaled
+            assign operand = scaled_input;
+        end
+
+        if (CONSTANTS == 0) begin : g_halved_port
+            assign offset = halved_input - halved_zero;
+        end else if (HALVED_ZERO != 0) begin : g_halved_constant
+            localparam signed [IN_WIDTH-1:0] ZERO = $signed(HALVED_ZERO[IN_WIDTH-1:0]);
+            assign offset = halved_input - ZERO;
+        end else begin : g_halved
+            assign offset = halved_input;
+        end
+
         if (MULT_IN_WIDTH == 1) begin : g_pure_shift
             assign product = operand;
+        end else if (MULT_IN != 0) begin : g_constant
+            /* verilator lint_off UNUSEDSIGNAL */ // the product of a MULT_IN_WIDTH-bit constant needs one bit less
+            wire signed [OPERAND_WIDTH+$clog2(MULT_IN / 2 + 1) + 1:0] whole;
+            /* verilator lint_on UNUSEDSIGNAL */
+            constant_product #(.IN_WIDTH(OPERAND_WIDTH), .MULTIPLIER(MULT_IN)) scale (.value(operand), .product(whole));
+            assign product = $signed(whole[PRODUCT_WIDTH-1:0]);
         end else begin : g_multiply
             wire signed [MULT_IN_WIDTH:0] multiplier = {1'b0, mult_in};
             assign product = operand * multiplier;
@@ -89,11 +123,24 @@ module rescaler_add #(
     /* verilator lint_on UNUSEDSIGNAL */
     /* verilator lint_on WIDTHEXPAND */
 
-    rescaler #(
-        .ACC_WIDTH(SUM_WIDTH), .MULT_WIDTH(MULT_OUT_WIDTH), .SHIFT_WIDTH(SHIFT_OUT_WIDTH), .SHIFT_MIN(SHIFT_OUT_MIN),
-        .OUT_WIDTH(OUT_WIDTH), .PIPELINE(0)
-    ) output_rescaler (
-        .clk(clk), .acc($signed(sum[SUM_WIDTH:1])), .mult(mult_out), .shift(shift_out),
-        .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q)
-    );
+    generate
+        if (MULT_OUT != 0) begin : g_constant_output
+            rescaler_constant #(
+                .ACC_WIDTH(SUM_WIDTH), .MULTIPLIER(MULT_OUT), .SHIFT(SHIFT_OUT_MIN), .OUT_WIDTH(OUT_WIDTH),
+                .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+            ) output_rescaler (
+                .clk(clk), .acc($signed(sum[SUM_WIDTH:1])),
+                .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q)
+            );
+        end else begin : g_output
+            rescaler #(
+                .ACC_WIDTH(SUM_WIDTH), .MULT_WIDTH(MULT_OUT_WIDTH), .SHIFT_WIDTH(SHIFT_OUT_WIDTH),
+                .SHIFT_MIN(SHIFT_OUT_MIN), .OUT_WIDTH(OUT_WIDTH), .PIPELINE(0),
+                .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+            ) output_rescaler (
+                .clk(clk), .acc($signed(sum[SUM_WIDTH:1])), .mult(mult_out), .shift(shift_out),
+                .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q)
+            );
+        end
+    endgenerate
 endmodule

@@ -1,12 +1,16 @@
 // Rescaler of one lane, contract floor (NE16 / PULP style):
 //   q = clamp(zero_point + ((acc * mult) >> r), q_min, q_max),   r = SHIFT_MIN + shift   (r < 0: a left shift)
-// MULT_WIDTH = 1 is a pure shift. Needs rescaler_output.v.
+// MULT_WIDTH = 1 is a pure shift. CONSTANTS: see rescaler_output.v, which this needs.
 module rescaler_floor #(
     parameter ACC_WIDTH   = 32,
     parameter MULT_WIDTH  = 31,
     parameter SHIFT_WIDTH = 6,
     parameter SHIFT_MIN   = 1,
-    parameter OUT_WIDTH   = 8
+    parameter OUT_WIDTH   = 8,
+    parameter CONSTANTS   = 0,
+    parameter ZERO_POINT  = 0,
+    parameter Q_MIN       = -128,
+    parameter Q_MAX       = 127
 ) (
     input  wire                        clk,
     input  wire signed [ACC_WIDTH-1:0] acc,
@@ -34,7 +38,8 @@ module rescaler_floor #(
     /* verilator lint_on WIDTHEXPAND */
 
     rescaler_output #(
-        .IN_WIDTH(PRODUCT_WIDTH), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH), .ROUND(0)
+        .IN_WIDTH(PRODUCT_WIDTH), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH), .ROUND(0),
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) finish (
         .clk(clk), .enable(1'b1), .value(product), .shift(shift), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q)

@@ -6,12 +6,16 @@
 //   mode 0: q0..q3 from acc0..acc3 and mult[7:0] .. mult[31:24]
 //
 // Each lane has its own shift. Outputs of idle lanes carry no meaning. A narrower multiplier is left-aligned in its
-// 8, 16 or 32 bits or padded with zeros above. Needs rescaler_output.v.
+// 8, 16 or 32 bits or padded with zeros above. CONSTANTS: see rescaler_output.v, which this needs.
 module rescaler_fractured #(
     parameter ACC_WIDTH   = 32,
     parameter SHIFT_WIDTH = 6,
     parameter SHIFT_MIN   = 1,
-    parameter OUT_WIDTH   = 8
+    parameter OUT_WIDTH   = 8,
+    parameter CONSTANTS   = 0,
+    parameter ZERO_POINT  = 0,
+    parameter Q_MIN       = -128,
+    parameter Q_MAX       = 127
 ) (
     input  wire                        clk,
     input  wire [1:0]                  mode,
@@ -66,25 +70,29 @@ module rescaler_fractured #(
     /* verilator lint_on WIDTHEXPAND */
 
     rescaler_output #(
-        .IN_WIDTH(WIDE), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH)
+        .IN_WIDTH(WIDE), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH),
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) lane0 (
         .clk(clk), .enable(1'b1), .value(value0), .shift(shift0), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q0)
     );
     rescaler_output #(
-        .IN_WIDTH(NARROW), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH)
+        .IN_WIDTH(NARROW), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH),
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) lane1 (
         .clk(clk), .enable(quarter), .value(product1), .shift(shift1), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q1)
     );
     rescaler_output #(
-        .IN_WIDTH(MIDDLE), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH)
+        .IN_WIDTH(MIDDLE), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH),
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) lane2 (
         .clk(clk), .enable(~whole), .value(value2), .shift(shift2), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q2)
     );
     rescaler_output #(
-        .IN_WIDTH(NARROW), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH)
+        .IN_WIDTH(NARROW), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH),
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) lane3 (
         .clk(clk), .enable(quarter), .value(product3), .shift(shift3), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q3)

@@ -1,13 +1,17 @@
 // Rescaler of one lane, contract half_away (NVDLA style): ties are rounded away from zero.
 //   q = clamp(zero_point + sign(p) * ((|p| + 2^(r-1)) >> r), q_min, q_max),   p = acc * mult, r = SHIFT_MIN + shift
 // No absolute value is needed: for p < 0 the result is (p - 1 + 2^(r-1)) >> r.
-// MULT_WIDTH = 1 is a pure shift. Needs rescaler_output.v.
+// MULT_WIDTH = 1 is a pure shift. CONSTANTS: see rescaler_output.v, which this needs.
 module rescaler_half_away #(
     parameter ACC_WIDTH   = 32,
     parameter MULT_WIDTH  = 31,
     parameter SHIFT_WIDTH = 6,
     parameter SHIFT_MIN   = 1,
-    parameter OUT_WIDTH   = 8
+    parameter OUT_WIDTH   = 8,
+    parameter CONSTANTS   = 0,
+    parameter ZERO_POINT  = 0,
+    parameter Q_MIN       = -128,
+    parameter Q_MAX       = 127
 ) (
     input  wire                        clk,
     input  wire signed [ACC_WIDTH-1:0] acc,
@@ -52,7 +56,8 @@ module rescaler_half_away #(
     wire signed [ADJUSTED_WIDTH:0] adjusted = {aligned[ADJUSTED_WIDTH-1], aligned} - {{ADJUSTED_WIDTH{1'b0}}, negative};
 
     rescaler_output #(
-        .IN_WIDTH(ADJUSTED_WIDTH + 1), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN + LEFT), .OUT_WIDTH(OUT_WIDTH)
+        .IN_WIDTH(ADJUSTED_WIDTH + 1), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN + LEFT), .OUT_WIDTH(OUT_WIDTH),
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) finish (
         .clk(clk), .enable(1'b1), .value(adjusted), .shift(shift), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q)

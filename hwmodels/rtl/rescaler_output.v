@@ -3,21 +3,26 @@
 //   ROUND = 1:  q = clamp(zero_point + ((value + 2^(r-1)) >> r)),   r = SHIFT_MIN + shift   (r <= 0: value << -r)
 //   ROUND = 0:  q = clamp(zero_point + (value >> r))
 //
-// The other architectures share it; rescaler.v is the same logic in one file. OUT_WIDTH >= 2.
+// The other architectures share it; rescaler.v is the same logic in one file. CONSTANTS = 1 takes ZERO_POINT, Q_MIN and
+// Q_MAX instead of their ports; a zero point of 0 then takes no adder. Needs rescaler_clamp.v. OUT_WIDTH >= 2.
 module rescaler_output #(
     parameter IN_WIDTH    = 63,
     parameter SHIFT_WIDTH = 6,
     parameter SHIFT_MIN   = 1,
     parameter OUT_WIDTH   = 8,
-    parameter ROUND       = 1
+    parameter ROUND       = 1,
+    parameter CONSTANTS   = 0,
+    parameter ZERO_POINT  = 0,
+    parameter Q_MIN       = -128,
+    parameter Q_MAX       = 127
 ) (
     input  wire                        clk,
     input  wire                        enable,
-    /* verilator lint_off UNUSEDSIGNAL */ // bits below the smallest shift are dropped; a constant shift reads no shift
+    /* verilator lint_off UNUSEDSIGNAL */ // bits below the smallest shift are dropped, and constants read no port
     input  wire signed [IN_WIDTH-1:0]  value,
     input  wire [(SHIFT_WIDTH > 0 ? SHIFT_WIDTH : 1)-1:0] shift,
-    /* verilator lint_on UNUSEDSIGNAL */
     input  wire signed [OUT_WIDTH-1:0] zero_point,
+    /* verilator lint_on UNUSEDSIGNAL */
     input  wire signed [OUT_WIDTH-1:0] q_min,
     input  wire signed [OUT_WIDTH-1:0] q_max,
     output reg  signed [OUT_WIDTH-1:0] q
@@ -32,7 +37,10 @@ module rescaler_output #(
 
     wire signed [KEPT_WIDTH-1:0]         kept;
     wire signed [KEPT_WIDTH-1:0]         shifted;
-    wire signed [OUT_WIDTH+FRACTION-1:0] offset;
+    wire signed [OUT_WIDTH-1:0]          clamped;
+    /* verilator lint_off UNUSEDSIGNAL */ // the lowest bit of the sum has done its work once it has carried
+    wire signed [SUM_WIDTH-1:0]          sum;
+    /* verilator lint_on UNUSEDSIGNAL */
 
     /* verilator lint_off WIDTHEXPAND */ // signed operands of unlike widths: sign extension is what is meant
     generate
@@ -50,28 +58,28 @@ module rescaler_output #(
             assign shifted = kept >>> shift;
         end
 
-        if (ROUND != 0) begin : g_round
-            assign offset = $signed({zero_point, 1'b1});
-        end else begin : g_floor
-            assign offset = zero_point;
+        if (CONSTANTS == 0 && ROUND != 0) begin : g_round
+            wire signed [OUT_WIDTH:0] offset = {zero_point, 1'b1};
+            assign sum = shifted + offset;
+        end else if (CONSTANTS == 0) begin : g_floor
+            assign sum = shifted + zero_point;
+        end else if (ROUND != 0) begin : g_constant_round
+            localparam signed [OUT_WIDTH:0] OFFSET = $signed({ZERO_POINT[OUT_WIDTH-1:0], 1'b1});
+            assign sum = shifted + OFFSET;
+        end else if (ZERO_POINT != 0) begin : g_constant_floor
+            localparam signed [OUT_WIDTH-1:0] OFFSET = $signed(ZERO_POINT[OUT_WIDTH-1:0]);
+            assign sum = shifted + OFFSET;
+        end else begin : g_no_offset
+            assign sum = shifted;
         end
     endgenerate
-
-    /* verilator lint_off UNUSEDSIGNAL */ // the lowest bit of the sum has done its work once it has carried
-    wire signed [SUM_WIDTH-1:0] sum = shifted + offset;
-    /* verilator lint_on UNUSEDSIGNAL */
     /* verilator lint_on WIDTHEXPAND */
 
-    wire signed [FULL_WIDTH-1:0] full      = $signed(sum[SUM_WIDTH-1:FRACTION]);
-    wire                         negative  = full[FULL_WIDTH-1];
-    wire                         too_high  = ~negative & (|full[FULL_WIDTH-2:OUT_WIDTH-1]);
-    wire                         too_low   = negative & ~(&full[FULL_WIDTH-2:OUT_WIDTH-1]);
-    wire signed [OUT_WIDTH-1:0]  saturated = too_high ? $signed({1'b0, {(OUT_WIDTH-1){1'b1}}})
-                                           : too_low  ? $signed({1'b1, {(OUT_WIDTH-1){1'b0}}})
-                                           : $signed(full[OUT_WIDTH-1:0]);
-    wire signed [OUT_WIDTH-1:0]  floored   = (saturated < q_min) ? q_min : saturated;
+    rescaler_clamp #(
+        .IN_WIDTH(FULL_WIDTH), .OUT_WIDTH(OUT_WIDTH), .CONSTANTS(CONSTANTS), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+    ) clamp (.value($signed(sum[SUM_WIDTH-1:FRACTION])), .q_min(q_min), .q_max(q_max), .clamped(clamped));
 
     always @(posedge clk) begin
-        if (enable) q <= (floored > q_max) ? q_max : floored;
+        if (enable) q <= clamped;
     end
 endmodule

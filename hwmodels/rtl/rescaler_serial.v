@@ -2,13 +2,17 @@
 //
 // Loads when idle and `start` is high; q changes one cycle after the last bit, while the next operand may load.
 // The multiplier leaves the low end of `partial` as the product's low bits enter from above. MULT_WIDTH >= 2.
-// Needs rescaler_output.v.
+// CONSTANTS: see rescaler_output.v, which this needs.
 module rescaler_serial #(
     parameter ACC_WIDTH   = 32,
     parameter MULT_WIDTH  = 31,
     parameter SHIFT_WIDTH = 6,
     parameter SHIFT_MIN   = 1,
-    parameter OUT_WIDTH   = 8
+    parameter OUT_WIDTH   = 8,
+    parameter CONSTANTS   = 0,
+    parameter ZERO_POINT  = 0,
+    parameter Q_MIN       = -128,
+    parameter Q_MAX       = 127
 ) (
     input  wire                        clk,
     input  wire                        reset,
@@ -69,7 +73,8 @@ module rescaler_serial #(
     end
 
     rescaler_output #(
-        .IN_WIDTH(PRODUCT_WIDTH), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH)
+        .IN_WIDTH(PRODUCT_WIDTH), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH),
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) finish_stage (
         .clk(clk), .enable(finish), .value($signed({upper, lower})), .shift(held_shift), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q)

@@ -2,13 +2,17 @@
 //   h = (acc * mult + 2^(k-1)) >> k               the high multiply, k = MULT_WIDTH; ties go up, whatever the sign
 //   q = clamp(zero_point + half_away(h / 2^e))    e = EXPONENT_MIN + exponent >= 0, that is r = k + e
 // Real scales of 1 and more (a negative e) are not served. With one zero below h, e = 0 needs no case of its own.
-// Needs rescaler_output.v.
+// CONSTANTS: see rescaler_output.v, which this needs.
 module rescaler_tflite_double #(
     parameter ACC_WIDTH      = 32,
     parameter MULT_WIDTH     = 31,
     parameter EXPONENT_WIDTH = 4,
     parameter EXPONENT_MIN   = 0,
-    parameter OUT_WIDTH      = 8
+    parameter OUT_WIDTH      = 8,
+    parameter CONSTANTS      = 0,
+    parameter ZERO_POINT     = 0,
+    parameter Q_MIN          = -128,
+    parameter Q_MAX          = 127
 ) (
     input  wire                        clk,
     input  wire signed [ACC_WIDTH-1:0] acc,
@@ -35,7 +39,8 @@ module rescaler_tflite_double #(
     wire signed [HIGH_WIDTH:0]      adjusted = doubled - $signed({{HIGH_WIDTH{1'b0}}, high[HIGH_WIDTH-1]});
 
     rescaler_output #(
-        .IN_WIDTH(HIGH_WIDTH + 1), .SHIFT_WIDTH(EXPONENT_WIDTH), .SHIFT_MIN(EXPONENT_MIN + 1), .OUT_WIDTH(OUT_WIDTH)
+        .IN_WIDTH(HIGH_WIDTH + 1), .SHIFT_WIDTH(EXPONENT_WIDTH), .SHIFT_MIN(EXPONENT_MIN + 1), .OUT_WIDTH(OUT_WIDTH),
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) finish (
         .clk(clk), .enable(1'b1), .value(adjusted), .shift(exponent), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q)

@@ -5,7 +5,14 @@ from hwmodels.synthesis.calibration import FITTED, ErrorSummary, Fit, error_tabl
 from hwmodels.synthesis.circuit import Circuit, build_circuit
 from hwmodels.synthesis.liberty import Library, load_liberty
 from hwmodels.synthesis.liberty_to_table import Calibration, calibrate
-from hwmodels.synthesis.sweep import BASELINE_BITS, Measurement, append_measurement, measure_rescaler, read_measurements
+from hwmodels.synthesis.sweep import (
+    BASELINE_BITS,
+    Measurement,
+    append_measurement,
+    measure_rescaler,
+    measure_unit,
+    read_measurements,
+)
 from hwmodels.synthesis.yosys import synthesize
 
 __all__ = [
@@ -25,6 +32,7 @@ __all__ = [
     "load_liberty",
     "measure_energy",
     "measure_rescaler",
+    "measure_unit",
     "read_measurements",
     "synthesize",
 ]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 from scipy.stats import spearmanr
 
-from hwmodels.architectures import ARCHITECTURES
+from hwmodels.architectures import FORMS
 from hwmodels.errors import HardwareError
 from hwmodels.models import design_parts
 from hwmodels.parsing import Design, parse_files
@@ -24,8 +24,9 @@ Term = tuple[str, str]
 Floats = npt.NDArray[np.float64]
 
 # A single component weighs a tenth of a rescaler: it separates components that rescalers always have together, but a
-# component mapped alone differs from one mapped inside a rescaler.
+# component mapped alone differs from one mapped inside a rescaler. A flip-flop does not, and counts in full.
 _COMPONENT_WEIGHT: Final = 0.1
+_FLIP_FLOPS: Final = "register"
 _MINIMUM_POINTS: Final = 40
 # Reach in k to either side, and penalty on the slope: of reaches from 2 to 20 and ridges from 0.001 to 100, those with
 # the smallest energy errors on left-out points that still smooth over the mapper's scatter.
@@ -77,9 +78,9 @@ class Fit:
 def measured_design(measurement: Measurement) -> Design:
     """Returns the parsed RTL of a measured design."""
     name = measurement.architecture
-    if name in ARCHITECTURES:
-        architecture = ARCHITECTURES[name]
-        workload = architecture.sweep_workload(measurement.point)
+    if name in FORMS:
+        architecture = FORMS[name].architecture
+        workload = FORMS[name].workload(measurement.point)
         return parse_files(architecture.files, architecture.top, architecture.parameters(workload))
     if name not in COMPONENTS:
         raise HardwareError(f"measurement of an unknown architecture {name!r}")
@@ -115,10 +116,10 @@ def fit(measurements: Sequence[Measurement], metric: FittedMetric) -> Fit:
         matrix *= np.array([[measurement.cycles / measurement.lanes] for measurement in measurements])
     measured = np.array([getattr(measurement, metric) for measurement in measurements])
     names = [m.architecture for m in measurements]
-    weights = np.array([1.0 if name in ARCHITECTURES else _COMPONENT_WEIGHT for name in names])
+    weights = np.array([1.0 if name in FORMS or name == _FLIP_FLOPS else _COMPONENT_WEIGHT for name in names])
     # Operands of some architectures switch differently from accumulators and multipliers of changing channels (int8
     # outputs, operands that are held, idle lanes): their energies are the fitted ones times one factor.
-    own = {name for name, architecture in ARCHITECTURES.items() if architecture.own_activity}
+    own = {name for name, form in FORMS.items() if form.architecture.own_activity}
     fitted = np.array([metric != "energy_pj" or name not in own for name in names])
     scaled = matrix / measured[:, None] * weights[:, None]
     coefficients, _ = nnls(scaled[fitted], weights[fitted])
@@ -160,17 +161,20 @@ def _left_out(matrix: Floats, scaled: Floats, weights: Floats, fitted: npt.NDArr
 def smoothed(measurements: Sequence[Measurement], values: Floats, *, leave_out: bool) -> Floats:
     """Returns each point's value as similar rescalers show it, with or without the point itself.
 
-    Similar are those of its architecture and operand width, near in ``k``; similar to a pure shift, which has no
-    multiplier, are the pure shifts of its architecture. A component keeps its value, or 0 if it is left out.
+    Similar are those of its form and operand width, near in the width that is swept; similar to a pure shift in a sweep
+    of ``k``, which has no multiplier, are the pure shifts of its form. A component keeps its value, or 0 if it is left
+    out.
     """
     groups: dict[tuple[str, int], list[int]] = defaultdict(list)
     for index, measurement in enumerate(measurements):
-        if measurement.architecture in ARCHITECTURES:
-            shift = measurement.multiplier_bits == 1
+        if measurement.architecture in FORMS:
+            swept = FORMS[measurement.architecture].architecture.swept
+            shift = swept == "multiplier_bits" and measurement.multiplier_bits == 1
             groups[measurement.architecture, 0 if shift else measurement.acc_bits].append(index)
     result = np.zeros(len(measurements)) if leave_out else values.copy()
-    for members in groups.values():
-        k = np.array([measurements[index].multiplier_bits for index in members], dtype=np.float64)
+    for (name, _), members in groups.items():
+        swept = FORMS[name].architecture.swept
+        k = np.array([getattr(measurements[index], swept) for index in members], dtype=np.float64)
         for place, index in enumerate(members):
             others = np.arange(k.size) != place if leave_out else np.ones(k.size, dtype=bool)
             result[index] = local_line(k[others], values[members][others], k[place])
@@ -192,13 +196,13 @@ def local_line(k: Floats, values: Floats, at: float) -> float:
 
 
 def error_table(measurements: Sequence[Measurement], fits: Iterable[Fit]) -> list[ErrorSummary]:
-    """Returns the errors on left-out points, per architecture and over all rescalers."""
+    """Returns the errors on left-out points, per form of an architecture and over all rescalers."""
     table = []
     for fitted in fits:
         measured = np.array([getattr(measurement, fitted.metric) for measurement in measurements])
         names = np.array([measurement.architecture for measurement in measurements])
-        groups = {"all": np.isin(names, list(ARCHITECTURES))}
-        groups |= {name: names == name for name in ARCHITECTURES if name in names}
+        groups = {"all": np.isin(names, list(FORMS))}
+        groups |= {name: names == name for name in FORMS if name in names}
         for name, rows in groups.items():
             for form in ("linear", "corrected"):
                 predicted = (fitted.predicted if form == "linear" else fitted.corrected)[rows]

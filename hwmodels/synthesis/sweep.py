@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from hwmodels.architectures import ARCHITECTURES, SweepPoint
+from hwmodels.architectures import FORMS, Architecture, Form, SweepPoint
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis.activity import Trace, measure_energy
 from hwmodels.synthesis.circuit import build_circuit
@@ -17,9 +17,14 @@ from hwmodels.synthesis.component_sweep import COMPONENTS, ComponentPoint
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.yosys import Netlist, synthesize
 from hwmodels.traces import AccumulatorTrace
+from hwmodels.workload import RescalerWorkload
 
 BASELINE_BITS: Final = 31
 _ACC_BITS: Final = (20, 32)  # operand widths of the sweep
+_CONSTANTS_BITS: Final = (*range(1, 9), *range(10, 31, 2), 31)  # k of forms that are built for constants
+
+
+Key = tuple[str, str, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,7 @@ class Measurement:
     """One design synthesized on a cell library; area and leakage are sums over its cells.
 
     Attributes:
-        architecture: name of a rescaler architecture, or of a component.
+        architecture: name of a form of a rescaler architecture, or of a component.
         multiplier_bits: ``k`` (of a component: its second width).
         acc_bits: operand width (of a component: its first width).
         constant: the multiplier of an architecture that is built for one constant, else 1.
@@ -55,9 +60,9 @@ class Measurement:
     lanes: int
 
     @property
-    def key(self) -> tuple[str, str, int, int]:
-        """Library, architecture and widths: what identifies a measurement of a dataset."""
-        return (self.library, self.architecture, self.multiplier_bits, self.acc_bits)
+    def key(self) -> Key:
+        """Library, form or component, and widths: what identifies a measurement of a dataset."""
+        return _key(self.library, self.architecture, self.point)
 
     @property
     def point(self) -> SweepPoint:
@@ -65,36 +70,70 @@ class Measurement:
         return SweepPoint(**{field.name: getattr(self, field.name) for field in fields(SweepPoint)})
 
 
+def _key(library: str, name: str, point: SweepPoint) -> Key:
+    return (library, name, point.multiplier_bits, point.acc_bits, point.shift_bits)
+
+
 _ROWS: Final = TypeAdapter(list[Measurement])
 
 
 def measure_rescaler(
-    architecture: str,
-    multiplier_bits: int,
+    form: str,
+    swept_bits: int,
     acc_bits: int,
     library: Library,
     trace: AccumulatorTrace,
     *,
     history: int = 0,
 ) -> Measurement:
-    """Synthesizes one rescaler and measures it on a trace (see ``synthesize`` for ``history``)."""
-    described = ARCHITECTURES[architecture]
-    point = described.sweep_point(trace, multiplier_bits, acc_bits)
-    workload = described.sweep_workload(point)
-    described.check(workload)
-    parameters = tuple(described.parameters(workload).items())
-    netlist = _netlist(described.files, described.top, parameters, library, history)
-    cycles, lanes = described.interval(multiplier_bits), described.lanes(multiplier_bits)
-    return _measure(architecture, point, netlist, library, described.stimulus(trace, workload), cycles, lanes)
+    """Synthesizes one rescaler and measures it on a trace.
+
+    Args:
+        form: name of a form of an architecture.
+        swept_bits: value of the width that its sweep varies, in bits.
+        acc_bits: width of its operand, in bits.
+        library: the cell library.
+        trace: the operands.
+        history: see ``synthesize``.
+    """
+    architecture = FORMS[form].architecture
+    point = architecture.sweep_point(trace, swept_bits, acc_bits)
+    return measure_unit(form, architecture, point, FORMS[form].workload(point), library, trace, history=history)
+
+
+def measure_unit(
+    name: str,
+    architecture: Architecture,
+    point: SweepPoint,
+    workload: RescalerWorkload,
+    library: Library,
+    trace: AccumulatorTrace,
+    *,
+    history: int = 0,
+) -> Measurement:
+    """Synthesizes the unit of a workload, one lane of the widths of a design of the sweep, and measures it on a trace.
+
+    Raises:
+        HardwareError: if the architecture cannot be built for the workload.
+    """
+    architecture.check(workload)
+    parameters = tuple(architecture.parameters(workload).items())
+    netlist = _netlist(architecture.files, architecture.top, parameters, library, history)
+    cycles, lanes = (timing(point.multiplier_bits) for timing in (architecture.interval, architecture.lanes))
+    return _measure(name, point, netlist, library, architecture.stimulus(trace, workload), cycles, lanes)
 
 
 def measure_component(point: ComponentPoint, library: Library, trace: AccumulatorTrace) -> Measurement:
     """Synthesizes one component and measures it on operands of a trace."""
     described = COMPONENTS[point.name]
-    widths = SweepPoint(multiplier_bits=point.second, acc_bits=point.first, shift_bits=0, shift_min=0)
+    widths = _widths(point)
     columns = described.operands(point, trace)
     netlist = _netlist(described.files, described.top, tuple(described.parameters(point).items()), library, 0)
     return _measure(point.name, widths, netlist, library, columns, 1, 1)
+
+
+def _widths(point: ComponentPoint) -> SweepPoint:
+    return SweepPoint(multiplier_bits=point.second, acc_bits=point.first, shift_bits=0, shift_min=0)
 
 
 # A fractured unit is the same for every k: two operand widths in turn are worth keeping.
@@ -127,12 +166,19 @@ def _measure(
 
 
 def rescaler_points(multiplier_bits: Iterable[int]) -> Iterator[tuple[str, int, int]]:
-    """Yields (architecture, k, operand width in bits) of a sweep."""
-    for architecture in ARCHITECTURES.values():
-        low, high = architecture.multiplier_bits
-        for k in (k for k in sorted(set(multiplier_bits)) if low <= k <= high):
-            for acc_bits in architecture.sweep_widths or _ACC_BITS:
-                yield architecture.name, k, acc_bits
+    """Yields (form, value of the swept width, operand width in bits) of a sweep."""
+    values = sorted(set(multiplier_bits))
+    for form in FORMS.values():
+        for swept_bits in _swept_values(form, values):
+            for acc_bits in form.architecture.sweep_widths or _ACC_BITS:
+                yield form.name, swept_bits, acc_bits
+
+
+def _swept_values(form: Form, multiplier_bits: Sequence[int]) -> list[int]:
+    """Returns the values of a form's swept width; a second form of an architecture takes fewer of them."""
+    low, high = form.architecture.multiplier_bits
+    values = [k for k in multiplier_bits if low <= k <= high and not (form.constants and k not in _CONSTANTS_BITS)]
+    return list(form.architecture.sweep_values) or values
 
 
 def read_measurements(path: Path) -> list[Measurement]:
@@ -169,13 +215,13 @@ def run_sweep(
 ) -> Iterator[Measurement]:
     """Measures all points that a file lacks, and appends them; an interrupted sweep resumes."""
     done = {measurement.key for measurement in read_measurements(path)}
-    for name, k, acc_bits in rescaler_points(multiplier_bits or range(1, 33)):
-        if (library.name, name, k, acc_bits) not in done:
-            measurement = measure_rescaler(name, k, acc_bits, library, trace)
+    for name, swept_bits, acc_bits in rescaler_points(multiplier_bits or range(1, 33)):
+        if _key(library.name, name, FORMS[name].architecture.sweep_point(trace, swept_bits, acc_bits)) not in done:
+            measurement = measure_rescaler(name, swept_bits, acc_bits, library, trace)
             append_measurement(path, measurement)
             yield measurement
     for point in (point for component in COMPONENTS.values() for point in component.points):
-        if (library.name, point.name, point.second, point.first) not in done:
+        if _key(library.name, point.name, _widths(point)) not in done:
             measurement = measure_component(point, library, trace)
             append_measurement(path, measurement)
             yield measurement

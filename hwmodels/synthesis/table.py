@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from hwmodels.architectures import ARCHITECTURES
+from hwmodels.architectures import FORMS
 from hwmodels.synthesis.calibration import ErrorSummary, Fit, FittedMetric, Floats, smoothed
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.sweep import Measurement
@@ -45,8 +45,8 @@ def technology_text(
             lines += _component(kind, fits, mean, source)
     lines += _memory(node_nm)
     delays = np.exp(smoothed(measurements, np.log([m.delay_ns for m in measurements]), leave_out=False))
-    for architecture in ARCHITECTURES:
-        lines += _correction(architecture, measurements, fits, errors, delays)
+    for form in FORMS:
+        lines += _correction(form, measurements, fits, errors, delays)
     return "\n".join(lines) + "\n"
 
 
@@ -74,27 +74,26 @@ def _memory(node_nm: float) -> list[str]:
 
 
 def _correction(
-    architecture: str,
+    form: str,
     measurements: Sequence[Measurement],
     fits: Mapping[FittedMetric, Fit],
     errors: Sequence[ErrorSummary],
     delays: Floats,
 ) -> list[str]:
-    """Returns the table of measured over fitted, per operand width and ``k``."""
-    at = {
-        (m.acc_bits, m.multiplier_bits): index for index, m in enumerate(measurements) if m.architecture == architecture
-    }
+    """Returns the table of measured over fitted, per operand width and value of the swept width."""
+    swept = FORMS[form].architecture.swept
+    at = {(m.acc_bits, getattr(m, swept)): index for index, m in enumerate(measurements) if m.architecture == form}
     widths, ks = (sorted({key[place] for key in at}) for place in (0, 1))
     if not at or any((width, k) not in at for width in widths for k in ks):
         return []
-    lines = ["", f"[corrections.{architecture}]"]
-    activity = fits["energy_pj"].activity.get(architecture)
+    lines = ["", f"[corrections.{form}]"]
+    activity = fits["energy_pj"].activity.get(form)
     if activity is not None:
         lines.append(f"activity = {activity:.4g}")
-    lines += [f"acc_bits = {widths}", f"multiplier_bits = {ks}"]
+    lines += [f"acc_bits = {widths}", f"{swept} = {ks}"]
     for metric in _CORRECTED:
         ratios = [[float(fits[metric].ratios[at[width, k]]) for k in ks] for width in widths]
-        error = next(e for e in errors if (e.architecture, e.metric, e.form) == (architecture, metric, "corrected"))
+        error = next(e for e in errors if (e.architecture, e.metric, e.form) == (form, metric, "corrected"))
         lines += [
             f"{metric} = {_matrix(ratios)}",
             f"{metric}_error = {error.mean:.4f}",

@@ -3,7 +3,7 @@
 import functools
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, get_args
 
@@ -22,11 +22,12 @@ TERMS: Final[Mapping[str, tuple[str, ...]]] = {
     # An operand wider than the multiplier is added up in rows whose signs are extended: signed_ab are their bits, and
     # extension the bits that repeat a sign. Of a narrower one, the multiplier is added up instead, which has no sign.
     "multiplier": ("unit", "a", "b", "ab", "rows", "signed_ab", "extension", "a_log2_b", "ab_depth"),
-    # overlap: bits at which both operands carry information; subtracted: bits that are inverted first
-    "adder": ("unit", "bits", "overlap", "subtracted", "log2_bits", "bits_depth"),
+    # overlap: bits at which both operands carry information; halves: at which one is constant; carries: at which one
+    # repeats its sign; subtracted: bits that are inverted first
+    "adder": ("unit", "bits", "overlap", "carries", "halves", "subtracted", "log2_bits", "bits_depth"),
     "comparator": ("unit", "bits", "log2_bits", "bits_depth"),
     "shifter": ("unit", "bits", "mux_bits", "stages", "bits_depth"),  # mux_bits: bits times stages of multiplexers
-    "mux": ("unit", "bits", "bits_depth"),
+    "mux": ("unit", "bits", "signals", "bits_depth"),  # signals: bits neither side of which is a constant
     "logic": ("unit", "bits", "bits_depth"),
     "register": ("unit", "bits"),
     "memory": ("unit", "bits"),
@@ -87,8 +88,9 @@ class Correction(_Record):
         activity: factor of the components' energies: how often its nets switch, relative to the designs that those
             energies were fitted to.
         acc_bits: operand widths, ascending.
-        multiplier_bits: values of ``k``, ascending.
-        area_um2: ratio of measured to fitted area, per operand width and ``k``.
+        multiplier_bits: values of ``k``, ascending; empty if ``shift_bits`` varies instead.
+        shift_bits: widths of the variable part of a pure shift, ascending; empty if ``k`` varies.
+        area_um2: ratio of measured to fitted area, per operand width and value of ``k`` or ``shift_bits``.
         energy_pj: ratio of measured to fitted energy, which includes the activity.
         delay_ns: measured delay, smoothed over ``k``.
         area_um2_error: mean absolute relative error of the corrected area on points left out.
@@ -99,7 +101,8 @@ class Correction(_Record):
 
     activity: Annotated[Finite, Field(gt=0)] = 1.0
     acc_bits: tuple[int, ...] = Field(min_length=1)
-    multiplier_bits: tuple[int, ...] = Field(min_length=1)
+    multiplier_bits: tuple[int, ...] = ()
+    shift_bits: tuple[int, ...] = ()
     area_um2: tuple[tuple[Finite, ...], ...]
     area_um2_error: Annotated[Finite, Field(ge=0)]
     area_um2_worst: Annotated[Finite, Field(ge=0)]
@@ -108,12 +111,19 @@ class Correction(_Record):
     energy_pj_worst: Annotated[Finite, Field(ge=0)]
     delay_ns: tuple[tuple[Finite, ...], ...]
 
+    @property
+    def swept(self) -> tuple[int, ...]:
+        """Values of the width that varies: ``k``, or the width of the variable shift."""
+        return self.multiplier_bits or self.shift_bits
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        for grid in (self.acc_bits, self.multiplier_bits):
+        if bool(self.multiplier_bits) == bool(self.shift_bits):
+            raise ValueError("either multiplier_bits or shift_bits must have values")
+        for grid in (self.acc_bits, self.swept):
             if list(grid) != sorted(set(grid)):
                 raise ValueError(f"{grid} must ascend")
-        shape = (len(self.acc_bits), len(self.multiplier_bits))
+        shape = (len(self.acc_bits), len(self.swept))
         for table in (self.area_um2, self.energy_pj, self.delay_ns):
             if {(len(table), len(row)) for row in table} != {shape}:
                 raise ValueError(f"a table must have {shape[0]} rows of {shape[1]} values")
@@ -160,10 +170,9 @@ class Technology(_Record):
         figure = self._figure(kind, metric)
         return 0.0 if figure is None else figure.error
 
-    def activity_of(self, architecture: str) -> float:
-        """Returns the factor of component energies in an architecture; 1 if the table has none."""
-        correction = self.corrections.get(architecture)
-        return 1.0 if correction is None else correction.activity
+    def activity_of(self, forms: Sequence[str]) -> float:
+        """Returns the factor of component energies in the first of these forms of architectures that the table has."""
+        return next((self.corrections[form].activity for form in forms if form in self.corrections), 1.0)
 
     def reason(self, kind: ComponentKind, metric: Metric) -> str:
         """Returns why a figure is absent."""

@@ -7,7 +7,7 @@ from torch import Tensor
 from nets.execute.executor import SAMPLES_AT_ONCE, Backend, PreparedOperators, input_chunks
 from nets.network import Int8Array, Operator, QuantizedNetwork
 
-Visit = Callable[[Operator, Sequence[Tensor]], Operator]
+Visit = Callable[[Operator, Sequence[Sequence[Tensor]]], Operator]
 
 
 def run_by_layer(network: QuantizedNetwork, inputs: Sequence[Int8Array], visit: Visit) -> QuantizedNetwork:
@@ -18,7 +18,7 @@ def run_by_layer(network: QuantizedNetwork, inputs: Sequence[Int8Array], visit: 
     Args:
         network: the network.
         inputs: one int8 array ``[samples, *shape]`` per network input.
-        visit: called with every operator, in order of execution, and the chunks of its first input, int8
+        visit: called with every operator, in order of execution, and for each of its inputs the chunks, int8
             ``[samples, *shape]``; what it returns runs in the operator's place and makes the next layers' inputs.
 
     Returns:
@@ -31,7 +31,7 @@ def run_by_layer(network: QuantizedNetwork, inputs: Sequence[Int8Array], visit: 
     last_use = {index: at for at, operator in enumerate(network.operators) for index in operator.inputs}
     visited: dict[str, Operator] = {}
     for at, operator in enumerate(network.operators):
-        made = visit(operator, [chunk[operator.inputs[0]] for chunk in live])
+        made = visit(operator, [[chunk[index] for chunk in live] for index in operator.inputs])
         visited[operator.name] = made
         if operator.output in last_use:
             parts = PreparedOperators([made], network, Backend.AUTO).run(live, {operator.output})

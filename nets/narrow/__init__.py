@@ -1,9 +1,11 @@
 """Narrowing of rescalers: rounding, absorption into weights and activation scales, certificates."""
 
 from nets.narrow.calibration import Calibration
-from nets.narrow.certificates import Interval, StageCertificate, certify
+from nets.narrow.certificates import Interval, certify
 from nets.narrow.choice import RescalerChoice
+from nets.narrow.folding import RescalerConstants, StageConstants, SumInput, rescaler_constants
 from nets.narrow.narrowing import narrow
+from nets.narrow.synthetic import synthetic_inputs
 from nets.narrow.weights import RealWeights, inherit_weights, real_weights, with_weight_bits
 
 __all__ = [
@@ -11,10 +13,14 @@ __all__ = [
     "Interval",
     "RealWeights",
     "RescalerChoice",
-    "StageCertificate",
+    "RescalerConstants",
+    "StageConstants",
+    "SumInput",
     "certify",
     "inherit_weights",
     "narrow",
     "real_weights",
+    "rescaler_constants",
+    "synthetic_inputs",
     "with_weight_bits",
 ]

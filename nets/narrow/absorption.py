@@ -4,8 +4,9 @@ An elementwise operator has no weights that could take the ratio, but its produc
 coarser scale of an activation moves the ratio into *their* multipliers and biases.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
@@ -113,15 +114,27 @@ def _live(scale: FloatArray, weights: FloatArray) -> FloatArray:
     return scale[live] if scale.size > 1 and live.any() else scale
 
 
-def absorb_into_scales(network: QuantizedNetwork, bits: Mapping[str, int]) -> QuantizedNetwork:
+# The error that a tensor's values have at another scale; a tensor index and the scale to any measure of it.
+ScaleError = Callable[[int, float], float]
+
+
+def unless_clipped(network: QuantizedNetwork) -> ScaleError:
+    """Returns the error of scales without data: the finest one of those that clip no value."""
+    return lambda index, scale: scale if scale >= network.tensors[index].scale * (1 - _EXACT) else np.inf
+
+
+def absorb_into_scales(
+    network: QuantizedNetwork, bits: Mapping[str, int], error_of: ScaleError | None = None
+) -> QuantizedNetwork:
     """Chooses activation scales so that the multipliers of elementwise operators fit their widths exactly.
 
-    Scales only grow, so that no value is newly clipped; at ``k = 1`` they grow by less than a factor of two, at ``k``
-    bits by less than ``1 + 2**(1 - k)``.
+    Of the next coarser and the next finer scale each tensor takes the one with the smaller error. At ``k = 1`` a scale
+    changes by less than a factor of two, at ``k`` bits by less than ``1 + 2**(1 - k)``.
 
     Args:
         network: the network at int32 (Q31).
         bits: multiplier width in bits, by name of an elementwise sum or product.
+        error_of: the error of a tensor at a scale; by default scales only grow, so that no value is newly clipped.
 
     Returns:
         The network with the chosen scales; biases, bounds and rescalers (at full width) follow.
@@ -132,7 +145,7 @@ def absorb_into_scales(network: QuantizedNetwork, bits: Mapping[str, int]) -> Qu
     scales = _Scales(network)
     for operator in network.operators:
         if operator.name in bits:
-            _choose(operator, scales, bits[operator.name])
+            _choose(operator, scales, bits[operator.name], error_of or unless_clipped(network))
     return between_tensors(network, scales.chosen())
 
 
@@ -172,7 +185,7 @@ class _Scales:
         return self._network.with_tensors(changed)
 
 
-def _choose(operator: Operator, scales: _Scales, bits: int) -> None:
+def _choose(operator: Operator, scales: _Scales, bits: int, error_of: ScaleError) -> None:
     """Fixes the scales around an elementwise operator so that its multipliers are representable."""
     anchor, other = operator.inputs
     match operator:
@@ -181,7 +194,8 @@ def _choose(operator: Operator, scales: _Scales, bits: int) -> None:
             if scales.is_fixed(other) or (not scales.is_fixed(anchor) and scales[other] > scales[anchor]):
                 anchor, other = other, anchor
             scales.fix(anchor, scales[anchor], operator)
-            scales.fix(other, _coarser_beside(scales[other], scales[anchor], bits), operator)
+            beside = _beside(scales[other], scales[anchor], bits)
+            scales.fix(other, min(beside, key=partial(error_of, other)), operator)
             unit = 2 * max(scales[anchor], scales[other]) / 2**operator.left_shift
         case ElementwiseProduct():
             for index in operator.inputs:
@@ -189,15 +203,18 @@ def _choose(operator: Operator, scales: _Scales, bits: int) -> None:
             unit = scales[anchor] * scales[other]
         case _:
             raise NotImplementedError(f"no activation scales to choose around {type(operator).__name__}")
-    result = unit / _representable(unit / scales[operator.output], bits, above=False)
-    scales.fix(operator.output, result, operator)
+    ratio = unit / scales[operator.output]
+    results = [unit / _representable(ratio, bits, above=above) for above in (False, True)]
+    scales.fix(operator.output, min(results, key=partial(error_of, operator.output)), operator)
 
 
-def _coarser_beside(scale: float, anchor: float, bits: int) -> float:
-    """Returns the smallest scale at or above ``scale`` whose ratio to the anchor is representable."""
+def _beside(scale: float, anchor: float, bits: int) -> tuple[float, float]:
+    """Returns the next coarser and the next finer scale whose ratio to the anchor is representable."""
     if scale <= anchor:
-        return min(_representable(scale / (2 * anchor), bits, above=True) * 2 * anchor, anchor)
-    return anchor / (2 * _representable(anchor / (2 * scale), bits, above=False))
+        coarser, finer = (_representable(scale / (2 * anchor), bits, above=above) for above in (True, False))
+        return min(coarser * 2 * anchor, anchor), finer * 2 * anchor
+    coarser, finer = (_representable(anchor / (2 * scale), bits, above=above) for above in (False, True))
+    return anchor / (2 * coarser), anchor / (2 * finer)
 
 
 def _representable(scale: float, bits: int, *, above: bool) -> float:

@@ -6,7 +6,7 @@ it has in the int32 network (bias correction: Nagel et al. 2019, "Data-Free Quan
 and Bias Correction", section 4.2). The narrowed network sees its own, already corrected activations.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,16 +14,19 @@ from torch import Tensor
 
 from nets.errors import NetworkError
 from nets.execute import run_by_layer
+from nets.narrow.absorption import ScaleError, unless_clipped
 from nets.narrow.choice import RescalerChoice
 from nets.narrow.covariance import Covariance, by_group, covariance_of, from_groups, group_count
 from nets.narrow.narrowing import check_rounded_windows, narrowable, narrowed, with_absorbing_scales
 from nets.narrow.rounding import rounded_to
-from nets.narrow.statistics import input_patches, input_sums
+from nets.narrow.statistics import ValueCounts, input_patches, input_sums, value_counts
 from nets.narrow.weights import RealWeights, real_weights, requantized
 from nets.network import (
     FULL_MULTIPLIER_BITS,
     INT32_MAX,
     INT32_MIN,
+    ElementwiseProduct,
+    ElementwiseSum,
     FloatArray,
     Int8Array,
     IntArray,
@@ -40,6 +43,10 @@ from nets.network import (
 _SHRINKING = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 
+def _unnoticed(_operator: Operator) -> None:
+    """Takes notice of no operator."""
+
+
 class Calibration:
     """Unlabelled samples, and what the int32 network computes from them; made once, used for many designs.
 
@@ -48,6 +55,7 @@ class Calibration:
         inputs: one int8 array ``[samples, *shape]`` per network input; labels are not needed.
         originals: real weights of the float model to requantize from; the values of the integer weights by default.
         seed: seed of the output positions that covariances are computed from.
+        on_operator: called after every operator that was observed, and after every one that was narrowed.
 
     Raises:
         NetworkError: number, types or shapes of the inputs are not the network's.
@@ -59,15 +67,29 @@ class Calibration:
         *inputs: Int8Array,
         originals: Mapping[str, RealWeights] | None = None,
         seed: int = 0,
+        on_operator: Callable[[Operator], None] = _unnoticed,
     ) -> None:
         self._inputs = inputs
+        self._on_operator = on_operator
         self._originals = originals if originals is not None else real_weights(reference)
         self._layers: dict[str, _Layer] = {}
         self._made: dict[tuple[object, ...], Weighted] = {}
 
-        def observe(operator: Operator, chunks: Sequence[Tensor]) -> Operator:
+        self._values: dict[int, ValueCounts] = {}
+        summed = {
+            index
+            for operator in reference.operators
+            if isinstance(operator, ElementwiseSum | ElementwiseProduct)
+            for index in (*operator.inputs, operator.output)
+        }
+
+        def observe(operator: Operator, inputs: Sequence[Sequence[Tensor]]) -> Operator:
             if isinstance(operator, Weighted):
-                self._layers[operator.name] = _observed(operator, reference, chunks, seed)
+                self._layers[operator.name] = _observed(operator, reference, inputs[0], seed)
+            for index, chunks in zip(operator.inputs, inputs, strict=True):
+                if index in summed and index not in self._values:
+                    self._values[index] = value_counts(reference.tensors[index], chunks)
+            on_operator(operator)
             return operator
 
         run_by_layer(reference, inputs, observe)
@@ -86,22 +108,39 @@ class Calibration:
         Raises:
             NetworkError: as :func:`nets.narrow.narrow` does; or a layer is not one of the reference.
         """
-        network = with_absorbing_scales(network, choices)
+        network = with_absorbing_scales(network, choices, self._scale_error(network))
         weighted = {operator.name for operator in network.operators if isinstance(operator, Weighted)}
         if strange := sorted(weighted - self._layers.keys()):
             raise NetworkError(f"{', '.join(strange)}: not a layer of the network that was calibrated")
 
-        def make(operator: Operator, chunks: Sequence[Tensor]) -> Operator:
-            choice = choices.get(operator.name)
-            if isinstance(operator, Weighted) and self._layers[operator.name].is_free(operator, choice):
-                return self._corrected(self._weighted(operator, network, choice), network, chunks)
-            if choice is None:
-                return operator
-            return narrowed(narrowable(network, operator.name), network, choice, self._originals)
+        def make(operator: Operator, inputs: Sequence[Sequence[Tensor]]) -> Operator:
+            made = self._narrowed(operator, network, choices.get(operator.name), inputs[0])
+            self._on_operator(made)
+            return made
 
         made = run_by_layer(network, self._inputs, make)
         check_rounded_windows(made, choices)
         return made
+
+    def _scale_error(self, network: QuantizedNetwork) -> ScaleError:
+        """Returns the error of scales by the values that tensors had in the reference; of others, as without data."""
+        otherwise = unless_clipped(network)
+
+        def error_of(index: int, scale: float) -> float:
+            counts = self._values.get(index)
+            return otherwise(index, scale) if counts is None else counts.error_at(scale)
+
+        return error_of
+
+    def _narrowed(
+        self, operator: Operator, network: QuantizedNetwork, choice: RescalerChoice | None, inputs: Sequence[Tensor]
+    ) -> Operator:
+        """Returns an operator narrowed, and calibrated if its weights are free."""
+        if isinstance(operator, Weighted) and self._layers[operator.name].is_free(operator, choice):
+            return self._corrected(self._weighted(operator, network, choice), network, inputs)
+        if choice is None:
+            return operator
+        return narrowed(narrowable(network, operator.name), network, choice, self._originals)
 
     def _weighted(self, operator: Weighted, network: QuantizedNetwork, choice: RescalerChoice | None) -> Weighted:
         """Returns a layer with its narrowed rescaler and error-aware weights; its bias is not corrected yet.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from nets.network import (
@@ -13,7 +14,6 @@ from nets.network import (
     ElementwiseSum,
     IntArray,
     Mean,
-    NarrowableOperator,
     Operator,
     Pad,
     QuantizedNetwork,
@@ -26,6 +26,8 @@ from nets.network import (
     Weighted,
     rescaling,
 )
+
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -41,27 +43,19 @@ class Interval:
         low, high = int(self.low.min()), int(self.high.max())
         return max((-low - 1).bit_length() if low < 0 else 0, high.bit_length() if high > 0 else 0) + 1
 
+    @property
+    def is_point(self) -> BoolArray:
+        """Channels that hold a single value, bool ``[channels]``."""
+        points: BoolArray = self.low == self.high
+        return points
+
+    def plus(self, offset: IntArray | int) -> "Interval":
+        """Returns the interval moved by a constant per channel."""
+        return Interval(self.low + offset, self.high + offset)
+
     def hull(self) -> tuple[int, int]:
         """Returns the bounds over all channels."""
         return int(self.low.min()), int(self.high.max())
-
-
-@dataclass(frozen=True, slots=True)
-class StageCertificate:
-    """The proven sizes of one multiply-and-shift.
-
-    Attributes:
-        operand_bits: signed width in bits of all values that can reach the multiplier.
-        multiplier_bits: width in bits of the multiplier.
-        right_shift_min: smallest right shift of a channel, in bits.
-        right_shift_max: largest right shift, in bits; channels that any larger shift leaves empty are counted at the
-            first shift that empties them.
-    """
-
-    operand_bits: int
-    multiplier_bits: int
-    right_shift_min: int
-    right_shift_max: int
 
 
 @dataclass(frozen=True)
@@ -71,13 +65,13 @@ class NetworkCertificate:
     Attributes:
         tensors: reachable integers of every activation tensor, by index.
         accumulators: reachable accumulators of every operator with a rescaler, by name.
-        rescalers: sizes of the multiply-and-shifts of every operator whose width is a design variable, by name, in data
-            order; the accumulator's is the last one.
+        partial_sums: what an accumulator that starts from the bias can hold before its last product, in whatever order
+            the products are added, by the name of an operator with weights; it contains the reachable accumulators.
     """
 
     tensors: dict[int, Interval]
     accumulators: dict[str, Interval]
-    rescalers: dict[str, tuple[StageCertificate, ...]]
+    partial_sums: dict[str, Interval]
 
 
 def certify(network: QuantizedNetwork) -> NetworkCertificate:
@@ -85,7 +79,7 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
     inputs = ((index, network.tensors[index]) for index in network.inputs)
     tensors = {index: _constant(spec.q_min, spec.q_max, spec.shape[-1]) for index, spec in inputs}
     accumulators: dict[str, Interval] = {}
-    rescalers: dict[str, tuple[StageCertificate, ...]] = {}
+    partial_sums: dict[str, Interval] = {}
     for operator in network.operators:
         specs = [network.tensors[index] for index in operator.inputs]
         sources = [tensors[index] for index in operator.inputs]
@@ -95,11 +89,11 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
             accumulator = _accumulator(operator, centred, target.shape[-1])
             accumulators[operator.name] = accumulator
             tensors[operator.output] = _rescaled(operator, accumulator, target)
-            if isinstance(operator, NarrowableOperator):
-                rescalers[operator.name] = _stages(operator, centred, accumulator)
+            if isinstance(operator, Weighted):
+                partial_sums[operator.name] = _partial_sums(operator, centred[0], accumulator)
         else:
             tensors[operator.output] = _moved(operator, sources, specs, target)
-    return NetworkCertificate(tensors, accumulators, rescalers)
+    return NetworkCertificate(tensors, accumulators, partial_sums)
 
 
 def _constant(low: int, high: int, channels: int) -> Interval:
@@ -108,6 +102,13 @@ def _constant(low: int, high: int, channels: int) -> Interval:
 
 def _centred(interval: Interval, spec: TensorSpec) -> Interval:
     return Interval(interval.low - spec.zero_point, interval.high - spec.zero_point)
+
+
+def _partial_sums(operator: Weighted, centred: Interval, accumulator: Interval) -> Interval:
+    """Returns what the sums of some of the products, and the bias, reach: an operand not added yet is worth 0."""
+    with_zero = Interval(np.minimum(centred.low, 0), np.maximum(centred.high, 0))
+    unchanged = (with_zero.low == centred.low).all() and (with_zero.high == centred.high).all()
+    return accumulator if unchanged else _weighted(operator, with_zero)
 
 
 def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec], target: TensorSpec) -> Interval:
@@ -191,24 +192,3 @@ def _rescaled(operator: RescaledOperator, accumulator: Interval, target: TensorS
     scaled = _scaled(accumulator, operator.rescaler)
     shifted = (bound + target.zero_point for bound in (scaled.low, scaled.high))
     return Interval(*(np.clip(bound, operator.q_min, operator.q_max) for bound in shifted))
-
-
-def _stages(
-    operator: NarrowableOperator, centred: list[Interval], accumulator: Interval
-) -> tuple[StageCertificate, ...]:
-    """Sizes the rescalers of an operator.
-
-    The input of a sum at the larger scale is halved exactly, by wiring; the left shift of the other is wiring too.
-    """
-    stages = []
-    if isinstance(operator, ElementwiseSum):
-        for each, rescaler in zip(centred, operator.input_rescalers, strict=True):
-            if float(rescaler.scale[0]) != 0.5:
-                stages.append(_stage(rescaler, each.signed_bits, operator.left_shift))
-    return (*stages, _stage(operator.rescaler, accumulator.signed_bits))
-
-
-def _stage(rescaler: Rescaler, operand_bits: int, wired_left_shift: int = 0) -> StageCertificate:
-    k = rescaler.stored_bits
-    shifts = np.minimum(rescaler.right_shift - wired_left_shift, operand_bits + k)
-    return StageCertificate(operand_bits, k, int(shifts.min()), int(shifts.max()))

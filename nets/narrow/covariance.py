@@ -17,7 +17,7 @@ _ENTRY_BITS = 20
 _ERROR_BITS = 6
 _LARGEST_TAPS = 4096  # beyond, a covariance takes over 128 MiB: the inputs count as uncorrelated
 _DAMPING = 0.01  # share of the mean variance added to the diagonal, as in GPTQ (Frantar et al. 2022, section 3.3)
-_BLOCK = 512  # positions at once, which bounds memory
+_BLOCK = 256  # positions at once: float32 holds sums of as many products of 9-bit differences exactly
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -79,7 +79,7 @@ def covariance_of(operator: Weighted, patches: npt.NDArray[np.int16]) -> Covaria
 
     Args:
         operator: the layer.
-        patches: what its weights multiply at some output positions: inputs less their zero point,
+        patches: what its weights multiply at some output positions: int8 inputs less their zero point,
             ``[positions, height * width, in]`` of a convolution, ``[positions, 1, in]`` of a fully connected layer.
     """
     groups, taps, positions = group_count(operator), operator.weights[0].size, len(patches)
@@ -87,7 +87,7 @@ def covariance_of(operator: Weighted, patches: npt.NDArray[np.int16]) -> Covaria
     sums = np.zeros((groups, taps))
     products = np.zeros((groups, taps, 1 if diagonal else taps))
     for start in range(0, positions, _BLOCK):
-        block = patches[start : start + _BLOCK].astype(np.float64)
+        block = patches[start : start + _BLOCK].astype(np.float32)
         grouped = block.reshape(*block.shape[:2], groups, -1).transpose(2, 1, 3, 0).reshape(groups, taps, -1)
         sums += grouped.sum(axis=2)
         products += (grouped**2).sum(axis=2)[..., None] if diagonal else np.matmul(grouped, np.swapaxes(grouped, 1, 2))

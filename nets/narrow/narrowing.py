@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from nets.errors import NetworkError
-from nets.narrow.absorption import PLAIN, WeightErrors, absorb_into_scales, absorb_into_weights
-from nets.narrow.certificates import certify
+from nets.narrow.absorption import PLAIN, ScaleError, WeightErrors, absorb_into_scales, absorb_into_weights
 from nets.narrow.choice import RescalerChoice
+from nets.narrow.folding import rescaler_constants
 from nets.narrow.scale_choice import check_window
 from nets.narrow.weights import RealWeights, real_weights
 from nets.network import Method, NarrowableOperator, QuantizedNetwork, Weighted, with_multiplier_bits
@@ -45,14 +45,16 @@ def narrow(
     return made
 
 
-def with_absorbing_scales(network: QuantizedNetwork, choices: Mapping[str, RescalerChoice]) -> QuantizedNetwork:
+def with_absorbing_scales(
+    network: QuantizedNetwork, choices: Mapping[str, RescalerChoice], error_of: ScaleError | None = None
+) -> QuantizedNetwork:
     """Returns the network with the activation scales that elementwise operators under ``absorb`` need."""
     bits = {
         name: choice.multiplier_bits
         for name, choice in choices.items()
         if choice.method is Method.ABSORB and not isinstance(narrowable(network, name), Weighted)
     }
-    return absorb_into_scales(network, bits) if bits else network
+    return absorb_into_scales(network, bits, error_of) if bits else network
 
 
 def narrowable(network: QuantizedNetwork, name: str) -> NarrowableOperator:
@@ -91,10 +93,10 @@ def check_rounded_windows(network: QuantizedNetwork, choices: Mapping[str, Resca
     }
     if not windows:
         return
-    stages = certify(network).rescalers
+    constants = rescaler_constants(network)
     for name, shift_bits in windows.items():
         check_window(shift_bits, narrowable(network, name).rescaler.contract)
-        last = stages[name][-1]
+        last = constants[name].stages[-1]
         if last.right_shift_max - last.right_shift_min >= 2**shift_bits:
             raise NetworkError(
                 f"operator {name!r}: its weights are frozen by method round, and its channels need right shifts "

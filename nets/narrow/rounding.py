@@ -8,6 +8,7 @@ from nets.network import FloatArray
 _SWEEPS = 4  # over all weights; later sweeps change hardly any
 # Real weights are taken to 1/1024 of a step, so that sums with whole covariances are exact.
 _FRACTION_BITS = 10
+_BLOCK = 64  # taps whose effects on all others are added at once
 
 
 def rounded_to(steps: FloatArray, limit: int, covariance: Covariance) -> FloatArray:
@@ -27,22 +28,37 @@ def rounded_to(steps: FloatArray, limit: int, covariance: Covariance) -> FloatAr
     whole = np.clip(np.rint(steps), -limit, limit)
     if covariance.is_diagonal:
         return whole  # without correlations the nearest integers are the best
-    errors = np.rint(np.ldexp(whole - steps, _FRACTION_BITS))
-    gradient = covariance.times(errors)
-    variances = covariance.variances
+    gradient = covariance.times(np.rint(np.ldexp(whole - steps, _FRACTION_BITS)))
+    outputs = np.arange(whole.shape[2])  # those that still move; each is a problem of its own
+    moving = whole.copy()
     for _ in range(_SWEEPS):
-        changed = False
-        for tap in range(whole.shape[1]):
-            best = -np.ldexp(gradient[:, tap] / variances[:, tap, None], -_FRACTION_BITS)
-            moved = np.clip(whole[:, tap] + np.where(np.abs(best) > 0.5, np.sign(best), 0.0), -limit, limit)
-            delta = moved - whole[:, tap]
-            outputs = np.flatnonzero(delta.any(axis=0))
-            if not outputs.size:
-                continue
-            changed = True
-            whole[:, tap] = moved
-            step = np.ldexp(delta[:, None, outputs], _FRACTION_BITS)
-            gradient[:, :, outputs] += covariance.matrices[:, :, tap, None] * step
-        if not changed:
+        _sweep(moving, gradient, limit, covariance)
+        moved = (moving != whole[:, :, outputs]).any(axis=(0, 1))
+        outputs = outputs[moved]
+        moving, gradient = (np.compress(moved, each, axis=2) for each in (moving, gradient))
+        if not outputs.size:
             break
+        whole[:, :, outputs] = moving
     return whole
+
+
+def _sweep(whole: FloatArray, gradient: FloatArray, limit: int, covariance: Covariance) -> None:
+    """Moves every weight in place by at most one step, tap by tap, and with them the gradient.
+
+    What a block of taps changes in the gradient of all others is added at once. Every number is whole, so the order of
+    additions changes nothing.
+    """
+    for start in range(0, whole.shape[1], _BLOCK):
+        block = slice(start, start + _BLOCK)
+        near, present = gradient[:, block].copy(), whole[:, block]
+        matrices, variances = covariance.matrices[:, block, block], covariance.variances[:, block]
+        steps = np.zeros_like(present)
+        for tap in range(present.shape[1]):
+            best = -np.ldexp(near[:, tap] / variances[:, tap, None], -_FRACTION_BITS)
+            wanted = present[:, tap] + np.where(np.abs(best) > 0.5, np.sign(best), 0.0)
+            step = np.clip(wanted, -limit, limit) - present[:, tap]
+            if step.any():
+                steps[:, tap] = step
+                near += matrices[:, :, tap, None] * np.ldexp(step, _FRACTION_BITS)[:, None]
+        present += steps
+        gradient += np.matmul(covariance.matrices[:, :, block], np.ldexp(steps, _FRACTION_BITS))

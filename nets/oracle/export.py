@@ -13,6 +13,7 @@ from nets.execute import IntegerExecutor
 from nets.files import write_bytes
 from nets.importers import network_from_bytes, read_file
 from nets.network import PROFILES, Int8Array, Operator, Pool, QuantizedNetwork, RescaledOperator, profile_named
+from nets.oracle.litert import RefusedModelError
 from nets.oracle.patch import patched
 from nets.oracle.residuals import OperatorResidual, explain
 from nets.oracle.verify import random_samples, verify_bytes
@@ -31,8 +32,8 @@ class ExportReport:
         operators: the comparison of every operator on identical inputs, those of the runtime's own run.
         outputs_differing: share of output integers that differ end to end.
         agreement: share of samples whose largest output is at the same place end to end.
-        litert: whether LiteRT, running the file, equals the runtime's network in every tensor; None if LiteRT is
-            not installed.
+        litert: whether LiteRT, running the file, equals the runtime's network in every tensor; None if it does not run.
+        litert_refused: why it does not run; None if it does.
     """
 
     path: str
@@ -43,6 +44,7 @@ class ExportReport:
     outputs_differing: float
     agreement: float
     litert: bool | None
+    litert_refused: str | None
 
     @property
     def explained(self) -> bool:
@@ -80,7 +82,7 @@ def export_tflite(
     inputs = list(samples) or random_samples(network, _RANDOM_SAMPLES, seed)
     operators = _explained(network, runtime, inputs)
     differing, agreement = _end_to_end(network, runtime, inputs)
-    litert = _litert_agrees(content, out_path.name, resolver, inputs)
+    litert, refused = _litert_agrees(content, out_path.name, resolver, inputs)
     write_bytes(out_path, content)
     return ExportReport(
         path=str(out_path),
@@ -91,6 +93,7 @@ def export_tflite(
         outputs_differing=differing,
         agreement=agreement,
         litert=litert,
+        litert_refused=refused,
     )
 
 
@@ -124,7 +127,11 @@ def _end_to_end(network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: li
     return differing / sum(a.size for a in ours), float(same.mean())
 
 
-def _litert_agrees(content: bytes, name: str, resolver: str, inputs: list[Int8Array]) -> bool | None:
+def _litert_agrees(content: bytes, name: str, resolver: str, inputs: list[Int8Array]) -> tuple[bool | None, str | None]:
+    """Returns whether LiteRT gives the predicted integers, or why it cannot be asked."""
     if importlib.util.find_spec("ai_edge_litert") is None:
-        return None
-    return verify_bytes(content, name, resolver, *inputs).exact
+        return None, "LiteRT is not installed"
+    try:
+        return verify_bytes(content, name, resolver, *inputs).exact, None
+    except RefusedModelError as error:
+        return None, str(error)

@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 import flatbuffers
 import numpy as np
@@ -10,6 +11,12 @@ import numpy as np
 from nets.errors import NetworkError
 from nets.importers import IDENTIFIER, operator_index
 from nets.network import Int8Array, QuantizedNetwork
+
+_REASON = 160  # characters shown of LiteRT's reason, which may name every tensor of a model
+
+
+class RefusedModelError(NetworkError):
+    """LiteRT does not run a model that the integer executor runs."""
 
 
 def _litert(module: str) -> ModuleType:
@@ -57,26 +64,33 @@ class LiteRtRunner:
         batch: samples per call; the model is resized to it if it differs from the file's. None keeps the file's.
 
     Raises:
-        NetworkError: LiteRT is not installed, or its resolver refuses the model.
+        NetworkError: LiteRT is not installed.
+        RefusedModelError: its resolver refuses the model.
     """
 
     def __init__(self, content: bytes, runtime: str, *, threads: int = 1, batch: int | None = None) -> None:
-        interpreter = _litert("interpreter")
-        self._interpreter = interpreter.Interpreter(
-            model_content=content,
-            num_threads=threads,
-            experimental_op_resolver_type=getattr(interpreter.OpResolverType, runtime),
-        )
-        if batch is not None:
-            for detail in self._interpreter.get_input_details():
-                self._interpreter.resize_tensor_input(detail["index"], [batch, *detail["shape"][1:]])
+        module = _litert("interpreter")
         try:
-            self._interpreter.allocate_tensors()
-        except RuntimeError as error:
-            raise NetworkError(f"LiteRT's {runtime} resolver refuses the model: {error}") from error
+            self._interpreter = self._ready(module, content, runtime, threads, batch)
+        except (RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:_REASON]
+            raise RefusedModelError(f"LiteRT's {runtime} resolver refuses the model: {reason}") from error
         self._inputs = [detail["index"] for detail in self._interpreter.get_input_details()]
         self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
         self.batch = int(self._interpreter.get_input_details()[0]["shape"][0])
+
+    @staticmethod
+    def _ready(module: ModuleType, content: bytes, runtime: str, threads: int, batch: int | None) -> Any:  # noqa: ANN401 -- it is untyped
+        interpreter = module.Interpreter(
+            model_content=content,
+            num_threads=threads,
+            experimental_op_resolver_type=getattr(module.OpResolverType, runtime),
+        )
+        if batch is not None:
+            for detail in interpreter.get_input_details():
+                interpreter.resize_tensor_input(detail["index"], [batch, *detail["shape"][1:]])
+        interpreter.allocate_tensors()
+        return interpreter
 
     def run(self, *inputs: Int8Array) -> list[Int8Array]:
         """Runs one batch: int8 arrays ``[batch, *shape]`` per input to the same per output."""

@@ -28,6 +28,7 @@ MULTIPLIER_BITS = (*range(1, 17), 31)
 SOURCES = {
     "kws": ("kws_ref_model.tflite", "kws01.npz", 0),
     "resnet8": ("pretrainedResnet_quant.tflite", "cifar10_subset.npz", -128),
+    "mobilenet_v2": ("mobilenet_v2_1.0_224_int8.tflite", "imagenet400.npz", 0),
 }
 
 IntArray = npt.NDArray[np.int64]
@@ -48,6 +49,13 @@ class Row:
     ci_low_pp: float
     ci_high_pp: float
     agreement_percent: float
+
+
+def source_of(network: str) -> tuple[str, str, int]:
+    """Returns the model file, the sample file and the input offset of a network, or raises a NetworkError."""
+    if network not in SOURCES:
+        raise NetworkError(f"unknown network {network!r}; use one of {', '.join(SOURCES)}")
+    return SOURCES[network]
 
 
 def measure(network: QuantizedNetwork, samples: Samples) -> list[Row]:
@@ -104,14 +112,12 @@ def _cell(row: Row | None) -> str:
 
 
 def main(
-    network: Annotated[str, typer.Argument(help="kws or resnet8")],
+    network: Annotated[str, typer.Argument(help="kws, resnet8 or mobilenet_v2")],
     data: Annotated[Path, typer.Option(help="folder with models/ and samples/")] = Path("../shared/data"),
     out: Annotated[Path, typer.Option(help="folder for the results")] = Path("docs/results"),
 ) -> None:
     """Measures one network and writes its page and CSV."""
-    if network not in SOURCES:
-        raise NetworkError(f"unknown network {network!r}; use one of {', '.join(SOURCES)}")
-    model, file, offset = SOURCES[network]
+    model, file, offset = source_of(network)
     dataset = load_npz_dataset(data / "samples" / file, input_offset=offset)
     samples = dataset.held_out or dataset.samples
     rows = measure(load_tflite(data / "models" / model), samples)

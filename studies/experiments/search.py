@@ -177,7 +177,7 @@ def _fewer(member: PreparedMember, samples: int) -> PreparedMember:
         return member
     which = np.arange(samples) * len(validation) // samples
     splits = replace(member.splits, validation=validation.take(which))
-    return replace(member, splits=splits, baseline_correct=member.baseline_correct[which])
+    return replace(member, splits=splits, baseline_outputs=member.baseline_outputs[which])
 
 
 def main(
@@ -219,7 +219,7 @@ def main(
         f"`{command}`",
         "",
         "Share of the best known hypervolume after so many evaluations on "
-        f"{len(prepared.members[0].baseline_correct)} validation samples: median over seeds, and the worst seed.",
+        f"{len(prepared.members[0].baseline_outputs)} validation samples: median over seeds, and the worst seed.",
         f"The best known is that of all {len(every)} distinct outcomes of all runs together ({best:.4f}): finding "
         "more lowers the shares of all.",
         "The study's own space; every level that a design reaches is an evaluation."

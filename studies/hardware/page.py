@@ -151,6 +151,23 @@ def _sharing(folder: Path) -> str:
     )
 
 
+def _rungs(folder: Path) -> str:
+    figures = {"area_um2": ",.0f", "delay_ns": ".1f", "energy_pj": ".1f", "area_ratio": ".1f", "energy_ratio": ".1f"}
+    heading = ["rung", "zero point and bounds", "cells", "area, um2", "delay, ns", "energy, pJ", "area, int32 over it",
+               "energy, int32 over it"]  # fmt: skip
+    blocks = []
+    for path in sorted(folder.glob("rungs_*.csv")):
+        rows = [
+            [
+                *(row[name] for name in ("rung", "output", "cells")),
+                *(f"{float(row[n]):{f}}" for n, f in figures.items()),
+            ]
+            for row in _rows(path)
+        ]
+        blocks.append(f"{path.stem.removeprefix('rungs_')}:\n\n{_table(heading, rows)}")
+    return "\n\n".join(blocks)
+
+
 def _equality(folder: Path) -> str:
     rows = _rows(folder / "equality.csv")
     exhaustive = sum(row["exhaustive"] in ("True", "yes", "1") for row in rows)
@@ -160,5 +177,5 @@ def _equality(folder: Path) -> str:
 
 _BLOCKS: Final[Mapping[str, Callable[[Path], str]]] = {
     "libraries": _libraries, "array": _array, "findings": _findings, "errors": _errors, "repeat": _repeat,
-    "sharing": _sharing, "equality": _equality,
+    "sharing": _sharing, "equality": _equality, "rungs": _rungs,
 }  # fmt: skip

@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hwmodels.architectures import ARCHITECTURES, ARRAY
+from hwmodels.architectures import ARCHITECTURES, ARRAY, FORMS
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis import (
     BASELINE_BITS,
@@ -31,9 +31,11 @@ from hwmodels.synthesis import (
 from studies.hardware.page import write_page
 from studies.hardware.scripts import run_script, write_rows
 
-# Okabe and Ito's colours, distinguishable with colour-blindness.
-_COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#999933")
-_STYLES: Final = list(zip(ARCHITECTURES, _COLOURS, ("o", "s", "^", "v", "D", "P", "X", "*"), strict=True))
+# Okabe and Ito's colours, and two of Tol's, distinguishable with colour-blindness.
+_COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#999933",
+                   "#882255", "#117733")  # fmt: skip
+_MARKERS: Final = ("o", "s", "^", "v", "D", "P", "X", "*", "<", ">")
+_STYLES: Final = list(zip(ARCHITECTURES, _COLOURS, _MARKERS, strict=True))
 _METRICS: Final = {"area_um2": "area, um2", "energy_pj": "energy per rescale, pJ", "delay_ns": "longest path, ns"}
 
 
@@ -84,7 +86,7 @@ def _plot(path: Path, measurements: Sequence[Measurement], metric: str, name: st
     for axes, acc_bits in zip(panels, widths, strict=True):
         for architecture, colour, marker in _STYLES:
             points = _of(measurements, architecture, acc_bits)
-            if points:
+            if points and ARCHITECTURES[architecture].swept == "multiplier_bits":
                 k = [point.multiplier_bits for point in points]
                 lanes = [point.lanes if metric == "area_um2" else 1 for point in points]
                 values = [getattr(point, metric) / count for point, count in zip(points, lanes, strict=True)]
@@ -126,7 +128,7 @@ def _plot_fit(path: Path, measurements: Sequence[Measurement], fits: Sequence[Fi
     for axes, fitted in zip(panels, fits, strict=True):
         measured = np.array([getattr(measurement, fitted.metric) for measurement in measurements])
         for architecture, colour, marker in _STYLES:
-            rows = names == architecture
+            rows = np.isin(names, [name for name, form in FORMS.items() if form.architecture.name == architecture])
             if rows.any():
                 axes.scatter(
                     measured[rows], fitted.predicted[rows], s=9, color=colour, marker=marker, label=architecture

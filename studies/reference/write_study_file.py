@@ -79,9 +79,8 @@ def _default(field: FieldInfo) -> str:
 
 def _values(schema: dict[str, Any]) -> str:
     """Returns the allowed values in words, from their JSON schema."""
-    for option in schema.get("anyOf", ()):
-        if option.get("type") != "null":
-            return _values(option)
+    if "anyOf" in schema:
+        return " or ".join(_values(option) for option in schema["anyOf"] if option.get("type") != "null")
     if "allOf" in schema or "$ref" in schema:
         reference = schema.get("$ref") or schema["allOf"][0]["$ref"]
         return _values(Study.model_json_schema()["$defs"][reference.rsplit("/", 1)[-1]])

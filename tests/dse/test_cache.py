@@ -226,7 +226,7 @@ def with_other_samples(part: str) -> Callable[[PreparedStudy], PreparedStudy]:
         samples = getattr(splits, part)
         labels = samples.labels.copy()
         labels[0] = (labels[0] + 1) % 10
-        return with_member(prepared, splits=replace(splits, **{part: replace(samples, labels=labels)}))
+        return with_member(prepared, splits=replace(splits, **{part: replace(samples, known_labels=labels)}))
 
     return changed
 
@@ -252,10 +252,14 @@ PROBLEMS: dict[str, tuple[Callable[[PreparedStudy], PreparedStudy], frozenset[Le
     "network": (with_other_network, frozenset(Level)),
     "originals": (with_other_originals, frozenset(Level)),
     "variants": (lambda p: with_member(p, variants={"exact": p.members[0].network}), frozenset(Level)),
-    "baseline": (lambda p: with_member(p, baseline_correct=~p.members[0].baseline_correct), frozenset(Level)),
+    "baseline": (lambda p: with_member(p, baseline_outputs=~p.members[0].baseline_outputs), frozenset(Level)),
     "validation": (with_other_samples("validation"), UNTESTED),
     "finetune": (with_other_samples("finetune"), TRAINED),
     "test": (with_other_samples("test"), frozenset({Level.TEST})),
+    "calibration": (
+        lambda p: with_member(p, splits=replace(p.members[0].splits, calibration=np.zeros((1, 8, 8, 1), np.int8))),
+        frozenset(Level),
+    ),
     "part": (lambda p: with_spec(p, fidelity__part=0.5), frozenset({Level.PART})),
     "epochs": (lambda p: with_spec(p, fidelity__epochs=3), frozenset({Level.SHORT_FINETUNE})),
     "full epochs": (lambda p: with_spec(p, fidelity__full_epochs=3), frozenset({Level.FULL_FINETUNE})),

@@ -32,6 +32,10 @@ PARAMETERS: dict[str, int | str] = {
     "SHIFT_WIDTH": "shift_bits",
     "SHIFT_MIN": "right_shift_min",
     "OUT_WIDTH": "output_bits",
+    "CONSTANTS": "constants",
+    "ZERO_POINT": "zero_point",
+    "Q_MIN": "q_min",
+    "Q_MAX": "q_max",
 }
 
 
@@ -47,9 +51,11 @@ def area(study: PreparedStudy, bits: int = 4) -> float:
 
 
 def test_a_users_module_is_the_objective(digits: PreparedStudy) -> None:
-    shipped = on(digits, HardwareSpec(cost_source="rtl"))
-    own = on(digits, HardwareSpec(cost_source="rtl", rtl=RtlSpec(files=(RTL,), top="rescaler", parameters=PARAMETERS)))
-    assert area(own) == area(shipped), "the shipped module, handed in as a user's, costs the same"
+    rtl = RtlSpec(files=(RTL,), top="rescaler", parameters=PARAMETERS)
+    shared, shared_own = (on(digits, HardwareSpec(cost_source="rtl", style="shared", rtl=each)) for each in (None, rtl))
+    assert area(shared_own) == area(shared), "the shipped module, handed in as a user's, costs the same"
+    shipped, own = (on(digits, HardwareSpec(cost_source="rtl", rtl=each)) for each in (None, rtl))
+    assert area(own) > area(shipped), "a user's module reads zero points and bounds from its ports"
     fixed = RtlSpec(files=(RTL,), top="rescaler", parameters={**PARAMETERS, "ACC_WIDTH": 32})
     assert area(on(digits, HardwareSpec(cost_source="rtl", rtl=fixed))) > area(shipped), "wider than the certificate"
 

@@ -10,14 +10,18 @@ from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from dse.design.point import DesignPoint, Finetune, Surroundings
+from dse.design.roles import Role
 from dse.design.space import (
     FINETUNE,
+    NATURAL,
     RescalerVariable,
     SearchSpace,
     SharedVariable,
+    ShiftVariable,
     WeightsVariable,
     bits_key,
     method_key,
+    shift_key,
     weights_key,
 )
 from dse.errors import StudyError
@@ -35,6 +39,9 @@ VARIABLES = st.builds(
     lambda bits, methods: (bits, methods), WIDTHS, st.sampled_from([BOTH, (Method.ROUND,), (Method.ABSORB,)])
 )
 WEIGHTS = st.none() | st.sets(st.integers(3, 8), min_size=1).map(lambda bits: tuple(sorted(bits)))
+WINDOWS = st.none() | st.sets(st.none() | st.integers(0, 5), min_size=1).map(
+    lambda windows: tuple(sorted(windows, key=lambda window: 6 if window is None else window))
+)
 SHARED = st.lists(
     st.sampled_from(
         [
@@ -48,24 +55,37 @@ SHARED = st.lists(
 
 
 def _variable(
-    index: int, widths: tuple[int, ...], methods: tuple[Method, ...], weights: tuple[int, ...] | None
+    index: int,
+    widths: tuple[int, ...],
+    methods: tuple[Method, ...],
+    weights: tuple[int, ...] | None,
+    windows: tuple[int | None, ...] | None,
 ) -> RescalerVariable:
     name = f"conv_{index}"
     return RescalerVariable(
-        name, widths, methods, weights=WeightsVariable((name,), weights, 8) if weights is not None else None
+        name,
+        widths,
+        methods,
+        weights=WeightsVariable((name,), weights, 8) if weights is not None else None,
+        shifts=ShiftVariable((name,), windows) if windows is not None else None,
     )
 
 
 SPACES = st.builds(
-    lambda variables, weights, finetune, shared: SearchSpace(
-        tuple(_variable(i, *v, weights) for i, v in enumerate(variables)), finetune, shared=shared
+    lambda variables, weights, windows, finetune, shared, calibration: SearchSpace(
+        tuple(_variable(i, *v, weights, windows) for i, v in enumerate(variables)),
+        finetune,
+        shared=shared,
+        calibration=calibration,
     ),
     st.lists(VARIABLES, min_size=1, max_size=5),
     WEIGHTS,
+    WINDOWS,
     st.sampled_from([(Finetune.NONE,), (Finetune.NONE, Finetune.SHORT)]),
     SHARED,
+    st.sampled_from([0, 64]),
 )
-CHOICES = st.builds(RescalerChoice, st.integers(1, 31), st.sampled_from(BOTH))
+CHOICES = st.builds(RescalerChoice, st.integers(1, 31), st.sampled_from(BOTH), st.none() | st.integers(0, 5))
 POINTS = st.builds(
     DesignPoint.of,
     st.dictionaries(st.text(min_size=1), CHOICES, min_size=1, max_size=6),
@@ -77,6 +97,7 @@ POINTS = st.builds(
         st.sampled_from([None, "shared"]),
         st.none() | st.integers(1, 9),
     ),
+    st.integers(0, 2),
 )
 
 
@@ -88,7 +109,11 @@ def contains(distribution: BaseDistribution, value: object) -> bool:
 
 def a_point(space: SearchSpace, data: st.DataObject) -> DesignPoint:
     choices = {
-        v.name: RescalerChoice(data.draw(st.sampled_from(v.multiplier_bits)), data.draw(st.sampled_from(v.methods)))
+        v.name: RescalerChoice(
+            data.draw(st.sampled_from(v.multiplier_bits)),
+            data.draw(st.sampled_from(v.methods)),
+            data.draw(st.sampled_from(v.shifts.bits)) if v.shifts else None,
+        )
         for v in space.rescalers
     }
     keys = [weights_key(v.name) for v in space.rescalers if v.weights] + [choice.key for choice in space.shared]
@@ -115,6 +140,32 @@ def test_at_full_width_there_is_nothing_to_absorb() -> None:
     assert absorb.digest == round_.digest
 
 
+def test_a_window_has_an_effect_only_on_absorbed_narrow_multipliers() -> None:
+    natural = (DesignPoint.of({"a": RescalerChoice(k, Method.ROUND)}, Finetune.NONE) for k in (31, 4))
+    windowed = (DesignPoint.of({"a": RescalerChoice(k, Method.ROUND, 0)}, Finetune.NONE) for k in (31, 4))
+    assert list(natural) == list(windowed)
+    assert DesignPoint.of({"a": RescalerChoice(31, Method.ABSORB, 2)}, Finetune.NONE).choices == (
+        ("a", RescalerChoice(31)),
+    )
+    absorbed = [DesignPoint.of({"a": RescalerChoice(1, Method.ABSORB, s)}, Finetune.NONE) for s in (None, 0, 3)]
+    assert len({point.digest for point in absorbed}) == 3
+
+
+def test_only_designs_that_calibration_can_change_are_calibrated(digits: PreparedStudy) -> None:
+    search = small_spec(
+        search__objectives=["val_accuracy_drop_pp", "accelerator_area_um2"], search__weight_bits=[3, 4]
+    ).search
+    space = space_over(digits.operators, search, Finetune.SHORT, calibration=64)
+    int32 = space.uniform(31, Method.ROUND, Finetune.SHORT)
+    assert int32.calibration == 0
+    assert space.uniform(4, Method.ROUND, Finetune.SHORT).calibration == 0, "its weights are frozen"
+    assert space.uniform(31, Method.ABSORB, Finetune.SHORT) == int32
+    assert space.uniform(4, Method.ABSORB, Finetune.SHORT).calibration == 64
+    narrower = space.point({**space.parameters(int32), "conv_0.weight_bits": 3})
+    assert narrower.calibration == 64, "its weights are not those of int32"
+    assert json.loads(narrower.to_json())["calibration"] == 64
+
+
 def test_digest_and_json_are_stable_between_versions() -> None:
     """Stored designs must be recognised by later versions."""
     point = DesignPoint.of({"conv_0": RescalerChoice(4, Method.ABSORB)}, Finetune.SHORT)
@@ -130,7 +181,10 @@ def test_point_to_parameters_and_back(data: st.DataObject, space: SearchSpace) -
     for key, value in parameters.items():
         assert contains(space.distributions[key], value)
         full = key.endswith(".method") and parameters[key.replace(".method", ".multiplier_bits")] == 31
-        assert value in space.values[key] or (full and value == Method.ROUND), "at full width the method means nothing"
+        without_effect = key.endswith(".shift_bits") and value == NATURAL
+        assert value in space.values[key] or (full and value == Method.ROUND) or without_effect, (
+            "at full width the method means nothing, nor does a window under round"
+        )
     assert space.point(parameters).digest == point.digest
     assert space.point(space.snapped(parameters)).digest == point.digest
 
@@ -232,6 +286,33 @@ def test_tied_rescalers_get_one_choice() -> None:
     assert space.point(space.parameters(point)) == point
 
 
+def test_windows_are_for_layers_with_channels_of_their_own(digits: PreparedStudy) -> None:
+    search = small_spec(
+        search__shift_bits=[3, "natural", 0],
+        search__uniform_shift_bits=[2, 0],
+        search__rescalers=[{"names": "conv_2", "shift_bits": [1]}, {"names": "*_[34]", "tied": True}],
+    ).search
+    space = space_over(digits.operators, search, Finetune.NONE)
+    values = {key: value for key, value in space.values.items() if key.endswith(".shift_bits")}
+    natural = (0, 3, NATURAL)
+    names = ("conv_0", "depthwise_1", "conv_2", "*_[34]", "fc_7")
+    assert values == {shift_key(name): (1,) if name == "conv_2" else natural for name in names}
+    windowed = space.uniform(1, Method.ABSORB, Finetune.NONE, 2)
+    assert dict(windowed.choices)["add_3"] == RescalerChoice(1, Method.ABSORB)
+    assert dict(windowed.choices)["conv_4"] == RescalerChoice(1, Method.ABSORB, 2)
+    assert space.point(space.parameters(windowed)) == windowed
+    roles = baselines(space, (1, 4), search.uniform_shift_bits)
+    assert [point for role, point in roles if role is Role.UNIFORM_WINDOW] == [
+        space.uniform(1, Method.ABSORB, Finetune.NONE, window) for window in (0, 2)
+    ]
+    assert len({point.digest for _, point in roles}) == len(roles)
+
+
+def test_a_study_without_windows_has_no_such_parameter(digits: PreparedStudy) -> None:
+    space = space_over(digits.operators, small_spec().search, Finetune.NONE)
+    assert not any(key.endswith(".shift_bits") for key in space.distributions)
+
+
 def test_a_rule_for_nothing_is_refused(digits: PreparedStudy) -> None:
     search = small_spec(search__rescalers=[{"names": "dense_*", "multiplier_bits": [4]}]).search
     with pytest.raises(StudyError, match=r"search\.rescalers: no rescaler is named 'dense_\*'; there are conv_0, "):
@@ -291,6 +372,11 @@ def test_weights_contract_style_and_lanes_vary_where_the_study_says(digits: Prep
         ({"search__lanes": [1, 2]}, "lanes varies, but only latency_cycles can reward it"),
         ({"search__contracts": ["stochastic"]}, "contracts: 'stochastic' is unknown"),
         ({"search__styles": ["shared", "shared"]}, "names a value twice"),
+        ({"search__shift_bits": [1, 1]}, "names a value twice"),
+        ({"search__shift_bits": [6]}, r'search.shift_bits.0: should be 0 to 5, or "natural", got 6'),
+        ({"search__shift_bits": [True]}, r"search.shift_bits.0: should be 0 to 5, "),
+        ({"search__shift_bits": ["none"]}, r"search.shift_bits.0: should be 0 to 5, "),
+        ({"search__uniform_shift_bits": [-1]}, r"search.uniform_shift_bits.0: .*greater than or equal to 0"),
     ],
 )
 def test_variables_that_nothing_rewards_are_refused(changes: dict[str, object], said: str) -> None:

@@ -92,7 +92,7 @@ def test_accuracy_is_that_of_the_integer_network(
     hits = [int(np.argmax(row)) == label for row, label in zip(logits, validation.labels, strict=True)]
     assert evaluation.val_accuracy == pytest.approx(100 * sum(hits) / len(hits), abs=1e-9)
     assert evaluation.val_accuracy_drop_pp == pytest.approx(
-        100 * digits.members[0].baseline_correct.mean() - evaluation.val_accuracy
+        digits.members[0].baseline_val_accuracy - evaluation.val_accuracy
     )
     assert evaluation.weights is None
     assert evaluation.network_sha256 == fingerprint(narrowed(digits.members[0], point))

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from dse.design.evaluation import Evaluation, Job, Level
 from dse.design.metrics import DEFAULT_OBJECTIVES, DROP, RESCALER_AREA
-from dse.design.point import Finetune
-from dse.design.space import RescalerVariable, SearchSpace
+from dse.design.point import DesignPoint, Finetune
+from dse.design.space import RescalerVariable, SearchSpace, ShiftVariable
 from dse.evaluate.evaluator import Evaluator, part_of
 from dse.search.ladder import Ladder, levels_of
 from dse.search.starts import probes, promising
@@ -49,7 +49,10 @@ ALL = (Level.PART, Level.INTEGER, Level.SHORT_FINETUNE, Level.FULL_FINETUNE)
     ],
 )
 def test_levels(part: float, finetune: Finetune, baseline: bool, levels: tuple[Level, ...]) -> None:
-    assert levels_of(FidelitySpec(part=part), finetune, baseline=baseline) == levels
+    point = SPACE.uniform(2, Method.ROUND, finetune)
+    assert levels_of(FidelitySpec(part=part), point, baseline=baseline) == levels
+    calibrated = tuple(Level.CALIBRATED if level is Level.INTEGER else level for level in levels)
+    assert levels_of(FidelitySpec(part=part), replace(point, calibration=8), baseline=baseline) == calibrated
 
 
 def evaluated(level: Level, *values: float) -> Evaluation:
@@ -57,9 +60,13 @@ def evaluated(level: Level, *values: float) -> Evaluation:
     return evaluation(POINT, level, (drop, area, energy))
 
 
+def up_to(finetune: Finetune) -> DesignPoint:
+    return replace(POINT, finetune=finetune)
+
+
 def test_designs_climb_while_they_are_near_the_front() -> None:
     ladder = Ladder(FidelitySpec(part=0.25, slack_pp=1.0), DEFAULT_OBJECTIVES)
-    climb = lambda level, *values: ladder.next_level(Finetune.FULL, evaluated(level, *values), baseline=False)  # noqa: E731
+    climb = lambda level, *values: ladder.next_level(up_to(Finetune.FULL), evaluated(level, *values), baseline=False)  # noqa: E731
     assert climb(Level.PART, 1.0, 10, 10) is Level.INTEGER
     assert climb(Level.PART, 2.9, 11, 11) is Level.INTEGER  # a quarter of the split has twice the noise: slack 2
     assert climb(Level.PART, 3.1, 11, 11) is None
@@ -68,14 +75,14 @@ def test_designs_climb_while_they_are_near_the_front() -> None:
     assert climb(Level.INTEGER, 2.1, 11, 11) is None
     assert climb(Level.SHORT_FINETUNE, 0.5, 10, 10) is Level.FULL_FINETUNE
     assert climb(Level.FULL_FINETUNE, 0.5, 10, 10) is None  # there is nothing above
-    assert ladder.next_level(Finetune.NONE, evaluated(Level.INTEGER, 0, 1, 1), baseline=False) is None
+    assert ladder.next_level(up_to(Finetune.NONE), evaluated(Level.INTEGER, 0, 1, 1), baseline=False) is None
 
 
 def test_later_fronts_climb_where_the_study_lets_them() -> None:
     for rank, climbs in ((0, [True, False, False]), (1, [True, True, False]), (2, [True, True, True])):
         ladder = Ladder(FidelitySpec(slack_pp=0, promote_rank=rank), DEFAULT_OBJECTIVES)
         levels = [
-            ladder.next_level(Finetune.SHORT, evaluated(Level.INTEGER, n, n, n), baseline=False)
+            ladder.next_level(up_to(Finetune.SHORT), evaluated(Level.INTEGER, n, n, n), baseline=False)
             for n in (1.0, 2.0, 3.0)
         ]
         assert [level is not None for level in levels] == climbs
@@ -88,12 +95,12 @@ def test_budgets_hold_over_sessions_and_do_not_count_baselines() -> None:
     ladder.restore(earlier.levels, baseline=False)
     ladder.restore(earlier.levels, baseline=True)
     best = [evaluated(Level.INTEGER, -n, 1, 1) for n in range(10, 13)]
-    assert ladder.next_level(Finetune.FULL, best[0], baseline=False) is Level.SHORT_FINETUNE
-    assert ladder.next_level(Finetune.FULL, best[1], baseline=False) is None
-    assert ladder.next_level(Finetune.FULL, best[2], baseline=True) is Level.SHORT_FINETUNE
+    assert ladder.next_level(up_to(Finetune.FULL), best[0], baseline=False) is Level.SHORT_FINETUNE
+    assert ladder.next_level(up_to(Finetune.FULL), best[1], baseline=False) is None
+    assert ladder.next_level(up_to(Finetune.FULL), best[2], baseline=True) is Level.SHORT_FINETUNE
     trained = evaluated(Level.SHORT_FINETUNE, -20, 1, 1)
-    assert ladder.next_level(Finetune.FULL, trained, baseline=False) is None
-    assert ladder.next_level(Finetune.FULL, trained, baseline=True) is Level.FULL_FINETUNE
+    assert ladder.next_level(up_to(Finetune.FULL), trained, baseline=False) is None
+    assert ladder.next_level(up_to(Finetune.FULL), trained, baseline=True) is Level.FULL_FINETUNE
 
 
 def test_every_level_reached_is_kept() -> None:
@@ -169,8 +176,19 @@ def test_probes_narrow_one_variable_at_a_time() -> None:
     assert len({probe.point.digest for probe in designs}) == len(designs)
     for probe in designs:
         choices = dict(probe.point.choices)
-        assert choices.pop(probe.variable) == probe.choice
+        assert choices.pop(probe.group) == probe.choice
         assert set(choices.values()) == {RescalerChoice(31, Method.ROUND)}
+
+
+def test_windows_are_probed_where_they_have_an_effect() -> None:
+    shifts = ShiftVariable(("a",), (0, 2, None))
+    space = SearchSpace((RescalerVariable("a", (1, 31), (Method.ROUND, Method.ABSORB), shifts=shifts),), SPACE.finetune)
+    assert [(probe.choice.method, probe.choice.shift_bits) for probe in probes(space)] == [
+        (Method.ROUND, 0),  # canonically natural
+        (Method.ABSORB, 0),
+        (Method.ABSORB, 2),
+        (Method.ABSORB, None),
+    ]
 
 
 def test_starts_are_the_front_where_drops_and_costs_add_up() -> None:
@@ -178,7 +196,7 @@ def test_starts_are_the_front_where_drops_and_costs_add_up() -> None:
     int32 = closed_form(SPACE.uniform(31, Method.ROUND, Finetune.NONE), Level.INTEGER)
     measured = {probe: closed_form(probe.point, Level.INTEGER) for probe in probes(SPACE)}
     starts = promising(SPACE, measured, int32, 1000)
-    options = [[probe.choice for probe in measured if probe.variable == v.name] for v in SPACE.rescalers]
+    options = [[probe.choice for probe in measured if probe.group == v.name] for v in SPACE.rescalers]
 
     def sums(choices: tuple[RescalerChoice, ...]) -> tuple[float, float]:
         point = SPACE.design(dict(zip("abc", choices, strict=True)), Finetune.NONE)
@@ -190,6 +208,36 @@ def test_starts_are_the_front_where_drops_and_costs_add_up() -> None:
     chosen = sorted(sums(tuple(c for _, c in point.choices)) for point in starts)
     assert np.array(chosen) == pytest.approx(np.array(sorted(best)))
     assert all(point.finetune is Finetune.SHORT for point in starts)
+
+
+def test_kinds_are_probed_together_and_stay_inside_the_space() -> None:
+    windows = (0, 2, None)
+    names = ("conv_1", "depthwise_2", "conv_3", "add_4")
+    space = SearchSpace(
+        tuple(
+            RescalerVariable(
+                name,
+                (4,) if name == "conv_3" else (1, 4),
+                (Method.ABSORB,),
+                shifts=None if name == "add_4" else ShiftVariable((name,), windows),
+            )
+            for name in names
+        ),
+        (Finetune.NONE,),
+    )
+    designs = probes(space, by_kind=True)
+    assert [(probe.group, probe.choice.multiplier_bits, probe.choice.shift_bits) for probe in designs] == [
+        *(("conv", k, window) for k in (1, 4) for window in windows),
+        *(("depthwise", k, window) for k in (1, 4) for window in windows),
+        *(("add", k, None) for k in (1, 4)),
+    ]
+    assert [name for name, choice in designs[0].point.choices if choice.multiplier_bits < 31] == ["conv_1", "conv_3"]
+    int32 = closed_form(space.uniform(31, Method.ROUND, Finetune.NONE), Level.INTEGER)
+    measured = {probe: closed_form(probe.point, Level.INTEGER) for probe in designs}
+    starts = promising(space, measured, int32, 5, by_kind=True)
+    assert len({point.digest for point in starts}) == len(starts) > 1
+    for point in starts:
+        assert space.snapped(space.parameters(point)) == space.parameters(point)
 
 
 @given(st.integers(1, 30), st.integers(0, 2**32 - 1))

@@ -15,7 +15,8 @@ from dse.search.sampler import make_sampler
 from dse.store.trials import StudyStore
 from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over
-from dse.study.spec import Sampler, SearchSpec
+from dse.study.spec import SearchSpec
+from dse.study.values import Sampler
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
 

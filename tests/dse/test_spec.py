@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from dse.errors import StudyError
 from dse.study.loading import load_study, validated
-from dse.study.spec import DEFAULT_MULTIPLIER_BITS, StudyDocument
+from dse.study.spec import StudyDocument
+from dse.study.values import DEFAULT_MULTIPLIER_BITS
 from nets.network.contracts import CONTRACTS
 from studies.reference.write_study_file import reference
 from tests.small_studies import document, small_spec, write_study
@@ -41,7 +42,7 @@ BAD: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"data__samples": "x.npz"}, ("data", "not both")),
     ({"data__dataset": None}, ("data", "not neither")),
     ({"data__test": 0.5}, ("data", "must be 1", "0.5")),
-    ({"data__finetune": 0}, ("data.finetune", "greater than 0", "0")),
+    ({"data__finetune": -0.1}, ("data.finetune", "greater than or equal to 0", "-0.1")),
     ({"data": None}, ("data", "missing")),
     ({"name": None}, ("name", "missing")),
     ({"name": "../up"}, ("name", "pattern", "'../up'")),
@@ -191,7 +192,8 @@ def test_objectives_are_metrics_and_begin_with_the_drop() -> None:
     named = ["val_accuracy_drop_pp", "accelerator_energy_nj", "latency_cycles"]
     assert list(small_spec(search__objectives=named).search.objectives) == named
     for wrong, said in (
-        (named[1:], "the first one is val_accuracy_drop_pp"),
+        (named[1:], "the first one, and no other, is val_accuracy_drop_pp"),
+        ([*named, "val_divergence"], "the first one, and no other, is val_accuracy_drop_pp"),
         (named[:1], "at least 2 items"),
         ([*named, named[1]], "names a value twice"),
         ([*named, "beauty"], "latency_cycles"),

@@ -10,12 +10,13 @@ from dse.design.evaluation import Level
 from dse.design.metrics import DEFAULT_OBJECTIVES
 from dse.design.pareto import hypervolume, relative_costs
 from dse.design.point import Finetune
-from dse.design.space import RescalerVariable, SearchSpace, SharedVariable, WeightsVariable
+from dse.design.space import RescalerVariable, SearchSpace, SharedVariable, ShiftVariable, WeightsVariable
 from dse.search.driver import baselines
 from dse.search.sampler import DistinctSampler, make_sampler
 from dse.search.surrogate import Designs, Encoding, Model, Rows, improvements
 from dse.search.surrogate_sampler import SurrogateSampler
-from dse.study.spec import Sampler, SearchSpec
+from dse.study.spec import SearchSpec
+from dse.study.values import Sampler
 from nets.network.operators import Method
 from tests.fakes import closed_form
 
@@ -26,6 +27,7 @@ MIXED = SearchSpace(
     (
         RescalerVariable("a", (2, 4, 8), (Method.ROUND,), narrowest_bits=1),
         RescalerVariable("b", (3, 6, 31), BOTH, weights=WeightsVariable(("b",), (3, 4, 6), 8)),
+        RescalerVariable("c", (1, 31), BOTH, shifts=ShiftVariable(("c",), (0, 2, 3))),
     ),
     (Finetune.NONE, Finetune.SHORT),
     shared=(SharedVariable("contract", ("half_up", "floor"), "half_up"), SharedVariable("lanes", (16, 2, 4), 1)),
@@ -67,6 +69,19 @@ def test_two_widths_differ_by_the_error_of_the_coarser_one() -> None:
     assert near == pytest.approx(2.0 ** -(6 - 3) - 2.0 ** -(31 - 3))
 
 
+def test_a_window_without_an_effect_has_the_features_of_natural_shifts() -> None:
+    one = ENCODING.parameters(drawn(1)[0])
+    designs = [
+        {**one, "c.multiplier_bits": k, "c.method": method, "c.shift_bits": window}
+        for k, method, window in ((1, "round", 0), (1, "round", 6), (1, "absorb", 0), (1, "absorb", 6))
+    ]
+    frozen, same, constant, natural = (ENCODING.of_parameters(design) for design in designs)
+    assert (frozen.errors == same.errors).all()
+    assert (frozen.bumps == same.bumps).all()
+    assert (constant.errors != natural.errors).any()
+    assert (constant.bumps != natural.bumps).any()
+
+
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=20)
 def test_neighbours_change_one_to_three_choices_of_a_parent(seed: int) -> None:
@@ -87,6 +102,7 @@ def test_costs_that_add_up_are_predicted_and_known_accuracies_are_certain() -> N
         return np.array([closed_form(point, Level.INTEGER) for point in points])
 
     known, true = values(evaluated), values(unknown)
+    known[:, 0], true[:, 0] = known[:, 0] / 5, true[:, 0] / 5  # in units of the reference point
     model = Model(encoding.of_rows(evaluated), known[:, 0], known[:, 1:], encoding.variables)
     drops, costs = model.predict(encoding.of_rows(unknown), 0.0)
     assert (np.abs(costs - true[:, 1:]) < 0.005 * np.ptp(true[:, 1:], axis=0)).all()

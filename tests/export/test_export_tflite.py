@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from dse.store.run_folder import RunFolder
 from dse.study.loading import load_study
 from nets.importers.tflite import load_tflite, network_from_bytes
 from nets.narrow.narrowing import RescalerChoice, narrow
-from nets.network.operators import ElementwiseProduct, FullyConnected
+from nets.network.operators import ElementwiseProduct, ElementwiseSum, FullyConnected, Method
 from nets.network.profiles import PROFILES
 from nets.network.quantized_network import QuantizedNetwork
 from tests.small_studies import write_study
@@ -83,7 +84,8 @@ def test_files_hold_the_narrowed_integers(exported: Path, model: Path) -> None:
     for rescaler in document.rescalers:
         ours = narrow.operator(rescaler.name)
         assert rescaler.bias is not None
-        np.testing.assert_array_equal(ours.bias, rescaler.bias)
+        assert rescaler.folded == (rescaler.stages[-1].multiplier_bits == 1)
+        np.testing.assert_array_equal(ours.bias + rescaler.offset, rescaler.bias)  # the file keeps its own form
     assert any(
         not np.array_equal(narrow.operator(r.name).weights, original.operator(r.name).weights) for r in absorbing
     )
@@ -130,7 +132,7 @@ def test_products_are_exported(bits: int) -> None:
     units = units_of(network, {})
     samples = np.random.default_rng(0).integers(-128, 128, (8, 6, 6, 3), dtype=np.int8)
     unit, rows = units[-1], vectors_of(network, units, samples, 400, 0)[product.name]
-    assert (unit.name, unit.module, unit.fields) == (product.name, "rescaler", ())
+    assert (unit.name, unit.module, unit.fields) == (product.name, "rescaler" if bits == 1 else "rescaler_constant", ())
     multiplier, shift = int(unit.stages[0].multiplier[0]), int(unit.stages[0].right_shift[0])
     for operand, expected in zip(rows.operands[:, 0], rows.expected, strict=True):
         rounded = (int(operand) * multiplier + (1 << (shift - 1))) >> shift
@@ -138,9 +140,33 @@ def test_products_are_exported(bits: int) -> None:
     assert len(set(rows.expected.tolist())) > 20
 
 
-def test_a_difference_has_no_rtl_and_says_so() -> None:
-    with pytest.raises(StudyError, match=r"operator 'sub_\d+': a SUB has no RTL to export yet"):
-        units_of(elementwise("SUB"), {})
+@pytest.mark.parametrize("shift_bits", [0, 2])
+def test_files_of_designs_with_shift_windows_are_explained(model: Path, shift_bits: int, tmp_path: Path) -> None:
+    network = load_tflite(model, contract="half_up")
+    choices = {op.name: RescalerChoice(1, Method.ABSORB, shift_bits) for op in network.narrowable_operators()}
+    design = narrow(network, choices)
+    for unit in units_of(design, {}):
+        assert unit.folded
+        assert unit.workload.stages[-1].shift_bits <= shift_bits
+    shape = network.tensors[network.inputs[0]].shape
+    samples = np.random.default_rng(1).integers(-128, 128, (8, *shape), dtype=np.int8)
+    for document in write_models(design, model, samples, tmp_path / "out"):
+        assert document.refused is None
+        assert document.explained
+        assert document.litert_equals_prediction is not False
+        assert sum(operator.unexplained for operator in document.operators) == 0
+
+
+def test_a_difference_is_exported_unless_the_subtracted_input_is_multiplied() -> None:
+    network = elementwise("SUB")
+    difference = next(op for op in network.operators if isinstance(op, ElementwiseSum))
+    scaled = float(difference.input_rescalers[1].scale[0]) != 0.5
+    exchanged = replace(difference, inputs=difference.inputs[::-1], input_rescalers=difference.input_rescalers[::-1])
+    multiplied, halved = (difference, exchanged) if scaled else (exchanged, difference)
+    with pytest.raises(StudyError, match=rf"operator '{difference.name}': a SUB whose subtracted input has a mult"):
+        units_of(network.with_operators({difference.name: multiplied}), {})
+    unit = units_of(network.with_operators({difference.name: halved}), {})[-1]
+    assert [each.complemented for each in unit.constants.inputs] == [False, True]
 
 
 def test_a_network_trained_here_has_no_model(model: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hwmodels import RescalerWorkload, RescaleStage
+from hwmodels.workload import OutputConstants
 
 needs_yosys = pytest.mark.skipif(importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed")
 needs_verilator = pytest.mark.skipif(
@@ -66,6 +67,21 @@ def addition(
         weight_bits=0,
         activation_bits=8,
     )
+
+
+def built_for(
+    workload: RescalerWorkload, zero_point: int = -3, q_min: int | None = None, q_max: int | None = None,
+    zeros: tuple[int, int] = (-5, 7),
+) -> RescalerWorkload:  # fmt: skip
+    """The same layer with constants that its unit may be built for; bounds that are left out are the type's ends."""
+    half = 1 << (workload.output_bits - 1)
+    output = OutputConstants(
+        zero_point=zero_point,
+        q_min=-half if q_min is None else q_min,
+        q_max=half - 1 if q_max is None else q_max,
+        input_zero_points=zeros if len(workload.stages) == 2 else (),
+    )
+    return replace(workload, output=output)
 
 
 def constant(multiplier: int, *, operand_bits: int = 32, right_shift: int | None = None) -> RescalerWorkload:

@@ -10,13 +10,13 @@ import itertools
 import math
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from hw_workloads import addition, constant, convolution
+from hw_workloads import addition, built_for, constant, convolution
 from verilated import Dut, Verilated
 
 from hwmodels import HardwareError, RescalerWorkload
@@ -57,6 +57,20 @@ def narrow_workloads() -> Iterator[RescalerWorkload]:
         yield convolution(
             operand_bits=acc_bits, multiplier_bits=k, right_shift_min=low, right_shift_max=low + 3, output_bits=4
         )
+    for acc_bits, low, span in ((9, 3, 0), (9, 2, 1), (8, 0, 0), (8, -1, 7), (5, 2, 3)):
+        yield convolution(
+            operand_bits=acc_bits, multiplier_bits=1, right_shift_min=low, right_shift_max=low + span, output_bits=4
+        )
+
+
+def constant_outputs(workloads: Iterable[RescalerWorkload]) -> Iterator[RescalerWorkload]:
+    """Workloads built for constants in turn: saturating, clamping on one side, on both, without a zero point."""
+    ends = [(-1, 0.0, 1.0), (0, 0.5, 1.0), (0.2, 0.0, 0.7), (0, 0.3, 0.6), (-1, 0.2, 1.0)]
+    shown = (each for each in workloads if each.stages[0].right_shift_min < each.stages[0].operand_bits)
+    for workload, (zero, low, high) in zip(shown, itertools.cycle(ends)):
+        half = 1 << (workload.output_bits - 1)
+        q_min, q_max = (round(-half + end * (2 * half - 1)) for end in (low, high))
+        yield built_for(workload, math.ceil(zero * half), q_min, q_max)
 
 
 def wide_workloads() -> Iterator[RescalerWorkload]:
@@ -66,14 +80,27 @@ def wide_workloads() -> Iterator[RescalerWorkload]:
         yield convolution(operand_bits=32, multiplier_bits=k, right_shift_min=low, right_shift_max=low + span)
     yield from map(constant, (1, 3, 7, 171, 1431655765, 2147483647, 1073741824))
     yield from (addition(multiplier_bits=k, sum_bits=31, shift_bits=1) for k in (31, 6, 1))
+    yield from (apart(bits) for bits in (0, 1, 3, 12))
+
+
+def apart(bits: int) -> RescalerWorkload:
+    """A folded ADD's shifts: the inputs' scales differ by that many bits more than by one halving."""
+    add = addition(multiplier_bits=1)
+    first, last = add.stages
+    return replace(add, stages=(replace(first, right_shift_min=bits - 19, right_shift_max=bits - 19), last))
 
 
 def cases_of(architecture: Architecture) -> list[Case]:
     """Return the designs of an architecture: of every workload above that it can be built for, and piped ones."""
     cases = [
         Case(architecture, architecture.parameters(workload), workload.multiplier_bits, exhaustive)
-        for exhaustive, workloads in ((True, narrow_workloads()), (False, wide_workloads()))
-        for workload in (replace(each, contract=architecture.contract) for each in workloads)
+        for exhaustive, workloads in (
+            (True, [*narrow_workloads(), *constant_outputs(narrow_workloads())]),
+            (False, [*wide_workloads(), *constant_outputs(wide_workloads())]),
+        )
+        for workload in (
+            replace(each, contract=architecture.contract, folded=architecture.folded) for each in workloads
+        )
         if is_for(architecture, workload)
     ]
     widest = max(cases, key=lambda case: case.multiplier_bits)
@@ -124,20 +151,29 @@ def axes(case: Case) -> list[range]:
 
 
 def exhaustive_columns(case: Case, ports: Sequence[Port]) -> Columns:
-    """Return every combination of legal values, each with three pairs of bounds."""
+    """Return every combination of legal values, each with three pairs of bounds if those are ports."""
     names = [port.name for port in ports if port.name not in BOUNDS]
-    rows = np.array([(*row, pair) for row in itertools.product(*axes(case)) for pair in range(3)], dtype=np.int64)
-    low, high = legal(case.architecture, next(port for port in ports if port.name == BOUNDS[0]))
-    columns = {name: rows[:, place] for place, name in enumerate(names)}
-    return {**columns, "q_min": np.array([low, -1, 0])[rows[:, -1]], "q_max": np.array([high, 2, 0])[rows[:, -1]]}
+    pairs = bound_pairs(case, ports)
+    rows = np.array([(*row, pair) for row in itertools.product(*axes(case)) for pair in range(len(pairs) or 1)])
+    columns = {name: rows[:, place].astype(np.int64) for place, name in enumerate(names)}
+    bounds = np.array(pairs, dtype=np.int64).reshape(-1, 2)[rows[:, -1]].T if pairs else ()
+    return {**columns, **dict(zip(BOUNDS, bounds, strict=False))}
+
+
+def bound_pairs(case: Case, ports: Sequence[Port]) -> list[tuple[int, int]]:
+    """Return pairs of bounds that do not clamp, clamp on both sides and leave one value; none without such ports."""
+    port = next((port for port in ports if port.name == BOUNDS[0]), None)
+    return [] if port is None else [legal(case.architecture, port), (-1, 2), (0, 0)]
 
 
 def random_columns(case: Case, ports: Sequence[Port], count: int, rng: np.random.Generator) -> Columns:
     """Return corners and random values; every second pair of bounds does not clamp."""
     columns = {port.name: spread(*legal(case.architecture, port), count, rng) for port in ports}
-    low, high = legal(case.architecture, next(port for port in ports if port.name == BOUNDS[0]))
+    pairs = bound_pairs(case, ports)
+    if not pairs:
+        return columns
     bounds = np.sort(np.stack([columns[name] for name in BOUNDS]), axis=0)
-    bounds[:, ::2] = [[low], [high]]
+    bounds[:, ::2] = np.array(pairs[0])[:, None]
     return {**columns, **dict(zip(BOUNDS, bounds, strict=True))}
 
 

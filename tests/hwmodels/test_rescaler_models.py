@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hw_workloads import addition, convolution
+from hw_workloads import addition, built_for, constant, convolution
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -146,10 +146,38 @@ class TestNetwork:
 
     def test_parameter_bits_leave_out_the_implied_one_and_the_constant_shift(self) -> None:
         [layer] = network_cost([convolution()], self.model, style="streaming", lanes=1).layers
-        # 16 channels of 7 multiplier bits, 3 shift bits (a span of 4) and a 20-bit bias.
-        assert layer.parameter_bits == 16 * (7 + 3 + 20)
+        # 16 channels of 7 multiplier bits and 3 shift bits (a span of 4); their 20-bit biases are the accelerator's.
+        assert layer.parameter_bits == 16 * (7 + 3)
+        assert layer.bias_bits == 16 * 20
         [layer] = network_cost([addition()], self.model, style="streaming", lanes=1).layers
         assert layer.parameter_bits == 7 + 7
+
+    def test_a_constant_shift_stores_no_parameter_and_is_its_datapath_alone(self) -> None:
+        wired = replace(convolution(multiplier_bits=1, right_shift_max=12), folded=True)
+        [layer] = network_cost([built_for(wired)], self.model, style="streaming", lanes=1).layers
+        assert (layer.parameter_bits, layer.parameter_area_um2) == (0, 0)
+        assert layer.area_um2 == layer.datapath_area_um2
+        assert layer.bias_area_um2 == pytest.approx(16 * 20 * 0.4672)
+
+    def test_a_shared_bank_is_programmable_and_folded_only_if_all_of_its_layers_are(self) -> None:
+        pure = convolution(name="pure", multiplier_bits=1)
+        folded, wide = built_for(replace(pure, folded=True)), built_for(convolution(name="wide"))
+        adds = replace(addition(multiplier_bits=1), folded=True)
+        for layers, plain in (
+            ([folded], [replace(pure, folded=True)]),
+            ([folded, wide], [pure, convolution(name="wide")]),
+            ([folded, built_for(adds)], [replace(pure, folded=True), addition(multiplier_bits=1)]),
+            (
+                [built_for(constant(171)), wide],
+                [
+                    replace(convolution(operand_bits=32, right_shift_min=17, right_shift_max=17, channels=1)),
+                    convolution(name="wide"),
+                ],
+            ),
+        ):
+            assert network_cost(layers, self.model, style="shared", lanes=2) == network_cost(
+                plain, self.model, style="shared", lanes=2
+            )
 
     def test_a_shared_bank_is_as_wide_as_the_widest_layer(self) -> None:
         wide, narrow = convolution(name="wide", multiplier_bits=31), convolution(name="narrow", multiplier_bits=2)

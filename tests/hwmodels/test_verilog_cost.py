@@ -46,7 +46,8 @@ def test_shifts_by_constants_are_wiring(tmp_path: Path) -> None:
     [("rescaler", "a half behind the shift"), ("rescaler_floor", "contract floor")],
 )
 def test_the_lint_sees_how_a_rescaler_rounds(module: str, expected: str) -> None:
-    files = [RTL_FOLDER / f"{module}.v"] + ([RTL_FOLDER / "rescaler_output.v"] if module != "rescaler" else [])
+    shared = [RTL_FOLDER / f"{name}.v" for name in ("rescaler_output", "rescaler_clamp")]
+    files = [RTL_FOLDER / f"{module}.v", *(shared if module != "rescaler" else [])]
     findings = cost_verilog(files, module, {}, load_technology("aladdin40")).findings
     assert expected in " ".join(finding.text for finding in findings if finding.topic == "rounding")
     assert any("arithmetic right shift" in finding.text for finding in findings)

@@ -5,7 +5,6 @@ from itertools import product
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import digits_like, mixed, random_inputs
@@ -13,8 +12,8 @@ from small_networks import digits_like, mixed, random_inputs
 from nets.execute.executor import IntegerExecutor
 from nets.narrow.certificates import Interval, certify
 from nets.narrow.narrowing import RescalerChoice, narrow
-from nets.network.contracts import CONTRACTS, contract_named, requantize
-from nets.network.operators import Convolution, ElementwiseSum, FullyConnected, Method
+from nets.network.contracts import CONTRACTS, contract_named
+from nets.network.operators import Convolution, FullyConnected, Method
 from nets.network.quantized_network import QuantizedNetwork
 from nets.network.rescaler import rescaler_from_scale
 from nets.network.tensors import TensorSpec
@@ -113,43 +112,24 @@ def test_signed_bits_is_the_narrowest_width(low: int, span: int) -> None:
     assert bits == 1 or not (-(2 ** (bits - 2)) <= low and high < 2 ** (bits - 2))
 
 
-def test_add_has_two_stages_its_exact_half_is_wiring() -> None:
-    network = digits_like().network
-    stages = certify(network).rescalers["add_3"]
-    assert len(stages) == 2
-    assert stages[0].operand_bits == 9
-    operator = network.operator("add_3")
-    assert isinstance(operator, ElementwiseSum)
-    assert stages[1].operand_bits <= 9 + operator.left_shift + 1
-
-
-def test_emptied_channel_does_not_widen_the_shifter() -> None:
-    network = fully_connected(np.array([[3, 4], [1, 1]]), np.array([0, 0]))
-    operator = network.operator("fc_0")
-    assert isinstance(operator, FullyConnected)
-    dead = rescaler_from_scale(np.array([1 / 40, 1e-30]), 31, contract_named("half_up"))
-    stage = certify(network.with_operators({"fc_0": replace(operator, rescaler=dead)})).rescalers["fc_0"][0]
-    assert stage.right_shift_max == stage.operand_bits + 31
-    shift = torch.tensor([stage.right_shift_max])
-    extremes = torch.tensor([-(2 ** (stage.operand_bits - 1)), 2 ** (stage.operand_bits - 1) - 1])
-    scaled = requantize(extremes, torch.tensor([2**31 - 1]), shift, 31, contract_named("half_up"))
-    assert scaled.tolist() == [0, 0]
-
-
-def test_accumulator_bits_come_from_the_weights() -> None:
-    wide = certify(fully_connected(np.full((1, 2), 127), np.array([0]))).rescalers["fc_0"][0]
-    slim = certify(fully_connected(np.full((1, 2), 1), np.array([0]))).rescalers["fc_0"][0]
-    assert (wide.operand_bits, slim.operand_bits) == (16, 10)
+@pytest.mark.parametrize("zero_point", [0, 3])
+def test_partial_sums_contain_the_accumulators_and_the_bias(zero_point: int) -> None:
+    """An operand that is never 0 is worth 0 before its product is added."""
+    network = fully_connected(np.array([[3, -4]]), np.array([100]))
+    spec = replace(network.tensors[0], bits=2, zero_point=zero_point)  # -2 .. 1 less the zero point
+    certificate = certify(network.with_tensors({0: spec}))
+    accumulator, sums = certificate.accumulators["fc_0"], certificate.partial_sums["fc_0"]
+    if zero_point == 0:
+        assert (sums.low, sums.high) == (accumulator.low, accumulator.high) == (100 - 10, 100 + 11)
+    else:
+        assert (accumulator.low, accumulator.high) == (100 - 15 + 8, 100 - 6 + 20)
+        assert (sums.low, sums.high) == (100 - 15, 100 + 20)
 
 
 def test_every_contract_is_certified() -> None:
     for name in CONTRACTS:
-        assert certify(digits_like(contract=name).network).rescalers.keys() == {
+        certificate = certify(digits_like(contract=name).network)
+        assert certificate.accumulators.keys() == {
             "conv_0", "depthwise_1", "conv_2", "add_3", "conv_4", "fc_7",
         }  # fmt: skip
-
-
-def test_certificate_of_an_unknown_rescaler_kind_is_not_silently_skipped() -> None:
-    network = digits_like().network
-    with pytest.raises(KeyError):
-        certify(network).rescalers["reshape_6"]
+        assert certificate.partial_sums.keys() == {"conv_0", "depthwise_1", "conv_2", "conv_4", "fc_7"}

@@ -51,6 +51,57 @@ def test_empty_part_is_refused() -> None:
         split(numbered([0, 1, 2]), finetune=0.1, validation=0.1, test=0.8, seed=0)
 
 
+@given(st.lists(st.integers(0, 3), min_size=40, max_size=120), st.integers(1, 20) | st.just(0.25), st.integers(0, 99))
+def test_calibration_samples_are_a_part_of_their_own(labels: list[int], calibration: float, seed: int) -> None:
+    parts = split(numbered(labels), finetune=0.3, validation=0.3, test=0.4, seed=seed, calibration=calibration)
+    members = [part.inputs[:, 0] for part in (parts.finetune, parts.validation, parts.test)]
+    assert sorted(np.concatenate([*members, parts.calibration[:, 0]])) == list(range(len(labels)))
+    assert len(parts.calibration) == (round(0.25 * len(labels)) if calibration == 0.25 else calibration)
+
+
+def test_more_calibration_samples_include_fewer() -> None:
+    """So 64 samples and 256 differ in nothing else, if the file gives as many to the split."""
+    parts = split(numbered([0, 1] * 30), finetune=0, validation=0.5, test=0.5, seed=3, calibration=20)
+    assert len(parts.finetune) == 0
+    assert len(set(parts.calibration[:, 0])) == 20
+    assert (np.sort(parts.calibration[:, 0]) != parts.calibration[:, 0]).any(), "the first ones are a random choice"
+
+
+@pytest.mark.parametrize("calibration", [10, 11, 0.01, 0.99])
+def test_calibration_takes_neither_all_nor_none(calibration: float) -> None:
+    with pytest.raises(NetworkError, match=r"calibration split of 'numbered' takes \d+ of 10 samples"):
+        split(numbered([0] * 10), finetune=0.3, validation=0.3, test=0.4, seed=0, calibration=calibration)
+
+
+def test_one_sample_of_each_class_is_split_without_regard_to_classes() -> None:
+    parts = split(numbered(list(range(400))), finetune=0, validation=0.4, test=0.6, seed=5, calibration=64)
+    assert not parts.stratified
+    assert (len(parts.finetune), len(parts.validation), len(parts.test)) == (0, 134, 202)
+    assert len(set(parts.validation.labels) | set(parts.test.labels)) == 336
+    again = split(numbered(list(range(400))), finetune=0, validation=0.4, test=0.6, seed=5, calibration=64)
+    assert (again.test.labels == parts.test.labels).all()
+
+
+def test_samples_without_labels_are_split_and_have_none() -> None:
+    unlabelled = Dataset("numbered", Samples(np.arange(20)[:, None]), None, "")
+    parts = split(unlabelled, finetune=0, validation=0.5, test=0.5, seed=0)
+    assert not parts.stratified
+    assert sorted([*parts.validation.inputs[:, 0], *parts.test.inputs[:, 0]]) == list(range(20))
+    with pytest.raises(NetworkError, match="have no labels"):
+        _ = parts.test.labels
+
+
+def test_files_without_labels_are_read(tmp_path: Path) -> None:
+    pixels = np.arange(12, dtype=np.int8).reshape(4, 3)
+    plain = load_npz_dataset(write(tmp_path / "a.npz", x=pixels))
+    assert plain.samples.known_labels is None
+    assert (plain.samples.inputs == pixels).all()
+    own = load_npz_dataset(write(tmp_path / "b.npz", x_train=pixels, x_test=pixels))
+    assert own.held_out is not None
+    assert own.held_out.known_labels is None
+    assert len({plain.sha256, own.sha256}) == 2
+
+
 def test_digits_are_real_images() -> None:
     dataset = load_digits_dataset()
     assert dataset.samples.inputs.shape == (1797, 8, 8, 1)
@@ -80,7 +131,9 @@ def test_npz_with_and_without_its_own_test_part(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x": np.zeros((2, 3), np.int8)}, r"has \['x'\]; give x and y"),
+        ({"z": np.zeros((2, 3), np.int8)}, r"has \['z'\]; give x and y"),
+        ({"x_train": np.zeros((2, 3), np.int8), "y_train": np.zeros(2, int)}, r"has \['x_train', 'y_train'\]; give x"),
+        ({"x": np.zeros(3, np.int8)}, r"x is \[3\]; give \[samples, \*shape\]"),
         ({"x": np.zeros((2, 3)), "y": np.zeros(2, int)}, "x is float64; give the model's integer inputs"),
         ({"x": np.zeros((2, 3), np.int8), "y": np.zeros(2)}, "y is float64"),
         ({"x": np.zeros((2, 3), np.int8), "y": np.zeros(3, int)}, "x has 2 samples and y 3"),

@@ -254,6 +254,7 @@ def _manifest(recipe: Recipe, names: Names, trials: int) -> Manifest:
         dataset="digits",
         data_sha256="0" * 64,
         samples={"finetune": 539, "validation": 540, "test": recipe.test_samples},
+        stratified=True,
         network="net <b>bold</b>" if recipe.names else "digits_cnn",
         network_sha256="1" * 64,
         rescalers=names,

@@ -9,13 +9,14 @@ from synthetic_study import Maker, brute_force_front
 from dse import formats
 from dse.design.metrics import ACCELERATOR_AREA, ACCELERATOR_ENERGY, DROP, LATENCY, RESCALER_AREA, RESCALER_ENERGY
 from dse.design.pareto import hypervolume
+from dse.design.space import NATURAL
 from dse.report.analysis import agreement, convergence, grown, marginal_steps
 from dse.report.charts.front import staircase
 from dse.report.charts.style import log_ticks
 from dse.report.designs import Choice, choices
 from dse.report.scene import cost_axes, scene
 from dse.report.sensitivity import sensitivity
-from dse.store.results import StudyResults
+from dse.store.results import SHIFT_WINDOWS, StudyResults
 
 
 def designs(results: StudyResults, points: list[tuple[float, float]]) -> list[Choice]:
@@ -48,9 +49,9 @@ def test_marginal_prices_rise_and_no_design_lies_below_the_hull(typical: StudyRe
     prices = [s.area_per_tenth_um2 for s in steps]
     assert prices == sorted(prices)
     for step, (area, drop) in itertools.product(steps, points):
-        on_line = step.cheaper.val_drop_pp - (area - step.cheaper.area_um2) * step.gain_pp / step.area_um2
+        on_line = step.cheaper.val_loss - (area - step.cheaper.area_um2) * step.gain_pp / step.area_um2
         assert drop >= on_line - 1e-9
-    assert steps[-1].dearer.val_drop_pp == min(drop for _, drop in points)
+    assert steps[-1].dearer.val_loss == min(drop for _, drop in points)
 
 
 def test_long_hulls_are_thinned_but_keep_their_ends(make: Maker) -> None:
@@ -59,7 +60,7 @@ def test_long_hulls_are_thinned_but_keep_their_ends(make: Maker) -> None:
     steps = marginal_steps(front, 540)
     assert len(steps) == 12
     assert steps[0].cheaper.area_um2 == min(c.area_um2 for c in front)
-    assert steps[-1].dearer.val_drop_pp == min(c.val_drop_pp for c in front)
+    assert steps[-1].dearer.val_loss == min(c.val_loss for c in front)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -134,6 +135,28 @@ def test_sensitivity_finds_the_rescaler_that_matters(make: Maker) -> None:
     assert np.nanmax(others) - np.nanmin(others) < 2.5
 
 
+def test_sensitivity_is_about_windows_where_they_vary(make: Maker) -> None:
+    results = make(trials=150, rescalers=4)
+    generator = np.random.default_rng(0)
+    windows = {
+        f"conv_{i}.shift_bits": generator.choice([0, 2, np.nan], len(results.trials)) for i in (0, 1)
+    }  # the others have natural shifts
+    drop = 10.0 * (windows["conv_1.shift_bits"] == 0)
+    learned = sensitivity(
+        dataclasses.replace(
+            results,
+            facts=dataclasses.replace(results.facts, varying=(SHIFT_WINDOWS,)),
+            trials=results.trials.assign(val_accuracy_integer=90.0 - drop, **windows),
+        )
+    )
+    assert learned is not None
+    assert learned.of_windows
+    assert learned.bits == (0, 2, NATURAL)
+    assert learned.importance.argmax() == 1
+    assert learned.drop_pp[1, 0] > np.nanmax(learned.drop_pp[1, 1:]) + 5
+    assert np.isnan(learned.drop_pp[2, :2]).all(), "no trial gave the third rescaler a window"
+
+
 def test_sensitivity_shows_only_widths_that_were_tried(make: Maker) -> None:
     results = make(trials=40)
     learned = sensitivity(results)
@@ -164,7 +187,7 @@ def test_staircase_never_rises(make: Maker) -> None:
         assert ys == sorted(set(ys), reverse=True)
         for design in view.front:  # none lies below the line
             reached = [step["y"] for step in steps if step["x"] <= design.value(axis)]
-            assert design.val_drop_pp >= min(reached)
+            assert design.val_loss >= min(reached)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +212,7 @@ def test_cost_axes_have_a_few_round_ticks(low: float, high: float, within: tuple
 def test_designs_above_the_frame_are_counted(make: Maker) -> None:
     view = scene(make(trials=150))
     complete = view.results.trials[view.results.trials["state"] == "COMPLETE"]
-    drawn = [*view.dominated.drop_pp, *(c.val_drop_pp for c in view.front)]
+    drawn = [*view.dominated.losses, *(c.val_loss for c in view.front)]
     baselines_off_front = complete[(complete["role"] != "search") & ~complete["on_front"]]
     drawn += list(baselines_off_front["val_accuracy_drop_pp"])
     assert len(drawn) == len(complete)

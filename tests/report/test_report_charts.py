@@ -58,11 +58,11 @@ def test_front_shows_every_design_at_its_cost_and_drop(any_study: StudyResults) 
         designs = layer(panel, "_designs")
         assert [row["trial"] for row in designs] == [c.trial for c in view.front]
         np.testing.assert_allclose([row["x"] for row in designs], [c.value(axis) for c in view.front], rtol=1e-8)
-        np.testing.assert_allclose([row["y"] for row in designs], [c.val_drop_pp for c in view.front], rtol=1e-8)
+        np.testing.assert_allclose([row["y"] for row in designs], [c.val_loss for c in view.front], rtol=1e-8)
         dominated = layer(panel, "_dominated")
         assert [row["trial"] for row in dominated] == view.dominated.trial.tolist()
         np.testing.assert_allclose([row["x"] for row in dominated], view.dominated.costs[axis.name], rtol=1e-5)
-        np.testing.assert_allclose([row["y"] for row in dominated], view.dominated.drop_pp, rtol=1e-4)
+        np.testing.assert_allclose([row["y"] for row in dominated], view.dominated.losses, rtol=1e-4)
 
 
 def test_legend_lists_what_is_drawn_and_nothing_else(any_study: StudyResults) -> None:
@@ -81,7 +81,7 @@ def test_test_intervals_are_those_of_the_front_or_of_the_labelled_designs(make: 
         assert rows
         np.testing.assert_allclose(
             [(row["low"], row["y"], row["high"]) for row in rows],
-            [(c.ci_low, c.test_drop_pp, c.ci_high) for c in shown if math.isfinite(c.ci_high)],
+            [(c.ci_low, c.test_loss, c.ci_high) for c in shown if math.isfinite(c.ci_high)],
             rtol=1e-8,
         )
 

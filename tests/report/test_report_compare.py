@@ -104,7 +104,7 @@ def test_coverage_by_brute_force(make: Maker) -> None:
     first, second = designs[:30], designs[30:]
 
     def as_good(a: Choice, b: Choice) -> bool:
-        return a.val_drop_pp <= b.val_drop_pp and a.area_um2 <= b.area_um2 and a.energy_nj <= b.energy_nj
+        return a.val_loss <= b.val_loss and a.area_um2 <= b.area_um2 and a.energy_nj <= b.energy_nj
 
     expected = sum(any(as_good(a, b) for a in first) for b in second) / len(second)
     assert covered(first, second) == pytest.approx(expected)

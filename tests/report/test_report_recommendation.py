@@ -105,9 +105,7 @@ def test_correction_for_many_designs_only_widens(make: Maker) -> None:
     assert ends[0] == pytest.approx(choice.ci_high)
     assert ends == sorted(ends)
     # Bonferroni over 10 at 95% two-sided is the 0.9975 quantile: 2.807 instead of 1.960.
-    assert ends[2] - choice.test_drop_pp == pytest.approx(
-        (choice.ci_high - choice.test_drop_pp) * 2.807 / 1.960, rel=1e-3
-    )
+    assert ends[2] - choice.test_loss == pytest.approx((choice.ci_high - choice.test_loss) * 2.807 / 1.960, rel=1e-3)
 
 
 def test_missing_control_is_a_caution_for_a_finetuned_choice(make: Maker) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dse import formats
-from dse.design import Figure, Role
+from dse.design import DROP, Figure, Role
 from dse.report.charts import style
 from dse.report.charts.picture import Panel
 from dse.report.charts.style import Rows, Series, Spec, compact
-from dse.report.designs import ROLE_NAMES, Choice, Evidence
+from dse.report.designs import ROLE_NAMES, Choice, Evidence, loss_amount
 from dse.report.scene import Scene, baselines, bottom, marks
 
 MOST_INTERVALS = 25  # front designs up to which all test intervals are drawn; beyond, those of the labelled designs
@@ -23,6 +23,7 @@ EVIDENCE = {
     Evidence.NON_INFERIOR: Series("front, non-inferior on test", style.BLUE),
     Evidence.UNDECIDED: Series("front, test cannot tell", style.BLUE, filled=False),
     Evidence.WORSE: Series("front, worse than the margin", style.ORANGE, style.SALTIRE),
+    Evidence.WITHOUT_MARGIN: Series("front, scored on test", style.BLUE),
     Evidence.UNTESTED: Series("front, not scored on test", style.INK, "diamond", filled=False),
 }
 BASELINE = {
@@ -30,37 +31,47 @@ BASELINE = {
     Role.CONTROL: Series(ROLE_NAMES[Role.CONTROL], style.INK, style.STAR, filled=False),
     Role.UNIFORM_ROUND: Series(ROLE_NAMES[Role.UNIFORM_ROUND], style.ORANGE, "triangle-up", filled=False, dash=(6, 4)),
     Role.UNIFORM_ABSORB: Series(ROLE_NAMES[Role.UNIFORM_ABSORB], style.INK, "triangle-down", filled=False, dash=(2, 3)),
+    Role.UNIFORM_WINDOW: Series(ROLE_NAMES[Role.UNIFORM_WINDOW], style.BLUE, "square", filled=False, dash=(1, 2)),
 }
 TEST = Series("same design on test, 95% interval", style.INK, style.ERROR_BAR)
 
 
 def front_panel(view: Scene, axis: Figure) -> Panel:
     """Draws validation drop over one cost: front, test intervals, baselines, dominated designs and the margin."""
-    margin = view.results.facts.margin_pp
+    margin, loss = view.results.facts.margin, view.results.facts.loss
     costs = [*view.dominated.costs[axis.name], *(c.value(axis) for c in (*view.front, *baselines(view)))]
     position: Spec = {
         "x": style.log_x(axis.title, axis.unit, costs),
-        "y": style.linear("y", "Accuracy drop against int32 (pp)", bottom(view), view.top_pp),
+        "y": style.linear("y", _axis_title(loss), bottom(view), view.top_pp),
     }
     chart = _Chart(view, axis, f"front_{axis.name}", _series(view))
     labels = _labels(view, axis, [cost for cost in costs if cost > 0] or [1.0])
-    line = style.rule("y", margin, f"margin {margin:g} pp")
+    line = [] if margin is None else style.rule("y", margin, f"margin {margin:g} pp")
     return Panel(
         {
-            "description": f"Accuracy drop over {axis.title.lower()}: the front, uniform widths and int32",
+            "description": f"{_axis_title(loss)} over {axis.title.lower()}: the front, uniform widths and int32",
             "height": HEIGHT,
             "layer": [*style.positioned(position, [*chart.layers(), *labels]), *line],
         }
     )
 
 
+def _axis_title(loss: Figure) -> str:
+    against = " against int32" if loss is DROP else ""
+    return f"{_capitalized(loss.in_words)}{against} ({loss.unit})"
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def staircase(designs: Sequence[Choice], axis: Figure) -> Rows:
     """Returns the front's projection on one cost and the drop: the points at which a step line goes down."""
     rows: Rows = []
     lowest = math.inf
-    for design in sorted(designs, key=lambda c: (c.value(axis), c.val_drop_pp)):
-        if design.val_drop_pp < lowest:
-            lowest = design.val_drop_pp
+    for design in sorted(designs, key=lambda c: (c.value(axis), c.val_loss)):
+        if design.val_loss < lowest:
+            lowest = design.val_loss
             rows.append({"x": design.value(axis), "y": lowest})
     return rows
 
@@ -141,7 +152,7 @@ class _Chart:
     def _intervals(self) -> list[Spec]:
         """Returns the test intervals: a line, and ticks at its ends and at the test drop."""
         rows: Rows = [
-            row | {"y": compact(c.test_drop_pp, 9), "low": compact(c.ci_low, 9), "high": compact(c.ci_high, 9)}
+            row | {"y": compact(c.test_loss, 9), "low": compact(c.ci_low, 9), "high": compact(c.ci_high, 9)}
             for c in _tested(self.view)
             for row in self._rows([c], TEST)
         ]
@@ -159,7 +170,7 @@ class _Chart:
         return [
             {
                 "x": compact(c.value(self.axis), 9),
-                "y": compact(c.val_drop_pp, 9),
+                "y": compact(c.val_loss, 9),
                 "series": series.label,
                 "trial": c.trial,
                 "hover": hover(self.view, c),
@@ -168,7 +179,7 @@ class _Chart:
         ]
 
     def _dominated(self) -> Rows:
-        points = self.view.dominated
+        points, loss = self.view.dominated, self.view.results.facts.loss
         label = _dominated_series(self.view).label
         return [
             {
@@ -177,10 +188,10 @@ class _Chart:
                 "series": label,
                 "trial": int(trial),
                 "hover": f"trial {trial}, dominated\n{formats.number(x)} {self.axis.unit}, "
-                f"validation drop {formats.points(y)}\nbits {bits}",
+                f"validation {loss.word} {loss_amount(loss, y)}\nbits {bits}",
             }
             for x, y, trial, bits in zip(
-                points.costs[self.axis.name], points.drop_pp, points.trial, points.bits, strict=True
+                points.costs[self.axis.name], points.losses, points.trial, points.bits, strict=True
             )
         ]
 
@@ -195,7 +206,7 @@ def _labels(view: Scene, axis: Figure, costs: Sequence[float]) -> list[Spec]:
     rows: Rows = [
         {
             "x": choice.value(axis),
-            "y": choice.val_drop_pp,
+            "y": choice.val_loss,
             "label_x": 10 ** (low + 0.3 * (high - low)),
             "label_y": view.top_pp - (0.05 + 0.07 * number) * height,
             "label": label,
@@ -228,9 +239,8 @@ def hover(view: Scene, choice: Choice) -> str:
             f"trial {choice.trial}{role}",
             f"area {formats.area(choice.area_um2)} ({formats.ratio(choice.area_ratio)} less than int32)",
             f"energy {formats.energy(choice.energy_nj)} ({formats.ratio(choice.energy_ratio)} less)",
-            f"validation drop {formats.points(choice.val_drop_pp)}",
-            f"test drop {formats.points(choice.test_drop_pp)} {formats.interval(choice.ci_low, choice.ci_high)}: "
-            f"{choice.evidence.value}",
+            f"validation {choice.loss.word} {choice.amount(choice.val_loss)}",
+            f"test {choice.loss.word} {choice.amount(choice.test_loss)} {choice.interval}: {choice.evidence.value}",
             f"fine-tuning {choice.finetune}, fidelity {choice.fidelity}",
             *_width_lines(view, choice),
         ]
@@ -239,8 +249,7 @@ def hover(view: Scene, choice: Choice) -> str:
 
 def _width_lines(view: Scene, choice: Choice) -> list[str]:
     cells = [
-        f"{formats.shorten(name, 14)} {bits}{method[:1]}"
-        for name, bits, method in zip(view.results.rescalers, choice.multiplier_bits, choice.methods, strict=True)
+        f"{formats.shorten(name, 14)} {cell}" for name, cell in zip(view.results.rescalers, choice.cells, strict=True)
     ]
     lines = [" · ".join(cells[i : i + PER_LINE]) for i in range(0, min(len(cells), MOST_IN_HOVER), PER_LINE)]
     return [*lines, "… click for all"] if len(cells) > MOST_IN_HOVER else lines

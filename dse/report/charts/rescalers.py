@@ -1,11 +1,14 @@
 """Pictures with a row per rescaler: widths across the front, area and energy, sensitivity and importance."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from dse.design import NATURAL
 from dse.report.charts import style
 from dse.report.charts.picture import Panel
 from dse.report.charts.style import Rows, Spec, compact
@@ -25,20 +28,57 @@ Floats = npt.NDArray[np.float64]
 
 def widths_panel(view: Scene) -> Panel:
     """Draws the multiplier bits of every rescaler across the front, cheapest design on the left."""
+    cells = [
+        _Cell(bits, cell, f"{bits} bits, {method}")
+        for c in view.front
+        for bits, cell, method in zip(c.multiplier_bits, c.cells, c.methods, strict=True)
+    ]
+    colour = style.colour_scale(
+        "multiplier bits", {"type": "log", "base": 2, "domain": [1, MOST_BITS]}, (1, 2, 4, 8, 16, MOST_BITS)
+    )
+    return _across_the_front(view, cells, colour, "Multiplier bits of every rescaler in every design of the front", 7)
+
+
+def windows_panel(view: Scene) -> Panel:
+    """Draws the shift windows of every rescaler across the front, cheapest design on the left; n: natural shifts."""
+    cells = [
+        _Cell(NATURAL, "n", "natural shifts") if window is None else _Cell(window, str(window), f"{2**window} shifts")
+        for c in view.front
+        for window in c.shift_bits
+    ]
+    scale: Spec = {"type": "linear", "domain": [0, NATURAL]}
+    colour = style.colour_scale(f"shift window (bits; {NATURAL}: natural)", scale, tuple(range(NATURAL + 1)))
+    return _across_the_front(view, cells, colour, "Shift window of every rescaler in every design of the front", 3)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One rescaler of one design: its value on the colour scale, what the cell says, and the hover text."""
+
+    value: int
+    text: str
+    hover: str
+
+
+def _across_the_front(view: Scene, cells: Sequence[_Cell], colour: Spec, description: str, dark: int) -> Panel:
+    """Draws a map with a column per design of the front and a row per rescaler.
+
+    ``cells`` are in the order of the designs, then of the rescalers; values below ``dark`` have dark colours.
+    """
     labels = style.row_labels(view.results.rescalers)
     trials = [str(c.trial) for c in view.front]
     numbered = len(trials) <= MOST_LABELLED
+    places = product(view.front, zip(labels, view.results.rescalers, strict=True))
     rows: Rows = [
         {
             "x": str(c.trial),
             "row": label,
-            "value": bits,
-            "cell": f"{bits}{method[:1]}",
+            "value": cell.value,
+            "cell": cell.text,
             "trial": c.trial,
-            "hover": f"{name}\ntrial {c.trial}: {bits} bits, {method}",
+            "hover": f"{name}\ntrial {c.trial}: {cell.hover}",
         }
-        for c in view.front
-        for label, name, bits, method in zip(labels, view.results.rescalers, c.multiplier_bits, c.methods, strict=True)
+        for (c, (label, name)), cell in zip(places, cells, strict=True)
     ]
     x: Spec = {
         "field": "x",
@@ -50,24 +90,21 @@ def widths_panel(view: Scene) -> Panel:
             "labelAngle": 0 if len(trials) <= 14 else -90,
         },
     }
-    colour = style.colour_scale(
-        "multiplier bits", {"type": "log", "base": 2, "domain": [1, MOST_BITS]}, (1, 2, 4, 8, 16, MOST_BITS)
-    )
-    cells = _cells(colour, gap=1 if numbered else 0)
+    rectangles = _cells(colour, gap=1 if numbered else 0)
     text: Spec = {
         "mark": {"type": "text", "fontSize": 10, "aria": False},
         "encoding": {
             "text": {"field": "cell"},
-            "color": {"condition": {"test": "datum.value < 7", "value": "white"}, "value": style.INK},
+            "color": {"condition": {"test": f"datum.value < {dark}", "value": "white"}, "value": style.INK},
         },
     }
     return Panel(
         {
-            "description": "Multiplier bits of every rescaler in every design of the front",
+            "description": description,
             "height": _height(len(labels), 24),
             "data": {"values": rows},
             "encoding": {"x": x, "y": style.row_axis(labels)},
-            "layer": [cells, text] if numbered else [cells],
+            "layer": [rectangles, text] if numbered else [rectangles],
         }
     )
 
@@ -160,13 +197,16 @@ def sensitivity_panels(view: Scene, learned: Sensitivity) -> tuple[Panel, Panel]
 
 
 def _drops(learned: Sensitivity) -> Panel:
+    what, title = "width", "Multiplier width of this rescaler (bits)"
+    if learned.of_windows:
+        what, title = "window", f"Shift window of this rescaler (bits; {NATURAL}: natural shifts)"
     labels = style.row_labels(learned.rescalers)
     rows: Rows = [
         {
             "x": bits,
             "row": label,
             "value": compact(drop, 4),
-            "hover": f"{name} at {bits} bits: mean drop {drop:.2f} pp\n{count} trials had this width",
+            "hover": f"{name} at {bits} bits: mean drop {drop:.2f} pp\n{count} trials had this {what}",
         }
         for label, name, drops, counts in zip(
             labels, learned.rescalers, learned.drop_pp, learned.trials_used, strict=True
@@ -177,14 +217,14 @@ def _drops(learned: Sensitivity) -> Panel:
     x: Spec = {
         "field": "x",
         "type": "ordinal",
-        "title": "Multiplier width of this rescaler (bits)",
+        "title": title,
         "scale": {"domain": list(learned.bits)},
         "axis": {"labelAngle": 0, "grid": False},
     }
     colour = style.colour_scale("mean predicted accuracy drop (pp)", {"reverse": True, "zero": False})
     return Panel(
         {
-            "description": "Mean predicted accuracy drop by rescaler and multiplier width",
+            "description": f"Mean predicted accuracy drop by rescaler and {what}",
             "height": _height(len(labels), 34),
             "data": {"values": rows},
             "encoding": {"x": x, "y": style.row_axis(labels)},

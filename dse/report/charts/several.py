@@ -4,14 +4,13 @@ import math
 from collections.abc import Sequence
 
 from dse import formats
-from dse.design import DROP, RESCALER_AREA, Figure
+from dse.design import RESCALER_AREA, Figure
 from dse.report.charts import style
 from dse.report.charts.front import staircase
 from dse.report.charts.picture import Panel
 from dse.report.charts.style import Rows, Spec, compact
 from dse.report.comparison import Comparison, Run
-from dse.report.designs import Choice
-from dse.report.recommendations import REFERENCE_DROP_PP
+from dse.report.designs import Choice, loss_amount
 from dse.report.scene import Scene, cost_axes
 from dse.store import member_key
 
@@ -20,13 +19,13 @@ HEIGHT = 360  # px
 
 def portfolio_panel(view: Scene) -> Panel:
     """Draws drop over area of every network: the line is its own best, the marks are the designs of the front."""
-    members, area = view.results.facts.members, RESCALER_AREA.name
+    members, loss, area = view.results.facts.members, view.results.facts.loss, RESCALER_AREA.name
     rows = view.results.judged.sort_values(area)
     lines: Rows = []
     marks: Rows = []
     visible: list[float] = []
     for name in members:
-        drop = member_key(name, DROP.name)
+        drop = member_key(name, loss.name)
         best, front = rows[[area]].assign(drop=rows[drop].cummin()), view.results.front[[area, drop]]
         lines += [{"x": compact(x), "y": compact(y), "series": name} for x, y in best.itertuples(index=False)]
         marks += [
@@ -34,13 +33,13 @@ def portfolio_panel(view: Scene) -> Panel:
                 "x": compact(x),
                 "y": compact(y),
                 "series": name,
-                "hover": f"{name}\n{formats.area(x)}, drop {formats.points(y)}",
+                "hover": f"{name}\n{formats.area(x)}, {loss.word} {loss_amount(loss, y)}",
             }
             for x, y in front.itertuples(index=False)
         ]
         visible += [*front[drop], *best["drop"].tail(1)]
     x = style.log_x(f"{RESCALER_AREA.title} of the shared bank", RESCALER_AREA.unit, rows[area].tolist())
-    return _fronts("portfolio", {"x": x, "y": _drop_axis(visible)}, members, lines, marks)
+    return _fronts("portfolio", {"x": x, "y": _loss_axis(visible, loss)}, members, lines, marks)
 
 
 def comparison_panels(compared: Comparison) -> tuple[Panel, ...]:
@@ -53,7 +52,7 @@ def _comparison_panel(compared: Comparison, axis: Figure) -> Panel:
     marks: Rows = [
         {
             "x": compact(c.value(axis), 9),
-            "y": compact(c.val_drop_pp, 9),
+            "y": compact(c.val_loss, 9),
             "series": run.label,
             "hover": _hover(run, c),
         }
@@ -62,7 +61,7 @@ def _comparison_panel(compared: Comparison, axis: Figure) -> Panel:
     lines: Rows = [row | {"series": run.label} for run in compared.runs for row in staircase(run.front, axis)]
     position: Spec = {
         "x": style.log_x(axis.title, axis.unit, [c.value(axis) for _, c in designs]),
-        "y": _drop_axis([c.val_drop_pp for _, c in designs]),
+        "y": _loss_axis([c.val_loss for _, c in designs], compared.runs[0].results.facts.loss),
     }
     return _fronts(f"compare_{axis.name}", position, [run.label for run in compared.runs], lines, marks)
 
@@ -72,9 +71,9 @@ def _hover(run: Run, choice: Choice) -> str:
         [
             f"{run.label}, trial {choice.trial}",
             f"area {formats.area(choice.area_um2)}, energy {formats.energy(choice.energy_nj)}",
-            f"validation drop {formats.points(choice.val_drop_pp)}",
-            f"test drop {formats.points(choice.test_drop_pp)} {formats.interval(choice.ci_low, choice.ci_high)}",
-            f"bits {formats.shorten(' '.join(str(k) for k in choice.multiplier_bits), 60)}",
+            f"validation {choice.loss.word} {choice.amount(choice.val_loss)}",
+            f"test {choice.loss.word} {choice.amount(choice.test_loss)} {choice.interval}",
+            f"bits {formats.shorten(' '.join(choice.rescalers), 60)}",
         ]
     )
 
@@ -91,7 +90,7 @@ def _fronts(name: str, position: Spec, labels: Sequence[str], lines: Rows, marks
     }
     return Panel(
         {
-            "description": f"Accuracy drop of {', '.join(labels)} over one cost",
+            "description": f"Losses of {', '.join(labels)} over one cost",
             "height": HEIGHT,
             "encoding": position,
             "layer": [*style.line_layers(name, series, lines, interpolate="step-after", strokeWidth=1.4), designs],
@@ -99,9 +98,10 @@ def _fronts(name: str, position: Spec, labels: Sequence[str], lines: Rows, marks
     )
 
 
-def _drop_axis(drops: Sequence[float]) -> Spec:
-    """Returns an axis of what is worth seeing: drops up to the largest that the hypervolume counts."""
-    finite = [drop for drop in drops if math.isfinite(drop)] or [0.0, 1.0]
-    low, high = min(finite), max(min(max(finite), REFERENCE_DROP_PP), min(finite))
-    room = 0.08 * max(high - low, 1.0)
-    return style.linear("y", "Accuracy drop against own int32 (pp)", low - room, high + room)
+def _loss_axis(losses: Sequence[float], loss: Figure) -> Spec:
+    """Returns an axis of what is worth seeing: losses up to the largest that the hypervolume counts."""
+    finite = [each for each in losses if math.isfinite(each)] or [0.0, 1.0]
+    low, high = min(finite), max(min(max(finite), loss.reference), min(finite))
+    room = 0.08 * max(high - low, 0.2 * loss.reference)
+    title = loss.in_words.replace(" with int32", "").replace(" from int32", "").capitalize()
+    return style.linear("y", f"{title} against own int32 ({loss.unit})", low - room, high + room)

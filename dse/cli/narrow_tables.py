@@ -1,0 +1,144 @@
+"""What ``dse narrow`` prints: a table of layers, of outputs, of costs, and the file."""
+
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dse import formats
+from dse.narrowing import Estimate, FileDocument, LayerDocument, NarrowDocument, ScoreDocument
+
+_NAME = 16  # characters shown of an operator's name
+
+
+def print_document(document: NarrowDocument, console: Console) -> None:
+    """Prints everything that a person wants to know, most important last."""
+    console.print(layers_table(document))
+    console.print(outputs_table(document))
+    console.print(costs_table(document))
+    for line in file_lines(document.file):
+        console.print(Text(line), soft_wrap=True)
+    for note in document.notes:
+        console.print(Text(f"Note: {note}.", style="yellow"), soft_wrap=True)
+
+
+def layers_table(document: NarrowDocument) -> Table:
+    """Returns a table with one row per rescaler."""
+    table = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title=Text(
+            f"{Path(document.model).name}: {formats.count(len(document.layers), 'rescaler')}, {_choice(document)}"
+        ),
+        caption=Text(
+            "shift: right shifts of the channels; moved: channels beyond their natural shift; weights: integers that "
+            "changed, by: most in steps of int32's; bias: largest change in output LSB; fold: rounding and zero point "
+            "in the bias; area: µm², less: than int32's"
+        ),
+    )
+    table.add_column("layer", no_wrap=True)
+    for heading in ("k", "shift", "moved", "weights", "by", "bias", "fold", "area", "less"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for layer in document.layers:
+        table.add_row(*_layer_cells(layer))
+    return table
+
+
+def _choice(document: NarrowDocument) -> str:
+    window = "natural shifts" if document.shift_bits is None else f"{document.shift_bits}-bit shifts"
+    return f"k = {document.multiplier_bits}, {window}, {document.method}, {document.contract}"
+
+
+def _layer_cells(layer: LayerDocument) -> list[str]:
+    shifts = str(layer.first_shift)
+    if layer.last_shift != layer.first_shift:
+        shifts += f"{formats.EN_DASH}{layer.last_shift}"
+    less = None if layer.int32_area_um2 is None or not layer.area_um2 else layer.int32_area_um2 / layer.area_um2
+    return [
+        formats.shorten(layer.name, _NAME),
+        str(layer.multiplier_bits),
+        shifts,
+        f"{layer.moved_channels}/{layer.channels}" if layer.weights else "",
+        formats.percent(layer.weights_changed / layer.weights, 0) if layer.weights else "",
+        f"{layer.largest_weight_change:.1f}" if layer.weights else "",
+        f"{layer.largest_bias_change:.2f}" if layer.weights else "",
+        "yes" if layer.folded else "no",
+        formats.number(layer.area_um2),
+        formats.ratio(less),
+    ]
+
+
+def outputs_table(document: NarrowDocument) -> Table:
+    """Returns a table of the outputs against int32's: before calibration and after it."""
+    samples = document.samples
+    source = "synthetic inputs" if samples.source == "synthetic" else "samples"
+    seen = f" other than the {samples.calibration} for calibration" if samples.calibration else ""
+    table = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 0, 0, 0),
+        title=Text(f"Outputs against int32's, {samples.test:,} {source}{seen}"),
+        caption=Text(
+            "[95% intervals]; drop: Tango, paired; agreement (same largest output): Wilson; error (mean "
+            "squared, as a share of the variance of int32's outputs): bootstrap"
+        ),
+    )
+    table.add_column("network", no_wrap=True)
+    for heading in ("acc. %", "drop pp", "agreement %", "error %"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if document.int32_accuracy_percent is not None:
+        table.add_row("int32", f"{document.int32_accuracy_percent:.2f}", "", "", "")
+    if document.uncalibrated is not None:
+        table.add_row("uncalibrated", *_score_cells(document.uncalibrated))
+    table.add_row("calibrated" if document.uncalibrated is not None else "design", *_score_cells(document.design))
+    return table
+
+
+def _score_cells(score: ScoreDocument) -> list[str]:
+    accuracy, error = score.accuracy_percent, score.output_error
+    return [
+        "" if accuracy is None else f"{accuracy:.2f}",
+        _estimate(score.drop_pp),
+        _estimate(score.agreement_percent, 1),
+        _estimate(Estimate(*(100.0 * value for value in error)), 1 if error.value > 0.1 else 2),
+    ]
+
+
+def _estimate(estimate: Estimate | None, digits: int = 2) -> str:
+    if estimate is None:
+        return ""
+    return f"{formats.signed(estimate.value, digits)} {formats.interval(estimate.low, estimate.high, digits)}"
+
+
+def costs_table(document: NarrowDocument) -> Table:
+    """Returns a table of area and energy of all rescalers."""
+    cost = document.cost
+    table = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title=Text(f"All rescalers, each built for its layer: {cost.model} model, {cost.technology}"),
+    )
+    for heading in ("", "int32", "design", "less"):
+        table.add_column(heading, justify="left" if heading == "" else "right", no_wrap=True)
+    table.add_row(
+        "area", formats.area(cost.int32_area_um2), formats.area(cost.area_um2), formats.ratio(cost.area_ratio)
+    )
+    energies = formats.energy(cost.int32_energy_nj), formats.energy(cost.energy_nj)
+    table.add_row("energy of one inference", *energies, formats.ratio(cost.energy_ratio))
+    return table
+
+
+def file_lines(file: FileDocument) -> list[str]:
+    """Returns what there is to say about the written file."""
+    litert = {
+        True: f"LiteRT ({file.resolver}) gives every integer that is predicted for it",
+        False: f"LiteRT ({file.resolver}) gives OTHER integers than predicted: dse verify {file.path} shows where",
+        None: f"predicted only, not run: {file.litert_refused}",
+    }[file.litert_as_predicted]
+    causes = f"{file.ties:,} ties, {file.double_roundings:,} double roundings, {file.scale_errors:,} scale errors"
+    return [
+        f"Model: {file.path}; read again, its weights, biases and scales are the design's.",
+        f"Its runtime, on {file.samples} inputs: {litert}; the largest output agrees with the design's on "
+        f"{file.agreement:.1%}; per operator on equal inputs {causes}, {file.unexplained:,} unexplained.",
+    ]

@@ -1,0 +1,117 @@
+"""How the outputs of a design differ from those of int32 on the same samples, with labels and without."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import log_softmax
+
+from dse.design import MemberScore, TestScore, mean_interval
+from dse.study import BoolArray, PreparedMember, outputs_of, right_answers
+from nets.datasets import Samples
+from nets.network import Int8Array, QuantizedNetwork
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A network beside its baseline on the same samples.
+
+    Attributes:
+        divergence: divergence of the outputs of each sample, ``[samples]`` (:func:`divergences`).
+        differs: whether the first class differs, ``[samples]``; None if the outputs are no classes.
+        right, baseline_right: whether network and baseline are right, ``[samples]``; None without labels.
+    """
+
+    divergence: Floats
+    differs: BoolArray | None
+    right: BoolArray | None
+    baseline_right: BoolArray | None
+
+    def validation_score(self, name: str) -> MemberScore:
+        """Returns the score of a member of this name on the validation split."""
+        accuracy, baseline = _percent(self.right), _percent(self.baseline_right)
+        return MemberScore(
+            name=name,
+            val_accuracy=accuracy,
+            val_accuracy_drop_pp=None if accuracy is None or baseline is None else baseline - accuracy,
+            val_disagreement_pp=_percent(self.differs),
+            val_divergence=float(self.divergence.mean()),
+        )
+
+    def test_score(self) -> TestScore:
+        """Returns the score on the test split, with the intervals."""
+        low, high = mean_interval(self.divergence)
+        return TestScore(
+            samples=len(self.divergence),
+            baseline_correct=_count(self.baseline_right),
+            lost=_only(self.baseline_right, self.right),
+            gained=_only(self.right, self.baseline_right),
+            differing=_count(self.differs),
+            divergence=float(self.divergence.mean()),
+            divergence_low=low,
+            divergence_high=high,
+        )
+
+
+def compared(
+    member: PreparedMember, network: QuantizedNetwork, samples: Samples, baseline_outputs: Int8Array
+) -> Comparison:
+    """Compares a member's network with the member's baseline.
+
+    Args:
+        member: the member.
+        network: its network of a design.
+        samples: the samples.
+        baseline_outputs: int8 outputs of the baseline for these samples, ``[samples, elements]``.
+    """
+    outputs = outputs_of(network, samples)
+    ours, theirs = real_outputs(network, outputs), real_outputs(member.network, baseline_outputs)
+    classes = member.spec.network.outputs == "classes"
+    return Comparison(
+        divergence=divergences(ours, theirs) if classes else squared_errors(ours, theirs, member.network),
+        differs=outputs.argmax(axis=1) != baseline_outputs.argmax(axis=1) if classes else None,
+        right=right_answers(outputs, samples) if member.has_labels else None,
+        baseline_right=right_answers(baseline_outputs, samples) if member.has_labels else None,
+    )
+
+
+def real_outputs(network: QuantizedNetwork, outputs: Int8Array) -> Floats:
+    """Returns the real values that int8 outputs of a network stand for."""
+    spec = network.tensors[network.outputs[0]]
+    return (outputs.astype(np.float64) - spec.zero_point) * spec.scale
+
+
+def divergences(logits: Floats, baseline: Floats) -> Floats:
+    """Returns each sample's Kullback-Leibler divergence of the softmax from the baseline's, nats, ``[samples]``.
+
+    ``logits`` and ``baseline`` are real, ``[samples, classes]``.
+    """
+    ours, theirs = log_softmax(logits, axis=1), log_softmax(baseline, axis=1)
+    summed: Floats = (np.exp(theirs) * (theirs - ours)).sum(axis=1)
+    return np.maximum(summed, 0.0)  # rounding can leave -1e-17
+
+
+def squared_errors(values: Floats, baseline: Floats, network: QuantizedNetwork) -> Floats:
+    """Returns each sample's mean squared error over the variance of the baseline's outputs, ``[samples]``.
+
+    The variance is that of all output elements of all samples, at least the square of the output's quantization step.
+    ``values`` and ``baseline`` are real, ``[samples, elements]``; ``network`` is the baseline.
+    """
+    step = network.tensors[network.outputs[0]].scale
+    errors: Floats = ((values - baseline) ** 2).mean(axis=1) / max(float(baseline.var()), step**2)
+    return errors
+
+
+def _percent(marks: BoolArray | None) -> float | None:
+    return None if marks is None else 100.0 * float(marks.mean())
+
+
+def _count(marks: BoolArray | None) -> int | None:
+    return None if marks is None else int(np.count_nonzero(marks))
+
+
+def _only(these: BoolArray | None, others: BoolArray | None) -> int | None:
+    """Counts the samples that only the first one gets right."""
+    return None if these is None or others is None else _count(these & ~others)

@@ -1,0 +1,19 @@
+"""One design without a search: a model narrowed, what that does to its outputs and its hardware, and its file."""
+
+from dse.narrowing.document import Estimate, FileDocument, LayerDocument, NarrowDocument, ScoreDocument
+from dse.narrowing.model import narrow_model
+from dse.narrowing.request import DEFAULT_CALIBRATION, NarrowRequest
+from dse.narrowing.steps import Progress, Step
+
+__all__ = [
+    "DEFAULT_CALIBRATION",
+    "Estimate",
+    "FileDocument",
+    "LayerDocument",
+    "NarrowDocument",
+    "NarrowRequest",
+    "Progress",
+    "ScoreDocument",
+    "Step",
+    "narrow_model",
+]

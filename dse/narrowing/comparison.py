@@ -1,0 +1,82 @@
+"""The outputs of a design beside those of int32 on the same samples, with 95% intervals."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from dse.design import PairedCounts, mean_interval, paired_interval, share_interval
+from dse.narrowing.document import Estimate, ScoreDocument
+from nets.datasets import LabelArray
+from nets.network import Int8Array, QuantizedNetwork
+
+Floats = npt.NDArray[np.float64]
+IntervalMethods = {
+    "drop_pp": "Tango's score interval, paired (1998)",
+    "agreement_percent": "Wilson's score interval (1927)",
+    "output_error": "percentile bootstrap over samples (Efron 1979)",
+}
+
+
+def score(
+    networks: tuple[QuantizedNetwork, QuantizedNetwork],
+    outputs: tuple[Sequence[Int8Array], Sequence[Int8Array]],
+    labels: LabelArray | None,
+) -> ScoreDocument:
+    """Compares a design with int32.
+
+    Args:
+        networks: the int32 network and the design.
+        outputs: their outputs on the same samples, int8 ``[samples, *shape]`` per network output.
+        labels: int64 ``[samples]``, or None; then there is no accuracy.
+    """
+    reference, design = ([each.reshape(len(each), -1) for each in of] for of in outputs)
+    samples = len(reference[0])
+    errors = _output_errors(networks, reference, design)
+    accuracies = None if labels is None else _accuracies(reference[0], design[0], labels)
+    has_classes = len(reference) == 1 and reference[0].shape[1] > 1
+    return ScoreDocument(
+        accuracy_percent=None if accuracies is None else accuracies[0],
+        drop_pp=None if accuracies is None else accuracies[1],
+        agreement_percent=_agreement(reference[0], design[0]) if has_classes else None,
+        output_error=Estimate(float(errors.mean()), *mean_interval(errors)),
+        samples=samples,
+    )
+
+
+def accuracy_percent(outputs: Int8Array, labels: LabelArray) -> float:
+    """Returns the share of samples whose first largest output is the label, percent."""
+    return 100.0 * float(_right(outputs, labels).mean())
+
+
+def _right(outputs: Int8Array, labels: LabelArray) -> npt.NDArray[np.bool_]:
+    right: npt.NDArray[np.bool_] = outputs.reshape(len(outputs), -1).argmax(axis=1) == labels
+    return right
+
+
+def _accuracies(reference: Int8Array, design: Int8Array, labels: LabelArray) -> tuple[float, Estimate]:
+    before, after = _right(reference, labels), _right(design, labels)
+    counts = PairedCounts(len(labels), int((before & ~after).sum()), int((after & ~before).sum()))
+    return 100.0 * float(after.mean()), Estimate(counts.drop_pp, *paired_interval(counts))
+
+
+def _agreement(reference: Int8Array, design: Int8Array) -> Estimate:
+    same = int((reference.argmax(axis=1) == design.argmax(axis=1)).sum())
+    return Estimate(100.0 * same / len(reference), *share_interval(same, len(reference)))
+
+
+def _output_errors(
+    networks: tuple[QuantizedNetwork, QuantizedNetwork], reference: list[Int8Array], design: list[Int8Array]
+) -> Floats:
+    """Returns each sample's mean squared error over the variance of int32's outputs; the mean of several outputs.
+
+    The variance is at least the square of the output's quantization step.
+    """
+    per_output = []
+    for at, pair in enumerate(zip(reference, design, strict=True)):
+        specs = [network.tensors[network.outputs[at]] for network in networks]
+        wanted, made = (
+            (values.astype(np.float64) - spec.zero_point) * spec.scale for values, spec in zip(pair, specs, strict=True)
+        )
+        per_output.append(((made - wanted) ** 2).mean(axis=1) / max(float(wanted.var()), specs[0].scale ** 2))
+    return np.asarray(np.mean(per_output, axis=0))

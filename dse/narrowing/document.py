@@ -1,0 +1,124 @@
+"""What narrowing one model says: for people and, as JSON, for programs."""
+
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+VERSION = 1
+
+
+class Estimate(NamedTuple):
+    """A figure with the ends of its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LayerDocument(_Part):
+    """What became of one rescaler and of the weights before it; an ADD or MUL has no weights."""
+
+    name: str = Field(description="name of the operator: kind, and position in the file")
+    multiplier_bits: int = Field(description="k, width of the multiplier; 1 is a pure shift")
+    method: str = Field(description="round or absorb")
+    channels: int = Field(description="sets of rescaler constants")
+    first_shift: int = Field(description="smallest right shift of any channel, in bits: wiring")
+    last_shift: int = Field(description="largest right shift of any channel, in bits")
+    moved_channels: int = Field(description="channels whose scale is neither neighbour of the natural one")
+    weights: int = Field(description="number of weights")
+    weights_changed: int = Field(description="weights whose integers differ from the original file's")
+    largest_weight_change: float = Field(description="largest change of a real weight, in steps of int32's weights")
+    largest_bias_change: float = Field(description="largest change of a real bias, in steps (LSB) of the output")
+    folded: bool = Field(description="whether rounding constant and zero point move into the bias of the hardware")
+    area_um2: float | None = Field(description="area of the rescaler with its parameter memory; null if unknown")
+    int32_area_um2: float | None = Field(description="the same of int32")
+    energy_nj: float | None = Field(description="energy of its rescales in one inference; null if unknown")
+    int32_energy_nj: float | None = Field(description="the same of int32")
+
+
+class ScoreDocument(_Part):
+    """Outputs compared with int32's; estimates are [value, low, high], a 95% interval."""
+
+    samples: int = Field(description="number of samples, none of which calibration saw")
+    accuracy_percent: float | None = Field(description="null without labels")
+    drop_pp: Estimate | None = Field(description="accuracy of int32 less that of the design; Tango's paired interval")
+    agreement_percent: Estimate | None = Field(
+        description="samples with the same largest output; Wilson's interval; null if the outputs are no classes"
+    )
+    output_error: Estimate = Field(
+        description="mean squared error of the outputs before any softmax, as a share of the variance of int32's; "
+        "bootstrap interval"
+    )
+
+
+class SamplesDocument(_Part):
+    """Where the samples come from."""
+
+    source: Literal["data", "synthetic"] = Field(description="data, or synthetic: noise")
+    calibration: int = Field(description="samples that calibration used, without labels; 0 if there was none")
+    test: int = Field(description="other samples, on which outputs are compared")
+    labelled: bool = Field(description="whether there are accuracies")
+
+
+class CostDocument(_Part):
+    """Cost of all rescalers, each built for its layer (streaming), one lane."""
+
+    model: str = Field(description="name of the cost model")
+    technology: str = Field(description="name of its technology table")
+    area_um2: float | None = Field(description="area with parameter memories; null if unknown")
+    int32_area_um2: float | None = Field(description="the same of int32")
+    area_ratio: float | None = Field(description="int32's area divided by the design's")
+    energy_nj: float | None = Field(description="energy of one inference; null if unknown")
+    int32_energy_nj: float | None = Field(description="the same of int32")
+    energy_ratio: float | None = Field(description="int32's energy divided by the design's")
+
+
+class FileDocument(_Part):
+    """The written .tflite file, read again and compared with the design."""
+
+    path: str = Field(description="path of the file")
+    sha256: str = Field(description="SHA-256 of its bytes, hexadecimal")
+    resolver: str = Field(description="the LiteRT kernels that the comparison is about")
+    samples: int = Field(description="inputs of the comparison")
+    outputs_differing: float = Field(description="share of output integers that differ between runtime and design")
+    agreement: float = Field(description="share of samples with the same largest output")
+    ties: int = Field(
+        description="differences, operator by operator on equal inputs, of ties that are rounded otherwise"
+    )
+    double_roundings: int = Field(description="differences of a runtime that rounds more than once")
+    scale_errors: int = Field(description="differences of multipliers that the runtime derives from float32 scales")
+    unexplained: int = Field(description="differences of any other cause; 0 unless something is wrong")
+    litert_as_predicted: bool | None = Field(
+        description="whether LiteRT gives every predicted integer; null if it does not run"
+    )
+    litert_refused: str | None = Field(description="why LiteRT does not run the file; null if it does")
+
+    @property
+    def sound(self) -> bool:
+        """Whether every difference is explained and LiteRT gives the predicted integers."""
+        return self.unexplained == 0 and self.litert_as_predicted is not False
+
+
+class NarrowDocument(_Part):
+    """One model, narrowed."""
+
+    version: int = Field(VERSION, description="version of this document; it changes if the meaning of a key does")
+    model: str = Field(description="path of the original file")
+    network_sha256: str = Field(description="fingerprint of the narrowed integers")
+    multiplier_bits: int = Field(description="k, width of every multiplier")
+    shift_bits: int | None = Field(description="width of every layer's shift, in bits; null for natural shifts")
+    method: str = Field(description="absorb or round")
+    contract: str = Field(description="rounding contract of the hardware")
+    seed: int = Field(description="seed of the choice of samples")
+    samples: SamplesDocument = Field(description="where the samples come from")
+    int32_accuracy_percent: float | None = Field(description="null without labels")
+    uncalibrated: ScoreDocument | None = Field(description="the design before calibration; null if there is none")
+    design: ScoreDocument = Field(description="the design as written")
+    layers: tuple[LayerDocument, ...] = Field(description="in order of execution")
+    cost: CostDocument = Field(description="cost of all rescalers")
+    file: FileDocument = Field(description="the written file")
+    notes: tuple[str, ...] = Field(description="what a reader has to know of the figures")

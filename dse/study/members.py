@@ -1,0 +1,77 @@
+"""The tables of the study file about its networks and their data."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from dse.study.values import InputPath, Section
+from nets.network import CONTRACTS
+
+
+class NetworkSpec(Section):
+    """The network: a .tflite file, or a built-in topology, trained from the study's seed."""
+
+    model: InputPath | None = Field(None, description="full-int8 .tflite file, relative to the study file")
+    topology: Literal["digits_cnn"] | None = Field(None, description="built-in network, trained in float from the seed")
+    weight_bits: int = Field(8, ge=3, le=8, description="width in bits of every layer's weights")
+    contract: str = Field("half_up", description="rounding contract of every rescaler")
+    outputs: Literal["classes", "values"] = Field(
+        "classes",
+        description="what the network's outputs are: logits of classes, or values (of a detector or an autoencoder), "
+        "which have a divergence from int32 but no accuracy",
+    )
+
+    @model_validator(mode="after")
+    def _one_network(self) -> Self:
+        if (self.model is None) == (self.topology is None):
+            raise ValueError("give either model (a .tflite file) or topology, not both and not neither")
+        if self.contract not in CONTRACTS:
+            raise ValueError(f"contract = {self.contract!r} is unknown; use one of {', '.join(CONTRACTS)}")
+        return self
+
+
+class DataSpec(Section):
+    """The samples and their split into seeded, disjoint parts, stratified if the classes have enough samples."""
+
+    dataset: Literal["digits"] | None = Field(None, description="the digit images that come with scikit-learn")
+    samples: InputPath | None = Field(
+        None, description=".npz with x and y, or x_train, y_train, x_test and y_test; relative to the study file"
+    )
+    input_offset: int = Field(0, ge=-128, le=128, description="number added to the stored integers to give int8 inputs")
+    finetune: float = Field(
+        0.3, ge=0, lt=1, description='share of the samples for fine-tuning; 0 only if fidelity.finetune = "none"'
+    )
+    validation: float = Field(0.3, gt=0, lt=1, description="share of the samples for the accuracy during the search")
+    test: float = Field(0.4, ge=0, lt=1, description="held-back share; 0 if the file has a test part of its own")
+    calibration: float = Field(
+        0,
+        ge=0,
+        description="samples for calibration, whose labels nothing uses: a number, or a share below 1; they are taken "
+        "first, and the other shares are of what is left",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.dataset is None) == (self.samples is None):
+            raise ValueError("give either dataset or samples (an .npz file), not both and not neither")
+        if abs(self.finetune + self.validation + self.test - 1) > 1e-6:
+            raise ValueError(
+                f"finetune + validation + test must be 1, got {self.finetune} + {self.validation} + {self.test}"
+            )
+        if self.calibration > 1 and self.calibration != int(self.calibration):
+            raise ValueError(f"calibration = {self.calibration:g}: give a whole number of samples, or a share below 1")
+        return self
+
+
+class MemberSpec(Section):
+    """One of several networks that share the same silicon, with its data."""
+
+    name: str = Field(
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$", description="prefix of the names of this network's rescalers"
+    )
+    weight: float = Field(1.0, gt=0, le=1e6, description='share in the mean drop, if accuracy = "mean"')
+    inferences: int = Field(
+        1, ge=1, le=10**6, description="number of its inferences in the mix; energy and time are those of the mix"
+    )
+    network: NetworkSpec = Field(description="the [members.network] table: model or topology")
+    data: DataSpec = Field(description="the [members.data] table: dataset or samples, and their split")

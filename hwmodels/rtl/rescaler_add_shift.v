@@ -1,0 +1,69 @@
+// Folded elementwise ADD of one lane, k = 1: both inputs are shifted left by wiring, and one constant holds the zero
+// points and the rounding:
+//
+//   q = clamp(((scaled_input << SCALED_SHIFT) + (halved_input << HALVED_SHIFT) + C) >> SHIFT)
+//   C = (ZERO_POINT << SHIFT) + 2^(SHIFT-1) - (SCALED_ZERO << SCALED_SHIFT) - (HALVED_ZERO << HALVED_SHIFT)
+//
+// which equals rescaler_add.v at MULT_*_WIDTH = 1 with SHIFT_IN_MIN <= 0. The smaller of the two left shifts is 0: what
+// both inputs were shifted by is taken off SHIFT (>= 0; at 0 nothing is rounded). ROUND = 0 leaves out 2^(SHIFT-1).
+// SUM_WIDTH must hold the sum, and is at least SHIFT + 2. Needs rescaler_clamp.v. OUT_WIDTH >= 2.
+module rescaler_add_shift #(
+    parameter IN_WIDTH     = 8,
+    parameter SCALED_SHIFT = 0,
+    parameter HALVED_SHIFT = 1,
+    parameter SHIFT        = 2,
+    parameter SUM_WIDTH    = 12,
+    parameter OUT_WIDTH    = 8,
+    parameter ROUND        = 1,
+    parameter SCALED_ZERO  = 0,
+    parameter HALVED_ZERO  = 0,
+    parameter ZERO_POINT   = 0,
+    parameter Q_MIN        = -128,
+    parameter Q_MAX        = 127
+) (
+    input  wire                        clk,
+    input  wire signed [IN_WIDTH-1:0]  scaled_input,
+    input  wire signed [IN_WIDTH-1:0]  halved_input,
+    output reg  signed [OUT_WIDTH-1:0] q
+);
+    /* verilator lint_off WIDTH */ // constants are worked out in more bits than they need
+    localparam signed [SUM_WIDTH-1:0] ROUNDING = (ROUND != 0) ? (64'sd1 <<< SHIFT) >>> 1 : 0;
+    localparam signed [SUM_WIDTH-1:0] OUTPUT   = ZERO_POINT * (64'sd1 <<< SHIFT);
+    localparam signed [SUM_WIDTH-1:0] SCALED   = SCALED_ZERO * (64'sd1 <<< SCALED_SHIFT);
+    localparam signed [SUM_WIDTH-1:0] HALVED   = HALVED_ZERO * (64'sd1 <<< HALVED_SHIFT);
+    localparam signed [SUM_WIDTH-1:0] OFFSET   = OUTPUT + ROUNDING - SCALED - HALVED;
+    /* verilator lint_on WIDTH */
+
+    wire signed [IN_WIDTH+SCALED_SHIFT-1:0] scaled;
+    wire signed [IN_WIDTH+HALVED_SHIFT-1:0] halved;
+    wire signed [OUT_WIDTH-1:0]             clamped;
+
+    generate
+        if (SCALED_SHIFT > 0) begin : g_scaled_left
+            assign scaled = $signed({scaled_input, {SCALED_SHIFT{1'b0}}});
+        end else begin : g_scaled
+            assign scaled = scaled_input;
+        end
+
+        if (HALVED_SHIFT > 0) begin : g_halved_left
+            assign halved = $signed({halved_input, {HALVED_SHIFT{1'b0}}});
+        end else begin : g_halved
+            assign halved = halved_input;
+        end
+    endgenerate
+
+    /* verilator lint_off WIDTHEXPAND */ // signed operands of unlike widths: sign extension is what is meant
+    wire signed [SUM_WIDTH-1:0] both = scaled + halved;
+    /* verilator lint_off UNUSEDSIGNAL */ // the bits below the shift are dropped on purpose
+    wire signed [SUM_WIDTH-1:0] sum  = both + OFFSET;
+    /* verilator lint_on UNUSEDSIGNAL */
+    /* verilator lint_on WIDTHEXPAND */
+
+    rescaler_clamp #(
+        .IN_WIDTH(SUM_WIDTH - SHIFT), .OUT_WIDTH(OUT_WIDTH), .CONSTANTS(1), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+    ) clamp (
+        .value($signed(sum[SUM_WIDTH-1:SHIFT])), .q_min({OUT_WIDTH{1'b0}}), .q_max({OUT_WIDTH{1'b0}}), .clamped(clamped)
+    );
+
+    always @(posedge clk) q <= clamped;
+endmodule
