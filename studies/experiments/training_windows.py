@@ -24,7 +24,7 @@ from rich.progress import track
 from dse.study import BoolArray, correct_answers
 from nets.errors import NetworkError
 from nets.narrow import Calibration, RescalerChoice, narrow, with_weight_bits
-from nets.network import Method, QuantizedNetwork
+from nets.network import Method, QuantizedNetwork, fingerprint
 from nets.train import FinetuneSettings, fine_tune
 from studies.experiments.training import FloatArray, Fold, folds, interval
 
@@ -82,13 +82,17 @@ class Networks:
         self._fold, self._settings = fold, settings
         inputs = fold.training.inputs[:CALIBRATION_SAMPLES].astype(np.int8, copy=False)
         self._calibration = Calibration(fold.network, inputs, originals=fold.originals)
+        self._correct: dict[tuple[str, bool], BoolArray] = {}
 
     def correct(self, case: Case) -> BoolArray:
-        """Returns which test samples a case classifies correctly, ``[samples]``."""
-        network = self._untrained(case)
-        if case.stage is Stage.TRAINED:
-            network = fine_tune(network, self._fold.training, self._settings, self._fold.originals).network
-        return correct_answers(network, self._fold.test)
+        """Returns which test samples a case classifies correctly, ``[samples]``; equal networks are trained once."""
+        network, trained = self._untrained(case), case.stage is Stage.TRAINED
+        key = fingerprint(network), trained
+        if key not in self._correct:
+            if trained:
+                network = fine_tune(network, self._fold.training, self._settings, self._fold.originals).network
+            self._correct[key] = correct_answers(network, self._fold.test)
+        return self._correct[key]
 
     def _untrained(self, case: Case) -> QuantizedNetwork:
         base = with_weight_bits(self._fold.network, case.weight_bits, self._fold.originals)
