@@ -18,6 +18,7 @@ from nets.network import (
     FloatArray,
     Method,
     QuantizedNetwork,
+    Rescaler,
     Weighted,
     along_channels,
     shared_quantization,
@@ -109,6 +110,8 @@ class TrainableWeights(nn.Module):
         effective = source * weight_scale / target
         operator = replace(self._operator, weight_scale=weight_scale.detach().cpu().numpy())
         operator = with_multiplier_bits(operator, network.tensors, operator.rescaler.multiplier_bits)
+        if operator.method is Method.ABSORB:
+            operator = replace(operator, rescaler=self._within_window(operator.rescaler))
         represented = torch.tensor(operator.rescaler.scale, device=effective.device)
         if operator.method is Method.ABSORB:
             # The ratio of representable to effective scale moves into the weight scale, as in nets.narrow.absorption.
@@ -118,6 +121,11 @@ class TrainableWeights(nn.Module):
         # The represented value, with the effective scale's relative gradient.
         scale = represented * (effective / effective.detach())
         return self._integers(operator, scale, growth, growth * (source / self._input_scale))
+
+    def _within_window(self, rescaler: Rescaler) -> Rescaler:
+        """Returns a rescaler whose right shifts are among those from the smallest to the largest at the start."""
+        shifts = self._operator.rescaler.right_shift
+        return replace(rescaler, right_shift=np.clip(rescaler.right_shift, shifts.min(), shifts.max()))
 
     def _integers(
         self, operator: Weighted, scale: Tensor, weight_growth: Tensor | None, bias_growth: Tensor | None
@@ -138,7 +146,14 @@ class TrainableWeights(nn.Module):
 
 
 def _steps(operator: Weighted, original: RealWeights | None) -> FloatArray:
-    """Returns the operator's weights in steps of the weight scale, before rounding."""
+    """Returns the operator's weights in steps of the weight scale, before rounding.
+
+    An original that rounds to another integer, because calibration chose that integer or because the window leaves the
+    weight scale too fine for it, gives way to the integer: at the edge of the integer's step instead, the first
+    training steps would undo calibration.
+    """
+    whole = operator.weights.astype(np.float64)
     if original is None:
-        return operator.weights.astype(np.float64)
-    return original.weights / along_channels(operator.weight_scale, operator.weights.ndim)
+        return whole
+    steps = original.weights / along_channels(operator.weight_scale, operator.weights.ndim)
+    return np.where(np.rint(steps) == whole, steps, whole)

@@ -40,10 +40,11 @@ class RescaleAwareTwin(nn.Module):
 
     Args:
         network: the design to be trained, its rescalers already narrowed.
-        originals: real weights by operator name to start from, at the operators' own weight scales; the integers
-            themselves if a name is missing. Rounded, they must give the network's integers.
+        originals: real weights by operator name to start from, if they round to the network's integers; those that
+            do not, and operators without a name among them, start from the integers.
         learn_scales: whether weight and activation scales are trained too; multipliers are then derived and
-            narrowed anew at every step, by each operator's own method.
+            narrowed anew at every step, by each operator's own method. Layers under ``absorb`` keep their window: their
+            right shifts stay among those from the smallest to the largest of the design.
     """
 
     def __init__(

@@ -15,6 +15,7 @@ from nets.execute.executor import IntegerExecutor
 from nets.importers.pytorch import QuantizedModule, quantize_input, quantize_module
 from nets.importers.topologies import TOPOLOGIES, train_float
 from nets.narrow.activations import with_activation_bits
+from nets.narrow.calibration import Calibration
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.fingerprints import fingerprint
 from nets.network.operators import Method, Weighted
@@ -60,6 +61,35 @@ def test_wins_back_what_a_pure_shift_loses(trained: Trained) -> None:
     assert outcome.losses[-1] < outcome.losses[0]
     rescalers = [op.rescaler for op in outcome.network.narrowable_operators()]
     assert all((rescaler.multiplier == 1).all() for rescaler in rescalers), "training leaves the hardware alone"
+
+
+def test_wins_back_what_a_constant_shift_loses_and_keeps_it(trained: Trained) -> None:
+    quantized, training, test = trained
+    choices = {op.name: RescalerChoice(1, Method.ABSORB, 0) for op in quantized.network.narrowable_operators()}
+    network = narrow(quantized.network, choices, quantized.originals)
+    outcome = fine_tune(network, training, SETTINGS, quantized.originals)
+    before, after, int32 = (accuracy(each, test) for each in (network, outcome.network, quantized.network))
+    assert before < int32 - 0.02
+    assert after > int32 - 0.02
+    for narrowed, shipped in zip(network.narrowable_operators(), outcome.network.narrowable_operators(), strict=True):
+        assert np.ptp(shipped.rescaler.right_shift) == 0
+        assert (shipped.rescaler.right_shift == narrowed.rescaler.right_shift).all()
+        assert (shipped.rescaler.multiplier == 1).all()
+
+
+def test_training_with_originals_starts_where_calibration_ended(trained: Trained) -> None:
+    quantized, training, _ = trained
+    choices = {op.name: RescalerChoice(1, Method.ABSORB, 0) for op in quantized.network.narrowable_operators()}
+    calibration = Calibration(quantized.network, training.inputs[:64], originals=quantized.originals)
+    network = calibration.narrow(quantized.network, choices)
+    still = FinetuneSettings(epochs=1, batch_size=32, learning_rate=1e-6, seed=5)
+    outcome = fine_tune(network, training, still, quantized.originals)
+    changed = [
+        np.count_nonzero(before.weights != after.weights) / before.weights.size
+        for before, after in zip(network.operators, outcome.network.operators, strict=True)
+        if isinstance(before, Weighted) and isinstance(after, Weighted)
+    ]
+    assert max(changed) < 0.01, "steps of a millionth of full scale undo nothing"
 
 
 def test_same_seed_gives_the_same_integers(trained: Trained) -> None:

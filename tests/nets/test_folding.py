@@ -97,6 +97,27 @@ def test_small_networks_in_hardware_are_the_executors_and_the_twins(
     assert (RescaleAwareTwin(network, originals).integers(torch.tensor(samples))[index].detach().numpy() == exact).all()
 
 
+@pytest.mark.parametrize("shift_bits", [3, 0])
+@pytest.mark.parametrize("contract", FOLDING)
+def test_a_network_trained_in_a_window_is_shifts_and_clamps_that_compute_the_twins_integers(
+    contract: str, shift_bits: int
+) -> None:
+    module = digits_like(1, weight_bits=4, contract=contract)
+    choices = {op.name: RescalerChoice(1, Method.ABSORB, shift_bits) for op in module.network.narrowable_operators()}
+    samples = random_inputs((8, 8, 1), 16)
+    twin = RescaleAwareTwin(narrow(module.network, choices, module.originals), module.originals)
+    twin(torch.tensor(samples)).sum().backward()
+    torch.optim.Adam(twin.parameters(), lr=0.05).step()
+    trained = twin.trained_network()
+    constants = assert_hardware_computes(trained, samples)
+    assert all(each.folded for each in constants.values())
+    for each in constants.values():
+        assert each.stages[-1].right_shift_max - each.stages[-1].right_shift_min < 2**shift_bits
+    exact = IntegerExecutor(trained).tensors(samples)
+    ours = twin.integers(torch.tensor(samples))
+    assert all((ours[index].detach().numpy() == values).all() for index, values in exact.items())
+
+
 @pytest.mark.parametrize("bits", [1, 31])
 def test_sums_of_equal_scales_and_other_layers_too(bits: int) -> None:
     _, _, module = mixed()
