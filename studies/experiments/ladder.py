@@ -14,6 +14,8 @@ import pandas as pd
 import typer
 from matplotlib.axes import Axes
 
+from nets.network import FULL_MULTIPLIER_BITS
+
 NETWORKS = {
     "mobilenet_v2": ("MobileNetV2 1.0 224", "#0072b2", "o"),
     "resnet8": ("ResNet8", "#d55e00", "s"),
@@ -21,7 +23,7 @@ NETWORKS = {
 }
 # Title, multiplier width and window of each rung; -1 stands for natural shifts.
 RUNGS = (
-    ("int32", 31, -1),
+    ("int32", FULL_MULTIPLIER_BITS, -1),
     ("k = 8", 8, -1),
     ("k = 4", 4, -1),
     ("k = 2", 2, -1),
@@ -43,7 +45,7 @@ def rungs_of(rows: pd.DataFrame, method: str) -> pd.DataFrame:
         rows: a CSV of the windows experiment.
         method: ``calibrated``, or another one of the file; int32 is the first rung of each.
     """
-    int32 = rows[rows.multiplier_bits == 31].iloc[0]
+    int32 = rows[rows.multiplier_bits == FULL_MULTIPLIER_BITS].iloc[0]
     parts = [pd.DataFrame([int32]).assign(rung=RUNGS[0][0])]
     for title, bits, window in RUNGS[1:]:
         at = rows[(rows.multiplier_bits == bits) & (rows.shift_bits == window) & (rows.method == method)]
@@ -51,6 +53,8 @@ def rungs_of(rows: pd.DataFrame, method: str) -> pd.DataFrame:
             at = at[at.calibration_samples == CALIBRATION]
         parts.append(at.assign(rung=title))
     table = pd.concat(parts, ignore_index=True)
+    # int32 is not compared with itself.
+    table.loc[0, ["ci_low_pp", "ci_high_pp"]] = 0.0
     return table.assign(
         area_ratio=int32.rescaler_area_um2 / table.rescaler_area_um2,
         energy_ratio=int32.rescaler_energy_nj / table.rescaler_energy_nj,
@@ -67,24 +71,36 @@ def draw(tables: Mapping[str, pd.DataFrame], path: Path) -> None:
         if name == LABELLED:
             rounded = rungs_of(table, "round")
             _line(axes, rounded, colour, "x", f"{title}: multipliers rounded", dash=True)
-            for _, row in ladder.iterrows():
-                axes.annotate(
-                    row.rung, (row.area_ratio, row.ci_low_pp), xytext=(0, 7), textcoords="offset points",
-                    ha="center", fontsize=8, color=colour, rotation=35,
-                )  # fmt: skip
+            _label(axes, ladder, colour)
     axes.axhline(0, color="#b3b8bf", linewidth=0.8)
     axes.set_xscale("log")
-    ticks = [1, 2, 3, 5, 10, 20, 30, 50, 80]
+    ticks = [1, 2, 3, 5, 10, 20, 30, 50, 80, 120]
     axes.set_xticks(ticks, [f"{tick}x" for tick in ticks])
     axes.minorticks_off()
     axes.set_ylim(LARGEST_DROP, -4.5)
     axes.set_xlabel("Area of all rescalers: times smaller than int32's (log scale; osu018, calibrated by synthesis)")
     axes.set_ylabel("Accuracy drop against int32\n(percentage points; bars: paired 95% intervals)")
-    axes.legend(loc="lower left", fontsize=8, frameon=False)
+    axes.legend(loc="lower right", fontsize=8, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=170, metadata={"Software": None})
     plt.close(figure)
+
+
+def _label(axes: Axes, table: pd.DataFrame, colour: str) -> None:
+    """Writes the rungs above their bars; rungs at almost the same area share a label."""
+    labels: list[tuple[float, float, str]] = []
+    for ratio, low, rung in zip(table.area_ratio, table.ci_low_pp, table.rung, strict=True):
+        if labels and ratio < labels[-1][0] * 1.04:
+            _, other, text = labels.pop()
+            labels.append((ratio, min(low, other), f"{text}, {rung}"))
+        else:
+            labels.append((ratio, low, rung))
+    for ratio, low, text in labels:
+        axes.annotate(
+            text, (ratio, low), xytext=(0, 5), textcoords="offset points",
+            ha="left", va="bottom", fontsize=8, color=colour, rotation=35, rotation_mode="anchor",
+        )  # fmt: skip
 
 
 def _line(axes: Axes, table: pd.DataFrame, colour: str, marker: str, label: str, *, dash: bool = False) -> None:
@@ -120,12 +136,18 @@ def markdown(tables: Mapping[str, pd.DataFrame]) -> str:
         ]
         lines += [
             f"| {row.rung} | {row.rescaler_area_um2:,.0f} | {row.area_ratio:.1f}x | {row.rescaler_energy_nj:,.1f} "
-            f"| {row.energy_ratio:.1f}x | {row.drop_pp:+.2f} ({row.ci_low_pp:+.2f} to {row.ci_high_pp:+.2f}) "
+            f"| {row.energy_ratio:.1f}x | {_drop(row)} "
             f"| {row.agreement_percent:.1f}% |"
-            for row in ladder.itertuples()
+            for _, row in ladder.iterrows()
         ]
         lines.append("")
     return "\n".join(lines)
+
+
+def _drop(row: pd.Series) -> str:
+    if row.multiplier_bits == FULL_MULTIPLIER_BITS:
+        return ""
+    return f"{row.drop_pp:+.2f} ({row.ci_low_pp:+.2f} to {row.ci_high_pp:+.2f})"
 
 
 def main(
