@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from dse.errors import StudyError
@@ -21,10 +22,11 @@ from dse.export import Unit, load_design, units_of
 from dse.store import RunFolder
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis import Library, build_circuit, load_liberty, synthesize
+from nets.datasets import load_npz_dataset
 from nets.errors import NetworkError
 from nets.importers import load_tflite
-from nets.narrow import RescalerChoice, narrow
-from nets.network import FULL_MULTIPLIER_BITS, Method, QuantizedNetwork
+from nets.narrow import Calibration, RescalerChoice, narrow, synthetic_inputs
+from nets.network import FULL_MULTIPLIER_BITS, Int8Array, Method, QuantizedNetwork
 
 Key = tuple[str, tuple[tuple[str, int], ...]]  # module and parameters
 
@@ -171,15 +173,26 @@ def uniform(
     liberty: Liberty,
     multiplier_bits: Annotated[int, typer.Option(help="multiplier width of every rescaler, in bits")] = 1,
     shift_bits: Annotated[int | None, typer.Option(help="shift window, in bits", show_default="natural")] = None,
+    calibrate: Annotated[int, typer.Option(help="samples for calibration; 0: none", min=0)] = 0,
+    data: Annotated[Path | None, typer.Option(help="samples, FILE.npz", show_default="synthetic")] = None,
     out: Out = None,
 ) -> None:
-    """Compare a model whose rescalers all have one width and window with int32; weights absorb, uncalibrated."""
+    """Compare a model whose rescalers all have one width and window with int32; weights absorb."""
     int32 = load_tflite(model, contract="half_up")
     choice = RescalerChoice(multiplier_bits, Method.ABSORB, shift_bits)
     if multiplier_bits == FULL_MULTIPLIER_BITS:
         choice = RescalerChoice(multiplier_bits)
-    design = narrow(int32, {operator.name: choice for operator in int32.narrowable_operators()})
-    _report(design, int32, liberty, out)
+    choices = {operator.name: choice for operator in int32.narrowable_operators()}
+    if not calibrate:
+        _report(narrow(int32, choices), int32, liberty, out)
+        return
+    inputs = synthetic_inputs(int32, calibrate) if data is None else (_samples(data)[:calibrate],)
+    _report(Calibration(int32, *inputs).narrow(int32, choices), int32, liberty, out)
+
+
+def _samples(data: Path) -> Int8Array:
+    """Returns the samples of a file, in its order, as int8 model inputs."""
+    return load_npz_dataset(data).samples.inputs.astype(np.int8, copy=False)
 
 
 def _report(design: QuantizedNetwork, int32: QuantizedNetwork, liberty: Path, out: Path | None) -> None:
