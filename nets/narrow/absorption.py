@@ -82,30 +82,45 @@ def absorb_into_weights(
     limit, weights = weight_limit(operator.weight_bits), original.weights
     scale = weighted_scale(source.scale, operator.weight_scale, target.scale, contract)
 
-    def steps_at(candidate: FloatArray) -> tuple[FloatArray, FloatArray]:
-        weight_scale = candidate * target.scale / source.scale
-        return weights / along_channels(weight_scale, weights.ndim), weight_scale
+    def weight_scale_of(candidate: FloatArray) -> FloatArray:
+        return candidate * target.scale / source.scale
 
     def error_of(candidate: FloatArray) -> FloatArray:
-        steps, weight_scale = steps_at(candidate)
-        return _shared(errors.variances(np.clip(np.rint(steps), -limit, limit) - steps) * weight_scale**2, candidate)
+        return error_at(weight_scale_of(candidate), weights, limit, errors)
 
     if choice.shift_bits is None:
         chosen = nearest_scales(scale, bits, error_of)
     else:
         check_window(choice.shift_bits, contract)
         chosen = window_scales(scale, bits, choice.shift_bits, _live(scale, weights), error_of)
-    steps, weight_scale = steps_at(chosen)
+    weight_scale = weight_scale_of(chosen)
     return replace(
         requantized(operator, original, source.scale, weight_scale, operator.weight_bits),
-        weights=errors.rounded(steps, limit).astype(np.int8),
+        weights=errors.rounded(steps_at(weight_scale, weights), limit).astype(np.int8),
         rescaler=rescaler_from_scale(chosen, choice.multiplier_bits, contract),
     )
 
 
-def _shared(errors: FloatArray, candidate: FloatArray) -> FloatArray:
-    """Sums the errors over the outputs that share one scale; shape of ``candidate``."""
-    return errors if candidate.size == errors.size else errors.sum(keepdims=True)
+def steps_at(weight_scale: FloatArray, weights: FloatArray) -> FloatArray:
+    """Returns real weights ``[out, ...]`` in steps of a weight scale, ``[out]`` or ``[1]``."""
+    return weights / along_channels(weight_scale, weights.ndim)
+
+
+def error_at(weight_scale: FloatArray, weights: FloatArray, limit: int, errors: WeightErrors) -> FloatArray:
+    """Returns the error that the nearest integers have at a weight scale, summed over the outputs that share one.
+
+    Args:
+        weight_scale: ``[out]`` or ``[1]``.
+        weights: real weights, ``[out, ...]``.
+        limit: largest magnitude of an integer.
+        errors: judges the weights.
+
+    Returns:
+        Errors, shape of ``weight_scale``.
+    """
+    steps = steps_at(weight_scale, weights)
+    each = errors.variances(np.clip(np.rint(steps), -limit, limit) - steps) * weight_scale**2
+    return each if weight_scale.size == each.size else each.sum(keepdims=True)
 
 
 def _live(scale: FloatArray, weights: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nets.errors import NetworkError
 from nets.execute import run_by_layer
-from nets.narrow.absorption import ScaleError, unless_clipped
+from nets.narrow.absorption import ScaleError, error_at, steps_at, unless_clipped
 from nets.narrow.choice import RescalerChoice
 from nets.narrow.covariance import Covariance, by_group, covariance_of, from_groups, group_count
 from nets.narrow.narrowing import check_rounded_windows, narrowable, narrowed, with_absorbing_scales
@@ -34,7 +34,6 @@ from nets.network import (
     Operator,
     QuantizedNetwork,
     Weighted,
-    along_channels,
     weight_limit,
     with_multiplier_bits,
 )
@@ -213,20 +212,12 @@ def _reweighted(operator: Weighted, network: QuantizedNetwork, original: RealWei
     """Returns a layer of narrow weights whose steps and integers change the accumulators least; its rescaler stays."""
     limit, weights = weight_limit(operator.weight_bits), original.weights
 
-    def steps_at(scale: FloatArray) -> FloatArray:
-        return weights / along_channels(scale, weights.ndim)
-
-    def error_of(scale: FloatArray) -> FloatArray:
-        steps = steps_at(scale)
-        errors = layer.variances(np.clip(np.rint(steps), -limit, limit) - steps) * scale**2
-        return errors if scale.size == errors.size else errors.sum(keepdims=True)
-
     candidates = np.stack([operator.weight_scale * share for share in _SHRINKING])
-    best = np.stack([error_of(scale) for scale in candidates]).argmin(axis=0)
+    best = np.stack([error_at(scale, weights, limit, layer) for scale in candidates]).argmin(axis=0)
     scale = np.take_along_axis(candidates, best[None], axis=0)[0]
     source = network.tensors[operator.inputs[0]].scale
     made = replace(
         requantized(operator, original, source, scale, operator.weight_bits),
-        weights=layer.rounded(steps_at(scale), limit).astype(np.int8),
+        weights=layer.rounded(steps_at(scale, weights), limit).astype(np.int8),
     )
     return with_multiplier_bits(made, network.tensors, FULL_MULTIPLIER_BITS)

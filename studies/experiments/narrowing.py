@@ -77,12 +77,17 @@ def predictions(network: QuantizedNetwork, samples: Samples) -> IntArray:
 
 
 def _row(bits: int, method: Method, classes: IntArray, int32: IntArray, labels: IntArray) -> Row:
+    counts = counts_against(int32, classes, labels)
+    low, high = paired_interval(counts)
+    accuracy, agreement = 100 * float((classes == labels).mean()), 100 * float((classes == int32).mean())
+    return Row(bits, method.value, accuracy, counts.drop_pp, low, high, agreement)
+
+
+def counts_against(int32: IntArray, classes: IntArray, labels: IntArray) -> PairedCounts:
+    """Returns on how many samples a design's classes and int32's differ in being right."""
     right, reference = classes == labels, int32 == labels
     lost, gained = int(np.count_nonzero(reference & ~right)), int(np.count_nonzero(right & ~reference))
-    counts = PairedCounts(len(labels), lost, gained)
-    low, high = paired_interval(counts)
-    accuracy, agreement = 100 * float(right.mean()), 100 * float((classes == int32).mean())
-    return Row(bits, method.value, accuracy, counts.drop_pp, low, high, agreement)
+    return PairedCounts(len(labels), lost, gained)
 
 
 def markdown(name: str, rows: list[Row], samples: int) -> str:

@@ -20,14 +20,14 @@ import numpy as np
 import pandas as pd
 import typer
 
-from dse.design import PairedCounts, paired_interval
+from dse.design import paired_interval
 from dse.evaluate import lower
 from hwmodels import CalibratedRescalerModel, load_technology, network_cost
 from nets.datasets import Dataset, Samples, load_npz_dataset
 from nets.importers import load_tflite
 from nets.narrow import Calibration, RescalerChoice, narrow, synthetic_inputs
 from nets.network import FULL_MULTIPLIER_BITS, Method, QuantizedNetwork
-from studies.experiments.narrowing import IntArray, predictions, source_of
+from studies.experiments.narrowing import IntArray, counts_against, predictions, source_of
 
 MULTIPLIER_BITS = (8, 4, 2, 1)
 SHIFT_BITS = (None, 3, 2, 1, 0)
@@ -76,20 +76,19 @@ class Test:
         """Returns the result of one network."""
         classes, labels = predictions(network, self.samples), self.samples.labels
         cost = network_cost(lower(network), COSTS, style="streaming", lanes=1)
-        right, reference = classes == labels, self.int32 == labels
-        lost, gained = int(np.count_nonzero(reference & ~right)), int(np.count_nonzero(right & ~reference))
-        counts = PairedCounts(len(labels), lost, gained)
+        counts = counts_against(self.int32, classes, labels)
+        low, high = paired_interval(counts)
         return Row(
             multiplier_bits=bits,
             shift_bits=-1 if window is None else window,
             method=method,
             calibration_samples=calibration,
             test_samples=len(labels),
-            int32_percent=100 * float(reference.mean()),
-            accuracy_percent=100 * float(right.mean()),
+            int32_percent=100 * float((self.int32 == labels).mean()),
+            accuracy_percent=100 * float((classes == labels).mean()),
             drop_pp=counts.drop_pp,
-            ci_low_pp=(interval := paired_interval(counts))[0],
-            ci_high_pp=interval[1],
+            ci_low_pp=low,
+            ci_high_pp=high,
             agreement_percent=100 * float((classes == self.int32).mean()),
             rescaler_area_um2=cost.rescaler_area_um2 or math.nan,
             rescaler_energy_nj=cost.rescaler_energy_nj or math.nan,
