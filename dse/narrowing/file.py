@@ -10,7 +10,7 @@ from nets.importers import load_tflite
 from nets.network import Int8Array, QuantizedNetwork, Weighted
 from nets.oracle import ExportReport, export_tflite
 
-RESOLVER = "litert_xnnpack"  # what LiteRT uses unless it is told otherwise
+RESOLVER = "litert_xnnpack"  # LiteRT's default
 
 
 class LostDesignError(RuntimeError):

