@@ -1,5 +1,6 @@
 """The ``dse`` command: one word for each job; bad input gets one clear line and exit status 2."""
 
+import io
 import sys
 from typing import Never
 
@@ -28,6 +29,9 @@ for command in (run, report, show, compare, export, narrow, verify, contracts, c
 
 def main() -> None:
     """Runs the command line; reports bad input and failures of the machine in one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a path may have bytes, and a name characters, that it cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except (ValueError, RuntimeError, OSError) as error:
