@@ -19,6 +19,7 @@ from dse.design import DEFAULT_OBJECTIVES, DesignPoint, Role, SearchSpace, TestS
 from dse.errors import StudyError
 from dse.store.manifest import Manifest
 from dse.store.opening import storage_to_read
+from dse.store.plausible import implausible
 from dse.store.records import RECORD_VERSION, TrialRecord
 from dse.store.run_folder import RunFolder
 
@@ -251,13 +252,16 @@ def record_in(trial: FrozenTrial) -> TrialRecord | None:
     if text is None:
         return None
     try:
-        return TrialRecord.model_validate_json(text)
+        record = TrialRecord.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
         if problem["loc"] == ("version",):
             version = problem["input"] if problem["type"] != "missing" else 1  # the first format had no version
             raise StudyError(f"trial {trial.number}: {_written_by_another(version)}") from None
         raise StudyError(f"trial {trial.number}: the stored record is damaged: {problem['msg']}") from None
+    if reason := next((reason for level in record.levels if (reason := implausible(level.figures))), ""):
+        raise StudyError(f"trial {trial.number}: the stored record is damaged: {reason}")
+    return record
 
 
 def _written_by_another(version: object) -> str:

@@ -358,7 +358,7 @@ class Study(Section):
         Paths are left out: what files hold is compared, not where they lie.
         """
         paths = {"network": {"model"}, "data": {"samples"}}
-        left_out = {
+        left_out: Any = {
             "workers": True,
             "report": True,
             "search": {"trials"},
