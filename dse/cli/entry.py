@@ -12,6 +12,7 @@ from dse.cli.narrow import narrow
 from dse.cli.networks import contracts, verify
 from dse.cli.results import compare, export, report, show
 from dse.cli.run import run
+from dse.cli.upkeep import check, repair
 from dse.errors import EvaluationsFailedError, bad_input
 
 FAILURE, BAD_INPUT = 1, 2
@@ -23,7 +24,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, report, show, compare, export, narrow, verify, contracts, cost, calibrate, trace, doctor):
+_RUNS = (run, report, show, compare, export, check, repair)
+_PARTS = (narrow, verify, contracts, cost, calibrate, trace, doctor)
+for command in (*_RUNS, *_PARTS):
     app.command()(command)
 
 

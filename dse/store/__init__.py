@@ -14,6 +14,7 @@ from dse.store.results import StudyFacts, StudyResults
 from dse.store.run_folder import RunFolder
 from dse.store.trials import RememberingSampler, StudyStore, record_in, role_of
 from dse.store.trust import seal
+from dse.store.upkeep import Finding, check, repair, without_weights
 from nets.lazy import names_on_demand
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ else:
 
 __all__ = [
     "EvaluationCache",
+    "Finding",
     "LevelRecord",
     "Manifest",
     "RememberingSampler",
@@ -31,6 +33,7 @@ __all__ = [
     "StudyResults",
     "StudyStore",
     "TrialRecord",
+    "check",
     "collect",
     "contenders",
     "database",
@@ -49,6 +52,7 @@ __all__ = [
     "own_journal",
     "record_in",
     "record_of",
+    "repair",
     "reporting_storage_failures",
     "results_of",
     "role_of",
@@ -58,4 +62,5 @@ __all__ = [
     "trial_columns",
     "violations",
     "without_password",
+    "without_weights",
 ]

@@ -30,6 +30,7 @@ _SUM_KEY = b',"sum":"'
 _END = b'"}\n'
 _TAIL = len(_SUM_KEY) + 2 * _SUM_BYTES + len(_END)  # bytes of a line from the sum's key on
 _LONGEST = 2**28  # bytes of a line; more without an end of line is damage
+LAST_ATTRIBUTE = "record_version"  # of those that a study has before its first trial
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
 
 
@@ -60,6 +61,7 @@ class Condition:
         good: the end of the last line that is as it was written.
         complete: complete trials in the good lines.
         trials: trials in the good lines.
+        has_study: whether the good lines hold a study with all that belongs to it.
         size: size of the file, bytes.
         flaw: what is wrong with the line after the good ones; empty if there is none.
         loss: what is lost, if recorded results are; empty if all are in the good lines.
@@ -68,6 +70,7 @@ class Condition:
     good: Position
     complete: int
     trials: int
+    has_study: bool
     size: int
     flaw: str
     loss: str
@@ -125,7 +128,7 @@ def examine(path: Path) -> Condition:
         OSError: it is missing or cannot be read.
     """
     marked = _mark(path)  # before the journal, which may grow in the meantime
-    position, complete, trials, flaw = Position(), 0, 0, ""
+    position, complete, trials, has_study, flaw = Position(), 0, 0, False, ""
     sums = {0: position.sum}
     with path.open("rb") as file:
         while raw := file.readline(_LONGEST):
@@ -138,8 +141,9 @@ def examine(path: Path) -> Condition:
             sums[position.lines] = position.sum
             complete += log.get("state") == TrialState.COMPLETE and "datetime_complete" in log
             trials += log["op_code"] == _CREATE_TRIAL
+            has_study = has_study or LAST_ATTRIBUTE in log.get("user_attr", ())
         size = os.fstat(file.fileno()).st_size
-    return Condition(position, complete, trials, size, flaw, _loss(path, marked, position, sums, flaw))
+    return Condition(position, complete, trials, has_study, size, flaw, _loss(path, marked, position, sums, flaw))
 
 
 _CREATE_TRIAL = 4  # optuna.storages.journal's operation
@@ -198,6 +202,12 @@ def _tail(body: bytes, before: str) -> bytes:
 def write_mark(path: Path, position: Position) -> None:
     """Writes a journal's mark in one step."""
     write_bytes(mark_of(path), _marked(position))
+
+
+def cut_to(path: Path, good: Position) -> None:
+    """Cuts a journal after its good lines, and writes a mark for it."""
+    os.truncate(path, good.offset)
+    write_mark(path, good)
 
 
 def _marked(position: Position) -> bytes:

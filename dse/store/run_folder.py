@@ -22,6 +22,7 @@ _REPORTS = (
     "report.html", "results.xlsx", "trials.parquet", "front.csv", "baselines.csv", "trials.csv", "layers.csv",
     "figures",
 )  # fmt: skip
+_TRAIN = "dse repair --train trains them again"
 _EARLIER = "earlier-"  # followed by a number: folders of runs that were set aside
 
 
@@ -209,9 +210,11 @@ class RunFolder:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- it is no mapping
                 found = (file.metadata() or {}).get(_SUM)
         except (OSError, SafetensorError) as error:
-            raise StudyError(f"{path}: trained weights cannot be read: {error}; dse repair trains them again") from None
+            raise StudyError(
+                f"{path}: trained weights cannot be read: {error}; dse repair --train trains them again"
+            ) from None
         if found != _sum_of(arrays, network_sha256):
-            raise StudyError(f"{path}: not the weights that were scored; dse repair trains them again")
+            raise StudyError(f"{path}: not the weights that were scored; {_TRAIN}")
         return arrays
 
     def _weights(self, trial: int) -> Path:

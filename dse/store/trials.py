@@ -17,15 +17,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from dse.design import DEFAULT_OBJECTIVES, DesignPoint, Role, SearchSpace, TestScore, figure_named, values_of
 from dse.errors import StudyError
+from dse.store.journal import LAST_ATTRIBUTE
 from dse.store.manifest import Manifest
 from dse.store.opening import storage_to_read
-from dse.store.plausible import implausible
+from dse.store.plausible import implausible, implausible_score
 from dse.store.records import RECORD_VERSION, TrialRecord
 from dse.store.run_folder import RunFolder
 
 _ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
 _TEST = "test/"
-_STARTED, _VERSION = "start_probes", "record_version"
+_STARTED, _VERSION = "start_probes", LAST_ATTRIBUTE
 _RUN, _MANIFEST = "run", "manifest"
 _UNNAMED_CONSTRAINTS = "constraints"  # the key that Optuna used before constraints had names
 _SCORES = TypeAdapter(TestScore)
@@ -120,7 +121,8 @@ class StudyStore:
                 sampler.remember(parameters)
         self._study.sampler = sampler
 
-    def _values(self, record: TrialRecord) -> tuple[float, ...]:
+    def values_of(self, record: TrialRecord) -> tuple[float, ...]:
+        """Returns the values of a record's objectives."""
         return values_of(record, self._study.metric_names or ())
 
     def trials(self) -> list[FrozenTrial]:
@@ -144,7 +146,7 @@ class StudyStore:
         interrupted = [trial for trial in trials if trial.state is TrialState.RUNNING]
         for trial in interrupted:
             if record := record_in(trial):  # evaluated, and stopped just before it was completed
-                self._study.tell(trial.number, self._values(record))
+                self._study.tell(trial.number, self.values_of(record))
                 continue
             # A driver killed between the two steps below must not queue the design twice.
             if (parameters := _parameters(trial, space)) and trial.number not in requeued:
@@ -180,7 +182,7 @@ class StudyStore:
         if constraints:
             self._show_feasibility(trial, constraints)
         trial.set_user_attr(_RECORD, record.model_dump_json())
-        self._study.tell(trial, self._values(record))
+        self._study.tell(trial, self.values_of(record))
 
     def _show_feasibility(self, trial: optuna.Trial, constraints: Mapping[str, float]) -> None:
         """Stores the constraints also as optuna-dashboard reads them: in a list without names.
@@ -210,12 +212,23 @@ class StudyStore:
         self._study.set_user_attr(f"{_TEST}{trial}", _SCORES.dump_json(score).decode())
 
     def tests(self) -> dict[int, TestScore]:
-        """Returns the test scores by trial number."""
-        return {
-            int(key.removeprefix(_TEST)): _SCORES.validate_json(value)
-            for key, value in self._study.user_attrs.items()
-            if key.startswith(_TEST)
-        }
+        """Returns the test scores by trial number.
+
+        Raises:
+            StudyError: a stored score is damaged.
+        """
+        stored = {key: text for key, text in self._study.user_attrs.items() if key.startswith(_TEST)}
+        return {int(key.removeprefix(_TEST)): _score(key, text) for key, text in stored.items()}
+
+
+def _score(key: str, text: str) -> TestScore:
+    try:
+        score = _SCORES.validate_json(text)
+    except ValidationError as error:
+        raise StudyError(f"{key}: the stored score is damaged: {error.errors()[0]['msg']}") from None
+    if reason := implausible_score(score):
+        raise StudyError(f"{key}: the stored score is damaged: {reason}")
+    return score
 
 
 @contextmanager
