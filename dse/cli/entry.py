@@ -1,5 +1,6 @@
 """The ``dse`` command: one word for each job; bad input gets one clear line and exit status 2."""
 
+import io
 import sys
 from typing import Never
 
@@ -11,6 +12,7 @@ from dse.cli.narrow import narrow
 from dse.cli.networks import contracts, verify
 from dse.cli.results import compare, export, report, show
 from dse.cli.run import run
+from dse.cli.upkeep import check, repair
 from dse.errors import EvaluationsFailedError, bad_input
 
 FAILURE, BAD_INPUT = 1, 2
@@ -22,12 +24,17 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, report, show, compare, export, narrow, verify, contracts, cost, calibrate, trace, doctor):
+_RUNS = (run, report, show, compare, export, check, repair)
+_PARTS = (narrow, verify, contracts, cost, calibrate, trace, doctor)
+for command in (*_RUNS, *_PARTS):
     app.command()(command)
 
 
 def main() -> None:
     """Runs the command line; reports bad input and failures of the machine in one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a path may have bytes, and a name characters, that it cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except (ValueError, RuntimeError, OSError) as error:

@@ -2,7 +2,6 @@
 
 import json
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from dse.errors import StudyError
+from dse.study.inputs import input_files
 from dse.study.spec import Study, with_members
 
 _ONLY_MEMBER = ("members", 0)
@@ -31,7 +31,7 @@ def load_study(path: Path) -> Study:
         study = validated(document, path.resolve().parent)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from None
-    for key, file in _input_files(study):
+    for key, file in input_files(study).items():
         if not file.is_file():
             raise StudyError(f"{path}: {key}: no such file: {file}; paths are relative to the study file")
     return study
@@ -72,13 +72,3 @@ def _described(entry: ErrorDetails, *, single: bool) -> str:
     message = entry["msg"].removeprefix("Value error, ")
     shown = "" if isinstance(given, dict) else f", got {given!r}"
     return f"{key}: {message}{shown}" if key else f"{message}{shown}"
-
-
-def _input_files(study: Study) -> Iterator[tuple[str, Path]]:
-    """Yields every model and sample file of the study with its key in the study file."""
-    for member in study.members:
-        prefix = f"members.{member.name}." if member.name else ""
-        if member.network.model is not None:
-            yield f"{prefix}network.model", member.network.model
-        if member.data.samples is not None:
-            yield f"{prefix}data.samples", member.data.samples
