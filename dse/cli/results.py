@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from dse.errors import StudyError
 
 if TYPE_CHECKING:  # imported by the commands that need it: `dse --help` must not wait for pandas
     from dse.store import StudyResults
+    from dse.verdict import Verdict
 
 RunPath = Annotated[Path, typer.Argument(help="run folder", show_default=False)]
 Storage = Annotated[
@@ -54,9 +56,12 @@ def show(
         return
     from rich.console import Console
 
+    from dse.report import recommendation
     from dse.report import show as print_results
 
-    print_results(results, Console(), trial)
+    rec = recommendation(results)
+    print_results(results, rec, Console(), trial)
+    print_export(run, rec.verdict)
 
 
 def compare(
@@ -103,15 +108,23 @@ def export(
 
 def _trial_number(text: str, results: StudyResults) -> int:
     """Returns the number of a complete trial, from its number or ``recommended``."""
-    from dse.report import complete_trial, recommendation
+    from dse.report import complete_trial
+    from dse.verdict import verdict_of
 
     if text == "recommended":
-        if (chosen := recommendation(results).chosen) is None:
+        if (recommended := verdict_of(results).recommended) is None:
             raise StudyError(f"--trial is recommended, but {results.facts.study} recommends no design; give a number")
-        return chosen.trial
+        return recommended.trial
     if not text.isdecimal():
         raise StudyError(f"--trial is {text!r}; give the number of a trial, or recommended")
     return complete_trial(results, int(text)).trial
+
+
+def print_export(run: Path, verdict: Verdict) -> None:
+    """Prints the command that exports the recommended design, if there is one."""
+    if verdict.recommended is not None:
+        command = f"dse export {shlex.quote(str(run))} --trial recommended --out chip"
+        typer.echo(f"Export trial {verdict.recommended.trial}: {command}")
 
 
 def _print_path(what: str, path: Path) -> None:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from dse.store.cache import EvaluationCache, default_cache_path
 from dse.store.collection import collect, member_key, results_of
 from dse.store.columns import design_table, for_people, heading, trial_columns
-from dse.store.front import contenders, front_of, violations
+from dse.store.front import contenders, front_of, is_feasible, violations
 from dse.store.journal import own_journal
+from dse.store.looks import Look
 from dse.store.manifest import Manifest, git_revision, installed_versions, now_utc
 from dse.store.records import LevelRecord, TrialRecord, record_of
 from dse.store.results import StudyFacts, StudyResults
@@ -22,6 +23,7 @@ else:
 __all__ = [
     "EvaluationCache",
     "LevelRecord",
+    "Look",
     "Manifest",
     "RememberingSampler",
     "RunFolder",
@@ -39,6 +41,7 @@ __all__ = [
     "git_revision",
     "heading",
     "installed_versions",
+    "is_feasible",
     "member_key",
     "now_utc",
     "own_journal",
