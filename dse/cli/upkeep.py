@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from dse.cli.results import RunPath, Storage
 
@@ -23,10 +22,10 @@ def check(run: RunPath, storage: Storage = "") -> None:
 
     findings = check_run(RunFolder(run), storage)
     for finding in findings:
-        _print(str(finding))
+        typer.echo(str(finding))
     if findings:
         raise typer.Exit(DAMAGED)
-    _print(f"{run}: nothing is missing or damaged")
+    typer.echo(f"{run}: nothing is missing or damaged")
 
 
 def repair(
@@ -48,7 +47,7 @@ def repair(
     if train:
         done += _train(folder, study, storage)
     for line in done or [f"{run}: nothing to repair"]:
-        _print(line)
+        typer.echo(line)
 
 
 def _train(folder: RunFolder, study: Path | None, storage: str) -> list[str]:
@@ -58,8 +57,4 @@ def _train(folder: RunFolder, study: Path | None, storage: str) -> list[str]:
 
     moved = load_study(study) if study is not None else None
     cache = EvaluationCache(default_cache_path())
-    return retrain(folder, moved, storage=storage, cache=cache, on_trial=lambda n: _print(f"training trial {n}"))
-
-
-def _print(line: str) -> None:
-    Console().print(line, soft_wrap=True, markup=False, highlight=False)
+    return retrain(folder, moved, storage=storage, cache=cache, on_trial=lambda n: typer.echo(f"training trial {n}"))

@@ -15,7 +15,7 @@ from dse.design.point import Finetune
 from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.errors import StudyError
-from dse.report import compare, show, write_report
+from dse.report import compare, recommendation, show, write_report
 from dse.store.collection import collect
 from dse.store.columns import design_table, heading, trial_columns
 from dse.store.manifest import Manifest
@@ -108,7 +108,7 @@ def test_a_new_figure_is_in_every_file_and_on_the_screen(tmp_path: Path) -> None
     cheapest = collected.front["heat_mk"].iloc[0]
     assert f"self-heating {cheapest:,.0f} mK" in page
     screen = io.StringIO()
-    show(collected, Console(width=200, file=screen))
+    show(collected, recommendation(collected), Console(width=200, file=screen))
     assert f"self-heating {cheapest:,.0f} mK" in screen.getvalue()
 
 
