@@ -1,9 +1,10 @@
 """What a run keeps: trials, records, run folder, cache."""
 
+from typing import TYPE_CHECKING
+
 from dse.store.cache import EvaluationCache, default_cache_path
 from dse.store.collection import collect, member_key, results_of
 from dse.store.columns import design_table, for_people, heading, trial_columns
-from dse.store.databases import database, reporting_storage_failures, without_password
 from dse.store.front import contenders, front_of, violations
 from dse.store.journal import own_journal
 from dse.store.manifest import Manifest, git_revision, installed_versions, now_utc
@@ -11,6 +12,12 @@ from dse.store.records import LevelRecord, TrialRecord, record_of
 from dse.store.results import StudyFacts, StudyResults
 from dse.store.run_folder import RunFolder
 from dse.store.trials import RememberingSampler, StudyStore, record_in, role_of, storage_of
+from nets.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from dse.store.databases import database, reporting_storage_failures, without_password
+else:
+    __getattr__ = names_on_demand(__name__, "databases")  # SQLAlchemy
 
 __all__ = [
     "EvaluationCache",

@@ -17,7 +17,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from dse.design import DEFAULT_OBJECTIVES, DesignPoint, Role, SearchSpace, TestScore, figure_named, values_of
 from dse.errors import StudyError
-from dse.store.databases import database, without_password
 from dse.store.journal import journal
 from dse.store.manifest import Manifest
 from dse.store.records import RECORD_VERSION, TrialRecord
@@ -87,8 +86,11 @@ class StudyStore:
         Raises:
             StudyError: the run's storage cannot be read.
         """
-        url = storage_of(manifest, storage)
-        return cls.load(database(url) if url else journal(folder.journal_path), manifest.study_name)
+        if not (url := storage_of(manifest, storage)):
+            return cls.load(journal(folder.journal_path), manifest.study_name)
+        from dse.store.databases import database  # imports SQLAlchemy, which a journal does not need
+
+        return cls.load(database(url), manifest.study_name)
 
     @classmethod
     def load(cls, storage: BaseStorage, name: str) -> "StudyStore":
@@ -224,10 +226,14 @@ def storage_of(manifest: Manifest, given: str) -> str:
     Raises:
         StudyError: the given URL is that of another database than the run's.
     """
-    if given and (public := without_password(given)) != manifest.storage:
+    if not given:
+        return manifest.storage
+    from dse.store.databases import without_password  # imports SQLAlchemy, which a journal does not need
+
+    if (public := without_password(given)) != manifest.storage:
         kept = manifest.storage or "the run folder"
         raise StudyError(f"storage {public}: the run keeps its trials in another storage, {kept}; leave --storage out")
-    return given or manifest.storage
+    return given
 
 
 def _parameters(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any] | None:

@@ -1,18 +1,9 @@
 """The study file, and the networks, data and search space prepared from it."""
 
+from typing import TYPE_CHECKING
+
 from dse.study.loading import describe_errors, load_study, validated
 from dse.study.members import MemberSpec
-from dse.study.prepared import (
-    BoolArray,
-    PreparedMember,
-    PreparedStudy,
-    correct_answers,
-    fingerprint_of,
-    outputs_of,
-    prepare,
-    right_answers,
-    train_on_one_thread,
-)
 from dse.study.space import space_over
 from dse.study.spec import (
     Constraint,
@@ -24,6 +15,22 @@ from dse.study.spec import (
     WorkersSpec,
 )
 from dse.study.values import Sampler
+from nets.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from dse.study.prepared import (
+        BoolArray,
+        PreparedMember,
+        PreparedStudy,
+        correct_answers,
+        fingerprint_of,
+        outputs_of,
+        prepare,
+        right_answers,
+        train_on_one_thread,
+    )
+else:
+    __getattr__ = names_on_demand(__name__, "prepared")  # torch
 
 __all__ = [
     "BoolArray",
