@@ -23,6 +23,7 @@ from dse.study.spec import (
     StudyDocument,
     WorkersSpec,
 )
+from dse.study.tasks import beats_chance
 from dse.study.values import Sampler
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Study",
     "StudyDocument",
     "WorkersSpec",
+    "beats_chance",
     "correct_answers",
     "describe_errors",
     "fingerprint_of",
