@@ -53,7 +53,7 @@ class ModelWriter:
         return len(self.tensors) - 1
 
     def constant(self, values: NDArray, type_name: str, scales: list[float] | None = None, axis: int = 0) -> int:
-        data = np.ascontiguousarray(values, dtype=NUMPY_TYPES[type_name])
+        data = np.array(values, dtype=NUMPY_TYPES[type_name], order="C")  # keeps scalars
         zeros = [0] * len(scales or [])
         plan = TensorPlan(f"c{len(self.tensors)}", data.shape, type_name, scales or [], zeros, axis, data.tobytes())
         self.tensors.append(plan)
