@@ -18,7 +18,7 @@ from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor
 
 Integers = npt.NDArray[np.integer[Any]]
 
-_TYPES = {"INT32": np.dtype("<i4"), "INT64": np.dtype("<i8")}
+_TYPES: dict[str, np.dtype[np.integer[Any]]] = {"INT32": np.dtype("<i4"), "INT64": np.dtype("<i8")}
 _ELEMENTS_MAX = 256  # of a folded tensor: sizes, not data
 # What numpy raises on axes, indices and shapes that do not fit.
 _MISFITS = (ValueError, IndexError, TypeError, OverflowError, FloatingPointError)
