@@ -85,7 +85,7 @@ def run_study(
                     folder.clear()
                 manifest = begin_run(study, folder, begun, storage)
                 store = open_store(manifest, folder, storage)
-                store.use(make_sampler(spec.search, space, next_seed(spec, store)), space)
+                store.use(make_sampler(spec.search, space, spec.seed_of("search")), space)
                 try:
                     Driver(spec, store, space, folder, pool, shown).run(spec.search.trials)
                 except KeyboardInterrupt:
@@ -185,8 +185,3 @@ def open_store(manifest: Manifest, folder: RunFolder, storage: str = "") -> Stud
     url = storage_of(manifest, storage)
     trials = database(url) if url else own_journal(folder.journal_path)
     return StudyStore.create_or_load(trials, manifest.study_name, manifest.spec.search.objectives)
-
-
-def next_seed(spec: Study, store: StudyStore) -> int:
-    """Returns the sampler's seed; it differs at every resumption, which would otherwise repeat the same proposals."""
-    return (spec.seed + len(store.trials())) % 2**32

@@ -6,6 +6,7 @@ from dse.design.evaluation import Evaluation, Job, Level, MemberScore, TestScore
 from dse.design.metrics import (
     ACCELERATOR_AREA,
     ACCELERATOR_ENERGY,
+    CROSS_ENTROPY,
     DEFAULT_OBJECTIVES,
     DISAGREEMENT,
     DIVERGENCE,
@@ -17,9 +18,11 @@ from dse.design.metrics import (
     Figure,
     Section,
     figure_named,
+    search_objectives,
     value_of,
     values_of,
 )
+from dse.design.observation import Observation
 from dse.design.pareto import FloatMatrix, hypervolume, non_dominated, rank_among, reference_point, relative_costs
 from dse.design.point import DesignPoint, Finetune, Surroundings
 from dse.design.roles import Role
@@ -51,6 +54,7 @@ __all__ = [
     "ACCELERATOR_AREA",
     "ACCELERATOR_ENERGY",
     "CONTRACT",
+    "CROSS_ENTROPY",
     "DEFAULT_OBJECTIVES",
     "DISAGREEMENT",
     "DIVERGENCE",
@@ -72,6 +76,7 @@ __all__ = [
     "Job",
     "Level",
     "MemberScore",
+    "Observation",
     "PairedCounts",
     "RescalerVariable",
     "Role",
@@ -94,6 +99,7 @@ __all__ = [
     "reference_point",
     "relative_costs",
     "resolvable_margin",
+    "search_objectives",
     "share_interval",
     "shift_key",
     "value_of",

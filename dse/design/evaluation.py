@@ -64,6 +64,7 @@ class MemberScore:
     val_accuracy_drop_pp: float | None
     val_disagreement_pp: float | None = None
     val_divergence: float | None = None
+    val_cross_entropy_increase: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ class Evaluation:
         val_disagreement_pp: share of the samples whose first class is not that of the baseline, percentage points; None
             if the outputs are no classes.
         val_divergence: mean divergence of the outputs from the baseline's (:mod:`dse.evaluate.outputs`).
+        val_cross_entropy_increase: mean cross-entropy of the labels under the softmax of the outputs, minus that of the
+            baseline, nats; None without labels.
     """
 
     level: Level
@@ -100,6 +103,7 @@ class Evaluation:
     members: tuple[MemberScore, ...] = ()
     val_disagreement_pp: float | None = None
     val_divergence: float | None = None
+    val_cross_entropy_increase: float | None = None
 
     @property
     def figures(self) -> Mapping[str, float | None]:

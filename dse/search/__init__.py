@@ -1,12 +1,16 @@
 """The search: driver, samplers and surrogate."""
 
 from dse.search.driver import Driver, Progress
-from dse.search.sampler import DistinctSampler, make_sampler, proposer
+from dse.search.observations import ExpectedLosses, expected_losses
+from dse.search.sampler import DistinctSampler, Proposer, make_sampler, proposer
 
 __all__ = [
     "DistinctSampler",
     "Driver",
+    "ExpectedLosses",
     "Progress",
+    "Proposer",
+    "expected_losses",
     "make_sampler",
     "proposer",
 ]

@@ -10,7 +10,7 @@ from dse.store.manifest import Manifest, git_revision, installed_versions, now_u
 from dse.store.records import LevelRecord, TrialRecord, record_of
 from dse.store.results import StudyFacts, StudyResults
 from dse.store.run_folder import RunFolder
-from dse.store.trials import RememberingSampler, StudyStore, record_in, role_of, storage_of
+from dse.store.trials import RememberingSampler, StudyStore, observation_in, record_in, role_of, storage_of
 
 __all__ = [
     "EvaluationCache",
@@ -34,6 +34,7 @@ __all__ = [
     "installed_versions",
     "member_key",
     "now_utc",
+    "observation_in",
     "own_journal",
     "record_in",
     "record_of",

@@ -15,7 +15,16 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import TypeAdapter, ValidationError
 
-from dse.design import DEFAULT_OBJECTIVES, DesignPoint, Role, SearchSpace, TestScore, figure_named, values_of
+from dse.design import (
+    DEFAULT_OBJECTIVES,
+    DesignPoint,
+    Observation,
+    Role,
+    SearchSpace,
+    TestScore,
+    search_objectives,
+    values_of,
+)
 from dse.errors import StudyError
 from dse.store.databases import database, without_password
 from dse.store.journal import journal
@@ -23,7 +32,7 @@ from dse.store.manifest import Manifest
 from dse.store.records import RECORD_VERSION, TrialRecord
 from dse.store.run_folder import RunFolder
 
-_ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
+_ROLE, _RECORD, _ERROR, _OBSERVATION = "role", "record", "error", "observation"
 _TEST = "test/"
 _STARTED, _VERSION = "start_probes", "record_version"
 _UNNAMED_CONSTRAINTS = "constraints"  # the key that Optuna used before constraints had names
@@ -45,8 +54,8 @@ class StudyStore:
         StudyError: another version of rescale-dse wrote the study's records.
     """
 
-    def __init__(self, study: optuna.Study) -> None:
-        self._study = study
+    def __init__(self, study: optuna.Study, storage: BaseStorage) -> None:
+        self._study, self._storage = study, storage
         if self.trials() and (version := study.user_attrs.get(_VERSION, 1)) != RECORD_VERSION:
             raise StudyError(f"study {study.study_name!r}: {_written_by_another(version)}")
 
@@ -54,23 +63,27 @@ class StudyStore:
     def create_or_load(
         cls, storage: BaseStorage, name: str, objectives: Sequence[str] = DEFAULT_OBJECTIVES
     ) -> "StudyStore":
-        """Opens a study for writing; creates it with these objectives if it does not exist.
+        """Opens a study for writing; creates it if it does not exist.
+
+        Its trials have the values that the search minimises for these objectives
+        (:func:`~dse.design.search_objectives`).
 
         Raises:
             StudyError: another version of rescale-dse wrote the study's records.
         """
+        searched = search_objectives(objectives)
         with _without_notices():
             study = optuna.create_study(
                 study_name=name,
                 storage=storage,
-                directions=[StudyDirection[figure_named(objective).direction.name] for objective in objectives],
+                directions=[StudyDirection.MINIMIZE for _ in searched],
                 load_if_exists=True,
             )
         if not study.metric_names:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
-                study.set_metric_names(list(objectives))
-        store = cls(study)
+                study.set_metric_names(list(searched))
+        store = cls(study, storage)
         if _VERSION not in study.user_attrs:
             study.set_user_attr(_VERSION, RECORD_VERSION)
         return store
@@ -98,7 +111,7 @@ class StudyStore:
             StudyError: the storage has no such study, or another version of rescale-dse wrote its records.
         """
         try:
-            return cls(optuna.load_study(study_name=name, storage=storage))
+            return cls(optuna.load_study(study_name=name, storage=storage), storage)
         except KeyError:
             raise StudyError(f"the storage holds no study named {name!r}") from None
 
@@ -109,9 +122,6 @@ class StudyStore:
                 sampler.remember(parameters)
         self._study.sampler = sampler
 
-    def _values(self, record: TrialRecord) -> tuple[float, ...]:
-        return values_of(record, self._study.metric_names or ())
-
     def trials(self) -> list[FrozenTrial]:
         """Returns all trials, in order."""
         return self._study.get_trials(deepcopy=False)
@@ -120,27 +130,25 @@ class StudyStore:
         """Returns the trials that have a result."""
         return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
-    def requeue_interrupted(self, space: SearchSpace) -> int:
-        """Queues the design of every trial again that was running when its driver stopped.
+    def interrupted(self) -> list[FrozenTrial]:
+        """Returns the trials that were open when their driver stopped, in order; they may have a record already."""
+        return [trial for trial in self.trials() if trial.state is TrialState.RUNNING]
 
-        A trial that has a record already is completed with it instead.
+    def put_back(self, number: int) -> None:
+        """Queues an open trial again under its number, before everything that was never asked for.
 
-        Returns:
-            The number of such trials.
+        It keeps the parameters that it has; the sampler proposes the others when the trial is asked for.
         """
-        trials = self._study.get_trials(deepcopy=False)
-        requeued = {trial.user_attrs.get(_REPEATS) for trial in trials}
-        interrupted = [trial for trial in trials if trial.state is TrialState.RUNNING]
-        for trial in interrupted:
-            if record := record_in(trial):  # evaluated, and stopped just before it was completed
-                self._study.tell(trial.number, self._values(record))
-                continue
-            # A driver killed between the two steps below must not queue the design twice.
-            if (parameters := _parameters(trial, space)) and trial.number not in requeued:
-                attributes = {_ROLE: role_of(trial).value, _REPEATS: trial.number}
-                self._study.enqueue_trial(parameters, user_attrs=attributes)
-            self._study.tell(trial.number, state=TrialState.FAIL)
-        return len(interrupted)
+        self._storage.set_trial_state_values(self._trial_id(number), TrialState.WAITING)
+
+    def asked(self, space: SearchSpace) -> dict[int, bool]:
+        """Returns the numbers of all trials that were asked for, in order, and whether each was put back.
+
+        A trial whose asking was cut short is not one of them.
+        """
+        waiting = {trial.number: trial.state is TrialState.WAITING for trial in self.trials()}
+        names = space.distributions.keys()
+        return {t.number: waiting[t.number] for t in self.trials() if not waiting[t.number] or t.params.keys() == names}
 
     def designs(self, space: SearchSpace) -> set[tuple[Role, str]]:
         """Returns (role, design digest) of every trial that has not failed."""
@@ -161,25 +169,47 @@ class StudyStore:
         return self._study.ask(dict(space.distributions))
 
     def tell(
-        self, trial: optuna.Trial, record: TrialRecord, constraints: Mapping[str, float] = MappingProxyType({})
+        self,
+        trial: optuna.Trial,
+        record: TrialRecord,
+        observation: Observation,
+        loss: float,
+        constraints: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        """Records the result of a trial, and by how much it exceeds constraints (at most 0 if it keeps them)."""
+        """Records the result of a trial.
+
+        Args:
+            trial: the trial.
+            record: its result.
+            observation: the losses that it shows the sampler.
+            loss: the loss at the level that its design asks for, measured or expected: the trial's first value.
+            constraints: by how much it exceeds constraints (at most 0 if it keeps them).
+        """
         for name, excess in constraints.items():
             trial.set_constraint(name, excess)
         if constraints:
             self._show_feasibility(trial, constraints)
+        trial.set_user_attr(_OBSERVATION, observation.document())
         trial.set_user_attr(_RECORD, record.model_dump_json())
-        self._study.tell(trial, self._values(record))
+        self.complete_with(trial.number, record, loss)
+
+    def complete_with(self, number: int, record: TrialRecord, loss: float) -> None:
+        """Completes a trial whose record is stored; the arguments are those of :meth:`tell`."""
+        costs = values_of(record, (self._study.metric_names or ())[1:])
+        self._study.tell(number, (loss, *costs))
 
     def _show_feasibility(self, trial: optuna.Trial, constraints: Mapping[str, float]) -> None:
         """Stores the constraints also as optuna-dashboard reads them: in a list without names.
 
         Samplers then add every excess twice, which does not change the order of the designs.
         """
-        storage = trial.storage
-        study_id = storage.get_study_id_from_name(self._study.study_name)
-        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
-        storage.set_trial_system_attr(trial_id, _UNNAMED_CONSTRAINTS, list(constraints.values()))
+        self._storage.set_trial_system_attr(
+            self._trial_id(trial.number), _UNNAMED_CONSTRAINTS, list(constraints.values())
+        )
+
+    def _trial_id(self, number: int) -> int:
+        study_id = self._storage.get_study_id_from_name(self._study.study_name)
+        return self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
     def tell_failed(self, trial: optuna.Trial, error: str) -> None:
         """Records that a trial has no result, and why."""
@@ -267,6 +297,12 @@ def _written_by_another(version: object) -> str:
         f"its records have format {version}, and this version of rescale-dse reads format {RECORD_VERSION}; start the "
         "study over with --fresh, or use the version of rescale-dse that wrote it"
     )
+
+
+def observation_in(trial: FrozenTrial) -> Observation | None:
+    """Returns the losses that a trial shows the sampler, or None if it has no result yet."""
+    document = trial.user_attrs.get(_OBSERVATION)
+    return None if document is None else Observation.of_document(document)
 
 
 def error_in(trial: FrozenTrial) -> str:

@@ -248,7 +248,7 @@ def test_designs_to_start_from_come_before_the_sampler(
 def test_constraints_are_recorded_for_the_sampler(digits: PreparedStudy, folder: RunFolder, space: SearchSpace) -> None:
     limit = {"metric": "rescaler_area_um2", "at_most": 3000.0}
     prepared = replace(digits, spec=small_spec(search__constraints=[limit]))
-    store, _ = drive(prepared, folder, space, ClosedForm())
+    store, _ = drive(prepared, folder, space, ClosedForm(), target=60)
     for trial in store.complete():
         record = record_in(trial)
         assert record is not None

@@ -25,6 +25,7 @@ from hwmodels.costs import LayerCost, UnitCost
 from hwmodels.workload import RescalerWorkload, RescaleStage
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
+from tests.fakes import tell
 from tests.small_studies import small_spec
 
 HOSTILE = ("<script>alert(1)</script>", "=1+1", "a&b 'c' \"d\" %{x} {{ 7*7 }}", "x" * 90, "[bold]conv[/bold]")
@@ -179,7 +180,7 @@ def _record(
         if design.values is None:
             store.tell_failed(trial, design.error)
         else:
-            store.tell(trial, record_of(design.point.to_json(), _evaluations(design, recipe, rng)))
+            tell(store, trial, record_of(design.point.to_json(), _evaluations(design, recipe, rng)))
     for stored in store.trials():
         stored.datetime_complete = STARTED + timedelta(seconds=2 * stored.number)
 
@@ -212,6 +213,7 @@ def _evaluations(design: Design, recipe: Recipe, rng: np.random.Generator) -> li
             seconds=float(rng.gamma(2.0, 0.4)),
             accelerator=accelerator,
             other_style_area_um2=500.0 + 90.0 * max(bits) if recipe.accelerator else None,
+            val_cross_entropy_increase=0.03 * pp,
         )
         for level, pp in reached
     ]
