@@ -39,7 +39,7 @@ def drive(prepared: PreparedStudy, path: Path, *, hangs: frozenset[int] = frozen
     with folder.locked():
         space = space_over(prepared.operators, prepared.spec.search, prepared.spec.fidelity.finetune)
         store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
-        store.use(make_sampler(prepared.spec.search, space, len(store.trials())), space)
+        store.use(make_sampler(prepared.spec.search, space, 0), space)
         Driver(prepared.spec, store, space, folder, SerialPool(lambda: Faulty(0.01, hangs=hangs))).run(TARGET)
 
 
