@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
+from dse.design.metrics import value_of
 from dse.errors import StudyError
 from dse.search.driver import Driver, baselines
 from dse.search.sampler import make_sampler
@@ -147,4 +148,5 @@ def test_the_command_is_interrupted_killed_and_resumed_on_ray(
     assert len(complete_trials) == target
     objectives = ["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj"]
     for trial in kept:
-        assert trial.values == complete_trials.loc[trial.number][objectives].tolist()
+        assert (record := record_in(trial))
+        assert [value_of(record, name) for name in objectives] == complete_trials.loc[trial.number][objectives].tolist()
