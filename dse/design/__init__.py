@@ -1,6 +1,7 @@
 """Designs and how they are compared: design point, search space, metrics, dominance, statistics."""
 
 from dse.design import metrics
+from dse.design.answers import Answers, paired_counts
 from dse.design.cost_source import CostSource
 from dse.design.evaluation import Evaluation, Job, Level, MemberScore, TestScore
 from dse.design.metrics import (
@@ -17,6 +18,8 @@ from dse.design.metrics import (
     VAL_ACCURACY,
     Figure,
     Section,
+    area_of,
+    cost_of,
     figure_named,
     search_objectives,
     value_of,
@@ -44,9 +47,10 @@ from dse.design.space import (
 )
 from dse.design.statistics import (
     PairedCounts,
+    chance_to_pass,
     mean_interval,
+    normal_quantile,
     paired_interval,
-    resolvable_margin,
     share_interval,
 )
 
@@ -67,6 +71,7 @@ __all__ = [
     "RESCALER_ENERGY",
     "STYLE",
     "VAL_ACCURACY",
+    "Answers",
     "CostSource",
     "DesignPoint",
     "Evaluation",
@@ -87,18 +92,22 @@ __all__ = [
     "Surroundings",
     "TestScore",
     "WeightsVariable",
+    "area_of",
     "bits_key",
+    "chance_to_pass",
+    "cost_of",
     "figure_named",
     "hypervolume",
     "mean_interval",
     "method_key",
     "metrics",
     "non_dominated",
+    "normal_quantile",
+    "paired_counts",
     "paired_interval",
     "rank_among",
     "reference_point",
     "relative_costs",
-    "resolvable_margin",
     "search_objectives",
     "share_interval",
     "shift_key",

@@ -82,6 +82,7 @@ class Evaluator:
             val_disagreement_pp=together.val_disagreement_pp,
             val_divergence=together.val_divergence,
             val_cross_entropy_increase=together.val_cross_entropy_increase,
+            answers=together.answers,
         )
 
     def _assess(self, member: PreparedMember, job: Job) -> _Assessment:

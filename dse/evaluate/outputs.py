@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
 
-from dse.design import MemberScore, TestScore, mean_interval
+from dse.design import Answers, MemberScore, TestScore, mean_interval
 from dse.study import BoolArray, PreparedMember, outputs_of, right_answers
 from nets.datasets import Samples
 from nets.network import Int8Array, QuantizedNetwork
@@ -23,14 +23,21 @@ class Comparison:
         differs: whether the first class differs, ``[samples]``; None if the outputs are no classes.
         right, baseline_right: whether network and baseline are right, ``[samples]``; None without labels.
         surprise, baseline_surprise: cross-entropies of network and baseline, ``[samples]``; None without labels.
+        most_frequent: samples of the most frequent class; None without labels.
     """
 
     divergence: Floats
     differs: BoolArray | None
     right: BoolArray | None
     baseline_right: BoolArray | None
+    most_frequent: int | None
     surprise: Floats | None = None
     baseline_surprise: Floats | None = None
+
+    @property
+    def answers(self) -> Answers:
+        """The network's answers, as they are stored."""
+        return Answers.of(len(self.divergence), self.right, self.differs)
 
     def validation_score(self, name: str) -> MemberScore:
         """Returns the score of a member of this name on the validation split."""
@@ -42,6 +49,7 @@ class Comparison:
             val_disagreement_pp=_percent(self.differs),
             val_divergence=float(self.divergence.mean()),
             val_cross_entropy_increase=_increase(self.surprise, self.baseline_surprise),
+            answers=self.answers,
         )
 
     def test_score(self) -> TestScore:
@@ -56,6 +64,8 @@ class Comparison:
             divergence=float(self.divergence.mean()),
             divergence_low=low,
             divergence_high=high,
+            answers=self.answers,
+            most_frequent=self.most_frequent,
         )
 
 
@@ -81,6 +91,7 @@ def compared(
         baseline_right=right_answers(baseline_outputs, samples) if member.has_labels else None,
         surprise=None if labels is None else cross_entropies(ours, labels),
         baseline_surprise=None if labels is None else cross_entropies(theirs, labels),
+        most_frequent=int(np.unique(samples.labels, return_counts=True)[1].max()) if member.has_labels else None,
     )
 
 
