@@ -95,7 +95,7 @@ def run_study(
             try:
                 with reporting_storage_failures(storage, folder.path):
                     store = begin_run(plan, folder)
-                    store.use(make_sampler(spec.search, study.space, next_seed(spec, store)), study.space)
+                    store.use(make_sampler(spec.search, study.space, spec.seed_of("search")), study.space)
                     for point in plan.queued:
                         store.enqueue(study.space, point, Role.SEARCH)
                     try:
@@ -296,8 +296,3 @@ def manifest_of(study: PreparedStudy, contents: Mapping[str, str], folder: RunFo
         storage=public,
         seal=seal(run, public) if public else "",
     )
-
-
-def next_seed(spec: Study, store: StudyStore) -> int:
-    """Returns the sampler's seed; it differs at every resumption, which would otherwise repeat the same proposals."""
-    return (spec.seed + len(store.trials())) % 2**32

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
+from dse.design.metrics import value_of
 from dse.errors import StudyError
 from dse.search.baselines import baselines
 from dse.search.driver import Driver
@@ -41,7 +42,7 @@ def drive(prepared: PreparedStudy, path: Path, *, hangs: frozenset[int] = frozen
     with folder.locked():
         space = space_over(prepared.operators, prepared.spec.search, prepared.spec.fidelity.finetune)
         store = stores.opened(stores.journal_for_driver(folder.journal_path), "study")
-        store.use(make_sampler(prepared.spec.search, space, len(store.trials())), space)
+        store.use(make_sampler(prepared.spec.search, space, 0), space)
         Driver(prepared.spec, store, space, folder, SerialPool(lambda: Faulty(0.01, hangs=hangs))).run(TARGET)
 
 
@@ -149,4 +150,5 @@ def test_the_command_is_interrupted_killed_and_resumed_on_ray(
     assert len(complete_trials) == target
     objectives = ["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj"]
     for trial in kept:
-        assert trial.values == complete_trials.loc[trial.number][objectives].tolist()
+        assert (record := record_in(trial))
+        assert [value_of(record, name) for name in objectives] == complete_trials.loc[trial.number][objectives].tolist()
