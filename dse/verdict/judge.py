@@ -13,6 +13,7 @@ from dse.verdict.resampling import Rule, gain_interval, resampled, rival_of, sta
 from dse.verdict.testing import Examiner, Step, steps_of
 from dse.verdict.words import Obstacle, cautions_of, headline_of, text_of
 
+_FEWEST = 30  # test samples, for a word on whether int32 is better than chance
 _FAIR = 0.5  # a test that an equal design passes less often says little if it fails
 
 
@@ -43,13 +44,15 @@ def obstacle_to(results: StudyResults) -> Obstacle | None:
 
 
 def _at_chance(results: StudyResults) -> bool:
-    """Returns whether some network's int32 is right at most as often as if it always named the most frequent class."""
+    """Returns whether some network's int32 is right at most as often as if it always named the most frequent class.
+
+    A handful of samples tells nothing of that.
+    """
     score = results.scores.get(int(results.int32["trial"].iloc[0]))
     return any(
-        each.baseline_correct is not None and each.most_frequent is not None
-        and each.baseline_correct <= each.most_frequent
+        each.samples >= _FEWEST and (each.baseline_correct or 0) <= (each.most_frequent or -1)
         for _, each in (score.by_member if score else ())
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
