@@ -1,7 +1,8 @@
 """What will be tested, in which order: chosen on validation alone, before the test split is read."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +38,18 @@ def next_look(
         trials: complete trials of the study.
     """
     error, margin = error_of_look(len(earlier) + 1), earlier[0].margin_pp if earlier else margin_pp
-    sequence = () if candidates is None else planned(candidates, margin, test_samples or candidates.samples, error)
+    fresh = None if candidates is None else untested(candidates, earlier)
+    sequence = () if fresh is None else planned(fresh, margin, test_samples or fresh.samples, error)
     return Look(error=error, margin_pp=margin, sequence=sequence, trials=trials)
+
+
+def untested(candidates: Candidates, earlier: Iterable[Look]) -> Candidates:
+    """Returns the candidates without those of earlier looks.
+
+    A design is tested once. What is tested then depends on no result of the test split, whether its designs passed.
+    """
+    tested = [trial for look in earlier for trial in look.sequence]
+    return replace(candidates, eligible=candidates.eligible & ~np.isin(candidates.trials, tested))
 
 
 def planned(candidates: Candidates, margin_pp: float, test_samples: Sequence[int], error: float) -> tuple[int, ...]:

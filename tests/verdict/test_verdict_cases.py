@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 from made_studies import INT32_AREA, Made, Study, int32, right
 
+from dse.design.answers import Answers
+from dse.design.metrics import DROP
 from dse.design.roles import Role
 from dse.verdict import Outcome, Reference, Verdict, verdict_of
 
@@ -158,6 +160,27 @@ def test_disagreement_is_judged_by_the_share_of_other_answers() -> None:
     assert (shown.power.discordance, shown.power.chance) == (0.0, 1.0)
     failed = verdict(searched(100, (1, 1), (30, 30)), disagreement=True)  # no drop, but 1.5% of the answers differ
     assert failed.outcome is Outcome.NOT_SHOWN
+
+
+@pytest.mark.parametrize("lost", [4, 100])
+def test_a_divergence_is_searched_and_the_accuracy_is_judged(lost: int) -> None:
+    results = Study((BASELINE, searched(100, (2, 2), (lost, 4)))).results()
+    objectives = ("val_divergence", *results.facts.objectives[1:])
+    made = verdict_of(replace(results, facts=replace(results.facts, objectives=objectives)))
+    assert made.loss is DROP
+    assert made.margin_pp == 1.0
+    assert (made.outcome is Outcome.SHOWN) == (lost == 4)
+    assert any("the verdict is about the accuracy drop" in caution for caution in made.cautions)
+
+
+def test_values_that_are_no_classes_have_no_verdict() -> None:
+    results = Study((BASELINE, searched(100, (2, 2), (4, 4)))).results()
+    objectives = ("val_divergence", *results.facts.objectives[1:])
+    records = {trial: record.model_copy(update={"answers": Answers(VAL)}) for trial, record in results.records.items()}
+    facts = replace(results.facts, objectives=objectives)
+    made = verdict_of(replace(results, records=records, facts=facts))
+    assert (made.outcome, made.recommended) == (Outcome.NO_VERDICT, None)
+    assert "outputs that are no classes have no margin" in made.headline
 
 
 def test_before_the_test_split_is_read_there_is_a_guess_and_no_verdict() -> None:

@@ -159,12 +159,14 @@ def test_a_look_that_passed_hands_its_error_on_and_one_that_failed_does_not() ->
     good, bad = int32.copy(), int32 & (np.arange(TEST) >= 60)
     looks = [
         Look(error=0.02, margin_pp=MARGIN_PP, sequence=(0,), trials=1),
-        Look(error=0.004, margin_pp=MARGIN_PP, sequence=(0, 1), trials=2),
+        Look(error=0.004, margin_pp=MARGIN_PP, sequence=(1,), trials=2),
     ]
     examiner = Examiner(DROP, MARGIN_PP, scores(int32, {0: good, 1: good}), {})
     first, second = steps_of(looks, examiner)
     assert (first.trial, first.error, second.trial, second.error) == (0, 0.02, 1, pytest.approx(0.024))
     failing = Examiner(DROP, MARGIN_PP, scores(int32, {0: bad, 1: good}), {})
-    _, again, last = steps_of(looks, failing)
-    assert (again.trial, again.error, again.passed) == (0, 0.004, False)
+    _, again = steps_of(looks, failing)
+    assert (again.trial, again.error, again.passed, again.reached) == (1, 0.004, True, True)
+    one_look = [Look(error=0.02, margin_pp=MARGIN_PP, sequence=(0, 1), trials=2)]
+    _, last = steps_of(one_look, failing)
     assert (last.trial, last.passed, last.reached) == (1, True, False)  # nothing is shown behind a failure

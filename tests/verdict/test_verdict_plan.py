@@ -108,6 +108,17 @@ def test_later_looks_keep_the_margin_of_the_first() -> None:
     assert next_look(None, (), 1.0, (TEST,), 5).sequence == ()
 
 
+def test_a_design_is_tested_once() -> None:
+    designs = candidates((2, 2), (2, 1), (1, 1))
+    first = next_look(designs, (), 1.0, (TEST,), 5)
+    second = next_look(designs, (first,), 1.0, (TEST,), 6)
+    third = next_look(designs, (first, second), 1.0, (TEST,), 7)
+    sequences = [set(look.sequence) for look in (first, second, third)]
+    assert sequences[0]
+    assert sequences[1]
+    assert sum(map(len, sequences)) == len(set.union(*sequences))
+
+
 def test_margin_and_samples_are_those_with_a_chance_of_80_percent() -> None:
     """Simulated tests of an equal design, at the discordance that the figures assume."""
     rng = np.random.default_rng(2)
