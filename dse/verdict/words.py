@@ -67,7 +67,7 @@ def text_of(verdict: Verdict, facts: StudyFacts) -> list[str]:
     """Returns the sentences after the headline."""
     if verdict.recommended is None:
         return []
-    sentences = [*_accuracy(verdict, facts), *_tests(verdict), *_gain(verdict.gain_over_uniform)]
+    sentences = [*_accuracy(verdict, facts), *_tests(verdict), *_gain(verdict.gain_over_uniform, verdict.recommended)]
     return [*sentences, *_stability(verdict), *_power(verdict)]
 
 
@@ -122,11 +122,13 @@ def _why(test: Test) -> str:
     return f": it may lose {formats.points(worst.high)} against {_reference(worst)}"
 
 
-def _gain(gain: Gain | None) -> list[str]:
+def _gain(gain: Gain | None, choice: Choice) -> list[str]:
     """Returns what the choice per layer gained."""
     if gain is None:
         return []
     rival = "int32" if gain.rival.role.is_int32 else uniform_name(gain.rival)
+    if gain.rival.trial == choice.trial:
+        return [f"It is the uniform design {rival}: choosing per layer gained nothing here."]
     named = f"{rival} (trial {gain.rival.trial})"
     if gain.saved <= 0:
         return [f"Choosing per layer gained nothing here: {named} is as cheap and at least as accurate on validation."]

@@ -73,7 +73,7 @@ def test_the_likelihood_to_pass_falls_with_loss_and_discordance_and_gives_no_cre
     chances = pass_chances(designs, everything, 1.0, (TEST,), 0.02)[:, 0]
     assert list(chances[:4]) == sorted(chances[:4])
     assert chances[0] < 0.05 < 0.95 < chances[3]
-    assert chances[5] < chances[4] < chances[3]  # better on validation only means that it differs more
+    assert chances[5] < chances[3]  # much better on validation only means that it differs more
 
 
 @pytest.mark.parametrize("lost", [0, 5, 20])
@@ -87,7 +87,7 @@ def test_the_likelihood_to_pass_is_about_what_happens(lost: int) -> None:
         designs = candidates((int(val[0]), int(val[1])))
         predicted.append(pass_chances(designs, np.ones((1, VAL), np.float32), 1.5, (TEST,), 0.02)[0, 0])
         passed.append(paired_interval(PairedCounts(TEST, int(test[0]), int(test[1])), 0.96)[1] <= 1.5)
-    assert np.mean(predicted) == pytest.approx(np.mean(passed), abs=0.2)  # an order is all that is asked of it
+    assert np.mean(predicted) == pytest.approx(np.mean(passed), abs=0.15)  # an order is all that is asked of it
 
 
 def test_a_trained_design_is_only_as_likely_to_pass_as_against_its_control() -> None:
