@@ -9,10 +9,12 @@ from dse import formats
 from dse.design import Role
 from dse.report.designs import ROLE_NAMES, Choice, uniform_name
 from dse.report.recommendations import Recommendation, recommendation
+from dse.report.scene import design_style
 from dse.store import StudyFacts, StudyResults, design_table, for_people, heading
 from nets.files import replacing
 
 _EXCEL_ROWS = 1_048_575  # rows of a sheet without its heading
+LAYER_AREAS = ("area_um2", "datapath_area_um2", "parameter_area_um2")
 _WIDEST = 48  # characters in a spreadsheet column
 
 
@@ -36,10 +38,15 @@ def write_tables(results: StudyResults, folder: Path) -> None:
 
 
 def scored_layers(results: StudyResults) -> pd.DataFrame:
-    """Returns the layers of front and baselines: those of thousands of other designs do not fit a spreadsheet."""
+    """Returns the layers of front and baselines: those of thousands of other designs do not fit a spreadsheet.
+
+    Layers that share a bank have no area of their own; theirs is empty.
+    """
     if results.layers.empty:
         return results.layers
-    return results.layers[results.layers["trial"].isin([*results.front["trial"], *results.baselines["trial"]])]
+    scored = results.layers[results.layers["trial"].isin([*results.front["trial"], *results.baselines["trial"]])]
+    shared = [trial for trial in scored["trial"].unique() if design_style(results, int(trial)) == "shared"]
+    return scored.assign(**{name: scored[name].mask(scored["trial"].isin(shared)) for name in LAYER_AREAS})
 
 
 def whole_numbers(frame: pd.DataFrame) -> pd.DataFrame:
@@ -58,7 +65,7 @@ def summary_table(results: StudyResults, rec: Recommendation) -> pd.DataFrame:
 
 
 def compared(rec: Recommendation) -> list[tuple[str, Choice]]:
-    """Returns the designs that a report compares first, with their labels; designs that do not exist are left out."""
+    """Returns the designs that a report compares first, each once with all of its labels."""
     named = [
         *((name.capitalize(), choice) for name, choice in rec.recommended.items()),
         (f"{ROLE_NAMES[Role.INT32]} baseline", rec.int32),
@@ -66,7 +73,10 @@ def compared(rec: Recommendation) -> list[tuple[str, Choice]]:
         (f"Best uniform: {uniform_name(rec.best_uniform)}" if rec.best_uniform else "", rec.best_uniform),
         ("All absorb, 1 bit", rec.all_absorb),
     ]
-    return [(label, choice) for label, choice in named if choice is not None]
+    existing = [(label, choice) for label, choice in named if choice is not None]
+    designs = {choice.trial: choice for _, choice in existing}
+    labels = {trial: [label for label, choice in existing if choice.trial == trial] for trial in designs}
+    return [(" = ".join(labels[trial]), choice) for trial, choice in designs.items()]
 
 
 def _summary_cells(facts: StudyFacts) -> dict[str, Callable[[Choice], object]]:

@@ -1,0 +1,151 @@
+"""The three figures of the first screen: area, energy and accuracy of one design, each with its range or interval."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dse import formats
+from dse.design import DISAGREEMENT, DROP, Figure, metrics
+from dse.report.designs import Choice
+from dse.report.losses import ShownLoss
+from dse.store import StudyFacts
+
+MEMORIES = "memories of weights and activations not counted"
+_OTHER_MODEL = {
+    metrics.RESCALER_AREA: (metrics.RESCALER_AREA, metrics.OTHER_AREA),
+    metrics.ACCELERATOR_AREA: (metrics.RESCALER_AREA, metrics.OTHER_AREA),
+    metrics.RESCALER_ENERGY: (metrics.RESCALER_ENERGY, metrics.OTHER_ENERGY),
+    metrics.ACCELERATOR_ENERGY: (metrics.RESCALER_ENERGY, metrics.OTHER_ENERGY),
+}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One figure of a design.
+
+    Attributes:
+        name: what it is.
+        before: int32's figure; empty if it is not known.
+        after: the design's figure with its unit.
+        change: how much that is, with its range or interval.
+        condition: what the figure holds for, or leaves out.
+    """
+
+    name: str
+    before: str
+    after: str
+    change: str
+    condition: str
+
+
+def tiles(choice: Choice, facts: StudyFacts, loss: ShownLoss) -> tuple[Tile, Tile, Tile]:
+    """Returns area, energy and accuracy of a design."""
+    return (
+        _cost_tile(choice, choice.area, facts, _share(choice, metrics.RESCALER_AREA, metrics.ACCELERATOR_AREA)),
+        _cost_tile(choice, choice.energy, facts, _share(choice, metrics.RESCALER_ENERGY, metrics.ACCELERATOR_ENERGY)),
+        _accuracy_tile(choice, facts, loss) if loss.is_change else _loss_tile(choice, facts, loss),
+    )
+
+
+def _cost_tile(choice: Choice, figure: Figure, facts: StudyFacts, share: str) -> Tile:
+    before = choice.int32.get(figure.name, math.nan)
+    whole = MEMORIES if facts.costed == "accelerator" else ""
+    return Tile(
+        name=figure.title,
+        before=formats.rounded(before) if math.isfinite(before) else "",
+        after=f"{formats.rounded(choice.value(figure))} {figure.unit}",
+        change=_reduction(choice, figure),
+        condition=share if facts.costed == "rescaler" else whole,
+    )
+
+
+def _reduction(choice: Choice, figure: Figure) -> str:
+    """Returns by which factor a cost is smaller than int32's, by both cost models; empty without a baseline."""
+    ratios = sorted(
+        before / after
+        for before, after in zip(_by_models(choice.int32, figure), _by_models(choice.figures, figure), strict=True)
+        if math.isfinite(before) and after > 0
+    )
+    if not ratios:
+        return ""
+    return f"{smaller(ratios[0], ratios[-1])} by {'both cost models' if len(ratios) > 1 else 'one cost model'}"
+
+
+def _by_models(figures: Mapping[str, float], figure: Figure) -> tuple[float, float]:
+    """Returns a cost by the objective's cost model, and with the rescalers' part by the other one."""
+    cost = figures.get(figure.name, math.nan)
+    own, other = (figures.get(part.name, math.nan) for part in _OTHER_MODEL[figure])
+    return cost, cost - own + other
+
+
+def smaller(low: float, high: float) -> str:
+    """Returns a range of factors in words: ``7.1 to 7.7x smaller``; factors below 1 are those of something larger."""
+    if low >= 1:
+        return f"{formats.span(low, high, formats.factor)} smaller"
+    if high <= 1:
+        return f"{formats.span(1 / high, 1 / low, formats.factor)} larger"
+    return f"between {formats.factor(1 / low)} larger and {formats.factor(high)} smaller"
+
+
+def _share(choice: Choice, part: Figure, whole: Figure) -> str:
+    """Returns the rescalers' share of the accelerator, before and after; empty if the study does not know it."""
+    after = choice.value(part) / choice.value(whole) if choice.value(whole) else math.nan
+    total = choice.int32.get(whole.name, math.nan)
+    before = choice.int32.get(part.name, math.nan) / total if total else math.nan
+    if not (math.isfinite(after) and math.isfinite(before)):
+        return ""
+    return f"from {share(before)} to {share(after)} of the accelerator, {MEMORIES}"
+
+
+def share(value: float) -> str:
+    """Formats a share with a decimal only if it is small."""
+    return formats.percent(value, 0 if value >= 0.1 else 1)
+
+
+def _accuracy_tile(choice: Choice, facts: StudyFacts, loss: ShownLoss) -> Tile:
+    """Returns the accuracies on test, or on validation before there are any."""
+    tested = math.isfinite(choice.test_loss)
+    key = "test_accuracy" if tested else metrics.VAL_ACCURACY.name
+    before, after = choice.int32.get(key, math.nan), choice.figures[key]
+    known = math.isfinite(before) and math.isfinite(after)
+    change = loss.amount(choice.test_loss if tested else choice.val_loss)
+    interval = f"{change}, 95% interval {loss.interval(choice.ci_low, choice.ci_high)}"
+    return Tile(
+        name="Accuracy",
+        before=formats.signed(before, loss.digits) if known else "",
+        after=f"{formats.signed(after, loss.digits)}%" if known else change,
+        change=interval if tested else change,
+        condition="; ".join([_samples(facts, tested=tested), *_against_control(choice, loss)]),
+    )
+
+
+def _loss_tile(choice: Choice, facts: StudyFacts, loss: ShownLoss) -> Tile:
+    """Returns the agreement with int32, or the divergence from it, of a study without accuracies."""
+    tested = math.isfinite(choice.test_loss)
+    value = choice.test_loss if tested else choice.val_loss
+    if loss.loss is DISAGREEMENT:
+        low, high = (formats.signed(100 - end, loss.digits) for end in (choice.ci_high, choice.ci_low))
+        ends = f"{low} to {high}%"
+        name, after = "Answers like int32's", f"{formats.signed(100 - value, loss.digits)}%"
+    else:
+        ends, name, after = loss.interval(choice.ci_low, choice.ci_high), loss.title, loss.text(value)
+    return Tile(
+        name=name,
+        before="",
+        after=after,
+        change=f"95% interval {ends}" if tested else "",
+        condition=f"{_samples(facts, tested=tested)}; no labels",
+    )
+
+
+def _samples(facts: StudyFacts, *, tested: bool) -> str:
+    if tested:
+        return f"on {facts.samples.get('test', 0):,} test samples"
+    return f"on {facts.samples.get('validation', 0):,} validation samples that the search has seen; not scored on test"
+
+
+def _against_control(choice: Choice, loss: ShownLoss) -> list[str]:
+    drop = choice.figures["test_accuracy_drop_vs_control_pp"]
+    if loss.loss is not DROP or not math.isfinite(drop):
+        return []
+    return [f"{loss.amount(drop)} against int32 trained alike"]
