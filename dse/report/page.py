@@ -31,7 +31,6 @@ from nets.files import write_text
 
 MOST_ROWS = 40  # of the front's table; front.csv has all
 MEMBER_FIGURES = ("validation", "test", "low", "high", "regret")
-MOST_SVG_BYTES = 120_000  # of a still picture in the page
 MOST_ERRORS = 10  # kinds of errors that are listed
 
 
@@ -186,9 +185,9 @@ def environment() -> jinja2.Environment:
 
 
 def still_uri(picture: Picture) -> str:
-    """Returns a still picture as a data address: as SVG, or in pixels if that would be large."""
+    """Returns a still picture as a data address: as SVG, or in pixels if it has so many marks that this is shorter."""
     svg = picture.svg.encode()
-    kind, content = ("svg+xml", svg) if len(svg) <= MOST_SVG_BYTES else ("png", picture.png)
+    kind, content = ("svg+xml", svg) if len(svg) <= len(picture.png) else ("png", picture.png)
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 

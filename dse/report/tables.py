@@ -15,7 +15,9 @@ from nets.files import replacing
 
 _EXCEL_ROWS = 1_048_575  # rows of a sheet without its heading
 LAYER_AREAS = ("area_um2", "datapath_area_um2", "parameter_area_um2")
-_WIDEST = 48  # characters in a spreadsheet column
+_WIDEST = 60  # characters in a spreadsheet column
+_HEADING_HEIGHT = 48  # points: three lines
+_MEASURED = 200  # rows that decide how wide a spreadsheet column is
 
 
 def write_tables(results: StudyResults, folder: Path) -> None:
@@ -118,15 +120,53 @@ def _write_workbook(results: StudyResults, front: pd.DataFrame, path: Path) -> N
             _write_sheet(writer, name, frame)
 
 
+# Number formats by the unit in a heading, or by the heading itself; other columns keep the spreadsheet's own.
+_FORMATS = (
+    ("(µm²)", "#,##0"),
+    ("(nJ)", "#,##0.00"),
+    ("(pp)", "0.00"),
+    ("(%)", "0.00"),
+    ("(s)", "0.0"),
+    ("(cycles)", "#,##0"),
+    ("times less than int32", f'0.0"{formats.TIMES}"'),
+    ("share of the accelerator", "0.0%"),
+    ("per inference", "#,##0"),
+)
+
+
+def number_format(title: str) -> str:
+    """Returns the number format of a spreadsheet column by its heading; empty for the spreadsheet's own."""
+    return next((code for part, code in _FORMATS if part in title), "")
+
+
 def _write_sheet(writer: pd.ExcelWriter, name: str, frame: pd.DataFrame) -> None:
+    """Writes a table with a heading that stays in view, columns as wide as their numbers, and formats by unit."""
     frame = frame.head(_EXCEL_ROWS)
     frame.to_excel(writer, sheet_name=name, index=False)
-    sheet = writer.sheets[name]
+    book, sheet = writer.book, writer.sheets[name]
+    heading_style = book.add_format(
+        {"bold": True, "text_wrap": True, "valign": "top", "bottom": 1, "bg_color": "#E4E7EB", "align": "left"}
+    )
+    wrapped = book.add_format({"text_wrap": True, "valign": "top"})
     sheet.freeze_panes(1, 1)
+    sheet.set_row(0, _HEADING_HEIGHT)
     if len(frame.columns):
         sheet.autofilter(0, 0, max(1, len(frame)), len(frame.columns) - 1)
-    for column, title in enumerate(frame.columns):
-        sheet.set_column(column, column, min(_WIDEST, max(10, len(str(title)) + 2)))
+    for column, title in enumerate(map(str, frame.columns)):
+        sheet.write_string(0, column, title, heading_style)
+        code = number_format(title)
+        style = book.add_format({"num_format": code, "valign": "top"}) if code else wrapped
+        sheet.set_column(column, column, _width(frame, column), style)
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
+    sheet.repeat_rows(0)
+
+
+def _width(frame: pd.DataFrame, column: int) -> int:
+    """Returns the width of a column in characters: of its longest text, of a word of its heading, or of a number."""
+    texts = [str(value) for value in frame.iloc[:_MEASURED, column] if isinstance(value, str)]
+    words = max((len(word) for word in str(frame.columns[column]).split()), default=0)
+    return min(_WIDEST, max(11, words + 3, *map(len, texts)) if texts else max(11, words + 3))
 
 
 def _about(results: StudyResults, rec: Recommendation) -> pd.DataFrame:

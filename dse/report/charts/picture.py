@@ -19,6 +19,8 @@ PNG_SCALE = 2  # pixels of a PNG file for each px of the specification
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 # vl-convert carries Liberation Sans, which has the metrics of Arial: the layout is the same on every machine.
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+_GEOMETRY = re.compile(r' (?:d|transform)="[^"]*"')
+_LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
 _NUMBERED = re.compile(r'(id="|url\(#)(clip|gradient_)(\d+)')
 
 
@@ -80,7 +82,7 @@ def rendered(key: str, panels: tuple[Panel, ...], title: Title) -> Picture:
         "hconcat": [panel.spec | {"width": round(STILL_WIDTH * panel.share / total)} for panel in panels],
         "config": _config(legend_columns=3) | {"aria": False},
     }
-    svg = _renumbered(vl_convert.vegalite_to_svg(still))
+    svg = _shortened(_renumbered(vl_convert.vegalite_to_svg(still)))
     return Picture(key, panels, svg, _compressed(vl_convert.svg_to_png(svg, scale=PNG_SCALE)))
 
 
@@ -114,6 +116,15 @@ def _renumbered(svg: str) -> str:
         return f"{match[1]}{match[2]}{numbers.setdefault(match[2] + match[3], len(numbers) + 1)}"
 
     return _NUMBERED.sub(renamed, svg)
+
+
+def _shortened(svg: str) -> str:
+    """Returns the SVG with coordinates to a hundredth of a pixel; Vega writes all digits of a double."""
+
+    def rounded(number: re.Match[str]) -> str:
+        return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+
+    return _GEOMETRY.sub(lambda attribute: _LONG_NUMBER.sub(rounded, attribute[0]), svg)
 
 
 def _compressed(png: bytes) -> bytes:
