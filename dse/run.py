@@ -87,7 +87,8 @@ def run_study(
                 store = open_store(manifest, folder, storage)
                 store.use(make_sampler(spec.search, space, next_seed(spec, store)), space)
                 try:
-                    Driver(spec, store, space, folder, pool, shown).run(spec.search.trials)
+                    sizes = [len(member.splits.test) for member in study.members]
+                    Driver(spec, store, space, folder, pool, shown, test_samples=sizes).run(spec.search.trials)
                 except KeyboardInterrupt:
                     write_tables(collect(manifest, store), folder.path)
                     raise
@@ -109,8 +110,9 @@ def finished_results(spec: Study, manifest: Manifest, folder: RunFolder, storage
         return None
     results = collect(manifest, StudyStore.of_run(folder, manifest, storage))
     complete = results.complete
-    scored = complete[complete["on_front"] | (complete["role"] != Role.SEARCH)]
-    finished = len(complete) >= spec.search.trials and scored["test_accuracy"].notna().all()
+    wanted = complete.loc[complete["on_front"] | (complete["role"] != Role.SEARCH), "trial"]
+    tested = [trial for look in results.looks for trial in look.sequence]
+    finished = len(complete) >= spec.search.trials and results.scores.keys() >= {*wanted, *tested}
     return results if finished else None
 
 

@@ -1,6 +1,7 @@
 """Designs and how they are compared: design point, search space, metrics, dominance, statistics."""
 
 from dse.design import metrics
+from dse.design.answers import Answers, paired_counts
 from dse.design.cost_source import CostSource
 from dse.design.evaluation import Evaluation, Job, Level, MemberScore, TestScore
 from dse.design.metrics import (
@@ -16,6 +17,8 @@ from dse.design.metrics import (
     VAL_ACCURACY,
     Figure,
     Section,
+    area_of,
+    cost_of,
     figure_named,
     value_of,
     values_of,
@@ -41,9 +44,10 @@ from dse.design.space import (
 )
 from dse.design.statistics import (
     PairedCounts,
+    chance_to_pass,
     mean_interval,
+    normal_quantile,
     paired_interval,
-    resolvable_margin,
     share_interval,
 )
 
@@ -63,6 +67,7 @@ __all__ = [
     "RESCALER_ENERGY",
     "STYLE",
     "VAL_ACCURACY",
+    "Answers",
     "CostSource",
     "DesignPoint",
     "Evaluation",
@@ -82,18 +87,22 @@ __all__ = [
     "Surroundings",
     "TestScore",
     "WeightsVariable",
+    "area_of",
     "bits_key",
+    "chance_to_pass",
+    "cost_of",
     "figure_named",
     "hypervolume",
     "mean_interval",
     "method_key",
     "metrics",
     "non_dominated",
+    "normal_quantile",
+    "paired_counts",
     "paired_interval",
     "rank_among",
     "reference_point",
     "relative_costs",
-    "resolvable_margin",
     "share_interval",
     "shift_key",
     "value_of",

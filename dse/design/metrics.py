@@ -180,6 +180,16 @@ def objective(name: str) -> str:
     return name
 
 
+def area_of(objectives: Sequence[str]) -> Figure:
+    """Returns the area that is shown of a study: the accelerator's if its area or energy is minimised."""
+    return ACCELERATOR_AREA if {ACCELERATOR_AREA.name, ACCELERATOR_ENERGY.name} & set(objectives) else RESCALER_AREA
+
+
+def cost_of(objectives: Sequence[str]) -> Figure:
+    """Returns what the cheapest design of a study has least of: the area shown, or the first cost if that is none."""
+    return area if (area := area_of(objectives)).name in objectives else figure_named(objectives[1])
+
+
 def figure_named(name: str) -> Figure:
     """Returns the figure of a name."""
     return {figure.name: figure for figure in FIGURES}[name]

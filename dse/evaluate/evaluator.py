@@ -81,6 +81,7 @@ class Evaluator:
             members=scores if self._study.spec.is_portfolio else (),
             val_disagreement_pp=together.val_disagreement_pp,
             val_divergence=together.val_divergence,
+            answers=together.answers,
         )
 
     def _assess(self, member: PreparedMember, job: Job) -> _Assessment:

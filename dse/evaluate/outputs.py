@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
 
-from dse.design import MemberScore, TestScore, mean_interval
+from dse.design import Answers, MemberScore, TestScore, mean_interval
 from dse.study import BoolArray, PreparedMember, outputs_of, right_answers
 from nets.datasets import Samples
 from nets.network import Int8Array, QuantizedNetwork
@@ -22,12 +22,19 @@ class Comparison:
         divergence: divergence of the outputs of each sample, ``[samples]`` (:func:`divergences`).
         differs: whether the first class differs, ``[samples]``; None if the outputs are no classes.
         right, baseline_right: whether network and baseline are right, ``[samples]``; None without labels.
+        most_frequent: samples of the most frequent class; None without labels.
     """
 
     divergence: Floats
     differs: BoolArray | None
     right: BoolArray | None
     baseline_right: BoolArray | None
+    most_frequent: int | None
+
+    @property
+    def answers(self) -> Answers:
+        """The network's answers, as they are stored."""
+        return Answers.of(len(self.divergence), self.right, self.differs)
 
     def validation_score(self, name: str) -> MemberScore:
         """Returns the score of a member of this name on the validation split."""
@@ -38,6 +45,7 @@ class Comparison:
             val_accuracy_drop_pp=None if accuracy is None or baseline is None else baseline - accuracy,
             val_disagreement_pp=_percent(self.differs),
             val_divergence=float(self.divergence.mean()),
+            answers=self.answers,
         )
 
     def test_score(self) -> TestScore:
@@ -52,6 +60,8 @@ class Comparison:
             divergence=float(self.divergence.mean()),
             divergence_low=low,
             divergence_high=high,
+            answers=self.answers,
+            most_frequent=self.most_frequent,
         )
 
 
@@ -74,6 +84,7 @@ def compared(
         differs=outputs.argmax(axis=1) != baseline_outputs.argmax(axis=1) if classes else None,
         right=right_answers(outputs, samples) if member.has_labels else None,
         baseline_right=right_answers(baseline_outputs, samples) if member.has_labels else None,
+        most_frequent=int(np.unique(samples.labels, return_counts=True)[1].max()) if member.has_labels else None,
     )
 
 

@@ -62,7 +62,7 @@ def layer_changes(compared: Comparison) -> list[tuple[str, list[str], bool]]:
 
 
 def _cell(run: Run, rescaler: str) -> str:
-    choice = run.rec.chosen
+    choice = run.rec.verdict.recommended
     if choice is None:
         return formats.MISSING
     index = run.results.rescalers.index(rescaler)

@@ -20,13 +20,13 @@ from dse.design import figure_named, metrics
 from dse.report.charts.front import on_test
 from dse.report.charts.picture import Picture, library, library_version
 from dse.report.charts.rescalers import is_shared, layer_table
-from dse.report.designs import ROLE_NAMES, Choice
 from dse.report.losses import ShownLoss
 from dse.report.pictures import Analysis, analyse, pictures, write_pictures
 from dse.report.scene import Scene
 from dse.report.tables import compared, write_tables
-from dse.report.tiles import tiles
+from dse.report.tiles import gain_in_words, tiles
 from dse.store import StudyFacts, StudyResults, member_key
+from dse.verdict import ROLE_NAMES, Choice
 from nets.files import write_text
 
 MOST_ROWS = 40  # of the front's table; front.csv has all
@@ -52,14 +52,19 @@ def report_html(analysis: Analysis, drawn: dict[str, Picture]) -> str:
     view = analysis.view
     facts = view.results.facts
     designs = compared(view.rec)
+    verdict = view.rec.verdict
+    chosen = verdict.recommended
     template = environment().get_template("report.html.j2")
     return template.render(
         vars(analysis),
         facts=facts,
         loss=view.loss,
         rec=view.rec,
-        tiles=tiles(view.rec.chosen, facts, view.loss) if view.rec.chosen else (),
-        needs=needs(view.rec.chosen) if view.rec.chosen else (),
+        verdict=verdict,
+        chosen=chosen,
+        tiles=tiles(chosen, verdict, facts, view.loss) if chosen else (),
+        gain=gain_in_words(verdict.gain_over_uniform, facts) if verdict.gain_over_uniform else "",
+        needs=needs(chosen) if chosen else (),
         at_margin=_at_margin(facts),
         objectives=[figure_named(name).title.lower() for name in facts.objectives],
         compared=designs,
@@ -69,7 +74,7 @@ def report_html(analysis: Analysis, drawn: dict[str, Picture]) -> str:
         front_rows=len(front_rows(view.front)),
         members=_member_rows(view, designs),
         layers=_layers(view),
-        layers_share=view.rec.chosen is not None and is_shared(view, view.rec.chosen),
+        layers_share=chosen is not None and is_shared(view, chosen),
         counts=Counter(view.results.trials["state"]),
         errors=_errors(view.results),
         pictures=drawn,
@@ -194,7 +199,8 @@ def still_uri(picture: Picture) -> str:
 def design_cards(view: Scene) -> dict[str, object]:
     """Returns all designs of front and baselines, for the card that a click opens."""
     shown = {c.trial: c for line in view.lines.values() for c in line} | {c.trial: c for c in view.front}
-    shown |= {c.trial: c for c in (view.rec.int32, view.rec.control) if c}
+    tested = [test.choice for test in view.rec.verdict.tested]
+    shown |= {c.trial: c for c in (view.rec.int32, view.rec.control, *view.rec.recommended.values(), *tested) if c}
     return {
         "rescalers": list(view.results.rescalers),
         "designs": {
@@ -238,9 +244,9 @@ def _member_rows(view: Scene, designs: list[tuple[str, Choice]]) -> list[tuple[s
 
 def _layers(view: Scene) -> list[dict[Hashable, object]]:
     """Returns the layers of the recommended design; none without a recommendation."""
-    if view.rec.chosen is None:
+    if view.rec.verdict.recommended is None:
         return []
-    rows = layer_table(view, view.rec.chosen.trial).reset_index()
+    rows = layer_table(view, view.rec.verdict.recommended.trial).reset_index()
     return rows.dropna(subset=["channels"]).to_dict(orient="records")
 
 

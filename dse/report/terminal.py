@@ -11,9 +11,9 @@ from rich.text import Text
 
 from dse import formats
 from dse.design import Role
-from dse.report.designs import ROLE_NAMES, Choice, Evidence, choices, loss_digits
 from dse.report.recommendations import Recommendation, recommendation
 from dse.store import StudyFacts, StudyResults
+from dse.verdict import ROLE_NAMES, Choice, choices, loss_digits
 
 _SHORT = {"drop": "drop", "disagreement": "differs", "divergence": "div."}  # losses in the headings of narrow columns
 MOST_LISTED = 24  # rescalers that are listed one by one; of more, their choices are counted
@@ -26,20 +26,23 @@ def front_table(results: StudyResults) -> Table:
     front = choices(results, results.front)
     shown = _thinned(front, rec)
     table = _empty_table(results, len(front), len(shown))
+    starred = {choice.trial for choice in rec.verdict.shown}
     for choice in shown:
-        table.add_row(*_cells(choice, _mark(choice, rec)))
+        table.add_row(*_cells(choice, _mark(choice, rec), shown=choice.trial in starred))
     table.add_section()
     on_screen = {choice.trial for choice in shown}
-    for baseline in (rec.int32, rec.best_uniform):
+    for baseline in (*rec.recommended.values(), rec.int32, rec.best_uniform):
         if baseline is not None and baseline.trial not in on_screen:
-            table.add_row(*_cells(baseline, _mark(baseline, rec)), style="dim")
+            cells = _cells(baseline, _mark(baseline, rec), shown=baseline.trial in starred)
+            table.add_row(*cells, style="" if baseline == rec.verdict.recommended else "dim")
+            on_screen.add(baseline.trial)
     return table
 
 
 def show(results: StudyResults, console: Console) -> None:
     """Prints front and recommendation."""
     rec = recommendation(results)
-    lines = [Text(rec.text), *(Text(f"Note: {caution}", style="yellow") for caution in rec.cautions)]
+    lines = [Text(rec.verdict.text), *(Text(f"Note: {caution}", style="yellow") for caution in rec.verdict.cautions)]
     console.print(front_table(results))
     console.print(Group(*lines))
 
@@ -65,7 +68,7 @@ def _empty_table(results: StudyResults, size: int, shown: int) -> Table:
 
 def _notes(facts: StudyFacts) -> str:
     """Returns what the caption explains of the margin, of windows and of calibration."""
-    margin = "" if facts.margin is None else f"; starred: within the margin of {facts.margin:g} pp on the test split"
+    margin = "" if facts.margin is None else f"; starred: shown to lose at most {facts.margin:g} pp"
     windows = "; 1s2: a multiplier of 1 bit, a window of 2 bits for its shifts" if facts.windows_vary else ""
     return margin + windows + (f"; calibrated with {facts.calibration:,} samples" if facts.calibration else "")
 
@@ -80,12 +83,12 @@ def _thinned(front: list[Choice], rec: Recommendation) -> list[Choice]:
     return [choice for choice in front if choice.trial in wanted]
 
 
-def _cells(choice: Choice, mark: str) -> list[Text]:
+def _cells(choice: Choice, mark: str, *, shown: bool) -> list[Text]:
     digits = loss_digits(choice.loss)
     test = formats.signed(choice.test_loss, digits)
     if pd.notna(choice.ci_high):
         test = f"{test} {choice.interval}"
-    star = "*" if choice.evidence is Evidence.NON_INFERIOR else " "
+    star = "*" if shown else " "
     widths = choices_in_short(choice)
     cells = (
         str(choice.trial),

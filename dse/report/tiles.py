@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dse import formats
-from dse.design import DISAGREEMENT, DROP, Figure, metrics
-from dse.report.designs import Choice
+from dse.design import DISAGREEMENT, Figure, metrics
 from dse.report.losses import ShownLoss
 from dse.store import StudyFacts
+from dse.verdict import Choice, Gain, Reference, Verdict, uniform_name
 
 MEMORIES = "memories of weights and activations not counted"
 _OTHER_MODEL = {
@@ -38,12 +38,12 @@ class Tile:
     condition: str
 
 
-def tiles(choice: Choice, facts: StudyFacts, loss: ShownLoss) -> tuple[Tile, Tile, Tile]:
-    """Returns area, energy and accuracy of a design."""
+def tiles(choice: Choice, verdict: Verdict, facts: StudyFacts, loss: ShownLoss) -> tuple[Tile, Tile, Tile]:
+    """Returns area, energy and accuracy of the recommended design, the accuracy with the intervals of the verdict."""
     return (
         _cost_tile(choice, choice.area, facts, _share(choice, metrics.RESCALER_AREA, metrics.ACCELERATOR_AREA)),
         _cost_tile(choice, choice.energy, facts, _share(choice, metrics.RESCALER_ENERGY, metrics.ACCELERATOR_ENERGY)),
-        _accuracy_tile(choice, facts, loss) if loss.is_change else _loss_tile(choice, facts, loss),
+        _accuracy_tile(choice, verdict, facts, loss) if loss.is_change else _loss_tile(choice, facts, loss),
     )
 
 
@@ -102,20 +102,50 @@ def share(value: float) -> str:
     return formats.percent(value, 0 if value >= 0.1 else 1)
 
 
-def _accuracy_tile(choice: Choice, facts: StudyFacts, loss: ShownLoss) -> Tile:
+def _accuracy_tile(choice: Choice, verdict: Verdict, facts: StudyFacts, loss: ShownLoss) -> Tile:
     """Returns the accuracies on test, or on validation before there are any."""
     tested = math.isfinite(choice.test_loss)
     key = "test_accuracy" if tested else metrics.VAL_ACCURACY.name
     before, after = choice.int32.get(key, math.nan), choice.figures[key]
     known = math.isfinite(before) and math.isfinite(after)
     change = loss.amount(choice.test_loss if tested else choice.val_loss)
-    interval = f"{change}, 95% interval {loss.interval(choice.ci_low, choice.ci_high)}"
+    deployed, *alike = _intervals(choice, verdict, loss)
     return Tile(
         name="Accuracy",
         before=formats.signed(before, loss.digits) if known else "",
         after=f"{formats.signed(after, loss.digits)}%" if known else change,
-        change=interval if tested else change,
-        condition="; ".join([_samples(facts, tested=tested), *_against_control(choice, loss)]),
+        change=deployed if tested else change,
+        condition="; ".join([_samples(facts, tested=tested), *alike]),
+    )
+
+
+def _intervals(choice: Choice, verdict: Verdict, loss: ShownLoss) -> list[str]:
+    """Returns the change on test with its interval against the deployed int32, then against int32 trained alike.
+
+    A design that the verdict tested has the intervals of the test; of several networks, that of the worst.
+    """
+    if (test := verdict.evidence) is None:
+        return [f"{loss.amount(choice.test_loss)}, 95% interval {loss.interval(choice.ci_low, choice.ci_high)}"]
+    confidence = f"{formats.rounded(100 * test.confidence)}%"
+    against = [[each for each in test.comparisons if each.reference is reference] for reference in Reference]
+    worst = [max(each, key=lambda comparison: comparison.high) for each in against if each]
+    return [
+        f"{loss.amount(each.loss)}, {confidence} interval {loss.interval(each.low, each.high)}"
+        + (f" in {each.member}" if each.member else "")
+        + (f" against {each.reference.value}" if each.reference is Reference.TREATED_ALIKE else "")
+        for each in worst
+    ]
+
+
+def gain_in_words(gain: Gain, facts: StudyFacts) -> str:
+    """Returns what the search gained over the best uniform design, in a sentence."""
+    rival = "int32" if gain.rival.role.is_int32 else uniform_name(gain.rival)
+    if gain.saved <= 0:
+        return f"The search gained nothing over one choice for all layers ({rival})."
+    saved, low, high = (formats.signed(100 * share, 0) for share in (gain.saved, gain.low, gain.high))
+    return (
+        f"The search saved {saved}% of {facts.cost.title.lower()} ({low} to {high}%) over the best single choice for "
+        f"all layers ({rival})."
     )
 
 
@@ -142,10 +172,3 @@ def _samples(facts: StudyFacts, *, tested: bool) -> str:
     if tested:
         return f"on {facts.samples.get('test', 0):,} test samples"
     return f"on {facts.samples.get('validation', 0):,} validation samples that the search has seen; not scored on test"
-
-
-def _against_control(choice: Choice, loss: ShownLoss) -> list[str]:
-    drop = choice.figures["test_accuracy_drop_vs_control_pp"]
-    if loss.loss is not DROP or not math.isfinite(drop):
-        return []
-    return [f"{loss.amount(drop)} against int32 trained alike"]

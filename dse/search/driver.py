@@ -8,6 +8,7 @@ import numpy as np
 import optuna
 
 from dse.design import (
+    DIVERGENCE,
     DesignPoint,
     Evaluation,
     Finetune,
@@ -16,11 +17,14 @@ from dse.design import (
     Role,
     SearchSpace,
     TestScore,
+    cost_of,
+    figure_named,
     hypervolume,
     relative_costs,
     values_of,
 )
 from dse.errors import EvaluationsFailedError
+from dse.search.baselines import baselines
 from dse.search.inheritance import nearest
 from dse.search.interrupts import Interrupts
 from dse.search.ladder import Ladder, levels_of
@@ -31,12 +35,14 @@ from dse.store import (
     TrialRecord,
     contenders,
     front_of,
+    is_feasible,
     record_in,
     record_of,
     role_of,
     violations,
 )
 from dse.study import Study
+from dse.verdict import candidates_of, entries_of, next_look
 from dse.workers import Completion, EvaluatorPool
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
@@ -75,22 +81,6 @@ class _OpenTrial:
     heir_of: int | None = None  # number of the trial whose trained weights its fine-tune started from
 
 
-def baselines(
-    space: SearchSpace, uniform_bits: tuple[int, ...], uniform_windows: tuple[int, ...] = ()
-) -> list[tuple[Role, DesignPoint]]:
-    """Returns the designs that every study evaluates, as (role, point).
-
-    They are int32, fine-tuned int32, uniform widths by every method, and uniform shift windows at one bit.
-    """
-    strongest = space.finetune[-1]
-    designs = [(Role.INT32, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))]
-    if strongest is not Finetune.NONE:
-        designs.append((Role.CONTROL, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, strongest)))
-    designs += [(Role.uniform(m), space.uniform(k, m, strongest)) for k in uniform_bits for m in sorted(Method)]
-    windows = sorted(uniform_windows) if any(variable.shifts for variable in space.rescalers) else []
-    return designs + [(Role.UNIFORM_WINDOW, space.uniform(1, Method.ABSORB, strongest, window)) for window in windows]
-
-
 class Driver:
     """Runs one study up to a number of complete trials; nothing else writes to its storage.
 
@@ -101,6 +91,8 @@ class Driver:
         folder: stores trained weights.
         pool: evaluates designs.
         on_progress: called after every recorded trial.
+        test_samples: size of the test split of every network, by which it is decided what to test; none: as many as
+            for validation.
     """
 
     def __init__(
@@ -111,8 +103,11 @@ class Driver:
         folder: RunFolder,
         pool: EvaluatorPool,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
+        *,
+        test_samples: Sequence[int] = (),
     ) -> None:
         self._search_spec, self._fidelity = spec.search, spec.fidelity
+        self._margin_pp, self._test_samples = spec.report.margin_pp, tuple(test_samples)
         self._store, self._space, self._folder, self._pool = store, space, folder, pool
         self._on_progress, self._objectives = on_progress, self._search_spec.objectives
         self._interrupts, self._ladder = Interrupts(), Ladder(self._fidelity, self._objectives)
@@ -282,14 +277,30 @@ class Driver:
             self._baseline = values_of(record, self._objectives)
 
     def _score_on_test(self) -> None:
-        """Scores the front and the baselines on samples that the search never saw."""
+        """Scores the front, the baselines and what is to be tested on samples that the search never saw."""
+        self._fix_sequence()
         for completion in self._each(self._test_jobs()):
             if not isinstance(completion.result, TestScore):
                 raise EvaluationsFailedError(f"trial {completion.job.trial} on the test split: {completion.error}")
             self._store.set_test(completion.job.trial, completion.result)
 
+    def _fix_sequence(self) -> None:
+        """Records what is going to be tested, once for every number of trials, before the test split is read."""
+        records = {trial.number: record for trial in self._store.complete() if (record := record_in(trial))}
+        looks, loss = self._store.looks(), figure_named(self._objectives[0])
+        if loss is DIVERGENCE or (looks and looks[-1].trials >= len(records)):
+            return
+        roles = {trial.number: role_of(trial) for trial in self._store.complete()}
+        feasible = {number: is_feasible(record, self._search_spec.constraints) for number, record in records.items()}
+        entries = entries_of(records, roles, feasible)
+        designs = candidates_of(entries, self._objectives, loss, cost_of(self._objectives))
+        look = next_look(designs, looks, self._margin_pp, self._test_samples, len(records))
+        if look.sequence and look.sequence not in [earlier.sequence for earlier in looks]:
+            self._store.add_look(look)
+
     def _test_jobs(self) -> list[Job]:
         scored = self._store.tests()
+        tested = {number for look in self._store.looks() for number in look.sequence}
         return [
             Job(
                 trial.number,
@@ -300,7 +311,7 @@ class Driver:
             )
             for trial in self._store.complete()
             if (record := record_in(trial))
-            and (trial.number in self._best or role_of(trial) is not Role.SEARCH)
+            and (trial.number in self._best or trial.number in tested or role_of(trial) is not Role.SEARCH)
             and trial.number not in scored
         ]
 

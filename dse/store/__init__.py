@@ -4,8 +4,9 @@ from dse.store.cache import EvaluationCache, default_cache_path
 from dse.store.collection import collect, member_key, results_of
 from dse.store.columns import design_table, for_people, heading, trial_columns
 from dse.store.databases import database, reporting_storage_failures, without_password
-from dse.store.front import contenders, front_of, violations
+from dse.store.front import contenders, front_of, is_feasible, violations
 from dse.store.journal import own_journal
+from dse.store.looks import Look
 from dse.store.manifest import Manifest, git_revision, installed_versions, now_utc
 from dse.store.records import LevelRecord, TrialRecord, record_of
 from dse.store.results import StudyFacts, StudyResults
@@ -15,6 +16,7 @@ from dse.store.trials import RememberingSampler, StudyStore, record_in, role_of,
 __all__ = [
     "EvaluationCache",
     "LevelRecord",
+    "Look",
     "Manifest",
     "RememberingSampler",
     "RunFolder",
@@ -32,6 +34,7 @@ __all__ = [
     "git_revision",
     "heading",
     "installed_versions",
+    "is_feasible",
     "member_key",
     "now_utc",
     "own_journal",

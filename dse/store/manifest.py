@@ -14,7 +14,7 @@ from dse.design import CostSource
 from dse.errors import StudyError
 from dse.study import Study, StudyDocument, describe_errors
 
-FORMAT = 2  # of a run folder; it grows when a change makes earlier runs unreadable
+FORMAT = 3  # of a run folder; it grows when a change makes earlier runs unreadable
 
 _PACKAGES = ("rescale-dse", "optuna", "ray", "torch", "pyverilog", "pandas", "numpy", "moocore", "scikit-learn")
 _MARKS = {"spec", "created", "network_sha256"}  # keys that distinguish a manifest from other programs' manifest.json

@@ -19,12 +19,13 @@ from dse.design import DEFAULT_OBJECTIVES, DesignPoint, Role, SearchSpace, TestS
 from dse.errors import StudyError
 from dse.store.databases import database, without_password
 from dse.store.journal import journal
+from dse.store.looks import Look
 from dse.store.manifest import Manifest
 from dse.store.records import RECORD_VERSION, TrialRecord
 from dse.store.run_folder import RunFolder
 
 _ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
-_TEST = "test/"
+_TEST, _LOOK = "test/", "look/"
 _STARTED, _VERSION = "start_probes", "record_version"
 _UNNAMED_CONSTRAINTS = "constraints"  # the key that Optuna used before constraints had names
 _SCORES = TypeAdapter(TestScore)
@@ -193,6 +194,16 @@ class StudyStore:
     def set_started(self, probes: int) -> None:
         """Records that the designs to start from were queued, and how many evaluations it took to choose them."""
         self._study.set_user_attr(_STARTED, probes)
+
+    def add_look(self, look: Look) -> None:
+        """Records what is going to be tested, before the test split is read."""
+        self._study.set_user_attr(f"{_LOOK}{len(self.looks()) + 1}", look.model_dump_json())
+
+    def looks(self) -> tuple[Look, ...]:
+        """Returns the looks at the test split, in order."""
+        stored = self._study.user_attrs
+        numbers = sorted(int(key.removeprefix(_LOOK)) for key in stored if key.startswith(_LOOK))
+        return tuple(Look.model_validate_json(stored[f"{_LOOK}{number}"]) for number in numbers)
 
     def set_test(self, trial: int, score: TestScore) -> None:
         """Records a trial's score on the test split."""

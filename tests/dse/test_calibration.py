@@ -14,13 +14,13 @@ from dse.design.space import SearchSpace
 from dse.errors import StudyError
 from dse.evaluate.designs import Calibrations, narrowed, shipped_networks
 from dse.evaluate.evaluator import Evaluator
-from dse.report.designs import choices, uniform_name
 from dse.report.recommendations import recommendation
 from dse.report.tables import summary_table
 from dse.report.terminal import show
 from dse.run import run_study
 from dse.store.run_folder import RunFolder
 from dse.study.prepared import PreparedMember, PreparedStudy, fingerprint_of, prepare
+from dse.verdict.designs import choices, uniform_name
 from nets.errors import NetworkError
 from nets.narrow import Calibration, RescalerChoice, narrow
 from nets.network import QuantizedNetwork, Weighted, fingerprint

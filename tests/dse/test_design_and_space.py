@@ -25,7 +25,7 @@ from dse.design.space import (
     weights_key,
 )
 from dse.errors import StudyError
-from dse.search.driver import baselines
+from dse.search.baselines import baselines
 from dse.search.sampler import make_sampler
 from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over

@@ -13,7 +13,8 @@ from optuna.trial import TrialState
 from dse.design.roles import Role
 from dse.design.space import SearchSpace
 from dse.errors import EvaluationsFailedError
-from dse.search.driver import Driver, Progress, baselines
+from dse.search.baselines import baselines
+from dse.search.driver import Driver, Progress
 from dse.search.sampler import make_sampler
 from dse.store.journal import DriverJournal, own_journal
 from dse.store.run_folder import RunFolder

@@ -11,7 +11,7 @@ from dse.design.metrics import DEFAULT_OBJECTIVES
 from dse.design.pareto import hypervolume, relative_costs
 from dse.design.point import Finetune
 from dse.design.space import RescalerVariable, SearchSpace, SharedVariable, ShiftVariable, WeightsVariable
-from dse.search.driver import baselines
+from dse.search.baselines import baselines
 from dse.search.sampler import DistinctSampler, make_sampler
 from dse.search.surrogate import Designs, Encoding, Model, Rows, improvements
 from dse.search.surrogate_sampler import SurrogateSampler

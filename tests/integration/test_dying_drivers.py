@@ -17,7 +17,8 @@ import pytest
 from optuna.trial import TrialState
 
 from dse.errors import StudyError
-from dse.search.driver import Driver, baselines
+from dse.search.baselines import baselines
+from dse.search.driver import Driver
 from dse.search.sampler import make_sampler
 from dse.store.journal import journal, own_journal
 from dse.store.run_folder import RunFolder

@@ -60,8 +60,8 @@ def test_every_study_gets_a_page_with_its_recommendation(any_report: Report) -> 
     page = read(path)
     visible = " ".join(" ".join(page.text).split())
     rec = recommendation(any_study)
-    assert rec.headline in visible
-    assert all(caution in visible for caution in rec.cautions)
+    assert rec.verdict.headline in visible
+    assert all(caution in visible for caution in rec.verdict.cautions)
     assert not {"nan", "NaN", "None"} & {text.strip() for text in page.text}
     assert not {"nan", "NaN"} & set(visible.replace(",", " ").split())
     cost = any_study.facts.objective_cost
@@ -112,9 +112,11 @@ def test_the_first_screen_is_one_sentence_three_figures_and_one_picture(typical_
     assert [attrs["id"] for tag, attrs in first.tags if tag == "figure"] == ["figure-front"]
     assert [tag for tag, _ in first.tags if tag == "h1"] == ["h1"]
     visible = " ".join(" ".join(first.text).split())
-    chosen = recommendation(results).chosen
+    verdict = recommendation(results).verdict
+    chosen = verdict.recommended
     assert chosen is not None
-    for tile in tiles(chosen, results.facts, shown_loss(results.facts)):
+    assert verdict.headline in visible
+    for tile in tiles(chosen, verdict, results.facts, shown_loss(results.facts)):
         assert " ".join(f"{tile.name} {tile.before} → {tile.after} {tile.change} {tile.condition}".split()) in visible
     assert ("Needs retrained weights" in visible) is chosen.is_finetuned
 

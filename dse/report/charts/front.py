@@ -12,9 +12,9 @@ from dse.design import Figure, Role
 from dse.report.charts import style
 from dse.report.charts.picture import Panel
 from dse.report.charts.style import Rows, Series, Spec, compact
-from dse.report.designs import ROLE_NAMES, Choice, Evidence
 from dse.report.losses import ShownLoss
 from dse.report.scene import Scene, baselines, bottom, marks
+from dse.verdict import ROLE_NAMES, Choice, Evidence
 
 MOST_INTERVALS = 25  # front designs up to which all test intervals are drawn; beyond, those of the labelled designs
 PER_LINE = 6  # rescalers in a line of the hover text
@@ -27,9 +27,9 @@ TARGET: Spec = {"type": "circle", "size": 420, "fillOpacity": 0, "strokeWidth": 
 STAIRS: Spec = {"type": "line", "interpolate": "step-after", "color": style.SKY, "strokeWidth": 1.2, "clip": True}
 
 EVIDENCE = {
-    Evidence.NON_INFERIOR: Series("front, non-inferior on test", style.BLUE),
-    Evidence.UNDECIDED: Series("front, test cannot tell", style.BLUE, filled=False),
-    Evidence.WORSE: Series("front, worse than the margin", style.ORANGE, style.SALTIRE),
+    Evidence.WITHIN: Series("front, test interval within the margin", style.BLUE),
+    Evidence.UNDECIDED: Series("front, test interval holds the margin", style.BLUE, filled=False),
+    Evidence.WORSE: Series("front, test interval beyond the margin", style.ORANGE, style.SALTIRE),
     Evidence.WITHOUT_MARGIN: Series("front, scored on test", style.BLUE),
     Evidence.UNTESTED: Series("front, not scored on test", style.INK, "diamond", filled=False),
 }
@@ -39,10 +39,12 @@ BASELINE = {
     Role.UNIFORM_ROUND: Series(ROLE_NAMES[Role.UNIFORM_ROUND], style.ORANGE, "triangle-up", filled=False, dash=(6, 4)),
     Role.UNIFORM_ABSORB: Series(ROLE_NAMES[Role.UNIFORM_ABSORB], style.INK, "triangle-down", filled=False, dash=(2, 3)),
     Role.UNIFORM_WINDOW: Series(ROLE_NAMES[Role.UNIFORM_WINDOW], style.BLUE, "square", filled=False, dash=(1, 2)),
+    Role.UNIFORM_WEIGHTS: Series(ROLE_NAMES[Role.UNIFORM_WEIGHTS], style.ORANGE, "diamond", filled=False, dash=(4, 2)),
 }
 NAME_OFFSETS: dict[Role, Spec] = {
     Role.UNIFORM_ROUND: {"dx": 8, "dy": -7, "align": "left"},
     Role.UNIFORM_ABSORB: {"dy": 14},
+    Role.UNIFORM_WEIGHTS: {"dx": 8, "dy": 8, "align": "left"},
     Role.UNIFORM_WINDOW: {"dx": -8, "dy": -8, "align": "right"},
 }
 TEST = Series("same design on test, 95% interval", style.SOFT, style.ERROR_BAR)
@@ -158,8 +160,7 @@ class _Chart:
         layers = []
         for role, line in self.view.lines.items():
             named: Rows = [
-                row | {"label": " ".join(dict.fromkeys(c.rescalers))}
-                for c, row in zip(line, self._rows(line, BASELINE[role]), strict=True)
+                row | {"label": _common(c)} for c, row in zip(line, self._rows(line, BASELINE[role]), strict=True)
             ]
             mark: Spec = {"type": "text", "fontSize": 10, "color": BASELINE[role].colour, "aria": False}
             layers.append(self._layer(f"{role}_k", named, mark | NAME_OFFSETS[role], {"text": {"field": "label"}}))
@@ -229,6 +230,14 @@ class _Chart:
                 for at in _drawn(self.view)
             )
         ]
+
+
+def _common(choice: Choice) -> str:
+    """Returns the width of a uniform design, with that of its weights if they vary; rules may except some rescalers."""
+    width = max(choice.rescalers, key=choice.rescalers.count, default="")
+    if choice.role is not Role.UNIFORM_WEIGHTS:
+        return width
+    return f"w{max(choice.weight_bits, key=choice.weight_bits.count)} k{width}"
 
 
 def _labels(view: Scene, axis: Figure, costs: Sequence[float]) -> list[Spec]:

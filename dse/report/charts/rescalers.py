@@ -12,9 +12,9 @@ from dse.design import NATURAL, RESCALER_AREA
 from dse.report.charts import style
 from dse.report.charts.picture import Panel
 from dse.report.charts.style import Rows, Spec, compact
-from dse.report.designs import Choice
 from dse.report.scene import Scene, design_style, detailed, marks
 from dse.report.sensitivity import Sensitivity
+from dse.verdict import Choice
 
 MOST_COLUMNS = 60  # designs of the front in a heat map
 MOST_LABELLED = 22  # designs up to which each cell of the heat map carries its number, and ticks of its axis

@@ -10,10 +10,10 @@ from dse.report.charts.front import loss_title, on_test, staircase
 from dse.report.charts.picture import Panel
 from dse.report.charts.style import Rows, Spec, compact
 from dse.report.comparison import Comparison, Run
-from dse.report.designs import Choice
 from dse.report.losses import ShownLoss, shown_loss
 from dse.report.scene import Scene, cost_axes
 from dse.store import member_key
+from dse.verdict import Choice
 
 HEIGHT = 360  # px
 MOST_INTERVALS = 12  # designs of a front up to which each has its test interval; of a longer one, the chosen design
@@ -76,7 +76,7 @@ def _comparison_panel(compared: Comparison, axis: Figure) -> Panel:
 
 def _with_intervals(run: Run) -> list[Choice]:
     """Returns the designs whose test intervals are drawn: the whole front if that is short."""
-    chosen = run.rec.chosen
+    chosen = run.rec.verdict.recommended
     drawn = run.front if len(run.front) <= MOST_INTERVALS else [chosen] if chosen else []
     return [choice for choice in drawn if math.isfinite(choice.ci_high)]
 
