@@ -25,14 +25,14 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:,.{max(0, min(decimals, 6))}f}"
 
 
-def area(um2: float | None) -> str:
-    """Formats an area in µm² with its unit."""
-    return f"{number(um2)} µm²" if _exists(um2) else MISSING
+def area(um2: float | None, digits: int = 3) -> str:
+    """Formats an area in µm² with its unit; cost models are not exact to more than three digits."""
+    return f"{rounded(um2, digits)} µm²" if _exists(um2) else MISSING
 
 
-def energy(nj: float | None) -> str:
+def energy(nj: float | None, digits: int = 3) -> str:
     """Formats an energy in nJ with its unit."""
-    return f"{number(nj)} nJ" if _exists(nj) else MISSING
+    return f"{rounded(nj, digits)} nJ" if _exists(nj) else MISSING
 
 
 def points(pp: float | None, digits: int = 2) -> str:
@@ -87,8 +87,8 @@ def factor(value: float | None) -> str:
 
 
 def times(value: float) -> str:
-    """Formats a factor for a sentence."""
-    return f"{value:.1f} times" if _exists(value) else MISSING
+    """Formats a factor for a sentence, with two significant digits."""
+    return f"{rounded(value, 2)} times" if _exists(value) else MISSING
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -213,8 +213,8 @@ def design_cards(view: Scene) -> dict[str, object]:
 def _card_facts(choice: Choice, loss: ShownLoss) -> list[tuple[str, str]]:
     return [
         ("Made for", ROLE_NAMES[choice.role]),
-        ("Area", f"{formats.area(choice.area_um2)} ({formats.ratio(choice.area_ratio)} less than int32)"),
-        ("Energy per inference", f"{formats.energy(choice.energy_nj)} ({formats.ratio(choice.energy_ratio)} less)"),
+        ("Area", f"{formats.area(choice.area_um2, 4)} ({formats.ratio(choice.area_ratio)} less than int32)"),
+        ("Energy per inference", f"{formats.energy(choice.energy_nj, 4)} ({formats.ratio(choice.energy_ratio)} less)"),
         (f"Validation {loss.word}", loss.amount(choice.val_loss)),
         *_card_control(choice, loss),
         (f"Test {loss.word}", on_test(loss, choice)),

@@ -126,7 +126,7 @@ def _intervals(choice: Choice, verdict: Verdict, loss: ShownLoss) -> list[str]:
     """
     if (test := verdict.evidence) is None:
         return [f"{loss.amount(choice.test_loss)}, 95% interval {loss.interval(choice.ci_low, choice.ci_high)}"]
-    confidence = f"{formats.rounded(100 * test.confidence)}%"
+    confidence = f"{100 * test.confidence:.3g}%"
     against = [[each for each in test.comparisons if each.reference is reference] for reference in Reference]
     worst = [max(each, key=lambda comparison: comparison.high) for each in against if each]
     return [

@@ -282,8 +282,8 @@ def hover(view: Scene, choice: Choice) -> str:
     return "\n".join(
         [
             f"trial {choice.trial}{role}",
-            f"area {formats.area(choice.area_um2)} ({formats.ratio(choice.area_ratio)} less than int32)",
-            f"energy {formats.energy(choice.energy_nj)} ({formats.ratio(choice.energy_ratio)} less)",
+            f"area {formats.area(choice.area_um2, 4)} ({formats.ratio(choice.area_ratio)} less than int32)",
+            f"energy {formats.energy(choice.energy_nj, 4)} ({formats.ratio(choice.energy_ratio)} less)",
             f"validation {view.loss.word} {view.loss.amount(choice.val_loss)}",
             f"test {view.loss.word} {on_test(view.loss, choice)}: {choice.evidence.value}",
             f"fine-tuning {choice.finetune}, fidelity {choice.fidelity}",

@@ -96,7 +96,7 @@ def _hover(run: Run, choice: Choice, loss: ShownLoss) -> str:
     return "\n".join(
         [
             f"{run.label}, trial {choice.trial}",
-            f"area {formats.area(choice.area_um2)}, energy {formats.energy(choice.energy_nj)}",
+            f"area {formats.area(choice.area_um2, 4)}, energy {formats.energy(choice.energy_nj, 4)}",
             f"validation {loss.word} {loss.amount(choice.val_loss)}",
             f"test {loss.word} {on_test(loss, choice)}",
             f"bits {formats.shorten(' '.join(choice.rescalers), 60)}",
