@@ -62,12 +62,14 @@ class Picture:
 
     Attributes:
         key: file name without suffix.
+        title: what it says of itself.
         panels: its charts, side by side if there is room.
         svg: all panels in one still picture.
         png: the same in pixels.
     """
 
     key: str
+    title: Title
     panels: tuple[Panel, ...]
     svg: str
     png: bytes
@@ -83,7 +85,7 @@ def rendered(key: str, panels: tuple[Panel, ...], title: Title) -> Picture:
         "config": _config(legend_columns=3) | {"aria": False},
     }
     svg = _shortened(_renumbered(vl_convert.vegalite_to_svg(still)))
-    return Picture(key, panels, svg, _compressed(vl_convert.svg_to_png(svg, scale=PNG_SCALE)))
+    return Picture(key, title, panels, svg, _compressed(vl_convert.svg_to_png(svg, scale=PNG_SCALE)))
 
 
 def _lines(text: str) -> list[str]:

@@ -134,7 +134,7 @@ def _cells(colour: Spec, gap: int = 1) -> Spec:
 
 
 def layers_panels(view: Scene) -> tuple[Panel, Panel]:
-    """Draws area by component and energy of every rescaler, for int32 and the recommended designs.
+    """Draws area by component and energy of every rescaler, for int32 and the recommended design.
 
     The bars of a design add up to its rescalers' area and energy. A shared bank is one bar: it is built once, whatever
     each of its layers would need alone.
