@@ -6,10 +6,8 @@ import json
 import math
 from collections import Counter
 from collections.abc import Hashable
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import groupby
 from pathlib import Path
 
 import jinja2
@@ -20,11 +18,12 @@ from dse.design import figure_named, metrics
 from dse.report.charts.front import on_test
 from dse.report.charts.picture import Picture, library, library_version
 from dse.report.charts.rescalers import is_shared, layer_table
+from dse.report.front_table import front_rows
 from dse.report.losses import ShownLoss
 from dse.report.pictures import Analysis, analyse, pictures, write_pictures
 from dse.report.scene import Scene
 from dse.report.tables import compared, write_tables
-from dse.report.tiles import gain_in_words, tiles
+from dse.report.tiles import front_tiles, gain_in_words, tiles
 from dse.store import StudyFacts, StudyResults, member_key
 from dse.verdict import ROLE_NAMES, Choice
 from nets.files import write_text
@@ -54,6 +53,7 @@ def report_html(analysis: Analysis, drawn: dict[str, Picture]) -> str:
     designs = compared(view.rec)
     verdict = view.rec.verdict
     chosen = verdict.recommended
+    rows = front_rows(view.front, view.results.rescalers)
     template = environment().get_template("report.html.j2")
     return template.render(
         vars(analysis),
@@ -62,7 +62,7 @@ def report_html(analysis: Analysis, drawn: dict[str, Picture]) -> str:
         rec=view.rec,
         verdict=verdict,
         chosen=chosen,
-        tiles=tiles(chosen, verdict, facts, view.loss) if chosen else (),
+        tiles=tiles(chosen, verdict, facts, view.loss) if chosen else front_tiles(view.front, facts, view.loss),
         gain=gain_in_words(verdict.gain_over_uniform, facts) if verdict.gain_over_uniform else "",
         needs=needs(chosen) if chosen else (),
         at_margin=_at_margin(facts),
@@ -70,8 +70,8 @@ def report_html(analysis: Analysis, drawn: dict[str, Picture]) -> str:
         compared=designs,
         shares=any(math.isfinite(c.accelerator_area_share) for _, c in designs),
         other_style=any(math.isfinite(c.value(metrics.OTHER_STYLE_AREA)) for _, c in designs),
-        front=front_rows(view.front)[:MOST_ROWS],
-        front_rows=len(front_rows(view.front)),
+        front=rows[:MOST_ROWS],
+        front_rows=len(rows),
         members=_member_rows(view, designs),
         layers=_layers(view),
         layers_share=chosen is not None and is_shared(view, chosen),
@@ -117,45 +117,6 @@ def _packed_library() -> str:
 def packed(text: str) -> str:
     """Returns a text compressed by gzip, in base 64; the same text gives the same bytes."""
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
-
-
-@dataclass(frozen=True)
-class FrontRow:
-    """A row of the front's table.
-
-    Attributes:
-        choice: the design.
-        alike: trials of other designs with the same figures.
-        cells: width, method and window of the rescalers, equal neighbours together; with each whether it differs from
-            the row above.
-    """
-
-    choice: Choice
-    alike: tuple[int, ...]
-    cells: tuple[tuple[str, bool], ...]
-
-
-def front_rows(front: list[Choice]) -> list[FrontRow]:
-    """Returns the front's table: designs of equal figures are one row, and what differs between rows is marked."""
-    groups: dict[tuple[object, ...], list[Choice]] = {}
-    for choice in front:
-        groups.setdefault(_figures(choice), []).append(choice)
-    rows: list[FrontRow] = []
-    for first, *others in groups.values():
-        above = rows[-1].choice.cells if rows else first.cells
-        marked = [(cell, cell != before) for cell, before in zip(first.cells, above, strict=True)]
-        cells = tuple(
-            (formats.runs([cell for cell, _ in equal]), differs)
-            for differs, equal in ((differs, list(group)) for differs, group in groupby(marked, key=lambda m: m[1]))
-        )
-        rows.append(FrontRow(first, tuple(c.trial for c in others), cells))
-    return rows
-
-
-def _figures(choice: Choice) -> tuple[object, ...]:
-    """Returns what a reader can see of a design besides its widths."""
-    tested = (choice.test_loss, choice.ci_low, choice.ci_high) if math.isfinite(choice.test_loss) else ()
-    return (*choice.objectives, *tested, choice.finetune, choice.fidelity, choice.also)
 
 
 def _at_margin(facts: StudyFacts) -> str:

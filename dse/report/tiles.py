@@ -1,7 +1,7 @@
 """The three figures of the first screen: area, energy and accuracy of one design, each with its range or interval."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dse import formats
@@ -45,6 +45,42 @@ def tiles(choice: Choice, verdict: Verdict, facts: StudyFacts, loss: ShownLoss) 
         _cost_tile(choice, choice.energy, facts, _share(choice, metrics.RESCALER_ENERGY, metrics.ACCELERATOR_ENERGY)),
         _accuracy_tile(choice, verdict, facts, loss) if loss.is_change else _loss_tile(choice, facts, loss),
     )
+
+
+def front_tiles(front: Sequence[Choice], facts: StudyFacts, loss: ShownLoss) -> tuple[Tile, ...]:
+    """Returns the same figures from end to end of the narrow designs of a front of which none is recommended."""
+    narrow = [choice for choice in front if not choice.role.is_int32]
+    if not narrow:
+        return ()
+    return (
+        *(_front_cost(narrow, figure, facts) for figure in (narrow[0].area, narrow[0].energy)),
+        Tile(
+            name=loss.title,
+            before="",
+            after=_span([loss.value(choice.val_loss) for choice in narrow], loss.digits),
+            change=loss.unit,
+            condition=f"{_samples(facts, tested=False)}; no design is recommended",
+        ),
+    )
+
+
+def _front_cost(narrow: Sequence[Choice], figure: Figure, facts: StudyFacts) -> Tile:
+    costs = sorted(choice.value(figure) for choice in narrow)
+    before = narrow[0].int32.get(figure.name, math.nan)
+    known = math.isfinite(before)
+    return Tile(
+        name=f"{figure.title}, designs of the front",
+        before=formats.rounded(before) if known else "",
+        after=f"{formats.span(costs[0], costs[-1], formats.rounded)} {figure.unit}",
+        change=f"{smaller(before / costs[-1], before / costs[0])} by the {facts.objective_cost.model} model"
+        if known
+        else "",
+        condition=MEMORIES if facts.costed == "accelerator" else "",
+    )
+
+
+def _span(values: Sequence[float], digits: int) -> str:
+    return formats.span(min(values), max(values), lambda value: formats.signed(value, digits))
 
 
 def _cost_tile(choice: Choice, figure: Figure, facts: StudyFacts, share: str) -> Tile:

@@ -1,6 +1,7 @@
 """The report in headless Chromium, with no network, operated as a reader would."""
 
 import base64
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -162,7 +163,7 @@ def test_beside_a_mark_the_front_is_picked(browser: webdriver.Chrome, typical_re
     trial = int(typical.front["trial"].iloc[-1])
     mark = point_at(browser, "plot-front-1", "front_rescaler_area_um2_designs", front_position(typical, trial))
     ActionChains(browser).move_to_element_with_offset(mark, 8, 0).perform()  # outside of the mark, in its target
-    until(lambda: f"trial {trial}\n" in tooltip(browser))
+    until(lambda: re.match(rf"trial {trial}\b", tooltip(browser)))
     ActionChains(browser).click().perform()
     card = browser.find_element(By.ID, "card")
     until(card.is_displayed)

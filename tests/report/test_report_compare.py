@@ -129,8 +129,8 @@ def test_page_and_table_of_all_fronts(make: Maker, tmp_path: Path) -> None:
 def test_fronts_are_drawn_with_their_test_intervals(make: Maker) -> None:
     runs = comparison([renamed(make(seed=1), "a"), renamed(make(seed=2), "b"), renamed(make(scored=False), "c")]).runs
     for panel in comparison_panels(comparison([run.results for run in runs])):
-        (bars,) = [one for one in panel.spec["layer"] if str(one.get("name", "")).endswith("_intervals")]
-        drawn = {(row["series"], row["low"], row["high"]) for row in bars["data"]["values"]}
+        bars = [one for one in panel.spec["layer"] if str(one.get("name", "")).endswith("_intervals")]
+        drawn = {(row["series"], row["low"], row["high"]) for one in bars for row in one["data"]["values"]}
         expected = {
             (run.label, float(f"{-c.ci_low:.9g}"), float(f"{-c.ci_high:.9g}"))
             for run in runs[:2]

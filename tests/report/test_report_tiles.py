@@ -7,13 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_study import Maker
 
+from dse import formats
 from dse.design.metrics import DIVERGENCE, DROP
 from dse.formats import MINUS, TIMES
+from dse.report.front_table import MOST_LISTED, front_rows
 from dse.report.losses import MANY_SAMPLES, ShownLoss, shown_loss
-from dse.report.page import front_rows, needs
+from dse.report.page import needs
 from dse.report.recommendations import recommendation
 from dse.report.scene import scene
-from dse.report.tiles import smaller, tiles
+from dse.report.tiles import front_tiles, smaller, tiles
 from dse.store.results import StudyResults
 from dse.verdict import Choice, Reference, Verdict, choices
 
@@ -100,20 +102,40 @@ def test_unscored_designs_show_validation_and_say_so(make: Maker) -> None:
     assert accuracy.after == f"{choice.figures['val_accuracy']:.1f}%"
 
 
+def test_without_a_recommendation_the_front_is_shown_from_end_to_end(typical: StudyResults) -> None:
+    narrow = [choice for choice in scene(typical).front if not choice.role.is_int32]
+    area, _, loss = front_tiles(scene(typical).front, typical.facts, shown_loss(typical.facts))
+    ends = [formats.rounded(extreme(choice.area_um2 for choice in narrow)) for extreme in (min, max)]
+    assert area.after == f"{ends[0]} to {ends[1]} µm²"
+    assert loss.change == "pp"
+    assert front_tiles([], typical.facts, shown_loss(typical.facts)) == ()
+
+
 def test_designs_of_equal_figures_are_one_row(typical: StudyResults) -> None:
-    front = scene(typical).front
+    front, names = scene(typical).front, typical.rescalers
     twins = [dataclasses.replace(front[0], trial=900), dataclasses.replace(front[0], trial=901)]
-    rows = front_rows([front[0], twins[0], *front[1:], twins[1]])
-    assert [row.choice.trial for row in rows] == [row.choice.trial for row in front_rows(front)]
+    rows = front_rows([front[0], twins[0], *front[1:], twins[1]], names)
+    assert [row.choice.trial for row in rows] == [row.choice.trial for row in front_rows(front, names)]
     assert set(rows[0].alike) >= {900, 901}
     other = dataclasses.replace(front[0], trial=902, figures=dict(front[0].figures) | {DROP.on_test[0]: 3.21})
-    assert len(front_rows([front[0], other])) == 2  # equal on validation, but not on test
+    assert len(front_rows([front[0], other], names)) == 2  # equal on validation, but not on test
 
 
-def test_rows_mark_what_differs_from_the_row_above(make: Maker) -> None:
-    rows = front_rows(scene(make(trials=200)).front)
+@pytest.mark.parametrize("rescalers", [6, MOST_LISTED + 6])
+def test_rows_mark_what_differs_from_the_row_above(make: Maker, rescalers: int) -> None:
+    results = make(trials=120, rescalers=rescalers, front=12)
+    rows = front_rows(scene(results).front, results.rescalers)
     assert len(rows) > 2
     assert not any(differs for _, differs in rows[0].cells)
     for above, row in pairwise(rows):
-        marked = [cell for text, differs in row.cells if differs for cell in text.split()]
-        assert bool(marked) == (above.choice.cells != row.choice.cells)
+        assert any(differs for _, differs in row.cells) == (above.choice.cells != row.choice.cells)
+
+
+def test_rows_that_count_alike_name_what_differs(make: Maker) -> None:
+    results = make(rescalers=30, front=2, trials=20)
+    first, second = scene(results).front[:2]
+    exchanged = (first.multiplier_bits[1], first.multiplier_bits[0], *first.multiplier_bits[2:])
+    assert exchanged != first.multiplier_bits
+    second = dataclasses.replace(second, multiplier_bits=exchanged, methods=first.methods)
+    row = front_rows([first, second], results.rescalers)[1]
+    assert row.cells[-1] == (f"conv_0 {second.cells[0]}, conv_1 {second.cells[1]}", True)

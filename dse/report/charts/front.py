@@ -233,11 +233,14 @@ class _Chart:
 
 
 def _common(choice: Choice) -> str:
-    """Returns the width of a uniform design, with that of its weights if they vary; rules may except some rescalers."""
-    width = max(choice.rescalers, key=choice.rescalers.count, default="")
+    """Returns the widths of a uniform design in short: rules of the study may except some rescalers."""
+    if choice.role is Role.UNIFORM_WINDOW:
+        return max(choice.rescalers, key=choice.rescalers.count, default="")
+    low, high = min(choice.multiplier_bits, default=0), max(choice.multiplier_bits, default=0)
+    widths = str(low) if low == high else f"{low}{formats.EN_DASH}{high}"
     if choice.role is not Role.UNIFORM_WEIGHTS:
-        return width
-    return f"w{max(choice.weight_bits, key=choice.weight_bits.count)} k{width}"
+        return widths
+    return f"w{max(choice.weight_bits, key=choice.weight_bits.count)} k{widths}"
 
 
 def _labels(view: Scene, axis: Figure, costs: Sequence[float]) -> list[Spec]:

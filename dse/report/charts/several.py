@@ -132,28 +132,20 @@ def _fronts(
 
 def _interval_layers(name: str, series: Sequence[style.Series], rows: Rows) -> list[Spec]:
     """Returns test intervals as lines in the colours of their series, lighter than marks, with a tick at the figure."""
-    colour: Spec = {
-        "field": "series",
-        "type": "nominal",
-        "scale": {"domain": [one.label for one in series], "range": [one.colour for one in series]},
-        "legend": None,
-    }
     ends: Spec = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
-    encoding = {"color": colour} | style.highlighted(name, 0.45)
-    return [
-        {
-            "name": f"{name}_intervals",
-            "data": {"values": rows},
-            "mark": {"type": "rule", "strokeWidth": 1.2, "clip": True},
-            "encoding": ends | encoding | style.HOVER,
-        },
-        {
-            "name": f"{name}_test",
-            "data": {"values": rows},
-            "mark": {"type": "tick", "orient": "horizontal", "size": 9, "thickness": 1.2, "clip": True, "aria": False},
-            "encoding": {"y": {"field": "y", "type": "quantitative"}} | encoding,
-        },
-    ]
+    at: Spec = {"y": {"field": "y", "type": "quantitative"}}
+    rule: Spec = {"type": "rule", "strokeWidth": 1.2, "clip": True}
+    tick: Spec = {"type": "tick", "orient": "horizontal", "size": 9, "thickness": 1.2, "clip": True, "aria": False}
+    faint = style.highlighted(name, 0.45)
+    layers = []
+    for number, one in enumerate(series):
+        own: Spec = {"data": {"values": [row for row in rows if row["series"] == one.label]}}
+        layers += [
+            own | {"name": f"{name}_{number}_intervals", "mark": rule | {"color": one.colour}}
+            | {"encoding": ends | faint | style.HOVER},
+            own | {"mark": tick | {"color": one.colour}, "encoding": at | faint},
+        ]  # fmt: skip
+    return layers
 
 
 def _loss_axis(losses: Sequence[float], loss: ShownLoss) -> Spec:
