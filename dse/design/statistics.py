@@ -1,12 +1,12 @@
 """Paired comparison of two networks on the same samples: intervals of what one loses, and what they can resolve."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
+from scipy.stats import norm
 
 _RESAMPLES = 2000  # the ends of the interval then vary by a few percent of its width
 
@@ -35,26 +35,16 @@ def paired_interval(counts: PairedCounts, confidence: float = 0.95) -> tuple[flo
 
     It keeps its confidence level even with few or no discordant samples, unlike a normal interval.
     """
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    z = float(norm.ppf(0.5 + confidence / 2))
     estimate = (counts.lost - counts.gained) / counts.samples
 
     def beyond(level: float, difference: float) -> float:
         return _score(counts, difference) - level
 
     edge = 1 - 1e-12
-    low = -1.0 if beyond(z, -edge) < 0 else _root(lambda d: beyond(z, d), -edge, estimate)
-    high = 1.0 if beyond(-z, edge) > 0 else _root(lambda d: beyond(-z, d), estimate, edge)
+    low = -1.0 if beyond(z, -edge) < 0 else brentq(lambda d: beyond(z, d), -edge, estimate)
+    high = 1.0 if beyond(-z, edge) > 0 else brentq(lambda d: beyond(-z, d), estimate, edge)
     return 100.0 * low, 100.0 * high
-
-
-def _root(falling: Callable[[float], float], low: float, high: float) -> float:
-    """Returns where a falling function is 0, to the last bits of a float64, by bisection.
-
-    SciPy's root finders need fewer steps, but take half a second to import.
-    """
-    while low < (middle := (low + high) / 2) < high:
-        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
-    return middle
 
 
 def _score(counts: PairedCounts, difference: float) -> float:
@@ -82,7 +72,7 @@ def resolvable_margin(samples: int, discordant: float) -> float:
 
 def share_interval(count: int, samples: int, confidence: float = 0.95) -> tuple[float, float]:
     """Computes Wilson's score interval of a share, in percentage points (JASA 22:209, 1927)."""
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    z = float(norm.ppf(0.5 + confidence / 2))
     share, weight = count / samples, z * z / samples
     middle = (share + weight / 2) / (1 + weight)
     half = z / (1 + weight) * math.sqrt(share * (1 - share) / samples + weight / (4 * samples))
