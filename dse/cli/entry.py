@@ -31,6 +31,8 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with i
     ),
     compare: ("dse compare runs/a runs/b --out runs/a-and-b", "dse compare runs/a runs/b --json"),
     export: ("dse export runs/digits --trial recommended --out chip",),
+    check: ("dse check runs/digits",),
+    repair: ("dse repair runs/digits", "dse repair runs/digits --train"),
     narrow: (
         "dse narrow model.tflite --data samples.npz --out narrow.tflite",
         "dse narrow model.tflite --shift-bits 0 --out narrow.tflite",
@@ -40,8 +42,6 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with i
     cost: ("dse cost rescaler.v --top rescaler -P MULT_WIDTH=4 --technology osu018",),
     calibrate: ("dse calibrate --liberty cells.lib --name mine --node-nm 45",),
     trace: ("dse trace model.tflite --data samples.npz --out trace.npz",),
-    check: ("dse check runs/digits",),
-    repair: ("dse repair runs/digits", "dse repair runs/digits --train       # train lost weights again"),
     doctor: ("dse doctor",),
 }
 
