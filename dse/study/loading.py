@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import reprlib
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,10 @@ from dse.errors import StudyError
 from dse.study.spec import Study, with_members
 
 _ONLY_MEMBER = ("members", 0)
+_MOST_BYTES = 1_000_000  # of a study file
+_SHORT = reprlib.Repr()  # of values in messages
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
+_SHORT.maxlist = _SHORT.maxdict = _SHORT.maxtuple = 20
 
 
 def load_study(path: Path) -> Study:
@@ -23,10 +28,11 @@ def load_study(path: Path) -> Study:
         StudyError: one line that names file, key, value and what would be right.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(_read(path))
     except FileNotFoundError:
         raise StudyError(f"{path}: no such study file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    # tomllib's own errors, numbers of too many digits and bytes that are no text are ValueErrors.
+    except (OSError, ValueError, RecursionError) as error:
         raise StudyError(f"{path}: not a readable TOML file: {error}") from None
     try:
         study = validated(document, path.resolve().parent)
@@ -36,6 +42,14 @@ def load_study(path: Path) -> Study:
         if not file.is_file():
             raise StudyError(f"{path}: {key}: no such file: {file}; paths are relative to the study file")
     return study
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"it has more than {_MOST_BYTES} bytes")
+    return content.decode("utf-8")
 
 
 def validated(document: dict[str, Any], folder: Path | None = None) -> Study:
@@ -69,11 +83,11 @@ def _described(entry: ErrorDetails, *, single: bool) -> str:
     if entry["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(location[-1]), _keys_at(location[:-1]), n=1)
         meant = f"did you mean {close[0]}?" if close else "remove it or see docs/study-file.md for the keys"
-        return f"unknown key {key} = {given!r}; {meant}"
+        return f"unknown key {key} = {_SHORT.repr(given)}; {meant}"
     if entry["type"] == "missing":
         return f"key {key} is missing; every study gives name, and network and data or [[members]] that have them"
     message = entry["msg"].removeprefix("Value error, ")
-    shown = "" if isinstance(given, dict) else f", got {given!r}"
+    shown = "" if isinstance(given, dict) else f", got {_SHORT.repr(given)}"
     return f"{key}: {message}{shown}" if key else f"{message}{shown}"
 
 
