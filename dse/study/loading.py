@@ -3,7 +3,6 @@
 import difflib
 import json
 import reprlib
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from dse.errors import StudyError
 from dse.study.spec import Study, with_members
+from hwmodels import parse_toml, read_text
 
 _ONLY_MEMBER = ("members", 0)
 _MOST_BYTES = 1_000_000  # of a study file
@@ -28,11 +28,10 @@ def load_study(path: Path) -> Study:
         StudyError: one line that names file, key, value and what would be right.
     """
     try:
-        document = tomllib.loads(_read(path))
+        document = parse_toml(read_text(path, _MOST_BYTES))
     except FileNotFoundError:
         raise StudyError(f"{path}: no such study file") from None
-    # tomllib's own errors, numbers of too many digits and bytes that are no text are ValueErrors.
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise StudyError(f"{path}: not a readable TOML file: {error}") from None
     try:
         study = validated(document, path.resolve().parent)
@@ -42,14 +41,6 @@ def load_study(path: Path) -> Study:
         if not file.is_file():
             raise StudyError(f"{path}: {key}: no such file: {file}; paths are relative to the study file")
     return study
-
-
-def _read(path: Path) -> str:
-    with path.open("rb") as file:
-        content = file.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise ValueError(f"it has more than {_MOST_BYTES} bytes")
-    return content.decode("utf-8")
 
 
 def validated(document: dict[str, Any], folder: Path | None = None) -> Study:

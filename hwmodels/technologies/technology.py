@@ -3,7 +3,6 @@
 import functools
 import math
 import reprlib
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, get_args
@@ -11,6 +10,7 @@ from typing import Annotated, Final, Literal, Self, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
 from hwmodels.errors import HardwareError
+from hwmodels.toml_files import parse_toml, read_text
 
 ComponentKind = Literal["multiplier", "adder", "comparator", "shifter", "mux", "logic", "register", "memory"]
 Metric = Literal["area_um2", "energy_pj", "delay_ns", "leakage_uw"]
@@ -210,13 +210,10 @@ def load_technology(name_or_path: str | Path) -> Technology:
 
 def _read(path: Path) -> Technology:
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise HardwareError(f"{path}: has more than {_MOST_BYTES} bytes; a technology table is far smaller")
-        return parse_technology(content.decode("utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path, _MOST_BYTES)
+    except (OSError, ValueError) as error:
         raise HardwareError(f"{path}: cannot be read ({error})") from None
+    return parse_technology(text, str(path))
 
 
 @functools.lru_cache(maxsize=32)
@@ -227,11 +224,13 @@ def parse_technology(text: str, name: str) -> Technology:
         HardwareError: if the text is not TOML, or not a valid table.
     """
     try:
-        technology = Technology.model_validate(tomllib.loads(text))
+        document = parse_toml(text)
+    except ValueError as error:
+        raise HardwareError(f"{name}: not valid TOML: {error}") from None
+    try:
+        technology = Technology.model_validate(document)
     except ValidationError as error:
         raise HardwareError(f"{name}: {_first_problem(error)}") from None
-    except (ValueError, RecursionError) as error:  # tomllib's own, numbers of too many digits, tables in tables
-        raise HardwareError(f"{name}: not valid TOML: {error}") from None
     for kind, component in technology.components.items():
         _check_terms(name, kind, component)
     return technology
