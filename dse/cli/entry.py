@@ -1,5 +1,6 @@
 """The ``dse`` command: one word for each job; bad input gets one clear line and exit status 2."""
 
+import io
 import sys
 from collections.abc import Callable
 from typing import Annotated, Never
@@ -12,6 +13,7 @@ from dse.cli.narrow import narrow
 from dse.cli.networks import contracts, verify
 from dse.cli.results import compare, export, report, show
 from dse.cli.run import run
+from dse.cli.upkeep import check, repair
 from dse.errors import EvaluationsFailedError, bad_input
 
 FAILURE, BAD_INPUT = 1, 2
@@ -28,7 +30,7 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with i
         "dse show runs/digits --json | jq .front",
     ),
     compare: ("dse compare runs/a runs/b --out runs/a-and-b", "dse compare runs/a runs/b --json"),
-    export: ("dse export runs/digits --trial 12 --out chip",),
+    export: ("dse export runs/digits --trial recommended --out chip",),
     narrow: (
         "dse narrow model.tflite --data samples.npz --out narrow.tflite",
         "dse narrow model.tflite --shift-bits 0 --out narrow.tflite",
@@ -38,6 +40,8 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with i
     cost: ("dse cost rescaler.v --top rescaler -P MULT_WIDTH=4 --technology osu018",),
     calibrate: ("dse calibrate --liberty cells.lib --name mine --node-nm 45",),
     trace: ("dse trace model.tflite --data samples.npz --out trace.npz",),
+    check: ("dse check runs/digits",),
+    repair: ("dse repair runs/digits", "dse repair runs/digits --train       # train lost weights again"),
     doctor: ("dse doctor",),
 }
 
@@ -76,6 +80,9 @@ for command, examples in COMMANDS.items():
 
 def main() -> None:
     """Runs the command line; reports bad input and failures of the machine in one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a path may have bytes, and a name characters, that it cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except (ValueError, RuntimeError, OSError) as error:

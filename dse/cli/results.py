@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +12,15 @@ from dse.errors import StudyError
 
 if TYPE_CHECKING:  # imported by the commands that need it: `dse --help` must not wait for pandas
     from dse.store import StudyResults
+    from dse.verdict import Verdict
 
 RunPath = Annotated[Path, typer.Argument(help="run folder", show_default=False)]
 Storage = Annotated[
     str,
-    typer.Option(help="URL of the run's database with its password", show_default="the URL in the run folder"),
+    typer.Option(
+        help="URL of the run's database, needed for its password or if you did not make the run on this machine",
+        show_default="the URL in the run folder",
+    ),
 ]
 _COMPARISON = Path("runs/compare")
 
@@ -28,6 +33,7 @@ def report(run: RunPath, storage: Storage = "") -> None:
     from dse.store import RunFolder, results_of
 
     folder = RunFolder(run)
+    folder.check_links()
     results = results_of(folder, storage)
     from dse.report import write_report  # imports what draws pictures: a run that cannot be read is refused before
 
@@ -54,14 +60,18 @@ def show(
         return
     from rich.console import Console
 
+    from dse.report import recommendation
     from dse.report import show as print_results
 
-    print_results(results, Console(), trial)
+    rec = recommendation(results)
+    print_results(results, rec, Console(), trial)
+    print_export(run, rec.verdict)
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="two or more run folders", show_default=False)],
     out: Annotated[Path, typer.Option(help="folder for compare.html, compare.csv and the figures")] = _COMPARISON,
+    storage: Storage = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="print one JSON object instead of writing the page and its figures")
     ] = False,
@@ -71,12 +81,14 @@ def compare(
 
     if len(runs) < 2:
         raise StudyError(f"compare needs at least two run folders, got {len(runs)}")
-    results = [results_of(RunFolder(run)) for run in runs]
+    folders = [RunFolder(run) for run in runs]
+    results = [results_of(folder, storage if folder.manifest().storage else "") for folder in folders]
     if as_json:
         from dse.report import comparison_document
 
         typer.echo(comparison_document(results).model_dump_json(indent=2))
         return
+    RunFolder(out).check_links()
     from dse.report import compare as write_comparison
 
     out.mkdir(parents=True, exist_ok=True)
@@ -88,6 +100,10 @@ def export(
     trial: Annotated[str, typer.Option(help="number of the design's trial, or recommended", show_default=False)],
     out: Annotated[Path, typer.Option(help="new or empty folder", show_default=False)],
     member: Annotated[str, typer.Option(help="name of the network, if the study has several")] = "",
+    study: Annotated[
+        Path | None, typer.Option(help="study file that names the run's files where they are today, if they moved")
+    ] = None,
+    storage: Storage = "",
 ) -> None:
     """Export one design as Verilog, C header, model and JSON.
 
@@ -95,23 +111,33 @@ def export(
     """
     from dse.store import RunFolder, results_of
 
-    number = _trial_number(trial, results_of(RunFolder(run)))
+    number = _trial_number(trial, results_of(RunFolder(run), storage))
     from dse.export import export_design  # imports torch: a design that does not exist is refused before
+    from dse.study import load_study
 
-    _print_path("Design", export_design(run, number, out, member=member))
+    moved = load_study(study) if study is not None else None
+    _print_path("Design", export_design(run, number, out, member=member, study=moved, storage=storage))
 
 
 def _trial_number(text: str, results: StudyResults) -> int:
     """Returns the number of a complete trial, from its number or ``recommended``."""
-    from dse.report import complete_trial, recommendation
+    from dse.report import complete_trial
+    from dse.verdict import verdict_of
 
     if text == "recommended":
-        if (chosen := recommendation(results).chosen) is None:
+        if (recommended := verdict_of(results).recommended) is None:
             raise StudyError(f"--trial is recommended, but {results.facts.study} recommends no design; give a number")
-        return chosen.trial
+        return recommended.trial
     if not text.isdecimal():
         raise StudyError(f"--trial is {text!r}; give the number of a trial, or recommended")
     return complete_trial(results, int(text)).trial
+
+
+def print_export(run: Path, verdict: Verdict) -> None:
+    """Prints the command that exports the recommended design, if there is one."""
+    if verdict.recommended is not None:
+        command = f"dse export {shlex.quote(str(run))} --trial recommended --out chip"
+        typer.echo(f"Export trial {verdict.recommended.trial}: {command}")
 
 
 def _print_path(what: str, path: Path) -> None:

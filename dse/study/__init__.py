@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from dse.study.inputs import input_files, with_input_files
 from dse.study.loading import describe_errors, load_study, validated
 from dse.study.members import MemberSpec
 from dse.study.space import space_over
@@ -14,6 +15,7 @@ from dse.study.spec import (
     StudyDocument,
     WorkersSpec,
 )
+from dse.study.tasks import beats_chance
 from dse.study.values import Sampler
 from nets.lazy import names_on_demand
 
@@ -45,9 +47,11 @@ __all__ = [
     "Study",
     "StudyDocument",
     "WorkersSpec",
+    "beats_chance",
     "correct_answers",
     "describe_errors",
     "fingerprint_of",
+    "input_files",
     "load_study",
     "outputs_of",
     "prepare",
@@ -55,4 +59,5 @@ __all__ = [
     "space_over",
     "train_on_one_thread",
     "validated",
+    "with_input_files",
 ]
