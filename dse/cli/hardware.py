@@ -35,18 +35,20 @@ def cost(
         list[Path] | None,
         typer.Option("-I", "--include", metavar="FOLDER", help="folder of included files; repeatable"),
     ] = None,
+    time_limit: Annotated[int, typer.Option(min=1, help="seconds of computing time")] = 120,
+    memory_limit: Annotated[int, typer.Option(min=64, help="MiB of memory")] = 4096,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Show the cost of Verilog: operators, widths, area, energy."""
+    from dse.cli.budget import within_budget
     from hwmodels import cost_verilog, load_technology
 
-    result = cost_verilog(
-        files,
-        top,
-        _unique("parameter", [_parameter(text) for text in parameter or []]),
-        load_technology(technology),
-        defines=_unique("macro", [_define(text) for text in define or []]),
-        include_folders=include or [],
+    parameters = _unique("parameter", [_parameter(text) for text in parameter or []])
+    defines, table = _unique("macro", [_define(text) for text in define or []]), load_technology(technology)
+    result = within_budget(
+        lambda: cost_verilog(files, top, parameters, table, defines=defines, include_folders=include or []),
+        seconds=time_limit,
+        mebibytes=memory_limit,
     )
     if as_json:
         typer.echo(json.dumps(asdict(result)))
