@@ -47,6 +47,7 @@ from dse.design.statistics import (
     chance_to_pass,
     mean_interval,
     normal_quantile,
+    normal_shares,
     paired_interval,
     share_interval,
 )
@@ -98,6 +99,7 @@ __all__ = [
     "metrics",
     "non_dominated",
     "normal_quantile",
+    "normal_shares",
     "paired_counts",
     "paired_interval",
     "rank_among",

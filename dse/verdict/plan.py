@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
-from dse.design import normal_quantile
+from dse.design import normal_quantile, normal_shares
 from dse.store import Look
 from dse.verdict.candidates import Candidates, Floats
 
@@ -85,8 +84,7 @@ def _chances(
     loss, discordance = np.maximum(net / samples, 0.0), (differing + 1) / (samples + 2)
     of_test = np.sqrt(np.maximum(discordance, margin) / test_samples)  # a loss at the margin has that discordance
     deviation = np.sqrt(discordance * (1 / test_samples + 1 / samples))
-    chances: Floats = ndtr((margin - loss - normal_quantile(1 - error) * of_test) / deviation)
-    return chances
+    return normal_shares((margin - loss - normal_quantile(1 - error) * of_test) / deviation)
 
 
 def best_sequence(costs: Floats, chances: Floats) -> list[int]:
