@@ -1,6 +1,7 @@
 """The ``dse`` command: one word for each job; bad input gets one clear line and exit status 2."""
 
 import gc
+import io
 import sys
 from collections.abc import Callable
 from typing import Annotated, Never
@@ -13,6 +14,7 @@ from dse.cli.narrow import narrow
 from dse.cli.networks import contracts, verify
 from dse.cli.results import compare, export, report, show
 from dse.cli.run import run
+from dse.cli.upkeep import check, repair
 from dse.errors import EvaluationsFailedError, bad_input
 
 FAILURE, BAD_INPUT = 1, 2
@@ -31,6 +33,8 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with i
     ),
     compare: ("dse compare runs/a runs/b --out runs/a-and-b", "dse compare runs/a runs/b --json"),
     export: ("dse export runs/digits --trial 12 --out chip",),
+    check: ("dse check runs/digits",),
+    repair: ("dse repair runs/digits", "dse repair runs/digits --train"),
     narrow: (
         "dse narrow model.tflite --data samples.npz --out narrow.tflite",
         "dse narrow model.tflite --shift-bits 0 --out narrow.tflite",
@@ -79,6 +83,9 @@ for command, examples in COMMANDS.items():
 def main() -> None:
     """Runs the command line; reports bad input and failures of the machine in one line on stderr."""
     gc.set_threshold(_COLLECTED)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a path may have bytes, and a name characters, that it cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except (ValueError, RuntimeError, OSError) as error:

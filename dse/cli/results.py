@@ -17,7 +17,10 @@ if TYPE_CHECKING:  # imported by the commands that need it: `dse --help` must no
 RunPath = Annotated[Path, typer.Argument(help="run folder", show_default=False)]
 Storage = Annotated[
     str,
-    typer.Option(help="URL of the run's database with its password", show_default="the URL in the run folder"),
+    typer.Option(
+        help="URL of the run's database, needed for its password or if you did not make the run on this machine",
+        show_default="the URL in the run folder",
+    ),
 ]
 _COMPARISON = Path("runs/compare")
 
@@ -30,6 +33,7 @@ def report(run: RunPath, storage: Storage = "") -> None:
     from dse.store import RunFolder, results_of
 
     folder = RunFolder(run)
+    folder.check_links()
     results = results_of(folder, storage)
     from dse.report import write_report  # imports what draws pictures: a run that cannot be read is refused before
 
@@ -70,13 +74,15 @@ def compare(
     as_json: Annotated[
         bool, typer.Option("--json", help="print one JSON object instead of writing the page and its figures")
     ] = False,
+    storage: Storage = "",
 ) -> None:
     """Compare the fronts of several runs."""
     from dse.store import RunFolder, results_of
 
     if len(runs) < 2:
         raise StudyError(f"compare needs at least two run folders, got {len(runs)}")
-    results = [results_of(RunFolder(run)) for run in runs]
+    folders = [RunFolder(run) for run in runs]
+    results = [results_of(folder, storage if folder.manifest().storage else "") for folder in folders]
     if as_json:
         from dse.report import comparison_document
 
@@ -84,6 +90,7 @@ def compare(
         return
     from dse.report import compare as write_comparison
 
+    RunFolder(out).check_links()
     out.mkdir(parents=True, exist_ok=True)
     _print_path("Comparison", write_comparison(results, out))
 
@@ -93,6 +100,10 @@ def export(
     trial: Annotated[str, typer.Option(help="number of the design's trial, or recommended", show_default=False)],
     out: Annotated[Path, typer.Option(help="new or empty folder", show_default=False)],
     member: Annotated[str, typer.Option(help="name of the network, if the study has several")] = "",
+    study: Annotated[
+        Path | None, typer.Option(help="study file that names the run's files where they are today, if they moved")
+    ] = None,
+    storage: Storage = "",
 ) -> None:
     """Export one design as Verilog, C header, model and JSON.
 
@@ -100,10 +111,12 @@ def export(
     """
     from dse.store import RunFolder, results_of
 
-    number = _trial_number(trial, results_of(RunFolder(run)))
+    number = _trial_number(trial, results_of(RunFolder(run), storage))
     from dse.export import export_design  # imports torch: a design that does not exist is refused before
+    from dse.study import load_study
 
-    _print_path("Design", export_design(run, number, out, member=member))
+    moved = load_study(study) if study is not None else None
+    _print_path("Design", export_design(run, number, out, member=member, study=moved, storage=storage))
 
 
 def _trial_number(text: str, results: StudyResults) -> int:

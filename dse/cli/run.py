@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from dse.errors import StudyError, bad_input
 if TYPE_CHECKING:  # imported where it is used: `dse --help` must not wait for torch
     from dse.study import Study
 
-INTERRUPTED = 130  # the shells' convention: 128 + SIGINT
+INTERRUPTED = 130  # by Ctrl-C: 128 + SIGINT, the shells' convention
 
 
 def run(
@@ -39,7 +40,17 @@ def run(
         Path | None, typer.Option(help="cache folder for evaluations", show_default="the user's cache")
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="neither read nor write the cache")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="start over: delete the run in the folder")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="start over; the run in the folder is moved into a folder inside of it")
+    ] = False,
+    accept_changes: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changes",
+            help="go on although files or program changed since the run began: in a new front, from the designs of the "
+            "old one",
+        ),
+    ] = False,
 ) -> None:
     """Run a study, or resume the one in the run folder."""
     from dse.study import load_study
@@ -61,20 +72,23 @@ def run(
                 spec,
                 folder,
                 fresh=fresh,
+                accept_changes=accept_changes,
                 ray_address=ray_address,
                 storage=storage,
                 cache=evaluations,
                 on_progress=progress.update,
             )
-    except KeyboardInterrupt:
-        console.print(f"Interrupted. Every finished trial is kept in {folder.path}; run the same command to resume.")
-        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as interrupt:
+        kept = f"Every finished trial is kept in {folder.path}" if folder.exists else "Nothing was recorded"
+        with suppress(OSError):  # the terminal may be what was closed
+            console.print(f"Interrupted. {kept}; run the same command to resume.", markup=False)
+        raise typer.Exit(getattr(interrupt, "status", INTERRUPTED)) from None
     except bad_input() as error:
         raise StudyError(f"{study}: {error}") from None
     rec = recommendation(results)
     console.print(front_table(results, rec))
     console.print(rec.verdict.headline, markup=False, highlight=False)
-    console.print(f"Report: {folder.report_path}", soft_wrap=True)
+    console.print(f"Report: {folder.report_path}", soft_wrap=True, markup=False)
     print_export(folder.path, rec.verdict)
 
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from dse.study.inputs import input_files, with_input_files
 from dse.study.loading import describe_errors, load_study, validated
 from dse.study.members import MemberSpec
 from dse.study.space import space_over
@@ -48,6 +49,7 @@ __all__ = [
     "correct_answers",
     "describe_errors",
     "fingerprint_of",
+    "input_files",
     "load_study",
     "outputs_of",
     "prepare",
@@ -55,4 +57,5 @@ __all__ = [
     "space_over",
     "train_on_one_thread",
     "validated",
+    "with_input_files",
 ]
