@@ -55,7 +55,7 @@ def _limited(sender: Connection, work: Callable[[], object], seconds: int, mebib
         limit = size + mebibytes * _MEBIBYTE
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
-        message = (work(), None)
+        message: tuple[object, Exception | None] = (work(), None)
     except MemoryError:
         message = (None, _error(f"it needs more than {mebibytes} MiB of memory (--memory-limit)"))
     except Exception as error:

@@ -9,9 +9,10 @@ from dse.report.charts.picture import Picture, rendered, write_picture
 from dse.report.charts.several import comparison_panels
 from dse.report.comparison import Comparison, Run, comparison
 from dse.report.page import environment, page_parts
+from dse.report.spreadsheets import write_csv
 from dse.store import StudyResults, design_table
 from dse.verdict import loss_digits
-from nets.files import replacing, write_text
+from nets.files import write_text
 
 
 def compare(results_list: list[StudyResults], folder: Path) -> Path:
@@ -27,8 +28,7 @@ def compare(results_list: list[StudyResults], folder: Path) -> Path:
     compared = comparison(results_list)
     picture = rendered("compare", comparison_panels(compared))
     write_picture(picture, folder / "figures")
-    with replacing(folder / "compare.csv") as path:
-        _fronts(compared).to_csv(path, index=False)
+    write_csv(_fronts(compared), folder / "compare.csv")
     write_text(folder / "compare.html", compare_html(compared, picture))
     return folder / "compare.html"
 
