@@ -12,6 +12,7 @@ from dse.cli.doctor import doctor
 from dse.cli.hardware import calibrate, cost, trace
 from dse.cli.narrow import narrow
 from dse.cli.networks import contracts, verify
+from dse.cli.output import echo, report_failure
 from dse.cli.results import compare, export, report, show
 from dse.cli.run import run
 from dse.cli.upkeep import check, repair
@@ -62,7 +63,7 @@ def _version(*, asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        typer.echo(f"rescale-dse {version('rescale-dse')}")
+        echo(f"rescale-dse {version('rescale-dse')}")
         raise typer.Exit
 
 
@@ -96,5 +97,5 @@ def _fail(error: Exception) -> Never:
     is_bad_input = isinstance(error, bad_input())
     if not is_bad_input and not isinstance(error, EvaluationsFailedError | OSError):
         raise error
-    print(f"dse: {error}", file=sys.stderr)  # noqa: T201 -- plain text: the message may hold markup
+    report_failure(str(error))
     sys.exit(BAD_INPUT if is_bad_input else FAILURE)

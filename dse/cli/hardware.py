@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from dse.cli.output import echo, terminal
 from dse.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must not wait for them
@@ -51,13 +52,11 @@ def cost(
         mebibytes=memory_limit,
     )
     if as_json:
-        typer.echo(json.dumps(asdict(result)))
+        echo(json.dumps(asdict(result)))
     else:
-        from rich.console import Console
-
         from dse.cli.hardware_tables import print_cost
 
-        print_cost(result, Console())
+        print_cost(result, terminal())
 
 
 def trace(
@@ -80,7 +79,7 @@ def trace(
     inputs = spread(load_npz_dataset(data, input_offset=input_offset).samples, samples)
     recorded = accumulator_trace(network, inputs, model.stem)
     save_trace(recorded, out)
-    typer.echo(f"{recorded.acc.size} accumulators of {recorded.acc_bits} bits: {out}")
+    echo(f"{recorded.acc.size} accumulators of {recorded.acc_bits} bits: {out}")
 
 
 def _bad_input(message: str) -> HardwareError:
@@ -131,12 +130,10 @@ def calibrate(
 
     It prints the errors on points held out of the fit.
     """
-    from rich.console import Console
-
     from dse.cli.hardware_tables import print_errors
     from hwmodels.synthesis import calibrate as calibrate_technology
 
-    console = Console()
+    console = terminal()
     trace = traces / "trace.npz" if traces is not None and traces.is_dir() else traces
 
     def show(measurement: Measurement) -> None:
