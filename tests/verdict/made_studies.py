@@ -23,7 +23,7 @@ from dse.verdict.candidates import candidates_of, entries_of
 from dse.verdict.plan import next_look
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
-from tests.fakes import evaluation
+from tests.fakes import evaluation, tell
 from tests.small_studies import small_spec
 
 BoolArray = npt.NDArray[np.bool_]
@@ -108,6 +108,10 @@ class Study:
         source = CostSource("analytic", "aladdin40", 40.0, "source", "error")
         return Manifest(
             spec=spec,
+            id="0" * 32,
+            folder="runs/made",
+            processor="x86_64",
+            contents={},
             created="2026-11-21T00:00:00+00:00",
             versions={},
             git_revision="",
@@ -131,7 +135,7 @@ class Study:
             trial = store.ask(SPACE)
             level = Level.SHORT_FINETUNE if design.trained else Level.INTEGER
             reached = [Level.INTEGER, level] if design.trained else [level]
-            store.tell(trial, record_of(point.to_json(), [self._evaluated(design, each) for each in reached]))
+            tell(store, trial, record_of(point.to_json(), [self._evaluated(design, each) for each in reached]))
 
     def _evaluated(self, design: Made, level: Level) -> Evaluation:
         members = tuple(self._member(name, design) for name in _names(design.val))
