@@ -100,11 +100,11 @@ def run_study(
                         store.enqueue(study.space, point, Role.SEARCH)
                     try:
                         Driver(spec, store, study.space, folder, pool, shown, interrupts).run(spec.search.trials)
+                        results = collect(plan.manifest, store)
+                        write_report(results, folder.path)
                     except KeyboardInterrupt:
                         write_tables(collect(plan.manifest, store), folder.path)
                         raise
-                    results = collect(plan.manifest, store)
-                    write_report(results, folder.path)
                     return results
             finally:
                 pool.close()

@@ -248,7 +248,11 @@ def _tested(drop_pp: float, samples: int, *, identical: bool) -> TestScore:
 def _manifest(recipe: Recipe, names: Names, trials: int) -> Manifest:
     spec = small_spec(seed=0, search__trials=max(1, trials), report__margin_pp=recipe.margin_pp)
     return Manifest(
+        id="0" * 32,
         spec=spec.model_copy(update={"name": recipe.study}),  # a name that no study file may have
+        folder="/runs/synthetic",
+        processor="x86_64 AVX2",
+        contents={},
         created=STARTED.isoformat(),
         versions={},
         git_revision="abc<b>",
