@@ -105,11 +105,11 @@ def run_study(
                             spec, store, study.space, folder, pool, shown, interrupts=interrupts, test_samples=sizes
                         )
                         driver.run(spec.search.trials)
+                        results = collect(plan.manifest, store)
+                        write_report(results, folder.path)
                     except KeyboardInterrupt:
                         write_tables(collect(plan.manifest, store), folder.path)
                         raise
-                    results = collect(plan.manifest, store)
-                    write_report(results, folder.path)
                     verdict = verdict_of(results)
                     recommended = verdict.recommended.trial if verdict.recommended else None
                     store.mark_recommended(recommended, verdict.outcome.value, verdict.headline)
