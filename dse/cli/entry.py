@@ -1,5 +1,6 @@
 """The ``dse`` command: one word for each job; bad input gets one clear line and exit status 2."""
 
+import gc
 import io
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from dse.cli.upkeep import check, repair
 from dse.errors import EvaluationsFailedError, bad_input
 
 FAILURE, BAD_INPUT = 1, 2
+_COLLECTED = 50_000  # new objects between collections: at 700, a tenth of the start is a search for garbage in imports
 
 COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with its examples
     run: (
@@ -32,6 +34,8 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with i
     ),
     compare: ("dse compare runs/a runs/b --out runs/a-and-b", "dse compare runs/a runs/b --json"),
     export: ("dse export runs/digits --trial recommended --out chip",),
+    check: ("dse check runs/digits",),
+    repair: ("dse repair runs/digits", "dse repair runs/digits --train"),
     narrow: (
         "dse narrow model.tflite --data samples.npz --out narrow.tflite",
         "dse narrow model.tflite --shift-bits 0 --out narrow.tflite",
@@ -41,8 +45,6 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with i
     cost: ("dse cost rescaler.v --top rescaler -P MULT_WIDTH=4 --technology osu018",),
     calibrate: ("dse calibrate --liberty cells.lib --name mine --node-nm 45",),
     trace: ("dse trace model.tflite --data samples.npz --out trace.npz",),
-    check: ("dse check runs/digits",),
-    repair: ("dse repair runs/digits", "dse repair runs/digits --train       # train lost weights again"),
     doctor: ("dse doctor",),
 }
 
@@ -81,6 +83,7 @@ for command, examples in COMMANDS.items():
 
 def main() -> None:
     """Runs the command line; reports bad input and failures of the machine in one line on stderr."""
+    gc.set_threshold(_COLLECTED)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a path may have bytes, and a name characters, that it cannot show
             stream.reconfigure(errors="backslashreplace")

@@ -87,7 +87,7 @@ def run(
     rec = recommendation(results)
     console.print(front_table(results, rec))
     console.print(rec.verdict.headline, markup=False, highlight=False)
-    console.print(f"Report: {folder.report_path}", soft_wrap=True)
+    console.print(f"Report: {folder.report_path}", soft_wrap=True, markup=False)
     print_export(folder.path, rec.verdict)
 
 

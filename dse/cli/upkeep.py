@@ -17,7 +17,10 @@ DAMAGED = 1
 
 
 def check(run: RunPath, storage: Storage = "") -> None:
-    """Check a run folder for damage: journal, manifest, records, trained weights. Exit status 1 if there is any."""
+    """Check a run folder for damage.
+
+    It reads journal, manifest, records and trained weights. The exit status is 1 if anything is missing or damaged.
+    """
     from dse.store import RunFolder
     from dse.store import check as check_run
 
@@ -39,7 +42,10 @@ def repair(
     ] = None,
     storage: Storage = "",
 ) -> None:
-    """Repair a run folder: keep the journal up to its last good line, restore manifest, study file and weights."""
+    """Repair a run folder.
+
+    It keeps the journal up to its last good line, and restores manifest, study file and weights.
+    """
     from dse.store import RunFolder
     from dse.store import repair as repair_run
 
