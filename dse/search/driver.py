@@ -99,6 +99,7 @@ class Driver:
         on_progress: called after every recorded trial.
         test_samples: size of the test split of every network, by which it is decided what to test; none: as many as
             for validation.
+        interrupts: delays signals while something is written; its own ones if None.
     """
 
     def __init__(
@@ -111,19 +112,21 @@ class Driver:
         on_progress: Callable[[Progress], None] = lambda _progress: None,
         *,
         test_samples: Sequence[int] = (),
+        interrupts: Interrupts | None = None,
     ) -> None:
         self._search_spec, self._fidelity = spec.search, spec.fidelity
         self._margin_pp, self._test_samples = spec.report.margin_pp, tuple(test_samples)
         self._store, self._space, self._folder, self._pool = store, space, folder, pool
         self._on_progress, self._objectives = on_progress, self._search_spec.objectives
         self._searched = search_objectives(self._objectives)
-        self._interrupts, self._ladder = Interrupts(), Ladder(self._fidelity, self._searched)
+        self._interrupts, self._ladder = interrupts or Interrupts(), Ladder(self._fidelity, self._searched)
         self._observations: list[Observation] = []
         self._open: dict[int, _OpenTrial] = {}
         self._promoted: deque[Job] = deque()
         self._complete, self._failures = 0, 0
         self._best: dict[int, TrialRecord] = {}  # the front so far, as measured
         self._trained: dict[int, DesignPoint] = {}  # designs whose trained weights are stored, by trial
+        self._networks: dict[int, str] = {}  # fingerprints of the networks that they make
         self._baseline: tuple[float, ...] | None = None  # objectives of int32
         self._first_of_batch: int | None = None  # number of its first trial; None without batches
 
@@ -132,7 +135,7 @@ class Driver:
 
         Raises:
             EvaluationsFailedError: too many evaluations in a row failed.
-            KeyboardInterrupt: Ctrl-C was pressed; it is delayed until nothing is being written.
+            Interrupted: a signal came; it is delayed until nothing is being written.
         """
         with self._interrupts.held():
             self._restore()
@@ -284,7 +287,7 @@ class Driver:
         if heir_of is None:
             return Job(opened.trial.number, opened.point, level)
         opened.heir_of = heir_of
-        weights = self._folder.load_weights(heir_of)
+        weights = self._folder.load_weights(heir_of, self._networks[heir_of])
         return Job(opened.trial.number, opened.point, level, weights, heir_of=self._trained[heir_of])
 
     def _elders(self) -> dict[int, DesignPoint]:
@@ -305,7 +308,7 @@ class Driver:
         design = reached(opened.point, opened.levels[-1].level)
         record = record_of(design.to_json(), opened.levels, opened.heir_of)
         if (weights := opened.levels[-1].weights) is not None:
-            self._folder.save_weights(opened.trial.number, weights)
+            self._folder.save_weights(opened.trial.number, weights, record.network_sha256)
         self._observations.append(observation := self._observed(opened))
         limits = violations(record, self._search_spec.constraints)
         self._store.tell(opened.trial, record, observation, self._expected(), limits)
@@ -338,6 +341,7 @@ class Driver:
         self._complete += 1
         if record.is_trained:
             self._trained[number] = DesignPoint.from_json(record.design)
+            self._networks[number] = record.network_sha256
         rivals = {**self._best, number: record}
         self._best = {number: rivals[number] for number in front_of(rivals, self._search_spec)}
         if role is Role.INT32:
@@ -376,7 +380,7 @@ class Driver:
                 number,
                 DesignPoint.from_json(record.design),
                 Level.TEST,
-                self._folder.load_weights(number) if record.is_trained else None,
+                self._folder.load_weights(number, record.network_sha256) if record.is_trained else None,
                 record.network_sha256,
             )
             for number, record in records.items()

@@ -72,6 +72,9 @@ def _trial_table(
         | _choices(row.record, manifest.rescalers)
         for row in _rows(trials, records, tests, manifest.spec.search)
     ]
+    if not rows:
+        none = pd.DataFrame(columns=[column.name for column in columns])
+        return none.astype({"on_front": bool, "feasible": bool})
     return with_regret(pd.DataFrame(rows), manifest.spec)
 
 
@@ -220,7 +223,11 @@ def _provenance(manifest: Manifest) -> dict[str, str]:
         "splits": _SPLITS[manifest.stratified],
         "accelerator": f"{manifest.spec.hardware.mac_lanes} MAC lanes; memories of weights and activations not counted",
         "git revision": manifest.git_revision or "not a repository",
+        "run": manifest.id,
+        "processor": manifest.processor,
+        **({"resumed with": "; ".join(manifest.resumed_with)} if manifest.resumed_with else {}),
         "data SHA-256": manifest.data_sha256,
         "baseline network SHA-256": manifest.network_sha256,
+        **{f"{key} SHA-256": digest for key, digest in manifest.contents.items()},
         **{f"{package} version": number for package, number in manifest.versions.items()},
     }

@@ -1,5 +1,6 @@
 """The storage of a study: the only module that knows how Optuna keeps trials and records."""
 
+import math
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
@@ -26,16 +27,18 @@ from dse.design import (
     values_of,
 )
 from dse.errors import StudyError
-from dse.store.databases import database, without_password
-from dse.store.journal import journal
+from dse.store.journal import LAST_ATTRIBUTE
 from dse.store.looks import Look
 from dse.store.manifest import Manifest
+from dse.store.opening import storage_to_read
+from dse.store.plausible import implausible, implausible_score
 from dse.store.records import RECORD_VERSION, TrialRecord
 from dse.store.run_folder import RunFolder
 
 _ROLE, _RECORD, _ERROR, _OBSERVATION = "role", "record", "error", "observation"
 _TEST, _LOOK = "test/", "look/"
-_STARTED, _VERSION = "start_probes", "record_version"
+_STARTED, _VERSION = "start_probes", LAST_ATTRIBUTE
+_RUN, _MANIFEST = "run", "manifest"
 _UNNAMED_CONSTRAINTS = "constraints"  # the key that Optuna used before constraints had names
 _SCORES = TypeAdapter(TestScore)
 
@@ -61,33 +64,35 @@ class StudyStore:
             raise StudyError(f"study {study.study_name!r}: {_written_by_another(version)}")
 
     @classmethod
-    def create_or_load(
-        cls, storage: BaseStorage, name: str, objectives: Sequence[str] = DEFAULT_OBJECTIVES
+    def create(
+        cls,
+        storage: BaseStorage,
+        name: str,
+        objectives: Sequence[str] = DEFAULT_OBJECTIVES,
+        run: Manifest | None = None,
     ) -> "StudyStore":
-        """Opens a study for writing; creates it if it does not exist.
+        """Creates a study for these objectives, and keeps the manifest of its run with it.
 
-        Its trials have the values that the search minimises for these objectives
-        (:func:`~dse.design.search_objectives`).
+        Its trials have the values that the search minimises (:func:`~dse.design.search_objectives`).
 
         Raises:
-            StudyError: another version of rescale-dse wrote the study's records.
+            StudyError: the storage holds a study of this name.
         """
         searched = search_objectives(objectives)
-        with _without_notices():
-            study = optuna.create_study(
-                study_name=name,
-                storage=storage,
-                directions=[StudyDirection.MINIMIZE for _ in searched],
-                load_if_exists=True,
-            )
-        if not study.metric_names:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ExperimentalWarning)
-                study.set_metric_names(list(searched))
-        store = cls(study, storage)
-        if _VERSION not in study.user_attrs:
-            study.set_user_attr(_VERSION, RECORD_VERSION)
-        return store
+        directions = [StudyDirection.MINIMIZE for _ in searched]
+        try:
+            with _without_notices():
+                study = optuna.create_study(study_name=name, storage=storage, directions=directions)
+        except DuplicatedStudyError:
+            raise StudyError(f"the storage holds a study named {name!r} already") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(searched))
+        if run is not None:
+            study.set_user_attr(_RUN, run.id)
+            study.set_user_attr(_MANIFEST, run.to_json())
+        study.set_user_attr(_VERSION, RECORD_VERSION)
+        return cls(study, storage)
 
     @classmethod
     def of_run(cls, folder: RunFolder, manifest: Manifest, storage: str = "") -> "StudyStore":
@@ -96,25 +101,32 @@ class StudyStore:
         Args:
             folder: the run's folder.
             manifest: the run's manifest.
-            storage: URL of the run's database with the password, if the password is configured nowhere else.
+            storage: URL of the run's database, needed if this user did not make the run here, or for its password.
 
         Raises:
             StudyError: the run's storage cannot be read.
         """
-        url = storage_of(manifest, storage)
-        return cls.load(database(url) if url else journal(folder.journal_path), manifest.study_name)
+        return cls.load(storage_to_read(folder, manifest, storage), manifest.study_name, manifest.id)
 
     @classmethod
-    def load(cls, storage: BaseStorage, name: str) -> "StudyStore":
-        """Opens a study for reading.
+    def load(cls, storage: BaseStorage, name: str, run: str = "") -> "StudyStore":
+        """Opens a study, that of a run if its id is given.
 
         Raises:
             StudyError: the storage has no such study, or another version of rescale-dse wrote its records.
         """
         try:
-            return cls(optuna.load_study(study_name=name, storage=storage), storage)
+            study = optuna.load_study(study_name=name, storage=storage)
         except KeyError:
             raise StudyError(f"the storage holds no study named {name!r}") from None
+        if run and study.user_attrs.get(_RUN) != run:
+            raise StudyError(f"the storage's study {name!r} is that of another run")
+        return cls(study, storage)
+
+    @property
+    def manifest(self) -> str:
+        """The text of the manifest with which the study was created; empty if there was none."""
+        return str(self._study.user_attrs.get(_MANIFEST, ""))
 
     def use(self, sampler: RememberingSampler, space: SearchSpace) -> None:
         """Sets the sampler that proposes designs, after it has remembered those of the study."""
@@ -196,8 +208,15 @@ class StudyStore:
 
     def complete_with(self, number: int, record: TrialRecord, loss: float) -> None:
         """Completes a trial whose record is stored; the arguments are those of :meth:`tell`."""
-        costs = values_of(record, (self._study.metric_names or ())[1:])
-        self._study.tell(number, (loss, *costs))
+        self._study.tell(number, (loss, *self._costs(record)))
+
+    def is_told_of(self, trial: FrozenTrial, record: TrialRecord) -> bool:
+        """Returns whether a complete trial's values are its record's; the loss may be one that was expected."""
+        loss, *costs = trial.values
+        return math.isfinite(loss) and tuple(costs) == self._costs(record)
+
+    def _costs(self, record: TrialRecord) -> tuple[float, ...]:
+        return values_of(record, (self._study.metric_names or ())[1:])
 
     def _show_feasibility(self, trial: optuna.Trial, constraints: Mapping[str, float]) -> None:
         """Stores the constraints also as optuna-dashboard reads them: in a list without names.
@@ -240,12 +259,23 @@ class StudyStore:
         self._study.set_user_attr(f"{_TEST}{trial}", _SCORES.dump_json(score).decode())
 
     def tests(self) -> dict[int, TestScore]:
-        """Returns the test scores by trial number."""
-        return {
-            int(key.removeprefix(_TEST)): _SCORES.validate_json(value)
-            for key, value in self._study.user_attrs.items()
-            if key.startswith(_TEST)
-        }
+        """Returns the test scores by trial number.
+
+        Raises:
+            StudyError: a stored score is damaged.
+        """
+        stored = {key: text for key, text in self._study.user_attrs.items() if key.startswith(_TEST)}
+        return {int(key.removeprefix(_TEST)): _score(key, text) for key, text in stored.items()}
+
+
+def _score(key: str, text: str) -> TestScore:
+    try:
+        score = _SCORES.validate_json(text)
+    except ValidationError as error:
+        raise StudyError(f"{key}: the stored score is damaged: {error.errors()[0]['msg']}") from None
+    if reason := implausible_score(score):
+        raise StudyError(f"{key}: the stored score is damaged: {reason}")
+    return score
 
 
 @contextmanager
@@ -257,18 +287,6 @@ def _without_notices() -> Iterator[None]:
         yield
     finally:
         optuna.logging.set_verbosity(before)
-
-
-def storage_of(manifest: Manifest, given: str) -> str:
-    """Returns the URL of a run's database; the given one, if any, because it may hold the password; empty for none.
-
-    Raises:
-        StudyError: the given URL is that of another database than the run's.
-    """
-    if given and (public := without_password(given)) != manifest.storage:
-        kept = manifest.storage or "the run folder"
-        raise StudyError(f"storage {public}: the run keeps its trials in another storage, {kept}; leave --storage out")
-    return given or manifest.storage
 
 
 def _parameters(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any] | None:
@@ -294,13 +312,16 @@ def record_in(trial: FrozenTrial) -> TrialRecord | None:
     if text is None:
         return None
     try:
-        return TrialRecord.model_validate_json(text)
+        record = TrialRecord.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
         if problem["loc"] == ("version",):
             version = problem["input"] if problem["type"] != "missing" else 1  # the first format had no version
             raise StudyError(f"trial {trial.number}: {_written_by_another(version)}") from None
         raise StudyError(f"trial {trial.number}: the stored record is damaged: {problem['msg']}") from None
+    if reason := next((reason for level in record.levels if (reason := implausible(level.figures))), ""):
+        raise StudyError(f"trial {trial.number}: the stored record is damaged: {reason}")
+    return record
 
 
 def _written_by_another(version: object) -> str:

@@ -368,8 +368,22 @@ class Study(Section):
         return self.seed if own is None else own
 
     def identity(self) -> dict[str, Any]:
-        """Returns what makes two runs the same study: everything but the number of trials, workers and the report."""
-        return self.model_dump(mode="json", exclude={"workers": True, "report": True, "search": {"trials"}})
+        """Returns what makes two runs the same study: everything but the number of trials, workers and the report.
+
+        Paths are left out: what files hold is compared, not where they lie.
+        """
+        paths = {"network": {"model"}, "data": {"samples"}}
+        left_out: Any = {
+            "workers": True,
+            "report": True,
+            "search": {"trials"},
+            "members": {"__all__": paths},
+            "hardware": {"rtl": {"files"}},
+        }
+        document = self.model_dump(mode="json", exclude=left_out)
+        if self.hardware.technology.endswith(".toml"):
+            document["hardware"]["technology"] = "a table of the user's own"
+        return document
 
     def to_toml(self) -> str:
         """Returns the study as the text of a study file; reading it gives an equal object."""

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial
 from dse.design import Evaluation, Finetune, Job, Level, SearchSpace, TestScore
 from dse.run import run_study
 from dse.search import DistinctSampler, Driver, Proposer, proposer
-from dse.store import RunFolder, StudyStore, own_journal, record_in
+from dse.store import RunFolder, StudyStore, new_journal, record_in
 from dse.study import PreparedStudy, Study, load_study, prepare, space_over
 from dse.workers import Completion, EvaluatorPool, SerialPool
 from hwmodels import NetworkCost
@@ -126,7 +126,7 @@ def simulated(study: PreparedStudy, pool: EvaluatorPool, trials: int) -> Run:
     sampler = TimedSampler(proposer(search, space, 0), space, 0)
     with TemporaryDirectory() as path:
         folder = RunFolder(Path(path))
-        store = StudyStore.create_or_load(own_journal(folder.journal_path), "throughput")
+        store = StudyStore.create(new_journal(folder.journal_path), "throughput")
         store.use(sampler, space)
         wall, processor = time.perf_counter(), time.process_time()
         Driver(study.spec, store, space, folder, pool).run(trials)

@@ -17,13 +17,14 @@ from dse.errors import EvaluationsFailedError
 from dse.search.baselines import baselines
 from dse.search.driver import Driver, Progress
 from dse.search.sampler import make_sampler
-from dse.store.journal import DriverJournal, own_journal
+from dse.store.journal import DriverJournal
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, error_in, record_in, role_of
 from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over
 from dse.study.values import Sampler
 from dse.workers import Completion, Evaluates, SerialPool
+from tests import stores
 from tests.fakes import ClosedForm, Faulty, values
 from tests.small_studies import small_spec
 
@@ -41,7 +42,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def opened(prepared: PreparedStudy, folder: RunFolder, space: SearchSpace) -> StudyStore:
-    store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
+    store = stores.opened(stores.journal_for_driver(folder.journal_path), "study")
     store.use(make_sampler(prepared.spec.search, space, 0), space)
     return store
 

@@ -19,9 +19,8 @@ from dse.evaluate.outputs import compared, cross_entropies, real_outputs
 from dse.search.driver import Driver
 from dse.search.observations import expected_losses
 from dse.search.sampler import make_sampler
-from dse.store.journal import own_journal
 from dse.store.run_folder import RunFolder
-from dse.store.trials import StudyStore, observation_in, record_in, role_of
+from dse.store.trials import observation_in, record_in, role_of
 from dse.study.prepared import PreparedStudy, outputs_of
 from dse.study.space import space_over
 from dse.workers import SerialPool
@@ -29,6 +28,7 @@ from nets.datasets import Samples
 from nets.narrow import narrow
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
+from tests import stores
 from tests.fakes import ClosedForm
 
 REFERENCE = CROSS_ENTROPY.reference
@@ -130,7 +130,7 @@ def test_untrained_losses_are_converted_to_trained_ones() -> None:
 def test_what_was_not_trained_is_recorded_as_such_and_told_as_expected(digits: PreparedStudy, tmp_path: Path) -> None:
     space = space_over(digits.operators, digits.spec.search, digits.spec.fidelity.finetune)
     folder = RunFolder(tmp_path)
-    store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
+    store = stores.opened(stores.journal_for_driver(folder.journal_path), "study")
     store.use(make_sampler(digits.spec.search, space, 0), space)
     Driver(digits.spec, store, space, folder, SerialPool(ClosedForm)).run(60)
     seen, stopped_early = [], 0

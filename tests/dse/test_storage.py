@@ -19,12 +19,12 @@ from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.errors import StudyError
 from dse.search.sampler import make_sampler
-from dse.store.journal import journal, own_journal
+from dse.store.journal import journal
 from dse.store.records import RECORD_VERSION, TrialRecord, record_of
 from dse.store.trials import StudyStore, error_in, observation_in, record_in, role_of
 from dse.study.spec import SearchSpec
 from nets.network.operators import Method
-from tests import fakes
+from tests import fakes, stores
 from tests.fakes import evaluation, values
 
 SPACE = SearchSpace(
@@ -37,7 +37,7 @@ SPACE = SearchSpace(
 
 
 def opened(path: Path, seed: int = 0) -> StudyStore:
-    store = StudyStore.create_or_load(own_journal(path), "study")
+    store = stores.opened(stores.journal_for_driver(path), "study")
     store.use(make_sampler(SearchSpec(sampler="random"), SPACE, seed), SPACE)
     return store
 
@@ -94,8 +94,15 @@ def test_opening_a_study_prints_nothing_and_leaves_optunas_verbosity_alone(
 
 
 def test_a_study_that_is_not_there(path: Path) -> None:
+    opened(path)
     with pytest.raises(StudyError, match="no study named 'other'"):
         StudyStore.load(journal(path), "other")
+    path.unlink()
+    with pytest.raises(StudyError, match=r"journal\.log: is missing, and with it the run's trials"):
+        StudyStore.load(journal(path), "study")
+    assert not path.exists()
+    with pytest.raises(StudyError, match="holds a study named 'study' already"):
+        StudyStore.create(storage := optuna.storages.InMemoryStorage(), "study"), StudyStore.create(storage, "study")
 
 
 def test_open_trials_are_put_back_with_number_design_and_role(path: Path) -> None:
@@ -172,14 +179,6 @@ def test_half_a_line_at_the_end_is_taken_away(path: Path) -> None:
     assert [t.state for t in opened(path).trials()] == [TrialState.COMPLETE] * 2
 
 
-def test_a_lock_of_a_dead_driver_is_taken_away(path: Path) -> None:
-    opened(path)
-    path.with_name("journal.log.lock").symlink_to(path)  # as Optuna holds it while it writes
-    store = opened(path)
-    tell(store, store.ask(SPACE))
-    assert not path.with_name("journal.log.lock").is_symlink()
-
-
 def test_a_full_disk_leaves_the_journal_whole(path: Path) -> None:
     """A write that the file system cuts short is undone and reported to the driver."""
     store = opened(path)
@@ -235,7 +234,9 @@ def test_a_record_of_another_version_is_refused(path: Path, version: int | None,
 
 @pytest.mark.parametrize(("version", "named"), [(None, 1), (RECORD_VERSION + 1, RECORD_VERSION + 1)])
 def test_a_study_of_another_version_is_refused(path: Path, version: int | None, named: int) -> None:
-    study = optuna.create_study(storage=own_journal(path), study_name="study", directions=["minimize"] * 3)
+    study = optuna.create_study(
+        storage=stores.journal_for_driver(path), study_name="study", directions=["minimize"] * 3
+    )
     if version is not None:
         study.set_user_attr("record_version", version)
     study.ask()

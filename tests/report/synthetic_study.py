@@ -30,6 +30,7 @@ from hwmodels.costs import LayerCost, UnitCost
 from hwmodels.workload import RescalerWorkload, RescaleStage
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
+from tests import stores
 from tests.fakes import tell
 from tests.small_studies import small_spec
 
@@ -83,7 +84,7 @@ class Design:
 def make_results(recipe: Recipe) -> StudyResults:
     rng = np.random.default_rng(recipe.seed)
     names = (*recipe.names, *(f"conv_{i}" for i in range(recipe.rescalers)))[: max(1, recipe.rescalers)]
-    store = StudyStore.create_or_load(optuna.storages.InMemoryStorage(), "synthetic")
+    store = stores.opened(optuna.storages.InMemoryStorage(), "synthetic")
     designs = _designs(recipe, names, rng)
     _record(store, _space(names), designs, recipe, rng)
     complete = sum(design.values is not None for design in designs)
