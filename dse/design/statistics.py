@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -39,6 +40,7 @@ def normal_quantile(share: float) -> float:
     return NormalDist().inv_cdf(share)
 
 
+@lru_cache(maxsize=2**12)
 def paired_interval(counts: PairedCounts, confidence: float = 0.95) -> tuple[float, float]:
     """Computes the score interval of the accuracy drop, in pp (Tango, Statistics in Medicine 17:891, 1998).
 
