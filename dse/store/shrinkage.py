@@ -5,6 +5,10 @@ ahead on others by less. The cross-entropy of the same outputs is hardly subject
 of all designs by their cross-entropy says what a drop should be; the measured drop is moved towards it by as much as
 its sampling variance outweighs the spread of true drops around the line (empirical Bayes; Efron and Morris, Journal of
 the American Statistical Association 70 (1975) 311-319).
+
+Untrained designs whose outputs are no worse than int32's lose nothing, so their line goes through the origin. What all
+drops have in common beyond it is the luck of int32 itself, which every one of them is measured against. Training
+changes what a network gets right, so trained designs have a line of their own, which may pass beside the origin.
 """
 
 from collections import defaultdict
@@ -39,32 +43,38 @@ def expected_drops(records: Mapping[int, TrialRecord], int32: TrialRecord | None
     for number, record in records.items():
         if value_of(record, CROSS_ENTROPY.name) <= _NEAR * CROSS_ENTROPY.reference:  # never so without labels
             by_level[record.fidelity].append(number)
-    for numbers in by_level.values():
+    for level, numbers in by_level.items():
         if len(numbers) < _LEAST:
             continue
         measured = np.array([drops[number] for number in numbers])
         entropies = np.array([value_of(records[number], CROSS_ENTROPY.name) for number in numbers])
         variances = np.array([_variance(records[number], int32) for number in numbers])
-        drops |= dict(zip(numbers, map(float, shrunken(measured, entropies, variances)), strict=True))
+        moved = shrunken(measured, entropies, variances, through_origin=not level.is_trained)
+        drops |= dict(zip(numbers, map(float, moved), strict=True))
     return drops
 
 
-def shrunken(measured: Floats, predictor: Floats, variances: Floats) -> Floats:
+def shrunken(measured: Floats, predictor: Floats, variances: Floats, *, through_origin: bool = False) -> Floats:
     """Returns measurements moved towards a line of a predictor, each by its share of sampling variance.
+
+    If the line goes through the origin, what the measurements have in common beyond it is removed from all.
 
     Args:
         measured: measurements with sampling errors, ``[designs]``.
         predictor: a quantity on which what is measured depends linearly but for a spread, ``[designs]``.
         variances: sampling variances of the measurements, ``[designs]``; one without variance stays as it is.
+        through_origin: whether nothing is to be expected of a predictor of 0.
     """
     inputs = np.column_stack([np.ones(len(measured)), predictor])
-    line = inputs @ np.linalg.lstsq(inputs, measured, rcond=None)[0]
+    offset, slope = np.linalg.lstsq(inputs, measured, rcond=None)[0]
     free = max(len(measured) - 2, 1)
-    squares = ((measured - line) ** 2).sum() / free
+    own = measured - offset - slope * predictor
+    squares = (own**2).sum() / free
     shown = squares * (1 - np.sqrt(2 / free))  # less a standard error: what is kept too much is luck
     spread = max(float(shown - variances.mean()), 0.0)
     kept = np.divide(spread, spread + variances, out=np.ones(len(measured)), where=variances > 0)
-    moved: Floats = np.where(variances > 0, line + kept * (measured - line), measured)
+    line = slope * predictor + (0.0 if through_origin else offset)
+    moved: Floats = np.where(variances > 0, line + kept * own, measured)
     return moved
 
 

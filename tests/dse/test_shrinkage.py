@@ -48,6 +48,18 @@ def test_measurements_move_towards_the_line_and_no_further(pairs: list[tuple[flo
     assert inputs.T @ (measured - line) == pytest.approx(np.zeros(2), abs=1e-6)  # the line is that of least squares
 
 
+@given(st.floats(-3, 3), st.integers(0, 99))
+def test_the_luck_of_int32_is_taken_from_all_designs(luck: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    predictor, variances = rng.uniform(-0.1, 0.3, 30), rng.uniform(0.5, 2.0, 30)
+    measured = 30 * predictor + rng.normal(0, 1, 30)
+    lucky = shrunken(measured + luck, predictor, variances, through_origin=True)
+    assert lucky == pytest.approx(shrunken(measured, predictor, variances, through_origin=True))
+    assert shrunken(measured + luck, predictor, variances) == pytest.approx(
+        shrunken(measured, predictor, variances) + luck
+    )
+
+
 def test_without_luck_nothing_is_shrunk_and_without_truth_everything() -> None:
     rng = np.random.default_rng(0)
     entropy = rng.uniform(0, 0.2, 400)
