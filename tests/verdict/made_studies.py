@@ -81,7 +81,7 @@ class Study:
     constraints: list[dict[str, object]] = field(default_factory=list)
 
     def results(self) -> StudyResults:
-        store = StudyStore.create_or_load(optuna.storages.InMemoryStorage(), "made", self.objectives)
+        store = StudyStore.create(optuna.storages.InMemoryStorage(), "made", self.objectives)
         for count in [len(self.designs) if look < 0 else look for look in self.looks] or [len(self.designs)]:
             self._record(store, count)
             if self.looks:
