@@ -22,7 +22,10 @@ def run(
     out: Annotated[Path | None, typer.Option(help="run folder [default: runs/<name>]")] = None,
     trials: Annotated[
         int | None,
-        typer.Option(help="total number of completed trials, earlier invocations included [default: the study file's]"),
+        typer.Option(
+            help="total number of completed trials, earlier invocations included; with fewer than the study file's the "
+            "test split is not read yet [default: the study file's]"
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(help="number of parallel evaluators [default: the study file's]")
@@ -40,7 +43,8 @@ def run(
     from dse.store import EvaluationCache, RunFolder, default_cache_path
     from dse.study import load_study
 
-    spec = _overridden(load_study(study), trials, workers, seed)
+    written = load_study(study)
+    spec = _overridden(written, trials, workers, seed)
     folder = RunFolder(out if out is not None else default_folder(spec))
     evaluations = None if no_cache else EvaluationCache(cache or default_cache_path())
     console = Console()
@@ -53,6 +57,7 @@ def run(
                 ray_address=ray_address,
                 storage=storage,
                 cache=evaluations,
+                read_test=spec.search.trials >= written.search.trials,
                 on_progress=progress.update,
             )
     except KeyboardInterrupt:
