@@ -64,7 +64,7 @@ def report_html(analysis: Analysis, drawn: dict[str, Picture]) -> str:
         verdict=verdict,
         chosen=chosen,
         tiles=tiles(chosen, verdict, facts) if chosen else front_tiles(view.front, facts, view.loss),
-        gain=gain_in_words(verdict.gain_over_uniform, facts) if verdict.gain_over_uniform else "",
+        gain=gain_in_words(verdict.gain_over_uniform, chosen, facts) if chosen and verdict.gain_over_uniform else "",
         needs=needs(chosen) if chosen else (),
         at_margin=_at_margin(facts),
         objectives=[figure_named(name).title.lower() for name in facts.objectives],

@@ -198,11 +198,13 @@ def _intervals(choice: Choice, verdict: Verdict, loss: ShownLoss) -> list[str]:
     ]
 
 
-def gain_in_words(gain: Gain, facts: StudyFacts) -> str:
+def gain_in_words(gain: Gain, choice: Choice, facts: StudyFacts) -> str:
     """Returns what the search gained over the best uniform design, in a sentence."""
     rival = "int32" if gain.rival.role.is_int32 else uniform_name(gain.rival)
+    if gain.rival.trial == choice.trial:
+        return f"It is one choice for all layers ({rival}): the search gained nothing."
     if gain.saved <= 0:
-        return f"The search gained nothing over one choice for all layers ({rival})."
+        return f"The search gained nothing: one choice for all layers ({rival}) costs as little."
     saved, low, high = (formats.signed(100 * share, 0) for share in (gain.saved, gain.low, gain.high))
     return (
         f"The search saved {saved}% of {facts.cost.title.lower()} ({low} to {high}%) over the best single choice for "
