@@ -23,7 +23,9 @@ def run(
     trials: Annotated[
         int | None,
         typer.Option(
-            help="total number of completed trials, earlier invocations included", show_default="the study file's"
+            help="total number of completed trials, earlier invocations included; with fewer than the study file's the "
+            "test split is not read yet",
+            show_default="the study file's",
         ),
     ] = None,
     workers: Annotated[
@@ -55,7 +57,8 @@ def run(
     """Run a study, or resume the one in the run folder."""
     from dse.study import load_study
 
-    spec = _overridden(load_study(study), trials, workers, seed)
+    written = load_study(study)
+    spec = _overridden(written, trials, workers, seed)
     from rich.console import Console
 
     from dse.cli.progress import StudyProgress
@@ -76,6 +79,7 @@ def run(
                 ray_address=ray_address,
                 storage=storage,
                 cache=evaluations,
+                read_test=spec.search.trials >= written.search.trials,
                 on_progress=progress.update,
             )
     except KeyboardInterrupt as interrupt:
