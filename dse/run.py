@@ -105,11 +105,11 @@ def run_study(
                         sizes = [len(member.splits.test) for member in study.members]
                         driver = Driver(spec, store, study.space, folder, pool, shown, interrupts, test_samples=sizes)
                         driver.run(spec.search.trials, read_test=read_test)
+                        results = collect(plan.manifest, store)
+                        write_report(results, folder.path)
                     except KeyboardInterrupt:
                         write_tables(collect(plan.manifest, store), folder.path)
                         raise
-                    results = collect(plan.manifest, store)
-                    write_report(results, folder.path)
                     return results
             finally:
                 pool.close()

@@ -1,5 +1,6 @@
 """The results of a study as files for spreadsheets and scripts."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from dse.design import Role
 from dse.report.recommendations import Recommendation, recommendation
 from dse.store import StudyFacts, StudyResults, design_table, for_people, heading
 from dse.verdict import ROLE_NAMES, Choice, uniform_name
-from nets.files import replacing
+from nets.files import replacing, write_bytes
 
 _EXCEL_ROWS = 1_048_575  # rows of a sheet without its heading
 _WIDEST = 48  # characters in a spreadsheet column
@@ -31,8 +32,7 @@ def write_tables(results: StudyResults, folder: Path) -> None:
             frame.to_csv(path, index=False)
     with replacing(folder / "trials.parquet") as path:
         trials.to_parquet(path, index=False)
-    with replacing(folder / "results.xlsx") as path:
-        _write_workbook(results, front, path)
+    write_bytes(folder / "results.xlsx", _workbook(results, front))
 
 
 def scored_layers(results: StudyResults) -> pd.DataFrame:
@@ -92,7 +92,8 @@ def _summary_cells(facts: StudyFacts) -> dict[str, Callable[[Choice], object]]:
     }
 
 
-def _write_workbook(results: StudyResults, front: pd.DataFrame, path: Path) -> None:
+def _workbook(results: StudyResults, front: pd.DataFrame) -> bytes:
+    """Returns the spreadsheet, made in memory: xlsxwriter reports a full disk by errors of its own."""
     rec = recommendation(results)
     sheets = {
         "Summary": summary_table(results, rec),
@@ -102,10 +103,17 @@ def _write_workbook(results: StudyResults, front: pd.DataFrame, path: Path) -> N
         "About": _about(results, rec),
     }
     # Text from files stays text: nothing in it becomes a formula or a link.
-    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-    with pd.ExcelWriter(path, engine="xlsxwriter", engine_kwargs={"options": options}) as writer:
+    options = {
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "strings_to_numbers": False,
+        "in_memory": True,
+    }
+    content = io.BytesIO()
+    with pd.ExcelWriter(content, engine="xlsxwriter", engine_kwargs={"options": options}) as writer:
         for name, frame in sheets.items():
             _write_sheet(writer, name, frame)
+    return content.getvalue()
 
 
 def _write_sheet(writer: pd.ExcelWriter, name: str, frame: pd.DataFrame) -> None:
