@@ -38,6 +38,7 @@ from dse.store import (
     without_password,
 )
 from dse.study import PreparedStudy, Study, fingerprint_of, prepare
+from dse.verdict import verdict_of
 from dse.workers import CachedPool, EvaluatorPool, SerialPool
 
 
@@ -107,6 +108,9 @@ def run_study(
                         driver.run(spec.search.trials, read_test=read_test)
                         results = collect(plan.manifest, store)
                         write_report(results, folder.path)
+                        verdict = verdict_of(results)
+                        recommended = verdict.recommended.trial if verdict.recommended else None
+                        store.mark_recommended(recommended, verdict.outcome.value, verdict.headline)
                     except KeyboardInterrupt:
                         write_tables(collect(plan.manifest, store), folder.path)
                         raise

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dse.design import DEFAULT_OBJECTIVES, DesignPoint, Role, SearchSpace, TestScore, figure_named, values_of
 from dse.errors import StudyError
+from dse.store.dashboard import write_note
 from dse.store.journal import LAST_ATTRIBUTE
 from dse.store.looks import Look
 from dse.store.manifest import Manifest
@@ -26,6 +27,7 @@ from dse.store.records import RECORD_VERSION, TrialRecord
 from dse.store.run_folder import RunFolder
 
 _ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
+_RECOMMENDED = "recommended_trial"
 _TEST, _LOOK = "test/", "look/"
 _STARTED, _VERSION = "start_probes", LAST_ATTRIBUTE
 _RUN, _MANIFEST = "run", "manifest"
@@ -48,8 +50,9 @@ class StudyStore:
         StudyError: another version of rescale-dse wrote the study's records.
     """
 
-    def __init__(self, study: optuna.Study) -> None:
+    def __init__(self, study: optuna.Study, storage: BaseStorage) -> None:
         self._study = study
+        self._storage = storage
         if self.trials() and (version := study.user_attrs.get(_VERSION, 1)) != RECORD_VERSION:
             raise StudyError(f"study {study.study_name!r}: {_written_by_another(version)}")
 
@@ -79,7 +82,7 @@ class StudyStore:
             study.set_user_attr(_RUN, run.id)
             study.set_user_attr(_MANIFEST, run.to_json())
         study.set_user_attr(_VERSION, RECORD_VERSION)
-        return cls(study)
+        return cls(study, storage)
 
     @classmethod
     def of_run(cls, folder: RunFolder, manifest: Manifest, storage: str = "") -> "StudyStore":
@@ -108,7 +111,7 @@ class StudyStore:
             raise StudyError(f"the storage holds no study named {name!r}") from None
         if run and study.user_attrs.get(_RUN) != run:
             raise StudyError(f"the storage's study {name!r} is that of another run")
-        return cls(study)
+        return cls(study, storage)
 
     @property
     def manifest(self) -> str:
@@ -182,6 +185,9 @@ class StudyStore:
             trial.set_constraint(name, excess)
         if constraints:
             self._show_feasibility(trial, constraints)
+        for name, value in record.figures.items():
+            if value is not None:
+                trial.set_user_attr(name, value)  # a column in optuna-dashboard; reports read the record
         trial.set_user_attr(_RECORD, record.model_dump_json())
         self._study.tell(trial, self.values_of(record))
 
@@ -190,10 +196,28 @@ class StudyStore:
 
         Samplers then add every excess twice, which does not change the order of the designs.
         """
-        storage = trial.storage
-        study_id = storage.get_study_id_from_name(self._study.study_name)
-        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
-        storage.set_trial_system_attr(trial_id, _UNNAMED_CONSTRAINTS, list(constraints.values()))
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id(), trial.number)
+        self._storage.set_trial_system_attr(trial_id, _UNNAMED_CONSTRAINTS, list(constraints.values()))
+
+    def _study_id(self) -> int:
+        return self._storage.get_study_id_from_name(self._study.study_name)
+
+    def mark_recommended(self, trial: int | None, outcome: str, headline: str) -> None:
+        """Marks the recommended trial for readers of optuna-dashboard, and no other one.
+
+        Args:
+            trial: number of the trial; None if no design is recommended.
+            outcome: what the test split says of it, in words.
+            headline: the verdict in one sentence.
+        """
+        study_id, before = self._study_id(), self._study.user_attrs.get(_RECOMMENDED)
+        for number, text in ((before, ""), (trial, f"**Recommended** ({outcome})")):
+            if number is not None and (number != trial or text):
+                trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+                write_note(self._storage, study_id, text, trial_id)
+        write_note(self._storage, study_id, headline)
+        if before != trial:
+            self._study.set_user_attr(_RECOMMENDED, trial)
 
     def tell_failed(self, trial: optuna.Trial, error: str) -> None:
         """Records that a trial has no result, and why."""
