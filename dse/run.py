@@ -110,12 +110,12 @@ def run_study(
                         driver.run(spec.search.trials, read_test=read_test)
                         results = collect(plan.manifest, store)
                         write_report(results, folder.path)
+                        verdict = verdict_of(results)
+                        recommended = verdict.recommended.trial if verdict.recommended else None
+                        store.mark_recommended(recommended, verdict.outcome.value, verdict.headline)
                     except KeyboardInterrupt:
                         write_tables(collect(plan.manifest, store), folder.path)
                         raise
-                    verdict = verdict_of(results)
-                    recommended = verdict.recommended.trial if verdict.recommended else None
-                    store.mark_recommended(recommended, verdict.outcome.value, verdict.headline)
                     return results
             finally:
                 pool.close()

@@ -23,6 +23,7 @@ from dse.verdict.candidates import candidates_of, entries_of
 from dse.verdict.plan import next_look
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
+from tests import stores
 from tests.fakes import evaluation, tell
 from tests.small_studies import small_spec
 
@@ -81,7 +82,7 @@ class Study:
     constraints: list[dict[str, object]] = field(default_factory=list)
 
     def results(self) -> StudyResults:
-        store = StudyStore.create(optuna.storages.InMemoryStorage(), "made", self.objectives)
+        store = stores.opened(optuna.storages.InMemoryStorage(), "made", self.objectives)
         for count in [len(self.designs) if look < 0 else look for look in self.looks] or [len(self.designs)]:
             self._record(store, count)
             if self.looks:
