@@ -8,6 +8,7 @@ import numpy as np
 from nets.errors import NetworkError
 from nets.network import (
     FULL_MULTIPLIER_BITS,
+    Int8Array,
     Operator,
     Pool,
     QuantizedNetwork,
@@ -49,14 +50,27 @@ def with_activation_bits(network: QuantizedNetwork, bits: Mapping[int, int]) -> 
 def between_tensors(before: QuantizedNetwork, after: QuantizedNetwork) -> QuantizedNetwork:
     """Puts the operators of ``before`` between the tensors of ``after``; those that touch a changed tensor follow it.
 
-    Their bounds and biases are converted and their rescalers rounded anew, at full width.
+    Their bounds and biases are converted, constants take the nearest steps, and rescalers are rounded anew, at full
+    width.
     """
     changed = {
         operator.name: _following(operator, before, after)
         for operator in before.operators
         if any(before.tensors[index] != after.tensors[index] for index in (*operator.inputs, operator.output))
     }
-    return after.with_operators(changed)
+    constants = {
+        index: _requantized(values, before.tensors[index], after.tensors[index])
+        for index, values in before.constants.items()
+    }
+    return replace(after.with_operators(changed), constants=constants)
+
+
+def _requantized(values: Int8Array, old: TensorSpec, new: TensorSpec) -> Int8Array:
+    if old == new:
+        return values
+    steps = np.rint((values.astype(np.float64) - old.zero_point) * (old.scale / new.scale)) + new.zero_point
+    stored: Int8Array = np.clip(steps, new.q_min, new.q_max).astype(np.int8)
+    return stored
 
 
 def _with_bits(spec: TensorSpec, bits: int) -> TensorSpec:

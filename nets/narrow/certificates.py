@@ -12,6 +12,7 @@ from nets.network import (
     Convolution,
     ElementwiseProduct,
     ElementwiseSum,
+    Int8Array,
     IntArray,
     Mean,
     Operator,
@@ -78,6 +79,7 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
     """Propagates reachable intervals from the inputs' full range through the network."""
     inputs = ((index, network.tensors[index]) for index in network.inputs)
     tensors = {index: _constant(spec.q_min, spec.q_max, spec.shape[-1]) for index, spec in inputs}
+    tensors |= {index: _values(values) for index, values in network.constants.items()}
     accumulators: dict[str, Interval] = {}
     partial_sums: dict[str, Interval] = {}
     for operator in network.operators:
@@ -94,6 +96,12 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
         else:
             tensors[operator.output] = _moved(operator, sources, specs, target)
     return NetworkCertificate(tensors, accumulators, partial_sums)
+
+
+def _values(constant: Int8Array) -> Interval:
+    """Returns the interval of each channel of a constant."""
+    channels = constant.astype(np.int64).reshape(-1, constant.shape[-1])
+    return Interval(channels.min(axis=0), channels.max(axis=0))
 
 
 def _constant(low: int, high: int, channels: int) -> Interval:

@@ -20,7 +20,8 @@ def fingerprint(network: QuantizedNetwork) -> str:
     tensors = [(tensor.shape, tensor.scale, tensor.zero_point, tensor.bits) for tensor in network.tensors]
     operators = [(operator.name, operator.inputs, operator.output) for operator in network.operators]
     structure = repr((network.inputs, network.outputs, tensors, operators)).encode()
-    return digest(structure, *(operator_digest(operator) for operator in network.operators)).hex()
+    constants = [repr(index).encode() + _value_bytes(values) for index, values in sorted(network.constants.items())]
+    return digest(structure, *(operator_digest(operator) for operator in network.operators), *constants).hex()
 
 
 def operator_digest(operator: Operator) -> bytes:

@@ -32,7 +32,7 @@ _SMALLEST_SCALE = 2.0**-62  # a dead channel's bias moves nothing, but must not 
 
 
 class ActivationScales(nn.Module):
-    """Scales of all activations; those of the network's inputs and outputs are fixed.
+    """Scales of all activations; those of the network's inputs, outputs and constants are fixed.
 
     Args:
         network: the network whose scales are the starting point.
@@ -43,7 +43,7 @@ class ActivationScales(nn.Module):
         super().__init__()
         self._network = network
         self._group = shared_quantization(network)
-        fixed = {self._group[index] for index in (*network.inputs, *network.outputs)}
+        fixed = {self._group[index] for index in (*network.inputs, *network.outputs, *network.constants)}
         free = sorted(set(self._group.values()) - fixed) if learned else []
         self._position = {group: position for position, group in enumerate(free)}
         self.change = nn.Parameter(torch.zeros(len(free), dtype=torch.float64)) if free else None

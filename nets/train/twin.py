@@ -74,6 +74,8 @@ class RescaleAwareTwin(nn.Module):
         network, current = self._current()
         exact = IntegerExecutor(network).tensors(*(x.detach().to(torch.int8).cpu().numpy() for x in inputs))
         carriers = {index: x.to(torch.float32) for index, x in zip(network.inputs, inputs, strict=True)}
+        device = inputs[0].device
+        carriers |= {index: torch.from_numpy(exact[index]).to(device, torch.float32) for index in network.constants}
         for operator in network.operators:
             sources = [carriers[index] for index in operator.inputs]
             integers = torch.from_numpy(exact[operator.output]).to(sources[0].device)

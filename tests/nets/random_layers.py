@@ -155,6 +155,13 @@ class Layers:
         self.writer.operator(kind, [left, right], [out], table, FusedActivationFunction=activation)
         return out
 
+    def constant(self, *shape: int) -> int:
+        """An int8 operand that no sample changes."""
+        values = self.rng.integers(-128, 128, shape)
+        index = self.writer.constant(values, "INT8", [float(np.float32(self.rng.uniform(0.005, 0.1)))])
+        self.writer.tensors[index].zero_points = [self._zero_point()]
+        return index
+
     def _same(self, x: int, shape: tuple[int, ...]) -> int:
         plan = self.writer.tensors[x]
         return self.writer.activation((self.batch, *shape), plan.scales[0], plan.zero_points[0])

@@ -24,6 +24,7 @@ seeds = st.integers(0, 2**32 - 1)
 sizes = st.tuples(st.integers(5, 11), st.integers(5, 11), st.integers(1, 9))
 kernels = st.tuples(st.integers(1, 4), st.integers(1, 4))
 strides = st.tuples(st.integers(1, 3), st.integers(1, 3))
+CONSTANT_DIMENSIONS = ["", "c", "1c", "wc", "hwc", "1hwc"]
 activations = st.sampled_from([NONE, RELU, RELU6])
 paddings = st.sampled_from([SAME, VALID])
 
@@ -35,6 +36,24 @@ def assert_equal(content: bytes, seed: int, samples: int = 3) -> None:
         assert len(report.tensors) == len(network.operators)
         assert all(check.elements > 0 for check in report.tensors)
         assert report.exact, [check for check in report.tensors if check.mismatches]
+
+
+@EXAMPLES
+@given(
+    seeds,
+    sizes,
+    st.sampled_from(["ADD", "SUB", "MUL"]),
+    st.sampled_from(["", "c", "1c", "wc", "hwc", "1hwc"]),
+    activations,
+)
+def test_constant_operands(seed: int, size: tuple[int, int, int], kind: str, dims: str, activation: int) -> None:
+    layers = Layers(np.random.default_rng(seed), batch=1 + seed % 2)
+    x = layers.input(*size)
+    constant = layers.constant(*({"1": 1, **dict(zip("hwc", size, strict=True))}[dim] for dim in dims))
+    pair = (x, constant) if seed % 3 else (constant, x)
+    output = layers.elementwise(kind, *pair, activation)
+    content = layers.content(output)
+    assert_equal(content, seed)
 
 
 @EXAMPLES

@@ -1,7 +1,7 @@
 """Shared parts of the operator converters: the graph, the profile, and checked access to tensors."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from nets.network import (
     FULL_MULTIPLIER_BITS,
     Contract,
     FloatArray,
+    Int8Array,
     IntArray,
     Operator,
     Profile,
@@ -37,6 +38,7 @@ class Builder:
         batch: first dimension of every activation in the file.
         specs: activation tensors described so far, by file index.
         operators: operators converted so far; their tensor indices are still the file's.
+        constants: int8 operands that are no activations, by file index.
     """
 
     graph: RawGraph
@@ -44,6 +46,7 @@ class Builder:
     batch: int
     specs: dict[int, TensorSpec] = field(default_factory=dict)
     operators: list[Operator] = field(default_factory=list)
+    constants: dict[int, Int8Array] = field(default_factory=dict)
 
     def input(self, operator: RawOperator, position: int) -> RawTensor:
         """Returns an operator's input, or raises a NetworkError if it is missing."""
@@ -58,6 +61,24 @@ class Builder:
     def activation(self, operator: RawOperator, position: int = 0) -> TensorSpec:
         """Returns the spec of an activation input."""
         return self.spec(self.input(operator, position))
+
+    def operand(self, operator: RawOperator, position: int, rank: int) -> TensorSpec:
+        """Returns the spec of an input that may be a constant, which gets ``rank`` dimensions besides the batch."""
+        tensor = self.input(operator, position)
+        if tensor.data is None:
+            return self.spec(tensor)
+        values = constant(tensor, "INT8").astype(np.int8)
+        extra = values.ndim - rank
+        if values.size == 0 or (extra > 0 and values.shape[:extra] != (1,) * extra):
+            raise NetworkError(
+                f"{operator}: constant {tensor} has shape {list(values.shape)}; a batch of 1 and {rank} others fit"
+            )
+        values = values.reshape(*(1,) * -extra, *values.shape[max(extra, 0) :])
+        if tensor.index in self.constants and self.constants[tensor.index].shape != values.shape:
+            raise NetworkError(f"{operator}: constant {tensor} has other dimensions in another operator")
+        self.constants[tensor.index] = frozen(values)
+        self.specs[tensor.index] = replace(_quantized_spec(tensor), shape=values.shape)
+        return self.specs[tensor.index]
 
     def image(self, operator: RawOperator) -> TensorSpec:
         """Returns the spec of the first input, which has to have height, width and channels."""
@@ -99,6 +120,11 @@ def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
         )
     if math.prod(tensor.shape) > ELEMENTS_MAX:
         raise NetworkError(f"{tensor} has shape {list(tensor.shape)}; at most {ELEMENTS_MAX} elements are supported")
+    return _quantized_spec(tensor)
+
+
+def _quantized_spec(tensor: RawTensor) -> TensorSpec:
+    """Describes a tensor of one scale and zero point, its first size as the batch."""
     scales, zero_points = quantization(tensor)
     if scales.size != 1:
         raise NetworkError(f"{tensor} has {scales.size} scales; activations have one")

@@ -1,4 +1,7 @@
-"""Converters of ADD, SUB, MUL and of the stand-alone changes of quantization: QUANTIZE, RELU, RELU6."""
+"""Converters of ADD, SUB, MUL and of the stand-alone changes of quantization: QUANTIZE, RELU, RELU6.
+
+One operand of ADD, SUB and MUL may be a constant.
+"""
 
 import numpy as np
 import tflite
@@ -22,7 +25,10 @@ from nets.network import (
 
 
 def _operands(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpec, TensorSpec]:
-    left, right, result = builder.activation(raw, 0), builder.activation(raw, 1), builder.result(raw)
+    result = builder.result(raw)
+    left, right = (builder.operand(raw, position, len(result.shape)) for position in range(2))
+    if set(raw.inputs[:2]) <= builder.constants.keys():
+        raise NetworkError(f"{raw} reads constants alone; an activation is expected")
     if len(left.shape) != len(right.shape):
         raise NetworkError(f"{raw} takes inputs of as many dimensions, not {list(left.shape)} and {list(right.shape)}")
     try:

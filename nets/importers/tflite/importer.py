@@ -160,7 +160,7 @@ def _batch(graph: RawGraph, inputs: list[int]) -> int:
 
 
 def _compact(builder: Builder, name: str, inputs: list[int], outputs: list[int]) -> QuantizedNetwork:
-    """Renumbers the tensors: activations only, in the file's order."""
+    """Renumbers the tensors: activations and constant operands only, in the file's order."""
     files = sorted(builder.specs)
     new = {old: at for at, old in enumerate(files)}
     return QuantizedNetwork(
@@ -171,4 +171,5 @@ def _compact(builder: Builder, name: str, inputs: list[int], outputs: list[int])
         ),
         inputs=tuple(new[i] for i in inputs),
         outputs=tuple(new[i] for i in outputs),
+        constants={new[index]: values for index, values in builder.constants.items()},
     )

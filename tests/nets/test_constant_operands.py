@@ -1,0 +1,155 @@
+"""Constant operands of sums and products: through narrowing, training, reuse of prefixes, certificates and export."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from random_layers import Layers
+from small_networks import random_inputs
+
+from nets.errors import NetworkError
+from nets.execute import IntegerExecutor, accumulator
+from nets.execute.executor import Backend
+from nets.execute.prefix import PrefixEvaluator
+from nets.importers import network_from_bytes
+from nets.narrow import Calibration, RescalerChoice, narrow
+from nets.narrow.certificates import certify
+from nets.network import PROFILES, Method, QuantizedNetwork, fingerprint
+from nets.oracle.export import export_tflite
+from nets.oracle.verify import random_samples, verify_bytes
+from nets.train.twin import RescaleAwareTwin
+
+MCUNET = Path(__file__).parents[3] / "shared" / "data" / "operators" / "mcunetv2_large.tflite"
+
+
+def content() -> bytes:
+    """(conv + c) * c, c - that of every position, and a fully connected layer."""
+    layers = Layers(np.random.default_rng(5))
+    x = layers.conv(layers.input(5, 4, 3), 6)
+    x = layers.elementwise("ADD", x, layers.constant(6))
+    x = layers.elementwise("MUL", layers.constant(1, 1, 1, 6), x)
+    x = layers.elementwise("SUB", layers.constant(5, 4, 6), x)
+    return layers.content(layers.dense(layers.reshape(x, 120), 4))
+
+
+@pytest.fixture
+def network() -> QuantizedNetwork:
+    return network_from_bytes(content(), "m.tflite")
+
+
+def narrowed(network: QuantizedNetwork, method: Method, bits: int = 1) -> QuantizedNetwork:
+    return narrow(network, {op.name: RescalerChoice(bits, method) for op in network.narrowable_operators()})
+
+
+def test_both_backends_and_reused_prefixes_agree(network: QuantizedNetwork) -> None:
+    (x,) = random_samples(network, 40, 0)
+    expected = IntegerExecutor(network, backend=Backend.TORCH).outputs(x)[0]
+    assert (IntegerExecutor(network).outputs(x)[0] == expected).all()
+    evaluator = PrefixEvaluator(x)
+    other = replace(network, constants={index: values[..., ::-1].copy() for index, values in network.constants.items()})
+    for each in (network, other, network):
+        assert (evaluator.outputs(each)[0] == IntegerExecutor(each).outputs(x)[0]).all()
+    assert evaluator.reused
+    assert fingerprint(other) != fingerprint(network)
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_narrowed_networks_follow_int32(network: QuantizedNetwork, method: Method) -> None:
+    (x,) = random_samples(network, 200, 1)
+    spec = network.tensors[network.outputs[0]]
+    design = narrowed(network, method, 8)
+    ours, int32 = (IntegerExecutor(each).outputs(x)[0].astype(int) for each in (design, network))
+    real = (ours - spec.zero_point) * design.tensors[design.outputs[0]].scale
+    assert np.corrcoef(real.ravel(), int32.ravel())[0, 1] > 0.99
+    assert narrowed(network, method).constants.keys() == network.constants.keys()
+
+
+def test_an_absorbing_sum_requantizes_its_constant(network: QuantizedNetwork) -> None:
+    design = narrowed(network, Method.ABSORB)
+    moved = 0
+    for index, values in network.constants.items():
+        before, after = network.tensors[index], design.tensors[index]
+        moved += before.scale != after.scale
+        real = (values.astype(float) - before.zero_point) * before.scale
+        kept = (design.constants[index].astype(float) - after.zero_point) * after.scale
+        assert np.abs(real - kept).max() <= 0.5 * after.scale + 1e-9
+    assert moved
+
+
+def test_calibration_takes_constants(network: QuantizedNetwork) -> None:
+    (x,) = random_samples(network, 32, 2)
+    choices = {op.name: RescalerChoice(1, Method.ABSORB) for op in network.narrowable_operators()}
+    design = Calibration(network, x).narrow(network, choices)
+    assert IntegerExecutor(design).outputs(x)[0].shape == (32, 4)
+
+
+def test_the_twin_is_the_executor(network: QuantizedNetwork) -> None:
+    x = random_inputs((5, 4, 3), 8)
+    for design in (network, narrowed(network, Method.ABSORB)):
+        twin = RescaleAwareTwin(design, learn_scales=design is network)
+        exact = IntegerExecutor(design).outputs(x)[0]
+        index = design.outputs[0]
+        logits = twin.integers(torch.from_numpy(x))[index]
+        assert (logits.detach().numpy() == exact).all()
+        logits.sum().backward()
+
+
+def test_certificates_hold(network: QuantizedNetwork) -> None:
+    (x,) = random_samples(network, 50, 3)
+    for design in (network, narrowed(network, Method.ABSORB)):
+        certificate, tensors = certify(design), IntegerExecutor(design).tensors(x)
+        for operator in design.narrowable_operators():
+            reached = accumulator(operator, design)([torch.from_numpy(tensors[index]) for index in operator.inputs])
+            proven = certificate.accumulators[operator.name]
+            assert (proven.low <= reached.numpy()).all()
+            assert (reached.numpy() <= proven.high).all()
+            inside = certificate.tensors[operator.output]
+            assert (inside.low <= tensors[operator.output]).all()
+            assert (tensors[operator.output] <= inside.high).all()
+
+
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("resolver", list(PROFILES))
+def test_exported_designs_hold_their_constants(
+    network: QuantizedNetwork, tmp_path: Path, method: Method, resolver: str
+) -> None:
+    pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
+    (tmp_path / "m.tflite").write_bytes(content())
+    design = narrowed(network, method, 4)
+    report = export_tflite(design, tmp_path / "m.tflite", tmp_path / "out.tflite", resolver)
+    assert report.litert
+    assert report.explained
+    again = network_from_bytes((tmp_path / "out.tflite").read_bytes(), "out.tflite")
+    for index, values in design.constants.items():
+        assert (again.constants[index] == values).all()
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_published_squeeze_and_excite_network_is_exact(profile: str) -> None:
+    pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
+    if not MCUNET.exists():
+        pytest.skip(f"{MCUNET} is absent")
+    model = MCUNET.read_bytes()
+    network = network_from_bytes(model, "m", contract=profile)
+    assert (len(network.operators), len(network.constants)) == (161, 26)
+    assert verify_bytes(model, "m", profile, *random_samples(network, 1, 0)).exact
+
+
+def test_operators_of_constants_alone_and_shapes_that_do_not_fit_are_refused() -> None:
+    layers = Layers(np.random.default_rng(0))
+    layers.input(5, 4, 3)
+    alone = layers.content(layers.elementwise("ADD", layers.constant(1, 2, 3), layers.constant(1, 2, 3)))
+    with pytest.raises(NetworkError, match="operator 0 ADD reads constants alone"):
+        network_from_bytes(alone, "m")
+    layers = Layers(np.random.default_rng(0), batch=2)
+    of_batch = layers.content(layers.elementwise("ADD", layers.input(4, 3), layers.constant(2, 4, 3)))
+    with pytest.raises(NetworkError, match=r"has shape \[2, 4, 3\]; a batch of 1 and 2 others fit"):
+        network_from_bytes(of_batch, "m")
+
+
+def test_constants_of_another_shape_are_refused(network: QuantizedNetwork) -> None:
+    index = next(iter(network.constants))
+    with pytest.raises(NetworkError, match="constant 'c4' of 'm' has shape"):
+        replace(network, constants={**network.constants, index: np.zeros((1, 1), np.int8)})
