@@ -10,6 +10,7 @@ from nets.execute.accumulation import accumulator
 from nets.network import (
     AveragePool,
     Concatenation,
+    Lookup,
     MaxPool,
     Mean,
     Operator,
@@ -45,6 +46,9 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
         case Reshape():
             shape = network.tensors[operator.output].shape
             return lambda inputs: inputs[0].reshape(inputs[0].shape[0], *shape)
+        case Lookup():
+            table = torch.tensor(operator.table)
+            return lambda inputs: table[inputs[0].to(torch.int64) + 128]
         case Transpose():
             axes = (0, *(axis + 1 for axis in operator.permutation))
             return lambda inputs: inputs[0].permute(axes)

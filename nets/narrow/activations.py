@@ -9,13 +9,16 @@ from nets.errors import NetworkError
 from nets.network import (
     FULL_MULTIPLIER_BITS,
     Int8Array,
+    Lookup,
     Operator,
     Pool,
     QuantizedNetwork,
     RescaledOperator,
     TensorSpec,
     Weighted,
+    fixed_quantization,
     quantize_bias,
+    retabulated,
     shared_quantization,
     with_multiplier_bits,
 )
@@ -27,7 +30,7 @@ def with_activation_bits(network: QuantizedNetwork, bits: Mapping[int, int]) -> 
     Args:
         network: the network at int32 (Q31).
         bits: width in bits, 4 to 8, by tensor index; tensors that share a quantization take the narrowest of their
-            widths. Inputs and outputs of the network keep theirs.
+            widths. Inputs and outputs of the network, and outputs of LOGISTIC and TANH, keep theirs.
 
     Raises:
         NetworkError: A width is out of range.
@@ -35,7 +38,7 @@ def with_activation_bits(network: QuantizedNetwork, bits: Mapping[int, int]) -> 
     if wrong := {index: width for index, width in bits.items() if not 4 <= width <= 8}:
         raise NetworkError(f"activation bits {wrong} are out of range; use 4 to 8")
     group = shared_quantization(network)
-    kept = {group[index] for index in (*network.inputs, *network.outputs)}
+    kept = {group[index] for index in fixed_quantization(network.operators).union(network.inputs, network.outputs)}
     widths: dict[int, int] = {}
     for index, width in bits.items():
         widths[group[index]] = min(width, widths.get(group[index], 8))
@@ -88,6 +91,8 @@ def _following(operator: Operator, before: QuantizedNetwork, after: QuantizedNet
     if isinstance(operator, Weighted) and source != coarser:
         coarser_bias = np.array([coarser.scale / source.scale])
         operator = replace(operator, bias=quantize_bias(operator.bias.astype(np.float64), coarser_bias))
+    if isinstance(operator, Lookup):
+        return retabulated(operator, after.tensors)
     if isinstance(operator, RescaledOperator):
         return with_multiplier_bits(operator, after.tensors, FULL_MULTIPLIER_BITS)
     return operator

@@ -14,6 +14,7 @@ from nets.network import (
     ElementwiseSum,
     Int8Array,
     IntArray,
+    Lookup,
     Mean,
     Operator,
     Pad,
@@ -132,6 +133,10 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
             # A reshape that keeps the last axis keeps the channels.
             kept = isinstance(operator, Reshape) and channels == specs[0].shape[-1]
             return source if kept else _constant(*source.hull(), channels)
+        case Lookup():
+            low, high = source.hull()
+            reachable = operator.table[low + 128 : high + 129]
+            return _constant(int(reachable.min()), int(reachable.max()), channels)
         case Concatenation():
             lows, highs = [each.low for each in sources], [each.high for each in sources]
             if operator.axis == len(target.shape) - 1:

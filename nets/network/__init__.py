@@ -2,6 +2,7 @@
 
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS, INT32_MAX, INT32_MIN, Contract, contract_named
 from nets.network.fingerprints import Arrays, fingerprint, operator_digest, trained_arrays, with_trained_arrays
+from nets.network.lookup import Function, Lookup, fixed_quantization, lookup_table, retabulated
 from nets.network.operators import (
     SUM_LEFT_SHIFT,
     AveragePool,
@@ -49,8 +50,10 @@ __all__ = [
     "ElementwiseSum",
     "FloatArray",
     "FullyConnected",
+    "Function",
     "Int8Array",
     "IntArray",
+    "Lookup",
     "MaxPool",
     "Mean",
     "Method",
@@ -72,6 +75,8 @@ __all__ = [
     "contract_named",
     "effective_scales",
     "fingerprint",
+    "fixed_quantization",
+    "lookup_table",
     "neighbouring_scales",
     "operator_digest",
     "product_scale",
@@ -80,6 +85,7 @@ __all__ = [
     "quantize_weights",
     "rescaler_from_scale",
     "rescaling",
+    "retabulated",
     "shared_quantization",
     "stored_bits",
     "sum_scales",

@@ -21,6 +21,7 @@ from nets.network import (
     Rescaler,
     Weighted,
     along_channels,
+    fixed_quantization,
     shared_quantization,
     weight_limit,
     with_multiplier_bits,
@@ -43,7 +44,8 @@ class ActivationScales(nn.Module):
         super().__init__()
         self._network = network
         self._group = shared_quantization(network)
-        fixed = {self._group[index] for index in (*network.inputs, *network.outputs, *network.constants)}
+        tied = fixed_quantization(network.operators).union(network.inputs, network.outputs, network.constants)
+        fixed = {self._group[index] for index in tied}
         free = sorted(set(self._group.values()) - fixed) if learned else []
         self._position = {group: position for position, group in enumerate(free)}
         self.change = nn.Parameter(torch.zeros(len(free), dtype=torch.float64)) if free else None

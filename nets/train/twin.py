@@ -7,6 +7,7 @@ arithmetic. It runs on the CPU, even if gradients are computed on another device
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +18,7 @@ from nets.network import (
     Concatenation,
     ElementwiseProduct,
     ElementwiseSum,
+    Lookup,
     MaxPool,
     Mean,
     Operator,
@@ -27,6 +29,7 @@ from nets.network import (
     Reshape,
     Transpose,
     Weighted,
+    retabulated,
     with_multiplier_bits,
 )
 from nets.train.straight_through import CurrentWeights, exactly, scaled_sum, weighted_sum
@@ -110,6 +113,8 @@ class RescaleAwareTwin(nn.Module):
                 if isinstance(operator, RescaledOperator) and operator.name not in current:
                     bits = operator.rescaler.multiplier_bits
                     changed[operator.name] = with_multiplier_bits(operator, network.tensors, bits)
+                elif isinstance(operator, Lookup):
+                    changed[operator.name] = retabulated(operator, network.tensors)
         return network.with_operators(changed), current
 
 
@@ -137,6 +142,8 @@ def _outputs(
         case AveragePool() | MaxPool():
             pooled = real_pool(operator, inputs[0].permute(0, 3, 1, 2), network.tensors[first].q_min)
             return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
+        case Lookup():
+            return exactly(inputs[0] * _slopes(operator)[inputs[0].detach().to(torch.int64) + 128], exact)
         case Pad() | Concatenation() | Reshape() | Transpose():
             # These only move integers, in any dtype, and are differentiable as they are.
             return kernel(operator, network)(inputs)
@@ -144,3 +151,8 @@ def _outputs(
             raise NotImplementedError(f"no differentiable twin for {type(operator).__name__}")
     smooth = (total * gain + target.zero_point).clamp(operator.q_min, operator.q_max)
     return exactly(smooth.to(torch.float32), exact)
+
+
+def _slopes(operator: Lookup) -> Tensor:
+    """Returns the slope of a table at each of its inputs, float32 ``[256]``."""
+    return torch.from_numpy(np.gradient(operator.table.astype(np.float32)))

@@ -243,6 +243,19 @@ class Layers:
         self.writer.operator("LOGISTIC", [x], [out])
         return out
 
+    def function(self, kind: str, x: int, alpha: float | None = None) -> int:
+        """A function of one value: LOGISTIC, TANH, ELU, HARD_SWISH, LEAKY_RELU."""
+        if kind in ("LOGISTIC", "TANH"):
+            scale, zero = (1 / 256, -128) if kind == "LOGISTIC" else (1 / 128, 0)
+            out = self.writer.activation(self.shape(x), scale, zero)
+        else:
+            out = self._result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
+        if alpha is None:
+            self.writer.operator(kind, [x], [out])
+        else:
+            self.writer.operator(kind, [x], [out], "LeakyReluOptions", Alpha=alpha)
+        return out
+
     def content(self, *outputs: int) -> bytes:
         self.writer.outputs = list(outputs)
         return self.writer.content()

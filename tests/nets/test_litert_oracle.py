@@ -1,5 +1,6 @@
 """The integer executor equals LiteRT, tensor by tensor, on models that it has never seen."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import known_models
@@ -29,13 +30,24 @@ activations = st.sampled_from([NONE, RELU, RELU6])
 paddings = st.sampled_from([SAME, VALID])
 
 
-def assert_equal(content: bytes, seed: int, samples: int = 3) -> None:
-    for profile in PROFILES:
+def assert_equal(content: bytes, seed: int, samples: int = 3, profiles: Iterable[str] = PROFILES) -> None:
+    for profile in profiles:
         network = network_from_bytes(content, "generated", contract=profile)
         report = verify_bytes(content, "generated", profile, *random_samples(network, samples, seed))
         assert len(report.tensors) == len(network.operators)
         assert all(check.elements > 0 for check in report.tensors)
         assert report.exact, [check for check in report.tensors if check.mismatches]
+
+
+@EXAMPLES
+@given(seeds, st.sampled_from(["LOGISTIC", "TANH", "ELU", "HARD_SWISH", "LEAKY_RELU"]), st.floats(-2, 2, width=32))
+def test_functions_of_one_value(seed: int, kind: str, alpha: float) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    x = layers.input(16, 16, scale=float(np.exp(layers.rng.uniform(np.log(1e-3), np.log(0.5)))))
+    y = layers.function(kind, x, alpha if kind == "LEAKY_RELU" else None)
+    # BUILTIN_REF has no ELU.
+    profiles = ["litert_xnnpack"] if kind == "ELU" else list(PROFILES)
+    assert_equal(layers.content(layers.reshape(y, 256)), seed, 8, profiles)
 
 
 @EXAMPLES

@@ -193,6 +193,8 @@ VERSIONS = {
             tflite.BuiltinOperator.DEQUANTIZE,
             tflite.BuiltinOperator.SOFTMAX,
             tflite.BuiltinOperator.LOGISTIC,
+            tflite.BuiltinOperator.TANH,
+            tflite.BuiltinOperator.LEAKY_RELU,
         ),
         2,
     ),

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nets.errors import NetworkError
-from nets.importers.tflite import elementwise, movers, reductions, weighted
+from nets.importers.tflite import elementwise, functions, movers, reductions, weighted
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.folding import folded
 from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
@@ -19,8 +19,12 @@ CONVERTERS: dict[str, Converter] = {
     "CONCATENATION": movers.concatenation,
     "CONV_2D": weighted.convolution,
     "DEPTHWISE_CONV_2D": weighted.depthwise,
+    "ELU": functions.function,
     "EXPAND_DIMS": movers.reshape,
     "FULLY_CONNECTED": weighted.fully_connected,
+    "HARD_SWISH": functions.function,
+    "LEAKY_RELU": functions.function,
+    "LOGISTIC": functions.function,
     "MAX_POOL_2D": reductions.pool,
     "MEAN": reductions.mean,
     "MUL": elementwise.multiply,
@@ -31,6 +35,7 @@ CONVERTERS: dict[str, Converter] = {
     "RESHAPE": movers.reshape,
     "SQUEEZE": movers.reshape,
     "SUB": elementwise.add_or_subtract,
+    "TANH": functions.function,
     "TRANSPOSE": movers.transpose,
 }
 AT_THE_END = ("SOFTMAX", "LOGISTIC", "DEQUANTIZE")  # dropped at the end: networks are scored on their logits

@@ -1,4 +1,4 @@
-"""Constant operands of sums and products: through narrowing, training, reuse of prefixes, certificates and export."""
+"""Constant operands and tables: through narrowing, training, reuse of prefixes, certificates and export."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +15,9 @@ from nets.execute.executor import Backend
 from nets.execute.prefix import PrefixEvaluator
 from nets.importers import network_from_bytes
 from nets.narrow import Calibration, RescalerChoice, narrow
+from nets.narrow.activations import between_tensors
 from nets.narrow.certificates import certify
-from nets.network import PROFILES, Method, QuantizedNetwork, fingerprint
+from nets.network import PROFILES, Method, QuantizedNetwork, RescaledOperator, fingerprint
 from nets.oracle.export import export_tflite
 from nets.oracle.verify import random_samples, verify_bytes
 from nets.train.twin import RescaleAwareTwin
@@ -34,13 +35,39 @@ def content() -> bytes:
     return layers.content(layers.dense(layers.reshape(x, 120), 4))
 
 
+def with_functions() -> bytes:
+    """Swish by LOGISTIC and MUL, then every other function of one value."""
+    layers = Layers(np.random.default_rng(7))
+    x = layers.conv(layers.input(5, 4, 3), 6)
+    x = layers.elementwise("MUL", x, layers.function("LOGISTIC", x))
+    x = layers.elementwise("ADD", layers.function("HARD_SWISH", x), layers.function("TANH", x))
+    x = layers.conv(layers.function("LEAKY_RELU", x, 0.1), 4)
+    return layers.content(layers.dense(layers.reshape(x, 80), 4))
+
+
+@pytest.fixture(params=[content, with_functions])
+def model(request: pytest.FixtureRequest) -> bytes:
+    return request.param()
+
+
 @pytest.fixture
-def network() -> QuantizedNetwork:
-    return network_from_bytes(content(), "m.tflite")
+def network(model: bytes) -> QuantizedNetwork:
+    return network_from_bytes(model, "m.tflite")
 
 
 def narrowed(network: QuantizedNetwork, method: Method, bits: int = 1) -> QuantizedNetwork:
     return narrow(network, {op.name: RescalerChoice(bits, method) for op in network.narrowable_operators()})
+
+
+def other_scale(network: QuantizedNetwork) -> QuantizedNetwork:
+    """The network with other constants, and with other scales between the operators."""
+    changed = {
+        operator.output: replace(network.tensors[operator.output], scale=network.tensors[operator.output].scale * 1.25)
+        for operator in network.operators[:-1]
+        if isinstance(operator, RescaledOperator)
+    }
+    constants = {index: values[..., ::-1].copy() for index, values in network.constants.items()}
+    return replace(between_tensors(network, network.with_tensors(changed)), constants=constants)
 
 
 def test_both_backends_and_reused_prefixes_agree(network: QuantizedNetwork) -> None:
@@ -48,7 +75,7 @@ def test_both_backends_and_reused_prefixes_agree(network: QuantizedNetwork) -> N
     expected = IntegerExecutor(network, backend=Backend.TORCH).outputs(x)[0]
     assert (IntegerExecutor(network).outputs(x)[0] == expected).all()
     evaluator = PrefixEvaluator(x)
-    other = replace(network, constants={index: values[..., ::-1].copy() for index, values in network.constants.items()})
+    other = other_scale(network)
     for each in (network, other, network):
         assert (evaluator.outputs(each)[0] == IntegerExecutor(each).outputs(x)[0]).all()
     assert evaluator.reused
@@ -66,7 +93,8 @@ def test_narrowed_networks_follow_int32(network: QuantizedNetwork, method: Metho
     assert narrowed(network, method).constants.keys() == network.constants.keys()
 
 
-def test_an_absorbing_sum_requantizes_its_constant(network: QuantizedNetwork) -> None:
+def test_an_absorbing_sum_requantizes_its_constant() -> None:
+    network = network_from_bytes(content(), "m.tflite")
     design = narrowed(network, Method.ABSORB)
     moved = 0
     for index, values in network.constants.items():
@@ -112,11 +140,11 @@ def test_certificates_hold(network: QuantizedNetwork) -> None:
 
 @pytest.mark.parametrize("method", list(Method))
 @pytest.mark.parametrize("resolver", list(PROFILES))
-def test_exported_designs_hold_their_constants(
-    network: QuantizedNetwork, tmp_path: Path, method: Method, resolver: str
+def test_exported_designs_are_run_as_predicted(
+    model: bytes, network: QuantizedNetwork, tmp_path: Path, method: Method, resolver: str
 ) -> None:
     pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
-    (tmp_path / "m.tflite").write_bytes(content())
+    (tmp_path / "m.tflite").write_bytes(model)
     design = narrowed(network, method, 4)
     report = export_tflite(design, tmp_path / "m.tflite", tmp_path / "out.tflite", resolver)
     assert report.litert
@@ -149,7 +177,8 @@ def test_operators_of_constants_alone_and_shapes_that_do_not_fit_are_refused() -
         network_from_bytes(of_batch, "m")
 
 
-def test_constants_of_another_shape_are_refused(network: QuantizedNetwork) -> None:
+def test_constants_of_another_shape_are_refused() -> None:
+    network = network_from_bytes(content(), "m.tflite")
     index = next(iter(network.constants))
     with pytest.raises(NetworkError, match="constant 'c4' of 'm' has shape"):
         replace(network, constants={**network.constants, index: np.zeros((1, 1), np.int8)})
