@@ -10,6 +10,7 @@ from nets.execute.accumulation import accumulator
 from nets.network import (
     AveragePool,
     Concatenation,
+    Extremum,
     Lookup,
     MaxPool,
     Mean,
@@ -17,6 +18,7 @@ from nets.network import (
     Pad,
     Pool,
     QuantizedNetwork,
+    Rearrangement,
     RescaledOperator,
     Reshape,
     Transpose,
@@ -37,6 +39,18 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
             return _pool(operator, _averages)
         case MaxPool():
             return _pool(operator, _maxima)
+        case Lookup():
+            table = torch.tensor(operator.table)
+            return lambda inputs: table[inputs[0].to(torch.int64) + 128]
+        case Extremum():
+            choose = torch.maximum if operator.largest else torch.minimum
+            return lambda inputs: choose(inputs[0], inputs[1])
+    return _mover(operator, network)
+
+
+def _mover(operator: Operator, network: QuantizedNetwork) -> Kernel:
+    """Prepares an operator that only moves integers."""
+    match operator:
         case Pad():
             zero = network.tensors[operator.inputs[0]].zero_point
             flat = [amount for pair in reversed(operator.padding) for amount in pair]
@@ -46,13 +60,17 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
         case Reshape():
             shape = network.tensors[operator.output].shape
             return lambda inputs: inputs[0].reshape(inputs[0].shape[0], *shape)
-        case Lookup():
-            table = torch.tensor(operator.table)
-            return lambda inputs: table[inputs[0].to(torch.int64) + 128]
+        case Rearrangement():
+            at, made = torch.tensor(operator.positions.reshape(-1)), operator.positions.shape
+            return lambda inputs: _flat(inputs[0]).index_select(1, at.to(inputs[0].device)).reshape(-1, *made)
         case Transpose():
             axes = (0, *(axis + 1 for axis in operator.permutation))
             return lambda inputs: inputs[0].permute(axes)
     raise NotImplementedError(f"no kernel for {type(operator).__name__}")
+
+
+def _flat(values: Tensor) -> Tensor:
+    return values.reshape(len(values), -1)
 
 
 def _rescaled(operator: RescaledOperator, network: QuantizedNetwork) -> Kernel:

@@ -12,6 +12,7 @@ from nets.network import (
     Convolution,
     ElementwiseProduct,
     ElementwiseSum,
+    Extremum,
     Int8Array,
     IntArray,
     Lookup,
@@ -19,6 +20,7 @@ from nets.network import (
     Operator,
     Pad,
     QuantizedNetwork,
+    Rearrangement,
     Requantize,
     RescaledOperator,
     Rescaler,
@@ -133,6 +135,11 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
             # A reshape that keeps the last axis keeps the channels.
             kept = isinstance(operator, Reshape) and channels == specs[0].shape[-1]
             return source if kept else _constant(*source.hull(), channels)
+        case Rearrangement():
+            return _constant(*source.hull(), channels)
+        case Extremum():
+            choose = np.maximum if operator.largest else np.minimum
+            return Interval(*(choose(sources[0].low, sources[1].low), choose(sources[0].high, sources[1].high)))
         case Lookup():
             low, high = source.hull()
             reachable = operator.table[low + 128 : high + 129]

@@ -243,5 +243,29 @@ class Transpose(Operator):
     permutation: tuple[int, ...]
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Rearrangement(Operator):
+    """Takes elements of one tensor in a fixed order, some of them several times or not at all.
+
+    SLICE, STRIDED_SLICE, GATHER, TILE, REVERSE_V2, DEPTH_TO_SPACE, SPACE_TO_DEPTH, RESIZE_NEAREST_NEIGHBOR.
+
+    Attributes:
+        positions: int64, the output's shape: for each element, the input's position if a sample is flattened.
+    """
+
+    positions: IntArray
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Extremum(Operator):
+    """MINIMUM or MAXIMUM of two tensors; all scales and zero points are equal.
+
+    Attributes:
+        largest: whether it is the maximum.
+    """
+
+    largest: bool
+
+
 # Operators whose outputs keep the quantization of their inputs.
-SHARING_QUANTIZATION = (Pool, Pad, Concatenation, Reshape, Transpose)
+SHARING_QUANTIZATION = (Pool, Pad, Concatenation, Reshape, Transpose, Rearrangement, Extremum)

@@ -18,12 +18,14 @@ from nets.network import (
     Concatenation,
     ElementwiseProduct,
     ElementwiseSum,
+    Extremum,
     Lookup,
     MaxPool,
     Mean,
     Operator,
     Pad,
     QuantizedNetwork,
+    Rearrangement,
     Requantize,
     RescaledOperator,
     Reshape,
@@ -143,9 +145,10 @@ def _outputs(
             pooled = real_pool(operator, inputs[0].permute(0, 3, 1, 2), network.tensors[first].q_min)
             return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
         case Lookup():
-            return exactly(inputs[0] * _slopes(operator)[inputs[0].detach().to(torch.int64) + 128], exact)
-        case Pad() | Concatenation() | Reshape() | Transpose():
-            # These only move integers, in any dtype, and are differentiable as they are.
+            slopes = _slopes(operator).to(inputs[0].device)
+            return exactly(inputs[0] * slopes[inputs[0].detach().to(torch.int64) + 128], exact)
+        case Pad() | Concatenation() | Reshape() | Transpose() | Rearrangement() | Extremum():
+            # These only move or choose integers, in any dtype, and are differentiable as they are.
             return kernel(operator, network)(inputs)
         case _:
             raise NotImplementedError(f"no differentiable twin for {type(operator).__name__}")

@@ -22,7 +22,7 @@ from nets.oracle.export import export_tflite
 from nets.oracle.verify import random_samples, verify_bytes
 from nets.train.twin import RescaleAwareTwin
 
-MCUNET = Path(__file__).parents[3] / "shared" / "data" / "operators" / "mcunetv2_large.tflite"
+MODELS = Path(__file__).parents[3] / "shared" / "data" / "operators"
 
 
 def content() -> bytes:
@@ -45,7 +45,19 @@ def with_functions() -> bytes:
     return layers.content(layers.dense(layers.reshape(x, 80), 4))
 
 
-@pytest.fixture(params=[content, with_functions])
+def with_rearrangements() -> bytes:
+    """A small feature pyramid: a part of an image, its neighbours at twice the size, the smaller of both."""
+    layers = Layers(np.random.default_rng(8))
+    x = layers.conv(layers.input(5, 4, 3), 8)
+    part = layers.rearranged("SLICE", x, (2, 4, 8), [0, 1, 0, 0], [-1, 2, -1, -1])
+    wide = layers.rearranged("RESIZE_NEAREST_NEIGHBOR", part, (4, 8, 8), [4, 8])
+    blocks = layers.rearranged("DEPTH_TO_SPACE", layers.conv(part, 32), (4, 8, 8), BlockSize=2)
+    total = layers.elementwise("ADD", wide, blocks)
+    least = layers.extremum("MINIMUM", total, layers.constant(8, like=total))
+    return layers.content(layers.dense(layers.reshape(layers.conv(least, 2), 64), 4))
+
+
+@pytest.fixture(params=[content, with_functions, with_rearrangements])
 def model(request: pytest.FixtureRequest) -> bytes:
     return request.param()
 
@@ -155,13 +167,16 @@ def test_exported_designs_are_run_as_predicted(
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_published_squeeze_and_excite_network_is_exact(profile: str) -> None:
+@pytest.mark.parametrize(("name", "operators", "constants"), [("mcunetv2_large", 161, 26), ("detection_fpn", 75, 0)])
+def test_published_models_are_exact(name: str, operators: int, constants: int, profile: str) -> None:
+    """Squeeze-and-excite with constant operands; a detector with a feature pyramid."""
     pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
-    if not MCUNET.exists():
-        pytest.skip(f"{MCUNET} is absent")
-    model = MCUNET.read_bytes()
+    path = MODELS / f"{name}.tflite"
+    if not path.exists():
+        pytest.skip(f"{path} is absent")
+    model = path.read_bytes()
     network = network_from_bytes(model, "m", contract=profile)
-    assert (len(network.operators), len(network.constants)) == (161, 26)
+    assert (len(network.operators), len(network.constants)) == (operators, constants)
     assert verify_bytes(model, "m", profile, *random_samples(network, 1, 0)).exact
 
 
@@ -182,3 +197,47 @@ def test_constants_of_another_shape_are_refused() -> None:
     index = next(iter(network.constants))
     with pytest.raises(NetworkError, match="constant 'c4' of 'm' has shape"):
         replace(network, constants={**network.constants, index: np.zeros((1, 1), np.int8)})
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "arguments", "options", "said"),
+    [
+        ("SLICE", (2, 4, 3), ([0, 9, 0, 0], [-1, 2, -1, -1]), {}, r"makes shape \[0, 4, 3\]"),
+        ("SLICE", (2, 4, 3), ([0, 0, 0], [-1, 2]), {}, "do not fit"),
+        ("SLICE", (5, 4, 3), ([1, 0, 0, 0], [1, -1, -1, -1]), {}, "takes 1 samples from 1 on"),
+        ("GATHER", (5, 2, 3), ([0, 7],), {"Axis": 2}, "arguments do not fit"),
+        ("GATHER", (5, 4, 3), ([0],), {"Axis": 0}, "along axis 0; the batch has to stay"),
+        ("TILE", (5, 4, 3), ([2, 1, 1, 1],), {}, r"repeats \[2, 1, 1, 1\] times"),
+        ("TILE", (5, 4, 3), ([1, 2**14, 2**14, 1],), {}, "repeats"),
+        ("REVERSE_V2", (5, 4, 3), ([0],), {}, "reverses the batch"),
+        ("DEPTH_TO_SPACE", (10, 8, 1), (), {"BlockSize": 2}, "blocks of 2 do not divide 3 channels"),
+        ("SPACE_TO_DEPTH", (2, 2, 12), (), {"BlockSize": 2}, r"blocks of 2 do not divide \[5, 4\]"),
+        ("RESIZE_NEAREST_NEIGHBOR", (5, 4, 3), ([0, 4],), {}, r"resizes to \[0, 4\]"),
+        ("RESIZE_NEAREST_NEIGHBOR", (5, 4, 3), ([2**14, 2**14],), {}, "makes shape"),
+        ("RESIZE_NEAREST_NEIGHBOR", (2**12, 2**13, 3), ([2**12, 2**13],), {}, "move more than"),
+        ("STRIDED_SLICE", (4, 4, 3), ([1, 0], [2, 4], [1, 0]), {}, "do not fit"),
+        ("STRIDED_SLICE", (5, 4, 3), ([0], [1], [1]), {"NewAxisMask": 1}, "new dimensions"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(
+    kind: str, shape: tuple[int, ...], arguments: tuple[list[int], ...], options: dict[str, int], said: str
+) -> None:
+    layers = Layers(np.random.default_rng(0))
+    output = layers.rearranged(kind, layers.input(5, 4, 3), shape, *arguments, **options)
+    with pytest.raises(NetworkError, match=f"operator 0 {kind}.*{said}"):
+        network_from_bytes(layers.content(output), "m")
+
+
+def test_extrema_of_different_scales_are_refused() -> None:
+    layers = Layers(np.random.default_rng(0))
+    output = layers.extremum("MAXIMUM", layers.input(5, 4, 3), layers.input(5, 4, 3))
+    with pytest.raises(NetworkError, match="operator 0 MAXIMUM only moves integers, but its scales"):
+        network_from_bytes(layers.content(output), "m")
+
+
+def test_functions_whose_outputs_runtimes_fix_are_refused_elsewhere() -> None:
+    layers = Layers(np.random.default_rng(0))
+    output = layers.function("TANH", layers.input(5, 4, 3))
+    layers.writer.tensors[output].scales = [0.1]
+    with pytest.raises(NetworkError, match="operator 0 TANH has an output of scale"):
+        network_from_bytes(layers.content(layers.reshape(output, 60)), "m")

@@ -25,6 +25,7 @@ from nets.network import (
 
 # Dead filters have scales near 1e-10; anything far below or above is damage, or would leave the normal float32 range.
 SCALE_MIN, SCALE_MAX = 2.0**-60, 2.0**40
+POSITIONS_MAX = 2**25  # limit for the positions that all rearranging operators of a file together hold
 ELEMENTS_MAX = 2**28  # limit for one tensor of one sample; a quarter gigabyte of int8
 
 _NUMPY_TYPES = {"INT8": np.int8, "INT32": np.int32, "INT64": np.int64}
@@ -38,6 +39,7 @@ class Builder:
         batch: first dimension of every activation in the file.
         specs: activation tensors described so far, by file index.
         operators: operators converted so far; their tensor indices are still the file's.
+        positions: how many positions rearranging operators have taken so far.
         constants: int8 operands that are no activations, by file index.
     """
 
@@ -46,6 +48,7 @@ class Builder:
     batch: int
     specs: dict[int, TensorSpec] = field(default_factory=dict)
     operators: list[Operator] = field(default_factory=list)
+    positions: int = 0
     constants: dict[int, Int8Array] = field(default_factory=dict)
 
     def input(self, operator: RawOperator, position: int) -> RawTensor:
@@ -98,6 +101,12 @@ class Builder:
         if tensor.index not in self.specs:
             self.specs[tensor.index] = _activation_spec(tensor, self.batch)
         return self.specs[tensor.index]
+
+    def spend(self, operator: RawOperator, positions: int) -> None:
+        """Counts positions that an operator takes; a small file must not describe gigabytes of them."""
+        self.positions += positions
+        if self.positions > POSITIONS_MAX:
+            raise NetworkError(f"{operator}: rearranging operators up to it move more than {POSITIONS_MAX} elements")
 
     def contract(self, kind: str, *, xnnpack: bool = True) -> Contract:
         """Returns the profile's contract of an operator kind; TFLite's own if XNNPACK leaves the operator to it."""

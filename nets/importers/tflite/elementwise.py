@@ -1,6 +1,6 @@
 """Converters of ADD, SUB, MUL and of the stand-alone changes of quantization: QUANTIZE, RELU, RELU6.
 
-One operand of ADD, SUB and MUL may be a constant.
+One operand of ADD, SUB, MUL, MINIMUM and MAXIMUM may be a constant.
 """
 
 import numpy as np
@@ -9,13 +9,14 @@ import tflite
 from nets.errors import NetworkError
 from nets.importers.tflite import xnnpack
 from nets.importers.tflite.activation import activation_range
-from nets.importers.tflite.builder import Builder, check_shape, full_rescaler, kind_of, placed
+from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, full_rescaler, kind_of, placed
 from nets.importers.tflite.graph import RawOperator
 from nets.network import (
     SUM_LEFT_SHIFT,
     ElementwiseKind,
     ElementwiseProduct,
     ElementwiseSum,
+    Extremum,
     Operator,
     Requantize,
     TensorSpec,
@@ -37,6 +38,12 @@ def _operands(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpe
         raise NetworkError(f"{raw}: shapes {list(left.shape)} and {list(right.shape)} do not fit together") from error
     check_shape(raw, shape, result)
     return left, right, result
+
+
+def extremum(builder: Builder, raw: RawOperator) -> Operator:
+    """Converts MINIMUM and MAXIMUM between tensors of one scale."""
+    check_same_quantization(raw, list(_operands(builder, raw)))
+    return Extremum(**placed(raw, 2), largest=raw.kind == "MAXIMUM")
 
 
 def add_or_subtract(builder: Builder, raw: RawOperator) -> Operator:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nets.errors import NetworkError
-from nets.importers.tflite import elementwise, functions, movers, reductions, weighted
+from nets.importers.tflite import elementwise, functions, movers, rearrangements, reductions, weighted
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.folding import folded
 from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
@@ -19,23 +19,33 @@ CONVERTERS: dict[str, Converter] = {
     "CONCATENATION": movers.concatenation,
     "CONV_2D": weighted.convolution,
     "DEPTHWISE_CONV_2D": weighted.depthwise,
+    "DEPTH_TO_SPACE": rearrangements.depth_to_space,
     "ELU": functions.function,
     "EXPAND_DIMS": movers.reshape,
     "FULLY_CONNECTED": weighted.fully_connected,
+    "GATHER": rearrangements.gather,
     "HARD_SWISH": functions.function,
     "LEAKY_RELU": functions.function,
     "LOGISTIC": functions.function,
+    "MAXIMUM": elementwise.extremum,
     "MAX_POOL_2D": reductions.pool,
     "MEAN": reductions.mean,
+    "MINIMUM": elementwise.extremum,
     "MUL": elementwise.multiply,
     "PAD": movers.pad,
     "QUANTIZE": elementwise.requantize,
     "RELU": elementwise.clamp,
     "RELU6": elementwise.clamp,
     "RESHAPE": movers.reshape,
+    "RESIZE_NEAREST_NEIGHBOR": rearrangements.resize_nearest,
+    "REVERSE_V2": rearrangements.reverse,
+    "SLICE": rearrangements.slice_,
+    "SPACE_TO_DEPTH": rearrangements.space_to_depth,
     "SQUEEZE": movers.reshape,
+    "STRIDED_SLICE": rearrangements.strided_slice,
     "SUB": elementwise.add_or_subtract,
     "TANH": functions.function,
+    "TILE": rearrangements.tile,
     "TRANSPOSE": movers.transpose,
 }
 AT_THE_END = ("SOFTMAX", "LOGISTIC", "DEQUANTIZE")  # dropped at the end: networks are scored on their logits
