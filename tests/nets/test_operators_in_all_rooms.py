@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import known_models
 import numpy as np
 import pytest
 import torch
@@ -25,41 +26,9 @@ from nets.train.twin import RescaleAwareTwin
 MODELS = Path(__file__).parents[3] / "shared" / "data" / "operators"
 
 
-def content() -> bytes:
-    """(conv + c) * c, c - that of every position, and a fully connected layer."""
-    layers = Layers(np.random.default_rng(5))
-    x = layers.conv(layers.input(5, 4, 3), 6)
-    x = layers.elementwise("ADD", x, layers.constant(6))
-    x = layers.elementwise("MUL", layers.constant(1, 1, 1, 6), x)
-    x = layers.elementwise("SUB", layers.constant(5, 4, 6), x)
-    return layers.content(layers.dense(layers.reshape(x, 120), 4))
-
-
-def with_functions() -> bytes:
-    """Swish by LOGISTIC and MUL, then every other function of one value."""
-    layers = Layers(np.random.default_rng(7))
-    x = layers.conv(layers.input(5, 4, 3), 6)
-    x = layers.elementwise("MUL", x, layers.function("LOGISTIC", x))
-    x = layers.elementwise("ADD", layers.function("HARD_SWISH", x), layers.function("TANH", x))
-    x = layers.conv(layers.function("LEAKY_RELU", x, 0.1), 4)
-    return layers.content(layers.dense(layers.reshape(x, 80), 4))
-
-
-def with_rearrangements() -> bytes:
-    """A small feature pyramid: a part of an image, its neighbours at twice the size, the smaller of both."""
-    layers = Layers(np.random.default_rng(8))
-    x = layers.conv(layers.input(5, 4, 3), 8)
-    part = layers.rearranged("SLICE", x, (2, 4, 8), [0, 1, 0, 0], [-1, 2, -1, -1])
-    wide = layers.rearranged("RESIZE_NEAREST_NEIGHBOR", part, (4, 8, 8), [4, 8])
-    blocks = layers.rearranged("DEPTH_TO_SPACE", layers.conv(part, 32), (4, 8, 8), BlockSize=2)
-    total = layers.elementwise("ADD", wide, blocks)
-    least = layers.extremum("MINIMUM", total, layers.constant(8, like=total))
-    return layers.content(layers.dense(layers.reshape(layers.conv(least, 2), 64), 4))
-
-
-@pytest.fixture(params=[content, with_functions, with_rearrangements])
+@pytest.fixture(params=[known_models.constants, known_models.functions, known_models.rearrangements])
 def model(request: pytest.FixtureRequest) -> bytes:
-    return request.param()
+    return request.param(np.random.default_rng(5))
 
 
 @pytest.fixture
@@ -106,7 +75,7 @@ def test_narrowed_networks_follow_int32(network: QuantizedNetwork, method: Metho
 
 
 def test_an_absorbing_sum_requantizes_its_constant() -> None:
-    network = network_from_bytes(content(), "m.tflite")
+    network = network_from_bytes(known_models.constants(np.random.default_rng(5)), "m.tflite")
     design = narrowed(network, Method.ABSORB)
     moved = 0
     for index, values in network.constants.items():
@@ -193,7 +162,7 @@ def test_operators_of_constants_alone_and_shapes_that_do_not_fit_are_refused() -
 
 
 def test_constants_of_another_shape_are_refused() -> None:
-    network = network_from_bytes(content(), "m.tflite")
+    network = network_from_bytes(known_models.constants(np.random.default_rng(5)), "m.tflite")
     index = next(iter(network.constants))
     with pytest.raises(NetworkError, match="constant 'c4' of 'm' has shape"):
         replace(network, constants={**network.constants, index: np.zeros((1, 1), np.int8)})
