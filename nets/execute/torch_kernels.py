@@ -11,6 +11,7 @@ from nets.network import (
     AveragePool,
     Concatenation,
     Extremum,
+    Interpolation,
     Lookup,
     MaxPool,
     Mean,
@@ -42,6 +43,8 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
         case Lookup():
             table = torch.tensor(operator.table)
             return lambda inputs: table[inputs[0].to(torch.int64) + 128]
+        case Interpolation():
+            return lambda inputs: _interpolated(operator, inputs[0])
         case Extremum():
             choose = torch.maximum if operator.largest else torch.minimum
             return lambda inputs: choose(inputs[0], inputs[1])
@@ -71,6 +74,28 @@ def _mover(operator: Operator, network: QuantizedNetwork) -> Kernel:
 
 def _flat(values: Tensor) -> Tensor:
     return values.reshape(len(values), -1)
+
+
+def _interpolated(operator: Interpolation, image: Tensor) -> Tensor:
+    total = weighted_neighbours(operator, image.to(torch.int64))
+    half = 1 << (2 * operator.fraction_bits - 1)
+    if operator.half_up:
+        return ((total + half) >> 2 * operator.fraction_bits).to(torch.int8)
+    away = torch.where(total > 0, total + half, total - half)
+    return torch.div(away, 2 * half, rounding_mode="trunc").to(torch.int8)
+
+
+def weighted_neighbours(operator: Interpolation, image: Tensor) -> Tensor:
+    """Computes the sums of four neighbours ``[batch, *shape]``, in units of ``2**(-2 * fraction_bits)``; any dtype."""
+    for axis, neighbours in ((1, operator.rows), (2, operator.columns)):
+        first, second, share = (
+            torch.tensor(values, device=image.device)
+            for values in (neighbours.first, neighbours.second, neighbours.share)
+        )
+        share = share.reshape(-1, *(1,) * (3 - axis)).to(image.dtype)
+        rest = (1 << operator.fraction_bits) - share
+        image = image.index_select(axis, first) * rest + image.index_select(axis, second) * share
+    return image
 
 
 def _rescaled(operator: RescaledOperator, network: QuantizedNetwork) -> Kernel:

@@ -15,6 +15,7 @@ from nets.network import (
     Extremum,
     Int8Array,
     IntArray,
+    Interpolation,
     Lookup,
     Mean,
     Operator,
@@ -135,7 +136,7 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
             # A reshape that keeps the last axis keeps the channels.
             kept = isinstance(operator, Reshape) and channels == specs[0].shape[-1]
             return source if kept else _constant(*source.hull(), channels)
-        case Rearrangement():
+        case Rearrangement() | Interpolation():
             return _constant(*source.hull(), channels)
         case Extremum():
             choose = np.maximum if operator.largest else np.minimum

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from nets.digests import digest
 from nets.errors import NetworkError
-from nets.network.operators import Operator, Weighted
+from nets.network.operators import Neighbours, Operator, Weighted
 from nets.network.quantized_network import QuantizedNetwork
 from nets.network.rescaler import Rescaler
 
@@ -37,6 +37,8 @@ def _value_bytes(value: object) -> bytes:
     if isinstance(value, Rescaler):
         head = repr((value.contract.name, value.stored_bits)).encode()
         return digest(head, _value_bytes(value.multiplier), _value_bytes(value.right_shift))
+    if isinstance(value, Neighbours):
+        return _value_bytes((value.first, value.second, value.share))
     if isinstance(value, tuple):
         return digest(*(_value_bytes(item) for item in value))
     return repr(value).encode()

@@ -256,6 +256,36 @@ class Rearrangement(Operator):
     positions: IntArray
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Neighbours:
+    """The two source positions of each new position along one axis, and the share of the second, int64 ``[new]``.
+
+    Attributes:
+        first, second: positions in the source.
+        share: of the second, in units of ``2**-fraction_bits``.
+    """
+
+    first: IntArray
+    second: IntArray
+    share: IntArray
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Interpolation(Operator):
+    """RESIZE_BILINEAR: each output is a weighted mean of four neighbours, in integers; scales are equal.
+
+    Attributes:
+        rows, columns: the neighbours along height and width.
+        fraction_bits: of the shares along one axis.
+        half_up: whether the mean is rounded half up, as XNNPACK does; otherwise half away from zero, as TFLite does.
+    """
+
+    rows: Neighbours
+    columns: Neighbours
+    fraction_bits: int
+    half_up: bool
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Extremum(Operator):
     """MINIMUM or MAXIMUM of two tensors; all scales and zero points are equal.
@@ -268,4 +298,4 @@ class Extremum(Operator):
 
 
 # Operators whose outputs keep the quantization of their inputs.
-SHARING_QUANTIZATION = (Pool, Pad, Concatenation, Reshape, Transpose, Rearrangement, Extremum)
+SHARING_QUANTIZATION = (Pool, Pad, Concatenation, Reshape, Transpose, Rearrangement, Interpolation, Extremum)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nets.execute import IntegerExecutor, kernel, real_pool
+from nets.execute import IntegerExecutor, kernel, real_pool, weighted_neighbours
 from nets.narrow import RealWeights
 from nets.network import (
     AveragePool,
@@ -19,6 +19,7 @@ from nets.network import (
     ElementwiseProduct,
     ElementwiseSum,
     Extremum,
+    Interpolation,
     Lookup,
     MaxPool,
     Mean,
@@ -144,6 +145,8 @@ def _outputs(
         case AveragePool() | MaxPool():
             pooled = real_pool(operator, inputs[0].permute(0, 3, 1, 2), network.tensors[first].q_min)
             return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
+        case Interpolation():
+            return exactly(weighted_neighbours(operator, inputs[0]) / 4**operator.fraction_bits, exact)
         case Lookup():
             slopes = _slopes(operator).to(inputs[0].device)
             return exactly(inputs[0] * slopes[inputs[0].detach().to(torch.int64) + 128], exact)

@@ -116,7 +116,7 @@ def functions(rng: np.random.Generator) -> bytes:
 
 
 def rearrangements(rng: np.random.Generator) -> bytes:
-    """A small feature pyramid: a part of an image, its neighbours at twice the size, the smaller of both."""
+    """A small feature pyramid: a part of an image, its neighbours at twice the size, the smaller of both, resized."""
     layers = Layers(rng)
     x = layers.conv(layers.input(5, 4, 3), 8)
     part = layers.rearranged("SLICE", x, (2, 4, 8), [0, 1, 0, 0], [-1, 2, -1, -1])
@@ -124,7 +124,8 @@ def rearrangements(rng: np.random.Generator) -> bytes:
     blocks = layers.rearranged("DEPTH_TO_SPACE", layers.conv(part, 32), (4, 8, 8), BlockSize=2)
     total = layers.elementwise("ADD", wide, blocks)
     least = layers.extremum("MINIMUM", total, layers.constant(8, like=total))
-    return layers.content(layers.dense(layers.reshape(layers.conv(least, 2), 64), 4))
+    smooth = layers.rearranged("RESIZE_BILINEAR", least, (3, 10, 8), [3, 10], HalfPixelCenters=1)
+    return layers.content(layers.dense(layers.reshape(layers.conv(smooth, 2), 60), 4))
 
 
 def shape_arithmetic(rng: np.random.Generator) -> bytes:

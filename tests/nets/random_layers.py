@@ -14,6 +14,7 @@ OPTIONS = {
     "SLICE": "SliceOptions", "STRIDED_SLICE": "StridedSliceOptions", "GATHER": "GatherOptions", "TILE": "TileOptions",
     "REVERSE_V2": "ReverseV2Options", "DEPTH_TO_SPACE": "DepthToSpaceOptions",
     "SPACE_TO_DEPTH": "SpaceToDepthOptions", "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
+    "RESIZE_BILINEAR": "ResizeBilinearOptions",
 }  # fmt: skip
 SAME, VALID = Padding.SAME, Padding.VALID
 

@@ -184,6 +184,8 @@ def test_constants_of_another_shape_are_refused() -> None:
         ("RESIZE_NEAREST_NEIGHBOR", (5, 4, 3), ([0, 4],), {}, r"resizes to \[0, 4\]"),
         ("RESIZE_NEAREST_NEIGHBOR", (5, 4, 3), ([2**14, 2**14],), {}, "makes shape"),
         ("RESIZE_NEAREST_NEIGHBOR", (2**12, 2**13, 3), ([2**12, 2**13],), {}, "move more than"),
+        ("RESIZE_BILINEAR", (5, 4, 3), ([5, 0],), {}, r"to \[5, 0\]; use 1 to 16384"),
+        ("RESIZE_BILINEAR", (9, 9, 3), ([9, 9],), {"AlignCorners": 1, "HalfPixelCenters": 1}, "use one of them"),
         ("STRIDED_SLICE", (4, 4, 3), ([1, 0], [2, 4], [1, 0]), {}, "do not fit"),
         ("STRIDED_SLICE", (5, 4, 3), ([0], [1], [1]), {"NewAxisMask": 1}, "new dimensions"),
     ],

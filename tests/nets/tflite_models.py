@@ -205,6 +205,7 @@ VERSIONS = {
             tflite.BuiltinOperator.TILE,
             tflite.BuiltinOperator.SPACE_TO_DEPTH,
             tflite.BuiltinOperator.RESIZE_NEAREST_NEIGHBOR,
+            tflite.BuiltinOperator.RESIZE_BILINEAR,
             tflite.BuiltinOperator.MINIMUM,
             tflite.BuiltinOperator.MAXIMUM,
             tflite.BuiltinOperator.LEAKY_RELU,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nets.errors import NetworkError
-from nets.importers.tflite import elementwise, functions, movers, rearrangements, reductions, weighted
+from nets.importers.tflite import elementwise, functions, interpolation, movers, rearrangements, reductions, weighted
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.folding import folded
 from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
@@ -37,6 +37,7 @@ CONVERTERS: dict[str, Converter] = {
     "RELU": elementwise.clamp,
     "RELU6": elementwise.clamp,
     "RESHAPE": movers.reshape,
+    "RESIZE_BILINEAR": interpolation.resize_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": rearrangements.resize_nearest,
     "REVERSE_V2": rearrangements.reverse,
     "SLICE": rearrangements.slice_,
