@@ -9,6 +9,7 @@ import tflite
 from nets.errors import NetworkError
 from nets.importers import RawGraph, operator_index, read_graph
 from nets.network import Convolution, FloatArray, QuantizedNetwork, TensorSpec, Weighted
+from nets.oracle.annotate import annotated
 
 AnyArray = npt.NDArray[np.generic]
 
@@ -55,7 +56,7 @@ class _Patcher:
 
 
 def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
-    """Returns the original file with the network's weights, biases and scales.
+    """Returns the original file with the network's weights, biases and scales, and its rescalers in tensors' names.
 
     Weight scales are chosen so that ``s_x * s_w / s_y`` is what the network's multipliers and shifts represent,
     to the nearest float32. The runtime derives the rescalers of ADD, SUB, MUL and MEAN from the tensors' scales, which
@@ -68,19 +69,27 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     patcher = _Patcher(bytearray(original), graph)
     for spec in network.tensors:
         _patch_tensor(patcher, spec)
+    for index, values in network.constants.items():
+        spec = network.tensors[index]
+        patcher.data(_index_in_file(patcher, spec), values, f"the values of {spec.name!r}")
     for operator in network.operators:
         if isinstance(operator, Weighted):
             _patch_weighted(patcher, network, operator)
-    return bytes(patcher.content)
+    return annotated(bytes(patcher.content), network, graph)
 
 
 def _patch_tensor(patcher: _Patcher, spec: TensorSpec) -> None:
+    index = _index_in_file(patcher, spec)
+    raw = patcher.graph.tensors[index]
+    if raw.name != spec.name or (raw.data is None and raw.shape[1:] != spec.shape):
+        raise NetworkError(f"tensor {spec.name!r} {list(spec.shape)} is {raw} {list(raw.shape)} in this file")
+    patcher.quantization(index, np.array([spec.scale]), spec.zero_point, f"the scale of {raw}")
+
+
+def _index_in_file(patcher: _Patcher, spec: TensorSpec) -> int:
     if spec.file_index is None or not 0 <= spec.file_index < len(patcher.graph.tensors):
         raise NetworkError(f"tensor {spec.name!r} was not imported from this file")
-    raw = patcher.graph.tensors[spec.file_index]
-    if raw.name != spec.name or raw.shape[1:] != spec.shape:
-        raise NetworkError(f"tensor {spec.name!r} {list(spec.shape)} is {raw} {list(raw.shape)} in this file")
-    patcher.quantization(spec.file_index, np.array([spec.scale]), spec.zero_point, f"the scale of {raw}")
+    return spec.file_index
 
 
 def runtime_weight_scale(network: QuantizedNetwork, operator: Weighted) -> FloatArray:
