@@ -38,6 +38,7 @@ from dse.store import (
     without_password,
 )
 from dse.study import PreparedStudy, Study, fingerprint_of, prepare
+from dse.verdict import verdict_of
 from dse.workers import CachedPool, EvaluatorPool, SerialPool
 
 
@@ -95,13 +96,20 @@ def run_study(
             try:
                 with reporting_storage_failures(storage, folder.path):
                     store = begin_run(plan, folder)
-                    store.use(make_sampler(spec.search, study.space, next_seed(spec, store)), study.space)
+                    store.use(make_sampler(spec.search, study.space, spec.seed_of("search")), study.space)
                     for point in plan.queued:
                         store.enqueue(study.space, point, Role.SEARCH)
                     try:
-                        Driver(spec, store, study.space, folder, pool, shown, interrupts).run(spec.search.trials)
+                        sizes = [len(member.splits.test) for member in study.members]
+                        driver = Driver(
+                            spec, store, study.space, folder, pool, shown, interrupts=interrupts, test_samples=sizes
+                        )
+                        driver.run(spec.search.trials)
                         results = collect(plan.manifest, store)
                         write_report(results, folder.path)
+                        verdict = verdict_of(results)
+                        recommended = verdict.recommended.trial if verdict.recommended else None
+                        store.mark_recommended(recommended, verdict.outcome.value, verdict.headline)
                     except KeyboardInterrupt:
                         write_tables(collect(plan.manifest, store), folder.path)
                         raise
@@ -206,8 +214,9 @@ def finished_results(spec: Study, manifest: Manifest, folder: RunFolder, storage
         return None
     results = collect(manifest, StudyStore.of_run(folder, manifest, storage))
     complete = results.complete
-    scored = complete[complete["on_front"] | (complete["role"] != Role.SEARCH)]
-    finished = len(complete) >= spec.search.trials and scored["test_accuracy"].notna().all()
+    wanted = complete.loc[complete["on_front"] | (complete["role"] != Role.SEARCH), "trial"]
+    tested = [trial for look in results.looks for trial in look.sequence]
+    finished = len(complete) >= spec.search.trials and results.scores.keys() >= {*wanted, *tested}
     return results if finished else None
 
 
@@ -291,8 +300,3 @@ def manifest_of(study: PreparedStudy, contents: Mapping[str, str], folder: RunFo
         storage=public,
         seal=seal(run, public) if public else "",
     )
-
-
-def next_seed(spec: Study, store: StudyStore) -> int:
-    """Returns the sampler's seed; it differs at every resumption, which would otherwise repeat the same proposals."""
-    return (spec.seed + len(store.trials())) % 2**32

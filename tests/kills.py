@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from dse.evaluate import contents_of
 from dse.run import begin_run, planned
 from dse.search import Driver, make_sampler
-from dse.search.driver import baselines
+from dse.search.baselines import baselines
 from dse.store import RunFolder, StudyStore, check, record_in
 from dse.study.prepared import PreparedStudy, prepare
 from dse.workers import SerialPool

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.output import echo, terminal
 from dse.errors import StudyError
 
 if TYPE_CHECKING:  # imported by the commands that need it: `dse --help` must not wait for pandas
     from dse.store import StudyResults
+    from dse.verdict import Verdict
 
 RunPath = Annotated[Path, typer.Argument(help="run folder", show_default=False)]
 Storage = Annotated[
@@ -54,22 +57,23 @@ def show(
     if as_json:
         from dse.report import results_document
 
-        typer.echo(results_document(results).model_dump_json(indent=2))
+        echo(results_document(results).model_dump_json(indent=2))
         return
-    from rich.console import Console
-
+    from dse.report import recommendation
     from dse.report import show as print_results
 
-    print_results(results, Console(), trial)
+    rec = recommendation(results)
+    print_results(results, rec, terminal(), trial)
+    print_export(run, rec.verdict)
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="two or more run folders", show_default=False)],
     out: Annotated[Path, typer.Option(help="folder for compare.html, compare.csv and the figures")] = _COMPARISON,
+    storage: Storage = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="print one JSON object instead of writing the page and its figures")
     ] = False,
-    storage: Storage = "",
 ) -> None:
     """Compare the fronts of several runs."""
     from dse.store import RunFolder, results_of
@@ -81,11 +85,11 @@ def compare(
     if as_json:
         from dse.report import comparison_document
 
-        typer.echo(comparison_document(results).model_dump_json(indent=2))
+        echo(comparison_document(results).model_dump_json(indent=2))
         return
+    RunFolder(out).check_links()
     from dse.report import compare as write_comparison
 
-    RunFolder(out).check_links()
     out.mkdir(parents=True, exist_ok=True)
     _print_path("Comparison", write_comparison(results, out))
 
@@ -116,16 +120,24 @@ def export(
 
 def _trial_number(text: str, results: StudyResults) -> int:
     """Returns the number of a complete trial, from its number or ``recommended``."""
-    from dse.report import complete_trial, recommendation
+    from dse.report import complete_trial
+    from dse.verdict import verdict_of
 
     if text == "recommended":
-        if (chosen := recommendation(results).chosen) is None:
+        if (recommended := verdict_of(results).recommended) is None:
             raise StudyError(f"--trial is recommended, but {results.facts.study} recommends no design; give a number")
-        return chosen.trial
+        return recommended.trial
     if not text.isdecimal():
         raise StudyError(f"--trial is {text!r}; give the number of a trial, or recommended")
     return complete_trial(results, int(text)).trial
 
 
+def print_export(run: Path, verdict: Verdict) -> None:
+    """Prints the command that exports the recommended design, if there is one."""
+    if verdict.recommended is not None:
+        command = f"dse export {shlex.quote(str(run))} --trial recommended --out chip"
+        echo(f"Export trial {verdict.recommended.trial}: {command}")
+
+
 def _print_path(what: str, path: Path) -> None:
-    typer.echo(f"{what}: {path}")
+    echo(f"{what}: {path}")

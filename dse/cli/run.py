@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.output import terminal
+from dse.cli.results import print_export
 from dse.errors import StudyError, bad_input
 
 if TYPE_CHECKING:  # imported where it is used: `dse --help` must not wait for torch
@@ -55,16 +57,14 @@ def run(
     from dse.study import load_study
 
     spec = _overridden(load_study(study), trials, workers, seed)
-    from rich.console import Console
-
     from dse.cli.progress import StudyProgress
-    from dse.report import front_table
+    from dse.report import front_table, recommendation
     from dse.run import default_folder, run_study  # imports torch: a study file that cannot be used is refused before
     from dse.store import EvaluationCache, RunFolder, default_cache_path
 
     folder = RunFolder(out if out is not None else default_folder(spec))
     evaluations = None if no_cache else EvaluationCache(cache or default_cache_path())
-    console = Console()
+    console = terminal()
     try:
         with StudyProgress(console, spec.name) as progress:
             results = run_study(
@@ -84,8 +84,11 @@ def run(
         raise typer.Exit(getattr(interrupt, "status", INTERRUPTED)) from None
     except bad_input() as error:
         raise StudyError(f"{study}: {error}") from None
-    console.print(front_table(results))
+    rec = recommendation(results)
+    console.print(front_table(results, rec))
+    console.print(rec.verdict.headline, markup=False, highlight=False)
     console.print(f"Report: {folder.report_path}", soft_wrap=True, markup=False)
+    print_export(folder.path, rec.verdict)
 
 
 def _overridden(spec: Study, trials: int | None, workers: int | None, seed: int | None) -> Study:

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from dse.report.designs import Choice, Evidence
 from dse.report.documents import ResultsDocument, results_document
 from dse.report.recommendations import Recommendation, recommendation
 from dse.report.terminal import complete_trial, front_table, show
+from dse.verdict import Choice, Evidence
 from nets.lazy import names_on_demand
 
 if TYPE_CHECKING:

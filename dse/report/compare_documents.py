@@ -21,7 +21,7 @@ class RunDocument(Part):
     test_volume_high: float | None = Field(description="with every test drop at the lower end")
 
 
-class VerdictDocument(Part):
+class PairDocument(Part):
     """What the data show about two runs, or two groups of repeated runs."""
 
     first: str
@@ -38,7 +38,7 @@ class ComparisonDocument(Part):
     coverage: tuple[tuple[float | None, ...], ...] = Field(
         description="[a][b]: share of b's front that some design of a's equals or beats in every objective"
     )
-    verdicts: tuple[VerdictDocument, ...]
+    verdicts: tuple[PairDocument, ...]
     obstacles: tuple[str, ...] = Field(description="why the fronts cannot be compared; there are no verdicts then")
     cautions: tuple[str, ...]
 
@@ -58,7 +58,7 @@ def comparison_document(studies: list[StudyResults]) -> ComparisonDocument:
                 seed=run.results.facts.provenance.get("seed"),
                 complete=run.results.facts.complete,
                 front=tuple(choice.trial for choice in run.front),
-                recommended=None if run.rec.chosen is None else run.rec.chosen.trial,
+                recommended=next((choice.trial for choice in run.rec.recommended.values()), None),
                 volume=known(run.volume),
                 test_volume_low=known(run.test_volume_low),
                 test_volume_high=known(run.test_volume_high),
@@ -67,7 +67,7 @@ def comparison_document(studies: list[StudyResults]) -> ComparisonDocument:
         ),
         coverage=tuple(tuple(known(float(share)) for share in row) for row in compared.coverage),
         verdicts=tuple(
-            VerdictDocument(first=each.first, second=each.second, better=each.better, reason=each.reason)
+            PairDocument(first=each.first, second=each.second, better=each.better, reason=each.reason)
             for each in compared.verdicts
         ),
         obstacles=compared.obstacles,

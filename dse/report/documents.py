@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from dse.design import Section
-from dse.report.designs import Choice, choices
-from dse.report.recommendations import recommendation
 from dse.store import StudyResults, trial_columns
+from dse.verdict import Choice, Gain, Test, Verdict, choices, verdict_of
 
 VERSION = 1
 
@@ -16,7 +16,7 @@ VERSION = 1
 class Part(BaseModel):
     """A part of a JSON document."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
 
 
 class RescalerDocument(Part):
@@ -42,6 +42,72 @@ class DesignDocument(Part):
     rescalers: tuple[RescalerDocument, ...]
 
 
+class ComparisonWithInt32(Part):
+    """A tested design against one reference, in pairs of samples."""
+
+    reference: str = Field(description="the deployed int32, or int32 trained alike")
+    member: str = Field(description="network of a portfolio; empty in a study of one network")
+    samples: int
+    loss: float = Field(description="what the design loses, in the unit of the study's loss")
+    low: float = Field(description="lower end of its interval, at the confidence of the step")
+    high: float = Field(description="upper end")
+    passed: bool = Field(description="whether the upper end is within the margin")
+
+
+class TestDocument(Part):
+    """One step of the fixed sequence of tests."""
+
+    __test__: ClassVar[bool] = False  # not a test class
+
+    trial: int
+    look: int = Field(description="number of the look at the test split, from 1")
+    confidence: float = Field(description="of the two-sided intervals")
+    comparisons: tuple[ComparisonWithInt32, ...]
+    passed: bool
+    reached: bool = Field(description="whether every earlier step passed; else it shows nothing")
+
+
+class PowerDocument(Part):
+    """What the test split can show of a design that is exactly as accurate as int32."""
+
+    chance: float = Field(description="to pass at the study's margin")
+    margin_pp: float | None = Field(description="at which the chance is 80%; null: none below 100 pp")
+    samples: int = Field(description="test samples with which the chance is 80% at the study's margin")
+    discordance: float = Field(description="share of samples on which exactly one of the two is right")
+
+
+class GainDocument(Part):
+    """What the choice per layer gained over the cheapest baseline that is at least as accurate on validation."""
+
+    rival: int = Field(description="trial number of the baseline")
+    saved: float = Field(description="share of its cost")
+    low: float | None = Field(description="lower end of the 95% interval over resamples of validation")
+    high: float | None
+
+
+class StabilityDocument(Part):
+    """How much the recommendation depends on the samples that happen to be in the validation split."""
+
+    share: float = Field(description="of the resamples that lead to the same recommendation")
+    designs: int = Field(description="number of different designs that are recommended")
+    resamples: int
+
+
+class VerdictDocument(Part):
+    """The one verdict on a study."""
+
+    outcome: str = Field(description="shown; not shown: best guess; too little data; no verdict")
+    recommended: int | None = Field(description="trial number; null if there is none")
+    headline: str
+    text: str
+    cautions: tuple[str, ...]
+    shown: tuple[int, ...] = Field(description="trial numbers of all designs that are shown")
+    tested: tuple[TestDocument, ...]
+    power: PowerDocument | None
+    gain_over_uniform: GainDocument | None
+    stability: StabilityDocument | None
+
+
 class ResultsDocument(Part):
     """The front of a study, its baselines, and the recommendation."""
 
@@ -53,10 +119,7 @@ class ResultsDocument(Part):
     samples: Mapping[str, int] = Field(description="samples of each split")
     objectives: tuple[str, ...] = Field(description="names of the figures that were minimised")
     margin_pp: float | None = Field(description="non-inferiority margin of the loss; null for a divergence")
-    recommended: int | None = Field(description="trial number")
-    headline: str
-    text: str
-    cautions: tuple[str, ...]
+    verdict: VerdictDocument
     int32: DesignDocument | None = Field(description="null before it is complete")
     front: tuple[DesignDocument, ...] = Field(description="cheapest first")
     baselines: tuple[DesignDocument, ...] = Field(description="int32, its fine-tuned control, the uniform designs")
@@ -64,7 +127,7 @@ class ResultsDocument(Part):
 
 def results_document(results: StudyResults) -> ResultsDocument:
     """Returns everything that ``dse show`` prints, with every figure of every design."""
-    facts, rec = results.facts, recommendation(results)
+    facts = results.facts
     on_front = frozenset(int(trial) for trial in results.front["trial"])
 
     def documents(designs: list[Choice]) -> tuple[DesignDocument, ...]:
@@ -78,10 +141,7 @@ def results_document(results: StudyResults) -> ResultsDocument:
         samples=facts.samples,
         objectives=facts.objectives,
         margin_pp=facts.margin,
-        recommended=None if rec.chosen is None else rec.chosen.trial,
-        headline=rec.headline,
-        text=rec.text,
-        cautions=rec.cautions,
+        verdict=_verdict(verdict_of(results)),
         int32=next(iter(documents(choices(results, results.int32))), None),
         front=documents(choices(results, results.front)),
         baselines=documents(choices(results, results.baselines)),
@@ -104,6 +164,36 @@ def _design(choice: Choice, results: StudyResults, *, on_front: bool) -> DesignD
             for name, bits, method, window in chosen
         ),
     )
+
+
+def _verdict(verdict: Verdict) -> VerdictDocument:
+    return VerdictDocument(
+        outcome=verdict.outcome.value,
+        recommended=None if verdict.recommended is None else verdict.recommended.trial,
+        headline=verdict.headline,
+        text=verdict.text,
+        cautions=verdict.cautions,
+        shown=tuple(choice.trial for choice in verdict.shown),
+        tested=tuple(map(_test, verdict.tested)),
+        power=None if verdict.power is None else PowerDocument.model_validate(verdict.power),
+        gain_over_uniform=None if verdict.gain_over_uniform is None else _gain(verdict.gain_over_uniform),
+        stability=None if verdict.stability is None else StabilityDocument.model_validate(verdict.stability),
+    )
+
+
+def _test(test: Test) -> TestDocument:
+    return TestDocument(
+        trial=test.choice.trial,
+        look=test.look,
+        confidence=test.confidence,
+        comparisons=tuple(map(ComparisonWithInt32.model_validate, test.comparisons)),
+        passed=test.passed,
+        reached=test.reached,
+    )
+
+
+def _gain(gain: Gain) -> GainDocument:
+    return GainDocument(rival=gain.rival.trial, saved=gain.saved, low=known(gain.low), high=known(gain.high))
 
 
 def _figure_names() -> list[str]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from dse import formats
-from dse.report.designs import Choice
+from dse.verdict import Choice
 
 
 def layer_lines(rescalers: Sequence[str], choice: Choice) -> list[str]:

@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING
 from dse.store.cache import EvaluationCache, default_cache_path
 from dse.store.collection import collect, member_key, results_of
 from dse.store.columns import design_table, for_people, heading, trial_columns
-from dse.store.front import contenders, front_of, violations
+from dse.store.front import contenders, front_of, is_feasible, violations
 from dse.store.journal import new_journal, own_journal
+from dse.store.looks import Look
 from dse.store.manifest import Manifest, git_revision, installed_versions, new_id, now_utc
 from dse.store.opening import new_storage, storage_of, storage_to_drive
 from dse.store.records import LevelRecord, TrialRecord, record_of
 from dse.store.results import StudyFacts, StudyResults
 from dse.store.run_folder import RunFolder
-from dse.store.trials import RememberingSampler, StudyStore, record_in, role_of
+from dse.store.trials import RememberingSampler, StudyStore, observation_in, record_in, role_of
 from dse.store.trust import seal
 from dse.store.upkeep import Finding, check, repair, without_weights
 from nets.lazy import names_on_demand
@@ -26,6 +27,7 @@ __all__ = [
     "EvaluationCache",
     "Finding",
     "LevelRecord",
+    "Look",
     "Manifest",
     "RememberingSampler",
     "RunFolder",
@@ -44,11 +46,13 @@ __all__ = [
     "git_revision",
     "heading",
     "installed_versions",
+    "is_feasible",
     "member_key",
     "new_id",
     "new_journal",
     "new_storage",
     "now_utc",
+    "observation_in",
     "own_journal",
     "record_in",
     "record_of",

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from dse.design.point import Finetune
 from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
-from dse.search.driver import baselines
+from dse.search.baselines import baselines
 from dse.search.sampler import make_sampler
 from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over

@@ -6,9 +6,9 @@ import math
 import pytest
 from synthetic_study import Maker
 
-from dse.report import comparison_document, recommendation, results_document
-from dse.report.designs import choices
+from dse.report import comparison_document, results_document
 from dse.store.results import StudyResults
+from dse.verdict import choices, verdict_of
 
 
 def test_every_study_is_a_json_object(any_study: StudyResults) -> None:
@@ -34,15 +34,21 @@ def test_figures_are_those_of_the_table(make: Maker) -> None:
         assert [rescaler.name for rescaler in design.rescalers] == list(results.rescalers)
     assert document.int32 is not None
     assert {rescaler.multiplier_bits for rescaler in document.int32.rescalers} == {31}
-    chosen = recommendation(results).chosen
-    assert chosen is not None
-    assert document.recommended == chosen.trial
+
+
+def test_the_verdict_is_the_one_of_the_study(any_study: StudyResults) -> None:
+    verdict, document = verdict_of(any_study), results_document(any_study).verdict
+    assert document.outcome == verdict.outcome
+    assert (document.headline, document.text, document.cautions) == (verdict.headline, verdict.text, verdict.cautions)
+    assert document.recommended == (None if verdict.recommended is None else verdict.recommended.trial)
+    assert [test.trial for test in document.tested] == [test.choice.trial for test in verdict.tested]
+    assert [test.comparisons[0].high for test in document.tested] == [t.comparisons[0].high for t in verdict.tested]
 
 
 def test_a_study_before_its_first_trial_has_no_int32(make: Maker) -> None:
     results = make(trials=0, roles=(), failed=0, complete=False)
     document = results_document(results)
-    assert (document.int32, document.front, document.recommended) == (None, (), None)
+    assert (document.int32, document.front, document.verdict.recommended) == (None, (), None)
 
 
 def test_a_comparison_is_a_json_object(make: Maker) -> None:

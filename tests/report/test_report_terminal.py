@@ -6,26 +6,26 @@ from synthetic_study import HOSTILE, Maker
 
 from dse.errors import StudyError
 from dse.report import front_table, recommendation, show
-from dse.report.designs import choices
 from dse.report.layers import layer_lines
 from dse.report.terminal import choices_in_short
 from dse.store.results import StudyResults
+from dse.verdict.designs import choices
 
 
 def printed(results: StudyResults, width: int = 100, trial: int | None = None) -> str:
     console = Console(width=width, record=True, force_terminal=False, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    show(results, console, trial)
+    show(results, recommendation(results), console, trial)
     return console.export_text()
 
 
 def test_table_is_a_screenful_and_holds_the_recommended_and_int32(make: Maker) -> None:
     results = make(front=500, trials=30)
     rec = recommendation(results)
-    assert front_table(results).row_count <= 12
+    assert front_table(results, recommendation(results)).row_count <= 12
     text = printed(results)
-    assert rec.cheapest is not None
-    assert f" {rec.cheapest.trial} " in text
-    assert "cheapest" in text
+    ((name, choice),) = rec.recommended.items()
+    assert f" {choice.trial} " in text
+    assert name in text
     assert "int32 (Q31)" in text
     assert "500 designs on the front, 10 of them shown" in text
 
@@ -110,3 +110,9 @@ def test_layers_of_equal_choice_share_a_line(make: Maker) -> None:
 def test_a_trial_that_is_not_complete_is_refused(make: Maker) -> None:
     with pytest.raises(StudyError, match=r"--trial is 999, which is not a complete trial of synthetic; it has \d+"):
         printed(make(trials=20), trial=999)
+
+
+def test_a_study_without_any_trial_is_shown(make: Maker) -> None:
+    text = printed(make(trials=0, roles=(), failed=0, complete=False))
+    assert "0 designs on the front" in text
+    assert "No verdict: no trial is complete." in text
