@@ -287,10 +287,10 @@ def _manifest(recipe: Recipe, names: Names, trials: int) -> Manifest:
     return Manifest(
         id="0" * 32,
         spec=spec.model_copy(update={"name": recipe.study}),  # a name that no study file may have
-        created=STARTED.isoformat(),
-        folder="runs/synthetic",
-        processor="x86_64",
+        folder="/runs/synthetic",
+        processor="x86_64 AVX2",
         contents={},
+        created=STARTED.isoformat(),
         versions={},
         git_revision="abc<b>",
         dataset="digits",
