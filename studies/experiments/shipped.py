@@ -99,7 +99,7 @@ def page(studies: Sequence[Repeated], command: str) -> str:
         "# What the shipped studies find\n\n"
         f"`{command}`\n\n"
         "Every run starts from scratch, without the cache. Equal runs have the same trials with the same figures. The\n"
-        "gain is that of the recommended design over the cheapest uniform one whose loss on validation is no larger.\n\n"
+        "gain is that of the recommended design over the cheapest uniform one that loses no more on validation.\n\n"
         f"{table}\n\n{verdicts}\n"
     )
 
