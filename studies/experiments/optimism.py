@@ -2,8 +2,8 @@
 
     python -m studies.experiments.optimism studies/kws.toml --trials 70 --splits 5
 
-Every split of the data has a search of its own, without the cache. All designs of two fronts, that of measured drops and
-that of expected ones, are scored on the test split; int32 and designs that lose more than 5 points do not count.
+Every split of the data has a search of its own, without the cache. All designs of two fronts, that of measured drops
+and that of expected ones, are scored on the test split; int32 and designs that lose more than 5 points do not count.
 """
 
 from collections.abc import Iterable
