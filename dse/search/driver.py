@@ -129,8 +129,10 @@ class Driver:
         self._baseline: tuple[float, ...] | None = None  # objectives of int32
         self._first_of_batch: int | None = None  # number of its first trial; None without batches
 
-    def run(self, target: int) -> None:
+    def run(self, target: int, *, read_test: bool = True) -> None:
         """Searches until ``target`` trials are complete, then scores the front and the baselines on the test split.
+
+        Without ``read_test`` the test split is left alone: every reading spends a part of the verdict's error.
 
         Raises:
             EvaluationsFailedError: too many evaluations in a row failed.
@@ -144,8 +146,9 @@ class Driver:
                 self._search(target)
             else:
                 self._search_in_batches(target, self._search_spec.batch)
-            self._score_on_test()
-            self._report(target, "test")
+            if read_test:
+                self._score_on_test()
+                self._report(target, "test")
 
     def _restore(self) -> None:
         """Resumes from storage: queues interrupted trials and missing baselines, counts complete trials."""

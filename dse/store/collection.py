@@ -72,10 +72,8 @@ def _trial_table(
         | _choices(row.record, manifest.rescalers)
         for row in _rows(trials, records, tests, manifest.spec.search)
     ]
-    if not rows:
-        none = pd.DataFrame(columns=[column.name for column in columns])
-        return none.astype({"on_front": bool, "feasible": bool})
-    return with_regret(pd.DataFrame(rows), manifest.spec)
+    table = pd.DataFrame(rows, columns=None if rows else [column.name for column in columns])
+    return with_regret(table.astype({"on_front": bool, "feasible": bool}), manifest.spec)  # without rows: object
 
 
 def _rows(

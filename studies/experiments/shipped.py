@@ -98,8 +98,8 @@ def page(studies: Sequence[Repeated], command: str) -> str:
     return (
         "# What the shipped studies find\n\n"
         f"`{command}`\n\n"
-        "Every run starts from scratch, without the cache. Equal runs have the same trials with the same figures. The\n"
-        "gain is that of the recommended design over the cheapest uniform one that loses no more on validation.\n\n"
+        "Every run starts from scratch, without the cache. Equal runs have the same trials with the same figures.\n"
+        "The gain is that of the recommended design over the cheapest uniform one with no larger validation loss.\n\n"
         f"{table}\n\n{verdicts}\n"
     )
 

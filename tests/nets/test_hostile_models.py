@@ -40,6 +40,18 @@ def test_small_files_of_large_networks_are_refused(operators: int, elements: int
         load_tflite(path)
 
 
+def test_windows_that_would_take_minutes_are_refused(tmp_path: Path) -> None:
+    writer = ModelWriter()
+    x, out = (writer.activation((1, 4096, 4096, 1), 0.1, 0) for _ in range(2))
+    window = {"FilterHeight": 200, "FilterWidth": 200, "StrideH": 1, "StrideW": 1, "Padding": 0}
+    writer.operator("MAX_POOL_2D", [x], [out], "Pool2DOptions", **window)
+    writer.inputs, writer.outputs = [x], [out]
+    path = tmp_path / "model.tflite"
+    path.write_bytes(writer.content())
+    with pytest.raises(NetworkError, match="takes 671088640000 products per sample; at most 68719476736"):
+        load_tflite(path)
+
+
 def test_files_beyond_the_format_and_files_without_an_end_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
