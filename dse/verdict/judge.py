@@ -111,10 +111,11 @@ class _Case:
         return (self.results.facts.samples["test"],) * max(1, len(self.results.facts.members))
 
     def _examiner(self, loss: Figure, margin: float) -> Examiner:
+        trials = self.results.trials
         controls = {
-            record.fidelity: trial
-            for trial, record in self.results.records.items()
-            if self._role(trial) is Role.CONTROL
+            self.results.records[trial].fidelity: trial
+            for trial in trials.loc[trials["role"] == Role.CONTROL, "trial"].tolist()
+            if trial in self.results.records
         }
         trained = {trial: record.fidelity for trial, record in self.results.records.items() if record.is_trained}
         return Examiner(
@@ -123,10 +124,6 @@ class _Case:
             dict(self.results.scores),
             {trial: controls.get(fidelity) for trial, fidelity in trained.items()},
         )
-
-    def _role(self, trial: int) -> Role:
-        trials = self.results.trials
-        return Role(trials.loc[trials["trial"] == trial, "role"].iloc[0])
 
     def _cheapest(self, designs: Candidates, shown: list[int]) -> int:
         """Returns the cheapest shown design, preferably one that no baseline dominates by now."""

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri
 
-from dse.design import normal_quantile
+from dse.design import normal_quantile, normal_shares
 from dse.store import Look
 from dse.verdict.candidates import Candidates, Floats
 
@@ -16,7 +15,7 @@ ERROR = 0.025  # one-sided, of all looks together: the upper end of a 95% interv
 _LATER_LOOKS = 0.2  # share of the error that is kept for the looks after each one
 _LEAST_CHANCE = 0.05  # to pass, for a design to be tested at all
 
-_QUANTILES = ndtri((np.arange(11) + 0.5) / 11)  # of a normal distribution, in steps of equal probability
+_QUANTILES = [normal_quantile(share) for share in (np.arange(11) + 0.5) / 11]  # in steps of equal probability
 
 Weights = npt.NDArray[np.float32]
 
@@ -101,7 +100,7 @@ def _chances(
     chances = np.zeros_like(net)
     for quantile in _QUANTILES:
         loss = np.maximum(net / samples + quantile * of_validation, 0.0)
-        chances += ndtr((margin - loss - needed) / of_test) / len(_QUANTILES)
+        chances += normal_shares((margin - loss - needed) / of_test) / len(_QUANTILES)
     return chances
 
 

@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
+from nets.errors import NetworkError
+from nets.network.quantization import weight_limit
 from nets.network.rescaler import Rescaler
 from nets.network.tensors import FloatArray, Int8Array, IntArray
 
 Pads = tuple[tuple[int, int], tuple[int, int]]  # (top, bottom), (left, right), in elements
 
+_STORED_BITS = 8  # of a weight in memory: every int8 fits
 SUM_LEFT_SHIFT = 20  # bits; of int8 operands, as in TFLite's add.cc
 
 
@@ -73,12 +76,26 @@ class Weighted(NarrowableOperator):
         bias: int64 within int32, ``[out]``, in units of ``s_x * s_w``.
         weight_scale: float64 ``[out]`` (per channel) or ``[1]`` (per tensor); symmetric, zero point 0.
         weight_bits: width of the weights in bits; symmetric range ``+-(2**(bits-1) - 1)`` (int8 may hold -128).
+
+    Raises:
+        NetworkError: a weight does not fit ``weight_bits``.
     """
 
     weights: Int8Array
     bias: IntArray
     weight_scale: FloatArray
     weight_bits: int = 8
+
+    def __post_init__(self) -> None:
+        limit = weight_limit(self.weight_bits)
+        if self.weight_bits == _STORED_BITS or not self.weights.size:
+            return
+        low, high = int(self.weights.min()), int(self.weights.max())
+        if low < -limit or high > limit:
+            raise NetworkError(
+                f"operator {self.name!r} has weights from {low} to {high}; weight_bits = {self.weight_bits} holds "
+                f"{-limit} to {limit}"
+            )
 
     @property
     def out_channels(self) -> int:
@@ -226,5 +243,59 @@ class Transpose(Operator):
     permutation: tuple[int, ...]
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Rearrangement(Operator):
+    """Takes elements of one tensor in a fixed order, some of them several times or not at all.
+
+    SLICE, STRIDED_SLICE, GATHER, TILE, REVERSE_V2, DEPTH_TO_SPACE, SPACE_TO_DEPTH, RESIZE_NEAREST_NEIGHBOR.
+
+    Attributes:
+        positions: int64, the output's shape: for each element, the input's position if a sample is flattened.
+    """
+
+    positions: IntArray
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Neighbours:
+    """The two source positions of each new position along one axis, and the share of the second, int64 ``[new]``.
+
+    Attributes:
+        first, second: positions in the source.
+        share: of the second, in units of ``2**-fraction_bits``.
+    """
+
+    first: IntArray
+    second: IntArray
+    share: IntArray
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Interpolation(Operator):
+    """RESIZE_BILINEAR: each output is a weighted mean of four neighbours, in integers; scales are equal.
+
+    Attributes:
+        rows, columns: the neighbours along height and width.
+        fraction_bits: of the shares along one axis.
+        half_up: whether the mean is rounded half up, as XNNPACK does; otherwise half away from zero, as TFLite does.
+    """
+
+    rows: Neighbours
+    columns: Neighbours
+    fraction_bits: int
+    half_up: bool
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Extremum(Operator):
+    """MINIMUM or MAXIMUM of two tensors; all scales and zero points are equal.
+
+    Attributes:
+        largest: whether it is the maximum.
+    """
+
+    largest: bool
+
+
 # Operators whose outputs keep the quantization of their inputs.
-SHARING_QUANTIZATION = (Pool, Pad, Concatenation, Reshape, Transpose)
+SHARING_QUANTIZATION = (Pool, Pad, Concatenation, Reshape, Transpose, Rearrangement, Interpolation, Extremum)

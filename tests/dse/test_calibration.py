@@ -202,7 +202,7 @@ def test_a_study_with_windows_and_calibration_runs_to_its_report(
     assert f"calibrated with {SAMPLES} unlabelled samples" in page
     assert "uniform window" in page
     console = Console(width=160, record=True)
-    show(results, console)
+    show(results, recommendation(results), console)
     text = " ".join(console.export_text().split())  # lines wrap
     assert f"calibrated with {SAMPLES} samples" in text
     names = {uniform_name(choice) for choice in choices(results, results.baselines) if choice.role.is_uniform}

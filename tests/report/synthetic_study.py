@@ -30,6 +30,8 @@ from hwmodels.costs import LayerCost, UnitCost
 from hwmodels.workload import RescalerWorkload, RescaleStage
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
+from tests import stores
+from tests.fakes import tell
 from tests.small_studies import small_spec
 
 HOSTILE = ("<script>alert(1)</script>", "=1+1", "a&b 'c' \"d\" %{x} {{ 7*7 }}", "x" * 90, "[bold]conv[/bold]")
@@ -82,7 +84,7 @@ class Design:
 def make_results(recipe: Recipe) -> StudyResults:
     rng = np.random.default_rng(recipe.seed)
     names = (*recipe.names, *(f"conv_{i}" for i in range(recipe.rescalers)))[: max(1, recipe.rescalers)]
-    store = StudyStore.create_or_load(optuna.storages.InMemoryStorage(), "synthetic")
+    store = stores.opened(optuna.storages.InMemoryStorage(), "synthetic")
     designs = _designs(recipe, names, rng)
     _record(store, _space(names), designs, recipe, rng)
     complete = sum(design.values is not None for design in designs)
@@ -163,6 +165,7 @@ def _measured(recipe: Recipe, role: Role, point: DesignPoint, rng: np.random.Gen
     )
     trained = point.finetune is Finetune.SHORT
     drop = round((recipe.drop_scale * loss * (0.4 if trained else 1.0) + rng.normal(0, 0.25)) * 5.4) / 5.4
+    drop = min(drop, BASELINE_ACCURACY // 2 - 1)  # an untrained design loses twice that
     area, energy = zip(*(_layer_cost(i, k) for i, k in enumerate(bits)), strict=True)
     return 0.0 if role is Role.INT32 else drop, sum(area), sum(energy)
 
@@ -200,7 +203,7 @@ def _record(
         if design.values is None:
             store.tell_failed(trial, design.error)
         else:
-            store.tell(trial, record_of(design.point.to_json(), _evaluations(design, recipe, rng)))
+            tell(store, trial, record_of(design.point.to_json(), _evaluations(design, recipe, rng)))
     for stored in store.trials():
         stored.datetime_complete = STARTED + timedelta(seconds=2 * stored.number)
 
@@ -233,6 +236,7 @@ def _evaluations(design: Design, recipe: Recipe, rng: np.random.Generator) -> li
             seconds=float(rng.gamma(2.0, 0.4)),
             accelerator=accelerator,
             other_style_area_um2=500.0 + 90.0 * max(bits) if recipe.accelerator else None,
+            val_cross_entropy_increase=0.03 * pp,
             answers=_answers(pp, VAL_SAMPLES, BASELINE_ACCURACY / 100, rng, identical=design.role is Role.INT32),
         )
         for level, pp in reached
@@ -281,7 +285,11 @@ def _answers(drop_pp: float, samples: int, accuracy: float, rng: np.random.Gener
 def _manifest(recipe: Recipe, names: Names, trials: int) -> Manifest:
     spec = small_spec(seed=0, search__trials=max(1, trials), report__margin_pp=recipe.margin_pp)
     return Manifest(
+        id="0" * 32,
         spec=spec.model_copy(update={"name": recipe.study}),  # a name that no study file may have
+        folder="/runs/synthetic",
+        processor="x86_64 AVX2",
+        contents={},
         created=STARTED.isoformat(),
         versions={},
         git_revision="abc<b>",

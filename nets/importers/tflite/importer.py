@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from nets.errors import NetworkError
-from nets.importers.tflite import elementwise, movers, reductions, weighted
+from nets.importers.tflite import elementwise, functions, interpolation, movers, rearrangements, reductions, weighted
 from nets.importers.tflite.builder import Builder
+from nets.importers.tflite.folding import folded
 from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
 from nets.network import Operator, Profile, QuantizedNetwork, profile_named
 
@@ -18,18 +19,34 @@ CONVERTERS: dict[str, Converter] = {
     "CONCATENATION": movers.concatenation,
     "CONV_2D": weighted.convolution,
     "DEPTHWISE_CONV_2D": weighted.depthwise,
+    "DEPTH_TO_SPACE": rearrangements.depth_to_space,
+    "ELU": functions.function,
     "EXPAND_DIMS": movers.reshape,
     "FULLY_CONNECTED": weighted.fully_connected,
+    "GATHER": rearrangements.gather,
+    "HARD_SWISH": functions.function,
+    "LEAKY_RELU": functions.function,
+    "LOGISTIC": functions.function,
+    "MAXIMUM": elementwise.extremum,
     "MAX_POOL_2D": reductions.pool,
     "MEAN": reductions.mean,
+    "MINIMUM": elementwise.extremum,
     "MUL": elementwise.multiply,
     "PAD": movers.pad,
     "QUANTIZE": elementwise.requantize,
     "RELU": elementwise.clamp,
     "RELU6": elementwise.clamp,
     "RESHAPE": movers.reshape,
+    "RESIZE_BILINEAR": interpolation.resize_bilinear,
+    "RESIZE_NEAREST_NEIGHBOR": rearrangements.resize_nearest,
+    "REVERSE_V2": rearrangements.reverse,
+    "SLICE": rearrangements.slice_,
+    "SPACE_TO_DEPTH": rearrangements.space_to_depth,
     "SQUEEZE": movers.reshape,
+    "STRIDED_SLICE": rearrangements.strided_slice,
     "SUB": elementwise.add_or_subtract,
+    "TANH": functions.function,
+    "TILE": rearrangements.tile,
     "TRANSPOSE": movers.transpose,
 }
 AT_THE_END = ("SOFTMAX", "LOGISTIC", "DEQUANTIZE")  # dropped at the end: networks are scored on their logits
@@ -65,6 +82,7 @@ def network_from_bytes(content: bytes, name: str, *, contract: str = "half_up") 
 
 def network_from_graph(graph: RawGraph, name: str, profile: Profile) -> QuantizedNetwork:
     """Converts every operator of a decoded file that the logits may depend on."""
+    graph = folded(graph)
     outputs, dropped = _logits(graph)
     inputs, entries = _entries(graph)
     remaining = [operator for operator in graph.operators if operator.index not in dropped | entries]
@@ -158,7 +176,7 @@ def _batch(graph: RawGraph, inputs: list[int]) -> int:
 
 
 def _compact(builder: Builder, name: str, inputs: list[int], outputs: list[int]) -> QuantizedNetwork:
-    """Renumbers the tensors: activations only, in the file's order."""
+    """Renumbers the tensors: activations and constant operands only, in the file's order."""
     files = sorted(builder.specs)
     new = {old: at for at, old in enumerate(files)}
     return QuantizedNetwork(
@@ -169,4 +187,5 @@ def _compact(builder: Builder, name: str, inputs: list[int], outputs: list[int])
         ),
         inputs=tuple(new[i] for i in inputs),
         outputs=tuple(new[i] for i in outputs),
+        constants={new[index]: values for index, values in builder.constants.items()},
     )
