@@ -1,6 +1,7 @@
 """Formats numbers and names for people; every function returns plain text without markup."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TypeGuard
@@ -9,6 +10,9 @@ from typing import TypeGuard
 MISSING = EN_DASH = "\N{EN DASH}"  # a dash is shown if a number does not exist
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
+# What a terminal obeys instead of showing it: control characters and marks that reorder a line. Halves of surrogates
+# stand for bytes of file names that are no text, and cannot be encoded.
+_OBEYED = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
 
 
 def _exists(value: float | None) -> TypeGuard[float]:
@@ -141,3 +145,15 @@ def methods(names: Sequence[str]) -> str:
 def count(amount: int, noun: str, plural: str | None = None) -> str:
     """Formats a number of things: ``1 design``, ``3 designs``."""
     return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    r"""Escapes what a terminal would obey (``\u001b``): text from files must not clear, colour or forge what is shown.
+
+    The escapes are those of JSON, so that JSON stays the same document.
+
+    Args:
+        text: a message, or a part of one.
+        lines: whether the text may have several lines; if not, their ends are escaped, too.
+    """
+    return _OBEYED.sub(lambda found: found[0] if lines and found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)

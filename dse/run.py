@@ -99,12 +99,14 @@ def run_study(
             try:
                 with reporting_storage_failures(storage, folder.path):
                     store = begin_run(plan, folder)
-                    store.use(make_sampler(spec.search, study.space, next_seed(spec, store)), study.space)
+                    store.use(make_sampler(spec.search, study.space, spec.seed_of("search")), study.space)
                     for point in plan.queued:
                         store.enqueue(study.space, point, Role.SEARCH)
                     try:
                         sizes = [len(member.splits.test) for member in study.members]
-                        driver = Driver(spec, store, study.space, folder, pool, shown, interrupts, test_samples=sizes)
+                        driver = Driver(
+                            spec, store, study.space, folder, pool, shown, interrupts=interrupts, test_samples=sizes
+                        )
                         driver.run(spec.search.trials, read_test=read_test)
                         results = collect(plan.manifest, store)
                         write_report(results, folder.path)
@@ -307,8 +309,3 @@ def manifest_of(study: PreparedStudy, contents: Mapping[str, str], folder: RunFo
         storage=public,
         seal=seal(run, public) if public else "",
     )
-
-
-def next_seed(spec: Study, store: StudyStore) -> int:
-    """Returns the sampler's seed; it differs at every resumption, which would otherwise repeat the same proposals."""
-    return (spec.seed + len(store.trials())) % 2**32

@@ -3,6 +3,7 @@
 import gc
 import io
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Annotated, Never
 
@@ -12,6 +13,7 @@ from dse.cli.doctor import doctor
 from dse.cli.hardware import calibrate, cost, trace
 from dse.cli.narrow import narrow
 from dse.cli.networks import contracts, verify
+from dse.cli.output import echo, report_failure
 from dse.cli.results import compare, export, report, show
 from dse.cli.run import run
 from dse.cli.upkeep import check, repair
@@ -32,7 +34,7 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with i
         "dse show runs/digits --json | jq .front",
     ),
     compare: ("dse compare runs/a runs/b --out runs/a-and-b", "dse compare runs/a runs/b --json"),
-    export: ("dse export runs/digits --trial 12 --out chip",),
+    export: ("dse export runs/digits --trial recommended --out chip",),
     check: ("dse check runs/digits",),
     repair: ("dse repair runs/digits", "dse repair runs/digits --train"),
     narrow: (
@@ -62,7 +64,7 @@ def _version(*, asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        typer.echo(f"rescale-dse {version('rescale-dse')}")
+        echo(f"rescale-dse {version('rescale-dse')}")
         raise typer.Exit
 
 
@@ -86,15 +88,20 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a path may have bytes, and a name characters, that it cannot show
             stream.reconfigure(errors="backslashreplace")
+    warnings.formatwarning = _warning  # without the place in the program
     try:
         app()
     except (ValueError, RuntimeError, OSError) as error:
         _fail(error)
 
 
+def _warning(message: Warning | str, *_place: object, **_options: object) -> str:
+    return f"dse: {message}\n"
+
+
 def _fail(error: Exception) -> Never:
     is_bad_input = isinstance(error, bad_input())
     if not is_bad_input and not isinstance(error, EvaluationsFailedError | OSError):
         raise error
-    print(f"dse: {error}", file=sys.stderr)  # noqa: T201 -- plain text: the message may hold markup
+    report_failure(str(error))
     sys.exit(BAD_INPUT if is_bad_input else FAILURE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.output import echo, terminal
 from dse.errors import StudyError
 
 if TYPE_CHECKING:  # imported by the commands that need it: `dse --help` must not wait for pandas
@@ -56,25 +57,23 @@ def show(
     if as_json:
         from dse.report import results_document
 
-        typer.echo(results_document(results).model_dump_json(indent=2))
+        echo(results_document(results).model_dump_json(indent=2))
         return
-    from rich.console import Console
-
     from dse.report import recommendation
     from dse.report import show as print_results
 
     rec = recommendation(results)
-    print_results(results, rec, Console(), trial)
+    print_results(results, rec, terminal(), trial)
     print_export(run, rec.verdict)
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="two or more run folders", show_default=False)],
     out: Annotated[Path, typer.Option(help="folder for compare.html, compare.csv and the figures")] = _COMPARISON,
+    storage: Storage = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="print one JSON object instead of writing the page and its figures")
     ] = False,
-    storage: Storage = "",
 ) -> None:
     """Compare the fronts of several runs."""
     from dse.store import RunFolder, results_of
@@ -86,11 +85,11 @@ def compare(
     if as_json:
         from dse.report import comparison_document
 
-        typer.echo(comparison_document(results).model_dump_json(indent=2))
+        echo(comparison_document(results).model_dump_json(indent=2))
         return
+    RunFolder(out).check_links()
     from dse.report import compare as write_comparison
 
-    RunFolder(out).check_links()
     out.mkdir(parents=True, exist_ok=True)
     _print_path("Comparison", write_comparison(results, out))
 
@@ -137,8 +136,8 @@ def print_export(run: Path, verdict: Verdict) -> None:
     """Prints the command that exports the recommended design, if there is one."""
     if verdict.recommended is not None:
         command = f"dse export {shlex.quote(str(run))} --trial recommended --out chip"
-        typer.echo(f"Export trial {verdict.recommended.trial}: {command}")
+        echo(f"Export trial {verdict.recommended.trial}: {command}")
 
 
 def _print_path(what: str, path: Path) -> None:
-    typer.echo(f"{what}: {path}")
+    echo(f"{what}: {path}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.output import terminal
 from dse.cli.results import print_export
 from dse.errors import StudyError, bad_input
 
@@ -59,7 +60,6 @@ def run(
 
     written = load_study(study)
     spec = _overridden(written, trials, workers, seed)
-    from rich.console import Console
 
     from dse.cli.progress import StudyProgress
     from dse.report import front_table, recommendation
@@ -68,7 +68,7 @@ def run(
 
     folder = RunFolder(out if out is not None else default_folder(spec))
     evaluations = None if no_cache else EvaluationCache(cache or default_cache_path())
-    console = Console()
+    console = terminal()
     try:
         with StudyProgress(console, spec.name) as progress:
             results = run_study(

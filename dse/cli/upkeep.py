@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.output import echo
 from dse.cli.results import RunPath, Storage
 
 if TYPE_CHECKING:  # imported where it is used: `dse --help` must not wait for torch
@@ -25,10 +26,10 @@ def check(run: RunPath, storage: Storage = "") -> None:
 
     findings = check_run(RunFolder(run), storage)
     for finding in findings:
-        typer.echo(str(finding))
+        echo(str(finding))
     if findings:
         raise typer.Exit(DAMAGED)
-    typer.echo(f"{run}: nothing is missing or damaged")
+    echo(f"{run}: nothing is missing or damaged")
 
 
 def repair(
@@ -53,7 +54,7 @@ def repair(
     if train:
         done += _train(folder, study, storage)
     for line in done or [f"{run}: nothing to repair"]:
-        typer.echo(line)
+        echo(line)
 
 
 def _train(folder: RunFolder, study: Path | None, storage: str) -> list[str]:
@@ -63,4 +64,4 @@ def _train(folder: RunFolder, study: Path | None, storage: str) -> list[str]:
 
     moved = load_study(study) if study is not None else None
     cache = EvaluationCache(default_cache_path())
-    return retrain(folder, moved, storage=storage, cache=cache, on_trial=lambda n: typer.echo(f"training trial {n}"))
+    return retrain(folder, moved, storage=storage, cache=cache, on_trial=lambda n: echo(f"training trial {n}"))

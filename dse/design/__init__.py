@@ -7,6 +7,7 @@ from dse.design.evaluation import Evaluation, Job, Level, MemberScore, TestScore
 from dse.design.metrics import (
     ACCELERATOR_AREA,
     ACCELERATOR_ENERGY,
+    CROSS_ENTROPY,
     DEFAULT_OBJECTIVES,
     DISAGREEMENT,
     DIVERGENCE,
@@ -20,9 +21,11 @@ from dse.design.metrics import (
     area_of,
     cost_of,
     figure_named,
+    search_objectives,
     value_of,
     values_of,
 )
+from dse.design.observation import Observation
 from dse.design.pareto import FloatMatrix, hypervolume, non_dominated, rank_among, reference_point, relative_costs
 from dse.design.point import DesignPoint, Finetune, Surroundings
 from dse.design.roles import Role
@@ -56,6 +59,7 @@ __all__ = [
     "ACCELERATOR_AREA",
     "ACCELERATOR_ENERGY",
     "CONTRACT",
+    "CROSS_ENTROPY",
     "DEFAULT_OBJECTIVES",
     "DISAGREEMENT",
     "DIVERGENCE",
@@ -78,6 +82,7 @@ __all__ = [
     "Job",
     "Level",
     "MemberScore",
+    "Observation",
     "PairedCounts",
     "RescalerVariable",
     "Role",
@@ -105,6 +110,7 @@ __all__ = [
     "rank_among",
     "reference_point",
     "relative_costs",
+    "search_objectives",
     "share_interval",
     "shift_key",
     "value_of",

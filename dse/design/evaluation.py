@@ -65,6 +65,7 @@ class MemberScore:
     val_accuracy_drop_pp: float | None
     val_disagreement_pp: float | None = None
     val_divergence: float | None = None
+    val_cross_entropy_increase: float | None = None
     answers: Answers | None = None
 
 
@@ -87,6 +88,8 @@ class Evaluation:
         val_disagreement_pp: share of the samples whose first class is not that of the baseline, percentage points; None
             if the outputs are no classes.
         val_divergence: mean divergence of the outputs from the baseline's (:mod:`dse.evaluate.outputs`).
+        val_cross_entropy_increase: mean cross-entropy of the labels under the softmax of the outputs, minus that of the
+            baseline, nats; None without labels.
         answers: the answers to the validation samples; None for a portfolio, whose members have their own.
     """
 
@@ -103,6 +106,7 @@ class Evaluation:
     members: tuple[MemberScore, ...] = ()
     val_disagreement_pp: float | None = None
     val_divergence: float | None = None
+    val_cross_entropy_increase: float | None = None
     answers: Answers | None = None
 
     @property

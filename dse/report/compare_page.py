@@ -11,8 +11,9 @@ from dse.report.comparison import Comparison, Run, comparison
 from dse.report.losses import shown_loss
 from dse.report.page import environment, page_parts
 from dse.report.pictures import source_of
+from dse.report.spreadsheets import write_csv
 from dse.store import StudyResults, design_table
-from nets.files import replacing, write_text
+from nets.files import write_text
 
 
 def compare(results_list: list[StudyResults], folder: Path) -> Path:
@@ -28,8 +29,7 @@ def compare(results_list: list[StudyResults], folder: Path) -> Path:
     compared = comparison(results_list)
     picture = rendered("compare", comparison_panels(compared), _title(compared))
     write_picture(picture, folder / "figures")
-    with replacing(folder / "compare.csv") as path:
-        _fronts(compared).to_csv(path, index=False)
+    write_csv(_fronts(compared), folder / "compare.csv")
     write_text(folder / "compare.html", compare_html(compared, picture))
     return folder / "compare.html"
 

@@ -10,6 +10,7 @@ from dse import formats
 from dse.design import Role
 from dse.report.recommendations import Recommendation, recommendation
 from dse.report.scene import design_style
+from dse.report.spreadsheets import write_csv
 from dse.store import StudyFacts, StudyResults, design_table, for_people, heading
 from dse.verdict import ROLE_NAMES, Choice, uniform_name
 from nets.files import replacing, write_bytes
@@ -32,8 +33,7 @@ def write_tables(results: StudyResults, folder: Path) -> None:
     baselines = whole_numbers(design_table(results.baselines, results.rescalers))
     frames = {"front": front, "baselines": baselines, "trials": trials, "layers": scored_layers(results)}
     for name, frame in frames.items():
-        with replacing(folder / f"{name}.csv") as path:
-            frame.to_csv(path, index=False)
+        write_csv(frame, folder / f"{name}.csv")
     with replacing(folder / "trials.parquet") as path:
         trials.to_parquet(path, index=False)
     write_bytes(folder / "results.xlsx", _workbook(results, front))

@@ -2,14 +2,18 @@
 
 from dse.search.driver import Driver, Progress
 from dse.search.interrupts import Interrupted, Interrupts
-from dse.search.sampler import DistinctSampler, make_sampler, proposer
+from dse.search.observations import ExpectedLosses, expected_losses
+from dse.search.sampler import DistinctSampler, Proposer, make_sampler, proposer
 
 __all__ = [
     "DistinctSampler",
     "Driver",
+    "ExpectedLosses",
     "Interrupted",
     "Interrupts",
     "Progress",
+    "Proposer",
+    "expected_losses",
     "make_sampler",
     "proposer",
 ]

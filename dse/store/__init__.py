@@ -13,7 +13,7 @@ from dse.store.opening import new_storage, storage_of, storage_to_drive
 from dse.store.records import LevelRecord, TrialRecord, record_of
 from dse.store.results import StudyFacts, StudyResults
 from dse.store.run_folder import RunFolder
-from dse.store.trials import RememberingSampler, StudyStore, record_in, role_of
+from dse.store.trials import RememberingSampler, StudyStore, observation_in, record_in, role_of
 from dse.store.trust import seal
 from dse.store.upkeep import Finding, check, repair, without_weights
 from nets.lazy import names_on_demand
@@ -52,6 +52,7 @@ __all__ = [
     "new_journal",
     "new_storage",
     "now_utc",
+    "observation_in",
     "own_journal",
     "record_in",
     "record_of",

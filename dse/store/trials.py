@@ -1,5 +1,6 @@
 """The storage of a study: the only module that knows how Optuna keeps trials and records."""
 
+import math
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,16 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import TypeAdapter, ValidationError
 
-from dse.design import DEFAULT_OBJECTIVES, DesignPoint, Role, SearchSpace, TestScore, figure_named, values_of
+from dse.design import (
+    DEFAULT_OBJECTIVES,
+    DesignPoint,
+    Observation,
+    Role,
+    SearchSpace,
+    TestScore,
+    search_objectives,
+    values_of,
+)
 from dse.errors import StudyError
 from dse.store.dashboard import write_note
 from dse.store.journal import LAST_ATTRIBUTE
@@ -26,7 +36,7 @@ from dse.store.plausible import implausible, implausible_score
 from dse.store.records import RECORD_VERSION, TrialRecord
 from dse.store.run_folder import RunFolder
 
-_ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
+_ROLE, _RECORD, _ERROR, _OBSERVATION = "role", "record", "error", "observation"
 _RECOMMENDED = "recommended_trial"
 _TEST, _LOOK = "test/", "look/"
 _STARTED, _VERSION = "start_probes", LAST_ATTRIBUTE
@@ -51,8 +61,7 @@ class StudyStore:
     """
 
     def __init__(self, study: optuna.Study, storage: BaseStorage) -> None:
-        self._study = study
-        self._storage = storage
+        self._study, self._storage = study, storage
         if self.trials() and (version := study.user_attrs.get(_VERSION, 1)) != RECORD_VERSION:
             raise StudyError(f"study {study.study_name!r}: {_written_by_another(version)}")
 
@@ -64,12 +73,15 @@ class StudyStore:
         objectives: Sequence[str] = DEFAULT_OBJECTIVES,
         run: Manifest | None = None,
     ) -> "StudyStore":
-        """Creates a study with these objectives, and keeps the manifest of its run with it.
+        """Creates a study for these objectives, and keeps the manifest of its run with it.
+
+        Its trials have the values that the search minimises (:func:`~dse.design.search_objectives`).
 
         Raises:
             StudyError: the storage holds a study of this name.
         """
-        directions = [StudyDirection[figure_named(objective).direction.name] for objective in objectives]
+        searched = search_objectives(objectives)
+        directions = [StudyDirection.MINIMIZE for _ in searched]
         try:
             with _without_notices():
                 study = optuna.create_study(study_name=name, storage=storage, directions=directions)
@@ -77,7 +89,7 @@ class StudyStore:
             raise StudyError(f"the storage holds a study named {name!r} already") from None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names(list(objectives))
+            study.set_metric_names(list(searched))
         if run is not None:
             study.set_user_attr(_RUN, run.id)
             study.set_user_attr(_MANIFEST, run.to_json())
@@ -125,10 +137,6 @@ class StudyStore:
                 sampler.remember(parameters)
         self._study.sampler = sampler
 
-    def values_of(self, record: TrialRecord) -> tuple[float, ...]:
-        """Returns the values of a record's objectives."""
-        return values_of(record, self._study.metric_names or ())
-
     def trials(self) -> list[FrozenTrial]:
         """Returns all trials, in order."""
         return self._study.get_trials(deepcopy=False)
@@ -137,27 +145,25 @@ class StudyStore:
         """Returns the trials that have a result."""
         return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
-    def requeue_interrupted(self, space: SearchSpace) -> int:
-        """Queues the design of every trial again that was running when its driver stopped.
+    def interrupted(self) -> list[FrozenTrial]:
+        """Returns the trials that were open when their driver stopped, in order; they may have a record already."""
+        return [trial for trial in self.trials() if trial.state is TrialState.RUNNING]
 
-        A trial that has a record already is completed with it instead.
+    def put_back(self, number: int) -> None:
+        """Queues an open trial again under its number, before everything that was never asked for.
 
-        Returns:
-            The number of such trials.
+        It keeps the parameters that it has; the sampler proposes the others when the trial is asked for.
         """
-        trials = self._study.get_trials(deepcopy=False)
-        requeued = {trial.user_attrs.get(_REPEATS) for trial in trials}
-        interrupted = [trial for trial in trials if trial.state is TrialState.RUNNING]
-        for trial in interrupted:
-            if record := record_in(trial):  # evaluated, and stopped just before it was completed
-                self._study.tell(trial.number, self.values_of(record))
-                continue
-            # A driver killed between the two steps below must not queue the design twice.
-            if (parameters := _parameters(trial, space)) and trial.number not in requeued:
-                attributes = {_ROLE: role_of(trial).value, _REPEATS: trial.number}
-                self._study.enqueue_trial(parameters, user_attrs=attributes)
-            self._study.tell(trial.number, state=TrialState.FAIL)
-        return len(interrupted)
+        self._storage.set_trial_state_values(self._trial_id(number), TrialState.WAITING)
+
+    def asked(self, space: SearchSpace) -> dict[int, bool]:
+        """Returns the numbers of all trials that were asked for, in order, and whether each was put back.
+
+        A trial whose asking was cut short is not one of them.
+        """
+        waiting = {trial.number: trial.state is TrialState.WAITING for trial in self.trials()}
+        names = space.distributions.keys()
+        return {t.number: waiting[t.number] for t in self.trials() if not waiting[t.number] or t.params.keys() == names}
 
     def designs(self, space: SearchSpace) -> set[tuple[Role, str]]:
         """Returns (role, design digest) of every trial that has not failed."""
@@ -178,26 +184,55 @@ class StudyStore:
         return self._study.ask(dict(space.distributions))
 
     def tell(
-        self, trial: optuna.Trial, record: TrialRecord, constraints: Mapping[str, float] = MappingProxyType({})
+        self,
+        trial: optuna.Trial,
+        record: TrialRecord,
+        observation: Observation,
+        loss: float,
+        constraints: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        """Records the result of a trial, and by how much it exceeds constraints (at most 0 if it keeps them)."""
+        """Records the result of a trial.
+
+        Args:
+            trial: the trial.
+            record: its result.
+            observation: the losses that it shows the sampler.
+            loss: the loss at the level that its design asks for, measured or expected: the trial's first value.
+            constraints: by how much it exceeds constraints (at most 0 if it keeps them).
+        """
         for name, excess in constraints.items():
             trial.set_constraint(name, excess)
         if constraints:
             self._show_feasibility(trial, constraints)
+        trial.set_user_attr(_OBSERVATION, observation.document())
         for name, value in record.figures.items():
             if value is not None:
                 trial.set_user_attr(name, value)  # a column in optuna-dashboard; reports read the record
         trial.set_user_attr(_RECORD, record.model_dump_json())
-        self._study.tell(trial, self.values_of(record))
+        self.complete_with(trial.number, record, loss)
+
+    def complete_with(self, number: int, record: TrialRecord, loss: float) -> None:
+        """Completes a trial whose record is stored; the arguments are those of :meth:`tell`."""
+        self._study.tell(number, (loss, *self._costs(record)))
+
+    def is_told_of(self, trial: FrozenTrial, record: TrialRecord) -> bool:
+        """Returns whether a complete trial's values are its record's; the loss may be one that was expected."""
+        loss, *costs = trial.values
+        return math.isfinite(loss) and tuple(costs) == self._costs(record)
+
+    def _costs(self, record: TrialRecord) -> tuple[float, ...]:
+        return values_of(record, (self._study.metric_names or ())[1:])
 
     def _show_feasibility(self, trial: optuna.Trial, constraints: Mapping[str, float]) -> None:
         """Stores the constraints also as optuna-dashboard reads them: in a list without names.
 
         Samplers then add every excess twice, which does not change the order of the designs.
         """
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id(), trial.number)
+        trial_id = self._trial_id(trial.number)
         self._storage.set_trial_system_attr(trial_id, _UNNAMED_CONSTRAINTS, list(constraints.values()))
+
+    def _trial_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id(), number)
 
     def _study_id(self) -> int:
         return self._storage.get_study_id_from_name(self._study.study_name)
@@ -213,8 +248,7 @@ class StudyStore:
         study_id, before = self._study_id(), self._study.user_attrs.get(_RECOMMENDED)
         for number, text in ((before, ""), (trial, f"**Recommended** ({outcome})")):
             if number is not None and (number != trial or text):
-                trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
-                write_note(self._storage, study_id, text, trial_id)
+                write_note(self._storage, study_id, text, self._trial_id(number))
         write_note(self._storage, study_id, headline)
         if before != trial:
             self._study.set_user_attr(_RECOMMENDED, trial)
@@ -317,6 +351,12 @@ def _written_by_another(version: object) -> str:
         f"its records have format {version}, and this version of rescale-dse reads format {RECORD_VERSION}; start the "
         "study over with --fresh, or use the version of rescale-dse that wrote it"
     )
+
+
+def observation_in(trial: FrozenTrial) -> Observation | None:
+    """Returns the losses that a trial shows the sampler, or None if it has no result yet."""
+    document = trial.user_attrs.get(_OBSERVATION)
+    return None if document is None else Observation.of_document(document)
 
 
 def error_in(trial: FrozenTrial) -> str:

@@ -130,7 +130,7 @@ def _check_trials(store: StudyStore) -> Iterator[Finding]:
             yield Finding(str(error), _FRESH)
             continue
         complete = trial.state is TrialState.COMPLETE
-        if complete and (record is None or store.values_of(record) != tuple(trial.values)):
+        if complete and (record is None or not store.is_told_of(trial, record)):
             yield Finding(
                 f"trial {trial.number}: its objectives are not its record's", "start over with dse run --fresh"
             )

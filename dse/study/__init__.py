@@ -15,6 +15,7 @@ from dse.study.spec import (
     StudyDocument,
     WorkersSpec,
 )
+from dse.study.tasks import beats_chance
 from dse.study.values import Sampler
 from nets.lazy import names_on_demand
 
@@ -46,6 +47,7 @@ __all__ = [
     "Study",
     "StudyDocument",
     "WorkersSpec",
+    "beats_chance",
     "correct_answers",
     "describe_errors",
     "fingerprint_of",

@@ -265,6 +265,15 @@ class WorkersSpec(Section):
         return self
 
 
+class SeedsSpec(Section):
+    """Seeds of single uses of random numbers, in place of the study's one."""
+
+    data: int | None = Field(None, ge=0, lt=2**31, description="seed of the splits")
+    network: int | None = Field(None, ge=0, lt=2**31, description="seed of the training of a built-in topology")
+    training: int | None = Field(None, ge=0, lt=2**31, description="seed of the order of samples in fine-tunes")
+    search: int | None = Field(None, ge=0, lt=2**31, description="seed of what the sampler proposes")
+
+
 class Study(Section):
     """A study: the networks with their data, what is searched, on which hardware, and how far designs are evaluated.
 
@@ -273,7 +282,8 @@ class Study(Section):
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name of the study and of its run folder")
-    seed: int = Field(0, ge=0, lt=2**31, description="seed for all random choices")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed for all random choices that have none of their own")
+    seeds: SeedsSpec = SeedsSpec()
     search: SearchSpec = SearchSpec()
     fidelity: FidelitySpec = FidelitySpec()
     hardware: HardwareSpec = HardwareSpec()
@@ -360,6 +370,11 @@ class Study(Section):
         (member,) = document.pop("members")
         del document["accuracy"]
         return {**document, **{table: member[table] for table in _TABLES_OF_ONE}}
+
+    def seed_of(self, use: Literal["data", "network", "training", "search"]) -> int:
+        """Returns the seed of a use of random numbers."""
+        own: int | None = getattr(self.seeds, use)
+        return self.seed if own is None else own
 
     def identity(self) -> dict[str, Any]:
         """Returns what makes two runs the same study: everything but the number of trials, workers and the report.

@@ -15,9 +15,7 @@ ERROR = 0.025  # one-sided, of all looks together: the upper end of a 95% interv
 _LATER_LOOKS = 0.2  # share of the error that is kept for the looks after each one
 _LEAST_CHANCE = 0.05  # to pass, for a design to be tested at all
 
-_QUANTILES = tuple(
-    normal_quantile((step + 0.5) / 11) for step in range(11)
-)  # of a normal distribution, in steps of equal probability
+_QUANTILES = [normal_quantile(share) for share in (np.arange(11) + 0.5) / 11]  # in steps of equal probability
 
 Weights = npt.NDArray[np.float32]
 

@@ -24,7 +24,7 @@ from dse.store.results import StudyResults
 from dse.store.trials import record_in
 from nets.network.operators import Method
 from studies.reference.write_study_file import reference
-from tests import stores
+from tests import fakes, stores
 from tests.fakes import evaluation
 from tests.small_studies import small_spec
 
@@ -58,7 +58,7 @@ def results(journal: Path, objectives: list[str]) -> StudyResults:
     for role, bits in ((Role.INT32, 31), (Role.UNIFORM_ROUND, 4), (Role.UNIFORM_ROUND, 1)):
         point = SPACE.uniform(bits, Method.ROUND, Finetune.NONE)
         store.enqueue(SPACE, point, role)
-        store.tell(store.ask(SPACE), record_of(point.to_json(), [evaluation(point)]))
+        fakes.tell(store, store.ask(SPACE), record_of(point.to_json(), [evaluation(point)]))
     manifest = Manifest(
         id="0" * 32,
         spec=spec,
@@ -93,7 +93,7 @@ def test_a_new_figure_is_stored_and_may_be_an_objective(tmp_path: Path) -> None:
     for trial in trials:
         stored = record_in(trial)
         assert stored is not None
-        assert trial.values == [value_of(stored, name) for name in OBJECTIVES]
+        assert trial.values == [value_of(stored, name) for name in metrics.search_objectives(OBJECTIVES)]
 
 
 @pytest.mark.usefixtures("declared")
@@ -154,7 +154,8 @@ def test_columns_of_files_keep_their_names_and_order(tmp_path: Path) -> None:
     trials = results(tmp_path / "journal.log", OBJECTIVES[:2]).trials
     assert list(trials.columns) == [
         *("trial", "state", "role", "on_front", "feasible", "finetune", "fidelity", "val_accuracy_drop_vs_control_pp"),
-        *("val_accuracy", "val_accuracy_drop_pp", "val_disagreement_pp", "val_divergence", "val_accuracy_integer"),
+        *("val_accuracy", "val_accuracy_drop_pp", "val_disagreement_pp", "val_divergence"),
+        *("val_cross_entropy_increase", "val_accuracy_integer"),
         *("rescaler_area_um2", "rescaler_energy_nj"),
         *("other_rescaler_area_um2", "other_rescaler_energy_nj", "parameter_bits", "seconds", "accelerator_area_um2"),
         *("accelerator_energy_nj", "latency_cycles", "other_style_rescaler_area_um2", "test_accuracy"),
@@ -166,7 +167,7 @@ def test_columns_of_files_keep_their_names_and_order(tmp_path: Path) -> None:
     ]
     assert list(design_table(trials, ("a", "b")).columns) == [
         *("trial", "role", "finetune", "fidelity", "val_accuracy", "val_accuracy_drop_pp", "val_disagreement_pp"),
-        "val_divergence",
+        *("val_divergence", "val_cross_entropy_increase"),
         *("val_accuracy_drop_vs_control_pp", "test_accuracy", "test_accuracy_drop_pp", "ci_low", "ci_high"),
         *("test_accuracy_drop_vs_control_pp", "test_accuracy_drop_vs_control_low_pp"),
         *("test_accuracy_drop_vs_control_high_pp", "test_disagreement_pp", "test_disagreement_low"),

@@ -11,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from dse.design.metrics import value_of
 from dse.errors import StudyError
 from dse.store.journal import journal
-from dse.store.trials import StudyStore
+from dse.store.trials import StudyStore, record_in
 from dse.study.prepared import PreparedStudy
 from tests import kills
 from tests.small_studies import write_study
@@ -88,4 +89,5 @@ def test_the_command_is_interrupted_killed_and_resumed_on_ray(
     assert len(complete_trials) == target
     objectives = ["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj"]
     for trial in kept:
-        assert trial.values == complete_trials.loc[trial.number][objectives].tolist()
+        assert (record := record_in(trial))
+        assert [value_of(record, name) for name in objectives] == complete_trials.loc[trial.number][objectives].tolist()

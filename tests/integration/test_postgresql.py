@@ -85,7 +85,7 @@ def test_the_password_is_in_no_file_and_comes_from_where_libpq_looks(
 def drive(prepared: PreparedStudy, path: Path, url: str, *, hangs: frozenset[int] = frozenset()) -> None:
     space = space_over(prepared.operators, prepared.spec.search, prepared.spec.fidelity.finetune)
     store = stores.opened(database(url), "killed")
-    store.use(make_sampler(prepared.spec.search, space, len(store.trials())), space)
+    store.use(make_sampler(prepared.spec.search, space, 0), space)
     Driver(prepared.spec, store, space, RunFolder(path), SerialPool(lambda: Faulty(0.01, hangs=hangs))).run(TARGET)
 
 

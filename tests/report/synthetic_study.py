@@ -31,6 +31,7 @@ from hwmodels.workload import RescalerWorkload, RescaleStage
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
 from tests import stores
+from tests.fakes import tell
 from tests.small_studies import small_spec
 
 HOSTILE = ("<script>alert(1)</script>", "=1+1", "a&b 'c' \"d\" %{x} {{ 7*7 }}", "x" * 90, "[bold]conv[/bold]")
@@ -202,7 +203,7 @@ def _record(
         if design.values is None:
             store.tell_failed(trial, design.error)
         else:
-            store.tell(trial, record_of(design.point.to_json(), _evaluations(design, recipe, rng)))
+            tell(store, trial, record_of(design.point.to_json(), _evaluations(design, recipe, rng)))
     for stored in store.trials():
         stored.datetime_complete = STARTED + timedelta(seconds=2 * stored.number)
 
@@ -235,6 +236,7 @@ def _evaluations(design: Design, recipe: Recipe, rng: np.random.Generator) -> li
             seconds=float(rng.gamma(2.0, 0.4)),
             accelerator=accelerator,
             other_style_area_um2=500.0 + 90.0 * max(bits) if recipe.accelerator else None,
+            val_cross_entropy_increase=0.03 * pp,
             answers=_answers(pp, VAL_SAMPLES, BASELINE_ACCURACY / 100, rng, identical=design.role is Role.INT32),
         )
         for level, pp in reached

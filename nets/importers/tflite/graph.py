@@ -3,6 +3,7 @@
 Format: the TFLite schema, version 3, as generated in the ``tflite`` package.
 """
 
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +13,15 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import tflite
+from flatbuffers.number_types import Int32Flags
 
 from nets.errors import NetworkError
 from nets.network import FloatArray, IntArray
 
 IDENTIFIER = b"TFL3"
 MAX_RANK = 8
+BYTES_MAX = 2**31  # offsets in a flatbuffer are signed and of 32 bits
+_LATER_CODE_SLOT = 10  # of the field builtin_code in a table's vector of offsets: the fourth field, 4 + 2 * 3
 NAME_MAX = 160  # characters of a tensor's name that are kept
 # What Python's struct, memoryview and numpy raise on offsets and lengths that point outside the buffer.
 _DECODING_ERRORS = (struct.error, ValueError, IndexError, TypeError, OverflowError, MemoryError)
@@ -189,9 +193,14 @@ def read_graph(content: bytes, name: str) -> RawGraph:
 def read_file(path: Path) -> bytes:
     """Reads a model file's bytes, or raises a NetworkError."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size  # 0 of a device or a pipe
+            content = file.read(BYTES_MAX + 1) if size <= BYTES_MAX else b""
     except OSError as error:
         raise NetworkError(f"{path}: cannot read the model: {error.strerror}") from error
+    if max(size, len(content)) > BYTES_MAX:
+        raise NetworkError(f"{path}: the model has more than {BYTES_MAX} bytes, which no flatbuffer has")
+    return content
 
 
 def _read_model(reader: _Reader) -> RawGraph:
@@ -213,11 +222,18 @@ def _read_model(reader: _Reader) -> RawGraph:
 
 
 def _operator_kind(reader: _Reader, code: Any) -> str:  # noqa: ANN401 -- the generated reader has no types
-    # Files from before 2020 hold the code in the deprecated one-byte field only.
-    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    # Files from before 2020 have the one-byte field alone, later ones may have the other alone: the larger one counts
+    # (schema.fbs). The generated accessor of the later field returns the one-byte field below 127.
+    number = max(_later_code(code), code.DeprecatedBuiltinCode())
     if number == tflite.BuiltinOperator.CUSTOM:
         return f"CUSTOM {reader.text(code.CustomCode())!r}"
     return OPERATOR_NAMES.get(number, f"unknown operator code {number}")
+
+
+def _later_code(code: Any) -> int:  # noqa: ANN401
+    table = code._tab  # noqa: SLF001 -- the generated reader offers no other way to the field as it is stored
+    offset = table.Offset(_LATER_CODE_SLOT)
+    return int(table.Get(Int32Flags, table.Pos + offset)) if offset else 0
 
 
 def _read_operator(reader: _Reader, graph: Any, index: int, kinds: list[str]) -> RawOperator:  # noqa: ANN401
