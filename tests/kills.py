@@ -40,7 +40,7 @@ def drive(prepared: PreparedStudy, path: Path, target: int, hangs: frozenset[int
         folder.check_free()
         begun = folder.manifest() if folder.exists else None
         store = begin_run(planned(prepared, folder, contents_of(spec), begun), folder)
-        store.use(make_sampler(spec.search, space, len(store.trials())), space)
+        store.use(make_sampler(spec.search, space, spec.seed_of("search")), space)
         Driver(spec, store, space, folder, SerialPool(lambda: Faulty(0.01, hangs=hangs))).run(target)
 
 

@@ -123,7 +123,7 @@ class Driver:
         self._open: dict[int, _OpenTrial] = {}
         self._promoted: deque[Job] = deque()
         self._complete, self._failures = 0, 0
-        self._best: dict[int, TrialRecord] = {}  # the front so far
+        self._best: dict[int, TrialRecord] = {}  # the front so far, as measured
         self._trained: dict[int, DesignPoint] = {}  # designs whose trained weights are stored, by trial
         self._networks: dict[int, str] = {}  # fingerprints of the networks that they make
         self._baseline: tuple[float, ...] | None = None  # objectives of int32
@@ -373,20 +373,21 @@ class Driver:
             self._store.add_look(look)
 
     def _test_jobs(self) -> list[Job]:
-        scored = self._store.tests()
-        tested = {number for look in self._store.looks() for number in look.sequence}
+        scored, records = self._store.tests(), {t.number: r for t in self._store.complete() if (r := record_in(t))}
+        baselines = {t.number for t in self._store.complete() if role_of(t) is not Role.SEARCH}
+        int32 = next((records[t.number] for t in self._store.complete() if role_of(t) is Role.INT32), None)
+        tested = {number for look in self._store.looks() for number in look.sequence} | baselines
+        tested |= front_of(records, self._search_spec, int32)
         return [
             Job(
-                trial.number,
+                number,
                 DesignPoint.from_json(record.design),
                 Level.TEST,
-                self._folder.load_weights(trial.number, record.network_sha256) if record.is_trained else None,
+                self._folder.load_weights(number, record.network_sha256) if record.is_trained else None,
                 record.network_sha256,
             )
-            for trial in self._store.complete()
-            if (record := record_in(trial))
-            and (trial.number in self._best or trial.number in tested or role_of(trial) is not Role.SEARCH)
-            and trial.number not in scored
+            for number, record in records.items()
+            if number in tested and number not in scored
         ]
 
     def _report(self, target: int, stage: str) -> None:

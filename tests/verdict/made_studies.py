@@ -24,7 +24,7 @@ from dse.verdict.plan import next_look
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
 from tests import stores
-from tests.fakes import evaluation
+from tests.fakes import evaluation, tell
 from tests.small_studies import small_spec
 
 BoolArray = npt.NDArray[np.bool_]
@@ -136,7 +136,7 @@ class Study:
             trial = store.ask(SPACE)
             level = Level.SHORT_FINETUNE if design.trained else Level.INTEGER
             reached = [Level.INTEGER, level] if design.trained else [level]
-            store.tell(trial, record_of(point.to_json(), [self._evaluated(design, each) for each in reached]))
+            tell(store, trial, record_of(point.to_json(), [self._evaluated(design, each) for each in reached]))
 
     def _evaluated(self, design: Made, level: Level) -> Evaluation:
         members = tuple(self._member(name, design) for name in _names(design.val))
