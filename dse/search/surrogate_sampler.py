@@ -11,8 +11,21 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from dse.design import Finetune, FloatMatrix, SearchSpace, non_dominated, reference_point, relative_costs
+from dse.design import (
+    LOSSES,
+    Finetune,
+    FloatMatrix,
+    Level,
+    Observation,
+    SearchSpace,
+    figure_named,
+    non_dominated,
+    reference_point,
+    relative_costs,
+)
+from dse.search.observations import expected_losses
 from dse.search.surrogate import Designs, Encoded, Encoding, Model, Rows, improvements
+from dse.store import observation_in
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
 _STARTUP = 10  # complete trials before the model is used; about as many as a study's baselines
@@ -31,35 +44,38 @@ class SurrogateSampler(BaseSampler):
     def __init__(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> None:
         self._space, self._encoding = space, Encoding(space)
         self._reference, self._loss = reference_point(objectives), objectives[0]
-        self._generator = np.random.default_rng(seed)
+        self._seed = seed
         self._int32 = space.parameters(space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))
         self._known: dict[int, Encoded] = {}
-
-    def reseed_rng(self) -> None:
-        self._generator = np.random.default_rng()
+        self._observations: dict[int, Observation] = {}
 
     def infer_relative_search_space(self, _study: optuna.Study, _trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return dict(self._space.distributions)
 
     def sample_independent(
-        self, _study: optuna.Study, _trial: FrozenTrial, param_name: str, _param_distribution: BaseDistribution
+        self, _study: optuna.Study, trial: FrozenTrial, param_name: str, _param_distribution: BaseDistribution
     ) -> Any:  # noqa: ANN401 -- Optuna's own signature
         values = self._space.values[param_name]
-        return values[self._generator.integers(len(values))]
+        return values[self._generator(trial).integers(len(values))]
+
+    def _generator(self, trial: FrozenTrial) -> np.random.Generator:
+        """Returns the generator of a trial: a resumed study proposes what it would have proposed without the stop."""
+        return np.random.default_rng((self._seed, trial.number))
 
     def sample_relative(
-        self, study: optuna.Study, _trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        trials = [t for t in study.get_trials(deepcopy=False) if t.params.keys() == search_space.keys()]
+        generator = self._generator(trial)
+        trials = [t for t in study.get_trials(deepcopy=False) if t.params.keys() >= search_space.keys()]
         complete = [t for t in trials if t.state is TrialState.COMPLETE]
         if len(complete) < _STARTUP or not self._encoding.variables:
-            return dict(self._encoding.parameters(self._encoding.random(1, self._generator)[0]))
+            return dict(self._encoding.parameters(self._encoding.random(1, generator)[0]))
         seen = {self._encoded(t).row.tobytes() for t in trials}
-        candidates = self._ranked(complete)
+        candidates = self._ranked(complete, generator)
         best = next((row for row in candidates if row.tobytes() not in seen), candidates[0])
         return dict(self._encoding.parameters(best))
 
-    def _ranked(self, complete: list[FrozenTrial]) -> Rows:
+    def _ranked(self, complete: list[FrozenTrial], generator: np.random.Generator) -> Rows:
         """Returns candidates, the best one first."""
         relative, limits = self._relative(complete), Limits.of(complete)
         broken = limits.violation(limits.excess)
@@ -69,25 +85,36 @@ class SurrogateSampler(BaseSampler):
         losses = relative[learned, 0] / self._reference[0]
         model = Model(self._designs(complete, learned), losses, costs, self._encoding.variables)
         parents = np.array([self._encoded(complete[index]).row for index in front])
-        rows = self._encoding.neighbours(parents, _CANDIDATES, self._generator)
-        scaled, costs = model.predict(self._encoding.of_rows(rows), self._generator.exponential())
+        rows = self._encoding.neighbours(parents, _CANDIDATES, generator)
+        scaled, costs = model.predict(self._encoding.of_rows(rows), generator.exponential())
         drops = scaled * self._reference[0]
         objectives = relative.shape[1]
         points, excess = np.column_stack([drops, costs[:, : objectives - 1]]), costs[:, objectives - 1 :]
         rivals = relative[front][(relative[front] < self._reference).all(axis=1) & (broken[front] == 0)]
         added = improvements(points, rivals, self._reference)
-        violation = limits.violation(limits.with_losses(excess, drops - relative[0, 0], self._loss))
+        violation = limits.violation(limits.with_losses(excess, relative[:, 0], drops))
         return rows[np.lexsort((-added, violation))]
 
     def _relative(self, complete: list[FrozenTrial]) -> FloatMatrix:
         """Returns objectives with costs relative to int32's, or to the highest ones if int32 is not complete."""
         values = np.array([t.values for t in complete], dtype=np.float64)
-        baseline = next((np.array(t.values) for t in complete if t.params == self._int32), values.max(axis=0))
+        seen = [self._observation(trial) for trial in complete]
+        values[:, 0] = expected_losses(seen, figure_named(self._loss).reference).values
+        baseline = next(
+            (own for t, own in zip(complete, values, strict=True) if t.params == self._int32), values.max(axis=0)
+        )
         return relative_costs(values, baseline)
 
     def _designs(self, complete: list[FrozenTrial], which: npt.NDArray[np.intp]) -> Designs:
         encoded = [self._encoded(complete[index]) for index in which]
         return Designs(np.array([design.errors for design in encoded]), np.array([design.bumps for design in encoded]))
+
+    def _observation(self, trial: FrozenTrial) -> Observation:
+        """Returns what a trial shows of its loss; a trial that nothing is stored of is whole, with its own value."""
+        if trial.number not in self._observations:
+            own = observation_in(trial) or Observation(Level.INTEGER, {Level.INTEGER: trial.values[0]})
+            self._observations[trial.number] = own
+        return self._observations[trial.number]
 
     def _encoded(self, trial: FrozenTrial) -> Encoded:
         """Returns a trial's encoded design, kept because a trial's parameters never change."""
@@ -116,9 +143,21 @@ class Limits:
         excess = [[constraints.get(name, 0.0) for name in names] for constraints in recorded]
         return cls(names, np.array(excess, dtype=np.float64).reshape(len(complete), len(names)))
 
-    def with_losses(self, excess: FloatMatrix, losses: npt.NDArray[np.float64], loss: str) -> FloatMatrix:
-        """Returns ``excess`` with the column of the figure ``loss`` computed from ``losses`` above the first trial."""
-        columns = [losses + self.excess[0, n] if name == loss else excess[:, n] for n, name in enumerate(self.names)]
+    def with_losses(
+        self, excess: FloatMatrix, known: npt.NDArray[np.float64], losses: npt.NDArray[np.float64]
+    ) -> FloatMatrix:
+        """Returns ``excess`` with the limited losses predicted by a line through the losses of the trials.
+
+        Args:
+            excess: excess of designs over the limits, predicted like sums of costs, ``[designs, limits]``.
+            known: losses of the trials, ``[trials]``.
+            losses: losses of the designs, ``[designs]``.
+        """
+        names = {figure.name for figure in LOSSES}
+        columns = [
+            np.polyval(np.polyfit(known, self.excess[:, n], 1), losses) if name in names else excess[:, n]
+            for n, name in enumerate(self.names)
+        ]
         return np.array(columns).reshape(len(self.names), len(excess)).T
 
     def violation(self, excess: FloatMatrix) -> npt.NDArray[np.float64]:

@@ -1,6 +1,8 @@
 """The results of a study as tables: the form in which every report, picture and file reads them."""
 
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 from optuna.trial import TrialState
@@ -9,17 +11,21 @@ from dse.design import (
     ACCELERATOR_AREA,
     ACCELERATOR_ENERGY,
     DIVERGENCE,
-    RESCALER_AREA,
     RESCALER_ENERGY,
     CostSource,
     Figure,
     Level,
     Role,
+    TestScore,
+    area_of,
     bits_key,
+    cost_of,
     figure_named,
     method_key,
     shift_key,
 )
+from dse.store.looks import Look
+from dse.store.records import TrialRecord
 
 SHIFT_WINDOWS = "shift windows"  # in StudyFacts.varying
 
@@ -37,8 +43,6 @@ class StudyFacts:
         lanes: rescalers side by side.
         objective_cost, other_cost: the cost model of the objectives, and the one that is shown for comparison.
         margin_pp: non-inferiority margin, percentage points.
-        resolvable_margin_pp: smallest margin at which this test split could show a design of equal accuracy
-            non-inferior, percentage points (None before any design was scored on it).
         complete: whether all trials of the study are complete.
         provenance: seed, versions, data hashes, git revision, times; key to printable value.
         objectives: names of the figures that the study minimises, the loss first.
@@ -60,7 +64,6 @@ class StudyFacts:
     objective_cost: CostSource
     other_cost: CostSource
     margin_pp: float
-    resolvable_margin_pp: float | None
     complete: bool
     provenance: dict[str, str]
     objectives: tuple[str, ...]
@@ -85,15 +88,19 @@ class StudyFacts:
         return None if self.loss is DIVERGENCE else self.margin_pp
 
     @property
+    def cost(self) -> Figure:
+        """What the cheapest design has least of (:func:`dse.design.metrics.cost_of`)."""
+        return cost_of(self.objectives)
+
+    @property
     def costed(self) -> str:
         """The unit whose costs are shown: ``accelerator`` if its area or energy is an objective, else ``rescaler``."""
-        totals = {ACCELERATOR_AREA.name, ACCELERATOR_ENERGY.name}
-        return "accelerator" if totals & set(self.objectives) else "rescaler"
+        return "accelerator" if self.area is ACCELERATOR_AREA else "rescaler"
 
     @property
     def area(self) -> Figure:
         """The area that reports show."""
-        return {"accelerator": ACCELERATOR_AREA, "rescaler": RESCALER_AREA}[self.costed]
+        return area_of(self.objectives)
 
     @property
     def energy(self) -> Figure:
@@ -117,12 +124,18 @@ class StudyResults:
             are those of the member whose interval reaches highest.
         layers: a row per complete trial and rescaler: ``trial``, ``rescaler``, ``multiplier_bits``, ``method`` and the
             other fields of :class:`dse.store.records.LayerRecord`.
+        records: the results of the complete trials, by number.
+        scores: the test scores, by number of the trial.
+        looks: what was fixed before each reading of the test split, in order.
     """
 
     facts: StudyFacts
     rescalers: tuple[str, ...]
     trials: pd.DataFrame
     layers: pd.DataFrame
+    records: Mapping[int, TrialRecord] = field(default_factory=dict)
+    scores: Mapping[int, TestScore] = field(default_factory=dict)
+    looks: tuple[Look, ...] = ()
 
     @property
     def bits_columns(self) -> list[str]:
@@ -139,29 +152,34 @@ class StudyResults:
         """Columns of the shift windows, in bits; ``trials`` lacks those of rescalers that have natural shifts only."""
         return [shift_key(name) for name in self.rescalers]
 
-    @property
+    @cached_property
     def complete(self) -> pd.DataFrame:
         """The complete trials."""
         return self.trials[self.trials["state"] == TrialState.COMPLETE.name]
 
-    @property
+    @cached_property
     def judged(self) -> pd.DataFrame:
         """The trials that may be on the front: scored on the whole validation split, feasible if any of them is."""
         whole = self.complete[self.complete["fidelity"] != Level.PART]
         feasible = whole[whole["feasible"].astype(bool)]
         return whole if feasible.empty else feasible
 
-    @property
+    @cached_property
     def front(self) -> pd.DataFrame:
         """The non-dominated designs, cheapest first."""
         return self.trials[self.trials["on_front"]].sort_values([self.facts.area.name, self.facts.loss.name])
 
-    @property
+    @cached_property
     def baselines(self) -> pd.DataFrame:
         """The complete baselines: int32, its fine-tuned control, the uniform widths."""
         return self.complete[self.complete["role"] != Role.SEARCH]
 
-    @property
+    @cached_property
     def int32(self) -> pd.DataFrame:
         """The int32 baseline; no row before it is complete."""
         return self.complete[self.complete["role"] == Role.INT32]
+
+    @cached_property
+    def int32_row(self) -> Mapping[Hashable, object]:
+        """The row of the int32 baseline, by column; empty before it is complete."""
+        return next(iter(self.int32.to_dict(orient="records")), {})

@@ -199,13 +199,15 @@ def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
         finetune=data.finetune,
         validation=data.validation,
         test=data.test,
-        seed=study.seed,
+        seed=study.seed_of("data"),
         calibration=data.calibration,
     )
     if member.network.model is not None:
         under, originals = _imported(member.network, member.network.model)
     else:
-        under, originals = _trained(member.network, str(member.network.topology), splits.finetune, study.seed)
+        under, originals = _trained(
+            member.network, str(member.network.topology), splits.finetune, study.seed_of("network")
+        )
     network = under(contract)
     splits = _for_network(splits, network, data, study.fidelity.calibration)
     _check_losses(member, splits, network, study)

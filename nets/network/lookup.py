@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
-import torch
 
 from nets.errors import NetworkError
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS
 from nets.network.operators import Operator
-from nets.network.rescaler import rescaler_from_scale, rescaling
+from nets.network.rescaler import rescaler_from_scale
 from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec
 
 _INTEGERS = np.arange(-128, 128, dtype=np.int64)
@@ -123,6 +122,10 @@ def _leaky(centred: IntArray, source: float, target: float, alpha: float) -> Int
 
 def _rescaled(values: FloatArray, scale: float) -> IntArray:
     """Rescales whole numbers by TFLite's Q31 multiplier of a scale."""
+    import torch  # here: import of networks does without it
+
+    from nets.network.requantization import rescaling
+
     if scale == 0:
         return np.zeros(len(values), np.int64)
     rescaler = rescaler_from_scale(np.array([scale]), FULL_MULTIPLIER_BITS, CONTRACTS["tflite_double"])

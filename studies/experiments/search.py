@@ -128,7 +128,7 @@ def run_variant(study: PreparedStudy, evaluator: Remembering, variant: Variant, 
     )
     study = replace(study, spec=study.spec.model_copy(update={"search": search}))
     space = study.space
-    store = StudyStore.create_or_load(optuna.storages.InMemoryStorage(), "search")
+    store = StudyStore.create(optuna.storages.InMemoryStorage(), "search")
     store.use(make_sampler(search, space, seed), space)
 
     class EnoughError(Exception):
