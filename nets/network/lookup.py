@@ -122,12 +122,12 @@ def _leaky(centred: IntArray, source: float, target: float, alpha: float) -> Int
 
 def _rescaled(values: FloatArray, scale: float) -> IntArray:
     """Rescales whole numbers by TFLite's Q31 multiplier of a scale."""
-    import torch  # here: import of networks does without it
+    if scale == 0:
+        return np.zeros(len(values), np.int64)
+    import torch  # tables are made at import and calibration, but operators are described without torch, too
 
     from nets.network.requantization import rescaling
 
-    if scale == 0:
-        return np.zeros(len(values), np.int64)
     rescaler = rescaler_from_scale(np.array([scale]), FULL_MULTIPLIER_BITS, CONTRACTS["tflite_double"])
     result: IntArray = rescaling(rescaler)(torch.from_numpy(values.astype(np.int64)).reshape(-1, 1)).reshape(-1).numpy()
     return result

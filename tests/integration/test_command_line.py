@@ -87,6 +87,7 @@ def test_a_study_from_start_to_resumption(cli: Cli, tmp_path: Path) -> None:
     for name in ("study.toml", "manifest.json", "front.csv", "baselines.csv", "trials.parquet", "report.html"):
         assert (run / name).is_file()
     assert list((run / "figures").glob("*.png"))
+    assert trials["test_accuracy"].isna().all()  # fewer trials than the study file's 10: a first check
     manifest = json.loads((run / "manifest.json").read_text())
     assert manifest["spec"]["search"]["trials"] == TRIALS
     assert len(manifest["data_sha256"]) == len(manifest["network_sha256"]) == 64
@@ -100,6 +101,7 @@ def test_a_study_from_start_to_resumption(cli: Cli, tmp_path: Path) -> None:
     assert more.status == 0, more.err
     extended = pd.read_csv(run / "trials.csv")
     assert (extended["state"] == "COMPLETE").sum() == TRIALS + 2
+    assert extended["test_accuracy"].notna().any()
     kept = ["trial", "val_accuracy", "rescaler_area_um2", "rescaler_energy_nj"]
     pd.testing.assert_frame_equal(extended[kept].head(TRIALS), trials[kept])
 

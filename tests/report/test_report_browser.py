@@ -207,6 +207,8 @@ def test_fits_a_phone(browser: webdriver.Chrome, hostile_report: Report) -> None
         assert svg.size["width"] <= 390
     table = browser.find_element(By.CSS_SELECTOR, ".compare")
     assert table.size["width"] <= 390
+    for cell in table.find_elements(By.CSS_SELECTOR, "td"):
+        assert browser.execute_script("return arguments[0].scrollWidth <= arguments[0].clientWidth", cell), cell.text
 
 
 def test_print_has_the_paper_figures(browser: webdriver.Chrome, hostile_report: Report) -> None:

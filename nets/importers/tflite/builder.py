@@ -25,10 +25,11 @@ from nets.network import (
 
 # Dead filters have scales near 1e-10; anything far below or above is damage, or would leave the normal float32 range.
 SCALE_MIN, SCALE_MAX = 2.0**-60, 2.0**40
-POSITIONS_MAX = 2**25  # limit for the positions that all rearranging operators of a file together hold
 # Limits of one sample, far beyond the networks of chips: of one tensor, and of all tensors together. A file of a few
 # hundred bytes can state any shape.
-ELEMENTS_MAX, ALL_ELEMENTS_MAX = 2**24, 2**28
+ELEMENTS_MAX, ALL_ELEMENTS_MAX = 2**24, 2**29
+PRODUCTS_MAX = 2**36  # of one operator; a hundred times those of a large image network
+POSITIONS_MAX = 2**24  # limit for the positions that all rearranging operators of a file together hold
 
 _NUMPY_TYPES = {"INT8": np.int8, "INT32": np.int32, "INT64": np.int64}
 
@@ -206,6 +207,13 @@ def check_shape(operator: RawOperator, got: tuple[int, ...], result: TensorSpec)
     """Raises a NetworkError if an operator computes another shape than the file states for its output."""
     if got != result.shape:
         raise NetworkError(f"{operator} makes shape {list(got)}; the file says {list(result.shape)} (without batch)")
+
+
+def check_work(operator: RawOperator, result: TensorSpec, products: int) -> None:
+    """Raises a NetworkError if an operator needs minutes for one sample, at this many products per output element."""
+    total = math.prod(result.shape) * products
+    if total > PRODUCTS_MAX:
+        raise NetworkError(f"{operator} takes {total} products per sample; at most {PRODUCTS_MAX} are supported")
 
 
 def check_same_quantization(operator: RawOperator, specs: list[TensorSpec]) -> None:
