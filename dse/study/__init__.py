@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     )
     from dse.study.tasks import beats_chance
 else:
-    __getattr__ = names_on_demand(__name__, "tasks", "prepared")  # SciPy, torch
+    __getattr__ = names_on_demand(__name__, "tasks", "prepared")  # datasets; torch
 
 __all__ = [
     "BoolArray",
