@@ -18,7 +18,7 @@ from dse.design import figure_named, metrics
 from dse.report.charts.front import on_test
 from dse.report.charts.picture import Picture, library, library_version
 from dse.report.charts.rescalers import is_shared, layer_table
-from dse.report.front_table import front_rows
+from dse.report.front_rows import front_rows
 from dse.report.losses import ShownLoss, shown_loss
 from dse.report.pictures import Analysis, analyse, pictures, write_pictures
 from dse.report.scene import Scene

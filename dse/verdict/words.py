@@ -146,12 +146,12 @@ def _gain(gain: Gain | None, choice: Choice) -> list[str]:
     if gain.rival.trial == choice.trial:
         return [f"It is the uniform design {rival}: choosing per layer gained nothing here."]
     named = f"{rival} (trial {gain.rival.trial})"
+    equal = "loses no more on validation (being better than int32 does not count)"
     if gain.saved <= 0:
-        return [f"Choosing per layer gained nothing here: {named} is as cheap and at least as accurate on validation."]
+        return [f"Choosing per layer gained nothing here: {named} is as cheap and {equal}."]
     return [
-        f"It needs {formats.percent(gain.saved)} less than {named}, the cheapest uniform design that is at least as "
-        f"accurate on validation ({formats.percent(gain.low)} to {formats.percent(gain.high)} over resamples of the "
-        "validation samples)."
+        f"It needs {formats.percent(gain.saved)} less than {named}, the cheapest uniform design that {equal}; "
+        f"{formats.percent(gain.low)} to {formats.percent(gain.high)} over resamples of the validation samples."
     ]
 
 

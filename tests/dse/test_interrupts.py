@@ -88,7 +88,7 @@ def test_a_signal_before_the_first_trial_writes_empty_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
     monkeypatch.setattr(dse.run, "make_pool", lambda *_, **__: SerialPool(ClosedForm))
-    monkeypatch.setattr(Driver, "run", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(Driver, "run", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
     stopped = cli("run", write_study(tmp_path), "--out", tmp_path / "run")
     assert stopped.status == 128 + signal.SIGTERM, stopped
     assert (tmp_path / "run" / "results.xlsx").is_file()

@@ -10,7 +10,7 @@ from synthetic_study import Maker
 from dse import formats
 from dse.design.metrics import DISAGREEMENT, DIVERGENCE, DROP
 from dse.formats import MINUS, TIMES
-from dse.report.front_table import MOST_LISTED, front_rows
+from dse.report.front_rows import MOST_LISTED, front_rows
 from dse.report.losses import MANY_SAMPLES, ShownLoss, shown_loss
 from dse.report.page import needs
 from dse.report.recommendations import recommendation

@@ -27,9 +27,9 @@ from nets.network import (
 SCALE_MIN, SCALE_MAX = 2.0**-60, 2.0**40
 # Limits of one sample, far beyond the networks of chips: of one tensor, and of all tensors together. A file of a few
 # hundred bytes can state any shape.
-ELEMENTS_MAX, ALL_ELEMENTS_MAX = 2**24, 2**28
+ELEMENTS_MAX, ALL_ELEMENTS_MAX = 2**24, 2**29
 PRODUCTS_MAX = 2**36  # of one operator; a hundred times those of a large image network
-POSITIONS_MAX = 2**25  # limit for the positions that all rearranging operators of a file together hold
+POSITIONS_MAX = 2**24  # limit for the positions that all rearranging operators of a file together hold
 
 _NUMPY_TYPES = {"INT8": np.int8, "INT32": np.int32, "INT64": np.int64}
 
