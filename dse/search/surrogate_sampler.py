@@ -5,130 +5,198 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from dse.design import Finetune, FloatMatrix, SearchSpace, non_dominated, reference_point, relative_costs
-from dse.search.surrogate import Designs, Encoded, Encoding, Model, Rows, improvements
+from dse.design import (
+    DIVERGENCE,
+    Finetune,
+    FloatMatrix,
+    SearchSpace,
+    non_dominated,
+    reference_point,
+    relative_costs,
+)
+from dse.search.atoms import Vector
+from dse.search.candidates import changed, favoured
+from dse.search.factors import Factors, Rows
+from dse.search.limits import Limits
+from dse.search.surrogate import Evaluated, Surrogate, improvements
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
 _STARTUP = 10  # complete trials before the model is used; about as many as a study's baselines
-_CANDIDATES = 300  # a thousand gave no better designs on digits and took three times as long
-_MEMORY = 500  # latest trials that the model is fitted to, besides the front: the cost of a fit grows with the cube
+_MEMORY = 300  # latest trials that the model is fitted to, besides the front: the cost of a fit grows with the cube
+_REFITS = 50  # the model is fitted anew when the trials have grown by one part in so many
+_FAVOURED, _DRAWS, _DRAWN = 60, 3, 30  # candidates of the most probable sums, drawn sums, and candidates of each
+_CHANGED = 150  # candidates that are changes of the front
+_OPTIMISM = 0.5  # mean number of standard deviations by which predicted losses are lowered
+
+
+@dataclass(frozen=True)
+class _History:
+    """The complete trials, by number.
+
+    Attributes:
+        rows: their designs.
+        relative: objectives, costs relative to int32's, ``[trials, objectives]``; losses are at least 0.
+        divergences: divergences of the outputs; None if some are not known.
+        limits: the study's constraints.
+    """
+
+    rows: Rows
+    relative: FloatMatrix
+    divergences: Vector | None
+    limits: Limits
 
 
 class SurrogateSampler(BaseSampler):
-    """Proposes the neighbour of the front that is predicted to add the most hypervolume.
+    """Proposes the candidate that is predicted to add the most hypervolume.
 
-    Each proposal raises the predicted accuracies by a random number of standard deviations, so that proposals made
-    together differ and unlikely improvements are tried too. Feasible designs come before infeasible ones. The first
-    objective is the loss.
+    Losses are floored at int32's: a design that seems better than int32 adds nothing for it. Designs that are being
+    evaluated count with their expected values, so that proposals made together complement each other. Each proposal
+    lowers the predicted losses by a random number of standard deviations. Feasible designs come before infeasible ones.
+    A proposal depends on the seed, the trial's number and the trials so far, and on nothing else.
+
+    Args:
+        space: the study's search space.
+        objectives: names of the objectives; the first one is the loss.
+        seed: of the proposals.
+        prices: the objectives' costs of all values of all factors, if they are known beforehand: relative to int32's,
+            ``[objectives - 1, factors, values]``.
     """
 
-    def __init__(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> None:
-        self._space, self._encoding = space, Encoding(space)
+    def __init__(
+        self, space: SearchSpace, objectives: Sequence[str], seed: int, prices: FloatMatrix | None = None
+    ) -> None:
+        self._space, self._factors, self._prices, self._seed = space, Factors(space), prices, seed
         self._reference, self._loss = reference_point(objectives), objectives[0]
-        self._generator = np.random.default_rng(seed)
-        self._int32 = space.parameters(space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))
-        self._known: dict[int, Encoded] = {}
+        self._int32 = self._factors.row(
+            space.parameters(space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))
+        )
+        self._rows: dict[int, Rows] = {}
+        self._fitted: tuple[int, Surrogate, Rows] | None = None  # number of trials, their model, those it learned from
 
     def reseed_rng(self) -> None:
-        self._generator = np.random.default_rng()
+        self._seed = int(np.random.default_rng().integers(2**32))
 
     def infer_relative_search_space(self, _study: optuna.Study, _trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return dict(self._space.distributions)
 
     def sample_independent(
-        self, _study: optuna.Study, _trial: FrozenTrial, param_name: str, _param_distribution: BaseDistribution
+        self, _study: optuna.Study, trial: FrozenTrial, param_name: str, _param_distribution: BaseDistribution
     ) -> Any:  # noqa: ANN401 -- Optuna's own signature
         values = self._space.values[param_name]
-        return values[self._generator.integers(len(values))]
+        return values[np.random.default_rng((self._seed, trial.number)).integers(len(values))]
 
     def sample_relative(
-        self, study: optuna.Study, _trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        trials = [t for t in study.get_trials(deepcopy=False) if t.params.keys() == search_space.keys()]
-        complete = [t for t in trials if t.state is TrialState.COMPLETE]
-        if len(complete) < _STARTUP or not self._encoding.variables:
-            return dict(self._encoding.parameters(self._encoding.random(1, self._generator)[0]))
-        seen = {self._encoded(t).row.tobytes() for t in trials}
-        candidates = self._ranked(complete)
+        generator = np.random.default_rng((self._seed, trial.number))
+        trials = study.get_trials(deepcopy=False)
+        usable = [t for t in trials if t.number in self._rows or t.params.keys() == search_space.keys()]
+        complete = [t for t in usable if t.state is TrialState.COMPLETE]
+        if len(complete) < _STARTUP or not len(self._factors.free):
+            return dict(self._factors.parameters(self._factors.random(1, generator)[0]))
+        pending = [self._row(t) for t in usable if not t.state.is_finished()]
+        candidates = self._ranked(self._history(complete), self._stacked(pending), generator)
+        seen = {self._row(t).tobytes() for t in usable}
         best = next((row for row in candidates if row.tobytes() not in seen), candidates[0])
-        return dict(self._encoding.parameters(best))
+        return dict(self._factors.parameters(best))
 
-    def _ranked(self, complete: list[FrozenTrial]) -> Rows:
-        """Returns candidates, the best one first."""
-        relative, limits = self._relative(complete), Limits.of(complete)
-        broken = limits.violation(limits.excess)
-        front = _best(relative, broken)
-        learned = np.union1d(front, np.arange(max(len(complete) - _MEMORY, 0), len(complete)))
-        costs = np.hstack([relative[:, 1:], limits.excess])[learned]
-        losses = relative[learned, 0] / self._reference[0]
-        model = Model(self._designs(complete, learned), losses, costs, self._encoding.variables)
-        parents = np.array([self._encoded(complete[index]).row for index in front])
-        rows = self._encoding.neighbours(parents, _CANDIDATES, self._generator)
-        scaled, costs = model.predict(self._encoding.of_rows(rows), self._generator.exponential())
-        drops = scaled * self._reference[0]
-        objectives = relative.shape[1]
-        points, excess = np.column_stack([drops, costs[:, : objectives - 1]]), costs[:, objectives - 1 :]
-        rivals = relative[front][(relative[front] < self._reference).all(axis=1) & (broken[front] == 0)]
-        added = improvements(points, rivals, self._reference)
-        violation = limits.violation(limits.with_losses(excess, drops - relative[0, 0], self._loss))
-        return rows[np.lexsort((-added, violation))]
+    def _row(self, trial: FrozenTrial) -> Rows:
+        """Returns a trial's row, kept because a trial's parameters never change."""
+        if trial.number not in self._rows:
+            self._rows[trial.number] = self._factors.row(trial.params)
+        return self._rows[trial.number]
 
-    def _relative(self, complete: list[FrozenTrial]) -> FloatMatrix:
-        """Returns objectives with costs relative to int32's, or to the highest ones if int32 is not complete."""
+    def _stacked(self, rows: Sequence[Rows]) -> Rows:
+        return np.array(rows, dtype=np.intp).reshape(len(rows), len(self._factors.factors))
+
+    def _history(self, complete: list[FrozenTrial]) -> _History:
+        rows = self._stacked([self._row(t) for t in complete])
         values = np.array([t.values for t in complete], dtype=np.float64)
-        baseline = next((np.array(t.values) for t in complete if t.params == self._int32), values.max(axis=0))
-        return relative_costs(values, baseline)
+        baseline = next(iter(values[(rows == self._int32).all(axis=1)]), values.max(axis=0))
+        known = [t.user_attrs.get(DIVERGENCE.name) for t in complete]
+        divergences = None if None in known or self._loss == DIVERGENCE.name else np.array(known, dtype=np.float64)
+        return _History(rows, relative_costs(values, baseline), divergences, Limits.of(complete))
 
-    def _designs(self, complete: list[FrozenTrial], which: npt.NDArray[np.intp]) -> Designs:
-        encoded = [self._encoded(complete[index]) for index in which]
-        return Designs(np.array([design.errors for design in encoded]), np.array([design.bumps for design in encoded]))
+    def _ranked(self, history: _History, pending: Rows, generator: np.random.Generator) -> Rows:
+        """Returns candidates, the best one first."""
+        model, learned = self._model(history)
+        columns = history.relative.shape[1]
+        points = self._shrunken(history, model, learned)
+        broken = history.limits.violation(history.limits.excess)
+        rivals = np.concatenate([learned, np.arange(self._fitted_trials, len(points))])
+        front = rivals[_best(points[rivals], broken[rivals])]
+        rows = self._candidates(self._factors.inside(history.rows[front]), model, generator)
+        predicted, excess = self._predicted(rows, model, columns, generator.exponential(_OPTIMISM))
+        members = points[front][(points[front] < self._reference).all(axis=1) & (broken[front] == 0)]
+        if len(pending):
+            believed, beyond = self._predicted(pending, model, columns)
+            kept = history.limits.violation(beyond) == 0
+            members = np.vstack([members, believed[(believed < self._reference).all(axis=1) & kept]])
+        added = improvements(predicted, members, self._reference)
+        return rows[np.lexsort((predicted @ (1.0 / self._reference), -added, history.limits.violation(excess)))]
 
-    def _encoded(self, trial: FrozenTrial) -> Encoded:
-        """Returns a trial's encoded design, kept because a trial's parameters never change."""
-        if trial.number not in self._known:
-            self._known[trial.number] = self._encoding.of_parameters(trial.params)
-        return self._known[trial.number]
+    @property
+    def _fitted_trials(self) -> int:
+        return self._fitted[0] if self._fitted else 0
+
+    def _model(self, history: _History) -> tuple[Surrogate, Rows]:
+        """Returns the model of the trials at the last refit, and the indices of those that it learned from."""
+        count = len(history.rows)
+        count -= count % max(count // _REFITS, 1)
+        if self._fitted is None or self._fitted[0] != count:
+            relative, broken = history.relative[:count], history.limits.violation(history.limits.excess[:count])
+            learned = np.union1d(_best(relative, broken), np.arange(max(count - _MEMORY, 0), count))
+            costs = np.hstack([relative[:, 1:], history.limits.excess[:count]])[learned]
+            known = history.divergences
+            evaluated = Evaluated(
+                history.rows[learned],
+                relative[learned, 0] / self._reference[0],
+                None if known is None else known[learned] / DIVERGENCE.reference,
+                costs,
+            )
+            self._fitted = count, Surrogate(self._factors, evaluated, self._prices_of(costs)), learned
+        return self._fitted[1], self._fitted[2]
+
+    def _prices_of(self, costs: FloatMatrix) -> FloatMatrix | None:
+        """Returns the prices with columns for limits, of which nothing is known beforehand."""
+        if self._prices is None:
+            return None
+        columns, factors, values = self._prices.shape
+        most = max(len(factor.values) for factor in self._factors.factors)
+        known = np.zeros((costs.shape[1], factors, max(most, values)))
+        known[:columns, :, :values] = self._prices
+        return known
+
+    def _shrunken(self, history: _History, model: Surrogate, learned: Rows) -> FloatMatrix:
+        """Returns the objectives of the trials; the losses of those learned from are their expected values."""
+        points = history.relative.copy()
+        points[learned, 0] = model.losses(history.rows[learned]) * self._reference[0]
+        points[:, 0] = np.maximum(points[:, 0], 0.0)
+        return points
+
+    def _candidates(self, parents: Rows, model: Surrogate, generator: np.random.Generator) -> Rows:
+        sizes, objectives = self._factors.sizes, len(self._reference) - 1
+        costs = model.costs.tables[:objectives]
+        parts = [changed(parents, costs.mean(axis=0), sizes, _CHANGED, generator)]
+        parts.append(favoured(model.effects(), costs, sizes, _FAVOURED, generator))
+        parts += [favoured(model.effects(generator), costs, sizes, _DRAWN, generator) for _ in range(_DRAWS)]
+        return np.unique(np.vstack(parts), axis=0)
+
+    def _predicted(
+        self, rows: Rows, model: Surrogate, columns: int, optimism: float = 0.0
+    ) -> tuple[FloatMatrix, FloatMatrix]:
+        """Returns the objectives of designs, and by how much they exceed the limits."""
+        losses = model.losses(rows, optimism) * self._reference[0]
+        costs = model.costs.predict(rows)
+        return np.column_stack([np.maximum(losses, 0.0), costs[:, : columns - 1]]), costs[:, columns - 1 :]
 
 
-@dataclass(frozen=True)
-class Limits:
-    """The study's constraints as its trials recorded them.
-
-    Attributes:
-        names: names of the limited metrics.
-        excess: amount by which every trial exceeds the limits, ``[trials, limits]``, in the metrics' units.
-    """
-
-    names: tuple[str, ...]
-    excess: FloatMatrix
-
-    @classmethod
-    def of(cls, complete: Sequence[FrozenTrial]) -> "Limits":
-        """Returns the limits of trials; a trial that recorded no value for a limit keeps it."""
-        recorded = [trial.constraints for trial in complete]
-        names = tuple(sorted({name for constraints in recorded for name in constraints}))
-        excess = [[constraints.get(name, 0.0) for name in names] for constraints in recorded]
-        return cls(names, np.array(excess, dtype=np.float64).reshape(len(complete), len(names)))
-
-    def with_losses(self, excess: FloatMatrix, losses: npt.NDArray[np.float64], loss: str) -> FloatMatrix:
-        """Returns ``excess`` with the column of the figure ``loss`` computed from ``losses`` above the first trial."""
-        columns = [losses + self.excess[0, n] if name == loss else excess[:, n] for n, name in enumerate(self.names)]
-        return np.array(columns).reshape(len(self.names), len(excess)).T
-
-    def violation(self, excess: FloatMatrix) -> npt.NDArray[np.float64]:
-        """Returns one number per design, 0 if it is feasible; each limit is scaled by its median absolute excess."""
-        unit = np.maximum(np.median(np.abs(self.excess), axis=0), np.finfo(float).tiny)
-        violation: npt.NDArray[np.float64] = (np.maximum(excess, 0.0) / unit).sum(axis=1)
-        return violation
-
-
-def _best(relative: FloatMatrix, broken: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+def _best(relative: FloatMatrix, broken: Vector) -> Rows:
     """Returns the indices of the front of the designs with the least violation, the feasible ones if there are any."""
     least = np.flatnonzero(broken == broken.min())
     return least[non_dominated(relative[least])]

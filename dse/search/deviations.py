@@ -1,0 +1,117 @@
+"""What a design's loss deviates from the sum of its disturbances: Gaussian processes of a fixed form."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+
+from dse.design import FloatMatrix
+from dse.search.atoms import Vector
+from dse.search.factors import Rows
+
+_RATE = 2.0  # decay with the share of the disturbance that two designs do not have in common
+_SHARED = 0.3  # what a choice for the whole network counts for in that share
+_OWN = (0.0, 0.3, 0.6, 1.0)  # standard deviations of a term's own factor
+_TOGETHER = (0.0, 0.15, 0.4, 0.8)  # of the factor of whole designs, which similar designs have in common
+_NOISE = (0.03, 0.1, 0.2, 0.35, 0.5)  # of compressed losses
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Standard deviations: of single terms, of whole designs, and of the noise."""
+
+    own: float
+    together: float
+    noise: float
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How the disturbance of designs is made up.
+
+    Attributes:
+        terms: share of every value of every factor, sparse ``[designs, factors * values]``.
+        roots: their square roots, sparse, with the choices for the whole network.
+        weights: how much a relative change of the disturbance changes the compressed loss, ``[designs]``.
+    """
+
+    terms: sparse.csr_array
+    roots: sparse.csr_array
+    weights: Vector
+
+
+def shares_of(rows: Rows, effects: FloatMatrix, shared: Vector, weights: Vector) -> Shares:
+    """Returns the shares of designs.
+
+    Args:
+        rows: the designs.
+        effects: disturbance by every value of every factor, ``[factors, values]``.
+        shared: 1 for a choice for the whole network, 0 for a rescaler, ``[factors]``.
+        weights: those of :class:`Shares`.
+    """
+    chosen = effects[np.arange(len(effects)), rows]
+    part = chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1e-30)
+    roots = np.sqrt((part + _SHARED * shared) / (1.0 + _SHARED * shared.sum()))
+    return Shares(_one_hot(rows, part * weights[:, None], effects.shape[1]), _one_hot(rows, roots, effects.shape[1]), weights)
+
+
+def _one_hot(rows: Rows, values: FloatMatrix, width: int) -> sparse.csr_array:
+    count, factors = rows.shape
+    columns = rows + np.arange(factors) * width
+    ends = np.arange(count + 1) * factors
+    return sparse.csr_array((values.ravel(), columns.ravel(), ends), shape=(count, factors * width))
+
+
+def _parts(one: Shares, other: Shares) -> tuple[FloatMatrix, FloatMatrix]:
+    """Returns the two kernels between designs, without their scales."""
+    own = (one.terms @ other.terms.T).toarray()
+    common = (one.roots @ other.roots.T).toarray()
+    near = np.exp(_RATE * (np.minimum(common, 1.0) - 1.0)) * one.weights[:, None] * other.weights
+    return own, near
+
+
+class Deviations:
+    """Deviations that were fitted to evaluated designs.
+
+    Args:
+        known: the evaluated designs.
+        residuals: compressed losses less those of the sum of disturbances, ``[designs]``.
+        scales: standard deviations; None for the most likely ones.
+    """
+
+    def __init__(self, known: Shares, residuals: Vector, scales: Scales | None = None) -> None:
+        self._known = known
+        parts = _parts(known, known)
+        self.scales = scales or _most_likely(parts, residuals)
+        self._factor, self._weights, _ = _solved(parts, residuals, self.scales)
+
+    def predict(self, shares: Shares) -> tuple[Vector, Vector]:
+        """Returns expected deviations and their standard deviations, each ``[designs]``."""
+        own, near = _parts(shares, self._known)
+        kernel = self.scales.own**2 * own + self.scales.together**2 * near
+        explained = (solve_triangular(self._factor, kernel.T, lower=True, check_finite=False) ** 2).sum(axis=0)
+        alone = np.asarray(shares.terms.power(2).sum(axis=1)).ravel()
+        prior = self.scales.own**2 * alone + (self.scales.together * shares.weights) ** 2
+        return kernel @ self._weights, np.sqrt(np.maximum(prior - explained, 0.0))
+
+
+def _solved(parts: tuple[FloatMatrix, FloatMatrix], residuals: Vector, scales: Scales) -> tuple[FloatMatrix, Vector, float]:
+    """Returns the kernel's factor, the weights of the known designs, and the logarithm of the likelihood."""
+    own, near = parts
+    kernel = scales.own**2 * own + scales.together**2 * near
+    kernel[np.diag_indices_from(kernel)] += scales.noise**2
+    factor = cho_factor(kernel, lower=True, check_finite=False)[0]
+    weights = cho_solve((factor, True), residuals, check_finite=False)
+    return factor, weights, float(-0.5 * residuals @ weights - np.log(np.diag(factor)).sum())
+
+
+def _most_likely(parts: tuple[FloatMatrix, FloatMatrix], residuals: Vector) -> Scales:
+    """Returns the scales of a grid under which the residuals are the most likely."""
+    best, likelihood = Scales(_OWN[1], _TOGETHER[1], _NOISE[2]), -np.inf
+    for scales in (Scales(*each) for each in product(_OWN, _TOGETHER, _NOISE)):
+        found = _solved(parts, residuals, scales)[2]
+        if found > likelihood:
+            best, likelihood = scales, found
+    return best

@@ -1,0 +1,37 @@
+"""The limits that a study sets to figures of its designs, as its trials recorded them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from optuna.trial import FrozenTrial
+
+from dse.design import FloatMatrix
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The study's constraints as its trials recorded them.
+
+    Attributes:
+        names: names of the limited metrics.
+        excess: amount by which every trial exceeds the limits, ``[trials, limits]``, in the metrics' units.
+    """
+
+    names: tuple[str, ...]
+    excess: FloatMatrix
+
+    @classmethod
+    def of(cls, complete: Sequence[FrozenTrial]) -> "Limits":
+        """Returns the limits of trials; a trial that recorded no value for a limit keeps it."""
+        recorded = [trial.constraints for trial in complete]
+        names = tuple(sorted({name for constraints in recorded for name in constraints}))
+        excess = [[constraints.get(name, 0.0) for name in names] for constraints in recorded]
+        return cls(names, np.array(excess, dtype=np.float64).reshape(len(complete), len(names)))
+
+    def violation(self, excess: FloatMatrix) -> npt.NDArray[np.float64]:
+        """Returns one number per design, 0 if it is feasible; each limit is scaled by its median absolute excess."""
+        unit = np.maximum(np.median(np.abs(self.excess), axis=0), np.finfo(float).tiny)
+        violation: npt.NDArray[np.float64] = (np.maximum(excess, 0.0) / unit).sum(axis=1)
+        return violation

@@ -1,0 +1,126 @@
+"""A search space of 62 rescalers whose truth is known: accuracy and costs of every design in closed form.
+
+A network's rescalers disturb the margin by which it classifies a sample. Rescaler ``i`` at a width with relative error
+``e`` adds a random part of variance ``(s_i e)^2``, so that variances add up over the rescalers, and a systematic part
+``u_i e`` in each of a few directions, which those of other rescalers enlarge or cancel: that is the interaction. The
+error of a width is about ``2**-b``, times a factor of its own, because a constant may happen to be nearly
+representable: accuracy is not monotone in the width. Sensitivities are log-normal and partly shared by the kind of
+layer. A margin is normal, so that the accuracy of the whole population has a closed form; a study sees some hundred
+samples, each with disturbances of its own. Areas and energies are sums over the rescalers, each a quadratic function of
+its width as synthesized rescalers are, with outputs and lanes that differ from layer to layer.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import log_ndtr, ndtr
+
+from dse.design import Finetune, FloatMatrix, RescalerVariable, SearchSpace
+from nets.network import Method
+
+Rows = npt.NDArray[np.intp]  # index into WIDTHS of every rescaler, [designs, rescalers]
+
+WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 31)
+RESCALERS = 62
+SAMPLES = 400
+_KINDS = ("conv", "depthwise", "add")
+_DIRECTIONS = 3
+_BASELINE = 1.6  # mean margin of int32 in standard deviations: 94.5% of the samples are right
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """One drawn problem.
+
+    Attributes:
+        seed: of everything that is drawn.
+        rescalers: number of rescalers.
+        samples: number of validation samples.
+    """
+
+    seed: int = 0
+    rescalers: int = RESCALERS
+    samples: int = SAMPLES
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the rescalers."""
+        return tuple(f"{_KINDS[at % len(_KINDS)]}_{at}" for at in range(self.rescalers))
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """The search space: a width per rescaler, rounding only, nothing trained."""
+        variables = tuple(RescalerVariable(name, WIDTHS, (Method.ROUND,)) for name in self.names)
+        return SearchSpace(variables, (Finetune.NONE,))
+
+    @cached_property
+    def costs(self) -> npt.NDArray[np.float64]:
+        """Area and energy of every rescaler at every width as shares of int32's, ``[2, rescalers, widths]``."""
+        generator = np.random.default_rng((self.seed, 1))
+        bits = np.array(WIDTHS, dtype=np.float64)
+        one = np.array([22.0 + 8.6 * bits + 0.01 * bits**2, 12.0 + 12.0 * bits + 0.22 * bits**2])
+        size = np.exp(generator.normal(0.0, (0.3, 0.5), size=(self.rescalers, 2))).T
+        whole = size[:, :, None] * one[:, None, :]
+        return whole / whole[:, :, -1].sum(axis=1)[:, None, None]
+
+    @cached_property
+    def errors(self) -> FloatMatrix:
+        """Relative error of every rescaler at every width, ``[rescalers, widths]``."""
+        generator = np.random.default_rng((self.seed, 2))
+        luck = np.exp(generator.normal(0.0, 0.3, size=(self.rescalers, len(WIDTHS))))
+        return np.exp2(-np.array(WIDTHS, dtype=np.float64)) * luck
+
+    @cached_property
+    def sensitivities(self) -> npt.NDArray[np.float64]:
+        """Standard deviation of the disturbance per relative error, ``[rescalers]``."""
+        generator = np.random.default_rng((self.seed, 3))
+        kinds = generator.normal(0.0, 0.3, size=len(_KINDS))[np.arange(self.rescalers) % len(_KINDS)]
+        return 0.25 * np.exp(kinds + generator.normal(0.0, 0.5, size=self.rescalers))
+
+    @cached_property
+    def _systematic(self) -> FloatMatrix:
+        """Systematic disturbance per relative error, ``[rescalers, directions]``."""
+        generator = np.random.default_rng((self.seed, 4))
+        return 0.25 * self.sensitivities[:, None] * generator.normal(size=(self.rescalers, _DIRECTIONS))
+
+    @cached_property
+    def _margins(self) -> npt.NDArray[np.float64]:
+        generator = np.random.default_rng((self.seed, 5))
+        return _BASELINE + generator.normal(size=self.samples)
+
+    @cached_property
+    def _disturbances(self) -> npt.NDArray[np.float64]:
+        """Random disturbance of every sample, ``[rescalers, widths, samples]``."""
+        generator = np.random.default_rng((self.seed, 6))
+        drawn = generator.normal(size=(self.rescalers, len(WIDTHS), self.samples))
+        return drawn * (self.sensitivities[:, None] * self.errors)[:, :, None]
+
+    def relative_costs(self, rows: Rows) -> FloatMatrix:
+        """Returns area and energy as shares of int32's, ``[designs, 2]``."""
+        return self.costs[:, np.arange(self.rescalers), rows].sum(axis=2).T
+
+    def _shift(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """Returns the systematic loss of margin, ``[designs]``: the length of the sum of all directions."""
+        error = self.errors[np.arange(self.rescalers), rows]
+        return np.sqrt(((error @ self._systematic) ** 2).sum(axis=1))
+
+    def true_drops(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """Returns the drop of accuracy in the whole population, pp, ``[designs]``."""
+        each = (self.sensitivities[:, None] * self.errors)[np.arange(self.rescalers), rows]
+        spread = np.sqrt(1.0 + (each**2).sum(axis=1))
+        drop: npt.NDArray[np.float64] = 100.0 * (ndtr(_BASELINE) - ndtr((_BASELINE - self._shift(rows)) / spread))
+        return drop
+
+    def seen(self, row: npt.NDArray[np.intp]) -> tuple[float, float, float]:
+        """Returns drop (pp), increase of the cross-entropy and divergence from int32 (nats) on the validation samples.
+
+        The confidence in the right class is the normal distribution function of twice the margin.
+        """
+        moved = self._disturbances[np.arange(self.rescalers), row].sum(axis=0)
+        margins = self._margins - self._shift(row[None])[0] - moved
+        drop = 100.0 * float(np.mean(self._margins > 0) - np.mean(margins > 0))
+        right, wrong = (log_ndtr(2 * self._margins) - log_ndtr(2 * margins), log_ndtr(-2 * self._margins) - log_ndtr(-2 * margins))
+        sure = ndtr(2 * self._margins)
+        return drop, float(right.mean()), float((sure * right + (1 - sure) * wrong).mean())
