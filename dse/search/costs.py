@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.spatial.distance import cdist
 
 from dse.design import NATURAL, FloatMatrix
 from dse.search.factors import Factor, Factors, Rows
@@ -37,6 +38,9 @@ class Costs:
         features = _features(factors)
         self.tables = np.zeros((values.shape[1], len(features), max(map(len, features)))) if known is None else known
         residuals = values - self._summed(rows)
+        self._exact = known is not None and float(np.abs(residuals).max(initial=0.0)) < _SMALLEST
+        if self._exact:
+            return
         self._center = residuals.mean(axis=0)
         self._scale = np.maximum(residuals.std(axis=0), _SMALLEST)
         own = np.hstack([table[rows[:, at]] for at, table in enumerate(features)]) / np.sqrt(len(features))
@@ -69,12 +73,14 @@ class Costs:
 
     def _near(self, rows: Rows) -> FloatMatrix:
         """Returns the kernel of the part that is no sum, between designs and the evaluated ones."""
-        differing = (rows[:, None, :] != self._rows[None]).mean(axis=2)
+        differing = cdist(rows, self._rows, "hamming")
         near: FloatMatrix = np.exp(-_RATE * differing)
         return near
 
     def predict(self, rows: Rows) -> FloatMatrix:
         """Returns the expected costs of designs, ``[designs, columns]``."""
+        if self._exact:
+            return self._summed(rows)
         rest = _INTERPLAY * self._near(rows) @ self._weights * self._scale
         predicted: FloatMatrix = self._summed(rows) + rest + self._center
         return predicted

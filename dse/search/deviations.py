@@ -1,7 +1,6 @@
 """What a design's loss deviates from the sum of its disturbances: Gaussian processes of a fixed form."""
 
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -16,6 +15,7 @@ _SHARED = 0.3  # what a choice for the whole network counts for in that share
 _OWN = (0.0, 0.3, 0.6, 1.0)  # standard deviations of a term's own factor
 _TOGETHER = (0.0, 0.15, 0.4, 0.8)  # of the factor of whole designs, which similar designs have in common
 _NOISE = (0.03, 0.1, 0.2, 0.35, 0.5)  # of compressed losses
+_GRIDS = (("noise", _NOISE), ("own", _OWN), ("together", _TOGETHER))
 
 
 @dataclass(frozen=True)
@@ -78,22 +78,25 @@ class Deviations:
     Args:
         known: the evaluated designs.
         residuals: compressed losses less those of the sum of disturbances, ``[designs]``.
-        scales: standard deviations; None for the most likely ones.
+        luck: mean variance of the residuals that comes from the choice of the samples. It repeats in designs of the
+            same terms, but says nothing about other samples, and predictions leave it out.
     """
 
-    def __init__(self, known: Shares, residuals: Vector, scales: Scales | None = None) -> None:
+    def __init__(self, known: Shares, residuals: Vector, luck: float = 0.0) -> None:
         self._known = known
         parts = _parts(known, known)
-        self.scales = scales or _most_likely(parts, residuals)
+        self.scales = _most_likely(parts, residuals)
         self._factor, self._weights, _ = _solved(parts, residuals, self.scales)
+        seen = self.scales.own**2 * float(np.mean(np.diag(parts[0])))
+        self._lasting = max(1.0 - luck / seen, 0.0) if seen else 0.0  # share of the terms' own variance
 
     def predict(self, shares: Shares) -> tuple[Vector, Vector]:
         """Returns expected deviations and their standard deviations, each ``[designs]``."""
         own, near = _parts(shares, self._known)
-        kernel = self.scales.own**2 * own + self.scales.together**2 * near
+        kernel = self._lasting * self.scales.own**2 * own + self.scales.together**2 * near
         explained = (solve_triangular(self._factor, kernel.T, lower=True, check_finite=False) ** 2).sum(axis=0)
         alone = np.asarray(shares.terms.power(2).sum(axis=1)).ravel()
-        prior = self.scales.own**2 * alone + (self.scales.together * shares.weights) ** 2
+        prior = self._lasting * self.scales.own**2 * alone + (self.scales.together * shares.weights) ** 2
         return kernel @ self._weights, np.sqrt(np.maximum(prior - explained, 0.0))
 
 
@@ -108,10 +111,13 @@ def _solved(parts: tuple[FloatMatrix, FloatMatrix], residuals: Vector, scales: S
 
 
 def _most_likely(parts: tuple[FloatMatrix, FloatMatrix], residuals: Vector) -> Scales:
-    """Returns the scales of a grid under which the residuals are the most likely."""
-    best, likelihood = Scales(_OWN[1], _TOGETHER[1], _NOISE[2]), -np.inf
-    for scales in (Scales(*each) for each in product(_OWN, _TOGETHER, _NOISE)):
-        found = _solved(parts, residuals, scales)[2]
-        if found > likelihood:
-            best, likelihood = scales, found
+    """Returns scales under which the residuals are the most likely, by changing one at a time twice."""
+    best = Scales(_OWN[1], _TOGETHER[1], _NOISE[2])
+    likelihood = _solved(parts, residuals, best)[2]
+    for name, values in _GRIDS * 2:
+        for value in values:
+            scales = replace(best, **{name: value})
+            found = _solved(parts, residuals, scales)[2]
+            if found > likelihood:
+                best, likelihood = scales, found
     return best

@@ -18,8 +18,8 @@ from dse.search.atoms import Atoms, Vector
 from dse.search.factors import Rows
 
 KNEE = 0.1  # losses far below this share of the reference have the same noise, those above it one in proportion to them
-_STEPS = 12  # at most, of Gauss and Newton
-_ENOUGH = 1e-2  # the last step's greatest change of a logarithm
+_STEPS = 7  # at most, of Gauss and Newton: more move parameters that hardly matter
+_ENOUGH = 0.15  # the last step's greatest change of a logarithm
 _NOISE, _NOISE_WEIGHT = 0.25, 6.0  # of compressed losses before any trial, and as many trials as it counts for
 _FACTOR, _POWER, _OFFSET = 1.0, 0.2, 0.02  # standard deviations of a figure's own parameters, before any trial
 
@@ -52,7 +52,7 @@ class Disturbance:
 
     @classmethod
     def fitted(
-        cls, atoms: Atoms, rows: Rows, figures: Sequence[Vector], start: Vector | None = None
+        cls, atoms: Atoms, rows: Rows, figures: Sequence[Vector]
     ) -> "Disturbance":
         """Fits the model.
 
@@ -60,34 +60,38 @@ class Disturbance:
             atoms: terms of the space.
             rows: the designs.
             figures: losses of the designs in units of the reference, the one that is predicted first.
-            start: parameters of an earlier fit of the same atoms and figures.
         """
         own = len(atoms.means)
         means = np.concatenate([atoms.means, np.zeros(3 * len(figures))])
         deviations = np.concatenate([atoms.deviations, np.tile((_FACTOR, _POWER, _OFFSET), len(figures))])
         deviations[own] = 1e-3  # the first figure sets the unit of the sum
         precision = deviations**-2.0
-        parameters = means.copy() if start is None else start.copy()
+        parameters = means.copy()
         targets = [compressed(figure) for figure in figures]
         variances = np.full(len(figures), _NOISE**2)
         factor = np.diag(1.0 / deviations)
         for _ in range(_STEPS):
             hessian, gradient = np.diag(precision), precision * (means - parameters)
             sums, slopes = atoms.sums(rows, parameters[:own]), atoms.slopes(rows, parameters[:own])
+            weights, pulls = np.zeros(len(rows)), np.zeros(len(rows))
             for at, target in enumerate(targets):
-                expected, inner, outer = _expected(sums, parameters[own + 3 * at : own + 3 * at + 3])
-                jacobian = np.zeros((len(rows), len(means)))
-                jacobian[:, :own] = inner[:, None] * slopes
-                jacobian[:, own + 3 * at : own + 3 * at + 3] = outer
+                its = slice(own + 3 * at, own + 3 * at + 3)
+                expected, inner, outer = _expected(sums, parameters[its])
                 residuals = target - expected
                 seen = (residuals**2).sum() + _NOISE_WEIGHT * _NOISE**2
                 variances[at] = seen / (len(rows) + _NOISE_WEIGHT)
-                hessian += jacobian.T @ jacobian / variances[at]
-                gradient += jacobian.T @ residuals / variances[at]
-            factor = cho_factor(hessian, lower=True)[0]
-            step = cho_solve((factor, True), gradient)
+                weights += inner**2 / variances[at]
+                pulls += inner * residuals / variances[at]
+                hessian[its, its] += outer.T @ outer / variances[at]
+                hessian[its, :own] = outer.T @ (inner[:, None] * slopes) / variances[at]
+                hessian[:own, its] = hessian[its, :own].T
+                gradient[its] += outer.T @ residuals / variances[at]
+            hessian[:own, :own] += slopes.T @ (weights[:, None] * slopes)
+            gradient[:own] += slopes.T @ pulls
+            factor = cho_factor(hessian, lower=True, check_finite=False)[0]
+            step = cho_solve((factor, True), gradient, check_finite=False)
             size = float(np.abs(step).max())
-            parameters = parameters + step * min(1.0, 1.0 / size if size else 1.0)
+            parameters = parameters + step * min(1.0, 2.0 / size if size else 1.0)
             if size < _ENOUGH:
                 break
         return cls(atoms, parameters, np.tril(factor), np.sqrt(variances))
@@ -97,11 +101,10 @@ class Disturbance:
         """The parameters of the atoms."""
         return self.parameters[: len(self.atoms.means)]
 
-    def expected(self, rows: Rows, parameters: Vector | None = None) -> Vector:
-        """Returns the compressed first figure of designs, by the most probable or by other parameters, ``[designs]``."""
-        chosen = self.parameters if parameters is None else parameters
-        own = len(self.atoms.means)
-        return _expected(self.atoms.sums(rows, chosen[:own]), chosen[own : own + 3])[0]
+    def expected(self, rows: Rows, figure: int = 0) -> Vector:
+        """Returns a compressed figure of designs, ``[designs]``."""
+        at = len(self.atoms.means) + 3 * figure
+        return _expected(self.atoms.sums(rows, self.own), self.parameters[at : at + 3])[0]
 
     def sensitivity(self, rows: Rows) -> Vector:
         """Returns how much a relative change of the sum changes the compressed first figure, ``[designs]``."""

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import moocore
 import numpy as np
 
-from dse.design import FloatMatrix
+from dse.design import DIVERGENCE, FloatMatrix
 from dse.search.atoms import Atoms, Vector
 from dse.search.costs import Costs
-from dse.search.deviations import Deviations, Scales, Shares, shares_of
-from dse.search.disturbance import Disturbance, compressed, expanded
+from dse.search.deviations import Deviations, Shares, shares_of
+from dse.search.disturbance import KNEE, Disturbance, compressed, expanded
 from dse.search.factors import Factors, Rows
 
 
@@ -26,56 +26,72 @@ class Evaluated:
     Attributes:
         rows: the designs, ``[designs, factors]``.
         losses: losses in units of the reference, ``[designs]``.
-        divergences: divergences of the outputs in units of the reference; None if they are not known.
+        divergences: divergences of the outputs, nats; None if they are not known.
         costs: costs relative to int32's, and other limited figures, ``[designs, columns]``.
+        samples: number of samples of the losses, if they are cross-entropies; None if not, or if it is not known.
+        reference: the losses' unit, nats, if ``samples`` is given.
     """
 
     rows: Rows
     losses: Vector
     divergences: Vector | None
     costs: FloatMatrix
+    samples: int | None = None
+    reference: float = 1.0
+
+    @property
+    def luck(self) -> float:
+        """Mean variance of the compressed losses from the choice of the samples; 0 if it is not known."""
+        if self.samples is None or self.divergences is None:
+            return 0.0
+        variances = 2.0 * np.maximum(self.divergences, 0.0) / self.samples / self.reference**2
+        return float(np.mean(variances / (self.losses**2 + KNEE**2)))
 
 
 class Surrogate:
     """The model, fitted to evaluated designs.
 
+    If divergences are known, they show the deviations of designs from the sum of their disturbances first, and the
+    losses what is left of them: the loss of a design is lucky or unlucky by about ``sqrt(2 divergence / samples)``, which
+    is the standard error of its difference from int32's (Taylor's expansion of both figures).
+
     Args:
         factors: the search space.
         evaluated: the evaluated designs.
         prices: costs of all values if they are known beforehand, ``[columns, factors, values]``.
-        earlier: an earlier fit, whose parameters are the start of this one.
-        scales: standard deviations of the deviations; None for the most likely ones.
     """
 
-    def __init__(
-        self,
-        factors: Factors,
-        evaluated: Evaluated,
-        prices: FloatMatrix | None = None,
-        earlier: "Surrogate | None" = None,
-        scales: Scales | None = None,
-    ) -> None:
-        rows = evaluated.rows
-        self.layout = tuple(len(factor.values) for factor in factors.factors)
-        same = earlier is not None and earlier.layout == self.layout and earlier.figures == _figures(evaluated)
-        self.figures = _figures(evaluated)
-        self.atoms = earlier.atoms if earlier and same else Atoms(factors.factors)
-        start = earlier.disturbance.parameters if earlier and same else None
-        observed = [evaluated.losses, *([] if evaluated.divergences is None else [evaluated.divergences])]
-        self.disturbance = Disturbance.fitted(self.atoms, rows, observed, start)
+    def __init__(self, factors: Factors, evaluated: Evaluated, prices: FloatMatrix | None = None) -> None:
+        rows, losses, divergences = evaluated.rows, evaluated.losses, evaluated.divergences
+        self.atoms = Atoms(factors.factors)
+        if divergences is not None:
+            divergences = divergences / DIVERGENCE.reference
+        figures = [losses] if divergences is None else [losses, divergences]
+        self.disturbance = Disturbance.fitted(self.atoms, rows, figures)
         self._shared = np.array([float(factor.variable is None) for factor in factors.factors])
-        residuals = compressed(evaluated.losses) - self.disturbance.expected(rows)
-        self.deviations = Deviations(self._shares(rows), residuals, scales)
+        shares = self._shares(rows)
+        self.deviations: list[Deviations] = []
+        if divergences is not None:
+            residuals = compressed(divergences) - self.disturbance.expected(rows, figure=1)
+            self.deviations.append(Deviations(shares, residuals))
+        residuals = compressed(losses) - self._expected(rows, shares)[0]
+        self.deviations.append(Deviations(shares, residuals, evaluated.luck))
         self.costs = Costs(factors, rows, evaluated.costs, prices)
 
     def _shares(self, rows: Rows) -> Shares:
         weights = self.disturbance.sensitivity(rows)
         return shares_of(rows, self.atoms.effects(self.disturbance.own), self._shared, weights)
 
+    def _expected(self, rows: Rows, shares: Shares) -> tuple[Vector, Vector]:
+        """Returns expected compressed losses and their standard deviations, each ``[designs]``."""
+        parts = [each.predict(shares) for each in self.deviations]
+        expected = self.disturbance.expected(rows) + sum((mean for mean, _ in parts), np.zeros(len(rows)))
+        return expected, np.sqrt(sum((deviation**2 for _, deviation in parts), np.zeros(len(rows))))
+
     def losses(self, rows: Rows, optimism: float = 0.0) -> Vector:
         """Returns expected losses in units of the reference, less a number of standard deviations, ``[designs]``."""
-        expected, deviation = self.deviations.predict(self._shares(rows))
-        return expanded(self.disturbance.expected(rows) + expected - optimism * deviation)
+        expected, deviation = self._expected(rows, self._shares(rows))
+        return expanded(expected - optimism * deviation)
 
     def effects(self, generator: np.random.Generator | None = None) -> FloatMatrix:
         """Returns the disturbance by every value, the most probable or a drawn one, ``[factors, values]``.
@@ -86,10 +102,6 @@ class Surrogate:
         own = drawn[: len(self.atoms.means)]
         effects: FloatMatrix = self.atoms.effects(own) + self.atoms.log_scales(own)
         return effects
-
-
-def _figures(evaluated: Evaluated) -> int:
-    return 1 if evaluated.divergences is None else 2
 
 
 def improvements(points: FloatMatrix, front: FloatMatrix, reference: Vector) -> Vector:

@@ -28,7 +28,7 @@ from nets.network import FULL_MULTIPLIER_BITS, Method
 
 _STARTUP = 10  # complete trials before the model is used; about as many as a study's baselines
 _MEMORY = 300  # latest trials that the model is fitted to, besides the front: the cost of a fit grows with the cube
-_REFITS = 50  # the model is fitted anew when the trials have grown by one part in so many
+_REFITS = 30  # the model is fitted anew when the trials have grown by one part in so many
 _FAVOURED, _DRAWS, _DRAWN = 60, 3, 30  # candidates of the most probable sums, drawn sums, and candidates of each
 _CHANGED = 150  # candidates that are changes of the front
 _OPTIMISM = 0.5  # mean number of standard deviations by which predicted losses are lowered
@@ -63,13 +63,20 @@ class SurrogateSampler(BaseSampler):
         space: the study's search space.
         objectives: names of the objectives; the first one is the loss.
         seed: of the proposals.
+        samples: number of samples of the losses, if they are cross-entropies.
         prices: the objectives' costs of all values of all factors, if they are known beforehand: relative to int32's,
             ``[objectives - 1, factors, values]``.
     """
 
     def __init__(
-        self, space: SearchSpace, objectives: Sequence[str], seed: int, prices: FloatMatrix | None = None
+        self,
+        space: SearchSpace,
+        objectives: Sequence[str],
+        seed: int,
+        samples: int | None = None,
+        prices: FloatMatrix | None = None,
     ) -> None:
+        self._samples = samples
         self._space, self._factors, self._prices, self._seed = space, Factors(space), prices, seed
         self._reference, self._loss = reference_point(objectives), objectives[0]
         self._int32 = self._factors.row(
@@ -156,8 +163,10 @@ class SurrogateSampler(BaseSampler):
             evaluated = Evaluated(
                 history.rows[learned],
                 relative[learned, 0] / self._reference[0],
-                None if known is None else known[learned] / DIVERGENCE.reference,
+                None if known is None else known[learned],
                 costs,
+                self._samples,
+                self._reference[0],
             )
             self._fitted = count, Surrogate(self._factors, evaluated, self._prices_of(costs)), learned
         return self._fitted[1], self._fitted[2]

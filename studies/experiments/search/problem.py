@@ -1,0 +1,91 @@
+"""What a search is measured on: a space, what evaluations show of a design, and what its figures really are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from dse.design import FloatMatrix, SearchSpace
+from dse.search import Factors, Rows
+
+LOSS = "val_cross_entropy"  # what all searches minimise beside the costs
+REFERENCE = np.array([0.2, 1.0, 1.0])  # nats, and int32's area and energy
+TEST_REFERENCE = np.array([5.0, 1.0, 1.0])  # pp
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One evaluation.
+
+    Attributes:
+        loss: increase of the cross-entropy over int32's on the validation samples, nats.
+        divergence: divergence of the outputs from int32's on the same samples, nats.
+        costs: area and energy as shares of int32's.
+        test_drop: drop of the accuracy on samples that no search sees, or in the whole population, pp.
+    """
+
+    loss: float
+    divergence: float
+    costs: tuple[float, ...]
+    test_drop: float
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """What a search is told: the loss, floored at int32's, and the costs."""
+        return (max(self.loss, 0.0), *self.costs)
+
+
+class Problem(Protocol):
+    """A search problem."""
+
+    @property
+    def name(self) -> str:
+        """Name in tables and files."""
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space."""
+
+    @property
+    def samples(self) -> int:
+        """Number of validation samples."""
+
+    def uniform(self) -> list[dict[str, str | int]]:
+        """Returns the parameters of the uniform designs that all searches start with, int32 first."""
+
+    def prices(self, factors: Factors) -> FloatMatrix | None:
+        """Returns the costs of all values of all factors, ``[costs, factors, values]``, if they are known beforehand."""
+
+    def evaluate(self, parameters: dict[str, str | int]) -> Seen:
+        """Evaluates a design."""
+
+
+@dataclass(frozen=True)
+class History:
+    """Evaluated designs, in order.
+
+    Attributes:
+        factors: the search space.
+        rows: the designs, ``[designs, factors]``.
+        seen: their evaluations.
+    """
+
+    factors: Factors
+    rows: Rows
+    seen: Sequence[Seen]
+
+    @property
+    def values(self) -> FloatMatrix:
+        """What a search is told, ``[designs, objectives]``."""
+        return np.array([each.values for each in self.seen])
+
+    @property
+    def known(self) -> set[bytes]:
+        """The rows, for membership."""
+        return {row.tobytes() for row in self.rows}
+
+    def with_design(self, row: npt.NDArray[np.intp], seen: Seen) -> "History":
+        """Returns the history after one more evaluation."""
+        return History(self.factors, np.vstack([self.rows, row]), (*self.seen, seen))
