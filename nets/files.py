@@ -1,10 +1,14 @@
 """Atomic file writes: a file appears whole or not at all."""
 
+import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_TEMPORARY = re.compile(r"\..+-[0-9a-f]{16}(\.[^.]+)?")
 
 
 @contextmanager
@@ -12,11 +16,11 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Provides a temporary path beside ``path`` and renames it over ``path`` on success.
 
     The temporary name starts with a dot, cannot be predicted, and keeps the suffix, because some writers choose their
-    format by it.
+    format by it. A symbolic link at ``path`` is replaced; what it leads to stays as it is.
 
     Args:
         path: the file to write; its folder is created if necessary.
-        durable: whether to wait until the content has reached the disk.
+        durable: whether to wait until content and name have reached the disk.
 
     Yields:
         The temporary path, an empty file.
@@ -30,10 +34,17 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     try:
         yield temporary
         if durable:
-            _sync(temporary)
+            sync(temporary)
         temporary.replace(path)
+        if durable:
+            sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_temporary(path: Path) -> bool:
+    """Returns whether a file has a name that :func:`replacing` gives; a process that is killed may leave one."""
+    return _TEMPORARY.fullmatch(path.name) is not None
 
 
 def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -47,9 +58,19 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Waits until a file's content has reached the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Waits until the names in a folder have reached the disk, on file systems that can tell."""
+    try:
+        sync(path)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EACCES):  # FUSE; a folder that may be written but not listed
+            raise

@@ -41,6 +41,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """Every test has a cache of its own, empty at first, in this process and in those that it starts."""
     path = tmp_path_factory.getbasetemp() / f"cache-{next(_NUMBERS)}"
     monkeypatch.setenv("XDG_CACHE_HOME", str(path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(path.with_name(f"{path.name}-state")))
     return path
 
 

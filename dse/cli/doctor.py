@@ -1,17 +1,19 @@
 """``dse doctor``: what is installed and what it enables."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
 import sys
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
+
+if TYPE_CHECKING:  # imported by the command: `dse --help` must not wait for it
+    from rich.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +71,24 @@ def findings() -> list[Finding]:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="one JSON object instead of a table")] = False) -> None:
-    """Show what is installed and what it enables; exit status 1 if something required is missing."""
+    """Show what is installed and what it enables.
+
+    The exit status is 1 if something required is missing.
+    """
     report = findings()
     if as_json:
         print(json.dumps({finding.name: asdict(finding) for finding in report}, indent=2))  # noqa: T201
     else:
+        from rich.console import Console
+
         Console().print(_table(report))
     if any(finding.required and not finding.found for finding in report):
         raise typer.Exit(1)
 
 
 def _table(report: list[Finding]) -> Table:
+    from rich.table import Table
+
     table = Table("", "installed", "enables", title=f"Python {sys.version.split()[0]}")
     for finding in report:
         missing = "missing (required)" if finding.required else "not installed (optional)"
@@ -88,6 +97,8 @@ def _table(report: list[Finding]) -> Table:
 
 
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,7 +1,9 @@
 """The ``dse`` command: one word for each job; bad input gets one clear line and exit status 2."""
 
+import io
 import sys
-from typing import Never
+from collections.abc import Callable
+from typing import Annotated, Never
 
 import typer
 
@@ -11,23 +13,76 @@ from dse.cli.narrow import narrow
 from dse.cli.networks import contracts, verify
 from dse.cli.results import compare, export, report, show
 from dse.cli.run import run
+from dse.cli.upkeep import check, repair
 from dse.errors import EvaluationsFailedError, bad_input
 
 FAILURE, BAD_INPUT = 1, 2
 
+COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with its examples
+    run: (
+        "dse run studies/digits.toml             # two minutes, needs no file",
+        "dse run study.toml --trials 200         # go on to 200 trials in all",
+    ),
+    report: ("dse report runs/digits",),
+    show: (
+        "dse show runs/digits",
+        "dse show runs/digits --trial 12         # that design, layer by layer",
+        "dse show runs/digits --json | jq .front",
+    ),
+    compare: ("dse compare runs/a runs/b --out runs/a-and-b", "dse compare runs/a runs/b --json"),
+    export: ("dse export runs/digits --trial recommended --out chip",),
+    narrow: (
+        "dse narrow model.tflite --data samples.npz --out narrow.tflite",
+        "dse narrow model.tflite --shift-bits 0 --out narrow.tflite",
+    ),
+    verify: ("dse verify model.tflite --samples 8",),
+    contracts: ("dse contracts model.tflite --data samples.npz --samples 50",),
+    cost: ("dse cost rescaler.v --top rescaler -P MULT_WIDTH=4 --technology osu018",),
+    calibrate: ("dse calibrate --liberty cells.lib --name mine --node-nm 45",),
+    trace: ("dse trace model.tflite --data samples.npz --out trace.npz",),
+    check: ("dse check runs/digits",),
+    repair: ("dse repair runs/digits", "dse repair runs/digits --train       # train lost weights again"),
+    doctor: ("dse doctor",),
+}
+
 app = typer.Typer(
     name="dse",
     help="Choose the multiplier width of every rescaler of an integer neural network.",
+    epilog="Exit status: 0 success, 1 failure, 2 bad input.",
     no_args_is_help=True,
-    add_completion=False,
+    rich_markup_mode=None,  # plain text: markup hides defaults in brackets, and takes longer to import than to show
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for command in (run, report, show, compare, export, narrow, verify, contracts, cost, calibrate, trace, doctor):
-    app.command()(command)
+
+
+def _version(*, asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"rescale-dse {version('rescale-dse')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Choose the multiplier width of every rescaler of an integer neural network."""
+
+
+for command, examples in COMMANDS.items():
+    listed = "\n".join(f"  {example}" for example in examples)
+    app.command(epilog=f"\b\nExamples:\n{listed}")(command)
 
 
 def main() -> None:
     """Runs the command line; reports bad input and failures of the machine in one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a path may have bytes, and a name characters, that it cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except (ValueError, RuntimeError, OSError) as error:

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from dse.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must not wait for them
-    from hwmodels import HardwareError, VerilogCost
-    from hwmodels.synthesis import Calibration, Measurement
+    from hwmodels import HardwareError
+    from hwmodels.synthesis import Measurement
 
 T = TypeVar("T")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.+)")
@@ -28,15 +26,18 @@ def cost(
     technology: Annotated[str, typer.Option(help="name of a shipped table, or path of a .toml table")] = "osu018",
     parameter: Annotated[
         list[str] | None,
-        typer.Option("-P", "--parameter", help="NAME=VALUE, a parameter of the top module; repeatable"),
+        typer.Option("-P", "--parameter", metavar="NAME=VALUE", help="a parameter of the top module; repeatable"),
     ] = None,
-    define: Annotated[list[str] | None, typer.Option("-D", "--define", help="NAME[=TEXT], a macro; repeatable")] = None,
+    define: Annotated[
+        list[str] | None, typer.Option("-D", "--define", metavar="NAME[=TEXT]", help="a macro; repeatable")
+    ] = None,
     include: Annotated[
-        list[Path] | None, typer.Option("-I", "--include", help="folder of included files; repeatable")
+        list[Path] | None,
+        typer.Option("-I", "--include", metavar="FOLDER", help="folder of included files; repeatable"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Show the cost of Verilog: operators with their widths, area and energy."""
+    """Show the cost of Verilog: operators, widths, area, energy."""
     from hwmodels import cost_verilog, load_technology
 
     result = cost_verilog(
@@ -50,7 +51,11 @@ def cost(
     if as_json:
         typer.echo(json.dumps(asdict(result)))
     else:
-        _print_cost(result, Console())
+        from rich.console import Console
+
+        from dse.cli.hardware_tables import print_cost
+
+        print_cost(result, Console())
 
 
 def trace(
@@ -60,7 +65,10 @@ def trace(
     samples: Annotated[int, typer.Option(min=1, help="number of inputs to run, spread over the file")] = 4,
     input_offset: Annotated[int, typer.Option(help="added to the inputs: -128 for uint8 pixels")] = 0,
 ) -> None:
-    """Record the accumulators of a network, as the activity for `dse calibrate --traces`."""
+    """Record the accumulators of a network.
+
+    They are the activity that `dse calibrate --traces` measures energies with.
+    """
     from dse.evaluate import accumulator_trace, spread
     from hwmodels.traces import save_trace
     from nets.datasets import load_npz_dataset
@@ -103,40 +111,27 @@ def _define(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _print_cost(result: VerilogCost, console: Console) -> None:
-    table = Table(title=f"{result.top} in {result.technology}")
-    for heading in ("operator", "operand bits", "result bits", "signed", "where"):
-        table.add_column(heading, justify="right" if "bits" in heading else "left")
-    for operator in result.operators:
-        widths = " x ".join(str(operand.width) for operand in operator.operands)
-        table.add_row(operator.kind, widths, str(operator.width), "yes" if operator.signed else "no", operator.where)
-    console.print(table)
-    console.print(f"registers: {sum(register.width for register in result.registers)} bits")
-    figures = (("area_um2", result.area_um2, result.area_error), ("energy_pj", result.energy_pj, result.energy_error))
-    for label, value, error in figures:
-        stated = "" if error is None else f" (error by its table: {error:.1%})"
-        console.print(f"{label}: {'unknown' if value is None else f'{value:,.3f}{stated}'}")
-    for reason in result.missing:
-        console.print(f"unknown: {reason}", highlight=False)
-    for finding in result.findings:
-        console.print(f"{finding.topic}: {finding.text} {finding.where}", highlight=False)
-
-
 def calibrate(
     liberty: Annotated[Path, typer.Option(help="cell library in Liberty format (.lib, .lib.gz)", show_default=False)],
     name: Annotated[str, typer.Option(help="name of the table", show_default=False)],
     node_nm: Annotated[float, typer.Option(help="feature size in nm, which Liberty does not state")],
-    out: Annotated[Path | None, typer.Option(help="file of the table [default: NAME.toml]")] = None,
+    out: Annotated[Path | None, typer.Option(help="file of the table", show_default="NAME.toml")] = None,
     traces: Annotated[Path | None, typer.Option(help="trace file (.npz), or a run folder with a trace.npz")] = None,
     dataset: Annotated[
         Path | None, typer.Option(help="CSV file of synthesis results, from which a sweep resumes")
     ] = None,
     multiplier_bits: Annotated[
         str | None,
-        typer.Option(help="widths k to synthesize, such as 1,2,4,8,16,31 [default: 1 to 32, about 20 minutes]"),
+        typer.Option(help="widths k to synthesize, such as 1,2,4,8,16,31", show_default="1 to 32, about 20 minutes"),
     ] = None,
 ) -> None:
-    """Fit a technology table to a cell library by synthesis, with its errors on held-out points."""
+    """Fit a technology table to a cell library by synthesis.
+
+    It prints the errors on points held out of the fit.
+    """
+    from rich.console import Console
+
+    from dse.cli.hardware_tables import print_errors
     from hwmodels.synthesis import calibrate as calibrate_technology
 
     console = Console()
@@ -162,7 +157,7 @@ def calibrate(
         console.print(f"Interrupted before {path} was written; {kept}.", soft_wrap=True, highlight=False)
         raise typer.Exit(INTERRUPTED) from None
     path.write_text(result.text, encoding="utf-8")
-    _print_errors(result, console)
+    print_errors(result, console)
     console.print(f"Technology: {path}", soft_wrap=True)
 
 
@@ -176,14 +171,3 @@ def _widths(text: str | None) -> list[int] | None:
     if not widths or not 1 <= widths[0] <= widths[-1] <= 32:
         raise _bad_input(f"multiplier_bits is {text!r}; values from 1 to 32 are possible")
     return widths
-
-
-def _print_errors(result: Calibration, console: Console) -> None:
-    table = Table(title=f"{result.technology.name}: errors on points held out of the fit")
-    for heading in ("architecture", "figure", "form", "points", "mean", "worst", "rank"):
-        table.add_column(heading)
-    for error in result.errors:
-        figures = (f"{error.mean:.1%}", f"{error.worst:.1%}", f"{error.rank:.4f}")
-        table.add_row(error.architecture, error.metric, error.form, str(error.points), *figures)
-    console.print(table)
-    console.print(f"Energies: {result.technology.activity}.", highlight=False)

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dse.errors import StudyError
 
@@ -22,7 +20,8 @@ def narrow(
     model: Annotated[Path, typer.Argument(help="full-int8 .tflite file", show_default=False)],
     out: Annotated[Path, typer.Option(help=".tflite file to write", show_default=False)],
     data: Annotated[
-        Path | None, typer.Option(help=".npz file with x, and y if there are labels [default: synthetic inputs]")
+        Path | None,
+        typer.Option(help=".npz file with x, and y if there are labels", show_default="synthetic inputs"),
     ] = None,
     input_offset: Annotated[int, typer.Option(help="added to the inputs of --data: -128 for uint8 pixels")] = 0,
     multiplier_bits: Annotated[int, typer.Option(help="width of every multiplier: 1 (a pure shift) to 31 (int32)")] = 1,
@@ -34,7 +33,9 @@ def narrow(
     ] = "absorb",
     calibrate: Annotated[
         int | None,
-        typer.Option(help="number of calibration samples, whose labels are not used [default: 64 under absorb, or 0]"),
+        typer.Option(
+            help="number of calibration samples, whose labels are not used", show_default="64 under absorb, or 0"
+        ),
     ] = None,
     contract: Annotated[str, typer.Option(help="rounding contract of the hardware")] = "half_up",
     technology: Annotated[str, typer.Option(help="name of a shipped table, or path of a .toml table")] = "aladdin40",
@@ -42,7 +43,10 @@ def narrow(
     force: Annotated[bool, typer.Option("--force", help="replace the file of --out if it exists")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Narrow every rescaler of a model: what changes, what it does to accuracy, area and energy; writes the model."""
+    """Narrow every rescaler of a model, without a search.
+
+    It prints what changes and what that does to accuracy, area and energy, and writes the narrowed model.
+    """
     from dse.narrowing import NarrowRequest
 
     request = NarrowRequest(
@@ -63,6 +67,8 @@ def narrow(
     if as_json:
         print(document.model_dump_json(indent=2))  # noqa: T201 -- for machines
     else:
+        from rich.console import Console
+
         from dse.cli.narrow_tables import print_document
 
         print_document(document, Console())
@@ -72,7 +78,11 @@ def narrow(
 
 def _narrowed(request: NarrowRequest) -> NarrowDocument:
     """Narrows the model behind a progress bar, which is shown on a terminal only and never on stdout."""
-    from dse.narrowing import narrow_model
+    request.check()
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from dse.narrowing import narrow_model  # imports torch: a request that cannot be served is refused before
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -7,44 +7,41 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-import numpy.typing as npt
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from nets.errors import NetworkError
 
 if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must not wait for torch
     from nets.datasets import Samples
-    from nets.network import QuantizedNetwork
-    from nets.oracle import ContractMatrix, VerifyReport
+    from nets.network import Int8Array, QuantizedNetwork
 
 MISMATCH = 1
-_NAME = 40  # characters shown of a tensor's name
 
 Model = Annotated[Path, typer.Argument(help="full-int8 .tflite file", show_default=False)]
-Data = Annotated[Path | None, typer.Option(help=".npz file of inputs [default: random inputs]")]
+Data = Annotated[Path | None, typer.Option(help=".npz file of inputs", show_default="random inputs")]
 Offset = Annotated[int, typer.Option(help="added to the inputs of --data: -128 for uint8 pixels")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def verify(
     model: Model,
-    profile: Annotated[str | None, typer.Option(help="litert_ref or litert_xnnpack [default: both]")] = None,
+    profile: Annotated[str | None, typer.Option(help="litert_ref or litert_xnnpack", show_default="both")] = None,
     samples: Annotated[int, typer.Option(min=1, help="number of random inputs, or of the first inputs of --data")] = 32,
     data: Data = None,
     input_offset: Offset = 0,
     seed: Annotated[int, typer.Option(min=0, help="seed of the random inputs")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the integer executor with LiteRT, tensor by tensor; exit status 1 if any integer differs."""
+    """Compare the integer executor with LiteRT, tensor by tensor.
+
+    The exit status is 1 if any integer differs.
+    """
     from nets.importers import load_tflite
     from nets.network import PROFILES
-    from nets.oracle import random_samples, verify_model
 
     network = load_tflite(model)
+    from nets.oracle import random_samples, verify_model  # imports torch: a file that cannot be used is refused before
+
     if data is None:
         inputs = random_samples(network, samples, seed)
     else:
@@ -53,24 +50,14 @@ def verify(
     if as_json:
         print(json.dumps([{**asdict(report), "exact": report.exact} for report in reports]))  # noqa: T201 -- for machines
     else:
+        from rich.console import Console
+
+        from dse.cli.network_tables import verify_table
+
         for report in reports:
             Console().print(verify_table(report))
     if not all(report.exact for report in reports):
         raise typer.Exit(MISMATCH)
-
-
-def verify_table(report: VerifyReport) -> Table:
-    """Returns a table with one row per tensor."""
-    verdict = "every integer equal" if report.exact else "DIFFERENCES"
-    table = Table(title=f"{report.model}, {report.profile} ({report.runtime}), {report.samples} samples: {verdict}")
-    for heading in ("operator", "tensor", "elements", "mismatches", "first at", "ours", "LiteRT"):
-        table.add_column(heading, justify="left" if heading in ("operator", "tensor", "first at") else "right")
-    for check in report.tensors:
-        first = "" if check.first_index is None else str(list(check.first_index))
-        values = ["" if value is None else str(value) for value in (check.ours, check.theirs)]
-        name = check.tensor if len(check.tensor) <= _NAME else f"...{check.tensor[-_NAME:]}"
-        table.add_row(check.operator, escape(name), f"{check.elements:,}", f"{check.mismatches:,}", first, *values)
-    return table
 
 
 def contracts(
@@ -79,45 +66,32 @@ def contracts(
     input_offset: Offset = 0,
     baseline: Annotated[str, typer.Option(help="contract that the others are compared with")] = "half_up",
     samples: Annotated[
-        int | None, typer.Option(min=1, help="number of the first samples of --data to run [default: all]")
+        int | None, typer.Option(min=1, help="number of the first samples of --data to run", show_default="all")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a network under every contract: where results first differ, by how much, and the effect on accuracy."""
+    """Run a network under every rounding contract.
+
+    It prints where results first differ, by how much, and the effect on accuracy.
+    """
     from nets.importers import load_tflite
-    from nets.oracle import contract_matrix
 
     labelled = _samples(data, input_offset, load_tflite(model))
+    from nets.oracle import contract_matrix  # imports torch: a file that cannot be used is refused before
+
     matrix = contract_matrix(model, _inputs(labelled, samples), labelled.labels[:samples], baseline=baseline)
     if as_json:
         print(json.dumps(asdict(matrix)))  # noqa: T201 -- for machines
     else:
-        Console().print(contracts_table(matrix))
+        from rich.console import Console
+
+        from dse.cli.network_tables import print_contracts
+
+        print_contracts(matrix, Console())
 
 
-def contracts_table(matrix: ContractMatrix) -> Table:
-    """Returns a table with one row per contract."""
-    table = Table(title=f"{matrix.model}, {matrix.samples} samples, against {matrix.baseline}")
-    table.add_column("contract", no_wrap=True)
-    table.add_column("first divergent")
-    for heading in ("differ locally", "differ", "by 1 LSB", "agreement", "accuracy", "change"):
-        table.add_column(heading, justify="right")
-    for row in matrix.rows:
-        table.add_row(
-            row.contract,
-            row.first_divergent or "none",
-            f"{row.local_differing:.4%}",
-            f"{row.differing:.4%}",
-            f"{row.off_by_one:.4%}",
-            f"{row.agreement:.2%}",
-            "" if row.accuracy is None else f"{row.accuracy:.2%}",
-            "" if row.accuracy_change_pp is None else f"{row.accuracy_change_pp:+.2f} pp",
-        )
-    return table
-
-
-def _inputs(samples: Samples, count: int | None) -> npt.NDArray[np.int8]:
-    return samples.inputs[:count].astype(np.int8, copy=False)
+def _inputs(samples: Samples, count: int | None) -> Int8Array:
+    return samples.inputs[:count].astype("int8", copy=False)
 
 
 def _samples(path: Path, input_offset: int, network: QuantizedNetwork) -> Samples:

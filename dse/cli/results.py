@@ -1,64 +1,144 @@
 """Commands that read runs: ``report``, ``show``, ``compare``, ``export``."""
 
+from __future__ import annotations
+
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from dse.errors import StudyError
 
+if TYPE_CHECKING:  # imported by the commands that need it: `dse --help` must not wait for pandas
+    from dse.store import StudyResults
+    from dse.verdict import Verdict
+
 RunPath = Annotated[Path, typer.Argument(help="run folder", show_default=False)]
 Storage = Annotated[
-    str, typer.Option(help="URL of the run's database with its password [default: the URL in the run folder]")
+    str,
+    typer.Option(
+        help="URL of the run's database, needed for its password or if you did not make the run on this machine",
+        show_default="the URL in the run folder",
+    ),
 ]
+_COMPARISON = Path("runs/compare")
 
 
 def report(run: RunPath, storage: Storage = "") -> None:
-    """Rebuild report, tables and figures from storage alone, even while the study is running."""
-    from dse.report import write_report
+    """Rebuild report, tables and figures from storage alone.
+
+    It works even while the study is running.
+    """
     from dse.store import RunFolder, results_of
 
     folder = RunFolder(run)
-    _print_path("Report", write_report(results_of(folder, storage), folder.path))
+    folder.check_links()
+    results = results_of(folder, storage)
+    from dse.report import write_report  # imports what draws pictures: a run that cannot be read is refused before
+
+    _print_path("Report", write_report(results, folder.path))
 
 
-def show(run: RunPath, storage: Storage = "") -> None:
+def show(
+    run: RunPath,
+    trial: Annotated[
+        int | None,
+        typer.Option(help="the design to list layer by layer", show_default="the recommended one"),
+    ] = None,
+    storage: Storage = "",
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
     """Print the front and the recommendation."""
-    from dse.report import show as print_results
     from dse.store import RunFolder, results_of
 
-    print_results(results_of(RunFolder(run), storage), Console())
+    results = results_of(RunFolder(run), storage)
+    if as_json:
+        from dse.report import results_document
+
+        typer.echo(results_document(results).model_dump_json(indent=2))
+        return
+    from rich.console import Console
+
+    from dse.report import recommendation
+    from dse.report import show as print_results
+
+    rec = recommendation(results)
+    print_results(results, rec, Console(), trial)
+    print_export(run, rec.verdict)
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="two or more run folders", show_default=False)],
-    out: Annotated[Path, typer.Option(help="folder for compare.html, compare.csv and the figures")] = Path(
-        "runs/compare"
-    ),
+    out: Annotated[Path, typer.Option(help="folder for compare.html, compare.csv and the figures")] = _COMPARISON,
+    storage: Storage = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print one JSON object instead of writing the page and its figures")
+    ] = False,
 ) -> None:
     """Compare the fronts of several runs."""
-    from dse.report import compare as write_comparison
     from dse.store import RunFolder, results_of
 
     if len(runs) < 2:
         raise StudyError(f"compare needs at least two run folders, got {len(runs)}")
-    results = [results_of(RunFolder(run)) for run in runs]
+    folders = [RunFolder(run) for run in runs]
+    results = [results_of(folder, storage if folder.manifest().storage else "") for folder in folders]
+    if as_json:
+        from dse.report import comparison_document
+
+        typer.echo(comparison_document(results).model_dump_json(indent=2))
+        return
+    RunFolder(out).check_links()
+    from dse.report import compare as write_comparison
+
     out.mkdir(parents=True, exist_ok=True)
     _print_path("Comparison", write_comparison(results, out))
 
 
 def export(
     run: RunPath,
-    trial: Annotated[int, typer.Option(help="number of the design's trial", show_default=False)],
+    trial: Annotated[str, typer.Option(help="number of the design's trial, or recommended", show_default=False)],
     out: Annotated[Path, typer.Option(help="new or empty folder", show_default=False)],
     member: Annotated[str, typer.Option(help="name of the network, if the study has several")] = "",
+    study: Annotated[
+        Path | None, typer.Option(help="study file that names the run's files where they are today, if they moved")
+    ] = None,
+    storage: Storage = "",
 ) -> None:
-    """Export one design: Verilog with parameter memories and test bench, C header and JSON."""
-    from dse.export import export_design
+    """Export one design as Verilog, C header, model and JSON.
 
-    _print_path("Design", export_design(run, trial, out, member=member))
+    The Verilog comes with parameter memories and a test bench.
+    """
+    from dse.store import RunFolder, results_of
+
+    number = _trial_number(trial, results_of(RunFolder(run), storage))
+    from dse.export import export_design  # imports torch: a design that does not exist is refused before
+    from dse.study import load_study
+
+    moved = load_study(study) if study is not None else None
+    _print_path("Design", export_design(run, number, out, member=member, study=moved, storage=storage))
+
+
+def _trial_number(text: str, results: StudyResults) -> int:
+    """Returns the number of a complete trial, from its number or ``recommended``."""
+    from dse.report import complete_trial
+    from dse.verdict import verdict_of
+
+    if text == "recommended":
+        if (recommended := verdict_of(results).recommended) is None:
+            raise StudyError(f"--trial is recommended, but {results.facts.study} recommends no design; give a number")
+        return recommended.trial
+    if not text.isdecimal():
+        raise StudyError(f"--trial is {text!r}; give the number of a trial, or recommended")
+    return complete_trial(results, int(text)).trial
+
+
+def print_export(run: Path, verdict: Verdict) -> None:
+    """Prints the command that exports the recommended design, if there is one."""
+    if verdict.recommended is not None:
+        command = f"dse export {shlex.quote(str(run))} --trial recommended --out chip"
+        typer.echo(f"Export trial {verdict.recommended.trial}: {command}")
 
 
 def _print_path(what: str, path: Path) -> None:
-    Console().print(f"{what}: {path}", soft_wrap=True, markup=False)
+    typer.echo(f"{what}: {path}")

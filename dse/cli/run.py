@@ -2,45 +2,67 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from dse.cli.progress import StudyProgress
+from dse.cli.results import print_export
 from dse.errors import StudyError, bad_input
 
 if TYPE_CHECKING:  # imported where it is used: `dse --help` must not wait for torch
     from dse.study import Study
 
-INTERRUPTED = 130  # the shells' convention: 128 + SIGINT
+INTERRUPTED = 130  # by Ctrl-C: 128 + SIGINT, the shells' convention
 
 
 def run(
     study: Annotated[Path, typer.Argument(help="study file (.toml)", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="run folder [default: runs/<name>]")] = None,
+    out: Annotated[Path | None, typer.Option(help="run folder", show_default="runs/<name>")] = None,
     trials: Annotated[
         int | None,
-        typer.Option(help="total number of completed trials, earlier invocations included [default: the study file's]"),
+        typer.Option(
+            help="total number of completed trials, earlier invocations included", show_default="the study file's"
+        ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="number of parallel evaluators [default: the study file's]")
+        int | None, typer.Option(help="number of parallel evaluators", show_default="the study file's")
     ] = None,
-    ray_address: Annotated[str | None, typer.Option(help="address of a running Ray cluster")] = None,
-    storage: Annotated[str, typer.Option(help="URL of a database for the trials [default: a journal file]")] = "",
-    seed: Annotated[int | None, typer.Option(help="seed for all random choices [default: the study file's]")] = None,
-    cache: Annotated[Path | None, typer.Option(help="cache folder for evaluations [default: the user's cache]")] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="address of a running Ray cluster", show_default="a local one")
+    ] = None,
+    storage: Annotated[str, typer.Option(help="URL of a database for the trials", show_default="a journal file")] = "",
+    seed: Annotated[
+        int | None, typer.Option(help="seed for all random choices", show_default="the study file's")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="cache folder for evaluations", show_default="the user's cache")
+    ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="neither read nor write the cache")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="start over: delete the run in the folder")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="start over; the run in the folder is moved into a folder inside of it")
+    ] = False,
+    accept_changes: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changes",
+            help="go on although files or program changed since the run began: in a new front, from the designs of the "
+            "old one",
+        ),
+    ] = False,
 ) -> None:
     """Run a study, or resume the one in the run folder."""
-    from dse.report import front_table
-    from dse.run import default_folder, run_study
-    from dse.store import EvaluationCache, RunFolder, default_cache_path
     from dse.study import load_study
 
     spec = _overridden(load_study(study), trials, workers, seed)
+    from rich.console import Console
+
+    from dse.cli.progress import StudyProgress
+    from dse.report import front_table, recommendation
+    from dse.run import default_folder, run_study  # imports torch: a study file that cannot be used is refused before
+    from dse.store import EvaluationCache, RunFolder, default_cache_path
+
     folder = RunFolder(out if out is not None else default_folder(spec))
     evaluations = None if no_cache else EvaluationCache(cache or default_cache_path())
     console = Console()
@@ -50,18 +72,24 @@ def run(
                 spec,
                 folder,
                 fresh=fresh,
+                accept_changes=accept_changes,
                 ray_address=ray_address,
                 storage=storage,
                 cache=evaluations,
                 on_progress=progress.update,
             )
-    except KeyboardInterrupt:
-        console.print(f"Interrupted. Every finished trial is kept in {folder.path}; run the same command to resume.")
-        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as interrupt:
+        kept = f"Every finished trial is kept in {folder.path}" if folder.exists else "Nothing was recorded"
+        with suppress(OSError):  # the terminal may be what was closed
+            console.print(f"Interrupted. {kept}; run the same command to resume.", markup=False)
+        raise typer.Exit(getattr(interrupt, "status", INTERRUPTED)) from None
     except bad_input() as error:
         raise StudyError(f"{study}: {error}") from None
-    console.print(front_table(results))
+    rec = recommendation(results)
+    console.print(front_table(results, rec))
+    console.print(rec.verdict.headline, markup=False, highlight=False)
     console.print(f"Report: {folder.report_path}", soft_wrap=True)
+    print_export(folder.path, rec.verdict)
 
 
 def _overridden(spec: Study, trials: int | None, workers: int | None, seed: int | None) -> Study:

@@ -1,11 +1,13 @@
 """Designs and how they are compared: design point, search space, metrics, dominance, statistics."""
 
 from dse.design import metrics
+from dse.design.answers import Answers, paired_counts
 from dse.design.cost_source import CostSource
 from dse.design.evaluation import Evaluation, Job, Level, MemberScore, TestScore
 from dse.design.metrics import (
     ACCELERATOR_AREA,
     ACCELERATOR_ENERGY,
+    CROSS_ENTROPY,
     DEFAULT_OBJECTIVES,
     DISAGREEMENT,
     DIVERGENCE,
@@ -16,10 +18,14 @@ from dse.design.metrics import (
     VAL_ACCURACY,
     Figure,
     Section,
+    area_of,
+    cost_of,
     figure_named,
+    search_objectives,
     value_of,
     values_of,
 )
+from dse.design.observation import Observation
 from dse.design.pareto import FloatMatrix, hypervolume, non_dominated, rank_among, reference_point, relative_costs
 from dse.design.point import DesignPoint, Finetune, Surroundings
 from dse.design.roles import Role
@@ -41,9 +47,10 @@ from dse.design.space import (
 )
 from dse.design.statistics import (
     PairedCounts,
+    chance_to_pass,
     mean_interval,
+    normal_quantile,
     paired_interval,
-    resolvable_margin,
     share_interval,
 )
 
@@ -51,6 +58,7 @@ __all__ = [
     "ACCELERATOR_AREA",
     "ACCELERATOR_ENERGY",
     "CONTRACT",
+    "CROSS_ENTROPY",
     "DEFAULT_OBJECTIVES",
     "DISAGREEMENT",
     "DIVERGENCE",
@@ -63,6 +71,7 @@ __all__ = [
     "RESCALER_ENERGY",
     "STYLE",
     "VAL_ACCURACY",
+    "Answers",
     "CostSource",
     "DesignPoint",
     "Evaluation",
@@ -72,6 +81,7 @@ __all__ = [
     "Job",
     "Level",
     "MemberScore",
+    "Observation",
     "PairedCounts",
     "RescalerVariable",
     "Role",
@@ -82,18 +92,23 @@ __all__ = [
     "Surroundings",
     "TestScore",
     "WeightsVariable",
+    "area_of",
     "bits_key",
+    "chance_to_pass",
+    "cost_of",
     "figure_named",
     "hypervolume",
     "mean_interval",
     "method_key",
     "metrics",
     "non_dominated",
+    "normal_quantile",
+    "paired_counts",
     "paired_interval",
     "rank_among",
     "reference_point",
     "relative_costs",
-    "resolvable_margin",
+    "search_objectives",
     "share_interval",
     "shift_key",
     "value_of",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dse.design import metrics
+from dse.design.answers import Answers
 from dse.design.point import DesignPoint
 from dse.design.statistics import PairedCounts, paired_interval, share_interval
 from hwmodels import NetworkCost
@@ -64,6 +65,8 @@ class MemberScore:
     val_accuracy_drop_pp: float | None
     val_disagreement_pp: float | None = None
     val_divergence: float | None = None
+    val_cross_entropy_increase: float | None = None
+    answers: Answers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,9 @@ class Evaluation:
         val_disagreement_pp: share of the samples whose first class is not that of the baseline, percentage points; None
             if the outputs are no classes.
         val_divergence: mean divergence of the outputs from the baseline's (:mod:`dse.evaluate.outputs`).
+        val_cross_entropy_increase: mean cross-entropy of the labels under the softmax of the outputs, minus that of the
+            baseline, nats; None without labels.
+        answers: the answers to the validation samples; None for a portfolio, whose members have their own.
     """
 
     level: Level
@@ -100,6 +106,8 @@ class Evaluation:
     members: tuple[MemberScore, ...] = ()
     val_disagreement_pp: float | None = None
     val_divergence: float | None = None
+    val_cross_entropy_increase: float | None = None
+    answers: Answers | None = None
 
     @property
     def figures(self) -> Mapping[str, float | None]:
@@ -121,6 +129,8 @@ class TestScore:
         differing: samples whose first class is not that of the baseline; None if the outputs are no classes.
         divergence, divergence_low, divergence_high: mean divergence of the outputs, and the ends of its 95% interval
             (:func:`~dse.design.statistics.mean_interval`).
+        answers: the answers to the test samples.
+        most_frequent: samples of the most frequent class; None without labels.
     """
 
     __test__ = False  # not a test class
@@ -134,6 +144,8 @@ class TestScore:
     divergence: float | None = None
     divergence_low: float | None = None
     divergence_high: float | None = None
+    answers: Answers | None = None
+    most_frequent: int | None = None
 
     @property
     def accuracy(self) -> float | None:
@@ -141,6 +153,11 @@ class TestScore:
         if self.baseline_correct is None or self.lost is None or self.gained is None:
             return None
         return 100.0 * (self.baseline_correct - self.lost + self.gained) / self.samples
+
+    @property
+    def by_member(self) -> tuple[tuple[str, "TestScore"], ...]:
+        """The score of every network by its name; of a study of one network its own, without a name."""
+        return self.members or (("", self),)
 
     @property
     def counts(self) -> PairedCounts | None:

@@ -9,10 +9,11 @@ class Role(StrEnum):
     """The role of a trial: one of the baselines that every study holds, or a design that the search proposed."""
 
     INT32 = "int32"  # the deployed network: every multiplier has 31 bits, weights as imported
-    CONTROL = "int32_finetuned"  # int32 with the fine-tuning of the search: shows what training gains without narrowing
+    CONTROL = "int32_finetuned"  # int32, fine-tuned as designs are: shows what training gains without narrowing
     UNIFORM_ROUND = "uniform_round"  # one width for every rescaler, multipliers rounded
     UNIFORM_ABSORB = "uniform_absorb"  # the same, with the rounding of the multipliers absorbed by the weights
     UNIFORM_WINDOW = "uniform_window"  # one-bit multipliers, absorbed, and one window of shifts for every rescaler
+    UNIFORM_WEIGHTS = "uniform_weights"  # one width of the weights for every layer, at int32 or on a narrow rung
     SEARCH = "search"
 
     @classmethod
@@ -23,7 +24,7 @@ class Role(StrEnum):
     @property
     def is_uniform(self) -> bool:
         """Whether the design has one width, and one shift window, for every rescaler."""
-        return self in (Role.UNIFORM_ROUND, Role.UNIFORM_ABSORB, Role.UNIFORM_WINDOW)
+        return self in (Role.UNIFORM_ROUND, Role.UNIFORM_ABSORB, Role.UNIFORM_WINDOW, Role.UNIFORM_WEIGHTS)
 
     @property
     def is_int32(self) -> bool:

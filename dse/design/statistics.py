@@ -1,14 +1,18 @@
-"""Paired comparison of two networks on the same samples: intervals of what one loses, and what they can resolve."""
+"""Paired comparison of two networks on the same samples: intervals of what one loses, and what can be shown of it."""
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import bdtr, gammaln, xlog1py, xlogy
+
+Floats = npt.NDArray[np.float64]
 
 _RESAMPLES = 2000  # the ends of the interval then vary by a few percent of its width
+_HALVINGS = 48  # of the interval that holds an end: to 1e-14 of a difference of shares
+_TAIL = 9.0  # standard deviations beyond which a binomial count is neglected: 1e-16 and less
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,49 +34,84 @@ class PairedCounts:
         return 100.0 * (self.lost - self.gained) / self.samples
 
 
+def normal_quantile(share: float) -> float:
+    """Returns the value below which this share of a standard normal distribution lies."""
+    return NormalDist().inv_cdf(share)
+
+
 def paired_interval(counts: PairedCounts, confidence: float = 0.95) -> tuple[float, float]:
     """Computes the score interval of the accuracy drop, in pp (Tango, Statistics in Medicine 17:891, 1998).
 
     It keeps its confidence level even with few or no discordant samples, unlike a normal interval.
     """
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = normal_quantile(0.5 + confidence / 2)
     estimate = (counts.lost - counts.gained) / counts.samples
-
-    def beyond(level: float, difference: float) -> float:
-        return _score(counts, difference) - level
-
-    edge = 1 - 1e-12
-    low = -1.0 if beyond(z, -edge) < 0 else brentq(lambda d: beyond(z, d), -edge, estimate)
-    high = 1.0 if beyond(-z, edge) > 0 else brentq(lambda d: beyond(-z, d), estimate, edge)
-    return 100.0 * low, 100.0 * high
+    level, low, high = np.array([z, -z]), np.array([-1.0, estimate]), np.array([estimate, 1.0])
+    for _ in range(_HALVINGS):  # the score falls with the difference
+        middle = (low + high) / 2
+        above = paired_scores(counts.samples, counts.lost, counts.gained, middle) > level
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return 100.0 * float(low[0]), 100.0 * float(high[1])
 
 
-def _score(counts: PairedCounts, difference: float) -> float:
-    """Computes Tango's score statistic for a true drop of ``difference`` (a share, not percent)."""
-    n, lost, gained = counts.samples, counts.lost, counts.gained
-    b = -lost - gained + (2 * n - lost + gained) * difference
-    c = -gained * difference * (1 - difference)
-    q = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
-    variance = n * (2 * q + difference * (1 - difference))
-    numerator = lost - gained - n * difference
-    if variance <= 0:
-        return math.copysign(math.inf, numerator) if numerator else 0.0
-    return numerator / math.sqrt(variance)
+def paired_scores(
+    samples: int, lost: npt.ArrayLike, gained: npt.ArrayLike, differences: npt.ArrayLike
+) -> npt.NDArray[np.float64]:
+    """Computes Tango's score statistic for true drops of ``differences`` (shares, not percent), element by element.
+
+    It is the difference seen minus the true one, over its standard deviation under the truth that fits the counts best.
+    """
+    n, b, c, d = samples, np.asarray(lost, float), np.asarray(gained, float), np.asarray(differences, float)
+    linear = -b - c + (2 * n - b + c) * d
+    constant = -c * d * (1 - d)
+    share = (np.sqrt(np.maximum(linear**2 - 8 * n * constant, 0.0)) - linear) / (4 * n)  # gained, under that truth
+    variance = n * (2 * share + d * (1 - d))
+    numerator = b - c - n * d
+    certain = np.where(numerator == 0, 0.0, np.copysign(np.inf, numerator))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(variance > 0, numerator / np.sqrt(np.maximum(variance, 0.0)), certain)
 
 
-def resolvable_margin(samples: int, discordant: float) -> float:
-    """Computes the smallest margin (pp) at which a design of equal accuracy would pass as non-inferior.
+def chance_to_pass(samples: int, discordance: float, margin_pp: float, error: float) -> float:
+    """Computes the chance that a design of equal accuracy passes: the upper end of its interval is within the margin.
+
+    It is exact for independent samples, over all counts of samples that only one of design and baseline gets right.
 
     Args:
         samples: size of the test split.
-        discordant: samples that exactly one of design and baseline gets right; counted as half lost, half gained.
+        discordance: share of samples that exactly one of the two gets right, half of them each.
+        margin_pp: the margin, percentage points.
+        error: one-sided error of the test; the interval has a confidence of 1 - 2 * error.
     """
-    return paired_interval(PairedCounts(samples, discordant / 2, discordant / 2))[1]
+    mean, deviation = samples * discordance, math.sqrt(samples * discordance * (1 - discordance))
+    low = max(0, math.floor(mean - _TAIL * deviation - _TAIL))
+    differing = np.arange(low, min(samples, math.ceil(mean + _TAIL * deviation + _TAIL**2)) + 1, dtype=np.float64)
+    most = _most_lost(samples, differing, margin_pp / 100, normal_quantile(1 - error))
+    fair = bdtr(np.maximum(most, 0), np.maximum(differing, 1).astype(np.int64), 0.5)
+    passes = np.where(differing == 0, most == 0, fair * (most >= 0))
+    return float((_binomial(samples, discordance, differing) * passes).sum())
 
 
-def share_interval(count: int, samples: int, confidence: float = 0.95) -> tuple[float, float]:
+def _most_lost(samples: int, differing: Floats, margin: float, z: float) -> Floats:
+    """Returns how many of so many differing samples may be lost if the margin is to be kept; -1 if not even none."""
+    low, high = np.full(len(differing), -1.0), differing + 1
+    while (high - low > 1).any():
+        middle = np.floor((low + high) / 2)
+        passes = (middle < 0) | (paired_scores(samples, middle, differing - middle, margin) <= -z)
+        low, high = np.where(passes, middle, low), np.where(passes, high, middle)
+    return low
+
+
+def _binomial(trials: int, share: float, counts: Floats) -> Floats:
+    """Computes binomial probabilities of ``counts``."""
+    choices = gammaln(trials + 1) - gammaln(counts + 1) - gammaln(trials - counts + 1)
+    probabilities: Floats = np.exp(choices + xlogy(counts, share) + xlog1py(trials - counts, -share))
+    return probabilities
+
+
+def share_interval(count: float, samples: int, confidence: float = 0.95) -> tuple[float, float]:
     """Computes Wilson's score interval of a share, in percentage points (JASA 22:209, 1927)."""
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = normal_quantile(0.5 + confidence / 2)
     share, weight = count / samples, z * z / samples
     middle = (share + weight / 2) / (1 + weight)
     half = z / (1 + weight) * math.sqrt(share * (1 - share) / samples + weight / (4 * samples))

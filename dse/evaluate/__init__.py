@@ -1,6 +1,7 @@
 """Evaluates designs: their networks, accuracies and costs, and the keys of evaluations in the cache."""
 
-from dse.evaluate.cache_key import CacheKeys
+from dse.evaluate.cache_key import CacheKeys, processor
+from dse.evaluate.contents import contents_of, located
 from dse.evaluate.costing import check_objectives, cost_sources
 from dse.evaluate.designs import shipped_networks
 from dse.evaluate.evaluator import Evaluator, start_evaluator
@@ -13,9 +14,12 @@ __all__ = [
     "Evaluator",
     "accumulator_trace",
     "check_objectives",
+    "contents_of",
     "cost_sources",
+    "located",
     "lower",
     "lowered",
+    "processor",
     "real_outputs",
     "shipped_networks",
     "spread",

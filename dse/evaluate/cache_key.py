@@ -85,7 +85,12 @@ class _MemberKeys:
 def machine() -> str:
     """Returns what training depends on besides the program: packages and the processor's vector instructions."""
     versions = {package: version(package) for package in _PACKAGES}
-    return json.dumps([versions, platform.machine(), torch.backends.cpu.get_cpu_capability()])
+    return json.dumps([versions, processor()])
+
+
+def processor() -> str:
+    """Returns the processor's instruction set and the vector instructions that torch uses."""
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
 @functools.cache

@@ -81,6 +81,8 @@ class Evaluator:
             members=scores if self._study.spec.is_portfolio else (),
             val_disagreement_pp=together.val_disagreement_pp,
             val_divergence=together.val_divergence,
+            val_cross_entropy_increase=together.val_cross_entropy_increase,
+            answers=together.answers,
         )
 
     def _assess(self, member: PreparedMember, job: Job) -> _Assessment:
@@ -154,6 +156,7 @@ def combined(study: PreparedStudy, scores: tuple[MemberScore, ...]) -> MemberSco
         val_accuracy_drop_pp=drop,
         val_disagreement_pp=of_all([score.val_disagreement_pp for score in scores]),
         val_divergence=of_all([score.val_divergence for score in scores]),
+        val_cross_entropy_increase=of_all([score.val_cross_entropy_increase for score in scores]),
     )
 
 
@@ -171,7 +174,7 @@ def finetune_settings(spec: Study, level: Level) -> FinetuneSettings:
     """Returns the study's settings of a fine-tune; the order of samples is the same for every design."""
     fidelity = spec.fidelity
     epochs = fidelity.full_epochs if level is Level.FULL_FINETUNE else fidelity.epochs
-    return FinetuneSettings(epochs, fidelity.batch_size, fidelity.learning_rate, spec.seed)
+    return FinetuneSettings(epochs, fidelity.batch_size, fidelity.learning_rate, spec.seed_of("training"))
 
 
 def part_of(member: PreparedMember, spec: Study) -> npt.NDArray[np.intp]:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
 
-from dse.design import MemberScore, TestScore, mean_interval
+from dse.design import Answers, MemberScore, TestScore, mean_interval
 from dse.study import BoolArray, PreparedMember, outputs_of, right_answers
 from nets.datasets import Samples
 from nets.network import Int8Array, QuantizedNetwork
@@ -22,12 +22,22 @@ class Comparison:
         divergence: divergence of the outputs of each sample, ``[samples]`` (:func:`divergences`).
         differs: whether the first class differs, ``[samples]``; None if the outputs are no classes.
         right, baseline_right: whether network and baseline are right, ``[samples]``; None without labels.
+        surprise, baseline_surprise: cross-entropies of network and baseline, ``[samples]``; None without labels.
+        most_frequent: samples of the most frequent class; None without labels.
     """
 
     divergence: Floats
     differs: BoolArray | None
     right: BoolArray | None
     baseline_right: BoolArray | None
+    most_frequent: int | None
+    surprise: Floats | None = None
+    baseline_surprise: Floats | None = None
+
+    @property
+    def answers(self) -> Answers:
+        """The network's answers, as they are stored."""
+        return Answers.of(len(self.divergence), self.right, self.differs)
 
     def validation_score(self, name: str) -> MemberScore:
         """Returns the score of a member of this name on the validation split."""
@@ -38,6 +48,8 @@ class Comparison:
             val_accuracy_drop_pp=None if accuracy is None or baseline is None else baseline - accuracy,
             val_disagreement_pp=_percent(self.differs),
             val_divergence=float(self.divergence.mean()),
+            val_cross_entropy_increase=_increase(self.surprise, self.baseline_surprise),
+            answers=self.answers,
         )
 
     def test_score(self) -> TestScore:
@@ -52,6 +64,8 @@ class Comparison:
             divergence=float(self.divergence.mean()),
             divergence_low=low,
             divergence_high=high,
+            answers=self.answers,
+            most_frequent=self.most_frequent,
         )
 
 
@@ -69,11 +83,15 @@ def compared(
     outputs = outputs_of(network, samples)
     ours, theirs = real_outputs(network, outputs), real_outputs(member.network, baseline_outputs)
     classes = member.spec.network.outputs == "classes"
+    labels = samples.known_labels if member.has_labels else None
     return Comparison(
         divergence=divergences(ours, theirs) if classes else squared_errors(ours, theirs, member.network),
         differs=outputs.argmax(axis=1) != baseline_outputs.argmax(axis=1) if classes else None,
         right=right_answers(outputs, samples) if member.has_labels else None,
         baseline_right=right_answers(baseline_outputs, samples) if member.has_labels else None,
+        surprise=None if labels is None else cross_entropies(ours, labels),
+        baseline_surprise=None if labels is None else cross_entropies(theirs, labels),
+        most_frequent=int(np.unique(samples.labels, return_counts=True)[1].max()) if member.has_labels else None,
     )
 
 
@@ -93,6 +111,15 @@ def divergences(logits: Floats, baseline: Floats) -> Floats:
     return np.maximum(summed, 0.0)  # rounding can leave -1e-17
 
 
+def cross_entropies(logits: Floats, labels: npt.NDArray[np.int64]) -> Floats:
+    """Returns each sample's cross-entropy of its label under the softmax of its logits, nats, ``[samples]``.
+
+    ``logits`` are real, ``[samples, classes]``, ``labels`` are classes, ``[samples]``.
+    """
+    surprise: Floats = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
+    return surprise
+
+
 def squared_errors(values: Floats, baseline: Floats, network: QuantizedNetwork, at: int = 0) -> Floats:
     """Returns each sample's mean squared error over the variance of the baseline's outputs, ``[samples]``.
 
@@ -106,6 +133,10 @@ def squared_errors(values: Floats, baseline: Floats, network: QuantizedNetwork, 
 
 def _percent(marks: BoolArray | None) -> float | None:
     return None if marks is None else 100.0 * float(marks.mean())
+
+
+def _increase(surprise: Floats | None, baseline: Floats | None) -> float | None:
+    return None if surprise is None or baseline is None else float((surprise - baseline).mean())
 
 
 def _count(marks: BoolArray | None) -> int | None:

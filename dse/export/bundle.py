@@ -16,6 +16,7 @@ from dse.export.tflite import write_models
 from dse.export.units import Unit, units_of
 from dse.export.vectors import Vectors, vectors_of
 from dse.store import RunFolder
+from dse.study import Study
 from nets.network import Weighted, fingerprint
 
 DEFAULT_ROWS = 2000  # largest number of test vectors from each rescaler's inference
@@ -29,6 +30,9 @@ def export_design(
     rows: int = DEFAULT_ROWS,
     samples: int = DEFAULT_SAMPLES,
     member: str = "",
+    *,
+    study: Study | None = None,
+    storage: str = "",
 ) -> Path:
     """Writes the files of one design into ``out`` and returns the path of its README.md.
 
@@ -39,13 +43,15 @@ def export_design(
         rows: largest number of test vectors from each rescaler's inference.
         samples: number of validation samples to run for them.
         member: name of the network in a portfolio; empty for a study of one network.
+        study: the same study with the paths of its files today; None if they did not move, or moved with the run.
+        storage: URL of the run's database, needed if this user did not make the run here, or for its password.
 
     Raises:
         StudyError: no such trial or member, the folder is not empty, or the design has no RTL.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StudyError(f"{out}: is not empty; give --out a new or empty folder")
-    design = load_design(RunFolder(run), trial, samples, member)
+    design = load_design(RunFolder(run), trial, samples, member, study=study, storage=storage)
     units = units_of(design.network, {name: choice.method.value for name, choice in design.point.choices})
     vectors = vectors_of(design.network, units, design.samples, rows, design.seed)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -9,9 +9,9 @@ import pandas as pd
 
 from dse.design import DesignPoint
 from dse.errors import StudyError
-from dse.evaluate import shipped_networks
+from dse.evaluate import located, shipped_networks
 from dse.export.document import AccuracyDocument
-from dse.store import RunFolder, StudyResults, StudyStore, TrialRecord, collect, member_key, record_in
+from dse.store import Manifest, RunFolder, StudyResults, StudyStore, TrialRecord, collect, member_key, record_in
 from dse.study import Study, fingerprint_of, prepare
 from hwmodels.architectures import EXPORTED_CHOICES
 from nets.network import QuantizedNetwork
@@ -55,7 +55,9 @@ class ScoredDesign:
         return self.point.surroundings.contract or self.results.facts.contract
 
 
-def load_design(folder: RunFolder, trial: int, samples: int, member: str = "") -> ScoredDesign:
+def load_design(
+    folder: RunFolder, trial: int, samples: int, member: str = "", *, study: Study | None = None, storage: str = ""
+) -> ScoredDesign:
     """Returns the network of a trial, exactly as it was scored.
 
     Args:
@@ -63,25 +65,27 @@ def load_design(folder: RunFolder, trial: int, samples: int, member: str = "") -
         trial: number of the trial.
         samples: number of validation samples for test vectors.
         member: name of the network in a portfolio; empty for a study of one network.
+        study: the same study with the paths of its files today; None if they did not move, or moved with the run.
+        storage: URL of the run's database, needed if this user did not make the run here, or for its password.
 
     Raises:
         StudyError: the trial is not complete, its network cannot be made again, or there is no such member.
     """
     manifest = folder.manifest()
     _check(manifest.spec, folder, member)
-    store = StudyStore.of_run(folder, manifest)
+    store = StudyStore.of_run(folder, manifest, storage)
     record = _record(store, folder, trial)
-    weights = folder.load_weights(trial) if record.is_trained else None
+    weights = folder.load_weights(trial, record.network_sha256) if record.is_trained else None
     point = DesignPoint.from_json(record.design)
-    study = prepare(manifest.spec)
-    networks = shipped_networks(study, point, weights)
+    prepared_study = prepare(files_of(manifest, folder, study))
+    networks = shipped_networks(prepared_study, point, weights)
     if (sha256 := fingerprint_of(networks)) != record.network_sha256:
         raise StudyError(
             f"trial {trial}: the network made from {folder.path} is not the one that was scored "
             f"({sha256[:12]} instead of {record.network_sha256[:12]}); another version, model or data?"
         )
     results = collect(manifest, store)
-    prepared = next(each for each in study.members if each.name == member)
+    prepared = next(each for each in prepared_study.members if each.name == member)
     own_point = prepared.own_point(point)
     return ScoredDesign(
         network=networks[member],
@@ -94,6 +98,17 @@ def load_design(folder: RunFolder, trial: int, samples: int, member: str = "") -
         original=prepared.spec.network.model,
         member=member,
     )
+
+
+def files_of(manifest: Manifest, folder: RunFolder, study: Study | None = None) -> Study:
+    """Returns a run's study with the paths of its files today, which hold what they held when the run began.
+
+    Raises:
+        StudyError: a file is missing or changed, or the study given is another one.
+    """
+    if study is not None:
+        manifest.check_same_study(study)
+    return located(study or manifest.spec, manifest.contents, Path(manifest.folder), folder.path)
 
 
 def _check(spec: Study, folder: RunFolder, member: str) -> None:

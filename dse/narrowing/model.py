@@ -1,7 +1,5 @@
 """Narrows one model: from a file and samples to a file and what it does."""
 
-import numpy as np
-
 from dse.errors import StudyError
 from dse.evaluate import lower
 from dse.narrowing.comparison import accuracy_percent, score
@@ -11,6 +9,7 @@ from dse.narrowing.layers import Costing, layer_documents
 from dse.narrowing.request import NarrowRequest
 from dse.narrowing.samples import NarrowSamples, samples_for
 from dse.narrowing.steps import Progress, Step, unseen
+from dse.study import beats_chance
 from nets.execute import IntegerExecutor
 from nets.importers import load_tflite
 from nets.narrow import Calibration, RescalerChoice, narrow
@@ -71,7 +70,7 @@ def narrow_model(request: NarrowRequest, on_progress: Progress = unseen) -> Narr
         layers=layers,
         cost=costing.document(int32_cost, cost),
         file=file,
-        notes=_notes(samples, int32, accuracy),
+        notes=_notes(samples, accuracy),
     )
 
 
@@ -114,10 +113,9 @@ def _outputs(
     return made
 
 
-def _notes(samples: NarrowSamples, int32: QuantizedNetwork, accuracy: float | None) -> tuple[str, ...]:
-    classes = int(np.prod(int32.tensors[int32.outputs[0]].shape))
-    notes = [samples.note] if samples.note else []
-    if accuracy is not None and accuracy <= 100.0 / classes:
+def _notes(samples: NarrowSamples, accuracy: float | None) -> tuple[str, ...]:
+    notes, labels = [samples.note] if samples.note else [], samples.labels
+    if accuracy is not None and labels is not None and not beats_chance(round(accuracy * len(labels) / 100), labels):
         notes.append(
             f"int32 is right on {accuracy:.1f}% of the samples, no more than by chance; check that inputs, "
             "--input-offset and labels belong to this model"

@@ -1,5 +1,6 @@
 """Samples for one narrowing: a part that calibration sees, and a part that it does not."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,7 +82,10 @@ def _usable(labels: LabelArray | None, network: QuantizedNetwork) -> tuple[Label
         return None, "no labels (y) in --data: agreement with int32 instead of accuracy"
     if len(network.outputs) != 1:
         return None, f"the labels are not used: the model has {len(network.outputs)} outputs"
-    classes = int(np.prod(network.tensors[network.outputs[0]].shape))
+    shape = network.tensors[network.outputs[0]].shape
+    classes = math.prod(shape)
+    if max(shape) < classes:
+        return None, f"the labels are not used: the outputs {list(shape)} are not one logit per class"
     if classes < 2 or int(labels.max()) >= classes:
         return None, f"the labels are not used: they go up to {labels.max()}, the model has {classes} outputs"
     return labels, ""

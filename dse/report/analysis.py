@@ -10,8 +10,8 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from dse.design import DEFAULT_OBJECTIVES, Role, hypervolume, metrics, non_dominated, reference_point, relative_costs
-from dse.report.designs import Choice
 from dse.store import StudyResults
+from dse.verdict import Choice
 
 Floats = npt.NDArray[np.float64]
 TENTH_PP = 0.1

@@ -8,9 +8,9 @@ from dse import formats
 from dse.report.charts.picture import Picture, rendered, write_picture
 from dse.report.charts.several import comparison_panels
 from dse.report.comparison import Comparison, Run, comparison
-from dse.report.designs import loss_digits
 from dse.report.page import environment, page_parts
 from dse.store import StudyResults, design_table
+from dse.verdict import loss_digits
 from nets.files import replacing, write_text
 
 
@@ -57,7 +57,7 @@ def layer_changes(compared: Comparison) -> list[tuple[str, list[str], bool]]:
 
 
 def _cell(run: Run, rescaler: str) -> str:
-    choice = run.rec.chosen
+    choice = run.rec.verdict.recommended
     if choice is None:
         return formats.MISSING
     index = run.results.rescalers.index(rescaler)

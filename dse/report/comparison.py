@@ -9,9 +9,9 @@ import numpy.typing as npt
 from scipy.stats import mannwhitneyu
 
 from dse.design import DEFAULT_OBJECTIVES, hypervolume, relative_costs
-from dse.report.designs import Choice, choices
 from dse.report.recommendations import Recommendation, recommendation
 from dse.store import StudyResults
+from dse.verdict import Choice, choices
 
 SIGNIFICANCE = 0.05
 LEAST_REPEATS = 4  # 4 against 4 runs is the fewest for which an exact rank test can fall below 0.05

@@ -16,11 +16,11 @@ from dse.design import figure_named, metrics
 from dse.report.charts.picture import Panel, Picture, library, library_version
 from dse.report.charts.rescalers import layer_table
 from dse.report.charts.style import script_json
-from dse.report.designs import ROLE_NAMES, Choice, loss_digits
 from dse.report.pictures import Analysis, analyse, pictures, write_pictures
 from dse.report.scene import Scene
 from dse.report.tables import compared, write_tables
 from dse.store import StudyFacts, StudyResults, member_key
+from dse.verdict import ROLE_NAMES, Choice, loss_digits
 from nets.files import write_text
 
 MOST_ROWS = 40  # of the front's table; front.csv has all
@@ -122,7 +122,8 @@ def svg_uri(svg: str) -> str:
 def design_cards(view: Scene) -> dict[str, object]:
     """Returns all designs of front and baselines, for the card that a click opens."""
     shown = {c.trial: c for line in view.lines.values() for c in line} | {c.trial: c for c in view.front}
-    shown |= {c.trial: c for c in (view.rec.int32, view.rec.control) if c}
+    tested = [test.choice for test in view.rec.verdict.tested]
+    shown |= {c.trial: c for c in (view.rec.int32, view.rec.control, *view.rec.recommended.values(), *tested) if c}
     return {
         "rescalers": list(view.results.rescalers),
         "designs": {
@@ -159,9 +160,9 @@ def _member_rows(view: Scene, designs: list[tuple[str, Choice]]) -> list[tuple[s
 
 def _layers(view: Scene) -> list[dict[Hashable, object]]:
     """Returns the layers of the recommended design; none without a recommendation."""
-    if view.rec.chosen is None:
+    if view.rec.verdict.recommended is None:
         return []
-    rows = layer_table(view, view.rec.chosen.trial).reset_index()
+    rows = layer_table(view, view.rec.verdict.recommended.trial).reset_index()
     return rows.dropna(subset=["area_um2"]).to_dict(orient="records")
 
 

@@ -64,7 +64,7 @@ def _drawn(analysis: Analysis) -> Iterator[tuple[str, tuple[Panel, ...]]]:
         if facts.members:
             yield "portfolio", (portfolio_panel(view),)
         yield "multiplier_bits", (widths_panel(view), *([windows_panel(view)] if facts.windows_vary else []))
-    if (view.rec.int32 or view.rec.chosen) and not view.results.layers.empty:
+    if (view.rec.int32 or view.rec.recommended) and not view.results.layers.empty:
         yield "layers", layers_panels(view)
     if analysis.sensitivity:
         yield "sensitivity", sensitivity_panels(view, analysis.sensitivity)

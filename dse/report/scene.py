@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from dse import formats
 from dse.design import Figure, Role
-from dse.report.designs import ROLE_NAMES, Choice, choices
 from dse.report.recommendations import Recommendation, recommendation
 from dse.store import StudyFacts, StudyResults
+from dse.verdict import ROLE_NAMES, Choice, choices
 
 Floats = npt.NDArray[np.float64]
 _LEAST_SHARE = 1e-3  # of the reference point, that an axis without a margin shows at least

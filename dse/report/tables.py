@@ -7,9 +7,9 @@ import pandas as pd
 
 from dse import formats
 from dse.design import Role
-from dse.report.designs import ROLE_NAMES, Choice, uniform_name
 from dse.report.recommendations import Recommendation, recommendation
 from dse.store import StudyFacts, StudyResults, design_table, for_people, heading
+from dse.verdict import ROLE_NAMES, Choice, uniform_name
 from nets.files import replacing
 
 _EXCEL_ROWS = 1_048_575  # rows of a sheet without its heading
@@ -123,8 +123,8 @@ def _about(results: StudyResults, rec: Recommendation) -> pd.DataFrame:
     facts = results.facts
     rows = [
         ("Study", facts.study),
-        ("Recommendation", rec.text),
-        *(("Caution", caution) for caution in rec.cautions),
+        ("Recommendation", rec.verdict.text),
+        *(("Caution", caution) for caution in rec.verdict.cautions),
         ("Network", facts.network),
         ("Data", facts.dataset),
         *((f"Samples, {split}", f"{amount:,}") for split, amount in facts.samples.items()),

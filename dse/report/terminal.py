@@ -1,47 +1,91 @@
 """The front as a table in the terminal."""
 
+import math
 from collections import Counter
 
 import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from dse import formats
 from dse.design import Role
-from dse.report.designs import ROLE_NAMES, Choice, Evidence, choices, loss_digits
-from dse.report.recommendations import Recommendation, recommendation
+from dse.errors import StudyError
+from dse.report.layers import layer_lines
+from dse.report.recommendations import Recommendation
 from dse.store import StudyFacts, StudyResults
+from dse.verdict import ROLE_NAMES, Choice, choices, loss_digits
 
 _SHORT = {"drop": "drop", "disagreement": "differs", "divergence": "div."}  # losses in the headings of narrow columns
-MOST_LISTED = 24  # rescalers that are listed one by one; of more, their choices are counted
+MOST_LISTED = 12  # rescalers that are listed one by one; of more, their choices are counted
+_ACCURACIES = (("val_accuracy", "validation"), ("test_accuracy", "test"))
 FRONT_ROWS = 10  # rows for the front; int32 and the best uniform width come in addition
 
 
-def front_table(results: StudyResults) -> Table:
+def front_table(results: StudyResults, rec: Recommendation) -> Table:
     """Returns the front, cheapest first and thinned to a screenful, then int32 and the best uniform width."""
-    rec = recommendation(results)
     front = choices(results, results.front)
     shown = _thinned(front, rec)
     table = _empty_table(results, len(front), len(shown))
+    starred = {choice.trial for choice in rec.verdict.shown}
     for choice in shown:
-        table.add_row(*_cells(choice, _mark(choice, rec)))
+        table.add_row(*_cells(choice, _mark(choice, rec), shown=choice.trial in starred))
     table.add_section()
     on_screen = {choice.trial for choice in shown}
-    for baseline in (rec.int32, rec.best_uniform):
+    for baseline in (*rec.recommended.values(), rec.int32, rec.best_uniform):
         if baseline is not None and baseline.trial not in on_screen:
-            table.add_row(*_cells(baseline, _mark(baseline, rec)), style="dim")
+            cells = _cells(baseline, _mark(baseline, rec), shown=baseline.trial in starred)
+            table.add_row(*cells, style="" if baseline == rec.verdict.recommended else "dim")
+            on_screen.add(baseline.trial)
     return table
 
 
-def show(results: StudyResults, console: Console) -> None:
-    """Prints front and recommendation."""
-    rec = recommendation(results)
-    lines = [Text(rec.text), *(Text(f"Note: {caution}", style="yellow") for caution in rec.cautions)]
-    console.print(front_table(results))
+def show(results: StudyResults, rec: Recommendation, console: Console, trial: int | None = None) -> None:
+    """Prints the front, int32's accuracy, one design layer by layer, and the recommendation.
+
+    Args:
+        results: the study's results.
+        rec: their recommendation.
+        console: where to print.
+        trial: number of the design's trial; None for the recommended one.
+
+    Raises:
+        StudyError: the study has no such complete trial.
+    """
+    shown = rec.verdict.recommended if trial is None else complete_trial(results, trial)
+    lines = [Text(rec.verdict.text), *(Text(f"Note: {caution}", style="yellow") for caution in rec.verdict.cautions)]
+    console.print(front_table(results, rec))
+    if accuracy := _int32_accuracy(results):
+        console.print(Text(accuracy))
+    if shown is not None:
+        console.print(Text(f"Trial {shown.trial}:"))
+        console.print(Padding(Group(*map(Text, layer_lines(results.rescalers, shown))), (0, 0, 0, 2)))
     console.print(Group(*lines))
+
+
+def complete_trial(results: StudyResults, trial: int) -> Choice:
+    """Returns the design of a complete trial.
+
+    Raises:
+        StudyError: the study has no such trial, or it is not complete.
+    """
+    rows = results.complete[results.complete["trial"] == trial]
+    if rows.empty:
+        numbers = results.complete["trial"]
+        known = f"{len(numbers)} complete ones, {min(numbers)} to {max(numbers)}" if len(numbers) else "none"
+        raise StudyError(f"--trial is {trial}, which is not a complete trial of {results.facts.study}; it has {known}")
+    return choices(results, rows)[0]
+
+
+def _int32_accuracy(results: StudyResults) -> str:
+    """Returns the accuracy that all drops are against; empty without labels, and before int32 is complete."""
+    figures = next((int32.figures for int32 in choices(results, results.int32)), {})
+    values = ((figures.get(name, math.nan), split) for name, split in _ACCURACIES)
+    known = [f"{value:.2f}% on {split}" for value, split in values if math.isfinite(value)]
+    return f"int32 has an accuracy of {', '.join(known)}." if known else ""
 
 
 def _empty_table(results: StudyResults, size: int, shown: int) -> Table:
@@ -65,7 +109,7 @@ def _empty_table(results: StudyResults, size: int, shown: int) -> Table:
 
 def _notes(facts: StudyFacts) -> str:
     """Returns what the caption explains of the margin, of windows and of calibration."""
-    margin = "" if facts.margin is None else f"; starred: within the margin of {facts.margin:g} pp on the test split"
+    margin = "" if facts.margin is None else f"; starred: shown to lose at most {facts.margin:g} pp"
     windows = "; 1s2: a multiplier of 1 bit, a window of 2 bits for its shifts" if facts.windows_vary else ""
     return margin + windows + (f"; calibrated with {facts.calibration:,} samples" if facts.calibration else "")
 
@@ -80,12 +124,12 @@ def _thinned(front: list[Choice], rec: Recommendation) -> list[Choice]:
     return [choice for choice in front if choice.trial in wanted]
 
 
-def _cells(choice: Choice, mark: str) -> list[Text]:
+def _cells(choice: Choice, mark: str, *, shown: bool) -> list[Text]:
     digits = loss_digits(choice.loss)
     test = formats.signed(choice.test_loss, digits)
     if pd.notna(choice.ci_high):
         test = f"{test} {choice.interval}"
-    star = "*" if choice.evidence is Evidence.NON_INFERIOR else " "
+    star = "*" if shown else " "
     widths = choices_in_short(choice)
     cells = (
         str(choice.trial),

@@ -8,22 +8,30 @@ import numpy as np
 import optuna
 
 from dse.design import (
+    DIVERGENCE,
     DesignPoint,
     Evaluation,
     Finetune,
     Job,
     Level,
+    Observation,
     Role,
     SearchSpace,
     TestScore,
+    cost_of,
+    figure_named,
     hypervolume,
     relative_costs,
+    search_objectives,
+    value_of,
     values_of,
 )
 from dse.errors import EvaluationsFailedError
+from dse.search.baselines import baselines
 from dse.search.inheritance import nearest
 from dse.search.interrupts import Interrupts
-from dse.search.ladder import Ladder, levels_of
+from dse.search.ladder import Ladder, levels_of, reached
+from dse.search.observations import expected_losses
 from dse.search.starts import Probe, Values, probes, promising
 from dse.store import (
     RunFolder,
@@ -31,12 +39,15 @@ from dse.store import (
     TrialRecord,
     contenders,
     front_of,
+    is_feasible,
+    observation_in,
     record_in,
     record_of,
     role_of,
     violations,
 )
 from dse.study import Study
+from dse.verdict import candidates_of, entries_of, next_look
 from dse.workers import Completion, EvaluatorPool
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
@@ -73,22 +84,7 @@ class _OpenTrial:
     role: Role
     levels: list[Evaluation] = field(default_factory=list)  # so far, lowest level first
     heir_of: int | None = None  # number of the trial whose trained weights its fine-tune started from
-
-
-def baselines(
-    space: SearchSpace, uniform_bits: tuple[int, ...], uniform_windows: tuple[int, ...] = ()
-) -> list[tuple[Role, DesignPoint]]:
-    """Returns the designs that every study evaluates, as (role, point).
-
-    They are int32, fine-tuned int32, uniform widths by every method, and uniform shift windows at one bit.
-    """
-    strongest = space.finetune[-1]
-    designs = [(Role.INT32, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))]
-    if strongest is not Finetune.NONE:
-        designs.append((Role.CONTROL, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, strongest)))
-    designs += [(Role.uniform(m), space.uniform(k, m, strongest)) for k in uniform_bits for m in sorted(Method)]
-    windows = sorted(uniform_windows) if any(variable.shifts for variable in space.rescalers) else []
-    return designs + [(Role.UNIFORM_WINDOW, space.uniform(1, Method.ABSORB, strongest, window)) for window in windows]
+    error: str = ""  # why it has no result
 
 
 class Driver:
@@ -101,6 +97,9 @@ class Driver:
         folder: stores trained weights.
         pool: evaluates designs.
         on_progress: called after every recorded trial.
+        test_samples: size of the test split of every network, by which it is decided what to test; none: as many as
+            for validation.
+        interrupts: delays signals while something is written; its own ones if None.
     """
 
     def __init__(
@@ -111,24 +110,32 @@ class Driver:
         folder: RunFolder,
         pool: EvaluatorPool,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
+        *,
+        test_samples: Sequence[int] = (),
+        interrupts: Interrupts | None = None,
     ) -> None:
         self._search_spec, self._fidelity = spec.search, spec.fidelity
+        self._margin_pp, self._test_samples = spec.report.margin_pp, tuple(test_samples)
         self._store, self._space, self._folder, self._pool = store, space, folder, pool
         self._on_progress, self._objectives = on_progress, self._search_spec.objectives
-        self._interrupts, self._ladder = Interrupts(), Ladder(self._fidelity, self._objectives)
+        self._searched = search_objectives(self._objectives)
+        self._interrupts, self._ladder = interrupts or Interrupts(), Ladder(self._fidelity, self._searched)
+        self._observations: list[Observation] = []
         self._open: dict[int, _OpenTrial] = {}
         self._promoted: deque[Job] = deque()
         self._complete, self._failures = 0, 0
         self._best: dict[int, TrialRecord] = {}  # the front so far
         self._trained: dict[int, DesignPoint] = {}  # designs whose trained weights are stored, by trial
+        self._networks: dict[int, str] = {}  # fingerprints of the networks that they make
         self._baseline: tuple[float, ...] | None = None  # objectives of int32
+        self._first_of_batch: int | None = None  # number of its first trial; None without batches
 
     def run(self, target: int) -> None:
         """Searches until ``target`` trials are complete, then scores the front and the baselines on the test split.
 
         Raises:
             EvaluationsFailedError: too many evaluations in a row failed.
-            KeyboardInterrupt: Ctrl-C was pressed; it is delayed until nothing is being written.
+            Interrupted: a signal came; it is delayed until nothing is being written.
         """
         with self._interrupts.held():
             self._restore()
@@ -143,15 +150,23 @@ class Driver:
 
     def _restore(self) -> None:
         """Resumes from storage: queues interrupted trials and missing baselines, counts complete trials."""
-        self._store.requeue_interrupted(self._space)
+        interrupted = self._store.interrupted()
+        for trial in interrupted:
+            if record_in(trial) is None:
+                self._store.put_back(trial.number)
         present = self._store.designs(self._space)
         search = self._search_spec
         for role, point in baselines(self._space, search.uniform_multiplier_bits, search.uniform_shift_bits):
             if (role, point.digest) not in present:
                 self._store.enqueue(self._space, point, role)
-        for trial in self._store.complete():
-            if record := record_in(trial):
+        evaluated = [trial for trial in interrupted if record_in(trial)]  # stopped just before they were completed
+        for trial in (*self._store.complete(), *evaluated):
+            record, observation = record_in(trial), observation_in(trial)
+            if record and observation:
                 self._ladder.restore(record.levels, baseline=role_of(trial) is not Role.SEARCH)
+                self._observations.append(observation)
+                if trial in evaluated:
+                    self._store.complete_with(trial.number, record, self._expected())
                 self._count(trial.number, role_of(trial), record)
 
     def _start(self) -> None:
@@ -168,11 +183,11 @@ class Driver:
         self._store.set_started(1 + len(candidates))
 
     def _measured(self, candidates: Sequence[Probe]) -> tuple[dict[Probe, Values], Values | None]:
-        """Returns the objectives of probes, without failed ones, and of int32, or None, each at its lowest level."""
+        """Returns what the search minimises, of probes that did not fail and of int32, each at its lowest level."""
         int32 = self._space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE)
         points = [int32, *(probe.point for probe in candidates)]
         values = {
-            completion.job.trial: values_of(completion.result, self._objectives)
+            completion.job.trial: values_of(completion.result, self._searched)
             for completion in self._each(self._first_job(number, point) for number, point in enumerate(points))
             if isinstance(completion.result, Evaluation)
         }
@@ -182,17 +197,36 @@ class Driver:
     def _search(self, target: int) -> None:
         """Keeps every worker busy until the target is reached."""
         while self._fill(target) or self._pool.running:
-            if job := self._take(self._next()):
+            completion = self._next()
+            if job := self._judged(completion):
                 self._promoted.append(job)
+            else:
+                self._conclude(completion.job.trial)
             self._report(target, "search")
 
     def _search_in_batches(self, target: int, size: int) -> None:
-        """Evaluates batches level by level and records them in order: the same result with any number of workers."""
-        while batch := [job for _ in range(size) if (job := self._ask(target))]:
-            while batch:
-                done = sorted(self._each(batch), key=lambda completion: completion.job.trial)
-                batch = [job for completion in done if (job := self._take(completion))]
+        """Evaluates batches level by level and records each as a whole, in order, when its last trial is evaluated.
+
+        The result is the same with any number of workers, and if the study is stopped and resumed within a batch: all
+        of a batch is asked for before any of it is evaluated, and what is beyond the target is put back.
+        """
+        while self._complete < target:
+            asked = self._store.asked(self._space)
+            count = sum(asked.values()) + -len(asked) % size or size
+            batch = [self._store.ask(self._space) for _ in range(count)]
+            self._first_of_batch = sorted({*asked, *(trial.number for trial in batch)})[-size]
+            for trial in batch[target - self._complete :]:
+                self._store.put_back(trial.number)
+            self._evaluate([self._opened(trial) for trial in batch[: target - self._complete]])
             self._report(target, "search")
+
+    def _evaluate(self, jobs: list[Job]) -> None:
+        """Evaluates the jobs of new trials as far as these climb, then records the trials in order."""
+        while jobs:
+            done = sorted(self._each(jobs), key=lambda completion: completion.job.trial)
+            jobs = [job for completion in done if (job := self._judged(completion))]
+        for number in sorted(self._open):
+            self._conclude(number)
 
     def _fill(self, target: int) -> bool:
         """Starts jobs on idle workers; returns whether it started any."""
@@ -221,7 +255,10 @@ class Driver:
         """Opens the next trial and returns its first job, or None if there are enough trials."""
         if self._complete + len(self._open) >= target:
             return None
-        trial = self._store.ask(self._space)
+        return self._opened(self._store.ask(self._space))
+
+    def _opened(self, trial: optuna.Trial) -> Job:
+        """Opens a trial and returns its first job."""
         point, role = self._space.point(trial.params), role_of(trial)
         self._open[trial.number] = _OpenTrial(trial, point, role)
         return self._first_job(trial.number, point, baseline=role is not Role.SEARCH)
@@ -229,78 +266,123 @@ class Driver:
     def _first_job(self, number: int, point: DesignPoint, *, baseline: bool = False) -> Job:
         return Job(number, point, levels_of(self._fidelity, point, baseline=baseline)[0])
 
-    def _take(self, completion: Completion) -> Job | None:
-        """Records a trial's result, or returns the job of the next level if the trial is promoted."""
+    def _judged(self, completion: Completion) -> Job | None:
+        """Returns the job of the next level if the trial is promoted; None if the trial is to be concluded."""
         opened, evaluation = self._open[completion.job.trial], completion.result
         if not isinstance(evaluation, Evaluation):
-            self._fail(opened, completion.error)
+            opened.error = completion.error
             return None
-        if not np.isfinite(values := values_of(evaluation, self._objectives)).all():
-            self._fail(opened, f"the objectives are not finite: {values}")
+        values = values_of(evaluation, (*self._objectives, self._searched[0]))
+        if not np.isfinite(values).all():
+            opened.error = f"the objectives are not finite: {values}"
             return None
-        self._failures = 0
         opened.levels.append(evaluation)
         above = self._ladder.next_level(opened.point, evaluation, baseline=opened.role is not Role.SEARCH)
-        if above is not None:
-            return self._promoted_job(opened, above)
-        self._record(opened)
-        return None
+        return None if above is None else self._promoted_job(opened, above)
 
     def _promoted_job(self, opened: _OpenTrial, level: Level) -> Job:
         """Returns the job of the next level; a fine-tune of a searched design may start from inherited weights."""
         inherits = self._fidelity.inherit and level.is_trained and opened.role is Role.SEARCH
-        heir_of = nearest(opened.point, self._trained) if inherits else None
+        heir_of = nearest(opened.point, self._elders()) if inherits else None
         if heir_of is None:
             return Job(opened.trial.number, opened.point, level)
         opened.heir_of = heir_of
-        weights = self._folder.load_weights(heir_of)
+        weights = self._folder.load_weights(heir_of, self._networks[heir_of])
         return Job(opened.trial.number, opened.point, level, weights, heir_of=self._trained[heir_of])
 
+    def _elders(self) -> dict[int, DesignPoint]:
+        """Returns the designs with trained weights from which a trial may inherit: not those of its own batch."""
+        first = self._first_of_batch
+        return {number: point for number, point in self._trained.items() if first is None or number < first}
+
+    def _conclude(self, number: int) -> None:
+        """Records what became of an open trial."""
+        opened = self._open.pop(number)
+        if opened.error:
+            self._fail(opened)
+        else:
+            self._record(opened)
+
     def _record(self, opened: _OpenTrial) -> None:
-        record = record_of(opened.point.to_json(), opened.levels, opened.heir_of)
+        self._failures = 0
+        design = reached(opened.point, opened.levels[-1].level)
+        record = record_of(design.to_json(), opened.levels, opened.heir_of)
         if (weights := opened.levels[-1].weights) is not None:
-            self._folder.save_weights(opened.trial.number, weights)
-        self._store.tell(opened.trial, record, violations(record, self._search_spec.constraints))
-        del self._open[opened.trial.number]
+            self._folder.save_weights(opened.trial.number, weights, record.network_sha256)
+        self._observations.append(observation := self._observed(opened))
+        limits = violations(record, self._search_spec.constraints)
+        self._store.tell(opened.trial, record, observation, self._expected(), limits)
         self._count(opened.trial.number, opened.role, record)
 
-    def _fail(self, opened: _OpenTrial, error: str) -> None:
-        self._store.tell_failed(opened.trial, error)
-        del self._open[opened.trial.number]
+    def _observed(self, opened: _OpenTrial) -> Observation:
+        baseline = opened.role is not Role.SEARCH
+        return Observation(
+            asked=levels_of(self._fidelity, opened.point, baseline=baseline)[-1],
+            levels={each.level: value_of(each, self._searched[0]) for each in opened.levels},
+        )
+
+    def _expected(self) -> float:
+        """Returns the loss of the latest observation at the level that its design asks for."""
+        if (latest := self._observations[-1]).is_whole:
+            return latest.levels[latest.asked]
+        reference = figure_named(self._searched[0]).reference
+        return float(expected_losses(self._observations, reference).values[-1])
+
+    def _fail(self, opened: _OpenTrial) -> None:
+        self._store.tell_failed(opened.trial, opened.error)
         self._failures += 1
         if self._failures >= _FAILURES_IN_A_ROW:
-            raise EvaluationsFailedError(f"{self._failures} evaluations in a row failed, the last one with: {error}")
+            raise EvaluationsFailedError(
+                f"{self._failures} evaluations in a row failed, the last one with: {opened.error}"
+            )
 
     def _count(self, number: int, role: Role, record: TrialRecord) -> None:
         """Counts a complete trial: updates the front, the trained designs and int32."""
         self._complete += 1
         if record.is_trained:
             self._trained[number] = DesignPoint.from_json(record.design)
+            self._networks[number] = record.network_sha256
         rivals = {**self._best, number: record}
         self._best = {number: rivals[number] for number in front_of(rivals, self._search_spec)}
         if role is Role.INT32:
             self._baseline = values_of(record, self._objectives)
 
     def _score_on_test(self) -> None:
-        """Scores the front and the baselines on samples that the search never saw."""
+        """Scores the front, the baselines and what is to be tested on samples that the search never saw."""
+        self._fix_sequence()
         for completion in self._each(self._test_jobs()):
             if not isinstance(completion.result, TestScore):
                 raise EvaluationsFailedError(f"trial {completion.job.trial} on the test split: {completion.error}")
             self._store.set_test(completion.job.trial, completion.result)
 
+    def _fix_sequence(self) -> None:
+        """Records what is going to be tested, once for every number of trials, before the test split is read."""
+        records = {trial.number: record for trial in self._store.complete() if (record := record_in(trial))}
+        looks, loss = self._store.looks(), figure_named(self._objectives[0])
+        if loss is DIVERGENCE or (looks and looks[-1].trials >= len(records)):
+            return
+        roles = {trial.number: role_of(trial) for trial in self._store.complete()}
+        feasible = {number: is_feasible(record, self._search_spec.constraints) for number, record in records.items()}
+        entries = entries_of(records, roles, feasible)
+        designs = candidates_of(entries, self._objectives, loss, cost_of(self._objectives))
+        look = next_look(designs, looks, self._margin_pp, self._test_samples, len(records))
+        if look.sequence and look.sequence not in [earlier.sequence for earlier in looks]:
+            self._store.add_look(look)
+
     def _test_jobs(self) -> list[Job]:
         scored = self._store.tests()
+        tested = {number for look in self._store.looks() for number in look.sequence}
         return [
             Job(
                 trial.number,
                 DesignPoint.from_json(record.design),
                 Level.TEST,
-                self._folder.load_weights(trial.number) if record.is_trained else None,
+                self._folder.load_weights(trial.number, record.network_sha256) if record.is_trained else None,
                 record.network_sha256,
             )
             for trial in self._store.complete()
             if (record := record_in(trial))
-            and (trial.number in self._best or role_of(trial) is not Role.SEARCH)
+            and (trial.number in self._best or trial.number in tested or role_of(trial) is not Role.SEARCH)
             and trial.number not in scored
         ]
 

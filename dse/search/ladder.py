@@ -3,6 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ _TRAINED = {
     Finetune.SHORT: (Level.SHORT_FINETUNE,),
     Finetune.FULL: (Level.SHORT_FINETUNE, Level.FULL_FINETUNE),
 }
+_FINETUNES = {Level.SHORT_FINETUNE: Finetune.SHORT, Level.FULL_FINETUNE: Finetune.FULL}
 
 
 def levels_of(fidelity: FidelitySpec, point: DesignPoint, *, baseline: bool) -> tuple[Level, ...]:
@@ -22,6 +24,11 @@ def levels_of(fidelity: FidelitySpec, point: DesignPoint, *, baseline: bool) -> 
     first = (Level.PART,) if fidelity.part < 1 and not baseline else ()
     untrained = Level.CALIBRATED if point.calibration else Level.INTEGER
     return (*first, untrained, *_TRAINED[point.finetune])
+
+
+def reached(point: DesignPoint, level: Level) -> DesignPoint:
+    """Returns the design that was evaluated: the point, fine-tuned as far as the level at which the ladder stopped."""
+    return replace(point, finetune=_FINETUNES.get(level, Finetune.NONE))
 
 
 class Ladder:
@@ -32,7 +39,7 @@ class Ladder:
 
     Args:
         fidelity: the study's [fidelity] table.
-        objectives: the study's objectives; the first one is the loss.
+        objectives: what the search minimises (:func:`~dse.design.search_objectives`); the first one is the loss.
     """
 
     def __init__(self, fidelity: FidelitySpec, objectives: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from optuna.trial import FrozenTrial
 
-from dse.design import FloatMatrix
+from dse.design import LOSSES, FloatMatrix
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,23 @@ class Limits:
         names = tuple(sorted({name for constraints in recorded for name in constraints}))
         excess = [[constraints.get(name, 0.0) for name in names] for constraints in recorded]
         return cls(names, np.array(excess, dtype=np.float64).reshape(len(complete), len(names)))
+
+    def with_losses(
+        self, excess: FloatMatrix, known: npt.NDArray[np.float64], losses: npt.NDArray[np.float64]
+    ) -> FloatMatrix:
+        """Returns ``excess`` with the limited losses predicted by a line through the losses of the trials.
+
+        Args:
+            excess: excess of designs over the limits, predicted like sums of costs, ``[designs, limits]``.
+            known: losses of the trials, ``[trials]``.
+            losses: losses of the designs, ``[designs]``.
+        """
+        names = {figure.name for figure in LOSSES}
+        columns = [
+            np.polyval(np.polyfit(known, self.excess[:, n], 1), losses) if name in names else excess[:, n]
+            for n, name in enumerate(self.names)
+        ]
+        return np.array(columns).reshape(len(self.names), len(excess)).T
 
     def violation(self, excess: FloatMatrix) -> npt.NDArray[np.float64]:
         """Returns one number per design, 0 if it is feasible; each limit is scaled by its median absolute excess."""

@@ -1,6 +1,7 @@
 """Makes the sampler of a study, which does not propose a design twice."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from dse.design import SearchSpace
+from dse.design import SearchSpace, search_objectives
 from dse.search.surrogate_sampler import SurrogateSampler
 from dse.store import RememberingSampler
-from dse.study import SearchSpec
+from dse.study import Sampler, SearchSpec
+
+Proposer = Callable[[int], BaseSampler]
 
 _POPULATION = 24  # gives several generations in some hundred trials; Optuna's default of 50 gives two or three
 _MUTATIONS = 1000  # changes tried before a repeated design is accepted
@@ -22,13 +25,18 @@ _MUTATIONS = 1000  # changes tried before a repeated design is accepted
 class DistinctSampler(RememberingSampler):
     """Changes single choices of another sampler's proposal until the design is new.
 
-    Samplers repeat themselves in discrete spaces; a repeated design costs an evaluation and adds no information. The
-    seed is that of the changes.
+    Samplers repeat themselves in discrete spaces; a repeated design costs an evaluation and adds no information. A
+    proposal depends on the seed, the number of the trial and the trials before it alone, so that a study that was
+    stopped and resumed proposes what it would have proposed without the stop.
+
+    Args:
+        proposer: returns the sampler that proposes a design for the trial of a number.
+        space: the study's search space.
+        seed: seed of the changes.
     """
 
-    def __init__(self, inner: BaseSampler, space: SearchSpace, seed: int) -> None:
-        self._inner, self._space = inner, space
-        self._generator = np.random.default_rng(seed)
+    def __init__(self, proposer: Proposer, space: SearchSpace, seed: int) -> None:
+        self._proposer, self._space, self._seed = proposer, space, seed
         self._seen: set[str] = set()
 
     def remember(self, parameters: dict[str, Any]) -> None:
@@ -43,28 +51,29 @@ class DistinctSampler(RememberingSampler):
     ) -> dict[str, Any]:
         if "fixed_params" in trial.system_attrs:
             return {}  # a queued trial has its own parameters
-        inner_space = self._inner.infer_relative_search_space(study, trial)
-        proposed = self._inner.sample_relative(study, trial, inner_space)
+        inner = self._proposer(trial.number)
+        free = {name: distribution for name, distribution in search_space.items() if not distribution.single()}
+        proposed = inner.sample_relative(study, trial, free)
         for name, distribution in search_space.items():
             if name not in proposed:
-                proposed[name] = self._inner.sample_independent(study, trial, name, distribution)
-        return self._distinct(self._space.snapped(proposed))
+                proposed[name] = inner.sample_independent(study, trial, name, distribution)
+        return self._distinct(self._space.snapped(proposed), np.random.default_rng((self._seed, trial.number)))
 
-    def _distinct(self, proposed: dict[str, Any]) -> dict[str, Any]:
+    def _distinct(self, proposed: dict[str, Any], generator: np.random.Generator) -> dict[str, Any]:
         for _ in range(_MUTATIONS):
             if self._space.point(proposed).digest not in self._seen:
                 break
-            proposed = self._space.mutated(proposed, self._generator)
+            proposed = self._space.mutated(proposed, generator)
         self.remember(proposed)
         return proposed
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:  # noqa: ANN401 -- Optuna's own signature
-        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+        return self._proposer(trial.number).sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        self._inner.before_trial(study, trial)
+        self._proposer(trial.number).before_trial(study, trial)
 
     def after_trial(
         self,
@@ -73,10 +82,7 @@ class DistinctSampler(RememberingSampler):
         state: TrialState,
         values: Any,  # noqa: ANN401
     ) -> None:
-        self._inner.after_trial(study, trial, state, values)
-
-    def reseed_rng(self) -> None:
-        self._inner.reseed_rng()
+        self._proposer(trial.number).after_trial(study, trial, state, values)
 
 
 def make_sampler(search: SearchSpec, space: SearchSpace, seed: int) -> DistinctSampler:
@@ -84,20 +90,28 @@ def make_sampler(search: SearchSpec, space: SearchSpace, seed: int) -> DistinctS
     return DistinctSampler(proposer(search, space, seed), space, seed)
 
 
-def proposer(search: SearchSpec, space: SearchSpace, seed: int) -> BaseSampler:
-    """Returns the sampler that proposes designs, which may repeat themselves."""
+def proposer(search: SearchSpec, space: SearchSpace, seed: int) -> Proposer:
+    """Returns what gives the sampler that proposes a trial's design, which may repeat an earlier one."""
+    if search.sampler == "surrogate":
+        surrogate = SurrogateSampler(space, search_objectives(search.objectives), seed)
+        return lambda _number: surrogate
+    sampler = search.sampler
+    return lambda number: _optunas(sampler, seed, number)
+
+
+def _optunas(sampler: Sampler, seed: int, number: int) -> BaseSampler:
+    """Returns one of Optuna's samplers, made anew for a trial: the state of their generators cannot be stored."""
+    own = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna still calls two of these samplers experimental
-        match search.sampler:
-            case "surrogate":
-                return SurrogateSampler(space, search.objectives, seed)
+        match sampler:
             case "tpe":
-                return TPESampler(seed=seed, multivariate=True)
+                return TPESampler(seed=own, multivariate=True)
             case "nsga2":
-                return NSGAIISampler(seed=seed, population_size=_POPULATION)
+                return NSGAIISampler(seed=own, population_size=_POPULATION)
             case "nsga3":
-                return NSGAIIISampler(seed=seed, population_size=_POPULATION)
-            case "qmc":
+                return NSGAIIISampler(seed=own, population_size=_POPULATION)
+            case "qmc":  # its place in the sequence is stored with the study, and the sequence is that of the seed
                 return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
-            case "random":
-                return RandomSampler(seed)
+            case _:
+                return RandomSampler(own)

@@ -11,10 +11,14 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from dse.design import (
+    CROSS_ENTROPY,
     DIVERGENCE,
     Finetune,
     FloatMatrix,
+    Level,
+    Observation,
     SearchSpace,
+    figure_named,
     non_dominated,
     reference_point,
     relative_costs,
@@ -23,7 +27,9 @@ from dse.search.atoms import Vector
 from dse.search.candidates import changed, favoured
 from dse.search.factors import Factors, Rows
 from dse.search.limits import Limits
+from dse.search.observations import expected_losses
 from dse.search.surrogate import Evaluated, Surrogate, improvements
+from dse.store import observation_in
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
 _STARTUP = 10  # complete trials before the model is used; about as many as a study's baselines
@@ -83,10 +89,8 @@ class SurrogateSampler(BaseSampler):
             space.parameters(space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))
         )
         self._rows: dict[int, Rows] = {}
+        self._observations: dict[int, Observation] = {}
         self._fitted: tuple[int, Surrogate, Rows] | None = None  # number of trials, their model, those it learned from
-
-    def reseed_rng(self) -> None:
-        self._seed = int(np.random.default_rng().integers(2**32))
 
     def infer_relative_search_space(self, _study: optuna.Study, _trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return dict(self._space.distributions)
@@ -102,7 +106,7 @@ class SurrogateSampler(BaseSampler):
     ) -> dict[str, Any]:
         generator = np.random.default_rng((self._seed, trial.number))
         trials = study.get_trials(deepcopy=False)
-        usable = [t for t in trials if t.number in self._rows or t.params.keys() == search_space.keys()]
+        usable = [t for t in trials if t.number in self._rows or t.params.keys() >= search_space.keys()]
         complete = [t for t in usable if t.state is TrialState.COMPLETE]
         if len(complete) < _STARTUP or not len(self._factors.free):
             return dict(self._factors.parameters(self._factors.random(1, generator)[0]))
@@ -118,30 +122,40 @@ class SurrogateSampler(BaseSampler):
             self._rows[trial.number] = self._factors.row(trial.params)
         return self._rows[trial.number]
 
+    def _observation(self, trial: FrozenTrial) -> Observation:
+        """Returns what a trial shows of its loss; a trial that nothing is stored of is whole, with its own value."""
+        if trial.number not in self._observations:
+            own = observation_in(trial) or Observation(Level.INTEGER, {Level.INTEGER: trial.values[0]})
+            self._observations[trial.number] = own
+        return self._observations[trial.number]
+
     def _stacked(self, rows: Sequence[Rows]) -> Rows:
         return np.array(rows, dtype=np.intp).reshape(len(rows), len(self._factors.factors))
 
     def _history(self, complete: list[FrozenTrial]) -> _History:
         rows = self._stacked([self._row(t) for t in complete])
         values = np.array([t.values for t in complete], dtype=np.float64)
+        seen = [self._observation(trial) for trial in complete]
+        values[:, 0] = expected_losses(seen, figure_named(self._loss).reference).values
         baseline = next(iter(values[(rows == self._int32).all(axis=1)]), values.max(axis=0))
         known = [t.user_attrs.get(DIVERGENCE.name) for t in complete]
-        divergences = None if None in known or self._loss == DIVERGENCE.name else np.array(known, dtype=np.float64)
+        trained = any(each.asked.is_trained for each in seen)  # then it is no measure of a loss
+        useful = self._loss == CROSS_ENTROPY.name and not trained and None not in known
+        divergences = np.array(known, dtype=np.float64) if useful else None
         return _History(rows, relative_costs(values, baseline), divergences, Limits.of(complete))
 
     def _ranked(self, history: _History, pending: Rows, generator: np.random.Generator) -> Rows:
         """Returns candidates, the best one first."""
         model, learned = self._model(history)
-        columns = history.relative.shape[1]
         points = self._shrunken(history, model, learned)
         broken = history.limits.violation(history.limits.excess)
         rivals = np.concatenate([learned, np.arange(self._fitted_trials, len(points))])
         front = rivals[_best(points[rivals], broken[rivals])]
         rows = self._candidates(self._factors.inside(history.rows[front]), model, generator)
-        predicted, excess = self._predicted(rows, model, columns, generator.exponential(_OPTIMISM))
+        predicted, excess = self._predicted(rows, history, model, generator.exponential(_OPTIMISM))
         members = points[front][(points[front] < self._reference).all(axis=1) & (broken[front] == 0)]
         if len(pending):
-            believed, beyond = self._predicted(pending, model, columns)
+            believed, beyond = self._predicted(pending, history, model)
             kept = history.limits.violation(beyond) == 0
             members = np.vstack([members, believed[(believed < self._reference).all(axis=1) & kept]])
         added = improvements(predicted, members, self._reference)
@@ -197,12 +211,14 @@ class SurrogateSampler(BaseSampler):
         return np.unique(np.vstack(parts), axis=0)
 
     def _predicted(
-        self, rows: Rows, model: Surrogate, columns: int, optimism: float = 0.0
+        self, rows: Rows, history: _History, model: Surrogate, optimism: float = 0.0
     ) -> tuple[FloatMatrix, FloatMatrix]:
         """Returns the objectives of designs, and by how much they exceed the limits."""
+        columns = history.relative.shape[1]
         losses = model.losses(rows, optimism) * self._reference[0]
         costs = model.costs.predict(rows)
-        return np.column_stack([np.maximum(losses, 0.0), costs[:, : columns - 1]]), costs[:, columns - 1 :]
+        excess = history.limits.with_losses(costs[:, columns - 1 :], history.relative[:, 0], losses)
+        return np.column_stack([np.maximum(losses, 0.0), costs[:, : columns - 1]]), excess
 
 
 def _best(relative: FloatMatrix, broken: Vector) -> Rows:

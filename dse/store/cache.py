@@ -14,6 +14,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from dse.design import Evaluation, TestScore
+from dse.errors import StudyError
+from dse.store.plausible import implausible, implausible_score
 from nets.digests import digest
 from nets.files import write_bytes
 
@@ -36,15 +38,21 @@ class DamagedEntryError(ValueError):
 class EvaluationCache:
     """A folder of evaluations by key; several drivers may use it at once.
 
-    Every entry is one file, written atomically, that begins with a digest of its content. A damaged entry counts as
-    missing; if the folder cannot be written, no further entry is written. Both cause a warning, not an error.
+    Every entry is one file, written atomically, that begins with a digest of its key and content. An entry that is
+    damaged, of another key, of another user or not plausible counts as missing; if the folder cannot be written, no
+    further entry is written. Both cause a warning, not an error.
 
     Args:
         path: the folder; it is made when needed.
         limit_bytes: size above which the least recently used entries are removed.
+
+    Raises:
+        StudyError: the folder is another user's, who could put anything into it.
     """
 
     def __init__(self, path: Path, limit_bytes: int = LIMIT_BYTES) -> None:
+        if path.is_dir() and path.stat().st_uid != os.geteuid():
+            raise StudyError(f"{path}: is another user's cache; give --cache a folder of your own, or --no-cache")
         self._path, self._limit = path, limit_bytes
         self._size: int | None = None  # size of all entries when last counted, plus what was written since
         self._writable = True
@@ -53,7 +61,7 @@ class EvaluationCache:
         """Returns the result stored under a key (hexadecimal), or None."""
         path = self._entry(key)
         try:
-            result = unpacked(path.read_bytes())
+            result = unpacked(key, _own(path))
             os.utime(path)  # marks the entry as recently used
         except FileNotFoundError:
             return None
@@ -66,7 +74,7 @@ class EvaluationCache:
         """Stores a result, unless an earlier write failed."""
         if not self._writable:
             return
-        content = packed(result)
+        content = packed(key, result)
         try:
             write_bytes(self._entry(key), content, durable=False)  # an entry lost in a power cut is evaluated again
             self._grow(len(content))
@@ -111,29 +119,45 @@ class _Entry(BaseModel):
     result: Evaluation | TestScore
 
 
-def packed(result: Evaluation | TestScore) -> bytes:
+def _own(path: Path) -> bytes:
+    """Returns the content of a file of this user's; symbolic links are not followed.
+
+    Raises:
+        DamagedEntryError: it is another user's.
+        OSError: it cannot be read.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        if os.fstat(file.fileno()).st_uid != os.geteuid():
+            raise DamagedEntryError("another user wrote the entry")
+        return file.read()
+
+
+def packed(key: str, result: Evaluation | TestScore) -> bytes:
     """Returns a result as bytes: a digest, then safetensors with the JSON text as one of the arrays."""
     weights = result.weights if isinstance(result, Evaluation) else None
     plain = replace(result, weights=None) if isinstance(result, Evaluation) else result
     text = np.frombuffer(_Entry(result=plain).model_dump_json().encode(), np.uint8)
     content = save({_RESULT: text, **{_WEIGHTS + name: array for name, array in (weights or {}).items()}})
-    return digest(content) + content
+    return digest(key.encode(), content) + content
 
 
-def unpacked(content: bytes) -> Evaluation | TestScore:
+def unpacked(key: str, content: bytes) -> Evaluation | TestScore:
     """Returns the result that :func:`packed` was given.
 
     Raises:
-        DamagedEntryError: the bytes are damaged or were written by another version.
+        DamagedEntryError: the bytes are damaged, those of another key, or were written by another version; or the
+            result cannot be one.
     """
     expected, rest = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    if digest(rest) != expected:
-        raise DamagedEntryError("the entry is damaged")
+    if digest(key.encode(), rest) != expected:
+        raise DamagedEntryError("the entry is damaged, or another one's")
     try:
         arrays = load(rest)
         result = _Entry.model_validate_json(arrays.pop(_RESULT).tobytes()).result
     except (SafetensorError, ValidationError, KeyError) as error:
         raise DamagedEntryError(f"the entry is of another kind: {error}") from None
+    if reason := implausible_score(result) if isinstance(result, TestScore) else implausible(result.figures):
+        raise DamagedEntryError(f"the entry holds {reason}")
     if isinstance(result, TestScore) or not arrays:
         return result
     return replace(result, weights={name.removeprefix(_WEIGHTS): array for name, array in arrays.items()})

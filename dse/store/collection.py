@@ -4,27 +4,23 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from dse.design import (
-    DISAGREEMENT,
-    DROP,
     LOSSES,
     RESCALER_AREA,
     VAL_ACCURACY,
     DesignPoint,
+    Level,
     Role,
     TestScore,
     bits_key,
     method_key,
-    resolvable_margin,
-    share_interval,
     shift_key,
     weights_key,
 )
-from dse.store.columns import TrialRow, losses_on_test, trial_columns
+from dse.store.columns import TrialRow, losses_against, losses_on_test, trial_columns
 from dse.store.front import front_of, is_feasible
 from dse.store.manifest import Manifest
 from dse.store.records import TrialRecord
@@ -55,10 +51,13 @@ def collect(manifest: Manifest, store: StudyStore) -> StudyResults:
         trial.number: record for trial in trials if trial.state is TrialState.COMPLETE and (record := record_in(trial))
     }
     return StudyResults(
-        facts=_facts(manifest, len(records), tests),
+        facts=_facts(manifest, len(records)),
         rescalers=manifest.rescalers,
         trials=_trial_table(trials, records, tests, manifest),
         layers=_layer_table(records),
+        records=records,
+        scores=tests,
+        looks=store.looks(),
     )
 
 
@@ -72,6 +71,9 @@ def _trial_table(
         | _choices(row.record, manifest.rescalers)
         for row in _rows(trials, records, tests, manifest.spec.search)
     ]
+    if not rows:
+        none = pd.DataFrame(columns=[column.name for column in columns])
+        return none.astype({"on_front": bool, "feasible": bool})
     return with_regret(pd.DataFrame(rows), manifest.spec)
 
 
@@ -79,16 +81,15 @@ def _rows(
     trials: list[FrozenTrial], records: dict[int, TrialRecord], tests: dict[int, TestScore], search: SearchSpec
 ) -> list[TrialRow]:
     front = front_of(records, search)
-    number = next((t.number for t in trials if role_of(t) is Role.CONTROL and t.number in records), -1)
-    control = records.get(number)
+    controls = {records[t.number].fidelity: t.number for t in trials if t.number in records and _is_control(t)}
     return [
         TrialRow(
             trial=trial,
             record=(record := records.get(trial.number)),
             test=(test := tests.get(trial.number)),
             on_test=losses_on_test(test) if test else {},
-            control=control,
-            control_test=tests.get(number) if _trained_alike(record, control) else None,
+            control=records.get(number := _control_of(record, controls)),
+            on_test_alike=losses_against(tests.get(number), test),
             on_front=trial.number in front,
             feasible=record is not None and is_feasible(record, search.constraints),
         )
@@ -96,8 +97,13 @@ def _rows(
     ]
 
 
-def _trained_alike(record: TrialRecord | None, control: TrialRecord | None) -> bool:
-    return bool(record and control and record.is_trained and record.fidelity == control.fidelity)
+def _is_control(trial: FrozenTrial) -> bool:
+    return role_of(trial) is Role.CONTROL
+
+
+def _control_of(record: TrialRecord | None, controls: dict[Level, int]) -> int:
+    """Returns the number of int32 that was trained like a design; -1 if the design was not trained, or none is."""
+    return controls.get(record.fidelity, -1) if record and record.is_trained else -1
 
 
 def with_regret(trials: pd.DataFrame, spec: Study) -> pd.DataFrame:
@@ -164,7 +170,7 @@ def _layer_table(records: dict[int, TrialRecord]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _facts(manifest: Manifest, complete: int, tests: dict[int, TestScore]) -> StudyFacts:
+def _facts(manifest: Manifest, complete: int) -> StudyFacts:
     spec = manifest.spec
     objective, other = manifest.cost_sources
     widths = dict.fromkeys(str(member.network.weight_bits) for member in spec.members)
@@ -180,7 +186,6 @@ def _facts(manifest: Manifest, complete: int, tests: dict[int, TestScore]) -> St
         objective_cost=objective,
         other_cost=other,
         margin_pp=spec.report.margin_pp,
-        resolvable_margin_pp=_resolvable(tests, spec.search.objectives[0]),
         complete=complete >= spec.search.trials,
         provenance=_provenance(manifest),
         objectives=spec.search.objectives,
@@ -202,24 +207,6 @@ def _varying(search: SearchSpec) -> tuple[str, ...]:
     return tuple(words for words, varies in choices if varies)
 
 
-def _resolvable(tests: dict[int, TestScore], loss: str) -> float | None:
-    """Computes the margin that the test split resolves: None before any score, and for a divergence.
-
-    It is that of a design of equal accuracy at the median discordance of the scored designs; or, of the disagreement,
-    that of a design that agrees with int32 everywhere.
-    """
-    if not tests:
-        return None
-    samples = next(iter(tests.values())).samples
-    if loss == DISAGREEMENT.name:
-        return share_interval(0, samples)[1]
-    counts = [test.counts for test in tests.values() if test.counts is not None]
-    if loss != DROP.name or not counts:
-        return None
-    discordant = [each.lost + each.gained for each in counts if each.lost + each.gained > 0]
-    return resolvable_margin(samples, float(np.median(discordant)) if discordant else 0.0)
-
-
 _SPLITS = {
     True: "stratified by class",
     False: "at random: without labels, or with too few samples of each class to cut the classes one by one",
@@ -233,7 +220,11 @@ def _provenance(manifest: Manifest) -> dict[str, str]:
         "splits": _SPLITS[manifest.stratified],
         "accelerator": f"{manifest.spec.hardware.mac_lanes} MAC lanes; memories of weights and activations not counted",
         "git revision": manifest.git_revision or "not a repository",
+        "run": manifest.id,
+        "processor": manifest.processor,
+        **({"resumed with": "; ".join(manifest.resumed_with)} if manifest.resumed_with else {}),
         "data SHA-256": manifest.data_sha256,
         "baseline network SHA-256": manifest.network_sha256,
+        **{f"{key} SHA-256": digest for key, digest in manifest.contents.items()},
         **{f"{package} version": number for package, number in manifest.versions.items()},
     }

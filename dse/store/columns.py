@@ -18,6 +18,8 @@ from dse.design import (
     bits_key,
     method_key,
     metrics,
+    paired_counts,
+    paired_interval,
     shift_key,
     value_of,
 )
@@ -36,8 +38,8 @@ class TrialRow:
         record: its result, if it is complete.
         test: its score on the test split, if there is one.
         on_test: losses on test with their intervals (:func:`losses_on_test`); empty without a score.
-        control: the result of int32 with fine-tuning, if that is complete.
-        control_test: the test score of the control, if it is fine-tuned like this design.
+        control: the result of int32 that was trained like this design, if the design was trained.
+        on_test_alike: the accuracy drop on test against that control, and the ends of its interval; NaN if not known.
         on_front: whether no other contender dominates the design.
         feasible: whether the design keeps the study's constraints.
     """
@@ -47,7 +49,7 @@ class TrialRow:
     test: TestScore | None
     on_test: Mapping[str, float]
     control: TrialRecord | None
-    control_test: TestScore | None
+    on_test_alike: tuple[float, float, float]
     on_front: bool
     feasible: bool
 
@@ -96,10 +98,7 @@ def trial_columns() -> tuple[Column, ...]:
         *_figures(Section.ACCELERATOR, Section.OTHER),
         Column("test_accuracy", "Test accuracy (%)", Section.TEST, lambda row: _accuracy(row.test)),
         *_tested(metrics.DROP),
-        Column(
-            "test_accuracy_drop_vs_control_pp", "Test accuracy drop against the fine-tuned int32 (pp)", Section.TEST,
-            lambda row: _accuracy(row.control_test) - _accuracy(row.test),
-        ),
+        *_against_control(),
         *_tested(metrics.DISAGREEMENT),
         *_tested(metrics.DIVERGENCE),
         Column("finished", "Finished (UTC)", Section.BOOKKEEPING, _finished),
@@ -166,6 +165,41 @@ def losses_on_test(test: TestScore) -> dict[str, float]:
     }
 
 
+def losses_against(control: TestScore | None, test: TestScore | None) -> tuple[float, float, float]:
+    """Returns the accuracy drop on test against another design, paired, and the ends of its 95% interval, in pp.
+
+    Of a portfolio it is that of the network whose interval reaches highest. It is NaN if one of them is not known.
+    """
+    others = dict(control.by_member) if control else {}
+    counts = [
+        paired_counts(others[name].answers if name in others else None, score.answers)
+        for name, score in (test.by_member if test else ())
+    ]
+    known = [each for each in counts if each is not None]
+    if not known or len(known) < len(counts):
+        return _NAN, _NAN, _NAN
+    return max(((each.drop_pp, *paired_interval(each)) for each in known), key=lambda interval: interval[2])
+
+
+def _against_control() -> list[Column]:
+    """Returns the columns of the drop on the test split against int32 that was trained alike."""
+    title = "Test accuracy drop against the fine-tuned int32"
+    columns = (
+        ("test_accuracy_drop_vs_control_pp", title),
+        *(
+            (f"test_accuracy_drop_vs_control_{end}_pp", f"{title}, {words} end of the 95% interval")
+            for end, words in (("low", "lower"), ("high", "upper"))
+        ),
+    )
+    return [
+        Column(name, f"{text} (pp)", Section.TEST, partial(_alike, index)) for index, (name, text) in enumerate(columns)
+    ]
+
+
+def _alike(index: int, row: TrialRow) -> float:
+    return row.on_test_alike[index]
+
+
 def _tested(loss: Figure) -> list[Column]:
     """Returns the columns of a loss on the test split."""
     title = loss.title.replace("Validation", "Test")
@@ -199,11 +233,9 @@ def _on_test(name: str) -> Callable[[TrialRow], float]:
 
 def _drop_against_control(row: TrialRow) -> float:
     """Computes the drop against int32 after the same fine-tuning; NaN if the design was not trained."""
-    if row.record is None or row.control is None or not row.record.is_trained:
+    if row.record is None or row.control is None:
         return _NAN
-    alike = (level for level in row.control.levels if level.level is row.record.fidelity)
-    control = next((value_of(level, VAL_ACCURACY.name) for level in alike), _NAN)
-    return control - value_of(row.record, VAL_ACCURACY.name)
+    return value_of(row.control, VAL_ACCURACY.name) - value_of(row.record, VAL_ACCURACY.name)
 
 
 def _finished(row: TrialRow) -> str:

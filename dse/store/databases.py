@@ -1,8 +1,10 @@
 """Relational databases that hold a study's trials: opened by URL, remembered without the password."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
@@ -16,20 +18,48 @@ _EXAMPLE = "give a URL such as sqlite:///study.db"
 
 
 def database(url: str) -> BaseStorage:
-    """Opens a relational database by SQLAlchemy's URL.
+    """Opens a relational database by SQLAlchemy's URL for writing; makes Optuna's tables if they are missing.
 
     If the URL has no password, the driver looks in its usual places: libpq reads PGPASSWORD and ~/.pgpass.
 
     Raises:
         StudyError: it cannot be opened.
     """
+    # Reopens a connection that the server has closed since it was last used.
+    return _opened(url, lambda: RDBStorage(url, engine_kwargs={"pool_pre_ping": True}))
+
+
+def database_to_read(url: str) -> BaseStorage:
+    """Opens a relational database that a driver has made, for reading: nothing in it is made or changed.
+
+    SQLite and PostgreSQL refuse every change by themselves.
+
+    Raises:
+        StudyError: it cannot be opened, or holds no studies.
+    """
+    engine: dict[str, Any] = {"pool_pre_ping": True}
+
+    def opened() -> BaseStorage:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database and not parsed.database.startswith("file:"):
+            parsed = parsed.set(database=f"file:{quote(str(Path(parsed.database).absolute()))}")
+            parsed = parsed.update_query_dict({"mode": "ro", "uri": "true"})
+        if parsed.get_backend_name() == "postgresql":
+            engine["connect_args"] = {"options": "-c default_transaction_read_only=on"}
+        shown = parsed.render_as_string(hide_password=False)
+        return RDBStorage(shown, engine_kwargs=engine, skip_compatibility_check=True, skip_table_creation=True)
+
+    return _opened(url, opened)
+
+
+def _opened(url: str, opened: Callable[[], BaseStorage]) -> BaseStorage:
     public, advice = without_password(url), _EXAMPLE
     try:
-        # Reopens a connection that the server has closed since it was last used.
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        return opened()
     except ImportError:
         reason, advice = "its driver is not installed", "PostgreSQL's comes with pip install 'rescale-dse[postgresql]'"
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, StorageInternalError) as failed:
+        error = failed.__cause__ if isinstance(failed, StorageInternalError) and failed.__cause__ else failed
         reason = _reason(error, url)
         if not isinstance(error, ArgumentError) and not url.startswith("sqlite"):
             advice = "a password goes into --storage, PGPASSWORD or ~/.pgpass"

@@ -5,9 +5,9 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dse.design import VAL_ACCURACY, Evaluation, Level, MemberScore, value_of
+from dse.design import VAL_ACCURACY, Answers, Evaluation, Level, MemberScore, value_of
 
-RECORD_VERSION: Final = 3  # raised by every change after which older records cannot be read
+RECORD_VERSION: Final = 4  # raised by every change after which older records cannot be read
 
 
 class _Record(BaseModel):
@@ -49,15 +49,22 @@ class TrialRecord(_Record):
         network_sha256: fingerprint of the evaluated network.
         heir_of: number of the trial whose trained weights the fine-tune started from, if there was one.
         members: accuracies of the networks of a portfolio; empty in a study of one network.
+        answers: the answers to the validation samples at the last level; None for a portfolio, whose members have them.
     """
 
-    version: Literal[3]
+    version: Literal[4]
     design: str
     levels: tuple[LevelRecord, ...] = Field(min_length=1)
     layers: tuple[LayerRecord, ...]
     network_sha256: str
     heir_of: int | None = None
     members: tuple[MemberScore, ...] = ()
+    answers: Answers | None = None
+
+    @property
+    def by_member(self) -> tuple[tuple[str, Answers | None], ...]:
+        """The answers of every network by its name; of a study of one network its own, without a name."""
+        return tuple((member.name, member.answers) for member in self.members) or (("", self.answers),)
 
     @property
     def figures(self) -> Mapping[str, int | float | None]:
@@ -97,6 +104,7 @@ def record_of(design: str, levels: list[Evaluation], heir_of: int | None = None)
         network_sha256=last.network_sha256,
         heir_of=heir_of,
         members=last.members,
+        answers=last.answers,
     )
 
 

@@ -1,6 +1,7 @@
 """The results of a study as tables: the form in which every report, picture and file reads them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
 from optuna.trial import TrialState
@@ -9,17 +10,21 @@ from dse.design import (
     ACCELERATOR_AREA,
     ACCELERATOR_ENERGY,
     DIVERGENCE,
-    RESCALER_AREA,
     RESCALER_ENERGY,
     CostSource,
     Figure,
     Level,
     Role,
+    TestScore,
+    area_of,
     bits_key,
+    cost_of,
     figure_named,
     method_key,
     shift_key,
 )
+from dse.store.looks import Look
+from dse.store.records import TrialRecord
 
 SHIFT_WINDOWS = "shift windows"  # in StudyFacts.varying
 
@@ -37,8 +42,6 @@ class StudyFacts:
         lanes: rescalers side by side.
         objective_cost, other_cost: the cost model of the objectives, and the one that is shown for comparison.
         margin_pp: non-inferiority margin, percentage points.
-        resolvable_margin_pp: smallest margin at which this test split could show a design of equal accuracy
-            non-inferior, percentage points (None before any design was scored on it).
         complete: whether all trials of the study are complete.
         provenance: seed, versions, data hashes, git revision, times; key to printable value.
         objectives: names of the figures that the study minimises, the loss first.
@@ -60,7 +63,6 @@ class StudyFacts:
     objective_cost: CostSource
     other_cost: CostSource
     margin_pp: float
-    resolvable_margin_pp: float | None
     complete: bool
     provenance: dict[str, str]
     objectives: tuple[str, ...]
@@ -85,15 +87,19 @@ class StudyFacts:
         return None if self.loss is DIVERGENCE else self.margin_pp
 
     @property
+    def cost(self) -> Figure:
+        """What the cheapest design has least of (:func:`dse.design.metrics.cost_of`)."""
+        return cost_of(self.objectives)
+
+    @property
     def costed(self) -> str:
         """The unit whose costs are shown: ``accelerator`` if its area or energy is an objective, else ``rescaler``."""
-        totals = {ACCELERATOR_AREA.name, ACCELERATOR_ENERGY.name}
-        return "accelerator" if totals & set(self.objectives) else "rescaler"
+        return "accelerator" if self.area is ACCELERATOR_AREA else "rescaler"
 
     @property
     def area(self) -> Figure:
         """The area that reports show."""
-        return {"accelerator": ACCELERATOR_AREA, "rescaler": RESCALER_AREA}[self.costed]
+        return area_of(self.objectives)
 
     @property
     def energy(self) -> Figure:
@@ -117,12 +123,18 @@ class StudyResults:
             are those of the member whose interval reaches highest.
         layers: a row per complete trial and rescaler: ``trial``, ``rescaler``, ``multiplier_bits``, ``method`` and the
             other fields of :class:`dse.store.records.LayerRecord`.
+        records: the results of the complete trials, by number.
+        scores: the test scores, by number of the trial.
+        looks: what was fixed before each reading of the test split, in order.
     """
 
     facts: StudyFacts
     rescalers: tuple[str, ...]
     trials: pd.DataFrame
     layers: pd.DataFrame
+    records: Mapping[int, TrialRecord] = field(default_factory=dict)
+    scores: Mapping[int, TestScore] = field(default_factory=dict)
+    looks: tuple[Look, ...] = ()
 
     @property
     def bits_columns(self) -> list[str]:

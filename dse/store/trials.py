@@ -1,5 +1,6 @@
 """The storage of a study: the only module that knows how Optuna keeps trials and records."""
 
+import math
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,24 +9,36 @@ from types import MappingProxyType
 from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import TypeAdapter, ValidationError
 
-from dse.design import DEFAULT_OBJECTIVES, DesignPoint, Role, SearchSpace, TestScore, figure_named, values_of
+from dse.design import (
+    DEFAULT_OBJECTIVES,
+    DesignPoint,
+    Observation,
+    Role,
+    SearchSpace,
+    TestScore,
+    search_objectives,
+    values_of,
+)
 from dse.errors import StudyError
-from dse.store.databases import database, without_password
-from dse.store.journal import journal
+from dse.store.journal import LAST_ATTRIBUTE
+from dse.store.looks import Look
 from dse.store.manifest import Manifest
+from dse.store.opening import storage_to_read
+from dse.store.plausible import implausible, implausible_score
 from dse.store.records import RECORD_VERSION, TrialRecord
 from dse.store.run_folder import RunFolder
 
-_ROLE, _RECORD, _ERROR, _REPEATS = "role", "record", "error", "repeats"
-_TEST = "test/"
-_STARTED, _VERSION = "start_probes", "record_version"
+_ROLE, _RECORD, _ERROR, _OBSERVATION = "role", "record", "error", "observation"
+_TEST, _LOOK = "test/", "look/"
+_STARTED, _VERSION = "start_probes", LAST_ATTRIBUTE
+_RUN, _MANIFEST = "run", "manifest"
 _UNNAMED_CONSTRAINTS = "constraints"  # the key that Optuna used before constraints had names
 _SCORES = TypeAdapter(TestScore)
 
@@ -45,35 +58,41 @@ class StudyStore:
         StudyError: another version of rescale-dse wrote the study's records.
     """
 
-    def __init__(self, study: optuna.Study) -> None:
-        self._study = study
+    def __init__(self, study: optuna.Study, storage: BaseStorage) -> None:
+        self._study, self._storage = study, storage
         if self.trials() and (version := study.user_attrs.get(_VERSION, 1)) != RECORD_VERSION:
             raise StudyError(f"study {study.study_name!r}: {_written_by_another(version)}")
 
     @classmethod
-    def create_or_load(
-        cls, storage: BaseStorage, name: str, objectives: Sequence[str] = DEFAULT_OBJECTIVES
+    def create(
+        cls,
+        storage: BaseStorage,
+        name: str,
+        objectives: Sequence[str] = DEFAULT_OBJECTIVES,
+        run: Manifest | None = None,
     ) -> "StudyStore":
-        """Opens a study for writing; creates it with these objectives if it does not exist.
+        """Creates a study for these objectives, and keeps the manifest of its run with it.
+
+        Its trials have the values that the search minimises (:func:`~dse.design.search_objectives`).
 
         Raises:
-            StudyError: another version of rescale-dse wrote the study's records.
+            StudyError: the storage holds a study of this name.
         """
-        with _without_notices():
-            study = optuna.create_study(
-                study_name=name,
-                storage=storage,
-                directions=[StudyDirection[figure_named(objective).direction.name] for objective in objectives],
-                load_if_exists=True,
-            )
-        if not study.metric_names:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ExperimentalWarning)
-                study.set_metric_names(list(objectives))
-        store = cls(study)
-        if _VERSION not in study.user_attrs:
-            study.set_user_attr(_VERSION, RECORD_VERSION)
-        return store
+        searched = search_objectives(objectives)
+        directions = [StudyDirection.MINIMIZE for _ in searched]
+        try:
+            with _without_notices():
+                study = optuna.create_study(study_name=name, storage=storage, directions=directions)
+        except DuplicatedStudyError:
+            raise StudyError(f"the storage holds a study named {name!r} already") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(searched))
+        if run is not None:
+            study.set_user_attr(_RUN, run.id)
+            study.set_user_attr(_MANIFEST, run.to_json())
+        study.set_user_attr(_VERSION, RECORD_VERSION)
+        return cls(study, storage)
 
     @classmethod
     def of_run(cls, folder: RunFolder, manifest: Manifest, storage: str = "") -> "StudyStore":
@@ -82,25 +101,32 @@ class StudyStore:
         Args:
             folder: the run's folder.
             manifest: the run's manifest.
-            storage: URL of the run's database with the password, if the password is configured nowhere else.
+            storage: URL of the run's database, needed if this user did not make the run here, or for its password.
 
         Raises:
             StudyError: the run's storage cannot be read.
         """
-        url = storage_of(manifest, storage)
-        return cls.load(database(url) if url else journal(folder.journal_path), manifest.study_name)
+        return cls.load(storage_to_read(folder, manifest, storage), manifest.study_name, manifest.id)
 
     @classmethod
-    def load(cls, storage: BaseStorage, name: str) -> "StudyStore":
-        """Opens a study for reading.
+    def load(cls, storage: BaseStorage, name: str, run: str = "") -> "StudyStore":
+        """Opens a study, that of a run if its id is given.
 
         Raises:
             StudyError: the storage has no such study, or another version of rescale-dse wrote its records.
         """
         try:
-            return cls(optuna.load_study(study_name=name, storage=storage))
+            study = optuna.load_study(study_name=name, storage=storage)
         except KeyError:
             raise StudyError(f"the storage holds no study named {name!r}") from None
+        if run and study.user_attrs.get(_RUN) != run:
+            raise StudyError(f"the storage's study {name!r} is that of another run")
+        return cls(study, storage)
+
+    @property
+    def manifest(self) -> str:
+        """The text of the manifest with which the study was created; empty if there was none."""
+        return str(self._study.user_attrs.get(_MANIFEST, ""))
 
     def use(self, sampler: RememberingSampler, space: SearchSpace) -> None:
         """Sets the sampler that proposes designs, after it has remembered those of the study."""
@@ -108,9 +134,6 @@ class StudyStore:
             if parameters := _parameters(trial, space):
                 sampler.remember(parameters)
         self._study.sampler = sampler
-
-    def _values(self, record: TrialRecord) -> tuple[float, ...]:
-        return values_of(record, self._study.metric_names or ())
 
     def trials(self) -> list[FrozenTrial]:
         """Returns all trials, in order."""
@@ -120,27 +143,25 @@ class StudyStore:
         """Returns the trials that have a result."""
         return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
-    def requeue_interrupted(self, space: SearchSpace) -> int:
-        """Queues the design of every trial again that was running when its driver stopped.
+    def interrupted(self) -> list[FrozenTrial]:
+        """Returns the trials that were open when their driver stopped, in order; they may have a record already."""
+        return [trial for trial in self.trials() if trial.state is TrialState.RUNNING]
 
-        A trial that has a record already is completed with it instead.
+    def put_back(self, number: int) -> None:
+        """Queues an open trial again under its number, before everything that was never asked for.
 
-        Returns:
-            The number of such trials.
+        It keeps the parameters that it has; the sampler proposes the others when the trial is asked for.
         """
-        trials = self._study.get_trials(deepcopy=False)
-        requeued = {trial.user_attrs.get(_REPEATS) for trial in trials}
-        interrupted = [trial for trial in trials if trial.state is TrialState.RUNNING]
-        for trial in interrupted:
-            if record := record_in(trial):  # evaluated, and stopped just before it was completed
-                self._study.tell(trial.number, self._values(record))
-                continue
-            # A driver killed between the two steps below must not queue the design twice.
-            if (parameters := _parameters(trial, space)) and trial.number not in requeued:
-                attributes = {_ROLE: role_of(trial).value, _REPEATS: trial.number}
-                self._study.enqueue_trial(parameters, user_attrs=attributes)
-            self._study.tell(trial.number, state=TrialState.FAIL)
-        return len(interrupted)
+        self._storage.set_trial_state_values(self._trial_id(number), TrialState.WAITING)
+
+    def asked(self, space: SearchSpace) -> dict[int, bool]:
+        """Returns the numbers of all trials that were asked for, in order, and whether each was put back.
+
+        A trial whose asking was cut short is not one of them.
+        """
+        waiting = {trial.number: trial.state is TrialState.WAITING for trial in self.trials()}
+        names = space.distributions.keys()
+        return {t.number: waiting[t.number] for t in self.trials() if not waiting[t.number] or t.params.keys() == names}
 
     def designs(self, space: SearchSpace) -> set[tuple[Role, str]]:
         """Returns (role, design digest) of every trial that has not failed."""
@@ -161,25 +182,54 @@ class StudyStore:
         return self._study.ask(dict(space.distributions))
 
     def tell(
-        self, trial: optuna.Trial, record: TrialRecord, constraints: Mapping[str, float] = MappingProxyType({})
+        self,
+        trial: optuna.Trial,
+        record: TrialRecord,
+        observation: Observation,
+        loss: float,
+        constraints: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        """Records the result of a trial, and by how much it exceeds constraints (at most 0 if it keeps them)."""
+        """Records the result of a trial.
+
+        Args:
+            trial: the trial.
+            record: its result.
+            observation: the losses that it shows the sampler.
+            loss: the loss at the level that its design asks for, measured or expected: the trial's first value.
+            constraints: by how much it exceeds constraints (at most 0 if it keeps them).
+        """
         for name, excess in constraints.items():
             trial.set_constraint(name, excess)
         if constraints:
             self._show_feasibility(trial, constraints)
+        trial.set_user_attr(_OBSERVATION, observation.document())
         trial.set_user_attr(_RECORD, record.model_dump_json())
-        self._study.tell(trial, self._values(record))
+        self.complete_with(trial.number, record, loss)
+
+    def complete_with(self, number: int, record: TrialRecord, loss: float) -> None:
+        """Completes a trial whose record is stored; the arguments are those of :meth:`tell`."""
+        self._study.tell(number, (loss, *self._costs(record)))
+
+    def is_told_of(self, trial: FrozenTrial, record: TrialRecord) -> bool:
+        """Returns whether a complete trial's values are its record's; the loss may be one that was expected."""
+        loss, *costs = trial.values
+        return math.isfinite(loss) and tuple(costs) == self._costs(record)
+
+    def _costs(self, record: TrialRecord) -> tuple[float, ...]:
+        return values_of(record, (self._study.metric_names or ())[1:])
 
     def _show_feasibility(self, trial: optuna.Trial, constraints: Mapping[str, float]) -> None:
         """Stores the constraints also as optuna-dashboard reads them: in a list without names.
 
         Samplers then add every excess twice, which does not change the order of the designs.
         """
-        storage = trial.storage
-        study_id = storage.get_study_id_from_name(self._study.study_name)
-        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
-        storage.set_trial_system_attr(trial_id, _UNNAMED_CONSTRAINTS, list(constraints.values()))
+        self._storage.set_trial_system_attr(
+            self._trial_id(trial.number), _UNNAMED_CONSTRAINTS, list(constraints.values())
+        )
+
+    def _trial_id(self, number: int) -> int:
+        study_id = self._storage.get_study_id_from_name(self._study.study_name)
+        return self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
     def tell_failed(self, trial: optuna.Trial, error: str) -> None:
         """Records that a trial has no result, and why."""
@@ -194,17 +244,38 @@ class StudyStore:
         """Records that the designs to start from were queued, and how many evaluations it took to choose them."""
         self._study.set_user_attr(_STARTED, probes)
 
+    def add_look(self, look: Look) -> None:
+        """Records what is going to be tested, before the test split is read."""
+        self._study.set_user_attr(f"{_LOOK}{len(self.looks()) + 1}", look.model_dump_json())
+
+    def looks(self) -> tuple[Look, ...]:
+        """Returns the looks at the test split, in order."""
+        stored = self._study.user_attrs
+        numbers = sorted(int(key.removeprefix(_LOOK)) for key in stored if key.startswith(_LOOK))
+        return tuple(Look.model_validate_json(stored[f"{_LOOK}{number}"]) for number in numbers)
+
     def set_test(self, trial: int, score: TestScore) -> None:
         """Records a trial's score on the test split."""
         self._study.set_user_attr(f"{_TEST}{trial}", _SCORES.dump_json(score).decode())
 
     def tests(self) -> dict[int, TestScore]:
-        """Returns the test scores by trial number."""
-        return {
-            int(key.removeprefix(_TEST)): _SCORES.validate_json(value)
-            for key, value in self._study.user_attrs.items()
-            if key.startswith(_TEST)
-        }
+        """Returns the test scores by trial number.
+
+        Raises:
+            StudyError: a stored score is damaged.
+        """
+        stored = {key: text for key, text in self._study.user_attrs.items() if key.startswith(_TEST)}
+        return {int(key.removeprefix(_TEST)): _score(key, text) for key, text in stored.items()}
+
+
+def _score(key: str, text: str) -> TestScore:
+    try:
+        score = _SCORES.validate_json(text)
+    except ValidationError as error:
+        raise StudyError(f"{key}: the stored score is damaged: {error.errors()[0]['msg']}") from None
+    if reason := implausible_score(score):
+        raise StudyError(f"{key}: the stored score is damaged: {reason}")
+    return score
 
 
 @contextmanager
@@ -216,18 +287,6 @@ def _without_notices() -> Iterator[None]:
         yield
     finally:
         optuna.logging.set_verbosity(before)
-
-
-def storage_of(manifest: Manifest, given: str) -> str:
-    """Returns the URL of a run's database; the given one, if any, because it may hold the password; empty for none.
-
-    Raises:
-        StudyError: the given URL is that of another database than the run's.
-    """
-    if given and (public := without_password(given)) != manifest.storage:
-        kept = manifest.storage or "the run folder"
-        raise StudyError(f"storage {public}: the run keeps its trials in another storage, {kept}; leave --storage out")
-    return given or manifest.storage
 
 
 def _parameters(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any] | None:
@@ -253,13 +312,16 @@ def record_in(trial: FrozenTrial) -> TrialRecord | None:
     if text is None:
         return None
     try:
-        return TrialRecord.model_validate_json(text)
+        record = TrialRecord.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
         if problem["loc"] == ("version",):
             version = problem["input"] if problem["type"] != "missing" else 1  # the first format had no version
             raise StudyError(f"trial {trial.number}: {_written_by_another(version)}") from None
         raise StudyError(f"trial {trial.number}: the stored record is damaged: {problem['msg']}") from None
+    if reason := next((reason for level in record.levels if (reason := implausible(level.figures))), ""):
+        raise StudyError(f"trial {trial.number}: the stored record is damaged: {reason}")
+    return record
 
 
 def _written_by_another(version: object) -> str:
@@ -267,6 +329,12 @@ def _written_by_another(version: object) -> str:
         f"its records have format {version}, and this version of rescale-dse reads format {RECORD_VERSION}; start the "
         "study over with --fresh, or use the version of rescale-dse that wrote it"
     )
+
+
+def observation_in(trial: FrozenTrial) -> Observation | None:
+    """Returns the losses that a trial shows the sampler, or None if it has no result yet."""
+    document = trial.user_attrs.get(_OBSERVATION)
+    return None if document is None else Observation.of_document(document)
 
 
 def error_in(trial: FrozenTrial) -> str:

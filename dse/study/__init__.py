@@ -1,18 +1,10 @@
 """The study file, and the networks, data and search space prepared from it."""
 
+from typing import TYPE_CHECKING
+
+from dse.study.inputs import input_files, with_input_files
 from dse.study.loading import describe_errors, load_study, validated
 from dse.study.members import MemberSpec
-from dse.study.prepared import (
-    BoolArray,
-    PreparedMember,
-    PreparedStudy,
-    correct_answers,
-    fingerprint_of,
-    outputs_of,
-    prepare,
-    right_answers,
-    train_on_one_thread,
-)
 from dse.study.space import space_over
 from dse.study.spec import (
     Constraint,
@@ -23,7 +15,24 @@ from dse.study.spec import (
     StudyDocument,
     WorkersSpec,
 )
+from dse.study.tasks import beats_chance
 from dse.study.values import Sampler
+from nets.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from dse.study.prepared import (
+        BoolArray,
+        PreparedMember,
+        PreparedStudy,
+        correct_answers,
+        fingerprint_of,
+        outputs_of,
+        prepare,
+        right_answers,
+        train_on_one_thread,
+    )
+else:
+    __getattr__ = names_on_demand(__name__, "prepared")  # torch
 
 __all__ = [
     "BoolArray",
@@ -38,9 +47,11 @@ __all__ = [
     "Study",
     "StudyDocument",
     "WorkersSpec",
+    "beats_chance",
     "correct_answers",
     "describe_errors",
     "fingerprint_of",
+    "input_files",
     "load_study",
     "outputs_of",
     "prepare",
@@ -48,4 +59,5 @@ __all__ = [
     "space_over",
     "train_on_one_thread",
     "validated",
+    "with_input_files",
 ]

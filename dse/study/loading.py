@@ -1,15 +1,16 @@
 """Reads and validates study files; every error is one line that names file, key and value."""
 
+import difflib
 import json
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from dse.errors import StudyError
+from dse.study.inputs import input_files
 from dse.study.spec import Study, with_members
 
 _ONLY_MEMBER = ("members", 0)
@@ -31,7 +32,7 @@ def load_study(path: Path) -> Study:
         study = validated(document, path.resolve().parent)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from None
-    for key, file in _input_files(study):
+    for key, file in input_files(study).items():
         if not file.is_file():
             raise StudyError(f"{path}: {key}: no such file: {file}; paths are relative to the study file")
     return study
@@ -66,7 +67,9 @@ def _described(entry: ErrorDetails, *, single: bool) -> str:
     location, given = entry["loc"], entry["input"]
     key = ".".join(str(part) for part in (location[2:] if single and location[:2] == _ONLY_MEMBER else location))
     if entry["type"] == "extra_forbidden":
-        return f"unknown key {key} = {given!r}; remove it or see docs/study-file.md for the keys"
+        close = difflib.get_close_matches(str(location[-1]), _keys_at(location[:-1]), n=1)
+        meant = f"did you mean {close[0]}?" if close else "remove it or see docs/study-file.md for the keys"
+        return f"unknown key {key} = {given!r}; {meant}"
     if entry["type"] == "missing":
         return f"key {key} is missing; every study gives name, and network and data or [[members]] that have them"
     message = entry["msg"].removeprefix("Value error, ")
@@ -74,11 +77,18 @@ def _described(entry: ErrorDetails, *, single: bool) -> str:
     return f"{key}: {message}{shown}" if key else f"{message}{shown}"
 
 
-def _input_files(study: Study) -> Iterator[tuple[str, Path]]:
-    """Yields every model and sample file of the study with its key in the study file."""
-    for member in study.members:
-        prefix = f"members.{member.name}." if member.name else ""
-        if member.network.model is not None:
-            yield f"{prefix}network.model", member.network.model
-        if member.data.samples is not None:
-            yield f"{prefix}data.samples", member.data.samples
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    """Returns the keys of a table of the study file; none if there is no such table."""
+    table: type[BaseModel] | None = Study
+    for key in location:
+        if isinstance(key, str):  # a number counts the tables of an array, which are alike
+            field = table.model_fields.get(key) if table else None
+            table = _table_in(field.annotation) if field else None
+    return list(table.model_fields) if table else []
+
+
+def _table_in(annotation: object) -> type[BaseModel] | None:
+    """Returns the model in ``Model``, ``Model | None`` or ``tuple[Model, ...]``; None if there is none."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _table_in(part))), None)

@@ -16,6 +16,7 @@ from dse.errors import StudyError
 from dse.study.members import DataSpec, MemberSpec, NetworkSpec
 from dse.study.space import space_over
 from dse.study.spec import Study
+from dse.study.tasks import check_above_chance, check_classifier
 from nets.datasets import Samples, Splits, load_digits_dataset, load_npz_dataset, split
 from nets.digests import digest
 from nets.execute import IntegerExecutor
@@ -29,7 +30,6 @@ T = TypeVar("T")
 # A function from a contract's name to the baseline network, and the real weights, which no contract changes.
 _Baselines = tuple[Callable[[str], QuantizedNetwork], Mapping[str, RealWeights]]
 _SEPARATOR = "/"
-_LEAST_CLASSES = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,16 +199,22 @@ def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
         finetune=data.finetune,
         validation=data.validation,
         test=data.test,
-        seed=study.seed,
+        seed=study.seed_of("data"),
         calibration=data.calibration,
     )
     if member.network.model is not None:
         under, originals = _imported(member.network, member.network.model)
     else:
-        under, originals = _trained(member.network, str(member.network.topology), splits.finetune, study.seed)
+        under, originals = _trained(
+            member.network, str(member.network.topology), splits.finetune, study.seed_of("network")
+        )
     network = under(contract)
     splits = _for_network(splits, network, data, study.fidelity.calibration)
     _check_losses(member, splits, network, study)
+    outputs = outputs_of(network, splits.validation)
+    if splits.validation.known_labels is not None:
+        right = int(right_answers(outputs, splits.validation).sum())
+        check_above_chance(str(data.samples or data.dataset), right, splits.validation.labels)
     return PreparedMember(
         spec=member,
         network=network,
@@ -216,7 +222,7 @@ def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
         splits=splits,
         dataset=dataset.name,
         data_sha256=dataset.sha256,
-        baseline_outputs=outputs_of(network, splits.validation),
+        baseline_outputs=outputs,
         variants={name: under(name) for name in study.search.contracts if name != contract},
     )
 
@@ -226,10 +232,11 @@ def _check_losses(member: MemberSpec, splits: Splits, network: QuantizedNetwork,
     origin = member.data.samples or member.data.dataset
     if len(network.outputs) != 1:
         raise StudyError(f"network {network.name!r} has {len(network.outputs)} outputs; studies take networks with one")
-    elements = math.prod(network.tensors[network.outputs[0]].shape)
-    if member.network.outputs == "classes" and elements < _LEAST_CLASSES:
-        raise StudyError(f'network {network.name!r} has {elements} output; use network.outputs = "values"')
-    if splits.validation.known_labels is not None or member.network.outputs == "values":
+    if member.network.outputs == "values":
+        return
+    labelled = splits.validation.known_labels is not None
+    check_classifier(network, labelled=labelled)
+    if labelled:
         return
     if DROP.name in study.search.figures:
         raise StudyError(
@@ -295,7 +302,7 @@ def _as_inputs(samples: Samples, network: QuantizedNetwork, data: DataSpec) -> S
         raise StudyError(
             f"{origin}: samples are {list(samples.inputs.shape[1:])}, but {network.name!r} takes {list(source.shape)}"
         )
-    classes, labels = target.shape[-1], samples.known_labels
+    classes, labels = math.prod(target.shape), samples.known_labels
     if labels is not None and len(labels) and labels.max() >= classes:
         raise StudyError(
             f"{origin}: labels reach {labels.max()}, but {network.name!r} has {classes} classes, counted from 0"

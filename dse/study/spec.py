@@ -256,6 +256,15 @@ class WorkersSpec(Section):
         return self
 
 
+class SeedsSpec(Section):
+    """Seeds of single uses of random numbers, in place of the study's one."""
+
+    data: int | None = Field(None, ge=0, lt=2**31, description="seed of the splits")
+    network: int | None = Field(None, ge=0, lt=2**31, description="seed of the training of a built-in topology")
+    training: int | None = Field(None, ge=0, lt=2**31, description="seed of the order of samples in fine-tunes")
+    search: int | None = Field(None, ge=0, lt=2**31, description="seed of what the sampler proposes")
+
+
 class Study(Section):
     """A study: the networks with their data, what is searched, on which hardware, and how far designs are evaluated.
 
@@ -264,7 +273,8 @@ class Study(Section):
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name of the study and of its run folder")
-    seed: int = Field(0, ge=0, lt=2**31, description="seed for all random choices")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed for all random choices that have none of their own")
+    seeds: SeedsSpec = SeedsSpec()
     search: SearchSpec = SearchSpec()
     fidelity: FidelitySpec = FidelitySpec()
     hardware: HardwareSpec = HardwareSpec()
@@ -352,9 +362,28 @@ class Study(Section):
         del document["accuracy"]
         return {**document, **{table: member[table] for table in _TABLES_OF_ONE}}
 
+    def seed_of(self, use: Literal["data", "network", "training", "search"]) -> int:
+        """Returns the seed of a use of random numbers."""
+        own: int | None = getattr(self.seeds, use)
+        return self.seed if own is None else own
+
     def identity(self) -> dict[str, Any]:
-        """Returns what makes two runs the same study: everything but the number of trials, workers and the report."""
-        return self.model_dump(mode="json", exclude={"workers": True, "report": True, "search": {"trials"}})
+        """Returns what makes two runs the same study: everything but the number of trials, workers and the report.
+
+        Paths are left out: what files hold is compared, not where they lie.
+        """
+        paths = {"network": {"model"}, "data": {"samples"}}
+        left_out: Any = {
+            "workers": True,
+            "report": True,
+            "search": {"trials"},
+            "members": {"__all__": paths},
+            "hardware": {"rtl": {"files"}},
+        }
+        document = self.model_dump(mode="json", exclude=left_out)
+        if self.hardware.technology.endswith(".toml"):
+            document["hardware"]["technology"] = "a table of the user's own"
+        return document
 
     def to_toml(self) -> str:
         """Returns the study as the text of a study file; reading it gives an equal object."""

@@ -1,8 +1,5 @@
-"""Evaluation by Ray actors, on this machine or on a cluster; the only module that imports Ray."""
+"""Evaluation by Ray actors, on this machine or on a cluster."""
 
-import logging
-import os
-import socket
 import threading
 import time
 from collections import deque
@@ -16,11 +13,11 @@ from ray.exceptions import RayActorError, RayError
 from dse.design import Job
 from dse.errors import StudyError
 from dse.workers.pool import Completion, EvaluatorFactory
+from dse.workers.ray_cluster import RayCluster
 from dse.workers.serial import evaluate
 
 _POLL_S = 1.0  # interval between two checks for evaluations that exceed their time limit
 _ATTEMPTS = 3  # a job fails after as many deaths of its actor; no actor is started after as many failed starts
-_ANSWER_S = 5.0  # time limit for connecting to a running head
 _START_S = 120.0  # a job fails if no actor takes it for this long
 
 Reference = Any  # Ray does not type its object references and actor handles
@@ -76,13 +73,11 @@ class RayPool:
         gpus: float = 0.0,
         address: str | None = None,
     ) -> None:
-        self._started_ray = not ray.is_initialized()
-        if self._started_ray:
-            _start_ray(workers, address)
+        self._cluster = RayCluster(workers, address)
         try:
             _check_gpus(workers, gpus)
         except StudyError:
-            self._stop_ray()
+            self._cluster.close()
             raise
         self.capacity = 2 * workers  # one job runs on each actor and one waits, so that no actor idles
         self.running = 0
@@ -105,11 +100,7 @@ class RayPool:
         self._feeder.events.put(_STOP)
         self._thread.join()
         self.running = 0
-        self._stop_ray()
-
-    def _stop_ray(self) -> None:
-        if self._started_ray:
-            ray.shutdown()
+        self._cluster.close()
 
 
 class _Feeder:
@@ -253,25 +244,3 @@ def _check_gpus(workers: int, share: float) -> None:
             f"workers.gpus = {share:g} for workers.count = {workers} needs {wanted} GPUs, but Ray's cluster has "
             f"{present:g}; use a smaller share, fewer workers, or gpus = 0 to train on the CPU"
         )
-
-
-def _check_answers(address: str) -> None:
-    """Refuses an address at which nothing listens; Ray itself would retry for a quarter of an hour."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():  # an address such as "auto", which Ray resolves
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
-    except OSError as error:
-        raise StudyError(
-            f"--ray-address {address}: {error.strerror or error}; give the address of a running head, such as HEAD:6379"
-        ) from None
-
-
-def _start_ray(workers: int, address: str | None) -> None:
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a notice about GPUs
-    if address is not None:
-        _check_answers(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    else:
-        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)

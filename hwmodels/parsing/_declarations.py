@@ -9,6 +9,7 @@ from hwmodels.parsing._expressions import Expressions
 from hwmodels.parsing._scope import Net
 from hwmodels.parsing._values import MAX_WIDTH, Value, constant
 
+MAX_WORDS = 1 << 32  # of an array; a larger one is a wrong parameter, not a memory
 _VARIABLES = (ast.Input, ast.Output, ast.Inout, ast.Wire, ast.Reg, ast.Integer, ast.Tri)
 
 
@@ -70,6 +71,10 @@ def _array(net: Net, item: ast.Variable, expressions: Expressions) -> Net:
         for length in item.dimensions.lengths
     ]
     words = math.prod(last - first + 1 for first, last in ends)
+    if words > MAX_WORDS:
+        raise expressions.scope.source.error(
+            item.lineno, f"the array {item.name!r} has more than {MAX_WORDS} words; is a parameter wrong?"
+        )
     apart = len(ends) == 1 and item.name in expressions.scope.facts.words_apart
     return net._replace(words=words, first=ends[0][0], apart=apart)
 

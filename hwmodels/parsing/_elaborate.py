@@ -18,6 +18,7 @@ from hwmodels.parsing._processes import Process
 from hwmodels.parsing._scope import Net, Scope
 from hwmodels.parsing._source import SourceText
 from hwmodels.parsing._values import Value, constant
+from hwmodels.parsing._work import Work
 
 _MAX_DEPTH = 64
 _GATES = {
@@ -95,6 +96,7 @@ class _Parts:
     operators: list[Operator] = field(default_factory=list)
     registers: list[Register] = field(default_factory=list)
     memories: list[Memory] = field(default_factory=list)
+    work: Work = field(default_factory=Work)
 
 
 def elaborate(modules: Mapping[str, Module], top: str, parameters: Mapping[str, int]) -> Design:
@@ -135,7 +137,9 @@ class _Instance:
 
     def __post_init__(self) -> None:
         self._definition, self._source = self.module.definition, self.module.source
-        self._scope = Scope(self._source, f"{self.path}." if self.path else "", self.module.expressions)
+        prefix = f"{self.path}." if self.path else ""
+        self._scope = Scope(self._source, prefix, self.module.expressions, work=self.parts.work)
+        self._scope.spend(10 + len(self.module.declared), self._definition.lineno)
         self._calls = FunctionCalls(self.parts.operators.append, self.path)
         self._expressions = self._within(self._scope)
         if self.depth > _MAX_DEPTH:

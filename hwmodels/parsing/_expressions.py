@@ -73,6 +73,7 @@ class Expressions:
 
     def in_context(self, node: ast.Node, width: int, signed: bool) -> Value:
         """Lowers a context-determined expression of ``width`` bits that is read as ``signed``."""
+        self.scope.spend(1 + (width >> 10), node.lineno)
         return self._rules[type(node)](self, node, width, signed)
 
     def _binary(self, node: ast.Operator, width: int, signed: bool) -> Value:
@@ -98,6 +99,7 @@ class Expressions:
         if by < 0 or (kind != "pow" and by > 1 << 16):
             raise self.scope.source.error(node.lineno, f"constant shift or power by {by}")
         if kind == "pow":
+            self.scope.spend(width >> 5, node.lineno)
             return constant(pow(number, by, 1 << max(width + 1, 64)), width, signed)
         if kind in ("shl", "sshl"):
             return constant(number << by, width, signed)

@@ -10,6 +10,7 @@ from hwmodels.parsing._scope import Net, Scope
 from hwmodels.parsing._values import Value, constant
 
 _MAX_DEPTH = 64
+_CALL_STEPS = 20  # of work, for what is set up around the statements of a call
 
 
 class FunctionCalls:
@@ -31,6 +32,7 @@ class FunctionCalls:
             self._depth -= 1
 
     def _inside(self, function: ast.Function, arguments: list[Value], scope: Scope, call: ast.FunctionCall) -> Value:
+        scope.spend(_CALL_STEPS, call.lineno)
         inner = scope.child(f"{function.name}@{call.lineno}")
         folded = all(argument.constant is not None for argument in arguments)
         expressions = Expressions(inner, self._record, self, self._path)
@@ -93,6 +95,7 @@ class _Interpreter:
         for _ in range(MAX_PASSES):
             if not self._expressions.evaluate(node.cond):
                 return
+            self._scope.spend(1, node.lineno)
             for statement in body:
                 self.run(statement)
         raise self._scope.source.error(node.lineno, f"the loop does not end within {MAX_PASSES} passes")

@@ -1,8 +1,10 @@
 """Verilog text to a pyverilog syntax tree, in memory: no table, listing or preprocessor file is ever written."""
 
 import functools
+import itertools
 import re
 import threading
+from collections.abc import Callable
 
 from ply.yacc import NullLogger, yacc
 from pyverilog.vparser import ast
@@ -132,6 +134,7 @@ def _grammar() -> _Grammar:
 
 
 _COLUMN = re.compile(r"^\s*\d+:")  # in front of an illegal character, counted from the start of the file
+_MAX_TOKENS = 200_000  # the grammar's lists grow by copying: beyond, a file would keep it busy for minutes
 _LOCK = threading.Lock()  # the table's stack and the lexer belong to one parse at a time
 
 
@@ -150,7 +153,9 @@ def parse(source: SourceText) -> ast.Source:
         grammar.lexer.default_nettype = "wire"
         try:
             # The lexer needs a line end after a final comment.
-            tree = grammar.parser.parse(source.text + "\n", lexer=grammar.lexer)
+            tree = grammar.parser.parse(
+                source.text + "\n", lexer=grammar.lexer, tokenfunc=_bounded(grammar.lexer, source)
+            )
         except ParseError as error:
             raise _syntax_error(source, str(error)) from None
         finally:
@@ -159,6 +164,18 @@ def parse(source: SourceText) -> ast.Source:
     if not isinstance(tree, ast.Source):
         raise HardwareError(f"{source.where(1)}: no module in this file")
     return tree
+
+
+def _bounded(lexer: VerilogLexer, source: SourceText) -> Callable[[], object]:
+    """Returns the lexer's function of the next token, which refuses a file of too many."""
+    tokens = itertools.count(1)
+
+    def token() -> object:
+        if next(tokens) > _MAX_TOKENS:
+            raise HardwareError(f"{source.where(1)}: more than {_MAX_TOKENS} tokens; cost a smaller part of the design")
+        return lexer.token()
+
+    return token
 
 
 def _syntax_error(source: SourceText, message: str) -> HardwareError:

@@ -28,6 +28,7 @@ def loop_passes(loop: ast.ForStatement, expressions: Expressions) -> Iterator[in
                 return
             if count == MAX_PASSES:
                 raise scope.source.error(loop.lineno, f"the loop does not end within {MAX_PASSES} passes")
+            scope.spend(1, loop.lineno)
             yield count
             scope.assign(variable, _number(loop.post, expressions))
     finally:

@@ -16,12 +16,15 @@ _IGNORED: Final = frozenset(
     {"timescale", "celldefine", "endcelldefine", "resetall", "line", "pragma", "begin_keywords", "end_keywords",
      "unconnected_drive", "nounconnected_drive", "delay_mode_path", "suppress_faults", "enable_portfaults"}
 )  # fmt: skip
-_COMMENT_OR_STRING: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/|\(\*(?!\s*\)).*?\*\)', re.DOTALL)
+# A string, a comment to the end of its line, or the beginning of a comment or an attribute ("@(*)" is none).
+_COMMENT_OR_STRING: Final = re.compile(r'"(?:[^"\\\n]|\\.)*+"|//[^\n]*|/\*|\(\*(?!\s*\))', re.DOTALL)
+_CLOSED_BY: Final = {"/*": "*/", "(*": "*)"}
 _DIRECTIVE: Final = re.compile(r"`([A-Za-z_][A-Za-z0-9_$]*)")
 _DEFINE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_$]*)(\(([^()]*)\))?[ \t]*(.*)", re.DOTALL)
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 _MAX_DEPTH: Final = 32  # of includes, and of macros in macros
-_MAX_TEXT: Final = 10_000_000  # characters; macros that double themselves end here
+_MAX_FILES: Final = 1000  # included, all in all
+_MAX_TEXT: Final = 10_000_000  # characters of a file, and of all that is read and expanded; doubling macros end here
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,13 @@ def read_source(path: Path) -> str:
         HardwareError: if it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8-sig", errors="replace")
+        with path.open("rb") as file:
+            content = file.read(_MAX_TEXT + 1)
     except OSError as error:
         raise HardwareError(f"{path}: cannot be read ({error.strerror})") from None
+    if len(content) > _MAX_TEXT:
+        raise HardwareError(f"{path}: has more than {_MAX_TEXT} bytes; cost a smaller part of the design")
+    return content.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 @dataclass(slots=True)
@@ -95,12 +102,14 @@ class _Run:
     def __init__(self, macros: dict[str, Macro], folders: tuple[Path, ...]) -> None:
         self._macros = macros
         self._folders = folders
+        self._files = 0  # included so far
+        self._expanded = 0  # characters that macros gave so far
         self.lines = _Lines()
 
     def file(self, text: str, name: str, depth: int) -> None:
         """Processes one file."""
         conditions: list[_Condition] = []
-        for number, line in _logical_lines(_without_comments(text)):
+        for number, line in _logical_lines(_without_comments(text, name)):
             directive = _DIRECTIVE.match(line.lstrip())
             keyword = directive[1] if directive else ""
             rest = line.lstrip()[len(keyword) + 1 :] if directive else ""
@@ -175,6 +184,9 @@ class _Run:
             raise HardwareError(f"{place}: `include needs a file name in quotes, got {rest!r}")
         if depth >= _MAX_DEPTH:
             raise HardwareError(f"{place}: more than {_MAX_DEPTH} files include each other")
+        self._files += 1
+        if self._files > _MAX_FILES:
+            raise HardwareError(f"{place}: more than {_MAX_FILES} files are included")
         path = self._find(match[1], place)
         self.file(read_source(path), str(path), depth + 1)
 
@@ -194,8 +206,6 @@ class _Run:
         """Replaces macros, innermost text included."""
         if depth > _MAX_DEPTH:
             raise HardwareError(f"{where[0]}:{where[1]}: macros refer to each other without end")
-        if len(text) > _MAX_TEXT:
-            raise HardwareError(f"{where[0]}:{where[1]}: macros expand beyond {_MAX_TEXT} characters")
         pieces, position = [], 0
         while (match := _DIRECTIVE.search(text, position)) is not None:
             pieces.append(text[position : match.start()])
@@ -211,29 +221,43 @@ class _Run:
         macro = self._macros.get(name)
         if macro is None:
             raise HardwareError(f"{place}: macro or directive `{name} is not known")
+        self._count(len(macro.text), place)
         if macro.parameters is None:
             return self._expand(macro.text, where, depth + 1), match.end()
         arguments, end = _arguments(text, match.end(), place, name)
         if len(arguments) != len(macro.parameters):
             raise HardwareError(f"{place}: macro `{name} takes {len(macro.parameters)} arguments, got {len(arguments)}")
         values = dict(zip(macro.parameters, arguments, strict=True))
+        self._count(sum(len(values.get(word, "")) for word in _WORD.findall(macro.text)), place)
         body = _WORD.sub(lambda word: values.get(word[0], word[0]), macro.text)
         return self._expand(body, where, depth + 1), end
 
+    def _count(self, characters: int, place: str) -> None:
+        """Counts what macros give, before it is made."""
+        self._expanded += characters + 1
+        if self._expanded > _MAX_TEXT:
+            raise HardwareError(f"{place}: macros expand beyond {_MAX_TEXT} characters")
+
 
 def _reading(conditions: list[_Condition]) -> bool:
-    return all(condition.active for condition in conditions)
+    return not conditions or conditions[-1].active  # an inner one is active only if those around it are
 
 
-def _without_comments(text: str) -> str:
+def _without_comments(text: str, name: str) -> str:
     """Blanks comments and attributes, keeping line ends and strings."""
-
-    def blank(match: re.Match[str]) -> str:
-        if match[0].startswith('"'):
-            return match[0]
-        return " " + "\n" * match[0].count("\n")
-
-    return _COMMENT_OR_STRING.sub(blank, text.replace("\r\n", "\n"))
+    pieces, position = list[str](), 0
+    while (match := _COMMENT_OR_STRING.search(text, position)) is not None:
+        pieces.append(text[position : match.start()])
+        position, opened = match.end(), match[0]
+        if opened in _CLOSED_BY:
+            end = text.find(_CLOSED_BY[opened], position)
+            if end < 0:
+                line = text.count("\n", 0, match.start()) + 1
+                raise HardwareError(f"{name}:{line}: {opened} is not closed by {_CLOSED_BY[opened]}")
+            position = end + 2
+        kept = match[0] if opened[0] == '"' else " " + "\n" * text.count("\n", match.start(), position)
+        pieces.append(kept)
+    return "".join([*pieces, text[position:]])
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -241,13 +265,14 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     lines = text.split("\n")
     number = 0
     while number < len(lines):
-        start, line = number, lines[number]
-        while _open_macro_call(line) or (line.lstrip().startswith("`define") and line.rstrip().endswith("\\")):
+        start, parts = number, [lines[number]]
+        is_define = parts[0].lstrip().startswith("`define")
+        while number + 1 < len(lines) and (
+            parts[-1].rstrip().endswith("\\") if is_define else _open_macro_call("\n".join(parts))
+        ):
             number += 1
-            if number >= len(lines):
-                break
-            line += "\n" + lines[number]
-        yield start + 1, line
+            parts.append(lines[number])
+        yield start + 1, "\n".join(parts)
         number += 1
 
 

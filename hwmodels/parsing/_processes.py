@@ -115,6 +115,7 @@ class Process:
                 raise self._scope.source.error(node.lineno, f"{type(node).__name__} is not synthesizable here")
 
     def _assign(self, node: ast.Substitution, before: Drivers) -> Drivers:
+        self._scope.spend(1 + (len(before) >> 6), node.lineno)
         after = dict(before)
         if is_loop_constant(node, self._expressions):
             return after
@@ -130,6 +131,7 @@ class Process:
 
     def _split(self, target: Target) -> list[Target]:
         end, pieces = target.low + target.width, self._pieces[target.name]
+        self._scope.spend(len(pieces) >> 6, 1)
         return [piece for piece in pieces if target.low <= piece.low and piece.low + piece.width <= end]
 
     def _driver(self, value: Value, low: int, width: int) -> Driver:
@@ -168,7 +170,8 @@ class Process:
         subject = self._expressions.in_context(node.comp, *shape)
         selects, branches = [], []
         parallel = _Exclusive(shape[0])
-        for item in node.caselist:
+        for number, item in enumerate(node.caselist):
+            self._scope.spend(1 + (number + len(before) >> 6), node.lineno)  # each is compared with those before it
             selects.append(self._item_select(node, item, subject, shape, parallel))
             branches.append(self._statement(item.statement, before))
         after = dict(before)

@@ -8,6 +8,7 @@ from pyverilog.vparser import ast
 from hwmodels.parsing._facts import ExpressionFacts, Shape
 from hwmodels.parsing._source import SourceText
 from hwmodels.parsing._values import Value
+from hwmodels.parsing._work import Work
 
 
 class Net(NamedTuple):
@@ -69,6 +70,7 @@ class Scope:
         shapes: (width, signed) of expressions seen at this level, by the identity of their node.
         numbers: values of constant expressions seen at this level, by the identity of their node.
         facts: facts of the module's expressions that no parameter changes.
+        work: the work of the whole elaboration.
     """
 
     source: SourceText
@@ -76,6 +78,7 @@ class Scope:
     facts: ExpressionFacts = field(default_factory=ExpressionFacts)
     names: dict[str, Symbol] = field(default_factory=dict)
     parent: "Scope | None" = None
+    work: Work = field(default_factory=Work)
     shapes: dict[int, Shape] = field(init=False, default_factory=dict)
     numbers: dict[int, int] = field(init=False, default_factory=dict)
 
@@ -85,7 +88,12 @@ class Scope:
 
     def child(self, name: str) -> "Scope":
         """Returns a new level below this one."""
-        return Scope(self.source, f"{self.prefix}{name}.", self.facts, parent=self)
+        self._spend_copy()
+        return Scope(self.source, f"{self.prefix}{name}.", self.facts, parent=self, work=self.work)
+
+    def spend(self, steps: int, line: int) -> None:
+        """Counts steps of work that the code at ``line`` causes; see :meth:`Work.spend`."""
+        self.work.spend(steps, self.source, line)
 
     def find(self, name: str) -> Symbol | None:
         """Returns the symbol of a name at this level or the nearest one around it, None if there is none."""
@@ -107,7 +115,12 @@ class Scope:
     def assign(self, name: str, symbol: Symbol) -> None:
         """Gives a name of this level another meaning, and drops the cached facts of expressions."""
         self.names[name] = symbol
+        self._spend_copy()
         self.forget()
+
+    def _spend_copy(self) -> None:
+        """Counts a copy of the module's facts."""
+        self.spend(1 + (len(self.facts.shapes) >> 6), 1)
 
     def forget(self) -> None:
         """Forgets the cached facts of expressions."""

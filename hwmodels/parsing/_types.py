@@ -29,7 +29,12 @@ class Shapes:
             rule = self._rules.get(type(node))
             if rule is None:
                 raise self._scope.source.error(node.lineno, f"{type(node).__name__} is not a supported expression")
-            shape = self._known[id(node)] = rule(self, node)
+            shape = rule(self, node)
+            if shape[0] > MAX_WIDTH:
+                raise self._scope.source.error(
+                    node.lineno, f"an expression has {shape[0]} bits; at most {MAX_WIDTH} are read"
+                )
+            self._known[id(node)] = shape
         return shape
 
     def _of_identifier(self, node: ast.Identifier) -> Shape:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Final, NamedTuple
 
 _LITERAL = re.compile(r"(?P<size>\d*)'(?P<sign>[sS]?)(?P<base>[bBoOdDhH])(?P<digits>[0-9a-fA-FxXzZ?_]+)")
+_DECIMAL = re.compile(r"[\d_]+(?:$|'[sS]?[dD])|'[sS]?[dD]")
 _BITS_PER_DIGIT = {"b": 1, "o": 3, "h": 4}
 MAX_WIDTH = 1 << 16  # a wider vector is a wrong parameter, not hardware
+MAX_DECIMALS = 4000  # Python converts 4300
 INTEGER_WIDTH = 32  # IEEE 1364-2001, 3.9: an integer has at least 32 bits; every tool uses 32
 
 
@@ -91,6 +93,8 @@ def parse_literal(text: str) -> Value:
     Raises:
         ValueError: if the text is not a number of a known form.
     """
+    if len(text) > (MAX_DECIMALS if _DECIMAL.match(text) else MAX_WIDTH):
+        raise ValueError(f"a number of {len(text)} digits is too long")
     if text.replace("_", "").isdigit():
         number = int(text.replace("_", ""))
         return constant(number, max(INTEGER_WIDTH, number.bit_length() + 1))
@@ -99,8 +103,8 @@ def parse_literal(text: str) -> Value:
         raise ValueError(f"{text!r} is not a Verilog number")
     digits, care = _digits(match["digits"].replace("_", "").lower(), match["base"].lower())
     width = int(match["size"]) if match["size"] else max(INTEGER_WIDTH, digits.bit_length())
-    if width < 1:
-        raise ValueError(f"{text!r} has no bits")
+    if not 1 <= width <= MAX_WIDTH:
+        raise ValueError(f"{text[:40]!r} has {width} bits; 1 to {MAX_WIDTH} are possible")
     mask = (1 << width) - 1
     return Value(width, bool(match["sign"]), digits & mask, None if care is None else care & mask)
 

@@ -1,17 +1,22 @@
-"""Reads Verilog files and resolves a design; parsed files are kept."""
+"""Reads Verilog files and resolves a design; parsed files are kept.
+
+The modules that need pyverilog are imported when a file is parsed: most uses of the cost models parse none.
+"""
+
+from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from pyverilog.vparser import ast
+from typing import TYPE_CHECKING
 
 from hwmodels.errors import HardwareError
 from hwmodels.parsing._design import Design
-from hwmodels.parsing._elaborate import Module, elaborate
-from hwmodels.parsing._grammar import parse
 from hwmodels.parsing._preprocess import preprocess, read_source
 from hwmodels.parsing._source import SourceText
+
+if TYPE_CHECKING:
+    from hwmodels.parsing._elaborate import Module
 
 _PARSED_FILES = 64  # files whose syntax trees are kept
 
@@ -47,6 +52,8 @@ def parse_files(
             if name in modules:
                 raise HardwareError(f"{path}: module {name!r} is defined twice")
             modules[name] = module
+    from hwmodels.parsing._elaborate import elaborate
+
     try:
         return elaborate(modules, top, parameters)
     except RecursionError:
@@ -83,6 +90,11 @@ def _plain(text: str, name: str) -> SourceText:
 @functools.lru_cache(maxsize=_PARSED_FILES)
 def _parsed(source: SourceText) -> Mapping[str, Module]:
     """Returns the modules of one preprocessed file; its text is the key, so that a changed file is parsed anew."""
+    from pyverilog.vparser import ast
+
+    from hwmodels.parsing._elaborate import Module
+    from hwmodels.parsing._grammar import parse
+
     definitions = parse(source).description.definitions
     return {
         definition.name: Module(definition, source)

@@ -96,3 +96,20 @@ def _maxima(image: Tensor, operator: Pool) -> Tensor:
 def _padded(image: Tensor, operator: Pool, value: float) -> Tensor:
     (top, bottom), (left, right) = operator.padding
     return functional.pad(image, (left, right, top, bottom), value=value)
+
+
+def real_pool(operator: Pool, image: Tensor, lowest: float) -> Tensor:
+    """Pools an image ``[batch, channels, height, width]`` in real numbers, without clamp; differentiable.
+
+    Args:
+        operator: the pool.
+        image: of a floating dtype; zero points are 0 or do not matter.
+        lowest: what a maximum takes padding for: at most the smallest element.
+    """
+    if isinstance(operator, MaxPool):
+        return functional.max_pool2d(_padded(image, operator, lowest), operator.kernel, operator.stride)
+    total, count = (
+        functional.avg_pool2d(_padded(x, operator, 0.0), operator.kernel, operator.stride, divisor_override=1)
+        for x in (image, torch.ones_like(image[:1, :1]))
+    )
+    return total / count

@@ -1,10 +1,17 @@
 """Networks from .tflite files, PyTorch modules and built-in topologies."""
 
-from nets.importers.pytorch import quantize_input, quantize_module
+from typing import TYPE_CHECKING
+
 from nets.importers.tflite import load_tflite
 from nets.importers.tflite.graph import IDENTIFIER, RawGraph, read_file, read_graph
 from nets.importers.tflite.importer import network_from_bytes, operator_index
-from nets.importers.topologies import TOPOLOGIES, train_float
+from nets.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from nets.importers.pytorch import quantize_input, quantize_module
+    from nets.importers.topologies import TOPOLOGIES, train_float
+else:
+    __getattr__ = names_on_demand(__name__, "topologies", "pytorch")  # torch
 
 __all__ = [
     "IDENTIFIER",

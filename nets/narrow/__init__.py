@@ -1,12 +1,19 @@
 """Narrowing of rescalers: rounding, absorption into weights and activation scales, certificates."""
 
-from nets.narrow.calibration import Calibration
-from nets.narrow.certificates import Interval, certify
+from typing import TYPE_CHECKING
+
+from nets.lazy import names_on_demand
 from nets.narrow.choice import RescalerChoice
-from nets.narrow.folding import RescalerConstants, StageConstants, SumInput, rescaler_constants
-from nets.narrow.narrowing import narrow
 from nets.narrow.synthetic import synthetic_inputs
 from nets.narrow.weights import RealWeights, inherit_weights, real_weights, with_weight_bits
+
+if TYPE_CHECKING:
+    from nets.narrow.calibration import Calibration
+    from nets.narrow.certificates import Interval, certify
+    from nets.narrow.folding import RescalerConstants, StageConstants, SumInput, rescaler_constants
+    from nets.narrow.narrowing import narrow
+else:
+    __getattr__ = names_on_demand(__name__, "certificates", "folding", "narrowing", "calibration")  # torch
 
 __all__ = [
     "Calibration",

@@ -1,5 +1,8 @@
 """The integer network: operators, tensors, rescalers, contracts, integers and fingerprints."""
 
+from typing import TYPE_CHECKING
+
+from nets.lazy import names_on_demand
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS, INT32_MAX, INT32_MIN, Contract, contract_named
 from nets.network.fingerprints import Arrays, fingerprint, operator_digest, trained_arrays, with_trained_arrays
 from nets.network.operators import (
@@ -28,9 +31,14 @@ from nets.network.operators import (
 from nets.network.profiles import PROFILES, Profile, profile_named
 from nets.network.quantization import along_channels, quantize_bias, quantize_weights, weight_limit
 from nets.network.quantized_network import QuantizedNetwork, shared_quantization
-from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, rescaling, stored_bits
+from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, stored_bits
 from nets.network.scales import effective_scales, product_scale, sum_scales, weighted_scale, with_multiplier_bits
 from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec
+
+if TYPE_CHECKING:
+    from nets.network.requantization import rescaling
+else:
+    __getattr__ = names_on_demand(__name__, "requantization")  # torch
 
 __all__ = [
     "CONTRACTS",

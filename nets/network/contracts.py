@@ -1,15 +1,11 @@
-"""Requantization contracts: one table of rounding rules, and their integer arithmetic.
+"""Requantization contracts: one table of rounding rules; their arithmetic is in nets/network/requantization.py.
 
 A contract defines how an integer accumulator becomes an output integer,
 ``q = clamp(zero_point + round(acc * multiplier * 2**-right_shift))``, down to the last bit. The executor, the
 differentiable twin, the Verilog and the exported model are renderings of the same rows. docs/numerics.md is normative.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
 
 from nets.errors import NetworkError
 
@@ -17,16 +13,12 @@ FULL_MULTIPLIER_BITS = 31  # int32 (Q31), the baseline of every study
 INT32_MAX = 2**31 - 1
 INT32_MIN = -(2**31)
 
-# A left-shifted product beyond this saturates every output of at most 16 bits, so clamping first loses nothing.
-_LEFT_SHIFT_GUARD = 2**31
-
 
 @dataclass(frozen=True, slots=True)
 class Contract:
     """One rounding rule with its widths and shift range.
 
     Attributes:
-        rule: the arithmetic; see :func:`requantize`.
         source: where the rule is defined, or against what it was checked.
         full_multiplier_bits: width in bits that int32 (Q31), ``multiplier_bits = 31``, has under this rule.
         right_shift_min: smallest right shift in bits; a smaller one saturates to the largest multiplier.
@@ -38,7 +30,6 @@ class Contract:
     """
 
     name: str
-    rule: "Rule"
     source: str
     full_multiplier_bits: int = FULL_MULTIPLIER_BITS
     right_shift_min: int = -31
@@ -48,100 +39,14 @@ class Contract:
     hardware: bool = True
 
 
-Rule = Callable[[Tensor, Tensor, Tensor, int], Tensor]
-
-
-def requantize(
-    acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int, contract: Contract
-) -> Tensor:
-    """Scales and rounds integer accumulators under a contract; applies neither zero point nor clamp.
-
-    Args:
-        acc: int64 accumulators within int32, shape ``[..., channels]``.
-        multiplier: int64 ``[channels]`` or ``[1]``; normalised, ``2**(k-1) <= m < 2**k``, or 0 if flushed.
-        right_shift: int64, same shape, in bits; positive is right.
-        multiplier_bits: ``k``, in bits.
-        contract: the rule.
-
-    Returns:
-        int64, shape of ``acc``.
-    """
-    return contract.rule(acc, multiplier, right_shift, multiplier_bits)
-
-
-def _shift_left_saturating(product: Tensor, left_shift: Tensor) -> Tensor:
-    guarded = product.clamp(-_LEFT_SHIFT_GUARD, _LEFT_SHIFT_GUARD)
-    return torch.bitwise_left_shift(guarded, left_shift.clamp(0, 31))
-
-
-def _rounded(product: Tensor, right_shift: Tensor, rounded_right: Tensor) -> Tensor:
-    if bool((right_shift > 0).all()):
-        return rounded_right
-    return torch.where(right_shift > 0, rounded_right, _shift_left_saturating(product, -right_shift))
-
-
-def _half_up(acc: Tensor, multiplier: Tensor, right_shift: Tensor, _multiplier_bits: int) -> Tensor:
-    product = acc * multiplier
-    shift = right_shift.clamp(min=1)
-    half = torch.bitwise_left_shift(torch.ones_like(shift), shift - 1)
-    return _rounded(product, right_shift, torch.bitwise_right_shift(product + half, shift))
-
-
-def _floor(acc: Tensor, multiplier: Tensor, right_shift: Tensor, _multiplier_bits: int) -> Tensor:
-    product = acc * multiplier
-    return _rounded(product, right_shift, torch.bitwise_right_shift(product, right_shift.clamp(min=0)))
-
-
-def _half_away(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int) -> Tensor:
-    magnitude = _half_up(acc.abs(), multiplier, right_shift, multiplier_bits)
-    return torch.where(acc < 0, -magnitude, magnitude)
-
-
-def _tflite_double(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int) -> Tensor:
-    q31 = torch.bitwise_left_shift(multiplier, torch.full_like(multiplier, FULL_MULTIPLIER_BITS - multiplier_bits))
-    left_shift = multiplier_bits - right_shift  # TFLite's own `shift`: positive is left
-    operand = torch.bitwise_left_shift(acc, left_shift.clamp(0, 31)).clamp(INT32_MIN, INT32_MAX)
-    return _rounding_divide_by_pot(_doubling_high_mul(operand, q31), (-left_shift).clamp(0, 31))
-
-
-def _doubling_high_mul(operand: Tensor, q31: Tensor) -> Tensor:
-    """Computes gemmlowp's SaturatingRoundingDoublingHighMul; q31 is never INT32_MIN, so nothing saturates."""
-    product = operand * q31
-    nudged = product + torch.where(product >= 0, 2**30, 1 - 2**30)
-    return torch.div(nudged, 2**31, rounding_mode="trunc")
-
-
-def _rounding_divide_by_pot(value: Tensor, exponent: Tensor) -> Tensor:
-    """Computes gemmlowp's RoundingDivideByPOT: half away from zero."""
-    mask = torch.bitwise_left_shift(torch.ones_like(exponent), exponent) - 1
-    threshold = torch.bitwise_right_shift(mask, torch.ones_like(mask)) + (value < 0)
-    return torch.bitwise_right_shift(value, exponent) + ((value & mask) > threshold)
-
-
-def _float32_half_even(acc: Tensor, multiplier: Tensor, right_shift: Tensor, _multiplier_bits: int) -> Tensor:
-    scale = torch.ldexp(multiplier.to(torch.float32), -right_shift)
-    # Outputs have at most 16 bits: clamping far outside keeps the conversion to int64 defined.
-    return torch.round(acc.to(torch.float32) * scale).clamp(-(2.0**31), 2.0**31).to(torch.int64)
-
-
-def _float64_half_away(acc: Tensor, multiplier: Tensor, right_shift: Tensor, _multiplier_bits: int) -> Tensor:
-    scaled = acc.to(torch.float64) * torch.ldexp(multiplier.to(torch.float64), -right_shift)
-    whole = torch.trunc(scaled)
-    away = torch.where((scaled - whole).abs() >= 0.5, torch.sign(scaled), torch.zeros_like(scaled))
-    return (whole + away).clamp(-(2.0**31), 2.0**31).to(torch.int64)
-
-
 _ROWS = (
-    Contract("half_up", _half_up, "TOSA 1.0 RESCALE, SINGLE_ROUND; hwmodels/rtl/rescaler.v"),
-    Contract(
-        "tflite_double", _tflite_double, "gemmlowp fixedpoint.h; LiteRT BUILTIN_REF conv, ADD", flushes_to_zero=True
-    ),
-    Contract("floor", _floor, "NE16 and PULP-NN requantization"),
+    Contract("half_up", "TOSA 1.0 RESCALE, SINGLE_ROUND; hwmodels/rtl/rescaler.v"),
+    Contract("tflite_double", "gemmlowp fixedpoint.h; LiteRT BUILTIN_REF conv, ADD", flushes_to_zero=True),
+    Contract("floor", "NE16 and PULP-NN requantization"),
     # One more than the others: at 62, the emptied channel of accumulator -2**31 would be a tie and give -1.
-    Contract("half_away", _half_away, "NVDLA SDP converters", right_shift_max=63),
+    Contract("half_away", "NVDLA SDP converters", right_shift_max=63),
     Contract(
         "xnnpack_fp32",
-        _float32_half_even,
         "XNNPACK qs8 fp32 requantization",
         full_multiplier_bits=24,
         right_shift_max=126,
@@ -150,7 +55,6 @@ _ROWS = (
     ),
     Contract(
         "float64_half_away",
-        _float64_half_away,
         "LiteRT BUILTIN_REF FULLY_CONNECTED",
         full_multiplier_bits=53,
         right_shift_max=1000,

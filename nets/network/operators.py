@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
+from nets.errors import NetworkError
+from nets.network.quantization import weight_limit
 from nets.network.rescaler import Rescaler
 from nets.network.tensors import FloatArray, Int8Array, IntArray
 
 Pads = tuple[tuple[int, int], tuple[int, int]]  # (top, bottom), (left, right), in elements
 
+_STORED_BITS = 8  # of a weight in memory: every int8 fits
 SUM_LEFT_SHIFT = 20  # bits; of int8 operands, as in TFLite's add.cc
 
 
@@ -73,12 +76,26 @@ class Weighted(NarrowableOperator):
         bias: int64 within int32, ``[out]``, in units of ``s_x * s_w``.
         weight_scale: float64 ``[out]`` (per channel) or ``[1]`` (per tensor); symmetric, zero point 0.
         weight_bits: width of the weights in bits; symmetric range ``+-(2**(bits-1) - 1)`` (int8 may hold -128).
+
+    Raises:
+        NetworkError: a weight does not fit ``weight_bits``.
     """
 
     weights: Int8Array
     bias: IntArray
     weight_scale: FloatArray
     weight_bits: int = 8
+
+    def __post_init__(self) -> None:
+        limit = weight_limit(self.weight_bits)
+        if self.weight_bits == _STORED_BITS or not self.weights.size:
+            return
+        low, high = int(self.weights.min()), int(self.weights.max())
+        if low < -limit or high > limit:
+            raise NetworkError(
+                f"operator {self.name!r} has weights from {low} to {high}; weight_bits = {self.weight_bits} holds "
+                f"{-limit} to {limit}"
+            )
 
     @property
     def out_channels(self) -> int:

@@ -1,14 +1,11 @@
 """Integer multipliers and shifts of a rescaler, and how narrow ones are made from effective scales."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from nets.errors import NetworkError
-from nets.network.contracts import FULL_MULTIPLIER_BITS, Contract, requantize
+from nets.network.contracts import FULL_MULTIPLIER_BITS, Contract
 from nets.network.tensors import FloatArray, IntArray
 
 
@@ -38,12 +35,6 @@ class Rescaler:
     def scale(self) -> FloatArray:
         """The represented scale ``multiplier * 2**-right_shift``, float64, exact."""
         return np.ldexp(self.multiplier.astype(np.float64), -self.right_shift)
-
-
-def rescaling(rescaler: Rescaler) -> Callable[[Tensor], Tensor]:
-    """Prepares a rescaler's arithmetic: int64 accumulators ``[..., channels]`` to scaled and rounded int64."""
-    multiplier, right_shift = torch.tensor(rescaler.multiplier), torch.tensor(rescaler.right_shift)
-    return lambda acc: requantize(acc, multiplier, right_shift, rescaler.stored_bits, rescaler.contract)
 
 
 def stored_bits(multiplier_bits: int, contract: Contract) -> int:

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from nets.execute import IntegerExecutor, kernel
+from nets.execute import IntegerExecutor, kernel, real_pool
 from nets.narrow import RealWeights
 from nets.network import (
     AveragePool,
@@ -22,7 +21,6 @@ from nets.network import (
     Mean,
     Operator,
     Pad,
-    Pool,
     QuantizedNetwork,
     Requantize,
     RescaledOperator,
@@ -135,7 +133,7 @@ def _outputs(
             axes = tuple(axis + 1 for axis in operator.axes)
             total = (inputs[0] - zeros[0]).sum(dim=axes).reshape(exact.shape)
         case AveragePool() | MaxPool():
-            pooled = _pooled(operator, inputs[0].permute(0, 3, 1, 2), network.tensors[first].q_min)
+            pooled = real_pool(operator, inputs[0].permute(0, 3, 1, 2), network.tensors[first].q_min)
             return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
         case Pad() | Concatenation() | Reshape() | Transpose():
             # These only move integers, in any dtype, and are differentiable as they are.
@@ -144,16 +142,3 @@ def _outputs(
             raise NotImplementedError(f"no differentiable twin for {type(operator).__name__}")
     smooth = (total * gain + target.zero_point).clamp(operator.q_min, operator.q_max)
     return exactly(smooth.to(torch.float32), exact)
-
-
-def _pooled(operator: Pool, image: Tensor, lowest: int) -> Tensor:
-    """Pools an image, channels first, in real numbers."""
-    (top, bottom), (left, right) = operator.padding
-    sides = (left, right, top, bottom)
-    if isinstance(operator, MaxPool):
-        return functional.max_pool2d(functional.pad(image, sides, value=lowest), operator.kernel, operator.stride)
-    total, count = (
-        functional.avg_pool2d(functional.pad(x, sides), operator.kernel, operator.stride, divisor_override=1)
-        for x in (image, torch.ones_like(image[:1, :1]))
-    )
-    return total / count

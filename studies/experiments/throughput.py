@@ -16,13 +16,12 @@ import numpy as np
 import optuna
 import typer
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from dse.design import Evaluation, Finetune, Job, Level, SearchSpace, TestScore
 from dse.run import run_study
-from dse.search import DistinctSampler, Driver, proposer
-from dse.store import RunFolder, StudyStore, own_journal, record_in
+from dse.search import DistinctSampler, Driver, Proposer, proposer
+from dse.store import RunFolder, StudyStore, new_journal, record_in
 from dse.study import PreparedStudy, Study, load_study, prepare, space_over
 from dse.workers import Completion, EvaluatorPool, SerialPool
 from hwmodels import NetworkCost
@@ -48,7 +47,18 @@ class Formula:
         drop = float((2.0**-bits).sum())
         rescalers = NetworkCost(float(bits.sum()), float((bits**2).sum()), int(bits.sum()), ())
         cost = AcceleratorCost(area_um2=None, energy_nj=None, latency_cycles=0, rescalers=rescalers, missing=())
-        return Evaluation(job.level, 90 - drop, drop, cost, rescalers, (), job.point.digest, None, self._seconds)
+        return Evaluation(
+            level=job.level,
+            val_accuracy=90 - drop,
+            val_accuracy_drop_pp=drop,
+            accelerator=cost,
+            other_cost=rescalers,
+            workloads=(),
+            network_sha256=job.point.digest,
+            weights=None,
+            seconds=self._seconds,
+            val_cross_entropy_increase=0.03 * drop,
+        )
 
 
 class SleepingPool:
@@ -84,7 +94,7 @@ class SleepingPool:
 class TimedSampler(DistinctSampler):
     """Measures the time that proposals take: ``seconds``, so far."""
 
-    def __init__(self, inner: BaseSampler, space: SearchSpace, seed: int) -> None:
+    def __init__(self, inner: Proposer, space: SearchSpace, seed: int) -> None:
         super().__init__(inner, space, seed)
         self.seconds = 0.0
 
@@ -116,7 +126,7 @@ def simulated(study: PreparedStudy, pool: EvaluatorPool, trials: int) -> Run:
     sampler = TimedSampler(proposer(search, space, 0), space, 0)
     with TemporaryDirectory() as path:
         folder = RunFolder(Path(path))
-        store = StudyStore.create_or_load(own_journal(folder.journal_path), "throughput")
+        store = StudyStore.create(new_journal(folder.journal_path), "throughput")
         store.use(sampler, space)
         wall, processor = time.perf_counter(), time.process_time()
         Driver(study.spec, store, space, folder, pool).run(trials)

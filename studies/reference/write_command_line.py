@@ -3,7 +3,6 @@
 import inspect
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -14,8 +13,11 @@ from dse.cli import BAD_INPUT, FAILURE, INTERRUPTED, app
 
 _HEAD = f"""# The command line
 
-`dse COMMAND ...`; `dse --help` and `dse COMMAND --help` print the same in the terminal. This page is generated from the
-commands (`python -m studies.reference.write_command_line`). [tutorial.md](tutorial.md) shows most of them in use.
+`dse COMMAND ...`; `dse --help` and `dse COMMAND --help` print the same in the terminal. `dse --version`
+prints the version, and `dse --install-completion` makes the shell complete commands and options.
+
+This page is generated from the commands (`python -m studies.reference.write_command_line`).
+[tutorial.md](tutorial.md) shows most of them in use.
 
 ## Exit status
 
@@ -29,9 +31,9 @@ commands (`python -m studies.reference.write_command_line`). [tutorial.md](tutor
 | {INTERRUPTED} | interrupted by Ctrl-C; `dse run` keeps all completed trials, rerun the same command to resume |
 
 Bad input is reported in one line on stderr that begins with `dse: `. For an unknown or missing option, the command's
-usage is printed instead. `--trials`, `--workers` and `--seed` of `dse run` override the study file's values.
+usage is printed instead, with what was probably meant. `--trials`, `--workers` and `--seed` of `dse run` override the
+study file's values. Tables fit into 80 columns; in a pipe they hold no control characters.
 """
-_DEFAULT = re.compile(r"\s*\[default: (.+)\]$")
 _KINDS = {Path: "path", str: "text", int: "whole number", float: "number"}
 
 
@@ -44,34 +46,34 @@ def reference() -> str:
     for name, command in group.commands.items():
         if command.callback is None:
             raise TypeError(f"command {name} has no function")
-        parts += _section(name, command.help or "", command.params, command.callback)
+        parts += _section(name, command)
     return "\n".join(parts)
 
 
-def _section(name: str, meaning: str, parameters: list[Any], function: Callable[..., Any]) -> list[str]:
-    signature = inspect.signature(function, eval_str=True).parameters
-    arguments = [parameter for parameter in parameters if parameter.param_type_name == "argument"]
-    options = [parameter for parameter in parameters if parameter.param_type_name == "option"]
+def _section(name: str, command: Any) -> list[str]:  # noqa: ANN401 -- click's own class, or typer's copy of it
+    signature = inspect.signature(command.callback, eval_str=True).parameters
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
     needed = [f"{option.opts[0]} {option.name.upper()}" for option in options if option.required]
     positions = [argument.name.upper() + (" ..." if argument.nargs == -1 else "") for argument in arguments]
     usage = " ".join(["dse", name, *positions, *needed, *(["[OPTIONS]"] if len(options) > len(needed) else [])])
-    lines = [f"## `dse {name}`", "", meaning, "", f"    {usage}", ""]
+    examples = [f"    {line.strip()}" for line in command.epilog.splitlines()[2:]]
+    lines = [f"## `dse {name}`", "", command.help, "", f"    {usage}", "", "Examples:", "", *examples, ""]
     rows = [_row(parameter, signature[parameter.name].annotation) for parameter in (*arguments, *options)]
     return [*lines, "| argument or option | value | default | meaning |", "|---|---|---|---|", *rows, ""]
 
 
 def _row(parameter: Any, annotation: object) -> str:  # noqa: ANN401 -- click's own class, or typer's copy of it
     names = [parameter.name.upper()] if parameter.param_type_name == "argument" else parameter.opts
-    meaning, default = parameter.help, _shown(parameter)
-    if (match := _DEFAULT.search(meaning)) is not None:
-        meaning = meaning[: match.start()]
-        default = f"`{match[1]}`" if re.search(r"[/.]", match[1]) else match[1]
-    return f"| {', '.join(f'`{name}`' for name in names)} | {_value(annotation)} | {default} | {meaning} |"
+    shown = ", ".join(f"`{name}`" for name in names)
+    return f"| {shown} | {_value(annotation)} | {_shown(parameter)} | {parameter.help} |"
 
 
 def _shown(parameter: Any) -> str:  # noqa: ANN401 -- click's own class, or typer's copy of it
     if parameter.required:
         return "required"
+    if isinstance(words := parameter.show_default, str):
+        return f"`{words}`" if re.search(r"[/.]", words) else words
     if parameter.default in (None, (), ""):
         return "none"
     if isinstance(parameter.default, bool):
@@ -86,6 +88,8 @@ def _value(annotation: object) -> str:
         kind = next(part for part in get_args(kind) if part is not type(None))
     if kind is bool:
         return "flag"
+    if get_origin(kind) is list and details.metavar is not None:
+        return f"`{details.metavar}`, any number"
     if get_origin(kind) is list:
         return f"{_KINDS[get_args(kind)[0]]}, any number"
     return _KINDS[kind] + (f", at least {details.min}" if details.min is not None else "")

@@ -64,20 +64,20 @@ def test_real_results_come_back_bit_for_bit(digits: PreparedStudy, tmp_path: Pat
     assert other_driver.get("nothing") is None
 
 
-@given(st.floats(allow_nan=False), st.floats(allow_nan=False))
+@given(st.floats(-10, 90), st.floats(0, allow_infinity=False))
 def test_every_float_comes_back(drop: float, area: float) -> None:
     result = evaluation(DesignPoint(()), objectives=(drop, area, 1.0))
-    assert same(unpacked(packed(result)), result)
+    assert same(unpacked("key", packed("key", result)), result)
 
 
-ENTRY = packed(evaluation(DesignPoint(()), Level.SHORT_FINETUNE))
+ENTRY = packed("key", evaluation(DesignPoint(()), Level.SHORT_FINETUNE))
 
 
 @given(st.integers(0, len(ENTRY) - 1), st.integers(1, 255), st.booleans())
 def test_any_damage_is_noticed(position: int, change: int, cut: bool) -> None:
     damaged = ENTRY[:position] if cut else _changed(ENTRY, position, change)
     with pytest.raises(DamagedEntryError):
-        unpacked(damaged)
+        unpacked("key", damaged)
 
 
 def _changed(content: bytes, position: int, change: int) -> bytes:
@@ -85,10 +85,69 @@ def _changed(content: bytes, position: int, change: int) -> bytes:
 
 
 def test_an_entry_of_another_kind_is_noticed() -> None:
-    score = packed(TestScore(10, 9, 1, 0))
-    assert isinstance(unpacked(score), TestScore)
+    score = packed("key", TestScore(10, 9, 1, 0))
+    assert isinstance(unpacked("key", score), TestScore)
     with pytest.raises(DamagedEntryError, match="damaged"):
-        unpacked(b"")
+        unpacked("key", b"")
+
+
+def test_swapped_entries_are_noticed(tmp_path: Path) -> None:
+    """Each is whole, but stands under the other's key."""
+    cache = EvaluationCache(tmp_path)
+    for key, lost in (("aaaa", 1), ("bbbb", 2)):
+        cache.put(key, TestScore(10, 9, lost, 0))
+    one, other = tmp_path / "aa" / "aaaa", tmp_path / "bb" / "bbbb"
+    mine = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(mine)
+    for key in ("aaaa", "bbbb"):
+        with pytest.warns(UserWarning, match="the entry is damaged, or another one's"):
+            assert cache.get(key) is None
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (replace(evaluation(DesignPoint(())), val_accuracy=150.0), "val_accuracy = 150, which should lie from 0"),
+        (evaluation(DesignPoint(()), objectives=(1.0, -5.0, 1.0)), "rescaler_area_um2 = -5"),
+        (evaluation(DesignPoint(()), objectives=(float("nan"), 5.0, 1.0)), "val_accuracy = nan"),
+        (TestScore(10, 12, 0, 0), "an accuracy of 120.0 % of 10 samples"),
+        (TestScore(10, 9, 12, 11), "lost = 12 of 10 samples"),
+        (TestScore(10, 9, 0, 0, members=(("a", TestScore(10, 9, -1, 0)),)), "lost = -1"),
+    ],
+)
+def test_what_cannot_be_is_not_served(tmp_path: Path, result: Evaluation | TestScore, reason: str) -> None:
+    """Its digest is right: another program may have written it."""
+    cache = EvaluationCache(tmp_path)
+    cache.put("key", result)
+    with pytest.warns(UserWarning, match=f"the entry holds .*{reason}"):
+        assert cache.get("key") is None
+
+
+def test_other_peoples_caches_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
+    cache = EvaluationCache(tmp_path / "cache")
+    cache.put("key", TestScore(10, 9, 1, 0))
+    me = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+    with pytest.warns(UserWarning, match="another user wrote the entry"):
+        assert cache.get("key") is None
+    refused = cli("run", write_study(tmp_path), "--cache", tmp_path / "cache")
+    assert refused.status == 2
+    assert refused.err.endswith("cache: is another user's cache; give --cache a folder of your own, or --no-cache\n")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_links_in_a_cache_are_not_followed(tmp_path: Path) -> None:
+    cache = EvaluationCache(tmp_path / "cache")
+    cache.put("key", TestScore(10, 9, 1, 0))
+    entry = tmp_path / "cache" / "ke" / "key"
+    entry.rename(tmp_path / "elsewhere")
+    entry.symlink_to(tmp_path / "elsewhere")
+    with pytest.warns(UserWarning, match="symbolic links"):
+        assert cache.get("key") is None
+    cache.put("key", TestScore(10, 8, 1, 0))  # replaces the link and leaves its target
+    assert unpacked("key", (tmp_path / "elsewhere").read_bytes()) == TestScore(10, 9, 1, 0)
+    assert cache.get("key") == TestScore(10, 8, 1, 0)
 
 
 def test_a_damaged_entry_is_evaluated_again_and_replaced(tmp_path: Path) -> None:
@@ -113,7 +172,7 @@ def test_a_folder_that_cannot_be_written_costs_a_warning(tmp_path: Path) -> None
 
 
 def test_what_was_used_longest_ago_is_evicted(tmp_path: Path) -> None:
-    size = len(packed(TestScore(10, 9, 1, 0)))
+    size = len(packed("key", TestScore(10, 9, 1, 0)))
     cache = EvaluationCache(tmp_path, limit_bytes=10 * size)
     for number in range(10):
         cache.put(f"0{number}", TestScore(10, 9, 1, 0))

@@ -14,13 +14,13 @@ from dse.design.space import SearchSpace
 from dse.errors import StudyError
 from dse.evaluate.designs import Calibrations, narrowed, shipped_networks
 from dse.evaluate.evaluator import Evaluator
-from dse.report.designs import choices, uniform_name
 from dse.report.recommendations import recommendation
 from dse.report.tables import summary_table
 from dse.report.terminal import show
 from dse.run import run_study
 from dse.store.run_folder import RunFolder
 from dse.study.prepared import PreparedMember, PreparedStudy, fingerprint_of, prepare
+from dse.verdict.designs import choices, uniform_name
 from nets.errors import NetworkError
 from nets.narrow import Calibration, RescalerChoice, narrow
 from nets.network import QuantizedNetwork, Weighted, fingerprint
@@ -202,7 +202,7 @@ def test_a_study_with_windows_and_calibration_runs_to_its_report(
     assert f"calibrated with {SAMPLES} unlabelled samples" in page
     assert "uniform window" in page
     console = Console(width=160, record=True)
-    show(results, console)
+    show(results, recommendation(results), console)
     text = " ".join(console.export_text().split())  # lines wrap
     assert f"calibrated with {SAMPLES} samples" in text
     names = {uniform_name(choice) for choice in choices(results, results.baselines) if choice.role.is_uniform}

@@ -12,11 +12,12 @@ import pytest
 from dse.design.point import Finetune
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.search.sampler import make_sampler
-from dse.store.journal import journal, own_journal
+from dse.store.journal import journal
 from dse.store.records import record_of
 from dse.store.trials import StudyStore
 from dse.study.spec import SearchSpec
 from nets.network.operators import Method
+from tests import fakes, stores
 from tests.fakes import evaluation
 
 SPACE = SearchSpace(
@@ -29,7 +30,7 @@ EXCESSES = [{"drop": -1.0, "area": -2.0}, {"drop": -1.0, "area": 0.5}, {"drop": 
 def tell(store: StudyStore, excess: dict[str, float]) -> None:
     trial = store.ask(SPACE)
     point = SPACE.point(trial.params)
-    store.tell(trial, record_of(point.to_json(), [evaluation(point)]), excess)
+    fakes.tell(store, trial, record_of(point.to_json(), [evaluation(point)]), excess)
 
 
 def asked(app: Any, path: str) -> Any:  # noqa: ANN401 -- a WSGI application, and what it answers
@@ -43,7 +44,7 @@ def asked(app: Any, path: str) -> Any:  # noqa: ANN401 -- a WSGI application, an
 
 def test_the_dashboard_shows_names_values_and_feasibility(tmp_path: Path) -> None:
     dashboard = pytest.importorskip("optuna_dashboard", reason="pip install 'rescale-dse[dashboard]'")
-    store = StudyStore.create_or_load(own_journal(tmp_path / "journal.log"), "shown")
+    store = stores.opened(stores.journal_for_driver(tmp_path / "journal.log"), "shown")
     store.use(make_sampler(SearchSpec(sampler="random"), SPACE, 0), SPACE)
     for excess in EXCESSES:
         tell(store, excess)
@@ -53,7 +54,7 @@ def test_the_dashboard_shows_names_values_and_feasibility(tmp_path: Path) -> Non
     (summary,) = asked(app, "/api/studies")["study_summaries"]
     study = asked(app, f"/api/studies/{summary['study_id']}")
     assert summary["study_name"] == "shown"
-    assert study["objective_names"] == ["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj"]
+    assert study["objective_names"] == ["val_cross_entropy_increase", "rescaler_area_um2", "rescaler_energy_nj"]
     assert [trial["state"] for trial in study["trials"]] == ["Complete"] * 3 + ["Fail"]
     assert [trial["values"] for trial in study["trials"][:3]] == [trial.values for trial in store.complete()]
     feasible = [all(excess <= 0 for excess in trial["constraints"]) for trial in study["trials"][:3]]
@@ -67,7 +68,7 @@ def test_what_the_dashboard_needs_changes_no_proposal(sampler: str, monkeypatch:
     for shown in (True, False):
         if not shown:
             monkeypatch.setattr(StudyStore, "_show_feasibility", lambda *_: None)
-        store = StudyStore.create_or_load(optuna.storages.InMemoryStorage(), "same")
+        store = stores.opened(optuna.storages.InMemoryStorage(), "same")
         store.use(make_sampler(SearchSpec(sampler=sampler), SPACE, 0), SPACE)
         for number in range(60):
             tell(store, {"drop": (number % 7) - 3.0, "area": (number % 5) - 2.0})

@@ -25,7 +25,7 @@ from dse.design.space import (
     weights_key,
 )
 from dse.errors import StudyError
-from dse.search.driver import baselines
+from dse.search.baselines import baselines
 from dse.search.sampler import make_sampler
 from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over
@@ -228,17 +228,20 @@ def test_space_comes_from_the_network(digits: PreparedStudy) -> None:
     assert FINETUNE in space.distributions
 
 
-def test_baselines_have_room_outside_the_search(digits: PreparedStudy) -> None:
+def test_baselines_obey_the_study_but_for_int32(digits: PreparedStudy) -> None:
     spec = small_spec(
         search__multiplier_bits=[6, 3],
-        search__uniform_multiplier_bits=[2, 9],
+        search__uniform_multiplier_bits=[2, 3, 9],
         search__methods=["absorb"],
         fidelity__finetune="none",
     )
     space = space_over(digits.operators, spec.search, Finetune.NONE)
     assert {v.multiplier_bits for v in space.rescalers} == {(3, 6)}
-    wanted = baselines(space, (2, 9))
-    assert {role for role, _ in wanted} == {"int32", "uniform_round", "uniform_absorb"}
+    wanted = baselines(space, (2, 3, 9))
+    assert wanted == [
+        ("int32", space.uniform(31, Method.ROUND, Finetune.NONE)),
+        ("uniform_absorb", space.uniform(3, Method.ABSORB, Finetune.NONE)),
+    ]
     for _, point in wanted:
         parameters = space.parameters(point)
         for key, value in parameters.items():
@@ -274,8 +277,12 @@ def test_rules_bound_freeze_and_tie(digits: PreparedStudy) -> None:
         assert choices["conv_0"].multiplier_bits in (2, 4, 8)
         assert choices["fc_7"] == RescalerChoice(6, Method.ROUND)
         assert choices["add_3"].multiplier_bits == 5
-    for _, point in baselines(space, (1, 4)):  # baselines are not bound by rules
+    for role, point in baselines(space, (1, 4)):
         assert space.point(space.parameters(point)) == point
+        choices = dict(point.choices)
+        if role is not Role.INT32:  # rules bind all other baselines
+            assert (choices["fc_7"], choices["add_3"].multiplier_bits) == (RescalerChoice(6, Method.ROUND), 5)
+            assert choices["conv_0"].multiplier_bits in (2, 4)
 
 
 def test_tied_rescalers_get_one_choice() -> None:
@@ -302,9 +309,12 @@ def test_windows_are_for_layers_with_channels_of_their_own(digits: PreparedStudy
     assert dict(windowed.choices)["conv_4"] == RescalerChoice(1, Method.ABSORB, 2)
     assert space.point(space.parameters(windowed)) == windowed
     roles = baselines(space, (1, 4), search.uniform_shift_bits)
-    assert [point for role, point in roles if role is Role.UNIFORM_WINDOW] == [
-        space.uniform(1, Method.ABSORB, Finetune.NONE, window) for window in (0, 2)
-    ]
+    (window,) = (dict(point.choices) for role, point in roles if role is Role.UNIFORM_WINDOW)  # none may have 2 bits
+    assert {name: window[name].shift_bits for name in ("conv_0", "conv_2", "add_3")} == {
+        "conv_0": 0,
+        "conv_2": 1,  # as its rule says
+        "add_3": None,
+    }
     assert len({point.digest for _, point in roles}) == len(roles)
 
 
@@ -335,9 +345,36 @@ def test_baselines_are_distinct_and_hold_what_the_protocol_asks(digits: Prepared
     assert len({point.digest for _, point in designs}) == len(designs)
     roles = [role for role, _ in designs]
     assert roles.count("uniform_round") == roles.count("uniform_absorb") == 2
-    assert ("int32_finetuned" in roles) == (finetune is not Finetune.NONE)
+    controls = [point.finetune for role, point in designs if role == "int32_finetuned"]
+    assert controls == list(Finetune)[1 : list(Finetune).index(finetune) + 1]  # one for every training of a design
     absorbing = dict(designs)["uniform_absorb"]
     assert all(choice.method is Method.ABSORB for _, choice in absorbing.choices)
+
+
+@pytest.mark.parametrize("methods", [["round"], ["absorb"], ["round", "absorb"]])
+def test_no_baseline_has_a_method_that_the_study_forbids(digits: PreparedStudy, methods: list[str]) -> None:
+    space = space_over(digits.operators, small_spec(search__methods=methods).search, Finetune.SHORT)
+    designs = [point for role, point in baselines(space, (1, 4)) if not role.is_int32]
+    assert len(designs) == 2 * len(methods)
+    assert {choice.method for point in designs for _, choice in point.choices} == set(map(Method, methods))
+
+
+def test_uniform_weights_on_narrow_rungs_are_baselines_where_weights_vary(digits: PreparedStudy) -> None:
+    search = small_spec(
+        search__weight_bits=[3, 4],
+        search__shift_bits=[0, "natural"],
+        search__uniform_shift_bits=[0],
+        search__objectives=["val_accuracy_drop_pp", "accelerator_area_um2", "accelerator_energy_nj"],
+    ).search
+    space = space_over(digits.operators, search, Finetune.NONE)
+    designs = baselines(space, (1, 4), search.uniform_shift_bits)
+    of_weights = [point for role, point in designs if role is Role.UNIFORM_WEIGHTS]
+    made = {(point.weight_bits[0][1], point.choices[0][1]) for point in of_weights}
+    # int32 and all other uniform designs have the 4 bits of the network already
+    rungs = ((31, Method.ROUND, None), (1, Method.ROUND, None), (1, Method.ABSORB, None), (1, Method.ABSORB, 0))
+    assert made == {(3, RescalerChoice(*rung)) for rung in rungs}
+    assert all(len({bits for _, bits in point.weight_bits}) == 1 for point in of_weights)
+    assert len({point.digest for _, point in designs}) == len(designs)
 
 
 def test_json_names_every_choice(digits: PreparedStudy) -> None:

@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,14 +14,17 @@ from optuna.trial import TrialState
 from dse.design.roles import Role
 from dse.design.space import SearchSpace
 from dse.errors import EvaluationsFailedError
-from dse.search.driver import Driver, Progress, baselines
+from dse.search.baselines import baselines
+from dse.search.driver import Driver, Progress
 from dse.search.sampler import make_sampler
-from dse.store.journal import DriverJournal, own_journal
+from dse.store.journal import DriverJournal
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, error_in, record_in, role_of
 from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over
+from dse.study.values import Sampler
 from dse.workers import Completion, Evaluates, SerialPool
+from tests import stores
 from tests.fakes import ClosedForm, Faulty, values
 from tests.small_studies import small_spec
 
@@ -38,8 +42,8 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def opened(prepared: PreparedStudy, folder: RunFolder, space: SearchSpace) -> StudyStore:
-    store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
-    store.use(make_sampler(prepared.spec.search, space, len(store.trials())), space)
+    store = stores.opened(stores.journal_for_driver(folder.journal_path), "study")
+    store.use(make_sampler(prepared.spec.search, space, 0), space)
     return store
 
 
@@ -248,7 +252,7 @@ def test_designs_to_start_from_come_before_the_sampler(
 def test_constraints_are_recorded_for_the_sampler(digits: PreparedStudy, folder: RunFolder, space: SearchSpace) -> None:
     limit = {"metric": "rescaler_area_um2", "at_most": 3000.0}
     prepared = replace(digits, spec=small_spec(search__constraints=[limit]))
-    store, _ = drive(prepared, folder, space, ClosedForm())
+    store, _ = drive(prepared, folder, space, ClosedForm(), target=60)
     for trial in store.complete():
         record = record_in(trial)
         assert record is not None
@@ -266,3 +270,63 @@ def test_serial_studies_repeat_themselves(digits: PreparedStudy, tmp_path: Path,
         store, _ = drive(digits, folder, space, ClosedForm())
         runs.append([(trial.number, trial.params, trial.values) for trial in store.trials()])
     assert runs[0] == runs[1]
+
+
+SAMPLERS = list(get_args(Sampler))
+
+
+def trials_of(store: StudyStore) -> list[tuple[object, ...]]:
+    """Returns what a study found, without trials that were asked for and put back."""
+    return [(t.number, t.params, t.values, t.user_attrs["record"]) for t in store.complete()]
+
+
+@pytest.mark.parametrize("batch", [None, 8])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_study_in_two_sittings_is_the_study_in_one(
+    digits: PreparedStudy, tmp_path: Path, sampler: str, batch: int | None
+) -> None:
+    """The first sitting ends within a batch; the second one is interrupted within another."""
+    prepared = replace(digits, spec=small_spec(search__batch=batch, search__sampler=sampler))
+    space = space_over(prepared.operators, prepared.spec.search, prepared.spec.fidelity.finetune)
+    faulty = Faulty(raises=frozenset({9, 17}))
+    straight, parts = RunFolder(tmp_path / "straight"), RunFolder(tmp_path / "parts")
+    for folder in (straight, parts):
+        folder.path.mkdir()
+    wanted, _ = drive(prepared, straight, space, faulty, target=28)
+    first, _ = drive(prepared, parts, space, faulty, target=13)
+    assert len(first.complete()) == 13
+    store = opened(prepared, parts, space)
+    with pytest.raises(KeyboardInterrupt):
+        Driver(prepared.spec, store, space, parts, Interrupting(faulty, 6)).run(28)
+    resumed, _ = drive(prepared, parts, space, faulty, target=28)
+    assert trials_of(resumed) == trials_of(wanted)
+    scored = resumed.tests()  # and the front of the first sitting
+    assert {number: scored[number] for number in wanted.tests()} == wanted.tests()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_batches_that_end_with_the_study_leave_nothing_behind(
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace, sampler: str
+) -> None:
+    prepared = replace(digits, spec=small_spec(search__batch=6, search__sampler=sampler))
+    store, _ = drive(prepared, folder, space, ClosedForm())
+    assert Counter(trial.state for trial in store.trials()) == {TrialState.COMPLETE: TARGET}
+
+
+def test_inherited_weights_are_those_of_earlier_batches_in_one_sitting_or_two(
+    digits: PreparedStudy, tmp_path: Path
+) -> None:
+    spec = small_spec(search__batch=8, fidelity__inherit=True, fidelity__promote_rank=5)
+    prepared = replace(digits, spec=spec)
+    space = space_over(prepared.operators, spec.search, spec.fidelity.finetune)
+    found = []
+    for targets in ((40,), (21, 40)):
+        folder = RunFolder(tmp_path / str(len(targets)))
+        folder.path.mkdir()
+        for target in targets:
+            store, _ = drive(prepared, folder, space, ClosedForm(), target=target)
+        found.append(trials_of(store))
+        heirs = {t.number: r.heir_of for t in store.complete() if (r := record_in(t)) and r.heir_of is not None}
+        assert heirs
+        assert all(elder // 8 < heir // 8 for heir, elder in heirs.items())
+    assert found[0] == found[1]

@@ -15,16 +15,16 @@ from dse.design.point import Finetune
 from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.errors import StudyError
-from dse.report import compare, show, write_report
+from dse.report import compare, recommendation, show, write_report
 from dse.store.collection import collect
 from dse.store.columns import design_table, heading, trial_columns
-from dse.store.journal import own_journal
 from dse.store.manifest import Manifest
 from dse.store.records import TrialRecord, record_of
 from dse.store.results import StudyResults
-from dse.store.trials import StudyStore, record_in
+from dse.store.trials import record_in
 from nets.network.operators import Method
 from studies.reference.write_study_file import reference
+from tests import fakes, stores
 from tests.fakes import evaluation
 from tests.small_studies import small_spec
 
@@ -54,13 +54,17 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def results(journal: Path, objectives: list[str]) -> StudyResults:
     spec = small_spec(search__objectives=objectives, search__trials=3)
-    store = StudyStore.create_or_load(own_journal(journal), spec.name, spec.search.objectives)
+    store = stores.opened(stores.journal_for_driver(journal), spec.name, spec.search.objectives)
     for role, bits in ((Role.INT32, 31), (Role.UNIFORM_ROUND, 4), (Role.UNIFORM_ROUND, 1)):
         point = SPACE.uniform(bits, Method.ROUND, Finetune.NONE)
         store.enqueue(SPACE, point, role)
-        store.tell(store.ask(SPACE), record_of(point.to_json(), [evaluation(point)]))
+        fakes.tell(store, store.ask(SPACE), record_of(point.to_json(), [evaluation(point)]))
     manifest = Manifest(
+        id="0" * 32,
         spec=spec,
+        folder="",
+        processor="x86_64 AVX2",
+        contents={},
         created="2026-11-21T04:00:00+00:00",
         versions={},
         git_revision="",
@@ -85,11 +89,11 @@ def test_a_new_figure_is_stored_and_may_be_an_objective(tmp_path: Path) -> None:
     collected = results(tmp_path / "journal.log", OBJECTIVES)
     assert collected.facts.objectives == tuple(OBJECTIVES)
     assert collected.trials["heat_mk"].tolist() == (1234.0 + collected.trials["rescaler_area_um2"]).tolist()
-    trials = StudyStore.create_or_load(own_journal(tmp_path / "journal.log"), "small", OBJECTIVES).trials()
+    trials = stores.opened(stores.journal_for_driver(tmp_path / "journal.log"), "small", OBJECTIVES).trials()
     for trial in trials:
         stored = record_in(trial)
         assert stored is not None
-        assert trial.values == [value_of(stored, name) for name in OBJECTIVES]
+        assert trial.values == [value_of(stored, name) for name in metrics.search_objectives(OBJECTIVES)]
 
 
 @pytest.mark.usefixtures("declared")
@@ -104,7 +108,7 @@ def test_a_new_figure_is_in_every_file_and_on_the_screen(tmp_path: Path) -> None
     cheapest = collected.front["heat_mk"].iloc[0]
     assert f"self-heating {cheapest:,.0f} mK" in page
     screen = io.StringIO()
-    show(collected, Console(width=200, file=screen))
+    show(collected, recommendation(collected), Console(width=200, file=screen))
     assert f"self-heating {cheapest:,.0f} mK" in screen.getvalue()
 
 
@@ -150,7 +154,8 @@ def test_columns_of_files_keep_their_names_and_order(tmp_path: Path) -> None:
     trials = results(tmp_path / "journal.log", OBJECTIVES[:2]).trials
     assert list(trials.columns) == [
         *("trial", "state", "role", "on_front", "feasible", "finetune", "fidelity", "val_accuracy_drop_vs_control_pp"),
-        *("val_accuracy", "val_accuracy_drop_pp", "val_disagreement_pp", "val_divergence", "val_accuracy_integer"),
+        *("val_accuracy", "val_accuracy_drop_pp", "val_disagreement_pp", "val_divergence"),
+        *("val_cross_entropy_increase", "val_accuracy_integer"),
         *("rescaler_area_um2", "rescaler_energy_nj"),
         *("other_rescaler_area_um2", "other_rescaler_energy_nj", "parameter_bits", "seconds", "accelerator_area_um2"),
         *("accelerator_energy_nj", "latency_cycles", "other_style_rescaler_area_um2", "test_accuracy"),
@@ -161,7 +166,7 @@ def test_columns_of_files_keep_their_names_and_order(tmp_path: Path) -> None:
     ]
     assert list(design_table(trials, ("a", "b")).columns) == [
         *("trial", "role", "finetune", "fidelity", "val_accuracy", "val_accuracy_drop_pp", "val_disagreement_pp"),
-        "val_divergence",
+        *("val_divergence", "val_cross_entropy_increase"),
         *("val_accuracy_drop_vs_control_pp", "test_accuracy", "test_accuracy_drop_pp", "ci_low", "ci_high"),
         *("test_accuracy_drop_vs_control_pp", "test_disagreement_pp", "test_disagreement_low"),
         *("test_disagreement_high", "test_divergence", "test_divergence_low", "test_divergence_high"),

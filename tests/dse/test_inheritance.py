@@ -13,15 +13,15 @@ from dse.evaluate.evaluator import Evaluator
 from dse.search.driver import Driver
 from dse.search.inheritance import distance, nearest
 from dse.search.sampler import make_sampler
-from dse.store.journal import own_journal
 from dse.store.run_folder import RunFolder
-from dse.store.trials import StudyStore, record_in, role_of
+from dse.store.trials import record_in, role_of
 from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over
 from dse.workers import SerialPool
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.fingerprints import fingerprint
 from nets.network.operators import Method
+from tests import stores
 
 
 def point(*bits: int, method: Method = Method.ROUND) -> DesignPoint:
@@ -67,7 +67,7 @@ def test_driver_hands_on_the_weights_of_the_nearest_trained_design(digits: Prepa
     prepared, folder = inheriting(digits, slack_pp=50.0), RunFolder(tmp_path)
     folder.weights_path.mkdir()
     space = space_over(prepared.operators, prepared.spec.search, Finetune.SHORT)
-    store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
+    store = stores.opened(stores.journal_for_driver(folder.journal_path), "study")
     store.use(make_sampler(prepared.spec.search, space, 0), space)
     Driver(prepared.spec, store, space, folder, SerialPool(lambda: Evaluator(prepared))).run(12)
     records = {t.number: (role_of(t), r) for t in store.complete() if (r := record_in(t))}

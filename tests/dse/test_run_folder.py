@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 import dse.store.run_folder
 from dse.cli.entry import BAD_INPUT
 from dse.errors import StudyError
-from dse.run import begin_run, manifest_of
+from dse.evaluate import contents_of
+from dse.run import begin_run, manifest_of, planned
+from dse.store import results_of
 from dse.store.manifest import FORMAT, difference
 from dse.store.run_folder import RunFolder
 from dse.study.prepared import PreparedStudy
@@ -31,15 +33,16 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def start(folder: RunFolder, prepared: PreparedStudy) -> None:
     with folder.locked():
-        folder.start(manifest_of(prepared))
+        begin_run(planned(prepared, folder, contents_of(prepared.spec)), folder)
 
 
 def test_manifest_round_trip(folder: RunFolder, digits: PreparedStudy) -> None:
-    manifest = manifest_of(digits)
+    manifest = manifest_of(digits, contents_of(digits.spec), folder)
     start(folder, digits)
     assert folder.exists
     stored = folder.manifest()
-    assert stored.model_copy(update={"created": manifest.created}) == manifest
+    assert stored.id != manifest.id
+    assert stored.model_copy(update={"created": manifest.created, "id": manifest.id}) == manifest
     assert stored.rescalers == ("conv_0", "depthwise_1", "conv_2", "add_3", "conv_4", "fc_7")
     assert sum(stored.samples.values()) == 1797
     assert {source.model for source in stored.cost_sources} == {"analytic", "rtl"}
@@ -65,6 +68,7 @@ def test_a_run_of_another_version_is_refused_with_what_to_do(
     start(folder, digits)
     document = json.loads(folder.manifest_path.read_text())
     document |= {"format": written, "of_the_other_version": 1}
+    age = "older" if written is None else "newer"
     if written is None:
         del document["format"]
     folder.manifest_path.write_text(json.dumps(document))
@@ -74,7 +78,7 @@ def test_a_run_of_another_version_is_refused_with_what_to_do(
     given = "no format" if written is None else f"format = {written}"
     assert line.startswith(f"{folder.manifest_path}: {given}, but this version reads format = {FORMAT}; ")
     assert "--fresh" in line
-    assert f"(rescale-dse {document['versions']['rescale-dse']})" in line
+    assert f"that is {age} ({document['versions']['rescale-dse']}) wrote the run" in line
     study = write_study(folder.path.parent)
     for command in (
         ("show", folder.path),
@@ -88,20 +92,32 @@ def test_a_run_of_another_version_is_refused_with_what_to_do(
         assert refused.err.startswith("dse: ")
         assert refused.err.endswith(f"{line}\n")
         assert refused.err.count("\n") == 1
-    folder.clear()
+    folder.set_aside()
     assert not folder.exists
 
 
 def test_a_run_that_another_process_began_meanwhile_is_left_alone(folder: RunFolder, digits: PreparedStudy) -> None:
+    contents = contents_of(digits.spec)
+    ours = planned(digits, folder, contents)
     start(folder, digits)
-    written = folder.manifest_path.read_bytes()
+    written, theirs = folder.manifest_path.read_bytes(), folder.manifest()
     with folder.locked(), pytest.raises(StudyError, match="another dse run began here in the meantime"):
-        begin_run(digits, folder, begun=None)
+        begin_run(ours, folder)
+    other = planned(digits, folder, contents, theirs.model_copy(update={"id": "0" * 32}))
+    with folder.locked(), pytest.raises(StudyError, match="another dse run began here in the meantime"):
+        begin_run(other, folder)
     assert folder.manifest_path.read_bytes() == written
     with folder.locked():
-        assert begin_run(digits, folder, begun=folder.manifest()) == folder.manifest()
-    with folder.locked(), pytest.raises(StudyError, match="network or data changed since this run began"):
-        begin_run(digits, folder, folder.manifest().model_copy(update={"data_sha256": "other"}))
+        begin_run(planned(digits, folder, contents, theirs), folder)
+    assert folder.manifest() == theirs
+
+
+@pytest.mark.parametrize("what", ["network", "data"])
+def test_another_network_or_other_data_are_refused(folder: RunFolder, digits: PreparedStudy, what: str) -> None:
+    start(folder, digits)
+    other = folder.manifest().model_copy(update={f"{what}_sha256": "other"})
+    with pytest.raises(StudyError, match=f"{what} changed since this run began.*--accept-changes"):
+        planned(digits, folder, contents_of(digits.spec), other)
 
 
 def hold(path: Path, connection: Connection) -> None:
@@ -133,19 +149,30 @@ def test_a_lock_without_a_run_leaves_nothing(folder: RunFolder) -> None:
     assert folder.path.is_dir()  # it was there before
 
 
-def test_clear_removes_the_run_only(folder: RunFolder, digits: PreparedStudy, tmp_path: Path) -> None:
+def test_a_run_is_set_aside_whole_and_nothing_else_is(folder: RunFolder, digits: PreparedStudy, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "thesis.txt").write_text("years of work")
     start(folder, digits)
-    folder.save_weights(3, {"fc.weights": np.ones(2, np.int8)})
+    folder.save_weights(3, {"fc.weights": np.ones(2, np.int8)}, "sha")
+    begun = folder.manifest()
     (folder.path / "link").symlink_to(precious, target_is_directory=True)
+    (folder.path / "notes.txt").write_text("what the user wrote")
     (folder.path / "figures").mkdir()
     (folder.path / "figures" / "file").symlink_to(precious / "thesis.txt")
-    folder.clear()
+    aside = folder.set_aside()
+    assert aside == folder.path / "earlier-1"
     assert not folder.exists
-    assert [entry.name for entry in folder.path.iterdir()] == [".lock"]
+    assert sorted(entry.name for entry in folder.path.iterdir()) == [".lock", "earlier-1", "link", "notes.txt"]
     assert (precious / "thesis.txt").read_text() == "years of work"
+    earlier = RunFolder(aside)
+    assert earlier.manifest() == begun
+    assert results_of(earlier).trials.empty
+    assert earlier.load_weights(3, "sha")["fc.weights"].tolist() == [1, 1]
+    folder.check_free()  # the user's files are no obstacle to the next run
+    start(folder, digits)
+    assert folder.set_aside() == folder.path / "earlier-2"
+    assert folder.set_aside() is None
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "manifest.json"])
@@ -155,7 +182,7 @@ def test_foreign_folders_are_refused_and_untouched(folder: RunFolder, name: str)
     (folder.path / name).write_text('{"name": "my web page"}')
     (folder.path / "index.html").write_text("hello")
     with pytest.raises(StudyError):
-        folder.clear()
+        folder.set_aside()
     assert sorted(entry.name for entry in folder.path.iterdir()) == sorted([name, "index.html"])
 
 
@@ -190,16 +217,18 @@ def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
 def test_weights_round_trip_and_damage(folder: RunFolder, digits: PreparedStudy) -> None:
     start(folder, digits)
     weights = {"fc.weights": np.arange(-4, 4, dtype=np.int8).reshape(2, 4), "fc.bias": np.array([2**31], np.int64)}
-    folder.save_weights(7, weights)
-    loaded = folder.load_weights(7)
+    folder.save_weights(7, weights, "sha")
+    loaded = folder.load_weights(7, "sha")
     assert {key: (value.dtype, value.tolist()) for key, value in loaded.items()} == {
         key: (value.dtype, value.tolist()) for key, value in weights.items()
     }
     with pytest.raises(StudyError, match=r"8\.safetensors: trained weights cannot be read"):
-        folder.load_weights(8)
+        folder.load_weights(8, "sha")
+    with pytest.raises(StudyError, match=r"7\.safetensors: not the weights that were scored"):
+        folder.load_weights(7, "another network's")
     (folder.weights_path / "7.safetensors").write_bytes(b"\x00" * 20)
     with pytest.raises(StudyError, match=r"7\.safetensors: trained weights cannot be read"):
-        folder.load_weights(7)
+        folder.load_weights(7, "sha")
 
 
 LEAVES = st.sampled_from([0, 1, "", "a"])  # st.text() would first build a table of all Unicode characters

@@ -10,15 +10,15 @@ from optuna.trial import TrialState
 from dse.design.point import Finetune
 from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
-from dse.search.driver import baselines
+from dse.search.baselines import baselines
 from dse.search.sampler import make_sampler
-from dse.store.trials import StudyStore
 from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over
 from dse.study.spec import SearchSpec
 from dse.study.values import Sampler
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
+from tests import stores
 
 SAMPLERS = list(get_args(Sampler))
 SPACE = SearchSpace(
@@ -92,7 +92,7 @@ def test_queued_trials_keep_their_own_parameters(name: str, digits: PreparedStud
         update={"sampler": name, "multiplier_bits": (3, 6)}
     )  # the baselines lie outside
     space = space_over(digits.operators, spec, Finetune.SHORT)
-    store = StudyStore.create_or_load(optuna.storages.InMemoryStorage(), "queued")
+    store = stores.opened(optuna.storages.InMemoryStorage(), "queued")
     store.use(make_sampler(spec, space, 0), space)
     wanted = baselines(space, (1, 4))
     for role, point in wanted:
@@ -124,10 +124,10 @@ def test_queued_designs_and_those_in_the_study_are_not_proposed_again() -> None:
     stored = SPACE.uniform(1, Method.ABSORB, Finetune.NONE)
     assert dict(stored.choices)["a"] == RescalerChoice(1, Method.ABSORB)
     storage = optuna.storages.InMemoryStorage()
-    first = StudyStore.create_or_load(storage, "s")
+    first = stores.opened(storage, "s")
     first.use(make_sampler(SearchSpec(sampler="random"), SPACE, 0), SPACE)
     first.enqueue(SPACE, stored, Role.UNIFORM_ABSORB)
-    second = StudyStore.create_or_load(storage, "s")  # as a resumed driver opens it
+    second = stores.opened(storage, "s")  # as a resumed driver opens it
     second.use(make_sampler(SearchSpec(sampler="random"), SPACE, 1), SPACE)
     second.enqueue(SPACE, known, Role.SEARCH)
     digests = [SPACE.point(second.ask(SPACE).params).digest for _ in range(DESIGNS)]

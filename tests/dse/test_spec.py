@@ -19,8 +19,11 @@ from tests.small_studies import document, small_spec, write_study
 
 # Changed keys, then what the one line must hold: key, value, what would be right.
 BAD: list[tuple[dict[str, Any], tuple[str, ...]]] = [
-    ({"serch__trials": 5}, ("unknown key serch",)),
-    ({"search__trails": 5}, ("unknown key search.trails = 5", "docs/study-file.md")),
+    ({"serch__trials": 5}, ("unknown key serch", "did you mean search?")),
+    ({"search__trails": 5}, ("unknown key search.trails = 5; did you mean trials?",)),
+    ({"network__weigth_bits": 5}, ("unknown key network.weigth_bits = 5; did you mean weight_bits?",)),
+    ({"search__rescalers": [{"names": "*", "method": ["round"]}]}, ("rescalers.0.method", "did you mean methods?")),
+    ({"search__colour": 5}, ("unknown key search.colour = 5", "docs/study-file.md")),
     ({"search__trials": "12"}, ("search.trials", "integer", "'12'")),
     ({"search__trials": 12.0}, ("search.trials", "integer", "12.0")),
     ({"search__trials": True}, ("search.trials", "integer", "True")),

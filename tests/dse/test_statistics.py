@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
-from dse.design.statistics import PairedCounts, paired_interval, resolvable_margin
+from dse.design.statistics import PairedCounts, chance_to_pass, paired_interval
 
 Z95 = float(norm.ppf(0.975))
 
@@ -93,10 +93,48 @@ def test_covers_the_truth_as_often_as_it_says(n: int, p_lost: float, p_gained: f
     assert 0.93 <= coverage <= 0.985  # 2,000 draws: +-1 point, and counts are discrete
 
 
-@given(st.integers(10, 3000), st.floats(0, 1))
-def test_resolvable_margin_is_the_upper_end_of_an_equal_design(samples: int, share: float) -> None:
-    discordant = share * samples
-    margin = resolvable_margin(samples, discordant)
-    assert margin == paired_interval(PairedCounts(samples, discordant / 2, discordant / 2))[1]
-    assert margin > 0
-    assert resolvable_margin(4 * samples, 4 * discordant) < margin
+def chance_by_enumeration(n: int, discordance: float, margin_pp: float, error: float) -> float:
+    """Over every table: how often the upper end of the interval of an equal design is within the margin."""
+    chance = 0.0
+    for differing in range(n + 1):
+        share = math.comb(n, differing) * discordance**differing * (1 - discordance) ** (n - differing)
+        for lost in range(differing + 1):
+            if paired_interval(PairedCounts(n, lost, differing - lost), 1 - 2 * error)[1] <= margin_pp:
+                chance += share * math.comb(differing, lost) / 2**differing
+    return chance
+
+
+@pytest.mark.parametrize(
+    ("n", "discordance", "margin_pp", "error"),
+    [
+        (40, 0.1, 12.0, 0.025),
+        (40, 0.0, 12.0, 0.025),
+        (40, 0.0, 8.0, 0.025),
+        (30, 0.5, 20.0, 0.02),
+        (25, 0.3, 5.0, 0.004),
+    ],
+)
+def test_chance_to_pass_is_that_of_all_tables(n: int, discordance: float, margin_pp: float, error: float) -> None:
+    expected = chance_by_enumeration(n, discordance, margin_pp, error)
+    assert chance_to_pass(n, discordance, margin_pp, error) == pytest.approx(expected, abs=1e-9)
+
+
+def test_chance_to_pass_is_what_simulated_tests_show() -> None:
+    n, discordance, margin, error = 1500, 0.02, 1.0, 0.02
+    half = discordance / 2
+    draws = np.random.default_rng(1).multinomial(n, [half, half, 1 - discordance], size=4000)
+    passes = {
+        (int(lost), int(gained)): paired_interval(PairedCounts(n, int(lost), int(gained)), 1 - 2 * error)[1] <= margin
+        for lost, gained, _ in np.unique(draws, axis=0)
+    }
+    seen = np.mean([passes[int(lost), int(gained)] for lost, gained, _ in draws])
+    assert chance_to_pass(n, discordance, margin, error) == pytest.approx(seen, abs=0.03)  # 4 standard errors
+
+
+@given(st.integers(50, 5000), st.floats(0, 0.2), st.floats(0.1, 5), st.floats(0.001, 0.1))
+@settings(max_examples=50, deadline=None)
+def test_chance_to_pass_grows_with_margin_and_error(n: int, discordance: float, margin: float, error: float) -> None:
+    chance = chance_to_pass(n, discordance, margin, error)
+    assert -1e-9 <= chance <= 1 + 1e-9
+    assert chance_to_pass(n, discordance, 1.2 * margin, error) >= chance - 1e-9
+    assert chance_to_pass(n, discordance, margin, 1.2 * error) >= chance - 1e-9

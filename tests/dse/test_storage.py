@@ -12,16 +12,19 @@ from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
 from dse.design.evaluation import Level, TestScore
+from dse.design.metrics import DEFAULT_OBJECTIVES, search_objectives, values_of
+from dse.design.observation import Observation
 from dse.design.point import DesignPoint, Finetune
 from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.errors import StudyError
 from dse.search.sampler import make_sampler
-from dse.store.journal import journal, own_journal
+from dse.store.journal import journal
 from dse.store.records import RECORD_VERSION, TrialRecord, record_of
-from dse.store.trials import StudyStore, error_in, record_in, role_of
+from dse.store.trials import StudyStore, error_in, observation_in, record_in, role_of
 from dse.study.spec import SearchSpec
 from nets.network.operators import Method
+from tests import fakes, stores
 from tests.fakes import evaluation, values
 
 SPACE = SearchSpace(
@@ -34,7 +37,7 @@ SPACE = SearchSpace(
 
 
 def opened(path: Path, seed: int = 0) -> StudyStore:
-    store = StudyStore.create_or_load(own_journal(path), "study")
+    store = stores.opened(stores.journal_for_driver(path), "study")
     store.use(make_sampler(SearchSpec(sampler="random"), SPACE, seed), SPACE)
     return store
 
@@ -44,7 +47,7 @@ def record_for(point: DesignPoint) -> TrialRecord:
 
 
 def tell(store: StudyStore, trial: optuna.Trial) -> None:
-    store.tell(trial, record_for(SPACE.point(trial.params)))
+    fakes.tell(store, trial, record_for(SPACE.point(trial.params)))
 
 
 @pytest.fixture
@@ -62,12 +65,15 @@ def test_told_trials_are_read_back_by_another_process_handle(path: Path) -> None
     (complete, failed) = StudyStore.load(journal(path), "study").trials()
     record = record_in(complete)
     assert record is not None
-    assert tuple(complete.values) == values(record)
+    searched = values_of(record, search_objectives(DEFAULT_OBJECTIVES))
+    assert tuple(complete.values) == searched
+    assert observation_in(complete) == Observation(Level.INTEGER, {Level.INTEGER: searched[0]})
+    assert observation_in(failed) is None
     assert (role_of(complete), role_of(failed)) == (Role.UNIFORM_ROUND, Role.SEARCH)
     assert (error_in(complete), error_in(failed)) == ("", "because")
     assert StudyStore.load(journal(path), "study").tests()[0].lost == 1
     assert optuna.load_study(study_name="study", storage=journal(path)).metric_names == [
-        "val_accuracy_drop_pp",
+        "val_cross_entropy_increase",
         "rescaler_area_um2",
         "rescaler_energy_nj",
     ]
@@ -88,41 +94,39 @@ def test_opening_a_study_prints_nothing_and_leaves_optunas_verbosity_alone(
 
 
 def test_a_study_that_is_not_there(path: Path) -> None:
+    opened(path)
     with pytest.raises(StudyError, match="no study named 'other'"):
         StudyStore.load(journal(path), "other")
+    path.unlink()
+    with pytest.raises(StudyError, match=r"journal\.log: is missing, and with it the run's trials"):
+        StudyStore.load(journal(path), "study")
+    assert not path.exists()
+    with pytest.raises(StudyError, match="holds a study named 'study' already"):
+        StudyStore.create(storage := optuna.storages.InMemoryStorage(), "study"), StudyStore.create(storage, "study")
 
 
-def test_running_trials_are_queued_again_once_with_design_and_role(path: Path) -> None:
+def test_open_trials_are_put_back_with_number_design_and_role(path: Path) -> None:
     store = opened(path)
     store.enqueue(SPACE, SPACE.uniform(1, Method.ROUND, Finetune.SHORT), Role.UNIFORM_ROUND)
-    left = [store.ask(SPACE), store.ask(SPACE)]
-    tell(store, store.ask(SPACE))
+    store.enqueue(SPACE, SPACE.uniform(2, Method.ROUND, Finetune.SHORT), Role.UNIFORM_ROUND)
+    left = [store.ask(SPACE), store.ask(SPACE), store.ask(SPACE)]
+    tell(store, left[1])
     resumed = opened(path, seed=1)
-    assert resumed.requeue_interrupted(SPACE) == 2
-    assert resumed.requeue_interrupted(SPACE) == 0
+    assert [trial.number for trial in resumed.interrupted()] == [0, 2]
+    for trial in resumed.interrupted():
+        resumed.put_back(trial.number)
+    assert resumed.interrupted() == []
+    assert resumed.asked(SPACE) == {0: True, 1: False, 2: True}
     again = [resumed.ask(SPACE), resumed.ask(SPACE)]
-    assert [trial.params for trial in again] == [trial.params for trial in left]
+    assert [(trial.number, trial.params) for trial in again] == [(n, left[n].params) for n in (0, 2)]
     assert [role_of(trial) for trial in again] == [Role.UNIFORM_ROUND, Role.SEARCH]
+    assert resumed.ask(SPACE).number == 3
     states = [trial.state for trial in resumed.trials()]
-    assert states == [TrialState.FAIL] * 2 + [TrialState.COMPLETE] + [TrialState.RUNNING] * 2
-
-
-def test_killed_between_queueing_again_and_failing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The design is neither lost nor queued twice, wherever requeueing itself is cut short."""
-    trial = opened(path).ask(SPACE)
-    with monkeypatch.context() as patch:
-        patch.setattr(optuna.Study, "tell", killed)
-        with pytest.raises(KilledError):
-            opened(path).requeue_interrupted(SPACE)
-    resumed = opened(path, seed=2)
-    assert resumed.requeue_interrupted(SPACE) == 1
-    waiting = [t for t in resumed.trials() if t.state is TrialState.WAITING]
-    assert [t.system_attrs["fixed_params"] for t in waiting] == [trial.params]
-    assert resumed.ask(SPACE).params == trial.params
+    assert states == [TrialState.RUNNING, TrialState.COMPLETE, TrialState.RUNNING, TrialState.RUNNING]
 
 
 def test_killed_between_record_and_tell(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An evaluated trial is recorded with its result, not evaluated again."""
+    """The result of an evaluated trial is there for its completion."""
     store = opened(path)
     trial = store.ask(SPACE)
     with monkeypatch.context() as patch:
@@ -130,17 +134,20 @@ def test_killed_between_record_and_tell(path: Path, monkeypatch: pytest.MonkeyPa
         with pytest.raises(KilledError):
             tell(store, trial)
     resumed = opened(path)
-    resumed.requeue_interrupted(SPACE)
-    (completed,) = resumed.trials()
-    record = record_in(completed)
-    assert completed.state is TrialState.COMPLETE
+    (left,) = resumed.interrupted()
+    record, observation = record_in(left), observation_in(left)
     assert record is not None
-    assert tuple(completed.values) == values(record)
+    assert observation is not None
+    resumed.complete_with(left.number, record, observation.levels[observation.asked])
+    (completed,) = resumed.trials()
+    assert completed.state is TrialState.COMPLETE
+    assert tuple(completed.values) == values_of(record, search_objectives(DEFAULT_OBJECTIVES))
 
 
 def test_killed_in_the_middle_of_asking(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A trial that has only some of its parameters is dropped if the sampler chose it, and kept if it was queued."""
+    """A trial that has only some of its parameters gets the others when it is asked for again, or keeps its design."""
     point = SPACE.uniform(2, Method.ABSORB, Finetune.NONE)
+    whole = opened(path.with_name("whole.log")).ask(SPACE).params
     for queued in (False, True):
         store = opened(path)
         if queued:
@@ -151,9 +158,13 @@ def test_killed_in_the_middle_of_asking(path: Path, monkeypatch: pytest.MonkeyPa
             with pytest.raises(KilledError):
                 store.ask(SPACE)
     resumed = opened(path)
-    assert resumed.requeue_interrupted(SPACE) == 2
-    waiting = [t for t in resumed.trials() if t.state is TrialState.WAITING]
-    assert [SPACE.point(t.system_attrs["fixed_params"]) for t in waiting] == [point]
+    for trial in resumed.interrupted():
+        resumed.put_back(trial.number)
+    assert resumed.asked(SPACE) == {}
+    first, second = resumed.ask(SPACE), resumed.ask(SPACE)
+    assert (first.number, first.params) == (0, whole)
+    assert (second.number, SPACE.point(second.params)) == (1, point)
+    assert resumed.asked(SPACE) == {0: False, 1: False}
 
 
 def test_half_a_line_at_the_end_is_taken_away(path: Path) -> None:
@@ -166,14 +177,6 @@ def test_half_a_line_at_the_end_is_taken_away(path: Path) -> None:
     tell(resumed, resumed.ask(SPACE))
     assert path.read_bytes().startswith(whole)
     assert [t.state for t in opened(path).trials()] == [TrialState.COMPLETE] * 2
-
-
-def test_a_lock_of_a_dead_driver_is_taken_away(path: Path) -> None:
-    opened(path)
-    path.with_name("journal.log.lock").symlink_to(path)  # as Optuna holds it while it writes
-    store = opened(path)
-    tell(store, store.ask(SPACE))
-    assert not path.with_name("journal.log.lock").is_symlink()
 
 
 def test_a_full_disk_leaves_the_journal_whole(path: Path) -> None:
@@ -231,7 +234,9 @@ def test_a_record_of_another_version_is_refused(path: Path, version: int | None,
 
 @pytest.mark.parametrize(("version", "named"), [(None, 1), (RECORD_VERSION + 1, RECORD_VERSION + 1)])
 def test_a_study_of_another_version_is_refused(path: Path, version: int | None, named: int) -> None:
-    study = optuna.create_study(storage=own_journal(path), study_name="study", directions=["minimize"] * 3)
+    study = optuna.create_study(
+        storage=stores.journal_for_driver(path), study_name="study", directions=["minimize"] * 3
+    )
     if version is not None:
         study.set_user_attr("record_version", version)
     study.ask()

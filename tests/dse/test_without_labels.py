@@ -146,7 +146,7 @@ def test_a_study_without_labels_runs_to_its_report(
     assert f"Validation {loss.word}" in page
     assert "Validation drop (pp)" not in page
     console = Console(width=140, record=True)
-    show(results, console)
+    show(results, recommendation(results), console)
     assert loss.word in console.export_text()
 
 

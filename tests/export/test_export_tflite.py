@@ -41,13 +41,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(model: Path) -> RunFolder:
     shape = load_tflite(model).tensors[load_tflite(model).inputs[0]].shape
     rng = np.random.default_rng(0)
-    np.savez(model.parent / "samples.npz", x=rng.integers(-128, 128, (60, *shape), dtype=np.int8), y=np.arange(60) % 3)
+    np.savez(model.parent / "samples.npz", x=rng.integers(-128, 128, (60, *shape), dtype=np.int8))
     study = write_study(
         model.parent,
         network={"model": str(model)},
         data={"samples": str(model.parent / "samples.npz"), "finetune": 0.3, "validation": 0.4, "test": 0.3},
         fidelity__finetune="none",
         search__trials=5,
+        search__objectives=["val_disagreement_pp", "rescaler_area_um2", "rescaler_energy_nj"],
     )
     run_study(load_study(study), RunFolder(model.parent / "run"))
     return RunFolder(model.parent / "run")

@@ -103,7 +103,7 @@ def test_a_study_from_start_to_resumption(cli: Cli, tmp_path: Path) -> None:
     kept = ["trial", "val_accuracy", "rescaler_area_um2", "rescaler_energy_nj"]
     pd.testing.assert_frame_equal(extended[kept].head(TRIALS), trials[kept])
 
-    before = contents(run)
+    before, before_names = contents(run), {path.name for path in run.iterdir()}
     assert_refused(cli("run", study, "--seed", 8), "seed = 8, there 7", "--fresh")
     write_study(tmp_path, network__weight_bits=5)
     assert_refused(cli("run", study), "network.weight_bits = 5, there 4", "--fresh")
@@ -112,8 +112,15 @@ def test_a_study_from_start_to_resumption(cli: Cli, tmp_path: Path) -> None:
     assert_refused(cli("run", write_study(tmp_path, hardware__technology="nope"), "--fresh"), "nope")
     assert contents(run) == before  # bad input does not cost the run that is there
 
+    (run / "notes.txt").write_text("the user's own")
     fresh = cli("run", write_study(tmp_path, network__weight_bits=5), "--trials", 7, "--fresh")
     assert fresh.status == 0, fresh.err
+    assert "runs/small/earlier-1" in fresh.err
+    assert (run / "notes.txt").read_text() == "the user's own"
+    assert sorted(path.name for path in run.iterdir() if path.name not in before_names) == ["earlier-1", "notes.txt"]
+    assert {path.name for path in (run / "earlier-1").iterdir()} == before_names - {
+        ".lock"
+    }  # the list of names is whole
     assert len(pd.read_csv(run / "trials.csv")) == 7
 
     shown = cli("show", run)
@@ -129,7 +136,8 @@ def test_a_study_in_a_database(cli: Cli, tmp_path: Path) -> None:
     assert not (run / "journal.log").exists()
     assert cli("run", study, "--trials", 8).status == 0  # the manifest knows where the trials are
     assert (pd.read_csv(run / "trials.csv")["state"] == "COMPLETE").sum() == 8
-    assert_refused(cli("run", study, "--trials", 9, "--storage", "sqlite:///other.db"), "another storage")
+    assert_refused(cli("run", study, "--trials", 9, "--storage", "sqlite:///other.db"), "unable to open database file")
+    assert not (tmp_path / "other.db").exists()
     other = tmp_path / "other"  # a second run of the same study does not join the first one
     assert cli("run", study, "--trials", 7, "--storage", url, "--out", other).status == 0
     assert len(pd.read_csv(other / "trials.csv")) == 7

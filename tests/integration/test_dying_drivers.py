@@ -16,15 +16,18 @@ import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
+from dse.design.metrics import value_of
 from dse.errors import StudyError
-from dse.search.driver import Driver, baselines
+from dse.search.baselines import baselines
+from dse.search.driver import Driver
 from dse.search.sampler import make_sampler
-from dse.store.journal import journal, own_journal
+from dse.store.journal import journal
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in
 from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over
 from dse.workers import SerialPool
+from tests import stores
 from tests.fakes import Faulty
 from tests.small_studies import write_study
 
@@ -38,8 +41,8 @@ def drive(prepared: PreparedStudy, path: Path, *, hangs: frozenset[int] = frozen
     folder = RunFolder(path)
     with folder.locked():
         space = space_over(prepared.operators, prepared.spec.search, prepared.spec.fidelity.finetune)
-        store = StudyStore.create_or_load(own_journal(folder.journal_path), "study")
-        store.use(make_sampler(prepared.spec.search, space, len(store.trials())), space)
+        store = stores.opened(stores.journal_for_driver(folder.journal_path), "study")
+        store.use(make_sampler(prepared.spec.search, space, 0), space)
         Driver(prepared.spec, store, space, folder, SerialPool(lambda: Faulty(0.01, hangs=hangs))).run(TARGET)
 
 
@@ -147,4 +150,5 @@ def test_the_command_is_interrupted_killed_and_resumed_on_ray(
     assert len(complete_trials) == target
     objectives = ["val_accuracy_drop_pp", "rescaler_area_um2", "rescaler_energy_nj"]
     for trial in kept:
-        assert trial.values == complete_trials.loc[trial.number][objectives].tolist()
+        assert (record := record_in(trial))
+        assert [value_of(record, name) for name in objectives] == complete_trials.loc[trial.number][objectives].tolist()

@@ -22,6 +22,7 @@ from dse.store.trials import StudyStore, record_in
 from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over
 from dse.workers import SerialPool
+from tests import stores
 from tests.conftest import Cli
 from tests.fakes import Faulty
 from tests.postgresql import PASSWORD, Server, server
@@ -83,8 +84,8 @@ def test_the_password_is_in_no_file_and_comes_from_where_libpq_looks(
 
 def drive(prepared: PreparedStudy, path: Path, url: str, *, hangs: frozenset[int] = frozenset()) -> None:
     space = space_over(prepared.operators, prepared.spec.search, prepared.spec.fidelity.finetune)
-    store = StudyStore.create_or_load(database(url), "killed")
-    store.use(make_sampler(prepared.spec.search, space, len(store.trials())), space)
+    store = stores.opened(database(url), "killed")
+    store.use(make_sampler(prepared.spec.search, space, 0), space)
     Driver(prepared.spec, store, space, RunFolder(path), SerialPool(lambda: Faulty(0.01, hangs=hangs))).run(TARGET)
 
 
@@ -95,7 +96,7 @@ def recorded(store: StudyStore) -> dict[int, tuple[list[float], str]]:
 def test_killed_drivers_lose_no_recorded_trial(postgresql: Server, digits: PreparedStudy, tmp_path: Path) -> None:
     before: dict[int, tuple[list[float], str]] = {}
     fork = multiprocessing.get_context("fork")
-    store = StudyStore.create_or_load(database(postgresql.url), "killed")
+    store = stores.opened(database(postgresql.url), "killed")
     for _ in range(KILLS):
         # A driver that is not killed in time hangs, so that it never reaches the target.
         hangs = frozenset(range(len(store.trials()) + STEP + 3, 2 * TARGET))

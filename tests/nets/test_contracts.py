@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nets.errors import NetworkError
-from nets.network.contracts import CONTRACTS, INT32_MAX, INT32_MIN, Contract, contract_named, requantize
+from nets.network.contracts import CONTRACTS, INT32_MAX, INT32_MIN, Contract, contract_named
+from nets.network.requantization import requantize
 from nets.network.rescaler import Rescaler, rescaler_from_scale, stored_bits
 
 WIDTHS = range(1, 32)

@@ -27,7 +27,8 @@ from nets.network.operators import (
     NarrowableOperator,
 )
 from nets.network.quantized_network import QuantizedNetwork
-from nets.network.rescaler import Rescaler, rescaler_from_scale, rescaling
+from nets.network.requantization import rescaling
+from nets.network.rescaler import Rescaler, rescaler_from_scale
 from nets.network.scales import sum_scales
 from nets.network.tensors import TensorSpec
 from nets.train.twin import RescaleAwareTwin

@@ -1,5 +1,8 @@
 """Float PyTorch networks become integer networks that follow them."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -101,6 +104,97 @@ def test_adaptive_pool_to_more_than_one_cell_is_refused() -> None:
     module = nn.Sequential(nn.Conv2d(1, 1, 1), nn.AdaptiveAvgPool2d(2))
     with pytest.raises(NetworkError, match=r"only AdaptiveAvgPool2d\(1\)"):
         quantize_module(module, torch.rand(2, 1, 4, 4), name="net")
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda x: torch.add(x, x, alpha=2), "has alpha = 2"),
+        (lambda x: x + 1, "needs two tensors"),
+        (lambda x: torch.flatten(x, 2), r"flattens dimensions 2 to -1; 1 to -1"),
+        (lambda x: x.flatten(), "makes no tensor|flattens dimensions 0"),
+        (lambda x: (x, 1), "returns"),
+        (lambda x: x * float("inf"), "computes"),
+    ],
+)
+def test_functions_that_mean_something_else_are_refused(function: Callable[[Tensor], object], said: str) -> None:
+    class Network(nn.Module):
+        def forward(self, x: Tensor) -> object:
+            return function(x)
+
+    with pytest.raises(NetworkError, match=said):
+        quantize_module(Network(), torch.rand(2, 3, 4, 4), name="net")
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        (nn.AvgPool2d(2, divisor_override=3), "divisor_override = 3"),
+        (nn.Linear(4, 2), r"reads \[batch, 3, 4, 4\]"),
+        (nn.Sequential(nn.Flatten(), nn.AdaptiveAvgPool2d(1)), r"reads \[batch, 48\]"),
+        (nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2, track_running_stats=False)), "keeps no running"),
+    ],
+)
+def test_modules_that_mean_something_else_are_refused(module: nn.Module, said: str) -> None:
+    with pytest.raises(NetworkError, match=said):
+        quantize_module(nn.Sequential(module), torch.rand(2, 3, 4, 4), name="net")
+
+
+def test_what_the_conversion_overlooks_is_refused() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 2, 1))
+    module[0].register_forward_hook(lambda *args: args[-1] + 1)
+    with pytest.raises(NetworkError, match=r"differs by .* hooks"):
+        quantize_module(module, torch.rand(2, 1, 4, 4), name="net")
+
+
+def test_two_inputs_are_refused() -> None:
+    class Two(nn.Module):
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return x + y
+
+    with pytest.raises(NetworkError, match=r"has 2 inputs \(x, y\)"):
+        quantize_module(Two(), torch.rand(2, 1, 4, 4), name="net")
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_module_keeps_its_modes(training: bool) -> None:
+    module = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Sequential(nn.Dropout()))
+    module.train(training)
+    module[2].eval()
+    quantize_module(module, torch.rand(8, 1, 4, 4), name="net")
+    assert [part.training for part in module.modules()] == [training, training, training, False, False]
+
+
+@pytest.mark.parametrize("between", [nn.Dropout(), nn.Identity(), nn.Sequential(nn.Flatten(), nn.Dropout())])
+def test_a_linear_layer_behind_a_flattened_image_reads_channels_last(between: nn.Module) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Flatten(), between, nn.Linear(3 * 4 * 4, 5)).eval()
+    images = torch.randn(32, 3, 4, 4)
+    quantized = quantize_module(module, images, name="net")
+    ours, theirs, _ = dequantized_outputs(module, images, quantized)
+    assert np.abs(ours - theirs).max() < 0.05
+    assert [type(operator).__name__ for operator in quantized.network.operators] == ["Reshape", "FullyConnected"]
+
+
+def test_a_flattened_output_is_in_torchs_order() -> None:
+    images = torch.randn(8, 3, 4, 5)
+    ours, theirs, step = dequantized_outputs(
+        nn.Flatten(), images, quantize_module(nn.Sequential(nn.Flatten()), images, name="n")
+    )
+    assert np.abs(ours - theirs).max() <= 0.51 * step
+
+
+@pytest.mark.parametrize("bits", [1, 9])
+def test_weight_bits_out_of_range_are_refused(bits: int) -> None:
+    with pytest.raises(NetworkError, match=f"weight_bits = {bits} is out of range; use 2 to 8"):
+        quantize_module(nn.Sequential(nn.Conv2d(1, 1, 1)), torch.rand(2, 1, 4, 4), name="net", weight_bits=bits)
+
+
+def test_weights_beyond_their_width_are_refused() -> None:
+    operator = digits_like(weight_bits=8).network.operators[0]
+    assert isinstance(operator, Convolution)
+    with pytest.raises(NetworkError, match=r"'conv_0' has weights from -127 to 127; weight_bits = 4 holds -7 to 7"):
+        replace(operator, weight_bits=4)
 
 
 def test_same_seed_same_network() -> None:

@@ -49,6 +49,16 @@ def test_float_borders_are_cut_off() -> None:
     assert network.tensors[network.inputs[0]].zero_point == 3
 
 
+@pytest.mark.parametrize(("deprecated", "later"), [(True, False), (False, True), (True, True)])
+def test_operator_codes_may_be_in_either_field(deprecated: bool, later: bool) -> None:
+    made = layers()
+    made.writer.deprecated_codes, made.writer.later_codes = deprecated, later
+    x = made.conv(made.pad(made.input(6, 6, 3), (1, 1), (1, 0), (0, 0)), 4)
+    content = made.content(made.dense(x, 2))
+    network = network_from_bytes(content, "m")
+    assert [operator.name for operator in network.operators] == ["pad_0", "conv_1", "fc_2"]
+
+
 def test_arrays_are_read_only() -> None:
     writer, _ = simple()
     operator = network_from_bytes(writer.content(), "m").operators[0]

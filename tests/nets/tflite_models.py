@@ -38,12 +38,14 @@ class OperatorPlan:
 
 @dataclass
 class ModelWriter:
-    """Collects tensors and operators; ``content`` writes the file."""
+    """Collects tensors and operators; ``content`` writes the file, with operator codes in one or both of two fields."""
 
     tensors: list[TensorPlan] = field(default_factory=list)
     operators: list[OperatorPlan] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
+    deprecated_codes: bool = True
+    later_codes: bool = True
 
     def activation(self, shape: tuple[int, ...], scale: float, zero_point: int, type_name: str = "INT8") -> int:
         scales, zeros = ([scale], [zero_point]) if type_name != "FLOAT32" else ([], [])
@@ -51,7 +53,7 @@ class ModelWriter:
         return len(self.tensors) - 1
 
     def constant(self, values: NDArray, type_name: str, scales: list[float] | None = None, axis: int = 0) -> int:
-        data = np.ascontiguousarray(values, dtype=NUMPY_TYPES[type_name])
+        data = np.array(values, dtype=NUMPY_TYPES[type_name], order="C")  # keeps scalars
         zeros = [0] * len(scales or [])
         plan = TensorPlan(f"c{len(self.tensors)}", data.shape, type_name, scales or [], zeros, axis, data.tobytes())
         self.tensors.append(plan)
@@ -70,7 +72,7 @@ class ModelWriter:
         tensors = [_tensor(builder, plan, at + 1) for at, plan in enumerate(self.tensors)]
         operators = [_operator(builder, plan, codes.index(plan.code)) for plan in self.operators]
         graph = _graph(builder, self, tensors, operators)
-        return _model(builder, codes, graph, buffers)
+        return _model(builder, [_code(builder, self, code) for code in codes], graph, buffers)
 
 
 def _vector(builder: flatbuffers.Builder, values: list, itemsize: int, prepend: str) -> int:
@@ -159,10 +161,12 @@ def _graph(builder: flatbuffers.Builder, writer: ModelWriter, tensors: list[int]
     return tflite.SubGraphEnd(builder)
 
 
-def _code(builder: flatbuffers.Builder, code: int) -> int:
+def _code(builder: flatbuffers.Builder, writer: ModelWriter, code: int) -> int:
     tflite.OperatorCodeStart(builder)
-    tflite.OperatorCodeAddDeprecatedBuiltinCode(builder, min(code, 127))
-    tflite.OperatorCodeAddBuiltinCode(builder, code)
+    if writer.deprecated_codes:
+        tflite.OperatorCodeAddDeprecatedBuiltinCode(builder, min(code, 127))
+    if writer.later_codes:
+        tflite.OperatorCodeAddBuiltinCode(builder, code)
     tflite.OperatorCodeAddVersion(builder, VERSIONS.get(code, 1))
     return tflite.OperatorCodeEnd(builder)
 
@@ -196,7 +200,7 @@ VERSIONS = {
 
 
 def _model(builder: flatbuffers.Builder, codes: list[int], graph: int, buffers: list[int]) -> bytes:
-    operator_codes = _offsets(builder, [_code(builder, code) for code in codes])
+    operator_codes = _offsets(builder, codes)
     graphs, all_buffers = _offsets(builder, [graph]), _offsets(builder, buffers)
     description = builder.CreateString("written by a test")
     tflite.ModelStart(builder)

@@ -9,27 +9,35 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 
+from dse.design.answers import Answers
 from dse.design.cost_source import CostSource
 from dse.design.evaluation import Evaluation, Level, TestScore
+from dse.design.metrics import DROP, cost_of
 from dse.design.point import DesignPoint, Finetune
 from dse.design.roles import Role
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.store.collection import collect
+from dse.store.looks import Look
 from dse.store.manifest import Manifest
 from dse.store.records import record_of
 from dse.store.results import StudyResults
 from dse.store.trials import StudyStore
+from dse.verdict.candidates import candidates_of, entries_of
+from dse.verdict.plan import next_look
 from hwmodels import NetworkCost
 from hwmodels.accelerator import AcceleratorCost
 from hwmodels.costs import LayerCost, UnitCost
 from hwmodels.workload import RescalerWorkload, RescaleStage
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
+from tests import stores
+from tests.fakes import tell
 from tests.small_studies import small_spec
 
 HOSTILE = ("<script>alert(1)</script>", "=1+1", "a&b 'c' \"d\" %{x} {{ 7*7 }}", "x" * 90, "[bold]conv[/bold]")
 ABSORBING = 4  # every fourth rescaler is an ADD, which has nothing to absorb into
 BASELINE_ACCURACY, TEST_ACCURACY = 93.0, 0.925
+VAL_SAMPLES = 540
 STARTED = datetime(2026, 11, 21, 4, tzinfo=UTC)
 COST_SOURCES = (
     CostSource("analytic", "aladdin40", 40.0, "Shao et al., ISCA 2014", "not yet measured against synthesis"),
@@ -76,7 +84,7 @@ class Design:
 def make_results(recipe: Recipe) -> StudyResults:
     rng = np.random.default_rng(recipe.seed)
     names = (*recipe.names, *(f"conv_{i}" for i in range(recipe.rescalers)))[: max(1, recipe.rescalers)]
-    store = StudyStore.create_or_load(optuna.storages.InMemoryStorage(), "synthetic")
+    store = stores.opened(optuna.storages.InMemoryStorage(), "synthetic")
     designs = _designs(recipe, names, rng)
     _record(store, _space(names), designs, recipe, rng)
     complete = sum(design.values is not None for design in designs)
@@ -84,12 +92,27 @@ def make_results(recipe: Recipe) -> StudyResults:
     results = collect(manifest, store)
     if not recipe.scored:
         return results
-    for number in sorted({*results.front["trial"], *results.baselines["trial"]}):
+    look = _look(results, manifest)
+    if look.sequence:
+        store.add_look(look)
+    for number in sorted({*results.front["trial"], *results.baselines["trial"], *look.sequence}):
         row = results.trials.loc[number]
         identical = row["role"] == Role.INT32
         drop = 0.0 if identical else row["val_accuracy_drop_pp"] + rng.normal(0, 0.2)
-        store.set_test(number, _tested(drop, recipe.test_samples, identical=identical))
+        store.set_test(number, _tested(drop, recipe.test_samples, rng, identical=identical))
     return collect(manifest, store)
+
+
+def _look(results: StudyResults, manifest: Manifest) -> Look:
+    """What the driver would test."""
+    search, rows = manifest.spec.search, results.complete
+    entries = entries_of(
+        results.records,
+        {int(trial): Role(role) for trial, role in zip(rows["trial"], rows["role"], strict=True)},
+        dict.fromkeys(results.records, True),
+    )
+    designs = candidates_of(entries, search.objectives, DROP, cost_of(search.objectives))
+    return next_look(designs, (), manifest.spec.report.margin_pp, (manifest.samples["test"],), len(results.records))
 
 
 def _space(names: Names) -> SearchSpace:
@@ -179,7 +202,7 @@ def _record(
         if design.values is None:
             store.tell_failed(trial, design.error)
         else:
-            store.tell(trial, record_of(design.point.to_json(), _evaluations(design, recipe, rng)))
+            tell(store, trial, record_of(design.point.to_json(), _evaluations(design, recipe, rng)))
     for stored in store.trials():
         stored.datetime_complete = STARTED + timedelta(seconds=2 * stored.number)
 
@@ -212,6 +235,8 @@ def _evaluations(design: Design, recipe: Recipe, rng: np.random.Generator) -> li
             seconds=float(rng.gamma(2.0, 0.4)),
             accelerator=accelerator,
             other_style_area_um2=500.0 + 90.0 * max(bits) if recipe.accelerator else None,
+            val_cross_entropy_increase=0.03 * pp,
+            answers=_answers(pp, VAL_SAMPLES, BASELINE_ACCURACY / 100, rng, identical=design.role is Role.INT32),
         )
         for level, pp in reached
     ]
@@ -236,12 +261,24 @@ def _workload(name: str, index: int) -> RescalerWorkload:
     )
 
 
-def _tested(drop_pp: float, samples: int, *, identical: bool) -> TestScore:
+def _tested(drop_pp: float, samples: int, rng: np.random.Generator, *, identical: bool) -> TestScore:
     """A score with about this drop; 1% of the answers, and more of less accurate designs, differ."""
-    net = round(samples * drop_pp / 100)
+    answers = _answers(drop_pp, samples, TEST_ACCURACY, rng, identical=identical)
+    right, correct = answers.are_right(), round(TEST_ACCURACY * samples)
+    assert right is not None
+    lost, gained = int((~right[:correct]).sum()), int(right[correct:].sum())
+    return TestScore(samples, correct, lost, gained, answers=answers, most_frequent=samples // 10)
+
+
+def _answers(drop_pp: float, samples: int, accuracy: float, rng: np.random.Generator, *, identical: bool) -> Answers:
+    """Answers with about this drop below int32, which is right on the first samples."""
+    correct, net = round(accuracy * samples), round(samples * drop_pp / 100)
     differing = 0 if identical else max(abs(net), round(samples * (0.01 + 0.002 * abs(drop_pp))))
-    gained = (differing - net) // 2
-    return TestScore(samples=samples, baseline_correct=round(TEST_ACCURACY * samples), lost=gained + net, gained=gained)
+    gained = min((differing - net) // 2, samples - correct)
+    right = np.arange(samples) < correct
+    right[rng.choice(correct, min(gained + net, correct), replace=False)] = False
+    right[correct + rng.choice(samples - correct, gained, replace=False)] = True
+    return Answers.of(samples, right, None)
 
 
 def _manifest(recipe: Recipe, names: Names, trials: int) -> Manifest:
@@ -253,7 +290,7 @@ def _manifest(recipe: Recipe, names: Names, trials: int) -> Manifest:
         git_revision="abc<b>",
         dataset="digits",
         data_sha256="0" * 64,
-        samples={"finetune": 539, "validation": 540, "test": recipe.test_samples},
+        samples={"finetune": 539, "validation": VAL_SAMPLES, "test": recipe.test_samples},
         stratified=True,
         network="net <b>bold</b>" if recipe.names else "digits_cnn",
         network_sha256="1" * 64,

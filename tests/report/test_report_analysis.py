@@ -13,10 +13,10 @@ from dse.design.space import NATURAL
 from dse.report.analysis import agreement, convergence, grown, marginal_steps
 from dse.report.charts.front import staircase
 from dse.report.charts.style import log_ticks
-from dse.report.designs import Choice, choices
 from dse.report.scene import cost_axes, scene
 from dse.report.sensitivity import sensitivity
 from dse.store.results import SHIFT_WINDOWS, StudyResults
+from dse.verdict.designs import Choice, choices
 
 
 def designs(results: StudyResults, points: list[tuple[float, float]]) -> list[Choice]:
@@ -282,7 +282,7 @@ def test_reports_show_the_accelerator_where_it_is_the_objective(make: Maker) -> 
         assert (int32.area_um2, int32.energy_nj) == (row[f"{name}_area_um2"], row[f"{name}_energy_nj"])
         assert int32.accelerator_area_share == row["rescaler_area_um2"] / row["accelerator_area_um2"]
         assert [axis.title.split()[0].lower() for axis in cost_axes(study.facts)] == [name, name]
-        assert f"of {name}" in scene(study).rec.headline
+        assert f"of {name}" in scene(study).rec.verdict.headline
     agreed = agreement(whole)
     assert agreed is not None
     assert agreed.front_kept is None

@@ -14,8 +14,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from synthetic_study import HOSTILE, Maker
 
-from dse.report import compare, recommendation
+from dse.report import compare
 from dse.store.results import StudyResults
+from dse.verdict import choices
 
 Report = tuple[StudyResults, Path]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -105,8 +106,7 @@ def test_opens_offline_without_a_word_on_the_console(browser: webdriver.Chrome, 
 def test_hover_shows_the_design(browser: webdriver.Chrome, hostile_report: Report) -> None:
     hostile, page = hostile_report
     opened(browser, page)
-    chosen = recommendation(hostile).cheapest
-    assert chosen is not None
+    chosen = choices(hostile, hostile.front)[1]
     point_at(browser, "plot-front-1", "front_rescaler_area_um2_designs", front_position(hostile, chosen.trial))
     shown = tooltip(browser)
     assert f"trial {chosen.trial}" in shown
@@ -143,8 +143,7 @@ def test_double_click_undoes_a_zoom(browser: webdriver.Chrome, hostile_report: R
 def test_click_opens_the_design_with_names_as_text(browser: webdriver.Chrome, hostile_report: Report) -> None:
     hostile, page = hostile_report
     opened(browser, page)
-    chosen = recommendation(hostile).cheapest
-    assert chosen is not None
+    chosen = choices(hostile, hostile.front)[1]
     point_at(browser, "plot-front-2", "front_rescaler_energy_nj_designs", front_position(hostile, chosen.trial))
     tooltip(browser)
     ActionChains(browser).click().perform()

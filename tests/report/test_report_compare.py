@@ -10,8 +10,8 @@ from synthetic_study import Maker
 from dse.report import compare
 from dse.report.compare_page import layer_changes
 from dse.report.comparison import comparison, covered, holm
-from dse.report.designs import Choice, choices
 from dse.store.results import StudyResults
+from dse.verdict.designs import Choice, choices
 
 
 def renamed(results: StudyResults, study: str, seed: int = 0) -> StudyResults:

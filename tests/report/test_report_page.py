@@ -52,8 +52,8 @@ def test_every_study_gets_a_page_with_its_recommendation(any_report: Report) -> 
     page = read(path)
     visible = " ".join(" ".join(page.text).split())
     rec = recommendation(any_study)
-    assert rec.headline in visible
-    assert all(caution in visible for caution in rec.cautions)
+    assert rec.verdict.headline in visible
+    assert all(caution in visible for caution in rec.verdict.cautions)
     assert not {"nan", "NaN", "None"} & {text.strip() for text in page.text}
     assert not {"nan", "NaN"} & set(visible.replace(",", " ").split())
     cost = any_study.facts.objective_cost

@@ -1,28 +1,31 @@
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 from synthetic_study import HOSTILE, Maker
 
+from dse.errors import StudyError
 from dse.report import front_table, recommendation, show
-from dse.report.designs import choices
+from dse.report.layers import layer_lines
 from dse.report.terminal import choices_in_short
 from dse.store.results import StudyResults
+from dse.verdict.designs import choices
 
 
-def printed(results: StudyResults, width: int = 100) -> str:
+def printed(results: StudyResults, width: int = 100, trial: int | None = None) -> str:
     console = Console(width=width, record=True, force_terminal=False, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    show(results, console)
+    show(results, recommendation(results), console, trial)
     return console.export_text()
 
 
 def test_table_is_a_screenful_and_holds_the_recommended_and_int32(make: Maker) -> None:
     results = make(front=500, trials=30)
     rec = recommendation(results)
-    assert front_table(results).row_count <= 12
+    assert front_table(results, recommendation(results)).row_count <= 12
     text = printed(results)
-    assert rec.cheapest is not None
-    assert f" {rec.cheapest.trial} " in text
-    assert "cheapest" in text
+    ((name, choice),) = rec.recommended.items()
+    assert f" {choice.trial} " in text
+    assert name in text
     assert "int32 (Q31)" in text
     assert "500 designs on the front, 10 of them shown" in text
 
@@ -65,3 +68,51 @@ def test_a_study_of_divergences_with_labels_shows_the_accuracy_too(make: Maker) 
         assert f"test accuracy drop {plain.amount(plain.test_loss)} {plain.interval}" in choice.also
     assert "div." in printed(diverging)
     assert "within the margin" not in printed(diverging)
+
+
+def test_int32s_accuracy_is_shown(make: Maker) -> None:
+    results = make(trials=30)
+    int32 = results.int32.iloc[0]
+    text = printed(results)
+    assert (
+        f"int32 has an accuracy of {int32['val_accuracy']:.2f}% on validation, {int32['test_accuracy']:.2f}% on test."
+        in text
+    )
+
+
+def test_every_layer_of_a_wide_network_is_named_at_80_columns(make: Maker) -> None:
+    names = tuple(f"{'depthwise' if index % 3 else 'conv'}_{index}" for index in range(63))
+    results = make(rescalers=63, names=names, trials=40)
+    searched = next(c for c in choices(results, results.complete) if len(set(c.rescalers)) > 2)
+    text = printed(results, width=80, trial=searched.trial)
+    layers = text.partition(f"Trial {searched.trial}:")[2]
+    for name, bits, method in zip(names, searched.multiplier_bits, searched.methods, strict=True):
+        line = next(part for part in layers.split(" bit")[1:] if name in part.replace(",", " ").split())
+        assert line.removeprefix("s").startswith(f", {method}"), (name, bits)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+
+
+def test_layers_of_equal_choice_share_a_line(make: Maker) -> None:
+    results = make(trials=20)
+    some = choices(results, results.int32)[0]
+    names = ("a", "b", "c", "d")
+    mixed = replace(some, multiplier_bits=(1, 4, 1, 1), methods=("absorb",) * 4, shift_bits=(0, None, 0, 2))
+    assert layer_lines(names, mixed) == [
+        "1 bit, absorb, one constant shift (2): a, c",
+        "4 bits, absorb (1): b",
+        "1 bit, absorb, shifts of 2 bits (1): d",
+    ]
+    alike = replace(mixed, multiplier_bits=(2,) * 4, shift_bits=(1,) * 4)
+    assert layer_lines(names, alike) == ["all 4 rescalers: 2 bits, absorb, shifts of 1 bit"]
+
+
+def test_a_trial_that_is_not_complete_is_refused(make: Maker) -> None:
+    with pytest.raises(StudyError, match=r"--trial is 999, which is not a complete trial of synthetic; it has \d+"):
+        printed(make(trials=20), trial=999)
+
+
+def test_a_study_without_any_trial_is_shown(make: Maker) -> None:
+    text = printed(make(trials=0, roles=(), failed=0, complete=False))
+    assert "0 designs on the front" in text
+    assert "No verdict: no trial is complete." in text

@@ -9,8 +9,8 @@ from dse.design import DROP, Figure, Role
 from dse.report.charts import style
 from dse.report.charts.picture import Panel
 from dse.report.charts.style import Rows, Series, Spec, compact
-from dse.report.designs import ROLE_NAMES, Choice, Evidence, loss_amount
 from dse.report.scene import Scene, baselines, bottom, marks
+from dse.verdict import ROLE_NAMES, Choice, Evidence, loss_amount
 
 MOST_INTERVALS = 25  # front designs up to which all test intervals are drawn; beyond, those of the labelled designs
 PER_LINE = 6  # rescalers in a line of the hover text
@@ -20,7 +20,7 @@ HEIGHT = 380  # px
 STAIRS: Spec = {"type": "line", "interpolate": "step-after", "color": style.SKY, "strokeWidth": 1.2, "clip": True}
 
 EVIDENCE = {
-    Evidence.NON_INFERIOR: Series("front, non-inferior on test", style.BLUE),
+    Evidence.WITHIN: Series("front, test interval within the margin", style.BLUE),
     Evidence.UNDECIDED: Series("front, test cannot tell", style.BLUE, filled=False),
     Evidence.WORSE: Series("front, worse than the margin", style.ORANGE, style.SALTIRE),
     Evidence.WITHOUT_MARGIN: Series("front, scored on test", style.BLUE),
@@ -32,6 +32,7 @@ BASELINE = {
     Role.UNIFORM_ROUND: Series(ROLE_NAMES[Role.UNIFORM_ROUND], style.ORANGE, "triangle-up", filled=False, dash=(6, 4)),
     Role.UNIFORM_ABSORB: Series(ROLE_NAMES[Role.UNIFORM_ABSORB], style.INK, "triangle-down", filled=False, dash=(2, 3)),
     Role.UNIFORM_WINDOW: Series(ROLE_NAMES[Role.UNIFORM_WINDOW], style.BLUE, "square", filled=False, dash=(1, 2)),
+    Role.UNIFORM_WEIGHTS: Series(ROLE_NAMES[Role.UNIFORM_WEIGHTS], style.ORANGE, "diamond", filled=False, dash=(4, 2)),
 }
 TEST = Series("same design on test, 95% interval", style.INK, style.ERROR_BAR)
 

@@ -10,9 +10,9 @@ from dse.report.charts.front import staircase
 from dse.report.charts.picture import Panel
 from dse.report.charts.style import Rows, Spec, compact
 from dse.report.comparison import Comparison, Run
-from dse.report.designs import Choice, loss_amount
 from dse.report.scene import Scene, cost_axes
 from dse.store import member_key
+from dse.verdict import Choice, loss_amount
 
 HEIGHT = 360  # px
 

@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import tflite
+from flatbuffers.number_types import Int32Flags
 
 from nets.errors import NetworkError
 from nets.network import FloatArray, IntArray
 
 IDENTIFIER = b"TFL3"
 MAX_RANK = 8
+_LATER_CODE_SLOT = 10  # of the field builtin_code in a table's vector of offsets: the fourth field, 4 + 2 * 3
 NAME_MAX = 160  # characters of a tensor's name that are kept
 # What Python's struct, memoryview and numpy raise on offsets and lengths that point outside the buffer.
 _DECODING_ERRORS = (struct.error, ValueError, IndexError, TypeError, OverflowError, MemoryError)
@@ -213,11 +215,18 @@ def _read_model(reader: _Reader) -> RawGraph:
 
 
 def _operator_kind(reader: _Reader, code: Any) -> str:  # noqa: ANN401 -- the generated reader has no types
-    # Files from before 2020 hold the code in the deprecated one-byte field only.
-    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    # Files from before 2020 have the one-byte field alone, later ones may have the other alone: the larger one counts
+    # (schema.fbs). The generated accessor of the later field returns the one-byte field below 127.
+    number = max(_later_code(code), code.DeprecatedBuiltinCode())
     if number == tflite.BuiltinOperator.CUSTOM:
         return f"CUSTOM {reader.text(code.CustomCode())!r}"
     return OPERATOR_NAMES.get(number, f"unknown operator code {number}")
+
+
+def _later_code(code: Any) -> int:  # noqa: ANN401
+    table = code._tab  # noqa: SLF001 -- the generated reader offers no other way to the field as it is stored
+    offset = table.Offset(_LATER_CODE_SLOT)
+    return int(table.Get(Int32Flags, table.Pos + offset)) if offset else 0
 
 
 def _read_operator(reader: _Reader, graph: Any, index: int, kinds: list[str]) -> RawOperator:  # noqa: ANN401

@@ -7,6 +7,7 @@ from pathlib import Path
 from nets.errors import NetworkError
 from nets.importers.tflite import elementwise, movers, reductions, weighted
 from nets.importers.tflite.builder import Builder
+from nets.importers.tflite.folding import folded
 from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
 from nets.network import Operator, Profile, QuantizedNetwork, profile_named
 
@@ -65,6 +66,7 @@ def network_from_bytes(content: bytes, name: str, *, contract: str = "half_up") 
 
 def network_from_graph(graph: RawGraph, name: str, profile: Profile) -> QuantizedNetwork:
     """Converts every operator of a decoded file that the logits may depend on."""
+    graph = folded(graph)
     outputs, dropped = _logits(graph)
     inputs, entries = _entries(graph)
     remaining = [operator for operator in graph.operators if operator.index not in dropped | entries]

@@ -1,9 +1,10 @@
 """Designs as a reader judges them: cost against int32, accuracy with its interval, and what that interval shows."""
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,9 @@ import pandas as pd
 from dse import formats
 from dse.design import DIVERGENCE, DROP, Figure, Role, figure_named, metrics
 from dse.store import StudyFacts, StudyResults, trial_columns
+from nets.network import FULL_MULTIPLIER_BITS
+
+_Value = TypeVar("_Value", int, str)
 
 ROLE_NAMES = {
     Role.INT32: "int32 (Q31)",
@@ -18,29 +22,30 @@ ROLE_NAMES = {
     Role.UNIFORM_ROUND: "uniform round",
     Role.UNIFORM_ABSORB: "uniform absorb",
     Role.UNIFORM_WINDOW: "uniform window",
+    Role.UNIFORM_WEIGHTS: "uniform weights",
     Role.SEARCH: "search",
 }
 
 
 class Evidence(StrEnum):
-    """What the 95% interval of the loss on test says about the margin.
+    """What one design's 95% interval of the loss on test says about the margin: a description, not the verdict.
 
-    Of a disagreement it says more than of an accuracy drop, which is never larger.
+    It is not corrected for the number of designs, and compares with the deployed int32 alone.
     """
 
-    NON_INFERIOR = "non-inferior"  # the upper end is within the margin
-    WORSE = "worse than the margin"  # the lower end is beyond the margin
-    UNDECIDED = "undecided"  # the interval holds the margin
+    WITHIN = "interval within the margin"
+    WORSE = "interval beyond the margin"
+    UNDECIDED = "interval holds the margin"
     UNTESTED = "not scored on test"
     WITHOUT_MARGIN = "a divergence, which has no margin"
 
 
 def evidence(ci_low: float, ci_high: float, margin_pp: float) -> Evidence:
-    """Judges an interval (pp) against the non-inferiority margin (pp)."""
+    """Reads an interval (pp) against the margin (pp)."""
     if not (math.isfinite(ci_low) and math.isfinite(ci_high)):
         return Evidence.UNTESTED
     if ci_high <= margin_pp:
-        return Evidence.NON_INFERIOR
+        return Evidence.WITHIN
     return Evidence.WORSE if ci_low > margin_pp else Evidence.UNDECIDED
 
 
@@ -62,6 +67,7 @@ class Choice:
         multiplier_bits: width of every rescaler.
         methods: method of every rescaler.
         shift_bits: shift window of every rescaler, in bits; None for natural shifts.
+        weight_bits: width of the weights of every layer, in bits; empty if the study fixes them.
         also: what else the design chose and is judged by, in words: weight widths, contract, style, lanes, objectives.
     """
 
@@ -78,6 +84,7 @@ class Choice:
     multiplier_bits: tuple[int, ...]
     methods: tuple[str, ...]
     shift_bits: tuple[int | None, ...]
+    weight_bits: tuple[int, ...]
     also: str
 
     @property
@@ -192,8 +199,13 @@ def _choice(results: StudyResults, row: Mapping[Hashable, object], int32: Mappin
         multiplier_bits=tuple(int(_float(row, name)) for name in results.bits_columns),
         methods=tuple(str(row[name]) for name in results.method_columns),
         shift_bits=tuple(_window(_float(row, name)) for name in results.shift_columns),
+        weight_bits=_weights(row) if "weight bits" in facts.varying else (),
         also=_also(row, facts),
     )
+
+
+def _weights(row: Mapping[Hashable, object]) -> tuple[int, ...]:
+    return tuple(int(_float(row, name)) for name in map(str, row) if name.endswith(".weight_bits"))
 
 
 def _window(value: float) -> int | None:
@@ -217,23 +229,27 @@ def loss_digits(loss: Figure) -> int:
     return 4 if loss is DIVERGENCE else 2
 
 
-def limit_in_words(loss: Figure) -> str:
-    """Returns the loss beyond which designs are no candidates, with its unit."""
-    return f"{loss.reference:g} {'of divergence' if loss is DIVERGENCE else 'pp'}"
-
-
 def uniform_name(choice: Choice) -> str:
-    """Returns a uniform baseline in words: ``all 4 bits, absorb``, or ``all 1 bit, absorb, 8 shifts a layer``."""
-    bits = f"all {formats.count(max(choice.multiplier_bits, default=0), 'bit')}"
-    if choice.role is not Role.UNIFORM_WINDOW:
-        return f"{bits}, {choice.role.removeprefix('uniform_')}"
-    window = max(window for window in choice.shift_bits if window is not None)
-    return f"{bits}, absorb, {formats.count(2**window, 'shift')} a layer"
+    """Returns a uniform baseline in words: ``all 4 bits, absorb``, or ``all 1 bit, absorb, 8 shifts a layer``.
+
+    Rules for some of the rescalers may keep these from the common width, method or window.
+    """
+    width, method = _commonest(choice.multiplier_bits, 0), _commonest(choice.methods, "")
+    words = ["int32" if width == FULL_MULTIPLIER_BITS else f"all {formats.count(width, 'bit')}, {method}"]
+    if choice.role is Role.UNIFORM_WEIGHTS:
+        words.insert(0, f"weights of {formats.count(_commonest(choice.weight_bits, 0), 'bit')}")
+    if windows := [window for window in choice.shift_bits if window is not None]:
+        words.append(f"{formats.count(2 ** _commonest(windows, 0), 'shift')} a layer")
+    return ", ".join(words)
+
+
+def _commonest(values: Sequence[_Value], otherwise: _Value) -> _Value:
+    return max(values, key=values.count, default=otherwise)
 
 
 def _also(row: Mapping[Hashable, object], facts: StudyFacts) -> str:
-    weights = [str(int(_float(row, name))) for name in map(str, row) if name.endswith(".weight_bits")]
-    words = [f"weights {' '.join(weights)}"] if weights and "weight bits" in facts.varying else []
+    weights = _weights(row) if "weight bits" in facts.varying else ()
+    words = [f"weights {' '.join(map(str, weights))}"] if weights else []
     words += [str(row[key]) for key in ("contract", "style") if key in facts.varying]
     if "lanes" in facts.varying:
         words.append(formats.count(int(_float(row, "lanes")), "lane"))

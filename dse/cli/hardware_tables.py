@@ -1,0 +1,69 @@
+"""What ``dse cost`` and ``dse calibrate`` print."""
+
+from collections.abc import Iterable
+from os.path import commonpath
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hwmodels import VerilogCost
+from hwmodels.synthesis import Calibration
+
+
+def print_cost(result: VerilogCost, console: Console) -> None:
+    """Prints every operator with the line that it stands in, then the figures and what is unknown."""
+    folder = _folder([operator.where for operator in result.operators])
+    table = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title=Text(f"{result.top} in {result.technology}"),
+        caption=Text(f"in {folder}") if folder else None,
+    )
+    for heading in ("operator", "operand bits", "result bits", "signed", "in line"):
+        table.add_column(heading, justify="right" if "bits" in heading else "left", overflow="fold")
+    for operator in result.operators:
+        widths = " x ".join(str(operand.width) for operand in operator.operands)
+        signed = "yes" if operator.signed else "no"
+        where = Text(operator.where.removeprefix(folder))
+        table.add_row(operator.kind, widths, str(operator.width), signed, where)
+    console.print(table)
+    for line in _figures(result):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _folder(places: Iterable[str]) -> str:
+    """Returns the folder that all places (``path:line``) share, with its last slash; empty for the working one."""
+    folders = {str(Path(place.rpartition(":")[0]).parent) for place in places}
+    shared = commonpath(folders) if folders and len({Path(each).is_absolute() for each in folders}) == 1 else ""
+    return f"{shared}/" if shared not in ("", ".", "/") else ""
+
+
+def _figures(result: VerilogCost) -> Iterable[str]:
+    yield f"registers: {sum(register.width for register in result.registers)} bits"
+    figures = (("area_um2", result.area_um2, result.area_error), ("energy_pj", result.energy_pj, result.energy_error))
+    for label, value, error in figures:
+        stated = "" if error is None else f" (error by its table: {error:.1%})"
+        yield f"{label}: {'unknown' if value is None else f'{value:,.3f}{stated}'}"
+    for reason in result.missing:
+        yield f"unknown: {reason}"
+    for finding in result.findings:
+        yield f"{finding.topic}: {finding.text} {finding.where}"
+
+
+def print_errors(result: Calibration, console: Console) -> None:
+    """Prints the errors of a fitted technology on points held out of the fit."""
+    table = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title=Text(f"{result.technology.name}: errors on points held out of the fit"),
+    )
+    for heading in ("architecture", "figure", "form", "points", "mean", "worst", "rank"):
+        table.add_column(heading, overflow="fold")
+    for error in result.errors:
+        figures = (f"{error.mean:.1%}", f"{error.worst:.1%}", f"{error.rank:.4f}")
+        table.add_row(error.architecture, error.metric, error.form, str(error.points), *figures)
+    console.print(table)
+    console.print(Text(f"Energies: {result.technology.activity}."), soft_wrap=True)

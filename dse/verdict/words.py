@@ -1,0 +1,227 @@
+"""The verdict in words: one sentence, a few more, and what a reader should know before acting on it."""
+
+import math
+from enum import StrEnum
+
+from dse import formats
+from dse.design import DISAGREEMENT, DIVERGENCE, DROP, Role
+from dse.store import StudyFacts, StudyResults
+from dse.verdict.designs import Choice, choices, loss_digits, uniform_name
+from dse.verdict.outcome import Comparison, Gain, Outcome, Power, Reference, Test, Verdict
+
+
+class Obstacle(StrEnum):
+    """Why there is no verdict at all."""
+
+    NO_TRIAL = "no trial is complete"
+    NO_INT32 = "the int32 baseline is not complete"
+    NO_MARGIN = "a divergence has no margin; choose a design of the front by what it costs and how far it diverges"
+    AT_CHANCE = "int32 itself is right at most as often as always naming the most frequent class"
+
+
+def headline_of(verdict: Verdict, facts: StudyFacts, obstacle: Obstacle | None) -> str:
+    """Returns the verdict in one sentence."""
+    if obstacle:
+        return f"No verdict: {obstacle.value}."
+    choice, margin = verdict.recommended, formats.points(verdict.margin_pp)
+    if choice is None:
+        return "No verdict: no design that the study allows costs less than int32 and is not beaten by a baseline."
+    design = f"trial {choice.trial}, {saving(choice, facts)}"
+    if verdict.outcome is Outcome.SHOWN:
+        return f"Take {design}: shown to lose at most {margin} on the test split."
+    if verdict.outcome is Outcome.NOT_SHOWN:
+        return f"Not shown: no design is shown to lose at most {margin}. Best guess: {design}."
+    if verdict.outcome is Outcome.TOO_LITTLE_DATA:
+        return f"Too little data: {_chance(verdict.power, margin)} Best guess: {design}."
+    return f"No verdict yet: the test split has not been read. Best guess on validation: {design}."
+
+
+def _chance(power: Power | None, margin: str) -> str:
+    if power is None:
+        return ""
+    return (
+        f"a design as accurate as int32 would be shown at {margin} with a chance of only "
+        f"{formats.percent(power.chance, 0)}; about {power.samples:,} test samples would do."
+    )
+
+
+def saving(choice: Choice, facts: StudyFacts) -> str:
+    """Returns what a design costs, and how much less that is than int32."""
+    things = "rescalers" if facts.costed == "rescaler" else "accelerator"
+    whole = f"{formats.area(choice.area_um2)} of {things}"
+    if not math.isfinite(choice.area_ratio):
+        return whole
+    return (
+        f"{whole}, {_times(choice.area_ratio, 'less')} than int32, "
+        f"and {formats.energy(choice.energy_nj)} per inference, {_times(choice.energy_ratio, 'less')}"
+    )
+
+
+def _times(ratio: float, less: str) -> str:
+    if not math.isfinite(ratio):
+        return "an unknown factor"
+    return f"{formats.times(ratio)} {less}" if ratio >= 1 else f"{formats.times(1 / ratio)} more"
+
+
+def text_of(verdict: Verdict, facts: StudyFacts) -> list[str]:
+    """Returns the sentences after the headline."""
+    if verdict.recommended is None:
+        return []
+    sentences = [*_accuracy(verdict, facts), *_tests(verdict), *_gain(verdict.gain_over_uniform)]
+    return [*sentences, *_stability(verdict), *_power(verdict)]
+
+
+def _accuracy(verdict: Verdict, facts: StudyFacts) -> list[str]:
+    """Returns the loss against every reference, with the interval of the test."""
+    choice, test = verdict.recommended, verdict.evidence
+    if choice is None:
+        return []
+    if test is None:
+        return [f"On validation its {choice.loss.in_words} is {choice.amount(choice.val_loss)}."]
+    confidence = formats.percent(test.confidence, 1).removesuffix(".0%").rstrip("%") + "%"
+    against = [
+        f"{formats.points(each.loss)} {formats.interval(each.low, each.high, loss_digits(choice.loss))} against "
+        f"{_reference(each)} ({each.samples:,} samples)"
+        for each in test.comparisons
+        if math.isfinite(each.loss)
+    ]
+    accuracy, int32 = choice.figures["test_accuracy"], choice.int32.get("test_accuracy", math.nan)
+    absolute = (
+        f", at {formats.signed(accuracy, 1)}% where int32 has {formats.signed(int32, 1)}%"
+        if math.isfinite(accuracy) and math.isfinite(int32) and not facts.members
+        else ""
+    )
+    listed = "; ".join(against)
+    return [
+        f"On test its {choice.loss.in_words} is {listed}, {confidence} intervals{absolute}; "
+        f"on validation it is {choice.amount(choice.val_loss)}."
+    ]
+
+
+def _reference(comparison: Comparison) -> str:
+    return f"{comparison.reference.value} of {comparison.member}" if comparison.member else comparison.reference.value
+
+
+def _tests(verdict: Verdict) -> list[str]:
+    """Returns how far the sequence went."""
+    if not verdict.tested:
+        return []
+    failed = next((test for test in verdict.tested if test.reached and not test.passed), None)
+    count = formats.count(len(verdict.tested), "design")
+    begin = f"{count} {'was' if len(verdict.tested) == 1 else 'were'} chosen for the test on validation alone, in order"
+    if failed is None:
+        return [f"{begin}; every one passed."]
+    return [f"{begin}; trial {failed.choice.trial} was the first that failed{_why(failed)}."]
+
+
+def _why(test: Test) -> str:
+    missing = [each for each in test.comparisons if not each.passed and not math.isfinite(each.high)]
+    if missing:
+        return f", because {_reference(missing[0])} has no score"
+    worst = max((each for each in test.comparisons if not each.passed), key=lambda each: each.high)
+    return f": it may lose {formats.points(worst.high)} against {_reference(worst)}"
+
+
+def _gain(gain: Gain | None) -> list[str]:
+    """Returns what the choice per layer gained."""
+    if gain is None:
+        return []
+    rival = "int32" if gain.rival.role.is_int32 else uniform_name(gain.rival)
+    named = f"{rival} (trial {gain.rival.trial})"
+    if gain.saved <= 0:
+        return [f"Choosing per layer gained nothing here: {named} is as cheap and at least as accurate on validation."]
+    return [
+        f"It needs {formats.percent(gain.saved)} less than {named}, the cheapest uniform design that is at least as "
+        f"accurate on validation ({formats.percent(gain.low)} to {formats.percent(gain.high)} over resamples of the "
+        "validation samples)."
+    ]
+
+
+def _stability(verdict: Verdict) -> list[str]:
+    stability = verdict.stability
+    if stability is None:
+        return []
+    return [
+        f"{formats.percent(stability.share, 0)} of {stability.resamples} resamples of the validation samples recommend "
+        f"the same design; {formats.count(stability.designs, 'design is', 'different designs are')} recommended in all."
+    ]
+
+
+def _power(verdict: Verdict) -> list[str]:
+    power = verdict.power
+    if power is None or verdict.outcome is Outcome.TOO_LITTLE_DATA:
+        return []
+    margin = "at no margin" if power.margin_pp is None else f"at {formats.points(power.margin_pp)}"
+    return [
+        f"A design exactly as accurate as int32 passes at {formats.points(verdict.margin_pp)} with a chance of "
+        f"{formats.percent(power.chance, 0)}, and {margin} with 80%; about {power.samples:,} test samples give 80% at "
+        f"{formats.points(verdict.margin_pp)}."
+    ]
+
+
+def cautions_of(verdict: Verdict, results: StudyResults) -> list[str]:
+    """Returns what a reader should know before acting on the verdict."""
+    facts, choice = results.facts, verdict.recommended
+    cautions = [] if facts.complete else ["The study is not finished; this may change."]
+    cautions += _changed_margin(verdict, facts)
+    if len(results.looks) > 1:
+        cautions.append(
+            f"The test split was read {len(results.looks)} times. The looks share one error of 2.5%, so later ones "
+            "need clearer results."
+        )
+    if verdict.outcome is Outcome.SHOWN and verdict.power and verdict.power.chance < 0.5:
+        cautions.append(
+            f"The test split is small: {_chance(verdict.power, formats.points(verdict.margin_pp))} "
+            "One that is shown with so few has to look better than int32 on them."
+        )
+    cautions += [*_without_labels(facts), *_weak_baseline(choice, results)]
+    if (
+        choice
+        and choice.is_finetuned
+        and not any(role is Role.CONTROL for role in map(Role, results.baselines["role"]))
+    ):
+        cautions.append(
+            "The design was fine-tuned and int32 with the same fine-tuning is missing: the effects of narrowing and of "
+            "extra training cannot be separated, and nothing is shown."
+        )
+    return cautions
+
+
+def _changed_margin(verdict: Verdict, facts: StudyFacts) -> list[str]:
+    if verdict.margin_pp is None or verdict.margin_pp == facts.margin:
+        return []
+    return [
+        f"The study file asks for {formats.points(facts.margin)}, but the test split was read for "
+        f"{formats.points(verdict.margin_pp)}; a margin that is chosen later shows nothing. To use it, start over with "
+        "--fresh and other test samples."
+    ]
+
+
+def _without_labels(facts: StudyFacts) -> list[str]:
+    """Says what stands for the accuracy if the study does not minimise its drop."""
+    if facts.loss is DISAGREEMENT:
+        return [
+            "Designs are judged by their disagreement with int32, not by labels. The accuracy drop is never larger, "
+            "and may be much smaller; without labels the columns of accuracy are empty."
+        ]
+    if facts.loss is DIVERGENCE:
+        return [
+            "Designs are judged by the divergence of their outputs from int32's, not by labels. It orders designs and "
+            "has no margin; without labels the columns of accuracy are empty."
+        ]
+    return []
+
+
+def _weak_baseline(choice: Choice | None, results: StudyResults) -> list[str]:
+    """Warns if training alone beats the deployed int32 by more than the margin."""
+    facts = results.facts
+    baselines = choices(results, results.baselines)
+    control = next((each for each in baselines if choice and each.role is Role.CONTROL), None)
+    if choice is None or not choice.is_finetuned or control is None or facts.loss is not DROP:
+        return []
+    if control.val_loss >= -facts.margin_pp:
+        return []
+    return [
+        f"Training alone lifts int32 by {formats.points(-control.val_loss)} on validation, so most of the accuracy is "
+        f"that of training; the comparison with {Reference.TREATED_ALIKE.value} is the one that counts."
+    ]
