@@ -75,9 +75,20 @@ def check_objectives(study: PreparedStudy) -> None:
         HardwareError: the technology table or the user's RTL cannot be used.
     """
     search = study.spec.search
-    workloads, hardware = workloads_of(study, study.networks), study.spec.hardware
-    costs = costs_of(workloads, cost_models(hardware), hardware, Surroundings())
-    baseline = Evaluation(
+    hardware = study.spec.hardware
+    baseline = unevaluated(workloads_of(study, study.networks), cost_models(hardware), hardware)
+    for metric in (*search.objectives, *(constraint.metric for constraint in search.constraints)):
+        if baseline.figures[metric] is None:
+            reason = next(iter(baseline.accelerator.missing), f"{hardware.technology} does not give it")
+            raise StudyError(f"hardware.technology cannot give {metric}: {reason}")
+
+
+def unevaluated(
+    workloads: tuple[RescalerWorkload, ...], models: tuple[CostModel, CostModel], hardware: HardwareSpec
+) -> Evaluation:
+    """Returns the costs of workloads as an evaluation that lost nothing; the other arguments are :func:`costs_of`'s."""
+    costs = costs_of(workloads, models, hardware, Surroundings())
+    return Evaluation(
         level=Level.INTEGER,
         val_accuracy=None,
         val_accuracy_drop_pp=0.0,
@@ -91,10 +102,6 @@ def check_objectives(study: PreparedStudy) -> None:
         val_disagreement_pp=0.0,
         val_divergence=0.0,
     )
-    for metric in (*search.objectives, *(constraint.metric for constraint in search.constraints)):
-        if baseline.figures[metric] is None:
-            reason = next(iter(costs.accelerator.missing), f"{hardware.technology} does not give it")
-            raise StudyError(f"hardware.technology cannot give {metric}: {reason}")
 
 
 def cost_sources(hardware: HardwareSpec, contract: str) -> tuple[CostSource, CostSource]:

@@ -14,7 +14,9 @@ Vector = npt.NDArray[np.float64]
 
 _WINDOW, _WEIGHTS = "window", "weights"
 _PARTS = 3  # a multiplier's width, a window, the width of weights
-_NARROWEST_LOSS = 10.0  # of the network with every rescaler at its narrowest, in units of the reference, before any trial
+_NARROWEST_LOSS = (
+    10.0  # of the network with every rescaler at its narrowest, in units of the reference, before any trial
+)
 # Standard deviations of logarithms before any trial.
 _LEVEL, _EXPONENT, _VALUE, _KIND, _RESCALER, _SCALE = 3.0, 0.5, 0.3, 0.5, 0.7, 0.7
 

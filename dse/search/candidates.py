@@ -10,9 +10,7 @@ _FAR = 0.3  # share of the changes to any value instead of one of about the same
 _EXCHANGE = 1e-2, 1e3  # what int32's costs are worth, in units of the loss's reference
 
 
-def favoured(
-    effects: FloatMatrix, costs: FloatMatrix, sizes: Rows, count: int, generator: np.random.Generator
-) -> Rows:
+def favoured(effects: FloatMatrix, costs: FloatMatrix, sizes: Rows, count: int, generator: np.random.Generator) -> Rows:
     """Returns designs that minimise weighted sums of loss and costs, ``[at most count, factors]``.
 
     Losses and costs are sums over the factors, so that every factor is chosen alone: this is the convex part of the

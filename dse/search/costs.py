@@ -45,7 +45,9 @@ class Costs:
         self._scale = np.maximum(residuals.std(axis=0), _SMALLEST)
         own = np.hstack([table[rows[:, at]] for at, table in enumerate(features)]) / np.sqrt(len(features))
         rescalers = [at for at, factor in enumerate(factors.factors) if factor.variable]
-        common = sum((features[at][rows[:, at]] for at in rescalers), np.zeros((len(rows), _layout()))) / max(len(rescalers), 1)
+        common = sum((features[at][rows[:, at]] for at in rescalers), np.zeros((len(rows), _layout()))) / max(
+            len(rescalers), 1
+        )
         kernel = own @ own.T + common @ common.T + _INTERPLAY * self._near(rows)
         kernel[np.diag_indices_from(kernel)] += _NOISE
         self._weights = cho_solve(cho_factor(kernel, lower=True), (residuals - self._center) / self._scale)

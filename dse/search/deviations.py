@@ -54,7 +54,9 @@ def shares_of(rows: Rows, effects: FloatMatrix, shared: Vector, weights: Vector)
     chosen = effects[np.arange(len(effects)), rows]
     part = chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1e-30)
     roots = np.sqrt((part + _SHARED * shared) / (1.0 + _SHARED * shared.sum()))
-    return Shares(_one_hot(rows, part * weights[:, None], effects.shape[1]), _one_hot(rows, roots, effects.shape[1]), weights)
+    return Shares(
+        _one_hot(rows, part * weights[:, None], effects.shape[1]), _one_hot(rows, roots, effects.shape[1]), weights
+    )
 
 
 def _one_hot(rows: Rows, values: FloatMatrix, width: int) -> sparse.csr_array:
@@ -100,7 +102,9 @@ class Deviations:
         return kernel @ self._weights, np.sqrt(np.maximum(prior - explained, 0.0))
 
 
-def _solved(parts: tuple[FloatMatrix, FloatMatrix], residuals: Vector, scales: Scales) -> tuple[FloatMatrix, Vector, float]:
+def _solved(
+    parts: tuple[FloatMatrix, FloatMatrix], residuals: Vector, scales: Scales
+) -> tuple[FloatMatrix, Vector, float]:
     """Returns the kernel's factor, the weights of the known designs, and the logarithm of the likelihood."""
     own, near = parts
     kernel = scales.own**2 * own + scales.together**2 * near

@@ -51,9 +51,7 @@ class Disturbance:
     noise: Vector
 
     @classmethod
-    def fitted(
-        cls, atoms: Atoms, rows: Rows, figures: Sequence[Vector]
-    ) -> "Disturbance":
+    def fitted(cls, atoms: Atoms, rows: Rows, figures: Sequence[Vector]) -> "Disturbance":
         """Fits the model.
 
         Args:

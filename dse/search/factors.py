@@ -18,7 +18,6 @@ Rows = npt.NDArray[np.intp]  # [designs, factors]
 Value = tuple[str | int, ...]
 
 
-
 @dataclass
 class Factor:
     """Parameters that act together.
@@ -80,6 +79,14 @@ class Factors:
     def free(self) -> Rows:
         """Indices of the factors that the search can change."""
         return np.flatnonzero(self.sizes > 1)
+
+    @property
+    def choices(self) -> list[tuple[RescalerVariable | None, list[dict[str, str | int]]]]:
+        """Every factor's variable, and the parameters of its values."""
+        return [
+            (factor.variable, [dict(zip(factor.keys, each, strict=True)) for each in factor.parameters])
+            for factor in self.factors
+        ]
 
     def row(self, parameters: Mapping[str, object]) -> Rows:
         """Returns the row of a design, also of one outside the space."""

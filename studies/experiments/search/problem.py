@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from dse.design import FloatMatrix, SearchSpace
+from dse.design import DEFAULT_OBJECTIVES, FloatMatrix, SearchSpace, hypervolume, non_dominated, search_objectives
 from dse.search import Factors, Rows
 
-LOSS = "val_cross_entropy"  # what all searches minimise beside the costs
-REFERENCE = np.array([0.2, 1.0, 1.0])  # nats, and int32's area and energy
-TEST_REFERENCE = np.array([5.0, 1.0, 1.0])  # pp
+OBJECTIVES = search_objectives(DEFAULT_OBJECTIVES)  # cross-entropy, area and energy
 
 
 @dataclass(frozen=True)
@@ -82,10 +79,28 @@ class History:
         return np.array([each.values for each in self.seen])
 
     @property
+    def found(self) -> float:
+        """Hypervolume of all designs with their drops on test samples, floored at int32's."""
+        return hypervolume(self._on_test)
+
+    @property
+    def reported(self) -> float:
+        """The same of the designs that are on the front of what the search was told."""
+        return hypervolume(self._on_test[non_dominated(self.values)])
+
+    @property
+    def _on_test(self) -> FloatMatrix:
+        return np.array([(max(each.test_drop, 0.0), *each.costs) for each in self.seen])
+
+    @property
     def known(self) -> set[bytes]:
         """The rows, for membership."""
         return {row.tobytes() for row in self.rows}
 
-    def with_design(self, row: npt.NDArray[np.intp], seen: Seen) -> "History":
+    def first(self, count: int) -> "History":
+        """Returns the history after so many evaluations."""
+        return History(self.factors, self.rows[:count], self.seen[:count])
+
+    def with_design(self, row: Rows, seen: Seen) -> "History":
         """Returns the history after one more evaluation."""
         return History(self.factors, np.vstack([self.rows, row]), (*self.seen, seen))

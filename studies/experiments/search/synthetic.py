@@ -10,6 +10,7 @@ samples, each with disturbances of its own. Areas and energies are sums over the
 its width as synthesized rescalers are, with outputs and lanes that differ from layer to layer.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,8 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_ndtr, ndtr
 
-from dse.design import Finetune, FloatMatrix, RescalerVariable, SearchSpace
+from dse.design import Finetune, FloatMatrix, RescalerVariable, SearchSpace, bits_key, hypervolume
+from dse.search import Factors
 from nets.network import Method
+from studies.experiments.search.problem import Seen
 
 Rows = npt.NDArray[np.intp]  # index into WIDTHS of every rescaler, [designs, rescalers]
 
@@ -54,6 +57,34 @@ class Synthetic:
         """The search space: a width per rescaler, rounding only, nothing trained."""
         variables = tuple(RescalerVariable(name, WIDTHS, (Method.ROUND,)) for name in self.names)
         return SearchSpace(variables, (Finetune.NONE,))
+
+    @property
+    def name(self) -> str:
+        """Name in tables and files; every seed is a problem of its own."""
+        return f"synthetic-{self.rescalers}-{self.seed}"
+
+    def uniform(self) -> list[dict[str, str | int]]:
+        """Returns the uniform widths, int32 first."""
+        designs = (self.space.uniform(width, Method.ROUND, Finetune.NONE) for width in reversed(WIDTHS))
+        return [self.space.parameters(design) for design in designs]
+
+    def prices(self, factors: Factors) -> FloatMatrix:
+        """Returns the costs of every value, which is a width."""
+        most = max(len(factor.values) for factor in factors.factors)
+        return self.costs[:, :, :most]
+
+    def evaluate(self, parameters: Mapping[str, str | int]) -> Seen:
+        """Evaluates a design."""
+        row = np.array([WIDTHS.index(int(parameters[bits_key(name)])) for name in self.names])
+        _, loss, divergence = self.seen(row)
+        area, energy = self.relative_costs(row[None])[0]
+        return Seen(loss, divergence, (float(area), float(energy)), float(self.true_drops(row[None])[0]))
+
+    @cached_property
+    def attainable(self) -> float:
+        """Hypervolume of the front of all designs, about."""
+        rows = self.ideal()
+        return hypervolume(np.column_stack([self.true_drops(rows), self.relative_costs(rows)]))
 
     @cached_property
     def costs(self) -> npt.NDArray[np.float64]:
@@ -121,7 +152,10 @@ class Synthetic:
         moved = self._disturbances[np.arange(self.rescalers), row].sum(axis=0)
         margins = self._margins - self._shift(row[None])[0] - moved
         drop = 100.0 * float(np.mean(self._margins > 0) - np.mean(margins > 0))
-        right, wrong = (log_ndtr(2 * self._margins) - log_ndtr(2 * margins), log_ndtr(-2 * self._margins) - log_ndtr(-2 * margins))
+        right, wrong = (
+            log_ndtr(2 * self._margins) - log_ndtr(2 * margins),
+            log_ndtr(-2 * self._margins) - log_ndtr(-2 * margins),
+        )
         sure = ndtr(2 * self._margins)
         return drop, float(right.mean()), float((sure * right + (1 - sure) * wrong).mean())
 
