@@ -1,7 +1,6 @@
 """Searches over the rescalers of networks; every design is evaluated once, on validation and test samples, and kept."""
 
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +23,7 @@ from dse.design import (
 )
 from dse.evaluate import Evaluator, prices_of
 from dse.search import Factors
-from dse.study import PreparedStudy, Study, load_study, prepare
+from dse.study import PreparedStudy, load_study, prepare
 from nets.network import Method
 from studies.experiments.search.problem import OBJECTIVES, Seen
 

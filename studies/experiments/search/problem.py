@@ -6,10 +6,19 @@ from typing import Protocol
 
 import numpy as np
 
-from dse.design import DEFAULT_OBJECTIVES, FloatMatrix, SearchSpace, hypervolume, non_dominated, search_objectives
+from dse.design import (
+    DEFAULT_OBJECTIVES,
+    FloatMatrix,
+    SearchSpace,
+    hypervolume,
+    non_dominated,
+    reference_point,
+    search_objectives,
+)
 from dse.search import Factors, Rows
 
 OBJECTIVES = search_objectives(DEFAULT_OBJECTIVES)  # cross-entropy, area and energy
+REFERENCE = reference_point(OBJECTIVES)
 
 
 @dataclass(frozen=True)
@@ -49,11 +58,15 @@ class Problem(Protocol):
     def samples(self) -> int:
         """Number of validation samples."""
 
+    @property
+    def attainable(self) -> float:
+        """Hypervolume on test of the front of all designs; NaN if it is not known."""
+
     def uniform(self) -> list[dict[str, str | int]]:
         """Returns the parameters of the uniform designs that all searches start with, int32 first."""
 
     def prices(self, factors: Factors) -> FloatMatrix | None:
-        """Returns the costs of all values of all factors, ``[costs, factors, values]``, if they are known beforehand."""
+        """Returns the costs of all values of all factors, ``[costs, factors, values]``, if they are known."""
 
     def evaluate(self, parameters: dict[str, str | int]) -> Seen:
         """Evaluates a design."""

@@ -105,6 +105,7 @@ class Random(Optunas):
     """Random designs."""
 
     def sampler(self) -> BaseSampler:
+        """Returns it, seeded."""
         return RandomSampler(self.seed)
 
 
@@ -112,6 +113,7 @@ class Tpe(Optunas):
     """Optuna's multivariate TPE."""
 
     def sampler(self) -> BaseSampler:
+        """Returns it, seeded."""
         return TPESampler(seed=self.seed, multivariate=True)
 
 
@@ -119,6 +121,7 @@ class Nsga2(Optunas):
     """Optuna's NSGA-II. The generations begin with the best of the uniform designs."""
 
     def sampler(self) -> BaseSampler:
+        """Returns it, seeded."""
         return NSGAIISampler(seed=self.seed, population_size=_POPULATION)
 
 
@@ -126,6 +129,7 @@ class Gp(Optunas):
     """Optuna's Gaussian-process sampler."""
 
     def sampler(self) -> BaseSampler:
+        """Returns it, seeded."""
         return GPSampler(seed=self.seed, deterministic_objective=True)
 
 
