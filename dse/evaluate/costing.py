@@ -76,29 +76,27 @@ def check_objectives(study: PreparedStudy) -> None:
     """
     search = study.spec.search
     hardware = study.spec.hardware
-    baseline = unevaluated(workloads_of(study, study.networks), cost_models(hardware), hardware)
+    baseline = unevaluated(workloads_of(study, study.networks), cost_models(hardware)[0], hardware)
     for metric in (*search.objectives, *(constraint.metric for constraint in search.constraints)):
         if baseline.figures[metric] is None:
             reason = next(iter(baseline.accelerator.missing), f"{hardware.technology} does not give it")
             raise StudyError(f"hardware.technology cannot give {metric}: {reason}")
 
 
-def unevaluated(
-    workloads: tuple[RescalerWorkload, ...], models: tuple[CostModel, CostModel], hardware: HardwareSpec
-) -> Evaluation:
-    """Returns the costs of workloads as an evaluation that lost nothing; the other arguments are :func:`costs_of`'s."""
-    costs = costs_of(workloads, models, hardware, Surroundings())
+def unevaluated(workloads: tuple[RescalerWorkload, ...], model: CostModel, hardware: HardwareSpec) -> Evaluation:
+    """Returns the costs of workloads by a model, as an evaluation that lost nothing."""
+    accelerator = Accelerator(style=hardware.style, mac_lanes=hardware.mac_lanes, rescaler_lanes=hardware.lanes)
+    costs = accelerator_cost(workloads, model, accelerator)
     return Evaluation(
         level=Level.INTEGER,
         val_accuracy=None,
         val_accuracy_drop_pp=0.0,
-        accelerator=costs.accelerator,
-        other_cost=costs.other_cost,
+        accelerator=costs,
+        other_cost=costs.rescalers,
         workloads=workloads,
         network_sha256="",
         weights=None,
         seconds=0.0,
-        other_style_area_um2=costs.other_style_area_um2,
         val_disagreement_pp=0.0,
         val_divergence=0.0,
     )

@@ -52,10 +52,10 @@ def prices_of(
     different = {setting for each in settings for setting in each}
     if len(different) > _MOST:
         return None
-    models, hardware = cost_models(study.spec.hardware), study.spec.hardware
+    model, hardware = cost_models(study.spec.hardware)[0], study.spec.hardware
 
     def costs(chosen: Mapping[str, RescalerWorkload]) -> FloatMatrix:
-        return np.array(values_of(unevaluated(tuple(chosen.values()), models, hardware), objectives))
+        return np.array(values_of(unevaluated(tuple(chosen.values()), model, hardware), objectives))
 
     int32 = _uniform(study, (FULL_MULTIPLIER_BITS, Method.ROUND, None, None))
     uniform = {setting: _uniform(study, setting) for setting in different}
