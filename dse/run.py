@@ -38,6 +38,7 @@ from dse.store import (
     without_password,
 )
 from dse.study import PreparedStudy, Study, fingerprint_of, prepare
+from dse.verdict import verdict_of
 from dse.workers import CachedPool, EvaluatorPool, SerialPool
 
 
@@ -109,6 +110,9 @@ def run_study(
                         raise
                     results = collect(plan.manifest, store)
                     write_report(results, folder.path)
+                    verdict = verdict_of(results)
+                    recommended = verdict.recommended.trial if verdict.recommended else None
+                    store.mark_recommended(recommended, verdict.outcome.value, verdict.headline)
                     return results
             finally:
                 pool.close()

@@ -14,6 +14,7 @@ from hwmodels.models import (
 )
 from hwmodels.network import network_cost
 from hwmodels.technologies import Technology, load_technology, technology_names
+from hwmodels.toml_files import parse_toml, read_text
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
 __all__ = [
@@ -38,5 +39,7 @@ __all__ = [
     "cost_verilog",
     "load_technology",
     "network_cost",
+    "parse_toml",
+    "read_text",
     "technology_names",
 ]

@@ -1,6 +1,8 @@
 """Accumulator traces: operands that a network's rescalers receive, as stimulus for gate-level energy."""
 
 import functools
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +14,7 @@ from hwmodels.errors import HardwareError
 
 DEFAULT_TRACE: Final = Path(__file__).parent / "data" / "kws_trace.npz"
 _KEYS: Final = {"acc": np.int32, "scale": np.float64, "layer": np.int16, "zero_point": np.int16}
+_MOST_BYTES: Final = 1 << 28  # unpacked; the bundled trace has 80 kB
 STREAMS: Final = 64
 CYCLES: Final = 17  # 16 transitions of 64 streams: 1024 rescales
 SHIFT_BITS: Final = 3  # the right shifts of the bundled trace's channels differ by up to five
@@ -74,9 +77,23 @@ def load_trace(path: Path | None = None) -> AccumulatorTrace:
 @functools.lru_cache(maxsize=4)
 def _load(path: Path) -> AccumulatorTrace:
     try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(archive.getinfo(f"{key}.npy").file_size for key in _KEYS)
+        if size > _MOST_BYTES:
+            raise ValueError(f"its arrays have {size} bytes; at most {_MOST_BYTES} are read")
         with np.load(path, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in _KEYS}
-    except (OSError, ValueError, KeyError) as error:
+    # A header may claim more memory than there is; an encrypted array gives a RuntimeError.
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        MemoryError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise HardwareError(f"{path}: not a trace ({error}); expected arrays {', '.join(_KEYS)}") from None
     shapes = {array.shape for array in arrays.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 1 or next(iter(shapes))[0] < 128:

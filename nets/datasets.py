@@ -1,12 +1,13 @@
 """Samples, labelled or not, and splits of them that are seeded, disjoint and, if the classes allow, stratified."""
 
-import zipfile
+import reprlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from nets.archives import ArrayFile
 from nets.digests import digest
 from nets.errors import NetworkError
 
@@ -105,20 +106,16 @@ def load_npz_dataset(path: Path, *, input_offset: int = 0) -> Dataset:
     Raises:
         NetworkError: the file is missing, damaged, or not of this form.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except FileNotFoundError:
-        raise NetworkError(f"{path}: no such sample file") from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise NetworkError(f"{path}: not a readable .npz of plain arrays: {error}") from None
-    if "x" in arrays:
-        return _dataset(path.stem, _samples(path, arrays, "", input_offset), None)
-    if {"x_train", "x_test"} <= arrays.keys() and ("y_train" in arrays) == ("y_test" in arrays):
+    file = ArrayFile(path)
+    names = set(file.names)
+    if "x" in names:
+        return _dataset(path.stem, _samples(path, file.read(names & {"x", "y"}), "", input_offset), None)
+    if {"x_train", "x_test"} <= names and ("y_train" in names) == ("y_test" in names):
+        arrays = file.read(names & {"x_train", "y_train", "x_test", "y_test"})
         train = _samples(path, arrays, "_train", input_offset)
         return _dataset(path.stem, train, _samples(path, arrays, "_test", input_offset))
     raise NetworkError(
-        f"{path}: has {sorted(arrays)}; give x and y, or x_train, y_train, x_test and y_test "
+        f"{path}: has {reprlib.repr(sorted(names))}; give x and y, or x_train, y_train, x_test and y_test "
         "(without labels: x, or x_train and x_test)"
     )
 

@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from tests.fakes import ClosedForm
 from tests.small_studies import small_spec
 
 Damage = Callable[[Path, random.Random], None]
-TRIALS = 14
+TRIALS = 8
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Contents:
     trials: list[tuple[object, ...]]
     tests: dict[int, TestScore]
     weights: dict[int, list[tuple[str, bytes]]]
+    journal: bytes = field(compare=False)
 
 
 def make_run(path: Path, prepared: PreparedStudy) -> RunFolder:
@@ -57,7 +58,13 @@ def make_run(path: Path, prepared: PreparedStudy) -> RunFolder:
 def read(folder: RunFolder) -> Contents:
     manifest = folder.manifest()
     store = StudyStore.of_run(folder, manifest)
-    return Contents(manifest, [told(trial) for trial in store.trials()], store.tests(), weights(folder, store))
+    return Contents(
+        manifest,
+        [told(trial) for trial in store.trials()],
+        store.tests(),
+        weights(folder, store),
+        folder.journal_path.read_bytes(),
+    )
 
 
 def told(trial: FrozenTrial) -> tuple[object, ...]:
@@ -90,7 +97,7 @@ def outcome(folder: RunFolder, whole: Contents) -> str:
         return f"refused, then {repaired(folder, whole)}"
     assert found == whole, "accepted wrongly by a command that reads"
     resume(folder)
-    assert read(folder) == whole, "accepted wrongly by a driver"
+    assert folder.journal_path.read_bytes() == whole.journal, "accepted wrongly by a driver"
     return "harmless" if not findings else "recovered"
 
 
@@ -176,7 +183,7 @@ def lines(path: Path, chance: random.Random) -> None:
     path.write_bytes(b"".join(text))
 
 
-def field(path: Path, chance: random.Random) -> None:
+def value(path: Path, chance: random.Random) -> None:
     """Changes one value in a JSON document, or in one line of JSON."""
     text = path.read_text().splitlines(keepends=True) if path.suffix == ".log" else [path.read_text()]
     one = chance.randrange(len(text))
@@ -187,8 +194,8 @@ def field(path: Path, chance: random.Random) -> None:
         if not isinstance(holder[key], dict | list) or not holder[key] or chance.random() < 0.1:
             break
         holder = holder[key]
-    value = holder[key]
-    others = (-99, None, "", [], {}, 1e308, value + 1 if isinstance(value, int | float) else f"{value}0")
+    old = holder[key]
+    others = (-99, None, "", [], {}, 1e308, old + 1 if isinstance(old, int | float) else f"{old}0")
     holder[key] = chance.choice(others)
     compact = (",", ":") if path.suffix == ".log" else None
     text[one] = json.dumps(document, separators=compact, indent=None if compact else 2) + "\n"
@@ -220,12 +227,13 @@ ANYWHERE: tuple[Damage, ...] = (flip, cut, lose, blank, insert, append, remove, 
 def damage(folder: RunFolder, chance: random.Random) -> str:
     """Damages one file of a run; returns what was done."""
     own = [folder.manifest_path, folder.journal_path, folder.journal_path.with_suffix(".mark"), folder.study_path]
-    path = chance.choice([*own, folder.journal_path, folder.journal_path, *folder.weights_path.iterdir()])
+    path = chance.choice([*own, folder.journal_path, folder.journal_path, folder.weights_path])
+    path = path if path != folder.weights_path else chance.choice(sorted(path.iterdir()))
     kinds = [*ANYWHERE]
     if path == folder.journal_path:
-        kinds += [lines, lines, lines, field, field, field, append]
+        kinds += [lines, lines, lines, value, value, value, append]
     if path == folder.manifest_path:
-        kinds += [field, field, field]
+        kinds += [value, value, value]
     kind = chance.choice(kinds)
     kind(path, chance)
     return f"{kind.__name__} {path.parent.name if path.suffix == '.safetensors' else path.name}"

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.output import echo, terminal
+
 if TYPE_CHECKING:  # imported by the command: `dse --help` must not wait for it
     from rich.table import Table
 
@@ -77,11 +79,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="one JSON object
     """
     report = findings()
     if as_json:
-        print(json.dumps({finding.name: asdict(finding) for finding in report}, indent=2))  # noqa: T201
+        echo(json.dumps({finding.name: asdict(finding) for finding in report}, indent=2))
     else:
-        from rich.console import Console
-
-        Console().print(_table(report))
+        terminal().print(_table(report))
     if any(finding.required and not finding.found for finding in report):
         raise typer.Exit(1)
 

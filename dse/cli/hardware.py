@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from dse.cli.output import echo, terminal
 from dse.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must not wait for them
@@ -35,27 +36,27 @@ def cost(
         list[Path] | None,
         typer.Option("-I", "--include", metavar="FOLDER", help="folder of included files; repeatable"),
     ] = None,
+    time_limit: Annotated[int, typer.Option(min=1, help="seconds of computing time")] = 120,
+    memory_limit: Annotated[int, typer.Option(min=64, help="MiB of memory")] = 4096,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Show the cost of Verilog: operators, widths, area, energy."""
+    from dse.cli.budget import within_budget
     from hwmodels import cost_verilog, load_technology
 
-    result = cost_verilog(
-        files,
-        top,
-        _unique("parameter", [_parameter(text) for text in parameter or []]),
-        load_technology(technology),
-        defines=_unique("macro", [_define(text) for text in define or []]),
-        include_folders=include or [],
+    parameters = _unique("parameter", [_parameter(text) for text in parameter or []])
+    defines, table = _unique("macro", [_define(text) for text in define or []]), load_technology(technology)
+    result = within_budget(
+        lambda: cost_verilog(files, top, parameters, table, defines=defines, include_folders=include or []),
+        seconds=time_limit,
+        mebibytes=memory_limit,
     )
     if as_json:
-        typer.echo(json.dumps(asdict(result)))
+        echo(json.dumps(asdict(result)))
     else:
-        from rich.console import Console
-
         from dse.cli.hardware_tables import print_cost
 
-        print_cost(result, Console())
+        print_cost(result, terminal())
 
 
 def trace(
@@ -78,7 +79,7 @@ def trace(
     inputs = spread(load_npz_dataset(data, input_offset=input_offset).samples, samples)
     recorded = accumulator_trace(network, inputs, model.stem)
     save_trace(recorded, out)
-    typer.echo(f"{recorded.acc.size} accumulators of {recorded.acc_bits} bits: {out}")
+    echo(f"{recorded.acc.size} accumulators of {recorded.acc_bits} bits: {out}")
 
 
 def _bad_input(message: str) -> HardwareError:
@@ -129,12 +130,10 @@ def calibrate(
 
     It prints the errors on points held out of the fit.
     """
-    from rich.console import Console
-
     from dse.cli.hardware_tables import print_errors
     from hwmodels.synthesis import calibrate as calibrate_technology
 
-    console = Console()
+    console = terminal()
     trace = traces / "trace.npz" if traces is not None and traces.is_dir() else traces
 
     def show(measurement: Measurement) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.output import echo, terminal
 from dse.errors import StudyError
 
 if TYPE_CHECKING:  # imported by the command: `dse --help` must not wait for torch
@@ -65,13 +66,11 @@ def narrow(
     )
     document = _narrowed(request)
     if as_json:
-        print(document.model_dump_json(indent=2))  # noqa: T201 -- for machines
+        echo(document.model_dump_json(indent=2))
     else:
-        from rich.console import Console
-
         from dse.cli.narrow_tables import print_document
 
-        print_document(document, Console())
+        print_document(document, terminal())
     if not document.file.sound:
         raise typer.Exit(UNSOUND)
 
@@ -79,12 +78,11 @@ def narrow(
 def _narrowed(request: NarrowRequest) -> NarrowDocument:
     """Narrows the model behind a progress bar, which is shown on a terminal only and never on stdout."""
     request.check()
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from dse.narrowing import narrow_model  # imports torch: a request that cannot be served is refused before
 
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("reading the model", total=None)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.output import echo, terminal
 from nets.errors import NetworkError
 
 if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must not wait for torch
@@ -48,14 +49,12 @@ def verify(
         inputs = [_inputs(_samples(data, input_offset, network), samples)]
     reports = [verify_model(model, name, *inputs) for name in ([profile] if profile else PROFILES)]
     if as_json:
-        print(json.dumps([{**asdict(report), "exact": report.exact} for report in reports]))  # noqa: T201 -- for machines
+        echo(json.dumps([{**asdict(report), "exact": report.exact} for report in reports]))
     else:
-        from rich.console import Console
-
         from dse.cli.network_tables import verify_table
 
         for report in reports:
-            Console().print(verify_table(report))
+            terminal().print(verify_table(report))
     if not all(report.exact for report in reports):
         raise typer.Exit(MISMATCH)
 
@@ -81,13 +80,11 @@ def contracts(
 
     matrix = contract_matrix(model, _inputs(labelled, samples), labelled.labels[:samples], baseline=baseline)
     if as_json:
-        print(json.dumps(asdict(matrix)))  # noqa: T201 -- for machines
+        echo(json.dumps(asdict(matrix)))
     else:
-        from rich.console import Console
-
         from dse.cli.network_tables import print_contracts
 
-        print_contracts(matrix, Console())
+        print_contracts(matrix, terminal())
 
 
 def _inputs(samples: Samples, count: int | None) -> Int8Array:

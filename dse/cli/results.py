@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.output import echo, terminal
 from dse.errors import StudyError
 
 if TYPE_CHECKING:  # imported by the commands that need it: `dse --help` must not wait for pandas
@@ -56,15 +57,13 @@ def show(
     if as_json:
         from dse.report import results_document
 
-        typer.echo(results_document(results).model_dump_json(indent=2))
+        echo(results_document(results).model_dump_json(indent=2))
         return
-    from rich.console import Console
-
     from dse.report import recommendation
     from dse.report import show as print_results
 
     rec = recommendation(results)
-    print_results(results, rec, Console(), trial)
+    print_results(results, rec, terminal(), trial)
     print_export(run, rec.verdict)
 
 
@@ -86,7 +85,7 @@ def compare(
     if as_json:
         from dse.report import comparison_document
 
-        typer.echo(comparison_document(results).model_dump_json(indent=2))
+        echo(comparison_document(results).model_dump_json(indent=2))
         return
     RunFolder(out).check_links()
     from dse.report import compare as write_comparison
@@ -137,8 +136,8 @@ def print_export(run: Path, verdict: Verdict) -> None:
     """Prints the command that exports the recommended design, if there is one."""
     if verdict.recommended is not None:
         command = f"dse export {shlex.quote(str(run))} --trial recommended --out chip"
-        typer.echo(f"Export trial {verdict.recommended.trial}: {command}")
+        echo(f"Export trial {verdict.recommended.trial}: {command}")
 
 
 def _print_path(what: str, path: Path) -> None:
-    typer.echo(f"{what}: {path}")
+    echo(f"{what}: {path}")

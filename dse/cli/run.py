@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.output import terminal
 from dse.cli.results import print_export
 from dse.errors import StudyError, bad_input
 
@@ -56,8 +57,6 @@ def run(
     from dse.study import load_study
 
     spec = _overridden(load_study(study), trials, workers, seed)
-    from rich.console import Console
-
     from dse.cli.progress import StudyProgress
     from dse.report import front_table, recommendation
     from dse.run import default_folder, run_study  # imports torch: a study file that cannot be used is refused before
@@ -65,7 +64,7 @@ def run(
 
     folder = RunFolder(out if out is not None else default_folder(spec))
     evaluations = None if no_cache else EvaluationCache(cache or default_cache_path())
-    console = Console()
+    console = terminal()
     try:
         with StudyProgress(console, spec.name) as progress:
             results = run_study(
@@ -88,7 +87,7 @@ def run(
     rec = recommendation(results)
     console.print(front_table(results, rec))
     console.print(rec.verdict.headline, markup=False, highlight=False)
-    console.print(f"Report: {folder.report_path}", soft_wrap=True)
+    console.print(f"Report: {folder.report_path}", soft_wrap=True, markup=False)
     print_export(folder.path, rec.verdict)
 
 

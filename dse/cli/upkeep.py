@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.output import echo
 from dse.cli.results import RunPath, Storage
 
 if TYPE_CHECKING:  # imported where it is used: `dse --help` must not wait for torch
@@ -16,16 +17,19 @@ DAMAGED = 1
 
 
 def check(run: RunPath, storage: Storage = "") -> None:
-    """Check a run folder for damage: journal, manifest, records, trained weights. Exit status 1 if there is any."""
+    """Check a run folder for damage.
+
+    It reads journal, manifest, records and trained weights. The exit status is 1 if anything is missing or damaged.
+    """
     from dse.store import RunFolder
     from dse.store import check as check_run
 
     findings = check_run(RunFolder(run), storage)
     for finding in findings:
-        typer.echo(str(finding))
+        echo(str(finding))
     if findings:
         raise typer.Exit(DAMAGED)
-    typer.echo(f"{run}: nothing is missing or damaged")
+    echo(f"{run}: nothing is missing or damaged")
 
 
 def repair(
@@ -38,7 +42,10 @@ def repair(
     ] = None,
     storage: Storage = "",
 ) -> None:
-    """Repair a run folder: keep the journal up to its last good line, restore manifest, study file and weights."""
+    """Repair a run folder.
+
+    It keeps the journal up to its last good line, and restores manifest, study file and weights.
+    """
     from dse.store import RunFolder
     from dse.store import repair as repair_run
 
@@ -47,7 +54,7 @@ def repair(
     if train:
         done += _train(folder, study, storage)
     for line in done or [f"{run}: nothing to repair"]:
-        typer.echo(line)
+        echo(line)
 
 
 def _train(folder: RunFolder, study: Path | None, storage: str) -> list[str]:
@@ -57,4 +64,4 @@ def _train(folder: RunFolder, study: Path | None, storage: str) -> list[str]:
 
     moved = load_study(study) if study is not None else None
     cache = EvaluationCache(default_cache_path())
-    return retrain(folder, moved, storage=storage, cache=cache, on_trial=lambda n: typer.echo(f"training trial {n}"))
+    return retrain(folder, moved, storage=storage, cache=cache, on_trial=lambda n: echo(f"training trial {n}"))

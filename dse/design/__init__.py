@@ -50,6 +50,7 @@ from dse.design.statistics import (
     chance_to_pass,
     mean_interval,
     normal_quantile,
+    normal_shares,
     paired_interval,
     share_interval,
 )
@@ -103,6 +104,7 @@ __all__ = [
     "metrics",
     "non_dominated",
     "normal_quantile",
+    "normal_shares",
     "paired_counts",
     "paired_interval",
     "rank_among",

@@ -69,7 +69,7 @@ def _write(folder: Path, design: ScoredDesign, units: tuple[Unit, ...], vectors:
     files = hardware_files(units, vectors, title, count)
     files["rescalers.h"] = render.c_header(units, title, design.contract)
     files["design.schema.json"] = _json(DesignDocument.model_json_schema())
-    models = write_models(design.network, design.original, design.samples, folder)
+    models = write_models(design.network, design.original, design.compared, folder, count)
     document = _document(design, units, files, models)
     files["README.md"] = render.readme(document, units, title, count)
     files["design.json"] = _json(document.model_dump(mode="json"))

@@ -27,7 +27,9 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters.update(comment=comment, cell=cell, c_int=c_int, number=formats.number, signed=formats.signed)
+    made.filters.update(
+        comment=comment, cell=cell, c_int=c_int, number=formats.number, signed=formats.signed, change=formats.change
+    )
     made.globals.update(literal=literal, wired=wired, quoted=json.dumps, interval=formats.interval)
     return made
 

@@ -16,6 +16,8 @@ from dse.study import Study, fingerprint_of, prepare
 from hwmodels.architectures import EXPORTED_CHOICES
 from nets.network import QuantizedNetwork
 
+MOST_COMPARED = 1000  # validation samples on which an exported file is compared with the design
+
 
 @dataclass(frozen=True, eq=False)
 class ScoredDesign:
@@ -28,6 +30,7 @@ class ScoredDesign:
         results: the study's results.
         row: the trial's row of ``results.trials``, with the network's own accuracies.
         samples: int8 validation inputs ``[samples, *shape]`` for test vectors.
+        compared: int8 validation inputs on which exported files are compared with the design; ``samples`` come first.
         seed: seed of the study.
         original: .tflite file that the network was imported from, or None.
         member: name of the network in a portfolio; empty for a study of one network.
@@ -39,6 +42,7 @@ class ScoredDesign:
     results: StudyResults
     row: pd.Series
     samples: npt.NDArray[np.int8]
+    compared: npt.NDArray[np.int8]
     seed: int
     original: Path | None
     member: str
@@ -87,13 +91,15 @@ def load_design(
     results = collect(manifest, store)
     prepared = next(each for each in prepared_study.members if each.name == member)
     own_point = prepared.own_point(point)
+    inputs = prepared.splits.validation.inputs[: max(samples, MOST_COMPARED)].astype(np.int8, copy=False)
     return ScoredDesign(
         network=networks[member],
         baseline=prepared.variants.get(own_point.surroundings.contract or "", prepared.network),
         point=own_point,
         results=results,
         row=_row(results, trial, member),
-        samples=prepared.splits.validation.inputs[:samples].astype(np.int8, copy=False),
+        samples=inputs[:samples],
+        compared=inputs,
         seed=manifest.spec.seed,
         original=prepared.spec.network.model,
         member=member,

@@ -5,13 +5,15 @@ from pathlib import Path
 import pandas as pd
 
 from dse import formats
-from dse.report.charts.picture import Picture, rendered, write_picture
+from dse.report.charts.picture import Picture, Title, rendered, write_picture
 from dse.report.charts.several import comparison_panels
 from dse.report.comparison import Comparison, Run, comparison
+from dse.report.losses import shown_loss
 from dse.report.page import environment, page_parts
+from dse.report.pictures import source_of
+from dse.report.spreadsheets import write_csv
 from dse.store import StudyResults, design_table
-from dse.verdict import loss_digits
-from nets.files import replacing, write_text
+from nets.files import write_text
 
 
 def compare(results_list: list[StudyResults], folder: Path) -> Path:
@@ -25,25 +27,28 @@ def compare(results_list: list[StudyResults], folder: Path) -> Path:
         ValueError: fewer than two studies.
     """
     compared = comparison(results_list)
-    picture = rendered("compare", comparison_panels(compared))
+    picture = rendered("compare", comparison_panels(compared), _title(compared))
     write_picture(picture, folder / "figures")
-    with replacing(folder / "compare.csv") as path:
-        _fronts(compared).to_csv(path, index=False)
+    write_csv(_fronts(compared), folder / "compare.csv")
     write_text(folder / "compare.html", compare_html(compared, picture))
     return folder / "compare.html"
+
+
+def _title(compared: Comparison) -> Title:
+    facts = compared.runs[0].results.facts
+    runs = ", ".join(run.label for run in compared.runs)
+    return Title(f"Fronts of {len(compared.runs)} runs", f"{runs}. First run: {source_of(facts)}")
 
 
 def compare_html(compared: Comparison, picture: Picture) -> str:
     """Returns the page; every text in it is escaped."""
     template = environment().get_template("compare.html.j2")
-    loss = compared.runs[0].results.facts.loss
     return template.render(
         compared=compared,
-        loss=loss,
-        digits=loss_digits(loss),
+        loss=shown_loss(compared.runs[0].results.facts),
         picture=picture,
         layers=layer_changes(compared),
-        **page_parts(),
+        **page_parts({picture.key: picture}, {}),
     )
 
 

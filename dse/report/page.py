@@ -1,6 +1,8 @@
 """report.html: one file that opens without a network."""
 
 import base64
+import gzip
+import json
 import math
 from collections import Counter
 from collections.abc import Hashable
@@ -13,14 +15,17 @@ from markupsafe import Markup
 
 from dse import formats
 from dse.design import figure_named, metrics
-from dse.report.charts.picture import Panel, Picture, library, library_version
-from dse.report.charts.rescalers import layer_table
-from dse.report.charts.style import script_json
+from dse.report.charts.front import on_test
+from dse.report.charts.picture import Picture, library, library_version
+from dse.report.charts.rescalers import is_shared, layer_table
+from dse.report.front_table import front_rows
+from dse.report.losses import ShownLoss
 from dse.report.pictures import Analysis, analyse, pictures, write_pictures
 from dse.report.scene import Scene
 from dse.report.tables import compared, write_tables
+from dse.report.tiles import front_tiles, gain_in_words, tiles
 from dse.store import StudyFacts, StudyResults, member_key
-from dse.verdict import ROLE_NAMES, Choice, loss_digits
+from dse.verdict import ROLE_NAMES, Choice
 from nets.files import write_text
 
 MOST_ROWS = 40  # of the front's table; front.csv has all
@@ -44,38 +49,74 @@ def write_report(results: StudyResults, folder: Path) -> Path:
 def report_html(analysis: Analysis, drawn: dict[str, Picture]) -> str:
     """Returns the page; every text in it is escaped."""
     view = analysis.view
+    facts = view.results.facts
     designs = compared(view.rec)
+    verdict = view.rec.verdict
+    chosen = verdict.recommended
+    rows = front_rows(view.front, view.results.rescalers)
     template = environment().get_template("report.html.j2")
     return template.render(
         vars(analysis),
-        facts=view.results.facts,
-        loss=view.results.facts.loss,
-        digits=loss_digits(view.results.facts.loss),
+        facts=facts,
+        loss=view.loss,
         rec=view.rec,
-        at_margin=_at_margin(view.results.facts),
-        objectives=[figure_named(name).title.lower() for name in view.results.facts.objectives],
+        verdict=verdict,
+        chosen=chosen,
+        tiles=tiles(chosen, verdict, facts, view.loss) if chosen else front_tiles(view.front, facts, view.loss),
+        gain=gain_in_words(verdict.gain_over_uniform, facts) if verdict.gain_over_uniform else "",
+        needs=needs(chosen) if chosen else (),
+        at_margin=_at_margin(facts),
+        objectives=[figure_named(name).title.lower() for name in facts.objectives],
         compared=designs,
         shares=any(math.isfinite(c.accelerator_area_share) for _, c in designs),
         other_style=any(math.isfinite(c.value(metrics.OTHER_STYLE_AREA)) for _, c in designs),
-        front=view.front[:MOST_ROWS],
+        front=rows[:MOST_ROWS],
+        front_rows=len(rows),
         members=_member_rows(view, designs),
         layers=_layers(view),
+        layers_share=chosen is not None and is_shared(view, chosen),
         counts=Counter(view.results.trials["state"]),
         errors=_errors(view.results),
-        designs=design_cards(view),
         pictures=drawn,
-        **page_parts(),
+        **page_parts(drawn, design_cards(view)),
     )
 
 
-def page_parts() -> dict[str, object]:
-    """Returns what every page needs: styles, scripts and the library that draws the pictures."""
+def needs(choice: Choice) -> tuple[str, ...]:
+    """Returns what a design takes besides new integers, in words."""
+    trained = (f"retrained weights ({choice.finetune} fine-tune)",) if choice.is_finetuned else ()
+    calibrated = ("calibration on unlabelled samples",) if "calibrated" in choice.fidelity else ()
+    return trained + calibrated
+
+
+def page_parts(drawn: dict[str, Picture], designs: dict[str, object]) -> dict[str, object]:
+    """Returns what every page needs: styles, scripts, the library that draws the pictures, and their data.
+
+    Library and data are packed: the page is a third of the size, and no text in them can end an element.
+    """
+    panels = {
+        f"{key}-{number}": panel.interactive()
+        for key, picture in drawn.items()
+        for number, panel in enumerate(picture.panels, start=1)
+    }
+    data = json.dumps({"panels": panels, **designs}, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return {
         "css": Markup(_resource("report.css")),  # noqa: S704 -- a file of this package
         "js": Markup(_resource("report.js")),  # noqa: S704 -- a file of this package
-        "library": Markup(library()),  # noqa: S704 -- the library's own code
+        "library": _packed_library(),
+        "data": packed(data),
         "library_version": library_version(),
     }
+
+
+@cache
+def _packed_library() -> str:
+    return packed(library())
+
+
+def packed(text: str) -> str:
+    """Returns a text compressed by gzip, in base 64; the same text gives the same bytes."""
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def _at_margin(facts: StudyFacts) -> str:
@@ -96,27 +137,24 @@ def environment() -> jinja2.Environment:
         number=formats.number,
         points=formats.points,
         signed=formats.signed,
-        ratio=formats.ratio,
         percent=formats.percent,
         widths=formats.widths,
         methods=formats.methods,
         windows=formats.windows,
         cost_source=str,
-        panel_json=panel_json,
-        svg_uri=svg_uri,
+        factor=formats.factor,
+        rounded=formats.rounded,
+        still_uri=still_uri,
     )
-    made.globals.update(interval=formats.interval, count=formats.count, metrics=metrics)
+    made.globals.update(count=formats.count, metrics=metrics)
     return made
 
 
-def panel_json(panel: Panel) -> Markup:
-    """Returns a chart's specification as JSON that may stand inside a script element."""
-    return Markup(script_json(panel.interactive()))  # noqa: S704 -- no character is left that could end the element
-
-
-def svg_uri(svg: str) -> str:
-    """Returns a picture as a data address."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+def still_uri(picture: Picture) -> str:
+    """Returns a still picture as a data address: as SVG, or in pixels if it has so many marks that this is shorter."""
+    svg = picture.svg.encode()
+    kind, content = ("svg+xml", svg) if len(svg) <= len(picture.png) else ("png", picture.png)
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def design_cards(view: Scene) -> dict[str, object]:
@@ -127,23 +165,30 @@ def design_cards(view: Scene) -> dict[str, object]:
     return {
         "rescalers": list(view.results.rescalers),
         "designs": {
-            str(c.trial): {"facts": _card_facts(c), "bits": c.rescalers, "methods": c.methods} for c in shown.values()
+            str(c.trial): {"facts": _card_facts(c, view.loss), "bits": c.rescalers, "methods": c.methods}
+            for c in shown.values()
         },
     }
 
 
-def _card_facts(choice: Choice) -> list[tuple[str, str]]:
+def _card_facts(choice: Choice, loss: ShownLoss) -> list[tuple[str, str]]:
     return [
         ("Made for", ROLE_NAMES[choice.role]),
-        ("Area", f"{formats.area(choice.area_um2)} ({formats.ratio(choice.area_ratio)} less than int32)"),
-        ("Energy per inference", f"{formats.energy(choice.energy_nj)} ({formats.ratio(choice.energy_ratio)} less)"),
-        (f"Validation {choice.loss.word}", choice.amount(choice.val_loss)),
-        ("… against the fine-tuned int32", formats.points(choice.val_drop_vs_control_pp)),
-        (f"Test {choice.loss.word}", f"{choice.amount(choice.test_loss)} {choice.interval}"),
+        ("Area", f"{formats.area(choice.area_um2, 4)} ({formats.ratio(choice.area_ratio)} less than int32)"),
+        ("Energy per inference", f"{formats.energy(choice.energy_nj, 4)} ({formats.ratio(choice.energy_ratio)} less)"),
+        (f"Validation {loss.word}", loss.amount(choice.val_loss)),
+        *_card_control(choice, loss),
+        (f"Test {loss.word}", on_test(loss, choice)),
         ("At the margin", choice.evidence.value),
         ("Fine-tuning, fidelity", f"{choice.finetune}, {choice.fidelity}"),
         *([("Also", choice.also)] if choice.also else []),
     ]
+
+
+def _card_control(choice: Choice, loss: ShownLoss) -> list[tuple[str, str]]:
+    if not (loss.is_change and math.isfinite(choice.val_drop_vs_control_pp)):
+        return []
+    return [("… against int32 trained alike", loss.amount(choice.val_drop_vs_control_pp))]
 
 
 def _member_rows(view: Scene, designs: list[tuple[str, Choice]]) -> list[tuple[str, Choice, list[dict[str, float]]]]:
@@ -163,7 +208,7 @@ def _layers(view: Scene) -> list[dict[Hashable, object]]:
     if view.rec.verdict.recommended is None:
         return []
     rows = layer_table(view, view.rec.verdict.recommended.trial).reset_index()
-    return rows.dropna(subset=["area_um2"]).to_dict(orient="records")
+    return rows.dropna(subset=["channels"]).to_dict(orient="records")
 
 
 def _errors(results: StudyResults) -> list[tuple[str, int]]:

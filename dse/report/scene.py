@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from dse import formats
 from dse.design import Figure, Role
+from dse.report.losses import ShownLoss, shown_loss
 from dse.report.recommendations import Recommendation, recommendation
 from dse.store import StudyFacts, StudyResults
 from dse.verdict import ROLE_NAMES, Choice, choices
@@ -27,7 +28,8 @@ class Scene:
         front: designs of the front, cheapest first.
         lines: uniform baselines by role, narrowest first.
         dominated: designs of the search that are not on the front.
-        top_pp: upper end of the loss axis, in its unit.
+        loss: how losses read.
+        top_pp: largest loss that is drawn, in its unit.
         hidden: number of designs above that end.
         left_out: number of complete trials that are not drawn: scored on only a part of the validation split, or
             infeasible.
@@ -38,6 +40,7 @@ class Scene:
     front: list[Choice]
     lines: dict[Role, list[Choice]]
     dominated: "Dominated"
+    loss: ShownLoss
     top_pp: float
     hidden: int
     left_out: int
@@ -65,6 +68,14 @@ def cost_axes(facts: StudyFacts) -> tuple[Figure, Figure]:
     return facts.area, facts.energy
 
 
+def design_style(results: StudyResults, trial: int) -> str:
+    """Returns the accelerator style of a design: its own if designs choose it, else the study's."""
+    if "style" not in results.trials.columns:
+        return results.facts.style
+    chosen = results.trials.loc[results.trials["trial"] == trial, "style"]
+    return str(chosen.iloc[0]) if chosen.notna().any() else results.facts.style
+
+
 def scene(results: StudyResults) -> Scene:
     """Collects what the pictures of a study's front show."""
     rec = recommendation(results)
@@ -84,6 +95,7 @@ def scene(results: StudyResults) -> Scene:
             if role.is_uniform
         },
         dominated=dominated,
+        loss=shown_loss(results.facts),
         top_pp=top,
         hidden=int((drops > top).sum()),
         left_out=len(results.complete) - len(results.judged),
@@ -107,7 +119,7 @@ def _dominated(results: StudyResults) -> Dominated:
 
 
 def _top(front: list[Choice], baselines: list[Choice], facts: StudyFacts) -> float:
-    """Returns the upper end of the loss axis, in its unit: close above the useful part of the front."""
+    """Returns the largest loss that is drawn, in its unit: a little more than the useful part of the front has."""
     reference, margin = facts.loss.reference, facts.margin or _LEAST_SHARE * facts.loss.reference
     near = [c for c in front if c.val_loss <= reference]
     highest = max((max(c.val_loss, _or(c.ci_high, 0.0)) for c in near), default=reference)
@@ -122,7 +134,7 @@ def baselines(view: Scene) -> list[Choice]:
 
 
 def bottom(view: Scene) -> float:
-    """Returns the lower end of the loss axis, in its unit."""
+    """Returns the smallest loss that is drawn, in its unit."""
     lowest = min([0.0, *(min(c.val_loss, _or(c.ci_low, 0.0)) for c in view.front)])
     return lowest - 0.06 * (view.top_pp - lowest)
 

@@ -8,12 +8,17 @@ import pandas as pd
 from dse import formats
 from dse.design import Role
 from dse.report.recommendations import Recommendation, recommendation
+from dse.report.scene import design_style
+from dse.report.spreadsheets import write_csv
 from dse.store import StudyFacts, StudyResults, design_table, for_people, heading
 from dse.verdict import ROLE_NAMES, Choice, uniform_name
 from nets.files import replacing
 
 _EXCEL_ROWS = 1_048_575  # rows of a sheet without its heading
-_WIDEST = 48  # characters in a spreadsheet column
+LAYER_AREAS = ("area_um2", "datapath_area_um2", "parameter_area_um2")
+_WIDEST = 60  # characters in a spreadsheet column
+_HEADING_HEIGHT = 48  # points: three lines
+_MEASURED = 200  # rows that decide how wide a spreadsheet column is
 
 
 def write_tables(results: StudyResults, folder: Path) -> None:
@@ -27,8 +32,7 @@ def write_tables(results: StudyResults, folder: Path) -> None:
     baselines = whole_numbers(design_table(results.baselines, results.rescalers))
     frames = {"front": front, "baselines": baselines, "trials": trials, "layers": scored_layers(results)}
     for name, frame in frames.items():
-        with replacing(folder / f"{name}.csv") as path:
-            frame.to_csv(path, index=False)
+        write_csv(frame, folder / f"{name}.csv")
     with replacing(folder / "trials.parquet") as path:
         trials.to_parquet(path, index=False)
     with replacing(folder / "results.xlsx") as path:
@@ -36,10 +40,15 @@ def write_tables(results: StudyResults, folder: Path) -> None:
 
 
 def scored_layers(results: StudyResults) -> pd.DataFrame:
-    """Returns the layers of front and baselines: those of thousands of other designs do not fit a spreadsheet."""
+    """Returns the layers of front and baselines: those of thousands of other designs do not fit a spreadsheet.
+
+    Layers that share a bank have no area of their own; theirs is empty.
+    """
     if results.layers.empty:
         return results.layers
-    return results.layers[results.layers["trial"].isin([*results.front["trial"], *results.baselines["trial"]])]
+    scored = results.layers[results.layers["trial"].isin([*results.front["trial"], *results.baselines["trial"]])]
+    shared = [trial for trial in scored["trial"].unique() if design_style(results, int(trial)) == "shared"]
+    return scored.assign(**{name: scored[name].mask(scored["trial"].isin(shared)) for name in LAYER_AREAS})
 
 
 def whole_numbers(frame: pd.DataFrame) -> pd.DataFrame:
@@ -58,7 +67,7 @@ def summary_table(results: StudyResults, rec: Recommendation) -> pd.DataFrame:
 
 
 def compared(rec: Recommendation) -> list[tuple[str, Choice]]:
-    """Returns the designs that a report compares first, with their labels; designs that do not exist are left out."""
+    """Returns the designs that a report compares first, each once with all of its labels."""
     named = [
         *((name.capitalize(), choice) for name, choice in rec.recommended.items()),
         (f"{ROLE_NAMES[Role.INT32]} baseline", rec.int32),
@@ -66,7 +75,10 @@ def compared(rec: Recommendation) -> list[tuple[str, Choice]]:
         (f"Best uniform: {uniform_name(rec.best_uniform)}" if rec.best_uniform else "", rec.best_uniform),
         ("All absorb, 1 bit", rec.all_absorb),
     ]
-    return [(label, choice) for label, choice in named if choice is not None]
+    existing = [(label, choice) for label, choice in named if choice is not None]
+    designs = {choice.trial: choice for _, choice in existing}
+    labels = {trial: [label for label, choice in existing if choice.trial == trial] for trial in designs}
+    return [(" = ".join(labels[trial]), choice) for trial, choice in designs.items()]
 
 
 def _summary_cells(facts: StudyFacts) -> dict[str, Callable[[Choice], object]]:
@@ -108,15 +120,53 @@ def _write_workbook(results: StudyResults, front: pd.DataFrame, path: Path) -> N
             _write_sheet(writer, name, frame)
 
 
+# Number formats by the unit in a heading, or by the heading itself; other columns keep the spreadsheet's own.
+_FORMATS = (
+    ("(µm²)", "#,##0"),
+    ("(nJ)", "#,##0.00"),
+    ("(pp)", "0.00"),
+    ("(%)", "0.00"),
+    ("(s)", "0.0"),
+    ("(cycles)", "#,##0"),
+    ("times less than int32", f'0.0"{formats.TIMES}"'),
+    ("share of the accelerator", "0.0%"),
+    ("per inference", "#,##0"),
+)
+
+
+def number_format(title: str) -> str:
+    """Returns the number format of a spreadsheet column by its heading; empty for the spreadsheet's own."""
+    return next((code for part, code in _FORMATS if part in title), "")
+
+
 def _write_sheet(writer: pd.ExcelWriter, name: str, frame: pd.DataFrame) -> None:
+    """Writes a table with a heading that stays in view, columns as wide as their numbers, and formats by unit."""
     frame = frame.head(_EXCEL_ROWS)
     frame.to_excel(writer, sheet_name=name, index=False)
-    sheet = writer.sheets[name]
+    book, sheet = writer.book, writer.sheets[name]
+    heading_style = book.add_format(
+        {"bold": True, "text_wrap": True, "valign": "top", "bottom": 1, "bg_color": "#E4E7EB", "align": "left"}
+    )
+    wrapped = book.add_format({"text_wrap": True, "valign": "top"})
     sheet.freeze_panes(1, 1)
+    sheet.set_row(0, _HEADING_HEIGHT)
     if len(frame.columns):
         sheet.autofilter(0, 0, max(1, len(frame)), len(frame.columns) - 1)
-    for column, title in enumerate(frame.columns):
-        sheet.set_column(column, column, min(_WIDEST, max(10, len(str(title)) + 2)))
+    for column, title in enumerate(map(str, frame.columns)):
+        sheet.write_string(0, column, title, heading_style)
+        code = number_format(title)
+        style = book.add_format({"num_format": code, "valign": "top"}) if code else wrapped
+        sheet.set_column(column, column, _width(frame, column), style)
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
+    sheet.repeat_rows(0)
+
+
+def _width(frame: pd.DataFrame, column: int) -> int:
+    """Returns the width of a column in characters: of its longest text, of a word of its heading, or of a number."""
+    texts = [str(value) for value in frame.iloc[:_MEASURED, column] if isinstance(value, str)]
+    words = max((len(word) for word in str(frame.columns[column]).split()), default=0)
+    return min(_WIDEST, max(11, words + 3, *map(len, texts)) if texts else max(11, words + 3))
 
 
 def _about(results: StudyResults, rec: Recommendation) -> pd.DataFrame:

@@ -8,7 +8,6 @@ import numpy as np
 import optuna
 
 from dse.design import (
-    DIVERGENCE,
     DesignPoint,
     Evaluation,
     Finetune,
@@ -47,7 +46,7 @@ from dse.store import (
     violations,
 )
 from dse.study import Study
-from dse.verdict import candidates_of, entries_of, next_look
+from dse.verdict import candidates_of, entries_of, next_look, tested_loss
 from dse.workers import Completion, EvaluatorPool
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
@@ -358,15 +357,16 @@ class Driver:
     def _fix_sequence(self) -> None:
         """Records what is going to be tested, once for every number of trials, before the test split is read."""
         records = {trial.number: record for trial in self._store.complete() if (record := record_in(trial))}
-        looks, loss = self._store.looks(), figure_named(self._objectives[0])
-        if loss is DIVERGENCE or (looks and looks[-1].trials >= len(records)):
+        roles, looks = {trial.number: role_of(trial) for trial in self._store.complete()}, self._store.looks()
+        int32 = next((record for number, record in records.items() if roles[number] is Role.INT32), None)
+        loss = None if int32 is None else tested_loss(figure_named(self._objectives[0]), int32)
+        if loss is None or (looks and looks[-1].trials >= len(records)):
             return
-        roles = {trial.number: role_of(trial) for trial in self._store.complete()}
         feasible = {number: is_feasible(record, self._search_spec.constraints) for number, record in records.items()}
         entries = entries_of(records, roles, feasible)
         designs = candidates_of(entries, self._objectives, loss, cost_of(self._objectives))
         look = next_look(designs, looks, self._margin_pp, self._test_samples, len(records))
-        if look.sequence and look.sequence not in [earlier.sequence for earlier in looks]:
+        if look.sequence:
             self._store.add_look(look)
 
     def _test_jobs(self) -> list[Job]:

@@ -236,7 +236,7 @@ class Journal(BaseJournalBackend):
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
         self._positions = [Position()]  # before every line so far
-        self._condition()
+        self._opened = self._condition()
 
     def _condition(self) -> Condition:
         """Returns the journal's condition, in which no recorded result is lost."""
@@ -286,7 +286,7 @@ class DriverJournal(Journal):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        condition = self._condition()
+        condition = self._opened
         self._end = condition.good
         if condition.size > self._end.offset:
             os.truncate(self._path, self._end.offset)

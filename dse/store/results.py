@@ -1,7 +1,8 @@
 """The results of a study as tables: the form in which every report, picture and file reads them."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 from optuna.trial import TrialState
@@ -151,29 +152,34 @@ class StudyResults:
         """Columns of the shift windows, in bits; ``trials`` lacks those of rescalers that have natural shifts only."""
         return [shift_key(name) for name in self.rescalers]
 
-    @property
+    @cached_property
     def complete(self) -> pd.DataFrame:
         """The complete trials."""
         return self.trials[self.trials["state"] == TrialState.COMPLETE.name]
 
-    @property
+    @cached_property
     def judged(self) -> pd.DataFrame:
         """The trials that may be on the front: scored on the whole validation split, feasible if any of them is."""
         whole = self.complete[self.complete["fidelity"] != Level.PART]
         feasible = whole[whole["feasible"].astype(bool)]
         return whole if feasible.empty else feasible
 
-    @property
+    @cached_property
     def front(self) -> pd.DataFrame:
         """The non-dominated designs, cheapest first."""
         return self.trials[self.trials["on_front"]].sort_values([self.facts.area.name, self.facts.loss.name])
 
-    @property
+    @cached_property
     def baselines(self) -> pd.DataFrame:
         """The complete baselines: int32, its fine-tuned control, the uniform widths."""
         return self.complete[self.complete["role"] != Role.SEARCH]
 
-    @property
+    @cached_property
     def int32(self) -> pd.DataFrame:
         """The int32 baseline; no row before it is complete."""
         return self.complete[self.complete["role"] == Role.INT32]
+
+    @cached_property
+    def int32_row(self) -> Mapping[Hashable, object]:
+        """The row of the int32 baseline, by column; empty before it is complete."""
+        return next(iter(self.int32.to_dict(orient="records")), {})

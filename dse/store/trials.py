@@ -27,6 +27,7 @@ from dse.design import (
     values_of,
 )
 from dse.errors import StudyError
+from dse.store.dashboard import write_note
 from dse.store.journal import LAST_ATTRIBUTE
 from dse.store.looks import Look
 from dse.store.manifest import Manifest
@@ -36,6 +37,7 @@ from dse.store.records import RECORD_VERSION, TrialRecord
 from dse.store.run_folder import RunFolder
 
 _ROLE, _RECORD, _ERROR, _OBSERVATION = "role", "record", "error", "observation"
+_RECOMMENDED = "recommended_trial"
 _TEST, _LOOK = "test/", "look/"
 _STARTED, _VERSION = "start_probes", LAST_ATTRIBUTE
 _RUN, _MANIFEST = "run", "manifest"
@@ -203,6 +205,9 @@ class StudyStore:
         if constraints:
             self._show_feasibility(trial, constraints)
         trial.set_user_attr(_OBSERVATION, observation.document())
+        for name, value in record.figures.items():
+            if value is not None:
+                trial.set_user_attr(name, value)  # a column in optuna-dashboard; reports read the record
         trial.set_user_attr(_RECORD, record.model_dump_json())
         self.complete_with(trial.number, record, loss)
 
@@ -223,13 +228,30 @@ class StudyStore:
 
         Samplers then add every excess twice, which does not change the order of the designs.
         """
-        self._storage.set_trial_system_attr(
-            self._trial_id(trial.number), _UNNAMED_CONSTRAINTS, list(constraints.values())
-        )
+        trial_id = self._trial_id(trial.number)
+        self._storage.set_trial_system_attr(trial_id, _UNNAMED_CONSTRAINTS, list(constraints.values()))
 
     def _trial_id(self, number: int) -> int:
-        study_id = self._storage.get_study_id_from_name(self._study.study_name)
-        return self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id(), number)
+
+    def _study_id(self) -> int:
+        return self._storage.get_study_id_from_name(self._study.study_name)
+
+    def mark_recommended(self, trial: int | None, outcome: str, headline: str) -> None:
+        """Marks the recommended trial for readers of optuna-dashboard, and no other one.
+
+        Args:
+            trial: number of the trial; None if no design is recommended.
+            outcome: what the test split says of it, in words.
+            headline: the verdict in one sentence.
+        """
+        study_id, before = self._study_id(), self._study.user_attrs.get(_RECOMMENDED)
+        for number, text in ((before, ""), (trial, f"**Recommended** ({outcome})")):
+            if number is not None and (number != trial or text):
+                write_note(self._storage, study_id, text, self._trial_id(number))
+        write_note(self._storage, study_id, headline)
+        if before != trial:
+            self._study.set_user_attr(_RECOMMENDED, trial)
 
     def tell_failed(self, trial: optuna.Trial, error: str) -> None:
         """Records that a trial has no result, and why."""

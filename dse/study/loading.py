@@ -2,7 +2,7 @@
 
 import difflib
 import json
-import tomllib
+import reprlib
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,8 +12,13 @@ from pydantic_core import ErrorDetails
 from dse.errors import StudyError
 from dse.study.inputs import input_files
 from dse.study.spec import Study, with_members
+from hwmodels import parse_toml, read_text
 
 _ONLY_MEMBER = ("members", 0)
+_MOST_BYTES = 1_000_000  # of a study file
+_SHORT = reprlib.Repr()  # of values in messages
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
+_SHORT.maxlist = _SHORT.maxdict = _SHORT.maxtuple = 20
 
 
 def load_study(path: Path) -> Study:
@@ -23,10 +28,10 @@ def load_study(path: Path) -> Study:
         StudyError: one line that names file, key, value and what would be right.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = parse_toml(read_text(path, _MOST_BYTES))
     except FileNotFoundError:
         raise StudyError(f"{path}: no such study file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise StudyError(f"{path}: not a readable TOML file: {error}") from None
     try:
         study = validated(document, path.resolve().parent)
@@ -69,11 +74,11 @@ def _described(entry: ErrorDetails, *, single: bool) -> str:
     if entry["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(location[-1]), _keys_at(location[:-1]), n=1)
         meant = f"did you mean {close[0]}?" if close else "remove it or see docs/study-file.md for the keys"
-        return f"unknown key {key} = {given!r}; {meant}"
+        return f"unknown key {key} = {_SHORT.repr(given)}; {meant}"
     if entry["type"] == "missing":
         return f"key {key} is missing; every study gives name, and network and data or [[members]] that have them"
     message = entry["msg"].removeprefix("Value error, ")
-    shown = "" if isinstance(given, dict) else f", got {given!r}"
+    shown = "" if isinstance(given, dict) else f", got {_SHORT.repr(given)}"
     return f"{key}: {message}{shown}" if key else f"{message}{shown}"
 
 

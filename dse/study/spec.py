@@ -98,10 +98,13 @@ class SearchSpec(Section):
     styles: tuple[Style, ...] = Field((), description="accelerator styles to choose from; none: hardware.style")
     lanes: tuple[Lanes, ...] = Field((), description="numbers of rescaler lanes to choose from; none: hardware.lanes")
     uniform_multiplier_bits: tuple[MultiplierBits, ...] = Field(
-        (1, 2, 3, 4, 6, 8, 12, 16), description="multiplier widths of the uniform baselines, in bits"
+        (1, 2, 3, 4, 6, 8, 12, 16),
+        description="multiplier widths of the uniform baselines, in bits; those that no rescaler may have are left out",
     )
     uniform_shift_bits: tuple[WindowBits, ...] = Field(
-        (), description="shift windows of the uniform baselines with one-bit multipliers, in bits"
+        (),
+        description="shift windows of the uniform baselines with one-bit multipliers, in bits; those that no layer may "
+        "have are left out",
     )
     rescalers: tuple[RescalerRule, ...] = Field((), description="rules for some of the rescalers")
     constraints: tuple[Constraint, ...] = Field((), description="limits on figures of a design")
@@ -236,7 +239,13 @@ class HardwareSpec(Section):
 class ReportSpec(Section):
     """The claims of the report."""
 
-    margin_pp: float = Field(1.0, gt=0, le=100, description="non-inferiority margin, percentage points")
+    margin_pp: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="accuracy (without labels: agreement) that a design may lose, percentage points; the verdict "
+        "keeps the margin with which the test split was first read",
+    )
 
 
 class WorkersSpec(Section):

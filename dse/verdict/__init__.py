@@ -1,6 +1,6 @@
 """The verdict: what is tested, what the test split shows, and how sure that is."""
 
-from dse.verdict.candidates import candidates_of, entries_of
+from dse.verdict.candidates import candidates_of, entries_of, tested_loss
 from dse.verdict.designs import (
     ROLE_NAMES,
     Choice,
@@ -32,6 +32,7 @@ __all__ = [
     "loss_amount",
     "loss_digits",
     "next_look",
+    "tested_loss",
     "uniform_name",
     "verdict_of",
 ]

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from dse.design import DROP, Answers, Figure, Level, Role, value_of, values_of
+from dse.design import DISAGREEMENT, DIVERGENCE, DROP, Answers, Figure, Level, Role, value_of, values_of
 from dse.store import TrialRecord
 
 _MOST_BETTER = 10  # designs at least as accurate and as cheap: one with more of them has no chance to be chosen
@@ -69,6 +69,16 @@ class Candidates:
         """Returns the row of a trial; None if it is not among the designs."""
         found = np.flatnonzero(self.trials == trial)
         return int(found[0]) if len(found) else None
+
+
+def tested_loss(loss: Figure, int32: TrialRecord) -> Figure | None:
+    """Returns the loss that a verdict is about: the study's own; for a divergence, the best that has a margin.
+
+    That is the accuracy drop, or without labels the disagreement; None if the outputs are no classes.
+    """
+    if loss is not DIVERGENCE:
+        return loss
+    return next((each for each in (DROP, DISAGREEMENT) if _marks(int32, each)), None)
 
 
 def candidates_of(

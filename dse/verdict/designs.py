@@ -179,7 +179,7 @@ class Choice:
 
 def choices(results: StudyResults, rows: pd.DataFrame) -> list[Choice]:
     """Returns rows of ``trials`` as designs."""
-    int32 = next((_figures(row) for row in results.int32.to_dict(orient="records")), {})
+    int32 = _figures(results.int32_row) if results.int32_row else {}
     return [_choice(results, row, int32) for row in rows.to_dict(orient="records")]
 
 

@@ -2,25 +2,26 @@
 
 from dataclasses import dataclass, replace
 
-from dse.design import DIVERGENCE, Role
+from dse.design import Figure, Role
 from dse.store import StudyResults
-from dse.verdict.candidates import Candidates, candidates_of, entries_of
+from dse.verdict.candidates import Candidates, candidates_of, entries_of, tested_loss
 from dse.verdict.designs import Choice, choices
 from dse.verdict.outcome import Gain, Outcome, Power, Stability, Test, Verdict
-from dse.verdict.plan import error_of_look, next_look
+from dse.verdict.plan import error_of_look, planned, untested
 from dse.verdict.power import power_of
 from dse.verdict.resampling import Rule, gain_interval, resampled, rival_of, stability_of
 from dse.verdict.testing import Examiner, Step, steps_of
 from dse.verdict.words import Obstacle, cautions_of, headline_of, text_of
 
+_FEWEST = 30  # test samples, for a word on whether int32 is better than chance
 _FAIR = 0.5  # a test that an equal design passes less often says little if it fails
 
 
 def verdict_of(results: StudyResults) -> Verdict:
     """Returns the verdict on a study; it depends on what is stored alone."""
-    bare = _Case(results).verdict()
-    obstacle = obstacle_to(results)
-    headline = headline_of(bare, results.facts, obstacle)
+    case = _Case(results)
+    bare = case.verdict()
+    headline = headline_of(bare, results.facts, case.obstacle())
     return replace(
         bare,
         headline=headline,
@@ -29,27 +30,16 @@ def verdict_of(results: StudyResults) -> Verdict:
     )
 
 
-def obstacle_to(results: StudyResults) -> Obstacle | None:
-    """Returns why there is no verdict; None if nothing stands in its way."""
-    if results.complete.empty:
-        return Obstacle.NO_TRIAL
-    if results.int32.empty:
-        return Obstacle.NO_INT32
-    if results.facts.loss is DIVERGENCE:
-        return Obstacle.NO_MARGIN
-    if _at_chance(results):
-        return Obstacle.AT_CHANCE
-    return None
-
-
 def _at_chance(results: StudyResults) -> bool:
-    """Returns whether some network's int32 is right at most as often as if it always named the most frequent class."""
+    """Returns whether some network's int32 is right at most as often as if it always named the most frequent class.
+
+    A handful of samples tells nothing of that.
+    """
     score = results.scores.get(int(results.int32["trial"].iloc[0]))
     return any(
-        each.baseline_correct is not None and each.most_frequent is not None
-        and each.baseline_correct <= each.most_frequent
+        each.samples >= _FEWEST and (each.baseline_correct or 0) <= (each.most_frequent or -1)
         for _, each in (score.by_member if score else ())
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -58,26 +48,38 @@ class _Case:
 
     results: StudyResults
 
+    def obstacle(self) -> Obstacle | None:
+        """Returns why there is no verdict; None if nothing stands in its way."""
+        if self.results.complete.empty:
+            return Obstacle.NO_TRIAL
+        if self.results.int32.empty:
+            return Obstacle.NO_INT32
+        if self._loss() is None:
+            return Obstacle.NO_MARGIN
+        return Obstacle.AT_CHANCE if _at_chance(self.results) else None
+
     def verdict(self) -> Verdict:
         """Returns the verdict without words."""
-        nothing = Verdict(Outcome.NO_VERDICT, None, (), self.results.facts.margin, None, None, None, "", "", ())
-        if obstacle_to(self.results):
+        facts, looks, loss = self.results.facts, self.results.looks, self._loss()
+        nothing = Verdict(Outcome.NO_VERDICT, None, (), loss or facts.loss, None, None, None, None, "", "", ())
+        if loss is None or self.obstacle():
             return nothing
-        margin = self.results.looks[0].margin_pp if self.results.looks else self.results.facts.margin_pp
-        designs = self._contenders()
-        sequence = self._sequence(designs, margin)
-        if designs is None or not sequence:
-            return replace(nothing, margin_pp=margin)
-        examiner = self._examiner(margin)
-        steps = steps_of(self.results.looks, examiner)
+        margin = looks[0].margin_pp if looks else facts.margin_pp
+        designs = self._candidates(loss)
+        guess = () if designs is None else planned(designs, margin, self._test_samples(), error_of_look(1))
+        examiner = self._examiner(loss, margin)
+        steps = steps_of(looks, examiner)
         shown = [step.trial for step in steps if step.reached and step.passed]
-        error = steps[-1].error if steps else error_of_look(len(self.results.looks) or 1)
-        recommended = self._cheapest(designs, shown) if shown else sequence[0]
-        power = power_of(designs, recommended, self.results.facts.loss, margin, self._test_samples(), error)
+        if designs is None or not (shown or guess):
+            return replace(nothing, margin_pp=margin)
+        error = steps[-1].error if steps else error_of_look(1)
+        recommended = self._cheapest(designs, shown) if shown else guess[0]
+        power = power_of(designs, recommended, loss, margin, self._test_samples(), error)
         return Verdict(
             outcome=_outcome(steps, shown, power),
             recommended=self._choice(recommended),
             tested=tuple(self._test(step) for step in steps),
+            loss=loss,
             margin_pp=margin,
             power=power,
             gain_over_uniform=self._gain(designs, recommended),
@@ -87,20 +89,20 @@ class _Case:
             cautions=(),
         )
 
-    def _contenders(self) -> Candidates | None:
+    def _loss(self) -> Figure | None:
+        """Returns the loss that is tested; None if none has a margin, or int32 is missing."""
+        int32 = self.results.int32
+        if int32.empty:
+            return None
+        return tested_loss(self.results.facts.loss, self.results.records[int(int32["trial"].iloc[0])])
+
+    def _candidates(self, loss: Figure) -> Candidates | None:
         facts, trials = self.results.facts, self.results.complete
         roles = {int(trial): Role(role) for trial, role in zip(trials["trial"], trials["role"], strict=True)}
         feasible = {int(trial): bool(kept) for trial, kept in zip(trials["trial"], trials["feasible"], strict=True)}
         entries = entries_of(self.results.records, roles, feasible)
         tested = {trial for look in self.results.looks for trial in look.sequence}
-        return candidates_of(entries, facts.objectives, facts.loss, facts.cost, tested)
-
-    def _sequence(self, designs: Candidates | None, margin: float) -> tuple[int, ...]:
-        """Returns the sequence of the last look that has one; before any look, what would be tested now."""
-        taken = [look.sequence for look in self.results.looks if look.sequence]
-        if taken:
-            return taken[-1]
-        return next_look(designs, (), margin, self._test_samples(), len(self.results.records)).sequence
+        return candidates_of(entries, facts.objectives, loss, facts.cost, tested)
 
     def _test_samples(self) -> tuple[int, ...]:
         score = self.results.scores.get(int(self.results.int32["trial"].iloc[0]))
@@ -108,7 +110,7 @@ class _Case:
             return tuple(each.samples for _, each in score.by_member)
         return (self.results.facts.samples["test"],) * max(1, len(self.results.facts.members))
 
-    def _examiner(self, margin: float) -> Examiner:
+    def _examiner(self, loss: Figure, margin: float) -> Examiner:
         trials = self.results.trials
         controls = {
             self.results.records[trial].fidelity: trial
@@ -117,7 +119,7 @@ class _Case:
         }
         trained = {trial: record.fidelity for trial, record in self.results.records.items() if record.is_trained}
         return Examiner(
-            self.results.facts.loss,
+            loss,
             margin,
             dict(self.results.scores),
             {trial: controls.get(fidelity) for trial, fidelity in trained.items()},
@@ -159,11 +161,12 @@ class _Case:
                 known[trial] = all(each.passed for each in examiner.comparisons(trial, error))
             return known[trial]
 
-        planned = set(self.results.looks[-1].sequence) if self.results.looks else set()
-        rows = (designs.index(trial) for trial in shown if trial not in planned)
-        earlier = tuple(each for each in rows if each is not None)
-        rule = Rule(examiner.margin_pp, self._test_samples(), error, earlier, passes)
-        return stability_of(designs, row, rule, resampled(designs))
+        earlier = self.results.looks[:-1]
+        before = {trial for look in earlier for trial in look.sequence}
+        rows = (designs.index(trial) for trial in shown if trial in before)
+        kept = tuple(each for each in rows if each is not None)
+        rule = Rule(examiner.margin_pp, self._test_samples(), error, kept, passes)
+        return stability_of(untested(designs, earlier), row, rule, resampled(designs))
 
 
 def _outcome(steps: list[Step], shown: list[int], power: Power) -> Outcome:

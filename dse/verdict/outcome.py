@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dse.design import Figure
 from dse.verdict.designs import Choice
 
 
@@ -30,7 +31,7 @@ class Comparison:
         reference: what it is compared with.
         member: the network of a portfolio; empty in a study of one network.
         samples: samples of the test split.
-        loss: what the design loses, in the unit of the study's loss (percentage points).
+        loss: what the design loses, percentage points.
         low, high: ends of the interval of the loss, at the confidence of the test.
         passed: whether the upper end is within the margin.
     """
@@ -136,7 +137,8 @@ class Verdict:
         outcome: what the test split shows.
         recommended: the design to take if it is shown, else the best guess; None if there is none.
         tested: the steps of every look's sequence, in order, as far as they are scored.
-        margin_pp: the margin that was tested, percentage points; None for a divergence, which has none.
+        loss: what the margin is about: the accuracy drop, or without labels the disagreement.
+        margin_pp: the margin that is tested, percentage points; None if nothing can be.
         power: what the test split can show; None if nothing is planned.
         gain_over_uniform: the gain of the recommended design; None without one, or without a baseline to compare.
         stability: how stable the recommendation is; None without one.
@@ -148,6 +150,7 @@ class Verdict:
     outcome: Outcome
     recommended: Choice | None
     tested: tuple[Test, ...]
+    loss: Figure
     margin_pp: float | None
     power: Power | None
     gain_over_uniform: Gain | None

@@ -1,19 +1,21 @@
 """What will be tested, in which order: chosen on validation alone, before the test split is read."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
-from dse.design import normal_quantile
+from dse.design import normal_quantile, normal_shares
 from dse.store import Look
 from dse.verdict.candidates import Candidates, Floats
 
 ERROR = 0.025  # one-sided, of all looks together: the upper end of a 95% interval
 _LATER_LOOKS = 0.2  # share of the error that is kept for the looks after each one
 _LEAST_CHANCE = 0.05  # to pass, for a design to be tested at all
+
+_QUANTILES = [normal_quantile(share) for share in (np.arange(11) + 0.5) / 11]  # in steps of equal probability
 
 Weights = npt.NDArray[np.float32]
 
@@ -37,8 +39,18 @@ def next_look(
         trials: complete trials of the study.
     """
     error, margin = error_of_look(len(earlier) + 1), earlier[0].margin_pp if earlier else margin_pp
-    sequence = () if candidates is None else planned(candidates, margin, test_samples or candidates.samples, error)
+    fresh = None if candidates is None else untested(candidates, earlier)
+    sequence = () if fresh is None else planned(fresh, margin, test_samples or fresh.samples, error)
     return Look(error=error, margin_pp=margin, sequence=sequence, trials=trials)
+
+
+def untested(candidates: Candidates, earlier: Iterable[Look]) -> Candidates:
+    """Returns the candidates without those of earlier looks.
+
+    A design is tested once. What is tested then depends on no result of the test split, whether its designs passed.
+    """
+    tested = [trial for look in earlier for trial in look.sequence]
+    return replace(candidates, eligible=candidates.eligible & ~np.isin(candidates.trials, tested))
 
 
 def planned(candidates: Candidates, margin_pp: float, test_samples: Sequence[int], error: float) -> tuple[int, ...]:
@@ -53,9 +65,9 @@ def pass_chances(
 ) -> Floats:
     """Estimates the chance of every design to pass on the test split, ``[designs, resamples]``; 0 if not eligible.
 
-    The estimate is that of a normal approximation of the score test, with the loss seen on validation (at least 0: no
-    credit for luck), the uncertainty of that loss, and the discordance seen, with one sample more. It serves to choose
-    what is tested; nothing that is shown depends on it.
+    The estimate is that of a normal approximation of the score test, averaged over the losses that validation leaves
+    possible; none is below 0, because narrowing makes nothing better but by luck. The discordance is the one seen, with
+    one sample more. The estimate serves to choose what is tested; no error of a test depends on it.
 
     Args:
         candidates: the designs.
@@ -82,10 +94,13 @@ def _chances(
     net, differing = (
         (part.astype(np.float32) @ weights.T).astype(np.float64) for part in (differences, np.abs(differences))
     )
-    loss, discordance = np.maximum(net / samples, 0.0), (differing + 1) / (samples + 2)
-    of_test = np.sqrt(np.maximum(discordance, margin) / test_samples)  # a loss at the margin has that discordance
-    deviation = np.sqrt(discordance * (1 / test_samples + 1 / samples))
-    chances: Floats = ndtr((margin - loss - normal_quantile(1 - error) * of_test) / deviation)
+    discordance = (differing + 1) / (samples + 2)
+    needed = normal_quantile(1 - error) * np.sqrt(np.maximum(discordance, margin) / test_samples)
+    of_test, of_validation = np.sqrt(discordance / test_samples), np.sqrt(discordance / samples)
+    chances = np.zeros_like(net)
+    for quantile in _QUANTILES:
+        loss = np.maximum(net / samples + quantile * of_validation, 0.0)
+        chances += normal_shares((margin - loss - needed) / of_test) / len(_QUANTILES)
     return chances
 
 

@@ -69,7 +69,7 @@ def _recommended(candidates: Candidates, chances: Floats, rule: Rule) -> int | N
     passed = list(rule.shown)
     for row in sequence:
         known = rule.passes(int(candidates.trials[row]))
-        if row not in rule.shown and not (chances[row] >= 0.5 if known is None else known):
+        if not (chances[row] >= 0.5 if known is None else known):
             break
         passed.append(row)
     if passed:

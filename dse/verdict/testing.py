@@ -72,17 +72,13 @@ class Examiner:
 def steps_of(looks: Iterable[Look], examiner: Examiner) -> list[Step]:
     """Returns the steps of all looks, in order, as far as their designs are scored.
 
-    A look whose designs all passed hands its error on to the next one. A design that an earlier look showed stays
-    shown, and is no step any more.
+    A look whose designs all passed hands its error on to the next one.
     """
     steps: list[Step] = []
-    shown: set[int] = set()
     handed_on = 0.0
     for number, look in enumerate(looks, start=1):
         error, going = look.error + handed_on, True
         for trial in look.sequence:
-            if trial in shown:
-                continue
             if trial not in examiner.scores:
                 going = False
                 break
@@ -90,7 +86,5 @@ def steps_of(looks: Iterable[Look], examiner: Examiner) -> list[Step]:
             passed = all(each.passed for each in comparisons)
             steps.append(Step(trial, number, error, comparisons, passed, reached=going))
             going = going and passed
-            if going:
-                shown.add(trial)
         handed_on = error if going else 0.0
     return steps

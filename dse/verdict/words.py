@@ -6,7 +6,7 @@ from enum import StrEnum
 from dse import formats
 from dse.design import DISAGREEMENT, DIVERGENCE, DROP, Role
 from dse.store import StudyFacts, StudyResults
-from dse.verdict.designs import Choice, choices, loss_digits, uniform_name
+from dse.verdict.designs import Choice, choices, uniform_name
 from dse.verdict.outcome import Comparison, Gain, Outcome, Power, Reference, Test, Verdict
 
 
@@ -15,7 +15,7 @@ class Obstacle(StrEnum):
 
     NO_TRIAL = "no trial is complete"
     NO_INT32 = "the int32 baseline is not complete"
-    NO_MARGIN = "a divergence has no margin; choose a design of the front by what it costs and how far it diverges"
+    NO_MARGIN = "outputs that are no classes have no margin; choose a design of the front by its cost and divergence"
     AT_CHANCE = "int32 itself is right at most as often as always naming the most frequent class"
 
 
@@ -67,20 +67,20 @@ def text_of(verdict: Verdict, facts: StudyFacts) -> list[str]:
     """Returns the sentences after the headline."""
     if verdict.recommended is None:
         return []
-    sentences = [*_accuracy(verdict, facts), *_tests(verdict), *_gain(verdict.gain_over_uniform)]
+    sentences = [*_accuracy(verdict, facts), *_tests(verdict), *_gain(verdict.gain_over_uniform, verdict.recommended)]
     return [*sentences, *_stability(verdict), *_power(verdict)]
 
 
 def _accuracy(verdict: Verdict, facts: StudyFacts) -> list[str]:
     """Returns the loss against every reference, with the interval of the test."""
-    choice, test = verdict.recommended, verdict.evidence
+    choice, test, loss = verdict.recommended, verdict.evidence, verdict.loss
     if choice is None:
         return []
     if test is None:
-        return [f"On validation its {choice.loss.in_words} is {choice.amount(choice.val_loss)}."]
+        return [f"On validation its {loss.in_words} is {formats.points(choice.value(loss))}."]
     confidence = formats.percent(test.confidence, 1).removesuffix(".0%").rstrip("%") + "%"
     against = [
-        f"{formats.points(each.loss)} {formats.interval(each.low, each.high, loss_digits(choice.loss))} against "
+        f"{formats.points(each.loss)} {formats.interval(each.low, each.high)} against "
         f"{_reference(each)} ({each.samples:,} samples)"
         for each in test.comparisons
         if math.isfinite(each.loss)
@@ -93,8 +93,8 @@ def _accuracy(verdict: Verdict, facts: StudyFacts) -> list[str]:
     )
     listed = "; ".join(against)
     return [
-        f"On test its {choice.loss.in_words} is {listed}, {confidence} intervals{absolute}; "
-        f"on validation it is {choice.amount(choice.val_loss)}."
+        f"On test its {loss.in_words} is {listed}, {confidence} intervals{absolute}; "
+        f"on validation it is {formats.points(choice.value(loss))}."
     ]
 
 
@@ -122,11 +122,13 @@ def _why(test: Test) -> str:
     return f": it may lose {formats.points(worst.high)} against {_reference(worst)}"
 
 
-def _gain(gain: Gain | None) -> list[str]:
+def _gain(gain: Gain | None, choice: Choice) -> list[str]:
     """Returns what the choice per layer gained."""
     if gain is None:
         return []
     rival = "int32" if gain.rival.role.is_int32 else uniform_name(gain.rival)
+    if gain.rival.trial == choice.trial:
+        return [f"It is the uniform design {rival}: choosing per layer gained nothing here."]
     named = f"{rival} (trial {gain.rival.trial})"
     if gain.saved <= 0:
         return [f"Choosing per layer gained nothing here: {named} is as cheap and at least as accurate on validation."]
@@ -174,7 +176,7 @@ def cautions_of(verdict: Verdict, results: StudyResults) -> list[str]:
             f"The test split is small: {_chance(verdict.power, formats.points(verdict.margin_pp))} "
             "One that is shown with so few has to look better than int32 on them."
         )
-    cautions += [*_without_labels(facts), *_weak_baseline(choice, results)]
+    cautions += [*_without_labels(verdict, facts), *_weak_baseline(choice, results), *_inherited(choice, results)]
     if (
         choice
         and choice.is_finetuned
@@ -188,17 +190,33 @@ def cautions_of(verdict: Verdict, results: StudyResults) -> list[str]:
 
 
 def _changed_margin(verdict: Verdict, facts: StudyFacts) -> list[str]:
-    if verdict.margin_pp is None or verdict.margin_pp == facts.margin:
+    if verdict.margin_pp is None or verdict.margin_pp == facts.margin_pp:
         return []
     return [
-        f"The study file asks for {formats.points(facts.margin)}, but the test split was read for "
+        f"The study file asks for {formats.points(facts.margin_pp)}, but the test split was read for "
         f"{formats.points(verdict.margin_pp)}; a margin that is chosen later shows nothing. To use it, start over with "
         "--fresh and other test samples."
     ]
 
 
-def _without_labels(facts: StudyFacts) -> list[str]:
+def _inherited(choice: Choice | None, results: StudyResults) -> list[str]:
+    """Says if the recommended design was trained longer than its control."""
+    heir_of = None if choice is None else results.records[choice.trial].heir_of
+    if choice is None or heir_of is None:
+        return []
+    return [
+        f"The fine-tune of trial {choice.trial} began with the weights of trial {heir_of}, so it was trained longer "
+        "than int32 was; part of its accuracy may be that of training."
+    ]
+
+
+def _without_labels(verdict: Verdict, facts: StudyFacts) -> list[str]:
     """Says what stands for the accuracy if the study does not minimise its drop."""
+    if facts.loss is DIVERGENCE and verdict.margin_pp is not None:
+        return [
+            "Designs are searched by the divergence of their outputs from int32's, which has no margin; the verdict is "
+            f"about the {verdict.loss.in_words}."
+        ]
     if facts.loss is DISAGREEMENT:
         return [
             "Designs are judged by their disagreement with int32, not by labels. The accuracy drop is never larger, "

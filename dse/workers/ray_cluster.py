@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ from ray._raylet import (  # type: ignore[attr-defined]  # a compiled module
 )
 
 from dse.errors import StudyError
+from dse.workers.processes import guarded, kill, processes_of
 
 _ANSWER_S: Final = 5.0  # time limit for connecting to a running head
 _HEAD_S: Final = 20.0  # and for what listens there to answer; asked in a process of its own, which can be ended
@@ -41,6 +43,7 @@ except Exception as error:
     sys.exit(str(error).strip().splitlines()[0][:200])
 """
 _ADDRESS: Final = re.compile(r"(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:]+\]):(?P<port>[0-9]{1,5})")
+_STOP_S: Final = 3.0  # time that a Ray of its own has to stop
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _LONGEST_FOLDER: Final = 28  # characters; the path of a Unix socket has 107, of which Ray's own part takes up to 79
 _TOKEN_BYTES: Final = 32
@@ -60,12 +63,15 @@ class RayCluster:
 
     def __init__(self, workers: int, address: str | None) -> None:
         self._to_undo = ExitStack()
+        self._folder: Path | None = None  # of a Ray of its own
         if ray.is_initialized():
             return
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a notice about GPUs
         with ExitStack() as begun:
             if address is None:
-                _start(workers, begun.enter_context(_private_folder()), begun)
+                self._folder = begun.enter_context(_private_folder())
+                begun.enter_context(guarded(self._folder))
+                _start(workers, self._folder, begun)
             else:
                 _connect(address)
                 begun.callback(ray.shutdown)
@@ -74,6 +80,21 @@ class RayCluster:
     def close(self) -> None:
         """Stops a Ray of its own, or leaves the cluster."""
         self._to_undo.close()
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Kills a Ray of its own that does not stop in this block in time, such as one with a frozen raylet."""
+        killer = threading.Timer(_STOP_S, self._kill)
+        killer.daemon = True
+        killer.start()
+        try:
+            yield
+        finally:
+            killer.cancel()
+
+    def _kill(self) -> None:
+        if self._folder is not None:
+            kill(processes_of(str(self._folder)))
 
 
 def _start(workers: int, folder: Path, undo: ExitStack) -> None:

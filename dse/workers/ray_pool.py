@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -97,10 +98,11 @@ class RayPool:
         return completion
 
     def close(self) -> None:
-        self._feeder.events.put(_STOP)
-        self._thread.join()
         self.running = 0
-        self._cluster.close()
+        with self._cluster.closing():
+            self._feeder.events.put(_STOP)
+            self._thread.join()
+            self._cluster.close()
 
 
 class _Feeder:
@@ -158,7 +160,8 @@ class _Feeder:
     def _kill_actors(self) -> None:
         at_work = [attempt.actor for attempt in self.assigned.values()]
         for actor in (*self._idle, *self._starting.values(), *at_work):
-            ray.kill(actor)
+            with suppress(RayError, ConnectionError):  # of a Ray that is stopped or was killed
+                ray.kill(actor)
 
     def _start_actor(self) -> None:
         actor = self._actor_class.remote(self._make_evaluator)

@@ -17,6 +17,7 @@ BitFunction = Callable[[Mapping[str, Words]], Words]
 _OPERATORS: Final[tuple[tuple[str, Callable[[Any, Any], Any]], ...]] = (
     ("|+", operator.or_), ("^", operator.xor), ("&*", operator.and_),
 )  # fmt: skip
+_LONGEST: Final = 100_000
 _TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\[\d+\])?|[()!'&*|+^01]")
 
 
@@ -30,13 +31,19 @@ def compile_function(text: str) -> tuple[BitFunction, tuple[str, ...]]:
     Raises:
         HardwareError: if the text is not such a function.
     """
+    if len(text) > _LONGEST:
+        raise HardwareError(f"cell function {text[:40]!r}... has {len(text)} characters; at most {_LONGEST} are read")
     tokens = _TOKEN.findall(text)
     if "".join(tokens) != re.sub(r"\s", "", text):
         raise HardwareError(f"cell function {text!r} has a sign that Liberty does not know")
     parser = _Parser(tokens, text)
-    function = parser.expression()
-    parser.expect_end()
     names = tuple(dict.fromkeys(sign for sign in tokens if sign[0].isalpha() or sign[0] == "_"))
+    try:
+        function = parser.expression()
+        parser.expect_end()
+        function(dict.fromkeys(names, np.zeros(1, np.uint64)))
+    except RecursionError:
+        raise HardwareError(f"cell function {text[:40]!r}... is nested too deeply") from None
     return function, names
 
 

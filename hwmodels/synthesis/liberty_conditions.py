@@ -1,6 +1,6 @@
 """Conditions (``when``) of a Liberty cell, and the share of its states that they hold for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +10,7 @@ from hwmodels.errors import HardwareError
 from hwmodels.synthesis.functions import Words, compile_function
 
 _MOST_NAMES: Final = 16  # 65,536 states
+_LONGEST_CHAIN: Final = 100  # of pins whose functions read each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +54,44 @@ class CellStates:
         """Returns per condition whether it holds in each state of what the conditions read."""
         try:
             compiled = [compile_function(text) for text in texts]
-            free = list(dict.fromkeys(name for _, names in compiled for read in names for name in self._free(read, ())))
+            free = list(self._free([read for _, names in compiled for read in names]))
             if len(free) > _MOST_NAMES:
                 raise HardwareError(f"its conditions read {len(free)} pins; at most {_MOST_NAMES} are supported")
             states = np.arange(1 << len(free), dtype=np.uint64)
-            known = {name: (states >> np.uint64(place_of)) & np.uint64(1) for place_of, name in enumerate(free)}
+            known: dict[str, Words] = {
+                name: (states >> np.uint64(place_of)) & np.uint64(1) for place_of, name in enumerate(free)
+            }
             values = [function({name: self._value(name, known) for name in names}) for function, names in compiled]
         except HardwareError as error:
             raise HardwareError(f"{place}: when: {error}") from None
         return [np.broadcast_to(value & np.uint64(1), states.shape).astype(np.bool_) for value in values]
 
-    def _free(self, name: str, above: tuple[str, ...]) -> list[str]:
-        """Returns the inputs and stored bits that a name depends on."""
-        if name not in self._functions:
-            return [name]
-        if name in above:
-            raise HardwareError(f"the function of {name} reads itself")
-        _, names = compile_function(self._functions[name])
-        return [free for read in names for free in self._free(read, (*above, name))]
+    def _free(self, names: Iterable[str]) -> dict[str, None]:
+        """Returns the inputs and stored bits that names depend on, in the order in which they are read."""
+        free: dict[str, None] = {}
+        visited = set[str]()
 
-    def _value(self, name: str, known: Mapping[str, Words]) -> Words:
-        if name not in self._functions:
-            return known[name]
-        function, names = compile_function(self._functions[name])
-        return function({read: self._value(read, known) for read in names})
+        def visit(name: str, above: tuple[str, ...]) -> None:
+            if name in above:
+                raise HardwareError(f"the function of {name} reads itself")
+            if len(above) > _LONGEST_CHAIN:
+                raise HardwareError(f"the function of {above[0]} reads others over more than {_LONGEST_CHAIN} pins")
+            if name in visited:
+                return
+            visited.add(name)
+            if name not in self._functions:
+                free[name] = None
+                return
+            for read in compile_function(self._functions[name])[1]:
+                visit(read, (*above, name))
+
+        for name in names:
+            visit(name, ())
+        return free
+
+    def _value(self, name: str, known: dict[str, Words]) -> Words:
+        """Returns the value of a name in every state, and adds it to what is known."""
+        if name not in known:
+            function, names = compile_function(self._functions[name])
+            known[name] = function({read: self._value(read, known) for read in names})
+        return known[name]

@@ -10,7 +10,8 @@ from typing import Final
 from hwmodels.errors import HardwareError
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*+"'
-_COMMENT: Final = re.compile(rf"{_STRING}|/\*.*?\*/|//[^\n]*", re.DOTALL)
+_COMMENT: Final = re.compile(rf"{_STRING}|/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)  # one without an end takes the rest
+_MOST_BYTES: Final = 1 << 29  # of a library, unpacked
 # One statement: the end of a group, a simple attribute, or a complex attribute, which a brace turns into a group.
 _STATEMENT: Final = re.compile(
     rf"""[\s;]*+(?:
@@ -61,11 +62,12 @@ def read_liberty_text(path: Path) -> str:
         HardwareError: if it cannot be read, or the compressed data end early.
     """
     try:
-        data = path.read_bytes()
-        if data[:2] == _GZIP_MAGIC:
-            data = gzip.decompress(data)
+        with gzip.open(path) if is_compressed(path) else path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise HardwareError(f"{path}: cannot be read ({error})") from None
+    if len(data) > _MOST_BYTES:
+        raise HardwareError(f"{path}: has more than {_MOST_BYTES} bytes unpacked; no cell library has")
     # Names, numbers and functions are ASCII; comments may be in any encoding.
     return data.decode("utf-8", errors="replace").replace("\r\n", "\n")
 

@@ -22,6 +22,7 @@ from hwmodels.workload import RescalerWorkload
 BASELINE_BITS: Final = 31
 _ACC_BITS: Final = (20, 32)  # operand widths of the sweep
 _CONSTANTS_BITS: Final = (*range(1, 9), *range(10, 31, 2), 31)  # k of forms that are built for constants
+_FORMULAS: Final = ("=", "+", "-", "@")  # what spreadsheets compute; a formula may start a program
 
 
 Key = tuple[str, str, int, int, int]
@@ -214,6 +215,10 @@ def run_sweep(
     path: Path, library: Library, trace: AccumulatorTrace, multiplier_bits: Sequence[int] | None = None
 ) -> Iterator[Measurement]:
     """Measures all points that a file lacks, and appends them; an interrupted sweep resumes."""
+    if library.name.startswith(_FORMULAS):
+        raise HardwareError(
+            f"{library.path}: a library named {library.name!r} would be a formula in a table of results"
+        )
     done = {measurement.key for measurement in read_measurements(path)}
     for name, swept_bits, acc_bits in rescaler_points(multiplier_bits or range(1, 33)):
         if _key(library.name, name, FORMS[name].architecture.sweep_point(trace, swept_bits, acc_bits)) not in done:

@@ -2,14 +2,15 @@
 
 import functools
 import math
-import tomllib
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
 from hwmodels.errors import HardwareError
+from hwmodels.toml_files import parse_toml, read_text
 
 ComponentKind = Literal["multiplier", "adder", "comparator", "shifter", "mux", "logic", "register", "memory"]
 Metric = Literal["area_um2", "energy_pj", "delay_ns", "leakage_uw"]
@@ -34,6 +35,7 @@ TERMS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 _FOLDER: Final = Path(__file__).parent
+_MOST_BYTES: Final = 10_000_000  # a calibrated table has 150 kB
 
 
 def _finite(value: float) -> float:
@@ -42,7 +44,10 @@ def _finite(value: float) -> float:
     return value
 
 
-Finite = Annotated[float, AfterValidator(_finite)]
+Finite = Annotated[float, Strict(), AfterValidator(_finite)]  # a number, not a text of one
+NotNegative = Annotated[Finite, Field(ge=0)]  # no part of a circuit costs less than nothing
+Positive = Annotated[Finite, Field(gt=0)]
+Width = Annotated[int, Strict(), Field(ge=0)]
 
 
 class _Record(BaseModel):
@@ -58,8 +63,8 @@ class Figure(_Record):
         source: origin of the coefficients.
     """
 
-    terms: Mapping[str, Finite] = Field(min_length=1)
-    error: Annotated[Finite, Field(ge=0)]
+    terms: Mapping[str, NotNegative] = Field(min_length=1)
+    error: NotNegative
     source: str = Field(min_length=1)
 
 
@@ -99,17 +104,17 @@ class Correction(_Record):
         energy_pj_worst: largest absolute relative error of it.
     """
 
-    activity: Annotated[Finite, Field(gt=0)] = 1.0
-    acc_bits: tuple[int, ...] = Field(min_length=1)
-    multiplier_bits: tuple[int, ...] = ()
-    shift_bits: tuple[int, ...] = ()
-    area_um2: tuple[tuple[Finite, ...], ...]
-    area_um2_error: Annotated[Finite, Field(ge=0)]
-    area_um2_worst: Annotated[Finite, Field(ge=0)]
-    energy_pj: tuple[tuple[Finite, ...], ...]
-    energy_pj_error: Annotated[Finite, Field(ge=0)]
-    energy_pj_worst: Annotated[Finite, Field(ge=0)]
-    delay_ns: tuple[tuple[Finite, ...], ...]
+    activity: Positive = 1.0
+    acc_bits: tuple[Width, ...] = Field(min_length=1)
+    multiplier_bits: tuple[Width, ...] = ()
+    shift_bits: tuple[Width, ...] = ()
+    area_um2: tuple[tuple[Positive, ...], ...]
+    area_um2_error: NotNegative
+    area_um2_worst: NotNegative
+    energy_pj: tuple[tuple[Positive, ...], ...]
+    energy_pj_error: NotNegative
+    energy_pj_worst: NotNegative
+    delay_ns: tuple[tuple[NotNegative, ...], ...]
 
     @property
     def swept(self) -> tuple[int, ...]:
@@ -143,8 +148,8 @@ class Technology(_Record):
     """
 
     name: str = Field(min_length=1)
-    node_nm: Annotated[Finite, Field(gt=0)]
-    voltage_v: Annotated[Finite, Field(gt=0)]
+    node_nm: Positive
+    voltage_v: Positive
     conditions: str = Field(min_length=1)
     source: str = Field(min_length=1)
     activity: str = Field(min_length=1)
@@ -205,9 +210,10 @@ def load_technology(name_or_path: str | Path) -> Technology:
 
 def _read(path: Path) -> Technology:
     try:
-        return parse_technology(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path, _MOST_BYTES)
+    except (OSError, ValueError) as error:
         raise HardwareError(f"{path}: cannot be read ({error})") from None
+    return parse_technology(text, str(path))
 
 
 @functools.lru_cache(maxsize=32)
@@ -218,9 +224,11 @@ def parse_technology(text: str, name: str) -> Technology:
         HardwareError: if the text is not TOML, or not a valid table.
     """
     try:
-        technology = Technology.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        document = parse_toml(text)
+    except ValueError as error:
         raise HardwareError(f"{name}: not valid TOML: {error}") from None
+    try:
+        technology = Technology.model_validate(document)
     except ValidationError as error:
         raise HardwareError(f"{name}: {_first_problem(error)}") from None
     for kind, component in technology.components.items():
@@ -231,7 +239,9 @@ def parse_technology(text: str, name: str) -> Technology:
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])
-    return f"{key}: {problem['msg'].removeprefix('Value error, ')} (got {problem['input']!r})"
+    given = problem["input"]
+    shown = f"a table of {', '.join(map(str, given))}"[:200] if isinstance(given, dict) else reprlib.repr(given)
+    return f"{key}: {problem['msg'].removeprefix('Value error, ')} (got {shown})"
 
 
 def _check_terms(name: str, kind: ComponentKind, component: Component) -> None:

@@ -28,7 +28,8 @@ class ExportReport:
     Attributes:
         sha256: SHA-256 of the file's bytes, hexadecimal.
         resolver: profile of the LiteRT resolver that the export targets.
-        samples: the number of inputs compared.
+        samples: the number of inputs compared end to end.
+        explained_samples: the number of them on which operators were compared, and the file was run by LiteRT.
         operators: the comparison of every operator on identical inputs, those of the runtime's own run.
         outputs_differing: share of output integers that differ end to end.
         agreement: share of samples whose largest output is at the same place end to end.
@@ -40,6 +41,7 @@ class ExportReport:
     sha256: str
     resolver: str
     samples: int
+    explained_samples: int
     operators: tuple[OperatorResidual, ...]
     outputs_differing: float
     agreement: float
@@ -59,6 +61,7 @@ def export_tflite(
     resolver: str,
     *samples: Int8Array,
     seed: int = 0,
+    explained_samples: int | None = None,
 ) -> ExportReport:
     """Writes a network into a copy of the file that it was imported from.
 
@@ -69,6 +72,8 @@ def export_tflite(
         resolver: ``litert_ref`` or ``litert_xnnpack``: the runtime that the export targets.
         samples: one int8 array ``[samples, *shape]`` per network input, for the comparison; random ones by default.
         seed: seed of the random samples.
+        explained_samples: the first samples on which every difference is explained and LiteRT runs the file, which
+            takes long; all by default.
 
     Raises:
         NetworkError: the network does not belong to the file, or the resolver is unknown.
@@ -80,15 +85,17 @@ def export_tflite(
     runtime = network_from_bytes(content, out_path.name, contract=resolver)
     _check_same_clamps(network, runtime)
     inputs = list(samples) or random_samples(network, _RANDOM_SAMPLES, seed)
-    operators = _explained(network, runtime, inputs)
+    few = [each[:explained_samples] for each in inputs]
+    operators = _explained(network, runtime, few)
     differing, agreement = _end_to_end(network, runtime, inputs)
-    litert, refused = _litert_agrees(content, out_path.name, resolver, inputs)
+    litert, refused = _litert_agrees(content, out_path.name, resolver, few)
     write_bytes(out_path, content)
     return ExportReport(
         path=str(out_path),
         sha256=hashlib.sha256(content).hexdigest(),
         resolver=resolver,
         samples=len(inputs[0]),
+        explained_samples=len(few[0]),
         operators=operators,
         outputs_differing=differing,
         agreement=agreement,

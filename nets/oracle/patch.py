@@ -9,6 +9,7 @@ import tflite
 from nets.errors import NetworkError
 from nets.importers import RawGraph, operator_index, read_graph
 from nets.network import Convolution, FloatArray, QuantizedNetwork, TensorSpec, Weighted
+from nets.oracle.annotate import annotated
 
 AnyArray = npt.NDArray[np.generic]
 
@@ -55,7 +56,7 @@ class _Patcher:
 
 
 def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
-    """Returns the original file with the network's weights, biases and scales.
+    """Returns the original file with the network's weights, biases and scales, and its rescalers in tensors' names.
 
     Weight scales are chosen so that ``s_x * s_w / s_y`` is what the network's multipliers and shifts represent,
     to the nearest float32. The runtime derives the rescalers of ADD, SUB, MUL and MEAN from the tensors' scales, which
@@ -71,7 +72,7 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     for operator in network.operators:
         if isinstance(operator, Weighted):
             _patch_weighted(patcher, network, operator)
-    return bytes(patcher.content)
+    return annotated(bytes(patcher.content), network, graph)
 
 
 def _patch_tensor(patcher: _Patcher, spec: TensorSpec) -> None:

@@ -268,7 +268,7 @@ def with_other_network(prepared: PreparedStudy) -> PreparedStudy:
     """One weight of one layer differs by one."""
     (name, first), *_ = ((op.name, op) for op in prepared.members[0].network.operators if hasattr(op, "weights"))
     weights = first.weights.copy()
-    weights.flat[0] ^= 1
+    weights.flat[np.abs(weights).argmin()] += 1  # stays within the width
     network = prepared.members[0].network
     return with_member(prepared, network=network.with_operators({name: replace(first, weights=weights)}))
 

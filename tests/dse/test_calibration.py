@@ -178,7 +178,7 @@ def test_a_study_with_windows_and_calibration_runs_to_its_report(
         fidelity__calibration=SAMPLES,
         fidelity__finetune="none",
         search__trials=12,
-        search__shift_bits=[0, 2, "natural"],
+        search__shift_bits=[0, 3, "natural"],
         search__uniform_shift_bits=[0, 3],
         search__starts=2,
         search__start_groups="kind",

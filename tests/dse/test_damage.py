@@ -112,7 +112,7 @@ def test_a_journal_without_its_mark_is_refused_and_repaired(
 ) -> None:
     mark = mark_of(run.journal_path)
     mark.unlink() if content is None else mark.write_bytes(content)
-    with pytest.raises(StudyError, match=r"journal\.mark is missing or damaged; dse repair keeps the 14 complete"):
+    with pytest.raises(StudyError, match=r"journal\.mark is missing or damaged; dse repair keeps the 8 complete"):
         damage.read(run)
     repair(run)
     assert damage.read(run) == whole
@@ -140,7 +140,7 @@ def test_a_manifest_is_restored_from_the_journal(run: RunFolder, whole: Contents
     (finding,) = check(run)
     assert "dse repair restores it" in str(finding)
     if damaged == "missing":
-        with pytest.raises(StudyError, match=r"holds 14 trials but no manifest\.json; dse repair restores it"):
+        with pytest.raises(StudyError, match=r"holds 8 trials but no manifest\.json; dse repair restores it"):
             run.check_free()
     (done,) = repair(run)
     assert "restored from the journal" in done

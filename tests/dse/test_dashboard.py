@@ -14,7 +14,7 @@ from dse.design.space import RescalerVariable, SearchSpace
 from dse.search.sampler import make_sampler
 from dse.store.journal import journal
 from dse.store.records import record_of
-from dse.store.trials import StudyStore
+from dse.store.trials import StudyStore, record_in
 from dse.study.spec import SearchSpec
 from nets.network.operators import Method
 from tests import fakes, stores
@@ -60,6 +60,32 @@ def test_the_dashboard_shows_names_values_and_feasibility(tmp_path: Path) -> Non
     feasible = [all(excess <= 0 for excess in trial["constraints"]) for trial in study["trials"][:3]]
     assert feasible == [True, False, False]
     assert [list(excess.values()) for excess in EXCESSES] == [t["constraints"] for t in study["trials"][:3]]
+
+
+def test_the_dashboard_shows_metrics_and_the_recommended_trial(tmp_path: Path) -> None:
+    dashboard = pytest.importorskip("optuna_dashboard", reason="pip install 'rescale-dse[dashboard]'")
+    store = stores.opened(stores.journal_for_driver(tmp_path / "journal.log"), "shown")
+    store.use(make_sampler(SearchSpec(sampler="random"), SPACE, 0), SPACE)
+    for excess in EXCESSES:
+        tell(store, excess)
+    store.mark_recommended(0, "not shown: best guess", "Best guess: trial 0.")
+    store.mark_recommended(1, "shown", "Take trial 1.")  # resumed: another design is recommended
+    version = len((tmp_path / "journal.log").read_bytes())
+    store.mark_recommended(1, "shown", "Take trial 1.")
+    assert len((tmp_path / "journal.log").read_bytes()) == version  # a report that is rebuilt writes nothing
+
+    app = dashboard.wsgi(journal(tmp_path / "journal.log"))
+    (summary,) = asked(app, "/api/studies")["study_summaries"]
+    study = asked(app, f"/api/studies/{summary['study_id']}")
+    assert study["note"]["body"] == "Take trial 1."
+    assert [trial["note"]["body"] for trial in study["trials"]] == ["", "**Recommended** (shown)", ""]
+    for shown, trial in zip(study["trials"], store.trials(), strict=True):
+        attributes = {each["key"]: each["value"] for each in shown["user_attrs"]}
+        record = record_in(trial)
+        assert record is not None
+        known = {name: str(value) for name, value in record.figures.items() if value is not None}
+        assert known
+        assert known.items() <= attributes.items()
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])

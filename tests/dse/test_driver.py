@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
+from dse.design.evaluation import Evaluation, Job, Level, TestScore
 from dse.design.roles import Role
 from dse.design.space import SearchSpace
 from dse.errors import EvaluationsFailedError
@@ -152,6 +153,34 @@ def test_front_and_baselines_are_scored_on_test_and_nothing_else(
 
     expected = {t.number for t, r in complete if role_of(t) != Role.SEARCH or not beaten(values(r))}
     assert set(store.tests()) == expected
+
+
+def test_what_is_tested_is_fixed_before_the_test_split_is_read(
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace
+) -> None:
+    store = opened(digits, folder, space)
+    with pytest.raises(EvaluationsFailedError, match="on the test split"):
+        Driver(digits.spec, store, space, folder, SerialPool(NoTest)).run(TARGET)
+    (look,) = store.looks()
+    assert store.tests() == {}
+    assert look.sequence
+    assert (look.error, look.margin_pp, look.trials) == (pytest.approx(0.02), 1.0, TARGET)
+    store, _ = drive(digits, folder, space, ClosedForm())
+    assert store.looks() == (look,)
+    assert set(look.sequence) <= set(store.tests())
+    again, _ = drive(digits, folder, space, ClosedForm(), target=TARGET + 30)
+    assert again.looks()[0] == look
+    assert [each.error for each in again.looks()[1:]] == [pytest.approx(0.004)] * (len(again.looks()) - 1)
+    assert {number for each in again.looks() for number in each.sequence} <= set(again.tests())
+
+
+class NoTest(ClosedForm):
+    """Fails on the test split."""
+
+    def run(self, job: Job) -> Evaluation | TestScore:
+        if job.level is Level.TEST:
+            raise OSError("the test samples are gone")
+        return super().run(job)
 
 
 class Interrupting(SerialPool):

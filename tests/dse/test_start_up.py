@@ -1,6 +1,7 @@
 """What the commands import before their own work, as a graph of modules: times would depend on the machine."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ def imported(*commands: tuple[object, ...], status: int = 0) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
-        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
     return set(done.stderr.splitlines()[-1].split())
 

@@ -7,9 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
-from dse.design.statistics import PairedCounts, chance_to_pass, paired_interval
+from dse.design.statistics import (
+    PairedCounts,
+    _binomial,
+    _fair_shares,
+    _most_lost,
+    chance_to_pass,
+    normal_shares,
+    paired_interval,
+)
 
 Z95 = float(norm.ppf(0.975))
 
@@ -138,3 +146,27 @@ def test_chance_to_pass_grows_with_margin_and_error(n: int, discordance: float, 
     assert -1e-9 <= chance <= 1 + 1e-9
     assert chance_to_pass(n, discordance, 1.2 * margin, error) >= chance - 1e-9
     assert chance_to_pass(n, discordance, margin, 1.2 * error) >= chance - 1e-9
+
+
+@pytest.mark.parametrize(("least", "counts"), [(0, 90), (1, 300), (50, 500), (4000, 900)])
+@pytest.mark.parametrize("margin", [0.004, 0.02])
+def test_shares_of_a_fair_coin_are_scipys(least: int, counts: int, margin: float) -> None:
+    """They are sums along a path through Pascal's triangle there, and incomplete beta functions in SciPy."""
+    tosses = np.arange(least, least + counts, dtype=np.float64)
+    most = _most_lost(3 * (least + counts), tosses, margin, 1.96)
+    known = np.where(most < 0, 0.0, binom.cdf(np.maximum(most, 0), np.maximum(tosses, 1), 0.5))
+    possible = tosses > 0
+    assert _fair_shares(tosses, most)[possible] == pytest.approx(known[possible], abs=1e-10)
+    assert 0 < known[possible][-1] < 1
+
+
+@given(st.integers(1, 5000), st.floats(0, 1), st.data())
+def test_binomial_probabilities_are_scipys(trials: int, share: float, data: st.DataObject) -> None:
+    low = data.draw(st.integers(0, trials))
+    counts = np.arange(low, data.draw(st.integers(low, trials)) + 1, dtype=np.float64)
+    assert _binomial(trials, share, counts) == pytest.approx(binom.pmf(counts, trials, share), abs=1e-9)
+
+
+def test_normal_shares_are_scipys() -> None:
+    values = np.linspace(-40, 40, 801).reshape(3, 267)
+    assert normal_shares(values) == pytest.approx(norm.cdf(values), rel=1e-12, abs=1e-300)

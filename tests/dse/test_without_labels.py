@@ -26,6 +26,7 @@ from dse.run import run_study
 from dse.store.collection import results_of
 from dse.store.run_folder import RunFolder
 from dse.study.prepared import PreparedStudy, outputs_of, prepare
+from dse.verdict import Outcome
 from nets.datasets import Samples, load_digits_dataset
 from nets.execute import IntegerExecutor
 from nets.network.operators import Method
@@ -139,9 +140,11 @@ def test_a_study_without_labels_runs_to_its_report(
     int32 = results.int32.iloc[0]
     assert int32[loss.name] == 0
     rec = recommendation(results_of(folder))
-    assert any("columns of accuracy are empty" in caution for caution in rec.cautions)
+    assert rec.verdict.loss is DISAGREEMENT  # the one of the two that has a margin
+    assert any("disagreement" in caution for caution in rec.verdict.cautions)
     if loss is DIVERGENCE:
-        assert rec.cheapest is None
+        assert rec.verdict.outcome is not Outcome.NO_VERDICT
+        assert any("about the disagreement with int32" in caution for caution in rec.verdict.cautions)
     page = folder.report_path.read_text(encoding="utf-8")
     assert f"Validation {loss.word}" in page
     assert "Validation drop (pp)" not in page

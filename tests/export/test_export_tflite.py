@@ -2,12 +2,14 @@
 
 import importlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dse.design import share_interval
 from dse.errors import StudyError
 from dse.export import DesignDocument, export_design
 from dse.export.tflite import write_models
@@ -73,7 +75,11 @@ def test_a_file_per_resolver_with_every_difference_explained(exported: Path) -> 
         assert model_document.refused is None
         assert model_document.explained
         assert model_document.litert_equals_prediction is not False
-        assert model_document.samples == 6
+        assert model_document.explained_samples == 6
+        assert model_document.samples == 24  # the whole validation split
+        assert model_document.agreement is not None
+        low, high = share_interval(round(24 * model_document.agreement), 24)
+        assert (model_document.agreement_low, model_document.agreement_high) == (low / 100, high / 100)
         assert document.files[str(model_document.file)] == model_document.sha256
         assert sum(op.unexplained for op in model_document.operators) == 0
 
@@ -97,6 +103,8 @@ def test_readme_says_how_far_the_runtime_differs(exported: Path) -> None:
     for resolver in PROFILES:
         assert f"`model.{resolver}.tflite`: the narrowed model" in text
     assert "Every difference is explained" in text
+    assert re.search(r"On 24 validation samples \d+\.\d% \(95% interval \d+\.\d to \d+\.\d%\)", text)
+    assert "On the first 6 of them" in text
 
 
 def test_document_with_models_obeys_the_schema(exported: Path) -> None:

@@ -1,5 +1,6 @@
 """A small real study of the digits, checked from outside: every figure of its tables is computed again."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ from safetensors.numpy import load_file
 
 from dse.design.point import DesignPoint
 from dse.evaluate.designs import narrowed, shipped
+from dse.retraining import retrain
 from dse.run import run_study
+from dse.store import check
 from dse.store.collection import results_of
-from dse.store.journal import journal
+from dse.store.journal import journal, mark_of
 from dse.store.results import StudyResults
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in
@@ -149,7 +152,7 @@ def test_climbing_never_changes_the_cost_but_by_weights(
 def test_tables_are_rebuilt_from_storage_alone(results: StudyResults, folder: RunFolder, tmp_path: Path) -> None:
     copy = RunFolder(tmp_path / "copy")
     copy.path.mkdir()
-    for path in (folder.manifest_path, folder.journal_path):
+    for path in (folder.manifest_path, folder.journal_path, mark_of(folder.journal_path)):
         (copy.path / path.name).write_bytes(path.read_bytes())
     pd.testing.assert_frame_equal(results_of(copy).trials, results.trials)
     pd.testing.assert_frame_equal(results_of(copy).layers, results.layers)
@@ -160,3 +163,23 @@ def test_the_same_study_again_finds_the_same(spec: Study, results: StudyResults,
     again = run_study(spec, RunFolder(tmp_path / "again"))
     changing = ["seconds", "finished"]
     pd.testing.assert_frame_equal(again.trials.drop(columns=changing), results.trials.drop(columns=changing))
+
+
+@pytest.mark.usefixtures("results")
+def test_lost_weights_are_trained_again_bit_for_bit(folder: RunFolder, tmp_path: Path) -> None:
+    """From seed and data alone, without the cache; neither a damaged file nor another trial's is left."""
+    shutil.copytree(folder.path, tmp_path / "run")
+    copy = RunFolder(tmp_path / "run")
+    first, second, third = sorted(copy.weights_path.iterdir())[:3]
+    whole = {path.name: path.read_bytes() for path in copy.weights_path.iterdir()}
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:-1])
+    third.write_bytes((copy.weights_path / sorted(whole)[3]).read_bytes())
+    (finding,) = check(copy)
+    assert "dse repair --train trains them again" in str(finding)
+    done = retrain(copy)
+    assert len(done) == 3
+    assert all(line.endswith("its weights are restored") for line in done)
+    assert {path.name: path.read_bytes() for path in copy.weights_path.iterdir()} == whole
+    assert check(copy) == []
+    assert retrain(copy) == []

@@ -69,7 +69,7 @@ def test_the_password_is_in_no_file_and_comes_from_where_libpq_looks(
     assert_one_line(wrong.err, "password authentication failed")
     other_place = cli("show", run, "--storage", postgresql.url.replace("/postgres", "/other"))
     assert other_place.status == 2
-    assert_one_line(other_place.err, "another storage", postgresql.public_url)
+    assert_one_line(other_place.err, 'database "other" does not exist')
     assert cli("show", run, "--storage", postgresql.url).status == 0
     more = cli("run", study, "--trials", 8, "--storage", postgresql.url)
     assert more.status == 0, more.err

@@ -1,5 +1,6 @@
 """Exported files hold the design, LiteRT runs them as predicted, and every residual has its reason."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from nets.errors import NetworkError
 from nets.execute.accumulation import accumulator
 from nets.execute.executor import IntegerExecutor
+from nets.importers import read_graph
 from nets.importers.tflite import load_tflite, network_from_bytes
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.contracts import contract_named
@@ -62,7 +64,41 @@ def test_the_file_holds_the_design(original: Path, tmp_path: Path, bits: int) ->
             assert np.array_equal(ours.bias, theirs.bias)
             # float32 scales carry 24 bits.
             assert np.allclose(ours.rescaler.scale, theirs.rescaler.scale, rtol=2.0**-22, atol=0)
-    assert len((tmp_path / "out.tflite").read_bytes()) == len(original.read_bytes())
+
+
+def test_names_say_what_rescaler_a_layer_has(original: Path) -> None:
+    network = load_tflite(original)
+    choices = {
+        op.name: RescalerChoice(1, Method.ABSORB, at % 3) if isinstance(op, Weighted) else RescalerChoice(4)
+        for at, op in enumerate(network.narrowable_operators())
+    }
+    design = narrow(network, choices)
+    before, after = (
+        read_graph(content, "m") for content in (original.read_bytes(), patched(design, original.read_bytes(), "m"))
+    )
+    renamed = {
+        old.name: new.name for old, new in zip(before.tensors, after.tensors, strict=True) if old.name != new.name
+    }
+    inside = [op for op in design.narrowable_operators() if isinstance(op, Weighted) or op.output not in design.outputs]
+    assert len(renamed) == len(inside)
+    note = r"\[k=[14], (constant shift -?\d+|shifts -?\d+ to -?\d+ \([1-9]-bit window\))\] "
+    assert all(re.fullmatch(note + re.escape(old), new) for old, new in renamed.items())
+    assert any("constant" in new for new in renamed.values())
+    ends = {*design.inputs, *design.outputs}
+    assert not {design.tensors[index].name for index in ends} & set(renamed)  # what users address keeps its name
+    for old, new in zip(before.tensors, after.tensors, strict=True):
+        assert (old.shape, old.type_name) == (new.shape, new.type_name)
+
+
+def test_a_design_of_a_design_has_one_note(original: Path) -> None:
+    def weight_names(content: bytes) -> list[str]:
+        return [tensor.name for tensor in read_graph(content, "m").tensors if "[k=" in tensor.name]
+
+    first = patched(narrowed(load_tflite(original), 4, Method.ROUND), original.read_bytes(), "m")
+    second = patched(narrowed(network_from_bytes(first, "m"), 2, Method.ROUND), first, "m")
+    assert weight_names(second)
+    assert all(name.count("[k=") == 1 for name in weight_names(second))
+    assert any("[k=2" in name for name in weight_names(second))
 
 
 def test_an_unchanged_network_leaves_the_file_as_it_was(original: Path) -> None:

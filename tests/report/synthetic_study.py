@@ -165,6 +165,7 @@ def _measured(recipe: Recipe, role: Role, point: DesignPoint, rng: np.random.Gen
     )
     trained = point.finetune is Finetune.SHORT
     drop = round((recipe.drop_scale * loss * (0.4 if trained else 1.0) + rng.normal(0, 0.25)) * 5.4) / 5.4
+    drop = min(drop, BASELINE_ACCURACY // 2 - 1)  # an untrained design loses twice that
     area, energy = zip(*(_layer_cost(i, k) for i, k in enumerate(bits)), strict=True)
     return 0.0 if role is Role.INT32 else drop, sum(area), sum(energy)
 
@@ -285,7 +286,11 @@ def _manifest(recipe: Recipe, names: Names, trials: int) -> Manifest:
     spec = small_spec(seed=0, search__trials=max(1, trials), report__margin_pp=recipe.margin_pp)
     return Manifest(
         spec=spec.model_copy(update={"name": recipe.study}),  # a name that no study file may have
+        id="0" * 32,
         created=STARTED.isoformat(),
+        folder="runs/synthetic",
+        processor="x86_64",
+        contents={},
         versions={},
         git_revision="abc<b>",
         dataset="digits",

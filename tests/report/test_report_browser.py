@@ -1,6 +1,7 @@
 """The report in headless Chromium, with no network, operated as a reader would."""
 
 import base64
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -144,7 +145,7 @@ def test_click_opens_the_design_with_names_as_text(browser: webdriver.Chrome, ho
     hostile, page = hostile_report
     opened(browser, page)
     chosen = choices(hostile, hostile.front)[1]
-    point_at(browser, "plot-front-2", "front_rescaler_energy_nj_designs", front_position(hostile, chosen.trial))
+    point_at(browser, "plot-front_energy-1", "front_rescaler_energy_nj_designs", front_position(hostile, chosen.trial))
     tooltip(browser)
     ActionChains(browser).click().perform()
     card = browser.find_element(By.ID, "card")
@@ -156,6 +157,27 @@ def test_click_opens_the_design_with_names_as_text(browser: webdriver.Chrome, ho
     assert chips[3] == f"{HOSTILE[3]} {chosen.multiplier_bits[3]} {chosen.methods[3]}"
 
 
+def test_beside_a_mark_the_front_is_picked(browser: webdriver.Chrome, typical_report: Report) -> None:
+    typical, page = typical_report
+    opened(browser, page)
+    trial = int(typical.front["trial"].iloc[-1])
+    mark = point_at(browser, "plot-front-1", "front_rescaler_area_um2_designs", front_position(typical, trial))
+    ActionChains(browser).move_to_element_with_offset(mark, 8, 0).perform()  # outside of the mark, in its target
+    until(lambda: re.match(rf"trial {trial}\b", tooltip(browser)))
+    ActionChains(browser).click().perform()
+    card = browser.find_element(By.ID, "card")
+    until(card.is_displayed)
+    assert f"Trial {trial}\n" in card.text
+
+
+def test_the_decision_is_above_the_fold(browser: webdriver.Chrome, typical_report: Report) -> None:
+    opened(browser, typical_report[1], width=1440, height=900)
+    for selector, count in ((".headline", 1), (".tile", 3), ("#plot-front-1 svg.marks", 1)):
+        shown = browser.find_elements(By.CSS_SELECTOR, selector)
+        assert len(shown) == count
+        assert all(one.rect["y"] + one.rect["height"] <= 900 for one in shown), selector
+
+
 def test_numbers_in_the_table_open_the_design(browser: webdriver.Chrome, hostile_report: Report) -> None:
     hostile, page = hostile_report
     opened(browser, page, width=390, height=844)
@@ -165,6 +187,8 @@ def test_numbers_in_the_table_open_the_design(browser: webdriver.Chrome, hostile
     card = browser.find_element(By.ID, "card")
     until(card.is_displayed)
     assert f"Trial {hostile.front['trial'].iloc[0]}\n" in card.text
+    card.find_element(By.CSS_SELECTOR, ".close").click()
+    until(lambda: not card.is_displayed())
 
 
 def test_names_run_nothing(browser: webdriver.Chrome, hostile_report: Report) -> None:

@@ -14,11 +14,19 @@ from synthetic_study import HOSTILE, Maker
 
 from dse.report.analysis import Convergence, convergence
 from dse.report.charts.curves import convergence_panels
-from dse.report.charts.front import MOST_INTERVALS, front_panel
-from dse.report.charts.picture import Panel, rendered
-from dse.report.charts.rescalers import MOST_LABELLED, layer_table, layers_panels, sensitivity_panels, widths_panel
+from dse.report.charts.front import MOST_DOMINATED, MOST_INTERVALS, front_panel
+from dse.report.charts.picture import Panel, Title, rendered
+from dse.report.charts.rescalers import (
+    MOST_COLUMNS,
+    MOST_LABELLED,
+    SHARED_BANK,
+    layer_table,
+    layers_panels,
+    sensitivity_panels,
+    widths_panel,
+)
 from dse.report.charts.several import portfolio_panel
-from dse.report.charts.style import NAME_LENGTH, distinct_series, row_labels, script_json
+from dse.report.charts.style import NAME_LENGTH, distinct_series, row_labels
 from dse.report.scene import cost_axes, marks, scene
 from dse.report.sensitivity import sensitivity
 from dse.store.results import StudyResults
@@ -58,11 +66,13 @@ def test_front_shows_every_design_at_its_cost_and_drop(any_study: StudyResults) 
         designs = layer(panel, "_designs")
         assert [row["trial"] for row in designs] == [c.trial for c in view.front]
         np.testing.assert_allclose([row["x"] for row in designs], [c.value(axis) for c in view.front], rtol=1e-8)
-        np.testing.assert_allclose([row["y"] for row in designs], [c.val_loss for c in view.front], rtol=1e-8)
+        np.testing.assert_allclose([row["y"] for row in designs], [-c.val_loss for c in view.front], rtol=1e-8)
         dominated = layer(panel, "_dominated")
         assert [row["trial"] for row in dominated] == view.dominated.trial.tolist()
         np.testing.assert_allclose([row["x"] for row in dominated], view.dominated.costs[axis.name], rtol=1e-5)
-        np.testing.assert_allclose([row["y"] for row in dominated], view.dominated.losses, rtol=1e-4)
+        np.testing.assert_allclose([row["y"] for row in dominated], -view.dominated.losses, rtol=1e-4)
+        low, high = panel.spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
+        assert low < high  # better is above
 
 
 def test_legend_lists_what_is_drawn_and_nothing_else(any_study: StudyResults) -> None:
@@ -80,10 +90,51 @@ def test_test_intervals_are_those_of_the_front_or_of_the_labelled_designs(make: 
         shown = view.front if len(view.front) <= MOST_INTERVALS else [choice for _, choice in marks(view)]
         assert rows
         np.testing.assert_allclose(
-            [(row["low"], row["y"], row["high"]) for row in rows],
+            [(-row["low"], -row["y"], -row["high"]) for row in rows],
             [(c.ci_low, c.test_loss, c.ci_high) for c in shown if math.isfinite(c.ci_high)],
             rtol=1e-8,
         )
+
+
+def test_the_pointer_picks_the_front(typical: StudyResults) -> None:
+    view = scene(typical)
+    panel = front_panel(view, cost_axes(typical.facts)[0])
+    named = [(one.get("name", ""), one) for one in panel.spec["layer"]]
+    hoverable = [name.split("_um2_")[1] for name, one in named if "tooltip" in one.get("encoding", {})]
+    assert hoverable == ["dominated", "uniform", "intervals", "int32", "targets", "designs"]  # the last one is on top
+    targets = next(one for name, one in named if name.endswith("_targets"))
+    assert [row["trial"] for row in targets["data"]["values"]] == [c.trial for c in view.front]
+    assert targets["mark"]["fillOpacity"] == 0
+
+
+def test_uniform_designs_carry_their_width(typical: StudyResults) -> None:
+    view = scene(typical)
+    panel = front_panel(view, cost_axes(typical.facts)[0])
+    for role, line in view.lines.items():
+        if line:
+            labels = {row["trial"]: row["label"] for row in layer(panel, f"_{role}_k")}
+            assert labels == {c.trial: str(c.multiplier_bits[0]) for c in line}
+
+
+def test_intervals_are_lighter_than_marks(typical: StudyResults) -> None:
+    panel = front_panel(scene(typical), cost_axes(typical.facts)[0])
+    (bars,) = [one for one in panel.spec["layer"] if str(one.get("name", "")).endswith("_intervals")]
+    (points,) = [one for one in panel.spec["layer"] if str(one.get("name", "")).endswith("_designs")]
+    darkest = min(lightness(colour) for colour in points["encoding"]["stroke"]["scale"]["range"])
+    assert lightness(bars["mark"]["color"]) > 0.5 > darkest
+
+
+def lightness(colour: str) -> float:
+    """Mean of red, green and blue of ``#rrggbb``, 0..1."""
+    return sum(int(colour[place : place + 2], 16) for place in (1, 3, 5)) / 765
+
+
+def test_of_many_dominated_designs_every_nth_is_drawn_and_the_legend_says_so(make: Maker) -> None:
+    view = scene(make(trials=2 * MOST_DOMINATED + 100, rescalers=2))
+    panel = front_panel(view, cost_axes(view.results.facts)[0])
+    rows = layer(panel, "_dominated")
+    assert MOST_DOMINATED / 2 < len(rows) <= MOST_DOMINATED
+    assert f"dominated ({len(rows):,} of {len(view.dominated.trial):,} drawn)" in legend(panel)
 
 
 def test_widths_have_a_cell_per_rescaler_and_design(make: Maker) -> None:
@@ -99,6 +150,15 @@ def test_widths_have_a_cell_per_rescaler_and_design(make: Maker) -> None:
         assert len(panel.spec["layer"]) == (2 if designs == MOST_LABELLED else 1)  # with and without numbers
 
 
+def test_of_a_long_front_evenly_spaced_designs_have_a_column(make: Maker) -> None:
+    view = scene(make(front=500, trials=30))
+    panel = widths_panel(view)
+    shown = {row["trial"] for row in panel.spec["data"]["values"]}
+    assert {choice.trial for _, choice in marks(view)} | {view.front[0].trial, view.front[-1].trial} <= shown
+    assert MOST_COLUMNS <= len(shown) <= MOST_COLUMNS + len(marks(view))
+    assert f"{len(shown)} of 500" in panel.spec["encoding"]["x"]["title"]
+
+
 def test_parts_of_a_bar_add_up_to_the_area_of_the_rescaler(typical: StudyResults) -> None:
     view = scene(typical)
     area, energy = layers_panels(view)
@@ -108,6 +168,21 @@ def test_parts_of_a_bar_add_up_to_the_area_of_the_rescaler(typical: StudyResults
     for trial, name in totals:
         assert totals[trial, name] == pytest.approx(layer_table(view, trial).loc[name, "area_um2"], rel=1e-5)
     assert {(row["trial"], row["row"]) for row in energy.spec["data"]["values"]} == set(totals)
+
+
+@pytest.mark.parametrize("style", ["streaming", "shared"])
+def test_bars_of_a_design_add_up_to_its_rescalers(typical: StudyResults, style: str) -> None:
+    # what a layer of a shared bank would need alone is no part of the bank: nine layers, nine times the area
+    results = dataclasses.replace(typical, facts=dataclasses.replace(typical.facts, style=style))
+    trials = results.trials.set_index("trial")
+    for panel, column in zip(layers_panels(scene(results)), ("rescaler_area_um2", "rescaler_energy_nj"), strict=True):
+        rows = panel.spec["data"]["values"]
+        assert rows
+        for trial in {row["trial"] for row in rows}:
+            drawn = sum(row["value"] for row in rows if row["trial"] == trial)
+            assert drawn == pytest.approx(trials.loc[trial, column], rel=1e-4)
+    if style == "shared":
+        assert {row["row"] for row in layers_panels(scene(results))[0].spec["data"]["values"]} == {SHARED_BANK}
 
 
 def test_sensitivity_leaves_out_what_no_trial_had(make: Maker) -> None:
@@ -141,7 +216,7 @@ def test_convergence_without_times_is_one_picture() -> None:
     assert "search begins" in json.dumps(panel.spec)
 
 
-def test_portfolio_draws_each_network_and_never_a_rising_best(make: Maker) -> None:
+def test_portfolio_draws_each_network_and_never_a_falling_best(make: Maker) -> None:
     results = with_members(make(), ("<b>one</b>", "two"))
     panel = portfolio_panel(scene(results))
     assert legend(panel) == ["<b>one</b>", "two"]
@@ -149,20 +224,22 @@ def test_portfolio_draws_each_network_and_never_a_rising_best(make: Maker) -> No
     assert [{row["series"] for row in rows} for rows in lines] == [{"<b>one</b>"}, {"two"}]
     for rows in lines:
         assert [row["x"] for row in rows] == sorted(row["x"] for row in rows)
-        assert [row["y"] for row in rows] == sorted((row["y"] for row in rows), reverse=True)
+        assert [row["y"] for row in rows] == sorted(row["y"] for row in rows)
     assert len(layer(panel, "_designs")) == 2 * len(results.front)
 
 
 def test_still_pictures_show_names_as_text_and_do_not_depend_on_earlier_ones(hostile: StudyResults) -> None:
     view = scene(hostile)
     panels = (front_panel(view, cost_axes(hostile.facts)[0]),)
-    first, widths = rendered("front", panels), rendered("widths", (widths_panel(view),))
-    assert rendered("front", panels) == first
+    title = Title(f"Widths of {HOSTILE[0]}", "study, network, technology")
+    first, widths = rendered("front", panels, title), rendered("widths", (widths_panel(view),), title)
+    assert rendered("front", panels, title) == first
     identifiers = re.findall(r' id="([^"]+)"', first.svg)
     assert identifiers
     assert all(f"url(#{name})" in first.svg for name in identifiers)
     root = ElementTree.fromstring(widths.svg)  # noqa: S314 -- made by this test
-    assert set(row_labels(HOSTILE)) <= {element.text for element in root.iter()}
+    written = {element.text for element in root.iter()}
+    assert {*row_labels(HOSTILE), title.text, title.source} <= written
 
 
 def test_row_labels_are_short_and_different() -> None:
@@ -176,12 +253,3 @@ def test_row_labels_are_short_and_different() -> None:
 def test_many_series_differ_in_more_than_colour() -> None:
     series = distinct_series([f"run {number}" for number in range(6)])
     assert len({(one.shape, one.dash) for one in series}) == 6
-
-
-def test_no_text_ends_the_script_element() -> None:
-    value = {"name": "</script><!--&\u2028\u2029\"'", "drop": 1.5}
-    text = script_json(value)
-    assert not set("<>&\u2028\u2029") & set(text)
-    assert json.loads(text) == value
-    with pytest.raises(ValueError, match="JSON compliant"):
-        script_json(math.nan)

@@ -8,6 +8,7 @@ from scipy.stats import false_discovery_control
 from synthetic_study import Maker
 
 from dse.report import compare
+from dse.report.charts.several import MOST_INTERVALS, comparison_panels
 from dse.report.compare_page import layer_changes
 from dse.report.comparison import comparison, covered, holm
 from dse.store.results import StudyResults
@@ -123,6 +124,21 @@ def test_page_and_table_of_all_fronts(make: Maker, tmp_path: Path) -> None:
         "<script>alert(1)</script>": len(studies[1].front),
     }
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"compare.png", "compare.svg"}
+
+
+def test_fronts_are_drawn_with_their_test_intervals(make: Maker) -> None:
+    runs = comparison([renamed(make(seed=1), "a"), renamed(make(seed=2), "b"), renamed(make(scored=False), "c")]).runs
+    for panel in comparison_panels(comparison([run.results for run in runs])):
+        bars = [one for one in panel.spec["layer"] if str(one.get("name", "")).endswith("_intervals")]
+        drawn = {(row["series"], row["low"], row["high"]) for one in bars for row in one["data"]["values"]}
+        expected = {
+            (run.label, float(f"{-c.ci_low:.9g}"), float(f"{-c.ci_high:.9g}"))
+            for run in runs[:2]
+            for c in run.front[:MOST_INTERVALS]
+        }
+        assert drawn == expected
+        lowest = panel.spec["encoding"]["y"]["scale"]["domain"][0]
+        assert lowest <= max(min(row[2] for row in drawn), -5)
 
 
 def test_one_study_is_no_comparison(make: Maker, tmp_path: Path) -> None:

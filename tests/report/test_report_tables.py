@@ -9,10 +9,13 @@ import pandas as pd
 import pytest
 from synthetic_study import HOSTILE, Maker
 
+from dse.formats import TIMES
 from dse.report import write_tables
+from dse.report.tables import LAYER_AREAS, scored_layers
 from dse.store.results import StudyResults
 from nets.files import replacing
 
+SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 REQUIRED = [
     *("trial", "val_accuracy", "val_accuracy_drop_pp", "test_accuracy_drop_pp", "ci_low", "ci_high"),
     *("rescaler_area_um2", "rescaler_energy_nj", "fidelity"),
@@ -86,6 +89,37 @@ def test_workbook_has_a_sheet_each_and_units_in_headings(typical: StudyResults, 
         strings
     )
     assert not [text for text in strings if text.startswith(("rescaler_", "val_", "test_"))]
+
+
+def styles_of(path: Path, sheet: str) -> dict[str, str]:
+    """Number formats of the first cells below the headings of a sheet, by heading."""
+    with zipfile.ZipFile(path) as archive:
+        styles = ElementTree.fromstring(archive.read("xl/styles.xml"))  # noqa: S314 -- our own file
+    codes = {one.attrib["numFmtId"]: one.attrib["formatCode"] for one in styles.iter(f"{SHEET}numFmt")}
+    (cell_formats,) = styles.iter(f"{SHEET}cellXfs")
+    used = [codes.get(one.attrib["numFmtId"], "") for one in cell_formats]
+    strings, rows = shared_strings(path), ElementTree.fromstring(sheets(path)[sheet])  # noqa: S314 -- our own file
+    first, second = list(rows.iter(f"{SHEET}row"))[:2]
+    titles = {cell.attrib["r"].rstrip("1"): strings[int(cell[0].text or "")] for cell in first}
+    return {titles[cell.attrib["r"].rstrip("2")]: used[int(cell.attrib.get("s", 0))] for cell in second}
+
+
+def test_numbers_in_the_workbook_are_formatted_by_their_units(typical: StudyResults, tmp_path: Path) -> None:
+    write_tables(typical, tmp_path)
+    front = styles_of(tmp_path / "results.xlsx", "Front")
+    assert front["Rescaler area (µm²)"] == "#,##0"
+    assert front["Validation accuracy drop (pp)"] == "0.00"
+    assert front["Trial"] == ""
+    summary = styles_of(tmp_path / "results.xlsx", "Summary")
+    assert summary["Rescalers' share of the accelerator's area"] == "0.0%"
+    assert summary["Area, times less than int32"] == f'0.0"{TIMES}"'
+
+
+def test_layers_of_a_shared_bank_have_no_area_of_their_own(typical: StudyResults) -> None:
+    shared = dataclasses.replace(typical, facts=dataclasses.replace(typical.facts, style="shared"))
+    assert scored_layers(shared)[list(LAYER_AREAS)].isna().all(axis=None)
+    assert scored_layers(shared)["energy_nj"].notna().all()
+    assert scored_layers(typical)[list(LAYER_AREAS)].notna().all(axis=None)
 
 
 def test_text_from_files_becomes_no_formula(make: Maker, tmp_path: Path) -> None:

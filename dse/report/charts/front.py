@@ -4,25 +4,32 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from dse import formats
-from dse.design import DROP, Figure, Role
+from dse.design import Figure, Role
 from dse.report.charts import style
 from dse.report.charts.picture import Panel
 from dse.report.charts.style import Rows, Series, Spec, compact
+from dse.report.losses import ShownLoss
 from dse.report.scene import Scene, baselines, bottom, marks
-from dse.verdict import ROLE_NAMES, Choice, Evidence, loss_amount
+from dse.verdict import ROLE_NAMES, Choice, Evidence
 
 MOST_INTERVALS = 25  # front designs up to which all test intervals are drawn; beyond, those of the labelled designs
 PER_LINE = 6  # rescalers in a line of the hover text
 MOST_IN_HOVER = 36  # rescalers in the hover text; a click shows all
+MOST_DOMINATED = 1500  # dominated designs that are drawn
 MOST_LARGE = 500  # dominated designs up to which their marks are large
 HEIGHT = 380  # px
+# Invisible and larger than a mark: near a design of the front the pointer picks that design.
+TARGET: Spec = {"type": "circle", "size": 420, "fillOpacity": 0, "strokeWidth": 0, "aria": False}
 STAIRS: Spec = {"type": "line", "interpolate": "step-after", "color": style.SKY, "strokeWidth": 1.2, "clip": True}
 
 EVIDENCE = {
     Evidence.WITHIN: Series("front, test interval within the margin", style.BLUE),
-    Evidence.UNDECIDED: Series("front, test cannot tell", style.BLUE, filled=False),
-    Evidence.WORSE: Series("front, worse than the margin", style.ORANGE, style.SALTIRE),
+    Evidence.UNDECIDED: Series("front, test interval holds the margin", style.BLUE, filled=False),
+    Evidence.WORSE: Series("front, test interval beyond the margin", style.ORANGE, style.SALTIRE),
     Evidence.WITHOUT_MARGIN: Series("front, scored on test", style.BLUE),
     Evidence.UNTESTED: Series("front, not scored on test", style.INK, "diamond", filled=False),
 }
@@ -34,51 +41,61 @@ BASELINE = {
     Role.UNIFORM_WINDOW: Series(ROLE_NAMES[Role.UNIFORM_WINDOW], style.BLUE, "square", filled=False, dash=(1, 2)),
     Role.UNIFORM_WEIGHTS: Series(ROLE_NAMES[Role.UNIFORM_WEIGHTS], style.ORANGE, "diamond", filled=False, dash=(4, 2)),
 }
-TEST = Series("same design on test, 95% interval", style.INK, style.ERROR_BAR)
+NAME_OFFSETS: dict[Role, Spec] = {
+    Role.UNIFORM_ROUND: {"dx": 8, "dy": -7, "align": "left"},
+    Role.UNIFORM_ABSORB: {"dy": 14},
+    Role.UNIFORM_WEIGHTS: {"dx": 8, "dy": 8, "align": "left"},
+    Role.UNIFORM_WINDOW: {"dx": -8, "dy": -8, "align": "right"},
+}
+TEST = Series("same design on test, 95% interval", style.SOFT, style.ERROR_BAR)
 
 
 def front_panel(view: Scene, axis: Figure) -> Panel:
-    """Draws validation drop over one cost: front, test intervals, baselines, dominated designs and the margin."""
-    margin, loss = view.results.facts.margin, view.results.facts.loss
+    """Draws the loss on validation over one cost: front, test intervals, baselines, dominated designs, the margin."""
+    margin, loss = view.results.facts.margin, view.loss
     costs = [*view.dominated.costs[axis.name], *(c.value(axis) for c in (*view.front, *baselines(view)))]
     position: Spec = {
         "x": style.log_x(axis.title, axis.unit, costs),
-        "y": style.linear("y", _axis_title(loss), bottom(view), view.top_pp),
+        "y": style.linear("y", loss_title(loss), *sorted(map(loss.value, (bottom(view), view.top_pp)))),
     }
     chart = _Chart(view, axis, f"front_{axis.name}", _series(view))
     labels = _labels(view, axis, [cost for cost in costs if cost > 0] or [1.0])
-    line = [] if margin is None else style.rule("y", margin, f"margin {margin:g} pp")
+    line = [] if margin is None else style.rule("y", loss.value(margin), f"margin: {loss.amount(margin)}")
     return Panel(
         {
-            "description": f"{_axis_title(loss)} over {axis.title.lower()}: the front, uniform widths and int32",
+            "description": f"{loss_title(loss)} over {axis.title.lower()}: the front, uniform widths and int32",
             "height": HEIGHT,
             "layer": [*style.positioned(position, [*chart.layers(), *labels]), *line],
         }
     )
 
 
-def _axis_title(loss: Figure) -> str:
-    against = " against int32" if loss is DROP else ""
-    return f"{_capitalized(loss.in_words)}{against} ({loss.unit})"
+def loss_title(loss: ShownLoss, baseline: str = "int32") -> str:
+    """Returns the title of an axis of losses against a baseline."""
+    return f"{loss.title.replace('int32', baseline)} ({loss.unit}; {loss.better} is better)"
 
 
-def _capitalized(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def staircase(designs: Sequence[Choice], axis: Figure) -> Rows:
-    """Returns the front's projection on one cost and the drop: the points at which a step line goes down."""
+def staircase(designs: Sequence[Choice], axis: Figure, loss: ShownLoss) -> Rows:
+    """Returns the front's projection on one cost and the loss: the points at which a step line has its steps."""
     rows: Rows = []
     lowest = math.inf
     for design in sorted(designs, key=lambda c: (c.value(axis), c.val_loss)):
         if design.val_loss < lowest:
             lowest = design.val_loss
-            rows.append({"x": design.value(axis), "y": lowest})
+            rows.append({"x": design.value(axis), "y": loss.value(lowest)})
     return rows
 
 
 def _dominated_series(view: Scene) -> Series:
-    return Series(f"dominated ({len(view.dominated.trial):,})", style.FAINT)
+    everything, drawn = len(view.dominated.trial), len(_drawn(view))
+    number = f"{everything:,}" if drawn == everything else f"{drawn:,} of {everything:,} drawn"
+    return Series(f"dominated ({number})", style.FAINT)
+
+
+def _drawn(view: Scene) -> npt.NDArray[np.int64]:
+    """Returns which of the dominated designs are drawn: all, or of more than fit a page every n-th."""
+    everything = len(view.dominated.trial)
+    return np.arange(0, everything, -(-everything // MOST_DOMINATED) or 1)
 
 
 def _series(view: Scene) -> list[Series]:
@@ -124,18 +141,30 @@ class _Chart:
         references = [choice for choice in (self.view.rec.control, self.view.rec.int32) if choice]
         int32 = [row for choice in references for row in self._rows([choice], BASELINE[choice.role])]
         size = 30 if len(self.view.dominated.trial) <= MOST_LARGE else 12
-        size = 30 if len(self.view.dominated.trial) <= MOST_LARGE else 12
         dot: Spec = {"type": "circle", "size": size, "color": style.FAINT, "fillOpacity": 0.6, "aria": False}
         return [
             self._layer("dominated", self._dominated(), dot, style.HOVER),
             *style.line_layers(self.name, [BASELINE[role] for role in self.view.lines], uniform, strokeWidth=1.2),
             # Vega-Lite merges the legends of all layers and keeps the selections of the first.
             self._marks("uniform", uniform, 45) | {"params": [style.legend_choice(self.name), style.zoom(self.name)]},
-            {"data": {"values": staircase(self.view.front, self.axis)}, "mark": STAIRS},
+            *self._names_of_uniform(),
+            {"data": {"values": staircase(self.view.front, self.axis, self.view.loss)}, "mark": STAIRS},
             *self._intervals(),
-            self._marks("designs", designs, 70 if len(self.view.front) <= 40 else 35),
             self._marks("int32", int32, 160),
+            self._layer("targets", designs, TARGET, style.HOVER),
+            self._marks("designs", designs, 70 if len(self.view.front) <= 40 else 35),
         ]
+
+    def _names_of_uniform(self) -> list[Spec]:
+        """Returns the width beside every uniform design, by the side on which its line leaves most room."""
+        layers = []
+        for role, line in self.view.lines.items():
+            named: Rows = [
+                row | {"label": _common(c)} for c, row in zip(line, self._rows(line, BASELINE[role]), strict=True)
+            ]
+            mark: Spec = {"type": "text", "fontSize": 10, "color": BASELINE[role].colour, "aria": False}
+            layers.append(self._layer(f"{role}_k", named, mark | NAME_OFFSETS[role], {"text": {"field": "label"}}))
+        return layers
 
     def _layer(self, name: str, rows: Rows, mark: Spec, encoding: Spec) -> Spec:
         """Returns a layer that fades when another series is clicked in the legend."""
@@ -151,16 +180,21 @@ class _Chart:
         return self._layer(name, rows, {"type": "point", "size": size, "strokeWidth": 1.6}, encoding)
 
     def _intervals(self) -> list[Spec]:
-        """Returns the test intervals: a line, and ticks at its ends and at the test drop."""
+        """Returns the test intervals, lighter than marks: a line, and ticks at its ends and at the test figure."""
+        shown = self.view.loss.value
         rows: Rows = [
-            row | {"y": compact(c.test_loss, 9), "low": compact(c.ci_low, 9), "high": compact(c.ci_high, 9)}
+            row
+            | {
+                key: compact(shown(value), 9)
+                for key, value in (("y", c.test_loss), ("low", c.ci_low), ("high", c.ci_high))
+            }
             for c in _tested(self.view)
             for row in self._rows([c], TEST)
         ]
         ends: Spec = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
-        tick: Spec = {"type": "tick", "orient": "horizontal", "color": style.INK, "aria": False}
+        tick: Spec = {"type": "tick", "orient": "horizontal", "color": style.SOFT, "thickness": 1, "aria": False}
         return [
-            self._layer("intervals", rows, {"type": "rule", "color": style.INK}, ends | style.HOVER),
+            self._layer("intervals", rows, {"type": "rule", "color": style.SOFT}, ends | style.HOVER),
             *(
                 self._layer(field, rows, tick | {"size": size}, {"y": {"field": field, "type": "quantitative"}})
                 for field, size in (("low", 6), ("high", 6), ("y", 9))
@@ -171,7 +205,7 @@ class _Chart:
         return [
             {
                 "x": compact(c.value(self.axis), 9),
-                "y": compact(c.val_loss, 9),
+                "y": compact(self.view.loss.value(c.val_loss), 9),
                 "series": series.label,
                 "trial": c.trial,
                 "hover": hover(self.view, c),
@@ -180,36 +214,49 @@ class _Chart:
         ]
 
     def _dominated(self) -> Rows:
-        points, loss = self.view.dominated, self.view.results.facts.loss
+        points, loss = self.view.dominated, self.view.loss
         label = _dominated_series(self.view).label
         return [
             {
                 "x": compact(x),
-                "y": compact(y, 5),
+                "y": compact(loss.value(y), 5),
                 "series": label,
                 "trial": int(trial),
                 "hover": f"trial {trial}, dominated\n{formats.number(x)} {self.axis.unit}, "
-                f"validation {loss.word} {loss_amount(loss, y)}\nbits {bits}",
+                f"validation {loss.word} {loss.amount(y)}\nbits {bits}",
             }
-            for x, y, trial, bits in zip(
-                points.costs[self.axis.name], points.losses, points.trial, points.bits, strict=True
+            for x, y, trial, bits in (
+                (points.costs[self.axis.name][at], points.losses[at], points.trial[at], points.bits[at])
+                for at in _drawn(self.view)
             )
         ]
 
 
+def _common(choice: Choice) -> str:
+    """Returns the widths of a uniform design in short: rules of the study may except some rescalers."""
+    if choice.role is Role.UNIFORM_WINDOW:
+        return max(choice.rescalers, key=choice.rescalers.count, default="")
+    low, high = min(choice.multiplier_bits, default=0), max(choice.multiplier_bits, default=0)
+    widths = str(low) if low == high else f"{low}{formats.EN_DASH}{high}"
+    if choice.role is not Role.UNIFORM_WEIGHTS:
+        return widths
+    return f"w{max(choice.weight_bits, key=choice.weight_bits.count)} k{widths}"
+
+
 def _labels(view: Scene, axis: Figure, costs: Sequence[float]) -> list[Spec]:
-    """Returns a line and a text at the top of the picture for every labelled design.
+    """Returns a line and a text on the worse side of the picture for every labelled design.
 
     The labels are in the order of the designs' costs, so that their lines do not cross.
     """
+    shown = view.loss.value
     low, high = math.log10(min(costs)), math.log10(max(costs))
     height = view.top_pp - bottom(view)
     rows: Rows = [
         {
             "x": choice.value(axis),
-            "y": choice.val_loss,
+            "y": shown(choice.val_loss),
             "label_x": 10 ** (low + 0.3 * (high - low)),
-            "label_y": view.top_pp - (0.05 + 0.07 * number) * height,
+            "label_y": shown(view.top_pp - (0.05 + 0.07 * number) * height),
             "label": label,
         }
         for number, (label, choice) in enumerate(sorted(marks(view), key=lambda mark: mark[1].value(axis)))
@@ -222,7 +269,7 @@ def _labels(view: Scene, axis: Figure, costs: Sequence[float]) -> list[Spec]:
     written = at_label | {"text": {"field": "label"}}
     layers: list[Spec] = [
         {
-            "mark": {"type": "rule", "color": style.INK, "strokeWidth": 0.8, "aria": False},
+            "mark": {"type": "rule", "color": style.SOFT, "strokeWidth": 0.8, "aria": False},
             "encoding": {"x2": {"field": "label_x"}, "y2": {"field": "label_y"}},
         },
         {"mark": {"type": "point", "size": 220, "stroke": style.INK, "filled": False, "strokeWidth": 1, "aria": False}},
@@ -238,14 +285,21 @@ def hover(view: Scene, choice: Choice) -> str:
     return "\n".join(
         [
             f"trial {choice.trial}{role}",
-            f"area {formats.area(choice.area_um2)} ({formats.ratio(choice.area_ratio)} less than int32)",
-            f"energy {formats.energy(choice.energy_nj)} ({formats.ratio(choice.energy_ratio)} less)",
-            f"validation {choice.loss.word} {choice.amount(choice.val_loss)}",
-            f"test {choice.loss.word} {choice.amount(choice.test_loss)} {choice.interval}: {choice.evidence.value}",
+            f"area {formats.area(choice.area_um2, 4)} ({formats.ratio(choice.area_ratio)} less than int32)",
+            f"energy {formats.energy(choice.energy_nj, 4)} ({formats.ratio(choice.energy_ratio)} less)",
+            f"validation {view.loss.word} {view.loss.amount(choice.val_loss)}",
+            f"test {view.loss.word} {on_test(view.loss, choice)}: {choice.evidence.value}",
             f"fine-tuning {choice.finetune}, fidelity {choice.fidelity}",
             *_width_lines(view, choice),
         ]
     )
+
+
+def on_test(loss: ShownLoss, choice: Choice) -> str:
+    """Returns the test figure of a design with its unit and its 95% interval."""
+    if not math.isfinite(choice.test_loss):
+        return formats.MISSING
+    return f"{loss.amount(choice.test_loss)} [{loss.interval(choice.ci_low, choice.ci_high)}]"
 
 
 def _width_lines(view: Scene, choice: Choice) -> list[str]:

@@ -1,6 +1,7 @@
 """Renders specifications: interactive in the page, and as SVG and PNG files."""
 
 import re
+import textwrap
 import zlib
 from dataclasses import dataclass
 from functools import cache
@@ -12,11 +13,14 @@ from dse.report.charts.style import FAINT, GRID, INK, Spec
 from nets.files import write_bytes, write_text
 
 STILL_WIDTH = 640  # px of all panels together, without their axes
+MOST_IN_LINE = 110  # characters below a title
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_SCALE = 2  # pixels of a PNG file for each px of the specification
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 # vl-convert carries Liberation Sans, which has the metrics of Arial: the layout is the same on every machine.
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+_GEOMETRY = re.compile(r' (?:d|transform)="[^"]*"')
+_LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
 _NUMBERED = re.compile(r'(id="|url\(#)(clip|gradient_)(\d+)')
 
 
@@ -40,32 +44,53 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Title:
+    """What a picture says of itself in a slide, away from its page.
+
+    Attributes:
+        text: what it shows.
+        source: of what: study, network, cost model and technology.
+    """
+
+    text: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Picture:
     """One picture in its forms.
 
     Attributes:
         key: file name without suffix.
+        title: what it says of itself.
         panels: its charts, side by side if there is room.
         svg: all panels in one still picture.
         png: the same in pixels.
     """
 
     key: str
+    title: Title
     panels: tuple[Panel, ...]
     svg: str
     png: bytes
 
 
-def rendered(key: str, panels: tuple[Panel, ...]) -> Picture:
+def rendered(key: str, panels: tuple[Panel, ...], title: Title) -> Picture:
     """Draws a picture in all its forms; the same specification gives the same bytes."""
     total = sum(panel.share for panel in panels)
     still = {
         "$schema": SCHEMA,
+        "title": {"text": title.text, "subtitle": _lines(title.source), "anchor": "start", "frame": "bounds"},
         "hconcat": [panel.spec | {"width": round(STILL_WIDTH * panel.share / total)} for panel in panels],
         "config": _config(legend_columns=3) | {"aria": False},
     }
-    svg = _renumbered(vl_convert.vegalite_to_svg(still))
-    return Picture(key, panels, svg, _compressed(vl_convert.svg_to_png(svg, scale=PNG_SCALE)))
+    svg = _shortened(_renumbered(vl_convert.vegalite_to_svg(still)))
+    return Picture(key, title, panels, svg, _compressed(vl_convert.svg_to_png(svg, scale=PNG_SCALE)))
+
+
+def _lines(text: str) -> list[str]:
+    """Returns a text in lines that fit a still picture."""
+    return textwrap.wrap(text, MOST_IN_LINE) or [""]
 
 
 def write_picture(picture: Picture, folder: Path) -> None:
@@ -95,6 +120,15 @@ def _renumbered(svg: str) -> str:
     return _NUMBERED.sub(renamed, svg)
 
 
+def _shortened(svg: str) -> str:
+    """Returns the SVG with coordinates to a hundredth of a pixel; Vega writes all digits of a double."""
+
+    def rounded(number: re.Match[str]) -> str:
+        return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+
+    return _GEOMETRY.sub(lambda attribute: _LONG_NUMBER.sub(rounded, attribute[0]), svg)
+
+
 def _compressed(png: bytes) -> bytes:
     """Returns a PNG of the same pixels in about a quarter of the bytes: the renderer hardly compresses them."""
     chunks: list[tuple[bytes, bytes]] = []
@@ -117,6 +151,7 @@ def _config(legend_columns: int) -> Spec:
         "font": FONT,
         "background": "white",
         "view": {"stroke": None},
+        "title": {"color": INK, "subtitleColor": INK, "fontSize": 15, "subtitleFontSize": 11, "offset": 12},
         "axis": {
             "labelColor": INK,
             "titleColor": INK,

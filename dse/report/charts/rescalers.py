@@ -8,29 +8,42 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dse.design import NATURAL
+from dse.design import NATURAL, RESCALER_AREA
 from dse.report.charts import style
 from dse.report.charts.picture import Panel
 from dse.report.charts.style import Rows, Spec, compact
-from dse.report.scene import Scene, detailed
+from dse.report.scene import Scene, design_style, detailed, marks
 from dse.report.sensitivity import Sensitivity
+from dse.verdict import Choice
 
+MOST_COLUMNS = 60  # designs of the front in a heat map
 MOST_LABELLED = 22  # designs up to which each cell of the heat map carries its number, and ticks of its axis
 MOST_BITS = 31
 MOST_HEIGHT, LEAST_ROW = 1000, 15  # px: a picture that fits on a page; a row that can carry its name
 LAYER_COLUMNS = ["area_um2", "datapath_area_um2", "parameter_area_um2", "energy_nj"]
 COMPONENTS = {"datapath_area_um2": "datapath", "parameter_area_um2": "parameter memory"}
+ENERGY = {"energy_nj": "energy"}
+SHARED_BANK = "shared bank"
 DESIGN_COLOURS = (style.FAINT, style.BLUE, style.YELLOW, style.SKY)  # neighbours differ in lightness
 SHARE_COLOURS = (style.BLUE, style.FAINT, style.INK)
 
 Floats = npt.NDArray[np.float64]
 
 
+def _columns(view: Scene) -> list[Choice]:
+    """Returns the designs that have a column: the front, or of a long one evenly spaced and the labelled ones."""
+    if len(view.front) <= MOST_COLUMNS:
+        return view.front
+    places = np.linspace(0, len(view.front) - 1, MOST_COLUMNS).round().astype(int)
+    shown = {view.front[place].trial for place in places} | {choice.trial for _, choice in marks(view)}
+    return [choice for choice in view.front if choice.trial in shown]
+
+
 def widths_panel(view: Scene) -> Panel:
     """Draws the multiplier bits of every rescaler across the front, cheapest design on the left."""
     cells = [
         _Cell(bits, cell, f"{bits} bits, {method}")
-        for c in view.front
+        for c in _columns(view)
         for bits, cell, method in zip(c.multiplier_bits, c.cells, c.methods, strict=True)
     ]
     colour = style.colour_scale(
@@ -43,7 +56,7 @@ def windows_panel(view: Scene) -> Panel:
     """Draws the shift windows of every rescaler across the front, cheapest design on the left; n: natural shifts."""
     cells = [
         _Cell(NATURAL, "n", "natural shifts") if window is None else _Cell(window, str(window), f"{2**window} shifts")
-        for c in view.front
+        for c in _columns(view)
         for window in c.shift_bits
     ]
     scale: Spec = {"type": "linear", "domain": [0, NATURAL]}
@@ -65,10 +78,10 @@ def _across_the_front(view: Scene, cells: Sequence[_Cell], colour: Spec, descrip
 
     ``cells`` are in the order of the designs, then of the rescalers; values below ``dark`` have dark colours.
     """
-    labels = style.row_labels(view.results.rescalers)
-    trials = [str(c.trial) for c in view.front]
+    labels, designs = style.row_labels(view.results.rescalers), _columns(view)
+    trials = [str(c.trial) for c in designs]
     numbered = len(trials) <= MOST_LABELLED
-    places = product(view.front, zip(labels, view.results.rescalers, strict=True))
+    places = product(designs, zip(labels, view.results.rescalers, strict=True))
     rows: Rows = [
         {
             "x": str(c.trial),
@@ -83,7 +96,8 @@ def _across_the_front(view: Scene, cells: Sequence[_Cell], colour: Spec, descrip
     x: Spec = {
         "field": "x",
         "type": "nominal",
-        "title": "Front design (trial), cheapest on the left",
+        "title": "Front design (trial), cheapest on the left"
+        + (f"; {len(designs)} of {len(view.front)}" if len(designs) < len(view.front) else ""),
         "scale": {"domain": trials},
         "axis": {
             "values": trials[:: max(1, len(trials) // MOST_LABELLED)],
@@ -120,19 +134,38 @@ def _cells(colour: Spec, gap: int = 1) -> Spec:
 
 
 def layers_panels(view: Scene) -> tuple[Panel, Panel]:
-    """Draws area by component and energy of every rescaler, for int32 and the recommended designs."""
-    area = _layer_rows(view, COMPONENTS, "µm²")
-    energy = _layer_rows(view, {"energy_nj": "energy"}, "nJ")
+    """Draws area by component and energy of every rescaler, for int32 and the recommended design.
+
+    The bars of a design add up to its rescalers' area and energy. A shared bank is one bar: it is built once, whatever
+    each of its layers would need alone.
+    """
+    area = [row for label, choice in detailed(view) for row in _area_rows(view, label, choice)]
+    energy = [row for label, choice in detailed(view) for row in _layer_rows(view, label, choice, ENERGY, "nJ")]
     parts: Spec = {
         "field": "part",
         "type": "ordinal",
         "scale": {"domain": list(COMPONENTS.values()), "range": [1, 0.4]},
         "legend": {"title": None, "symbolFillColor": style.INK, "symbolType": "square"},
     }
+    split = {"opacity": parts} if any(row["part"] in COMPONENTS.values() for row in area) else {}
     return (
-        _bars(view, area, "Rescaler area (µm²)", DESIGN_COLOURS, {"opacity": parts}),
-        _bars(view, energy, "Rescaler energy per inference (nJ)", DESIGN_COLOURS),
+        _bars(area, "Rescaler area (µm²)", DESIGN_COLOURS, split),
+        _bars(energy, "Rescaler energy per inference (nJ)", DESIGN_COLOURS),
     )
+
+
+def is_shared(view: Scene, choice: Choice) -> bool:
+    """Returns whether one bank of rescalers serves all layers of the design in turn."""
+    return design_style(view.results, choice.trial) == "shared"
+
+
+def _area_rows(view: Scene, label: str, choice: Choice) -> Rows:
+    if not is_shared(view, choice):
+        return _layer_rows(view, label, choice, COMPONENTS, "µm²")
+    area = choice.value(RESCALER_AREA)
+    hover = f"{SHARED_BANK}\n{label}: {area:,.4g} µm²"
+    row = {"row": SHARED_BANK, "series": label, "part": "", "order": 0, "value": compact(area), "trial": choice.trial}
+    return [row | {"hover": hover}] if np.isfinite(area) else []
 
 
 def layer_table(view: Scene, trial: int) -> pd.DataFrame:
@@ -143,8 +176,9 @@ def layer_table(view: Scene, trial: int) -> pd.DataFrame:
     return layers[layers["trial"] == trial].set_index("rescaler").reindex(list(view.results.rescalers))
 
 
-def _layer_rows(view: Scene, columns: dict[str, str], unit: str) -> Rows:
+def _layer_rows(view: Scene, design: str, choice: Choice, columns: dict[str, str], unit: str) -> Rows:
     labels = style.row_labels(view.results.rescalers)
+    table = layer_table(view, choice.trial)
     return [
         {
             "row": label,
@@ -155,18 +189,16 @@ def _layer_rows(view: Scene, columns: dict[str, str], unit: str) -> Rows:
             "trial": choice.trial,
             "hover": f"{name}\n{design}, {part}: {value:,.4g} {unit}",
         }
-        for design, choice in detailed(view)
         for order, (column, part) in enumerate(columns.items())
-        for label, name, value in zip(
-            labels, view.results.rescalers, layer_table(view, choice.trial)[column].astype(float), strict=True
-        )
+        for label, name, value in zip(labels, view.results.rescalers, table[column].astype(float), strict=True)
         if np.isfinite(value)
     ]
 
 
-def _bars(view: Scene, rows: Rows, title: str, colours: Sequence[str], changes: Spec | None = None) -> Panel:
+def _bars(rows: Rows, title: str, colours: Sequence[str], changes: Spec | None = None) -> Panel:
     """Draws horizontal bars, a group per rescaler and a bar per series; parts of a bar follow one another."""
     series = list(dict.fromkeys(row["series"] for row in rows))
+    labels = list(dict.fromkeys(str(row["row"]) for row in rows))
     colour: Spec = {
         "field": "series",
         "type": "nominal",
@@ -175,7 +207,7 @@ def _bars(view: Scene, rows: Rows, title: str, colours: Sequence[str], changes: 
     }
     encoding: Spec = {
         "x": {"field": "value", "type": "quantitative", "title": title, "stack": "zero"},
-        "y": style.row_axis(style.row_labels(view.results.rescalers), padding=0.2),
+        "y": style.row_axis(labels, padding=0.2),
         "yOffset": {"field": "series", "type": "nominal", "scale": {"domain": series}},
         "fill": colour,
         "order": {"field": "order", "type": "quantitative"},
@@ -183,7 +215,7 @@ def _bars(view: Scene, rows: Rows, title: str, colours: Sequence[str], changes: 
     return Panel(
         {
             "description": f"{title} of every rescaler",
-            "height": _height(len(view.results.rescalers), 34),
+            "height": _height(len(labels), 34),
             "data": {"values": rows},
             "mark": {"type": "bar", "stroke": style.INK, "strokeWidth": 0.5},
             "encoding": encoding | (changes or {}),
@@ -193,7 +225,7 @@ def _bars(view: Scene, rows: Rows, title: str, colours: Sequence[str], changes: 
 
 def sensitivity_panels(view: Scene, learned: Sensitivity) -> tuple[Panel, Panel]:
     """Draws the predicted drop by rescaler and width, and every rescaler's shares of accuracy and int32's costs."""
-    return _drops(learned), _bars(view, _share_rows(view, learned), "Share (%)", SHARE_COLOURS)
+    return _drops(learned), _bars(_share_rows(view, learned), "Share (%)", SHARE_COLOURS)
 
 
 def _drops(learned: Sensitivity) -> Panel:
@@ -238,7 +270,10 @@ def _share_rows(view: Scene, learned: Sensitivity) -> Rows:
     shares: dict[str, Floats] = {"accuracy (fANOVA)": learned.importance}
     if view.rec.int32 is not None:
         table = layer_table(view, view.rec.int32.trial)
-        for label, column in (("area of int32", "area_um2"), ("energy of int32", "energy_nj")):
+        costs = {"energy of int32": "energy_nj"}
+        if not is_shared(view, view.rec.int32):  # of a shared bank no layer has a part
+            costs = {"area of int32": "area_um2"} | costs
+        for label, column in costs.items():
             values = table[column].to_numpy(dtype=np.float64)
             shares[label] = values / np.nansum(values)
     return [

@@ -4,7 +4,6 @@ The colours are the colour-blind safe set of Okabe and Ito. Shape, dash, order a
 in greyscale.
 """
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ Spec = dict[str, Any]  # JSON of Vega-Lite
 Rows = list[dict[str, object]]
 
 INK = "#1b1f24"
+SOFT = "#8b929b"  # lighter than marks, darker than the grid
 FAINT = "#b3b8bf"
 GRID = "#e4e7eb"
 BLUE = "#0072b2"
@@ -98,9 +98,9 @@ def line_layers(name: str, series: Sequence[Series], rows: Rows, **mark: object)
     ]
 
 
-def highlighted(name: str) -> Spec:
+def highlighted(name: str, opacity: float = 1) -> Spec:
     """Returns an opacity that fades all series but those clicked in the legend, by :func:`legend_choice`."""
-    return {"opacity": {"condition": {"param": f"{name}_series", "value": 1}, "value": 0.1}}
+    return {"opacity": {"condition": {"param": f"{name}_series", "value": opacity}, "value": 0.1}}
 
 
 def legend_choice(name: str) -> Spec:
@@ -232,11 +232,3 @@ def rule(axis: str, value: float, text: str, colour: str = ORANGE) -> list[Spec]
 def compact(value: float, digits: int = 6) -> float | None:
     """Returns a number for a specification, with few digits; None for NaN and infinities, which JSON lacks."""
     return float(f"{value:.{digits}g}") if math.isfinite(value) else None
-
-
-def script_json(value: object) -> str:
-    """Returns JSON that may stand inside a script element: no character in it can end the element."""
-    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text

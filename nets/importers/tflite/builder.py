@@ -24,7 +24,9 @@ from nets.network import (
 
 # Dead filters have scales near 1e-10; anything far below or above is damage, or would leave the normal float32 range.
 SCALE_MIN, SCALE_MAX = 2.0**-60, 2.0**40
-ELEMENTS_MAX = 2**28  # limit for one tensor of one sample; a quarter gigabyte of int8
+# Limits of one sample, far beyond the networks of chips: of one tensor, and of all tensors together. A file of a few
+# hundred bytes can state any shape.
+ELEMENTS_MAX, ALL_ELEMENTS_MAX = 2**24, 2**28
 
 _NUMPY_TYPES = {"INT8": np.int8, "INT32": np.int32, "INT64": np.int64}
 
@@ -37,6 +39,7 @@ class Builder:
         batch: first dimension of every activation in the file.
         specs: activation tensors described so far, by file index.
         operators: operators converted so far; their tensor indices are still the file's.
+        elements: of all tensors described so far.
     """
 
     graph: RawGraph
@@ -44,6 +47,7 @@ class Builder:
     batch: int
     specs: dict[int, TensorSpec] = field(default_factory=dict)
     operators: list[Operator] = field(default_factory=list)
+    elements: int = 0
 
     def input(self, operator: RawOperator, position: int) -> RawTensor:
         """Returns an operator's input, or raises a NetworkError if it is missing."""
@@ -76,6 +80,11 @@ class Builder:
         """Checks an activation tensor, once, and describes it."""
         if tensor.index not in self.specs:
             self.specs[tensor.index] = _activation_spec(tensor, self.batch)
+            self.elements += math.prod(tensor.shape)
+            if self.elements > ALL_ELEMENTS_MAX:
+                raise NetworkError(
+                    f"up to {tensor}, tensors have over {ALL_ELEMENTS_MAX} elements; no more are supported"
+                )
         return self.specs[tensor.index]
 
     def contract(self, kind: str, *, xnnpack: bool = True) -> Contract:

@@ -3,6 +3,7 @@
 Format: the TFLite schema, version 3, as generated in the ``tflite`` package.
 """
 
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from nets.network import FloatArray, IntArray
 
 IDENTIFIER = b"TFL3"
 MAX_RANK = 8
+BYTES_MAX = 2**31  # offsets in a flatbuffer are signed and of 32 bits
 _LATER_CODE_SLOT = 10  # of the field builtin_code in a table's vector of offsets: the fourth field, 4 + 2 * 3
 NAME_MAX = 160  # characters of a tensor's name that are kept
 # What Python's struct, memoryview and numpy raise on offsets and lengths that point outside the buffer.
@@ -191,9 +193,14 @@ def read_graph(content: bytes, name: str) -> RawGraph:
 def read_file(path: Path) -> bytes:
     """Reads a model file's bytes, or raises a NetworkError."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size  # 0 of a device or a pipe
+            content = file.read(BYTES_MAX + 1) if size <= BYTES_MAX else b""
     except OSError as error:
         raise NetworkError(f"{path}: cannot read the model: {error.strerror}") from error
+    if max(size, len(content)) > BYTES_MAX:
+        raise NetworkError(f"{path}: the model has more than {BYTES_MAX} bytes, which no flatbuffer has")
+    return content
 
 
 def _read_model(reader: _Reader) -> RawGraph:

@@ -1,0 +1,210 @@
+"""The three figures of the first screen: area, energy and accuracy of one design, each with its range or interval."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dse import formats
+from dse.design import DISAGREEMENT, Figure, metrics
+from dse.report.losses import ShownLoss
+from dse.store import StudyFacts
+from dse.verdict import Choice, Gain, Reference, Verdict, uniform_name
+
+MEMORIES = "memories of weights and activations not counted"
+_OTHER_MODEL = {
+    metrics.RESCALER_AREA: (metrics.RESCALER_AREA, metrics.OTHER_AREA),
+    metrics.ACCELERATOR_AREA: (metrics.RESCALER_AREA, metrics.OTHER_AREA),
+    metrics.RESCALER_ENERGY: (metrics.RESCALER_ENERGY, metrics.OTHER_ENERGY),
+    metrics.ACCELERATOR_ENERGY: (metrics.RESCALER_ENERGY, metrics.OTHER_ENERGY),
+}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One figure of a design.
+
+    Attributes:
+        name: what it is.
+        before: int32's figure; empty if it is not known.
+        after: the design's figure with its unit.
+        change: how much that is, with its range or interval.
+        condition: what the figure holds for, or leaves out.
+    """
+
+    name: str
+    before: str
+    after: str
+    change: str
+    condition: str
+
+
+def tiles(choice: Choice, verdict: Verdict, facts: StudyFacts, loss: ShownLoss) -> tuple[Tile, Tile, Tile]:
+    """Returns area, energy and accuracy of the recommended design, the accuracy with the intervals of the verdict."""
+    return (
+        _cost_tile(choice, choice.area, facts, _share(choice, metrics.RESCALER_AREA, metrics.ACCELERATOR_AREA)),
+        _cost_tile(choice, choice.energy, facts, _share(choice, metrics.RESCALER_ENERGY, metrics.ACCELERATOR_ENERGY)),
+        _accuracy_tile(choice, verdict, facts, loss) if loss.is_change else _loss_tile(choice, facts, loss),
+    )
+
+
+def front_tiles(front: Sequence[Choice], facts: StudyFacts, loss: ShownLoss) -> tuple[Tile, ...]:
+    """Returns the same figures from end to end of the narrow designs of a front of which none is recommended."""
+    narrow = [choice for choice in front if not choice.role.is_int32]
+    if not narrow:
+        return ()
+    return (
+        *(_front_cost(narrow, figure, facts) for figure in (narrow[0].area, narrow[0].energy)),
+        Tile(
+            name=loss.title,
+            before="",
+            after=_span([loss.value(choice.val_loss) for choice in narrow], loss.digits),
+            change=loss.unit,
+            condition=f"{_samples(facts, tested=False)}; no design is recommended",
+        ),
+    )
+
+
+def _front_cost(narrow: Sequence[Choice], figure: Figure, facts: StudyFacts) -> Tile:
+    costs = sorted(choice.value(figure) for choice in narrow)
+    before = narrow[0].int32.get(figure.name, math.nan)
+    known = math.isfinite(before)
+    return Tile(
+        name=f"{figure.title}, designs of the front",
+        before=formats.rounded(before) if known else "",
+        after=f"{formats.span(costs[0], costs[-1], formats.rounded)} {figure.unit}",
+        change=f"{smaller(before / costs[-1], before / costs[0])} by the {facts.objective_cost.model} model"
+        if known
+        else "",
+        condition=MEMORIES if facts.costed == "accelerator" else "",
+    )
+
+
+def _span(values: Sequence[float], digits: int) -> str:
+    return formats.span(min(values), max(values), lambda value: formats.signed(value, digits))
+
+
+def _cost_tile(choice: Choice, figure: Figure, facts: StudyFacts, share: str) -> Tile:
+    before = choice.int32.get(figure.name, math.nan)
+    whole = MEMORIES if facts.costed == "accelerator" else ""
+    return Tile(
+        name=figure.title,
+        before=formats.rounded(before) if math.isfinite(before) else "",
+        after=f"{formats.rounded(choice.value(figure))} {figure.unit}",
+        change=_reduction(choice, figure),
+        condition=share if facts.costed == "rescaler" else whole,
+    )
+
+
+def _reduction(choice: Choice, figure: Figure) -> str:
+    """Returns by which factor a cost is smaller than int32's, by both cost models; empty without a baseline."""
+    ratios = sorted(
+        before / after
+        for before, after in zip(_by_models(choice.int32, figure), _by_models(choice.figures, figure), strict=True)
+        if math.isfinite(before) and after > 0
+    )
+    if not ratios:
+        return ""
+    return f"{smaller(ratios[0], ratios[-1])} by {'both cost models' if len(ratios) > 1 else 'one cost model'}"
+
+
+def _by_models(figures: Mapping[str, float], figure: Figure) -> tuple[float, float]:
+    """Returns a cost by the objective's cost model, and with the rescalers' part by the other one."""
+    cost = figures.get(figure.name, math.nan)
+    own, other = (figures.get(part.name, math.nan) for part in _OTHER_MODEL[figure])
+    return cost, cost - own + other
+
+
+def smaller(low: float, high: float) -> str:
+    """Returns a range of factors in words: ``7.1 to 7.7x smaller``; factors below 1 are those of something larger."""
+    if low >= 1:
+        return f"{formats.span(low, high, formats.factor)} smaller"
+    if high <= 1:
+        return f"{formats.span(1 / high, 1 / low, formats.factor)} larger"
+    return f"between {formats.factor(1 / low)} larger and {formats.factor(high)} smaller"
+
+
+def _share(choice: Choice, part: Figure, whole: Figure) -> str:
+    """Returns the rescalers' share of the accelerator, before and after; empty if the study does not know it."""
+    after = choice.value(part) / choice.value(whole) if choice.value(whole) else math.nan
+    total = choice.int32.get(whole.name, math.nan)
+    before = choice.int32.get(part.name, math.nan) / total if total else math.nan
+    if not (math.isfinite(after) and math.isfinite(before)):
+        return ""
+    return f"from {share(before)} to {share(after)} of the accelerator, {MEMORIES}"
+
+
+def share(value: float) -> str:
+    """Formats a share with a decimal only if it is small."""
+    return formats.percent(value, 0 if value >= 0.1 else 1)
+
+
+def _accuracy_tile(choice: Choice, verdict: Verdict, facts: StudyFacts, loss: ShownLoss) -> Tile:
+    """Returns the accuracies on test, or on validation before there are any."""
+    tested = math.isfinite(choice.test_loss)
+    key = "test_accuracy" if tested else metrics.VAL_ACCURACY.name
+    before, after = choice.int32.get(key, math.nan), choice.figures[key]
+    known = math.isfinite(before) and math.isfinite(after)
+    change = loss.amount(choice.test_loss if tested else choice.val_loss)
+    deployed, *alike = _intervals(choice, verdict, loss)
+    return Tile(
+        name="Accuracy",
+        before=formats.signed(before, loss.digits) if known else "",
+        after=f"{formats.signed(after, loss.digits)}%" if known else change,
+        change=deployed if tested else change,
+        condition="; ".join([_samples(facts, tested=tested), *alike]),
+    )
+
+
+def _intervals(choice: Choice, verdict: Verdict, loss: ShownLoss) -> list[str]:
+    """Returns the change on test with its interval against the deployed int32, then against int32 trained alike.
+
+    A design that the verdict tested has the intervals of the test; of several networks, that of the worst.
+    """
+    if (test := verdict.evidence) is None:
+        return [f"{loss.amount(choice.test_loss)}, 95% interval {loss.interval(choice.ci_low, choice.ci_high)}"]
+    confidence = f"{100 * test.confidence:.3g}%"
+    against = [[each for each in test.comparisons if each.reference is reference] for reference in Reference]
+    worst = [max(each, key=lambda comparison: comparison.high) for each in against if each]
+    return [
+        f"{loss.amount(each.loss)}, {confidence} interval {loss.interval(each.low, each.high)}"
+        + (f" in {each.member}" if each.member else "")
+        + (f" against {each.reference.value}" if each.reference is Reference.TREATED_ALIKE else "")
+        for each in worst
+    ]
+
+
+def gain_in_words(gain: Gain, facts: StudyFacts) -> str:
+    """Returns what the search gained over the best uniform design, in a sentence."""
+    rival = "int32" if gain.rival.role.is_int32 else uniform_name(gain.rival)
+    if gain.saved <= 0:
+        return f"The search gained nothing over one choice for all layers ({rival})."
+    saved, low, high = (formats.signed(100 * share, 0) for share in (gain.saved, gain.low, gain.high))
+    return (
+        f"The search saved {saved}% of {facts.cost.title.lower()} ({low} to {high}%) over the best single choice for "
+        f"all layers ({rival})."
+    )
+
+
+def _loss_tile(choice: Choice, facts: StudyFacts, loss: ShownLoss) -> Tile:
+    """Returns the agreement with int32, or the divergence from it, of a study without accuracies."""
+    tested = math.isfinite(choice.test_loss)
+    value = choice.test_loss if tested else choice.val_loss
+    if loss.loss is DISAGREEMENT:
+        low, high = (formats.signed(100 - end, loss.digits) for end in (choice.ci_high, choice.ci_low))
+        ends = f"{low} to {high}%"
+        name, after = "Answers like int32's", f"{formats.signed(100 - value, loss.digits)}%"
+    else:
+        ends, name, after = loss.interval(choice.ci_low, choice.ci_high), loss.title, loss.text(value)
+    return Tile(
+        name=name,
+        before="",
+        after=after,
+        change=f"95% interval {ends}" if tested else "",
+        condition=f"{_samples(facts, tested=tested)}; no labels",
+    )
+
+
+def _samples(facts: StudyFacts, *, tested: bool) -> str:
+    if tested:
+        return f"on {facts.samples.get('test', 0):,} test samples"
+    return f"on {facts.samples.get('validation', 0):,} validation samples that the search has seen; not scored on test"

@@ -1,0 +1,213 @@
+"""Cases in which a recommendation went wrong, and what has to come of each."""
+
+import math
+import re
+from dataclasses import replace
+
+import pytest
+from made_studies import INT32_AREA, Made, Study, int32, right
+
+from dse.design.answers import Answers
+from dse.design.metrics import DROP
+from dse.design.roles import Role
+from dse.verdict import Outcome, Reference, Verdict, verdict_of
+
+VAL, TEST = 2000, 4000
+BASELINE = int32(right(VAL, 1800), right(TEST, 3600))
+
+
+def searched(area: float, val: tuple[int, int], test: tuple[int, int], *, trained: bool = False) -> Made:
+    """A design with these numbers of answers lost and gained."""
+    return Made(Role.SEARCH, area, right(VAL, 1800, *val), right(TEST, 3600, *test), trained)
+
+
+def uniform(area: float, val: tuple[int, int], test: tuple[int, int], *, trained: bool = False) -> Made:
+    return replace(searched(area, val, test, trained=trained), role=Role.UNIFORM_ABSORB)
+
+
+def verdict(*designs: Made, **changes: object) -> Verdict:
+    return verdict_of(Study((BASELINE, *designs), **changes).results())  # type: ignore[arg-type]
+
+
+def test_a_trained_design_must_pass_against_int32_trained_alike() -> None:
+    """Training lifts int32 by 5 points; a design as good as the deployed int32 has lost all of that."""
+    control = Made(Role.CONTROL, INT32_AREA, right(VAL, 1800, 0, 100), right(TEST, 3600, 0, 200), trained=True)
+    weak = searched(90, (2, 2), (4, 4), trained=True)
+    assert verdict(weak).outcome is Outcome.NO_VERDICT  # without its control nothing is even tested
+    alone = verdict(control, weak)
+    assert alone.outcome is not Outcome.SHOWN
+    (test,) = alone.tested
+    deployed, alike = test.comparisons
+    assert (deployed.reference, alike.reference) == (Reference.DEPLOYED, Reference.TREATED_ALIKE)
+    assert deployed.passed
+    assert not alike.passed
+    assert alike.low <= 5.0 <= alike.high
+    strong = uniform(100, (2, 100), (4, 200), trained=True)
+    both = verdict(control, weak, strong)
+    assert both.outcome is Outcome.SHOWN
+    assert both.recommended is not None
+    assert both.recommended.trial == 3
+
+
+def test_an_untrained_design_needs_no_control() -> None:
+    made = verdict(searched(100, (2, 2), (4, 4)))
+    assert made.outcome is Outcome.SHOWN
+    assert [each.reference for each in made.tested[0].comparisons] == [Reference.DEPLOYED]
+
+
+def test_a_uniform_design_off_the_front_is_shown_although_the_front_is_not() -> None:
+    """A design of the search looks as accurate and cheaper, and fails on the test split: int32 need not be kept."""
+    off_front = uniform(200, (1, 1), (2, 2))
+    on_front = searched(150, (15, 16), (90, 10))
+    made = verdict(off_front, on_front)
+    results = Study((BASELINE, off_front, on_front)).results()
+    assert 1 not in set(results.front["trial"])
+    assert made.outcome is Outcome.SHOWN
+    assert made.recommended is not None
+    assert made.recommended.trial == 1
+
+
+def test_what_a_baseline_dominates_is_never_recommended() -> None:
+    dominated = searched(120, (4, 2), (1, 1))
+    rival = uniform(100, (3, 2), (200, 10))
+    made = verdict(rival, dominated)
+    assert made.recommended is None or made.recommended.trial != 2
+    assert verdict(replace(rival, role=Role.SEARCH), dominated).tested  # of the search, it would stop nothing
+
+
+def test_infeasible_designs_are_not_tested() -> None:
+    limit = [{"metric": "rescaler_area_um2", "at_most": 150.0}]
+    made = verdict(searched(100, (2, 2), (4, 4)), searched(200, (0, 0), (0, 0)), constraints=limit)
+    assert [test.choice.trial for test in made.tested] == [1]
+
+
+def test_one_test_sample_is_too_little_data() -> None:
+    made = verdict_of(
+        Study(
+            (int32(right(VAL, 1800), right(1, 1)), Made(Role.SEARCH, 100, right(VAL, 1800, 2, 2), right(1, 1)))
+        ).results()
+    )
+    assert made.outcome is Outcome.TOO_LITTLE_DATA
+    assert made.headline.startswith("Too little data: ")
+    assert made.power is not None
+    assert made.power.chance == 0.0
+    assert made.power.samples > 300
+    assert f"{made.power.samples:,} test samples would do" in made.headline
+
+
+@pytest.mark.parametrize("lost", [0, 10, 30, 60, 200])
+@pytest.mark.parametrize("samples", [100, 1000, 10_000])
+def test_headlines_name_no_margin_but_the_one_that_was_asked_for(lost: int, samples: int) -> None:
+    correct = samples * 9 // 10
+    test = right(samples, correct, lost * samples // 10_000, 0)
+    study = Study((int32(right(VAL, 1800), right(samples, correct)), Made(Role.SEARCH, 100, right(VAL, 1800, 2), test)))
+    made = verdict_of(study.results())
+    assert set(re.findall(r"([\d.]+) pp", made.headline)) == {"1.00"}
+    passed = [test for test in made.tested if test.passed]
+    assert (made.outcome is Outcome.SHOWN) == bool(passed)
+    assert made.headline.startswith({
+        Outcome.SHOWN: "Take trial 1, ",
+        Outcome.NOT_SHOWN: "Not shown: ",
+        Outcome.TOO_LITTLE_DATA: "Too little data: ",
+    }[made.outcome])  # fmt: skip
+
+
+def test_int32_at_chance_gives_no_verdict() -> None:
+    made = verdict(searched(100, (2, 2), (4, 4)), most_frequent=3600)
+    assert made.outcome is Outcome.NO_VERDICT
+    assert made.recommended is None
+    assert "most frequent class" in made.headline
+    assert verdict(searched(100, (2, 2), (4, 4)), most_frequent=3599).outcome is Outcome.SHOWN
+
+
+def test_an_equal_design_gains_nothing_over_a_uniform_one() -> None:
+    made = verdict(uniform(100, (2, 2), (4, 4)), searched(100, (2, 2), (4, 4)))
+    assert made.gain_over_uniform is not None
+    assert made.gain_over_uniform.saved == 0
+    assert "gained nothing" in made.text
+
+
+def test_the_gain_is_over_the_cheapest_uniform_design_as_accurate() -> None:
+    made = verdict(uniform(200, (2, 2), (4, 4)), uniform(120, (4, 2), (4, 4)), searched(100, (2, 2), (4, 4)))
+    gain = made.gain_over_uniform
+    assert gain is not None
+    assert gain.rival.trial == 1
+    assert gain.saved == pytest.approx(0.5)
+    assert gain.low <= gain.saved <= gain.high
+    assert math.isclose(gain.low, 1 - 100 / 120)  # on some resamples the cheaper uniform design is as accurate
+
+
+def test_every_network_of_a_portfolio_has_to_pass() -> None:
+    def made(lost: int) -> Verdict:
+        val = {"one": right(VAL, 1800), "two": right(VAL, 1500)}
+        test = {"one": right(TEST, 3600), "two": right(TEST, 3000)}
+        worse = {"one": test["one"], "two": right(TEST, 3000, lost)}
+        designs = (Made(Role.INT32, INT32_AREA, val, test), Made(Role.SEARCH, 100, val, worse))
+        return verdict_of(Study(designs).results())
+
+    assert made(4).outcome is Outcome.SHOWN
+    failed = made(100)
+    assert failed.outcome is Outcome.NOT_SHOWN
+    assert [(each.member, each.passed) for each in failed.tested[0].comparisons] == [("one", True), ("two", False)]
+    assert "against the deployed int32 of two" in failed.text
+
+
+def test_disagreement_is_judged_by_the_share_of_other_answers() -> None:
+    shown = verdict(searched(100, (1, 1), (8, 8)), disagreement=True)
+    assert shown.outcome is Outcome.SHOWN
+    assert shown.tested[0].comparisons[0].loss == pytest.approx(0.4)
+    assert shown.power is not None
+    assert (shown.power.discordance, shown.power.chance) == (0.0, 1.0)
+    failed = verdict(searched(100, (1, 1), (30, 30)), disagreement=True)  # no drop, but 1.5% of the answers differ
+    assert failed.outcome is Outcome.NOT_SHOWN
+
+
+@pytest.mark.parametrize("lost", [4, 100])
+def test_a_divergence_is_searched_and_the_accuracy_is_judged(lost: int) -> None:
+    results = Study((BASELINE, searched(100, (2, 2), (lost, 4)))).results()
+    objectives = ("val_divergence", *results.facts.objectives[1:])
+    made = verdict_of(replace(results, facts=replace(results.facts, objectives=objectives)))
+    assert made.loss is DROP
+    assert made.margin_pp == 1.0
+    assert (made.outcome is Outcome.SHOWN) == (lost == 4)
+    assert any("the verdict is about the accuracy drop" in caution for caution in made.cautions)
+
+
+def test_values_that_are_no_classes_have_no_verdict() -> None:
+    results = Study((BASELINE, searched(100, (2, 2), (4, 4)))).results()
+    objectives = ("val_divergence", *results.facts.objectives[1:])
+    records = {trial: record.model_copy(update={"answers": Answers(VAL)}) for trial, record in results.records.items()}
+    facts = replace(results.facts, objectives=objectives)
+    made = verdict_of(replace(results, records=records, facts=facts))
+    assert (made.outcome, made.recommended) == (Outcome.NO_VERDICT, None)
+    assert "outputs that are no classes have no margin" in made.headline
+
+
+def test_before_the_test_split_is_read_there_is_a_guess_and_no_verdict() -> None:
+    made = verdict(searched(100, (2, 2), (4, 4)), looks=())
+    assert made.outcome is Outcome.NO_VERDICT
+    assert made.recommended is not None
+    assert made.recommended.trial == 1
+    assert "test split has not been read" in made.headline
+
+
+def test_a_later_margin_changes_nothing() -> None:
+    failing = searched(100, (2, 2), (60, 5))
+    results = Study((BASELINE, failing)).results()
+    assert verdict_of(results).outcome is Outcome.NOT_SHOWN
+    relaxed = replace(results, facts=replace(results.facts, margin_pp=5.0))
+    made = verdict_of(relaxed)
+    assert made.outcome is Outcome.NOT_SHOWN
+    assert made.margin_pp == 1.0
+    assert any("a margin that is chosen later shows nothing" in caution for caution in made.cautions)
+
+
+def test_the_recommendation_is_stable_where_one_design_is_far_better() -> None:
+    lone = verdict(searched(100, (2, 2), (4, 4)))
+    assert lone.stability is not None
+    assert (lone.stability.share, lone.stability.designs) == (1.0, 1)
+    many = [searched(100 + 10 * i, (45 - i, 15), (8, 8)) for i in range(15)]  # dearer is a little more accurate
+    mixed = verdict(*many)
+    assert mixed.stability is not None
+    assert mixed.stability.share < 1
+    assert mixed.stability.designs > 1
