@@ -96,7 +96,7 @@ def run_study(
             try:
                 with reporting_storage_failures(storage, folder.path):
                     store = begin_run(plan, folder)
-                    store.use(make_sampler(spec.search, study.space, spec.seed_of("search")), study.space)
+                    store.use(make_sampler(spec.search, study.space, spec.seed_of("search"), study), study.space)
                     for point in plan.queued:
                         store.enqueue(study.space, point, Role.SEARCH)
                     try:

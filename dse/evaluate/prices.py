@@ -6,7 +6,7 @@ hardware of their own. They cost a narrowing of the network per choice, and no i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -23,10 +23,12 @@ from dse.design import (
 from dse.evaluate.costing import cost_models, unevaluated
 from dse.evaluate.designs import narrowed, workloads_of
 from dse.study import PreparedStudy
+from hwmodels import CostModel, Technology, UnitCost
 from hwmodels.workload import RescalerWorkload
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
 _MOST = 64  # different choices: each takes a narrowing of all networks
+
 
 Parameters = Mapping[str, str | int]
 Setting = tuple[str | int | None, ...]  # width, method, width of weights, window
@@ -52,7 +54,8 @@ def prices_of(
     different = {setting for each in settings for setting in each}
     if len(different) > _MOST:
         return None
-    model, hardware = cost_models(study.spec.hardware)[0], study.spec.hardware
+    hardware = study.spec.hardware
+    model = _Remembering(cost_models(hardware)[0])
 
     def costs(chosen: Mapping[str, RescalerWorkload]) -> FloatMatrix:
         return np.array(values_of(unevaluated(tuple(chosen.values()), model, hardware), objectives))
@@ -66,6 +69,28 @@ def prices_of(
             own = {name: uniform[setting][name] for name in (variable.rescalers if variable else ())}
             prices[:, at, n] += costs({**int32, **own}) / whole - 1.0
     return prices if np.isfinite(prices).all() else None
+
+
+@dataclass(frozen=True)
+class _Remembering:
+    """A cost model that computes the cost of every lane once."""
+
+    model: CostModel
+    known: dict[RescalerWorkload, UnitCost] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    @property
+    def technology(self) -> Technology:
+        return self.model.technology
+
+    def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
+        """Returns the cost of one lane that serves ``workload``."""
+        if workload not in self.known:
+            self.known[workload] = self.model.unit_cost(workload)
+        return self.known[workload]
 
 
 def _setting(variable: RescalerVariable, parameters: Parameters) -> Setting:

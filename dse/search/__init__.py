@@ -6,9 +6,10 @@ from dse.search.interrupts import Interrupted, Interrupts
 from dse.search.observations import ExpectedLosses, expected_losses
 from dse.search.sampler import DistinctSampler, Proposer, make_sampler, proposer
 from dse.search.starts import Probe, probes, promising
-from dse.search.surrogate_sampler import SurrogateSampler
+from dse.search.surrogate_sampler import Beforehand, SurrogateSampler
 
 __all__ = [
+    "Beforehand",
     "DistinctSampler",
     "Driver",
     "ExpectedLosses",

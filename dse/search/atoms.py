@@ -1,4 +1,4 @@
-"""What disturbs a network in each value of a factor, as positive terms whose logarithms are linear in few parameters."""
+"""What disturbs a network in each value of a factor: positive terms with logarithms linear in few parameters."""
 
 from collections.abc import Iterator, Sequence
 

@@ -18,6 +18,9 @@ _NOISE = (0.03, 0.1, 0.2, 0.35, 0.5)  # of compressed losses
 _GRIDS = (("noise", _NOISE), ("own", _OWN), ("together", _TOGETHER))
 
 
+Kernels = tuple[FloatMatrix, FloatMatrix]  # of single terms, and of whole designs
+
+
 @dataclass(frozen=True)
 class Scales:
     """Standard deviations: of single terms, of whole designs, and of the noise."""
@@ -66,7 +69,7 @@ def _one_hot(rows: Rows, values: FloatMatrix, width: int) -> sparse.csr_array:
     return sparse.csr_array((values.ravel(), columns.ravel(), ends), shape=(count, factors * width))
 
 
-def _parts(one: Shares, other: Shares) -> tuple[FloatMatrix, FloatMatrix]:
+def kernels(one: Shares, other: Shares) -> Kernels:
     """Returns the two kernels between designs, without their scales."""
     own = (one.terms @ other.terms.T).toarray()
     common = (one.roots @ other.roots.T).toarray()
@@ -78,33 +81,35 @@ class Deviations:
     """Deviations that were fitted to evaluated designs.
 
     Args:
-        known: the evaluated designs.
+        known: kernels between the evaluated designs.
         residuals: compressed losses less those of the sum of disturbances, ``[designs]``.
         luck: mean variance of the residuals that comes from the choice of the samples. It repeats in designs of the
             same terms, but says nothing about other samples, and predictions leave it out.
     """
 
-    def __init__(self, known: Shares, residuals: Vector, luck: float = 0.0) -> None:
-        self._known = known
-        parts = _parts(known, known)
-        self.scales = _most_likely(parts, residuals)
-        self._factor, self._weights, _ = _solved(parts, residuals, self.scales)
-        seen = self.scales.own**2 * float(np.mean(np.diag(parts[0])))
+    def __init__(self, known: Kernels, residuals: Vector, luck: float = 0.0) -> None:
+        self.scales = _most_likely(known, residuals)
+        factor, self._weights, _ = _solved(known, residuals, self.scales)
+        self._inverse = solve_triangular(factor, np.eye(len(factor)), lower=True, check_finite=False)
+        seen = self.scales.own**2 * float(np.mean(np.diag(known[0])))
         self._lasting = max(1.0 - luck / seen, 0.0) if seen else 0.0  # share of the terms' own variance
 
-    def predict(self, shares: Shares) -> tuple[Vector, Vector]:
-        """Returns expected deviations and their standard deviations, each ``[designs]``."""
-        own, near = _parts(shares, self._known)
+    def predict(self, between: Kernels, shares: Shares) -> tuple[Vector, Vector]:
+        """Returns expected deviations of designs and their variances, each ``[designs]``.
+
+        Args:
+            between: kernels between the designs and the evaluated ones.
+            shares: the designs.
+        """
+        own, near = between
         kernel = self._lasting * self.scales.own**2 * own + self.scales.together**2 * near
-        explained = (solve_triangular(self._factor, kernel.T, lower=True, check_finite=False) ** 2).sum(axis=0)
+        explained = ((kernel @ self._inverse.T) ** 2).sum(axis=1)
         alone = np.asarray(shares.terms.power(2).sum(axis=1)).ravel()
         prior = self._lasting * self.scales.own**2 * alone + (self.scales.together * shares.weights) ** 2
-        return kernel @ self._weights, np.sqrt(np.maximum(prior - explained, 0.0))
+        return kernel @ self._weights, np.maximum(prior - explained, 0.0)
 
 
-def _solved(
-    parts: tuple[FloatMatrix, FloatMatrix], residuals: Vector, scales: Scales
-) -> tuple[FloatMatrix, Vector, float]:
+def _solved(parts: Kernels, residuals: Vector, scales: Scales) -> tuple[FloatMatrix, Vector, float]:
     """Returns the kernel's factor, the weights of the known designs, and the logarithm of the likelihood."""
     own, near = parts
     kernel = scales.own**2 * own + scales.together**2 * near
@@ -114,7 +119,7 @@ def _solved(
     return factor, weights, float(-0.5 * residuals @ weights - np.log(np.diag(factor)).sum())
 
 
-def _most_likely(parts: tuple[FloatMatrix, FloatMatrix], residuals: Vector) -> Scales:
+def _most_likely(parts: Kernels, residuals: Vector) -> Scales:
     """Returns scales under which the residuals are the most likely, by changing one at a time twice."""
     best = Scales(_OWN[1], _TOGETHER[1], _NOISE[2])
     likelihood = _solved(parts, residuals, best)[2]

@@ -1,11 +1,10 @@
 """The limits that a study sets to figures of its designs, as its trials recorded them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from optuna.trial import FrozenTrial
 
 from dse.design import LOSSES, FloatMatrix
 
@@ -23,12 +22,11 @@ class Limits:
     excess: FloatMatrix
 
     @classmethod
-    def of(cls, complete: Sequence[FrozenTrial]) -> "Limits":
-        """Returns the limits of trials; a trial that recorded no value for a limit keeps it."""
-        recorded = [trial.constraints for trial in complete]
+    def of(cls, recorded: Sequence[Mapping[str, float]]) -> "Limits":
+        """Returns the limits by the excesses that trials recorded; one that recorded no value for a limit keeps it."""
         names = tuple(sorted({name for constraints in recorded for name in constraints}))
         excess = [[constraints.get(name, 0.0) for name in names] for constraints in recorded]
-        return cls(names, np.array(excess, dtype=np.float64).reshape(len(complete), len(names)))
+        return cls(names, np.array(excess, dtype=np.float64).reshape(len(recorded), len(names)))
 
     def with_losses(
         self, excess: FloatMatrix, known: npt.NDArray[np.float64], losses: npt.NDArray[np.float64]

@@ -14,7 +14,7 @@ import numpy as np
 from dse.design import DIVERGENCE, FloatMatrix
 from dse.search.atoms import Atoms, Vector
 from dse.search.costs import Costs
-from dse.search.deviations import Deviations, Shares, shares_of
+from dse.search.deviations import Deviations, Shares, kernels, shares_of
 from dse.search.disturbance import KNEE, Disturbance, compressed, expanded
 from dse.search.factors import Factors, Rows
 
@@ -52,8 +52,8 @@ class Surrogate:
     """The model, fitted to evaluated designs.
 
     If divergences are known, they show the deviations of designs from the sum of their disturbances first, and the
-    losses what is left of them: the loss of a design is lucky or unlucky by about ``sqrt(2 divergence / samples)``, which
-    is the standard error of its difference from int32's (Taylor's expansion of both figures).
+    losses what is left of them: the loss of a design is lucky or unlucky by about ``sqrt(2 divergence / samples)``,
+    which is the standard error of its difference from int32's (Taylor's expansion of both figures).
 
     Args:
         factors: the search space.
@@ -69,28 +69,33 @@ class Surrogate:
         figures = [losses] if divergences is None else [losses, divergences]
         self.disturbance = Disturbance.fitted(self.atoms, rows, figures)
         self._shared = np.array([float(factor.variable is None) for factor in factors.factors])
-        shares = self._shares(rows)
+        self._known = self._shares(rows)
+        between = kernels(self._known, self._known)
         self.deviations: list[Deviations] = []
         if divergences is not None:
             residuals = compressed(divergences) - self.disturbance.expected(rows, figure=1)
-            self.deviations.append(Deviations(shares, residuals))
-        residuals = compressed(losses) - self._expected(rows, shares)[0]
-        self.deviations.append(Deviations(shares, residuals, evaluated.luck))
+            self.deviations.append(Deviations(between, residuals))
+        residuals = compressed(losses) - self._expected(rows)[0]
+        self.deviations.append(Deviations(between, residuals, evaluated.luck))
         self.costs = Costs(factors, rows, evaluated.costs, prices)
 
     def _shares(self, rows: Rows) -> Shares:
         weights = self.disturbance.sensitivity(rows)
         return shares_of(rows, self.atoms.effects(self.disturbance.own), self._shared, weights)
 
-    def _expected(self, rows: Rows, shares: Shares) -> tuple[Vector, Vector]:
+    def _expected(self, rows: Rows) -> tuple[Vector, Vector]:
         """Returns expected compressed losses and their standard deviations, each ``[designs]``."""
-        parts = [each.predict(shares) for each in self.deviations]
-        expected = self.disturbance.expected(rows) + sum((mean for mean, _ in parts), np.zeros(len(rows)))
-        return expected, np.sqrt(sum((deviation**2 for _, deviation in parts), np.zeros(len(rows))))
+        shares = self._shares(rows)
+        between = kernels(shares, self._known)
+        expected, variance = self.disturbance.expected(rows), np.zeros(len(rows))
+        for each in self.deviations:
+            mean, its = each.predict(between, shares)
+            expected, variance = expected + mean, variance + its
+        return expected, np.sqrt(variance)
 
     def losses(self, rows: Rows, optimism: float = 0.0) -> Vector:
         """Returns expected losses in units of the reference, less a number of standard deviations, ``[designs]``."""
-        expected, deviation = self._expected(rows, self._shares(rows))
+        expected, deviation = self._expected(rows)
         return expanded(expected - optimism * deviation)
 
     def effects(self, generator: np.random.Generator | None = None) -> FloatMatrix:

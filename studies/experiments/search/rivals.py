@@ -10,7 +10,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from dse.design import DIVERGENCE, non_dominated
-from dse.search import Factors, Rows, SurrogateSampler, probes, promising
+from dse.search import Beforehand, Factors, Rows, SurrogateSampler, probes, promising
 from studies.experiments.search.problem import OBJECTIVES, History, Problem
 
 _POPULATION = 24  # as in studies: several generations in some hundred trials
@@ -43,7 +43,8 @@ class Surrogate(Search):
     def __init__(self, problem: Problem, factors: Factors, evaluations: int, seed: int) -> None:
         super().__init__(problem, factors, evaluations, seed)
         prices = problem.prices(factors) if self.knows_prices else None
-        self._sampler = SurrogateSampler(problem.space, OBJECTIVES, seed, samples=problem.samples, prices=prices)
+        known = Beforehand(problem.samples, prices)
+        self._sampler = SurrogateSampler(problem.space, OBJECTIVES, seed, known)
         self._study = optuna.create_study(directions=["minimize"] * len(OBJECTIVES), sampler=self._sampler)
 
     def propose(self, history: History) -> Rows:
