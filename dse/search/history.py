@@ -84,8 +84,13 @@ class Log:
         self._observations.append(seen)
         self._constraints.append(trial.constraints)
 
+    @property
+    def complete(self) -> int:
+        """The number of complete trials."""
+        return len(self._observations)
+
     def history(self) -> History:
-        """Returns the complete trials."""
+        """Returns the complete trials, of which there must be one."""
         numbers = self._numbers.values
         order = np.argsort(numbers)
         rows, values = self._rows.values[order], self._values.values[order]

@@ -79,10 +79,9 @@ class SurrogateSampler(BaseSampler):
     ) -> dict[str, Any]:
         generator = np.random.default_rng((self._seed, trial.number))
         pending = self._log.update(study.get_trials(deepcopy=False))
-        history = self._log.history()
-        if len(history.rows) < _STARTUP or not len(self._factors.free):
+        if self._log.complete < _STARTUP or not len(self._factors.free):
             return dict(self._factors.parameters(self._factors.random(1, generator)[0]))
-        candidates = self._ranked(history, pending, generator)
+        candidates = self._ranked(self._log.history(), pending, generator)
         best = next((row for row in candidates if row.tobytes() not in self._log.seen), candidates[0])
         return dict(self._factors.parameters(best))
 
