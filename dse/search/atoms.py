@@ -89,7 +89,8 @@ class Atoms:
         by_term = _sums_of(which, values * scale, self._features)
         total = values.sum(axis=1)[:, None] * scale
         chosen = self._scales[self._all, rows]
-        return by_term + total * _sums_of(chosen, np.ones(chosen.shape), self._scaled)
+        slopes: FloatMatrix = by_term + total * _sums_of(chosen, np.ones(chosen.shape), self._scaled)
+        return slopes
 
     def _exponential(self, parameters: Vector) -> Vector:
         values: Vector = np.exp(np.clip(self._features @ parameters, -60.0, 20.0))

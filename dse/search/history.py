@@ -116,7 +116,7 @@ class _Column:
         self._kind, self._count = kind, 0
         self._buffer: npt.NDArray[Any] = np.zeros((0,) if width is None else (0, width), dtype=kind)
 
-    def append(self, row: object) -> None:
+    def append(self, row: npt.ArrayLike) -> None:
         """Appends a row."""
         if self._count == len(self._buffer):
             shape = np.shape(row)

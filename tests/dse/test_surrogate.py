@@ -165,7 +165,7 @@ def test_deviations_from_sums_are_learned_and_known_losses_are_certain() -> None
     deviation = [
         compressed(model.losses(each.rows)) - compressed(model.losses(each.rows, 1.0)) for each in (known, true)
     ]
-    assert np.median(deviation[0]) < 0.7 * np.median(deviation[1])
+    assert np.mean(deviation[0]) < np.mean(deviation[1])
 
 
 def test_costs_that_are_known_beforehand_are_exact() -> None:

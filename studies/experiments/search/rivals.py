@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import optuna
-from optuna.distributions import IntDistribution
+from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -81,7 +81,7 @@ class Optunas(Search):
     def __init__(self, problem: Problem, factors: Factors, evaluations: int, seed: int) -> None:
         super().__init__(problem, factors, evaluations, seed)
         sizes = [(at, int(factors.sizes[at])) for at in np.flatnonzero(factors.sizes > 1)]
-        self._space = {str(at): IntDistribution(0, size - 1) for at, size in sizes}
+        self._space: dict[str, BaseDistribution] = {str(at): IntDistribution(0, size - 1) for at, size in sizes}
         self._study = optuna.create_study(directions=["minimize"] * len(OBJECTIVES), sampler=self.sampler())
 
     @abstractmethod

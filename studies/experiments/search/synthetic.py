@@ -93,14 +93,14 @@ class Synthetic:
         bits = np.array(WIDTHS, dtype=np.float64)
         one = np.array([22.0 + 8.6 * bits + 0.01 * bits**2, 12.0 + 12.0 * bits + 0.22 * bits**2])
         size = np.exp(generator.normal(0.0, (0.3, 0.5), size=(self.rescalers, 2))).T
-        whole = size[:, :, None] * one[:, None, :]
+        whole: npt.NDArray[np.float64] = size[:, :, None] * one[:, None, :]
         return whole / whole[:, :, -1].sum(axis=1)[:, None, None]
 
     @cached_property
     def errors(self) -> FloatMatrix:
         """Relative error of every rescaler at every width, ``[rescalers, widths]``."""
         generator = np.random.default_rng((self.seed, 2))
-        luck = np.exp(generator.normal(0.0, 0.3, size=(self.rescalers, len(WIDTHS))))
+        luck: FloatMatrix = np.exp(generator.normal(0.0, 0.3, size=(self.rescalers, len(WIDTHS))))
         return np.exp2(-np.array(WIDTHS, dtype=np.float64)) * luck
 
     @cached_property
@@ -130,12 +130,14 @@ class Synthetic:
 
     def relative_costs(self, rows: Rows) -> FloatMatrix:
         """Returns area and energy as shares of int32's, ``[designs, 2]``."""
-        return self.costs[:, np.arange(self.rescalers), rows].sum(axis=2).T
+        summed: FloatMatrix = self.costs[:, np.arange(self.rescalers), rows].sum(axis=2).T
+        return summed
 
     def _shift(self, rows: Rows) -> npt.NDArray[np.float64]:
         """Returns the systematic loss of margin, ``[designs]``: the length of the sum of all directions."""
         error = self.errors[np.arange(self.rescalers), rows]
-        return np.sqrt(((error @ self._systematic) ** 2).sum(axis=1))
+        length: npt.NDArray[np.float64] = np.sqrt(((error @ self._systematic) ** 2).sum(axis=1))
+        return length
 
     def true_drops(self, rows: Rows) -> npt.NDArray[np.float64]:
         """Returns the drop of accuracy in the whole population, pp, ``[designs]``."""
