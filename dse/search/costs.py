@@ -27,14 +27,19 @@ class Costs:
         factors: the search space.
         rows: the evaluated designs.
         values: their costs, ``[designs, columns]``.
-        known: costs of the values known beforehand, ``[columns, factors, values]``; None if they are not.
+        known: costs of the values known beforehand, ``[columns, factors, values]``; None if they are not, NaN for
+            values whose cost is not known: designs of these are not learned from.
 
     Attributes:
         tables: the part of the costs that is a sum, by value, ``[columns, factors, values]``.
     """
 
     def __init__(self, factors: Factors, rows: Rows, values: FloatMatrix, known: FloatMatrix | None = None) -> None:
-        self._all, self._rows = np.arange(len(factors.factors)), rows
+        self._all = np.arange(len(factors.factors))
+        if known is not None:
+            priced = np.isfinite(known[:, self._all, rows]).all(axis=(0, 2))
+            rows, values, known = rows[priced], values[priced], np.nan_to_num(known)
+        self._rows = rows
         features = _features(factors)
         self.tables = np.zeros((values.shape[1], len(features), max(map(len, features)))) if known is None else known
         residuals = values - self._summed(rows)

@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from dse.design import NATURAL, RescalerVariable, SearchSpace, bits_key, method_key, shift_key, weights_key
+from dse.design import NATURAL, Finetune, RescalerVariable, SearchSpace, bits_key, method_key, shift_key, weights_key
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
 Rows = npt.NDArray[np.intp]  # [designs, factors]
@@ -60,7 +60,12 @@ class Factor:
 
 
 class Factors:
-    """Converts designs between parameters and rows."""
+    """Converts designs between parameters and rows.
+
+    Attributes:
+        factors: the factors; those of rescalers have int32's value too, allowed or not.
+        int32: row of int32.
+    """
 
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
@@ -69,6 +74,7 @@ class Factors:
         covered = {key for keys, _ in groups for key in keys}
         others = [((key,), None) for key in allowed if key not in covered]
         self.factors = [_factor(keys, variable, allowed) for keys, variable in (*groups, *others)]
+        self.int32 = self.row(space.parameters(space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE)))
 
     @property
     def sizes(self) -> npt.NDArray[np.intp]:

@@ -38,16 +38,15 @@ class Log:
 
     Args:
         factors: the search space.
-        int32: parameters of int32.
         loss: name of the loss.
 
     Attributes:
         seen: rows of all trials, in bytes.
     """
 
-    def __init__(self, factors: Factors, int32: Mapping[str, str | int], loss: str) -> None:
+    def __init__(self, factors: Factors, loss: str) -> None:
         self.seen: set[bytes] = set()
-        self._factors, self._int32, self._loss = factors, factors.row(int32), loss
+        self._factors, self._loss = factors, loss
         self._keys = {key for factor in factors.factors for key in factor.keys}
         self._pending: dict[int, Rows] = {}
         self._closed: set[int] = set()  # finished trials, whose results were read
@@ -55,6 +54,7 @@ class Log:
         self._values, self._divergences = _Column(np.float64, 0), _Column(np.float64)
         self._observations: list[Observation] = []
         self._constraints: list[Mapping[str, float]] = []
+        self._limited = False
 
     def update(self, trials: Sequence[FrozenTrial]) -> Rows:
         """Reads new trials, and returns the designs of those that are being evaluated."""
@@ -83,6 +83,7 @@ class Log:
         self._divergences.append(divergence)
         self._observations.append(seen)
         self._constraints.append(trial.constraints)
+        self._limited |= bool(trial.constraints)
 
     @property
     def complete(self) -> int:
@@ -91,16 +92,15 @@ class Log:
 
     def history(self) -> History:
         """Returns the complete trials, of which there must be one."""
-        numbers = self._numbers.values
-        order = np.argsort(numbers)
+        order = np.argsort(self._numbers.values)
         rows, values = self._rows.values[order], self._values.values[order]
         if np.isnan(values[:, 0]).any():  # the ladder stopped some: their losses are what the others let expect
             ordered = [self._observations[at] for at in order]
             values[:, 0] = expected_losses(ordered, figure_named(self._loss).reference).values
-        baseline = next(iter(values[(rows == self._int32).all(axis=1)]), values.max(axis=0, initial=0.0))
+        baseline = next(iter(values[(rows == self._factors.int32).all(axis=1)]), values.max(axis=0, initial=0.0))
         divergences = self._divergences.values[order]
         useful = self._loss == CROSS_ENTROPY.name and not np.isnan(divergences).any()
-        limits = Limits.of([self._constraints[at] for at in order])
+        limits = Limits.of([self._constraints[at] for at in order] if self._limited else [{}] * len(order))
         return History(rows, relative_costs(values, baseline), divergences if useful else None, limits)
 
 

@@ -10,16 +10,15 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from dse.design import Finetune, FloatMatrix, SearchSpace, non_dominated, reference_point
+from dse.design import FloatMatrix, SearchSpace, non_dominated, reference_point
 from dse.search.atoms import Vector
 from dse.search.candidates import changed, favoured
 from dse.search.factors import Factors, Rows
 from dse.search.history import History, Log
 from dse.search.surrogate import Evaluated, Surrogate, improvements
-from nets.network import FULL_MULTIPLIER_BITS, Method
 
 _STARTUP = 10  # complete trials before the model is used; about as many as a study's baselines
-_MEMORY, _FRONT = 200, 100  # latest trials, and designs of the front, that the model is fitted to at most
+_MEMORY, _FRONT = 160, 80  # latest trials, and designs of the front, that the model is fitted to at most
 _REFITS = 30  # the model is fitted anew when the trials have grown by one part in so many
 _FAVOURED, _DRAWS, _DRAWN = 60, 2, 30  # candidates of the most probable sums, drawn sums, and candidates of each
 _CHANGED = 120  # candidates that are changes of the front
@@ -61,8 +60,7 @@ class SurrogateSampler(BaseSampler):
         self._space, self._factors, self._seed = space, Factors(space), seed
         self._beforehand = beforehand or Beforehand()
         self._reference = reference_point(objectives)
-        int32 = space.parameters(space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))
-        self._log = Log(self._factors, int32, objectives[0])
+        self._log = Log(self._factors, objectives[0])
         self._fitted: _Fitted | None = None
 
     def infer_relative_search_space(self, _study: optuna.Study, _trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -78,7 +76,7 @@ class SurrogateSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, _search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         generator = np.random.default_rng((self._seed, trial.number))
-        pending = self._log.update(study.get_trials(deepcopy=False))
+        pending = self._factors.inside(self._log.update(study.get_trials(deepcopy=False)))
         if self._log.complete < _STARTUP or not len(self._factors.free):
             return dict(self._factors.parameters(self._factors.random(1, generator)[0]))
         candidates = self._ranked(self._log.history(), pending, generator)
@@ -129,13 +127,14 @@ class SurrogateSampler(BaseSampler):
         return self._fitted
 
     def _prices_of(self, costs: FloatMatrix) -> FloatMatrix | None:
-        """Returns the prices with columns for limits, of which nothing is known beforehand."""
-        if self._beforehand.prices is None:
+        """Returns the prices with NaN for other values, and columns for limits, of which nothing is known beforehand."""
+        if (prices := self._beforehand.prices) is None:
             return None
-        columns, factors, values = self._beforehand.prices.shape
+        columns, factors, values = prices.shape
         most = max(len(factor.values) for factor in self._factors.factors)
-        known = np.zeros((costs.shape[1], factors, max(most, values)))
-        known[:columns, :, :values] = self._beforehand.prices
+        known = np.full((costs.shape[1], factors, max(most, values)), np.nan)
+        known[columns:] = 0.0
+        known[:columns, :, :values] = prices
         return known
 
     def _candidates(self, parents: Rows, model: Surrogate, generator: np.random.Generator) -> Rows:

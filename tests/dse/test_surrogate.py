@@ -70,9 +70,8 @@ def test_rows_are_equal_exactly_if_designs_are(seed: int) -> None:
 
 def test_a_baseline_outside_the_space_has_a_row_of_its_own_and_a_nearest_design_inside() -> None:
     factors = Factors(MIXED)
-    int32 = factors.row(MIXED.parameters(MIXED.uniform(31, Method.ROUND, Finetune.NONE)))
-    assert (int32 >= factors.sizes).any()
-    (inside,) = factors.inside(int32[None])
+    assert (factors.int32 >= factors.sizes).any()
+    (inside,) = factors.inside(factors.int32[None])
     assert (inside < factors.sizes).all()
     parameters = factors.parameters(inside)
     assert (parameters["a.multiplier_bits"], parameters["b.weight_bits"], parameters["lanes"]) == (8, 6, 2)
@@ -177,6 +176,17 @@ def test_costs_that_are_known_beforehand_are_exact() -> None:
     true = problem.relative_costs(others)
     assert known.predict(others) == pytest.approx(true, abs=1e-12)
     assert np.abs(learned.predict(others) - true).max() > 1e-4
+
+
+def test_designs_of_values_without_a_price_are_not_learned_from() -> None:
+    problem = Synthetic(3, rescalers=5)
+    factors = Factors(problem.space)
+    rows = drawn(12, 1, factors)
+    prices = problem.costs.copy()
+    prices[:, :, 2] = np.nan
+    spoilt = problem.relative_costs(rows) + np.where((rows == 2).any(axis=1), 7.0, 0.0)[:, None]
+    others = np.where(drawn(50, 2, factors) == 2, 3, drawn(50, 2, factors))
+    assert Costs(factors, rows, spoilt, prices).predict(others) == pytest.approx(problem.relative_costs(others))
 
 
 def test_a_divergence_shows_sensitivities_that_lucky_losses_hide() -> None:
