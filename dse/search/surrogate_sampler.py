@@ -127,7 +127,7 @@ class SurrogateSampler(BaseSampler):
         return self._fitted
 
     def _prices_of(self, costs: FloatMatrix) -> FloatMatrix | None:
-        """Returns the prices with NaN for other values, and columns for limits, of which nothing is known beforehand."""
+        """Returns the prices with NaN for other values, and columns of 0 for limits, whose figures are all learned."""
         if (prices := self._beforehand.prices) is None:
             return None
         columns, factors, values = prices.shape
