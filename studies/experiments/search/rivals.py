@@ -4,12 +4,13 @@ from abc import ABC, abstractmethod
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from dse.design import DIVERGENCE, non_dominated
+from dse.design import DIVERGENCE, FloatMatrix, hypervolume, non_dominated
 from dse.search import Beforehand, Factors, Rows, SurrogateSampler, probes, promising
 from studies.experiments.search.problem import OBJECTIVES, History, Problem
 
@@ -83,6 +84,8 @@ class Optunas(Search):
         sizes = [(at, int(factors.sizes[at])) for at in np.flatnonzero(factors.sizes > 1)]
         self._space: dict[str, BaseDistribution] = {str(at): IntDistribution(0, size - 1) for at, size in sizes}
         self._study = optuna.create_study(directions=["minimize"] * len(OBJECTIVES), sampler=self.sampler())
+        self._told = 0
+        self._asked: optuna.Trial | None = None
 
     @abstractmethod
     def sampler(self) -> BaseSampler:
@@ -90,14 +93,26 @@ class Optunas(Search):
 
     def propose(self, history: History) -> Rows:
         """Returns the sampler's proposal."""
-        told = len([trial for trial in self._study.get_trials(deepcopy=False) if trial.state is TrialState.COMPLETE])
-        for row, values in zip(history.rows[told:], history.values[told:], strict=True):
+        for row, values in zip(history.rows[self._told :], history.values[self._told :].tolist(), strict=True):
             parameters = {key: int(row[int(key)]) for key in self._space}
-            self._study.add_trial(create_trial(params=parameters, distributions=self._space, values=values.tolist()))
-        trial = self._study.ask(dict(self._space))
-        self._study.tell(trial, state=TrialState.FAIL)  # its result is added as a trial of its own
+            if self._asked is not None and self._asked.params == parameters:
+                self._study.tell(self._asked, values)
+                self._asked = None
+                continue
+            self._study.add_trial(
+                create_trial(
+                    params=parameters,
+                    distributions=self._space,
+                    values=values,
+                    system_attrs={NSGAIISampler._get_generation_key(): 0},  # noqa: SLF001 -- members of the first one
+                )
+            )
+        if self._asked is not None:  # it was a repetition, which the caller changed
+            self._study.tell(self._asked, state=TrialState.FAIL)
+        self._told = len(history.rows)
+        self._asked = self._study.ask(self._space)
         row = np.zeros(len(self.factors.factors), dtype=np.intp)
-        for key, value in trial.params.items():
+        for key, value in self._asked.params.items():
             row[int(key)] = value
         return row
 
@@ -119,7 +134,7 @@ class Tpe(Optunas):
 
 
 class Nsga2(Optunas):
-    """Optuna's NSGA-II. The generations begin with the best of the uniform designs."""
+    """Optuna's NSGA-II; the uniform designs are members of the first generation."""
 
     def sampler(self) -> BaseSampler:
         """Returns it, seeded."""
@@ -165,7 +180,7 @@ class Sensitivity(Search):
 
 
 class Greedy(Search):
-    """Narrows one rescaler at a time, starting from one uniform design after the other.
+    """Narrows one rescaler at a time, starting from the uniform design that adds the most hypervolume, then the next.
 
     A narrower value stays if it loses less than the next uniform design does for the same saving.
     """
@@ -181,7 +196,7 @@ class Greedy(Search):
             values = history.values
             front = np.flatnonzero(non_dominated(values))
             ordered = front[np.argsort(values[front, 0])]
-            self._starts = list(pairwise(ordered))
+            self._starts = sorted(pairwise(ordered), key=lambda pair: -_alone(values[front], values[pair[0]]))
             self._next(history)
         assert self._design is not None  # noqa: S101 -- set above
         if self._tried is not None and seen[self._tried.tobytes()] < seen[self._design.tobytes()]:
@@ -213,6 +228,12 @@ class Greedy(Search):
 
     def _value(self, values: tuple[float, ...]) -> float:
         return values[0] + self._exchange * float(np.mean(values[1:]))
+
+
+def _alone(front: FloatMatrix, member: npt.NDArray[np.float64]) -> float:
+    """Returns the hypervolume that a member of a front adds to the others."""
+    others = front[(front != member).any(axis=1)]
+    return hypervolume(front, OBJECTIVES) - hypervolume(others, OBJECTIVES)
 
 
 SEARCHES: dict[str, type[Search]] = {
