@@ -24,7 +24,7 @@ def favoured(effects: FloatMatrix, costs: FloatMatrix, sizes: Rows, count: int, 
         generator: draws them.
     """
     weights = generator.dirichlet(np.ones(len(costs)), size=count)
-    exchange = np.exp(generator.uniform(*np.log(_EXCHANGE), size=(count, 1)))
+    exchange = np.exp(generator.uniform(np.log(_EXCHANGE[0]), np.log(_EXCHANGE[1]), size=(count, 1)))
     forbidden = np.where(np.arange(effects.shape[1]) < sizes[:, None], 0.0, np.inf)
     prices = np.tensordot(weights * exchange, costs, axes=1)
     rows: Rows = (prices + (effects + forbidden)).argmin(axis=2)

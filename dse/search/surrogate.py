@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import moocore
 import numpy as np
-import numpy.typing as npt
 
 from dse.design import DIVERGENCE, FloatMatrix
 from dse.search.atoms import Atoms, Vector
@@ -120,8 +119,8 @@ def improvements(points: FloatMatrix, front: FloatMatrix, reference: Vector) -> 
     """
     hopeful = (points < reference).all(axis=1)
     if len(front):
-        no_better: npt.NDArray[np.bool_] = (front[None] <= points[:, None]).all(axis=2)
-        hopeful &= ~no_better.any(axis=1)
+        dominated = [bool((front <= point).all(axis=1).any()) for point in points]
+        hopeful &= ~np.array(dominated)
     added = np.zeros(len(points))
     volume = moocore.hypervolume(front, ref=reference) if len(front) else 0.0
     for index in np.flatnonzero(hopeful):

@@ -93,8 +93,9 @@ class Synthetic:
         bits = np.array(WIDTHS, dtype=np.float64)
         one = np.array([22.0 + 8.6 * bits + 0.01 * bits**2, 12.0 + 12.0 * bits + 0.22 * bits**2])
         size = np.exp(generator.normal(0.0, (0.3, 0.5), size=(self.rescalers, 2))).T
-        whole: npt.NDArray[np.float64] = size[:, :, None] * one[:, None, :]
-        return whole / whole[:, :, -1].sum(axis=1)[:, None, None]
+        whole = size[:, :, None] * one[:, None, :]
+        shares: npt.NDArray[np.float64] = whole / whole[:, :, -1].sum(axis=1)[:, None, None]
+        return shares
 
     @cached_property
     def errors(self) -> FloatMatrix:
