@@ -51,6 +51,7 @@ def run_study(
     ray_address: str | None = None,
     storage: str = "",
     cache: EvaluationCache | None = None,
+    read_test: bool = True,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> StudyResults:
     """Runs a study to its number of trials, or resumes the one in the folder, and writes its report.
@@ -65,6 +66,8 @@ def run_study(
         storage: URL of a database for the trials of a new run, empty for a journal in the folder. For a run that is
             resumed, it may say where its database is today, and supply the password.
         cache: evaluations of earlier runs; none are reused for ``None``.
+        read_test: whether to score designs on the test split at the end. Every reading spends a part of the verdict's
+            error, so a first check of a few trials should do without.
         on_progress: called after every recorded trial.
 
     Raises:
@@ -82,7 +85,7 @@ def run_study(
             storage = storage_of(folder, begun, storage)
             changed = begun.changed(contents)
             check_unchanged(folder, changed, accepted=accept_changes)
-            if not changed and (results := finished_results(spec, begun, folder, storage)):
+            if not changed and (results := finished_results(spec, begun, folder, storage, read_test=read_test)):
                 return results
         study = prepare(spec)
         check_objectives(study)
@@ -104,15 +107,15 @@ def run_study(
                         driver = Driver(
                             spec, store, study.space, folder, pool, shown, interrupts=interrupts, test_samples=sizes
                         )
-                        driver.run(spec.search.trials)
+                        driver.run(spec.search.trials, read_test=read_test)
+                        results = collect(plan.manifest, store)
+                        write_report(results, folder.path)
+                        verdict = verdict_of(results)
+                        recommended = verdict.recommended.trial if verdict.recommended else None
+                        store.mark_recommended(recommended, verdict.outcome.value, verdict.headline)
                     except KeyboardInterrupt:
                         write_tables(collect(plan.manifest, store), folder.path)
                         raise
-                    results = collect(plan.manifest, store)
-                    write_report(results, folder.path)
-                    verdict = verdict_of(results)
-                    recommended = verdict.recommended.trial if verdict.recommended else None
-                    store.mark_recommended(recommended, verdict.outcome.value, verdict.headline)
                     return results
             finally:
                 pool.close()
@@ -208,15 +211,21 @@ def default_folder(spec: Study) -> Path:
     return Path("runs") / spec.name
 
 
-def finished_results(spec: Study, manifest: Manifest, folder: RunFolder, storage: str) -> StudyResults | None:
-    """Returns the results of a run that has all its trials, test scores and a report of this very spec, else None."""
+def finished_results(
+    spec: Study, manifest: Manifest, folder: RunFolder, storage: str, *, read_test: bool = True
+) -> StudyResults | None:
+    """Returns the results of a run of which nothing is left to do, else None.
+
+    It has all its trials, a report of this very spec, and if they are wanted all its test scores.
+    """
     if manifest.spec != spec or not folder.report_path.is_file():
         return None
     results = collect(manifest, StudyStore.of_run(folder, manifest, storage))
     complete = results.complete
     wanted = complete.loc[complete["on_front"] | (complete["role"] != Role.SEARCH), "trial"]
     tested = [trial for look in results.looks for trial in look.sequence]
-    finished = len(complete) >= spec.search.trials and results.scores.keys() >= {*wanted, *tested}
+    scored = not read_test or results.scores.keys() >= {*wanted, *tested}
+    finished = len(complete) >= spec.search.trials and scored
     return results if finished else None
 
 

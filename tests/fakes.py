@@ -71,7 +71,8 @@ def tell(
 
 def answers_of(drop: float) -> Answers:
     """Of int32, the first 900 of 1000 answers are right; of a design with this drop (pp), fewer."""
-    right = np.arange(TEST_SAMPLES) < (TEST_SAMPLES * 9) // 10 - (round(10 * drop) if np.isfinite(drop) else 0)
+    lost = round(10 * float(np.clip(np.nan_to_num(drop), -10, 90)))
+    right = np.arange(TEST_SAMPLES) < (TEST_SAMPLES * 9) // 10 - lost
     return Answers.of(TEST_SAMPLES, right, None)
 
 

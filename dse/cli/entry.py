@@ -3,6 +3,7 @@
 import gc
 import io
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Annotated, Never
 
@@ -87,10 +88,15 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a path may have bytes, and a name characters, that it cannot show
             stream.reconfigure(errors="backslashreplace")
+    warnings.formatwarning = _warning  # without the place in the program
     try:
         app()
     except (ValueError, RuntimeError, OSError) as error:
         _fail(error)
+
+
+def _warning(message: Warning | str, *_place: object, **_options: object) -> str:
+    return f"dse: {message}\n"
 
 
 def _fail(error: Exception) -> Never:

@@ -73,12 +73,14 @@ def trace(
     from dse.evaluate import accumulator_trace, spread
     from hwmodels.traces import save_trace
     from nets.datasets import load_npz_dataset
+    from nets.files import replacing
     from nets.importers import load_tflite
 
     network = load_tflite(model)
     inputs = spread(load_npz_dataset(data, input_offset=input_offset).samples, samples)
     recorded = accumulator_trace(network, inputs, model.stem)
-    save_trace(recorded, out)
+    with replacing(out) as temporary:
+        save_trace(recorded, temporary)
     echo(f"{recorded.acc.size} accumulators of {recorded.acc_bits} bits: {out}")
 
 
@@ -132,6 +134,7 @@ def calibrate(
     """
     from dse.cli.hardware_tables import print_errors
     from hwmodels.synthesis import calibrate as calibrate_technology
+    from nets.files import write_text
 
     console = terminal()
     trace = traces / "trace.npz" if traces is not None and traces.is_dir() else traces
@@ -155,7 +158,7 @@ def calibrate(
         kept = "without --dataset no result is kept" if dataset is None else f"all results are kept in {dataset}"
         console.print(f"Interrupted before {path} was written; {kept}.", soft_wrap=True, highlight=False)
         raise typer.Exit(INTERRUPTED) from None
-    path.write_text(result.text, encoding="utf-8")
+    write_text(path, result.text)
     print_errors(result, console)
     console.print(f"Technology: {path}", soft_wrap=True)
 

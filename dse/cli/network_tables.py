@@ -22,7 +22,7 @@ def verify_table(report: VerifyReport) -> Table:
     for heading in ("operator", "tensor"):
         table.add_column(heading, overflow="fold")
     for heading in ("elements", "differ", *(() if report.exact else ("first at", "ours", "LiteRT"))):
-        table.add_column(heading, justify="right", overflow="fold")
+        table.add_column(heading, justify="right", overflow="fold", no_wrap=heading != "first at")
     for check in report.tensors:
         first = "" if check.first_index is None else str(list(check.first_index))
         values = ["" if value is None else str(value) for value in (check.ours, check.theirs)]
@@ -44,15 +44,15 @@ def contracts_table(matrix: ContractMatrix) -> Table:
     labelled = any(row.accuracy is not None for row in matrix.rows)
     table = Table(
         box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=0,
         title=Text(f"{matrix.model}, {matrix.samples:,} samples, against {matrix.baseline}"),
         caption=Text(
             "share of the operators' outputs that differ: locally, if every operator receives the baseline's inputs; "
-            "in all, on the network's own results; by 1, by exactly 1 then. agreement: same largest output"
+            "in all, on the network's own results; by 1, by exactly 1 then. agree: same largest output"
         ),
     )
     table.add_column("contract", no_wrap=True)
-    headings = ("locally", "in all", "by 1", "agreement", *(("accuracy", "change pp") if labelled else ()))
+    headings = ("locally", "in all", "by 1", "agree", *(("accuracy", "change pp") if labelled else ()))
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in matrix.rows:

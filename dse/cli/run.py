@@ -24,7 +24,9 @@ def run(
     trials: Annotated[
         int | None,
         typer.Option(
-            help="total number of completed trials, earlier invocations included", show_default="the study file's"
+            help="total number of completed trials, earlier invocations included; with fewer than the study file's the "
+            "test split is not read yet",
+            show_default="the study file's",
         ),
     ] = None,
     workers: Annotated[
@@ -56,7 +58,8 @@ def run(
     """Run a study, or resume the one in the run folder."""
     from dse.study import load_study
 
-    spec = _overridden(load_study(study), trials, workers, seed)
+    written = load_study(study)
+    spec = _overridden(written, trials, workers, seed)
     from dse.cli.progress import StudyProgress
     from dse.report import front_table, recommendation
     from dse.run import default_folder, run_study  # imports torch: a study file that cannot be used is refused before
@@ -75,6 +78,7 @@ def run(
                 ray_address=ray_address,
                 storage=storage,
                 cache=evaluations,
+                read_test=spec.search.trials >= written.search.trials,
                 on_progress=progress.update,
             )
     except KeyboardInterrupt as interrupt:

@@ -61,6 +61,10 @@ class ShownLoss:
         text = self.text(loss)
         return text if self.loss is DIVERGENCE or text == formats.MISSING else f"{text} {self.unit}"
 
+    def with_interval(self, loss: float, low: float, high: float) -> str:
+        """Formats the number shown for a loss with its interval: ``+1.7 [-0.4 to +4.2]``; a dash if it is not known."""
+        return f"{self.text(loss)} [{self.interval(low, high)}]" if math.isfinite(loss) else formats.MISSING
+
     def interval(self, low: float, high: float) -> str:
         """Formats the interval of a loss as that of the number shown, without its unit: ``-0.4 to +1.8``."""
         if not (math.isfinite(low) and math.isfinite(high)):
@@ -69,8 +73,8 @@ class ShownLoss:
         return " to ".join(map(self.text, ends))
 
 
-def shown_loss(facts: StudyFacts) -> ShownLoss:
-    """Returns how the loss of a study reads."""
+def shown_loss(facts: StudyFacts, loss: Figure | None = None) -> ShownLoss:
+    """Returns how a loss reads: the study's own, or another one, such as that of its verdict."""
+    loss = loss or facts.loss
     samples = facts.samples.get("test", 0)
-    digits = 4 if facts.loss is DIVERGENCE else 2 if samples >= MANY_SAMPLES else 1
-    return ShownLoss(facts.loss, digits)
+    return ShownLoss(loss, 4 if loss is DIVERGENCE else 2 if samples >= MANY_SAMPLES else 1)

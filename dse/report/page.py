@@ -18,8 +18,8 @@ from dse.design import figure_named, metrics
 from dse.report.charts.front import on_test
 from dse.report.charts.picture import Picture, library, library_version
 from dse.report.charts.rescalers import is_shared, layer_table
-from dse.report.front_table import front_rows
-from dse.report.losses import ShownLoss
+from dse.report.front_rows import front_rows
+from dse.report.losses import ShownLoss, shown_loss
 from dse.report.pictures import Analysis, analyse, pictures, write_pictures
 from dse.report.scene import Scene
 from dse.report.tables import compared, write_tables
@@ -59,11 +59,12 @@ def report_html(analysis: Analysis, drawn: dict[str, Picture]) -> str:
         vars(analysis),
         facts=facts,
         loss=view.loss,
+        tested_loss=shown_loss(facts, verdict.loss),
         rec=view.rec,
         verdict=verdict,
         chosen=chosen,
-        tiles=tiles(chosen, verdict, facts, view.loss) if chosen else front_tiles(view.front, facts, view.loss),
-        gain=gain_in_words(verdict.gain_over_uniform, facts) if verdict.gain_over_uniform else "",
+        tiles=tiles(chosen, verdict, facts) if chosen else front_tiles(view.front, facts, view.loss),
+        gain=gain_in_words(verdict.gain_over_uniform, chosen, facts) if chosen and verdict.gain_over_uniform else "",
         needs=needs(chosen) if chosen else (),
         at_margin=_at_margin(facts),
         objectives=[figure_named(name).title.lower() for name in facts.objectives],

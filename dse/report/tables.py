@@ -1,5 +1,6 @@
 """The results of a study as files for spreadsheets and scripts."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from dse.report.scene import design_style
 from dse.report.spreadsheets import write_csv
 from dse.store import StudyFacts, StudyResults, design_table, for_people, heading
 from dse.verdict import ROLE_NAMES, Choice, uniform_name
-from nets.files import replacing
+from nets.files import replacing, write_bytes
 
 _EXCEL_ROWS = 1_048_575  # rows of a sheet without its heading
 LAYER_AREAS = ("area_um2", "datapath_area_um2", "parameter_area_um2")
@@ -35,8 +36,7 @@ def write_tables(results: StudyResults, folder: Path) -> None:
         write_csv(frame, folder / f"{name}.csv")
     with replacing(folder / "trials.parquet") as path:
         trials.to_parquet(path, index=False)
-    with replacing(folder / "results.xlsx") as path:
-        _write_workbook(results, front, path)
+    write_bytes(folder / "results.xlsx", _workbook(results, front))
 
 
 def scored_layers(results: StudyResults) -> pd.DataFrame:
@@ -104,7 +104,8 @@ def _summary_cells(facts: StudyFacts) -> dict[str, Callable[[Choice], object]]:
     }
 
 
-def _write_workbook(results: StudyResults, front: pd.DataFrame, path: Path) -> None:
+def _workbook(results: StudyResults, front: pd.DataFrame) -> bytes:
+    """Returns the spreadsheet, made in memory: xlsxwriter reports a full disk by errors of its own."""
     rec = recommendation(results)
     sheets = {
         "Summary": summary_table(results, rec),
@@ -114,10 +115,17 @@ def _write_workbook(results: StudyResults, front: pd.DataFrame, path: Path) -> N
         "About": _about(results, rec),
     }
     # Text from files stays text: nothing in it becomes a formula or a link.
-    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-    with pd.ExcelWriter(path, engine="xlsxwriter", engine_kwargs={"options": options}) as writer:
+    options = {
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "strings_to_numbers": False,
+        "in_memory": True,
+    }
+    content = io.BytesIO()
+    with pd.ExcelWriter(content, engine="xlsxwriter", engine_kwargs={"options": options}) as writer:
         for name, frame in sheets.items():
             _write_sheet(writer, name, frame)
+    return content.getvalue()
 
 
 # Number formats by the unit in a heading, or by the heading itself; other columns keep the spreadsheet's own.

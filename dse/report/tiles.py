@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dse import formats
-from dse.design import DISAGREEMENT, Figure, metrics
-from dse.report.losses import ShownLoss
+from dse.design import Figure, metrics
+from dse.report.losses import ShownLoss, shown_loss
 from dse.store import StudyFacts
 from dse.verdict import Choice, Gain, Reference, Verdict, uniform_name
 
@@ -38,12 +38,15 @@ class Tile:
     condition: str
 
 
-def tiles(choice: Choice, verdict: Verdict, facts: StudyFacts, loss: ShownLoss) -> tuple[Tile, Tile, Tile]:
+def tiles(choice: Choice, verdict: Verdict, facts: StudyFacts) -> tuple[Tile, Tile, Tile]:
     """Returns area, energy and accuracy of the recommended design, the accuracy with the intervals of the verdict."""
+    loss = shown_loss(facts, verdict.loss)
     return (
         _cost_tile(choice, choice.area, facts, _share(choice, metrics.RESCALER_AREA, metrics.ACCELERATOR_AREA)),
         _cost_tile(choice, choice.energy, facts, _share(choice, metrics.RESCALER_ENERGY, metrics.ACCELERATOR_ENERGY)),
-        _accuracy_tile(choice, verdict, facts, loss) if loss.is_change else _loss_tile(choice, facts, loss),
+        _accuracy_tile(choice, verdict, facts, loss)
+        if loss.is_change
+        else _agreement_tile(choice, verdict, facts, loss),
     )
 
 
@@ -59,7 +62,7 @@ def front_tiles(front: Sequence[Choice], facts: StudyFacts, loss: ShownLoss) -> 
             before="",
             after=_span([loss.value(choice.val_loss) for choice in narrow], loss.digits),
             change=loss.unit,
-            condition=f"{_samples(facts, tested=False)}; no design is recommended",
+            condition=f"{_count(facts, 'validation')}; no design is recommended",
         ),
     )
 
@@ -140,28 +143,50 @@ def share(value: float) -> str:
 
 def _accuracy_tile(choice: Choice, verdict: Verdict, facts: StudyFacts, loss: ShownLoss) -> Tile:
     """Returns the accuracies on test, or on validation before there are any."""
-    tested = math.isfinite(choice.test_loss)
+    tested = _is_tested(choice, loss)
     key = "test_accuracy" if tested else metrics.VAL_ACCURACY.name
     before, after = choice.int32.get(key, math.nan), choice.figures[key]
     known = math.isfinite(before) and math.isfinite(after)
-    change = loss.amount(choice.test_loss if tested else choice.val_loss)
     deployed, *alike = _intervals(choice, verdict, loss)
     return Tile(
         name="Accuracy",
         before=formats.signed(before, loss.digits) if known else "",
-        after=f"{formats.signed(after, loss.digits)}%" if known else change,
-        change=deployed if tested else change,
+        after=f"{formats.signed(after, loss.digits)}%" if known else loss.amount(_value(choice, loss)),
+        change=deployed,
         condition="; ".join([_samples(facts, tested=tested), *alike]),
     )
 
 
+def _agreement_tile(choice: Choice, verdict: Verdict, facts: StudyFacts, loss: ShownLoss) -> Tile:
+    """Returns the agreement with int32 of a study without labels, and its disagreement with the interval."""
+    return Tile(
+        name="Answers as int32 does",
+        before="",
+        after=f"{formats.signed(100 - _value(choice, loss), loss.digits)}%",
+        change=f"{loss.word} {_intervals(choice, verdict, loss)[0]}",
+        condition=f"{_samples(facts, tested=_is_tested(choice, loss))}; no labels",
+    )
+
+
+def _is_tested(choice: Choice, loss: ShownLoss) -> bool:
+    return math.isfinite(choice.figures[loss.loss.on_test[0]])
+
+
+def _value(choice: Choice, loss: ShownLoss) -> float:
+    """Returns a loss on test, or on validation before it is known there."""
+    return choice.figures[loss.loss.on_test[0]] if _is_tested(choice, loss) else choice.value(loss.loss)
+
+
 def _intervals(choice: Choice, verdict: Verdict, loss: ShownLoss) -> list[str]:
-    """Returns the change on test with its interval against the deployed int32, then against int32 trained alike.
+    """Returns the loss on test with its interval against the deployed int32, then against int32 trained alike.
 
     A design that the verdict tested has the intervals of the test; of several networks, that of the worst.
     """
+    if not _is_tested(choice, loss):
+        return [loss.amount(choice.value(loss.loss))]
     if (test := verdict.evidence) is None:
-        return [f"{loss.amount(choice.test_loss)}, 95% interval {loss.interval(choice.ci_low, choice.ci_high)}"]
+        value, low, high = (choice.figures[name] for name in loss.loss.on_test)
+        return [f"{loss.amount(value)}, 95% interval {loss.interval(low, high)}"]
     confidence = f"{100 * test.confidence:.3g}%"
     against = [[each for each in test.comparisons if each.reference is reference] for reference in Reference]
     worst = [max(each, key=lambda comparison: comparison.high) for each in against if each]
@@ -173,11 +198,13 @@ def _intervals(choice: Choice, verdict: Verdict, loss: ShownLoss) -> list[str]:
     ]
 
 
-def gain_in_words(gain: Gain, facts: StudyFacts) -> str:
+def gain_in_words(gain: Gain, choice: Choice, facts: StudyFacts) -> str:
     """Returns what the search gained over the best uniform design, in a sentence."""
     rival = "int32" if gain.rival.role.is_int32 else uniform_name(gain.rival)
+    if gain.rival.trial == choice.trial:
+        return f"It is one choice for all layers ({rival}): the search gained nothing."
     if gain.saved <= 0:
-        return f"The search gained nothing over one choice for all layers ({rival})."
+        return f"The search gained nothing: one choice for all layers ({rival}) costs as little."
     saved, low, high = (formats.signed(100 * share, 0) for share in (gain.saved, gain.low, gain.high))
     return (
         f"The search saved {saved}% of {facts.cost.title.lower()} ({low} to {high}%) over the best single choice for "
@@ -185,26 +212,13 @@ def gain_in_words(gain: Gain, facts: StudyFacts) -> str:
     )
 
 
-def _loss_tile(choice: Choice, facts: StudyFacts, loss: ShownLoss) -> Tile:
-    """Returns the agreement with int32, or the divergence from it, of a study without accuracies."""
-    tested = math.isfinite(choice.test_loss)
-    value = choice.test_loss if tested else choice.val_loss
-    if loss.loss is DISAGREEMENT:
-        low, high = (formats.signed(100 - end, loss.digits) for end in (choice.ci_high, choice.ci_low))
-        ends = f"{low} to {high}%"
-        name, after = "Answers like int32's", f"{formats.signed(100 - value, loss.digits)}%"
-    else:
-        ends, name, after = loss.interval(choice.ci_low, choice.ci_high), loss.title, loss.text(value)
-    return Tile(
-        name=name,
-        before="",
-        after=after,
-        change=f"95% interval {ends}" if tested else "",
-        condition=f"{_samples(facts, tested=tested)}; no labels",
-    )
-
-
 def _samples(facts: StudyFacts, *, tested: bool) -> str:
     if tested:
-        return f"on {facts.samples.get('test', 0):,} test samples"
-    return f"on {facts.samples.get('validation', 0):,} validation samples that the search has seen; not scored on test"
+        return _count(facts, "test")
+    return f"{_count(facts, 'validation')} that the search has seen; not scored on test"
+
+
+def _count(facts: StudyFacts, split: str) -> str:
+    """Returns the samples of a split in words; the networks of a portfolio have splits of their own sizes."""
+    number = f"{facts.samples.get(split, 0):,} {split} samples"
+    return f"on at least {number} of each network" if facts.members else f"on {number}"

@@ -123,14 +123,16 @@ class Driver:
         self._open: dict[int, _OpenTrial] = {}
         self._promoted: deque[Job] = deque()
         self._complete, self._failures = 0, 0
-        self._best: dict[int, TrialRecord] = {}  # the front so far
+        self._best: dict[int, TrialRecord] = {}  # the front so far, as measured
         self._trained: dict[int, DesignPoint] = {}  # designs whose trained weights are stored, by trial
         self._networks: dict[int, str] = {}  # fingerprints of the networks that they make
         self._baseline: tuple[float, ...] | None = None  # objectives of int32
         self._first_of_batch: int | None = None  # number of its first trial; None without batches
 
-    def run(self, target: int) -> None:
+    def run(self, target: int, *, read_test: bool = True) -> None:
         """Searches until ``target`` trials are complete, then scores the front and the baselines on the test split.
+
+        Without ``read_test`` the test split is left alone: every reading spends a part of the verdict's error.
 
         Raises:
             EvaluationsFailedError: too many evaluations in a row failed.
@@ -144,8 +146,9 @@ class Driver:
                 self._search(target)
             else:
                 self._search_in_batches(target, self._search_spec.batch)
-            self._score_on_test()
-            self._report(target, "test")
+            if read_test:
+                self._score_on_test()
+                self._report(target, "test")
 
     def _restore(self) -> None:
         """Resumes from storage: queues interrupted trials and missing baselines, counts complete trials."""
@@ -370,20 +373,21 @@ class Driver:
             self._store.add_look(look)
 
     def _test_jobs(self) -> list[Job]:
-        scored = self._store.tests()
-        tested = {number for look in self._store.looks() for number in look.sequence}
+        scored, records = self._store.tests(), {t.number: r for t in self._store.complete() if (r := record_in(t))}
+        baselines = {t.number for t in self._store.complete() if role_of(t) is not Role.SEARCH}
+        int32 = next((records[t.number] for t in self._store.complete() if role_of(t) is Role.INT32), None)
+        tested = {number for look in self._store.looks() for number in look.sequence} | baselines
+        tested |= front_of(records, self._search_spec, int32)
         return [
             Job(
-                trial.number,
+                number,
                 DesignPoint.from_json(record.design),
                 Level.TEST,
-                self._folder.load_weights(trial.number, record.network_sha256) if record.is_trained else None,
+                self._folder.load_weights(number, record.network_sha256) if record.is_trained else None,
                 record.network_sha256,
             )
-            for trial in self._store.complete()
-            if (record := record_in(trial))
-            and (trial.number in self._best or trial.number in tested or role_of(trial) is not Role.SEARCH)
-            and trial.number not in scored
+            for number, record in records.items()
+            if number in tested and number not in scored
         ]
 
     def _report(self, target: int, stage: str) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dse.design import Level, Observation
+from dse.design import Observation
 
 _PRIOR = 2.0  # weight of "the levels agree", in trials; enough to decide before two trials have reached both levels
 _PRIOR_VARIANCE = 1.0  # of the difference between two levels before any trial shows it, as arcsinh: a factor of e
@@ -53,29 +53,18 @@ def expected_losses(observations: Sequence[Observation], reference: float) -> Ex
         observations: what the trials show.
         reference: scale of the losses (:attr:`dse.design.Figure.reference`).
     """
-    lines = _lines(observations, reference)
-    values, deviations = np.zeros(len(observations)), np.zeros(len(observations))
+    values = np.array([seen.levels[seen.reached] for seen in observations], dtype=np.float64)
+    deviations, stopped = np.zeros(len(observations)), defaultdict(list)
     for index, seen in enumerate(observations):
-        if seen.is_whole:
-            values[index] = seen.levels[seen.asked]
-            continue
-        line = lines[seen.reached, seen.asked]
-        below = np.arcsinh(seen.levels[seen.reached] / reference)
-        values[index] = reference * np.sinh(line.offset + line.slope * below)
-        deviations[index] = line.deviation
+        if not seen.is_whole:
+            stopped[seen.reached, seen.asked].append(index)
+    for (low, high), indices in stopped.items():
+        pairs = [(s.levels[low], s.levels[high]) for s in observations if low in s.levels and high in s.levels]
+        line = _line(*np.arcsinh(np.array(pairs, dtype=np.float64).reshape(-1, 2) / reference).T)
+        below = np.arcsinh(values[indices] / reference)
+        values[indices] = reference * np.sinh(line.offset + line.slope * below)
+        deviations[indices] = line.deviation
     return ExpectedLosses(values, deviations)
-
-
-def _lines(observations: Sequence[Observation], reference: float) -> dict[tuple[Level, Level], _Line]:
-    """Returns the line between every pair of levels at which a trial was stopped and which it asks for."""
-    wanted = {(seen.reached, seen.asked) for seen in observations if not seen.is_whole}
-    pairs: dict[tuple[Level, Level], list[tuple[float, float]]] = defaultdict(list)
-    for seen in observations:
-        for low, high in wanted:
-            if low in seen.levels and high in seen.levels:
-                pairs[low, high].append((seen.levels[low], seen.levels[high]))
-    scaled = {each: np.arcsinh(np.array(pairs[each]).reshape(-1, 2) / reference) for each in wanted}
-    return {each: _line(*scaled[each].T) for each in wanted}
 
 
 def _line(low: Floats, high: Floats) -> _Line:

@@ -13,6 +13,7 @@ from dse.store.opening import new_storage, storage_of, storage_to_drive
 from dse.store.records import LevelRecord, TrialRecord, record_of
 from dse.store.results import StudyFacts, StudyResults
 from dse.store.run_folder import RunFolder
+from dse.store.shrinkage import expected_drops
 from dse.store.trials import RememberingSampler, StudyStore, observation_in, record_in, role_of
 from dse.store.trust import seal
 from dse.store.upkeep import Finding, check, repair, without_weights
@@ -41,6 +42,7 @@ __all__ = [
     "database",
     "default_cache_path",
     "design_table",
+    "expected_drops",
     "for_people",
     "front_of",
     "git_revision",

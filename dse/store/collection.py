@@ -26,6 +26,7 @@ from dse.store.manifest import Manifest
 from dse.store.records import TrialRecord
 from dse.store.results import SHIFT_WINDOWS, StudyFacts, StudyResults
 from dse.store.run_folder import RunFolder
+from dse.store.shrinkage import expected_drops
 from dse.store.trials import StudyStore, record_in, role_of
 from dse.study import SearchSpec, Study
 
@@ -71,16 +72,15 @@ def _trial_table(
         | _choices(row.record, manifest.rescalers)
         for row in _rows(trials, records, tests, manifest.spec.search)
     ]
-    if not rows:
-        none = pd.DataFrame(columns=[column.name for column in columns])
-        return none.astype({"on_front": bool, "feasible": bool})
-    return with_regret(pd.DataFrame(rows), manifest.spec)
+    table = pd.DataFrame(rows, columns=None if rows else [column.name for column in columns])
+    return with_regret(table.astype({"on_front": bool, "feasible": bool}), manifest.spec)  # without rows: object
 
 
 def _rows(
     trials: list[FrozenTrial], records: dict[int, TrialRecord], tests: dict[int, TestScore], search: SearchSpec
 ) -> list[TrialRow]:
-    front = front_of(records, search)
+    int32 = next((records[t.number] for t in trials if role_of(t) is Role.INT32 and t.number in records), None)
+    front, expected = front_of(records, search, int32), expected_drops(records, int32)
     controls = {records[t.number].fidelity: t.number for t in trials if t.number in records and _is_control(t)}
     return [
         TrialRow(
@@ -91,6 +91,7 @@ def _rows(
             control=records.get(number := _control_of(record, controls)),
             on_test_alike=losses_against(tests.get(number), test),
             on_front=trial.number in front,
+            expected_drop=expected.get(trial.number, math.nan),
             feasible=record is not None and is_feasible(record, search.constraints),
         )
         for trial in trials

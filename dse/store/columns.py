@@ -41,6 +41,7 @@ class TrialRow:
         control: the result of int32 that was trained like this design, if the design was trained.
         on_test_alike: the accuracy drop on test against that control, and the ends of its interval; NaN if not known.
         on_front: whether no other contender dominates the design.
+        expected_drop: accuracy drop that is expected on other samples (:mod:`dse.store.shrinkage`); NaN if unknown.
         feasible: whether the design keeps the study's constraints.
     """
 
@@ -51,6 +52,7 @@ class TrialRow:
     control: TrialRecord | None
     on_test_alike: tuple[float, float, float]
     on_front: bool
+    expected_drop: float
     feasible: bool
 
 
@@ -89,6 +91,10 @@ def trial_columns() -> tuple[Column, ...]:
             Section.CONTROL, _drop_against_control,
         ),
         *_figures(Section.VALIDATION),
+        Column(
+            "expected_accuracy_drop_pp", "Accuracy drop expected on other samples (pp)", Section.VALIDATION,
+            lambda row: row.expected_drop,
+        ),
         Column(
             "val_accuracy_integer", "Validation accuracy before fine-tuning (%)", Section.OTHER,
             _of(lambda record: record.val_accuracy_integer),

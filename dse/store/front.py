@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dse.design import Level, non_dominated, value_of, values_of
+from dse.design import DROP, Level, non_dominated, value_of, values_of
 from dse.store.records import TrialRecord
+from dse.store.shrinkage import expected_drops
 from dse.study import Constraint, SearchSpec
 
 
@@ -26,10 +27,20 @@ def contenders(records: Mapping[int, TrialRecord], constraints: Sequence[Constra
     return feasible or judged
 
 
-def front_of(records: Mapping[int, TrialRecord], search: SearchSpec) -> set[int]:
-    """Returns the numbers of the trials on the front."""
+def front_of(records: Mapping[int, TrialRecord], search: SearchSpec, int32: TrialRecord | None = None) -> set[int]:
+    """Returns the numbers of the trials on the front.
+
+    Args:
+        records: results by trial.
+        search: the study's [search] table.
+        int32: the result of int32: accuracy drops then are those that are expected on other samples
+            (:func:`~dse.store.shrinkage.expected_drops`); None for the front of the figures as they were measured.
+    """
     chosen = contenders(records, search.constraints)
     if not chosen:
         return set()
-    best = non_dominated(np.array([values_of(record, search.objectives) for record in chosen.values()]))
+    values = np.array([values_of(record, search.objectives) for record in chosen.values()])
+    if int32 is not None and search.objectives[0] == DROP.name:
+        values[:, 0] = list(expected_drops(chosen, int32).values())
+    best = non_dominated(values)
     return {number for number, on_front in zip(chosen, best, strict=True) if on_front}

@@ -11,6 +11,7 @@ line, a power cut a block of zeros. Damage before the mark would lose recorded t
 import errno
 import json
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ _END = b'"}\n'
 _TAIL = len(_SUM_KEY) + 2 * _SUM_BYTES + len(_END)  # bytes of a line from the sum's key on
 _LONGEST = 2**28  # bytes of a line; more without an end of line is damage
 LAST_ATTRIBUTE = "record_version"  # of those that a study has before its first trial
+_READINGS, _WAIT_S = 3, 0.01  # of a mark that is not whole
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
 
 
@@ -218,14 +220,23 @@ def _marked(position: Position) -> bytes:
 
 def _mark(path: Path) -> Position | None:
     """Reads a journal's mark; None if it is missing or damaged."""
+    for attempt in range(_READINGS):
+        try:
+            content = mark_of(path).read_bytes()
+        except OSError:
+            return None
+        if (position := _position(content)) is not None:
+            return position
+        time.sleep(attempt * _WAIT_S)  # its driver may just be writing over it
+    return None
+
+
+def _position(content: bytes) -> Position | None:
+    """Returns the position that a mark names; None if the mark is damaged."""
     try:
-        content = mark_of(path).read_bytes()
-    except OSError:
-        return None
-    parts = content.split(b" ")
-    try:
-        position = Position(int(parts[0]), int(parts[1]), parts[2].decode())
-    except (ValueError, IndexError):
+        lines, offset, total, _ = content.decode("ascii").split(" ")
+        position = Position(int(lines), int(offset), total)
+    except ValueError:
         return None
     return position if _marked(position) == content else None
 

@@ -15,7 +15,6 @@ from dse.study.spec import (
     StudyDocument,
     WorkersSpec,
 )
-from dse.study.tasks import beats_chance
 from dse.study.values import Sampler
 from nets.lazy import names_on_demand
 
@@ -31,8 +30,9 @@ if TYPE_CHECKING:
         right_answers,
         train_on_one_thread,
     )
+    from dse.study.tasks import beats_chance
 else:
-    __getattr__ = names_on_demand(__name__, "prepared")  # torch
+    __getattr__ = names_on_demand(__name__, "tasks", "prepared")  # datasets; torch
 
 __all__ = [
     "BoolArray",

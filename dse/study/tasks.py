@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-from scipy.stats import binomtest
 
 from dse.errors import StudyError
 from nets.datasets import LabelArray
@@ -41,6 +40,8 @@ def chance_of(labels: LabelArray) -> float:
 
 def beats_chance(right: int, labels: LabelArray) -> bool:
     """Returns whether the exact binomial test finds this many right answers better than :func:`chance_of`."""
+    from scipy.stats import binomtest  # here: reading a study does without it
+
     return bool(binomtest(right, len(labels), chance_of(labels), alternative="greater").pvalue <= CHANCE_LEVEL)
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from dse.design import DISAGREEMENT, DIVERGENCE, DROP, Answers, Figure, Level, Role, value_of, values_of
+from dse.design import DISAGREEMENT, DIVERGENCE, DROP, Figure, Level, Role, value_of, values_of
 from dse.store import TrialRecord
 
 _MOST_BETTER = 10  # designs at least as accurate and as cheap: one with more of them has no chance to be chosen
@@ -78,7 +78,7 @@ def tested_loss(loss: Figure, int32: TrialRecord) -> Figure | None:
     """
     if loss is not DIVERGENCE:
         return loss
-    return next((each for each in (DROP, DISAGREEMENT) if _marks(int32, each)), None)
+    return next((each for each in (DROP, DISAGREEMENT) if _has_answers(int32, each)), None)
 
 
 def candidates_of(
@@ -97,7 +97,9 @@ def candidates_of(
         cost: what the cheapest design has least of.
         tested: trials that are among the designs in any case.
     """
-    judged = [entry for entry in entries if entry.record.fidelity is not Level.PART and _marks(entry.record, loss)]
+    judged = [
+        entry for entry in entries if entry.record.fidelity is not Level.PART and _has_answers(entry.record, loss)
+    ]
     int32 = next((entry for entry in judged if entry.role is Role.INT32), None)
     if int32 is None:
         return None
@@ -147,29 +149,32 @@ def _dominated(point: Floats, others: Floats) -> bool:
 
 def _promising(entries: Sequence[Entry], loss: Figure, cost: Figure) -> set[int]:
     """Returns the trials that at most a few others beat in both loss and cost."""
-    values = np.array([values_of(e.record, (loss.name, cost.name)) for e in entries]).reshape(-1, 2)
-    better = [int(((values <= own).all(axis=1) & (values < own).any(axis=1)).sum()) for own in values]
-    return {e.trial for e, count in zip(entries, better, strict=True) if count <= _MOST_BETTER}
+    losses, costs = (np.array([value_of(e.record, figure.name) for e in entries]) for figure in (loss, cost))
+    beaten = (
+        int(((losses <= own) & (costs <= price)).sum() - ((losses == own) & (costs == price)).sum())
+        for own, price in zip(losses, costs, strict=True)
+    )
+    return {e.trial for e, count in zip(entries, beaten, strict=True) if count <= _MOST_BETTER}
 
 
-def _marks(record: TrialRecord, loss: Figure) -> list[BoolArray]:
-    """Returns, of every network, which answers count for the loss; empty if they are not known."""
-    marks = [_of(answers, loss) for _, answers in record.by_member]
-    known = [each for each in marks if each is not None]
-    return known if len(known) == len(marks) else []
+def _has_answers(record: TrialRecord, loss: Figure) -> bool:
+    """Returns whether the answers that count for the loss are known of every network."""
+    known = ((each.right if loss is DROP else each.same) if each else None for _, each in record.by_member)
+    return all(packed is not None for packed in known)
 
 
-def _of(answers: Answers | None, loss: Figure) -> BoolArray | None:
-    if answers is None:
-        return None
-    return answers.are_right() if loss is DROP else answers.are_same()
+def _marks(record: TrialRecord, loss: Figure) -> BoolArray:
+    """Returns which answers count for the loss, those of all networks side by side, ``[samples]``."""
+    answers = [each for _, each in record.by_member if each]
+    marks = [each.are_right() if loss is DROP else each.are_same() for each in answers]
+    return np.concatenate([each for each in marks if each is not None])
 
 
 def _differences(record: TrialRecord, reference: TrialRecord, loss: Figure) -> Differences:
-    own = np.concatenate(_marks(record, loss)).astype(np.int8)
+    own = _marks(record, loss).astype(np.int8)
     if loss is not DROP:
         return np.asarray(1 - own, dtype=np.int8)
-    return np.concatenate(_marks(reference, loss)).astype(np.int8) - own
+    return _marks(reference, loss).astype(np.int8) - own
 
 
 def entries_of(

@@ -1,13 +1,14 @@
 """The verdict on a study, made from its stored results."""
 
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 from dse.design import Figure, Role
 from dse.store import StudyResults
 from dse.verdict.candidates import Candidates, candidates_of, entries_of, tested_loss
 from dse.verdict.designs import Choice, choices
 from dse.verdict.outcome import Gain, Outcome, Power, Stability, Test, Verdict
-from dse.verdict.plan import error_of_look, planned, untested
+from dse.verdict.plan import Weights, error_of_look, planned
 from dse.verdict.power import power_of
 from dse.verdict.resampling import Rule, gain_interval, resampled, rival_of, stability_of
 from dse.verdict.testing import Examiner, Step, steps_of
@@ -65,15 +66,15 @@ class _Case:
         if loss is None or self.obstacle():
             return nothing
         margin = looks[0].margin_pp if looks else facts.margin_pp
-        designs = self._candidates(loss)
-        guess = () if designs is None else planned(designs, margin, self._test_samples(), error_of_look(1))
-        examiner = self._examiner(loss, margin)
+        designs, examiner = self._candidates(loss), self._examiner(loss, margin)
         steps = steps_of(looks, examiner)
         shown = [step.trial for step in steps if step.reached and step.passed]
+        error = steps[-1].error if steps else error_of_look(1)
+        guess = () if designs is None else planned(designs, margin, self._test_samples(), error)
         if designs is None or not (shown or guess):
             return replace(nothing, margin_pp=margin)
-        error = steps[-1].error if steps else error_of_look(1)
         recommended = self._cheapest(designs, shown) if shown else guess[0]
+        weights = resampled(designs)
         power = power_of(designs, recommended, loss, margin, self._test_samples(), error)
         return Verdict(
             outcome=_outcome(steps, shown, power),
@@ -82,8 +83,8 @@ class _Case:
             loss=loss,
             margin_pp=margin,
             power=power,
-            gain_over_uniform=self._gain(designs, recommended),
-            stability=self._stability(designs, recommended, shown, examiner, error),
+            gain_over_uniform=self._gain(designs, recommended, weights),
+            stability=self._stability(designs, recommended, shown, examiner, error, weights),
             headline="",
             text="",
             cautions=(),
@@ -98,9 +99,8 @@ class _Case:
 
     def _candidates(self, loss: Figure) -> Candidates | None:
         facts, trials = self.results.facts, self.results.complete
-        roles = {int(trial): Role(role) for trial, role in zip(trials["trial"], trials["role"], strict=True)}
         feasible = {int(trial): bool(kept) for trial, kept in zip(trials["trial"], trials["feasible"], strict=True)}
-        entries = entries_of(self.results.records, roles, feasible)
+        entries = entries_of(self.results.records, self._roles, feasible)
         tested = {trial for look in self.results.looks for trial in look.sequence}
         return candidates_of(entries, facts.objectives, loss, facts.cost, tested)
 
@@ -111,19 +111,16 @@ class _Case:
         return (self.results.facts.samples["test"],) * max(1, len(self.results.facts.members))
 
     def _examiner(self, loss: Figure, margin: float) -> Examiner:
-        trials = self.results.trials
-        controls = {
-            self.results.records[trial].fidelity: trial
-            for trial in trials.loc[trials["role"] == Role.CONTROL, "trial"].tolist()
-            if trial in self.results.records
-        }
-        trained = {trial: record.fidelity for trial, record in self.results.records.items() if record.is_trained}
-        return Examiner(
-            loss,
-            margin,
-            dict(self.results.scores),
-            {trial: controls.get(fidelity) for trial, fidelity in trained.items()},
-        )
+        records = self.results.records
+        controls = {record.fidelity: trial for trial, record in records.items() if self._roles[trial] is Role.CONTROL}
+        alike = {trial: controls.get(record.fidelity) for trial, record in records.items() if record.is_trained}
+        return Examiner(loss, margin, self.results.scores, alike)
+
+    @cached_property
+    def _roles(self) -> dict[int, Role]:
+        """The role of every complete trial."""
+        trials = self.results.complete
+        return {int(trial): Role(role) for trial, role in zip(trials["trial"], trials["role"], strict=True)}
 
     def _cheapest(self, designs: Candidates, shown: list[int]) -> int:
         """Returns the cheapest shown design, preferably one that no baseline dominates by now."""
@@ -137,36 +134,38 @@ class _Case:
     def _test(self, step: Step) -> Test:
         return Test(self._choice(step.trial), step.look, step.error, step.comparisons, step.passed, step.reached)
 
-    def _gain(self, designs: Candidates, recommended: int) -> Gain | None:
+    def _gain(self, designs: Candidates, recommended: int, weights: Weights) -> Gain | None:
         row = designs.index(recommended)
         rival = None if row is None else rival_of(designs, row)
         if row is None or rival is None:
             return None
-        low, high = gain_interval(designs, row, resampled(designs))
+        low, high = gain_interval(designs, row, weights)
         saved = 1 - float(designs.costs[row] / designs.costs[rival])
         return Gain(self._choice(int(designs.trials[rival])), saved, low, high)
 
     def _stability(
-        self, designs: Candidates, recommended: int, shown: list[int], examiner: Examiner, error: float
+        self,
+        designs: Candidates,
+        recommended: int,
+        shown: list[int],
+        examiner: Examiner,
+        error: float,
+        weights: Weights,
     ) -> Stability | None:
         row = designs.index(recommended)
         if row is None:
             return None
-        known: dict[int, bool] = {}
 
+        @cache
         def passes(trial: int) -> bool | None:
             if trial not in examiner.scores:
                 return None
-            if trial not in known:
-                known[trial] = all(each.passed for each in examiner.comparisons(trial, error))
-            return known[trial]
+            return all(each.passed for each in examiner.comparisons(trial, error))
 
-        earlier = self.results.looks[:-1]
-        before = {trial for look in earlier for trial in look.sequence}
-        rows = (designs.index(trial) for trial in shown if trial in before)
-        kept = tuple(each for each in rows if each is not None)
-        rule = Rule(examiner.margin_pp, self._test_samples(), error, kept, passes)
-        return stability_of(untested(designs, earlier), row, rule, resampled(designs))
+        before = {trial for look in self.results.looks[:-1] for trial in look.sequence}
+        earlier = {at: trial in shown for trial in before if (at := designs.index(trial)) is not None}
+        rule = Rule(examiner.margin_pp, self._test_samples(), error, earlier, passes)
+        return stability_of(designs, row, rule, weights)
 
 
 def _outcome(steps: list[Step], shown: list[int], power: Power) -> Outcome:

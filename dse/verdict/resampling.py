@@ -1,7 +1,7 @@
 """How much the recommendation, and its gain, depend on which samples happen to be in the validation split."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,14 +36,14 @@ class Rule:
         margin_pp: the margin, percentage points.
         test_samples: size of the test split of every network.
         error: one-sided error of the last look.
-        shown: rows of designs that are shown already, whatever is planned.
+        earlier: whether the designs that earlier looks tested are shown, by row; they are not tested again.
         passes: whether a trial passes on the test split; None if it is not scored.
     """
 
     margin_pp: float
     test_samples: Sequence[int]
     error: float
-    shown: tuple[int, ...]
+    earlier: Mapping[int, bool]
     passes: Callable[[int], bool | None]
 
 
@@ -65,16 +65,17 @@ def stability_of(candidates: Candidates, row: int, rule: Rule, weights: Weights)
 
 
 def _recommended(candidates: Candidates, chances: Floats, rule: Rule) -> int | None:
-    sequence = best_sequence(candidates.costs, chances)
-    passed = list(rule.shown)
-    for row in sequence:
+    fresh = chances.copy()
+    fresh[list(rule.earlier)] = 0.0
+    passed = [row for row, shown in rule.earlier.items() if shown]
+    for row in best_sequence(candidates.costs, fresh):
         known = rule.passes(int(candidates.trials[row]))
         if not (chances[row] >= 0.5 if known is None else known):
             break
         passed.append(row)
     if passed:
         return min(passed)  # rows are in order of their costs
-    return sequence[0] if sequence else None
+    return next(iter(best_sequence(candidates.costs, chances)), None)
 
 
 def rival_of(candidates: Candidates, row: int) -> int | None:

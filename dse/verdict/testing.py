@@ -1,7 +1,7 @@
 """The fixed-sequence test of what was planned: every step at the whole level of its look, up to the first failure."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dse.design import DROP, Figure, PairedCounts, TestScore, paired_counts, paired_interval, share_interval
@@ -34,8 +34,8 @@ class Examiner:
 
     loss: Figure
     margin_pp: float
-    scores: dict[int, TestScore]
-    controls: dict[int, int | None]
+    scores: Mapping[int, TestScore]
+    controls: Mapping[int, int | None]
 
     def comparisons(self, trial: int, error: float) -> tuple[Comparison, ...]:
         """Returns the comparisons of a scored design, at a one-sided error."""

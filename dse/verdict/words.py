@@ -4,7 +4,7 @@ import math
 from enum import StrEnum
 
 from dse import formats
-from dse.design import DISAGREEMENT, DIVERGENCE, DROP, Role
+from dse.design import DISAGREEMENT, DIVERGENCE, DROP, Figure, Role
 from dse.store import StudyFacts, StudyResults
 from dse.verdict.designs import Choice, choices, uniform_name
 from dse.verdict.outcome import Comparison, Gain, Outcome, Power, Reference, Test, Verdict
@@ -77,11 +77,11 @@ def _accuracy(verdict: Verdict, facts: StudyFacts) -> list[str]:
     if choice is None:
         return []
     if test is None:
-        return [f"On validation its {loss.in_words} is {formats.points(choice.value(loss))}."]
+        return [f"On validation it {_compared(choice.value(loss), loss, 'int32')}."]
     confidence = formats.percent(test.confidence, 1).removesuffix(".0%").rstrip("%") + "%"
     against = [
-        f"{formats.points(each.loss)} {formats.interval(each.low, each.high)} against "
-        f"{_reference(each)} ({each.samples:,} samples)"
+        f"{_compared(each.loss, loss, _reference(each))} ({_standing(each.low, loss)} to "
+        f"{_standing(each.high, loss)}; {each.samples:,} samples)"
         for each in test.comparisons
         if math.isfinite(each.loss)
     ]
@@ -91,11 +91,27 @@ def _accuracy(verdict: Verdict, facts: StudyFacts) -> list[str]:
         if math.isfinite(accuracy) and math.isfinite(int32) and not facts.members
         else ""
     )
-    listed = "; ".join(against)
     return [
-        f"On test its {loss.in_words} is {listed}, {confidence} intervals{absolute}; "
-        f"on validation it is {formats.points(choice.value(loss))}."
+        f"On test it {', and '.join(against)}, with {confidence} intervals{absolute}; "
+        f"on validation it {_compared(choice.value(loss), loss, 'int32')}."
     ]
+
+
+def _compared(value: float, loss: Figure, reference: str) -> str:
+    """Returns a loss against a reference as the rest of a sentence, without a sign that a reader has to interpret."""
+    if loss is not DROP:
+        return f"differs from {reference} on {_standing(value, loss)} of the samples"
+    standing = _standing(value, loss)
+    return f"is as accurate as {reference}" if standing == "equal" else f"is {standing} than {reference}"
+
+
+def _standing(value: float, loss: Figure) -> str:
+    """Returns ``0.56 pp worse``, ``1.49 pp better`` or ``equal``; of a disagreement, its percentage."""
+    if loss is not DROP:
+        return f"{formats.signed(value)}%"
+    if float(f"{value:.2f}") == 0:
+        return "equal"
+    return f"{formats.points(abs(value))} {'worse' if value > 0 else 'better'}"
 
 
 def _reference(comparison: Comparison) -> str:
@@ -130,12 +146,12 @@ def _gain(gain: Gain | None, choice: Choice) -> list[str]:
     if gain.rival.trial == choice.trial:
         return [f"It is the uniform design {rival}: choosing per layer gained nothing here."]
     named = f"{rival} (trial {gain.rival.trial})"
+    equal = "loses no more on validation (being better than int32 does not count)"
     if gain.saved <= 0:
-        return [f"Choosing per layer gained nothing here: {named} is as cheap and at least as accurate on validation."]
+        return [f"Choosing per layer gained nothing here: {named} is as cheap and {equal}."]
     return [
-        f"It needs {formats.percent(gain.saved)} less than {named}, the cheapest uniform design that is at least as "
-        f"accurate on validation ({formats.percent(gain.low)} to {formats.percent(gain.high)} over resamples of the "
-        "validation samples)."
+        f"It needs {formats.percent(gain.saved)} less than {named}, the cheapest uniform design that {equal}; "
+        f"{formats.percent(gain.low)} to {formats.percent(gain.high)} over resamples of the validation samples."
     ]
 
 

@@ -44,7 +44,10 @@ def kill(processes: set[Process]) -> None:
 def guarded(folder: Path) -> Iterator[None]:
     """Ends everything of the Ray in a folder when this block or this process ends, however it ends."""
     command = [sys.executable, "-I", __file__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as guard:  # noqa: S603 -- constant
+    silent = subprocess.DEVNULL
+    with subprocess.Popen(  # noqa: S603 -- this interpreter on this file
+        command, stdin=subprocess.PIPE, stdout=silent, stderr=silent, start_new_session=True
+    ) as guard:
         try:
             assert guard.stdin is not None  # noqa: S101 -- for mypy
             guard.stdin.write(os.fsencode(folder))

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -22,6 +23,7 @@ from hwmodels.workload import RescalerWorkload
 BASELINE_BITS: Final = 31
 _ACC_BITS: Final = (20, 32)  # operand widths of the sweep
 _CONSTANTS_BITS: Final = (*range(1, 9), *range(10, 31, 2), 31)  # k of forms that are built for constants
+_FIGURES: Final = ("area_um2", "energy_zero_delay_pj", "energy_pj", "delay_ns", "leakage_uw")
 _FORMULAS: Final = ("=", "+", "-", "@")  # what spreadsheets compute; a formula may start a program
 
 
@@ -186,18 +188,25 @@ def read_measurements(path: Path) -> list[Measurement]:
     """Returns the measurements of a CSV file, an empty list if there is none.
 
     Raises:
-        HardwareError: if a row does not fit.
+        HardwareError: if a row does not fit, or a figure is negative or no number.
     """
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
     try:
-        return _ROWS.validate_python(rows)
+        with path.open(newline="", encoding="utf-8") as file:
+            measurements = _ROWS.validate_python(list(csv.DictReader(file)))
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"])
         raise HardwareError(f"{path}: not a table of measurements: {key}: {problem['msg']}") from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise HardwareError(f"{path}: not a table of measurements: {error}") from None
+    for row, measurement in enumerate(measurements):
+        for name in _FIGURES:
+            value = getattr(measurement, name)
+            if not 0 <= value < math.inf:
+                raise HardwareError(f"{path}: row {row + 1}: {name} is {value}; a number of at least 0 is needed")
+    return measurements
 
 
 def append_measurement(path: Path, measurement: Measurement) -> None:

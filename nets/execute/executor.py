@@ -118,13 +118,13 @@ class IntegerExecutor:
             inputs: one int8 array ``[batch, *shape]`` per network input.
 
         Returns:
-            Tensor index to int8 array ``[batch, *shape]``, the inputs included.
+            Tensor index to int8 array ``[batch, *shape]``, inputs and constants included.
 
         Raises:
             NetworkError: number, types or shapes of the inputs are not the network's.
         """
         computed = (operator.output for operator in self.network.operators)
-        return self._collected(inputs, {*self.network.inputs, *computed}, _BATCH)
+        return self._collected(inputs, {*self.network.inputs, *self.network.constants, *computed}, _BATCH)
 
     def outputs(self, *inputs: Int8Array, batch_size: int = _BATCH) -> list[Int8Array]:
         """Computes the network's outputs in batches.
@@ -153,7 +153,7 @@ def input_chunks(network: QuantizedNetwork, inputs: tuple[Int8Array, ...], size:
     """Cuts the inputs into chunks of at most ``size`` samples.
 
     Returns:
-        For each chunk, int8 tensors by tensor index.
+        For each chunk, int8 tensors ``[samples, *shape]`` by tensor index, the network's constants included.
 
     Raises:
         NetworkError: their number, types or shapes are not the network's.
@@ -172,6 +172,14 @@ def input_chunks(network: QuantizedNetwork, inputs: tuple[Int8Array, ...], size:
     # torch needs writeable, contiguous arrays; those of a shared store are read-only, and others may be strided.
     tensors = (torch.from_numpy(x if x.flags.writeable and x.flags.c_contiguous else x.copy()) for x in inputs)
     return [
-        dict(zip(network.inputs, parts, strict=True))
+        dict(zip(network.inputs, parts, strict=True)) | _constants(network, len(parts[0]))
         for parts in zip(*(torch.split(x, size) for x in tensors), strict=True)
     ]
+
+
+def _constants(network: QuantizedNetwork, samples: int) -> Tensors:
+    """Returns the network's constants, repeated for every sample."""
+    return {
+        index: torch.tensor(values).expand(samples, *values.shape).contiguous()
+        for index, values in network.constants.items()
+    }

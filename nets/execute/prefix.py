@@ -104,6 +104,7 @@ def _needed(network: QuantizedNetwork, known: set[int]) -> list[Operator]:
 def tensor_keys(network: QuantizedNetwork) -> dict[int, bytes]:
     """Computes, for every activation, a digest of all that determines its integers, given the network's inputs."""
     keys = {index: digest(b"input", str(at).encode()) for at, index in enumerate(network.inputs)}
+    keys |= {index: digest(b"constant", values.tobytes()) for index, values in network.constants.items()}
     for operator in network.operators:
         specs = (network.tensors[index] for index in (*operator.inputs, operator.output))
         parts = [keys[index] for index in operator.inputs]

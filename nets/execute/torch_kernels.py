@@ -10,12 +10,16 @@ from nets.execute.accumulation import accumulator
 from nets.network import (
     AveragePool,
     Concatenation,
+    Extremum,
+    Interpolation,
+    Lookup,
     MaxPool,
     Mean,
     Operator,
     Pad,
     Pool,
     QuantizedNetwork,
+    Rearrangement,
     RescaledOperator,
     Reshape,
     Transpose,
@@ -36,6 +40,20 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
             return _pool(operator, _averages)
         case MaxPool():
             return _pool(operator, _maxima)
+        case Lookup():
+            table = torch.tensor(operator.table)
+            return lambda inputs: table[inputs[0].to(torch.int64) + 128]
+        case Interpolation():
+            return lambda inputs: _interpolated(operator, inputs[0])
+        case Extremum():
+            choose = torch.maximum if operator.largest else torch.minimum
+            return lambda inputs: choose(inputs[0], inputs[1])
+    return _mover(operator, network)
+
+
+def _mover(operator: Operator, network: QuantizedNetwork) -> Kernel:
+    """Prepares an operator that only moves integers."""
+    match operator:
         case Pad():
             zero = network.tensors[operator.inputs[0]].zero_point
             flat = [amount for pair in reversed(operator.padding) for amount in pair]
@@ -45,10 +63,39 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
         case Reshape():
             shape = network.tensors[operator.output].shape
             return lambda inputs: inputs[0].reshape(inputs[0].shape[0], *shape)
+        case Rearrangement():
+            at, made = torch.tensor(operator.positions.reshape(-1)), operator.positions.shape
+            return lambda inputs: _flat(inputs[0]).index_select(1, at.to(inputs[0].device)).reshape(-1, *made)
         case Transpose():
             axes = (0, *(axis + 1 for axis in operator.permutation))
             return lambda inputs: inputs[0].permute(axes)
     raise NotImplementedError(f"no kernel for {type(operator).__name__}")
+
+
+def _flat(values: Tensor) -> Tensor:
+    return values.reshape(len(values), -1)
+
+
+def _interpolated(operator: Interpolation, image: Tensor) -> Tensor:
+    total = weighted_neighbours(operator, image.to(torch.int64))
+    half = 1 << (2 * operator.fraction_bits - 1)
+    if operator.half_up:
+        return ((total + half) >> 2 * operator.fraction_bits).to(torch.int8)
+    away = torch.where(total > 0, total + half, total - half)
+    return torch.div(away, 2 * half, rounding_mode="trunc").to(torch.int8)
+
+
+def weighted_neighbours(operator: Interpolation, image: Tensor) -> Tensor:
+    """Computes the sums of four neighbours ``[batch, *shape]``, in units of ``2**(-2 * fraction_bits)``; any dtype."""
+    for axis, neighbours in ((1, operator.rows), (2, operator.columns)):
+        first, second, share = (
+            torch.tensor(values, device=image.device)
+            for values in (neighbours.first, neighbours.second, neighbours.share)
+        )
+        share = share.reshape(-1, *(1,) * (3 - axis)).to(image.dtype)
+        rest = (1 << operator.fraction_bits) - share
+        image = image.index_select(axis, first) * rest + image.index_select(axis, second) * share
+    return image
 
 
 def _rescaled(operator: RescaledOperator, network: QuantizedNetwork) -> Kernel:

@@ -23,6 +23,7 @@ from nets.network import (
     Operator,
     QuantizedNetwork,
     along_channels,
+    fixed_quantization,
     neighbouring_scales,
     rescaler_from_scale,
     shared_quantization,
@@ -171,7 +172,8 @@ class _Scales:
         self._network = network
         self._group = shared_quantization(network)
         self._scale = {group: network.tensors[group].scale for group in self._group.values()}
-        self._fixed = {self._group[index] for index in network.inputs}
+        fixed = fixed_quantization(network.operators).union(network.inputs)
+        self._fixed = {self._group[index] for index in fixed}
 
     def __getitem__(self, index: int) -> float:
         return self._scale[self._group[index]]

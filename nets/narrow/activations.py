@@ -8,13 +8,17 @@ import numpy as np
 from nets.errors import NetworkError
 from nets.network import (
     FULL_MULTIPLIER_BITS,
+    Int8Array,
+    Lookup,
     Operator,
     Pool,
     QuantizedNetwork,
     RescaledOperator,
     TensorSpec,
     Weighted,
+    fixed_quantization,
     quantize_bias,
+    retabulated,
     shared_quantization,
     with_multiplier_bits,
 )
@@ -26,7 +30,7 @@ def with_activation_bits(network: QuantizedNetwork, bits: Mapping[int, int]) -> 
     Args:
         network: the network at int32 (Q31).
         bits: width in bits, 4 to 8, by tensor index; tensors that share a quantization take the narrowest of their
-            widths. Inputs and outputs of the network keep theirs.
+            widths. Inputs and outputs of the network, and outputs of LOGISTIC and TANH, keep theirs.
 
     Raises:
         NetworkError: A width is out of range.
@@ -34,7 +38,7 @@ def with_activation_bits(network: QuantizedNetwork, bits: Mapping[int, int]) -> 
     if wrong := {index: width for index, width in bits.items() if not 4 <= width <= 8}:
         raise NetworkError(f"activation bits {wrong} are out of range; use 4 to 8")
     group = shared_quantization(network)
-    kept = {group[index] for index in (*network.inputs, *network.outputs)}
+    kept = {group[index] for index in fixed_quantization(network.operators).union(network.inputs, network.outputs)}
     widths: dict[int, int] = {}
     for index, width in bits.items():
         widths[group[index]] = min(width, widths.get(group[index], 8))
@@ -49,14 +53,27 @@ def with_activation_bits(network: QuantizedNetwork, bits: Mapping[int, int]) -> 
 def between_tensors(before: QuantizedNetwork, after: QuantizedNetwork) -> QuantizedNetwork:
     """Puts the operators of ``before`` between the tensors of ``after``; those that touch a changed tensor follow it.
 
-    Their bounds and biases are converted and their rescalers rounded anew, at full width.
+    Their bounds and biases are converted, constants take the nearest steps, and rescalers are rounded anew, at full
+    width.
     """
     changed = {
         operator.name: _following(operator, before, after)
         for operator in before.operators
         if any(before.tensors[index] != after.tensors[index] for index in (*operator.inputs, operator.output))
     }
-    return after.with_operators(changed)
+    constants = {
+        index: _requantized(values, before.tensors[index], after.tensors[index])
+        for index, values in before.constants.items()
+    }
+    return replace(after.with_operators(changed), constants=constants)
+
+
+def _requantized(values: Int8Array, old: TensorSpec, new: TensorSpec) -> Int8Array:
+    if old == new:
+        return values
+    steps = np.rint((values.astype(np.float64) - old.zero_point) * (old.scale / new.scale)) + new.zero_point
+    stored: Int8Array = np.clip(steps, new.q_min, new.q_max).astype(np.int8)
+    return stored
 
 
 def _with_bits(spec: TensorSpec, bits: int) -> TensorSpec:
@@ -74,6 +91,8 @@ def _following(operator: Operator, before: QuantizedNetwork, after: QuantizedNet
     if isinstance(operator, Weighted) and source != coarser:
         coarser_bias = np.array([coarser.scale / source.scale])
         operator = replace(operator, bias=quantize_bias(operator.bias.astype(np.float64), coarser_bias))
+    if isinstance(operator, Lookup):
+        return retabulated(operator, after.tensors)
     if isinstance(operator, RescaledOperator):
         return with_multiplier_bits(operator, after.tensors, FULL_MULTIPLIER_BITS)
     return operator

@@ -12,11 +12,16 @@ from nets.network import (
     Convolution,
     ElementwiseProduct,
     ElementwiseSum,
+    Extremum,
+    Int8Array,
     IntArray,
+    Interpolation,
+    Lookup,
     Mean,
     Operator,
     Pad,
     QuantizedNetwork,
+    Rearrangement,
     Requantize,
     RescaledOperator,
     Rescaler,
@@ -78,6 +83,7 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
     """Propagates reachable intervals from the inputs' full range through the network."""
     inputs = ((index, network.tensors[index]) for index in network.inputs)
     tensors = {index: _constant(spec.q_min, spec.q_max, spec.shape[-1]) for index, spec in inputs}
+    tensors |= {index: _values(values) for index, values in network.constants.items()}
     accumulators: dict[str, Interval] = {}
     partial_sums: dict[str, Interval] = {}
     for operator in network.operators:
@@ -94,6 +100,12 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
         else:
             tensors[operator.output] = _moved(operator, sources, specs, target)
     return NetworkCertificate(tensors, accumulators, partial_sums)
+
+
+def _values(constant: Int8Array) -> Interval:
+    """Returns the interval of each channel of a constant."""
+    channels = constant.astype(np.int64).reshape(-1, constant.shape[-1])
+    return Interval(channels.min(axis=0), channels.max(axis=0))
 
 
 def _constant(low: int, high: int, channels: int) -> Interval:
@@ -124,6 +136,15 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
             # A reshape that keeps the last axis keeps the channels.
             kept = isinstance(operator, Reshape) and channels == specs[0].shape[-1]
             return source if kept else _constant(*source.hull(), channels)
+        case Rearrangement() | Interpolation():
+            return _constant(*source.hull(), channels)
+        case Extremum():
+            choose = np.maximum if operator.largest else np.minimum
+            return Interval(*(choose(sources[0].low, sources[1].low), choose(sources[0].high, sources[1].high)))
+        case Lookup():
+            low, high = source.hull()
+            reachable = operator.table[low + 128 : high + 129]
+            return _constant(int(reachable.min()), int(reachable.max()), channels)
         case Concatenation():
             lows, highs = [each.low for each in sources], [each.high for each in sources]
             if operator.axis == len(target.shape) - 1:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from nets.digests import digest
 from nets.errors import NetworkError
-from nets.network.operators import Operator, Weighted
+from nets.network.operators import Neighbours, Operator, Weighted
 from nets.network.quantized_network import QuantizedNetwork
 from nets.network.rescaler import Rescaler
 
@@ -20,7 +20,8 @@ def fingerprint(network: QuantizedNetwork) -> str:
     tensors = [(tensor.shape, tensor.scale, tensor.zero_point, tensor.bits) for tensor in network.tensors]
     operators = [(operator.name, operator.inputs, operator.output) for operator in network.operators]
     structure = repr((network.inputs, network.outputs, tensors, operators)).encode()
-    return digest(structure, *(operator_digest(operator) for operator in network.operators)).hex()
+    constants = [repr(index).encode() + _value_bytes(values) for index, values in sorted(network.constants.items())]
+    return digest(structure, *(operator_digest(operator) for operator in network.operators), *constants).hex()
 
 
 def operator_digest(operator: Operator) -> bytes:
@@ -36,6 +37,8 @@ def _value_bytes(value: object) -> bytes:
     if isinstance(value, Rescaler):
         head = repr((value.contract.name, value.stored_bits)).encode()
         return digest(head, _value_bytes(value.multiplier), _value_bytes(value.right_shift))
+    if isinstance(value, Neighbours):
+        return _value_bytes((value.first, value.second, value.share))
     if isinstance(value, tuple):
         return digest(*(_value_bytes(item) for item in value))
     return repr(value).encode()

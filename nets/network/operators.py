@@ -243,5 +243,59 @@ class Transpose(Operator):
     permutation: tuple[int, ...]
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Rearrangement(Operator):
+    """Takes elements of one tensor in a fixed order, some of them several times or not at all.
+
+    SLICE, STRIDED_SLICE, GATHER, TILE, REVERSE_V2, DEPTH_TO_SPACE, SPACE_TO_DEPTH, RESIZE_NEAREST_NEIGHBOR.
+
+    Attributes:
+        positions: int64, the output's shape: for each element, the input's position if a sample is flattened.
+    """
+
+    positions: IntArray
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Neighbours:
+    """The two source positions of each new position along one axis, and the share of the second, int64 ``[new]``.
+
+    Attributes:
+        first, second: positions in the source.
+        share: of the second, in units of ``2**-fraction_bits``.
+    """
+
+    first: IntArray
+    second: IntArray
+    share: IntArray
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Interpolation(Operator):
+    """RESIZE_BILINEAR: each output is a weighted mean of four neighbours, in integers; scales are equal.
+
+    Attributes:
+        rows, columns: the neighbours along height and width.
+        fraction_bits: of the shares along one axis.
+        half_up: whether the mean is rounded half up, as XNNPACK does; otherwise half away from zero, as TFLite does.
+    """
+
+    rows: Neighbours
+    columns: Neighbours
+    fraction_bits: int
+    half_up: bool
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Extremum(Operator):
+    """MINIMUM or MAXIMUM of two tensors; all scales and zero points are equal.
+
+    Attributes:
+        largest: whether it is the maximum.
+    """
+
+    largest: bool
+
+
 # Operators whose outputs keep the quantization of their inputs.
-SHARING_QUANTIZATION = (Pool, Pad, Concatenation, Reshape, Transpose)
+SHARING_QUANTIZATION = (Pool, Pad, Concatenation, Reshape, Transpose, Rearrangement, Interpolation, Extremum)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from nets.errors import NetworkError
 from nets.network.operators import SHARING_QUANTIZATION, NarrowableOperator, Operator
-from nets.network.tensors import TensorSpec
+from nets.network.tensors import Int8Array, TensorSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,6 +17,7 @@ class QuantizedNetwork:
         operators: operators in an order in which every input is ready.
         inputs: tensor indices of the network's inputs.
         outputs: tensor indices of the network's outputs (the logits, if the model ended in a softmax).
+        constants: int8 values ``[*shape]`` of tensors that no operator makes and no sample changes, by tensor index.
     """
 
     name: str
@@ -24,13 +25,17 @@ class QuantizedNetwork:
     operators: tuple[Operator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    constants: Mapping[int, Int8Array] = field(default_factory=dict)
     _by_name: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         names = [operator.name for operator in self.operators]
         if len(set(names)) != len(names):
             raise NetworkError(f"operator names of {self.name!r} are not unique: {names}")
-        ready = set(self.inputs)
+        for index, values in self.constants.items():
+            if values.shape != self.tensors[index].shape:
+                raise NetworkError(f"constant {self.tensors[index].name!r} of {self.name!r} has shape {values.shape}")
+        ready = {*self.inputs, *self.constants}
         for operator in self.operators:
             if missing := set(operator.inputs) - ready:
                 raise NetworkError(f"operator {operator.name!r} reads tensors {sorted(missing)} before they are made")

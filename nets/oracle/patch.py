@@ -69,6 +69,9 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     patcher = _Patcher(bytearray(original), graph)
     for spec in network.tensors:
         _patch_tensor(patcher, spec)
+    for index, values in network.constants.items():
+        spec = network.tensors[index]
+        patcher.data(_index_in_file(patcher, spec), values, f"the values of {spec.name!r}")
     for operator in network.operators:
         if isinstance(operator, Weighted):
             _patch_weighted(patcher, network, operator)
@@ -76,12 +79,17 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
 
 
 def _patch_tensor(patcher: _Patcher, spec: TensorSpec) -> None:
+    index = _index_in_file(patcher, spec)
+    raw = patcher.graph.tensors[index]
+    if raw.name != spec.name or (raw.data is None and raw.shape[1:] != spec.shape):
+        raise NetworkError(f"tensor {spec.name!r} {list(spec.shape)} is {raw} {list(raw.shape)} in this file")
+    patcher.quantization(index, np.array([spec.scale]), spec.zero_point, f"the scale of {raw}")
+
+
+def _index_in_file(patcher: _Patcher, spec: TensorSpec) -> int:
     if spec.file_index is None or not 0 <= spec.file_index < len(patcher.graph.tensors):
         raise NetworkError(f"tensor {spec.name!r} was not imported from this file")
-    raw = patcher.graph.tensors[spec.file_index]
-    if raw.name != spec.name or raw.shape[1:] != spec.shape:
-        raise NetworkError(f"tensor {spec.name!r} {list(spec.shape)} is {raw} {list(raw.shape)} in this file")
-    patcher.quantization(spec.file_index, np.array([spec.scale]), spec.zero_point, f"the scale of {raw}")
+    return spec.file_index
 
 
 def runtime_weight_scale(network: QuantizedNetwork, operator: Weighted) -> FloatArray:

@@ -21,6 +21,7 @@ from nets.network import (
     Rescaler,
     Weighted,
     along_channels,
+    fixed_quantization,
     shared_quantization,
     weight_limit,
     with_multiplier_bits,
@@ -32,7 +33,7 @@ _SMALLEST_SCALE = 2.0**-62  # a dead channel's bias moves nothing, but must not 
 
 
 class ActivationScales(nn.Module):
-    """Scales of all activations; those of the network's inputs and outputs are fixed.
+    """Scales of all activations; those of the network's inputs, outputs and constants are fixed.
 
     Args:
         network: the network whose scales are the starting point.
@@ -43,7 +44,8 @@ class ActivationScales(nn.Module):
         super().__init__()
         self._network = network
         self._group = shared_quantization(network)
-        fixed = {self._group[index] for index in (*network.inputs, *network.outputs)}
+        tied = fixed_quantization(network.operators).union(network.inputs, network.outputs, network.constants)
+        fixed = {self._group[index] for index in tied}
         free = sorted(set(self._group.values()) - fixed) if learned else []
         self._position = {group: position for position, group in enumerate(free)}
         self.change = nn.Parameter(torch.zeros(len(free), dtype=torch.float64)) if free else None

@@ -7,26 +7,32 @@ arithmetic. It runs on the CPU, even if gradients are computed on another device
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nets.execute import IntegerExecutor, kernel, real_pool
+from nets.execute import IntegerExecutor, kernel, real_pool, weighted_neighbours
 from nets.narrow import RealWeights
 from nets.network import (
     AveragePool,
     Concatenation,
     ElementwiseProduct,
     ElementwiseSum,
+    Extremum,
+    Interpolation,
+    Lookup,
     MaxPool,
     Mean,
     Operator,
     Pad,
     QuantizedNetwork,
+    Rearrangement,
     Requantize,
     RescaledOperator,
     Reshape,
     Transpose,
     Weighted,
+    retabulated,
     with_multiplier_bits,
 )
 from nets.train.straight_through import CurrentWeights, exactly, scaled_sum, weighted_sum
@@ -74,6 +80,8 @@ class RescaleAwareTwin(nn.Module):
         network, current = self._current()
         exact = IntegerExecutor(network).tensors(*(x.detach().to(torch.int8).cpu().numpy() for x in inputs))
         carriers = {index: x.to(torch.float32) for index, x in zip(network.inputs, inputs, strict=True)}
+        device = inputs[0].device
+        carriers |= {index: torch.from_numpy(exact[index]).to(device, torch.float32) for index in network.constants}
         for operator in network.operators:
             sources = [carriers[index] for index in operator.inputs]
             integers = torch.from_numpy(exact[operator.output]).to(sources[0].device)
@@ -108,6 +116,8 @@ class RescaleAwareTwin(nn.Module):
                 if isinstance(operator, RescaledOperator) and operator.name not in current:
                     bits = operator.rescaler.multiplier_bits
                     changed[operator.name] = with_multiplier_bits(operator, network.tensors, bits)
+                elif isinstance(operator, Lookup):
+                    changed[operator.name] = retabulated(operator, network.tensors)
         return network.with_operators(changed), current
 
 
@@ -135,10 +145,20 @@ def _outputs(
         case AveragePool() | MaxPool():
             pooled = real_pool(operator, inputs[0].permute(0, 3, 1, 2), network.tensors[first].q_min)
             return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
-        case Pad() | Concatenation() | Reshape() | Transpose():
-            # These only move integers, in any dtype, and are differentiable as they are.
+        case Interpolation():
+            return exactly(weighted_neighbours(operator, inputs[0]) / 4**operator.fraction_bits, exact)
+        case Lookup():
+            slopes = _slopes(operator).to(inputs[0].device)
+            return exactly(inputs[0] * slopes[inputs[0].detach().to(torch.int64) + 128], exact)
+        case Pad() | Concatenation() | Reshape() | Transpose() | Rearrangement() | Extremum():
+            # These only move or choose integers, in any dtype, and are differentiable as they are.
             return kernel(operator, network)(inputs)
         case _:
             raise NotImplementedError(f"no differentiable twin for {type(operator).__name__}")
     smooth = (total * gain + target.zero_point).clamp(operator.q_min, operator.q_max)
     return exactly(smooth.to(torch.float32), exact)
+
+
+def _slopes(operator: Lookup) -> Tensor:
+    """Returns the slope of a table at each of its inputs, float32 ``[256]``."""
+    return torch.from_numpy(np.gradient(operator.table.astype(np.float32)))

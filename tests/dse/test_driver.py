@@ -174,6 +174,16 @@ def test_what_is_tested_is_fixed_before_the_test_split_is_read(
     assert {number for each in again.looks() for number in each.sequence} <= set(again.tests())
 
 
+def test_a_first_check_leaves_the_test_split_alone(
+    digits: PreparedStudy, folder: RunFolder, space: SearchSpace
+) -> None:
+    store = opened(digits, folder, space)
+    Driver(digits.spec, store, space, folder, SerialPool(NoTest)).run(10, read_test=False)
+    assert (store.looks(), store.tests()) == ((), {})
+    again, _ = drive(digits, folder, space, ClosedForm())
+    assert [look.error for look in again.looks()] == [pytest.approx(0.02)]  # nothing of it is spent
+
+
 class NoTest(ClosedForm):
     """Fails on the test split."""
 

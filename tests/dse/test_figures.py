@@ -155,7 +155,7 @@ def test_columns_of_files_keep_their_names_and_order(tmp_path: Path) -> None:
     assert list(trials.columns) == [
         *("trial", "state", "role", "on_front", "feasible", "finetune", "fidelity", "val_accuracy_drop_vs_control_pp"),
         *("val_accuracy", "val_accuracy_drop_pp", "val_disagreement_pp", "val_divergence"),
-        *("val_cross_entropy_increase", "val_accuracy_integer"),
+        *("val_cross_entropy_increase", "expected_accuracy_drop_pp", "val_accuracy_integer"),
         *("rescaler_area_um2", "rescaler_energy_nj"),
         *("other_rescaler_area_um2", "other_rescaler_energy_nj", "parameter_bits", "seconds", "accelerator_area_um2"),
         *("accelerator_energy_nj", "latency_cycles", "other_style_rescaler_area_um2", "test_accuracy"),
@@ -167,7 +167,7 @@ def test_columns_of_files_keep_their_names_and_order(tmp_path: Path) -> None:
     ]
     assert list(design_table(trials, ("a", "b")).columns) == [
         *("trial", "role", "finetune", "fidelity", "val_accuracy", "val_accuracy_drop_pp", "val_disagreement_pp"),
-        *("val_divergence", "val_cross_entropy_increase"),
+        *("val_divergence", "val_cross_entropy_increase", "expected_accuracy_drop_pp"),
         *("val_accuracy_drop_vs_control_pp", "test_accuracy", "test_accuracy_drop_pp", "ci_low", "ci_high"),
         *("test_accuracy_drop_vs_control_pp", "test_accuracy_drop_vs_control_low_pp"),
         *("test_accuracy_drop_vs_control_high_pp", "test_disagreement_pp", "test_disagreement_low"),

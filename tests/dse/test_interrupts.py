@@ -14,6 +14,7 @@ import pytest
 import dse.run
 from dse.design import Evaluation, Job, TestScore
 from dse.run import run_study
+from dse.search import Driver
 from dse.search.interrupts import SIGNALS, Interrupted, Interrupts
 from dse.store import RunFolder, check
 from dse.study.prepared import PreparedStudy
@@ -80,6 +81,18 @@ def test_a_signal_while_a_study_is_prepared_leaves_nothing(
     assert stopped.status == 128 + signal.SIGTERM
     assert "Interrupted. Nothing was recorded; run the same command to resume." in " ".join(stopped.out.split())
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("evaluated_by")
+def test_a_signal_before_the_first_trial_writes_empty_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli
+) -> None:
+    monkeypatch.setattr(dse.run, "make_pool", lambda *_, **__: SerialPool(ClosedForm))
+    monkeypatch.setattr(Driver, "run", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+    stopped = cli("run", write_study(tmp_path), "--out", tmp_path / "run")
+    assert stopped.status == 128 + signal.SIGTERM, stopped
+    assert (tmp_path / "run" / "results.xlsx").is_file()
+    assert cli("show", tmp_path / "run").status == 0
 
 
 def test_what_nohup_ignores_stays_ignored() -> None:

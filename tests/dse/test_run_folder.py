@@ -4,6 +4,7 @@ import errno
 import json
 import multiprocessing
 import os
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -103,7 +104,8 @@ def test_a_run_that_another_process_began_meanwhile_is_left_alone(folder: RunFol
     written, theirs = folder.manifest_path.read_bytes(), folder.manifest()
     with folder.locked(), pytest.raises(StudyError, match="another dse run began here in the meantime"):
         begin_run(ours, folder)
-    other = planned(digits, folder, contents, theirs.model_copy(update={"id": "0" * 32}))
+    resumed = planned(digits, folder, contents, theirs)
+    other = replace(resumed, manifest=theirs.model_copy(update={"id": "0" * 32}))
     with folder.locked(), pytest.raises(StudyError, match="another dse run began here in the meantime"):
         begin_run(other, folder)
     assert folder.manifest_path.read_bytes() == written

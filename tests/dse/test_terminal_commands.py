@@ -1,8 +1,11 @@
 """Help, suggestions, versions and the progress line: what every command has in common."""
 
 import io
+import json
 import re
+import shlex
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -10,7 +13,10 @@ from rich.console import Console
 from dse.cli.entry import COMMANDS
 from dse.cli.progress import StudyProgress, state_in
 from dse.search import Progress
+from dse.store import RunFolder, results_of
+from dse.verdict import verdict_of
 from tests.conftest import Cli
+from tests.small_studies import write_study
 
 NAMES = [command.__name__ for command in COMMANDS]
 
@@ -118,3 +124,28 @@ def test_a_pipe_gets_whole_lines_without_control_characters() -> None:
     assert len(lines) == 12
     assert all(text.isprintable() and text.startswith(f"{name}: ") for text in lines)
     assert lines[-1] == f"{name}: 100/100 trials, front 50, scored on test, hypervolume 0.500, 7 reused"
+
+
+def test_run_and_show_end_with_the_command_that_exports_what_they_recommend(cli: Cli, tmp_path: Path) -> None:
+    study = write_study(tmp_path, search__trials=4, fidelity__finetune="none", search__uniform_multiplier_bits=[1, 4])
+    folder = tmp_path / "a run"  # a blank, which a shell would take for the end of the name
+    run, show = cli("run", study, "--out", folder), cli("show", folder)
+    recommended = verdict_of(results_of(RunFolder(folder))).recommended
+    assert recommended is not None
+    last = run.out.splitlines()[-1]
+    assert last == show.out.splitlines()[-1]
+    assert last.startswith(f"Export trial {recommended.trial}: dse export ")
+    command = shlex.split(last.partition(": dse ")[2])
+    assert cli(*command).status == 0
+    assert json.loads((tmp_path / "chip" / "design.json").read_text(encoding="utf-8"))["trial"] == recommended.trial
+
+
+@pytest.mark.parametrize("trial", ["99", "-1", "best", ""])
+def test_a_design_that_does_not_exist_is_not_exported(cli: Cli, tmp_path: Path, trial: str) -> None:
+    study = write_study(tmp_path, search__trials=2, fidelity__finetune="none", search__uniform_multiplier_bits=[4])
+    assert cli("run", study, "--out", "run").status == 0
+    outcome = cli("export", "run", "--trial", trial, "--out", "chip")
+    assert outcome.status == 2
+    assert outcome.err.startswith("dse: --trial is ")
+    assert outcome.err.count("\n") == 1
+    assert not (tmp_path / "chip").exists()

@@ -147,7 +147,7 @@ def test_a_study_without_labels_runs_to_its_report(
         assert any("about the disagreement with int32" in caution for caution in rec.verdict.cautions)
     page = folder.report_path.read_text(encoding="utf-8")
     assert f"Validation {loss.word}" in page
-    assert "Validation drop (pp)" not in page
+    assert "Validation accuracy change" not in page
     console = Console(width=140, record=True)
     show(results, recommendation(results), console)
     assert loss.word in console.export_text()

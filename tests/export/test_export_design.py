@@ -105,8 +105,10 @@ def test_unknown_trial_is_one_clear_line(run: RunFolder, tmp_path: Path) -> None
 def test_an_architecture_without_export_is_one_clear_line(run: RunFolder, varied: int, tmp_path: Path) -> None:
     copied = RunFolder(tmp_path / "run")
     shutil.copytree(run.path, copied.path)
-    manifest = copied.manifest_path.read_text(encoding="utf-8")
-    copied.manifest_path.write_text(manifest.replace('"array"', '"serial"'), encoding="utf-8")
+    manifest = copied.manifest()
+    hardware = manifest.spec.hardware.model_copy(update={"architecture": "serial"})
+    serial = manifest.model_copy(update={"spec": manifest.spec.model_copy(update={"hardware": hardware})})
+    copied.manifest_path.write_text(serial.to_json(), encoding="utf-8")
     with pytest.raises(StudyError, match=r"hardware\.architecture = 'serial' cannot be exported; only the array can"):
         export_design(copied.path, varied, tmp_path / "out")
 
@@ -118,7 +120,9 @@ def test_weights_that_were_changed_are_noticed(run: RunFolder, tmp_path: Path) -
     copied = RunFolder(tmp_path / "run")
     shutil.copytree(run.path, copied.path)
     shutil.copy(run.path / "weights" / f"{second}.safetensors", copied.path / "weights" / f"{first}.safetensors")
-    with pytest.raises(StudyError, match=f"trial {first}: the network made from .* is not the one that was scored"):
+    with pytest.raises(
+        StudyError, match=rf"{first}\.safetensors: not the weights that were scored; dse repair --train"
+    ):
         export_design(copied.path, first, tmp_path / "out")
 
 

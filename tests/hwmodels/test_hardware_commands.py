@@ -52,6 +52,25 @@ def test_cost_prints_a_table() -> None:
     assert "rounding:" in text
 
 
+def test_cost_names_every_line_at_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    folder = tmp_path / "a_folder_with_a_long_name_in_which_the_library_of_the_chip_lies" / "rtl"
+    folder.mkdir(parents=True)
+    for name in ("inner", "outer"):
+        body = "assign q = a + b;" if name == "inner" else "wire [7:0] s; inner i(a, b, s); assign q = s * b;"
+        text = f"module {name}(input [7:0] a, input [7:0] b, output [7:0] q);\n{body}\nendmodule\n"
+        (folder / f"{name}.v").write_text(text, encoding="utf-8")
+    arguments = ("cost", str(folder / "outer.v"), str(folder / "inner.v"), "--top", "outer")
+    table = run(*arguments).partition("registers:")[0]
+    assert max(map(len, table.splitlines())) <= 80
+    assert "…" not in table
+    assert str(folder) in "".join(line.strip() for line in table.splitlines())
+    places = {operator["where"] for operator in json.loads(run(*arguments, "--json"))["operators"]}
+    assert {line.split()[-1] for line in table.splitlines() if "mul" in line or "add" in line} == {
+        Path(place).name for place in places
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,5 +1,6 @@
 """Cell libraries, traces and technology tables that would fill memory or pass off wrong figures."""
 
+import dataclasses
 import gzip
 import re
 import time
@@ -14,8 +15,10 @@ from test_liberty import HEAD, INPUTS, library
 from hwmodels import HardwareError, load_technology
 from hwmodels.synthesis import liberty_syntax
 from hwmodels.synthesis.liberty import load_liberty
+from hwmodels.synthesis.sweep import Measurement, append_measurement, read_measurements, run_sweep
 from hwmodels.traces import load_trace
 
+RESULTS = Path(__file__).parents[2] / "docs" / "results" / "hardware"
 CPU_S = 30.0  # no test below takes a hundredth of it
 
 TABLE = """
@@ -151,3 +154,37 @@ def test_hostile_traces_are_refused(write: Callable[[Path], None], message: str,
     with pytest.raises(HardwareError, match=message) as caught:
         load_trace(path)
     assert not re.search(r"\n", str(caught.value))
+
+
+def measurement(**changes: object) -> Measurement:
+    row = next(iter(read_measurements(RESULTS / "dataset_osu018.csv")))
+    return dataclasses.replace(row, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("area_um2", -1.0), ("energy_pj", float("nan")), ("delay_ns", float("inf")), ("leakage_uw", -0.5)],
+)
+def test_measurements_that_cannot_be_are_refused(column: str, value: float, tmp_path: Path) -> None:
+    path = tmp_path / "sweep.csv"
+    append_measurement(path, measurement())
+    assert read_measurements(path) == [measurement()]
+    append_measurement(path, measurement(**{column: value}))
+    with pytest.raises(HardwareError, match=f"sweep.csv: row 2: {column} is {value}; a number of at least 0"):
+        read_measurements(path)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b'library\n"' + b"x" * 200_000])
+def test_measurements_that_are_no_table_are_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "sweep.csv"
+    path.write_bytes(content)
+    with pytest.raises(HardwareError, match=r"sweep\.csv: not a table of measurements"):
+        read_measurements(path)
+
+
+def test_a_library_whose_name_is_a_formula_is_not_measured(tmp_path: Path) -> None:
+    named = library(tmp_path, cell("").replace("library(extra)", 'library("=cmd|x")'))
+    assert named.name == "=cmd|x"
+    with pytest.raises(HardwareError, match=r"'=cmd.x' would be a formula in a table of results"):
+        next(run_sweep(tmp_path / "sweep.csv", named, load_trace()))
+    assert not (tmp_path / "sweep.csv").exists()

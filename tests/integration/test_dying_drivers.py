@@ -1,92 +1,31 @@
 """Drivers that are killed and interrupted: no recorded trial is lost or repeated, and the study ends as asked."""
 
-import multiprocessing
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from optuna.trial import TrialState
 
 from dse.design.metrics import value_of
 from dse.errors import StudyError
-from dse.search.baselines import baselines
-from dse.search.driver import Driver
-from dse.search.sampler import make_sampler
 from dse.store.journal import journal
-from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in
 from dse.study.prepared import PreparedStudy
-from dse.study.space import space_over
-from dse.workers import SerialPool
-from tests import stores
-from tests.fakes import Faulty
+from tests import kills
 from tests.small_studies import write_study
 
-KILLS, TARGET = 20, 250
-TRIALS_A_DRIVER = 12  # a driver that nobody kills in time hangs after so many: KILLS of them leave some for the last
-GROWTH_BYTES = 30_000  # of the journal before a kill, at most: six trials or so
+KILLS = 5
 WAIT_S = 300  # for a process to end; a machine that is this busy is taken for a failure
 
 
-def drive(prepared: PreparedStudy, path: Path, *, hangs: frozenset[int] = frozenset()) -> None:
-    folder = RunFolder(path)
-    with folder.locked():
-        space = space_over(prepared.operators, prepared.spec.search, prepared.spec.fidelity.finetune)
-        store = stores.opened(stores.journal_for_driver(folder.journal_path), "study")
-        store.use(make_sampler(prepared.spec.search, space, 0), space)
-        Driver(prepared.spec, store, space, folder, SerialPool(lambda: Faulty(0.01, hangs=hangs))).run(TARGET)
-
-
-def recorded(path: Path) -> dict[int, tuple[list[float], str]]:
-    trials = StudyStore.load(journal(path / "journal.log"), "study").complete()
-    return {t.number: (t.values, record.design) for t in trials if (record := record_in(t))}
-
-
-def size(file: Path) -> int:
-    return file.stat().st_size if file.exists() else 0
-
-
-def test_a_driver_killed_twenty_times_in_one_study(digits: PreparedStudy, tmp_path: Path) -> None:
-    """kill -9 at random moments, those inside a write of the journal included."""
-    chance = np.random.default_rng(0)
-    before: dict[int, tuple[list[float], str]] = {}
-    file = tmp_path / "journal.log"
-    fork = multiprocessing.get_context("fork")
-    for kill in range(KILLS):
-        first = len(StudyStore.load(journal(file), "study").trials()) if kill else 0
-        hangs = frozenset(range(first + TRIALS_A_DRIVER, 2 * TARGET))
-        until = size(file) + int(chance.integers(1_000, GROWTH_BYTES))
-        driver = fork.Process(target=drive, args=(digits, tmp_path), kwargs={"hangs": hangs}, daemon=True)
-        driver.start()
-        while size(file) < until:
-            assert driver.is_alive()
-            time.sleep(0.001)
-        driver.join(timeout=chance.uniform(0, 0.01))  # anywhere between two trials
-        os.kill(driver.pid or 0, signal.SIGKILL)
-        driver.join()
-        now = recorded(tmp_path)
-        assert {number: now[number] for number in before} == before  # recorded trials stay as they were
-        before = now
-    drive(digits, tmp_path)
-
-    space = space_over(digits.operators, digits.spec.search, digits.spec.fidelity.finetune)
-    final = recorded(tmp_path)
-    assert {number: final[number] for number in before} == before
-    states = Counter(t.state for t in StudyStore.load(journal(file), "study").trials())
-    assert states[TrialState.COMPLETE] == TARGET
-    assert states[TrialState.RUNNING] == states[TrialState.WAITING] == 0
-    designs = [design for _, design in final.values()]
-    assert len(set(designs)) == TARGET  # no design is recorded twice
-    assert {point.to_json() for _, point in baselines(space, (1, 4))} <= set(designs)
+def test_a_driver_killed_again_and_again(digits: PreparedStudy, tmp_path: Path) -> None:
+    """kill -9 at random moments, those inside a write of the journal included (:mod:`tests.kills`)."""
+    assert kills.campaign(KILLS, 0, tmp_path, digits) == KILLS
 
 
 @pytest.fixture

@@ -86,6 +86,30 @@ def fill_up(study: Path, run: Path, disk: FileSystem) -> None:
     goes_on(study, run, before)
 
 
+def short_of_space(study: Path, run: Path, disk: FileSystem) -> None:
+    """Every size at which the trials fit, but some of the tables do not."""
+    failed = 0
+    for size_kib in range(56, 260, 12):
+        disk.resize(size_kib)
+        outcome = command("run", study, "--out", run)
+        if outcome.status == 0:
+            break
+        assert_one_line(
+            outcome, 1, "No space left on device", "all recorded trials are kept: run the same command again"
+        )
+        failed += 1
+    assert outcome.status == 0
+    assert failed > 3
+    assert (run / "results.xlsx").is_file()
+
+
+@pytest.mark.usefixtures("in_child")
+def test_a_disk_without_space_for_the_spreadsheet(tmp_path: Path) -> None:
+    study, disk = write_study(tmp_path), tmp_path / "disk"
+    disk.mkdir()
+    with_file_system(disk, 100, partial(short_of_space, study, disk / "run"))
+
+
 @pytest.mark.usefixtures("in_child")
 def test_a_disk_that_fills_up(tmp_path: Path) -> None:
     study, disk = write_study(tmp_path), tmp_path / "disk"

@@ -36,7 +36,16 @@ EXTREMES = (0, 1, 2, 4, 127, 128, 255, 256, 2**15, 2**16, 2**24, 2**31 - 1, 2**3
 
 def originals() -> list[bytes]:
     rng = np.random.default_rng(0)
-    made = [known_models.residual(rng), known_models.float_borders(rng), known_models.streaming_wakeword(rng)]
+    models = (
+        known_models.residual,
+        known_models.float_borders,
+        known_models.streaming_wakeword,
+        known_models.constants,
+        known_models.functions,
+        known_models.rearrangements,
+        known_models.shape_arithmetic,
+    )
+    made = [make(rng) for make in models]
     return made + [path.read_bytes() for path in sorted(PUBLISHED.glob("*.tflite"))]
 
 

@@ -93,3 +93,52 @@ def one_dimensional(rng: np.random.Generator) -> bytes:
         wide = layers.conv(layers.expand(x, 1), 8, kernel=(1, 3), dilation=(1, dilation), activation=RELU)
         x = layers.squeeze(wide, 1)
     return layers.content(layers.logistic(layers.dense(x, 2)))
+
+
+def constants(rng: np.random.Generator) -> bytes:
+    """(conv + c) * c, c - that of every position, and a fully connected layer."""
+    layers = Layers(rng)
+    x = layers.conv(layers.input(5, 4, 3), 6)
+    x = layers.elementwise("ADD", x, layers.constant(6))
+    x = layers.elementwise("MUL", layers.constant(1, 1, 1, 6), x)
+    x = layers.elementwise("SUB", layers.constant(5, 4, 6), x)
+    return layers.content(layers.dense(layers.reshape(x, 120), 4))
+
+
+def functions(rng: np.random.Generator) -> bytes:
+    """Swish by LOGISTIC and MUL, then every other function of one value."""
+    layers = Layers(rng)
+    x = layers.conv(layers.input(5, 4, 3), 6)
+    x = layers.elementwise("MUL", x, layers.function("LOGISTIC", x))
+    x = layers.elementwise("ADD", layers.function("HARD_SWISH", x), layers.function("TANH", x))
+    x = layers.conv(layers.function("LEAKY_RELU", x, 0.1), 4)
+    return layers.content(layers.dense(layers.reshape(x, 80), 4))
+
+
+def rearrangements(rng: np.random.Generator) -> bytes:
+    """A small feature pyramid: a part of an image, its neighbours at twice the size, the smaller of both, resized."""
+    layers = Layers(rng)
+    x = layers.conv(layers.input(5, 4, 3), 8)
+    part = layers.rearranged("SLICE", x, (2, 4, 8), [0, 1, 0, 0], [-1, 2, -1, -1])
+    wide = layers.rearranged("RESIZE_NEAREST_NEIGHBOR", part, (4, 8, 8), [4, 8])
+    blocks = layers.rearranged("DEPTH_TO_SPACE", layers.conv(part, 32), (4, 8, 8), BlockSize=2)
+    total = layers.elementwise("ADD", wide, blocks)
+    least = layers.extremum("MINIMUM", total, layers.constant(8, like=total))
+    smooth = layers.rearranged("RESIZE_BILINEAR", least, (3, 10, 8), [3, 10], HalfPixelCenters=1)
+    return layers.content(layers.dense(layers.reshape(layers.conv(smooth, 2), 60), 4))
+
+
+def shape_arithmetic(rng: np.random.Generator) -> bytes:
+    """A flatten that keeps an unknown batch: SHAPE, STRIDED_SLICE, PACK, RESHAPE."""
+    layers = Layers(rng)
+    writer = layers.writer
+    x = layers.conv(layers.input(5, 4, 3), 6)
+    shape, batch, target = (writer.integers(sizes) for sizes in ((4,), (), (2,)))
+    ends = [writer.constant(np.array([value]), "INT32") for value in (0, 1, 1)]
+    writer.operator("SHAPE", [x], [shape], "ShapeOptions", OutType=2)
+    writer.operator("STRIDED_SLICE", [shape, *ends], [batch], "StridedSliceOptions", ShrinkAxisMask=1)
+    length = writer.constant(np.array(120), "INT32")
+    writer.operator("PACK", [batch, length], [target], "PackOptions", ValuesCount=2, Axis=0)
+    flat = writer.activation((1, 120), layers.scale(x), layers.zero(x))
+    writer.operator("RESHAPE", [x, target], [flat])
+    return layers.content(layers.dense(flat, 5))

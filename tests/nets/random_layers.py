@@ -10,6 +10,12 @@ Pair = tuple[int, int]
 
 NONE, RELU, RELU6 = ActivationFunctionType.NONE, ActivationFunctionType.RELU, ActivationFunctionType.RELU6
 RELU_N1_TO_1 = ActivationFunctionType.RELU_N1_TO_1
+OPTIONS = {
+    "SLICE": "SliceOptions", "STRIDED_SLICE": "StridedSliceOptions", "GATHER": "GatherOptions", "TILE": "TileOptions",
+    "REVERSE_V2": "ReverseV2Options", "DEPTH_TO_SPACE": "DepthToSpaceOptions",
+    "SPACE_TO_DEPTH": "SpaceToDepthOptions", "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
+    "RESIZE_BILINEAR": "ResizeBilinearOptions",
+}  # fmt: skip
 SAME, VALID = Padding.SAME, Padding.VALID
 
 
@@ -155,6 +161,21 @@ class Layers:
         self.writer.operator(kind, [left, right], [out], table, FusedActivationFunction=activation)
         return out
 
+    def constant(self, *shape: int, like: int | None = None) -> int:
+        """An int8 operand that no sample changes, with a quantization of its own, or that of ``like``."""
+        values = self.rng.integers(-128, 128, shape)
+        scale, zero = float(np.float32(self.rng.uniform(0.005, 0.1))), self._zero_point()
+        if like is not None:
+            scale, zero = self.scale(like), self.zero(like)
+        index = self.writer.constant(values, "INT8", [scale])
+        self.writer.tensors[index].zero_points = [zero]
+        return index
+
+    def extremum(self, kind: str, left: int, right: int) -> int:
+        out = self._same(left, np.broadcast_shapes(self.shape(left), self.shape(right))[1:])
+        self.writer.operator(kind, [left, right], [out], "MaximumMinimumOptions")
+        return out
+
     def _same(self, x: int, shape: tuple[int, ...]) -> int:
         plan = self.writer.tensors[x]
         return self.writer.activation((self.batch, *shape), plan.scales[0], plan.zero_points[0])
@@ -234,6 +255,27 @@ class Layers:
     def logistic(self, x: int) -> int:
         out = self.writer.activation(self.shape(x), 1 / 256, -128)
         self.writer.operator("LOGISTIC", [x], [out])
+        return out
+
+    def rearranged(self, kind: str, x: int, shape: tuple[int, ...], *arguments: list[int], **options: int) -> int:
+        """An operator that takes elements of one tensor, with int32 arguments; shape without batch."""
+        out = self._same(x, shape)
+        constants = [self.writer.constant(np.array(values), "INT32") for values in arguments]
+        table = OPTIONS.get(kind)
+        self.writer.operator(kind, [x, *constants], [out], table, **options)
+        return out
+
+    def function(self, kind: str, x: int, alpha: float | None = None) -> int:
+        """A function of one value: LOGISTIC, TANH, ELU, HARD_SWISH, LEAKY_RELU."""
+        if kind in ("LOGISTIC", "TANH"):
+            scale, zero = (1 / 256, -128) if kind == "LOGISTIC" else (1 / 128, 0)
+            out = self.writer.activation(self.shape(x), scale, zero)
+        else:
+            out = self._result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
+        if alpha is None:
+            self.writer.operator(kind, [x], [out])
+        else:
+            self.writer.operator(kind, [x], [out], "LeakyReluOptions", Alpha=alpha)
         return out
 
     def content(self, *outputs: int) -> bytes:

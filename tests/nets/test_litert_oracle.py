@@ -1,5 +1,6 @@
 """The integer executor equals LiteRT, tensor by tensor, on models that it has never seen."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import known_models
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_layers import NONE, RELU, RELU6, SAME, VALID, Layers
+from random_layers import NONE, OPTIONS, RELU, RELU6, SAME, VALID, Layers
 
 from nets.importers.tflite import network_from_bytes
 from nets.network.profiles import PROFILES
@@ -24,17 +25,96 @@ seeds = st.integers(0, 2**32 - 1)
 sizes = st.tuples(st.integers(5, 11), st.integers(5, 11), st.integers(1, 9))
 kernels = st.tuples(st.integers(1, 4), st.integers(1, 4))
 strides = st.tuples(st.integers(1, 3), st.integers(1, 3))
+CONSTANT_DIMENSIONS = ["", "c", "1c", "wc", "hwc", "1hwc"]
 activations = st.sampled_from([NONE, RELU, RELU6])
 paddings = st.sampled_from([SAME, VALID])
 
 
-def assert_equal(content: bytes, seed: int, samples: int = 3) -> None:
-    for profile in PROFILES:
+def assert_equal(content: bytes, seed: int, samples: int = 3, profiles: Iterable[str] = PROFILES) -> None:
+    for profile in profiles:
         network = network_from_bytes(content, "generated", contract=profile)
         report = verify_bytes(content, "generated", profile, *random_samples(network, samples, seed))
         assert len(report.tensors) == len(network.operators)
         assert all(check.elements > 0 for check in report.tensors)
         assert report.exact, [check for check in report.tensors if check.mismatches]
+
+
+@EXAMPLES
+@given(seeds, st.sampled_from(["LOGISTIC", "TANH", "ELU", "HARD_SWISH", "LEAKY_RELU"]), st.floats(-2, 2, width=32))
+def test_functions_of_one_value(seed: int, kind: str, alpha: float) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    x = layers.input(16, 16, scale=float(np.exp(layers.rng.uniform(np.log(1e-3), np.log(0.5)))))
+    y = layers.function(kind, x, alpha if kind == "LEAKY_RELU" else None)
+    # BUILTIN_REF has no ELU.
+    profiles = ["litert_xnnpack"] if kind == "ELU" else list(PROFILES)
+    assert_equal(layers.content(layers.reshape(y, 256)), seed, 8, profiles)
+
+
+def a_rearrangement(layers: Layers, kind: str, x: int) -> int:
+    rng, (batch, height, width, channels) = layers.rng, layers.shape(x)
+    match kind:
+        case "SLICE":
+            begin = [int(rng.integers(size)) for size in (height, width, channels)]
+            sizes = [int(rng.integers(1, n - b + 1)) for b, n in zip(begin, (height, width, channels), strict=True)]
+            stated = [batch if rng.integers(2) else -1, sizes[0], sizes[1], -1]
+            return layers.rearranged(kind, x, (*sizes[:2], channels - begin[2]), [0, *begin], stated)
+        case "STRIDED_SLICE":
+            rows, columns = range(height)[1::2] or range(1), range(width)[::-2]
+            arguments = [0, height > 1, 0, -1], [0, height, 0, channels], [1, 2, -2, 1]
+            shape = (len(rows), len(columns))  # the last channel alone, its dimension dropped
+            return layers.rearranged(kind, x, shape, *arguments, BeginMask=5, EndMask=5, ShrinkAxisMask=8)
+        case "GATHER":
+            at = rng.integers(0, width, 3).tolist()
+            return layers.rearranged(kind, x, (height, 3, channels), at, Axis=int(rng.choice([2, -2])))
+        case "TILE":
+            return layers.rearranged(kind, x, (2 * height, width, 3 * channels), [1, 2, 1, 3])
+        case "REVERSE_V2":
+            return layers.rearranged(kind, x, (height, width, channels), [int(rng.integers(1, 4))])
+        case "DEPTH_TO_SPACE":
+            wide = layers.conv(x, 12)
+            return layers.rearranged(kind, wide, (2 * height, 2 * width, 3), BlockSize=2)
+        case "SPACE_TO_DEPTH":
+            even = layers.pad(x, (0, height % 2), (0, width % 2), (0, 0))
+            shape = (-(-height // 2), -(-width // 2), 4 * channels)
+            return layers.rearranged(kind, even, shape, BlockSize=2)
+    sizes, corners = rng.integers(1, 25, 2).tolist(), int(rng.integers(3))
+    options = {"AlignCorners": corners == 1, "HalfPixelCenters": corners == 2}
+    return layers.rearranged(kind, x, (*sizes, channels), sizes, **options)
+
+
+@settings(max_examples=60)
+@given(seeds, sizes, st.sampled_from(sorted(OPTIONS)))
+def test_rearrangements(seed: int, size: tuple[int, int, int], kind: str) -> None:
+    layers = Layers(np.random.default_rng(seed), batch=1 + seed % 2)
+    output = a_rearrangement(layers, kind, layers.input(*size))
+    assert_equal(layers.content(output), seed)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.sampled_from(["MINIMUM", "MAXIMUM"]), st.booleans())
+def test_extrema(seed: int, size: tuple[int, int, int], kind: str, constant: bool) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    x = layers.input(*size)
+    other = layers.constant(size[2], like=x) if constant else layers.pool("MAX", x, (3, 3), (1, 1), SAME)
+    assert_equal(layers.content(layers.extremum(kind, x, other)), seed)
+
+
+@EXAMPLES
+@given(
+    seeds,
+    sizes,
+    st.sampled_from(["ADD", "SUB", "MUL"]),
+    st.sampled_from(["", "c", "1c", "wc", "hwc", "1hwc"]),
+    activations,
+)
+def test_constant_operands(seed: int, size: tuple[int, int, int], kind: str, dims: str, activation: int) -> None:
+    layers = Layers(np.random.default_rng(seed), batch=1 + seed % 2)
+    x = layers.input(*size)
+    constant = layers.constant(*({"1": 1, **dict(zip("hwc", size, strict=True))}[dim] for dim in dims))
+    pair = (x, constant) if seed % 3 else (constant, x)
+    output = layers.elementwise(kind, *pair, activation)
+    content = layers.content(output)
+    assert_equal(content, seed)
 
 
 @EXAMPLES

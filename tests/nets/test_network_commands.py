@@ -1,5 +1,6 @@
 """``verify`` and ``contracts`` as commands: what they print, and their exit status."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,13 +9,16 @@ import known_models
 import numpy as np
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 import nets.oracle
+from dse.cli.network_tables import print_contracts, verify_table
 from dse.cli.networks import contracts, verify
 from nets.errors import NetworkError
 from nets.importers.tflite import load_tflite
-from nets.oracle.verify import random_samples
+from nets.oracle.matrix import ContractMatrix, ContractRow
+from nets.oracle.verify import TensorCheck, VerifyReport, random_samples
 
 app = typer.Typer()
 app.command()(verify)
@@ -62,9 +66,20 @@ def test_contracts_reads_samples_and_labels(model: Path, tmp_path: Path) -> None
     matrix = json.loads(result.stdout)
     assert matrix["samples"] == 6
     assert matrix["rows"][0]["contract"] == "half_up"
-    assert (
-        "half_away" in runner.invoke(app, ["contracts", str(model), "--data", str(data)], env={"COLUMNS": "160"}).stdout
-    )
+    table = runner.invoke(app, ["contracts", str(model), "--data", str(data)], env={"COLUMNS": "80"}).stdout
+    assert max(map(len, table.partition("share of")[0].splitlines())) <= 80
+    assert "…" not in table
+    for row in matrix["rows"]:
+        line = next(line for line in table.splitlines() if line.split()[:1] == [row["contract"]])
+        assert line.split()[1:6] == [
+            f"{row['local_differing']:.4%}",
+            f"{row['differing']:.4%}",
+            f"{row['off_by_one']:.4%}",
+            f"{row['agreement']:.2%}",
+            f"{row['accuracy']:.2%}",
+        ]
+        if row["first_divergent"]:
+            assert f"{row['contract']}: differs first at {row['first_divergent']}\n" in table
 
 
 @pytest.mark.parametrize("command", ["verify", "contracts"])
@@ -74,3 +89,21 @@ def test_samples_of_another_shape_are_bad_input(model: Path, tmp_path: Path, com
     result = runner.invoke(app, [command, str(model), "--data", str(data)])
     assert isinstance(result.exception, NetworkError)
     assert "samples have shape [3, 3, 1]; the model takes [30, 40]" in str(result.exception)
+
+
+def test_the_widest_figures_fit_into_80_columns() -> None:
+    row = ContractRow("float64_half_away", "depthwise_100", 1.0, 1.0, 1.0, (1,) * 5, 1.0, 1.0, -100.0)
+    file = io.StringIO()
+    print_contracts(ContractMatrix("m.tflite", "half_up", 10, (row,)), Console(file=file, width=80))
+    table = file.getvalue()
+    assert max(map(len, table.splitlines())) <= 80
+    assert "…" not in table
+    assert table.count("100.0000%") == 3
+    check = TensorCheck("depthwise_conv_1000", "x;" * 200, 10**9, 10**9, (127, 1000, 1000, 1024), -128, 127)
+    report = VerifyReport("a" * 60 + ".tflite", "litert_xnnpack", "BUILTIN", 10**6, (check,))
+    file = io.StringIO()
+    Console(file=file, width=80).print(verify_table(report))
+    assert max(map(len, file.getvalue().splitlines())) <= 80
+    folded = "".join(file.getvalue().split())
+    for part in ("1,000,000,000", "-128", "127"):
+        assert part in folded

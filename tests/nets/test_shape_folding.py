@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_layers import Layers
-from tflite_models import ModelWriter, TensorPlan
+from tflite_models import ModelWriter
 
 from nets.errors import NetworkError
 from nets.importers import network_from_bytes, read_graph
@@ -29,17 +29,12 @@ ELEMENTWISE = {
 seeds = st.integers(0, 2**32 - 1)
 
 
-def integers(writer: ModelWriter, shape: tuple[int, ...], type_name: str = "INT32") -> int:
-    writer.tensors.append(TensorPlan(f"i{len(writer.tensors)}", shape, type_name, [], [], 0, None))
-    return len(writer.tensors) - 1
-
-
 def constant(writer: ModelWriter, *values: int) -> int:
     return writer.constant(np.array(values), "INT32")
 
 
 def vector(writer: ModelWriter, kind: str, inputs: list[int], size: int, options: str | None, **values: int) -> int:
-    made = integers(writer, (size,))
+    made = writer.integers((size,))
     writer.operator(kind, inputs, [made], options, **values)
     return made
 
@@ -80,7 +75,7 @@ class Arithmetic:
 
     def pack(self, x: int) -> None:
         at = self.below(self.sizes[x])
-        scalar, fixed = integers(self.writer, ()), self.writer.constant(np.array(self.below(9) - 3), "INT32")
+        scalar, fixed = self.writer.integers(()), self.writer.constant(np.array(self.below(9) - 3), "INT32")
         inputs = [x, *self.constants(at, at + 1, 1)]
         self.writer.operator("STRIDED_SLICE", inputs, [scalar], "StridedSliceOptions", ShrinkAxisMask=1)
         self.add("PACK", [scalar, fixed, scalar], 3, "PackOptions", ValuesCount=3, Axis=0)
@@ -129,7 +124,7 @@ def batch_keeping(layers: Layers) -> tuple[int, int]:
     writer = layers.writer
     x = layers.conv(layers.input(5, 4, 3), 6)
     shape = vector(writer, "SHAPE", [x], 4, "ShapeOptions", OutType=2)
-    batch = integers(writer, ())
+    batch = writer.integers(())
     ends = [constant(writer, value) for value in (0, 1, 1)]
     writer.operator("STRIDED_SLICE", [shape, *ends], [batch], "StridedSliceOptions", ShrinkAxisMask=1)
     length = writer.constant(np.array(120), "INT32")

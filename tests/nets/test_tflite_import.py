@@ -176,7 +176,7 @@ def no_output(writer: ModelWriter, _x: int) -> None:
 
 
 def unknown_operators(writer: ModelWriter, x: int) -> None:
-    writer.operator("TANH", [x], [writer.activation((1, 6, 6, 4), 0.1, 0)])
+    writer.operator("SIN", [x], [writer.activation((1, 6, 6, 4), 0.1, 0)])
     writer.operator("ABS", [x], [writer.activation((1, 6, 6, 4), 0.1, 0)])
 
 
@@ -213,7 +213,7 @@ def softmax_inside(writer: ModelWriter, x: int) -> None:
         (loop, r"before they are made"),
         (twice, r"already has a value"),
         (no_output, r"no outputs"),
-        (unknown_operators, r"2 TANH, 3 ABS; supported are ADD"),
+        (unknown_operators, r"2 SIN, 3 ABS; supported are ADD"),
         (softmax_inside, r"SOFTMAX, which is supported at the end only"),
     ],
 )

@@ -52,6 +52,11 @@ class ModelWriter:
         self.tensors.append(TensorPlan(f"t{len(self.tensors)}", shape, type_name, scales, zeros, 0, None))
         return len(self.tensors) - 1
 
+    def integers(self, shape: tuple[int, ...]) -> int:
+        """An int32 tensor that an operator makes."""
+        self.tensors.append(TensorPlan(f"i{len(self.tensors)}", shape, "INT32", [], [], 0, None))
+        return len(self.tensors) - 1
+
     def constant(self, values: NDArray, type_name: str, scales: list[float] | None = None, axis: int = 0) -> int:
         data = np.array(values, dtype=NUMPY_TYPES[type_name], order="C")  # keeps scalars
         zeros = [0] * len(scales or [])
@@ -193,6 +198,17 @@ VERSIONS = {
             tflite.BuiltinOperator.DEQUANTIZE,
             tflite.BuiltinOperator.SOFTMAX,
             tflite.BuiltinOperator.LOGISTIC,
+            tflite.BuiltinOperator.TANH,
+            tflite.BuiltinOperator.SLICE,
+            tflite.BuiltinOperator.STRIDED_SLICE,
+            tflite.BuiltinOperator.GATHER,
+            tflite.BuiltinOperator.TILE,
+            tflite.BuiltinOperator.SPACE_TO_DEPTH,
+            tflite.BuiltinOperator.RESIZE_NEAREST_NEIGHBOR,
+            tflite.BuiltinOperator.RESIZE_BILINEAR,
+            tflite.BuiltinOperator.MINIMUM,
+            tflite.BuiltinOperator.MAXIMUM,
+            tflite.BuiltinOperator.LEAKY_RELU,
         ),
         2,
     ),

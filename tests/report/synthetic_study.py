@@ -285,12 +285,12 @@ def _answers(drop_pp: float, samples: int, accuracy: float, rng: np.random.Gener
 def _manifest(recipe: Recipe, names: Names, trials: int) -> Manifest:
     spec = small_spec(seed=0, search__trials=max(1, trials), report__margin_pp=recipe.margin_pp)
     return Manifest(
-        spec=spec.model_copy(update={"name": recipe.study}),  # a name that no study file may have
         id="0" * 32,
-        created=STARTED.isoformat(),
-        folder="runs/synthetic",
-        processor="x86_64",
+        spec=spec.model_copy(update={"name": recipe.study}),  # a name that no study file may have
+        folder="/runs/synthetic",
+        processor="x86_64 AVX2",
         contents={},
+        created=STARTED.isoformat(),
         versions={},
         git_revision="abc<b>",
         dataset="digits",

@@ -195,7 +195,7 @@ def test_names_run_nothing(browser: webdriver.Chrome, hostile_report: Report) ->
     hostile, page = hostile_report
     opened(browser, page)
     assert browser.title.startswith(hostile.facts.study)
-    assert browser.find_element(By.CSS_SELECTOR, ".kicker").text.startswith(f"Study {hostile.facts.study}")
+    assert browser.find_element(By.CSS_SELECTOR, ".kicker").text.split(" · ")[1] == f"Study {hostile.facts.study}"
     ticks = browser.find_elements(By.CSS_SELECTOR, "#plot-multiplier_bits-1 .role-axis-label text")
     assert any(str(tick.get_attribute("textContent")).startswith("<script>") for tick in ticks)
 
@@ -207,6 +207,8 @@ def test_fits_a_phone(browser: webdriver.Chrome, hostile_report: Report) -> None
         assert svg.size["width"] <= 390
     table = browser.find_element(By.CSS_SELECTOR, ".compare")
     assert table.size["width"] <= 390
+    for cell in table.find_elements(By.CSS_SELECTOR, "td"):
+        assert browser.execute_script("return arguments[0].scrollWidth <= arguments[0].clientWidth", cell), cell.text
 
 
 def test_print_has_the_paper_figures(browser: webdriver.Chrome, hostile_report: Report) -> None:

@@ -15,7 +15,6 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from synthetic_study import HOSTILE, Maker
 
 from dse.report import recommendation, write_report
-from dse.report.losses import shown_loss
 from dse.report.pictures import KEYS
 from dse.report.sensitivity import sensitivity
 from dse.report.tiles import tiles
@@ -116,7 +115,7 @@ def test_the_first_screen_is_one_sentence_three_figures_and_one_picture(typical_
     chosen = verdict.recommended
     assert chosen is not None
     assert verdict.headline in visible
-    for tile in tiles(chosen, verdict, results.facts, shown_loss(results.facts)):
+    for tile in tiles(chosen, verdict, results.facts):
         assert " ".join(f"{tile.name} {tile.before} → {tile.after} {tile.change} {tile.condition}".split()) in visible
     assert ("Needs retrained weights" in visible) is chosen.is_finetuned
 

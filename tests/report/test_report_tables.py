@@ -1,3 +1,4 @@
+import csv
 import dataclasses
 import os
 import zipfile
@@ -11,6 +12,7 @@ from synthetic_study import HOSTILE, Maker
 
 from dse.formats import TIMES
 from dse.report import write_tables
+from dse.report.spreadsheets import as_text
 from dse.report.tables import LAYER_AREAS, scored_layers
 from dse.store.results import StudyResults
 from nets.files import replacing
@@ -28,7 +30,7 @@ def test_front_and_baselines_have_the_same_columns_and_the_required_ones(
     write_tables(any_study, tmp_path)
     front, baselines = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("front", "baselines"))
     assert list(front.columns) == list(baselines.columns)
-    bits = [f"{name}.multiplier_bits" for name in any_study.rescalers]
+    bits = [as_text(f"{name}.multiplier_bits") for name in any_study.rescalers]
     assert set(REQUIRED + bits) <= set(front.columns)
     assert sorted(front["trial"]) == sorted(any_study.front["trial"])
     assert set(baselines["trial"]) == set(any_study.baselines["trial"])
@@ -124,6 +126,12 @@ def test_layers_of_a_shared_bank_have_no_area_of_their_own(typical: StudyResults
 
 def test_text_from_files_becomes_no_formula(make: Maker, tmp_path: Path) -> None:
     write_tables(make(names=HOSTILE), tmp_path)
+    for path in tmp_path.glob("*.csv"):
+        with path.open(newline="", encoding="utf-8") as file:
+            cells = {cell for row in csv.reader(file) for cell in row}
+        assert not [cell for cell in cells if as_text(cell) != cell], path.name
+    front = (tmp_path / "front.csv").read_text(encoding="utf-8")
+    assert "'=1+1.multiplier_bits" in front
     found = sheets(tmp_path / "results.xlsx")
     assert not [name for name, xml in found.items() if "<f>" in xml]
     strings = shared_strings(tmp_path / "results.xlsx")

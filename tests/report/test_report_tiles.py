@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from synthetic_study import Maker
 
 from dse import formats
-from dse.design.metrics import DIVERGENCE, DROP
+from dse.design.metrics import DISAGREEMENT, DIVERGENCE, DROP
 from dse.formats import MINUS, TIMES
-from dse.report.front_table import MOST_LISTED, front_rows
+from dse.report.front_rows import MOST_LISTED, front_rows
 from dse.report.losses import MANY_SAMPLES, ShownLoss, shown_loss
 from dse.report.page import needs
 from dse.report.recommendations import recommendation
@@ -52,7 +52,7 @@ def test_decimals_follow_the_number_of_test_samples(typical: StudyResults) -> No
 
 def test_costs_have_the_range_of_both_models(typical: StudyResults) -> None:
     verdict, choice = judged(typical)
-    area, energy, _ = tiles(choice, verdict, typical.facts, shown_loss(typical.facts))
+    area, energy, _ = tiles(choice, verdict, typical.facts)
     by_other = choice.int32["other_rescaler_area_um2"] / choice.figures["other_rescaler_area_um2"]
     assert area.change == f"{smaller(*sorted((choice.area_ratio, by_other)))} by both cost models"
     assert "memories of weights and activations not counted" in area.condition
@@ -77,7 +77,7 @@ def test_accuracy_has_the_intervals_of_the_verdict_against_both_references(make:
         results = make(seed=seed, trials=80)
         verdict, choice = judged(results)
         loss = shown_loss(results.facts)
-        *_, accuracy = tiles(choice, verdict, results.facts, loss)
+        *_, accuracy = tiles(choice, verdict, results.facts)
         assert accuracy.after == f"{choice.figures['test_accuracy']:.1f}%"
         assert accuracy.before == f"{choice.int32['test_accuracy']:.1f}"
         assert verdict.evidence is not None
@@ -85,6 +85,17 @@ def test_accuracy_has_the_intervals_of_the_verdict_against_both_references(make:
             text = accuracy.change if each.reference is Reference.DEPLOYED else accuracy.condition
             assert f"{loss.amount(each.loss)}, " in text
             assert f"interval {loss.interval(each.low, each.high)}" in text
+
+
+def test_without_labels_the_agreement_is_shown(typical: StudyResults) -> None:
+    verdict, choice = judged(typical)
+    known = dict(zip(DISAGREEMENT.on_test, (2.4, 1.1, 4.6), strict=True))
+    choice = dataclasses.replace(choice, figures=dict(choice.figures) | known)
+    verdict = dataclasses.replace(verdict, loss=DISAGREEMENT, recommended=choice, tested=())
+    *_, agreement = tiles(choice, verdict, typical.facts)
+    assert agreement.after == "97.6%"
+    assert agreement.change == "disagreement 2.4 pp, 95% interval 1.1 to 4.6"
+    assert "no labels" in agreement.condition
 
 
 def test_a_design_that_was_trained_says_so(make: Maker) -> None:
@@ -97,7 +108,7 @@ def test_a_design_that_was_trained_says_so(make: Maker) -> None:
 def test_unscored_designs_show_validation_and_say_so(make: Maker) -> None:
     results = make(scored=False)
     verdict, choice = judged(results)
-    *_, accuracy = tiles(choice, verdict, results.facts, shown_loss(results.facts))
+    *_, accuracy = tiles(choice, verdict, results.facts)
     assert "not scored on test" in accuracy.condition
     assert accuracy.after == f"{choice.figures['val_accuracy']:.1f}%"
 

@@ -28,6 +28,7 @@ def test_every_command_is_in_it() -> None:
     [
         "| `STUDY` | path | required | study file (.toml) |",
         "| `--out` | path | `runs/<name>` | run folder |",
+        "| `--fresh` | flag | off | start over; the run in the folder is moved into a folder inside of it |",
         "| `--json` | flag | off | print one JSON object |",
         "| `-P`, `--parameter` | `NAME=VALUE`, any number | none | a parameter of the top module; repeatable |",
         "| `--node-nm` | number | required | feature size in nm, which Liberty does not state |",

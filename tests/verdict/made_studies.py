@@ -23,7 +23,8 @@ from dse.verdict.candidates import candidates_of, entries_of
 from dse.verdict.plan import next_look
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
-from tests.fakes import evaluation
+from tests import stores
+from tests.fakes import evaluation, tell
 from tests.small_studies import small_spec
 
 BoolArray = npt.NDArray[np.bool_]
@@ -81,7 +82,7 @@ class Study:
     constraints: list[dict[str, object]] = field(default_factory=list)
 
     def results(self) -> StudyResults:
-        store = StudyStore.create(optuna.storages.InMemoryStorage(), "made", self.objectives)
+        store = stores.opened(optuna.storages.InMemoryStorage(), "made", self.objectives)
         for count in [len(self.designs) if look < 0 else look for look in self.looks] or [len(self.designs)]:
             self._record(store, count)
             if self.looks:
@@ -108,6 +109,10 @@ class Study:
         source = CostSource("analytic", "aladdin40", 40.0, "source", "error")
         return Manifest(
             spec=spec,
+            id="0" * 32,
+            folder="runs/made",
+            processor="x86_64",
+            contents={},
             created="2026-11-21T00:00:00+00:00",
             versions={},
             git_revision="",
@@ -131,7 +136,7 @@ class Study:
             trial = store.ask(SPACE)
             level = Level.SHORT_FINETUNE if design.trained else Level.INTEGER
             reached = [Level.INTEGER, level] if design.trained else [level]
-            store.tell(trial, record_of(point.to_json(), [self._evaluated(design, each) for each in reached]))
+            tell(store, trial, record_of(point.to_json(), [self._evaluated(design, each) for each in reached]))
 
     def _evaluated(self, design: Made, level: Level) -> Evaluation:
         members = tuple(self._member(name, design) for name in _names(design.val))

@@ -183,6 +183,15 @@ def test_values_that_are_no_classes_have_no_verdict() -> None:
     assert "outputs that are no classes have no margin" in made.headline
 
 
+def test_an_inherited_fine_tune_is_a_caution() -> None:
+    control = Made(Role.CONTROL, INT32_AREA, right(VAL, 1800), right(TEST, 3600), trained=True)
+    results = Study((BASELINE, control, searched(100, (2, 2), (4, 4), trained=True))).results()
+    assert not any("trained longer" in caution for caution in verdict_of(results).cautions)
+    heir = results.records[2].model_copy(update={"heir_of": 1})
+    made = verdict_of(replace(results, records={**results.records, 2: heir}))
+    assert any("weights of trial 1, so it was trained longer" in caution for caution in made.cautions)
+
+
 def test_before_the_test_split_is_read_there_is_a_guess_and_no_verdict() -> None:
     made = verdict(searched(100, (2, 2), (4, 4)), looks=())
     assert made.outcome is Outcome.NO_VERDICT

@@ -13,7 +13,7 @@ from made_studies import Made, Study, int32, right
 from dse.design.metrics import DROP
 from dse.design.roles import Role
 from dse.design.statistics import PairedCounts, paired_interval
-from dse.verdict import verdict_of
+from dse.verdict import Outcome, verdict_of
 from dse.verdict.candidates import Candidates
 from dse.verdict.plan import best_sequence, next_look, pass_chances
 from dse.verdict.power import power_of
@@ -178,6 +178,11 @@ def test_a_resumed_study_keeps_what_it_has_shown_and_pays_for_another_look() -> 
     assert twice.recommended is not None
     assert twice.recommended.trial == 2
     assert any("read 2 times" in caution for caution in twice.cautions)
+    guessed = Study((reference, *(replace(each, test=right(TEST, 1800, 60, 2)) for each in (first, later))), (2, 3))
+    guess = verdict_of(guessed.results())
+    assert (guess.outcome, guess.recommended and guess.recommended.trial) == (Outcome.NOT_SHOWN, 2)
+    assert guess.stability is not None
+    assert guess.stability.share > 0.5  # the guess is over all designs, whichever look tested them
     failing = replace(first, test=right(TEST, 1800, 60, 2))
     strict = verdict_of(Study((reference, failing, later), looks=(2, 3)).results())
     assert [(test.choice.trial, round(test.error, 4), test.passed) for test in strict.tested] == [

@@ -81,6 +81,7 @@ def rendered(key: str, panels: tuple[Panel, ...], title: Title) -> Picture:
     still = {
         "$schema": SCHEMA,
         "title": {"text": title.text, "subtitle": _lines(title.source), "anchor": "start", "frame": "bounds"},
+        "resolve": {"scale": {"color": "independent"}},  # panels of one picture show different quantities
         "hconcat": [panel.spec | {"width": round(STILL_WIDTH * panel.share / total)} for panel in panels],
         "config": _config(legend_columns=3) | {"aria": False},
     }

@@ -131,19 +131,19 @@ def _fronts(
 
 
 def _interval_layers(name: str, series: Sequence[style.Series], rows: Rows) -> list[Spec]:
-    """Returns test intervals as lines in the colours of their series, lighter than marks, with a tick at the figure."""
+    """Returns test intervals as pale bars in the colours of their series, with a tick at the figure."""
     ends: Spec = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
     at: Spec = {"y": {"field": "y", "type": "quantitative"}}
-    rule: Spec = {"type": "rule", "strokeWidth": 1.2, "clip": True}
-    tick: Spec = {"type": "tick", "orient": "horizontal", "size": 9, "thickness": 1.2, "clip": True, "aria": False}
-    faint = style.highlighted(name, 0.45)
+    rule: Spec = {"type": "rule", "strokeWidth": 7, "clip": True}  # seen behind a step of the front
+    tick: Spec = {"type": "tick", "orient": "horizontal", "size": 11, "thickness": 1.2, "clip": True, "aria": False}
+    faint = style.highlighted(name, 0.25)
     layers = []
     for number, one in enumerate(series):
         own: Spec = {"data": {"values": [row for row in rows if row["series"] == one.label]}}
         layers += [
             own | {"name": f"{name}_{number}_intervals", "mark": rule | {"color": one.colour}}
             | {"encoding": ends | faint | style.HOVER},
-            own | {"mark": tick | {"color": one.colour}, "encoding": at | faint},
+            own | {"mark": tick | {"color": one.colour}, "encoding": at | style.highlighted(name)},
         ]  # fmt: skip
     return layers
 

@@ -73,7 +73,10 @@
   // Without the library the still pictures stay.
   start().then(
     () => (document.body.dataset.ready = "true"),
-    () => (document.body.dataset.ready = "still"),
+    function () {
+      document.documentElement.classList.add("no-script");
+      document.body.dataset.ready = "still";
+    },
   );
 
   const closed = [];

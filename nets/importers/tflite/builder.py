@@ -1,7 +1,7 @@
 """Shared parts of the operator converters: the graph, the profile, and checked access to tensors."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from nets.network import (
     FULL_MULTIPLIER_BITS,
     Contract,
     FloatArray,
+    Int8Array,
     IntArray,
     Operator,
     Profile,
@@ -26,7 +27,9 @@ from nets.network import (
 SCALE_MIN, SCALE_MAX = 2.0**-60, 2.0**40
 # Limits of one sample, far beyond the networks of chips: of one tensor, and of all tensors together. A file of a few
 # hundred bytes can state any shape.
-ELEMENTS_MAX, ALL_ELEMENTS_MAX = 2**24, 2**28
+ELEMENTS_MAX, ALL_ELEMENTS_MAX = 2**24, 2**29
+PRODUCTS_MAX = 2**36  # of one operator; a hundred times those of a large image network
+POSITIONS_MAX = 2**24  # limit for the positions that all rearranging operators of a file together hold
 
 _NUMPY_TYPES = {"INT8": np.int8, "INT32": np.int32, "INT64": np.int64}
 
@@ -40,6 +43,8 @@ class Builder:
         specs: activation tensors described so far, by file index.
         operators: operators converted so far; their tensor indices are still the file's.
         elements: of all tensors described so far.
+        positions: how many positions rearranging operators have taken so far.
+        constants: int8 operands that are no activations, by file index.
     """
 
     graph: RawGraph
@@ -48,6 +53,8 @@ class Builder:
     specs: dict[int, TensorSpec] = field(default_factory=dict)
     operators: list[Operator] = field(default_factory=list)
     elements: int = 0
+    positions: int = 0
+    constants: dict[int, Int8Array] = field(default_factory=dict)
 
     def input(self, operator: RawOperator, position: int) -> RawTensor:
         """Returns an operator's input, or raises a NetworkError if it is missing."""
@@ -62,6 +69,24 @@ class Builder:
     def activation(self, operator: RawOperator, position: int = 0) -> TensorSpec:
         """Returns the spec of an activation input."""
         return self.spec(self.input(operator, position))
+
+    def operand(self, operator: RawOperator, position: int, rank: int) -> TensorSpec:
+        """Returns the spec of an input that may be a constant, which gets ``rank`` dimensions besides the batch."""
+        tensor = self.input(operator, position)
+        if tensor.data is None:
+            return self.spec(tensor)
+        values = constant(tensor, "INT8").astype(np.int8)
+        extra = values.ndim - rank
+        if values.size == 0 or (extra > 0 and values.shape[:extra] != (1,) * extra):
+            raise NetworkError(
+                f"{operator}: constant {tensor} has shape {list(values.shape)}; a batch of 1 and {rank} others fit"
+            )
+        values = values.reshape(*(1,) * -extra, *values.shape[max(extra, 0) :])
+        if tensor.index in self.constants and self.constants[tensor.index].shape != values.shape:
+            raise NetworkError(f"{operator}: constant {tensor} has other dimensions in another operator")
+        self.constants[tensor.index] = frozen(values)
+        self.specs[tensor.index] = replace(_quantized_spec(tensor), shape=values.shape)
+        return self.specs[tensor.index]
 
     def image(self, operator: RawOperator) -> TensorSpec:
         """Returns the spec of the first input, which has to have height, width and channels."""
@@ -87,6 +112,12 @@ class Builder:
                 )
         return self.specs[tensor.index]
 
+    def spend(self, operator: RawOperator, positions: int) -> None:
+        """Counts positions that an operator takes; a small file must not describe gigabytes of them."""
+        self.positions += positions
+        if self.positions > POSITIONS_MAX:
+            raise NetworkError(f"{operator}: rearranging operators up to it move more than {POSITIONS_MAX} elements")
+
     def contract(self, kind: str, *, xnnpack: bool = True) -> Contract:
         """Returns the profile's contract of an operator kind; TFLite's own if XNNPACK leaves the operator to it."""
         return self.profile.contract(kind) if xnnpack or not self.profile.xnnpack_forms else CONTRACTS["tflite_double"]
@@ -108,6 +139,11 @@ def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
         )
     if math.prod(tensor.shape) > ELEMENTS_MAX:
         raise NetworkError(f"{tensor} has shape {list(tensor.shape)}; at most {ELEMENTS_MAX} elements are supported")
+    return _quantized_spec(tensor)
+
+
+def _quantized_spec(tensor: RawTensor) -> TensorSpec:
+    """Describes a tensor of one scale and zero point, its first size as the batch."""
     scales, zero_points = quantization(tensor)
     if scales.size != 1:
         raise NetworkError(f"{tensor} has {scales.size} scales; activations have one")
@@ -171,6 +207,13 @@ def check_shape(operator: RawOperator, got: tuple[int, ...], result: TensorSpec)
     """Raises a NetworkError if an operator computes another shape than the file states for its output."""
     if got != result.shape:
         raise NetworkError(f"{operator} makes shape {list(got)}; the file says {list(result.shape)} (without batch)")
+
+
+def check_work(operator: RawOperator, result: TensorSpec, products: int) -> None:
+    """Raises a NetworkError if an operator needs minutes for one sample, at this many products per output element."""
+    total = math.prod(result.shape) * products
+    if total > PRODUCTS_MAX:
+        raise NetworkError(f"{operator} takes {total} products per sample; at most {PRODUCTS_MAX} are supported")
 
 
 def check_same_quantization(operator: RawOperator, specs: list[TensorSpec]) -> None:

@@ -1,4 +1,7 @@
-"""Converters of ADD, SUB, MUL and of the stand-alone changes of quantization: QUANTIZE, RELU, RELU6."""
+"""Converters of ADD, SUB, MUL and of the stand-alone changes of quantization: QUANTIZE, RELU, RELU6.
+
+One operand of ADD, SUB, MUL, MINIMUM and MAXIMUM may be a constant.
+"""
 
 import numpy as np
 import tflite
@@ -6,13 +9,14 @@ import tflite
 from nets.errors import NetworkError
 from nets.importers.tflite import xnnpack
 from nets.importers.tflite.activation import activation_range
-from nets.importers.tflite.builder import Builder, check_shape, full_rescaler, kind_of, placed
+from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, full_rescaler, kind_of, placed
 from nets.importers.tflite.graph import RawOperator
 from nets.network import (
     SUM_LEFT_SHIFT,
     ElementwiseKind,
     ElementwiseProduct,
     ElementwiseSum,
+    Extremum,
     Operator,
     Requantize,
     TensorSpec,
@@ -22,7 +26,10 @@ from nets.network import (
 
 
 def _operands(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpec, TensorSpec]:
-    left, right, result = builder.activation(raw, 0), builder.activation(raw, 1), builder.result(raw)
+    result = builder.result(raw)
+    left, right = (builder.operand(raw, position, len(result.shape)) for position in range(2))
+    if set(raw.inputs[:2]) <= builder.constants.keys():
+        raise NetworkError(f"{raw} reads constants alone; an activation is expected")
     if len(left.shape) != len(right.shape):
         raise NetworkError(f"{raw} takes inputs of as many dimensions, not {list(left.shape)} and {list(right.shape)}")
     try:
@@ -31,6 +38,12 @@ def _operands(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpe
         raise NetworkError(f"{raw}: shapes {list(left.shape)} and {list(right.shape)} do not fit together") from error
     check_shape(raw, shape, result)
     return left, right, result
+
+
+def extremum(builder: Builder, raw: RawOperator) -> Operator:
+    """Converts MINIMUM and MAXIMUM between tensors of one scale."""
+    check_same_quantization(raw, list(_operands(builder, raw)))
+    return Extremum(**placed(raw, 2), largest=raw.kind == "MAXIMUM")
 
 
 def add_or_subtract(builder: Builder, raw: RawOperator) -> Operator:

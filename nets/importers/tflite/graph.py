@@ -106,6 +106,10 @@ class Options:
         accessor = getattr(self._table, name)
         return lambda: self._read(lambda: int(accessor()))
 
+    def real(self, name: str) -> float:
+        """Returns a floating-point field."""
+        return self._read(lambda: float(getattr(self._table, name)()))
+
     def integers(self, name: str) -> tuple[int, ...]:
         """Returns a vector of integers, at most as many as a tensor has dimensions."""
         count = self._read(lambda: int(getattr(self._table, f"{name}Length")()))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nets.errors import NetworkError
-from nets.importers.tflite import elementwise, movers, reductions, weighted
+from nets.importers.tflite import elementwise, functions, interpolation, movers, rearrangements, reductions, weighted
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.folding import folded
 from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
@@ -19,18 +19,34 @@ CONVERTERS: dict[str, Converter] = {
     "CONCATENATION": movers.concatenation,
     "CONV_2D": weighted.convolution,
     "DEPTHWISE_CONV_2D": weighted.depthwise,
+    "DEPTH_TO_SPACE": rearrangements.depth_to_space,
+    "ELU": functions.function,
     "EXPAND_DIMS": movers.reshape,
     "FULLY_CONNECTED": weighted.fully_connected,
+    "GATHER": rearrangements.gather,
+    "HARD_SWISH": functions.function,
+    "LEAKY_RELU": functions.function,
+    "LOGISTIC": functions.function,
+    "MAXIMUM": elementwise.extremum,
     "MAX_POOL_2D": reductions.pool,
     "MEAN": reductions.mean,
+    "MINIMUM": elementwise.extremum,
     "MUL": elementwise.multiply,
     "PAD": movers.pad,
     "QUANTIZE": elementwise.requantize,
     "RELU": elementwise.clamp,
     "RELU6": elementwise.clamp,
     "RESHAPE": movers.reshape,
+    "RESIZE_BILINEAR": interpolation.resize_bilinear,
+    "RESIZE_NEAREST_NEIGHBOR": rearrangements.resize_nearest,
+    "REVERSE_V2": rearrangements.reverse,
+    "SLICE": rearrangements.slice_,
+    "SPACE_TO_DEPTH": rearrangements.space_to_depth,
     "SQUEEZE": movers.reshape,
+    "STRIDED_SLICE": rearrangements.strided_slice,
     "SUB": elementwise.add_or_subtract,
+    "TANH": functions.function,
+    "TILE": rearrangements.tile,
     "TRANSPOSE": movers.transpose,
 }
 AT_THE_END = ("SOFTMAX", "LOGISTIC", "DEQUANTIZE")  # dropped at the end: networks are scored on their logits
@@ -160,7 +176,7 @@ def _batch(graph: RawGraph, inputs: list[int]) -> int:
 
 
 def _compact(builder: Builder, name: str, inputs: list[int], outputs: list[int]) -> QuantizedNetwork:
-    """Renumbers the tensors: activations only, in the file's order."""
+    """Renumbers the tensors: activations and constant operands only, in the file's order."""
     files = sorted(builder.specs)
     new = {old: at for at, old in enumerate(files)}
     return QuantizedNetwork(
@@ -171,4 +187,5 @@ def _compact(builder: Builder, name: str, inputs: list[int], outputs: list[int])
         ),
         inputs=tuple(new[i] for i in inputs),
         outputs=tuple(new[i] for i in outputs),
+        constants={new[index]: values for index, values in builder.constants.items()},
     )

@@ -10,6 +10,7 @@ from nets.importers.tflite.builder import (
     Builder,
     check_same_quantization,
     check_shape,
+    check_work,
     constant,
     frozen,
     full_rescaler,
@@ -44,6 +45,7 @@ def pool(builder: Builder, raw: RawOperator) -> Operator:
             f"{raw}: a window of {list(kernel)} is too large; at most {COUNT_MAX} elements are supported"
         )
     check_shape(raw, (*sizes, source.shape[2]), result)
+    check_work(raw, result, kernel[0] * kernel[1])
     check_same_quantization(raw, [source, result])
     q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
     make = AveragePool if raw.kind == "AVERAGE_POOL_2D" else MaxPool

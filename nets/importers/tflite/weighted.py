@@ -7,7 +7,16 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers.tflite.activation import activation_range
-from nets.importers.tflite.builder import Builder, check_shape, constant, frozen, kind_of, placed, quantization
+from nets.importers.tflite.builder import (
+    Builder,
+    check_shape,
+    check_work,
+    constant,
+    frozen,
+    kind_of,
+    placed,
+    quantization,
+)
 from nets.importers.tflite.graph import Options, RawOperator, RawTensor
 from nets.importers.tflite.windows import window
 from nets.network import (
@@ -83,6 +92,7 @@ def _convolution(
     kernel = (weights.shape[1], weights.shape[2])
     sizes, pads = window(raw, source.shape[:2], kernel, stride, dilation, options.Padding())
     check_shape(raw, (*sizes, weights.shape[0]), result)
+    check_work(raw, result, weights[0].size)
     shared = _shared(builder, raw, weights, options, channel_axis)
     return Convolution(**shared, stride=stride, dilation=dilation, padding=pads, groups=groups)
 

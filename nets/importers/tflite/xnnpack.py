@@ -11,6 +11,7 @@ from nets.network import CONTRACTS, Contract, Rescaler, TensorSpec
 
 _SUM_BITS = 21  # of the larger multiplier, 2**20 to 2**21
 _CONVERT_SHIFT = 8
+_LEAKY_MAX = 127.99609375  # of a negative slope
 
 
 def _ratio(scale: float, other: float) -> float:
@@ -30,6 +31,13 @@ def takes_product(scale: float) -> bool:
 def takes_convert(source: float, result: float) -> bool:
     """Returns whether XNNPACK runs a QUANTIZE between these scales."""
     return 2.0**-8 <= _ratio(source, result) <= 2.0**7
+
+
+def takes_leaky(source: float, result: float, alpha: float) -> bool:
+    """Returns whether XNNPACK runs a LEAKY_RELU of this slope between these scales."""
+    positive = _ratio(source, result)
+    negative = positive * alpha
+    return 2.0**-8 <= positive <= 2.0**7 and -_LEAKY_MAX <= negative <= 2.0**7 and abs(negative) >= 2.0**-8
 
 
 def _integer_rescaler(multiplier: int, right_shift: int) -> Rescaler:

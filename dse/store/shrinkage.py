@@ -1,0 +1,90 @@
+"""The accuracy drop that is expected of a design, from its right answers and its cross-entropy on validation together.
+
+The front of many designs by the drop on validation is a front of lucky ones: what is ahead on some hundred samples is
+ahead on others by less. The cross-entropy of the same outputs is hardly subject to this luck. A line through the drops
+of all designs by their cross-entropy says what a drop should be; the measured drop is moved towards it by as much as
+its sampling variance outweighs the spread of true drops around the line (empirical Bayes; Efron and Morris, Journal of
+the American Statistical Association 70 (1975) 311-319).
+
+Untrained designs whose outputs are no worse than int32's lose nothing, so their line goes through the origin. What all
+drops have in common beyond it is the luck of int32 itself, which every one of them is measured against. Training
+changes what a network gets right, so trained designs have a line of their own, which may pass beside the origin.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from dse.design import CROSS_ENTROPY, DROP, Level, paired_counts, value_of
+from dse.store.records import TrialRecord
+
+_LEAST = 8  # designs of one level that a line is drawn through
+_NEAR = 3.0  # largest cross-entropy above int32's of such a design, in units of its reference: some 15 points
+
+Floats = npt.NDArray[np.float64]
+
+
+def expected_drops(records: Mapping[int, TrialRecord], int32: TrialRecord | None) -> dict[int, float]:
+    """Returns the accuracy drop that is expected of every design on other samples, percentage points.
+
+    It is the measured one for int32, for designs that lose too much to matter, for levels of which there are too few
+    designs, and without labels.
+
+    Args:
+        records: results by trial.
+        int32: the result of int32; None if there is none yet.
+    """
+    drops = {number: value_of(record, DROP.name) for number, record in records.items()}
+    if int32 is None:
+        return drops
+    by_level: dict[Level, list[int]] = defaultdict(list)
+    for number, record in records.items():
+        if value_of(record, CROSS_ENTROPY.name) <= _NEAR * CROSS_ENTROPY.reference:  # never so without labels
+            by_level[record.fidelity].append(number)
+    for level, numbers in by_level.items():
+        if len(numbers) < _LEAST:
+            continue
+        measured = np.array([drops[number] for number in numbers])
+        entropies = np.array([value_of(records[number], CROSS_ENTROPY.name) for number in numbers])
+        variances = np.array([_variance(records[number], int32) for number in numbers])
+        moved = shrunken(measured, entropies, variances, through_origin=not level.is_trained)
+        drops |= dict(zip(numbers, map(float, moved), strict=True))
+    return drops
+
+
+def shrunken(measured: Floats, predictor: Floats, variances: Floats, *, through_origin: bool = False) -> Floats:
+    """Returns measurements moved towards a line of a predictor, each by its share of sampling variance.
+
+    If the line goes through the origin, what the measurements have in common beyond it is removed from all.
+
+    Args:
+        measured: measurements with sampling errors, ``[designs]``.
+        predictor: a quantity on which what is measured depends linearly but for a spread, ``[designs]``.
+        variances: sampling variances of the measurements, ``[designs]``; one without variance stays as it is.
+        through_origin: whether nothing is to be expected of a predictor of 0.
+    """
+    inputs = np.column_stack([np.ones(len(measured)), predictor])
+    offset, slope = np.linalg.lstsq(inputs, measured, rcond=None)[0]
+    free = max(len(measured) - 2, 1)
+    own = measured - offset - slope * predictor
+    squares = (own**2).sum() / free
+    shown = squares * (1 - np.sqrt(2 / free))  # less a standard error: what is kept too much is luck
+    spread = max(float(shown - variances.mean()), 0.0)
+    kept = np.divide(spread, spread + variances, out=np.ones(len(measured)), where=variances > 0)
+    line = slope * predictor + (0.0 if through_origin else offset)
+    moved: Floats = np.where(variances > 0, line + kept * own, measured)
+    return moved
+
+
+def _variance(record: TrialRecord, int32: TrialRecord) -> float:
+    """Returns the sampling variance of a drop, squared percentage points; in a portfolio the largest of any network."""
+    theirs = dict(int32.by_member)
+    counted = [paired_counts(theirs.get(name), answers) for name, answers in record.by_member]
+    return max((_paired_variance(c.lost, c.gained, c.samples) for c in counted if c is not None), default=0.0)
+
+
+def _paired_variance(lost: float, gained: float, samples: int) -> float:
+    difference = (lost - gained) / samples
+    return 1e4 * ((lost + gained) / samples - difference**2) / samples
