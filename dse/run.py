@@ -100,7 +100,7 @@ def run_study(
             try:
                 with reporting_storage_failures(storage, folder.path):
                     store = begin_run(plan, folder)
-                    store.use(make_sampler(spec.search, space, spec.seed_of("search")), space)
+                    store.use(make_sampler(spec.search, space, spec.seed_of("search"), study), space)
                     for point in plan.queued:
                         store.enqueue(space, point, Role.SEARCH)
                     try:
