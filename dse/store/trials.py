@@ -125,11 +125,6 @@ class StudyStore:
             raise StudyError(f"the storage's study {name!r} is that of another run")
         return cls(study, storage)
 
-    @property
-    def manifest(self) -> str:
-        """The text of the manifest with which the study was created; empty if there was none."""
-        return str(self._study.user_attrs.get(_MANIFEST, ""))
-
     def use(self, sampler: RememberingSampler, space: SearchSpace) -> None:
         """Sets the sampler that proposes designs, after it has remembered those of the study."""
         for trial in self.trials():
