@@ -135,7 +135,7 @@ def _own_token(path: Path) -> Iterator[None]:
         file.write(secrets.token_hex(_TOKEN_BYTES))
     before = {name: os.environ.pop(name, None) for name in _TOKEN_SETTINGS}
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(path))
-    _read_settings_again()
+    read_settings_again()
     try:
         yield
     finally:
@@ -143,10 +143,10 @@ def _own_token(path: Path) -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-        _read_settings_again()
+        read_settings_again()
 
 
-def _read_settings_again() -> None:
+def read_settings_again() -> None:
     """Makes Ray, which keeps what it once read, see the settings of its tokens."""
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import ray
 import torch
 
 import dse.evaluate.evaluator
@@ -21,6 +20,7 @@ from dse.workers.ray_pool import RayPool
 from nets.network.operators import Method
 from nets.train.fine_tuning import FinetuneOutcome, fine_tune
 from tests.fakes import ClosedForm, TellsResources
+from tests.rays import shared_ray
 from tests.small_studies import small_spec
 
 TIMEOUT_S = 120.0
@@ -29,9 +29,8 @@ TIMEOUT_S = 120.0
 @pytest.fixture(scope="module")
 def one_gpu() -> Iterator[None]:
     """A logical GPU: Ray assigns it without checking that it exists."""
-    ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+    with shared_ray(gpus=1):
+        yield
 
 
 def job(prepared: PreparedStudy, level: Level) -> Job:

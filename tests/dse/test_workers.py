@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import ray
 
 from dse.design.evaluation import Evaluation, Job, Level, TestScore
 from dse.design.point import DesignPoint, Finetune
@@ -19,6 +18,7 @@ from dse.workers.ray_pool import RayPool
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
 from tests.fakes import ClosedForm, Faulty, NeverStarts, values
+from tests.rays import shared_ray
 
 POINTS = [DesignPoint.of({"a": RescalerChoice(k)}, Finetune.NONE) for k in range(1, 13)]
 TIMEOUT_S = 120.0  # longer than a job, or the news of a dead actor, takes on a busy machine
@@ -29,9 +29,8 @@ MakePool = Callable[[EvaluatorFactory], EvaluatorPool]
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+    with shared_ray():
+        yield
 
 
 @pytest.fixture(params=["serial", "ray", "cached"])

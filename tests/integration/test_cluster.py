@@ -17,6 +17,7 @@ from dse.store.run_folder import RunFolder
 from dse.workers.ray_pool import RayPool
 from nets.narrow.narrowing import RescalerChoice
 from tests.fakes import NamesNode
+from tests.rays import without_token
 from tests.small_studies import small_spec
 
 pytestmark = pytest.mark.slow
@@ -26,10 +27,11 @@ POINT = DesignPoint.of({"a": RescalerChoice(3)}, Finetune.NONE)
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    yield made
-    ray.shutdown()
-    made.shutdown()
+    with without_token():
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        yield made
+        ray.shutdown()
+        made.shutdown()
 
 
 def test_a_node_that_is_removed_loses_no_job(cluster: Cluster, tmp_path: Path) -> None:
