@@ -46,6 +46,7 @@ def main(
     samples: Annotated[int | None, typer.Option(min=1, help="validation and test samples [default: all]")] = None,
     kept: Annotated[Path, typer.Option(help="folder of single runs")] = Path("runs/search"),
     out: Annotated[Path | None, typer.Option(help="folder for page and picture; none: runs only")] = None,
+    only_kept: Annotated[bool, typer.Option(help="run nothing: show the runs that are kept")] = False,
 ) -> None:
     """Runs the searches that are not kept yet, and writes the page and its picture."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -57,11 +58,22 @@ def main(
     problems = [problem(what, seed, samples, kept) for seed in (range(seeds) if what == "synthetic" else (0,))]
     results: dict[str, list[Result]] = {name: [] for name in names}
     for name, count in track([(name, count) for name in names for count in counts], "searching"):
-        runs = [store.result(problems[seed % len(problems)], name, kinds[name], count, seed) for seed in range(seeds)]
-        known = [problems[seed % len(problems)].attainable for seed in range(seeds)]
-        results[name].append(Result.of(runs, len(problems[0].uniform()), known))
+        runs, attainable = [], []
+        for seed in range(seeds):
+            own = problems[seed % len(problems)]
+            kept_run = store.kept(own, name, count, seed)
+            if kept_run is None and not only_kept:
+                kept_run = store.result(own, name, kinds[name], count, seed)
+            if kept_run is not None:
+                runs.append(kept_run)
+                attainable.append(own.attainable)
+        if runs:
+            results[name].append(Result.of(runs, len(problems[0].uniform()), attainable))
+    results = {name: own for name, own in results.items() if own}
     if out is not None:
-        write(what, problems[0], results, counts, out)
+        command = f"python -m studies.experiments.search {what} --marks {marks} --seeds {seeds}"
+        command += f" --samples {samples}" if samples else ""
+        write(command, problems[0], results, counts, out)
 
 
 def problem(what: str, seed: int, samples: int | None, kept: Path) -> Problem:
@@ -75,24 +87,24 @@ def problem(what: str, seed: int, samples: int | None, kept: Path) -> Problem:
     return windows(path, file, samples) if has_windows else frozen(path, file)
 
 
-def write(what: str, first: Problem, results: dict[str, list[Result]], marks: list[int], out: Path) -> None:
+def write(command: str, first: Problem, results: dict[str, list[Result]], marks: list[int], out: Path) -> None:
     """Writes the page and its picture."""
-    name = what if what == "synthetic" else first.name
-    known = what == "synthetic"
+    known = isinstance(first, Synthetic)
+    name = "synthetic" if known else first.name
     test = "the whole population, in closed form" if known else "test samples that no search sees"
     share = ", as a share of what the front of all designs adds to them" if known else ""
-    lines = [f"# Searches: {name}", "", _about(what, first), ""]
-    lines += [line.format(test=test, share=share) for line in _FOUND]
+    problem = "every run has a problem of its own, drawn anew; " if known else ""
+    lines = [f"# Searches: {name}", "", f"`{command} --out docs/results`:"]
+    lines += [
+        f"{len(first.space.rescalers)} rescalers, {first.samples} validation samples; {problem}the column of runs "
+    ]
+    lines[-1] += "says how many each search was given."
+    lines += ["", *(line.format(test=test, share=share) for line in _FOUND)]
     lines += ["", *table(results, marks), "", _AUTO, *missing(), ""]
-    lines += ["", f"![gain against evaluations](search-{name}.png)", ""]
+    lines += [f"![gain against evaluations](search-{name}.png)", ""]
     out.mkdir(parents=True, exist_ok=True)
     draw(results, out / f"search-{name}.png")
     (out / f"search-{name}.md").write_text("\n".join(lines), encoding="utf-8")
-
-
-def _about(what: str, first: Problem) -> str:
-    factors = len(first.space.rescalers)
-    return f"`python -m studies.experiments.search {what}`: {factors} rescalers, {first.samples} validation samples."
 
 
 if __name__ == "__main__":

@@ -59,15 +59,25 @@ class Store:
         self, problem: Problem, name: str, kind: type[Search], evaluations: int, seed: int
     ) -> tuple[History, float]:
         """Returns a run's result, of an earlier process if it has one."""
-        words = f"{problem.name}-{name}-{evaluations}-{seed}".replace(" ", "_").replace(",", "")
-        path = self._folder / f"{words}.json"
-        factors = Factors(problem.space)
-        if path.is_file():
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            seen = [Seen(**{**each, "costs": tuple(each["costs"])}) for each in stored["seen"]]
-            return History(factors, np.array(stored["rows"], dtype=np.intp), seen), stored["seconds"]
+        if kept := self.kept(problem, name, evaluations, seed):
+            return kept
         history, seconds = run(problem, kind, evaluations, seed)
+        path = self._path(problem, name, evaluations, seed)
         path.parent.mkdir(parents=True, exist_ok=True)
         document = {"rows": history.rows.tolist(), "seen": [asdict(each) for each in history.seen], "seconds": seconds}
         path.write_text(json.dumps(document), encoding="utf-8")
         return history, seconds
+
+    def kept(self, problem: Problem, name: str, evaluations: int, seed: int) -> tuple[History, float] | None:
+        """Returns the result of a run of an earlier process, or None."""
+        path = self._path(problem, name, evaluations, seed)
+        if not path.is_file():
+            return None
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        seen = [Seen(**{**each, "costs": tuple(each["costs"])}) for each in stored["seen"]]
+        rows = np.array(stored["rows"], dtype=np.intp)
+        return History(Factors(problem.space), rows, seen), stored["seconds"]
+
+    def _path(self, problem: Problem, name: str, evaluations: int, seed: int) -> Path:
+        words = f"{problem.name}-{name}-{evaluations}-{seed}".replace(" ", "_").replace(",", "")
+        return self._folder / f"{words}.json"
