@@ -1,5 +1,6 @@
 """Several networks on one bank of rescalers: every accuracy is a member's own, every cost is of all together."""
 
+import shlex
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import tomli_w
 from pydantic import TypeAdapter
 
+from dse.cli.results import print_export
 from dse.design.evaluation import Evaluation, Job, Level, TestScore
 from dse.design.metrics import value_of
 from dse.design.point import DesignPoint, Finetune
@@ -27,6 +29,7 @@ from dse.store.run_folder import RunFolder
 from dse.study.loading import load_study, validated
 from dse.study.prepared import PreparedMember, PreparedStudy, prepare
 from dse.study.spec import Study
+from dse.verdict import verdict_of
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
 from tests.small_studies import document, small_spec
@@ -208,6 +211,16 @@ def test_files_of_both_forms_are_read_and_written_in_their_form(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("trained_once")
+def test_every_member_has_a_command_that_exports_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_study(portfolio_spec(search__trials=8), folder := RunFolder(tmp_path / "run"))
+    results = results_of(folder)
+    print_export(folder.path, verdict_of(results), results.facts.members)
+    lines = capsys.readouterr().out.splitlines()
+    commands = [shlex.split(line.partition(": dse ")[2]) for line in lines]
+    assert [command[command.index("--member") + 1] for command in commands] == list(results.facts.members)
+    assert len({command[command.index("--out") + 1] for command in commands}) == len(commands)
+
+
 def test_a_member_is_exported_as_it_was_scored(tmp_path: Path) -> None:
     run_study(portfolio_spec(search__trials=8), folder := RunFolder(tmp_path / "run"))
     trials = results_of(folder).trials
