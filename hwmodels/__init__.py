@@ -13,6 +13,7 @@ from hwmodels.models import (
     cost_verilog,
 )
 from hwmodels.network import network_cost
+from hwmodels.parsing import included_files
 from hwmodels.technologies import Technology, load_technology, technology_names
 from hwmodels.toml_files import parse_toml, read_text
 from hwmodels.workload import RescalerWorkload, RescaleStage
@@ -37,6 +38,7 @@ __all__ = [
     "VerilogCost",
     "accelerator_cost",
     "cost_verilog",
+    "included_files",
     "load_technology",
     "network_cost",
     "parse_toml",

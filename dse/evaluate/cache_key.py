@@ -22,7 +22,7 @@ from dse.design import DesignPoint, Finetune, Job, Level
 from dse.evaluate.designs import member_job
 from dse.evaluate.evaluator import finetune_settings, part_of
 from dse.study import HardwareSpec, PreparedMember, PreparedStudy, Study
-from hwmodels import load_technology
+from hwmodels import included_files, load_technology
 from nets.digests import digest
 from nets.network import QuantizedNetwork, fingerprint
 
@@ -111,7 +111,8 @@ def _hardware(hardware: HardwareSpec) -> bytes:
     """Returns a digest of the section, with the contents of its files instead of their paths."""
     own = hardware.model_dump(mode="json", exclude={"technology": True, "rtl": {"files"}})
     table = load_technology(hardware.technology).model_dump(mode="json")
-    rtl = [file.read_bytes() for file in hardware.rtl.files] if hardware.rtl else []
+    files = hardware.rtl.files if hardware.rtl else ()
+    rtl = [digest(*(each.read_bytes() for each in (file, *included_files(file)))) for file in files]
     return digest(json.dumps([own, table], sort_keys=True).encode(), *rtl)
 
 

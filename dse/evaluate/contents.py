@@ -9,19 +9,20 @@ from pathlib import Path
 from dse.errors import StudyError
 from dse.evaluate.cache_key import sources
 from dse.study import Study, input_files, with_input_files
-from hwmodels import load_technology
+from hwmodels import included_files, load_technology
 
-_TABLE, _PROGRAM = "hardware.technology", "program"
+_TABLE, _RTL, _PROGRAM = "hardware.technology", "hardware.rtl.", "program"
 
 
 def contents_of(study: Study) -> dict[str, str]:
     """Returns SHA-256 digests, hexadecimal, by key of the study file, and ``program`` for the program's source files.
 
-    A technology table counts by its figures, a shipped one like the user's own; other files by their bytes.
+    A technology table counts by its figures, a shipped one like the user's own; other files by their bytes, Verilog
+    with the files that it includes.
 
     Raises:
         StudyError: a file cannot be read.
-        HardwareError: the technology table cannot be used.
+        HardwareError: the technology table cannot be used, or Verilog cannot be preprocessed.
     """
     files = {key: _sha256(key, file) for key, file in input_files(study).items() if key != _TABLE}
     return {**files, _TABLE: _table_sha256(study.hardware.technology), _PROGRAM: sources().hex()}
@@ -65,6 +66,13 @@ def _table_sha256(technology: str) -> str:
 
 
 def _sha256(key: str, path: Path) -> str:
+    """Returns the digest of a file; of Verilog that includes files, the digest of the list of their digests."""
+    included = included_files(path) if key.startswith(_RTL) else ()
+    digests = [_sha256_of_file(key, each) for each in (path, *included)]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest() if included else digests[0]
+
+
+def _sha256_of_file(key: str, path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,7 @@
 """Verilog-2001 to operators with resolved widths. The only package that imports pyverilog."""
 
 from hwmodels.parsing._design import Design, Memory, Operand, Operator, Port, Register
+from hwmodels.parsing._preprocess import included_files
 from hwmodels.parsing.linter import Finding, lint
 from hwmodels.parsing.reader import module_names, parse_files
 
@@ -12,6 +13,7 @@ __all__ = [
     "Operator",
     "Port",
     "Register",
+    "included_files",
     "lint",
     "module_names",
     "parse_files",

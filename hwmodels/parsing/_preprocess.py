@@ -63,10 +63,25 @@ def preprocess(
         HardwareError: with file and line, on an unknown macro or directive, an unbalanced condition, or a file that
             does not exist or lies outside the folders.
     """
-    macros = {key: Macro(None, value) for key, value in (defines or {}).items()}
+    run = _run(text, name, defines or {}, include_folders)
+    return SourceText("\n".join(run.lines.text), tuple(run.lines.origins))
+
+
+def included_files(path: Path) -> tuple[Path, ...]:
+    """Returns the files that a file includes from its own folder, in the order in which they are read.
+
+    Raises:
+        HardwareError: as :func:`preprocess`, or if a file cannot be read.
+    """
+    text = read_source(path)
+    return tuple(_run(text, str(path), {}, (path.parent,)).included) if "`" in text else ()
+
+
+def _run(text: str, name: str, defines: Mapping[str, str], include_folders: Sequence[Path]) -> "_Run":
+    macros = {key: Macro(None, value) for key, value in defines.items()}
     run = _Run(macros, tuple(folder.resolve() for folder in include_folders))
     run.file(text, name, 0)
-    return SourceText("\n".join(run.lines.text), tuple(run.lines.origins))
+    return run
 
 
 def read_source(path: Path) -> str:
@@ -102,7 +117,7 @@ class _Run:
     def __init__(self, macros: dict[str, Macro], folders: tuple[Path, ...]) -> None:
         self._macros = macros
         self._folders = folders
-        self._files = 0  # included so far
+        self.included: list[Path] = []
         self._expanded = 0  # characters that macros gave so far
         self.lines = _Lines()
 
@@ -184,10 +199,10 @@ class _Run:
             raise HardwareError(f"{place}: `include needs a file name in quotes, got {rest!r}")
         if depth >= _MAX_DEPTH:
             raise HardwareError(f"{place}: more than {_MAX_DEPTH} files include each other")
-        self._files += 1
-        if self._files > _MAX_FILES:
+        if len(self.included) >= _MAX_FILES:
             raise HardwareError(f"{place}: more than {_MAX_FILES} files are included")
         path = self._find(match[1], place)
+        self.included.append(path)
         self.file(read_source(path), str(path), depth + 1)
 
     def _find(self, name: str, place: str) -> Path:

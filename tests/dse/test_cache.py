@@ -383,6 +383,15 @@ def test_the_key_depends_on_what_files_hold_and_not_on_where_they_are(digits: Pr
     assert same_text[Level.INTEGER] != other_text[Level.INTEGER]
 
 
+def test_the_key_depends_on_files_that_verilog_includes(digits: PreparedStudy, tmp_path: Path) -> None:
+    found = []
+    for width in (8, 9):
+        (tmp_path / "width.vh").write_text(f"`define WIDTH {width}\n")
+        found.append(keys(with_rtl(digits, tmp_path / "a.v", '`include "width.vh"\n' + RTL)))
+    before, after = found
+    assert {level for level in Level if before[level] != after[level]} == UNTESTED
+
+
 @pytest.mark.parametrize("part", ["machine", "sources"])
 def test_the_key_depends_on_program_and_machine(
     digits: PreparedStudy, part: str, monkeypatch: pytest.MonkeyPatch

@@ -59,15 +59,15 @@ def test_runs_of_one_name_begun_in_one_second_stay_apart(tmp_path: Path, monkeyp
     assert [len(results_of(folder).complete) for folder in folders] == [2, 2]
 
 
-@pytest.mark.parametrize("change", ["table", "program", "rtl"])
+@pytest.mark.parametrize("change", ["table", "program", "rtl", "included"])
 def test_what_changed_is_never_mixed(tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same study file, but other figures: refused, or a new front that begins with the old one's designs."""
     table, rtl = tmp_path / "own.toml", tmp_path / "own.v"
     table.write_text(TABLE)
-    rtl.write_text("module own(input a, output b); assign b = a; endmodule")
-    spec = with_rtl(small_spec(hardware__technology=str(table), search__trials=30), rtl) if change == "rtl" else (
-        small_spec(hardware__technology=str(table), search__trials=30)
-    )  # fmt: skip
+    rtl.write_text('`include "own.vh"\nmodule own(input a, output b); assign b = a; endmodule')
+    rtl.with_suffix(".vh").write_text("`define WIDTH 8\n")
+    spec = small_spec(hardware__technology=str(table), search__trials=30)
+    spec = with_rtl(spec, rtl) if change in ("rtl", "included") else spec
     monkeypatch.setattr(dse.run, "check_objectives", lambda _study: None)
     monkeypatch.setattr(dse.run, "cost_sources", lambda *_: SOURCES)
     folder = RunFolder(tmp_path / "run")
@@ -80,9 +80,11 @@ def test_what_changed_is_never_mixed(tmp_path: Path, change: str, monkeypatch: p
         assert table.read_text() != TABLE
     elif change == "rtl":
         rtl.write_text("module own(input a, output b); assign b = ~a; endmodule")
+    elif change == "included":
+        rtl.with_suffix(".vh").write_text("`define WIDTH 9\n")
     else:
         monkeypatch.setattr(dse.evaluate.contents, "sources", lambda: b"other")
-    key = {"table": "hardware.technology", "program": "program", "rtl": r"hardware.rtl.files\[0\]"}[change]
+    key = {"table": "hardware.technology", "program": "program"}.get(change, r"hardware.rtl.files\[0\]")
     more = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": 40})})
     for again in (spec, more):  # a finished run, too
         with pytest.raises(StudyError, match=rf"run: {key} changed since this run began.*--accept-changes"):
