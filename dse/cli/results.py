@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,7 +65,7 @@ def show(
 
     rec = recommendation(results)
     print_results(results, rec, terminal(), trial)
-    print_export(run, rec.verdict)
+    print_export(run, rec.verdict, results.facts.members)
 
 
 def compare(
@@ -132,11 +133,13 @@ def _trial_number(text: str, results: StudyResults) -> int:
     return complete_trial(results, int(text)).trial
 
 
-def print_export(run: Path, verdict: Verdict) -> None:
-    """Prints the command that exports the recommended design, if there is one."""
+def print_export(run: Path, verdict: Verdict, members: Sequence[str]) -> None:
+    """Prints the command that exports the recommended design, if there is one; of a portfolio, one for each network."""
     if verdict.recommended is not None:
-        command = f"dse export {shlex.quote(str(run))} --trial recommended --out chip"
-        echo(f"Export trial {verdict.recommended.trial}: {command}")
+        command = f"dse export {shlex.quote(str(run))} --trial recommended"
+        named = ((shlex.quote(name), shlex.quote(f"chip/{name}")) for name in members)
+        for where in [f"--member {name} --out {out}" for name, out in named] or ["--out chip"]:
+            echo(f"Export trial {verdict.recommended.trial}: {command} {where}")
 
 
 def _print_path(what: str, path: Path) -> None:

@@ -92,7 +92,7 @@ def run(
     console.print(front_table(results, rec))
     console.print(rec.verdict.headline, markup=False, highlight=False)
     console.print(f"Report: {folder.report_path}", soft_wrap=True, markup=False)
-    print_export(folder.path, rec.verdict)
+    print_export(folder.path, rec.verdict, results.facts.members)
 
 
 def _overridden(spec: Study, trials: int | None, workers: int | None, seed: int | None) -> Study:

@@ -62,7 +62,8 @@ def show(results: StudyResults, rec: Recommendation, console: Console, trial: in
         console.print(Text(accuracy))
     if shown is not None:
         console.print(Text(f"Trial {shown.trial}:"))
-        console.print(Padding(Group(*map(Text, layer_lines(results.rescalers, shown))), (0, 0, 0, 2)))
+        also = [f"also: {shown.also}"] if shown.also else []
+        console.print(Padding(Group(*map(Text, [*layer_lines(results.rescalers, shown), *also])), (0, 0, 0, 2)))
     console.print(Group(*lines))
 
 

@@ -232,11 +232,12 @@ def loss_digits(loss: Figure) -> int:
 def uniform_name(choice: Choice) -> str:
     """Returns a uniform baseline in words: ``all 4 bits, absorb``, or ``all 1 bit, absorb, 8 shifts a layer``.
 
-    Rules for some of the rescalers may keep these from the common width, method or window.
+    The width of its weights stands first if the study varies that. Rules for some of the rescalers may keep these from
+    the common width, method or window.
     """
     width, method = _commonest(choice.multiplier_bits, 0), _commonest(choice.methods, "")
     words = ["int32" if width == FULL_MULTIPLIER_BITS else f"all {formats.count(width, 'bit')}, {method}"]
-    if choice.role is Role.UNIFORM_WEIGHTS:
+    if choice.weight_bits:
         words.insert(0, f"weights of {formats.count(_commonest(choice.weight_bits, 0), 'bit')}")
     if windows := [window for window in choice.shift_bits if window is not None]:
         words.append(f"{formats.count(2 ** _commonest(windows, 0), 'shift')} a layer")

@@ -34,17 +34,22 @@ def headline_of(verdict: Verdict, facts: StudyFacts, obstacle: Obstacle | None) 
     if verdict.outcome is Outcome.NOT_SHOWN:
         return f"Not shown: no design is shown to lose at most {margin}. Best guess: {design}."
     if verdict.outcome is Outcome.TOO_LITTLE_DATA:
-        return f"Too little data: {_chance(verdict.power, margin)} Best guess: {design}."
+        return f"Too little data: {_chance(verdict.power, margin, facts)} Best guess: {design}."
     return f"No verdict yet: the test split has not been read. Best guess on validation: {design}."
 
 
-def _chance(power: Power | None, margin: str) -> str:
+def _chance(power: Power | None, margin: str, facts: StudyFacts) -> str:
     if power is None:
         return ""
     return (
         f"a design as accurate as int32 would be shown at {margin} with a chance of only "
-        f"{formats.percent(power.chance, 0)}; about {power.samples:,} test samples would do."
+        f"{formats.percent(power.chance, 0)}; about {_test_samples(power, facts)} would do."
     )
+
+
+def _test_samples(power: Power, facts: StudyFacts) -> str:
+    """Returns how many test samples give the wanted chance; the networks of a portfolio need as many each."""
+    return f"{power.samples:,} test samples{' of each network' if facts.members else ''}"
 
 
 def saving(choice: Choice, facts: StudyFacts) -> str:
@@ -70,7 +75,7 @@ def text_of(verdict: Verdict, facts: StudyFacts) -> list[str]:
     if verdict.recommended is None:
         return _tests(verdict)
     sentences = [*_accuracy(verdict, facts), *_tests(verdict), *_gain(verdict.gain_over_uniform, verdict.recommended)]
-    return [*sentences, *_stability(verdict), *_power(verdict)]
+    return [*sentences, *_stability(verdict), *_power(verdict, facts)]
 
 
 def _accuracy(verdict: Verdict, facts: StudyFacts) -> list[str]:
@@ -121,15 +126,20 @@ def _reference(comparison: Comparison) -> str:
 
 
 def _tests(verdict: Verdict) -> list[str]:
-    """Returns how far the sequence went."""
-    if not verdict.tested:
-        return []
-    failed = next((test for test in verdict.tested if test.reached and not test.passed), None)
-    count = formats.count(len(verdict.tested), "design")
-    begin = f"{count} {'was' if len(verdict.tested) == 1 else 'were'} chosen for the test on validation alone, in order"
+    """Returns how far the sequence of every look went."""
+    looks = sorted({test.look for test in verdict.tested})
+    return [_look([test for test in verdict.tested if test.look == look], several=len(looks) > 1) for look in looks]
+
+
+def _look(tests: list[Test], *, several: bool) -> str:
+    """Returns how far the sequence of one look went."""
+    failed = next((test for test in tests if test.reached and not test.passed), None)
+    look = f"At look {tests[0].look}, " if several else ""
+    count = formats.count(len(tests), "design")
+    begin = f"{look}{count} {'was' if len(tests) == 1 else 'were'} chosen for the test on validation alone, in order"
     if failed is None:
-        return [f"{begin}; every one passed."]
-    return [f"{begin}; trial {failed.choice.trial} was the first that failed{_why(failed)}."]
+        return f"{begin}; every one passed."
+    return f"{begin}; trial {failed.choice.trial} was the first that failed{_why(failed)}."
 
 
 def _why(test: Test) -> str:
@@ -168,14 +178,14 @@ def _stability(verdict: Verdict) -> list[str]:
     ]
 
 
-def _power(verdict: Verdict) -> list[str]:
+def _power(verdict: Verdict, facts: StudyFacts) -> list[str]:
     power = verdict.power
     if power is None or verdict.outcome is Outcome.TOO_LITTLE_DATA:
         return []
     margin = "at no margin" if power.margin_pp is None else f"at {formats.points(power.margin_pp)}"
     return [
         f"A design exactly as accurate as int32 passes at {formats.points(verdict.margin_pp)} with a chance of "
-        f"{formats.percent(power.chance, 0)}, and {margin} with 80%; about {power.samples:,} test samples give 80% at "
+        f"{formats.percent(power.chance, 0)}, and {margin} with 80%; about {_test_samples(power, facts)} give 80% at "
         f"{formats.points(verdict.margin_pp)}."
     ]
 
@@ -192,7 +202,7 @@ def cautions_of(verdict: Verdict, results: StudyResults) -> list[str]:
         )
     if verdict.outcome is Outcome.SHOWN and verdict.power and verdict.power.chance < 0.5:
         cautions.append(
-            f"The test split is small: {_chance(verdict.power, formats.points(verdict.margin_pp))} "
+            f"The test split is small: {_chance(verdict.power, formats.points(verdict.margin_pp), facts)} "
             "One that is shown with so few has to look better than int32 on them."
         )
     cautions += [*_without_labels(verdict, facts), *_weak_baseline(choice, results), *_inherited(choice, results)]

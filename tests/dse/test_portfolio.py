@@ -1,5 +1,6 @@
 """Several networks on one bank of rescalers: every accuracy is a member's own, every cost is of all together."""
 
+import shlex
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import tomli_w
 from pydantic import TypeAdapter
 
+from dse.cli.results import print_export
 from dse.design.evaluation import Evaluation, Job, Level, TestScore
 from dse.design.metrics import value_of
 from dse.design.point import DesignPoint, Finetune
@@ -27,6 +29,7 @@ from dse.store.run_folder import RunFolder
 from dse.study.loading import load_study, validated
 from dse.study.prepared import PreparedMember, PreparedStudy, prepare
 from dse.study.spec import Study
+from dse.verdict import choices, verdict_of
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method
 from tests.small_studies import document, small_spec
@@ -133,7 +136,7 @@ def test_the_weakest_evidence_is_the_highest_interval() -> None:
 
 
 @pytest.mark.usefixtures("trained_once")
-def test_a_portfolio_runs_to_its_report(tmp_path: Path) -> None:
+def test_a_portfolio_runs_to_its_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = portfolio_spec(
         search__trials=14, search__rescalers=[{"names": "wide/*", "tied": True}, {"names": "tight/*", "tied": True}]
     )
@@ -158,6 +161,12 @@ def test_a_portfolio_runs_to_its_report(tmp_path: Path) -> None:
     assert (folder.path / "figures" / "portfolio.png").stat().st_size > 10_000
     assert isinstance(pd.read_csv(folder.path / "front.csv")["wide.regret_pp"].iloc[0], float)
     assert run_study(spec, folder).trials["trial"].tolist() == results.trials["trial"].tolist(), "nothing is left to do"
+    capsys.readouterr()
+    verdict = replace(verdict_of(results), recommended=choices(results, results.int32)[0])
+    print_export(folder.path, verdict, results.facts.members)
+    commands = [shlex.split(line.partition(": dse ")[2]) for line in capsys.readouterr().out.splitlines()]
+    assert [command[command.index("--member") + 1] for command in commands] == list(results.facts.members)
+    assert len({command[command.index("--out") + 1] for command in commands}) == len(commands)
 
 
 @pytest.mark.parametrize(

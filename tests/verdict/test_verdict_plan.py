@@ -183,6 +183,8 @@ def test_a_resumed_study_keeps_what_it_has_shown_and_pays_for_another_look() -> 
     assert (guess.outcome, guess.recommended and guess.recommended.trial) == (Outcome.NOT_SHOWN, 2)
     assert guess.stability is not None
     assert guess.stability.share > 0.5  # the guess is over all designs, whichever look tested them
+    assert "At look 1, 1 design was chosen" in twice.text
+    assert "At look 2, 1 design was chosen for the test on validation alone, in order; every one passed." in twice.text
     failing = replace(first, test=right(TEST, 1800, 60, 2))
     strict = verdict_of(Study((reference, failing, later), looks=(2, 3)).results())
     assert [(test.choice.trial, round(test.error, 4), test.passed) for test in strict.tested] == [
