@@ -7,6 +7,7 @@ from pathlib import Path
 from optuna.trial import TrialState
 
 from dse.errors import StudyError
+from dse.store.collection import collect
 from dse.store.journal import Condition, Journal, cut_to, examine, mark_of
 from dse.store.manifest import Manifest
 from dse.store.records import TrialRecord
@@ -59,7 +60,8 @@ def check(folder: RunFolder, storage: str = "") -> list[Finding]:
     if any(finding.remedy.startswith(_REPAIR) for finding in found) and not manifest.storage:
         return found  # the trials cannot be read before that
     store = StudyStore.of_run(folder, manifest, storage)
-    return [*found, *_check_trials(store), *_check_weights(folder, store)]
+    stored = list(_check_trials(store)) or list(_check_tables(manifest, store))
+    return [*found, *stored, *_check_weights(folder, store)]
 
 
 def repair(folder: RunFolder) -> list[str]:
@@ -131,11 +133,17 @@ def _check_trials(store: StudyStore) -> Iterator[Finding]:
             continue
         complete = trial.state is TrialState.COMPLETE
         if complete and (record is None or not store.is_told_of(trial, record)):
-            yield Finding(
-                f"trial {trial.number}: its objectives are not its record's", "start over with dse run --fresh"
-            )
+            yield Finding(f"trial {trial.number}: its objectives are not its record's", _FRESH)
     try:
         store.tests()
+    except StudyError as error:
+        yield Finding(str(error), _FRESH)
+
+
+def _check_tables(manifest: Manifest, store: StudyStore) -> Iterator[Finding]:
+    """Yields what else keeps the tables of a study from being made."""
+    try:
+        collect(manifest, store)
     except StudyError as error:
         yield Finding(str(error), _FRESH)
 
