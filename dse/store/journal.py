@@ -24,7 +24,7 @@ from optuna.trial import TrialState
 
 from dse.errors import StudyError
 from nets.digests import digest
-from nets.files import sync_folder, write_bytes
+from nets.files import regular, sync_folder, write_bytes
 
 _SUM_BYTES = 16
 _SUM_KEY = b',"sum":"'
@@ -148,7 +148,7 @@ def examine(path: Path) -> Condition:
     marked = _mark(path)  # before the journal, which may grow in the meantime
     position, complete, trials, has_study, flaw = Position(), 0, 0, False, ""
     sums = {0: position.sum}
-    with path.open("rb") as file:
+    with regular(path).open("rb") as file:
         while raw := file.readline(_LONGEST):
             try:
                 log = verified(raw, position)
@@ -243,7 +243,7 @@ def _mark(path: Path) -> Position | None:
     """Reads a journal's mark; None if it is missing or damaged."""
     for attempt in range(_READINGS):
         try:
-            content = mark_of(path).read_bytes()
+            content = regular(mark_of(path)).read_bytes()
         except OSError:
             return None
         if (position := _position(content)) is not None:
@@ -278,6 +278,8 @@ class Journal(BaseJournalBackend):
             raise StudyError(
                 f"{self.path}: is missing, and with it the run's trials; restore the file, or start over with --fresh"
             ) from None
+        except OSError as error:
+            raise StudyError(f"{self.path}: cannot be read: {error.strerror}") from None
         if condition.loss:
             raise StudyError(
                 f"{self.path}: {condition.loss}; dse repair keeps the {condition.complete} complete trials before it"

@@ -13,7 +13,7 @@ from dse.store.manifest import Manifest
 from dse.store.records import TrialRecord
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in
-from nets.files import write_text
+from nets.files import regular, write_text
 
 _DAMAGED = "damaged-"  # followed by a number: folders of files as they were before a repair
 
@@ -96,10 +96,18 @@ def without_weights(folder: RunFolder, store: StudyStore) -> dict[int, TrialReco
     return lost
 
 
-def _check_journal(folder: RunFolder) -> Iterator[Finding]:
+def _examined(path: Path) -> Condition | None:
+    """Returns a journal's condition; None if there is no journal."""
     try:
-        condition = examine(folder.journal_path)
+        return examine(path)
     except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _check_journal(folder: RunFolder) -> Iterator[Finding]:
+    if (condition := _examined(folder.journal_path)) is None:
         return
     if condition.loss:
         yield Finding(
@@ -115,7 +123,7 @@ def _check_journal(folder: RunFolder) -> Iterator[Finding]:
 
 def _check_copy(folder: RunFolder, manifest: Manifest) -> list[Finding]:
     try:
-        same = folder.study_path.read_text(encoding="utf-8") == manifest.spec.to_toml()
+        same = regular(folder.study_path).read_text(encoding="utf-8") == manifest.spec.to_toml()
     except (OSError, UnicodeDecodeError):
         same = False
     return (
@@ -160,9 +168,7 @@ def _check_weights(folder: RunFolder, store: StudyStore) -> Iterator[Finding]:
 
 def _repair_journal(folder: RunFolder) -> Iterator[str]:
     path = folder.journal_path
-    try:
-        condition = examine(path)
-    except FileNotFoundError:
+    if (condition := _examined(path)) is None:
         return
     if not condition.loss and not condition.flaw:
         return

@@ -1,6 +1,7 @@
 """Damage of a run folder by chance (:mod:`tests.damage`), and repairs one by one."""
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -239,6 +240,20 @@ def test_the_mark_of_another_journal_is_noticed(run: RunFolder) -> None:
     write_mark(run.journal_path, replace(good, sum="0" * 32))
     with pytest.raises(StudyError, match=r"journal\.mark is that of another journal"):
         damage.read(run)
+
+
+@pytest.mark.parametrize("name", ["journal.log", "journal.mark", "manifest.json", "study.toml"])
+def test_a_pipe_in_a_run_folder_is_not_waited_for(run: RunFolder, name: str) -> None:
+    (run.path / name).unlink()
+    os.mkfifo(run.path / name)
+    try:
+        found = [str(finding) for finding in check(run)]
+    except StudyError as error:
+        found = [str(error)]
+    assert any(name in text for text in found)
+    if name != "study.toml":  # which nothing is read from
+        with pytest.raises(StudyError, match=name.replace(".", r"\.")):
+            results_of(run)
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
