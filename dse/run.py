@@ -88,6 +88,7 @@ def run_study(
             if not changed and (results := finished_results(spec, begun, folder, storage, read_test=read_test)):
                 return results
         study = prepare(spec)
+        space = study.space
         check_objectives(study)
         plan = planned(study, folder, contents, begun, storage, fresh=fresh, accept_changes=accept_changes)
         with folder.locked():
@@ -99,13 +100,13 @@ def run_study(
             try:
                 with reporting_storage_failures(storage, folder.path):
                     store = begin_run(plan, folder)
-                    store.use(make_sampler(spec.search, study.space, spec.seed_of("search")), study.space)
+                    store.use(make_sampler(spec.search, space, spec.seed_of("search"), study), space)
                     for point in plan.queued:
-                        store.enqueue(study.space, point, Role.SEARCH)
+                        store.enqueue(space, point, Role.SEARCH)
                     try:
                         sizes = [len(member.splits.test) for member in study.members]
                         driver = Driver(
-                            spec, store, study.space, folder, pool, shown, interrupts=interrupts, test_samples=sizes
+                            spec, store, space, folder, pool, shown, interrupts=interrupts, test_samples=sizes
                         )
                         driver.run(spec.search.trials, read_test=read_test)
                         results = collect(plan.manifest, store)

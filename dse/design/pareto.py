@@ -60,6 +60,8 @@ def relative_costs(values: FloatMatrix, baseline: npt.NDArray[np.float64]) -> Fl
 def hypervolume(relative: FloatMatrix, objectives: Sequence[str] = DEFAULT_OBJECTIVES) -> float:
     """Computes the volume dominated up to :func:`reference_point`; points beyond it add nothing.
 
+    Losses are floored at 0, which is int32's: a design that does better than int32 on some hundred samples is lucky.
+
     Args:
         relative: ``[points, objectives]``, from :func:`relative_costs`.
         objectives: names of the columns.
@@ -68,4 +70,5 @@ def hypervolume(relative: FloatMatrix, objectives: Sequence[str] = DEFAULT_OBJEC
     inside = relative[(relative < reference).all(axis=1)]
     if len(inside) == 0:
         return 0.0
-    return float(moocore.hypervolume(inside, ref=reference))
+    floored = np.column_stack([np.maximum(inside[:, 0], 0.0), inside[:, 1:]])
+    return float(moocore.hypervolume(floored, ref=reference))

@@ -7,6 +7,7 @@ from dse.evaluate.designs import shipped_networks
 from dse.evaluate.evaluator import Evaluator, start_evaluator
 from dse.evaluate.lowering import lower, lowered
 from dse.evaluate.outputs import real_outputs, squared_errors
+from dse.evaluate.prices import prices_of
 from dse.evaluate.traces import accumulator_trace, spread
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "located",
     "lower",
     "lowered",
+    "prices_of",
     "processor",
     "real_outputs",
     "shipped_networks",

@@ -75,26 +75,31 @@ def check_objectives(study: PreparedStudy) -> None:
         HardwareError: the technology table or the user's RTL cannot be used.
     """
     search = study.spec.search
-    workloads, hardware = workloads_of(study, study.networks), study.spec.hardware
-    costs = costs_of(workloads, cost_models(hardware), hardware, Surroundings())
-    baseline = Evaluation(
+    hardware = study.spec.hardware
+    baseline = unevaluated(workloads_of(study, study.networks), cost_models(hardware)[0], hardware)
+    for metric in (*search.objectives, *(constraint.metric for constraint in search.constraints)):
+        if baseline.figures[metric] is None:
+            reason = next(iter(baseline.accelerator.missing), f"{hardware.technology} does not give it")
+            raise StudyError(f"hardware.technology cannot give {metric}: {reason}")
+
+
+def unevaluated(workloads: tuple[RescalerWorkload, ...], model: CostModel, hardware: HardwareSpec) -> Evaluation:
+    """Returns the costs of workloads by a model, as an evaluation that lost nothing."""
+    accelerator = Accelerator(style=hardware.style, mac_lanes=hardware.mac_lanes, rescaler_lanes=hardware.lanes)
+    costs = accelerator_cost(workloads, model, accelerator)
+    return Evaluation(
         level=Level.INTEGER,
         val_accuracy=None,
         val_accuracy_drop_pp=0.0,
-        accelerator=costs.accelerator,
-        other_cost=costs.other_cost,
+        accelerator=costs,
+        other_cost=costs.rescalers,
         workloads=workloads,
         network_sha256="",
         weights=None,
         seconds=0.0,
-        other_style_area_um2=costs.other_style_area_um2,
         val_disagreement_pp=0.0,
         val_divergence=0.0,
     )
-    for metric in (*search.objectives, *(constraint.metric for constraint in search.constraints)):
-        if baseline.figures[metric] is None:
-            reason = next(iter(costs.accelerator.missing), f"{hardware.technology} does not give it")
-            raise StudyError(f"hardware.technology cannot give {metric}: {reason}")
 
 
 def cost_sources(hardware: HardwareSpec, contract: str) -> tuple[CostSource, CostSource]:

@@ -70,14 +70,14 @@ class TestDocument(Part):
 class PowerDocument(Part):
     """What the test split can show of a design that is exactly as accurate as int32."""
 
-    chance: float = Field(description="to pass at the study's margin")
+    chance: float = Field(description="to pass at the verdict's margin")
     margin_pp: float | None = Field(description="at which the chance is 80%; null: none below 100 pp")
-    samples: int = Field(description="test samples with which the chance is 80% at the study's margin")
+    samples: int = Field(description="test samples with which the chance is 80% at the verdict's margin")
     discordance: float = Field(description="share of samples on which exactly one of the two is right")
 
 
 class GainDocument(Part):
-    """What the choice per layer gained over the cheapest baseline that is at least as accurate on validation."""
+    """What the choice per layer gained over the cheapest baseline that loses no more on validation."""
 
     rival: int = Field(description="trial number of the baseline")
     saved: float = Field(description="share of its cost")
@@ -97,6 +97,7 @@ class VerdictDocument(Part):
     """The one verdict on a study."""
 
     outcome: str = Field(description="shown; not shown: best guess; too little data; no verdict")
+    margin_pp: float | None = Field(description="that is tested: of the first look at the test split; null: none")
     recommended: int | None = Field(description="trial number; null if there is none")
     headline: str
     text: str
@@ -118,8 +119,9 @@ class ResultsDocument(Part):
     complete: bool = Field(description="whether all trials of the study are complete")
     samples: Mapping[str, int] = Field(description="samples of each split")
     objectives: tuple[str, ...] = Field(description="names of the figures that were minimised")
-    margin_pp: float | None = Field(description="non-inferiority margin of the loss; null for a divergence")
+    margin_pp: float | None = Field(description="margin of the loss that the study asks for; null for a divergence")
     verdict: VerdictDocument
+    recommended: DesignDocument | None = Field(description="the design of the verdict; it may be off the front")
     int32: DesignDocument | None = Field(description="null before it is complete")
     front: tuple[DesignDocument, ...] = Field(description="cheapest first")
     baselines: tuple[DesignDocument, ...] = Field(description="int32, its fine-tuned control, the uniform designs")
@@ -127,7 +129,7 @@ class ResultsDocument(Part):
 
 def results_document(results: StudyResults) -> ResultsDocument:
     """Returns everything that ``dse show`` prints, with every figure of every design."""
-    facts = results.facts
+    facts, verdict = results.facts, verdict_of(results)
     on_front = frozenset(int(trial) for trial in results.front["trial"])
 
     def documents(designs: list[Choice]) -> tuple[DesignDocument, ...]:
@@ -141,7 +143,8 @@ def results_document(results: StudyResults) -> ResultsDocument:
         samples=facts.samples,
         objectives=facts.objectives,
         margin_pp=facts.margin,
-        verdict=_verdict(verdict_of(results)),
+        verdict=_verdict(verdict),
+        recommended=next(iter(documents([verdict.recommended] if verdict.recommended else [])), None),
         int32=next(iter(documents(choices(results, results.int32))), None),
         front=documents(choices(results, results.front)),
         baselines=documents(choices(results, results.baselines)),
@@ -169,6 +172,7 @@ def _design(choice: Choice, results: StudyResults, *, on_front: bool) -> DesignD
 def _verdict(verdict: Verdict) -> VerdictDocument:
     return VerdictDocument(
         outcome=verdict.outcome.value,
+        margin_pp=verdict.margin_pp,
         recommended=None if verdict.recommended is None else verdict.recommended.trial,
         headline=verdict.headline,
         text=verdict.text,

@@ -205,10 +205,11 @@ def _member_rows(view: Scene, designs: list[tuple[str, Choice]]) -> list[tuple[s
 
 
 def _layers(view: Scene) -> list[dict[Hashable, object]]:
-    """Returns the layers of the recommended design; none without a recommendation."""
-    if view.rec.verdict.recommended is None:
+    """Returns the layers of the recommended design; none without a recommendation or records of layers."""
+    recommended = view.rec.verdict.recommended
+    if recommended is None or view.results.layers.empty:
         return []
-    rows = layer_table(view, view.rec.verdict.recommended.trial).reset_index()
+    rows = layer_table(view, recommended.trial).reset_index()
     return rows.dropna(subset=["channels"]).to_dict(orient="records")
 
 

@@ -29,7 +29,7 @@ def front_table(results: StudyResults, rec: Recommendation) -> Table:
     """Returns the front, cheapest first and thinned to a screenful, then int32 and the best uniform width."""
     front = choices(results, results.front)
     shown = _thinned(front, rec)
-    table = _empty_table(results, len(front), len(shown))
+    table = _empty_table(results, len(front), len(shown), rec.verdict.margin_pp)
     starred = {choice.trial for choice in rec.verdict.shown}
     for choice in shown:
         table.add_row(*_cells(choice, _mark(choice, rec), shown=choice.trial in starred))
@@ -88,7 +88,7 @@ def _int32_accuracy(results: StudyResults) -> str:
     return f"int32 has an accuracy of {', '.join(known)}." if known else ""
 
 
-def _empty_table(results: StudyResults, size: int, shown: int) -> Table:
+def _empty_table(results: StudyResults, size: int, shown: int, margin_pp: float | None) -> Table:
     facts = results.facts
     thinned = f", {shown} of them shown" if shown < size else ""
     table = Table(
@@ -97,7 +97,7 @@ def _empty_table(results: StudyResults, size: int, shown: int) -> Table:
         title=Text(f"{facts.study}: {formats.count(size, 'design')} on the front{thinned}"),
         caption=Text(
             f"{facts.objective_cost.model} model, {facts.objective_cost.technology}; less: than int32's area; "
-            f"{facts.loss.word} against int32 in {facts.loss.unit}{_notes(facts)}"
+            f"{facts.loss.word} against int32 in {facts.loss.unit}{_notes(facts, margin_pp)}"
         ),
     )
     short = _SHORT[facts.loss.word]
@@ -107,9 +107,9 @@ def _empty_table(results: StudyResults, size: int, shown: int) -> Table:
     return table
 
 
-def _notes(facts: StudyFacts) -> str:
-    """Returns what the caption explains of the margin, of windows and of calibration."""
-    margin = "" if facts.margin is None else f"; starred: shown to lose at most {facts.margin:g} pp"
+def _notes(facts: StudyFacts, margin_pp: float | None) -> str:
+    """Returns what the caption explains of the margin that was tested, of windows and of calibration."""
+    margin = "" if margin_pp is None else f"; starred: shown to lose at most {margin_pp:g} pp"
     windows = "; 1s2: a multiplier of 1 bit, a window of 2 bits for its shifts" if facts.windows_vary else ""
     return margin + windows + (f"; calibrated with {facts.calibration:,} samples" if facts.calibration else "")
 

@@ -1,7 +1,7 @@
 """Makes the sampler of a study, which does not propose a design twice."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,11 @@ from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, QMCSampl
 from optuna.trial import FrozenTrial, TrialState
 
 from dse.design import SearchSpace, search_objectives
-from dse.search.surrogate_sampler import SurrogateSampler
+from dse.evaluate import prices_of
+from dse.search.factors import Factors
+from dse.search.surrogate_sampler import Beforehand, SurrogateSampler
 from dse.store import RememberingSampler
-from dse.study import Sampler, SearchSpec
+from dse.study import PreparedStudy, Sampler, SearchSpec
 
 Proposer = Callable[[int], BaseSampler]
 
@@ -37,11 +39,12 @@ class DistinctSampler(RememberingSampler):
 
     def __init__(self, proposer: Proposer, space: SearchSpace, seed: int) -> None:
         self._proposer, self._space, self._seed = proposer, space, seed
-        self._seen: set[str] = set()
+        self._factors = Factors(space)
+        self._seen: set[bytes] = set()
 
     def remember(self, parameters: dict[str, Any]) -> None:
         """Counts a design of the study as proposed."""
-        self._seen.add(self._space.point(parameters).digest)
+        self._seen.add(self._factors.row(parameters).tobytes())
 
     def infer_relative_search_space(self, _study: optuna.Study, _trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return dict(self._space.distributions)
@@ -61,7 +64,7 @@ class DistinctSampler(RememberingSampler):
 
     def _distinct(self, proposed: dict[str, Any], generator: np.random.Generator) -> dict[str, Any]:
         for _ in range(_MUTATIONS):
-            if self._space.point(proposed).digest not in self._seen:
+            if self._factors.row(proposed).tobytes() not in self._seen:
                 break
             proposed = self._space.mutated(proposed, generator)
         self.remember(proposed)
@@ -85,18 +88,37 @@ class DistinctSampler(RememberingSampler):
         self._proposer(trial.number).after_trial(study, trial, state, values)
 
 
-def make_sampler(search: SearchSpec, space: SearchSpace, seed: int) -> DistinctSampler:
-    """Returns the study's sampler, seeded."""
-    return DistinctSampler(proposer(search, space, seed), space, seed)
+def make_sampler(
+    search: SearchSpec, space: SearchSpace, seed: int, study: PreparedStudy | None = None
+) -> DistinctSampler:
+    """Returns the sampler of a search, seeded; ``study`` is that of :func:`proposer`."""
+    return DistinctSampler(proposer(search, space, seed, study), space, seed)
 
 
-def proposer(search: SearchSpec, space: SearchSpace, seed: int) -> Proposer:
-    """Returns what gives the sampler that proposes a trial's design, which may repeat an earlier one."""
+def proposer(search: SearchSpec, space: SearchSpace, seed: int, study: PreparedStudy | None = None) -> Proposer:
+    """Returns what gives the sampler that proposes a trial's design, which may repeat an earlier one.
+
+    Args:
+        search: the search.
+        space: its space.
+        seed: seed of the proposals.
+        study: the study whose networks are searched, from which the surrogate learns what every choice costs and how
+            many samples stand behind a loss; None if it is to learn the costs from the trials.
+    """
     if search.sampler == "surrogate":
-        surrogate = SurrogateSampler(space, search_objectives(search.objectives), seed)
+        objectives = search_objectives(search.objectives)
+        surrogate = SurrogateSampler(space, objectives, seed, known_before(study, space, objectives))
         return lambda _number: surrogate
     sampler = search.sampler
     return lambda number: _optunas(sampler, seed, number)
+
+
+def known_before(study: PreparedStudy | None, space: SearchSpace, objectives: Sequence[str]) -> Beforehand:
+    """Returns what is known of a study's designs before any is evaluated."""
+    if study is None:
+        return Beforehand()
+    samples = None if study.spec.is_portfolio else len(study.members[0].splits.validation)
+    return Beforehand(samples, prices_of(study, Factors(space).choices, objectives[1:]))
 
 
 def _optunas(sampler: Sampler, seed: int, number: int) -> BaseSampler:

@@ -5,49 +5,63 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from dse.design import (
-    LOSSES,
-    Finetune,
-    FloatMatrix,
-    Level,
-    Observation,
-    SearchSpace,
-    figure_named,
-    non_dominated,
-    reference_point,
-    relative_costs,
-)
-from dse.search.observations import expected_losses
-from dse.search.surrogate import Designs, Encoded, Encoding, Model, Rows, improvements
-from dse.store import observation_in
-from nets.network import FULL_MULTIPLIER_BITS, Method
+from dse.design import FloatMatrix, SearchSpace, non_dominated, reference_point
+from dse.search.atoms import Vector
+from dse.search.candidates import changed, favoured
+from dse.search.factors import Factors, Rows
+from dse.search.history import History, Log
+from dse.search.surrogate import Evaluated, Surrogate, improvements
 
 _STARTUP = 10  # complete trials before the model is used; about as many as a study's baselines
-_CANDIDATES = 300  # a thousand gave no better designs on digits and took three times as long
-_MEMORY = 500  # latest trials that the model is fitted to, besides the front: the cost of a fit grows with the cube
+_MEMORY, _FRONT = 160, 80  # latest trials, and designs of the front, that the model is fitted to at most
+_REFITS = 30  # the model is fitted anew when the trials have grown by one part in so many
+_FAVOURED, _DRAWS, _DRAWN = 60, 2, 30  # candidates of the most probable sums, drawn sums, and candidates of each
+_CHANGED = 120  # candidates that are changes of the front
+_OPTIMISM = 0.5  # mean number of standard deviations by which predicted losses are lowered
+
+
+@dataclass(frozen=True)
+class Beforehand:
+    """What is known before any design is evaluated; each None if it is not.
+
+    Attributes:
+        samples: number of samples of the losses.
+        prices: the objectives' costs of all values of all factors, relative to int32's: sums over the factors are the
+            costs of designs, ``[objectives - 1, factors, values]``.
+    """
+
+    samples: int | None = None
+    prices: FloatMatrix | None = None
 
 
 class SurrogateSampler(BaseSampler):
-    """Proposes the neighbour of the front that is predicted to add the most hypervolume.
+    """Proposes the candidate that is predicted to add the most hypervolume.
 
-    Each proposal raises the predicted accuracies by a random number of standard deviations, so that proposals made
-    together differ and unlikely improvements are tried too. Feasible designs come before infeasible ones. The first
-    objective is the loss.
+    Losses are floored at int32's: a design that seems better than int32 adds nothing for it. Designs that are being
+    evaluated count with their expected values, so that proposals made together complement each other. Each proposal
+    lowers the predicted losses by a random number of standard deviations. Feasible designs come before infeasible ones.
+    A proposal depends on the seed, the trial's number and the trials so far, and on nothing else.
+
+    Args:
+        space: the study's search space.
+        objectives: names of the objectives; the first one is the loss.
+        seed: of the proposals.
+        beforehand: what is known before any design is evaluated.
     """
 
-    def __init__(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> None:
-        self._space, self._encoding = space, Encoding(space)
-        self._reference, self._loss = reference_point(objectives), objectives[0]
-        self._seed = seed
-        self._int32 = space.parameters(space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, Finetune.NONE))
-        self._known: dict[int, Encoded] = {}
-        self._observations: dict[int, Observation] = {}
+    def __init__(
+        self, space: SearchSpace, objectives: Sequence[str], seed: int, beforehand: Beforehand | None = None
+    ) -> None:
+        self._space, self._factors, self._seed = space, Factors(space), seed
+        self._beforehand = beforehand or Beforehand()
+        self._reference = reference_point(objectives)
+        self._log = Log(self._factors, objectives[0])
+        self._fitted: _Fitted | None = None
 
     def infer_relative_search_space(self, _study: optuna.Study, _trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return dict(self._space.distributions)
@@ -56,118 +70,110 @@ class SurrogateSampler(BaseSampler):
         self, _study: optuna.Study, trial: FrozenTrial, param_name: str, _param_distribution: BaseDistribution
     ) -> Any:  # noqa: ANN401 -- Optuna's own signature
         values = self._space.values[param_name]
-        return values[self._generator(trial).integers(len(values))]
-
-    def _generator(self, trial: FrozenTrial) -> np.random.Generator:
-        """Returns the generator of a trial: a resumed study proposes what it would have proposed without the stop."""
-        return np.random.default_rng((self._seed, trial.number))
+        return values[np.random.default_rng((self._seed, trial.number)).integers(len(values))]
 
     def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+        self, study: optuna.Study, trial: FrozenTrial, _search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        generator = self._generator(trial)
-        trials = [t for t in study.get_trials(deepcopy=False) if t.params.keys() >= search_space.keys()]
-        complete = [t for t in trials if t.state is TrialState.COMPLETE]
-        if len(complete) < _STARTUP or not self._encoding.variables:
-            return dict(self._encoding.parameters(self._encoding.random(1, generator)[0]))
-        seen = {self._encoded(t).row.tobytes() for t in trials}
-        candidates = self._ranked(complete, generator)
-        best = next((row for row in candidates if row.tobytes() not in seen), candidates[0])
-        return dict(self._encoding.parameters(best))
+        generator = np.random.default_rng((self._seed, trial.number))
+        pending = self._factors.inside(self._log.update(study.get_trials(deepcopy=False)))
+        if self._log.complete < _STARTUP or not len(self._factors.free):
+            return dict(self._factors.parameters(self._factors.random(1, generator)[0]))
+        candidates = self._ranked(self._log.history(), pending, generator)
+        best = next((row for row in candidates if row.tobytes() not in self._log.seen), candidates[0])
+        return dict(self._factors.parameters(best))
 
-    def _ranked(self, complete: list[FrozenTrial], generator: np.random.Generator) -> Rows:
+    def _ranked(self, history: History, pending: Rows, generator: np.random.Generator) -> Rows:
         """Returns candidates, the best one first."""
-        relative, limits = self._relative(complete), Limits.of(complete)
-        broken = limits.violation(limits.excess)
-        front = _best(relative, broken)
-        learned = np.union1d(front, np.arange(max(len(complete) - _MEMORY, 0), len(complete)))
-        costs = np.hstack([relative[:, 1:], limits.excess])[learned]
-        losses = relative[learned, 0] / self._reference[0]
-        model = Model(self._designs(complete, learned), losses, costs, self._encoding.variables)
-        parents = np.array([self._encoded(complete[index]).row for index in front])
-        rows = self._encoding.neighbours(parents, _CANDIDATES, generator)
-        scaled, costs = model.predict(self._encoding.of_rows(rows), generator.exponential())
-        drops = scaled * self._reference[0]
-        objectives = relative.shape[1]
-        points, excess = np.column_stack([drops, costs[:, : objectives - 1]]), costs[:, objectives - 1 :]
-        rivals = relative[front][(relative[front] < self._reference).all(axis=1) & (broken[front] == 0)]
-        added = improvements(points, rivals, self._reference)
-        violation = limits.violation(limits.with_losses(excess, relative[:, 0], drops))
-        return rows[np.lexsort((-added, violation))]
+        fitted = self._model(history)
+        model, learned = fitted.model, fitted.learned
+        points = history.relative.copy()
+        points[learned, 0] = fitted.losses * self._reference[0]
+        points[:, 0] = np.maximum(points[:, 0], 0.0)
+        broken = history.limits.violation(history.limits.excess)
+        rivals = np.concatenate([learned, np.arange(fitted.trials, len(points))])
+        front = rivals[_best(points[rivals], broken[rivals])]
+        rows = self._candidates(self._factors.inside(history.rows[front]), model, generator)
+        predicted, excess = self._predicted(rows, history, model, generator.exponential(_OPTIMISM))
+        members = points[front][(points[front] < self._reference).all(axis=1) & (broken[front] == 0)]
+        if len(pending):
+            believed, beyond = self._predicted(pending, history, model)
+            kept = history.limits.violation(beyond) == 0
+            members = np.vstack([members, believed[(believed < self._reference).all(axis=1) & kept]])
+        added = improvements(predicted, members, self._reference)
+        return rows[np.lexsort((predicted @ (1.0 / self._reference), -added, history.limits.violation(excess)))]
 
-    def _relative(self, complete: list[FrozenTrial]) -> FloatMatrix:
-        """Returns objectives with costs relative to int32's, or to the highest ones if int32 is not complete."""
-        values = np.array([t.values for t in complete], dtype=np.float64)
-        seen = [self._observation(trial) for trial in complete]
-        values[:, 0] = expected_losses(seen, figure_named(self._loss).reference).values
-        baseline = next(
-            (own for t, own in zip(complete, values, strict=True) if t.params == self._int32), values.max(axis=0)
-        )
-        return relative_costs(values, baseline)
+    def _model(self, history: History) -> "_Fitted":
+        """Returns the model of the trials at the last refit."""
+        count = len(history.rows)
+        count -= count % max(count // _REFITS, 1)
+        if self._fitted is None or self._fitted.trials != count:
+            relative, broken = history.relative[:count], history.limits.violation(history.limits.excess[:count])
+            front = _best(relative, broken)
+            front = front[np.linspace(0, len(front) - 1, min(len(front), _FRONT)).round().astype(np.intp)]
+            learned = np.union1d(front, np.arange(max(count - _MEMORY, 0), count))
+            costs = np.hstack([relative[:, 1:], history.limits.excess[:count]])[learned]
+            known = history.divergences
+            evaluated = Evaluated(
+                history.rows[learned],
+                relative[learned, 0] / self._reference[0],
+                None if known is None else known[learned],
+                costs,
+                self._beforehand.samples,
+                self._reference[0],
+            )
+            model = Surrogate(self._factors, evaluated, self._prices_of(costs))
+            self._fitted = _Fitted(count, model, learned, model.losses(evaluated.rows))
+        return self._fitted
 
-    def _designs(self, complete: list[FrozenTrial], which: npt.NDArray[np.intp]) -> Designs:
-        encoded = [self._encoded(complete[index]) for index in which]
-        return Designs(np.array([design.errors for design in encoded]), np.array([design.bumps for design in encoded]))
+    def _prices_of(self, costs: FloatMatrix) -> FloatMatrix | None:
+        """Returns the prices with NaN for other values, and columns of 0 for limits, whose figures are all learned."""
+        if (prices := self._beforehand.prices) is None:
+            return None
+        columns, factors, values = prices.shape
+        most = max(len(factor.values) for factor in self._factors.factors)
+        known = np.full((costs.shape[1], factors, max(most, values)), np.nan)
+        known[columns:] = 0.0
+        known[:columns, :, :values] = prices
+        return known
 
-    def _observation(self, trial: FrozenTrial) -> Observation:
-        """Returns what a trial shows of its loss; a trial that nothing is stored of is whole, with its own value."""
-        if trial.number not in self._observations:
-            own = observation_in(trial) or Observation(Level.INTEGER, {Level.INTEGER: trial.values[0]})
-            self._observations[trial.number] = own
-        return self._observations[trial.number]
+    def _candidates(self, parents: Rows, model: Surrogate, generator: np.random.Generator) -> Rows:
+        sizes, objectives = self._factors.sizes, len(self._reference) - 1
+        costs = model.costs.tables[:objectives]
+        parts = [changed(parents, costs.mean(axis=0), sizes, _CHANGED, generator)]
+        parts.append(favoured(model.effects(), costs, sizes, _FAVOURED, generator))
+        parts += [favoured(model.effects(generator), costs, sizes, _DRAWN, generator) for _ in range(_DRAWS)]
+        return np.unique(np.vstack(parts), axis=0)
 
-    def _encoded(self, trial: FrozenTrial) -> Encoded:
-        """Returns a trial's encoded design, kept because a trial's parameters never change."""
-        if trial.number not in self._known:
-            self._known[trial.number] = self._encoding.of_parameters(trial.params)
-        return self._known[trial.number]
+    def _predicted(
+        self, rows: Rows, history: History, model: Surrogate, optimism: float = 0.0
+    ) -> tuple[FloatMatrix, FloatMatrix]:
+        """Returns the objectives of designs, and by how much they exceed the limits."""
+        columns = history.relative.shape[1]
+        losses = model.losses(rows, optimism) * self._reference[0]
+        costs = model.costs.predict(rows)
+        excess = history.limits.with_losses(costs[:, columns - 1 :], history.relative[:, 0], losses)
+        return np.column_stack([np.maximum(losses, 0.0), costs[:, : columns - 1]]), excess
 
 
 @dataclass(frozen=True)
-class Limits:
-    """The study's constraints as its trials recorded them.
+class _Fitted:
+    """A model and what it learned from.
 
     Attributes:
-        names: names of the limited metrics.
-        excess: amount by which every trial exceeds the limits, ``[trials, limits]``, in the metrics' units.
+        trials: number of the first trials that it could learn from.
+        model: the model.
+        learned: indices of those that it learned from.
+        losses: their expected losses, in units of the reference.
     """
 
-    names: tuple[str, ...]
-    excess: FloatMatrix
-
-    @classmethod
-    def of(cls, complete: Sequence[FrozenTrial]) -> "Limits":
-        """Returns the limits of trials; a trial that recorded no value for a limit keeps it."""
-        recorded = [trial.constraints for trial in complete]
-        names = tuple(sorted({name for constraints in recorded for name in constraints}))
-        excess = [[constraints.get(name, 0.0) for name in names] for constraints in recorded]
-        return cls(names, np.array(excess, dtype=np.float64).reshape(len(complete), len(names)))
-
-    def with_losses(
-        self, excess: FloatMatrix, known: npt.NDArray[np.float64], losses: npt.NDArray[np.float64]
-    ) -> FloatMatrix:
-        """Returns ``excess`` with the limited losses predicted by a line through the losses of the trials.
-
-        Args:
-            excess: excess of designs over the limits, predicted like sums of costs, ``[designs, limits]``.
-            known: losses of the trials, ``[trials]``.
-            losses: losses of the designs, ``[designs]``.
-        """
-        names = {figure.name for figure in LOSSES}
-        columns = [
-            np.polyval(np.polyfit(known, self.excess[:, n], 1), losses) if name in names else excess[:, n]
-            for n, name in enumerate(self.names)
-        ]
-        return np.array(columns).reshape(len(self.names), len(excess)).T
-
-    def violation(self, excess: FloatMatrix) -> npt.NDArray[np.float64]:
-        """Returns one number per design, 0 if it is feasible; each limit is scaled by its median absolute excess."""
-        unit = np.maximum(np.median(np.abs(self.excess), axis=0), np.finfo(float).tiny)
-        violation: npt.NDArray[np.float64] = (np.maximum(excess, 0.0) / unit).sum(axis=1)
-        return violation
+    trials: int
+    model: Surrogate
+    learned: Rows
+    losses: Vector
 
 
-def _best(relative: FloatMatrix, broken: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+def _best(relative: FloatMatrix, broken: Vector) -> Rows:
     """Returns the indices of the front of the designs with the least violation, the feasible ones if there are any."""
     least = np.flatnonzero(broken == broken.min())
     return least[non_dominated(relative[least])]

@@ -125,8 +125,8 @@ def candidates_of(
 
 
 def _is_rival(entry: Entry) -> bool:
-    """Returns whether the search has to beat the design: int32 and everything uniform."""
-    return entry.role is Role.INT32 or entry.role.is_uniform
+    """Returns whether the search has to beat the design: int32, trained or not, and everything uniform."""
+    return entry.role.is_int32 or entry.role.is_uniform
 
 
 def _eligible(

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
+import numpy as np
+
 from dse.design import Figure, Role
 from dse.store import StudyResults
-from dse.verdict.candidates import Candidates, candidates_of, entries_of, tested_loss
+from dse.verdict.candidates import BoolArray, Candidates, candidates_of, entries_of, tested_loss
 from dse.verdict.designs import Choice, choices
 from dse.verdict.outcome import Gain, Outcome, Power, Stability, Test, Verdict
 from dse.verdict.plan import Weights, error_of_look, planned
@@ -70,21 +72,27 @@ class _Case:
         steps = steps_of(looks, examiner)
         shown = [step.trial for step in steps if step.reached and step.passed]
         error = steps[-1].error if steps else error_of_look(1)
-        guess = () if designs is None else planned(designs, margin, self._test_samples(), error)
-        if designs is None or not (shown or guess):
+        tested = tuple(self._test(step) for step in steps)
+        if designs is None:
             return replace(nothing, margin_pp=margin)
+        refuted = _refuted(designs, examiner, error)
+        left = replace(designs, eligible=designs.eligible & ~refuted)
+        guess = planned(left, margin, self._test_samples(), error)
+        if not (shown or guess):
+            outcome = Outcome.NOT_SHOWN if tested else Outcome.NO_VERDICT
+            return replace(nothing, outcome=outcome, tested=tested, margin_pp=margin)
         recommended = self._cheapest(designs, shown) if shown else guess[0]
         weights = resampled(designs)
         power = power_of(designs, recommended, loss, margin, self._test_samples(), error)
         return Verdict(
             outcome=_outcome(steps, shown, power),
             recommended=self._choice(recommended),
-            tested=tuple(self._test(step) for step in steps),
+            tested=tested,
             loss=loss,
             margin_pp=margin,
             power=power,
             gain_over_uniform=self._gain(designs, recommended, weights),
-            stability=self._stability(designs, recommended, shown, examiner, error, weights),
+            stability=self._stability(designs, recommended, shown, examiner, error, refuted, weights),
             headline="",
             text="",
             cautions=(),
@@ -150,6 +158,7 @@ class _Case:
         shown: list[int],
         examiner: Examiner,
         error: float,
+        refuted: BoolArray,
         weights: Weights,
     ) -> Stability | None:
         row = designs.index(recommended)
@@ -164,8 +173,15 @@ class _Case:
 
         before = {trial for look in self.results.looks[:-1] for trial in look.sequence}
         earlier = {at: trial in shown for trial in before if (at := designs.index(trial)) is not None}
-        rule = Rule(examiner.margin_pp, self._test_samples(), error, earlier, passes)
+        rule = Rule(examiner.margin_pp, self._test_samples(), error, earlier, passes, refuted)
         return stability_of(designs, row, rule, weights)
+
+
+def _refuted(designs: Candidates, examiner: Examiner, error: float) -> BoolArray:
+    """Returns which designs the test split shows to lose more than the margin, ``[designs]``: none is a good guess."""
+    known = [int(trial) for trial in designs.trials if trial in examiner.scores]
+    worse = [t for t in known if any(each.low > examiner.margin_pp for each in examiner.comparisons(t, error))]
+    return np.isin(designs.trials, worse)
 
 
 def _outcome(steps: list[Step], shown: list[int], power: Power) -> Outcome:

@@ -100,7 +100,10 @@ class Power:
 
 @dataclass(frozen=True)
 class Gain:
-    """What the choice per layer gained over the best uniform design that is at least as accurate on validation.
+    """What the choice per layer gained over the best uniform design that loses no more on validation.
+
+    Losses below 0 count as 0: being better than int32 on a few samples is luck. What training gains is none: those of a
+    trained design count down to the loss of int32 trained alike.
 
     Attributes:
         rival: the cheapest baseline whose loss on validation is not larger.

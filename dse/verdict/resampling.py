@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dse.verdict.candidates import Candidates, Floats
+from dse.verdict.candidates import BoolArray, Candidates, Floats
 from dse.verdict.outcome import Stability
 from dse.verdict.plan import Weights, best_sequence, pass_chances
 
@@ -38,6 +38,7 @@ class Rule:
         error: one-sided error of the last look.
         earlier: whether the designs that earlier looks tested are shown, by row; they are not tested again.
         passes: whether a trial passes on the test split; None if it is not scored.
+        refuted: whether a design is shown to lose more than the margin, which is no guess then, ``[designs]``.
     """
 
     margin_pp: float
@@ -45,6 +46,7 @@ class Rule:
     error: float
     earlier: Mapping[int, bool]
     passes: Callable[[int], bool | None]
+    refuted: BoolArray
 
 
 def stability_of(candidates: Candidates, row: int, rule: Rule, weights: Weights) -> Stability:
@@ -75,11 +77,14 @@ def _recommended(candidates: Candidates, chances: Floats, rule: Rule) -> int | N
         passed.append(row)
     if passed:
         return min(passed)  # rows are in order of their costs
-    return next(iter(best_sequence(candidates.costs, chances)), None)
+    return next(iter(best_sequence(candidates.costs, np.where(rule.refuted, 0.0, chances))), None)
 
 
 def rival_of(candidates: Candidates, row: int) -> int | None:
-    """Returns the cheapest baseline that loses at most as much as a design on validation, in every network."""
+    """Returns the cheapest baseline that loses at most as much as a design on validation, in every network.
+
+    Being better than int32 does not count; for a design that was trained, being better than int32 trained alike.
+    """
     everything = np.ones((1, candidates.deployed.shape[1]), dtype=np.float32)
     rival = _rivals(candidates, row, everything)[0]
     return None if rival < 0 else int(rival)
@@ -100,7 +105,9 @@ def _rivals(candidates: Candidates, row: int, weights: Weights) -> np.ndarray[tu
     baselines = np.flatnonzero(candidates.baseline)
     keeps = np.ones((len(baselines), len(weights)), dtype=bool)
     for columns in candidates.members:
-        lost = candidates.deployed[:, columns].astype(np.float32) @ weights[:, columns].T
-        lost = np.maximum(lost, 0.0)  # no credit for luck
+        drawn = weights[:, columns].T
+        lost = candidates.deployed[:, columns].astype(np.float32) @ drawn
+        training = lost[row] - candidates.alike[row, columns].astype(np.float32) @ drawn  # what int32 loses by it
+        lost = np.maximum(lost, np.minimum(training, 0.0))  # no credit for luck, but for training
         keeps &= lost[baselines] <= lost[row]
     return np.where(keeps.any(axis=0), baselines[keeps.argmax(axis=0)], -1)

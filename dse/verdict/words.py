@@ -24,6 +24,8 @@ def headline_of(verdict: Verdict, facts: StudyFacts, obstacle: Obstacle | None) 
     if obstacle:
         return f"No verdict: {obstacle.value}."
     choice, margin = verdict.recommended, formats.points(verdict.margin_pp)
+    if choice is None and verdict.tested:
+        return f"Not shown: every design that might be is shown to lose more than {margin} on the test split."
     if choice is None:
         return "No verdict: no design that the study allows costs less than int32 and is not beaten by a baseline."
     design = f"trial {choice.trial}, {saving(choice, facts)}"
@@ -66,7 +68,7 @@ def _times(ratio: float, less: str) -> str:
 def text_of(verdict: Verdict, facts: StudyFacts) -> list[str]:
     """Returns the sentences after the headline."""
     if verdict.recommended is None:
-        return []
+        return _tests(verdict)
     sentences = [*_accuracy(verdict, facts), *_tests(verdict), *_gain(verdict.gain_over_uniform, verdict.recommended)]
     return [*sentences, *_stability(verdict), *_power(verdict)]
 
@@ -146,12 +148,13 @@ def _gain(gain: Gain | None, choice: Choice) -> list[str]:
     if gain.rival.trial == choice.trial:
         return [f"It is the uniform design {rival}: choosing per layer gained nothing here."]
     named = f"{rival} (trial {gain.rival.trial})"
+    reference = Reference.TREATED_ALIKE.value if choice.is_finetuned else "int32"
+    equal = f"loses no more on validation (being better than {reference} does not count)"
     if gain.saved <= 0:
-        return [f"Choosing per layer gained nothing here: {named} is as cheap and at least as accurate on validation."]
+        return [f"Choosing per layer gained nothing here: {named} is as cheap and {equal}."]
     return [
-        f"It needs {formats.percent(gain.saved)} less than {named}, the cheapest uniform design that is at least as "
-        f"accurate on validation ({formats.percent(gain.low)} to {formats.percent(gain.high)} over resamples of the "
-        "validation samples)."
+        f"It needs {formats.percent(gain.saved)} less than {named}, the cheapest uniform design that {equal}; "
+        f"{formats.percent(gain.low)} to {formats.percent(gain.high)} over resamples of the validation samples."
     ]
 
 

@@ -50,7 +50,7 @@ def promises(spec: Study, folder: RunFolder) -> tuple[Promise, Promise]:
     study = prepare(spec)
     evaluator = start_evaluator(study)
     store = StudyStore.create(optuna.storages.InMemoryStorage(), spec.name, spec.search.objectives)
-    store.use(make_sampler(spec.search, study.space, spec.seed_of("search")), study.space)
+    store.use(make_sampler(spec.search, study.space, spec.seed_of("search"), study), study.space)
     Driver(spec, store, study.space, folder, SerialPool(lambda: evaluator)).run(spec.search.trials)
     records = {trial.number: record for trial in store.complete() if (record := record_in(trial))}
     int32 = next(trial.number for trial in store.complete() if role_of(trial) is Role.INT32)

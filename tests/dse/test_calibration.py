@@ -1,5 +1,8 @@
 """Calibration in studies: splits, levels, the networks that ship, and the sharing of what calibration costs."""
 
+import base64
+import gzip
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -200,7 +203,9 @@ def test_a_study_with_windows_and_calibration_runs_to_its_report(
     page = folder.report_path.read_text(encoding="utf-8")
     assert "shift windows across the front" in page
     assert f"calibrated with {SAMPLES} unlabelled samples" in page
-    assert "uniform window" in page
+    packed = re.search(r'type="application/gzip" id="data"[^>]*>([^<]*)<', page)
+    assert packed is not None
+    assert b"uniform window" in gzip.decompress(base64.b64decode(packed[1]))  # the data of the pictures
     console = Console(width=160, record=True)
     show(results, recommendation(results), console)
     text = " ".join(console.export_text().split())  # lines wrap

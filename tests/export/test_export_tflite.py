@@ -193,7 +193,9 @@ def test_a_model_that_changed_since_is_noticed(run: RunFolder, absorbing: int, m
     changed[place] ^= 0x40
     model.write_bytes(changed)
     try:
-        with pytest.raises(StudyError, match="is not the one that was scored"):
+        with pytest.raises(
+            StudyError, match=r"network\.model: .*wakeword\.tflite changed since this run began; restore it"
+        ):
             export_design(run.path, absorbing, tmp_path / "out")
     finally:
         model.write_bytes(content)

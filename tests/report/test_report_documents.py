@@ -37,7 +37,10 @@ def test_figures_are_those_of_the_table(make: Maker) -> None:
 
 
 def test_the_verdict_is_the_one_of_the_study(any_study: StudyResults) -> None:
-    verdict, document = verdict_of(any_study), results_document(any_study).verdict
+    whole = results_document(any_study)
+    verdict, document = verdict_of(any_study), whole.verdict
+    assert document.margin_pp == verdict.margin_pp
+    assert (whole.recommended.trial if whole.recommended else None) == document.recommended
     assert document.outcome == verdict.outcome
     assert (document.headline, document.text, document.cautions) == (verdict.headline, verdict.text, verdict.cautions)
     assert document.recommended == (None if verdict.recommended is None else verdict.recommended.trial)

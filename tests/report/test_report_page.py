@@ -120,6 +120,13 @@ def test_the_first_screen_is_one_sentence_three_figures_and_one_picture(typical_
     assert ("Needs retrained weights" in visible) is chosen.is_finetuned
 
 
+def test_the_chance_is_that_at_the_margin_which_was_tested(make: Maker, tmp_path: Path) -> None:
+    results = make(front=10, trials=30)
+    strict = dataclasses.replace(results, facts=dataclasses.replace(results.facts, margin_pp=0.125))
+    text = " ".join(write_report(strict, tmp_path).read_text().split())
+    assert "0.125 pp requested; a design as accurate as int32 is shown at 1 pp with a chance" in text
+
+
 def test_a_forest_that_explains_nothing_is_hidden(make: Maker, tmp_path: Path) -> None:
     results = make(trials=60)
     noise = np.random.default_rng(0).permutation(results.trials["val_accuracy_integer"])

@@ -39,6 +39,15 @@ def test_best_uniform_stands_below_the_front(make: Maker) -> None:
     assert label in printed(results).split("int32 (Q31)")[-1]
 
 
+def test_stars_stand_for_the_margin_that_was_tested(make: Maker) -> None:
+    """The study file asks for another margin than the one for which the test split was read."""
+    results = make(front=10, trials=30)
+    tested = results.facts.margin_pp
+    strict = replace(results, facts=replace(results.facts, margin_pp=tested / 8))
+    assert f"starred: shown to lose at most {tested:g} pp" in " ".join(printed(strict, 200).split())
+    assert f"at most {tested / 8:g} pp" not in printed(strict, 200)
+
+
 def test_brackets_in_names_are_no_markup(make: Maker) -> None:
     assert "[bold]" in printed(make(names=HOSTILE, study="[bold]x[/bold]"))
 

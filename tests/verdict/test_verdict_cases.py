@@ -75,6 +75,32 @@ def test_what_a_baseline_dominates_is_never_recommended() -> None:
     assert verdict(replace(rival, role=Role.SEARCH), dominated).tested  # of the search, it would stop nothing
 
 
+def test_what_the_test_split_shows_to_be_worse_is_no_best_guess() -> None:
+    """A design looks as accurate as int32 on validation, and loses 5.75 points on the test split."""
+    refuted, other = searched(100, (4, 2), (230, 0)), searched(99, (20, 2), (40, 20))
+    alone = verdict(refuted)
+    assert (alone.outcome, alone.recommended, alone.power, alone.stability) == (Outcome.NOT_SHOWN, None, None, None)
+    assert [test.choice.trial for test in alone.tested] == [1]
+    assert alone.headline.startswith("Not shown: every design that might be is shown to lose more than 1.00 pp")
+    assert "trial 1 was the first that failed" in alone.text
+    beside = verdict(refuted, other)
+    assert beside.outcome is Outcome.NOT_SHOWN
+    assert beside.recommended is not None
+    assert beside.recommended.trial == 2
+    assert beside.stability is not None
+    assert beside.stability.share == 1
+
+
+def test_few_samples_are_enough_to_refute() -> None:
+    """Two hundred samples cannot show a design, but this one loses 30 points on them."""
+    few = int32(right(VAL, 1800), right(200, 180))
+    made = verdict_of(Study((few, Made(Role.SEARCH, 100, right(VAL, 1800, 2, 2), right(200, 180, 60)))).results())
+    assert (made.outcome, made.recommended) == (Outcome.NOT_SHOWN, None)
+    unclear = verdict_of(Study((few, Made(Role.SEARCH, 100, right(VAL, 1800, 2, 2), right(200, 180, 2)))).results())
+    assert unclear.outcome is Outcome.TOO_LITTLE_DATA
+    assert unclear.recommended is not None
+
+
 def test_infeasible_designs_are_not_tested() -> None:
     limit = [{"metric": "rescaler_area_um2", "at_most": 150.0}]
     made = verdict(searched(100, (2, 2), (4, 4)), searched(200, (0, 0), (0, 0)), constraints=limit)
@@ -135,6 +161,21 @@ def test_the_gain_is_over_the_cheapest_uniform_design_as_accurate() -> None:
     assert gain.saved == pytest.approx(0.5)
     assert gain.low <= gain.saved <= gain.high
     assert math.isclose(gain.low, 1 - 100 / 120)  # on some resamples the cheaper uniform design is as accurate
+
+
+def test_a_trained_rival_has_to_keep_what_training_gains() -> None:
+    """Both uniform designs beat the deployed int32, but one of them loses half of what training lifts int32 by."""
+    control = Made(Role.CONTROL, INT32_AREA, right(VAL, 1800, 0, 100), right(TEST, 3600, 0, 200), trained=True)
+    weak, strong = uniform(110, (2, 50), (2, 100), trained=True), uniform(150, (2, 99), (2, 199), trained=True)
+    made = verdict(control, weak, strong, searched(100, (2, 98), (2, 200), trained=True))
+    assert made.recommended is not None
+    assert made.recommended.trial == 4
+    assert made.gain_over_uniform is not None
+    assert made.gain_over_uniform.rival.trial == 3
+    assert "better than int32 trained alike does not count" in made.text
+    lucky = verdict(control, weak, strong, searched(100, (2, 140), (2, 200), trained=True))
+    assert lucky.gain_over_uniform is not None
+    assert lucky.gain_over_uniform.rival.role is Role.CONTROL  # no uniform design keeps all that training gains
 
 
 def test_every_network_of_a_portfolio_has_to_pass() -> None:

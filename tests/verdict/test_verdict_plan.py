@@ -178,7 +178,7 @@ def test_a_resumed_study_keeps_what_it_has_shown_and_pays_for_another_look() -> 
     assert twice.recommended is not None
     assert twice.recommended.trial == 2
     assert any("read 2 times" in caution for caution in twice.cautions)
-    guessed = Study((reference, *(replace(each, test=right(TEST, 1800, 60, 2)) for each in (first, later))), (2, 3))
+    guessed = Study((reference, *(replace(each, test=right(TEST, 1800, 30, 10)) for each in (first, later))), (2, 3))
     guess = verdict_of(guessed.results())
     assert (guess.outcome, guess.recommended and guess.recommended.trial) == (Outcome.NOT_SHOWN, 2)
     assert guess.stability is not None

@@ -21,6 +21,7 @@ PER_LINE = 6  # rescalers in a line of the hover text
 MOST_IN_HOVER = 36  # rescalers in the hover text; a click shows all
 MOST_DOMINATED = 1500  # dominated designs that are drawn
 MOST_LARGE = 500  # dominated designs up to which their marks are large
+LABELS_AT = 0.55  # of the width: dear designs that lose much are few
 HEIGHT = 380  # px
 # Invisible and larger than a mark: near a design of the front the pointer picks that design.
 TARGET: Spec = {"type": "circle", "size": 420, "fillOpacity": 0, "strokeWidth": 0, "aria": False}
@@ -255,7 +256,7 @@ def _labels(view: Scene, axis: Figure, costs: Sequence[float]) -> list[Spec]:
         {
             "x": choice.value(axis),
             "y": shown(choice.val_loss),
-            "label_x": 10 ** (low + 0.3 * (high - low)),
+            "label_x": 10 ** (low + LABELS_AT * (high - low)),
             "label_y": shown(view.top_pp - (0.05 + 0.07 * number) * height),
             "label": label,
         }
