@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,17 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replaces a UTF-8 text file in one step; see :func:`replacing`."""
     write_bytes(path, text.encode())
+
+
+def regular(path: Path) -> Path:
+    """Returns the path of a file that can be read to its end: no pipe, which would wait for a writer, and no device.
+
+    Raises:
+        OSError: there is no file, or something else.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    return path
 
 
 def sync(path: Path) -> None:

@@ -18,6 +18,7 @@ from dse.cli.results import compare, export, report, show
 from dse.cli.run import run
 from dse.cli.upkeep import check, repair
 from dse.errors import EvaluationsFailedError, bad_input
+from dse.formats import printable
 
 FAILURE, BAD_INPUT = 1, 2
 _COLLECTED = 50_000  # new objects between collections: at 700, a tenth of the start is a search for garbage in imports
@@ -96,7 +97,7 @@ def main() -> None:
 
 
 def _warning(message: Warning | str, *_place: object, **_options: object) -> str:
-    return f"dse: {message}\n"
+    return f"dse: {printable(str(message))}\n"
 
 
 def _fail(error: Exception) -> Never:

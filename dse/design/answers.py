@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dse.design.statistics import PairedCounts
+from dse.errors import StudyError
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -19,11 +20,19 @@ class Answers:
         samples: number of samples.
         right: whether each is right, packed (:func:`packed`); None without labels.
         same: whether each is that of the deployed int32, packed; None if the outputs are no classes.
+
+    Raises:
+        ValueError: a packed text does not hold so many samples.
     """
 
     samples: int
     right: str | None = None
     same: str | None = None
+
+    def __post_init__(self) -> None:
+        for text in (self.right, self.same):
+            if text is not None:
+                _bytes(text, self.samples)
 
     @classmethod
     def of(cls, samples: int, right: BoolArray | None, differs: BoolArray | None) -> "Answers":
@@ -41,11 +50,17 @@ class Answers:
 
 
 def paired_counts(reference: Answers | None, design: Answers | None) -> PairedCounts | None:
-    """Counts the samples that only one of reference and design gets right; None if that is not known of both."""
+    """Counts the samples that only one of reference and design gets right; None if that is not known of both.
+
+    Raises:
+        StudyError: they answered other samples.
+    """
     theirs = None if reference is None else reference.are_right()
     ours = None if design is None else design.are_right()
     if theirs is None or ours is None:
         return None
+    if len(theirs) != len(ours):
+        raise StudyError(f"stored answers are damaged: int32's to {len(theirs)} samples, a design's to {len(ours)}")
     return PairedCounts(len(ours), int((theirs & ~ours).sum()), int((ours & ~theirs).sum()))
 
 
@@ -60,7 +75,11 @@ def unpacked(text: str, samples: int) -> BoolArray:
     Raises:
         ValueError: the text holds another number of bytes than so many samples take.
     """
-    content = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+    return np.unpackbits(np.frombuffer(_bytes(text, samples), np.uint8), count=samples).astype(np.bool_)
+
+
+def _bytes(text: str, samples: int) -> bytes:
+    content = base64.b64decode(text, validate=True)
     if len(content) != -(-samples // 8):
         raise ValueError(f"{len(content)} bytes of answers, but {samples} samples take {-(-samples // 8)}")
-    return np.unpackbits(content, count=samples).astype(np.bool_)
+    return content

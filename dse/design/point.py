@@ -5,10 +5,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
+from dse.errors import StudyError
 from hwmodels import Style
 from nets.narrow import RescalerChoice
 from nets.network import FULL_MULTIPLIER_BITS, Method
+
+_SHOWN = 80  # characters of a damaged text
 
 
 class Finetune(StrEnum):
@@ -88,8 +92,18 @@ class DesignPoint:
 
     @classmethod
     def from_json(cls, text: str) -> "DesignPoint":
-        """Returns the point of a JSON text that :meth:`to_json` wrote."""
-        document = json.loads(text)
+        """Returns the point of a JSON text that :meth:`to_json` wrote.
+
+        Raises:
+            StudyError: it wrote another text.
+        """
+        try:
+            return cls._of_document(json.loads(text))
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+            raise StudyError(f"the stored design is damaged: {text[:_SHOWN]}") from None
+
+    @classmethod
+    def _of_document(cls, document: dict[str, Any]) -> "DesignPoint":
         choices = {
             name: RescalerChoice(int(entry["bits"]), Method(entry["method"]), entry.get("shift_bits"))
             for name, entry in document["rescalers"].items()

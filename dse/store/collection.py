@@ -20,6 +20,7 @@ from dse.design import (
     shift_key,
     weights_key,
 )
+from dse.errors import StudyError
 from dse.store.columns import TrialRow, losses_against, losses_on_test, trial_columns
 from dse.store.front import front_of, is_feasible
 from dse.store.manifest import Manifest
@@ -162,6 +163,8 @@ def _layer_table(records: dict[int, TrialRecord]) -> pd.DataFrame:
     rows = []
     for number, record in records.items():
         chosen = dict(DesignPoint.from_json(record.design).choices)
+        if unknown := [layer.rescaler for layer in record.layers if layer.rescaler not in chosen]:
+            raise StudyError(f"trial {number}: the stored record is damaged: its design has no {unknown[0]!r}")
         for layer in record.layers:
             choice = chosen[layer.rescaler]
             chose = {"multiplier_bits": choice.multiplier_bits, "method": choice.method.value}

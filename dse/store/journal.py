@@ -24,7 +24,7 @@ from optuna.trial import TrialState
 
 from dse.errors import StudyError
 from nets.digests import digest
-from nets.files import sync_folder, write_bytes
+from nets.files import regular, sync_folder, write_bytes
 
 _SUM_BYTES = 16
 _SUM_KEY = b',"sum":"'
@@ -97,7 +97,7 @@ def journal(path: Path) -> BaseStorage:
     Raises:
         StudyError: it is missing, or recorded trials in it are damaged.
     """
-    return JournalStorage(Journal(path))
+    return _replayed(Journal(path))
 
 
 def own_journal(path: Path) -> BaseStorage:
@@ -108,7 +108,23 @@ def own_journal(path: Path) -> BaseStorage:
     Raises:
         StudyError: it is missing, or recorded trials in it are damaged.
     """
-    return JournalStorage(DriverJournal(path))
+    return _replayed(DriverJournal(path))
+
+
+def _replayed(lines: "Journal") -> BaseStorage:
+    """Returns Optuna's storage of a journal; its checksums have no key, so that its lines may be a stranger's."""
+    try:
+        return JournalStorage(lines)
+    except (
+        AssertionError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise StudyError(f"{lines.path}: holds lines that no run writes ({type(error).__name__})") from None
 
 
 def new_journal(path: Path) -> BaseStorage:
@@ -132,7 +148,7 @@ def examine(path: Path) -> Condition:
     marked = _mark(path)  # before the journal, which may grow in the meantime
     position, complete, trials, has_study, flaw = Position(), 0, 0, False, ""
     sums = {0: position.sum}
-    with path.open("rb") as file:
+    with regular(path).open("rb") as file:
         while raw := file.readline(_LONGEST):
             try:
                 log = verified(raw, position)
@@ -172,7 +188,12 @@ def verified(raw: bytes, before: Position) -> dict[str, Any]:
         raise DamagedLineError(_INCOMPLETE)
     if raw[-_TAIL:] != _tail(raw[:-_TAIL], before.sum):
         raise DamagedLineError(_difference(raw, before.lines + 1))
-    log: dict[str, Any] = json.loads(raw)
+    try:
+        log = json.loads(raw)
+    except (ValueError, RecursionError):
+        log = None
+    if not isinstance(log, dict) or type(log.get("op_code")) is not int:
+        raise DamagedLineError("is none that Optuna writes")
     return log
 
 
@@ -222,7 +243,7 @@ def _mark(path: Path) -> Position | None:
     """Reads a journal's mark; None if it is missing or damaged."""
     for attempt in range(_READINGS):
         try:
-            content = mark_of(path).read_bytes()
+            content = regular(mark_of(path)).read_bytes()
         except OSError:
             return None
         if (position := _position(content)) is not None:
@@ -245,28 +266,30 @@ class Journal(BaseJournalBackend):
     """Reads a journal for Optuna, also while its driver writes it."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
+        self.path = path.absolute()
         self._positions = [Position()]  # before every line so far
         self._opened = self._condition()
 
     def _condition(self) -> Condition:
         """Returns the journal's condition, in which no recorded result is lost."""
         try:
-            condition = examine(self._path)
+            condition = examine(self.path)
         except FileNotFoundError:
             raise StudyError(
-                f"{self._path}: is missing, and with it the run's trials; restore the file, or start over with --fresh"
+                f"{self.path}: is missing, and with it the run's trials; restore the file, or start over with --fresh"
             ) from None
+        except OSError as error:
+            raise StudyError(f"{self.path}: cannot be read: {error.strerror}") from None
         if condition.loss:
             raise StudyError(
-                f"{self._path}: {condition.loss}; dse repair keeps the {condition.complete} complete trials before it"
+                f"{self.path}: {condition.loss}; dse repair keeps the {condition.complete} complete trials before it"
             )
         return condition
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Yields the objects of the good lines from a number on, counted from 0."""
         position = self._positions[min(log_number_from, len(self._positions) - 1)]
-        with self._path.open("rb") as file:
+        with self.path.open("rb") as file:
             file.seek(position.offset)
             while raw := file.readline(_LONGEST):
                 try:
@@ -285,7 +308,7 @@ class Journal(BaseJournalBackend):
         Raises:
             OSError: always.
         """
-        raise OSError(errno.EROFS, f"opened for reading: {len(logs)} lines not written", str(self._path))
+        raise OSError(errno.EROFS, f"opened for reading: {len(logs)} lines not written", str(self.path))
 
 
 class DriverJournal(Journal):
@@ -300,10 +323,10 @@ class DriverJournal(Journal):
         condition = self._opened
         self._end = condition.good
         if condition.size > self._end.offset:
-            os.truncate(self._path, self._end.offset)
+            os.truncate(self.path, self._end.offset)
         if condition.flaw and not condition.is_torn:
             warnings.warn(
-                f"{self._path}: line {self._end.lines + 1} {condition.flaw}; {condition.size - self._end.offset} bytes "
+                f"{self.path}: line {self._end.lines + 1} {condition.flaw}; {condition.size - self._end.offset} bytes "
                 "from there on were cut off, no recorded trial is lost",
                 stacklevel=3,
             )
@@ -318,12 +341,12 @@ class DriverJournal(Journal):
         for log in logs:
             line = framed(log, position)
             lines, position = lines + line, after(line, position)
-        with os.fdopen(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW), "ab", buffering=0) as file:
+        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW), "ab", buffering=0) as file:
             if file.seek(0, os.SEEK_END) != self._end.offset:
-                raise OSError(errno.EBUSY, "another program writes into this journal", str(self._path))
+                raise OSError(errno.EBUSY, "another program writes into this journal", str(self.path))
             if file.write(lines) != len(lines):
                 file.truncate(self._end.offset)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
             self._end = position
             if any(map(_is_a_result, logs)):
                 os.fsync(file.fileno())
@@ -331,7 +354,7 @@ class DriverJournal(Journal):
 
     def _advance_mark(self) -> None:
         """Writes over the mark, which takes no space on a full disk; the lines before it are on the disk already."""
-        descriptor = os.open(mark_of(self._path), os.O_WRONLY | os.O_NOFOLLOW)
+        descriptor = os.open(mark_of(self.path), os.O_WRONLY | os.O_NOFOLLOW)
         try:
             os.pwrite(descriptor, _marked(self._end), 0)
         finally:

@@ -18,6 +18,7 @@ from dse.errors import StudyError
 from dse.store.trust import seal
 from dse.study import Study, StudyDocument, describe_errors
 from nets.digests import digest
+from nets.files import regular
 
 FORMAT = 3  # of a run folder; it grows when a change makes earlier runs unreadable
 
@@ -94,7 +95,7 @@ class Manifest(BaseModel):
             StudyError: there is no manifest, another version wrote it, or it is not as it was written.
         """
         try:
-            text = path.read_text(encoding="utf-8")
+            text = regular(path).read_text(encoding="utf-8")
         except FileNotFoundError:
             raise StudyError(
                 f"{path.parent}: holds no run (no manifest.json); give a folder that dse run wrote"
@@ -176,7 +177,7 @@ def _check_format(origin: str, document: dict[str, Any]) -> None:
 def is_manifest(path: Path) -> bool:
     """Returns whether some version of this project wrote a manifest.json: other programs use that file name too."""
     try:
-        return _document(path.read_text(encoding="utf-8")).keys() >= _MARKS
+        return _document(regular(path).read_text(encoding="utf-8")).keys() >= _MARKS
     except (OSError, UnicodeDecodeError):
         return False
 

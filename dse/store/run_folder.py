@@ -13,7 +13,7 @@ from dse.errors import StudyError
 from dse.store.journal import examine, mark_of
 from dse.store.manifest import Manifest, is_manifest
 from nets.digests import digest
-from nets.files import is_temporary, sync_folder, write_bytes, write_text
+from nets.files import is_temporary, regular, sync_folder, write_bytes, write_text
 from nets.network import Arrays
 
 _LOCK = ".lock"
@@ -206,7 +206,7 @@ class RunFolder:
         """
         path = self._weights(trial)
         try:
-            with safe_open(path, "numpy") as file:
+            with safe_open(regular(path), "numpy") as file:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- it is no mapping
                 found = (file.metadata() or {}).get(_SUM)
         except (OSError, SafetensorError) as error:

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
@@ -42,7 +42,8 @@ _TEST, _LOOK = "test/", "look/"
 _STARTED, _VERSION = "start_probes", LAST_ATTRIBUTE
 _RUN, _MANIFEST = "run", "manifest"
 _UNNAMED_CONSTRAINTS = "constraints"  # the key that Optuna used before constraints had names
-_SCORES = TypeAdapter(TestScore)
+_SCORES, _LOOKS = TypeAdapter(TestScore), TypeAdapter(Look)
+_T = TypeVar("_T")
 
 
 class RememberingSampler(BaseSampler):
@@ -212,7 +213,7 @@ class StudyStore:
 
     def is_told_of(self, trial: FrozenTrial, record: TrialRecord) -> bool:
         """Returns whether a complete trial's values are its record's; the loss may be one that was expected."""
-        loss, *costs = trial.values
+        loss, *costs = trial.values or (math.nan,)
         return math.isfinite(loss) and tuple(costs) == self._costs(record)
 
     def _costs(self, record: TrialRecord) -> tuple[float, ...]:
@@ -266,10 +267,13 @@ class StudyStore:
         self._study.set_user_attr(f"{_LOOK}{len(self.looks()) + 1}", look.model_dump_json())
 
     def looks(self) -> tuple[Look, ...]:
-        """Returns the looks at the test split, in order."""
-        stored = self._study.user_attrs
-        numbers = sorted(int(key.removeprefix(_LOOK)) for key in stored if key.startswith(_LOOK))
-        return tuple(Look.model_validate_json(stored[f"{_LOOK}{number}"]) for number in numbers)
+        """Returns the looks at the test split, in order.
+
+        Raises:
+            StudyError: a stored look is damaged.
+        """
+        stored = _numbered(self._study.user_attrs, _LOOK)
+        return tuple(_stored(f"{_LOOK}{number}", _LOOKS, stored[number]) for number in sorted(stored))
 
     def set_test(self, trial: int, score: TestScore) -> None:
         """Records a trial's score on the test split."""
@@ -281,17 +285,30 @@ class StudyStore:
         Raises:
             StudyError: a stored score is damaged.
         """
-        stored = {key: text for key, text in self._study.user_attrs.items() if key.startswith(_TEST)}
-        return {int(key.removeprefix(_TEST)): _score(key, text) for key, text in stored.items()}
+        stored = _numbered(self._study.user_attrs, _TEST)
+        return {number: _score(f"{_TEST}{number}", text) for number, text in stored.items()}
 
 
-def _score(key: str, text: str) -> TestScore:
+def _numbered(attributes: Mapping[str, Any], prefix: str) -> dict[int, Any]:
+    """Returns the attributes whose keys are a prefix and a number, by their numbers."""
+    keys = [key for key in attributes if key.startswith(prefix)]
+    if bad := [key for key in keys if not key.removeprefix(prefix).isdecimal()]:
+        raise StudyError(f"{bad[0]}: is not {prefix} and a number, as a run writes it")
+    return {int(key.removeprefix(prefix)): attributes[key] for key in keys}
+
+
+def _stored(key: str, kind: TypeAdapter[_T], text: object) -> _T:
+    """Returns what is stored under a key as JSON."""
     try:
-        score = _SCORES.validate_json(text)
+        return kind.validate_json(str(text))
     except ValidationError as error:
-        raise StudyError(f"{key}: the stored score is damaged: {error.errors()[0]['msg']}") from None
+        raise StudyError(f"{key}: is damaged: {error.errors()[0]['msg']}") from None
+
+
+def _score(key: str, text: object) -> TestScore:
+    score = _stored(key, _SCORES, text)
     if reason := implausible_score(score):
-        raise StudyError(f"{key}: the stored score is damaged: {reason}")
+        raise StudyError(f"{key}: is damaged: {reason}")
     return score
 
 
@@ -315,8 +332,15 @@ def _parameters(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any] | None
 
 
 def role_of(trial: FrozenTrial | optuna.Trial) -> Role:
-    """Returns the role of a trial in its study."""
-    return Role(trial.user_attrs.get(_ROLE, Role.SEARCH))
+    """Returns the role of a trial in its study.
+
+    Raises:
+        StudyError: the stored role is damaged.
+    """
+    stored = trial.user_attrs.get(_ROLE, Role.SEARCH)
+    if stored not in tuple(Role):
+        raise StudyError(f"trial {trial.number}: the stored role is damaged: {stored!r}")
+    return Role(stored)
 
 
 def record_in(trial: FrozenTrial) -> TrialRecord | None:

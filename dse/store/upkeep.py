@@ -7,12 +7,13 @@ from pathlib import Path
 from optuna.trial import TrialState
 
 from dse.errors import StudyError
+from dse.store.collection import collect
 from dse.store.journal import Condition, Journal, cut_to, examine, mark_of
 from dse.store.manifest import Manifest
 from dse.store.records import TrialRecord
 from dse.store.run_folder import RunFolder
 from dse.store.trials import StudyStore, record_in
-from nets.files import write_text
+from nets.files import regular, write_text
 
 _DAMAGED = "damaged-"  # followed by a number: folders of files as they were before a repair
 
@@ -59,7 +60,8 @@ def check(folder: RunFolder, storage: str = "") -> list[Finding]:
     if any(finding.remedy.startswith(_REPAIR) for finding in found) and not manifest.storage:
         return found  # the trials cannot be read before that
     store = StudyStore.of_run(folder, manifest, storage)
-    return [*found, *_check_trials(store), *_check_weights(folder, store)]
+    stored = list(_check_trials(store)) or list(_check_tables(manifest, store))
+    return [*found, *stored, *_check_weights(folder, store)]
 
 
 def repair(folder: RunFolder) -> list[str]:
@@ -94,10 +96,18 @@ def without_weights(folder: RunFolder, store: StudyStore) -> dict[int, TrialReco
     return lost
 
 
-def _check_journal(folder: RunFolder) -> Iterator[Finding]:
+def _examined(path: Path) -> Condition | None:
+    """Returns a journal's condition; None if there is no journal."""
     try:
-        condition = examine(folder.journal_path)
+        return examine(path)
     except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _check_journal(folder: RunFolder) -> Iterator[Finding]:
+    if (condition := _examined(folder.journal_path)) is None:
         return
     if condition.loss:
         yield Finding(
@@ -113,7 +123,7 @@ def _check_journal(folder: RunFolder) -> Iterator[Finding]:
 
 def _check_copy(folder: RunFolder, manifest: Manifest) -> list[Finding]:
     try:
-        same = folder.study_path.read_text(encoding="utf-8") == manifest.spec.to_toml()
+        same = regular(folder.study_path).read_text(encoding="utf-8") == manifest.spec.to_toml()
     except (OSError, UnicodeDecodeError):
         same = False
     return (
@@ -131,11 +141,17 @@ def _check_trials(store: StudyStore) -> Iterator[Finding]:
             continue
         complete = trial.state is TrialState.COMPLETE
         if complete and (record is None or not store.is_told_of(trial, record)):
-            yield Finding(
-                f"trial {trial.number}: its objectives are not its record's", "start over with dse run --fresh"
-            )
+            yield Finding(f"trial {trial.number}: its objectives are not its record's", _FRESH)
     try:
         store.tests()
+    except StudyError as error:
+        yield Finding(str(error), _FRESH)
+
+
+def _check_tables(manifest: Manifest, store: StudyStore) -> Iterator[Finding]:
+    """Yields what else keeps the tables of a study from being made."""
+    try:
+        collect(manifest, store)
     except StudyError as error:
         yield Finding(str(error), _FRESH)
 
@@ -152,9 +168,7 @@ def _check_weights(folder: RunFolder, store: StudyStore) -> Iterator[Finding]:
 
 def _repair_journal(folder: RunFolder) -> Iterator[str]:
     path = folder.journal_path
-    try:
-        condition = examine(path)
-    except FileNotFoundError:
+    if (condition := _examined(path)) is None:
         return
     if not condition.loss and not condition.flaw:
         return

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dse.design import DISAGREEMENT, DIVERGENCE, DROP, Figure, Level, Role, value_of, values_of
+from dse.errors import StudyError
 from dse.store import TrialRecord
 
 _MOST_BETTER = 10  # designs at least as accurate and as cheap: one with more of them has no chance to be chosen
@@ -174,7 +175,10 @@ def _differences(record: TrialRecord, reference: TrialRecord, loss: Figure) -> D
     own = _marks(record, loss).astype(np.int8)
     if loss is not DROP:
         return np.asarray(1 - own, dtype=np.int8)
-    return _marks(reference, loss).astype(np.int8) - own
+    theirs = _marks(reference, loss).astype(np.int8)
+    if own.shape != theirs.shape:
+        raise StudyError(f"stored answers are damaged: a design's to {len(own)} samples, int32's to {len(theirs)}")
+    return theirs - own
 
 
 def entries_of(

@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -71,9 +72,11 @@ class RayCluster:
             if address is None:
                 self._folder = begun.enter_context(_private_folder())
                 begun.enter_context(guarded(self._folder))
-                _start(workers, self._folder, begun)
+                with _keeping_sigterm():
+                    _start(workers, self._folder, begun)
             else:
-                _connect(address)
+                with _keeping_sigterm():
+                    _connect(address)
                 begun.callback(ray.shutdown)
             self._to_undo = begun.pop_all()
 
@@ -95,6 +98,17 @@ class RayCluster:
     def _kill(self) -> None:
         if self._folder is not None:
             kill(processes_of(str(self._folder)))
+
+
+@contextmanager
+def _keeping_sigterm() -> Iterator[None]:
+    """Puts SIGTERM's handler back: Ray replaces it, in Python and below, by one that aborts the process."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _start(workers: int, folder: Path, undo: ExitStack) -> None:

@@ -1,15 +1,32 @@
 """Damage of a run folder by chance (:mod:`tests.damage`), and repairs one by one."""
 
+import json
+import os
+import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dse.errors import StudyError
-from dse.store import RunFolder, StudyStore, check, repair, storage_to_drive
-from dse.store.journal import Journal, examine, journal, mark_of, own_journal, write_mark
+from dse.report import recommendation
+from dse.store import RunFolder, StudyStore, check, repair, results_of, storage_to_drive
+from dse.store.journal import (
+    Journal,
+    Position,
+    after,
+    examine,
+    framed,
+    journal,
+    mark_of,
+    own_journal,
+    verified,
+    write_mark,
+)
+from dse.store.records import LayerRecord
 from dse.study.prepared import PreparedStudy
 from tests import damage
 from tests.conftest import Cli
@@ -223,3 +240,105 @@ def test_the_mark_of_another_journal_is_noticed(run: RunFolder) -> None:
     write_mark(run.journal_path, replace(good, sum="0" * 32))
     with pytest.raises(StudyError, match=r"journal\.mark is that of another journal"):
         damage.read(run)
+
+
+@pytest.mark.parametrize("name", ["journal.log", "journal.mark", "manifest.json", "study.toml"])
+def test_a_pipe_in_a_run_folder_is_not_waited_for(run: RunFolder, name: str) -> None:
+    (run.path / name).unlink()
+    os.mkfifo(run.path / name)
+    try:
+        found = [str(finding) for finding in check(run)]
+    except StudyError as error:
+        found = [str(error)]
+    assert any(name in text for text in found)
+    if name != "study.toml":  # which nothing is read from
+        with pytest.raises(StudyError, match=name.replace(".", r"\.")):
+            results_of(run)
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    """The objects of a journal's lines, without their frames."""
+    position, logs = Position(), []
+    for raw in path.read_bytes().splitlines(keepends=True):
+        logs.append({key: value for key, value in verified(raw, position).items() if key not in ("line", "sum")})
+        position = after(raw, position)
+    return logs
+
+
+def forge(path: Path, logs: list[dict[str, Any]]) -> None:
+    """Writes a journal as a stranger may: every checksum is right."""
+    position, content = Position(), b""
+    for log in logs:
+        line = framed(log, position)
+        content, position = content + line, after(line, position)
+    path.write_bytes(content)
+    write_mark(path, position)
+
+
+def attribute(name: str, change: Callable[[Any], None]) -> Callable[[list[dict[str, Any]]], None]:
+    """A change of the first attribute of this name, which holds JSON."""
+
+    def change_first(logs: list[dict[str, Any]]) -> None:
+        attributes = next(log["user_attr"] for log in logs if name in log.get("user_attr", ()))
+        document = json.loads(attributes[name])
+        change(document)
+        attributes[name] = json.dumps(document)
+
+    return change_first
+
+
+def role(logs: list[dict[str, Any]]) -> None:
+    next(log for log in logs if "role" in log.get("user_attrs", {}))["user_attrs"]["role"] = "\x1b[2J"
+
+
+LAYER = {**dict.fromkeys(LayerRecord.model_fields, 1), "rescaler": "none"}
+FORGED: dict[str, Callable[[list[dict[str, Any]]], None]] = {
+    "an operation that Optuna has not": lambda logs: logs[5].update(op_code=99),
+    "no operation": lambda logs: logs[5].pop("op_code"),
+    "an operation without its keys": lambda logs: logs.insert(9, {"op_code": 4}),
+    "a role": role,
+    "a look": attribute("look/1", lambda look: look.update(margin_pp=None)),
+    "a design": attribute("record", lambda record: record.update(design="{}")),
+    "a layer": attribute("record", lambda record: record["layers"].append(LAYER)),
+    "packed answers": attribute("record", lambda record: record["answers"].update(right="")),
+    "answers to fewer samples": attribute(
+        "record", lambda record: record["answers"].update(samples=8, right="/w==", same="/w==")
+    ),
+    "a number of samples": attribute("record", lambda record: record["answers"].update(samples=-1)),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_a_forged_journal_is_refused_in_one_line(run: RunFolder, what: str) -> None:
+    logs = lines_of(run.journal_path)
+    FORGED[what](logs)
+    forge(run.journal_path, logs)
+    with pytest.raises(StudyError) as refused:
+        recommendation(results_of(run))
+    damage.one_line(refused.value)
+    if "to fewer samples" not in what:  # the verdict's to notice
+        try:
+            assert check(run)
+        except StudyError as error:
+            damage.one_line(error)
+
+
+def test_forged_journals_end_in_no_traceback(run: RunFolder) -> None:
+    chance, logs = random.Random(5), lines_of(run.journal_path)  # noqa: S311 -- no secret
+    for _ in range(60):
+        changed_logs = json.loads(json.dumps(logs))
+        place, key = chance.choice(list(places(chance.choice(changed_logs))))
+        place[key] = chance.choice([None, -1, 10**30, "", [], {}, True, "\x1b[2J"])
+        forge(run.journal_path, changed_logs)
+        for reads in (check, lambda run: recommendation(results_of(run))):
+            try:
+                reads(run)
+            except (StudyError, OSError) as error:
+                damage.one_line(error)
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401 -- any JSON
+    """Yields every container of a JSON value with each of its keys."""
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield value, key
+        yield from places(value[key])

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sys
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -64,6 +65,15 @@ def test_plain_output_and_errors_show_controls(capsys: pytest.CaptureFixture[str
     captured = capsys.readouterr()
     assert captured.out == "one\\u001b[2J\ntwo\n"
     assert captured.err == "dse: three\\u000adse: forged\\u009b2J\n"
+
+
+def test_warnings_show_controls_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # which main replaces
+    monkeypatch.setattr(sys, "argv", ["dse", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    shown = warnings.formatwarning(f"a name{CLEAR}\ndse: forged", UserWarning, "place", 1)
+    assert shown == "dse: a name\\u001b[2J\\u000adse: forged\n"
 
 
 def test_a_hostile_file_commands_no_terminal(

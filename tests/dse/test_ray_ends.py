@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 from dse.design import DesignPoint, Evaluation, Job, Level
+from dse.search.interrupts import Interrupted, Interrupts
 from dse.workers.processes import kill, processes_of
 from dse.workers.ray_pool import RayPool
 from tests.fakes import ClosedForm
@@ -89,3 +91,29 @@ def test_nothing_of_ray_outlives_its_driver(fault: str) -> None:
     while Path(folder).exists() and time.monotonic() < until:
         time.sleep(0.05)
     assert not Path(folder).exists()
+
+
+def stop_with_sigterm(connection: Connection) -> None:
+    """Starts Ray as a driver does, and is sent SIGTERM as by a batch system."""
+    with suppress(Interrupted), Interrupts().caught():
+        pool = RayPool(ClosedForm, workers=1, timeout_s=60)
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        except Interrupted as interrupt:
+            connection.send(interrupt.status)
+            raise
+        finally:
+            pool.close()
+
+
+def test_sigterm_reaches_a_driver_with_ray() -> None:
+    """Ray's own handler would abort the process, without tables and without a line."""
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    driver = spawn.Process(target=stop_with_sigterm, args=(theirs,))
+    driver.start()
+    theirs.close()
+    driver.join()
+    assert driver.exitcode == 0
+    assert ours.recv() == 128 + signal.SIGTERM
