@@ -123,7 +123,7 @@ def test_a_database_that_goes_away_and_comes_back(
     postgresql: Server, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dse.run, "write_report", write_tables)
-    study, run = write_study(tmp_path, fidelity__finetune="none"), tmp_path / "runs" / "small"
+    study, run = write_study(tmp_path, search__trials=7, fidelity__finetune="none"), tmp_path / "runs" / "small"
     set_test = StudyStore.set_test
 
     def stop_first(*arguments: object) -> None:
@@ -132,10 +132,10 @@ def test_a_database_that_goes_away_and_comes_back(
 
     with monkeypatch.context() as patch:
         patch.setattr(StudyStore, "set_test", stop_first)
-        gone = cli("run", study, "--trials", 7, "--storage", postgresql.url)
+        gone = cli("run", study, "--storage", postgresql.url)
     assert gone.status == 1
     assert_one_line(gone.err, postgresql.public_url, "run the same command again")
     postgresql.start()
-    back = cli("run", study, "--trials", 7, "--storage", postgresql.url)
+    back = cli("run", study, "--storage", postgresql.url)
     assert back.status == 0, back.err
     assert (pd.read_csv(run / "trials.csv")["state"] == "COMPLETE").sum() == 7
