@@ -97,7 +97,7 @@ def times(value: float) -> str:
 
 def percent(share: float | None, digits: int = 1) -> str:
     """Formats a share (0..1) as a percentage."""
-    return f"{100 * share:.{digits}f}%" if _exists(share) else MISSING
+    return f"{100 * share:.{digits}f}%".replace("-", MINUS) if _exists(share) else MISSING
 
 
 def shorten(name: str, length: int) -> str:
