@@ -5,16 +5,9 @@ from typing import TYPE_CHECKING
 from dse.study.inputs import input_files, with_input_files
 from dse.study.loading import describe_errors, load_study, validated
 from dse.study.members import MemberSpec
+from dse.study.search import Constraint, SearchSpec
 from dse.study.space import space_over
-from dse.study.spec import (
-    Constraint,
-    FidelitySpec,
-    HardwareSpec,
-    SearchSpec,
-    Study,
-    StudyDocument,
-    WorkersSpec,
-)
+from dse.study.spec import FidelitySpec, HardwareSpec, Study, StudyDocument, WorkersSpec
 from dse.study.values import Sampler
 from nets.lazy import names_on_demand
 

@@ -15,7 +15,8 @@ from dse.design import (
     WeightsVariable,
 )
 from dse.errors import StudyError
-from dse.study.spec import HardwareSpec, RescalerRule, SearchSpec
+from dse.study.search import RescalerRule, SearchSpec
+from dse.study.spec import HardwareSpec
 from dse.study.values import NATURAL_SHIFTS
 from nets.network import FULL_MULTIPLIER_BITS, NarrowableOperator, Operator, Weighted
 

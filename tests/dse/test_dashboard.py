@@ -15,7 +15,7 @@ from dse.search.sampler import make_sampler
 from dse.store.journal import journal
 from dse.store.records import record_of
 from dse.store.trials import StudyStore, record_in
-from dse.study.spec import SearchSpec
+from dse.study.search import SearchSpec
 from nets.network.operators import Method
 from tests import fakes, stores
 from tests.fakes import evaluation

@@ -18,8 +18,9 @@ from dse.search.starts import probes, promising
 from dse.store.front import front_of, is_feasible, violations
 from dse.store.records import TrialRecord, record_of
 from dse.study.prepared import PreparedStudy, correct_answers
+from dse.study.search import Constraint, SearchSpec
 from dse.study.space import space_over
-from dse.study.spec import Constraint, FidelitySpec, SearchSpec
+from dse.study.spec import FidelitySpec
 from nets.datasets import Samples
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method

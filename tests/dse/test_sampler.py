@@ -13,8 +13,8 @@ from dse.design.space import RescalerVariable, SearchSpace
 from dse.search.baselines import baselines
 from dse.search.sampler import make_sampler
 from dse.study.prepared import PreparedStudy
+from dse.study.search import SearchSpec
 from dse.study.space import space_over
-from dse.study.spec import SearchSpec
 from dse.study.values import Sampler
 from nets.narrow.narrowing import RescalerChoice
 from nets.network.operators import Method

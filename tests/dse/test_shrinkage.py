@@ -16,7 +16,7 @@ from dse.design.space import RescalerVariable, SearchSpace
 from dse.store.front import front_of
 from dse.store.records import TrialRecord, record_of
 from dse.store.shrinkage import expected_drops, shrunken
-from dse.study.spec import SearchSpec
+from dse.study.search import SearchSpec
 from nets.network.operators import Method
 from tests.fakes import evaluation
 

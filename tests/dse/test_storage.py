@@ -22,7 +22,7 @@ from dse.search.sampler import make_sampler
 from dse.store.journal import journal
 from dse.store.records import RECORD_VERSION, TrialRecord, record_of
 from dse.store.trials import StudyStore, error_in, observation_in, record_in, role_of
-from dse.study.spec import SearchSpec
+from dse.study.search import SearchSpec
 from nets.network.operators import Method
 from tests import fakes, stores
 from tests.fakes import evaluation, values

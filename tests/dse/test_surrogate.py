@@ -23,7 +23,7 @@ from dse.search.factors import Factors, Rows
 from dse.search.sampler import DistinctSampler, make_sampler
 from dse.search.surrogate import Evaluated, Surrogate, improvements
 from dse.search.surrogate_sampler import SurrogateSampler
-from dse.study.spec import SearchSpec
+from dse.study.search import SearchSpec
 from dse.study.values import Sampler
 from nets.network.operators import Method
 from studies.experiments.search.synthetic import Synthetic

@@ -28,7 +28,7 @@ from studies.experiments.search.synthetic import Synthetic
 _FOUND = (
     "Found: hypervolume of all evaluated designs with their drops on {test}, floored at int32's, above that of the "
     "uniform designs that every search starts with{share}. Reference: 5 pp, int32's area and energy.",
-    "Reported: the same of the designs that are on the front of what the search was told, the cross-entropy on "
+    "Reported: the same of the designs that are on the front of what the search was given, the cross-entropy on "
     "validation samples: what a study can choose by. It may fall below the uniform designs if lucky designs hide them.",
     "Mean and 95% interval (Student's t) over runs; a run counts the uniform designs among its evaluations.",
     "The seconds are those of one processor core that other programs shared.",

@@ -39,7 +39,7 @@ class Seen:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """What a search is told: the loss, floored at int32's, and the costs."""
+        """What a search is given: the loss, floored at int32's, and the costs."""
         return (max(self.loss, 0.0), *self.costs)
 
 
@@ -88,7 +88,7 @@ class History:
 
     @property
     def values(self) -> FloatMatrix:
-        """What a search is told, ``[designs, objectives]``."""
+        """What a search is given, ``[designs, objectives]``."""
         return np.array([each.values for each in self.seen])
 
     @property
@@ -98,7 +98,7 @@ class History:
 
     @property
     def reported(self) -> float:
-        """The same of the designs that are on the front of what the search was told."""
+        """The same of the designs that are on the front of what the search was given."""
         return hypervolume(self._on_test[non_dominated(self.values)])
 
     @property
