@@ -91,7 +91,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     warnings.formatwarning = _warning  # without the place in the program
     try:
-        app()
+        app(prog_name="dse")
     except (ValueError, RuntimeError, OSError) as error:
         _fail(error)
 

@@ -78,8 +78,10 @@ def test_a_mistyped_word_is_bad_input_and_what_was_meant_is_named(
     assert outcome.out == ""
 
 
-def test_completion_can_be_installed(cli: Cli) -> None:
-    assert "_DSE_COMPLETE" in cli("--show-completion", "bash").out
+def test_completion_can_be_installed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "--install-completion" in cli("--help").out
+    monkeypatch.setenv("_DSE_COMPLETE", "source_bash")  # what --show-completion prints if a bash began this process
+    assert "complete -o default -F _dse_completion dse" in cli().out
 
 
 def shown_on_a_terminal(progress: Progress, name: str, width: int) -> list[str]:
