@@ -29,8 +29,8 @@ Floats = npt.NDArray[np.float64]
 def expected_drops(records: Mapping[int, TrialRecord], int32: TrialRecord | None) -> dict[int, float]:
     """Returns the accuracy drop that is expected of every design on other samples, percentage points.
 
-    It is the measured one for int32, for designs that lose too much to matter, for levels of which there are too few
-    designs, and without labels.
+    It is the measured one for int32, for designs that lose too much to matter or answered only a part of the samples,
+    for levels of which there are too few designs, and without labels.
 
     Args:
         records: results by trial.
@@ -41,6 +41,8 @@ def expected_drops(records: Mapping[int, TrialRecord], int32: TrialRecord | None
         return drops
     by_level: dict[Level, list[int]] = defaultdict(list)
     for number, record in records.items():
+        if record.fidelity is Level.PART:  # other samples than int32's, and never on the front
+            continue
         if value_of(record, CROSS_ENTROPY.name) <= _NEAR * CROSS_ENTROPY.reference:  # never so without labels
             by_level[record.fidelity].append(number)
     for level, numbers in by_level.items():

@@ -124,3 +124,12 @@ def test_what_cannot_be_shrunk_stays_as_it_was_measured() -> None:
     assert expected_drops(records | trained, int32)[0] == expected_drops(records, int32)[0]  # levels have own lines
     unlabelled = {n: each.model_copy(update={"answers": None}) for n, each in records.items()}
     assert expected_drops(unlabelled, int32) == measured
+
+
+def test_designs_that_answered_a_part_of_the_samples_keep_their_measured_drop() -> None:
+    records, int32, _ = study(0, designs=60)
+    baseline = np.arange(SAMPLES) < 225
+    some = {100 + n: record(baseline[:63], baseline[:63], 0.01 * n, 1.0, Level.PART) for n in range(60)}
+    expected = expected_drops(records | some, int32)
+    assert {n: expected[n] for n in some} == {n: r.figures["val_accuracy_drop_pp"] for n, r in some.items()}
+    assert {n: expected[n] for n in records} == expected_drops(records, int32)
