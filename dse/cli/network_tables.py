@@ -17,7 +17,7 @@ def verify_table(report: VerifyReport) -> Table:
     table = Table(
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
-        title=Text(f"{report.model}, {report.profile} ({report.runtime}), {report.samples} samples: {verdict}"),
+        title=Text(f"{report.model}, {report.profile} ({report.runtime}), {report.samples} samples:\n{verdict}"),
     )
     for heading in ("operator", "tensor"):
         table.add_column(heading, overflow="fold")
