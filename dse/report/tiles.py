@@ -204,7 +204,7 @@ def gain_in_words(gain: Gain, choice: Choice, facts: StudyFacts) -> str:
     if gain.rival.trial == choice.trial:
         return f"It is one choice for all layers ({rival}): the search gained nothing."
     if gain.saved <= 0:
-        return f"The search gained nothing: one choice for all layers ({rival}) costs as little."
+        return f"The search gained nothing: one choice for all layers ({rival}) costs no more."
     saved, low, high = (formats.signed(100 * share, 0) for share in (gain.saved, gain.low, gain.high))
     return (
         f"The search saved {saved}% of {facts.cost.title.lower()} ({low} to {high}%) over the best single choice for "

@@ -161,7 +161,7 @@ def _gain(gain: Gain | None, choice: Choice) -> list[str]:
     reference = Reference.TREATED_ALIKE.value if choice.is_finetuned else "int32"
     equal = f"loses no more on validation (being better than {reference} does not count)"
     if gain.saved <= 0:
-        return [f"Choosing per layer gained nothing here: {named} is as cheap and {equal}."]
+        return [f"Choosing per layer gained nothing here: {named} costs no more and {equal}."]
     return [
         f"It needs {formats.percent(gain.saved)} less than {named}, the cheapest uniform design that {equal}; "
         f"{formats.percent(gain.low)} to {formats.percent(gain.high)} over resamples of the validation samples."
