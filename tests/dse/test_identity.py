@@ -21,25 +21,13 @@ from dse.export.scored_design import files_of
 from dse.run import run_study
 from dse.store import RunFolder, StudyResults, git_revision, results_of
 from dse.study import Study, input_files, load_study, with_input_files
-from dse.study.prepared import PreparedStudy
-from dse.workers import EvaluatorPool, SerialPool
 from hwmodels.technologies import technology as technologies
-from tests.fakes import ClosedForm
 from tests.small_studies import small_spec, write_study
 
 TABLE = Path(technologies.__file__).with_name("aladdin40.toml").read_text(encoding="utf-8")
 
 
-@pytest.fixture(autouse=True)
-def by_formula(digits: PreparedStudy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Studies are prepared once, and evaluated in closed form."""
-
-    def pool(*_study: PreparedStudy, **_options: object) -> EvaluatorPool:
-        return SerialPool(ClosedForm)
-
-    monkeypatch.setattr(dse.run, "prepare", lambda spec: replace(digits, spec=spec))
-    monkeypatch.setattr(dse.run, "make_pool", pool)
-    monkeypatch.setattr(dse.run, "write_report", lambda _results, path: (path / "report.html").write_text("report"))
+pytestmark = pytest.mark.usefixtures("by_formula")
 
 
 def designs(results: StudyResults) -> set[tuple[object, ...]]:

@@ -4,33 +4,21 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-import dse.run
 from dse.errors import StudyError
 from dse.evaluate import contents_of
 from dse.run import begin_run, planned, run_study
 from dse.store import RunFolder, check, results_of
 from dse.store.journal import DriverJournal
 from dse.study.prepared import PreparedStudy
-from dse.workers import EvaluatorPool, SerialPool
 from nets.files import is_temporary, replacing
 from tests.conftest import Cli
-from tests.fakes import ClosedForm
 from tests.small_studies import small_spec, write_study
 
-
-@pytest.fixture(autouse=True)
-def by_formula(digits: PreparedStudy, monkeypatch: pytest.MonkeyPatch) -> None:
-    def pool(*_study: PreparedStudy, **_options: object) -> EvaluatorPool:
-        return SerialPool(ClosedForm)
-
-    monkeypatch.setattr(dse.run, "prepare", lambda spec: replace(digits, spec=spec))
-    monkeypatch.setattr(dse.run, "make_pool", pool)
-    monkeypatch.setattr(dse.run, "write_report", lambda _results, path: (path / "report.html").write_text("report"))
+pytestmark = pytest.mark.usefixtures("by_formula")
 
 
 @pytest.fixture

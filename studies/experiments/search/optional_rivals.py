@@ -80,13 +80,13 @@ class Smac(Search):
         kind = HyperparameterOptimizationFacade
         self._smac = kind(
             scenario,
-            lambda _configuration, seed=0: [0.0, 0.0, 0.0],  # noqa: ARG005 -- results are told, never asked for
+            lambda _configuration, seed=0: [0.0, 0.0, 0.0],  # noqa: ARG005 -- results are given to it, never asked for
             initial_design=kind.get_initial_design(scenario, n_configs=0, additional_configs=[]),
             multi_objective_algorithm=kind.get_multi_objective_algorithm(scenario),
             logging_level=False,
             overwrite=True,
         )
-        self._names, self._told = names, 0
+        self._names, self._known = names, 0
 
     def propose(self, history: History) -> Rows:
         """Returns the configuration that SMAC asks for."""
@@ -94,11 +94,11 @@ class Smac(Search):
         from smac.runhistory.dataclasses import TrialInfo, TrialValue
 
         free = self.factors.free
-        for row, values in zip(history.rows[self._told :], history.values[self._told :] / REFERENCE, strict=True):
+        for row, values in zip(history.rows[self._known :], history.values[self._known :] / REFERENCE, strict=True):
             chosen = np.minimum(row, self.factors.sizes - 1)
             configuration = Configuration(self._space, values={f"f{at}": int(chosen[at]) for at in free})
             self._smac.tell(TrialInfo(configuration, seed=0), TrialValue(cost=values.tolist()))
-        self._told = len(history.rows)
+        self._known = len(history.rows)
         asked = self._smac.ask()
         row = np.zeros(len(self.factors.factors), dtype=np.intp)
         row[free] = [asked.config[f"f{at}"] for at in free]

@@ -51,8 +51,8 @@ class Surrogate(Search):
     def propose(self, history: History) -> Rows:
         """Returns the sampler's proposal."""
         space = dict(self.problem.space.distributions)
-        told = len(self._study.trials)
-        for row, seen in zip(history.rows[told:], history.seen[told:], strict=True):
+        known = len(self._study.trials)
+        for row, seen in zip(history.rows[known:], history.seen[known:], strict=True):
             figures = {DIVERGENCE.name: seen.divergence} if self.knows_divergence else {}
             parameters, values = self.factors.parameters(row), (seen.loss, *seen.costs)
             self._study.add_trial(
@@ -84,7 +84,7 @@ class Optunas(Search):
         sizes = [(at, int(factors.sizes[at])) for at in np.flatnonzero(factors.sizes > 1)]
         self._space: dict[str, BaseDistribution] = {str(at): IntDistribution(0, size - 1) for at, size in sizes}
         self._study = optuna.create_study(directions=["minimize"] * len(OBJECTIVES), sampler=self.sampler())
-        self._told = 0
+        self._known = 0
         self._asked: optuna.Trial | None = None
 
     @abstractmethod
@@ -93,7 +93,7 @@ class Optunas(Search):
 
     def propose(self, history: History) -> Rows:
         """Returns the sampler's proposal."""
-        for row, values in zip(history.rows[self._told :], history.values[self._told :].tolist(), strict=True):
+        for row, values in zip(history.rows[self._known :], history.values[self._known :].tolist(), strict=True):
             parameters = {key: int(row[int(key)]) for key in self._space}
             if self._asked is not None and self._asked.params == parameters:
                 self._study.tell(self._asked, values)
@@ -109,7 +109,7 @@ class Optunas(Search):
             )
         if self._asked is not None:  # it was a repetition, which the caller changed
             self._study.tell(self._asked, state=TrialState.FAIL)
-        self._told = len(history.rows)
+        self._known = len(history.rows)
         self._asked = self._study.ask(self._space)
         row = np.zeros(len(self.factors.factors), dtype=np.intp)
         for key, value in self._asked.params.items():
