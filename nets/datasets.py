@@ -10,6 +10,7 @@ import numpy.typing as npt
 from nets.archives import ArrayFile
 from nets.digests import digest
 from nets.errors import NetworkError
+from nets.network import ActivationArray
 
 LabelArray = npt.NDArray[np.int64]
 _Indices = npt.NDArray[np.intp]
@@ -21,7 +22,7 @@ class Samples:
     """Inputs of a network, with the labels of a classifier if they are known.
 
     Attributes:
-        inputs: ``[samples, *shape]``; int8 model inputs, or real values for a built-in network.
+        inputs: ``[samples, *shape]``; int8 or int16 model inputs, or real values for a built-in network.
         known_labels: int64 ``[samples]``, from 0; None for unlabelled samples.
     """
 
@@ -94,14 +95,21 @@ def load_digits_dataset() -> Dataset:
     return _dataset("digits", Samples(images, bunch.target.astype(np.int64)), None)
 
 
-def load_npz_dataset(path: Path, *, input_offset: int = 0) -> Dataset:
+def integers(inputs: npt.NDArray[np.generic]) -> ActivationArray:
+    """Returns prepared inputs of a network in their type: int16 if they are, otherwise int8."""
+    return inputs.astype(np.int16 if inputs.dtype == np.int16 else np.int8, copy=False)
+
+
+def load_npz_dataset(path: Path, *, input_offset: int = 0, bits: int = 8) -> Dataset:
     """Loads samples from an .npz file with ``x`` and ``y``, or with ``x_train``, ``y_train``, ``x_test``, ``y_test``.
 
-    Files without ``y``, or ``y_train`` and ``y_test``, give unlabelled samples.
+    Files without ``y``, or ``y_train`` and ``y_test``, give unlabelled samples. For a network with inputs of 16 bits,
+    arrays of a one-byte type stand for the same share of the range: after the offset they are multiplied by 256.
 
     Args:
         path: the file; arrays of Python objects in it are refused.
-        input_offset: added to the stored integers to give int8 model inputs (-128 for uint8 pixels).
+        input_offset: added to the stored integers to give model inputs (-128 for uint8 pixels).
+        bits: width of the network's inputs, up to 8 or 16.
 
     Raises:
         NetworkError: the file is missing, damaged, or not of this form.
@@ -109,32 +117,37 @@ def load_npz_dataset(path: Path, *, input_offset: int = 0) -> Dataset:
     file = ArrayFile(path)
     names = set(file.names)
     if "x" in names:
-        return _dataset(path.stem, _samples(path, file.read(names & {"x", "y"}), "", input_offset), None)
+        return _dataset(path.stem, _samples(path, file.read(names & {"x", "y"}), "", input_offset, bits), None)
     if {"x_train", "x_test"} <= names and ("y_train" in names) == ("y_test" in names):
         arrays = file.read(names & {"x_train", "y_train", "x_test", "y_test"})
-        train = _samples(path, arrays, "_train", input_offset)
-        return _dataset(path.stem, train, _samples(path, arrays, "_test", input_offset))
+        train = _samples(path, arrays, "_train", input_offset, bits)
+        return _dataset(path.stem, train, _samples(path, arrays, "_test", input_offset, bits))
     raise NetworkError(
         f"{path}: has {reprlib.repr(sorted(names))}; give x and y, or x_train, y_train, x_test and y_test "
         "(without labels: x, or x_train and x_test)"
     )
 
 
-def _samples(path: Path, arrays: dict[str, npt.NDArray[np.generic]], part: str, offset: int) -> Samples:
+def _samples(path: Path, arrays: dict[str, npt.NDArray[np.generic]], part: str, offset: int, bits: int) -> Samples:
     x, y = f"x{part}", f"y{part}"
     inputs = arrays[x]
     if inputs.ndim < 2 or len(inputs) == 0:
         raise NetworkError(f"{path}: {x} is {list(inputs.shape)}; give [samples, *shape], at least one sample")
     if not np.issubdtype(inputs.dtype, np.integer):
         raise NetworkError(f"{path}: {x} is {inputs.dtype}; give the model's integer inputs")
+    wide = bits > 8 and inputs.dtype.itemsize > 1
+    stored = np.iinfo(np.int16 if wide else np.int8)
     low, high = int(inputs.min()) + offset, int(inputs.max()) + offset
-    if low < -128 or high > 127:
+    if low < stored.min or high > stored.max:
         raise NetworkError(
-            f"{path}: {x} with input_offset {offset} spans {low} to {high}, outside int8; "
+            f"{path}: {x} with input_offset {offset} spans {low} to {high}, outside {stored.dtype}; "
             "uint8 pixels need input_offset = -128"
         )
     labels = _labels(path, arrays[y], y, x, len(inputs)) if y in arrays else None
-    return Samples((inputs.astype(np.int16) + offset).astype(np.int8), labels)
+    shifted = inputs.astype(np.int32) + offset
+    if bits > 8:
+        return Samples((shifted if wide else shifted * 256).astype(np.int16), labels)
+    return Samples(shifted.astype(np.int8), labels)
 
 
 def _labels(path: Path, labels: npt.NDArray[np.generic], y: str, x: str, samples: int) -> LabelArray:

@@ -9,7 +9,7 @@ from scipy.special import log_softmax
 from dse.design import Answers, MemberScore, TestScore, mean_interval
 from dse.study import BoolArray, PreparedMember, outputs_of, right_answers
 from nets.datasets import Samples
-from nets.network import Int8Array, QuantizedNetwork
+from nets.network import ActivationArray, QuantizedNetwork
 
 Floats = npt.NDArray[np.float64]
 
@@ -70,7 +70,7 @@ class Comparison:
 
 
 def compared(
-    member: PreparedMember, network: QuantizedNetwork, samples: Samples, baseline_outputs: Int8Array
+    member: PreparedMember, network: QuantizedNetwork, samples: Samples, baseline_outputs: ActivationArray
 ) -> Comparison:
     """Compares a member's network with the member's baseline.
 
@@ -78,7 +78,7 @@ def compared(
         member: the member.
         network: its network of a design.
         samples: the samples.
-        baseline_outputs: int8 outputs of the baseline for these samples, ``[samples, elements]``.
+        baseline_outputs: integer outputs of the baseline for these samples, ``[samples, elements]``.
     """
     outputs = outputs_of(network, samples)
     ours, theirs = real_outputs(network, outputs), real_outputs(member.network, baseline_outputs)
@@ -95,7 +95,7 @@ def compared(
     )
 
 
-def real_outputs(network: QuantizedNetwork, outputs: Int8Array, at: int = 0) -> Floats:
+def real_outputs(network: QuantizedNetwork, outputs: ActivationArray, at: int = 0) -> Floats:
     """Returns the real values that the integers of a network's output number ``at`` stand for."""
     spec = network.tensors[network.outputs[at]]
     return (outputs.astype(np.float64) - spec.zero_point) * spec.scale

@@ -2,20 +2,17 @@
 
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from dse.design import share_interval
 from dse.export.document import TfliteDocument
 from nets.errors import NetworkError
-from nets.network import PROFILES, QuantizedNetwork
+from nets.network import PROFILES, ActivationArray, QuantizedNetwork
 from nets.oracle import export_tflite
 
 
 def write_models(
     network: QuantizedNetwork,
     original: Path | None,
-    samples: npt.NDArray[np.int8],
+    samples: ActivationArray,
     folder: Path,
     explained_samples: int | None = None,
 ) -> tuple[TfliteDocument, ...]:
@@ -24,7 +21,7 @@ def write_models(
     Args:
         network: the design, as it ships.
         original: the file that it was imported from; if None, nothing is written.
-        samples: int8 inputs ``[samples, *shape]`` on which file and design are compared.
+        samples: integer inputs ``[samples, *shape]`` on which file and design are compared.
         folder: the folder to write into.
         explained_samples: the first samples on which every difference is explained; all by default.
     """
@@ -37,7 +34,7 @@ def write_models(
 def _write(
     network: QuantizedNetwork,
     original: Path,
-    samples: npt.NDArray[np.int8],
+    samples: ActivationArray,
     folder: Path,
     resolver: str,
     explained_samples: int | None,

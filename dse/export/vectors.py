@@ -8,7 +8,7 @@ import torch
 
 from dse.export.units import Unit
 from nets.execute import IntegerExecutor, accumulator
-from nets.network import Int8Array, IntArray, NarrowableOperator, QuantizedNetwork, rescaling
+from nets.network import ActivationArray, IntArray, NarrowableOperator, QuantizedNetwork, rescaling
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +33,14 @@ class Vectors:
 
 
 def vectors_of(
-    network: QuantizedNetwork, units: tuple[Unit, ...], samples: Int8Array, rows: int, seed: int
+    network: QuantizedNetwork, units: tuple[Unit, ...], samples: ActivationArray, rows: int, seed: int
 ) -> dict[str, Vectors]:
     """Returns the vectors of every unit by operator name.
 
     Args:
         network: the design, as it ships.
         units: its rescalers.
-        samples: int8 inputs ``[samples, *shape]`` to run.
+        samples: integer inputs ``[samples, *shape]`` to run.
         rows: largest number of rows from each unit's inference; every channel's extremes are among them if they fit.
         seed: seed of the choice among the other rows.
     """
@@ -52,7 +52,7 @@ def vectors_of(
 def _of_unit(
     unit: Unit,
     network: QuantizedNetwork,
-    tensors: Mapping[int, Int8Array],
+    tensors: Mapping[int, ActivationArray],
     rows: int,
     generator: np.random.Generator,
 ) -> Vectors:
@@ -72,7 +72,7 @@ def _of_unit(
 
 
 def _operands(
-    unit: Unit, operator: NarrowableOperator, network: QuantizedNetwork, tensors: Mapping[int, Int8Array]
+    unit: Unit, operator: NarrowableOperator, network: QuantizedNetwork, tensors: Mapping[int, ActivationArray]
 ) -> IntArray:
     """Returns what enters the rescaler for every output element of the run, ``[elements, 1 or 2]``."""
     inputs = [tensors[index] for index in operator.inputs]

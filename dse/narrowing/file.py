@@ -7,7 +7,7 @@ import numpy as np
 from dse.narrowing.document import FileDocument
 from nets.files import replacing
 from nets.importers import load_tflite
-from nets.network import Int8Array, QuantizedNetwork, Weighted
+from nets.network import ActivationArray, QuantizedNetwork, Weighted
 from nets.oracle import ExportReport, export_tflite
 
 RESOLVER = "litert_xnnpack"  # LiteRT's default
@@ -17,14 +17,14 @@ class LostDesignError(RuntimeError):
     """A written file does not hold the design: a bug of this program, not of its input."""
 
 
-def write_file(network: QuantizedNetwork, original: Path, out: Path, samples: tuple[Int8Array, ...]) -> FileDocument:
+def write_file(network: QuantizedNetwork, original: Path, out: Path, samples: tuple[ActivationArray, ...]) -> FileDocument:
     """Writes a design into a copy of the file that its network was imported from, in one step.
 
     Args:
         network: the design.
         original: the file that it was made from.
         out: the file to write.
-        samples: one int8 array ``[samples, *shape]`` per network input, on which file and design are compared.
+        samples: one int8 or int16 array ``[samples, *shape]`` per network input, on which file and design are compared.
 
     Raises:
         NetworkError: the file has no place for the design; nothing is written.

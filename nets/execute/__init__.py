@@ -4,7 +4,7 @@ from nets.execute.accumulation import accumulator
 from nets.execute.executor import IntegerExecutor
 from nets.execute.layers import run_by_layer
 from nets.execute.native import native_library, native_status
-from nets.execute.torch_kernels import kernel, real_pool, weighted_neighbours
+from nets.execute.torch_kernels import kernel, real_pool, stored_type, weighted_neighbours
 
 __all__ = [
     "IntegerExecutor",
@@ -14,5 +14,6 @@ __all__ = [
     "native_status",
     "real_pool",
     "run_by_layer",
+    "stored_type",
     "weighted_neighbours",
 ]

@@ -13,7 +13,7 @@ from nets.errors import NetworkError
 from nets.execute.native import native_kernel, native_library, native_status
 from nets.execute.self_test import require_exact
 from nets.execute.torch_kernels import kernel
-from nets.network import Int8Array, Operator, QuantizedNetwork, Weighted
+from nets.network import ActivationArray, Operator, QuantizedNetwork, Weighted
 
 Tensors = dict[int, Tensor]  # by tensor index
 
@@ -39,7 +39,7 @@ class PreparedOperators:
         backend: the kernels to use; both kinds give the same integers.
 
     Attributes:
-        kernels: one function per operator: int8 input tensors ``[batch, *shape]`` to the int8 output tensor.
+        kernels: one function per operator: input tensors ``[batch, *shape]``, int8 or int16, to the output tensor.
 
     Raises:
         NetworkError: native kernels are requested and were not built, or the self-test fails.
@@ -68,7 +68,7 @@ class PreparedOperators:
         """Runs the operators on chunks of samples.
 
         Args:
-            chunks: for each chunk, the int8 tensors that the operators read, by tensor index.
+            chunks: for each chunk, the tensors that the operators read, by tensor index.
             wanted: indices of the tensors that are kept; others are freed after their last use.
 
         Returns:
@@ -100,7 +100,7 @@ def _library(backend: Backend) -> ctypes.CDLL | None:
 
 
 class IntegerExecutor:
-    """Runs a network on batches of int8 inputs, exactly, with as many threads as torch uses.
+    """Runs a network on batches of integer inputs, exactly, with as many threads as torch uses.
 
     Args:
         network: the network; its arrays are read once.
@@ -111,14 +111,14 @@ class IntegerExecutor:
         self.network = network
         self.prepared = PreparedOperators(network.operators, network, backend)
 
-    def tensors(self, *inputs: Int8Array) -> dict[int, Int8Array]:
+    def tensors(self, *inputs: ActivationArray) -> dict[int, ActivationArray]:
         """Computes every activation tensor of one batch.
 
         Args:
-            inputs: one int8 array ``[batch, *shape]`` per network input.
+            inputs: one int8 or int16 array ``[batch, *shape]`` per network input.
 
         Returns:
-            Tensor index to int8 array ``[batch, *shape]``, inputs and constants included.
+            Tensor index to int8 or int16 array ``[batch, *shape]``, inputs and constants included.
 
         Raises:
             NetworkError: number, types or shapes of the inputs are not the network's.
@@ -126,15 +126,15 @@ class IntegerExecutor:
         computed = (operator.output for operator in self.network.operators)
         return self._collected(inputs, {*self.network.inputs, *self.network.constants, *computed}, _BATCH)
 
-    def outputs(self, *inputs: Int8Array, batch_size: int = _BATCH) -> list[Int8Array]:
+    def outputs(self, *inputs: ActivationArray, batch_size: int = _BATCH) -> list[ActivationArray]:
         """Computes the network's outputs in batches.
 
         Args:
-            inputs: one int8 array ``[samples, *shape]`` per network input.
+            inputs: one int8 or int16 array ``[samples, *shape]`` per network input.
             batch_size: the largest number of samples that all threads together hold in memory at once.
 
         Returns:
-            One int8 array ``[samples, *shape]`` per network output.
+            One int8 or int16 array ``[samples, *shape]`` per network output.
 
         Raises:
             NetworkError: number, types or shapes of the inputs are not the network's.
@@ -142,18 +142,20 @@ class IntegerExecutor:
         tensors = self._collected(inputs, set(self.network.outputs), batch_size)
         return [tensors[index] for index in self.network.outputs]
 
-    def _collected(self, inputs: tuple[Int8Array, ...], wanted: set[int], batch_size: int) -> dict[int, Int8Array]:
+    def _collected(
+        self, inputs: tuple[ActivationArray, ...], wanted: set[int], batch_size: int
+    ) -> dict[int, ActivationArray]:
         """Computes the wanted tensors, in chunks of samples."""
         chunks = input_chunks(self.network, inputs, self.prepared.chunk_size(batch_size))
         parts = self.prepared.run(chunks, wanted)
         return {index: np.concatenate([part[index].numpy() for part in parts]) for index in sorted(wanted)}
 
 
-def input_chunks(network: QuantizedNetwork, inputs: tuple[Int8Array, ...], size: int) -> list[Tensors]:
+def input_chunks(network: QuantizedNetwork, inputs: tuple[ActivationArray, ...], size: int) -> list[Tensors]:
     """Cuts the inputs into chunks of at most ``size`` samples.
 
     Returns:
-        For each chunk, int8 tensors ``[samples, *shape]`` by tensor index, the network's constants included.
+        For each chunk, integer tensors ``[samples, *shape]`` by tensor index, the network's constants included.
 
     Raises:
         NetworkError: their number, types or shapes are not the network's.
@@ -162,9 +164,9 @@ def input_chunks(network: QuantizedNetwork, inputs: tuple[Int8Array, ...], size:
         raise NetworkError(f"{network.name!r} has {len(network.inputs)} inputs, got {len(inputs)}")
     for index, array in zip(network.inputs, inputs, strict=True):
         spec = network.tensors[index]
-        if array.dtype != np.int8 or array.shape[1:] != spec.shape or len(array) == 0:
+        if array.dtype != spec.dtype or array.shape[1:] != spec.shape or len(array) == 0:
             raise NetworkError(
-                f"input {spec.name!r} takes int8 [samples, {', '.join(map(str, spec.shape))}], "
+                f"input {spec.name!r} takes {spec.dtype} [samples, {', '.join(map(str, spec.shape))}], "
                 f"got {array.dtype} {list(array.shape)}"
             )
     if len({len(array) for array in inputs}) > 1:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nets.digests import digest
 from nets.execute.executor import SAMPLES_AT_ONCE, Backend, PreparedOperators, input_chunks
-from nets.network import Int8Array, Operator, QuantizedNetwork, TensorSpec, operator_digest
+from nets.network import ActivationArray, Operator, QuantizedNetwork, TensorSpec, operator_digest
 
 DEFAULT_BYTES = 2**30
 
@@ -19,7 +19,7 @@ class PrefixEvaluator:
     equal keys mean equal integers in any network. Memory is bounded: the least recently used activations are dropped.
 
     Args:
-        inputs: one int8 array ``[samples, *shape]`` per network input.
+        inputs: one int8 or int16 array ``[samples, *shape]`` per network input.
         limit_bytes: the largest total size of the activations kept, in bytes.
         backend: the kernels to use.
 
@@ -29,7 +29,9 @@ class PrefixEvaluator:
         kept_bytes: the present size of the activations kept, in bytes.
     """
 
-    def __init__(self, *inputs: Int8Array, limit_bytes: int = DEFAULT_BYTES, backend: Backend = Backend.AUTO) -> None:
+    def __init__(
+        self, *inputs: ActivationArray, limit_bytes: int = DEFAULT_BYTES, backend: Backend = Backend.AUTO
+    ) -> None:
         self._inputs = inputs
         self._limit = limit_bytes
         self._backend = backend
@@ -38,7 +40,7 @@ class PrefixEvaluator:
         self.computed = 0
         self.reused = 0
 
-    def outputs(self, network: QuantizedNetwork, *, remember: bool = True) -> list[Int8Array]:
+    def outputs(self, network: QuantizedNetwork, *, remember: bool = True) -> list[ActivationArray]:
         """Computes the network's outputs, equal to those of :meth:`IntegerExecutor.outputs`.
 
         Args:
@@ -47,7 +49,7 @@ class PrefixEvaluator:
                 with, as in a sensitivity analysis, are faster without.
 
         Returns:
-            One int8 array ``[samples, *shape]`` per network output.
+            One int8 or int16 array ``[samples, *shape]`` per network output.
         """
         keys = tensor_keys(network)
         needed = _needed(network, {index for index, key in keys.items() if key in self._kept})
@@ -82,7 +84,7 @@ _Chunks = list[Tensor]  # one activation, cut along the samples
 
 
 def _bytes(value: _Chunks) -> int:
-    return sum(part.numel() for part in value)
+    return sum(part.nbytes for part in value)
 
 
 def _read_by(network: QuantizedNetwork, needed: list[Operator]) -> set[int]:

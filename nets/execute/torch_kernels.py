@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -22,6 +23,7 @@ from nets.network import (
     Rearrangement,
     RescaledOperator,
     Reshape,
+    TensorSpec,
     Transpose,
     rescaling,
 )
@@ -30,19 +32,19 @@ Kernel = Callable[[list[Tensor]], Tensor]
 
 
 def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
-    """Prepares an operator: int8 input tensors ``[batch, *shape]`` to the int8 output tensor."""
+    """Prepares an operator: int8 or int16 input tensors ``[batch, *shape]`` to the output tensor."""
     match operator:
         case Mean(float_offset=float(offset)):
             return _float_mean(operator, offset, network)
         case RescaledOperator():
             return _rescaled(operator, network)
         case AveragePool():
-            return _pool(operator, _averages)
+            return _pool(operator, _averages, network)
         case MaxPool():
-            return _pool(operator, _maxima)
+            return _pool(operator, _maxima, network)
         case Lookup():
-            table = torch.tensor(operator.table)
-            return lambda inputs: table[inputs[0].to(torch.int64) + 128]
+            table, lowest = torch.tensor(operator.table), len(operator.table) // 2
+            return lambda inputs: table[inputs[0].to(torch.int64) + lowest]
         case Interpolation():
             return lambda inputs: _interpolated(operator, inputs[0])
         case Extremum():
@@ -80,9 +82,9 @@ def _interpolated(operator: Interpolation, image: Tensor) -> Tensor:
     total = weighted_neighbours(operator, image.to(torch.int64))
     half = 1 << (2 * operator.fraction_bits - 1)
     if operator.half_up:
-        return ((total + half) >> 2 * operator.fraction_bits).to(torch.int8)
+        return ((total + half) >> 2 * operator.fraction_bits).to(image.dtype)
     away = torch.where(total > 0, total + half, total - half)
-    return torch.div(away, 2 * half, rounding_mode="trunc").to(torch.int8)
+    return torch.div(away, 2 * half, rounding_mode="trunc").to(image.dtype)
 
 
 def weighted_neighbours(operator: Interpolation, image: Tensor) -> Tensor:
@@ -101,8 +103,14 @@ def weighted_neighbours(operator: Interpolation, image: Tensor) -> Tensor:
 def _rescaled(operator: RescaledOperator, network: QuantizedNetwork) -> Kernel:
     """Accumulates, rescales, adds the zero point and clamps."""
     accumulate, rescale = accumulator(operator, network), rescaling(operator.rescaler)
-    zero = network.tensors[operator.output].zero_point
-    return lambda inputs: (rescale(accumulate(inputs)) + zero).clamp(operator.q_min, operator.q_max).to(torch.int8)
+    target = network.tensors[operator.output]
+    zero, stored = target.zero_point, stored_type(target)
+    return lambda inputs: (rescale(accumulate(inputs)) + zero).clamp(operator.q_min, operator.q_max).to(stored)
+
+
+def stored_type(spec: TensorSpec) -> torch.dtype:
+    """Returns torch's type of a tensor's integers: int8 up to 8 bits, int16 beyond."""
+    return torch.int8 if spec.dtype == np.int8 else torch.int16
 
 
 def _float_mean(operator: Mean, float_offset: float, network: QuantizedNetwork) -> Kernel:
@@ -117,16 +125,19 @@ def _float_mean(operator: Mean, float_offset: float, network: QuantizedNetwork) 
     return run
 
 
-def _pool(operator: Pool, reduce: Callable[[Tensor, Pool], Tensor]) -> Kernel:
+def _pool(operator: Pool, reduce: Callable[[Tensor, Pool], Tensor], network: QuantizedNetwork) -> Kernel:
+    # Sums of at most 2**16 int8 values are exact in float32, of int16 values in float64.
+    stored = stored_type(network.tensors[operator.output])
+    exact = torch.float32 if stored is torch.int8 else torch.float64
+
     def run(inputs: list[Tensor]) -> Tensor:
-        reduced = reduce(inputs[0].permute(0, 3, 1, 2).to(torch.float32), operator)
-        return reduced.clamp(operator.q_min, operator.q_max).to(torch.int8).permute(0, 2, 3, 1)
+        reduced = reduce(inputs[0].permute(0, 3, 1, 2).to(exact), operator)
+        return reduced.clamp(operator.q_min, operator.q_max).to(stored).permute(0, 2, 3, 1)
 
     return run
 
 
 def _averages(image: Tensor, operator: Pool) -> Tensor:
-    # Sums of at most 2**16 int8 values are exact in float32.
     sums = (
         functional.avg_pool2d(_padded(x, operator, 0.0), operator.kernel, operator.stride, divisor_override=1)
         for x in (image, torch.ones_like(image[:1, :1]))

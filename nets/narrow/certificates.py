@@ -7,13 +7,13 @@ import numpy.typing as npt
 import torch
 
 from nets.network import (
+    ActivationArray,
     AveragePool,
     Concatenation,
     Convolution,
     ElementwiseProduct,
     ElementwiseSum,
     Extremum,
-    Int8Array,
     IntArray,
     Interpolation,
     Lookup,
@@ -102,7 +102,7 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
     return NetworkCertificate(tensors, accumulators, partial_sums)
 
 
-def _values(constant: Int8Array) -> Interval:
+def _values(constant: ActivationArray) -> Interval:
     """Returns the interval of each channel of a constant."""
     channels = constant.astype(np.int64).reshape(-1, constant.shape[-1])
     return Interval(channels.min(axis=0), channels.max(axis=0))
@@ -143,7 +143,8 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
             return Interval(*(choose(sources[0].low, sources[1].low), choose(sources[0].high, sources[1].high)))
         case Lookup():
             low, high = source.hull()
-            reachable = operator.table[low + 128 : high + 129]
+            zero = len(operator.table) // 2
+            reachable = operator.table[low + zero : high + zero + 1]
             return _constant(int(reachable.min()), int(reachable.max()), channels)
         case Concatenation():
             lows, highs = [each.low for each in sources], [each.high for each in sources]

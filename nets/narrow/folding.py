@@ -26,7 +26,7 @@ from nets.network import (
     Weighted,
 )
 
-ACCUMULATOR_BITS = 32  # of the widest accumulator that constants are folded into
+ACCUMULATOR_BITS = 32  # of the widest accumulator that constants are folded into, unless biases are wider
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -146,7 +146,7 @@ def _of_channels(operator: Weighted, network: QuantizedNetwork, certificate: Net
     shift, offset = _folded_channels(channels)
     bits = sums.plus(offset).signed_bits
     reason = _obstacle(stage, channels.contract, channels.right_shift[channels.live], channels.zero_point)
-    reason = reason or _too_wide(bits)
+    reason = reason or _too_wide(bits, operator.bias_bits)
     if reason:
         shift, offset = settled(channels)
         bits = sums.plus(offset).signed_bits
@@ -174,7 +174,7 @@ def _of_sum(operator: ElementwiseSum, network: QuantizedNetwork, interval: Inter
         _input_obstacle(operator)
         or _sum_obstacle(last.right_shift_min, min(shifts))
         or _obstacle(last, operator.rescaler.contract, last.right_shift, zero_point)
-        or _too_wide(folded.signed_bits)
+        or _too_wide(folded.signed_bits, ACCUMULATOR_BITS)
     )
     if reason:
         offset = np.zeros(1, np.int64)
@@ -260,9 +260,8 @@ def _sum_obstacle(right_shift: int, left_shift: int) -> str:
     return ""
 
 
-def _too_wide(bits: int) -> str:
-    wide = bits > ACCUMULATOR_BITS
-    return f"the folded accumulator would have {bits} bits, more than {ACCUMULATOR_BITS}" if wide else ""
+def _too_wide(bits: int, most: int) -> str:
+    return f"the folded accumulator would have {bits} bits, more than {most}" if bits > most else ""
 
 
 def _assembled(

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from nets.narrow.covariance import group_count
-from nets.network import Convolution, IntArray, QuantizedNetwork, TensorSpec, Weighted
+from nets.network import ActivationArray, Convolution, IntArray, QuantizedNetwork, TensorSpec, Weighted
 
 # Output positions that a covariance is computed from; with 8,192 instead of 4,096 no figure of the results changes.
 _POSITIONS = 4096
@@ -38,7 +38,7 @@ class InputSums:
 
 
 def input_sums(operator: Weighted, network: QuantizedNetwork, inputs: Sequence[Tensor]) -> InputSums:
-    """Sums a layer's inputs, given as int8 chunks ``[samples, *shape]``."""
+    """Sums a layer's inputs, given as chunks ``[samples, *shape]``."""
     zero = network.tensors[operator.inputs[0]].zero_point
     samples = sum(len(chunk) for chunk in inputs)
     # NumPy's sums over samples are many times faster than torch's here.
@@ -63,7 +63,7 @@ def input_patches(
     Args:
         operator: the layer.
         network: its network.
-        inputs: its inputs, int8 chunks ``[samples, *shape]``.
+        inputs: its inputs, int8 or int16 chunks ``[samples, *shape]``.
         seed: seed of the choice of positions, if there are more than are needed.
 
     Returns:
@@ -93,7 +93,7 @@ class ValueCounts:
 
     Attributes:
         spec: the tensor's quantization.
-        values: the integers less the zero point, int64 ``[256]`` at most.
+        values: the integers of the tensor's type less the zero point, int64.
         counts: int64, same shape.
     """
 
@@ -113,9 +113,10 @@ class ValueCounts:
 
 
 def value_counts(spec: TensorSpec, chunks: Sequence[Tensor]) -> ValueCounts:
-    """Counts the integers of a tensor, given as int8 chunks ``[samples, *shape]``."""
-    counted = [np.bincount(chunk.numpy().reshape(-1).view(np.uint8), minlength=256) for chunk in chunks]
-    integers = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int64)
+    """Counts the integers of a tensor, given as chunks ``[samples, *shape]`` of its type."""
+    unsigned, size = np.dtype(f"u{spec.dtype}"), 1 << 8 * spec.dtype.itemsize
+    counted = [np.bincount(chunk.numpy().reshape(-1).view(unsigned), minlength=size) for chunk in chunks]
+    integers = np.arange(size, dtype=unsigned).view(spec.dtype).astype(np.int64)
     return ValueCounts(spec, integers - spec.zero_point, np.sum(counted, axis=0).astype(np.int64))
 
 
@@ -129,9 +130,7 @@ def _strided(start: int, stride: int, count: int) -> slice:
     return slice(start, start + stride * (count - 1) + 1, stride)
 
 
-def _at(
-    values: npt.NDArray[np.int8], sample: IntArray, row: IntArray, column: IntArray, zero: int
-) -> npt.NDArray[np.int16]:
+def _at(values: ActivationArray, sample: IntArray, row: IntArray, column: IntArray, zero: int) -> npt.NDArray[np.int16]:
     """Returns the values at these positions less the zero point, int16 ``[positions, in]``; 0 outside of the image."""
     _, height, width, _ = values.shape
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)

@@ -52,7 +52,7 @@ def requantized(
     return replace(
         operator,
         weights=quantize_weights(real.weights, weight_scale, bits),
-        bias=quantize_bias(real.bias, input_scale * weight_scale),
+        bias=quantize_bias(real.bias, input_scale * weight_scale, operator.bias_bits),
         weight_scale=weight_scale,
         weight_bits=bits,
     )

@@ -8,6 +8,8 @@ from nets.network.fingerprints import Arrays, fingerprint, operator_digest, trai
 from nets.network.lookup import Function, Lookup, fixed_quantization, lookup_table, retabulated
 from nets.network.operators import (
     SUM_LEFT_SHIFT,
+    WIDE_BIAS_BITS,
+    WIDE_SUM_LEFT_SHIFT,
     AveragePool,
     Concatenation,
     Convolution,
@@ -38,7 +40,7 @@ from nets.network.quantization import along_channels, quantize_bias, quantize_we
 from nets.network.quantized_network import QuantizedNetwork, shared_quantization
 from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, stored_bits
 from nets.network.scales import effective_scales, product_scale, sum_scales, weighted_scale, with_multiplier_bits
-from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec
+from nets.network.tensors import ActivationArray, FloatArray, Int8Array, IntArray, TensorSpec
 
 if TYPE_CHECKING:
     from nets.network.requantization import rescaling
@@ -52,6 +54,9 @@ __all__ = [
     "INT32_MIN",
     "PROFILES",
     "SUM_LEFT_SHIFT",
+    "WIDE_BIAS_BITS",
+    "WIDE_SUM_LEFT_SHIFT",
+    "ActivationArray",
     "Arrays",
     "AveragePool",
     "Concatenation",

@@ -1,7 +1,7 @@
-"""Nonlinear functions of one int8: a table of 256 outputs, computed step by step as the runtime does.
+"""Nonlinear functions of one integer: a table of all outputs, computed step by step as the runtime does.
 
 Sources: TFLite's ``lookup table`` of LOGISTIC, TANH and ELU (``kernels/internal/common.h``), ``hard_swish.h``,
-``leaky_relu.h``; XNNPACK's ``x8-lut`` operators and ``qs8-vlrelu``.
+``leaky_relu.h``, of int16 ``integer_ops/logistic.h`` and ``tanh.h``; XNNPACK's ``x8-lut`` operators and ``qs8-vlrelu``.
 """
 
 import math
@@ -15,9 +15,9 @@ from nets.errors import NetworkError
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS
 from nets.network.operators import Operator
 from nets.network.rescaler import rescaler_from_scale
-from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec
+from nets.network.sigmoid_table import sigmoid_entries
+from nets.network.tensors import ActivationArray, FloatArray, IntArray, TensorSpec
 
-_INTEGERS = np.arange(-128, 128, dtype=np.int64)
 _INT16_MAX, _INT16_MIN = 2**15 - 1, -(2**15)
 _HIRES_BITS = 7  # by which HARD_SWISH shifts its input left
 _RELUISH_SCALE = np.float32(3) / np.float32(32768)
@@ -39,33 +39,40 @@ _OF_FIXED_RANGE = (Function.LOGISTIC, Function.TANH)
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Lookup(Operator):
-    """A function of one int8, element by element.
+    """A function of one integer, element by element.
 
     Attributes:
         function: what it computes.
         alpha: slope of a leaky ReLU for negative values; 0 for others.
         xnnpack: whether the table is XNNPACK's; otherwise it is that of TFLite's own kernels.
-        table: int8 ``[256]``: the outputs of -128 to 127.
+        table: int8 ``[256]``: the outputs of -128 to 127; or int16 ``[65536]`` of all int16.
     """
 
     function: Function
     alpha: float
     xnnpack: bool
-    table: Int8Array
+    table: ActivationArray
 
 
 def lookup_table(
     function: Function, alpha: float, source: TensorSpec, target: TensorSpec, *, xnnpack: bool
-) -> Int8Array:
-    """Computes the outputs, int8 ``[256]``, of -128 to 127 of the input."""
-    centred = _INTEGERS - source.zero_point
-    if function is Function.LEAKY_RELU:
+) -> ActivationArray:
+    """Computes the outputs of every integer that the input's type holds, in ascending order.
+
+    Raises:
+        NetworkError: the runtime has no such function of int16.
+    """
+    stored = np.iinfo(source.dtype)
+    centred = np.arange(stored.min, stored.max + 1, dtype=np.int64) - source.zero_point
+    if source.dtype == np.int16 and function is not Function.LEAKY_RELU:
+        steps = _wide_steps(function, centred, source.scale)
+    elif function is Function.LEAKY_RELU:
         steps = (_xnnpack_leaky if xnnpack else _leaky)(centred, source.scale, target.scale, alpha) + target.zero_point
     elif function is Function.HARD_SWISH:
         steps = _hard_swish(centred, source.scale, target.scale) + target.zero_point
     else:
         steps = _rounded(_REAL[function], centred, source.scale, target, half_even=xnnpack)
-    table: Int8Array = np.clip(steps, target.q_min, target.q_max).astype(np.int8)
+    table: ActivationArray = np.clip(steps, target.q_min, target.q_max).astype(target.dtype)
     table.flags.writeable = False
     return table
 
@@ -80,6 +87,49 @@ def retabulated(operator: Lookup, tensors: tuple[TensorSpec, ...]) -> Lookup:
     source, target = tensors[operator.inputs[0]], tensors[operator.output]
     table = lookup_table(operator.function, operator.alpha, source, target, xnnpack=operator.xnnpack)
     return replace(operator, table=table)
+
+
+def _wide_steps(function: Function, values: IntArray, scale: float) -> IntArray:
+    """Computes a function of int16 in steps of 2**-15, as TFLite interpolates it in a table of 256 sigmoids."""
+    if function is Function.LOGISTIC:
+        return _wide_logistic(values, scale)
+    if function is Function.TANH:
+        return _wide_tanh(values, scale)
+    raise NetworkError(f"{function.value.upper()} of int16 is not a function of the runtime")
+
+
+def _table_input(values: IntArray, scale: float, *, exact_shifts: tuple[int, ...]) -> IntArray:
+    """Converts int16 values to steps of ``1 / 12288``, of which the table of sigmoids has an entry every 512."""
+    fraction, exponent = np.frexp(scale)
+    shift = 12 + int(exponent) - 1
+    if fraction == 0.5 and shift in exact_shifts:
+        return values * 3 << shift
+    multiplier, right_shift = scale * 4096.0 * 3.0, 0
+    while multiplier <= _INT16_MAX / 2 and right_shift <= 30:
+        multiplier, right_shift = multiplier * 2, right_shift + 1
+    half = 1 << (right_shift - 1) if right_shift else 0
+    return (values * int(multiplier) + half) >> right_shift
+
+
+def _interpolated_sigmoid(steps: IntArray, fraction_bits: int, largest: int) -> IntArray:
+    """Interpolates the sigmoid of unsigned steps, with ``16 + fraction_bits`` fraction bits; ``largest`` at the end."""
+    table = sigmoid_entries()
+    at, share = np.minimum(steps >> fraction_bits, 255), steps & ((1 << fraction_bits) - 1)
+    first, second = table[at], table[np.minimum(at + 1, 255)]
+    return np.where(at >= 255, largest, (first << fraction_bits) + share * (second - first))
+
+
+def _wide_logistic(values: IntArray, scale: float) -> IntArray:
+    steps = _table_input(values, scale, exact_shifts=(0,))
+    sigmoid = _interpolated_sigmoid(np.abs(steps), 9, _INT16_MAX << 10)
+    return np.where(steps >= 0, sigmoid + (1 << 9), (1 << 25) - sigmoid + (1 << 9) - 1) >> 10
+
+
+def _wide_tanh(values: IntArray, scale: float) -> IntArray:
+    """Computes ``2 * sigmoid(2 x) - 1``."""
+    steps = _table_input(values, scale, exact_shifts=(0, 1))
+    sigmoid = _interpolated_sigmoid(np.abs(steps), 8, 0xFFFF << 8)
+    return np.where(steps >= 0, sigmoid - (1 << 23) + (1 << 7), (1 << 23) - sigmoid + (1 << 7) - 1) >> 8
 
 
 def _logistic(x: float) -> float:

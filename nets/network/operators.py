@@ -1,7 +1,7 @@
 """Operators of the integer network; those with a rescaler share one base class.
 
-Activations are int8 in NHWC layout (batch, height, width, channels) or ``[batch, features]``; axes and shapes leave
-the batch out.
+Activations are int8 or int16, in NHWC layout (batch, height, width, channels) or ``[batch, features]``; axes and shapes
+leave the batch out.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,8 @@ Pads = tuple[tuple[int, int], tuple[int, int]]  # (top, bottom), (left, right), 
 
 _STORED_BITS = 8  # of a weight in memory: every int8 fits
 SUM_LEFT_SHIFT = 20  # bits; of int8 operands, as in TFLite's add.cc
+WIDE_SUM_LEFT_SHIFT = 15  # bits; of int16 operands
+WIDE_BIAS_BITS = 48  # of the accumulators that TFLite's int64 kernels take
 
 
 class Method(StrEnum):
@@ -73,8 +75,9 @@ class Weighted(NarrowableOperator):
 
     Attributes:
         weights: int8; ``[out, height, width, in / groups]`` of a convolution, ``[out, in]`` of a fully connected layer.
-        bias: int64 within int32, ``[out]``, in units of ``s_x * s_w``.
+        bias: int64 within ``bias_bits``, ``[out]``, in units of ``s_x * s_w``.
         weight_scale: float64 ``[out]`` (per channel) or ``[1]`` (per tensor); symmetric, zero point 0.
+        bias_bits: width of the bias in bits: 32, or 48 if the model's biases are int64.
         weight_bits: width of the weights in bits; symmetric range ``+-(2**(bits-1) - 1)`` (int8 may hold -128).
 
     Raises:
@@ -85,6 +88,7 @@ class Weighted(NarrowableOperator):
     bias: IntArray
     weight_scale: FloatArray
     weight_bits: int = 8
+    bias_bits: int = 32
 
     def __post_init__(self) -> None:
         limit = weight_limit(self.weight_bits)
@@ -137,7 +141,7 @@ class ElementwiseSum(NarrowableOperator):
     """``y = x0 + x1`` or ``x0 - x1``: both inputs are shifted left, rescaled to a common scale, summed and rescaled.
 
     The common scale is twice the larger input scale, so that input's multiplier is exactly 1/2
-    (TFLite reference kernels, ``left_shift`` 20).
+    (TFLite reference kernels, ``left_shift`` 20, or 15 of int16 operands).
 
     Attributes:
         left_shift: bits by which each input, its zero point subtracted, is shifted left before its rescaler.
@@ -171,7 +175,7 @@ class ElementwiseProduct(NarrowableOperator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Requantize(RescaledOperator):
-    """A stand-alone change of quantization, or activation: QUANTIZE int8 to int8, RELU, RELU6."""
+    """A stand-alone change of quantization, or activation: QUANTIZE between integers, RELU, RELU6."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

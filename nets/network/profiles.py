@@ -15,6 +15,8 @@ class Profile:
     Attributes:
         default: the contract of every kind without an exception.
         exceptions: operator kind (``conv``, ``fc``, ``mean`` ...) to contract.
+        wide: the same of operators with int16 inputs; other kinds then obey ``wide_default``.
+        wide_default: contract of operators with int16 inputs; None if the width does not matter.
         runtime: the LiteRT resolver that the profile reproduces, or None for a uniform profile.
         xnnpack_forms: whether ADD, SUB, MEAN and QUANTIZE take XNNPACK's own integer or float forms
             instead of those of TFLite's reference kernels.
@@ -23,13 +25,26 @@ class Profile:
     name: str
     default: Contract
     exceptions: Mapping[str, Contract] = field(default_factory=lambda: MappingProxyType({}))
+    wide: Mapping[str, Contract] = field(default_factory=lambda: MappingProxyType({}))
+    wide_default: Contract | None = None
     runtime: str | None = None
     xnnpack_forms: bool = False
 
-    def contract(self, kind: str) -> Contract:
-        """Returns the contract of an operator kind."""
+    def contract(self, kind: str, *, wide: bool = False) -> Contract:
+        """Returns the contract of an operator kind, with int16 inputs if it is ``wide``."""
+        if wide and self.wide_default is not None:
+            return self.wide.get(kind, self.wide_default)
         return self.exceptions.get(kind, self.default)
 
+
+# XNNPACK has no operators of int16, so both resolvers run TFLite's own kernels, and these their reference code.
+_WIDE = MappingProxyType(
+    {
+        "conv": CONTRACTS["tflite_int64"],
+        "depthwise": CONTRACTS["tflite_int64"],
+        "fc": CONTRACTS["float64_half_away"],
+    }
+)
 
 PROFILES: dict[str, Profile] = {
     profile.name: profile
@@ -38,6 +53,8 @@ PROFILES: dict[str, Profile] = {
             "litert_ref",
             CONTRACTS["tflite_double"],
             MappingProxyType({"fc": CONTRACTS["float64_half_away"]}),
+            wide=_WIDE,
+            wide_default=CONTRACTS["tflite_double"],
             runtime="BUILTIN_REF",
         ),
         Profile(
@@ -45,6 +62,8 @@ PROFILES: dict[str, Profile] = {
             CONTRACTS["xnnpack_fp32"],
             # XNNPACK does not take these over: TFLite's own kernels run them.
             MappingProxyType({"relu": CONTRACTS["tflite_double"], "relu6": CONTRACTS["tflite_double"]}),
+            wide=_WIDE,
+            wide_default=CONTRACTS["tflite_double"],
             runtime="BUILTIN",
             xnnpack_forms=True,
         ),

@@ -5,7 +5,6 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from nets.network.contracts import INT32_MAX, INT32_MIN
 from nets.network.tensors import FloatArray, Int8Array, IntArray
 
 _Any = TypeVar("_Any", bound=np.generic)
@@ -28,6 +27,7 @@ def quantize_weights(weights: FloatArray, scale: FloatArray, bits: int) -> Int8A
     return np.clip(steps, -limit, limit).astype(np.int8)
 
 
-def quantize_bias(bias: FloatArray, scale: FloatArray) -> IntArray:
-    """Rounds a real bias ``[out]`` to integers at ``scale = s_x * s_w``; saturates at int32."""
-    return np.clip(np.rint(bias / scale), INT32_MIN, INT32_MAX).astype(np.int64)
+def quantize_bias(bias: FloatArray, scale: FloatArray, bits: int = 32) -> IntArray:
+    """Rounds a real bias ``[out]`` to integers of ``bits`` bits at ``scale = s_x * s_w``; saturates."""
+    half = 2 ** (bits - 1)
+    return np.clip(np.rint(bias / scale), -half, half - 1).astype(np.int64)

@@ -12,7 +12,7 @@ from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
 from nets.files import write_bytes
 from nets.importers import network_from_bytes, read_file
-from nets.network import PROFILES, Int8Array, Operator, Pool, QuantizedNetwork, RescaledOperator, profile_named
+from nets.network import PROFILES, ActivationArray, Operator, Pool, QuantizedNetwork, RescaledOperator, profile_named
 from nets.oracle.litert import RefusedModelError
 from nets.oracle.patch import patched
 from nets.oracle.residuals import OperatorResidual, explain
@@ -59,7 +59,7 @@ def export_tflite(
     original_path: str | Path,
     out_path: str | Path,
     resolver: str,
-    *samples: Int8Array,
+    *samples: ActivationArray,
     seed: int = 0,
     explained_samples: int | None = None,
 ) -> ExportReport:
@@ -70,7 +70,8 @@ def export_tflite(
         original_path: the file that it was imported from.
         out_path: the file to write.
         resolver: ``litert_ref`` or ``litert_xnnpack``: the runtime that the export targets.
-        samples: one int8 array ``[samples, *shape]`` per network input, for the comparison; random ones by default.
+        samples: one int8 or int16 array ``[samples, *shape]`` per network input, for the comparison; random ones by
+            default.
         seed: seed of the random samples.
         explained_samples: the first samples on which every difference is explained and LiteRT runs the file, which
             takes long; all by default.
@@ -117,7 +118,7 @@ def _clamp(operator: Operator) -> tuple[int, int] | None:
 
 
 def _explained(
-    network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]
+    network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[ActivationArray]
 ) -> tuple[OperatorResidual, ...]:
     live = {index: torch.from_numpy(x) for index, x in IntegerExecutor(runtime).tensors(*inputs).items()}
     return tuple(
@@ -126,7 +127,9 @@ def _explained(
     )
 
 
-def _end_to_end(network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]) -> tuple[float, float]:
+def _end_to_end(
+    network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[ActivationArray]
+) -> tuple[float, float]:
     ours, theirs = (IntegerExecutor(each).outputs(*inputs) for each in (network, runtime))
     differing = sum(int((a != b).sum()) for a, b in zip(ours, theirs, strict=True))
     flat = [(a.reshape(len(a), -1), b.reshape(len(b), -1)) for a, b in zip(ours, theirs, strict=True)]
@@ -134,7 +137,9 @@ def _end_to_end(network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: li
     return differing / sum(a.size for a in ours), float(same.mean())
 
 
-def _litert_agrees(content: bytes, name: str, resolver: str, inputs: list[Int8Array]) -> tuple[bool | None, str | None]:
+def _litert_agrees(
+    content: bytes, name: str, resolver: str, inputs: list[ActivationArray]
+) -> tuple[bool | None, str | None]:
     """Returns whether LiteRT gives the predicted integers, or why it cannot be asked."""
     if importlib.util.find_spec("ai_edge_litert") is None:
         return None, "LiteRT is not installed"

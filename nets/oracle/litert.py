@@ -10,7 +10,7 @@ import numpy as np
 
 from nets.errors import NetworkError
 from nets.importers import IDENTIFIER, operator_index
-from nets.network import Int8Array, QuantizedNetwork
+from nets.network import ActivationArray, QuantizedNetwork
 
 _REASON = 160  # characters shown of LiteRT's reason, which may name every tensor of a model
 
@@ -111,17 +111,17 @@ class LiteRtRunner:
         interpreter.allocate_tensors()
         return interpreter
 
-    def run(self, *inputs: Int8Array) -> list[Int8Array]:
+    def run(self, *inputs: ActivationArray) -> list[ActivationArray]:
         """Runs one batch: int8 arrays ``[batch, *shape]`` per input to the same per output."""
         for index, value in zip(self._inputs, inputs, strict=True):
             self._interpreter.set_tensor(index, value)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]
 
-    def run_all(self, *inputs: Int8Array) -> list[Int8Array]:
+    def run_all(self, *inputs: ActivationArray) -> list[ActivationArray]:
         """Runs any number of samples, in calls of the model's batch; the last is filled by repeating a sample."""
         samples = inputs[0].shape[0]
-        parts: list[list[Int8Array]] = []
+        parts: list[list[ActivationArray]] = []
         for start in range(0, samples, self.batch):
             rows = np.minimum(np.arange(start, start + self.batch), samples - 1)
             parts.append(self.run(*(np.ascontiguousarray(x[rows]) for x in inputs)))

@@ -13,6 +13,8 @@ from nets.oracle.annotate import annotated
 
 AnyArray = npt.NDArray[np.generic]
 
+INT32_BITS = 32
+
 # A channel whose multiplier was flushed to 0 has no scale; this one empties it in every runtime.
 EMPTY_SCALE = 2.0**-40
 
@@ -92,6 +94,10 @@ def _index_in_file(patcher: _Patcher, spec: TensorSpec) -> int:
     return spec.file_index
 
 
+def _bias_type(operator: Weighted) -> type[np.int32] | type[np.int64]:
+    return np.int64 if operator.bias_bits > INT32_BITS else np.int32
+
+
 def runtime_weight_scale(network: QuantizedNetwork, operator: Weighted) -> FloatArray:
     """Computes the weight scale whose effective scale is the rescaler's, float64, ``[out]`` or ``[1]``."""
     source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
@@ -112,7 +118,7 @@ def _patch_weighted(patcher: _Patcher, network: QuantizedNetwork, operator: Weig
         if operator.bias.any():
             raise NetworkError(f"{raw} has no bias in the file; the network's is not 0")
         return
-    patcher.data(raw.inputs[2], operator.bias.astype(np.int32), f"{raw}: bias")
+    patcher.data(raw.inputs[2], operator.bias.astype(_bias_type(operator)), f"{raw}: bias")
     bias_scales = scale * network.tensors[operator.inputs[0]].scale
     if patcher.graph.tensors[raw.inputs[2]].scales.size == bias_scales.size:
         patcher.quantization(raw.inputs[2], bias_scales, None, f"{raw}: bias scales")

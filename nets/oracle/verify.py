@@ -9,7 +9,7 @@ import numpy as np
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
 from nets.importers import network_from_bytes, read_file
-from nets.network import PROFILES, Int8Array, QuantizedNetwork, profile_named
+from nets.network import PROFILES, ActivationArray, QuantizedNetwork, profile_named
 from nets.oracle.litert import LiteRtRunner, exposed_model
 
 _CHUNK = 32  # samples whose every tensor is held at once, or fewer if these have
@@ -53,13 +53,13 @@ class VerifyReport:
         return not any(check.mismatches for check in self.tensors)
 
 
-def verify_model(path: str | Path, profile: str, *samples: Int8Array) -> VerifyReport:
+def verify_model(path: str | Path, profile: str, *samples: ActivationArray) -> VerifyReport:
     """Compares every tensor before a final softmax with LiteRT's, for equality.
 
     Args:
         path: A full-int8 .tflite file.
         profile: ``litert_ref`` or ``litert_xnnpack``.
-        samples: one int8 array ``[samples, *shape]`` per network input.
+        samples: one int8 or int16 array ``[samples, *shape]`` per network input.
 
     Raises:
         NetworkError: the model, the samples or the profile cannot be used, or LiteRT is missing.
@@ -68,7 +68,7 @@ def verify_model(path: str | Path, profile: str, *samples: Int8Array) -> VerifyR
     return verify_bytes(read_file(path), path.name, profile, *samples)
 
 
-def verify_bytes(content: bytes, name: str, profile: str, *samples: Int8Array) -> VerifyReport:
+def verify_bytes(content: bytes, name: str, profile: str, *samples: ActivationArray) -> VerifyReport:
     """Compares a model given as bytes; see :func:`verify_model`."""
     runtime = profile_named(profile).runtime
     if runtime is None:
@@ -99,7 +99,7 @@ class _Tally:
         self._mismatches = 0
         self._first: tuple[tuple[int, ...], int, int] | None = None
 
-    def add(self, ours: Int8Array, theirs: Int8Array, offset: int) -> None:
+    def add(self, ours: ActivationArray, theirs: ActivationArray, offset: int) -> None:
         if ours.shape != theirs.shape:
             raise NetworkError(f"{self._names[0]}: the output has shape {ours.shape}, LiteRT's {theirs.shape}")
         different = ours != theirs
@@ -114,8 +114,8 @@ class _Tally:
         return TensorCheck(*self._names, self._elements, self._mismatches, index, ours, theirs)
 
 
-def random_samples(network: QuantizedNetwork, count: int, seed: int) -> list[Int8Array]:
-    """Draws uniform int8 inputs ``[count, *shape]`` for every network input."""
+def random_samples(network: QuantizedNetwork, count: int, seed: int) -> list[ActivationArray]:
+    """Draws uniform integers ``[count, *shape]`` of the whole range for every network input."""
     rng = np.random.default_rng(seed)
-    shapes = [network.tensors[index].shape for index in network.inputs]
-    return [rng.integers(-128, 128, (count, *shape), dtype=np.int8) for shape in shapes]
+    specs = [network.tensors[index] for index in network.inputs]
+    return [rng.integers(spec.q_min, spec.q_max, (count, *spec.shape), spec.dtype, endpoint=True) for spec in specs]

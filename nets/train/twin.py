@@ -1,6 +1,6 @@
 """The differentiable twin: its forward pass is the integer executor, bit for bit; gradients go straight through.
 
-The executor runs the network of the present integers; float32 copies of its int8 tensors carry the gradients (see
+The executor runs the network of the present integers; float32 copies of its integer tensors carry the gradients (see
 nets.train.straight_through). Training and deployment cannot differ, because there is one implementation of the
 arithmetic. It runs on the CPU, even if gradients are computed on another device.
 """
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nets.execute import IntegerExecutor, kernel, real_pool, weighted_neighbours
+from nets.execute import IntegerExecutor, kernel, real_pool, stored_type, weighted_neighbours
 from nets.narrow import RealWeights
 from nets.network import (
     AveragePool,
@@ -67,6 +67,7 @@ class RescaleAwareTwin(nn.Module):
                 self._weights[operator.name] = TrainableWeights(
                     operator,
                     network.tensors[operator.inputs[0]].scale,
+                    network.tensors[operator.output].q_max,
                     (originals or {}).get(operator.name),
                     learned_scale=learn_scales,
                 )
@@ -75,21 +76,23 @@ class RescaleAwareTwin(nn.Module):
         """Computes every activation's integers, float32, by tensor index, with gradients.
 
         Args:
-            inputs: int8 or float32 integers ``[batch, *shape]``, channels last, one per network input.
+            inputs: int8, int16 or float32 integers ``[batch, *shape]``, channels last, one per network input.
         """
         network, current = self._current()
-        exact = IntegerExecutor(network).tensors(*(x.detach().to(torch.int8).cpu().numpy() for x in inputs))
+        types = (stored_type(network.tensors[index]) for index in network.inputs)
+        integers = (x.detach().to(stored).cpu().numpy() for x, stored in zip(inputs, types, strict=True))
+        exact = IntegerExecutor(network).tensors(*integers)
         carriers = {index: x.to(torch.float32) for index, x in zip(network.inputs, inputs, strict=True)}
         device = inputs[0].device
         carriers |= {index: torch.from_numpy(exact[index]).to(device, torch.float32) for index in network.constants}
         for operator in network.operators:
             sources = [carriers[index] for index in operator.inputs]
-            integers = torch.from_numpy(exact[operator.output]).to(sources[0].device)
+            made = torch.from_numpy(exact[operator.output]).to(sources[0].device)
             if isinstance(operator, Weighted):
                 zeros = (network.tensors[operator.inputs[0]].zero_point, network.tensors[operator.output].zero_point)
-                outputs = weighted_sum(sources[0], current[operator.name], integers, zeros)
+                outputs = weighted_sum(sources[0], current[operator.name], made, zeros)
             else:
-                outputs = _outputs(operator, network, self._scales, sources, integers)
+                outputs = _outputs(operator, network, self._scales, sources, made)
             carriers[operator.output] = outputs
         return carriers
 
@@ -149,7 +152,7 @@ def _outputs(
             return exactly(weighted_neighbours(operator, inputs[0]) / 4**operator.fraction_bits, exact)
         case Lookup():
             slopes = _slopes(operator).to(inputs[0].device)
-            return exactly(inputs[0] * slopes[inputs[0].detach().to(torch.int64) + 128], exact)
+            return exactly(inputs[0] * slopes[inputs[0].detach().to(torch.int64) + len(slopes) // 2], exact)
         case Pad() | Concatenation() | Reshape() | Transpose() | Rearrangement() | Extremum():
             # These only move or choose integers, in any dtype, and are differentiable as they are.
             return kernel(operator, network)(inputs)
@@ -160,5 +163,5 @@ def _outputs(
 
 
 def _slopes(operator: Lookup) -> Tensor:
-    """Returns the slope of a table at each of its inputs, float32 ``[256]``."""
+    """Returns the slope of a table at each of its inputs, float32, shape of the table."""
     return torch.from_numpy(np.gradient(operator.table.astype(np.float32)))

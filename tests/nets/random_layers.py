@@ -1,4 +1,4 @@
-"""Random int8 layers on top of the .tflite writer, with output scales that use the int8 range."""
+"""Random int8 or int16 layers on top of the .tflite writer, with output scales that use the int8 range."""
 
 from dataclasses import dataclass, field
 
@@ -26,11 +26,16 @@ def window_size(size: int, kernel: int, stride: int, dilation: int, padding: int
 
 @dataclass
 class Layers:
-    """Adds layers to a model; every method takes and returns tensor indices."""
+    """Adds layers to a model; every method takes and returns tensor indices.
+
+    ``wide`` activations are int16, with biases of ``bias_type``.
+    """
 
     rng: np.random.Generator
     writer: ModelWriter = field(default_factory=ModelWriter)
     batch: int = 1
+    wide: bool = False
+    bias_type: str = "INT32"
 
     def shape(self, tensor: int) -> tuple[int, ...]:
         return self.writer.tensors[tensor].shape
@@ -41,14 +46,25 @@ class Layers:
     def zero(self, tensor: int) -> int:
         return self.writer.tensors[tensor].zero_points[0]
 
+    @property
+    def type_name(self) -> str:
+        return "INT16" if self.wide else "INT8"
+
+    @property
+    def factor(self) -> int:
+        """Steps of the activations' range in one of int8's."""
+        return 256 if self.wide else 1
+
     def _zero_point(self) -> int:
+        if self.wide:
+            return 0
         return int(self.rng.choice([0, -128, 127, self.rng.integers(-128, 128)]))
 
     def _result(self, shape: tuple[int, ...], scale: float) -> int:
-        return self.writer.activation((self.batch, *shape), float(np.float32(scale)), self._zero_point())
+        return self.writer.activation((self.batch, *shape), float(np.float32(scale)), self._zero_point(), self.type_name)
 
     def input(self, *shape: int, scale: float | None = None) -> int:
-        tensor = self._result(shape, scale or float(self.rng.uniform(0.005, 0.1)))
+        tensor = self._result(shape, scale or float(self.rng.uniform(0.005, 0.1)) / self.factor)
         self.writer.inputs.append(tensor)
         return tensor
 
@@ -78,9 +94,9 @@ class Layers:
         weight = self.writer.constant(weights, "INT8", scales, axis)
         inputs = [x, weight]
         if bias:
-            reach = int(2000 * np.sqrt(terms))
+            reach = int(2000 * np.sqrt(terms)) * self.factor
             values = self.rng.integers(-reach, reach + 1, channels)
-            inputs.append(self.writer.constant(values, "INT32", [float(self.scale(x) * s) for s in scales]))
+            inputs.append(self.writer.constant(values, self.bias_type, [float(self.scale(x) * s) for s in scales]))
         out = self._result(shape, self._span(x, terms, scales))
         table = {"CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions"}
         self.writer.operator(kind, inputs, [out], table.get(kind, "FullyConnectedOptions"), **options)
@@ -153,7 +169,7 @@ class Layers:
         shape = np.broadcast_shapes(self.shape(left), self.shape(right))[1:]
         spread = float(self.rng.uniform(0.4, 2))
         if kind == "MUL":
-            scale = self.scale(left) * self.scale(right) * 60 * spread
+            scale = self.scale(left) * self.scale(right) * 60 * self.factor * spread
         else:
             scale = max(self.scale(left), self.scale(right)) * spread
         out = self._result(shape, scale)
@@ -162,12 +178,12 @@ class Layers:
         return out
 
     def constant(self, *shape: int, like: int | None = None) -> int:
-        """An int8 operand that no sample changes, with a quantization of its own, or that of ``like``."""
-        values = self.rng.integers(-128, 128, shape)
-        scale, zero = float(np.float32(self.rng.uniform(0.005, 0.1))), self._zero_point()
+        """An operand that no sample changes, with a quantization of its own, or that of ``like``."""
+        values = self.rng.integers(-128, 128, shape) * self.factor
+        scale, zero = float(np.float32(self.rng.uniform(0.005, 0.1) / self.factor)), self._zero_point()
         if like is not None:
             scale, zero = self.scale(like), self.zero(like)
-        index = self.writer.constant(values, "INT8", [scale])
+        index = self.writer.constant(values, self.type_name, [scale])
         self.writer.tensors[index].zero_points = [zero]
         return index
 
@@ -178,7 +194,7 @@ class Layers:
 
     def _same(self, x: int, shape: tuple[int, ...]) -> int:
         plan = self.writer.tensors[x]
-        return self.writer.activation((self.batch, *shape), plan.scales[0], plan.zero_points[0])
+        return self.writer.activation((self.batch, *shape), plan.scales[0], plan.zero_points[0], plan.type_name)
 
     def pool(
         self,
@@ -269,7 +285,8 @@ class Layers:
         """A function of one value: LOGISTIC, TANH, ELU, HARD_SWISH, LEAKY_RELU."""
         if kind in ("LOGISTIC", "TANH"):
             scale, zero = (1 / 256, -128) if kind == "LOGISTIC" else (1 / 128, 0)
-            out = self.writer.activation(self.shape(x), scale, zero)
+            scale, zero = (2.0**-15, 0) if self.wide else (scale, zero)
+            out = self.writer.activation(self.shape(x), scale, zero, self.type_name)
         else:
             out = self._result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
         if alpha is None:

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 ALL_TYPES = {
     "UINT8": tflite.TensorType.UINT8,
     "INT8": tflite.TensorType.INT8,
+    "INT16": tflite.TensorType.INT16,
     "INT32": tflite.TensorType.INT32,
+    "INT64": tflite.TensorType.INT64,
     "FLOAT32": tflite.TensorType.FLOAT32,
 }
-NUMPY_TYPES = {"INT8": np.int8, "INT32": np.int32, "FLOAT32": np.float32}
+NUMPY_TYPES = {"INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64, "FLOAT32": np.float32}
 
 
 @dataclass

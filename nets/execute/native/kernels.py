@@ -42,6 +42,8 @@ _ELEMENTS_AT_ONCE = 1024  # as in elementwise.h
 def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes.CDLL) -> Kernel | None:
     """Prepares an operator for the native library; returns None if the torch kernel has to run it."""
     sources, target = [network.tensors[index] for index in operator.inputs], network.tensors[operator.output]
+    if any(spec.dtype != np.int8 for spec in (*sources, target)):
+        return None
     match operator:
         case Weighted() if absolute_bound(operator, sources[0]) > INT32_MAX:
             return None  # the accumulators are not proven to stay within int32

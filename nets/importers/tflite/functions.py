@@ -1,4 +1,4 @@
-"""Converters of nonlinear functions of one int8: LOGISTIC, TANH, ELU, HARD_SWISH, LEAKY_RELU."""
+"""Converters of nonlinear functions of one integer: LOGISTIC, TANH, ELU, HARD_SWISH, LEAKY_RELU."""
 
 import math
 
@@ -6,12 +6,13 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers.tflite import xnnpack
-from nets.importers.tflite.builder import Builder, check_shape, placed
+from nets.importers.tflite.builder import Builder, check_shape, is_wide, placed
 from nets.importers.tflite.graph import RawOperator
 from nets.network import Function, Lookup, Operator, TensorSpec, lookup_table
 
-# Output (scale, zero point) that the runtime's kernels demand.
+# Output (scale, zero point) that the runtime's kernels of int8 demand; those of int16 have 2**-15 and 0.
 _OUTPUTS = {Function.LOGISTIC: (1 / 256, -128), Function.TANH: (1 / 128, 0)}
+_WIDE_OUTPUT = (2.0**-15, 0)
 
 
 def function(builder: Builder, raw: RawOperator) -> Operator:
@@ -20,12 +21,15 @@ def function(builder: Builder, raw: RawOperator) -> Operator:
     source, result = builder.activation(raw), builder.result(raw)
     check_shape(raw, source.shape, result)
     alpha = _alpha(raw) if kind is Function.LEAKY_RELU else 0.0
-    if kind in _OUTPUTS and _OUTPUTS[kind] != (result.scale, result.zero_point):
+    if source.bits != result.bits:
+        raise NetworkError(f"{raw} has an input of {source.bits} bits and an output of {result.bits}")
+    demanded = _WIDE_OUTPUT if is_wide(result) else _OUTPUTS.get(kind)
+    if kind in _OUTPUTS and demanded is not None and demanded != (result.scale, result.zero_point):
         raise NetworkError(
             f"{raw} has an output of scale {result.scale} and zero point {result.zero_point}; "
-            f"{_OUTPUTS[kind][0]} and {_OUTPUTS[kind][1]} are supported"
+            f"{demanded[0]} and {demanded[1]} are supported"
         )
-    by_xnnpack = builder.profile.xnnpack_forms and _taken(kind, alpha, source, result)
+    by_xnnpack = builder.has_xnnpack_form(source) and _taken(kind, alpha, source, result)
     try:
         table = lookup_table(kind, alpha, source, result, xnnpack=by_xnnpack)
     except NetworkError as error:

@@ -14,6 +14,7 @@ from nets.importers.tflite.builder import (
     constant,
     frozen,
     full_rescaler,
+    is_wide,
     placed,
 )
 from nets.importers.tflite.graph import RawOperator
@@ -25,12 +26,11 @@ from nets.network import (
     MaxPool,
     Mean,
     Operator,
-    Profile,
     Rescaler,
     TensorSpec,
 )
 
-COUNT_MAX = 2**16  # elements of one window or mean: their int8 sum stays exact in float32
+COUNT_MAX = 2**16  # elements of one window or mean: their sum stays exact
 
 
 def pool(builder: Builder, raw: RawOperator) -> Operator:
@@ -66,7 +66,7 @@ def mean(builder: Builder, raw: RawOperator) -> Operator:
         raise NetworkError(f"{raw} is over {count} elements; at most {COUNT_MAX} are supported")
     kept = [1 if axis in axes else size for axis, size in enumerate(source.shape) if keep or axis not in axes]
     check_shape(raw, tuple(kept), result)
-    scaling, offset = _mean_scaling(builder.profile, source, result, count)
+    scaling, offset = _mean_scaling(builder, source, result, count)
     return Mean(
         **placed(raw),
         axes=axes,
@@ -79,10 +79,10 @@ def mean(builder: Builder, raw: RawOperator) -> Operator:
 
 
 def _mean_scaling(
-    profile: Profile, source: TensorSpec, result: TensorSpec, count: int
+    builder: Builder, source: TensorSpec, result: TensorSpec, count: int
 ) -> tuple[Rescaler, float | None]:
-    contract = profile.contract("mean")
-    if profile.xnnpack_forms:
+    contract = builder.contract("mean", wide=is_wide(source))
+    if builder.has_xnnpack_form(source, result):
         return xnnpack.mean_scaling(source, result, count, contract)
     if contract.name == "tflite_double":
         return _tflite_mean_rescaler(source.scale / result.scale, count, contract), None

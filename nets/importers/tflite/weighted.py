@@ -13,6 +13,7 @@ from nets.importers.tflite.builder import (
     check_work,
     constant,
     frozen,
+    is_wide,
     kind_of,
     placed,
     quantization,
@@ -21,6 +22,7 @@ from nets.importers.tflite.graph import Options, RawOperator, RawTensor
 from nets.importers.tflite.windows import window
 from nets.network import (
     FULL_MULTIPLIER_BITS,
+    WIDE_BIAS_BITS,
     Convolution,
     FloatArray,
     FullyConnected,
@@ -30,6 +32,8 @@ from nets.network import (
     rescaler_from_scale,
     weighted_scale,
 )
+
+INT32_BITS = 32
 
 
 def convolution(builder: Builder, raw: RawOperator) -> Operator:
@@ -103,13 +107,15 @@ def _shared(
     """Returns the fields that every :class:`Weighted` operator has."""
     source, result = builder.activation(raw), builder.result(raw)
     scales = _weight_scales(raw, builder.input(raw, 1), weights.shape[0], channel_axis)
-    contract = builder.contract(kind_of(raw))
+    bias, bias_bits = _bias(builder, raw, weights.shape[0])
+    contract = builder.contract(kind_of(raw), wide=is_wide(source))
     scale = weighted_scale(source.scale, scales, result.scale, contract)
     q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
     return {
         **placed(raw),
         "weights": frozen(weights),
-        "bias": frozen(_bias(builder, raw, weights.shape[0])),
+        "bias": frozen(bias),
+        "bias_bits": bias_bits,
         "weight_scale": frozen(scales),
         "rescaler": rescaler_from_scale(scale, FULL_MULTIPLIER_BITS, contract),
         "q_min": q_min,
@@ -128,10 +134,17 @@ def _weight_scales(raw: RawOperator, tensor: RawTensor, channels: int, axis: int
     return scales
 
 
-def _bias(builder: Builder, raw: RawOperator, channels: int) -> IntArray:
+def _bias(builder: Builder, raw: RawOperator, channels: int) -> tuple[IntArray, int]:
+    """Returns the bias, and the width in bits that it may have."""
+    wide = is_wide(builder.activation(raw))
     if not builder.has_input(raw, 2):
-        return np.zeros(channels, np.int64)
-    bias = constant(builder.input(raw, 2), "INT32")
+        return np.zeros(channels, np.int64), WIDE_BIAS_BITS if wide else INT32_BITS
+    tensor = builder.input(raw, 2)
+    bits = WIDE_BIAS_BITS if wide and tensor.type_name == "INT64" else INT32_BITS
+    bias = constant(tensor, "INT64" if bits > INT32_BITS else "INT32")
     if bias.shape != (channels,):
         raise NetworkError(f"{raw}: bias has shape {list(bias.shape)}; [{channels}] is needed")
-    return bias
+    limit = 2 ** (bits - 2)  # and as much for the products
+    if (np.abs(bias) > limit).any() and bits > INT32_BITS:
+        raise NetworkError(f"{raw}: bias {bias[np.abs(bias).argmax()]} is beyond {bits - 1} bits, which kernels take")
+    return bias, bits
