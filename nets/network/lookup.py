@@ -13,12 +13,13 @@ import numpy as np
 
 from nets.errors import NetworkError
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS
+from nets.network.fixed_point import doubling_high_mul, fixed_logistic, fixed_tanh, int16, rounding_divide
 from nets.network.operators import Operator
 from nets.network.rescaler import rescaler_from_scale
 from nets.network.sigmoid_table import sigmoid_entries
 from nets.network.tensors import ActivationArray, FloatArray, IntArray, TensorSpec
 
-_INT16_MAX, _INT16_MIN = 2**15 - 1, -(2**15)
+_INT16_MAX = 2**15 - 1
 _HIRES_BITS = 7  # by which HARD_SWISH shifts its input left
 _RELUISH_SCALE = np.float32(3) / np.float32(32768)
 _XNNPACK_BITS = 8  # fraction bits of XNNPACK's multipliers of a leaky ReLU
@@ -44,7 +45,8 @@ class Lookup(Operator):
     Attributes:
         function: what it computes.
         alpha: slope of a leaky ReLU for negative values; 0 for others.
-        xnnpack: whether the table is XNNPACK's; otherwise it is that of TFLite's own kernels.
+        xnnpack: whether the table is that of the default resolver: XNNPACK's, or of int16 that of TFLite's optimised
+            kernels; otherwise it is that of TFLite's reference kernels.
         table: int8 ``[256]``: the outputs of -128 to 127; or int16 ``[65536]`` of all int16.
     """
 
@@ -65,7 +67,7 @@ def lookup_table(
     stored = np.iinfo(source.dtype)
     centred = np.arange(stored.min, stored.max + 1, dtype=np.int64) - source.zero_point
     if source.dtype == np.int16 and function is not Function.LEAKY_RELU:
-        steps = _wide_steps(function, centred, source.scale)
+        steps = _wide_steps(function, centred, source.scale, optimised=xnnpack)
     elif function is Function.LEAKY_RELU:
         steps = (_xnnpack_leaky if xnnpack else _leaky)(centred, source.scale, target.scale, alpha) + target.zero_point
     elif function is Function.HARD_SWISH:
@@ -89,21 +91,35 @@ def retabulated(operator: Lookup, tensors: tuple[TensorSpec, ...]) -> Lookup:
     return replace(operator, table=table)
 
 
-def _wide_steps(function: Function, values: IntArray, scale: float) -> IntArray:
-    """Computes a function of int16 in steps of 2**-15, as TFLite interpolates it in a table of 256 sigmoids."""
+def _wide_steps(function: Function, values: IntArray, scale: float, *, optimised: bool) -> IntArray:
+    """Computes a function of int16 in steps of 2**-15.
+
+    TFLite interpolates it in a table of sigmoids; its optimised kernels do so unless 3 integer bits hold the input.
+    """
     if function is Function.LOGISTIC:
-        return _wide_logistic(values, scale)
+        integer_bits = _integer_bits(scale, (3,))
+        if optimised and integer_bits:
+            return fixed_logistic(values, 3)
+        return _wide_logistic(_table_input(values, scale, integer_bits))
     if function is Function.TANH:
-        return _wide_tanh(values, scale)
+        integer_bits = _integer_bits(scale, (3, 4))
+        if optimised and integer_bits:
+            return fixed_tanh(int16(values << (integer_bits - 3)), 3)
+        return _wide_tanh(_table_input(values, scale, integer_bits))
     raise NetworkError(f"{function.value.upper()} of int16 is not a function of the runtime")
 
 
-def _table_input(values: IntArray, scale: float, *, exact_shifts: tuple[int, ...]) -> IntArray:
-    """Converts int16 values to steps of ``1 / 12288``, of which the table of sigmoids has an entry every 512."""
+def _integer_bits(scale: float, supported: tuple[int, ...]) -> int:
+    """Returns the number of integer bits of int16 values at this scale, if it is one of those; 0 otherwise."""
     fraction, exponent = np.frexp(scale)
-    shift = 12 + int(exponent) - 1
-    if fraction == 0.5 and shift in exact_shifts:
-        return values * 3 << shift
+    bits = int(exponent) - 1 + 15
+    return bits if fraction == 0.5 and bits in supported else 0
+
+
+def _table_input(values: IntArray, scale: float, integer_bits: int) -> IntArray:
+    """Converts int16 values to steps of ``1 / 12288``, of which the table of sigmoids has an entry every 512."""
+    if integer_bits:
+        return values * 3 << (integer_bits - 3)
     multiplier, right_shift = scale * 4096.0 * 3.0, 0
     while multiplier <= _INT16_MAX / 2 and right_shift <= 30:
         multiplier, right_shift = multiplier * 2, right_shift + 1
@@ -119,15 +135,13 @@ def _interpolated_sigmoid(steps: IntArray, fraction_bits: int, largest: int) -> 
     return np.where(at >= 255, largest, (first << fraction_bits) + share * (second - first))
 
 
-def _wide_logistic(values: IntArray, scale: float) -> IntArray:
-    steps = _table_input(values, scale, exact_shifts=(0,))
+def _wide_logistic(steps: IntArray) -> IntArray:
     sigmoid = _interpolated_sigmoid(np.abs(steps), 9, _INT16_MAX << 10)
     return np.where(steps >= 0, sigmoid + (1 << 9), (1 << 25) - sigmoid + (1 << 9) - 1) >> 10
 
 
-def _wide_tanh(values: IntArray, scale: float) -> IntArray:
+def _wide_tanh(steps: IntArray) -> IntArray:
     """Computes ``2 * sigmoid(2 x) - 1``."""
-    steps = _table_input(values, scale, exact_shifts=(0, 1))
     sigmoid = _interpolated_sigmoid(np.abs(steps), 8, 0xFFFF << 8)
     return np.where(steps >= 0, sigmoid - (1 << 23) + (1 << 7), (1 << 23) - sigmoid + (1 << 7) - 1) >> 8
 
@@ -200,17 +214,17 @@ def _hard_swish(centred: IntArray, source: float, target: float) -> IntArray:
     if exponent > 0:
         raise NetworkError(f"HARD_SWISH from scale {source} to {target}: the input's is more than 128 times as large")
     value = centred << _HIRES_BITS
-    product = _doubling_high_mul(value, multiplier)
+    product = doubling_high_mul(value, multiplier)
     gate = value
     if gate_exponent > 0:
-        gate = _int16(gate << min(gate_exponent - 1, 16))
-    gate = _doubling_high_mul(gate, gate_multiplier)
+        gate = int16(gate << min(gate_exponent - 1, 16))
+    gate = doubling_high_mul(gate, gate_multiplier)
     if gate_exponent > 0:
-        gate = _int16(gate << 1)
+        gate = int16(gate << 1)
     if gate_exponent < 0:
-        gate = _divided(gate, -gate_exponent)
+        gate = rounding_divide(gate, -gate_exponent)
     gate = (gate + 2**15) >> 1
-    return _divided(np.trunc(gate * product / 2**15).astype(np.int64), -exponent)
+    return rounding_divide(np.trunc(gate * product / 2**15).astype(np.int64), -exponent)
 
 
 def _int16_multiplier(scale: float) -> tuple[int, int]:
@@ -218,22 +232,3 @@ def _int16_multiplier(scale: float) -> tuple[int, int]:
     rescaler = rescaler_from_scale(np.array([scale]), FULL_MULTIPLIER_BITS, CONTRACTS["tflite_double"])
     wide, exponent = int(rescaler.multiplier[0]), FULL_MULTIPLIER_BITS - int(rescaler.right_shift[0])
     return (_INT16_MAX if wide >= 2**31 - 1 - 2**15 else (wide + 2**15) >> 16), exponent
-
-
-def _int16(values: IntArray) -> IntArray:
-    return np.clip(values, _INT16_MIN, _INT16_MAX)
-
-
-def _doubling_high_mul(values: IntArray, multiplier: int) -> IntArray:
-    """Computes gemmlowp's SaturatingRoundingDoublingHighMul of 16 bits; the multiplier is positive."""
-    product = values * multiplier
-    nudged = product + np.where(product >= 0, 2**14, 1 - 2**14)
-    return np.trunc(nudged / 2**15).astype(np.int64)
-
-
-def _divided(values: IntArray, exponent: int) -> IntArray:
-    """Computes gemmlowp's RoundingDivideByPOT: half away from zero."""
-    if exponent <= 0:
-        return values
-    mask = (1 << exponent) - 1
-    return (values >> exponent) + ((values & mask) > (mask >> 1) + (values < 0))

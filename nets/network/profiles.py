@@ -37,7 +37,8 @@ class Profile:
         return self.exceptions.get(kind, self.default)
 
 
-# XNNPACK has no operators of int16, so both resolvers run TFLite's own kernels, and these their reference code.
+# XNNPACK has no operators of int16, so both resolvers run TFLite's own kernels. Convolutions with int32 biases are of
+# another kind, which rounds twice.
 _WIDE = MappingProxyType(
     {
         "conv": CONTRACTS["tflite_int64"],

@@ -61,7 +61,8 @@ class Layers:
         return int(self.rng.choice([0, -128, 127, self.rng.integers(-128, 128)]))
 
     def _result(self, shape: tuple[int, ...], scale: float) -> int:
-        return self.writer.activation((self.batch, *shape), float(np.float32(scale)), self._zero_point(), self.type_name)
+        zero = self._zero_point()
+        return self.writer.activation((self.batch, *shape), float(np.float32(scale)), zero, self.type_name)
 
     def input(self, *shape: int, scale: float | None = None) -> int:
         tensor = self._result(shape, scale or float(self.rng.uniform(0.005, 0.1)) / self.factor)

@@ -29,7 +29,7 @@ def function(builder: Builder, raw: RawOperator) -> Operator:
             f"{raw} has an output of scale {result.scale} and zero point {result.zero_point}; "
             f"{demanded[0]} and {demanded[1]} are supported"
         )
-    by_xnnpack = builder.has_xnnpack_form(source) and _taken(kind, alpha, source, result)
+    by_xnnpack = builder.profile.xnnpack_forms and _taken(kind, alpha, source, result)
     try:
         table = lookup_table(kind, alpha, source, result, xnnpack=by_xnnpack)
     except NetworkError as error:
@@ -45,7 +45,9 @@ def _alpha(raw: RawOperator) -> float:
 
 
 def _taken(kind: Function, alpha: float, source: TensorSpec, result: TensorSpec) -> bool:
-    """Returns whether XNNPACK runs the operator; TFLite's own kernels run the others."""
+    """Returns whether XNNPACK, or an optimised kernel of int16, runs the operator; reference kernels run the others."""
+    if is_wide(source):
+        return kind is not Function.LEAKY_RELU
     if kind is Function.LEAKY_RELU:
         return xnnpack.takes_leaky(source.scale, result.scale, alpha)
     return kind is not Function.HARD_SWISH

@@ -26,7 +26,7 @@ def resize_bilinear(builder: Builder, raw: RawOperator) -> Operator:
         raise NetworkError(f"{raw} aligns corners and centres of pixels; use one of them")
     check_shape(raw, (*sizes, source.shape[2]), result)
     check_same_quantization(raw, [source, result])
-    by_xnnpack = builder.profile.xnnpack_forms
+    by_xnnpack = builder.has_xnnpack_form(source)
     along = _xnnpack_neighbours if by_xnnpack else _tflite_neighbours
     rows, columns = (along(before, after, options) for before, after in zip(source.shape, sizes, strict=False))
     bits = _XNNPACK_BITS if by_xnnpack else _TFLITE_BITS

@@ -29,6 +29,7 @@ from nets.network import (
     Int8Array,
     IntArray,
     Operator,
+    TensorSpec,
     rescaler_from_scale,
     weighted_scale,
 )
@@ -108,7 +109,7 @@ def _shared(
     source, result = builder.activation(raw), builder.result(raw)
     scales = _weight_scales(raw, builder.input(raw, 1), weights.shape[0], channel_axis)
     bias, bias_bits = _bias(builder, raw, weights.shape[0])
-    contract = builder.contract(kind_of(raw), wide=is_wide(source))
+    contract = builder.contract(_contract_kind(raw, source, bias_bits), wide=is_wide(source))
     scale = weighted_scale(source.scale, scales, result.scale, contract)
     q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
     return {
@@ -121,6 +122,12 @@ def _shared(
         "q_min": q_min,
         "q_max": q_max,
     }
+
+
+def _contract_kind(raw: RawOperator, source: TensorSpec, bias_bits: int) -> str:
+    """Returns what profiles call the operator: TFLite's int16 convolutions have other kernels for int32 biases."""
+    kind = kind_of(raw)
+    return f"{kind}_int32" if is_wide(source) and bias_bits == INT32_BITS and kind != "fc" else kind
 
 
 def _weight_scales(raw: RawOperator, tensor: RawTensor, channels: int, axis: int) -> FloatArray:
