@@ -63,6 +63,7 @@ _ROWS = (
         right_shift_max=1000,
         hardware=False,
     ),
+    Contract("ruy_double", "ruy's kernels of int16 on x86-64; LiteRT BUILTIN", flushes_to_zero=True, hardware=False),
     # The arithmetic of half_up; only the way to a multiplier of full width differs.
     Contract(
         "tflite_int64",

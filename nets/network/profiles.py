@@ -37,15 +37,15 @@ class Profile:
         return self.exceptions.get(kind, self.default)
 
 
-# XNNPACK has no operators of int16, so both resolvers run TFLite's own kernels. Convolutions with int32 biases are of
-# another kind, which rounds twice.
-_WIDE = MappingProxyType(
-    {
-        "conv": CONTRACTS["tflite_int64"],
-        "depthwise": CONTRACTS["tflite_int64"],
-        "fc": CONTRACTS["float64_half_away"],
-    }
-)
+# XNNPACK has no operators of int16, so both resolvers run TFLite's own kernels: the reference ones for int64 biases.
+# Without them, BUILTIN runs ruy's.
+_WIDE = {
+    "conv": CONTRACTS["tflite_int64"],
+    "depthwise": CONTRACTS["tflite_int64"],
+    "fc": CONTRACTS["float64_half_away"],
+    "fc_int32": CONTRACTS["float64_half_away"],
+}
+_WIDE_RUY = {"conv_int32": CONTRACTS["ruy_double"], "fc_int32": CONTRACTS["ruy_double"]}
 
 PROFILES: dict[str, Profile] = {
     profile.name: profile
@@ -54,7 +54,7 @@ PROFILES: dict[str, Profile] = {
             "litert_ref",
             CONTRACTS["tflite_double"],
             MappingProxyType({"fc": CONTRACTS["float64_half_away"]}),
-            wide=_WIDE,
+            wide=MappingProxyType(_WIDE),
             wide_default=CONTRACTS["tflite_double"],
             runtime="BUILTIN_REF",
         ),
@@ -63,7 +63,7 @@ PROFILES: dict[str, Profile] = {
             CONTRACTS["xnnpack_fp32"],
             # XNNPACK does not take these over: TFLite's own kernels run them.
             MappingProxyType({"relu": CONTRACTS["tflite_double"], "relu6": CONTRACTS["tflite_double"]}),
-            wide=_WIDE,
+            wide=MappingProxyType({**_WIDE, **_WIDE_RUY}),
             wide_default=CONTRACTS["tflite_double"],
             runtime="BUILTIN",
             xnnpack_forms=True,

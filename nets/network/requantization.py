@@ -87,6 +87,20 @@ def _half_away(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_
 
 
 def _tflite_double(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int) -> Tensor:
+    return _doubly_rounded(acc, multiplier, right_shift, multiplier_bits, _rounding_divide_by_pot)
+
+
+def _ruy_double(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multiplier_bits: int) -> Tensor:
+    return _doubly_rounded(acc, multiplier, right_shift, multiplier_bits, _divide_half_up)
+
+
+def _doubly_rounded(
+    acc: Tensor,
+    multiplier: Tensor,
+    right_shift: Tensor,
+    multiplier_bits: int,
+    divide: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
     q31 = torch.bitwise_left_shift(multiplier, torch.full_like(multiplier, FULL_MULTIPLIER_BITS - multiplier_bits))
     left_shift = multiplier_bits - right_shift  # TFLite's own `shift`: positive is left
     operand = acc
@@ -95,7 +109,7 @@ def _tflite_double(acc: Tensor, multiplier: Tensor, right_shift: Tensor, multipl
         operand = torch.where(left_shift > 0, raised.clamp(INT32_MIN, INT32_MAX), acc)
     # gemmlowp's SaturatingRoundingDoublingHighMul; q31 is never INT32_MIN, so nothing saturates.
     doubled = _shifted_right(operand, q31, torch.full_like(q31, 31), torch.full_like(q31, 2**30))
-    return _rounding_divide_by_pot(doubled, (-left_shift).clamp(0, 31))
+    return divide(doubled, (-left_shift).clamp(0, 31))
 
 
 def _rounding_divide_by_pot(value: Tensor, exponent: Tensor) -> Tensor:
@@ -103,6 +117,11 @@ def _rounding_divide_by_pot(value: Tensor, exponent: Tensor) -> Tensor:
     mask = torch.bitwise_left_shift(torch.ones_like(exponent), exponent) - 1
     threshold = torch.bitwise_right_shift(mask, torch.ones_like(mask)) + (value < 0)
     return torch.bitwise_right_shift(value, exponent) + ((value & mask) > threshold)
+
+
+def _divide_half_up(value: Tensor, exponent: Tensor) -> Tensor:
+    half = torch.bitwise_left_shift(torch.ones_like(exponent), (exponent - 1).clamp(min=0))
+    return torch.bitwise_right_shift(value + torch.where(exponent > 0, half, 0), exponent)
 
 
 def _float32_half_even(acc: Tensor, multiplier: Tensor, right_shift: Tensor, _multiplier_bits: int) -> Tensor:
@@ -125,5 +144,6 @@ _RULES: dict[str, Rule] = {
     "half_away": _half_away,
     "xnnpack_fp32": _float32_half_even,
     "float64_half_away": _float64_half_away,
+    "ruy_double": _ruy_double,
     "tflite_int64": _half_up,
 }

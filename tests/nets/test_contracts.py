@@ -47,12 +47,14 @@ def to_float(value: Fraction, bits: int) -> Fraction:
     return half_to_even(value) * Fraction(2) ** exponent
 
 
-def gemmlowp(acc: int, multiplier: int, right_shift: int, bits: int) -> int:
-    """Two roundings: half up at bit 31, then half away from zero at the remaining shift."""
+def gemmlowp(
+    acc: int, multiplier: int, right_shift: int, bits: int, second: Callable[[Fraction], int] = half_away_from_zero
+) -> int:
+    """Two roundings: half up at bit 31, then half away from zero, or by another rule, at the remaining shift."""
     left = bits - right_shift
     operand = acc if left <= 0 else max(INT32_MIN, min(INT32_MAX, acc * 2**left))
     high = math.floor(Fraction(operand * multiplier * 2 ** (31 - bits), 2**31) + HALF)
-    return half_away_from_zero(Fraction(high, 2 ** max(-left, 0)))
+    return second(Fraction(high, 2 ** max(-left, 0)))
 
 
 def scale_of(multiplier: int, right_shift: int) -> Fraction:
@@ -66,6 +68,7 @@ ORACLES: dict[str, Callable[[int, int, int, int], int]] = {
     "tflite_double": gemmlowp,
     "xnnpack_fp32": lambda acc, m, r, _k: half_to_even(to_float(to_float(Fraction(acc), 24) * scale_of(m, r), 24)),
     "float64_half_away": lambda acc, m, r, _k: half_away_from_zero(to_float(acc * scale_of(m, r), 53)),
+    "ruy_double": lambda acc, m, r, k: gemmlowp(acc, m, r, k, second=lambda value: math.floor(value + HALF)),
     "tflite_int64": lambda acc, m, r, _k: math.floor(acc * scale_of(m, r) + HALF),
 }
 
@@ -147,7 +150,7 @@ def test_is_monotone_in_the_accumulator(contract: Contract) -> None:
 
 def test_stays_within_its_bound_of_the_exact_product(contract: Contract) -> None:
     """Nearest rules err by 1/2 LSB, floor by 1, two roundings by up to 1; float rules add their own rounding."""
-    bound = Fraction(1) if contract.name in ("floor", "tflite_double") else HALF
+    bound = Fraction(1) if contract.name in ("floor", "tflite_double", "ruy_double") else HALF
     for bits in widths_of(contract):
         for multiplier, right_shift, accs in cases(contract, bits):
             for acc, q in zip(accs, computed(contract, accs, multiplier, right_shift, bits), strict=True):

@@ -59,22 +59,21 @@ def test_networks_with_every_operator_are_exact(seed: int) -> None:
 
 @EXAMPLES
 @given(seeds, st.booleans())
-def test_int32_biases_round_as_the_runtime_does(seed: int, per_channel: bool) -> None:
-    """The default resolver runs these convolutions in ruy, which is no oracle."""
-    pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
+def test_biases_of_32_bits_and_none_round_as_the_runtime_does(seed: int, per_channel: bool) -> None:
     layers = Layers(np.random.default_rng(seed), wide=True)
     convolved = layers.conv(layers.input(5, 6, 3), 4, activation=NONE, per_channel=per_channel)
-    dense = layers.dense(layers.input(9), 4, per_channel=per_channel)
+    dense = layers.dense(layers.input(40), 30, per_channel=per_channel)
     for operator in layers.writer.operators:
         operator.values["QuantizedBiasType"] = tflite.TensorType.INT32
-    content = layers.content(convolved, dense)
-    network = network_from_bytes(content, "m", contract="litert_ref")
-    assert [op.rescaler.contract.name for op in network.narrowable_operators()] == [
-        "tflite_double",
-        "float64_half_away",
-    ]
-    assert {op.bias_bits for op in network.operators if isinstance(op, Weighted)} == {32}
-    assert verify_bytes(content, "m", "litert_ref", *random_samples(network, 3, seed)).exact
+    unbiased = layers.dense(layers.input(40), 30, per_channel=per_channel, bias=False)
+    content = layers.content(convolved, dense, unbiased)
+    assert_exact(content, seed, 8)
+    rules = {
+        profile: [op.rescaler.contract.name for op in network_from_bytes(content, "m", contract=profile).operators]
+        for profile in PROFILES
+    }
+    assert rules["litert_ref"] == ["tflite_double", "float64_half_away", "float64_half_away"]
+    assert rules["litert_xnnpack"] == ["ruy_double"] * 3
 
 
 @EXAMPLES

@@ -109,7 +109,7 @@ def _shared(
     source, result = builder.activation(raw), builder.result(raw)
     scales = _weight_scales(raw, builder.input(raw, 1), weights.shape[0], channel_axis)
     bias, bias_bits = _bias(builder, raw, weights.shape[0])
-    contract = builder.contract(_contract_kind(raw, source, bias_bits), wide=is_wide(source))
+    contract = builder.contract(_contract_kind(builder, raw, source), wide=is_wide(source))
     scale = weighted_scale(source.scale, scales, result.scale, contract)
     q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
     return {
@@ -124,10 +124,11 @@ def _shared(
     }
 
 
-def _contract_kind(raw: RawOperator, source: TensorSpec, bias_bits: int) -> str:
-    """Returns what profiles call the operator: TFLite's int16 convolutions have other kernels for int32 biases."""
+def _contract_kind(builder: Builder, raw: RawOperator, source: TensorSpec) -> str:
+    """Returns what profiles call the operator: without int64 biases, other kernels run those of int16."""
     kind = kind_of(raw)
-    return f"{kind}_int32" if is_wide(source) and bias_bits == INT32_BITS and kind != "fc" else kind
+    int64 = builder.has_input(raw, 2) and builder.input(raw, 2).type_name == "INT64"
+    return f"{kind}_int32" if is_wide(source) and not int64 else kind
 
 
 def _weight_scales(raw: RawOperator, tensor: RawTensor, channels: int, axis: int) -> FloatArray:
