@@ -4,7 +4,7 @@ import math
 
 from hwmodels.workload import OutputConstants, RescalerWorkload, RescaleStage
 from nets.narrow import RescalerConstants, rescaler_constants
-from nets.network import Convolution, NarrowableOperator, QuantizedNetwork, Weighted
+from nets.network import SUM_LEFT_SHIFT, Convolution, ElementwiseSum, NarrowableOperator, QuantizedNetwork, Weighted
 
 
 def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
@@ -36,6 +36,7 @@ def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: 
         weight_bits=weighted.weight_bits if weighted else 0,
         activation_bits=max(network.tensors[index].bits for index in operator.inputs),
         contract=operator.rescaler.contract.name,
+        left_shift=operator.left_shift if isinstance(operator, ElementwiseSum) else SUM_LEFT_SHIFT,
         output=OutputConstants(
             zero_point=target.zero_point,
             q_min=operator.q_min,

@@ -17,7 +17,9 @@ class LostDesignError(RuntimeError):
     """A written file does not hold the design: a bug of this program, not of its input."""
 
 
-def write_file(network: QuantizedNetwork, original: Path, out: Path, samples: tuple[ActivationArray, ...]) -> FileDocument:
+def write_file(
+    network: QuantizedNetwork, original: Path, out: Path, samples: tuple[ActivationArray, ...]
+) -> FileDocument:
     """Writes a design into a copy of the file that its network was imported from, in one step.
 
     Args:
