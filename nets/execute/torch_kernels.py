@@ -8,12 +8,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from nets.execute.accumulation import accumulator
+from nets.execute.recurrent import lstm_kernel
 from nets.network import (
     AveragePool,
     Concatenation,
     Extremum,
     Interpolation,
     Lookup,
+    LstmRecurrence,
     MaxPool,
     Mean,
     Operator,
@@ -36,6 +38,8 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
     match operator:
         case Mean(float_offset=float(offset)):
             return _float_mean(operator, offset, network)
+        case LstmRecurrence():
+            return lstm_kernel(operator, network)
         case RescaledOperator():
             return _rescaled(operator, network)
         case AveragePool():

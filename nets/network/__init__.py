@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from nets.lazy import names_on_demand
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS, INT32_MAX, INT32_MIN, Contract, contract_named
 from nets.network.fingerprints import Arrays, fingerprint, operator_digest, trained_arrays, with_trained_arrays
+from nets.network.fixed_point import fixed_logistic, fixed_tanh
 from nets.network.lookup import Function, Lookup, fixed_quantization, lookup_table, retabulated
 from nets.network.operators import (
     SUM_LEFT_SHIFT,
@@ -38,6 +39,7 @@ from nets.network.operators import (
 from nets.network.profiles import PROFILES, Profile, profile_named
 from nets.network.quantization import along_channels, quantize_bias, quantize_weights, weight_limit
 from nets.network.quantized_network import QuantizedNetwork, shared_quantization
+from nets.network.recurrent import GATE_INTEGER_BITS, GATE_SCALE, GATES, LstmRecurrence, StateProduct
 from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, stored_bits
 from nets.network.scales import effective_scales, product_scale, sum_scales, weighted_scale, with_multiplier_bits
 from nets.network.tensors import ActivationArray, FloatArray, Int8Array, IntArray, TensorSpec
@@ -50,6 +52,9 @@ else:
 __all__ = [
     "CONTRACTS",
     "FULL_MULTIPLIER_BITS",
+    "GATES",
+    "GATE_INTEGER_BITS",
+    "GATE_SCALE",
     "INT32_MAX",
     "INT32_MIN",
     "PROFILES",
@@ -73,6 +78,7 @@ __all__ = [
     "IntArray",
     "Interpolation",
     "Lookup",
+    "LstmRecurrence",
     "MaxPool",
     "Mean",
     "Method",
@@ -89,6 +95,7 @@ __all__ = [
     "RescaledOperator",
     "Rescaler",
     "Reshape",
+    "StateProduct",
     "TensorSpec",
     "Transpose",
     "Weighted",
@@ -96,7 +103,9 @@ __all__ = [
     "contract_named",
     "effective_scales",
     "fingerprint",
+    "fixed_logistic",
     "fixed_quantization",
+    "fixed_tanh",
     "lookup_table",
     "neighbouring_scales",
     "operator_digest",

@@ -113,6 +113,7 @@ class LiteRtRunner:
 
     def run(self, *inputs: ActivationArray) -> list[ActivationArray]:
         """Runs one batch: int8 arrays ``[batch, *shape]`` per input to the same per output."""
+        self._interpreter.reset_all_variables()  # every sample begins a sequence of its own
         for index, value in zip(self._inputs, inputs, strict=True):
             self._interpreter.set_tensor(index, value)
         self._interpreter.invoke()

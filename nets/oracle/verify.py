@@ -9,7 +9,7 @@ import numpy as np
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
 from nets.importers import network_from_bytes, read_file
-from nets.network import PROFILES, ActivationArray, QuantizedNetwork, profile_named
+from nets.network import PROFILES, ActivationArray, Operator, QuantizedNetwork, profile_named
 from nets.oracle.litert import LiteRtRunner, exposed_model
 
 _CHUNK = 32  # samples whose every tensor is held at once, or fewer if these have
@@ -74,10 +74,11 @@ def verify_bytes(content: bytes, name: str, profile: str, *samples: ActivationAr
     if runtime is None:
         raise NetworkError(f"{profile!r} is no profile of a LiteRT resolver; choose one of {', '.join(PROFILES)}")
     network = network_from_bytes(content, name, contract=profile)
-    made = [operator.output for operator in network.operators]
+    stored = [operator for operator in network.operators if network.tensors[operator.output].file_index is not None]
+    made = [operator.output for operator in stored]
     runner = LiteRtRunner(exposed_model(content, network, made), runtime)
     executor = IntegerExecutor(network)
-    tallies = [_Tally(network, at) for at in range(len(network.operators))]
+    tallies = [_Tally(network, operator) for operator in stored]
     count = samples[0].shape[0] if samples else 0
     each = sum(math.prod(tensor.shape) for tensor in network.tensors)
     chunk = min(_CHUNK, max(_CHUNK_ELEMENTS // each, 1))
@@ -92,8 +93,7 @@ def verify_bytes(content: bytes, name: str, profile: str, *samples: ActivationAr
 class _Tally:
     """Counts the differences of one operator's output, chunk by chunk."""
 
-    def __init__(self, network: QuantizedNetwork, position: int) -> None:
-        operator = network.operators[position]
+    def __init__(self, network: QuantizedNetwork, operator: Operator) -> None:
         self._names = (operator.name, network.tensors[operator.output].name)
         self._elements = 0
         self._mismatches = 0

@@ -46,6 +46,7 @@ class Builder:
         elements: of all tensors described so far.
         positions: how many positions rearranging operators have taken so far.
         constants: operands that are no activations, by file index.
+        inner_tensors: how many activations are described that the file has no tensors for.
     """
 
     graph: RawGraph
@@ -56,6 +57,7 @@ class Builder:
     elements: int = 0
     positions: int = 0
     constants: dict[int, ActivationArray] = field(default_factory=dict)
+    inner_tensors: int = 0
 
     def input(self, operator: RawOperator, position: int) -> RawTensor:
         """Returns an operator's input, or raises a NetworkError if it is missing."""
@@ -114,6 +116,13 @@ class Builder:
                 )
         return self.specs[tensor.index]
 
+    def inner(self, name: str, shape: tuple[int, ...], scale: float, zero_point: int, bits: int) -> int:
+        """Describes an activation that the file's operator keeps to itself, and returns its index."""
+        index = len(self.graph.tensors) + self.inner_tensors
+        self.inner_tensors += 1
+        self.specs[index] = TensorSpec(name, shape, scale, zero_point, bits)
+        return index
+
     def spend(self, operator: RawOperator, positions: int) -> None:
         """Counts positions that an operator takes; a small file must not describe gigabytes of them."""
         self.positions += positions
@@ -151,6 +160,8 @@ def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
         raise NetworkError(f"{tensor} is {tensor.type_name}; only full-integer models are supported")
     if tensor.data is not None:
         raise NetworkError(f"{tensor} is a constant; an activation is expected here")
+    if tensor.is_variable:
+        raise NetworkError(f"{tensor} is a variable; only SVDF and LSTM layers may keep a state")
     if not tensor.shape or tensor.shape[0] != batch or min(tensor.shape) < 1:
         raise NetworkError(
             f"{tensor} has shape {list(tensor.shape)}; sizes are positive, the first is the batch, {batch}"

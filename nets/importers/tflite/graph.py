@@ -49,6 +49,7 @@ class RawTensor:
         scales: float32 scales held in float64; empty if the tensor is not quantized.
         zero_points: int64, as many as scales, or none.
         axis: the quantized dimension of per-channel scales.
+        is_variable: whether it is a state, kept from one run to the next.
         data: the constant's bytes, a read-only view of the file; None for activations.
     """
 
@@ -60,6 +61,7 @@ class RawTensor:
     zero_points: IntArray
     axis: int
     data: npt.NDArray[np.uint8] | None
+    is_variable: bool = False
 
     def __str__(self) -> str:
         return f"tensor {self.index} {self.name!r}"
@@ -67,7 +69,10 @@ class RawTensor:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RawOperator:
-    """An operator as the file describes it; an absent optional input is -1 in ``inputs``."""
+    """An operator as the file describes it; an absent optional input is -1 in ``inputs``.
+
+    ``intermediates`` are tensors that only describe the quantization of values inside of the operator.
+    """
 
     index: int
     kind: str
@@ -75,6 +80,7 @@ class RawOperator:
     outputs: tuple[int, ...]
     options_type: int
     table: Any
+    intermediates: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         return f"operator {self.index} {self.kind}"
@@ -252,6 +258,7 @@ def _read_operator(reader: _Reader, graph: Any, index: int, kinds: list[str]) ->
         outputs=reader.integers(operator.OutputsLength(), operator.OutputsAsNumpy),
         options_type=operator.BuiltinOptionsType(),
         table=operator.BuiltinOptions(),
+        intermediates=reader.integers(operator.IntermediatesLength(), operator.IntermediatesAsNumpy),
     )
 
 
@@ -262,10 +269,8 @@ def _read_tensor(reader: _Reader, model: Any, graph: Any, index: int) -> RawTens
         raise NetworkError(
             f"tensor {index} {name!r} has {tensor.ShapeLength()} dimensions; at most {MAX_RANK} are known"
         )
-    if tensor.IsVariable() or tensor.Sparsity() is not None:
-        raise NetworkError(
-            f"tensor {index} {name!r} is variable or sparse; only dense, stateless tensors are supported"
-        )
+    if tensor.Sparsity() is not None:
+        raise NetworkError(f"tensor {index} {name!r} is sparse; only dense tensors are supported")
     scales, zero_points, axis = _read_quantization(reader, tensor.Quantization())
     return RawTensor(
         index=index,
@@ -276,6 +281,7 @@ def _read_tensor(reader: _Reader, model: Any, graph: Any, index: int) -> RawTens
         zero_points=zero_points,
         axis=axis,
         data=_read_data(model, tensor.Buffer(), index),
+        is_variable=bool(tensor.IsVariable()),
     )
 
 

@@ -5,7 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from nets.errors import NetworkError
-from nets.importers.tflite import elementwise, functions, interpolation, movers, rearrangements, reductions, weighted
+from nets.importers.tflite import (
+    elementwise,
+    functions,
+    interpolation,
+    movers,
+    rearrangements,
+    recurrent,
+    reductions,
+    weighted,
+)
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.folding import folded
 from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
@@ -48,6 +57,7 @@ CONVERTERS: dict[str, Converter] = {
     "TANH": functions.function,
     "TILE": rearrangements.tile,
     "TRANSPOSE": movers.transpose,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": recurrent.lstm,
 }
 AT_THE_END = ("SOFTMAX", "LOGISTIC", "DEQUANTIZE")  # dropped at the end: networks are scored on their logits
 BORDER_TYPES = ("FLOAT32", "UINT8")  # of inputs and outputs that QUANTIZE and DEQUANTIZE translate
