@@ -4,7 +4,7 @@ import math
 
 from hwmodels.workload import OutputConstants, RescalerWorkload, RescaleStage
 from nets.narrow import RescalerConstants, rescaler_constants
-from nets.network import SUM_LEFT_SHIFT, Convolution, ElementwiseSum, NarrowableOperator, QuantizedNetwork, Weighted
+from nets.network import SUM_LEFT_SHIFT, ElementwiseSum, NarrowableOperator, QuantizedNetwork, Weighted
 
 
 def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
@@ -49,5 +49,4 @@ def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: 
 
 def _macs(operator: Weighted, network: QuantizedNetwork) -> int:
     taps = operator.weights[0].size
-    positions = network.tensors[operator.output].shape[:-1] if isinstance(operator, Convolution) else ()
-    return int(taps) * operator.out_channels * math.prod(positions)
+    return int(taps) * operator.out_channels * math.prod(network.tensors[operator.output].shape[:-1])

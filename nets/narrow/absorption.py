@@ -97,7 +97,7 @@ def absorb_into_weights(
     weight_scale = weight_scale_of(chosen)
     return replace(
         requantized(operator, original, source.scale, weight_scale, operator.weight_bits),
-        weights=errors.rounded(steps_at(weight_scale, weights), limit).astype(np.int8),
+        weights=errors.rounded(steps_at(weight_scale, weights), limit).astype(operator.weights.dtype),
         rescaler=rescaler_from_scale(chosen, choice.multiplier_bits, contract),
     )
 

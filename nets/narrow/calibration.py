@@ -34,6 +34,7 @@ from nets.network import (
     Weighted,
     quantize_bias,
     weight_limit,
+    weight_type,
     with_multiplier_bits,
 )
 
@@ -217,6 +218,6 @@ def _reweighted(operator: Weighted, network: QuantizedNetwork, original: RealWei
     source = network.tensors[operator.inputs[0]].scale
     made = replace(
         requantized(operator, original, source, scale, operator.weight_bits),
-        weights=layer.rounded(steps_at(scale, weights), limit).astype(np.int8),
+        weights=layer.rounded(steps_at(scale, weights), limit).astype(weight_type(operator.weight_bits)),
     )
     return with_multiplier_bits(made, network.tensors, FULL_MULTIPLIER_BITS)

@@ -17,6 +17,7 @@ from nets.network import (
     IntArray,
     Interpolation,
     Lookup,
+    LstmRecurrence,
     Mean,
     Operator,
     Pad,
@@ -127,6 +128,8 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
     """Returns the reachable output of an operator without a rescaler."""
     source, channels = sources[0], target.shape[-1]
     match operator:
+        case LstmRecurrence():
+            return _constant(operator.q_min, operator.q_max, channels)
         case AveragePool():
             return Interval(*(np.clip(bound, operator.q_min, operator.q_max) for bound in (source.low, source.high)))
         case Pad():

@@ -45,7 +45,8 @@ def input_sums(operator: Weighted, network: QuantizedNetwork, inputs: Sequence[T
     sums = [chunk.numpy().sum(axis=0, dtype=np.int32).astype(np.int64) for chunk in inputs]
     image = np.sum(sums, axis=0) - zero * samples
     if not isinstance(operator, Convolution):
-        return InputSums(image.reshape(1, -1), samples)
+        rows = image.reshape(-1, operator.weights.shape[1])
+        return InputSums(rows.sum(axis=0, keepdims=True), samples * len(rows))
     height, width = network.tensors[operator.output].shape[:2]
     padded = np.pad(image, (*operator.padding, (0, 0)))
     windows = [
@@ -67,17 +68,15 @@ def input_patches(
         seed: seed of the choice of positions, if there are more than are needed.
 
     Returns:
-        int16 ``[positions, height * width, in]`` of a convolution, ``[samples, 1, in]`` of a fully connected layer.
+        int16 ``[positions, height * width, in]`` of a convolution, ``[positions, 1, in]`` of a fully connected layer.
     """
     zero = network.tensors[operator.inputs[0]].zero_point
     values = np.concatenate([chunk.numpy() for chunk in inputs])
     if not isinstance(operator, Convolution):
-        return values.reshape(len(values), 1, -1).astype(np.int16) - np.int16(zero)
+        rows = values.reshape(-1, 1, operator.weights.shape[1])
+        return rows[_chosen(len(rows), seed)].astype(np.int16) - np.int16(zero)
     height, width = network.tensors[operator.output].shape[:2]
-    available = len(values) * height * width
-    chosen = np.arange(available)
-    if available > _POSITIONS:
-        chosen = np.sort(np.random.default_rng(seed).choice(available, _POSITIONS, replace=False))
+    chosen = _chosen(len(values) * height * width, seed)
     sample, row, column = np.unravel_index(chosen, (len(values), height, width))
     (top, _), (left, _) = operator.padding
     taps = [
@@ -85,6 +84,13 @@ def input_patches(
         for y, x in _offsets(operator)
     ]
     return np.stack(taps, axis=1)
+
+
+def _chosen(available: int, seed: int) -> IntArray:
+    """Returns positions, ascending: all, or as many as are needed."""
+    if available <= _POSITIONS:
+        return np.arange(available, dtype=np.int64)
+    return np.sort(np.random.default_rng(seed).choice(available, _POSITIONS, replace=False))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

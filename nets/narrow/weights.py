@@ -65,8 +65,8 @@ def with_weight_bits(
 
     Args:
         network: the network at int32 (Q31).
-        bits: width of the weights in bits, 3 to 8, of all weighted operators or by name; at the present width
-            nothing changes.
+        bits: width of the weights in bits, 3 to 8, of all operators with int8 weights, or by name; at the present
+            width nothing changes.
         originals: real weights to requantize from; the values of the integer weights by default.
 
     Raises:
@@ -74,7 +74,8 @@ def with_weight_bits(
     """
     originals = originals if originals is not None else real_weights(network)
     weighted = [operator for operator in network.operators if isinstance(operator, Weighted)]
-    widths = {operator.name: bits for operator in weighted} if isinstance(bits, int) else bits
+    of_int8 = [operator for operator in weighted if operator.weights.dtype == np.int8]
+    widths = {operator.name: bits for operator in of_int8} if isinstance(bits, int) else bits
     if unknown := widths.keys() - {operator.name for operator in weighted}:
         raise NetworkError(f"{', '.join(sorted(unknown))}: no weighted operator of {network.name!r} has this name")
     if wrong := {name: width for name, width in widths.items() if not 3 <= width <= 8}:

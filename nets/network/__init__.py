@@ -37,12 +37,12 @@ from nets.network.operators import (
     Weighted,
 )
 from nets.network.profiles import PROFILES, Profile, profile_named
-from nets.network.quantization import along_channels, quantize_bias, quantize_weights, weight_limit
+from nets.network.quantization import along_channels, quantize_bias, quantize_weights, weight_limit, weight_type
 from nets.network.quantized_network import QuantizedNetwork, shared_quantization
 from nets.network.recurrent import GATE_INTEGER_BITS, GATE_SCALE, GATES, LstmRecurrence, StateProduct
 from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, stored_bits
 from nets.network.scales import effective_scales, product_scale, sum_scales, weighted_scale, with_multiplier_bits
-from nets.network.tensors import ActivationArray, FloatArray, Int8Array, IntArray, TensorSpec
+from nets.network.tensors import ActivationArray, FloatArray, Int8Array, IntArray, TensorSpec, WeightArray
 
 if TYPE_CHECKING:
     from nets.network.requantization import rescaling
@@ -98,6 +98,7 @@ __all__ = [
     "StateProduct",
     "TensorSpec",
     "Transpose",
+    "WeightArray",
     "Weighted",
     "along_channels",
     "contract_named",
@@ -121,6 +122,7 @@ __all__ = [
     "sum_scales",
     "trained_arrays",
     "weight_limit",
+    "weight_type",
     "weighted_scale",
     "with_multiplier_bits",
     "with_trained_arrays",

@@ -15,6 +15,7 @@ from nets.errors import NetworkError
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS
 from nets.network.fixed_point import doubling_high_mul, fixed_logistic, fixed_tanh, int16, rounding_divide
 from nets.network.operators import Operator
+from nets.network.recurrent import LstmRecurrence
 from nets.network.rescaler import rescaler_from_scale
 from nets.network.sigmoid_table import sigmoid_entries
 from nets.network.tensors import ActivationArray, FloatArray, IntArray, TensorSpec
@@ -80,8 +81,18 @@ def lookup_table(
 
 
 def fixed_quantization(operators: Iterable[Operator]) -> set[int]:
-    """Returns the tensors whose scale and zero point no runtime lets vary: the outputs of LOGISTIC and TANH."""
-    return {op.output for op in operators if isinstance(op, Lookup) and op.function in _OF_FIXED_RANGE}
+    """Returns the tensors whose scale and zero point do not vary.
+
+    No runtime lets those of the outputs of LOGISTIC and TANH vary, nor those of an LSTM's gates; those of its state are
+    part of what it computes.
+    """
+    fixed: set[int] = set()
+    for operator in operators:
+        if isinstance(operator, Lookup) and operator.function in _OF_FIXED_RANGE:
+            fixed.add(operator.output)
+        if isinstance(operator, LstmRecurrence):
+            fixed.update((*operator.inputs, operator.output))
+    return fixed
 
 
 def retabulated(operator: Lookup, tensors: tuple[TensorSpec, ...]) -> Lookup:

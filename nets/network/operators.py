@@ -12,11 +12,11 @@ from typing import Self
 from nets.errors import NetworkError
 from nets.network.quantization import weight_limit
 from nets.network.rescaler import Rescaler
-from nets.network.tensors import FloatArray, Int8Array, IntArray
+from nets.network.tensors import FloatArray, IntArray, WeightArray
 
 Pads = tuple[tuple[int, int], tuple[int, int]]  # (top, bottom), (left, right), in elements
 
-_STORED_BITS = 8  # of a weight in memory: every int8 fits
+_STORED_BITS = (8, 16)  # of a weight in memory: every int8 or int16 fits
 SUM_LEFT_SHIFT = 20  # bits; of int8 operands, as in TFLite's add.cc
 WIDE_SUM_LEFT_SHIFT = 15  # bits; of int16 operands
 WIDE_BIAS_BITS = 48  # of the accumulators that TFLite's int64 kernels take
@@ -74,7 +74,8 @@ class Weighted(NarrowableOperator):
     """An operator with weights, a bias and rescaler constants for each output channel.
 
     Attributes:
-        weights: int8; ``[out, height, width, in / groups]`` of a convolution, ``[out, in]`` of a fully connected layer.
+        weights: int8, or int16 beyond 8 bits; ``[out, height, width, in / groups]`` of a convolution, ``[out, in]`` of
+            a fully connected layer.
         bias: int64 within ``bias_bits``, ``[out]``, in units of ``s_x * s_w``.
         weight_scale: float64 ``[out]`` (per channel) or ``[1]`` (per tensor); symmetric, zero point 0.
         bias_bits: width of the bias in bits: 32, or 48 if the model's biases are int64.
@@ -84,7 +85,7 @@ class Weighted(NarrowableOperator):
         NetworkError: a weight does not fit ``weight_bits``.
     """
 
-    weights: Int8Array
+    weights: WeightArray
     bias: IntArray
     weight_scale: FloatArray
     weight_bits: int = 8
@@ -92,7 +93,7 @@ class Weighted(NarrowableOperator):
 
     def __post_init__(self) -> None:
         limit = weight_limit(self.weight_bits)
-        if self.weight_bits == _STORED_BITS or not self.weights.size:
+        if self.weight_bits in _STORED_BITS or not self.weights.size:
             return
         low, high = int(self.weights.min()), int(self.weights.max())
         if low < -limit or high > limit:

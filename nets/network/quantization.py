@@ -5,7 +5,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from nets.network.tensors import FloatArray, Int8Array, IntArray
+from nets.network.tensors import FloatArray, IntArray, WeightArray
 
 _Any = TypeVar("_Any", bound=np.generic)
 
@@ -20,11 +20,16 @@ def along_channels(values: npt.NDArray[_Any], ndim: int) -> npt.NDArray[_Any]:
     return values.reshape(-1, *(1,) * (ndim - 1))
 
 
-def quantize_weights(weights: FloatArray, scale: FloatArray, bits: int) -> Int8Array:
+def weight_type(bits: int) -> type[np.int8] | type[np.int16]:
+    """Returns the type that weights of this many bits are stored in."""
+    return np.int8 if bits <= 8 else np.int16
+
+
+def quantize_weights(weights: FloatArray, scale: FloatArray, bits: int) -> WeightArray:
     """Rounds real weights ``[out, ...]`` to symmetric integers of ``bits`` bits at ``scale``, ``[out]`` or ``[1]``."""
     limit = weight_limit(bits)
     steps: FloatArray = np.rint(weights / along_channels(scale, weights.ndim))
-    return np.clip(steps, -limit, limit).astype(np.int8)
+    return np.clip(steps, -limit, limit).astype(weight_type(bits))
 
 
 def quantize_bias(bias: FloatArray, scale: FloatArray, bits: int = 32) -> IntArray:

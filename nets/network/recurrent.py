@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from nets.network.operators import RescaledOperator
+from nets.network.operators import Operator
 from nets.network.rescaler import Rescaler
 from nets.network.tensors import Int8Array, IntArray
 
@@ -35,7 +35,7 @@ class StateProduct:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class LstmRecurrence(RescaledOperator):
+class LstmRecurrence(Operator):
     """All steps of an LSTM layer from a fresh state: UNIDIRECTIONAL_SEQUENCE_LSTM without the products of its inputs.
 
     Its inputs are those products, int16 ``[steps, cells]`` for each of its gates, in the order of ``GATES``. A step
@@ -55,8 +55,10 @@ class LstmRecurrence(RescaledOperator):
         cell_clip: largest magnitude of the cell state; 0 for none.
         hidden_rescaler: takes ``output * tanh(c)``, in steps of ``2**-30``, to the hidden state.
         hidden_zero: zero point of the hidden state.
-        projection: the matrix behind the hidden state, or None; ``rescaler`` is its own then, else ``hidden_rescaler``.
+        projection: the matrix behind the hidden state, or None.
         projection_clip: largest magnitude of the projection's integers; 0 for none.
+        q_min: the smallest output integer.
+        q_max: the largest output integer.
     """
 
     gates: tuple[str, ...]
@@ -67,6 +69,8 @@ class LstmRecurrence(RescaledOperator):
     hidden_zero: int
     projection: StateProduct | None
     projection_clip: int
+    q_min: int
+    q_max: int
 
     @property
     def rescalers(self) -> tuple[Rescaler, ...]:
@@ -84,5 +88,4 @@ class LstmRecurrence(RescaledOperator):
             recurrent=tuple(recurrent),
             hidden_rescaler=rescalers[count],
             projection=projection,
-            rescaler=rescalers[-1],
         )

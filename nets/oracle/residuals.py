@@ -13,6 +13,7 @@ from nets.network import (
     IntArray,
     Interpolation,
     Lookup,
+    LstmRecurrence,
     Mean,
     Operator,
     QuantizedNetwork,
@@ -70,6 +71,8 @@ def explain(
     ties = doubled = scale_errors = 0
     if isinstance(ours_op, Lookup | Interpolation):  # rounded in the runtime's own form
         doubled = int((different & (np.abs(ours - theirs) <= 1)).sum())
+    if isinstance(ours_op, LstmRecurrence) and isinstance(theirs_op, LstmRecurrence):
+        doubled, scale_errors = _of_steps(ours_op, theirs_op, design, inputs, ours, theirs)
     if different.any() and isinstance(ours_op, RescaledOperator) and isinstance(theirs_op, RescaledOperator):
         explained = different & _only_rescaling_differs(ours_op, theirs_op, design, inputs, theirs)
         exact = _exact(ours_op, design, inputs, explained)
@@ -91,6 +94,26 @@ def explain(
         unexplained=int(different.sum()) - ties - doubled - scale_errors,
         largest=int(np.abs(ours - theirs).max()),
     )
+
+
+def _of_steps(
+    ours_op: LstmRecurrence,
+    theirs_op: LstmRecurrence,
+    design: QuantizedNetwork,
+    inputs: list[Tensor],
+    ours: IntArray,
+    theirs: IntArray,
+) -> tuple[int, int]:
+    """Counts the outputs of a recurrence that differ by rounding rules, and by multipliers alone.
+
+    A difference in one step changes the next ones: an output counts if the runtime's rescalers give its integers.
+    """
+    different = ours != theirs
+    explained = different & (kernel(ours_op.with_rescalers(theirs_op.rescalers), design)(inputs).numpy() == theirs)
+    pairs = zip(ours_op.rescalers, theirs_op.rescalers, strict=True)
+    under = ours_op.with_rescalers([replace(own, contract=other.contract) for own, other in pairs])
+    by_rule = explained & (kernel(under, design)(inputs).numpy() != ours)
+    return int(by_rule.sum()), int((explained & ~by_rule).sum())
 
 
 def _only_rescaling_differs(

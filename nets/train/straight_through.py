@@ -94,9 +94,9 @@ def _sum_gradients(
 ) -> tuple[Tensor | None, Tensor]:
     """Computes the gradients of the sum of products by its inputs (channels last) and weights."""
     if not isinstance(operator, Convolution):
-        flat = centred.reshape(centred.shape[0], -1)
-        by_input = (gradient @ weights).reshape(centred.shape) if needs_input else None
-        return by_input, gradient.t() @ flat
+        flat, rows = centred.reshape(-1, weights.shape[1]), gradient.reshape(-1, weights.shape[0])
+        by_input = (rows @ weights).reshape(centred.shape) if needs_input else None
+        return by_input, rows.t() @ flat
     (top, bottom), (left, right) = operator.padding
     image = centred.permute(0, 3, 1, 2)
     symmetric = top == bottom and left == right

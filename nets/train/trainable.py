@@ -146,7 +146,7 @@ class TrainableWeights(nn.Module):
         bias = rounded(bias.clamp(-half, half - 1))
         integers = replace(
             operator,
-            weights=weights.detach().cpu().numpy().astype(np.int8),
+            weights=weights.detach().cpu().numpy().astype(operator.weights.dtype),
             bias=bias.detach().cpu().numpy().astype(np.int64),
         )
         return CurrentWeights(integers, weights.to(torch.float32), bias, scale.to(torch.float32))

@@ -21,6 +21,7 @@ from nets.network import (
     Extremum,
     Interpolation,
     Lookup,
+    LstmRecurrence,
     MaxPool,
     Mean,
     Operator,
@@ -35,6 +36,7 @@ from nets.network import (
     retabulated,
     with_multiplier_bits,
 )
+from nets.train.recurrent import lstm_outputs
 from nets.train.straight_through import CurrentWeights, exactly, scaled_sum, weighted_sum
 from nets.train.trainable import ActivationScales, TrainableWeights
 
@@ -153,6 +155,8 @@ def _outputs(
         case Lookup():
             slopes = _slopes(operator).to(inputs[0].device)
             return exactly(inputs[0] * slopes[inputs[0].detach().to(torch.int64) + len(slopes) // 2], exact)
+        case LstmRecurrence():
+            return exactly(lstm_outputs(operator, target, inputs), exact)
         case Pad() | Concatenation() | Reshape() | Transpose() | Rearrangement() | Extremum():
             # These only move or choose integers, in any dtype, and are differentiable as they are.
             return kernel(operator, network)(inputs)

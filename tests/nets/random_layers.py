@@ -60,12 +60,12 @@ class Layers:
             return 0
         return int(self.rng.choice([0, -128, 127, self.rng.integers(-128, 128)]))
 
-    def _result(self, shape: tuple[int, ...], scale: float) -> int:
+    def result(self, shape: tuple[int, ...], scale: float) -> int:
         zero = self._zero_point()
         return self.writer.activation((self.batch, *shape), float(np.float32(scale)), zero, self.type_name)
 
     def input(self, *shape: int, scale: float | None = None) -> int:
-        tensor = self._result(shape, scale or float(self.rng.uniform(0.005, 0.1)) / self.factor)
+        tensor = self.result(shape, scale or float(self.rng.uniform(0.005, 0.1)) / self.factor)
         self.writer.inputs.append(tensor)
         return tensor
 
@@ -98,7 +98,7 @@ class Layers:
             reach = int(2000 * np.sqrt(terms)) * self.factor
             values = self.rng.integers(-reach, reach + 1, channels)
             inputs.append(self.writer.constant(values, self.bias_type, [float(self.scale(x) * s) for s in scales]))
-        out = self._result(shape, self._span(x, terms, scales))
+        out = self.result(shape, self._span(x, terms, scales))
         table = {"CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions"}
         self.writer.operator(kind, inputs, [out], table.get(kind, "FullyConnectedOptions"), **options)
         return out
@@ -173,7 +173,7 @@ class Layers:
             scale = self.scale(left) * self.scale(right) * 60 * self.factor * spread
         else:
             scale = max(self.scale(left), self.scale(right)) * spread
-        out = self._result(shape, scale)
+        out = self.result(shape, scale)
         table = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions"}[kind]
         self.writer.operator(kind, [left, right], [out], table, FusedActivationFunction=activation)
         return out
@@ -216,7 +216,7 @@ class Layers:
     def mean(self, x: int, axes: tuple[int, ...] = (1, 2), keep: bool = False, same: bool = False) -> int:
         shape = self.shape(x)
         kept = tuple(1 if a in axes else s for a, s in enumerate(shape) if a and (keep or a not in axes))
-        out = self._same(x, kept) if same else self._result(kept, self.scale(x) * float(self.rng.uniform(0.2, 1.2)))
+        out = self._same(x, kept) if same else self.result(kept, self.scale(x) * float(self.rng.uniform(0.2, 1.2)))
         axis = self.writer.constant(np.array(axes), "INT32")
         self.writer.operator("MEAN", [x, axis], [out], "ReducerOptions", KeepDims=keep)
         return out
@@ -246,7 +246,7 @@ class Layers:
         return out
 
     def requantize(self, kind: str, x: int, ratio: float | None = None) -> int:
-        out = self._result(self.shape(x)[1:], self.scale(x) * (ratio or float(self.rng.uniform(0.3, 3))))
+        out = self.result(self.shape(x)[1:], self.scale(x) * (ratio or float(self.rng.uniform(0.3, 3))))
         self.writer.operator(kind, [x], [out])
         return out
 
@@ -289,7 +289,7 @@ class Layers:
             scale, zero = (2.0**-15, 0) if self.wide else (scale, zero)
             out = self.writer.activation(self.shape(x), scale, zero, self.type_name)
         else:
-            out = self._result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
+            out = self.result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
         if alpha is None:
             self.writer.operator(kind, [x], [out])
         else:

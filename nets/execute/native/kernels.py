@@ -44,6 +44,8 @@ def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes
     sources, target = [network.tensors[index] for index in operator.inputs], network.tensors[operator.output]
     if any(spec.dtype != np.int8 for spec in (*sources, target)):
         return None
+    if isinstance(operator, Weighted) and operator.weights.dtype != np.int8:
+        return None
     match operator:
         case Weighted() if absolute_bound(operator, sources[0]) > INT32_MAX:
             return None  # the accumulators are not proven to stay within int32

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nets.network import FULL_MULTIPLIER_BITS, INT32_MAX, Convolution, Int8Array, IntArray, Rescaler
+from nets.network import FULL_MULTIPLIER_BITS, INT32_MAX, Convolution, IntArray, Rescaler, WeightArray
 
 LANES = 16  # output channels of one block, as in convolution.h
 PATH_AVX2 = 1  # as best_path() in convolution.h numbers it
@@ -127,12 +127,12 @@ def pack_convolution(operator: Convolution, row: int, zero: int, path: int) -> P
     return _packed(runs, np.array(lines), length, operator.bias, zero, path)
 
 
-def pack_matrix(weights: Int8Array, bias: IntArray, zero: int, path: int) -> PackedWeights:
+def pack_matrix(weights: WeightArray, bias: IntArray, zero: int, path: int) -> PackedWeights:
     """Packs a fully connected layer's ``[out, in]``."""
     return _packed(weights[:, np.newaxis, :], np.zeros(1, np.int64), weights.shape[1], bias, zero, path)
 
 
-def _packed(runs: Int8Array, starts: IntArray, length: int, bias: IntArray, zero: int, path: int) -> PackedWeights:
+def _packed(runs: WeightArray, starts: IntArray, length: int, bias: IntArray, zero: int, path: int) -> PackedWeights:
     out, lines, _ = runs.shape
     fours = -(-length // 4)
     lanes = -(-out // LANES) * LANES

@@ -53,6 +53,7 @@ CONVERTERS: dict[str, Converter] = {
     "SPACE_TO_DEPTH": rearrangements.space_to_depth,
     "SQUEEZE": movers.reshape,
     "STRIDED_SLICE": rearrangements.strided_slice,
+    "SVDF": recurrent.svdf,
     "SUB": elementwise.add_or_subtract,
     "TANH": functions.function,
     "TILE": rearrangements.tile,
@@ -143,7 +144,7 @@ def _logits(graph: RawGraph) -> tuple[list[int], set[int]]:
 def _ends_the_network(graph: RawGraph, operator: RawOperator, output: int) -> bool:
     if not operator.inputs:
         return False
-    to_border = operator.kind == "QUANTIZE" and graph.tensor(output, str(operator)).type_name == "UINT8"
+    to_border = operator.kind == "QUANTIZE" and graph.tensor(output, str(operator)).type_name in ("UINT8", "INT32")
     return operator.kind in AT_THE_END or to_border
 
 

@@ -24,13 +24,16 @@ from nets.network import (
     GATE_SCALE,
     GATES,
     Contract,
+    Convolution,
     FullyConnected,
     Int8Array,
     IntArray,
     LstmRecurrence,
     Operator,
+    Reshape,
     StateProduct,
     TensorSpec,
+    WeightArray,
     weighted_scale,
 )
 
@@ -38,6 +41,7 @@ from nets.network import (
 INPUT_WEIGHTS, RECURRENT_WEIGHTS, BIASES = 1, 5, 12
 PROJECTION_WEIGHTS, PROJECTION_BIAS, OUTPUT_STATE, CELL_STATE = 16, 17, 18, 19
 _PEEPHOLES, _LAYER_NORMS = range(9, 12), range(20, 24)
+_SVDF_STATE = 4
 _INTERMEDIATES = 5  # of the form with int16 cell states: four gates, and the hidden state
 
 
@@ -65,9 +69,12 @@ def lstm(builder: Builder, raw: RawOperator) -> Operator:
         for gate in gates
     )  # fmt: skip
     hidden_scale, hidden_zero = _hidden_quantization(builder, raw)
+    projected = builder.has_input(raw, PROJECTION_WEIGHTS)
+    if not projected and (hidden_scale, hidden_zero) != (result.scale, result.zero_point):
+        raise NetworkError(f"{raw}: its hidden state has another quantization than its output")
     hidden = full_rescaler(2.0**-15 / hidden_scale * 2.0**-15, contract)
     projection = None
-    if builder.has_input(raw, PROJECTION_WEIGHTS):
+    if projected:
         shape = (result.shape[-1], cells)
         projection = _state_product(
             builder, raw, PROJECTION_WEIGHTS, shape, hidden_scale, result.scale, contract, PROJECTION_BIAS
@@ -86,10 +93,80 @@ def lstm(builder: Builder, raw: RawOperator) -> Operator:
         hidden_zero=hidden_zero,
         projection=projection,
         projection_clip=_clip(options.real("ProjClip"), result.scale, 127) if projection else 0,
-        rescaler=projection.rescaler if projection else hidden,
         q_min=result.q_min,
         q_max=result.q_max,
     )
+
+
+def svdf(builder: Builder, raw: RawOperator) -> Operator:
+    """Converts SVDF of int8 inputs, feature weights and outputs; its state is int16, or int8 in TFLite Micro's form.
+
+    Each of its filters is a product of the input, which enters a memory, and a sum of the memory with weights of its
+    own; an output is the sum of ``rank`` filters. One run is one step from a fresh memory: the other elements are 0.
+    """
+    options = raw.options(tflite.SVDFOptions)
+    rank, activation = options.Rank(), options.FusedActivationFunction()
+    source, result = builder.activation(raw), builder.result(raw)
+    state = _state(builder, raw, _SVDF_STATE, builder.input(raw, _SVDF_STATE).type_name)
+    feature, time = _weights(builder, raw, 1), _time_weights(builder, raw, state)
+    filters, memory = time.shape
+    if rank < 1 or filters % rank or feature.shape != (filters, math.prod(source.shape)):
+        raise NetworkError(
+            f"{raw} of rank {rank}: weights of shapes {list(feature.shape)} and {list(time.shape)} do not fit input "
+            f"{list(source.shape)}"
+        )
+    units = filters // rank
+    check_shape(raw, (units,), result)
+    if activation != tflite.ActivationFunctionType.RELU:  # no kernel takes another one, nor cuts at real 0
+        raise NetworkError(f"{raw}: activation {activation} is not supported; use RELU")
+    contract = builder.contract("svdf", wide=False, xnnpack=False)
+    column = builder.inner(f"{raw.kind} state", (1, 1, filters), state.scale, state.zero_point, state.bits)
+    summed = builder.inner(f"{raw.kind} output", (1, 1, units), result.scale, result.zero_point, result.bits)
+    scales = [quantization(builder.input(raw, position))[0] for position in (1, 2)]
+    in_scale = _scale(builder, source.scale, float(scales[0][0]), state.scale, contract)
+    out_scale = _scale(builder, state.scale, float(scales[1][0]), result.scale, contract)
+    builder.operators += [
+        FullyConnected(
+            name=f"svdf_feature_{raw.index}",
+            inputs=raw.inputs[:1],
+            output=column,
+            weights=frozen(feature),
+            bias=frozen(np.zeros(filters, np.int64)),
+            weight_scale=frozen(scales[0]),
+            rescaler=full_rescaler(in_scale, contract),
+            q_min=state.q_min,
+            q_max=state.q_max,
+        ),
+        Convolution(
+            name=f"svdf_time_{raw.index}",
+            inputs=(column,),
+            output=summed,
+            weights=frozen(time.reshape(units, rank, memory).transpose(0, 2, 1)[:, :, None]),
+            bias=frozen(_bias(builder, raw, 3, units)),
+            weight_scale=frozen(scales[1]),
+            weight_bits=8 * time.dtype.itemsize,
+            rescaler=full_rescaler(out_scale, contract),
+            q_min=result.q_min,
+            q_max=result.q_max,
+            stride=(1, 1),
+            dilation=(1, 1),
+            padding=((memory - 1, 0), (0, 0)),
+            groups=units,
+        ),
+    ]
+    return Reshape(name=f"svdf_{raw.index}", inputs=(summed,), output=raw.outputs[0])
+
+
+def _time_weights(builder: Builder, raw: RawOperator, state: TensorSpec) -> WeightArray:
+    """Returns the weights along time ``[filters, memory]``, which have the type of the state."""
+    tensor = builder.input(raw, 2)
+    values = constant(tensor, "INT16" if state.bits > 8 else "INT8")
+    scales, zero_points = quantization(tensor)
+    if values.ndim != 2 or values.size == 0 or scales.size != 1 or zero_points.any():
+        raise NetworkError(f"{raw}: weights {tensor} need two positive sizes, one scale and zero point 0")
+    if math.prod(state.shape[1:]) != values.size:
+        raise NetworkError(f"{raw}: its state has shape {list(state.shape)}; its memory has {list(values.shape)}")
+    return values.astype(state.dtype)
 
 
 def _check_form(builder: Builder, raw: RawOperator, *, time_major: bool, activation: int) -> None:
@@ -132,7 +209,7 @@ def _input_product(builder: Builder, raw: RawOperator, gate: str, cells: int, co
 
 
 def _scale(builder: Builder, source: float, weight: float, target: float, contract: Contract) -> float:
-    """Computes ``s_x * s_w / s_y`` of an LSTM's matrix; its runtime multiplies and divides in float32."""
+    """Computes ``s_x * s_w / s_y`` of a matrix; for these operators the runtime multiplies and divides in float32."""
     if builder.profile.runtime is not None:
         return float(np.float32(source) * np.float32(weight) / np.float32(target))
     return float(weighted_scale(source, np.array([weight]), target, contract)[0])
@@ -182,8 +259,10 @@ def _bias(builder: Builder, raw: RawOperator, position: int, size: int) -> IntAr
 def _state(builder: Builder, raw: RawOperator, position: int, type_name: str) -> TensorSpec:
     """Returns the quantization of a state."""
     tensor = builder.input(raw, position)
-    if not tensor.is_variable or tensor.type_name != type_name:
-        raise NetworkError(f"{raw}: {tensor} is no variable of type {type_name}, which its state has to be")
+    if not tensor.is_variable or tensor.type_name != type_name or type_name not in ("INT8", "INT16"):
+        raise NetworkError(
+            f"{raw}: {tensor} is {tensor.type_name}; its state has to be a variable, of integers of the layer's form"
+        )
     return _described(raw, tensor)
 
 
@@ -213,4 +292,4 @@ def _clip(real: float, scale: float, largest: int) -> int:
     """Returns a clip in steps, as TFLite rounds it; 0 if there is none."""
     if not real > 0:
         return 0
-    return int(min(np.float32(real) / np.float32(scale), largest))
+    return min(int(np.float32(real) / np.float32(scale)), largest)
