@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from nets.importers.tflite import load_tflite
 from nets.importers.tflite.graph import IDENTIFIER, RawGraph, read_file, read_graph
 from nets.importers.tflite.importer import network_from_bytes, operator_index
+from nets.importers.tflite.recurrent import weighted_inputs
 from nets.lazy import names_on_demand
 
 if TYPE_CHECKING:
@@ -25,4 +26,5 @@ __all__ = [
     "read_file",
     "read_graph",
     "train_float",
+    "weighted_inputs",
 ]

@@ -45,6 +45,7 @@ def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[i
     schema = _litert("schema_py_generated")
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph = model.subgraphs[0]
+    _check_states(model, graph)
     graph.operators = _needed(graph, {operator_index(operator) for operator in network.operators})
     graph.inputs = np.array([network.tensors[i].file_index for i in network.inputs], np.int32)
     graph.outputs = np.array([network.tensors[i].file_index for i in tensors], np.int32)
@@ -52,6 +53,18 @@ def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[i
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
+
+
+def _check_states(model: Any, graph: Any) -> None:  # noqa: ANN401
+    """Refuses an SVDF whose state is not int16: LiteRT takes its memory for int16, and writes beyond its end."""
+    schema = _litert("schema_py_generated")
+    for at, operator in enumerate(graph.operators):
+        code = model.operatorCodes[operator.opcodeIndex]
+        kind = max(code.builtinCode, code.deprecatedBuiltinCode)
+        if kind == schema.BuiltinOperator.SVDF and graph.tensors[operator.inputs[4]].type != schema.TensorType.INT16:
+            raise RefusedModelError(
+                f"LiteRT has no kernel for operator {at} SVDF, whose state is not int16 but of TFLite Micro's form"
+            )
 
 
 def _needed(graph: Any, imported: set[int]) -> list[Any]:  # noqa: ANN401 -- LiteRT is untyped

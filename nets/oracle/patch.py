@@ -7,7 +7,7 @@ import numpy.typing as npt
 import tflite
 
 from nets.errors import NetworkError
-from nets.importers import RawGraph, operator_index, read_graph
+from nets.importers import RawGraph, operator_index, read_graph, weighted_inputs
 from nets.network import Convolution, FloatArray, QuantizedNetwork, TensorSpec, Weighted
 from nets.oracle.annotate import annotated
 
@@ -70,7 +70,8 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     graph = read_graph(original, name)
     patcher = _Patcher(bytearray(original), graph)
     for spec in network.tensors:
-        _patch_tensor(patcher, spec)
+        if not _is_inner(network, spec):
+            _patch_tensor(patcher, spec)
     for index, values in network.constants.items():
         spec = network.tensors[index]
         patcher.data(_index_in_file(patcher, spec), values, f"the values of {spec.name!r}")
@@ -78,6 +79,11 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
         if isinstance(operator, Weighted):
             _patch_weighted(patcher, network, operator)
     return annotated(bytes(patcher.content), network, graph)
+
+
+def _is_inner(network: QuantizedNetwork, spec: TensorSpec) -> bool:
+    """Returns whether a tensor lies inside of an operator of a file that others of the network were imported from."""
+    return spec.file_index is None and any(each.file_index is not None for each in network.tensors)
 
 
 def _patch_tensor(patcher: _Patcher, spec: TensorSpec) -> None:
@@ -111,14 +117,17 @@ def _patch_weighted(patcher: _Patcher, network: QuantizedNetwork, operator: Weig
     if raw.kind == "DEPTHWISE_CONV_2D":
         assert isinstance(operator, Convolution)  # noqa: S101 -- the importer makes nothing else of it
         weights = np.ascontiguousarray(weights.transpose(3, 1, 2, 0))
+    if raw.kind == "SVDF" and isinstance(operator, Convolution):  # of [units, memory, 1, rank]
+        weights = np.ascontiguousarray(weights.transpose(0, 3, 1, 2))
+    at, bias_at = weighted_inputs(operator.name, raw.kind)
     scale = runtime_weight_scale(network, operator)
-    patcher.data(raw.inputs[1], weights, f"{raw}: weights")
-    patcher.quantization(raw.inputs[1], scale, None, f"{raw}: weight scales")
-    if len(raw.inputs) < 3 or raw.inputs[2] == -1:
+    patcher.data(raw.inputs[at], weights, f"{raw}: weights")
+    patcher.quantization(raw.inputs[at], scale, None, f"{raw}: weight scales")
+    if not 0 <= bias_at < len(raw.inputs) or raw.inputs[bias_at] == -1:
         if operator.bias.any():
-            raise NetworkError(f"{raw} has no bias in the file; the network's is not 0")
+            raise NetworkError(f"{operator.name!r} has no bias in the file; the network's is not 0")
         return
-    patcher.data(raw.inputs[2], operator.bias.astype(_bias_type(operator)), f"{raw}: bias")
+    patcher.data(raw.inputs[bias_at], operator.bias.astype(_bias_type(operator)), f"{raw}: bias")
     bias_scales = scale * network.tensors[operator.inputs[0]].scale
-    if patcher.graph.tensors[raw.inputs[2]].scales.size == bias_scales.size:
-        patcher.quantization(raw.inputs[2], bias_scales, None, f"{raw}: bias scales")
+    if patcher.graph.tensors[raw.inputs[bias_at]].scales.size == bias_scales.size:
+        patcher.quantization(raw.inputs[bias_at], bias_scales, None, f"{raw}: bias scales")

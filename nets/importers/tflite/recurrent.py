@@ -45,6 +45,16 @@ _SVDF_STATE = 4
 _INTERMEDIATES = 5  # of the form with int16 cell states: four gates, and the hidden state
 
 
+def weighted_inputs(name: str, kind: str) -> tuple[int, int]:
+    """Returns the positions of weights and bias among a file's operator's inputs, by the name of one made from it."""
+    if kind == "SVDF":
+        return (1, -1) if name.startswith("svdf_feature") else (2, 3)
+    if kind == "UNIDIRECTIONAL_SEQUENCE_LSTM":
+        gate = GATES.index(name.split("_")[1])
+        return INPUT_WEIGHTS + gate, BIASES + gate
+    return 1, 2
+
+
 def lstm(builder: Builder, raw: RawOperator) -> Operator:
     """Converts UNIDIRECTIONAL_SEQUENCE_LSTM of int8 inputs, weights and outputs, and an int16 cell state."""
     options = raw.options(tflite.UnidirectionalSequenceLSTMOptions)
@@ -90,7 +100,9 @@ def lstm(builder: Builder, raw: RawOperator) -> Operator:
         cell_exponent=_cell_exponent(raw, cell),
         cell_clip=_clip(options.real("CellClip"), cell.scale, 2**15 - 1),
         hidden_rescaler=hidden,
-        hidden_zero=hidden_zero,
+        hidden_zero=-hidden_zero
+        if projected
+        else hidden_zero,  # TFLite's kernel subtracts that of a projection's input
         projection=projection,
         projection_clip=_clip(options.real("ProjClip"), result.scale, 127) if projection else 0,
         q_min=result.q_min,
