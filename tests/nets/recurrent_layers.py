@@ -69,5 +69,7 @@ def svdf(layers: Layers, x: int, units: int, rank: int = 1, memory: int = 5, *, 
         state,
     ]
     out = layers.result((units,), state_scale * time_scale * limit * (100 if wide else 1) * rank**0.5)
-    writer.operator("SVDF", inputs, [out], "SVDFOptions", Rank=rank, FusedActivationFunction=ActivationFunctionType.RELU)
+    writer.operator(
+        "SVDF", inputs, [out], "SVDFOptions", Rank=rank, FusedActivationFunction=ActivationFunctionType.RELU
+    )
     return out

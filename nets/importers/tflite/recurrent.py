@@ -273,7 +273,7 @@ def _state(builder: Builder, raw: RawOperator, position: int, type_name: str) ->
     tensor = builder.input(raw, position)
     if not tensor.is_variable or tensor.type_name != type_name or type_name not in ("INT8", "INT16"):
         raise NetworkError(
-            f"{raw}: {tensor} is {tensor.type_name}; its state has to be a variable, of integers of the layer's form"
+            f"{raw}: {tensor} is {tensor.type_name}; its state has to be a variable of {type_name} integers"
         )
     return _described(raw, tensor)
 
