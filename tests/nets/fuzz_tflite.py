@@ -44,6 +44,9 @@ def originals() -> list[bytes]:
         known_models.functions,
         known_models.rearrangements,
         known_models.shape_arithmetic,
+        known_models.wide_activations,
+        known_models.with_lstm,
+        known_models.with_svdf,
     )
     made = [make(rng) for make in models]
     return made + [path.read_bytes() for path in sorted(PUBLISHED.glob("*.tflite"))]

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import known_models
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_layers import RELU, Layers
+from random_layers import Layers
 from recurrent_layers import lstm, svdf
 
 from dse.evaluate import lower
@@ -26,19 +27,6 @@ from nets.train.twin import RescaleAwareTwin
 MODELS = Path(__file__).parents[3] / "shared" / "data" / "operators"
 EXAMPLES = settings(max_examples=6)
 seeds = st.integers(0, 2**32 - 1)
-
-
-def with_lstm(rng: np.random.Generator, **form: float) -> bytes:
-    layers = Layers(rng)
-    x = lstm(layers, layers.input(5, 6), 6, 4, **form)
-    return layers.content(layers.dense(layers.reshape(x, 20), 5))
-
-
-def with_svdf(rng: np.random.Generator, *, wide: bool = True) -> bytes:
-    layers = Layers(rng)
-    x = svdf(layers, layers.input(9), 6, rank=2, wide=wide)
-    x = svdf(layers, layers.dense(x, 7, RELU), 5, wide=wide)
-    return layers.content(layers.dense(x, 4))
 
 
 def assert_exact(content: bytes, seed: int, samples: int = 4) -> None:
@@ -64,7 +52,7 @@ def test_lstm_layers_are_exact(seed: int, coupled: bool, outputs: int | None, cl
 def test_svdf_layers_are_exact(seed: int, rank: int) -> None:
     layers = Layers(np.random.default_rng(seed))
     assert_exact(layers.content(svdf(layers, layers.input(11), 5, rank)), seed)
-    assert_exact(with_svdf(np.random.default_rng(seed)), seed)
+    assert_exact(known_models.with_svdf(np.random.default_rng(seed)), seed)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -117,7 +105,7 @@ def test_the_memory_sizes_the_accumulator_beyond_the_fresh_state() -> None:
     assert (workload.weight_bits, workload.activation_bits, workload.macs_per_inference) == (16, 16, 48)
 
 
-@pytest.fixture(params=[with_lstm, with_svdf], ids=["lstm", "svdf"])
+@pytest.fixture(params=[known_models.with_lstm, known_models.with_svdf], ids=["lstm", "svdf"])
 def content(request: pytest.FixtureRequest) -> bytes:
     make: Callable[[np.random.Generator], bytes] = request.param
     return make(np.random.default_rng(6))
@@ -193,7 +181,7 @@ def test_exported_designs_are_run_as_predicted(
 
 
 def test_weights_of_16_bits_keep_theirs_unless_named() -> None:
-    network = network_from_bytes(with_svdf(np.random.default_rng(1)), "m")
+    network = network_from_bytes(known_models.with_svdf(np.random.default_rng(1)), "m")
     time = network.operator("svdf_time_0")
     assert isinstance(time, Weighted)
     assert time.weights.dtype == np.int16

@@ -3,13 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import known_models
 import numpy as np
 import pytest
 import tflite
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_layers import NONE, RELU, RELU6, SAME, VALID, Layers
+from random_layers import NONE, Layers
 
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor, accumulator
@@ -26,23 +27,6 @@ EXAMPLES = settings(max_examples=6)
 seeds = st.integers(0, 2**32 - 1)
 
 
-def every_kind(rng: np.random.Generator, bias_type: str = "INT64") -> bytes:
-    """Each operator that converters write into a network of int16 activations."""
-    layers = Layers(rng, wide=True, bias_type=bias_type)
-    x = layers.input(6, 7, 5)
-    left = layers.conv(x, 8, stride=(2, 1), activation=RELU)
-    right = layers.conv(layers.depthwise(layers.pad(x, (1, 1), (1, 1), (0, 0)), padding=VALID), 8, kernel=(1, 1))
-    right = layers.pool("MAX", right, (2, 1), (2, 1), SAME)
-    total = layers.elementwise("ADD", left, right, RELU6)
-    gate = layers.function("LOGISTIC", layers.mean(total, keep=True))
-    scaled = layers.elementwise("MUL", total, gate)
-    rest = layers.elementwise("SUB", layers.function("TANH", scaled), layers.constant(8))
-    pooled = layers.pool("AVERAGE", layers.function("LEAKY_RELU", rest, 0.2), (3, 3), (1, 1), SAME)
-    halves = layers.concatenate([pooled, layers.transpose(layers.transpose(pooled, 0, 2, 1, 3), 0, 2, 1, 3)], 3)
-    flat = layers.reshape(layers.requantize("QUANTIZE", halves), int(np.prod(layers.shape(halves)[1:])))
-    return layers.content(layers.dense(layers.dense(flat, 12, RELU, per_channel=True), 4, bias=False))
-
-
 def assert_exact(content: bytes, seed: int, samples: int = 3) -> None:
     pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
     for profile in PROFILES:
@@ -54,7 +38,7 @@ def assert_exact(content: bytes, seed: int, samples: int = 3) -> None:
 @EXAMPLES
 @given(seeds)
 def test_networks_with_every_operator_are_exact(seed: int) -> None:
-    assert_exact(every_kind(np.random.default_rng(seed)), seed)
+    assert_exact(known_models.wide_activations(np.random.default_rng(seed)), seed)
 
 
 @EXAMPLES
@@ -108,7 +92,7 @@ def test_tables_are_exact_over_the_whole_range(kind: str, scale: float) -> None:
 
 @pytest.fixture(scope="module")
 def network() -> QuantizedNetwork:
-    return network_from_bytes(every_kind(np.random.default_rng(3)), "m.tflite")
+    return network_from_bytes(known_models.wide_activations(np.random.default_rng(3)), "m.tflite")
 
 
 def test_accumulators_beyond_32_bits_are_exact() -> None:
@@ -174,7 +158,7 @@ def test_certificates_hold(network: QuantizedNetwork) -> None:
 @pytest.mark.parametrize("resolver", list(PROFILES))
 def test_exported_designs_are_run_as_predicted(tmp_path: Path, resolver: str) -> None:
     pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
-    content = every_kind(np.random.default_rng(4))
+    content = known_models.wide_activations(np.random.default_rng(4))
     (tmp_path / "m.tflite").write_bytes(content)
     network = network_from_bytes(content, "m")
     choices = {op.name: RescalerChoice(4, Method.ABSORB) for op in network.narrowable_operators()}
