@@ -190,7 +190,7 @@ def _quantized_spec(tensor: RawTensor) -> TensorSpec:
 def quantization(tensor: RawTensor) -> tuple[FloatArray, IntArray]:
     """Returns a tensor's scales and as many zero points; a NetworkError says if they are missing or out of range."""
     if tensor.scales.size == 0:
-        raise NetworkError(f"{tensor} has no quantization; only full-int8 models are supported")
+        raise NetworkError(f"{tensor} has no quantization; only full-integer models are supported")
     usable = np.isfinite(tensor.scales) & (tensor.scales >= SCALE_MIN) & (tensor.scales <= SCALE_MAX)
     if not usable.all():
         bad = int(np.flatnonzero(~usable)[0])
