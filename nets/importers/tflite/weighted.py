@@ -111,6 +111,9 @@ def _shared(
     bias, bias_bits = _bias(builder, raw, weights.shape[0])
     contract = builder.contract(_contract_kind(builder, raw, source), wide=is_wide(source))
     scale = weighted_scale(source.scale, scales, result.scale, contract)
+    if raw.kind == "FULLY_CONNECTED" and scales.size == 1 and contract.name == "ruy_double":
+        # TFLite's GetQuantizedConvolutionMultipler, unlike the kernels per channel, multiplies in float32.
+        scale = (np.float32(source.scale) * scales.astype(np.float32)).astype(np.float64) / result.scale
     q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
     return {
         **placed(raw),
