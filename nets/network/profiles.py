@@ -38,14 +38,18 @@ class Profile:
 
 
 # XNNPACK has no operators of int16, so both resolvers run TFLite's own kernels: the reference ones for int64 biases.
-# Without them, BUILTIN runs ruy's.
+# Without them, BUILTIN runs ruy's. Its ADD rounds the operands once.
 _WIDE = {
     "conv": CONTRACTS["tflite_int64"],
     "depthwise": CONTRACTS["tflite_int64"],
     "fc": CONTRACTS["float64_half_away"],
     "fc_int32": CONTRACTS["float64_half_away"],
 }
-_WIDE_RUY = {"conv_int32": CONTRACTS["ruy_double"], "fc_int32": CONTRACTS["ruy_double"]}
+_WIDE_OPTIMISED = {
+    "add_operands": CONTRACTS["half_up"],
+    "conv_int32": CONTRACTS["ruy_double"],
+    "fc_int32": CONTRACTS["ruy_double"],
+}
 
 PROFILES: dict[str, Profile] = {
     profile.name: profile
@@ -63,7 +67,7 @@ PROFILES: dict[str, Profile] = {
             CONTRACTS["xnnpack_fp32"],
             # XNNPACK does not take these over: TFLite's own kernels run them.
             MappingProxyType({"relu": CONTRACTS["tflite_double"], "relu6": CONTRACTS["tflite_double"]}),
-            wide=MappingProxyType({**_WIDE, **_WIDE_RUY}),
+            wide=MappingProxyType({**_WIDE, **_WIDE_OPTIMISED}),
             wide_default=CONTRACTS["tflite_double"],
             runtime="BUILTIN",
             xnnpack_forms=True,

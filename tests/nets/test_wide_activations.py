@@ -60,6 +60,25 @@ def test_biases_of_32_bits_and_none_round_as_the_runtime_does(seed: int, per_cha
     assert rules["litert_xnnpack"] == ["ruy_double"] * 3
 
 
+@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL"])
+def test_large_elementwise_operators_are_exact(kind: str) -> None:
+    """Optimised kernels round otherwise than reference ones, in one integer of ten thousand."""
+    layers = Layers(np.random.default_rng(1), wide=True)
+    same = layers.elementwise(kind, layers.input(64, 64, 8), layers.input(64, 64, 8))
+    broadcast = layers.elementwise(kind, layers.input(64, 64, 8), layers.input(1, 1, 8))
+    assert_exact(layers.content(same, broadcast), 1, 6)
+
+
+def test_a_layer_without_a_bias_may_state_its_type() -> None:
+    layers = Layers(np.random.default_rng(2), wide=True)
+    dense = layers.dense(layers.input(40), 64, bias=False)
+    layers.writer.operators[0].values["QuantizedBiasType"] = tflite.TensorType.INT64
+    content = layers.content(dense)
+    (operator,) = network_from_bytes(content, "m", contract="litert_xnnpack").narrowable_operators()
+    assert operator.rescaler.contract.name == "float64_half_away"
+    assert_exact(content, 2, 200)
+
+
 @EXAMPLES
 @given(seeds)
 def test_rearranging_operators_and_changes_of_width_are_exact(seed: int) -> None:

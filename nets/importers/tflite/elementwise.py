@@ -36,6 +36,9 @@ from nets.network import (
 )
 
 
+_AT_ONCE = 16  # int16 elements of an optimised ADD; reference code broadcasts, and adds what is left
+
+
 def _operands(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpec, TensorSpec]:
     result = builder.result(raw)
     left, right = (builder.operand(raw, position, len(result.shape)) for position in range(2))
@@ -77,8 +80,11 @@ def add_or_subtract(builder: Builder, raw: RawOperator) -> Operator:
         left_shift, rescalers = 0, xnnpack.sum_rescalers(*scales)
     else:
         left_shift = WIDE_SUM_LEFT_SHIFT if wide else SUM_LEFT_SHIFT
-        contract = builder.contract(kind.value, wide=wide, xnnpack=False)
-        first, second, final = (full_rescaler(scale, contract) for scale in sum_scales(*scales, left_shift))
+        operands = builder.contract(f"{kind.value}_operands", wide=wide, xnnpack=False)
+        if wide and (left.shape != right.shape or builder.batch * math.prod(result.shape) < _AT_ONCE):
+            operands = builder.contract(kind.value, wide=wide, xnnpack=False)
+        contracts = (operands, operands, builder.contract(kind.value, wide=wide, xnnpack=False))
+        first, second, final = map(full_rescaler, sum_scales(*scales, left_shift), contracts)
         rescalers = (first, second, final)
     return ElementwiseSum(
         **placed(raw, 2),

@@ -109,7 +109,7 @@ def _shared(
     source, result = builder.activation(raw), builder.result(raw)
     scales = _weight_scales(raw, builder.input(raw, 1), weights.shape[0], channel_axis)
     bias, bias_bits = _bias(builder, raw, weights.shape[0])
-    contract = builder.contract(_contract_kind(builder, raw, source), wide=is_wide(source))
+    contract = builder.contract(_contract_kind(builder, raw, source, options), wide=is_wide(source))
     scale = weighted_scale(source.scale, scales, result.scale, contract)
     if raw.kind == "FULLY_CONNECTED" and scales.size == 1 and contract.name == "ruy_double":
         # TFLite's GetQuantizedConvolutionMultipler, unlike the kernels per channel, multiplies in float32.
@@ -127,10 +127,15 @@ def _shared(
     }
 
 
-def _contract_kind(builder: Builder, raw: RawOperator, source: TensorSpec) -> str:
-    """Returns what profiles call the operator: without int64 biases, other kernels run those of int16."""
+def _contract_kind(builder: Builder, raw: RawOperator, source: TensorSpec, options: Options) -> str:
+    """Returns what profiles call the operator: without int64 biases, other kernels run those of int16.
+
+    A fully connected layer without a bias may state the type that its bias would have.
+    """
     kind = kind_of(raw)
     int64 = builder.has_input(raw, 2) and builder.input(raw, 2).type_name == "INT64"
+    if kind == "fc" and not builder.has_input(raw, 2):
+        int64 = options.QuantizedBiasType() == tflite.TensorType.INT64
     return f"{kind}_int32" if is_wide(source) and not int64 else kind
 
 
