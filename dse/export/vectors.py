@@ -77,7 +77,8 @@ def _operands(
     """Returns what enters the rescaler for every output element of the run, ``[elements, 1 or 2]``."""
     inputs = [tensors[index] for index in operator.inputs]
     if unit.is_add:
-        return np.stack([inputs[each.position].ravel() for each in unit.constants.inputs], axis=1).astype(np.int64)
+        alike = np.broadcast_arrays(*inputs)
+        return np.stack([alike[each.position].ravel() for each in unit.constants.inputs], axis=1).astype(np.int64)
     accumulators = accumulator(operator, network)([torch.from_numpy(each) for each in inputs]).numpy()
     operands: IntArray = (accumulators + unit.constants.offset).reshape(-1, 1)
     return operands
