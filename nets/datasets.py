@@ -10,9 +10,9 @@ import numpy.typing as npt
 from nets.archives import ArrayFile
 from nets.digests import digest
 from nets.errors import NetworkError
-from nets.network import ActivationArray
 
 LabelArray = npt.NDArray[np.int64]
+IntegerInputs = npt.NDArray[np.int8 | np.int16]
 _Indices = npt.NDArray[np.intp]
 _MOST_MISSED = 0.1  # share of the samples by which a part may miss its own share because classes are cut one by one
 
@@ -95,7 +95,7 @@ def load_digits_dataset() -> Dataset:
     return _dataset("digits", Samples(images, bunch.target.astype(np.int64)), None)
 
 
-def integers(inputs: npt.NDArray[np.generic]) -> ActivationArray:
+def integers(inputs: npt.NDArray[np.generic]) -> IntegerInputs:
     """Returns prepared inputs of a network in their type: int16 if they are, otherwise int8."""
     return inputs.astype(np.int16 if inputs.dtype == np.int16 else np.int8, copy=False)
 
