@@ -35,7 +35,6 @@ from nets.network import (
     sum_scales,
 )
 
-
 _AT_ONCE = 16  # int16 elements of an optimised ADD; reference code broadcasts, and adds what is left
 
 
