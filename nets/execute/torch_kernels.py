@@ -14,16 +14,20 @@ from nets.network import (
     Interpolation,
     Lookup,
     MaxPool,
-    Mean,
     Operator,
     Pad,
     Pool,
     QuantizedNetwork,
     Rearrangement,
+    ReducedExtremum,
     RescaledOperator,
     Reshape,
+    Softmax,
+    Stack,
+    Sum,
     Transpose,
     rescaling,
+    softmax_of,
 )
 
 Kernel = Callable[[list[Tensor]], Tensor]
@@ -32,8 +36,8 @@ Kernel = Callable[[list[Tensor]], Tensor]
 def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
     """Prepares an operator: int8 input tensors ``[batch, *shape]`` to the int8 output tensor."""
     match operator:
-        case Mean(float_offset=float(offset)):
-            return _float_mean(operator, offset, network)
+        case Sum(float_offset=float(offset)):
+            return _float_sum(operator, offset, network)
         case RescaledOperator():
             return _rescaled(operator, network)
         case AveragePool():
@@ -43,11 +47,17 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
         case Lookup():
             table = torch.tensor(operator.table)
             return lambda inputs: table[inputs[0].to(torch.int64) + 128]
+        case Softmax():
+            return lambda inputs: torch.from_numpy(softmax_of(operator, inputs[0].numpy()))
         case Interpolation():
             return lambda inputs: _interpolated(operator, inputs[0])
         case Extremum():
             choose = torch.maximum if operator.largest else torch.minimum
             return lambda inputs: choose(inputs[0], inputs[1])
+        case ReducedExtremum():
+            reduce, shape = torch.amax if operator.largest else torch.amin, network.tensors[operator.output].shape
+            axes = [axis + 1 for axis in operator.axes]
+            return lambda inputs: reduce(inputs[0], dim=axes).reshape(-1, *shape)
     return _mover(operator, network)
 
 
@@ -55,11 +65,13 @@ def _mover(operator: Operator, network: QuantizedNetwork) -> Kernel:
     """Prepares an operator that only moves integers."""
     match operator:
         case Pad():
-            zero = network.tensors[operator.inputs[0]].zero_point
+            value = network.tensors[operator.inputs[0]].zero_point if operator.value is None else operator.value
             flat = [amount for pair in reversed(operator.padding) for amount in pair]
-            return lambda inputs: functional.pad(inputs[0], flat, value=zero)
+            return lambda inputs: functional.pad(inputs[0], flat, value=value)
         case Concatenation():
             return lambda inputs: torch.cat(inputs, dim=operator.axis + 1)
+        case Stack():
+            return lambda inputs: torch.stack(inputs, dim=operator.axis + 1)
         case Reshape():
             shape = network.tensors[operator.output].shape
             return lambda inputs: inputs[0].reshape(inputs[0].shape[0], *shape)
@@ -105,7 +117,7 @@ def _rescaled(operator: RescaledOperator, network: QuantizedNetwork) -> Kernel:
     return lambda inputs: (rescale(accumulate(inputs)) + zero).clamp(operator.q_min, operator.q_max).to(torch.int8)
 
 
-def _float_mean(operator: Mean, float_offset: float, network: QuantizedNetwork) -> Kernel:
+def _float_sum(operator: Sum, float_offset: float, network: QuantizedNetwork) -> Kernel:
     accumulate = accumulator(operator, network)
     scale = torch.tensor(float(operator.rescaler.scale[0]), dtype=torch.float32)
     offset = torch.tensor(float_offset, dtype=torch.float32)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from nets.lazy import names_on_demand
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS, INT32_MAX, INT32_MIN, Contract, contract_named
 from nets.network.fingerprints import Arrays, fingerprint, operator_digest, trained_arrays, with_trained_arrays
-from nets.network.lookup import Function, Lookup, fixed_quantization, lookup_table, retabulated
+from nets.network.lookup import Function, Lookup, lookup_table
 from nets.network.operators import (
     SUM_LEFT_SHIFT,
     AveragePool,
@@ -27,9 +27,12 @@ from nets.network.operators import (
     Pads,
     Pool,
     Rearrangement,
+    ReducedExtremum,
     Requantize,
     RescaledOperator,
     Reshape,
+    Stack,
+    Sum,
     Transpose,
     Weighted,
 )
@@ -38,6 +41,8 @@ from nets.network.quantization import along_channels, quantize_bias, quantize_we
 from nets.network.quantized_network import QuantizedNetwork, shared_quantization
 from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, stored_bits
 from nets.network.scales import effective_scales, product_scale, sum_scales, weighted_scale, with_multiplier_bits
+from nets.network.softmax import SOFTMAX_OUTPUT, Softmax, softmax_exponentials, softmax_of
+from nets.network.tables import fixed_quantization, retabulated
 from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec
 
 if TYPE_CHECKING:
@@ -51,6 +56,7 @@ __all__ = [
     "INT32_MAX",
     "INT32_MIN",
     "PROFILES",
+    "SOFTMAX_OUTPUT",
     "SUM_LEFT_SHIFT",
     "Arrays",
     "AveragePool",
@@ -80,10 +86,14 @@ __all__ = [
     "Profile",
     "QuantizedNetwork",
     "Rearrangement",
+    "ReducedExtremum",
     "Requantize",
     "RescaledOperator",
     "Rescaler",
     "Reshape",
+    "Softmax",
+    "Stack",
+    "Sum",
     "TensorSpec",
     "Transpose",
     "Weighted",
@@ -103,6 +113,8 @@ __all__ = [
     "rescaling",
     "retabulated",
     "shared_quantization",
+    "softmax_exponentials",
+    "softmax_of",
     "stored_bits",
     "sum_scales",
     "trained_arrays",

@@ -8,7 +8,7 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers import RawGraph, operator_index, read_graph
-from nets.network import Convolution, FloatArray, QuantizedNetwork, TensorSpec, Weighted
+from nets.network import Convolution, FloatArray, Pad, QuantizedNetwork, TensorSpec, Weighted
 from nets.oracle.annotate import annotated
 
 AnyArray = npt.NDArray[np.generic]
@@ -75,6 +75,8 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     for operator in network.operators:
         if isinstance(operator, Weighted):
             _patch_weighted(patcher, network, operator)
+        elif isinstance(operator, Pad) and operator.value is not None:
+            _patch_padding(patcher, network, operator, operator.value)
     return annotated(bytes(patcher.content), network, graph)
 
 
@@ -97,6 +99,12 @@ def runtime_weight_scale(network: QuantizedNetwork, operator: Weighted) -> Float
     source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
     scale = operator.rescaler.scale * (target.scale / source.scale)
     return np.where(scale > 0, scale, np.minimum(operator.weight_scale, EMPTY_SCALE))
+
+
+def _patch_padding(patcher: _Patcher, network: QuantizedNetwork, operator: Pad, value: int) -> None:
+    raw, source = patcher.graph.operators[operator_index(operator)], network.tensors[operator.inputs[0]]
+    patcher.data(raw.inputs[2], np.array([value], np.int8), f"{raw}: its value")
+    patcher.quantization(raw.inputs[2], np.array([source.scale]), source.zero_point, f"{raw}: its value's scale")
 
 
 def _patch_weighted(patcher: _Patcher, network: QuantizedNetwork, operator: Weighted) -> None:

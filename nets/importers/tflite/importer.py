@@ -5,59 +5,93 @@ from dataclasses import replace
 from pathlib import Path
 
 from nets.errors import NetworkError
-from nets.importers.tflite import elementwise, functions, interpolation, movers, rearrangements, reductions, weighted
+from nets.importers.tflite import (
+    elementwise,
+    functions,
+    interpolation,
+    movers,
+    partitions,
+    rearrangements,
+    reductions,
+    weighted,
+)
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.folding import folded
 from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
 from nets.network import Operator, Profile, QuantizedNetwork, profile_named
 
-Converter = Callable[[Builder, RawOperator], Operator]
+# An operator with several outputs becomes one for each of them.
+Converter = Callable[[Builder, RawOperator], Operator | list[Operator]]
 
 CONVERTERS: dict[str, Converter] = {
+    "ABS": functions.function,
     "ADD": elementwise.add_or_subtract,
     "AVERAGE_POOL_2D": reductions.pool,
+    "BROADCAST_TO": rearrangements.broadcast_to,
     "CONCATENATION": movers.concatenation,
     "CONV_2D": weighted.convolution,
     "DEPTHWISE_CONV_2D": weighted.depthwise,
     "DEPTH_TO_SPACE": rearrangements.depth_to_space,
     "ELU": functions.function,
+    "EXP": functions.function,
     "EXPAND_DIMS": movers.reshape,
     "FULLY_CONNECTED": weighted.fully_connected,
     "GATHER": rearrangements.gather,
+    "GELU": functions.function,
     "HARD_SWISH": functions.function,
     "LEAKY_RELU": functions.function,
+    "LOG": functions.function,
     "LOGISTIC": functions.function,
     "MAXIMUM": elementwise.extremum,
     "MAX_POOL_2D": reductions.pool,
     "MEAN": reductions.mean,
     "MINIMUM": elementwise.extremum,
+    "MIRROR_PAD": rearrangements.mirror_pad,
     "MUL": elementwise.multiply,
+    "PACK": movers.pack,
     "PAD": movers.pad,
+    "PADV2": movers.pad,
     "QUANTIZE": elementwise.requantize,
+    "REDUCE_MAX": reductions.extremum,
+    "REDUCE_MIN": reductions.extremum,
     "RELU": elementwise.clamp,
     "RELU6": elementwise.clamp,
+    "RELU_0_TO_1": elementwise.clamp,
+    "RELU_N1_TO_1": elementwise.clamp,
     "RESHAPE": movers.reshape,
     "RESIZE_BILINEAR": interpolation.resize_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": rearrangements.resize_nearest,
     "REVERSE_V2": rearrangements.reverse,
+    "RSQRT": functions.function,
     "SLICE": rearrangements.slice_,
+    "SOFTMAX": functions.softmax,
     "SPACE_TO_DEPTH": rearrangements.space_to_depth,
+    "SPLIT": partitions.split,
+    "SPLIT_V": partitions.split_v,
+    "SQRT": functions.function,
     "SQUEEZE": movers.reshape,
     "STRIDED_SLICE": rearrangements.strided_slice,
     "SUB": elementwise.add_or_subtract,
+    "SUM": reductions.total,
     "TANH": functions.function,
     "TILE": rearrangements.tile,
     "TRANSPOSE": movers.transpose,
+    "UNPACK": partitions.unpack,
 }
-AT_THE_END = ("SOFTMAX", "LOGISTIC", "DEQUANTIZE")  # dropped at the end: networks are scored on their logits
+AT_THE_END = (
+    "SOFTMAX",
+    "LOG_SOFTMAX",
+    "LOGISTIC",
+    "DEQUANTIZE",
+)  # dropped at the end: networks are scored on their logits
 BORDER_TYPES = ("FLOAT32", "UINT8")  # of inputs and outputs that QUANTIZE and DEQUANTIZE translate
 
 
 def load_tflite(path: str | Path, *, contract: str = "half_up") -> QuantizedNetwork:
     """Imports a full-int8 .tflite model.
 
-    Operators are named ``<kind>_<index in the file>``; a SOFTMAX, LOGISTIC or DEQUANTIZE at the end is dropped, so
-    that the outputs are the logits, and so is a QUANTIZE that translates a float input.
+    Operators are named ``<kind>_<index in the file>``; a SOFTMAX, LOG_SOFTMAX, LOGISTIC or DEQUANTIZE at the end is
+    dropped, so that the outputs are the logits, and so is a QUANTIZE that translates a float input.
 
     Args:
         path: the file.
@@ -87,12 +121,12 @@ def network_from_graph(graph: RawGraph, name: str, profile: Profile) -> Quantize
     inputs, entries = _entries(graph)
     remaining = [operator for operator in graph.operators if operator.index not in dropped | entries]
     _check_known(remaining)
-    _check_dropped_unused(graph, remaining, dropped)
     builder = Builder(graph, profile, batch=_batch(graph, inputs))
     for index in inputs:
         builder.spec(graph.tensor(index, "the graph"))
     for operator in remaining:
-        builder.operators.append(CONVERTERS[operator.kind](builder, operator))
+        made = CONVERTERS[operator.kind](builder, operator)
+        builder.operators += made if isinstance(made, list) else [made]
     for index in outputs:
         builder.spec(graph.tensor(index, "the graph"))
     return _compact(builder, name, inputs, outputs)
@@ -116,25 +150,45 @@ def _producers(graph: RawGraph) -> dict[int, RawOperator]:
 
 def _logits(graph: RawGraph) -> tuple[list[int], set[int]]:
     """Returns the logits of the graph's outputs, and the indices of the operators behind them, which are dropped."""
-    producers = _producers(graph)
-    outputs, dropped = [], set()
-    for index in graph.outputs:
-        at, operator = index, producers.get(index)
-        while operator is not None and _ends_the_network(graph, operator, at) and operator.index not in dropped:
-            dropped.add(operator.index)
-            at = operator.inputs[0]
-            operator = producers.get(at)
-        outputs.append(at)
-    if not outputs:
+    if not graph.outputs:
         raise NetworkError("the graph has no outputs")
-    return list(dict.fromkeys(outputs)), dropped
+    producers, readers = _producers(graph), _readers(graph)
+    dropped: dict[int, int] = {}  # the input of the operator that makes a tensor, by tensor
+    indices = set()
+    for operator in reversed(graph.operators):
+        read = {reader for index in operator.outputs for reader in readers.get(index, ())}
+        if read <= indices and _ends_the_network(graph, operator, producers):
+            indices.add(operator.index)
+            dropped |= dict.fromkeys(operator.outputs, operator.inputs[0])
+    outputs = []
+    for index in graph.outputs:
+        at = index
+        while at in dropped:
+            at = dropped[at]
+        outputs.append(at)
+    return list(dict.fromkeys(outputs)), indices
 
 
-def _ends_the_network(graph: RawGraph, operator: RawOperator, output: int) -> bool:
-    if not operator.inputs:
+def _readers(graph: RawGraph) -> dict[int, list[int]]:
+    """Returns the indices of the operators that read each tensor."""
+    readers: dict[int, list[int]] = {}
+    for operator in graph.operators:
+        for index in operator.inputs:
+            readers.setdefault(index, []).append(operator.index)
+    return readers
+
+
+def _ends_the_network(graph: RawGraph, operator: RawOperator, producers: dict[int, RawOperator]) -> bool:
+    """Returns whether an operator is dropped if none that stays reads it; a RESHAPE behind such a one is, too."""
+    passed: set[int] = set()  # a damaged file may have cycles
+    current: RawOperator | None = operator
+    while current is not None and current.kind == "RESHAPE" and current.inputs and current.index not in passed:
+        passed.add(current.index)
+        current = producers.get(current.inputs[0])
+    if current is None or not current.inputs or not current.outputs:
         return False
-    to_border = operator.kind == "QUANTIZE" and graph.tensor(output, str(operator)).type_name == "UINT8"
-    return operator.kind in AT_THE_END or to_border
+    to_border = current.kind == "QUANTIZE" and graph.tensor(current.outputs[0], str(current)).type_name == "UINT8"
+    return current.kind in AT_THE_END or to_border
 
 
 def _entries(graph: RawGraph) -> tuple[list[int], set[int]]:
@@ -157,13 +211,6 @@ def _check_known(operators: list[RawOperator]) -> None:
     if unknown:
         shown = ", ".join(unknown[:20]) + (f" and {len(unknown) - 20} more" if len(unknown) > 20 else "")
         raise NetworkError(f"unsupported operators (index and name): {shown}; supported are {', '.join(CONVERTERS)}")
-
-
-def _check_dropped_unused(graph: RawGraph, remaining: list[RawOperator], dropped: set[int]) -> None:
-    hidden = {index: op for op in graph.operators if op.index in dropped for index in op.outputs}
-    for operator in remaining:
-        if used := set(operator.inputs) & hidden.keys():
-            raise NetworkError(f"{operator} uses the result of {hidden[min(used)]}, which is supported at the end only")
 
 
 def _batch(graph: RawGraph, inputs: list[int]) -> int:
