@@ -133,6 +133,8 @@ def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
         raise NetworkError(f"{tensor} is {tensor.type_name}; only full-int8 models are supported")
     if tensor.data is not None:
         raise NetworkError(f"{tensor} is a constant; an activation is expected here")
+    if tensor.variable:
+        raise NetworkError(f"{tensor} is a state, which lasts from one inference to the next; none is supported here")
     if not tensor.shape or tensor.shape[0] != batch or min(tensor.shape) < 1:
         raise NetworkError(
             f"{tensor} has shape {list(tensor.shape)}; sizes are positive, the first is the batch, {batch}"
@@ -175,6 +177,8 @@ def constant(tensor: RawTensor, type_name: str) -> IntArray:
         raise NetworkError(f"{tensor} is {tensor.type_name}; {type_name} is needed here")
     if tensor.data is None:
         raise NetworkError(f"{tensor} is not a constant; it has to be here")
+    if tensor.sparse:
+        raise NetworkError(f"{tensor} is sparse; only dense constants are supported")
     dtype = np.dtype(_NUMPY_TYPES[type_name]).newbyteorder("<")
     size = math.prod(tensor.shape) if all(d >= 0 for d in tensor.shape) else -1
     if tensor.data.size != size * dtype.itemsize:
