@@ -10,7 +10,7 @@ from rich.text import Text
 from dse import formats
 from nets.importers import Inspection
 
-_NAME = 24  # characters shown of a tensor's name; its index is shown whole, and identifies it
+_NAME = 15  # characters shown of a tensor's name; its index is shown whole, and identifies it
 
 
 def print_inspection(inspection: Inspection, console: Console) -> None:

@@ -9,7 +9,7 @@ import flatbuffers
 import numpy as np
 
 from nets.errors import NetworkError
-from nets.importers import IDENTIFIER, operator_index
+from nets.importers import IDENTIFIER, operator_index, read_graph
 from nets.network import Int8Array, QuantizedNetwork
 
 _REASON = 160  # characters shown of LiteRT's reason, which may name every tensor of a model
@@ -32,7 +32,8 @@ def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[i
     """Reduces a model's bytes to the network's operators, with chosen activations as outputs.
 
     A runtime may reuse the memory of intermediate tensors, and a delegate never writes them; as outputs they
-    are kept. Float borders and the softmax are cut off, so that the inputs are the network's int8 inputs.
+    are kept. Float borders and the softmax are cut off, so that the inputs are the network's int8 inputs. A quantized
+    dimension that a tensor does not have, for which LiteRT refuses a file, becomes 0.
 
     Args:
         content: bytes of the file that the network was imported from.
@@ -48,10 +49,24 @@ def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[i
     graph.operators = _needed(graph, {operator_index(operator) for operator in network.operators})
     graph.inputs = np.array([network.tensors[i].file_index for i in network.inputs], np.int32)
     graph.outputs = np.array([network.tensors[i].file_index for i in tensors], np.int32)
+    for index in strange_axes(content):
+        graph.tensors[index].quantization.quantizedDimension = 0
     model.signatureDefs = []
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
+
+
+def strange_axes(content: bytes) -> list[int]:
+    """Returns the tensors whose quantized dimension is none of theirs; biases of old converters have that of weights.
+
+    LiteRT refuses such a file, though a tensor of one dimension is quantized along that one.
+    """
+    return [
+        tensor.index
+        for tensor in read_graph(content, "the model").tensors
+        if tensor.scales.size > 1 and tensor.axis >= len(tensor.shape)
+    ]
 
 
 def _needed(graph: Any, imported: set[int]) -> list[Any]:  # noqa: ANN401 -- LiteRT is untyped

@@ -1,5 +1,6 @@
 """Patching of a network's integers and scales into the file that it was imported from; the structure stays."""
 
+import struct
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +11,9 @@ from nets.errors import NetworkError
 from nets.importers import RawGraph, operator_index, read_graph
 from nets.network import Convolution, FloatArray, QuantizedNetwork, TensorSpec, Weighted
 from nets.oracle.annotate import annotated
+from nets.oracle.litert import strange_axes
+
+_AXIS_FIELD = 16  # place of the quantized dimension in its table, by the schema of .tflite
 
 AnyArray = npt.NDArray[np.generic]
 
@@ -45,6 +49,12 @@ class _Patcher:
         elif zero_point != 0:
             raise NetworkError(f"{what}: the file has no place for zero point {zero_point}")
 
+    def axis(self, index: int) -> None:
+        """Makes the quantized dimension of a tensor its first one."""
+        table = self._table(index).Quantization()._tab  # type: ignore[attr-defined]  # noqa: SLF001 -- places of fields
+        if field := table.Offset(_AXIS_FIELD):
+            struct.pack_into("<i", self.content, table.Pos + field, 0)
+
     def _write(self, view: AnyArray, values: AnyArray, what: str) -> None:
         if view.size != values.size:
             raise NetworkError(f"{what}: {values.size} values do not fit the {view.size} of the file")
@@ -58,6 +68,8 @@ class _Patcher:
 def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     """Returns the original file with the network's weights, biases and scales, and its rescalers in tensors' names.
 
+    A quantized dimension that a tensor does not have, for which LiteRT refuses a file, becomes 0.
+
     Weight scales are chosen so that ``s_x * s_w / s_y`` is what the network's multipliers and shifts represent,
     to the nearest float32. The runtime derives the rescalers of ADD, SUB, MUL and MEAN from the tensors' scales, which
     other operators share.
@@ -67,6 +79,8 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     """
     graph = read_graph(original, name)
     patcher = _Patcher(bytearray(original), graph)
+    for index in strange_axes(original):
+        patcher.axis(index)
     for spec in network.tensors:
         _patch_tensor(patcher, spec)
     for index, values in network.constants.items():

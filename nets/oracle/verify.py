@@ -10,7 +10,7 @@ from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
 from nets.importers import Cut, network_from_bytes, read_file
 from nets.network import PROFILES, Int8Array, QuantizedNetwork, profile_named
-from nets.oracle.litert import LiteRtRunner, exposed_model
+from nets.oracle.litert import LiteRtRunner, exposed_model, strange_axes
 
 _CHUNK = 32  # samples whose every tensor is held at once, or fewer if these have
 _CHUNK_ELEMENTS = 2**26
@@ -39,13 +39,19 @@ class TensorCheck:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """The comparison of one model under one profile."""
+    """The comparison of one model under one profile.
+
+    Attributes:
+        mended: the number of tensors whose quantized dimension was changed to 0 for the comparison; LiteRT refuses the
+            file as it is if there are any.
+    """
 
     model: str
     profile: str
     runtime: str
     samples: int
     tensors: tuple[TensorCheck, ...]
+    mended: int = 0
 
     @property
     def exact(self) -> bool:
@@ -87,7 +93,9 @@ def verify_bytes(content: bytes, name: str, profile: str, *samples: Int8Array, c
         ours = executor.tensors(*part)
         for tally, tensor, theirs in zip(tallies, made, runner.run_all(*part), strict=True):
             tally.add(ours[tensor], theirs, start)
-    return VerifyReport(name, profile, runtime, count, tuple(tally.check() for tally in tallies))
+    return VerifyReport(
+        name, profile, runtime, count, tuple(tally.check() for tally in tallies), len(strange_axes(content))
+    )
 
 
 class _Tally:
