@@ -7,6 +7,7 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
+import numpy.typing as npt
 
 from nets.errors import NetworkError
 from nets.importers import IDENTIFIER, operator_index, read_graph
@@ -88,6 +89,11 @@ def _small_integers(graph: Any, operator: Any) -> bool:  # noqa: ANN401
     return all(graph.tensors[index].type in integers for index in operator.outputs)
 
 
+def _other_sign(values: npt.NDArray[Any], made: type[np.int8 | np.uint8]) -> npt.NDArray[Any]:
+    """Returns integers of 8 bits moved by 128: int8 as uint8, or uint8 as int8."""
+    return values.view(made) ^ np.array(-128 if made is np.int8 else 128, made)
+
+
 class LiteRtRunner:
     """Runs a model in LiteRT.
 
@@ -109,7 +115,6 @@ class LiteRtRunner:
         except (RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:_REASON]
             raise RefusedModelError(f"LiteRT's {runtime} resolver refuses the model: {reason}") from error
-        self._inputs = [detail["index"] for detail in self._interpreter.get_input_details()]
         self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
         self.batch = int(self._interpreter.get_input_details()[0]["shape"][0])
 
@@ -127,11 +132,13 @@ class LiteRtRunner:
         return interpreter
 
     def run(self, *inputs: Int8Array) -> list[Int8Array]:
-        """Runs one batch: int8 arrays ``[batch, *shape]`` per input to the same per output."""
-        for index, value in zip(self._inputs, inputs, strict=True):
-            self._interpreter.set_tensor(index, value)
+        """Runs one batch: int8 arrays ``[batch, *shape]`` per input to the same per output; uint8 is taken as int8."""
+        for detail, value in zip(self._interpreter.get_input_details(), inputs, strict=True):
+            unsigned = detail["dtype"] == np.uint8
+            self._interpreter.set_tensor(detail["index"], _other_sign(value, np.uint8) if unsigned else value)
         self._interpreter.invoke()
-        return [self._interpreter.get_tensor(index) for index in self._outputs]
+        results = [self._interpreter.get_tensor(index) for index in self._outputs]
+        return [_other_sign(each, np.int8) if each.dtype == np.uint8 else each for each in results]
 
     def run_all(self, *inputs: Int8Array) -> list[Int8Array]:
         """Runs any number of samples, in calls of the model's batch; the last is filled by repeating a sample."""

@@ -219,7 +219,7 @@ def softmax_inside(writer: ModelWriter, x: int) -> None:
             unknown_operators,
             r"2 SIN, 1 ABS .*operator 2 SIN, makes tensor 7 't7'.*--cut 3\b.* keeps 1 of 4 .* loses 2 SIN, 1 ABS$",
         ),
-        (softmax_inside, r"1 SOFTMAX .*--cut 6\b.* loses 1 SOFTMAX, 1 FULLY_CONNECTED$"),
+        (softmax_inside, r"1 SOFTMAX .*--cut 9\b.* loses 1 SOFTMAX, 1 FULLY_CONNECTED$"),
     ],
 )
 def test_unusable_models_are_named(damage: Callable[[ModelWriter, int], None], message: str) -> None:

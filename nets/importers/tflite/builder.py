@@ -112,6 +112,11 @@ class Builder:
                 )
         return self.specs[tensor.index]
 
+    @property
+    def reference_of_uint8(self) -> bool:
+        """Whether the profile is that of TFLite's own kernels, and these are those of uint8."""
+        return self.graph.unsigned and self.profile.runtime is not None and not self.profile.xnnpack_forms
+
     def spend(self, operator: RawOperator, positions: int) -> None:
         """Counts positions that an operator takes; a small file must not describe gigabytes of them."""
         self.positions += positions
@@ -120,6 +125,8 @@ class Builder:
 
     def contract(self, kind: str, *, xnnpack: bool = True) -> Contract:
         """Returns the profile's contract of an operator kind; TFLite's own if XNNPACK leaves the operator to it."""
+        if self.reference_of_uint8:
+            return CONTRACTS["tflite_double"]  # of every kind
         return self.profile.contract(kind) if xnnpack or not self.profile.xnnpack_forms else CONTRACTS["tflite_double"]
 
 

@@ -130,12 +130,17 @@ class Options:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RawGraph:
-    """The main subgraph of a file."""
+    """The main subgraph of a file.
+
+    Attributes:
+        unsigned: whether the file computes in uint8; see :mod:`nets.importers.tflite.unsigned`.
+    """
 
     tensors: tuple[RawTensor, ...]
     operators: tuple[RawOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    unsigned: bool = False
 
     def tensor(self, index: int, user: str) -> RawTensor:
         """Returns the tensor at an index that ``user`` (an operator, the graph), named in errors, refers to."""

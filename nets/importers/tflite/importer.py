@@ -11,6 +11,7 @@ from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.extent import Cut, Extent, downstream, extent_of, what_a_cut_loses
 from nets.importers.tflite.folding import folded
 from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
+from nets.importers.tflite.unsigned import signed
 from nets.importers.tflite.words import kinds_of, tensors_of
 from nets.network import Operator, Profile, QuantizedNetwork, profile_named
 
@@ -85,7 +86,7 @@ def network_from_bytes(content: bytes, name: str, *, contract: str = "half_up", 
 
 def _network(graph: RawGraph, name: str, profile: Profile, cut: Cut) -> QuantizedNetwork:
     """Converts every operator of a decoded file that the logits depend on."""
-    graph = folded(graph)
+    graph = folded(signed(graph))
     extent = extent_of(graph, cut)
     _check_known(graph, extent)
     if extent.loses and not cut:

@@ -11,6 +11,7 @@ from nets.importers.tflite.extent import LEARNED, Cut, Extent, downstream, exten
 from nets.importers.tflite.folding import folded
 from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor, read_file, read_graph
 from nets.importers.tflite.importer import CONVERTERS, builder_of
+from nets.importers.tflite.unsigned import signed
 from nets.network import NarrowableOperator, Operator, profile_named
 
 _CONTRACT = "half_up"  # any: sizes do not depend on it
@@ -152,7 +153,7 @@ def inspect_tflite(path: str | Path, *, cut: Cut = ()) -> Inspection:
 def _extent(graph: RawGraph, name: str, cut: Cut) -> tuple[RawGraph, Extent, str | None]:
     """Returns the graph and what would be imported of it; all operators if that cannot be said, and why not."""
     try:
-        graph = folded(graph)
+        graph = folded(signed(graph))
         return graph, extent_of(graph, cut), None
     except NetworkError as error:
         if cut:
