@@ -1,6 +1,6 @@
 """The tables of the study file about its networks and their data."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,9 @@ class NetworkSpec(Section):
 
     model: InputPath | None = Field(None, description="full-int8 .tflite file, relative to the study file")
     topology: Literal["digits_cnn"] | None = Field(None, description="built-in network, trained in float from the seed")
+    cut: tuple[str | Annotated[int, Field(ge=0)], ...] = Field(
+        (), description="names or indices of the model's tensors at which the network ends; none: at its logits"
+    )
     weight_bits: int = Field(8, ge=3, le=8, description="width in bits of every layer's weights")
     contract: str = Field("half_up", description="rounding contract of every rescaler")
     outputs: Literal["classes", "values"] = Field(
@@ -25,6 +28,8 @@ class NetworkSpec(Section):
     def _one_network(self) -> Self:
         if (self.model is None) == (self.topology is None):
             raise ValueError("give either model (a .tflite file) or topology, not both and not neither")
+        if self.cut and self.model is None:
+            raise ValueError(f"cut = {list(self.cut)} cuts a model, but topology is given; leave cut out")
         if self.contract not in CONTRACTS:
             raise ValueError(f"contract = {self.contract!r} is unknown; use one of {', '.join(CONTRACTS)}")
         return self

@@ -290,11 +290,11 @@ def _check_losses(member: MemberSpec, splits: Splits, network: QuantizedNetwork,
 
 
 def _imported(spec: NetworkSpec, model: Path) -> _Baselines:
-    read = load_tflite(model, contract=spec.contract)
+    read = load_tflite(model, contract=spec.contract, cut=spec.cut)
     originals = real_weights(read)
 
     def under(contract: str) -> QuantizedNetwork:
-        network = read if contract == spec.contract else load_tflite(model, contract=contract)
+        network = read if contract == spec.contract else load_tflite(model, contract=contract, cut=spec.cut)
         return with_weight_bits(network, spec.weight_bits, originals)
 
     return under, originals

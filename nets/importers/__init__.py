@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING
 
 from nets.importers.tflite import load_tflite
+from nets.importers.tflite.extent import Cut
 from nets.importers.tflite.graph import IDENTIFIER, RawGraph, read_file, read_graph
 from nets.importers.tflite.importer import network_from_bytes, operator_index
+from nets.importers.tflite.inspection import Inspection, inspect_tflite
 from nets.lazy import names_on_demand
 
 if TYPE_CHECKING:
@@ -16,7 +18,10 @@ else:
 __all__ = [
     "IDENTIFIER",
     "TOPOLOGIES",
+    "Cut",
+    "Inspection",
     "RawGraph",
+    "inspect_tflite",
     "load_tflite",
     "network_from_bytes",
     "operator_index",
