@@ -44,11 +44,11 @@ def verify(
 
     The exit status is 1 if any integer differs. A resolver that refuses the model is named.
     """
-    from nets.importers import load_tflite
+    from nets.importers import load_network
     from nets.network import PROFILES
 
     ends = tuple(cut or ())
-    network = load_tflite(model, cut=ends)
+    network = load_network(model, cut=ends)
     from nets.oracle import (  # imports torch: a file that cannot be used is refused before
         RefusedModelError,
         random_samples,
@@ -92,9 +92,9 @@ def contracts(
 
     It prints where results first differ, by how much, and the effect on accuracy.
     """
-    from nets.importers import load_tflite
+    from nets.importers import load_network
 
-    labelled = _samples(data, input_offset, load_tflite(model))
+    labelled = _samples(data, input_offset, load_network(model))
     from nets.oracle import contract_matrix  # imports torch: a file that cannot be used is refused before
 
     matrix = contract_matrix(model, _inputs(labelled, samples), labelled.labels[:samples], baseline=baseline)

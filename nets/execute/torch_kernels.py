@@ -12,17 +12,19 @@ from nets.network import (
     AveragePool,
     Concatenation,
     Extremum,
+    FloatAveragePool,
     Interpolation,
-    Lookup,
     MaxPool,
     Mean,
     Operator,
     Pad,
+    PairLookup,
     Pool,
     QuantizedNetwork,
     Rearrangement,
     RescaledOperator,
     Reshape,
+    Tabulated,
     Transpose,
     rescaling,
 )
@@ -37,13 +39,17 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
             return _float_mean(operator, offset, network)
         case RescaledOperator():
             return _rescaled(operator, network)
+        case FloatAveragePool():
+            return _float_pool(operator, network)
         case AveragePool():
             return _pool(operator, partial(_averages, half_up=operator.half_up))
         case MaxPool():
             return _pool(operator, _maxima)
-        case Lookup():
+        case Tabulated():
             table = torch.tensor(operator.table)
             return lambda inputs: table[inputs[0].to(torch.int64) + 128]
+        case PairLookup():
+            return _pairs(operator)
         case Interpolation():
             return lambda inputs: _interpolated(operator, inputs[0])
         case Extremum():
@@ -137,6 +143,31 @@ def _averages(image: Tensor, operator: Pool, *, half_up: bool) -> Tensor:
     if half_up:
         return torch.div(total + half, count, rounding_mode="floor")
     return torch.div(torch.where(total > 0, total + half, total - half), count, rounding_mode="trunc")
+
+
+def _float_pool(operator: FloatAveragePool, network: QuantizedNetwork) -> Kernel:
+    """Prepares an average whose dequantized values are summed in float32, row by row."""
+    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
+    height, width = target.shape[:2]
+
+    def run(inputs: list[Tensor]) -> Tensor:
+        image = (inputs[0].permute(0, 3, 1, 2).to(torch.float32) - source.zero_point) * source.scale
+        padded, counted = (_padded(x, operator, 0.0) for x in (image, torch.ones_like(image[:1, :1])))
+        total, count = torch.zeros(()), torch.zeros(())
+        for y in range(operator.kernel[0]):
+            for x in range(operator.kernel[1]):
+                rows = slice(y, y + (height - 1) * operator.stride[0] + 1, operator.stride[0])
+                columns = slice(x, x + (width - 1) * operator.stride[1] + 1, operator.stride[1])
+                total, count = total + padded[:, :, rows, columns], count + counted[:, :, rows, columns]
+        steps = torch.round(total / count / target.scale + (target.zero_point + operator.offset)) - operator.offset
+        return steps.clamp(operator.q_min, operator.q_max).to(torch.int8).permute(0, 2, 3, 1)
+
+    return run
+
+
+def _pairs(operator: PairLookup) -> Kernel:
+    table = torch.tensor(operator.table.reshape(-1))
+    return lambda inputs: table[(inputs[0].to(torch.int64) + 128) * 256 + inputs[1].to(torch.int64) + 128]
 
 
 def _maxima(image: Tensor, operator: Pool) -> Tensor:

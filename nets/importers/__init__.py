@@ -1,7 +1,8 @@
-"""Networks from .tflite files, PyTorch modules and built-in topologies."""
+"""Networks from model files, PyTorch modules and built-in topologies."""
 
 from typing import TYPE_CHECKING
 
+from nets.importers.formats import MODEL_FORMATS, ModelFormat, load_network, model_format
 from nets.importers.tflite import load_tflite
 from nets.importers.tflite.extent import Cut
 from nets.importers.tflite.graph import IDENTIFIER, RawGraph, read_file, read_graph
@@ -17,12 +18,16 @@ else:
 
 __all__ = [
     "IDENTIFIER",
+    "MODEL_FORMATS",
     "TOPOLOGIES",
     "Cut",
     "Inspection",
+    "ModelFormat",
     "RawGraph",
     "inspect_tflite",
+    "load_network",
     "load_tflite",
+    "model_format",
     "network_from_bytes",
     "operator_index",
     "quantize_input",

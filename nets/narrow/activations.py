@@ -9,11 +9,12 @@ from nets.errors import NetworkError
 from nets.network import (
     FULL_MULTIPLIER_BITS,
     Int8Array,
-    Lookup,
     Operator,
+    PairLookup,
     Pool,
     QuantizedNetwork,
     RescaledOperator,
+    Tabulated,
     TensorSpec,
     Weighted,
     fixed_quantization,
@@ -91,8 +92,11 @@ def _following(operator: Operator, before: QuantizedNetwork, after: QuantizedNet
     if isinstance(operator, Weighted) and source != coarser:
         coarser_bias = np.array([coarser.scale / source.scale])
         operator = replace(operator, bias=quantize_bias(operator.bias.astype(np.float64), coarser_bias))
-    if isinstance(operator, Lookup):
+    if isinstance(operator, Tabulated):
         return retabulated(operator, after.tensors)
+    if isinstance(operator, PairLookup):
+        left, right = (after.tensors[index] for index in operator.inputs)
+        return operator.between(left, right, after.tensors[operator.output])
     if isinstance(operator, RescaledOperator):
         return with_multiplier_bits(operator, after.tensors, FULL_MULTIPLIER_BITS)
     return operator

@@ -16,16 +16,17 @@ from nets.network import (
     Int8Array,
     IntArray,
     Interpolation,
-    Lookup,
     Mean,
     Operator,
     Pad,
+    PairLookup,
     QuantizedNetwork,
     Rearrangement,
     Requantize,
     RescaledOperator,
     Rescaler,
     Reshape,
+    Tabulated,
     TensorSpec,
     Transpose,
     Weighted,
@@ -141,9 +142,13 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
         case Extremum():
             choose = np.maximum if operator.largest else np.minimum
             return Interval(*(choose(sources[0].low, sources[1].low), choose(sources[0].high, sources[1].high)))
-        case Lookup():
+        case Tabulated():
             low, high = source.hull()
             reachable = operator.table[low + 128 : high + 129]
+            return _constant(int(reachable.min()), int(reachable.max()), channels)
+        case PairLookup():
+            rows, columns = (slice(low + 128, high + 129) for low, high in (each.hull() for each in sources))
+            reachable = operator.table[rows, columns]
             return _constant(int(reachable.min()), int(reachable.max()), channels)
         case Concatenation():
             lows, highs = [each.low for each in sources], [each.high for each in sources]

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING
 from nets.lazy import names_on_demand
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS, INT32_MAX, INT32_MIN, Contract, contract_named
 from nets.network.fingerprints import Arrays, fingerprint, operator_digest, trained_arrays, with_trained_arrays
-from nets.network.lookup import Function, Lookup, fixed_quantization, lookup_table, retabulated
+from nets.network.float_forms import (
+    Curve,
+    FloatAveragePool,
+    FloatLookup,
+    PairKind,
+    PairLookup,
+    curve_table,
+    pair_table,
+)
+from nets.network.lookup import Function, Lookup, Tabulated, fixed_quantization, lookup_table, retabulated
 from nets.network.operators import (
     SUM_LEFT_SHIFT,
     AveragePool,
@@ -33,7 +42,7 @@ from nets.network.operators import (
     Transpose,
     Weighted,
 )
-from nets.network.profiles import PROFILES, Profile, profile_named
+from nets.network.profiles import ONNX_PROFILES, PROFILES, Profile, profile_named
 from nets.network.quantization import (
     along_channels,
     as_weights,
@@ -57,6 +66,7 @@ __all__ = [
     "FULL_MULTIPLIER_BITS",
     "INT32_MAX",
     "INT32_MIN",
+    "ONNX_PROFILES",
     "PROFILES",
     "SUM_LEFT_SHIFT",
     "Arrays",
@@ -64,11 +74,14 @@ __all__ = [
     "Concatenation",
     "Contract",
     "Convolution",
+    "Curve",
     "ElementwiseKind",
     "ElementwiseProduct",
     "ElementwiseSum",
     "Extremum",
     "FloatArray",
+    "FloatAveragePool",
+    "FloatLookup",
     "FullyConnected",
     "Function",
     "Int8Array",
@@ -83,6 +96,8 @@ __all__ = [
     "Operator",
     "Pad",
     "Pads",
+    "PairKind",
+    "PairLookup",
     "Pool",
     "Profile",
     "QuantizedNetwork",
@@ -91,6 +106,7 @@ __all__ = [
     "RescaledOperator",
     "Rescaler",
     "Reshape",
+    "Tabulated",
     "TensorSpec",
     "Transpose",
     "WeightArray",
@@ -98,12 +114,14 @@ __all__ = [
     "along_channels",
     "as_weights",
     "contract_named",
+    "curve_table",
     "effective_scales",
     "fingerprint",
     "fixed_quantization",
     "lookup_table",
     "neighbouring_scales",
     "operator_digest",
+    "pair_table",
     "product_scale",
     "profile_named",
     "quantize_bias",

@@ -5,9 +5,11 @@ Sources: TFLite's ``lookup table`` of LOGISTIC, TANH and ELU (``kernels/internal
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeVar
 
 import numpy as np
 
@@ -34,24 +36,43 @@ class Function(StrEnum):
     TANH = "tanh"
 
 
+AnyTable = TypeVar("AnyTable", bound="Tabulated")
+
 _OF_FIXED_RANGE = (Function.LOGISTIC, Function.TANH)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Lookup(Operator):
+class Tabulated(Operator, ABC):
     """A function of one int8, element by element.
+
+    Attributes:
+        table: int8 ``[256]``: the outputs of -128 to 127.
+    """
+
+    table: Int8Array
+
+    @abstractmethod
+    def tabulated(self, source: TensorSpec, target: TensorSpec) -> Int8Array:
+        """Computes the table between tensors of these scales and zero points."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lookup(Tabulated):
+    """A function as LiteRT computes it.
 
     Attributes:
         function: what it computes.
         alpha: slope of a leaky ReLU for negative values; 0 for others.
         xnnpack: whether the table is XNNPACK's; otherwise it is that of TFLite's own kernels.
-        table: int8 ``[256]``: the outputs of -128 to 127.
     """
 
     function: Function
     alpha: float
     xnnpack: bool
-    table: Int8Array
+
+    def tabulated(self, source: TensorSpec, target: TensorSpec) -> Int8Array:
+        """Computes the runtime's table between tensors of these scales and zero points."""
+        return lookup_table(self.function, self.alpha, source, target, xnnpack=self.xnnpack)
 
 
 def lookup_table(
@@ -75,11 +96,9 @@ def fixed_quantization(operators: Iterable[Operator]) -> set[int]:
     return {op.output for op in operators if isinstance(op, Lookup) and op.function in _OF_FIXED_RANGE}
 
 
-def retabulated(operator: Lookup, tensors: tuple[TensorSpec, ...]) -> Lookup:
+def retabulated(operator: AnyTable, tensors: tuple[TensorSpec, ...]) -> AnyTable:
     """Returns the operator with the table of its tensors' present scales and zero points."""
-    source, target = tensors[operator.inputs[0]], tensors[operator.output]
-    table = lookup_table(operator.function, operator.alpha, source, target, xnnpack=operator.xnnpack)
-    return replace(operator, table=table)
+    return replace(operator, table=operator.tabulated(tensors[operator.inputs[0]], tensors[operator.output]))
 
 
 def _logistic(x: float) -> float:

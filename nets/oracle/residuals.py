@@ -12,11 +12,11 @@ from nets.network import (
     FloatArray,
     IntArray,
     Interpolation,
-    Lookup,
     Mean,
     Operator,
     QuantizedNetwork,
     RescaledOperator,
+    Tabulated,
     TensorSpec,
 )
 
@@ -68,7 +68,7 @@ def explain(
     )
     different = ours != theirs
     ties = doubled = scale_errors = 0
-    if isinstance(ours_op, Lookup | Interpolation):  # rounded in the runtime's own form
+    if isinstance(ours_op, Tabulated | Interpolation):  # rounded in the runtime's own form
         doubled = int((different & (np.abs(ours - theirs) <= 1)).sum())
     if different.any() and isinstance(ours_op, RescaledOperator) and isinstance(theirs_op, RescaledOperator):
         explained = different & _only_rescaling_differs(ours_op, theirs_op, design, inputs, theirs)

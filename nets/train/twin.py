@@ -20,16 +20,18 @@ from nets.network import (
     ElementwiseSum,
     Extremum,
     Interpolation,
-    Lookup,
     MaxPool,
     Mean,
     Operator,
     Pad,
+    PairLookup,
     QuantizedNetwork,
     Rearrangement,
     Requantize,
     RescaledOperator,
     Reshape,
+    Tabulated,
+    TensorSpec,
     Transpose,
     Weighted,
     retabulated,
@@ -116,8 +118,10 @@ class RescaleAwareTwin(nn.Module):
                 if isinstance(operator, RescaledOperator) and operator.name not in current:
                     bits = operator.rescaler.multiplier_bits
                     changed[operator.name] = with_multiplier_bits(operator, network.tensors, bits)
-                elif isinstance(operator, Lookup):
+                elif isinstance(operator, Tabulated):
                     changed[operator.name] = retabulated(operator, network.tensors)
+                elif isinstance(operator, PairLookup):
+                    changed[operator.name] = operator.between(*_specs(operator, network))
         return network.with_operators(changed), current
 
 
@@ -147,9 +151,11 @@ def _outputs(
             return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
         case Interpolation():
             return exactly(weighted_neighbours(operator, inputs[0]) / 4**operator.fraction_bits, exact)
-        case Lookup():
+        case Tabulated():
             slopes = _slopes(operator).to(inputs[0].device)
             return exactly(inputs[0] * slopes[inputs[0].detach().to(torch.int64) + 128], exact)
+        case PairLookup():
+            return exactly(_along_slopes(operator, inputs), exact)
         case Pad() | Concatenation() | Reshape() | Transpose() | Rearrangement() | Extremum():
             # These only move or choose integers, in any dtype, and are differentiable as they are.
             return kernel(operator, network)(inputs)
@@ -159,6 +165,19 @@ def _outputs(
     return exactly(smooth.to(torch.float32), exact)
 
 
-def _slopes(operator: Lookup) -> Tensor:
+def _specs(operator: PairLookup, network: QuantizedNetwork) -> tuple[TensorSpec, TensorSpec, TensorSpec]:
+    left, right = operator.inputs
+    return network.tensors[left], network.tensors[right], network.tensors[operator.output]
+
+
+def _along_slopes(operator: PairLookup, inputs: list[Tensor]) -> Tensor:
+    """Returns the sum of both inputs, each times the slope of the table along it."""
+    at = [x.detach().to(torch.int64) + 128 for x in inputs]
+    steps = np.gradient(operator.table.astype(np.float32))
+    slopes = [torch.from_numpy(step).to(inputs[0].device)[at[0], at[1]] for step in steps]
+    return inputs[0] * slopes[0] + inputs[1] * slopes[1]
+
+
+def _slopes(operator: Tabulated) -> Tensor:
     """Returns the slope of a table at each of its inputs, float32 ``[256]``."""
     return torch.from_numpy(np.gradient(operator.table.astype(np.float32)))
