@@ -3,8 +3,12 @@
 from typing import TYPE_CHECKING
 
 from nets.importers.tflite import load_tflite
+from nets.importers.tflite.activation import activation_range
+from nets.importers.tflite.builder import kind_name
 from nets.importers.tflite.graph import IDENTIFIER, RawGraph, read_file, read_graph
 from nets.importers.tflite.importer import network_from_bytes, operator_index
+from nets.importers.tflite.interpolation import neighbours
+from nets.importers.tflite.windows import window
 from nets.lazy import names_on_demand
 
 if TYPE_CHECKING:
@@ -17,7 +21,10 @@ __all__ = [
     "IDENTIFIER",
     "TOPOLOGIES",
     "RawGraph",
+    "activation_range",
+    "kind_name",
     "load_tflite",
+    "neighbours",
     "network_from_bytes",
     "operator_index",
     "quantize_input",
@@ -25,4 +32,5 @@ __all__ = [
     "read_file",
     "read_graph",
     "train_float",
+    "window",
 ]
