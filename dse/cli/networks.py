@@ -37,10 +37,10 @@ def verify(
 
     The exit status is 1 if any integer differs.
     """
-    from nets.importers import load_tflite
+    from nets.importers import load_network
     from nets.network import PROFILES
 
-    network = load_tflite(model)
+    network = load_network(model)
     from nets.oracle import random_samples, verify_model  # imports torch: a file that cannot be used is refused before
 
     if data is None:
@@ -73,9 +73,9 @@ def contracts(
 
     It prints where results first differ, by how much, and the effect on accuracy.
     """
-    from nets.importers import load_tflite
+    from nets.importers import load_network
 
-    labelled = _samples(data, input_offset, load_tflite(model))
+    labelled = _samples(data, input_offset, load_network(model))
     from nets.oracle import contract_matrix  # imports torch: a file that cannot be used is refused before
 
     matrix = contract_matrix(model, _inputs(labelled, samples), labelled.labels[:samples], baseline=baseline)

@@ -23,7 +23,7 @@ def write_models(
 
     Args:
         network: the design, as it ships.
-        original: the .tflite file that it was imported from, which is patched; None if there is none.
+        original: the file that it was imported from; None if there is none.
         samples: int8 inputs ``[samples, *shape]`` on which file and design are compared.
         folder: the folder to write into.
         explained_samples: the first samples on which every difference is explained; all by default.

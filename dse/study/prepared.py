@@ -20,7 +20,7 @@ from dse.study.tasks import check_above_chance, check_classifier
 from nets.datasets import Samples, Splits, load_digits_dataset, load_npz_dataset, split
 from nets.digests import digest
 from nets.execute import IntegerExecutor
-from nets.importers import TOPOLOGIES, load_tflite, quantize_input, quantize_module, train_float
+from nets.importers import TOPOLOGIES, load_network, quantize_input, quantize_module, train_float
 from nets.narrow import RealWeights, real_weights, with_weight_bits
 from nets.network import Int8Array, NarrowableOperator, QuantizedNetwork, fingerprint
 
@@ -250,11 +250,11 @@ def _check_losses(member: MemberSpec, splits: Splits, network: QuantizedNetwork,
 
 
 def _imported(spec: NetworkSpec, model: Path) -> _Baselines:
-    read = load_tflite(model, contract=spec.contract)
+    read = load_network(model, contract=spec.contract)
     originals = real_weights(read)
 
     def under(contract: str) -> QuantizedNetwork:
-        network = read if contract == spec.contract else load_tflite(model, contract=contract)
+        network = read if contract == spec.contract else load_network(model, contract=contract)
         return with_weight_bits(network, spec.weight_bits, originals)
 
     return under, originals

@@ -1,7 +1,8 @@
-"""Networks from .tflite files, PyTorch modules and built-in topologies."""
+"""Networks from model files, PyTorch modules and built-in topologies."""
 
 from typing import TYPE_CHECKING
 
+from nets.importers.formats import MODEL_FORMATS, ModelFormat, load_network, model_format
 from nets.importers.tflite import load_tflite
 from nets.importers.tflite.activation import activation_range
 from nets.importers.tflite.builder import kind_name
@@ -19,11 +20,15 @@ else:
 
 __all__ = [
     "IDENTIFIER",
+    "MODEL_FORMATS",
     "TOPOLOGIES",
+    "ModelFormat",
     "RawGraph",
     "activation_range",
     "kind_name",
+    "load_network",
     "load_tflite",
+    "model_format",
     "neighbours",
     "network_from_bytes",
     "operator_index",

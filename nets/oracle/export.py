@@ -11,7 +11,7 @@ import torch
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
 from nets.files import write_bytes
-from nets.importers import network_from_bytes, read_file
+from nets.importers import model_format, network_from_bytes, read_file
 from nets.network import PROFILES, Int8Array, Operator, Pool, QuantizedNetwork, RescaledOperator, profile_named
 from nets.oracle.litert import RefusedModelError
 from nets.oracle.new_file import imported_part, written
@@ -70,7 +70,7 @@ def export_tflite(
 
     Args:
         network: A design made from the network of ``original_path``.
-        original_path: the file that it was imported from; None if it was made otherwise.
+        original_path: the file that it was imported from, or None. One of another format is not written to.
         out_path: the file to write.
         resolver: ``litert_ref`` or ``litert_xnnpack``: the runtime that the export targets.
         samples: one int8 array ``[samples, *shape]`` per network input, for the comparison; random ones by default.
@@ -85,7 +85,7 @@ def export_tflite(
     out_path = Path(out_path)
     if profile_named(resolver).runtime is None:
         raise NetworkError(f"{resolver!r} is no profile of a LiteRT resolver; choose one of {', '.join(PROFILES)}")
-    if original_path is None:
+    if original_path is None or not is_patched(original_path):
         network, content = written(network)
     else:
         content = patched(network, read_file(Path(original_path)), Path(original_path).name)
@@ -110,6 +110,11 @@ def export_tflite(
         litert=litert,
         litert_refused=refused,
     )
+
+
+def is_patched(original_path: str | Path) -> bool:
+    """Returns whether designs are written into copies of a model's file, as those of .tflite files are."""
+    return model_format(original_path).suffix == ".tflite"
 
 
 def _check_same_clamps(network: QuantizedNetwork, runtime: QuantizedNetwork) -> None:

@@ -38,7 +38,7 @@ _NO_PADDING: Pads = ((0, 0), (0, 0))
 def deployable(network: QuantizedNetwork) -> QuantizedNetwork:
     """Returns the network as operators of a .tflite file, named and numbered as an import of that file does.
 
-    Its tensors begin with the network's own, at the same indices.
+    Its tensors begin with the network's own, at the same indices; their scales are float32 values, as files have them.
 
     Raises:
         NetworkError: an operator has no form in .tflite files.
@@ -58,7 +58,10 @@ class _Deployment:
     def deployed(self) -> QuantizedNetwork:
         for operator in self._network.operators:
             self._convert(operator)
-        tensors = tuple(replace(spec, file_index=index) for index, spec in enumerate(self._tensors))
+        tensors = tuple(
+            replace(spec, file_index=index, scale=float(np.float32(spec.scale)))
+            for index, spec in enumerate(self._tensors)
+        )
         return replace(
             self._network, tensors=tensors, operators=tuple(self._operators), constants=dict(self._constants)
         )

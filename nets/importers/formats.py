@@ -1,0 +1,64 @@
+"""The formats of model files, recognised by suffix: one table that every command reads models through."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from nets.errors import NetworkError
+from nets.importers.tflite import load_tflite
+from nets.network import QuantizedNetwork
+
+
+class Loader(Protocol):
+    """Reads a model file: untrusted content, from which no code is executed."""
+
+    def __call__(self, path: Path, *, contract: str) -> QuantizedNetwork:
+        """Imports a model with all of its rescalers under a contract or profile.
+
+        Raises:
+            NetworkError: one line that begins with the file's name and says what is wrong with it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFormat:
+    """One format of model files.
+
+    Attributes:
+        name: what messages call it.
+        suffix: the end of its files' names, in lower case, with its dot.
+        load: reads a file; imports what it needs when it is called.
+    """
+
+    name: str
+    suffix: str
+    load: Loader
+
+
+MODEL_FORMATS: dict[str, ModelFormat] = {each.suffix: each for each in (ModelFormat("TFLite", ".tflite", load_tflite),)}
+
+
+def model_format(path: str | Path) -> ModelFormat:
+    """Returns the format of a model file, by its suffix in lower case.
+
+    Raises:
+        NetworkError: no format has this suffix.
+    """
+    path = Path(path)
+    if (suffix := path.suffix.lower()) not in MODEL_FORMATS:
+        known = ", ".join(MODEL_FORMATS)
+        raise NetworkError(f"{path.name}: {suffix or 'no suffix'} names no model format; the name must end in {known}")
+    return MODEL_FORMATS[suffix]
+
+
+def load_network(path: str | Path, *, contract: str = "half_up") -> QuantizedNetwork:
+    """Imports a model file of any format.
+
+    Args:
+        path: the file; its suffix names the format.
+        contract: the name of a contract, or of a profile, for all rescalers.
+
+    Raises:
+        NetworkError: the suffix is unknown, or the file is damaged, not fully quantized or not supported.
+    """
+    return model_format(path).load(Path(path), contract=contract)
