@@ -74,9 +74,9 @@ def trace(
     from hwmodels.traces import save_trace
     from nets.datasets import load_npz_dataset
     from nets.files import replacing
-    from nets.importers import load_tflite
+    from nets.importers import load_network
 
-    network = load_tflite(model)
+    network = load_network(model)
     inputs = spread(load_npz_dataset(data, input_offset=input_offset).samples, samples)
     recorded = accumulator_trace(network, inputs, model.stem)
     with replacing(out) as temporary:

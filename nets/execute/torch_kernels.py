@@ -1,6 +1,7 @@
 """Operators prepared for torch: the exact path that works on every machine and that the native kernels must equal."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,11 +12,13 @@ from nets.network import (
     AveragePool,
     Concatenation,
     Extremum,
+    FilledPad,
+    FloatAveragePool,
     Interpolation,
-    Lookup,
     MaxPool,
     Operator,
     Pad,
+    PairLookup,
     Pool,
     QuantizedNetwork,
     Rearrangement,
@@ -25,6 +28,7 @@ from nets.network import (
     Softmax,
     Stack,
     Sum,
+    Tabulated,
     Transpose,
     rescaling,
     softmax_of,
@@ -40,32 +44,39 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
             return _float_sum(operator, offset, network)
         case RescaledOperator():
             return _rescaled(operator, network)
+        case FloatAveragePool():
+            return _float_pool(operator, network)
         case AveragePool():
-            return _pool(operator, _averages)
+            return _pool(operator, partial(_averages, half_up=operator.half_up))
         case MaxPool():
             return _pool(operator, _maxima)
-        case Lookup():
+    return _computed(operator) or _mover(operator, network)
+
+
+def _computed(operator: Operator) -> Kernel | None:
+    """Prepares an operator whose outputs follow from its inputs' integers alone; None if it is another one."""
+    match operator:
+        case Tabulated():
             table = torch.tensor(operator.table)
             return lambda inputs: table[inputs[0].to(torch.int64) + 128]
         case Softmax():
             return lambda inputs: torch.from_numpy(softmax_of(operator, inputs[0].numpy()))
+        case PairLookup():
+            return _pairs(operator)
         case Interpolation():
             return lambda inputs: _interpolated(operator, inputs[0])
         case Extremum():
             choose = torch.maximum if operator.largest else torch.minimum
             return lambda inputs: choose(inputs[0], inputs[1])
-        case ReducedExtremum():
-            reduce, shape = torch.amax if operator.largest else torch.amin, network.tensors[operator.output].shape
-            axes = [axis + 1 for axis in operator.axes]
-            return lambda inputs: reduce(inputs[0], dim=axes).reshape(-1, *shape)
-    return _mover(operator, network)
+    return None
 
 
 def _mover(operator: Operator, network: QuantizedNetwork) -> Kernel:
-    """Prepares an operator that only moves integers."""
+    """Prepares an operator that only moves or chooses integers."""
     match operator:
-        case Pad():
-            value = network.tensors[operator.inputs[0]].zero_point if operator.value is None else operator.value
+        case Pad() | FilledPad():
+            zero = network.tensors[operator.inputs[0]].zero_point
+            value = operator.value if isinstance(operator, FilledPad) else zero
             flat = [amount for pair in reversed(operator.padding) for amount in pair]
             return lambda inputs: functional.pad(inputs[0], flat, value=value)
         case Concatenation():
@@ -78,6 +89,10 @@ def _mover(operator: Operator, network: QuantizedNetwork) -> Kernel:
         case Rearrangement():
             at, made = torch.tensor(operator.positions.reshape(-1)), operator.positions.shape
             return lambda inputs: _flat(inputs[0]).index_select(1, at.to(inputs[0].device)).reshape(-1, *made)
+        case ReducedExtremum():
+            reduce, shape = torch.amax if operator.largest else torch.amin, network.tensors[operator.output].shape
+            over = [axis + 1 for axis in operator.axes]
+            return lambda inputs: reduce(inputs[0], dim=over).reshape(-1, *shape)
         case Transpose():
             axes = (0, *(axis + 1 for axis in operator.permutation))
             return lambda inputs: inputs[0].permute(axes)
@@ -137,7 +152,7 @@ def _pool(operator: Pool, reduce: Callable[[Tensor, Pool], Tensor]) -> Kernel:
     return run
 
 
-def _averages(image: Tensor, operator: Pool) -> Tensor:
+def _averages(image: Tensor, operator: Pool, *, half_up: bool) -> Tensor:
     # Sums of at most 2**16 int8 values are exact in float32.
     sums = (
         functional.avg_pool2d(_padded(x, operator, 0.0), operator.kernel, operator.stride, divisor_override=1)
@@ -145,7 +160,34 @@ def _averages(image: Tensor, operator: Pool) -> Tensor:
     )
     total, count = (each.round().to(torch.int64) for each in sums)
     half = count // 2
+    if half_up:
+        return torch.div(total + half, count, rounding_mode="floor")
     return torch.div(torch.where(total > 0, total + half, total - half), count, rounding_mode="trunc")
+
+
+def _float_pool(operator: FloatAveragePool, network: QuantizedNetwork) -> Kernel:
+    """Prepares an average whose dequantized values are summed in float32, row by row."""
+    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
+    height, width = target.shape[:2]
+
+    def run(inputs: list[Tensor]) -> Tensor:
+        image = (inputs[0].permute(0, 3, 1, 2).to(torch.float32) - source.zero_point) * source.scale
+        padded, counted = (_padded(x, operator, 0.0) for x in (image, torch.ones_like(image[:1, :1])))
+        total, count = torch.zeros(()), torch.zeros(())
+        for y in range(operator.kernel[0]):
+            for x in range(operator.kernel[1]):
+                rows = slice(y, y + (height - 1) * operator.stride[0] + 1, operator.stride[0])
+                columns = slice(x, x + (width - 1) * operator.stride[1] + 1, operator.stride[1])
+                total, count = total + padded[:, :, rows, columns], count + counted[:, :, rows, columns]
+        steps = torch.round(total / count / target.scale + (target.zero_point + operator.offset)) - operator.offset
+        return steps.clamp(operator.q_min, operator.q_max).to(torch.int8).permute(0, 2, 3, 1)
+
+    return run
+
+
+def _pairs(operator: PairLookup) -> Kernel:
+    table = torch.tensor(operator.table.reshape(-1))
+    return lambda inputs: table[(inputs[0].to(torch.int64) + 128) * 256 + inputs[1].to(torch.int64) + 128]
 
 
 def _maxima(image: Tensor, operator: Pool) -> Tensor:

@@ -1,10 +1,17 @@
-"""Networks from .tflite files, PyTorch modules and built-in topologies."""
+"""Networks from model files, PyTorch modules and built-in topologies."""
 
 from typing import TYPE_CHECKING
 
+from nets.importers.formats import MODEL_FORMATS, ModelFormat, load_network, model_format
 from nets.importers.tflite import load_tflite
+from nets.importers.tflite.activation import activation_range
+from nets.importers.tflite.builder import kind_name
+from nets.importers.tflite.extent import Cut
 from nets.importers.tflite.graph import IDENTIFIER, RawGraph, read_file, read_graph
 from nets.importers.tflite.importer import network_from_bytes, operator_index
+from nets.importers.tflite.inspection import Inspection, inspect_tflite
+from nets.importers.tflite.interpolation import neighbours
+from nets.importers.tflite.windows import window
 from nets.lazy import names_on_demand
 
 if TYPE_CHECKING:
@@ -15,9 +22,19 @@ else:
 
 __all__ = [
     "IDENTIFIER",
+    "MODEL_FORMATS",
     "TOPOLOGIES",
+    "Cut",
+    "Inspection",
+    "ModelFormat",
     "RawGraph",
+    "activation_range",
+    "inspect_tflite",
+    "kind_name",
+    "load_network",
     "load_tflite",
+    "model_format",
+    "neighbours",
     "network_from_bytes",
     "operator_index",
     "quantize_input",
@@ -25,4 +42,5 @@ __all__ = [
     "read_file",
     "read_graph",
     "train_float",
+    "window",
 ]

@@ -8,9 +8,9 @@ import numpy as np
 from nets.errors import NetworkError
 from nets.network import (
     FULL_MULTIPLIER_BITS,
+    FilledPad,
     Int8Array,
     Operator,
-    Pad,
     Pool,
     QuantizedNetwork,
     RescaledOperator,
@@ -87,7 +87,7 @@ def _following(operator: Operator, before: QuantizedNetwork, after: QuantizedNet
     old, new = before.tensors[operator.output], after.tensors[operator.output]
     if isinstance(operator, RescaledOperator | Pool) and old != new:
         operator = replace(operator, q_min=_bound(operator.q_min, old, new), q_max=_bound(operator.q_max, old, new))
-    if isinstance(operator, Pad) and operator.value is not None:
+    if isinstance(operator, FilledPad):
         operator = replace(operator, value=_bound(operator.value, old, new))
     source, coarser = before.tensors[operator.inputs[0]], after.tensors[operator.inputs[0]]
     if isinstance(operator, Weighted) and source != coarser:

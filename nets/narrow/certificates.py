@@ -12,11 +12,12 @@ from nets.network import (
     ElementwiseProduct,
     ElementwiseSum,
     Extremum,
+    FilledPad,
     Int8Array,
     IntArray,
-    Lookup,
     Operator,
     Pad,
+    PairLookup,
     Pool,
     QuantizedNetwork,
     Requantize,
@@ -25,6 +26,7 @@ from nets.network import (
     Reshape,
     Softmax,
     Sum,
+    Tabulated,
     TensorSpec,
     Weighted,
     rescaling,
@@ -130,16 +132,20 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
         case Extremum():
             choose = np.maximum if operator.largest else np.minimum
             return Interval(*(choose(sources[0].low, sources[1].low), choose(sources[0].high, sources[1].high)))
-        case Lookup():
+        case Tabulated():
             low, high = source.hull()
             reachable = operator.table[low + 128 : high + 129]
             return _constant(int(reachable.min()), int(reachable.max()), channels)
         case Softmax():
             return _constant(target.q_min, target.q_max, channels)
-        case Pad():
+        case Pad() | FilledPad():
             low, high = source.hull()
-            value = specs[0].zero_point if operator.value is None else operator.value
+            value = operator.value if isinstance(operator, FilledPad) else specs[0].zero_point
             return _constant(min(low, value), max(high, value), channels)
+        case PairLookup():
+            rows, columns = (slice(low + 128, high + 129) for low, high in (each.hull() for each in sources))
+            reachable = operator.table[rows, columns]
+            return _constant(int(reachable.min()), int(reachable.max()), channels)
         case Concatenation():
             return _joined(sources, along_channels=operator.axis == len(target.shape) - 1)
         case Reshape() if channels == specs[0].shape[-1]:

@@ -5,6 +5,7 @@ Sources: TFLite's ``lookup table`` of LOGISTIC, TANH, ELU, EXP, LOG and GELU (``
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -47,20 +48,37 @@ OF_FIXED_RANGE = (Function.LOGISTIC, Function.TANH)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Lookup(Operator):
+class Tabulated(Operator, ABC):
     """A function of one int8, element by element.
+
+    Attributes:
+        table: int8 ``[256]``: the outputs of -128 to 127.
+    """
+
+    table: Int8Array
+
+    @abstractmethod
+    def tabulated(self, source: TensorSpec, target: TensorSpec) -> Int8Array:
+        """Computes the table between tensors of these scales and zero points."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lookup(Tabulated):
+    """A function as LiteRT computes it.
 
     Attributes:
         function: what it computes.
         alpha: slope of a leaky ReLU for negative values; 0 for others.
         xnnpack: whether the table is XNNPACK's; otherwise it is that of TFLite's own kernels.
-        table: int8 ``[256]``: the outputs of -128 to 127.
     """
 
     function: Function
     alpha: float
     xnnpack: bool
-    table: Int8Array
+
+    def tabulated(self, source: TensorSpec, target: TensorSpec) -> Int8Array:
+        """Computes the runtime's table between tensors of these scales and zero points."""
+        return lookup_table(self.function, self.alpha, source, target, xnnpack=self.xnnpack)
 
 
 def lookup_table(

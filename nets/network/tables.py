@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from nets.network.lookup import OF_FIXED_RANGE, Lookup, lookup_table
+from nets.network.float_forms import PairLookup
+from nets.network.lookup import OF_FIXED_RANGE, Lookup, Tabulated
 from nets.network.operators import Operator
 from nets.network.softmax import Softmax, with_input
 from nets.network.tensors import TensorSpec
@@ -22,9 +23,10 @@ def retabulated(operator: Operator, tensors: tuple[TensorSpec, ...]) -> Operator
     """Returns an operator without rescaler with the tables of its tensors' present scales and zero points."""
     source, target = tensors[operator.inputs[0]], tensors[operator.output]
     match operator:
-        case Lookup():
-            table = lookup_table(operator.function, operator.alpha, source, target, xnnpack=operator.xnnpack)
-            return replace(operator, table=table)
+        case Tabulated():
+            return replace(operator, table=operator.tabulated(source, target))
+        case PairLookup():
+            return operator.between(source, tensors[operator.inputs[1]], target)
         case Softmax():
             return with_input(operator, source)
     return operator

@@ -12,13 +12,13 @@ from nets.network import (
     FloatArray,
     IntArray,
     Interpolation,
-    Lookup,
     Mean,
     Operator,
     QuantizedNetwork,
     RescaledOperator,
     Softmax,
     Sum,
+    Tabulated,
     TensorSpec,
 )
 
@@ -70,7 +70,7 @@ def explain(
     )
     different = ours != theirs
     ties = doubled = scale_errors = 0
-    if isinstance(ours_op, Lookup | Interpolation | Softmax):  # rounded in the runtime's own form
+    if isinstance(ours_op, Tabulated | Interpolation | Softmax):  # rounded in the runtime's own form
         doubled = int((different & (np.abs(ours - theirs) <= 1)).sum())
     if different.any() and isinstance(ours_op, RescaledOperator) and isinstance(theirs_op, RescaledOperator):
         explained = different & _only_rescaling_differs(ours_op, theirs_op, design, inputs, theirs)

@@ -12,12 +12,13 @@ from nets.network import (
     ElementwiseProduct,
     ElementwiseSum,
     Extremum,
+    FilledPad,
     Interpolation,
-    Lookup,
     MaxPool,
     Mean,
     Operator,
     Pad,
+    PairLookup,
     QuantizedNetwork,
     Rearrangement,
     ReducedExtremum,
@@ -27,6 +28,7 @@ from nets.network import (
     Softmax,
     Stack,
     Sum,
+    Tabulated,
     Transpose,
 )
 from nets.train.straight_through import exactly, scaled_sum
@@ -92,20 +94,30 @@ def _unscaled(
             return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
         case Interpolation():
             return exactly(weighted_neighbours(operator, inputs[0]) / 4**operator.fraction_bits, exact)
-        case Lookup():
+        case Tabulated():
             slopes = _slopes(operator).to(inputs[0].device)
             return exactly(inputs[0] * slopes[inputs[0].detach().to(torch.int64) + 128], exact)
+        case PairLookup():
+            return exactly(_along_slopes(operator, inputs), exact)
         case Softmax():
             step = (scales.scale(operator.inputs[0]) * operator.beta).to(torch.float32)
             shares = torch.softmax((inputs[0] - source.zero_point) * step, dim=-1)
             return exactly(shares / SOFTMAX_OUTPUT[0] + SOFTMAX_OUTPUT[1], exact)
-        case Pad() | Concatenation() | Stack() | Reshape() | Transpose() | Rearrangement():
+        case Pad() | FilledPad() | Concatenation() | Stack() | Reshape() | Transpose() | Rearrangement():
             return kernel(operator, network)(inputs)  # they only move integers, in any dtype
         case Extremum() | ReducedExtremum():
             return kernel(operator, network)(inputs)  # they choose integers, and are differentiable as they are
     raise NotImplementedError(f"no differentiable twin for {type(operator).__name__}")
 
 
-def _slopes(operator: Lookup) -> Tensor:
+def _along_slopes(operator: PairLookup, inputs: list[Tensor]) -> Tensor:
+    """Returns the sum of both inputs, each times the slope of the table along it."""
+    at = [x.detach().to(torch.int64) + 128 for x in inputs]
+    steps = np.gradient(operator.table.astype(np.float32))
+    slopes = [torch.from_numpy(step).to(inputs[0].device)[at[0], at[1]] for step in steps]
+    return inputs[0] * slopes[0] + inputs[1] * slopes[1]
+
+
+def _slopes(operator: Tabulated) -> Tensor:
     """Returns the slope of a table at each of its inputs, float32 ``[256]``."""
     return torch.from_numpy(np.gradient(operator.table.astype(np.float32)))

@@ -7,7 +7,7 @@ import tflite
 from nets.errors import NetworkError
 from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, constant, placed, quantization
 from nets.importers.tflite.graph import RawOperator
-from nets.network import Concatenation, Operator, Pad, Reshape, Stack, TensorSpec, Transpose
+from nets.network import Concatenation, FilledPad, Operator, Pad, Reshape, Stack, TensorSpec, Transpose
 
 
 def _moved(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpec]:
@@ -31,13 +31,13 @@ def pad(builder: Builder, raw: RawOperator) -> Operator:
         raise NetworkError(f"{raw}: padding {flat} is not a non-negative pair per dimension, (0, 0) for the batch")
     sizes = (size + before + after for size, (before, after) in zip(source.shape, pairs[1:], strict=True))
     check_shape(raw, tuple(sizes), result)
-    return Pad(**placed(raw), padding=pairs[1:], value=_pad_value(builder, raw, source))
+    if raw.kind == "PADV2":
+        return FilledPad(**placed(raw), padding=pairs[1:], value=_pad_value(builder, raw, source))
+    return Pad(**placed(raw), padding=pairs[1:])
 
 
-def _pad_value(builder: Builder, raw: RawOperator, source: TensorSpec) -> int | None:
+def _pad_value(builder: Builder, raw: RawOperator, source: TensorSpec) -> int:
     """Returns the integer that PADV2 states, which has the quantization of the input."""
-    if raw.kind != "PADV2":
-        return None
     tensor = builder.input(raw, 2)
     values, (scales, zeros) = constant(tensor, "INT8"), quantization(tensor)
     if values.size != 1 or (scales.tolist(), zeros.tolist()) != ([source.scale], [source.zero_point]):

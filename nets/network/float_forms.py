@@ -1,0 +1,185 @@
+"""ONNX Runtime's forms of int8 operators: computed in float32, with the file's own zero points.
+
+A function of one int8 is a table of 256 outputs, one of two int8 a table of 65,536; an average is summed in order.
+Sources: ONNX Runtime's ``qlinear_lookup_table.cc``, ``qladd_avx2.cpp``, ``qlmul.cpp`` and ``qlinear_pool.cc``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from nets.network.lookup import Tabulated
+from nets.network.operators import AveragePool, Operator
+from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec
+
+_INTEGERS = np.arange(-128, 128, dtype=np.int64)
+
+Float32Array = npt.NDArray[np.float32]
+
+
+class Curve(StrEnum):
+    """A real function of one value; what its parameters are."""
+
+    CLIP = "clip"  # low, high: also the identity and ReLU
+    ELU = "elu"  # alpha
+    HARD_SIGMOID = "hard_sigmoid"  # alpha, beta
+    HARD_SWISH = "hard_swish"  # none
+    LEAKY_RELU = "leaky_relu"  # alpha
+    SIGMOID = "sigmoid"  # none
+    TANH = "tanh"  # none
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FloatLookup(Tabulated):
+    """A function of dequantized values, whose result is quantized, half to even, every step in float32.
+
+    Attributes:
+        curve: the function.
+        parameters: its parameters, float32 values.
+    """
+
+    curve: Curve
+    parameters: tuple[float, ...]
+
+    def tabulated(self, source: TensorSpec, target: TensorSpec) -> Int8Array:
+        """Computes the table between tensors of these scales and zero points."""
+        return curve_table(self.curve, self.parameters, source, target)
+
+
+def curve_table(curve: Curve, parameters: tuple[float, ...], source: TensorSpec, target: TensorSpec) -> Int8Array:
+    """Computes the outputs, int8 ``[256]``, of -128 to 127 of the input."""
+    reals = _dequantized(_INTEGERS, source)
+    with np.errstate(over="ignore"):  # 1 / (1 + infinity) is the 0 that it should be
+        values = _CURVES[curve](reals, *(np.float32(each) for each in parameters))
+    return _quantized(values.astype(np.float32), target)
+
+
+class PairKind(StrEnum):
+    """How two int8 give one."""
+
+    FUSED_SUM = "fused_sum"  # QLinearAdd
+    FUSED_PRODUCT = "fused_product"  # QLinearMul
+    DIFFERENCE = "difference"  # dequantized, subtracted, quantized
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PairLookup(Operator):
+    """A function of two int8, element by element.
+
+    Attributes:
+        kind: what it computes.
+        offsets: what is added to the integers of both inputs and of the output to give the file's: 128 for uint8.
+        scalar: the input, 0 or 1, of which the runtime repeats one element along its innermost loop, or None.
+        table: int8 ``[256, 256]``: the outputs for the first and the second input, each from -128 to 127.
+    """
+
+    kind: PairKind
+    offsets: tuple[int, int, int]
+    scalar: int | None
+    table: Int8Array
+
+    def between(self, left: TensorSpec, right: TensorSpec, target: TensorSpec) -> "PairLookup":
+        """Returns the operator with the table of tensors of these scales and zero points."""
+        return replace(self, table=pair_table(self.kind, self.offsets, self.scalar, (left, right, target)))
+
+
+def pair_table(
+    kind: PairKind,
+    offsets: tuple[int, int, int],
+    scalar: int | None,
+    specs: tuple[TensorSpec, TensorSpec, TensorSpec],
+) -> Int8Array:
+    """Computes the outputs, int8 ``[256, 256]``, of all pairs of integers."""
+    first, second = _INTEGERS[:, None], _INTEGERS[None, :]
+    left, right, target = specs
+    if kind is PairKind.DIFFERENCE:
+        return _frozen(_quantized(_dequantized(first, left) - _dequantized(second, right), target))
+    zeros = [spec.zero_point + offset for spec, offset in zip(specs, offsets, strict=True)]
+    if kind is PairKind.FUSED_PRODUCT:
+        ratio = np.float32(left.scale) * np.float32(right.scale) / np.float32(target.scale)
+        products = ((first - left.zero_point) * (second - right.zero_point)).astype(np.float32)
+        values = products * ratio + np.float32(zeros[2])
+    else:
+        ratios = tuple(np.float32(spec.scale) / np.float32(target.scale) for spec in (left, right))
+        values = _fused_sum((first + offsets[0], second + offsets[1]), ratios, zeros, scalar)
+    steps = np.rint(values).astype(np.int64) - offsets[2]
+    return _frozen(np.clip(steps, target.q_min, target.q_max).astype(np.int8))
+
+
+def _fused_sum(
+    integers: tuple[IntArray, IntArray], ratios: tuple[np.float32, ...], zeros: list[int], scalar: int | None
+) -> Float32Array:
+    """Computes ``fma(x0, r0, fma(x1, r1, c))``; a repeated operand is added to ``c`` first, without fma."""
+    fixed = np.float32(zeros[2]) - (ratios[0] * np.float32(zeros[0]) + ratios[1] * np.float32(zeros[1]))
+    last = 1 if scalar == 0 else 0
+    inner = 1 - last
+    if scalar is None:
+        constant = _fma(integers[inner], ratios[inner], np.broadcast_to(fixed, integers[inner].shape))
+    else:
+        constant = fixed + integers[inner].astype(np.float32) * ratios[inner]
+    return _fma(integers[last], ratios[last], constant)
+
+
+def _fma(integers: IntArray, ratio: np.float32, addend: Float32Array) -> Float32Array:
+    """Computes ``x * ratio + addend`` with one rounding.
+
+    Product and sum are exact in float64 for integers of 8 bits if the ratio is in [2**-14, 2**8).
+    """
+    return (integers.astype(np.float64) * np.float64(ratio) + addend.astype(np.float64)).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FloatAveragePool(AveragePool):
+    """The mean of each window: dequantized values summed in order, divided and quantized, every step in float32.
+
+    Attributes:
+        offset: what is added to the integers to give the file's: 128 for uint8.
+    """
+
+    offset: int
+
+
+def _dequantized(integers: IntArray, spec: TensorSpec) -> Float32Array:
+    return (integers - spec.zero_point).astype(np.float32) * np.float32(spec.scale)
+
+
+def _quantized(values: Float32Array, target: TensorSpec) -> Int8Array:
+    steps = np.rint(np.clip(values / np.float32(target.scale), -(2.0**15), 2.0**15)).astype(np.int64)
+    return _frozen(np.clip(steps + target.zero_point, target.q_min, target.q_max).astype(np.int8))
+
+
+def _frozen(table: Int8Array) -> Int8Array:
+    table.flags.writeable = False
+    return table
+
+
+def _sigmoid(x: Float32Array) -> FloatArray:
+    values: FloatArray = 1 / (1 + np.exp(-x.astype(np.float64)))
+    return values
+
+
+def _hard_sigmoid(x: Float32Array, alpha: np.float32, beta: np.float32) -> Float32Array:
+    return np.clip(x * alpha + beta, np.float32(0), np.float32(1))
+
+
+def _hard_swish(x: Float32Array) -> Float32Array:
+    return x * _hard_sigmoid(x, np.float32(1) / np.float32(6), np.float32(0.5))
+
+
+def _elu(x: Float32Array, alpha: np.float32) -> FloatArray:
+    values: FloatArray = np.where(x < 0, alpha * np.expm1(x.astype(np.float64)), x)
+    return values
+
+
+_CURVES: dict[Curve, Callable[..., FloatArray | Float32Array]] = {
+    Curve.CLIP: lambda x, low, high: np.clip(x, low, high),
+    Curve.ELU: _elu,
+    Curve.HARD_SIGMOID: _hard_sigmoid,
+    Curve.HARD_SWISH: _hard_swish,
+    Curve.LEAKY_RELU: lambda x, alpha: np.where(x >= 0, x, alpha * x),
+    Curve.SIGMOID: _sigmoid,
+    Curve.TANH: lambda x: np.tanh(x.astype(np.float64)),
+}
