@@ -4,7 +4,7 @@ import math
 
 from hwmodels.workload import OutputConstants, RescalerWorkload, RescaleStage
 from nets.narrow import RescalerConstants, rescaler_constants
-from nets.network import Convolution, NarrowableOperator, QuantizedNetwork, Weighted
+from nets.network import NarrowableOperator, QuantizedNetwork, TransposedConvolution, Weighted
 
 
 def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
@@ -52,6 +52,6 @@ def _weight_bits(operator: Weighted) -> int:
 
 
 def _macs(operator: Weighted, network: QuantizedNetwork) -> int:
-    taps = operator.weights[0].size
-    positions = network.tensors[operator.output].shape[:-1] if isinstance(operator, Convolution) else ()
-    return int(taps) * operator.out_channels * math.prod(positions)
+    # Every element of a transposed convolution's input meets all weights.
+    index = operator.inputs[0] if isinstance(operator, TransposedConvolution) else operator.output
+    return int(operator.weights.size) * math.prod(network.tensors[index].shape[:-1])

@@ -2,12 +2,13 @@
 
 import ctypes
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nets.execute.accumulation import absolute_bound
+from nets.execute.accumulation import absolute_bound, spread
 from nets.execute.native.plans import (
     PackedWeights,
     RequantStruct,
@@ -31,7 +32,9 @@ from nets.network import (
     Requantize,
     RescaledOperator,
     Rescaler,
+    Sliding,
     TensorSpec,
+    TransposedConvolution,
     Weighted,
     rescaling,
 )
@@ -49,6 +52,8 @@ def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes
             return None  # the accumulators are not proven to stay within int32
         case FullyConnected():
             return _fully_connected(operator, sources[0], target, library)
+        case TransposedConvolution():
+            return _transposed(operator, sources[0], target, library)
         case Convolution(groups=1):
             return _convolution(operator, sources[0], target, library)
         case Convolution() if operator.groups == sources[0].shape[2] == operator.out_channels:
@@ -66,7 +71,7 @@ def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes
     return None
 
 
-def _row(operator: Convolution, source: TensorSpec) -> int:
+def _row(operator: Sliding, source: TensorSpec) -> int:
     return (source.shape[1] + sum(operator.padding[1])) * source.shape[2]
 
 
@@ -75,10 +80,21 @@ def _requant(operator: RescaledOperator, target: TensorSpec) -> RequantStruct:
     return requant_struct(operator.rescaler, channels, target.zero_point, operator.q_min, operator.q_max)
 
 
-def _convolution(operator: Convolution, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
+def _convolution(operator: Sliding, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
     packed = pack_convolution(operator, _row(operator, source), source.zero_point, library.best_path())
     window = window_struct(operator, source.shape, target.shape, source.zero_point, len(packed.steps))
     return _convolve(library, packed, _requant(operator, target), target, lambda x: (window, x.shape[0]))
+
+
+def _transposed(
+    operator: TransposedConvolution, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL
+) -> Kernel:
+    """Prepares a convolution over the input with zero points between its elements."""
+    height, width, channels = source.shape
+    rows, columns = operator.spacing
+    apart = replace(source, shape=((height - 1) * rows + 1, (width - 1) * columns + 1, channels))
+    run = _convolution(operator, apart, target, library)
+    return lambda inputs: run([spread(inputs[0], operator, source.zero_point)])
 
 
 def _convolve(

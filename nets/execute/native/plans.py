@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nets.network import FULL_MULTIPLIER_BITS, INT32_MAX, Convolution, Int8Array, IntArray, Rescaler
+from nets.network import FULL_MULTIPLIER_BITS, INT32_MAX, Int8Array, IntArray, Rescaler, Sliding
 
 LANES = 16  # output channels of one block, as in convolution.h
 PATH_AVX2 = 1  # as best_path() in convolution.h numbers it
@@ -86,7 +86,7 @@ def _offset(shift: IntArray) -> IntArray:
 
 
 def window_struct(
-    operator: Convolution, source: tuple[int, ...], target: tuple[int, ...], zero: int, groups_of_four: int
+    operator: Sliding, source: tuple[int, ...], target: tuple[int, ...], zero: int, groups_of_four: int
 ) -> WindowStruct:
     """Makes the structure of a convolution; shapes are (height, width, channels)."""
     (top, bottom), (left, right) = operator.padding
@@ -111,7 +111,7 @@ class PackedWeights:
     bias: npt.NDArray[np.int32]
 
 
-def pack_convolution(operator: Convolution, row: int, zero: int, path: int) -> PackedWeights:
+def pack_convolution(operator: Sliding, row: int, zero: int, path: int) -> PackedWeights:
     """Packs a convolution of one group.
 
     ``row`` is the number of elements of one padded input row, ``zero`` the input's zero point, and ``path`` the
