@@ -15,6 +15,7 @@ from torch.nn import functional
 from nets.network import (
     ElementwiseProduct,
     ElementwiseSum,
+    MatrixProduct,
     QuantizedNetwork,
     Requantize,
     RescaledOperator,
@@ -49,6 +50,8 @@ def accumulator(operator: RescaledOperator, network: QuantizedNetwork) -> Accumu
             return _sum(operator, zeros)
         case ElementwiseProduct():
             return lambda inputs: (inputs[0].to(torch.int64) - zeros[0]) * (inputs[1].to(torch.int64) - zeros[1])
+        case MatrixProduct():
+            return _matrices(operator, network)
         case Requantize():
             return lambda inputs: inputs[0].to(torch.int64) - zeros[0]
         case Sum():
@@ -82,6 +85,26 @@ def _sum(operator: ElementwiseSum, zeros: list[int]) -> Accumulator:
         return first + operator.sign * second
 
     return sums
+
+
+def _matrices(operator: MatrixProduct, network: QuantizedNetwork) -> Accumulator:
+    specs = [network.tensors[index] for index in operator.inputs]
+    reaches = [max(spec.zero_point - spec.q_min, spec.q_max - spec.zero_point) for spec in specs]
+    dtype = exact_dtype(operator.depth(specs[0].shape) * reaches[0] * reaches[1])
+
+    def sums(inputs: list[Tensor]) -> Tensor:
+        centred = [x.to(dtype) - spec.zero_point for x, spec in zip(inputs, specs, strict=True)]
+        return matrix_product(operator, *centred).to(torch.int64)
+
+    return sums
+
+
+def matrix_product(operator: MatrixProduct, left: Tensor, right: Tensor) -> Tensor:
+    """Multiplies matrices, inputs less their zero points ``[batch, *shape]``, in any dtype; differentiable."""
+    first, second = (
+        x.transpose(-2, -1) if swapped else x for x, swapped in zip((left, right), operator.transposed, strict=True)
+    )
+    return first @ second
 
 
 def absolute_bound(operator: Weighted, input_spec: TensorSpec) -> int:

@@ -14,6 +14,7 @@ from nets.network import (
     FilledPad,
     Int8Array,
     IntArray,
+    MatrixProduct,
     Operator,
     Pad,
     PairLookup,
@@ -93,7 +94,7 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
         target = network.tensors[operator.output]
         if isinstance(operator, RescaledOperator):
             centred = [_centred(source, spec) for source, spec in zip(sources, specs, strict=True)]
-            accumulator = _accumulator(operator, centred, target.shape[-1])
+            accumulator = _accumulator(operator, centred, specs, target.shape[-1])
             accumulators[operator.name] = accumulator
             tensors[operator.output] = _rescaled(operator, accumulator, target)
             if isinstance(operator, Weighted):
@@ -162,7 +163,9 @@ def _joined(sources: list[Interval], *, along_channels: bool) -> Interval:
     return Interval(np.min(lows, axis=0), np.max(highs, axis=0))
 
 
-def _accumulator(operator: RescaledOperator, centred: list[Interval], channels: int) -> Interval:
+def _accumulator(
+    operator: RescaledOperator, centred: list[Interval], specs: list[TensorSpec], channels: int
+) -> Interval:
     """Returns what can reach an operator's last rescaler, given its inputs less their zero points."""
     match operator:
         case Weighted():
@@ -179,6 +182,10 @@ def _accumulator(operator: RescaledOperator, centred: list[Interval], channels: 
             left, right = centred
             corners = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
             return Interval(np.min(corners, axis=0), np.max(corners, axis=0))
+        case MatrixProduct():
+            hulls = [each.hull() for each in centred]
+            products = [left * right * operator.depth(specs[0].shape) for left in hulls[0] for right in hulls[1]]
+            return _constant(min(products), max(products), channels)
         case Requantize():
             return centred[0]
         case Sum():

@@ -27,6 +27,7 @@ from nets.network.operators import (
     FilledPad,
     FullyConnected,
     Interpolation,
+    MatrixProduct,
     MaxPool,
     Mean,
     Method,
@@ -59,7 +60,14 @@ from nets.network.quantization import (
 )
 from nets.network.quantized_network import QuantizedNetwork, shared_quantization
 from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, stored_bits
-from nets.network.scales import effective_scales, product_scale, sum_scales, weighted_scale, with_multiplier_bits
+from nets.network.scales import (
+    effective_scales,
+    matrix_scale,
+    product_scale,
+    sum_scales,
+    weighted_scale,
+    with_multiplier_bits,
+)
 from nets.network.softmax import SOFTMAX_OUTPUT, Softmax, softmax_exponentials, softmax_of
 from nets.network.tables import fixed_quantization, retabulated
 from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec, WeightArray
@@ -98,6 +106,7 @@ __all__ = [
     "IntArray",
     "Interpolation",
     "Lookup",
+    "MatrixProduct",
     "MaxPool",
     "Mean",
     "Method",
@@ -135,6 +144,7 @@ __all__ = [
     "fingerprint",
     "fixed_quantization",
     "lookup_table",
+    "matrix_scale",
     "neighbouring_scales",
     "operator_digest",
     "pair_table",

@@ -198,6 +198,23 @@ class ElementwiseProduct(NarrowableOperator):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class MatrixProduct(NarrowableOperator):
+    """Products of matrices, the last two axes of two tensors, zero points subtracted: BATCH_MATMUL.
+
+    Other axes are repeated where one of both has a single element. One rescaler of ``s_0 * s_1 / s_y``.
+
+    Attributes:
+        transposed: whether the last two axes of the first and of the second tensor are exchanged first.
+    """
+
+    transposed: tuple[bool, bool]
+
+    def depth(self, left: tuple[int, ...]) -> int:
+        """Returns the number of products in a sum, given the shape of the first tensor."""
+        return left[-2] if self.transposed[0] else left[-1]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Requantize(RescaledOperator):
     """A stand-alone change of quantization, or activation: QUANTIZE int8 to int8, RELU, RELU6."""
 

@@ -6,7 +6,16 @@ import numpy as np
 
 from nets.errors import NetworkError
 from nets.network.contracts import Contract
-from nets.network.operators import ElementwiseProduct, ElementwiseSum, Mean, Requantize, RescaledOperator, Sum, Weighted
+from nets.network.operators import (
+    ElementwiseProduct,
+    ElementwiseSum,
+    MatrixProduct,
+    Mean,
+    Requantize,
+    RescaledOperator,
+    Sum,
+    Weighted,
+)
 from nets.network.rescaler import rescaler_from_scale
 from nets.network.tensors import FloatArray, TensorSpec
 
@@ -39,6 +48,15 @@ def product_scale(left: float, right: float, result: float) -> float:
     return float(np.float32(left) * np.float32(right) / np.float32(result))
 
 
+def matrix_scale(left: float, right: float, result: float, contract: Contract) -> float:
+    """Computes ``s_0 * s_1 / s_y`` of a product of matrices: in float32 up to the quotient, or throughout.
+
+    Source: ``GetQuantizedConvolutionMultipler`` in TFLite's ``kernel_util.cc``; XNNPACK computes in float32.
+    """
+    product = np.float32(left) * np.float32(right)
+    return float(product / np.float32(result)) if contract.float32_scale else float(product) / result
+
+
 def effective_scales(operator: RescaledOperator, tensors: tuple[TensorSpec, ...]) -> tuple[FloatArray, ...]:
     """Computes the effective scale of each of an operator's rescalers, in their order.
 
@@ -66,6 +84,8 @@ def effective_scales(operator: RescaledOperator, tensors: tuple[TensorSpec, ...]
             scales = sum_scales(sources[0], sources[1], target, operator.left_shift)
         case ElementwiseProduct():
             scales = (product_scale(sources[0], sources[1], target),)
+        case MatrixProduct():
+            scales = (matrix_scale(sources[0], sources[1], target, operator.rescaler.contract),)
         case Mean():
             scales = (sources[0] / (target * operator.count),)
         case Requantize() | Sum():

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nets.execute import kernel, real_pool, weighted_neighbours
+from nets.execute import kernel, matrix_product, real_pool, weighted_neighbours
 from nets.network import (
     SOFTMAX_OUTPUT,
     AveragePool,
@@ -14,6 +14,7 @@ from nets.network import (
     Extremum,
     FilledPad,
     Interpolation,
+    MatrixProduct,
     MaxPool,
     Mean,
     Operator,
@@ -64,7 +65,7 @@ def _gain(operator: RescaledOperator, scales: ActivationScales) -> Tensor:
     """Returns the effective scale of an operator's accumulator."""
     gain = scales.scale(operator.inputs[0]) / scales.scale(operator.output)
     match operator:
-        case ElementwiseProduct():
+        case ElementwiseProduct() | MatrixProduct():
             return gain * scales.scale(operator.inputs[1])
         case Mean():
             return gain / operator.count
@@ -76,6 +77,8 @@ def _accumulated(operator: RescaledOperator, centred: list[Tensor], exact: Tenso
     match operator:
         case ElementwiseProduct():
             return centred[0] * centred[1]
+        case MatrixProduct():
+            return matrix_product(operator, centred[0], centred[1])
         case Requantize():
             return centred[0]
         case Sum():

@@ -118,3 +118,16 @@ def test_transposed_convolutions(
         assert_equal(content, seed, profiles=["litert_ref"])
     else:
         assert_equal(content, seed)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.integers(1, 70), st.booleans(), st.booleans(), st.booleans())
+def test_products_of_matrices(
+    seed: int, size: tuple[int, int, int], depth: int, left: bool, right: bool, constant: bool
+) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    heads, rows, columns = size
+    x = layers.input(heads, *((depth, rows) if left else (rows, depth)))
+    shape = (columns, depth) if right else (depth, columns)
+    y = layers.constant(heads if seed % 2 else 1, *shape) if constant else layers.input(heads, *shape)
+    assert_equal(layers.content(layers.matrices(x, y, (left, right))), seed)
