@@ -26,7 +26,9 @@ from nets.train.twin import RescaleAwareTwin
 MODELS = Path(__file__).parents[3] / "shared" / "data" / "operators"
 
 
-@pytest.fixture(params=[known_models.constants, known_models.functions, known_models.rearrangements])
+@pytest.fixture(
+    params=[known_models.constants, known_models.functions, known_models.rearrangements, known_models.unsigned]
+)
 def model(request: pytest.FixtureRequest) -> bytes:
     return request.param(np.random.default_rng(5))
 

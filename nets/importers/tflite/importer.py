@@ -93,7 +93,7 @@ def _network(graph: RawGraph, name: str, profile: Profile, cut: Cut) -> Quantize
         warnings.warn(
             f"{name}: the network ends at {tensors_of(graph, list(extent.outputs))}; what lies behind is left out: "
             f"{kinds_of(extent.left_out)}",
-            stacklevel=4,
+            stacklevel=2,
         )
     builder = builder_of(graph, profile, extent)
     for operator in extent.operators:
