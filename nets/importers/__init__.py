@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from nets.importers.formats import MODEL_FORMATS, ModelFormat, load_network, model_format
+from nets.importers.onnx import ImportedOnnx, load_onnx, onnx_from_bytes, read_model
 from nets.importers.tflite import load_tflite
 from nets.importers.tflite.graph import IDENTIFIER, RawGraph, read_file, read_graph
 from nets.importers.tflite.importer import network_from_bytes, operator_index
@@ -18,16 +19,20 @@ __all__ = [
     "IDENTIFIER",
     "MODEL_FORMATS",
     "TOPOLOGIES",
+    "ImportedOnnx",
     "ModelFormat",
     "RawGraph",
     "load_network",
+    "load_onnx",
     "load_tflite",
     "model_format",
     "network_from_bytes",
+    "onnx_from_bytes",
     "operator_index",
     "quantize_input",
     "quantize_module",
     "read_file",
     "read_graph",
+    "read_model",
     "train_float",
 ]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nets.errors import NetworkError
+from nets.importers.onnx import load_onnx
 from nets.importers.tflite import load_tflite
 from nets.network import QuantizedNetwork
 
@@ -35,7 +36,13 @@ class ModelFormat:
     load: Loader
 
 
-MODEL_FORMATS: dict[str, ModelFormat] = {each.suffix: each for each in (ModelFormat("TFLite", ".tflite", load_tflite),)}
+MODEL_FORMATS: dict[str, ModelFormat] = {
+    each.suffix: each
+    for each in (
+        ModelFormat("TFLite", ".tflite", load_tflite),
+        ModelFormat("ONNX", ".onnx", load_onnx),
+    )
+}
 
 
 def model_format(path: str | Path) -> ModelFormat:

@@ -19,6 +19,19 @@ _INTEGERS = np.arange(-128, 128, dtype=np.int64)
 
 Float32Array = npt.NDArray[np.float32]
 
+# Rational approximation of tanh as ONNX Runtime (``tanh.cpp``) and Eigen have it; in powers of x**2, highest first.
+_TANH_REACH = np.float32(9)
+_TANH_NUMERATOR = (
+    -2.76076847742355e-16,
+    2.00018790482477e-13,
+    -8.60467152213735e-11,
+    5.12229709037114e-08,
+    1.48572235717979e-05,
+    6.37261928875436e-04,
+    4.89352455891786e-03,
+)
+_TANH_DENOMINATOR = (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
+
 
 class Curve(StrEnum):
     """A real function of one value; what its parameters are."""
@@ -161,6 +174,22 @@ def _sigmoid(x: Float32Array) -> FloatArray:
     return values
 
 
+def _tanh(x: Float32Array) -> Float32Array:
+    """Computes ONNX Runtime's quotient of polynomials: near +-1 it reaches 1 earlier than a rounded tanh."""
+    bounded = np.clip(x, -_TANH_REACH, _TANH_REACH)
+    square = bounded * bounded
+    return _polynomial(square, _TANH_NUMERATOR) * bounded / _polynomial(square, _TANH_DENOMINATOR)
+
+
+def _polynomial(x: Float32Array, coefficients: tuple[float, ...]) -> Float32Array:
+    """Evaluates a polynomial, highest power first, with one rounding to float32 for each power (fma)."""
+    total = np.full(x.shape, np.float32(coefficients[0]), np.float32)
+    for coefficient in coefficients[1:]:
+        exact = total.astype(np.float64) * x.astype(np.float64)
+        total = (exact + np.float64(np.float32(coefficient))).astype(np.float32)
+    return total
+
+
 def _hard_sigmoid(x: Float32Array, alpha: np.float32, beta: np.float32) -> Float32Array:
     return np.clip(x * alpha + beta, np.float32(0), np.float32(1))
 
@@ -181,5 +210,5 @@ _CURVES: dict[Curve, Callable[..., FloatArray | Float32Array]] = {
     Curve.HARD_SWISH: _hard_swish,
     Curve.LEAKY_RELU: lambda x, alpha: np.where(x >= 0, x, alpha * x),
     Curve.SIGMOID: _sigmoid,
-    Curve.TANH: lambda x: np.tanh(x.astype(np.float64)),
+    Curve.TANH: _tanh,
 }
