@@ -1,8 +1,10 @@
 """ONNX Runtime as an oracle: the only module that imports onnxruntime, and only when it is used."""
 
 import importlib
+from collections.abc import Callable
+from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,10 @@ from nets.network import Int8Array, QuantizedNetwork
 _REASON = 160  # characters shown of ONNX Runtime's reason
 # Without it, x86 builds leave int8 activations between DequantizeLinear and QuantizeLinear to float kernels.
 _INT8_IS_ALLOWED = ("session.qdqisint8allowed", "1")
+_PROVIDERS = ["CPUExecutionProvider"]
 _UNSIGNED_OFFSET = 128
+
+_Result = TypeVar("_Result")
 
 AnyArray = npt.NDArray[Any]
 
@@ -59,11 +64,7 @@ class OnnxRunner:
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
         options.add_session_config_entry(*_INT8_IS_ALLOWED)
-        try:
-            self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its classes of exceptions share no base but Exception
-            reason = " ".join(str(error).split())[:_REASON]
-            raise NetworkError(f"ONNX Runtime refuses the model: {reason}") from error
+        self._session = _accepted(lambda: runtime.InferenceSession(content, options, providers=_PROVIDERS))
         self._inputs = self._session.get_inputs()
         first = self._inputs[0].shape[0]
         self.batch = first if isinstance(first, int) and first > 0 else None
@@ -81,9 +82,17 @@ class OnnxRunner:
         for start in range(0, samples, size):
             rows = np.minimum(np.arange(start, start + size), samples - 1)
             named = {entry.name: x[rows] for entry, x in zip(self._inputs, feeds, strict=True)}
-            parts.append(self._session.run(None, named))
+            parts.append(_accepted(partial(self._session.run, None, named)))
         whole = [np.concatenate([part[at] for part in parts])[:samples] for at in range(len(parts[0]))]
         return [_as_stored(x) for x in whole[: len(self.tensors)]] if self.tensors else whole
+
+
+def _accepted(call: Callable[[], _Result]) -> _Result:
+    try:
+        return call()
+    except Exception as error:  # its classes of exceptions share no base but Exception
+        reason = " ".join(str(error).split())[:_REASON]
+        raise NetworkError(f"ONNX Runtime refuses the model: {reason}") from error
 
 
 def _file_index(network: QuantizedNetwork, index: int) -> int:

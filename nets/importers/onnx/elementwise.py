@@ -242,24 +242,19 @@ def _by_table(
     first, second = place[1]
     low, high = bounds(builder.quantizations[place[2]], limits, node)
     offsets = (*(builder.quantizations[index].offset for index in (first, second, place[2])),)
-    kind, scalar = _PAIRS[_KINDS[node.kind]], _repeated(specs)
-    table = pair_table(kind, (offsets[0], offsets[1], offsets[2]), scalar, specs)
+    kind, swapped = _PAIRS[_KINDS[node.kind]], _repeats_first(specs)
+    table = pair_table(kind, (offsets[0], offsets[1], offsets[2]), specs, swapped=swapped)
     if (low, high) != (-128, 127):
         raise NetworkError(f"{node}: ONNX Runtime does not join a clamp with {node.kind}; import under a contract")
-    return builder.add(PairLookup, *place, kind=kind, offsets=offsets, scalar=scalar, table=table)
+    return builder.add(PairLookup, *place, kind=kind, offsets=offsets, swapped=swapped, table=table)
 
 
-def _repeated(specs: tuple[TensorSpec, TensorSpec, TensorSpec]) -> int | None:
-    """Returns the operand, 0 or 1, of which one element meets the other's innermost axis in ONNX's order."""
-    for position, spec in enumerate(specs[:2]):
-        other = specs[1 - position]
-        if len(spec.shape) == 3:
-            rows, columns, _ = spec.shape
-            if (rows, columns) == (1, 1) and other.shape[:2] != (1, 1):
-                return position
-        elif math.prod(spec.shape) == 1 < math.prod(other.shape):
-            return position
-    return None
+def _repeats_first(specs: tuple[TensorSpec, TensorSpec, TensorSpec]) -> bool:
+    """Returns whether one element of the first operand meets all of the second's innermost axes, in ONNX's order."""
+    first, second = specs[0].shape, specs[1].shape
+    if len(first) == 3:
+        return first[:2] == (1, 1) != second[:2]
+    return first[-1:] == (1,) != second[-1:]
 
 
 def _by_rescaler(
