@@ -5,8 +5,12 @@ from typing import TYPE_CHECKING
 from nets.importers.formats import MODEL_FORMATS, ModelFormat, load_network, model_format
 from nets.importers.onnx import ImportedOnnx, load_onnx, onnx_from_bytes, read_model
 from nets.importers.tflite import load_tflite
+from nets.importers.tflite.activation import activation_range
+from nets.importers.tflite.builder import kind_name
 from nets.importers.tflite.graph import IDENTIFIER, RawGraph, read_file, read_graph
 from nets.importers.tflite.importer import network_from_bytes, operator_index
+from nets.importers.tflite.interpolation import neighbours
+from nets.importers.tflite.windows import window
 from nets.lazy import names_on_demand
 
 if TYPE_CHECKING:
@@ -22,10 +26,13 @@ __all__ = [
     "ImportedOnnx",
     "ModelFormat",
     "RawGraph",
+    "activation_range",
+    "kind_name",
     "load_network",
     "load_onnx",
     "load_tflite",
     "model_format",
+    "neighbours",
     "network_from_bytes",
     "onnx_from_bytes",
     "operator_index",
@@ -35,4 +42,5 @@ __all__ = [
     "read_graph",
     "read_model",
     "train_float",
+    "window",
 ]

@@ -1,6 +1,6 @@
 """Independent checks against LiteRT, and model files that carry a narrowed design."""
 
-from nets.oracle.export import ExportReport, export_tflite
+from nets.oracle.export import ExportReport, export_tflite, is_patched
 from nets.oracle.matrix import ContractMatrix, contract_matrix
 from nets.oracle.verify import VerifyReport, random_samples, verify_model
 
@@ -10,6 +10,7 @@ __all__ = [
     "VerifyReport",
     "contract_matrix",
     "export_tflite",
+    "is_patched",
     "random_samples",
     "verify_model",
 ]

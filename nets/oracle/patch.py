@@ -10,11 +10,9 @@ from nets.errors import NetworkError
 from nets.importers import RawGraph, operator_index, read_graph
 from nets.network import Convolution, FloatArray, QuantizedNetwork, TensorSpec, Weighted
 from nets.oracle.annotate import annotated
+from nets.writers import runtime_weight_scale
 
 AnyArray = npt.NDArray[np.generic]
-
-# A channel whose multiplier was flushed to 0 has no scale; this one empties it in every runtime.
-EMPTY_SCALE = 2.0**-40
 
 
 @dataclass(slots=True)
@@ -90,13 +88,6 @@ def _index_in_file(patcher: _Patcher, spec: TensorSpec) -> int:
     if spec.file_index is None or not 0 <= spec.file_index < len(patcher.graph.tensors):
         raise NetworkError(f"tensor {spec.name!r} was not imported from this file")
     return spec.file_index
-
-
-def runtime_weight_scale(network: QuantizedNetwork, operator: Weighted) -> FloatArray:
-    """Computes the weight scale whose effective scale is the rescaler's, float64, ``[out]`` or ``[1]``."""
-    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-    scale = operator.rescaler.scale * (target.scale / source.scale)
-    return np.where(scale > 0, scale, np.minimum(operator.weight_scale, EMPTY_SCALE))
 
 
 def _patch_weighted(patcher: _Patcher, network: QuantizedNetwork, operator: Weighted) -> None:

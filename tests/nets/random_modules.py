@@ -295,7 +295,7 @@ class FakeQuantized(fx.Interpreter):
             bias = (bias - norm.running_mean) * gain + (norm.bias if norm.affine else 0)
         flat = weight.abs().reshape(len(weight), -1).max(dim=1).values
         grid = torch.where(flat > 0, flat, 1.0) / self._limit
-        grid = torch.maximum(grid, bias.abs() / (source_scale * (2**31 // 2)))
+        grid = torch.maximum(grid, bias.abs() / (source_scale * (2**31 // 2))).float().double()
         shaped = grid.reshape(-1, *(1,) * (weight.ndim - 1))
         step = grid * source_scale
         return torch.round(weight / shaped) * shaped, torch.round(bias / step) * step

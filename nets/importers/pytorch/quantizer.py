@@ -228,6 +228,8 @@ class _Builder:
         weight_scale = np.where(largest > 0, largest, 1.0) / weight_limit(self._weight_bits)
         # Weights far smaller than the bias take coarser steps: the bias has to fit too.
         weight_scale = np.maximum(weight_scale, np.abs(real.bias) / (source.scale * _BIAS_MAX))
+        # Scales are float32 values, as in models; a rounded one still holds the largest weight.
+        weight_scale = np.maximum(weight_scale, _SCALE_MIN).astype(np.float32).astype(np.float64)
         self._originals[common["name"]] = real
         self._operators.append(
             make(

@@ -6,7 +6,6 @@ import numpy as np
 import tflite
 
 from nets.errors import NetworkError
-from nets.importers.tflite.graph import RawOperator
 from nets.network import TensorSpec
 
 _INFINITY = math.inf
@@ -18,8 +17,14 @@ _REAL_RANGES = {
 }
 
 
-def activation_range(raw: RawOperator, activation: int, result: TensorSpec) -> tuple[int, int]:
-    """Returns the smallest and the largest output integer under a fused activation, which has to be a clamp."""
+def activation_range(raw: object, activation: int, result: TensorSpec) -> tuple[int, int]:
+    """Returns the smallest and the largest output integer under a fused activation, which has to be a clamp.
+
+    Args:
+        raw: the operator, named in errors.
+        activation: its activation, as the schema numbers them.
+        result: its output.
+    """
     if activation not in _REAL_RANGES:
         raise NetworkError(
             f"{raw}: fused activation {activation} is not supported; use none, RELU, RELU6, RELU_N1_TO_1"

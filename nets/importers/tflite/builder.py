@@ -187,7 +187,12 @@ _KINDS = {"DEPTHWISE_CONV_2D": "depthwise", "FULLY_CONNECTED": "fc"}
 
 def kind_of(operator: RawOperator) -> str:
     """Returns the kind by which profiles and names of operators call the file's operator."""
-    return _KINDS.get(operator.kind, operator.kind.lower().removesuffix("_2d"))
+    return kind_name(operator.kind)
+
+
+def kind_name(kind: str) -> str:
+    """Returns what profiles and names of operators call the schema's kind of operator."""
+    return _KINDS.get(kind, kind.lower().removesuffix("_2d"))
 
 
 def placed(operator: RawOperator, inputs: int = 1) -> dict[str, Any]:
