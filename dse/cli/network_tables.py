@@ -1,5 +1,7 @@
 """What ``dse verify`` and ``dse contracts`` print."""
 
+from collections.abc import Sequence
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -9,6 +11,21 @@ from dse import formats
 from nets.oracle import ContractMatrix, VerifyReport
 
 _NAME = 24  # characters shown of a tensor's name; the operator's name is shown whole, and identifies it
+
+
+def print_verification(reports: Sequence[VerifyReport], refusals: Sequence[str], console: Console) -> None:
+    """Prints a table for each comparison, and why others could not be made."""
+    for report in reports:
+        console.print(verify_table(report))
+    if reports[0].mended:
+        console.print(
+            Text(
+                f"LiteRT refuses the file as it is: {formats.count(reports[0].mended, 'tensor')} would be quantized "
+                "along a dimension that they lack. It was compared with the first dimension in its place."
+            )
+        )
+    for reason in refusals:
+        console.print(Text(reason))
 
 
 def verify_table(report: VerifyReport) -> Table:

@@ -21,6 +21,12 @@ MISMATCH = 1
 Model = Annotated[Path, typer.Argument(help="full-int8 .tflite file", show_default=False)]
 Data = Annotated[Path | None, typer.Option(help=".npz file of inputs", show_default="random inputs")]
 Offset = Annotated[int, typer.Option(help="added to the inputs of --data: -128 for uint8 pixels")]
+Cuts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cut", help="name or index of a tensor at which the network ends; may be repeated", show_default="its logits"
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
@@ -31,30 +37,43 @@ def verify(
     data: Data = None,
     input_offset: Offset = 0,
     seed: Annotated[int, typer.Option(min=0, help="seed of the random inputs")] = 0,
+    cut: Cuts = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the integer executor with LiteRT, tensor by tensor.
 
-    The exit status is 1 if any integer differs.
+    The exit status is 1 if any integer differs. A resolver that refuses the model is named.
     """
     from nets.importers import load_network
     from nets.network import PROFILES
 
-    network = load_network(model)
-    from nets.oracle import random_samples, verify_model  # imports torch: a file that cannot be used is refused before
+    ends = tuple(cut or ())
+    network = load_network(model, cut=ends)
+    from nets.oracle import (  # imports torch: a file that cannot be used is refused before
+        RefusedModelError,
+        random_samples,
+        verify_model,
+    )
 
     if data is None:
         inputs = random_samples(network, samples, seed)
     else:
         inputs = [_inputs(_samples(data, input_offset, network), samples)]
-    reports = [verify_model(model, name, *inputs) for name in ([profile] if profile else PROFILES)]
+    reports, refusals = [], dict[str, RefusedModelError]()
+    for name in [profile] if profile else PROFILES:
+        try:
+            reports.append(verify_model(model, name, *inputs, cut=ends))
+        except RefusedModelError as error:
+            refusals[name] = error
+    if not reports:
+        raise next(iter(refusals.values()))
     if as_json:
-        echo(json.dumps([{**asdict(report), "exact": report.exact} for report in reports]))
+        compared = [{**asdict(report), "exact": report.exact} for report in reports]
+        echo(json.dumps([*compared, *({"profile": name, "refused": str(why)} for name, why in refusals.items())]))
     else:
-        from dse.cli.network_tables import verify_table
+        from dse.cli.network_tables import print_verification
 
-        for report in reports:
-            terminal().print(verify_table(report))
+        print_verification(reports, [str(why) for why in refusals.values()], terminal())
     if not all(report.exact for report in reports):
         raise typer.Exit(MISMATCH)
 

@@ -33,7 +33,7 @@ def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: 
         channels=weighted.out_channels if weighted else 1,
         rescales_per_inference=math.prod(target.shape),
         macs_per_inference=_macs(weighted, network) if weighted else 0,
-        weight_bits=weighted.weight_bits if weighted else 0,
+        weight_bits=_weight_bits(weighted) if weighted else 0,
         activation_bits=max(network.tensors[index].bits for index in operator.inputs),
         contract=operator.rescaler.contract.name,
         output=OutputConstants(
@@ -44,6 +44,11 @@ def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: 
         ),
         folded=constants.folded,
     )
+
+
+def _weight_bits(operator: Weighted) -> int:
+    """Returns the width of what a MAC multiplies by: a stored weight less its zero point takes a bit more."""
+    return operator.weight_bits + (operator.weight_zero_point != 0)
 
 
 def _macs(operator: Weighted, network: QuantizedNetwork) -> int:

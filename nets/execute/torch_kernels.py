@@ -1,6 +1,7 @@
 """Operators prepared for torch: the exact path that works on every machine and that the native kernels must equal."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
         case FloatAveragePool():
             return _float_pool(operator, network)
         case AveragePool():
-            return _pool(operator, _averages)
+            return _pool(operator, partial(_averages, half_up=operator.half_up))
         case MaxPool():
             return _pool(operator, _maxima)
         case Tabulated():
@@ -131,7 +132,7 @@ def _pool(operator: Pool, reduce: Callable[[Tensor, Pool], Tensor]) -> Kernel:
     return run
 
 
-def _averages(image: Tensor, operator: Pool) -> Tensor:
+def _averages(image: Tensor, operator: Pool, *, half_up: bool) -> Tensor:
     # Sums of at most 2**16 int8 values are exact in float32.
     sums = (
         functional.avg_pool2d(_padded(x, operator, 0.0), operator.kernel, operator.stride, divisor_override=1)
@@ -139,6 +140,8 @@ def _averages(image: Tensor, operator: Pool) -> Tensor:
     )
     total, count = (each.round().to(torch.int64) for each in sums)
     half = count // 2
+    if half_up:
+        return torch.div(total + half, count, rounding_mode="floor")
     return torch.div(torch.where(total > 0, total + half, total - half), count, rounding_mode="trunc")
 
 

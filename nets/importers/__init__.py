@@ -7,8 +7,10 @@ from nets.importers.onnx import ImportedOnnx, load_onnx, onnx_from_bytes, read_m
 from nets.importers.tflite import load_tflite
 from nets.importers.tflite.activation import activation_range
 from nets.importers.tflite.builder import kind_name
+from nets.importers.tflite.extent import Cut
 from nets.importers.tflite.graph import IDENTIFIER, RawGraph, read_file, read_graph
 from nets.importers.tflite.importer import network_from_bytes, operator_index
+from nets.importers.tflite.inspection import Inspection, inspect_tflite
 from nets.importers.tflite.interpolation import neighbours
 from nets.importers.tflite.windows import window
 from nets.lazy import names_on_demand
@@ -23,10 +25,13 @@ __all__ = [
     "IDENTIFIER",
     "MODEL_FORMATS",
     "TOPOLOGIES",
+    "Cut",
     "ImportedOnnx",
+    "Inspection",
     "ModelFormat",
     "RawGraph",
     "activation_range",
+    "inspect_tflite",
     "kind_name",
     "load_network",
     "load_onnx",

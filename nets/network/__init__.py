@@ -43,11 +43,18 @@ from nets.network.operators import (
     Weighted,
 )
 from nets.network.profiles import ONNX_PROFILES, PROFILES, Profile, profile_named
-from nets.network.quantization import along_channels, quantize_bias, quantize_weights, weight_limit
+from nets.network.quantization import (
+    along_channels,
+    as_weights,
+    quantize_bias,
+    quantize_weights,
+    weight_limit,
+    weight_range,
+)
 from nets.network.quantized_network import QuantizedNetwork, shared_quantization
 from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, stored_bits
 from nets.network.scales import effective_scales, product_scale, sum_scales, weighted_scale, with_multiplier_bits
-from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec
+from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec, WeightArray
 
 if TYPE_CHECKING:
     from nets.network.requantization import rescaling
@@ -102,8 +109,10 @@ __all__ = [
     "Tabulated",
     "TensorSpec",
     "Transpose",
+    "WeightArray",
     "Weighted",
     "along_channels",
+    "as_weights",
     "contract_named",
     "curve_table",
     "effective_scales",
@@ -125,6 +134,7 @@ __all__ = [
     "sum_scales",
     "trained_arrays",
     "weight_limit",
+    "weight_range",
     "weighted_scale",
     "with_multiplier_bits",
     "with_trained_arrays",

@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import Self
 
 from nets.errors import NetworkError
-from nets.network.quantization import weight_limit
+from nets.network.quantization import weight_range
 from nets.network.rescaler import Rescaler
-from nets.network.tensors import FloatArray, Int8Array, IntArray
+from nets.network.tensors import FloatArray, IntArray, WeightArray
 
 Pads = tuple[tuple[int, int], tuple[int, int]]  # (top, bottom), (left, right), in elements
 
@@ -72,30 +72,39 @@ class Weighted(NarrowableOperator):
     """An operator with weights, a bias and rescaler constants for each output channel.
 
     Attributes:
-        weights: int8; ``[out, height, width, in / groups]`` of a convolution, ``[out, in]`` of a fully connected layer.
+        weights: int8, or int16 if a zero point was subtracted; ``[out, height, width, in / groups]`` of a convolution,
+            ``[out, in]`` of a fully connected layer.
         bias: int64 within int32, ``[out]``, in units of ``s_x * s_w``.
         weight_scale: float64 ``[out]`` (per channel) or ``[1]`` (per tensor); symmetric, zero point 0.
-        weight_bits: width of the weights in bits; symmetric range ``+-(2**(bits-1) - 1)`` (int8 may hold -128).
+        weight_bits: width of the stored weights in bits; symmetric range ``+-(2**(bits-1) - 1)`` (int8 may hold -128).
+        weight_zero_point: what was subtracted from stored int8 weights (asymmetric ones of old uint8 models); they then
+            take a bit more in the multiplier of a MAC.
 
     Raises:
         NetworkError: a weight does not fit ``weight_bits``.
     """
 
-    weights: Int8Array
+    weights: WeightArray
     bias: IntArray
     weight_scale: FloatArray
     weight_bits: int = 8
+    weight_zero_point: int = 0
 
     def __post_init__(self) -> None:
-        limit = weight_limit(self.weight_bits)
-        if self.weight_bits == _STORED_BITS or not self.weights.size:
+        if (self.weight_bits == _STORED_BITS and not self.weight_zero_point) or not self.weights.size:
             return
         low, high = int(self.weights.min()), int(self.weights.max())
-        if low < -limit or high > limit:
+        least, most = self.weight_range
+        if low < least or high > most:
             raise NetworkError(
                 f"operator {self.name!r} has weights from {low} to {high}; weight_bits = {self.weight_bits} holds "
-                f"{-limit} to {limit}"
+                f"{least} to {most}"
             )
+
+    @property
+    def weight_range(self) -> tuple[int, int]:
+        """The smallest and the largest weight that requantization gives."""
+        return weight_range(self.weight_bits, self.weight_zero_point)
 
     @property
     def out_channels(self) -> int:
@@ -209,8 +218,15 @@ class Pool(Operator):
     q_max: int
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class AveragePool(Pool):
-    """The mean of each window, rounded half away from zero."""
+    """The mean of each window, rounded half away from zero, or half up.
+
+    Attributes:
+        half_up: whether a mean half-way between two integers becomes the larger one, as that of uint8 does.
+    """
+
+    half_up: bool = False
 
 
 class MaxPool(Pool):

@@ -85,18 +85,19 @@ def export_tflite(
     out_path = Path(out_path)
     if profile_named(resolver).runtime is None:
         raise NetworkError(f"{resolver!r} is no profile of a LiteRT resolver; choose one of {', '.join(PROFILES)}")
+    ends: tuple[int, ...] = ()
     if original_path is None or not is_patched(original_path):
         network, content = written(network)
     else:
-        content = patched(network, read_file(Path(original_path)), Path(original_path).name)
-    runtime = network_from_bytes(content, out_path.name, contract=resolver)
+        content, ends = patched(network, read_file(Path(original_path)), Path(original_path).name), _ends(network)
+    runtime = network_from_bytes(content, out_path.name, contract=resolver, cut=ends)
     network = imported_part(network, runtime)
     _check_same_clamps(network, runtime)
     inputs = list(samples) or random_samples(network, _RANDOM_SAMPLES, seed)
     few = [each[:explained_samples] for each in inputs]
     operators = _explained(network, runtime, few)
     differing, agreement = _end_to_end(network, runtime, inputs)
-    litert, refused = _litert_agrees(content, out_path.name, resolver, few)
+    litert, refused = _litert_agrees(content, out_path.name, resolver, few, ends)
     write_bytes(out_path, content)
     return ExportReport(
         path=str(out_path),
@@ -110,6 +111,11 @@ def export_tflite(
         litert=litert,
         litert_refused=refused,
     )
+
+
+def _ends(network: QuantizedNetwork) -> tuple[int, ...]:
+    """Returns the tensors of the file at which the network ends; what lies behind them stays as it is in the file."""
+    return tuple(index for at in network.outputs if (index := network.tensors[at].file_index) is not None)
 
 
 def is_patched(original_path: str | Path) -> bool:
@@ -147,11 +153,13 @@ def _end_to_end(network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: li
     return differing / sum(a.size for a in ours), float(same.mean())
 
 
-def _litert_agrees(content: bytes, name: str, resolver: str, inputs: list[Int8Array]) -> tuple[bool | None, str | None]:
+def _litert_agrees(
+    content: bytes, name: str, resolver: str, inputs: list[Int8Array], ends: tuple[int, ...]
+) -> tuple[bool | None, str | None]:
     """Returns whether LiteRT gives the predicted integers, or why it cannot be asked."""
     if importlib.util.find_spec("ai_edge_litert") is None:
         return None, "LiteRT is not installed"
     try:
-        return verify_bytes(content, name, resolver, *inputs).exact, None
+        return verify_bytes(content, name, resolver, *inputs, cut=ends).exact, None
     except RefusedModelError as error:
         return None, str(error)

@@ -8,9 +8,9 @@ import numpy as np
 
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
-from nets.importers import network_from_bytes, read_file
+from nets.importers import Cut, network_from_bytes, read_file
 from nets.network import PROFILES, Int8Array, QuantizedNetwork, profile_named
-from nets.oracle.litert import LiteRtRunner, exposed_model
+from nets.oracle.litert import LiteRtRunner, exposed_model, strange_axes
 
 _CHUNK = 32  # samples whose every tensor is held at once, or fewer if these have
 _CHUNK_ELEMENTS = 2**26
@@ -39,13 +39,19 @@ class TensorCheck:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """The comparison of one model under one profile."""
+    """The comparison of one model under one profile.
+
+    Attributes:
+        mended: the number of tensors whose quantized dimension was changed to 0 for the comparison; LiteRT refuses the
+            file as it is if there are any.
+    """
 
     model: str
     profile: str
     runtime: str
     samples: int
     tensors: tuple[TensorCheck, ...]
+    mended: int = 0
 
     @property
     def exact(self) -> bool:
@@ -53,27 +59,28 @@ class VerifyReport:
         return not any(check.mismatches for check in self.tensors)
 
 
-def verify_model(path: str | Path, profile: str, *samples: Int8Array) -> VerifyReport:
+def verify_model(path: str | Path, profile: str, *samples: Int8Array, cut: Cut = ()) -> VerifyReport:
     """Compares every tensor before a final softmax with LiteRT's, for equality.
 
     Args:
         path: A full-int8 .tflite file.
         profile: ``litert_ref`` or ``litert_xnnpack``.
         samples: one int8 array ``[samples, *shape]`` per network input.
+        cut: tensors of the file at which the network ends.
 
     Raises:
         NetworkError: the model, the samples or the profile cannot be used, or LiteRT is missing.
     """
     path = Path(path)
-    return verify_bytes(read_file(path), path.name, profile, *samples)
+    return verify_bytes(read_file(path), path.name, profile, *samples, cut=cut)
 
 
-def verify_bytes(content: bytes, name: str, profile: str, *samples: Int8Array) -> VerifyReport:
+def verify_bytes(content: bytes, name: str, profile: str, *samples: Int8Array, cut: Cut = ()) -> VerifyReport:
     """Compares a model given as bytes; see :func:`verify_model`."""
     runtime = profile_named(profile).runtime
     if runtime is None:
         raise NetworkError(f"{profile!r} is no profile of a LiteRT resolver; choose one of {', '.join(PROFILES)}")
-    network = network_from_bytes(content, name, contract=profile)
+    network = network_from_bytes(content, name, contract=profile, cut=cut)
     made = [operator.output for operator in network.operators]
     runner = LiteRtRunner(exposed_model(content, network, made), runtime)
     executor = IntegerExecutor(network)
@@ -86,7 +93,9 @@ def verify_bytes(content: bytes, name: str, profile: str, *samples: Int8Array) -
         ours = executor.tensors(*part)
         for tally, tensor, theirs in zip(tallies, made, runner.run_all(*part), strict=True):
             tally.add(ours[tensor], theirs, start)
-    return VerifyReport(name, profile, runtime, count, tuple(tally.check() for tally in tallies))
+    return VerifyReport(
+        name, profile, runtime, count, tuple(tally.check() for tally in tallies), len(strange_axes(content))
+    )
 
 
 class _Tally:

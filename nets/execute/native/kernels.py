@@ -43,6 +43,8 @@ def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes
     """Prepares an operator for the native library; returns None if the torch kernel has to run it."""
     sources, target = [network.tensors[index] for index in operator.inputs], network.tensors[operator.output]
     match operator:
+        case Weighted(weight_zero_point=zero) if zero:
+            return None  # weights beyond int8
         case Weighted() if absolute_bound(operator, sources[0]) > INT32_MAX:
             return None  # the accumulators are not proven to stay within int32
         case FullyConnected():

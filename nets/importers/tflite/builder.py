@@ -112,6 +112,11 @@ class Builder:
                 )
         return self.specs[tensor.index]
 
+    @property
+    def reference_of_uint8(self) -> bool:
+        """Whether the profile is that of TFLite's own kernels, and these are those of uint8."""
+        return self.graph.unsigned and self.profile.runtime is not None and not self.profile.xnnpack_forms
+
     def spend(self, operator: RawOperator, positions: int) -> None:
         """Counts positions that an operator takes; a small file must not describe gigabytes of them."""
         self.positions += positions
@@ -120,6 +125,8 @@ class Builder:
 
     def contract(self, kind: str, *, xnnpack: bool = True) -> Contract:
         """Returns the profile's contract of an operator kind; TFLite's own if XNNPACK leaves the operator to it."""
+        if self.reference_of_uint8:
+            return CONTRACTS["tflite_double"]  # of every kind
         return self.profile.contract(kind) if xnnpack or not self.profile.xnnpack_forms else CONTRACTS["tflite_double"]
 
 
@@ -133,6 +140,8 @@ def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
         raise NetworkError(f"{tensor} is {tensor.type_name}; only full-int8 models are supported")
     if tensor.data is not None:
         raise NetworkError(f"{tensor} is a constant; an activation is expected here")
+    if tensor.variable:
+        raise NetworkError(f"{tensor} is a state, which lasts from one inference to the next; none is supported here")
     if not tensor.shape or tensor.shape[0] != batch or min(tensor.shape) < 1:
         raise NetworkError(
             f"{tensor} has shape {list(tensor.shape)}; sizes are positive, the first is the batch, {batch}"
@@ -175,6 +184,8 @@ def constant(tensor: RawTensor, type_name: str) -> IntArray:
         raise NetworkError(f"{tensor} is {tensor.type_name}; {type_name} is needed here")
     if tensor.data is None:
         raise NetworkError(f"{tensor} is not a constant; it has to be here")
+    if tensor.sparse:
+        raise NetworkError(f"{tensor} is sparse; only dense constants are supported")
     dtype = np.dtype(_NUMPY_TYPES[type_name]).newbyteorder("<")
     size = math.prod(tensor.shape) if all(d >= 0 for d in tensor.shape) else -1
     if tensor.data.size != size * dtype.itemsize:

@@ -48,8 +48,10 @@ def pool(builder: Builder, raw: RawOperator) -> Operator:
     check_work(raw, result, kernel[0] * kernel[1])
     check_same_quantization(raw, [source, result])
     q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
-    make = AveragePool if raw.kind == "AVERAGE_POOL_2D" else MaxPool
-    return make(**placed(raw), kernel=kernel, stride=stride, padding=pads, q_min=q_min, q_max=q_max)
+    window_of = {"kernel": kernel, "stride": stride, "padding": pads, "q_min": q_min, "q_max": q_max}
+    if raw.kind == "MAX_POOL_2D":
+        return MaxPool(**placed(raw), **window_of)
+    return AveragePool(**placed(raw), **window_of, half_up=builder.graph.unsigned)
 
 
 def mean(builder: Builder, raw: RawOperator) -> Operator:

@@ -6,6 +6,7 @@ import numpy as np
 import tflite
 
 from nets.errors import NetworkError
+from nets.importers.tflite import unsigned
 from nets.importers.tflite.activation import activation_range
 from nets.importers.tflite.builder import (
     Builder,
@@ -17,7 +18,7 @@ from nets.importers.tflite.builder import (
     placed,
     quantization,
 )
-from nets.importers.tflite.graph import Options, RawOperator, RawTensor
+from nets.importers.tflite.graph import Options, RawOperator
 from nets.importers.tflite.windows import window
 from nets.network import (
     FULL_MULTIPLIER_BITS,
@@ -27,6 +28,7 @@ from nets.network import (
     Int8Array,
     IntArray,
     Operator,
+    as_weights,
     rescaler_from_scale,
     weighted_scale,
 )
@@ -102,13 +104,17 @@ def _shared(
 ) -> dict[str, Any]:
     """Returns the fields that every :class:`Weighted` operator has."""
     source, result = builder.activation(raw), builder.result(raw)
-    scales = _weight_scales(raw, builder.input(raw, 1), weights.shape[0], channel_axis)
+    scales, zero_point = _weight_scales(builder, raw, weights.shape[0], channel_axis)
     contract = builder.contract(kind_of(raw))
-    scale = weighted_scale(source.scale, scales, result.scale, contract)
+    if builder.reference_of_uint8:
+        scale = unsigned.reference_scale(source.scale, scales, result.scale)
+    else:
+        scale = weighted_scale(source.scale, scales, result.scale, contract)
     q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
     return {
         **placed(raw),
-        "weights": frozen(weights),
+        "weights": frozen(as_weights(weights.astype(np.float64) - zero_point, zero_point)),
+        "weight_zero_point": zero_point,
         "bias": frozen(_bias(builder, raw, weights.shape[0])),
         "weight_scale": frozen(scales),
         "rescaler": rescaler_from_scale(scale, FULL_MULTIPLIER_BITS, contract),
@@ -117,15 +123,19 @@ def _shared(
     }
 
 
-def _weight_scales(raw: RawOperator, tensor: RawTensor, channels: int, axis: int) -> FloatArray:
+def _weight_scales(builder: Builder, raw: RawOperator, channels: int, axis: int) -> tuple[FloatArray, int]:
+    """Returns the scales of an operator's weights and their zero point, 0 unless the file is of uint8."""
+    tensor = builder.input(raw, 1)
     scales, zero_points = quantization(tensor)
     if scales.size not in (1, channels):
         raise NetworkError(f"{raw}: {scales.size} weight scales; 1 or one for each of {channels} channels is needed")
     if scales.size > 1 and tensor.axis != axis:
         raise NetworkError(f"{raw}: weights are quantized along dimension {tensor.axis}; {axis} is supported")
+    if builder.graph.unsigned and scales.size == 1:
+        return scales, unsigned.zero_point_of(raw, tensor, int(zero_points[0]))
     if zero_points.any():
         raise NetworkError(f"{raw}: weights have zero point {zero_points[zero_points != 0][0]}; it has to be 0")
-    return scales
+    return scales, 0
 
 
 def _bias(builder: Builder, raw: RawOperator, channels: int) -> IntArray:
