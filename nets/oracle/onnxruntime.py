@@ -84,7 +84,7 @@ class OnnxRunner:
             named = {entry.name: x[rows] for entry, x in zip(self._inputs, feeds, strict=True)}
             parts.append(_accepted(partial(self._session.run, None, named)))
         whole = [np.concatenate([part[at] for part in parts])[:samples] for at in range(len(parts[0]))]
-        return [_as_stored(x) for x in whole[: len(self.tensors)]] if self.tensors else whole
+        return [_as_stored(x) for x in whole] if self.tensors else whole
 
 
 def _accepted(call: Callable[[], _Result]) -> _Result:

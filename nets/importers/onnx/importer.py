@@ -76,10 +76,17 @@ _OUTPUT_TYPES = {0: np.uint8, 2: np.uint8, 3: np.int8}  # of a QuantizeLinear wi
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ImportedOnnx:
-    """A network and the names that its tensors have in the file as integers, by their ``file_index``."""
+    """A network and its places in the file.
+
+    Attributes:
+        names: the names that its tensors have in the file as integers, by their ``file_index``.
+        outputs: for each output of the file, the network's tensor of which it is the integers or real numbers; None
+            for one behind a Softmax that was dropped.
+    """
 
     network: QuantizedNetwork
     names: tuple[str, ...]
+    outputs: tuple[int | None, ...]
 
 
 def load_onnx(path: str | Path, *, contract: str = "half_up") -> QuantizedNetwork:
@@ -134,7 +141,10 @@ def _network(graph: RawGraph, name: str, profile: Profile) -> ImportedOnnx:
     if unused := [raw.name for raw in graph.inputs if raw.name not in inputs]:
         raise NetworkError(f"input {shown(unused[0])} is used by no operator as integers")
     ordered = [inputs[raw.name] for raw in graph.inputs]
-    return ImportedOnnx(_compact(builder, name, ordered, results), tuple(builder.file_names))
+    kept = [builder.values.get(output) for output in graph.outputs]
+    whole = [value.index if isinstance(value, Activation) else None for value in kept]
+    network, new = _compact(builder, name, ordered, results)
+    return ImportedOnnx(network, tuple(builder.file_names), tuple(None if at is None else new[at] for at in whole))
 
 
 def _producers(graph: RawGraph) -> dict[str, RawNode]:
@@ -319,12 +329,14 @@ def _result(builder: Builder, name: str) -> int:
     raise NetworkError(f"output {shown(name)} is {made} and not quantized; only fully quantized models are supported")
 
 
-def _compact(builder: Builder, name: str, inputs: list[int], outputs: list[int]) -> QuantizedNetwork:
-    """Keeps the tensors that operators read or write."""
+def _compact(
+    builder: Builder, name: str, inputs: list[int], outputs: list[int]
+) -> tuple[QuantizedNetwork, dict[int, int]]:
+    """Keeps the tensors that operators read or write; returns their new indices, too."""
     read = {index for operator in builder.operators for index in (*operator.inputs, operator.output)}
     kept = sorted(read.union(inputs, outputs))
     new = {old: at for at, old in enumerate(kept)}
-    return QuantizedNetwork(
+    network = QuantizedNetwork(
         name=name,
         tensors=tuple(builder.tensors[old] for old in kept),
         operators=tuple(
@@ -334,3 +346,4 @@ def _compact(builder: Builder, name: str, inputs: list[int], outputs: list[int])
         outputs=tuple(dict.fromkeys(new[i] for i in outputs)),
         constants={new[index]: values for index, values in builder.constants.items() if index in new},
     )
+    return network, new
