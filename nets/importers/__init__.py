@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from nets.importers.formats import MODEL_FORMATS, ModelFormat, load_network, model_format
+from nets.importers.onnx import ImportedOnnx, load_onnx, onnx_from_bytes, read_model
 from nets.importers.tflite import load_tflite
 from nets.importers.tflite.activation import activation_range
 from nets.importers.tflite.builder import kind_name
@@ -25,6 +26,7 @@ __all__ = [
     "MODEL_FORMATS",
     "TOPOLOGIES",
     "Cut",
+    "ImportedOnnx",
     "Inspection",
     "ModelFormat",
     "RawGraph",
@@ -32,15 +34,18 @@ __all__ = [
     "inspect_tflite",
     "kind_name",
     "load_network",
+    "load_onnx",
     "load_tflite",
     "model_format",
     "neighbours",
     "network_from_bytes",
+    "onnx_from_bytes",
     "operator_index",
     "quantize_input",
     "quantize_module",
     "read_file",
     "read_graph",
+    "read_model",
     "train_float",
     "window",
 ]

@@ -84,10 +84,9 @@ def verify_bytes(content: bytes, name: str, profile: str, *samples: Int8Array, c
     made = [operator.output for operator in network.operators]
     runner = LiteRtRunner(exposed_model(content, network, made), runtime)
     executor = IntegerExecutor(network)
-    tallies = [_Tally(network, at) for at in range(len(network.operators))]
+    tallies = [Tally(network, at) for at in range(len(network.operators))]
     count = samples[0].shape[0] if samples else 0
-    each = sum(math.prod(tensor.shape) for tensor in network.tensors)
-    chunk = min(_CHUNK, max(_CHUNK_ELEMENTS // each, 1))
+    chunk = chunk_size(network)
     for start in range(0, count, chunk):
         part = [x[start : start + chunk] for x in samples]
         ours = executor.tensors(*part)
@@ -98,19 +97,26 @@ def verify_bytes(content: bytes, name: str, profile: str, *samples: Int8Array, c
     )
 
 
-class _Tally:
+def chunk_size(network: QuantizedNetwork) -> int:
+    """Returns the number of samples whose every tensor is held at once."""
+    each = sum(math.prod(tensor.shape) for tensor in network.tensors)
+    return min(_CHUNK, max(_CHUNK_ELEMENTS // each, 1))
+
+
+class Tally:
     """Counts the differences of one operator's output, chunk by chunk."""
 
-    def __init__(self, network: QuantizedNetwork, position: int) -> None:
+    def __init__(self, network: QuantizedNetwork, position: int, where: str = "") -> None:
         operator = network.operators[position]
-        self._names = (operator.name, network.tensors[operator.output].name)
+        self._names = (operator.name + where, network.tensors[operator.output].name)
         self._elements = 0
         self._mismatches = 0
         self._first: tuple[tuple[int, ...], int, int] | None = None
 
     def add(self, ours: Int8Array, theirs: Int8Array, offset: int) -> None:
+        """Compares one chunk, whose first sample is at ``offset``."""
         if ours.shape != theirs.shape:
-            raise NetworkError(f"{self._names[0]}: the output has shape {ours.shape}, LiteRT's {theirs.shape}")
+            raise NetworkError(f"{self._names[0]}: the output has shape {ours.shape}, the runtime's {theirs.shape}")
         different = ours != theirs
         self._elements += ours.size
         self._mismatches += int(different.sum())
@@ -119,6 +125,7 @@ class _Tally:
             self._first = ((at[0] + offset, *at[1:]), int(ours[at]), int(theirs[at]))
 
     def check(self) -> TensorCheck:
+        """Returns what was counted."""
         index, ours, theirs = self._first or (None, None, None)
         return TensorCheck(*self._names, self._elements, self._mismatches, index, ours, theirs)
 
