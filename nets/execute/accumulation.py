@@ -16,10 +16,10 @@ from nets.network import (
     Convolution,
     ElementwiseProduct,
     ElementwiseSum,
-    Mean,
     QuantizedNetwork,
     Requantize,
     RescaledOperator,
+    Sum,
     TensorSpec,
     Weighted,
     rescaling,
@@ -50,7 +50,7 @@ def accumulator(operator: RescaledOperator, network: QuantizedNetwork) -> Accumu
             return lambda inputs: (inputs[0].to(torch.int64) - zeros[0]) * (inputs[1].to(torch.int64) - zeros[1])
         case Requantize():
             return lambda inputs: inputs[0].to(torch.int64) - zeros[0]
-        case Mean():
+        case Sum():
             zero = 0 if operator.float_offset is not None else zeros[0]  # XNNPACK's form sums with the zero point
             shape = network.tensors[operator.output].shape
             axes = tuple(axis + 1 for axis in operator.axes)

@@ -7,28 +7,27 @@ import numpy.typing as npt
 import torch
 
 from nets.network import (
-    AveragePool,
     Concatenation,
     Convolution,
     ElementwiseProduct,
     ElementwiseSum,
     Extremum,
+    FilledPad,
     Int8Array,
     IntArray,
-    Interpolation,
-    Mean,
     Operator,
     Pad,
     PairLookup,
+    Pool,
     QuantizedNetwork,
-    Rearrangement,
     Requantize,
     RescaledOperator,
     Rescaler,
     Reshape,
+    Softmax,
+    Sum,
     Tabulated,
     TensorSpec,
-    Transpose,
     Weighted,
     rescaling,
 )
@@ -128,17 +127,8 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
     """Returns the reachable output of an operator without a rescaler."""
     source, channels = sources[0], target.shape[-1]
     match operator:
-        case AveragePool():
+        case Pool():
             return Interval(*(np.clip(bound, operator.q_min, operator.q_max) for bound in (source.low, source.high)))
-        case Pad():
-            low, high = source.hull()
-            return _constant(min(low, specs[0].zero_point), max(high, specs[0].zero_point), channels)
-        case Reshape() | Transpose():
-            # A reshape that keeps the last axis keeps the channels.
-            kept = isinstance(operator, Reshape) and channels == specs[0].shape[-1]
-            return source if kept else _constant(*source.hull(), channels)
-        case Rearrangement() | Interpolation():
-            return _constant(*source.hull(), channels)
         case Extremum():
             choose = np.maximum if operator.largest else np.minimum
             return Interval(*(choose(sources[0].low, sources[1].low), choose(sources[0].high, sources[1].high)))
@@ -146,16 +136,29 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
             low, high = source.hull()
             reachable = operator.table[low + 128 : high + 129]
             return _constant(int(reachable.min()), int(reachable.max()), channels)
+        case Softmax():
+            return _constant(target.q_min, target.q_max, channels)
+        case Pad() | FilledPad():
+            low, high = source.hull()
+            value = operator.value if isinstance(operator, FilledPad) else specs[0].zero_point
+            return _constant(min(low, value), max(high, value), channels)
         case PairLookup():
             rows, columns = (slice(low + 128, high + 129) for low, high in (each.hull() for each in sources))
             reachable = operator.table[rows, columns]
             return _constant(int(reachable.min()), int(reachable.max()), channels)
         case Concatenation():
-            lows, highs = [each.low for each in sources], [each.high for each in sources]
-            if operator.axis == len(target.shape) - 1:
-                return Interval(np.concatenate(lows), np.concatenate(highs))
-            return Interval(np.min(lows, axis=0), np.max(highs, axis=0))
-    return source  # a maximum stays within the hull of its inputs
+            return _joined(sources, along_channels=operator.axis == len(target.shape) - 1)
+        case Reshape() if channels == specs[0].shape[-1]:
+            return source  # one that keeps the last axis keeps the channels
+    hulls = [each.hull() for each in sources]
+    return _constant(min(low for low, _ in hulls), max(high for _, high in hulls), channels)
+
+
+def _joined(sources: list[Interval], *, along_channels: bool) -> Interval:
+    lows, highs = [each.low for each in sources], [each.high for each in sources]
+    if along_channels:
+        return Interval(np.concatenate(lows), np.concatenate(highs))
+    return Interval(np.min(lows, axis=0), np.max(highs, axis=0))
 
 
 def _accumulator(operator: RescaledOperator, centred: list[Interval], channels: int) -> Interval:
@@ -177,7 +180,7 @@ def _accumulator(operator: RescaledOperator, centred: list[Interval], channels: 
             return Interval(np.min(corners, axis=0), np.max(corners, axis=0))
         case Requantize():
             return centred[0]
-        case Mean():
+        case Sum():
             low, high = centred[0].hull()
             return _constant(low * operator.count, high * operator.count, channels)
     raise NotImplementedError(f"no certified accumulator for {type(operator).__name__}")

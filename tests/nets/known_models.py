@@ -179,6 +179,18 @@ def post_processed(rng: np.random.Generator) -> bytes:
     return layers.content(found, best)
 
 
+def parts(rng: np.random.Generator) -> bytes:
+    """Halves of the channels, one of them gated by a softmax, stacked, padded and reduced."""
+    layers = Layers(rng)
+    x = layers.conv(layers.input(5, 4, 3), 8)
+    left, right = layers.parts("SPLIT", x, 3, [4, 4])
+    gated = layers.elementwise("MUL", layers.function("GELU", left), layers.softmax(right))
+    smooth = layers.elementwise("ADD", gated, layers.parts("UNPACK", layers.expand(right, 1), 1, [1])[0])
+    pair = layers.pack([smooth, layers.rearranged("REVERSE_V2", smooth, (5, 4, 4), [1])], 2)
+    largest = layers.padded(layers.reduced("REDUCE_MAX", pair, (2,), keep=False), (0, 1), (1, 0), (0, 0))
+    return layers.content(layers.dense(layers.reshape(largest, 120), 4))
+
+
 def shape_arithmetic(rng: np.random.Generator) -> bytes:
     """A flatten that keeps an unknown batch: SHAPE, STRIDED_SLICE, PACK, RESHAPE."""
     layers = Layers(rng)
