@@ -1,6 +1,5 @@
 """Comparison of the integer executor with LiteRT, tensor by tensor."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +10,6 @@ from nets.execute import IntegerExecutor
 from nets.importers import network_from_bytes, read_file
 from nets.network import PROFILES, Int8Array, QuantizedNetwork, profile_named
 from nets.oracle.litert import LiteRtRunner, exposed_model
-
-_CHUNK = 32  # samples whose every tensor is held at once, or fewer if these have
-_CHUNK_ELEMENTS = 2**26
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +75,8 @@ def verify_bytes(content: bytes, name: str, profile: str, *samples: Int8Array) -
     executor = IntegerExecutor(network)
     tallies = [_Tally(network, at) for at in range(len(network.operators))]
     count = samples[0].shape[0] if samples else 0
-    each = sum(math.prod(tensor.shape) for tensor in network.tensors)
-    chunk = min(_CHUNK, max(_CHUNK_ELEMENTS // each, 1))
-    for start in range(0, count, chunk):
-        part = [x[start : start + chunk] for x in samples]
-        ours = executor.tensors(*part)
+    for start, ours in executor.every_tensor(*samples) if count else ():
+        part = [ours[index] for index in network.inputs]
         for tally, tensor, theirs in zip(tallies, made, runner.run_all(*part), strict=True):
             tally.add(ours[tensor], theirs, start)
     return VerifyReport(name, profile, runtime, count, tuple(tally.check() for tally in tallies))
