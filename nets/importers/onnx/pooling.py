@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -123,12 +124,11 @@ def _average(
     same = own == target
     output = builder.tensor(node, name if same else "", shape, own)
     low, high = bounds(target, clamp, node) if same else (-128, 127)
-    window_ = {"kernel": kernel, "stride": stride, "padding": pads, "q_min": low, "q_max": high}
-    place = (f"average_pool_{node.index}", (padded,), output)
+    window_: dict[str, Any] = {"kernel": kernel, "stride": stride, "padding": pads, "q_min": low, "q_max": high}
     if builder.profile.float_forms:
-        builder.add(FloatAveragePool, *place, **window_, offset=own.offset)
+        builder.add(FloatAveragePool, f"average_pool_{node.index}", (padded,), output, **window_, offset=own.offset)
     else:
-        builder.add(AveragePool, *place, **window_)
+        builder.add(AveragePool, f"average_pool_{node.index}", (padded,), output, **window_)
     return output if same else requantized(builder, node, output, name, target, clamp)
 
 
