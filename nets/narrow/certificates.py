@@ -13,6 +13,7 @@ from nets.network import (
     ElementwiseProduct,
     ElementwiseSum,
     Extremum,
+    FloatAveragePool,
     Int8Array,
     IntArray,
     Interpolation,
@@ -128,6 +129,15 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
     """Returns the reachable output of an operator without a rescaler."""
     source, channels = sources[0], target.shape[-1]
     match operator:
+        case FloatAveragePool():
+            # Rounding in float32 moves a mean by less than a step.
+            ratio, zero = specs[0].scale / target.scale, target.zero_point
+            reached = [(bound - specs[0].zero_point) * ratio + zero for bound in source.hull()]
+            low, high = (
+                int(np.clip(each, operator.q_min, operator.q_max))
+                for each in (np.floor(reached[0]) - 1, np.ceil(reached[1]) + 1)
+            )
+            return _constant(low, high, channels)
         case AveragePool():
             return Interval(*(np.clip(bound, operator.q_min, operator.q_max) for bound in (source.low, source.high)))
         case Pad():
