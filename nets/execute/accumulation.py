@@ -16,10 +16,11 @@ from nets.network import (
     Convolution,
     ElementwiseProduct,
     ElementwiseSum,
-    Mean,
+    IntArray,
     QuantizedNetwork,
     Requantize,
     RescaledOperator,
+    Sum,
     TensorSpec,
     Weighted,
     rescaling,
@@ -50,7 +51,7 @@ def accumulator(operator: RescaledOperator, network: QuantizedNetwork) -> Accumu
             return lambda inputs: (inputs[0].to(torch.int64) - zeros[0]) * (inputs[1].to(torch.int64) - zeros[1])
         case Requantize():
             return lambda inputs: inputs[0].to(torch.int64) - zeros[0]
-        case Mean():
+        case Sum():
             zero = 0 if operator.float_offset is not None else zeros[0]  # XNNPACK's form sums with the zero point
             shape = network.tensors[operator.output].shape
             axes = tuple(axis + 1 for axis in operator.axes)
@@ -84,13 +85,23 @@ def _sum(operator: ElementwiseSum, zeros: list[int]) -> Accumulator:
 
 
 def absolute_bound(operator: Weighted, input_spec: TensorSpec) -> int:
-    """Computes the largest possible sum of absolute values of one output's terms, bias included.
+    """Computes the largest of :func:`absolute_bounds`; the bound that the proof of exactness needs."""
+    return int(absolute_bounds(operator, input_spec).max())
 
-    ``max over channels of (sum |w|) * max |x - z| + |b|``; the bound that the proof of exactness needs.
+
+def absolute_bounds(operator: Weighted, input_spec: TensorSpec) -> IntArray:
+    """Computes, for each output channel, the largest possible sum of absolute values of its terms, bias included.
+
+    ``sum |w| * max |x - z| + |b|``, int64 ``[out]``.
     """
-    reach = max(abs(input_spec.q_min - input_spec.zero_point), abs(input_spec.q_max - input_spec.zero_point))
     weights = np.abs(operator.weights.astype(np.int64)).reshape(operator.out_channels, -1)
-    return int((weights.sum(axis=1) * reach + np.abs(operator.bias)).max())
+    bounds: IntArray = weights.sum(axis=1) * reach(input_spec) + np.abs(operator.bias)
+    return bounds
+
+
+def reach(spec: TensorSpec) -> int:
+    """Returns the largest ``|x - z|`` of a tensor."""
+    return max(abs(spec.q_min - spec.zero_point), abs(spec.q_max - spec.zero_point))
 
 
 def exact_dtype(bound: int) -> torch.dtype:

@@ -12,21 +12,26 @@ from nets.network import (
     AveragePool,
     Concatenation,
     Extremum,
+    FilledPad,
     FloatAveragePool,
     Interpolation,
     MaxPool,
-    Mean,
     Operator,
     Pad,
     PairLookup,
     Pool,
     QuantizedNetwork,
     Rearrangement,
+    ReducedExtremum,
     RescaledOperator,
     Reshape,
+    Softmax,
+    Stack,
+    Sum,
     Tabulated,
     Transpose,
     rescaling,
+    softmax_of,
 )
 
 Kernel = Callable[[list[Tensor]], Tensor]
@@ -35,8 +40,8 @@ Kernel = Callable[[list[Tensor]], Tensor]
 def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
     """Prepares an operator: int8 input tensors ``[batch, *shape]`` to the int8 output tensor."""
     match operator:
-        case Mean(float_offset=float(offset)):
-            return _float_mean(operator, offset, network)
+        case Sum(float_offset=float(offset)):
+            return _float_sum(operator, offset, network)
         case RescaledOperator():
             return _rescaled(operator, network)
         case FloatAveragePool():
@@ -45,9 +50,17 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
             return _pool(operator, partial(_averages, half_up=operator.half_up))
         case MaxPool():
             return _pool(operator, _maxima)
+    return _computed(operator) or _mover(operator, network)
+
+
+def _computed(operator: Operator) -> Kernel | None:
+    """Prepares an operator whose outputs follow from its inputs' integers alone; None if it is another one."""
+    match operator:
         case Tabulated():
             table = torch.tensor(operator.table)
             return lambda inputs: table[inputs[0].to(torch.int64) + 128]
+        case Softmax():
+            return lambda inputs: torch.from_numpy(softmax_of(operator, inputs[0].numpy()))
         case PairLookup():
             return _pairs(operator)
         case Interpolation():
@@ -55,24 +68,31 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
         case Extremum():
             choose = torch.maximum if operator.largest else torch.minimum
             return lambda inputs: choose(inputs[0], inputs[1])
-    return _mover(operator, network)
+    return None
 
 
 def _mover(operator: Operator, network: QuantizedNetwork) -> Kernel:
-    """Prepares an operator that only moves integers."""
+    """Prepares an operator that only moves or chooses integers."""
     match operator:
-        case Pad():
+        case Pad() | FilledPad():
             zero = network.tensors[operator.inputs[0]].zero_point
+            value = operator.value if isinstance(operator, FilledPad) else zero
             flat = [amount for pair in reversed(operator.padding) for amount in pair]
-            return lambda inputs: functional.pad(inputs[0], flat, value=zero)
+            return lambda inputs: functional.pad(inputs[0], flat, value=value)
         case Concatenation():
             return lambda inputs: torch.cat(inputs, dim=operator.axis + 1)
+        case Stack():
+            return lambda inputs: torch.stack(inputs, dim=operator.axis + 1)
         case Reshape():
             shape = network.tensors[operator.output].shape
             return lambda inputs: inputs[0].reshape(inputs[0].shape[0], *shape)
         case Rearrangement():
             at, made = torch.tensor(operator.positions.reshape(-1)), operator.positions.shape
             return lambda inputs: _flat(inputs[0]).index_select(1, at.to(inputs[0].device)).reshape(-1, *made)
+        case ReducedExtremum():
+            reduce, shape = torch.amax if operator.largest else torch.amin, network.tensors[operator.output].shape
+            over = [axis + 1 for axis in operator.axes]
+            return lambda inputs: reduce(inputs[0], dim=over).reshape(-1, *shape)
         case Transpose():
             axes = (0, *(axis + 1 for axis in operator.permutation))
             return lambda inputs: inputs[0].permute(axes)
@@ -112,7 +132,7 @@ def _rescaled(operator: RescaledOperator, network: QuantizedNetwork) -> Kernel:
     return lambda inputs: (rescale(accumulate(inputs)) + zero).clamp(operator.q_min, operator.q_max).to(torch.int8)
 
 
-def _float_mean(operator: Mean, float_offset: float, network: QuantizedNetwork) -> Kernel:
+def _float_sum(operator: Sum, float_offset: float, network: QuantizedNetwork) -> Kernel:
     accumulate = accumulator(operator, network)
     scale = torch.tensor(float(operator.rescaler.scale[0]), dtype=torch.float32)
     offset = torch.tensor(float_offset, dtype=torch.float32)

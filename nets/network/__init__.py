@@ -14,7 +14,7 @@ from nets.network.float_forms import (
     curve_table,
     pair_table,
 )
-from nets.network.lookup import Function, Lookup, Tabulated, fixed_quantization, lookup_table, retabulated
+from nets.network.lookup import Function, Lookup, Tabulated, lookup_table
 from nets.network.operators import (
     SUM_LEFT_SHIFT,
     AveragePool,
@@ -24,6 +24,7 @@ from nets.network.operators import (
     ElementwiseProduct,
     ElementwiseSum,
     Extremum,
+    FilledPad,
     FullyConnected,
     Interpolation,
     MaxPool,
@@ -36,9 +37,12 @@ from nets.network.operators import (
     Pads,
     Pool,
     Rearrangement,
+    ReducedExtremum,
     Requantize,
     RescaledOperator,
     Reshape,
+    Stack,
+    Sum,
     Transpose,
     Weighted,
 )
@@ -54,6 +58,8 @@ from nets.network.quantization import (
 from nets.network.quantized_network import QuantizedNetwork, shared_quantization
 from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, stored_bits
 from nets.network.scales import effective_scales, product_scale, sum_scales, weighted_scale, with_multiplier_bits
+from nets.network.softmax import SOFTMAX_OUTPUT, Softmax, softmax_exponentials, softmax_of
+from nets.network.tables import fixed_quantization, retabulated
 from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec, WeightArray
 
 if TYPE_CHECKING:
@@ -68,6 +74,7 @@ __all__ = [
     "INT32_MIN",
     "ONNX_PROFILES",
     "PROFILES",
+    "SOFTMAX_OUTPUT",
     "SUM_LEFT_SHIFT",
     "Arrays",
     "AveragePool",
@@ -79,6 +86,7 @@ __all__ = [
     "ElementwiseProduct",
     "ElementwiseSum",
     "Extremum",
+    "FilledPad",
     "FloatArray",
     "FloatAveragePool",
     "FloatLookup",
@@ -102,10 +110,14 @@ __all__ = [
     "Profile",
     "QuantizedNetwork",
     "Rearrangement",
+    "ReducedExtremum",
     "Requantize",
     "RescaledOperator",
     "Rescaler",
     "Reshape",
+    "Softmax",
+    "Stack",
+    "Sum",
     "Tabulated",
     "TensorSpec",
     "Transpose",
@@ -130,6 +142,8 @@ __all__ = [
     "rescaling",
     "retabulated",
     "shared_quantization",
+    "softmax_exponentials",
+    "softmax_of",
     "stored_bits",
     "sum_scales",
     "trained_arrays",

@@ -184,8 +184,8 @@ class Requantize(RescaledOperator):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Mean(RescaledOperator):
-    """The mean over axes: the sum of the inputs, zero point subtracted, rescaled by ``s_x / (s_y * count)``.
+class Sum(RescaledOperator):
+    """The sum over axes: that of the inputs, zero point subtracted, rescaled by ``s_x / s_y``.
 
     Attributes:
         axes: axes of the tensor's shape, from 0.
@@ -197,6 +197,11 @@ class Mean(RescaledOperator):
     axes: tuple[int, ...]
     count: int
     float_offset: float | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Mean(Sum):
+    """The mean over axes: the sum rescaled by ``s_x / (s_y * count)``."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -241,8 +246,23 @@ class Pad(Operator):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class FilledPad(Operator):
+    """Constant padding with any integer, (before, after) for every axis: PADV2."""
+
+    padding: tuple[tuple[int, int], ...]
+    value: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Concatenation(Operator):
     """Joins tensors along an axis (from 0); all scales and zero points are equal, so integers are only moved."""
+
+    axis: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stack(Operator):
+    """Joins tensors of one shape along a new axis (from 0) of the output; scales and zero points are equal: PACK."""
 
     axis: int
 
@@ -263,7 +283,8 @@ class Transpose(Operator):
 class Rearrangement(Operator):
     """Takes elements of one tensor in a fixed order, some of them several times or not at all.
 
-    SLICE, STRIDED_SLICE, GATHER, TILE, REVERSE_V2, DEPTH_TO_SPACE, SPACE_TO_DEPTH, RESIZE_NEAREST_NEIGHBOR.
+    SLICE, STRIDED_SLICE, GATHER, TILE, REVERSE_V2, DEPTH_TO_SPACE, SPACE_TO_DEPTH, RESIZE_NEAREST_NEIGHBOR,
+    MIRROR_PAD, BROADCAST_TO; and each output of SPLIT, SPLIT_V and UNPACK.
 
     Attributes:
         positions: int64, the output's shape: for each element, the input's position if a sample is flattened.
@@ -313,5 +334,21 @@ class Extremum(Operator):
     largest: bool
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReducedExtremum(Operator):
+    """REDUCE_MIN or REDUCE_MAX over axes; scales and zero points are equal.
+
+    Attributes:
+        axes: axes of the tensor's shape, from 0.
+        largest: whether it is the maximum.
+    """
+
+    axes: tuple[int, ...]
+    largest: bool
+
+
 # Operators whose outputs keep the quantization of their inputs.
-SHARING_QUANTIZATION = (Pool, Pad, Concatenation, Reshape, Transpose, Rearrangement, Interpolation, Extremum)
+SHARING_QUANTIZATION = (
+    *(Pool, Pad, FilledPad, Concatenation, Stack, Reshape, Transpose, Rearrangement),
+    *(Interpolation, Extremum, ReducedExtremum),
+)

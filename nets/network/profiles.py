@@ -45,8 +45,8 @@ PROFILES: dict[str, Profile] = {
         Profile(
             "litert_xnnpack",
             CONTRACTS["xnnpack_fp32"],
-            # XNNPACK does not take these over: TFLite's own kernels run them.
-            MappingProxyType({"relu": CONTRACTS["tflite_double"], "relu6": CONTRACTS["tflite_double"]}),
+            # XNNPACK does not take stand-alone clamps over: TFLite's own kernels run them.
+            MappingProxyType({"relu": CONTRACTS["tflite_double"]}),
             runtime="BUILTIN",
             xnnpack_forms=True,
         ),

@@ -89,6 +89,11 @@ def _small_integers(graph: Any, operator: Any) -> bool:  # noqa: ANN401
     return all(graph.tensors[index].type in integers for index in operator.outputs)
 
 
+def _refusal(runtime: str, error: Exception) -> RefusedModelError:
+    reason = " ".join(str(error).split())[:_REASON]
+    return RefusedModelError(f"LiteRT's {runtime} resolver refuses the model: {reason}")
+
+
 def _other_sign(values: npt.NDArray[Any], made: type[np.int8 | np.uint8]) -> npt.NDArray[Any]:
     """Returns integers of 8 bits moved by 128: int8 as uint8, or uint8 as int8."""
     return values.view(made) ^ np.array(-128 if made is np.int8 else 128, made)
@@ -105,7 +110,7 @@ class LiteRtRunner:
 
     Raises:
         NetworkError: LiteRT is not installed.
-        RefusedModelError: its resolver refuses the model.
+        RefusedModelError: its resolver refuses the model; of some operators only when it runs.
     """
 
     def __init__(self, content: bytes, runtime: str, *, threads: int = 1, batch: int | None = None) -> None:
@@ -113,8 +118,8 @@ class LiteRtRunner:
         try:
             self._interpreter = self._ready(module, content, runtime, threads, batch)
         except (RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:_REASON]
-            raise RefusedModelError(f"LiteRT's {runtime} resolver refuses the model: {reason}") from error
+            raise _refusal(runtime, error) from error
+        self._runtime = runtime
         self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
         self.batch = int(self._interpreter.get_input_details()[0]["shape"][0])
 
@@ -136,7 +141,10 @@ class LiteRtRunner:
         for detail, value in zip(self._interpreter.get_input_details(), inputs, strict=True):
             unsigned = detail["dtype"] == np.uint8
             self._interpreter.set_tensor(detail["index"], _other_sign(value, np.uint8) if unsigned else value)
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise _refusal(self._runtime, error) from error
         results = [self._interpreter.get_tensor(index) for index in self._outputs]
         return [_other_sign(each, np.int8) if each.dtype == np.uint8 else each for each in results]
 

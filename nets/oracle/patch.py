@@ -9,7 +9,7 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers import RawGraph, operator_index, read_graph
-from nets.network import Convolution, FloatArray, QuantizedNetwork, TensorSpec, Weighted
+from nets.network import Convolution, FilledPad, FloatArray, QuantizedNetwork, TensorSpec, Weighted
 from nets.oracle.annotate import annotated
 from nets.oracle.litert import strange_axes
 from nets.writers import runtime_weight_scale
@@ -95,6 +95,8 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     for operator in network.operators:
         if isinstance(operator, Weighted):
             _patch_weighted(patcher, network, operator)
+        elif isinstance(operator, FilledPad):
+            _patch_padding(patcher, network, operator)
     return annotated(bytes(patcher.content), network, graph)
 
 
@@ -110,6 +112,12 @@ def _index_in_file(patcher: _Patcher, spec: TensorSpec) -> int:
     if spec.file_index is None or not 0 <= spec.file_index < len(patcher.graph.tensors):
         raise NetworkError(f"tensor {spec.name!r} was not imported from this file")
     return spec.file_index
+
+
+def _patch_padding(patcher: _Patcher, network: QuantizedNetwork, operator: FilledPad) -> None:
+    raw, source = patcher.graph.operators[operator_index(operator)], network.tensors[operator.inputs[0]]
+    patcher.data(raw.inputs[2], np.array([operator.value], np.int8), f"{raw}: its value")
+    patcher.quantization(raw.inputs[2], np.array([source.scale]), source.zero_point, f"{raw}: its value's scale")
 
 
 def _patch_weighted(patcher: _Patcher, network: QuantizedNetwork, operator: Weighted) -> None:

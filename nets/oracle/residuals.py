@@ -16,6 +16,8 @@ from nets.network import (
     Operator,
     QuantizedNetwork,
     RescaledOperator,
+    Softmax,
+    Sum,
     Tabulated,
     TensorSpec,
 )
@@ -68,7 +70,7 @@ def explain(
     )
     different = ours != theirs
     ties = doubled = scale_errors = 0
-    if isinstance(ours_op, Tabulated | Interpolation):  # rounded in the runtime's own form
+    if isinstance(ours_op, Tabulated | Interpolation | Softmax):  # rounded in the runtime's own form
         doubled = int((different & (np.abs(ours - theirs) <= 1)).sum())
     if different.any() and isinstance(ours_op, RescaledOperator) and isinstance(theirs_op, RescaledOperator):
         explained = different & _only_rescaling_differs(ours_op, theirs_op, design, inputs, theirs)
@@ -118,8 +120,9 @@ def _real_result(operator: RescaledOperator, network: QuantizedNetwork, inputs: 
     if isinstance(operator, ElementwiseSum):
         total = real[0] + operator.sign * real[1]
     else:
-        assert isinstance(operator, Mean)  # noqa: S101 -- the only other operator with two forms
-        total = real[0].mean(axis=tuple(axis + 1 for axis in operator.axes)).reshape(-1, *target.shape)
+        assert isinstance(operator, Sum)  # noqa: S101 -- the only other operator with two forms
+        total = real[0].sum(axis=tuple(axis + 1 for axis in operator.axes)).reshape(-1, *target.shape)
+        total = total / operator.count if isinstance(operator, Mean) else total
     clipped: FloatArray = np.clip(total / target.scale + target.zero_point, operator.q_min, operator.q_max)
     return clipped
 
@@ -127,7 +130,7 @@ def _real_result(operator: RescaledOperator, network: QuantizedNetwork, inputs: 
 def _form(operator: Operator) -> object:
     if isinstance(operator, ElementwiseSum):
         return operator.left_shift
-    return isinstance(operator, Mean) and operator.float_offset is not None
+    return isinstance(operator, Sum) and operator.float_offset is not None
 
 
 def _under(ours: RescaledOperator, theirs: RescaledOperator) -> RescaledOperator:

@@ -44,6 +44,8 @@ def originals() -> list[bytes]:
         known_models.functions,
         known_models.rearrangements,
         known_models.shape_arithmetic,
+        known_models.unsigned,
+        known_models.post_processed,
     )
     made = [make(rng) for make in models]
     return made + [path.read_bytes() for path in sorted(PUBLISHED.glob("*.tflite"))]

@@ -26,7 +26,15 @@ from nets.train.twin import RescaleAwareTwin
 MODELS = Path(__file__).parents[3] / "shared" / "data" / "operators"
 
 
-@pytest.fixture(params=[known_models.constants, known_models.functions, known_models.rearrangements])
+@pytest.fixture(
+    params=[
+        known_models.constants,
+        known_models.functions,
+        known_models.rearrangements,
+        known_models.unsigned,
+        known_models.parts,
+    ]
+)
 def model(request: pytest.FixtureRequest) -> bytes:
     return request.param(np.random.default_rng(5))
 
@@ -103,6 +111,15 @@ def test_the_twin_is_the_executor(network: QuantizedNetwork) -> None:
         logits = twin.integers(torch.from_numpy(x))[index]
         assert (logits.detach().numpy() == exact).all()
         logits.sum().backward()
+
+
+def test_a_sum_over_axes_is_trained_and_rescaled() -> None:
+    layers = Layers(np.random.default_rng(1))
+    x = layers.elementwise("ADD", layers.conv(layers.input(5, 4, 3), 6), layers.constant(6))
+    network = network_from_bytes(layers.content(layers.dense(layers.reduced("SUM", x, (1, 2), keep=False), 4)), "m")
+    test_the_twin_is_the_executor(network)
+    test_certificates_hold(network)
+    test_narrowed_networks_follow_int32(network, Method.ABSORB)
 
 
 def test_certificates_hold(network: QuantizedNetwork) -> None:

@@ -70,5 +70,16 @@ def mean_scaling(source: TensorSpec, result: TensorSpec, count: int, contract: C
     The rescaler holds the float32 scale; the offset is a float32 value.
     """
     scale = np.float32(source.scale) / np.float32(result.scale) * (np.float32(1) / np.float32(count))
+    return _float_scaling(scale, source, result, count, contract)
+
+
+def sum_scaling(source: TensorSpec, result: TensorSpec, count: int, contract: Contract) -> tuple[Rescaler, float]:
+    """Computes the form of SUM, that of MEAN without the count."""
+    return _float_scaling(np.float32(source.scale) / np.float32(result.scale), source, result, count, contract)
+
+
+def _float_scaling(
+    scale: np.float32, source: TensorSpec, result: TensorSpec, count: int, contract: Contract
+) -> tuple[Rescaler, float]:
     offset = np.float32(result.zero_point) - np.float32(source.zero_point) * np.float32(count) * scale
     return full_rescaler(float(scale), contract), float(offset)
