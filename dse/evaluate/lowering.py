@@ -4,7 +4,7 @@ import math
 
 from hwmodels.workload import OutputConstants, RescalerWorkload, RescaleStage
 from nets.narrow import RescalerConstants, rescaler_constants
-from nets.network import Convolution, NarrowableOperator, QuantizedNetwork, Weighted
+from nets.network import NarrowableOperator, QuantizedNetwork, Weighted
 
 
 def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
@@ -53,5 +53,5 @@ def _weight_bits(operator: Weighted) -> int:
 
 def _macs(operator: Weighted, network: QuantizedNetwork) -> int:
     taps = operator.weights[0].size
-    positions = network.tensors[operator.output].shape[:-1] if isinstance(operator, Convolution) else ()
+    positions = network.tensors[operator.output].shape[:-1]  # none of a fully connected layer that flattens its input
     return int(taps) * operator.out_channels * math.prod(positions)

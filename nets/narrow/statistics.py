@@ -45,7 +45,8 @@ def input_sums(operator: Weighted, network: QuantizedNetwork, inputs: Sequence[T
     sums = [chunk.numpy().sum(axis=0, dtype=np.int32).astype(np.int64) for chunk in inputs]
     image = np.sum(sums, axis=0) - zero * samples
     if not isinstance(operator, Convolution):
-        return InputSums(image.reshape(1, -1), samples)
+        rows = image.reshape(-1, operator.weights.shape[1])
+        return InputSums(rows.sum(axis=0, keepdims=True), samples * len(rows))
     height, width = network.tensors[operator.output].shape[:2]
     padded = np.pad(image, (*operator.padding, (0, 0)))
     windows = [
@@ -67,12 +68,16 @@ def input_patches(
         seed: seed of the choice of positions, if there are more than are needed.
 
     Returns:
-        int16 ``[positions, height * width, in]`` of a convolution, ``[samples, 1, in]`` of a fully connected layer.
+        int16 ``[positions, height * width, in]`` of a convolution, ``[positions, 1, in]`` of a fully connected layer,
+        whose positions are the samples unless its input has several rows.
     """
     zero = network.tensors[operator.inputs[0]].zero_point
     values = np.concatenate([chunk.numpy() for chunk in inputs])
     if not isinstance(operator, Convolution):
-        return values.reshape(len(values), 1, -1).astype(np.int16) - np.int16(zero)
+        rows = values.reshape(-1, 1, operator.weights.shape[1]).astype(np.int16) - np.int16(zero)
+        if len(rows) <= max(len(values), _POSITIONS):
+            return rows
+        return rows[np.sort(np.random.default_rng(seed).choice(len(rows), _POSITIONS, replace=False))]
     height, width = network.tensors[operator.output].shape[:2]
     available = len(values) * height * width
     chosen = np.arange(available)

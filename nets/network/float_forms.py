@@ -187,7 +187,8 @@ def _polynomial(x: Float32Array, coefficients: tuple[float, ...]) -> Float32Arra
 
 
 def _hard_sigmoid(x: Float32Array, alpha: np.float32, beta: np.float32) -> Float32Array:
-    return np.clip(x * alpha + beta, np.float32(0), np.float32(1))
+    gate: Float32Array = np.clip(x * alpha + beta, np.float32(0), np.float32(1))
+    return gate
 
 
 def _hard_swish(x: Float32Array) -> Float32Array:

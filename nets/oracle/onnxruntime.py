@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nets.errors import NetworkError
 from nets.importers import ImportedOnnx, read_model
-from nets.network import Int8Array, QuantizedNetwork
+from nets.network import Int8Array, QuantizedNetwork, TensorSpec
 
 _REASON = 160  # characters shown of ONNX Runtime's reason
 # Without it, x86 builds leave int8 activations between DequantizeLinear and QuantizeLinear to float kernels.
@@ -119,11 +119,12 @@ def _with_outputs(content: bytes, names: list[str]) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _as_fed(x: Int8Array, spec: Any, type_name: str) -> AnyArray:  # noqa: ANN401
+def _as_fed(x: Int8Array, spec: TensorSpec, type_name: str) -> AnyArray:
     """Returns inputs as the file takes them: channels second; real numbers that it quantizes to these integers."""
     ordered = np.ascontiguousarray(np.moveaxis(x, -1, 1)) if x.ndim == 4 else x
     if "float" in type_name:
-        return (ordered.astype(np.int64) - spec.zero_point).astype(np.float32) * np.float32(spec.scale)
+        centred: AnyArray = (ordered.astype(np.int64) - spec.zero_point).astype(np.float32)
+        return centred * np.float32(spec.scale)
     return _unsigned(ordered) if "uint8" in type_name else ordered
 
 

@@ -22,7 +22,7 @@ class Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def const(self, values: Any) -> str:
+    def const(self, values: npt.ArrayLike) -> str:
         name = f"k{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.asarray(values), name))
         return name
@@ -31,7 +31,7 @@ class Graph:
         spread = 1 / np.sqrt(max(np.prod(shape[1:]), 1))
         return self.const(self.rng.normal(0, spread, shape).astype(np.float32))
 
-    def node(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
+    def node(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:  # noqa: ANN401 -- as onnx takes and one or several names
         names = [f"t{len(self.nodes)}_{at}" for at in range(outputs)]
         self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
         return names[0] if outputs == 1 else names

@@ -6,6 +6,8 @@ from pathlib import Path
 
 KERNELS_VERSION = 3
 _PATHS = ("plain C++", "AVX2", "AVX-512 VNNI")  # as best_path_here() numbers them
+
+
 @functools.cache
 def _loaded() -> tuple[ctypes.CDLL | None, str]:
     """Loads the library; returns it, or None, and its status."""

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -266,7 +267,7 @@ def _by_rescaler(
 ) -> int:
     scales = (specs[0].scale, specs[1].scale, specs[2].scale)
     contract = builder.profile.contract(kind)
-    own = {"q_min": clamped[0], "q_max": clamped[1]}
+    own: dict[str, Any] = {"q_min": clamped[0], "q_max": clamped[1]}
     if kind == "mul":
         return builder.add(
             ElementwiseProduct, *place, rescaler=builder.rescaler(product_scale(*scales), contract), **own

@@ -6,7 +6,6 @@ Format: ``onnx.proto`` of the ``onnx`` package, an optional dependency that is i
 import importlib
 import math
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -110,22 +109,18 @@ def shown(name: str) -> str:
     return repr(name if len(name) <= _NAME_MAX else f"{name[:_NAME_MAX]}...")
 
 
-def onnx_module() -> ModuleType:
-    """Imports the ``onnx`` package, or raises a NetworkError that says how to install it."""
-    try:
-        return importlib.import_module("onnx")
-    except ImportError as error:
-        raise NetworkError("reading .onnx files needs the onnx package: pip install 'rescale-dse[onnx]'") from error
-
-
 def read_model(content: bytes, name: str) -> Any:  # noqa: ANN401 -- onnx's own message
     """Parses a file's bytes; what other files hold is not read.
 
     Raises:
         NetworkError: the bytes are no model, or onnx is not installed.
     """
-    onnx = onnx_module()
-    message = importlib.import_module("google.protobuf.message")
+    try:
+        onnx, message = (importlib.import_module(each) for each in ("onnx", "google.protobuf.message"))
+    except ImportError as error:
+        raise NetworkError(
+            f"{name}: reading .onnx files needs the onnx package: pip install 'rescale-dse[onnx]'"
+        ) from error
     try:
         model = onnx.ModelProto.FromString(content)
     except (message.DecodeError, ValueError, UnicodeDecodeError, RecursionError, MemoryError) as error:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -294,8 +295,7 @@ def split(builder: Builder, node: RawNode) -> None:
         raise NetworkError(f"{node}: parts of {list(sizes)[:16]} do not make {shape[axis]}")
     first = 0
     for at, size in enumerate(sizes):
-        part = range(first, first + size)
-        _rearranged(builder, node, lambda x, part=part: np.take(x, part, axis=axis + 1), at)
+        _rearranged(builder, node, partial(np.take, indices=np.arange(first, first + size), axis=axis + 1), at)
         first += size
 
 

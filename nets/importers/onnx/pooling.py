@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,11 @@ def _kernel(node: RawNode) -> tuple[int, int]:
 def _average(
     builder: Builder, node: RawNode, source: int, name: str, target: Quantization, clamp: tuple[float, float]
 ) -> int:
-    """Averages in the input's quantization; another one of the output follows as an operator of its own."""
+    """Averages in the input's quantization; another one of the output follows as an operator of its own.
+
+    ONNX Runtime averages from the one quantization to the other at once: that is its second operator, and the first
+    one, whose result nothing reads, keeps the operators of all contracts side by side.
+    """
     channels, *sizes = builder.shape(source)
     kernel = _kernel(node)
     made, stride, dilation, pads = window(node, (sizes[0], sizes[1]), kernel)
@@ -123,13 +128,19 @@ def _average(
     same = own == target
     output = builder.tensor(node, name if same else "", shape, own)
     low, high = bounds(target, clamp, node) if same else (-128, 127)
-    window_ = {"kernel": kernel, "stride": stride, "padding": pads, "q_min": low, "q_max": high}
-    place = (f"average_pool_{node.index}", (padded,), output)
-    if builder.profile.float_forms:
-        builder.add(FloatAveragePool, *place, **window_, offset=own.offset)
-    else:
-        builder.add(AveragePool, *place, **window_)
-    return output if same else requantized(builder, node, output, name, target, clamp)
+    place = {"kernel": kernel, "stride": stride, "padding": pads}
+    own_name = f"average_pool_{node.index}"
+    if not builder.profile.float_forms:
+        builder.add(AveragePool, own_name, (padded,), output, **place, q_min=low, q_max=high)
+        return output if same else requantized(builder, node, output, name, target, clamp)
+    builder.add(FloatAveragePool, own_name, (padded,), output, **place, q_min=low, q_max=high, offset=own.offset)
+    if same:
+        return output
+    low, high = bounds(target, clamp, node)
+    whole = builder.tensor(node, name, shape, target)
+    own_name = f"requantize_{node.index}_{len(builder.operators)}"
+    bounded: dict[str, Any] = {**place, "q_min": low, "q_max": high}
+    return builder.add(FloatAveragePool, own_name, (padded,), whole, **bounded, offset=target.offset)
 
 
 def _padded(builder: Builder, node: RawNode, source: int, pads: Pads) -> int:
