@@ -223,19 +223,27 @@ struct Float32Even {
     }
 };
 
+// Masked stores are slow on some machines: blocks of LANES do without.
 template <typename Rounding>
 ON_AVX512 static void requantize_sixteen(const Requant& r, const Rows& block) {
     const Rounding rounding(r, block.channel);
     const __m128i low = _mm_set1_epi8(static_cast<char>(r.q_min)), high = _mm_set1_epi8(static_cast<char>(r.q_max));
-    const __mmask16 lanes = static_cast<__mmask16>((1u << block.count) - 1);
+    const int64_t rows = block.rows, acc_stride = block.acc_stride, out_stride = block.out_stride;
     const int32_t* acc = block.acc;
     int8_t* out = block.out;
-    for (int64_t row = 0; row < block.rows; ++row, acc += block.acc_stride, out += block.out_stride) {
-        const __m128i bytes = _mm512_cvtsepi32_epi8(rounding.sixteen(_mm512_loadu_si512(acc)));
-        _mm_mask_storeu_epi8(out, lanes, _mm_min_epi8(_mm_max_epi8(bytes, low), high));
+    const auto bytes = [&](const int32_t* from) ON_AVX512 INLINE_LAMBDA {
+        const __m128i rounded = _mm512_cvtsepi32_epi8(rounding.sixteen(_mm512_loadu_si512(from)));
+        return _mm_min_epi8(_mm_max_epi8(rounded, low), high);
+    };
+    if (block.count == LANES) {
+        for (int64_t row = 0; row < rows; ++row, acc += acc_stride, out += out_stride)
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(out), bytes(acc));
+    } else {
+        const __mmask16 lanes = static_cast<__mmask16>((1u << block.count) - 1);
+        for (int64_t row = 0; row < rows; ++row, acc += acc_stride, out += out_stride)
+            _mm_mask_storeu_epi8(out, lanes, bytes(acc));
     }
 }
-
 #endif
 
 // Rows of any number of channels. Up to LANES - 1 accumulators beyond the last of a row can be read.
