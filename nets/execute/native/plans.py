@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nets.execute.native.rules import LANES, AnyArray
+from nets.execute.native.rules import LANES, PATH_AVX2, PATH_VNNI, AnyArray
 from nets.network import Convolution, IntArray, WeightArray
 
-PATH_PLAIN, PATH_AVX2, PATH_VNNI = 0, 1, 2  # as best_path_here() in paths.h numbers them
 _LINE = 64  # bytes of a cache line: vectors that straddle two are slow
 
 
