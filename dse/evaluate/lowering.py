@@ -4,7 +4,7 @@ import math
 
 from hwmodels.workload import OutputConstants, RescalerWorkload, RescaleStage
 from nets.narrow import RescalerConstants, rescaler_constants
-from nets.network import NarrowableOperator, QuantizedNetwork, Weighted
+from nets.network import NarrowableOperator, QuantizedNetwork, TransposedConvolution, Weighted
 
 
 def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
@@ -52,6 +52,7 @@ def _weight_bits(operator: Weighted) -> int:
 
 
 def _macs(operator: Weighted, network: QuantizedNetwork) -> int:
+    # Every element of a transposed convolution's input meets all weights; a fully connected layer may have rows.
+    index = operator.inputs[0] if isinstance(operator, TransposedConvolution) else operator.output
     taps = operator.weights[0].size
-    positions = network.tensors[operator.output].shape[:-1]  # none of a fully connected layer that flattens its input
-    return int(taps) * operator.out_channels * math.prod(positions)
+    return int(taps) * operator.out_channels * math.prod(network.tensors[index].shape[:-1])

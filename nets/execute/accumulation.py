@@ -13,15 +13,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from nets.network import (
-    Convolution,
     ElementwiseProduct,
     ElementwiseSum,
     IntArray,
     QuantizedNetwork,
     Requantize,
     RescaledOperator,
+    Sliding,
     Sum,
     TensorSpec,
+    TransposedConvolution,
     Weighted,
     rescaling,
 )
@@ -129,9 +130,9 @@ def sum_of_products(operator: Weighted, centred: Tensor, weights: Tensor, bias: 
     Returns:
         Integers, channels last, same dtype.
     """
-    if not isinstance(operator, Convolution):
+    if not isinstance(operator, Sliding):
         return functional.linear(centred.reshape(-1, weights.shape[1]), weights, bias)
-    image = centred.permute(0, 3, 1, 2)
+    image = spread(centred, operator).permute(0, 3, 1, 2)
     (top, bottom), (left, right) = operator.padding
     symmetric = top == bottom and left == right
     if not symmetric:
@@ -148,9 +149,26 @@ def sum_of_products(operator: Weighted, centred: Tensor, weights: Tensor, bias: 
     return result.permute(0, 2, 3, 1)
 
 
+def spread(image: Tensor, operator: Sliding, fill: int = 0) -> Tensor:
+    """Returns the image that an operator's weights slide over, without padding.
+
+    Args:
+        image: ``[batch, height, width, channels]``.
+        operator: the operator; a transposed convolution takes elements with others between them.
+        fill: what these others are.
+    """
+    if not isinstance(operator, TransposedConvolution):
+        return image
+    batch, height, width, channels = image.shape
+    rows, columns = operator.spacing
+    apart = image.new_full((batch, (height - 1) * rows + 1, (width - 1) * columns + 1, channels), fill)
+    apart[:, ::rows, ::columns] = image
+    return apart
+
+
 def arranged_weights(operator: Weighted, dtype: torch.dtype) -> Tensor:
     """Returns weights in the layout of :func:`sum_of_products`: ``[out, in / groups, y, x]`` or ``[out, in]``."""
     weights = torch.tensor(operator.weights, dtype=dtype)
-    if not isinstance(operator, Convolution):
+    if not isinstance(operator, Sliding):
         return weights
     return weights.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)

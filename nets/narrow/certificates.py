@@ -8,7 +8,6 @@ import torch
 
 from nets.network import (
     Concatenation,
-    Convolution,
     ElementwiseProduct,
     ElementwiseSum,
     Extremum,
@@ -25,10 +24,12 @@ from nets.network import (
     RescaledOperator,
     Rescaler,
     Reshape,
+    Sliding,
     Softmax,
     Sum,
     Tabulated,
     TensorSpec,
+    TransposedConvolution,
     Weighted,
     rescaling,
 )
@@ -210,12 +211,12 @@ def _weighted(operator: Weighted, centred: Interval) -> Interval:
 
 
 def _operand_bounds(operator: Weighted, centred: Interval, taps: int) -> tuple[IntArray, IntArray]:
-    """Returns bounds of the operand at every weight, ``[out or 1, taps]``; a padded tap may also see 0."""
+    """Returns bounds of the operand at every weight, ``[out or 1, taps]``; others also see 0."""
     low, high = centred.low, centred.high
-    if not isinstance(operator, Convolution):
+    if not isinstance(operator, Sliding):
         repeats = taps // low.size  # an input that the layer flattens
         return np.tile(low, repeats)[None], np.tile(high, repeats)[None]
-    if any(amount for pair in operator.padding for amount in pair):
+    if isinstance(operator, TransposedConvolution) or any(amount for pair in operator.padding for amount in pair):
         low, high = np.minimum(low, 0), np.maximum(high, 0)
     per_group = operator.weights.shape[3]
     group = np.arange(operator.out_channels) // (operator.out_channels // operator.groups)

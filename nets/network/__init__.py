@@ -42,9 +42,11 @@ from nets.network.operators import (
     Requantize,
     RescaledOperator,
     Reshape,
+    Sliding,
     Stack,
     Sum,
     Transpose,
+    TransposedConvolution,
     Weighted,
 )
 from nets.network.profiles import ONNX_PROFILES, PROFILES, Profile, profile_named
@@ -117,6 +119,7 @@ __all__ = [
     "RescaledOperator",
     "Rescaler",
     "Reshape",
+    "Sliding",
     "Softmax",
     "Stack",
     "StatedTable",
@@ -124,6 +127,7 @@ __all__ = [
     "Tabulated",
     "TensorSpec",
     "Transpose",
+    "TransposedConvolution",
     "WeightArray",
     "Weighted",
     "along_channels",

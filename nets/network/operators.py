@@ -113,8 +113,8 @@ class Weighted(NarrowableOperator):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Convolution(Weighted):
-    """A 2-D convolution; depthwise if ``groups`` equals the number of input channels.
+class Sliding(Weighted):
+    """An operator whose weights slide over an image: the part that convolutions share.
 
     Attributes:
         stride: (vertical, horizontal).
@@ -127,6 +127,25 @@ class Convolution(Weighted):
     dilation: tuple[int, int]
     padding: Pads
     groups: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Convolution(Sliding):
+    """A 2-D convolution; depthwise if ``groups`` equals the number of input channels."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TransposedConvolution(Sliding):
+    """A 2-D convolution over the input with zeros, real ones, between its elements: TRANSPOSE_CONV.
+
+    Its stride and dilation are 1, it has one group, and its weights are those of the file with height and width
+    reversed.
+
+    Attributes:
+        spacing: (vertical, horizontal) distance of the input's elements in the image that the weights slide over.
+    """
+
+    spacing: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -191,6 +191,15 @@ def parts(rng: np.random.Generator) -> bytes:
     return layers.content(layers.dense(layers.reshape(largest, 120), 4))
 
 
+def upsampled(rng: np.random.Generator) -> bytes:
+    """A decoder: a transposed convolution, and a layer at every position."""
+    layers = Layers(rng)
+    x = layers.conv(layers.input(5, 4, 3), 6, stride=(2, 2))
+    y = layers.transposed(x, 5, (3, 2), (2, 2))
+    z = layers.transposed(layers.dense(y, 4, keep=True), 3, (2, 2), (1, 2), VALID, bias=False)
+    return layers.content(layers.dense(layers.reshape(z, int(np.prod(layers.shape(z)[1:]))), 4))
+
+
 def shape_arithmetic(rng: np.random.Generator) -> bytes:
     """A flatten that keeps an unknown batch: SHAPE, STRIDED_SLICE, PACK, RESHAPE."""
     layers = Layers(rng)

@@ -84,7 +84,13 @@ class Layers:
             values = self.rng.integers(-reach, reach + 1, channels)
             inputs.append(self.writer.constant(values, "INT32", [float(self.scale(x) * s) for s in scales]))
         out = self._result(shape, self._span(x, terms, scales))
-        table = {"CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions"}
+        table = {
+            "CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+            "TRANSPOSE_CONV": "TransposeConvOptions",
+        }  # fmt: skip
+        if kind == "TRANSPOSE_CONV":
+            sizes = self.writer.constant(np.array((self.batch, *shape)), "INT32")
+            inputs = [sizes, weight, x, *inputs[2:]]
         self.writer.operator(kind, inputs, [out], table.get(kind, "FullyConnectedOptions"), **options)
         return out
 
@@ -134,6 +140,26 @@ class Layers:
         }  # fmt: skip
         shape = (*self._window(x, kernel, stride, dilation, padding), channels)
         return self._weighted("DEPTHWISE_CONV_2D", x, weights, shape, 3, kernel[0] * kernel[1], per_channel, options)
+
+    def transposed(
+        self,
+        x: int,
+        channels: int,
+        kernel: Pair = (3, 3),
+        stride: Pair = (2, 2),
+        padding: int = SAME,
+        per_channel: bool = True,
+        bias: bool = True,
+    ) -> int:
+        _, height, width, inner = self.shape(x)
+        grown = [
+            (n - 1) * s + (k if padding == VALID else 1 + int(self.rng.integers(s)))
+            for n, s, k in zip((height, width), stride, kernel, strict=True)
+        ]
+        weights = self.rng.integers(-127, 128, (channels, *kernel, inner))
+        options = {"Padding": padding, "StrideH": stride[0], "StrideW": stride[1]}
+        terms = max(kernel[0] * kernel[1] * inner // (stride[0] * stride[1]), 1)
+        return self._weighted("TRANSPOSE_CONV", x, weights, (*grown, channels), 0, terms, per_channel, options, bias)
 
     def dense(
         self,

@@ -5,7 +5,7 @@ import pytest
 from exactness import assert_equal
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_layers import Layers
+from random_layers import SAME, VALID, Layers
 
 from nets.errors import NetworkError
 from nets.importers.tflite import network_from_bytes
@@ -100,3 +100,21 @@ def test_a_softmax_that_the_reference_kernel_aborts_on_is_refused_under_its_prof
     with pytest.raises(NetworkError, match="operator 0 SOFTMAX is over 512 elements; in fixed point at most 511"):
         network_from_bytes(content, "m", contract="litert_ref")
     assert_equal(content, 0, profiles=["litert_xnnpack"])
+
+
+@settings(max_examples=30)
+@given(seeds, sizes, st.integers(1, 12), st.integers(1, 4), st.integers(1, 3), st.sampled_from([SAME, VALID]))
+def test_transposed_convolutions(
+    seed: int, size: tuple[int, int, int], channels: int, kernel: int, stride: int, padding: int
+) -> None:
+    layers = Layers(np.random.default_rng(seed), batch=1 + seed % 2)
+    shape, strides = (kernel, 1 + seed % 3), (stride, 1 + seed % 2)
+    x = layers.input(*size)
+    out = layers.transposed(x, channels, shape, strides, padding, per_channel=seed % 3 > 0, bias=seed % 5 > 0)
+    content, smaller = layers.content(out), any(k < s for k, s in zip(shape, strides, strict=True))
+    if smaller and padding == SAME:
+        with pytest.raises(NetworkError, match="smaller than its stride"):
+            network_from_bytes(content, "m", contract="litert_xnnpack")
+        assert_equal(content, seed, profiles=["litert_ref"])
+    else:
+        assert_equal(content, seed)

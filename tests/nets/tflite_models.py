@@ -181,6 +181,7 @@ VERSIONS = {
     tflite.BuiltinOperator.CONV_2D: 3,
     tflite.BuiltinOperator.DEPTHWISE_CONV_2D: 3,
     tflite.BuiltinOperator.FULLY_CONNECTED: 4,
+    tflite.BuiltinOperator.TRANSPOSE_CONV: 3,
     **dict.fromkeys(
         (
             tflite.BuiltinOperator.ADD,

@@ -80,6 +80,7 @@ CONVERTERS: dict[str, Converter] = {
     "TANH": functions.function,
     "TILE": rearrangements.tile,
     "TRANSPOSE": movers.transpose,
+    "TRANSPOSE_CONV": weighted.transposed_convolution,
     "UNPACK": partitions.unpack,
 }
 
