@@ -134,7 +134,7 @@ def _depthwise(operator: Convolution, source: TensorSpec, target: TensorSpec, li
 
 
 def _fully_connected(operator: FullyConnected, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> Kernel:
-    packed = pack_matrix(operator.weights, operator.bias, source.zero_point, library.best_path())
+    packed = pack_matrix(operator.weights.astype(np.int8), operator.bias, source.zero_point, library.best_path())
     out, inner = operator.weights.shape
 
     def one_row(x: Tensor) -> tuple[WindowStruct, int]:

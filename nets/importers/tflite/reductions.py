@@ -1,5 +1,7 @@
 """Converters of AVERAGE_POOL_2D, MAX_POOL_2D and MEAN."""
 
+from typing import Any
+
 import numpy as np
 import tflite
 
@@ -48,7 +50,7 @@ def pool(builder: Builder, raw: RawOperator) -> Operator:
     check_work(raw, result, kernel[0] * kernel[1])
     check_same_quantization(raw, [source, result])
     q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
-    window_of = {"kernel": kernel, "stride": stride, "padding": pads, "q_min": q_min, "q_max": q_max}
+    window_of: dict[str, Any] = {"kernel": kernel, "stride": stride, "padding": pads, "q_min": q_min, "q_max": q_max}
     if raw.kind == "MAX_POOL_2D":
         return MaxPool(**placed(raw), **window_of)
     return AveragePool(**placed(raw), **window_of, half_up=builder.graph.unsigned)
