@@ -29,6 +29,7 @@ class Function(StrEnum):
 
     ELU = "elu"
     HARD_SWISH = "hard_swish"
+    IDENTITY = "identity"
     LEAKY_RELU = "leaky_relu"
     LOGISTIC = "logistic"
     TANH = "tanh"
@@ -61,6 +62,8 @@ def lookup_table(
     centred = _INTEGERS - source.zero_point
     if function is Function.LEAKY_RELU:
         steps = (_xnnpack_leaky if xnnpack else _leaky)(centred, source.scale, target.scale, alpha) + target.zero_point
+    elif function is Function.IDENTITY and not xnnpack:
+        steps = _quotient(centred, source.scale, target.scale) + target.zero_point
     elif function is Function.HARD_SWISH:
         steps = _hard_swish(centred, source.scale, target.scale) + target.zero_point
     else:
@@ -92,6 +95,7 @@ def _elu(x: float) -> float:
 
 
 _REAL: dict[Function, Callable[[float], float]] = {
+    Function.IDENTITY: float,
     Function.LOGISTIC: _logistic,
     Function.TANH: math.tanh,
     Function.ELU: _elu,
@@ -107,6 +111,13 @@ def _rounded(
     steps = (values * (np.float32(1) / np.float32(target.scale))).astype(np.float64)
     whole = np.rint(steps) if half_even else np.copysign(np.floor(np.abs(steps) + 0.5), steps)
     return whole.astype(np.int64) + target.zero_point
+
+
+def _quotient(centred: IntArray, source: float, target: float) -> IntArray:
+    """Divides real values by the new scale in float32, rounded half away from zero (``quantize.h``, AffineQuantize)."""
+    reals = np.float32(source) * centred.astype(np.float32)
+    steps = (reals / np.float32(target)).astype(np.float64)
+    return np.copysign(np.floor(np.abs(steps) + 0.5), steps).astype(np.int64)
 
 
 def _float32_ratio(scale: float, other: float, alpha: float = 1.0) -> float:
