@@ -47,6 +47,7 @@ def originals() -> list[bytes]:
         known_models.rearrangements,
         known_models.shape_arithmetic,
         known_models.unsigned,
+        known_models.through_float,
         known_models.post_processed,
     )
     made = [make(rng) for make in models]

@@ -27,7 +27,13 @@ MODELS = Path(__file__).parents[3] / "shared" / "data" / "operators"
 
 
 @pytest.fixture(
-    params=[known_models.constants, known_models.functions, known_models.rearrangements, known_models.unsigned]
+    params=[
+        known_models.constants,
+        known_models.functions,
+        known_models.rearrangements,
+        known_models.unsigned,
+        known_models.through_float,
+    ]
 )
 def model(request: pytest.FixtureRequest) -> bytes:
     return request.param(np.random.default_rng(5))
