@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ import numpy as np
 from nets.errors import NetworkError
 from nets.execute.executor import IntegerExecutor
 from nets.importers.tflite import network_from_bytes
+from nets.importers.tflite.inspection import inspect_bytes
 from nets.network.quantized_network import QuantizedNetwork
 from nets.oracle.verify import random_samples
 
@@ -45,6 +47,7 @@ def originals() -> list[bytes]:
         known_models.rearrangements,
         known_models.shape_arithmetic,
         known_models.unsigned,
+        known_models.through_float,
         known_models.post_processed,
     )
     made = [make(rng) for make in models]
@@ -123,6 +126,7 @@ class Outcome:
 def feed(content: bytes, seed: int) -> Outcome:
     """Import one file and run it; every exception but NetworkError passes through."""
     try:
+        inspect_bytes(content, "mutant.tflite")
         network = network_from_bytes(content, "mutant.tflite", contract=("half_up", "litert_ref")[seed % 2])
         if _elements(network) > ELEMENTS_RUN:
             return Outcome("imported", "")
@@ -142,6 +146,7 @@ def _elements(network: QuantizedNetwork) -> int:
 def worker(start: int, count: int, seed: int) -> None:
     """Feed some mutants; prints a line of JSON. Limits make hangs and blow-ups visible as failures."""
     sources = originals()
+    warnings.simplefilter("ignore")  # the last line on stderr is a number
     feed(sources[0], 0)  # loads libraries before memory is limited
     usage = _address_space()
     resource.setrlimit(resource.RLIMIT_AS, (usage + MEMORY, usage + MEMORY))

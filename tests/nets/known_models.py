@@ -164,6 +164,17 @@ def unsigned_operators(rng: np.random.Generator) -> bytes:
     return layers.content(y, *outputs)
 
 
+def through_float(rng: np.random.Generator) -> bytes:
+    """A change of quantization that a converter left in float: DEQUANTIZE, QUANTIZE."""
+    layers = Layers(rng)
+    x = layers.conv(layers.input(5, 4, 3), 6)
+    real = layers.writer.activation(layers.shape(x), 0.0, 0, "FLOAT32")
+    half = layers.writer.activation(layers.shape(x), 2 * layers.scale(x), 3)  # ties among the quotients
+    layers.writer.operator("DEQUANTIZE", [x], [real])
+    layers.writer.operator("QUANTIZE", [real], [half])
+    return layers.content(layers.dense(layers.reshape(half, 120), 4))
+
+
 def post_processed(rng: np.random.Generator) -> bytes:
     """A detector's heads: boxes to float, scores by LOGISTIC, both into a custom operator; classes by ARG_MAX."""
     layers = Layers(rng)

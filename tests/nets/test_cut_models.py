@@ -17,10 +17,10 @@ from dse.cli.networks import verify
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
 from nets.importers import inspect_tflite, network_from_bytes
-from nets.network import Convolution, QuantizedNetwork, operator_digest
+from nets.network import PROFILES, Convolution, QuantizedNetwork, operator_digest
 from nets.oracle.export import export_tflite
 from nets.oracle.patch import patched
-from nets.oracle.verify import random_samples
+from nets.oracle.verify import random_samples, verify_bytes
 
 app = typer.Typer()
 for command in (inspect, verify, narrow):
@@ -92,6 +92,15 @@ def test_a_float_part_with_weights_is_refused_with_a_cut(float_weights: bool) ->
     with pytest.raises(NetworkError, match=said):
         network_from_bytes(content, "m")
     assert names(network_from_bytes(content, "m", cut=(x,))) == ["conv_0"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_quantization_changed_in_float_is_one_operator(profile: str) -> None:
+    content = known_models.through_float(np.random.default_rng(0))
+    network = network_from_bytes(content, "m", contract=profile)
+    assert names(network) == ["conv_0", "requantize_2", "reshape_3", "fc_4"]
+    pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
+    assert verify_bytes(content, "m", profile, *random_samples(network, 50, 0)).exact
 
 
 def test_a_cut_network_is_the_beginning_of_the_whole_one(residual: bytes) -> None:
