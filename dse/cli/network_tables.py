@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dse import formats
-from nets.network import ONNX_PROFILES
+from nets.network import PROFILES
 from nets.oracle import ContractMatrix, VerifyReport
 
 _NAME = 24  # characters shown of a tensor's name; the operator's name is shown whole, and identifies it
@@ -51,7 +51,7 @@ def verify_table(report: VerifyReport) -> Table:
 
 def _runtime(report: VerifyReport) -> str:
     """Returns the runtime's name, of which LiteRT's resolvers are two."""
-    return report.runtime if report.runtime == ONNX_PROFILES["onnxruntime"].runtime else "LiteRT"
+    return "LiteRT" if report.profile in PROFILES else report.runtime
 
 
 def print_contracts(matrix: ContractMatrix, console: Console) -> None:

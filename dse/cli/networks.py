@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must 
 
 MISMATCH = 1
 
-Model = Annotated[Path, typer.Argument(help="quantized .tflite or .onnx file", show_default=False)]
+Model = Annotated[Path, typer.Argument(help="quantized .tflite, .onnx or .tosa file", show_default=False)]
 Data = Annotated[Path | None, typer.Option(help=".npz file of inputs", show_default="random inputs")]
 Offset = Annotated[int, typer.Option(help="added to the inputs of --data: -128 for uint8 pixels")]
 Cuts = Annotated[
@@ -34,7 +34,9 @@ def verify(
     model: Model,
     profile: Annotated[
         str | None,
-        typer.Option(help="litert_ref or litert_xnnpack of .tflite, onnxruntime of .onnx", show_default="all"),
+        typer.Option(
+            help="litert_ref or litert_xnnpack of .tflite, onnxruntime of .onnx, tosa of .tosa", show_default="all"
+        ),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="number of random inputs, or of the first inputs of --data")] = 32,
     data: Data = None,
@@ -43,7 +45,7 @@ def verify(
     cut: Cuts = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the integer executor with LiteRT or ONNX Runtime, tensor by tensor.
+    """Compare the integer executor with LiteRT, ONNX Runtime or the TOSA reference model, tensor by tensor.
 
     The exit status is 1 if any integer differs. A resolver that refuses the model is named.
     """

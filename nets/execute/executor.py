@@ -1,7 +1,8 @@
 """The bit-exact integer executor: batched, one kernel per operator, prepared once."""
 
 import ctypes
-from collections.abc import Sequence, Set
+import math
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 
@@ -20,6 +21,7 @@ Tensors = dict[int, Tensor]  # by tensor index
 # Samples that one thread takes through all layers at once: few enough that activations stay in its caches.
 SAMPLES_AT_ONCE = 16
 _BATCH = 256  # samples that all threads together hold in memory at once, by default
+_HELD_SAMPLES, _HELD_ELEMENTS = 32, 2**25  # whose every tensor is held at once, by :meth:`IntegerExecutor.every_tensor`
 
 
 class Backend(StrEnum):
@@ -125,6 +127,23 @@ class IntegerExecutor:
         """
         computed = (operator.output for operator in self.network.operators)
         return self._collected(inputs, {*self.network.inputs, *self.network.constants, *computed}, _BATCH)
+
+    def every_tensor(self, *inputs: Int8Array) -> Iterator[tuple[int, dict[int, Int8Array]]]:
+        """Computes every activation tensor of many samples, of few of them at once.
+
+        Args:
+            inputs: one int8 array ``[samples, *shape]`` per network input.
+
+        Yields:
+            The number of the first sample, and what :meth:`tensors` returns for it and those after it.
+
+        Raises:
+            NetworkError: number, types or shapes of the inputs are not the network's.
+        """
+        each = sum(math.prod(spec.shape) for spec in self.network.tensors)
+        size = max(1, min(_HELD_SAMPLES, _HELD_ELEMENTS // each))
+        for start in range(0, len(inputs[0]), size):
+            yield start, self.tensors(*(x[start : start + size] for x in inputs))
 
     def outputs(self, *inputs: Int8Array, batch_size: int = _BATCH) -> list[Int8Array]:
         """Computes the network's outputs in batches.

@@ -13,6 +13,9 @@ from nets.importers.tflite.importer import network_from_bytes, operator_index
 from nets.importers.tflite.inspection import Inspection, inspect_tflite
 from nets.importers.tflite.interpolation import neighbours
 from nets.importers.tflite.windows import window
+from nets.importers.tosa import AS_STATED, load_tosa, tosa_network
+from nets.importers.tosa import schema as tosa_schema
+from nets.importers.tosa import with_outputs as tosa_with_outputs
 from nets.lazy import names_on_demand
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ else:
     __getattr__ = names_on_demand(__name__, "topologies", "pytorch")  # torch
 
 __all__ = [
+    "AS_STATED",
     "IDENTIFIER",
     "MODEL_FORMATS",
     "TOPOLOGIES",
@@ -36,6 +40,7 @@ __all__ = [
     "load_network",
     "load_onnx",
     "load_tflite",
+    "load_tosa",
     "model_format",
     "neighbours",
     "network_from_bytes",
@@ -46,6 +51,9 @@ __all__ = [
     "read_file",
     "read_graph",
     "read_model",
+    "tosa_network",
+    "tosa_schema",
+    "tosa_with_outputs",
     "train_float",
     "window",
 ]

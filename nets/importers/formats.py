@@ -8,6 +8,7 @@ from nets.errors import NetworkError
 from nets.importers.onnx import load_onnx
 from nets.importers.tflite import load_tflite
 from nets.importers.tflite.extent import Cut
+from nets.importers.tosa import AS_STATED, load_tosa
 from nets.network import ONNX_PROFILES, PROFILES, QuantizedNetwork
 
 
@@ -53,6 +54,7 @@ MODEL_FORMATS: dict[str, ModelFormat] = {
     for each in (
         ModelFormat("TFLite", ".tflite", load_tflite, tuple(PROFILES), load_tflite),
         ModelFormat("ONNX", ".onnx", load_onnx, tuple(ONNX_PROFILES)),
+        ModelFormat("TOSA", ".tosa", load_tosa, (AS_STATED,)),
     )
 }
 

@@ -81,6 +81,15 @@ class Lookup(Tabulated):
         return lookup_table(self.function, self.alpha, source, target, xnnpack=self.xnnpack)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StatedTable(Tabulated):
+    """A table that a file states without the function behind it; its tensors keep scale and zero point."""
+
+    def tabulated(self, source: TensorSpec, target: TensorSpec) -> Int8Array:  # noqa: ARG002 -- see below
+        """Returns the table: no function is known that another one could be made from."""
+        return self.table
+
+
 def lookup_table(
     function: Function, alpha: float, source: TensorSpec, target: TensorSpec, *, xnnpack: bool
 ) -> Int8Array:

@@ -9,7 +9,7 @@ from nets.execute import IntegerExecutor
 from nets.importers import ImportedOnnx, onnx_from_bytes, read_file
 from nets.network import ONNX_PROFILES, Int8Array, TensorSpec, profile_named
 from nets.oracle.onnxruntime import AnyArray, OnnxRunner
-from nets.oracle.verify import Tally, VerifyReport, chunk_size
+from nets.oracle.verify import Tally, VerifyReport
 
 
 def verify_onnx(path: Path, profile: str, *samples: Int8Array) -> VerifyReport:
@@ -36,10 +36,8 @@ def verify_onnx(path: Path, profile: str, *samples: Int8Array) -> VerifyReport:
     tallies = {index: Tally(network, made[index]) for index in exposed.tensors}
     ends = {at: Tally(network, made[index], " (unchanged)") for at, index in _compared(imported, made)}
     executor, count = IntegerExecutor(network), samples[0].shape[0] if samples else 0
-    size = chunk_size(network)
-    for start in range(0, count, size):
-        part = [x[start : start + size] for x in samples]
-        ours = executor.tensors(*part)
+    for start, ours in executor.every_tensor(*samples) if count else ():
+        part = [ours[index] for index in network.inputs]
         for index, theirs in zip(exposed.tensors, exposed.run(*part), strict=True):
             tallies[index].add(ours[index], theirs, start)
         whole = unchanged.run(*part)

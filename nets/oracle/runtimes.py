@@ -7,6 +7,7 @@ from nets.importers import Cut, model_format
 from nets.network import Int8Array
 from nets.oracle import verify
 from nets.oracle.onnx_verify import verify_onnx
+from nets.oracle.tosa_reference import verify_tosa
 from nets.oracle.verify import VerifyReport
 
 
@@ -15,7 +16,8 @@ def verify_model(path: str | Path, profile: str, *samples: Int8Array, cut: Cut =
 
     Args:
         path: a model file.
-        profile: one of its format's: ``litert_ref`` and ``litert_xnnpack`` of .tflite, ``onnxruntime`` of .onnx.
+        profile: one of its format's: ``litert_ref`` and ``litert_xnnpack`` of .tflite, ``onnxruntime`` of .onnx,
+            ``tosa`` of .tosa.
         samples: one int8 array ``[samples, *shape]`` per network input.
         cut: tensors of the file at which the network ends.
 
@@ -27,6 +29,8 @@ def verify_model(path: str | Path, profile: str, *samples: Int8Array, cut: Cut =
     if profile not in form.profiles:
         known = ", ".join(form.profiles)
         raise NetworkError(f"{path.name}: {profile!r} is no profile of a runtime of {form.name} files; choose {known}")
+    if form.suffix == ".tosa":
+        return verify_tosa(path, *samples)
     if form.suffix == ".onnx":
         return verify_onnx(path, profile, *samples)
     return verify.verify_model(path, profile, *samples, cut=cut)

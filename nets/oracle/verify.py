@@ -1,6 +1,5 @@
 """Comparison of the integer executor with LiteRT, tensor by tensor."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +10,6 @@ from nets.execute import IntegerExecutor
 from nets.importers import Cut, network_from_bytes, read_file
 from nets.network import PROFILES, Int8Array, QuantizedNetwork, profile_named
 from nets.oracle.litert import LiteRtRunner, exposed_model, strange_axes
-
-_CHUNK = 32  # samples whose every tensor is held at once, or fewer if these have
-_CHUNK_ELEMENTS = 2**26
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +82,13 @@ def verify_bytes(content: bytes, name: str, profile: str, *samples: Int8Array, c
     executor = IntegerExecutor(network)
     tallies = [Tally(network, at) for at in range(len(network.operators))]
     count = samples[0].shape[0] if samples else 0
-    chunk = chunk_size(network)
-    for start in range(0, count, chunk):
-        part = [x[start : start + chunk] for x in samples]
-        ours = executor.tensors(*part)
+    for start, ours in executor.every_tensor(*samples) if count else ():
+        part = [ours[index] for index in network.inputs]
         for tally, tensor, theirs in zip(tallies, made, runner.run_all(*part), strict=True):
             tally.add(ours[tensor], theirs, start)
     return VerifyReport(
         name, profile, runtime, count, tuple(tally.check() for tally in tallies), len(strange_axes(content))
     )
-
-
-def chunk_size(network: QuantizedNetwork) -> int:
-    """Returns the number of samples whose every tensor is held at once."""
-    each = sum(math.prod(tensor.shape) for tensor in network.tensors)
-    return min(_CHUNK, max(_CHUNK_ELEMENTS // each, 1))
 
 
 class Tally:

@@ -67,7 +67,7 @@ def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes
             return _lookup(np.clip(values, operator.q_min, operator.q_max), target, library)
         case Tabulated():
             return _lookup(np.roll(operator.table, 128), target, library)
-        case MaxPool() | AveragePool(half_up=False):
+        case MaxPool() | AveragePool(centre=0):
             return _pool(operator, sources[0], target, library)
         case Mean(float_offset=None, axes=(0, 1)) if len(sources[0].shape) == 3:
             return _mean(operator, sources[0], target, library)

@@ -55,7 +55,7 @@ def pool(builder: Builder, raw: RawOperator) -> Operator:
     window_of: dict[str, Any] = {"kernel": kernel, "stride": stride, "padding": pads, "q_min": q_min, "q_max": q_max}
     if raw.kind == "MAX_POOL_2D":
         return MaxPool(**placed(raw), **window_of)
-    return AveragePool(**placed(raw), **window_of, half_up=builder.graph.unsigned)
+    return AveragePool(**placed(raw), **window_of, centre=-128 if builder.graph.unsigned else 0)
 
 
 def mean(builder: Builder, raw: RawOperator) -> Operator:
