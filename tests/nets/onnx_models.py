@@ -1,5 +1,7 @@
 """Small ONNX networks, quantized by ONNX Runtime's own quantizer."""
 
+import itertools
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,3 +146,19 @@ def dense(graph: Graph) -> str:
 
 
 NETWORKS = {each.__name__: each for each in (depthwise_separable, residual, squeeze_excite, branches, dense)}
+VARIANTS: dict[str, dict[str, bool]] = {
+    "uint8": {},
+    "int8": {"unsigned": False},
+    "symmetric": {"unsigned": False, "symmetric": True, "per_channel": False},
+    "operators": {"operators": True},
+}
+
+
+def every_network() -> list[bytes]:
+    """Returns each network in each variant."""
+    made = []
+    with tempfile.TemporaryDirectory() as folder:
+        for make, variant in itertools.product(NETWORKS.values(), VARIANTS.values()):
+            graph = Graph(1, (3, 16, 16))
+            made.append(quantized(graph, make(graph), Path(folder), **variant))
+    return made

@@ -31,12 +31,6 @@ runtime = pytest.importorskip("onnxruntime", reason="ONNX Runtime, the oracle, i
 models = importlib.import_module("onnx_models")
 
 SHAPE = (3, 16, 16)
-VARIANTS = {
-    "uint8": {},
-    "int8": {"unsigned": False},
-    "symmetric": {"unsigned": False, "symmetric": True, "per_channel": False},
-    "operators": {"operators": True},
-}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +42,7 @@ def quantized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], 
         path = folder / f"{name}-{variant}.onnx"
         if not path.exists():
             graph = models.Graph(3, SHAPE)
-            content = models.quantized(graph, models.NETWORKS[name](graph), folder, **VARIANTS[variant])
+            content = models.quantized(graph, models.NETWORKS[name](graph), folder, **models.VARIANTS[variant])
             path.write_bytes(content)
         return path
 
