@@ -32,10 +32,11 @@ def convolution(builder: Builder, node: fx.Node, conv: nn.Conv2d) -> None:
         raise NetworkError(f"convolution {node.name!r} needs zero padding, got {conv.padding_mode!r}")
     builder.check_rank(node, IMAGE_RANK)
     depthwise = conv.groups == conv.in_channels and conv.groups > 1
+    real = builder.trace.folded.get(str(node.target), conv)
     _layer(
         builder,
         node,
-        RealWeights(nodes.array(conv.weight).transpose(0, 2, 3, 1), nodes.bias(conv)),
+        RealWeights(nodes.array(real.weight).transpose(0, 2, 3, 1), nodes.bias(real)),
         "depthwise" if depthwise else "conv",
         lambda **common: Convolution(
             **common,
@@ -60,11 +61,12 @@ def _padding(conv: nn.Conv2d) -> Pads:
 
 def linear(builder: Builder, node: fx.Node, layer: nn.Linear) -> None:
     """Converts a fully connected layer; behind a flattened image, its weights read channels last."""
-    weights = nodes.array(layer.weight)
+    real = builder.trace.folded.get(str(node.target), layer)
+    weights = nodes.array(real.weight)
     builder.check_rank(node, 1, 2)
     if (image := builder.flattened.get(builder.index(nodes.source(node)))) is not None:
         weights = weights.reshape(-1, *image).transpose(0, 2, 3, 1).reshape(weights.shape)
-    _layer(builder, node, RealWeights(weights, nodes.bias(layer)), "fc", FullyConnected)
+    _layer(builder, node, RealWeights(weights, nodes.bias(real)), "fc", FullyConnected)
 
 
 def normalization(builder: Builder, node: fx.Node, norm: nn.BatchNorm2d) -> None:

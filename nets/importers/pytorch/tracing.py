@@ -22,6 +22,7 @@ class Trace:
         ranges: (smallest, largest) value of every node's tensor.
         shapes: shape of every node's tensor without the batch, channels first.
         constants: what other nodes give: parameters, and sizes and numbers, for two samples.
+        folded: float64 layers with their batch norm, by the name of the graph's float32 layer.
     """
 
     module: nn.Module
@@ -29,6 +30,7 @@ class Trace:
     ranges: dict[fx.Node, tuple[float, float]] = field(default_factory=dict)
     shapes: dict[fx.Node, tuple[int, ...]] = field(default_factory=dict)
     constants: dict[fx.Node, object] = field(default_factory=dict)
+    folded: dict[str, nn.Conv2d | nn.Linear] = field(default_factory=dict)
 
     def module_of(self, node: fx.Node) -> nn.Module | None:
         """Returns the module that a node calls, or one that computes what its function does; None if there is none."""
@@ -58,7 +60,8 @@ def traced(module: nn.Module, calibration: Tensor, name: str) -> Trace:
         raise NetworkError(f"{name!r} has {len(inputs)} inputs ({', '.join(inputs)}); networks with one are supported")
     if len(calibration) == 0:
         raise NetworkError(f"{name!r}: there are no calibration samples")
-    trace = Trace(own, _folded(graph))
+    trace = Trace(own, graph)
+    _fold(trace)
     with torch.inference_mode():
         try:
             _Recorder(trace).run(calibration.clone())  # an operation in place would change the caller's
@@ -74,11 +77,12 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def _folded(graph: fx.GraphModule) -> fx.GraphModule:
+def _fold(trace: Trace) -> None:
     """Folds batch norm into the convolution or linear layer before it, which may be called elsewhere without it.
 
     One that does not follow such a layer of its own stays.
     """
+    graph = trace.graph
     for node in list(graph.graph.nodes):
         norm = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
         if not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -88,23 +92,26 @@ def _folded(graph: fx.GraphModule) -> fx.GraphModule:
                 f"batch norm {node.target!r} keeps no running statistics; its result depends on the batch"
             )
         before = node.all_input_nodes[0]
-        layer = graph.get_submodule(str(before.target)) if before.op == "call_module" else None
+        name = str(before.target)
+        layer = trace.folded.get(name) or (graph.get_submodule(name) if before.op == "call_module" else None)
         if (fused := _fused(layer, norm)) is None or len(before.users) != 1:
             continue
         own = f"folded_{before.name}"
-        graph.add_submodule(own, fused)
+        trace.folded[own] = fused
+        graph.add_submodule(own, copy.deepcopy(fused).float())
         before.target = own
         node.replace_all_uses_with(before)
         graph.graph.erase_node(node)
     graph.recompile()
-    return graph
 
 
-def _fused(layer: nn.Module | None, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> nn.Module | None:
+def _fused(layer: nn.Module | None, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> nn.Conv2d | nn.Linear | None:
+    """Returns a layer with its batch norm in float64, or None if they do not belong together."""
+    norm = copy.deepcopy(norm).double()
     if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-        return fuse_conv_bn_eval(_plain(layer), norm)
+        return fuse_conv_bn_eval(_plain(layer).double(), norm)
     if isinstance(layer, nn.Linear) and isinstance(norm, nn.BatchNorm1d):
-        return fuse_linear_bn_eval(layer, norm)
+        return fuse_linear_bn_eval(copy.deepcopy(layer).double(), norm)
     return None
 
 
