@@ -1,10 +1,13 @@
 """The bit-exact integer executor: batched, one kernel per operator, prepared once."""
 
 import ctypes
+import functools
+import itertools
 import math
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from enum import StrEnum
 
 import numpy as np
@@ -19,7 +22,7 @@ from nets.network import Int8Array, Operator, QuantizedNetwork, Weighted
 
 _HELD_SAMPLES, _HELD_ELEMENTS = 32, 2**25  # whose every tensor is held at once, by :meth:`IntegerExecutor.every_tensor`
 _BATCH = 256  # samples that torch's kernels take at once, by default
-_MOST_SAMPLES = 1024  # of one chunk
+_MOST_SAMPLES = 256  # of one chunk
 _CACHE_BYTES = 2**20  # of a core, if the machine does not say
 
 
@@ -90,16 +93,34 @@ class PreparedOperators:
         program = self._programs.setdefault(
             frozenset(wanted), Program(self._operators, self.kernels, self._network, wanted)
         )
-        if self._threads == 1 or len(chunks) == 1:
-            return [self._run(program, chunk) for chunk in chunks]
-        with ThreadPoolExecutor(self._threads) as pool:
-            return list(pool.map(lambda chunk: self._run(program, chunk), chunks))
+        made: list[Tensors] = [{}] * len(chunks)
+        numbers = itertools.count()  # shared by the threads: each takes the next chunk when it is done with one
 
-    def _run(self, program: Program, chunk: Tensors) -> Tensors:
-        arena = self._arenas.pop() if self._arenas else Arena()
-        made = program.run(chunk, arena)
-        self._arenas.append(arena)
+        def work() -> None:
+            arena = self._arenas.pop() if self._arenas else Arena()
+            while (at := next(numbers)) < len(chunks):
+                made[at] = program.run(chunks[at], arena)
+            self._arenas.append(arena)
+
+        threads = min(self._threads, len(chunks))
+        others = [_helpers(threads - 1).submit(work) for _ in range(threads - 1)]
+        try:
+            work()
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
         return made
+
+
+@functools.cache
+def _helpers(threads: int) -> ThreadPoolExecutor:
+    """Returns threads that help the caller's; they wait for work as long as the process lives."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="integer-executor")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # a fork does not copy threads
 
 
 def samples_at_once(network: QuantizedNetwork) -> int:
