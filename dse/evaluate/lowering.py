@@ -58,11 +58,11 @@ def _weight_bits(operator: NarrowableOperator, network: QuantizedNetwork) -> int
 
 def _macs(operator: NarrowableOperator, network: QuantizedNetwork) -> int:
     if isinstance(operator, MatrixProduct):
-        return math.prod(network.tensors[operator.output].shape) * operator.depth(
-            network.tensors[operator.inputs[0]].shape
-        )
+        shape, left = (network.tensors[index].shape for index in (operator.output, operator.inputs[0]))
+        return math.prod(shape) * operator.depth(left)
     if not isinstance(operator, Weighted):
         return 0
-    # Every element of a transposed convolution's input meets all weights.
+    # Every element of a transposed convolution's input meets all weights; a fully connected layer may have rows.
     index = operator.inputs[0] if isinstance(operator, TransposedConvolution) else operator.output
-    return int(operator.weights.size) * math.prod(network.tensors[index].shape[:-1])
+    taps = operator.weights[0].size
+    return int(taps) * operator.out_channels * math.prod(network.tensors[index].shape[:-1])

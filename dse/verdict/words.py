@@ -25,7 +25,7 @@ def headline_of(verdict: Verdict, facts: StudyFacts, obstacle: Obstacle | None) 
         return f"No verdict: {obstacle.value}."
     choice, margin = verdict.recommended, formats.points(verdict.margin_pp)
     if choice is None and verdict.tested:
-        return f"Not shown: every design that might be is shown to lose more than {margin} on the test split."
+        return f"Not shown: every design that might be lost more than {margin} on the test split."
     if choice is None:
         return "No verdict: no design that the study allows costs less than int32 and is not beaten by a baseline."
     design = f"trial {choice.trial}, {saving(choice, facts)}"

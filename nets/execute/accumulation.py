@@ -15,6 +15,7 @@ from torch.nn import functional
 from nets.network import (
     ElementwiseProduct,
     ElementwiseSum,
+    IntArray,
     MatrixProduct,
     QuantizedNetwork,
     Requantize,
@@ -89,8 +90,7 @@ def _sum(operator: ElementwiseSum, zeros: list[int]) -> Accumulator:
 
 def _matrices(operator: MatrixProduct, network: QuantizedNetwork) -> Accumulator:
     specs = [network.tensors[index] for index in operator.inputs]
-    reaches = [max(spec.zero_point - spec.q_min, spec.q_max - spec.zero_point) for spec in specs]
-    dtype = exact_dtype(operator.depth(specs[0].shape) * reaches[0] * reaches[1])
+    dtype = exact_dtype(operator.depth(specs[0].shape) * reach(specs[0]) * reach(specs[1]))
 
     def sums(inputs: list[Tensor]) -> Tensor:
         centred = [x.to(dtype) - spec.zero_point for x, spec in zip(inputs, specs, strict=True)]
@@ -108,13 +108,23 @@ def matrix_product(operator: MatrixProduct, left: Tensor, right: Tensor) -> Tens
 
 
 def absolute_bound(operator: Weighted, input_spec: TensorSpec) -> int:
-    """Computes the largest possible sum of absolute values of one output's terms, bias included.
+    """Computes the largest of :func:`absolute_bounds`; the bound that the proof of exactness needs."""
+    return int(absolute_bounds(operator, input_spec).max())
 
-    ``max over channels of (sum |w|) * max |x - z| + |b|``; the bound that the proof of exactness needs.
+
+def absolute_bounds(operator: Weighted, input_spec: TensorSpec) -> IntArray:
+    """Computes, for each output channel, the largest possible sum of absolute values of its terms, bias included.
+
+    ``sum |w| * max |x - z| + |b|``, int64 ``[out]``.
     """
-    reach = max(abs(input_spec.q_min - input_spec.zero_point), abs(input_spec.q_max - input_spec.zero_point))
     weights = np.abs(operator.weights.astype(np.int64)).reshape(operator.out_channels, -1)
-    return int((weights.sum(axis=1) * reach + np.abs(operator.bias)).max())
+    bounds: IntArray = weights.sum(axis=1) * reach(input_spec) + np.abs(operator.bias)
+    return bounds
+
+
+def reach(spec: TensorSpec) -> int:
+    """Returns the largest ``|x - z|`` of a tensor."""
+    return max(abs(spec.q_min - spec.zero_point), abs(spec.q_max - spec.zero_point))
 
 
 def exact_dtype(bound: int) -> torch.dtype:

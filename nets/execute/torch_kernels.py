@@ -47,7 +47,7 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
         case FloatAveragePool():
             return _float_pool(operator, network)
         case AveragePool():
-            return _pool(operator, partial(_averages, half_up=operator.half_up))
+            return _pool(operator, partial(_averages, centre=operator.centre))
         case MaxPool():
             return _pool(operator, _maxima)
     return _computed(operator) or _mover(operator, network)
@@ -152,17 +152,15 @@ def _pool(operator: Pool, reduce: Callable[[Tensor, Pool], Tensor]) -> Kernel:
     return run
 
 
-def _averages(image: Tensor, operator: Pool, *, half_up: bool) -> Tensor:
+def _averages(image: Tensor, operator: Pool, *, centre: int) -> Tensor:
     # Sums of at most 2**16 int8 values are exact in float32.
     sums = (
         functional.avg_pool2d(_padded(x, operator, 0.0), operator.kernel, operator.stride, divisor_override=1)
         for x in (image, torch.ones_like(image[:1, :1]))
     )
     total, count = (each.round().to(torch.int64) for each in sums)
-    half = count // 2
-    if half_up:
-        return torch.div(total + half, count, rounding_mode="floor")
-    return torch.div(torch.where(total > 0, total + half, total - half), count, rounding_mode="trunc")
+    total, half = total - centre * count, count // 2
+    return centre + torch.div(torch.where(total > 0, total + half, total - half), count, rounding_mode="trunc")
 
 
 def _float_pool(operator: FloatAveragePool, network: QuantizedNetwork) -> Kernel:

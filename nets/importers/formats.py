@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Protocol
 
 from nets.errors import NetworkError
+from nets.importers.onnx import load_onnx
 from nets.importers.tflite import load_tflite
 from nets.importers.tflite.extent import Cut
-from nets.network import QuantizedNetwork
+from nets.importers.tosa import AS_STATED, load_tosa
+from nets.network import ONNX_PROFILES, PROFILES, QuantizedNetwork
 
 
 class Loader(Protocol):
@@ -36,17 +38,24 @@ class ModelFormat:
         name: what messages call it.
         suffix: the end of its files' names, in lower case, with its dot.
         load: reads a file; imports what it needs when it is called.
+        profiles: names of the profiles that reproduce runtimes of its files.
         load_cut: reads a file up to some of its tensors; None if networks of this format cannot be cut.
     """
 
     name: str
     suffix: str
     load: Loader
+    profiles: tuple[str, ...]
     load_cut: CutLoader | None = None
 
 
 MODEL_FORMATS: dict[str, ModelFormat] = {
-    each.suffix: each for each in (ModelFormat("TFLite", ".tflite", load_tflite, load_tflite),)
+    each.suffix: each
+    for each in (
+        ModelFormat("TFLite", ".tflite", load_tflite, tuple(PROFILES), load_tflite),
+        ModelFormat("ONNX", ".onnx", load_onnx, tuple(ONNX_PROFILES)),
+        ModelFormat("TOSA", ".tosa", load_tosa, (AS_STATED,)),
+    )
 }
 
 

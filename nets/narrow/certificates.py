@@ -12,6 +12,7 @@ from nets.network import (
     ElementwiseSum,
     Extremum,
     FilledPad,
+    FloatAveragePool,
     Int8Array,
     IntArray,
     MatrixProduct,
@@ -129,31 +130,43 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
     """Returns the reachable output of an operator without a rescaler."""
     source, channels = sources[0], target.shape[-1]
     match operator:
+        case Tabulated() | PairLookup() | FloatAveragePool():
+            low, high = _function(operator, [each.hull() for each in sources], specs[0], target)
+            return _constant(low, high, channels)
         case Pool():
             return Interval(*(np.clip(bound, operator.q_min, operator.q_max) for bound in (source.low, source.high)))
         case Extremum():
             choose = np.maximum if operator.largest else np.minimum
             return Interval(*(choose(sources[0].low, sources[1].low), choose(sources[0].high, sources[1].high)))
-        case Tabulated():
-            low, high = source.hull()
-            reachable = operator.table[low + 128 : high + 129]
-            return _constant(int(reachable.min()), int(reachable.max()), channels)
         case Softmax():
             return _constant(target.q_min, target.q_max, channels)
         case Pad() | FilledPad():
             low, high = source.hull()
             value = operator.value if isinstance(operator, FilledPad) else specs[0].zero_point
             return _constant(min(low, value), max(high, value), channels)
-        case PairLookup():
-            rows, columns = (slice(low + 128, high + 129) for low, high in (each.hull() for each in sources))
-            reachable = operator.table[rows, columns]
-            return _constant(int(reachable.min()), int(reachable.max()), channels)
         case Concatenation():
             return _joined(sources, along_channels=operator.axis == len(target.shape) - 1)
         case Reshape() if channels == specs[0].shape[-1]:
             return source  # one that keeps the last axis keeps the channels
     hulls = [each.hull() for each in sources]
     return _constant(min(low for low, _ in hulls), max(high for _, high in hulls), channels)
+
+
+def _function(
+    operator: Tabulated | PairLookup | FloatAveragePool,
+    hulls: list[tuple[int, int]],
+    source: TensorSpec,
+    target: TensorSpec,
+) -> tuple[int, int]:
+    """Returns the smallest and the largest output of a table, or of an average between two quantizations."""
+    if isinstance(operator, FloatAveragePool):
+        ratio = source.scale / target.scale
+        low, high = ((bound - source.zero_point) * ratio + target.zero_point for bound in hulls[0])
+        # Rounding in float32 moves a mean by less than a step.
+        reached = np.clip([np.floor(low) - 1, np.ceil(high) + 1], operator.q_min, operator.q_max)
+        return int(reached[0]), int(reached[1])
+    reachable = operator.table[tuple(slice(low + 128, high + 129) for low, high in hulls)]
+    return int(reachable.min()), int(reachable.max())
 
 
 def _joined(sources: list[Interval], *, along_channels: bool) -> Interval:

@@ -71,7 +71,8 @@ def input_patches(
         seed: seed of the choice of positions, if there are more than are needed.
 
     Returns:
-        int16 ``[positions, height * width, in]`` of a convolution, ``[positions, 1, in]`` of a fully connected layer.
+        int16 ``[positions, height * width, in]`` of a convolution, ``[positions, 1, in]`` of a fully connected layer,
+        whose positions are the samples unless its input has several rows.
     """
     zero = network.tensors[operator.inputs[0]].zero_point
     values = np.concatenate([chunk.numpy() for chunk in inputs])

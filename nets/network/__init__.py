@@ -14,8 +14,9 @@ from nets.network.float_forms import (
     curve_table,
     pair_table,
 )
-from nets.network.lookup import Function, Lookup, Tabulated, lookup_table
+from nets.network.lookup import Function, Lookup, StatedTable, Tabulated, lookup_table
 from nets.network.operators import (
+    SHARING_QUANTIZATION,
     SUM_LEFT_SHIFT,
     AveragePool,
     Concatenation,
@@ -84,6 +85,7 @@ __all__ = [
     "INT32_MIN",
     "ONNX_PROFILES",
     "PROFILES",
+    "SHARING_QUANTIZATION",
     "SOFTMAX_OUTPUT",
     "SUM_LEFT_SHIFT",
     "Arrays",
@@ -129,6 +131,7 @@ __all__ = [
     "Sliding",
     "Softmax",
     "Stack",
+    "StatedTable",
     "Sum",
     "Tabulated",
     "TensorSpec",

@@ -19,6 +19,19 @@ _INTEGERS = np.arange(-128, 128, dtype=np.int64)
 
 Float32Array = npt.NDArray[np.float32]
 
+# Rational approximation of tanh as ONNX Runtime (``tanh.cpp``) and Eigen have it; in powers of x**2, highest first.
+_TANH_REACH = np.float32(9)
+_TANH_NUMERATOR = (
+    -2.76076847742355e-16,
+    2.00018790482477e-13,
+    -8.60467152213735e-11,
+    5.12229709037114e-08,
+    1.48572235717979e-05,
+    6.37261928875436e-04,
+    4.89352455891786e-03,
+)
+_TANH_DENOMINATOR = (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
+
 
 class Curve(StrEnum):
     """A real function of one value; what its parameters are."""
@@ -72,25 +85,26 @@ class PairLookup(Operator):
     Attributes:
         kind: what it computes.
         offsets: what is added to the integers of both inputs and of the output to give the file's: 128 for uint8.
-        scalar: the input, 0 or 1, of which the runtime repeats one element along its innermost loop, or None.
+        swapped: whether the runtime takes the second input first, as it does if it repeats an element of the first.
         table: int8 ``[256, 256]``: the outputs for the first and the second input, each from -128 to 127.
     """
 
     kind: PairKind
     offsets: tuple[int, int, int]
-    scalar: int | None
+    swapped: bool
     table: Int8Array
 
     def between(self, left: TensorSpec, right: TensorSpec, target: TensorSpec) -> "PairLookup":
         """Returns the operator with the table of tensors of these scales and zero points."""
-        return replace(self, table=pair_table(self.kind, self.offsets, self.scalar, (left, right, target)))
+        return replace(self, table=pair_table(self.kind, self.offsets, (left, right, target), swapped=self.swapped))
 
 
 def pair_table(
     kind: PairKind,
     offsets: tuple[int, int, int],
-    scalar: int | None,
     specs: tuple[TensorSpec, TensorSpec, TensorSpec],
+    *,
+    swapped: bool,
 ) -> Int8Array:
     """Computes the outputs, int8 ``[256, 256]``, of all pairs of integers."""
     first, second = _INTEGERS[:, None], _INTEGERS[None, :]
@@ -103,24 +117,19 @@ def pair_table(
         products = ((first - left.zero_point) * (second - right.zero_point)).astype(np.float32)
         values = products * ratio + np.float32(zeros[2])
     else:
-        ratios = tuple(np.float32(spec.scale) / np.float32(target.scale) for spec in (left, right))
-        values = _fused_sum((first + offsets[0], second + offsets[1]), ratios, zeros, scalar)
+        order = (1, 0) if swapped else (0, 1)
+        integers = [(first + offsets[0], second + offsets[1])[at] for at in order]
+        ratios = [np.float32(specs[at].scale) / np.float32(target.scale) for at in order]
+        values = _fused_sum(integers, ratios, [zeros[at] for at in order], zeros[2])
     steps = np.rint(values).astype(np.int64) - offsets[2]
     return _frozen(np.clip(steps, target.q_min, target.q_max).astype(np.int8))
 
 
-def _fused_sum(
-    integers: tuple[IntArray, IntArray], ratios: tuple[np.float32, ...], zeros: list[int], scalar: int | None
-) -> Float32Array:
-    """Computes ``fma(x0, r0, fma(x1, r1, c))``; a repeated operand is added to ``c`` first, without fma."""
-    fixed = np.float32(zeros[2]) - (ratios[0] * np.float32(zeros[0]) + ratios[1] * np.float32(zeros[1]))
-    last = 1 if scalar == 0 else 0
-    inner = 1 - last
-    if scalar is None:
-        constant = _fma(integers[inner], ratios[inner], np.broadcast_to(fixed, integers[inner].shape))
-    else:
-        constant = fixed + integers[inner].astype(np.float32) * ratios[inner]
-    return _fma(integers[last], ratios[last], constant)
+def _fused_sum(integers: list[IntArray], ratios: list[np.float32], zeros: list[int], offset: int) -> Float32Array:
+    """Computes ``fma(x0, r0, fma(x1, r1, z_y - fma(r0, z0, r1 * z1)))``, the zero points those of the file."""
+    product = np.float32(ratios[1] * np.float32(zeros[1]))
+    shift = np.float32(offset) - _fma(np.array(zeros[0]), ratios[0], np.asarray(product))
+    return _fma(integers[0], ratios[0], _fma(integers[1], ratios[1], np.asarray(shift)))
 
 
 def _fma(integers: IntArray, ratio: np.float32, addend: Float32Array) -> Float32Array:
@@ -161,8 +170,25 @@ def _sigmoid(x: Float32Array) -> FloatArray:
     return values
 
 
+def _tanh(x: Float32Array) -> Float32Array:
+    """Computes ONNX Runtime's quotient of polynomials: near +-1 it reaches 1 earlier than a rounded tanh."""
+    bounded = np.clip(x, -_TANH_REACH, _TANH_REACH)
+    square = bounded * bounded
+    return _polynomial(square, _TANH_NUMERATOR) * bounded / _polynomial(square, _TANH_DENOMINATOR)
+
+
+def _polynomial(x: Float32Array, coefficients: tuple[float, ...]) -> Float32Array:
+    """Evaluates a polynomial, highest power first, with one rounding to float32 for each power (fma)."""
+    total = np.full(x.shape, np.float32(coefficients[0]), np.float32)
+    for coefficient in coefficients[1:]:
+        exact = total.astype(np.float64) * x.astype(np.float64)
+        total = (exact + np.float64(np.float32(coefficient))).astype(np.float32)
+    return total
+
+
 def _hard_sigmoid(x: Float32Array, alpha: np.float32, beta: np.float32) -> Float32Array:
-    return np.clip(x * alpha + beta, np.float32(0), np.float32(1))
+    gate: Float32Array = np.clip(x * alpha + beta, np.float32(0), np.float32(1))
+    return gate
 
 
 def _hard_swish(x: Float32Array) -> Float32Array:
@@ -181,5 +207,5 @@ _CURVES: dict[Curve, Callable[..., FloatArray | Float32Array]] = {
     Curve.HARD_SWISH: _hard_swish,
     Curve.LEAKY_RELU: lambda x, alpha: np.where(x >= 0, x, alpha * x),
     Curve.SIGMOID: _sigmoid,
-    Curve.TANH: lambda x: np.tanh(x.astype(np.float64)),
+    Curve.TANH: _tanh,
 }

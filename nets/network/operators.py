@@ -261,13 +261,13 @@ class Pool(Operator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AveragePool(Pool):
-    """The mean of each window, rounded half away from zero, or half up.
+    """The mean of each window, rounded half away from ``centre``.
 
     Attributes:
-        half_up: whether a mean half-way between two integers becomes the larger one, as that of uint8 does.
+        centre: 0 in TFLite's int8 kernels, the zero point in TOSA's; -128 rounds half up, as kernels of uint8 do.
     """
 
-    half_up: bool = False
+    centre: int = 0
 
 
 class MaxPool(Pool):

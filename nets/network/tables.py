@@ -4,15 +4,24 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from nets.network.float_forms import PairLookup
-from nets.network.lookup import OF_FIXED_RANGE, Lookup, Tabulated
+from nets.network.lookup import OF_FIXED_RANGE, Lookup, StatedTable, Tabulated
 from nets.network.operators import Operator
 from nets.network.softmax import Softmax, with_input
 from nets.network.tensors import TensorSpec
 
 
 def fixed_quantization(operators: Iterable[Operator]) -> set[int]:
-    """Returns the tensors whose scale and zero point no runtime lets vary: outputs of LOGISTIC, TANH and SOFTMAX."""
-    return {op.output for op in operators if isinstance(op, Softmax) or _has_fixed_range(op)}
+    """Returns the tensors whose scale and zero point may not vary.
+
+    No runtime lets those of the outputs of LOGISTIC, TANH and SOFTMAX; a stated table holds for its tensors as is.
+    """
+    fixed: set[int] = set()
+    for operator in operators:
+        if isinstance(operator, StatedTable):
+            fixed |= {*operator.inputs, operator.output}
+        elif isinstance(operator, Softmax) or _has_fixed_range(operator):
+            fixed.add(operator.output)
+    return fixed
 
 
 def _has_fixed_range(operator: Operator) -> bool:

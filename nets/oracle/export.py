@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from nets.errors import NetworkError
-from nets.execute import IntegerExecutor
+from nets.execute import Backend, IntegerExecutor, PreparedOperators
 from nets.files import write_bytes
 from nets.importers import model_format, network_from_bytes, read_file
 from nets.network import PROFILES, Int8Array, Operator, Pool, QuantizedNetwork, RescaledOperator, profile_named
@@ -138,11 +138,14 @@ def _clamp(operator: Operator) -> tuple[int, int] | None:
 def _explained(
     network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]
 ) -> tuple[OperatorResidual, ...]:
-    live = {index: torch.from_numpy(x) for index, x in IntegerExecutor(runtime).tensors(*inputs).items()}
-    return tuple(
-        explain(network, runtime, at, [live[index] for index in operator.inputs])
-        for at, operator in enumerate(runtime.operators)
-    )
+    design = PreparedOperators(network.operators, network, Backend.AUTO)
+    parts: list[list[OperatorResidual]] = [[] for _ in network.operators]
+    for _, tensors in IntegerExecutor(runtime).every_tensor(*inputs):
+        for at, (operator, run) in enumerate(zip(network.operators, design.kernels, strict=True)):
+            given = [torch.from_numpy(tensors[index]) for index in operator.inputs]
+            outputs = run(given).numpy(), tensors[operator.output]
+            parts[at].append(explain(network, runtime, at, given, outputs))
+    return tuple(OperatorResidual.of_all(each) for each in parts)
 
 
 def _end_to_end(network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]) -> tuple[float, float]:

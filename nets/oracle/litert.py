@@ -47,8 +47,8 @@ def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[i
     schema = _litert("schema_py_generated")
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph = model.subgraphs[0]
-    graph.operators = _needed(graph, {operator_index(operator) for operator in network.operators})
     graph.inputs = np.array([network.tensors[i].file_index for i in network.inputs], np.int32)
+    graph.operators = _needed(graph, {operator_index(operator) for operator in network.operators})
     graph.outputs = np.array([network.tensors[i].file_index for i in tensors], np.int32)
     for index in strange_axes(content):
         graph.tensors[index].quantization.quantizedDimension = 0
@@ -71,22 +71,20 @@ def strange_axes(content: bytes) -> list[int]:
 
 
 def _needed(graph: Any, imported: set[int]) -> list[Any]:  # noqa: ANN401 -- LiteRT is untyped
-    """Returns the imported operators, and those before them whose results were folded into constants, in order."""
+    """Returns the imported operators, and those before them that were folded into constants or other operators."""
     wanted: set[int] = set()
     needed = []
     for at in reversed(range(len(graph.operators))):
         operator = graph.operators[at]
-        if at in imported or (wanted & set(operator.outputs) and _small_integers(graph, operator)):
+        if at in imported or wanted & set(operator.outputs):
             needed.append(operator)
-            wanted |= set(operator.inputs)
+            wanted |= set(operator.inputs) - set(graph.inputs)
     return needed[::-1]
 
 
-def _small_integers(graph: Any, operator: Any) -> bool:  # noqa: ANN401
-    """Returns whether an operator is of shape arithmetic, which the importer folds: all its results are integers."""
-    schema = _litert("schema_py_generated")
-    integers = (schema.TensorType.INT32, schema.TensorType.INT64)
-    return all(graph.tensors[index].type in integers for index in operator.outputs)
+def _refusal(runtime: str, error: Exception) -> RefusedModelError:
+    reason = " ".join(str(error).split())[:_REASON]
+    return RefusedModelError(f"LiteRT's {runtime} resolver refuses the model: {reason}")
 
 
 def _other_sign(values: npt.NDArray[Any], made: type[np.int8 | np.uint8]) -> npt.NDArray[Any]:
@@ -105,7 +103,7 @@ class LiteRtRunner:
 
     Raises:
         NetworkError: LiteRT is not installed.
-        RefusedModelError: its resolver refuses the model.
+        RefusedModelError: its resolver refuses the model; of some operators only when it runs.
     """
 
     def __init__(self, content: bytes, runtime: str, *, threads: int = 1, batch: int | None = None) -> None:
@@ -113,8 +111,8 @@ class LiteRtRunner:
         try:
             self._interpreter = self._ready(module, content, runtime, threads, batch)
         except (RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:_REASON]
-            raise RefusedModelError(f"LiteRT's {runtime} resolver refuses the model: {reason}") from error
+            raise _refusal(runtime, error) from error
+        self._runtime = runtime
         self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
         self.batch = int(self._interpreter.get_input_details()[0]["shape"][0])
 
@@ -136,7 +134,10 @@ class LiteRtRunner:
         for detail, value in zip(self._interpreter.get_input_details(), inputs, strict=True):
             unsigned = detail["dtype"] == np.uint8
             self._interpreter.set_tensor(detail["index"], _other_sign(value, np.uint8) if unsigned else value)
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise _refusal(self._runtime, error) from error
         results = [self._interpreter.get_tensor(index) for index in self._outputs]
         return [_other_sign(each, np.int8) if each.dtype == np.uint8 else each for each in results]
 

@@ -16,6 +16,7 @@ OPTIONS = {
     "SPACE_TO_DEPTH": "SpaceToDepthOptions", "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
     "RESIZE_BILINEAR": "ResizeBilinearOptions",
 }  # fmt: skip
+WEIGHTED_OPTIONS = ("Conv2DOptions", "DepthwiseConv2DOptions", "FullyConnectedOptions")
 OTHER_OPTIONS = {"MIRROR_PAD": "MirrorPadOptions", "BROADCAST_TO": "BroadcastToOptions"}
 SAME, VALID = Padding.SAME, Padding.VALID
 
@@ -291,6 +292,11 @@ class Layers:
         self.writer.operator("SOFTMAX", [x], [out], "SoftmaxOptions", Beta=beta)
         return out
 
+    def softmax_of_uint8(self, x: int) -> int:
+        out = self.writer.activation(self.shape(x), 1 / 256, 0, "UINT8")
+        self.writer.operator("SOFTMAX", [x], [out], "SoftmaxOptions")
+        return out
+
     def logistic(self, x: int) -> int:
         out = self.writer.activation(self.shape(x), 1 / 256, -128)
         self.writer.operator("LOGISTIC", [x], [out])
@@ -360,6 +366,19 @@ class Layers:
         else:
             self.writer.operator(kind, [x], [out], "LeakyReluOptions", Alpha=alpha)
         return out
+
+    def unsigned(self, weight_axis: int = 0) -> None:
+        """Makes a model of int8, with weights per tensor, one of uint8; its weights get zero points."""
+        weights = {plan.inputs[1] for plan in self.writer.operators if plan.options in WEIGHTED_OPTIONS}
+        for index, plan in enumerate(self.writer.tensors):
+            if plan.type_name != "INT8":
+                continue
+            plan.type_name = "UINT8"
+            plan.zero_points = [zero + 128 for zero in plan.zero_points]
+            if plan.data is not None:
+                plan.data = bytes(byte ^ 128 for byte in plan.data)
+            if index in weights:
+                plan.zero_points, plan.axis = [128 + int(self.rng.choice([-9, -2, 2, 9]))], weight_axis
 
     def content(self, *outputs: int) -> bytes:
         self.writer.outputs = list(outputs)

@@ -31,7 +31,7 @@ MODELS = Path(__file__).parents[3] / "shared" / "data" / "operators"
 
 STRUCTURES = [
     *(known_models.constants, known_models.functions, known_models.rearrangements, known_models.parts),
-    *(known_models.upsampled, known_models.attention),
+    *(known_models.upsampled, known_models.attention, known_models.unsigned, known_models.through_float),
 ]
 
 

@@ -34,7 +34,7 @@ class Extent:
         outputs: the network's outputs, indices of tensors.
         operators: all that the outputs depend on, in the file's order, without the QUANTIZE of a border.
         entries: operators that translate an input of another type.
-        left_out: operators behind the outputs, in the file's order.
+        left_out: operators between these outputs and those of the file, in the file's order.
     """
 
     inputs: tuple[int, ...]
@@ -70,13 +70,13 @@ def extent_of(graph: RawGraph, cut: Cut = ()) -> Extent:
     else:
         outputs = _logits(graph, producers, entries)
     needed = _ancestors(outputs, producers) - {operator.index for operator in entries}
-    left_out = [op for op in graph.operators if op.index not in needed and op not in entries]
+    behind = _ancestors(graph.outputs, producers) - needed - {operator.index for operator in entries}
     return Extent(
         inputs=tuple(inputs),
         outputs=tuple(dict.fromkeys(outputs)),
         operators=tuple(operator for operator in graph.operators if operator.index in needed),
         entries=tuple(entries),
-        left_out=tuple(left_out),
+        left_out=tuple(operator for operator in graph.operators if operator.index in behind),
     )
 
 
@@ -224,7 +224,8 @@ def _entries(graph: RawGraph) -> tuple[list[int], list[RawOperator]]:
 
 def _cut_tensor(graph: RawGraph, cut: str | int, producers: dict[int, RawOperator], entries: list[RawOperator]) -> int:
     """Returns the index of a tensor that a user names, which an operator of the network has to make."""
-    named = [tensor.index for tensor in graph.tensors if tensor.name == cut and tensor.index in producers]
+    named = [tensor.index for tensor in graph.tensors if tensor.name == cut]
+    named = [index for index in named if index in producers] or named
     if len(named) > 1:
         raise NetworkError(f"cut: several tensors are called {cut!r}: {', '.join(map(str, named))}; give an index")
     index = named[0] if named else _index(graph, cut)

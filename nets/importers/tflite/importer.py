@@ -19,7 +19,7 @@ from nets.importers.tflite import (
 )
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.extent import Cut, Extent, downstream, extent_of, what_a_cut_loses
-from nets.importers.tflite.folding import folded
+from nets.importers.tflite.folding import THROUGH_FLOAT, folded, joined
 from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
 from nets.importers.tflite.unsigned import signed
 from nets.importers.tflite.words import kinds_of, tensors_of
@@ -38,6 +38,7 @@ CONVERTERS: dict[str, Converter] = {
     "CONV_2D": weighted.convolution,
     "DEPTHWISE_CONV_2D": weighted.depthwise,
     "DEPTH_TO_SPACE": rearrangements.depth_to_space,
+    THROUGH_FLOAT: functions.through_float,
     "ELU": functions.function,
     "EXP": functions.function,
     "EXPAND_DIMS": movers.reshape,
@@ -119,14 +120,14 @@ def network_from_bytes(content: bytes, name: str, *, contract: str = "half_up", 
 
 def _network(graph: RawGraph, name: str, profile: Profile, cut: Cut) -> QuantizedNetwork:
     """Converts every operator of a decoded file that the logits depend on."""
-    graph = folded(signed(graph))
+    graph = joined(folded(signed(graph)))
     extent = extent_of(graph, cut)
     _check_known(graph, extent)
     if extent.loses and not cut:
         warnings.warn(
             f"{name}: the network ends at {tensors_of(graph, list(extent.outputs))}; what lies behind is left out: "
             f"{kinds_of(extent.left_out)}",
-            stacklevel=4,
+            stacklevel=2,
         )
     builder = builder_of(graph, profile, extent)
     for operator in extent.operators:

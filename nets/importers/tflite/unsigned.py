@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from nets.errors import NetworkError
+from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.extent import LEARNED
 from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor
-from nets.network import FloatArray
+from nets.network import Contract, FloatArray
 
 _OFFSET = 128
 
@@ -41,6 +42,27 @@ def zero_point_of(operator: RawOperator, weights: RawTensor, zero_point: int) ->
     if not -128 <= zero_point <= 127:
         raise NetworkError(f"{operator}: weights {weights} have zero point {zero_point + _OFFSET}; uint8 has 0 to 255")
     return zero_point
+
+
+def taken_by_xnnpack(builder: Builder, operator: RawOperator) -> bool:
+    """Returns whether XNNPACK runs an operator with weights: not one of uint8 quantized along another dimension than 0.
+
+    Raises:
+        NetworkError: the profile is that of XNNPACK, which leaves the operator to kernels that no contract reproduces.
+    """
+    axis = builder.input(operator, 1).axis
+    if not builder.graph.unsigned or axis == 0:
+        return True
+    if builder.profile.xnnpack_forms and operator.kind != "DEPTHWISE_CONV_2D":
+        raise NetworkError(
+            f"{operator}: {builder.profile.name} has no contract for weights of uint8 quantized along dimension {axis}"
+        )
+    return False
+
+
+def follows_reference(builder: Builder, contract: Contract) -> bool:
+    """Returns whether an operator is one of uint8 that a runtime's reference kernel computes."""
+    return builder.graph.unsigned and builder.profile.runtime is not None and contract.name == "tflite_double"
 
 
 def reference_scale(input_scale: float, weight_scale: FloatArray, output_scale: float) -> FloatArray:

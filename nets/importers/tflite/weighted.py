@@ -158,8 +158,8 @@ def _shared(
     """Returns the fields that every :class:`Weighted` operator has; its bias follows weights and source."""
     source, result = builder.activation(raw, source_at), builder.result(raw)
     scales, zero_point = _weight_scales(builder, raw, weights.shape[0], channel_axis)
-    contract = builder.contract(kind_of(raw))
-    if builder.reference_of_uint8:
+    contract = builder.contract(kind_of(raw), xnnpack=unsigned.taken_by_xnnpack(builder, raw))
+    if unsigned.follows_reference(builder, contract):
         scale = unsigned.reference_scale(source.scale, scales, result.scale)
     else:
         scale = weighted_scale(source.scale, scales, result.scale, contract)
