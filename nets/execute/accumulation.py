@@ -21,6 +21,7 @@ from nets.network import (
     Requantize,
     RescaledOperator,
     Sliding,
+    SquaredDifference,
     Sum,
     TensorSpec,
     TransposedConvolution,
@@ -51,6 +52,8 @@ def accumulator(operator: RescaledOperator, network: QuantizedNetwork) -> Accumu
             return _sum(operator, zeros)
         case ElementwiseProduct():
             return lambda inputs: (inputs[0].to(torch.int64) - zeros[0]) * (inputs[1].to(torch.int64) - zeros[1])
+        case SquaredDifference():
+            return _squares(operator, zeros)
         case MatrixProduct():
             return _matrices(operator, network)
         case Requantize():
@@ -84,6 +87,18 @@ def _sum(operator: ElementwiseSum, zeros: list[int]) -> Accumulator:
         first = left((inputs[0].to(torch.int64) - zeros[0]) << operator.left_shift)
         second = right((inputs[1].to(torch.int64) - zeros[1]) << operator.left_shift)
         return first + operator.sign * second
+
+    return sums
+
+
+def _squares(operator: SquaredDifference, zeros: list[int]) -> Accumulator:
+    left, right = (rescaling(rescaler) for rescaler in operator.input_rescalers)
+
+    def sums(inputs: list[Tensor]) -> Tensor:
+        first, second = (
+            (x.to(torch.int64) - zero) << operator.left_shift for x, zero in zip(inputs, zeros, strict=True)
+        )
+        return (left(first) - right(second)) ** 2
 
     return sums
 

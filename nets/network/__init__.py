@@ -37,6 +37,7 @@ from nets.network.operators import (
     Operator,
     Pad,
     Pads,
+    ParametricRelu,
     Pool,
     Rearrangement,
     ReducedExtremum,
@@ -44,6 +45,7 @@ from nets.network.operators import (
     RescaledOperator,
     Reshape,
     Sliding,
+    SquaredDifference,
     Stack,
     Sum,
     Transpose,
@@ -65,12 +67,13 @@ from nets.network.scales import (
     effective_scales,
     matrix_scale,
     product_scale,
+    square_scales,
     sum_scales,
     weighted_scale,
     with_multiplier_bits,
 )
 from nets.network.softmax import SOFTMAX_OUTPUT, Softmax, softmax_exponentials, softmax_of
-from nets.network.tables import fixed_quantization, retabulated
+from nets.network.tables import fixed_quantization, relu_rescalers, retabulated
 from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec, WeightArray
 
 if TYPE_CHECKING:
@@ -119,6 +122,7 @@ __all__ = [
     "Pads",
     "PairKind",
     "PairLookup",
+    "ParametricRelu",
     "Pool",
     "Profile",
     "QuantizedNetwork",
@@ -130,6 +134,7 @@ __all__ = [
     "Reshape",
     "Sliding",
     "Softmax",
+    "SquaredDifference",
     "Stack",
     "StatedTable",
     "Sum",
@@ -155,12 +160,14 @@ __all__ = [
     "profile_named",
     "quantize_bias",
     "quantize_weights",
+    "relu_rescalers",
     "rescaler_from_scale",
     "rescaling",
     "retabulated",
     "shared_quantization",
     "softmax_exponentials",
     "softmax_of",
+    "square_scales",
     "stored_bits",
     "sum_scales",
     "trained_arrays",

@@ -13,6 +13,7 @@ from nets.network.operators import (
     Mean,
     Requantize,
     RescaledOperator,
+    SquaredDifference,
     Sum,
     Weighted,
 )
@@ -41,6 +42,12 @@ def sum_scales(left: float, right: float, result: float, left_shift: int) -> tup
     """
     common = 2 * max(left, right)
     return left / common, right / common, common / (2**left_shift * result)
+
+
+def square_scales(left: float, right: float, result: float, left_shift: int) -> tuple[float, float, float]:
+    """Computes the scales of a squared difference's rescalers, as :func:`sum_scales` does those of a sum."""
+    common = 2 * max(left, right)
+    return left / common, right / common, common * common / (4**left_shift * result)
 
 
 def product_scale(left: float, right: float, result: float) -> float:
@@ -82,6 +89,8 @@ def effective_scales(operator: RescaledOperator, tensors: tuple[TensorSpec, ...]
             )
         case ElementwiseSum():
             scales = sum_scales(sources[0], sources[1], target, operator.left_shift)
+        case SquaredDifference():
+            scales = square_scales(sources[0], sources[1], target, operator.left_shift)
         case ElementwiseProduct():
             scales = (product_scale(sources[0], sources[1], target),)
         case MatrixProduct():

@@ -220,7 +220,9 @@ def attention(rng: np.random.Generator) -> bytes:
     scores = layers.softmax(layers.matrices(queries, keys, (False, True)))
     mixed = layers.transpose(layers.matrices(scores, values), 0, 2, 1, 3)
     total = layers.elementwise("ADD", layers.dense(layers.reshape(mixed, 6, 8), 8, keep=True), x)
-    return layers.content(layers.dense(layers.mean(layers.function("GELU", total), (1,)), 4))
+    spread = layers.squared_difference(total, layers.mean(total, (2,), keep=True))
+    scaled = layers.elementwise("MUL", layers.parametric_relu(total, 1, 8), layers.mean(spread, (2,), keep=True))
+    return layers.content(layers.dense(layers.mean(layers.function("GELU", scaled), (1,)), 4))
 
 
 def shape_arithmetic(rng: np.random.Generator) -> bytes:

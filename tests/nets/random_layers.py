@@ -189,6 +189,18 @@ class Layers:
         self.writer.operator("BATCH_MATMUL", [left, right], [out], "BatchMatMulOptions", **options)
         return out
 
+    def squared_difference(self, left: int, right: int) -> int:
+        shape = np.broadcast_shapes(self.shape(left), self.shape(right))[1:]
+        largest = max(self.scale(left), self.scale(right)) * 128
+        out = self._result(shape, largest * largest / 128 * float(self.rng.uniform(0.3, 3)))
+        self.writer.operator("SQUARED_DIFFERENCE", [left, right], [out], "SquaredDifferenceOptions")
+        return out
+
+    def parametric_relu(self, x: int, *shape: int) -> int:
+        out = self._result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
+        self.writer.operator("PRELU", [x, self.constant(*shape)], [out])
+        return out
+
     def elementwise(self, kind: str, left: int, right: int, activation: int = NONE) -> int:
         shape = np.broadcast_shapes(self.shape(left), self.shape(right))[1:]
         spread = float(self.rng.uniform(0.4, 2))

@@ -183,6 +183,7 @@ VERSIONS = {
     tflite.BuiltinOperator.FULLY_CONNECTED: 4,
     tflite.BuiltinOperator.TRANSPOSE_CONV: 3,
     tflite.BuiltinOperator.BATCH_MATMUL: 2,
+    tflite.BuiltinOperator.SQUARED_DIFFERENCE: 2,
     **dict.fromkeys(
         (
             tflite.BuiltinOperator.ADD,
