@@ -9,7 +9,7 @@ from random_layers import SAME, VALID, Layers
 
 from nets.errors import NetworkError
 from nets.importers.tflite import network_from_bytes
-from nets.network.profiles import PROFILES
+from nets.network import PROFILES, Convolution
 
 pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
 
@@ -147,3 +147,24 @@ def test_parametric_relus(seed: int, size: tuple[int, int, int], slopes: str) ->
     layers = Layers(np.random.default_rng(seed))
     shape = size if slopes == "all" else (1, 1, size[2])
     assert_equal(layers.content(layers.parametric_relu(layers.input(*size), *shape)), seed, 8)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.integers(1, 3), st.integers(1, 3), st.booleans())
+def test_dilated_convolutions_in_blocks(
+    seed: int, size: tuple[int, int, int], vertical: int, horizontal: int, depthwise: bool
+) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    kernel = (1 + seed % 3, 1 + seed % 2)
+
+    def convolution(x: int) -> int:
+        if depthwise:
+            return layers.depthwise(x, kernel=kernel, padding=VALID)
+        return layers.conv(x, 4, kernel, padding=VALID)
+
+    out = layers.in_blocks(layers.input(*size), (vertical, horizontal), convolution, kernel)
+    content = layers.content(out)
+    (operator,) = network_from_bytes(content, "m").operators
+    assert isinstance(operator, Convolution)
+    assert operator.dilation == (vertical, horizontal)
+    assert_equal(content, seed)

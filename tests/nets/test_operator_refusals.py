@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from random_layers import SAME, Layers
+from random_layers import SAME, VALID, Layers
 
 from nets.errors import NetworkError
 from nets.importers.tflite.importer import network_from_bytes
@@ -98,6 +98,18 @@ def other_slopes(layers: Layers) -> list[int]:
     return [out]
 
 
+def other_blocks(layers: Layers) -> list[int]:
+    out = layers.in_blocks(layers.input(4, 6, 3), (2, 2), lambda x: layers.conv(x, 2, padding=VALID), (3, 3))
+    layers.writer.operators[-1].inputs[1] = layers.writer.constant(np.array((2, 1)), "INT32")
+    return [out]
+
+
+def blocks_with_a_stride(layers: Layers) -> list[int]:
+    out = layers.in_blocks(layers.input(4, 6, 3), (2, 2), lambda x: layers.conv(x, 2, padding=VALID), (3, 3))
+    layers.writer.operators[1].values["StrideW"] = 2
+    return [out]
+
+
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
@@ -119,6 +131,8 @@ def other_slopes(layers: Layers) -> list[int]:
         (another_stride, r"TRANSPOSE_CONV makes .*; a convolution of that makes"),
         (other_depths, "BATCH_MATMUL sums 3 products of 4"),
         (other_matrices, "BATCH_MATMUL: shapes .* do not fit together"),
+        (other_blocks, r"BATCH_TO_SPACE_ND has blocks of \[2, 1\]; operator 0 SPACE_TO_BATCH_ND"),
+        (blocks_with_a_stride, r"CONV_2D of blocks has stride \[1, 2\]"),
         (other_slopes, r"PRELU: slopes of shape \[2, 4, 3\] do not fit"),
     ],
 )
