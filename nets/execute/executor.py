@@ -77,8 +77,8 @@ class PreparedOperators:
         most = samples_at_once(self._network)
         if batch_size is not None:
             most = max(1, min(most, batch_size // self._threads))
-        rounds = -(-samples // (most * self._threads))
-        return -(-samples // (rounds * self._threads))
+        rounds = max(1, -(-samples // (most * self._threads)))
+        return max(1, -(-samples // (rounds * self._threads)))
 
     def run(self, chunks: Sequence[Tensors], wanted: Set[int]) -> list[Tensors]:
         """Runs the operators on chunks of samples.
