@@ -28,6 +28,7 @@ from nets.network.operators import (
     FilledPad,
     FullyConnected,
     Interpolation,
+    MatrixProduct,
     MaxPool,
     Mean,
     Method,
@@ -36,6 +37,7 @@ from nets.network.operators import (
     Operator,
     Pad,
     Pads,
+    ParametricRelu,
     Pool,
     Rearrangement,
     ReducedExtremum,
@@ -43,6 +45,7 @@ from nets.network.operators import (
     RescaledOperator,
     Reshape,
     Sliding,
+    SquaredDifference,
     Stack,
     Sum,
     Transpose,
@@ -60,9 +63,17 @@ from nets.network.quantization import (
 )
 from nets.network.quantized_network import QuantizedNetwork, shared_quantization
 from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, stored_bits
-from nets.network.scales import effective_scales, product_scale, sum_scales, weighted_scale, with_multiplier_bits
+from nets.network.scales import (
+    effective_scales,
+    matrix_scale,
+    product_scale,
+    square_scales,
+    sum_scales,
+    weighted_scale,
+    with_multiplier_bits,
+)
 from nets.network.softmax import SOFTMAX_OUTPUT, Softmax, softmax_exponentials, softmax_of
-from nets.network.tables import fixed_quantization, retabulated
+from nets.network.tables import fixed_quantization, relu_rescalers, retabulated
 from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec, WeightArray
 
 if TYPE_CHECKING:
@@ -100,6 +111,7 @@ __all__ = [
     "IntArray",
     "Interpolation",
     "Lookup",
+    "MatrixProduct",
     "MaxPool",
     "Mean",
     "Method",
@@ -110,6 +122,7 @@ __all__ = [
     "Pads",
     "PairKind",
     "PairLookup",
+    "ParametricRelu",
     "Pool",
     "Profile",
     "QuantizedNetwork",
@@ -121,6 +134,7 @@ __all__ = [
     "Reshape",
     "Sliding",
     "Softmax",
+    "SquaredDifference",
     "Stack",
     "StatedTable",
     "Sum",
@@ -138,6 +152,7 @@ __all__ = [
     "fingerprint",
     "fixed_quantization",
     "lookup_table",
+    "matrix_scale",
     "neighbouring_scales",
     "operator_digest",
     "pair_table",
@@ -145,12 +160,14 @@ __all__ = [
     "profile_named",
     "quantize_bias",
     "quantize_weights",
+    "relu_rescalers",
     "rescaler_from_scale",
     "rescaling",
     "retabulated",
     "shared_quantization",
     "softmax_exponentials",
     "softmax_of",
+    "square_scales",
     "stored_bits",
     "sum_scales",
     "trained_arrays",

@@ -211,6 +211,20 @@ def upsampled(rng: np.random.Generator) -> bytes:
     return layers.content(layers.dense(layers.reshape(z, int(np.prod(layers.shape(z)[1:]))), 4))
 
 
+def attention(rng: np.random.Generator) -> bytes:
+    """Two heads of self-attention over six positions, as converters write it, and its sum with the input."""
+    layers = Layers(rng)
+    x = layers.input(6, 8)
+    heads = [layers.reshape(layers.dense(x, 8, keep=True), 6, 2, 4) for _ in range(3)]
+    queries, keys, values = (layers.transpose(each, 0, 2, 1, 3) for each in heads)
+    scores = layers.softmax(layers.matrices(queries, keys, (False, True)))
+    mixed = layers.transpose(layers.matrices(scores, values), 0, 2, 1, 3)
+    total = layers.elementwise("ADD", layers.dense(layers.reshape(mixed, 6, 8), 8, keep=True), x)
+    spread = layers.squared_difference(total, layers.mean(total, (2,), keep=True))
+    scaled = layers.elementwise("MUL", layers.parametric_relu(total, 1, 8), layers.mean(spread, (2,), keep=True))
+    return layers.content(layers.dense(layers.mean(layers.function("GELU", scaled), (1,)), 4))
+
+
 def shape_arithmetic(rng: np.random.Generator) -> bytes:
     """A flatten that keeps an unknown batch: SHAPE, STRIDED_SLICE, PACK, RESHAPE."""
     layers = Layers(rng)

@@ -118,3 +118,32 @@ def test_transposed_convolutions(
         assert_equal(content, seed, profiles=["litert_ref"])
     else:
         assert_equal(content, seed)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.integers(1, 70), st.booleans(), st.booleans(), st.booleans())
+def test_products_of_matrices(
+    seed: int, size: tuple[int, int, int], depth: int, left: bool, right: bool, constant: bool
+) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    heads, rows, columns = size
+    x = layers.input(heads, *((depth, rows) if left else (rows, depth)))
+    shape = (columns, depth) if right else (depth, columns)
+    y = layers.constant(heads if seed % 2 else 1, *shape) if constant else layers.input(heads, *shape)
+    assert_equal(layers.content(layers.matrices(x, y, (left, right))), seed)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.sampled_from(["same", "channels"]))
+def test_squared_differences(seed: int, size: tuple[int, int, int], other: str) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    x, y = layers.input(*size), layers.input(*(size if other == "same" else (1, 1, size[2])))
+    assert_equal(layers.content(layers.squared_difference(x, y)), seed, 8)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.sampled_from(["channels", "all"]))
+def test_parametric_relus(seed: int, size: tuple[int, int, int], slopes: str) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    shape = size if slopes == "all" else (1, 1, size[2])
+    assert_equal(layers.content(layers.parametric_relu(layers.input(*size), *shape)), seed, 8)
