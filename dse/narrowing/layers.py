@@ -135,10 +135,8 @@ def _changes(
 
 def _kept(original: Weighted, operator: Weighted) -> npt.NDArray[np.bool_]:
     """Returns which channels did not lose all weights because their output is constant, ``[out]``."""
-    before, after = (
-        np.asarray(each.weights.reshape(each.out_channels, -1).any(axis=1)) for each in (original, operator)
-    )
-    return after | ~before
+    before, after = (each.weights.reshape(each.out_channels, -1).any(axis=1) for each in (original, operator))
+    return np.asarray(after | ~before)
 
 
 def _moved_channels(design: QuantizedNetwork, original: Weighted, operator: Weighted) -> int:
