@@ -82,6 +82,8 @@ class Evaluator:
             val_disagreement_pp=together.val_disagreement_pp,
             val_divergence=together.val_divergence,
             val_cross_entropy_increase=together.val_cross_entropy_increase,
+            val_metric=together.val_metric,
+            val_metric_loss=together.val_metric_loss,
             answers=together.answers,
         )
 
@@ -157,6 +159,7 @@ def combined(study: PreparedStudy, scores: tuple[MemberScore, ...]) -> MemberSco
         val_disagreement_pp=of_all([score.val_disagreement_pp for score in scores]),
         val_divergence=of_all([score.val_divergence for score in scores]),
         val_cross_entropy_increase=of_all([score.val_cross_entropy_increase for score in scores]),
+        val_metric_loss=of_all([score.val_metric_loss for score in scores]),
     )
 
 

@@ -4,7 +4,7 @@ import math
 
 from hwmodels.workload import OutputConstants, RescalerWorkload, RescaleStage
 from nets.narrow import RescalerConstants, rescaler_constants
-from nets.network import Convolution, NarrowableOperator, QuantizedNetwork, Weighted
+from nets.network import NarrowableOperator, QuantizedNetwork, TransposedConvolution, Weighted
 
 
 def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
@@ -33,7 +33,7 @@ def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: 
         channels=weighted.out_channels if weighted else 1,
         rescales_per_inference=math.prod(target.shape),
         macs_per_inference=_macs(weighted, network) if weighted else 0,
-        weight_bits=weighted.weight_bits if weighted else 0,
+        weight_bits=_weight_bits(weighted) if weighted else 0,
         activation_bits=max(network.tensors[index].bits for index in operator.inputs),
         contract=operator.rescaler.contract.name,
         output=OutputConstants(
@@ -46,7 +46,13 @@ def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: 
     )
 
 
+def _weight_bits(operator: Weighted) -> int:
+    """Returns the width of what a MAC multiplies by: a stored weight less its zero point takes a bit more."""
+    return operator.weight_bits + (operator.weight_zero_point != 0)
+
+
 def _macs(operator: Weighted, network: QuantizedNetwork) -> int:
+    # Every element of a transposed convolution's input meets all weights; a fully connected layer may have rows.
+    index = operator.inputs[0] if isinstance(operator, TransposedConvolution) else operator.output
     taps = operator.weights[0].size
-    positions = network.tensors[operator.output].shape[:-1] if isinstance(operator, Convolution) else ()
-    return int(taps) * operator.out_channels * math.prod(positions)
+    return int(taps) * operator.out_channels * math.prod(network.tensors[index].shape[:-1])

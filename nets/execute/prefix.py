@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from nets.digests import digest
-from nets.execute.executor import SAMPLES_AT_ONCE, Backend, PreparedOperators, input_chunks
+from nets.execute.executor import Backend, PreparedOperators, input_chunks, samples_at_once
 from nets.network import Int8Array, Operator, QuantizedNetwork, TensorSpec, operator_digest
 
 DEFAULT_BYTES = 2**30
@@ -33,6 +33,7 @@ class PrefixEvaluator:
         self._inputs = inputs
         self._limit = limit_bytes
         self._backend = backend
+        self._chunk_size = 0
         self._kept: OrderedDict[bytes, _Chunks] = OrderedDict()
         self.kept_bytes = 0
         self.computed = 0
@@ -49,9 +50,10 @@ class PrefixEvaluator:
         Returns:
             One int8 array ``[samples, *shape]`` per network output.
         """
+        self._chunk_size = self._chunk_size or samples_at_once(network)  # the same for all networks
         keys = tensor_keys(network)
         needed = _needed(network, {index for index, key in keys.items() if key in self._kept})
-        chunks = input_chunks(network, self._inputs, SAMPLES_AT_ONCE)
+        chunks = input_chunks(network, self._inputs, self._chunk_size)
         for index in _read_by(network, needed) - chunks[0].keys():
             for chunk, part in zip(chunks, self._recalled(keys[index]), strict=True):
                 chunk[index] = part

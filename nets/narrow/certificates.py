@@ -7,27 +7,29 @@ import numpy.typing as npt
 import torch
 
 from nets.network import (
-    AveragePool,
     Concatenation,
-    Convolution,
     ElementwiseProduct,
     ElementwiseSum,
     Extremum,
+    FilledPad,
+    FloatAveragePool,
     Int8Array,
     IntArray,
-    Interpolation,
-    Lookup,
-    Mean,
     Operator,
     Pad,
+    PairLookup,
+    Pool,
     QuantizedNetwork,
-    Rearrangement,
     Requantize,
     RescaledOperator,
     Rescaler,
     Reshape,
+    Sliding,
+    Softmax,
+    Sum,
+    Tabulated,
     TensorSpec,
-    Transpose,
+    TransposedConvolution,
     Weighted,
     rescaling,
 )
@@ -127,30 +129,50 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
     """Returns the reachable output of an operator without a rescaler."""
     source, channels = sources[0], target.shape[-1]
     match operator:
-        case AveragePool():
+        case Tabulated() | PairLookup() | FloatAveragePool():
+            low, high = _function(operator, [each.hull() for each in sources], specs[0], target)
+            return _constant(low, high, channels)
+        case Pool():
             return Interval(*(np.clip(bound, operator.q_min, operator.q_max) for bound in (source.low, source.high)))
-        case Pad():
-            low, high = source.hull()
-            return _constant(min(low, specs[0].zero_point), max(high, specs[0].zero_point), channels)
-        case Reshape() | Transpose():
-            # A reshape that keeps the last axis keeps the channels.
-            kept = isinstance(operator, Reshape) and channels == specs[0].shape[-1]
-            return source if kept else _constant(*source.hull(), channels)
-        case Rearrangement() | Interpolation():
-            return _constant(*source.hull(), channels)
         case Extremum():
             choose = np.maximum if operator.largest else np.minimum
             return Interval(*(choose(sources[0].low, sources[1].low), choose(sources[0].high, sources[1].high)))
-        case Lookup():
+        case Softmax():
+            return _constant(target.q_min, target.q_max, channels)
+        case Pad() | FilledPad():
             low, high = source.hull()
-            reachable = operator.table[low + 128 : high + 129]
-            return _constant(int(reachable.min()), int(reachable.max()), channels)
+            value = operator.value if isinstance(operator, FilledPad) else specs[0].zero_point
+            return _constant(min(low, value), max(high, value), channels)
         case Concatenation():
-            lows, highs = [each.low for each in sources], [each.high for each in sources]
-            if operator.axis == len(target.shape) - 1:
-                return Interval(np.concatenate(lows), np.concatenate(highs))
-            return Interval(np.min(lows, axis=0), np.max(highs, axis=0))
-    return source  # a maximum stays within the hull of its inputs
+            return _joined(sources, along_channels=operator.axis == len(target.shape) - 1)
+        case Reshape() if channels == specs[0].shape[-1]:
+            return source  # one that keeps the last axis keeps the channels
+    hulls = [each.hull() for each in sources]
+    return _constant(min(low for low, _ in hulls), max(high for _, high in hulls), channels)
+
+
+def _function(
+    operator: Tabulated | PairLookup | FloatAveragePool,
+    hulls: list[tuple[int, int]],
+    source: TensorSpec,
+    target: TensorSpec,
+) -> tuple[int, int]:
+    """Returns the smallest and the largest output of a table, or of an average between two quantizations."""
+    if isinstance(operator, FloatAveragePool):
+        ratio = source.scale / target.scale
+        low, high = ((bound - source.zero_point) * ratio + target.zero_point for bound in hulls[0])
+        # Rounding in float32 moves a mean by less than a step.
+        reached = np.clip([np.floor(low) - 1, np.ceil(high) + 1], operator.q_min, operator.q_max)
+        return int(reached[0]), int(reached[1])
+    reachable = operator.table[tuple(slice(low + 128, high + 129) for low, high in hulls)]
+    return int(reachable.min()), int(reachable.max())
+
+
+def _joined(sources: list[Interval], *, along_channels: bool) -> Interval:
+    lows, highs = [each.low for each in sources], [each.high for each in sources]
+    if along_channels:
+        return Interval(np.concatenate(lows), np.concatenate(highs))
+    return Interval(np.min(lows, axis=0), np.max(highs, axis=0))
 
 
 def _accumulator(operator: RescaledOperator, centred: list[Interval], channels: int) -> Interval:
@@ -172,7 +194,7 @@ def _accumulator(operator: RescaledOperator, centred: list[Interval], channels: 
             return Interval(np.min(corners, axis=0), np.max(corners, axis=0))
         case Requantize():
             return centred[0]
-        case Mean():
+        case Sum():
             low, high = centred[0].hull()
             return _constant(low * operator.count, high * operator.count, channels)
     raise NotImplementedError(f"no certified accumulator for {type(operator).__name__}")
@@ -189,12 +211,12 @@ def _weighted(operator: Weighted, centred: Interval) -> Interval:
 
 
 def _operand_bounds(operator: Weighted, centred: Interval, taps: int) -> tuple[IntArray, IntArray]:
-    """Returns bounds of the operand at every weight, ``[out or 1, taps]``; a padded tap may also see 0."""
+    """Returns bounds of the operand at every weight, ``[out or 1, taps]``; others also see 0."""
     low, high = centred.low, centred.high
-    if not isinstance(operator, Convolution):
+    if not isinstance(operator, Sliding):
         repeats = taps // low.size  # an input that the layer flattens
         return np.tile(low, repeats)[None], np.tile(high, repeats)[None]
-    if any(amount for pair in operator.padding for amount in pair):
+    if isinstance(operator, TransposedConvolution) or any(amount for pair in operator.padding for amount in pair):
         low, high = np.minimum(low, 0), np.maximum(high, 0)
     per_group = operator.weights.shape[3]
     group = np.arange(operator.out_channels) // (operator.out_channels // operator.groups)

@@ -47,14 +47,17 @@ def requantized(
 ) -> WeightedOperator:
     """Returns the operator with real weights and biases rounded at other scales; its rescaler stays.
 
-    Weights get ``bits`` bits at ``weight_scale``, ``[out]`` or ``[1]``, biases ``input_scale * weight_scale``.
+    Weights get ``bits`` bits at ``weight_scale``, ``[out]`` or ``[1]``, biases ``input_scale * weight_scale``. A zero
+    point of the weights stays at their present width; at others they are symmetric.
     """
+    zero_point = operator.weight_zero_point if bits == operator.weight_bits else 0
     return replace(
         operator,
-        weights=quantize_weights(real.weights, weight_scale, bits),
+        weights=quantize_weights(real.weights, weight_scale, bits, zero_point),
         bias=quantize_bias(real.bias, input_scale * weight_scale),
         weight_scale=weight_scale,
         weight_bits=bits,
+        weight_zero_point=zero_point,
     )
 
 

@@ -5,8 +5,18 @@ from typing import TYPE_CHECKING
 from nets.lazy import names_on_demand
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS, INT32_MAX, INT32_MIN, Contract, contract_named
 from nets.network.fingerprints import Arrays, fingerprint, operator_digest, trained_arrays, with_trained_arrays
-from nets.network.lookup import Function, Lookup, fixed_quantization, lookup_table, retabulated
+from nets.network.float_forms import (
+    Curve,
+    FloatAveragePool,
+    FloatLookup,
+    PairKind,
+    PairLookup,
+    curve_table,
+    pair_table,
+)
+from nets.network.lookup import Function, Lookup, StatedTable, Tabulated, lookup_table
 from nets.network.operators import (
+    SHARING_QUANTIZATION,
     SUM_LEFT_SHIFT,
     AveragePool,
     Concatenation,
@@ -15,6 +25,7 @@ from nets.network.operators import (
     ElementwiseProduct,
     ElementwiseSum,
     Extremum,
+    FilledPad,
     FullyConnected,
     Interpolation,
     MaxPool,
@@ -27,18 +38,32 @@ from nets.network.operators import (
     Pads,
     Pool,
     Rearrangement,
+    ReducedExtremum,
     Requantize,
     RescaledOperator,
     Reshape,
+    Sliding,
+    Stack,
+    Sum,
     Transpose,
+    TransposedConvolution,
     Weighted,
 )
-from nets.network.profiles import PROFILES, Profile, profile_named
-from nets.network.quantization import along_channels, quantize_bias, quantize_weights, weight_limit
+from nets.network.profiles import ONNX_PROFILES, PROFILES, Profile, profile_named
+from nets.network.quantization import (
+    along_channels,
+    as_weights,
+    quantize_bias,
+    quantize_weights,
+    weight_limit,
+    weight_range,
+)
 from nets.network.quantized_network import QuantizedNetwork, shared_quantization
 from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, stored_bits
 from nets.network.scales import effective_scales, product_scale, sum_scales, weighted_scale, with_multiplier_bits
-from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec
+from nets.network.softmax import SOFTMAX_OUTPUT, Softmax, softmax_exponentials, softmax_of
+from nets.network.tables import fixed_quantization, retabulated
+from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec, WeightArray
 
 if TYPE_CHECKING:
     from nets.network.requantization import rescaling
@@ -50,18 +75,25 @@ __all__ = [
     "FULL_MULTIPLIER_BITS",
     "INT32_MAX",
     "INT32_MIN",
+    "ONNX_PROFILES",
     "PROFILES",
+    "SHARING_QUANTIZATION",
+    "SOFTMAX_OUTPUT",
     "SUM_LEFT_SHIFT",
     "Arrays",
     "AveragePool",
     "Concatenation",
     "Contract",
     "Convolution",
+    "Curve",
     "ElementwiseKind",
     "ElementwiseProduct",
     "ElementwiseSum",
     "Extremum",
+    "FilledPad",
     "FloatArray",
+    "FloatAveragePool",
+    "FloatLookup",
     "FullyConnected",
     "Function",
     "Int8Array",
@@ -76,25 +108,39 @@ __all__ = [
     "Operator",
     "Pad",
     "Pads",
+    "PairKind",
+    "PairLookup",
     "Pool",
     "Profile",
     "QuantizedNetwork",
     "Rearrangement",
+    "ReducedExtremum",
     "Requantize",
     "RescaledOperator",
     "Rescaler",
     "Reshape",
+    "Sliding",
+    "Softmax",
+    "Stack",
+    "StatedTable",
+    "Sum",
+    "Tabulated",
     "TensorSpec",
     "Transpose",
+    "TransposedConvolution",
+    "WeightArray",
     "Weighted",
     "along_channels",
+    "as_weights",
     "contract_named",
+    "curve_table",
     "effective_scales",
     "fingerprint",
     "fixed_quantization",
     "lookup_table",
     "neighbouring_scales",
     "operator_digest",
+    "pair_table",
     "product_scale",
     "profile_named",
     "quantize_bias",
@@ -103,10 +149,13 @@ __all__ = [
     "rescaling",
     "retabulated",
     "shared_quantization",
+    "softmax_exponentials",
+    "softmax_of",
     "stored_bits",
     "sum_scales",
     "trained_arrays",
     "weight_limit",
+    "weight_range",
     "weighted_scale",
     "with_multiplier_bits",
     "with_trained_arrays",

@@ -6,7 +6,7 @@ import numpy as np
 
 from nets.errors import NetworkError
 from nets.network.contracts import Contract
-from nets.network.operators import ElementwiseProduct, ElementwiseSum, Mean, Requantize, RescaledOperator, Weighted
+from nets.network.operators import ElementwiseProduct, ElementwiseSum, Mean, Requantize, RescaledOperator, Sum, Weighted
 from nets.network.rescaler import rescaler_from_scale
 from nets.network.tensors import FloatArray, TensorSpec
 
@@ -57,7 +57,7 @@ def effective_scales(operator: RescaledOperator, tensors: tuple[TensorSpec, ...]
     match operator:
         case Weighted():
             return (weighted_scale(sources[0], operator.weight_scale, target, operator.rescaler.contract),)
-        case ElementwiseSum(left_shift=0) | Mean(float_offset=float()):
+        case ElementwiseSum(left_shift=0) | Sum(float_offset=float()):
             raise NetworkError(
                 f"operator {operator.name!r} has XNNPACK's form, an oracle's; "
                 "import the model under another contract to narrow"
@@ -66,10 +66,10 @@ def effective_scales(operator: RescaledOperator, tensors: tuple[TensorSpec, ...]
             scales = sum_scales(sources[0], sources[1], target, operator.left_shift)
         case ElementwiseProduct():
             scales = (product_scale(sources[0], sources[1], target),)
-        case Requantize():
-            scales = (sources[0] / target,)
         case Mean():
             scales = (sources[0] / (target * operator.count),)
+        case Requantize() | Sum():
+            scales = (sources[0] / target,)
         case _:
             raise NotImplementedError(f"no effective scale for {type(operator).__name__}")
     return tuple(np.array([scale]) for scale in scales)

@@ -11,11 +11,12 @@ from nets.network import (
     Int8Array,
     IntArray,
     Interpolation,
-    Lookup,
-    Mean,
     Operator,
     QuantizedNetwork,
     RescaledOperator,
+    Softmax,
+    Sum,
+    Tabulated,
 )
 from nets.oracle.values import OutputValues, TwoFormValues, values_at
 
@@ -81,7 +82,7 @@ def explain(
     differ = ours[at].astype(np.int64), theirs[at].astype(np.int64)
     sizes = np.abs(differ[0] - differ[1])
     ties = doubled = scale_errors = 0
-    if isinstance(ours_op, Lookup | Interpolation):  # rounded in the runtime's own form
+    if isinstance(ours_op, Tabulated | Interpolation | Softmax):  # rounded in the runtime's own form
         doubled = int((sizes <= 1).sum())
     if at.size and isinstance(ours_op, RescaledOperator) and isinstance(theirs_op, RescaledOperator):
         ties, doubled, scale_errors = _counted(ours_op, theirs_op, values_at(ours_op, design, inputs, at), differ)
@@ -117,7 +118,7 @@ def _counted(
 def _form(operator: Operator) -> object:
     if isinstance(operator, ElementwiseSum):
         return operator.left_shift
-    return isinstance(operator, Mean) and operator.float_offset is not None
+    return isinstance(operator, Sum) and operator.float_offset is not None
 
 
 def _under(ours: RescaledOperator, theirs: RescaledOperator) -> RescaledOperator:

@@ -17,6 +17,7 @@ from nets.network import (
     Mean,
     QuantizedNetwork,
     RescaledOperator,
+    Sum,
     TensorSpec,
     rescaling,
 )
@@ -68,8 +69,8 @@ def values_at(
     accumulators = accumulator(operator, network)(inputs).numpy()
     channel = at % accumulators.shape[-1]
     taken = accumulators.reshape(-1)[at]
-    if isinstance(operator, Mean):
-        return _Means(operator, network, taken, channel, inputs, at)
+    if isinstance(operator, Sum):
+        return _Totals(operator, network, taken, channel, inputs, at)
     return _Accumulated(operator, network, taken, channel)
 
 
@@ -115,8 +116,8 @@ def _factors_of_two(values: IntArray) -> IntArray:
 
 
 @dataclass(frozen=True, eq=False)
-class _Means(_Accumulated, TwoFormValues):
-    """Means: one of their forms adds in floating point, and rounds otherwise than a rescaler does."""
+class _Totals(_Accumulated, TwoFormValues):
+    """Sums and means over axes: one of their forms adds in floating point and rounds otherwise than a rescaler."""
 
     inputs: list[Tensor]
     at: IntArray
@@ -128,11 +129,12 @@ class _Means(_Accumulated, TwoFormValues):
     @property
     def real(self) -> FloatArray:
         operator = self.operator
-        assert isinstance(operator, Mean)  # noqa: S101 -- values_at makes them of these only
+        assert isinstance(operator, Sum)  # noqa: S101 -- values_at makes them of these only
         source, target = self.network.tensors[operator.inputs[0]], self.network.tensors[operator.output]
         values = (self.inputs[0].numpy().astype(np.float64) - source.zero_point) * source.scale
-        means = values.mean(axis=tuple(axis + 1 for axis in operator.axes)).reshape(-1)[self.at]
-        clipped: FloatArray = np.clip(means / target.scale + target.zero_point, operator.q_min, operator.q_max)
+        totals = values.sum(axis=tuple(axis + 1 for axis in operator.axes)).reshape(-1)[self.at]
+        reals = totals / operator.count if isinstance(operator, Mean) else totals
+        clipped: FloatArray = np.clip(reals / target.scale + target.zero_point, operator.q_min, operator.q_max)
         return clipped
 
     @property

@@ -107,7 +107,7 @@ def test_rounding_is_never_worse_than_the_nearest_integers(seed: int, taps: int,
     matrix[np.arange(taps), np.arange(taps)] += 1
     covariance = Covariance(matrix[None], np.zeros(1, np.int64))
     steps = generator.normal(0, limit / 3, (1, taps, 5))
-    made = rounded_to(steps, limit, covariance)
+    made = rounded_to(steps, (-limit, limit), covariance)
     assert np.abs(made).max() <= limit
     assert (made == np.rint(made)).all()
     nearest = np.clip(np.rint(steps), -limit, limit)
@@ -118,7 +118,7 @@ def test_rounding_is_never_worse_than_the_nearest_integers(seed: int, taps: int,
 def test_rounding_uses_correlations() -> None:
     # Two inputs that are always equal: 0.5 + 0.5 is 1 + 0, and the nearest integers (0 + 0) miss it by a whole step.
     covariance = Covariance(np.full((1, 2, 2), 1000.0), np.zeros(1, np.int64))
-    assert rounded_to(np.full((1, 2, 1), 0.5), 127, covariance).sum() == 1
+    assert rounded_to(np.full((1, 2, 1), 0.5), (-127, 127), covariance).sum() == 1
 
 
 def test_groups_are_rearranged_and_restored() -> None:

@@ -8,8 +8,8 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers.tflite import xnnpack
-from nets.importers.tflite.activation import activation_range
-from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, full_rescaler, kind_of, placed
+from nets.importers.tflite.activation import CLAMPS, activation_range, clamp_range
+from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, full_rescaler, placed
 from nets.importers.tflite.graph import RawOperator
 from nets.network import (
     SUM_LEFT_SHIFT,
@@ -91,10 +91,10 @@ def requantize(builder: Builder, raw: RawOperator) -> Operator:
 
 
 def clamp(builder: Builder, raw: RawOperator) -> Operator:
-    """Converts a stand-alone RELU or RELU6."""
+    """Converts a stand-alone RELU, RELU6, RELU_0_TO_1 or RELU_N1_TO_1."""
     source, result = builder.activation(raw), builder.result(raw)
     scale = float(np.float32(source.scale) / np.float32(result.scale))
-    rescaler = full_rescaler(scale, builder.contract(kind_of(raw)))
-    q_min, q_max = activation_range(raw, getattr(tflite.ActivationFunctionType, raw.kind), result)
+    rescaler = full_rescaler(scale, builder.contract("relu"))
+    q_min, q_max = clamp_range(raw, CLAMPS[raw.kind], result)
     check_shape(raw, source.shape, result)
     return Requantize(**placed(raw), rescaler=rescaler, q_min=q_min, q_max=q_max)
