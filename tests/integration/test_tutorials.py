@@ -18,7 +18,10 @@ TUTORIALS = sorted(path for path in DOCS.glob("tutorial*.md") if "```python" in 
 
 
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
-def test_code_of_the_page_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_code_of_the_page_runs(
+    page: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     scope: dict[str, object] = {}
