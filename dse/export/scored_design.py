@@ -114,7 +114,7 @@ def files_of(manifest: Manifest, folder: RunFolder, study: Study | None = None) 
     """
     if study is not None:
         manifest.check_same_study(study)
-    return located(study or manifest.spec, manifest.contents, Path(manifest.folder), folder.path)
+    return located(study or manifest.spec.without_own_code(), manifest.contents, Path(manifest.folder), folder.path)
 
 
 def _check(spec: Study, folder: RunFolder, member: str) -> None:

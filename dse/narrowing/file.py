@@ -6,7 +6,7 @@ import numpy as np
 
 from dse.narrowing.document import FileDocument
 from nets.files import replacing
-from nets.importers import load_tflite
+from nets.importers import Cut, load_tflite
 from nets.network import Int8Array, QuantizedNetwork, Weighted
 from nets.oracle import ExportReport, export_tflite, is_patched
 
@@ -17,7 +17,9 @@ class LostDesignError(RuntimeError):
     """A written file does not hold the design: a bug of this program, not of its input."""
 
 
-def write_file(network: QuantizedNetwork, original: Path, out: Path, samples: tuple[Int8Array, ...]) -> FileDocument:
+def write_file(
+    network: QuantizedNetwork, original: Path, out: Path, samples: tuple[Int8Array, ...], cut: Cut = ()
+) -> FileDocument:
     """Writes a design into a copy of the .tflite file that its network was imported from, or a new one, in one step.
 
     Args:
@@ -25,6 +27,7 @@ def write_file(network: QuantizedNetwork, original: Path, out: Path, samples: tu
         original: the file that it was made from.
         out: the file to write.
         samples: one int8 array ``[samples, *shape]`` per network input, on which file and design are compared.
+        cut: tensors of the file at which the network ends.
 
     Raises:
         NetworkError: the file has no place for the design; nothing is written.
@@ -33,7 +36,7 @@ def write_file(network: QuantizedNetwork, original: Path, out: Path, samples: tu
     with replacing(out) as temporary:
         report = export_tflite(network, original, temporary, RESOLVER, *samples)
         if is_patched(original):  # a new file is checked while it is written
-            _check_holds(network, load_tflite(temporary))
+            _check_holds(network, load_tflite(temporary, cut=cut))
     return _document(report, out)
 
 

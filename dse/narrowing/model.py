@@ -12,7 +12,7 @@ from dse.narrowing.steps import Progress, Step, unseen
 from dse.study import beats_chance
 from nets.execute import IntegerExecutor
 from nets.importers import load_network
-from nets.narrow import Calibration, RescalerChoice, narrow
+from nets.narrow import Calibration, RescalerChoice, narrow, silenced
 from nets.network import Int8Array, Operator, QuantizedNetwork, fingerprint
 
 _FILE_SAMPLES = 8  # on which the written file is compared with the design, tensor by tensor
@@ -29,11 +29,11 @@ def narrow_model(request: NarrowRequest, on_progress: Progress = unseen) -> Narr
         HardwareError: the technology, or the contract's hardware, is unknown.
     """
     request.check()
-    int32 = load_network(request.model, contract=request.contract)
+    int32 = load_network(request.model, contract=request.contract, cut=request.cut)
     choices = _choices(int32, request)
     costing = Costing(request.technology)
     int32_cost = costing.of(lower(int32))
-    plain = narrow(int32, choices)
+    plain = silenced(narrow(int32, choices))
     samples = samples_for(request, int32)
     design = _calibrated(int32, choices, samples, request.seed, on_progress) if request.calibration else plain
     compared = {"int32": int32, "uncalibrated": plain, "design": design}
@@ -48,7 +48,7 @@ def narrow_model(request: NarrowRequest, on_progress: Progress = unseen) -> Narr
     layers = layer_documents(int32, design, workloads, (int32_cost, cost))
     accuracy = None if samples.labels is None else accuracy_percent(outputs["int32"][0], samples.labels)
     on_progress(Step.WRITE, 0, 1)
-    file = write_file(design, request.model, request.out, tuple(x[:_FILE_SAMPLES] for x in samples.test))
+    file = write_file(design, request.model, request.out, tuple(x[:_FILE_SAMPLES] for x in samples.test), request.cut)
     on_progress(Step.WRITE, 1, 1)
     return NarrowDocument(
         model=str(request.model),
@@ -98,7 +98,7 @@ def _calibrated(
         on_progress(step, (len(seen) - 1) % total + 1, total)
 
     calibration = Calibration(int32, *samples.calibration, seed=seed, on_operator=notice)
-    return calibration.narrow(int32, choices)
+    return silenced(calibration.narrow(int32, choices))
 
 
 def _outputs(

@@ -15,8 +15,9 @@ class NarrowRequest:
     """One design of a model.
 
     Attributes:
-        model: full-int8 .tflite file.
+        model: quantized .tflite or .onnx file.
         out: the .tflite file to write.
+        cut: tensors of the file, by name or index, at which the network ends; none for its logits.
         data: .npz file of samples, with labels or without; None for synthetic inputs.
         input_offset: added to the inputs of ``data``.
         multiplier_bits: width ``k`` of every multiplier, in bits.
@@ -31,6 +32,7 @@ class NarrowRequest:
 
     model: Path
     out: Path
+    cut: tuple[str, ...] = ()
     data: Path | None = None
     input_offset: int = 0
     multiplier_bits: int = 1

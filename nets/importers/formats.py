@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Protocol
 
 from nets.errors import NetworkError
+from nets.importers.onnx import load_onnx
 from nets.importers.tflite import load_tflite
-from nets.network import QuantizedNetwork
+from nets.importers.tflite.extent import Cut
+from nets.importers.tosa import AS_STATED, load_tosa
+from nets.network import ONNX_PROFILES, PROFILES, QuantizedNetwork
 
 
 class Loader(Protocol):
@@ -20,6 +23,13 @@ class Loader(Protocol):
         """
 
 
+class CutLoader(Protocol):
+    """Reads a model file up to some of its tensors, at which the network ends."""
+
+    def __call__(self, path: Path, *, contract: str, cut: Cut) -> QuantizedNetwork:
+        """Imports a model; raises as a :class:`Loader` does, and if it has no such tensors."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelFormat:
     """One format of model files.
@@ -28,14 +38,25 @@ class ModelFormat:
         name: what messages call it.
         suffix: the end of its files' names, in lower case, with its dot.
         load: reads a file; imports what it needs when it is called.
+        profiles: names of the profiles that reproduce runtimes of its files.
+        load_cut: reads a file up to some of its tensors; None if networks of this format cannot be cut.
     """
 
     name: str
     suffix: str
     load: Loader
+    profiles: tuple[str, ...]
+    load_cut: CutLoader | None = None
 
 
-MODEL_FORMATS: dict[str, ModelFormat] = {each.suffix: each for each in (ModelFormat("TFLite", ".tflite", load_tflite),)}
+MODEL_FORMATS: dict[str, ModelFormat] = {
+    each.suffix: each
+    for each in (
+        ModelFormat("TFLite", ".tflite", load_tflite, tuple(PROFILES), load_tflite),
+        ModelFormat("ONNX", ".onnx", load_onnx, tuple(ONNX_PROFILES)),
+        ModelFormat("TOSA", ".tosa", load_tosa, (AS_STATED,)),
+    )
+}
 
 
 def model_format(path: str | Path) -> ModelFormat:
@@ -51,14 +72,22 @@ def model_format(path: str | Path) -> ModelFormat:
     return MODEL_FORMATS[suffix]
 
 
-def load_network(path: str | Path, *, contract: str = "half_up") -> QuantizedNetwork:
+def load_network(path: str | Path, *, contract: str = "half_up", cut: Cut = ()) -> QuantizedNetwork:
     """Imports a model file of any format.
 
     Args:
         path: the file; its suffix names the format.
         contract: the name of a contract, or of a profile, for all rescalers.
+        cut: tensors at which the network ends; none: it is read whole.
 
     Raises:
-        NetworkError: the suffix is unknown, or the file is damaged, not fully quantized or not supported.
+        NetworkError: the suffix is unknown, the format cannot be cut, or the file is damaged, not fully quantized or
+            not supported.
     """
-    return model_format(path).load(Path(path), contract=contract)
+    path, form = Path(path), model_format(path)
+    if not cut:
+        return form.load(path, contract=contract)
+    if form.load_cut is None:
+        able = ", ".join(suffix for suffix, each in MODEL_FORMATS.items() if each.load_cut)
+        raise NetworkError(f"{path.name}: {form.name} models cannot be cut at a tensor; {able} models can")
+    return form.load_cut(path, contract=contract, cut=cut)

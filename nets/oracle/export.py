@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from nets.errors import NetworkError
-from nets.execute import IntegerExecutor
+from nets.execute import Backend, IntegerExecutor, PreparedOperators
 from nets.files import write_bytes
 from nets.importers import model_format, network_from_bytes, read_file
 from nets.network import PROFILES, Int8Array, Operator, Pool, QuantizedNetwork, RescaledOperator, profile_named
@@ -85,18 +85,19 @@ def export_tflite(
     out_path = Path(out_path)
     if profile_named(resolver).runtime is None:
         raise NetworkError(f"{resolver!r} is no profile of a LiteRT resolver; choose one of {', '.join(PROFILES)}")
+    ends: tuple[int, ...] = ()
     if original_path is None or not is_patched(original_path):
         network, content = written(network)
     else:
-        content = patched(network, read_file(Path(original_path)), Path(original_path).name)
-    runtime = network_from_bytes(content, out_path.name, contract=resolver)
+        content, ends = patched(network, read_file(Path(original_path)), Path(original_path).name), _ends(network)
+    runtime = network_from_bytes(content, out_path.name, contract=resolver, cut=ends)
     network = imported_part(network, runtime)
     _check_same_clamps(network, runtime)
     inputs = list(samples) or random_samples(network, _RANDOM_SAMPLES, seed)
     few = [each[:explained_samples] for each in inputs]
     operators = _explained(network, runtime, few)
     differing, agreement = _end_to_end(network, runtime, inputs)
-    litert, refused = _litert_agrees(content, out_path.name, resolver, few)
+    litert, refused = _litert_agrees(content, out_path.name, resolver, few, ends)
     write_bytes(out_path, content)
     return ExportReport(
         path=str(out_path),
@@ -110,6 +111,11 @@ def export_tflite(
         litert=litert,
         litert_refused=refused,
     )
+
+
+def _ends(network: QuantizedNetwork) -> tuple[int, ...]:
+    """Returns the tensors of the file at which the network ends; what lies behind them stays as it is in the file."""
+    return tuple(index for at in network.outputs if (index := network.tensors[at].file_index) is not None)
 
 
 def is_patched(original_path: str | Path) -> bool:
@@ -132,11 +138,14 @@ def _clamp(operator: Operator) -> tuple[int, int] | None:
 def _explained(
     network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]
 ) -> tuple[OperatorResidual, ...]:
-    live = {index: torch.from_numpy(x) for index, x in IntegerExecutor(runtime).tensors(*inputs).items()}
-    return tuple(
-        explain(network, runtime, at, [live[index] for index in operator.inputs])
-        for at, operator in enumerate(runtime.operators)
-    )
+    design = PreparedOperators(network.operators, network, Backend.AUTO)
+    parts: list[list[OperatorResidual]] = [[] for _ in network.operators]
+    for _, tensors in IntegerExecutor(runtime).every_tensor(*inputs):
+        for at, (operator, run) in enumerate(zip(network.operators, design.kernels, strict=True)):
+            given = [torch.from_numpy(tensors[index]) for index in operator.inputs]
+            outputs = run(given).numpy(), tensors[operator.output]
+            parts[at].append(explain(network, runtime, at, given, outputs))
+    return tuple(OperatorResidual.of_all(each) for each in parts)
 
 
 def _end_to_end(network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]) -> tuple[float, float]:
@@ -147,11 +156,13 @@ def _end_to_end(network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: li
     return differing / sum(a.size for a in ours), float(same.mean())
 
 
-def _litert_agrees(content: bytes, name: str, resolver: str, inputs: list[Int8Array]) -> tuple[bool | None, str | None]:
+def _litert_agrees(
+    content: bytes, name: str, resolver: str, inputs: list[Int8Array], ends: tuple[int, ...]
+) -> tuple[bool | None, str | None]:
     """Returns whether LiteRT gives the predicted integers, or why it cannot be asked."""
     if importlib.util.find_spec("ai_edge_litert") is None:
         return None, "LiteRT is not installed"
     try:
-        return verify_bytes(content, name, resolver, *inputs).exact, None
+        return verify_bytes(content, name, resolver, *inputs, cut=ends).exact, None
     except RefusedModelError as error:
         return None, str(error)

@@ -12,7 +12,7 @@ from nets.importers.tflite.graph import RawOperator
 from nets.network import IntArray, Interpolation, Neighbours, Operator
 
 _SIDE_MAX = 2**14  # of an image: positions in units of 2**-10 stay within int32
-_TFLITE_BITS, _XNNPACK_BITS = 10, 11
+_TFLITE_BITS, _XNNPACK_BITS, _UINT8_BITS = 10, 11, 8
 
 
 def resize_bilinear(builder: Builder, raw: RawOperator) -> Operator:
@@ -26,13 +26,15 @@ def resize_bilinear(builder: Builder, raw: RawOperator) -> Operator:
         raise NetworkError(f"{raw} aligns corners and centres of pixels; use one of them")
     check_shape(raw, (*sizes, source.shape[2]), result)
     check_same_quantization(raw, [source, result])
-    by_xnnpack = builder.profile.xnnpack_forms
+    by_xnnpack = builder.profile.xnnpack_forms or builder.graph.unsigned
     align, centres = bool(options.AlignCorners()), bool(options.HalfPixelCenters())
     rows, columns = (
         neighbours(before, after, align=align, centres=centres, xnnpack=by_xnnpack)
         for before, after in zip(source.shape, sizes, strict=False)
     )
     bits = _XNNPACK_BITS if by_xnnpack else _TFLITE_BITS
+    if builder.reference_of_uint8 and not all(_exact_in_float32(each) for each in (rows, columns)):
+        raise NetworkError(f"{raw}: {builder.profile.name} resizes uint8 in float32 here, which no integers equal")
     return Interpolation(**placed(raw), rows=rows, columns=columns, fraction_bits=bits, half_up=by_xnnpack)
 
 
@@ -47,6 +49,14 @@ def neighbours(before: int, after: int, *, align: bool, centres: bool, xnnpack: 
         xnnpack: whether the shares are XNNPACK's, of 11 bits; otherwise they are TFLite's own, of 10.
     """
     return (_xnnpack_neighbours if xnnpack else _tflite_neighbours)(before, after, align=align, centres=centres)
+
+
+def _exact_in_float32(neighbours: Neighbours) -> bool:
+    """Returns whether TFLite's own kernel of uint8, which multiplies float32 shares, rounds nothing on the way.
+
+    With shares of 8 bits, products of two shares and a uint8 have 24. XNNPACK's form then gives the same integers.
+    """
+    return not bool((neighbours.share % (1 << (_XNNPACK_BITS - _UINT8_BITS))).any())
 
 
 def _neighbours(first: IntArray, second: IntArray, share: IntArray) -> Neighbours:

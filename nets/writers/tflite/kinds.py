@@ -11,6 +11,7 @@ from nets.network import (
     ElementwiseSum,
     Extremum,
     FullyConnected,
+    Function,
     Interpolation,
     Lookup,
     MaxPool,
@@ -58,8 +59,10 @@ def _variable_kind(operator: Operator, tensors: Sequence[TensorSpec]) -> str | N
     match operator:
         case Convolution():
             return "DEPTHWISE_CONV_2D" if is_depthwise(operator) else "CONV_2D"
-        case ElementwiseSum() | Lookup():
-            return (operator.kind if isinstance(operator, ElementwiseSum) else operator.function).upper()
+        case ElementwiseSum():
+            return operator.kind.upper()
+        case Lookup():
+            return (Function.GELU if operator.function is Function.GELU_TANH else operator.function).upper()
         case Requantize():
             names = {RELU: "RELU", RELU6: "RELU6"}
             return names.get(activation(operator, tensors[operator.output])[0], "QUANTIZE")

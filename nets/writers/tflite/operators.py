@@ -17,6 +17,7 @@ from nets.network import (
     Extremum,
     FloatArray,
     FullyConnected,
+    Function,
     Interpolation,
     Lookup,
     MaxPool,
@@ -198,6 +199,9 @@ def _transpose(operator: Transpose, writing: Writing) -> FileOperator:
 
 
 def _lookup(operator: Lookup, writing: Writing) -> FileOperator:
+    if operator.function in (Function.GELU, Function.GELU_TANH):
+        approximate = operator.function is Function.GELU_TANH
+        return writing.operator(operator, options="GeluOptions", Approximate=approximate)
     if operator.alpha:
         return writing.operator(operator, options="LeakyReluOptions", Alpha=operator.alpha)
     return writing.operator(operator)
