@@ -7,6 +7,7 @@ from nets.importers.onnx import ImportedOnnx, load_onnx, onnx_from_bytes, read_m
 from nets.importers.tflite import load_tflite
 from nets.importers.tflite.activation import activation_range
 from nets.importers.tflite.builder import kind_name
+from nets.importers.tflite.coverage import COVERAGE, Coverage
 from nets.importers.tflite.extent import Cut
 from nets.importers.tflite.graph import IDENTIFIER, RawGraph, read_file, read_graph
 from nets.importers.tflite.importer import network_from_bytes, operator_index
@@ -26,9 +27,11 @@ else:
 
 __all__ = [
     "AS_STATED",
+    "COVERAGE",
     "IDENTIFIER",
     "MODEL_FORMATS",
     "TOPOLOGIES",
+    "Coverage",
     "Cut",
     "ImportedOnnx",
     "Inspection",
