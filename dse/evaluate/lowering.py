@@ -14,9 +14,11 @@ def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
 
 
 def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: RescalerConstants) -> RescalerWorkload:
-    """Returns the workload of one rescaler with the given constants."""
+    """Returns the workload of one rescaler with the given constants; channels of constant output are no work."""
     target = network.tensors[operator.output]
     weighted = operator if isinstance(operator, Weighted) else None
+    channels = 1 if constants.live is None else constants.live.size
+    positions = math.prod(target.shape) // (weighted.out_channels if weighted else 1)
     return RescalerWorkload(
         name=operator.name,
         stages=tuple(
@@ -30,9 +32,9 @@ def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: 
             for stage in constants.stages
         ),
         output_bits=target.bits,
-        channels=weighted.out_channels if weighted else 1,
-        rescales_per_inference=math.prod(target.shape),
-        macs_per_inference=_macs(weighted, network) if weighted else 0,
+        channels=channels,
+        rescales_per_inference=positions * channels,
+        macs_per_inference=_macs(weighted, network, channels) if weighted else 0,
         weight_bits=_weight_bits(weighted) if weighted else 0,
         activation_bits=max(network.tensors[index].bits for index in operator.inputs),
         contract=operator.rescaler.contract.name,
@@ -51,7 +53,7 @@ def _weight_bits(operator: Weighted) -> int:
     return operator.weight_bits + (operator.weight_zero_point != 0)
 
 
-def _macs(operator: Weighted, network: QuantizedNetwork) -> int:
+def _macs(operator: Weighted, network: QuantizedNetwork, channels: int) -> int:
     taps = operator.weights[0].size
     positions = network.tensors[operator.output].shape[:-1] if isinstance(operator, Convolution) else ()
-    return int(taps) * operator.out_channels * math.prod(positions)
+    return int(taps) * channels * math.prod(positions)

@@ -1,14 +1,14 @@
 """Test vectors of every rescaler: operands from the network's inference, and the ends of the certified intervals."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from dse.export.units import Unit
 from nets.execute import IntegerExecutor, accumulator
-from nets.network import Int8Array, IntArray, NarrowableOperator, QuantizedNetwork, rescaling
+from nets.network import Int8Array, IntArray, NarrowableOperator, QuantizedNetwork, Rescaler, rescaling
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +16,7 @@ class Vectors:
     """Operands and expected outputs of one rescaler; int64, one row each.
 
     Attributes:
-        channel: ``[rows]``.
+        channel: ``[rows]``; the place among the channels whose output varies.
         operands: ``[rows, 1]`` accumulators that started from the unit's bias, or ``[rows, 2]`` stored inputs of an ADD
             in the order of its ports.
         expected: ``[rows]`` outputs.
@@ -59,7 +59,7 @@ def _of_unit(
     operator = network.operator(unit.name)
     assert isinstance(operator, NarrowableOperator)  # noqa: S101 -- units are made of these only
     operands = _operands(unit, operator, network, tensors)
-    expected = tensors[operator.output].astype(np.int64)
+    expected = _live(unit, tensors[operator.output].astype(np.int64))
     channel = np.broadcast_to(np.arange(expected.shape[-1]) % unit.channels, expected.shape)
     kept = _chosen(operands, channel.ravel(), rows, generator)
     channels, values, outputs = channel.ravel()[kept], operands[kept], expected.ravel()[kept]
@@ -79,8 +79,21 @@ def _operands(
     if unit.is_add:
         return np.stack([inputs[each.position].ravel() for each in unit.constants.inputs], axis=1).astype(np.int64)
     accumulators = accumulator(operator, network)([torch.from_numpy(each) for each in inputs]).numpy()
-    operands: IntArray = (accumulators + unit.constants.offset).reshape(-1, 1)
+    operands: IntArray = (_live(unit, accumulators) + unit.constants.offset).reshape(-1, 1)
     return operands
+
+
+def _live(unit: Unit, values: IntArray) -> IntArray:
+    """Returns the channels, the last axis, that the unit computes."""
+    return values if unit.constants.live is None else values[..., unit.constants.live]
+
+
+def _of_live(unit: Unit, rescaler: Rescaler) -> Rescaler:
+    """Returns the operator's own rescaler of the channels that the unit computes."""
+    if unit.constants.live is None or rescaler.multiplier.size == 1:
+        return rescaler
+    live = unit.constants.live
+    return replace(rescaler, multiplier=rescaler.multiplier[live], right_shift=rescaler.right_shift[live])
 
 
 def _chosen(operands: IntArray, channel: IntArray, rows: int, generator: np.random.Generator) -> IntArray:
@@ -107,7 +120,9 @@ def _ends(operator: NarrowableOperator, unit: Unit) -> tuple[IntArray, IntArray,
         for bound, edge in ((interval.low, interval.low.min()), (interval.high, interval.high.max()))
     )
     operands = np.stack([low, high]).astype(np.int64)
-    scaled = rescaling(operator.rescaler)(torch.from_numpy(operands - unit.constants.offset)).numpy().ravel()
+    scaled = (
+        rescaling(_of_live(unit, operator.rescaler))(torch.from_numpy(operands - unit.constants.offset)).numpy().ravel()
+    )
     return channels, operands.reshape(-1, 1), np.clip(scaled + unit.zero_point, unit.q_min, unit.q_max)
 
 
