@@ -19,7 +19,7 @@ UNSOUND = 1
 
 
 def narrow(
-    model: Annotated[Path, typer.Argument(help="full-int8 .tflite file", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="quantized .tflite or .onnx file", show_default=False)],
     out: Annotated[Path, typer.Option(help=".tflite file to write", show_default=False)],
     data: Annotated[
         Path | None,

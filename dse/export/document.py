@@ -78,7 +78,7 @@ class CostDocument(_Part):
 class ResidualDocument(_Part):
     """Numbers of outputs in which one operator of a .tflite file differs from the design on equal inputs, by cause."""
 
-    operator: str
+    operator: str = Field(description="kind, and position in the file")
     elements: int
     differences: int
     ties: int
@@ -122,7 +122,7 @@ class DesignDocument(_Part):
     accuracy: AccuracyDocument
     cost: CostDocument
     rescalers: tuple[RescalerDocument, ...]
-    tflite: tuple[TfliteDocument, ...] = Field(description="empty if the network was not imported from .tflite")
+    tflite: tuple[TfliteDocument, ...] = Field(description="one for each LiteRT resolver")
     files: dict[str, str] = Field(description="SHA-256 of every other file by its path")
 
 

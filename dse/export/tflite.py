@@ -23,20 +23,18 @@ def write_models(
 
     Args:
         network: the design, as it ships.
-        original: the file that it was imported from; if None, nothing is written.
+        original: the file that it was imported from; None if there is none.
         samples: int8 inputs ``[samples, *shape]`` on which file and design are compared.
         folder: the folder to write into.
         explained_samples: the first samples on which every difference is explained; all by default.
     """
-    if original is None:
-        return ()
     folder.mkdir(parents=True, exist_ok=True)
     return tuple(_write(network, original, samples, folder, resolver, explained_samples) for resolver in PROFILES)
 
 
 def _write(
     network: QuantizedNetwork,
-    original: Path,
+    original: Path | None,
     samples: npt.NDArray[np.int8],
     folder: Path,
     resolver: str,

@@ -8,7 +8,7 @@ from dse.narrowing.document import FileDocument
 from nets.files import replacing
 from nets.importers import Cut, load_tflite
 from nets.network import Int8Array, QuantizedNetwork, Weighted
-from nets.oracle import ExportReport, export_tflite
+from nets.oracle import ExportReport, export_tflite, is_patched
 
 RESOLVER = "litert_xnnpack"  # LiteRT's default
 
@@ -20,7 +20,7 @@ class LostDesignError(RuntimeError):
 def write_file(
     network: QuantizedNetwork, original: Path, out: Path, samples: tuple[Int8Array, ...], cut: Cut = ()
 ) -> FileDocument:
-    """Writes a design into a copy of the file that its network was imported from, in one step.
+    """Writes a design into a copy of the .tflite file that its network was imported from, or a new one, in one step.
 
     Args:
         network: the design.
@@ -35,7 +35,8 @@ def write_file(
     """
     with replacing(out) as temporary:
         report = export_tflite(network, original, temporary, RESOLVER, *samples)
-        _check_holds(network, load_tflite(temporary, cut=cut))
+        if is_patched(original):  # a new file is checked while it is written
+            _check_holds(network, load_tflite(temporary, cut=cut))
     return _document(report, out)
 
 

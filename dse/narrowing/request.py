@@ -15,7 +15,7 @@ class NarrowRequest:
     """One design of a model.
 
     Attributes:
-        model: full-int8 .tflite file.
+        model: quantized .tflite or .onnx file.
         out: the .tflite file to write.
         cut: tensors of the file, by name or index, at which the network ends; none for its logits.
         data: .npz file of samples, with labels or without; None for synthetic inputs.

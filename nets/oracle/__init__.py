@@ -1,9 +1,10 @@
-"""Independent checks against LiteRT, and model files that carry a narrowed design."""
+"""Independent checks against LiteRT and ONNX Runtime, and model files that carry a narrowed design."""
 
-from nets.oracle.export import ExportReport, export_tflite
+from nets.oracle.export import ExportReport, export_tflite, is_patched
 from nets.oracle.litert import RefusedModelError
 from nets.oracle.matrix import ContractMatrix, contract_matrix
-from nets.oracle.verify import VerifyReport, random_samples, verify_model
+from nets.oracle.runtimes import verify_model
+from nets.oracle.verify import VerifyReport, random_samples
 
 __all__ = [
     "ContractMatrix",
@@ -12,6 +13,7 @@ __all__ = [
     "VerifyReport",
     "contract_matrix",
     "export_tflite",
+    "is_patched",
     "random_samples",
     "verify_model",
 ]

@@ -1,4 +1,4 @@
-"""Export of a narrowed network to the .tflite file that it was imported from, with every residual explained."""
+"""Export of a narrowed network to a .tflite file, that of its import or a new one, with every residual explained."""
 
 import hashlib
 import importlib.util
@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from nets.errors import NetworkError
-from nets.execute import IntegerExecutor
+from nets.execute import Backend, IntegerExecutor, PreparedOperators
 from nets.files import write_bytes
-from nets.importers import network_from_bytes, read_file
+from nets.importers import model_format, network_from_bytes, read_file
 from nets.network import PROFILES, Int8Array, Operator, Pool, QuantizedNetwork, RescaledOperator, profile_named
 from nets.oracle.litert import RefusedModelError
+from nets.oracle.new_file import imported_part, written
 from nets.oracle.patch import patched
 from nets.oracle.residuals import OperatorResidual, explain
 from nets.oracle.verify import random_samples, verify_bytes
@@ -56,18 +57,20 @@ class ExportReport:
 
 def export_tflite(
     network: QuantizedNetwork,
-    original_path: str | Path,
+    original_path: str | Path | None,
     out_path: str | Path,
     resolver: str,
     *samples: Int8Array,
     seed: int = 0,
     explained_samples: int | None = None,
 ) -> ExportReport:
-    """Writes a network into a copy of the file that it was imported from.
+    """Writes a network into a copy of the .tflite file that it was imported from, or into a new one.
+
+    In a new file, an operator that .tflite does not have is several, and the report names those of the file.
 
     Args:
         network: A design made from the network of ``original_path``.
-        original_path: the file that it was imported from.
+        original_path: the file that it was imported from, or None. One of another format is not written to.
         out_path: the file to write.
         resolver: ``litert_ref`` or ``litert_xnnpack``: the runtime that the export targets.
         samples: one int8 array ``[samples, *shape]`` per network input, for the comparison; random ones by default.
@@ -76,14 +79,19 @@ def export_tflite(
             takes long; all by default.
 
     Raises:
-        NetworkError: the network does not belong to the file, or the resolver is unknown.
+        NetworkError: the network does not belong to the file, an operator has no form in .tflite files, or the
+            resolver is unknown.
     """
-    original_path, out_path = Path(original_path), Path(out_path)
+    out_path = Path(out_path)
     if profile_named(resolver).runtime is None:
         raise NetworkError(f"{resolver!r} is no profile of a LiteRT resolver; choose one of {', '.join(PROFILES)}")
-    content = patched(network, read_file(original_path), original_path.name)
-    ends = _ends(network)
+    ends: tuple[int, ...] = ()
+    if original_path is None or not is_patched(original_path):
+        network, content = written(network)
+    else:
+        content, ends = patched(network, read_file(Path(original_path)), Path(original_path).name), _ends(network)
     runtime = network_from_bytes(content, out_path.name, contract=resolver, cut=ends)
+    network = imported_part(network, runtime)
     _check_same_clamps(network, runtime)
     inputs = list(samples) or random_samples(network, _RANDOM_SAMPLES, seed)
     few = [each[:explained_samples] for each in inputs]
@@ -110,6 +118,11 @@ def _ends(network: QuantizedNetwork) -> tuple[int, ...]:
     return tuple(index for at in network.outputs if (index := network.tensors[at].file_index) is not None)
 
 
+def is_patched(original_path: str | Path) -> bool:
+    """Returns whether designs are written into copies of a model's file, as those of .tflite files are."""
+    return model_format(original_path).suffix == ".tflite"
+
+
 def _check_same_clamps(network: QuantizedNetwork, runtime: QuantizedNetwork) -> None:
     for ours, theirs in zip(network.operators, runtime.operators, strict=True):
         if _clamp(ours) != _clamp(theirs):
@@ -125,11 +138,14 @@ def _clamp(operator: Operator) -> tuple[int, int] | None:
 def _explained(
     network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]
 ) -> tuple[OperatorResidual, ...]:
-    live = {index: torch.from_numpy(x) for index, x in IntegerExecutor(runtime).tensors(*inputs).items()}
-    return tuple(
-        explain(network, runtime, at, [live[index] for index in operator.inputs])
-        for at, operator in enumerate(network.operators)
-    )
+    design = PreparedOperators(network.operators, network, Backend.AUTO)
+    parts: list[list[OperatorResidual]] = [[] for _ in network.operators]
+    for _, tensors in IntegerExecutor(runtime).every_tensor(*inputs):
+        for at, (operator, run) in enumerate(zip(network.operators, design.kernels, strict=True)):
+            given = [torch.from_numpy(tensors[index]) for index in operator.inputs]
+            outputs = run(given).numpy(), tensors[operator.output]
+            parts[at].append(explain(network, runtime, at, given, outputs))
+    return tuple(OperatorResidual.of_all(each) for each in parts)
 
 
 def _end_to_end(network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]) -> tuple[float, float]:

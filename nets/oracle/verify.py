@@ -1,6 +1,5 @@
 """Comparison of the integer executor with LiteRT, tensor by tensor."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +10,6 @@ from nets.execute import IntegerExecutor
 from nets.importers import Cut, network_from_bytes, read_file
 from nets.network import PROFILES, Int8Array, QuantizedNetwork, profile_named
 from nets.oracle.litert import LiteRtRunner, exposed_model, strange_axes
-
-_CHUNK = 32  # samples whose every tensor is held at once, or fewer if these have
-_CHUNK_ELEMENTS = 2**26
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +80,10 @@ def verify_bytes(content: bytes, name: str, profile: str, *samples: Int8Array, c
     made = [operator.output for operator in network.operators]
     runner = LiteRtRunner(exposed_model(content, network, made), runtime)
     executor = IntegerExecutor(network)
-    tallies = [_Tally(network, at) for at in range(len(network.operators))]
+    tallies = [Tally(network, at) for at in range(len(network.operators))]
     count = samples[0].shape[0] if samples else 0
-    each = sum(math.prod(tensor.shape) for tensor in network.tensors)
-    chunk = min(_CHUNK, max(_CHUNK_ELEMENTS // each, 1))
-    for start in range(0, count, chunk):
-        part = [x[start : start + chunk] for x in samples]
-        ours = executor.tensors(*part)
+    for start, ours in executor.every_tensor(*samples) if count else ():
+        part = [ours[index] for index in network.inputs]
         for tally, tensor, theirs in zip(tallies, made, runner.run_all(*part), strict=True):
             tally.add(ours[tensor], theirs, start)
     return VerifyReport(
@@ -98,19 +91,20 @@ def verify_bytes(content: bytes, name: str, profile: str, *samples: Int8Array, c
     )
 
 
-class _Tally:
+class Tally:
     """Counts the differences of one operator's output, chunk by chunk."""
 
-    def __init__(self, network: QuantizedNetwork, position: int) -> None:
+    def __init__(self, network: QuantizedNetwork, position: int, where: str = "") -> None:
         operator = network.operators[position]
-        self._names = (operator.name, network.tensors[operator.output].name)
+        self._names = (operator.name + where, network.tensors[operator.output].name)
         self._elements = 0
         self._mismatches = 0
         self._first: tuple[tuple[int, ...], int, int] | None = None
 
     def add(self, ours: Int8Array, theirs: Int8Array, offset: int) -> None:
+        """Compares one chunk, whose first sample is at ``offset``."""
         if ours.shape != theirs.shape:
-            raise NetworkError(f"{self._names[0]}: the output has shape {ours.shape}, LiteRT's {theirs.shape}")
+            raise NetworkError(f"{self._names[0]}: the output has shape {ours.shape}, the runtime's {theirs.shape}")
         different = ours != theirs
         self._elements += ours.size
         self._mismatches += int(different.sum())
@@ -119,6 +113,7 @@ class _Tally:
             self._first = ((at[0] + offset, *at[1:]), int(ours[at]), int(theirs[at]))
 
     def check(self) -> TensorCheck:
+        """Returns what was counted."""
         index, ours, theirs = self._first or (None, None, None)
         return TensorCheck(*self._names, self._elements, self._mismatches, index, ours, theirs)
 

@@ -87,13 +87,13 @@ def test_what_no_contract_reproduces_is_refused() -> None:
 def test_means_of_uint8_are_rounded_half_up() -> None:
     pool = AveragePool(
         name="average_pool_0", inputs=(0,), output=1, kernel=(1, 2), stride=(1, 2), padding=((0, 0), (0, 0)),
-        q_min=-128, q_max=127, half_up=True,
+        q_min=-128, q_max=127, centre=-128,
     )  # fmt: skip
     tensors = (TensorSpec("x", (1, 4, 1), 1.0, 0), TensorSpec("y", (1, 2, 1), 1.0, 0))
     network = QuantizedNetwork("m", tensors, (pool,), (0,), (1,))
     x = np.array([-3, 0, 3, 0], np.int8).reshape(1, 1, 4, 1)
     assert IntegerExecutor(network).outputs(x)[0].reshape(-1).tolist() == [-1, 2]
-    away = network.with_operators({pool.name: replace(pool, half_up=False)})
+    away = network.with_operators({pool.name: replace(pool, centre=0)})
     assert IntegerExecutor(away).outputs(x)[0].reshape(-1).tolist() == [-2, 2]
 
 

@@ -2,5 +2,6 @@
 
 from nets.execute.native.kernels import native_kernel
 from nets.execute.native.library import native_library, native_status
+from nets.execute.native.steps import NativeKernel, NativeSteps
 
-__all__ = ["native_kernel", "native_library", "native_status"]
+__all__ = ["NativeKernel", "NativeSteps", "native_kernel", "native_library", "native_status"]

@@ -146,6 +146,8 @@ def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
         raise NetworkError(
             f"{tensor} has shape {list(tensor.shape)}; sizes are positive, the first is the batch, {batch}"
         )
+    if len(tensor.shape) == 1:
+        raise NetworkError(f"{tensor} has shape {list(tensor.shape)}; a dimension besides the batch is needed")
     if math.prod(tensor.shape) > ELEMENTS_MAX:
         raise NetworkError(f"{tensor} has shape {list(tensor.shape)}; at most {ELEMENTS_MAX} elements are supported")
     return _quantized_spec(tensor)
@@ -198,7 +200,12 @@ _KINDS = {"DEQUANTIZE+QUANTIZE": "requantize", "DEPTHWISE_CONV_2D": "depthwise",
 
 def kind_of(operator: RawOperator) -> str:
     """Returns the kind by which profiles and names of operators call the file's operator."""
-    return _KINDS.get(operator.kind, operator.kind.lower().removesuffix("_2d"))
+    return kind_name(operator.kind)
+
+
+def kind_name(kind: str) -> str:
+    """Returns what profiles and names of operators call the schema's kind of operator."""
+    return _KINDS.get(kind, kind.lower().removesuffix("_2d"))
 
 
 def placed(operator: RawOperator, inputs: int = 1) -> dict[str, Any]:
@@ -225,6 +232,15 @@ def check_work(operator: RawOperator, result: TensorSpec, products: int) -> None
     total = math.prod(result.shape) * products
     if total > PRODUCTS_MAX:
         raise NetworkError(f"{operator} takes {total} products per sample; at most {PRODUCTS_MAX} are supported")
+
+
+def reduced_axes(builder: Builder, raw: RawOperator, source: TensorSpec) -> tuple[int, ...]:
+    """Returns the axes of a sample's shape, from 0, that an operator's second input states."""
+    rank = len(source.shape) + 1
+    stated = constant(builder.input(raw, 1), "INT32").reshape(-1).tolist()
+    if not stated or not all(-rank <= axis < rank for axis in stated) or any(axis % rank == 0 for axis in stated):
+        raise NetworkError(f"{raw} is over axes {stated}; use axes 1 to {rank - 1} (0 is the batch)")
+    return tuple(sorted({axis % rank - 1 for axis in stated}))
 
 
 def check_same_quantization(operator: RawOperator, specs: list[TensorSpec]) -> None:

@@ -8,7 +8,8 @@ from nets.errors import NetworkError
 from nets.importers.tflite.graph import RawGraph, RawOperator
 from nets.importers.tflite.words import kinds_of, tensors_of
 
-AT_THE_END = ("SOFTMAX", "LOGISTIC", "DEQUANTIZE")  # dropped at the end: networks are scored on their logits
+# Dropped at the end: networks are scored on their logits.
+AT_THE_END = ("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "DEQUANTIZE")
 BORDER_TYPES = ("FLOAT32", "UINT8")  # of inputs and outputs that QUANTIZE and DEQUANTIZE translate
 # Integers end here: what lies behind is post-processing, or a part of the network that is computed in float.
 _POST_PROCESSING = (
@@ -45,7 +46,7 @@ class Extent:
     @property
     def loses(self) -> bool:
         """Whether more than the translation of logits is left out: something that the file's outputs show."""
-        return any(operator.kind not in (*AT_THE_END, "QUANTIZE") for operator in self.left_out)
+        return any(operator.kind not in (*AT_THE_END, "QUANTIZE", "RESHAPE") for operator in self.left_out)
 
 
 def extent_of(graph: RawGraph, cut: Cut = ()) -> Extent:
@@ -138,12 +139,17 @@ def _before_the_end(
     dropped: set[int],
 ) -> int:
     """Walks back from an output to its logits, over operators whose results nothing else reads."""
-    operator = producers.get(at)
-    while operator is not None and _ends_the_network(graph, operator, at) and readers.get(at, set()) <= dropped:
-        dropped.add(operator.index)
+    end, behind = at, set(dropped)  # up to the tensor `at`, operators that end the network and RESHAPE behind them
+    while (operator := producers.get(at)) is not None and readers.get(at, set()) <= behind:
+        ends = _ends_the_network(graph, operator, at)
+        if not ends and not (operator.kind == "RESHAPE" and operator.inputs and operator.index not in behind):
+            break
+        behind.add(operator.index)
         at = operator.inputs[0]
-        operator = producers.get(at)
-    return at
+        if ends:
+            end = at
+            dropped |= behind
+    return end
 
 
 def _ends_the_network(graph: RawGraph, operator: RawOperator, output: int) -> bool:

@@ -6,7 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from nets.errors import NetworkError
-from nets.importers.tflite import elementwise, functions, interpolation, movers, rearrangements, reductions, weighted
+from nets.importers.tflite import (
+    elementwise,
+    functions,
+    interpolation,
+    matrices,
+    movers,
+    partitions,
+    rearrangements,
+    reductions,
+    weighted,
+)
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.extent import Cut, Extent, downstream, extent_of, what_a_cut_loses
 from nets.importers.tflite.folding import THROUGH_FLOAT, folded, joined
@@ -15,53 +25,78 @@ from nets.importers.tflite.unsigned import signed
 from nets.importers.tflite.words import kinds_of, tensors_of
 from nets.network import Operator, Profile, QuantizedNetwork, profile_named
 
-Converter = Callable[[Builder, RawOperator], Operator]
+# An operator with several outputs becomes one for each of them.
+Converter = Callable[[Builder, RawOperator], Operator | list[Operator]]
 
 CONVERTERS: dict[str, Converter] = {
+    "ABS": functions.function,
     "ADD": elementwise.add_or_subtract,
     "AVERAGE_POOL_2D": reductions.pool,
+    "BATCH_MATMUL": matrices.matrix_product,
+    "BROADCAST_TO": rearrangements.broadcast_to,
     "CONCATENATION": movers.concatenation,
     "CONV_2D": weighted.convolution,
     "DEPTHWISE_CONV_2D": weighted.depthwise,
     "DEPTH_TO_SPACE": rearrangements.depth_to_space,
     THROUGH_FLOAT: functions.through_float,
     "ELU": functions.function,
+    "EXP": functions.function,
     "EXPAND_DIMS": movers.reshape,
     "FULLY_CONNECTED": weighted.fully_connected,
     "GATHER": rearrangements.gather,
+    "GELU": functions.function,
     "HARD_SWISH": functions.function,
     "LEAKY_RELU": functions.function,
+    "LOG": functions.function,
     "LOGISTIC": functions.function,
     "MAXIMUM": elementwise.extremum,
     "MAX_POOL_2D": reductions.pool,
     "MEAN": reductions.mean,
     "MINIMUM": elementwise.extremum,
+    "MIRROR_PAD": rearrangements.mirror_pad,
     "MUL": elementwise.multiply,
+    "PACK": movers.pack,
     "PAD": movers.pad,
+    "PADV2": movers.pad,
+    "PRELU": elementwise.parametric_relu,
     "QUANTIZE": elementwise.requantize,
+    "REDUCE_MAX": reductions.extremum,
+    "REDUCE_MIN": reductions.extremum,
     "RELU": elementwise.clamp,
     "RELU6": elementwise.clamp,
+    "RELU_0_TO_1": elementwise.clamp,
+    "RELU_N1_TO_1": elementwise.clamp,
     "RESHAPE": movers.reshape,
     "RESIZE_BILINEAR": interpolation.resize_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": rearrangements.resize_nearest,
     "REVERSE_V2": rearrangements.reverse,
+    "RSQRT": functions.function,
     "SLICE": rearrangements.slice_,
+    "SOFTMAX": functions.softmax,
     "SPACE_TO_DEPTH": rearrangements.space_to_depth,
+    "SPLIT": partitions.split,
+    "SPLIT_V": partitions.split_v,
+    "SQRT": functions.function,
+    "SQUARED_DIFFERENCE": elementwise.squared_difference,
     "SQUEEZE": movers.reshape,
     "STRIDED_SLICE": rearrangements.strided_slice,
     "SUB": elementwise.add_or_subtract,
+    "SUM": reductions.total,
     "TANH": functions.function,
     "TILE": rearrangements.tile,
     "TRANSPOSE": movers.transpose,
+    "TRANSPOSE_CONV": weighted.transposed_convolution,
+    "UNPACK": partitions.unpack,
 }
 
 
 def load_tflite(path: str | Path, *, contract: str = "half_up", cut: Cut = ()) -> QuantizedNetwork:
     """Imports a full-int8 .tflite model.
 
-    Operators are named ``<kind>_<index in the file>``; a SOFTMAX, LOGISTIC or DEQUANTIZE at the end is dropped, so
-    that the outputs are the logits, and so is a QUANTIZE that translates a float input. Post-processing that is no
-    arithmetic of int8 (ARG_MAX, custom operators, float operators without weights) is left out with a warning.
+    Operators are named ``<kind>_<index in the file>``; a SOFTMAX, LOG_SOFTMAX, LOGISTIC or DEQUANTIZE at the end is
+    dropped, so that the outputs are the logits, and so is a QUANTIZE that translates a float input. Post-processing
+    that is no arithmetic of int8 (ARG_MAX, custom operators, float operators without weights) is left out with a
+    warning.
 
     Args:
         path: the file.
@@ -98,7 +133,8 @@ def _network(graph: RawGraph, name: str, profile: Profile, cut: Cut) -> Quantize
         )
     builder = builder_of(graph, profile, extent)
     for operator in extent.operators:
-        builder.operators.append(CONVERTERS[operator.kind](builder, operator))
+        made = CONVERTERS[operator.kind](builder, operator)
+        builder.operators += made if isinstance(made, list) else [made]
     for index in extent.outputs:
         builder.spec(graph.tensor(index, "the graph"))
     return _compact(builder, name.removesuffix(".tflite"), extent)

@@ -174,9 +174,10 @@ def _built(graph: RawGraph, extent: Extent) -> list[tuple[RawOperator, Operator 
     for operator in extent.operators:
         convert = CONVERTERS.get(operator.kind)
         try:
-            built.append((operator, convert(builder, operator) if convert else f"{operator} is not supported"))
+            made = convert(builder, operator) if convert else f"{operator} is not supported"
         except NetworkError as error:
-            built.append((operator, str(error)))
+            made = str(error)
+        built += [(operator, each) for each in made] if isinstance(made, list) else [(operator, made)]
     return built
 
 
