@@ -40,7 +40,11 @@ class RescalerDocument(_Part):
         description="per channel, what hardware adds to the network's bias, or a folded ADD to its shifted inputs"
     )
     inputs: tuple[InputDocument, ...] = Field(description="inputs of an ADD, in the order of its ports; else empty")
-    channels: int
+    channels: int = Field(description="sets of constants; of a layer with weights, of its channels whose output varies")
+    live_channels: tuple[int, ...] | None = Field(
+        description="output channels that these are, in order; hardware computes no others, whose output is constant; "
+        "null if one set serves all"
+    )
     operand_bits: int = Field(description="width of the accumulator, or of each input of an ADD")
     zero_point: int
     q_min: int
@@ -142,6 +146,7 @@ def rescaler_document(unit: Unit) -> RescalerDocument:
         offset=tuple(unit.constants.offset.tolist()),
         inputs=_inputs(unit),
         channels=unit.channels,
+        live_channels=None if unit.constants.live is None else tuple(unit.constants.live.tolist()),
         operand_bits=unit.operand_bits,
         zero_point=unit.zero_point,
         q_min=unit.q_min,
