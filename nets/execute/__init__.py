@@ -1,6 +1,6 @@
 """Exact integer execution: executor, torch and native kernels, accumulation bounds, self-test."""
 
-from nets.execute.accumulation import accumulator
+from nets.execute.accumulation import accumulator, matrix_product, spread
 from nets.execute.executor import Backend, IntegerExecutor, PreparedOperators
 from nets.execute.layers import run_by_layer
 from nets.execute.native import native_library, native_status
@@ -12,9 +12,11 @@ __all__ = [
     "PreparedOperators",
     "accumulator",
     "kernel",
+    "matrix_product",
     "native_library",
     "native_status",
     "real_pool",
     "run_by_layer",
+    "spread",
     "weighted_neighbours",
 ]

@@ -1,27 +1,29 @@
 """The bit-exact integer executor: batched, one kernel per operator, prepared once."""
 
 import ctypes
+import functools
+import itertools
 import math
+import os
+from collections import deque
 from collections.abc import Iterator, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from enum import StrEnum
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from nets.errors import NetworkError
 from nets.execute.native import native_kernel, native_library, native_status
+from nets.execute.program import Arena, Program, Tensors, arena_size, arena_slots
 from nets.execute.self_test import require_exact
 from nets.execute.torch_kernels import kernel
 from nets.network import Int8Array, Operator, QuantizedNetwork, Weighted
 
-Tensors = dict[int, Tensor]  # by tensor index
-
-# Samples that one thread takes through all layers at once: few enough that activations stay in its caches.
-SAMPLES_AT_ONCE = 16
-_BATCH = 256  # samples that all threads together hold in memory at once, by default
 _HELD_SAMPLES, _HELD_ELEMENTS = 32, 2**25  # whose every tensor is held at once, by :meth:`IntegerExecutor.every_tensor`
+_BATCH = 256  # samples that torch's kernels take at once, by default
+_MOST_SAMPLES = 256  # of one chunk
+_CACHE_BYTES = 2**20  # of a core, if the machine does not say
 
 
 class Backend(StrEnum):
@@ -51,8 +53,9 @@ class PreparedOperators:
         library = _library(backend)
         native = [None if library is None else native_kernel(operator, network, library) for operator in operators]
         self.kernels = [run or kernel(operator, network) for run, operator in zip(native, operators, strict=True)]
-        self._operators = operators
-        self._last_use = {index: at for at, operator in enumerate(operators) for index in operator.inputs}
+        self._operators, self._network = operators, network
+        self._programs: dict[frozenset[int], Program] = {}
+        self._arenas: deque[Arena] = deque()
         self._native = all(
             run is not None for run, operator in zip(native, operators, strict=True) if isinstance(operator, Weighted)
         )
@@ -62,34 +65,70 @@ class PreparedOperators:
         """Threads that share the chunks: 1 if torch's kernels, which use several threads themselves, do the work."""
         return torch.get_num_threads() if self._native else 1
 
-    def chunk_size(self, batch_size: int) -> int:
-        """Returns the samples of one chunk if all threads together may hold ``batch_size`` samples."""
-        return max(1, min(SAMPLES_AT_ONCE, batch_size // self._threads)) if self._native else batch_size
+    def chunk_size(self, samples: int, batch_size: int | None) -> int:
+        """Returns the samples of one chunk.
+
+        Args:
+            samples: how many there are; all threads get as many chunks.
+            batch_size: the largest number of samples that all threads together may hold, or None.
+        """
+        if not self._native:
+            return batch_size or _BATCH
+        most = samples_at_once(self._network)
+        if batch_size is not None:
+            most = max(1, min(most, batch_size // self._threads))
+        rounds = max(1, -(-samples // (most * self._threads)))
+        return max(1, -(-samples // (rounds * self._threads)))
 
     def run(self, chunks: Sequence[Tensors], wanted: Set[int]) -> list[Tensors]:
         """Runs the operators on chunks of samples.
 
         Args:
             chunks: for each chunk, the int8 tensors that the operators read, by tensor index.
-            wanted: indices of the tensors that are kept; others are freed after their last use.
+            wanted: indices of the tensors that are kept; operators on which none depends do not run.
 
         Returns:
             For each chunk, the wanted tensors (and possibly others) by tensor index.
         """
-        if self._threads == 1 or len(chunks) == 1:
-            return [self._run(chunk, wanted) for chunk in chunks]
-        with ThreadPoolExecutor(self._threads) as pool:
-            return list(pool.map(lambda chunk: self._run(chunk, wanted), chunks))
+        program = self._programs.setdefault(
+            frozenset(wanted), Program(self._operators, self.kernels, self._network, wanted)
+        )
+        made: list[Tensors] = [{}] * len(chunks)
+        numbers = itertools.count()  # shared by the threads: each takes the next chunk when it is done with one
 
-    def _run(self, chunk: Tensors, wanted: Set[int]) -> Tensors:
-        live = dict(chunk)
-        with torch.inference_mode():
-            for at, (operator, run) in enumerate(zip(self._operators, self.kernels, strict=True)):
-                live[operator.output] = run([live[index] for index in operator.inputs])
-                for index in set(operator.inputs) - wanted:
-                    if self._last_use[index] == at:
-                        del live[index]
-        return live
+        def work() -> None:
+            arena = self._arenas.pop() if self._arenas else Arena()
+            while (at := next(numbers)) < len(chunks):
+                made[at] = program.run(chunks[at], arena)
+            self._arenas.append(arena)
+
+        threads = min(self._threads, len(chunks))
+        others = [_helpers(threads - 1).submit(work) for _ in range(threads - 1)]
+        try:
+            work()
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+        return made
+
+
+@functools.cache
+def _helpers(threads: int) -> ThreadPoolExecutor:
+    """Returns threads that help the caller's; they wait for work as long as the process lives."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="integer-executor")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # a fork does not copy threads
+
+
+def samples_at_once(network: QuantizedNetwork) -> int:
+    """Returns the samples that one thread takes through all layers at once: their activations stay in its caches."""
+    library = native_library()
+    cache = (0 if library is None else int(library.second_cache())) or _CACHE_BYTES
+    size = arena_size(arena_slots(network.operators, network, set()))
+    return max(1, min(cache // max(1, size), _MOST_SAMPLES))
 
 
 def _library(backend: Backend) -> ctypes.CDLL | None:
@@ -126,7 +165,7 @@ class IntegerExecutor:
             NetworkError: number, types or shapes of the inputs are not the network's.
         """
         computed = (operator.output for operator in self.network.operators)
-        return self._collected(inputs, {*self.network.inputs, *self.network.constants, *computed}, _BATCH)
+        return self._collected(inputs, {*self.network.inputs, *self.network.constants, *computed}, None)
 
     def every_tensor(self, *inputs: Int8Array) -> Iterator[tuple[int, dict[int, Int8Array]]]:
         """Computes every activation tensor of many samples, of few of them at once.
@@ -145,12 +184,13 @@ class IntegerExecutor:
         for start in range(0, len(inputs[0]), size):
             yield start, self.tensors(*(x[start : start + size] for x in inputs))
 
-    def outputs(self, *inputs: Int8Array, batch_size: int = _BATCH) -> list[Int8Array]:
+    def outputs(self, *inputs: Int8Array, batch_size: int | None = None) -> list[Int8Array]:
         """Computes the network's outputs in batches.
 
         Args:
             inputs: one int8 array ``[samples, *shape]`` per network input.
-            batch_size: the largest number of samples that all threads together hold in memory at once.
+            batch_size: the largest number of samples that all threads together hold in memory at once; by default as
+                many as suit the caches.
 
         Returns:
             One int8 array ``[samples, *shape]`` per network output.
@@ -161,9 +201,12 @@ class IntegerExecutor:
         tensors = self._collected(inputs, set(self.network.outputs), batch_size)
         return [tensors[index] for index in self.network.outputs]
 
-    def _collected(self, inputs: tuple[Int8Array, ...], wanted: set[int], batch_size: int) -> dict[int, Int8Array]:
+    def _collected(
+        self, inputs: tuple[Int8Array, ...], wanted: set[int], batch_size: int | None
+    ) -> dict[int, Int8Array]:
         """Computes the wanted tensors, in chunks of samples."""
-        chunks = input_chunks(self.network, inputs, self.prepared.chunk_size(batch_size))
+        samples = len(inputs[0]) if inputs else 1
+        chunks = input_chunks(self.network, inputs, self.prepared.chunk_size(samples, batch_size))
         parts = self.prepared.run(chunks, wanted)
         return {index: np.concatenate([part[index].numpy() for part in parts]) for index in sorted(wanted)}
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from nets.execute.executor import SAMPLES_AT_ONCE, Backend, PreparedOperators, input_chunks
+from nets.execute.executor import Backend, PreparedOperators, input_chunks, samples_at_once
 from nets.network import Int8Array, Operator, QuantizedNetwork
 
 Visit = Callable[[Operator, Sequence[Sequence[Tensor]]], Operator]
@@ -27,7 +27,7 @@ def run_by_layer(network: QuantizedNetwork, inputs: Sequence[Int8Array], visit: 
     Raises:
         NetworkError: number, types or shapes of the inputs are not the network's.
     """
-    live = input_chunks(network, tuple(inputs), SAMPLES_AT_ONCE)
+    live = input_chunks(network, tuple(inputs), samples_at_once(network))
     last_use = {index: at for at, operator in enumerate(network.operators) for index in operator.inputs}
     visited: dict[str, Operator] = {}
     for at, operator in enumerate(network.operators):

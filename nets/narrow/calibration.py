@@ -30,6 +30,7 @@ from nets.network import (
     FloatArray,
     Int8Array,
     IntArray,
+    MatrixProduct,
     Method,
     Operator,
     QuantizedNetwork,
@@ -77,7 +78,7 @@ class Calibration:
         summed = {
             index
             for operator in reference.operators
-            if isinstance(operator, ElementwiseSum | ElementwiseProduct)
+            if isinstance(operator, ElementwiseSum | ElementwiseProduct | MatrixProduct)
             for index in (*operator.inputs, operator.output)
         }
 

@@ -8,7 +8,6 @@ import torch
 
 from nets.network import (
     Concatenation,
-    Convolution,
     ElementwiseProduct,
     ElementwiseSum,
     Extremum,
@@ -16,19 +15,24 @@ from nets.network import (
     FloatAveragePool,
     Int8Array,
     IntArray,
+    MatrixProduct,
     Operator,
     Pad,
     PairLookup,
+    ParametricRelu,
     Pool,
     QuantizedNetwork,
     Requantize,
     RescaledOperator,
     Rescaler,
     Reshape,
+    Sliding,
     Softmax,
+    SquaredDifference,
     Sum,
     Tabulated,
     TensorSpec,
+    TransposedConvolution,
     Weighted,
     rescaling,
 )
@@ -93,7 +97,7 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
         target = network.tensors[operator.output]
         if isinstance(operator, RescaledOperator):
             centred = [_centred(source, spec) for source, spec in zip(sources, specs, strict=True)]
-            accumulator = _accumulator(operator, centred, target.shape[-1])
+            accumulator = _accumulator(operator, centred, specs, target.shape[-1])
             accumulators[operator.name] = accumulator
             tensors[operator.output] = _rescaled(operator, accumulator, target)
             if isinstance(operator, Weighted):
@@ -136,6 +140,8 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
         case Extremum():
             choose = np.maximum if operator.largest else np.minimum
             return Interval(*(choose(sources[0].low, sources[1].low), choose(sources[0].high, sources[1].high)))
+        case ParametricRelu():
+            return _constant(*_relu_bounds(operator, source.hull(), specs[0], target), channels)
         case Softmax():
             return _constant(target.q_min, target.q_max, channels)
         case Pad() | FilledPad():
@@ -167,6 +173,17 @@ def _function(
     return int(reachable.min()), int(reachable.max())
 
 
+def _relu_bounds(
+    operator: ParametricRelu, hull: tuple[int, int], source: TensorSpec, target: TensorSpec
+) -> tuple[int, int]:
+    """Returns the bounds of PRELU's outputs: of each of its integers, with the extreme slopes."""
+    centred = torch.arange(hull[0], hull[1] + 1).reshape(-1, 1) - source.zero_point
+    slopes = torch.tensor([int(operator.slopes.min()), int(operator.slopes.max())])
+    negative = rescaling(operator.negative)(torch.clamp(centred, max=0) * slopes)
+    steps = torch.where(centred >= 0, rescaling(operator.positive)(centred), negative) + target.zero_point
+    return max(int(steps.min()), target.q_min), min(int(steps.max()), target.q_max)
+
+
 def _joined(sources: list[Interval], *, along_channels: bool) -> Interval:
     lows, highs = [each.low for each in sources], [each.high for each in sources]
     if along_channels:
@@ -174,7 +191,9 @@ def _joined(sources: list[Interval], *, along_channels: bool) -> Interval:
     return Interval(np.min(lows, axis=0), np.max(highs, axis=0))
 
 
-def _accumulator(operator: RescaledOperator, centred: list[Interval], channels: int) -> Interval:
+def _accumulator(
+    operator: RescaledOperator, centred: list[Interval], specs: list[TensorSpec], channels: int
+) -> Interval:
     """Returns what can reach an operator's last rescaler, given its inputs less their zero points."""
     match operator:
         case Weighted():
@@ -191,12 +210,28 @@ def _accumulator(operator: RescaledOperator, centred: list[Interval], channels: 
             left, right = centred
             corners = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
             return Interval(np.min(corners, axis=0), np.max(corners, axis=0))
+        case SquaredDifference():
+            return _squares(operator, centred)
+        case MatrixProduct():
+            hulls = [each.hull() for each in centred]
+            products = [left * right * operator.depth(specs[0].shape) for left in hulls[0] for right in hulls[1]]
+            return _constant(min(products), max(products), channels)
         case Requantize():
             return centred[0]
         case Sum():
             low, high = centred[0].hull()
             return _constant(low * operator.count, high * operator.count, channels)
     raise NotImplementedError(f"no certified accumulator for {type(operator).__name__}")
+
+
+def _squares(operator: SquaredDifference, centred: list[Interval]) -> Interval:
+    left, right = (
+        _scaled(Interval(each.low << operator.left_shift, each.high << operator.left_shift), rescaler)
+        for each, rescaler in zip(centred, operator.input_rescalers, strict=True)
+    )
+    low, high = left.low - right.high, left.high - right.low
+    least = np.where((low <= 0) & (high >= 0), 0, np.minimum(low**2, high**2))
+    return Interval(least, np.maximum(low**2, high**2))
 
 
 def _weighted(operator: Weighted, centred: Interval) -> Interval:
@@ -210,12 +245,12 @@ def _weighted(operator: Weighted, centred: Interval) -> Interval:
 
 
 def _operand_bounds(operator: Weighted, centred: Interval, taps: int) -> tuple[IntArray, IntArray]:
-    """Returns bounds of the operand at every weight, ``[out or 1, taps]``; a padded tap may also see 0."""
+    """Returns bounds of the operand at every weight, ``[out or 1, taps]``; others also see 0."""
     low, high = centred.low, centred.high
-    if not isinstance(operator, Convolution):
+    if not isinstance(operator, Sliding):
         repeats = taps // low.size  # an input that the layer flattens
         return np.tile(low, repeats)[None], np.tile(high, repeats)[None]
-    if any(amount for pair in operator.padding for amount in pair):
+    if isinstance(operator, TransposedConvolution) or any(amount for pair in operator.padding for amount in pair):
         low, high = np.minimum(low, 0), np.maximum(high, 0)
     per_group = operator.weights.shape[3]
     group = np.arange(operator.out_channels) // (operator.out_channels // operator.groups)

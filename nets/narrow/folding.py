@@ -15,6 +15,7 @@ import numpy as np
 
 from nets.narrow.certificates import Interval, NetworkCertificate, certify
 from nets.narrow.dead_channels import Channels, settled, settled_folded
+from nets.narrow.silence import silent_channels, without_reach
 from nets.network import (
     Contract,
     ElementwiseSum,
@@ -108,8 +109,16 @@ class RescalerConstants:
 
 
 def rescaler_constants(network: QuantizedNetwork) -> dict[str, RescalerConstants]:
-    """Returns the constants of every rescaler whose width is a design variable, by operator name."""
+    """Returns the constants of every rescaler whose width is a design variable, by operator name.
+
+    They are those of the network that :func:`~nets.narrow.silence.silenced` returns, which is the one that ships.
+    """
     certificate = certify(network)
+    silent = silent_channels(network, certificate)
+    for name, channels in silent.items():
+        reach = certificate.accumulators[name]
+        for sums in (certificate.partial_sums, certificate.accumulators):
+            sums[name] = without_reach(sums[name], reach, channels)
     return {operator.name: _constants(operator, network, certificate) for operator in network.narrowable_operators()}
 
 

@@ -28,6 +28,7 @@ from nets.network.operators import (
     FilledPad,
     FullyConnected,
     Interpolation,
+    MatrixProduct,
     MaxPool,
     Mean,
     Method,
@@ -36,15 +37,19 @@ from nets.network.operators import (
     Operator,
     Pad,
     Pads,
+    ParametricRelu,
     Pool,
     Rearrangement,
     ReducedExtremum,
     Requantize,
     RescaledOperator,
     Reshape,
+    Sliding,
+    SquaredDifference,
     Stack,
     Sum,
     Transpose,
+    TransposedConvolution,
     Weighted,
 )
 from nets.network.profiles import ONNX_PROFILES, PROFILES, Profile, profile_named
@@ -58,9 +63,17 @@ from nets.network.quantization import (
 )
 from nets.network.quantized_network import QuantizedNetwork, shared_quantization
 from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, stored_bits
-from nets.network.scales import effective_scales, product_scale, sum_scales, weighted_scale, with_multiplier_bits
+from nets.network.scales import (
+    effective_scales,
+    matrix_scale,
+    product_scale,
+    square_scales,
+    sum_scales,
+    weighted_scale,
+    with_multiplier_bits,
+)
 from nets.network.softmax import SOFTMAX_OUTPUT, Softmax, softmax_exponentials, softmax_of
-from nets.network.tables import fixed_quantization, retabulated
+from nets.network.tables import fixed_quantization, relu_rescalers, retabulated
 from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec, WeightArray
 
 if TYPE_CHECKING:
@@ -98,6 +111,7 @@ __all__ = [
     "IntArray",
     "Interpolation",
     "Lookup",
+    "MatrixProduct",
     "MaxPool",
     "Mean",
     "Method",
@@ -108,6 +122,7 @@ __all__ = [
     "Pads",
     "PairKind",
     "PairLookup",
+    "ParametricRelu",
     "Pool",
     "Profile",
     "QuantizedNetwork",
@@ -117,13 +132,16 @@ __all__ = [
     "RescaledOperator",
     "Rescaler",
     "Reshape",
+    "Sliding",
     "Softmax",
+    "SquaredDifference",
     "Stack",
     "StatedTable",
     "Sum",
     "Tabulated",
     "TensorSpec",
     "Transpose",
+    "TransposedConvolution",
     "WeightArray",
     "Weighted",
     "along_channels",
@@ -134,6 +152,7 @@ __all__ = [
     "fingerprint",
     "fixed_quantization",
     "lookup_table",
+    "matrix_scale",
     "neighbouring_scales",
     "operator_digest",
     "pair_table",
@@ -141,12 +160,14 @@ __all__ = [
     "profile_named",
     "quantize_bias",
     "quantize_weights",
+    "relu_rescalers",
     "rescaler_from_scale",
     "rescaling",
     "retabulated",
     "shared_quantization",
     "softmax_exponentials",
     "softmax_of",
+    "square_scales",
     "stored_bits",
     "sum_scales",
     "trained_arrays",

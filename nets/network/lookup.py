@@ -36,6 +36,7 @@ class Function(StrEnum):
     GELU = "gelu"
     GELU_TANH = "gelu_tanh"  # the approximation by a hyperbolic tangent
     HARD_SWISH = "hard_swish"
+    IDENTITY = "identity"
     LEAKY_RELU = "leaky_relu"
     LOG = "log"
     LOGISTIC = "logistic"
@@ -97,6 +98,8 @@ def lookup_table(
     centred = _INTEGERS - source.zero_point
     if function is Function.LEAKY_RELU:
         steps = (_xnnpack_leaky if xnnpack else _leaky)(centred, source.scale, target.scale, alpha) + target.zero_point
+    elif function is Function.IDENTITY and not xnnpack:
+        steps = _quotient(centred, source.scale, target.scale) + target.zero_point
     elif function in _STEPS:
         steps = _STEPS[function](centred, source.scale, target) + target.zero_point
     else:
@@ -137,6 +140,7 @@ _REAL: dict[Function, Callable[[float], float]] = {
     Function.GELU: _gelu,
     Function.GELU_TANH: _gelu_tanh,
     Function.LOG: lambda x: math.log(x) if x > 0 else -math.inf,
+    Function.IDENTITY: float,
     Function.LOGISTIC: _logistic,
     Function.TANH: math.tanh,
 }
@@ -152,6 +156,13 @@ def _rounded(
     steps = (values * (np.float32(1) / np.float32(target.scale))).astype(np.float64)
     whole = np.rint(steps) if half_even else np.copysign(np.floor(np.abs(steps) + 0.5), steps)
     return np.clip(whole, INT32_MIN, INT32_MAX).astype(np.int64) + target.zero_point
+
+
+def _quotient(centred: IntArray, source: float, target: float) -> IntArray:
+    """Divides real values by the new scale in float32, rounded half away from zero (``quantize.h``, AffineQuantize)."""
+    reals = np.float32(source) * centred.astype(np.float32)
+    steps = (reals / np.float32(target)).astype(np.float64)
+    return np.copysign(np.floor(np.abs(steps) + 0.5), steps).astype(np.int64)
 
 
 def _float32_ratio(scale: float, other: float, alpha: float = 1.0) -> float:

@@ -47,8 +47,8 @@ def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[i
     schema = _litert("schema_py_generated")
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph = model.subgraphs[0]
-    graph.operators = _needed(graph, {operator_index(operator) for operator in network.operators})
     graph.inputs = np.array([network.tensors[i].file_index for i in network.inputs], np.int32)
+    graph.operators = _needed(graph, {operator_index(operator) for operator in network.operators})
     graph.outputs = np.array([network.tensors[i].file_index for i in tensors], np.int32)
     for index in strange_axes(content):
         graph.tensors[index].quantization.quantizedDimension = 0
@@ -71,22 +71,15 @@ def strange_axes(content: bytes) -> list[int]:
 
 
 def _needed(graph: Any, imported: set[int]) -> list[Any]:  # noqa: ANN401 -- LiteRT is untyped
-    """Returns the imported operators, and those before them whose results were folded into constants, in order."""
+    """Returns the imported operators, and those before them that were folded into constants or other operators."""
     wanted: set[int] = set()
     needed = []
     for at in reversed(range(len(graph.operators))):
         operator = graph.operators[at]
-        if at in imported or (wanted & set(operator.outputs) and _small_integers(graph, operator)):
+        if at in imported or wanted & set(operator.outputs):
             needed.append(operator)
-            wanted |= set(operator.inputs)
+            wanted |= set(operator.inputs) - set(graph.inputs)
     return needed[::-1]
-
-
-def _small_integers(graph: Any, operator: Any) -> bool:  # noqa: ANN401
-    """Returns whether an operator is of shape arithmetic, which the importer folds: all its results are integers."""
-    schema = _litert("schema_py_generated")
-    integers = (schema.TensorType.INT32, schema.TensorType.INT64)
-    return all(graph.tensors[index].type in integers for index in operator.outputs)
 
 
 def _refusal(runtime: str, error: Exception) -> RefusedModelError:

@@ -9,7 +9,15 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers import RawGraph, operator_index, read_graph
-from nets.network import Convolution, FilledPad, FloatArray, QuantizedNetwork, TensorSpec, Weighted
+from nets.network import (
+    Convolution,
+    FilledPad,
+    FloatArray,
+    QuantizedNetwork,
+    TensorSpec,
+    TransposedConvolution,
+    Weighted,
+)
 from nets.oracle.annotate import annotated
 from nets.oracle.litert import strange_axes
 from nets.writers import runtime_weight_scale
@@ -126,16 +134,19 @@ def _patch_weighted(patcher: _Patcher, network: QuantizedNetwork, operator: Weig
     if raw.kind == "DEPTHWISE_CONV_2D":
         assert isinstance(operator, Convolution)  # noqa: S101 -- the importer makes nothing else of it
         weights = np.ascontiguousarray(weights.transpose(3, 1, 2, 0))
+    if isinstance(operator, TransposedConvolution):
+        weights = weights[:, ::-1, ::-1]
+    bias_at = 3 if isinstance(operator, TransposedConvolution) else 2
     scale = runtime_weight_scale(network, operator)
     zero_point = operator.weight_zero_point
     of_uint8 = bool(patcher.offset(raw.inputs[1]))  # those of int8 have no zero point
     patcher.data(raw.inputs[1], weights.astype(np.int64) + zero_point if of_uint8 else weights, f"{raw}: weights")
     patcher.quantization(raw.inputs[1], scale, zero_point if of_uint8 else None, f"{raw}: weight scales")
-    if len(raw.inputs) < 3 or raw.inputs[2] == -1:
+    if len(raw.inputs) <= bias_at or raw.inputs[bias_at] == -1:
         if operator.bias.any():
             raise NetworkError(f"{raw} has no bias in the file; the network's is not 0")
         return
-    patcher.data(raw.inputs[2], operator.bias.astype(np.int32), f"{raw}: bias")
+    patcher.data(raw.inputs[bias_at], operator.bias.astype(np.int32), f"{raw}: bias")
     bias_scales = scale * network.tensors[operator.inputs[0]].scale
-    if patcher.graph.tensors[raw.inputs[2]].scales.size == bias_scales.size:
-        patcher.quantization(raw.inputs[2], bias_scales, None, f"{raw}: bias scales")
+    if patcher.graph.tensors[raw.inputs[bias_at]].scales.size == bias_scales.size:
+        patcher.quantization(raw.inputs[bias_at], bias_scales, None, f"{raw}: bias scales")

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from nets.errors import NetworkError
 from nets.execute.executor import IntegerExecutor
 from nets.importers import onnx_from_bytes
 from nets.importers.tflite import network_from_bytes
+from nets.importers.tflite.inspection import inspect_bytes
 from nets.network.quantized_network import QuantizedNetwork
 from nets.oracle.verify import random_samples
 
@@ -50,6 +52,7 @@ def originals(*, onnx: bool = False) -> list[bytes]:
         known_models.rearrangements,
         known_models.shape_arithmetic,
         known_models.unsigned,
+        known_models.through_float,
         known_models.post_processed,
     )
     made = [make(rng) for make in models]
@@ -131,6 +134,7 @@ def feed(content: bytes, seed: int, *, onnx: bool = False) -> Outcome:
         if onnx:
             network = onnx_from_bytes(content, "mutant.onnx", contract=("half_up", "onnxruntime")[seed % 2]).network
         else:
+            inspect_bytes(content, "mutant.tflite")
             network = network_from_bytes(content, "mutant.tflite", contract=("half_up", "litert_ref")[seed % 2])
         if _elements(network) > ELEMENTS_RUN:
             return Outcome("imported", "")
@@ -150,6 +154,7 @@ def _elements(network: QuantizedNetwork) -> int:
 def worker(start: int, count: int, seed: int, *, onnx: bool) -> None:
     """Feed some mutants; prints a line of JSON. Limits make hangs and blow-ups visible as failures."""
     sources = originals(onnx=onnx)
+    warnings.simplefilter("ignore")  # the last line on stderr is a number
     feed(sources[0], 0, onnx=onnx)  # loads libraries before memory is limited
     usage = _address_space()
     resource.setrlimit(resource.RLIMIT_AS, (usage + MEMORY, usage + MEMORY))

@@ -164,6 +164,17 @@ def unsigned_operators(rng: np.random.Generator) -> bytes:
     return layers.content(y, *outputs)
 
 
+def through_float(rng: np.random.Generator) -> bytes:
+    """A change of quantization that a converter left in float: DEQUANTIZE, QUANTIZE."""
+    layers = Layers(rng)
+    x = layers.conv(layers.input(5, 4, 3), 6)
+    real = layers.writer.activation(layers.shape(x), 0.0, 0, "FLOAT32")
+    half = layers.writer.activation(layers.shape(x), 2 * layers.scale(x), 3)  # ties among the quotients
+    layers.writer.operator("DEQUANTIZE", [x], [real])
+    layers.writer.operator("QUANTIZE", [real], [half])
+    return layers.content(layers.dense(layers.reshape(half, 120), 4))
+
+
 def post_processed(rng: np.random.Generator) -> bytes:
     """A detector's heads: boxes to float, scores by LOGISTIC, both into a custom operator; classes by ARG_MAX."""
     layers = Layers(rng)
@@ -189,6 +200,29 @@ def parts(rng: np.random.Generator) -> bytes:
     pair = layers.pack([smooth, layers.rearranged("REVERSE_V2", smooth, (5, 4, 4), [1])], 2)
     largest = layers.padded(layers.reduced("REDUCE_MAX", pair, (2,), keep=False), (0, 1), (1, 0), (0, 0))
     return layers.content(layers.dense(layers.reshape(largest, 120), 4))
+
+
+def upsampled(rng: np.random.Generator) -> bytes:
+    """A decoder: a transposed convolution, and a layer at every position."""
+    layers = Layers(rng)
+    x = layers.conv(layers.input(5, 4, 3), 6, stride=(2, 2))
+    y = layers.transposed(x, 5, (3, 2), (2, 2))
+    z = layers.transposed(layers.dense(y, 4, keep=True), 3, (2, 2), (1, 2), VALID, bias=False)
+    return layers.content(layers.dense(layers.reshape(z, int(np.prod(layers.shape(z)[1:]))), 4))
+
+
+def attention(rng: np.random.Generator) -> bytes:
+    """Two heads of self-attention over six positions, as converters write it, and its sum with the input."""
+    layers = Layers(rng)
+    x = layers.input(6, 8)
+    heads = [layers.reshape(layers.dense(x, 8, keep=True), 6, 2, 4) for _ in range(3)]
+    queries, keys, values = (layers.transpose(each, 0, 2, 1, 3) for each in heads)
+    scores = layers.softmax(layers.matrices(queries, keys, (False, True)))
+    mixed = layers.transpose(layers.matrices(scores, values), 0, 2, 1, 3)
+    total = layers.elementwise("ADD", layers.dense(layers.reshape(mixed, 6, 8), 8, keep=True), x)
+    spread = layers.squared_difference(total, layers.mean(total, (2,), keep=True))
+    scaled = layers.elementwise("MUL", layers.parametric_relu(total, 1, 8), layers.mean(spread, (2,), keep=True))
+    return layers.content(layers.dense(layers.mean(layers.function("GELU", scaled), (1,)), 4))
 
 
 def shape_arithmetic(rng: np.random.Generator) -> bytes:

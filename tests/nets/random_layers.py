@@ -84,7 +84,13 @@ class Layers:
             values = self.rng.integers(-reach, reach + 1, channels)
             inputs.append(self.writer.constant(values, "INT32", [float(self.scale(x) * s) for s in scales]))
         out = self._result(shape, self._span(x, terms, scales))
-        table = {"CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions"}
+        table = {
+            "CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+            "TRANSPOSE_CONV": "TransposeConvOptions",
+        }  # fmt: skip
+        if kind == "TRANSPOSE_CONV":
+            sizes = self.writer.constant(np.array((self.batch, *shape)), "INT32")
+            inputs = [sizes, weight, x, *inputs[2:]]
         self.writer.operator(kind, inputs, [out], table.get(kind, "FullyConnectedOptions"), **options)
         return out
 
@@ -135,6 +141,26 @@ class Layers:
         shape = (*self._window(x, kernel, stride, dilation, padding), channels)
         return self._weighted("DEPTHWISE_CONV_2D", x, weights, shape, 3, kernel[0] * kernel[1], per_channel, options)
 
+    def transposed(
+        self,
+        x: int,
+        channels: int,
+        kernel: Pair = (3, 3),
+        stride: Pair = (2, 2),
+        padding: int = SAME,
+        per_channel: bool = True,
+        bias: bool = True,
+    ) -> int:
+        _, height, width, inner = self.shape(x)
+        grown = [
+            (n - 1) * s + (k if padding == VALID else 1 + int(self.rng.integers(s)))
+            for n, s, k in zip((height, width), stride, kernel, strict=True)
+        ]
+        weights = self.rng.integers(-127, 128, (channels, *kernel, inner))
+        options = {"Padding": padding, "StrideH": stride[0], "StrideW": stride[1]}
+        terms = max(kernel[0] * kernel[1] * inner // (stride[0] * stride[1]), 1)
+        return self._weighted("TRANSPOSE_CONV", x, weights, (*grown, channels), 0, terms, per_channel, options, bias)
+
     def dense(
         self,
         x: int,
@@ -150,6 +176,30 @@ class Layers:
         out = (*shape[1:-1], channels) if keep else (channels,)
         options = {"FusedActivationFunction": activation, "KeepNumDims": keep}
         return self._weighted("FULLY_CONNECTED", x, weights, out, 0, inner, per_channel, options, bias)
+
+    def matrices(self, left: int, right: int, transposed: tuple[bool, bool] = (False, False)) -> int:
+        first, second = (
+            (*shape[:-2], shape[-1], shape[-2]) if swapped else shape
+            for shape, swapped in zip((self.shape(left), self.shape(right)), transposed, strict=True)
+        )
+        outer = np.broadcast_shapes(first[1:-2], second[len(second) - len(first) + 1 : -2])
+        spread = 60 * np.sqrt(first[-1]) * float(self.rng.uniform(0.4, 2))
+        out = self._result((*outer, first[-2], second[-1]), self.scale(left) * self.scale(right) * spread)
+        options = {"AdjX": transposed[0], "AdjY": transposed[1]}
+        self.writer.operator("BATCH_MATMUL", [left, right], [out], "BatchMatMulOptions", **options)
+        return out
+
+    def squared_difference(self, left: int, right: int) -> int:
+        shape = np.broadcast_shapes(self.shape(left), self.shape(right))[1:]
+        largest = max(self.scale(left), self.scale(right)) * 128
+        out = self._result(shape, largest * largest / 128 * float(self.rng.uniform(0.3, 3)))
+        self.writer.operator("SQUARED_DIFFERENCE", [left, right], [out], "SquaredDifferenceOptions")
+        return out
+
+    def parametric_relu(self, x: int, *shape: int) -> int:
+        out = self._result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
+        self.writer.operator("PRELU", [x, self.constant(*shape)], [out])
+        return out
 
     def elementwise(self, kind: str, left: int, right: int, activation: int = NONE) -> int:
         shape = np.broadcast_shapes(self.shape(left), self.shape(right))[1:]

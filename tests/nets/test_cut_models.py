@@ -14,13 +14,15 @@ from typer.testing import CliRunner
 from dse.cli.inspect import inspect
 from dse.cli.narrow import narrow
 from dse.cli.networks import verify
+from dse.study.members import NetworkSpec
+from dse.study.prepared import _imported as imported_baselines
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
 from nets.importers import inspect_tflite, network_from_bytes
-from nets.network import Convolution, QuantizedNetwork, operator_digest
+from nets.network import PROFILES, Convolution, QuantizedNetwork, operator_digest
 from nets.oracle.export import export_tflite
 from nets.oracle.patch import patched
-from nets.oracle.verify import random_samples
+from nets.oracle.verify import random_samples, verify_bytes
 
 app = typer.Typer()
 for command in (inspect, verify, narrow):
@@ -92,6 +94,15 @@ def test_a_float_part_with_weights_is_refused_with_a_cut(float_weights: bool) ->
     with pytest.raises(NetworkError, match=said):
         network_from_bytes(content, "m")
     assert names(network_from_bytes(content, "m", cut=(x,))) == ["conv_0"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_quantization_changed_in_float_is_one_operator(profile: str) -> None:
+    content = known_models.through_float(np.random.default_rng(0))
+    network = network_from_bytes(content, "m", contract=profile)
+    assert names(network) == ["conv_0", "requantize_2", "reshape_3", "fc_4"]
+    pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
+    assert verify_bytes(content, "m", profile, *random_samples(network, 50, 0)).exact
 
 
 def test_a_cut_network_is_the_beginning_of_the_whole_one(residual: bytes) -> None:
@@ -236,3 +247,11 @@ def test_the_inspect_command_fits_into_80_columns(tmp_path: Path) -> None:
     document = json.loads(runner.invoke(app, ["inspect", str(path), "--json"]).stdout)
     assert document["importable"] is False
     assert document["blockers"][0]["kind"] == "SIN"
+
+
+def test_a_study_s_network_ends_at_its_cut(residual: bytes, tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(residual)
+    spec = NetworkSpec(model=tmp_path / "m.tflite", cut=("t3", 3))
+    networks, originals = imported_baselines(spec, tmp_path / "m.tflite")
+    assert names(networks("floor")) == ["conv_0"] == list(originals)
+    assert NetworkSpec.model_validate(spec.model_dump(mode="json")) == spec

@@ -17,6 +17,7 @@ from nets.importers.tflite import load_tflite
 from nets.narrow.certificates import certify
 from nets.narrow.folding import RescalerConstants, rescaler_constants
 from nets.narrow.narrowing import RescalerChoice, narrow
+from nets.narrow.silence import silenced
 from nets.network.contracts import CONTRACTS, contract_named
 from nets.network.operators import (
     SUM_LEFT_SHIFT,
@@ -25,6 +26,7 @@ from nets.network.operators import (
     FullyConnected,
     Method,
     NarrowableOperator,
+    Weighted,
 )
 from nets.network.quantized_network import QuantizedNetwork
 from nets.network.requantization import rescaling
@@ -72,9 +74,10 @@ def as_hardware(
 def assert_hardware_computes(network: QuantizedNetwork, samples: np.ndarray) -> dict[str, RescalerConstants]:
     tensors = IntegerExecutor(network).tensors(samples)
     constants = rescaler_constants(network)
-    for operator in network.narrowable_operators():
+    shipped = silenced(network)
+    for operator in shipped.narrowable_operators():
         inputs = [tensors[index] for index in operator.inputs]
-        computed = as_hardware(operator, network, constants[operator.name], inputs)
+        computed = as_hardware(operator, shipped, constants[operator.name], inputs)
         assert (computed == tensors[operator.output]).all(), operator.name
     return constants
 
@@ -187,11 +190,13 @@ def test_no_order_of_the_products_leaves_the_accumulator(data: st.DataObject) ->
     network = layer(weights, bias, shifts, "half_up", TensorSpec("y", (1,), 1.0, zero), (-128, 127))
     network = network.with_tensors({0: replace(network.tensors[0], zero_point=data.draw(st.integers(-4, 3)))})
     (constants,) = rescaler_constants(network).values()
+    (shipped,) = silenced(network).operators
+    assert isinstance(shipped, Weighted)
     half = 1 << (constants.stages[0].operand_bits - 1)
     centred = EVERY_INPUT.astype(np.int64) - network.tensors[0].zero_point
-    start = bias + constants.offset
+    start = shipped.bias + constants.offset
     for order in ((0, 1), (1, 0)):
-        sums = start + np.cumsum((centred * weights)[:, order], axis=1)
+        sums = start + np.cumsum((centred * shipped.weights)[:, order], axis=1)
         assert (-half <= start).all()
         assert (start < half).all()
         assert sums.min() >= -half
@@ -343,11 +348,10 @@ class TestDeadChannels:
         constants = assert_hardware_computes(network, EVERY_INPUT)["fc_0"]
         assert constants.stages[-1].right_shift_max == 4
 
-    def test_a_wide_interval_inside_the_clamp_keeps_only_the_shift_that_it_needs(self) -> None:
+    def test_a_wide_interval_inside_the_clamp(self) -> None:
         _, constants = self.constants([3, 4, 60, 4], 5)
         assert constants.folded
-        width = (self.weights[2] * 7).sum()
-        assert constants.stages[-1].right_shift[2] == int(width).bit_length() < 60
+        assert constants.stages[-1].right_shift[2] == 4
 
     def test_a_layer_without_a_live_channel(self) -> None:
         _, constants = self.constants([40, 50, 60, 45], -128)
@@ -365,10 +369,8 @@ class TestDeadChannels:
             multiplier = np.where(zero & (np.arange(shift.size) == 0), 0, rescaler.multiplier)
             dead = replace(operator, rescaler=replace(rescaler, right_shift=shift, multiplier=multiplier))
             flushed = network.with_operators({"conv_2": dead})
-            spec = flushed.tensors[operator.output]
             constants = assert_hardware_computes(flushed, random_inputs((8, 8, 1), 16))["conv_2"]
-            at_an_end = spec.zero_point in (operator.q_min, operator.q_max)
-            assert (constants.stages[-1].right_shift_max == int(rescaler.right_shift[1:].max())) == at_an_end
+            assert constants.stages[-1].right_shift_max == int(rescaler.right_shift[1:].max())
 
 
 @pytest.mark.skipif(not MODELS.exists(), reason="needs the models of ../shared/data")

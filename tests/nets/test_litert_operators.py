@@ -5,7 +5,7 @@ import pytest
 from exactness import assert_equal
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_layers import Layers
+from random_layers import SAME, VALID, Layers
 
 from nets.errors import NetworkError
 from nets.importers.tflite import network_from_bytes
@@ -100,3 +100,50 @@ def test_a_softmax_that_the_reference_kernel_aborts_on_is_refused_under_its_prof
     with pytest.raises(NetworkError, match="operator 0 SOFTMAX is over 512 elements; in fixed point at most 511"):
         network_from_bytes(content, "m", contract="litert_ref")
     assert_equal(content, 0, profiles=["litert_xnnpack"])
+
+
+@settings(max_examples=30)
+@given(seeds, sizes, st.integers(1, 12), st.integers(1, 4), st.integers(1, 3), st.sampled_from([SAME, VALID]))
+def test_transposed_convolutions(
+    seed: int, size: tuple[int, int, int], channels: int, kernel: int, stride: int, padding: int
+) -> None:
+    layers = Layers(np.random.default_rng(seed), batch=1 + seed % 2)
+    shape, strides = (kernel, 1 + seed % 3), (stride, 1 + seed % 2)
+    x = layers.input(*size)
+    out = layers.transposed(x, channels, shape, strides, padding, per_channel=seed % 3 > 0, bias=seed % 5 > 0)
+    content, smaller = layers.content(out), any(k < s for k, s in zip(shape, strides, strict=True))
+    if smaller and padding == SAME:
+        with pytest.raises(NetworkError, match="smaller than its stride"):
+            network_from_bytes(content, "m", contract="litert_xnnpack")
+        assert_equal(content, seed, profiles=["litert_ref"])
+    else:
+        assert_equal(content, seed)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.integers(1, 70), st.booleans(), st.booleans(), st.booleans())
+def test_products_of_matrices(
+    seed: int, size: tuple[int, int, int], depth: int, left: bool, right: bool, constant: bool
+) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    heads, rows, columns = size
+    x = layers.input(heads, *((depth, rows) if left else (rows, depth)))
+    shape = (columns, depth) if right else (depth, columns)
+    y = layers.constant(heads if seed % 2 else 1, *shape) if constant else layers.input(heads, *shape)
+    assert_equal(layers.content(layers.matrices(x, y, (left, right))), seed)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.sampled_from(["same", "channels"]))
+def test_squared_differences(seed: int, size: tuple[int, int, int], other: str) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    x, y = layers.input(*size), layers.input(*(size if other == "same" else (1, 1, size[2])))
+    assert_equal(layers.content(layers.squared_difference(x, y)), seed, 8)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.sampled_from(["channels", "all"]))
+def test_parametric_relus(seed: int, size: tuple[int, int, int], slopes: str) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    shape = size if slopes == "all" else (1, 1, size[2])
+    assert_equal(layers.content(layers.parametric_relu(layers.input(*size), *shape)), seed, 8)

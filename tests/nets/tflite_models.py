@@ -181,6 +181,9 @@ VERSIONS = {
     tflite.BuiltinOperator.CONV_2D: 3,
     tflite.BuiltinOperator.DEPTHWISE_CONV_2D: 3,
     tflite.BuiltinOperator.FULLY_CONNECTED: 4,
+    tflite.BuiltinOperator.TRANSPOSE_CONV: 3,
+    tflite.BuiltinOperator.BATCH_MATMUL: 2,
+    tflite.BuiltinOperator.SQUARED_DIFFERENCE: 2,
     **dict.fromkeys(
         (
             tflite.BuiltinOperator.ADD,

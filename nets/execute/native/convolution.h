@@ -257,15 +257,18 @@ static void windowed(const WeightedPlan& plan, const int8_t* x, int8_t* y, int64
     const Window& w = plan.window;
     const int64_t total = static_cast<int64_t>(w.out_height) * w.out_width, row = padded_row(w);
     auto* padded = scratch<typename Tiles::Input>(PADDED, row * (w.top + w.height + w.bottom) + 64);
+    const int64_t step = static_cast<int64_t>(w.stride_x) * w.channels, row_step = w.stride_y * row;
     int64_t pixels[PIXELS_AT_ONCE];
     for (int64_t image = 0; image < images; ++image) {
         pad<Tiles>(w, x + image * w.height * w.width * w.channels, padded);
+        int64_t column = 0, row_start = 0;
         for (int64_t first = 0; first < total; first += PIXELS_AT_ONCE) {
             const int64_t count = std::min(PIXELS_AT_ONCE, total - first);
-            for (int64_t p = 0; p < PIXELS_AT_ONCE; ++p) {
-                const int64_t at = first + std::min(p, count - 1);
-                pixels[p] = at / w.out_width * w.stride_y * row + at % w.out_width * w.stride_x * w.channels;
+            for (int64_t p = 0; p < count; ++p) {
+                pixels[p] = row_start + column * step;
+                if (++column == w.out_width) column = 0, row_start += row_step;
             }
+            std::fill(pixels + count, pixels + PIXELS_AT_ONCE, pixels[count - 1]);
             pixels_done<Tiles>(plan, padded, pixels, count, y + (image * total + first) * w.out_channels);
         }
     }

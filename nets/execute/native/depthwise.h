@@ -65,27 +65,37 @@ struct Columns {
     }
 
     ON_AVX512 void interleave(const int8_t* image, int64_t out_row) const {
-        const __m512i quads = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
-        const __m512i taps = _mm512_broadcast_i32x4(_mm_set_epi8(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0));
-        const __m512i raise = _mm512_set1_epi8(static_cast<char>(0x80));
         for (int64_t group = 0; group < groups; ++group) {
             const int8_t* rows[4];
             for (int64_t t = 0; t < 4; ++t) rows[t] = source(image, out_row, 4 * group + t);
             for (int64_t block = 0; block < blocks; ++block) {
-                const int64_t first = block * LANES, present = std::min(LANES, w.channels - first);
-                const __mmask16 mask = static_cast<__mmask16>((1u << present) - 1);
+                const int64_t first = block * LANES, present = std::min<int64_t>(LANES, w.channels - first);
                 uint8_t* to = at(group, block) + w.left * LANES * 4;
-                int64_t from = first;
-                for (int64_t column = 0; column < w.width; ++column, from += w.channels, to += LANES * 4) {
-                    __m512i four = _mm512_castsi128_si512(_mm_maskz_loadu_epi8(mask, rows[0] + from));
-                    four = _mm512_inserti32x4(four, _mm_maskz_loadu_epi8(mask, rows[1] + from), 1);
-                    four = _mm512_inserti32x4(four, _mm_maskz_loadu_epi8(mask, rows[2] + from), 2);
-                    four = _mm512_inserti32x4(four, _mm_maskz_loadu_epi8(mask, rows[3] + from), 3);
-                    // Rows of LANES bytes become rows of quads, and each four by four bytes are transposed.
-                    const __m512i mixed = _mm512_shuffle_epi8(_mm512_permutexvar_epi32(quads, four), taps);
-                    _mm512_store_si512(to, _mm512_xor_si512(mixed, raise));
-                }
+                if (present == LANES) interleave_block(rows, first, to, [](const int8_t* from) ON_AVX512 INLINE_LAMBDA {
+                    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+                });
+                else interleave_block(rows, first, to, [=](const int8_t* from) ON_AVX512 INLINE_LAMBDA {
+                    return _mm_maskz_loadu_epi8(static_cast<__mmask16>((1u << present) - 1), from);
+                });
             }
+        }
+    }
+
+    template <typename Load>
+    ON_AVX512 INLINE void interleave_block(const int8_t* const* rows, int64_t first, uint8_t* to, Load load) const {
+        const __m512i quads = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+        const __m512i taps = _mm512_broadcast_i32x4(_mm_set_epi8(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0));
+        const __m512i raise = _mm512_set1_epi8(static_cast<char>(0x80));
+        const int8_t *a = rows[0] + first, *b = rows[1] + first, *c = rows[2] + first, *d = rows[3] + first;
+        const int64_t channels = w.channels, end = static_cast<int64_t>(w.width) * channels;
+        for (int64_t from = 0; from < end; from += channels, to += LANES * 4) {
+            __m512i four = _mm512_castsi128_si512(load(a + from));
+            four = _mm512_inserti32x4(four, load(b + from), 1);
+            four = _mm512_inserti32x4(four, load(c + from), 2);
+            four = _mm512_inserti32x4(four, load(d + from), 3);
+            // Rows of LANES bytes become rows of quads, and each four by four bytes are transposed.
+            const __m512i mixed = _mm512_shuffle_epi8(_mm512_permutexvar_epi32(quads, four), taps);
+            _mm512_store_si512(to, _mm512_xor_si512(mixed, raise));
         }
     }
 };

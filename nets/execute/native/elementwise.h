@@ -79,17 +79,57 @@ static void in_parts(const Requant& requant, int8_t* y, int64_t count, Body&& bo
     }
 }
 
+#ifdef HAS_X86_PATHS
+// Sixteen rescaled operands, added to or subtracted from what is there.
+struct Operand512 {
+    __m512d scale, half, away;
+    __m512i zero;
+    __mmask16 negative;
+    ON_AVX512 INLINE explicit Operand512(const Operand& o) {
+        scale = _mm512_set1_pd(o.scale);
+        half = _mm512_set1_pd(o.half);
+        away = _mm512_set1_pd(o.away);
+        zero = _mm512_set1_epi32(o.zero);
+        negative = o.sign < 0 ? 0xffff : 0;
+    }
+    ON_AVX512 INLINE __m256i eight(__m512d x) const {
+        const __m512d sign = _mm512_and_pd(x, _mm512_set1_pd(-0.0));
+        return Floor64::floored(x, scale, _mm512_add_pd(half, _mm512_or_pd(sign, away)));
+    }
+    ON_AVX512 INLINE __m512i added(__m512i sum, const int8_t* bytes) const {
+        const __m128i read = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+        const __m512i x = _mm512_sub_epi32(_mm512_cvtepi8_epi32(read), zero);
+        const __m256i low = eight(Floor64::low_eight(x)), high = eight(Floor64::high_eight(x));
+        const __m512i value = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+        return _mm512_add_epi32(sum, _mm512_mask_sub_epi32(value, negative, _mm512_setzero_si512(), value));
+    }
+};
+
+ON_AVX512 static void sums_512(const Operand& a, const Operand& b, const int8_t* x, const int8_t* y, int32_t* acc, int64_t count) {
+    const Operand512 left(a), right(b);
+    for (int64_t i = 0; i < count; i += LANES)
+        _mm512_storeu_si512(acc + i, right.added(left.added(_mm512_setzero_si512(), x + i), y + i));
+}
+#endif
+
 template <typename Path>
 static void sum(const SumPlan& plan, const int8_t* a, const int8_t* b, int8_t* y, int64_t samples) {
     const Operand first = plan.operands[0], second = plan.operands[1];
     const bool exact = plan.exact != 0;
     in_parts<Path>(*plan.requant, y, samples * plan.elements, [&](int64_t from, int64_t part, int32_t* sums) {
+        int64_t done = 0;
+#ifdef HAS_X86_PATHS
+        if (exact && std::is_same<Path, Vnni>::value) {
+            done = part / LANES * LANES;
+            sums_512(first, second, a + from, b + from, sums, done);
+        }
+#endif
         Path::call([=]() INLINE_LAMBDA {
             const int8_t* __restrict left = a + from;
             const int8_t* __restrict right = b + from;
             int32_t* __restrict acc = sums;
             if (exact) {
-                for (int64_t i = 0; i < part; ++i) acc[i] = rescaled(left[i], first) + rescaled(right[i], second);
+                for (int64_t i = done; i < part; ++i) acc[i] = rescaled(left[i], first) + rescaled(right[i], second);
             } else {
                 for (int64_t i = 0; i < part; ++i)
                     acc[i] = first.table[static_cast<uint8_t>(left[i])] + second.table[static_cast<uint8_t>(right[i])];

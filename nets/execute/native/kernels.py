@@ -22,7 +22,7 @@ from nets.execute.native.plans import (
     pack_matrix,
     window_struct,
 )
-from nets.execute.native.rules import LANES, floor_form, requant_struct
+from nets.execute.native.rules import LANES, RequantStruct, floor_form, requant_struct
 from nets.execute.native.steps import MOST_INPUTS, NativeKernel, StepKind
 from nets.network import (
     INT32_MAX,
@@ -40,6 +40,7 @@ from nets.network import (
     Pool,
     QuantizedNetwork,
     Requantize,
+    RescaledOperator,
     Rescaler,
     Tabulated,
     TensorSpec,
@@ -74,6 +75,13 @@ def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes
         case Concatenation() if len(sources) <= MOST_INPUTS:
             return _join(operator, sources, target, library)
     return None
+
+
+def _requant(
+    operator: RescaledOperator, channels: int, target: TensorSpec, bounds: IntArray, library: ctypes.CDLL
+) -> RequantStruct:
+    limits = (target.zero_point, operator.q_min, operator.q_max)
+    return requant_struct(operator.rescaler, channels, *limits, bounds, path=library.best_path())
 
 
 def _weighted(operator: Weighted, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> NativeKernel | None:
@@ -112,14 +120,7 @@ def _weighted_kernel(
     target: TensorSpec,
     library: ctypes.CDLL,
 ) -> NativeKernel:
-    requant = requant_struct(
-        operator.rescaler,
-        operator.out_channels,
-        target.zero_point,
-        operator.q_min,
-        operator.q_max,
-        absolute_bounds(operator, source),
-    )
+    requant = _requant(operator, operator.out_channels, target, absolute_bounds(operator, source), library)
     addresses = (array.ctypes.data for array in (packed.steps, packed.weights, packed.bias))
     plan = WeightedStruct(window, ctypes.addressof(requant), *addresses)
     return NativeKernel(library, kind, plan, (requant, packed), target.shape)
@@ -157,9 +158,7 @@ def _sum(
     held = [table.astype(np.int32) for table in tables]
     for operand, values in zip(operands, held, strict=True):
         operand.table = values.ctypes.data
-    requant = requant_struct(
-        operator.rescaler, LANES, target.zero_point, operator.q_min, operator.q_max, np.array([bound])
-    )
+    requant = _requant(operator, LANES, target, np.array([bound]), library)
     structs = (OperandStruct * 2)(*operands)
     plan = SumStruct(ctypes.addressof(requant), structs, int(np.prod(target.shape)), exact)
     return NativeKernel(library, StepKind.SUM, plan, (requant, *held), target.shape)
@@ -186,7 +185,7 @@ def _product(
     operator: ElementwiseProduct, sources: list[TensorSpec], target: TensorSpec, library: ctypes.CDLL
 ) -> NativeKernel:
     bound = np.array([reach(sources[0]) * reach(sources[1])])
-    requant = requant_struct(operator.rescaler, LANES, target.zero_point, operator.q_min, operator.q_max, bound)
+    requant = _requant(operator, LANES, target, bound, library)
     zeros = (ctypes.c_int32 * 2)(*(source.zero_point for source in sources))
     plan = ProductStruct(ctypes.addressof(requant), zeros, int(np.prod(target.shape)))
     return NativeKernel(library, StepKind.PRODUCT, plan, (requant,), target.shape)
@@ -205,9 +204,7 @@ def _mean(operator: Mean, source: TensorSpec, target: TensorSpec, library: ctype
     bound = height * width * reach(source)
     if bound > INT32_MAX:
         return None
-    requant = requant_struct(
-        operator.rescaler, channels, target.zero_point, operator.q_min, operator.q_max, np.array([bound])
-    )
+    requant = _requant(operator, channels, target, np.array([bound]), library)
     sizes = (height, width, channels, 1, 1, height, width, 1, 1, 0, 0)
     plan = PoolStruct(_SUM, *sizes, operator.q_min, operator.q_max, source.zero_point, ctypes.addressof(requant))
     return NativeKernel(library, StepKind.POOL, plan, (requant,), target.shape)

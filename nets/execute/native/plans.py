@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nets.execute.native.rules import LANES, AnyArray
+from nets.execute.native.rules import LANES, PATH_AVX2, PATH_VNNI, AnyArray
 from nets.network import Convolution, IntArray, WeightArray
 
-PATH_PLAIN, PATH_AVX2, PATH_VNNI = 0, 1, 2  # as best_path_here() in paths.h numbers them
 _LINE = 64  # bytes of a cache line: vectors that straddle two are slow
 
 
@@ -123,11 +122,12 @@ def pack_convolution(operator: Convolution, row: int, zero: int, path: int) -> P
     ``row`` is the number of elements of one padded input row, ``zero`` the input's zero point, and ``path`` the
     instruction path, as numbered by the library's ``best_path``.
     """
-    out, height, width, inner = operator.weights.shape
+    weights = operator.weights.astype(np.int8)
+    out, height, width, inner = weights.shape
     if operator.dilation[1] == 1:
-        runs, length, starts = operator.weights.reshape(out, height, width * inner), width * inner, [0]
+        runs, length, starts = weights.reshape(out, height, width * inner), width * inner, [0]
     else:
-        runs, length = operator.weights.reshape(out, height * width, inner), inner
+        runs, length = weights.reshape(out, height * width, inner), inner
         starts = [x * operator.dilation[1] * inner for x in range(width)]
     lines = [y * operator.dilation[0] * row + start for y in range(height) for start in starts]
     return _packed(runs, np.array(lines), length, operator.bias, zero, path)

@@ -95,18 +95,25 @@ INLINE int8_t by_float64(int32_t acc, const Requant& r, int64_t c) {
     return static_cast<int8_t>(whole + (rest >= 0.5) - (rest <= -0.5) + r.zero);
 }
 
-INLINE int8_t by_floor(double scaled, const Requant& r) {
+// floor(x * scale + half). A fused sum that was rounded up to an integer has a negative rest, whose sign is exact; without
+// fused sums the Python side has proven that nothing is rounded.
+template <typename Path>
+INLINE int8_t by_floor(double x, double scale, double half, const Requant& r) {
     const double low = r.q_min - r.zero, high = r.q_max - r.zero;
-    return static_cast<int8_t>(static_cast<int32_t>(std::min(std::max(std::floor(scaled), low), high)) + r.zero);
+    double whole = std::floor(Path::FUSED ? std::fma(x, scale, half) : x * scale + half);
+    if (Path::FUSED) whole -= std::fma(x, scale, half - whole) < 0.0 ? 1.0 : 0.0;
+    return static_cast<int8_t>(static_cast<int32_t>(std::min(std::max(whole, low), high)) + r.zero);
 }
 
+template <typename Path>
 INLINE int8_t by_floor64(int32_t acc, const Requant& r, int64_t c) {
-    return by_floor(static_cast<double>(acc) * r.scale64[c] + r.half64[c], r);
+    return by_floor<Path>(acc, r.scale64[c], r.half64[c], r);
 }
 
+template <typename Path>
 INLINE int8_t by_floor64_away(int32_t acc, const Requant& r, int64_t c) {
     const double x = acc;
-    return by_floor((x * r.scale64[c] + r.half64[c]) + std::copysign(r.away64[c], x), r);
+    return by_floor<Path>(x, r.scale64[c], r.half64[c] + std::copysign(r.away64[c], x), r);
 }
 
 // A block of rows by up to LANES channels, of which `channel` is the first; strides are from one row to the next.
@@ -145,14 +152,15 @@ static void requantize_block(const Requant& requant, const Rows& block) {
         case DOUBLE_LEFT: BY(by_two_shifts(saturated(static_cast<int64_t>(a) << r.left[c]), r, c));
         case FLOAT32_EVEN: BY(by_float32(a, r, c));
         case FLOAT64_AWAY: BY(by_float64(a, r, c));
-        case FLOOR64: BY(by_floor64(a, r, c));
-        case FLOOR64_AWAY: BY(by_floor64_away(a, r, c));
+        case FLOOR64: BY(by_floor64<Path>(a, r, c));
+        case FLOOR64_AWAY: BY(by_floor64_away<Path>(a, r, c));
     }
 #undef BY
 }
 
 #ifdef HAS_X86_PATHS
 // Rounded integers of sixteen accumulators under a floating-point rule, zero point included, not yet clamped.
+// Rounding the sum down keeps its floor, however many bits the product has: integers are float64 values.
 struct Floor64 {
     __m512d scale[2], half[2];
     __m512i zero;
@@ -164,15 +172,19 @@ struct Floor64 {
         zero = _mm512_set1_epi32(r.zero);
     }
     ON_AVX512 INLINE __m512i sixteen(__m512i acc) const {
-        const __m256i low = eight(_mm512_cvtepi32_pd(_mm512_castsi512_si256(acc)), 0);
-        const __m256i high = eight(_mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(acc, 1)), 1);
+        const __m512d low = low_eight(acc), high = high_eight(acc);
+        return joined(floored(low, scale[0], half[0]), floored(high, scale[1], half[1]), zero);
+    }
+    ON_AVX512 static INLINE __m512d low_eight(__m512i acc) { return _mm512_cvtepi32_pd(_mm512_castsi512_si256(acc)); }
+    ON_AVX512 static INLINE __m512d high_eight(__m512i acc) {
+        return _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(acc, 1));
+    }
+    ON_AVX512 static INLINE __m256i floored(__m512d x, __m512d scale, __m512d half) {
+        const __m512d sum = _mm512_fmadd_round_pd(x, scale, half, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+        return _mm512_cvt_roundpd_epi32(sum, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    }
+    ON_AVX512 static INLINE __m512i joined(__m256i low, __m256i high, __m512i zero) {
         return _mm512_add_epi32(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1), zero);
-    }
-    ON_AVX512 INLINE __m256i eight(__m512d x, int at) const {
-        return floored(_mm512_fmadd_pd(x, scale[at], half[at]));
-    }
-    ON_AVX512 static INLINE __m256i floored(__m512d x) {
-        return _mm512_cvt_roundpd_epi32(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
     }
 };
 
@@ -183,13 +195,15 @@ struct Floor64Away {
         for (int at = 0; at < 2; ++at) away[at] = _mm512_loadu_pd(r.away64 + c + 8 * at);
     }
     ON_AVX512 INLINE __m512i sixteen(__m512i acc) const {
-        const __m256i low = eight(_mm512_cvtepi32_pd(_mm512_castsi512_si256(acc)), 0);
-        const __m256i high = eight(_mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(acc, 1)), 1);
-        return _mm512_add_epi32(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1), floor.zero);
+        const __m512d low = Floor64::low_eight(acc), high = Floor64::high_eight(acc);
+        return Floor64::joined(
+            Floor64::floored(low, floor.scale[0], nudged(low, 0)), Floor64::floored(high, floor.scale[1], nudged(high, 1)),
+            floor.zero
+        );
     }
-    ON_AVX512 INLINE __m256i eight(__m512d x, int at) const {
-        const __m512d nudge = _mm512_or_pd(_mm512_and_pd(x, _mm512_set1_pd(-0.0)), away[at]);
-        return Floor64::floored(_mm512_add_pd(_mm512_fmadd_pd(x, floor.scale[at], floor.half[at]), nudge));
+    ON_AVX512 INLINE __m512d nudged(__m512d x, int at) const {
+        const __m512d sign = _mm512_and_pd(x, _mm512_set1_pd(-0.0));
+        return _mm512_add_pd(floor.half[at], _mm512_or_pd(sign, away[at]));
     }
 };
 
@@ -209,19 +223,27 @@ struct Float32Even {
     }
 };
 
+// Masked stores are slow on some machines: blocks of LANES do without.
 template <typename Rounding>
 ON_AVX512 static void requantize_sixteen(const Requant& r, const Rows& block) {
     const Rounding rounding(r, block.channel);
     const __m128i low = _mm_set1_epi8(static_cast<char>(r.q_min)), high = _mm_set1_epi8(static_cast<char>(r.q_max));
-    const __mmask16 lanes = static_cast<__mmask16>((1u << block.count) - 1);
+    const int64_t rows = block.rows, acc_stride = block.acc_stride, out_stride = block.out_stride;
     const int32_t* acc = block.acc;
     int8_t* out = block.out;
-    for (int64_t row = 0; row < block.rows; ++row, acc += block.acc_stride, out += block.out_stride) {
-        const __m128i bytes = _mm512_cvtsepi32_epi8(rounding.sixteen(_mm512_loadu_si512(acc)));
-        _mm_mask_storeu_epi8(out, lanes, _mm_min_epi8(_mm_max_epi8(bytes, low), high));
+    const auto bytes = [&](const int32_t* from) ON_AVX512 INLINE_LAMBDA {
+        const __m128i rounded = _mm512_cvtsepi32_epi8(rounding.sixteen(_mm512_loadu_si512(from)));
+        return _mm_min_epi8(_mm_max_epi8(rounded, low), high);
+    };
+    if (block.count == LANES) {
+        for (int64_t row = 0; row < rows; ++row, acc += acc_stride, out += out_stride)
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(out), bytes(acc));
+    } else {
+        const __mmask16 lanes = static_cast<__mmask16>((1u << block.count) - 1);
+        for (int64_t row = 0; row < rows; ++row, acc += acc_stride, out += out_stride)
+            _mm_mask_storeu_epi8(out, lanes, bytes(acc));
     }
 }
-
 #endif
 
 // Rows of any number of channels. Up to LANES - 1 accumulators beyond the last of a row can be read.

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from nets.network import FULL_MULTIPLIER_BITS, INT32_MAX, FloatArray, IntArray, Rescaler
 
 LANES = 16  # output channels of one block, as in requantize.h
+PATH_PLAIN, PATH_AVX2, PATH_VNNI = 0, 1, 2  # as best_path_here() in paths.h numbers them
 
 _SHIFT, _SHIFT_MAGNITUDE, _DOUBLE, _DOUBLE_LEFT, _FLOAT32_EVEN, _FLOAT64_AWAY, _FLOOR64, _FLOOR64_AWAY = range(8)
 _FLOAT64_BITS = 53
@@ -35,16 +36,18 @@ class FloorForm:
     Attributes:
         scale, half, away: float64 ``[channels]``, all of them exact.
         fraction_bits: bits behind the point that every term fits, ``[channels]``.
+        constant_bits: bits behind the point that ``half`` and ``away`` fit.
     """
 
     scale: FloatArray
     half: FloatArray
     away: FloatArray
     fraction_bits: IntArray
+    constant_bits: IntArray
 
 
 def requant_struct(
-    rescaler: Rescaler, channels: int, zero: int, q_min: int, q_max: int, bounds: IntArray
+    rescaler: Rescaler, channels: int, zero: int, q_min: int, q_max: int, bounds: IntArray, *, path: int
 ) -> RequantStruct:
     """Prepares the per-channel constants of one rescaler; see requantize.h for their meaning.
 
@@ -55,6 +58,7 @@ def requant_struct(
         q_min: the smallest output integer.
         q_max: the largest output integer.
         bounds: int64 ``[channels]`` or ``[1]``: absolute values that no accumulator exceeds.
+        path: the instruction path, as numbered by the library's ``best_path``.
     """
     filled = -(-channels // LANES) * LANES
     multiplier, right_shift, bound = (
@@ -62,9 +66,7 @@ def requant_struct(
         for values in (rescaler.multiplier, rescaler.right_shift, bounds)
     )
     form = floor_form(rescaler, multiplier, right_shift)
-    if form is not None:
-        form = without_idle_channels(form, bound)
-    if form is not None and is_exact(form, bound):
+    if form is not None and is_exact(form, bound, path):
         rule = _FLOOR64_AWAY if form.away.any() else _FLOOR64
         whole = [np.zeros(filled, np.int64)] * 6
         real = [form.scale, form.half, form.away]
@@ -88,44 +90,40 @@ def floor_form(rescaler: Rescaler, multiplier: IntArray, right_shift: IntArray) 
     """
     name, shift = rescaler.contract.name, right_shift
     half, away = np.where(shift > 0, 0.5, 0.0), np.zeros(len(shift))
-    fraction_bits = np.maximum(shift, 1)
+    constant_bits = np.ones_like(shift)
     if name == "tflite_double":
         second = np.clip(right_shift - rescaler.stored_bits, 0, 31)
         if (right_shift < rescaler.stored_bits).any():
             return None
         shift = rescaler.stored_bits + second
         half, away = np.full(len(shift), 0.5), np.where(second > 0, np.ldexp(0.5, -second), 0.0)
-        fraction_bits = np.maximum(shift, second + 1)
+        constant_bits = second + 1
     elif name == "half_away":
         away = np.where(shift > 0, np.ldexp(0.5, -shift), 0.0)
-        fraction_bits = np.maximum(shift + 1, 1)
+        constant_bits = np.maximum(shift + 1, 1)
     elif name == "floor":
         half = np.zeros(len(shift))
     elif name != "half_up":
         return None
-    return FloorForm(np.ldexp(multiplier.astype(np.float64), -shift), half, away, fraction_bits)
+    scale = np.ldexp(multiplier.astype(np.float64), -shift)
+    return FloorForm(scale, half, away, np.maximum(shift, constant_bits), constant_bits)
 
 
-def without_idle_channels(form: FloorForm, bounds: IntArray) -> FloorForm:
-    """Gives channels that round every accumulator within the bounds to 0 a scale of 0, which needs no precision."""
-    idle = (form.half == 0.5) & (bounds * form.scale + form.away < 0.499)
-    return FloorForm(
-        np.where(idle, 0.0, form.scale),
-        form.half,
-        np.where(idle, 0.0, form.away),
-        np.where(idle, 1, form.fraction_bits),
-    )
+def is_exact(form: FloorForm, bounds: IntArray, path: int) -> bool:
+    """Returns whether a path computes every floor exactly, for accumulators within the bounds.
 
-
-def is_exact(form: FloorForm, bounds: IntArray) -> bool:
-    """Returns whether float64 gives every output of a floor form, for accumulators within the bounds.
-
-    Sums of at most 53 bits are exact. Those of larger products than the output can show may be rounded: rounding is
-    monotone, so they still saturate. The floor has to fit int32.
+    The floor has to fit int32. Fused sums then need exact constants, for AVX2 beside the whole part of an output.
+    Others are exact up to 53 bits; those of larger products than the output can show may be rounded: rounding is
+    monotone, so they still saturate.
     """
     largest = bounds.astype(np.float64) * form.scale
-    span = np.minimum(largest, _SATURATED) + 1  # half and away are less than 1 together
-    return bool((np.ldexp(span, form.fraction_bits) <= 2.0**_FLOAT64_BITS).all() and (largest < 2.0**30).all())
+    if (largest >= 2.0**30).any():
+        return False
+    span = np.minimum(largest, _SATURATED) + 1 if path == PATH_PLAIN else np.full(len(largest), _SATURATED + 1)
+    bits = form.fraction_bits if path == PATH_PLAIN else form.constant_bits
+    if path == PATH_VNNI:
+        span = np.ones(len(largest))
+    return bool((np.ldexp(span, bits) <= 2.0**_FLOAT64_BITS).all())
 
 
 def _whole_rule(rescaler: Rescaler, multiplier: IntArray, right_shift: IntArray) -> tuple[int, list[IntArray]]:

@@ -195,7 +195,7 @@ def constant(tensor: RawTensor, type_name: str) -> IntArray:
     return tensor.data.view(dtype).astype(np.int64).reshape(tensor.shape)
 
 
-_KINDS = {"DEPTHWISE_CONV_2D": "depthwise", "FULLY_CONNECTED": "fc"}
+_KINDS = {"DEQUANTIZE+QUANTIZE": "requantize", "DEPTHWISE_CONV_2D": "depthwise", "FULLY_CONNECTED": "fc"}
 
 
 def kind_of(operator: RawOperator) -> str:

@@ -69,6 +69,15 @@ def _check_output(raw: RawOperator, result: TensorSpec, demanded: tuple[float, i
         )
 
 
+def through_float(builder: Builder, raw: RawOperator) -> Operator:
+    """Converts a DEQUANTIZE and the QUANTIZE behind it, which change the quantization in float32, to their table."""
+    source, result = builder.activation(raw), builder.result(raw)
+    check_shape(raw, source.shape, result)
+    by_xnnpack = builder.profile.xnnpack_forms
+    table = lookup_table(Function.IDENTITY, 0.0, source, result, xnnpack=by_xnnpack)
+    return Lookup(**placed(raw), function=Function.IDENTITY, alpha=0.0, xnnpack=by_xnnpack, table=table)
+
+
 def _alpha(raw: RawOperator) -> float:
     alpha = raw.options(tflite.LeakyReluOptions).real("Alpha")
     if not math.isfinite(alpha):

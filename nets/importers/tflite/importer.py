@@ -10,6 +10,7 @@ from nets.importers.tflite import (
     elementwise,
     functions,
     interpolation,
+    matrices,
     movers,
     partitions,
     rearrangements,
@@ -18,7 +19,7 @@ from nets.importers.tflite import (
 )
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.extent import Cut, Extent, downstream, extent_of, what_a_cut_loses
-from nets.importers.tflite.folding import folded
+from nets.importers.tflite.folding import THROUGH_FLOAT, folded, joined
 from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
 from nets.importers.tflite.unsigned import signed
 from nets.importers.tflite.words import kinds_of, tensors_of
@@ -31,11 +32,13 @@ CONVERTERS: dict[str, Converter] = {
     "ABS": functions.function,
     "ADD": elementwise.add_or_subtract,
     "AVERAGE_POOL_2D": reductions.pool,
+    "BATCH_MATMUL": matrices.matrix_product,
     "BROADCAST_TO": rearrangements.broadcast_to,
     "CONCATENATION": movers.concatenation,
     "CONV_2D": weighted.convolution,
     "DEPTHWISE_CONV_2D": weighted.depthwise,
     "DEPTH_TO_SPACE": rearrangements.depth_to_space,
+    THROUGH_FLOAT: functions.through_float,
     "ELU": functions.function,
     "EXP": functions.function,
     "EXPAND_DIMS": movers.reshape,
@@ -55,6 +58,7 @@ CONVERTERS: dict[str, Converter] = {
     "PACK": movers.pack,
     "PAD": movers.pad,
     "PADV2": movers.pad,
+    "PRELU": elementwise.parametric_relu,
     "QUANTIZE": elementwise.requantize,
     "REDUCE_MAX": reductions.extremum,
     "REDUCE_MIN": reductions.extremum,
@@ -73,6 +77,7 @@ CONVERTERS: dict[str, Converter] = {
     "SPLIT": partitions.split,
     "SPLIT_V": partitions.split_v,
     "SQRT": functions.function,
+    "SQUARED_DIFFERENCE": elementwise.squared_difference,
     "SQUEEZE": movers.reshape,
     "STRIDED_SLICE": rearrangements.strided_slice,
     "SUB": elementwise.add_or_subtract,
@@ -80,6 +85,7 @@ CONVERTERS: dict[str, Converter] = {
     "TANH": functions.function,
     "TILE": rearrangements.tile,
     "TRANSPOSE": movers.transpose,
+    "TRANSPOSE_CONV": weighted.transposed_convolution,
     "UNPACK": partitions.unpack,
 }
 
@@ -116,7 +122,7 @@ def network_from_bytes(content: bytes, name: str, *, contract: str = "half_up", 
 
 def _network(graph: RawGraph, name: str, profile: Profile, cut: Cut) -> QuantizedNetwork:
     """Converts every operator of a decoded file that the logits depend on."""
-    graph = folded(signed(graph))
+    graph = joined(folded(signed(graph)))
     extent = extent_of(graph, cut)
     _check_known(graph, extent)
     if extent.loses and not cut:

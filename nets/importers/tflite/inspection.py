@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nets.errors import NetworkError
 from nets.importers.tflite.extent import LEARNED, Cut, Extent, downstream, extent_of, what_a_cut_loses
-from nets.importers.tflite.folding import folded
+from nets.importers.tflite.folding import folded, joined
 from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor, read_file, read_graph
 from nets.importers.tflite.importer import CONVERTERS, builder_of
 from nets.importers.tflite.unsigned import signed
@@ -120,9 +120,13 @@ def inspect_tflite(path: str | Path, *, cut: Cut = ()) -> Inspection:
         NetworkError: the file is not a .tflite file, or is damaged, or ``cut`` names no tensor of it.
     """
     path = Path(path)
-    content = read_file(path)
-    read = read_graph(content, path.name)
-    graph, extent, refusal = _extent(read, path.name, cut)
+    return inspect_bytes(read_file(path), path.name, cut=cut)
+
+
+def inspect_bytes(content: bytes, name: str, *, cut: Cut = ()) -> Inspection:
+    """Describes a file's bytes; see :func:`inspect_tflite`."""
+    read = read_graph(content, name)
+    graph, extent, refusal = _extent(read, name, cut)
     try:
         built = _built(graph, extent)
     except NetworkError as error:  # of an input, which every operator depends on
@@ -132,7 +136,7 @@ def inspect_tflite(path: str | Path, *, cut: Cut = ()) -> Inspection:
     narrowable = [operator for operator in made if isinstance(operator, NarrowableOperator)]
     constants = _learned(graph, extent.operators)
     return Inspection(
-        model=path.name,
+        model=name,
         size_bytes=len(content),
         inputs=_facts(graph, graph.inputs),
         outputs=_facts(graph, graph.outputs),
@@ -153,7 +157,7 @@ def inspect_tflite(path: str | Path, *, cut: Cut = ()) -> Inspection:
 def _extent(graph: RawGraph, name: str, cut: Cut) -> tuple[RawGraph, Extent, str | None]:
     """Returns the graph and what would be imported of it; all operators if that cannot be said, and why not."""
     try:
-        graph = folded(signed(graph))
+        graph = joined(folded(signed(graph)))
         return graph, extent_of(graph, cut), None
     except NetworkError as error:
         if cut:

@@ -108,9 +108,14 @@ def _mean_scaling(
     contract = profile.contract("mean")
     if profile.xnnpack_forms:
         return xnnpack.mean_scaling(source, result, count, contract)
+    return mean_rescaler(source.scale, result.scale, count, contract), None
+
+
+def mean_rescaler(source: float, result: float, count: int, contract: Contract) -> Rescaler:
+    """Rounds ``s_x / (s_y * count)`` to a rescaler of full width, in TFLite's own way under its contract."""
     if contract.name == "tflite_double":
-        return _tflite_mean_rescaler(source.scale / result.scale, count, contract), None
-    return full_rescaler(source.scale / (result.scale * count), contract), None
+        return _tflite_mean_rescaler(source / result, count, contract)
+    return full_rescaler(source / (result * count), contract)
 
 
 def _tflite_mean_rescaler(scale: float, count: int, contract: Contract) -> Rescaler:

@@ -33,6 +33,16 @@ def takes_convert(source: float, result: float) -> bool:
     return 2.0**-8 <= _ratio(source, result) <= 2.0**7
 
 
+def takes_transposed(kernel: tuple[int, ...], stride: tuple[int, int], *, same: bool) -> bool:
+    """Returns whether XNNPACK runs a TRANSPOSE_CONV of this kernel."""
+    return not same or all(reach >= step for reach, step in zip(kernel, stride, strict=True))
+
+
+def takes_matrices(right: TensorSpec) -> bool:
+    """Returns whether XNNPACK runs a BATCH_MATMUL by this tensor."""
+    return right.zero_point == 0
+
+
 def takes_leaky(source: float, result: float, alpha: float) -> bool:
     """Returns whether XNNPACK runs a LEAKY_RELU of this slope between these scales."""
     positive = _ratio(source, result)
