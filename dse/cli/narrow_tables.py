@@ -9,6 +9,7 @@ from rich.text import Text
 
 from dse import formats
 from dse.narrowing import Estimate, FileDocument, LayerDocument, NarrowDocument, ScoreDocument
+from nets.network import ONNX_PROFILES
 
 _NAME = 16  # characters shown of an operator's name
 
@@ -131,9 +132,10 @@ def costs_table(document: NarrowDocument) -> Table:
 
 def file_lines(file: FileDocument) -> list[str]:
     """Returns what there is to say about the written file."""
+    runtime = "ONNX Runtime" if file.resolver in ONNX_PROFILES else f"LiteRT ({file.resolver})"
     litert = {
-        True: f"LiteRT ({file.resolver}) gives every integer that is predicted for it",
-        False: f"LiteRT ({file.resolver}) gives OTHER integers than predicted: dse verify {file.path} shows where",
+        True: f"{runtime} gives every integer that is predicted for it",
+        False: f"{runtime} gives OTHER integers than predicted: dse verify {file.path} shows where",
         None: f"predicted only, not run: {file.litert_refused}",
     }[file.litert_as_predicted]
     causes = f"{file.ties:,} ties, {file.double_roundings:,} double roundings, {file.scale_errors:,} scale errors"

@@ -89,7 +89,7 @@ class ResidualDocument(_Part):
 
 
 class TfliteDocument(_Part):
-    """The design as a .tflite file for one LiteRT resolver, compared with the design's own integers."""
+    """The design as a model file for one LiteRT resolver, or for ONNX Runtime, compared with its own integers."""
 
     resolver: str
     file: str | None = None
@@ -103,7 +103,7 @@ class TfliteDocument(_Part):
     agreement_high: float | None = Field(None, description="upper end of its 95% interval")
     explained: bool | None = Field(None, description="whether the cause of every difference is known")
     litert_equals_prediction: bool | None = Field(
-        None, description="whether LiteRT running the file does what was predicted; null if it does not run"
+        None, description="whether the runtime running the file does what was predicted; null if it does not run"
     )
     operators: tuple[ResidualDocument, ...] = ()
 
@@ -122,7 +122,9 @@ class DesignDocument(_Part):
     accuracy: AccuracyDocument
     cost: CostDocument
     rescalers: tuple[RescalerDocument, ...]
-    tflite: tuple[TfliteDocument, ...] = Field(description="one for each LiteRT resolver")
+    tflite: tuple[TfliteDocument, ...] = Field(
+        description="one for each LiteRT resolver, and one for ONNX Runtime if the model is an .onnx file"
+    )
     files: dict[str, str] = Field(description="SHA-256 of every other file by its path")
 
 

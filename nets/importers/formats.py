@@ -45,7 +45,7 @@ class ModelFormat:
     name: str
     suffix: str
     load: Loader
-    profiles: tuple[str, ...]
+    profiles: tuple[str, ...] = ()
     load_cut: CutLoader | None = None
 
 

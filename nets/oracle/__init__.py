@@ -3,6 +3,7 @@
 from nets.oracle.export import ExportReport, export_tflite, is_patched
 from nets.oracle.litert import RefusedModelError
 from nets.oracle.matrix import ContractMatrix, contract_matrix
+from nets.oracle.onnx_export import export_onnx
 from nets.oracle.runtimes import verify_model
 from nets.oracle.verify import VerifyReport, random_samples
 
@@ -12,6 +13,7 @@ __all__ = [
     "RefusedModelError",
     "VerifyReport",
     "contract_matrix",
+    "export_onnx",
     "export_tflite",
     "is_patched",
     "random_samples",
