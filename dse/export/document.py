@@ -108,6 +108,18 @@ class TfliteDocument(_Part):
     operators: tuple[ResidualDocument, ...] = ()
 
 
+class TosaDocument(_Part):
+    """The design as a .tosa file, whose every output integer is the design's."""
+
+    file: str | None = None
+    sha256: str | None = None
+    refused: str | None = Field(None, description="what of the design TOSA cannot state")
+    samples: int = Field(0, description="inputs on which every output integer of file and design was equal")
+    reference_model: bool = Field(
+        False, description="whether the TOSA reference model ran the file, too; false if it is not installed"
+    )
+
+
 class DesignDocument(_Part):
     """One design of a study, as exported."""
 
@@ -125,6 +137,7 @@ class DesignDocument(_Part):
     tflite: tuple[TfliteDocument, ...] = Field(
         description="one for each LiteRT resolver, and one for ONNX Runtime if the model is an .onnx file"
     )
+    tosa: TosaDocument
     files: dict[str, str] = Field(description="SHA-256 of every other file by its path")
 
 
