@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy.special import log_softmax
 
 from dse.design import Answers, MemberScore, TestScore, mean_interval
-from dse.study import BoolArray, Measured, PreparedMember, loss_interval, measured, outputs_of, right_answers
+from dse.study import BoolArray, Measured, PreparedMember, loss_interval, measured, right_answers
 from nets.datasets import Samples
 from nets.network import Int8Array, QuantizedNetwork
 
@@ -92,7 +92,11 @@ class Comparison:
 
 
 def compared(
-    member: PreparedMember, network: QuantizedNetwork, samples: Samples, baseline_outputs: Int8Array
+    member: PreparedMember,
+    network: QuantizedNetwork,
+    samples: Samples,
+    outputs: Int8Array,
+    baseline_outputs: Int8Array,
 ) -> Comparison:
     """Compares a member's network with the member's baseline.
 
@@ -100,9 +104,9 @@ def compared(
         member: the member.
         network: its network of a design.
         samples: the samples.
-        baseline_outputs: int8 outputs of the baseline for these samples, ``[samples, elements]``.
+        outputs: int8 outputs of the network for these samples, ``[samples, elements]``.
+        baseline_outputs: those of the baseline.
     """
-    outputs = outputs_of(network, samples)
     ours, theirs = real_outputs(network, outputs), real_outputs(member.network, baseline_outputs)
     classes = member.spec.network.outputs == "classes"
     labels = samples.known_labels if member.has_labels else None

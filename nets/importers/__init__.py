@@ -3,7 +3,10 @@
 from typing import TYPE_CHECKING
 
 from nets.importers.formats import MODEL_FORMATS, ModelFormat, load_network, model_format
-from nets.importers.onnx import ImportedOnnx, load_onnx, onnx_from_bytes, read_model
+from nets.importers.onnx import ImportedOnnx, load_onnx, onnx_from_bytes, operator_node, read_model
+from nets.importers.onnx import RawGraph as OnnxGraph
+from nets.importers.onnx import RawNode as OnnxNode
+from nets.importers.onnx import read_graph as read_onnx_graph
 from nets.importers.tflite import load_tflite
 from nets.importers.tflite.activation import activation_range
 from nets.importers.tflite.blocks import FROM_BATCH, TO_BATCH
@@ -39,6 +42,8 @@ __all__ = [
     "ImportedOnnx",
     "Inspection",
     "ModelFormat",
+    "OnnxGraph",
+    "OnnxNode",
     "RawGraph",
     "RawOperator",
     "activation_range",
@@ -53,11 +58,13 @@ __all__ = [
     "network_from_bytes",
     "onnx_from_bytes",
     "operator_index",
+    "operator_node",
     "quantize_input",
     "quantize_module",
     "read_file",
     "read_graph",
     "read_model",
+    "read_onnx_graph",
     "tosa_network",
     "tosa_schema",
     "tosa_with_outputs",

@@ -14,6 +14,7 @@ from nets.network import IntArray, QuantizedNetwork, Sliding, TensorSpec, Weight
 
 # Output positions that a covariance is computed from; with 8,192 instead of 4,096 no figure of the results changes.
 _POSITIONS = 4096
+_FIT_INT16 = 2**8  # so many int8 add up to no more than an int16
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -43,8 +44,11 @@ def input_sums(operator: Weighted, network: QuantizedNetwork, inputs: Sequence[T
     """Sums a layer's inputs, given as int8 chunks ``[samples, *shape]``."""
     zero = network.tensors[operator.inputs[0]].zero_point
     samples = sum(len(chunk) for chunk in inputs)
-    # NumPy's sums over samples are many times faster than torch's here.
-    sums = [chunk.numpy().sum(axis=0, dtype=np.int32).astype(np.int64) for chunk in inputs]
+    # NumPy's sums over samples are many times faster than torch's here, and those in int16 several times faster again.
+    sums = [
+        chunk.numpy().sum(axis=0, dtype=np.int16 if len(chunk) <= _FIT_INT16 else np.int32).astype(np.int64)
+        for chunk in inputs
+    ]
     image = np.sum(sums, axis=0) - zero * samples
     if not isinstance(operator, Sliding):
         rows = image.reshape(-1, operator.weights.shape[1])

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from dse.cli.inspect import inspect
 from dse.cli.narrow import narrow
 from dse.cli.networks import verify
+from dse.study.members import NetworkSpec
+from dse.study.prepared import _imported as imported_baselines
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
 from nets.importers import inspect_tflite, network_from_bytes
@@ -245,3 +247,11 @@ def test_the_inspect_command_fits_into_80_columns(tmp_path: Path) -> None:
     document = json.loads(runner.invoke(app, ["inspect", str(path), "--json"]).stdout)
     assert document["importable"] is False
     assert document["blockers"][0]["kind"] == "SIN"
+
+
+def test_a_study_s_network_ends_at_its_cut(residual: bytes, tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(residual)
+    spec = NetworkSpec(model=tmp_path / "m.tflite", cut=("t3", 3))
+    networks, originals = imported_baselines(spec, tmp_path / "m.tflite")
+    assert names(networks("floor")) == ["conv_0"] == list(originals)
+    assert NetworkSpec.model_validate(spec.model_dump(mode="json")) == spec

@@ -61,6 +61,16 @@ def test_sums_are_those_of_the_executors_accumulators(case: tuple) -> None:
         assert (sums.accumulator_totals(operator) + operator.bias * sums.count == expected.sum(axis=0)).all()
 
 
+@pytest.mark.parametrize("samples", [256, 257])
+def test_sums_of_many_extreme_inputs_are_exact(samples: int) -> None:
+    network = digits_like(1, width=8).network
+    operator = network.operators[0]
+    assert isinstance(operator, Weighted)
+    one = torch.full((1, *network.tensors[operator.inputs[0]].shape), -128, dtype=torch.int8)
+    alone, together = (input_sums(operator, network, [one.repeat(count, 1, 1, 1)]) for count in (1, samples))
+    assert (together.totals == samples * alone.totals).all()
+
+
 def test_variances_are_those_of_accumulator_errors(case: tuple) -> None:
     network, _, inputs = case
     generator = np.random.default_rng(0)

@@ -70,7 +70,7 @@ def _variable_kind(operator: Operator, tensors: Sequence[TensorSpec]) -> str | N
             return "MAXIMUM" if operator.largest else "MINIMUM"
         case Rearrangement():
             found = arrangement(operator.positions, tensors[operator.inputs[0]].shape)
-            return found and found.kind
+            return found.kind if found else None
     return None
 
 
