@@ -13,7 +13,7 @@ from nets.network import PROFILES, Convolution
 
 pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
 
-EXAMPLES = settings(max_examples=12)
+EXAMPLES = settings(max_examples=8)
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.tuples(st.integers(2, 9), st.integers(2, 9), st.integers(2, 9))
@@ -102,7 +102,7 @@ def test_a_softmax_that_the_reference_kernel_aborts_on_is_refused_under_its_prof
     assert_equal(content, 0, profiles=["litert_xnnpack"])
 
 
-@settings(max_examples=30)
+@settings(max_examples=16)
 @given(seeds, sizes, st.integers(1, 12), st.integers(1, 4), st.integers(1, 3), st.sampled_from([SAME, VALID]))
 def test_transposed_convolutions(
     seed: int, size: tuple[int, int, int], channels: int, kernel: int, stride: int, padding: int
