@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nets.errors import NetworkError
-from nets.importers.tflite.blocks import dilated
+from nets.importers.tflite.blocks import FROM_BATCH, TO_BATCH, dilated
 from nets.importers.tflite.extent import LEARNED, Cut, Extent, downstream, extent_of, what_a_cut_loses
 from nets.importers.tflite.folding import folded, joined
 from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor, read_file, read_graph
@@ -193,12 +193,18 @@ def _blockers(built: list[tuple[RawOperator, Operator | str]]) -> tuple[Blocker,
 
 def _kinds(graph: RawGraph, tried: Iterable[RawOperator], blocked: Iterable[RawOperator]) -> tuple[KindFacts, ...]:
     counts = Counter(operator.kind for operator in graph.operators)
-    needed = Counter(operator.kind for operator in tried)
+    each = {operator.index: operator for operator in tried}.values()  # one with several outputs is tried for each
+    needed = Counter(kind for operator in each for kind in _stated(operator))
     blocking = Counter(operator.kind for operator in blocked)
     return tuple(
         KindFacts(kind, count, needed[kind] - blocking[kind], blocking[kind], count - needed[kind])
         for kind, count in counts.most_common()
     )
+
+
+def _stated(operator: RawOperator) -> tuple[str, ...]:
+    """Returns the kinds of the file's operators that an operator stands for."""
+    return (operator.kind,) if operator.blocks is None else (TO_BATCH, operator.kind, FROM_BATCH)
 
 
 def _facts(graph: RawGraph, indices: Iterable[int]) -> tuple[TensorFacts, ...]:
