@@ -180,11 +180,11 @@ def test_a_difference_is_exported_unless_the_subtracted_input_is_multiplied() ->
     assert [each.complemented for each in unit.constants.inputs] == [False, True]
 
 
-@pytest.mark.parametrize("original", [None, Path("model.onnx")])
+@pytest.mark.parametrize("original", [None, Path("model.other")])
 def test_a_network_without_a_file_to_patch_gets_a_new_one(
     model: Path, original: Path | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(MODEL_FORMATS, ".onnx", ModelFormat("ONNX", ".onnx", load_tflite))
+    monkeypatch.setitem(MODEL_FORMATS, ".other", ModelFormat("other", ".other", load_tflite))
     design = narrow(
         load_tflite(model), {op.name: RescalerChoice(1) for op in load_tflite(model).narrowable_operators()}
     )
