@@ -102,7 +102,8 @@ struct Avx2Tiles {
         const int16_t* weights = tile.weights + b * LANES * 4;
         for (int64_t s = 0; s < tile.step_count; ++s, weights += tile.weight_stride) {
             const int64_t at = tile.steps[s];
-            Avx2::unrolled<2>([&](auto pair) ON_AVX2 INLINE_LAMBDA {
+#pragma GCC unroll 1
+            for (int64_t pair = 0; pair < 2; ++pair) {  // more at once do not fit the registers
                 const __m256i low = load(weights + pair * 32), high = load(weights + pair * 32 + 16);
                 Avx2::unrolled<PIXELS>([&](auto p) ON_AVX2 INLINE_LAMBDA {
                     int32_t two;
@@ -111,7 +112,7 @@ struct Avx2Tiles {
                     sum[p][0] = _mm256_add_epi32(sum[p][0], _mm256_madd_epi16(x, low));
                     sum[p][1] = _mm256_add_epi32(sum[p][1], _mm256_madd_epi16(x, high));
                 });
-            });
+            }
         }
         Avx2::unrolled<PIXELS>([&](auto p) ON_AVX2 INLINE_LAMBDA {
             auto* acc = reinterpret_cast<__m256i*>(tile.acc + (p * BLOCKS + b) * LANES);

@@ -3,6 +3,8 @@
 #include "convolution.h"
 #include "depthwise.h"
 #include "elementwise.h"
+#include "moves.h"
+#include "pools.h"
 
 #ifdef __unix__
 #include <unistd.h>
@@ -20,7 +22,7 @@ struct Step {
 };
 }
 
-enum Kind { CONVOLUTION = 0, DEPTHWISE = 1, ELEMENTWISE_SUM = 2, PRODUCT = 3, LOOKUP = 4, POOL = 5, JOIN = 6, COPY = 7 };
+enum Kind { CONVOLUTION = 0, DEPTHWISE = 1, ELEMENTWISE_SUM = 2, PRODUCT = 3, LOOKUP = 4, POOL = 5, JOIN = 6, COPY = 7, RUNS = 8 };
 
 static const int64_t MOST_INPUTS = 64;  // as in steps.py
 
@@ -49,6 +51,7 @@ static void run_step(const Step& step, int8_t* const* tensors, int64_t samples) 
             return sums<Path>(plan, inputs[0], y, samples);
         }
         case JOIN: return join(*static_cast<const JoinPlan*>(step.plan), inputs, y, samples);
+        case RUNS: return copy_runs(*static_cast<const RunsPlan*>(step.plan), inputs[0], y, samples);
         case COPY: return copy_strided(*static_cast<const CopyPlan*>(step.plan), inputs[0], y, samples);
     }
 }

@@ -7,12 +7,15 @@ import torch
 
 from nets.execute.accumulation import absolute_bound, absolute_bounds, reach
 from nets.execute.native.plans import (
+    COPIED_AXES,
+    CopyStruct,
     JoinStruct,
     LookupStruct,
     OperandStruct,
     PackedWeights,
     PoolStruct,
     ProductStruct,
+    RunsStruct,
     SumStruct,
     WeightedStruct,
     WindowStruct,
@@ -37,13 +40,17 @@ from nets.network import (
     MaxPool,
     Mean,
     Operator,
+    Pad,
     Pool,
     QuantizedNetwork,
+    Rearrangement,
     Requantize,
     RescaledOperator,
     Rescaler,
+    Reshape,
     Tabulated,
     TensorSpec,
+    Transpose,
     Weighted,
     rescaling,
 )
@@ -72,8 +79,26 @@ def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes
             return _pool(operator, sources[0], target, library)
         case Mean(float_offset=None, axes=(0, 1)) if len(sources[0].shape) == 3:
             return _mean(operator, sources[0], target, library)
+    return _mover(operator, sources, target, library)
+
+
+def _mover(
+    operator: Operator, sources: list[TensorSpec], target: TensorSpec, library: ctypes.CDLL
+) -> NativeKernel | None:
+    """Prepares an operator that only moves integers."""
+    match operator:
         case Concatenation() if len(sources) <= MOST_INPUTS:
             return _join(operator, sources, target, library)
+        case Transpose() if len(target.shape) <= COPIED_AXES:
+            return _copy(operator, sources[0], target, library)
+        case Reshape():
+            pieces = aligned(np.array([np.prod(target.shape)], np.int64))
+            return NativeKernel(library, StepKind.JOIN, JoinStruct(pieces.ctypes.data, 1, 1), (pieces,), target.shape)
+        case Rearrangement():
+            return _runs(operator.positions, sources[0], target, library)
+        case Pad() if min(map(min, operator.padding)) >= 0:
+            positions = np.arange(np.prod(sources[0].shape)).reshape(sources[0].shape)
+            return _runs(np.pad(positions, operator.padding, constant_values=-1), sources[0], target, library)
     return None
 
 
@@ -215,3 +240,25 @@ def _join(operator: Concatenation, sources: list[TensorSpec], target: TensorSpec
     count = int(np.prod(target.shape[: operator.axis]))
     plan = JoinStruct(pieces.ctypes.data, len(sources), count)
     return NativeKernel(library, StepKind.JOIN, plan, (pieces,), target.shape)
+
+
+def _copy(operator: Transpose, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> NativeKernel:
+    steps = [int(np.prod(source.shape[axis + 1 :])) for axis in operator.permutation]
+    missing = COPIED_AXES - len(steps)
+    sizes = (ctypes.c_int64 * COPIED_AXES)(*[1] * missing, *target.shape)
+    strides = (ctypes.c_int64 * COPIED_AXES)(*[0] * missing, *steps)
+    plan = CopyStruct(sizes, strides, int(np.prod(source.shape)))
+    return NativeKernel(library, StepKind.COPY, plan, (), target.shape)
+
+
+def _runs(positions: IntArray, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> NativeKernel:
+    """Prepares copies of runs of elements that follow each other in the source; position -1 is its zero point."""
+    flat = positions.reshape(-1)
+    follows = np.where(flat[1:] < 0, flat[:-1] < 0, (flat[1:] == flat[:-1] + 1) & (flat[:-1] >= 0))
+    begins = np.flatnonzero(np.concatenate([[True], ~follows]))
+    starts = np.ascontiguousarray(flat[begins], np.int64)
+    lengths = np.diff(begins, append=len(flat)).astype(np.int64)
+    plan = RunsStruct(
+        starts.ctypes.data, lengths.ctypes.data, len(starts), int(np.prod(source.shape)), source.zero_point
+    )
+    return NativeKernel(library, StepKind.RUNS, plan, (starts, lengths), target.shape)

@@ -29,9 +29,8 @@
 
 // `call` compiles a body, which is inlined, for the path's instructions. What it captures is copied, so that the
 // compiler sees that no output overlaps it. `unrolled` calls a body, inlined too, with constants from 0 to COUNT - 1:
-// only so do arrays of registers stay in registers. FUSED: std::fma is one instruction.
+// only so do arrays of registers stay in registers.
 struct Plain {
-    static constexpr bool FUSED = false;
     template <typename Body>
     static void call(const Body& body) {
         const Body own = body;
@@ -41,7 +40,6 @@ struct Plain {
 
 #ifdef HAS_X86_PATHS
 struct Avx2 {
-    static constexpr bool FUSED = true;
     template <typename Body>
     ON_AVX2 static void call(const Body& body) {
         const Body own = body;
@@ -58,7 +56,6 @@ struct Avx2 {
 };
 
 struct Vnni {
-    static constexpr bool FUSED = true;
     template <typename Body>
     ON_AVX512 static void call(const Body& body) {
         const Body own = body;

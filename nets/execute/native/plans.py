@@ -9,6 +9,7 @@ import numpy.typing as npt
 from nets.execute.native.rules import LANES, PATH_AVX2, PATH_VNNI, AnyArray
 from nets.network import Convolution, IntArray, WeightArray
 
+COPIED_AXES = 6  # as in CopyPlan of moves.h
 _LINE = 64  # bytes of a cache line: vectors that straddle two are slow
 
 
@@ -68,7 +69,7 @@ class LookupStruct(ctypes.Structure):
 
 
 class PoolStruct(ctypes.Structure):
-    """Mirrors ``PoolPlan``."""
+    """Mirrors ``PoolPlan`` of pools.h."""
 
     _fields_ = (
         *_int32("kind", "height", "width", "channels", "out_height", "out_width"),
@@ -78,7 +79,7 @@ class PoolStruct(ctypes.Structure):
 
 
 class JoinStruct(ctypes.Structure):
-    """Mirrors ``JoinPlan``."""
+    """Mirrors ``JoinPlan`` of moves.h."""
 
     _fields_ = (("bytes", ctypes.c_void_p), *_int64("inputs", "count"))
 
@@ -86,7 +87,21 @@ class JoinStruct(ctypes.Structure):
 class CopyStruct(ctypes.Structure):
     """Mirrors ``CopyPlan``."""
 
-    _fields_ = (("sizes", ctypes.c_int64 * 6), ("strides", ctypes.c_int64 * 6), *_int64("input_bytes"))
+    _fields_ = (
+        ("sizes", ctypes.c_int64 * COPIED_AXES),
+        ("strides", ctypes.c_int64 * COPIED_AXES),
+        *_int64("input_bytes"),
+    )
+
+
+class RunsStruct(ctypes.Structure):
+    """Mirrors ``RunsPlan``."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("starts", "lengths")),
+        *_int64("count", "input_bytes"),
+        *_int32("zero"),
+    )
 
 
 def window_struct(

@@ -22,6 +22,7 @@ class StepKind(IntEnum):
     POOL = 5
     JOIN = 6
     COPY = 7
+    RUNS = 8
 
 
 class StepStruct(ctypes.Structure):

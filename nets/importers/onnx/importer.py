@@ -13,7 +13,7 @@ from nets.importers.onnx import elementwise, folding, movers, pooling, weighted
 from nets.importers.onnx.builder import Activation, Builder, ConstantReal, Pending, Quantization, Value
 from nets.importers.onnx.graph import AnyArray, RawGraph, RawInput, RawNode, read_graph, shown
 from nets.importers.tflite.graph import read_file
-from nets.network import ONNX_PROFILES, Profile, QuantizedNetwork, profile_named
+from nets.network import ONNX_PROFILES, Operator, Profile, QuantizedNetwork, profile_named
 
 Converter = Callable[[Builder, RawNode], Value | None]  # None if it defined its outputs itself
 
@@ -72,6 +72,11 @@ _CAST = ("Cast",)  # of constants only
 _MOVING = ("Flatten", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _BITS = {np.dtype(np.int8): 8, np.dtype(np.uint8): 8, np.dtype(np.int32): 32}
 _OUTPUT_TYPES = {0: np.uint8, 2: np.uint8, 3: np.int8}  # of a QuantizeLinear without a zero point
+
+
+def operator_node(operator: Operator) -> int:
+    """Returns the index in its file of the node that an imported operator is of: the first number of its name."""
+    return int(next(part for part in operator.name.split("_") if part.isdigit()))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
