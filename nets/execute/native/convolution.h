@@ -54,6 +54,7 @@ struct PlainTiles {
     using Path = Plain;
     using Input = uint8_t;
     using Weight = int8_t;
+    static constexpr int64_t BLOCK_WEIGHTS = LANES * 4;  // from one block to the next
     static Input taken(int8_t x) { return static_cast<uint8_t>(static_cast<uint8_t>(x) ^ 0x80); }
     template <int BLOCKS>
     static constexpr int pixels() { return 1; }
@@ -66,7 +67,7 @@ struct PlainTiles {
         for (int lane = 0; lane < LANES; ++lane) sum[lane] = static_cast<uint32_t>(tile.bias[b * LANES + lane]);
         for (int64_t s = 0; s < tile.step_count; ++s) {
             const uint8_t* x = tile.image + tile.pixels[0] + tile.steps[s];
-            const int8_t* w = tile.weights + s * tile.weight_stride + b * LANES * 4;
+            const int8_t* w = tile.weights + s * tile.weight_stride + b * BLOCK_WEIGHTS;
             for (int lane = 0; lane < LANES; ++lane)
                 sum[lane] += static_cast<uint32_t>(
                     x[0] * w[4 * lane] + x[1] * w[4 * lane + 1] + x[2] * w[4 * lane + 2] + x[3] * w[4 * lane + 3]
@@ -77,11 +78,12 @@ struct PlainTiles {
 };
 
 #ifdef HAS_X86_PATHS
-// Pairs of 16-bit products. Weights are [step][block][pair][lane][2]; the input has 16 bits too.
+// Pairs of 16-bit products. Weights are [step][pair][block][lane][2]; the input has 16 bits too.
 struct Avx2Tiles {
     using Path = Avx2;
     using Input = int16_t;
     using Weight = int16_t;
+    static constexpr int64_t BLOCK_WEIGHTS = LANES * 2;
     static INLINE Input taken(int8_t x) { return static_cast<uint8_t>(static_cast<uint8_t>(x) ^ 0x80); }
     template <int BLOCKS>
     static constexpr int pixels() { return 6; }
@@ -99,20 +101,17 @@ struct Avx2Tiles {
             sum[p][0] = low_bias;
             sum[p][1] = high_bias;
         });
-        const int16_t* weights = tile.weights + b * LANES * 4;
-        for (int64_t s = 0; s < tile.step_count; ++s, weights += tile.weight_stride) {
-            const int64_t at = tile.steps[s];
-#pragma GCC unroll 1
-            for (int64_t pair = 0; pair < 2; ++pair) {  // more at once do not fit the registers
-                const __m256i low = load(weights + pair * 32), high = load(weights + pair * 32 + 16);
-                Avx2::unrolled<PIXELS>([&](auto p) ON_AVX2 INLINE_LAMBDA {
-                    int32_t two;
-                    std::memcpy(&two, base[p] + at + pair * 2, 4);
-                    const __m256i x = _mm256_set1_epi32(two);
-                    sum[p][0] = _mm256_add_epi32(sum[p][0], _mm256_madd_epi16(x, low));
-                    sum[p][1] = _mm256_add_epi32(sum[p][1], _mm256_madd_epi16(x, high));
-                });
-            }
+        const int16_t* weights = tile.weights + b * BLOCK_WEIGHTS;
+        for (int64_t pair = 0; pair < 2 * tile.step_count; ++pair, weights += tile.weight_stride / 2) {
+            const int64_t at = tile.steps[pair / 2] + pair % 2 * 2;
+            const __m256i low = load(weights), high = load(weights + 16);
+            Avx2::unrolled<PIXELS>([&](auto p) ON_AVX2 INLINE_LAMBDA {
+                int32_t two;
+                std::memcpy(&two, base[p] + at, 4);
+                const __m256i x = _mm256_set1_epi32(two);
+                sum[p][0] = _mm256_add_epi32(sum[p][0], _mm256_madd_epi16(x, low));
+                sum[p][1] = _mm256_add_epi32(sum[p][1], _mm256_madd_epi16(x, high));
+            });
         }
         Avx2::unrolled<PIXELS>([&](auto p) ON_AVX2 INLINE_LAMBDA {
             auto* acc = reinterpret_cast<__m256i*>(tile.acc + (p * BLOCKS + b) * LANES);
@@ -130,6 +129,7 @@ struct VnniTiles {
     using Path = Vnni;
     using Input = int8_t;
     using Weight = int8_t;
+    static constexpr int64_t BLOCK_WEIGHTS = LANES * 4;
     static INLINE Input taken(int8_t x) { return x; }
     template <int BLOCKS>
     static constexpr int pixels() { return BLOCKS == 4 ? 6 : BLOCKS == 2 ? 12 : 16; }
@@ -148,7 +148,7 @@ struct VnniTiles {
         for (int64_t s = 0; s < tile.step_count; ++s, weights += tile.weight_stride) {
             __m512i w[BLOCKS];
             Vnni::unrolled<BLOCKS>([&](auto b) ON_AVX512 INLINE_LAMBDA {
-                w[b] = _mm512_loadu_si512(weights + b * LANES * 4);
+                w[b] = _mm512_loadu_si512(weights + b * BLOCK_WEIGHTS);
             });
             const int64_t at = tile.steps[s];
             Vnni::unrolled<PIXELS>([&](auto p) ON_AVX512 INLINE_LAMBDA {
@@ -192,7 +192,7 @@ static void pixels_done(
     for (int64_t b = 0; b < blocks;) {
         const int64_t left = blocks - b, taken = left >= 4 ? 4 : left >= 2 ? 2 : 1;
         const Tile<typename Tiles::Input, typename Tiles::Weight> tile = {
-            image, pixels, plan.steps, plan.window.groups_of_four, weights + b * LANES * 4, blocks * LANES * 4,
+            image, pixels, plan.steps, plan.window.groups_of_four, weights + b * Tiles::BLOCK_WEIGHTS, blocks * LANES * 4,
             plan.bias + b * LANES, acc,
         };
         if (taken == 4) accumulate<Tiles, 4>(tile, count);

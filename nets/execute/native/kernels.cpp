@@ -37,8 +37,9 @@ static void run_step(const Step& step, int8_t* const* tensors, int64_t samples) 
             const WeightedPlan& plan = *static_cast<const WeightedPlan*>(step.plan);
 #ifdef HAS_X86_PATHS
             if (std::is_same<Path, Vnni>::value) return depthwise_by_columns(plan, inputs[0], y, samples);
+            if (std::is_same<Path, Avx2>::value) return depthwise_by_pairs(plan, inputs[0], y, samples);
 #endif
-            return depthwise_by_taps<Tiles>(plan, inputs[0], y, samples);
+            return depthwise_by_taps(plan, inputs[0], y, samples);
         }
         case ELEMENTWISE_SUM:
             return sum<Path>(*static_cast<const SumPlan*>(step.plan), inputs[0], inputs[1], y, samples);
