@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nets.execute.native.rules import LANES, PATH_AVX2, PATH_PLAIN, AnyArray
+from nets.execute.native.rules import LANES, PATH_AVX2, PATH_PLAIN, PATH_SSE2, PATH_VNNI, AnyArray
 from nets.network import Convolution, Int8Array, IntArray
 
 COPIED_AXES = 6  # as in CopyPlan of moves.h
@@ -117,7 +117,7 @@ class PackedWeights:
         steps: int32; offset of each group of four inputs, or of each tap of a depthwise convolution, in elements of
             the padded image.
         weights: zero beyond the kernel's elements; int8 ``[step, lanes, 4]``, or int16 ``[step, pair, block, 16, 2]``
-            for AVX2; those of depthwise convolutions are described there.
+            for SSE2 and AVX2; those of depthwise convolutions are described there.
         bias: int32 ``[lanes]``; the contribution of the zero point and of the input's offset to unsigned is subtracted,
             modulo 2**32.
     """
@@ -154,7 +154,7 @@ def _packed(runs: Int8Array, starts: IntArray, length: int, bias: IntArray, zero
     lanes = -(-out // LANES) * LANES
     filled = np.zeros((lanes, lines, fours * 4), np.int8)
     filled[:out, :, :length] = runs
-    if path == PATH_AVX2:
+    if path in (PATH_SSE2, PATH_AVX2):
         halves = filled.astype(np.int16).reshape(lanes // LANES, LANES, lines * fours, 2, 2)
         weights: AnyArray = halves.transpose(2, 3, 0, 1, 4)
     else:
@@ -166,7 +166,7 @@ def _packed(runs: Int8Array, starts: IntArray, length: int, bias: IntArray, zero
 def pack_depthwise(operator: Convolution, row: int, channels: int, zero: int, path: int) -> PackedWeights:
     """Packs a depthwise convolution with multiplier 1; arguments as of :func:`pack_convolution`.
 
-    Weights are int16 ``[tap, channel]``; for AVX2 as :func:`_tap_pairs` has them; for AVX-512 int8
+    Weights are int16 ``[tap, channel]``; for SSE2 and AVX2 as :func:`_tap_pairs` has them; for AVX-512 int8
     ``[group of four vertical taps, horizontal tap, lanes, 4]``.
     """
     taps = operator.weights[..., 0]
@@ -176,8 +176,8 @@ def pack_depthwise(operator: Convolution, row: int, channels: int, zero: int, pa
     bias = _bias(taps.reshape(out, -1), operator.bias, zero, lanes)
     if path == PATH_PLAIN:
         return PackedWeights(steps, aligned(taps.reshape(out, -1).T.astype(np.int16)), bias)
-    if path == PATH_AVX2:
-        return PackedWeights(*_tap_pairs(steps, taps.reshape(out, -1), lanes), bias)
+    if path != PATH_VNNI:
+        return PackedWeights(*_tap_pairs(steps, taps.reshape(out, -1), lanes, path), bias)
     groups = -(-height // 4)
     filled = np.zeros((lanes, groups * 4, width), np.int8)
     filled[:out, :height] = taps
@@ -185,19 +185,20 @@ def pack_depthwise(operator: Convolution, row: int, channels: int, zero: int, pa
 
 
 def _tap_pairs(
-    steps: npt.NDArray[np.int32], taps: Int8Array, lanes: int
+    steps: npt.NDArray[np.int32], taps: Int8Array, lanes: int, path: int
 ) -> tuple[npt.NDArray[np.int32], AnyArray]:
-    """Pairs the taps ``[channel, tap]`` of a depthwise convolution as AVX2 interleaves their inputs.
+    """Pairs the taps ``[channel, tap]`` of a depthwise convolution as a path interleaves their inputs.
 
     Returns:
-        The offsets of an even number of taps, and int16 weights ``[pair, block, half, 8, 2]``: the first half of a
-        block's channels are 0 to 3 and 8 to 11.
+        The offsets of an even number of taps, and int16 weights ``[pair, block, LANES, 2]``; AVX2 takes channels 0 to
+        3 and 8 to 11 of a block first.
     """
     count = len(steps) + len(steps) % 2
     filled = np.zeros((lanes, count), np.int16)
     filled[: len(taps), : len(steps)] = taps
     quads = filled.reshape(lanes // LANES, 2, 2, 4, count // 2, 2)  # block, eight, half, channel, pair, tap
-    return np.resize(steps, count), aligned(quads.transpose(4, 0, 2, 1, 3, 5))
+    order = (4, 0, 2, 1, 3, 5) if path == PATH_AVX2 else (4, 0, 1, 2, 3, 5)
+    return np.resize(steps, count), aligned(quads.transpose(order))
 
 
 def _bias(weights: Int8Array, bias: IntArray, zero: int, lanes: int) -> npt.NDArray[np.int32]:
