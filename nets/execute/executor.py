@@ -12,7 +12,6 @@ from enum import StrEnum
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from nets.errors import NetworkError
 from nets.execute.layout import stored_layout, written_layout
@@ -123,7 +122,6 @@ class PreparedOperators:
             other.result()
         return made
 
-
     def _owner(self, index: int) -> int:
         """Returns the tensor whose memory one of the network's tensors is a view of."""
         return self._layout.owner(self._layout.view(index).stored)
@@ -211,7 +209,9 @@ class IntegerExecutor:
         tensors = self._collected(inputs, set(self.network.outputs), batch_size)
         return [tensors[index] for index in self.network.outputs]
 
-    def _collected(self, inputs: tuple[Int8Array, ...], wanted: set[int], batch_size: int | None) -> dict[int, Int8Array]:
+    def _collected(
+        self, inputs: tuple[Int8Array, ...], wanted: set[int], batch_size: int | None
+    ) -> dict[int, Int8Array]:
         """Computes the wanted tensors, in chunks of samples."""
         samples = len(inputs[0]) if inputs else 1
         chunks = input_chunks(self.network, inputs, self.prepared.chunk_size(samples, batch_size))

@@ -108,9 +108,7 @@ def _requant(
     return requant_struct(operator.rescaler, channels, *limits, bounds, path=library.best_path())
 
 
-def _weighted(
-    operator: Weighted, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL
-) -> NativeKernel | None:
+def _weighted(operator: Weighted, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> NativeKernel | None:
     if absolute_bound(operator, source) > INT32_MAX:
         return None  # the accumulators are not proven to stay within int32
     path, zero = library.best_path(), source.zero_point
@@ -180,9 +178,7 @@ def _sum(
         _operand(spec, rescaler, operator.left_shift, sign)
         for sign, spec, rescaler in zip(signs, sources, operator.input_rescalers, strict=True)
     ]
-    exact = all(
-        (_of_bytes(operand) == table).all() for operand, table in zip(operands, tables, strict=True)
-    )
+    exact = all((_of_bytes(operand) == table).all() for operand, table in zip(operands, tables, strict=True))
     held = [table.astype(np.int32) for table in tables]
     for operand, values in zip(operands, held, strict=True):
         operand.table = values.ctypes.data
@@ -238,9 +234,7 @@ def _mean(operator: Mean, source: TensorSpec, target: TensorSpec, library: ctype
     return NativeKernel(library, StepKind.POOL, plan, (requant,), target.shape)
 
 
-def _join(
-    operator: Concatenation, sources: list[TensorSpec], target: TensorSpec, library: ctypes.CDLL
-) -> NativeKernel:
+def _join(operator: Concatenation, sources: list[TensorSpec], target: TensorSpec, library: ctypes.CDLL) -> NativeKernel:
     pieces = aligned(np.array([np.prod(source.shape[operator.axis :]) for source in sources], np.int64))
     count = int(np.prod(target.shape[: operator.axis]))
     plan = JoinStruct(pieces.ctypes.data, len(sources), count)

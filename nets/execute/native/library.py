@@ -6,6 +6,8 @@ from pathlib import Path
 
 KERNELS_VERSION = 4
 _PATHS = {-1: "plain C++", 0: "SSE2", 1: "AVX2", 2: "AVX-512 VNNI"}  # as best_path_here() numbers them
+
+
 @functools.cache
 def _loaded() -> tuple[ctypes.CDLL | None, str]:
     """Loads the library; returns it, or None, and its status."""

@@ -2,12 +2,15 @@
 
 import ctypes
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from nets.execute.native.rules import LANES, PATH_AVX2, PATH_PLAIN, PATH_SSE2, PATH_VNNI, AnyArray
 from nets.network import Convolution, Int8Array, IntArray
+
+_Element = TypeVar("_Element", bound=np.generic)
 
 COPIED_AXES = 6  # as in CopyPlan of moves.h
 _LINE = 64  # bytes of a cache line: vectors that straddle two are slow
@@ -87,7 +90,11 @@ class JoinStruct(ctypes.Structure):
 class CopyStruct(ctypes.Structure):
     """Mirrors ``CopyPlan``."""
 
-    _fields_ = (("sizes", ctypes.c_int64 * COPIED_AXES), ("strides", ctypes.c_int64 * COPIED_AXES), *_int64("input_bytes"))
+    _fields_ = (
+        ("sizes", ctypes.c_int64 * COPIED_AXES),
+        ("strides", ctypes.c_int64 * COPIED_AXES),
+        *_int64("input_bytes"),
+    )
 
 
 class RunsStruct(ctypes.Structure):
@@ -204,11 +211,10 @@ def _tap_pairs(
 def _bias(weights: Int8Array, bias: IntArray, zero: int, lanes: int) -> npt.NDArray[np.int32]:
     full = np.zeros(lanes, np.int64)
     full[: len(weights)] = bias - (zero + 128) * weights.astype(np.int64).sum(axis=1)
-    packed: npt.NDArray[np.int32] = aligned(full.astype(np.uint64).astype(np.uint32).view(np.int32))
-    return packed
+    return aligned(full.astype(np.uint64).astype(np.uint32).view(np.int32))
 
 
-def aligned(values: npt.NDArray[np.generic]) -> AnyArray:
+def aligned(values: npt.NDArray[_Element]) -> npt.NDArray[_Element]:
     """Copies an array to memory that begins a cache line."""
     memory = np.empty(values.nbytes + _LINE, np.uint8)
     start = -memory.ctypes.data % _LINE
