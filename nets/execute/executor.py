@@ -3,9 +3,10 @@
 import ctypes
 import functools
 import itertools
+import math
 import os
 from collections import deque
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from enum import StrEnum
@@ -21,6 +22,7 @@ from nets.execute.self_test import require_exact
 from nets.execute.torch_kernels import Kernel, kernel
 from nets.network import Int8Array, Operator, QuantizedNetwork, Weighted
 
+_HELD_SAMPLES, _HELD_ELEMENTS = 32, 2**25  # whose every tensor is held at once, by :meth:`IntegerExecutor.every_tensor`
 _BATCH = 256  # samples that torch's kernels take at once, by default
 _MOST_SAMPLES = 256  # of one chunk
 _CACHE_BYTES = 2**20  # of a core, if the machine does not say
@@ -88,8 +90,8 @@ class PreparedOperators:
         most = self._samples
         if batch_size is not None:
             most = max(1, min(most, batch_size // self._threads))
-        rounds = -(-samples // (most * self._threads))
-        return -(-samples // (rounds * self._threads))
+        rounds = max(1, -(-samples // (most * self._threads)))
+        return max(1, -(-samples // (rounds * self._threads)))
 
     def run(self, chunks: Sequence[Tensors], wanted: Set[int]) -> list[Tensors]:
         """Runs the operators on chunks of samples.
@@ -191,6 +193,23 @@ class IntegerExecutor:
         """
         computed = (operator.output for operator in self.network.operators)
         return self._collected(inputs, {*self.network.inputs, *self.network.constants, *computed}, None)
+
+    def every_tensor(self, *inputs: Int8Array) -> Iterator[tuple[int, dict[int, Int8Array]]]:
+        """Computes every activation tensor of many samples, of few of them at once.
+
+        Args:
+            inputs: one int8 array ``[samples, *shape]`` per network input.
+
+        Yields:
+            The number of the first sample, and what :meth:`tensors` returns for it and those after it.
+
+        Raises:
+            NetworkError: number, types or shapes of the inputs are not the network's.
+        """
+        each = sum(math.prod(spec.shape) for spec in self.network.tensors)
+        size = max(1, min(_HELD_SAMPLES, _HELD_ELEMENTS // each))
+        for start in range(0, len(inputs[0]), size):
+            yield start, self.tensors(*(x[start : start + size] for x in inputs))
 
     def outputs(self, *inputs: Int8Array, batch_size: int | None = None) -> list[Int8Array]:
         """Computes the network's outputs in batches.

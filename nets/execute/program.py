@@ -1,4 +1,4 @@
-"""Operators prepared to run: those with native kernels in one call, in memory that fits the caches."""
+"""Operators prepared to run: those with native kernels follow each other in one call, in memory that fits caches."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass

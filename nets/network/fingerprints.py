@@ -45,7 +45,7 @@ def _value_bytes(value: object) -> bytes:
 
 
 def trained_arrays(network: QuantizedNetwork) -> Arrays:
-    """Returns weights (int8) and biases (int64) by operator: ``<operator>.weights``, ``<operator>.bias``."""
+    """Returns weights (int8 or int16) and biases (int64) by operator: ``<operator>.weights``, ``<operator>.bias``."""
     arrays: Arrays = {}
     for operator in network.operators:
         if isinstance(operator, Weighted):
@@ -73,5 +73,7 @@ def with_trained_arrays(network: QuantizedNetwork, arrays: Mapping[str, npt.NDAr
             raise NetworkError(
                 f"trained weights of {operator.name!r} have shape {weights.shape}, not {operator.weights.shape}"
             )
-        changed[operator.name] = replace(operator, weights=weights.astype(np.int8), bias=bias.astype(np.int64))
+        changed[operator.name] = replace(
+            operator, weights=weights.astype(operator.weights.dtype), bias=bias.astype(np.int64)
+        )
     return network.with_operators(changed)

@@ -1,18 +1,20 @@
 """Nonlinear functions of one int8: a table of 256 outputs, computed step by step as the runtime does.
 
-Sources: TFLite's ``lookup table`` of LOGISTIC, TANH and ELU (``kernels/internal/common.h``), ``hard_swish.h``,
-``leaky_relu.h``; XNNPACK's ``x8-lut`` operators and ``qs8-vlrelu``.
+Sources: TFLite's ``lookup table`` of LOGISTIC, TANH, ELU, EXP, LOG and GELU (``kernels/internal/common.h``),
+``hard_swish.h``, ``leaky_relu.h``, ``elementwise.cc``; XNNPACK's ``x8-lut`` operators and ``qs8-vlrelu``.
 """
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from nets.errors import NetworkError
-from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS
+from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS, INT32_MAX, INT32_MIN
+from nets.network.fixed_point import inverse_square_root, multiplied, rounding_divide_by_pot
 from nets.network.operators import Operator
 from nets.network.rescaler import rescaler_from_scale
 from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec
@@ -21,37 +23,72 @@ _INTEGERS = np.arange(-128, 128, dtype=np.int64)
 _INT16_MAX, _INT16_MIN = 2**15 - 1, -(2**15)
 _HIRES_BITS = 7  # by which HARD_SWISH shifts its input left
 _RELUISH_SCALE = np.float32(3) / np.float32(32768)
+_ROOT_SHIFT = 20  # bits by which RSQRT keeps its fraction
 _XNNPACK_BITS = 8  # fraction bits of XNNPACK's multipliers of a leaky ReLU
 
 
 class Function(StrEnum):
     """A function of one value."""
 
+    ABS = "abs"
     ELU = "elu"
+    EXP = "exp"
+    GELU = "gelu"
+    GELU_TANH = "gelu_tanh"  # the approximation by a hyperbolic tangent
     HARD_SWISH = "hard_swish"
+    IDENTITY = "identity"
     LEAKY_RELU = "leaky_relu"
+    LOG = "log"
     LOGISTIC = "logistic"
+    RSQRT = "rsqrt"
+    SQRT = "sqrt"
     TANH = "tanh"
 
 
-_OF_FIXED_RANGE = (Function.LOGISTIC, Function.TANH)
+OF_FIXED_RANGE = (Function.LOGISTIC, Function.TANH)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Lookup(Operator):
+class Tabulated(Operator, ABC):
     """A function of one int8, element by element.
+
+    Attributes:
+        table: int8 ``[256]``: the outputs of -128 to 127.
+    """
+
+    table: Int8Array
+
+    @abstractmethod
+    def tabulated(self, source: TensorSpec, target: TensorSpec) -> Int8Array:
+        """Computes the table between tensors of these scales and zero points."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lookup(Tabulated):
+    """A function as LiteRT computes it.
 
     Attributes:
         function: what it computes.
         alpha: slope of a leaky ReLU for negative values; 0 for others.
         xnnpack: whether the table is XNNPACK's; otherwise it is that of TFLite's own kernels.
-        table: int8 ``[256]``: the outputs of -128 to 127.
     """
 
     function: Function
     alpha: float
     xnnpack: bool
-    table: Int8Array
+
+    def tabulated(self, source: TensorSpec, target: TensorSpec) -> Int8Array:
+        """Computes the runtime's table between tensors of these scales and zero points."""
+        return lookup_table(self.function, self.alpha, source, target, xnnpack=self.xnnpack)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StatedTable(Tabulated):
+    """A table that a file states without the function behind it; its tensors keep scale and zero point."""
+
+    def tabulated(self, source: TensorSpec, target: TensorSpec) -> Int8Array:  # noqa: ARG002 -- see below
+        """Returns the table: no function is known that another one could be made from."""
+        return self.table
 
 
 def lookup_table(
@@ -61,25 +98,15 @@ def lookup_table(
     centred = _INTEGERS - source.zero_point
     if function is Function.LEAKY_RELU:
         steps = (_xnnpack_leaky if xnnpack else _leaky)(centred, source.scale, target.scale, alpha) + target.zero_point
-    elif function is Function.HARD_SWISH:
-        steps = _hard_swish(centred, source.scale, target.scale) + target.zero_point
+    elif function is Function.IDENTITY and not xnnpack:
+        steps = _quotient(centred, source.scale, target.scale) + target.zero_point
+    elif function in _STEPS:
+        steps = _STEPS[function](centred, source.scale, target) + target.zero_point
     else:
         steps = _rounded(_REAL[function], centred, source.scale, target, half_even=xnnpack)
     table: Int8Array = np.clip(steps, target.q_min, target.q_max).astype(np.int8)
     table.flags.writeable = False
     return table
-
-
-def fixed_quantization(operators: Iterable[Operator]) -> set[int]:
-    """Returns the tensors whose scale and zero point no runtime lets vary: the outputs of LOGISTIC and TANH."""
-    return {op.output for op in operators if isinstance(op, Lookup) and op.function in _OF_FIXED_RANGE}
-
-
-def retabulated(operator: Lookup, tensors: tuple[TensorSpec, ...]) -> Lookup:
-    """Returns the operator with the table of its tensors' present scales and zero points."""
-    source, target = tensors[operator.inputs[0]], tensors[operator.output]
-    table = lookup_table(operator.function, operator.alpha, source, target, xnnpack=operator.xnnpack)
-    return replace(operator, table=table)
 
 
 def _logistic(x: float) -> float:
@@ -91,10 +118,31 @@ def _elu(x: float) -> float:
     return float(np.float32(math.exp(x)) - np.float32(1)) if x < 0 else x
 
 
+def _exp(x: float) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.exp(np.float64(x)))
+
+
+def _gelu(x: float) -> float:
+    argument = np.float32(x) * np.float32(-math.sqrt(0.5))
+    return float(np.float32(0.5) * np.float32(x) * np.float32(math.erfc(argument)))
+
+
+def _gelu_tanh(x: float) -> float:
+    x32 = np.float32(x)
+    argument = np.float32(math.sqrt(2 / math.pi)) * (x32 + np.float32(0.044715) * x32 * x32 * x32)
+    return float(np.float32(0.5) * x32 * (np.float32(1) + np.float32(math.tanh(argument))))
+
+
 _REAL: dict[Function, Callable[[float], float]] = {
+    Function.ELU: _elu,
+    Function.EXP: _exp,
+    Function.GELU: _gelu,
+    Function.GELU_TANH: _gelu_tanh,
+    Function.LOG: lambda x: math.log(x) if x > 0 else -math.inf,
+    Function.IDENTITY: float,
     Function.LOGISTIC: _logistic,
     Function.TANH: math.tanh,
-    Function.ELU: _elu,
 }
 
 
@@ -103,10 +151,18 @@ def _rounded(
 ) -> IntArray:
     """Evaluates a function in float32 and rounds it, half away from zero or half to even."""
     reals = np.float32(scale) * centred.astype(np.float32)
-    values = np.array([function(float(x)) for x in reals], np.float32)
+    with np.errstate(over="ignore"):  # infinities are clipped
+        values = np.array([function(float(x)) for x in reals], np.float32)
     steps = (values * (np.float32(1) / np.float32(target.scale))).astype(np.float64)
     whole = np.rint(steps) if half_even else np.copysign(np.floor(np.abs(steps) + 0.5), steps)
-    return whole.astype(np.int64) + target.zero_point
+    return np.clip(whole, INT32_MIN, INT32_MAX).astype(np.int64) + target.zero_point
+
+
+def _quotient(centred: IntArray, source: float, target: float) -> IntArray:
+    """Divides real values by the new scale in float32, rounded half away from zero (``quantize.h``, AffineQuantize)."""
+    reals = np.float32(source) * centred.astype(np.float32)
+    steps = (reals / np.float32(target)).astype(np.float64)
+    return np.copysign(np.floor(np.abs(steps) + 0.5), steps).astype(np.int64)
 
 
 def _float32_ratio(scale: float, other: float, alpha: float = 1.0) -> float:
@@ -142,8 +198,33 @@ def _xnnpack_leaky(centred: IntArray, source: float, target: float, alpha: float
     return (products + (1 << (_XNNPACK_BITS - 1))) >> _XNNPACK_BITS
 
 
-def _hard_swish(centred: IntArray, source: float, target: float) -> IntArray:
+def _absolute(centred: IntArray, source: float, target: TensorSpec) -> IntArray:
+    return _rescaled(np.abs(centred), _float32_ratio(source, target.scale))
+
+
+def _square_root(centred: IntArray, source: float, target: TensorSpec) -> IntArray:
+    """Computes in float32 and drops the fraction; no runtime takes negative values, which count as 0 here."""
+    reals = np.float32(source) * np.maximum(centred, 0).astype(np.float32)
+    steps: IntArray = np.clip(np.trunc(np.sqrt(reals) / np.float32(target.scale)), 0, INT32_MAX).astype(np.int64)
+    return steps
+
+
+def _inverse_square_root(centred: IntArray, source: float, target: TensorSpec) -> IntArray:
+    """Computes in fixed point; 0, and negative values, which no runtime takes, give the largest output."""
+    scale = 1 / float(np.sqrt(np.float32(source)) * np.float32(target.scale))
+    rescaler = rescaler_from_scale(np.array([scale]), FULL_MULTIPLIER_BITS, CONTRACTS["tflite_double"])
+    multiplier, shift = int(rescaler.multiplier[0]), FULL_MULTIPLIER_BITS - int(rescaler.right_shift[0])
+    steps = np.full(len(centred), target.q_max - target.zero_point)
+    for at in np.flatnonzero(centred > 0):
+        root, left = inverse_square_root(int(centred[at]))
+        whole = multiplied(np.array([1]), root, left + _ROOT_SHIFT)
+        steps[at] = multiplied(whole, multiplier, shift - _ROOT_SHIFT)[0]
+    return steps
+
+
+def _hard_swish(centred: IntArray, source: float, target_spec: TensorSpec) -> IntArray:
     """Computes ``x * relu6(x + 3) / 6`` in 16-bit fixed point."""
+    target = target_spec.scale
     hires = np.float32(1 / 128) * np.float32(source)
     multiplier, exponent = _int16_multiplier(float(hires / np.float32(target)))
     gate_multiplier, gate_exponent = _int16_multiplier(float(hires / _RELUISH_SCALE))
@@ -158,9 +239,9 @@ def _hard_swish(centred: IntArray, source: float, target: float) -> IntArray:
     if gate_exponent > 0:
         gate = _int16(gate << 1)
     if gate_exponent < 0:
-        gate = _divided(gate, -gate_exponent)
+        gate = rounding_divide_by_pot(gate, -gate_exponent)
     gate = (gate + 2**15) >> 1
-    return _divided(np.trunc(gate * product / 2**15).astype(np.int64), -exponent)
+    return rounding_divide_by_pot(np.trunc(gate * product / 2**15).astype(np.int64), max(-exponent, 0))
 
 
 def _int16_multiplier(scale: float) -> tuple[int, int]:
@@ -181,9 +262,10 @@ def _doubling_high_mul(values: IntArray, multiplier: int) -> IntArray:
     return np.trunc(nudged / 2**15).astype(np.int64)
 
 
-def _divided(values: IntArray, exponent: int) -> IntArray:
-    """Computes gemmlowp's RoundingDivideByPOT: half away from zero."""
-    if exponent <= 0:
-        return values
-    mask = (1 << exponent) - 1
-    return (values >> exponent) + ((values & mask) > (mask >> 1) + (values < 0))
+# Functions that runtimes compute in integers or in steps of their own; less the output's zero point.
+_STEPS: dict[Function, Callable[[IntArray, float, TensorSpec], IntArray]] = {
+    Function.ABS: _absolute,
+    Function.HARD_SWISH: _hard_swish,
+    Function.RSQRT: _inverse_square_root,
+    Function.SQRT: _square_root,
+}

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nets.network.contracts import INT32_MAX, INT32_MIN
-from nets.network.tensors import FloatArray, Int8Array, IntArray
+from nets.network.tensors import FloatArray, IntArray, WeightArray
 
 _Any = TypeVar("_Any", bound=np.generic)
 
@@ -21,11 +21,25 @@ def along_channels(values: npt.NDArray[_Any], ndim: int) -> npt.NDArray[_Any]:
     return values.reshape(-1, *(1,) * (ndim - 1))
 
 
-def quantize_weights(weights: FloatArray, scale: FloatArray, bits: int) -> Int8Array:
-    """Rounds real weights ``[out, ...]`` to symmetric integers of ``bits`` bits at ``scale``, ``[out]`` or ``[1]``."""
-    limit = weight_limit(bits)
+def weight_range(bits: int, zero_point: int = 0) -> tuple[int, int]:
+    """Returns the smallest and the largest weight.
+
+    Without a zero point they are symmetric, of ``bits`` bits; with one, all that int8 holds less that zero point.
+    """
+    if zero_point:
+        return -128 - zero_point, 127 - zero_point
+    return -weight_limit(bits), weight_limit(bits)
+
+
+def as_weights(values: FloatArray, zero_point: int) -> WeightArray:
+    """Returns whole numbers in the type that weights have: int8, or int16 if a zero point was subtracted."""
+    return values.astype(np.int16 if zero_point else np.int8)
+
+
+def quantize_weights(weights: FloatArray, scale: FloatArray, bits: int, zero_point: int = 0) -> WeightArray:
+    """Rounds real weights ``[out, ...]`` at ``scale``, ``[out]`` or ``[1]``, to integers of :func:`weight_range`."""
     steps: FloatArray = np.rint(weights / along_channels(scale, weights.ndim))
-    return np.clip(steps, -limit, limit).astype(np.int8)
+    return as_weights(np.clip(steps, *weight_range(bits, zero_point)), zero_point)
 
 
 def quantize_bias(bias: FloatArray, scale: FloatArray) -> IntArray:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Int8Array = npt.NDArray[np.int8]
+WeightArray = npt.NDArray[np.int8 | np.int16]  # int16 if a zero point was subtracted
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 

@@ -1,5 +1,6 @@
 """Patching of a network's integers and scales into the file that it was imported from; the structure stays."""
 
+import struct
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,13 +9,23 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers import RawGraph, operator_index, read_graph
-from nets.network import Convolution, FloatArray, QuantizedNetwork, TensorSpec, Weighted
+from nets.network import (
+    Convolution,
+    FilledPad,
+    FloatArray,
+    QuantizedNetwork,
+    TensorSpec,
+    TransposedConvolution,
+    Weighted,
+)
 from nets.oracle.annotate import annotated
+from nets.oracle.litert import strange_axes
+from nets.writers import runtime_weight_scale
+
+_UINT8_OFFSET = 128
+_AXIS_FIELD = 16  # place of the quantized dimension in its table, by the schema of .tflite
 
 AnyArray = npt.NDArray[np.generic]
-
-# A channel whose multiplier was flushed to 0 has no scale; this one empties it in every runtime.
-EMPTY_SCALE = 2.0**-40
 
 
 @dataclass(slots=True)
@@ -28,8 +39,14 @@ class _Patcher:
     def _table(self, index: int) -> object:
         return tflite.Model.GetRootAs(self.content, 0).Subgraphs(0).Tensors(index)
 
+    def offset(self, index: int) -> int:
+        """Returns what a tensor's integers in the file are more than those of the network: 128 of uint8."""
+        return _UINT8_OFFSET if self.graph.tensors[index].type_name == "UINT8" else 0
+
     def data(self, index: int, values: AnyArray, what: str) -> None:
         """Replaces a constant's bytes."""
+        if self.offset(index):
+            values = (values.astype(np.int64) + self.offset(index)).astype(np.uint8)
         buffer = tflite.Model.GetRootAs(self.content, 0).Buffers(self._table(index).Buffer())  # type: ignore[attr-defined]
         view = buffer.DataAsNumpy()
         self._write(view, np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8), what)
@@ -40,10 +57,17 @@ class _Patcher:
         self._write(table.ScaleAsNumpy(), scales.astype(np.float32), what)
         if zero_point is None:
             return
+        zero_point += self.offset(index)
         if table.ZeroPointLength() == 1:
             self._write(table.ZeroPointAsNumpy(), np.array([zero_point], np.int64), what)
         elif zero_point != 0:
             raise NetworkError(f"{what}: the file has no place for zero point {zero_point}")
+
+    def axis(self, index: int) -> None:
+        """Makes the quantized dimension of a tensor its first one."""
+        table = self._table(index).Quantization()._tab  # type: ignore[attr-defined]  # noqa: SLF001 -- places of fields
+        if field := table.Offset(_AXIS_FIELD):
+            struct.pack_into("<i", self.content, table.Pos + field, 0)
 
     def _write(self, view: AnyArray, values: AnyArray, what: str) -> None:
         if view.size != values.size:
@@ -58,6 +82,8 @@ class _Patcher:
 def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     """Returns the original file with the network's weights, biases and scales, and its rescalers in tensors' names.
 
+    A quantized dimension that a tensor does not have, for which LiteRT refuses a file, becomes 0.
+
     Weight scales are chosen so that ``s_x * s_w / s_y`` is what the network's multipliers and shifts represent,
     to the nearest float32. The runtime derives the rescalers of ADD, SUB, MUL and MEAN from the tensors' scales, which
     other operators share.
@@ -67,6 +93,8 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     """
     graph = read_graph(original, name)
     patcher = _Patcher(bytearray(original), graph)
+    for index in strange_axes(original):
+        patcher.axis(index)
     for spec in network.tensors:
         _patch_tensor(patcher, spec)
     for index, values in network.constants.items():
@@ -75,6 +103,8 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     for operator in network.operators:
         if isinstance(operator, Weighted):
             _patch_weighted(patcher, network, operator)
+        elif isinstance(operator, FilledPad):
+            _patch_padding(patcher, network, operator)
     return annotated(bytes(patcher.content), network, graph)
 
 
@@ -92,11 +122,10 @@ def _index_in_file(patcher: _Patcher, spec: TensorSpec) -> int:
     return spec.file_index
 
 
-def runtime_weight_scale(network: QuantizedNetwork, operator: Weighted) -> FloatArray:
-    """Computes the weight scale whose effective scale is the rescaler's, float64, ``[out]`` or ``[1]``."""
-    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-    scale = operator.rescaler.scale * (target.scale / source.scale)
-    return np.where(scale > 0, scale, np.minimum(operator.weight_scale, EMPTY_SCALE))
+def _patch_padding(patcher: _Patcher, network: QuantizedNetwork, operator: FilledPad) -> None:
+    raw, source = patcher.graph.operators[operator_index(operator)], network.tensors[operator.inputs[0]]
+    patcher.data(raw.inputs[2], np.array([operator.value], np.int8), f"{raw}: its value")
+    patcher.quantization(raw.inputs[2], np.array([source.scale]), source.zero_point, f"{raw}: its value's scale")
 
 
 def _patch_weighted(patcher: _Patcher, network: QuantizedNetwork, operator: Weighted) -> None:
@@ -105,14 +134,19 @@ def _patch_weighted(patcher: _Patcher, network: QuantizedNetwork, operator: Weig
     if raw.kind == "DEPTHWISE_CONV_2D":
         assert isinstance(operator, Convolution)  # noqa: S101 -- the importer makes nothing else of it
         weights = np.ascontiguousarray(weights.transpose(3, 1, 2, 0))
+    if isinstance(operator, TransposedConvolution):
+        weights = weights[:, ::-1, ::-1]
+    bias_at = 3 if isinstance(operator, TransposedConvolution) else 2
     scale = runtime_weight_scale(network, operator)
-    patcher.data(raw.inputs[1], weights, f"{raw}: weights")
-    patcher.quantization(raw.inputs[1], scale, None, f"{raw}: weight scales")
-    if len(raw.inputs) < 3 or raw.inputs[2] == -1:
+    zero_point = operator.weight_zero_point
+    of_uint8 = bool(patcher.offset(raw.inputs[1]))  # those of int8 have no zero point
+    patcher.data(raw.inputs[1], weights.astype(np.int64) + zero_point if of_uint8 else weights, f"{raw}: weights")
+    patcher.quantization(raw.inputs[1], scale, zero_point if of_uint8 else None, f"{raw}: weight scales")
+    if len(raw.inputs) <= bias_at or raw.inputs[bias_at] == -1:
         if operator.bias.any():
             raise NetworkError(f"{raw} has no bias in the file; the network's is not 0")
         return
-    patcher.data(raw.inputs[2], operator.bias.astype(np.int32), f"{raw}: bias")
+    patcher.data(raw.inputs[bias_at], operator.bias.astype(np.int32), f"{raw}: bias")
     bias_scales = scale * network.tensors[operator.inputs[0]].scale
-    if patcher.graph.tensors[raw.inputs[2]].scales.size == bias_scales.size:
-        patcher.quantization(raw.inputs[2], bias_scales, None, f"{raw}: bias scales")
+    if patcher.graph.tensors[raw.inputs[bias_at]].scales.size == bias_scales.size:
+        patcher.quantization(raw.inputs[bias_at], bias_scales, None, f"{raw}: bias scales")

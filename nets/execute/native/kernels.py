@@ -34,9 +34,9 @@ from nets.network import (
     Convolution,
     ElementwiseProduct,
     ElementwiseSum,
+    FloatAveragePool,
     FullyConnected,
     IntArray,
-    Lookup,
     MaxPool,
     Mean,
     Operator,
@@ -48,6 +48,7 @@ from nets.network import (
     RescaledOperator,
     Rescaler,
     Reshape,
+    Tabulated,
     TensorSpec,
     Transpose,
     Weighted,
@@ -60,7 +61,7 @@ _MAXIMUM, _AVERAGE, _SUM = range(3)  # PoolKind of elementwise.h
 def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes.CDLL) -> NativeKernel | None:
     """Prepares an operator for the native library; returns None if the torch kernel has to run it."""
     sources, target = [network.tensors[index] for index in operator.inputs], network.tensors[operator.output]
-    if any(spec.bits != 8 for spec in (*sources, target)):
+    if any(spec.bits != 8 for spec in (*sources, target)) or isinstance(operator, FloatAveragePool):
         return None
     match operator:
         case Weighted():
@@ -72,9 +73,9 @@ def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes
         case Requantize():
             values = _table(sources[0], operator.rescaler, 0) + target.zero_point
             return _lookup(np.clip(values, operator.q_min, operator.q_max), target, library)
-        case Lookup():
+        case Tabulated():
             return _lookup(np.roll(operator.table, 128), target, library)
-        case MaxPool() | AveragePool():
+        case MaxPool() | AveragePool(centre=0):
             return _pool(operator, sources[0], target, library)
         case Mean(float_offset=None, axes=(0, 1)) if len(sources[0].shape) == 3:
             return _mean(operator, sources[0], target, library)
@@ -109,8 +110,8 @@ def _requant(
 
 
 def _weighted(operator: Weighted, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> NativeKernel | None:
-    if absolute_bound(operator, source) > INT32_MAX:
-        return None  # the accumulators are not proven to stay within int32
+    if operator.weight_zero_point or absolute_bound(operator, source) > INT32_MAX:
+        return None  # weights beyond int8, or accumulators that are not proven to stay within int32
     path, zero = library.best_path(), source.zero_point
     match operator:
         case FullyConnected():

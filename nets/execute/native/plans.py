@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nets.execute.native.rules import LANES, PATH_AVX2, PATH_PLAIN, PATH_SSE2, PATH_VNNI, AnyArray
-from nets.network import Convolution, Int8Array, IntArray
+from nets.network import Convolution, IntArray, WeightArray
 
 _Element = TypeVar("_Element", bound=np.generic)
 
@@ -140,22 +140,23 @@ def pack_convolution(operator: Convolution, row: int, zero: int, path: int) -> P
     ``row`` is the number of elements of one padded input row, ``zero`` the input's zero point, and ``path`` the
     instruction path, as numbered by the library's ``best_path``.
     """
-    out, height, width, inner = operator.weights.shape
+    weights = operator.weights.astype(np.int8)
+    out, height, width, inner = weights.shape
     if operator.dilation[1] == 1:
-        runs, length, starts = operator.weights.reshape(out, height, width * inner), width * inner, [0]
+        runs, length, starts = weights.reshape(out, height, width * inner), width * inner, [0]
     else:
-        runs, length = operator.weights.reshape(out, height * width, inner), inner
+        runs, length = weights.reshape(out, height * width, inner), inner
         starts = [x * operator.dilation[1] * inner for x in range(width)]
     lines = [y * operator.dilation[0] * row + start for y in range(height) for start in starts]
     return _packed(runs, np.array(lines), length, operator.bias, zero, path)
 
 
-def pack_matrix(weights: Int8Array, bias: IntArray, zero: int, path: int) -> PackedWeights:
+def pack_matrix(weights: WeightArray, bias: IntArray, zero: int, path: int) -> PackedWeights:
     """Packs a fully connected layer's ``[out, in]``."""
     return _packed(weights[:, np.newaxis, :], np.zeros(1, np.int64), weights.shape[1], bias, zero, path)
 
 
-def _packed(runs: Int8Array, starts: IntArray, length: int, bias: IntArray, zero: int, path: int) -> PackedWeights:
+def _packed(runs: WeightArray, starts: IntArray, length: int, bias: IntArray, zero: int, path: int) -> PackedWeights:
     out, lines, _ = runs.shape
     fours = -(-length // 4)
     lanes = -(-out // LANES) * LANES
@@ -192,7 +193,7 @@ def pack_depthwise(operator: Convolution, row: int, channels: int, zero: int, pa
 
 
 def _tap_pairs(
-    steps: npt.NDArray[np.int32], taps: Int8Array, lanes: int, path: int
+    steps: npt.NDArray[np.int32], taps: WeightArray, lanes: int, path: int
 ) -> tuple[npt.NDArray[np.int32], AnyArray]:
     """Pairs the taps ``[channel, tap]`` of a depthwise convolution as a path interleaves their inputs.
 
@@ -208,7 +209,7 @@ def _tap_pairs(
     return np.resize(steps, count), aligned(quads.transpose(order))
 
 
-def _bias(weights: Int8Array, bias: IntArray, zero: int, lanes: int) -> npt.NDArray[np.int32]:
+def _bias(weights: WeightArray, bias: IntArray, zero: int, lanes: int) -> npt.NDArray[np.int32]:
     full = np.zeros(lanes, np.int64)
     full[: len(weights)] = bias - (zero + 128) * weights.astype(np.int64).sum(axis=1)
     return aligned(full.astype(np.uint64).astype(np.uint32).view(np.int32))

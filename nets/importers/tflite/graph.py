@@ -50,6 +50,8 @@ class RawTensor:
         zero_points: int64, as many as scales, or none.
         axis: the quantized dimension of per-channel scales.
         data: the constant's bytes, a read-only view of the file; None for activations.
+        variable: whether the tensor is a state that lasts from one inference to the next.
+        sparse: whether ``data`` holds the non-zero elements alone.
     """
 
     index: int
@@ -60,6 +62,8 @@ class RawTensor:
     zero_points: IntArray
     axis: int
     data: npt.NDArray[np.uint8] | None
+    variable: bool = False
+    sparse: bool = False
 
     def __str__(self) -> str:
         return f"tensor {self.index} {self.name!r}"
@@ -126,12 +130,17 @@ class Options:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RawGraph:
-    """The main subgraph of a file."""
+    """The main subgraph of a file.
+
+    Attributes:
+        unsigned: whether the file computes in uint8; see :mod:`nets.importers.tflite.unsigned`.
+    """
 
     tensors: tuple[RawTensor, ...]
     operators: tuple[RawOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    unsigned: bool = False
 
     def tensor(self, index: int, user: str) -> RawTensor:
         """Returns the tensor at an index that ``user`` (an operator, the graph), named in errors, refers to."""
@@ -262,10 +271,6 @@ def _read_tensor(reader: _Reader, model: Any, graph: Any, index: int) -> RawTens
         raise NetworkError(
             f"tensor {index} {name!r} has {tensor.ShapeLength()} dimensions; at most {MAX_RANK} are known"
         )
-    if tensor.IsVariable() or tensor.Sparsity() is not None:
-        raise NetworkError(
-            f"tensor {index} {name!r} is variable or sparse; only dense, stateless tensors are supported"
-        )
     scales, zero_points, axis = _read_quantization(reader, tensor.Quantization())
     return RawTensor(
         index=index,
@@ -276,6 +281,8 @@ def _read_tensor(reader: _Reader, model: Any, graph: Any, index: int) -> RawTens
         zero_points=zero_points,
         axis=axis,
         data=_read_data(model, tensor.Buffer(), index),
+        variable=bool(tensor.IsVariable()),
+        sparse=tensor.Sparsity() is not None,
     )
 
 
