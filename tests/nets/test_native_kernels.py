@@ -187,3 +187,26 @@ def test_the_self_test_finds_inexact_arithmetic(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(accumulation, "sum_of_products", inexact)
     with pytest.raises(NetworkError, match="self-test failed"):
         require_exact.__wrapped__("torch")
+
+
+@needs_native
+@settings(max_examples=10)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.tuples(st.integers(3, 9), st.integers(3, 9), st.sampled_from([1, 3, 16, 33, 70])),
+    window=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    padding=st.sampled_from([SAME, VALID]),
+)
+def test_pools_moves_and_functions(
+    seed: int, size: tuple[int, int, int], window: tuple[int, int], padding: int
+) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    x = layers.input(*size)
+    pools = [layers.pool(kind, x, window, (1 + seed % 2, 1), padding, RELU6) for kind in ("MAX", "AVERAGE")]
+    results = [*pools, layers.concatenate(pools, 1 + seed % 3), layers.mean(x), layers.transpose(x, 0, 3, 1, 2)]
+    results.append(layers.pad(x, (1, 0), (0, 2), (1, 1)))
+    results.append(layers.rearranged("TILE", x, (2 * size[0], size[1], 3 * size[2]), [1, 2, 1, 3]))
+    results.append(layers.function("TANH", x))
+    results.append(layers.reshape(x, size[0] * size[1], size[2]))
+    network = network_from_bytes(layers.content(*results), "m")
+    assert assert_kernels_equal(network, seed) == len(network.operators) == 9
