@@ -1,7 +1,5 @@
 """The native kernels equal the torch kernels, bit for bit, for every contract, width and shape."""
 
-import ctypes
-from collections.abc import Callable
 from dataclasses import replace
 
 import known_models
@@ -16,7 +14,7 @@ from nets.errors import NetworkError
 from nets.execute import accumulation
 from nets.execute import executor as executor_module
 from nets.execute.executor import Backend, IntegerExecutor
-from nets.execute.native import native_kernel, native_library, native_status
+from nets.execute.native import LimitedLibrary, native_kernel, native_library, native_status
 from nets.execute.self_test import require_exact
 from nets.execute.torch_kernels import kernel
 from nets.importers.tflite import network_from_bytes
@@ -28,20 +26,6 @@ from nets.network.rescaler import rescaler_from_scale
 from nets.oracle.verify import random_samples
 
 needs_native = pytest.mark.skipif(native_library() is None, reason=f"native kernels: {native_status()}")
-
-
-class LibraryOn:
-    """The native library of a machine that has no more than one path's instructions."""
-
-    def __init__(self, library: ctypes.CDLL, path: int) -> None:
-        self._library = library
-        self._path = path
-
-    def best_path(self) -> int:
-        return self._path
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return getattr(self._library, name)
 
 
 def narrowed(network: QuantizedNetwork, contract: str, seed: int) -> QuantizedNetwork:
@@ -69,7 +53,7 @@ def assert_kernels_equal(network: QuantizedNetwork, seed: int, samples: int = 3)
         inputs = [live[index] for index in operator.inputs]
         expected = kernel(operator, network)(inputs)
         for path in range(-1, library.best_path() + 1):
-            fast = native_kernel(operator, network, LibraryOn(library, path))
+            fast = native_kernel(operator, network, LimitedLibrary(library, path))
             if fast is not None:
                 assert torch.equal(fast(inputs), expected), (operator.name, path)
         native += fast is not None

@@ -5,9 +5,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_native_kernels import LibraryOn, needs_native
+from test_native_kernels import needs_native
 
-from nets.execute.native import native_kernel, native_library
+from nets.execute.native import LimitedLibrary, native_kernel, native_library
 from nets.execute.torch_kernels import kernel
 from nets.network.contracts import CONTRACTS, contract_named
 from nets.network.operators import FullyConnected
@@ -57,6 +57,6 @@ def test_outputs_beside_ties_are_exact(contract: str, bits: int, octave: float, 
     x = [torch.arange(-2, 3, dtype=torch.int8).reshape(-1, 1)]
     expected = kernel(network.operators[0], network)(x)
     for path in range(-1, library.best_path() + 1):
-        prepared = native_kernel(network.operators[0], network, LibraryOn(library, path))
+        prepared = native_kernel(network.operators[0], network, LimitedLibrary(library, path))
         assert prepared is not None
         assert torch.equal(prepared(x), expected), path
