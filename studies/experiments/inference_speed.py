@@ -153,7 +153,9 @@ def main(
     out: Annotated[Path, typer.Option(help="page to write")] = Path("docs/results/inference-speed.md"),
 ) -> None:
     """Measures the speed and writes the page."""
-    rows, paths, load = [], [], os.getloadavg()[0]
+    rows: list[str] = []
+    paths: list[str] = []
+    load = os.getloadavg()[0]
     for name, network, content in networks(models):
         samples = random_samples(network, BATCHES[name], 0)
         rows += own_rows(name, network, content, samples)
@@ -178,9 +180,7 @@ def main(
         "Machines with fewer instructions, on one thread: the same paths on this machine, beside its XNNPACK (which",
         "keeps AVX-512) and as multiples of LiteRT's reference kernels.",
         "",
-        "| network | "
-        + " | ".join(f"{path.upper()} / XNNPACK | {path.upper()} / BUILTIN_REF" for path in _NARROWER)
-        + " |",
+        f"| network | {' | '.join(f'{path} / XNNPACK | {path} / BUILTIN_REF' for path in narrower)} |",
         "|---" * (1 + 2 * len(_NARROWER)) + "|",
         *paths,
         "",
