@@ -101,6 +101,11 @@ def runtime_weight_scale(network: QuantizedNetwork, operator: Weighted) -> Float
 
 def _weights(operator: Weighted, writing: Writing, *, channels_last: bool) -> tuple[int, int]:
     """Adds weights and biases, with the scales that make the runtime's rescalers the network's."""
+    if operator.weight_zero_point:
+        raise NetworkError(
+            f"{operator.name!r} has weights of a uint8 model, with zero point {operator.weight_zero_point}; weights "
+            "of int8 have 0 in .tflite files"
+        )
     scales = runtime_weight_scale(writing.network, operator).astype(np.float32).astype(np.float64)
     weights = operator.weights.transpose(3, 1, 2, 0) if channels_last else operator.weights
     axis = _OUT_CHANNELS_LAST if channels_last else _OUT_CHANNELS_FIRST
