@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from nets.lazy import names_on_demand
+from nets.network.arithmetic import MatrixProduct, ParametricRelu, SquaredDifference
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS, INT32_MAX, INT32_MIN, Contract, contract_named
 from nets.network.fingerprints import Arrays, fingerprint, operator_digest, trained_arrays, with_trained_arrays
 from nets.network.float_forms import (
@@ -28,7 +29,6 @@ from nets.network.operators import (
     FilledPad,
     FullyConnected,
     Interpolation,
-    MatrixProduct,
     MaxPool,
     Mean,
     Method,
@@ -37,7 +37,6 @@ from nets.network.operators import (
     Operator,
     Pad,
     Pads,
-    ParametricRelu,
     Pool,
     Rearrangement,
     ReducedExtremum,
@@ -45,7 +44,6 @@ from nets.network.operators import (
     RescaledOperator,
     Reshape,
     Sliding,
-    SquaredDifference,
     Stack,
     Sum,
     Transpose,

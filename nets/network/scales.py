@@ -5,15 +5,14 @@ from typing import TypeVar
 import numpy as np
 
 from nets.errors import NetworkError
+from nets.network.arithmetic import MatrixProduct, SquaredDifference
 from nets.network.contracts import Contract
 from nets.network.operators import (
     ElementwiseProduct,
     ElementwiseSum,
-    MatrixProduct,
     Mean,
     Requantize,
     RescaledOperator,
-    SquaredDifference,
     Sum,
     Weighted,
 )

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from nets.network.arithmetic import ParametricRelu
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS
 from nets.network.float_forms import PairLookup
 from nets.network.lookup import OF_FIXED_RANGE, Lookup, StatedTable, Tabulated
-from nets.network.operators import Operator, ParametricRelu
+from nets.network.operators import Operator
 from nets.network.rescaler import Rescaler, rescaler_from_scale
 from nets.network.softmax import Softmax, with_input
 from nets.network.tensors import TensorSpec
