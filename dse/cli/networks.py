@@ -47,7 +47,8 @@ def verify(
 ) -> None:
     """Compare the integer executor with another runtime.
 
-    Tensor by tensor, with LiteRT, ONNX Runtime or the TOSA reference model. The exit status is 1 if any integer differs. A resolver that refuses the model is named.
+    Tensor by tensor, with LiteRT, ONNX Runtime or the TOSA reference model. The exit status
+    is 1 if any integer differs. A resolver that refuses the model is named.
     """
     from nets.importers import load_network, model_format
 
