@@ -57,9 +57,6 @@ def originals(*, onnx: bool = False) -> list[bytes]:
         known_models.upsampled,
         known_models.attention,
         known_models.post_processed,
-        known_models.parts,
-        known_models.upsampled,
-        known_models.attention,
     )
     made = [make(rng) for make in models]
     return made + [path.read_bytes() for path in sorted(PUBLISHED.glob("*.tflite"))]

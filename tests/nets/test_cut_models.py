@@ -52,6 +52,15 @@ def test_post_processing_is_left_out_with_a_warning() -> None:
     assert [network.tensors[index].shape for index in network.outputs] == [(144,), (72,)]
 
 
+def test_outputs_that_do_not_exist_are_refused() -> None:
+    layers = Layers(np.random.default_rng(0))
+    x = layers.conv(layers.input(4, 4, 3), 4)
+    layers.writer.operator("ARG_MAX", [x, layers.writer.constant(np.array(3), "INT32")], [layers.writer.integers((1,))])
+    content = layers.content(layers.writer.operators[-1].outputs[0], 99)
+    with pytest.raises(NetworkError, match=r"^m: the graph refers to tensor 99; the file has 6 tensors"):
+        network_from_bytes(content, "m")
+
+
 def test_the_end_of_a_classifier_gives_no_warning(recwarn: pytest.WarningsRecorder) -> None:
     for make in (known_models.float_borders, known_models.streaming_wakeword, known_models.byte_borders):
         network_from_bytes(make(np.random.default_rng(0)), "m")
