@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dse import formats
-from dse.narrowing import Estimate, FileDocument, LayerDocument, NarrowDocument, ScoreDocument
+from dse.narrowing import Estimate, FileDocument, LayerDocument, NarrowDocument, ScoreDocument, TosaFileDocument
 from nets.network import ONNX_PROFILES
 
 _NAME = 16  # characters shown of an operator's name
@@ -130,8 +130,14 @@ def costs_table(document: NarrowDocument) -> Table:
     return table
 
 
-def file_lines(file: FileDocument) -> list[str]:
+def file_lines(file: FileDocument | TosaFileDocument) -> list[str]:
     """Returns what there is to say about the written file."""
+    if isinstance(file, TosaFileDocument):
+        run = f", on {file.reference_samples} run by the TOSA reference model" if file.reference_samples else ""
+        return [
+            f"Model: {file.path}; its multipliers, shifts and rounding are the design's.",
+            f"On {file.samples} inputs every output integer is the design's, read again{run}.",
+        ]
     runtime = "ONNX Runtime" if file.resolver in ONNX_PROFILES else f"LiteRT ({file.resolver})"
     litert = {
         True: f"{runtime} gives every integer that is predicted for it",

@@ -14,9 +14,11 @@ def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
 
 
 def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: RescalerConstants) -> RescalerWorkload:
-    """Returns the workload of one rescaler with the given constants."""
+    """Returns the workload of one rescaler with the given constants; channels of constant output are no work."""
     target = network.tensors[operator.output]
     weighted = operator if isinstance(operator, Weighted) else None
+    channels = 1 if constants.live is None else constants.live.size
+    positions = math.prod(target.shape) // (weighted.out_channels if weighted else 1)
     return RescalerWorkload(
         name=operator.name,
         stages=tuple(
@@ -30,9 +32,9 @@ def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: 
             for stage in constants.stages
         ),
         output_bits=target.bits,
-        channels=weighted.out_channels if weighted else 1,
-        rescales_per_inference=math.prod(target.shape),
-        macs_per_inference=_macs(operator, network),
+        channels=channels,
+        rescales_per_inference=positions * channels,
+        macs_per_inference=_macs(operator, network, channels),
         weight_bits=_weight_bits(operator, network),
         activation_bits=max(network.tensors[index].bits for index in operator.inputs),
         contract=operator.rescaler.contract.name,
@@ -56,7 +58,7 @@ def _weight_bits(operator: NarrowableOperator, network: QuantizedNetwork) -> int
     return 0
 
 
-def _macs(operator: NarrowableOperator, network: QuantizedNetwork) -> int:
+def _macs(operator: NarrowableOperator, network: QuantizedNetwork, channels: int) -> int:
     if isinstance(operator, MatrixProduct):
         shape, left = (network.tensors[index].shape for index in (operator.output, operator.inputs[0]))
         return math.prod(shape) * operator.depth(left)
@@ -65,4 +67,4 @@ def _macs(operator: NarrowableOperator, network: QuantizedNetwork) -> int:
     # Every element of a transposed convolution's input meets all weights; a fully connected layer may have rows.
     index = operator.inputs[0] if isinstance(operator, TransposedConvolution) else operator.output
     taps = operator.weights[0].size
-    return int(taps) * operator.out_channels * math.prod(network.tensors[index].shape[:-1])
+    return int(taps) * channels * math.prod(network.tensors[index].shape[:-1])

@@ -40,7 +40,11 @@ class RescalerDocument(_Part):
         description="per channel, what hardware adds to the network's bias, or a folded ADD to its shifted inputs"
     )
     inputs: tuple[InputDocument, ...] = Field(description="inputs of an ADD, in the order of its ports; else empty")
-    channels: int
+    channels: int = Field(description="sets of constants; of a layer with weights, of its channels whose output varies")
+    live_channels: tuple[int, ...] | None = Field(
+        description="output channels that these are, in order; hardware computes no others, whose output is constant; "
+        "null if one set serves all"
+    )
     operand_bits: int = Field(description="width of the accumulator, or of each input of an ADD")
     zero_point: int
     q_min: int
@@ -104,6 +108,18 @@ class TfliteDocument(_Part):
     operators: tuple[ResidualDocument, ...] = ()
 
 
+class TosaDocument(_Part):
+    """The design as a .tosa file, whose every output integer is the design's."""
+
+    file: str | None = None
+    sha256: str | None = None
+    refused: str | None = Field(None, description="what of the design TOSA cannot state")
+    samples: int = Field(0, description="inputs on which every output integer of file and design was equal")
+    reference_samples: int = Field(
+        0, description="those of them that the TOSA reference model ran as well; 0 if it is not installed"
+    )
+
+
 class DesignDocument(_Part):
     """One design of a study, as exported."""
 
@@ -121,6 +137,7 @@ class DesignDocument(_Part):
     tflite: tuple[TfliteDocument, ...] = Field(
         description="one for each LiteRT resolver, and one for ONNX Runtime if the model is an .onnx file"
     )
+    tosa: TosaDocument
     files: dict[str, str] = Field(description="SHA-256 of every other file by its path")
 
 
@@ -144,6 +161,7 @@ def rescaler_document(unit: Unit) -> RescalerDocument:
         offset=tuple(unit.constants.offset.tolist()),
         inputs=_inputs(unit),
         channels=unit.channels,
+        live_channels=None if unit.constants.live is None else tuple(unit.constants.live.tolist()),
         operand_bits=unit.operand_bits,
         zero_point=unit.zero_point,
         q_min=unit.q_min,

@@ -103,6 +103,22 @@ class FileDocument(_Part):
         return self.unexplained == 0 and self.litert_as_predicted is not False
 
 
+class TosaFileDocument(_Part):
+    """The written .tosa file, whose every output integer is the design's."""
+
+    path: str = Field(description="path of the file")
+    sha256: str = Field(description="SHA-256 of its bytes, hexadecimal")
+    samples: int = Field(description="inputs on which every output integer of file and design was equal")
+    reference_samples: int = Field(
+        description="those of them that the TOSA reference model ran as well; 0 if it is not installed"
+    )
+
+    @property
+    def sound(self) -> bool:
+        """Whether the file is the design: one that is not is not written."""
+        return True
+
+
 class NarrowDocument(_Part):
     """One model, narrowed."""
 
@@ -120,5 +136,5 @@ class NarrowDocument(_Part):
     design: ScoreDocument = Field(description="the design as written")
     layers: tuple[LayerDocument, ...] = Field(description="in order of execution")
     cost: CostDocument = Field(description="cost of all rescalers")
-    file: FileDocument = Field(description="the written file")
+    file: FileDocument | TosaFileDocument = Field(description="the written file")
     notes: tuple[str, ...] = Field(description="what a reader has to know of the figures")

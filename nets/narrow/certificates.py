@@ -63,6 +63,10 @@ class Interval:
         """Returns the interval moved by a constant per channel."""
         return Interval(self.low + offset, self.high + offset)
 
+    def of(self, channels: IntArray) -> "Interval":
+        """Returns the interval of some channels."""
+        return Interval(self.low[channels], self.high[channels])
+
     def hull(self) -> tuple[int, int]:
         """Returns the bounds over all channels."""
         return int(self.low.min()), int(self.high.max())

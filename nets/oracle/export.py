@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from nets.errors import NetworkError
-from nets.execute import Backend, IntegerExecutor, PreparedOperators
+from nets.execute import IntegerExecutor, prepared_alone
 from nets.files import write_bytes
 from nets.importers import model_format, network_from_bytes, read_file
 from nets.network import (
@@ -153,10 +153,10 @@ def explained(
     network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]
 ) -> tuple[OperatorResidual, ...]:
     """Compares every operator of a design with that of the runtime, on the inputs of the runtime's own run."""
-    design = PreparedOperators(network.operators, network, Backend.AUTO)
+    kernels = [prepared_alone(operator, network) for operator in network.operators]
     parts: list[list[OperatorResidual]] = [[] for _ in network.operators]
     for _, tensors in IntegerExecutor(runtime).every_tensor(*inputs):
-        for at, (operator, run) in enumerate(zip(network.operators, design.kernels, strict=True)):
+        for at, (operator, run) in enumerate(zip(network.operators, kernels, strict=True)):
             given = [torch.from_numpy(tensors[index]) for index in operator.inputs]
             outputs = run(given).numpy(), tensors[operator.output]
             parts[at].append(explain(network, runtime, at, given, outputs))

@@ -93,7 +93,8 @@ def test_files_hold_the_narrowed_integers(exported: Path, model: Path) -> None:
         ours = narrow.operator(rescaler.name)
         assert rescaler.bias is not None
         assert rescaler.folded == (rescaler.stages[-1].multiplier_bits == 1)
-        np.testing.assert_array_equal(ours.bias + rescaler.offset, rescaler.bias)  # the file keeps its own form
+        live = slice(None) if rescaler.live_channels is None else list(rescaler.live_channels)
+        np.testing.assert_array_equal(ours.bias[live] + rescaler.offset, rescaler.bias)  # the file keeps its own form
     assert any(
         not np.array_equal(narrow.operator(r.name).weights, original.operator(r.name).weights) for r in absorbing
     )

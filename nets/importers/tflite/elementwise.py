@@ -109,12 +109,8 @@ def parametric_relu(builder: Builder, raw: RawOperator) -> Operator:
     extra = max(values.ndim - len(source.shape), 0)
     shape = values.shape[extra:]
     sizes = zip(reversed(shape), reversed(source.shape), strict=False)
-    if (
-        scales.size != 1
-        or values.size == 0
-        or set(values.shape[:extra]) > {1}
-        or any(a not in (1, b) for a, b in sizes)
-    ):
+    fits = set(values.shape[:extra]) <= {1} and all(slopes in (1, size) for slopes, size in sizes)
+    if scales.size != 1 or values.size == 0 or not fits:
         raise NetworkError(f"{raw}: slopes of shape {list(values.shape)} do not fit {list(source.shape)}, one scale")
     positive, negative = relu_rescalers(source.scale, float(scales[0]), result.scale)
     return ParametricRelu(
