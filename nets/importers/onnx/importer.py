@@ -67,7 +67,7 @@ CONVERTERS: dict[str, Converter] = {
 }
 _AT_THE_END = ("Softmax", "LogSoftmax", "Sigmoid", "QLinearSoftmax", "QLinearSigmoid")  # networks are scored on logits
 _BORDERS = ("QuantizeLinear", "DequantizeLinear")
-_CAST = ("Cast",)  # of constants only
+_OF_CONSTANTS = ("Cast", "Div")  # known of constants only
 # Nodes that only move or choose numbers: before a QuantizeLinear, they move its integers as well.
 _MOVING = ("Flatten", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _BITS = {np.dtype(np.int8): 8, np.dtype(np.uint8): 8, np.dtype(np.int32): 32}
@@ -188,7 +188,7 @@ def _needed(graph: RawGraph, producers: dict[str, RawNode], outputs: list[str]) 
 
 
 def _check_known(nodes: list[RawNode]) -> None:
-    unknown = Counter(node.kind for node in nodes if node.kind not in (*CONVERTERS, *_BORDERS, *_CAST))
+    unknown = Counter(node.kind for node in nodes if node.kind not in (*CONVERTERS, *_BORDERS, *_OF_CONSTANTS))
     if unknown:
         first = next(node for node in nodes if node.kind in unknown)
         counts = ", ".join(f"{count} {kind}" for kind, count in unknown.most_common(20))
@@ -252,7 +252,7 @@ def _convert(builder: Builder, node: RawNode) -> None:
     if (array := folding.folded(builder, node)) is not None:
         builder.define(node, array)
         return
-    if node.kind in _CAST:
+    if node.kind in _OF_CONSTANTS:
         raise NetworkError(f"{node} of an activation is not supported")
     value = _converted(builder, node)
     if value is not None:
