@@ -1,6 +1,7 @@
 """Structures of published networks, with random integers, written by the tests' own writer."""
 
 import numpy as np
+from block_layers import in_blocks
 from random_layers import NONE, RELU, RELU6, RELU_N1_TO_1, SAME, VALID, Layers
 
 
@@ -208,7 +209,7 @@ def upsampled(rng: np.random.Generator) -> bytes:
     x = layers.conv(layers.input(5, 4, 3), 6, stride=(2, 2))
     y = layers.transposed(x, 5, (3, 2), (2, 2))
     z = layers.transposed(layers.dense(y, 4, keep=True), 3, (2, 2), (1, 2), VALID, bias=False)
-    wide = layers.in_blocks(z, (2, 3), lambda x: layers.depthwise(x, kernel=(3, 2), padding=VALID), (3, 2))
+    wide = in_blocks(layers, z, (2, 3), lambda x: layers.depthwise(x, kernel=(3, 2), padding=VALID), (3, 2))
     z = layers.elementwise("ADD", z, wide)
     return layers.content(layers.dense(layers.reshape(z, int(np.prod(layers.shape(z)[1:]))), 4))
 

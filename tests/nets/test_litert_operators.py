@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from block_layers import in_blocks
 from exactness import assert_equal
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -162,7 +163,7 @@ def test_dilated_convolutions_in_blocks(
             return layers.depthwise(x, kernel=kernel, padding=VALID)
         return layers.conv(x, 4, kernel, padding=VALID)
 
-    out = layers.in_blocks(layers.input(*size), (vertical, horizontal), convolution, kernel)
+    out = in_blocks(layers, layers.input(*size), (vertical, horizontal), convolution, kernel)
     content = layers.content(out)
     (operator,) = network_from_bytes(content, "m").operators
     assert isinstance(operator, Convolution)

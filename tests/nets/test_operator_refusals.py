@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from block_layers import in_blocks
 from random_layers import SAME, VALID, Layers
 
 from nets.errors import NetworkError
@@ -99,13 +100,13 @@ def other_slopes(layers: Layers) -> list[int]:
 
 
 def other_blocks(layers: Layers) -> list[int]:
-    out = layers.in_blocks(layers.input(4, 6, 3), (2, 2), lambda x: layers.conv(x, 2, padding=VALID), (3, 3))
+    out = in_blocks(layers, layers.input(4, 6, 3), (2, 2), lambda x: layers.conv(x, 2, padding=VALID), (3, 3))
     layers.writer.operators[-1].inputs[1] = layers.writer.constant(np.array((2, 1)), "INT32")
     return [out]
 
 
 def blocks_with_a_stride(layers: Layers) -> list[int]:
-    out = layers.in_blocks(layers.input(4, 6, 3), (2, 2), lambda x: layers.conv(x, 2, padding=VALID), (3, 3))
+    out = in_blocks(layers, layers.input(4, 6, 3), (2, 2), lambda x: layers.conv(x, 2, padding=VALID), (3, 3))
     layers.writer.operators[1].values["StrideW"] = 2
     return [out]
 
