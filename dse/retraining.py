@@ -41,7 +41,9 @@ def retrain(
             return []
         if study is not None:
             manifest.check_same_study(study)
-        prepared = prepare(located(study or manifest.spec, manifest.contents, Path(manifest.folder), folder.path))
+        prepared = prepare(
+            located(study or manifest.spec.without_own_code(), manifest.contents, Path(manifest.folder), folder.path)
+        )
         pool = CachedPool(SerialPool(lambda: start_evaluator(prepared)), CacheKeys(prepared), cache)
         return [_trained(folder, pool, records, number, on_trial) for number in _ordered(lost)]
 

@@ -24,10 +24,13 @@ class Samples:
     Attributes:
         inputs: ``[samples, *shape]``; int8 or int16 model inputs, or real values for a built-in network.
         known_labels: int64 ``[samples]``, from 0; None for unlabelled samples.
+        targets: what the outputs should be, or what else a metric compares them with, ``[samples, ...]``; None if
+            nothing is known of that.
     """
 
     inputs: npt.NDArray[np.generic]
     known_labels: LabelArray | None = None
+    targets: npt.NDArray[np.generic] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -45,7 +48,16 @@ class Samples:
 
     def take(self, indices: npt.NDArray[np.intp]) -> "Samples":
         """Returns copies of the samples at these indices."""
-        return Samples(self.inputs[indices], None if self.known_labels is None else self.known_labels[indices])
+        labels, targets = self.known_labels, self.targets
+        return Samples(
+            self.inputs[indices],
+            None if labels is None else labels[indices],
+            None if targets is None else targets[indices],
+        )
+
+    def without_labels(self) -> "Samples":
+        """Returns the samples without labels, which mean no class of the network's outputs: they may be targets."""
+        return Samples(self.inputs, None, self.known_labels if self.targets is None else self.targets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +77,8 @@ class Dataset:
 
     def without_labels(self) -> "Dataset":
         """Returns the dataset without its labels, which mean no class of the network's outputs."""
-        held_out = None if self.held_out is None else Samples(self.held_out.inputs)
-        return replace(self, samples=Samples(self.samples.inputs), held_out=held_out)
+        held_out = None if self.held_out is None else self.held_out.without_labels()
+        return replace(self, samples=self.samples.without_labels(), held_out=held_out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +115,10 @@ def integers(inputs: npt.NDArray[np.generic]) -> IntegerInputs:
 def load_npz_dataset(path: Path, *, input_offset: int = 0, bits: int = 8) -> Dataset:
     """Loads samples from an .npz file with ``x`` and ``y``, or with ``x_train``, ``y_train``, ``x_test``, ``y_test``.
 
-    Files without ``y``, or ``y_train`` and ``y_test``, give unlabelled samples. For a network with inputs of 16 bits,
-    arrays of a one-byte type stand for the same share of the range: after the offset they are multiplied by 256.
+    Files without ``y``, or ``y_train`` and ``y_test``, give unlabelled samples. ``target``, or ``target_train`` and
+    ``target_test``, ``[samples, ...]``, are what metrics compare the outputs with.
+    For a network with inputs of 16 bits, arrays of a one-byte type stand for the same share of the range: after the
+    offset they are multiplied by 256.
 
     Args:
         path: the file; arrays of Python objects in it are refused.
@@ -117,9 +131,12 @@ def load_npz_dataset(path: Path, *, input_offset: int = 0, bits: int = 8) -> Dat
     file = ArrayFile(path)
     names = set(file.names)
     if "x" in names:
-        return _dataset(path.stem, _samples(path, file.read(names & {"x", "y"}), "", input_offset, bits), None)
-    if {"x_train", "x_test"} <= names and ("y_train" in names) == ("y_test" in names):
-        arrays = file.read(names & {"x_train", "y_train", "x_test", "y_test"})
+        return _dataset(
+            path.stem, _samples(path, file.read(names & {"x", "y", "target"}), "", input_offset, bits), None
+        )
+    pairs: list[set[str]] = [{f"{name}_train", f"{name}_test"} for name in ("x", "y", "target")]
+    if pairs[0] <= names and not any(len(pair & names) == 1 for pair in pairs):
+        arrays = file.read(names & frozenset().union(*pairs))
         train = _samples(path, arrays, "_train", input_offset, bits)
         return _dataset(path.stem, train, _samples(path, arrays, "_test", input_offset, bits))
     raise NetworkError(
@@ -144,10 +161,11 @@ def _samples(path: Path, arrays: dict[str, npt.NDArray[np.generic]], part: str, 
             "uint8 pixels need input_offset = -128"
         )
     labels = _labels(path, arrays[y], y, x, len(inputs)) if y in arrays else None
+    targets = _targets(path, arrays[target], target, x, len(inputs)) if (target := f"target{part}") in arrays else None
     shifted = inputs.astype(np.int32) + offset
     if bits > 8:
-        return Samples((shifted if wide else shifted * 256).astype(np.int16), labels)
-    return Samples(shifted.astype(np.int8), labels)
+        return Samples((shifted if wide else shifted * 256).astype(np.int16), labels, targets)
+    return Samples(shifted.astype(np.int8), labels, targets)
 
 
 def _labels(path: Path, labels: npt.NDArray[np.generic], y: str, x: str, samples: int) -> LabelArray:
@@ -160,9 +178,20 @@ def _labels(path: Path, labels: npt.NDArray[np.generic], y: str, x: str, samples
     return labels.astype(np.int64)
 
 
+def _targets(path: Path, targets: npt.NDArray[np.generic], name: str, x: str, samples: int) -> npt.NDArray[np.generic]:
+    if not np.issubdtype(targets.dtype, np.number) or np.issubdtype(targets.dtype, np.complexfloating):
+        raise NetworkError(f"{path}: {name} is {targets.dtype}; give numbers")
+    if targets.ndim < 1 or len(targets) != samples:
+        raise NetworkError(f"{path}: {x} has {samples} samples and {name} is {list(targets.shape)}; give equally many")
+    if not np.isfinite(targets).all():
+        raise NetworkError(f"{path}: {name} holds values that are no finite numbers")
+    return targets
+
+
 def _dataset(name: str, samples: Samples, held_out: Samples | None) -> Dataset:
     sources = (samples,) if held_out is None else (samples, held_out)
-    arrays = [array for each in sources for array in (each.inputs, each.known_labels) if array is not None]
+    held = [array for each in sources for array in (each.inputs, each.known_labels, each.targets)]
+    arrays = [array for array in held if array is not None]
     return Dataset(name, samples, held_out, digest(*(np.ascontiguousarray(array).tobytes() for array in arrays)).hex())
 
 

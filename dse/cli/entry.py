@@ -11,6 +11,7 @@ import typer
 
 from dse.cli.doctor import doctor
 from dse.cli.hardware import calibrate, cost, trace
+from dse.cli.inspect import inspect
 from dse.cli.narrow import narrow
 from dse.cli.networks import contracts, verify
 from dse.cli.output import echo, report_failure
@@ -42,6 +43,7 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with i
         "dse narrow model.tflite --data samples.npz --out narrow.tflite",
         "dse narrow model.tflite --shift-bits 0 --out narrow.tflite",
     ),
+    inspect: ("dse inspect model.tflite", "dse inspect detector.tflite --cut 164"),
     verify: ("dse verify model.tflite --samples 8",),
     contracts: ("dse contracts model.tflite --data samples.npz --samples 50",),
     cost: ("dse cost rescaler.v --top rescaler -P MULT_WIDTH=4 --technology osu018",),
@@ -90,10 +92,23 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a path may have bytes, and a name characters, that it cannot show
             stream.reconfigure(errors="backslashreplace")
     warnings.formatwarning = _warning  # without the place in the program
+    warnings.showwarning = _shown_once(set())  # a model may be read several times
     try:
         app(prog_name="dse")
     except (ValueError, RuntimeError, OSError) as error:
         _fail(error)
+
+
+def _shown_once(shown: set[str]) -> Callable[..., None]:
+    """Returns what prints a warning on stderr unless its text was printed before; remembers it in ``shown``."""
+
+    def show(message: Warning | str, *_place: object, **_options: object) -> None:
+        text = _warning(message)
+        if text not in shown:
+            shown.add(text)
+            sys.stderr.write(text)
+
+    return show
 
 
 def _warning(message: Warning | str, *_place: object, **_options: object) -> str:

@@ -60,7 +60,7 @@ def cost(
 
 
 def trace(
-    model: Annotated[Path, typer.Argument(help="full-int8 .tflite model", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="quantized .tflite, .onnx or .tosa model", show_default=False)],
     data: Annotated[Path, typer.Option(help=".npz file with x and y, or x_test and y_test", show_default=False)],
     out: Annotated[Path, typer.Option(help="trace file to write")] = Path("trace.npz"),
     samples: Annotated[int, typer.Option(min=1, help="number of inputs to run, spread over the file")] = 4,
@@ -74,9 +74,9 @@ def trace(
     from hwmodels.traces import save_trace
     from nets.datasets import load_npz_dataset
     from nets.files import replacing
-    from nets.importers import load_tflite
+    from nets.importers import load_network
 
-    network = load_tflite(model)
+    network = load_network(model)
     bits = network.tensors[network.inputs[0]].bits
     inputs = spread(load_npz_dataset(data, input_offset=input_offset, bits=bits).samples, samples)
     recorded = accumulator_trace(network, inputs, model.stem)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.networks import Cuts
 from dse.cli.output import echo, terminal
 from dse.errors import StudyError
 
@@ -18,8 +19,10 @@ UNSOUND = 1
 
 
 def narrow(
-    model: Annotated[Path, typer.Argument(help="full-int8 .tflite file", show_default=False)],
-    out: Annotated[Path, typer.Option(help=".tflite file to write", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="quantized .tflite, .onnx or .tosa file", show_default=False)],
+    out: Annotated[
+        Path, typer.Option(help=".tflite or .tosa file to write, or .onnx of an .onnx model", show_default=False)
+    ],
     data: Annotated[
         Path | None,
         typer.Option(help=".npz file with x, and y if there are labels", show_default="synthetic inputs"),
@@ -38,6 +41,7 @@ def narrow(
             help="number of calibration samples, whose labels are not used", show_default="64 under absorb, or 0"
         ),
     ] = None,
+    cut: Cuts = None,
     contract: Annotated[str, typer.Option(help="rounding contract of the hardware")] = "half_up",
     technology: Annotated[str, typer.Option(help="name of a shipped table, or path of a .toml table")] = "aladdin40",
     seed: Annotated[int, typer.Option(min=0, help="seed of the choice of samples")] = 0,
@@ -53,6 +57,7 @@ def narrow(
     request = NarrowRequest(
         model=model,
         out=out,
+        cut=tuple(cut or ()),
         data=data,
         input_offset=input_offset,
         multiplier_bits=multiplier_bits,

@@ -1,14 +1,32 @@
 """What ``dse verify`` and ``dse contracts`` print."""
 
+from collections.abc import Sequence
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from dse import formats
+from nets.network import PROFILES
 from nets.oracle import ContractMatrix, VerifyReport
 
 _NAME = 24  # characters shown of a tensor's name; the operator's name is shown whole, and identifies it
+
+
+def print_verification(reports: Sequence[VerifyReport], refusals: Sequence[str], console: Console) -> None:
+    """Prints a table for each comparison, and why others could not be made."""
+    for report in reports:
+        console.print(verify_table(report))
+    if reports[0].mended:
+        console.print(
+            Text(
+                f"LiteRT refuses the file as it is: {formats.count(reports[0].mended, 'tensor')} would be quantized "
+                "along a dimension that they lack. It was compared with the first dimension in its place."
+            )
+        )
+    for reason in refusals:
+        console.print(Text(reason))
 
 
 def verify_table(report: VerifyReport) -> Table:
@@ -21,7 +39,7 @@ def verify_table(report: VerifyReport) -> Table:
     )
     for heading in ("operator", "tensor"):
         table.add_column(heading, overflow="fold")
-    for heading in ("elements", "differ", *(() if report.exact else ("first at", "ours", "LiteRT"))):
+    for heading in ("elements", "differ", *(() if report.exact else ("first at", "ours", _runtime(report)))):
         table.add_column(heading, justify="right", overflow="fold", no_wrap=heading != "first at")
     for check in report.tensors:
         first = "" if check.first_index is None else str(list(check.first_index))
@@ -29,6 +47,11 @@ def verify_table(report: VerifyReport) -> Table:
         cells = (check.operator, formats.shorten(check.tensor, _NAME), f"{check.elements:,}", f"{check.mismatches:,}")
         table.add_row(*map(Text, (*cells, *(() if report.exact else (first, *values)))))
     return table
+
+
+def _runtime(report: VerifyReport) -> str:
+    """Returns the runtime's name, of which LiteRT's resolvers are two."""
+    return "LiteRT" if report.profile in PROFILES else report.runtime
 
 
 def print_contracts(matrix: ContractMatrix, console: Console) -> None:

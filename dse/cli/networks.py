@@ -1,4 +1,4 @@
-"""``dse verify`` and ``dse contracts``: a model file compared with LiteRT, and under every contract."""
+"""``dse verify`` and ``dse contracts``: a model file compared with its runtime, and under every contract."""
 
 from __future__ import annotations
 
@@ -18,43 +18,67 @@ if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must 
 
 MISMATCH = 1
 
-Model = Annotated[Path, typer.Argument(help="full-int8 .tflite file", show_default=False)]
+Model = Annotated[Path, typer.Argument(help="quantized .tflite, .onnx or .tosa file", show_default=False)]
 Data = Annotated[Path | None, typer.Option(help=".npz file of inputs", show_default="random inputs")]
 Offset = Annotated[int, typer.Option(help="added to the inputs of --data: -128 for uint8 pixels")]
+Cuts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cut", help="name or index of a tensor at which the network ends; may be repeated", show_default="its logits"
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def verify(
     model: Model,
-    profile: Annotated[str | None, typer.Option(help="litert_ref or litert_xnnpack", show_default="both")] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help="litert_ref or litert_xnnpack of .tflite, onnxruntime of .onnx, tosa of .tosa", show_default="all"
+        ),
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="number of random inputs, or of the first inputs of --data")] = 32,
     data: Data = None,
     input_offset: Offset = 0,
     seed: Annotated[int, typer.Option(min=0, help="seed of the random inputs")] = 0,
+    cut: Cuts = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the integer executor with LiteRT, tensor by tensor.
+    """Compare the integer executor with another runtime.
 
-    The exit status is 1 if any integer differs.
+    Tensor by tensor, with LiteRT, ONNX Runtime or the TOSA reference model. The exit status
+    is 1 if any integer differs. A resolver that refuses the model is named.
     """
-    from nets.importers import load_tflite
-    from nets.network import PROFILES
+    from nets.importers import load_network, model_format
 
-    network = load_tflite(model)
-    from nets.oracle import random_samples, verify_model  # imports torch: a file that cannot be used is refused before
+    ends = tuple(cut or ())
+    network = load_network(model, cut=ends)
+    from nets.oracle import (  # imports torch: a file that cannot be used is refused before
+        RefusedModelError,
+        random_samples,
+        verify_model,
+    )
 
     if data is None:
         inputs = random_samples(network, samples, seed)
     else:
         inputs = [_inputs(_samples(data, input_offset, network), samples)]
-    reports = [verify_model(model, name, *inputs) for name in ([profile] if profile else PROFILES)]
+    reports, refusals = [], dict[str, RefusedModelError]()
+    for name in [profile] if profile else model_format(model).profiles:
+        try:
+            reports.append(verify_model(model, name, *inputs, cut=ends))
+        except RefusedModelError as error:
+            refusals[name] = error
+    if not reports:
+        raise next(iter(refusals.values()))
     if as_json:
-        echo(json.dumps([{**asdict(report), "exact": report.exact} for report in reports]))
+        compared = [{**asdict(report), "exact": report.exact} for report in reports]
+        echo(json.dumps([*compared, *({"profile": name, "refused": str(why)} for name, why in refusals.items())]))
     else:
-        from dse.cli.network_tables import verify_table
+        from dse.cli.network_tables import print_verification
 
-        for report in reports:
-            terminal().print(verify_table(report))
+        print_verification(reports, [str(why) for why in refusals.values()], terminal())
     if not all(report.exact for report in reports):
         raise typer.Exit(MISMATCH)
 
@@ -73,9 +97,9 @@ def contracts(
 
     It prints where results first differ, by how much, and the effect on accuracy.
     """
-    from nets.importers import load_tflite
+    from nets.importers import load_network
 
-    labelled = _samples(data, input_offset, load_tflite(model))
+    labelled = _samples(data, input_offset, load_network(model))
     from nets.oracle import contract_matrix  # imports torch: a file that cannot be used is refused before
 
     matrix = contract_matrix(model, _inputs(labelled, samples), labelled.labels[:samples], baseline=baseline)

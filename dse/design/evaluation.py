@@ -66,6 +66,8 @@ class MemberScore:
     val_disagreement_pp: float | None = None
     val_divergence: float | None = None
     val_cross_entropy_increase: float | None = None
+    val_metric: float | None = None
+    val_metric_loss: float | None = None
     answers: Answers | None = None
 
 
@@ -90,6 +92,8 @@ class Evaluation:
         val_divergence: mean divergence of the outputs from the baseline's (:mod:`dse.evaluate.outputs`).
         val_cross_entropy_increase: mean cross-entropy of the labels under the softmax of the outputs, minus that of the
             baseline, nats; None without labels.
+        val_metric: the study's metric of the outputs, in its own unit; None without one, and for a portfolio.
+        val_metric_loss: how much worse that is than the baseline's, percent of the baseline's; None without one.
         answers: the answers to the validation samples; None for a portfolio, whose members have their own.
     """
 
@@ -107,6 +111,8 @@ class Evaluation:
     val_disagreement_pp: float | None = None
     val_divergence: float | None = None
     val_cross_entropy_increase: float | None = None
+    val_metric: float | None = None
+    val_metric_loss: float | None = None
     answers: Answers | None = None
 
     @property
@@ -129,6 +135,8 @@ class TestScore:
         differing: samples whose first class is not that of the baseline; None if the outputs are no classes.
         divergence, divergence_low, divergence_high: mean divergence of the outputs, and the ends of its 95% interval
             (:func:`~dse.design.statistics.mean_interval`).
+        metric_loss, metric_loss_low, metric_loss_high: loss of the study's metric, percent of int32's, and the ends of
+            its 95% interval (:func:`~dse.study.task_metrics.loss_interval`); None without a metric.
         answers: the answers to the test samples.
         most_frequent: samples of the most frequent class; None without labels.
     """
@@ -144,6 +152,9 @@ class TestScore:
     divergence: float | None = None
     divergence_low: float | None = None
     divergence_high: float | None = None
+    metric_loss: float | None = None
+    metric_loss_low: float | None = None
+    metric_loss_high: float | None = None
     answers: Answers | None = None
     most_frequent: int | None = None
 
@@ -175,6 +186,9 @@ class TestScore:
             if self.differing is None:
                 return unknown
             return 100.0 * self.differing / self.samples, *share_interval(self.differing, self.samples)
-        if self.divergence is None or self.divergence_low is None or self.divergence_high is None:
-            return unknown
-        return self.divergence, self.divergence_low, self.divergence_high
+        continuous = {
+            metrics.DIVERGENCE: (self.divergence, self.divergence_low, self.divergence_high),
+            metrics.METRIC_LOSS: (self.metric_loss, self.metric_loss_low, self.metric_loss_high),
+        }
+        value, low, high = continuous[loss]
+        return unknown if value is None or low is None or high is None else (value, low, high)

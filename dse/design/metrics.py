@@ -26,6 +26,10 @@ class Evaluated(Protocol):
     @property
     def val_cross_entropy_increase(self) -> float | None: ...  # noqa: D102 -- likewise
     @property
+    def val_metric(self) -> float | None: ...  # noqa: D102 -- likewise
+    @property
+    def val_metric_loss(self) -> float | None: ...  # noqa: D102 -- likewise
+    @property
     def accelerator(self) -> AcceleratorCost: ...  # noqa: D102 -- likewise
     @property
     def other_cost(self) -> NetworkCost: ...  # noqa: D102 -- likewise
@@ -82,6 +86,11 @@ class Figure:
     on_test: tuple[str, ...] = ()
 
     @property
+    def has_margin(self) -> bool:
+        """Whether the study's margin, in percentage points of accuracy or agreement, is one of this loss."""
+        return self.unit == "pp"
+
+    @property
     def in_words(self) -> str:
         """Title of a loss without the split, for sentences."""
         return self.title.removeprefix("Validation ")
@@ -115,6 +124,15 @@ DIVERGENCE = Figure(  # classes: mean Kullback-Leibler divergence; values: mean 
 CROSS_ENTROPY = Figure(  # 0.03 nats a point of accuracy drop (0.022 to 0.042 on digits, kws and resnet8), so 0.15 for 5
     "val_cross_entropy_increase", "Validation cross-entropy above int32's", "nats", Section.VALIDATION,
     Direction.NONE, lambda evaluation: evaluation.val_cross_entropy_increase, reference=0.15, word="cross-entropy",
+)
+METRIC = Figure(
+    "val_metric", "Validation metric", "in its own unit", Section.VALIDATION, Direction.NONE,
+    lambda evaluation: evaluation.val_metric,
+)
+METRIC_LOSS = Figure(  # how much worse than int32, as a share of int32's
+    "val_metric_loss", "Validation loss of the metric", "% of int32's", Section.VALIDATION, Direction.MINIMIZE,
+    lambda evaluation: evaluation.val_metric_loss, reference=5.0, word="metric loss",
+    on_test=("test_metric_loss", "test_metric_loss_low", "test_metric_loss_high"),
 )
 RESCALER_AREA = Figure(
     "rescaler_area_um2", "Rescaler area", "µm²", Section.RESCALERS, Direction.MINIMIZE,
@@ -154,11 +172,17 @@ OTHER_STYLE_AREA = Figure(
 )
 
 FIGURES: tuple[Figure, ...] = (
-    VAL_ACCURACY, DROP, DISAGREEMENT, DIVERGENCE, CROSS_ENTROPY, RESCALER_AREA, RESCALER_ENERGY, OTHER_AREA,
-    OTHER_ENERGY, ACCELERATOR_AREA, ACCELERATOR_ENERGY, LATENCY, PARAMETER_BITS, OTHER_STYLE_AREA,
+    VAL_ACCURACY, DROP, DISAGREEMENT, DIVERGENCE, CROSS_ENTROPY, METRIC, METRIC_LOSS,
+    RESCALER_AREA, RESCALER_ENERGY, OTHER_AREA, OTHER_ENERGY, ACCELERATOR_AREA, ACCELERATOR_ENERGY, LATENCY,
+    PARAMETER_BITS, OTHER_STYLE_AREA,
 )
 # fmt: on
-LOSSES = (DROP, DISAGREEMENT, DIVERGENCE)  # what narrowing costs; one of them is the first objective of a study
+LOSSES = (
+    DROP,
+    DISAGREEMENT,
+    DIVERGENCE,
+    METRIC_LOSS,
+)  # what narrowing costs; one of them is the first objective of a study
 _SEARCHED = {DROP.name: CROSS_ENTROPY.name, DISAGREEMENT.name: DIVERGENCE.name}  # a count, and what moves with it
 DEFAULT_OBJECTIVES = (DROP.name, RESCALER_AREA.name, RESCALER_ENERGY.name)
 

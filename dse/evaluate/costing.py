@@ -99,6 +99,7 @@ def unevaluated(workloads: tuple[RescalerWorkload, ...], model: CostModel, hardw
         seconds=0.0,
         val_disagreement_pp=0.0,
         val_divergence=0.0,
+        val_metric_loss=0.0,
     )
 
 

@@ -13,6 +13,7 @@ from dse.design import DROP, Evaluation, Figure, Job, Level, MemberScore, TestSc
 from dse.evaluate.costing import cost_models, costs_of
 from dse.evaluate.designs import Calibrations, member_job, narrowed, shipped, shipped_networks, workloads_of
 from dse.evaluate.outputs import compared
+from dse.evaluate.parts import PartOutputs
 from dse.study import (
     PreparedMember,
     PreparedStudy,
@@ -45,7 +46,7 @@ class Evaluator:
     """
 
     def __init__(self, study: PreparedStudy, calibrations: Calibrations | None = None) -> None:
-        self._calibrations = calibrations or Calibrations()
+        self._calibrations, self._parts = calibrations or Calibrations(), PartOutputs()
         self._study, self._device = study, training_device(study.spec.workers)
         self._models = cost_models(study.spec.hardware)
 
@@ -82,6 +83,8 @@ class Evaluator:
             val_disagreement_pp=together.val_disagreement_pp,
             val_divergence=together.val_divergence,
             val_cross_entropy_increase=together.val_cross_entropy_increase,
+            val_metric=together.val_metric,
+            val_metric_loss=together.val_metric_loss,
             answers=together.answers,
         )
 
@@ -91,11 +94,17 @@ class Evaluator:
             network = self._trained(member, job)
         else:
             network = narrowed(member, job.point, self._calibrations)
-        samples, outputs = member.splits.validation, member.baseline_outputs
+        samples, baseline = member.splits.validation, member.baseline_outputs
         if job.level is Level.PART:
             indices = part_of(member, self._study.spec)
-            samples, outputs = samples.take(indices), outputs[indices]
-        score = compared(member, network, samples, outputs).validation_score(member.name)
+            samples, baseline = samples.take(indices), baseline[indices]
+            outputs = outputs_of(network, samples)
+            self._parts.keep(member.name, job.point, indices, outputs)
+        elif job.level.is_trained:
+            outputs = outputs_of(network, samples)
+        else:
+            outputs = self._parts.completed(member.name, job.point, network, samples)
+        score = compared(member, network, samples, outputs, baseline).validation_score(member.name)
         return _Assessment(network, score, trained_arrays(network) if job.level.is_trained else None)
 
     def _trained(self, member: PreparedMember, job: Job) -> QuantizedNetwork:
@@ -119,7 +128,8 @@ class Evaluator:
     def _score(self, member: PreparedMember, network: QuantizedNetwork) -> TestScore:
         """Returns how a member's network of a design compares with its baseline on the test split."""
         outputs = self._baselines_on_test[member.name]
-        return compared(member, network, member.splits.test, outputs).test_score()
+        samples = member.splits.test
+        return compared(member, network, samples, outputs_of(network, samples), outputs).test_score()
 
     @functools.cached_property
     def _baselines_on_test(self) -> dict[str, ActivationArray]:
@@ -157,6 +167,7 @@ def combined(study: PreparedStudy, scores: tuple[MemberScore, ...]) -> MemberSco
         val_disagreement_pp=of_all([score.val_disagreement_pp for score in scores]),
         val_divergence=of_all([score.val_divergence for score in scores]),
         val_cross_entropy_increase=of_all([score.val_cross_entropy_increase for score in scores]),
+        val_metric_loss=of_all([score.val_metric_loss for score in scores]),
     )
 
 

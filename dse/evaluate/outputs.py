@@ -1,5 +1,6 @@
 """How the outputs of a design differ from those of int32 on the same samples, with labels and without."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy.typing as npt
 from scipy.special import log_softmax
 
 from dse.design import Answers, MemberScore, TestScore, mean_interval
-from dse.study import BoolArray, PreparedMember, outputs_of, right_answers
+from dse.study import BoolArray, Measured, PreparedMember, loss_interval, measured, right_answers
 from nets.datasets import Samples
 from nets.network import ActivationArray, QuantizedNetwork
 
@@ -24,6 +25,7 @@ class Comparison:
         right, baseline_right: whether network and baseline are right, ``[samples]``; None without labels.
         surprise, baseline_surprise: cross-entropies of network and baseline, ``[samples]``; None without labels.
         most_frequent: samples of the most frequent class; None without labels.
+        metric, baseline_metric: the study's metric of network and baseline; None if the study has none.
     """
 
     divergence: Floats
@@ -33,6 +35,8 @@ class Comparison:
     most_frequent: int | None
     surprise: Floats | None = None
     baseline_surprise: Floats | None = None
+    metric: Measured | None = None
+    baseline_metric: Measured | None = None
 
     @property
     def answers(self) -> Answers:
@@ -42,6 +46,7 @@ class Comparison:
     def validation_score(self, name: str) -> MemberScore:
         """Returns the score of a member of this name on the validation split."""
         accuracy, baseline = _percent(self.right), _percent(self.baseline_right)
+        metric = None if self.metric is None else self.metric.value
         return MemberScore(
             name=name,
             val_accuracy=accuracy,
@@ -49,12 +54,15 @@ class Comparison:
             val_disagreement_pp=_percent(self.differs),
             val_divergence=float(self.divergence.mean()),
             val_cross_entropy_increase=_increase(self.surprise, self.baseline_surprise),
+            val_metric=_finite(metric),
+            val_metric_loss=self._metric_loss(),
             answers=self.answers,
         )
 
     def test_score(self) -> TestScore:
         """Returns the score on the test split, with the intervals."""
         low, high = mean_interval(self.divergence)
+        worse_low, worse_high = self._metric_interval()
         return TestScore(
             samples=len(self.divergence),
             baseline_correct=_count(self.baseline_right),
@@ -64,13 +72,31 @@ class Comparison:
             divergence=float(self.divergence.mean()),
             divergence_low=low,
             divergence_high=high,
+            metric_loss=self._metric_loss(),
+            metric_loss_low=worse_low,
+            metric_loss_high=worse_high,
             answers=self.answers,
             most_frequent=self.most_frequent,
         )
 
+    def _metric_loss(self) -> float | None:
+        if self.metric is None or self.baseline_metric is None:
+            return None
+        return _finite(self.metric.metric.loss(self.metric.value, self.baseline_metric.value))
+
+    def _metric_interval(self) -> tuple[float | None, float | None]:
+        if self.metric is None or self.baseline_metric is None:
+            return None, None
+        low, high = loss_interval(self.metric, self.baseline_metric)
+        return _finite(low), _finite(high)
+
 
 def compared(
-    member: PreparedMember, network: QuantizedNetwork, samples: Samples, baseline_outputs: ActivationArray
+    member: PreparedMember,
+    network: QuantizedNetwork,
+    samples: Samples,
+    outputs: ActivationArray,
+    baseline_outputs: ActivationArray,
 ) -> Comparison:
     """Compares a member's network with the member's baseline.
 
@@ -78,12 +104,13 @@ def compared(
         member: the member.
         network: its network of a design.
         samples: the samples.
-        baseline_outputs: integer outputs of the baseline for these samples, ``[samples, elements]``.
+        outputs: integer outputs of the network for these samples, ``[samples, elements]``.
+        baseline_outputs: those of the baseline.
     """
-    outputs = outputs_of(network, samples)
     ours, theirs = real_outputs(network, outputs), real_outputs(member.network, baseline_outputs)
     classes = member.spec.network.outputs == "classes"
     labels = samples.known_labels if member.has_labels else None
+    metric = member.metric
     return Comparison(
         divergence=divergences(ours, theirs) if classes else squared_errors(ours, theirs, member.network),
         differs=outputs.argmax(axis=1) != baseline_outputs.argmax(axis=1) if classes else None,
@@ -92,6 +119,10 @@ def compared(
         surprise=None if labels is None else cross_entropies(ours, labels),
         baseline_surprise=None if labels is None else cross_entropies(theirs, labels),
         most_frequent=int(np.unique(samples.labels, return_counts=True)[1].max()) if member.has_labels else None,
+        metric=None if metric is None else measured(metric, member.network, network, outputs, samples),
+        baseline_metric=None
+        if metric is None
+        else measured(metric, member.network, member.network, baseline_outputs, samples),
     )
 
 
@@ -129,6 +160,10 @@ def squared_errors(values: Floats, baseline: Floats, network: QuantizedNetwork, 
     step = network.tensors[network.outputs[at]].scale
     errors: Floats = ((values - baseline) ** 2).mean(axis=1) / max(float(baseline.var()), step**2)
     return errors
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value
 
 
 def _percent(marks: BoolArray | None) -> float | None:

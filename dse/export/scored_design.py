@@ -31,7 +31,7 @@ class ScoredDesign:
         samples: integer validation inputs ``[samples, *shape]`` for test vectors.
         compared: integer validation inputs on which exported files are compared with the design; ``samples`` are first.
         seed: seed of the study.
-        original: .tflite file that the network was imported from, or None.
+        original: file that the network was imported from, or None.
         member: name of the network in a portfolio; empty for a study of one network.
     """
 
@@ -113,7 +113,7 @@ def files_of(manifest: Manifest, folder: RunFolder, study: Study | None = None) 
     """
     if study is not None:
         manifest.check_same_study(study)
-    return located(study or manifest.spec, manifest.contents, Path(manifest.folder), folder.path)
+    return located(study or manifest.spec.without_own_code(), manifest.contents, Path(manifest.folder), folder.path)
 
 
 def _check(spec: Study, folder: RunFolder, member: str) -> None:

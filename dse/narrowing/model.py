@@ -11,7 +11,7 @@ from dse.narrowing.samples import NarrowSamples, samples_for
 from dse.narrowing.steps import Progress, Step, unseen
 from dse.study import beats_chance
 from nets.execute import IntegerExecutor
-from nets.importers import load_tflite
+from nets.importers import load_network
 from nets.narrow import Calibration, RescalerChoice, narrow
 from nets.network import ActivationArray, Operator, QuantizedNetwork, fingerprint
 
@@ -29,7 +29,7 @@ def narrow_model(request: NarrowRequest, on_progress: Progress = unseen) -> Narr
         HardwareError: the technology, or the contract's hardware, is unknown.
     """
     request.check()
-    int32 = load_tflite(request.model, contract=request.contract)
+    int32 = load_network(request.model, contract=request.contract, cut=request.cut)
     choices = _choices(int32, request)
     costing = Costing(request.technology)
     int32_cost = costing.of(lower(int32))
@@ -48,7 +48,7 @@ def narrow_model(request: NarrowRequest, on_progress: Progress = unseen) -> Narr
     layers = layer_documents(int32, design, workloads, (int32_cost, cost))
     accuracy = None if samples.labels is None else accuracy_percent(outputs["int32"][0], samples.labels)
     on_progress(Step.WRITE, 0, 1)
-    file = write_file(design, request.model, request.out, tuple(x[:_FILE_SAMPLES] for x in samples.test))
+    file = write_file(design, request.model, request.out, tuple(x[:_FILE_SAMPLES] for x in samples.test), request.cut)
     on_progress(Step.WRITE, 1, 1)
     return NarrowDocument(
         model=str(request.model),

@@ -119,7 +119,9 @@ class ResultsDocument(Part):
     complete: bool = Field(description="whether all trials of the study are complete")
     samples: Mapping[str, int] = Field(description="samples of each split")
     objectives: tuple[str, ...] = Field(description="names of the figures that were minimised")
-    margin_pp: float | None = Field(description="margin of the loss that the study asks for; null for a divergence")
+    margin_pp: float | None = Field(
+        description="margin of the loss that the study asks for; null for a loss without one"
+    )
     verdict: VerdictDocument
     recommended: DesignDocument | None = Field(description="the design of the verdict; it may be off the front")
     int32: DesignDocument | None = Field(description="null before it is complete")

@@ -19,7 +19,12 @@ from dse.report.recommendations import Recommendation
 from dse.store import StudyFacts, StudyResults
 from dse.verdict import ROLE_NAMES, Choice, choices, loss_digits
 
-_SHORT = {"drop": "drop", "disagreement": "differs", "divergence": "div."}  # losses in the headings of narrow columns
+_SHORT = {
+    "drop": "drop",
+    "disagreement": "differs",
+    "divergence": "div.",
+    "metric loss": "metric",
+}  # for narrow columns
 MOST_LISTED = 12  # rescalers that are listed one by one; of more, their choices are counted
 _ACCURACIES = (("val_accuracy", "validation"), ("test_accuracy", "test"))
 FRONT_ROWS = 10  # rows for the front; int32 and the best uniform width come in addition

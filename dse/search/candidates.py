@@ -48,9 +48,11 @@ def changed(parents: Rows, costs: FloatMatrix, sizes: Rows, count: int, generato
     padded = np.where(np.arange(costs.shape[1]) < sizes[:, None], costs, np.inf)
     order = padded.argsort(axis=1, kind="stable")
     place = order.argsort(axis=1)
-    for row in rows:
-        which = generator.choice(free, size=min(int(generator.choice(_CHANGES)), len(free)), replace=False)
-        near = place[which, row[which]] + generator.choice((-2, -1, 1, 2), size=len(which))
-        stepped = order[which, np.clip(near, 0, sizes[which] - 1)]
-        row[which] = np.where(generator.random(len(which)) < _FAR, generator.integers(sizes[which]), stepped)
+    shuffled = free[generator.random((count, len(free))).argsort(axis=1)]
+    chosen = np.arange(len(free)) < generator.choice(_CHANGES, size=(count, 1))
+    at, which = np.nonzero(chosen)[0], shuffled[chosen]
+    near = place[which, rows[at, which]] + generator.choice((-2, -1, 1, 2), size=len(which))
+    stepped = order[which, np.clip(near, 0, sizes[which] - 1)]
+    far = generator.random(len(which)) < _FAR
+    rows[at, which] = np.where(far, generator.integers(sizes[which]), stepped)
     return rows

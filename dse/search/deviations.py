@@ -1,6 +1,7 @@
 """What a design's loss deviates from the sum of its disturbances: Gaussian processes of a fixed form."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -44,6 +45,11 @@ class Shares:
     roots: sparse.csr_array
     weights: Vector
 
+    @cached_property
+    def dense(self) -> tuple[FloatMatrix, FloatMatrix]:
+        """Terms and roots with every value of every factor, transposed, for products with those of other designs."""
+        return np.ascontiguousarray(self.terms.toarray().T), np.ascontiguousarray(self.roots.toarray().T)
+
 
 def shares_of(rows: Rows, effects: FloatMatrix, shared: Vector, weights: Vector) -> Shares:
     """Returns the shares of designs.
@@ -71,8 +77,8 @@ def _one_hot(rows: Rows, values: FloatMatrix, width: int) -> sparse.csr_array:
 
 def kernels(one: Shares, other: Shares) -> Kernels:
     """Returns the two kernels between designs, without their scales."""
-    own = (one.terms @ other.terms.T).toarray()
-    common = (one.roots @ other.roots.T).toarray()
+    terms, roots = other.dense
+    own, common = one.terms @ terms, one.roots @ roots
     near = np.exp(_RATE * (np.minimum(common, 1.0) - 1.0)) * one.weights[:, None] * other.weights
     return own, near
 

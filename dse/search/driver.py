@@ -26,7 +26,7 @@ from dse.design import (
     values_of,
 )
 from dse.errors import EvaluationsFailedError
-from dse.search.baselines import baselines
+from dse.search.baselines import BaselineQueue
 from dse.search.inheritance import nearest
 from dse.search.interrupts import Interrupts
 from dse.search.ladder import Ladder, levels_of, reached
@@ -119,6 +119,7 @@ class Driver:
         self._on_progress, self._objectives = on_progress, self._search_spec.objectives
         self._searched = search_objectives(self._objectives)
         self._interrupts, self._ladder = interrupts or Interrupts(), Ladder(self._fidelity, self._searched)
+        self._baselines = BaselineQueue(store, space, spec.search)
         self._observations: list[Observation] = []
         self._open: dict[int, _OpenTrial] = {}
         self._promoted: deque[Job] = deque()
@@ -156,11 +157,7 @@ class Driver:
         for trial in interrupted:
             if record_in(trial) is None:
                 self._store.put_back(trial.number)
-        present = self._store.designs(self._space)
-        search = self._search_spec
-        for role, point in baselines(self._space, search.uniform_multiplier_bits, search.uniform_shift_bits):
-            if (role, point.digest) not in present:
-                self._store.enqueue(self._space, point, role)
+        self._baselines.restore()
         evaluated = [trial for trial in interrupted if record_in(trial)]  # stopped just before they were completed
         for trial in (*self._store.complete(), *evaluated):
             record, observation = record_in(trial), observation_in(trial)
@@ -213,6 +210,7 @@ class Driver:
         of a batch is asked for before any of it is evaluated, and what is beyond the target is put back.
         """
         while self._complete < target:
+            self._baselines.enqueue_due(self._complete)
             asked = self._store.asked(self._space)
             count = sum(asked.values()) + -len(asked) % size or size
             batch = [self._store.ask(self._space) for _ in range(count)]
@@ -257,6 +255,7 @@ class Driver:
         """Opens the next trial and returns its first job, or None if there are enough trials."""
         if self._complete + len(self._open) >= target:
             return None
+        self._baselines.enqueue_due(self._complete + len(self._open))
         return self._opened(self._store.ask(self._space))
 
     def _opened(self, trial: optuna.Trial) -> Job:

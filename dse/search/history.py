@@ -50,6 +50,8 @@ class Log:
         self._keys = {key for factor in factors.factors for key in factor.keys}
         self._pending: dict[int, Rows] = {}
         self._closed: set[int] = set()  # finished trials, whose results were read
+        self._first = 0  # place of the first trial that is not one of them
+        self._history: History | None = None  # of the complete trials, until there are more
         self._numbers, self._rows = _Column(np.intp), _Column(np.intp, len(factors.factors))
         self._values, self._divergences = _Column(np.float64, 0), _Column(np.float64)
         self._observations: list[Observation] = []
@@ -58,9 +60,15 @@ class Log:
 
     def update(self, trials: Sequence[FrozenTrial]) -> Rows:
         """Reads new trials, and returns the designs of those that are being evaluated."""
-        for trial in trials:
+        while self._first < len(trials) and trials[self._first].number in self._closed:
+            self._first += 1
+        for trial in trials[self._first :]:
             number = trial.number
-            if number in self._closed or not self._keys <= trial.params.keys():
+            if number in self._closed:
+                continue
+            if not self._keys <= trial.params.keys():
+                if trial.state.is_finished():
+                    self._closed.add(number)  # it failed before it had a design
                 continue
             if number not in self._pending:
                 self._pending[number] = self._factors.row(trial.params)
@@ -77,6 +85,7 @@ class Log:
         """Keeps a complete trial. One that nothing is stored of is whole, with its own value."""
         seen = observation_in(trial) or Observation(Level.INTEGER, {Level.INTEGER: trial.values[0]})
         divergence = np.nan if seen.asked.is_trained else trial.user_attrs.get(DIVERGENCE.name, np.nan)
+        self._history = None
         self._numbers.append(trial.number)
         self._rows.append(row)
         self._values.append((seen.levels[seen.asked] if seen.is_whole else np.nan, *trial.values[1:]))
@@ -92,6 +101,11 @@ class Log:
 
     def history(self) -> History:
         """Returns the complete trials, of which there must be one."""
+        if self._history is None:
+            self._history = self._made()
+        return self._history
+
+    def _made(self) -> History:
         order = np.argsort(self._numbers.values)
         rows, values = self._rows.values[order], self._values.values[order]
         if np.isnan(values[:, 0]).any():  # the ladder stopped some: their losses are what the others let expect
@@ -100,7 +114,9 @@ class Log:
         baseline = next(iter(values[(rows == self._factors.int32).all(axis=1)]), values.max(axis=0, initial=0.0))
         divergences = self._divergences.values[order]
         useful = self._loss == CROSS_ENTROPY.name and not np.isnan(divergences).any()
-        limits = Limits.of([self._constraints[at] for at in order] if self._limited else [{}] * len(order))
+        limits = Limits((), np.zeros((len(order), 0)))
+        if self._limited:
+            limits = Limits.of([self._constraints[at] for at in order])
         return History(rows, relative_costs(values, baseline), divergences if useful else None, limits)
 
 

@@ -117,10 +117,8 @@ def improvements(points: FloatMatrix, front: FloatMatrix, reference: Vector) -> 
         front: ``[members, objectives]``, none beyond the reference point.
         reference: reference point of the hypervolume, ``[objectives]``.
     """
-    hopeful = (points < reference).all(axis=1)
-    if len(front):
-        dominated = [bool((front <= point).all(axis=1).any()) for point in points]
-        hopeful &= ~np.array(dominated)
+    dominated = np.any((front <= points[:, None]).all(axis=2), axis=1)
+    hopeful = (points < reference).all(axis=1) & ~dominated
     added = np.zeros(len(points))
     volume = moocore.hypervolume(front, ref=reference) if len(front) else 0.0
     for index in np.flatnonzero(hopeful):

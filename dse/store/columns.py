@@ -107,6 +107,7 @@ def trial_columns() -> tuple[Column, ...]:
         *_against_control(),
         *_tested(metrics.DISAGREEMENT),
         *_tested(metrics.DIVERGENCE),
+        *_tested(metrics.METRIC_LOSS),
         Column("finished", "Finished (UTC)", Section.BOOKKEEPING, _finished),
         Column("error", "Error", Section.BOOKKEEPING, lambda row: error_in(row.trial)),
     )  # fmt: skip

@@ -267,7 +267,7 @@ class Journal(BaseJournalBackend):
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
-        self._positions = [Position()]  # before every line so far
+        self._read = Position()  # after the lines that were read
         self._opened = self._condition()
 
     def _condition(self) -> Condition:
@@ -288,7 +288,7 @@ class Journal(BaseJournalBackend):
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Yields the objects of the good lines from a number on, counted from 0."""
-        position = self._positions[min(log_number_from, len(self._positions) - 1)]
+        position = self._read if self._read.lines <= log_number_from else Position()
         with self.path.open("rb") as file:
             file.seek(position.offset)
             while raw := file.readline(_LONGEST):
@@ -297,8 +297,8 @@ class Journal(BaseJournalBackend):
                 except DamagedLineError:  # after the mark, or else _condition had refused it
                     return
                 position = after(raw, position)
-                if position.lines == len(self._positions):
-                    self._positions.append(position)
+                if position.lines > self._read.lines:
+                    self._read = position
                 if position.lines > log_number_from:
                     yield log
 
@@ -322,6 +322,7 @@ class DriverJournal(Journal):
         super().__init__(path)
         condition = self._opened
         self._end = condition.good
+        self._unread: list[dict[str, Any]] = []  # the last lines, that were written here and not read yet
         if condition.size > self._end.offset:
             os.truncate(self.path, self._end.offset)
         if condition.flaw and not condition.is_torn:
@@ -331,16 +332,26 @@ class DriverJournal(Journal):
                 stacklevel=3,
             )
 
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """Yields the objects of the good lines from a number on, counted from 0; those just written from memory."""
+        first = self._end.lines - len(self._unread)
+        if log_number_from < first:
+            yield from super().read_logs(log_number_from)
+            return
+        self._unread = self._unread[log_number_from - first :]
+        yield from self._unread
+
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Appends lines.
 
         Raises:
             OSError: the disk is full or read-only, or another program wrote into the journal; it is unchanged.
         """
-        position, lines = self._end, b""
+        position, lines, written = self._end, b"", []
         for log in logs:
             line = framed(log, position)
             lines, position = lines + line, after(line, position)
+            written.append(json.loads(line))
         with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW), "ab", buffering=0) as file:
             if file.seek(0, os.SEEK_END) != self._end.offset:
                 raise OSError(errno.EBUSY, "another program writes into this journal", str(self.path))
@@ -348,6 +359,7 @@ class DriverJournal(Journal):
                 file.truncate(self._end.offset)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
             self._end = position
+            self._unread += written
             if any(map(_is_a_result, logs)):
                 os.fsync(file.fileno())
                 self._advance_mark()

@@ -10,7 +10,6 @@ from optuna.trial import TrialState
 from dse.design import (
     ACCELERATOR_AREA,
     ACCELERATOR_ENERGY,
-    DIVERGENCE,
     RESCALER_ENERGY,
     CostSource,
     Figure,
@@ -84,8 +83,8 @@ class StudyFacts:
 
     @property
     def margin(self) -> float | None:
-        """The margin in the unit of the loss, percentage points; None for a divergence, which has none."""
-        return None if self.loss is DIVERGENCE else self.margin_pp
+        """The margin in the unit of the loss, percentage points; None for a loss that has none."""
+        return self.margin_pp if self.loss.has_margin else None
 
     @property
     def cost(self) -> Figure:

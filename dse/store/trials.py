@@ -161,17 +161,23 @@ class StudyStore:
         names = space.distributions.keys()
         return {t.number: waiting[t.number] for t in self.trials() if not waiting[t.number] or t.params.keys() == names}
 
-    def designs(self, space: SearchSpace) -> set[tuple[Role, str]]:
-        """Returns (role, design digest) of every trial that has not failed."""
+    def designs(self, space: SearchSpace, *, searched: bool = True) -> set[tuple[Role, str]]:
+        """Returns (role, design digest) of every trial that has not failed; without the search's own if asked."""
         return {
             (role_of(trial), space.point(parameters).digest)
             for trial in self.trials()
-            if trial.state is not TrialState.FAIL and (parameters := _parameters(trial, space))
+            if trial.state is not TrialState.FAIL
+            and (searched or role_of(trial) is not Role.SEARCH)
+            and (parameters := _parameters(trial, space))
         }
 
     def enqueue(self, space: SearchSpace, point: DesignPoint, role: Role) -> None:
         """Queues a design before anything that the sampler proposes."""
         self._study.enqueue_trial(space.parameters(point), user_attrs={_ROLE: role.value})
+        self.reserve(space, point)
+
+    def reserve(self, space: SearchSpace, point: DesignPoint) -> None:
+        """Keeps the sampler from proposing a design."""
         if isinstance(self._study.sampler, RememberingSampler):
             self._study.sampler.remember(space.parameters(point))
 

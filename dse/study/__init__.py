@@ -18,20 +18,23 @@ if TYPE_CHECKING:
         PreparedStudy,
         correct_answers,
         fingerprint_of,
+        measured,
         outputs_of,
         prepare,
         right_answers,
         train_on_one_thread,
     )
+    from dse.study.task_metrics import Measured, loss_interval
     from dse.study.tasks import beats_chance
 else:
-    __getattr__ = names_on_demand(__name__, "tasks", "prepared")  # datasets; torch
+    __getattr__ = names_on_demand(__name__, "tasks", "task_metrics", "prepared")  # datasets; torch
 
 __all__ = [
     "BoolArray",
     "Constraint",
     "FidelitySpec",
     "HardwareSpec",
+    "Measured",
     "MemberSpec",
     "PreparedMember",
     "PreparedStudy",
@@ -46,6 +49,8 @@ __all__ = [
     "fingerprint_of",
     "input_files",
     "load_study",
+    "loss_interval",
+    "measured",
     "outputs_of",
     "prepare",
     "right_answers",

@@ -1,18 +1,23 @@
 """The tables of the study file about its networks and their data."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dse.study.values import InputPath, Section
+from dse.study.values import SHIPPED_METRICS, InputPath, Section
 from nets.network import CONTRACTS
 
 
 class NetworkSpec(Section):
     """The network: a .tflite file, or a built-in topology, trained from the study's seed."""
 
-    model: InputPath | None = Field(None, description="full-int8 .tflite file, relative to the study file")
+    model: InputPath | None = Field(
+        None, description="quantized .tflite, .onnx or .tosa file, relative to the study file"
+    )
     topology: Literal["digits_cnn"] | None = Field(None, description="built-in network, trained in float from the seed")
+    cut: tuple[str | Annotated[int, Field(ge=0)], ...] = Field(
+        (), description="names or indices of the model's tensors at which the network ends; none: at its logits"
+    )
     weight_bits: int = Field(8, ge=3, le=8, description="width in bits of every layer's weights")
     contract: str = Field("half_up", description="rounding contract of every rescaler")
     outputs: Literal["classes", "values"] = Field(
@@ -25,6 +30,8 @@ class NetworkSpec(Section):
     def _one_network(self) -> Self:
         if (self.model is None) == (self.topology is None):
             raise ValueError("give either model (a .tflite file) or topology, not both and not neither")
+        if self.cut and self.model is None:
+            raise ValueError(f"cut = {list(self.cut)} cuts a model, but topology is given; leave cut out")
         if self.contract not in CONTRACTS:
             raise ValueError(f"contract = {self.contract!r} is unknown; use one of {', '.join(CONTRACTS)}")
         return self
@@ -43,6 +50,16 @@ class DataSpec(Section):
     )
     validation: float = Field(0.3, gt=0, lt=1, description="share of the samples for the accuracy during the search")
     test: float = Field(0.4, ge=0, lt=1, description="held-back share; 0 if the file has a test part of its own")
+    metric: str | None = Field(
+        None,
+        pattern=rf"^({'|'.join(SHIPPED_METRICS)}|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        description="what outputs are worth, for val_metric_loss: squared_error (against target in the samples), "
+        "reconstruction_error (against the inputs), anomaly_auc (of the reconstruction error; y is 1 for anomalies), "
+        "or your own package.module:function of (outputs, inputs, targets)",
+    )
+    metric_kind: Literal["score", "error"] | None = Field(
+        None, description="of your own metric: whether more of it is better (score, the default) or less (error)"
+    )
     calibration: float = Field(
         0,
         ge=0,
@@ -54,6 +71,8 @@ class DataSpec(Section):
     def _one_source(self) -> Self:
         if (self.dataset is None) == (self.samples is None):
             raise ValueError("give either dataset or samples (an .npz file), not both and not neither")
+        if self.metric_kind is not None and (self.metric is None or self.metric in SHIPPED_METRICS):
+            raise ValueError(f"metric_kind = {self.metric_kind!r} is for a metric of your own; leave it out")
         if abs(self.finetune + self.validation + self.test - 1) > 1e-6:
             raise ValueError(
                 f"finetune + validation + test must be 1, got {self.finetune} + {self.validation} + {self.test}"

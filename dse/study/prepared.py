@@ -16,11 +16,12 @@ from dse.errors import StudyError
 from dse.study.members import DataSpec, MemberSpec, NetworkSpec
 from dse.study.space import space_over
 from dse.study.spec import Study
+from dse.study.task_metrics import Measured, Metric, metric_named
 from dse.study.tasks import check_above_chance, check_classifier
 from nets.datasets import Dataset, Samples, Splits, integers, load_digits_dataset, load_npz_dataset, split
 from nets.digests import digest
 from nets.execute import IntegerExecutor
-from nets.importers import TOPOLOGIES, load_tflite, quantize_input, quantize_module, train_float
+from nets.importers import TOPOLOGIES, load_network, model_format, quantize_input, quantize_module, train_float
 from nets.narrow import RealWeights, real_weights, with_weight_bits
 from nets.network import ActivationArray, NarrowableOperator, QuantizedNetwork, fingerprint
 
@@ -44,6 +45,7 @@ class PreparedMember:
         dataset: name of the data.
         data_sha256: SHA-256 of the data, hexadecimal.
         baseline_outputs: integer outputs of the baseline on the validation split, ``[samples, elements]``.
+        metric: what outputs are worth; None if the study has no metric.
         variants: the baseline network under every other contract that a design may have, by the contract's name.
     """
 
@@ -54,6 +56,7 @@ class PreparedMember:
     dataset: str
     data_sha256: str
     baseline_outputs: ActivationArray
+    metric: Metric | None = None
     variants: Mapping[str, QuantizedNetwork] = field(default_factory=dict)
 
     @property
@@ -207,20 +210,25 @@ def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
         member.network, str(member.network.topology), splits.finetune, study.seed_of("network")
     )
     network = under(contract)
+    _check_scales(member, dataset, study)
     splits = _for_network(splits, network, data, study.fidelity.calibration)
     _check_losses(member, splits, network, study)
     outputs = outputs_of(network, splits.validation)
     if splits.validation.known_labels is not None:
         right = int(right_answers(outputs, splits.validation).sum())
         check_above_chance(str(data.samples or data.dataset), right, splits.validation.labels)
+    metric = None if data.metric is None else metric_named(data.metric, data.metric_kind)
+    if metric is not None:
+        _check_metric(metric, network, outputs, splits.validation)
     return PreparedMember(
         spec=member,
         network=network,
         originals=originals,
         splits=splits,
         dataset=dataset.name,
-        data_sha256=dataset.sha256,
+        data_sha256=dataset.sha256 if metric is None else digest(f"{dataset.sha256} {metric}".encode()).hex(),
         baseline_outputs=outputs,
+        metric=metric,
         variants={name: under(name) for name in study.search.contracts if name != contract},
     )
 
@@ -231,6 +239,57 @@ def _dataset(data: DataSpec, network: QuantizedNetwork | None) -> Dataset:
         return load_digits_dataset()
     bits = 8 if network is None else network.tensors[network.inputs[0]].bits
     return load_npz_dataset(data.samples, input_offset=data.input_offset, bits=bits)
+
+
+def measured(
+    metric: Metric, baseline: QuantizedNetwork, network: QuantizedNetwork, outputs: ActivationArray, samples: Samples
+) -> Measured:
+    """Computes a metric of a network's integer outputs.
+
+    Args:
+        metric: the metric.
+        baseline: the network of int32, whose input scale the samples have.
+        network: the network that gave the outputs.
+        outputs: integers, ``[samples, elements]``.
+        samples: what it was given, and what metrics compare with: targets, or labels.
+
+    Raises:
+        StudyError: the metric does not fit outputs and samples.
+    """
+    source, target = baseline.tensors[baseline.inputs[0]], network.tensors[network.outputs[0]]
+    return metric.measured(
+        target.scale * (outputs.reshape(-1, *target.shape).astype(np.float64) - target.zero_point),
+        source.scale * (samples.inputs.astype(np.float64) - source.zero_point),
+        samples.known_labels if samples.targets is None else samples.targets,
+    )
+
+
+def _check_metric(metric: Metric, network: QuantizedNetwork, outputs: ActivationArray, samples: Samples) -> None:
+    """Refuses a metric of which int32's is no number above 0: no loss can be stated in percent of that."""
+    value = measured(metric, network, network, outputs, samples).value
+    if not (math.isfinite(value) and value > 0):
+        raise StudyError(
+            f"data.metric = {metric.name!r} is {value:g} of int32 on the validation split; losses are in percent of "
+            "int32's, which has to be above 0"
+        )
+
+
+def _check_scales(member: MemberSpec, dataset: Dataset, study: Study) -> None:
+    """Refuses what needs the real values of inputs or outputs if the model's format does not state their scales."""
+    model = member.network.model
+    if model is None or model_format(model).states_scales:
+        return
+    needs = {
+        f"{dataset.name}: real inputs": np.issubdtype(dataset.samples.inputs.dtype, np.floating),
+        f"{DIVERGENCE.name}": DIVERGENCE.name in study.search.figures,
+        "data.metric": member.data.metric is not None,
+        "fidelity.finetune": study.fidelity.finetune is not Finetune.NONE,
+    }
+    if needed := [name for name, is_needed in needs.items() if is_needed]:
+        name = model_format(model).name
+        raise StudyError(
+            f"{model.name}: {name} states no scales of inputs and outputs, which are needed for {needed[0]}"
+        )
 
 
 def _check_losses(member: MemberSpec, splits: Splits, network: QuantizedNetwork, study: Study) -> None:
@@ -256,11 +315,11 @@ def _check_losses(member: MemberSpec, splits: Splits, network: QuantizedNetwork,
 
 
 def _imported(spec: NetworkSpec, model: Path) -> _Baselines:
-    read = load_tflite(model, contract=spec.contract)
+    read = load_network(model, contract=spec.contract, cut=spec.cut)
     originals = real_weights(read)
 
     def under(contract: str) -> QuantizedNetwork:
-        network = read if contract == spec.contract else load_tflite(model, contract=contract)
+        network = read if contract == spec.contract else load_network(model, contract=contract, cut=spec.cut)
         return with_weight_bits(network, spec.weight_bits, originals)
 
     return under, originals
@@ -308,11 +367,11 @@ def _as_inputs(samples: Samples, network: QuantizedNetwork, data: DataSpec) -> S
         raise StudyError(
             f"{origin}: samples are {list(samples.inputs.shape[1:])}, but {network.name!r} takes {list(source.shape)}"
         )
-    classes, labels = math.prod(target.shape), samples.known_labels
+    classes, labels, targets = math.prod(target.shape), samples.known_labels, samples.targets
     if labels is not None and len(labels) and labels.max() >= classes:
         raise StudyError(
             f"{origin}: labels reach {labels.max()}, but {network.name!r} has {classes} classes, counted from 0"
         )
     if np.issubdtype(samples.inputs.dtype, np.floating):
-        return Samples(quantize_input(samples.inputs.astype(np.float64), source), labels)
+        return Samples(quantize_input(samples.inputs.astype(np.float64), source), labels, targets)
     return samples

@@ -193,13 +193,22 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _metrics_are_given(self) -> Self:
+        for member in self.members:
+            if member.data.metric is None and metrics.METRIC_LOSS.name in self.search.figures:
+                prefix = f"members.{member.name}." if member.name else ""
+                raise ValueError(f"{metrics.METRIC_LOSS.name} is of a metric; give {prefix}data.metric")
+        return self
+
+    @model_validator(mode="after")
     def _losses_are_defined(self) -> Self:
         if self.members[0].network.outputs == "classes":
             return self
         undefined = {metrics.DROP.name, metrics.DISAGREEMENT.name} & self.search.figures
         if undefined:
             raise ValueError(
-                f'network.outputs = "values" have no {min(undefined)}; use {metrics.DIVERGENCE.name} in its place'
+                f'network.outputs = "values" have no {min(undefined)}; use {metrics.DIVERGENCE.name} in its place, or '
+                f"{metrics.METRIC_LOSS.name} and a data.metric"
             )
         if self.fidelity.finetune is not Finetune.NONE:
             raise ValueError(
@@ -242,6 +251,16 @@ class Study(Section):
         """Returns the seed of a use of random numbers."""
         own: int | None = getattr(self.seeds, use)
         return self.seed if own is None else own
+
+    def without_own_code(self) -> Self:
+        """Returns the study without metrics that are functions: one that is read from a run folder may name any."""
+        members = tuple(
+            each.model_copy(update={"data": each.data.model_copy(update={"metric": None, "metric_kind": None})})
+            if ":" in (each.data.metric or "")
+            else each
+            for each in self.members
+        )
+        return self.model_copy(update={"members": members})
 
     def identity(self) -> dict[str, Any]:
         """Returns what makes two runs the same study: everything but the number of trials, workers and the report.

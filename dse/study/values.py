@@ -9,6 +9,7 @@ from dse.design import MOST_SHIFT_BITS, metrics
 
 DEFAULT_MULTIPLIER_BITS = (*range(1, 17), 31)
 NATURAL_SHIFTS = "natural"
+SHIPPED_METRICS = ("squared_error", "reconstruction_error", "anomaly_auc")
 
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from dse.design import DISAGREEMENT, DIVERGENCE, DROP, Figure, Level, Role, value_of, values_of
+from dse.design import DISAGREEMENT, DROP, Figure, Level, Role, value_of, values_of
 from dse.errors import StudyError
 from dse.store import TrialRecord
 
@@ -73,11 +73,11 @@ class Candidates:
 
 
 def tested_loss(loss: Figure, int32: TrialRecord) -> Figure | None:
-    """Returns the loss that a verdict is about: the study's own; for a divergence, the best that has a margin.
+    """Returns the loss that a verdict is about: the study's own if it has a margin, else the best that has one.
 
     That is the accuracy drop, or without labels the disagreement; None if the outputs are no classes.
     """
-    if loss is not DIVERGENCE:
+    if loss.has_margin:
         return loss
     return next((each for each in (DROP, DISAGREEMENT) if _has_answers(int32, each)), None)
 

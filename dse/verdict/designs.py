@@ -221,7 +221,7 @@ def _evidence(figures: Mapping[str, float], facts: StudyFacts) -> Evidence:
 
 def loss_amount(loss: Figure, value: float) -> str:
     """Formats a loss with its unit: percentage points, or a divergence, whose unit its heading gives."""
-    return formats.signed(value, loss_digits(loss)) if loss is DIVERGENCE else formats.points(value)
+    return formats.points(value) if loss.has_margin else formats.signed(value, loss_digits(loss))
 
 
 def loss_digits(loss: Figure) -> int:

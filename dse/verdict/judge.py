@@ -178,9 +178,9 @@ class _Case:
 
 
 def _refuted(designs: Candidates, examiner: Examiner, error: float) -> BoolArray:
-    """Returns which designs the test split shows to lose more than the margin, ``[designs]``: none is a good guess."""
+    """Returns which designs lost more than the margin on the test split, shown or not: none is a good guess."""
     known = [int(trial) for trial in designs.trials if trial in examiner.scores]
-    worse = [t for t in known if any(each.low > examiner.margin_pp for each in examiner.comparisons(t, error))]
+    worse = [t for t in known if any(each.loss > examiner.margin_pp for each in examiner.comparisons(t, error))]
     return np.isin(designs.trials, worse)
 
 

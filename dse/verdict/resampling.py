@@ -38,7 +38,7 @@ class Rule:
         error: one-sided error of the last look.
         earlier: whether the designs that earlier looks tested are shown, by row; they are not tested again.
         passes: whether a trial passes on the test split; None if it is not scored.
-        refuted: whether a design is shown to lose more than the margin, which is no guess then, ``[designs]``.
+        refuted: whether a design lost more than the margin on the test split, which is no guess then, ``[designs]``.
     """
 
     margin_pp: float

@@ -4,7 +4,7 @@ import math
 from enum import StrEnum
 
 from dse import formats
-from dse.design import DISAGREEMENT, DIVERGENCE, DROP, Figure, Role
+from dse.design import DISAGREEMENT, DIVERGENCE, DROP, METRIC_LOSS, Figure, Role
 from dse.store import StudyFacts, StudyResults
 from dse.verdict.designs import Choice, choices, uniform_name
 from dse.verdict.outcome import Comparison, Gain, Outcome, Power, Reference, Test, Verdict
@@ -15,7 +15,7 @@ class Obstacle(StrEnum):
 
     NO_TRIAL = "no trial is complete"
     NO_INT32 = "the int32 baseline is not complete"
-    NO_MARGIN = "outputs that are no classes have no margin; choose a design of the front by its cost and divergence"
+    NO_MARGIN = "outputs that are no classes have no margin; choose a design of the front by its cost and loss"
     AT_CHANCE = "int32 itself is right at most as often as always naming the most frequent class"
 
 
@@ -25,7 +25,7 @@ def headline_of(verdict: Verdict, facts: StudyFacts, obstacle: Obstacle | None) 
         return f"No verdict: {obstacle.value}."
     choice, margin = verdict.recommended, formats.points(verdict.margin_pp)
     if choice is None and verdict.tested:
-        return f"Not shown: every design that might be is shown to lose more than {margin} on the test split."
+        return f"Not shown: every design that might be lost more than {margin} on the test split."
     if choice is None:
         return "No verdict: no design that the study allows costs less than int32 and is not beaten by a baseline."
     design = f"trial {choice.trial}, {saving(choice, facts)}"
@@ -241,15 +241,20 @@ def _inherited(choice: Choice | None, results: StudyResults) -> list[str]:
 
 def _without_labels(verdict: Verdict, facts: StudyFacts) -> list[str]:
     """Says what stands for the accuracy if the study does not minimise its drop."""
-    if facts.loss is DIVERGENCE and verdict.margin_pp is not None:
+    if not facts.loss.has_margin and verdict.margin_pp is not None:
         return [
-            "Designs are searched by the divergence of their outputs from int32's, which has no margin; the verdict is "
-            f"about the {verdict.loss.in_words}."
+            f"Designs are searched by the {facts.loss.in_words}, which has no margin; the verdict is about the "
+            f"{verdict.loss.in_words}."
         ]
     if facts.loss is DISAGREEMENT:
         return [
             "Designs are judged by their disagreement with int32, not by labels. The accuracy drop is never larger, "
             "and may be much smaller; without labels the columns of accuracy are empty."
+        ]
+    if facts.loss is METRIC_LOSS:
+        return [
+            "Designs are judged by the metric that the study file names. Its loss orders designs and has no margin; "
+            "the intervals on the test split show what is known of it."
         ]
     if facts.loss is DIVERGENCE:
         return [

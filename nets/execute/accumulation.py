@@ -13,14 +13,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from nets.network import (
-    Convolution,
     ElementwiseProduct,
     ElementwiseSum,
-    Mean,
+    IntArray,
+    MatrixProduct,
     QuantizedNetwork,
     Requantize,
     RescaledOperator,
+    Sliding,
+    SquaredDifference,
+    Sum,
     TensorSpec,
+    TransposedConvolution,
     Weighted,
     rescaling,
 )
@@ -48,9 +52,13 @@ def accumulator(operator: RescaledOperator, network: QuantizedNetwork) -> Accumu
             return _sum(operator, zeros)
         case ElementwiseProduct():
             return lambda inputs: (inputs[0].to(torch.int64) - zeros[0]) * (inputs[1].to(torch.int64) - zeros[1])
+        case SquaredDifference():
+            return _squares(operator, zeros)
+        case MatrixProduct():
+            return _matrices(operator, network)
         case Requantize():
             return lambda inputs: inputs[0].to(torch.int64) - zeros[0]
-        case Mean():
+        case Sum():
             zero = 0 if operator.float_offset is not None else zeros[0]  # XNNPACK's form sums with the zero point
             shape = network.tensors[operator.output].shape
             axes = tuple(axis + 1 for axis in operator.axes)
@@ -83,14 +91,55 @@ def _sum(operator: ElementwiseSum, zeros: list[int]) -> Accumulator:
     return sums
 
 
-def absolute_bound(operator: Weighted, input_spec: TensorSpec) -> int:
-    """Computes the largest possible sum of absolute values of one output's terms, bias included.
+def _squares(operator: SquaredDifference, zeros: list[int]) -> Accumulator:
+    left, right = (rescaling(rescaler) for rescaler in operator.input_rescalers)
 
-    ``max over channels of (sum |w|) * max |x - z| + |b|``; the bound that the proof of exactness needs.
+    def sums(inputs: list[Tensor]) -> Tensor:
+        first, second = (
+            (x.to(torch.int64) - zero) << operator.left_shift for x, zero in zip(inputs, zeros, strict=True)
+        )
+        return (left(first) - right(second)) ** 2
+
+    return sums
+
+
+def _matrices(operator: MatrixProduct, network: QuantizedNetwork) -> Accumulator:
+    specs = [network.tensors[index] for index in operator.inputs]
+    dtype = exact_dtype(operator.depth(specs[0].shape) * reach(specs[0]) * reach(specs[1]))
+
+    def sums(inputs: list[Tensor]) -> Tensor:
+        centred = [x.to(dtype) - spec.zero_point for x, spec in zip(inputs, specs, strict=True)]
+        return matrix_product(operator, *centred).to(torch.int64)
+
+    return sums
+
+
+def matrix_product(operator: MatrixProduct, left: Tensor, right: Tensor) -> Tensor:
+    """Multiplies matrices, inputs less their zero points ``[batch, *shape]``, in any dtype; differentiable."""
+    first, second = (
+        x.transpose(-2, -1) if swapped else x for x, swapped in zip((left, right), operator.transposed, strict=True)
+    )
+    return first @ second
+
+
+def absolute_bound(operator: Weighted, input_spec: TensorSpec) -> int:
+    """Computes the largest of :func:`absolute_bounds`; the bound that the proof of exactness needs."""
+    return int(absolute_bounds(operator, input_spec).max())
+
+
+def absolute_bounds(operator: Weighted, input_spec: TensorSpec) -> IntArray:
+    """Computes, for each output channel, the largest possible sum of absolute values of its terms, bias included.
+
+    ``sum |w| * max |x - z| + |b|``, int64 ``[out]``.
     """
-    reach = max(abs(input_spec.q_min - input_spec.zero_point), abs(input_spec.q_max - input_spec.zero_point))
     weights = np.abs(operator.weights.astype(np.int64)).reshape(operator.out_channels, -1)
-    return int((weights.sum(axis=1) * reach + np.abs(operator.bias)).max())
+    bounds: IntArray = weights.sum(axis=1) * reach(input_spec) + np.abs(operator.bias)
+    return bounds
+
+
+def reach(spec: TensorSpec) -> int:
+    """Returns the largest ``|x - z|`` of a tensor."""
+    return max(abs(spec.q_min - spec.zero_point), abs(spec.q_max - spec.zero_point))
 
 
 def exact_dtype(bound: int) -> torch.dtype:
@@ -118,9 +167,9 @@ def sum_of_products(operator: Weighted, centred: Tensor, weights: Tensor, bias: 
     Returns:
         Integers, channels last, same dtype.
     """
-    if not isinstance(operator, Convolution):
+    if not isinstance(operator, Sliding):
         return functional.linear(centred.reshape(-1, weights.shape[1]), weights, bias)
-    image = centred.permute(0, 3, 1, 2)
+    image = spread(centred, operator).permute(0, 3, 1, 2)
     (top, bottom), (left, right) = operator.padding
     symmetric = top == bottom and left == right
     if not symmetric:
@@ -137,9 +186,26 @@ def sum_of_products(operator: Weighted, centred: Tensor, weights: Tensor, bias: 
     return result.permute(0, 2, 3, 1)
 
 
+def spread(image: Tensor, operator: Sliding, fill: int = 0) -> Tensor:
+    """Returns the image that an operator's weights slide over, without padding.
+
+    Args:
+        image: ``[batch, height, width, channels]``.
+        operator: the operator; a transposed convolution takes elements with others between them.
+        fill: what these others are.
+    """
+    if not isinstance(operator, TransposedConvolution):
+        return image
+    batch, height, width, channels = image.shape
+    rows, columns = operator.spacing
+    apart = image.new_full((batch, (height - 1) * rows + 1, (width - 1) * columns + 1, channels), fill)
+    apart[:, ::rows, ::columns] = image
+    return apart
+
+
 def arranged_weights(operator: Weighted, dtype: torch.dtype) -> Tensor:
     """Returns weights in the layout of :func:`sum_of_products`: ``[out, in / groups, y, x]`` or ``[out, in]``."""
     weights = torch.tensor(operator.weights, dtype=dtype)
-    if not isinstance(operator, Convolution):
+    if not isinstance(operator, Sliding):
         return weights
     return weights.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)

@@ -9,7 +9,7 @@ from nets.narrow.weights import RealWeights, inherit_weights, real_weights, with
 
 if TYPE_CHECKING:
     from nets.narrow.calibration import Calibration
-    from nets.narrow.certificates import Interval, certify
+    from nets.narrow.certificates import Interval, NetworkCertificate, certify
     from nets.narrow.folding import RescalerConstants, StageConstants, SumInput, rescaler_constants
     from nets.narrow.narrowing import narrow
 else:
@@ -18,6 +18,7 @@ else:
 __all__ = [
     "Calibration",
     "Interval",
+    "NetworkCertificate",
     "RealWeights",
     "RescalerChoice",
     "RescalerConstants",

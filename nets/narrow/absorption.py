@@ -20,15 +20,16 @@ from nets.network import (
     ElementwiseProduct,
     ElementwiseSum,
     FloatArray,
+    MatrixProduct,
     Operator,
     QuantizedNetwork,
     along_channels,
+    as_weights,
     fixed_quantization,
     neighbouring_scales,
     rescaler_from_scale,
     shared_quantization,
     stored_bits,
-    weight_limit,
     weighted_scale,
 )
 
@@ -42,8 +43,8 @@ class WeightErrors(Protocol):
         """Returns the error of each output, ``[out]``, from errors of its weights in steps, ``[out, ...]``."""
         ...
 
-    def rounded(self, steps: FloatArray, limit: int) -> FloatArray:
-        """Returns integer weights, at most ``limit`` in magnitude, from real ones in steps, ``[out, ...]``."""
+    def rounded(self, steps: FloatArray, limits: tuple[int, int]) -> FloatArray:
+        """Returns integer weights within (smallest, largest), from real ones in steps, ``[out, ...]``."""
         ...
 
 
@@ -55,9 +56,9 @@ class PlainErrors:
         total: FloatArray = (errors**2).reshape(errors.shape[0], -1).sum(axis=1)
         return total
 
-    def rounded(self, steps: FloatArray, limit: int) -> FloatArray:
-        """Returns the nearest integers within the limit."""
-        return np.clip(np.rint(steps), -limit, limit)
+    def rounded(self, steps: FloatArray, limits: tuple[int, int]) -> FloatArray:
+        """Returns the nearest integers within the limits."""
+        return np.clip(np.rint(steps), *limits)
 
 
 PLAIN: Final = PlainErrors()
@@ -80,14 +81,14 @@ def absorb_into_weights(
     """
     contract, bits = operator.rescaler.contract, stored_bits(choice.multiplier_bits, operator.rescaler.contract)
     source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-    limit, weights = weight_limit(operator.weight_bits), original.weights
+    limits, weights = operator.weight_range, original.weights
     scale = weighted_scale(source.scale, operator.weight_scale, target.scale, contract)
 
     def weight_scale_of(candidate: FloatArray) -> FloatArray:
         return candidate * target.scale / source.scale
 
     def error_of(candidate: FloatArray) -> FloatArray:
-        return error_at(weight_scale_of(candidate), weights, limit, errors)
+        return error_at(weight_scale_of(candidate), weights, limits, errors)
 
     if choice.shift_bits is None:
         chosen = nearest_scales(scale, bits, error_of)
@@ -97,7 +98,9 @@ def absorb_into_weights(
     weight_scale = weight_scale_of(chosen)
     return replace(
         requantized(operator, original, source.scale, weight_scale, operator.weight_bits),
-        weights=errors.rounded(steps_at(weight_scale, weights), limit).astype(operator.weights.dtype),
+        weights=as_weights(
+            errors.rounded(steps_at(weight_scale, weights), limits), operator.weight_bits, operator.weight_zero_point
+        ),
         rescaler=rescaler_from_scale(chosen, choice.multiplier_bits, contract),
     )
 
@@ -107,20 +110,22 @@ def steps_at(weight_scale: FloatArray, weights: FloatArray) -> FloatArray:
     return weights / along_channels(weight_scale, weights.ndim)
 
 
-def error_at(weight_scale: FloatArray, weights: FloatArray, limit: int, errors: WeightErrors) -> FloatArray:
+def error_at(
+    weight_scale: FloatArray, weights: FloatArray, limits: tuple[int, int], errors: WeightErrors
+) -> FloatArray:
     """Returns the error that the nearest integers have at a weight scale, summed over the outputs that share one.
 
     Args:
         weight_scale: ``[out]`` or ``[1]``.
         weights: real weights, ``[out, ...]``.
-        limit: largest magnitude of an integer.
+        limits: the smallest and the largest integer.
         errors: judges the weights.
 
     Returns:
         Errors, shape of ``weight_scale``.
     """
     steps = steps_at(weight_scale, weights)
-    each = errors.variances(np.clip(np.rint(steps), -limit, limit) - steps) * weight_scale**2
+    each = errors.variances(np.clip(np.rint(steps), *limits) - steps) * weight_scale**2
     return each if weight_scale.size == each.size else each.sum(keepdims=True)
 
 
@@ -214,7 +219,7 @@ def _choose(operator: Operator, scales: _Scales, bits: int, error_of: ScaleError
             beside = _beside(scales[other], scales[anchor], bits)
             scales.fix(other, min(beside, key=partial(error_of, other)), operator)
             unit = 2 * max(scales[anchor], scales[other]) / 2**operator.left_shift
-        case ElementwiseProduct():
+        case ElementwiseProduct() | MatrixProduct():
             for index in operator.inputs:
                 scales.fix(index, scales[index], operator)
             unit = scales[anchor] * scales[other]

@@ -9,7 +9,7 @@ from nets.errors import NetworkError
 from nets.network import (
     FULL_MULTIPLIER_BITS,
     ActivationArray,
-    Lookup,
+    FilledPad,
     Operator,
     Pool,
     QuantizedNetwork,
@@ -32,8 +32,8 @@ def with_activation_bits(network: QuantizedNetwork, bits: Mapping[int, int]) -> 
     Args:
         network: the network at int32 (Q31).
         bits: width in bits, 4 to 16, by tensor index; tensors that share a quantization take the narrowest of their
-            widths and of their present one. Inputs and outputs of the network, and outputs of LOGISTIC and TANH, keep
-            theirs.
+            widths and of their present one. Inputs and outputs of the network, and outputs of LOGISTIC, TANH and
+            SOFTMAX, keep theirs.
 
     Raises:
         NetworkError: A width is out of range.
@@ -90,17 +90,17 @@ def _following(operator: Operator, before: QuantizedNetwork, after: QuantizedNet
     old, new = before.tensors[operator.output], after.tensors[operator.output]
     if isinstance(operator, RescaledOperator | Pool) and old != new:
         operator = replace(operator, q_min=_bound(operator.q_min, old, new), q_max=_bound(operator.q_max, old, new))
+    if isinstance(operator, FilledPad):
+        operator = replace(operator, value=_bound(operator.value, old, new))
     source, coarser = before.tensors[operator.inputs[0]], after.tensors[operator.inputs[0]]
     if isinstance(operator, Weighted) and source != coarser:
         coarser_bias = np.array([coarser.scale / source.scale])
         operator = replace(
             operator, bias=quantize_bias(operator.bias.astype(np.float64), coarser_bias, operator.bias_bits)
         )
-    if isinstance(operator, Lookup):
-        return retabulated(operator, after.tensors)
     if isinstance(operator, RescaledOperator):
         return with_multiplier_bits(operator, after.tensors, FULL_MULTIPLIER_BITS)
-    return operator
+    return retabulated(operator, after.tensors)
 
 
 def _bound(bound: int, old: TensorSpec, new: TensorSpec) -> int:

@@ -28,13 +28,13 @@ from nets.network import (
     ElementwiseSum,
     FloatArray,
     IntArray,
+    MatrixProduct,
     Method,
     Operator,
     QuantizedNetwork,
     Weighted,
+    as_weights,
     quantize_bias,
-    weight_limit,
-    weight_type,
     with_multiplier_bits,
 )
 
@@ -77,7 +77,7 @@ class Calibration:
         summed = {
             index
             for operator in reference.operators
-            if isinstance(operator, ElementwiseSum | ElementwiseProduct)
+            if isinstance(operator, ElementwiseSum | ElementwiseProduct | MatrixProduct)
             for index in (*operator.inputs, operator.output)
         }
 
@@ -191,9 +191,9 @@ class _Layer:
         """Returns the variance of each output's accumulators, ``[out]``, from errors of weights, ``[out, ...]``."""
         return self.covariance.error_variances(by_group(errors, self.groups))
 
-    def rounded(self, steps: FloatArray, limit: int) -> FloatArray:
+    def rounded(self, steps: FloatArray, limits: tuple[int, int]) -> FloatArray:
         """Returns the integer weights that change the accumulators least, from real ones in steps, ``[out, ...]``."""
-        return from_groups(rounded_to(by_group(steps, self.groups), limit, self.covariance), steps.shape)
+        return from_groups(rounded_to(by_group(steps, self.groups), limits, self.covariance), steps.shape)
 
 
 def _observed(operator: Weighted, network: QuantizedNetwork, inputs: Sequence[Tensor], seed: int) -> _Layer:
@@ -210,14 +210,16 @@ def _observed(operator: Weighted, network: QuantizedNetwork, inputs: Sequence[Te
 
 def _reweighted(operator: Weighted, network: QuantizedNetwork, original: RealWeights, layer: _Layer) -> Weighted:
     """Returns a layer of narrow weights whose steps and integers change the accumulators least; its rescaler stays."""
-    limit, weights = weight_limit(operator.weight_bits), original.weights
+    limits, weights = operator.weight_range, original.weights
 
     candidates = np.stack([operator.weight_scale * share for share in _SHRINKING])
-    best = np.stack([error_at(scale, weights, limit, layer) for scale in candidates]).argmin(axis=0)
+    best = np.stack([error_at(scale, weights, limits, layer) for scale in candidates]).argmin(axis=0)
     scale = np.take_along_axis(candidates, best[None], axis=0)[0]
     source = network.tensors[operator.inputs[0]].scale
     made = replace(
         requantized(operator, original, source, scale, operator.weight_bits),
-        weights=layer.rounded(steps_at(scale, weights), limit).astype(weight_type(operator.weight_bits)),
+        weights=as_weights(
+            layer.rounded(steps_at(scale, weights), limits), operator.weight_bits, operator.weight_zero_point
+        ),
     )
     return with_multiplier_bits(made, network.tensors, FULL_MULTIPLIER_BITS)

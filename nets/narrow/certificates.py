@@ -8,27 +8,32 @@ import torch
 
 from nets.network import (
     ActivationArray,
-    AveragePool,
     Concatenation,
-    Convolution,
     ElementwiseProduct,
     ElementwiseSum,
     Extremum,
+    FilledPad,
+    FloatAveragePool,
     IntArray,
-    Interpolation,
-    Lookup,
     LstmRecurrence,
-    Mean,
+    MatrixProduct,
     Operator,
     Pad,
+    PairLookup,
+    ParametricRelu,
+    Pool,
     QuantizedNetwork,
-    Rearrangement,
     Requantize,
     RescaledOperator,
     Rescaler,
     Reshape,
+    Sliding,
+    Softmax,
+    SquaredDifference,
+    Sum,
+    Tabulated,
     TensorSpec,
-    Transpose,
+    TransposedConvolution,
     Weighted,
     rescaling,
 )
@@ -58,6 +63,10 @@ class Interval:
     def plus(self, offset: IntArray | int) -> "Interval":
         """Returns the interval moved by a constant per channel."""
         return Interval(self.low + offset, self.high + offset)
+
+    def of(self, channels: IntArray) -> "Interval":
+        """Returns the interval of some channels."""
+        return Interval(self.low[channels], self.high[channels])
 
     def hull(self) -> tuple[int, int]:
         """Returns the bounds over all channels."""
@@ -93,7 +102,7 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
         target = network.tensors[operator.output]
         if isinstance(operator, RescaledOperator):
             centred = [_centred(source, spec) for source, spec in zip(sources, specs, strict=True)]
-            accumulator = _accumulator(operator, centred, target.shape[-1])
+            accumulator = _accumulator(operator, centred, specs, target.shape[-1])
             accumulators[operator.name] = accumulator
             tensors[operator.output] = _rescaled(operator, accumulator, target)
             if isinstance(operator, Weighted):
@@ -130,34 +139,70 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
     match operator:
         case LstmRecurrence():
             return _constant(operator.q_min, operator.q_max, channels)
-        case AveragePool():
+        case Tabulated() | PairLookup() | FloatAveragePool():
+            low, high = _function(operator, [each.hull() for each in sources], specs[0], target)
+            return _constant(low, high, channels)
+        case Pool():
             return Interval(*(np.clip(bound, operator.q_min, operator.q_max) for bound in (source.low, source.high)))
-        case Pad():
-            low, high = source.hull()
-            return _constant(min(low, specs[0].zero_point), max(high, specs[0].zero_point), channels)
-        case Reshape() | Transpose():
-            # A reshape that keeps the last axis keeps the channels.
-            kept = isinstance(operator, Reshape) and channels == specs[0].shape[-1]
-            return source if kept else _constant(*source.hull(), channels)
-        case Rearrangement() | Interpolation():
-            return _constant(*source.hull(), channels)
         case Extremum():
             choose = np.maximum if operator.largest else np.minimum
             return Interval(*(choose(sources[0].low, sources[1].low), choose(sources[0].high, sources[1].high)))
-        case Lookup():
+        case ParametricRelu():
+            return _constant(*_relu_bounds(operator, source.hull(), specs[0], target), channels)
+        case Softmax():
+            return _constant(target.q_min, target.q_max, channels)
+        case Pad() | FilledPad():
             low, high = source.hull()
-            zero = len(operator.table) // 2
-            reachable = operator.table[low + zero : high + zero + 1]
-            return _constant(int(reachable.min()), int(reachable.max()), channels)
+            value = operator.value if isinstance(operator, FilledPad) else specs[0].zero_point
+            return _constant(min(low, value), max(high, value), channels)
         case Concatenation():
-            lows, highs = [each.low for each in sources], [each.high for each in sources]
-            if operator.axis == len(target.shape) - 1:
-                return Interval(np.concatenate(lows), np.concatenate(highs))
-            return Interval(np.min(lows, axis=0), np.max(highs, axis=0))
-    return source  # a maximum stays within the hull of its inputs
+            return _joined(sources, along_channels=operator.axis == len(target.shape) - 1)
+        case Reshape() if channels == specs[0].shape[-1]:
+            return source  # one that keeps the last axis keeps the channels
+    hulls = [each.hull() for each in sources]
+    return _constant(min(low for low, _ in hulls), max(high for _, high in hulls), channels)
 
 
-def _accumulator(operator: RescaledOperator, centred: list[Interval], channels: int) -> Interval:
+def _function(
+    operator: Tabulated | PairLookup | FloatAveragePool,
+    hulls: list[tuple[int, int]],
+    source: TensorSpec,
+    target: TensorSpec,
+) -> tuple[int, int]:
+    """Returns the smallest and the largest output of a table, or of an average between two quantizations."""
+    if isinstance(operator, FloatAveragePool):
+        ratio = source.scale / target.scale
+        low, high = ((bound - source.zero_point) * ratio + target.zero_point for bound in hulls[0])
+        # Rounding in float32 moves a mean by less than a step.
+        reached = np.clip([np.floor(low) - 1, np.ceil(high) + 1], operator.q_min, operator.q_max)
+        return int(reached[0]), int(reached[1])
+    zeros = [size // 2 for size in operator.table.shape]
+    places = (slice(low + zero, high + zero + 1) for (low, high), zero in zip(hulls, zeros, strict=True))
+    reachable = operator.table[tuple(places)]
+    return int(reachable.min()), int(reachable.max())
+
+
+def _relu_bounds(
+    operator: ParametricRelu, hull: tuple[int, int], source: TensorSpec, target: TensorSpec
+) -> tuple[int, int]:
+    """Returns the bounds of PRELU's outputs: of each of its integers, with the extreme slopes."""
+    centred = torch.arange(hull[0], hull[1] + 1).reshape(-1, 1) - source.zero_point
+    slopes = torch.tensor([int(operator.slopes.min()), int(operator.slopes.max())])
+    negative = rescaling(operator.negative)(torch.clamp(centred, max=0) * slopes)
+    steps = torch.where(centred >= 0, rescaling(operator.positive)(centred), negative) + target.zero_point
+    return max(int(steps.min()), target.q_min), min(int(steps.max()), target.q_max)
+
+
+def _joined(sources: list[Interval], *, along_channels: bool) -> Interval:
+    lows, highs = [each.low for each in sources], [each.high for each in sources]
+    if along_channels:
+        return Interval(np.concatenate(lows), np.concatenate(highs))
+    return Interval(np.min(lows, axis=0), np.max(highs, axis=0))
+
+
+def _accumulator(
+    operator: RescaledOperator, centred: list[Interval], specs: list[TensorSpec], channels: int
+) -> Interval:
     """Returns what can reach an operator's last rescaler, given its inputs less their zero points."""
     match operator:
         case Weighted():
@@ -174,12 +219,28 @@ def _accumulator(operator: RescaledOperator, centred: list[Interval], channels: 
             left, right = centred
             corners = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
             return Interval(np.min(corners, axis=0), np.max(corners, axis=0))
+        case SquaredDifference():
+            return _squares(operator, centred)
+        case MatrixProduct():
+            hulls = [each.hull() for each in centred]
+            products = [left * right * operator.depth(specs[0].shape) for left in hulls[0] for right in hulls[1]]
+            return _constant(min(products), max(products), channels)
         case Requantize():
             return centred[0]
-        case Mean():
+        case Sum():
             low, high = centred[0].hull()
             return _constant(low * operator.count, high * operator.count, channels)
     raise NotImplementedError(f"no certified accumulator for {type(operator).__name__}")
+
+
+def _squares(operator: SquaredDifference, centred: list[Interval]) -> Interval:
+    left, right = (
+        _scaled(Interval(each.low << operator.left_shift, each.high << operator.left_shift), rescaler)
+        for each, rescaler in zip(centred, operator.input_rescalers, strict=True)
+    )
+    low, high = left.low - right.high, left.high - right.low
+    least = np.where((low <= 0) & (high >= 0), 0, np.minimum(low**2, high**2))
+    return Interval(least, np.maximum(low**2, high**2))
 
 
 def _weighted(operator: Weighted, centred: Interval) -> Interval:
@@ -193,12 +254,12 @@ def _weighted(operator: Weighted, centred: Interval) -> Interval:
 
 
 def _operand_bounds(operator: Weighted, centred: Interval, taps: int) -> tuple[IntArray, IntArray]:
-    """Returns bounds of the operand at every weight, ``[out or 1, taps]``; a padded tap may also see 0."""
+    """Returns bounds of the operand at every weight, ``[out or 1, taps]``; others also see 0."""
     low, high = centred.low, centred.high
-    if not isinstance(operator, Convolution):
+    if not isinstance(operator, Sliding):
         repeats = taps // low.size  # an input that the layer flattens
         return np.tile(low, repeats)[None], np.tile(high, repeats)[None]
-    if any(amount for pair in operator.padding for amount in pair):
+    if isinstance(operator, TransposedConvolution) or any(amount for pair in operator.padding for amount in pair):
         low, high = np.minimum(low, 0), np.maximum(high, 0)
     per_group = operator.weights.shape[3]
     group = np.arange(operator.out_channels) // (operator.out_channels // operator.groups)

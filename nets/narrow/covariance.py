@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nets.network import Convolution, FloatArray, Weighted
+from nets.network import FloatArray, Sliding, Weighted
 
 # 20 bits of C, 6 fractional bits of e and at most 2**12 taps: C e stays below 2**53 for errors below 2**15 steps.
 _ENTRY_BITS = 20
@@ -60,7 +60,7 @@ class Covariance:
 
 def group_count(operator: Weighted) -> int:
     """Returns the number of groups of outputs that see different inputs."""
-    return operator.groups if isinstance(operator, Convolution) else 1
+    return operator.groups if isinstance(operator, Sliding) else 1
 
 
 def by_group(values: npt.NDArray[np.generic], groups: int) -> FloatArray:

@@ -11,7 +11,7 @@ _FRACTION_BITS = 10
 _BLOCK = 64  # taps whose effects on all others are added at once
 
 
-def rounded_to(steps: FloatArray, limit: int, covariance: Covariance) -> FloatArray:
+def rounded_to(steps: FloatArray, limits: tuple[int, int], covariance: Covariance) -> FloatArray:
     """Returns integer weights near real ones that minimise the variance of the accumulators' errors.
 
     Coordinate descent from the nearest integers: weight by weight, the error of all other weights given, by one step at
@@ -19,20 +19,20 @@ def rounded_to(steps: FloatArray, limit: int, covariance: Covariance) -> FloatAr
 
     Args:
         steps: real weights in steps, ``[groups, taps, outputs of a group]``.
-        limit: largest magnitude of an integer weight.
+        limits: the smallest and the largest integer weight.
         covariance: of what the weights multiply.
 
     Returns:
         Whole numbers, float64, same shape.
     """
-    whole = np.clip(np.rint(steps), -limit, limit)
+    whole = np.clip(np.rint(steps), *limits)
     if covariance.is_diagonal:
         return whole  # without correlations the nearest integers are the best
     gradient = covariance.times(np.rint(np.ldexp(whole - steps, _FRACTION_BITS)))
     outputs = np.arange(whole.shape[2])  # those that still move; each is a problem of its own
     moving = whole.copy()
     for _ in range(_SWEEPS):
-        _sweep(moving, gradient, limit, covariance)
+        _sweep(moving, gradient, limits, covariance)
         moved = (moving != whole[:, :, outputs]).any(axis=(0, 1))
         outputs = outputs[moved]
         moving, gradient = (np.compress(moved, each, axis=2) for each in (moving, gradient))
@@ -42,7 +42,7 @@ def rounded_to(steps: FloatArray, limit: int, covariance: Covariance) -> FloatAr
     return whole
 
 
-def _sweep(whole: FloatArray, gradient: FloatArray, limit: int, covariance: Covariance) -> None:
+def _sweep(whole: FloatArray, gradient: FloatArray, limits: tuple[int, int], covariance: Covariance) -> None:
     """Moves every weight in place by at most one step, tap by tap, and with them the gradient.
 
     What a block of taps changes in the gradient of all others is added at once. Every number is whole, so the order of
@@ -56,7 +56,7 @@ def _sweep(whole: FloatArray, gradient: FloatArray, limit: int, covariance: Cova
         for tap in range(present.shape[1]):
             best = -np.ldexp(near[:, tap] / variances[:, tap, None], -_FRACTION_BITS)
             wanted = present[:, tap] + np.where(np.abs(best) > 0.5, np.sign(best), 0.0)
-            step = np.clip(wanted, -limit, limit) - present[:, tap]
+            step = np.clip(wanted, *limits) - present[:, tap]
             if step.any():
                 steps[:, tap] = step
                 near += matrices[:, :, tap, None] * np.ldexp(step, _FRACTION_BITS)[:, None]

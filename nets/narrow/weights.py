@@ -47,14 +47,17 @@ def requantized(
 ) -> WeightedOperator:
     """Returns the operator with real weights and biases rounded at other scales; its rescaler stays.
 
-    Weights get ``bits`` bits at ``weight_scale``, ``[out]`` or ``[1]``, biases ``input_scale * weight_scale``.
+    Weights get ``bits`` bits at ``weight_scale``, ``[out]`` or ``[1]``, biases ``input_scale * weight_scale``. A zero
+    point of the weights stays at their present width; at others they are symmetric.
     """
+    zero_point = operator.weight_zero_point if bits == operator.weight_bits else 0
     return replace(
         operator,
-        weights=quantize_weights(real.weights, weight_scale, bits),
+        weights=quantize_weights(real.weights, weight_scale, bits, zero_point),
         bias=quantize_bias(real.bias, input_scale * weight_scale, operator.bias_bits),
         weight_scale=weight_scale,
         weight_bits=bits,
+        weight_zero_point=zero_point,
     )
 
 
@@ -93,7 +96,9 @@ def _with_weight_bits(operator: Weighted, network: QuantizedNetwork, bits: int, 
     largest = np.abs(real.weights).reshape(operator.out_channels, -1).max(axis=1)
     if operator.weight_scale.size == 1:
         largest = largest.max(keepdims=True)
-    weight_scale = np.where(largest > 0, largest / weight_limit(bits), operator.weight_scale)
+    # Scales are float32 values, as in models; a rounded one still holds the largest weight.
+    chosen = np.where(largest > 0, largest / weight_limit(bits), operator.weight_scale)
+    weight_scale = chosen.astype(np.float32).astype(np.float64)
     source = network.tensors[operator.inputs[0]]
     narrowed = requantized(operator, real, source.scale, weight_scale, bits)
     return with_multiplier_bits(narrowed, network.tensors, FULL_MULTIPLIER_BITS)

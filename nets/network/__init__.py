@@ -3,11 +3,22 @@
 from typing import TYPE_CHECKING
 
 from nets.lazy import names_on_demand
+from nets.network.arithmetic import MatrixProduct, ParametricRelu, SquaredDifference
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS, INT32_MAX, INT32_MIN, Contract, contract_named
 from nets.network.fingerprints import Arrays, fingerprint, operator_digest, trained_arrays, with_trained_arrays
-from nets.network.fixed_point import fixed_logistic, fixed_tanh
-from nets.network.lookup import Function, Lookup, fixed_quantization, lookup_table, retabulated
+from nets.network.fixed_point16 import fixed_logistic, fixed_tanh
+from nets.network.float_forms import (
+    Curve,
+    FloatAveragePool,
+    FloatLookup,
+    PairKind,
+    PairLookup,
+    curve_table,
+    pair_table,
+)
+from nets.network.lookup import Function, Lookup, StatedTable, Tabulated, lookup_table
 from nets.network.operators import (
+    SHARING_QUANTIZATION,
     SUM_LEFT_SHIFT,
     WIDE_BIAS_BITS,
     WIDE_SUM_LEFT_SHIFT,
@@ -18,6 +29,7 @@ from nets.network.operators import (
     ElementwiseProduct,
     ElementwiseSum,
     Extremum,
+    FilledPad,
     FullyConnected,
     Interpolation,
     MaxPool,
@@ -30,18 +42,41 @@ from nets.network.operators import (
     Pads,
     Pool,
     Rearrangement,
+    ReducedExtremum,
     Requantize,
     RescaledOperator,
     Reshape,
+    Sliding,
+    Stack,
+    Sum,
     Transpose,
+    TransposedConvolution,
     Weighted,
 )
-from nets.network.profiles import PROFILES, Profile, profile_named
-from nets.network.quantization import along_channels, quantize_bias, quantize_weights, weight_limit, weight_type
+from nets.network.profiles import ONNX_PROFILES, PROFILES, Profile, profile_named
+from nets.network.quantization import (
+    along_channels,
+    as_weights,
+    quantize_bias,
+    quantize_weights,
+    weight_limit,
+    weight_range,
+    weight_type,
+)
 from nets.network.quantized_network import QuantizedNetwork, shared_quantization
 from nets.network.recurrent import GATE_INTEGER_BITS, GATE_SCALE, GATES, LstmRecurrence, StateProduct
 from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, stored_bits
-from nets.network.scales import effective_scales, product_scale, sum_scales, weighted_scale, with_multiplier_bits
+from nets.network.scales import (
+    effective_scales,
+    matrix_scale,
+    product_scale,
+    square_scales,
+    sum_scales,
+    weighted_scale,
+    with_multiplier_bits,
+)
+from nets.network.softmax import SOFTMAX_OUTPUT, Softmax, softmax_exponentials, softmax_of
+from nets.network.tables import fixed_quantization, relu_rescalers, retabulated
 from nets.network.tensors import ActivationArray, FloatArray, Int8Array, IntArray, TensorSpec, WeightArray
 
 if TYPE_CHECKING:
@@ -57,7 +92,10 @@ __all__ = [
     "GATE_SCALE",
     "INT32_MAX",
     "INT32_MIN",
+    "ONNX_PROFILES",
     "PROFILES",
+    "SHARING_QUANTIZATION",
+    "SOFTMAX_OUTPUT",
     "SUM_LEFT_SHIFT",
     "WIDE_BIAS_BITS",
     "WIDE_SUM_LEFT_SHIFT",
@@ -67,11 +105,15 @@ __all__ = [
     "Concatenation",
     "Contract",
     "Convolution",
+    "Curve",
     "ElementwiseKind",
     "ElementwiseProduct",
     "ElementwiseSum",
     "Extremum",
+    "FilledPad",
     "FloatArray",
+    "FloatAveragePool",
+    "FloatLookup",
     "FullyConnected",
     "Function",
     "Int8Array",
@@ -79,6 +121,7 @@ __all__ = [
     "Interpolation",
     "Lookup",
     "LstmRecurrence",
+    "MatrixProduct",
     "MaxPool",
     "Mean",
     "Method",
@@ -87,41 +130,62 @@ __all__ = [
     "Operator",
     "Pad",
     "Pads",
+    "PairKind",
+    "PairLookup",
+    "ParametricRelu",
     "Pool",
     "Profile",
     "QuantizedNetwork",
     "Rearrangement",
+    "ReducedExtremum",
     "Requantize",
     "RescaledOperator",
     "Rescaler",
     "Reshape",
+    "Sliding",
+    "Softmax",
+    "SquaredDifference",
+    "Stack",
     "StateProduct",
+    "StatedTable",
+    "Sum",
+    "Tabulated",
     "TensorSpec",
     "Transpose",
+    "TransposedConvolution",
     "WeightArray",
     "Weighted",
     "along_channels",
+    "as_weights",
     "contract_named",
+    "curve_table",
     "effective_scales",
     "fingerprint",
     "fixed_logistic",
     "fixed_quantization",
     "fixed_tanh",
     "lookup_table",
+    "matrix_scale",
     "neighbouring_scales",
     "operator_digest",
+    "pair_table",
     "product_scale",
     "profile_named",
     "quantize_bias",
     "quantize_weights",
+    "relu_rescalers",
     "rescaler_from_scale",
     "rescaling",
     "retabulated",
     "shared_quantization",
+    "softmax_exponentials",
+    "softmax_of",
+    "square_scales",
     "stored_bits",
     "sum_scales",
     "trained_arrays",
     "weight_limit",
+    "weight_range",
     "weight_type",
     "weighted_scale",
     "with_multiplier_bits",

@@ -1,94 +1,86 @@
-"""Logistic function and hyperbolic tangent in 16-bit fixed point, step by step as gemmlowp computes them.
+"""gemmlowp's fixed-point arithmetic of 32 bits, as TFLite's reference kernels use it, on int64 arrays.
 
-Source: gemmlowp ``fixedpoint/fixedpoint.h``. A value with ``i`` integer bits is an int16 in steps of ``2**(i - 15)``.
-Arrays are int64 and hold int16 values.
+A number of ``i`` integer bits is an integer in units of ``2**-(31 - i)``. Source: gemmlowp's ``fixedpoint.h``; the
+reciprocals are those of TFLite's ``kernels/internal/common.h``.
 """
 
 import numpy as np
 
+from nets.network.contracts import INT32_MAX, INT32_MIN
 from nets.network.tensors import IntArray
 
-_MAX, _MIN = 2**15 - 1, -(2**15)
-_ONE_IN_F2 = 1 << 13
-_NEWTON_STEPS = 3
-_TAYLOR_CENTRE = 1 << 12  # 1/8
-# exp(-2**exponent) by exponent, in steps of 2**-31, for the bits of the argument from 1/4 on.
-_EXPONENTIALS = {-2: 1672461947, -1: 1302514674, 0: 790015084, 1: 290630308, 2: 39332535, 3: 720401, 4: 242}
-
-
-def rounding_divide(values: IntArray, exponent: int) -> IntArray:
-    """Computes gemmlowp's RoundingDivideByPOT: ``values / 2**exponent``, half away from zero."""
-    if exponent <= 0:
-        return values
-    mask = (1 << exponent) - 1
-    return (values >> exponent) + ((values & mask) > (mask >> 1) + (values < 0))
-
-
-def int16(values: IntArray) -> IntArray:
-    """Saturates values to int16."""
-    return np.clip(values, _MIN, _MAX)
+_HALF_THREE, _HALF_SQRT_2 = 3 << 27, 1518500250  # with 3 integer bits, and with none
+_EXP_EIGHTH, _THIRD = 1895147668, 715827883  # exp(-1/8) and 1/3
+_EXP_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)  # exp(-2**n), n from -2 on
+_48_OVER_17, _32_OVER_17 = 1515870810, 1010580540  # with 2 integer bits
 
 
 def doubling_high_mul(left: IntArray, right: IntArray | int) -> IntArray:
-    """Computes gemmlowp's SaturatingRoundingDoublingHighMul of 16 bits."""
-    return int16((left * right + 2**14) >> 15)
+    """Computes SaturatingRoundingDoublingHighMul; no operand pair is INT32_MIN twice."""
+    product = left * np.int64(right) if isinstance(right, int) else left * right
+    nudged = product + np.where(product >= 0, 2**30, 1 - 2**30)
+    result: IntArray = np.sign(nudged) * (np.abs(nudged) >> 31)
+    return result
 
 
-def fixed_logistic(values: IntArray, integer_bits: int = 3) -> IntArray:
-    """Computes the logistic function of values with ``integer_bits`` integer bits, in steps of ``2**-15``."""
-    positive = _one_over_one_plus(_exp_of_negative(-np.abs(values), integer_bits))
-    return np.select([values == 0, values > 0], [1 << 14, positive], _MAX - positive)
+def rounding_divide_by_pot(values: IntArray, exponent: IntArray | int) -> IntArray:
+    """Computes RoundingDivideByPOT: half away from zero; the exponent is at least 0."""
+    mask = (np.int64(1) << exponent) - 1
+    result: IntArray = (values >> exponent) + ((values & mask) > (mask >> 1) + (values < 0))
+    return result
 
 
-def fixed_tanh(values: IntArray, integer_bits: int = 3) -> IntArray:
-    """Computes the hyperbolic tangent of values with ``integer_bits`` integer bits, in steps of ``2**-15``."""
-    magnitude = _one_minus_over_one_plus(_exp_of_negative(-np.abs(values), integer_bits + 1))
-    return np.select([values == 0, values > 0], [0, magnitude], -magnitude)
+def shifted_left(values: IntArray, exponent: int) -> IntArray:
+    """Computes SaturatingRoundingMultiplyByPOT of a positive exponent."""
+    result: IntArray = np.clip(values << exponent, INT32_MIN, INT32_MAX)
+    return result
 
 
-def _constant(value: int) -> int:
-    """Returns an int32 constant rounded to int16."""
-    return int(rounding_divide(np.array(value, np.int64), 16))
+def multiplied(values: IntArray, multiplier: IntArray | int, shift: IntArray | int) -> IntArray:
+    """Computes MultiplyByQuantizedMultiplier with two roundings; a positive shift is left."""
+    product = doubling_high_mul(values << np.maximum(shift, 0), multiplier)
+    return rounding_divide_by_pot(product, np.maximum(-np.asarray(shift), 0))
 
 
-def _exp_of_negative(values: IntArray, integer_bits: int) -> IntArray:
-    """Computes the exponential of values up to 0 in steps of ``2**-15``."""
-    fraction_bits = 15 - integer_bits
-    quarter = 1 << (fraction_bits - 2)
-    rest = (values & (quarter - 1)) - quarter
-    result = _exp_between_quarter_and_zero(int16(rest << integer_bits))
-    remainder = rest - values
-    for exponent, constant in _EXPONENTIALS.items():
-        if integer_bits > exponent:
-            bit = remainder & (1 << (fraction_bits + exponent))
-            result = np.where(bit != 0, doubling_high_mul(result, _constant(constant)), result)
-    return np.where(values == 0, _MAX, result)
+def inverse_square_root(values: IntArray) -> tuple[IntArray, IntArray]:
+    """Computes GetInvSqrtQuantizedMultiplierExp of integers from 1 to 2**29: multipliers and left shifts."""
+    pairs = (31 - np.frexp(values.astype(np.float64))[1].astype(np.int64)) // 2 - 1
+    shift, scaled = 11 - pairs, values << (2 * pairs)
+    half = rounding_divide_by_pot(scaled >> 1, 1)
+    x = np.full(values.shape, 1 << 28, np.int64)
+    for _ in range(5):
+        cube = shifted_left(doubling_high_mul(doubling_high_mul(x, x), x), 6)
+        x = shifted_left(doubling_high_mul(x, _HALF_THREE) - doubling_high_mul(half, cube), 3)
+    root = doubling_high_mul(x, _HALF_SQRT_2) << np.maximum(-shift, 0)
+    one = values == 1
+    return np.where(one, INT32_MAX, root), np.where(one, 0, -np.maximum(shift, 0))
 
 
-def _exp_between_quarter_and_zero(values: IntArray) -> IntArray:
-    """Computes the exponential between -1/4 and 0 by its series around -1/8, of four terms."""
-    centre = _constant(1895147668)
-    x = values + _TAYLOR_CENTRE
+def exponential(values: IntArray) -> IntArray:
+    """Computes exp_on_negative_values: of numbers from -32 to 0 with 5 integer bits, results with none."""
+    quarter = 1 << 24
+    within = (values & (quarter - 1)) - quarter
+    result, rest = _near_zero(shifted_left(within, 5)), within - values
+    for at, factor in enumerate(_EXP_POWERS):
+        result = np.where(rest & (quarter << at), doubling_high_mul(result, factor), result)
+    exact: IntArray = np.where(values == 0, INT32_MAX, result)
+    return exact
+
+
+def _near_zero(values: IntArray) -> IntArray:
+    """Computes the exponential from -1/4 to 0, without integer bits, by its Taylor series at -1/8."""
+    x = values + (1 << 28)
     square = doubling_high_mul(x, x)
-    cube, fourth = doubling_high_mul(square, x), doubling_high_mul(square, square)
-    thirds = doubling_high_mul(rounding_divide(fourth, 2) + cube, _constant(715827883))
-    return int16(centre + doubling_high_mul(x + rounding_divide(thirds + square, 1), centre))
+    fourth = rounding_divide_by_pot(doubling_high_mul(square, square), 2)
+    cubes = doubling_high_mul(fourth + doubling_high_mul(square, x), _THIRD)
+    return _EXP_EIGHTH + doubling_high_mul(x + rounding_divide_by_pot(cubes + square, 1), _EXP_EIGHTH)
 
 
-def _inverse_of_half_sum(values: IntArray) -> IntArray:
-    """Computes ``2 / (1 + x)`` of x from 0 to 1 by Newton's method, with two integer bits."""
-    total = values + _MAX
-    half = np.where(total >= 0, total + 1, total - 1) // 2
-    x = _constant(1515870810) + doubling_high_mul(half, _constant(-1010580540))
-    for _ in range(_NEWTON_STEPS):
-        rest = _ONE_IN_F2 - doubling_high_mul(half, x)
-        x = x + int16(doubling_high_mul(x, rest) << 2)
-    return x
-
-
-def _one_over_one_plus(values: IntArray) -> IntArray:
-    return int16(_inverse_of_half_sum(values) << 1)
-
-
-def _one_minus_over_one_plus(values: IntArray) -> IntArray:
-    return int16((_inverse_of_half_sum(values) - _ONE_IN_F2) << 2)
+def reciprocal(values: IntArray, integer_bits: int) -> tuple[IntArray, IntArray]:
+    """Computes GetReciprocal of positive numbers: factors from 1/2 to 1, without integer bits, and right shifts."""
+    zeros = 32 - np.frexp(values.astype(np.float64))[1].astype(np.int64)
+    half = ((values << zeros) - (1 << 31) + INT32_MAX + 1) // 2  # RoundingHalfSum with 1
+    x = _48_OVER_17 + doubling_high_mul(half, -_32_OVER_17)
+    for _ in range(3):
+        x = x + shifted_left(doubling_high_mul(x, (1 << 29) - doubling_high_mul(half, x)), 2)
+    return shifted_left(x, 1), integer_bits - zeros

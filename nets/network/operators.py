@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Self
 
 from nets.errors import NetworkError
-from nets.network.quantization import weight_limit
+from nets.network.quantization import weight_range
 from nets.network.rescaler import Rescaler
 from nets.network.tensors import FloatArray, IntArray, WeightArray
 
@@ -74,12 +74,14 @@ class Weighted(NarrowableOperator):
     """An operator with weights, a bias and rescaler constants for each output channel.
 
     Attributes:
-        weights: int8, or int16 beyond 8 bits; ``[out, height, width, in / groups]`` of a convolution, ``[out, in]`` of
-            a fully connected layer.
+        weights: int8, or int16 beyond 8 bits or if a zero point was subtracted; ``[out, height, width, in / groups]``
+            of a convolution, ``[out, in]`` of a fully connected layer.
         bias: int64 within ``bias_bits``, ``[out]``, in units of ``s_x * s_w``.
         weight_scale: float64 ``[out]`` (per channel) or ``[1]`` (per tensor); symmetric, zero point 0.
         bias_bits: width of the bias in bits: 32, or 48 if the model's biases are int64.
-        weight_bits: width of the weights in bits; symmetric range ``+-(2**(bits-1) - 1)`` (int8 may hold -128).
+        weight_bits: width of the stored weights in bits; symmetric range ``+-(2**(bits-1) - 1)`` (int8 may hold -128).
+        weight_zero_point: what was subtracted from stored int8 weights (asymmetric ones of old uint8 models); they then
+            take a bit more in the multiplier of a MAC.
 
     Raises:
         NetworkError: a weight does not fit ``weight_bits``.
@@ -90,17 +92,23 @@ class Weighted(NarrowableOperator):
     weight_scale: FloatArray
     weight_bits: int = 8
     bias_bits: int = 32
+    weight_zero_point: int = 0
 
     def __post_init__(self) -> None:
-        limit = weight_limit(self.weight_bits)
-        if self.weight_bits in _STORED_BITS or not self.weights.size:
+        if (self.weight_bits in _STORED_BITS and not self.weight_zero_point) or not self.weights.size:
             return
         low, high = int(self.weights.min()), int(self.weights.max())
-        if low < -limit or high > limit:
+        least, most = self.weight_range
+        if low < least or high > most:
             raise NetworkError(
                 f"operator {self.name!r} has weights from {low} to {high}; weight_bits = {self.weight_bits} holds "
-                f"{-limit} to {limit}"
+                f"{least} to {most}"
             )
+
+    @property
+    def weight_range(self) -> tuple[int, int]:
+        """The smallest and the largest weight that requantization gives."""
+        return weight_range(self.weight_bits, self.weight_zero_point)
 
     @property
     def out_channels(self) -> int:
@@ -109,8 +117,8 @@ class Weighted(NarrowableOperator):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Convolution(Weighted):
-    """A 2-D convolution; depthwise if ``groups`` equals the number of input channels.
+class Sliding(Weighted):
+    """An operator whose weights slide over an image: the part that convolutions share.
 
     Attributes:
         stride: (vertical, horizontal).
@@ -123,6 +131,25 @@ class Convolution(Weighted):
     dilation: tuple[int, int]
     padding: Pads
     groups: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Convolution(Sliding):
+    """A 2-D convolution; depthwise if ``groups`` equals the number of input channels."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TransposedConvolution(Sliding):
+    """A 2-D convolution over the input with zeros, real ones, between its elements: TRANSPOSE_CONV.
+
+    Its stride and dilation are 1, it has one group, and its weights are those of the file with height and width
+    reversed.
+
+    Attributes:
+        spacing: (vertical, horizontal) distance of the input's elements in the image that the weights slide over.
+    """
+
+    spacing: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -180,8 +207,8 @@ class Requantize(RescaledOperator):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Mean(RescaledOperator):
-    """The mean over axes: the sum of the inputs, zero point subtracted, rescaled by ``s_x / (s_y * count)``.
+class Sum(RescaledOperator):
+    """The sum over axes: that of the inputs, zero point subtracted, rescaled by ``s_x / s_y``.
 
     Attributes:
         axes: axes of the tensor's shape, from 0.
@@ -193,6 +220,11 @@ class Mean(RescaledOperator):
     axes: tuple[int, ...]
     count: int
     float_offset: float | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Mean(Sum):
+    """The mean over axes: the sum rescaled by ``s_x / (s_y * count)``."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -214,8 +246,15 @@ class Pool(Operator):
     q_max: int
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class AveragePool(Pool):
-    """The mean of each window, rounded half away from zero."""
+    """The mean of each window, rounded half away from ``centre``.
+
+    Attributes:
+        centre: 0 in TFLite's int8 kernels, the zero point in TOSA's; -128 rounds half up, as kernels of uint8 do.
+    """
+
+    centre: int = 0
 
 
 class MaxPool(Pool):
@@ -230,8 +269,23 @@ class Pad(Operator):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class FilledPad(Operator):
+    """Constant padding with any integer, (before, after) for every axis: PADV2."""
+
+    padding: tuple[tuple[int, int], ...]
+    value: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Concatenation(Operator):
     """Joins tensors along an axis (from 0); all scales and zero points are equal, so integers are only moved."""
+
+    axis: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stack(Operator):
+    """Joins tensors of one shape along a new axis (from 0) of the output; scales and zero points are equal: PACK."""
 
     axis: int
 
@@ -252,7 +306,8 @@ class Transpose(Operator):
 class Rearrangement(Operator):
     """Takes elements of one tensor in a fixed order, some of them several times or not at all.
 
-    SLICE, STRIDED_SLICE, GATHER, TILE, REVERSE_V2, DEPTH_TO_SPACE, SPACE_TO_DEPTH, RESIZE_NEAREST_NEIGHBOR.
+    SLICE, STRIDED_SLICE, GATHER, TILE, REVERSE_V2, DEPTH_TO_SPACE, SPACE_TO_DEPTH, RESIZE_NEAREST_NEIGHBOR,
+    MIRROR_PAD, BROADCAST_TO; and each output of SPLIT, SPLIT_V and UNPACK.
 
     Attributes:
         positions: int64, the output's shape: for each element, the input's position if a sample is flattened.
@@ -302,5 +357,21 @@ class Extremum(Operator):
     largest: bool
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReducedExtremum(Operator):
+    """REDUCE_MIN or REDUCE_MAX over axes; scales and zero points are equal.
+
+    Attributes:
+        axes: axes of the tensor's shape, from 0.
+        largest: whether it is the maximum.
+    """
+
+    axes: tuple[int, ...]
+    largest: bool
+
+
 # Operators whose outputs keep the quantization of their inputs.
-SHARING_QUANTIZATION = (Pool, Pad, Concatenation, Reshape, Transpose, Rearrangement, Interpolation, Extremum)
+SHARING_QUANTIZATION = (
+    *(Pool, Pad, FilledPad, Concatenation, Stack, Reshape, Transpose, Rearrangement),
+    *(Interpolation, Extremum, ReducedExtremum),
+)

@@ -17,9 +17,10 @@ class Profile:
         exceptions: operator kind (``conv``, ``fc``, ``mean`` ...) to contract.
         wide: the same of operators with int16 inputs; other kinds then obey ``wide_default``.
         wide_default: contract of operators with int16 inputs; None if the width does not matter.
-        runtime: the LiteRT resolver that the profile reproduces, or None for a uniform profile.
+        runtime: the LiteRT resolver, or other runtime, that the profile reproduces, or None for a uniform profile.
         xnnpack_forms: whether ADD, SUB, MEAN and QUANTIZE take XNNPACK's own integer or float forms
             instead of those of TFLite's reference kernels.
+        float_forms: whether ADD, MUL, QUANTIZE and average pools take ONNX Runtime's float forms.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Profile:
     wide_default: Contract | None = None
     runtime: str | None = None
     xnnpack_forms: bool = False
+    float_forms: bool = False
 
     def contract(self, kind: str, *, wide: bool = False) -> Contract:
         """Returns the contract of an operator kind, with int16 inputs if it is ``wide``."""
@@ -65,13 +67,24 @@ PROFILES: dict[str, Profile] = {
         Profile(
             "litert_xnnpack",
             CONTRACTS["xnnpack_fp32"],
-            # XNNPACK does not take these over: TFLite's own kernels run them.
-            MappingProxyType({"relu": CONTRACTS["tflite_double"], "relu6": CONTRACTS["tflite_double"]}),
+            # XNNPACK does not take stand-alone clamps over: TFLite's own kernels run them.
+            MappingProxyType({"relu": CONTRACTS["tflite_double"]}),
             wide=MappingProxyType({**_WIDE, **_WIDE_OPTIMISED}),
             wide_default=CONTRACTS["tflite_double"],
             runtime="BUILTIN",
             xnnpack_forms=True,
         ),
+    )
+}
+
+
+ONNX_PROFILES: dict[str, Profile] = {
+    "onnxruntime": Profile(
+        "onnxruntime",
+        # QLinearConv and its like multiply by float32(s_x * s_w) / s_y and round half to even, as XNNPACK does.
+        CONTRACTS["xnnpack_fp32"],
+        runtime="ONNX Runtime",
+        float_forms=True,
     )
 }
 
@@ -82,8 +95,9 @@ def profile_named(name: str) -> Profile:
     Raises:
         NetworkError: neither a profile nor a contract has this name.
     """
-    if name in PROFILES:
-        return PROFILES[name]
+    if (profile := PROFILES.get(name) or ONNX_PROFILES.get(name)) is not None:
+        return profile
     if name in CONTRACTS:
         return Profile(name, CONTRACTS[name])
-    raise NetworkError(f"unknown contract or profile {name!r}; choose one of {', '.join([*CONTRACTS, *PROFILES])}")
+    known = ", ".join([*CONTRACTS, *PROFILES, *ONNX_PROFILES])
+    raise NetworkError(f"unknown contract or profile {name!r}; choose one of {known}")

@@ -25,11 +25,25 @@ def weight_type(bits: int) -> type[np.int8] | type[np.int16]:
     return np.int8 if bits <= 8 else np.int16
 
 
-def quantize_weights(weights: FloatArray, scale: FloatArray, bits: int) -> WeightArray:
-    """Rounds real weights ``[out, ...]`` to symmetric integers of ``bits`` bits at ``scale``, ``[out]`` or ``[1]``."""
-    limit = weight_limit(bits)
+def weight_range(bits: int, zero_point: int = 0) -> tuple[int, int]:
+    """Returns the smallest and the largest weight.
+
+    Without a zero point they are symmetric, of ``bits`` bits; with one, all that int8 holds less that zero point.
+    """
+    if zero_point:
+        return -128 - zero_point, 127 - zero_point
+    return -weight_limit(bits), weight_limit(bits)
+
+
+def as_weights(values: FloatArray, bits: int, zero_point: int) -> WeightArray:
+    """Returns whole numbers in the type that weights have: int8, or int16 beyond 8 bits or with a zero point."""
+    return values.astype(np.int16 if zero_point else weight_type(bits))
+
+
+def quantize_weights(weights: FloatArray, scale: FloatArray, bits: int, zero_point: int = 0) -> WeightArray:
+    """Rounds real weights ``[out, ...]`` at ``scale``, ``[out]`` or ``[1]``, to integers of :func:`weight_range`."""
     steps: FloatArray = np.rint(weights / along_channels(scale, weights.ndim))
-    return np.clip(steps, -limit, limit).astype(weight_type(bits))
+    return as_weights(np.clip(steps, *weight_range(bits, zero_point)), bits, zero_point)
 
 
 def quantize_bias(bias: FloatArray, scale: FloatArray, bits: int = 32) -> IntArray:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 Int8Array = npt.NDArray[np.int8]
 ActivationArray = npt.NDArray[np.int8 | np.int16]  # integers of one tensor, in its storage type
-WeightArray = npt.NDArray[np.int8 | np.int16]  # int16 only beyond 8 bits
+WeightArray = npt.NDArray[np.int8 | np.int16]  # int16 beyond 8 bits, or if a zero point was subtracted
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Export of a narrowed network to the .tflite file that it was imported from, with every residual explained."""
+"""Export of a narrowed network to a .tflite file, that of its import or a new one, with every residual explained."""
 
 import hashlib
 import importlib.util
@@ -9,16 +9,27 @@ import numpy as np
 import torch
 
 from nets.errors import NetworkError
-from nets.execute import IntegerExecutor
+from nets.execute import IntegerExecutor, prepared_alone
 from nets.files import write_bytes
-from nets.importers import network_from_bytes, read_file
-from nets.network import PROFILES, ActivationArray, Operator, Pool, QuantizedNetwork, RescaledOperator, profile_named
+from nets.importers import model_format, network_from_bytes, read_file
+from nets.network import (
+    PROFILES,
+    ActivationArray,
+    Operator,
+    PairLookup,
+    Pool,
+    QuantizedNetwork,
+    RescaledOperator,
+    Tabulated,
+    profile_named,
+)
 from nets.oracle.litert import RefusedModelError
+from nets.oracle.new_file import imported_part, written
 from nets.oracle.patch import patched
 from nets.oracle.residuals import OperatorResidual, explain
 from nets.oracle.verify import random_samples, verify_bytes
 
-_RANDOM_SAMPLES = 16
+RANDOM_SAMPLES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +38,14 @@ class ExportReport:
 
     Attributes:
         sha256: SHA-256 of the file's bytes, hexadecimal.
-        resolver: profile of the LiteRT resolver that the export targets.
+        resolver: profile of the LiteRT resolver, or of ONNX Runtime, that the export targets.
         samples: the number of inputs compared end to end.
-        explained_samples: the number of them on which operators were compared, and the file was run by LiteRT.
+        explained_samples: the number of them on which operators were compared, and the file was run.
         operators: the comparison of every operator on identical inputs, those of the runtime's own run.
         outputs_differing: share of output integers that differ end to end.
         agreement: share of samples whose largest output is at the same place end to end.
-        litert: whether LiteRT, running the file, equals the runtime's network in every tensor; None if it does not run.
+        litert: whether LiteRT (ONNX Runtime of an .onnx file), running the file, equals the runtime's network in every
+            tensor; None if it does not run.
         litert_refused: why it does not run; None if it does.
     """
 
@@ -56,18 +68,20 @@ class ExportReport:
 
 def export_tflite(
     network: QuantizedNetwork,
-    original_path: str | Path,
+    original_path: str | Path | None,
     out_path: str | Path,
     resolver: str,
     *samples: ActivationArray,
     seed: int = 0,
     explained_samples: int | None = None,
 ) -> ExportReport:
-    """Writes a network into a copy of the file that it was imported from.
+    """Writes a network into a copy of the .tflite file that it was imported from, or into a new one.
+
+    In a new file, an operator that .tflite does not have is several, and the report names those of the file.
 
     Args:
         network: A design made from the network of ``original_path``.
-        original_path: the file that it was imported from.
+        original_path: the file that it was imported from, or None. One of another format is not written to.
         out_path: the file to write.
         resolver: ``litert_ref`` or ``litert_xnnpack``: the runtime that the export targets.
         samples: one int8 or int16 array ``[samples, *shape]`` per network input, for the comparison; random ones by
@@ -77,19 +91,25 @@ def export_tflite(
             takes long; all by default.
 
     Raises:
-        NetworkError: the network does not belong to the file, or the resolver is unknown.
+        NetworkError: the network does not belong to the file, an operator has no form in .tflite files, or the
+            resolver is unknown.
     """
-    original_path, out_path = Path(original_path), Path(out_path)
+    out_path = Path(out_path)
     if profile_named(resolver).runtime is None:
         raise NetworkError(f"{resolver!r} is no profile of a LiteRT resolver; choose one of {', '.join(PROFILES)}")
-    content = patched(network, read_file(original_path), original_path.name)
-    runtime = network_from_bytes(content, out_path.name, contract=resolver)
-    _check_same_clamps(network, runtime)
-    inputs = list(samples) or random_samples(network, _RANDOM_SAMPLES, seed)
+    ends: tuple[int, ...] = ()
+    if original_path is None or not is_patched(original_path):
+        network, content = written(network)
+    else:
+        content, ends = patched(network, read_file(Path(original_path)), Path(original_path).name), _ends(network)
+    runtime = network_from_bytes(content, out_path.name, contract=resolver, cut=ends)
+    network = imported_part(network, runtime)
+    check_same_clamps(network, runtime)
+    inputs = list(samples) or random_samples(network, RANDOM_SAMPLES, seed)
     few = [each[:explained_samples] for each in inputs]
-    operators = _explained(network, runtime, few)
-    differing, agreement = _end_to_end(network, runtime, inputs)
-    litert, refused = _litert_agrees(content, out_path.name, resolver, few)
+    operators = explained(network, runtime, few)
+    differing, agreement = end_to_end(network, runtime, inputs)
+    litert, refused = _litert_agrees(content, out_path.name, resolver, few, ends)
     write_bytes(out_path, content)
     return ExportReport(
         path=str(out_path),
@@ -105,8 +125,21 @@ def export_tflite(
     )
 
 
-def _check_same_clamps(network: QuantizedNetwork, runtime: QuantizedNetwork) -> None:
+def _ends(network: QuantizedNetwork) -> tuple[int, ...]:
+    """Returns the tensors of the file at which the network ends; what lies behind them stays as it is in the file."""
+    return tuple(index for at in network.outputs if (index := network.tensors[at].file_index) is not None)
+
+
+def is_patched(original_path: str | Path) -> bool:
+    """Returns whether designs are written into copies of a model's file, as those of .tflite files are."""
+    return model_format(original_path).suffix == ".tflite"
+
+
+def check_same_clamps(network: QuantizedNetwork, runtime: QuantizedNetwork) -> None:
+    """Raises a NetworkError if an operator of a design and that of the runtime are clamped otherwise."""
     for ours, theirs in zip(network.operators, runtime.operators, strict=True):
+        if isinstance(theirs, Tabulated | PairLookup):  # clamped in their tables
+            continue
         if _clamp(ours) != _clamp(theirs):
             raise NetworkError(
                 f"{ours.name!r} is clamped to {_clamp(ours)}; the file's activation gives {_clamp(theirs)}"
@@ -117,19 +150,24 @@ def _clamp(operator: Operator) -> tuple[int, int] | None:
     return (operator.q_min, operator.q_max) if isinstance(operator, RescaledOperator | Pool) else None
 
 
-def _explained(
+def explained(
     network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[ActivationArray]
 ) -> tuple[OperatorResidual, ...]:
-    live = {index: torch.from_numpy(x) for index, x in IntegerExecutor(runtime).tensors(*inputs).items()}
-    return tuple(
-        explain(network, runtime, at, [live[index] for index in operator.inputs])
-        for at, operator in enumerate(network.operators)
-    )
+    """Compares every operator of a design with that of the runtime, on the inputs of the runtime's own run."""
+    kernels = [prepared_alone(operator, network) for operator in network.operators]
+    parts: list[list[OperatorResidual]] = [[] for _ in network.operators]
+    for _, tensors in IntegerExecutor(runtime).every_tensor(*inputs):
+        for at, (operator, run) in enumerate(zip(network.operators, kernels, strict=True)):
+            given = [torch.from_numpy(tensors[index]) for index in operator.inputs]
+            outputs = run(given).numpy(), tensors[operator.output]
+            parts[at].append(explain(network, runtime, at, given, outputs))
+    return tuple(OperatorResidual.of_all(each) for each in parts)
 
 
-def _end_to_end(
+def end_to_end(
     network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[ActivationArray]
 ) -> tuple[float, float]:
+    """Returns the share of output integers that differ, and that of samples with the same largest output."""
     ours, theirs = (IntegerExecutor(each).outputs(*inputs) for each in (network, runtime))
     differing = sum(int((a != b).sum()) for a, b in zip(ours, theirs, strict=True))
     flat = [(a.reshape(len(a), -1), b.reshape(len(b), -1)) for a, b in zip(ours, theirs, strict=True)]
@@ -138,12 +176,12 @@ def _end_to_end(
 
 
 def _litert_agrees(
-    content: bytes, name: str, resolver: str, inputs: list[ActivationArray]
+    content: bytes, name: str, resolver: str, inputs: list[ActivationArray], ends: tuple[int, ...]
 ) -> tuple[bool | None, str | None]:
     """Returns whether LiteRT gives the predicted integers, or why it cannot be asked."""
     if importlib.util.find_spec("ai_edge_litert") is None:
         return None, "LiteRT is not installed"
     try:
-        return verify_bytes(content, name, resolver, *inputs).exact, None
+        return verify_bytes(content, name, resolver, *inputs, cut=ends).exact, None
     except RefusedModelError as error:
         return None, str(error)

@@ -7,9 +7,10 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
+import numpy.typing as npt
 
 from nets.errors import NetworkError
-from nets.importers import IDENTIFIER, operator_index
+from nets.importers import IDENTIFIER, operator_index, read_graph
 from nets.network import ActivationArray, QuantizedNetwork
 
 _REASON = 160  # characters shown of LiteRT's reason, which may name every tensor of a model
@@ -32,7 +33,8 @@ def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[i
     """Reduces a model's bytes to the network's operators, with chosen activations as outputs.
 
     A runtime may reuse the memory of intermediate tensors, and a delegate never writes them; as outputs they
-    are kept. Float borders and the softmax are cut off, so that the inputs are the network's int8 inputs.
+    are kept. Float borders and the softmax are cut off, so that the inputs are the network's int8 inputs. A quantized
+    dimension that a tensor does not have, for which LiteRT refuses a file, becomes 0.
 
     Args:
         content: bytes of the file that the network was imported from.
@@ -45,10 +47,13 @@ def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[i
     schema = _litert("schema_py_generated")
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph = model.subgraphs[0]
-    _check_states(model, graph)
-    graph.operators = _needed(graph, {operator_index(operator) for operator in network.operators})
     graph.inputs = np.array([network.tensors[i].file_index for i in network.inputs], np.int32)
+    made = {network.tensors[operator.output].file_index for operator in network.operators}
+    _check_states(model, graph)
+    graph.operators = _needed(graph, {operator_index(operator) for operator in network.operators}, made)
     graph.outputs = np.array([network.tensors[i].file_index for i in tensors], np.int32)
+    for index in strange_axes(content):
+        graph.tensors[index].quantization.quantizedDimension = 0
     model.signatureDefs = []
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), IDENTIFIER)
@@ -67,23 +72,38 @@ def _check_states(model: Any, graph: Any) -> None:  # noqa: ANN401
             )
 
 
-def _needed(graph: Any, imported: set[int]) -> list[Any]:  # noqa: ANN401 -- LiteRT is untyped
-    """Returns the imported operators, and those before them whose results were folded into constants, in order."""
-    wanted: set[int] = set()
+def strange_axes(content: bytes) -> list[int]:
+    """Returns the tensors whose quantized dimension is none of theirs; biases of old converters have that of weights.
+
+    LiteRT refuses such a file, though a tensor of one dimension is quantized along that one.
+    """
+    return [
+        tensor.index
+        for tensor in read_graph(content, "the model").tensors
+        if tensor.scales.size > 1 and tensor.axis >= len(tensor.shape)
+    ]
+
+
+def _needed(graph: Any, imported: set[int], made: set[int | None]) -> list[Any]:  # noqa: ANN401 -- LiteRT is untyped
+    """Returns the imported operators, and those around them that became constants or parts of other operators."""
+    wanted = set(made)
     needed = []
     for at in reversed(range(len(graph.operators))):
         operator = graph.operators[at]
-        if at in imported or (wanted & set(operator.outputs) and _small_integers(graph, operator)):
+        if at in imported or wanted & set(operator.outputs):
             needed.append(operator)
-            wanted |= set(operator.inputs)
+            wanted |= set(operator.inputs) - set(graph.inputs)
     return needed[::-1]
 
 
-def _small_integers(graph: Any, operator: Any) -> bool:  # noqa: ANN401
-    """Returns whether an operator is of shape arithmetic, which the importer folds: all its results are integers."""
-    schema = _litert("schema_py_generated")
-    integers = (schema.TensorType.INT32, schema.TensorType.INT64)
-    return all(graph.tensors[index].type in integers for index in operator.outputs)
+def _refusal(runtime: str, error: Exception) -> RefusedModelError:
+    reason = " ".join(str(error).split())[:_REASON]
+    return RefusedModelError(f"LiteRT's {runtime} resolver refuses the model: {reason}")
+
+
+def _other_sign(values: npt.NDArray[Any], made: type[np.int8 | np.uint8]) -> npt.NDArray[Any]:
+    """Returns integers of 8 bits moved by 128: int8 as uint8, or uint8 as int8."""
+    return values.view(made) ^ np.array(-128 if made is np.int8 else 128, made)
 
 
 class LiteRtRunner:
@@ -97,7 +117,7 @@ class LiteRtRunner:
 
     Raises:
         NetworkError: LiteRT is not installed.
-        RefusedModelError: its resolver refuses the model.
+        RefusedModelError: its resolver refuses the model; of some operators only when it runs.
     """
 
     def __init__(self, content: bytes, runtime: str, *, threads: int = 1, batch: int | None = None) -> None:
@@ -105,9 +125,8 @@ class LiteRtRunner:
         try:
             self._interpreter = self._ready(module, content, runtime, threads, batch)
         except (RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:_REASON]
-            raise RefusedModelError(f"LiteRT's {runtime} resolver refuses the model: {reason}") from error
-        self._inputs = [detail["index"] for detail in self._interpreter.get_input_details()]
+            raise _refusal(runtime, error) from error
+        self._runtime = runtime
         self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
         self.batch = int(self._interpreter.get_input_details()[0]["shape"][0])
 
@@ -125,12 +144,17 @@ class LiteRtRunner:
         return interpreter
 
     def run(self, *inputs: ActivationArray) -> list[ActivationArray]:
-        """Runs one batch: int8 arrays ``[batch, *shape]`` per input to the same per output."""
+        """Runs one batch: integers ``[batch, *shape]`` per input to the same per output; uint8 is taken as int8."""
         self._interpreter.reset_all_variables()  # every sample begins a sequence of its own
-        for index, value in zip(self._inputs, inputs, strict=True):
-            self._interpreter.set_tensor(index, value)
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(index) for index in self._outputs]
+        for detail, value in zip(self._interpreter.get_input_details(), inputs, strict=True):
+            unsigned = detail["dtype"] == np.uint8
+            self._interpreter.set_tensor(detail["index"], _other_sign(value, np.uint8) if unsigned else value)
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise _refusal(self._runtime, error) from error
+        results = [self._interpreter.get_tensor(index) for index in self._outputs]
+        return [_other_sign(each, np.int8) if each.dtype == np.uint8 else each for each in results]
 
     def run_all(self, *inputs: ActivationArray) -> list[ActivationArray]:
         """Runs any number of samples, in calls of the model's batch; the last is filled by repeating a sample."""

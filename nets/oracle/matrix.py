@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from nets.errors import NetworkError
-from nets.execute import IntegerExecutor
-from nets.importers import network_from_bytes, read_file
-from nets.network import CONTRACTS, PROFILES, ActivationArray, IntArray, QuantizedNetwork
+from nets.execute import IntegerExecutor, prepared_alone
+from nets.importers import load_network, model_format
+from nets.network import CONTRACTS, ActivationArray, IntArray, QuantizedNetwork
 
 _CHUNK = 64  # samples whose every tensor is held at once, once for each contract
 _REACH = 2  # differences beyond this many LSB are counted together
@@ -59,7 +59,7 @@ def contract_matrix(
     *,
     baseline: str = "half_up",
 ) -> ContractMatrix:
-    """Compares all contracts and profiles on a full-int8 .tflite file.
+    """Compares all contracts and profiles on a model file.
 
     Args:
         path: the file; it has one input.
@@ -71,9 +71,9 @@ def contract_matrix(
         NetworkError: the file, the samples or the labels cannot be used.
     """
     path = Path(path)
-    content = read_file(path)
-    names = [baseline, *(name for name in (*CONTRACTS, *PROFILES) if name != baseline)]
-    networks = {name: network_from_bytes(content, path.name, contract=name) for name in names}
+    known = (*CONTRACTS, *model_format(path).profiles)
+    names = [baseline, *(name for name in known if name != baseline)]
+    networks = {name: load_network(path, contract=name) for name in names}
     _check_labels(networks[baseline], samples, labels)
     tallies = {name: _Tally(networks[name]) for name in names}
     for start in range(0, len(samples), _CHUNK):
@@ -101,6 +101,7 @@ class _Tally:
     def __init__(self, network: QuantizedNetwork) -> None:
         self._network = network
         self._executor = IntegerExecutor(network)
+        self._alone = [prepared_alone(operator, network) for operator in network.operators]
         self._differs = [False] * len(network.operators)
         self._local = 0
         self._histogram = np.zeros(2 * _REACH + 1, np.int64)
@@ -127,7 +128,7 @@ class _Tally:
     def _local_differences(self, at: int, expected: dict[int, ActivationArray]) -> int:
         operator = self._network.operators[at]
         inputs = [torch.from_numpy(expected[index]) for index in operator.inputs]
-        return int((self._executor.prepared.kernels[at](inputs).numpy() != expected[operator.output]).sum())
+        return int((self._alone[at](inputs).numpy() != expected[operator.output]).sum())
 
     def row(self, name: str, labels: IntArray | None) -> ContractRow:
         elements = int(self._histogram.sum())

@@ -1,5 +1,6 @@
 """Patching of a network's integers and scales into the file that it was imported from; the structure stays."""
 
+import struct
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,16 +8,26 @@ import numpy.typing as npt
 import tflite
 
 from nets.errors import NetworkError
-from nets.importers import RawGraph, operator_index, read_graph, weighted_inputs
-from nets.network import Convolution, FloatArray, QuantizedNetwork, TensorSpec, Weighted
+from nets.importers import FROM_BATCH, TO_BATCH, RawGraph, RawOperator, operator_index, read_graph, weighted_inputs
+from nets.network import (
+    Convolution,
+    FilledPad,
+    FloatArray,
+    QuantizedNetwork,
+    TensorSpec,
+    TransposedConvolution,
+    Weighted,
+)
 from nets.oracle.annotate import annotated
+from nets.oracle.litert import strange_axes
+from nets.writers import runtime_weight_scale
 
-AnyArray = npt.NDArray[np.generic]
+_UINT8_OFFSET = 128
+_AXIS_FIELD = 16  # place of the quantized dimension in its table, by the schema of .tflite
 
 INT32_BITS = 32
 
-# A channel whose multiplier was flushed to 0 has no scale; this one empties it in every runtime.
-EMPTY_SCALE = 2.0**-40
+AnyArray = npt.NDArray[np.generic]
 
 
 @dataclass(slots=True)
@@ -30,8 +41,14 @@ class _Patcher:
     def _table(self, index: int) -> object:
         return tflite.Model.GetRootAs(self.content, 0).Subgraphs(0).Tensors(index)
 
+    def offset(self, index: int) -> int:
+        """Returns what a tensor's integers in the file are more than those of the network: 128 of uint8."""
+        return _UINT8_OFFSET if self.graph.tensors[index].type_name == "UINT8" else 0
+
     def data(self, index: int, values: AnyArray, what: str) -> None:
         """Replaces a constant's bytes."""
+        if self.offset(index):
+            values = (values.astype(np.int64) + self.offset(index)).astype(np.uint8)
         buffer = tflite.Model.GetRootAs(self.content, 0).Buffers(self._table(index).Buffer())  # type: ignore[attr-defined]
         view = buffer.DataAsNumpy()
         self._write(view, np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8), what)
@@ -42,10 +59,17 @@ class _Patcher:
         self._write(table.ScaleAsNumpy(), scales.astype(np.float32), what)
         if zero_point is None:
             return
+        zero_point += self.offset(index)
         if table.ZeroPointLength() == 1:
             self._write(table.ZeroPointAsNumpy(), np.array([zero_point], np.int64), what)
         elif zero_point != 0:
             raise NetworkError(f"{what}: the file has no place for zero point {zero_point}")
+
+    def axis(self, index: int) -> None:
+        """Makes the quantized dimension of a tensor its first one."""
+        table = self._table(index).Quantization()._tab  # type: ignore[attr-defined]  # noqa: SLF001 -- places of fields
+        if field := table.Offset(_AXIS_FIELD):
+            struct.pack_into("<i", self.content, table.Pos + field, 0)
 
     def _write(self, view: AnyArray, values: AnyArray, what: str) -> None:
         if view.size != values.size:
@@ -60,6 +84,8 @@ class _Patcher:
 def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     """Returns the original file with the network's weights, biases and scales, and its rescalers in tensors' names.
 
+    A quantized dimension that a tensor does not have, for which LiteRT refuses a file, becomes 0.
+
     Weight scales are chosen so that ``s_x * s_w / s_y`` is what the network's multipliers and shifts represent,
     to the nearest float32. The runtime derives the rescalers of ADD, SUB, MUL and MEAN from the tensors' scales, which
     other operators share.
@@ -69,15 +95,22 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     """
     graph = read_graph(original, name)
     patcher = _Patcher(bytearray(original), graph)
+    for index in strange_axes(original):
+        patcher.axis(index)
     for spec in network.tensors:
         if not _is_inner(network, spec):
             _patch_tensor(patcher, spec)
+    for raw in graph.operators:
+        if raw.kind in (TO_BATCH, FROM_BATCH):
+            _patch_beside(patcher, network, raw)
     for index, values in network.constants.items():
         spec = network.tensors[index]
         patcher.data(_index_in_file(patcher, spec), values, f"the values of {spec.name!r}")
     for operator in network.operators:
         if isinstance(operator, Weighted):
             _patch_weighted(patcher, network, operator)
+        elif isinstance(operator, FilledPad):
+            _patch_padding(patcher, network, operator)
     return annotated(bytes(patcher.content), network, graph)
 
 
@@ -94,6 +127,14 @@ def _patch_tensor(patcher: _Patcher, spec: TensorSpec) -> None:
     patcher.quantization(index, np.array([spec.scale]), spec.zero_point, f"the scale of {raw}")
 
 
+def _patch_beside(patcher: _Patcher, network: QuantizedNetwork, raw: RawOperator) -> None:
+    """Gives a tensor of blocks the quantization of the network's tensor that they are made of, or that they make."""
+    of, beside = (raw.inputs[0], raw.outputs[0]) if raw.kind == TO_BATCH else (raw.outputs[0], raw.inputs[0])
+    for spec in network.tensors:
+        if spec.file_index == of:
+            patcher.quantization(beside, np.array([spec.scale]), spec.zero_point, f"the scale beside {raw}")
+
+
 def _index_in_file(patcher: _Patcher, spec: TensorSpec) -> int:
     if spec.file_index is None or not 0 <= spec.file_index < len(patcher.graph.tensors):
         raise NetworkError(f"tensor {spec.name!r} was not imported from this file")
@@ -104,11 +145,10 @@ def _bias_type(operator: Weighted) -> type[np.int32] | type[np.int64]:
     return np.int64 if operator.bias_bits > INT32_BITS else np.int32
 
 
-def runtime_weight_scale(network: QuantizedNetwork, operator: Weighted) -> FloatArray:
-    """Computes the weight scale whose effective scale is the rescaler's, float64, ``[out]`` or ``[1]``."""
-    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
-    scale = operator.rescaler.scale * (target.scale / source.scale)
-    return np.where(scale > 0, scale, np.minimum(operator.weight_scale, EMPTY_SCALE))
+def _patch_padding(patcher: _Patcher, network: QuantizedNetwork, operator: FilledPad) -> None:
+    raw, source = patcher.graph.operators[operator_index(operator)], network.tensors[operator.inputs[0]]
+    patcher.data(raw.inputs[2], np.array([operator.value], source.dtype), f"{raw}: its value")
+    patcher.quantization(raw.inputs[2], np.array([source.scale]), source.zero_point, f"{raw}: its value's scale")
 
 
 def _patch_weighted(patcher: _Patcher, network: QuantizedNetwork, operator: Weighted) -> None:
@@ -120,9 +160,13 @@ def _patch_weighted(patcher: _Patcher, network: QuantizedNetwork, operator: Weig
     if raw.kind == "SVDF" and isinstance(operator, Convolution):  # of [units, memory, 1, rank]
         weights = np.ascontiguousarray(weights.transpose(0, 3, 1, 2))
     at, bias_at = weighted_inputs(operator.name, raw.kind)
+    if isinstance(operator, TransposedConvolution):
+        weights = weights[:, ::-1, ::-1]
     scale = runtime_weight_scale(network, operator)
-    patcher.data(raw.inputs[at], weights, f"{raw}: weights")
-    patcher.quantization(raw.inputs[at], scale, None, f"{raw}: weight scales")
+    zero_point = operator.weight_zero_point
+    of_uint8 = bool(patcher.offset(raw.inputs[at]))  # those of int8 have no zero point
+    patcher.data(raw.inputs[at], weights.astype(np.int64) + zero_point if of_uint8 else weights, f"{raw}: weights")
+    patcher.quantization(raw.inputs[at], scale, zero_point if of_uint8 else None, f"{raw}: weight scales")
     if not 0 <= bias_at < len(raw.inputs) or raw.inputs[bias_at] == -1:
         if operator.bias.any():
             raise NetworkError(f"{operator.name!r} has no bias in the file; the network's is not 0")

@@ -1,29 +1,30 @@
 """The reasons why an operator's integers differ between a design and a runtime, on identical inputs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
-from nets.execute import accumulator, kernel
+from nets.execute import kernel
 from nets.network import (
+    ActivationArray,
+    AveragePool,
     ElementwiseSum,
-    FloatArray,
     IntArray,
     Interpolation,
-    Lookup,
     LstmRecurrence,
-    Mean,
     Operator,
+    PairLookup,
     QuantizedNetwork,
     RescaledOperator,
-    TensorSpec,
+    Softmax,
+    Sum,
+    Tabulated,
 )
+from nets.oracle.values import BoolArray, OutputValues, TwoFormValues, values_at
 
 _NEAR = 0.51  # LSB: half a step, and what XNNPACK's 21-bit multipliers add to it
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,25 @@ class OperatorResidual:
     unexplained: int
     largest: int
 
+    @classmethod
+    def of_all(cls, parts: Iterable["OperatorResidual"]) -> "OperatorResidual":
+        """Returns the residual of one operator on several parts of the samples together; there is at least one."""
+        first, *others = parts
+        for part in others:
+            sums = {name: getattr(first, name) + getattr(part, name) for name in _COUNTS}
+            first = replace(first, largest=max(first.largest, part.largest), **sums)
+        return first
+
+
+_COUNTS = ("elements", "differences", "ties", "double_roundings", "scale_errors", "unexplained")
+
 
 def explain(
-    design: QuantizedNetwork, runtime: QuantizedNetwork, position: int, inputs: list[Tensor]
+    design: QuantizedNetwork,
+    runtime: QuantizedNetwork,
+    position: int,
+    inputs: list[Tensor],
+    outputs: tuple[ActivationArray, ActivationArray],
 ) -> OperatorResidual:
     """Compares an operator of a design with the same operator of a runtime's network.
 
@@ -61,38 +78,33 @@ def explain(
         runtime: the network as the runtime computes it: imported from the exported file under its profile.
         position: the operator's position in both networks.
         inputs: int8 tensors ``[batch, *shape]``, the same for both.
+        outputs: what the operator of the design and that of the runtime make of them.
     """
     ours_op, theirs_op = design.operators[position], runtime.operators[position]
-    ours, theirs = (
-        kernel(op, network)(inputs).numpy().astype(np.int64)
-        for op, network in ((ours_op, design), (theirs_op, runtime))
-    )
-    different = ours != theirs
+    ours, theirs = (each.reshape(-1) for each in outputs)
+    at = np.flatnonzero(ours != theirs)
+    differ = ours[at].astype(np.int64), theirs[at].astype(np.int64)
+    sizes = np.abs(differ[0] - differ[1])
     ties = doubled = scale_errors = 0
-    if isinstance(ours_op, Lookup | Interpolation):  # rounded in the runtime's own form
-        doubled = int((different & (np.abs(ours - theirs) <= 1)).sum())
+    if isinstance(ours_op, Tabulated | Interpolation | Softmax | AveragePool):  # rounded in the runtime's own form
+        doubled = int((sizes <= 1).sum())
     if isinstance(ours_op, LstmRecurrence) and isinstance(theirs_op, LstmRecurrence):
-        doubled, scale_errors = _of_steps(ours_op, theirs_op, design, inputs, ours, theirs)
-    if different.any() and isinstance(ours_op, RescaledOperator) and isinstance(theirs_op, RescaledOperator):
-        explained = different & _only_rescaling_differs(ours_op, theirs_op, design, inputs, theirs)
-        exact = _exact(ours_op, design, inputs, explained)
-        tie = _ties(exact)
-        if _form(ours_op) == _form(theirs_op):
-            by_rule = (kernel(_under(ours_op, theirs_op), design)(inputs).numpy() != ours)[explained]
-        else:  # the runtime rounds once, the design several times
-            by_rule = _rounded_once(ours_op, design.tensors[ours_op.output], exact) != ours[explained]
-        ties = int(tie.sum())
-        doubled = int((~tie & by_rule).sum())
-        scale_errors = int((~tie & ~by_rule).sum())
+        doubled, scale_errors = _of_steps(ours_op, theirs_op, design, inputs, outputs)
+    if at.size and isinstance(ours_op, RescaledOperator):
+        values = values_at(ours_op, design, inputs, at)
+        if isinstance(theirs_op, RescaledOperator):
+            ties, doubled, scale_errors = _counted(ours_op, theirs_op, values, differ)
+        elif isinstance(theirs_op, Tabulated | PairLookup):
+            ties, doubled, scale_errors = _counted_of_real(values, differ)
     return OperatorResidual(
         operator=ours_op.name,
         elements=ours.size,
-        differences=int(different.sum()),
+        differences=at.size,
         ties=ties,
         double_roundings=doubled,
         scale_errors=scale_errors,
-        unexplained=int(different.sum()) - ties - doubled - scale_errors,
-        largest=int(np.abs(ours - theirs).max()),
+        unexplained=at.size - ties - doubled - scale_errors,
+        largest=int(sizes.max(initial=0)),
     )
 
 
@@ -101,13 +113,13 @@ def _of_steps(
     theirs_op: LstmRecurrence,
     design: QuantizedNetwork,
     inputs: list[Tensor],
-    ours: IntArray,
-    theirs: IntArray,
+    outputs: tuple[ActivationArray, ActivationArray],
 ) -> tuple[int, int]:
     """Counts the outputs of a recurrence that differ by rounding rules, and by multipliers alone.
 
     A difference in one step changes the next ones: an output counts if the runtime's rescalers give its integers.
     """
+    ours, theirs = outputs
     different = ours != theirs
     explained = different & (kernel(ours_op.with_rescalers(theirs_op.rescalers), design)(inputs).numpy() == theirs)
     pairs = zip(ours_op.rescalers, theirs_op.rescalers, strict=True)
@@ -116,87 +128,39 @@ def _of_steps(
     return int(by_rule.sum()), int((explained & ~by_rule).sum())
 
 
-def _only_rescaling_differs(
-    ours_op: RescaledOperator,
-    theirs_op: RescaledOperator,
-    design: QuantizedNetwork,
-    inputs: list[Tensor],
-    theirs: IntArray,
-) -> BoolArray:
-    """Marks the outputs that the design's operator would give with the runtime's rescalers.
-
-    If the runtime has another form of a sum or mean, its outputs have to be near the real result instead.
-    """
-    if _form(ours_op) != _form(theirs_op):
-        return np.asarray(np.abs(theirs - _real_result(ours_op, design, inputs)) <= _NEAR)
-    swapped = ours_op.with_rescalers(theirs_op.rescalers)
-    result: BoolArray = kernel(swapped, design)(inputs).numpy() == theirs
-    return result
+def _counted(
+    ours_op: RescaledOperator, theirs_op: RescaledOperator, values: OutputValues, differ: tuple[IntArray, IntArray]
+) -> tuple[int, int, int]:
+    """Returns the numbers of ties, double roundings and scale errors among the outputs that differ."""
+    ours, theirs = differ
+    if _form(ours_op) == _form(theirs_op):
+        explained = values.outputs(ours_op.with_rescalers(theirs_op.rescalers)) == theirs
+        by_rule = values.outputs(_under(ours_op, theirs_op)) != ours
+    else:  # the runtime rounds once, the design several times
+        return _counted_of_real(values, differ)
+    return _shared_out(values.ties, explained, by_rule)
 
 
-def _real_result(operator: RescaledOperator, network: QuantizedNetwork, inputs: list[Tensor]) -> FloatArray:
-    """Computes a sum or mean in real numbers, in steps of the output, clamped."""
-    specs, target = [network.tensors[index] for index in operator.inputs], network.tensors[operator.output]
-    real = [(x.numpy().astype(np.float64) - s.zero_point) * s.scale for x, s in zip(inputs, specs, strict=True)]
-    if isinstance(operator, ElementwiseSum):
-        total = real[0] + operator.sign * real[1]
-    else:
-        assert isinstance(operator, Mean)  # noqa: S101 -- the only other operator with two forms
-        total = real[0].mean(axis=tuple(axis + 1 for axis in operator.axes)).reshape(-1, *target.shape)
-    clipped: FloatArray = np.clip(total / target.scale + target.zero_point, operator.q_min, operator.q_max)
-    return clipped
+def _counted_of_real(values: OutputValues, differ: tuple[IntArray, IntArray]) -> tuple[int, int, int]:
+    """Counts as :func:`_counted` does, of a runtime that rounds real results once in a form of its own."""
+    ours, theirs = differ
+    assert isinstance(values, TwoFormValues)  # noqa: S101 -- no other operator has two forms
+    return _shared_out(values.ties, np.abs(theirs - values.real) <= _NEAR, values.rounded_once != ours)
+
+
+def _shared_out(ties: BoolArray, explained: BoolArray, by_rule: BoolArray) -> tuple[int, int, int]:
+    tie = ties & explained
+    by_rule = by_rule & explained & ~tie
+    return int(tie.sum()), int(by_rule.sum()), int((explained & ~tie & ~by_rule).sum())
 
 
 def _form(operator: Operator) -> object:
     if isinstance(operator, ElementwiseSum):
         return operator.left_shift
-    return isinstance(operator, Mean) and operator.float_offset is not None
+    return isinstance(operator, Sum) and operator.float_offset is not None
 
 
 def _under(ours: RescaledOperator, theirs: RescaledOperator) -> RescaledOperator:
     """Returns the first operator, with its own multipliers, under the rules of the second."""
     pairs = zip(ours.rescalers, theirs.rescalers, strict=True)
     return ours.with_rescalers([replace(own, contract=other.contract) for own, other in pairs])
-
-
-def _exact(
-    operator: RescaledOperator, network: QuantizedNetwork, inputs: list[Tensor], chosen: BoolArray
-) -> list[tuple[int, int]]:
-    """Returns chosen outputs before any rounding, as ``numerator * 2**-shift`` in Python's integers."""
-    if isinstance(operator, ElementwiseSum):
-        return _exact_sums(operator, network, inputs, chosen)
-    rescaler = operator.rescaler
-    acc = accumulator(operator, network)(inputs).numpy()
-    constants = (np.broadcast_to(values, acc.shape)[chosen] for values in (rescaler.multiplier, rescaler.right_shift))
-    return [(int(a) * int(m), int(r)) for a, m, r in zip(acc[chosen], *constants, strict=True)]
-
-
-def _exact_sums(
-    operator: ElementwiseSum, network: QuantizedNetwork, inputs: list[Tensor], chosen: BoolArray
-) -> list[tuple[int, int]]:
-    signs = (1, operator.sign)
-    final = operator.rescaler
-    shifts = [int(r.right_shift[0]) + int(final.right_shift[0]) - operator.left_shift for r in operator.input_rescalers]
-    common = max(*shifts, 1)
-    factors = [
-        sign * int(rescaler.multiplier[0]) * int(final.multiplier[0]) << (common - shift)
-        for sign, rescaler, shift in zip(signs, operator.input_rescalers, shifts, strict=True)
-    ]
-    zeros = [network.tensors[index].zero_point for index in operator.inputs]
-    left, right = (
-        np.broadcast_to(x.numpy(), chosen.shape)[chosen].astype(np.int64) - z
-        for x, z in zip(inputs, zeros, strict=True)
-    )
-    return [(int(a) * factors[0] + int(b) * factors[1], common) for a, b in zip(left, right, strict=True)]
-
-
-def _ties(exact: list[tuple[int, int]]) -> BoolArray:
-    """Marks the values that lie half-way between two integers."""
-    return np.array([r >= 1 and n % (1 << r) == 1 << (r - 1) for n, r in exact], dtype=bool)
-
-
-def _rounded_once(operator: RescaledOperator, target: TensorSpec, exact: list[tuple[int, int]]) -> IntArray:
-    """Returns the outputs that rounding the exact values once, half up, would give."""
-    rounded = [(2 * n + (1 << r)) >> (r + 1) if r >= 0 else n << -r for n, r in exact]
-    clamped = (min(max(q + target.zero_point, operator.q_min), operator.q_max) for q in rounded)
-    return np.array(list(clamped), dtype=np.int64)

@@ -1,6 +1,5 @@
 """Comparison of the integer executor with LiteRT, tensor by tensor."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +7,9 @@ import numpy as np
 
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
-from nets.importers import network_from_bytes, read_file
-from nets.network import PROFILES, ActivationArray, Operator, QuantizedNetwork, profile_named
-from nets.oracle.litert import LiteRtRunner, exposed_model
-
-_CHUNK = 32  # samples whose every tensor is held at once, or fewer if these have
-_CHUNK_ELEMENTS = 2**26
+from nets.importers import Cut, network_from_bytes, read_file
+from nets.network import PROFILES, ActivationArray, QuantizedNetwork, profile_named
+from nets.oracle.litert import LiteRtRunner, exposed_model, strange_axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +35,19 @@ class TensorCheck:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """The comparison of one model under one profile."""
+    """The comparison of one model under one profile.
+
+    Attributes:
+        mended: the number of tensors whose quantized dimension was changed to 0 for the comparison; LiteRT refuses the
+            file as it is if there are any.
+    """
 
     model: str
     profile: str
     runtime: str
     samples: int
     tensors: tuple[TensorCheck, ...]
+    mended: int = 0
 
     @property
     def exact(self) -> bool:
@@ -53,55 +55,57 @@ class VerifyReport:
         return not any(check.mismatches for check in self.tensors)
 
 
-def verify_model(path: str | Path, profile: str, *samples: ActivationArray) -> VerifyReport:
+def verify_model(path: str | Path, profile: str, *samples: ActivationArray, cut: Cut = ()) -> VerifyReport:
     """Compares every tensor before a final softmax with LiteRT's, for equality.
 
     Args:
         path: A full-int8 .tflite file.
         profile: ``litert_ref`` or ``litert_xnnpack``.
         samples: one int8 or int16 array ``[samples, *shape]`` per network input.
+        cut: tensors of the file at which the network ends.
 
     Raises:
         NetworkError: the model, the samples or the profile cannot be used, or LiteRT is missing.
     """
     path = Path(path)
-    return verify_bytes(read_file(path), path.name, profile, *samples)
+    return verify_bytes(read_file(path), path.name, profile, *samples, cut=cut)
 
 
-def verify_bytes(content: bytes, name: str, profile: str, *samples: ActivationArray) -> VerifyReport:
+def verify_bytes(content: bytes, name: str, profile: str, *samples: ActivationArray, cut: Cut = ()) -> VerifyReport:
     """Compares a model given as bytes; see :func:`verify_model`."""
     runtime = profile_named(profile).runtime
     if runtime is None:
         raise NetworkError(f"{profile!r} is no profile of a LiteRT resolver; choose one of {', '.join(PROFILES)}")
-    network = network_from_bytes(content, name, contract=profile)
-    stored = [operator for operator in network.operators if network.tensors[operator.output].file_index is not None]
-    made = [operator.output for operator in stored]
+    network = network_from_bytes(content, name, contract=profile, cut=cut)
+    stored = [at for at, each in enumerate(network.operators) if network.tensors[each.output].file_index is not None]
+    made = [network.operators[at].output for at in stored]
     runner = LiteRtRunner(exposed_model(content, network, made), runtime)
     executor = IntegerExecutor(network)
-    tallies = [_Tally(network, operator) for operator in stored]
+    tallies = [Tally(network, at) for at in stored]
     count = samples[0].shape[0] if samples else 0
-    each = sum(math.prod(tensor.shape) for tensor in network.tensors)
-    chunk = min(_CHUNK, max(_CHUNK_ELEMENTS // each, 1))
-    for start in range(0, count, chunk):
-        part = [x[start : start + chunk] for x in samples]
-        ours = executor.tensors(*part)
+    for start, ours in executor.every_tensor(*samples) if count else ():
+        part = [ours[index] for index in network.inputs]
         for tally, tensor, theirs in zip(tallies, made, runner.run_all(*part), strict=True):
             tally.add(ours[tensor], theirs, start)
-    return VerifyReport(name, profile, runtime, count, tuple(tally.check() for tally in tallies))
+    return VerifyReport(
+        name, profile, runtime, count, tuple(tally.check() for tally in tallies), len(strange_axes(content))
+    )
 
 
-class _Tally:
+class Tally:
     """Counts the differences of one operator's output, chunk by chunk."""
 
-    def __init__(self, network: QuantizedNetwork, operator: Operator) -> None:
-        self._names = (operator.name, network.tensors[operator.output].name)
+    def __init__(self, network: QuantizedNetwork, position: int, where: str = "") -> None:
+        operator = network.operators[position]
+        self._names = (operator.name + where, network.tensors[operator.output].name)
         self._elements = 0
         self._mismatches = 0
         self._first: tuple[tuple[int, ...], int, int] | None = None
 
     def add(self, ours: ActivationArray, theirs: ActivationArray, offset: int) -> None:
+        """Compares one chunk, whose first sample is at ``offset``."""
         if ours.shape != theirs.shape:
-            raise NetworkError(f"{self._names[0]}: the output has shape {ours.shape}, LiteRT's {theirs.shape}")
+            raise NetworkError(f"{self._names[0]}: the output has shape {ours.shape}, the runtime's {theirs.shape}")
         different = ours != theirs
         self._elements += ours.size
         self._mismatches += int(different.sum())
@@ -110,6 +114,7 @@ class _Tally:
             self._first = ((at[0] + offset, *at[1:]), int(ours[at]), int(theirs[at]))
 
     def check(self) -> TensorCheck:
+        """Returns what was counted."""
         index, ours, theirs = self._first or (None, None, None)
         return TensorCheck(*self._names, self._elements, self._mismatches, index, ours, theirs)
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nets.network import Convolution, ElementwiseSum, RescaledOperator, Weighted
+from nets.execute import spread
+from nets.network import ElementwiseSum, RescaledOperator, Sliding, TransposedConvolution, Weighted
 
 
 class _Exact(torch.autograd.Function):
@@ -77,7 +78,7 @@ class _WeightedSum(_ExactOutputs):
         input_zero, output_zero = ctx.zeros
         through = _inside(gradients[0], outputs, ctx.operator)
         at_accumulator = through * scale
-        by_input, by_weight = _sum_gradients(
+        by_input, by_weight = sum_gradients(
             at_accumulator, inputs - input_zero, weights, ctx.operator, needs_input=ctx.needs_input_grad[0]
         )
         others = tuple(range(outputs.dim() - 1))
@@ -89,16 +90,16 @@ class _WeightedSum(_ExactOutputs):
         return by_input, by_weight, by_bias, by_scale, None, None, None
 
 
-def _sum_gradients(
+def sum_gradients(
     gradient: Tensor, centred: Tensor, weights: Tensor, operator: Weighted, *, needs_input: bool
 ) -> tuple[Tensor | None, Tensor]:
     """Computes the gradients of the sum of products by its inputs (channels last) and weights."""
-    if not isinstance(operator, Convolution):
-        flat, rows = centred.reshape(-1, weights.shape[1]), gradient.reshape(-1, weights.shape[0])
-        by_input = (rows @ weights).reshape(centred.shape) if needs_input else None
-        return by_input, rows.t() @ flat
+    if not isinstance(operator, Sliding):
+        flat, gradient = centred.reshape(-1, weights.shape[1]), gradient.reshape(-1, weights.shape[0])
+        by_input = (gradient @ weights).reshape(centred.shape) if needs_input else None
+        return by_input, gradient.t() @ flat
     (top, bottom), (left, right) = operator.padding
-    image = centred.permute(0, 3, 1, 2)
+    image = spread(centred, operator).permute(0, 3, 1, 2)
     symmetric = top == bottom and left == right
     if not symmetric:
         image = functional.pad(image, (left, right, top, bottom))
@@ -117,7 +118,11 @@ def _sum_gradients(
     )
     if by_image is not None and not symmetric:
         by_image = functional.pad(by_image, (-left, -right, -top, -bottom))
-    return None if by_image is None else by_image.permute(0, 2, 3, 1), by_weight.permute(0, 2, 3, 1)
+    by_weight = by_weight.permute(0, 2, 3, 1)
+    if by_image is None:
+        return None, by_weight
+    rows, columns = operator.spacing if isinstance(operator, TransposedConvolution) else (1, 1)
+    return by_image.permute(0, 2, 3, 1)[:, ::rows, ::columns], by_weight
 
 
 def weighted_sum(inputs: Tensor, current: CurrentWeights, outputs: Tensor, zeros: tuple[int, int]) -> Tensor:

@@ -19,9 +19,9 @@ from nets.network import (
     Rescaler,
     Weighted,
     along_channels,
+    as_weights,
     fixed_quantization,
     shared_quantization,
-    weight_limit,
     with_multiplier_bits,
 )
 from nets.train.straight_through import CurrentWeights, rounded
@@ -93,11 +93,12 @@ class TrainableWeights(nn.Module):
     ) -> None:
         super().__init__()
         self._operator, self._input_scale = operator, input_scale
-        self._limit = weight_limit(operator.weight_bits)
+        self._limits = operator.weight_range
+        self._full_scale = max(map(abs, self._limits))
         unit = torch.tensor(output_full_scale / np.maximum(operator.rescaler.scale, _SMALLEST_SCALE))
         self.register_buffer("_bias_unit", unit, persistent=False)
         self.register_buffer("_weight_scale", torch.tensor(operator.weight_scale), persistent=False)
-        self.weight = nn.Parameter(torch.tensor(_steps(operator, original) / self._limit))
+        self.weight = nn.Parameter(torch.tensor(_steps(operator, original) / self._full_scale))
         self.bias = nn.Parameter(torch.tensor(operator.bias.astype(np.float64)) / unit)
         self.change = nn.Parameter(torch.zeros_like(self._weight_scale)) if learned_scale else None
 
@@ -137,16 +138,16 @@ class TrainableWeights(nn.Module):
         self, operator: Weighted, scale: Tensor, weight_growth: Tensor | None, bias_growth: Tensor | None
     ) -> CurrentWeights:
         """Rounds the master values at scales that have grown by these factors since the start."""
-        steps, bias = self.weight * self._limit, self.bias * self._bias_unit
+        steps, bias = self.weight * self._full_scale, self.bias * self._bias_unit
         if weight_growth is not None and bias_growth is not None:
             steps = steps / weight_growth.reshape(-1, *(1,) * (steps.dim() - 1))
             bias = bias / bias_growth
-        weights = rounded(steps.clamp(-self._limit, self._limit))
+        weights = rounded(steps.clamp(*self._limits))
         half = 2 ** (operator.bias_bits - 1)
         bias = rounded(bias.clamp(-half, half - 1))
         integers = replace(
             operator,
-            weights=weights.detach().cpu().numpy().astype(operator.weights.dtype),
+            weights=as_weights(weights.detach().cpu().numpy(), operator.weight_bits, operator.weight_zero_point),
             bias=bias.detach().cpu().numpy().astype(np.int64),
         )
         return CurrentWeights(integers, weights.to(torch.float32), bias, scale.to(torch.float32))

@@ -7,37 +7,14 @@ arithmetic. It runs on the CPU, even if gradients are computed on another device
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nets.execute import IntegerExecutor, kernel, real_pool, stored_type, weighted_neighbours
+from nets.execute import IntegerExecutor, stored_type
 from nets.narrow import RealWeights
-from nets.network import (
-    AveragePool,
-    Concatenation,
-    ElementwiseProduct,
-    ElementwiseSum,
-    Extremum,
-    Interpolation,
-    Lookup,
-    LstmRecurrence,
-    MaxPool,
-    Mean,
-    Operator,
-    Pad,
-    QuantizedNetwork,
-    Rearrangement,
-    Requantize,
-    RescaledOperator,
-    Reshape,
-    Transpose,
-    Weighted,
-    retabulated,
-    with_multiplier_bits,
-)
-from nets.train.recurrent import lstm_outputs
-from nets.train.straight_through import CurrentWeights, exactly, scaled_sum, weighted_sum
+from nets.network import Operator, QuantizedNetwork, RescaledOperator, Weighted, retabulated, with_multiplier_bits
+from nets.train.straight_through import CurrentWeights, weighted_sum
+from nets.train.surrogates import surrogate_outputs
 from nets.train.trainable import ActivationScales, TrainableWeights
 
 
@@ -94,7 +71,7 @@ class RescaleAwareTwin(nn.Module):
                 zeros = (network.tensors[operator.inputs[0]].zero_point, network.tensors[operator.output].zero_point)
                 outputs = weighted_sum(sources[0], current[operator.name], made, zeros)
             else:
-                outputs = _outputs(operator, network, self._scales, sources, made)
+                outputs = surrogate_outputs(operator, network, self._scales, sources, made)
             carriers[operator.output] = outputs
         return carriers
 
@@ -121,51 +98,6 @@ class RescaleAwareTwin(nn.Module):
                 if isinstance(operator, RescaledOperator) and operator.name not in current:
                     bits = operator.rescaler.multiplier_bits
                     changed[operator.name] = with_multiplier_bits(operator, network.tensors, bits)
-                elif isinstance(operator, Lookup):
+                elif operator.name not in current:
                     changed[operator.name] = retabulated(operator, network.tensors)
         return network.with_operators(changed), current
-
-
-def _outputs(
-    operator: Operator, network: QuantizedNetwork, scales: ActivationScales, inputs: list[Tensor], exact: Tensor
-) -> Tensor:
-    """Returns the exact int8 outputs of an operator without weights as float32, with its gradient."""
-    zeros = tuple(network.tensors[index].zero_point for index in operator.inputs)
-    first, target = operator.inputs[0], network.tensors[operator.output]
-    match operator:
-        case ElementwiseSum():
-            gains = torch.stack([scales.scale(first), float(operator.sign) * scales.scale(operator.inputs[1])])
-            gains = (gains / scales.scale(operator.output)).to(torch.float32)
-            return scaled_sum(inputs[0], inputs[1], gains, exact, operator, zeros)
-        case ElementwiseProduct():
-            gain = scales.scale(first) * scales.scale(operator.inputs[1]) / scales.scale(operator.output)
-            total = (inputs[0] - zeros[0]) * (inputs[1] - zeros[1])
-        case Requantize():
-            gain = scales.scale(first) / scales.scale(operator.output)
-            total = inputs[0] - zeros[0]
-        case Mean():
-            gain = scales.scale(first) / (scales.scale(operator.output) * operator.count)
-            axes = tuple(axis + 1 for axis in operator.axes)
-            total = (inputs[0] - zeros[0]).sum(dim=axes).reshape(exact.shape)
-        case AveragePool() | MaxPool():
-            pooled = real_pool(operator, inputs[0].permute(0, 3, 1, 2), network.tensors[first].q_min)
-            return exactly(pooled.clamp(operator.q_min, operator.q_max).permute(0, 2, 3, 1), exact)
-        case Interpolation():
-            return exactly(weighted_neighbours(operator, inputs[0]) / 4**operator.fraction_bits, exact)
-        case Lookup():
-            slopes = _slopes(operator).to(inputs[0].device)
-            return exactly(inputs[0] * slopes[inputs[0].detach().to(torch.int64) + len(slopes) // 2], exact)
-        case LstmRecurrence():
-            return exactly(lstm_outputs(operator, target, inputs), exact)
-        case Pad() | Concatenation() | Reshape() | Transpose() | Rearrangement() | Extremum():
-            # These only move or choose integers, in any dtype, and are differentiable as they are.
-            return kernel(operator, network)(inputs)
-        case _:
-            raise NotImplementedError(f"no differentiable twin for {type(operator).__name__}")
-    smooth = (total * gain + target.zero_point).clamp(operator.q_min, operator.q_max)
-    return exactly(smooth.to(torch.float32), exact)
-
-
-def _slopes(operator: Lookup) -> Tensor:
-    """Returns the slope of a table at each of its inputs, float32, shape of the table."""
-    return torch.from_numpy(np.gradient(operator.table.astype(np.float32)))

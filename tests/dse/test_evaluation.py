@@ -14,6 +14,7 @@ from dse.design.metrics import value_of
 from dse.design.point import DesignPoint, Finetune
 from dse.design.space import SearchSpace, weights_key
 from dse.errors import StudyError
+from dse.evaluate import parts
 from dse.evaluate.costing import check_objectives, cost_models
 from dse.evaluate.designs import narrowed, shipped
 from dse.evaluate.evaluator import Evaluator, start_evaluator
@@ -21,7 +22,7 @@ from dse.evaluate.lowering import lower
 from dse.run import run_study
 from dse.store.records import record_of
 from dse.store.run_folder import RunFolder
-from dse.study.prepared import PreparedStudy, correct_answers, prepare
+from dse.study.prepared import PreparedStudy, correct_answers, outputs_of, prepare
 from dse.study.space import space_over
 from hwmodels import network_cost
 from nets.execute.executor import IntegerExecutor
@@ -242,3 +243,26 @@ def test_weights_contract_and_lanes_of_a_design_are_those_that_are_evaluated(dig
     stored = record_of(point.to_json(), [evaluation])
     assert DesignPoint.from_json(stored.design) == point
     assert fingerprint(narrowed(study.members[0], DesignPoint.from_json(stored.design))) == evaluation.network_sha256
+
+
+def test_a_promoted_design_runs_only_on_the_samples_that_it_has_not_seen(
+    digits: PreparedStudy, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: list[int] = []
+    monkeypatch.setattr(
+        parts, "outputs_of", lambda network, samples: run.append(len(samples)) or outputs_of(network, samples)
+    )
+    fidelity = digits.spec.fidelity.model_copy(update={"part": 0.3})
+    study = dataclasses.replace(digits, spec=digits.spec.model_copy(update={"fidelity": fidelity}))
+    total = len(digits.members[0].splits.validation)
+    promoted, other = (space.uniform(k, Method.ROUND, Finetune.NONE) for k in (2, 3))
+    again, fresh = Evaluator(study), Evaluator(study)
+    for point in (promoted, other):  # of a batch all parts come first
+        part = evaluated(again, point, Level.PART)
+        whole = evaluated(fresh, point)
+        assert part.val_divergence != whole.val_divergence
+    assert run == [total, total]
+    for point in (promoted, other):
+        resumed = evaluated(again, point)
+        assert dataclasses.replace(resumed, seconds=0.0) == dataclasses.replace(evaluated(fresh, point), seconds=0.0)
+    assert run[2:] == [total - math.ceil(0.3 * total), total] * 2

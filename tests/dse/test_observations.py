@@ -66,7 +66,9 @@ def test_int32_loses_nothing_and_a_design_what_its_outputs_lose(digits: Prepared
     names = [operator.name for operator in member.network.narrowable_operators()]
     coarse = narrow(member.network, dict.fromkeys(names, RescalerChoice(1, Method.ROUND)))
     same, worse = (
-        compared(member, network, validation, member.baseline_outputs).validation_score("")
+        compared(
+            member, network, validation, outputs_of(network, validation), member.baseline_outputs
+        ).validation_score("")
         for network in (member.network, coarse)
     )
     assert same.val_cross_entropy_increase == 0
@@ -77,7 +79,9 @@ def test_int32_loses_nothing_and_a_design_what_its_outputs_lose(digits: Prepared
     assert worse.val_cross_entropy_increase == pytest.approx(ours - theirs)
     assert ours > theirs
     unlabelled = replace(member, splits=replace(member.splits, validation=Samples(validation.inputs)))
-    score = compared(unlabelled, coarse, Samples(validation.inputs), member.baseline_outputs).validation_score("")
+    outputs = outputs_of(coarse, validation)
+    given = Samples(validation.inputs)
+    score = compared(unlabelled, coarse, given, outputs, member.baseline_outputs).validation_score("")
     assert score.val_cross_entropy_increase is None
     assert score.val_divergence == worse.val_divergence
 

@@ -19,9 +19,10 @@ from dse.run import run_study
 from dse.store.collection import results_of
 from dse.store.run_folder import RunFolder
 from dse.study.loading import load_study
+from nets.importers.formats import MODEL_FORMATS, ModelFormat
 from nets.importers.tflite import load_tflite, network_from_bytes
 from nets.narrow.narrowing import RescalerChoice, narrow
-from nets.network.operators import ElementwiseProduct, ElementwiseSum, FullyConnected, Method
+from nets.network.operators import ElementwiseProduct, ElementwiseSum, FullyConnected, Method, Weighted
 from nets.network.profiles import PROFILES
 from nets.network.quantized_network import QuantizedNetwork
 from tests.small_studies import write_study
@@ -92,7 +93,8 @@ def test_files_hold_the_narrowed_integers(exported: Path, model: Path) -> None:
         ours = narrow.operator(rescaler.name)
         assert rescaler.bias is not None
         assert rescaler.folded == (rescaler.stages[-1].multiplier_bits == 1)
-        np.testing.assert_array_equal(ours.bias + rescaler.offset, rescaler.bias)  # the file keeps its own form
+        live = slice(None) if rescaler.live_channels is None else list(rescaler.live_channels)
+        np.testing.assert_array_equal(ours.bias[live] + rescaler.offset, rescaler.bias)  # the file keeps its own form
     assert any(
         not np.array_equal(narrow.operator(r.name).weights, original.operator(r.name).weights) for r in absorbing
     )
@@ -178,9 +180,23 @@ def test_a_difference_is_exported_unless_the_subtracted_input_is_multiplied() ->
     assert [each.complemented for each in unit.constants.inputs] == [False, True]
 
 
-def test_a_network_trained_here_has_no_model(model: Path, tmp_path: Path) -> None:
-    assert write_models(load_tflite(model), None, np.zeros((1, 30, 40), np.int8), tmp_path / "out") == ()
-    assert not (tmp_path / "out").exists()
+@pytest.mark.parametrize("original", [None, Path("model.other")])
+def test_a_network_without_a_file_to_patch_gets_a_new_one(
+    model: Path, original: Path | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODEL_FORMATS, ".other", ModelFormat("other", ".other", load_tflite))
+    design = narrow(
+        load_tflite(model), {op.name: RescalerChoice(1) for op in load_tflite(model).narrowable_operators()}
+    )
+    documents = write_models(design, original, np.zeros((2, 30, 40), np.int8), tmp_path)
+    assert [document.resolver for document in documents] == list(PROFILES)
+    for document in documents:
+        assert document.explained
+        assert document.litert_equals_prediction is not False
+        written = load_tflite(tmp_path / str(document.file))
+        for ours, theirs in zip(design.narrowable_operators(), written.narrowable_operators(), strict=True):
+            assert isinstance(ours, Weighted)
+            np.testing.assert_array_equal(ours.weights, theirs.weights)
 
 
 def test_a_model_that_changed_since_is_noticed(run: RunFolder, absorbing: int, model: Path, tmp_path: Path) -> None:

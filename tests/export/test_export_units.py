@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dse.errors import StudyError
 from dse.evaluate.designs import narrowed
@@ -19,9 +20,11 @@ from dse.study.prepared import PreparedStudy, prepare
 from dse.study.space import space_over
 from hwmodels.architectures import architecture_for
 from hwmodels.parsing import parse_files
+from nets.execute import IntegerExecutor, accumulator
+from nets.execute import executor as execution
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.contracts import FULL_MULTIPLIER_BITS
-from nets.network.operators import ElementwiseKind, ElementwiseSum, Method
+from nets.network.operators import ElementwiseKind, ElementwiseSum, Method, NarrowableOperator
 from nets.network.quantized_network import QuantizedNetwork
 from tests.small_studies import small_spec
 
@@ -124,6 +127,28 @@ def test_vectors_come_from_the_network_and_hold_every_channels_ends(
             assert rows.operands[: rows.from_network].max() <= ends.max()
             assert max(int(ends.max()).bit_length(), int(-ends.min() - 1).bit_length()) + 1 == unit.operand_bits
         assert len(set(rows.expected.tolist())) > 1
+
+
+def test_vectors_do_not_depend_on_how_many_samples_are_held(
+    digits: PreparedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, inputs = mixed(digits, 0), digits.members[0].splits.validation.inputs[:6].astype(np.int8)
+    units = units_of(network, {})
+    together = vectors_of(network, units, inputs, 100, 0)
+    monkeypatch.setattr(execution, "_HELD_ELEMENTS", 1)
+    one_by_one = vectors_of(network, units, inputs, 100, 0)
+    tensors = IntegerExecutor(network).tensors(inputs)
+    for unit in units:
+        one, other = together[unit.name], one_by_one[unit.name]
+        assert np.array_equal(one.expected, other.expected)
+        assert np.array_equal(one.operands, other.operands)
+        operator = network.operator(unit.name)
+        assert isinstance(operator, NarrowableOperator)
+        if not unit.is_add:
+            given = [torch.from_numpy(tensors[index]) for index in operator.inputs]
+            reached = accumulator(operator, network)(given).numpy() + unit.constants.offset
+            taken = one.operands[: one.from_network, 0]
+            assert (taken.min(), taken.max()) == (reached.min(), reached.max())
 
 
 def test_memory_words_unpack_to_what_was_stored(units: tuple[Unit, ...]) -> None:

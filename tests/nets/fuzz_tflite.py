@@ -1,6 +1,6 @@
-"""Mutated .tflite files: import each, run those that import; only NetworkError may come out.
+"""Mutated .tflite or .onnx files: import each, run those that import; only NetworkError may come out.
 
-    python tests/nets/fuzz_tflite.py --files 10000 --seed 1
+    python tests/nets/fuzz_tflite.py --files 10000 --seed 1 [--onnx]
 
 Mutants are made from generated models, and from published ones if they are available. Every batch runs in a
 process of its own, whose memory is limited, so that a crash of native code is seen and named too.
@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,9 @@ import numpy as np
 
 from nets.errors import NetworkError
 from nets.execute.executor import IntegerExecutor
+from nets.importers import onnx_from_bytes
 from nets.importers.tflite import network_from_bytes
+from nets.importers.tflite.inspection import inspect_bytes
 from nets.network.quantized_network import QuantizedNetwork
 from nets.oracle.verify import random_samples
 
@@ -34,7 +37,11 @@ ELEMENTS_RUN = 2**22  # larger networks are imported and not run
 EXTREMES = (0, 1, 2, 4, 127, 128, 255, 256, 2**15, 2**16, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**32 - 4)
 
 
-def originals() -> list[bytes]:
+def originals(*, onnx: bool = False) -> list[bytes]:
+    if onnx:
+        from onnx_models import every_network  # needs onnx and ONNX Runtime
+
+        return every_network()
     rng = np.random.default_rng(0)
     models = (
         known_models.residual,
@@ -47,6 +54,12 @@ def originals() -> list[bytes]:
         known_models.wide_activations,
         known_models.with_lstm,
         known_models.with_svdf,
+        known_models.unsigned,
+        known_models.through_float,
+        known_models.parts,
+        known_models.upsampled,
+        known_models.attention,
+        known_models.post_processed,
     )
     made = [make(rng) for make in models]
     return made + [path.read_bytes() for path in sorted(PUBLISHED.glob("*.tflite"))]
@@ -121,10 +134,14 @@ class Outcome:
     message: str
 
 
-def feed(content: bytes, seed: int) -> Outcome:
+def feed(content: bytes, seed: int, *, onnx: bool = False) -> Outcome:
     """Import one file and run it; every exception but NetworkError passes through."""
     try:
-        network = network_from_bytes(content, "mutant.tflite", contract=("half_up", "litert_ref")[seed % 2])
+        if onnx:
+            network = onnx_from_bytes(content, "mutant.onnx", contract=("half_up", "onnxruntime")[seed % 2]).network
+        else:
+            inspect_bytes(content, "mutant.tflite")
+            network = network_from_bytes(content, "mutant.tflite", contract=("half_up", "litert_ref")[seed % 2])
         if _elements(network) > ELEMENTS_RUN:
             return Outcome("imported", "")
         samples = random_samples(network, 1, seed)
@@ -140,10 +157,11 @@ def _elements(network: QuantizedNetwork) -> int:
     return sum(int(np.prod(spec.shape, dtype=np.int64)) for spec in network.tensors)
 
 
-def worker(start: int, count: int, seed: int) -> None:
+def worker(start: int, count: int, seed: int, *, onnx: bool) -> None:
     """Feed some mutants; prints a line of JSON. Limits make hangs and blow-ups visible as failures."""
-    sources = originals()
-    feed(sources[0], 0)  # loads libraries before memory is limited
+    sources = originals(onnx=onnx)
+    warnings.simplefilter("ignore")  # the last line on stderr is a number
+    feed(sources[0], 0, onnx=onnx)  # loads libraries before memory is limited
     usage = _address_space()
     resource.setrlimit(resource.RLIMIT_AS, (usage + MEMORY, usage + MEMORY))
     tally: collections.Counter[str] = collections.Counter()
@@ -154,7 +172,7 @@ def worker(start: int, count: int, seed: int) -> None:
         print(number, file=sys.stderr, flush=True)  # noqa: T201 -- the last line names the file that killed us
         signal.alarm(SECONDS)
         begun = time.perf_counter()
-        tally[feed(content, number).kind] += 1
+        tally[feed(content, number, onnx=onnx).kind] += 1
         slowest = max(slowest, time.perf_counter() - begun)
         signal.alarm(0)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -170,16 +188,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--onnx", action="store_true")
     parser.add_argument("--worker", type=int, nargs=2, metavar=("START", "COUNT"))
     arguments = parser.parse_args()
     if arguments.worker:
-        worker(*arguments.worker, arguments.seed)
+        worker(*arguments.worker, arguments.seed, onnx=arguments.onnx)
         return 0
     tally: collections.Counter[str] = collections.Counter()
     slowest, peak, failures = 0.0, 0, []
     for start in range(0, arguments.files, BATCH):
         count = min(BATCH, arguments.files - start)
         command = [sys.executable, __file__, "--seed", str(arguments.seed), "--worker", str(start), str(count)]
+        command += ["--onnx"] if arguments.onnx else []
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             failures.append({"batch": start, "status": done.returncode, "end": done.stderr[-300:]})

@@ -1,6 +1,7 @@
 """Structures of published networks, with random integers, written by the tests' own writer."""
 
 import numpy as np
+from block_layers import in_blocks
 from random_layers import NONE, RELU, RELU6, RELU_N1_TO_1, SAME, VALID, Layers
 from recurrent_layers import lstm, svdf
 
@@ -127,6 +128,105 @@ def rearrangements(rng: np.random.Generator) -> bytes:
     least = layers.extremum("MINIMUM", total, layers.constant(8, like=total))
     smooth = layers.rearranged("RESIZE_BILINEAR", least, (3, 10, 8), [3, 10], HalfPixelCenters=1)
     return layers.content(layers.dense(layers.reshape(layers.conv(smooth, 2), 60), 4))
+
+
+def unsigned(rng: np.random.Generator) -> bytes:
+    """uint8, as converters of before 2019 wrote it: one scale and zero point of each layer's weights."""
+    layers = Layers(rng)
+    x = layers.conv(layers.input(5, 4, 3), 6, per_channel=False)
+    y = layers.elementwise("ADD", layers.depthwise(x, per_channel=False), layers.conv(x, 6, per_channel=False))
+    z = layers.elementwise("MUL", y, layers.function("LOGISTIC", layers.mean(y, keep=True)))
+    out = layers.dense(layers.reshape(layers.pool("AVERAGE", z, (2, 2), (1, 1), SAME), 120), 4)
+    layers.unsigned()
+    return layers.content(layers.softmax_of_uint8(out))
+
+
+def unsigned_operators(rng: np.random.Generator) -> bytes:
+    """uint8: operators side by side behind one convolution, each with an output."""
+    layers = Layers(rng)
+    x = layers.conv(layers.input(6, 6, 4), 8, per_channel=False, activation=RELU6)
+    y = layers.depthwise(x, per_channel=False)
+    same = layers.pool("MAX", x, (1, 1), (1, 1))
+    outputs = [
+        *(layers.elementwise(kind, x, other) for kind in ("ADD", "SUB", "MUL") for other in (y, layers.constant(8))),
+        *(layers.pool(kind, x, (3, 2), (1, 2), SAME) for kind in ("MAX", "AVERAGE")),
+        *(layers.mean(x, axes) for axes in ((1, 2), (1,))),
+        *(layers.function(kind, x) for kind in ("TANH", "HARD_SWISH")),
+        *(layers.requantize(kind, x) for kind in ("QUANTIZE", "RELU", "RELU6")),
+        layers.function("LEAKY_RELU", x, 0.1),
+        layers.extremum("MINIMUM", x, same),
+        layers.concatenate([x, same], 3),
+        layers.pad(x, (1, 0), (0, 1), (0, 0)),
+        layers.transpose(x, 0, 3, 1, 2),
+        layers.rearranged("RESIZE_BILINEAR", x, (12, 12, 8), [12, 12], HalfPixelCenters=1),
+        layers.rearranged("RESIZE_NEAREST_NEIGHBOR", x, (12, 9, 8), [12, 9]),
+        layers.rearranged("DEPTH_TO_SPACE", x, (12, 12, 2), BlockSize=2),
+    ]
+    layers.unsigned()
+    return layers.content(y, *outputs)
+
+
+def through_float(rng: np.random.Generator) -> bytes:
+    """A change of quantization that a converter left in float: DEQUANTIZE, QUANTIZE."""
+    layers = Layers(rng)
+    x = layers.conv(layers.input(5, 4, 3), 6)
+    real = layers.writer.activation(layers.shape(x), 0.0, 0, "FLOAT32")
+    half = layers.writer.activation(layers.shape(x), 2 * layers.scale(x), 3)  # ties among the quotients
+    layers.writer.operator("DEQUANTIZE", [x], [real])
+    layers.writer.operator("QUANTIZE", [real], [half])
+    return layers.content(layers.dense(layers.reshape(half, 120), 4))
+
+
+def post_processed(rng: np.random.Generator) -> bytes:
+    """A detector's heads: boxes to float, scores by LOGISTIC, both into a custom operator; classes by ARG_MAX."""
+    layers = Layers(rng)
+    writer = layers.writer
+    x = layers.conv(layers.input(6, 6, 3), 8)
+    boxes, scores = layers.reshape(layers.conv(x, 4), 144), layers.logistic(layers.reshape(layers.conv(x, 2), 72))
+    reals = [writer.activation((1, size), 0.0, 0, "FLOAT32") for size in (144, 72)]
+    for source, real in zip((boxes, scores), reals, strict=True):
+        writer.operator("DEQUANTIZE", [source], [real])
+    best, found = writer.integers((1,)), writer.activation((1, 10, 4), 0.0, 0, "FLOAT32")
+    writer.operator("ARG_MAX", [scores, writer.constant(np.array(1), "INT32")], [best], "ArgMaxOptions", OutputType=2)
+    writer.operator("CUSTOM", reals, [found])
+    return layers.content(found, best)
+
+
+def parts(rng: np.random.Generator) -> bytes:
+    """Halves of the channels, one of them gated by a softmax, stacked, padded and reduced."""
+    layers = Layers(rng)
+    x = layers.conv(layers.input(5, 4, 3), 8)
+    left, right = layers.parts("SPLIT", x, 3, [4, 4])
+    gated = layers.elementwise("MUL", layers.function("GELU", left), layers.softmax(right))
+    smooth = layers.elementwise("ADD", gated, layers.parts("UNPACK", layers.expand(right, 1), 1, [1])[0])
+    pair = layers.pack([smooth, layers.rearranged("REVERSE_V2", smooth, (5, 4, 4), [1])], 2)
+    largest = layers.padded(layers.reduced("REDUCE_MAX", pair, (2,), keep=False), (0, 1), (1, 0), (0, 0))
+    return layers.content(layers.dense(layers.reshape(largest, 120), 4))
+
+
+def upsampled(rng: np.random.Generator) -> bytes:
+    """A decoder: transposed convolutions, a layer at every position, and a dilated convolution stated in blocks."""
+    layers = Layers(rng)
+    x = layers.conv(layers.input(5, 4, 3), 6, stride=(2, 2))
+    y = layers.transposed(x, 5, (3, 2), (2, 2))
+    z = layers.transposed(layers.dense(y, 4, keep=True), 3, (2, 2), (1, 2), VALID, bias=False)
+    wide = in_blocks(layers, z, (2, 3), lambda x: layers.depthwise(x, kernel=(3, 2), padding=VALID), (3, 2))
+    z = layers.elementwise("ADD", z, wide)
+    return layers.content(layers.dense(layers.reshape(z, int(np.prod(layers.shape(z)[1:]))), 4))
+
+
+def attention(rng: np.random.Generator) -> bytes:
+    """Two heads of self-attention over six positions, as converters write it, and its sum with the input."""
+    layers = Layers(rng)
+    x = layers.input(6, 8)
+    heads = [layers.reshape(layers.dense(x, 8, keep=True), 6, 2, 4) for _ in range(3)]
+    queries, keys, values = (layers.transpose(each, 0, 2, 1, 3) for each in heads)
+    scores = layers.softmax(layers.matrices(queries, keys, (False, True)))
+    mixed = layers.transpose(layers.matrices(scores, values), 0, 2, 1, 3)
+    total = layers.elementwise("ADD", layers.dense(layers.reshape(mixed, 6, 8), 8, keep=True), x)
+    spread = layers.squared_difference(total, layers.mean(total, (2,), keep=True))
+    scaled = layers.elementwise("MUL", layers.parametric_relu(total, 1, 8), layers.mean(spread, (2,), keep=True))
+    return layers.content(layers.dense(layers.mean(layers.function("GELU", scaled), (1,)), 4))
 
 
 def shape_arithmetic(rng: np.random.Generator) -> bytes:

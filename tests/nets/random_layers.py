@@ -16,6 +16,8 @@ OPTIONS = {
     "SPACE_TO_DEPTH": "SpaceToDepthOptions", "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
     "RESIZE_BILINEAR": "ResizeBilinearOptions",
 }  # fmt: skip
+WEIGHTED_OPTIONS = ("Conv2DOptions", "DepthwiseConv2DOptions", "FullyConnectedOptions")
+OTHER_OPTIONS = {"MIRROR_PAD": "MirrorPadOptions", "BROADCAST_TO": "BroadcastToOptions"}
 SAME, VALID = Padding.SAME, Padding.VALID
 
 
@@ -99,7 +101,13 @@ class Layers:
             values = self.rng.integers(-reach, reach + 1, channels)
             inputs.append(self.writer.constant(values, self.bias_type, [float(self.scale(x) * s) for s in scales]))
         out = self.result(shape, self._span(x, terms, scales))
-        table = {"CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions"}
+        table = {
+            "CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+            "TRANSPOSE_CONV": "TransposeConvOptions",
+        }  # fmt: skip
+        if kind == "TRANSPOSE_CONV":
+            sizes = self.writer.constant(np.array((self.batch, *shape)), "INT32")
+            inputs = [sizes, weight, x, *inputs[2:]]
         self.writer.operator(kind, inputs, [out], table.get(kind, "FullyConnectedOptions"), **options)
         return out
 
@@ -150,6 +158,26 @@ class Layers:
         shape = (*self._window(x, kernel, stride, dilation, padding), channels)
         return self._weighted("DEPTHWISE_CONV_2D", x, weights, shape, 3, kernel[0] * kernel[1], per_channel, options)
 
+    def transposed(
+        self,
+        x: int,
+        channels: int,
+        kernel: Pair = (3, 3),
+        stride: Pair = (2, 2),
+        padding: int = SAME,
+        per_channel: bool = True,
+        bias: bool = True,
+    ) -> int:
+        _, height, width, inner = self.shape(x)
+        grown = [
+            (n - 1) * s + (k if padding == VALID else 1 + int(self.rng.integers(s)))
+            for n, s, k in zip((height, width), stride, kernel, strict=True)
+        ]
+        weights = self.rng.integers(-127, 128, (channels, *kernel, inner))
+        options = {"Padding": padding, "StrideH": stride[0], "StrideW": stride[1]}
+        terms = max(kernel[0] * kernel[1] * inner // (stride[0] * stride[1]), 1)
+        return self._weighted("TRANSPOSE_CONV", x, weights, (*grown, channels), 0, terms, per_channel, options, bias)
+
     def dense(
         self,
         x: int,
@@ -165,6 +193,30 @@ class Layers:
         out = (*shape[1:-1], channels) if keep else (channels,)
         options = {"FusedActivationFunction": activation, "KeepNumDims": keep}
         return self._weighted("FULLY_CONNECTED", x, weights, out, 0, inner, per_channel, options, bias)
+
+    def matrices(self, left: int, right: int, transposed: tuple[bool, bool] = (False, False)) -> int:
+        first, second = (
+            (*shape[:-2], shape[-1], shape[-2]) if swapped else shape
+            for shape, swapped in zip((self.shape(left), self.shape(right)), transposed, strict=True)
+        )
+        outer = np.broadcast_shapes(first[1:-2], second[len(second) - len(first) + 1 : -2])
+        spread = 60 * np.sqrt(first[-1]) * float(self.rng.uniform(0.4, 2))
+        out = self.result((*outer, first[-2], second[-1]), self.scale(left) * self.scale(right) * spread)
+        options = {"AdjX": transposed[0], "AdjY": transposed[1]}
+        self.writer.operator("BATCH_MATMUL", [left, right], [out], "BatchMatMulOptions", **options)
+        return out
+
+    def squared_difference(self, left: int, right: int) -> int:
+        shape = np.broadcast_shapes(self.shape(left), self.shape(right))[1:]
+        largest = max(self.scale(left), self.scale(right)) * 128
+        out = self.result(shape, largest * largest / 128 * float(self.rng.uniform(0.3, 3)))
+        self.writer.operator("SQUARED_DIFFERENCE", [left, right], [out], "SquaredDifferenceOptions")
+        return out
+
+    def parametric_relu(self, x: int, *shape: int) -> int:
+        out = self.result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
+        self.writer.operator("PRELU", [x, self.constant(*shape)], [out])
+        return out
 
     def elementwise(self, kind: str, left: int, right: int, activation: int = NONE) -> int:
         shape = np.broadcast_shapes(self.shape(left), self.shape(right))[1:]
@@ -264,8 +316,13 @@ class Layers:
         )
         return out
 
-    def softmax(self, x: int) -> int:
+    def softmax(self, x: int, beta: float = 1.0) -> int:
         out = self.writer.activation(self.shape(x), 1 / 256, -128)
+        self.writer.operator("SOFTMAX", [x], [out], "SoftmaxOptions", Beta=beta)
+        return out
+
+    def softmax_of_uint8(self, x: int) -> int:
+        out = self.writer.activation(self.shape(x), 1 / 256, 0, "UINT8")
         self.writer.operator("SOFTMAX", [x], [out], "SoftmaxOptions")
         return out
 
@@ -274,12 +331,54 @@ class Layers:
         self.writer.operator("LOGISTIC", [x], [out])
         return out
 
-    def rearranged(self, kind: str, x: int, shape: tuple[int, ...], *arguments: list[int], **options: int) -> int:
+    def rearranged(self, kind: str, x: int, shape: tuple[int, ...], *arguments: list, **options: int) -> int:
         """An operator that takes elements of one tensor, with int32 arguments; shape without batch."""
         out = self._same(x, shape)
         constants = [self.writer.constant(np.array(values), "INT32") for values in arguments]
-        table = OPTIONS.get(kind)
+        table = (OPTIONS | OTHER_OPTIONS).get(kind)
         self.writer.operator(kind, [x, *constants], [out], table, **options)
+        return out
+
+    def parts(self, kind: str, x: int, axis: int, sizes: list[int]) -> list[int]:
+        """The outputs of SPLIT, SPLIT_V or UNPACK along an axis (0 is the batch)."""
+        shape = list(self.shape(x)[1:])
+        axis_of, stated = (self.writer.constant(np.array(values), "INT32") for values in (axis, [*sizes[:-1], -1]))
+        outputs = []
+        for size in sizes:
+            dropped = (
+                [shape[: axis - 1], shape[axis:]] if kind == "UNPACK" else [shape[: axis - 1], [size], shape[axis:]]
+            )
+            outputs.append(self._same(x, tuple(int(each) for part in dropped for each in part)))
+        if kind == "SPLIT":
+            self.writer.operator(kind, [axis_of, x], outputs, "SplitOptions", NumSplits=len(sizes))
+        elif kind == "SPLIT_V":
+            self.writer.operator(kind, [x, stated, axis_of], outputs, "SplitVOptions", NumSplits=len(sizes))
+        else:
+            self.writer.operator(kind, [x], outputs, "UnpackOptions", Num=len(sizes), Axis=axis)
+        return outputs
+
+    def pack(self, tensors: list[int], axis: int) -> int:
+        shape = list(self.shape(tensors[0]))
+        out = self._same(tensors[0], (*shape[1:axis], len(tensors), *shape[axis:]))
+        self.writer.operator("PACK", tensors, [out], "PackOptions", ValuesCount=len(tensors), Axis=axis)
+        return out
+
+    def reduced(self, kind: str, x: int, axes: tuple[int, ...], keep: bool) -> int:
+        """REDUCE_MAX, REDUCE_MIN or SUM."""
+        shape = self.shape(x)
+        kept = tuple(1 if a in axes else s for a, s in enumerate(shape) if a and (keep or a not in axes))
+        terms = int(np.prod([shape[a] for a in axes]))
+        spread = np.sqrt(terms) * float(self.rng.uniform(0.5, 3))
+        out = self.result(kept, self.scale(x) * spread) if kind == "SUM" else self._same(x, kept)
+        axis = self.writer.constant(np.array(axes), "INT32")
+        self.writer.operator(kind, [x, axis], [out], "ReducerOptions", KeepDims=keep)
+        return out
+
+    def padded(self, x: int, *pairs: Pair) -> int:
+        """PADV2 with a random integer."""
+        out = self._same(x, tuple(size + sum(pair) for size, pair in zip(self.shape(x)[1:], pairs, strict=True)))
+        amounts = self.writer.constant(np.array([(0, 0), *pairs]), "INT32")
+        self.writer.operator("PADV2", [x, amounts, self.constant(1, like=x)], [out], "PadV2Options")
         return out
 
     def function(self, kind: str, x: int, alpha: float | None = None) -> int:
@@ -290,11 +389,26 @@ class Layers:
             out = self.writer.activation(self.shape(x), scale, zero, self.type_name)
         else:
             out = self.result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
-        if alpha is None:
+        if kind == "GELU":
+            self.writer.operator(kind, [x], [out], "GeluOptions", Approximate=bool(self.rng.integers(2)))
+        elif alpha is None:
             self.writer.operator(kind, [x], [out])
         else:
             self.writer.operator(kind, [x], [out], "LeakyReluOptions", Alpha=alpha)
         return out
+
+    def unsigned(self, weight_axis: int = 0) -> None:
+        """Makes a model of int8, with weights per tensor, one of uint8; its weights get zero points."""
+        weights = {plan.inputs[1] for plan in self.writer.operators if plan.options in WEIGHTED_OPTIONS}
+        for index, plan in enumerate(self.writer.tensors):
+            if plan.type_name != "INT8":
+                continue
+            plan.type_name = "UINT8"
+            plan.zero_points = [zero + 128 for zero in plan.zero_points]
+            if plan.data is not None:
+                plan.data = bytes(byte ^ 128 for byte in plan.data)
+            if index in weights:
+                plan.zero_points, plan.axis = [128 + int(self.rng.choice([-9, -2, 2, 9]))], weight_axis
 
     def content(self, *outputs: int) -> bytes:
         self.writer.outputs = list(outputs)

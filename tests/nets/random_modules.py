@@ -1,14 +1,11 @@
-"""Random float networks, grown operation by operation, and their fake-quantized form in torch's own operations."""
+"""Random float networks, grown operation by operation."""
 
-import copy
 from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.nn import functional
-
-from nets.network import QuantizedNetwork, TensorSpec
 
 SAMPLES = 24
 Step = Callable[["RandomModule", list], object]  # from the network and its values so far to a new one
@@ -48,6 +45,15 @@ def call(at: int) -> Step:
 
 def module_step(make: Callable[[RandomModule, np.random.Generator], nn.Module]) -> Grow:
     return lambda grown, rng: call(grown.part(make(grown, rng)))
+
+
+def of_images(make: Grow) -> Grow:
+    def grow(grown: RandomModule, rng: np.random.Generator) -> Step:
+        if len(grown.shape()) != 3:
+            raise ValueError("torch takes the samples for channels")
+        return make(grown, rng)
+
+    return grow
 
 
 def pick(rng: np.random.Generator, *choices: object) -> object:
@@ -124,8 +130,6 @@ def average_pool(grown: RandomModule, rng: np.random.Generator) -> nn.AvgPool2d:
 
 
 def whole_pool(grown: RandomModule, rng: np.random.Generator) -> nn.AdaptiveAvgPool2d:  # noqa: ARG001
-    if len(grown.shape()) != 3:
-        raise ValueError("torch takes other tensors for images without a batch")
     return nn.AdaptiveAvgPool2d(1)
 
 
@@ -162,6 +166,140 @@ def flatten_through(grown: RandomModule, rng: np.random.Generator) -> Step:
     return call(grown.part(nn.Sequential(nn.Flatten(), *between, last)))
 
 
+def earlier(grown: RandomModule, rng: np.random.Generator, fits: Callable[[Tensor], bool]) -> int:
+    """An earlier value, or the last, that fits to the last one."""
+    shape = grown.shape()
+    fit = [at for at, value in enumerate(grown.values) if value.ndim == len(shape) + 1 and fits(value)]
+    return fit[int(rng.integers(len(fit)))]
+
+
+def product(grown: RandomModule, rng: np.random.Generator) -> Step:
+    at = earlier(grown, rng, lambda value: value.shape[1:] == grown.shape())
+    multiplying = pick(rng, lambda x, y: x * y, torch.mul, lambda x, y: x.mul(y), lambda x, y: y - x)
+    return lambda _, values: multiplying(values[-1], values[at])
+
+
+def concatenation(grown: RandomModule, rng: np.random.Generator) -> Step:
+    at = earlier(grown, rng, lambda value: value.shape[2:] == grown.shape()[1:])
+    dim = 1 if len(grown.shape()) == 1 else int(pick(rng, 1, -3))
+    joined = pick(rng, lambda x, y: torch.cat((x, y), dim), lambda x, _: torch.cat([x] * 2, dim=dim))
+    return lambda _, values: joined(values[-1], values[at])
+
+
+def squeeze_excite(grown: RandomModule, rng: np.random.Generator) -> Step:
+    channels = grown.shape()[0]
+    gate = pick(rng, nn.Hardsigmoid(), nn.Sigmoid(), nn.Hardsigmoid(inplace=True))
+    at = grown.part(
+        nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, 2, 1), nn.ReLU(), nn.Conv2d(2, channels, 1), gate)
+    )
+    return lambda own, values: own.parts[at](values[-1]) * values[-1]
+
+
+def number(grown: RandomModule, rng: np.random.Generator) -> Step:  # noqa: ARG001
+    value = float(pick(rng, 0.5, 3, -1.5, 0))
+    functions = (lambda x: x + value, lambda x: x * value, lambda x: value - x, lambda x: x / 3, lambda x: x - value)
+    return on_last(pick(rng, *functions))
+
+
+def parameter(grown: RandomModule, rng: np.random.Generator) -> Step:
+    """A number for every channel, as in normalizations and layer scales."""
+    shape = (grown.shape()[0], *(1,) * (len(grown.shape()) - 1))
+    own = nn.ParameterList([torch.randn(pick(rng, shape, (1, *shape)))])
+    at = grown.part(own)
+    return pick(
+        rng, lambda own, values: values[-1] * own.parts[at][0], lambda own, values: values[-1] - own.parts[at][0]
+    )
+
+
+def mean(grown: RandomModule, rng: np.random.Generator) -> Step:
+    if len(grown.shape()) == 3:
+        dims, kept = pick(rng, ((2, 3), True), ((2, 3), False), ((-1,), True), ((1,), True))
+    else:
+        dims, kept = (1,), True
+    return on_last(lambda x: x.mean(dims, keepdim=kept))
+
+
+def view(grown: RandomModule, rng: np.random.Generator) -> Step:  # noqa: ARG001
+    functions = (
+        lambda x: x.view(x.size(0), -1),
+        lambda x: x.reshape(x.shape[0], -1),
+        lambda x: torch.reshape(x, (x.shape[0], x.size(1), -1, 1)),
+    )
+    return on_last(pick(rng, *functions))
+
+
+def shuffled(x: Tensor) -> Tensor:
+    batch, channels, height, width = x.shape
+    groups = x.view(batch, 2, channels // 2, height, width)
+    return groups.transpose(1, 2).contiguous().view(batch, channels, height, width)
+
+
+def moves(grown: RandomModule, rng: np.random.Generator) -> Step:  # noqa: ARG001
+    functions = (
+        lambda x: x.chunk(2, 1)[0],
+        lambda x: x[:, 1:],
+        lambda x: x[:, :, ::2],
+        lambda x: torch.flip(x, (-1,)),
+        lambda x: x.transpose(2, 3),
+        lambda x: x.permute(0, 2, 3, 1),
+        shuffled,
+        lambda x: functional.pixel_shuffle(torch.cat([x] * 4, 1), 2),
+        lambda x: functional.interpolate(x, scale_factor=2),
+        lambda x: x.unsqueeze(1).squeeze(1),
+        lambda x: functional.pad(x, (1, 0, 2, 1)),
+    )
+    return on_last(pick(rng, *functions))
+
+
+def function(grown: RandomModule, rng: np.random.Generator) -> Step:
+    functions = (
+        torch.sigmoid, torch.tanh, functional.hardswish, functional.silu, lambda x: x * torch.sigmoid(x),
+        lambda x: functional.leaky_relu(x, 0.1),
+    )  # fmt: skip
+    modules = (nn.Hardswish(), nn.Sigmoid(), nn.Tanh(), nn.SiLU(inplace=True), nn.LeakyReLU(), nn.ELU())
+    module = call(grown.part(pick(rng, *modules)))
+    return pick(rng, module, on_last(pick(rng, *functions)))
+
+
+def gated(grown: RandomModule, rng: np.random.Generator) -> Step:
+    """A hard sigmoid, behind a layer or anything else."""
+    at = [grown.part(conv(grown, rng))] if pick(rng, True, False) else []
+    activation = pick(rng, functional.hardsigmoid, nn.Hardsigmoid())
+    at += [grown.part(activation)] if isinstance(activation, nn.Module) else []
+
+    def step(own: RandomModule, values: list) -> object:
+        value = values[-1]
+        for each in at:
+            value = own.parts[each](value)
+        return value if isinstance(activation, nn.Module) else activation(value)
+
+    return step
+
+
+def clamp(grown: RandomModule, rng: np.random.Generator) -> Step:
+    module = call(grown.part(nn.Hardtanh(-0.5, 0.75)))
+    functions = (lambda x: torch.clamp(x, -0.3, 0.4), lambda x: x.clamp(min=0.25), lambda x: x.clamp(max=0.5))
+    return pick(rng, module, *(on_last(function) for function in functions))
+
+
+def functional_pool(grown: RandomModule, rng: np.random.Generator) -> Step:  # noqa: ARG001
+    functions = (
+        lambda x: functional.avg_pool2d(x, 2),
+        lambda x: functional.avg_pool2d(x, 3, stride=1, padding=1),
+        lambda x: functional.max_pool2d(x, 3, 2, 1),
+        lambda x: functional.max_pool2d(x, 2, stride=2, ceil_mode=True),
+        lambda x: functional.adaptive_avg_pool2d(x, (1, 1)),
+        lambda x: functional.adaptive_avg_pool2d(x, (x.shape[2], 1)),
+    )
+    return on_last(pick(rng, *functions))
+
+
+def pre_activation(grown: RandomModule, rng: np.random.Generator) -> Step:
+    """Batch norm before its convolution."""
+    norm, after = grown.part(batch_norm(grown.shape()[0], rng)), grown.part(conv(grown, rng))
+    return lambda own, values: own.parts[after](functional.relu(own.parts[norm](values[-1])))
+
+
 SUPPORTED: dict[str, Grow] = {
     "conv": module_step(conv),
     "conv and batch norm": conv_norm,
@@ -170,13 +308,32 @@ SUPPORTED: dict[str, Grow] = {
     "linear": module_step(linear),
     "max pool": module_step(max_pool),
     "average pool": module_step(average_pool),
-    "whole pool": module_step(whole_pool),
+    "whole pool": of_images(module_step(whole_pool)),
     "relu": relu,
     "add": add_earlier,
     "flatten": flatten,
     "flatten and linear": flatten_through,
     "dropout": module_step(lambda *_: nn.Dropout()),
     "identity": module_step(lambda *_: nn.Identity()),
+    "product": product,
+    "concatenation": concatenation,
+    "squeeze and excite": squeeze_excite,
+    "number": number,
+    "parameter": parameter,
+    "mean": mean,
+    "view": view,
+    "moves": of_images(moves),
+    "function": function,
+    "hard sigmoid": of_images(gated),
+    "clamp": clamp,
+    "functional pool": functional_pool,
+    "pre-activation": pre_activation,
+    "batch norm": module_step(lambda grown, rng: batch_norm(grown.shape()[0], rng)),
+    "same padding": module_step(lambda grown, rng: conv(grown, rng, padding="same", stride=1)),
+    "ceil": module_step(lambda *_: nn.MaxPool2d(2, stride=3, ceil_mode=True)),
+    "counted padding": module_step(lambda *_: nn.AvgPool2d(3, padding=1)),
+    "zeros around": of_images(module_step(lambda *_: nn.ZeroPad2d((0, 1, 2, 0)))),
+    "repeated border": of_images(module_step(lambda *_: nn.ReplicationPad2d(1))),
 }
 
 
@@ -195,26 +352,31 @@ def in_place(grown: RandomModule, rng: np.random.Generator) -> Step:  # noqa: AR
 # What was, or may be, converted to another function without a word; each is refused or means what torch means.
 ODD: dict[str, Grow] = {
     "alpha": lambda *_: on_last(lambda x: torch.add(x, x, alpha=2)),
-    "add a number": lambda *_: on_last(lambda x: x + 1),
     "add of other dimensions": lambda *_: lambda _, values: values[-1] + values[0],
     "divisor": module_step(lambda *_: nn.AvgPool2d(2, divisor_override=3)),
-    "counted padding": module_step(lambda *_: nn.AvgPool2d(3, padding=1)),
-    "ceil": module_step(lambda *_: nn.MaxPool2d(2, stride=3, ceil_mode=True)),
+    "average with ceil": module_step(lambda *_: nn.AvgPool2d(2, stride=3, ceil_mode=True)),
     "indices": lambda *_: on_last(lambda x: functional.max_pool2d(x, 2, return_indices=True)[0]),
     "linear on rows": module_step(lambda grown, _: nn.Linear(grown.shape()[-1], 3)),
     "pool of any tensor": module_step(lambda *_: nn.AdaptiveAvgPool2d(1)),
+    "rows": lambda _, rng: on_last(pick(rng, lambda x: torch.flatten(x, 2), lambda x: x.mean(1))),
     "two cells": module_step(lambda *_: nn.AdaptiveAvgPool2d(2)),
-    "flatten rows": lambda *_: on_last(lambda x: torch.flatten(x, 2)),
     "flatten channels": module_step(lambda *_: nn.Flatten(1, 2)),
     "padding mode": module_step(lambda grown, rng: conv(grown, rng, padding=1, padding_mode="reflect")),
-    "same padding": module_step(lambda grown, rng: conv(grown, rng, padding="same", stride=1)),
     "hook": module_step(hooked),
     "weight norm": module_step(lambda grown, rng: nn.utils.parametrizations.weight_norm(conv(grown, rng))),
     "in place": in_place,
-    "leaky": module_step(lambda *_: nn.LeakyReLU()),
-    "batch norm": module_step(lambda grown, rng: batch_norm(grown.shape()[0], rng)),
+    "in place on a part": lambda *_: on_last(lambda x: x + x[:, :1].add_(1)),
+    "other slope": module_step(lambda *_: nn.ELU(2.0)),
+    "slope of its own": module_step(lambda *_: nn.PReLU()),
     "sum over": lambda *_: on_last(lambda x: x.sum(-1, keepdim=True)),
-    "transpose": lambda *_: on_last(lambda x: x.transpose(1, 2)),
+    "mean of samples": lambda *_: on_last(lambda x: x - x.mean(0, keepdim=True)),
+    "mixed samples": lambda *_: on_last(lambda x: x.view(-1, x.shape[0], *x.shape[2:]).view(x.shape)),
+    "reversed samples": lambda *_: on_last(lambda x: x.flip(0)),
+    "quotient": lambda *_: on_last(lambda x: x / (x * x + 1)),
+    "rounded quotient": lambda *_: on_last(lambda x: torch.div(x, 2, rounding_mode="floor")),
+    "softmax": lambda *_: on_last(lambda x: torch.softmax(x, 1)),
+    "border of ones": module_step(lambda *_: nn.ConstantPad2d(1, 1.0)),
+    "bilinear": lambda *_: on_last(lambda x: functional.interpolate(x, scale_factor=2, mode="bilinear")),
 }
 KINDS = SUPPORTED | ODD
 
@@ -241,75 +403,3 @@ def grown_module(seed: int, kinds: list[str]) -> tuple[RandomModule, Tensor, lis
                 fitted.append(kind)
     grown.values.clear()
     return grown, images, fitted
-
-
-class FakeQuantized(fx.Interpreter):
-    """The float network in float64 with weights, biases and activations rounded where the integer network rounds.
-
-    Images keep torch's order, operations are torch's own; scales are those of the integer network's tensors, which are
-    named like the nodes.
-    """
-
-    def __init__(self, module: nn.Module, network: QuantizedNetwork, weight_bits: int) -> None:
-        super().__init__(fx.symbolic_trace(copy.deepcopy(module).double().eval()))
-        self._specs = {spec.name: spec for spec in network.tensors}
-        self._limit = 2 ** (weight_bits - 1) - 1
-        self._scale: dict[fx.Node, float] = {}
-
-    def run_node(self, n: fx.Node) -> object:
-        self._node = n
-        result = super().run_node(n)
-        source = n.all_input_nodes[0] if n.all_input_nodes else None
-        spec = self._specs.get(n.name)
-        if n.op == "output" or not isinstance(result, Tensor):
-            return result
-        if spec is None:  # folded into a neighbour, or an identity: it passes on what it reads
-            self._scale[n] = self._scale[source]
-            return result
-        self._scale[n] = spec.scale
-        module = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
-        return _rounded(result, spec, away=isinstance(module, nn.AvgPool2d | nn.AdaptiveAvgPool2d))
-
-    def call_module(self, target: str, args: tuple, kwargs: dict) -> object:
-        module = self.fetch_attr(target)
-        if isinstance(module, nn.BatchNorm2d):
-            return args[0]  # its convolution has it already
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            weight, bias = self._integers(module, self._node)
-            if isinstance(module, nn.Linear):
-                return functional.linear(args[0], weight, bias)
-            return functional.conv2d(
-                args[0], weight, bias, module.stride, module.padding, module.dilation, module.groups
-            )
-        return super().call_module(target, args, kwargs)
-
-    def _integers(self, module: nn.Module, node: fx.Node) -> tuple[Tensor, Tensor]:
-        """Weights, folded by hand, and biases on their grids."""
-        source_scale = self._scale[node.all_input_nodes[0]]
-        weight = module.weight
-        bias = torch.zeros(len(weight), dtype=weight.dtype) if module.bias is None else module.bias
-        while len(node.users) == 1 and self._is_norm(reader := next(iter(node.users))):
-            norm, node = self.fetch_attr(str(reader.target)), reader
-            gain = (norm.weight if norm.affine else 1) / torch.sqrt(norm.running_var + norm.eps)
-            weight = weight * gain.reshape(-1, 1, 1, 1)
-            bias = (bias - norm.running_mean) * gain + (norm.bias if norm.affine else 0)
-        flat = weight.abs().reshape(len(weight), -1).max(dim=1).values
-        grid = torch.where(flat > 0, flat, 1.0) / self._limit
-        grid = torch.maximum(grid, bias.abs() / (source_scale * (2**31 // 2)))
-        shaped = grid.reshape(-1, *(1,) * (weight.ndim - 1))
-        step = grid * source_scale
-        return torch.round(weight / shaped) * shaped, torch.round(bias / step) * step
-
-    def _is_norm(self, node: fx.Node) -> bool:
-        return node.op == "call_module" and isinstance(self.fetch_attr(str(node.target)), nn.BatchNorm2d)
-
-
-def _rounded(values: Tensor, spec: TensorSpec, *, away: bool) -> Tensor:
-    """Real values on a tensor's grid; averages round half away from 0 as integers, everything else half up."""
-    steps = torch.round(values / spec.scale, decimals=9)
-    if away:
-        integers = steps + spec.zero_point
-        whole = torch.sign(integers) * torch.floor(integers.abs() + 0.5)
-    else:
-        whole = torch.floor(steps + 0.5) + spec.zero_point
-    return (whole.clamp(-128, 127) - spec.zero_point) * spec.scale

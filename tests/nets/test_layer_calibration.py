@@ -61,6 +61,16 @@ def test_sums_are_those_of_the_executors_accumulators(case: tuple) -> None:
         assert (sums.accumulator_totals(operator) + operator.bias * sums.count == expected.sum(axis=0)).all()
 
 
+@pytest.mark.parametrize("samples", [256, 257])
+def test_sums_of_many_extreme_inputs_are_exact(samples: int) -> None:
+    network = digits_like(1, width=8).network
+    operator = network.operators[0]
+    assert isinstance(operator, Weighted)
+    one = torch.full((1, *network.tensors[operator.inputs[0]].shape), -128, dtype=torch.int8)
+    alone, together = (input_sums(operator, network, [one.repeat(count, 1, 1, 1)]) for count in (1, samples))
+    assert (together.totals == samples * alone.totals).all()
+
+
 def test_variances_are_those_of_accumulator_errors(case: tuple) -> None:
     network, _, inputs = case
     generator = np.random.default_rng(0)
@@ -97,7 +107,7 @@ def test_rounding_is_never_worse_than_the_nearest_integers(seed: int, taps: int,
     matrix[np.arange(taps), np.arange(taps)] += 1
     covariance = Covariance(matrix[None], np.zeros(1, np.int64))
     steps = generator.normal(0, limit / 3, (1, taps, 5))
-    made = rounded_to(steps, limit, covariance)
+    made = rounded_to(steps, (-limit, limit), covariance)
     assert np.abs(made).max() <= limit
     assert (made == np.rint(made)).all()
     nearest = np.clip(np.rint(steps), -limit, limit)
@@ -108,7 +118,7 @@ def test_rounding_is_never_worse_than_the_nearest_integers(seed: int, taps: int,
 def test_rounding_uses_correlations() -> None:
     # Two inputs that are always equal: 0.5 + 0.5 is 1 + 0, and the nearest integers (0 + 0) miss it by a whole step.
     covariance = Covariance(np.full((1, 2, 2), 1000.0), np.zeros(1, np.int64))
-    assert rounded_to(np.full((1, 2, 1), 0.5), 127, covariance).sum() == 1
+    assert rounded_to(np.full((1, 2, 1), 0.5), (-127, 127), covariance).sum() == 1
 
 
 def test_groups_are_rearranged_and_restored() -> None:

@@ -1,11 +1,11 @@
 """The integer executor equals LiteRT, tensor by tensor, on models that it has never seen."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import known_models
 import numpy as np
 import pytest
+from exactness import assert_equal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_layers import NONE, OPTIONS, RELU, RELU6, SAME, VALID, Layers
@@ -28,15 +28,6 @@ strides = st.tuples(st.integers(1, 3), st.integers(1, 3))
 CONSTANT_DIMENSIONS = ["", "c", "1c", "wc", "hwc", "1hwc"]
 activations = st.sampled_from([NONE, RELU, RELU6])
 paddings = st.sampled_from([SAME, VALID])
-
-
-def assert_equal(content: bytes, seed: int, samples: int = 3, profiles: Iterable[str] = PROFILES) -> None:
-    for profile in profiles:
-        network = network_from_bytes(content, "generated", contract=profile)
-        report = verify_bytes(content, "generated", profile, *random_samples(network, samples, seed))
-        assert len(report.tensors) == len(network.operators)
-        assert all(check.elements > 0 for check in report.tensors)
-        assert report.exact, [check for check in report.tensors if check.mismatches]
 
 
 @EXAMPLES

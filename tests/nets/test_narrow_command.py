@@ -335,8 +335,8 @@ def test_a_file_that_is_not_the_design_is_not_written(
 ) -> None:
     honest = load_tflite
 
-    def dishonest(path: Path) -> QuantizedNetwork:
-        network = honest(path)
+    def dishonest(path: Path, *, cut: tuple[str, ...]) -> QuantizedNetwork:
+        network = honest(path, cut=cut)
         first = next(op for op in network.operators if isinstance(op, Weighted))
         return network.with_operators({first.name: replace(first, bias=first.bias + 1)})
 

@@ -1,4 +1,4 @@
-"""Constant operands and tables: through narrowing, training, reuse of prefixes, certificates and export."""
+"""Constant operands and tables: through narrowing, training, certificates and export."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,21 +12,29 @@ from small_networks import random_inputs
 
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor, accumulator
+from nets.execute.accumulation import sum_of_products
 from nets.execute.executor import Backend
-from nets.execute.prefix import PrefixEvaluator
 from nets.importers import network_from_bytes
 from nets.narrow import Calibration, RescalerChoice, narrow
 from nets.narrow.activations import between_tensors
 from nets.narrow.certificates import certify
-from nets.network import PROFILES, Method, QuantizedNetwork, RescaledOperator, fingerprint
+from nets.narrow.statistics import input_patches, input_sums
+from nets.network import PROFILES, Method, QuantizedNetwork, RescaledOperator, Weighted, fingerprint
 from nets.oracle.export import export_tflite
 from nets.oracle.verify import random_samples, verify_bytes
+from nets.train.straight_through import sum_gradients
 from nets.train.twin import RescaleAwareTwin
 
 MODELS = Path(__file__).parents[3] / "shared" / "data" / "operators"
 
 
-@pytest.fixture(params=[known_models.constants, known_models.functions, known_models.rearrangements])
+STRUCTURES = [
+    *(known_models.constants, known_models.functions, known_models.rearrangements, known_models.parts),
+    *(known_models.upsampled, known_models.attention, known_models.unsigned, known_models.through_float),
+]
+
+
+@pytest.fixture(params=STRUCTURES)
 def model(request: pytest.FixtureRequest) -> bytes:
     return request.param(np.random.default_rng(5))
 
@@ -51,15 +59,12 @@ def other_scale(network: QuantizedNetwork) -> QuantizedNetwork:
     return replace(between_tensors(network, network.with_tensors(changed)), constants=constants)
 
 
-def test_both_backends_and_reused_prefixes_agree(network: QuantizedNetwork) -> None:
+def test_both_backends_agree(network: QuantizedNetwork) -> None:
     (x,) = random_samples(network, 40, 0)
-    expected = IntegerExecutor(network, backend=Backend.TORCH).outputs(x)[0]
-    assert (IntegerExecutor(network).outputs(x)[0] == expected).all()
-    evaluator = PrefixEvaluator(x)
     other = other_scale(network)
-    for each in (network, other, network):
-        assert (evaluator.outputs(each)[0] == IntegerExecutor(each).outputs(x)[0]).all()
-    assert evaluator.reused
+    for each in (network, other):
+        expected = IntegerExecutor(each, backend=Backend.TORCH).outputs(x)[0]
+        assert (IntegerExecutor(each).outputs(x)[0] == expected).all()
     assert fingerprint(other) != fingerprint(network)
 
 
@@ -94,8 +99,45 @@ def test_calibration_takes_constants(network: QuantizedNetwork) -> None:
     assert IntegerExecutor(design).outputs(x)[0].shape == (32, 4)
 
 
+def test_sums_and_patches_are_those_of_the_accumulators(network: QuantizedNetwork) -> None:
+    (x,) = random_samples(network, 6, 4)
+    tensors = IntegerExecutor(network).tensors(x)
+    for operator in network.operators:
+        if isinstance(operator, Weighted):
+            inputs = [torch.from_numpy(tensors[operator.inputs[0]])]
+            expected = accumulator(operator, network)(inputs).reshape(-1, operator.out_channels).sum(dim=0).numpy()
+            sums = input_sums(operator, network, inputs)
+            patches = input_patches(operator, network, inputs, seed=0)
+            assert (sums.accumulator_totals(operator) + operator.bias * sums.count == expected).all()
+            assert (patches.sum(axis=0, dtype=np.int64) == sums.totals).all()
+            assert len(patches) == sums.count
+
+
+def test_gradients_of_layers_are_those_of_their_sums() -> None:
+    """Against automatic differentiation."""
+    network = network_from_bytes(known_models.upsampled(np.random.default_rng(5)), "m.tflite")
+    for operator in network.operators:
+        if isinstance(operator, Weighted):
+            shape = network.tensors[operator.inputs[0]].shape
+            centred = torch.randn(2, *shape, dtype=torch.float64, requires_grad=True)
+            weights = torch.tensor(operator.weights, dtype=torch.float64, requires_grad=True)
+            ordered = weights.permute(0, 3, 1, 2) if weights.dim() == 4 else weights
+            zero = torch.zeros(operator.out_channels, dtype=torch.float64)
+            total = sum_of_products(operator, centred, ordered, zero).reshape(
+                2, *network.tensors[operator.output].shape
+            )
+            gradient = torch.randn_like(total)
+            total.backward(gradient)
+            by_input, by_weight = sum_gradients(
+                gradient, centred.detach(), weights.detach(), operator, needs_input=True
+            )
+            assert by_input is not None
+            torch.testing.assert_close(by_input, centred.grad)
+            torch.testing.assert_close(by_weight, weights.grad)
+
+
 def test_the_twin_is_the_executor(network: QuantizedNetwork) -> None:
-    x = random_inputs((5, 4, 3), 8)
+    x = random_inputs(network.tensors[network.inputs[0]].shape, 8)
     for design in (network, narrowed(network, Method.ABSORB)):
         twin = RescaleAwareTwin(design, learn_scales=design is network)
         exact = IntegerExecutor(design).outputs(x)[0]
@@ -103,6 +145,15 @@ def test_the_twin_is_the_executor(network: QuantizedNetwork) -> None:
         logits = twin.integers(torch.from_numpy(x))[index]
         assert (logits.detach().numpy() == exact).all()
         logits.sum().backward()
+
+
+def test_a_sum_over_axes_is_trained_and_rescaled() -> None:
+    layers = Layers(np.random.default_rng(1))
+    x = layers.elementwise("ADD", layers.conv(layers.input(5, 4, 3), 6), layers.constant(6))
+    network = network_from_bytes(layers.content(layers.dense(layers.reduced("SUM", x, (1, 2), keep=False), 4)), "m")
+    test_the_twin_is_the_executor(network)
+    test_certificates_hold(network)
+    test_narrowed_networks_follow_int32(network, Method.ABSORB)
 
 
 def test_certificates_hold(network: QuantizedNetwork) -> None:

@@ -86,33 +86,37 @@ def test_real_zero_is_an_integer() -> None:
 
 class Unsupported(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(x)
+        return torch.softmax(x, 1)
 
 
 def test_unsupported_operation_is_named() -> None:
-    with pytest.raises(NetworkError, match=r"'sigmoid'.*not supported"):
+    with pytest.raises(NetworkError, match=r"'softmax'.*not supported"):
         quantize_module(Unsupported(), torch.rand(2, 1, 4, 4), name="net")
 
 
-def test_batch_norm_without_a_convolution_is_refused() -> None:
-    module = nn.Sequential(nn.BatchNorm2d(1), nn.Conv2d(1, 1, 1))
-    with pytest.raises(NetworkError, match="does not follow a convolution"):
-        quantize_module(module, torch.rand(2, 1, 4, 4), name="net")
+def test_batch_norm_of_its_own_is_a_depthwise_convolution() -> None:
+    module = nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 4, 1))
+    network = quantize_module(module, torch.rand(2, 3, 4, 4), name="net").network
+    assert [operator.name for operator in network.operators] == ["depthwise_0", "conv_1"]
 
 
-def test_adaptive_pool_to_more_than_one_cell_is_refused() -> None:
+def test_adaptive_pool_with_windows_of_several_sizes_is_refused() -> None:
     module = nn.Sequential(nn.Conv2d(1, 1, 1), nn.AdaptiveAvgPool2d(2))
-    with pytest.raises(NetworkError, match=r"only AdaptiveAvgPool2d\(1\)"):
-        quantize_module(module, torch.rand(2, 1, 4, 4), name="net")
+    with pytest.raises(NetworkError, match=r"2 cells do not divide \[5, 5\]"):
+        quantize_module(module, torch.rand(2, 1, 5, 5), name="net")
 
 
 @pytest.mark.parametrize(
     ("function", "said"),
     [
         (lambda x: torch.add(x, x, alpha=2), "has alpha = 2"),
-        (lambda x: x + 1, "needs two tensors"),
-        (lambda x: torch.flatten(x, 2), r"flattens dimensions 2 to -1; 1 to -1"),
-        (lambda x: x.flatten(), "makes no tensor|flattens dimensions 0"),
+        (lambda x: x / (x + 1), "divides by a tensor"),
+        (lambda x: x.flatten(), "mixes samples"),
+        (lambda x: x.view(-1, 4), "mixes samples"),
+        (lambda x: torch.cat((x, x)), "'cat'.*not supported"),
+        (lambda x: x.mean(), "'mean'.*not supported"),
+        (lambda x: x.mean(3).mean(2), "keep them, or average over"),
+        (lambda x: torch.div(x, 2, rounding_mode="floor"), "has rounding_mode = floor"),
         (lambda x: (x, 1), "returns"),
         (lambda x: x * float("inf"), "computes"),
     ],
@@ -131,7 +135,9 @@ def test_functions_that_mean_something_else_are_refused(function: Callable[[Tens
     [
         (nn.AvgPool2d(2, divisor_override=3), "divisor_override = 3"),
         (nn.Linear(4, 2), r"reads \[batch, 3, 4, 4\]"),
-        (nn.Sequential(nn.Flatten(), nn.AdaptiveAvgPool2d(1)), r"reads \[batch, 48\]"),
+        (nn.Sequential(nn.Flatten(), nn.ZeroPad2d(1)), "'_0_1' .ZeroPad2d. of 'net' is not supported"),
+        (nn.Sequential(nn.Flatten(), nn.Hardsigmoid()), r"reads \[batch, 48\]; 3 dimensions"),
+        (nn.ELU(2.0), "ELU"),
         (nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2, track_running_stats=False)), "keeps no running"),
     ],
 )

@@ -1,11 +1,13 @@
 """Random float networks of every supported operation in any order: quantized exactly, or refused with one line."""
 
 import numpy as np
+import pytest
 import torch
+from fake_quantized import FakeQuantized
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_modules import ODD, SUPPORTED, FakeQuantized, RandomModule, grown_module
-from torch import Tensor
+from random_modules import ODD, SUPPORTED, grown_module
+from torch import Tensor, nn
 
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
@@ -16,7 +18,10 @@ supported = st.lists(st.sampled_from(sorted(SUPPORTED)), min_size=1, max_size=9)
 widths = st.sampled_from([8, 8, 4, 3])
 
 
-def differences(quantized: QuantizedModule, module: RandomModule, images: Tensor, bits: int) -> np.ndarray:
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # a copy inside of torch
+
+
+def differences(quantized: QuantizedModule, module: nn.Module, images: Tensor, bits: int) -> np.ndarray:
     """Differences between the integer network and torch on rounded numbers, in steps of the output."""
     network = quantized.network
     spec, source = network.tensors[network.outputs[0]], network.tensors[network.inputs[0]]
@@ -38,7 +43,7 @@ def test_supported_operations_in_any_order(seed: int, kinds: list[str], bits: in
     assert not differences(quantized, module, images, bits).any()
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(seeds, supported, st.sampled_from(sorted(ODD)), supported)
 def test_other_operations_are_refused_or_exact(seed: int, before: list[str], odd: str, after: list[str]) -> None:
     module, images, _ = grown_module(seed, [*before, odd, *after])

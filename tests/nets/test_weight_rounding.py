@@ -46,7 +46,7 @@ def test_rounding_is_coordinate_descent(seed: int, taps: int, groups: int, outpu
     factors = rng.integers(-20, 21, (groups, taps, 6)).astype(np.float64)
     matrices = np.matmul(factors, np.swapaxes(factors, 1, 2)) + 2.0 * np.eye(taps)
     steps = np.round(rng.uniform(-limit - 1, limit + 1, (groups, taps, outputs)) * 1024) / 1024
-    made = rounded_to(steps, limit, Covariance(matrices, np.zeros(groups, np.int64)))
+    made = rounded_to(steps, (-limit, limit), Covariance(matrices, np.zeros(groups, np.int64)))
     for group in range(groups):
         for output in range(outputs):
             wanted = descended(steps[group, :, output], limit, matrices[group])

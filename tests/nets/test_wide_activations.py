@@ -104,9 +104,9 @@ def test_tables_are_exact_over_the_whole_range(kind: str, scale: float) -> None:
     content = layers.content(layers.reshape(made, 2**15, 1))
     inputs = np.arange(-(2**15), 2**15).reshape(2, -1).astype(np.int16)
     for profile in PROFILES.values():
-        network = network_from_bytes(content, "m", contract=profile.name)
+        network = network_from_bytes(content, "m", contract=profile.name, cut=[made])
         (theirs,) = litert.LiteRtRunner(content, profile.runtime).run_all(inputs)
-        assert np.array_equal(IntegerExecutor(network).outputs(inputs)[0], theirs)
+        assert np.array_equal(IntegerExecutor(network).outputs(inputs)[0], theirs[..., 0])
 
 
 @pytest.fixture(scope="module")

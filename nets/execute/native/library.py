@@ -4,18 +4,8 @@ import ctypes
 import functools
 from pathlib import Path
 
-KERNELS_VERSION = 2
-_PATHS = ("plain C++", "AVX2", "AVX-512 VNNI")  # as best_path() numbers them
-_POINTER = ctypes.c_void_p
-_INT64 = ctypes.c_int64
-_INT32 = ctypes.c_int32
-
-_SIGNATURES: dict[str, list[type[ctypes.c_void_p] | type[ctypes.c_int64] | type[ctypes.c_int32]]] = {
-    "convolve": [*[_POINTER] * 7, _INT64, _INT32],
-    "convolve_depthwise": [*[_POINTER] * 7, _INT64],
-    "add_tables": [*[_POINTER] * 6, _INT64],
-    "multiply": [_POINTER, _INT32, _INT32, *[_POINTER] * 3, _INT64],
-}
+KERNELS_VERSION = 4
+_PATHS = {-1: "plain C++", 0: "SSE2", 1: "AVX2", 2: "AVX-512 VNNI"}  # as best_path_here() numbers them
 
 
 @functools.cache
@@ -31,9 +21,10 @@ def _loaded() -> tuple[ctypes.CDLL | None, str]:
         return None, f"{files[0].name} cannot be loaded: {error}"
     if version != KERNELS_VERSION:
         return None, f"{files[0].name} is of version {version}, {KERNELS_VERSION} is needed: install again"
-    for name, arguments in _SIGNATURES.items():
-        getattr(library, name).argtypes = arguments
-        getattr(library, name).restype = None
+    pointer = ctypes.c_void_p
+    library.run_steps.argtypes = [pointer, ctypes.c_int64, pointer, ctypes.c_int64, ctypes.c_int32]
+    library.run_steps.restype = None
+    library.second_cache.restype = ctypes.c_int64
     return library, f"{files[0].name}, {_PATHS[library.best_path()]}"
 
 
@@ -45,3 +36,24 @@ def native_library() -> ctypes.CDLL | None:
 def native_status() -> str:
     """Describes in one line which kernels are in use, or why none are."""
     return _loaded()[1]
+
+
+class LimitedLibrary:
+    """The compiled kernels, used as on a machine that has no more than one path's instructions.
+
+    Args:
+        library: the compiled kernels.
+        path: the instruction path, as numbered by ``best_path``; at most this machine's.
+    """
+
+    def __init__(self, library: ctypes.CDLL, path: int) -> None:
+        self._path = path
+        self.run_steps = library.run_steps
+        self.second_cache = library.second_cache
+
+    def best_path(self) -> int:
+        """Returns the path."""
+        return self._path
+
+
+Library = ctypes.CDLL | LimitedLibrary

@@ -1,6 +1,8 @@
-"""What the nodes of a traced network are, and what their arguments and attributes say."""
+"""What the nodes of a traced network are, and what their arguments say."""
 
+import math
 import operator as python_operator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,15 +10,32 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from nets.errors import NetworkError
+from nets.importers.pytorch.calls import arguments
 from nets.importers.pytorch.tracing import Trace
 from nets.network import FloatArray
 
-_ADDITIONS = (python_operator.add, torch.add, "add")
-_RELUS = (functional.relu, torch.relu, "relu")
-_IDENTITIES = (nn.Identity, nn.Dropout)
-_ADDENDS = 2
-_WINDOW_MAX = 2**16  # elements whose int8 sum is exact in float32
-_RELU, _RELU6 = (0.0, float("inf")), (0.0, 6.0)
+_ELEMENTWISE = {
+    target: kind
+    for kind, targets in {
+        "add": (python_operator.add, python_operator.iadd, torch.add, "add", "add_"),
+        "sub": (python_operator.sub, python_operator.isub, torch.sub, torch.subtract, "sub", "sub_"),
+        "mul": (python_operator.mul, python_operator.imul, torch.mul, torch.multiply, "mul", "mul_"),
+        "div": (python_operator.truediv, python_operator.itruediv, torch.div, torch.true_divide, "div", "div_"),
+    }.items()
+    for target in targets
+}
+_CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
+_MEANS = (torch.mean, "mean")
+_CLAMPS = (torch.clamp, torch.clip, "clamp", "clamp_", "clip")
+_FLATTENS = (torch.flatten, "flatten")
+_RESHAPES = (torch.reshape, "view", "reshape")
+_IDENTITIES = (nn.Identity, nn.Dropout, nn.Dropout2d)
+# Of the evaluation mode; torchvision's is known by its name, for it may not be installed.
+_IDENTITY_FUNCTIONS = (functional.dropout, functional.dropout2d)
+_STOCHASTIC_DEPTH = "stochastic_depth"
+_OPERANDS = 2
+
+Operand = fx.Node | float | Tensor  # a tensor of the network, a number, or a parameter
 
 
 def source(node: fx.Node) -> fx.Node:
@@ -34,60 +53,125 @@ def results(node: fx.Node, name: str) -> tuple[fx.Node, ...]:
     return nodes
 
 
-def is_addition(node: fx.Node) -> bool:
-    """Returns whether a node adds two tensors."""
-    return node.target in _ADDITIONS
+@dataclass(frozen=True, eq=False, slots=True)
+class Elementwise:
+    """A sum, difference or product of two operands."""
+
+    kind: str
+    left: Operand
+    right: Operand
 
 
-def addends(node: fx.Node) -> tuple[fx.Node, fx.Node]:
-    """Returns the two nodes that an addition reads, which may be the same.
+def elementwise(node: fx.Node, trace: Trace) -> Elementwise | None:
+    """Returns a sum, difference or product, a quotient as the product with the reciprocal; None for other nodes.
 
     Raises:
-        NetworkError: one of them is a number, or the sum is a scaled one.
+        NetworkError: no operand is a tensor of the network, a divisor is one, or the operation is scaled or rounded.
     """
+    if node.op not in ("call_function", "call_method") or node.target not in _ELEMENTWISE:
+        return None
+    kind = _ELEMENTWISE[node.target]
     known = {key: value for key, value in node.kwargs.items() if (key, value) != ("alpha", 1)}
     given = [each for each in (*node.args, known.pop("input", None), known.pop("other", None)) if each is not None]
     if known:
-        raise NetworkError(f"addition {node.name!r} has {', '.join(f'{k} = {v}' for k, v in known.items())}; use x + y")
-    tensors = [each for each in given if isinstance(each, fx.Node)]
-    if not len(given) == len(tensors) == _ADDENDS:
-        raise NetworkError(f"addition {node.name!r} needs two tensors")
-    return tensors[0], tensors[1]
+        options = ", ".join(f"{key} = {value}" for key, value in known.items())
+        raise NetworkError(f"operation {node.name!r} has {options}, which is not supported")
+    operands = [_operand(each, trace) for each in given]
+    if len(operands) != _OPERANDS or not any(isinstance(each, fx.Node) for each in operands):
+        raise NetworkError(f"operation {node.name!r} needs two tensors, or a tensor and a number")
+    left, right = operands
+    if kind != "div":
+        return Elementwise(kind, left, right)
+    if isinstance(right, fx.Node):
+        raise NetworkError(f"operation {node.name!r} divides by a tensor; only division by constants is supported")
+    return Elementwise("mul", left, 1 / right)
+
+
+def _operand(given: object, trace: Trace) -> Operand:
+    value = trace.constants.get(given, given) if isinstance(given, fx.Node) else given
+    if isinstance(value, fx.Node | Tensor):
+        return value
+    if isinstance(value, int | float) and math.isfinite(value):
+        return float(value)
+    raise NetworkError(f"operand {given} is neither a tensor nor a finite number")
 
 
 def activation(node: fx.Node, trace: Trace) -> tuple[float, float] | None:
-    """Returns the real bounds of a ReLU or ReLU6, or None for other nodes."""
+    """Returns the real bounds of a clamp, such as ReLU and ReLU6, or None for other nodes."""
     module = trace.module_of(node)
-    if isinstance(module, nn.ReLU6) or node.target is functional.relu6:
-        return _RELU6
-    return _RELU if isinstance(module, nn.ReLU) or node.target in _RELUS else None
+    if isinstance(module, nn.Hardtanh):  # ReLU6 is one
+        return float(module.min_val), float(module.max_val)
+    if isinstance(module, nn.ReLU):
+        return 0.0, math.inf
+    if node.target not in _CLAMPS:
+        return None
+    given = arguments(node, ("min", "max")) or {}
+    low, high = given.get("min"), given.get("max")
+    if not all(each is None or isinstance(each, int | float) for each in (low, high)):
+        return None
+    bounds = (-math.inf if low is None else float(str(low)), math.inf if high is None else float(str(high)))
+    return bounds if bounds[0] <= bounds[1] else None
+
+
+def is_concatenation(node: fx.Node) -> bool:
+    """Returns whether a node joins tensors."""
+    return node.target in _CONCATENATIONS
+
+
+def concatenated(node: fx.Node) -> tuple[list[fx.Node], int]:
+    """Returns the nodes that a concatenation joins, and the dimension.
+
+    Raises:
+        NetworkError: it joins other things than tensors.
+    """
+    given = arguments(node, ("dim", "axis", "out"))
+    joined = node.args[0] if node.args else None
+    dim = (given or {}).get("dim", (given or {}).get("axis", 0))
+    if not isinstance(joined, tuple | list) or not all(isinstance(each, fx.Node) for each in joined):
+        raise NetworkError(f"operation {node.name!r} joins {joined}; a list of tensors is supported")
+    return [each for each in joined if isinstance(each, fx.Node)], int(str(dim))
+
+
+def is_mean(node: fx.Node) -> bool:
+    """Returns whether a node averages over dimensions."""
+    return node.target in _MEANS
+
+
+def mean(node: fx.Node, rank: int) -> tuple[tuple[int, ...], bool]:
+    """Returns the dimensions of a mean, from 1, and whether they are kept with size 1.
+
+    Args:
+        node: the node.
+        rank: number of dimensions that it reads, with the batch.
+
+    Raises:
+        NetworkError: it averages over the batch, or has options.
+    """
+    given = arguments(node, ("dim", "keepdim"))
+    stated = (given or {}).get("dim")
+    dims = tuple(stated) if isinstance(stated, tuple | list) else (stated,)
+    if given is None or not all(isinstance(dim, int) and dim % rank for dim in dims):
+        raise NetworkError(
+            f"operation {node.name!r} averages over {stated}; dimensions other than the batch are needed"
+        )
+    return tuple(sorted({int(str(dim)) % rank for dim in dims})), bool(given.get("keepdim", False))
 
 
 def is_flatten(node: fx.Node, trace: Trace) -> bool:
-    """Returns whether a node flattens everything but the batch.
-
-    Raises:
-        NetworkError: it flattens other dimensions.
-    """
-    module = trace.module_of(node)
-    if isinstance(module, nn.Flatten):
-        start, end = module.start_dim, module.end_dim
-    elif node.target in (torch.flatten, "flatten"):
-        given = dict(zip(("start_dim", "end_dim"), node.args[1:], strict=False)) | node.kwargs
-        start, end = (int(str(given.get(key, default))) for key, default in (("start_dim", 0), ("end_dim", -1)))
-    else:
+    """Returns whether a node flattens everything but the batch."""
+    read = node.all_input_nodes
+    if not read or node not in trace.shapes or read[0] not in trace.shapes:
         return False
-    last = len(trace.shapes[source(node)])
-    if start != 1 or end not in (-1, last):
-        raise NetworkError(
-            f"{node.name!r} flattens dimensions {start} to {end}; 1 to -1, all but the batch, is supported"
-        )
-    return True
+    if not isinstance(trace.module_of(node), nn.Flatten) and node.target not in (*_FLATTENS, *_RESHAPES):
+        return False
+    return trace.shapes[node] == (int(np.prod(trace.shapes[read[0]])),)
 
 
 def is_identity(node: fx.Node, trace: Trace) -> bool:
     """Returns whether a node's result is its input: identities, dropout, and a flatten of what is flat."""
-    if isinstance(trace.module_of(node), _IDENTITIES):
+    if isinstance(trace.module_of(node), _IDENTITIES) or node.target in _IDENTITY_FUNCTIONS:
+        return True
+    if node.op == "call_function" and getattr(node.target, "__name__", "") == _STOCHASTIC_DEPTH:
         return True
     return is_flatten(node, trace) and trace.shapes[node] == trace.shapes[source(node)]
 
@@ -99,46 +183,6 @@ def only_linear_layers_read(node: fx.Node, trace: Trace) -> bool:
         or (user in trace.shapes and is_identity(user, trace) and only_linear_layers_read(user, trace))
         for user in node.users
     )
-
-
-Window = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
-
-
-def window(
-    node: fx.Node, module: nn.AvgPool2d | nn.AdaptiveAvgPool2d | nn.MaxPool2d, spatial: tuple[int, ...]
-) -> Window:
-    """Returns kernel, stride and padding of a pool, each (vertical, horizontal).
-
-    Args:
-        node: the pool's node, named in errors.
-        module: the pool.
-        spatial: (height, width) of its input.
-
-    Raises:
-        NetworkError: the pool has an option that is not supported.
-    """
-    found = _whole(node, module, spatial) if isinstance(module, nn.AdaptiveAvgPool2d) else _sliding(node, module)
-    if not isinstance(module, nn.MaxPool2d) and int(np.prod(found[0])) > _WINDOW_MAX:
-        raise NetworkError(f"pool {node.name!r} averages {found[0]}; at most {_WINDOW_MAX} elements are supported")
-    return found
-
-
-def _whole(node: fx.Node, module: nn.AdaptiveAvgPool2d, spatial: tuple[int, ...]) -> Window:
-    if module.output_size not in (1, (1, 1)):
-        raise NetworkError(f"pool {node.name!r}: only AdaptiveAvgPool2d(1) is supported, got {module.output_size}")
-    whole = (spatial[0], spatial[1])
-    return whole, whole, (0, 0)
-
-
-def _sliding(node: fx.Node, module: nn.AvgPool2d | nn.MaxPool2d) -> Window:
-    padding = pair(module.padding)
-    if module.ceil_mode or (isinstance(module, nn.AvgPool2d) and module.count_include_pad and padding != (0, 0)):
-        raise NetworkError(f"pool {node.name!r}: ceil_mode and padding that counts are not supported")
-    if isinstance(module, nn.AvgPool2d) and module.divisor_override is not None:
-        raise NetworkError(f"pool {node.name!r}: divisor_override = {module.divisor_override} is not supported")
-    if isinstance(module, nn.MaxPool2d) and pair(module.dilation) != (1, 1):
-        raise NetworkError(f"pool {node.name!r}: dilation is not supported")
-    return pair(module.kernel_size), pair(module.stride or module.kernel_size), padding
 
 
 def array(parameter: Tensor) -> FloatArray:

@@ -1,6 +1,6 @@
 """A converted network in real numbers: it has to compute what the float network computes, before any rounding."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -8,29 +8,32 @@ from torch.nn import functional
 
 from nets.errors import NetworkError
 from nets.execute import real_pool
+from nets.importers.pytorch.builder import RealValues
 from nets.narrow import RealWeights
 from nets.network import (
+    Concatenation,
     Convolution,
+    ElementwiseProduct,
     ElementwiseSum,
-    FullyConnected,
+    Function,
+    Lookup,
+    Mean,
     Operator,
+    Pad,
     Pool,
     QuantizedNetwork,
+    Rearrangement,
     Requantize,
     Reshape,
     Transpose,
 )
-
-Bounds = Mapping[str, tuple[float, float]]  # real bounds of an operator's activation, by the operator's name
 
 _SAMPLES = 8
 # Of the largest output: float32 networks differ from float64 by far less, and what is misread by more.
 _TOLERANCE = 1e-3
 
 
-def check_follows(
-    module: nn.Module, network: QuantizedNetwork, originals: Mapping[str, RealWeights], bounds: Bounds, inputs: Tensor
-) -> None:
+def check_follows(module: nn.Module, network: QuantizedNetwork, real: RealValues, inputs: Tensor) -> None:
     """Refuses a converted network that is another function than the float network.
 
     Every attribute, hook or subclass that the conversion overlooks shows here.
@@ -38,8 +41,7 @@ def check_follows(
     Args:
         module: the float network, in evaluation mode.
         network: what became of it.
-        originals: its real weights and biases by operator name.
-        bounds: the activations.
+        real: what its integers stand for.
         inputs: float32 ``[samples, *shape]``, channels first.
 
     Raises:
@@ -49,8 +51,12 @@ def check_follows(
     with torch.inference_mode():
         results = module(samples.clone())
         expected = [channels_last(x.double()) for x in (results if isinstance(results, tuple | list) else [results])]
-        computed = real_outputs(network, originals, bounds, channels_last(samples.double()))
+        computed = real_outputs(network, real, channels_last(samples.double()))
     for at, (ours, theirs) in enumerate(zip(computed, expected, strict=True)):
+        if ours.shape != theirs.shape:
+            raise NetworkError(
+                f"output {at} of {network.name!r} has shape {list(theirs.shape)}, not {list(ours.shape)}"
+            )
         error, largest = float((ours - theirs).abs().max()), float(theirs.abs().max())
         if error > _TOLERANCE * largest:
             raise NetworkError(
@@ -65,43 +71,78 @@ def channels_last(values: Tensor) -> Tensor:
     return values.permute(0, 2, 3, 1) if values.ndim == 4 else values
 
 
-def real_outputs(
-    network: QuantizedNetwork, originals: Mapping[str, RealWeights], bounds: Bounds, inputs: Tensor
-) -> list[Tensor]:
+def real_outputs(network: QuantizedNetwork, real: RealValues, inputs: Tensor) -> list[Tensor]:
     """Computes a network's outputs in real numbers, float64 ``[samples, *shape]``, channels last."""
-    values = {network.inputs[0]: inputs}
+    values = {index: torch.from_numpy(constant)[None] for index, constant in real.constants.items()}
+    values[network.inputs[0]] = inputs
     for operator in network.operators:
         sources = [values[index] for index in operator.inputs]
-        result = _real(operator, sources, network, originals.get(operator.name))
-        values[operator.output] = result.clamp(*bounds[operator.name]) if operator.name in bounds else result
+        weights = real.weights.get(operator.name)
+        result = _computed(operator, sources, network) if weights is None else _weighted(operator, sources[0], weights)
+        bounds = real.bounds.get(operator.name)
+        values[operator.output] = result if bounds is None else result.clamp(*bounds)
     return [values[index] for index in network.outputs]
 
 
-def _real(operator: Operator, sources: list[Tensor], network: QuantizedNetwork, real: RealWeights | None) -> Tensor:
+def _weighted(operator: Operator, source: Tensor, real: RealWeights) -> Tensor:
+    weights, bias = torch.from_numpy(real.weights), torch.from_numpy(real.bias)
+    if not isinstance(operator, Convolution):
+        return functional.linear(source, weights, bias)
+    (top, bottom), (left, right) = operator.padding
+    image = functional.pad(source.permute(0, 3, 1, 2), (left, right, top, bottom))
+    result = functional.conv2d(
+        image,
+        weights.permute(0, 3, 1, 2),
+        bias,
+        stride=operator.stride,
+        dilation=operator.dilation,
+        groups=operator.groups,
+    )
+    return result.permute(0, 2, 3, 1)
+
+
+def _computed(operator: Operator, sources: list[Tensor], network: QuantizedNetwork) -> Tensor:
+    """Computes an operator without weights."""
+    first = sources[0]
     match operator:
-        case Convolution() if real is not None:
-            (top, bottom), (left, right) = operator.padding
-            image = functional.pad(sources[0].permute(0, 3, 1, 2), (left, right, top, bottom))
-            weights = torch.from_numpy(real.weights).permute(0, 3, 1, 2)
-            result = functional.conv2d(
-                image,
-                weights,
-                torch.from_numpy(real.bias),
-                stride=operator.stride,
-                dilation=operator.dilation,
-                groups=operator.groups,
-            )
-            return result.permute(0, 2, 3, 1)
-        case FullyConnected() if real is not None:
-            return functional.linear(sources[0], torch.from_numpy(real.weights), torch.from_numpy(real.bias))
         case ElementwiseSum():
-            return sources[0] + operator.sign * sources[1]
+            return first + operator.sign * sources[1]
+        case ElementwiseProduct():
+            return first * sources[1]
+        case Lookup():
+            return _function(operator)(first)
+        case Mean():
+            means = first.mean(dim=[axis + 1 for axis in operator.axes])
+            return means.reshape(len(first), *network.tensors[operator.output].shape)
         case Pool():
-            return real_pool(operator, sources[0].permute(0, 3, 1, 2), -torch.inf).permute(0, 2, 3, 1)
-        case Reshape():
-            return sources[0].reshape(len(sources[0]), *network.tensors[operator.output].shape)
-        case Transpose():
-            return sources[0].permute(0, *(axis + 1 for axis in operator.permutation))
+            return real_pool(operator, first.permute(0, 3, 1, 2), -torch.inf).permute(0, 2, 3, 1)
+        case Concatenation():
+            return torch.cat(sources, dim=operator.axis + 1)
         case Requantize():
-            return sources[0]
+            return first
+    return _moved(operator, first, network)
+
+
+def _moved(operator: Operator, source: Tensor, network: QuantizedNetwork) -> Tensor:
+    """Computes an operator that moves elements of one tensor."""
+    match operator:
+        case Pad():
+            return functional.pad(source, [amount for pair in reversed(operator.padding) for amount in pair])
+        case Reshape():
+            return source.reshape(len(source), *network.tensors[operator.output].shape)
+        case Rearrangement():
+            return source.reshape(len(source), -1)[:, torch.tensor(operator.positions)]
+        case Transpose():
+            return source.permute(0, *(axis + 1 for axis in operator.permutation))
     raise NotImplementedError(f"{type(operator).__name__} is not what the quantizer makes")
+
+
+def _function(operator: Lookup) -> Callable[[Tensor], Tensor]:
+    functions: dict[Function, Callable[[Tensor], Tensor]] = {
+        Function.ELU: functional.elu,
+        Function.HARD_SWISH: functional.hardswish,
+        Function.LEAKY_RELU: lambda x: functional.leaky_relu(x, operator.alpha),
+        Function.LOGISTIC: torch.sigmoid,
+        Function.TANH: torch.tanh,
+    }
+    return functions[operator.function]

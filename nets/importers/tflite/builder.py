@@ -123,13 +123,18 @@ class Builder:
         self.specs[index] = TensorSpec(name, shape, scale, zero_point, bits)
         return index
 
+    @property
+    def reference_of_uint8(self) -> bool:
+        """Whether the profile is that of TFLite's own kernels, and these are those of uint8."""
+        return self.graph.unsigned and self.profile.runtime is not None and not self.profile.xnnpack_forms
+
     def spend(self, operator: RawOperator, positions: int) -> None:
         """Counts positions that an operator takes; a small file must not describe gigabytes of them."""
         self.positions += positions
         if self.positions > POSITIONS_MAX:
             raise NetworkError(f"{operator}: rearranging operators up to it move more than {POSITIONS_MAX} elements")
 
-    def contract(self, kind: str, *, wide: bool, xnnpack: bool = True) -> Contract:
+    def contract(self, kind: str, *, wide: bool = False, xnnpack: bool = True) -> Contract:
         """Returns the profile's contract of an operator kind; TFLite's own if XNNPACK leaves the operator to it.
 
         Args:
@@ -137,6 +142,8 @@ class Builder:
             wide: whether an input is of int16.
             xnnpack: whether XNNPACK runs the operator, if it is of int8.
         """
+        if self.reference_of_uint8:
+            return CONTRACTS["tflite_double"]  # of every kind
         left = self.profile.xnnpack_forms and not xnnpack and not wide
         return CONTRACTS["tflite_double"] if left else self.profile.contract(kind, wide=wide)
 
@@ -160,12 +167,14 @@ def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
         raise NetworkError(f"{tensor} is {tensor.type_name}; only full-integer models are supported")
     if tensor.data is not None:
         raise NetworkError(f"{tensor} is a constant; an activation is expected here")
-    if tensor.is_variable:
-        raise NetworkError(f"{tensor} is a variable; only SVDF and LSTM layers may keep a state")
+    if tensor.variable:
+        raise NetworkError(f"{tensor} is a state, which lasts from one inference to the next; none is supported here")
     if not tensor.shape or tensor.shape[0] != batch or min(tensor.shape) < 1:
         raise NetworkError(
             f"{tensor} has shape {list(tensor.shape)}; sizes are positive, the first is the batch, {batch}"
         )
+    if len(tensor.shape) == 1:
+        raise NetworkError(f"{tensor} has shape {list(tensor.shape)}; a dimension besides the batch is needed")
     if math.prod(tensor.shape) > ELEMENTS_MAX:
         raise NetworkError(f"{tensor} has shape {list(tensor.shape)}; at most {ELEMENTS_MAX} elements are supported")
     return _quantized_spec(tensor)
@@ -209,6 +218,8 @@ def constant(tensor: RawTensor, type_name: str) -> IntArray:
         raise NetworkError(f"{tensor} is {tensor.type_name}; {type_name} is needed here")
     if tensor.data is None:
         raise NetworkError(f"{tensor} is not a constant; it has to be here")
+    if tensor.sparse:
+        raise NetworkError(f"{tensor} is sparse; only dense constants are supported")
     dtype = np.dtype(_NUMPY_TYPES[type_name]).newbyteorder("<")
     size = math.prod(tensor.shape) if all(d >= 0 for d in tensor.shape) else -1
     if tensor.data.size != size * dtype.itemsize:
@@ -216,12 +227,17 @@ def constant(tensor: RawTensor, type_name: str) -> IntArray:
     return tensor.data.view(dtype).astype(np.int64).reshape(tensor.shape)
 
 
-_KINDS = {"DEPTHWISE_CONV_2D": "depthwise", "FULLY_CONNECTED": "fc"}
+_KINDS = {"DEQUANTIZE+QUANTIZE": "requantize", "DEPTHWISE_CONV_2D": "depthwise", "FULLY_CONNECTED": "fc"}
 
 
 def kind_of(operator: RawOperator) -> str:
     """Returns the kind by which profiles and names of operators call the file's operator."""
-    return _KINDS.get(operator.kind, operator.kind.lower().removesuffix("_2d"))
+    return kind_name(operator.kind)
+
+
+def kind_name(kind: str) -> str:
+    """Returns what profiles and names of operators call the schema's kind of operator."""
+    return _KINDS.get(kind, kind.lower().removesuffix("_2d"))
 
 
 def placed(operator: RawOperator, inputs: int = 1) -> dict[str, Any]:
@@ -248,6 +264,15 @@ def check_work(operator: RawOperator, result: TensorSpec, products: int) -> None
     total = math.prod(result.shape) * products
     if total > PRODUCTS_MAX:
         raise NetworkError(f"{operator} takes {total} products per sample; at most {PRODUCTS_MAX} are supported")
+
+
+def reduced_axes(builder: Builder, raw: RawOperator, source: TensorSpec) -> tuple[int, ...]:
+    """Returns the axes of a sample's shape, from 0, that an operator's second input states."""
+    rank = len(source.shape) + 1
+    stated = constant(builder.input(raw, 1), "INT32").reshape(-1).tolist()
+    if not stated or not all(-rank <= axis < rank for axis in stated) or any(axis % rank == 0 for axis in stated):
+        raise NetworkError(f"{raw} is over axes {stated}; use axes 1 to {rank - 1} (0 is the batch)")
+    return tuple(sorted({axis % rank - 1 for axis in stated}))
 
 
 def check_same_quantization(operator: RawOperator, specs: list[TensorSpec]) -> None:

@@ -19,6 +19,7 @@ from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor
 Integers = npt.NDArray[np.integer[Any]]
 
 _TYPES: dict[str, np.dtype[np.integer[Any]]] = {"INT32": np.dtype("<i4"), "INT64": np.dtype("<i8")}
+THROUGH_FLOAT = "DEQUANTIZE+QUANTIZE"
 _ELEMENTS_MAX = 256  # of a folded tensor: sizes, not data
 # What numpy raises on axes, indices and shapes that do not fit.
 _MISFITS = (ValueError, IndexError, TypeError, OverflowError, FloatingPointError)
@@ -39,6 +40,19 @@ def folded(graph: RawGraph) -> RawGraph:
         for index, value in zip(operator.outputs, values, strict=True):
             tensors[index] = _constant(operator, tensors[index], value)
     return replace(graph, tensors=tuple(tensors), operators=tuple(remaining))
+
+
+def joined(graph: RawGraph) -> RawGraph:
+    """Returns the graph in which a DEQUANTIZE and the QUANTIZE behind it are one operator, ``DEQUANTIZE+QUANTIZE``."""
+    reals = {op.outputs[0]: op for op in graph.operators if op.kind == "DEQUANTIZE" and op.inputs and op.outputs}
+    return replace(graph, operators=tuple(_joined(graph, operator, reals) for operator in graph.operators))
+
+
+def _joined(graph: RawGraph, operator: RawOperator, reals: Mapping[int, RawOperator]) -> RawOperator:
+    before = reals.get(operator.inputs[0]) if operator.kind == "QUANTIZE" and operator.inputs else None
+    if before is None or graph.tensor(before.inputs[0], str(before)).data is not None:
+        return operator
+    return replace(operator, kind=THROUGH_FLOAT, inputs=before.inputs[:1])
 
 
 def _evaluated(operator: RawOperator, graph: RawGraph, tensors: list[RawTensor]) -> list[Integers] | None:

@@ -1,4 +1,4 @@
-"""Converters of nonlinear functions of one integer: LOGISTIC, TANH, ELU, HARD_SWISH, LEAKY_RELU."""
+"""Converters of nonlinear functions: those of one integer, and SOFTMAX."""
 
 import math
 
@@ -8,33 +8,77 @@ from nets.errors import NetworkError
 from nets.importers.tflite import xnnpack
 from nets.importers.tflite.builder import Builder, check_shape, is_wide, placed
 from nets.importers.tflite.graph import RawOperator
-from nets.network import Function, Lookup, Operator, TensorSpec, lookup_table
+from nets.network import (
+    SOFTMAX_OUTPUT,
+    Function,
+    Lookup,
+    Operator,
+    Softmax,
+    TensorSpec,
+    lookup_table,
+    softmax_exponentials,
+)
 
 # Output (scale, zero point) that the runtime's kernels of int8 demand; those of int16 have 2**-15 and 0.
 _OUTPUTS = {Function.LOGISTIC: (1 / 256, -128), Function.TANH: (1 / 128, 0)}
 _WIDE_OUTPUT = (2.0**-15, 0)
+_BY_XNNPACK = (Function.LOGISTIC, Function.TANH, Function.ELU)
+_BETA_MIN = 2.0**-10
+# Elements of a softmax in fixed point: sums of exponentials have 12 integer bits, and LiteRT's reference kernel aborts
+# if one of 512 or more is reached.
+_LONGEST, _LONGEST_RUN = 4095, 511
 
 
 def function(builder: Builder, raw: RawOperator) -> Operator:
     """Converts a function of one value to its table."""
     kind = Function(raw.kind.lower())
+    if kind is Function.GELU and raw.options(tflite.GeluOptions).Approximate():
+        kind = Function.GELU_TANH
     source, result = builder.activation(raw), builder.result(raw)
     check_shape(raw, source.shape, result)
     alpha = _alpha(raw) if kind is Function.LEAKY_RELU else 0.0
     if source.bits != result.bits:
         raise NetworkError(f"{raw} has an input of {source.bits} bits and an output of {result.bits}")
-    demanded = _WIDE_OUTPUT if is_wide(result) else _OUTPUTS.get(kind)
-    if kind in _OUTPUTS and demanded is not None and demanded != (result.scale, result.zero_point):
-        raise NetworkError(
-            f"{raw} has an output of scale {result.scale} and zero point {result.zero_point}; "
-            f"{demanded[0]} and {demanded[1]} are supported"
-        )
+    if kind in _OUTPUTS:
+        _check_output(raw, result, _WIDE_OUTPUT if is_wide(result) else _OUTPUTS[kind])
     by_xnnpack = builder.profile.xnnpack_forms and _taken(kind, alpha, source, result)
     try:
         table = lookup_table(kind, alpha, source, result, xnnpack=by_xnnpack)
     except NetworkError as error:
         raise NetworkError(f"{raw}: {error}") from error
     return Lookup(**placed(raw), function=kind, alpha=alpha, xnnpack=by_xnnpack, table=table)
+
+
+def softmax(builder: Builder, raw: RawOperator) -> Operator:
+    """Converts SOFTMAX along the last axis."""
+    source, result, beta = builder.activation(raw), builder.result(raw), raw.options(tflite.SoftmaxOptions).real("Beta")
+    check_shape(raw, source.shape, result)
+    _check_output(raw, result, SOFTMAX_OUTPUT)
+    if not _BETA_MIN <= beta <= 1 / _BETA_MIN:
+        raise NetworkError(f"{raw} has beta = {beta}; use {_BETA_MIN} to {1 / _BETA_MIN}")
+    floating, length = builder.profile.xnnpack_forms, source.shape[-1]
+    longest = _LONGEST_RUN if builder.profile.runtime else _LONGEST
+    if not floating and length > longest:
+        raise NetworkError(f"{raw} is over {length} elements; in fixed point at most {longest} are supported")
+    exponentials = softmax_exponentials(beta, source, floating=floating)
+    return Softmax(**placed(raw), beta=beta, exponentials=exponentials)
+
+
+def _check_output(raw: RawOperator, result: TensorSpec, demanded: tuple[float, int]) -> None:
+    if demanded != (result.scale, result.zero_point):
+        raise NetworkError(
+            f"{raw} has an output of scale {result.scale} and zero point {result.zero_point}; "
+            f"{demanded[0]} and {demanded[1]} are supported"
+        )
+
+
+def through_float(builder: Builder, raw: RawOperator) -> Operator:
+    """Converts a DEQUANTIZE and the QUANTIZE behind it, which change the quantization in float32, to their table."""
+    source, result = builder.activation(raw), builder.result(raw)
+    check_shape(raw, source.shape, result)
+    by_xnnpack = builder.profile.xnnpack_forms
+    table = lookup_table(Function.IDENTITY, 0.0, source, result, xnnpack=by_xnnpack)
+    return Lookup(**placed(raw), function=Function.IDENTITY, alpha=0.0, xnnpack=by_xnnpack, table=table)
 
 
 def _alpha(raw: RawOperator) -> float:
@@ -50,4 +94,4 @@ def _taken(kind: Function, alpha: float, source: TensorSpec, result: TensorSpec)
         return kind is not Function.LEAKY_RELU
     if kind is Function.LEAKY_RELU:
         return xnnpack.takes_leaky(source.scale, result.scale, alpha)
-    return kind is not Function.HARD_SWISH
+    return kind in _BY_XNNPACK

@@ -16,7 +16,7 @@ import tflite
 from flatbuffers.number_types import Int32Flags
 
 from nets.errors import NetworkError
-from nets.network import FloatArray, IntArray
+from nets.network import FloatArray, IntArray, Pads
 
 IDENTIFIER = b"TFL3"
 MAX_RANK = 8
@@ -51,6 +51,8 @@ class RawTensor:
         axis: the quantized dimension of per-channel scales.
         is_variable: whether it is a state, kept from one run to the next.
         data: the constant's bytes, a read-only view of the file; None for activations.
+        variable: whether the tensor is a state that lasts from one inference to the next.
+        sparse: whether ``data`` holds the non-zero elements alone.
     """
 
     index: int
@@ -61,17 +63,33 @@ class RawTensor:
     zero_points: IntArray
     axis: int
     data: npt.NDArray[np.uint8] | None
-    is_variable: bool = False
+    variable: bool = False
+    sparse: bool = False
 
     def __str__(self) -> str:
         return f"tensor {self.index} {self.name!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """What surrounds a convolution of blocks, each of which holds every so many rows and columns of an image.
+
+    Attributes:
+        dilation: (vertical, horizontal) size of a block.
+        padding: what is added to the image, less what is cropped from the result.
+    """
+
+    dilation: tuple[int, int]
+    padding: Pads
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RawOperator:
     """An operator as the file describes it; an absent optional input is -1 in ``inputs``.
 
-    ``intermediates`` are tensors that only describe the quantization of values inside of the operator.
+    Attributes:
+        intermediates: tensors that only describe the quantization of values inside of the operator.
+        blocks: what surrounds a convolution of blocks; None for every other operator.
     """
 
     index: int
@@ -81,6 +99,7 @@ class RawOperator:
     options_type: int
     table: Any
     intermediates: tuple[int, ...] = ()
+    blocks: Blocks | None = None
 
     def __str__(self) -> str:
         return f"operator {self.index} {self.kind}"
@@ -132,12 +151,17 @@ class Options:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RawGraph:
-    """The main subgraph of a file."""
+    """The main subgraph of a file.
+
+    Attributes:
+        unsigned: whether the file computes in uint8; see :mod:`nets.importers.tflite.unsigned`.
+    """
 
     tensors: tuple[RawTensor, ...]
     operators: tuple[RawOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    unsigned: bool = False
 
     def tensor(self, index: int, user: str) -> RawTensor:
         """Returns the tensor at an index that ``user`` (an operator, the graph), named in errors, refers to."""
@@ -269,8 +293,6 @@ def _read_tensor(reader: _Reader, model: Any, graph: Any, index: int) -> RawTens
         raise NetworkError(
             f"tensor {index} {name!r} has {tensor.ShapeLength()} dimensions; at most {MAX_RANK} are known"
         )
-    if tensor.Sparsity() is not None:
-        raise NetworkError(f"tensor {index} {name!r} is sparse; only dense tensors are supported")
     scales, zero_points, axis = _read_quantization(reader, tensor.Quantization())
     return RawTensor(
         index=index,
@@ -281,7 +303,8 @@ def _read_tensor(reader: _Reader, model: Any, graph: Any, index: int) -> RawTens
         zero_points=zero_points,
         axis=axis,
         data=_read_data(model, tensor.Buffer(), index),
-        is_variable=bool(tensor.IsVariable()),
+        variable=bool(tensor.IsVariable()),
+        sparse=tensor.Sparsity() is not None,
     )
 
 

@@ -1,5 +1,6 @@
 """From a .tflite file to a QuantizedNetwork."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,104 +10,153 @@ from nets.importers.tflite import (
     elementwise,
     functions,
     interpolation,
+    matrices,
     movers,
+    partitions,
     rearrangements,
     recurrent,
     reductions,
     weighted,
 )
+from nets.importers.tflite.blocks import dilated
 from nets.importers.tflite.builder import Builder
-from nets.importers.tflite.folding import folded
+from nets.importers.tflite.extent import Cut, Extent, downstream, extent_of, what_a_cut_loses
+from nets.importers.tflite.folding import THROUGH_FLOAT, folded, joined
 from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
+from nets.importers.tflite.unsigned import signed
+from nets.importers.tflite.words import kinds_of, tensors_of
 from nets.network import Operator, Profile, QuantizedNetwork, profile_named
 
-Converter = Callable[[Builder, RawOperator], Operator]
+# An operator with several outputs becomes one for each of them.
+Converter = Callable[[Builder, RawOperator], Operator | list[Operator]]
 
 CONVERTERS: dict[str, Converter] = {
+    "ABS": functions.function,
     "ADD": elementwise.add_or_subtract,
     "AVERAGE_POOL_2D": reductions.pool,
+    "BATCH_MATMUL": matrices.matrix_product,
+    "BROADCAST_TO": rearrangements.broadcast_to,
     "CONCATENATION": movers.concatenation,
     "CONV_2D": weighted.convolution,
     "DEPTHWISE_CONV_2D": weighted.depthwise,
     "DEPTH_TO_SPACE": rearrangements.depth_to_space,
+    THROUGH_FLOAT: functions.through_float,
     "ELU": functions.function,
+    "EXP": functions.function,
     "EXPAND_DIMS": movers.reshape,
     "FULLY_CONNECTED": weighted.fully_connected,
     "GATHER": rearrangements.gather,
+    "GELU": functions.function,
     "HARD_SWISH": functions.function,
     "LEAKY_RELU": functions.function,
+    "LOG": functions.function,
     "LOGISTIC": functions.function,
     "MAXIMUM": elementwise.extremum,
     "MAX_POOL_2D": reductions.pool,
     "MEAN": reductions.mean,
     "MINIMUM": elementwise.extremum,
+    "MIRROR_PAD": rearrangements.mirror_pad,
     "MUL": elementwise.multiply,
+    "PACK": movers.pack,
     "PAD": movers.pad,
+    "PADV2": movers.pad,
+    "PRELU": elementwise.parametric_relu,
     "QUANTIZE": elementwise.requantize,
+    "REDUCE_MAX": reductions.extremum,
+    "REDUCE_MIN": reductions.extremum,
     "RELU": elementwise.clamp,
     "RELU6": elementwise.clamp,
+    "RELU_0_TO_1": elementwise.clamp,
+    "RELU_N1_TO_1": elementwise.clamp,
     "RESHAPE": movers.reshape,
     "RESIZE_BILINEAR": interpolation.resize_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": rearrangements.resize_nearest,
     "REVERSE_V2": rearrangements.reverse,
+    "RSQRT": functions.function,
     "SLICE": rearrangements.slice_,
+    "SOFTMAX": functions.softmax,
     "SPACE_TO_DEPTH": rearrangements.space_to_depth,
+    "SPLIT": partitions.split,
+    "SPLIT_V": partitions.split_v,
+    "SQRT": functions.function,
+    "SQUARED_DIFFERENCE": elementwise.squared_difference,
     "SQUEEZE": movers.reshape,
     "STRIDED_SLICE": rearrangements.strided_slice,
     "SVDF": recurrent.svdf,
     "SUB": elementwise.add_or_subtract,
+    "SUM": reductions.total,
     "TANH": functions.function,
     "TILE": rearrangements.tile,
     "TRANSPOSE": movers.transpose,
+    "TRANSPOSE_CONV": weighted.transposed_convolution,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": recurrent.lstm,
+    "UNPACK": partitions.unpack,
 }
-AT_THE_END = ("SOFTMAX", "LOGISTIC", "DEQUANTIZE")  # dropped at the end: networks are scored on their logits
-BORDER_TYPES = ("FLOAT32", "UINT8")  # of inputs and outputs that QUANTIZE and DEQUANTIZE translate
+
+# Kinds that are not known of int16.
+_OF_INT8 = (
+    *("BATCH_MATMUL", THROUGH_FLOAT, "PADV2", "PRELU", "RELU_0_TO_1", "RELU_N1_TO_1", "SOFTMAX"),
+    *("SQUARED_DIFFERENCE", "SUM", "TRANSPOSE_CONV"),
+)
 
 
-def load_tflite(path: str | Path, *, contract: str = "half_up") -> QuantizedNetwork:
+def load_tflite(path: str | Path, *, contract: str = "half_up", cut: Cut = ()) -> QuantizedNetwork:
     """Imports a full-int8 .tflite model.
 
-    Operators are named ``<kind>_<index in the file>``; a SOFTMAX, LOGISTIC or DEQUANTIZE at the end is dropped, so
-    that the outputs are the logits, and so is a QUANTIZE that translates a float input.
+    Operators are named ``<kind>_<index in the file>``; a SOFTMAX, LOG_SOFTMAX, LOGISTIC or DEQUANTIZE at the end is
+    dropped, so that the outputs are the logits, and so is a QUANTIZE that translates a float input. Post-processing
+    that is no arithmetic of int8 (ARG_MAX, custom operators, float operators without weights) is left out with a
+    warning.
 
     Args:
         path: the file.
         contract: the name of a contract, or of a profile (``litert_ref``, ``litert_xnnpack``), for all rescalers.
+        cut: names or indices of the file's tensors at which the network ends; by default it ends at the logits.
 
     Raises:
         NetworkError: the file is damaged, not a full-int8 model, or uses operators that are not supported.
     """
     path = Path(path)
-    return network_from_bytes(read_file(path), path.name, contract=contract)
+    return network_from_bytes(read_file(path), path.name, contract=contract, cut=cut)
 
 
-def network_from_bytes(content: bytes, name: str, *, contract: str = "half_up") -> QuantizedNetwork:
+def network_from_bytes(content: bytes, name: str, *, contract: str = "half_up", cut: Cut = ()) -> QuantizedNetwork:
     """Imports a model from a file's bytes; see :func:`load_tflite`."""
     profile = profile_named(contract)
     graph = read_graph(content, name)
     try:
-        return network_from_graph(graph, name.removesuffix(".tflite"), profile)
+        return _network(graph, name, profile, cut)
     except NetworkError as error:
         raise NetworkError(f"{name}: {error}") from error
 
 
-def network_from_graph(graph: RawGraph, name: str, profile: Profile) -> QuantizedNetwork:
-    """Converts every operator of a decoded file that the logits may depend on."""
-    graph = folded(graph)
-    outputs, dropped = _logits(graph)
-    inputs, entries = _entries(graph)
-    remaining = [operator for operator in graph.operators if operator.index not in dropped | entries]
-    _check_known(remaining)
-    _check_dropped_unused(graph, remaining, dropped)
-    builder = Builder(graph, profile, batch=_batch(graph, inputs))
-    for index in inputs:
+def _network(graph: RawGraph, name: str, profile: Profile, cut: Cut) -> QuantizedNetwork:
+    """Converts every operator of a decoded file that the logits depend on."""
+    graph = dilated(joined(folded(signed(graph))))
+    extent = extent_of(graph, cut)
+    _check_known(graph, extent)
+    if extent.loses and not cut:
+        warnings.warn(
+            f"{name}: the network ends at {tensors_of(graph, list(extent.outputs))}; what lies behind is left out: "
+            f"{kinds_of(extent.left_out)}",
+            stacklevel=2,
+        )
+    builder = builder_of(graph, profile, extent)
+    for operator in extent.operators:
+        _check_width(graph, operator)
+        made = CONVERTERS[operator.kind](builder, operator)
+        builder.operators += made if isinstance(made, list) else [made]
+    for index in extent.outputs:
         builder.spec(graph.tensor(index, "the graph"))
-    for operator in remaining:
-        builder.operators.append(CONVERTERS[operator.kind](builder, operator))
-    for index in outputs:
+    return _compact(builder, name.removesuffix(".tflite"), extent)
+
+
+def builder_of(graph: RawGraph, profile: Profile, extent: Extent) -> Builder:
+    """Returns a builder that has seen the network's inputs."""
+    builder = Builder(graph, profile, batch=_batch(graph, extent.inputs))
+    for index in extent.inputs:
         builder.spec(graph.tensor(index, "the graph"))
-    return _compact(builder, name, inputs, outputs)
+    return builder
 
 
 def operator_index(operator: Operator) -> int:
@@ -114,70 +164,25 @@ def operator_index(operator: Operator) -> int:
     return int(operator.name.rsplit("_", 1)[1])
 
 
-def _producers(graph: RawGraph) -> dict[int, RawOperator]:
-    producers: dict[int, RawOperator] = {}
-    for operator in graph.operators:
-        for index in operator.outputs:
-            tensor = graph.tensor(index, str(operator))
-            if index in producers or index in graph.inputs or tensor.data is not None:
-                raise NetworkError(f"{operator} writes {tensor}, which already has a value")
-            producers[index] = operator
-    return producers
-
-
-def _logits(graph: RawGraph) -> tuple[list[int], set[int]]:
-    """Returns the logits of the graph's outputs, and the indices of the operators behind them, which are dropped."""
-    producers = _producers(graph)
-    outputs, dropped = [], set()
-    for index in graph.outputs:
-        at, operator = index, producers.get(index)
-        while operator is not None and _ends_the_network(graph, operator, at) and operator.index not in dropped:
-            dropped.add(operator.index)
-            at = operator.inputs[0]
-            operator = producers.get(at)
-        outputs.append(at)
-    if not outputs:
-        raise NetworkError("the graph has no outputs")
-    return list(dict.fromkeys(outputs)), dropped
-
-
-def _ends_the_network(graph: RawGraph, operator: RawOperator, output: int) -> bool:
-    if not operator.inputs:
-        return False
-    to_border = operator.kind == "QUANTIZE" and graph.tensor(output, str(operator)).type_name in ("UINT8", "INT32")
-    return operator.kind in AT_THE_END or to_border
-
-
-def _entries(graph: RawGraph) -> tuple[list[int], set[int]]:
-    """Returns the int8 inputs of the network, and the indices of QUANTIZE operators that translate to them."""
-    borders = {i for i in graph.inputs if graph.tensor(i, "the graph").type_name in BORDER_TYPES}
-    quantizers = [op for op in graph.operators if op.kind == "QUANTIZE" and set(op.inputs) & borders]
-    inputs: list[int] = []
-    for index in graph.inputs:
-        translated = [output for op in quantizers if index in op.inputs for output in op.outputs]
-        inputs += translated if index in borders and translated else [index]
-    if not inputs:
-        raise NetworkError("the graph has no inputs")
-    if len(set(inputs)) != len(inputs):
-        raise NetworkError(f"the graph's inputs {inputs} are not distinct")
-    return inputs, {op.index for op in quantizers}
-
-
-def _check_known(operators: list[RawOperator]) -> None:
-    unknown = [f"{op.index} {op.kind}" for op in operators if op.kind not in CONVERTERS]
+def _check_known(graph: RawGraph, extent: Extent) -> None:
+    unknown = [operator for operator in extent.operators if operator.kind not in CONVERTERS]
     if unknown:
-        shown = ", ".join(unknown[:20]) + (f" and {len(unknown) - 20} more" if len(unknown) > 20 else "")
-        raise NetworkError(f"unsupported operators (index and name): {shown}; supported are {', '.join(CONVERTERS)}")
+        first = unknown[0]
+        made = f" (the first, {first}, makes {tensors_of(graph, list(first.outputs[:1]))})" if first.outputs else ""
+        kept = replace(graph, operators=extent.operators, outputs=extent.outputs)
+        raise NetworkError(
+            f"unsupported operators: {kinds_of(unknown)}{made}; {what_a_cut_loses(kept, downstream(kept, unknown))}"
+        )
 
 
-def _check_dropped_unused(graph: RawGraph, remaining: list[RawOperator], dropped: set[int]) -> None:
-    hidden = {index: op for op in graph.operators if op.index in dropped for index in op.outputs}
-    for operator in remaining:
-        if used := set(operator.inputs) & hidden.keys():
-            raise NetworkError(f"{operator} uses the result of {hidden[min(used)]}, which is supported at the end only")
+def _check_width(graph: RawGraph, operator: RawOperator) -> None:
+    """Raises a NetworkError if an operator that is known of int8 alone takes or makes int16."""
+    tensors = (graph.tensor(index, str(operator)) for index in (*operator.inputs, *operator.outputs) if index >= 0)
+    if operator.kind in _OF_INT8 and any(tensor.type_name == "INT16" for tensor in tensors):
+        raise NetworkError(f"{operator} has tensors of INT16; it is supported of INT8 alone")
 
 
-def _batch(graph: RawGraph, inputs: list[int]) -> int:
+def _batch(graph: RawGraph, inputs: tuple[int, ...]) -> int:
     tensor = graph.tensor(inputs[0], "the graph")
     if not tensor.shape or tensor.shape[0] < 1:
         raise NetworkError(
@@ -186,7 +191,7 @@ def _batch(graph: RawGraph, inputs: list[int]) -> int:
     return tensor.shape[0]
 
 
-def _compact(builder: Builder, name: str, inputs: list[int], outputs: list[int]) -> QuantizedNetwork:
+def _compact(builder: Builder, name: str, extent: Extent) -> QuantizedNetwork:
     """Renumbers the tensors: activations and constant operands only, in the file's order."""
     files = sorted(builder.specs)
     new = {old: at for at, old in enumerate(files)}
@@ -196,7 +201,7 @@ def _compact(builder: Builder, name: str, inputs: list[int], outputs: list[int])
         operators=tuple(
             replace(op, inputs=tuple(new[i] for i in op.inputs), output=new[op.output]) for op in builder.operators
         ),
-        inputs=tuple(new[i] for i in inputs),
-        outputs=tuple(new[i] for i in outputs),
+        inputs=tuple(new[i] for i in extent.inputs),
+        outputs=tuple(new[i] for i in extent.outputs),
         constants={new[index]: values for index, values in builder.constants.items()},
     )

@@ -1,13 +1,13 @@
-"""Converters of the operators that only move integers: PAD, CONCATENATION, RESHAPE, SQUEEZE, EXPAND_DIMS, TRANSPOSE."""
+"""Converters of the operators that move integers: PAD, PADV2, CONCATENATION, PACK, RESHAPE and its kin, TRANSPOSE."""
 
 import math
 
 import tflite
 
 from nets.errors import NetworkError
-from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, constant, placed
+from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, constant, placed, quantization
 from nets.importers.tflite.graph import RawOperator
-from nets.network import Concatenation, Operator, Pad, Reshape, TensorSpec, Transpose
+from nets.network import Concatenation, FilledPad, Operator, Pad, Reshape, Stack, TensorSpec, Transpose
 
 
 def _moved(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpec]:
@@ -23,7 +23,7 @@ def _integers(builder: Builder, raw: RawOperator, position: int) -> list[int]:
 
 
 def pad(builder: Builder, raw: RawOperator) -> Operator:
-    """Converts PAD with the zero point."""
+    """Converts PAD with the zero point, and PADV2 with any value."""
     source, result = _moved(builder, raw)
     flat = _integers(builder, raw, 1)
     pairs = tuple(zip(flat[::2], flat[1::2], strict=False))
@@ -31,7 +31,18 @@ def pad(builder: Builder, raw: RawOperator) -> Operator:
         raise NetworkError(f"{raw}: padding {flat} is not a non-negative pair per dimension, (0, 0) for the batch")
     sizes = (size + before + after for size, (before, after) in zip(source.shape, pairs[1:], strict=True))
     check_shape(raw, tuple(sizes), result)
+    if raw.kind == "PADV2":
+        return FilledPad(**placed(raw), padding=pairs[1:], value=_pad_value(builder, raw, source))
     return Pad(**placed(raw), padding=pairs[1:])
+
+
+def _pad_value(builder: Builder, raw: RawOperator, source: TensorSpec) -> int:
+    """Returns the integer that PADV2 states, which has the quantization of the input."""
+    tensor = builder.input(raw, 2)
+    values, (scales, zeros) = constant(tensor, "INT8"), quantization(tensor)
+    if values.size != 1 or (scales.tolist(), zeros.tolist()) != ([source.scale], [source.zero_point]):
+        raise NetworkError(f"{raw}: {tensor}, the value, is not one integer of the input's scale and zero point")
+    return int(values.reshape(-1)[0])
 
 
 def concatenation(builder: Builder, raw: RawOperator) -> Operator:
@@ -54,6 +65,24 @@ def concatenation(builder: Builder, raw: RawOperator) -> Operator:
     total = sum(source.shape[axis] for source in sources)
     check_shape(raw, (*result.shape[:axis], total, *result.shape[axis + 1 :]), result)
     return Concatenation(**placed(raw, len(raw.inputs)), axis=axis)
+
+
+def pack(builder: Builder, raw: RawOperator) -> Operator:
+    """Converts PACK of activations of the same scale."""
+    options, result = raw.options(tflite.PackOptions), builder.result(raw)
+    if not raw.inputs or options.ValuesCount() != len(raw.inputs):
+        raise NetworkError(f"{raw} has {len(raw.inputs)} inputs; its options say {options.ValuesCount()}")
+    sources = [builder.activation(raw, position) for position in range(len(raw.inputs))]
+    check_same_quantization(raw, [*sources, result])
+    rank = len(result.shape) + 1
+    axis = options.Axis() % rank - 1
+    if not -rank <= options.Axis() < rank or axis < 0:
+        raise NetworkError(f"{raw}: axis {options.Axis()} is out of range; use 1 to {rank - 1} (0 is the batch)")
+    if any(source.shape != sources[0].shape for source in sources):
+        raise NetworkError(f"{raw}: shapes {[list(source.shape) for source in sources]} differ")
+    shape = sources[0].shape
+    check_shape(raw, (*shape[:axis], len(sources), *shape[axis:]), result)
+    return Stack(**placed(raw, len(raw.inputs)), axis=axis)
 
 
 def _without(spec: TensorSpec, axis: int) -> tuple[int, ...] | None:

@@ -110,6 +110,26 @@ def reverse(builder: Builder, raw: RawOperator) -> Operator:
     return _rearranged(builder, raw, lambda x: np.flip(x, tuple(axes)))
 
 
+def mirror_pad(builder: Builder, raw: RawOperator) -> Operator:
+    """Converts MIRROR_PAD, which repeats the border (SYMMETRIC) or does not (REFLECT)."""
+    symmetric = raw.options(tflite.MirrorPadOptions).Mode() == tflite.MirrorPadMode.SYMMETRIC
+    shape, padding = builder.activation(raw).shape, _integers(builder, raw, 1)
+    largest = [size if symmetric else size - 1 for size in shape]
+    fits = padding.shape == (len(shape) + 1, 2) and not padding[0].any() and (padding >= 0).all()
+    if not fits or (padding[1:].max(axis=1) > largest).any():
+        raise NetworkError(f"{raw}: padding {padding.tolist()} does not mirror {list(shape)}, without batch")
+    return _rearranged(builder, raw, lambda x: np.pad(x, padding, "symmetric" if symmetric else "reflect"))
+
+
+def broadcast_to(builder: Builder, raw: RawOperator) -> Operator:
+    """Converts BROADCAST_TO that keeps the batch."""
+    shape = _integers(builder, raw, 1).reshape(-1).tolist()
+    dimensions = len(builder.activation(raw).shape) + 1
+    if len(shape) != dimensions or shape[0] != builder.batch or shape[1:] != list(builder.result(raw).shape):
+        raise NetworkError(f"{raw} makes {shape} of {dimensions} dimensions; the first, the batch, has to stay")
+    return _rearranged(builder, raw, lambda x: np.broadcast_to(x, (1, *shape[1:])))
+
+
 def depth_to_space(builder: Builder, raw: RawOperator) -> Operator:
     """Converts DEPTH_TO_SPACE: channels become blocks of ``size * size`` positions."""
     size, (height, width, channels) = raw.options(tflite.DepthToSpaceOptions).BlockSize(), builder.image(raw).shape

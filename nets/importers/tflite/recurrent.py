@@ -52,7 +52,7 @@ def weighted_inputs(name: str, kind: str) -> tuple[int, int]:
     if kind == "UNIDIRECTIONAL_SEQUENCE_LSTM":
         gate = GATES.index(name.split("_")[1])
         return INPUT_WEIGHTS + gate, BIASES + gate
-    return 1, 2
+    return 1, 3 if kind == "TRANSPOSE_CONV" else 2
 
 
 def lstm(builder: Builder, raw: RawOperator) -> Operator:
@@ -271,7 +271,7 @@ def _bias(builder: Builder, raw: RawOperator, position: int, size: int) -> IntAr
 def _state(builder: Builder, raw: RawOperator, position: int, type_name: str) -> TensorSpec:
     """Returns the quantization of a state."""
     tensor = builder.input(raw, position)
-    if not tensor.is_variable or tensor.type_name != type_name or type_name not in ("INT8", "INT16"):
+    if not tensor.variable or tensor.type_name != type_name or type_name not in ("INT8", "INT16"):
         raise NetworkError(
             f"{raw}: {tensor} is {tensor.type_name}; its state has to be a variable of {type_name} integers"
         )

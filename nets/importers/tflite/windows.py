@@ -3,14 +3,13 @@
 import tflite
 
 from nets.errors import NetworkError
-from nets.importers.tflite.graph import RawOperator
 from nets.network import Pads
 
 LARGEST = 2**16  # limit of kernels, strides and dilations
 
 
 def window(
-    raw: RawOperator,
+    raw: object,
     sizes: tuple[int, ...],
     kernel: tuple[int, int],
     stride: tuple[int, int],
@@ -18,6 +17,8 @@ def window(
     padding: int,
 ) -> tuple[tuple[int, int], Pads]:
     """Computes output (height, width) and padding (top, bottom), (left, right) of a 2-D window, in elements.
+
+    ``raw`` is the operator, named in errors.
 
     Raises:
         NetworkError: A size is out of range, or the window does not fit the input.

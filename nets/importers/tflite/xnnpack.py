@@ -33,6 +33,16 @@ def takes_convert(source: float, result: float) -> bool:
     return 2.0**-8 <= _ratio(source, result) <= 2.0**7
 
 
+def takes_transposed(kernel: tuple[int, ...], stride: tuple[int, int], *, same: bool) -> bool:
+    """Returns whether XNNPACK runs a TRANSPOSE_CONV of this kernel."""
+    return not same or all(reach >= step for reach, step in zip(kernel, stride, strict=True))
+
+
+def takes_matrices(right: TensorSpec) -> bool:
+    """Returns whether XNNPACK runs a BATCH_MATMUL by this tensor."""
+    return right.zero_point == 0
+
+
 def takes_leaky(source: float, result: float, alpha: float) -> bool:
     """Returns whether XNNPACK runs a LEAKY_RELU of this slope between these scales."""
     positive = _ratio(source, result)
@@ -70,5 +80,16 @@ def mean_scaling(source: TensorSpec, result: TensorSpec, count: int, contract: C
     The rescaler holds the float32 scale; the offset is a float32 value.
     """
     scale = np.float32(source.scale) / np.float32(result.scale) * (np.float32(1) / np.float32(count))
+    return _float_scaling(scale, source, result, count, contract)
+
+
+def sum_scaling(source: TensorSpec, result: TensorSpec, count: int, contract: Contract) -> tuple[Rescaler, float]:
+    """Computes the form of SUM, that of MEAN without the count."""
+    return _float_scaling(np.float32(source.scale) / np.float32(result.scale), source, result, count, contract)
+
+
+def _float_scaling(
+    scale: np.float32, source: TensorSpec, result: TensorSpec, count: int, contract: Contract
+) -> tuple[Rescaler, float]:
     offset = np.float32(result.zero_point) - np.float32(source.zero_point) * np.float32(count) * scale
     return full_rescaler(float(scale), contract), float(offset)

@@ -1,0 +1,40 @@
+"""``dse inspect``: what a model file holds, and what of it can be imported."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dse.cli.networks import AsJson, Cuts
+from dse.cli.output import echo, terminal
+
+if TYPE_CHECKING:  # imported by the command: `dse --help` must not wait for it
+    from nets.importers import Inspection
+
+
+def inspect(
+    model: Annotated[Path, typer.Argument(help="full-int8 .tflite file", show_default=False)],
+    cut: Cuts = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a model file holds, and what blocks its import.
+
+    It works for every .tflite file, and needs no LiteRT.
+    """
+    from nets.importers import inspect_tflite
+
+    inspection = inspect_tflite(model, cut=tuple(cut or ()))
+    if as_json:
+        echo(json.dumps({**asdict(inspection), "importable": inspection.importable}))
+    else:
+        _print(inspection)
+
+
+def _print(inspection: Inspection) -> None:
+    from dse.cli.inspect_tables import print_inspection
+
+    print_inspection(inspection, terminal())

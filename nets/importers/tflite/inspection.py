@@ -1,0 +1,273 @@
+"""What a .tflite file holds, whether it can be imported or not."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nets.errors import NetworkError
+from nets.importers.tflite.blocks import FROM_BATCH, TO_BATCH, dilated
+from nets.importers.tflite.extent import LEARNED, Cut, Extent, downstream, extent_of, what_a_cut_loses
+from nets.importers.tflite.folding import folded, joined
+from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor, read_file, read_graph
+from nets.importers.tflite.importer import CONVERTERS, builder_of
+from nets.importers.tflite.unsigned import signed
+from nets.network import NarrowableOperator, Operator, profile_named
+
+_CONTRACT = "half_up"  # any: sizes do not depend on it
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFacts:
+    """An input or output; scale and zero point are None if the tensor does not have one each."""
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    type_name: str
+    scale: float | None
+    zero_point: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class KindFacts:
+    """The operators of one kind.
+
+    Attributes:
+        kind: the name in the file's schema.
+        count: the number of operators in the file.
+        imported: how many of them the network has.
+        blocking: how many of them block the import.
+        left_out: how many lie behind the network's outputs, or translate an input, or were folded into constants.
+    """
+
+    kind: str
+    count: int
+    imported: int
+    blocking: int
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """Why operators of one kind cannot be imported.
+
+    Attributes:
+        kind: the operators' kind.
+        count: how many operators of this kind are blocked for any reason.
+        first: index of the first of them in the file.
+        reason: why the first of them is.
+    """
+
+    kind: str
+    count: int
+    first: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a file holds and what becomes of it.
+
+    Attributes:
+        model: the file's name.
+        size_bytes: of the file.
+        inputs: the file's inputs.
+        outputs: the file's outputs.
+        network_inputs: the network's inputs, int8; empty if the graph has none that can be used.
+        network_outputs: where the network ends.
+        kinds: all kinds of operators of the file.
+        blockers: what blocks the import, by kind; empty if nothing does.
+        refusal: why the file as a whole cannot be imported, or None.
+        advice: where the graph can be cut instead, and what that loses; None if nothing blocks.
+        rescalers: the number of operators whose rescaler can be narrowed, of those that can be imported.
+        rescaler_channels: the number of their channels with a multiplier of their own.
+        parameters: elements of the constants of the network's operators with weights.
+        macs: multiply-accumulates of one sample, of convolutions and matrix products.
+        weight_bytes: size of the constants of the network's operators with weights.
+    """
+
+    model: str
+    size_bytes: int
+    inputs: tuple[TensorFacts, ...]
+    outputs: tuple[TensorFacts, ...]
+    network_inputs: tuple[TensorFacts, ...]
+    network_outputs: tuple[TensorFacts, ...]
+    kinds: tuple[KindFacts, ...]
+    blockers: tuple[Blocker, ...]
+    refusal: str | None
+    advice: str | None
+    rescalers: int
+    rescaler_channels: int
+    parameters: int
+    macs: int
+    weight_bytes: int
+
+    @property
+    def importable(self) -> bool:
+        """Whether the file can be imported."""
+        return self.refusal is None and not self.blockers
+
+
+def inspect_tflite(path: str | Path, *, cut: Cut = ()) -> Inspection:
+    """Describes a file, also one that cannot be imported.
+
+    Args:
+        path: the file.
+        cut: names or indices of the file's tensors at which the network ends.
+
+    Raises:
+        NetworkError: the file is not a .tflite file, or is damaged, or ``cut`` names no tensor of it.
+    """
+    path = Path(path)
+    return inspect_bytes(read_file(path), path.name, cut=cut)
+
+
+def inspect_bytes(content: bytes, name: str, *, cut: Cut = ()) -> Inspection:
+    """Describes a file's bytes; see :func:`inspect_tflite`."""
+    read = read_graph(content, name)
+    graph, extent, refusal = _extent(read, name, cut)
+    try:
+        built = _built(graph, extent)
+    except NetworkError as error:  # of an input, which every operator depends on
+        built, refusal = [], refusal or str(error)
+    blocked = [operator for operator, made in built if isinstance(made, str)]
+    made = [made for _, made in built if not isinstance(made, str)]
+    narrowable = [operator for operator in made if isinstance(operator, NarrowableOperator)]
+    constants = _learned(graph, extent.operators)
+    return Inspection(
+        model=name,
+        size_bytes=len(content),
+        inputs=_facts(graph, graph.inputs),
+        outputs=_facts(graph, graph.outputs),
+        network_inputs=_facts(graph, extent.inputs),
+        network_outputs=_facts(graph, extent.outputs),
+        kinds=_kinds(read, (op for op, _ in built), blocked),
+        blockers=_blockers(built),
+        refusal=refusal,
+        advice=what_a_cut_loses(graph, downstream(graph, blocked)) if blocked else None,
+        rescalers=len(narrowable),
+        rescaler_channels=sum(operator.rescaler.multiplier.size for operator in narrowable),
+        parameters=sum(math.prod(tensor.shape) for tensor in constants),
+        macs=sum(_macs(graph, operator) for operator in extent.operators),
+        weight_bytes=sum(0 if tensor.data is None else tensor.data.size for tensor in constants),
+    )
+
+
+def _extent(graph: RawGraph, name: str, cut: Cut) -> tuple[RawGraph, Extent, str | None]:
+    """Returns the graph and what would be imported of it; all operators if that cannot be said, and why not."""
+    try:
+        graph = dilated(joined(folded(signed(graph))))
+        return graph, extent_of(graph, cut), None
+    except NetworkError as error:
+        if cut:
+            raise NetworkError(f"{name}: {error}") from error
+        return graph, Extent((), (), graph.operators, (), ()), str(error)
+
+
+def _built(graph: RawGraph, extent: Extent) -> list[tuple[RawOperator, Operator | str]]:
+    """Returns each operator with what it is converted to, or with the reason why it cannot be."""
+    if not extent.inputs:
+        return []
+    built: list[tuple[RawOperator, Operator | str]] = []
+    builder = builder_of(graph, profile_named(_CONTRACT), extent)
+    for operator in extent.operators:
+        convert = CONVERTERS.get(operator.kind)
+        try:
+            made = convert(builder, operator) if convert else f"{operator} is not supported"
+        except NetworkError as error:
+            made = str(error)
+        built += [(operator, each) for each in made] if isinstance(made, list) else [(operator, made)]
+    return built
+
+
+def _blockers(built: list[tuple[RawOperator, Operator | str]]) -> tuple[Blocker, ...]:
+    reasons = [(operator, made) for operator, made in built if isinstance(made, str)]
+    counts = Counter(operator.kind for operator, _ in reasons)
+    firsts: dict[str, tuple[RawOperator, str]] = {}
+    for operator, reason in reasons:
+        firsts.setdefault(operator.kind, (operator, reason))
+    return tuple(Blocker(kind, counts[kind], operator.index, reason) for kind, (operator, reason) in firsts.items())
+
+
+def _kinds(graph: RawGraph, tried: Iterable[RawOperator], blocked: Iterable[RawOperator]) -> tuple[KindFacts, ...]:
+    counts = Counter(operator.kind for operator in graph.operators)
+    each = {operator.index: operator for operator in tried}.values()  # one with several outputs is tried for each
+    needed = Counter(kind for operator in each for kind in _stated(operator))
+    blocking = Counter(operator.kind for operator in blocked)
+    return tuple(
+        KindFacts(kind, count, needed[kind] - blocking[kind], blocking[kind], count - needed[kind])
+        for kind, count in counts.most_common()
+    )
+
+
+def _stated(operator: RawOperator) -> tuple[str, ...]:
+    """Returns the kinds of the file's operators that an operator stands for."""
+    return (operator.kind,) if operator.blocks is None else (TO_BATCH, operator.kind, FROM_BATCH)
+
+
+def _facts(graph: RawGraph, indices: Iterable[int]) -> tuple[TensorFacts, ...]:
+    tensors = (graph.tensors[index] for index in indices if 0 <= index < len(graph.tensors))
+    return tuple(
+        TensorFacts(
+            index=tensor.index,
+            name=tensor.name,
+            shape=tensor.shape,
+            type_name=tensor.type_name,
+            scale=float(tensor.scales[0]) if tensor.scales.size == 1 else None,
+            zero_point=int(tensor.zero_points[0]) if tensor.zero_points.size == 1 else None,
+        )
+        for tensor in tensors
+    )
+
+
+def _learned(graph: RawGraph, operators: Iterable[RawOperator]) -> list[RawTensor]:
+    """Returns the constants of operators with weights, each once."""
+    read = {index for operator in operators if operator.kind in LEARNED for index in operator.inputs}
+    return [tensor for tensor in graph.tensors if tensor.index in read and tensor.data is not None]
+
+
+def _macs(graph: RawGraph, operator: RawOperator) -> int:
+    """Returns an operator's multiply-accumulates for one sample, by the file's shapes; 0 if it has none."""
+    count = _MACS.get(operator.kind)
+    places = [*operator.inputs[:3], *operator.outputs[:1]]
+    if count is None or not operator.outputs or len(operator.inputs) < 2:
+        return 0
+    shapes = [graph.tensors[i].shape if 0 <= i < len(graph.tensors) else () for i in places]
+    try:
+        return max(count(shapes), 0)
+    except IndexError:
+        return 0
+
+
+_Shapes = list[tuple[int, ...]]
+
+
+def _of_convolution(shapes: _Shapes) -> int:
+    return math.prod(shapes[-1][1:]) * math.prod(shapes[1][1:])
+
+
+def _of_depthwise(shapes: _Shapes) -> int:
+    return math.prod(shapes[-1][1:]) * math.prod(shapes[1][1:3])
+
+
+def _of_fully_connected(shapes: _Shapes) -> int:
+    return math.prod(shapes[-1][1:]) * shapes[1][1]
+
+
+def _of_transposed(shapes: _Shapes) -> int:
+    return math.prod(shapes[2][1:3]) * math.prod(shapes[1])
+
+
+def _of_matrices(shapes: _Shapes) -> int:
+    return math.prod(shapes[-1][1:]) * shapes[0][-1]
+
+
+_MACS: dict[str, Callable[[_Shapes], int]] = {
+    "CONV_2D": _of_convolution,
+    "DEPTHWISE_CONV_2D": _of_depthwise,
+    "FULLY_CONNECTED": _of_fully_connected,
+    "TRANSPOSE_CONV": _of_transposed,
+    "BATCH_MATMUL": _of_matrices,
+}

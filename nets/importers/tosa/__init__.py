@@ -1,0 +1,6 @@
+"""Import of TOSA 1.0 flatbuffers (.tosa)."""
+
+from nets.importers.tosa.exposing import with_outputs
+from nets.importers.tosa.importer import AS_STATED, load_tosa, tosa_network
+
+__all__ = ["AS_STATED", "load_tosa", "tosa_network", "with_outputs"]
