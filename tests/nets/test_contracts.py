@@ -179,7 +179,7 @@ def test_equals_exact_rational_arithmetic_on_any_integers(name: str, data: st.Da
     assert computed(contract, accs, multiplier, right_shift, bits) == expected
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(st.sampled_from(sorted(CONTRACTS)), st.data())
 def test_equals_exact_rational_arithmetic_on_wide_accumulators(name: str, data: st.DataObject) -> None:
     """Those of int16 activations: 48 bits and more."""

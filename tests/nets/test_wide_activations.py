@@ -23,7 +23,7 @@ from nets.oracle.export import export_tflite
 from nets.oracle.verify import random_samples, verify_bytes
 from nets.train.twin import RescaleAwareTwin
 
-EXAMPLES = settings(max_examples=6)
+EXAMPLES = settings(max_examples=4)
 seeds = st.integers(0, 2**32 - 1)
 
 
