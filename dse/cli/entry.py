@@ -92,6 +92,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a path may have bytes, and a name characters, that it cannot show
             stream.reconfigure(errors="backslashreplace")
     warnings.formatwarning = _warning  # without the place in the program
+    warnings.simplefilter("once", UserWarning)  # a model may be read several times
     try:
         app(prog_name="dse")
     except (ValueError, RuntimeError, OSError) as error:

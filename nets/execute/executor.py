@@ -1,6 +1,5 @@
 """The bit-exact integer executor: batched, one kernel per operator, prepared once."""
 
-import ctypes
 import functools
 import itertools
 import math
@@ -16,7 +15,7 @@ import torch
 
 from nets.errors import NetworkError
 from nets.execute.layout import stored_layout, written_layout
-from nets.execute.native import native_kernel, native_library, native_status
+from nets.execute.native import Library, LimitedLibrary, native_kernel, native_library, native_status
 from nets.execute.program import Arena, Program, Tensors, arena_size, arena_slots
 from nets.execute.self_test import require_exact
 from nets.execute.torch_kernels import Kernel, kernel
@@ -24,7 +23,7 @@ from nets.network import Int8Array, Operator, QuantizedNetwork, Weighted
 
 _HELD_SAMPLES, _HELD_ELEMENTS = 32, 2**25  # whose every tensor is held at once, by :meth:`IntegerExecutor.every_tensor`
 _BATCH = 256  # samples that torch's kernels take at once, by default
-_MOST_SAMPLES = 256  # of one chunk
+_MOST_SAMPLES = 512  # of one chunk
 _CACHE_BYTES = 2**20  # of a core, if the machine does not say
 
 
@@ -33,7 +32,12 @@ class Backend(StrEnum):
 
     AUTO = "auto"  # native if it was built
     NATIVE = "native"
+    AVX2 = "avx2"  # native, with no more than these instructions
+    SSE2 = "sse2"
     TORCH = "torch"
+
+
+_PATHS = {Backend.SSE2: 0, Backend.AVX2: 1}  # as the library numbers them
 
 
 class PreparedOperators:
@@ -158,13 +162,18 @@ def samples_at_once(network: QuantizedNetwork) -> int:
     return max(1, min(cache // max(1, size), _MOST_SAMPLES))
 
 
-def _library(backend: Backend) -> ctypes.CDLL | None:
+def _library(backend: Backend) -> Library | None:
     """Returns the native library, or None for torch; the self-test of what will run has passed."""
     library = None if backend is Backend.TORCH else native_library()
-    if library is None and backend is Backend.NATIVE:
+    if library is None and backend not in (Backend.TORCH, Backend.AUTO):
         raise NetworkError(f"native kernels are requested, but {native_status()}")
     require_exact("torch" if library is None else "native")
-    return library
+    path = _PATHS.get(backend)
+    if library is None or path is None:
+        return library
+    if path > library.best_path():
+        raise NetworkError(f"{backend} is requested, but {native_status()}")
+    return LimitedLibrary(library, path)
 
 
 class IntegerExecutor:

@@ -9,10 +9,11 @@ from nets.importers.onnx import RawNode as OnnxNode
 from nets.importers.onnx import read_graph as read_onnx_graph
 from nets.importers.tflite import load_tflite
 from nets.importers.tflite.activation import activation_range
+from nets.importers.tflite.blocks import FROM_BATCH, TO_BATCH
 from nets.importers.tflite.builder import kind_name
 from nets.importers.tflite.coverage import COVERAGE, Coverage
 from nets.importers.tflite.extent import Cut
-from nets.importers.tflite.graph import IDENTIFIER, RawGraph, read_file, read_graph
+from nets.importers.tflite.graph import IDENTIFIER, RawGraph, RawOperator, read_file, read_graph
 from nets.importers.tflite.importer import network_from_bytes, operator_index
 from nets.importers.tflite.inspection import Inspection, inspect_tflite
 from nets.importers.tflite.interpolation import neighbours
@@ -31,9 +32,11 @@ else:
 __all__ = [
     "AS_STATED",
     "COVERAGE",
+    "FROM_BATCH",
     "IDENTIFIER",
     "MODEL_FORMATS",
     "TOPOLOGIES",
+    "TO_BATCH",
     "Coverage",
     "Cut",
     "ImportedOnnx",
@@ -42,6 +45,7 @@ __all__ = [
     "OnnxGraph",
     "OnnxNode",
     "RawGraph",
+    "RawOperator",
     "activation_range",
     "inspect_tflite",
     "kind_name",

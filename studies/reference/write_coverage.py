@@ -29,7 +29,8 @@ equality; `tests/nets/test_litert_operators.py` and `tests/nets/test_litert_orac
 - *Trained*: what fine-tuning changes; gradients pass through every kind.
 
 At the end of a network SOFTMAX, LOG_SOFTMAX, LOGISTIC and DEQUANTIZE are left out, also if a RESHAPE follows: networks
-are scored on their logits. Operators of int32 and int64 that follow from constants and shapes are folded.
+are scored on their logits. A convolution between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND becomes a dilated one.
+Operators of int32 and int64 that follow from constants and shapes are folded.
 
 """
 

@@ -53,7 +53,13 @@ def originals(*, onnx: bool = False) -> list[bytes]:
         known_models.shape_arithmetic,
         known_models.unsigned,
         known_models.through_float,
+        known_models.parts,
+        known_models.upsampled,
+        known_models.attention,
         known_models.post_processed,
+        known_models.parts,
+        known_models.upsampled,
+        known_models.attention,
     )
     made = [make(rng) for make in models]
     return made + [path.read_bytes() for path in sorted(PUBLISHED.glob("*.tflite"))]

@@ -203,11 +203,13 @@ def parts(rng: np.random.Generator) -> bytes:
 
 
 def upsampled(rng: np.random.Generator) -> bytes:
-    """A decoder: a transposed convolution, and a layer at every position."""
+    """A decoder: transposed convolutions, a layer at every position, and a dilated convolution stated in blocks."""
     layers = Layers(rng)
     x = layers.conv(layers.input(5, 4, 3), 6, stride=(2, 2))
     y = layers.transposed(x, 5, (3, 2), (2, 2))
     z = layers.transposed(layers.dense(y, 4, keep=True), 3, (2, 2), (1, 2), VALID, bias=False)
+    wide = layers.in_blocks(z, (2, 3), lambda x: layers.depthwise(x, kernel=(3, 2), padding=VALID), (3, 2))
+    z = layers.elementwise("ADD", z, wide)
     return layers.content(layers.dense(layers.reshape(z, int(np.prod(layers.shape(z)[1:]))), 4))
 
 

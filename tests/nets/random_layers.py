@@ -1,5 +1,6 @@
 """Random int8 layers on top of the .tflite writer, with output scales that use the int8 range."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -160,6 +161,28 @@ class Layers:
         options = {"Padding": padding, "StrideH": stride[0], "StrideW": stride[1]}
         terms = max(kernel[0] * kernel[1] * inner // (stride[0] * stride[1]), 1)
         return self._weighted("TRANSPOSE_CONV", x, weights, (*grown, channels), 0, terms, per_channel, options, bias)
+
+    def in_blocks(self, x: int, block: Pair, convolution: Callable[[int], int], reach: Pair) -> int:
+        """A convolution of blocks, VALID and of this reach, whose result is cropped to the size of its input."""
+        _, height, width, _ = self.shape(x)
+        pads, crops = [], []
+        for size, step, span in zip((height, width), block, reach, strict=True):
+            whole = (span - 1) * step
+            rest = -(size + whole) % step
+            pads.append((whole // 2, whole - whole // 2 + rest))
+            crops.append((0, rest))
+        sizes = [(n + sum(pad)) // step for n, pad, step in zip((height, width), pads, block, strict=True)]
+        inside = self.writer.activation(
+            (self.batch * block[0] * block[1], *sizes, self.shape(x)[3]), self.scale(x), self.zero(x)
+        )
+        constants = [self.writer.constant(np.array(values), "INT32") for values in (block, pads, crops)]
+        self.writer.operator("SPACE_TO_BATCH_ND", [x, *constants[:2]], [inside], "SpaceToBatchNDOptions")
+        batch, self.batch = self.batch, self.batch * block[0] * block[1]
+        made = convolution(inside)
+        self.batch = batch
+        out = self._same(made, (height, width, self.shape(made)[3]))
+        self.writer.operator("BATCH_TO_SPACE_ND", [made, constants[0], constants[2]], [out], "BatchToSpaceNDOptions")
+        return out
 
     def dense(
         self,

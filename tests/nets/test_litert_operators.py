@@ -9,11 +9,11 @@ from random_layers import SAME, VALID, Layers
 
 from nets.errors import NetworkError
 from nets.importers.tflite import network_from_bytes
-from nets.network.profiles import PROFILES
+from nets.network import PROFILES, Convolution
 
 pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
 
-EXAMPLES = settings(max_examples=12)
+EXAMPLES = settings(max_examples=8)
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.tuples(st.integers(2, 9), st.integers(2, 9), st.integers(2, 9))
@@ -102,7 +102,7 @@ def test_a_softmax_that_the_reference_kernel_aborts_on_is_refused_under_its_prof
     assert_equal(content, 0, profiles=["litert_xnnpack"])
 
 
-@settings(max_examples=30)
+@settings(max_examples=16)
 @given(seeds, sizes, st.integers(1, 12), st.integers(1, 4), st.integers(1, 3), st.sampled_from([SAME, VALID]))
 def test_transposed_convolutions(
     seed: int, size: tuple[int, int, int], channels: int, kernel: int, stride: int, padding: int
@@ -147,3 +147,24 @@ def test_parametric_relus(seed: int, size: tuple[int, int, int], slopes: str) ->
     layers = Layers(np.random.default_rng(seed))
     shape = size if slopes == "all" else (1, 1, size[2])
     assert_equal(layers.content(layers.parametric_relu(layers.input(*size), *shape)), seed, 8)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.integers(1, 3), st.integers(1, 3), st.booleans())
+def test_dilated_convolutions_in_blocks(
+    seed: int, size: tuple[int, int, int], vertical: int, horizontal: int, depthwise: bool
+) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    kernel = (1 + seed % 3, 1 + seed % 2)
+
+    def convolution(x: int) -> int:
+        if depthwise:
+            return layers.depthwise(x, kernel=kernel, padding=VALID)
+        return layers.conv(x, 4, kernel, padding=VALID)
+
+    out = layers.in_blocks(layers.input(*size), (vertical, horizontal), convolution, kernel)
+    content = layers.content(out)
+    (operator,) = network_from_bytes(content, "m").operators
+    assert isinstance(operator, Convolution)
+    assert operator.dilation == (vertical, horizontal)
+    assert_equal(content, seed)

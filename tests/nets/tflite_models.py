@@ -213,6 +213,8 @@ VERSIONS = {
             tflite.BuiltinOperator.MAXIMUM,
             tflite.BuiltinOperator.LEAKY_RELU,
             tflite.BuiltinOperator.PACK,
+            tflite.BuiltinOperator.SPACE_TO_BATCH_ND,
+            tflite.BuiltinOperator.BATCH_TO_SPACE_ND,
             tflite.BuiltinOperator.PADV2,
             tflite.BuiltinOperator.MIRROR_PAD,
             tflite.BuiltinOperator.BROADCAST_TO,

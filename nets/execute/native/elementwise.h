@@ -92,7 +92,8 @@ ON_AVX512 static void sums_512(const Operand& a, const Operand& b, const int8_t*
 template <typename Path>
 static void sum(const SumPlan& plan, const int8_t* a, const int8_t* b, int8_t* y, int64_t samples) {
     const Operand first = plan.operands[0], second = plan.operands[1];
-    const bool exact = plan.exact != 0;
+    // Without an instruction for it, a floor costs more than a table.
+    const bool exact = plan.exact != 0 && !std::is_base_of<Plain, Path>::value;
     in_parts<Path>(*plan.requant, y, samples * plan.elements, [&](int64_t from, int64_t part, int32_t* sums) {
         int64_t done = 0;
 #ifdef HAS_X86_PATHS

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from nets.execute.accumulation import absolute_bound, absolute_bounds, reach
+from nets.execute.native.library import Library
 from nets.execute.native.plans import (
     COPIED_AXES,
     CopyStruct,
@@ -58,7 +59,7 @@ from nets.network import (
 _MAXIMUM, _AVERAGE, _SUM = range(3)  # PoolKind of elementwise.h
 
 
-def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes.CDLL) -> NativeKernel | None:
+def native_kernel(operator: Operator, network: QuantizedNetwork, library: Library) -> NativeKernel | None:
     """Prepares an operator for the native library; returns None if the torch kernel has to run it."""
     sources, target = [network.tensors[index] for index in operator.inputs], network.tensors[operator.output]
     if any(spec.bits != 8 for spec in (*sources, target)) or isinstance(operator, FloatAveragePool):
@@ -82,9 +83,7 @@ def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes
     return _mover(operator, sources, target, library)
 
 
-def _mover(
-    operator: Operator, sources: list[TensorSpec], target: TensorSpec, library: ctypes.CDLL
-) -> NativeKernel | None:
+def _mover(operator: Operator, sources: list[TensorSpec], target: TensorSpec, library: Library) -> NativeKernel | None:
     """Prepares an operator that only moves integers."""
     match operator:
         case Concatenation() if len(sources) <= MOST_INPUTS:
@@ -103,13 +102,13 @@ def _mover(
 
 
 def _requant(
-    operator: RescaledOperator, channels: int, target: TensorSpec, bounds: IntArray, library: ctypes.CDLL
+    operator: RescaledOperator, channels: int, target: TensorSpec, bounds: IntArray, library: Library
 ) -> RequantStruct:
     limits = (target.zero_point, operator.q_min, operator.q_max)
     return requant_struct(operator.rescaler, channels, *limits, bounds, path=library.best_path())
 
 
-def _weighted(operator: Weighted, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> NativeKernel | None:
+def _weighted(operator: Weighted, source: TensorSpec, target: TensorSpec, library: Library) -> NativeKernel | None:
     if operator.weight_zero_point or absolute_bound(operator, source) > INT32_MAX:
         return None  # weights beyond int8, or accumulators that are not proven to stay within int32
     path, zero = library.best_path(), source.zero_point
@@ -143,7 +142,7 @@ def _weighted_kernel(
     kind: StepKind,
     source: TensorSpec,
     target: TensorSpec,
-    library: ctypes.CDLL,
+    library: Library,
 ) -> NativeKernel:
     requant = _requant(operator, operator.out_channels, target, absolute_bounds(operator, source), library)
     addresses = (array.ctypes.data for array in (packed.steps, packed.weights, packed.bias))
@@ -158,14 +157,14 @@ def _table(spec: TensorSpec, rescaler: Rescaler, left_shift: int) -> IntArray:
     return table
 
 
-def _lookup(table: IntArray, target: TensorSpec, library: ctypes.CDLL) -> NativeKernel:
+def _lookup(table: IntArray, target: TensorSpec, library: Library) -> NativeKernel:
     values = table.astype(np.int8)
     plan = LookupStruct(values.ctypes.data, int(np.prod(target.shape)))
     return NativeKernel(library, StepKind.LOOKUP, plan, (values,), target.shape)
 
 
 def _sum(
-    operator: ElementwiseSum, sources: list[TensorSpec], target: TensorSpec, library: ctypes.CDLL
+    operator: ElementwiseSum, sources: list[TensorSpec], target: TensorSpec, library: Library
 ) -> NativeKernel | None:
     signs = (1, operator.sign)
     tables = [
@@ -207,7 +206,7 @@ def _of_bytes(operand: OperandStruct) -> IntArray:
 
 
 def _product(
-    operator: ElementwiseProduct, sources: list[TensorSpec], target: TensorSpec, library: ctypes.CDLL
+    operator: ElementwiseProduct, sources: list[TensorSpec], target: TensorSpec, library: Library
 ) -> NativeKernel:
     bound = np.array([reach(sources[0]) * reach(sources[1])])
     requant = _requant(operator, LANES, target, bound, library)
@@ -216,7 +215,7 @@ def _product(
     return NativeKernel(library, StepKind.PRODUCT, plan, (requant,), target.shape)
 
 
-def _pool(operator: Pool, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> NativeKernel:
+def _pool(operator: Pool, source: TensorSpec, target: TensorSpec, library: Library) -> NativeKernel:
     kind = _MAXIMUM if isinstance(operator, MaxPool) else _AVERAGE
     (top, _), (left, _) = operator.padding
     sizes = (*source.shape, *target.shape[:2], *operator.kernel, *operator.stride, top, left)
@@ -224,7 +223,7 @@ def _pool(operator: Pool, source: TensorSpec, target: TensorSpec, library: ctype
     return NativeKernel(library, StepKind.POOL, plan, (), target.shape)
 
 
-def _mean(operator: Mean, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> NativeKernel | None:
+def _mean(operator: Mean, source: TensorSpec, target: TensorSpec, library: Library) -> NativeKernel | None:
     height, width, channels = source.shape
     bound = height * width * reach(source)
     if bound > INT32_MAX:
@@ -235,14 +234,14 @@ def _mean(operator: Mean, source: TensorSpec, target: TensorSpec, library: ctype
     return NativeKernel(library, StepKind.POOL, plan, (requant,), target.shape)
 
 
-def _join(operator: Concatenation, sources: list[TensorSpec], target: TensorSpec, library: ctypes.CDLL) -> NativeKernel:
+def _join(operator: Concatenation, sources: list[TensorSpec], target: TensorSpec, library: Library) -> NativeKernel:
     pieces = aligned(np.array([np.prod(source.shape[operator.axis :]) for source in sources], np.int64))
     count = int(np.prod(target.shape[: operator.axis]))
     plan = JoinStruct(pieces.ctypes.data, len(sources), count)
     return NativeKernel(library, StepKind.JOIN, plan, (pieces,), target.shape)
 
 
-def _copy(operator: Transpose, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> NativeKernel:
+def _copy(operator: Transpose, source: TensorSpec, target: TensorSpec, library: Library) -> NativeKernel:
     steps = [int(np.prod(source.shape[axis + 1 :])) for axis in operator.permutation]
     missing = COPIED_AXES - len(steps)
     sizes = (ctypes.c_int64 * COPIED_AXES)(*[1] * missing, *target.shape)
@@ -251,7 +250,7 @@ def _copy(operator: Transpose, source: TensorSpec, target: TensorSpec, library: 
     return NativeKernel(library, StepKind.COPY, plan, (), target.shape)
 
 
-def _runs(positions: IntArray, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> NativeKernel:
+def _runs(positions: IntArray, source: TensorSpec, target: TensorSpec, library: Library) -> NativeKernel:
     """Prepares copies of runs of elements that follow each other in the source; position -1 is its zero point."""
     flat = positions.reshape(-1)
     follows = np.where(flat[1:] < 0, flat[:-1] < 0, (flat[1:] == flat[:-1] + 1) & (flat[:-1] >= 0))

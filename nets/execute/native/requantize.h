@@ -275,11 +275,45 @@ ON_AVX2 __attribute__((noinline)) static void floors_avx2(const Requant& r, cons
     }
 }
 
+// The same with SSE2, which has no fused sums: the Python side has proven that nothing is rounded.
+template <bool AWAY>
+__attribute__((noinline)) static void floors_sse2(const Requant& r, const Rows& block) {
+    const __m128i zero = _mm_set1_epi16(static_cast<int16_t>(r.zero));
+    const __m128i low = _mm_set1_epi16(static_cast<int16_t>(r.q_min)), high = _mm_set1_epi16(static_cast<int16_t>(r.q_max));
+    const double *scale = r.scale64 + block.channel, *half = r.half64 + block.channel, *away = r.away64 + block.channel;
+    const auto two = [=](const int32_t* acc, int64_t at) INLINE_LAMBDA {
+        const __m128d x = _mm_cvtepi32_pd(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(acc + at)));
+        const __m128d sum = _mm_add_pd(_mm_mul_pd(x, _mm_loadu_pd(scale + at)), _mm_loadu_pd(half + at));
+        const __m128d sign = _mm_and_pd(x, _mm_set1_pd(-0.0));
+        return _mm_cvtpd_epi32(AWAY ? _mm_add_pd(sum, _mm_or_pd(sign, _mm_loadu_pd(away + at))) : sum);
+    };
+    const auto eight = [=](const int32_t* acc, int64_t at) INLINE_LAMBDA {
+        const __m128i first = _mm_unpacklo_epi64(two(acc, at), two(acc, at + 2));
+        const __m128i second = _mm_unpacklo_epi64(two(acc, at + 4), two(acc, at + 6));
+        const __m128i moved = _mm_adds_epi16(_mm_packs_epi32(first, second), zero);
+        return _mm_min_epi16(_mm_max_epi16(moved, low), high);
+    };
+    const int32_t* acc = block.acc;
+    int8_t* out = block.out;
+    for (int64_t row = 0; row < block.rows; ++row, acc += block.acc_stride, out += block.out_stride) {
+        const __m128i bytes = _mm_packs_epi16(eight(acc, 0), eight(acc, 8));
+        if (block.count == LANES) {
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(out), bytes);
+        } else {
+            alignas(16) int8_t kept[LANES];
+            _mm_store_si128(reinterpret_cast<__m128i*>(kept), bytes);
+            std::copy_n(kept, block.count, out);
+        }
+    }
+}
+
+template <typename Path>
 static void floors_down(const Requant& r, const Rows& block) {
+    const bool fused = std::is_same<Path, Avx2>::value;
     const unsigned mode = _mm_getcsr();
     _mm_setcsr((mode & ~static_cast<unsigned>(_MM_ROUND_MASK)) | _MM_ROUND_DOWN);
-    if (r.rule == FLOOR64_AWAY) floors_avx2<true>(r, block);
-    else floors_avx2<false>(r, block);
+    if (r.rule == FLOOR64_AWAY) fused ? floors_avx2<true>(r, block) : floors_sse2<true>(r, block);
+    else fused ? floors_avx2<false>(r, block) : floors_sse2<false>(r, block);
     _mm_setcsr(mode);
 }
 #endif
@@ -296,8 +330,9 @@ static void requantize(const Requant& requant, Rows rows) {
             if (requant.rule == FLOOR64_AWAY) { requantize_sixteen<Floor64Away>(requant, rows); continue; }
             if (requant.rule == FLOAT32_EVEN) { requantize_sixteen<Float32Even>(requant, rows); continue; }
         }
-        if (std::is_same<Path, Avx2>::value && (requant.rule == FLOOR64 || requant.rule == FLOOR64_AWAY)) {
-            floors_down(requant, rows);
+        const bool directed = std::is_same<Path, Avx2>::value || std::is_same<Path, Sse2>::value;
+        if (directed && (requant.rule == FLOOR64 || requant.rule == FLOOR64_AWAY)) {
+            floors_down<Path>(requant, rows);
             continue;
         }
 #endif

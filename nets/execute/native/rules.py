@@ -9,7 +9,7 @@ import numpy.typing as npt
 from nets.network import FULL_MULTIPLIER_BITS, INT32_MAX, FloatArray, IntArray, Rescaler
 
 LANES = 16  # output channels of one block, as in requantize.h
-PATH_PLAIN, PATH_AVX2, PATH_VNNI = 0, 1, 2  # as best_path_here() in paths.h numbers them
+PATH_PLAIN, PATH_SSE2, PATH_AVX2, PATH_VNNI = range(-1, 3)  # as best_path_here() in paths.h numbers them
 
 _SHIFT, _SHIFT_MAGNITUDE, _DOUBLE, _DOUBLE_LEFT, _FLOAT32_EVEN, _FLOAT64_AWAY, _FLOOR64, _FLOOR64_AWAY = range(8)
 _FLOAT64_BITS = 53
@@ -119,7 +119,7 @@ def is_exact(form: FloorForm, bounds: IntArray, path: int) -> bool:
     largest = bounds.astype(np.float64) * form.scale
     if (largest >= 2.0**30).any():
         return False
-    if path != PATH_PLAIN:
+    if path in (PATH_AVX2, PATH_VNNI):
         return bool((form.constant_bits <= _FLOAT64_BITS).all())
     span = np.minimum(largest, _SATURATED) + 1  # half and away are less than 1 together
     return bool((np.ldexp(span, form.fraction_bits) <= 2.0**_FLOAT64_BITS).all())

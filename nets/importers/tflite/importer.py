@@ -17,6 +17,7 @@ from nets.importers.tflite import (
     reductions,
     weighted,
 )
+from nets.importers.tflite.blocks import dilated
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.extent import Cut, Extent, downstream, extent_of, what_a_cut_loses
 from nets.importers.tflite.folding import THROUGH_FLOAT, folded, joined
@@ -122,7 +123,7 @@ def network_from_bytes(content: bytes, name: str, *, contract: str = "half_up", 
 
 def _network(graph: RawGraph, name: str, profile: Profile, cut: Cut) -> QuantizedNetwork:
     """Converts every operator of a decoded file that the logits depend on."""
-    graph = joined(folded(signed(graph)))
+    graph = dilated(joined(folded(signed(graph))))
     extent = extent_of(graph, cut)
     _check_known(graph, extent)
     if extent.loses and not cut:

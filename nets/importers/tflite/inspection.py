@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nets.errors import NetworkError
+from nets.importers.tflite.blocks import dilated
 from nets.importers.tflite.extent import LEARNED, Cut, Extent, downstream, extent_of, what_a_cut_loses
 from nets.importers.tflite.folding import folded, joined
 from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor, read_file, read_graph
@@ -157,7 +158,7 @@ def inspect_bytes(content: bytes, name: str, *, cut: Cut = ()) -> Inspection:
 def _extent(graph: RawGraph, name: str, cut: Cut) -> tuple[RawGraph, Extent, str | None]:
     """Returns the graph and what would be imported of it; all operators if that cannot be said, and why not."""
     try:
-        graph = joined(folded(signed(graph)))
+        graph = dilated(joined(folded(signed(graph))))
         return graph, extent_of(graph, cut), None
     except NetworkError as error:
         if cut:

@@ -81,6 +81,8 @@ def _variable_kind(operator: Operator, tensors: Sequence[TensorSpec]) -> str | N
             return "DEPTHWISE_CONV_2D" if is_depthwise(operator) else "CONV_2D"
         case ElementwiseSum():
             return operator.kind.upper()
+        case Lookup(function=Function.IDENTITY):
+            return None
         case Lookup():
             return _FUNCTIONS.get(operator.function, operator.function.upper())
         case Requantize():
