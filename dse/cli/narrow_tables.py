@@ -133,10 +133,10 @@ def costs_table(document: NarrowDocument) -> Table:
 def file_lines(file: FileDocument | TosaFileDocument) -> list[str]:
     """Returns what there is to say about the written file."""
     if isinstance(file, TosaFileDocument):
-        how = " and run by the TOSA reference model" if file.reference_model else "; tosa-tools is not installed"
+        run = f", on {file.reference_samples} run by the TOSA reference model" if file.reference_samples else ""
         return [
             f"Model: {file.path}; its multipliers, shifts and rounding are the design's.",
-            f"On {file.samples} inputs every output integer is the design's, read again{how}.",
+            f"On {file.samples} inputs every output integer is the design's, read again{run}.",
         ]
     runtime = "ONNX Runtime" if file.resolver in ONNX_PROFILES else f"LiteRT ({file.resolver})"
     litert = {

@@ -115,8 +115,8 @@ class TosaDocument(_Part):
     sha256: str | None = None
     refused: str | None = Field(None, description="what of the design TOSA cannot state")
     samples: int = Field(0, description="inputs on which every output integer of file and design was equal")
-    reference_model: bool = Field(
-        False, description="whether the TOSA reference model ran the file, too; false if it is not installed"
+    reference_samples: int = Field(
+        0, description="those of them that the TOSA reference model ran as well; 0 if it is not installed"
     )
 
 

@@ -109,8 +109,8 @@ class TosaFileDocument(_Part):
     path: str = Field(description="path of the file")
     sha256: str = Field(description="SHA-256 of its bytes, hexadecimal")
     samples: int = Field(description="inputs on which every output integer of file and design was equal")
-    reference_model: bool = Field(
-        description="whether the TOSA reference model ran the file, too; false if it is not installed"
+    reference_samples: int = Field(
+        description="those of them that the TOSA reference model ran as well; 0 if it is not installed"
     )
 
     @property

@@ -16,7 +16,7 @@ class NarrowRequest:
     """One design of a model.
 
     Attributes:
-        model: quantized .tflite or .onnx file.
+        model: quantized .tflite, .onnx or .tosa file.
         out: the .tflite or .tosa file to write; of an .onnx model also an .onnx file.
         cut: tensors of the file, by name or index, at which the network ends; none for its logits.
         data: .npz file of samples, with labels or without; None for synthetic inputs.

@@ -13,6 +13,8 @@ from nets.network import Int8Array, QuantizedNetwork
 from nets.oracle.tosa_reference import is_reference_installed, run_reference
 from nets.writers import tosa_bytes
 
+_REFERENCE_SAMPLES = 4  # at most; a large image takes it a second
+
 
 class LostIntegersError(RuntimeError):
     """A written file computes other integers than the design: a bug of this program, not of its input."""
@@ -25,12 +27,12 @@ class TosaReport:
     Attributes:
         sha256: of the file's bytes, hexadecimal.
         samples: on which the outputs were compared.
-        reference_model: whether the TOSA reference model ran the file, too; otherwise it is not installed.
+        reference_samples: the first of them, which the TOSA reference model ran; 0 if it is not installed.
     """
 
     sha256: str
     samples: int
-    reference_model: bool
+    reference_samples: int
 
 
 def export_tosa(network: QuantizedNetwork, path: str | Path, *samples: Int8Array) -> TosaReport:
@@ -49,12 +51,12 @@ def export_tosa(network: QuantizedNetwork, path: str | Path, *samples: Int8Array
     expected = IntegerExecutor(network).outputs(*samples)
     read = tosa_network(content, Path(path).name)
     _check("read again", network, expected, IntegerExecutor(read).outputs(*samples))
-    if installed := is_reference_installed():
-        runs = [run_reference(content, *(x[at : at + 1] for x in samples)) for at in range(len(samples[0]))]
-        computed = [np.concatenate(parts) for parts in zip(*runs, strict=True)]
-        _check("run by the reference model", network, expected, computed)
+    count = min(_REFERENCE_SAMPLES, len(samples[0])) if is_reference_installed() else 0
+    for at in range(count):
+        computed = run_reference(content, *(x[at : at + 1] for x in samples))
+        _check("run by the reference model", network, [each[at : at + 1] for each in expected], computed)
     write_bytes(Path(path), content)
-    return TosaReport(hashlib.sha256(content).hexdigest(), len(samples[0]), installed)
+    return TosaReport(hashlib.sha256(content).hexdigest(), len(samples[0]), count)
 
 
 def _check(how: str, network: QuantizedNetwork, expected: list[Int8Array], computed: list[Int8Array]) -> None:
