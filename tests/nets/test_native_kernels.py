@@ -201,3 +201,19 @@ def test_pools_moves_and_functions(
     contract = ("half_up", "litert_xnnpack")[seed % 2]
     network = network_from_bytes(layers.content(*results), "m", contract=contract)
     assert assert_kernels_equal(network, seed) == len(network.operators) == 12
+
+
+@needs_native
+@pytest.mark.parametrize("backend", [Backend.SSE2, Backend.AVX2])
+def test_executors_on_fewer_instructions_give_the_same_integers(backend: Backend) -> None:
+    library = native_library()
+    assert library is not None
+    network = network_from_bytes(known_models.residual(np.random.default_rng(8)), "m")
+    samples = random_samples(network, 3, 1)
+    if library.best_path() < 1:
+        with pytest.raises(NetworkError, match="avx2 is requested"):
+            IntegerExecutor(network, backend=Backend.AVX2)
+        return
+    expected = IntegerExecutor(network, backend=Backend.TORCH).outputs(*samples)
+    got = IntegerExecutor(network, backend=backend).outputs(*samples)
+    assert all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))
