@@ -1,6 +1,7 @@
 """Builds the native kernels of the integer executor; everything else is in pyproject.toml."""
 
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
 
@@ -21,11 +22,7 @@ setup(
         Extension(
             "nets.execute.native._kernels",
             ["nets/execute/native/kernels.cpp"],
-            depends=[
-                "nets/execute/native/requantize.h",
-                "nets/execute/native/convolution.h",
-                "nets/execute/native/elementwise.h",
-            ],
+            depends=sorted(str(path) for path in Path("nets/execute/native").glob("*.h")),
             extra_compile_args=FLAGS,
             language="c++",
             optional=True,  # without a compiler, torch runs everything

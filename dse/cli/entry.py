@@ -92,10 +92,23 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a path may have bytes, and a name characters, that it cannot show
             stream.reconfigure(errors="backslashreplace")
     warnings.formatwarning = _warning  # without the place in the program
+    warnings.showwarning = _shown_once(set())  # a model may be read several times
     try:
         app(prog_name="dse")
     except (ValueError, RuntimeError, OSError) as error:
         _fail(error)
+
+
+def _shown_once(shown: set[str]) -> Callable[..., None]:
+    """Returns what prints a warning on stderr unless its text was printed before; remembers it in ``shown``."""
+
+    def show(message: Warning | str, *_place: object, **_options: object) -> None:
+        text = _warning(message)
+        if text not in shown:
+            shown.add(text)
+            sys.stderr.write(text)
+
+    return show
 
 
 def _warning(message: Warning | str, *_place: object, **_options: object) -> str:

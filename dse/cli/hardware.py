@@ -60,7 +60,7 @@ def cost(
 
 
 def trace(
-    model: Annotated[Path, typer.Argument(help="quantized .tflite or .onnx model", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="quantized .tflite, .onnx or .tosa model", show_default=False)],
     data: Annotated[Path, typer.Option(help=".npz file with x and y, or x_test and y_test", show_default=False)],
     out: Annotated[Path, typer.Option(help="trace file to write")] = Path("trace.npz"),
     samples: Annotated[int, typer.Option(min=1, help="number of inputs to run, spread over the file")] = 4,

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from dse.cli.networks import AsJson, Cuts, Model
+import typer
+
+from dse.cli.networks import AsJson, Cuts
 from dse.cli.output import echo, terminal
 
 if TYPE_CHECKING:  # imported by the command: `dse --help` must not wait for it
     from nets.importers import Inspection
 
 
-def inspect(model: Model, cut: Cuts = None, as_json: AsJson = False) -> None:
+def inspect(
+    model: Annotated[Path, typer.Argument(help="full-int8 .tflite file", show_default=False)],
+    cut: Cuts = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what a model file holds, and what blocks its import.
 
     It works for every .tflite file, and needs no LiteRT.

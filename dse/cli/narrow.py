@@ -19,8 +19,10 @@ UNSOUND = 1
 
 
 def narrow(
-    model: Annotated[Path, typer.Argument(help="quantized .tflite or .onnx file", show_default=False)],
-    out: Annotated[Path, typer.Option(help=".tflite file to write", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="quantized .tflite, .onnx or .tosa file", show_default=False)],
+    out: Annotated[
+        Path, typer.Option(help=".tflite or .tosa file to write, or .onnx of an .onnx model", show_default=False)
+    ],
     data: Annotated[
         Path | None,
         typer.Option(help=".npz file with x, and y if there are labels", show_default="synthetic inputs"),

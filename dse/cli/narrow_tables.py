@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dse import formats
-from dse.narrowing import Estimate, FileDocument, LayerDocument, NarrowDocument, ScoreDocument
+from dse.narrowing import Estimate, FileDocument, LayerDocument, NarrowDocument, ScoreDocument, TosaFileDocument
+from nets.network import ONNX_PROFILES
 
 _NAME = 16  # characters shown of an operator's name
 
@@ -129,11 +130,18 @@ def costs_table(document: NarrowDocument) -> Table:
     return table
 
 
-def file_lines(file: FileDocument) -> list[str]:
+def file_lines(file: FileDocument | TosaFileDocument) -> list[str]:
     """Returns what there is to say about the written file."""
+    if isinstance(file, TosaFileDocument):
+        run = f", on {file.reference_samples} run by the TOSA reference model" if file.reference_samples else ""
+        return [
+            f"Model: {file.path}; its multipliers, shifts and rounding are the design's.",
+            f"On {file.samples} inputs every output integer is the design's, read again{run}.",
+        ]
+    runtime = "ONNX Runtime" if file.resolver in ONNX_PROFILES else f"LiteRT ({file.resolver})"
     litert = {
-        True: f"LiteRT ({file.resolver}) gives every integer that is predicted for it",
-        False: f"LiteRT ({file.resolver}) gives OTHER integers than predicted: dse verify {file.path} shows where",
+        True: f"{runtime} gives every integer that is predicted for it",
+        False: f"{runtime} gives OTHER integers than predicted: dse verify {file.path} shows where",
         None: f"predicted only, not run: {file.litert_refused}",
     }[file.litert_as_predicted]
     causes = f"{file.ties:,} ties, {file.double_roundings:,} double roundings, {file.scale_errors:,} scale errors"

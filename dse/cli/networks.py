@@ -45,9 +45,10 @@ def verify(
     cut: Cuts = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the integer executor with LiteRT, ONNX Runtime or the TOSA reference model, tensor by tensor.
+    """Compare the integer executor with another runtime.
 
-    The exit status is 1 if any integer differs. A resolver that refuses the model is named.
+    Tensor by tensor, with LiteRT, ONNX Runtime or the TOSA reference model. The exit status
+    is 1 if any integer differs. A resolver that refuses the model is named.
     """
     from nets.importers import load_network, model_format
 

@@ -4,7 +4,7 @@ import math
 
 from hwmodels.workload import OutputConstants, RescalerWorkload, RescaleStage
 from nets.narrow import RescalerConstants, rescaler_constants
-from nets.network import NarrowableOperator, QuantizedNetwork, TransposedConvolution, Weighted
+from nets.network import MatrixProduct, NarrowableOperator, QuantizedNetwork, TransposedConvolution, Weighted
 
 
 def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
@@ -14,9 +14,11 @@ def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
 
 
 def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: RescalerConstants) -> RescalerWorkload:
-    """Returns the workload of one rescaler with the given constants."""
+    """Returns the workload of one rescaler with the given constants; channels of constant output are no work."""
     target = network.tensors[operator.output]
     weighted = operator if isinstance(operator, Weighted) else None
+    channels = 1 if constants.live is None else constants.live.size
+    positions = math.prod(target.shape) // (weighted.out_channels if weighted else 1)
     return RescalerWorkload(
         name=operator.name,
         stages=tuple(
@@ -30,10 +32,10 @@ def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: 
             for stage in constants.stages
         ),
         output_bits=target.bits,
-        channels=weighted.out_channels if weighted else 1,
-        rescales_per_inference=math.prod(target.shape),
-        macs_per_inference=_macs(weighted, network) if weighted else 0,
-        weight_bits=_weight_bits(weighted) if weighted else 0,
+        channels=channels,
+        rescales_per_inference=positions * channels,
+        macs_per_inference=_macs(operator, network, channels),
+        weight_bits=_weight_bits(operator, network),
         activation_bits=max(network.tensors[index].bits for index in operator.inputs),
         contract=operator.rescaler.contract.name,
         output=OutputConstants(
@@ -46,13 +48,23 @@ def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: 
     )
 
 
-def _weight_bits(operator: Weighted) -> int:
+def _weight_bits(operator: NarrowableOperator, network: QuantizedNetwork) -> int:
     """Returns the width of what a MAC multiplies by: a stored weight less its zero point takes a bit more."""
-    return operator.weight_bits + (operator.weight_zero_point != 0)
+    match operator:
+        case Weighted():
+            return operator.weight_bits + (operator.weight_zero_point != 0)
+        case MatrixProduct():
+            return network.tensors[operator.inputs[1]].bits
+    return 0
 
 
-def _macs(operator: Weighted, network: QuantizedNetwork) -> int:
+def _macs(operator: NarrowableOperator, network: QuantizedNetwork, channels: int) -> int:
+    if isinstance(operator, MatrixProduct):
+        shape, left = (network.tensors[index].shape for index in (operator.output, operator.inputs[0]))
+        return math.prod(shape) * operator.depth(left)
+    if not isinstance(operator, Weighted):
+        return 0
     # Every element of a transposed convolution's input meets all weights; a fully connected layer may have rows.
     index = operator.inputs[0] if isinstance(operator, TransposedConvolution) else operator.output
     taps = operator.weights[0].size
-    return int(taps) * operator.out_channels * math.prod(network.tensors[index].shape[:-1])
+    return int(taps) * channels * math.prod(network.tensors[index].shape[:-1])

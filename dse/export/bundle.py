@@ -3,7 +3,6 @@
 import hashlib
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,14 +10,21 @@ import pandas as pd
 from dse.design import RESCALER_AREA, RESCALER_ENERGY
 from dse.errors import StudyError
 from dse.export import render
-from dse.export.document import AccuracyDocument, CostDocument, DesignDocument, TfliteDocument, rescaler_document
+from dse.export.document import (
+    AccuracyDocument,
+    CostDocument,
+    DesignDocument,
+    TfliteDocument,
+    TosaDocument,
+    rescaler_document,
+)
 from dse.export.scored_design import ScoredDesign, load_design
 from dse.export.tflite import write_models
+from dse.export.tosa import write_tosa
 from dse.export.units import Unit, units_of
 from dse.export.vectors import Vectors, vectors_of
 from dse.store import RunFolder
 from dse.study import Study
-from nets.narrow import silenced
 from nets.network import Weighted, fingerprint
 
 DEFAULT_ROWS = 2000  # largest number of test vectors from each rescaler's inference
@@ -54,7 +60,6 @@ def export_design(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StudyError(f"{out}: is not empty; give --out a new or empty folder")
     design = load_design(RunFolder(run), trial, samples, member, study=study, storage=storage)
-    design = replace(design, network=silenced(design.network))
     units = units_of(design.network, {name: choice.method.value for name, choice in design.point.choices})
     vectors = vectors_of(design.network, units, design.samples, rows, design.seed)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +78,8 @@ def _write(folder: Path, design: ScoredDesign, units: tuple[Unit, ...], vectors:
     files["rescalers.h"] = render.c_header(units, title, design.contract)
     files["design.schema.json"] = _json(DesignDocument.model_json_schema())
     models = write_models(design.network, design.original, design.compared, folder, count)
-    document = _document(design, units, files, models)
+    tosa = write_tosa(design.network, design.samples, folder)
+    document = _document(design, units, files, models, tosa)
     files["README.md"] = render.readme(document, units, title, count)
     files["design.json"] = _json(document.model_dump(mode="json"))
     for name, text in files.items():
@@ -93,9 +99,14 @@ def hardware_files(units: tuple[Unit, ...], vectors: dict[str, Vectors], title: 
 
 
 def _document(
-    design: ScoredDesign, units: tuple[Unit, ...], files: dict[str, str], models: tuple[TfliteDocument, ...]
+    design: ScoredDesign,
+    units: tuple[Unit, ...],
+    files: dict[str, str],
+    models: tuple[TfliteDocument, ...],
+    tosa: TosaDocument,
 ) -> DesignDocument:
     facts, row = design.results.facts, design.row
+    written = [*((model.file, model.sha256) for model in models), (tosa.file, tosa.sha256)]
     return DesignDocument(
         study=facts.study,
         trial=int(row["trial"]),
@@ -116,8 +127,9 @@ def _document(
         ),
         rescalers=tuple(rescaler_document(unit) for unit in units),
         tflite=models,
+        tosa=tosa,
         files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(files.items())}
-        | {model.file: model.sha256 for model in models if model.file and model.sha256},
+        | {name: sha256 for name, sha256 in written if name and sha256},
     )
 
 

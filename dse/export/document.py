@@ -40,7 +40,11 @@ class RescalerDocument(_Part):
         description="per channel, what hardware adds to the network's bias, or a folded ADD to its shifted inputs"
     )
     inputs: tuple[InputDocument, ...] = Field(description="inputs of an ADD, in the order of its ports; else empty")
-    channels: int
+    channels: int = Field(description="sets of constants; of a layer with weights, of its channels whose output varies")
+    live_channels: tuple[int, ...] | None = Field(
+        description="output channels that these are, in order; hardware computes no others, whose output is constant; "
+        "null if one set serves all"
+    )
     operand_bits: int = Field(description="width of the accumulator, or of each input of an ADD")
     zero_point: int
     q_min: int
@@ -85,7 +89,7 @@ class ResidualDocument(_Part):
 
 
 class TfliteDocument(_Part):
-    """The design as a .tflite file for one LiteRT resolver, compared with the design's own integers."""
+    """The design as a model file for one LiteRT resolver, or for ONNX Runtime, compared with its own integers."""
 
     resolver: str
     file: str | None = None
@@ -99,9 +103,21 @@ class TfliteDocument(_Part):
     agreement_high: float | None = Field(None, description="upper end of its 95% interval")
     explained: bool | None = Field(None, description="whether the cause of every difference is known")
     litert_equals_prediction: bool | None = Field(
-        None, description="whether LiteRT running the file does what was predicted; null if it does not run"
+        None, description="whether the runtime running the file does what was predicted; null if it does not run"
     )
     operators: tuple[ResidualDocument, ...] = ()
+
+
+class TosaDocument(_Part):
+    """The design as a .tosa file, whose every output integer is the design's."""
+
+    file: str | None = None
+    sha256: str | None = None
+    refused: str | None = Field(None, description="what of the design TOSA cannot state")
+    samples: int = Field(0, description="inputs on which every output integer of file and design was equal")
+    reference_samples: int = Field(
+        0, description="those of them that the TOSA reference model ran as well; 0 if it is not installed"
+    )
 
 
 class DesignDocument(_Part):
@@ -118,7 +134,10 @@ class DesignDocument(_Part):
     accuracy: AccuracyDocument
     cost: CostDocument
     rescalers: tuple[RescalerDocument, ...]
-    tflite: tuple[TfliteDocument, ...] = Field(description="one for each LiteRT resolver")
+    tflite: tuple[TfliteDocument, ...] = Field(
+        description="one for each LiteRT resolver, and one for ONNX Runtime if the model is an .onnx file"
+    )
+    tosa: TosaDocument
     files: dict[str, str] = Field(description="SHA-256 of every other file by its path")
 
 
@@ -142,6 +161,7 @@ def rescaler_document(unit: Unit) -> RescalerDocument:
         offset=tuple(unit.constants.offset.tolist()),
         inputs=_inputs(unit),
         channels=unit.channels,
+        live_channels=None if unit.constants.live is None else tuple(unit.constants.live.tolist()),
         operand_bits=unit.operand_bits,
         zero_point=unit.zero_point,
         q_min=unit.q_min,

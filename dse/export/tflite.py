@@ -1,4 +1,4 @@
-"""Writes the narrowed model as .tflite files, one per LiteRT resolver, and compares each with the design."""
+"""Writes the narrowed model as model files, one per runtime, and compares each with the design."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ import numpy.typing as npt
 from dse.design import share_interval
 from dse.export.document import TfliteDocument
 from nets.errors import NetworkError
-from nets.network import PROFILES, QuantizedNetwork
-from nets.oracle import export_tflite
+from nets.network import ONNX_PROFILES, PROFILES, QuantizedNetwork
+from nets.oracle import export_onnx, export_tflite
 
 
 def write_models(
@@ -21,6 +21,8 @@ def write_models(
 ) -> tuple[TfliteDocument, ...]:
     """Writes ``model.<resolver>.tflite`` for every resolver and documents each, or why it could not be written.
 
+    A network from an .onnx file gets ``model.onnxruntime.onnx``, too.
+
     Args:
         network: the design, as it ships.
         original: the file that it was imported from; None if there is none.
@@ -29,7 +31,12 @@ def write_models(
         explained_samples: the first samples on which every difference is explained; all by default.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return tuple(_write(network, original, samples, folder, resolver, explained_samples) for resolver in PROFILES)
+    resolvers = [*PROFILES, *(ONNX_PROFILES if _is_onnx(original) else ())]
+    return tuple(_write(network, original, samples, folder, resolver, explained_samples) for resolver in resolvers)
+
+
+def _is_onnx(original: Path | None) -> bool:
+    return original is not None and original.suffix.lower() == ".onnx"
 
 
 def _write(
@@ -40,9 +47,12 @@ def _write(
     resolver: str,
     explained_samples: int | None,
 ) -> TfliteDocument:
-    path = folder / f"model.{resolver}.tflite"
+    path = folder / f"model.{resolver}{'.onnx' if resolver in ONNX_PROFILES else '.tflite'}"
     try:
-        report = export_tflite(network, original, path, resolver, samples, explained_samples=explained_samples)
+        if original is not None and resolver in ONNX_PROFILES:
+            report = export_onnx(network, original, path, samples, explained_samples=explained_samples)
+        else:
+            report = export_tflite(network, original, path, resolver, samples, explained_samples=explained_samples)
     except NetworkError as error:
         path.unlink(missing_ok=True)
         return TfliteDocument(resolver=resolver, refused=str(error))

@@ -85,7 +85,7 @@ class Unit:
 
     @property
     def channels(self) -> int:
-        """Number of sets of constants."""
+        """Number of sets of constants: of an operator with weights, of channels whose output varies."""
         return self.workload.channels
 
     @property
@@ -187,7 +187,7 @@ def _unit(
         workload=workload,
         architecture=_architecture(workload, constants),
         constants=constants,
-        bias=operator.bias + constants.offset if isinstance(operator, Weighted) else None,
+        bias=operator.bias[constants.live] + constants.offset if isinstance(operator, Weighted) else None,
         stored_bits=max(network.tensors[index].bits for index in operator.inputs),
         zero_point=network.tensors[operator.output].zero_point,
         q_min=operator.q_min,

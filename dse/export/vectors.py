@@ -2,14 +2,18 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from dse.export.units import Unit
 from nets.execute import IntegerExecutor, accumulator
-from nets.network import Int8Array, IntArray, NarrowableOperator, QuantizedNetwork, rescaling
+from nets.network import Int8Array, IntArray, NarrowableOperator, QuantizedNetwork, Rescaler, rescaling
+
+_Integer = TypeVar("_Integer", bound=np.integer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +21,7 @@ class Vectors:
     """Operands and expected outputs of one rescaler; int64, one row each.
 
     Attributes:
-        channel: ``[rows]``.
+        channel: ``[rows]``; the place among the channels whose output varies.
         operands: ``[rows, 1]`` accumulators that started from the unit's bias, or ``[rows, 2]`` stored inputs of an ADD
             in the order of its ports.
         expected: ``[rows]`` outputs.
@@ -71,7 +75,7 @@ class _Taker:
         assert isinstance(operator, NarrowableOperator)  # noqa: S101 -- units are made of these only
         self.unit, self._operator, self._rows = unit, operator, rows
         self._accumulator = None if unit.is_add else accumulator(operator, network)
-        self._of_one_sample = math.prod(network.tensors[operator.output].shape)
+        self._of_one_sample = math.prod(network.tensors[operator.output].shape[:-1]) * _computed(unit, network)
         elements = samples * self._of_one_sample
         self._drawn = np.sort(generator.choice(elements, min(rows, elements), replace=False))
         self._order = generator.permutation(len(self._drawn))
@@ -79,7 +83,7 @@ class _Taker:
 
     def take(self, first: int, tensors: Mapping[int, Int8Array]) -> None:
         """Takes the drawn elements and every channel's extremes from samples whose first one has this number."""
-        operands, expected = self._operands(tensors), tensors[self._operator.output].reshape(-1)
+        operands, expected = self._operands(tensors), _live(self.unit, tensors[self._operator.output]).reshape(-1)
         start = first * self._of_one_sample
         drawn = self._drawn[slice(*np.searchsorted(self._drawn, (start, start + len(expected))))] - start
         by_channel, channels = operands[:, 0].reshape(-1, self.unit.channels), np.arange(self.unit.channels)
@@ -97,7 +101,7 @@ class _Taker:
                 np.int64
             )
         accumulators = self._accumulator([torch.from_numpy(each) for each in inputs]).numpy()
-        operands: IntArray = (accumulators + self.unit.constants.offset).reshape(-1, 1)
+        operands: IntArray = (_live(self.unit, accumulators) + self.unit.constants.offset).reshape(-1, 1)
         return operands
 
     def vectors(self) -> Vectors:
@@ -126,6 +130,25 @@ class _Taker:
         return kept
 
 
+def _computed(unit: Unit, network: QuantizedNetwork) -> int:
+    """Returns how many channels of its operator's output the unit computes."""
+    live, shape = unit.constants.live, network.tensors[network.operator(unit.name).output].shape
+    return shape[-1] if live is None else live.size
+
+
+def _live(unit: Unit, values: npt.NDArray[_Integer]) -> npt.NDArray[_Integer]:
+    """Returns the channels, the last axis, that the unit computes."""
+    return values if unit.constants.live is None else values[..., unit.constants.live]
+
+
+def _of_live(unit: Unit, rescaler: Rescaler) -> Rescaler:
+    """Returns the operator's own rescaler of the channels that the unit computes."""
+    if unit.constants.live is None or rescaler.multiplier.size == 1:
+        return rescaler
+    live = unit.constants.live
+    return replace(rescaler, multiplier=rescaler.multiplier[live], right_shift=rescaler.right_shift[live])
+
+
 def _ends(operator: NarrowableOperator, unit: Unit) -> tuple[IntArray, IntArray, IntArray]:
     """Returns channels, operands and outputs at both ends of every channel's certified interval.
 
@@ -138,7 +161,9 @@ def _ends(operator: NarrowableOperator, unit: Unit) -> tuple[IntArray, IntArray,
         for bound, edge in ((interval.low, interval.low.min()), (interval.high, interval.high.max()))
     )
     operands = np.stack([low, high]).astype(np.int64)
-    scaled = rescaling(operator.rescaler)(torch.from_numpy(operands - unit.constants.offset)).numpy().ravel()
+    scaled = (
+        rescaling(_of_live(unit, operator.rescaler))(torch.from_numpy(operands - unit.constants.offset)).numpy().ravel()
+    )
     return channels, operands.reshape(-1, 1), np.clip(scaled + unit.zero_point, unit.q_min, unit.q_max)
 
 

@@ -2,7 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from dse.narrowing.document import Estimate, FileDocument, LayerDocument, NarrowDocument, ScoreDocument
+from dse.narrowing.document import (
+    Estimate,
+    FileDocument,
+    LayerDocument,
+    NarrowDocument,
+    ScoreDocument,
+    TosaFileDocument,
+)
 from dse.narrowing.request import DEFAULT_CALIBRATION, NarrowRequest
 from dse.narrowing.steps import Progress, Step
 from nets.lazy import names_on_demand
@@ -22,5 +29,6 @@ __all__ = [
     "Progress",
     "ScoreDocument",
     "Step",
+    "TosaFileDocument",
     "narrow_model",
 ]

@@ -78,11 +78,11 @@ class CostDocument(_Part):
 
 
 class FileDocument(_Part):
-    """The written .tflite file, read again and compared with the design."""
+    """The written file, read again and compared with the design."""
 
     path: str = Field(description="path of the file")
     sha256: str = Field(description="SHA-256 of its bytes, hexadecimal")
-    resolver: str = Field(description="the LiteRT kernels that the comparison is about")
+    resolver: str = Field(description="the kernels, of LiteRT or ONNX Runtime, that the comparison is about")
     samples: int = Field(description="inputs of the comparison")
     outputs_differing: float = Field(description="share of output integers that differ between runtime and design")
     agreement: float = Field(description="share of samples with the same largest output")
@@ -93,14 +93,30 @@ class FileDocument(_Part):
     scale_errors: int = Field(description="differences of multipliers that the runtime derives from float32 scales")
     unexplained: int = Field(description="differences of any other cause; 0 unless something is wrong")
     litert_as_predicted: bool | None = Field(
-        description="whether LiteRT gives every predicted integer; null if it does not run"
+        description="whether LiteRT (ONNX Runtime of .onnx) gives every predicted integer; null if it does not run"
     )
-    litert_refused: str | None = Field(description="why LiteRT does not run the file; null if it does")
+    litert_refused: str | None = Field(description="why the runtime does not run the file; null if it does")
 
     @property
     def sound(self) -> bool:
         """Whether every difference is explained and LiteRT gives the predicted integers."""
         return self.unexplained == 0 and self.litert_as_predicted is not False
+
+
+class TosaFileDocument(_Part):
+    """The written .tosa file, whose every output integer is the design's."""
+
+    path: str = Field(description="path of the file")
+    sha256: str = Field(description="SHA-256 of its bytes, hexadecimal")
+    samples: int = Field(description="inputs on which every output integer of file and design was equal")
+    reference_samples: int = Field(
+        description="those of them that the TOSA reference model ran as well; 0 if it is not installed"
+    )
+
+    @property
+    def sound(self) -> bool:
+        """Whether the file is the design: one that is not is not written."""
+        return True
 
 
 class NarrowDocument(_Part):
@@ -120,5 +136,5 @@ class NarrowDocument(_Part):
     design: ScoreDocument = Field(description="the design as written")
     layers: tuple[LayerDocument, ...] = Field(description="in order of execution")
     cost: CostDocument = Field(description="cost of all rescalers")
-    file: FileDocument = Field(description="the written file")
+    file: FileDocument | TosaFileDocument = Field(description="the written file")
     notes: tuple[str, ...] = Field(description="what a reader has to know of the figures")

@@ -1,14 +1,15 @@
-"""Writes a design as a .tflite file, and keeps it only if it holds the design."""
+"""Writes a design as a .tflite, .onnx or .tosa file, and keeps it only if it holds the design."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from dse.narrowing.document import FileDocument
+from dse.narrowing.document import FileDocument, TosaFileDocument
 from nets.files import replacing
-from nets.importers import Cut, load_tflite
+from nets.importers import Cut, load_tflite, model_format, onnx_from_bytes
 from nets.network import Int8Array, QuantizedNetwork, Weighted
-from nets.oracle import ExportReport, export_tflite, is_patched
+from nets.oracle import ExportReport, export_onnx, export_tflite, export_tosa, is_patched
 
 RESOLVER = "litert_xnnpack"  # LiteRT's default
 
@@ -19,13 +20,13 @@ class LostDesignError(RuntimeError):
 
 def write_file(
     network: QuantizedNetwork, original: Path, out: Path, samples: tuple[Int8Array, ...], cut: Cut = ()
-) -> FileDocument:
-    """Writes a design into a copy of the .tflite file that its network was imported from, or a new one, in one step.
+) -> FileDocument | TosaFileDocument:
+    """Writes a design into a copy of the file that its network was imported from, or a new file, in one step.
 
     Args:
         network: the design.
         original: the file that it was made from.
-        out: the file to write.
+        out: the file to write; its suffix names the format.
         samples: one int8 array ``[samples, *shape]`` per network input, on which file and design are compared.
         cut: tensors of the file at which the network ends.
 
@@ -33,7 +34,14 @@ def write_file(
         NetworkError: the file has no place for the design; nothing is written.
         LostDesignError: the file read again has other integers than the design; nothing is written.
     """
+    if out.suffix == ".tosa":
+        written = export_tosa(network, out, *samples)
+        return TosaFileDocument.model_validate({"path": str(out), **asdict(written)})
     with replacing(out) as temporary:
+        if model_format(out).suffix == ".onnx":
+            report = export_onnx(network, original, temporary, *samples)
+            _check_holds(network, onnx_from_bytes(temporary.read_bytes(), out.name).network)
+            return _document(report, out)
         report = export_tflite(network, original, temporary, RESOLVER, *samples)
         if is_patched(original):  # a new file is checked while it is written
             _check_holds(network, load_tflite(temporary, cut=cut))

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from dse.narrowing.document import CostDocument, LayerDocument
 from hwmodels import AnalyticRescalerModel, LayerCost, NetworkCost, RescalerWorkload, load_technology, network_cost
@@ -123,22 +122,13 @@ def _changes(
     bias_before = original.bias * (source_before * original.weight_scale)
     bias_after = operator.bias * (source_after * operator.weight_scale)
     output = design.tensors[operator.output].scale
-    kept = _kept(original, operator)
     return {
         "moved_channels": _moved_channels(design, original, operator),
         "weights": operator.weights.size,
-        "weights_changed": int((operator.weights != original.weights)[kept].sum()),
-        "largest_weight_change": float(steps[kept].max(initial=0)),
-        "largest_bias_change": float(np.abs(bias_after - bias_before)[kept].max(initial=0) / output),
+        "weights_changed": int((operator.weights != original.weights).sum()),
+        "largest_weight_change": float(steps.max()),
+        "largest_bias_change": float(np.abs(bias_after - bias_before).max() / output),
     }
-
-
-def _kept(original: Weighted, operator: Weighted) -> npt.NDArray[np.bool_]:
-    """Returns which channels did not lose all weights because their output is constant, ``[out]``."""
-    before, after = (
-        np.asarray(each.weights.reshape(each.out_channels, -1).any(axis=1)) for each in (original, operator)
-    )
-    return after | ~before
 
 
 def _moved_channels(design: QuantizedNetwork, original: Weighted, operator: Weighted) -> int:

@@ -12,7 +12,7 @@ from dse.narrowing.steps import Progress, Step, unseen
 from dse.study import beats_chance
 from nets.execute import IntegerExecutor
 from nets.importers import load_network
-from nets.narrow import Calibration, RescalerChoice, narrow, silenced
+from nets.narrow import Calibration, RescalerChoice, narrow
 from nets.network import Int8Array, Operator, QuantizedNetwork, fingerprint
 
 _FILE_SAMPLES = 8  # on which the written file is compared with the design, tensor by tensor
@@ -33,7 +33,7 @@ def narrow_model(request: NarrowRequest, on_progress: Progress = unseen) -> Narr
     choices = _choices(int32, request)
     costing = Costing(request.technology)
     int32_cost = costing.of(lower(int32))
-    plain = silenced(narrow(int32, choices))
+    plain = narrow(int32, choices)
     samples = samples_for(request, int32)
     design = _calibrated(int32, choices, samples, request.seed, on_progress) if request.calibration else plain
     compared = {"int32": int32, "uncalibrated": plain, "design": design}
@@ -98,7 +98,7 @@ def _calibrated(
         on_progress(step, (len(seen) - 1) % total + 1, total)
 
     calibration = Calibration(int32, *samples.calibration, seed=seed, on_operator=notice)
-    return silenced(calibration.narrow(int32, choices))
+    return calibration.narrow(int32, choices)
 
 
 def _outputs(

@@ -7,6 +7,7 @@ from dse.design import MOST_SHIFT_BITS
 from dse.errors import StudyError
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
+WRITTEN = (".tflite", ".tosa")  # suffixes of the formats that designs are written in
 DEFAULT_CALIBRATION = 64  # samples; with more of them, hardly any network gets better
 
 
@@ -15,8 +16,8 @@ class NarrowRequest:
     """One design of a model.
 
     Attributes:
-        model: quantized .tflite or .onnx file.
-        out: the .tflite file to write.
+        model: quantized .tflite, .onnx or .tosa file.
+        out: the .tflite or .tosa file to write; of an .onnx model also an .onnx file.
         cut: tensors of the file, by name or index, at which the network ends; none for its logits.
         data: .npz file of samples, with labels or without; None for synthetic inputs.
         input_offset: added to the inputs of ``data``.
@@ -74,8 +75,9 @@ class NarrowRequest:
         self._check_files()
 
     def _check_files(self) -> None:
-        if self.out.suffix != ".tflite":
-            raise StudyError(f"--out is {self.out}; give a file whose name ends in .tflite")
+        able = (*WRITTEN, ".onnx") if self.model.suffix.lower() == ".onnx" else WRITTEN
+        if self.out.suffix not in able:
+            raise StudyError(f"--out is {self.out}; give a file whose name ends in {' or '.join(able)}")
         if self.out.is_dir():
             raise StudyError(f"--out {self.out} is a folder; give the name of a file")
         if self.out.exists() and self.model.exists() and self.out.samefile(self.model):

@@ -11,7 +11,9 @@ from nets.network import CONTRACTS
 class NetworkSpec(Section):
     """The network: a .tflite file, or a built-in topology, trained from the study's seed."""
 
-    model: InputPath | None = Field(None, description="quantized .tflite or .onnx file, relative to the study file")
+    model: InputPath | None = Field(
+        None, description="quantized .tflite, .onnx or .tosa file, relative to the study file"
+    )
     topology: Literal["digits_cnn"] | None = Field(None, description="built-in network, trained in float from the seed")
     cut: tuple[str | Annotated[int, Field(ge=0)], ...] = Field(
         (), description="names or indices of the model's tensors at which the network ends; none: at its logits"

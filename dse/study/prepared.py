@@ -18,10 +18,10 @@ from dse.study.space import space_over
 from dse.study.spec import Study
 from dse.study.task_metrics import Measured, Metric, metric_named
 from dse.study.tasks import check_above_chance, check_classifier
-from nets.datasets import Samples, Splits, load_digits_dataset, load_npz_dataset, split
+from nets.datasets import Dataset, Samples, Splits, load_digits_dataset, load_npz_dataset, split
 from nets.digests import digest
 from nets.execute import IntegerExecutor
-from nets.importers import TOPOLOGIES, load_network, quantize_input, quantize_module, train_float
+from nets.importers import TOPOLOGIES, load_network, model_format, quantize_input, quantize_module, train_float
 from nets.narrow import RealWeights, real_weights, with_weight_bits
 from nets.network import Int8Array, NarrowableOperator, QuantizedNetwork, fingerprint
 
@@ -212,6 +212,7 @@ def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
             member.network, str(member.network.topology), splits.finetune, study.seed_of("network")
         )
     network = under(contract)
+    _check_scales(member, dataset, study)
     splits = _for_network(splits, network, data, study.fidelity.calibration)
     _check_losses(member, splits, network, study)
     outputs = outputs_of(network, splits.validation)
@@ -264,6 +265,24 @@ def _check_metric(metric: Metric, network: QuantizedNetwork, outputs: Int8Array,
         raise StudyError(
             f"data.metric = {metric.name!r} is {value:g} of int32 on the validation split; losses are in percent of "
             "int32's, which has to be above 0"
+        )
+
+
+def _check_scales(member: MemberSpec, dataset: Dataset, study: Study) -> None:
+    """Refuses what needs the real values of inputs or outputs if the model's format does not state their scales."""
+    model = member.network.model
+    if model is None or model_format(model).states_scales:
+        return
+    needs = {
+        f"{dataset.name}: real inputs": np.issubdtype(dataset.samples.inputs.dtype, np.floating),
+        f"{DIVERGENCE.name}": DIVERGENCE.name in study.search.figures,
+        "data.metric": member.data.metric is not None,
+        "fidelity.finetune": study.fidelity.finetune is not Finetune.NONE,
+    }
+    if needed := [name for name, is_needed in needs.items() if is_needed]:
+        name = model_format(model).name
+        raise StudyError(
+            f"{model.name}: {name} states no scales of inputs and outputs, which are needed for {needed[0]}"
         )
 
 

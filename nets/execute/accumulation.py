@@ -16,10 +16,12 @@ from nets.network import (
     ElementwiseProduct,
     ElementwiseSum,
     IntArray,
+    MatrixProduct,
     QuantizedNetwork,
     Requantize,
     RescaledOperator,
     Sliding,
+    SquaredDifference,
     Sum,
     TensorSpec,
     TransposedConvolution,
@@ -50,6 +52,10 @@ def accumulator(operator: RescaledOperator, network: QuantizedNetwork) -> Accumu
             return _sum(operator, zeros)
         case ElementwiseProduct():
             return lambda inputs: (inputs[0].to(torch.int64) - zeros[0]) * (inputs[1].to(torch.int64) - zeros[1])
+        case SquaredDifference():
+            return _squares(operator, zeros)
+        case MatrixProduct():
+            return _matrices(operator, network)
         case Requantize():
             return lambda inputs: inputs[0].to(torch.int64) - zeros[0]
         case Sum():
@@ -83,6 +89,37 @@ def _sum(operator: ElementwiseSum, zeros: list[int]) -> Accumulator:
         return first + operator.sign * second
 
     return sums
+
+
+def _squares(operator: SquaredDifference, zeros: list[int]) -> Accumulator:
+    left, right = (rescaling(rescaler) for rescaler in operator.input_rescalers)
+
+    def sums(inputs: list[Tensor]) -> Tensor:
+        first, second = (
+            (x.to(torch.int64) - zero) << operator.left_shift for x, zero in zip(inputs, zeros, strict=True)
+        )
+        return (left(first) - right(second)) ** 2
+
+    return sums
+
+
+def _matrices(operator: MatrixProduct, network: QuantizedNetwork) -> Accumulator:
+    specs = [network.tensors[index] for index in operator.inputs]
+    dtype = exact_dtype(operator.depth(specs[0].shape) * reach(specs[0]) * reach(specs[1]))
+
+    def sums(inputs: list[Tensor]) -> Tensor:
+        centred = [x.to(dtype) - spec.zero_point for x, spec in zip(inputs, specs, strict=True)]
+        return matrix_product(operator, *centred).to(torch.int64)
+
+    return sums
+
+
+def matrix_product(operator: MatrixProduct, left: Tensor, right: Tensor) -> Tensor:
+    """Multiplies matrices, inputs less their zero points ``[batch, *shape]``, in any dtype; differentiable."""
+    first, second = (
+        x.transpose(-2, -1) if swapped else x for x, swapped in zip((left, right), operator.transposed, strict=True)
+    )
+    return first @ second
 
 
 def absolute_bound(operator: Weighted, input_spec: TensorSpec) -> int:

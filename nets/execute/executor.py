@@ -1,6 +1,5 @@
 """The bit-exact integer executor: batched, one kernel per operator, prepared once."""
 
-import ctypes
 import functools
 import itertools
 import math
@@ -8,21 +7,23 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from enum import StrEnum
 
 import numpy as np
 import torch
 
 from nets.errors import NetworkError
-from nets.execute.native import native_kernel, native_library, native_status
+from nets.execute.layout import stored_layout, written_layout
+from nets.execute.native import Library, LimitedLibrary, native_kernel, native_library, native_status
 from nets.execute.program import Arena, Program, Tensors, arena_size, arena_slots
 from nets.execute.self_test import require_exact
-from nets.execute.torch_kernels import kernel
+from nets.execute.torch_kernels import Kernel, kernel
 from nets.network import Int8Array, Operator, QuantizedNetwork, Weighted
 
 _HELD_SAMPLES, _HELD_ELEMENTS = 32, 2**25  # whose every tensor is held at once, by :meth:`IntegerExecutor.every_tensor`
 _BATCH = 256  # samples that torch's kernels take at once, by default
-_MOST_SAMPLES = 256  # of one chunk
+_MOST_SAMPLES = 512  # of one chunk
 _CACHE_BYTES = 2**20  # of a core, if the machine does not say
 
 
@@ -31,7 +32,12 @@ class Backend(StrEnum):
 
     AUTO = "auto"  # native if it was built
     NATIVE = "native"
+    AVX2 = "avx2"  # native, with no more than these instructions
+    SSE2 = "sse2"
     TORCH = "torch"
+
+
+_PATHS = {Backend.SSE2: 0, Backend.AVX2: 1}  # as the library numbers them
 
 
 class PreparedOperators:
@@ -42,23 +48,34 @@ class PreparedOperators:
         network: the network that they belong to; its arrays are read once.
         backend: the kernels to use; both kinds give the same integers.
 
-    Attributes:
-        kernels: one function per operator: int8 input tensors ``[batch, *shape]`` to the int8 output tensor.
-
     Raises:
         NetworkError: native kernels are requested and were not built, or the self-test fails.
     """
 
     def __init__(self, operators: Sequence[Operator], network: QuantizedNetwork, backend: Backend) -> None:
         library = _library(backend)
-        native = [None if library is None else native_kernel(operator, network, library) for operator in operators]
-        self.kernels = [run or kernel(operator, network) for run, operator in zip(native, operators, strict=True)]
-        self._operators, self._network = operators, network
+        self._layout = (written_layout if library is None else stored_layout)(operators, network)
+        self._network = self._layout.network
+        native = [
+            None if library is None else native_kernel(operator, self._network, library)
+            for operator in self._layout.operators
+        ]
+        self._kernels = [
+            run or _shaped(kernel(operator, self._network), [self._network.tensors[at].shape for at in operator.inputs])
+            for run, operator in zip(native, self._layout.operators, strict=True)
+        ]
+        self._operators = [
+            replace(operator, inputs=tuple(self._layout.owner(index) for index in operator.inputs))
+            for operator in self._layout.operators
+        ]
         self._programs: dict[frozenset[int], Program] = {}
         self._arenas: deque[Arena] = deque()
         self._native = all(
-            run is not None for run, operator in zip(native, operators, strict=True) if isinstance(operator, Weighted)
+            run is not None
+            for run, operator in zip(native, self._operators, strict=True)
+            if isinstance(operator, Weighted)
         )
+        self._samples = samples_at_once(network)
 
     @property
     def _threads(self) -> int:
@@ -74,11 +91,11 @@ class PreparedOperators:
         """
         if not self._native:
             return batch_size or _BATCH
-        most = samples_at_once(self._network)
+        most = self._samples
         if batch_size is not None:
             most = max(1, min(most, batch_size // self._threads))
-        rounds = -(-samples // (most * self._threads))
-        return -(-samples // (rounds * self._threads))
+        rounds = max(1, -(-samples // (most * self._threads)))
+        return max(1, -(-samples // (rounds * self._threads)))
 
     def run(self, chunks: Sequence[Tensors], wanted: Set[int]) -> list[Tensors]:
         """Runs the operators on chunks of samples.
@@ -88,18 +105,17 @@ class PreparedOperators:
             wanted: indices of the tensors that are kept; operators on which none depends do not run.
 
         Returns:
-            For each chunk, the wanted tensors (and possibly others) by tensor index.
+            For each chunk, the wanted tensors by tensor index.
         """
-        program = self._programs.setdefault(
-            frozenset(wanted), Program(self._operators, self.kernels, self._network, wanted)
-        )
+        program = self._program(frozenset(wanted))
         made: list[Tensors] = [{}] * len(chunks)
         numbers = itertools.count()  # shared by the threads: each takes the next chunk when it is done with one
 
         def work() -> None:
             arena = self._arenas.pop() if self._arenas else Arena()
             while (at := next(numbers)) < len(chunks):
-                made[at] = program.run(chunks[at], arena)
+                live = program.run(chunks[at], arena)
+                made[at] = {index: self._layout.seen(index, live[self._owner(index)]) for index in wanted}
             self._arenas.append(arena)
 
         threads = min(self._threads, len(chunks))
@@ -111,6 +127,21 @@ class PreparedOperators:
         for other in others:
             other.result()
         return made
+
+    def _owner(self, index: int) -> int:
+        """Returns the tensor whose memory one of the network's tensors is a view of."""
+        return self._layout.owner(self._layout.view(index).stored)
+
+    def _program(self, wanted: frozenset[int]) -> Program:
+        if wanted not in self._programs:
+            owners = {self._owner(index) for index in wanted}
+            self._programs[wanted] = Program(self._operators, self._kernels, self._network, owners)
+        return self._programs[wanted]
+
+
+def _shaped(run: Kernel, shapes: Sequence[tuple[int, ...]]) -> Kernel:
+    """Gives a torch kernel's inputs the shapes that it was prepared for: their memory may be another tensor's."""
+    return lambda inputs: run([x.reshape(len(x), *shape) for x, shape in zip(inputs, shapes, strict=True)])
 
 
 @functools.cache
@@ -131,13 +162,18 @@ def samples_at_once(network: QuantizedNetwork) -> int:
     return max(1, min(cache // max(1, size), _MOST_SAMPLES))
 
 
-def _library(backend: Backend) -> ctypes.CDLL | None:
+def _library(backend: Backend) -> Library | None:
     """Returns the native library, or None for torch; the self-test of what will run has passed."""
     library = None if backend is Backend.TORCH else native_library()
-    if library is None and backend is Backend.NATIVE:
+    if library is None and backend not in (Backend.TORCH, Backend.AUTO):
         raise NetworkError(f"native kernels are requested, but {native_status()}")
     require_exact("torch" if library is None else "native")
-    return library
+    path = _PATHS.get(backend)
+    if library is None or path is None:
+        return library
+    if path > library.best_path():
+        raise NetworkError(f"{backend} is requested, but {native_status()}")
+    return LimitedLibrary(library, path)
 
 
 class IntegerExecutor:

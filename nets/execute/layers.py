@@ -1,4 +1,4 @@
-"""A network run layer by layer on all samples at once, with a look at every layer's inputs before it runs."""
+"""Layers run on their own: one, or all in order with a look at every layer's inputs before it runs."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,23 @@ from torch import Tensor
 from nets.execute.executor import Backend, PreparedOperators, input_chunks, samples_at_once
 from nets.network import Int8Array, Operator, QuantizedNetwork
 
+Kernel = Callable[[Sequence[Tensor]], Tensor]
 Visit = Callable[[Operator, Sequence[Sequence[Tensor]]], Operator]
+
+
+def prepared_alone(operator: Operator, network: QuantizedNetwork) -> Kernel:
+    """Prepares one operator of a network by the fastest kernel that there is.
+
+    Returns:
+        A function of the operator's inputs, int8 ``[batch, *shape]`` each, that returns its output.
+    """
+    prepared = PreparedOperators([operator], network, Backend.AUTO)
+
+    def run(inputs: Sequence[Tensor]) -> Tensor:
+        given = dict(zip(operator.inputs, inputs, strict=True))
+        return prepared.run([given], {operator.output})[0][operator.output]
+
+    return run
 
 
 def run_by_layer(network: QuantizedNetwork, inputs: Sequence[Int8Array], visit: Visit) -> QuantizedNetwork:

@@ -19,6 +19,7 @@ from nets.network import (
     Operator,
     Pad,
     PairLookup,
+    ParametricRelu,
     Pool,
     QuantizedNetwork,
     Rearrangement,
@@ -50,6 +51,8 @@ def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
             return _pool(operator, partial(_averages, centre=operator.centre))
         case MaxPool():
             return _pool(operator, _maxima)
+        case ParametricRelu():
+            return _parametric_relu(operator, network)
     return _computed(operator) or _mover(operator, network)
 
 
@@ -97,6 +100,19 @@ def _mover(operator: Operator, network: QuantizedNetwork) -> Kernel:
             axes = (0, *(axis + 1 for axis in operator.permutation))
             return lambda inputs: inputs[0].permute(axes)
     raise NotImplementedError(f"no kernel for {type(operator).__name__}")
+
+
+def _parametric_relu(operator: ParametricRelu, network: QuantizedNetwork) -> Kernel:
+    source, target = network.tensors[operator.inputs[0]], network.tensors[operator.output]
+    positive, negative = rescaling(operator.positive), rescaling(operator.negative)
+    slopes = torch.tensor(operator.slopes)
+
+    def run(inputs: list[Tensor]) -> Tensor:
+        centred = inputs[0].to(torch.int64) - source.zero_point
+        steps = torch.where(centred >= 0, positive(centred), negative(centred * slopes))
+        return (steps + target.zero_point).clamp(target.q_min, target.q_max).to(torch.int8)
+
+    return run
 
 
 def _flat(values: Tensor) -> Tensor:

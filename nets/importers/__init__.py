@@ -3,12 +3,17 @@
 from typing import TYPE_CHECKING
 
 from nets.importers.formats import MODEL_FORMATS, ModelFormat, load_network, model_format
-from nets.importers.onnx import ImportedOnnx, load_onnx, onnx_from_bytes, read_model
+from nets.importers.onnx import ImportedOnnx, load_onnx, onnx_from_bytes, operator_node, read_model
+from nets.importers.onnx import RawGraph as OnnxGraph
+from nets.importers.onnx import RawNode as OnnxNode
+from nets.importers.onnx import read_graph as read_onnx_graph
 from nets.importers.tflite import load_tflite
 from nets.importers.tflite.activation import activation_range
+from nets.importers.tflite.blocks import FROM_BATCH, TO_BATCH
 from nets.importers.tflite.builder import kind_name
+from nets.importers.tflite.coverage import COVERAGE, Coverage
 from nets.importers.tflite.extent import Cut
-from nets.importers.tflite.graph import IDENTIFIER, RawGraph, read_file, read_graph
+from nets.importers.tflite.graph import IDENTIFIER, RawGraph, RawOperator, read_file, read_graph
 from nets.importers.tflite.importer import network_from_bytes, operator_index
 from nets.importers.tflite.inspection import Inspection, inspect_tflite
 from nets.importers.tflite.interpolation import neighbours
@@ -26,14 +31,21 @@ else:
 
 __all__ = [
     "AS_STATED",
+    "COVERAGE",
+    "FROM_BATCH",
     "IDENTIFIER",
     "MODEL_FORMATS",
     "TOPOLOGIES",
+    "TO_BATCH",
+    "Coverage",
     "Cut",
     "ImportedOnnx",
     "Inspection",
     "ModelFormat",
+    "OnnxGraph",
+    "OnnxNode",
     "RawGraph",
+    "RawOperator",
     "activation_range",
     "inspect_tflite",
     "kind_name",
@@ -46,11 +58,13 @@ __all__ = [
     "network_from_bytes",
     "onnx_from_bytes",
     "operator_index",
+    "operator_node",
     "quantize_input",
     "quantize_module",
     "read_file",
     "read_graph",
     "read_model",
+    "read_onnx_graph",
     "tosa_network",
     "tosa_schema",
     "tosa_with_outputs",

@@ -40,13 +40,15 @@ class ModelFormat:
         load: reads a file; imports what it needs when it is called.
         profiles: names of the profiles that reproduce runtimes of its files.
         load_cut: reads a file up to some of its tensors; None if networks of this format cannot be cut.
+        states_scales: whether files state what real values integers stand for; if not, scales are known up to factors.
     """
 
     name: str
     suffix: str
     load: Loader
-    profiles: tuple[str, ...]
+    profiles: tuple[str, ...] = ()
     load_cut: CutLoader | None = None
+    states_scales: bool = True
 
 
 MODEL_FORMATS: dict[str, ModelFormat] = {
@@ -54,7 +56,7 @@ MODEL_FORMATS: dict[str, ModelFormat] = {
     for each in (
         ModelFormat("TFLite", ".tflite", load_tflite, tuple(PROFILES), load_tflite),
         ModelFormat("ONNX", ".onnx", load_onnx, tuple(ONNX_PROFILES)),
-        ModelFormat("TOSA", ".tosa", load_tosa, (AS_STATED,)),
+        ModelFormat("TOSA", ".tosa", load_tosa, (AS_STATED,), states_scales=False),
     )
 }
 

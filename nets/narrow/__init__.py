@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from nets.narrow.certificates import Interval, NetworkCertificate, certify
     from nets.narrow.folding import RescalerConstants, StageConstants, SumInput, rescaler_constants
     from nets.narrow.narrowing import narrow
-    from nets.narrow.silence import silenced
 else:
-    __getattr__ = names_on_demand(__name__, "certificates", "folding", "narrowing", "calibration", "silence")  # torch
+    __getattr__ = names_on_demand(__name__, "certificates", "folding", "narrowing", "calibration")  # torch
 
 __all__ = [
     "Calibration",
@@ -30,7 +29,6 @@ __all__ = [
     "narrow",
     "real_weights",
     "rescaler_constants",
-    "silenced",
     "synthetic_inputs",
     "with_weight_bits",
 ]

@@ -20,6 +20,7 @@ from nets.network import (
     ElementwiseProduct,
     ElementwiseSum,
     FloatArray,
+    MatrixProduct,
     Operator,
     QuantizedNetwork,
     along_channels,
@@ -216,7 +217,7 @@ def _choose(operator: Operator, scales: _Scales, bits: int, error_of: ScaleError
             beside = _beside(scales[other], scales[anchor], bits)
             scales.fix(other, min(beside, key=partial(error_of, other)), operator)
             unit = 2 * max(scales[anchor], scales[other]) / 2**operator.left_shift
-        case ElementwiseProduct():
+        case ElementwiseProduct() | MatrixProduct():
             for index in operator.inputs:
                 scales.fix(index, scales[index], operator)
             unit = scales[anchor] * scales[other]

@@ -31,6 +31,7 @@ from nets.network import (
     FloatArray,
     Int8Array,
     IntArray,
+    MatrixProduct,
     Method,
     Operator,
     QuantizedNetwork,
@@ -80,7 +81,7 @@ class Calibration:
         summed = {
             index
             for operator in reference.operators
-            if isinstance(operator, ElementwiseSum | ElementwiseProduct)
+            if isinstance(operator, ElementwiseSum | ElementwiseProduct | MatrixProduct)
             for index in (*operator.inputs, operator.output)
         }
 

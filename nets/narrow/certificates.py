@@ -15,9 +15,11 @@ from nets.network import (
     FloatAveragePool,
     Int8Array,
     IntArray,
+    MatrixProduct,
     Operator,
     Pad,
     PairLookup,
+    ParametricRelu,
     Pool,
     QuantizedNetwork,
     Requantize,
@@ -26,6 +28,7 @@ from nets.network import (
     Reshape,
     Sliding,
     Softmax,
+    SquaredDifference,
     Sum,
     Tabulated,
     TensorSpec,
@@ -59,6 +62,10 @@ class Interval:
     def plus(self, offset: IntArray | int) -> "Interval":
         """Returns the interval moved by a constant per channel."""
         return Interval(self.low + offset, self.high + offset)
+
+    def of(self, channels: IntArray) -> "Interval":
+        """Returns the interval of some channels."""
+        return Interval(self.low[channels], self.high[channels])
 
     def hull(self) -> tuple[int, int]:
         """Returns the bounds over all channels."""
@@ -94,7 +101,7 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
         target = network.tensors[operator.output]
         if isinstance(operator, RescaledOperator):
             centred = [_centred(source, spec) for source, spec in zip(sources, specs, strict=True)]
-            accumulator = _accumulator(operator, centred, target.shape[-1])
+            accumulator = _accumulator(operator, centred, specs, target.shape[-1])
             accumulators[operator.name] = accumulator
             tensors[operator.output] = _rescaled(operator, accumulator, target)
             if isinstance(operator, Weighted):
@@ -137,6 +144,8 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
         case Extremum():
             choose = np.maximum if operator.largest else np.minimum
             return Interval(*(choose(sources[0].low, sources[1].low), choose(sources[0].high, sources[1].high)))
+        case ParametricRelu():
+            return _constant(*_relu_bounds(operator, source.hull(), specs[0], target), channels)
         case Softmax():
             return _constant(target.q_min, target.q_max, channels)
         case Pad() | FilledPad():
@@ -168,6 +177,17 @@ def _function(
     return int(reachable.min()), int(reachable.max())
 
 
+def _relu_bounds(
+    operator: ParametricRelu, hull: tuple[int, int], source: TensorSpec, target: TensorSpec
+) -> tuple[int, int]:
+    """Returns the bounds of PRELU's outputs: of each of its integers, with the extreme slopes."""
+    centred = torch.arange(hull[0], hull[1] + 1).reshape(-1, 1) - source.zero_point
+    slopes = torch.tensor([int(operator.slopes.min()), int(operator.slopes.max())])
+    negative = rescaling(operator.negative)(torch.clamp(centred, max=0) * slopes)
+    steps = torch.where(centred >= 0, rescaling(operator.positive)(centred), negative) + target.zero_point
+    return max(int(steps.min()), target.q_min), min(int(steps.max()), target.q_max)
+
+
 def _joined(sources: list[Interval], *, along_channels: bool) -> Interval:
     lows, highs = [each.low for each in sources], [each.high for each in sources]
     if along_channels:
@@ -175,7 +195,9 @@ def _joined(sources: list[Interval], *, along_channels: bool) -> Interval:
     return Interval(np.min(lows, axis=0), np.max(highs, axis=0))
 
 
-def _accumulator(operator: RescaledOperator, centred: list[Interval], channels: int) -> Interval:
+def _accumulator(
+    operator: RescaledOperator, centred: list[Interval], specs: list[TensorSpec], channels: int
+) -> Interval:
     """Returns what can reach an operator's last rescaler, given its inputs less their zero points."""
     match operator:
         case Weighted():
@@ -192,12 +214,28 @@ def _accumulator(operator: RescaledOperator, centred: list[Interval], channels: 
             left, right = centred
             corners = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
             return Interval(np.min(corners, axis=0), np.max(corners, axis=0))
+        case SquaredDifference():
+            return _squares(operator, centred)
+        case MatrixProduct():
+            hulls = [each.hull() for each in centred]
+            products = [left * right * operator.depth(specs[0].shape) for left in hulls[0] for right in hulls[1]]
+            return _constant(min(products), max(products), channels)
         case Requantize():
             return centred[0]
         case Sum():
             low, high = centred[0].hull()
             return _constant(low * operator.count, high * operator.count, channels)
     raise NotImplementedError(f"no certified accumulator for {type(operator).__name__}")
+
+
+def _squares(operator: SquaredDifference, centred: list[Interval]) -> Interval:
+    left, right = (
+        _scaled(Interval(each.low << operator.left_shift, each.high << operator.left_shift), rescaler)
+        for each, rescaler in zip(centred, operator.input_rescalers, strict=True)
+    )
+    low, high = left.low - right.high, left.high - right.low
+    least = np.where((low <= 0) & (high >= 0), 0, np.minimum(low**2, high**2))
+    return Interval(least, np.maximum(low**2, high**2))
 
 
 def _weighted(operator: Weighted, centred: Interval) -> Interval:

@@ -9,13 +9,11 @@ No output integer changes. In an elementwise sum whose inputs are wired shifts, 
 docs/numerics.md has the derivation.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nets.narrow.certificates import Interval, NetworkCertificate, certify
-from nets.narrow.dead_channels import Channels, settled, settled_folded
-from nets.narrow.silence import silent_channels, without_reach
 from nets.network import (
     Contract,
     ElementwiseSum,
@@ -87,12 +85,15 @@ class RescalerConstants:
     Attributes:
         stages: multiply-and-shifts in data order; the last one's operand is the accumulator. An elementwise sum has
             two: the first one takes its first input to the common scale; the second input is halved by wiring.
-        offset: int64 ``[channels]``, added to the accumulator. An operator with weights has it in its bias; unfolded,
-            it is 0 but for dead channels. A folded sum adds it to its shifted, stored inputs.
+        offset: int64 ``[channels]``, added to the accumulator; 0 unfolded. An operator with weights has it in its bias.
+            A folded sum adds it to its shifted, stored inputs.
         accumulator: proven range of the accumulator, offset included.
         inputs: inputs of an elementwise sum, in the order of the unit; empty otherwise.
         saturates: whether the clamp's bounds are the ends of the output's type.
         unfolded_because: why it is not folded, in one line; empty if it is.
+        live: of an operator with weights, the output channels that all arrays are for, int64 ``[channels]``: those
+            whose output is not proven constant (the first channel, if every one is). Hardware computes no others. None
+            if one set of constants serves all channels.
     """
 
     stages: tuple[StageConstants, ...]
@@ -101,6 +102,7 @@ class RescalerConstants:
     inputs: tuple[SumInput, ...]
     saturates: bool
     unfolded_because: str
+    live: IntArray | None = None
 
     @property
     def folded(self) -> bool:
@@ -109,16 +111,8 @@ class RescalerConstants:
 
 
 def rescaler_constants(network: QuantizedNetwork) -> dict[str, RescalerConstants]:
-    """Returns the constants of every rescaler whose width is a design variable, by operator name.
-
-    They are those of the network that :func:`~nets.narrow.silence.silenced` returns, which is the one that ships.
-    """
+    """Returns the constants of every rescaler whose width is a design variable, by operator name."""
     certificate = certify(network)
-    silent = silent_channels(network, certificate)
-    for name, channels in silent.items():
-        reach = certificate.accumulators[name]
-        for sums in (certificate.partial_sums, certificate.accumulators):
-            sums[name] = without_reach(sums[name], reach, channels)
     return {operator.name: _constants(operator, network, certificate) for operator in network.narrowable_operators()}
 
 
@@ -137,37 +131,27 @@ def _constants(
 
 
 def _of_channels(operator: Weighted, network: QuantizedNetwork, certificate: NetworkCertificate) -> RescalerConstants:
-    """Returns the constants of an operator with weights, dead channels settled."""
-    interval, sums = certificate.accumulators[operator.name], certificate.partial_sums[operator.name]
-    stage = _stage(operator.rescaler, sums.signed_bits, operator.out_channels)
-    channels = Channels(
-        contract=operator.rescaler.contract,
-        multiplier_bits=stage.multiplier_bits,
-        multiplier=stage.multiplier,
-        right_shift=stage.right_shift,
-        accumulator=interval,
-        partial_sums=sums,
-        output=certificate.tensors[operator.output],
-        zero_point=network.tensors[operator.output].zero_point,
-        q_min=operator.q_min,
-        q_max=operator.q_max,
-    )
-    shift, offset = _folded_channels(channels)
+    """Returns the constants of an operator with weights, of its live channels."""
+    live = _live(certificate.tensors[operator.output])
+    interval = certificate.accumulators[operator.name].of(live)
+    sums = certificate.partial_sums[operator.name].of(live)
+    every = _stage(operator.rescaler, sums.signed_bits, operator.out_channels)
+    stage = replace(every, multiplier=every.multiplier[live], right_shift=every.right_shift[live])
+    contract, zero_point = operator.rescaler.contract, network.tensors[operator.output].zero_point
+    offset = _folded_offset(stage.right_shift, contract, zero_point)
     bits = sums.plus(offset).signed_bits
-    reason = _obstacle(stage, channels.contract, channels.right_shift[channels.live], channels.zero_point)
-    reason = reason or _too_wide(bits)
+    reason = _obstacle(stage, contract, stage.right_shift, zero_point) or _too_wide(bits)
     if reason:
-        shift, offset = settled(channels)
-        bits = sums.plus(offset).signed_bits
-    settled_stage = StageConstants(bits, stage.multiplier_bits, stage.multiplier, shift)
-    return _assembled(operator, network, (settled_stage,), offset, interval.plus(offset), unfolded_because=reason)
+        offset, bits = np.zeros_like(offset), sums.signed_bits
+    stages = (replace(stage, operand_bits=bits),)
+    made = _assembled(operator, network, stages, offset, interval.plus(offset), unfolded_because=reason)
+    return replace(made, live=live)
 
 
-def _folded_channels(channels: Channels) -> tuple[IntArray, IntArray]:
-    """Returns right shifts and offsets, ``[channels]``, of the folded form, whether or not it is exact."""
-    shift, offset = settled_folded(channels)
-    folded = _folded_offset(channels.right_shift, channels.contract, channels.zero_point)
-    return np.where(channels.live, channels.right_shift, shift), np.where(channels.live, folded, offset)
+def _live(output: Interval) -> IntArray:
+    """Returns the channels whose output is not proven constant; the first one if all are."""
+    live: IntArray = np.flatnonzero(~output.is_point)
+    return live if live.size else np.zeros(1, np.int64)
 
 
 def _of_sum(operator: ElementwiseSum, network: QuantizedNetwork, interval: Interval) -> RescalerConstants:

@@ -95,7 +95,9 @@ def _with_weight_bits(operator: Weighted, network: QuantizedNetwork, bits: int, 
     largest = np.abs(real.weights).reshape(operator.out_channels, -1).max(axis=1)
     if operator.weight_scale.size == 1:
         largest = largest.max(keepdims=True)
-    weight_scale = np.where(largest > 0, largest / weight_limit(bits), operator.weight_scale)
+    # Scales are float32 values, as in models; a rounded one still holds the largest weight.
+    chosen = np.where(largest > 0, largest / weight_limit(bits), operator.weight_scale)
+    weight_scale = chosen.astype(np.float32).astype(np.float64)
     source = network.tensors[operator.inputs[0]]
     narrowed = requantized(operator, real, source.scale, weight_scale, bits)
     return with_multiplier_bits(narrowed, network.tensors, FULL_MULTIPLIER_BITS)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from nets.lazy import names_on_demand
+from nets.network.arithmetic import MatrixProduct, ParametricRelu, SquaredDifference
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS, INT32_MAX, INT32_MIN, Contract, contract_named
 from nets.network.fingerprints import Arrays, fingerprint, operator_digest, trained_arrays, with_trained_arrays
 from nets.network.float_forms import (
@@ -60,9 +61,17 @@ from nets.network.quantization import (
 )
 from nets.network.quantized_network import QuantizedNetwork, shared_quantization
 from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, stored_bits
-from nets.network.scales import effective_scales, product_scale, sum_scales, weighted_scale, with_multiplier_bits
+from nets.network.scales import (
+    effective_scales,
+    matrix_scale,
+    product_scale,
+    square_scales,
+    sum_scales,
+    weighted_scale,
+    with_multiplier_bits,
+)
 from nets.network.softmax import SOFTMAX_OUTPUT, Softmax, softmax_exponentials, softmax_of
-from nets.network.tables import fixed_quantization, retabulated
+from nets.network.tables import fixed_quantization, relu_rescalers, retabulated
 from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec, WeightArray
 
 if TYPE_CHECKING:
@@ -100,6 +109,7 @@ __all__ = [
     "IntArray",
     "Interpolation",
     "Lookup",
+    "MatrixProduct",
     "MaxPool",
     "Mean",
     "Method",
@@ -110,6 +120,7 @@ __all__ = [
     "Pads",
     "PairKind",
     "PairLookup",
+    "ParametricRelu",
     "Pool",
     "Profile",
     "QuantizedNetwork",
@@ -121,6 +132,7 @@ __all__ = [
     "Reshape",
     "Sliding",
     "Softmax",
+    "SquaredDifference",
     "Stack",
     "StatedTable",
     "Sum",
@@ -138,6 +150,7 @@ __all__ = [
     "fingerprint",
     "fixed_quantization",
     "lookup_table",
+    "matrix_scale",
     "neighbouring_scales",
     "operator_digest",
     "pair_table",
@@ -145,12 +158,14 @@ __all__ = [
     "profile_named",
     "quantize_bias",
     "quantize_weights",
+    "relu_rescalers",
     "rescaler_from_scale",
     "rescaling",
     "retabulated",
     "shared_quantization",
     "softmax_exponentials",
     "softmax_of",
+    "square_scales",
     "stored_bits",
     "sum_scales",
     "trained_arrays",

@@ -36,25 +36,24 @@ def shifted_left(values: IntArray, exponent: int) -> IntArray:
     return result
 
 
-def multiplied(values: IntArray, multiplier: IntArray | int, shift: int) -> IntArray:
+def multiplied(values: IntArray, multiplier: IntArray | int, shift: IntArray | int) -> IntArray:
     """Computes MultiplyByQuantizedMultiplier with two roundings; a positive shift is left."""
-    product = doubling_high_mul(values << max(shift, 0), multiplier)
-    return rounding_divide_by_pot(product, max(-shift, 0))
+    product = doubling_high_mul(values << np.maximum(shift, 0), multiplier)
+    return rounding_divide_by_pot(product, np.maximum(-np.asarray(shift), 0))
 
 
-def inverse_square_root(value: int) -> tuple[int, int]:
-    """Computes GetInvSqrtQuantizedMultiplierExp of an integer from 1 to 2**29: a multiplier and a left shift."""
-    if value <= 1:
-        return INT32_MAX, 0
-    pairs = (31 - value.bit_length()) // 2 - 1
-    shift, scaled = 11 - pairs, np.array([value << (2 * pairs)])
+def inverse_square_root(values: IntArray) -> tuple[IntArray, IntArray]:
+    """Computes GetInvSqrtQuantizedMultiplierExp of integers from 1 to 2**29: multipliers and left shifts."""
+    pairs = (31 - np.frexp(values.astype(np.float64))[1].astype(np.int64)) // 2 - 1
+    shift, scaled = 11 - pairs, values << (2 * pairs)
     half = rounding_divide_by_pot(scaled >> 1, 1)
-    x = np.array([1 << 28])
+    x = np.full(values.shape, 1 << 28, np.int64)
     for _ in range(5):
         cube = shifted_left(doubling_high_mul(doubling_high_mul(x, x), x), 6)
         x = shifted_left(doubling_high_mul(x, _HALF_THREE) - doubling_high_mul(half, cube), 3)
-    root = int(doubling_high_mul(x, _HALF_SQRT_2)[0])
-    return (root << -shift, 0) if shift < 0 else (root, -shift)
+    root = doubling_high_mul(x, _HALF_SQRT_2) << np.maximum(-shift, 0)
+    one = values == 1
+    return np.where(one, INT32_MAX, root), np.where(one, 0, -np.maximum(shift, 0))
 
 
 def exponential(values: IntArray) -> IntArray:

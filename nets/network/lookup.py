@@ -214,12 +214,10 @@ def _inverse_square_root(centred: IntArray, source: float, target: TensorSpec) -
     scale = 1 / float(np.sqrt(np.float32(source)) * np.float32(target.scale))
     rescaler = rescaler_from_scale(np.array([scale]), FULL_MULTIPLIER_BITS, CONTRACTS["tflite_double"])
     multiplier, shift = int(rescaler.multiplier[0]), FULL_MULTIPLIER_BITS - int(rescaler.right_shift[0])
-    steps = np.full(len(centred), target.q_max - target.zero_point)
-    for at in np.flatnonzero(centred > 0):
-        root, left = inverse_square_root(int(centred[at]))
-        whole = multiplied(np.array([1]), root, left + _ROOT_SHIFT)
-        steps[at] = multiplied(whole, multiplier, shift - _ROOT_SHIFT)[0]
-    return steps
+    roots, left = inverse_square_root(np.maximum(centred, 1))
+    whole = multiplied(np.ones_like(centred), roots, left + _ROOT_SHIFT)
+    steps = multiplied(whole, multiplier, shift - _ROOT_SHIFT)
+    return np.where(centred > 0, steps, target.q_max - target.zero_point)
 
 
 def _hard_swish(centred: IntArray, source: float, target_spec: TensorSpec) -> IntArray:

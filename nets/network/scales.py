@@ -5,8 +5,17 @@ from typing import TypeVar
 import numpy as np
 
 from nets.errors import NetworkError
+from nets.network.arithmetic import MatrixProduct, SquaredDifference
 from nets.network.contracts import Contract
-from nets.network.operators import ElementwiseProduct, ElementwiseSum, Mean, Requantize, RescaledOperator, Sum, Weighted
+from nets.network.operators import (
+    ElementwiseProduct,
+    ElementwiseSum,
+    Mean,
+    Requantize,
+    RescaledOperator,
+    Sum,
+    Weighted,
+)
 from nets.network.rescaler import rescaler_from_scale
 from nets.network.tensors import FloatArray, TensorSpec
 
@@ -34,9 +43,24 @@ def sum_scales(left: float, right: float, result: float, left_shift: int) -> tup
     return left / common, right / common, common / (2**left_shift * result)
 
 
+def square_scales(left: float, right: float, result: float, left_shift: int) -> tuple[float, float, float]:
+    """Computes the scales of a squared difference's rescalers, as :func:`sum_scales` does those of a sum."""
+    common = 2 * max(left, right)
+    return left / common, right / common, common * common / (4**left_shift * result)
+
+
 def product_scale(left: float, right: float, result: float) -> float:
     """Computes ``s_0 * s_1 / s_y`` in float32, as TFLite's ``mul.cc`` does."""
     return float(np.float32(left) * np.float32(right) / np.float32(result))
+
+
+def matrix_scale(left: float, right: float, result: float, contract: Contract) -> float:
+    """Computes ``s_0 * s_1 / s_y`` of a product of matrices: in float32 up to the quotient, or throughout.
+
+    Source: ``GetQuantizedConvolutionMultipler`` in TFLite's ``kernel_util.cc``; XNNPACK computes in float32.
+    """
+    product = np.float32(left) * np.float32(right)
+    return float(product / np.float32(result)) if contract.float32_scale else float(product) / result
 
 
 def effective_scales(operator: RescaledOperator, tensors: tuple[TensorSpec, ...]) -> tuple[FloatArray, ...]:
@@ -64,8 +88,12 @@ def effective_scales(operator: RescaledOperator, tensors: tuple[TensorSpec, ...]
             )
         case ElementwiseSum():
             scales = sum_scales(sources[0], sources[1], target, operator.left_shift)
+        case SquaredDifference():
+            scales = square_scales(sources[0], sources[1], target, operator.left_shift)
         case ElementwiseProduct():
             scales = (product_scale(sources[0], sources[1], target),)
+        case MatrixProduct():
+            scales = (matrix_scale(sources[0], sources[1], target, operator.rescaler.contract),)
         case Mean():
             scales = (sources[0] / (target * operator.count),)
         case Requantize() | Sum():

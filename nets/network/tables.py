@@ -3,11 +3,26 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
+
+from nets.network.arithmetic import ParametricRelu
+from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS
 from nets.network.float_forms import PairLookup
 from nets.network.lookup import OF_FIXED_RANGE, Lookup, StatedTable, Tabulated
 from nets.network.operators import Operator
+from nets.network.rescaler import Rescaler, rescaler_from_scale
 from nets.network.softmax import Softmax, with_input
 from nets.network.tensors import TensorSpec
+
+
+def relu_rescalers(source: float, slope: float, target: float) -> tuple[Rescaler, Rescaler]:
+    """Returns the rescalers of PRELU's values and products, as TFLite's ``activations.cc`` makes them."""
+    scales = (np.float32(source) / np.float32(target), np.float32(source) * np.float32(slope) / np.float32(target))
+    contract = CONTRACTS["tflite_double"]
+    positive, negative = (
+        rescaler_from_scale(np.array([float(scale)]), FULL_MULTIPLIER_BITS, contract) for scale in scales
+    )
+    return positive, negative
 
 
 def fixed_quantization(operators: Iterable[Operator]) -> set[int]:
@@ -36,6 +51,9 @@ def retabulated(operator: Operator, tensors: tuple[TensorSpec, ...]) -> Operator
             return replace(operator, table=operator.tabulated(source, target))
         case PairLookup():
             return operator.between(source, tensors[operator.inputs[1]], target)
+        case ParametricRelu():
+            positive, negative = relu_rescalers(source.scale, operator.slope_scale, target.scale)
+            return replace(operator, positive=positive, negative=negative)
         case Softmax():
             return with_input(operator, source)
     return operator

@@ -9,17 +9,27 @@ import numpy as np
 import torch
 
 from nets.errors import NetworkError
-from nets.execute import Backend, IntegerExecutor, PreparedOperators
+from nets.execute import IntegerExecutor, prepared_alone
 from nets.files import write_bytes
 from nets.importers import model_format, network_from_bytes, read_file
-from nets.network import PROFILES, Int8Array, Operator, Pool, QuantizedNetwork, RescaledOperator, profile_named
+from nets.network import (
+    PROFILES,
+    Int8Array,
+    Operator,
+    PairLookup,
+    Pool,
+    QuantizedNetwork,
+    RescaledOperator,
+    Tabulated,
+    profile_named,
+)
 from nets.oracle.litert import RefusedModelError
 from nets.oracle.new_file import imported_part, written
 from nets.oracle.patch import patched
 from nets.oracle.residuals import OperatorResidual, explain
 from nets.oracle.verify import random_samples, verify_bytes
 
-_RANDOM_SAMPLES = 16
+RANDOM_SAMPLES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +38,14 @@ class ExportReport:
 
     Attributes:
         sha256: SHA-256 of the file's bytes, hexadecimal.
-        resolver: profile of the LiteRT resolver that the export targets.
+        resolver: profile of the LiteRT resolver, or of ONNX Runtime, that the export targets.
         samples: the number of inputs compared end to end.
-        explained_samples: the number of them on which operators were compared, and the file was run by LiteRT.
+        explained_samples: the number of them on which operators were compared, and the file was run.
         operators: the comparison of every operator on identical inputs, those of the runtime's own run.
         outputs_differing: share of output integers that differ end to end.
         agreement: share of samples whose largest output is at the same place end to end.
-        litert: whether LiteRT, running the file, equals the runtime's network in every tensor; None if it does not run.
+        litert: whether LiteRT (ONNX Runtime of an .onnx file), running the file, equals the runtime's network in every
+            tensor; None if it does not run.
         litert_refused: why it does not run; None if it does.
     """
 
@@ -92,11 +103,11 @@ def export_tflite(
         content, ends = patched(network, read_file(Path(original_path)), Path(original_path).name), _ends(network)
     runtime = network_from_bytes(content, out_path.name, contract=resolver, cut=ends)
     network = imported_part(network, runtime)
-    _check_same_clamps(network, runtime)
-    inputs = list(samples) or random_samples(network, _RANDOM_SAMPLES, seed)
+    check_same_clamps(network, runtime)
+    inputs = list(samples) or random_samples(network, RANDOM_SAMPLES, seed)
     few = [each[:explained_samples] for each in inputs]
-    operators = _explained(network, runtime, few)
-    differing, agreement = _end_to_end(network, runtime, inputs)
+    operators = explained(network, runtime, few)
+    differing, agreement = end_to_end(network, runtime, inputs)
     litert, refused = _litert_agrees(content, out_path.name, resolver, few, ends)
     write_bytes(out_path, content)
     return ExportReport(
@@ -123,8 +134,11 @@ def is_patched(original_path: str | Path) -> bool:
     return model_format(original_path).suffix == ".tflite"
 
 
-def _check_same_clamps(network: QuantizedNetwork, runtime: QuantizedNetwork) -> None:
+def check_same_clamps(network: QuantizedNetwork, runtime: QuantizedNetwork) -> None:
+    """Raises a NetworkError if an operator of a design and that of the runtime are clamped otherwise."""
     for ours, theirs in zip(network.operators, runtime.operators, strict=True):
+        if isinstance(theirs, Tabulated | PairLookup):  # clamped in their tables
+            continue
         if _clamp(ours) != _clamp(theirs):
             raise NetworkError(
                 f"{ours.name!r} is clamped to {_clamp(ours)}; the file's activation gives {_clamp(theirs)}"
@@ -135,20 +149,22 @@ def _clamp(operator: Operator) -> tuple[int, int] | None:
     return (operator.q_min, operator.q_max) if isinstance(operator, RescaledOperator | Pool) else None
 
 
-def _explained(
+def explained(
     network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]
 ) -> tuple[OperatorResidual, ...]:
-    design = PreparedOperators(network.operators, network, Backend.AUTO)
+    """Compares every operator of a design with that of the runtime, on the inputs of the runtime's own run."""
+    kernels = [prepared_alone(operator, network) for operator in network.operators]
     parts: list[list[OperatorResidual]] = [[] for _ in network.operators]
     for _, tensors in IntegerExecutor(runtime).every_tensor(*inputs):
-        for at, (operator, run) in enumerate(zip(network.operators, design.kernels, strict=True)):
+        for at, (operator, run) in enumerate(zip(network.operators, kernels, strict=True)):
             given = [torch.from_numpy(tensors[index]) for index in operator.inputs]
             outputs = run(given).numpy(), tensors[operator.output]
             parts[at].append(explain(network, runtime, at, given, outputs))
     return tuple(OperatorResidual.of_all(each) for each in parts)
 
 
-def _end_to_end(network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]) -> tuple[float, float]:
+def end_to_end(network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]) -> tuple[float, float]:
+    """Returns the share of output integers that differ, and that of samples with the same largest output."""
     ours, theirs = (IntegerExecutor(each).outputs(*inputs) for each in (network, runtime))
     differing = sum(int((a != b).sum()) for a, b in zip(ours, theirs, strict=True))
     flat = [(a.reshape(len(a), -1), b.reshape(len(b), -1)) for a, b in zip(ours, theirs, strict=True)]

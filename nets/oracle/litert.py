@@ -48,7 +48,8 @@ def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[i
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph = model.subgraphs[0]
     graph.inputs = np.array([network.tensors[i].file_index for i in network.inputs], np.int32)
-    graph.operators = _needed(graph, {operator_index(operator) for operator in network.operators})
+    made = {network.tensors[operator.output].file_index for operator in network.operators}
+    graph.operators = _needed(graph, {operator_index(operator) for operator in network.operators}, made)
     graph.outputs = np.array([network.tensors[i].file_index for i in tensors], np.int32)
     for index in strange_axes(content):
         graph.tensors[index].quantization.quantizedDimension = 0
@@ -70,9 +71,9 @@ def strange_axes(content: bytes) -> list[int]:
     ]
 
 
-def _needed(graph: Any, imported: set[int]) -> list[Any]:  # noqa: ANN401 -- LiteRT is untyped
-    """Returns the imported operators, and those before them that were folded into constants or other operators."""
-    wanted: set[int] = set()
+def _needed(graph: Any, imported: set[int], made: set[int | None]) -> list[Any]:  # noqa: ANN401 -- LiteRT is untyped
+    """Returns the imported operators, and those around them that became constants or parts of other operators."""
+    wanted = set(made)
     needed = []
     for at in reversed(range(len(graph.operators))):
         operator = graph.operators[at]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from nets.errors import NetworkError
-from nets.execute import IntegerExecutor
+from nets.execute import IntegerExecutor, prepared_alone
 from nets.importers import load_network, model_format
 from nets.network import CONTRACTS, Int8Array, IntArray, QuantizedNetwork
 
@@ -101,6 +101,7 @@ class _Tally:
     def __init__(self, network: QuantizedNetwork) -> None:
         self._network = network
         self._executor = IntegerExecutor(network)
+        self._alone = [prepared_alone(operator, network) for operator in network.operators]
         self._differs = [False] * len(network.operators)
         self._local = 0
         self._histogram = np.zeros(2 * _REACH + 1, np.int64)
@@ -127,7 +128,7 @@ class _Tally:
     def _local_differences(self, at: int, expected: dict[int, Int8Array]) -> int:
         operator = self._network.operators[at]
         inputs = [torch.from_numpy(expected[index]) for index in operator.inputs]
-        return int((self._executor.prepared.kernels[at](inputs).numpy() != expected[operator.output]).sum())
+        return int((self._alone[at](inputs).numpy() != expected[operator.output]).sum())
 
     def row(self, name: str, labels: IntArray | None) -> ContractRow:
         elements = int(self._histogram.sum())

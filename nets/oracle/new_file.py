@@ -26,10 +26,21 @@ def imported_part(network: QuantizedNetwork, runtime: QuantizedNetwork) -> Quant
         network: the network that was written, or patched into the file.
         runtime: what was imported from the file.
     """
+    places = {spec.file_index: index for index, spec in enumerate(runtime.tensors)}
     kept = {operator.name for operator in runtime.operators}
-    made = {spec.file_index: index for index, spec in enumerate(network.tensors)}
+    if len(network.operators) == len(kept):
+        return network
+    new = {index: places[spec.file_index] for index, spec in enumerate(network.tensors) if spec.file_index in places}
+    own = {place: network.tensors[index] for index, place in new.items()}
     return replace(
         network,
-        operators=tuple(operator for operator in network.operators if operator.name in kept),
-        outputs=tuple(made[runtime.tensors[index].file_index] for index in runtime.outputs),
+        tensors=tuple(own[place] for place in range(len(runtime.tensors))),
+        operators=tuple(
+            replace(operator, inputs=tuple(new[index] for index in operator.inputs), output=new[operator.output])
+            for operator in network.operators
+            if operator.name in kept
+        ),
+        inputs=tuple(new[index] for index in network.inputs),
+        outputs=runtime.outputs,
+        constants={new[index]: values for index, values in network.constants.items() if index in new},
     )

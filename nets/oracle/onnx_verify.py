@@ -28,8 +28,12 @@ def verify_onnx(path: Path, profile: str, *samples: Int8Array) -> VerifyReport:
     """
     if profile not in ONNX_PROFILES:
         raise NetworkError(f"{profile!r} is no profile of ONNX Runtime; choose {', '.join(ONNX_PROFILES)}")
-    content = read_file(path)
-    imported = onnx_from_bytes(content, path.name, contract=profile)
+    return verify_onnx_bytes(read_file(path), path.name, profile, *samples)
+
+
+def verify_onnx_bytes(content: bytes, name: str, profile: str, *samples: Int8Array) -> VerifyReport:
+    """Compares a model given as bytes; see :func:`verify_onnx`."""
+    imported = onnx_from_bytes(content, name, contract=profile)
     network = imported.network
     exposed, unchanged = OnnxRunner(content, imported), OnnxRunner(content, imported, exposed=False)
     made = {operator.output: at for at, operator in enumerate(network.operators)}
@@ -44,7 +48,7 @@ def verify_onnx(path: Path, profile: str, *samples: Int8Array) -> VerifyReport:
         for at, index in _compared(imported, made):
             ends[at].add(ours[index], _integers(whole[at], network.tensors[index]), start)
     checks = tuple(tally.check() for tally in (*tallies.values(), *ends.values()))
-    return VerifyReport(path.name, profile, str(profile_named(profile).runtime), count, checks)
+    return VerifyReport(name, profile, str(profile_named(profile).runtime), count, checks)
 
 
 def _compared(imported: ImportedOnnx, made: dict[int, int]) -> list[tuple[int, int]]:

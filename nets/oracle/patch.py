@@ -8,7 +8,7 @@ import numpy.typing as npt
 import tflite
 
 from nets.errors import NetworkError
-from nets.importers import RawGraph, operator_index, read_graph
+from nets.importers import FROM_BATCH, TO_BATCH, RawGraph, RawOperator, operator_index, read_graph
 from nets.network import (
     Convolution,
     FilledPad,
@@ -97,6 +97,9 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
         patcher.axis(index)
     for spec in network.tensors:
         _patch_tensor(patcher, spec)
+    for raw in graph.operators:
+        if raw.kind in (TO_BATCH, FROM_BATCH):
+            _patch_beside(patcher, network, raw)
     for index, values in network.constants.items():
         spec = network.tensors[index]
         patcher.data(_index_in_file(patcher, spec), values, f"the values of {spec.name!r}")
@@ -114,6 +117,14 @@ def _patch_tensor(patcher: _Patcher, spec: TensorSpec) -> None:
     if raw.name != spec.name or (raw.data is None and raw.shape[1:] != spec.shape):
         raise NetworkError(f"tensor {spec.name!r} {list(spec.shape)} is {raw} {list(raw.shape)} in this file")
     patcher.quantization(index, np.array([spec.scale]), spec.zero_point, f"the scale of {raw}")
+
+
+def _patch_beside(patcher: _Patcher, network: QuantizedNetwork, raw: RawOperator) -> None:
+    """Gives a tensor of blocks the quantization of the network's tensor that they are made of, or that they make."""
+    of, beside = (raw.inputs[0], raw.outputs[0]) if raw.kind == TO_BATCH else (raw.outputs[0], raw.inputs[0])
+    for spec in network.tensors:
+        if spec.file_index == of:
+            patcher.quantization(beside, np.array([spec.scale]), spec.zero_point, f"the scale beside {raw}")
 
 
 def _index_in_file(patcher: _Patcher, spec: TensorSpec) -> int:

@@ -7,18 +7,20 @@ import numpy as np
 from torch import Tensor
 
 from nets.network import (
+    AveragePool,
     ElementwiseSum,
     Int8Array,
     IntArray,
     Interpolation,
     Operator,
+    PairLookup,
     QuantizedNetwork,
     RescaledOperator,
     Softmax,
     Sum,
     Tabulated,
 )
-from nets.oracle.values import OutputValues, TwoFormValues, values_at
+from nets.oracle.values import BoolArray, OutputValues, TwoFormValues, values_at
 
 _NEAR = 0.51  # LSB: half a step, and what XNNPACK's 21-bit multipliers add to it
 
@@ -82,10 +84,14 @@ def explain(
     differ = ours[at].astype(np.int64), theirs[at].astype(np.int64)
     sizes = np.abs(differ[0] - differ[1])
     ties = doubled = scale_errors = 0
-    if isinstance(ours_op, Tabulated | Interpolation | Softmax):  # rounded in the runtime's own form
+    if isinstance(ours_op, Tabulated | Interpolation | Softmax | AveragePool):  # rounded in the runtime's own form
         doubled = int((sizes <= 1).sum())
-    if at.size and isinstance(ours_op, RescaledOperator) and isinstance(theirs_op, RescaledOperator):
-        ties, doubled, scale_errors = _counted(ours_op, theirs_op, values_at(ours_op, design, inputs, at), differ)
+    if at.size and isinstance(ours_op, RescaledOperator):
+        values = values_at(ours_op, design, inputs, at)
+        if isinstance(theirs_op, RescaledOperator):
+            ties, doubled, scale_errors = _counted(ours_op, theirs_op, values, differ)
+        elif isinstance(theirs_op, Tabulated | PairLookup):
+            ties, doubled, scale_errors = _counted_of_real(values, differ)
     return OperatorResidual(
         operator=ours_op.name,
         elements=ours.size,
@@ -107,10 +113,19 @@ def _counted(
         explained = values.outputs(ours_op.with_rescalers(theirs_op.rescalers)) == theirs
         by_rule = values.outputs(_under(ours_op, theirs_op)) != ours
     else:  # the runtime rounds once, the design several times
-        assert isinstance(values, TwoFormValues)  # noqa: S101 -- no other operator has two forms
-        explained = np.abs(theirs - values.real) <= _NEAR
-        by_rule = values.rounded_once != ours
-    tie = values.ties & explained
+        return _counted_of_real(values, differ)
+    return _shared_out(values.ties, explained, by_rule)
+
+
+def _counted_of_real(values: OutputValues, differ: tuple[IntArray, IntArray]) -> tuple[int, int, int]:
+    """Counts as :func:`_counted` does, of a runtime that rounds real results once in a form of its own."""
+    ours, theirs = differ
+    assert isinstance(values, TwoFormValues)  # noqa: S101 -- no other operator has two forms
+    return _shared_out(values.ties, np.abs(theirs - values.real) <= _NEAR, values.rounded_once != ours)
+
+
+def _shared_out(ties: BoolArray, explained: BoolArray, by_rule: BoolArray) -> tuple[int, int, int]:
+    tie = ties & explained
     by_rule = by_rule & explained & ~tie
     return int(tie.sum()), int(by_rule.sum()), int((explained & ~tie & ~by_rule).sum())
 

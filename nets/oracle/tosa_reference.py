@@ -1,6 +1,6 @@
 """The TOSA reference model: the only module that imports tosa-tools, and only when it is used."""
 
-import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from nets.importers import AS_STATED, read_file, tosa_network, tosa_with_outputs
 from nets.network import Int8Array
 from nets.oracle.verify import Tally, VerifyReport
 
+_MODULE = "tosa_reference_model"
 RUNTIME = "TOSA reference model"
 
 
@@ -63,9 +64,14 @@ def run_reference(content: bytes, *inputs: Int8Array) -> list[Int8Array]:
     return [np.asarray(output).view(np.int8) for output in outputs]
 
 
+def is_reference_installed() -> bool:
+    """Returns whether tosa-tools' reference model is installed."""
+    return importlib.util.find_spec(_MODULE) is not None
+
+
 def _reference_model() -> ModuleType:
     try:
-        return importlib.import_module("tosa_reference_model")
+        return importlib.import_module(_MODULE)
     except ImportError as error:
         raise NetworkError(
             "tosa-tools is not installed, so there is nothing to compare with: pip install 'rescale-dse[tosa]'"

@@ -11,11 +11,13 @@ from torch import Tensor
 
 from nets.execute import accumulator, kernel
 from nets.network import (
+    ElementwiseProduct,
     ElementwiseSum,
     FloatArray,
     IntArray,
     Mean,
     QuantizedNetwork,
+    Requantize,
     RescaledOperator,
     Sum,
     TensorSpec,
@@ -69,6 +71,8 @@ def values_at(
     accumulators = accumulator(operator, network)(inputs).numpy()
     channel = at % accumulators.shape[-1]
     taken = accumulators.reshape(-1)[at]
+    if isinstance(operator, ElementwiseProduct | Requantize):
+        return _Single(operator, network, taken, channel)
     if isinstance(operator, Sum):
         return _Totals(operator, network, taken, channel, inputs, at)
     return _Accumulated(operator, network, taken, channel)
@@ -104,6 +108,12 @@ class _Accumulated(OutputValues):
         odd = (self.accumulators != 0) & (multiplier != 0)
         return np.asarray(odd & (right_shift >= 1) & (twos == right_shift - 1))
 
+    def _rounded_once(self) -> IntArray:
+        rescaler = self.operator.rescaler
+        constants = (self._of_each(each).tolist() for each in (rescaler.multiplier, rescaler.right_shift))
+        exact = [(a * m, r) for a, m, r in zip(self.accumulators.tolist(), *constants, strict=True)]
+        return _rounded(exact, self.operator, self.network)
+
     def _of_each(self, constants: IntArray) -> IntArray:
         """Returns the constant of every output, of ``[channels]`` or ``[1]``."""
         return constants[self.channel] if constants.size > 1 else np.full(len(self.channel), constants[0])
@@ -113,6 +123,23 @@ def _factors_of_two(values: IntArray) -> IntArray:
     """Returns how often 2 divides each integer; of 0 any number."""
     lowest = values & -values
     return np.frexp(lowest.astype(np.float64))[1].astype(np.int64) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class _Single(_Accumulated, TwoFormValues):
+    """Products and changes of quantization: one rescaler for all, or a table of a runtime that computes in float32."""
+
+    @property
+    def real(self) -> FloatArray:
+        operator, target = self.operator, self.network.tensors[self.operator.output]
+        unit = np.prod([self.network.tensors[index].scale for index in operator.inputs])
+        steps = self.accumulators * (unit / target.scale) + target.zero_point
+        clipped: FloatArray = np.clip(steps, operator.q_min, operator.q_max)
+        return clipped
+
+    @property
+    def rounded_once(self) -> IntArray:
+        return self._rounded_once()
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,10 +166,7 @@ class _Totals(_Accumulated, TwoFormValues):
 
     @property
     def rounded_once(self) -> IntArray:
-        rescaler = self.operator.rescaler
-        constants = (self._of_each(each).tolist() for each in (rescaler.multiplier, rescaler.right_shift))
-        exact = [(a * m, r) for a, m, r in zip(self.accumulators.tolist(), *constants, strict=True)]
-        return _rounded(exact, self.operator, self.network)
+        return self._rounded_once()
 
 
 @dataclass(frozen=True, eq=False)

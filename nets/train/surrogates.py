@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nets.execute import kernel, real_pool, weighted_neighbours
+from nets.execute import kernel, matrix_product, real_pool, weighted_neighbours
 from nets.network import (
     SOFTMAX_OUTPUT,
     AveragePool,
@@ -14,11 +14,13 @@ from nets.network import (
     Extremum,
     FilledPad,
     Interpolation,
+    MatrixProduct,
     MaxPool,
     Mean,
     Operator,
     Pad,
     PairLookup,
+    ParametricRelu,
     QuantizedNetwork,
     Rearrangement,
     ReducedExtremum,
@@ -26,6 +28,7 @@ from nets.network import (
     RescaledOperator,
     Reshape,
     Softmax,
+    SquaredDifference,
     Stack,
     Sum,
     Tabulated,
@@ -52,6 +55,10 @@ def surrogate_outputs(
         gains = torch.stack([scales.scale(operator.inputs[0]), operator.sign * scales.scale(operator.inputs[1])])
         gains = (gains / scales.scale(operator.output)).to(torch.float32)
         return scaled_sum(inputs[0], inputs[1], gains, exact, operator, tuple(zeros))
+    if isinstance(operator, SquaredDifference):
+        reals = [(x - zero) * scales.scale(i) for x, zero, i in zip(inputs, zeros, operator.inputs, strict=True)]
+        steps = (reals[0] - reals[1]) ** 2 / scales.scale(operator.output) + network.tensors[operator.output].zero_point
+        return exactly(steps.clamp(operator.q_min, operator.q_max).to(torch.float32), exact)
     if isinstance(operator, RescaledOperator):
         centred = [x - zero for x, zero in zip(inputs, zeros, strict=True)]
         real = _accumulated(operator, centred, exact) * _gain(operator, scales)
@@ -64,7 +71,7 @@ def _gain(operator: RescaledOperator, scales: ActivationScales) -> Tensor:
     """Returns the effective scale of an operator's accumulator."""
     gain = scales.scale(operator.inputs[0]) / scales.scale(operator.output)
     match operator:
-        case ElementwiseProduct():
+        case ElementwiseProduct() | MatrixProduct():
             return gain * scales.scale(operator.inputs[1])
         case Mean():
             return gain / operator.count
@@ -76,6 +83,8 @@ def _accumulated(operator: RescaledOperator, centred: list[Tensor], exact: Tenso
     match operator:
         case ElementwiseProduct():
             return centred[0] * centred[1]
+        case MatrixProduct():
+            return matrix_product(operator, centred[0], centred[1])
         case Requantize():
             return centred[0]
         case Sum():
@@ -97,6 +106,13 @@ def _unscaled(
         case Tabulated():
             slopes = _slopes(operator).to(inputs[0].device)
             return exactly(inputs[0] * slopes[inputs[0].detach().to(torch.int64) + 128], exact)
+        case ParametricRelu():
+            target = network.tensors[operator.output]
+            centred = inputs[0] - source.zero_point
+            slopes = torch.from_numpy(operator.slopes * operator.slope_scale).to(inputs[0].device)
+            gain = scales.scale(operator.inputs[0]) / scales.scale(operator.output)
+            steps = centred * torch.where(centred >= 0, 1.0, slopes) * gain + target.zero_point
+            return exactly(steps.clamp(target.q_min, target.q_max).to(torch.float32), exact)
         case PairLookup():
             return exactly(_along_slopes(operator, inputs), exact)
         case Softmax():

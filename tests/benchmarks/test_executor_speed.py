@@ -5,7 +5,6 @@ Only ratios are meaningful; absolute figures belong to one machine. Run with ``m
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,9 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from nets.execute.executor import IntegerExecutor
-from nets.execute.prefix import PrefixEvaluator
 from nets.importers.tflite import load_tflite
 from nets.network.contracts import CONTRACTS, Contract, contract_named
-from nets.network.operators import Operator, RescaledOperator, Weighted
+from nets.network.operators import Operator, RescaledOperator
 from nets.network.quantized_network import QuantizedNetwork
 from nets.network.rescaler import rescaler_from_scale
 from nets.oracle.litert import LiteRtRunner, exposed_model
@@ -110,37 +108,3 @@ def test_executor(
         "times_xnnpack": round(speed / xnnpack_speed, 2),
     }
     assert speed >= LEAST_RATIO * reference_speed
-
-
-def one_layer_at_a_time(network: QuantizedNetwork) -> list[QuantizedNetwork]:
-    designs = []
-    for operator in network.operators:
-        if isinstance(operator, Weighted):
-            for bits in WIDTHS:
-                rescaler = rescaler_from_scale(operator.rescaler.scale, bits, operator.rescaler.contract)
-                designs.append(network.with_operators({operator.name: replace(operator, rescaler=rescaler)}))
-    return designs
-
-
-def test_sensitivity_with_a_shared_prefix(benchmark: BenchmarkFixture) -> None:
-    network = load_tflite(MODEL)
-    designs = one_layer_at_a_time(network)
-    samples = random_samples(network, BATCH, 0)
-    fresh: list[list[np.ndarray]] = []
-    seconds = best_seconds(lambda: fresh.extend(IntegerExecutor(d).outputs(*samples) for d in designs), 1)
-
-    def shared() -> list[list[np.ndarray]]:
-        evaluator = PrefixEvaluator(*samples)
-        evaluator.outputs(network)
-        return [evaluator.outputs(design, remember=False) for design in designs]
-
-    got = benchmark.pedantic(shared, rounds=3, warmup_rounds=1)
-    for ours, expected in zip(got, fresh, strict=True):
-        assert all(np.array_equal(a, b) for a, b in zip(ours, expected, strict=True))
-    gain = seconds / benchmark.stats.stats.min
-    benchmark.extra_info |= {
-        "designs": len(designs),
-        "seconds_without_reuse": round(seconds, 3),
-        "gain": round(gain, 2),
-    }
-    assert gain > 1.0

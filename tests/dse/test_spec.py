@@ -41,6 +41,7 @@ BAD: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"network__contract": "banker"}, ("network", "'banker'", *CONTRACTS)),
     ({"network__topology": None}, ("network", "either model", "not neither")),
     ({"network__model": "m.tflite"}, ("network", "not both")),
+    ({"network__cut": ["x", 3]}, ("network", "cut = ['x', 3] cuts a model", "leave cut out")),
     ({"network__topology": "vgg"}, ("network.topology", "'digits_cnn'", "'vgg'")),
     ({"data__samples": "x.npz"}, ("data", "not both")),
     ({"data__dataset": None}, ("data", "not neither")),

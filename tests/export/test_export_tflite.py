@@ -93,7 +93,8 @@ def test_files_hold_the_narrowed_integers(exported: Path, model: Path) -> None:
         ours = narrow.operator(rescaler.name)
         assert rescaler.bias is not None
         assert rescaler.folded == (rescaler.stages[-1].multiplier_bits == 1)
-        np.testing.assert_array_equal(ours.bias + rescaler.offset, rescaler.bias)  # the file keeps its own form
+        live = slice(None) if rescaler.live_channels is None else list(rescaler.live_channels)
+        np.testing.assert_array_equal(ours.bias[live] + rescaler.offset, rescaler.bias)  # the file keeps its own form
     assert any(
         not np.array_equal(narrow.operator(r.name).weights, original.operator(r.name).weights) for r in absorbing
     )
@@ -179,11 +180,11 @@ def test_a_difference_is_exported_unless_the_subtracted_input_is_multiplied() ->
     assert [each.complemented for each in unit.constants.inputs] == [False, True]
 
 
-@pytest.mark.parametrize("original", [None, Path("model.onnx")])
+@pytest.mark.parametrize("original", [None, Path("model.other")])
 def test_a_network_without_a_file_to_patch_gets_a_new_one(
     model: Path, original: Path | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(MODEL_FORMATS, ".onnx", ModelFormat("ONNX", ".onnx", load_tflite))
+    monkeypatch.setitem(MODEL_FORMATS, ".other", ModelFormat("other", ".other", load_tflite))
     design = narrow(
         load_tflite(model), {op.name: RescalerChoice(1) for op in load_tflite(model).narrowable_operators()}
     )

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import dse.run
+
 DOCS = Path(__file__).parents[2] / "docs"
 DATA = Path(__file__).parents[3] / "shared" / "data"
 MODEL, SAMPLES = DATA / "models" / "kws_ref_model.tflite", DATA / "samples" / "kws01.npz"
@@ -18,7 +20,11 @@ TUTORIALS = sorted(path for path in DOCS.glob("tutorial*.md") if "```python" in 
 
 
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
-def test_code_of_the_page_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_code_of_the_page_runs(
+    page: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dse.run, "write_report", lambda *_: None)  # pictures take longer than all the rest
     threads = torch.get_num_threads()
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     scope: dict[str, object] = {}

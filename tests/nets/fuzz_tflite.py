@@ -53,6 +53,9 @@ def originals(*, onnx: bool = False) -> list[bytes]:
         known_models.shape_arithmetic,
         known_models.unsigned,
         known_models.through_float,
+        known_models.parts,
+        known_models.upsampled,
+        known_models.attention,
         known_models.post_processed,
     )
     made = [make(rng) for make in models]

@@ -1,6 +1,7 @@
 """Structures of published networks, with random integers, written by the tests' own writer."""
 
 import numpy as np
+from block_layers import in_blocks
 from random_layers import NONE, RELU, RELU6, RELU_N1_TO_1, SAME, VALID, Layers
 
 
@@ -203,12 +204,28 @@ def parts(rng: np.random.Generator) -> bytes:
 
 
 def upsampled(rng: np.random.Generator) -> bytes:
-    """A decoder: a transposed convolution, and a layer at every position."""
+    """A decoder: transposed convolutions, a layer at every position, and a dilated convolution stated in blocks."""
     layers = Layers(rng)
     x = layers.conv(layers.input(5, 4, 3), 6, stride=(2, 2))
     y = layers.transposed(x, 5, (3, 2), (2, 2))
     z = layers.transposed(layers.dense(y, 4, keep=True), 3, (2, 2), (1, 2), VALID, bias=False)
+    wide = in_blocks(layers, z, (2, 3), lambda x: layers.depthwise(x, kernel=(3, 2), padding=VALID), (3, 2))
+    z = layers.elementwise("ADD", z, wide)
     return layers.content(layers.dense(layers.reshape(z, int(np.prod(layers.shape(z)[1:]))), 4))
+
+
+def attention(rng: np.random.Generator) -> bytes:
+    """Two heads of self-attention over six positions, as converters write it, and its sum with the input."""
+    layers = Layers(rng)
+    x = layers.input(6, 8)
+    heads = [layers.reshape(layers.dense(x, 8, keep=True), 6, 2, 4) for _ in range(3)]
+    queries, keys, values = (layers.transpose(each, 0, 2, 1, 3) for each in heads)
+    scores = layers.softmax(layers.matrices(queries, keys, (False, True)))
+    mixed = layers.transpose(layers.matrices(scores, values), 0, 2, 1, 3)
+    total = layers.elementwise("ADD", layers.dense(layers.reshape(mixed, 6, 8), 8, keep=True), x)
+    spread = layers.squared_difference(total, layers.mean(total, (2,), keep=True))
+    scaled = layers.elementwise("MUL", layers.parametric_relu(total, 1, 8), layers.mean(spread, (2,), keep=True))
+    return layers.content(layers.dense(layers.mean(layers.function("GELU", scaled), (1,)), 4))
 
 
 def shape_arithmetic(rng: np.random.Generator) -> bytes:

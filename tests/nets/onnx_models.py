@@ -64,29 +64,34 @@ class _Batches(CalibrationDataReader):
         return None if batch is None else {"x": batch}
 
 
-def quantized(
-    graph: Graph,
-    output: str,
-    folder: Path,
+def quantized(graph: Graph, output: str, folder: Path, **options: bool) -> bytes:
+    """Returns the quantized model's bytes; the options are those of :func:`quantized_file`."""
+    onnx.save(graph.model(output), folder / "real.onnx")
+    return quantized_file(folder / "real.onnx", graph.shape, **options)
+
+
+def quantized_file(
+    real: Path,
+    shape: tuple[int, ...],
     *,
     unsigned: bool = True,
     symmetric: bool = False,
     per_channel: bool = True,
     operators: bool = False,
 ) -> bytes:
-    """Returns the quantized model's bytes; activations are uint8 or int8, weights int8."""
-    onnx.save(graph.model(output), folder / "real.onnx")
+    """Returns a model's bytes, quantized; activations are uint8 or int8, weights int8."""
+    out = real.with_name("quantized.onnx")
     quantize_static(
-        folder / "real.onnx",
-        folder / "quantized.onnx",
-        _Batches(graph.shape),
+        real,
+        out,
+        _Batches(shape),
         quant_format=QuantFormat.QOperator if operators else QuantFormat.QDQ,
         activation_type=QuantType.QUInt8 if unsigned else QuantType.QInt8,
         weight_type=QuantType.QInt8,
         per_channel=per_channel,
         extra_options={"ActivationSymmetric": symmetric},
     )
-    return (folder / "quantized.onnx").read_bytes()
+    return out.read_bytes()
 
 
 def depthwise_separable(graph: Graph) -> str:
@@ -127,12 +132,26 @@ def branches(graph: Graph) -> str:
     left, right = graph.node("Split", x, outputs=2, axis=1, num_outputs=2)
     left = graph.node("Relu", graph.conv(left, 4, 6))
     right = graph.node("AveragePool", right, kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[1, 1])
-    x = graph.node("Concat", left, right, axis=1)
+    x = shuffled(graph, graph.node("Concat", left, right, axis=1))
+    x = graph.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)
     x = graph.node("Pad", x, graph.const(np.array([0, 0, 0, 1, 0, 0, 2, 1], np.int64)))
     x = graph.node("Relu", graph.conv(x, 10, 8, stride=2))
     x = graph.node("Resize", x, "", graph.const(np.array([1, 1, 2, 2], np.float32)), mode="nearest")
     x = graph.node("Transpose", graph.node("GlobalAveragePool", graph.conv(x, 8, 8)), perm=[0, 2, 3, 1])
     return graph.gemm(graph.node("Flatten", x), 8, 4)
+
+
+def shuffled(graph: Graph, x: str) -> str:
+    """Exchanges two groups of channels, by sizes that the graph computes from the shape of its tensor."""
+
+    def numbers(*values: int) -> str:
+        return graph.const(np.array(values, np.int64))
+
+    channels = graph.node("Gather", graph.node("Shape", x), graph.const(np.int64(1)))
+    half = graph.node("Unsqueeze", graph.node("Div", channels, graph.const(np.int64(2))), numbers(0))
+    split = graph.node("Concat", numbers(0, 2), half, numbers(*graph.shape[1:]), axis=0)
+    whole = graph.node("Concat", numbers(0), graph.node("Mul", half, numbers(2)), numbers(*graph.shape[1:]), axis=0)
+    return graph.node("Reshape", graph.node("Transpose", graph.node("Reshape", x, split), perm=[0, 2, 1, 3, 4]), whole)
 
 
 def dense(graph: Graph) -> str:

@@ -177,6 +177,30 @@ class Layers:
         options = {"FusedActivationFunction": activation, "KeepNumDims": keep}
         return self._weighted("FULLY_CONNECTED", x, weights, out, 0, inner, per_channel, options, bias)
 
+    def matrices(self, left: int, right: int, transposed: tuple[bool, bool] = (False, False)) -> int:
+        first, second = (
+            (*shape[:-2], shape[-1], shape[-2]) if swapped else shape
+            for shape, swapped in zip((self.shape(left), self.shape(right)), transposed, strict=True)
+        )
+        outer = np.broadcast_shapes(first[1:-2], second[len(second) - len(first) + 1 : -2])
+        spread = 60 * np.sqrt(first[-1]) * float(self.rng.uniform(0.4, 2))
+        out = self._result((*outer, first[-2], second[-1]), self.scale(left) * self.scale(right) * spread)
+        options = {"AdjX": transposed[0], "AdjY": transposed[1]}
+        self.writer.operator("BATCH_MATMUL", [left, right], [out], "BatchMatMulOptions", **options)
+        return out
+
+    def squared_difference(self, left: int, right: int) -> int:
+        shape = np.broadcast_shapes(self.shape(left), self.shape(right))[1:]
+        largest = max(self.scale(left), self.scale(right)) * 128
+        out = self._result(shape, largest * largest / 128 * float(self.rng.uniform(0.3, 3)))
+        self.writer.operator("SQUARED_DIFFERENCE", [left, right], [out], "SquaredDifferenceOptions")
+        return out
+
+    def parametric_relu(self, x: int, *shape: int) -> int:
+        out = self._result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
+        self.writer.operator("PRELU", [x, self.constant(*shape)], [out])
+        return out
+
     def elementwise(self, kind: str, left: int, right: int, activation: int = NONE) -> int:
         shape = np.broadcast_shapes(self.shape(left), self.shape(right))[1:]
         spread = float(self.rng.uniform(0.4, 2))

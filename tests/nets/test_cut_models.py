@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from dse.cli.inspect import inspect
 from dse.cli.narrow import narrow
 from dse.cli.networks import verify
+from dse.study.members import NetworkSpec
+from dse.study.prepared import _imported as imported_baselines
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
 from nets.importers import inspect_tflite, network_from_bytes
@@ -48,6 +50,15 @@ def test_post_processing_is_left_out_with_a_warning() -> None:
     assert len(caught) == 1
     assert names(network) == ["conv_0", "conv_1", "reshape_2", "conv_3", "reshape_4"]  # nor the LOGISTIC of the scores
     assert [network.tensors[index].shape for index in network.outputs] == [(144,), (72,)]
+
+
+def test_outputs_that_do_not_exist_are_refused() -> None:
+    layers = Layers(np.random.default_rng(0))
+    x = layers.conv(layers.input(4, 4, 3), 4)
+    layers.writer.operator("ARG_MAX", [x, layers.writer.constant(np.array(3), "INT32")], [layers.writer.integers((1,))])
+    content = layers.content(layers.writer.operators[-1].outputs[0], 99)
+    with pytest.raises(NetworkError, match=r"^m: the graph refers to tensor 99; the file has 6 tensors"):
+        network_from_bytes(content, "m")
 
 
 def test_the_end_of_a_classifier_gives_no_warning(recwarn: pytest.WarningsRecorder) -> None:
@@ -245,3 +256,11 @@ def test_the_inspect_command_fits_into_80_columns(tmp_path: Path) -> None:
     document = json.loads(runner.invoke(app, ["inspect", str(path), "--json"]).stdout)
     assert document["importable"] is False
     assert document["blockers"][0]["kind"] == "SIN"
+
+
+def test_a_study_s_network_ends_at_its_cut(residual: bytes, tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(residual)
+    spec = NetworkSpec(model=tmp_path / "m.tflite", cut=("t3", 3))
+    networks, originals = imported_baselines(spec, tmp_path / "m.tflite")
+    assert names(networks("floor")) == ["conv_0"] == list(originals)
+    assert NetworkSpec.model_validate(spec.model_dump(mode="json")) == spec

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import digits_like, mixed, random_inputs
 
+from dse.evaluate import lower
 from nets.execute.accumulation import accumulator
 from nets.execute.executor import IntegerExecutor
 from nets.importers.tflite import load_tflite
 from nets.narrow.certificates import certify
 from nets.narrow.folding import RescalerConstants, rescaler_constants
 from nets.narrow.narrowing import RescalerChoice, narrow
-from nets.narrow.silence import silenced
 from nets.network.contracts import CONTRACTS, contract_named
 from nets.network.operators import (
     SUM_LEFT_SHIFT,
@@ -57,7 +57,7 @@ def as_hardware(
         acc = shifted(first, constants.stages[0].right_shift) + (second << (operator.left_shift - 1))
     else:
         acc = accumulator(operator, network)([torch.from_numpy(each) for each in inputs]).numpy()
-    acc = acc + constants.offset
+    acc = live(acc, constants) + constants.offset
     assert (acc >= constants.accumulator.low).all()
     assert (acc <= constants.accumulator.high).all()
     half = 1 << (last.operand_bits - 1)
@@ -71,14 +71,23 @@ def as_hardware(
     return np.clip(scaled, operator.q_min, operator.q_max)
 
 
+def live(values: np.ndarray, constants: RescalerConstants) -> np.ndarray:
+    return values if constants.live is None else values[..., constants.live]
+
+
 def assert_hardware_computes(network: QuantizedNetwork, samples: np.ndarray) -> dict[str, RescalerConstants]:
     tensors = IntegerExecutor(network).tensors(samples)
     constants = rescaler_constants(network)
-    shipped = silenced(network)
-    for operator in shipped.narrowable_operators():
+    for operator in network.narrowable_operators():
         inputs = [tensors[index] for index in operator.inputs]
-        computed = as_hardware(operator, shipped, constants[operator.name], inputs)
-        assert (computed == tensors[operator.output]).all(), operator.name
+        own = constants[operator.name]
+        computed = as_hardware(operator, network, own, inputs)
+        assert (computed == live(tensors[operator.output], own)).all(), operator.name
+        if own.live is not None:  # what hardware does not compute is the proven constant
+            output = certify(network).tensors[operator.output]
+            others = np.setdiff1d(np.arange(output.low.size), own.live)
+            assert output.is_point[others].all()
+            assert (tensors[operator.output][..., others] == output.low[others]).all()
     return constants
 
 
@@ -175,9 +184,13 @@ def test_every_reachable_accumulator_gives_the_contracts_integer(data: st.DataOb
     contract = data.draw(st.sampled_from(["half_up", "floor", "half_away"]))
     network = layer(weights, bias, shifts, contract, TensorSpec("y", (channels,), 1.0, zero_point), (low, high))
     (constants,) = assert_hardware_computes(network, EVERY_INPUT).values()
-    left = max(0, -int(shifts[certify(network).tensors[1].low != certify(network).tensors[1].high].min(initial=0)))
-    assert constants.folded == (contract in FOLDING and zero_point % (1 << left) == 0)
     assert constants.saturates == ((low, high) == (-128, 127))
+    if certify(network).tensors[1].is_point.all():
+        assert constants.live is not None
+        assert constants.live.tolist() == [0]
+        return
+    left = max(0, -int(live(shifts, constants).min()))
+    assert constants.folded == (contract in FOLDING and zero_point % (1 << left) == 0)
 
 
 @settings(max_examples=60)
@@ -190,13 +203,11 @@ def test_no_order_of_the_products_leaves_the_accumulator(data: st.DataObject) ->
     network = layer(weights, bias, shifts, "half_up", TensorSpec("y", (1,), 1.0, zero), (-128, 127))
     network = network.with_tensors({0: replace(network.tensors[0], zero_point=data.draw(st.integers(-4, 3)))})
     (constants,) = rescaler_constants(network).values()
-    (shipped,) = silenced(network).operators
-    assert isinstance(shipped, Weighted)
     half = 1 << (constants.stages[0].operand_bits - 1)
     centred = EVERY_INPUT.astype(np.int64) - network.tensors[0].zero_point
-    start = shipped.bias + constants.offset
+    start = bias + constants.offset
     for order in ((0, 1), (1, 0)):
-        sums = start + np.cumsum((centred * shipped.weights)[:, order], axis=1)
+        sums = start + np.cumsum((centred * weights)[:, order], axis=1)
         assert (-half <= start).all()
         assert (start < half).all()
         assert sums.min() >= -half
@@ -309,59 +320,47 @@ def test_an_accumulator_that_would_not_hold_the_constants_is_not_folded() -> Non
 
 
 class TestDeadChannels:
-    """Channels of a constant output take shifts that the live ones need anyway."""
+    """Channels of a constant output have no constants, and widen neither shifter nor accumulator."""
 
     weights = np.array([[100, -100], [60, 50], [90, 90], [-70, 20]])
     bias = np.array([10, -5, 40, 7])
 
     def constants(
         self, shifts: list[int], zero_point: int, contract: str = "half_up", bias: np.ndarray | None = None
-    ) -> tuple[QuantizedNetwork, RescalerConstants]:
+    ) -> RescalerConstants:
         target = TensorSpec("y", (4,), 1.0, zero_point)
         bias = self.bias if bias is None else bias
         network = layer(self.weights, bias, np.array(shifts), contract, target, (-128, 127))
-        return network, assert_hardware_computes(network, EVERY_INPUT)["fc_0"]
+        return assert_hardware_computes(network, EVERY_INPUT)["fc_0"]
 
     @pytest.mark.parametrize("contract", HARDWARE)
-    @pytest.mark.parametrize("zero_point", [-128, 127])
-    def test_flushed_to_an_end_of_the_clamp(self, zero_point: int, contract: str) -> None:
-        shifts = [3, 4, 30 if contract == "tflite_double" else 60, 4]
-        network, constants = self.constants(shifts, zero_point, contract)
-        if contract == "floor":  # an emptied result is 0 or -1 there: not dead
-            assert not certify(network).tensors[1].is_point[2] or zero_point == -128
-            return
-        assert certify(network).tensors[1].is_point.tolist() == [False, False, True, False]
-        assert set(constants.stages[-1].right_shift[[0, 1, 3]]) == {3, 4}
-        assert constants.stages[-1].right_shift[2] == 4
-        assert constants.stages[-1].operand_bits <= 13
+    @pytest.mark.parametrize("zero_point", [-128, 5, 127])
+    def test_flushed(self, zero_point: int, contract: str) -> None:
+        constants = self.constants([3, 4, 30 if contract == "tflite_double" else 60, 4], zero_point, contract)
+        assert constants.live is not None
+        emptied_is_dead = contract != "floor" or zero_point == -128  # it is 0 or -1 there
+        assert constants.live.tolist() == ([0, 1, 3] if emptied_is_dead else [0, 1, 2, 3])
+        if emptied_is_dead:
+            assert constants.stages[-1].right_shift.tolist() == [3, 4, 4]
+            assert constants.offset.shape == constants.accumulator.low.shape == (3,)
 
-    def test_below_zero_at_a_relu(self) -> None:
-        network, constants = self.constants([3, 4, 9, 4], -128, bias=np.array([10, -5, -9000, 7]))
-        assert certify(network).tensors[1].is_point[2]
-        assert constants.stages[-1].right_shift[2] == 4
+    def test_sums_below_zero_at_a_relu_size_no_accumulator(self) -> None:
+        dead = self.constants([3, 4, 9, 4], -128, bias=np.array([10, -5, -9_000_000, 7]))
+        small = self.constants([3, 4, 9, 4], -128, bias=np.array([10, -5, -9_000, 7]))
+        assert dead.live is not None
+        assert dead.live.tolist() == [0, 1, 3]
+        assert dead.stages[-1].operand_bits == small.stages[-1].operand_bits <= 13
 
-    def test_a_narrow_interval_inside_the_clamp(self) -> None:
-        weights = self.weights.copy()
-        weights[2] = 0
-        target = TensorSpec("y", (4,), 1.0, 5)
-        network = layer(weights, np.array([10, -5, 300, 7]), np.array([3, 4, 10, 4]), "half_up", target, (-128, 127))
-        constants = assert_hardware_computes(network, EVERY_INPUT)["fc_0"]
-        assert constants.stages[-1].right_shift_max == 4
-
-    def test_a_wide_interval_inside_the_clamp(self) -> None:
-        _, constants = self.constants([3, 4, 60, 4], 5)
-        assert constants.folded
-        assert constants.stages[-1].right_shift[2] == 4
-
-    def test_a_layer_without_a_live_channel(self) -> None:
-        _, constants = self.constants([40, 50, 60, 45], -128)
-        assert constants.folded
-        assert constants.stages[-1].right_shift_max == 0
+    def test_a_layer_without_a_live_channel_keeps_the_first(self) -> None:
+        constants = self.constants([40, 50, 60, 45], -128)
+        assert constants.live is not None
+        assert constants.live.tolist() == [0]
+        assert constants.stages[-1].right_shift.size == 1
 
     def test_at_full_width_too(self) -> None:
         network = digits_like().network
         operator = network.operator("conv_2")
-        assert isinstance(operator, NarrowableOperator)
+        assert isinstance(operator, Weighted)
         rescaler = operator.rescaler
         for zero in (False, True):
             shift = rescaler.right_shift.copy()
@@ -370,7 +369,15 @@ class TestDeadChannels:
             dead = replace(operator, rescaler=replace(rescaler, right_shift=shift, multiplier=multiplier))
             flushed = network.with_operators({"conv_2": dead})
             constants = assert_hardware_computes(flushed, random_inputs((8, 8, 1), 16))["conv_2"]
-            assert constants.stages[-1].right_shift_max == int(rescaler.right_shift[1:].max())
+            assert constants.live is not None
+            assert 0 not in constants.live
+            kept = rescaler.right_shift[constants.live]
+            assert constants.stages[-1].right_shift.tolist() == kept.tolist()
+            work = {each.name: each for each in lower(flushed)}["conv_2"]
+            pixels = np.prod(flushed.tensors[operator.output].shape[:-1])
+            assert work.channels == constants.live.size
+            assert work.rescales_per_inference == pixels * work.channels
+            assert work.macs_per_inference == pixels * work.channels * operator.weights[0].size
 
 
 @pytest.mark.skipif(not MODELS.exists(), reason="needs the models of ../shared/data")

@@ -70,7 +70,7 @@ def test_verification_compares_all_samples_whatever_fits_at_once(
     count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
-    monkeypatch.setattr("nets.oracle.verify._CHUNK_ELEMENTS", 50)
+    monkeypatch.setattr("nets.execute.executor._HELD_ELEMENTS", 50)
     path = chain(tmp_path, 2, 10)
     inputs = np.random.default_rng(0).integers(-128, 128, (count, 10), dtype=np.int8)
     report = verify_model(path, "litert_ref", inputs)

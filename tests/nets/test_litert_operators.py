@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from block_layers import in_blocks
 from exactness import assert_equal
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,11 +10,11 @@ from random_layers import SAME, VALID, Layers
 
 from nets.errors import NetworkError
 from nets.importers.tflite import network_from_bytes
-from nets.network.profiles import PROFILES
+from nets.network import PROFILES, Convolution
 
 pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
 
-EXAMPLES = settings(max_examples=12)
+EXAMPLES = settings(max_examples=8)
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.tuples(st.integers(2, 9), st.integers(2, 9), st.integers(2, 9))
@@ -102,7 +103,7 @@ def test_a_softmax_that_the_reference_kernel_aborts_on_is_refused_under_its_prof
     assert_equal(content, 0, profiles=["litert_xnnpack"])
 
 
-@settings(max_examples=30)
+@settings(max_examples=16)
 @given(seeds, sizes, st.integers(1, 12), st.integers(1, 4), st.integers(1, 3), st.sampled_from([SAME, VALID]))
 def test_transposed_convolutions(
     seed: int, size: tuple[int, int, int], channels: int, kernel: int, stride: int, padding: int
@@ -118,3 +119,53 @@ def test_transposed_convolutions(
         assert_equal(content, seed, profiles=["litert_ref"])
     else:
         assert_equal(content, seed)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.integers(1, 70), st.booleans(), st.booleans(), st.booleans())
+def test_products_of_matrices(
+    seed: int, size: tuple[int, int, int], depth: int, left: bool, right: bool, constant: bool
+) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    heads, rows, columns = size
+    x = layers.input(heads, *((depth, rows) if left else (rows, depth)))
+    shape = (columns, depth) if right else (depth, columns)
+    y = layers.constant(heads if seed % 2 else 1, *shape) if constant else layers.input(heads, *shape)
+    assert_equal(layers.content(layers.matrices(x, y, (left, right))), seed)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.sampled_from(["same", "channels"]))
+def test_squared_differences(seed: int, size: tuple[int, int, int], other: str) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    x, y = layers.input(*size), layers.input(*(size if other == "same" else (1, 1, size[2])))
+    assert_equal(layers.content(layers.squared_difference(x, y)), seed, 8)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.sampled_from(["channels", "all"]))
+def test_parametric_relus(seed: int, size: tuple[int, int, int], slopes: str) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    shape = size if slopes == "all" else (1, 1, size[2])
+    assert_equal(layers.content(layers.parametric_relu(layers.input(*size), *shape)), seed, 8)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.integers(1, 3), st.integers(1, 3), st.booleans())
+def test_dilated_convolutions_in_blocks(
+    seed: int, size: tuple[int, int, int], vertical: int, horizontal: int, depthwise: bool
+) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    kernel = (1 + seed % 3, 1 + seed % 2)
+
+    def convolution(x: int) -> int:
+        if depthwise:
+            return layers.depthwise(x, kernel=kernel, padding=VALID)
+        return layers.conv(x, 4, kernel, padding=VALID)
+
+    out = in_blocks(layers, layers.input(*size), (vertical, horizontal), convolution, kernel)
+    content = layers.content(out)
+    (operator,) = network_from_bytes(content, "m").operators
+    assert isinstance(operator, Convolution)
+    assert operator.dilation == (vertical, horizontal)
+    assert_equal(content, seed)

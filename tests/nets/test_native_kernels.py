@@ -1,7 +1,5 @@
 """The native kernels equal the torch kernels, bit for bit, for every contract, width and shape."""
 
-import ctypes
-from collections.abc import Callable
 from dataclasses import replace
 
 import known_models
@@ -16,7 +14,7 @@ from nets.errors import NetworkError
 from nets.execute import accumulation
 from nets.execute import executor as executor_module
 from nets.execute.executor import Backend, IntegerExecutor
-from nets.execute.native import native_kernel, native_library, native_status
+from nets.execute.native import LimitedLibrary, native_kernel, native_library, native_status
 from nets.execute.self_test import require_exact
 from nets.execute.torch_kernels import kernel
 from nets.importers.tflite import network_from_bytes
@@ -28,20 +26,6 @@ from nets.network.rescaler import rescaler_from_scale
 from nets.oracle.verify import random_samples
 
 needs_native = pytest.mark.skipif(native_library() is None, reason=f"native kernels: {native_status()}")
-
-
-class LibraryOn:
-    """The native library of a machine that has no more than one path's instructions."""
-
-    def __init__(self, library: ctypes.CDLL, path: int) -> None:
-        self._library = library
-        self._path = path
-
-    def best_path(self) -> int:
-        return self._path
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return getattr(self._library, name)
 
 
 def narrowed(network: QuantizedNetwork, contract: str, seed: int) -> QuantizedNetwork:
@@ -68,8 +52,8 @@ def assert_kernels_equal(network: QuantizedNetwork, seed: int, samples: int = 3)
     for operator in network.operators:
         inputs = [live[index] for index in operator.inputs]
         expected = kernel(operator, network)(inputs)
-        for path in range(library.best_path() + 1):
-            fast = native_kernel(operator, network, LibraryOn(library, path))
+        for path in range(-1, library.best_path() + 1):
+            fast = native_kernel(operator, network, LimitedLibrary(library, path))
             if fast is not None:
                 assert torch.equal(fast(inputs), expected), (operator.name, path)
         native += fast is not None
@@ -187,3 +171,26 @@ def test_the_self_test_finds_inexact_arithmetic(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(accumulation, "sum_of_products", inexact)
     with pytest.raises(NetworkError, match="self-test failed"):
         require_exact.__wrapped__("torch")
+
+
+@needs_native
+@settings(max_examples=10)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.tuples(st.integers(3, 9), st.integers(3, 9), st.sampled_from([1, 3, 16, 33, 70])),
+    window=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    padding=st.sampled_from([SAME, VALID]),
+)
+def test_pools_moves_and_functions(
+    seed: int, size: tuple[int, int, int], window: tuple[int, int], padding: int
+) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    x = layers.input(*size)
+    pools = [layers.pool(kind, x, window, (1 + seed % 2, 1), padding, RELU6) for kind in ("MAX", "AVERAGE")]
+    results = [*pools, layers.concatenate(pools, 1 + seed % 3), layers.mean(x), layers.transpose(x, 0, 3, 1, 2)]
+    results.append(layers.pad(x, (1, 0), (0, 2), (1, 1)))
+    results.append(layers.rearranged("TILE", x, (2 * size[0], size[1], 3 * size[2]), [1, 2, 1, 3]))
+    results.append(layers.function("TANH", x))
+    results.append(layers.reshape(x, size[0] * size[1], size[2]))
+    network = network_from_bytes(layers.content(*results), "m")
+    assert assert_kernels_equal(network, seed) == len(network.operators) == 9

@@ -30,7 +30,7 @@ MODELS = Path(__file__).parents[3] / "shared" / "data" / "operators"
 
 STRUCTURES = [
     *(known_models.constants, known_models.functions, known_models.rearrangements, known_models.parts),
-    *(known_models.upsampled, known_models.unsigned, known_models.through_float),
+    *(known_models.upsampled, known_models.attention, known_models.unsigned, known_models.through_float),
 ]
 
 
@@ -137,7 +137,7 @@ def test_gradients_of_layers_are_those_of_their_sums() -> None:
 
 
 def test_the_twin_is_the_executor(network: QuantizedNetwork) -> None:
-    x = random_inputs((5, 4, 3), 8)
+    x = random_inputs(network.tensors[network.inputs[0]].shape, 8)
     for design in (network, narrowed(network, Method.ABSORB)):
         twin = RescaleAwareTwin(design, learn_scales=design is network)
         exact = IntegerExecutor(design).outputs(x)[0]

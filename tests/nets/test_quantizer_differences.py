@@ -43,7 +43,7 @@ def test_supported_operations_in_any_order(seed: int, kinds: list[str], bits: in
     assert not differences(quantized, module, images, bits).any()
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(seeds, supported, st.sampled_from(sorted(ODD)), supported)
 def test_other_operations_are_refused_or_exact(seed: int, before: list[str], odd: str, after: list[str]) -> None:
     module, images, _ = grown_module(seed, [*before, odd, *after])

@@ -13,6 +13,7 @@ from nets.errors import NetworkError
 from nets.execute.executor import IntegerExecutor
 from nets.importers.tflite import load_tflite, network_from_bytes
 from nets.importers.tflite.graph import _Reader
+from nets.importers.tflite.inspection import inspect_bytes
 from nets.network.operators import Convolution, FullyConnected, Weighted
 
 MODELS = Path(__file__).parents[3] / "shared" / "data" / "models"
@@ -322,3 +323,12 @@ def test_a_softmax_is_dropped_at_the_end_only(used: bool) -> None:
     files = [network.tensors[index].file_index for index in network.outputs]
     assert kinds == ["conv", "fc", "fc", *(["softmax", "reshape", "fc"] if used else [])]
     assert files == (writer.outputs if used else [writer.outputs[0], logits])
+
+
+def test_an_inspection_counts_the_operators_of_the_file() -> None:
+    """One that becomes several, and several that become one."""
+    parts, blocks = (make(np.random.default_rng(0)) for make in (known_models.parts, known_models.upsampled))
+    for content, kinds in ((parts, ("SPLIT", "UNPACK")), (blocks, ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND"))):
+        counted = {facts.kind: facts for facts in inspect_bytes(content, "m").kinds}
+        for kind in kinds:
+            assert (counted[kind].count, counted[kind].imported, counted[kind].left_out) == (1, 1, 0)

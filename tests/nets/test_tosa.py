@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from random_layers import SAME, Layers
+from random_layers import SAME, VALID, Layers
 
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
@@ -18,7 +18,8 @@ from nets.importers.tosa.graph import RawOperator, RawTensor
 from nets.importers.tosa.rescalers import rescaler as read_rescaler
 from nets.importers.tosa.rescalers import stated as read_stated
 from nets.importers.tosa.schema import DType, Op, Rounding
-from nets.narrow import RescalerChoice, narrow
+from nets.narrow import Calibration, RescalerChoice, narrow
+from nets.narrow.activations import with_activation_bits
 from nets.network import (
     CONTRACTS,
     Convolution,
@@ -27,13 +28,16 @@ from nets.network import (
     QuantizedNetwork,
     RescaledOperator,
     Rescaler,
+    StatedTable,
     Weighted,
+    fixed_quantization,
     rescaler_from_scale,
     rescaling,
     with_multiplier_bits,
 )
 from nets.oracle import random_samples
 from nets.oracle.tosa_reference import run_reference
+from nets.train.twin import RescaleAwareTwin
 from nets.writers import save_tosa, tosa_bytes
 from nets.writers.tosa.graph import GraphWriter, Value
 from nets.writers.tosa.rescale import stated
@@ -143,6 +147,17 @@ def test_layers_are_recognised_and_keep_their_widths(tmp_path: Path) -> None:
     for one, other in zip(read.narrowable_operators(), double.narrowable_operators(), strict=True):
         assert other.rescaler.contract is CONTRACTS["tflite_double"]
         np.testing.assert_array_equal(one.rescaler.multiplier, other.rescaler.multiplier)
+
+
+@pytest.mark.parametrize("padding", [SAME, VALID])
+def test_images_are_cut_where_windows_leave_a_remainder_and_read_whole(padding: int) -> None:
+    layers = Layers(np.random.default_rng(12))
+    x = layers.input(7, 8, 3)
+    y = layers.conv(x, 4, kernel=(2, 3), stride=(3, 3), padding=padding)
+    z = layers.pool("MAX", x, (2, 2), (3, 3), padding)
+    network = network_from_bytes(layers.content(y, z), "m.tflite")
+    assert_stated(network)
+    assert [type(op) for op in assert_read_again(network).operators] == [type(op) for op in network.operators]
 
 
 def apply_scale(acc: int, multiplier: int, shift: int, *, wide: bool, double: bool) -> int:
@@ -263,8 +278,13 @@ def test_an_average_around_a_zero_point_equals_the_reference_model() -> None:
         Op.AVG_POOL2D, [sketch.inputs[0], *zeros], pooled,
         kernel=(3, 2), stride=(1, 1), pad=(1, 1, 0, 1), acc_type=int(DType.INT32),
     )  # fmt: skip
-    network = sketch.check(pooled)
-    assert network.operators[0].centre == -7
+    whole = sketch.value(DType.INT8, (1, 1, 2, 3))
+    sketch.graph.add(
+        Op.AVG_POOL2D, [sketch.inputs[0], *zeros], whole,
+        kernel=(5, 3), stride=(1, 1), pad=(0, 0, 0, 0), acc_type=int(DType.INT32),
+    )  # fmt: skip
+    network = sketch.check(pooled, whole)
+    assert [operator.centre for operator in network.operators] == [-7, 0]  # 15 integers have no mean half-way
     assert_read_again(network)
 
 
@@ -347,3 +367,25 @@ def test_mutants_are_refused_in_one_line_or_read() -> None:
             messages.append(str(error))
     assert len(messages) > 20
     assert all(each.startswith("mutant.tosa: ") and "\n" not in each for each in messages)
+
+
+def test_a_stated_table_goes_through_narrowing_and_training() -> None:
+    content = tosa_bytes(network_from_bytes(known_models.functions(np.random.default_rng(6)), "m.tflite"))
+    network = tosa_network(content, "m.tosa")
+    tables = [operator for operator in network.operators if isinstance(operator, StatedTable)]
+    held = {index for table in tables for index in (*table.inputs, table.output)}
+    assert held == fixed_quantization(network.operators)
+    (x,) = random_samples(network, 24, 2)
+    choices = {op.name: RescalerChoice(3, Method.ABSORB) for op in network.narrowable_operators() if weighted(op)}
+    design = Calibration(network, x).narrow(network, choices)
+    assert all(design.tensors[index] == network.tensors[index] for index in held)
+    narrower = with_activation_bits(network, dict.fromkeys(range(len(network.tensors)), 6))
+    assert all(narrower.tensors[index] == network.tensors[index] for index in held)
+    twin = RescaleAwareTwin(design)
+    logits = twin.integers(torch.from_numpy(x))[design.outputs[0]]
+    np.testing.assert_array_equal(logits.detach().numpy(), IntegerExecutor(design).outputs(x)[0])
+    logits.sum().backward()
+
+
+def weighted(operator: object) -> bool:
+    return isinstance(operator, Weighted)

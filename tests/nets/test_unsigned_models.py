@@ -16,6 +16,7 @@ from nets.narrow import with_weight_bits
 from nets.network import PROFILES, AveragePool, Convolution, QuantizedNetwork, TensorSpec, Weighted
 from nets.oracle.patch import patched
 from nets.oracle.verify import random_samples, verify_bytes
+from nets.writers import tflite_bytes
 
 MODELS = Path(__file__).parents[3] / "shared" / "data" / "operators"
 
@@ -126,6 +127,15 @@ def test_an_unchanged_network_leaves_the_bytes_of_its_weights() -> None:
     for ours, theirs in zip(weighted(symmetric), weighted(again), strict=True):
         assert np.array_equal(ours.weights, theirs.weights)
         assert theirs.weight_zero_point == 0
+
+
+def test_a_file_of_int8_cannot_hold_them() -> None:
+    network = network_from_bytes(known_models.unsigned(np.random.default_rng(0)), "m")
+    with pytest.raises(NetworkError, match=r"'conv_0' has weights of zero point -?\d+; int8 files have 0"):
+        tflite_bytes(network)
+    changed_in_float = network_from_bytes(known_models.through_float(np.random.default_rng(0)), "m")
+    with pytest.raises(NetworkError, match=r"'requantize_2' \(Lookup\) cannot be written"):
+        tflite_bytes(changed_in_float)
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -182,6 +182,8 @@ VERSIONS = {
     tflite.BuiltinOperator.DEPTHWISE_CONV_2D: 3,
     tflite.BuiltinOperator.FULLY_CONNECTED: 4,
     tflite.BuiltinOperator.TRANSPOSE_CONV: 3,
+    tflite.BuiltinOperator.BATCH_MATMUL: 2,
+    tflite.BuiltinOperator.SQUARED_DIFFERENCE: 2,
     **dict.fromkeys(
         (
             tflite.BuiltinOperator.ADD,
@@ -211,6 +213,8 @@ VERSIONS = {
             tflite.BuiltinOperator.MAXIMUM,
             tflite.BuiltinOperator.LEAKY_RELU,
             tflite.BuiltinOperator.PACK,
+            tflite.BuiltinOperator.SPACE_TO_BATCH_ND,
+            tflite.BuiltinOperator.BATCH_TO_SPACE_ND,
             tflite.BuiltinOperator.PADV2,
             tflite.BuiltinOperator.MIRROR_PAD,
             tflite.BuiltinOperator.BROADCAST_TO,

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "requantize.h"
+#include "tiles.h"
 
 extern "C" {
 
@@ -36,138 +37,6 @@ struct WeightedPlan {
 static const int64_t PIXELS_AT_ONCE = 48;  // a multiple of all tiles; their accumulators stay in the first cache
 static const int64_t BLOCKS_AT_ONCE = 4;
 
-// What one tile works on: some output pixels by one to four blocks of LANES output channels.
-template <typename Input, typename Weight>
-struct Tile {
-    const Input* image;
-    const int64_t* pixels;
-    const int32_t* steps;
-    int64_t step_count;
-    const Weight* weights;
-    int64_t weight_stride;  // weights from one step to the next
-    const int32_t* bias;
-    int32_t* acc;
-};
-
-// Plain C++. Weights are [step][block][lane][4].
-struct PlainTiles {
-    using Path = Plain;
-    using Input = uint8_t;
-    using Weight = int8_t;
-    static Input taken(int8_t x) { return static_cast<uint8_t>(static_cast<uint8_t>(x) ^ 0x80); }
-    template <int BLOCKS>
-    static constexpr int pixels() { return 1; }
-    template <int PIXELS, int BLOCKS>
-    static void run(const Tile<Input, Weight>& tile) {
-        for (int b = 0; b < BLOCKS; ++b) block(tile, b);
-    }
-    static void block(const Tile<Input, Weight>& tile, int b) {
-        uint32_t sum[LANES];
-        for (int lane = 0; lane < LANES; ++lane) sum[lane] = static_cast<uint32_t>(tile.bias[b * LANES + lane]);
-        for (int64_t s = 0; s < tile.step_count; ++s) {
-            const uint8_t* x = tile.image + tile.pixels[0] + tile.steps[s];
-            const int8_t* w = tile.weights + s * tile.weight_stride + b * LANES * 4;
-            for (int lane = 0; lane < LANES; ++lane)
-                sum[lane] += static_cast<uint32_t>(
-                    x[0] * w[4 * lane] + x[1] * w[4 * lane + 1] + x[2] * w[4 * lane + 2] + x[3] * w[4 * lane + 3]
-                );
-        }
-        for (int lane = 0; lane < LANES; ++lane) tile.acc[b * LANES + lane] = static_cast<int32_t>(sum[lane]);
-    }
-};
-
-#ifdef HAS_X86_PATHS
-// Pairs of 16-bit products. Weights are [step][block][pair][lane][2]; the input has 16 bits too.
-struct Avx2Tiles {
-    using Path = Avx2;
-    using Input = int16_t;
-    using Weight = int16_t;
-    static INLINE Input taken(int8_t x) { return static_cast<uint8_t>(static_cast<uint8_t>(x) ^ 0x80); }
-    template <int BLOCKS>
-    static constexpr int pixels() { return 6; }
-    template <int PIXELS, int BLOCKS>
-    static void run(const Tile<Input, Weight>& tile) {
-        for (int b = 0; b < BLOCKS; ++b) block<PIXELS, BLOCKS>(tile, b);
-    }
-    template <int PIXELS, int BLOCKS>
-    ON_AVX2 static void block(const Tile<Input, Weight>& tile, int b) {
-        __m256i sum[PIXELS][2];
-        const int16_t* base[PIXELS];
-        const __m256i low_bias = load(tile.bias + b * LANES), high_bias = load(tile.bias + b * LANES + 8);
-        Avx2::unrolled<PIXELS>([&](auto p) ON_AVX2 INLINE_LAMBDA {
-            base[p] = tile.image + tile.pixels[p];
-            sum[p][0] = low_bias;
-            sum[p][1] = high_bias;
-        });
-        const int16_t* weights = tile.weights + b * LANES * 4;
-        for (int64_t s = 0; s < tile.step_count; ++s, weights += tile.weight_stride) {
-            const int64_t at = tile.steps[s];
-            Avx2::unrolled<2>([&](auto pair) ON_AVX2 INLINE_LAMBDA {
-                const __m256i low = load(weights + pair * 32), high = load(weights + pair * 32 + 16);
-                Avx2::unrolled<PIXELS>([&](auto p) ON_AVX2 INLINE_LAMBDA {
-                    int32_t two;
-                    std::memcpy(&two, base[p] + at + pair * 2, 4);
-                    const __m256i x = _mm256_set1_epi32(two);
-                    sum[p][0] = _mm256_add_epi32(sum[p][0], _mm256_madd_epi16(x, low));
-                    sum[p][1] = _mm256_add_epi32(sum[p][1], _mm256_madd_epi16(x, high));
-                });
-            });
-        }
-        Avx2::unrolled<PIXELS>([&](auto p) ON_AVX2 INLINE_LAMBDA {
-            auto* acc = reinterpret_cast<__m256i*>(tile.acc + (p * BLOCKS + b) * LANES);
-            _mm256_storeu_si256(acc, sum[p][0]);
-            _mm256_storeu_si256(acc + 1, sum[p][1]);
-        });
-    }
-    ON_AVX2 static INLINE __m256i load(const void* from) {
-        return _mm256_loadu_si256(static_cast<const __m256i*>(from));
-    }
-};
-
-// Dot products of four bytes. Weights are [step][block][lane][4]; inputs are raised in registers.
-struct VnniTiles {
-    using Path = Vnni;
-    using Input = int8_t;
-    using Weight = int8_t;
-    static INLINE Input taken(int8_t x) { return x; }
-    template <int BLOCKS>
-    static constexpr int pixels() { return BLOCKS == 4 ? 6 : BLOCKS == 2 ? 12 : 16; }
-    template <int PIXELS, int BLOCKS>
-    ON_AVX512 static void run(const Tile<Input, Weight>& tile) {
-        const __m512i raise = _mm512_set1_epi8(static_cast<char>(0x80));
-        __m512i sum[PIXELS][BLOCKS];
-        const int8_t* base[PIXELS];
-        Vnni::unrolled<PIXELS>([&](auto p) ON_AVX512 INLINE_LAMBDA {
-            base[p] = tile.image + tile.pixels[p];
-            Vnni::unrolled<BLOCKS>([&](auto b) ON_AVX512 INLINE_LAMBDA {
-                sum[p][b] = _mm512_loadu_si512(tile.bias + b * LANES);
-            });
-        });
-        const int8_t* weights = tile.weights;
-        for (int64_t s = 0; s < tile.step_count; ++s, weights += tile.weight_stride) {
-            __m512i w[BLOCKS];
-            Vnni::unrolled<BLOCKS>([&](auto b) ON_AVX512 INLINE_LAMBDA {
-                w[b] = _mm512_loadu_si512(weights + b * LANES * 4);
-            });
-            const int64_t at = tile.steps[s];
-            Vnni::unrolled<PIXELS>([&](auto p) ON_AVX512 INLINE_LAMBDA {
-                int32_t four;
-                std::memcpy(&four, base[p] + at, 4);
-                const __m512i x = _mm512_xor_si512(_mm512_set1_epi32(four), raise);
-                Vnni::unrolled<BLOCKS>([&](auto b) ON_AVX512 INLINE_LAMBDA {
-                    sum[p][b] = _mm512_dpbusd_epi32(sum[p][b], x, w[b]);
-                });
-            });
-        }
-        Vnni::unrolled<PIXELS>([&](auto p) ON_AVX512 INLINE_LAMBDA {
-            Vnni::unrolled<BLOCKS>([&](auto b) ON_AVX512 INLINE_LAMBDA {
-                _mm512_storeu_si512(tile.acc + (p * BLOCKS + b) * LANES, sum[p][b]);
-            });
-        });
-    }
-};
-#endif
-
 // Up to PIXELS_AT_ONCE pixels; the list of pixels goes on, with any valid ones, to a multiple of the tile's.
 template <typename Tiles, int BLOCKS>
 static void accumulate(Tile<typename Tiles::Input, typename Tiles::Weight> tile, int64_t count) {
@@ -191,7 +60,7 @@ static void pixels_done(
     for (int64_t b = 0; b < blocks;) {
         const int64_t left = blocks - b, taken = left >= 4 ? 4 : left >= 2 ? 2 : 1;
         const Tile<typename Tiles::Input, typename Tiles::Weight> tile = {
-            image, pixels, plan.steps, plan.window.groups_of_four, weights + b * LANES * 4, blocks * LANES * 4,
+            image, pixels, plan.steps, plan.window.groups_of_four, weights + b * Tiles::BLOCK_WEIGHTS, blocks * LANES * 4,
             plan.bias + b * LANES, acc,
         };
         if (taken == 4) accumulate<Tiles, 4>(tile, count);

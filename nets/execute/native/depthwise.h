@@ -8,9 +8,9 @@
 
 #include "convolution.h"
 
-// Plain C++, also compiled for AVX2. The image is padded and raised; taps are offsets, weights int16 [tap][channel].
-template <typename Tiles>
+// Plain C++. The image is padded and raised; taps are offsets, weights int16 [tap][channel].
 static void depthwise_by_taps(const WeightedPlan& plan, const int8_t* x, int8_t* y, int64_t images) {
+    using Tiles = PlainTiles;
     const Window& w = plan.window;
     const int64_t channels = w.channels, row = padded_row(w), tap_count = static_cast<int64_t>(w.kernel_y) * w.kernel_x;
     auto* padded = scratch<typename Tiles::Input>(PADDED, row * (w.top + w.height + w.bottom) + 64);
@@ -38,6 +38,76 @@ static void depthwise_by_taps(const WeightedPlan& plan, const int8_t* x, int8_t*
 }
 
 #ifdef HAS_X86_PATHS
+// Pairs of taps with SSE2. The image is padded and raised; weights are [pair][block][LANES][2].
+static void depthwise_by_pairs_sse2(const WeightedPlan& plan, const int8_t* x, int8_t* y, int64_t images) {
+    const Window& w = plan.window;
+    const int64_t channels = w.channels, row = padded_row(w), blocks = (channels + LANES - 1) / LANES;
+    const int64_t pairs = (static_cast<int64_t>(w.kernel_y) * w.kernel_x + 1) / 2, step = w.stride_x * channels;
+    const auto load = [](const void* from) { return _mm_loadu_si128(static_cast<const __m128i*>(from)); };
+    int16_t* padded = scratch<int16_t>(PADDED, row * (w.top + w.height + w.bottom) + 64);
+    int32_t* acc = scratch<int32_t>(ACCUMULATORS, w.out_width * LANES);
+    for (int64_t image = 0; image < images; ++image) {
+        pad<Sse2Tiles>(w, x + image * w.height * w.width * channels, padded);
+        for (int64_t out_row = 0; out_row < w.out_height; ++out_row, y += w.out_width * channels)
+            for (int64_t block = 0; block < blocks; ++block) {
+                const int64_t first = block * LANES, present = std::min(LANES, channels - first);
+                for (int64_t eight = 0; eight < 2; ++eight) {
+                    const int64_t channel = first + 8 * eight;
+                    const int16_t* at = padded + out_row * w.stride_y * row + channel;
+                    for (int64_t ox = 0; ox < w.out_width; ++ox, at += step) {
+                        const int16_t* weights = static_cast<const int16_t*>(plan.weights) + channel * 2;
+                        __m128i low = load(plan.bias + channel), high = load(plan.bias + channel + 4);
+                        for (int64_t pair = 0; pair < pairs; ++pair, weights += blocks * LANES * 2) {
+                            const __m128i a = load(at + plan.steps[2 * pair]), b = load(at + plan.steps[2 * pair + 1]);
+                            low = _mm_add_epi32(low, _mm_madd_epi16(_mm_unpacklo_epi16(a, b), load(weights)));
+                            high = _mm_add_epi32(high, _mm_madd_epi16(_mm_unpackhi_epi16(a, b), load(weights + 8)));
+                        }
+                        auto* to = reinterpret_cast<__m128i*>(acc + ox * LANES + 8 * eight);
+                        _mm_store_si128(to, low);
+                        _mm_store_si128(to + 1, high);
+                    }
+                }
+                requantize<Sse2>(*plan.requant, {acc, LANES, y + first, channels, w.out_width, first, present});
+            }
+    }
+}
+
+// Pairs of taps, interleaved in registers. The image is padded and raised; weights are [pair][block][half][8][2].
+ON_AVX2 static void depthwise_by_pairs(const WeightedPlan& plan, const int8_t* x, int8_t* y, int64_t images) {
+    const Window& w = plan.window;
+    const int64_t channels = w.channels, row = padded_row(w), blocks = (channels + LANES - 1) / LANES;
+    const int64_t pairs = (static_cast<int64_t>(w.kernel_y) * w.kernel_x + 1) / 2, step = w.stride_x * channels;
+    int16_t* padded = scratch<int16_t>(PADDED, row * (w.top + w.height + w.bottom) + 64);
+    int32_t* acc = scratch<int32_t>(ACCUMULATORS, w.out_width * LANES);
+    for (int64_t image = 0; image < images; ++image) {
+        pad<Avx2Tiles>(w, x + image * w.height * w.width * channels, padded);
+        for (int64_t out_row = 0; out_row < w.out_height; ++out_row, y += w.out_width * channels)
+            for (int64_t block = 0; block < blocks; ++block) {
+                const int64_t first = block * LANES, present = std::min(LANES, channels - first);
+                const int16_t* at = padded + out_row * w.stride_y * row + first;
+                const __m256i low_bias = Avx2Tiles::load(plan.bias + first);
+                const __m256i high_bias = Avx2Tiles::load(plan.bias + first + 8);
+                for (int64_t ox = 0; ox < w.out_width; ++ox, at += step) {
+                    const int16_t* weights = static_cast<const int16_t*>(plan.weights) + block * LANES * 2;
+                    // Channels 0 to 3 and 8 to 11, then the others.
+                    __m256i even = _mm256_permute2x128_si256(low_bias, high_bias, 0x20);
+                    __m256i odd = _mm256_permute2x128_si256(low_bias, high_bias, 0x31);
+                    for (int64_t pair = 0; pair < pairs; ++pair, weights += blocks * LANES * 2) {
+                        const __m256i a = Avx2Tiles::load(at + plan.steps[2 * pair]);
+                        const __m256i b = Avx2Tiles::load(at + plan.steps[2 * pair + 1]);
+                        const __m256i low = _mm256_unpacklo_epi16(a, b), high = _mm256_unpackhi_epi16(a, b);
+                        even = _mm256_add_epi32(even, _mm256_madd_epi16(low, Avx2Tiles::load(weights)));
+                        odd = _mm256_add_epi32(odd, _mm256_madd_epi16(high, Avx2Tiles::load(weights + 16)));
+                    }
+                    auto* to = reinterpret_cast<__m256i*>(acc + ox * LANES);
+                    _mm256_store_si256(to, _mm256_permute2x128_si256(even, odd, 0x20));
+                    _mm256_store_si256(to + 1, _mm256_permute2x128_si256(even, odd, 0x31));
+                }
+                requantize<Avx2>(*plan.requant, {acc, LANES, y + first, channels, w.out_width, first, present});
+            }
+    }
+}
+
 // Columns of one row of outputs: [group of four vertical taps][block of LANES channels][column][lane][tap].
 struct Columns {
     const Window& w;

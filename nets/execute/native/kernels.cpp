@@ -3,6 +3,8 @@
 #include "convolution.h"
 #include "depthwise.h"
 #include "elementwise.h"
+#include "moves.h"
+#include "pools.h"
 
 #ifdef __unix__
 #include <unistd.h>
@@ -20,7 +22,7 @@ struct Step {
 };
 }
 
-enum Kind { CONVOLUTION = 0, DEPTHWISE = 1, ELEMENTWISE_SUM = 2, PRODUCT = 3, LOOKUP = 4, POOL = 5, JOIN = 6, COPY = 7 };
+enum Kind { CONVOLUTION = 0, DEPTHWISE = 1, ELEMENTWISE_SUM = 2, PRODUCT = 3, LOOKUP = 4, POOL = 5, JOIN = 6, COPY = 7, RUNS = 8 };
 
 static const int64_t MOST_INPUTS = 64;  // as in steps.py
 
@@ -35,8 +37,10 @@ static void run_step(const Step& step, int8_t* const* tensors, int64_t samples) 
             const WeightedPlan& plan = *static_cast<const WeightedPlan*>(step.plan);
 #ifdef HAS_X86_PATHS
             if (std::is_same<Path, Vnni>::value) return depthwise_by_columns(plan, inputs[0], y, samples);
+            if (std::is_same<Path, Avx2>::value) return depthwise_by_pairs(plan, inputs[0], y, samples);
+            if (std::is_same<Path, Sse2>::value) return depthwise_by_pairs_sse2(plan, inputs[0], y, samples);
 #endif
-            return depthwise_by_taps<Tiles>(plan, inputs[0], y, samples);
+            return depthwise_by_taps(plan, inputs[0], y, samples);
         }
         case ELEMENTWISE_SUM:
             return sum<Path>(*static_cast<const SumPlan*>(step.plan), inputs[0], inputs[1], y, samples);
@@ -49,6 +53,7 @@ static void run_step(const Step& step, int8_t* const* tensors, int64_t samples) 
             return sums<Path>(plan, inputs[0], y, samples);
         }
         case JOIN: return join(*static_cast<const JoinPlan*>(step.plan), inputs, y, samples);
+        case RUNS: return copy_runs(*static_cast<const RunsPlan*>(step.plan), inputs[0], y, samples);
         case COPY: return copy_strided(*static_cast<const CopyPlan*>(step.plan), inputs[0], y, samples);
     }
 }
@@ -61,15 +66,16 @@ static void run_all(const Step* steps, int64_t count, int8_t* const* tensors, in
 extern "C" {
 
 // Changes whenever a structure or a signature does, so that a stale build is noticed.
-int32_t kernels_version(void) { return 3; }
+int32_t kernels_version(void) { return 4; }
 
 int32_t best_path(void) { return best_path_here(); }
 
-// Runs steps in order on int8 tensors [samples][...], whose addresses are listed, on one of the paths up to best_path().
+// Runs steps in order on int8 tensors [samples][...], whose addresses are listed, on one of the paths from -1 to best_path().
 void run_steps(const Step* steps, int64_t count, int8_t* const* tensors, int64_t samples, int32_t path) {
 #ifdef HAS_X86_PATHS
     if (path == 2) return run_all<Vnni, VnniTiles>(steps, count, tensors, samples);
     if (path == 1) return run_all<Avx2, Avx2Tiles>(steps, count, tensors, samples);
+    if (path == 0) return run_all<Sse2, Sse2Tiles>(steps, count, tensors, samples);
 #endif
     (void)path;
     run_all<Plain, PlainTiles>(steps, count, tensors, samples);

@@ -6,13 +6,17 @@ import numpy as np
 import torch
 
 from nets.execute.accumulation import absolute_bound, absolute_bounds, reach
+from nets.execute.native.library import Library
 from nets.execute.native.plans import (
+    COPIED_AXES,
+    CopyStruct,
     JoinStruct,
     LookupStruct,
     OperandStruct,
     PackedWeights,
     PoolStruct,
     ProductStruct,
+    RunsStruct,
     SumStruct,
     WeightedStruct,
     WindowStruct,
@@ -37,13 +41,17 @@ from nets.network import (
     MaxPool,
     Mean,
     Operator,
+    Pad,
     Pool,
     QuantizedNetwork,
+    Rearrangement,
     Requantize,
     RescaledOperator,
     Rescaler,
+    Reshape,
     Tabulated,
     TensorSpec,
+    Transpose,
     Weighted,
     rescaling,
 )
@@ -51,7 +59,7 @@ from nets.network import (
 _MAXIMUM, _AVERAGE, _SUM = range(3)  # PoolKind of elementwise.h
 
 
-def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes.CDLL) -> NativeKernel | None:
+def native_kernel(operator: Operator, network: QuantizedNetwork, library: Library) -> NativeKernel | None:
     """Prepares an operator for the native library; returns None if the torch kernel has to run it."""
     sources, target = [network.tensors[index] for index in operator.inputs], network.tensors[operator.output]
     if any(spec.bits != 8 for spec in (*sources, target)) or isinstance(operator, FloatAveragePool):
@@ -72,19 +80,35 @@ def native_kernel(operator: Operator, network: QuantizedNetwork, library: ctypes
             return _pool(operator, sources[0], target, library)
         case Mean(float_offset=None, axes=(0, 1)) if len(sources[0].shape) == 3:
             return _mean(operator, sources[0], target, library)
+    return _mover(operator, sources, target, library)
+
+
+def _mover(operator: Operator, sources: list[TensorSpec], target: TensorSpec, library: Library) -> NativeKernel | None:
+    """Prepares an operator that only moves integers."""
+    match operator:
         case Concatenation() if len(sources) <= MOST_INPUTS:
             return _join(operator, sources, target, library)
+        case Transpose() if len(target.shape) <= COPIED_AXES:
+            return _copy(operator, sources[0], target, library)
+        case Reshape():
+            pieces = aligned(np.array([np.prod(target.shape)], np.int64))
+            return NativeKernel(library, StepKind.JOIN, JoinStruct(pieces.ctypes.data, 1, 1), (pieces,), target.shape)
+        case Rearrangement():
+            return _runs(operator.positions, sources[0], target, library)
+        case Pad() if min(map(min, operator.padding)) >= 0:
+            positions = np.arange(np.prod(sources[0].shape)).reshape(sources[0].shape)
+            return _runs(np.pad(positions, operator.padding, constant_values=-1), sources[0], target, library)
     return None
 
 
 def _requant(
-    operator: RescaledOperator, channels: int, target: TensorSpec, bounds: IntArray, library: ctypes.CDLL
+    operator: RescaledOperator, channels: int, target: TensorSpec, bounds: IntArray, library: Library
 ) -> RequantStruct:
     limits = (target.zero_point, operator.q_min, operator.q_max)
     return requant_struct(operator.rescaler, channels, *limits, bounds, path=library.best_path())
 
 
-def _weighted(operator: Weighted, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> NativeKernel | None:
+def _weighted(operator: Weighted, source: TensorSpec, target: TensorSpec, library: Library) -> NativeKernel | None:
     if operator.weight_zero_point or absolute_bound(operator, source) > INT32_MAX:
         return None  # weights beyond int8, or accumulators that are not proven to stay within int32
     path, zero = library.best_path(), source.zero_point
@@ -118,7 +142,7 @@ def _weighted_kernel(
     kind: StepKind,
     source: TensorSpec,
     target: TensorSpec,
-    library: ctypes.CDLL,
+    library: Library,
 ) -> NativeKernel:
     requant = _requant(operator, operator.out_channels, target, absolute_bounds(operator, source), library)
     addresses = (array.ctypes.data for array in (packed.steps, packed.weights, packed.bias))
@@ -133,14 +157,14 @@ def _table(spec: TensorSpec, rescaler: Rescaler, left_shift: int) -> IntArray:
     return table
 
 
-def _lookup(table: IntArray, target: TensorSpec, library: ctypes.CDLL) -> NativeKernel:
+def _lookup(table: IntArray, target: TensorSpec, library: Library) -> NativeKernel:
     values = table.astype(np.int8)
     plan = LookupStruct(values.ctypes.data, int(np.prod(target.shape)))
     return NativeKernel(library, StepKind.LOOKUP, plan, (values,), target.shape)
 
 
 def _sum(
-    operator: ElementwiseSum, sources: list[TensorSpec], target: TensorSpec, library: ctypes.CDLL
+    operator: ElementwiseSum, sources: list[TensorSpec], target: TensorSpec, library: Library
 ) -> NativeKernel | None:
     signs = (1, operator.sign)
     tables = [
@@ -182,7 +206,7 @@ def _of_bytes(operand: OperandStruct) -> IntArray:
 
 
 def _product(
-    operator: ElementwiseProduct, sources: list[TensorSpec], target: TensorSpec, library: ctypes.CDLL
+    operator: ElementwiseProduct, sources: list[TensorSpec], target: TensorSpec, library: Library
 ) -> NativeKernel:
     bound = np.array([reach(sources[0]) * reach(sources[1])])
     requant = _requant(operator, LANES, target, bound, library)
@@ -191,7 +215,7 @@ def _product(
     return NativeKernel(library, StepKind.PRODUCT, plan, (requant,), target.shape)
 
 
-def _pool(operator: Pool, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> NativeKernel:
+def _pool(operator: Pool, source: TensorSpec, target: TensorSpec, library: Library) -> NativeKernel:
     kind = _MAXIMUM if isinstance(operator, MaxPool) else _AVERAGE
     (top, _), (left, _) = operator.padding
     sizes = (*source.shape, *target.shape[:2], *operator.kernel, *operator.stride, top, left)
@@ -199,7 +223,7 @@ def _pool(operator: Pool, source: TensorSpec, target: TensorSpec, library: ctype
     return NativeKernel(library, StepKind.POOL, plan, (), target.shape)
 
 
-def _mean(operator: Mean, source: TensorSpec, target: TensorSpec, library: ctypes.CDLL) -> NativeKernel | None:
+def _mean(operator: Mean, source: TensorSpec, target: TensorSpec, library: Library) -> NativeKernel | None:
     height, width, channels = source.shape
     bound = height * width * reach(source)
     if bound > INT32_MAX:
@@ -210,8 +234,30 @@ def _mean(operator: Mean, source: TensorSpec, target: TensorSpec, library: ctype
     return NativeKernel(library, StepKind.POOL, plan, (requant,), target.shape)
 
 
-def _join(operator: Concatenation, sources: list[TensorSpec], target: TensorSpec, library: ctypes.CDLL) -> NativeKernel:
+def _join(operator: Concatenation, sources: list[TensorSpec], target: TensorSpec, library: Library) -> NativeKernel:
     pieces = aligned(np.array([np.prod(source.shape[operator.axis :]) for source in sources], np.int64))
     count = int(np.prod(target.shape[: operator.axis]))
     plan = JoinStruct(pieces.ctypes.data, len(sources), count)
     return NativeKernel(library, StepKind.JOIN, plan, (pieces,), target.shape)
+
+
+def _copy(operator: Transpose, source: TensorSpec, target: TensorSpec, library: Library) -> NativeKernel:
+    steps = [int(np.prod(source.shape[axis + 1 :])) for axis in operator.permutation]
+    missing = COPIED_AXES - len(steps)
+    sizes = (ctypes.c_int64 * COPIED_AXES)(*[1] * missing, *target.shape)
+    strides = (ctypes.c_int64 * COPIED_AXES)(*[0] * missing, *steps)
+    plan = CopyStruct(sizes, strides, int(np.prod(source.shape)))
+    return NativeKernel(library, StepKind.COPY, plan, (), target.shape)
+
+
+def _runs(positions: IntArray, source: TensorSpec, target: TensorSpec, library: Library) -> NativeKernel:
+    """Prepares copies of runs of elements that follow each other in the source; position -1 is its zero point."""
+    flat = positions.reshape(-1)
+    follows = np.where(flat[1:] < 0, flat[:-1] < 0, (flat[1:] == flat[:-1] + 1) & (flat[:-1] >= 0))
+    begins = np.flatnonzero(np.concatenate([[True], ~follows]))
+    starts = np.ascontiguousarray(flat[begins], np.int64)
+    lengths = np.diff(begins, append=len(flat)).astype(np.int64)
+    plan = RunsStruct(
+        starts.ctypes.data, lengths.ctypes.data, len(starts), int(np.prod(source.shape)), source.zero_point
+    )
+    return NativeKernel(library, StepKind.RUNS, plan, (starts, lengths), target.shape)

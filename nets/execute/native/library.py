@@ -4,8 +4,8 @@ import ctypes
 import functools
 from pathlib import Path
 
-KERNELS_VERSION = 3
-_PATHS = ("plain C++", "AVX2", "AVX-512 VNNI")  # as best_path_here() numbers them
+KERNELS_VERSION = 4
+_PATHS = {-1: "plain C++", 0: "SSE2", 1: "AVX2", 2: "AVX-512 VNNI"}  # as best_path_here() numbers them
 
 
 @functools.cache
@@ -36,3 +36,24 @@ def native_library() -> ctypes.CDLL | None:
 def native_status() -> str:
     """Describes in one line which kernels are in use, or why none are."""
     return _loaded()[1]
+
+
+class LimitedLibrary:
+    """The compiled kernels, used as on a machine that has no more than one path's instructions.
+
+    Args:
+        library: the compiled kernels.
+        path: the instruction path, as numbered by ``best_path``; at most this machine's.
+    """
+
+    def __init__(self, library: ctypes.CDLL, path: int) -> None:
+        self._path = path
+        self.run_steps = library.run_steps
+        self.second_cache = library.second_cache
+
+    def best_path(self) -> int:
+        """Returns the path."""
+        return self._path
+
+
+Library = ctypes.CDLL | LimitedLibrary

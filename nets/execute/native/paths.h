@@ -29,9 +29,8 @@
 
 // `call` compiles a body, which is inlined, for the path's instructions. What it captures is copied, so that the
 // compiler sees that no output overlaps it. `unrolled` calls a body, inlined too, with constants from 0 to COUNT - 1:
-// only so do arrays of registers stay in registers. FUSED: std::fma is one instruction.
+// only so do arrays of registers stay in registers.
 struct Plain {
-    static constexpr bool FUSED = false;
     template <typename Body>
     static void call(const Body& body) {
         const Body own = body;
@@ -40,8 +39,18 @@ struct Plain {
 };
 
 #ifdef HAS_X86_PATHS
+struct Sse2 : Plain {
+    template <int COUNT, typename Body>
+    static INLINE void unrolled(const Body& body) {
+        unrolled_over(body, std::make_integer_sequence<int, COUNT>());
+    }
+    template <typename Body, int... AT>
+    static INLINE void unrolled_over(const Body& body, std::integer_sequence<int, AT...>) {
+        (body(std::integral_constant<int, AT>()), ...);
+    }
+};
+
 struct Avx2 {
-    static constexpr bool FUSED = true;
     template <typename Body>
     ON_AVX2 static void call(const Body& body) {
         const Body own = body;
@@ -58,7 +67,6 @@ struct Avx2 {
 };
 
 struct Vnni {
-    static constexpr bool FUSED = true;
     template <typename Body>
     ON_AVX512 static void call(const Body& body) {
         const Body own = body;
@@ -75,7 +83,7 @@ struct Vnni {
 };
 #endif
 
-// The fastest path of this machine: 0 plain, 1 AVX2, 2 AVX-512 VNNI.
+// The fastest path of this machine: -1 plain C++, 0 SSE2, 1 AVX2, 2 AVX-512 VNNI.
 static int32_t best_path_here() {
 #ifdef HAS_X86_PATHS
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2")) return 0;
@@ -85,7 +93,7 @@ static int32_t best_path_here() {
         return 2;
     return 1;
 #else
-    return 0;
+    return -1;
 #endif
 }
 

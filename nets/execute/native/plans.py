@@ -2,13 +2,17 @@
 
 import ctypes
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from nets.execute.native.rules import LANES, PATH_AVX2, PATH_VNNI, AnyArray
+from nets.execute.native.rules import LANES, PATH_AVX2, PATH_PLAIN, PATH_SSE2, PATH_VNNI, AnyArray
 from nets.network import Convolution, IntArray, WeightArray
 
+_Element = TypeVar("_Element", bound=np.generic)
+
+COPIED_AXES = 6  # as in CopyPlan of moves.h
 _LINE = 64  # bytes of a cache line: vectors that straddle two are slow
 
 
@@ -68,7 +72,7 @@ class LookupStruct(ctypes.Structure):
 
 
 class PoolStruct(ctypes.Structure):
-    """Mirrors ``PoolPlan``."""
+    """Mirrors ``PoolPlan`` of pools.h."""
 
     _fields_ = (
         *_int32("kind", "height", "width", "channels", "out_height", "out_width"),
@@ -78,7 +82,7 @@ class PoolStruct(ctypes.Structure):
 
 
 class JoinStruct(ctypes.Structure):
-    """Mirrors ``JoinPlan``."""
+    """Mirrors ``JoinPlan`` of moves.h."""
 
     _fields_ = (("bytes", ctypes.c_void_p), *_int64("inputs", "count"))
 
@@ -86,7 +90,21 @@ class JoinStruct(ctypes.Structure):
 class CopyStruct(ctypes.Structure):
     """Mirrors ``CopyPlan``."""
 
-    _fields_ = (("sizes", ctypes.c_int64 * 6), ("strides", ctypes.c_int64 * 6), *_int64("input_bytes"))
+    _fields_ = (
+        ("sizes", ctypes.c_int64 * COPIED_AXES),
+        ("strides", ctypes.c_int64 * COPIED_AXES),
+        *_int64("input_bytes"),
+    )
+
+
+class RunsStruct(ctypes.Structure):
+    """Mirrors ``RunsPlan``."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("starts", "lengths")),
+        *_int64("count", "input_bytes"),
+        *_int32("zero"),
+    )
 
 
 def window_struct(
@@ -105,8 +123,8 @@ class PackedWeights:
     Attributes:
         steps: int32; offset of each group of four inputs, or of each tap of a depthwise convolution, in elements of
             the padded image.
-        weights: zero beyond the kernel's elements; int8 ``[step, lanes, 4]``, or int16 ``[step, block, pair, 16, 2]``
-            for AVX2; those of depthwise convolutions are described there.
+        weights: zero beyond the kernel's elements; int8 ``[step, lanes, 4]``, or int16 ``[step, pair, block, 16, 2]``
+            for SSE2 and AVX2; those of depthwise convolutions are described there.
         bias: int32 ``[lanes]``; the contribution of the zero point and of the input's offset to unsigned is subtracted,
             modulo 2**32.
     """
@@ -144,9 +162,9 @@ def _packed(runs: WeightArray, starts: IntArray, length: int, bias: IntArray, ze
     lanes = -(-out // LANES) * LANES
     filled = np.zeros((lanes, lines, fours * 4), np.int8)
     filled[:out, :, :length] = runs
-    if path == PATH_AVX2:
+    if path in (PATH_SSE2, PATH_AVX2):
         halves = filled.astype(np.int16).reshape(lanes // LANES, LANES, lines * fours, 2, 2)
-        weights: AnyArray = halves.transpose(2, 0, 3, 1, 4)
+        weights: AnyArray = halves.transpose(2, 3, 0, 1, 4)
     else:
         weights = filled.reshape(lanes, lines * fours, 4).transpose(1, 0, 2)
     steps = (starts[:, np.newaxis] + 4 * np.arange(fours)).reshape(-1)
@@ -156,29 +174,48 @@ def _packed(runs: WeightArray, starts: IntArray, length: int, bias: IntArray, ze
 def pack_depthwise(operator: Convolution, row: int, channels: int, zero: int, path: int) -> PackedWeights:
     """Packs a depthwise convolution with multiplier 1; arguments as of :func:`pack_convolution`.
 
-    Weights are int16 ``[tap, channel]``; for AVX-512 int8 ``[group of four vertical taps, horizontal tap, lanes, 4]``.
+    Weights are int16 ``[tap, channel]``; for SSE2 and AVX2 as :func:`_tap_pairs` has them; for AVX-512 int8
+    ``[group of four vertical taps, horizontal tap, lanes, 4]``.
     """
     taps = operator.weights[..., 0]
     out, height, width = taps.shape
     (dy, dx), lanes = operator.dilation, -(-out // LANES) * LANES
     steps = np.array([y * dy * row + x * dx * channels for y in range(height) for x in range(width)], np.int32)
     bias = _bias(taps.reshape(out, -1), operator.bias, zero, lanes)
-    if path != PATH_VNNI:
+    if path == PATH_PLAIN:
         return PackedWeights(steps, aligned(taps.reshape(out, -1).T.astype(np.int16)), bias)
+    if path != PATH_VNNI:
+        return PackedWeights(*_tap_pairs(steps, taps.reshape(out, -1), lanes, path), bias)
     groups = -(-height // 4)
     filled = np.zeros((lanes, groups * 4, width), np.int8)
     filled[:out, :height] = taps
     return PackedWeights(steps, aligned(filled.reshape(lanes, groups, 4, width).transpose(1, 3, 0, 2)), bias)
 
 
+def _tap_pairs(
+    steps: npt.NDArray[np.int32], taps: WeightArray, lanes: int, path: int
+) -> tuple[npt.NDArray[np.int32], AnyArray]:
+    """Pairs the taps ``[channel, tap]`` of a depthwise convolution as a path interleaves their inputs.
+
+    Returns:
+        The offsets of an even number of taps, and int16 weights ``[pair, block, LANES, 2]``; AVX2 takes channels 0 to
+        3 and 8 to 11 of a block first.
+    """
+    count = len(steps) + len(steps) % 2
+    filled = np.zeros((lanes, count), np.int16)
+    filled[: len(taps), : len(steps)] = taps
+    quads = filled.reshape(lanes // LANES, 2, 2, 4, count // 2, 2)  # block, eight, half, channel, pair, tap
+    order = (4, 0, 2, 1, 3, 5) if path == PATH_AVX2 else (4, 0, 1, 2, 3, 5)
+    return np.resize(steps, count), aligned(quads.transpose(order))
+
+
 def _bias(weights: WeightArray, bias: IntArray, zero: int, lanes: int) -> npt.NDArray[np.int32]:
     full = np.zeros(lanes, np.int64)
     full[: len(weights)] = bias - (zero + 128) * weights.astype(np.int64).sum(axis=1)
-    wrapped = full.astype(np.uint64).astype(np.uint32).view(np.int32)
-    return aligned(wrapped).view(np.int32)
+    return aligned(full.astype(np.uint64).astype(np.uint32).view(np.int32))
 
 
-def aligned(values: npt.NDArray[np.generic]) -> AnyArray:
+def aligned(values: npt.NDArray[_Element]) -> npt.NDArray[_Element]:
     """Copies an array to memory that begins a cache line."""
     memory = np.empty(values.nbytes + _LINE, np.uint8)
     start = -memory.ctypes.data % _LINE

@@ -95,25 +95,19 @@ INLINE int8_t by_float64(int32_t acc, const Requant& r, int64_t c) {
     return static_cast<int8_t>(whole + (rest >= 0.5) - (rest <= -0.5) + r.zero);
 }
 
-// floor(x * scale + half). A fused sum that was rounded up to an integer has a negative rest, whose sign is exact; without
-// fused sums the Python side has proven that nothing is rounded.
-template <typename Path>
+// floor(x * scale + half), if the Python side has proven that nothing is rounded.
 INLINE int8_t by_floor(double x, double scale, double half, const Requant& r) {
     const double low = r.q_min - r.zero, high = r.q_max - r.zero;
-    double whole = std::floor(Path::FUSED ? std::fma(x, scale, half) : x * scale + half);
-    if (Path::FUSED) whole -= std::fma(x, scale, half - whole) < 0.0 ? 1.0 : 0.0;
-    return static_cast<int8_t>(static_cast<int32_t>(std::min(std::max(whole, low), high)) + r.zero);
+    return static_cast<int8_t>(static_cast<int32_t>(std::min(std::max(std::floor(x * scale + half), low), high)) + r.zero);
 }
 
-template <typename Path>
 INLINE int8_t by_floor64(int32_t acc, const Requant& r, int64_t c) {
-    return by_floor<Path>(acc, r.scale64[c], r.half64[c], r);
+    return by_floor(acc, r.scale64[c], r.half64[c], r);
 }
 
-template <typename Path>
 INLINE int8_t by_floor64_away(int32_t acc, const Requant& r, int64_t c) {
     const double x = acc;
-    return by_floor<Path>(x, r.scale64[c], r.half64[c] + std::copysign(r.away64[c], x), r);
+    return by_floor(x, r.scale64[c], r.half64[c] + std::copysign(r.away64[c], x), r);
 }
 
 // A block of rows by up to LANES channels, of which `channel` is the first; strides are from one row to the next.
@@ -152,8 +146,8 @@ static void requantize_block(const Requant& requant, const Rows& block) {
         case DOUBLE_LEFT: BY(by_two_shifts(saturated(static_cast<int64_t>(a) << r.left[c]), r, c));
         case FLOAT32_EVEN: BY(by_float32(a, r, c));
         case FLOAT64_AWAY: BY(by_float64(a, r, c));
-        case FLOOR64: BY(by_floor64<Path>(a, r, c));
-        case FLOOR64_AWAY: BY(by_floor64_away<Path>(a, r, c));
+        case FLOOR64: BY(by_floor64(a, r, c));
+        case FLOOR64_AWAY: BY(by_floor64_away(a, r, c));
     }
 #undef BY
 }
@@ -246,6 +240,84 @@ ON_AVX512 static void requantize_sixteen(const Requant& r, const Rows& block) {
 }
 #endif
 
+#ifdef HAS_X86_PATHS
+// The same with AVX2, which has no rounding direction of single instructions: the mode is down while this runs.
+template <bool AWAY>
+ON_AVX2 __attribute__((noinline)) static void floors_avx2(const Requant& r, const Rows& block) {
+    __m256d scale[4], half[4], away[4];
+    for (int at = 0; at < 4; ++at) {
+        scale[at] = _mm256_loadu_pd(r.scale64 + block.channel + 4 * at);
+        half[at] = _mm256_loadu_pd(r.half64 + block.channel + 4 * at);
+        if (AWAY) away[at] = _mm256_loadu_pd(r.away64 + block.channel + 4 * at);
+    }
+    const __m128i low = _mm_set1_epi8(static_cast<char>(r.q_min)), high = _mm_set1_epi8(static_cast<char>(r.q_max));
+    const __m128i zero = _mm_set1_epi16(static_cast<int16_t>(r.zero));
+    const int32_t* acc = block.acc;
+    int8_t* out = block.out;
+    for (int64_t row = 0; row < block.rows; ++row, acc += block.acc_stride, out += block.out_stride) {
+        __m128i whole[4];
+        for (int at = 0; at < 4; ++at) {
+            const __m256d x = _mm256_cvtepi32_pd(_mm_loadu_si128(reinterpret_cast<const __m128i*>(acc + 4 * at)));
+            const __m256d sign = _mm256_and_pd(x, _mm256_set1_pd(-0.0));
+            const __m256d added = AWAY ? _mm256_add_pd(half[at], _mm256_or_pd(sign, away[at])) : half[at];
+            whole[at] = _mm256_cvtpd_epi32(_mm256_fmadd_pd(x, scale[at], added));
+        }
+        const __m128i first = _mm_adds_epi16(_mm_packs_epi32(whole[0], whole[1]), zero);
+        const __m128i second = _mm_adds_epi16(_mm_packs_epi32(whole[2], whole[3]), zero);
+        const __m128i bytes = _mm_min_epi8(_mm_max_epi8(_mm_packs_epi16(first, second), low), high);
+        if (block.count == LANES) {
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(out), bytes);
+        } else {
+            alignas(16) int8_t kept[LANES];
+            _mm_store_si128(reinterpret_cast<__m128i*>(kept), bytes);
+            std::copy_n(kept, block.count, out);
+        }
+    }
+}
+
+// The same with SSE2, which has no fused sums: the Python side has proven that nothing is rounded.
+template <bool AWAY>
+__attribute__((noinline)) static void floors_sse2(const Requant& r, const Rows& block) {
+    const __m128i zero = _mm_set1_epi16(static_cast<int16_t>(r.zero));
+    const __m128i low = _mm_set1_epi16(static_cast<int16_t>(r.q_min)), high = _mm_set1_epi16(static_cast<int16_t>(r.q_max));
+    const double *scale = r.scale64 + block.channel, *half = r.half64 + block.channel, *away = r.away64 + block.channel;
+    const auto two = [=](const int32_t* acc, int64_t at) INLINE_LAMBDA {
+        const __m128d x = _mm_cvtepi32_pd(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(acc + at)));
+        const __m128d sum = _mm_add_pd(_mm_mul_pd(x, _mm_loadu_pd(scale + at)), _mm_loadu_pd(half + at));
+        const __m128d sign = _mm_and_pd(x, _mm_set1_pd(-0.0));
+        return _mm_cvtpd_epi32(AWAY ? _mm_add_pd(sum, _mm_or_pd(sign, _mm_loadu_pd(away + at))) : sum);
+    };
+    const auto eight = [=](const int32_t* acc, int64_t at) INLINE_LAMBDA {
+        const __m128i first = _mm_unpacklo_epi64(two(acc, at), two(acc, at + 2));
+        const __m128i second = _mm_unpacklo_epi64(two(acc, at + 4), two(acc, at + 6));
+        const __m128i moved = _mm_adds_epi16(_mm_packs_epi32(first, second), zero);
+        return _mm_min_epi16(_mm_max_epi16(moved, low), high);
+    };
+    const int32_t* acc = block.acc;
+    int8_t* out = block.out;
+    for (int64_t row = 0; row < block.rows; ++row, acc += block.acc_stride, out += block.out_stride) {
+        const __m128i bytes = _mm_packs_epi16(eight(acc, 0), eight(acc, 8));
+        if (block.count == LANES) {
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(out), bytes);
+        } else {
+            alignas(16) int8_t kept[LANES];
+            _mm_store_si128(reinterpret_cast<__m128i*>(kept), bytes);
+            std::copy_n(kept, block.count, out);
+        }
+    }
+}
+
+template <typename Path>
+static void floors_down(const Requant& r, const Rows& block) {
+    const bool fused = std::is_same<Path, Avx2>::value;
+    const unsigned mode = _mm_getcsr();
+    _mm_setcsr((mode & ~static_cast<unsigned>(_MM_ROUND_MASK)) | _MM_ROUND_DOWN);
+    if (r.rule == FLOOR64_AWAY) fused ? floors_avx2<true>(r, block) : floors_sse2<true>(r, block);
+    else fused ? floors_avx2<false>(r, block) : floors_sse2<false>(r, block);
+    _mm_setcsr(mode);
+}
+#endif
+
 // Rows of any number of channels. Up to LANES - 1 accumulators beyond the last of a row can be read.
 template <typename Path>
 static void requantize(const Requant& requant, Rows rows) {
@@ -257,6 +329,11 @@ static void requantize(const Requant& requant, Rows rows) {
             if (requant.rule == FLOOR64) { requantize_sixteen<Floor64>(requant, rows); continue; }
             if (requant.rule == FLOOR64_AWAY) { requantize_sixteen<Floor64Away>(requant, rows); continue; }
             if (requant.rule == FLOAT32_EVEN) { requantize_sixteen<Float32Even>(requant, rows); continue; }
+        }
+        const bool directed = std::is_same<Path, Avx2>::value || std::is_same<Path, Sse2>::value;
+        if (directed && (requant.rule == FLOOR64 || requant.rule == FLOOR64_AWAY)) {
+            floors_down<Path>(requant, rows);
+            continue;
         }
 #endif
         requantize_block<Path>(requant, rows);

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from nets.network import FULL_MULTIPLIER_BITS, INT32_MAX, FloatArray, IntArray, Rescaler
 
 LANES = 16  # output channels of one block, as in requantize.h
-PATH_PLAIN, PATH_AVX2, PATH_VNNI = 0, 1, 2  # as best_path_here() in paths.h numbers them
+PATH_PLAIN, PATH_SSE2, PATH_AVX2, PATH_VNNI = range(-1, 3)  # as best_path_here() in paths.h numbers them
 
 _SHIFT, _SHIFT_MAGNITUDE, _DOUBLE, _DOUBLE_LEFT, _FLOAT32_EVEN, _FLOAT64_AWAY, _FLOOR64, _FLOOR64_AWAY = range(8)
 _FLOAT64_BITS = 53
@@ -112,18 +112,17 @@ def floor_form(rescaler: Rescaler, multiplier: IntArray, right_shift: IntArray) 
 def is_exact(form: FloorForm, bounds: IntArray, path: int) -> bool:
     """Returns whether a path computes every floor exactly, for accumulators within the bounds.
 
-    The floor has to fit int32. Fused sums then need exact constants, for AVX2 beside the whole part of an output.
-    Others are exact up to 53 bits; those of larger products than the output can show may be rounded: rounding is
-    monotone, so they still saturate.
+    The floor has to fit int32. Sums that are fused and rounded down then need exact constants alone: rounding down
+    keeps a floor. Others are exact up to 53 bits; those of larger products than the output can show may be rounded:
+    rounding is monotone, so they still saturate.
     """
     largest = bounds.astype(np.float64) * form.scale
     if (largest >= 2.0**30).any():
         return False
-    span = np.minimum(largest, _SATURATED) + 1 if path == PATH_PLAIN else np.full(len(largest), _SATURATED + 1)
-    bits = form.fraction_bits if path == PATH_PLAIN else form.constant_bits
-    if path == PATH_VNNI:
-        span = np.ones(len(largest))
-    return bool((np.ldexp(span, bits) <= 2.0**_FLOAT64_BITS).all())
+    if path in (PATH_AVX2, PATH_VNNI):
+        return bool((form.constant_bits <= _FLOAT64_BITS).all())
+    span = np.minimum(largest, _SATURATED) + 1  # half and away are less than 1 together
+    return bool((np.ldexp(span, form.fraction_bits) <= 2.0**_FLOAT64_BITS).all())
 
 
 def _whole_rule(rescaler: Rescaler, multiplier: IntArray, right_shift: IntArray) -> tuple[int, list[IntArray]]:

@@ -8,6 +8,8 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
+from nets.execute.native.library import Library
+
 MOST_INPUTS = 64  # of one operator, as in kernels.cpp
 
 
@@ -22,6 +24,7 @@ class StepKind(IntEnum):
     POOL = 5
     JOIN = 6
     COPY = 7
+    RUNS = 8
 
 
 class StepStruct(ctypes.Structure):
@@ -48,7 +51,7 @@ class NativeKernel:
         shape: the output's shape, without the batch.
     """
 
-    library: ctypes.CDLL
+    library: Library
     kind: StepKind
     plan: ctypes.Structure
     held: tuple[object, ...]

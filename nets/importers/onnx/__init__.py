@@ -1,6 +1,15 @@
 """Quantized networks from .onnx files."""
 
-from nets.importers.onnx.graph import read_model
-from nets.importers.onnx.importer import ImportedOnnx, load_onnx, onnx_from_bytes
+from nets.importers.onnx.graph import RawGraph, RawNode, read_graph, read_model
+from nets.importers.onnx.importer import ImportedOnnx, load_onnx, onnx_from_bytes, operator_node
 
-__all__ = ["ImportedOnnx", "load_onnx", "onnx_from_bytes", "read_model"]
+__all__ = [
+    "ImportedOnnx",
+    "RawGraph",
+    "RawNode",
+    "load_onnx",
+    "onnx_from_bytes",
+    "operator_node",
+    "read_graph",
+    "read_model",
+]

@@ -150,10 +150,21 @@ def requantized(
     spec = builder.tensors[source]
     place = (f"requantize_{node.index}_{len(builder.operators)}", (source,), output)
     if builder.profile.float_forms:
+        limits = _OPEN if node.kind == "Clip" and _is_dropped(limits, target) else limits
         table = curve_table(Curve.CLIP, limits, spec, builder.tensors[output])
         return builder.add(FloatLookup, *place, curve=Curve.CLIP, parameters=limits, table=table)
     rescaler = builder.rescaler(spec.scale / target.scale, builder.profile.contract("quantize"))
     return builder.add(Requantize, *place, rescaler=rescaler, q_min=low, q_max=high)
+
+
+def _is_dropped(limits: tuple[float, float], target: Quantization) -> bool:
+    """Returns whether ONNX Runtime takes a Clip for one that the quantized range implies: to within float32's epsilon.
+
+    A range of less than that, as of a tensor that was always 0 when scales were chosen, loses its Clip.
+    """
+    low, high = ((end - target.zero_point) * target.scale for end in (-128, 127))
+    epsilon = float(np.finfo(np.float32).eps)
+    return limits[0] - low <= epsilon and high - limits[1] <= epsilon
 
 
 def _operand(builder: Builder, node: RawNode, value: Value, position: int) -> int:

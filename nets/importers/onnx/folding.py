@@ -41,7 +41,8 @@ def folded(builder: Builder, node: RawNode) -> AnyArray | None:
     if len(arrays) < len(values):
         return None
     try:
-        result = np.asarray(_FOLDED[node.kind](node, arrays))
+        with np.errstate(over="ignore", invalid="ignore"):
+            result = np.asarray(_FOLDED[node.kind](node, arrays))
     except _MISFITS as error:
         raise NetworkError(f"{node}: its arguments do not fit ({error})") from error
     if result.size > _ELEMENTS_MAX or result.ndim > MAX_RANK:
@@ -54,6 +55,13 @@ def _cast(node: RawNode, arrays: list[AnyArray]) -> AnyArray:
     if to not in _TYPES:
         raise NetworkError(f"{node} casts a constant to type {to}, which is not supported")
     return arrays[0].astype(_TYPES[to])
+
+
+def _divided(node: RawNode, arrays: list[AnyArray]) -> AnyArray:
+    dividend, divisor = arrays
+    if not np.issubdtype(dividend.dtype, np.integer) or (divisor == 0).any():
+        raise NetworkError(f"{node} divides constants that are no integers, or by 0")
+    return np.asarray(np.abs(dividend) // np.abs(divisor) * np.sign(dividend) * np.sign(divisor))
 
 
 def _slice(node: RawNode, arrays: list[AnyArray]) -> AnyArray:
@@ -77,11 +85,15 @@ def _squeezed(node: RawNode, arrays: list[AnyArray]) -> AnyArray:
 
 
 _FOLDED: dict[str, Callable[[RawNode, list[AnyArray]], AnyArray]] = {
+    "Add": lambda _, arrays: arrays[0] + arrays[1],
     "Cast": _cast,
     "Concat": lambda node, arrays: np.concatenate(arrays, node.integer("axis", 0)),
+    "Div": _divided,
     "Gather": lambda node, arrays: np.take(arrays[0], arrays[1], node.integer("axis", 0)),
     "Identity": lambda _, arrays: arrays[0],
+    "Mul": lambda _, arrays: arrays[0] * arrays[1],
     "Slice": _slice,
     "Squeeze": _squeezed,
+    "Sub": lambda _, arrays: arrays[0] - arrays[1],
     "Unsqueeze": _squeezed,
 }

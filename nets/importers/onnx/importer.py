@@ -13,7 +13,7 @@ from nets.importers.onnx import elementwise, folding, movers, pooling, weighted
 from nets.importers.onnx.builder import Activation, Builder, ConstantReal, Pending, Quantization, Value
 from nets.importers.onnx.graph import AnyArray, RawGraph, RawInput, RawNode, read_graph, shown
 from nets.importers.tflite.graph import read_file
-from nets.network import ONNX_PROFILES, Profile, QuantizedNetwork, profile_named
+from nets.network import ONNX_PROFILES, Operator, Profile, QuantizedNetwork, profile_named
 
 Converter = Callable[[Builder, RawNode], Value | None]  # None if it defined its outputs itself
 
@@ -67,11 +67,16 @@ CONVERTERS: dict[str, Converter] = {
 }
 _AT_THE_END = ("Softmax", "LogSoftmax", "Sigmoid", "QLinearSoftmax", "QLinearSigmoid")  # networks are scored on logits
 _BORDERS = ("QuantizeLinear", "DequantizeLinear")
-_CAST = ("Cast",)  # of constants only
+_OF_CONSTANTS = ("Cast", "Div")  # known of constants only
 # Nodes that only move or choose numbers: before a QuantizeLinear, they move its integers as well.
 _MOVING = ("Flatten", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _BITS = {np.dtype(np.int8): 8, np.dtype(np.uint8): 8, np.dtype(np.int32): 32}
 _OUTPUT_TYPES = {0: np.uint8, 2: np.uint8, 3: np.int8}  # of a QuantizeLinear without a zero point
+
+
+def operator_node(operator: Operator) -> int:
+    """Returns the index in its file of the node that an imported operator is of: the first number of its name."""
+    return int(next(part for part in operator.name.split("_") if part.isdigit()))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -183,7 +188,7 @@ def _needed(graph: RawGraph, producers: dict[str, RawNode], outputs: list[str]) 
 
 
 def _check_known(nodes: list[RawNode]) -> None:
-    unknown = Counter(node.kind for node in nodes if node.kind not in (*CONVERTERS, *_BORDERS, *_CAST))
+    unknown = Counter(node.kind for node in nodes if node.kind not in (*CONVERTERS, *_BORDERS, *_OF_CONSTANTS))
     if unknown:
         first = next(node for node in nodes if node.kind in unknown)
         counts = ", ".join(f"{count} {kind}" for kind, count in unknown.most_common(20))
@@ -247,7 +252,7 @@ def _convert(builder: Builder, node: RawNode) -> None:
     if (array := folding.folded(builder, node)) is not None:
         builder.define(node, array)
         return
-    if node.kind in _CAST:
+    if node.kind in _OF_CONSTANTS:
         raise NetworkError(f"{node} of an activation is not supported")
     value = _converted(builder, node)
     if value is not None:

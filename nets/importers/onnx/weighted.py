@@ -141,7 +141,10 @@ def _integer_bias(builder: Builder, node: RawNode, position: int) -> IntArray | 
 
 
 def _real_bias(builder: Builder, node: RawNode, source: int, weights: ConstantReal) -> IntArray | None:
-    """Returns the integers of a bias behind a DequantizeLinear, whose scale has to be ``s_x * s_w``."""
+    """Returns the integers of a bias behind a DequantizeLinear, whose scale has to be ``s_x * s_w`` unless it is 0.
+
+    A quantizer may state the scale of one operator for the zero biases of all.
+    """
     if not node.has(2):
         return None
     bias = builder.value(node, 2)
@@ -150,7 +153,7 @@ def _real_bias(builder: Builder, node: RawNode, source: int, weights: ConstantRe
     unit = builder.tensors[source].scale * weights.scales
     if bias.scales.size not in (1, unit.size) and unit.size != 1:
         raise NetworkError(f"{node}: its bias has {bias.scales.size} scales, its weights {unit.size}")
-    if (np.abs(bias.scales / unit - 1) > _BIAS_UNIT_ERROR).any():
+    if bias.values.any() and (np.abs(bias.scales / unit - 1) > _BIAS_UNIT_ERROR).any():
         raise NetworkError(f"{node}: the scale of its bias is not that of input times weights")
     return bias.values
 

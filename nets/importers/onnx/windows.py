@@ -18,16 +18,28 @@ def window(node: RawNode, sizes: Pair, kernel: Pair) -> tuple[Pair, Pair, Pair, 
     for what, values in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
         if not all(1 <= value <= LARGEST for value in values):
             raise NetworkError(f"{node}: {what} {list(values)} is out of range; use 1 to {LARGEST}")
-    if node.integer("ceil_mode", 0):
-        raise NetworkError(f"{node}: ceil_mode is not supported")
     reach = [(size - 1) * step + 1 for size, step in zip(kernel, dilation, strict=True)]
     pads = _pads(node, sizes, stride, reach)
+    if node.integer("ceil_mode", 0):
+        rows, columns = (_widened(node, *each) for each in zip(sizes, pads, reach, stride, strict=True))
+        pads = rows, columns
     made = [
         (size + sum(pad) - span) // step + 1 for size, pad, span, step in zip(sizes, pads, reach, stride, strict=True)
     ]
     if min(made) < 1:
         raise NetworkError(f"{node}: a window of {reach} does not fit the input, {list(sizes)}")
     return (made[0], made[1]), stride, dilation, pads
+
+
+def _widened(node: RawNode, size: int, pad: Pair, span: int, step: int) -> Pair:
+    """Returns padding under ceil_mode: enough for one more window, if that begins before the padding at the end."""
+    whole = size + sum(pad) - span
+    windows = -(-whole // step) + 1
+    if whole % step == 0 or (windows - 1) * step >= size + pad[0]:
+        return pad
+    if node.kind != "MaxPool":
+        raise NetworkError(f"{node}: ceil_mode is supported of MaxPool, or if it adds no window")
+    return pad[0], pad[1] + (windows - 1) * step - whole
 
 
 def _pair(node: RawNode, name: str, kernel: Pair) -> Pair:

@@ -1,9 +1,11 @@
 """Functions and methods of torch as the modules that compute the same."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.fx.node import Argument
 from torch.nn import functional
 
 _Entry = tuple[type[nn.Module], tuple[str, ...]]
@@ -47,28 +49,34 @@ def module_of_call(node: fx.Node, constants: Mapping[fx.Node, object]) -> nn.Mod
         return None
     module, names = _MODULES[node.target]
     given = arguments(node, names)
-    if given is None or any(each not in constants for each in _nodes(given)):
+    if given is None or (known := with_constants(given, constants)) is None:
         return None
     try:
-        return module(**fx.map_arg(given, lambda each: constants[each]))
+        return module(**known)
     except (TypeError, ValueError):
         return None
 
 
-def _nodes(given: dict[str, object]) -> list[fx.Node]:
-    found: list[fx.Node] = []
-    fx.map_arg(given, found.append)
-    return found
+def with_constants(given: Mapping[str, Argument], constants: Mapping[fx.Node, object]) -> dict[str, Any] | None:
+    """Returns arguments with the numbers that nodes among them give, or None if one gives none."""
+    unknown: list[fx.Node] = []
+
+    def known(node: fx.Node) -> Any:  # noqa: ANN401 -- whatever a node gives
+        unknown.extend([] if node in constants else [node])
+        return constants.get(node)
+
+    found = dict(fx.map_arg(dict(given), known))
+    return None if unknown else found
 
 
-def arguments(node: fx.Node, names: tuple[str, ...]) -> dict[str, object] | None:
+def arguments(node: fx.Node, names: tuple[str, ...]) -> dict[str, Argument] | None:
     """Returns the arguments of a call after its first, by name, or None if there are others than these.
 
     Args:
         node: the call.
         names: of its arguments after the first, in order.
     """
-    named: Mapping[str, object] = {name: value for name, value in node.kwargs.items() if name != "input"}
+    named = {name: value for name, value in node.kwargs.items() if name != "input"}
     if len(node.args) - 1 > len(names) or not named.keys() <= set(names):
         return None
-    return dict(zip(names, node.args[1:], strict=False)) | dict(named)
+    return dict(zip(names, node.args[1:], strict=False)) | named

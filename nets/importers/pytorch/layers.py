@@ -1,6 +1,7 @@
 """Converters of what has weights, or is a convolution in disguise: batch norm of its own, hard sigmoid."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from torch import fx, nn
@@ -92,9 +93,8 @@ def _per_channel(
 ) -> None:
     """Adds ``gain * x + offset`` per channel as a depthwise convolution of one element."""
     real = RealWeights(gain.reshape(-1, 1, 1, 1), offset)
-    settings = {"stride": (1, 1), "dilation": (1, 1), "padding": ((0, 0), (0, 0)), "groups": len(gain)}
-    kind = "depthwise" if len(gain) > 1 else "conv"
-    _weighted(builder, node, real, kind, lambda **common: Convolution(**common, **settings), gate)
+    make = partial(Convolution, stride=(1, 1), dilation=(1, 1), padding=((0, 0), (0, 0)), groups=len(gain))
+    _weighted(builder, node, real, "depthwise" if len(gain) > 1 else "conv", make, gate)
 
 
 def _layer(builder: Builder, node: fx.Node, real: RealWeights, kind: str, make: Callable[..., Operator]) -> None:

@@ -2,6 +2,7 @@
 
 import operator as python_operator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,11 @@ def moved(node: fx.Node, module: nn.Module | None, source: Moved, values: dict[f
     known = {**values, read: source.positions}
     if missing := [other.name for other in node.all_input_nodes if other not in known]:
         raise NetworkError(f"operation {node.name!r} reads {', '.join(missing)} besides the tensor that it moves")
-    args, kwargs = fx.map_arg((node.args, node.kwargs), lambda each: known[each])
+
+    def value(each: fx.Node) -> Any:  # noqa: ANN401 -- a tensor, several, or a number
+        return known[each]
+
+    args, kwargs = fx.map_arg((node.args, node.kwargs), value)
     try:
         if module is not None:
             made = module(*args, **kwargs)

@@ -138,10 +138,11 @@ def _moved(operator: Operator, source: Tensor, network: QuantizedNetwork) -> Ten
 
 
 def _function(operator: Lookup) -> Callable[[Tensor], Tensor]:
-    return {
+    functions: dict[Function, Callable[[Tensor], Tensor]] = {
         Function.ELU: functional.elu,
         Function.HARD_SWISH: functional.hardswish,
         Function.LEAKY_RELU: lambda x: functional.leaky_relu(x, operator.alpha),
         Function.LOGISTIC: torch.sigmoid,
         Function.TANH: torch.tanh,
-    }[operator.function]
+    }
+    return functions[operator.function]

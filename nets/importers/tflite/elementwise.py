@@ -1,4 +1,4 @@
-"""Converters of ADD, SUB, MUL and of the stand-alone changes of quantization: QUANTIZE, RELU, RELU6.
+"""Converters of ADD, SUB, MUL, SQUARED_DIFFERENCE and PRELU, and of changes of quantization: QUANTIZE, RELU, RELU6.
 
 One operand of ADD, SUB, MUL, MINIMUM and MAXIMUM may be a constant.
 """
@@ -9,7 +9,16 @@ import tflite
 from nets.errors import NetworkError
 from nets.importers.tflite import xnnpack
 from nets.importers.tflite.activation import CLAMPS, activation_range, clamp_range
-from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, full_rescaler, placed
+from nets.importers.tflite.builder import (
+    Builder,
+    check_same_quantization,
+    check_shape,
+    constant,
+    frozen,
+    full_rescaler,
+    placed,
+    quantization,
+)
 from nets.importers.tflite.graph import RawOperator
 from nets.network import (
     SUM_LEFT_SHIFT,
@@ -18,11 +27,17 @@ from nets.network import (
     ElementwiseSum,
     Extremum,
     Operator,
+    ParametricRelu,
     Requantize,
+    SquaredDifference,
     TensorSpec,
     product_scale,
+    relu_rescalers,
+    square_scales,
     sum_scales,
 )
+
+_SQUARE_LEFT_SHIFT = 7  # bits; of the operands of SQUARED_DIFFERENCE, as in TFLite
 
 
 def _operands(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpec, TensorSpec]:
@@ -67,6 +82,43 @@ def add_or_subtract(builder: Builder, raw: RawOperator) -> Operator:
         rescaler=rescalers[2],
         q_min=q_min,
         q_max=q_max,
+    )
+
+
+def squared_difference(builder: Builder, raw: RawOperator) -> Operator:
+    """Converts SQUARED_DIFFERENCE."""
+    left, right, result = _operands(builder, raw)
+    contract = builder.contract("squared_difference", xnnpack=False)
+    scales = square_scales(left.scale, right.scale, result.scale, _SQUARE_LEFT_SHIFT)
+    first, second, last = (full_rescaler(scale, contract) for scale in scales)
+    return SquaredDifference(
+        **placed(raw, 2),
+        left_shift=_SQUARE_LEFT_SHIFT,
+        input_rescalers=(first, second),
+        rescaler=last,
+        q_min=result.q_min,
+        q_max=result.q_max,
+    )
+
+
+def parametric_relu(builder: Builder, raw: RawOperator) -> Operator:
+    """Converts PRELU with constant slopes."""
+    source, result, tensor = builder.activation(raw), builder.result(raw), builder.input(raw, 1)
+    check_shape(raw, source.shape, result)
+    values, (scales, zeros) = constant(tensor, "INT8"), quantization(tensor)
+    extra = max(values.ndim - len(source.shape), 0)
+    shape = values.shape[extra:]
+    sizes = zip(reversed(shape), reversed(source.shape), strict=False)
+    fits = set(values.shape[:extra]) <= {1} and all(slopes in (1, size) for slopes, size in sizes)
+    if scales.size != 1 or values.size == 0 or not fits:
+        raise NetworkError(f"{raw}: slopes of shape {list(values.shape)} do not fit {list(source.shape)}, one scale")
+    positive, negative = relu_rescalers(source.scale, float(scales[0]), result.scale)
+    return ParametricRelu(
+        **placed(raw),
+        slopes=frozen((values - zeros[0]).reshape(shape)),
+        slope_scale=float(scales[0]),
+        positive=positive,
+        negative=negative,
     )
 
 

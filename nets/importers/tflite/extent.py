@@ -120,6 +120,7 @@ def _logits(graph: RawGraph, producers: dict[int, RawOperator], entries: list[Ra
     translated = {index for operator in entries for index in operator.outputs}
     ends: list[int] = []
     for index in graph.outputs:
+        graph.tensor(index, "the graph")  # which checks that it exists
         behind = _ancestors([index], producers) & dropped
         ends += border(graph, (op for op in tail if op.index in behind)) if behind else [index]
     readers = _readers(graph)

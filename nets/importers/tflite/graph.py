@@ -16,7 +16,7 @@ import tflite
 from flatbuffers.number_types import Int32Flags
 
 from nets.errors import NetworkError
-from nets.network import FloatArray, IntArray
+from nets.network import FloatArray, IntArray, Pads
 
 IDENTIFIER = b"TFL3"
 MAX_RANK = 8
@@ -69,9 +69,26 @@ class RawTensor:
         return f"tensor {self.index} {self.name!r}"
 
 
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """What surrounds a convolution of blocks, each of which holds every so many rows and columns of an image.
+
+    Attributes:
+        dilation: (vertical, horizontal) size of a block.
+        padding: what is added to the image, less what is cropped from the result.
+    """
+
+    dilation: tuple[int, int]
+    padding: Pads
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class RawOperator:
-    """An operator as the file describes it; an absent optional input is -1 in ``inputs``."""
+    """An operator as the file describes it; an absent optional input is -1 in ``inputs``.
+
+    Attributes:
+        blocks: what surrounds a convolution of blocks; None for every other operator.
+    """
 
     index: int
     kind: str
@@ -79,6 +96,7 @@ class RawOperator:
     outputs: tuple[int, ...]
     options_type: int
     table: Any
+    blocks: Blocks | None = None
 
     def __str__(self) -> str:
         return f"operator {self.index} {self.kind}"

@@ -10,12 +10,14 @@ from nets.importers.tflite import (
     elementwise,
     functions,
     interpolation,
+    matrices,
     movers,
     partitions,
     rearrangements,
     reductions,
     weighted,
 )
+from nets.importers.tflite.blocks import dilated
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.extent import Cut, Extent, downstream, extent_of, what_a_cut_loses
 from nets.importers.tflite.folding import THROUGH_FLOAT, folded, joined
@@ -31,6 +33,7 @@ CONVERTERS: dict[str, Converter] = {
     "ABS": functions.function,
     "ADD": elementwise.add_or_subtract,
     "AVERAGE_POOL_2D": reductions.pool,
+    "BATCH_MATMUL": matrices.matrix_product,
     "BROADCAST_TO": rearrangements.broadcast_to,
     "CONCATENATION": movers.concatenation,
     "CONV_2D": weighted.convolution,
@@ -56,6 +59,7 @@ CONVERTERS: dict[str, Converter] = {
     "PACK": movers.pack,
     "PAD": movers.pad,
     "PADV2": movers.pad,
+    "PRELU": elementwise.parametric_relu,
     "QUANTIZE": elementwise.requantize,
     "REDUCE_MAX": reductions.extremum,
     "REDUCE_MIN": reductions.extremum,
@@ -74,6 +78,7 @@ CONVERTERS: dict[str, Converter] = {
     "SPLIT": partitions.split,
     "SPLIT_V": partitions.split_v,
     "SQRT": functions.function,
+    "SQUARED_DIFFERENCE": elementwise.squared_difference,
     "SQUEEZE": movers.reshape,
     "STRIDED_SLICE": rearrangements.strided_slice,
     "SUB": elementwise.add_or_subtract,
@@ -118,7 +123,7 @@ def network_from_bytes(content: bytes, name: str, *, contract: str = "half_up", 
 
 def _network(graph: RawGraph, name: str, profile: Profile, cut: Cut) -> QuantizedNetwork:
     """Converts every operator of a decoded file that the logits depend on."""
-    graph = joined(folded(signed(graph)))
+    graph = dilated(joined(folded(signed(graph))))
     extent = extent_of(graph, cut)
     _check_known(graph, extent)
     if extent.loses and not cut:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nets.errors import NetworkError
+from nets.importers.tflite.blocks import FROM_BATCH, TO_BATCH, dilated
 from nets.importers.tflite.extent import LEARNED, Cut, Extent, downstream, extent_of, what_a_cut_loses
 from nets.importers.tflite.folding import folded, joined
 from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor, read_file, read_graph
@@ -157,7 +158,7 @@ def inspect_bytes(content: bytes, name: str, *, cut: Cut = ()) -> Inspection:
 def _extent(graph: RawGraph, name: str, cut: Cut) -> tuple[RawGraph, Extent, str | None]:
     """Returns the graph and what would be imported of it; all operators if that cannot be said, and why not."""
     try:
-        graph = joined(folded(signed(graph)))
+        graph = dilated(joined(folded(signed(graph))))
         return graph, extent_of(graph, cut), None
     except NetworkError as error:
         if cut:
@@ -192,12 +193,18 @@ def _blockers(built: list[tuple[RawOperator, Operator | str]]) -> tuple[Blocker,
 
 def _kinds(graph: RawGraph, tried: Iterable[RawOperator], blocked: Iterable[RawOperator]) -> tuple[KindFacts, ...]:
     counts = Counter(operator.kind for operator in graph.operators)
-    needed = Counter(operator.kind for operator in tried)
+    each = {operator.index: operator for operator in tried}.values()  # one with several outputs is tried for each
+    needed = Counter(kind for operator in each for kind in _stated(operator))
     blocking = Counter(operator.kind for operator in blocked)
     return tuple(
         KindFacts(kind, count, needed[kind] - blocking[kind], blocking[kind], count - needed[kind])
         for kind, count in counts.most_common()
     )
+
+
+def _stated(operator: RawOperator) -> tuple[str, ...]:
+    """Returns the kinds of the file's operators that an operator stands for."""
+    return (operator.kind,) if operator.blocks is None else (TO_BATCH, operator.kind, FROM_BATCH)
 
 
 def _facts(graph: RawGraph, indices: Iterable[int]) -> tuple[TensorFacts, ...]:

@@ -27,7 +27,8 @@ def split_v(builder: Builder, raw: RawOperator) -> list[Operator]:
     """Converts SPLIT_V into parts of stated sizes, one of which may be -1, what is left."""
     source = builder.activation(raw)
     axis = _axis(raw, source, _scalar(builder, raw, 2))
-    stated = constant(builder.input(raw, 1), builder.input(raw, 1).type_name).reshape(-1).tolist()
+    tensor = builder.input(raw, 1)
+    stated = constant(tensor, "INT64" if tensor.type_name == "INT64" else "INT32").reshape(-1).tolist()
     left = source.shape[axis] - sum(size for size in stated if size != -1)
     sizes = [left if size == -1 else size for size in stated]
     if stated.count(-1) > 1 or not sizes or min(sizes) < 1 or sum(sizes) != source.shape[axis]:

@@ -145,7 +145,14 @@ def _convolution(
     dilation = (options.DilationHFactor(), options.DilationWFactor())
     stride = (options.StrideH(), options.StrideW())
     kernel = (weights.shape[1], weights.shape[2])
-    sizes, pads = window(raw, source.shape[:2], kernel, stride, dilation, options.Padding())
+    if raw.blocks is None:
+        sizes, pads = window(raw, source.shape[:2], kernel, stride, dilation, options.Padding())
+    elif {*stride, *dilation} != {1} or options.Padding() != tflite.Padding.VALID:
+        raise NetworkError(f"{raw} of blocks has stride {list(stride)}, dilation {list(dilation)}; use 1, 1 and VALID")
+    else:
+        dilation, pads = raw.blocks.dilation, raw.blocks.padding
+        image = tuple(size + sum(pair) for size, pair in zip(source.shape, pads, strict=False))
+        sizes, _ = window(raw, image, kernel, stride, dilation, options.Padding())
     check_shape(raw, (*sizes, weights.shape[0]), result)
     check_work(raw, result, weights[0].size)
     shared = _shared(builder, raw, weights, options, channel_axis)

@@ -38,6 +38,11 @@ def takes_transposed(kernel: tuple[int, ...], stride: tuple[int, int], *, same: 
     return not same or all(reach >= step for reach, step in zip(kernel, stride, strict=True))
 
 
+def takes_matrices(right: TensorSpec) -> bool:
+    """Returns whether XNNPACK runs a BATCH_MATMUL by this tensor."""
+    return right.zero_point == 0
+
+
 def takes_leaky(source: float, result: float, alpha: float) -> bool:
     """Returns whether XNNPACK runs a LEAKY_RELU of this slope between these scales."""
     positive = _ratio(source, result)

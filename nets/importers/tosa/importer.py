@@ -12,6 +12,7 @@ from nets.importers.tflite.builder import frozen
 from nets.importers.tflite.graph import read_file
 from nets.importers.tosa import accumulators, movers, rescales
 from nets.importers.tosa.builder import Builder
+from nets.importers.tosa.cropping import without_crops
 from nets.importers.tosa.fully_connected import with_fully_connected
 from nets.importers.tosa.graph import RawGraph, RawOperator, read_graph, shown
 from nets.importers.tosa.scales import tensor_scales
@@ -111,7 +112,7 @@ def _network(graph: RawGraph, name: str) -> QuantizedNetwork:
         outputs=outputs,
         constants=builder.constants,
     )
-    return _compact(with_fully_connected(network))
+    return _compact(without_crops(with_fully_connected(network)))
 
 
 def _batch(graph: RawGraph) -> int:
@@ -140,6 +141,7 @@ def _zero_points(builder: Builder) -> list[int]:
 
     def root(index: int) -> int:
         while group[index] != index:
+            group[index] = group[group[index]]
             index = group[index]
         return index
 

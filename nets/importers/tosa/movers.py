@@ -57,7 +57,9 @@ def pool(builder: Builder, raw: RawOperator) -> None:
     centres = [builder.scalar(raw, position, DType.INT8) for position in (1, 2)]
     if centres[0] != centres[1]:
         raise NetworkError(f"{raw} has zero points {centres[0]} and {centres[1]}; an average keeps its input's")
-    builder.operators.append(AveragePool(**fields, **windowed, centre=centres[0]))
+    # The mean of an odd number of integers is never half-way between two.
+    exact = math.prod(kernel) % 2 == 1 and not any(amount for pair in padding for amount in pair)
+    builder.operators.append(AveragePool(**fields, **windowed, centre=0 if exact else centres[0]))
 
 
 def table(builder: Builder, raw: RawOperator) -> None:

@@ -50,7 +50,7 @@ def stated(raw: RawOperator, multiplier: RawTensor, shift: RawTensor, channels: 
     wide = raw.flag("scale32")
     multipliers = multiplier.values(DType.INT32 if wide else DType.INT16).reshape(-1)
     shifts = shift.values(DType.INT8).reshape(-1)
-    wanted = channels if raw.flag("per_channel") else 1
+    wanted = max(channels, 1) if raw.flag("per_channel") else 1
     if multipliers.size != wanted or shifts.size != wanted:
         raise NetworkError(f"{raw} has {multipliers.size} multipliers and {shifts.size} shifts; {wanted} are needed")
     if multipliers.min() < 0:

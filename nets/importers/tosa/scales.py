@@ -63,7 +63,9 @@ class _Ratios:
 
     def _root(self, tensor: int) -> tuple[int, float]:
         ratio = 1.0
-        while self._parent[tensor] != tensor:
+        while (parent := self._parent[tensor]) != tensor:
+            self._ratio[tensor] *= self._ratio[parent]  # halves the way; a root's own ratio is 1
+            self._parent[tensor] = self._parent[parent]
             ratio *= self._ratio[tensor]
             tensor = self._parent[tensor]
         return tensor, ratio

@@ -5,6 +5,7 @@ MAXIMUM, and a rearrangement as many operators as it takes.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from nets.network import (
     AveragePool,
     Convolution,
     Extremum,
+    FilledPad,
     Int8Array,
     IntArray,
     MaxPool,
@@ -125,21 +127,18 @@ class _Deployment:
         return replace(operator, inputs=(padded,), padding=_NO_PADDING)
 
     def _padded(self, operator: Convolution | Pool, source: TensorSpec, index: int) -> int:
-        if isinstance(operator, MaxPool) and source.zero_point != source.q_min:
-            return self._repeated(index, operator.padding)
+        """Adds the padded image: of zeros, or for a maximum of the smallest integers."""
         padding = (*operator.padding, (0, 0))
         sizes = (size + sum(pair) for size, pair in zip(source.shape, padding, strict=True))
-        output = self._new(index, "padded", tuple(sizes))
-        self._emit(Pad(name=operator.name, inputs=(index,), output=output, padding=padding))
-        return output
-
-    def _repeated(self, index: int, padding: Pads) -> int:
-        """Adds a tensor whose borders are repeated, which no maximum over it notices."""
-        for axis, (before, after) in enumerate(padding):
-            size = self._tensors[index].shape[axis]
-            taken = np.clip(np.arange(-before, size + after), 0, size - 1)
-            index = self._take(index, axis, taken) if before or after else index
-        return index
+        placed: dict[str, Any] = {
+            "name": operator.name,
+            "inputs": (index,),
+            "output": self._new(index, "padded", tuple(sizes)),
+            "padding": padding,
+        }
+        smallest = isinstance(operator, MaxPool) and source.zero_point != source.q_min
+        self._emit(FilledPad(**placed, value=source.q_min) if smallest else Pad(**placed))
+        return len(self._tensors) - 1
 
     def _take(self, index: int, axis: int, taken: IntArray, output: int | None = None) -> int:
         """Adds a rearrangement along one axis."""

@@ -27,8 +27,9 @@ _NO_SCALES = np.empty(0)
 _TYPES = {np.dtype(np.int8): tflite.TensorType.INT8, np.dtype(np.int32): tflite.TensorType.INT32}
 # The first version of each operator that takes int8 with all of its options (TFLite's op_version.cc).
 _INT8_VERSIONS = {
-    **dict.fromkeys(("DEPTH_TO_SPACE", "ELU", "HARD_SWISH", "RESHAPE"), 1),
+    **dict.fromkeys(("DEPTH_TO_SPACE", "ELU", "HARD_SWISH", "PRELU", "RESHAPE"), 1),
     **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "RESIZE_BILINEAR"), 3),
+    "TRANSPOSE_CONV": 4,
     "FULLY_CONNECTED": 5,
 }
 _OTHER_INT8_VERSION = 2

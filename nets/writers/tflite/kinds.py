@@ -10,19 +10,28 @@ from nets.network import (
     ElementwiseProduct,
     ElementwiseSum,
     Extremum,
+    FilledPad,
     FullyConnected,
     Function,
     Interpolation,
     Lookup,
+    MatrixProduct,
     MaxPool,
     Mean,
     Operator,
     Pad,
+    ParametricRelu,
     Rearrangement,
+    ReducedExtremum,
     Requantize,
     Reshape,
+    Softmax,
+    SquaredDifference,
+    Stack,
+    Sum,
     TensorSpec,
     Transpose,
+    TransposedConvolution,
 )
 from nets.writers.tflite.activations import RELU, RELU6, activation
 from nets.writers.tflite.arrangements import arrangement
@@ -34,11 +43,22 @@ _FIXED: dict[type[Operator], str] = {
     FullyConnected: "FULLY_CONNECTED",
     Interpolation: "RESIZE_BILINEAR",
     MaxPool: "MAX_POOL_2D",
+    FilledPad: "PADV2",
+    MatrixProduct: "BATCH_MATMUL",
     Mean: "MEAN",
     Pad: "PAD",
+    ParametricRelu: "PRELU",
+    Softmax: "SOFTMAX",
+    SquaredDifference: "SQUARED_DIFFERENCE",
+    Stack: "PACK",
+    Sum: "SUM",
+    TransposedConvolution: "TRANSPOSE_CONV",
     Reshape: "RESHAPE",
     Transpose: "TRANSPOSE",
 }
+
+# Others are called like the schema's operators; what goes through float has no operator of its own.
+_FUNCTIONS = {Function.GELU_TANH: "GELU", Function.IDENTITY: None}
 
 
 def file_kind(operator: Operator, tensors: Sequence[TensorSpec]) -> str:
@@ -61,16 +81,20 @@ def _variable_kind(operator: Operator, tensors: Sequence[TensorSpec]) -> str | N
             return "DEPTHWISE_CONV_2D" if is_depthwise(operator) else "CONV_2D"
         case ElementwiseSum():
             return operator.kind.upper()
+        case Lookup(function=Function.IDENTITY):
+            return None
         case Lookup():
-            return (Function.GELU if operator.function is Function.GELU_TANH else operator.function).upper()
+            return _FUNCTIONS.get(operator.function, operator.function.upper())
         case Requantize():
             names = {RELU: "RELU", RELU6: "RELU6"}
             return names.get(activation(operator, tensors[operator.output])[0], "QUANTIZE")
         case Extremum():
             return "MAXIMUM" if operator.largest else "MINIMUM"
+        case ReducedExtremum():
+            return "REDUCE_MAX" if operator.largest else "REDUCE_MIN"
         case Rearrangement():
             found = arrangement(operator.positions, tensors[operator.inputs[0]].shape)
-            return found and found.kind
+            return found.kind if found else None
     return None
 
 

@@ -11,7 +11,8 @@ from nets.importers import network_from_bytes
 from nets.network import Operator, QuantizedNetwork, operator_digest
 from nets.writers.tflite.deployment import deployable
 from nets.writers.tflite.file import FileTensor, ModelFile
-from nets.writers.tflite.operators import Writing, file_operator
+from nets.writers.tflite.operators import file_operator
+from nets.writers.tflite.writing import Writing
 
 _INT8_BITS = 8
 _BATCH = 1

@@ -1,0 +1,74 @@
+"""Export of a narrowed network to the .onnx file that it was imported from, with every residual explained."""
+
+import hashlib
+import importlib.util
+from pathlib import Path
+
+from nets.errors import NetworkError
+from nets.files import write_bytes
+from nets.importers import onnx_from_bytes, read_file
+from nets.network import Int8Array, QuantizedNetwork
+from nets.oracle.export import RANDOM_SAMPLES, ExportReport, check_same_clamps, end_to_end, explained
+from nets.oracle.onnx_patch import patched_onnx
+from nets.oracle.onnx_verify import verify_onnx_bytes
+from nets.oracle.verify import random_samples
+
+_PROFILE = "onnxruntime"
+
+
+def export_onnx(
+    network: QuantizedNetwork,
+    original_path: str | Path,
+    out_path: str | Path,
+    *samples: Int8Array,
+    seed: int = 0,
+    explained_samples: int | None = None,
+) -> ExportReport:
+    """Writes a network into a copy of the .onnx file that it was imported from.
+
+    Args:
+        network: A design made from the network of ``original_path``.
+        original_path: the file that it was imported from.
+        out_path: the file to write.
+        samples: one int8 array ``[samples, *shape]`` per network input, for the comparison; random ones by default.
+        seed: seed of the random samples.
+        explained_samples: the first samples on which every difference is explained and ONNX Runtime runs the file; all
+            by default.
+
+    Raises:
+        NetworkError: the network does not belong to the file, or the file has no place for it.
+    """
+    original_path, out_path = Path(original_path), Path(out_path)
+    content = patched_onnx(network, read_file(original_path), original_path.name)
+    runtime = onnx_from_bytes(content, out_path.name, contract=_PROFILE).network
+    if [op.name for op in runtime.operators] != [op.name for op in network.operators]:
+        raise NetworkError(f"{original_path.name}: two statements of one scale cannot be kept alike in this file")
+    check_same_clamps(network, runtime)
+    inputs = list(samples) or random_samples(network, RANDOM_SAMPLES, seed)
+    few = [each[:explained_samples] for each in inputs]
+    differing, agreement = end_to_end(network, runtime, inputs)
+    equal, refused = _runtime_agrees(content, out_path.name, few)
+    operators = explained(network, runtime, few)
+    write_bytes(out_path, content)
+    return ExportReport(
+        path=str(out_path),
+        sha256=hashlib.sha256(content).hexdigest(),
+        resolver=_PROFILE,
+        samples=len(inputs[0]),
+        explained_samples=len(few[0]),
+        operators=operators,
+        outputs_differing=differing,
+        agreement=agreement,
+        litert=equal,
+        litert_refused=refused,
+    )
+
+
+def _runtime_agrees(content: bytes, name: str, inputs: list[Int8Array]) -> tuple[bool | None, str | None]:
+    """Returns whether ONNX Runtime gives the predicted integers, or why it cannot be asked."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        return None, "ONNX Runtime is not installed"
+    try:
+        return verify_onnx_bytes(content, name, _PROFILE, *inputs).exact, None
+    except NetworkError as error:
+        return None, str(error)
