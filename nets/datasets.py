@@ -14,6 +14,7 @@ from nets.errors import NetworkError
 LabelArray = npt.NDArray[np.int64]
 IntegerInputs = npt.NDArray[np.int8 | np.int16]
 _Indices = npt.NDArray[np.intp]
+_AT_ONCE = 64  # samples that are converted
 _MOST_MISSED = 0.1  # share of the samples by which a part may miss its own share because classes are cut one by one
 
 
@@ -162,10 +163,18 @@ def _samples(path: Path, arrays: dict[str, npt.NDArray[np.generic]], part: str, 
         )
     labels = _labels(path, arrays[y], y, x, len(inputs)) if y in arrays else None
     targets = _targets(path, arrays[target], target, x, len(inputs)) if (target := f"target{part}") in arrays else None
-    shifted = inputs.astype(np.int32) + offset
-    if bits > 8:
-        return Samples((shifted if wide else shifted * 256).astype(np.int16), labels, targets)
-    return Samples(shifted.astype(np.int8), labels, targets)
+    return Samples(_as_integers(inputs, offset, factor=1 if wide or bits <= 8 else 256, bits=bits), labels, targets)
+
+
+def _as_integers(inputs: npt.NDArray[np.generic], offset: int, *, factor: int, bits: int) -> IntegerInputs:
+    """Adds an offset and multiplies; the results fit. Few samples at once, so that wide copies take no memory."""
+    dtype = np.dtype(np.int8 if bits <= 8 else np.int16)
+    if inputs.dtype == dtype and offset == 0 and factor == 1:
+        return inputs.view(dtype)
+    made = np.empty(inputs.shape, dtype)
+    for start in range(0, len(inputs), _AT_ONCE):
+        made[start : start + _AT_ONCE] = (inputs[start : start + _AT_ONCE].astype(np.int32) + offset) * factor
+    return made
 
 
 def _labels(path: Path, labels: npt.NDArray[np.generic], y: str, x: str, samples: int) -> LabelArray:

@@ -170,7 +170,7 @@ def _shared(
     """Returns the fields that every :class:`Weighted` operator has; its bias follows weights and source."""
     source, result = builder.activation(raw, source_at), builder.result(raw)
     scales, zero_point = _weight_scales(builder, raw, weights.shape[0], channel_axis)
-    bias, bias_bits = _bias(builder, raw, weights.shape[0], max(source_at, 1) + 1)
+    bias, bias_bits = _bias(builder, raw, weights.shape[0], max(source_at, 1) + 1, wide=is_wide(source))
     kind = _contract_kind(builder, raw, source, options)
     contract = builder.contract(kind, wide=is_wide(source), xnnpack=unsigned.taken_by_xnnpack(builder, raw))
     if unsigned.follows_reference(builder, contract):
@@ -222,9 +222,8 @@ def _weight_scales(builder: Builder, raw: RawOperator, channels: int, axis: int)
     return scales, 0
 
 
-def _bias(builder: Builder, raw: RawOperator, channels: int, at: int) -> tuple[IntArray, int]:
+def _bias(builder: Builder, raw: RawOperator, channels: int, at: int, *, wide: bool) -> tuple[IntArray, int]:
     """Returns the bias, and the width in bits that it may have."""
-    wide = is_wide(builder.activation(raw))
     if not builder.has_input(raw, at):
         return np.zeros(channels, np.int64), WIDE_BIAS_BITS if wide else INT32_BITS
     tensor = builder.input(raw, at)
