@@ -29,18 +29,18 @@ class PartOutputs:
             name: name of the network in the study.
             point: the network's own part of the design.
             indices: the samples.
-            outputs: int8 ``[samples, elements]``.
+            outputs: integers, ``[samples, elements]``.
         """
         self._kept[name, point] = indices, outputs
         if len(self._kept) > _MOST:
             self._kept.popitem(last=False)
 
     def completed(self, name: str, point: DesignPoint, network: QuantizedNetwork, samples: Samples) -> ActivationArray:
-        """Returns the outputs for all samples, int8 ``[samples, elements]``; runs the network on those that lack."""
+        """Returns the outputs for all samples, ``[samples, elements]``; runs the network on those that lack."""
         indices, known = self._kept.pop((name, point), (np.arange(0), None))
         if known is None:
             return outputs_of(network, samples)
-        outputs = np.empty((len(samples), known.shape[1]), np.int8)
+        outputs = np.empty((len(samples), known.shape[1]), known.dtype)
         outputs[indices] = known
         if len(rest := np.setdiff1d(np.arange(len(samples)), indices)):
             outputs[rest] = outputs_of(network, samples.take(rest))

@@ -14,7 +14,7 @@ from nets.network import ActivationArray, IntArray, QuantizedNetwork, Sliding, T
 
 # Output positions that a covariance is computed from; with 8,192 instead of 4,096 no figure of the results changes.
 _POSITIONS = 4096
-_FIT_INT16 = 2**8  # so many int8 add up to no more than an int16
+_AT_ONCE = 2**8  # so many int8 add up to no more than an int16, and as many int16 to an int32
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -59,19 +59,20 @@ def input_sums(operator: Weighted, network: QuantizedNetwork, inputs: Sequence[T
 
 
 def _summed(chunks: Sequence[Tensor]) -> IntArray:
-    """Returns the sum over all samples, int64 ``[*shape]``, added in int16 as far as that is exact: many times faster.
+    """Returns the sum over all samples, int64 ``[*shape]``, added in fewer bits as far as that is exact: it is faster.
 
     Chunks may be single samples, so that a sum of each would take as much memory as all activations in int64.
     """
-    total, held, count = np.zeros(chunks[0].shape[1:], np.int64), np.zeros(chunks[0].shape[1:], np.int16), 0
+    narrow = np.int16 if chunks[0].dtype is torch.int8 else np.int32
+    total, held, count = np.zeros(chunks[0].shape[1:], np.int64), np.zeros(chunks[0].shape[1:], narrow), 0
     for chunk in chunks:
-        for piece in torch.split(chunk, _FIT_INT16):
-            if count + len(piece) > _FIT_INT16:
+        for piece in torch.split(chunk, _AT_ONCE):
+            if count + len(piece) > _AT_ONCE:
                 total += held
                 held[...] = 0
                 count = 0
             values = piece.numpy()
-            held += values[0] if len(values) == 1 else values.sum(axis=0, dtype=np.int16)
+            held += values[0] if len(values) == 1 else values.sum(axis=0, dtype=narrow)
             count += len(piece)
     return total + held
 

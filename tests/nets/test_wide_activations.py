@@ -18,10 +18,12 @@ from nets.importers import network_from_bytes
 from nets.narrow import Calibration, RescalerChoice, narrow
 from nets.narrow.activations import with_activation_bits
 from nets.narrow.certificates import certify
+from nets.narrow.statistics import input_sums
 from nets.network import PROFILES, ElementwiseSum, Method, QuantizedNetwork, Weighted
 from nets.oracle.export import export_tflite
 from nets.oracle.verify import random_samples, verify_bytes
 from nets.train.twin import RescaleAwareTwin
+from nets.writers import tflite_bytes, tosa_bytes
 
 EXAMPLES = settings(max_examples=4)
 seeds = st.integers(0, 2**32 - 1)
@@ -221,6 +223,27 @@ def test_what_no_runtime_has_is_refused() -> None:
     layers.writer.operator("RELU", [x], [out])
     with pytest.raises(NetworkError, match=r"operator 0 RELU has tensors of \[16, 8\] bits"):
         network_from_bytes(layers.content(out), "m")
+
+
+def test_operators_of_int8_alone_are_refused() -> None:
+    layers = Layers(np.random.default_rng(0), wide=True)
+    squares = layers.squared_difference(layers.input(4), layers.input(4))
+    with pytest.raises(NetworkError, match="operator 0 SQUARED_DIFFERENCE has tensors of INT16"):
+        network_from_bytes(layers.content(squares), "m")
+
+
+def test_files_of_int8_alone_are_not_written(network: QuantizedNetwork) -> None:
+    with pytest.raises(NetworkError, match=r"only int8 is written to \.tosa"):
+        tosa_bytes(network)
+    with pytest.raises(NetworkError, match=r"only int8 is written to \.tflite"):
+        tflite_bytes(network)
+
+
+def test_sums_of_many_extreme_inputs_are_exact(network: QuantizedNetwork) -> None:
+    operator = next(op for op in network.operators if isinstance(op, Weighted))
+    one = torch.full((1, *network.tensors[operator.inputs[0]].shape), -(2**15), dtype=torch.int16)
+    alone, together = (input_sums(operator, network, [one.repeat(count, 1, 1, 1)]) for count in (1, 300))
+    assert (together.totals == 300 * alone.totals).all()
 
 
 def test_a_network_of_other_inputs_is_refused(network: QuantizedNetwork) -> None:

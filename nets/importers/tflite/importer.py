@@ -143,12 +143,17 @@ def _network(graph: RawGraph, name: str, profile: Profile, cut: Cut) -> Quantize
         )
     builder = builder_of(graph, profile, extent)
     for operator in extent.operators:
-        _check_width(graph, operator)
-        made = CONVERTERS[operator.kind](builder, operator)
-        builder.operators += made if isinstance(made, list) else [made]
+        builder.operators += converted(builder, operator)
     for index in extent.outputs:
         builder.spec(graph.tensor(index, "the graph"))
     return _compact(builder, name.removesuffix(".tflite"), extent)
+
+
+def converted(builder: Builder, operator: RawOperator) -> list[Operator]:
+    """Returns what an operator of a known kind becomes, less those that its converter gives the builder itself."""
+    _check_width(builder.graph, operator)
+    made = CONVERTERS[operator.kind](builder, operator)
+    return made if isinstance(made, list) else [made]
 
 
 def builder_of(graph: RawGraph, profile: Profile, extent: Extent) -> Builder:
