@@ -13,6 +13,7 @@ from nets.errors import NetworkError
 
 LabelArray = npt.NDArray[np.int64]
 _Indices = npt.NDArray[np.intp]
+_AT_ONCE = 64  # samples that are converted
 _MOST_MISSED = 0.1  # share of the samples by which a part may miss its own share because classes are cut one by one
 
 
@@ -149,7 +150,17 @@ def _samples(path: Path, arrays: dict[str, npt.NDArray[np.generic]], part: str, 
         )
     labels = _labels(path, arrays[y], y, x, len(inputs)) if y in arrays else None
     targets = _targets(path, arrays[target], target, x, len(inputs)) if (target := f"target{part}") in arrays else None
-    return Samples((inputs.astype(np.int16) + offset).astype(np.int8), labels, targets)
+    return Samples(_as_int8(inputs, offset), labels, targets)
+
+
+def _as_int8(inputs: npt.NDArray[np.generic], offset: int) -> npt.NDArray[np.int8]:
+    """Adds an offset to integers whose sums fit int8; few samples at once, so that wide copies take no memory."""
+    if inputs.dtype == np.int8 and offset == 0:
+        return inputs.view(np.int8)
+    made = np.empty(inputs.shape, np.int8)
+    for start in range(0, len(inputs), _AT_ONCE):
+        made[start : start + _AT_ONCE] = inputs[start : start + _AT_ONCE].astype(np.int16) + offset
+    return made
 
 
 def _labels(path: Path, labels: npt.NDArray[np.generic], y: str, x: str, samples: int) -> LabelArray:

@@ -21,6 +21,7 @@ from dse.report.charts.rescalers import is_shared, layer_table
 from dse.report.front_rows import front_rows
 from dse.report.losses import ShownLoss, shown_loss
 from dse.report.pictures import Analysis, analyse, pictures, write_pictures
+from dse.report.row_groups import LEAST_FILTERED, row_groups
 from dse.report.scene import Scene
 from dse.report.tables import compared, write_tables
 from dse.report.tiles import front_tiles, gain_in_words, tiles
@@ -75,6 +76,8 @@ def report_html(analysis: Analysis, drawn: dict[str, Picture]) -> str:
         front_rows=len(rows),
         members=_member_rows(view, designs),
         layers=_layers(view),
+        groups=row_groups(view.results),
+        is_long=len(view.results.rescalers) >= LEAST_FILTERED,
         layers_share=chosen is not None and is_shared(view, chosen),
         counts=Counter(view.results.trials["state"]),
         errors=_errors(view.results),
@@ -165,6 +168,7 @@ def design_cards(view: Scene) -> dict[str, object]:
     shown |= {c.trial: c for c in (view.rec.int32, view.rec.control, *view.rec.recommended.values(), *tested) if c}
     return {
         "rescalers": list(view.results.rescalers),
+        "groups": [places for _, places in row_groups(view.results)],
         "designs": {
             str(c.trial): {"facts": _card_facts(c, view.loss), "bits": c.rescalers, "methods": c.methods}
             for c in shown.values()

@@ -170,6 +170,8 @@ def sum_of_products(operator: Weighted, centred: Tensor, weights: Tensor, bias: 
     if not isinstance(operator, Sliding):
         return functional.linear(centred.reshape(-1, weights.shape[1]), weights, bias)
     image = spread(centred, operator).permute(0, 3, 1, 2)
+    if image.shape[1] == 1:
+        image, weights = _of_one_channel(image), _of_one_channel(weights)
     (top, bottom), (left, right) = operator.padding
     symmetric = top == bottom and left == right
     if not symmetric:
@@ -184,6 +186,15 @@ def sum_of_products(operator: Weighted, centred: Tensor, weights: Tensor, bias: 
         groups=operator.groups,
     )
     return result.permute(0, 2, 3, 1)
+
+
+def _of_one_channel(values: Tensor) -> Tensor:
+    """Returns ``[any, 1, height, width]`` with the strides of torch's default layout.
+
+    In those of channels last, torch 2.13 (oneDNN 3.12) computes wrong float32 sums of an image of one channel if the
+    output has one column and the horizontal stride is 2.
+    """
+    return values.reshape(len(values), *values.shape[2:]).unsqueeze(1)
 
 
 def spread(image: Tensor, operator: Sliding, fill: int = 0) -> Tensor:

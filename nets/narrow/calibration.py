@@ -6,6 +6,7 @@ it has in the int32 network (bias correction: Nagel et al. 2019, "Data-Free Quan
 and Bias Correction", section 4.2). The narrowed network sees its own, already corrected activations.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -39,6 +40,7 @@ from nets.network import (
     with_multiplier_bits,
 )
 
+_MOST_BYTES = 2**28  # of weights that are kept for further designs
 # Steps of narrow weights, as shares of the step that just covers the largest one (clipping few large weights can pay).
 _SHRINKING = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 
@@ -73,7 +75,8 @@ class Calibration:
         self._on_operator = on_operator
         self._originals = originals if originals is not None else real_weights(reference)
         self._layers: dict[str, _Layer] = {}
-        self._made: dict[tuple[object, ...], Weighted] = {}
+        self._made: OrderedDict[tuple[object, ...], Weighted] = OrderedDict()  # the latest last
+        self._made_bytes = 0
         self._values: dict[int, ValueCounts] = {}
         summed = {
             index
@@ -144,18 +147,28 @@ class Calibration:
     def _weighted(self, operator: Weighted, network: QuantizedNetwork, choice: RescalerChoice | None) -> Weighted:
         """Returns a layer with its narrowed rescaler and error-aware weights; its bias is not corrected yet.
 
-        The weights depend on the reference's activations alone, so designs that choose the same for a layer share them.
+        The weights depend on the reference's activations alone, so designs that choose the same for a layer share them;
+        those that were not used for the longest time are dropped if all take too much memory.
         """
         scales = network.tensors[operator.inputs[0]].scale, network.tensors[operator.output].scale
         key = (operator.name, choice, operator.weight_bits, operator.rescaler.contract.name, scales)
-        if key not in self._made:
+        if key in self._made:
+            self._made.move_to_end(key)
+        else:
             layer, original = self._layers[operator.name], self._originals[operator.name]
             if choice is None or choice.method is Method.ROUND:
                 operator = _reweighted(operator, network, original, layer)
             if choice is not None:
                 operator = narrowed(operator, network, choice, self._originals, layer)
-            self._made[key] = operator
+            self._keep(key, operator)
         return self._made[key]
+
+    def _keep(self, key: tuple[object, ...], operator: Weighted) -> None:
+        self._made[key] = operator
+        self._made_bytes += operator.weights.nbytes
+        while self._made_bytes > _MOST_BYTES and len(self._made) > 1:
+            _, dropped = self._made.popitem(last=False)
+            self._made_bytes -= dropped.weights.nbytes
 
     def _corrected(self, operator: Weighted, network: QuantizedNetwork, inputs: Sequence[Tensor]) -> Weighted:
         """Returns a layer with the biases that give each channel the int32 network's mean accumulator."""

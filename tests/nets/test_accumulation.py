@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_layers import SAME, Layers
+from random_layers import SAME, VALID, Layers
 
 from nets.execute.accumulation import (
     FLOAT32_EXACT,
@@ -151,6 +151,22 @@ def test_convolutions_equal_a_loop_over_integers(
     got = sum_of_products(
         operator, centred, arranged_weights(operator, dtype), torch.tensor(operator.bias, dtype=dtype)
     )
+    assert got.to(torch.int64).tolist() == by_loops(operator, image, spec.zero_point).tolist()
+
+
+@pytest.mark.parametrize("samples", [2, 8, 24])
+def test_an_image_of_one_channel_and_a_result_of_one_column(samples: int) -> None:
+    """torch's own float32 convolution is wrong here if it is given the strides of channels last."""
+    layers = Layers(np.random.default_rng(0))
+    out = layers.conv(layers.input(4, 3, 1), 1, (2, 3), (1, 2), padding=VALID)
+    network = network_from_bytes(layers.content(out), "m")
+    operator = network.operators[0]
+    assert isinstance(operator, Convolution)
+    spec = network.tensors[0]
+    image = np.random.default_rng(0).integers(-128, 128, (samples, 4, 3, 1), dtype=np.int8)
+    centred = torch.from_numpy(image).to(torch.float32) - spec.zero_point
+    bias = torch.tensor(operator.bias, dtype=torch.float32)
+    got = sum_of_products(operator, centred, arranged_weights(operator, torch.float32), bias)
     assert got.to(torch.int64).tolist() == by_loops(operator, image, spec.zero_point).tolist()
 
 

@@ -128,6 +128,14 @@ def test_npz_with_and_without_its_own_test_part(tmp_path: Path) -> None:
     assert own.sha256 != plain.sha256
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
+def test_many_samples_of_any_width_keep_their_values(tmp_path: Path, dtype: type) -> None:
+    pixels = np.arange(150 * 4).reshape(150, 4) % 256
+    loaded = load_npz_dataset(write(tmp_path / "a.npz", x=pixels.astype(dtype)), input_offset=-128)
+    assert loaded.samples.inputs.dtype == np.int8
+    assert (loaded.samples.inputs == pixels - 128).all()
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [

@@ -13,6 +13,7 @@ from small_networks import digits_like, mixed, random_inputs
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor, accumulator
 from nets.importers.tflite import load_tflite
+from nets.narrow import calibration as layer_calibration
 from nets.narrow.calibration import Calibration
 from nets.narrow.choice import RescalerChoice
 from nets.narrow.covariance import Covariance, by_group, covariance_of, from_groups, group_count
@@ -68,7 +69,9 @@ def test_sums_of_many_extreme_inputs_are_exact(samples: int) -> None:
     assert isinstance(operator, Weighted)
     one = torch.full((1, *network.tensors[operator.inputs[0]].shape), -128, dtype=torch.int8)
     alone, together = (input_sums(operator, network, [one.repeat(count, 1, 1, 1)]) for count in (1, samples))
+    in_chunks = input_sums(operator, network, [one] * (samples - 99) + [one.repeat(99, 1, 1, 1)])
     assert (together.totals == samples * alone.totals).all()
+    assert (in_chunks.totals == together.totals).all()
 
 
 def test_variances_are_those_of_accumulator_errors(case: tuple) -> None:
@@ -260,3 +263,16 @@ def test_scales_around_an_add_are_chosen_by_its_values() -> None:
         counts = value_counts(network.tensors[index], [torch.from_numpy(tensors[index])])
         assert counts.error_at(made.tensors[index].scale) <= counts.error_at(grown.tensors[index].scale)
         assert made.tensors[index].scale <= grown.tensors[index].scale
+
+
+def test_designs_do_not_depend_on_the_weights_that_were_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = digits_like(1, width=8)
+    network, inputs = module.network, random_inputs(module.network.tensors[module.network.inputs[0]].shape, 40)
+    designs = [choices(network, k, None) for k in (1, 2, 1)]
+    kept = Calibration(network, inputs)
+    wanted = [fingerprint(kept.narrow(network, design)) for design in designs]
+    monkeypatch.setattr(layer_calibration, "_MOST_BYTES", 1)
+    bounded = Calibration(network, inputs)
+    assert [fingerprint(bounded.narrow(network, design)) for design in designs] == wanted
+    assert len(bounded._made) == 1  # noqa: SLF001 -- what it keeps, which nothing else shows
+    assert wanted[0] == wanted[2] != wanted[1]

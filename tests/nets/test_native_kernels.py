@@ -94,10 +94,15 @@ def test_convolutions(
 @needs_native
 @pytest.mark.parametrize("contract", sorted(CONTRACTS))
 @settings(max_examples=8)
-@given(seed=st.integers(0, 2**32 - 1), size=st.tuples(st.integers(1, 30), st.integers(1, 30), st.integers(1, 9)))
-def test_elementwise(contract: str, seed: int, size: tuple[int, int, int]) -> None:
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.tuples(st.integers(1, 30), st.integers(1, 30), st.integers(1, 9)),
+    repeated=st.integers(0, 3),
+)
+def test_elementwise(contract: str, seed: int, size: tuple[int, int, int], repeated: int) -> None:
     layers = Layers(np.random.default_rng(seed))
-    a, b = layers.input(*size), layers.input(*size)
+    sizes = [size, (*(1,) * repeated, *size[repeated:])]
+    a, b = (layers.input(*shape) for shape in (sizes if seed % 2 else sizes[::-1]))
     results = [layers.elementwise(kind, a, b) for kind in ("ADD", "SUB", "MUL")]
     results.append(layers.requantize("QUANTIZE", a))
     network = network_from_bytes(layers.content(*results), "m", contract=contract)
@@ -188,9 +193,27 @@ def test_pools_moves_and_functions(
     x = layers.input(*size)
     pools = [layers.pool(kind, x, window, (1 + seed % 2, 1), padding, RELU6) for kind in ("MAX", "AVERAGE")]
     results = [*pools, layers.concatenate(pools, 1 + seed % 3), layers.mean(x), layers.transpose(x, 0, 3, 1, 2)]
+    results += [layers.mean(x, axes=(1,), keep=True), layers.mean(x, axes=(3,)), layers.mean(x, axes=(2, 3))]
     results.append(layers.pad(x, (1, 0), (0, 2), (1, 1)))
     results.append(layers.rearranged("TILE", x, (2 * size[0], size[1], 3 * size[2]), [1, 2, 1, 3]))
     results.append(layers.function("TANH", x))
     results.append(layers.reshape(x, size[0] * size[1], size[2]))
-    network = network_from_bytes(layers.content(*results), "m")
-    assert assert_kernels_equal(network, seed) == len(network.operators) == 9
+    contract = ("half_up", "litert_xnnpack")[seed % 2]
+    network = network_from_bytes(layers.content(*results), "m", contract=contract)
+    assert assert_kernels_equal(network, seed) == len(network.operators) == 12
+
+
+@needs_native
+@pytest.mark.parametrize("backend", [Backend.SSE2, Backend.AVX2])
+def test_executors_on_fewer_instructions_give_the_same_integers(backend: Backend) -> None:
+    library = native_library()
+    assert library is not None
+    network = network_from_bytes(known_models.residual(np.random.default_rng(8)), "m")
+    samples = random_samples(network, 3, 1)
+    if library.best_path() < 1:
+        with pytest.raises(NetworkError, match="avx2 is requested"):
+            IntegerExecutor(network, backend=Backend.AVX2)
+        return
+    expected = IntegerExecutor(network, backend=Backend.TORCH).outputs(*samples)
+    got = IntegerExecutor(network, backend=backend).outputs(*samples)
+    assert all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))

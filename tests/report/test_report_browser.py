@@ -15,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from synthetic_study import HOSTILE, Maker
 
-from dse.report import compare
+from dse.report import compare, write_report
 from dse.store.results import StudyResults
 from dse.verdict import choices
 
@@ -248,3 +248,31 @@ def test_comparison_opens_and_its_legend_works(browser: webdriver.Chrome, make: 
     until(lambda: opacities(browser, plot, "compare_rescaler_area_um2_designs") == {0.1, 1.0})
     opened(browser, tmp_path / "compare.html", width=390, height=844)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+
+
+def test_a_long_report_shows_the_rescalers_that_its_reader_asks_for(
+    browser: webdriver.Chrome, make: Maker, tmp_path: Path
+) -> None:
+    names = tuple(f"{'add' if n % 5 == 4 else 'conv'}_{n}" for n in range(90))
+    opened(browser, write_report(make(names=names, rescalers=90, trials=20), tmp_path))
+
+    def rows() -> list[str]:
+        labels = "#plot-multiplier_bits-1 .role-axis-label text"
+        script = "return Array.from(document.querySelectorAll(arguments[0]), (label) => label.textContent)"
+        return [text for text in browser.execute_script(script, labels) if text in names]
+
+    assert rows() == list(names)  # no name is left out
+    plot = browser.find_element(By.ID, "plot-multiplier_bits-1")
+    assert plot.size["height"] < browser.execute_script("return arguments[0].scrollHeight", plot)  # it scrolls in place
+    button = next(
+        each for each in browser.find_elements(By.CSS_SELECTOR, "#filter button") if each.text.startswith("add")
+    )
+    browser.execute_script("arguments[0].click()", button)
+    until(lambda: rows() == [name for name in names if name.startswith("add")])
+    browser.find_element(By.ID, "filter-text").send_keys("_8")
+    until(lambda: rows() == ["add_84", "add_89"])
+    assert browser.find_element(By.ID, "filter-count").text == "2 of 90 shown"
+    browser.find_element(By.ID, "filter-text").send_keys("no such name")
+    until(lambda: browser.find_element(By.ID, "filter-count").text == "0 of 90 shown")
+    assert rows() == ["add_84", "add_89"]  # an empty picture would show nothing
+    assert browser.get_log("browser") == []

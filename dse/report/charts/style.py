@@ -178,7 +178,7 @@ def row_axis(labels: Sequence[str], padding: float = 0.0) -> Spec:
         "type": "nominal",
         "title": None,
         "scale": {"domain": list(labels), "paddingInner": padding},
-        "axis": {"grid": False, "labelLimit": 200},
+        "axis": {"grid": False, "labelLimit": 200, "labelOverlap": False},
     }
 
 

@@ -21,14 +21,15 @@ struct Operand {
 struct SumPlan {
     const Requant* requant;
     Operand operands[2];
-    int64_t elements;  // of one sample
+    int64_t elements;    // of one sample of the output
+    int64_t periods[2];  // of one sample of each operand, which repeats
     int32_t exact;     // whether float64 gives the tables' values
 };
 
 struct ProductPlan {
     const Requant* requant;
     int32_t zeros[2];
-    int64_t elements;
+    int64_t elements, periods[2];
 };
 
 struct LookupPlan {
@@ -54,6 +55,23 @@ static void in_parts(const Requant& requant, int8_t* y, int64_t count, Body&& bo
         requantize<Path>(requant, {acc, LANES, y + i, LANES, rows, 0, LANES});
         if (done < part) requantize<Path>(requant, {acc + done, LANES, y + i + done, LANES, 1, 0, part - done});
     }
+}
+
+// One sample of an operand, repeated until it has as many elements as the output.
+static const int8_t* repeated(const int8_t* x, int64_t period, int64_t elements, Slot slot) {
+    if (period == elements) return x;
+    int8_t* all = scratch<int8_t>(slot, elements);
+    for (int64_t i = 0; i < elements; i += period) std::memcpy(all + i, x, static_cast<size_t>(period));
+    return all;
+}
+
+// Calls `body(a, b, y, elements)` for samples whose operands repeat, or once for all samples if none does.
+template <typename Plan, typename Body>
+static void each_sample(const Plan& plan, const int8_t* a, const int8_t* b, int8_t* y, int64_t samples, Body&& body) {
+    const int64_t elements = plan.elements, first = plan.periods[0], second = plan.periods[1];
+    if (first == elements && second == elements) return body(a, b, y, samples * elements);
+    for (int64_t sample = 0; sample < samples; ++sample, a += first, b += second, y += elements)
+        body(repeated(a, first, elements, PADDED), repeated(b, second, elements, FILL), y, elements);
 }
 
 #ifdef HAS_X86_PATHS
@@ -90,11 +108,11 @@ ON_AVX512 static void sums_512(const Operand& a, const Operand& b, const int8_t*
 #endif
 
 template <typename Path>
-static void sum(const SumPlan& plan, const int8_t* a, const int8_t* b, int8_t* y, int64_t samples) {
+static void dense_sum(const SumPlan& plan, const int8_t* a, const int8_t* b, int8_t* y, int64_t elements) {
     const Operand first = plan.operands[0], second = plan.operands[1];
     // Without an instruction for it, a floor costs more than a table.
     const bool exact = plan.exact != 0 && !std::is_base_of<Plain, Path>::value;
-    in_parts<Path>(*plan.requant, y, samples * plan.elements, [&](int64_t from, int64_t part, int32_t* sums) {
+    in_parts<Path>(*plan.requant, y, elements, [&](int64_t from, int64_t part, int32_t* sums) {
         int64_t done = 0;
 #ifdef HAS_X86_PATHS
         if (exact && std::is_same<Path, Vnni>::value) {
@@ -117,15 +135,29 @@ static void sum(const SumPlan& plan, const int8_t* a, const int8_t* b, int8_t* y
 }
 
 template <typename Path>
-static void product(const ProductPlan& plan, const int8_t* a, const int8_t* b, int8_t* y, int64_t samples) {
+static void dense_product(const ProductPlan& plan, const int8_t* a, const int8_t* b, int8_t* y, int64_t elements) {
     const int32_t first = plan.zeros[0], second = plan.zeros[1];
-    in_parts<Path>(*plan.requant, y, samples * plan.elements, [&](int64_t from, int64_t part, int32_t* products) {
+    in_parts<Path>(*plan.requant, y, elements, [&](int64_t from, int64_t part, int32_t* products) {
         Path::call([=]() INLINE_LAMBDA {
             const int8_t* __restrict left = a + from;
             const int8_t* __restrict right = b + from;
             int32_t* __restrict acc = products;
             for (int64_t i = 0; i < part; ++i) acc[i] = (left[i] - first) * (right[i] - second);
         });
+    });
+}
+
+template <typename Path>
+static void sum(const SumPlan& plan, const int8_t* a, const int8_t* b, int8_t* y, int64_t samples) {
+    each_sample(plan, a, b, y, samples, [&](const int8_t* left, const int8_t* right, int8_t* to, int64_t elements) {
+        dense_sum<Path>(plan, left, right, to, elements);
+    });
+}
+
+template <typename Path>
+static void product(const ProductPlan& plan, const int8_t* a, const int8_t* b, int8_t* y, int64_t samples) {
+    each_sample(plan, a, b, y, samples, [&](const int8_t* left, const int8_t* right, int8_t* to, int64_t elements) {
+        dense_product<Path>(plan, left, right, to, elements);
     });
 }
 

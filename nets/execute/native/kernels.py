@@ -1,6 +1,7 @@
 """Operators prepared for the native kernels: int8 tensors in, an int8 tensor out, equal to the torch kernels."""
 
 import ctypes
+import math
 
 import numpy as np
 import torch
@@ -39,7 +40,6 @@ from nets.network import (
     FullyConnected,
     IntArray,
     MaxPool,
-    Mean,
     Operator,
     Pad,
     Pool,
@@ -49,6 +49,7 @@ from nets.network import (
     RescaledOperator,
     Rescaler,
     Reshape,
+    Sum,
     Tabulated,
     TensorSpec,
     Transpose,
@@ -56,7 +57,7 @@ from nets.network import (
     rescaling,
 )
 
-_MAXIMUM, _AVERAGE, _SUM = range(3)  # PoolKind of elementwise.h
+_MAXIMUM, _AVERAGE, _SUM, _FLOAT_SUM = range(4)  # PoolKind of elementwise.h
 
 
 def native_kernel(operator: Operator, network: QuantizedNetwork, library: Library) -> NativeKernel | None:
@@ -67,9 +68,9 @@ def native_kernel(operator: Operator, network: QuantizedNetwork, library: Librar
     match operator:
         case Weighted():
             return _weighted(operator, sources[0], target, library)
-        case ElementwiseSum() if sources[0].shape == sources[1].shape == target.shape:
+        case ElementwiseSum() if all(_repeats(source.shape, target.shape) for source in sources):
             return _sum(operator, sources, target, library)
-        case ElementwiseProduct() if sources[0].shape == sources[1].shape == target.shape:
+        case ElementwiseProduct() if all(_repeats(source.shape, target.shape) for source in sources):
             return _product(operator, sources, target, library)
         case Requantize():
             values = _table(sources[0], operator.rescaler, 0) + target.zero_point
@@ -78,8 +79,8 @@ def native_kernel(operator: Operator, network: QuantizedNetwork, library: Librar
             return _lookup(np.roll(operator.table, 128), target, library)
         case MaxPool() | AveragePool(centre=0):
             return _pool(operator, sources[0], target, library)
-        case Mean(float_offset=None, axes=(0, 1)) if len(sources[0].shape) == 3:
-            return _mean(operator, sources[0], target, library)
+        case Sum():
+            return _summed(operator, sources[0], target, library)
     return _mover(operator, sources, target, library)
 
 
@@ -163,6 +164,17 @@ def _lookup(table: IntArray, target: TensorSpec, library: Library) -> NativeKern
     return NativeKernel(library, StepKind.LOOKUP, plan, (values,), target.shape)
 
 
+def _repeats(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Returns whether a broadcast operand's elements repeat in order: the shape is the end of the target's."""
+    begin = next((at for at, size in enumerate(shape) if size != 1), len(shape))
+    kept = len(shape) - begin
+    return shape[begin:] == target[len(target) - kept :]
+
+
+def _periods(sources: list[TensorSpec]) -> ctypes.Array[ctypes.c_int64]:
+    return (ctypes.c_int64 * 2)(*(int(np.prod(source.shape)) for source in sources))
+
+
 def _sum(
     operator: ElementwiseSum, sources: list[TensorSpec], target: TensorSpec, library: Library
 ) -> NativeKernel | None:
@@ -184,7 +196,7 @@ def _sum(
         operand.table = values.ctypes.data
     requant = _requant(operator, LANES, target, np.array([bound]), library)
     structs = (OperandStruct * 2)(*operands)
-    plan = SumStruct(ctypes.addressof(requant), structs, int(np.prod(target.shape)), exact)
+    plan = SumStruct(ctypes.addressof(requant), structs, int(np.prod(target.shape)), _periods(sources), exact)
     return NativeKernel(library, StepKind.SUM, plan, (requant, *held), target.shape)
 
 
@@ -211,7 +223,7 @@ def _product(
     bound = np.array([reach(sources[0]) * reach(sources[1])])
     requant = _requant(operator, LANES, target, bound, library)
     zeros = (ctypes.c_int32 * 2)(*(source.zero_point for source in sources))
-    plan = ProductStruct(ctypes.addressof(requant), zeros, int(np.prod(target.shape)))
+    plan = ProductStruct(ctypes.addressof(requant), zeros, int(np.prod(target.shape)), _periods(sources))
     return NativeKernel(library, StepKind.PRODUCT, plan, (requant,), target.shape)
 
 
@@ -219,18 +231,28 @@ def _pool(operator: Pool, source: TensorSpec, target: TensorSpec, library: Libra
     kind = _MAXIMUM if isinstance(operator, MaxPool) else _AVERAGE
     (top, _), (left, _) = operator.padding
     sizes = (*source.shape, *target.shape[:2], *operator.kernel, *operator.stride, top, left)
-    plan = PoolStruct(kind, *sizes, operator.q_min, operator.q_max, 0, None)
+    plan = PoolStruct(kind, *sizes, operator.q_min, operator.q_max, 0, None, 0.0, 0.0)
     return NativeKernel(library, StepKind.POOL, plan, (), target.shape)
 
 
-def _mean(operator: Mean, source: TensorSpec, target: TensorSpec, library: Library) -> NativeKernel | None:
-    height, width, channels = source.shape
-    bound = height * width * reach(source)
+def _summed(operator: Sum, source: TensorSpec, target: TensorSpec, library: Library) -> NativeKernel | None:
+    """Prepares a sum or mean over axes that follow each other, as one window over each row of an image."""
+    axes, shape = sorted(operator.axes), source.shape
+    if not axes or axes != list(range(axes[0], axes[-1] + 1)):
+        return None
+    before, summed, channels = (
+        math.prod(part) for part in (shape[: axes[0]], shape[axes[0] : axes[-1] + 1], shape[axes[-1] + 1 :])
+    )
+    bound = summed * max(reach(source), 128)
     if bound > INT32_MAX:
         return None
+    sizes = (before, summed, channels, before, 1, 1, summed, 1, 1, 0, 0, operator.q_min, operator.q_max)
+    if operator.float_offset is not None:
+        scale = float(operator.rescaler.scale[0])
+        plan = PoolStruct(_FLOAT_SUM, *sizes, 0, None, scale, operator.float_offset)
+        return NativeKernel(library, StepKind.POOL, plan, (), target.shape)
     requant = _requant(operator, channels, target, np.array([bound]), library)
-    sizes = (height, width, channels, 1, 1, height, width, 1, 1, 0, 0)
-    plan = PoolStruct(_SUM, *sizes, operator.q_min, operator.q_max, source.zero_point, ctypes.addressof(requant))
+    plan = PoolStruct(_SUM, *sizes, source.zero_point, ctypes.addressof(requant), 0.0, 0.0)
     return NativeKernel(library, StepKind.POOL, plan, (requant,), target.shape)
 
 

@@ -4,7 +4,7 @@ import ctypes
 import functools
 from pathlib import Path
 
-KERNELS_VERSION = 4
+KERNELS_VERSION = 5
 _PATHS = {-1: "plain C++", 0: "SSE2", 1: "AVX2", 2: "AVX-512 VNNI"}  # as best_path_here() numbers them
 
 

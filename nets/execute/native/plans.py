@@ -56,13 +56,22 @@ class OperandStruct(ctypes.Structure):
 class SumStruct(ctypes.Structure):
     """Mirrors ``SumPlan``."""
 
-    _fields_ = (("requant", ctypes.c_void_p), ("operands", OperandStruct * 2), *_int64("elements"), *_int32("exact"))
+    _fields_ = (
+        *(("requant", ctypes.c_void_p), ("operands", OperandStruct * 2)),
+        *_int64("elements"),
+        ("periods", ctypes.c_int64 * 2),
+        *_int32("exact"),
+    )
 
 
 class ProductStruct(ctypes.Structure):
     """Mirrors ``ProductPlan``."""
 
-    _fields_ = (("requant", ctypes.c_void_p), ("zeros", ctypes.c_int32 * 2), *_int64("elements"))
+    _fields_ = (
+        *(("requant", ctypes.c_void_p), ("zeros", ctypes.c_int32 * 2)),
+        *_int64("elements"),
+        ("periods", ctypes.c_int64 * 2),
+    )
 
 
 class LookupStruct(ctypes.Structure):
@@ -78,6 +87,7 @@ class PoolStruct(ctypes.Structure):
         *_int32("kind", "height", "width", "channels", "out_height", "out_width"),
         *_int32("kernel_y", "kernel_x", "stride_y", "stride_x", "top", "left", "q_min", "q_max", "zero"),
         ("requant", ctypes.c_void_p),
+        *((name, ctypes.c_float) for name in ("scale", "offset")),
     )
 
 

@@ -7,7 +7,7 @@
 
 extern "C" {
 
-enum PoolKind { MAXIMUM = 0, AVERAGE = 1, SUM = 2 };
+enum PoolKind { MAXIMUM = 0, AVERAGE = 1, SUM = 2, FLOAT_SUM = 3 };
 
 // Mirrors nets/execute/native/plans.py: PoolStruct.
 struct PoolPlan {
@@ -17,6 +17,7 @@ struct PoolPlan {
     int32_t q_min, q_max;
     int32_t zero;            // SUM: subtracted from each input
     const Requant* requant;  // SUM
+    float scale, offset;     // FLOAT_SUM: rint(float32(sum) * scale + offset)
 };
 }
 
@@ -61,7 +62,8 @@ static void sums(const PoolPlan& p, const int8_t* x, int8_t* y, int64_t samples)
     int32_t* acc = scratch<int32_t>(ACCUMULATORS, channels + LANES);
     const double low = p.q_min, high = p.q_max;
     const int32_t zero = p.zero;
-    const bool averages = p.kind == AVERAGE;
+    const int32_t kind = p.kind;
+    const float scale = p.scale, offset = p.offset;
     windows(p, x, y, samples, [&](const int8_t* from, int8_t* to, int64_t rows, int64_t columns) {
         const int64_t taps = rows * columns;
         Path::call([=]() INLINE_LAMBDA {
@@ -73,8 +75,17 @@ static void sums(const PoolPlan& p, const int8_t* x, int8_t* y, int64_t samples)
                     const int8_t* __restrict in = from + dy * row + dx * channels;
                     for (int64_t c = 0; c < channels; ++c) total[c] += in[c];
                 }
-            if (!averages) return;
             int8_t* __restrict out = to;
+            if (kind == FLOAT_SUM) {
+                const float least = static_cast<float>(low), most = static_cast<float>(high), magic = 12582912.0f;
+                for (int64_t c = 0; c < channels; ++c) {
+                    const float value = static_cast<float>(total[c]) * scale + offset;
+                    // 1.5 * 2**23: its last bit counts ones, so the sum is rounded to even.
+                    const float rounded = (std::min(std::max(value, least), most) + magic) - magic;
+                    out[c] = static_cast<int8_t>(static_cast<int32_t>(rounded));
+                }
+            }
+            if (kind != AVERAGE) return;
             const double count = static_cast<double>(taps), half = static_cast<double>(taps / 2);
             // A quotient of 32-bit integers, rounded to float64, has the whole part of the exact one.
             for (int64_t c = 0; c < channels; ++c) {
@@ -83,6 +94,6 @@ static void sums(const PoolPlan& p, const int8_t* x, int8_t* y, int64_t samples)
                 out[c] = static_cast<int8_t>(std::min(std::max<double>(mean, low), high));
             }
         });
-        if (!averages) requantize<Path>(*p.requant, {acc, channels, to, channels, 1, 0, channels});
+        if (kind == SUM) requantize<Path>(*p.requant, {acc, channels, to, channels, 1, 0, channels});
     });
 }
