@@ -18,6 +18,7 @@ from dse.study.space import space_over
 from dse.study.spec import Study
 from dse.study.task_metrics import Measured, Metric, metric_named
 from dse.study.tasks import check_above_chance, check_classifier
+from dse.study.values import SHIPPED_METRICS
 from nets.datasets import Dataset, Samples, Splits, integers, load_digits_dataset, load_npz_dataset, split
 from nets.digests import digest
 from nets.execute import IntegerExecutor
@@ -211,6 +212,7 @@ def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
     )
     network = under(contract)
     _check_scales(member, dataset, study)
+    _check_end(member)
     splits = _for_network(splits, network, data, study.fidelity.calibration)
     _check_losses(member, splits, network, study)
     outputs = outputs_of(network, splits.validation)
@@ -290,6 +292,24 @@ def _check_scales(member: MemberSpec, dataset: Dataset, study: Study) -> None:
         raise StudyError(
             f"{model.name}: {name} states no scales of inputs and outputs, which are needed for {needed[0]}"
         )
+
+
+def _check_end(member: MemberSpec) -> None:
+    """Refuses a metric of values that would be computed of logits, without the function that the file ends with."""
+    model, metric = member.network.model, member.data.metric
+    of_values = member.network.outputs == "values" or metric in SHIPPED_METRICS
+    if model is None or metric is None or member.network.cut or not of_values:
+        return
+    find = model_format(model).dropped_end
+    if find is None or (end := find(model)) is None:
+        return
+    places = {"behind it": end.behind, "before it": end.logits}
+    cuts = [f"network.cut = [{at}] for the values {where}" for where, at in places.items() if at is not None]
+    instead = f"use {', or '.join(cuts)}" if cuts else "models of this format cannot be cut; leave the metric out"
+    raise StudyError(
+        f"{model.name}: data.metric = {metric!r} is of values, and the network is read without the {end.kind} that the "
+        f"file ends with; {instead}"
+    )
 
 
 def _check_losses(member: MemberSpec, splits: Splits, network: QuantizedNetwork, study: Study) -> None:

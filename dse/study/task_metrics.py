@@ -126,7 +126,7 @@ def _against_targets(outputs: Floats, inputs: Floats, targets: Targets) -> Float
         raise StudyError(
             'data.metric = "squared_error" needs target (or y) in data.samples: what the outputs should be'
         )
-    if targets[0].size != outputs[0].size:
+    if not _comparable(targets, outputs):
         raise StudyError(
             f"data.samples: target is {list(targets.shape[1:])} a sample, and the network's output "
             f"{list(outputs.shape[1:])}"
@@ -135,12 +135,18 @@ def _against_targets(outputs: Floats, inputs: Floats, targets: Targets) -> Float
 
 
 def _against_inputs(outputs: Floats, inputs: Floats, targets: Targets) -> Floats:  # noqa: ARG001 -- one signature
-    if inputs[0].size != outputs[0].size:
+    if not _comparable(inputs, outputs):
         raise StudyError(
             f"the network gives {list(outputs.shape[1:])} for {list(inputs.shape[1:])}; reconstruction_error and "
             "anomaly_auc are for autoencoders, which give back what they take"
         )
     return _squared(outputs, inputs)
+
+
+def _comparable(values: npt.NDArray[np.generic], outputs: Floats) -> bool:
+    """Returns whether samples have the outputs' shape but for sizes of 1, or as many elements in one dimension."""
+    shapes = [tuple(size for size in each.shape[1:] if size > 1) for each in (values, outputs)]
+    return shapes[0] == shapes[1] or (min(map(len, shapes)) <= 1 and values[0].size == outputs[0].size)
 
 
 def _squared(values: Floats, others: Floats) -> Floats:

@@ -1,12 +1,14 @@
 """The formats of model files, recognised by suffix: one table that every command reads models through."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from nets.errors import NetworkError
-from nets.importers.onnx import load_onnx
-from nets.importers.tflite import load_tflite
+from nets.importers.ends import DroppedEnd
+from nets.importers.onnx import end_of_onnx, load_onnx
+from nets.importers.tflite import end_of_tflite, load_tflite
 from nets.importers.tflite.extent import Cut
 from nets.importers.tosa import AS_STATED, load_tosa
 from nets.network import ONNX_PROFILES, PROFILES, QuantizedNetwork
@@ -40,6 +42,7 @@ class ModelFormat:
         load: reads a file; imports what it needs when it is called.
         profiles: names of the profiles that reproduce runtimes of its files.
         load_cut: reads a file up to some of its tensors; None if networks of this format cannot be cut.
+        dropped_end: says without which function behind its logits a file is read; None if files are read whole.
         states_scales: whether files state what real values integers stand for; if not, scales are known up to factors.
     """
 
@@ -48,14 +51,15 @@ class ModelFormat:
     load: Loader
     profiles: tuple[str, ...] = ()
     load_cut: CutLoader | None = None
+    dropped_end: Callable[[Path], DroppedEnd | None] | None = None
     states_scales: bool = True
 
 
 MODEL_FORMATS: dict[str, ModelFormat] = {
     each.suffix: each
     for each in (
-        ModelFormat("TFLite", ".tflite", load_tflite, tuple(PROFILES), load_tflite),
-        ModelFormat("ONNX", ".onnx", load_onnx, tuple(ONNX_PROFILES)),
+        ModelFormat("TFLite", ".tflite", load_tflite, tuple(PROFILES), load_tflite, end_of_tflite),
+        ModelFormat("ONNX", ".onnx", load_onnx, tuple(ONNX_PROFILES), dropped_end=end_of_onnx),
         ModelFormat("TOSA", ".tosa", load_tosa, (AS_STATED,), states_scales=False),
     )
 }

@@ -8,12 +8,24 @@ import numpy.typing as npt
 import tflite
 
 from nets.errors import NetworkError
-from nets.importers import FROM_BATCH, TO_BATCH, RawGraph, RawOperator, operator_index, read_graph, weighted_inputs
+from nets.importers import (
+    FROM_BATCH,
+    TO_BATCH,
+    RawGraph,
+    RawOperator,
+    activation_range,
+    operator_index,
+    read_graph,
+    weighted_inputs,
+)
 from nets.network import (
     Convolution,
     FilledPad,
     FloatArray,
+    Operator,
+    Pool,
     QuantizedNetwork,
+    RescaledOperator,
     TensorSpec,
     TransposedConvolution,
     Weighted,
@@ -24,6 +36,24 @@ from nets.writers import runtime_weight_scale
 
 _UINT8_OFFSET = 128
 _AXIS_FIELD = 16  # place of the quantized dimension in its table, by the schema of .tflite
+# Places of fused activations in the tables of options, by the schema of .tflite.
+_ACTIVATION_FIELDS = {
+    "ADD": 4,
+    "AVERAGE_POOL_2D": 14,
+    "CONV_2D": 10,
+    "DEPTHWISE_CONV_2D": 12,
+    "FULLY_CONNECTED": 4,
+    "MAX_POOL_2D": 14,
+    "MUL": 4,
+    "SUB": 4,
+    "TRANSPOSE_CONV": 10,
+}
+_ACTIVATIONS = (  # with bounds; the first that gives a design's is taken
+    tflite.ActivationFunctionType.RELU,
+    tflite.ActivationFunctionType.NONE,
+    tflite.ActivationFunctionType.RELU6,
+    tflite.ActivationFunctionType.RELU_N1_TO_1,
+)
 
 INT32_BITS = 32
 
@@ -71,6 +101,18 @@ class _Patcher:
         if field := table.Offset(_AXIS_FIELD):
             struct.pack_into("<i", self.content, table.Pos + field, 0)
 
+    def activation(self, raw: RawOperator, bounds: tuple[int, int], result: TensorSpec) -> None:
+        """Gives an operator the fused activation that has these bounds, if it has another one and there is one."""
+        if raw.table is None or (slot := _ACTIVATION_FIELDS.get(raw.kind)) is None:
+            return
+        if not (field := raw.table.Offset(slot)):
+            return  # no activation, the default, is not stored
+        place = raw.table.Pos + field
+        for activation in (self.content[place], *_ACTIVATIONS):
+            if _bounds(raw, activation, result) == bounds:
+                self.content[place] = activation
+                return
+
     def _write(self, view: AnyArray, values: AnyArray, what: str) -> None:
         if view.size != values.size:
             raise NetworkError(f"{what}: {values.size} values do not fit the {view.size} of the file")
@@ -81,6 +123,14 @@ class _Patcher:
         view[...] = values
 
 
+def _bounds(raw: RawOperator, activation: int, result: TensorSpec) -> tuple[int, int] | None:
+    """Returns the smallest and the largest integer under an activation; None if no integer lies in its range."""
+    try:
+        return activation_range(raw, activation, result)
+    except NetworkError:
+        return None
+
+
 def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     """Returns the original file with the network's weights, biases and scales, and its rescalers in tensors' names.
 
@@ -88,7 +138,8 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
 
     Weight scales are chosen so that ``s_x * s_w / s_y`` is what the network's multipliers and shifts represent,
     to the nearest float32. The runtime derives the rescalers of ADD, SUB, MUL and MEAN from the tensors' scales, which
-    other operators share.
+    other operators share. A fused activation is replaced if the network's bounds are those of another one: RELU6 that
+    ended where int8 ends becomes RELU if the scale has grown.
 
     Raises:
         NetworkError: the network does not belong to this file.
@@ -107,11 +158,18 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
         spec = network.tensors[index]
         patcher.data(_index_in_file(patcher, spec), values, f"the values of {spec.name!r}")
     for operator in network.operators:
-        if isinstance(operator, Weighted):
-            _patch_weighted(patcher, network, operator)
-        elif isinstance(operator, FilledPad):
-            _patch_padding(patcher, network, operator)
+        _patch_operator(patcher, network, operator)
     return annotated(bytes(patcher.content), network, graph)
+
+
+def _patch_operator(patcher: _Patcher, network: QuantizedNetwork, operator: Operator) -> None:
+    if isinstance(operator, Weighted):
+        _patch_weighted(patcher, network, operator)
+    elif isinstance(operator, FilledPad):
+        _patch_padding(patcher, network, operator)
+    if isinstance(operator, RescaledOperator | Pool):
+        raw = patcher.graph.operators[operator_index(operator)]
+        patcher.activation(raw, (operator.q_min, operator.q_max), network.tensors[operator.output])
 
 
 def _is_inner(network: QuantizedNetwork, spec: TensorSpec) -> bool:

@@ -123,6 +123,8 @@ def test_a_metric_needs_its_targets() -> None:
     ):
         with pytest.raises(StudyError, match=said):
             _ = metric_named(name, None).measured(values, values, targets).value
+    with pytest.raises(StudyError, match=r"target is \[3, 5, 5\] a sample, and the network's output \[5, 5, 3\]"):
+        ERROR.measured(np.zeros((4, 5, 5, 3)), values, np.zeros((4, 3, 5, 5)))  # channels first
     with pytest.raises(StudyError, match="are for autoencoders"):
         AUC.measured(values, np.zeros((4, 2)), np.array([0, 1, 0, 1]))
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import known_models
 import numpy as np
 import pytest
+import tflite
 import torch
+from random_layers import RELU, RELU6, Layers
 
 from nets.errors import NetworkError
 from nets.execute.accumulation import accumulator
@@ -15,13 +17,14 @@ from nets.execute.executor import IntegerExecutor
 from nets.execute.torch_kernels import kernel
 from nets.importers import read_graph
 from nets.importers.tflite import load_tflite, network_from_bytes
+from nets.narrow.activations import between_tensors
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.contracts import contract_named
 from nets.network.operators import Convolution, ElementwiseSum, Method, Weighted
 from nets.network.profiles import PROFILES
 from nets.network.quantized_network import QuantizedNetwork
 from nets.network.rescaler import rescaler_from_scale
-from nets.oracle.export import export_tflite
+from nets.oracle.export import check_same_clamps, export_tflite
 from nets.oracle.patch import patched
 from nets.oracle.residuals import OperatorResidual, explain
 from nets.oracle.verify import random_samples
@@ -111,6 +114,24 @@ def test_an_unchanged_network_leaves_the_file_as_it_was(original: Path) -> None:
         if isinstance(ours, Weighted) and isinstance(theirs, Weighted):
             assert np.array_equal(ours.weights, theirs.weights)
             assert np.allclose(ours.weight_scale, theirs.weight_scale, rtol=2.0**-22, atol=0)
+
+
+def test_an_activation_that_ended_with_int8_becomes_one_without_that_end() -> None:
+    """RELU6 of a finer scale ends where int8 ends; with a coarser scale, the design's end is still that of int8."""
+    layers = Layers(np.random.default_rng(2))
+    ends, inside = (layers.conv(layers.input(4, 4, 3), 4, activation=RELU6) for _ in range(2))
+    for index, step in ((ends, 6 / 255), (inside, 10 / 255)):
+        layers.writer.tensors[index].scales, layers.writer.tensors[index].zero_points = [step], [-128]
+    content = layers.content(ends, inside)
+    network = network_from_bytes(content, "m")
+    coarser = {at: replace(network.tensors[at], scale=1.5 * network.tensors[at].scale) for at in network.outputs}
+    design = between_tensors(network, network.with_tensors(coarser))
+    clamps = [(each.q_min, each.q_max) for each in design.operators if isinstance(each, Convolution)]
+    assert clamps == [(-128, 127), (-128, 102 - 128)]  # 6 is 102 steps of 15 / 255
+    check_same_clamps(design, network_from_bytes(patched(design, content, "m"), "m"))
+    again = read_graph(patched(design, content, "m"), "m").operators
+    kept = [operator.options(tflite.Conv2DOptions).FusedActivationFunction() for operator in again]
+    assert kept == [RELU, RELU6]
 
 
 def test_a_narrow_add_is_a_scale_error(original: Path, tmp_path: Path) -> None:

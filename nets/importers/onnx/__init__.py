@@ -1,12 +1,13 @@
 """Quantized networks from .onnx files."""
 
 from nets.importers.onnx.graph import RawGraph, RawNode, read_graph, read_model
-from nets.importers.onnx.importer import ImportedOnnx, load_onnx, onnx_from_bytes, operator_node
+from nets.importers.onnx.importer import ImportedOnnx, end_of_onnx, load_onnx, onnx_from_bytes, operator_node
 
 __all__ = [
     "ImportedOnnx",
     "RawGraph",
     "RawNode",
+    "end_of_onnx",
     "load_onnx",
     "onnx_from_bytes",
     "operator_node",

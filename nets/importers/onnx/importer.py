@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nets.errors import NetworkError
+from nets.importers.ends import DroppedEnd
 from nets.importers.onnx import elementwise, folding, movers, pooling, weighted
 from nets.importers.onnx.builder import Activation, Builder, ConstantReal, Pending, Quantization, Value
 from nets.importers.onnx.graph import AnyArray, RawGraph, RawInput, RawNode, read_graph, shown
@@ -111,6 +112,25 @@ def load_onnx(path: str | Path, *, contract: str = "half_up") -> QuantizedNetwor
     """
     path = Path(path)
     return onnx_from_bytes(read_file(path), path.name, contract=contract).network
+
+
+def end_of_onnx(path: Path) -> DroppedEnd | None:
+    """Returns the function behind the logits that the network of a file is read without, or None.
+
+    Raises:
+        NetworkError: as :func:`load_onnx`.
+    """
+    graph = read_graph(read_file(path), path.name)
+    try:
+        producers = _producers(graph)
+    except NetworkError as error:
+        raise NetworkError(f"{path.name}: {error}") from error
+    for output in graph.outputs:
+        logits = _logits(producers, output)
+        for node in graph.nodes:
+            if node.kind in _AT_THE_END and logits != output and node.has(0) and node.inputs[0] == logits:
+                return DroppedEnd(node.kind)
+    return None
 
 
 def onnx_from_bytes(content: bytes, name: str, *, contract: str = "half_up") -> ImportedOnnx:

@@ -9,7 +9,8 @@ from nets.importers.tflite.graph import RawGraph, RawOperator
 from nets.importers.tflite.words import kinds_of, tensors_of
 
 # Dropped at the end: networks are scored on their logits.
-AT_THE_END = ("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "DEQUANTIZE")
+FUNCTIONS_AT_THE_END = ("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC")
+AT_THE_END = (*FUNCTIONS_AT_THE_END, "DEQUANTIZE")
 BORDER_TYPES = ("FLOAT32", "UINT8")  # of inputs and outputs that QUANTIZE and DEQUANTIZE translate
 # Integers end here: what lies behind is post-processing, or a part of the network that is computed in float.
 _POST_PROCESSING = (

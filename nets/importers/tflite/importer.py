@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nets.errors import NetworkError
+from nets.importers.ends import DroppedEnd
 from nets.importers.tflite import (
     elementwise,
     functions,
@@ -20,7 +21,14 @@ from nets.importers.tflite import (
 )
 from nets.importers.tflite.blocks import dilated
 from nets.importers.tflite.builder import Builder
-from nets.importers.tflite.extent import Cut, Extent, downstream, extent_of, what_a_cut_loses
+from nets.importers.tflite.extent import (
+    FUNCTIONS_AT_THE_END,
+    Cut,
+    Extent,
+    downstream,
+    extent_of,
+    what_a_cut_loses,
+)
 from nets.importers.tflite.folding import THROUGH_FLOAT, folded, joined
 from nets.importers.tflite.graph import RawGraph, RawOperator, read_file, read_graph
 from nets.importers.tflite.unsigned import signed
@@ -118,6 +126,25 @@ def load_tflite(path: str | Path, *, contract: str = "half_up", cut: Cut = ()) -
     """
     path = Path(path)
     return network_from_bytes(read_file(path), path.name, contract=contract, cut=cut)
+
+
+def end_of_tflite(path: Path) -> DroppedEnd | None:
+    """Returns the function behind the logits that the network of a file is read without, or None.
+
+    Raises:
+        NetworkError: as :func:`load_tflite`.
+    """
+    graph = read_graph(read_file(path), path.name)
+    try:
+        graph = dilated(joined(folded(signed(graph))))
+        extent = extent_of(graph)
+    except NetworkError as error:
+        raise NetworkError(f"{path.name}: {error}") from error
+    for operator in extent.left_out:
+        if operator.kind in FUNCTIONS_AT_THE_END:
+            is_int8 = graph.tensors[operator.outputs[0]].type_name == "INT8"
+            return DroppedEnd(operator.kind, extent.outputs[0], operator.outputs[0] if is_int8 else None)
+    return None
 
 
 def network_from_bytes(content: bytes, name: str, *, contract: str = "half_up", cut: Cut = ()) -> QuantizedNetwork:

@@ -73,8 +73,8 @@ class Inspection:
     Attributes:
         model: the file's name.
         size_bytes: of the file.
-        inputs: the file's inputs.
-        outputs: the file's outputs.
+        inputs: the file's inputs, with the file's types and zero points: those of a uint8 model are UINT8.
+        outputs: the file's outputs, likewise.
         network_inputs: the network's inputs, int8; empty if the graph has none that can be used.
         network_outputs: where the network ends.
         kinds: all kinds of operators of the file.
@@ -139,8 +139,8 @@ def inspect_bytes(content: bytes, name: str, *, cut: Cut = ()) -> Inspection:
     return Inspection(
         model=name,
         size_bytes=len(content),
-        inputs=_facts(graph, graph.inputs),
-        outputs=_facts(graph, graph.outputs),
+        inputs=_facts(read, read.inputs),
+        outputs=_facts(read, read.outputs),
         network_inputs=_facts(graph, extent.inputs),
         network_outputs=_facts(graph, extent.outputs),
         kinds=_kinds(read, (op for op, _ in built), blocked),
