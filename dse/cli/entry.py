@@ -91,28 +91,24 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a path may have bytes, and a name characters, that it cannot show
             stream.reconfigure(errors="backslashreplace")
-    warnings.formatwarning = _warning  # without the place in the program
-    warnings.showwarning = _shown_once(set())  # a model may be read several times
+    warnings.formatwarning = _once(set())  # a model may be read several times
     try:
         app(prog_name="dse")
     except (ValueError, RuntimeError, OSError) as error:
         _fail(error)
 
 
-def _shown_once(shown: set[str]) -> Callable[..., None]:
-    """Returns what prints a warning on stderr unless its text was printed before; remembers it in ``shown``."""
+def _once(shown: set[str]) -> Callable[..., str]:
+    """Returns what formats a warning as one line, without its place in the program; one in ``shown`` as nothing."""
 
-    def show(message: Warning | str, *_place: object, **_options: object) -> None:
-        text = _warning(message)
-        if text not in shown:
-            shown.add(text)
-            sys.stderr.write(text)
+    def line(message: Warning | str, *_place: object, **_options: object) -> str:
+        text = f"dse: {printable(str(message))}\n"
+        if text in shown:
+            return ""
+        shown.add(text)
+        return text
 
-    return show
-
-
-def _warning(message: Warning | str, *_place: object, **_options: object) -> str:
-    return f"dse: {printable(str(message))}\n"
+    return line
 
 
 def _fail(error: Exception) -> Never:

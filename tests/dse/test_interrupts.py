@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,6 +52,17 @@ def evaluated_by(digits: PreparedStudy, monkeypatch: pytest.MonkeyPatch) -> Call
     return install
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Signals as a terminal leaves them; nohup has the tests ignore some, and a study then ignores them, too."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_writes_the_tables_and_one_line(
     cli: Cli, tmp_path: Path, number: int, evaluated_by: Callable[[ClosedForm], None]
