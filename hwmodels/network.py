@@ -88,6 +88,11 @@ def _check(workloads: Sequence[RescalerWorkload], style: str, lanes: int) -> Non
     names = [workload.name for workload in workloads]
     if not names:
         raise HardwareError("a network needs at least one rescaler")
+    shifts = {workload.left_shift for workload in workloads if len(workload.stages) > 1}
+    if style == "shared" and len(shifts) > 1:
+        raise HardwareError(
+            f"ADDs shift their inputs by {sorted(shifts)} bits, which no shared bank does; use streaming"
+        )
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise HardwareError(f"two rescalers are named {twice!r}")

@@ -14,6 +14,7 @@ from hwmodels.errors import HardwareError
 
 DEFAULT_TRACE: Final = Path(__file__).parent / "data" / "kws_trace.npz"
 _KEYS: Final = {"acc": np.int32, "scale": np.float64, "layer": np.int16, "zero_point": np.int16}
+_ACC_BITS: Final = 32
 _MOST_BYTES: Final = 1 << 28  # unpacked; the bundled trace has 80 kB
 STREAMS: Final = 64
 CYCLES: Final = 17  # 16 transitions of 64 streams: 1024 rescales
@@ -105,7 +106,13 @@ def _load(path: Path) -> AccumulatorTrace:
 
 
 def save_trace(trace: AccumulatorTrace, path: Path) -> None:
-    """Writes a trace that ``load_trace`` reads."""
+    """Writes a trace that ``load_trace`` reads.
+
+    Raises:
+        HardwareError: if an accumulator has more than 32 bits, those of a file.
+    """
+    if trace.acc_bits > _ACC_BITS:
+        raise HardwareError(f"trace {trace.name!r} has accumulators of {trace.acc_bits} bits; a file holds {_ACC_BITS}")
     arrays = {key: getattr(trace, key).astype(kind) for key, kind in _KEYS.items()}
     with path.open("wb") as file:
         np.savez_compressed(file, **arrays)

@@ -70,6 +70,7 @@ class RescalerWorkload:
         weight_bits: width in bits of the layer's weights (0 if it has none).
         activation_bits: width in bits of the layer's input activations.
         contract: rounding contract that the rescaler has to obey, by name.
+        left_shift: bits by which an ADD shifts both inputs to the left, by wiring.
         output: constants that a unit of this layer alone may be built for; None if they have to be programmable.
         folded: whether the accumulator already holds the rounding constant and the zero point (``nets.narrow`` proves
             that this is exact, and sizes ``operand_bits`` for it), so that a shift and a clamp are left.
@@ -84,6 +85,7 @@ class RescalerWorkload:
     weight_bits: int
     activation_bits: int
     contract: str = "half_up"
+    left_shift: int = 20
     output: OutputConstants | None = None
     folded: bool = False
 

@@ -12,6 +12,7 @@ from nets.digests import digest
 from nets.errors import NetworkError
 
 LabelArray = npt.NDArray[np.int64]
+IntegerInputs = npt.NDArray[np.int8 | np.int16]
 _Indices = npt.NDArray[np.intp]
 _AT_ONCE = 64  # samples that are converted
 _MOST_MISSED = 0.1  # share of the samples by which a part may miss its own share because classes are cut one by one
@@ -22,7 +23,7 @@ class Samples:
     """Inputs of a network, with the labels of a classifier if they are known.
 
     Attributes:
-        inputs: ``[samples, *shape]``; int8 model inputs, or real values for a built-in network.
+        inputs: ``[samples, *shape]``; int8 or int16 model inputs, or real values for a built-in network.
         known_labels: int64 ``[samples]``, from 0; None for unlabelled samples.
         targets: what the outputs should be, or what else a metric compares them with, ``[samples, ...]``; None if
             nothing is known of that.
@@ -107,15 +108,23 @@ def load_digits_dataset() -> Dataset:
     return _dataset("digits", Samples(images, bunch.target.astype(np.int64)), None)
 
 
-def load_npz_dataset(path: Path, *, input_offset: int = 0) -> Dataset:
+def integers(inputs: npt.NDArray[np.generic]) -> IntegerInputs:
+    """Returns prepared inputs of a network in their type: int16 if they are, otherwise int8."""
+    return inputs.astype(np.int16 if inputs.dtype == np.int16 else np.int8, copy=False)
+
+
+def load_npz_dataset(path: Path, *, input_offset: int = 0, bits: int = 8) -> Dataset:
     """Loads samples from an .npz file with ``x`` and ``y``, or with ``x_train``, ``y_train``, ``x_test``, ``y_test``.
 
     Files without ``y``, or ``y_train`` and ``y_test``, give unlabelled samples. ``target``, or ``target_train`` and
     ``target_test``, ``[samples, ...]``, are what metrics compare the outputs with.
+    For a network with inputs of 16 bits, arrays of a one-byte type stand for the same share of the range: after the
+    offset they are multiplied by 256.
 
     Args:
         path: the file; arrays of Python objects in it are refused.
-        input_offset: added to the stored integers to give int8 model inputs (-128 for uint8 pixels).
+        input_offset: added to the stored integers to give model inputs (-128 for uint8 pixels).
+        bits: width of the network's inputs, up to 8 or 16.
 
     Raises:
         NetworkError: the file is missing, damaged, or not of this form.
@@ -123,43 +132,48 @@ def load_npz_dataset(path: Path, *, input_offset: int = 0) -> Dataset:
     file = ArrayFile(path)
     names = set(file.names)
     if "x" in names:
-        return _dataset(path.stem, _samples(path, file.read(names & {"x", "y", "target"}), "", input_offset), None)
+        return _dataset(
+            path.stem, _samples(path, file.read(names & {"x", "y", "target"}), "", input_offset, bits), None
+        )
     pairs: list[set[str]] = [{f"{name}_train", f"{name}_test"} for name in ("x", "y", "target")]
     if pairs[0] <= names and not any(len(pair & names) == 1 for pair in pairs):
         arrays = file.read(names & frozenset().union(*pairs))
-        train = _samples(path, arrays, "_train", input_offset)
-        return _dataset(path.stem, train, _samples(path, arrays, "_test", input_offset))
+        train = _samples(path, arrays, "_train", input_offset, bits)
+        return _dataset(path.stem, train, _samples(path, arrays, "_test", input_offset, bits))
     raise NetworkError(
         f"{path}: has {reprlib.repr(sorted(names))}; give x and y, or x_train, y_train, x_test and y_test "
         "(without labels: x, or x_train and x_test)"
     )
 
 
-def _samples(path: Path, arrays: dict[str, npt.NDArray[np.generic]], part: str, offset: int) -> Samples:
+def _samples(path: Path, arrays: dict[str, npt.NDArray[np.generic]], part: str, offset: int, bits: int) -> Samples:
     x, y = f"x{part}", f"y{part}"
     inputs = arrays[x]
     if inputs.ndim < 2 or len(inputs) == 0:
         raise NetworkError(f"{path}: {x} is {list(inputs.shape)}; give [samples, *shape], at least one sample")
     if not np.issubdtype(inputs.dtype, np.integer):
         raise NetworkError(f"{path}: {x} is {inputs.dtype}; give the model's integer inputs")
+    wide = bits > 8 and inputs.dtype.itemsize > 1
+    stored = np.iinfo(np.int16 if wide else np.int8)
     low, high = int(inputs.min()) + offset, int(inputs.max()) + offset
-    if low < -128 or high > 127:
+    if low < stored.min or high > stored.max:
         raise NetworkError(
-            f"{path}: {x} with input_offset {offset} spans {low} to {high}, outside int8; "
+            f"{path}: {x} with input_offset {offset} spans {low} to {high}, outside {stored.dtype}; "
             "uint8 pixels need input_offset = -128"
         )
     labels = _labels(path, arrays[y], y, x, len(inputs)) if y in arrays else None
     targets = _targets(path, arrays[target], target, x, len(inputs)) if (target := f"target{part}") in arrays else None
-    return Samples(_as_int8(inputs, offset), labels, targets)
+    return Samples(_as_integers(inputs, offset, factor=1 if wide or bits <= 8 else 256, bits=bits), labels, targets)
 
 
-def _as_int8(inputs: npt.NDArray[np.generic], offset: int) -> npt.NDArray[np.int8]:
-    """Adds an offset to integers whose sums fit int8; few samples at once, so that wide copies take no memory."""
-    if inputs.dtype == np.int8 and offset == 0:
-        return inputs.view(np.int8)
-    made = np.empty(inputs.shape, np.int8)
+def _as_integers(inputs: npt.NDArray[np.generic], offset: int, *, factor: int, bits: int) -> IntegerInputs:
+    """Adds an offset and multiplies; the results fit. Few samples at once, so that wide copies take no memory."""
+    dtype = np.dtype(np.int8 if bits <= 8 else np.int16)
+    if inputs.dtype == dtype and offset == 0 and factor == 1:
+        return inputs.view(dtype)
+    made = np.empty(inputs.shape, dtype)
     for start in range(0, len(inputs), _AT_ONCE):
-        made[start : start + _AT_ONCE] = inputs[start : start + _AT_ONCE].astype(np.int16) + offset
+        made[start : start + _AT_ONCE] = (inputs[start : start + _AT_ONCE].astype(np.int32) + offset) * factor
     return made
 
 

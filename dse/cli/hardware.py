@@ -77,7 +77,8 @@ def trace(
     from nets.importers import load_network
 
     network = load_network(model)
-    inputs = spread(load_npz_dataset(data, input_offset=input_offset).samples, samples)
+    bits = network.tensors[network.inputs[0]].bits
+    inputs = spread(load_npz_dataset(data, input_offset=input_offset, bits=bits).samples, samples)
     recorded = accumulator_trace(network, inputs, model.stem)
     with replacing(out) as temporary:
         save_trace(recorded, temporary)

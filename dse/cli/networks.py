@@ -14,7 +14,7 @@ from nets.errors import NetworkError
 
 if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must not wait for torch
     from nets.datasets import Samples
-    from nets.network import Int8Array, QuantizedNetwork
+    from nets.network import ActivationArray, QuantizedNetwork
 
 MISMATCH = 1
 
@@ -111,8 +111,10 @@ def contracts(
         print_contracts(matrix, terminal())
 
 
-def _inputs(samples: Samples, count: int | None) -> Int8Array:
-    return samples.inputs[:count].astype("int8", copy=False)
+def _inputs(samples: Samples, count: int | None) -> ActivationArray:
+    from nets.datasets import integers
+
+    return integers(samples.inputs[:count])
 
 
 def _samples(path: Path, input_offset: int, network: QuantizedNetwork) -> Samples:
@@ -121,9 +123,9 @@ def _samples(path: Path, input_offset: int, network: QuantizedNetwork) -> Sample
         raise NetworkError(f"{network.name!r} has {len(network.inputs)} inputs; --data serves models with one")
     from nets.datasets import load_npz_dataset
 
-    dataset = load_npz_dataset(path, input_offset=input_offset)
-    samples = dataset.held_out or dataset.samples
     spec = network.tensors[network.inputs[0]]
+    dataset = load_npz_dataset(path, input_offset=input_offset, bits=spec.bits)
+    samples = dataset.held_out or dataset.samples
     if samples.inputs.shape[1:] != spec.shape:
         shape = list(samples.inputs.shape[1:])
         raise NetworkError(f"{path}: samples have shape {shape}; the model takes {list(spec.shape)}")

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from dse.design import DesignPoint, Job
 from dse.evaluate.lowering import lower
 from dse.study import PreparedMember, PreparedStudy
 from hwmodels.workload import RescalerWorkload
+from nets.datasets import integers
 from nets.narrow import Calibration, narrow, with_weight_bits
 from nets.network import Arrays, QuantizedNetwork, with_trained_arrays
 
@@ -48,7 +47,7 @@ class Calibrations:
 
 
 def _calibration(member: PreparedMember) -> Calibration:
-    samples = member.splits.calibration.astype(np.int8, copy=False)
+    samples = integers(member.splits.calibration)
     return Calibration(member.network, samples, originals=member.originals)
 
 

@@ -24,7 +24,7 @@ from dse.study import (
     train_on_one_thread,
 )
 from nets.narrow import inherit_weights
-from nets.network import Arrays, Int8Array, QuantizedNetwork, trained_arrays
+from nets.network import ActivationArray, Arrays, QuantizedNetwork, trained_arrays
 from nets.train import FinetuneSettings, fine_tune
 
 
@@ -132,8 +132,8 @@ class Evaluator:
         return compared(member, network, samples, outputs_of(network, samples), outputs).test_score()
 
     @functools.cached_property
-    def _baselines_on_test(self) -> dict[str, Int8Array]:
-        """The int8 outputs of every member's baseline on the test split; the same for every design."""
+    def _baselines_on_test(self) -> dict[str, ActivationArray]:
+        """The integer outputs of every member's baseline on the test split; the same for every design."""
         return {member.name: outputs_of(member.network, member.splits.test) for member in self._study.members}
 
 

@@ -4,7 +4,15 @@ import math
 
 from hwmodels.workload import OutputConstants, RescalerWorkload, RescaleStage
 from nets.narrow import RescalerConstants, rescaler_constants
-from nets.network import MatrixProduct, NarrowableOperator, QuantizedNetwork, TransposedConvolution, Weighted
+from nets.network import (
+    SUM_LEFT_SHIFT,
+    ElementwiseSum,
+    MatrixProduct,
+    NarrowableOperator,
+    QuantizedNetwork,
+    TransposedConvolution,
+    Weighted,
+)
 
 
 def lower(network: QuantizedNetwork) -> tuple[RescalerWorkload, ...]:
@@ -38,6 +46,7 @@ def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: 
         weight_bits=_weight_bits(operator, network),
         activation_bits=max(network.tensors[index].bits for index in operator.inputs),
         contract=operator.rescaler.contract.name,
+        left_shift=operator.left_shift if isinstance(operator, ElementwiseSum) else SUM_LEFT_SHIFT,
         output=OutputConstants(
             zero_point=target.zero_point,
             q_min=operator.q_min,

@@ -10,7 +10,7 @@ from scipy.special import log_softmax
 from dse.design import Answers, MemberScore, TestScore, mean_interval
 from dse.study import BoolArray, Measured, PreparedMember, loss_interval, measured, right_answers
 from nets.datasets import Samples
-from nets.network import Int8Array, QuantizedNetwork
+from nets.network import ActivationArray, QuantizedNetwork
 
 Floats = npt.NDArray[np.float64]
 
@@ -95,8 +95,8 @@ def compared(
     member: PreparedMember,
     network: QuantizedNetwork,
     samples: Samples,
-    outputs: Int8Array,
-    baseline_outputs: Int8Array,
+    outputs: ActivationArray,
+    baseline_outputs: ActivationArray,
 ) -> Comparison:
     """Compares a member's network with the member's baseline.
 
@@ -104,7 +104,7 @@ def compared(
         member: the member.
         network: its network of a design.
         samples: the samples.
-        outputs: int8 outputs of the network for these samples, ``[samples, elements]``.
+        outputs: integer outputs of the network for these samples, ``[samples, elements]``.
         baseline_outputs: those of the baseline.
     """
     ours, theirs = real_outputs(network, outputs), real_outputs(member.network, baseline_outputs)
@@ -126,7 +126,7 @@ def compared(
     )
 
 
-def real_outputs(network: QuantizedNetwork, outputs: Int8Array, at: int = 0) -> Floats:
+def real_outputs(network: QuantizedNetwork, outputs: ActivationArray, at: int = 0) -> Floats:
     """Returns the real values that the integers of a network's output number ``at`` stand for."""
     spec = network.tensors[network.outputs[at]]
     return (outputs.astype(np.float64) - spec.zero_point) * spec.scale

@@ -1,32 +1,29 @@
 """Accumulator traces: the operands of a network's rescalers on real inputs, the activity behind energy figures."""
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from hwmodels.traces import AccumulatorTrace
-from nets.datasets import Samples
+from nets.datasets import Samples, integers
 from nets.execute import IntegerExecutor, accumulator
-from nets.network import QuantizedNetwork, Weighted
-
-Int8Array = npt.NDArray[np.int8]
+from nets.network import ActivationArray, QuantizedNetwork, Weighted
 
 
-def spread(samples: Samples, count: int) -> Int8Array:
-    """Returns int8 inputs evenly spread over the samples, at most ``count``."""
+def spread(samples: Samples, count: int) -> ActivationArray:
+    """Returns integer inputs evenly spread over the samples, at most ``count``."""
     count = min(count, len(samples))
     indices = np.arange(count) * (len(samples) // count)
-    return samples.inputs[indices].astype(np.int8, copy=False)
+    return integers(samples.inputs[indices])
 
 
 def accumulator_trace(
-    network: QuantizedNetwork, samples: Int8Array, name: str, per_layer: int = 1024
+    network: QuantizedNetwork, samples: ActivationArray, name: str, per_layer: int = 1024
 ) -> AccumulatorTrace:
     """Returns consecutive accumulators of every weighted layer, the trace that ``dse calibrate`` takes.
 
     Args:
         network: the network.
-        samples: int8 inputs ``[samples, *shape]``; each gives the same number of accumulators.
+        samples: integer inputs ``[samples, *shape]``; each gives the same number of accumulators.
         name: name of the trace.
         per_layer: number of accumulators of each layer, over all samples.
     """

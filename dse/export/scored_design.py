@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from dse.design import DesignPoint
@@ -14,7 +12,8 @@ from dse.export.document import AccuracyDocument
 from dse.store import Manifest, RunFolder, StudyResults, StudyStore, TrialRecord, collect, member_key, record_in
 from dse.study import Study, fingerprint_of, prepare
 from hwmodels.architectures import EXPORTED_CHOICES
-from nets.network import QuantizedNetwork
+from nets.datasets import integers
+from nets.network import ActivationArray, QuantizedNetwork
 
 MOST_COMPARED = 1000  # validation samples on which an exported file is compared with the design
 
@@ -29,8 +28,8 @@ class ScoredDesign:
         point: the network's own part of the design.
         results: the study's results.
         row: the trial's row of ``results.trials``, with the network's own accuracies.
-        samples: int8 validation inputs ``[samples, *shape]`` for test vectors.
-        compared: int8 validation inputs on which exported files are compared with the design; ``samples`` come first.
+        samples: integer validation inputs ``[samples, *shape]`` for test vectors.
+        compared: integer validation inputs on which exported files are compared with the design; ``samples`` are first.
         seed: seed of the study.
         original: file that the network was imported from, or None.
         member: name of the network in a portfolio; empty for a study of one network.
@@ -41,8 +40,8 @@ class ScoredDesign:
     point: DesignPoint
     results: StudyResults
     row: pd.Series
-    samples: npt.NDArray[np.int8]
-    compared: npt.NDArray[np.int8]
+    samples: ActivationArray
+    compared: ActivationArray
     seed: int
     original: Path | None
     member: str
@@ -91,7 +90,7 @@ def load_design(
     results = collect(manifest, store)
     prepared = next(each for each in prepared_study.members if each.name == member)
     own_point = prepared.own_point(point)
-    inputs = prepared.splits.validation.inputs[: max(samples, MOST_COMPARED)].astype(np.int8, copy=False)
+    inputs = integers(prepared.splits.validation.inputs[: max(samples, MOST_COMPARED)])
     return ScoredDesign(
         network=networks[member],
         baseline=prepared.variants.get(own_point.surroundings.contract or "", prepared.network),

@@ -2,20 +2,17 @@
 
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from dse.design import share_interval
 from dse.export.document import TfliteDocument
 from nets.errors import NetworkError
-from nets.network import ONNX_PROFILES, PROFILES, QuantizedNetwork
+from nets.network import ONNX_PROFILES, PROFILES, ActivationArray, QuantizedNetwork
 from nets.oracle import export_onnx, export_tflite
 
 
 def write_models(
     network: QuantizedNetwork,
     original: Path | None,
-    samples: npt.NDArray[np.int8],
+    samples: ActivationArray,
     folder: Path,
     explained_samples: int | None = None,
 ) -> tuple[TfliteDocument, ...]:
@@ -26,7 +23,7 @@ def write_models(
     Args:
         network: the design, as it ships.
         original: the file that it was imported from; None if there is none.
-        samples: int8 inputs ``[samples, *shape]`` on which file and design are compared.
+        samples: integer inputs ``[samples, *shape]`` on which file and design are compared.
         folder: the folder to write into.
         explained_samples: the first samples on which every difference is explained; all by default.
     """
@@ -42,7 +39,7 @@ def _is_onnx(original: Path | None) -> bool:
 def _write(
     network: QuantizedNetwork,
     original: Path | None,
-    samples: npt.NDArray[np.int8],
+    samples: ActivationArray,
     folder: Path,
     resolver: str,
     explained_samples: int | None,

@@ -4,13 +4,13 @@ from pathlib import Path
 
 from dse.export.document import TosaDocument
 from nets.errors import NetworkError
-from nets.network import Int8Array, QuantizedNetwork
+from nets.network import ActivationArray, QuantizedNetwork
 from nets.oracle import export_tosa
 
 _FILE = "model.tosa"
 
 
-def write_tosa(network: QuantizedNetwork, samples: Int8Array, folder: Path) -> TosaDocument:
+def write_tosa(network: QuantizedNetwork, samples: ActivationArray, folder: Path) -> TosaDocument:
     """Writes ``model.tosa`` and documents it, or why it could not be written.
 
     Args:

@@ -13,7 +13,7 @@ from dse.evaluate import lowered
 from hwmodels.architectures import DEFAULT_CHOICE, Architecture, architecture_for, offered
 from hwmodels.workload import RescalerWorkload
 from nets.narrow import RescalerConstants, StageConstants, rescaler_constants
-from nets.network import SUM_LEFT_SHIFT, IntArray, Method, NarrowableOperator, QuantizedNetwork, Weighted
+from nets.network import IntArray, Method, NarrowableOperator, QuantizedNetwork, Weighted
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class Unit:
     @property
     def left_shifts(self) -> tuple[int, int]:
         """Wired left shifts of a folded ADD's inputs, in bits; the second input is halved exactly."""
-        return -self.stages[0].right_shift_min, SUM_LEFT_SHIFT - 1
+        return -self.stages[0].right_shift_min, self.workload.left_shift - 1
 
     @property
     def channels(self) -> int:

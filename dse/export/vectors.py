@@ -11,7 +11,7 @@ import torch
 
 from dse.export.units import Unit
 from nets.execute import IntegerExecutor, accumulator
-from nets.network import Int8Array, IntArray, NarrowableOperator, QuantizedNetwork, Rescaler, rescaling
+from nets.network import ActivationArray, IntArray, NarrowableOperator, QuantizedNetwork, Rescaler, rescaling
 
 _Integer = TypeVar("_Integer", bound=np.integer)
 
@@ -38,14 +38,14 @@ class Vectors:
 
 
 def vectors_of(
-    network: QuantizedNetwork, units: tuple[Unit, ...], samples: Int8Array, rows: int, seed: int
+    network: QuantizedNetwork, units: tuple[Unit, ...], samples: ActivationArray, rows: int, seed: int
 ) -> dict[str, Vectors]:
     """Returns the vectors of every unit by operator name.
 
     Args:
         network: the design, as it ships.
         units: its rescalers.
-        samples: int8 inputs ``[samples, *shape]`` to run.
+        samples: integer inputs ``[samples, *shape]`` to run.
         rows: largest number of rows from each unit's inference; every channel's extremes are among them if they fit.
         seed: seed of the choice among the other rows.
     """
@@ -81,7 +81,7 @@ class _Taker:
         self._order = generator.permutation(len(self._drawn))
         self._taken: list[tuple[IntArray, IntArray, IntArray]] = []  # places, operands and outputs
 
-    def take(self, first: int, tensors: Mapping[int, Int8Array]) -> None:
+    def take(self, first: int, tensors: Mapping[int, ActivationArray]) -> None:
         """Takes the drawn elements and every channel's extremes from samples whose first one has this number."""
         operands, expected = self._operands(tensors), _live(self.unit, tensors[self._operator.output]).reshape(-1)
         start = first * self._of_one_sample
@@ -93,13 +93,13 @@ class _Taker:
         places = np.concatenate([drawn, *extremes])
         self._taken.append((places + start, operands[places], expected[places].astype(np.int64)))
 
-    def _operands(self, tensors: Mapping[int, Int8Array]) -> IntArray:
+    def _operands(self, tensors: Mapping[int, ActivationArray]) -> IntArray:
         """Returns what enters the rescaler for every output element, ``[elements, 1 or 2]``."""
         inputs = [tensors[index] for index in self._operator.inputs]
         if self._accumulator is None:
-            return np.stack([inputs[each.position].ravel() for each in self.unit.constants.inputs], axis=1).astype(
-                np.int64
-            )
+            alike = np.broadcast_arrays(*inputs)
+            ports = [alike[each.position].ravel() for each in self.unit.constants.inputs]
+            return np.stack(ports, axis=1).astype(np.int64)
         accumulators = self._accumulator([torch.from_numpy(each) for each in inputs]).numpy()
         operands: IntArray = (_live(self.unit, accumulators) + self.unit.constants.offset).reshape(-1, 1)
         return operands

@@ -9,21 +9,21 @@ from dse.design import PairedCounts, mean_interval, paired_interval, share_inter
 from dse.evaluate import real_outputs, squared_errors
 from dse.narrowing.document import Estimate, ScoreDocument
 from nets.datasets import LabelArray
-from nets.network import Int8Array, QuantizedNetwork
+from nets.network import ActivationArray, QuantizedNetwork
 
 Floats = npt.NDArray[np.float64]
 
 
 def score(
     networks: tuple[QuantizedNetwork, QuantizedNetwork],
-    outputs: tuple[Sequence[Int8Array], Sequence[Int8Array]],
+    outputs: tuple[Sequence[ActivationArray], Sequence[ActivationArray]],
     labels: LabelArray | None,
 ) -> ScoreDocument:
     """Compares a design with int32.
 
     Args:
         networks: the int32 network and the design.
-        outputs: their outputs on the same samples, int8 ``[samples, *shape]`` per network output.
+        outputs: their outputs on the same samples, integers ``[samples, *shape]`` per network output.
         labels: int64 ``[samples]``, or None; then there is no accuracy.
     """
     reference, design = ([each.reshape(len(each), -1) for each in of] for of in outputs)
@@ -40,29 +40,29 @@ def score(
     )
 
 
-def accuracy_percent(outputs: Int8Array, labels: LabelArray) -> float:
+def accuracy_percent(outputs: ActivationArray, labels: LabelArray) -> float:
     """Returns the share of samples whose first largest output is the label, percent."""
     return 100.0 * float(_right(outputs, labels).mean())
 
 
-def _right(outputs: Int8Array, labels: LabelArray) -> npt.NDArray[np.bool_]:
+def _right(outputs: ActivationArray, labels: LabelArray) -> npt.NDArray[np.bool_]:
     right: npt.NDArray[np.bool_] = outputs.reshape(len(outputs), -1).argmax(axis=1) == labels
     return right
 
 
-def _accuracies(reference: Int8Array, design: Int8Array, labels: LabelArray) -> tuple[float, Estimate]:
+def _accuracies(reference: ActivationArray, design: ActivationArray, labels: LabelArray) -> tuple[float, Estimate]:
     before, after = _right(reference, labels), _right(design, labels)
     counts = PairedCounts(len(labels), int((before & ~after).sum()), int((after & ~before).sum()))
     return 100.0 * float(after.mean()), Estimate(counts.drop_pp, *paired_interval(counts))
 
 
-def _agreement(reference: Int8Array, design: Int8Array) -> Estimate:
+def _agreement(reference: ActivationArray, design: ActivationArray) -> Estimate:
     same = int((reference.argmax(axis=1) == design.argmax(axis=1)).sum())
     return Estimate(100.0 * same / len(reference), *share_interval(same, len(reference)))
 
 
 def _output_errors(
-    networks: tuple[QuantizedNetwork, QuantizedNetwork], reference: list[Int8Array], design: list[Int8Array]
+    networks: tuple[QuantizedNetwork, QuantizedNetwork], reference: list[ActivationArray], design: list[ActivationArray]
 ) -> Floats:
     """Returns each sample's squared error as a share of the variance of int32's outputs, the mean over the outputs."""
     int32, narrowed = networks

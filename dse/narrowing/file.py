@@ -8,7 +8,7 @@ import numpy as np
 from dse.narrowing.document import FileDocument, TosaFileDocument
 from nets.files import replacing
 from nets.importers import Cut, load_tflite, model_format, onnx_from_bytes
-from nets.network import Int8Array, QuantizedNetwork, Weighted
+from nets.network import ActivationArray, QuantizedNetwork, Weighted
 from nets.oracle import ExportReport, export_onnx, export_tflite, export_tosa, is_patched
 
 RESOLVER = "litert_xnnpack"  # LiteRT's default
@@ -19,7 +19,7 @@ class LostDesignError(RuntimeError):
 
 
 def write_file(
-    network: QuantizedNetwork, original: Path, out: Path, samples: tuple[Int8Array, ...], cut: Cut = ()
+    network: QuantizedNetwork, original: Path, out: Path, samples: tuple[ActivationArray, ...], cut: Cut = ()
 ) -> FileDocument | TosaFileDocument:
     """Writes a design into a copy of the file that its network was imported from, or a new file, in one step.
 
@@ -27,7 +27,7 @@ def write_file(
         network: the design.
         original: the file that it was made from.
         out: the file to write; its suffix names the format.
-        samples: one int8 array ``[samples, *shape]`` per network input, on which file and design are compared.
+        samples: one int8 or int16 array ``[samples, *shape]`` per network input, on which file and design are compared.
         cut: tensors of the file at which the network ends.
 
     Raises:

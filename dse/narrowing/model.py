@@ -13,7 +13,7 @@ from dse.study import beats_chance
 from nets.execute import IntegerExecutor
 from nets.importers import load_network
 from nets.narrow import Calibration, RescalerChoice, narrow
-from nets.network import Int8Array, Operator, QuantizedNetwork, fingerprint
+from nets.network import ActivationArray, Operator, QuantizedNetwork, fingerprint
 
 _FILE_SAMPLES = 8  # on which the written file is compared with the design, tensor by tensor
 
@@ -103,9 +103,9 @@ def _calibrated(
 
 def _outputs(
     networks: dict[str, QuantizedNetwork], samples: NarrowSamples, on_progress: Progress
-) -> dict[str, list[Int8Array]]:
+) -> dict[str, list[ActivationArray]]:
     """Returns the outputs of each network on the test samples."""
-    made: dict[str, list[Int8Array]] = {}
+    made: dict[str, list[ActivationArray]] = {}
     for name, network in networks.items():
         on_progress(Step.COMPARE, len(made), len(networks))
         made[name] = IntegerExecutor(network).outputs(*samples.test)

@@ -3,13 +3,11 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from dse.errors import StudyError
 from dse.narrowing.request import NarrowRequest
-from nets.datasets import LabelArray, load_npz_dataset, split
+from nets.datasets import LabelArray, integers, load_npz_dataset, split
 from nets.narrow import synthetic_inputs
-from nets.network import Int8Array, QuantizedNetwork
+from nets.network import ActivationArray, QuantizedNetwork
 
 LEAST_TEST = 16  # samples; with fewer no interval says anything
 _SYNTHETIC_TEST = 128  # synthetic inputs that outputs are compared on
@@ -17,7 +15,7 @@ _SYNTHETIC_TEST = 128  # synthetic inputs that outputs are compared on
 
 @dataclass(frozen=True, eq=False)
 class NarrowSamples:
-    """Inputs of a network, one int8 array ``[samples, *shape]`` per network input, in two disjoint parts.
+    """Inputs of a network, one int8 or int16 array ``[samples, *shape]`` per network input, in two disjoint parts.
 
     Attributes:
         calibration: what calibration sees; empty if there is none.
@@ -27,8 +25,8 @@ class NarrowSamples:
         note: what the reader has to know of them; empty if nothing.
     """
 
-    calibration: tuple[Int8Array, ...]
-    test: tuple[Int8Array, ...]
+    calibration: tuple[ActivationArray, ...]
+    test: tuple[ActivationArray, ...]
     labels: LabelArray | None
     synthetic: bool
     note: str = ""
@@ -55,8 +53,9 @@ def _from_file(request: NarrowRequest, network: QuantizedNetwork) -> NarrowSampl
     path, count = request.data, request.calibration
     if path is None or len(network.inputs) != 1:
         raise StudyError(f"{request.model}: has {len(network.inputs)} inputs; --data serves models with one")
-    dataset = load_npz_dataset(path, input_offset=request.input_offset)
-    spec, shape = network.tensors[network.inputs[0]], list(dataset.samples.inputs.shape[1:])
+    spec = network.tensors[network.inputs[0]]
+    dataset = load_npz_dataset(path, input_offset=request.input_offset, bits=spec.bits)
+    shape = list(dataset.samples.inputs.shape[1:])
     for samples in (dataset.samples, dataset.held_out):
         if samples is not None and samples.inputs.shape[1:] != spec.shape:
             shape = list(samples.inputs.shape[1:])
@@ -71,8 +70,8 @@ def _from_file(request: NarrowRequest, network: QuantizedNetwork) -> NarrowSampl
         )
     parts = split(dataset, finetune=0, validation=0, test=0 if held_out else 1, seed=request.seed, calibration=count)
     labels, note = _usable(parts.test.known_labels, network)
-    calibration = parts.calibration.astype(np.int8, copy=False)
-    test = parts.test.inputs.astype(np.int8, copy=False)
+    calibration = integers(parts.calibration)
+    test = integers(parts.test.inputs)
     return NarrowSamples((calibration,), (test,), labels, False, note)
 
 

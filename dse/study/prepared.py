@@ -19,12 +19,12 @@ from dse.study.spec import Study
 from dse.study.task_metrics import Measured, Metric, metric_named
 from dse.study.tasks import check_above_chance, check_classifier
 from dse.study.values import SHIPPED_METRICS
-from nets.datasets import Dataset, Samples, Splits, load_digits_dataset, load_npz_dataset, split
+from nets.datasets import Dataset, Samples, Splits, integers, load_digits_dataset, load_npz_dataset, split
 from nets.digests import digest
 from nets.execute import IntegerExecutor
 from nets.importers import TOPOLOGIES, load_network, model_format, quantize_input, quantize_module, train_float
 from nets.narrow import RealWeights, real_weights, with_weight_bits
-from nets.network import Int8Array, NarrowableOperator, QuantizedNetwork, fingerprint
+from nets.network import ActivationArray, NarrowableOperator, QuantizedNetwork, fingerprint
 
 BoolArray = npt.NDArray[np.bool_]
 T = TypeVar("T")
@@ -42,10 +42,10 @@ class PreparedMember:
         spec: the member's entry in the study.
         network: the baseline, every rescaler at int32 (Q31).
         originals: real weights that the integers stand for: of the float network, or of the imported int8 weights.
-        splits: int8 inputs and labels; of the calibration samples those that the study uses.
+        splits: integer inputs and labels; of the calibration samples those that the study uses.
         dataset: name of the data.
         data_sha256: SHA-256 of the data, hexadecimal.
-        baseline_outputs: int8 outputs of the baseline on the validation split, ``[samples, elements]``.
+        baseline_outputs: integer outputs of the baseline on the validation split, ``[samples, elements]``.
         metric: what outputs are worth; None if the study has no metric.
         variants: the baseline network under every other contract that a design may have, by the contract's name.
     """
@@ -56,7 +56,7 @@ class PreparedMember:
     splits: Splits
     dataset: str
     data_sha256: str
-    baseline_outputs: Int8Array
+    baseline_outputs: ActivationArray
     metric: Metric | None = None
     variants: Mapping[str, QuantizedNetwork] = field(default_factory=dict)
 
@@ -176,13 +176,13 @@ def fingerprint_of(networks: Mapping[str, QuantizedNetwork]) -> str:
     return digest(*(f"{name} {text}".encode() for name, text in fingerprints.items())).hex()
 
 
-def outputs_of(network: QuantizedNetwork, samples: Samples) -> Int8Array:
-    """Returns the int8 outputs of the network for each sample, ``[samples, elements]``."""
-    outputs = IntegerExecutor(network).outputs(samples.inputs.astype(np.int8, copy=False))[0]
+def outputs_of(network: QuantizedNetwork, samples: Samples) -> ActivationArray:
+    """Returns the integer outputs of the network for each sample, ``[samples, elements]``."""
+    outputs = IntegerExecutor(network).outputs(integers(samples.inputs))[0]
     return outputs.reshape(len(samples), -1)
 
 
-def right_answers(outputs: Int8Array, samples: Samples) -> BoolArray:
+def right_answers(outputs: ActivationArray, samples: Samples) -> BoolArray:
     """Returns whether the largest integer logit (the first one on a tie) is each sample's label, ``[samples]``."""
     right: BoolArray = outputs.argmax(axis=1) == samples.labels
     return right
@@ -195,7 +195,8 @@ def correct_answers(network: QuantizedNetwork, samples: Samples) -> BoolArray:
 
 def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
     data, contract = member.data, member.network.contract
-    dataset = load_npz_dataset(data.samples, input_offset=data.input_offset) if data.samples else load_digits_dataset()
+    imported = None if member.network.model is None else _imported(member.network, member.network.model)
+    dataset = _dataset(data, None if imported is None else imported[0](contract))
     if member.network.outputs == "values":
         dataset = dataset.without_labels()
     splits = split(
@@ -206,12 +207,9 @@ def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
         seed=study.seed_of("data"),
         calibration=data.calibration,
     )
-    if member.network.model is not None:
-        under, originals = _imported(member.network, member.network.model)
-    else:
-        under, originals = _trained(
-            member.network, str(member.network.topology), splits.finetune, study.seed_of("network")
-        )
+    under, originals = imported or _trained(
+        member.network, str(member.network.topology), splits.finetune, study.seed_of("network")
+    )
     network = under(contract)
     _check_scales(member, dataset, study)
     _check_end(member)
@@ -237,8 +235,16 @@ def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
     )
 
 
+def _dataset(data: DataSpec, network: QuantizedNetwork | None) -> Dataset:
+    """Loads samples for an imported network, or for one that is yet to be trained."""
+    if not data.samples:
+        return load_digits_dataset()
+    bits = 8 if network is None else network.tensors[network.inputs[0]].bits
+    return load_npz_dataset(data.samples, input_offset=data.input_offset, bits=bits)
+
+
 def measured(
-    metric: Metric, baseline: QuantizedNetwork, network: QuantizedNetwork, outputs: Int8Array, samples: Samples
+    metric: Metric, baseline: QuantizedNetwork, network: QuantizedNetwork, outputs: ActivationArray, samples: Samples
 ) -> Measured:
     """Computes a metric of a network's integer outputs.
 
@@ -246,7 +252,7 @@ def measured(
         metric: the metric.
         baseline: the network of int32, whose input scale the samples have.
         network: the network that gave the outputs.
-        outputs: int8, ``[samples, elements]``.
+        outputs: integers, ``[samples, elements]``.
         samples: what it was given, and what metrics compare with: targets, or labels.
 
     Raises:
@@ -260,7 +266,7 @@ def measured(
     )
 
 
-def _check_metric(metric: Metric, network: QuantizedNetwork, outputs: Int8Array, samples: Samples) -> None:
+def _check_metric(metric: Metric, network: QuantizedNetwork, outputs: ActivationArray, samples: Samples) -> None:
     """Refuses a metric of which int32's is no number above 0: no loss can be stated in percent of that."""
     value = measured(metric, network, network, outputs, samples).value
     if not (math.isfinite(value) and value > 0):
@@ -358,7 +364,7 @@ def _trained(spec: NetworkSpec, name: str, samples: Samples, seed: int) -> _Base
 
 
 def _for_network(splits: Splits, network: QuantizedNetwork, data: DataSpec, calibration: int) -> Splits:
-    """Returns the splits as int8 inputs of the network, with as many calibration samples as the study uses."""
+    """Returns the splits as integer inputs of the network, with as many calibration samples as the study uses."""
     if len(splits.calibration) < calibration:
         raise StudyError(
             f"{data.samples or data.dataset}: data.calibration = {data.calibration:g} gives {len(splits.calibration)} "
@@ -372,7 +378,7 @@ def _for_network(splits: Splits, network: QuantizedNetwork, data: DataSpec, cali
 
 
 def _as_inputs(samples: Samples, network: QuantizedNetwork, data: DataSpec) -> Samples:
-    """Returns the samples as int8 inputs of the network, checked against its shapes and classes."""
+    """Returns the samples as integer inputs of the network, checked against its shapes and classes."""
     if len(network.inputs) != 1:
         raise StudyError(f"network {network.name!r} has {len(network.inputs)} inputs; studies take networks with one")
     source, target = network.tensors[network.inputs[0]], network.tensors[network.outputs[0]]

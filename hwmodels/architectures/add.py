@@ -24,7 +24,8 @@ from hwmodels.errors import HardwareError
 from hwmodels.traces import AccumulatorTrace, cut_streams
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
-# TFLite's int8 ADD shifts both operands left by 20 before it rescales them (reference kernel add.cc, left_shift).
+# TFLite's int8 ADD shifts both operands left by 20 before it rescales them (reference kernel add.cc, left_shift); the
+# sweep's design does, too.
 LEFT_SHIFT: Final = 20
 INPUT_BITS: Final = 8  # of the sweep's design
 
@@ -55,7 +56,7 @@ class Add(Architecture):
         first, last = workload.stages
         return {
             "IN_WIDTH": _input_bits(workload),
-            "LEFT_SHIFT": LEFT_SHIFT,
+            "LEFT_SHIFT": workload.left_shift,
             "MULT_IN_WIDTH": first.multiplier_bits,
             "SHIFT_IN_WIDTH": first.shift_bits,
             "SHIFT_IN_MIN": first.right_shift_min,
@@ -181,10 +182,10 @@ def _front(workload: RescalerWorkload) -> Generator[Part, None, tuple[float, int
         depth = yield from blocks.scale(replace(first, operand_bits=bits), depth, prefix="input ")
     zeros = blocks.constant_zeros(first, first.right_shift_min)
     kept = blocks.kept_bits(blocks.product_bits(replace(first, operand_bits=bits)), first.right_shift_min)
-    halved = bits + LEFT_SHIFT - 1  # exactly halved: shifted left by one less than the common shift
+    halved = bits + workload.left_shift - 1  # exactly halved: shifted left by one less than the common shift
     total = max(min(max(kept, halved + 1) + 1, second.operand_bits + 1) - zeros, 1)
     yield Part("adder", "sum", sized(total, depth))
-    constant = max(min(zeros, LEFT_SHIFT) - 1, 0)
+    constant = max(min(zeros, workload.left_shift) - 1, 0)
     return depth + adder_levels(total), min(constant, second.operand_bits - 1)
 
 

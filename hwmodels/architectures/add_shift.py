@@ -37,7 +37,7 @@ class FoldedSum:
     def of(cls, workload: RescalerWorkload) -> Self:
         """Returns the sum of a workload that ``AddShift.check`` accepts."""
         first, last = workload.stages
-        scaled, halved = -first.right_shift_min, LEFT_SHIFT - 1
+        scaled, halved = -first.right_shift_min, workload.left_shift - 1
         common = min(scaled, halved)
         scaled, halved, shift = scaled - common, halved - common, last.right_shift_min - common
         output = _constants(workload)
@@ -96,7 +96,7 @@ class AddShift(Architecture):
                 f"rescaler {workload.name!r}: a folded ADD needs constant shifts, to the left for its input, got "
                 f"{workload.stages}"
             )
-        if last.right_shift_min < min(-first.right_shift_min, LEFT_SHIFT - 1):
+        if last.right_shift_min < min(-first.right_shift_min, workload.left_shift - 1):
             raise HardwareError(
                 f"rescaler {workload.name!r}: a folded ADD cannot shift its sum by {last.right_shift_min} bits, which "
                 "is less than both inputs are shifted to the left"

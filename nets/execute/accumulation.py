@@ -39,7 +39,7 @@ def accumulator(operator: RescaledOperator, network: QuantizedNetwork) -> Accumu
     """Prepares what an operator's last rescaler receives.
 
     Returns:
-        A function of int8 input tensors ``[batch, *shape]`` that computes int64 accumulators in the output's shape.
+        A function of integer input tensors ``[batch, *shape]`` that computes int64 accumulators in the output's shape.
 
     Raises:
         OverflowError: the accumulators could leave the range of exact sums.

@@ -19,7 +19,7 @@ from nets.execute.native import Library, LimitedLibrary, native_kernel, native_l
 from nets.execute.program import Arena, Program, Tensors, arena_size, arena_slots
 from nets.execute.self_test import require_exact
 from nets.execute.torch_kernels import Kernel, kernel
-from nets.network import Int8Array, Operator, QuantizedNetwork, Weighted
+from nets.network import ActivationArray, Operator, QuantizedNetwork, Weighted
 
 _HELD_SAMPLES, _HELD_ELEMENTS = 32, 2**25  # whose every tensor is held at once, by :meth:`IntegerExecutor.every_tensor`
 _BATCH = 256  # samples that torch's kernels take at once, by default
@@ -101,7 +101,7 @@ class PreparedOperators:
         """Runs the operators on chunks of samples.
 
         Args:
-            chunks: for each chunk, the int8 tensors that the operators read, by tensor index.
+            chunks: for each chunk, the tensors that the operators read, by tensor index.
             wanted: indices of the tensors that are kept; operators on which none depends do not run.
 
         Returns:
@@ -177,7 +177,7 @@ def _library(backend: Backend) -> Library | None:
 
 
 class IntegerExecutor:
-    """Runs a network on batches of int8 inputs, exactly, with as many threads as torch uses.
+    """Runs a network on batches of integer inputs, exactly, with as many threads as torch uses.
 
     Args:
         network: the network; its arrays are read once.
@@ -188,14 +188,14 @@ class IntegerExecutor:
         self.network = network
         self.prepared = PreparedOperators(network.operators, network, backend)
 
-    def tensors(self, *inputs: Int8Array) -> dict[int, Int8Array]:
+    def tensors(self, *inputs: ActivationArray) -> dict[int, ActivationArray]:
         """Computes every activation tensor of one batch.
 
         Args:
-            inputs: one int8 array ``[batch, *shape]`` per network input.
+            inputs: one int8 or int16 array ``[batch, *shape]`` per network input.
 
         Returns:
-            Tensor index to int8 array ``[batch, *shape]``, inputs and constants included.
+            Tensor index to int8 or int16 array ``[batch, *shape]``, inputs and constants included.
 
         Raises:
             NetworkError: number, types or shapes of the inputs are not the network's.
@@ -203,7 +203,7 @@ class IntegerExecutor:
         computed = (operator.output for operator in self.network.operators)
         return self._collected(inputs, {*self.network.inputs, *self.network.constants, *computed}, None)
 
-    def every_tensor(self, *inputs: Int8Array) -> Iterator[tuple[int, dict[int, Int8Array]]]:
+    def every_tensor(self, *inputs: ActivationArray) -> Iterator[tuple[int, dict[int, ActivationArray]]]:
         """Computes every activation tensor of many samples, of few of them at once.
 
         Args:
@@ -220,16 +220,16 @@ class IntegerExecutor:
         for start in range(0, len(inputs[0]), size):
             yield start, self.tensors(*(x[start : start + size] for x in inputs))
 
-    def outputs(self, *inputs: Int8Array, batch_size: int | None = None) -> list[Int8Array]:
+    def outputs(self, *inputs: ActivationArray, batch_size: int | None = None) -> list[ActivationArray]:
         """Computes the network's outputs in batches.
 
         Args:
-            inputs: one int8 array ``[samples, *shape]`` per network input.
+            inputs: one int8 or int16 array ``[samples, *shape]`` per network input.
             batch_size: the largest number of samples that all threads together hold in memory at once; by default as
                 many as suit the caches.
 
         Returns:
-            One int8 array ``[samples, *shape]`` per network output.
+            One int8 or int16 array ``[samples, *shape]`` per network output.
 
         Raises:
             NetworkError: number, types or shapes of the inputs are not the network's.
@@ -238,8 +238,8 @@ class IntegerExecutor:
         return [tensors[index] for index in self.network.outputs]
 
     def _collected(
-        self, inputs: tuple[Int8Array, ...], wanted: set[int], batch_size: int | None
-    ) -> dict[int, Int8Array]:
+        self, inputs: tuple[ActivationArray, ...], wanted: set[int], batch_size: int | None
+    ) -> dict[int, ActivationArray]:
         """Computes the wanted tensors, in chunks of samples."""
         samples = len(inputs[0]) if inputs else 1
         chunks = input_chunks(self.network, inputs, self.prepared.chunk_size(samples, batch_size))
@@ -247,11 +247,11 @@ class IntegerExecutor:
         return {index: np.concatenate([part[index].numpy() for part in parts]) for index in sorted(wanted)}
 
 
-def input_chunks(network: QuantizedNetwork, inputs: tuple[Int8Array, ...], size: int) -> list[Tensors]:
+def input_chunks(network: QuantizedNetwork, inputs: tuple[ActivationArray, ...], size: int) -> list[Tensors]:
     """Cuts the inputs into chunks of at most ``size`` samples.
 
     Returns:
-        For each chunk, int8 tensors ``[samples, *shape]`` by tensor index, the network's constants included.
+        For each chunk, integer tensors ``[samples, *shape]`` by tensor index, the network's constants included.
 
     Raises:
         NetworkError: their number, types or shapes are not the network's.
@@ -260,9 +260,9 @@ def input_chunks(network: QuantizedNetwork, inputs: tuple[Int8Array, ...], size:
         raise NetworkError(f"{network.name!r} has {len(network.inputs)} inputs, got {len(inputs)}")
     for index, array in zip(network.inputs, inputs, strict=True):
         spec = network.tensors[index]
-        if array.dtype != np.int8 or array.shape[1:] != spec.shape or len(array) == 0:
+        if array.dtype != spec.dtype or array.shape[1:] != spec.shape or len(array) == 0:
             raise NetworkError(
-                f"input {spec.name!r} takes int8 [samples, {', '.join(map(str, spec.shape))}], "
+                f"input {spec.name!r} takes {spec.dtype} [samples, {', '.join(map(str, spec.shape))}], "
                 f"got {array.dtype} {list(array.shape)}"
             )
     if len({len(array) for array in inputs}) > 1:

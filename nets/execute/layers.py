@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from nets.execute.executor import Backend, PreparedOperators, input_chunks, samples_at_once
-from nets.network import Int8Array, Operator, QuantizedNetwork
+from nets.network import ActivationArray, Operator, QuantizedNetwork
 
 Kernel = Callable[[Sequence[Tensor]], Tensor]
 Visit = Callable[[Operator, Sequence[Sequence[Tensor]]], Operator]
@@ -26,15 +26,15 @@ def prepared_alone(operator: Operator, network: QuantizedNetwork) -> Kernel:
     return run
 
 
-def run_by_layer(network: QuantizedNetwork, inputs: Sequence[Int8Array], visit: Visit) -> QuantizedNetwork:
+def run_by_layer(network: QuantizedNetwork, inputs: Sequence[ActivationArray], visit: Visit) -> QuantizedNetwork:
     """Runs a network operator by operator; each may be replaced when its inputs are known.
 
     Only activations that are still needed are kept.
 
     Args:
         network: the network.
-        inputs: one int8 array ``[samples, *shape]`` per network input.
-        visit: called with every operator, in order of execution, and for each of its inputs the chunks, int8
+        inputs: one int8 or int16 array ``[samples, *shape]`` per network input.
+        visit: called with every operator, in order of execution, and for each of its inputs the chunks, integers
             ``[samples, *shape]``; what it returns runs in the operator's place and makes the next layers' inputs.
 
     Returns:

@@ -37,8 +37,8 @@ class _Slot:
 
 
 def sample_bytes(network: QuantizedNetwork, index: int) -> int:
-    """Returns the bytes of one sample of an int8 tensor, rounded up to cache lines."""
-    size = 1
+    """Returns the bytes of one sample of a tensor, rounded up to cache lines."""
+    size = network.tensors[index].dtype.itemsize
     for length in network.tensors[index].shape:
         size *= length
     return -(-size // _LINE) * _LINE

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from nets.execute.accumulation import accumulator
+from nets.execute.recurrent import lstm_kernel
 from nets.network import (
     AveragePool,
     Concatenation,
@@ -15,6 +17,7 @@ from nets.network import (
     FilledPad,
     FloatAveragePool,
     Interpolation,
+    LstmRecurrence,
     MaxPool,
     Operator,
     Pad,
@@ -30,6 +33,7 @@ from nets.network import (
     Stack,
     Sum,
     Tabulated,
+    TensorSpec,
     Transpose,
     rescaling,
     softmax_of,
@@ -39,18 +43,20 @@ Kernel = Callable[[list[Tensor]], Tensor]
 
 
 def kernel(operator: Operator, network: QuantizedNetwork) -> Kernel:
-    """Prepares an operator: int8 input tensors ``[batch, *shape]`` to the int8 output tensor."""
+    """Prepares an operator: int8 or int16 input tensors ``[batch, *shape]`` to the output tensor."""
     match operator:
         case Sum(float_offset=float(offset)):
             return _float_sum(operator, offset, network)
+        case LstmRecurrence():
+            return lstm_kernel(operator, network)
         case RescaledOperator():
             return _rescaled(operator, network)
         case FloatAveragePool():
             return _float_pool(operator, network)
         case AveragePool():
-            return _pool(operator, partial(_averages, centre=operator.centre))
+            return _pool(operator, partial(_averages, centre=operator.centre), network)
         case MaxPool():
-            return _pool(operator, _maxima)
+            return _pool(operator, _maxima, network)
         case ParametricRelu():
             return _parametric_relu(operator, network)
     return _computed(operator) or _mover(operator, network)
@@ -60,8 +66,8 @@ def _computed(operator: Operator) -> Kernel | None:
     """Prepares an operator whose outputs follow from its inputs' integers alone; None if it is another one."""
     match operator:
         case Tabulated():
-            table = torch.tensor(operator.table)
-            return lambda inputs: table[inputs[0].to(torch.int64) + 128]
+            table, lowest = torch.tensor(operator.table), len(operator.table) // 2
+            return lambda inputs: table[inputs[0].to(torch.int64) + lowest]
         case Softmax():
             return lambda inputs: torch.from_numpy(softmax_of(operator, inputs[0].numpy()))
         case PairLookup():
@@ -110,7 +116,7 @@ def _parametric_relu(operator: ParametricRelu, network: QuantizedNetwork) -> Ker
     def run(inputs: list[Tensor]) -> Tensor:
         centred = inputs[0].to(torch.int64) - source.zero_point
         steps = torch.where(centred >= 0, positive(centred), negative(centred * slopes))
-        return (steps + target.zero_point).clamp(target.q_min, target.q_max).to(torch.int8)
+        return (steps + target.zero_point).clamp(target.q_min, target.q_max).to(stored_type(target))
 
     return run
 
@@ -123,9 +129,9 @@ def _interpolated(operator: Interpolation, image: Tensor) -> Tensor:
     total = weighted_neighbours(operator, image.to(torch.int64))
     half = 1 << (2 * operator.fraction_bits - 1)
     if operator.half_up:
-        return ((total + half) >> 2 * operator.fraction_bits).to(torch.int8)
+        return ((total + half) >> 2 * operator.fraction_bits).to(image.dtype)
     away = torch.where(total > 0, total + half, total - half)
-    return torch.div(away, 2 * half, rounding_mode="trunc").to(torch.int8)
+    return torch.div(away, 2 * half, rounding_mode="trunc").to(image.dtype)
 
 
 def weighted_neighbours(operator: Interpolation, image: Tensor) -> Tensor:
@@ -144,8 +150,14 @@ def weighted_neighbours(operator: Interpolation, image: Tensor) -> Tensor:
 def _rescaled(operator: RescaledOperator, network: QuantizedNetwork) -> Kernel:
     """Accumulates, rescales, adds the zero point and clamps."""
     accumulate, rescale = accumulator(operator, network), rescaling(operator.rescaler)
-    zero = network.tensors[operator.output].zero_point
-    return lambda inputs: (rescale(accumulate(inputs)) + zero).clamp(operator.q_min, operator.q_max).to(torch.int8)
+    target = network.tensors[operator.output]
+    zero, stored = target.zero_point, stored_type(target)
+    return lambda inputs: (rescale(accumulate(inputs)) + zero).clamp(operator.q_min, operator.q_max).to(stored)
+
+
+def stored_type(spec: TensorSpec) -> torch.dtype:
+    """Returns torch's type of a tensor's integers: int8 up to 8 bits, int16 beyond."""
+    return torch.int8 if spec.dtype == np.int8 else torch.int16
 
 
 def _float_sum(operator: Sum, float_offset: float, network: QuantizedNetwork) -> Kernel:
@@ -160,16 +172,19 @@ def _float_sum(operator: Sum, float_offset: float, network: QuantizedNetwork) ->
     return run
 
 
-def _pool(operator: Pool, reduce: Callable[[Tensor, Pool], Tensor]) -> Kernel:
+def _pool(operator: Pool, reduce: Callable[[Tensor, Pool], Tensor], network: QuantizedNetwork) -> Kernel:
+    # Sums of at most 2**16 int8 values are exact in float32, of int16 values in float64.
+    stored = stored_type(network.tensors[operator.output])
+    exact = torch.float32 if stored is torch.int8 else torch.float64
+
     def run(inputs: list[Tensor]) -> Tensor:
-        reduced = reduce(inputs[0].permute(0, 3, 1, 2).to(torch.float32), operator)
-        return reduced.clamp(operator.q_min, operator.q_max).to(torch.int8).permute(0, 2, 3, 1)
+        reduced = reduce(inputs[0].permute(0, 3, 1, 2).to(exact), operator)
+        return reduced.clamp(operator.q_min, operator.q_max).to(stored).permute(0, 2, 3, 1)
 
     return run
 
 
 def _averages(image: Tensor, operator: Pool, *, centre: int) -> Tensor:
-    # Sums of at most 2**16 int8 values are exact in float32.
     sums = (
         functional.avg_pool2d(_padded(x, operator, 0.0), operator.kernel, operator.stride, divisor_override=1)
         for x in (image, torch.ones_like(image[:1, :1]))

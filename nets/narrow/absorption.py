@@ -98,7 +98,9 @@ def absorb_into_weights(
     weight_scale = weight_scale_of(chosen)
     return replace(
         requantized(operator, original, source.scale, weight_scale, operator.weight_bits),
-        weights=as_weights(errors.rounded(steps_at(weight_scale, weights), limits), operator.weight_zero_point),
+        weights=as_weights(
+            errors.rounded(steps_at(weight_scale, weights), limits), operator.weight_bits, operator.weight_zero_point
+        ),
         rescaler=rescaler_from_scale(chosen, choice.multiplier_bits, contract),
     )
 

@@ -8,8 +8,8 @@ import numpy as np
 from nets.errors import NetworkError
 from nets.network import (
     FULL_MULTIPLIER_BITS,
+    ActivationArray,
     FilledPad,
-    Int8Array,
     Operator,
     Pool,
     QuantizedNetwork,
@@ -23,25 +23,28 @@ from nets.network import (
     with_multiplier_bits,
 )
 
+_WIDEST = 16  # bits of an activation
+
 
 def with_activation_bits(network: QuantizedNetwork, bits: Mapping[int, int]) -> QuantizedNetwork:
     """Narrows activations: coarser steps over the same real range; rescalers are at full width again.
 
     Args:
         network: the network at int32 (Q31).
-        bits: width in bits, 4 to 8, by tensor index; tensors that share a quantization take the narrowest of their
-            widths. Inputs and outputs of the network, and outputs of LOGISTIC, TANH and SOFTMAX, keep theirs.
+        bits: width in bits, 4 to 16, by tensor index; tensors that share a quantization take the narrowest of their
+            widths and of their present one. Inputs and outputs of the network, and outputs of LOGISTIC, TANH and
+            SOFTMAX, keep theirs.
 
     Raises:
         NetworkError: A width is out of range.
     """
-    if wrong := {index: width for index, width in bits.items() if not 4 <= width <= 8}:
-        raise NetworkError(f"activation bits {wrong} are out of range; use 4 to 8")
+    if wrong := {index: width for index, width in bits.items() if not 4 <= width <= _WIDEST}:
+        raise NetworkError(f"activation bits {wrong} are out of range; use 4 to {_WIDEST}")
     group = shared_quantization(network)
     kept = {group[index] for index in fixed_quantization(network.operators).union(network.inputs, network.outputs)}
     widths: dict[int, int] = {}
     for index, width in bits.items():
-        widths[group[index]] = min(width, widths.get(group[index], 8))
+        widths[group[index]] = min(width, widths.get(group[index], network.tensors[index].bits))
     changed = {
         index: _with_bits(network.tensors[index], widths[of])
         for index, of in group.items()
@@ -68,11 +71,11 @@ def between_tensors(before: QuantizedNetwork, after: QuantizedNetwork) -> Quanti
     return replace(after.with_operators(changed), constants=constants)
 
 
-def _requantized(values: Int8Array, old: TensorSpec, new: TensorSpec) -> Int8Array:
+def _requantized(values: ActivationArray, old: TensorSpec, new: TensorSpec) -> ActivationArray:
     if old == new:
         return values
     steps = np.rint((values.astype(np.float64) - old.zero_point) * (old.scale / new.scale)) + new.zero_point
-    stored: Int8Array = np.clip(steps, new.q_min, new.q_max).astype(np.int8)
+    stored: ActivationArray = np.clip(steps, new.q_min, new.q_max).astype(new.dtype)
     return stored
 
 
@@ -92,7 +95,9 @@ def _following(operator: Operator, before: QuantizedNetwork, after: QuantizedNet
     source, coarser = before.tensors[operator.inputs[0]], after.tensors[operator.inputs[0]]
     if isinstance(operator, Weighted) and source != coarser:
         coarser_bias = np.array([coarser.scale / source.scale])
-        operator = replace(operator, bias=quantize_bias(operator.bias.astype(np.float64), coarser_bias))
+        operator = replace(
+            operator, bias=quantize_bias(operator.bias.astype(np.float64), coarser_bias, operator.bias_bits)
+        )
     if isinstance(operator, RescaledOperator):
         return with_multiplier_bits(operator, after.tensors, FULL_MULTIPLIER_BITS)
     return retabulated(operator, after.tensors)

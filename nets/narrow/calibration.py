@@ -24,12 +24,10 @@ from nets.narrow.statistics import ValueCounts, input_patches, input_sums, value
 from nets.narrow.weights import RealWeights, real_weights, requantized
 from nets.network import (
     FULL_MULTIPLIER_BITS,
-    INT32_MAX,
-    INT32_MIN,
+    ActivationArray,
     ElementwiseProduct,
     ElementwiseSum,
     FloatArray,
-    Int8Array,
     IntArray,
     MatrixProduct,
     Method,
@@ -37,6 +35,7 @@ from nets.network import (
     QuantizedNetwork,
     Weighted,
     as_weights,
+    quantize_bias,
     with_multiplier_bits,
 )
 
@@ -54,7 +53,7 @@ class Calibration:
 
     Args:
         reference: the network at int32 (Q31).
-        inputs: one int8 array ``[samples, *shape]`` per network input; labels are not needed.
+        inputs: one int8 or int16 array ``[samples, *shape]`` per network input; labels are not needed.
         originals: real weights of the float model to requantize from; the values of the integer weights by default.
         seed: seed of the output positions that covariances are computed from.
         on_operator: called after every operator that was observed, and after every one that was narrowed.
@@ -66,7 +65,7 @@ class Calibration:
     def __init__(
         self,
         reference: QuantizedNetwork,
-        *inputs: Int8Array,
+        *inputs: ActivationArray,
         originals: Mapping[str, RealWeights] | None = None,
         seed: int = 0,
         on_operator: Callable[[Operator], None] = _unnoticed,
@@ -175,8 +174,8 @@ class Calibration:
         layer = self._layers[operator.name]
         sums = input_sums(operator, network, inputs)
         wanted = layer.totals * (layer.unit / (network.tensors[operator.inputs[0]].scale * operator.weight_scale))
-        bias = np.rint((wanted - sums.accumulator_totals(operator)) / sums.count)
-        return replace(operator, bias=np.clip(bias, INT32_MIN, INT32_MAX).astype(np.int64))
+        bias: FloatArray = (wanted - sums.accumulator_totals(operator)) / sums.count
+        return replace(operator, bias=quantize_bias(bias, np.ones(1), operator.bias_bits))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -232,6 +231,8 @@ def _reweighted(operator: Weighted, network: QuantizedNetwork, original: RealWei
     source = network.tensors[operator.inputs[0]].scale
     made = replace(
         requantized(operator, original, source, scale, operator.weight_bits),
-        weights=as_weights(layer.rounded(steps_at(scale, weights), limits), operator.weight_zero_point),
+        weights=as_weights(
+            layer.rounded(steps_at(scale, weights), limits), operator.weight_bits, operator.weight_zero_point
+        ),
     )
     return with_multiplier_bits(made, network.tensors, FULL_MULTIPLIER_BITS)

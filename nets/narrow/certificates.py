@@ -7,14 +7,15 @@ import numpy.typing as npt
 import torch
 
 from nets.network import (
+    ActivationArray,
     Concatenation,
     ElementwiseProduct,
     ElementwiseSum,
     Extremum,
     FilledPad,
     FloatAveragePool,
-    Int8Array,
     IntArray,
+    LstmRecurrence,
     MatrixProduct,
     Operator,
     Pad,
@@ -111,7 +112,7 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
     return NetworkCertificate(tensors, accumulators, partial_sums)
 
 
-def _values(constant: Int8Array) -> Interval:
+def _values(constant: ActivationArray) -> Interval:
     """Returns the interval of each channel of a constant."""
     channels = constant.astype(np.int64).reshape(-1, constant.shape[-1])
     return Interval(channels.min(axis=0), channels.max(axis=0))
@@ -136,6 +137,8 @@ def _moved(operator: Operator, sources: list[Interval], specs: list[TensorSpec],
     """Returns the reachable output of an operator without a rescaler."""
     source, channels = sources[0], target.shape[-1]
     match operator:
+        case LstmRecurrence():
+            return _constant(operator.q_min, operator.q_max, channels)
         case Tabulated() | PairLookup() | FloatAveragePool():
             low, high = _function(operator, [each.hull() for each in sources], specs[0], target)
             return _constant(low, high, channels)
@@ -173,7 +176,9 @@ def _function(
         # Rounding in float32 moves a mean by less than a step.
         reached = np.clip([np.floor(low) - 1, np.ceil(high) + 1], operator.q_min, operator.q_max)
         return int(reached[0]), int(reached[1])
-    reachable = operator.table[tuple(slice(low + 128, high + 129) for low, high in hulls)]
+    zeros = [size // 2 for size in operator.table.shape]
+    places = (slice(low + zero, high + zero + 1) for (low, high), zero in zip(hulls, zeros, strict=True))
+    reachable = operator.table[tuple(places)]
     return int(reachable.min()), int(reachable.max())
 
 

@@ -17,7 +17,7 @@ _ENTRY_BITS = 20
 _ERROR_BITS = 6
 _LARGEST_TAPS = 4096  # beyond, a covariance takes over 128 MiB: the inputs count as uncorrelated
 _DAMPING = 0.01  # share of the mean variance added to the diagonal, as in GPTQ (Frantar et al. 2022, section 3.3)
-_BLOCK = 256  # positions at once: float32 holds sums of as many products of 9-bit differences exactly
+_BLOCK = 256  # positions at once: float32 holds sums of as many products of 9-bit differences exactly, float64 of 16
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -79,15 +79,16 @@ def covariance_of(operator: Weighted, patches: npt.NDArray[np.int16]) -> Covaria
 
     Args:
         operator: the layer.
-        patches: what its weights multiply at some output positions: int8 inputs less their zero point,
+        patches: what its weights multiply at some output positions: inputs less their zero point,
             ``[positions, height * width, in]`` of a convolution, ``[positions, 1, in]`` of a fully connected layer.
     """
+    exact = np.float32 if np.abs(patches.astype(np.int32)).max(initial=0) < 2**8 else np.float64
     groups, taps, positions = group_count(operator), operator.weights[0].size, len(patches)
     diagonal = taps > _LARGEST_TAPS
     sums = np.zeros((groups, taps))
     products = np.zeros((groups, taps, 1 if diagonal else taps))
     for start in range(0, positions, _BLOCK):
-        block = patches[start : start + _BLOCK].astype(np.float32)
+        block = patches[start : start + _BLOCK].astype(exact)
         grouped = block.reshape(*block.shape[:2], groups, -1).transpose(2, 1, 3, 0).reshape(groups, taps, -1)
         sums += grouped.sum(axis=2)
         products += (grouped**2).sum(axis=2)[..., None] if diagonal else np.matmul(grouped, np.swapaxes(grouped, 1, 2))

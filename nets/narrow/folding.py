@@ -25,7 +25,7 @@ from nets.network import (
     Weighted,
 )
 
-ACCUMULATOR_BITS = 32  # of the widest accumulator that constants are folded into
+ACCUMULATOR_BITS = 32  # of the widest accumulator that constants are folded into, unless biases are wider
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -140,7 +140,7 @@ def _of_channels(operator: Weighted, network: QuantizedNetwork, certificate: Net
     contract, zero_point = operator.rescaler.contract, network.tensors[operator.output].zero_point
     offset = _folded_offset(stage.right_shift, contract, zero_point)
     bits = sums.plus(offset).signed_bits
-    reason = _obstacle(stage, contract, stage.right_shift, zero_point) or _too_wide(bits)
+    reason = _obstacle(stage, contract, stage.right_shift, zero_point) or _too_wide(bits, operator.bias_bits)
     if reason:
         offset, bits = np.zeros_like(offset), sums.signed_bits
     stages = (replace(stage, operand_bits=bits),)
@@ -167,7 +167,7 @@ def _of_sum(operator: ElementwiseSum, network: QuantizedNetwork, interval: Inter
         _input_obstacle(operator)
         or _sum_obstacle(last.right_shift_min, min(shifts))
         or _obstacle(last, operator.rescaler.contract, last.right_shift, zero_point)
-        or _too_wide(folded.signed_bits)
+        or _too_wide(folded.signed_bits, ACCUMULATOR_BITS)
     )
     if reason:
         offset = np.zeros(1, np.int64)
@@ -253,9 +253,8 @@ def _sum_obstacle(right_shift: int, left_shift: int) -> str:
     return ""
 
 
-def _too_wide(bits: int) -> str:
-    wide = bits > ACCUMULATOR_BITS
-    return f"the folded accumulator would have {bits} bits, more than {ACCUMULATOR_BITS}" if wide else ""
+def _too_wide(bits: int, most: int) -> str:
+    return f"the folded accumulator would have {bits} bits, more than {most}" if bits > most else ""
 
 
 def _assembled(

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from nets.execute import spread
 from nets.narrow.covariance import group_count
-from nets.network import IntArray, QuantizedNetwork, Sliding, TensorSpec, Weighted
+from nets.network import ActivationArray, IntArray, QuantizedNetwork, Sliding, TensorSpec, Weighted
 
 # Output positions that a covariance is computed from; with 8,192 instead of 4,096 no figure of the results changes.
 _POSITIONS = 4096
-_FIT_INT16 = 2**8  # so many int8 add up to no more than an int16
+_AT_ONCE = 2**8  # so many int8 add up to no more than an int16, and as many int16 to an int32
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -41,7 +41,7 @@ class InputSums:
 
 
 def input_sums(operator: Weighted, network: QuantizedNetwork, inputs: Sequence[Tensor]) -> InputSums:
-    """Sums a layer's inputs, given as int8 chunks ``[samples, *shape]``."""
+    """Sums a layer's inputs, given as chunks ``[samples, *shape]``."""
     zero = network.tensors[operator.inputs[0]].zero_point
     samples = sum(len(chunk) for chunk in inputs)
     image = _summed(inputs) - zero * samples
@@ -59,19 +59,20 @@ def input_sums(operator: Weighted, network: QuantizedNetwork, inputs: Sequence[T
 
 
 def _summed(chunks: Sequence[Tensor]) -> IntArray:
-    """Returns the sum over all samples, int64 ``[*shape]``, added in int16 as far as that is exact: many times faster.
+    """Returns the sum over all samples, int64 ``[*shape]``, added in fewer bits as far as that is exact: it is faster.
 
     Chunks may be single samples, so that a sum of each would take as much memory as all activations in int64.
     """
-    total, held, count = np.zeros(chunks[0].shape[1:], np.int64), np.zeros(chunks[0].shape[1:], np.int16), 0
+    narrow = np.int16 if chunks[0].dtype is torch.int8 else np.int32
+    total, held, count = np.zeros(chunks[0].shape[1:], np.int64), np.zeros(chunks[0].shape[1:], narrow), 0
     for chunk in chunks:
-        for piece in torch.split(chunk, _FIT_INT16):
-            if count + len(piece) > _FIT_INT16:
+        for piece in torch.split(chunk, _AT_ONCE):
+            if count + len(piece) > _AT_ONCE:
                 total += held
                 held[...] = 0
                 count = 0
             values = piece.numpy()
-            held += values[0] if len(values) == 1 else values.sum(axis=0, dtype=np.int16)
+            held += values[0] if len(values) == 1 else values.sum(axis=0, dtype=narrow)
             count += len(piece)
     return total + held
 
@@ -84,7 +85,7 @@ def input_patches(
     Args:
         operator: the layer.
         network: its network.
-        inputs: its inputs, int8 chunks ``[samples, *shape]``.
+        inputs: its inputs, int8 or int16 chunks ``[samples, *shape]``.
         seed: seed of the choice of positions, if there are more than are needed.
 
     Returns:
@@ -123,7 +124,7 @@ class ValueCounts:
 
     Attributes:
         spec: the tensor's quantization.
-        values: the integers less the zero point, int64 ``[256]`` at most.
+        values: the integers of the tensor's type less the zero point, int64.
         counts: int64, same shape.
     """
 
@@ -143,9 +144,10 @@ class ValueCounts:
 
 
 def value_counts(spec: TensorSpec, chunks: Sequence[Tensor]) -> ValueCounts:
-    """Counts the integers of a tensor, given as int8 chunks ``[samples, *shape]``."""
-    counted = [np.bincount(chunk.numpy().reshape(-1).view(np.uint8), minlength=256) for chunk in chunks]
-    integers = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int64)
+    """Counts the integers of a tensor, given as chunks ``[samples, *shape]`` of its type."""
+    unsigned, size = np.dtype(f"u{spec.dtype}"), 1 << 8 * spec.dtype.itemsize
+    counted = [np.bincount(chunk.numpy().reshape(-1).view(unsigned), minlength=size) for chunk in chunks]
+    integers = np.arange(size, dtype=unsigned).view(spec.dtype).astype(np.int64)
     return ValueCounts(spec, integers - spec.zero_point, np.sum(counted, axis=0).astype(np.int64))
 
 
@@ -159,9 +161,7 @@ def _strided(start: int, stride: int, count: int) -> slice:
     return slice(start, start + stride * (count - 1) + 1, stride)
 
 
-def _at(
-    values: npt.NDArray[np.int8], sample: IntArray, row: IntArray, column: IntArray, zero: int
-) -> npt.NDArray[np.int16]:
+def _at(values: ActivationArray, sample: IntArray, row: IntArray, column: IntArray, zero: int) -> npt.NDArray[np.int16]:
     """Returns the values at these positions less the zero point, int16 ``[positions, in]``; 0 outside of the image."""
     _, height, width, _ = values.shape
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nets.network import FloatArray, Int8Array, QuantizedNetwork
+from nets.network import ActivationArray, FloatArray, QuantizedNetwork, TensorSpec
 
 # Shares of the input's range: of the samples' means (uniform within), and of their standard deviations.
 _MEANS = 0.25
@@ -10,8 +10,8 @@ _DEVIATIONS = (0.12, 0.3)
 _COLOURED = 0.7  # amplitude of what differs between channels, beside what they share
 
 
-def synthetic_inputs(network: QuantizedNetwork, count: int, seed: int = 0) -> tuple[Int8Array, ...]:
-    """Returns samples for calibration without data, one int8 array ``[count, *shape]`` per network input.
+def synthetic_inputs(network: QuantizedNetwork, count: int, seed: int = 0) -> tuple[ActivationArray, ...]:
+    """Returns samples for calibration without data, one int8 or int16 array ``[count, *shape]`` per network input.
 
     Noise of equal power in every octave of spatial frequency, as natural images have it (Field 1987, "Relations between
     the statistics of natural images and the response properties of cortical cells"), mostly common to all channels,
@@ -23,9 +23,8 @@ def synthetic_inputs(network: QuantizedNetwork, count: int, seed: int = 0) -> tu
         seed: seed of the noise.
     """
     generator = np.random.default_rng(seed)
-    return tuple(
-        _quantized(_octaves(network.tensors[index].shape, count, generator), generator) for index in network.inputs
-    )
+    specs = [network.tensors[index] for index in network.inputs]
+    return tuple(_quantized(_octaves(spec.shape, count, generator), spec, generator) for spec in specs)
 
 
 def _octaves(shape: tuple[int, ...], count: int, generator: np.random.Generator) -> FloatArray:
@@ -44,8 +43,9 @@ def _octaves(shape: tuple[int, ...], count: int, generator: np.random.Generator)
     return scaled
 
 
-def _quantized(noise: FloatArray, generator: np.random.Generator) -> Int8Array:
+def _quantized(noise: FloatArray, spec: TensorSpec, generator: np.random.Generator) -> ActivationArray:
     sample = (len(noise), *(1,) * (noise.ndim - 1))
     mean = generator.uniform(-_MEANS, _MEANS, sample)
     deviation = generator.uniform(*_DEVIATIONS, sample)
-    return np.clip(np.rint((noise * deviation + mean) * 256), -128, 127).astype(np.int8)
+    steps: FloatArray = np.rint((noise * deviation + mean) * 2**spec.bits)
+    return np.clip(steps, spec.q_min, spec.q_max).astype(spec.dtype)

@@ -21,6 +21,8 @@ from nets.network import (
 
 WeightedOperator = TypeVar("WeightedOperator", bound=Weighted)
 
+_MOST_BITS = 8  # of weights that can be requantized
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RealWeights:
@@ -54,7 +56,7 @@ def requantized(
     return replace(
         operator,
         weights=quantize_weights(real.weights, weight_scale, bits, zero_point),
-        bias=quantize_bias(real.bias, input_scale * weight_scale),
+        bias=quantize_bias(real.bias, input_scale * weight_scale, operator.bias_bits),
         weight_scale=weight_scale,
         weight_bits=bits,
         weight_zero_point=zero_point,
@@ -68,8 +70,8 @@ def with_weight_bits(
 
     Args:
         network: the network at int32 (Q31).
-        bits: width of the weights in bits, 3 to 8, of all weighted operators or by name; at the present width
-            nothing changes.
+        bits: width of the weights in bits, 3 to 8, of all operators with int8 weights, or by name; at the present
+            width nothing changes.
         originals: real weights to requantize from; the values of the integer weights by default.
 
     Raises:
@@ -77,11 +79,12 @@ def with_weight_bits(
     """
     originals = originals if originals is not None else real_weights(network)
     weighted = [operator for operator in network.operators if isinstance(operator, Weighted)]
-    widths = {operator.name: bits for operator in weighted} if isinstance(bits, int) else bits
+    of_int8 = [operator for operator in weighted if operator.weight_bits <= _MOST_BITS]
+    widths = {operator.name: bits for operator in of_int8} if isinstance(bits, int) else bits
     if unknown := widths.keys() - {operator.name for operator in weighted}:
         raise NetworkError(f"{', '.join(sorted(unknown))}: no weighted operator of {network.name!r} has this name")
-    if wrong := {name: width for name, width in widths.items() if not 3 <= width <= 8}:
-        raise NetworkError(f"weight bits {wrong} are out of range; use 3 to 8")
+    if wrong := {name: width for name, width in widths.items() if not 3 <= width <= _MOST_BITS}:
+        raise NetworkError(f"weight bits {wrong} are out of range; use 3 to {_MOST_BITS}")
     return network.with_operators(
         {
             operator.name: _with_weight_bits(operator, network, widths[operator.name], originals[operator.name])

@@ -6,6 +6,7 @@ from nets.lazy import names_on_demand
 from nets.network.arithmetic import MatrixProduct, ParametricRelu, SquaredDifference
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS, INT32_MAX, INT32_MIN, Contract, contract_named
 from nets.network.fingerprints import Arrays, fingerprint, operator_digest, trained_arrays, with_trained_arrays
+from nets.network.fixed_point16 import fixed_logistic, fixed_tanh
 from nets.network.float_forms import (
     Curve,
     FloatAveragePool,
@@ -19,6 +20,8 @@ from nets.network.lookup import Function, Lookup, StatedTable, Tabulated, lookup
 from nets.network.operators import (
     SHARING_QUANTIZATION,
     SUM_LEFT_SHIFT,
+    WIDE_BIAS_BITS,
+    WIDE_SUM_LEFT_SHIFT,
     AveragePool,
     Concatenation,
     Convolution,
@@ -58,8 +61,10 @@ from nets.network.quantization import (
     quantize_weights,
     weight_limit,
     weight_range,
+    weight_type,
 )
 from nets.network.quantized_network import QuantizedNetwork, shared_quantization
+from nets.network.recurrent import GATE_INTEGER_BITS, GATE_SCALE, GATES, LstmRecurrence, StateProduct
 from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, stored_bits
 from nets.network.scales import (
     effective_scales,
@@ -72,7 +77,7 @@ from nets.network.scales import (
 )
 from nets.network.softmax import SOFTMAX_OUTPUT, Softmax, softmax_exponentials, softmax_of
 from nets.network.tables import fixed_quantization, relu_rescalers, retabulated
-from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec, WeightArray
+from nets.network.tensors import ActivationArray, FloatArray, Int8Array, IntArray, TensorSpec, WeightArray
 
 if TYPE_CHECKING:
     from nets.network.requantization import rescaling
@@ -82,6 +87,9 @@ else:
 __all__ = [
     "CONTRACTS",
     "FULL_MULTIPLIER_BITS",
+    "GATES",
+    "GATE_INTEGER_BITS",
+    "GATE_SCALE",
     "INT32_MAX",
     "INT32_MIN",
     "ONNX_PROFILES",
@@ -89,6 +97,9 @@ __all__ = [
     "SHARING_QUANTIZATION",
     "SOFTMAX_OUTPUT",
     "SUM_LEFT_SHIFT",
+    "WIDE_BIAS_BITS",
+    "WIDE_SUM_LEFT_SHIFT",
+    "ActivationArray",
     "Arrays",
     "AveragePool",
     "Concatenation",
@@ -109,6 +120,7 @@ __all__ = [
     "IntArray",
     "Interpolation",
     "Lookup",
+    "LstmRecurrence",
     "MatrixProduct",
     "MaxPool",
     "Mean",
@@ -134,6 +146,7 @@ __all__ = [
     "Softmax",
     "SquaredDifference",
     "Stack",
+    "StateProduct",
     "StatedTable",
     "Sum",
     "Tabulated",
@@ -148,7 +161,9 @@ __all__ = [
     "curve_table",
     "effective_scales",
     "fingerprint",
+    "fixed_logistic",
     "fixed_quantization",
+    "fixed_tanh",
     "lookup_table",
     "matrix_scale",
     "neighbouring_scales",
@@ -171,6 +186,7 @@ __all__ = [
     "trained_arrays",
     "weight_limit",
     "weight_range",
+    "weight_type",
     "weighted_scale",
     "with_multiplier_bits",
     "with_trained_arrays",

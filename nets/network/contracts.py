@@ -26,6 +26,8 @@ class Contract:
         flushes_to_zero: whether a channel beyond ``right_shift_max`` gets multiplier 0 (LiteRT's own edge rule)
             instead of the largest shift, which empties the result.
         float32_scale: whether the effective scale is computed in float32, step by step.
+        reduced_from_bits: width in bits of the multiplier that the full width is rounded from, half up and without a
+            carry into another bit (LiteRT's int64 kernels); 0 if a scale is rounded once.
         hardware: whether the rule is an integer datapath; the others reproduce a runtime.
     """
 
@@ -36,6 +38,7 @@ class Contract:
     right_shift_max: int = 62
     flushes_to_zero: bool = False
     float32_scale: bool = False
+    reduced_from_bits: int = 0
     hardware: bool = True
 
 
@@ -58,6 +61,16 @@ _ROWS = (
         "LiteRT BUILTIN_REF FULLY_CONNECTED",
         full_multiplier_bits=53,
         right_shift_max=1000,
+        hardware=False,
+    ),
+    Contract("ruy_double", "ruy's kernels of int16 on x86-64; LiteRT BUILTIN", flushes_to_zero=True, hardware=False),
+    # The arithmetic of half_up; only the way to a multiplier of full width differs.
+    Contract(
+        "tflite_int64",
+        "LiteRT conv and depthwise of int16 activations with int64 bias",
+        full_multiplier_bits=15,
+        flushes_to_zero=True,
+        reduced_from_bits=FULL_MULTIPLIER_BITS,
         hardware=False,
     ),
 )

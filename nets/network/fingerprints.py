@@ -10,6 +10,7 @@ from nets.digests import digest
 from nets.errors import NetworkError
 from nets.network.operators import Neighbours, Operator, Weighted
 from nets.network.quantized_network import QuantizedNetwork
+from nets.network.recurrent import StateProduct
 from nets.network.rescaler import Rescaler
 
 Arrays = dict[str, npt.NDArray[np.generic]]
@@ -37,6 +38,8 @@ def _value_bytes(value: object) -> bytes:
     if isinstance(value, Rescaler):
         head = repr((value.contract.name, value.stored_bits)).encode()
         return digest(head, _value_bytes(value.multiplier), _value_bytes(value.right_shift))
+    if isinstance(value, StateProduct):
+        return _value_bytes((value.weights, value.bias, value.weight_scale, value.rescaler))
     if isinstance(value, Neighbours):
         return _value_bytes((value.first, value.second, value.share))
     if isinstance(value, tuple):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nets.network.lookup import Tabulated
 from nets.network.operators import AveragePool, Operator
-from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec
+from nets.network.tensors import ActivationArray, FloatArray, IntArray, TensorSpec
 
 _INTEGERS = np.arange(-128, 128, dtype=np.int64)
 
@@ -57,12 +57,12 @@ class FloatLookup(Tabulated):
     curve: Curve
     parameters: tuple[float, ...]
 
-    def tabulated(self, source: TensorSpec, target: TensorSpec) -> Int8Array:
+    def tabulated(self, source: TensorSpec, target: TensorSpec) -> ActivationArray:
         """Computes the table between tensors of these scales and zero points."""
         return curve_table(self.curve, self.parameters, source, target)
 
 
-def curve_table(curve: Curve, parameters: tuple[float, ...], source: TensorSpec, target: TensorSpec) -> Int8Array:
+def curve_table(curve: Curve, parameters: tuple[float, ...], source: TensorSpec, target: TensorSpec) -> ActivationArray:
     """Computes the outputs, int8 ``[256]``, of -128 to 127 of the input."""
     reals = _dequantized(_INTEGERS, source)
     with np.errstate(over="ignore"):  # 1 / (1 + infinity) is the 0 that it should be
@@ -92,7 +92,7 @@ class PairLookup(Operator):
     kind: PairKind
     offsets: tuple[int, int, int]
     swapped: bool
-    table: Int8Array
+    table: ActivationArray
 
     def between(self, left: TensorSpec, right: TensorSpec, target: TensorSpec) -> "PairLookup":
         """Returns the operator with the table of tensors of these scales and zero points."""
@@ -105,7 +105,7 @@ def pair_table(
     specs: tuple[TensorSpec, TensorSpec, TensorSpec],
     *,
     swapped: bool,
-) -> Int8Array:
+) -> ActivationArray:
     """Computes the outputs, int8 ``[256, 256]``, of all pairs of integers."""
     first, second = _INTEGERS[:, None], _INTEGERS[None, :]
     left, right, target = specs
@@ -155,12 +155,12 @@ def _dequantized(integers: IntArray, spec: TensorSpec) -> Float32Array:
     return (integers - spec.zero_point).astype(np.float32) * np.float32(spec.scale)
 
 
-def _quantized(values: Float32Array, target: TensorSpec) -> Int8Array:
+def _quantized(values: Float32Array, target: TensorSpec) -> ActivationArray:
     steps = np.rint(np.clip(values / np.float32(target.scale), -(2.0**15), 2.0**15)).astype(np.int64)
     return _frozen(np.clip(steps + target.zero_point, target.q_min, target.q_max).astype(np.int8))
 
 
-def _frozen(table: Int8Array) -> Int8Array:
+def _frozen(table: ActivationArray) -> ActivationArray:
     table.flags.writeable = False
     return table
 

@@ -1,4 +1,4 @@
-"""Nonlinear functions of one int8: a table of 256 outputs, computed step by step as the runtime does.
+"""Nonlinear functions of one integer: a table of all outputs, computed step by step as the runtime does.
 
 Sources: TFLite's ``lookup table`` of LOGISTIC, TANH, ELU, EXP, LOG and GELU (``kernels/internal/common.h``),
 ``hard_swish.h``, ``leaky_relu.h``, ``elementwise.cc``; XNNPACK's ``x8-lut`` operators and ``qs8-vlrelu``.
@@ -14,13 +14,14 @@ import numpy as np
 
 from nets.errors import NetworkError
 from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS, INT32_MAX, INT32_MIN
-from nets.network.fixed_point import inverse_square_root, multiplied, rounding_divide_by_pot
+from nets.network.fixed_point import inverse_square_root, multiplied
+from nets.network.fixed_point16 import doubling_high_mul, int16, rounding_divide
 from nets.network.operators import Operator
 from nets.network.rescaler import rescaler_from_scale
-from nets.network.tensors import FloatArray, Int8Array, IntArray, TensorSpec
+from nets.network.tensors import ActivationArray, FloatArray, IntArray, TensorSpec
+from nets.network.wide_functions import wide_logistic, wide_tanh
 
-_INTEGERS = np.arange(-128, 128, dtype=np.int64)
-_INT16_MAX, _INT16_MIN = 2**15 - 1, -(2**15)
+_INT16_MAX = 2**15 - 1
 _HIRES_BITS = 7  # by which HARD_SWISH shifts its input left
 _RELUISH_SCALE = np.float32(3) / np.float32(32768)
 _ROOT_SHIFT = 20  # bits by which RSQRT keeps its fraction
@@ -50,16 +51,16 @@ OF_FIXED_RANGE = (Function.LOGISTIC, Function.TANH)
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Tabulated(Operator, ABC):
-    """A function of one int8, element by element.
+    """A function of one integer, element by element.
 
     Attributes:
-        table: int8 ``[256]``: the outputs of -128 to 127.
+        table: int8 ``[256]``: the outputs of -128 to 127; or int16 ``[65536]`` of all int16.
     """
 
-    table: Int8Array
+    table: ActivationArray
 
     @abstractmethod
-    def tabulated(self, source: TensorSpec, target: TensorSpec) -> Int8Array:
+    def tabulated(self, source: TensorSpec, target: TensorSpec) -> ActivationArray:
         """Computes the table between tensors of these scales and zero points."""
 
 
@@ -70,14 +71,15 @@ class Lookup(Tabulated):
     Attributes:
         function: what it computes.
         alpha: slope of a leaky ReLU for negative values; 0 for others.
-        xnnpack: whether the table is XNNPACK's; otherwise it is that of TFLite's own kernels.
+        xnnpack: whether the table is that of the default resolver: XNNPACK's, or of int16 that of TFLite's optimised
+            kernels; otherwise it is that of TFLite's reference kernels.
     """
 
     function: Function
     alpha: float
     xnnpack: bool
 
-    def tabulated(self, source: TensorSpec, target: TensorSpec) -> Int8Array:
+    def tabulated(self, source: TensorSpec, target: TensorSpec) -> ActivationArray:
         """Computes the runtime's table between tensors of these scales and zero points."""
         return lookup_table(self.function, self.alpha, source, target, xnnpack=self.xnnpack)
 
@@ -86,17 +88,26 @@ class Lookup(Tabulated):
 class StatedTable(Tabulated):
     """A table that a file states without the function behind it; its tensors keep scale and zero point."""
 
-    def tabulated(self, source: TensorSpec, target: TensorSpec) -> Int8Array:  # noqa: ARG002 -- see below
+    def tabulated(self, source: TensorSpec, target: TensorSpec) -> ActivationArray:  # noqa: ARG002 -- see below
         """Returns the table: no function is known that another one could be made from."""
         return self.table
 
 
 def lookup_table(
     function: Function, alpha: float, source: TensorSpec, target: TensorSpec, *, xnnpack: bool
-) -> Int8Array:
-    """Computes the outputs, int8 ``[256]``, of -128 to 127 of the input."""
-    centred = _INTEGERS - source.zero_point
-    if function is Function.LEAKY_RELU:
+) -> ActivationArray:
+    """Computes the outputs of every integer that the input's type holds, in ascending order.
+
+    Raises:
+        NetworkError: the runtime has no such function of int16.
+    """
+    stored = np.iinfo(source.dtype)
+    centred = np.arange(stored.min, stored.max + 1, dtype=np.int64) - source.zero_point
+    if source.dtype == np.int16 and function is not Function.LEAKY_RELU:
+        if function not in _WIDE:
+            raise NetworkError(f"{function.value.upper()} of int16 is not a function of the runtime")
+        steps = _WIDE[function](centred, source.scale, optimised=xnnpack)
+    elif function is Function.LEAKY_RELU:
         steps = (_xnnpack_leaky if xnnpack else _leaky)(centred, source.scale, target.scale, alpha) + target.zero_point
     elif function is Function.IDENTITY and not xnnpack:
         steps = _quotient(centred, source.scale, target.scale) + target.zero_point
@@ -104,7 +115,7 @@ def lookup_table(
         steps = _STEPS[function](centred, source.scale, target) + target.zero_point
     else:
         steps = _rounded(_REAL[function], centred, source.scale, target, half_even=xnnpack)
-    table: Int8Array = np.clip(steps, target.q_min, target.q_max).astype(np.int8)
+    table: ActivationArray = np.clip(steps, target.q_min, target.q_max).astype(target.dtype)
     table.flags.writeable = False
     return table
 
@@ -229,17 +240,17 @@ def _hard_swish(centred: IntArray, source: float, target_spec: TensorSpec) -> In
     if exponent > 0:
         raise NetworkError(f"HARD_SWISH from scale {source} to {target}: the input's is more than 128 times as large")
     value = centred << _HIRES_BITS
-    product = _doubling_high_mul(value, multiplier)
+    product = doubling_high_mul(value, multiplier)
     gate = value
     if gate_exponent > 0:
-        gate = _int16(gate << min(gate_exponent - 1, 16))
-    gate = _doubling_high_mul(gate, gate_multiplier)
+        gate = int16(gate << min(gate_exponent - 1, 16))
+    gate = doubling_high_mul(gate, gate_multiplier)
     if gate_exponent > 0:
-        gate = _int16(gate << 1)
+        gate = int16(gate << 1)
     if gate_exponent < 0:
-        gate = rounding_divide_by_pot(gate, -gate_exponent)
+        gate = rounding_divide(gate, -gate_exponent)
     gate = (gate + 2**15) >> 1
-    return rounding_divide_by_pot(np.trunc(gate * product / 2**15).astype(np.int64), max(-exponent, 0))
+    return rounding_divide(np.trunc(gate * product / 2**15).astype(np.int64), -exponent)
 
 
 def _int16_multiplier(scale: float) -> tuple[int, int]:
@@ -249,17 +260,6 @@ def _int16_multiplier(scale: float) -> tuple[int, int]:
     return (_INT16_MAX if wide >= 2**31 - 1 - 2**15 else (wide + 2**15) >> 16), exponent
 
 
-def _int16(values: IntArray) -> IntArray:
-    return np.clip(values, _INT16_MIN, _INT16_MAX)
-
-
-def _doubling_high_mul(values: IntArray, multiplier: int) -> IntArray:
-    """Computes gemmlowp's SaturatingRoundingDoublingHighMul of 16 bits; the multiplier is positive."""
-    product = values * multiplier
-    nudged = product + np.where(product >= 0, 2**14, 1 - 2**14)
-    return np.trunc(nudged / 2**15).astype(np.int64)
-
-
 # Functions that runtimes compute in integers or in steps of their own; less the output's zero point.
 _STEPS: dict[Function, Callable[[IntArray, float, TensorSpec], IntArray]] = {
     Function.ABS: _absolute,
@@ -267,3 +267,6 @@ _STEPS: dict[Function, Callable[[IntArray, float, TensorSpec], IntArray]] = {
     Function.RSQRT: _inverse_square_root,
     Function.SQRT: _square_root,
 }
+
+# Functions of int16 in steps of 2**-15.
+_WIDE = {Function.LOGISTIC: wide_logistic, Function.TANH: wide_tanh}

@@ -1,7 +1,7 @@
 """Operators of the integer network; those with a rescaler share one base class.
 
-Activations are int8 in NHWC layout (batch, height, width, channels) or ``[batch, features]``; axes and shapes leave
-the batch out.
+Activations are int8 or int16, in NHWC layout (batch, height, width, channels) or ``[batch, features]``; axes and shapes
+leave the batch out.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,10 @@ from nets.network.tensors import FloatArray, IntArray, WeightArray
 
 Pads = tuple[tuple[int, int], tuple[int, int]]  # (top, bottom), (left, right), in elements
 
-_STORED_BITS = 8  # of a weight in memory: every int8 fits
+_STORED_BITS = (8, 16)  # of a weight in memory: every int8 or int16 fits
 SUM_LEFT_SHIFT = 20  # bits; of int8 operands, as in TFLite's add.cc
+WIDE_SUM_LEFT_SHIFT = 15  # bits; of int16 operands
+WIDE_BIAS_BITS = 48  # of the accumulators that TFLite's int64 kernels take
 
 
 class Method(StrEnum):
@@ -72,10 +74,11 @@ class Weighted(NarrowableOperator):
     """An operator with weights, a bias and rescaler constants for each output channel.
 
     Attributes:
-        weights: int8, or int16 if a zero point was subtracted; ``[out, height, width, in / groups]`` of a convolution,
-            ``[out, in]`` of a fully connected layer.
-        bias: int64 within int32, ``[out]``, in units of ``s_x * s_w``.
+        weights: int8, or int16 beyond 8 bits or if a zero point was subtracted; ``[out, height, width, in / groups]``
+            of a convolution, ``[out, in]`` of a fully connected layer.
+        bias: int64 within ``bias_bits``, ``[out]``, in units of ``s_x * s_w``.
         weight_scale: float64 ``[out]`` (per channel) or ``[1]`` (per tensor); symmetric, zero point 0.
+        bias_bits: width of the bias in bits: 32, or 48 if the model's biases are int64.
         weight_bits: width of the stored weights in bits; symmetric range ``+-(2**(bits-1) - 1)`` (int8 may hold -128).
         weight_zero_point: what was subtracted from stored int8 weights (asymmetric ones of old uint8 models); they then
             take a bit more in the multiplier of a MAC.
@@ -88,10 +91,11 @@ class Weighted(NarrowableOperator):
     bias: IntArray
     weight_scale: FloatArray
     weight_bits: int = 8
+    bias_bits: int = 32
     weight_zero_point: int = 0
 
     def __post_init__(self) -> None:
-        if (self.weight_bits == _STORED_BITS and not self.weight_zero_point) or not self.weights.size:
+        if (self.weight_bits in _STORED_BITS and not self.weight_zero_point) or not self.weights.size:
             return
         low, high = int(self.weights.min()), int(self.weights.max())
         least, most = self.weight_range
@@ -165,7 +169,7 @@ class ElementwiseSum(NarrowableOperator):
     """``y = x0 + x1`` or ``x0 - x1``: both inputs are shifted left, rescaled to a common scale, summed and rescaled.
 
     The common scale is twice the larger input scale, so that input's multiplier is exactly 1/2
-    (TFLite reference kernels, ``left_shift`` 20).
+    (TFLite reference kernels, ``left_shift`` 20, or 15 of int16 operands).
 
     Attributes:
         left_shift: bits by which each input, its zero point subtracted, is shifted left before its rescaler.
@@ -199,7 +203,7 @@ class ElementwiseProduct(NarrowableOperator):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Requantize(RescaledOperator):
-    """A stand-alone change of quantization, or activation: QUANTIZE int8 to int8, RELU, RELU6."""
+    """A stand-alone change of quantization, or activation: QUANTIZE between integers, RELU, RELU6."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

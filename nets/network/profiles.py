@@ -15,6 +15,8 @@ class Profile:
     Attributes:
         default: the contract of every kind without an exception.
         exceptions: operator kind (``conv``, ``fc``, ``mean`` ...) to contract.
+        wide: the same of operators with int16 inputs; other kinds then obey ``wide_default``.
+        wide_default: contract of operators with int16 inputs; None if the width does not matter.
         runtime: the LiteRT resolver, or other runtime, that the profile reproduces, or None for a uniform profile.
         xnnpack_forms: whether ADD, SUB, MEAN and QUANTIZE take XNNPACK's own integer or float forms
             instead of those of TFLite's reference kernels.
@@ -24,14 +26,32 @@ class Profile:
     name: str
     default: Contract
     exceptions: Mapping[str, Contract] = field(default_factory=lambda: MappingProxyType({}))
+    wide: Mapping[str, Contract] = field(default_factory=lambda: MappingProxyType({}))
+    wide_default: Contract | None = None
     runtime: str | None = None
     xnnpack_forms: bool = False
     float_forms: bool = False
 
-    def contract(self, kind: str) -> Contract:
-        """Returns the contract of an operator kind."""
+    def contract(self, kind: str, *, wide: bool = False) -> Contract:
+        """Returns the contract of an operator kind, with int16 inputs if it is ``wide``."""
+        if wide and self.wide_default is not None:
+            return self.wide.get(kind, self.wide_default)
         return self.exceptions.get(kind, self.default)
 
+
+# XNNPACK has no operators of int16, so both resolvers run TFLite's own kernels: the reference ones for int64 biases.
+# Without them, BUILTIN runs ruy's. Its ADD rounds the operands once.
+_WIDE = {
+    "conv": CONTRACTS["tflite_int64"],
+    "depthwise": CONTRACTS["tflite_int64"],
+    "fc": CONTRACTS["float64_half_away"],
+    "fc_int32": CONTRACTS["float64_half_away"],
+}
+_WIDE_OPTIMISED = {
+    "add_operands": CONTRACTS["half_up"],
+    "conv_int32": CONTRACTS["ruy_double"],
+    "fc_int32": CONTRACTS["ruy_double"],
+}
 
 PROFILES: dict[str, Profile] = {
     profile.name: profile
@@ -40,6 +60,8 @@ PROFILES: dict[str, Profile] = {
             "litert_ref",
             CONTRACTS["tflite_double"],
             MappingProxyType({"fc": CONTRACTS["float64_half_away"]}),
+            wide=MappingProxyType(_WIDE),
+            wide_default=CONTRACTS["tflite_double"],
             runtime="BUILTIN_REF",
         ),
         Profile(
@@ -47,6 +69,8 @@ PROFILES: dict[str, Profile] = {
             CONTRACTS["xnnpack_fp32"],
             # XNNPACK does not take stand-alone clamps over: TFLite's own kernels run them.
             MappingProxyType({"relu": CONTRACTS["tflite_double"]}),
+            wide=MappingProxyType({**_WIDE, **_WIDE_OPTIMISED}),
+            wide_default=CONTRACTS["tflite_double"],
             runtime="BUILTIN",
             xnnpack_forms=True,
         ),

@@ -5,7 +5,6 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from nets.network.contracts import INT32_MAX, INT32_MIN
 from nets.network.tensors import FloatArray, IntArray, WeightArray
 
 _Any = TypeVar("_Any", bound=np.generic)
@@ -21,6 +20,11 @@ def along_channels(values: npt.NDArray[_Any], ndim: int) -> npt.NDArray[_Any]:
     return values.reshape(-1, *(1,) * (ndim - 1))
 
 
+def weight_type(bits: int) -> type[np.int8] | type[np.int16]:
+    """Returns the type that weights of this many bits are stored in."""
+    return np.int8 if bits <= 8 else np.int16
+
+
 def weight_range(bits: int, zero_point: int = 0) -> tuple[int, int]:
     """Returns the smallest and the largest weight.
 
@@ -31,17 +35,18 @@ def weight_range(bits: int, zero_point: int = 0) -> tuple[int, int]:
     return -weight_limit(bits), weight_limit(bits)
 
 
-def as_weights(values: FloatArray, zero_point: int) -> WeightArray:
-    """Returns whole numbers in the type that weights have: int8, or int16 if a zero point was subtracted."""
-    return values.astype(np.int16 if zero_point else np.int8)
+def as_weights(values: FloatArray, bits: int, zero_point: int) -> WeightArray:
+    """Returns whole numbers in the type that weights have: int8, or int16 beyond 8 bits or with a zero point."""
+    return values.astype(np.int16 if zero_point else weight_type(bits))
 
 
 def quantize_weights(weights: FloatArray, scale: FloatArray, bits: int, zero_point: int = 0) -> WeightArray:
     """Rounds real weights ``[out, ...]`` at ``scale``, ``[out]`` or ``[1]``, to integers of :func:`weight_range`."""
     steps: FloatArray = np.rint(weights / along_channels(scale, weights.ndim))
-    return as_weights(np.clip(steps, *weight_range(bits, zero_point)), zero_point)
+    return as_weights(np.clip(steps, *weight_range(bits, zero_point)), bits, zero_point)
 
 
-def quantize_bias(bias: FloatArray, scale: FloatArray) -> IntArray:
-    """Rounds a real bias ``[out]`` to integers at ``scale = s_x * s_w``; saturates at int32."""
-    return np.clip(np.rint(bias / scale), INT32_MIN, INT32_MAX).astype(np.int64)
+def quantize_bias(bias: FloatArray, scale: FloatArray, bits: int = 32) -> IntArray:
+    """Rounds a real bias ``[out]`` to integers of ``bits`` bits at ``scale = s_x * s_w``; saturates."""
+    half = 2 ** (bits - 1)
+    return np.clip(np.rint(bias / scale), -half, half - 1).astype(np.int64)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from nets.errors import NetworkError
 from nets.network.operators import SHARING_QUANTIZATION, NarrowableOperator, Operator
-from nets.network.tensors import Int8Array, TensorSpec
+from nets.network.tensors import ActivationArray, TensorSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +17,8 @@ class QuantizedNetwork:
         operators: operators in an order in which every input is ready.
         inputs: tensor indices of the network's inputs.
         outputs: tensor indices of the network's outputs (the logits, if the model ended in a softmax).
-        constants: int8 values ``[*shape]`` of tensors that no operator makes and no sample changes, by tensor index.
+        constants: int8 or int16 values ``[*shape]`` of tensors that no operator makes and no sample changes, by tensor
+            index.
     """
 
     name: str
@@ -25,7 +26,7 @@ class QuantizedNetwork:
     operators: tuple[Operator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    constants: Mapping[int, Int8Array] = field(default_factory=dict)
+    constants: Mapping[int, ActivationArray] = field(default_factory=dict)
     _by_name: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

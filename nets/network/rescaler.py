@@ -63,15 +63,28 @@ def rescaler_from_scale(scale: FloatArray, multiplier_bits: int, contract: Contr
     if not (np.isfinite(scale).all() and (scale > 0).all()):
         raise NetworkError(f"effective scales must be positive and finite, got {scale.min()} to {scale.max()}")
     k = stored_bits(multiplier_bits, contract)
+    if k == contract.full_multiplier_bits and contract.reduced_from_bits:
+        multiplier, right_shift = _reduced(*_normalised(scale, contract.reduced_from_bits), contract)
+    else:
+        multiplier, right_shift = _normalised(scale, k)
+    return _within_shift_range(multiplier, right_shift, multiplier_bits, contract)
+
+
+def _normalised(scale: FloatArray, k: int) -> tuple[IntArray, IntArray]:
     fraction, exponent = np.frexp(scale)
     mantissa = np.ldexp(fraction, k)
     whole = np.floor(mantissa)
     multiplier = (whole + (mantissa - whole >= 0.5)).astype(np.int64)  # exact even if mantissa + 0.5 is not
     right_shift = (k - exponent).astype(np.int64)
     overflowed = multiplier == 2**k
-    multiplier = np.where(overflowed, multiplier // 2, multiplier)
-    right_shift = np.where(overflowed, right_shift - 1, right_shift)
-    return _within_shift_range(multiplier, right_shift, multiplier_bits, contract)
+    return np.where(overflowed, multiplier // 2, multiplier), np.where(overflowed, right_shift - 1, right_shift)
+
+
+def _reduced(multiplier: IntArray, right_shift: IntArray, contract: Contract) -> tuple[IntArray, IntArray]:
+    """Rounds multipliers half up to the contract's full width; the largest ones stay within it."""
+    k = contract.full_multiplier_bits
+    dropped = contract.reduced_from_bits - k
+    return np.minimum((multiplier + (1 << (dropped - 1))) >> dropped, 2**k - 1), right_shift - dropped
 
 
 def _within_shift_range(

@@ -14,7 +14,7 @@ from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS
 from nets.network.fixed_point import doubling_high_mul, exponential, reciprocal, rounding_divide_by_pot
 from nets.network.operators import Operator
 from nets.network.rescaler import rescaler_from_scale
-from nets.network.tensors import Int8Array, TensorSpec
+from nets.network.tensors import ActivationArray, TensorSpec
 
 SOFTMAX_OUTPUT = (1 / 256, -128)  # the scale and zero point that runtimes demand
 _DIFFERENCES = np.arange(256, dtype=np.int64)  # of the largest input and another one
@@ -52,7 +52,7 @@ def softmax_exponentials(
     return _frozen(np.where(farthest >= _DIFFERENCES, exponential(scaled), 0))
 
 
-def softmax_of(operator: Softmax, values: Int8Array) -> Int8Array:
+def softmax_of(operator: Softmax, values: ActivationArray) -> ActivationArray:
     """Computes the softmax of int8 ``[..., length]`` along the last axis."""
     differences = values.max(axis=-1, keepdims=True).astype(np.int64) - values
     exponentials = operator.exponentials[differences]
@@ -65,7 +65,7 @@ def softmax_of(operator: Softmax, values: Int8Array) -> Int8Array:
         total = rounding_divide_by_pot(exponentials, _SUM_BITS).sum(axis=-1, keepdims=True)
         factor, shift = reciprocal(total, _SUM_BITS)
         steps = rounding_divide_by_pot(doubling_high_mul(exponentials, factor), shift + 31 - 8)
-    result: Int8Array = np.clip(steps + SOFTMAX_OUTPUT[1], -128, 127).astype(np.int8)
+    result: ActivationArray = np.clip(steps + SOFTMAX_OUTPUT[1], -128, 127).astype(np.int8)
     return result
 
 

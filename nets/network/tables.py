@@ -10,6 +10,7 @@ from nets.network.contracts import CONTRACTS, FULL_MULTIPLIER_BITS
 from nets.network.float_forms import PairLookup
 from nets.network.lookup import OF_FIXED_RANGE, Lookup, StatedTable, Tabulated
 from nets.network.operators import Operator
+from nets.network.recurrent import LstmRecurrence
 from nets.network.rescaler import Rescaler, rescaler_from_scale
 from nets.network.softmax import Softmax, with_input
 from nets.network.tensors import TensorSpec
@@ -28,12 +29,15 @@ def relu_rescalers(source: float, slope: float, target: float) -> tuple[Rescaler
 def fixed_quantization(operators: Iterable[Operator]) -> set[int]:
     """Returns the tensors whose scale and zero point may not vary.
 
-    No runtime lets those of the outputs of LOGISTIC, TANH and SOFTMAX; a stated table holds for its tensors as is.
+    No runtime lets those of the outputs of LOGISTIC, TANH and SOFTMAX, nor those of an LSTM's gates; those of its state
+    are part of what it computes. A stated table holds for its tensors as is.
     """
     fixed: set[int] = set()
     for operator in operators:
         if isinstance(operator, StatedTable):
             fixed |= {*operator.inputs, operator.output}
+        elif isinstance(operator, LstmRecurrence):
+            fixed.update((*operator.inputs, operator.output))
         elif isinstance(operator, Softmax) or _has_fixed_range(operator):
             fixed.add(operator.output)
     return fixed

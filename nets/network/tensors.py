@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 Int8Array = npt.NDArray[np.int8]
-WeightArray = npt.NDArray[np.int8 | np.int16]  # int16 if a zero point was subtracted
+ActivationArray = npt.NDArray[np.int8 | np.int16]  # integers of one tensor, in its storage type
+WeightArray = npt.NDArray[np.int8 | np.int16]  # int16 beyond 8 bits, or if a zero point was subtracted
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
@@ -20,7 +21,7 @@ class TensorSpec:
         shape: the sizes without the batch: ``(height, width, channels)`` or ``(features,)``.
         scale: the real value of one step (a float32 of the model, held in float64).
         zero_point: the integer that stands for real 0.
-        bits: width of the stored integer, in bits.
+        bits: width of the integer, in bits, up to 16.
         file_index: the tensor's index in the file that it was imported from, or None.
     """
 
@@ -30,6 +31,11 @@ class TensorSpec:
     zero_point: int
     bits: int = 8
     file_index: int | None = None
+
+    @property
+    def dtype(self) -> np.dtype[np.int8] | np.dtype[np.int16]:
+        """The type that its integers are stored in: int8 up to 8 bits, int16 beyond."""
+        return np.dtype(np.int8) if self.bits <= 8 else np.dtype(np.int16)
 
     @property
     def q_min(self) -> int:

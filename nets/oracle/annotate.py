@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import tflite
 
-from nets.importers import RawGraph, operator_index
+from nets.importers import RawGraph, operator_index, weighted_inputs
 from nets.network import NarrowableOperator, QuantizedNetwork, Rescaler, Weighted
 
 _NAME_FIELD = 10  # place of a tensor's name in its table, by the schema of .tflite
@@ -52,7 +52,8 @@ def _notes(network: QuantizedNetwork, graph: RawGraph) -> Mapping[int, str]:
 
 def _carrier(operator: NarrowableOperator, network: QuantizedNetwork, graph: RawGraph) -> int | None:
     if isinstance(operator, Weighted):
-        return int(graph.operators[operator_index(operator)].inputs[1])
+        raw = graph.operators[operator_index(operator)]
+        return int(raw.inputs[weighted_inputs(operator.name, raw.kind)[0]])
     return None if operator.output in network.outputs else network.tensors[operator.output].file_index
 
 

@@ -14,7 +14,7 @@ from nets.files import write_bytes
 from nets.importers import model_format, network_from_bytes, read_file
 from nets.network import (
     PROFILES,
-    Int8Array,
+    ActivationArray,
     Operator,
     PairLookup,
     Pool,
@@ -71,7 +71,7 @@ def export_tflite(
     original_path: str | Path | None,
     out_path: str | Path,
     resolver: str,
-    *samples: Int8Array,
+    *samples: ActivationArray,
     seed: int = 0,
     explained_samples: int | None = None,
 ) -> ExportReport:
@@ -84,7 +84,8 @@ def export_tflite(
         original_path: the file that it was imported from, or None. One of another format is not written to.
         out_path: the file to write.
         resolver: ``litert_ref`` or ``litert_xnnpack``: the runtime that the export targets.
-        samples: one int8 array ``[samples, *shape]`` per network input, for the comparison; random ones by default.
+        samples: one int8 or int16 array ``[samples, *shape]`` per network input, for the comparison; random ones by
+            default.
         seed: seed of the random samples.
         explained_samples: the first samples on which every difference is explained and LiteRT runs the file, which
             takes long; all by default.
@@ -150,7 +151,7 @@ def _clamp(operator: Operator) -> tuple[int, int] | None:
 
 
 def explained(
-    network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]
+    network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[ActivationArray]
 ) -> tuple[OperatorResidual, ...]:
     """Compares every operator of a design with that of the runtime, on the inputs of the runtime's own run."""
     kernels = [prepared_alone(operator, network) for operator in network.operators]
@@ -163,7 +164,9 @@ def explained(
     return tuple(OperatorResidual.of_all(each) for each in parts)
 
 
-def end_to_end(network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[Int8Array]) -> tuple[float, float]:
+def end_to_end(
+    network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[ActivationArray]
+) -> tuple[float, float]:
     """Returns the share of output integers that differ, and that of samples with the same largest output."""
     ours, theirs = (IntegerExecutor(each).outputs(*inputs) for each in (network, runtime))
     differing = sum(int((a != b).sum()) for a, b in zip(ours, theirs, strict=True))
@@ -173,7 +176,7 @@ def end_to_end(network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: lis
 
 
 def _litert_agrees(
-    content: bytes, name: str, resolver: str, inputs: list[Int8Array], ends: tuple[int, ...]
+    content: bytes, name: str, resolver: str, inputs: list[ActivationArray], ends: tuple[int, ...]
 ) -> tuple[bool | None, str | None]:
     """Returns whether LiteRT gives the predicted integers, or why it cannot be asked."""
     if importlib.util.find_spec("ai_edge_litert") is None:

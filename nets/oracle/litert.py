@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nets.errors import NetworkError
 from nets.importers import IDENTIFIER, operator_index, read_graph
-from nets.network import Int8Array, QuantizedNetwork
+from nets.network import ActivationArray, QuantizedNetwork
 
 _REASON = 160  # characters shown of LiteRT's reason, which may name every tensor of a model
 
@@ -49,6 +49,7 @@ def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[i
     graph = model.subgraphs[0]
     graph.inputs = np.array([network.tensors[i].file_index for i in network.inputs], np.int32)
     made = {network.tensors[operator.output].file_index for operator in network.operators}
+    _check_states(model, graph)
     graph.operators = _needed(graph, {operator_index(operator) for operator in network.operators}, made)
     graph.outputs = np.array([network.tensors[i].file_index for i in tensors], np.int32)
     for index in strange_axes(content):
@@ -57,6 +58,18 @@ def exposed_model(content: bytes, network: QuantizedNetwork, tensors: Sequence[i
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
+
+
+def _check_states(model: Any, graph: Any) -> None:  # noqa: ANN401
+    """Refuses an SVDF whose state is not int16: LiteRT takes its memory for int16, and writes beyond its end."""
+    schema = _litert("schema_py_generated")
+    for at, operator in enumerate(graph.operators):
+        code = model.operatorCodes[operator.opcodeIndex]
+        kind = max(code.builtinCode, code.deprecatedBuiltinCode)
+        if kind == schema.BuiltinOperator.SVDF and graph.tensors[operator.inputs[4]].type != schema.TensorType.INT16:
+            raise RefusedModelError(
+                f"LiteRT has no kernel for operator {at} SVDF, whose state is not int16 but of TFLite Micro's form"
+            )
 
 
 def strange_axes(content: bytes) -> list[int]:
@@ -130,8 +143,9 @@ class LiteRtRunner:
         interpreter.allocate_tensors()
         return interpreter
 
-    def run(self, *inputs: Int8Array) -> list[Int8Array]:
-        """Runs one batch: int8 arrays ``[batch, *shape]`` per input to the same per output; uint8 is taken as int8."""
+    def run(self, *inputs: ActivationArray) -> list[ActivationArray]:
+        """Runs one batch: integers ``[batch, *shape]`` per input to the same per output; uint8 is taken as int8."""
+        self._interpreter.reset_all_variables()  # every sample begins a sequence of its own
         for detail, value in zip(self._interpreter.get_input_details(), inputs, strict=True):
             unsigned = detail["dtype"] == np.uint8
             self._interpreter.set_tensor(detail["index"], _other_sign(value, np.uint8) if unsigned else value)
@@ -142,10 +156,10 @@ class LiteRtRunner:
         results = [self._interpreter.get_tensor(index) for index in self._outputs]
         return [_other_sign(each, np.int8) if each.dtype == np.uint8 else each for each in results]
 
-    def run_all(self, *inputs: Int8Array) -> list[Int8Array]:
+    def run_all(self, *inputs: ActivationArray) -> list[ActivationArray]:
         """Runs any number of samples, in calls of the model's batch; the last is filled by repeating a sample."""
         samples = inputs[0].shape[0]
-        parts: list[list[Int8Array]] = []
+        parts: list[list[ActivationArray]] = []
         for start in range(0, samples, self.batch):
             rows = np.minimum(np.arange(start, start + self.batch), samples - 1)
             parts.append(self.run(*(np.ascontiguousarray(x[rows]) for x in inputs)))

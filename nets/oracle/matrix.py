@@ -9,7 +9,7 @@ import torch
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor, prepared_alone
 from nets.importers import load_network, model_format
-from nets.network import CONTRACTS, Int8Array, IntArray, QuantizedNetwork
+from nets.network import CONTRACTS, ActivationArray, IntArray, QuantizedNetwork
 
 _CHUNK = 64  # samples whose every tensor is held at once, once for each contract
 _REACH = 2  # differences beyond this many LSB are counted together
@@ -54,7 +54,7 @@ class ContractMatrix:
 
 def contract_matrix(
     path: str | Path,
-    samples: Int8Array,
+    samples: ActivationArray,
     labels: IntArray | None = None,
     *,
     baseline: str = "half_up",
@@ -85,7 +85,7 @@ def contract_matrix(
     return ContractMatrix(path.name, baseline, len(samples), rows)
 
 
-def _check_labels(network: QuantizedNetwork, samples: Int8Array, labels: IntArray | None) -> None:
+def _check_labels(network: QuantizedNetwork, samples: ActivationArray, labels: IntArray | None) -> None:
     if labels is None:
         return
     classes = int(np.prod(network.tensors[network.outputs[0]].shape))
@@ -108,7 +108,7 @@ class _Tally:
         self.choices: list[IntArray] = []
         self.baseline_choices: list[IntArray] = []
 
-    def add(self, expected: dict[int, Int8Array], samples: Int8Array) -> None:
+    def add(self, expected: dict[int, ActivationArray], samples: ActivationArray) -> None:
         """Runs a chunk; ``expected`` are the baseline's tensors."""
         tensors = self._executor.tensors(samples)
         for at, operator in enumerate(self._network.operators):
@@ -117,7 +117,7 @@ class _Tally:
         self.choices.append(_choices(tensors[self._network.outputs[0]]))
         self.baseline_choices.append(_choices(expected[self._network.outputs[0]]))
 
-    def _count(self, tensor: Int8Array, expected: Int8Array) -> bool:
+    def _count(self, tensor: ActivationArray, expected: ActivationArray) -> bool:
         """Adds one tensor to the histogram; returns whether any element differs."""
         different = tensor != expected
         steps = tensor[different].astype(np.int64) - expected[different]
@@ -125,7 +125,7 @@ class _Tally:
         self._histogram[_REACH] += tensor.size - steps.size
         return bool(steps.size)
 
-    def _local_differences(self, at: int, expected: dict[int, Int8Array]) -> int:
+    def _local_differences(self, at: int, expected: dict[int, ActivationArray]) -> int:
         operator = self._network.operators[at]
         inputs = [torch.from_numpy(expected[index]) for index in operator.inputs]
         return int((self._alone[at](inputs).numpy() != expected[operator.output]).sum())
@@ -149,6 +149,6 @@ class _Tally:
         )
 
 
-def _choices(outputs: Int8Array) -> IntArray:
+def _choices(outputs: ActivationArray) -> IntArray:
     result: IntArray = outputs.reshape(len(outputs), -1).argmax(axis=1)
     return result

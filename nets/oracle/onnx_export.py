@@ -7,7 +7,7 @@ from pathlib import Path
 from nets.errors import NetworkError
 from nets.files import write_bytes
 from nets.importers import onnx_from_bytes, read_file
-from nets.network import Int8Array, QuantizedNetwork
+from nets.network import ActivationArray, QuantizedNetwork
 from nets.oracle.export import RANDOM_SAMPLES, ExportReport, check_same_clamps, end_to_end, explained
 from nets.oracle.onnx_patch import patched_onnx
 from nets.oracle.onnx_verify import verify_onnx_bytes
@@ -20,7 +20,7 @@ def export_onnx(
     network: QuantizedNetwork,
     original_path: str | Path,
     out_path: str | Path,
-    *samples: Int8Array,
+    *samples: ActivationArray,
     seed: int = 0,
     explained_samples: int | None = None,
 ) -> ExportReport:
@@ -64,7 +64,7 @@ def export_onnx(
     )
 
 
-def _runtime_agrees(content: bytes, name: str, inputs: list[Int8Array]) -> tuple[bool | None, str | None]:
+def _runtime_agrees(content: bytes, name: str, inputs: list[ActivationArray]) -> tuple[bool | None, str | None]:
     """Returns whether ONNX Runtime gives the predicted integers, or why it cannot be asked."""
     if importlib.util.find_spec("onnxruntime") is None:
         return None, "ONNX Runtime is not installed"

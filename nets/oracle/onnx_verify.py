@@ -7,12 +7,12 @@ import numpy as np
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
 from nets.importers import ImportedOnnx, onnx_from_bytes, read_file
-from nets.network import ONNX_PROFILES, Int8Array, TensorSpec, profile_named
+from nets.network import ONNX_PROFILES, ActivationArray, TensorSpec, profile_named
 from nets.oracle.onnxruntime import AnyArray, OnnxRunner
 from nets.oracle.verify import Tally, VerifyReport
 
 
-def verify_onnx(path: Path, profile: str, *samples: Int8Array) -> VerifyReport:
+def verify_onnx(path: Path, profile: str, *samples: ActivationArray) -> VerifyReport:
     """Compares every tensor that a file has as integers with ONNX Runtime's, and the outputs of the unchanged file.
 
     Tensors are compared with all of them as outputs of the file. Since that might change which kernels are fused, the
@@ -31,7 +31,7 @@ def verify_onnx(path: Path, profile: str, *samples: Int8Array) -> VerifyReport:
     return verify_onnx_bytes(read_file(path), path.name, profile, *samples)
 
 
-def verify_onnx_bytes(content: bytes, name: str, profile: str, *samples: Int8Array) -> VerifyReport:
+def verify_onnx_bytes(content: bytes, name: str, profile: str, *samples: ActivationArray) -> VerifyReport:
     """Compares a model given as bytes; see :func:`verify_onnx`."""
     imported = onnx_from_bytes(content, name, contract=profile)
     network = imported.network
@@ -56,7 +56,7 @@ def _compared(imported: ImportedOnnx, made: dict[int, int]) -> list[tuple[int, i
     return [(at, index) for at, index in enumerate(imported.outputs) if index is not None and index in made]
 
 
-def _integers(values: AnyArray, spec: TensorSpec) -> Int8Array:
+def _integers(values: AnyArray, spec: TensorSpec) -> ActivationArray:
     """Returns an output of the file as the network stores it; a real one is ``scale * (q - zero_point)``."""
     if values.dtype == np.uint8:
         values = (values.astype(np.int64) - 128).astype(np.int8)

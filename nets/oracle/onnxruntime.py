@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nets.errors import NetworkError
 from nets.importers import ImportedOnnx, read_model
-from nets.network import Int8Array, QuantizedNetwork, TensorSpec
+from nets.network import ActivationArray, QuantizedNetwork, TensorSpec
 
 _REASON = 160  # characters shown of ONNX Runtime's reason
 # Without it, x86 builds leave int8 activations between DequantizeLinear and QuantizeLinear to float kernels.
@@ -69,7 +69,7 @@ class OnnxRunner:
         first = self._inputs[0].shape[0]
         self.batch = first if isinstance(first, int) and first > 0 else None
 
-    def run(self, *inputs: Int8Array) -> list[AnyArray]:
+    def run(self, *inputs: ActivationArray) -> list[AnyArray]:
         """Runs samples, int8 ``[samples, *shape]`` as the network stores them.
 
         Returns:
@@ -119,7 +119,7 @@ def _with_outputs(content: bytes, names: list[str]) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _as_fed(x: Int8Array, spec: TensorSpec, type_name: str) -> AnyArray:
+def _as_fed(x: ActivationArray, spec: TensorSpec, type_name: str) -> AnyArray:
     """Returns inputs as the file takes them: channels second; real numbers that it quantizes to these integers."""
     ordered = np.ascontiguousarray(np.moveaxis(x, -1, 1)) if x.ndim == 4 else x
     if "float" in type_name:
@@ -128,10 +128,10 @@ def _as_fed(x: Int8Array, spec: TensorSpec, type_name: str) -> AnyArray:
     return _unsigned(ordered) if "uint8" in type_name else ordered
 
 
-def _unsigned(x: Int8Array) -> npt.NDArray[np.uint8]:
+def _unsigned(x: ActivationArray) -> npt.NDArray[np.uint8]:
     return (x.astype(np.int64) + _UNSIGNED_OFFSET).astype(np.uint8)
 
 
-def _as_stored(x: AnyArray) -> Int8Array:
+def _as_stored(x: AnyArray) -> ActivationArray:
     signed = (x.astype(np.int64) - _UNSIGNED_OFFSET).astype(np.int8) if x.dtype == np.uint8 else x
     return np.ascontiguousarray(np.moveaxis(signed, 1, -1)) if signed.ndim == 4 else signed

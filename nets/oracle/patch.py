@@ -16,11 +16,13 @@ from nets.importers import (
     activation_range,
     operator_index,
     read_graph,
+    weighted_inputs,
 )
 from nets.network import (
     Convolution,
     FilledPad,
     FloatArray,
+    Operator,
     Pool,
     QuantizedNetwork,
     RescaledOperator,
@@ -52,6 +54,8 @@ _ACTIVATIONS = (  # with bounds; the first that gives a design's is taken
     tflite.ActivationFunctionType.RELU6,
     tflite.ActivationFunctionType.RELU_N1_TO_1,
 )
+
+INT32_BITS = 32
 
 AnyArray = npt.NDArray[np.generic]
 
@@ -145,7 +149,8 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     for index in strange_axes(original):
         patcher.axis(index)
     for spec in network.tensors:
-        _patch_tensor(patcher, spec)
+        if not _is_inner(network, spec):
+            _patch_tensor(patcher, spec)
     for raw in graph.operators:
         if raw.kind in (TO_BATCH, FROM_BATCH):
             _patch_beside(patcher, network, raw)
@@ -153,14 +158,23 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
         spec = network.tensors[index]
         patcher.data(_index_in_file(patcher, spec), values, f"the values of {spec.name!r}")
     for operator in network.operators:
-        if isinstance(operator, Weighted):
-            _patch_weighted(patcher, network, operator)
-        elif isinstance(operator, FilledPad):
-            _patch_padding(patcher, network, operator)
-        if isinstance(operator, RescaledOperator | Pool):
-            raw = graph.operators[operator_index(operator)]
-            patcher.activation(raw, (operator.q_min, operator.q_max), network.tensors[operator.output])
+        _patch_operator(patcher, network, operator)
     return annotated(bytes(patcher.content), network, graph)
+
+
+def _patch_operator(patcher: _Patcher, network: QuantizedNetwork, operator: Operator) -> None:
+    if isinstance(operator, Weighted):
+        _patch_weighted(patcher, network, operator)
+    elif isinstance(operator, FilledPad):
+        _patch_padding(patcher, network, operator)
+    if isinstance(operator, RescaledOperator | Pool):
+        raw = patcher.graph.operators[operator_index(operator)]
+        patcher.activation(raw, (operator.q_min, operator.q_max), network.tensors[operator.output])
+
+
+def _is_inner(network: QuantizedNetwork, spec: TensorSpec) -> bool:
+    """Returns whether a tensor lies inside of an operator of a file that others of the network were imported from."""
+    return spec.file_index is None and any(each.file_index is not None for each in network.tensors)
 
 
 def _patch_tensor(patcher: _Patcher, spec: TensorSpec) -> None:
@@ -185,9 +199,13 @@ def _index_in_file(patcher: _Patcher, spec: TensorSpec) -> int:
     return spec.file_index
 
 
+def _bias_type(operator: Weighted) -> type[np.int32] | type[np.int64]:
+    return np.int64 if operator.bias_bits > INT32_BITS else np.int32
+
+
 def _patch_padding(patcher: _Patcher, network: QuantizedNetwork, operator: FilledPad) -> None:
     raw, source = patcher.graph.operators[operator_index(operator)], network.tensors[operator.inputs[0]]
-    patcher.data(raw.inputs[2], np.array([operator.value], np.int8), f"{raw}: its value")
+    patcher.data(raw.inputs[2], np.array([operator.value], source.dtype), f"{raw}: its value")
     patcher.quantization(raw.inputs[2], np.array([source.scale]), source.zero_point, f"{raw}: its value's scale")
 
 
@@ -197,19 +215,21 @@ def _patch_weighted(patcher: _Patcher, network: QuantizedNetwork, operator: Weig
     if raw.kind == "DEPTHWISE_CONV_2D":
         assert isinstance(operator, Convolution)  # noqa: S101 -- the importer makes nothing else of it
         weights = np.ascontiguousarray(weights.transpose(3, 1, 2, 0))
+    if raw.kind == "SVDF" and isinstance(operator, Convolution):  # of [units, memory, 1, rank]
+        weights = np.ascontiguousarray(weights.transpose(0, 3, 1, 2))
+    at, bias_at = weighted_inputs(operator.name, raw.kind)
     if isinstance(operator, TransposedConvolution):
         weights = weights[:, ::-1, ::-1]
-    bias_at = 3 if isinstance(operator, TransposedConvolution) else 2
     scale = runtime_weight_scale(network, operator)
     zero_point = operator.weight_zero_point
-    of_uint8 = bool(patcher.offset(raw.inputs[1]))  # those of int8 have no zero point
-    patcher.data(raw.inputs[1], weights.astype(np.int64) + zero_point if of_uint8 else weights, f"{raw}: weights")
-    patcher.quantization(raw.inputs[1], scale, zero_point if of_uint8 else None, f"{raw}: weight scales")
-    if len(raw.inputs) <= bias_at or raw.inputs[bias_at] == -1:
+    of_uint8 = bool(patcher.offset(raw.inputs[at]))  # those of int8 have no zero point
+    patcher.data(raw.inputs[at], weights.astype(np.int64) + zero_point if of_uint8 else weights, f"{raw}: weights")
+    patcher.quantization(raw.inputs[at], scale, zero_point if of_uint8 else None, f"{raw}: weight scales")
+    if not 0 <= bias_at < len(raw.inputs) or raw.inputs[bias_at] == -1:
         if operator.bias.any():
-            raise NetworkError(f"{raw} has no bias in the file; the network's is not 0")
+            raise NetworkError(f"{operator.name!r} has no bias in the file; the network's is not 0")
         return
-    patcher.data(raw.inputs[bias_at], operator.bias.astype(np.int32), f"{raw}: bias")
+    patcher.data(raw.inputs[bias_at], operator.bias.astype(_bias_type(operator)), f"{raw}: bias")
     bias_scales = scale * network.tensors[operator.inputs[0]].scale
     if patcher.graph.tensors[raw.inputs[bias_at]].scales.size == bias_scales.size:
         patcher.quantization(raw.inputs[bias_at], bias_scales, None, f"{raw}: bias scales")

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
+from nets.execute import kernel
 from nets.network import (
+    ActivationArray,
     AveragePool,
     ElementwiseSum,
-    Int8Array,
     IntArray,
     Interpolation,
+    LstmRecurrence,
     Operator,
     PairLookup,
     QuantizedNetwork,
@@ -67,7 +69,7 @@ def explain(
     runtime: QuantizedNetwork,
     position: int,
     inputs: list[Tensor],
-    outputs: tuple[Int8Array, Int8Array],
+    outputs: tuple[ActivationArray, ActivationArray],
 ) -> OperatorResidual:
     """Compares an operator of a design with the same operator of a runtime's network.
 
@@ -86,6 +88,8 @@ def explain(
     ties = doubled = scale_errors = 0
     if isinstance(ours_op, Tabulated | Interpolation | Softmax | AveragePool):  # rounded in the runtime's own form
         doubled = int((sizes <= 1).sum())
+    if isinstance(ours_op, LstmRecurrence) and isinstance(theirs_op, LstmRecurrence):
+        doubled, scale_errors = _of_steps(ours_op, theirs_op, design, inputs, outputs)
     if at.size and isinstance(ours_op, RescaledOperator):
         values = values_at(ours_op, design, inputs, at)
         if isinstance(theirs_op, RescaledOperator):
@@ -102,6 +106,26 @@ def explain(
         unexplained=at.size - ties - doubled - scale_errors,
         largest=int(sizes.max(initial=0)),
     )
+
+
+def _of_steps(
+    ours_op: LstmRecurrence,
+    theirs_op: LstmRecurrence,
+    design: QuantizedNetwork,
+    inputs: list[Tensor],
+    outputs: tuple[ActivationArray, ActivationArray],
+) -> tuple[int, int]:
+    """Counts the outputs of a recurrence that differ by rounding rules, and by multipliers alone.
+
+    A difference in one step changes the next ones: an output counts if the runtime's rescalers give its integers.
+    """
+    ours, theirs = outputs
+    different = ours != theirs
+    explained = different & (kernel(ours_op.with_rescalers(theirs_op.rescalers), design)(inputs).numpy() == theirs)
+    pairs = zip(ours_op.rescalers, theirs_op.rescalers, strict=True)
+    under = ours_op.with_rescalers([replace(own, contract=other.contract) for own, other in pairs])
+    by_rule = explained & (kernel(under, design)(inputs).numpy() != ours)
+    return int(by_rule.sum()), int((explained & ~by_rule).sum())
 
 
 def _counted(

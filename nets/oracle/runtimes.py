@@ -4,14 +4,14 @@ from pathlib import Path
 
 from nets.errors import NetworkError
 from nets.importers import Cut, model_format
-from nets.network import Int8Array
+from nets.network import ActivationArray
 from nets.oracle import verify
 from nets.oracle.onnx_verify import verify_onnx
 from nets.oracle.tosa_reference import verify_tosa
 from nets.oracle.verify import VerifyReport
 
 
-def verify_model(path: str | Path, profile: str, *samples: Int8Array, cut: Cut = ()) -> VerifyReport:
+def verify_model(path: str | Path, profile: str, *samples: ActivationArray, cut: Cut = ()) -> VerifyReport:
     """Compares every tensor before a final softmax with that of the file's runtime, for equality.
 
     Args:

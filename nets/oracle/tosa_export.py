@@ -9,7 +9,7 @@ import numpy as np
 from nets.execute import IntegerExecutor
 from nets.files import write_bytes
 from nets.importers import tosa_network
-from nets.network import Int8Array, QuantizedNetwork
+from nets.network import ActivationArray, QuantizedNetwork
 from nets.oracle.tosa_reference import is_reference_installed, run_reference
 from nets.writers import tosa_bytes
 
@@ -35,7 +35,7 @@ class TosaReport:
     reference_samples: int
 
 
-def export_tosa(network: QuantizedNetwork, path: str | Path, *samples: Int8Array) -> TosaReport:
+def export_tosa(network: QuantizedNetwork, path: str | Path, *samples: ActivationArray) -> TosaReport:
     """Writes a design as a .tosa file, in one step, after it was read again and run.
 
     Args:
@@ -59,7 +59,9 @@ def export_tosa(network: QuantizedNetwork, path: str | Path, *samples: Int8Array
     return TosaReport(hashlib.sha256(content).hexdigest(), len(samples[0]), count)
 
 
-def _check(how: str, network: QuantizedNetwork, expected: list[Int8Array], computed: list[Int8Array]) -> None:
+def _check(
+    how: str, network: QuantizedNetwork, expected: list[ActivationArray], computed: list[ActivationArray]
+) -> None:
     for ours, theirs in zip(expected, computed, strict=True):
         if not np.array_equal(ours, theirs):
             raise LostIntegersError(f"{network.name} as a .tosa file, {how}, computes other integers than the design")

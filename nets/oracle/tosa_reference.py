@@ -13,14 +13,14 @@ import numpy as np
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
 from nets.importers import AS_STATED, read_file, tosa_network, tosa_with_outputs
-from nets.network import Int8Array
+from nets.network import ActivationArray
 from nets.oracle.verify import Tally, VerifyReport
 
 _MODULE = "tosa_reference_model"
 RUNTIME = "TOSA reference model"
 
 
-def verify_tosa(path: Path, *samples: Int8Array) -> VerifyReport:
+def verify_tosa(path: Path, *samples: ActivationArray) -> VerifyReport:
     """Compares every int8 tensor that ends an operator with what the reference model computes, for equality.
 
     Args:
@@ -46,7 +46,7 @@ def verify_tosa(path: Path, *samples: Int8Array) -> VerifyReport:
     return VerifyReport(path.name, AS_STATED, RUNTIME, count, tuple(tally.check() for tally in tallies))
 
 
-def run_reference(content: bytes, *inputs: Int8Array) -> list[Int8Array]:
+def run_reference(content: bytes, *inputs: ActivationArray) -> list[ActivationArray]:
     """Runs a TOSA file with int8 outputs on one batch.
 
     Args:

@@ -25,6 +25,7 @@ from nets.network import (
 )
 
 BoolArray = npt.NDArray[np.bool_]
+_CODE_BITS, _HALF_CODE = 16, 2**15  # of an integer of a pair, up to int16
 Exact = list[tuple[int, int]]  # ``numerator * 2**-shift``, in Python's integers
 
 
@@ -171,10 +172,10 @@ class _Totals(_Accumulated, TwoFormValues):
 
 @dataclass(frozen=True, eq=False)
 class _Sums(TwoFormValues):
-    """Elementwise sums: an output depends on two int8 alone, so that each pair of them is computed once.
+    """Elementwise sums: an output depends on two integers alone, so that each pair of them is computed once.
 
     Attributes:
-        left, right: int8 ``[pairs]``.
+        left, right: int8 or int16 ``[pairs]``.
         of_output: the pair of every output, ``[outputs]``.
     """
 
@@ -189,9 +190,10 @@ class _Sums(TwoFormValues):
         """Returns the sums at some places of the flattened output."""
         shape = np.broadcast_shapes(*(each.shape for each in inputs))
         left, right = (each.broadcast_to(shape).reshape(-1)[torch.from_numpy(at)].numpy() for each in inputs)
-        codes = left.view(np.uint8).astype(np.int64) * 256 + right.view(np.uint8)
+        codes = (left.astype(np.int64) << _CODE_BITS) + (right.astype(np.int64) + _HALF_CODE)
         pairs, of_output = np.unique(codes, return_inverse=True)
-        first, second = (torch.from_numpy(each.astype(np.uint8).view(np.int8)) for each in (pairs // 256, pairs % 256))
+        first = torch.from_numpy((pairs >> _CODE_BITS).astype(left.dtype))
+        second = torch.from_numpy(((pairs & (2 * _HALF_CODE - 1)) - _HALF_CODE).astype(right.dtype))
         return cls(operator, network, first, second, of_output)
 
     def outputs(self, operator: RescaledOperator) -> IntArray:

@@ -8,7 +8,7 @@ import numpy as np
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
 from nets.importers import Cut, network_from_bytes, read_file
-from nets.network import PROFILES, Int8Array, QuantizedNetwork, profile_named
+from nets.network import PROFILES, ActivationArray, QuantizedNetwork, profile_named
 from nets.oracle.litert import LiteRtRunner, exposed_model, strange_axes
 
 
@@ -55,13 +55,13 @@ class VerifyReport:
         return not any(check.mismatches for check in self.tensors)
 
 
-def verify_model(path: str | Path, profile: str, *samples: Int8Array, cut: Cut = ()) -> VerifyReport:
+def verify_model(path: str | Path, profile: str, *samples: ActivationArray, cut: Cut = ()) -> VerifyReport:
     """Compares every tensor before a final softmax with LiteRT's, for equality.
 
     Args:
         path: A full-int8 .tflite file.
         profile: ``litert_ref`` or ``litert_xnnpack``.
-        samples: one int8 array ``[samples, *shape]`` per network input.
+        samples: one int8 or int16 array ``[samples, *shape]`` per network input.
         cut: tensors of the file at which the network ends.
 
     Raises:
@@ -71,16 +71,17 @@ def verify_model(path: str | Path, profile: str, *samples: Int8Array, cut: Cut =
     return verify_bytes(read_file(path), path.name, profile, *samples, cut=cut)
 
 
-def verify_bytes(content: bytes, name: str, profile: str, *samples: Int8Array, cut: Cut = ()) -> VerifyReport:
+def verify_bytes(content: bytes, name: str, profile: str, *samples: ActivationArray, cut: Cut = ()) -> VerifyReport:
     """Compares a model given as bytes; see :func:`verify_model`."""
     runtime = profile_named(profile).runtime
     if runtime is None:
         raise NetworkError(f"{profile!r} is no profile of a LiteRT resolver; choose one of {', '.join(PROFILES)}")
     network = network_from_bytes(content, name, contract=profile, cut=cut)
-    made = [operator.output for operator in network.operators]
+    stored = [at for at, each in enumerate(network.operators) if network.tensors[each.output].file_index is not None]
+    made = [network.operators[at].output for at in stored]
     runner = LiteRtRunner(exposed_model(content, network, made), runtime)
     executor = IntegerExecutor(network)
-    tallies = [Tally(network, at) for at in range(len(network.operators))]
+    tallies = [Tally(network, at) for at in stored]
     count = samples[0].shape[0] if samples else 0
     for start, ours in executor.every_tensor(*samples) if count else ():
         part = [ours[index] for index in network.inputs]
@@ -101,7 +102,7 @@ class Tally:
         self._mismatches = 0
         self._first: tuple[tuple[int, ...], int, int] | None = None
 
-    def add(self, ours: Int8Array, theirs: Int8Array, offset: int) -> None:
+    def add(self, ours: ActivationArray, theirs: ActivationArray, offset: int) -> None:
         """Compares one chunk, whose first sample is at ``offset``."""
         if ours.shape != theirs.shape:
             raise NetworkError(f"{self._names[0]}: the output has shape {ours.shape}, the runtime's {theirs.shape}")
@@ -118,8 +119,8 @@ class Tally:
         return TensorCheck(*self._names, self._elements, self._mismatches, index, ours, theirs)
 
 
-def random_samples(network: QuantizedNetwork, count: int, seed: int) -> list[Int8Array]:
-    """Draws uniform int8 inputs ``[count, *shape]`` for every network input."""
+def random_samples(network: QuantizedNetwork, count: int, seed: int) -> list[ActivationArray]:
+    """Draws uniform integers ``[count, *shape]`` of the whole range for every network input."""
     rng = np.random.default_rng(seed)
-    shapes = [network.tensors[index].shape for index in network.inputs]
-    return [rng.integers(-128, 128, (count, *shape), dtype=np.int8) for shape in shapes]
+    specs = [network.tensors[index] for index in network.inputs]
+    return [rng.integers(spec.q_min, spec.q_max, (count, *spec.shape), spec.dtype, endpoint=True) for spec in specs]

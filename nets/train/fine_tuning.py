@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nets.datasets import Samples
+from nets.datasets import Samples, integers
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
 from nets.narrow import RealWeights
@@ -163,7 +163,7 @@ def _copy(twin: RescaleAwareTwin) -> dict[str, Tensor]:
 
 
 def _accuracy(network: QuantizedNetwork, samples: Samples) -> float:
-    logits = IntegerExecutor(network).outputs(samples.inputs.astype(np.int8, copy=False))[0]
+    logits = IntegerExecutor(network).outputs(integers(samples.inputs))[0]
     return float((logits.reshape(len(samples), -1).argmax(axis=1) == samples.labels).mean())
 
 
@@ -182,8 +182,8 @@ class _Targets:
         logits = None
         if teacher is not None and settings.distillation > 0:
             spec = teacher.tensors[teacher.outputs[0]]
-            integers = IntegerExecutor(teacher).outputs(samples.inputs.astype(np.int8, copy=False))[0]
-            logits = ((torch.from_numpy(integers.astype(np.float32)) - spec.zero_point) * spec.scale).to(device)
+            outputs = IntegerExecutor(teacher).outputs(integers(samples.inputs))[0]
+            logits = ((torch.from_numpy(outputs.astype(np.float32)) - spec.zero_point) * spec.scale).to(device)
         return cls(torch.tensor(samples.labels).to(device), logits, settings)
 
     def take(self, batch: Tensor) -> "_Targets":

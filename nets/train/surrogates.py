@@ -1,4 +1,4 @@
-"""Gradients of operators without weights: exact int8 results forward, a differentiable surrogate backward."""
+"""Gradients of operators without weights: exact integer results forward, a differentiable surrogate backward."""
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from nets.network import (
     Extremum,
     FilledPad,
     Interpolation,
+    LstmRecurrence,
     MatrixProduct,
     MaxPool,
     Mean,
@@ -34,6 +35,7 @@ from nets.network import (
     Tabulated,
     Transpose,
 )
+from nets.train.recurrent import lstm_outputs
 from nets.train.straight_through import exactly, scaled_sum
 from nets.train.trainable import ActivationScales
 
@@ -41,7 +43,7 @@ from nets.train.trainable import ActivationScales
 def surrogate_outputs(
     operator: Operator, network: QuantizedNetwork, scales: ActivationScales, inputs: list[Tensor], exact: Tensor
 ) -> Tensor:
-    """Returns the exact int8 outputs of an operator without weights as float32, with its gradient.
+    """Returns the exact integer outputs of an operator without weights as float32, with its gradient.
 
     Args:
         operator: the operator.
@@ -105,7 +107,7 @@ def _unscaled(
             return exactly(weighted_neighbours(operator, inputs[0]) / 4**operator.fraction_bits, exact)
         case Tabulated():
             slopes = _slopes(operator).to(inputs[0].device)
-            return exactly(inputs[0] * slopes[inputs[0].detach().to(torch.int64) + 128], exact)
+            return exactly(inputs[0] * slopes[inputs[0].detach().to(torch.int64) + len(slopes) // 2], exact)
         case ParametricRelu():
             target = network.tensors[operator.output]
             centred = inputs[0] - source.zero_point
@@ -113,6 +115,8 @@ def _unscaled(
             gain = scales.scale(operator.inputs[0]) / scales.scale(operator.output)
             steps = centred * torch.where(centred >= 0, 1.0, slopes) * gain + target.zero_point
             return exactly(steps.clamp(target.q_min, target.q_max).to(torch.float32), exact)
+        case LstmRecurrence():
+            return exactly(lstm_outputs(operator, network.tensors[operator.output], inputs), exact)
         case PairLookup():
             return exactly(_along_slopes(operator, inputs), exact)
         case Softmax():
@@ -135,5 +139,5 @@ def _along_slopes(operator: PairLookup, inputs: list[Tensor]) -> Tensor:
 
 
 def _slopes(operator: Tabulated) -> Tensor:
-    """Returns the slope of a table at each of its inputs, float32 ``[256]``."""
+    """Returns the slope of a table at each of its inputs, float32, shape of the table."""
     return torch.from_numpy(np.gradient(operator.table.astype(np.float32)))

@@ -13,8 +13,6 @@ from torch import Tensor, nn
 
 from nets.narrow import RealWeights
 from nets.network import (
-    INT32_MAX,
-    INT32_MIN,
     FloatArray,
     Method,
     QuantizedNetwork,
@@ -28,7 +26,6 @@ from nets.network import (
 )
 from nets.train.straight_through import CurrentWeights, rounded
 
-_OUTPUT_FULL_SCALE = 127
 _SMALLEST_SCALE = 2.0**-62  # a dead channel's bias moves nothing, but must not divide by 0
 
 
@@ -77,6 +74,7 @@ class TrainableWeights(nn.Module):
     Args:
         operator: the operator whose integers and rescaler are the starting point.
         input_scale: scale of its input; the bias's integers are in units of ``input_scale * weight_scale``.
+        output_full_scale: largest integer of its output's type.
         original: real weights behind the integers, or None if they are unknown.
         learned_scale: whether the weight scale is trained.
     """
@@ -85,13 +83,19 @@ class TrainableWeights(nn.Module):
     _weight_scale: Tensor
 
     def __init__(
-        self, operator: Weighted, input_scale: float, original: RealWeights | None, *, learned_scale: bool
+        self,
+        operator: Weighted,
+        input_scale: float,
+        output_full_scale: int,
+        original: RealWeights | None,
+        *,
+        learned_scale: bool,
     ) -> None:
         super().__init__()
         self._operator, self._input_scale = operator, input_scale
         self._limits = operator.weight_range
         self._full_scale = max(map(abs, self._limits))
-        unit = torch.tensor(_OUTPUT_FULL_SCALE / np.maximum(operator.rescaler.scale, _SMALLEST_SCALE))
+        unit = torch.tensor(output_full_scale / np.maximum(operator.rescaler.scale, _SMALLEST_SCALE))
         self.register_buffer("_bias_unit", unit, persistent=False)
         self.register_buffer("_weight_scale", torch.tensor(operator.weight_scale), persistent=False)
         self.weight = nn.Parameter(torch.tensor(_steps(operator, original) / self._full_scale))
@@ -139,10 +143,11 @@ class TrainableWeights(nn.Module):
             steps = steps / weight_growth.reshape(-1, *(1,) * (steps.dim() - 1))
             bias = bias / bias_growth
         weights = rounded(steps.clamp(*self._limits))
-        bias = rounded(bias.clamp(INT32_MIN, INT32_MAX))
+        half = 2 ** (operator.bias_bits - 1)
+        bias = rounded(bias.clamp(-half, half - 1))
         integers = replace(
             operator,
-            weights=as_weights(weights.detach().cpu().numpy(), operator.weight_zero_point),
+            weights=as_weights(weights.detach().cpu().numpy(), operator.weight_bits, operator.weight_zero_point),
             bias=bias.detach().cpu().numpy().astype(np.int64),
         )
         return CurrentWeights(integers, weights.to(torch.float32), bias, scale.to(torch.float32))

@@ -1,6 +1,6 @@
 """The differentiable twin: its forward pass is the integer executor, bit for bit; gradients go straight through.
 
-The executor runs the network of the present integers; float32 copies of its int8 tensors carry the gradients (see
+The executor runs the network of the present integers; float32 copies of its integer tensors carry the gradients (see
 nets.train.straight_through). Training and deployment cannot differ, because there is one implementation of the
 arithmetic. It runs on the CPU, even if gradients are computed on another device.
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from nets.execute import IntegerExecutor
+from nets.execute import IntegerExecutor, stored_type
 from nets.narrow import RealWeights
 from nets.network import Operator, QuantizedNetwork, RescaledOperator, Weighted, retabulated, with_multiplier_bits
 from nets.train.straight_through import CurrentWeights, weighted_sum
@@ -46,6 +46,7 @@ class RescaleAwareTwin(nn.Module):
                 self._weights[operator.name] = TrainableWeights(
                     operator,
                     network.tensors[operator.inputs[0]].scale,
+                    network.tensors[operator.output].q_max,
                     (originals or {}).get(operator.name),
                     learned_scale=learn_scales,
                 )
@@ -54,21 +55,23 @@ class RescaleAwareTwin(nn.Module):
         """Computes every activation's integers, float32, by tensor index, with gradients.
 
         Args:
-            inputs: int8 or float32 integers ``[batch, *shape]``, channels last, one per network input.
+            inputs: int8, int16 or float32 integers ``[batch, *shape]``, channels last, one per network input.
         """
         network, current = self._current()
-        exact = IntegerExecutor(network).tensors(*(x.detach().to(torch.int8).cpu().numpy() for x in inputs))
+        types = (stored_type(network.tensors[index]) for index in network.inputs)
+        integers = (x.detach().to(stored).cpu().numpy() for x, stored in zip(inputs, types, strict=True))
+        exact = IntegerExecutor(network).tensors(*integers)
         carriers = {index: x.to(torch.float32) for index, x in zip(network.inputs, inputs, strict=True)}
         device = inputs[0].device
         carriers |= {index: torch.from_numpy(exact[index]).to(device, torch.float32) for index in network.constants}
         for operator in network.operators:
             sources = [carriers[index] for index in operator.inputs]
-            integers = torch.from_numpy(exact[operator.output]).to(sources[0].device)
+            made = torch.from_numpy(exact[operator.output]).to(sources[0].device)
             if isinstance(operator, Weighted):
                 zeros = (network.tensors[operator.inputs[0]].zero_point, network.tensors[operator.output].zero_point)
-                outputs = weighted_sum(sources[0], current[operator.name], integers, zeros)
+                outputs = weighted_sum(sources[0], current[operator.name], made, zeros)
             else:
-                outputs = surrogate_outputs(operator, network, self._scales, sources, integers)
+                outputs = surrogate_outputs(operator, network, self._scales, sources, made)
             carriers[operator.output] = outputs
         return carriers
 

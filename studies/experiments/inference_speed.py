@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from nets.errors import NetworkError
 from nets.execute import Backend, IntegerExecutor, native_status
 from nets.importers import load_tflite, quantize_module
-from nets.network import Int8Array, Operator, QuantizedNetwork, RescaledOperator, rescaler_from_scale
+from nets.network import ActivationArray, Operator, QuantizedNetwork, RescaledOperator, rescaler_from_scale
 from nets.oracle import LiteRtRunner, exposed_model, random_samples
 from nets.writers import tflite_bytes
 
@@ -119,7 +119,7 @@ def paired(ours: Callable[[], object], theirs: Callable[[], object], threads: in
     return Pair(min(a for a, _ in kept), min(b for _, b in kept), ratio)
 
 
-def own_rows(name: str, network: QuantizedNetwork, content: bytes, samples: list[Int8Array]) -> Iterator[str]:
+def own_rows(name: str, network: QuantizedNetwork, content: bytes, samples: list[ActivationArray]) -> Iterator[str]:
     """Measures this machine's path beside XNNPACK, for the file's widths and for mixed ones."""
     batch = len(samples[0])
     for threads in (1, 2):
@@ -132,7 +132,7 @@ def own_rows(name: str, network: QuantizedNetwork, content: bytes, samples: list
             yield f"| {name} | {threads} | {widths} | {speeds} | {pair.ratio:.2f} |"
 
 
-def path_row(name: str, network: QuantizedNetwork, content: bytes, samples: list[Int8Array]) -> str:
+def path_row(name: str, network: QuantizedNetwork, content: bytes, samples: list[ActivationArray]) -> str:
     """Measures narrower paths beside XNNPACK, and beside the reference kernels on a few samples, on one thread."""
     torch.set_num_threads(1)
     few = [x[: max(1, len(x) // 16)] for x in samples]

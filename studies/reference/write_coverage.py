@@ -6,6 +6,7 @@ from nets.importers import COVERAGE, Coverage
 from nets.network import (
     PROFILES,
     SHARING_QUANTIZATION,
+    LstmRecurrence,
     NarrowableOperator,
     Operator,
     ParametricRelu,
@@ -27,6 +28,9 @@ equality; `tests/nets/test_litert_operators.py` and `tests/nets/test_litert_orac
 - *litert_ref*, *litert_xnnpack*: whether the integers are those of LiteRT's BUILTIN_REF and of its default resolver.
 - *Narrowed*: how the multiplier of its rescalers is made narrow.
 - *Trained*: what fine-tuning changes; gradients pass through every kind.
+
+The products of an LSTM's inputs and weights become fully connected layers; an SVDF becomes one and a convolution along
+time. Of int16 activations: [numerics.md](../numerics.md).
 
 At the end of a network SOFTMAX, LOG_SOFTMAX, LOGISTIC and DEQUANTIZE are left out, also if a RESHAPE follows: networks
 are scored on their logits. A convolution between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND becomes a dilated one.
@@ -70,6 +74,8 @@ def _narrowed(made: type[Operator]) -> str:
         return "full width"
     if issubclass(made, ParametricRelu):
         return "full width, two rescalers"
+    if issubclass(made, LstmRecurrence):
+        return "full width; products of its inputs as FULLY_CONNECTED"
     if issubclass(made, Tabulated):
         return "no rescaler: a table"
     if issubclass(made, Softmax):

@@ -9,15 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dse.export.bundle import hardware_files
-from dse.export.units import Unit, units_of
-from dse.export.vectors import Vectors, vectors_of
+from dse.export.units import Unit
 from dse.study.prepared import PreparedStudy
 from nets.importers.tflite import load_tflite
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.operators import ElementwiseKind, ElementwiseSum, Method, Weighted
 from nets.network.quantized_network import QuantizedNetwork
-from tests.export.benches import build_bench
+from tests.export.benches import bench_of, build_bench, icarus_command, passes
 from tests.hwmodels.hw_workloads import needs_verilator
 
 DATA = Path("../shared/data")
@@ -67,31 +65,6 @@ def rungs(int32: QuantizedNetwork) -> Mapping[str, QuantizedNetwork]:
     }
 
 
-def bench_of(networks: Mapping[str, QuantizedNetwork], samples: np.ndarray, rows: int, folder: Path) -> list[Unit]:
-    """Writes one bench of the units of several networks."""
-    units: list[Unit] = []
-    vectors: dict[str, Vectors] = {}
-    for name, network in networks.items():
-        own = units_of(network, {})
-        for unit, found in zip(own, vectors_of(network, own, samples, rows, 0).values(), strict=True):
-            renamed = f"{unit.identifier}_{name}"
-            units.append(replace(unit, identifier=renamed, workload=replace(unit.workload, name=renamed)))
-            vectors[renamed] = found
-    for path, text in hardware_files(tuple(units), vectors, "rungs", len(samples)).items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text)
-    return units
-
-
-def passes(command: list[str], folder: Path, units: list[Unit]) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "PASS" in done.stdout
-    for unit in units:
-        count = len((folder / "test" / f"{unit.identifier}.hex").read_text().split())
-        assert f"{unit.identifier}: {count} vectors, 0 errors" in done.stdout
-
-
 @pytest.fixture(scope="module")
 def ladder(digits: PreparedStudy, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Unit]]:
     folder = tmp_path_factory.mktemp("ladder")
@@ -130,10 +103,7 @@ def test_every_rung_passes_under_verilator(ladder: tuple[Path, list[Unit]]) -> N
 @pytest.mark.slow
 def test_every_rung_passes_under_icarus(ladder: tuple[Path, list[Unit]]) -> None:
     folder, units = ladder
-    sources = [str(path.relative_to(folder)) for path in sorted((folder / "rtl").glob("*.v"))]
-    command = ["iverilog", "-g2012", "-s", "testbench", "-o", "testbench.vvp", *sources, "test/testbench.v"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    passes(["vvp", "testbench.vvp"], folder, units)
+    passes(icarus_command(folder), folder, units)
 
 
 @needs_icarus
@@ -144,10 +114,7 @@ def test_a_wrong_folded_bias_fails(digits: PreparedStudy, tmp_path: Path) -> Non
     memory = tmp_path / "rtl" / "conv_0_constant.hex"
     first, rest = memory.read_text().split("\n", 1)
     memory.write_text(f"{int(first, 16) ^ 1:0{len(first)}x}\n{rest}")
-    sources = [str(path.relative_to(tmp_path)) for path in sorted((tmp_path / "rtl").glob("*.v"))]
-    command = ["iverilog", "-g2012", "-s", "testbench", "-o", "testbench.vvp", *sources, "test/testbench.v"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    done = subprocess.run(["vvp", "testbench.vvp"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(icarus_command(tmp_path), cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "FAIL" in done.stdout
 

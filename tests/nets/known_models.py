@@ -3,6 +3,7 @@
 import numpy as np
 from block_layers import in_blocks
 from random_layers import NONE, RELU, RELU6, RELU_N1_TO_1, SAME, VALID, Layers
+from recurrent_layers import lstm, svdf
 
 
 def visual_wake_words(rng: np.random.Generator, size: int = 96) -> bytes:
@@ -242,3 +243,35 @@ def shape_arithmetic(rng: np.random.Generator) -> bytes:
     flat = writer.activation((1, 120), layers.scale(x), layers.zero(x))
     writer.operator("RESHAPE", [x, target], [flat])
     return layers.content(layers.dense(flat, 5))
+
+
+def wide_activations(rng: np.random.Generator) -> bytes:
+    """Each operator that converters write into a network of int16 activations."""
+    layers = Layers(rng, wide=True, bias_type="INT64")
+    x = layers.input(6, 7, 5)
+    left = layers.conv(x, 8, stride=(2, 1), activation=RELU)
+    right = layers.conv(layers.depthwise(layers.pad(x, (1, 1), (1, 1), (0, 0)), padding=VALID), 8, kernel=(1, 1))
+    right = layers.pool("MAX", right, (2, 1), (2, 1), SAME)
+    total = layers.elementwise("ADD", left, right, RELU6)
+    gate = layers.function("LOGISTIC", layers.mean(total, keep=True))
+    scaled = layers.elementwise("MUL", total, gate)
+    rest = layers.elementwise("SUB", layers.function("TANH", scaled), layers.constant(8))
+    pooled = layers.pool("AVERAGE", layers.function("LEAKY_RELU", rest, 0.2), (3, 3), (1, 1), SAME)
+    halves = layers.concatenate([pooled, layers.transpose(layers.transpose(pooled, 0, 2, 1, 3), 0, 2, 1, 3)], 3)
+    flat = layers.reshape(layers.requantize("QUANTIZE", halves), int(np.prod(layers.shape(halves)[1:])))
+    return layers.content(layers.dense(layers.dense(flat, 12, RELU, per_channel=True), 4, bias=False))
+
+
+def with_lstm(rng: np.random.Generator) -> bytes:
+    """An LSTM with a projection, and a fully connected layer."""
+    layers = Layers(rng)
+    x = lstm(layers, layers.input(5, 6), 6, 4)
+    return layers.content(layers.dense(layers.reshape(x, 20), 5))
+
+
+def with_svdf(rng: np.random.Generator, *, wide: bool = True) -> bytes:
+    """Two SVDFs between fully connected layers; their memories are int16, or int8."""
+    layers = Layers(rng)
+    x = svdf(layers, layers.input(9), 6, rank=2, wide=wide)
+    x = svdf(layers, layers.dense(x, 7, RELU), 5, wide=wide)
+    return layers.content(layers.dense(x, 4))

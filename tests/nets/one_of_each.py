@@ -5,6 +5,7 @@ from collections.abc import Callable
 import known_models
 import numpy as np
 from random_layers import Layers
+from recurrent_layers import lstm, svdf
 
 Make = Callable[[Layers, int], int]
 
@@ -84,7 +85,9 @@ MAKERS: dict[str, Make] = {
     "SQUARED_DIFFERENCE": lambda layers, x: layers.squared_difference(x, layers.constant(8)),
     "SQUEEZE": lambda layers, x: layers.squeeze(layers.mean(x, keep=True), 1),
     "STRIDED_SLICE": _rearranged("STRIDED_SLICE", (2, 6, 8), [0, 0], [1, 4], [1, 2]),
+    "SVDF": lambda layers, x: svdf(layers, layers.dense(x, 7), 5),
     "TILE": _rearranged("TILE", (4, 12, 8), [1, 1, 2, 1]),
     "TRANSPOSE": lambda layers, x: layers.transpose(x, 0, 3, 1, 2),
     "TRANSPOSE_CONV": lambda layers, x: layers.transposed(x, 5),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lambda layers, x: lstm(layers, layers.reshape(x, 24, 8), 6),
 }

@@ -1,4 +1,4 @@
-"""Random int8 layers on top of the .tflite writer, with output scales that use the int8 range."""
+"""Random int8 or int16 layers on top of the .tflite writer, with output scales that use the int8 range."""
 
 from dataclasses import dataclass, field
 
@@ -28,11 +28,16 @@ def window_size(size: int, kernel: int, stride: int, dilation: int, padding: int
 
 @dataclass
 class Layers:
-    """Adds layers to a model; every method takes and returns tensor indices."""
+    """Adds layers to a model; every method takes and returns tensor indices.
+
+    ``wide`` activations are int16, with biases of ``bias_type``.
+    """
 
     rng: np.random.Generator
     writer: ModelWriter = field(default_factory=ModelWriter)
     batch: int = 1
+    wide: bool = False
+    bias_type: str = "INT32"
 
     def shape(self, tensor: int) -> tuple[int, ...]:
         return self.writer.tensors[tensor].shape
@@ -43,14 +48,26 @@ class Layers:
     def zero(self, tensor: int) -> int:
         return self.writer.tensors[tensor].zero_points[0]
 
+    @property
+    def type_name(self) -> str:
+        return "INT16" if self.wide else "INT8"
+
+    @property
+    def factor(self) -> int:
+        """Steps of the activations' range in one of int8's."""
+        return 256 if self.wide else 1
+
     def _zero_point(self) -> int:
+        if self.wide:
+            return 0
         return int(self.rng.choice([0, -128, 127, self.rng.integers(-128, 128)]))
 
-    def _result(self, shape: tuple[int, ...], scale: float) -> int:
-        return self.writer.activation((self.batch, *shape), float(np.float32(scale)), self._zero_point())
+    def result(self, shape: tuple[int, ...], scale: float) -> int:
+        zero = self._zero_point()
+        return self.writer.activation((self.batch, *shape), float(np.float32(scale)), zero, self.type_name)
 
     def input(self, *shape: int, scale: float | None = None) -> int:
-        tensor = self._result(shape, scale or float(self.rng.uniform(0.005, 0.1)))
+        tensor = self.result(shape, scale or float(self.rng.uniform(0.005, 0.1)) / self.factor)
         self.writer.inputs.append(tensor)
         return tensor
 
@@ -80,10 +97,10 @@ class Layers:
         weight = self.writer.constant(weights, "INT8", scales, axis)
         inputs = [x, weight]
         if bias:
-            reach = int(2000 * np.sqrt(terms))
+            reach = int(2000 * np.sqrt(terms)) * self.factor
             values = self.rng.integers(-reach, reach + 1, channels)
-            inputs.append(self.writer.constant(values, "INT32", [float(self.scale(x) * s) for s in scales]))
-        out = self._result(shape, self._span(x, terms, scales))
+            inputs.append(self.writer.constant(values, self.bias_type, [float(self.scale(x) * s) for s in scales]))
+        out = self.result(shape, self._span(x, terms, scales))
         table = {
             "CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
             "TRANSPOSE_CONV": "TransposeConvOptions",
@@ -184,7 +201,7 @@ class Layers:
         )
         outer = np.broadcast_shapes(first[1:-2], second[len(second) - len(first) + 1 : -2])
         spread = 60 * np.sqrt(first[-1]) * float(self.rng.uniform(0.4, 2))
-        out = self._result((*outer, first[-2], second[-1]), self.scale(left) * self.scale(right) * spread)
+        out = self.result((*outer, first[-2], second[-1]), self.scale(left) * self.scale(right) * spread)
         options = {"AdjX": transposed[0], "AdjY": transposed[1]}
         self.writer.operator("BATCH_MATMUL", [left, right], [out], "BatchMatMulOptions", **options)
         return out
@@ -192,12 +209,12 @@ class Layers:
     def squared_difference(self, left: int, right: int) -> int:
         shape = np.broadcast_shapes(self.shape(left), self.shape(right))[1:]
         largest = max(self.scale(left), self.scale(right)) * 128
-        out = self._result(shape, largest * largest / 128 * float(self.rng.uniform(0.3, 3)))
+        out = self.result(shape, largest * largest / 128 * float(self.rng.uniform(0.3, 3)))
         self.writer.operator("SQUARED_DIFFERENCE", [left, right], [out], "SquaredDifferenceOptions")
         return out
 
     def parametric_relu(self, x: int, *shape: int) -> int:
-        out = self._result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
+        out = self.result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
         self.writer.operator("PRELU", [x, self.constant(*shape)], [out])
         return out
 
@@ -205,21 +222,21 @@ class Layers:
         shape = np.broadcast_shapes(self.shape(left), self.shape(right))[1:]
         spread = float(self.rng.uniform(0.4, 2))
         if kind == "MUL":
-            scale = self.scale(left) * self.scale(right) * 60 * spread
+            scale = self.scale(left) * self.scale(right) * 60 * self.factor * spread
         else:
             scale = max(self.scale(left), self.scale(right)) * spread
-        out = self._result(shape, scale)
+        out = self.result(shape, scale)
         table = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions"}[kind]
         self.writer.operator(kind, [left, right], [out], table, FusedActivationFunction=activation)
         return out
 
     def constant(self, *shape: int, like: int | None = None) -> int:
-        """An int8 operand that no sample changes, with a quantization of its own, or that of ``like``."""
-        values = self.rng.integers(-128, 128, shape)
-        scale, zero = float(np.float32(self.rng.uniform(0.005, 0.1))), self._zero_point()
+        """An operand that no sample changes, with a quantization of its own, or that of ``like``."""
+        values = self.rng.integers(-128, 128, shape) * self.factor
+        scale, zero = float(np.float32(self.rng.uniform(0.005, 0.1) / self.factor)), self._zero_point()
         if like is not None:
             scale, zero = self.scale(like), self.zero(like)
-        index = self.writer.constant(values, "INT8", [scale])
+        index = self.writer.constant(values, self.type_name, [scale])
         self.writer.tensors[index].zero_points = [zero]
         return index
 
@@ -230,7 +247,7 @@ class Layers:
 
     def _same(self, x: int, shape: tuple[int, ...]) -> int:
         plan = self.writer.tensors[x]
-        return self.writer.activation((self.batch, *shape), plan.scales[0], plan.zero_points[0])
+        return self.writer.activation((self.batch, *shape), plan.scales[0], plan.zero_points[0], plan.type_name)
 
     def pool(
         self,
@@ -251,7 +268,7 @@ class Layers:
     def mean(self, x: int, axes: tuple[int, ...] = (1, 2), keep: bool = False, same: bool = False) -> int:
         shape = self.shape(x)
         kept = tuple(1 if a in axes else s for a, s in enumerate(shape) if a and (keep or a not in axes))
-        out = self._same(x, kept) if same else self._result(kept, self.scale(x) * float(self.rng.uniform(0.2, 1.2)))
+        out = self._same(x, kept) if same else self.result(kept, self.scale(x) * float(self.rng.uniform(0.2, 1.2)))
         axis = self.writer.constant(np.array(axes), "INT32")
         self.writer.operator("MEAN", [x, axis], [out], "ReducerOptions", KeepDims=keep)
         return out
@@ -281,7 +298,7 @@ class Layers:
         return out
 
     def requantize(self, kind: str, x: int, ratio: float | None = None) -> int:
-        out = self._result(self.shape(x)[1:], self.scale(x) * (ratio or float(self.rng.uniform(0.3, 3))))
+        out = self.result(self.shape(x)[1:], self.scale(x) * (ratio or float(self.rng.uniform(0.3, 3))))
         self.writer.operator(kind, [x], [out])
         return out
 
@@ -352,7 +369,7 @@ class Layers:
         kept = tuple(1 if a in axes else s for a, s in enumerate(shape) if a and (keep or a not in axes))
         terms = int(np.prod([shape[a] for a in axes]))
         spread = np.sqrt(terms) * float(self.rng.uniform(0.5, 3))
-        out = self._result(kept, self.scale(x) * spread) if kind == "SUM" else self._same(x, kept)
+        out = self.result(kept, self.scale(x) * spread) if kind == "SUM" else self._same(x, kept)
         axis = self.writer.constant(np.array(axes), "INT32")
         self.writer.operator(kind, [x, axis], [out], "ReducerOptions", KeepDims=keep)
         return out
@@ -368,9 +385,10 @@ class Layers:
         """A function of one value: LOGISTIC, TANH, ELU, HARD_SWISH, LEAKY_RELU."""
         if kind in ("LOGISTIC", "TANH"):
             scale, zero = (1 / 256, -128) if kind == "LOGISTIC" else (1 / 128, 0)
-            out = self.writer.activation(self.shape(x), scale, zero)
+            scale, zero = (2.0**-15, 0) if self.wide else (scale, zero)
+            out = self.writer.activation(self.shape(x), scale, zero, self.type_name)
         else:
-            out = self._result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
+            out = self.result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
         if kind == "GELU":
             self.writer.operator(kind, [x], [out], "GeluOptions", Approximate=bool(self.rng.integers(2)))
         elif alpha is None:

@@ -47,12 +47,14 @@ def to_float(value: Fraction, bits: int) -> Fraction:
     return half_to_even(value) * Fraction(2) ** exponent
 
 
-def gemmlowp(acc: int, multiplier: int, right_shift: int, bits: int) -> int:
-    """Two roundings: half up at bit 31, then half away from zero at the remaining shift."""
+def gemmlowp(
+    acc: int, multiplier: int, right_shift: int, bits: int, second: Callable[[Fraction], int] = half_away_from_zero
+) -> int:
+    """Two roundings: half up at bit 31, then half away from zero, or by another rule, at the remaining shift."""
     left = bits - right_shift
-    operand = max(INT32_MIN, min(INT32_MAX, acc * 2 ** max(left, 0)))
+    operand = acc if left <= 0 else max(INT32_MIN, min(INT32_MAX, acc * 2**left))
     high = math.floor(Fraction(operand * multiplier * 2 ** (31 - bits), 2**31) + HALF)
-    return half_away_from_zero(Fraction(high, 2 ** max(-left, 0)))
+    return second(Fraction(high, 2 ** max(-left, 0)))
 
 
 def scale_of(multiplier: int, right_shift: int) -> Fraction:
@@ -66,6 +68,8 @@ ORACLES: dict[str, Callable[[int, int, int, int], int]] = {
     "tflite_double": gemmlowp,
     "xnnpack_fp32": lambda acc, m, r, _k: half_to_even(to_float(to_float(Fraction(acc), 24) * scale_of(m, r), 24)),
     "float64_half_away": lambda acc, m, r, _k: half_away_from_zero(to_float(acc * scale_of(m, r), 53)),
+    "ruy_double": lambda acc, m, r, k: gemmlowp(acc, m, r, k, second=lambda value: math.floor(value + HALF)),
+    "tflite_int64": lambda acc, m, r, _k: math.floor(acc * scale_of(m, r) + HALF),
 }
 
 
@@ -146,7 +150,7 @@ def test_is_monotone_in_the_accumulator(contract: Contract) -> None:
 
 def test_stays_within_its_bound_of_the_exact_product(contract: Contract) -> None:
     """Nearest rules err by 1/2 LSB, floor by 1, two roundings by up to 1; float rules add their own rounding."""
-    bound = Fraction(1) if contract.name in ("floor", "tflite_double") else HALF
+    bound = Fraction(1) if contract.name in ("floor", "tflite_double", "ruy_double") else HALF
     for bits in widths_of(contract):
         for multiplier, right_shift, accs in cases(contract, bits):
             for acc, q in zip(accs, computed(contract, accs, multiplier, right_shift, bits), strict=True):
@@ -171,6 +175,23 @@ def test_equals_exact_rational_arithmetic_on_any_integers(name: str, data: st.Da
     largest = bits + 31 if contract.flushes_to_zero else min(contract.right_shift_max, bits + 40)
     right_shift = data.draw(st.integers(-31, largest))
     accs = data.draw(st.lists(st.integers(INT32_MIN, INT32_MAX), min_size=1, max_size=20))
+    expected = [clamp(ORACLES[name](acc, multiplier, right_shift, bits)) for acc in accs]
+    assert computed(contract, accs, multiplier, right_shift, bits) == expected
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(sorted(CONTRACTS)), st.data())
+def test_equals_exact_rational_arithmetic_on_wide_accumulators(name: str, data: st.DataObject) -> None:
+    """Those of int16 activations: 48 bits and more."""
+    contract = contract_named(name)
+    bits = data.draw(st.sampled_from(widths_of(contract)))
+    multiplier = data.draw(st.integers(2 ** (bits - 1), 2**bits - 1))
+    largest = bits + 31 if contract.flushes_to_zero else min(contract.right_shift_max, bits + 40)
+    right_shift = data.draw(st.integers(-31, largest))
+    magnitude = 2 ** data.draw(st.integers(30, 50))
+    tie = math.floor((data.draw(st.integers(-CLAMP, CLAMP)) + HALF) / scale_of(multiplier, right_shift))
+    near = [tie + step for step in (-1, 0, 1) if abs(tie) < 2**50]
+    accs = near + data.draw(st.lists(st.integers(-magnitude, magnitude), min_size=1, max_size=20))
     expected = [clamp(ORACLES[name](acc, multiplier, right_shift, bits)) for acc in accs]
     assert computed(contract, accs, multiplier, right_shift, bits) == expected
 
@@ -246,7 +267,9 @@ def test_the_multiplier_is_normalised_and_nearest(scale: float, bits: int, name:
         return
     assert 2 ** (stored - 1) <= multiplier < 2**stored
     ulp = Fraction(2) ** (math.frexp(scale)[1] - stored)
-    assert abs(represented(rescaler) - Fraction(scale)) <= ulp / 2
+    # A multiplier that is reduced from another is rounded twice, and the largest ones are cut.
+    reduced = contract.reduced_from_bits and stored == contract.full_multiplier_bits
+    assert abs(represented(rescaler) - Fraction(scale)) <= (ulp if reduced else ulp / 2)
     assert rescaler.scale[0] == float(represented(rescaler))
 
 
@@ -280,6 +303,14 @@ def test_litert_flushes_below_a_shift_of_minus_31() -> None:
     kept, flushed = (rescaler_from_scale(np.array([2.0**-e]), 31, contract) for e in (32, 33))
     assert (int(kept.multiplier[0]), int(kept.right_shift[0])) == (2**30, 62)
     assert int(flushed.multiplier[0]) == 0
+
+
+@given(st.integers(2**30, 2**31 - 1), st.integers(-31, 7))
+def test_the_int64_kernels_reduce_a_q31_multiplier(q31: int, left_shift: int) -> None:
+    """As MultiplyByQuantizedMultiplier of an int64 does, in TFLite's ``kernels/internal/common.h``."""
+    rescaler = rescaler_from_scale(np.array([math.ldexp(q31, left_shift - 31)]), 31, contract_named("tflite_int64"))
+    reduced = (q31 + (1 << 15)) >> 16 if q31 < 0x7FFF0000 else 0x7FFF
+    assert (int(rescaler.multiplier[0]), int(rescaler.right_shift[0])) == (reduced, 15 - left_shift)
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, math.nan, math.inf])

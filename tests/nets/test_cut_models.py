@@ -242,7 +242,7 @@ def test_inspection_of_post_processing_and_of_float_models(tmp_path: Path) -> No
     path.write_bytes(layers.content(out))
     facts = inspect_tflite(path)
     assert (facts.importable, facts.blockers) == (False, ())
-    assert facts.refusal == "tensor 0 't0' is FLOAT32; only full-int8 models are supported"
+    assert facts.refusal == "tensor 0 't0' is FLOAT32; only full-integer models are supported"
 
 
 def test_the_inspect_command_fits_into_80_columns(tmp_path: Path) -> None:

@@ -114,6 +114,20 @@ def write(path: Path, **arrays: np.ndarray) -> Path:
     return path
 
 
+def test_inputs_of_16_bits_take_bytes_as_shares_of_the_range(tmp_path: Path) -> None:
+    y = np.array([0, 1])
+    pixels = write(tmp_path / "a.npz", x=np.array([[0, 255], [128, 1]], np.uint8), y=y)
+    taken = load_npz_dataset(pixels, input_offset=-128, bits=16).samples.inputs
+    assert taken.dtype == np.int16
+    assert taken.tolist() == [[-32768, 127 * 256], [0, -127 * 256]]
+    wider = write(tmp_path / "b.npz", x=np.array([[-32768, 32767], [5, -1]], np.int32), y=y)
+    assert load_npz_dataset(wider, bits=16).samples.inputs.tolist() == [[-32768, 32767], [5, -1]]
+    with pytest.raises(NetworkError, match="outside int16"):
+        load_npz_dataset(wider, bits=16, input_offset=1)
+    with pytest.raises(NetworkError, match="outside int8"):
+        load_npz_dataset(wider)
+
+
 def test_npz_with_and_without_its_own_test_part(tmp_path: Path) -> None:
     x, y = np.zeros((4, 2), np.int8), np.array([0, 1, 0, 1])
     plain = load_npz_dataset(write(tmp_path / "a.npz", x=x, y=y))

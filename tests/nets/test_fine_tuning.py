@@ -228,5 +228,5 @@ def test_narrow_activations_keep_the_range_and_train(trained: Trained, bits: int
 
 
 def test_activation_bits_out_of_range_are_refused() -> None:
-    with pytest.raises(NetworkError, match="use 4 to 8"):
+    with pytest.raises(NetworkError, match="use 4 to 16"):
         with_activation_bits(digits_like().network, {1: 3})

@@ -186,7 +186,7 @@ def unknown_operators(writer: ModelWriter, x: int) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damage_type, r"tensor 3 't3' is INT32; only full-int8"),
+        (damage_type, r"tensor 3 't3' is INT32; only full-integer"),
         (set_scale(0.0), r"scale 0\.0 at 0"),
         (set_scale(float("nan")), r"scale nan at 0"),
         (set_scale(float("inf")), r"scale inf at 0"),
@@ -240,7 +240,7 @@ def all_squeezed(made: Layers, x: int) -> int:
     [
         (lambda made, x: made.mean(x, axes=(0, 1)), r"use axes 1 to 3"),
         (lambda made, x: made.transpose(x, 1, 0, 2, 3), r"with the batch first"),
-        (lambda made, x: made.concatenate([x, made.input(6, 6, 3)], 3), r"scales or zero points differ"),
+        (lambda made, x: made.concatenate([x, made.input(6, 6, 3)], 3), r"scales, zero points or widths differ"),
         (lambda made, x: made.elementwise("ADD", x, made.input(3)), r"as many dimensions"),
         (lambda made, x: made.squeeze(x, 2), r"drops dimensions \[2\] of \[1, 6, 6, 3\]|cannot become"),
         (lambda made, x: all_squeezed(made, x), r"drops dimensions \[0, 1, 2\]"),
@@ -273,7 +273,7 @@ def test_float_models_are_refused() -> None:
     path = MODELS / "pretrainedResnet.tflite"
     if not path.exists():
         pytest.skip(f"{path} is absent")
-    with pytest.raises(NetworkError, match="FLOAT32; only full-int8 models"):
+    with pytest.raises(NetworkError, match="FLOAT32; only full-integer models"):
         load_tflite(path)
 
 

@@ -18,7 +18,7 @@ from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
 from nets.importers import load_tosa, network_from_bytes
 from nets.narrow import RescalerChoice, narrow
-from nets.network import Int8Array, QuantizedNetwork
+from nets.network import ActivationArray, QuantizedNetwork
 from nets.oracle import LostIntegersError, export_tosa, random_samples
 from nets.writers import save_tflite, save_tosa
 from tests.conftest import Cli
@@ -53,7 +53,7 @@ def test_verify_compares_every_tensor_with_the_reference_model(model: Path, cli:
 def test_verify_finds_a_differing_integer(model: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = IntegerExecutor.tensors
 
-    def wrong(executor: IntegerExecutor, *inputs: Int8Array) -> dict[int, Int8Array]:
+    def wrong(executor: IntegerExecutor, *inputs: ActivationArray) -> dict[int, ActivationArray]:
         tensors = honest(executor, *inputs)
         last = executor.network.operators[-1].output
         tensors[last] = tensors[last] ^ 1

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 ALL_TYPES = {
     "UINT8": tflite.TensorType.UINT8,
     "INT8": tflite.TensorType.INT8,
+    "INT16": tflite.TensorType.INT16,
     "INT32": tflite.TensorType.INT32,
+    "INT64": tflite.TensorType.INT64,
     "FLOAT32": tflite.TensorType.FLOAT32,
 }
-NUMPY_TYPES = {"INT8": np.int8, "INT32": np.int32, "FLOAT32": np.float32}
+NUMPY_TYPES = {"INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64, "FLOAT32": np.float32}
 
 
 @dataclass
@@ -25,6 +27,7 @@ class TensorPlan:
     zero_points: list[int]
     axis: int
     data: bytes | None
+    variable: bool = False
 
 
 @dataclass
@@ -34,6 +37,7 @@ class OperatorPlan:
     outputs: list[int]
     options: str | None
     values: dict[str, int | list[int]]
+    intermediates: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -56,6 +60,12 @@ class ModelWriter:
         """An int32 tensor that an operator makes."""
         self.tensors.append(TensorPlan(f"i{len(self.tensors)}", shape, "INT32", [], [], 0, None))
         return len(self.tensors) - 1
+
+    def state(self, shape: tuple[int, ...], scale: float, zero_point: int, type_name: str) -> int:
+        """A variable tensor."""
+        index = self.activation(shape, scale, zero_point, type_name)
+        self.tensors[index].variable = True
+        return index
 
     def constant(self, values: NDArray, type_name: str, scales: list[float] | None = None, axis: int = 0) -> int:
         data = np.array(values, dtype=NUMPY_TYPES[type_name], order="C")  # keeps scalars
@@ -117,6 +127,8 @@ def _tensor(builder: flatbuffers.Builder, plan: TensorPlan, buffer: int) -> int:
     tflite.TensorAddShape(builder, shape)
     tflite.TensorAddType(builder, ALL_TYPES[plan.type_name])
     tflite.TensorAddBuffer(builder, buffer)
+    if plan.variable:
+        tflite.TensorAddIsVariable(builder, True)
     if quantization is not None:
         tflite.TensorAddQuantization(builder, quantization)
     return tflite.TensorEnd(builder)
@@ -141,10 +153,13 @@ def _operator(builder: flatbuffers.Builder, plan: OperatorPlan, code: int) -> in
             getattr(tflite, f"{plan.options}Add{key}")(builder, value)
         options = getattr(tflite, f"{plan.options}End")(builder)
     inputs, outputs = _int32s(builder, plan.inputs), _int32s(builder, plan.outputs)
+    intermediates = _int32s(builder, plan.intermediates) if plan.intermediates else None
     tflite.OperatorStart(builder)
     tflite.OperatorAddOpcodeIndex(builder, code)
     tflite.OperatorAddInputs(builder, inputs)
     tflite.OperatorAddOutputs(builder, outputs)
+    if intermediates is not None:
+        tflite.OperatorAddIntermediates(builder, intermediates)
     if options is not None:
         tflite.OperatorAddBuiltinOptionsType(builder, getattr(tflite.BuiltinOptions, plan.options))
         tflite.OperatorAddBuiltinOptions(builder, options)
@@ -227,6 +242,8 @@ VERSIONS = {
         ),
         2,
     ),
+    tflite.BuiltinOperator.SVDF: 3,
+    tflite.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM: 2,
 }
 
 

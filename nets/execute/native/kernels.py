@@ -110,7 +110,7 @@ def _requant(
 
 
 def _weighted(operator: Weighted, source: TensorSpec, target: TensorSpec, library: Library) -> NativeKernel | None:
-    if operator.weight_zero_point or absolute_bound(operator, source) > INT32_MAX:
+    if operator.weights.dtype != np.int8 or absolute_bound(operator, source) > INT32_MAX:
         return None  # weights beyond int8, or accumulators that are not proven to stay within int32
     path, zero = library.best_path(), source.zero_point
     match operator:

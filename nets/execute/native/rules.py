@@ -129,13 +129,14 @@ def _whole_rule(rescaler: Rescaler, multiplier: IntArray, right_shift: IntArray)
     """Returns the native rule, and the constants multiplier, half, shift, offset, left and nudge."""
     nothing = np.zeros_like(multiplier)
     name = rescaler.contract.name
-    if name == "tflite_double":
+    if name in ("tflite_double", "ruy_double"):
         left = rescaler.stored_bits - right_shift
         q31 = multiplier << (FULL_MULTIPLIER_BITS - rescaler.stored_bits)
         exponent = np.clip(-left, 0, 31)
         half = np.where(exponent > 0, 1 << np.maximum(exponent - 1, 0), 0)
         rule = _DOUBLE_LEFT if (left > 0).any() else _DOUBLE
-        return rule, [q31, half, exponent, _offset(exponent), np.clip(left, 0, 31), (exponent > 0).astype(np.int64)]
+        away = nothing if name == "ruy_double" else (exponent > 0).astype(np.int64)
+        return rule, [q31, half, exponent, _offset(exponent), np.clip(left, 0, 31), away]
     if name in ("xnnpack_fp32", "float64_half_away"):
         rule = _FLOAT32_EVEN if name == "xnnpack_fp32" else _FLOAT64_AWAY
         return rule, [nothing] * 6

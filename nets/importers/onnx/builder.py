@@ -25,9 +25,9 @@ from nets.importers.tflite.builder import (
 )
 from nets.network import (
     FULL_MULTIPLIER_BITS,
+    ActivationArray,
     Contract,
     FloatArray,
-    Int8Array,
     IntArray,
     Operator,
     Profile,
@@ -119,7 +119,7 @@ class Builder:
     quantizations: list[Quantization] = field(default_factory=list)
     operators: list[Operator] = field(default_factory=list)
     file_names: list[str] = field(default_factory=list)
-    constants: dict[int, Int8Array] = field(default_factory=dict)
+    constants: dict[int, ActivationArray] = field(default_factory=dict)
     elements: int = 0
     positions: int = 0
 

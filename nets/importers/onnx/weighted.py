@@ -23,10 +23,10 @@ from nets.importers.onnx.graph import RawNode
 from nets.importers.onnx.windows import window
 from nets.importers.tflite.builder import frozen
 from nets.network import (
+    ActivationArray,
     Convolution,
     FloatArray,
     FullyConnected,
-    Int8Array,
     IntArray,
     weighted_scale,
 )
@@ -40,7 +40,7 @@ _OPEN = (-math.inf, math.inf)
 class _Weights:
     """Weights, output channels first, in the network's layout, with scales ``[out]`` or ``[1]``."""
 
-    values: Int8Array
+    values: ActivationArray
     scale: FloatArray
     bias: IntArray
 

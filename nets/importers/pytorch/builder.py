@@ -15,9 +15,9 @@ from nets.importers.pytorch.tracing import Trace
 from nets.narrow import RealWeights
 from nets.network import (
     FULL_MULTIPLIER_BITS,
+    ActivationArray,
     Contract,
     FloatArray,
-    Int8Array,
     IntArray,
     Operator,
     QuantizedNetwork,
@@ -85,7 +85,7 @@ class Builder:
         self._ranges = shared_ranges(trace)
         self._tensors: list[TensorSpec] = []
         self._operators: list[Operator] = []
-        self._constants: dict[int, Int8Array] = {}
+        self._constants: dict[int, ActivationArray] = {}
         self._made: dict[fx.Node, int] = {}
         self._moved: dict[fx.Node, Moved] = {}
 

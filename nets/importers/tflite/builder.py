@@ -12,9 +12,9 @@ from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor
 from nets.network import (
     CONTRACTS,
     FULL_MULTIPLIER_BITS,
+    ActivationArray,
     Contract,
     FloatArray,
-    Int8Array,
     IntArray,
     Operator,
     Profile,
@@ -31,7 +31,8 @@ ELEMENTS_MAX, ALL_ELEMENTS_MAX = 2**24, 2**29
 PRODUCTS_MAX = 2**36  # of one operator; a hundred times those of a large image network
 POSITIONS_MAX = 2**24  # limit for the positions that all rearranging operators of a file together hold
 
-_NUMPY_TYPES = {"INT8": np.int8, "INT32": np.int32, "INT64": np.int64}
+_NUMPY_TYPES = {"INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64}
+_ACTIVATION_BITS = {"INT8": 8, "INT16": 16}  # by type
 
 
 @dataclass(slots=True)
@@ -44,7 +45,8 @@ class Builder:
         operators: operators converted so far; their tensor indices are still the file's.
         elements: of all tensors described so far.
         positions: how many positions rearranging operators have taken so far.
-        constants: int8 operands that are no activations, by file index.
+        constants: operands that are no activations, by file index.
+        inner_tensors: how many activations are described that the file has no tensors for.
     """
 
     graph: RawGraph
@@ -54,7 +56,8 @@ class Builder:
     operators: list[Operator] = field(default_factory=list)
     elements: int = 0
     positions: int = 0
-    constants: dict[int, Int8Array] = field(default_factory=dict)
+    constants: dict[int, ActivationArray] = field(default_factory=dict)
+    inner_tensors: int = 0
 
     def input(self, operator: RawOperator, position: int) -> RawTensor:
         """Returns an operator's input, or raises a NetworkError if it is missing."""
@@ -75,7 +78,8 @@ class Builder:
         tensor = self.input(operator, position)
         if tensor.data is None:
             return self.spec(tensor)
-        values = constant(tensor, "INT8").astype(np.int8)
+        spec = _quantized_spec(tensor)
+        values = constant(tensor, tensor.type_name).astype(spec.dtype)
         extra = values.ndim - rank
         if values.size == 0 or (extra > 0 and values.shape[:extra] != (1,) * extra):
             raise NetworkError(
@@ -85,7 +89,7 @@ class Builder:
         if tensor.index in self.constants and self.constants[tensor.index].shape != values.shape:
             raise NetworkError(f"{operator}: constant {tensor} has other dimensions in another operator")
         self.constants[tensor.index] = frozen(values)
-        self.specs[tensor.index] = replace(_quantized_spec(tensor), shape=values.shape)
+        self.specs[tensor.index] = replace(spec, shape=values.shape)
         return self.specs[tensor.index]
 
     def image(self, operator: RawOperator) -> TensorSpec:
@@ -112,6 +116,13 @@ class Builder:
                 )
         return self.specs[tensor.index]
 
+    def inner(self, name: str, shape: tuple[int, ...], scale: float, zero_point: int, bits: int) -> int:
+        """Describes an activation that the file's operator keeps to itself, and returns its index."""
+        index = len(self.graph.tensors) + self.inner_tensors
+        self.inner_tensors += 1
+        self.specs[index] = TensorSpec(name, shape, scale, zero_point, bits)
+        return index
+
     @property
     def reference_of_uint8(self) -> bool:
         """Whether the profile is that of TFLite's own kernels, and these are those of uint8."""
@@ -123,11 +134,27 @@ class Builder:
         if self.positions > POSITIONS_MAX:
             raise NetworkError(f"{operator}: rearranging operators up to it move more than {POSITIONS_MAX} elements")
 
-    def contract(self, kind: str, *, xnnpack: bool = True) -> Contract:
-        """Returns the profile's contract of an operator kind; TFLite's own if XNNPACK leaves the operator to it."""
+    def contract(self, kind: str, *, wide: bool = False, xnnpack: bool = True) -> Contract:
+        """Returns the profile's contract of an operator kind; TFLite's own if XNNPACK leaves the operator to it.
+
+        Args:
+            kind: as profiles call it.
+            wide: whether an input is of int16.
+            xnnpack: whether XNNPACK runs the operator, if it is of int8.
+        """
         if self.reference_of_uint8:
             return CONTRACTS["tflite_double"]  # of every kind
-        return self.profile.contract(kind) if xnnpack or not self.profile.xnnpack_forms else CONTRACTS["tflite_double"]
+        left = self.profile.xnnpack_forms and not xnnpack and not wide
+        return CONTRACTS["tflite_double"] if left else self.profile.contract(kind, wide=wide)
+
+    def has_xnnpack_form(self, *specs: TensorSpec) -> bool:
+        """Returns whether XNNPACK's own forms count for an operator between these tensors: it has none of int16."""
+        return self.profile.xnnpack_forms and not any(is_wide(spec) for spec in specs)
+
+
+def is_wide(spec: TensorSpec) -> bool:
+    """Returns whether a tensor is stored as int16."""
+    return bool(spec.dtype == np.int16)
 
 
 def full_rescaler(scale: float, contract: Contract) -> Rescaler:
@@ -136,8 +163,8 @@ def full_rescaler(scale: float, contract: Contract) -> Rescaler:
 
 
 def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
-    if tensor.type_name != "INT8":
-        raise NetworkError(f"{tensor} is {tensor.type_name}; only full-int8 models are supported")
+    if tensor.type_name not in _ACTIVATION_BITS:
+        raise NetworkError(f"{tensor} is {tensor.type_name}; only full-integer models are supported")
     if tensor.data is not None:
         raise NetworkError(f"{tensor} is a constant; an activation is expected here")
     if tensor.variable:
@@ -154,20 +181,25 @@ def _activation_spec(tensor: RawTensor, batch: int) -> TensorSpec:
 
 
 def _quantized_spec(tensor: RawTensor) -> TensorSpec:
-    """Describes a tensor of one scale and zero point, its first size as the batch."""
+    """Describes an int8 or int16 tensor of one scale and zero point, its first size as the batch."""
+    bits = _ACTIVATION_BITS.get(tensor.type_name)
+    if bits is None:
+        raise NetworkError(f"{tensor} is {tensor.type_name}; INT8 or INT16 is needed here")
     scales, zero_points = quantization(tensor)
     if scales.size != 1:
         raise NetworkError(f"{tensor} has {scales.size} scales; activations have one")
     zero = int(zero_points[0])
     if not -128 <= zero <= 127:
         raise NetworkError(f"{tensor} has zero point {zero}; int8 has -128 to 127")
-    return TensorSpec(tensor.name, tensor.shape[1:], float(scales[0]), zero, file_index=tensor.index)
+    if bits > 8 and zero:
+        raise NetworkError(f"{tensor} has zero point {zero}; of int16 it has to be 0")
+    return TensorSpec(tensor.name, tensor.shape[1:], float(scales[0]), zero, bits, file_index=tensor.index)
 
 
 def quantization(tensor: RawTensor) -> tuple[FloatArray, IntArray]:
     """Returns a tensor's scales and as many zero points; a NetworkError says if they are missing or out of range."""
     if tensor.scales.size == 0:
-        raise NetworkError(f"{tensor} has no quantization; only full-int8 models are supported")
+        raise NetworkError(f"{tensor} has no quantization; only full-integer models are supported")
     usable = np.isfinite(tensor.scales) & (tensor.scales >= SCALE_MIN) & (tensor.scales <= SCALE_MAX)
     if not usable.all():
         bad = int(np.flatnonzero(~usable)[0])
@@ -245,6 +277,8 @@ def reduced_axes(builder: Builder, raw: RawOperator, source: TensorSpec) -> tupl
 
 def check_same_quantization(operator: RawOperator, specs: list[TensorSpec]) -> None:
     """Raises a NetworkError if the scales or zero points of an operator that only moves integers differ."""
-    pairs = {(spec.scale, spec.zero_point) for spec in specs}
+    pairs = {(spec.scale, spec.zero_point, spec.bits) for spec in specs}
     if len(pairs) > 1:
-        raise NetworkError(f"{operator} only moves integers, but its scales or zero points differ: {sorted(pairs)}")
+        raise NetworkError(
+            f"{operator} only moves integers, but its scales, zero points or widths differ: {sorted(pairs)}"
+        )

@@ -13,6 +13,7 @@ from nets.network import (
     FullyConnected,
     Interpolation,
     Lookup,
+    LstmRecurrence,
     MatrixProduct,
     MaxPool,
     Mean,
@@ -103,6 +104,7 @@ COVERAGE: dict[str, Coverage] = {
     "STRIDED_SLICE": Coverage(Rearrangement),
     "SUB": Coverage(ElementwiseSum),
     "SUM": Coverage(Sum, never={"litert_ref": "the reference kernel adds stored int8 values, which overflow"}),
+    "SVDF": Coverage(Convolution),
     "TANH": Coverage(Lookup),
     "TILE": Coverage(Rearrangement),
     "TRANSPOSE": Coverage(Transpose),
@@ -110,5 +112,6 @@ COVERAGE: dict[str, Coverage] = {
         TransposedConvolution,
         partly={"litert_xnnpack": "SAME with a kernel smaller than the stride, which rounds as the processor does"},
     ),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Coverage(LstmRecurrence),
     "UNPACK": Coverage(Rearrangement),
 }

@@ -3,6 +3,8 @@
 One operand of ADD, SUB, MUL, MINIMUM and MAXIMUM may be a constant.
 """
 
+import math
+
 import numpy as np
 import tflite
 
@@ -16,12 +18,14 @@ from nets.importers.tflite.builder import (
     constant,
     frozen,
     full_rescaler,
+    is_wide,
     placed,
     quantization,
 )
 from nets.importers.tflite.graph import RawOperator
 from nets.network import (
     SUM_LEFT_SHIFT,
+    WIDE_SUM_LEFT_SHIFT,
     ElementwiseKind,
     ElementwiseProduct,
     ElementwiseSum,
@@ -37,6 +41,7 @@ from nets.network import (
     sum_scales,
 )
 
+_AT_ONCE = 16  # int16 elements of an optimised ADD; reference code broadcasts, and adds what is left
 _SQUARE_LEFT_SHIFT = 7  # bits; of the operands of SQUARED_DIFFERENCE, as in TFLite
 
 
@@ -55,6 +60,11 @@ def _operands(builder: Builder, raw: RawOperator) -> tuple[TensorSpec, TensorSpe
     return left, right, result
 
 
+def _check_same_width(raw: RawOperator, *specs: TensorSpec) -> None:
+    if len({spec.bits for spec in specs}) > 1:
+        raise NetworkError(f"{raw} has tensors of {[spec.bits for spec in specs]} bits; they have to be equal")
+
+
 def extremum(builder: Builder, raw: RawOperator) -> Operator:
     """Converts MINIMUM and MAXIMUM between tensors of one scale."""
     check_same_quantization(raw, list(_operands(builder, raw)))
@@ -68,12 +78,20 @@ def add_or_subtract(builder: Builder, raw: RawOperator) -> Operator:
     left, right, result = _operands(builder, raw)
     q_min, q_max = activation_range(raw, options.FusedActivationFunction(), result)
     scales = (left.scale, right.scale, result.scale)
-    if builder.profile.xnnpack_forms and xnnpack.takes_sum(*scales):
+    _check_same_width(raw, left, right, result)
+    wide = is_wide(left)
+    if wide and bool(options.PotScaleInt16()) and all(math.frexp(scale)[0] == 0.5 for scale in scales):
+        raise NetworkError(f"{raw} is of the form for power-of-two scales of int16 (pot_scale_int16), not supported")
+    if builder.has_xnnpack_form(left) and xnnpack.takes_sum(*scales):
         left_shift, rescalers = 0, xnnpack.sum_rescalers(*scales)
     else:
-        contract = builder.contract(kind.value, xnnpack=False)
-        first, second, final = (full_rescaler(scale, contract) for scale in sum_scales(*scales, SUM_LEFT_SHIFT))
-        left_shift, rescalers = SUM_LEFT_SHIFT, (first, second, final)
+        left_shift = WIDE_SUM_LEFT_SHIFT if wide else SUM_LEFT_SHIFT
+        operands = builder.contract(f"{kind.value}_operands", wide=wide, xnnpack=False)
+        if wide and (left.shape != right.shape or builder.batch * math.prod(result.shape) < _AT_ONCE):
+            operands = builder.contract(kind.value, wide=wide, xnnpack=False)
+        contracts = (operands, operands, builder.contract(kind.value, wide=wide, xnnpack=False))
+        first, second, final = map(full_rescaler, sum_scales(*scales, left_shift), contracts)
+        rescalers = (first, second, final)
     return ElementwiseSum(
         **placed(raw, 2),
         kind=kind,
@@ -127,17 +145,20 @@ def multiply(builder: Builder, raw: RawOperator) -> Operator:
     left, right, result = _operands(builder, raw)
     q_min, q_max = activation_range(raw, raw.options(tflite.MulOptions).FusedActivationFunction(), result)
     scale = product_scale(left.scale, right.scale, result.scale)
-    contract = builder.contract("mul", xnnpack=xnnpack.takes_product(scale))
+    _check_same_width(raw, left, right, result)
+    contract = builder.contract("mul", wide=is_wide(left), xnnpack=xnnpack.takes_product(scale))
     return ElementwiseProduct(**placed(raw, 2), rescaler=full_rescaler(scale, contract), q_min=q_min, q_max=q_max)
 
 
 def requantize(builder: Builder, raw: RawOperator) -> Operator:
-    """Converts QUANTIZE from int8 to int8."""
+    """Converts QUANTIZE from integers to integers."""
     source, result = builder.activation(raw), builder.result(raw)
-    if builder.profile.xnnpack_forms and xnnpack.takes_convert(source.scale, result.scale):
+    if builder.has_xnnpack_form(source, result) and xnnpack.takes_convert(source.scale, result.scale):
         rescaler = xnnpack.convert_rescaler(source.scale, result.scale)
     else:
-        rescaler = full_rescaler(source.scale / result.scale, builder.contract("quantize", xnnpack=False))
+        rescaler = full_rescaler(
+            source.scale / result.scale, builder.contract("quantize", wide=is_wide(source), xnnpack=False)
+        )
     check_shape(raw, source.shape, result)
     return Requantize(**placed(raw), rescaler=rescaler, q_min=result.q_min, q_max=result.q_max)
 
@@ -146,7 +167,8 @@ def clamp(builder: Builder, raw: RawOperator) -> Operator:
     """Converts a stand-alone RELU, RELU6, RELU_0_TO_1 or RELU_N1_TO_1."""
     source, result = builder.activation(raw), builder.result(raw)
     scale = float(np.float32(source.scale) / np.float32(result.scale))
-    rescaler = full_rescaler(scale, builder.contract("relu"))
+    _check_same_width(raw, source, result)
+    rescaler = full_rescaler(scale, builder.contract("relu", wide=is_wide(source)))
     q_min, q_max = clamp_range(raw, CLAMPS[raw.kind], result)
     check_shape(raw, source.shape, result)
     return Requantize(**placed(raw), rescaler=rescaler, q_min=q_min, q_max=q_max)

@@ -157,7 +157,7 @@ def _before_the_end(
 def _ends_the_network(graph: RawGraph, operator: RawOperator, output: int) -> bool:
     if not operator.inputs:
         return False
-    to_border = operator.kind == "QUANTIZE" and graph.tensor(output, str(operator)).type_name == "UINT8"
+    to_border = operator.kind == "QUANTIZE" and graph.tensor(output, str(operator)).type_name in ("UINT8", "INT32")
     return operator.kind in AT_THE_END or to_border
 
 

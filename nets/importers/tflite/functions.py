@@ -1,4 +1,4 @@
-"""Converters of nonlinear functions: those of one int8, and SOFTMAX."""
+"""Converters of nonlinear functions: those of one integer, and SOFTMAX."""
 
 import math
 
@@ -6,7 +6,7 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers.tflite import xnnpack
-from nets.importers.tflite.builder import Builder, check_shape, placed
+from nets.importers.tflite.builder import Builder, check_shape, is_wide, placed
 from nets.importers.tflite.graph import RawOperator
 from nets.network import (
     SOFTMAX_OUTPUT,
@@ -19,8 +19,9 @@ from nets.network import (
     softmax_exponentials,
 )
 
-# Output (scale, zero point) that the runtime's kernels demand.
+# Output (scale, zero point) that the runtime's kernels of int8 demand; those of int16 have 2**-15 and 0.
 _OUTPUTS = {Function.LOGISTIC: (1 / 256, -128), Function.TANH: (1 / 128, 0)}
+_WIDE_OUTPUT = (2.0**-15, 0)
 _BY_XNNPACK = (Function.LOGISTIC, Function.TANH, Function.ELU)
 _BETA_MIN = 2.0**-10
 # Elements of a softmax in fixed point: sums of exponentials have 12 integer bits, and LiteRT's reference kernel aborts
@@ -36,8 +37,10 @@ def function(builder: Builder, raw: RawOperator) -> Operator:
     source, result = builder.activation(raw), builder.result(raw)
     check_shape(raw, source.shape, result)
     alpha = _alpha(raw) if kind is Function.LEAKY_RELU else 0.0
+    if source.bits != result.bits:
+        raise NetworkError(f"{raw} has an input of {source.bits} bits and an output of {result.bits}")
     if kind in _OUTPUTS:
-        _check_output(raw, result, _OUTPUTS[kind])
+        _check_output(raw, result, _WIDE_OUTPUT if is_wide(result) else _OUTPUTS[kind])
     by_xnnpack = builder.profile.xnnpack_forms and _taken(kind, alpha, source, result)
     try:
         table = lookup_table(kind, alpha, source, result, xnnpack=by_xnnpack)
@@ -86,7 +89,9 @@ def _alpha(raw: RawOperator) -> float:
 
 
 def _taken(kind: Function, alpha: float, source: TensorSpec, result: TensorSpec) -> bool:
-    """Returns whether XNNPACK runs the operator; TFLite's own kernels run the others."""
+    """Returns whether XNNPACK, or an optimised kernel of int16, runs the operator; reference kernels run the others."""
+    if is_wide(source):
+        return kind is not Function.LEAKY_RELU
     if kind is Function.LEAKY_RELU:
         return xnnpack.takes_leaky(source.scale, result.scale, alpha)
     return kind in _BY_XNNPACK

@@ -49,6 +49,7 @@ class RawTensor:
         scales: float32 scales held in float64; empty if the tensor is not quantized.
         zero_points: int64, as many as scales, or none.
         axis: the quantized dimension of per-channel scales.
+        is_variable: whether it is a state, kept from one run to the next.
         data: the constant's bytes, a read-only view of the file; None for activations.
         variable: whether the tensor is a state that lasts from one inference to the next.
         sparse: whether ``data`` holds the non-zero elements alone.
@@ -87,6 +88,7 @@ class RawOperator:
     """An operator as the file describes it; an absent optional input is -1 in ``inputs``.
 
     Attributes:
+        intermediates: tensors that only describe the quantization of values inside of the operator.
         blocks: what surrounds a convolution of blocks; None for every other operator.
     """
 
@@ -96,6 +98,7 @@ class RawOperator:
     outputs: tuple[int, ...]
     options_type: int
     table: Any
+    intermediates: tuple[int, ...] = ()
     blocks: Blocks | None = None
 
     def __str__(self) -> str:
@@ -279,6 +282,7 @@ def _read_operator(reader: _Reader, graph: Any, index: int, kinds: list[str]) ->
         outputs=reader.integers(operator.OutputsLength(), operator.OutputsAsNumpy),
         options_type=operator.BuiltinOptionsType(),
         table=operator.BuiltinOptions(),
+        intermediates=reader.integers(operator.IntermediatesLength(), operator.IntermediatesAsNumpy),
     )
 
 

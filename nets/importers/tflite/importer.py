@@ -15,6 +15,7 @@ from nets.importers.tflite import (
     movers,
     partitions,
     rearrangements,
+    recurrent,
     reductions,
     weighted,
 )
@@ -89,14 +90,22 @@ CONVERTERS: dict[str, Converter] = {
     "SQUARED_DIFFERENCE": elementwise.squared_difference,
     "SQUEEZE": movers.reshape,
     "STRIDED_SLICE": rearrangements.strided_slice,
+    "SVDF": recurrent.svdf,
     "SUB": elementwise.add_or_subtract,
     "SUM": reductions.total,
     "TANH": functions.function,
     "TILE": rearrangements.tile,
     "TRANSPOSE": movers.transpose,
     "TRANSPOSE_CONV": weighted.transposed_convolution,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": recurrent.lstm,
     "UNPACK": partitions.unpack,
 }
+
+# Kinds that are not known of int16.
+_OF_INT8 = (
+    *("BATCH_MATMUL", THROUGH_FLOAT, "PADV2", "PRELU", "RELU_0_TO_1", "RELU_N1_TO_1", "SOFTMAX"),
+    *("SQUARED_DIFFERENCE", "SUM", "TRANSPOSE_CONV"),
+)
 
 
 def load_tflite(path: str | Path, *, contract: str = "half_up", cut: Cut = ()) -> QuantizedNetwork:
@@ -161,11 +170,17 @@ def _network(graph: RawGraph, name: str, profile: Profile, cut: Cut) -> Quantize
         )
     builder = builder_of(graph, profile, extent)
     for operator in extent.operators:
-        made = CONVERTERS[operator.kind](builder, operator)
-        builder.operators += made if isinstance(made, list) else [made]
+        builder.operators += converted(builder, operator)
     for index in extent.outputs:
         builder.spec(graph.tensor(index, "the graph"))
     return _compact(builder, name.removesuffix(".tflite"), extent)
+
+
+def converted(builder: Builder, operator: RawOperator) -> list[Operator]:
+    """Returns what an operator of a known kind becomes, less those that its converter gives the builder itself."""
+    _check_width(builder.graph, operator)
+    made = CONVERTERS[operator.kind](builder, operator)
+    return made if isinstance(made, list) else [made]
 
 
 def builder_of(graph: RawGraph, profile: Profile, extent: Extent) -> Builder:
@@ -190,6 +205,13 @@ def _check_known(graph: RawGraph, extent: Extent) -> None:
         raise NetworkError(
             f"unsupported operators: {kinds_of(unknown)}{made}; {what_a_cut_loses(kept, downstream(kept, unknown))}"
         )
+
+
+def _check_width(graph: RawGraph, operator: RawOperator) -> None:
+    """Raises a NetworkError if an operator that is known of int8 alone takes or makes int16."""
+    tensors = (graph.tensor(index, str(operator)) for index in (*operator.inputs, *operator.outputs) if index >= 0)
+    if operator.kind in _OF_INT8 and any(tensor.type_name == "INT16" for tensor in tensors):
+        raise NetworkError(f"{operator} has tensors of INT16; it is supported of INT8 alone")
 
 
 def _batch(graph: RawGraph, inputs: tuple[int, ...]) -> int:

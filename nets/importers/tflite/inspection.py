@@ -11,7 +11,7 @@ from nets.importers.tflite.blocks import FROM_BATCH, TO_BATCH, dilated
 from nets.importers.tflite.extent import LEARNED, Cut, Extent, downstream, extent_of, what_a_cut_loses
 from nets.importers.tflite.folding import folded, joined
 from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor, read_file, read_graph
-from nets.importers.tflite.importer import CONVERTERS, builder_of
+from nets.importers.tflite.importer import CONVERTERS, builder_of, converted
 from nets.importers.tflite.unsigned import signed
 from nets.network import NarrowableOperator, Operator, profile_named
 
@@ -173,12 +173,15 @@ def _built(graph: RawGraph, extent: Extent) -> list[tuple[RawOperator, Operator 
     built: list[tuple[RawOperator, Operator | str]] = []
     builder = builder_of(graph, profile_named(_CONTRACT), extent)
     for operator in extent.operators:
-        convert = CONVERTERS.get(operator.kind)
+        if operator.kind not in CONVERTERS:
+            built.append((operator, f"{operator} is not supported"))
+            continue
+        before = len(builder.operators)
         try:
-            made = convert(builder, operator) if convert else f"{operator} is not supported"
+            made = converted(builder, operator)
+            built += [(operator, each) for each in (*builder.operators[before:], *made)]
         except NetworkError as error:
-            made = str(error)
-        built += [(operator, each) for each in made] if isinstance(made, list) else [(operator, made)]
+            built.append((operator, str(error)))
     return built
 
 
@@ -232,6 +235,8 @@ def _macs(graph: RawGraph, operator: RawOperator) -> int:
     """Returns an operator's multiply-accumulates for one sample, by the file's shapes; 0 if it has none."""
     count = _MACS.get(operator.kind)
     places = [*operator.inputs[:3], *operator.outputs[:1]]
+    if operator.kind in _WITH_STATE:
+        return _of_steps(graph, operator)
     if count is None or not operator.outputs or len(operator.inputs) < 2:
         return 0
     shapes = [graph.tensors[i].shape if 0 <= i < len(graph.tensors) else () for i in places]
@@ -271,3 +276,12 @@ _MACS: dict[str, Callable[[_Shapes], int]] = {
     "TRANSPOSE_CONV": _of_transposed,
     "BATCH_MATMUL": _of_matrices,
 }
+_WITH_STATE = ("SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")
+
+
+def _of_steps(graph: RawGraph, operator: RawOperator) -> int:
+    """Every matrix of an operator with a state is multiplied once in each step; of SVDF one step runs."""
+    read = [graph.tensors[i] for i in operator.inputs if 0 <= i < len(graph.tensors)]
+    once = sum(math.prod(each.shape) for each in read if each.data is not None and len(each.shape) == 2)
+    shape = read[0].shape if read else ()
+    return once * (shape[1] if len(shape) == 3 else 1)

@@ -26,7 +26,7 @@ def resize_bilinear(builder: Builder, raw: RawOperator) -> Operator:
         raise NetworkError(f"{raw} aligns corners and centres of pixels; use one of them")
     check_shape(raw, (*sizes, source.shape[2]), result)
     check_same_quantization(raw, [source, result])
-    by_xnnpack = builder.profile.xnnpack_forms or builder.graph.unsigned
+    by_xnnpack = builder.has_xnnpack_form(source) or builder.graph.unsigned
     align, centres = bool(options.AlignCorners()), bool(options.HalfPixelCenters())
     rows, columns = (
         neighbours(before, after, align=align, centres=centres, xnnpack=by_xnnpack)

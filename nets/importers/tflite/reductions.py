@@ -15,6 +15,7 @@ from nets.importers.tflite.builder import (
     check_work,
     frozen,
     full_rescaler,
+    is_wide,
     placed,
     reduced_axes,
 )
@@ -27,14 +28,13 @@ from nets.network import (
     MaxPool,
     Mean,
     Operator,
-    Profile,
     ReducedExtremum,
     Rescaler,
     Sum,
     TensorSpec,
 )
 
-COUNT_MAX = 2**16  # elements of one window or mean: their int8 sum stays exact in float32
+COUNT_MAX = 2**16  # elements of one window or mean: their sum stays exact
 
 
 def pool(builder: Builder, raw: RawOperator) -> Operator:
@@ -61,7 +61,7 @@ def pool(builder: Builder, raw: RawOperator) -> Operator:
 def mean(builder: Builder, raw: RawOperator) -> Operator:
     """Converts MEAN over axes other than the batch."""
     source, result, axes, count = _reduced(builder, raw)
-    scaling, offset = _mean_scaling(builder.profile, source, result, count)
+    scaling, offset = _mean_scaling(builder, source, result, count)
     return Mean(**_rescaled(raw, result, axes, count), rescaler=scaling, float_offset=offset)
 
 
@@ -103,10 +103,10 @@ def _rescaled(raw: RawOperator, result: TensorSpec, axes: tuple[int, ...], count
 
 
 def _mean_scaling(
-    profile: Profile, source: TensorSpec, result: TensorSpec, count: int
+    builder: Builder, source: TensorSpec, result: TensorSpec, count: int
 ) -> tuple[Rescaler, float | None]:
-    contract = profile.contract("mean")
-    if profile.xnnpack_forms:
+    contract = builder.contract("mean", wide=is_wide(source))
+    if builder.has_xnnpack_form(source, result):
         return xnnpack.mean_scaling(source, result, count, contract)
     return mean_rescaler(source.scale, result.scale, count, contract), None
 

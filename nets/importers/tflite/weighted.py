@@ -14,6 +14,7 @@ from nets.importers.tflite.builder import (
     check_work,
     constant,
     frozen,
+    is_wide,
     kind_of,
     placed,
     quantization,
@@ -22,6 +23,7 @@ from nets.importers.tflite.graph import Options, RawOperator
 from nets.importers.tflite.windows import window
 from nets.network import (
     FULL_MULTIPLIER_BITS,
+    WIDE_BIAS_BITS,
     Convolution,
     FloatArray,
     FullyConnected,
@@ -29,11 +31,14 @@ from nets.network import (
     IntArray,
     Operator,
     Pads,
+    TensorSpec,
     TransposedConvolution,
     as_weights,
     rescaler_from_scale,
     weighted_scale,
 )
+
+INT32_BITS = 32
 
 
 def convolution(builder: Builder, raw: RawOperator) -> Operator:
@@ -165,8 +170,13 @@ def _shared(
     """Returns the fields that every :class:`Weighted` operator has; its bias follows weights and source."""
     source, result = builder.activation(raw, source_at), builder.result(raw)
     scales, zero_point = _weight_scales(builder, raw, weights.shape[0], channel_axis)
-    contract = builder.contract(kind_of(raw), xnnpack=unsigned.taken_by_xnnpack(builder, raw))
+    bias, bias_bits = _bias(builder, raw, weights.shape[0], max(source_at, 1) + 1, wide=is_wide(source))
+    kind = _contract_kind(builder, raw, source, options)
+    contract = builder.contract(kind, wide=is_wide(source), xnnpack=unsigned.taken_by_xnnpack(builder, raw))
     if unsigned.follows_reference(builder, contract):
+        scale = unsigned.reference_scale(source.scale, scales, result.scale)
+    elif raw.kind == "FULLY_CONNECTED" and scales.size == 1 and contract.name == "ruy_double":
+        # TFLite's GetQuantizedConvolutionMultipler, unlike the kernels per channel, multiplies in float32.
         scale = unsigned.reference_scale(source.scale, scales, result.scale)
     else:
         scale = weighted_scale(source.scale, scales, result.scale, contract)
@@ -174,14 +184,27 @@ def _shared(
     return {
         **placed(raw),
         "inputs": (raw.inputs[source_at],),
-        "weights": frozen(as_weights(weights.astype(np.float64) - zero_point, zero_point)),
+        "weights": frozen(as_weights(weights.astype(np.float64) - zero_point, 8, zero_point)),
         "weight_zero_point": zero_point,
-        "bias": frozen(_bias(builder, raw, weights.shape[0], max(source_at, 1) + 1)),
+        "bias": frozen(bias),
+        "bias_bits": bias_bits,
         "weight_scale": frozen(scales),
         "rescaler": rescaler_from_scale(scale, FULL_MULTIPLIER_BITS, contract),
         "q_min": q_min,
         "q_max": q_max,
     }
+
+
+def _contract_kind(builder: Builder, raw: RawOperator, source: TensorSpec, options: Options) -> str:
+    """Returns what profiles call the operator: without int64 biases, other kernels run those of int16.
+
+    A fully connected layer without a bias may state the type that its bias would have.
+    """
+    kind = kind_of(raw)
+    int64 = builder.has_input(raw, 2) and builder.input(raw, 2).type_name == "INT64"
+    if kind == "fc" and not builder.has_input(raw, 2):
+        int64 = options.QuantizedBiasType() == tflite.TensorType.INT64
+    return f"{kind}_int32" if is_wide(source) and not int64 else kind
 
 
 def _weight_scales(builder: Builder, raw: RawOperator, channels: int, axis: int) -> tuple[FloatArray, int]:
@@ -199,10 +222,16 @@ def _weight_scales(builder: Builder, raw: RawOperator, channels: int, axis: int)
     return scales, 0
 
 
-def _bias(builder: Builder, raw: RawOperator, channels: int, at: int) -> IntArray:
+def _bias(builder: Builder, raw: RawOperator, channels: int, at: int, *, wide: bool) -> tuple[IntArray, int]:
+    """Returns the bias, and the width in bits that it may have."""
     if not builder.has_input(raw, at):
-        return np.zeros(channels, np.int64)
-    bias = constant(builder.input(raw, at), "INT32")
+        return np.zeros(channels, np.int64), WIDE_BIAS_BITS if wide else INT32_BITS
+    tensor = builder.input(raw, at)
+    bits = WIDE_BIAS_BITS if wide and tensor.type_name == "INT64" else INT32_BITS
+    bias = constant(tensor, "INT64" if bits > INT32_BITS else "INT32")
     if bias.shape != (channels,):
         raise NetworkError(f"{raw}: bias has shape {list(bias.shape)}; [{channels}] is needed")
-    return bias
+    limit = 2 ** (bits - 2)  # and as much for the products
+    if (np.abs(bias) > limit).any() and bits > INT32_BITS:
+        raise NetworkError(f"{raw}: bias {bias[np.abs(bias).argmax()]} is beyond {bits - 1} bits, which kernels take")
+    return bias, bits

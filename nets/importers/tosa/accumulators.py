@@ -11,7 +11,7 @@ from nets.importers.tosa.graph import RawOperator
 from nets.importers.tosa.schema import DType, Op
 from nets.importers.tosa.wide import Centred, Chosen, Product, Products, Reduced, Scaled, Side, Total
 from nets.importers.tosa.windows import windows
-from nets.network import ElementwiseKind, Int8Array, IntArray, WeightArray
+from nets.network import ActivationArray, ElementwiseKind, IntArray, WeightArray
 
 COUNT_MAX = 2**16  # elements of one window or mean: their int8 sum stays exact in float32
 
@@ -69,7 +69,7 @@ def _image(builder: Builder, raw: RawOperator) -> tuple[int, ...]:
     return shape
 
 
-def _weights(builder: Builder, raw: RawOperator) -> Int8Array:
+def _weights(builder: Builder, raw: RawOperator) -> ActivationArray:
     values = builder.raw_input(raw, 1).values(DType.INT8)
     if values.ndim != 4 or values.size == 0:
         raise NetworkError(f"{raw}: weights have shape {list(values.shape)}; 4 positive sizes are needed")
@@ -81,7 +81,7 @@ def _less(weights: WeightArray, zero: int) -> WeightArray:
     return frozen(weights.astype(np.int16) - zero if zero else weights)
 
 
-def _products(builder: Builder, raw: RawOperator, weights: Int8Array, groups: int) -> None:
+def _products(builder: Builder, raw: RawOperator, weights: ActivationArray, groups: int) -> None:
     image, out = _image(builder, raw), weights.shape[0]
     stride, dilation = raw.numbers("stride", 2), raw.numbers("dilation", 2)
     kernel = weights.shape[1:3]

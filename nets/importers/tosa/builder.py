@@ -13,7 +13,7 @@ from nets.importers.tflite.builder import ALL_ELEMENTS_MAX, ELEMENTS_MAX, POSITI
 from nets.importers.tosa.graph import RawGraph, RawOperator, RawTensor, shown
 from nets.importers.tosa.schema import DType
 from nets.importers.tosa.wide import Wide
-from nets.network import Int8Array, Operator
+from nets.network import ActivationArray, Operator
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Builder:
     names: list[str] = field(default_factory=list)
     indices: dict[str, int] = field(default_factory=dict)
     operators: list[Operator] = field(default_factory=list)
-    constants: dict[int, Int8Array] = field(default_factory=dict)
+    constants: dict[int, ActivationArray] = field(default_factory=dict)
     wide: dict[str, Wide] = field(default_factory=dict)
     zeros: dict[int, tuple[int, str]] = field(default_factory=dict)
     ties: list[tuple[int, int]] = field(default_factory=list)

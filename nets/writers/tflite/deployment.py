@@ -12,11 +12,11 @@ import numpy as np
 from nets.errors import NetworkError
 from nets.importers import kind_name
 from nets.network import (
+    ActivationArray,
     AveragePool,
     Convolution,
     Extremum,
     FilledPad,
-    Int8Array,
     IntArray,
     MaxPool,
     Operator,
@@ -55,7 +55,7 @@ class _Deployment:
         self._network = network
         self._tensors = list(network.tensors)
         self._operators: list[Operator] = []
-        self._constants: dict[int, Int8Array] = dict(network.constants)
+        self._constants: dict[int, ActivationArray] = dict(network.constants)
 
     def deployed(self) -> QuantizedNetwork:
         for operator in self._network.operators:

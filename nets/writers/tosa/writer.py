@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from nets.errors import NetworkError
 from nets.files import write_bytes
 from nets.narrow import certify
 from nets.network import QuantizedNetwork
@@ -26,6 +27,8 @@ def tosa_bytes(network: QuantizedNetwork, *, batch: int = 1, exposed: Sequence[i
     Raises:
         NetworkError: TOSA cannot state an operator or its rounding; one line that names it.
     """
+    if wide := [spec.name for spec in network.tensors if spec.bits > 8]:
+        raise NetworkError(f"tensor {wide[0]!r} of {network.name!r} is of int16; only int8 is written to .tosa files")
     graph = GraphWriter()
     lowering = Lowering(graph, network, certify(network), batch)
     values: dict[int, Value] = {}
