@@ -56,7 +56,11 @@ class RescalerDocument(_Part):
 
 
 class AccuracyDocument(_Part):
-    """Accuracy in percent, drops in percentage points against int32 (Q31); none without labels."""
+    """Accuracy in percent, drops in percentage points against int32 (Q31), none without labels; and other losses.
+
+    Disagreements are in percentage points, none if the outputs are no classes; divergences as in the study; losses of
+    the study's metric in percent of int32's, none without a metric. Those on test have 95% intervals.
+    """
 
     fidelity: str
     val_accuracy: float | None
@@ -64,6 +68,18 @@ class AccuracyDocument(_Part):
     test_accuracy_drop_pp: float | None
     ci_low: float | None
     ci_high: float | None
+    val_disagreement_pp: float | None
+    val_divergence: float | None
+    val_metric_loss: float | None
+    test_disagreement_pp: float | None
+    test_disagreement_low: float | None
+    test_disagreement_high: float | None
+    test_divergence: float | None
+    test_divergence_low: float | None
+    test_divergence_high: float | None
+    test_metric_loss: float | None
+    test_metric_loss_low: float | None
+    test_metric_loss_high: float | None
 
 
 class CostDocument(_Part):

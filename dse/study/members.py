@@ -9,7 +9,7 @@ from nets.network import CONTRACTS
 
 
 class NetworkSpec(Section):
-    """The network: a .tflite file, or a built-in topology, trained from the study's seed."""
+    """The network: a model file, or a built-in topology, trained from the study's seed."""
 
     model: InputPath | None = Field(
         None, description="quantized .tflite, .onnx or .tosa file, relative to the study file"
@@ -29,7 +29,7 @@ class NetworkSpec(Section):
     @model_validator(mode="after")
     def _one_network(self) -> Self:
         if (self.model is None) == (self.topology is None):
-            raise ValueError("give either model (a .tflite file) or topology, not both and not neither")
+            raise ValueError("give either model (a file) or topology, not both and not neither")
         if self.cut and self.model is None:
             raise ValueError(f"cut = {list(self.cut)} cuts a model, but topology is given; leave cut out")
         if self.contract not in CONTRACTS:

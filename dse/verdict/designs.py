@@ -37,7 +37,7 @@ class Evidence(StrEnum):
     WORSE = "interval beyond the margin"
     UNDECIDED = "interval holds the margin"
     UNTESTED = "not scored on test"
-    WITHOUT_MARGIN = "a divergence, which has no margin"
+    WITHOUT_MARGIN = "a loss that has no margin"
 
 
 def evidence(ci_low: float, ci_high: float, margin_pp: float) -> Evidence:

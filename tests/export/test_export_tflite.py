@@ -12,9 +12,11 @@ import pytest
 from dse.design import share_interval
 from dse.errors import StudyError
 from dse.export import DesignDocument, export_design
+from dse.export.render import readme
 from dse.export.tflite import write_models
 from dse.export.units import units_of
 from dse.export.vectors import vectors_of
+from dse.formats import MINUS
 from dse.run import run_study
 from dse.store.collection import results_of
 from dse.store.run_folder import RunFolder
@@ -107,6 +109,24 @@ def test_readme_says_how_far_the_runtime_differs(exported: Path) -> None:
     assert "Every difference is explained" in text
     assert re.search(r"On 24 validation samples \d+\.\d% \(95% interval \d+\.\d to \d+\.\d%\)", text)
     assert "On the first 6 of them" in text
+
+
+def test_readme_states_the_losses_that_the_study_has(exported: Path) -> None:
+    document = DesignDocument.model_validate_json((exported / "design.json").read_text(encoding="utf-8"))
+    lost = document.accuracy.val_disagreement_pp
+    text = (exported / "README.md").read_text(encoding="utf-8")
+    assert lost is not None
+    assert f"| disagreement with int32 | {lost:.3f} pp on validation, " in text
+    assert f"| divergence from int32 | {document.accuracy.val_divergence:.3f} on validation, " in text
+    assert "accuracy |" not in text
+    of_values = {"val_disagreement_pp": None, "val_metric_loss": 1.25, "test_metric_loss": -0.5}
+    interval = {"test_metric_loss_low": -0.75, "test_metric_loss_high": 0.25}
+    other = document.model_copy(update={"accuracy": document.accuracy.model_copy(update=of_values | interval)})
+    stated = readme(other, (), "values", 6)
+    line = f"1.250% on validation, {MINUS}0.500% on test, 95% interval {MINUS}0.750 to 0.250"
+    assert f"| loss of the metric against int32 | {line} |" in stated
+    assert "disagreement" not in stated
+    assert "same largest output" not in stated
 
 
 def test_document_with_models_obeys_the_schema(exported: Path) -> None:
