@@ -1,4 +1,4 @@
-"""Why outputs differ is told from chosen outputs alone, as it would be from exact arithmetic on all of them."""
+"""The causes found from the outputs that differ alone are those that exact arithmetic on all outputs gives."""
 
 from dataclasses import replace
 from pathlib import Path
