@@ -37,6 +37,12 @@ def font_cache() -> None:
 
 
 @pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal with styles, wherever the tests run: a dumb one has none, and 80 columns."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+@pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test has a cache of its own, empty at first, in this process and in those that it starts."""
     path = tmp_path_factory.getbasetemp() / f"cache-{next(_NUMBERS)}"
