@@ -2,7 +2,9 @@
 
 import hashlib
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,9 @@ from nets.oracle.residuals import OperatorResidual, explain
 from nets.oracle.verify import random_samples, verify_bytes
 
 RANDOM_SAMPLES = 16
+
+# Of a file's content, its name and inputs: whether the runtime gives the predicted integers, or why it cannot be asked.
+Agrees = Callable[[bytes, str, list[ActivationArray]], tuple[bool | None, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +109,42 @@ def export_tflite(
         content, ends = patched(network, read_file(Path(original_path)), Path(original_path).name), _ends(network)
     runtime = network_from_bytes(content, out_path.name, contract=resolver, cut=ends)
     network = imported_part(network, runtime)
-    check_same_clamps(network, runtime)
     inputs = list(samples) or random_samples(network, RANDOM_SAMPLES, seed)
     few = [each[:explained_samples] for each in inputs]
-    operators = explained(network, runtime, few)
-    differing, agreement = end_to_end(network, runtime, inputs)
-    litert, refused = _litert_agrees(content, out_path.name, resolver, few, ends)
+    return write_compared(
+        network, runtime, inputs, few, out_path, content, resolver, partial(_litert_agrees, resolver, ends)
+    )
+
+
+def write_compared(
+    network: QuantizedNetwork,
+    runtime: QuantizedNetwork,
+    inputs: list[ActivationArray],
+    few: list[ActivationArray],
+    out_path: Path,
+    content: bytes,
+    resolver: str,
+    agrees: Agrees,
+) -> ExportReport:
+    """Compares a design with what a runtime makes of its file, and writes the file.
+
+    Args:
+        network: the design, operator by operator that of ``runtime``.
+        runtime: what was imported from the file.
+        inputs: one int8 or int16 array ``[samples, *shape]`` per network input, compared end to end.
+        few: the first of them, on which operators are compared and the file is run.
+        out_path: the file to write.
+        content: what to write into it.
+        resolver: profile that the export targets.
+        agrees: asks the runtime itself.
+
+    Raises:
+        NetworkError: an operator of the design is clamped otherwise than that of the file; nothing is written.
+    """
+    check_same_clamps(network, runtime)
+    operators = _explained(network, runtime, few)
+    differing, agreement = _end_to_end(network, runtime, inputs)
+    litert, refused = agrees(content, out_path.name, few)
     write_bytes(out_path, content)
     return ExportReport(
         path=str(out_path),
@@ -150,7 +185,7 @@ def _clamp(operator: Operator) -> tuple[int, int] | None:
     return (operator.q_min, operator.q_max) if isinstance(operator, RescaledOperator | Pool) else None
 
 
-def explained(
+def _explained(
     network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[ActivationArray]
 ) -> tuple[OperatorResidual, ...]:
     """Compares every operator of a design with that of the runtime, on the inputs of the runtime's own run."""
@@ -164,7 +199,7 @@ def explained(
     return tuple(OperatorResidual.of_all(each) for each in parts)
 
 
-def end_to_end(
+def _end_to_end(
     network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[ActivationArray]
 ) -> tuple[float, float]:
     """Returns the share of output integers that differ, and that of samples with the same largest output."""
@@ -176,7 +211,7 @@ def end_to_end(
 
 
 def _litert_agrees(
-    content: bytes, name: str, resolver: str, inputs: list[ActivationArray], ends: tuple[int, ...]
+    resolver: str, ends: tuple[int, ...], content: bytes, name: str, inputs: list[ActivationArray]
 ) -> tuple[bool | None, str | None]:
     """Returns whether LiteRT gives the predicted integers, or why it cannot be asked."""
     if importlib.util.find_spec("ai_edge_litert") is None:

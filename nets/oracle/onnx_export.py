@@ -1,14 +1,12 @@
 """Export of a narrowed network to the .onnx file that it was imported from, with every residual explained."""
 
-import hashlib
 import importlib.util
 from pathlib import Path
 
 from nets.errors import NetworkError
-from nets.files import write_bytes
 from nets.importers import onnx_from_bytes, read_file
 from nets.network import ActivationArray, QuantizedNetwork
-from nets.oracle.export import RANDOM_SAMPLES, ExportReport, check_same_clamps, end_to_end, explained
+from nets.oracle.export import RANDOM_SAMPLES, ExportReport, write_compared
 from nets.oracle.onnx_patch import patched_onnx
 from nets.oracle.onnx_verify import verify_onnx_bytes
 from nets.oracle.verify import random_samples
@@ -43,25 +41,9 @@ def export_onnx(
     runtime = onnx_from_bytes(content, out_path.name, contract=_PROFILE).network
     if [op.name for op in runtime.operators] != [op.name for op in network.operators]:
         raise NetworkError(f"{original_path.name}: two statements of one scale cannot be kept alike in this file")
-    check_same_clamps(network, runtime)
     inputs = list(samples) or random_samples(network, RANDOM_SAMPLES, seed)
     few = [each[:explained_samples] for each in inputs]
-    differing, agreement = end_to_end(network, runtime, inputs)
-    equal, refused = _runtime_agrees(content, out_path.name, few)
-    operators = explained(network, runtime, few)
-    write_bytes(out_path, content)
-    return ExportReport(
-        path=str(out_path),
-        sha256=hashlib.sha256(content).hexdigest(),
-        resolver=_PROFILE,
-        samples=len(inputs[0]),
-        explained_samples=len(few[0]),
-        operators=operators,
-        outputs_differing=differing,
-        agreement=agreement,
-        litert=equal,
-        litert_refused=refused,
-    )
+    return write_compared(network, runtime, inputs, few, out_path, content, _PROFILE, _runtime_agrees)
 
 
 def _runtime_agrees(content: bytes, name: str, inputs: list[ActivationArray]) -> tuple[bool | None, str | None]:
