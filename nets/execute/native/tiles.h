@@ -47,13 +47,17 @@ struct PlainTiles {
 };
 
 #ifdef HAS_X86_PATHS
-// Pairs of 16-bit products, with what every x86-64 has. Weights are [step][pair][block][lane][2].
-struct Sse2Tiles {
-    using Path = Sse2;
+// What tiles of pairs of 16-bit products share. Weights are [step][pair][block][lane][2]; the input has 16 bits too.
+struct PairTiles {
     using Input = int16_t;
     using Weight = int16_t;
     static constexpr int64_t BLOCK_WEIGHTS = LANES * 2;
     static INLINE Input taken(int8_t x) { return static_cast<uint8_t>(static_cast<uint8_t>(x) ^ 0x80); }
+};
+
+// With what every x86-64 has.
+struct Sse2Tiles : PairTiles {
+    using Path = Sse2;
     template <int BLOCKS>
     static constexpr int pixels() { return 2; }
     template <int PIXELS, int BLOCKS>
@@ -87,13 +91,8 @@ struct Sse2Tiles {
     static INLINE __m128i load(const void* from) { return _mm_load_si128(static_cast<const __m128i*>(from)); }
 };
 
-// Pairs of 16-bit products. Weights are [step][pair][block][lane][2]; the input has 16 bits too.
-struct Avx2Tiles {
+struct Avx2Tiles : PairTiles {
     using Path = Avx2;
-    using Input = int16_t;
-    using Weight = int16_t;
-    static constexpr int64_t BLOCK_WEIGHTS = LANES * 2;
-    static INLINE Input taken(int8_t x) { return static_cast<uint8_t>(static_cast<uint8_t>(x) ^ 0x80); }
     template <int BLOCKS>
     static constexpr int pixels() { return 6; }
     template <int PIXELS, int BLOCKS>
