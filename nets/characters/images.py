@@ -58,7 +58,8 @@ class _Random:
         total = self.words(count).view(np.uint8).reshape(count, 8).astype(np.int64)
         sums = total[:, 0] + total[:, 1] + total[:, 2] + total[:, 3]
         sums += total[:, 4] + total[:, 5] + total[:, 6] + total[:, 7]
-        return (sums - 1020) / np.sqrt(8 * (256 * 256 - 1) / 12)
+        normal: _Floats = (sums - 1020) / np.sqrt(8 * (256 * 256 - 1) / 12)
+        return normal
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,8 @@ def mask(outline: Outline) -> Mask:
     winding = np.zeros((MASK_SIZE, MASK_SIZE + 1), np.int64)
     columns = np.clip(np.ceil(crossing), 0, MASK_SIZE).astype(np.intp)
     np.add.at(winding, (row, columns), np.where(down[row, edge], 1, -1))
-    return (np.cumsum(winding, axis=1)[:, :MASK_SIZE] != 0).astype(np.uint8)
+    inside: npt.NDArray[np.bool_] = np.cumsum(winding, axis=1)[:, :MASK_SIZE] != 0
+    return inside.astype(np.uint8)
 
 
 def _cells(points: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

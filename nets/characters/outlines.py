@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,9 +63,7 @@ def _edges(opened: TTFont, font: Path, character: str) -> tuple[_Points, _Points
     on_curve = np.array(flags) & 1 == 1
     bounds = [0, *(end + 1 for end in contour_ends)]
     closed = [
-        _polygon(points[first:after], on_curve[first:after])
-        for first, after in zip(bounds, bounds[1:], strict=False)
-        if after - first > 1
+        _polygon(points[first:after], on_curve[first:after]) for first, after in pairwise(bounds) if after - first > 1
     ]
     return np.concatenate(closed), np.concatenate([np.roll(polygon, -1, axis=0) for polygon in closed])
 
