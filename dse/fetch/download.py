@@ -55,27 +55,29 @@ def download(url: str, partial: Path, size_bytes: int, *, timeout_s: float, on_b
     raise DownloadError(f"{problem}, after {after:,} of {size_bytes:,} bytes")
 
 
-def small(url: str, most_bytes: int, *, timeout_s: float) -> bytes:
-    """Returns the content of a small file.
+def small(session: requests.Session, url: str, most_bytes: int, *, timeout_s: float) -> bytes:
+    """Returns the content of a small file, one of many that come over one connection.
 
     Raises:
         DownloadError: it failed, or is larger than ``most_bytes``.
     """
     try:
-        with _response(url, {}, timeout_s) as response:
-            content: bytes = response.raw.read(most_bytes + 1)
+        with _response(session, url, {}, timeout_s) as response:
+            content = bytearray()
+            while len(content) <= most_bytes and (chunk := response.raw.read(_CHUNK)):
+                content += chunk
     except requests.RequestException as error:
         raise DownloadError(_reason(error)) from None
     if len(content) > most_bytes:
         raise DownloadError(f"{url} is larger than {most_bytes:,} bytes")
-    return content
+    return bytes(content)
 
 
 def _continue(url: str, partial: Path, size_bytes: int, timeout_s: float, on_bytes: OnBytes) -> None:
     """Appends to a part what is missing, but for at most one chunk no more than that."""
     present = _size(partial)
     asked = {"Range": f"bytes={present}-"} if present else {}
-    with _response(url, asked, timeout_s) as response:
+    with requests.Session() as session, _response(session, url, asked, timeout_s) as response:
         if response.status_code == _PARTIAL and not _begins_at(response, present):
             raise DownloadError(f"the server sent another range than the one asked for, from byte {present:,}")
         with partial.open("ab" if response.status_code == _PARTIAL else "wb") as opened:
@@ -87,25 +89,25 @@ def _continue(url: str, partial: Path, size_bytes: int, timeout_s: float, on_byt
 
 
 @contextmanager
-def _response(url: str, headers: dict[str, str], timeout_s: float) -> Iterator[requests.Response]:
+def _response(
+    session: requests.Session, url: str, headers: dict[str, str], timeout_s: float
+) -> Iterator[requests.Response]:
     """Provides the response behind all redirections.
 
     Raises:
         DownloadError: the server refused, or redirects too often, or to an address that is less safe.
         requests.RequestException: it cannot be reached; while the response is read, too.
     """
-    with requests.Session() as session:
-        for _ in range(_MOST_REDIRECTS + 1):
-            response = session.get(
-                url, headers=_HEADERS | headers, timeout=timeout_s, stream=True, allow_redirects=False
-            )
-            with response:
-                if not response.is_redirect:
-                    _check_status(response)
-                    with _as_request_errors():
-                        yield response
-                    return
-                url = _redirected(url, response.headers["Location"])
+    for _ in range(_MOST_REDIRECTS + 1):
+        with session.get(
+            url, headers=_HEADERS | headers, timeout=timeout_s, stream=True, allow_redirects=False
+        ) as response:
+            if not response.is_redirect:
+                _check_status(response)
+                with _as_request_errors():
+                    yield response
+                return
+            url = _redirected(url, response.headers["Location"])
     raise DownloadError(f"it is redirected more than {_MOST_REDIRECTS} times")
 
 

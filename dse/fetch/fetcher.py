@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import numpy as np
+import requests
 from filelock import FileLock
 from platformdirs import user_cache_path
 
@@ -45,6 +46,9 @@ class Fetcher:
         entries: the catalogue.
         on_progress: told the progress of downloads.
         timeout_s: longest wait for a server.
+
+    Raises:
+        StudyError: the mirror is no folder.
     """
 
     mirror: Path | None = None
@@ -52,6 +56,10 @@ class Fetcher:
     entries: Mapping[str, CatalogueEntry] = field(default_factory=public_files)
     on_progress: OnProgress = _unnoticed
     timeout_s: float = _TIMEOUT_S
+
+    def __post_init__(self) -> None:
+        if self.mirror is not None and not self.mirror.is_dir():
+            raise StudyError(f"{self.mirror}: no such folder; a mirror is a folder with some of the public files")
 
     def place_of(self, name: str) -> Path:
         """Returns where a file of the catalogue is kept, whether it is there or not.
@@ -75,21 +83,11 @@ class Fetcher:
         place, entry = self.place_of(name), self.entries[name]
         if matches(entry, place):
             return place
-        if self.mirror is not None and not self.mirror.is_dir():
-            raise StudyError(f"{self.mirror}: no such folder; a mirror is a folder with some of the public files")
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / f".{name}.lock"):
             if not matches(entry, place):  # another process may have brought it while this one waited
                 self._bring(entry, place)
         return place
-
-    def small(self, url: str, most_bytes: int) -> bytes:
-        """Returns the unverified content of a small file; for recipes, whose results are verified.
-
-        Raises:
-            DownloadError: it cannot be brought.
-        """
-        return small(url, most_bytes, timeout_s=self.timeout_s)
 
     def _bring(self, entry: CatalogueEntry, place: Path) -> None:
         mirrored = None if self.mirror is None else _mirrored(entry, self.mirror)
@@ -124,7 +122,8 @@ class Fetcher:
         self.on_progress(entry.name, done, entry.size_bytes)
 
     def _make(self, entry: CatalogueEntry, recipe: Recipe, place: Path) -> None:
-        arrays = RECIPES[recipe](_SourcesOf(self, entry))
+        with requests.Session() as session:
+            arrays = RECIPES[recipe](_SourcesOf(self, entry, session))
         if digest_of(arrays) != entry.arrays_sha256:
             raise DownloadError("what its sources gave are other samples")
         with replacing(place) as temporary, temporary.open("wb") as opened:
@@ -151,12 +150,13 @@ class _SourcesOf:
 
     fetcher: Fetcher
     entry: CatalogueEntry
+    session: requests.Session
 
     def bring(self, name: str) -> Path:
         return self.fetcher.bring(name)
 
     def small(self, url: str, most_bytes: int) -> bytes:
-        return self.fetcher.small(url, most_bytes)
+        return small(self.session, url, most_bytes, timeout_s=self.fetcher.timeout_s)
 
     def report(self, done: int, total: int) -> None:
         self.fetcher.on_progress(self.entry.name, done, total)

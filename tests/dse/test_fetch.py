@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 
 from dse.errors import StudyError
 from dse.fetch import download as downloads
@@ -23,6 +24,7 @@ from dse.fetch.content import arrays_sha256, digest_of, matches
 from dse.fetch.download import DownloadError
 from dse.fetch.fetcher import Fetcher
 from dse.study.loading import load_study
+from studies.reference.write_fetch import page
 from tests.conftest import Cli
 
 CONTENT = bytes(range(256)) * 1200
@@ -170,6 +172,15 @@ def test_what_is_wrong_is_said_and_nothing_is_kept(
     assert not (tmp_path / "cache" / "a.bin").exists()
 
 
+def test_a_small_file_is_bounded(server: Server) -> None:
+    with requests.Session() as session:
+        assert downloads.small(session, f"{server.address}/good", len(CONTENT), timeout_s=1) == CONTENT
+        with pytest.raises(DownloadError, match="larger than 490 bytes"):
+            downloads.small(session, f"{server.address}/good", 490, timeout_s=1)
+        with pytest.raises(DownloadError, match="broke off"):
+            downloads.small(session, f"{server.address}/stops", len(CONTENT), timeout_s=1)
+
+
 def test_without_a_network_the_message_says_which_file_to_put_where(tmp_path: Path) -> None:
     unreachable = Fetcher(folder=tmp_path, entries={"a.bin": entry("http://127.0.0.1:9/a")})
     with pytest.raises(StudyError, match=re.escape(f"download http://127.0.0.1:9/a and save as {tmp_path / 'a.bin'}")):
@@ -202,7 +213,7 @@ def test_a_mirror_serves_files_by_content_not_by_name(tmp_path: Path) -> None:
     (mirror / "deep" / "other name").write_bytes(CONTENT)
     assert own.bring("a.bin").read_bytes() == CONTENT
     with pytest.raises(StudyError, match="no such folder"):
-        Fetcher(tmp_path / "nowhere", tmp_path / "new", own.entries).bring("a.bin")
+        Fetcher(tmp_path / "nowhere")
 
 
 def test_samples_are_the_same_whatever_wrote_them(tmp_path: Path) -> None:
@@ -290,6 +301,11 @@ def test_the_catalogue_names_secure_addresses_and_says_how_else_to_get_a_file() 
         assert each.url or each.recipe or each.note
         assert each.licence
         assert each.source
+
+
+def test_the_page_of_the_files_is_up_to_date() -> None:
+    """``python -m studies.reference.write_fetch`` writes it."""
+    assert (STUDIES.parent / "docs" / "fetch.md").read_text(encoding="utf-8") == page()
 
 
 @needs_shared
