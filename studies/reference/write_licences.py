@@ -7,8 +7,8 @@ from studies.reference.write_constraints import ROOT, normalized
 
 _HEAD = """# Licences of dependencies
 
-rescale-dse is under Apache-2.0. These packages are installed with it or with its tools for tests and documentation, under
-licences of their own, as their metadata state them (`python -m studies.reference.write_licences`).
+rescale-dse is under Apache-2.0. These packages are installed with it or with its tools for tests and documentation,
+under licences of their own, as their metadata state them (`python -m studies.reference.write_licences`).
 
 | package | licence |
 |---|---|
