@@ -17,7 +17,8 @@ class NetworkSpec(Section):
     topology: Literal["digits_cnn"] | None = Field(None, description="built-in network, trained in float from the seed")
     cut: tuple[str | Annotated[int, Field(ge=0)], ...] = Field(
         (),
-        description="names of the model's tensors, or of .tflite also indices, at which the network ends; none: at its logits",
+        description="names (of .tflite also indices) of the model's tensors at which the network ends; none: at its "
+        "logits",
     )
     weight_bits: int = Field(8, ge=3, le=8, description="width in bits of every layer's weights")
     contract: str = Field("half_up", description="rounding contract of every rescaler")
