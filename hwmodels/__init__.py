@@ -16,7 +16,7 @@ from hwmodels.models import (
 )
 from hwmodels.network import network_cost
 from hwmodels.parsing import included_files
-from hwmodels.presets import PRESETS, Preset, PresetName
+from hwmodels.presets import PRESETS, OwnBuffers, Preset, PresetName
 from hwmodels.technologies import Technology, load_technology, technology_names
 from hwmodels.toml_files import parse_toml, read_text
 from hwmodels.workload import RescalerWorkload, RescaleStage
@@ -36,6 +36,7 @@ __all__ = [
     "MemoryCost",
     "MemoryTable",
     "NetworkCost",
+    "OwnBuffers",
     "Preset",
     "PresetName",
     "RescaleStage",

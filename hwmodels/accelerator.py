@@ -101,9 +101,14 @@ def accelerator_cost(
         latency_cycles=sum(cycles) if accelerator.style == "shared" else max(cycles),
         rescalers=rescalers,
         missing=reasons((rescalers.missing, parameter_memory(technology).missing)),
-        memories=accelerator.dataflow
-        and memory_cost(workloads, accelerator.dataflow, technology.node_nm, technology.voltage_v),
+        memories=_memories(workloads, technology, accelerator.dataflow),
     )
+
+
+def _memories(
+    workloads: Sequence[RescalerWorkload], technology: Technology, dataflow: Dataflow | None
+) -> MemoryCost | None:
+    return None if dataflow is None else memory_cost(workloads, dataflow, technology.node_nm, technology.voltage_v)
 
 
 def parameter_energy_nj(

@@ -60,6 +60,36 @@ class Preset:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnBuffers:
+    """Buffers and reuse of an accelerator that is no preset; the attributes are those of ``Buffer`` and ``Dataflow``.
+
+    Attributes:
+        input_uses: None for one output channel per rescaler lane.
+        accumulator_kib: capacity of the memory of partial sums; None if they stay in registers.
+    """
+
+    buffer_kib: float | None = None
+    bank_kib: float = 4.0
+    word_bits: int = 64
+    accumulator_kib: float | None = None
+    input_uses: int | None = None
+    weight_uses: int = 1
+
+    def dataflow(self, memory: MemoryTable, mac_lanes: int, rescaler_lanes: int) -> Dataflow:
+        """Returns buffers and reuse in an array: lanes that share an input belong to different output channels."""
+        input_uses = self.input_uses or min(rescaler_lanes, mac_lanes)
+        sums = self.accumulator_kib
+        return Dataflow(
+            input_uses=input_uses,
+            weight_uses=self.weight_uses,
+            reduction_lanes=max(mac_lanes // input_uses, 1),
+            buffer=Buffer(kib=self.buffer_kib, bank_kib=self.bank_kib, word_bits=self.word_bits),
+            accumulators=None if sums is None else Buffer(kib=sums, bank_kib=self.bank_kib, word_bits=self.word_bits),
+            memory=memory,
+        )
+
+
 PRESETS: Final[Mapping[PresetName, Preset]] = {
     "nvdla_small": Preset(
         title="NVDLA-small-like",

@@ -70,7 +70,7 @@ def report_html(analysis: Analysis, drawn: dict[str, Picture]) -> str:
         at_margin=_at_margin(facts),
         objectives=[figure_named(name).title.lower() for name in facts.objectives],
         compared=designs,
-        shares=any(math.isfinite(c.accelerator_area_share) for _, c in designs),
+        shares=any(math.isfinite(c.area_shares.design) for _, c in designs),
         other_style=any(math.isfinite(c.value(metrics.OTHER_STYLE_AREA)) for _, c in designs),
         front=rows[:MOST_ROWS],
         front_rows=len(rows),

@@ -93,8 +93,12 @@ def _summary_cells(facts: StudyFacts) -> dict[str, Callable[[Choice], object]]:
         "Area, times less than int32": lambda choice: choice.area_ratio,
         facts.energy.heading: lambda choice: choice.energy_nj,
         "Energy, times less than int32": lambda choice: choice.energy_ratio,
-        "Rescalers' share of the accelerator's area": lambda choice: choice.accelerator_area_share,
-        "Rescalers' share of the accelerator's energy": lambda choice: choice.accelerator_energy_share,
+        "Rescalers' share of the accelerator's area": lambda choice: choice.area_shares.design,
+        "Rescalers' share of the accelerator's area, buffers included": lambda choice: choice.area_shares.design_whole,
+        "Rescalers' share of the accelerator's energy": lambda choice: choice.energy_shares.design,
+        "Rescalers' share of the accelerator's energy, buffers included": (
+            lambda choice: choice.energy_shares.design_whole
+        ),
         facts.loss.heading: lambda choice: choice.val_loss,
         heading("val_accuracy_drop_vs_control_pp"): lambda choice: choice.val_drop_vs_control_pp,
         heading(facts.loss.on_test[0]): lambda choice: choice.test_loss,

@@ -50,6 +50,7 @@ class StudyFacts:
         varying: which of shift windows, weight bits, contract, style and lanes the designs choose, in words; the
             attributes above are then the baseline's.
         calibration: number of unlabelled samples that narrowed networks are calibrated with; 0: they are not.
+        accelerator: shape of the accelerator around the rescalers, in words.
     """
 
     study: str
@@ -70,6 +71,7 @@ class StudyFacts:
     varying: tuple[str, ...]
     members: tuple[str, ...]
     calibration: int
+    accelerator: str
 
     @property
     def windows_vary(self) -> bool:

@@ -50,6 +50,31 @@ def evidence(ci_low: float, ci_high: float, margin_pp: float) -> Evidence:
 
 
 @dataclass(frozen=True)
+class Shares:
+    """Parts that the rescalers have in the accelerator's area or energy; NaN if they are not known.
+
+    Attributes:
+        int32, design: the part in MACs, rescalers, and memory of parameters and biases, for int32 and for the design.
+        int32_whole, design_whole: the part if buffers of weights and activations count too.
+    """
+
+    int32: float
+    design: float
+    int32_whole: float
+    design_whole: float
+
+    @property
+    def in_words(self) -> str:
+        """The shares in a phrase; empty if they are not known."""
+        if not (math.isfinite(self.int32) and math.isfinite(self.design)):
+            return ""
+        array = f"from {formats.share(self.int32)} to {formats.share(self.design)} of MACs and rescalers"
+        if not (math.isfinite(self.int32_whole) and math.isfinite(self.design_whole)):
+            return f"{array}, buffers not counted"
+        return f"{array}, {formats.share(self.int32_whole)} to {formats.share(self.design_whole)} with buffers"
+
+
+@dataclass(frozen=True)
 class Choice:
     """One design, with what a reader needs to judge it.
 
@@ -123,14 +148,14 @@ class Choice:
         return _quotient(self.int32.get(self.energy.name, math.nan), self.energy_nj)
 
     @property
-    def accelerator_area_share(self) -> float:
-        """Share of the rescalers in the accelerator's area; NaN if the study does not know it."""
-        return _quotient(self.value(metrics.RESCALER_AREA), self.value(metrics.ACCELERATOR_AREA))
+    def area_shares(self) -> Shares:
+        """Shares of the rescalers in the accelerator's area."""
+        return _shares(self, metrics.RESCALER_AREA, metrics.ACCELERATOR_AREA, metrics.MEMORY_AREA)
 
     @property
-    def accelerator_energy_share(self) -> float:
-        """Share of the rescalers in the accelerator's energy; NaN if the study does not know it."""
-        return _quotient(self.value(metrics.RESCALER_ENERGY), self.value(metrics.ACCELERATOR_ENERGY))
+    def energy_shares(self) -> Shares:
+        """Shares of the rescalers in the accelerator's energy."""
+        return _shares(self, metrics.RESCALER_ENERGY, metrics.ACCELERATOR_ENERGY, metrics.MEMORY_ENERGY)
 
     @property
     def val_loss(self) -> float:
@@ -175,6 +200,16 @@ class Choice:
     def is_finetuned(self) -> bool:
         """Whether the weights were trained after narrowing."""
         return self.finetune not in {"", "none"}
+
+
+def _shares(choice: Choice, part: Figure, whole: Figure, memory: Figure) -> Shares:
+    before, after = choice.int32, choice.figures
+    return Shares(*(_share(each, part, whole, extra) for extra in (None, memory) for each in (before, after)))
+
+
+def _share(figures: Mapping[str, float], part: Figure, whole: Figure, memory: Figure | None) -> float:
+    extra = 0.0 if memory is None else figures.get(memory.name, math.nan)
+    return _quotient(figures.get(part.name, math.nan), figures.get(whole.name, math.nan) + extra)
 
 
 def choices(results: StudyResults, rows: pd.DataFrame) -> list[Choice]:

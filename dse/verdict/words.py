@@ -74,8 +74,17 @@ def text_of(verdict: Verdict, facts: StudyFacts) -> list[str]:
     """Returns the sentences after the headline."""
     if verdict.recommended is None:
         return _tests(verdict)
-    sentences = [*_accuracy(verdict, facts), *_tests(verdict), *_gain(verdict.gain_over_uniform, verdict.recommended)]
+    choice = verdict.recommended
+    sentences = [*_shares(choice, facts), *_accuracy(verdict, facts), *_tests(verdict)]
+    sentences += _gain(verdict.gain_over_uniform, choice)
     return [*sentences, *_stability(verdict), *_power(verdict, facts)]
+
+
+def _shares(choice: Choice, facts: StudyFacts) -> list[str]:
+    """Returns how much of the accelerator its rescalers are, with buffers of weights and activations and without."""
+    shares = {"area": choice.area_shares.in_words, "energy": choice.energy_shares.in_words}
+    known = [f"{words} in {name}" for name, words in shares.items() if words]
+    return [f"Rescalers go {'; '.join(known)} ({facts.accelerator})."] if known else []
 
 
 def _accuracy(verdict: Verdict, facts: StudyFacts) -> list[str]:

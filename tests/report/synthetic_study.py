@@ -24,7 +24,7 @@ from dse.store.results import StudyResults
 from dse.store.trials import StudyStore
 from dse.verdict.candidates import candidates_of, entries_of
 from dse.verdict.plan import next_look
-from hwmodels import NetworkCost
+from hwmodels import MemoryCost, NetworkCost
 from hwmodels.accelerator import AcceleratorCost
 from hwmodels.costs import LayerCost, UnitCost
 from hwmodels.workload import RescalerWorkload, RescaleStage
@@ -222,6 +222,7 @@ def _evaluations(design: Design, recipe: Recipe, rng: np.random.Generator) -> li
         latency_cycles=9216,
         rescalers=NetworkCost(area, energy, sum(bits) * 16, layers),
         missing=(),
+        memories=MemoryCost(300_000.0, 2_000.0, 5.0, 64.0),
     )
     other = NetworkCost(area * 1.1 + 300 + rng.normal(0, 20), energy * 0.9, sum(bits) * 16, ())
     return [
