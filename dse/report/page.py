@@ -165,7 +165,11 @@ def design_cards(view: Scene) -> dict[str, object]:
     """Returns all designs of front and baselines, for the card that a click opens."""
     shown = {c.trial: c for line in view.lines.values() for c in line} | {c.trial: c for c in view.front}
     tested = [test.choice for test in view.rec.verdict.tested]
-    shown |= {c.trial: c for c in (view.rec.int32, view.rec.control, *view.rec.recommended.values(), *tested) if c}
+    shown |= {
+        c.trial: c
+        for c in (view.rec.int32, view.rec.int16, view.rec.control, *view.rec.recommended.values(), *tested)
+        if c
+    }
     return {
         "rescalers": list(view.results.rescalers),
         "groups": [places for _, places in row_groups(view.results)],

@@ -102,7 +102,7 @@ def _cost_tile(choice: Choice, figure: Figure, facts: StudyFacts, shares: str) -
 
 
 def _reduction(choice: Choice, figure: Figure) -> str:
-    """Returns by which factor a cost is smaller than int32's, by both cost models; empty without a baseline."""
+    """Returns by which factor a cost is smaller than int32's, by both cost models, and than int16's; or nothing."""
     ratios = sorted(
         before / after
         for before, after in zip(_by_models(choice.int32, figure), _by_models(choice.figures, figure), strict=True)
@@ -110,7 +110,10 @@ def _reduction(choice: Choice, figure: Figure) -> str:
     )
     if not ratios:
         return ""
-    return f"{smaller(ratios[0], ratios[-1])} by {'both cost models' if len(ratios) > 1 else 'one cost model'}"
+    models = "both cost models" if len(ratios) > 1 else "one cost model"
+    int16 = choice.int16.get(figure.name, math.nan) / choice.value(figure) if choice.value(figure) else math.nan
+    beside = f"; {smaller(int16, int16)} than int16" if math.isfinite(int16) else ""
+    return f"{smaller(ratios[0], ratios[-1])} than int32 by {models}{beside}"
 
 
 def _by_models(figures: Mapping[str, float], figure: Figure) -> tuple[float, float]:

@@ -181,6 +181,12 @@ class StudyResults:
         return self.complete[self.complete["role"] == Role.INT32]
 
     @cached_property
+    def int16_row(self) -> Mapping[Hashable, object]:
+        """The row of the int16 baseline, by column; empty before it is complete."""
+        rows = self.complete[self.complete["role"] == Role.INT16]
+        return next(iter(rows.to_dict(orient="records")), {})
+
+    @cached_property
     def int32_row(self) -> Mapping[Hashable, object]:
         """The row of the int32 baseline, by column; empty before it is complete."""
         return next(iter(self.int32.to_dict(orient="records")), {})

@@ -18,6 +18,7 @@ _Value = TypeVar("_Value", int, str)
 
 ROLE_NAMES = {
     Role.INT32: "int32 (Q31)",
+    Role.INT16: "int16 (Q15)",
     Role.CONTROL: "int32, fine-tuned",
     Role.UNIFORM_ROUND: "uniform round",
     Role.UNIFORM_ABSORB: "uniform absorb",
@@ -85,6 +86,7 @@ class Choice:
         fidelity: fidelity of its accuracy, in words.
         figures: every number of its row in ``StudyResults.trials`` by column; NaN if it is not known.
         int32: the same of the int32 baseline; empty before that is complete.
+        int16: the same of the int16 baseline.
         loss: what designs lose against int32: the study's first objective.
         area: the area that the report shows.
         energy: the energy of one inference that the report shows.
@@ -102,6 +104,7 @@ class Choice:
     fidelity: str
     figures: Mapping[str, float]
     int32: Mapping[str, float]
+    int16: Mapping[str, float]
     loss: Figure
     area: Figure
     energy: Figure
@@ -146,6 +149,16 @@ class Choice:
     def energy_ratio(self) -> float:
         """Energy of int32 over this one's; NaN without an int32 baseline."""
         return _quotient(self.int32.get(self.energy.name, math.nan), self.energy_nj)
+
+    @property
+    def area_ratio_int16(self) -> float:
+        """Area of int16 over this one's; NaN without an int16 baseline."""
+        return _quotient(self.int16.get(self.area.name, math.nan), self.area_um2)
+
+    @property
+    def energy_ratio_int16(self) -> float:
+        """Energy of int16 over this one's; NaN without an int16 baseline."""
+        return _quotient(self.int16.get(self.energy.name, math.nan), self.energy_nj)
 
     @property
     def area_shares(self) -> Shares:
@@ -215,10 +228,13 @@ def _share(figures: Mapping[str, float], part: Figure, whole: Figure, memory: Fi
 def choices(results: StudyResults, rows: pd.DataFrame) -> list[Choice]:
     """Returns rows of ``trials`` as designs."""
     int32 = _figures(results.int32_row) if results.int32_row else {}
-    return [_choice(results, row, int32) for row in rows.to_dict(orient="records")]
+    int16 = _figures(results.int16_row) if results.int16_row else {}
+    return [_choice(results, row, int32, int16) for row in rows.to_dict(orient="records")]
 
 
-def _choice(results: StudyResults, row: Mapping[Hashable, object], int32: Mapping[str, float]) -> Choice:
+def _choice(
+    results: StudyResults, row: Mapping[Hashable, object], int32: Mapping[str, float], int16: Mapping[str, float]
+) -> Choice:
     facts, figures = results.facts, _figures(row)
     return Choice(
         trial=int(figures["trial"]),
@@ -227,6 +243,7 @@ def _choice(results: StudyResults, row: Mapping[Hashable, object], int32: Mappin
         fidelity=str(row["fidelity"]).replace("_finetune", " fine-tune"),
         figures=figures,
         int32=int32,
+        int16=int16,
         loss=facts.loss,
         area=facts.area,
         energy=facts.energy,
@@ -270,6 +287,8 @@ def uniform_name(choice: Choice) -> str:
     The width of its weights stands first if the study varies that. Rules for some of the rescalers may keep these from
     the common width, method or window.
     """
+    if choice.role is Role.INT16:
+        return ROLE_NAMES[choice.role]
     width, method = _commonest(choice.multiplier_bits, 0), _commonest(choice.methods, "")
     words = ["int32" if width == FULL_MULTIPLIER_BITS else f"all {formats.count(width, 'bit')}, {method}"]
     if choice.weight_bits:

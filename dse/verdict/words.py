@@ -53,14 +53,18 @@ def _test_samples(power: Power, facts: StudyFacts) -> str:
 
 
 def saving(choice: Choice, facts: StudyFacts) -> str:
-    """Returns what a design costs, and how much less that is than int32."""
+    """Returns what a design costs, and how much less that is than int32 and int16."""
     things = "rescalers" if facts.costed == "rescaler" else "accelerator"
     whole = f"{formats.area(choice.area_um2)} of {things}"
     if not math.isfinite(choice.area_ratio):
         return whole
+    areas, energies = [f"{_times(choice.area_ratio, 'less')} than int32"], [_times(choice.energy_ratio, "less")]
+    if math.isfinite(choice.area_ratio_int16):
+        areas.append(f"{_times(choice.area_ratio_int16, 'less')} than int16")
+        energies.append(_times(choice.energy_ratio_int16, "less"))
     return (
-        f"{whole}, {_times(choice.area_ratio, 'less')} than int32, "
-        f"and {formats.energy(choice.energy_nj)} per inference, {_times(choice.energy_ratio, 'less')}"
+        f"{whole}, {' and '.join(areas)}, "
+        f"and {formats.energy(choice.energy_nj)} per inference, {' and '.join(energies)}"
     )
 
 

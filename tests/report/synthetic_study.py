@@ -63,7 +63,7 @@ class Recipe:
     failed: int = 3
     test_samples: int = 700
     scored: bool = True
-    roles: Names = ("int32", "int32_finetuned", "uniform_round", "uniform_absorb")
+    roles: Names = ("int32", "int16", "int32_finetuned", "uniform_round", "uniform_absorb")
     complete: bool = True
     margin_pp: float = 1.0
     accelerator: bool = True
@@ -125,6 +125,7 @@ def _designs(recipe: Recipe, names: Names, rng: np.random.Generator) -> list[Des
     space = _space(names)
     made = [
         (Role.INT32, space.uniform(31, Method.ROUND, Finetune.NONE)),
+        (Role.INT16, space.uniform(15, Method.ROUND, Finetune.NONE)),
         (Role.CONTROL, space.uniform(31, Method.ROUND, Finetune.SHORT)),
         *((Role.uniform(m), space.uniform(k, m, Finetune.NONE)) for m in Method for k in (1, 2, 4, 8)),
     ]
