@@ -9,6 +9,7 @@ from typing import Annotated, Never
 
 import typer
 
+from dse.cli.accelergy import accelergy
 from dse.cli.doctor import doctor
 from dse.cli.fetch import fetch
 from dse.cli.hardware import calibrate, cost, trace
@@ -48,6 +49,7 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with i
     verify: ("dse verify model.tflite --samples 8",),
     contracts: ("dse contracts model.tflite --data samples.npz --samples 50",),
     cost: ("dse cost rescaler.v --top rescaler -P MULT_WIDTH=4 --technology osu018",),
+    accelergy: ("dse accelergy --technology osu018 --out rescalers",),
     calibrate: ("dse calibrate --liberty cells.lib --name mine --node-nm 45",),
     trace: ("dse trace model.tflite --data samples.npz --out trace.npz",),
     fetch: (
