@@ -7,12 +7,14 @@ that does not prove the claim, the products are what they are. What takes longer
 
 import importlib.util
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from bitwuzla import Bitwuzla, Kind, Option, Options, Result, Term
 
+from hwmodels.errors import HardwareError
 from hwmodels.proof._cells import Operators
 from hwmodels.proof._cycles import outputs_after
 from hwmodels.proof._netlist import WordNetlist
@@ -21,10 +23,9 @@ from hwmodels.proof._words import Bits, Words, extended
 from hwmodels.proof.claims import Claim
 from hwmodels.proof.contracts import CONTRACTS, Integer
 from hwmodels.proof.interface import OUTPUT, Interface
-from hwmodels.errors import HardwareError
 
-_DIRECT_SHARE = 0.0  # of the time, before the shifts are taken one by one
-_MOST_SPLITS = 256
+_FIRST_SHARE: Final = 0.5  # of the time that is left goes to the search with unknown products
+_MOST_SHIFT_BITS: Final = 8  # whose values are taken one by one
 
 
 class Outcome(StrEnum):
@@ -172,51 +173,44 @@ def _compared(words: Words, low: Integer, high: Integer, apart: int) -> Term:
 
 def _split(interface: Interface, integers: Mapping[str, Integer], words: Words) -> tuple[Term, range] | None:
     shift = integers.get("shift")
-    if shift is None or len(shift.bits) > 8 or "shift" in interface.values:
+    if shift is None or len(shift.bits) > _MOST_SHIFT_BITS or "shift" in interface.values:
         return None
     return words.term(shift.bits), range(1 << len(shift.bits))
 
 
 def _decided(problem: _Problem, deadline: float) -> tuple[Outcome, str, Counterexample | None]:
-    """Decides a claim: with unknown products first, then with what they are."""
+    """Decides a claim, one value of the shift after the other if that varies."""
     facts = list(_facts(problem.words, problem.products))
-    wired = all(product.wired for product in problem.products)
-    none = "no multiplication" if wired else "equal operands have equal products"
-    outcome, _ = _refuted(problem, facts, deadline, whole=wired)
-    if outcome is Outcome.PROVEN:
-        return outcome, none, None
     definitions = [problem.products.definition(each) for each in problem.products if not each.wired]
-    outcome, model = _refuted(problem, [*facts, *definitions], deadline, whole=True)
-    if outcome is Outcome.PROVEN:
-        return outcome, "multiplications bit by bit", None
-    return outcome, "", None if model is None else _counterexample(problem, model)
+    how = "equal operands have equal products" if definitions else "no multiplication"
+    for case in _cases(problem):
+        shared = [*problem.given, *case, *facts, problem.differs]
+        result, solver = _solved(problem.words, shared, _share(deadline, whole=not definitions))
+        if result != Result.UNSAT and definitions:  # with unknown products, what is found may not exist
+            how = "multiplications bit by bit"
+            result, solver = _solved(problem.words, [*shared, *definitions], _share(deadline, whole=True))
+        if result == Result.UNKNOWN or solver is None:
+            return Outcome.OPEN, "", None
+        if result == Result.SAT:
+            return Outcome.REFUTED, "", _counterexample(problem, solver)
+    return Outcome.PROVEN, how, None
 
 
-def _refuted(
-    problem: _Problem, facts: Sequence[Term], deadline: float, *, whole: bool
-) -> tuple[Outcome, Bitwuzla | None]:
-    """Searches for inputs at which both sides differ; shift by shift if it takes long all at once.
-
-    ``whole``: whether what is found counts; with unknown products it may not exist.
-    """
-    shared = [*problem.given, *facts, problem.differs]
-    left = deadline - time.monotonic()
-    result, solver = _solved(problem.words, shared, left * (_DIRECT_SHARE if problem.shift or not whole else 1.0))
-    if result != Result.UNKNOWN or problem.shift is None:
-        return _outcome(result), solver
+def _cases(problem: _Problem) -> Iterator[tuple[Term, ...]]:
+    """Yields what each case of a proof assumes: together they are everything."""
+    if problem.shift is None:
+        yield ()
+        return
     term, values = problem.shift
     for value in values:
-        fixed = problem.words.manager.mk_term(
-            Kind.EQUAL, [term, problem.words.value(value, term.sort().bv_size())]
-        )
-        result, solver = _solved(problem.words, [*shared, fixed], deadline - time.monotonic())
-        if result != Result.UNSAT:
-            return _outcome(result), solver
-    return Outcome.PROVEN, None
+        fixed = problem.words.value(value, term.sort().bv_size())
+        yield (problem.words.manager.mk_term(Kind.EQUAL, [term, fixed]),)
 
 
-def _outcome(result: Result) -> Outcome:
-    return {Result.UNSAT: Outcome.PROVEN, Result.SAT: Outcome.REFUTED}.get(result, Outcome.OPEN)
+def _share(deadline: float, *, whole: bool) -> float:
+    """Returns the seconds that one search may take: all that is left, or the part before a search that may follow."""
+    left = deadline - time.monotonic()
+    return left if whole else left * _FIRST_SHARE
 
 
 def _solved(words: Words, asserted: Sequence[Term], seconds: float) -> tuple[Result, Bitwuzla | None]:
@@ -291,5 +285,3 @@ def _number(term: Term, *, signed: bool) -> int:
     value, width = int(term.value(10)), term.sort().bv_size()
     return value - (1 << width) if signed and value >> (width - 1) else value
 
-
-Progress = Callable[[str], None]

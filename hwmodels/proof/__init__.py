@@ -1,0 +1,34 @@
+"""Proofs that a rescaler computes its contract for all inputs."""
+
+from hwmodels.proof._netlist import Source, WordNetlist, read_netlist
+from hwmodels.proof.bench import bench_of
+from hwmodels.proof.claims import Claim, Rescale, Sum
+from hwmodels.proof.contracts import CONTRACTS
+from hwmodels.proof.interface import CLOCK, OUTPUT, RESET, Interface, PortBits
+from hwmodels.proof.module import ROLES, Answer, Question, prove_module
+from hwmodels.proof.prover import Counterexample, Outcome, Proof, contracts_of, prove
+
+__all__ = [
+    "CLOCK",
+    "CONTRACTS",
+    "OUTPUT",
+    "RESET",
+    "ROLES",
+    "Answer",
+    "Claim",
+    "Counterexample",
+    "Interface",
+    "Outcome",
+    "PortBits",
+    "Proof",
+    "Question",
+    "Rescale",
+    "Source",
+    "Sum",
+    "WordNetlist",
+    "bench_of",
+    "contracts_of",
+    "prove",
+    "prove_module",
+    "read_netlist",
+]
