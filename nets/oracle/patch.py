@@ -1,7 +1,7 @@
 """Patching of a network's integers and scales into the file that it was imported from; the structure stays."""
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import tflite
 from nets.errors import NetworkError
 from nets.importers import (
     FROM_BATCH,
+    OUTPUT_STATE,
     TO_BATCH,
     RawGraph,
     RawOperator,
@@ -19,9 +20,11 @@ from nets.importers import (
     weighted_inputs,
 )
 from nets.network import (
+    ACTIVATED_SCALE,
     Convolution,
     FilledPad,
     FloatArray,
+    LstmRecurrence,
     Operator,
     Pool,
     QuantizedNetwork,
@@ -159,6 +162,8 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
         patcher.data(_index_in_file(patcher, spec), values, f"the values of {spec.name!r}")
     for operator in network.operators:
         _patch_operator(patcher, network, operator)
+        if isinstance(operator, LstmRecurrence):
+            _patch_recurrence(patcher, network, operator)
     return annotated(bytes(patcher.content), network, graph)
 
 
@@ -170,6 +175,22 @@ def _patch_operator(patcher: _Patcher, network: QuantizedNetwork, operator: Oper
     if isinstance(operator, RescaledOperator | Pool):
         raw = patcher.graph.operators[operator_index(operator)]
         patcher.activation(raw, (operator.q_min, operator.q_max), network.tensors[operator.output])
+
+
+def _patch_recurrence(patcher: _Patcher, network: QuantizedNetwork, operator: LstmRecurrence) -> None:
+    """Replaces the scales of states, and the weights of the parts.
+
+    TFLite's kernel makes the hidden state's rescaler from the scale of the file's hidden state, whatever the output's.
+    """
+    raw = patcher.graph.operators[operator_index(operator)]
+    state, made = (network.tensors[index] for index in (operator.state, operator.hidden.output))
+    patcher.quantization(raw.inputs[OUTPUT_STATE], np.array([state.scale]), state.zero_point, f"{raw}: output state")
+    hidden = replace(made, scale=float(np.float32(ACTIVATED_SCALE**2 / operator.hidden.rescaler.scale[0])))
+    patcher.quantization(raw.intermediates[-1], np.array([hidden.scale]), None, f"{raw}: hidden state")
+    stated = network.with_tensors({operator.hidden.output: hidden})
+    for part in operator.parts:
+        if isinstance(part, Weighted):
+            _patch_weighted(patcher, stated, part)
 
 
 def _is_inner(network: QuantizedNetwork, spec: TensorSpec) -> bool:

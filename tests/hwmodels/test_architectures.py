@@ -228,7 +228,7 @@ RTL_SETS = [
 
 
 @needs_yosys
-@pytest.mark.parametrize(("architecture", "parameters"), RTL_SETS, ids=str)
+@pytest.mark.parametrize(("architecture", "parameters"), RTL_SETS, ids=lambda each: getattr(each, "name", str(each)))
 def test_operators_of_varied_parameters_equal_those_of_yosys(
     architecture: Architecture, parameters: dict[str, int], tmp_path: Path
 ) -> None:

@@ -119,7 +119,7 @@ def read_model(content: bytes, name: str) -> Any:  # noqa: ANN401 -- onnx's own 
         onnx, message = (importlib.import_module(each) for each in ("onnx", "google.protobuf.message"))
     except ImportError as error:
         raise NetworkError(
-            f"{name}: reading .onnx files needs the onnx package: pip install 'rescale-dse[onnx]'"
+            f"{name}: reading .onnx files needs the onnx package: pip install onnx"
         ) from error
     try:
         model = onnx.ModelProto.FromString(content)
