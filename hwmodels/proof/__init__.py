@@ -4,13 +4,14 @@ from hwmodels.proof._netlist import Source, WordNetlist, read_netlist
 from hwmodels.proof.bench import bench_of
 from hwmodels.proof.claims import Claim, Rescale, Sum
 from hwmodels.proof.contracts import CONTRACTS
-from hwmodels.proof.interface import CLOCK, OUTPUT, RESET, Interface, PortBits
+from hwmodels.proof.interface import CLOCK, LAYER_ROLES, OUTPUT, RESET, Interface, PortBits
 from hwmodels.proof.module import ROLES, Answer, Question, prove_module
-from hwmodels.proof.prover import Counterexample, Outcome, Proof, contracts_of, prove
+from hwmodels.proof.prover import Counterexample, Outcome, Proof, Prover
 
 __all__ = [
     "CLOCK",
     "CONTRACTS",
+    "LAYER_ROLES",
     "OUTPUT",
     "RESET",
     "ROLES",
@@ -21,14 +22,13 @@ __all__ = [
     "Outcome",
     "PortBits",
     "Proof",
+    "Prover",
     "Question",
     "Rescale",
     "Source",
     "Sum",
     "WordNetlist",
     "bench_of",
-    "contracts_of",
-    "prove",
     "prove_module",
     "read_netlist",
 ]

@@ -78,6 +78,11 @@ class Products:
             self._made[key] = Product(a, b, (a_signed, b_signed), bits, wired is not None, where)
         return self._made[key]
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What the products are of, for two proofs that are alike but for their names."""
+        return tuple(self._made)
+
     def definition(self, product: Product) -> Term:
         """Returns the statement that a product is one."""
         width = len(product.bits)

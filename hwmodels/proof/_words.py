@@ -28,10 +28,14 @@ class Words:
         self._simplifier = Bitwuzla(self.manager, Options())
         self._terms: list[Term] = []
         self._numbers: dict[Term, int] = {}
+        self._unknowns: dict[tuple[str, int], Bits] = {}
 
     def unknown(self, name: str, width: int) -> Bits:
-        """Returns a word of which nothing is known."""
-        return self.bits(self.manager.mk_const(self.manager.mk_bv_sort(width), name))
+        """Returns a word of which nothing is known; the same name and width are the same word."""
+        key = name, width
+        if key not in self._unknowns:
+            self._unknowns[key] = self.bits(self.manager.mk_const(self.manager.mk_bv_sort(width), name))
+        return self._unknowns[key]
 
     def bits(self, term: Term) -> Bits:
         """Returns the bits of a term of bit-vectors."""

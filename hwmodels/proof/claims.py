@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bitwuzla import Term
@@ -71,12 +71,7 @@ class Rescale(Claim):
 
     def under(self, contract: str) -> "Rescale":
         """Returns the same claim under another rounding contract."""
-        return Rescale(
-            contract=contract,
-            multiplier_bits=self.multiplier_bits,
-            shift_offset=self.shift_offset,
-            folded=self.folded,
-        )
+        return replace(self, contract=contract)
 
     def expected(self, integers: Integers, ranges: Ranges, words: Words, products: Products) -> Term:
         """Returns the output."""
@@ -108,17 +103,20 @@ class Sum(Claim):
     """An elementwise ADD: ``clamp(zero_point + round(total * multiplier_out * 2**-shift_out))``.
 
     ``total`` is ``round(a * multiplier_in * 2**-shift_in) + (b << left_shift - 1)``, with the inputs less their zero
-    points as ``a`` and ``b``; ``shift_in`` holds the left shift of the scaled input, and may be negative.
+    points, each times its sign, as ``a`` and ``b``; ``shift_in`` holds the left shift of the scaled input, and may be
+    negative.
 
     Attributes:
         contract: how both stages round.
         left_shift: bits by which both inputs are shifted to the left.
         multiplier_bits: ``k`` of both stages.
+        signs: 1 or -1 of both inputs; that of a scaled input stands before the rounding.
     """
 
     contract: str
     left_shift: int
     multiplier_bits: tuple[int, int]
+    signs: tuple[int, int] = (1, 1)
     roles = (
         "scaled_input", "halved_input", "scaled_zero", "halved_zero", "multiplier_in", "shift_in", "multiplier_out",
         "shift_out", *_BOUNDS,
@@ -126,12 +124,14 @@ class Sum(Claim):
 
     def under(self, contract: str) -> "Sum":
         """Returns the same claim under another rounding contract."""
-        return Sum(contract=contract, left_shift=self.left_shift, multiplier_bits=self.multiplier_bits)
+        return replace(self, contract=contract)
 
     def expected(self, integers: Integers, ranges: Ranges, words: Words, products: Products) -> Term:
         """Returns the output."""
-        scaled = _difference(integers["scaled_input"], integers["scaled_zero"], words)
-        halved = _difference(integers["halved_input"], integers["halved_zero"], words)
+        scaled, halved = (
+            _difference(integers[f"{side}_input"], integers[f"{side}_zero"], sign, words)
+            for side, sign in zip(("scaled", "halved"), self.signs, strict=True)
+        )
         first = Operands(
             acc=scaled,
             multiplier=integers["multiplier_in"],
@@ -172,7 +172,10 @@ def _less(integer: Integer, constant: int, words: Words) -> Integer:
     return Integer(words.bits(a.add(a.of(integer), a.value(-constant))), signed=True)
 
 
-def _difference(first: Integer, second: Integer, words: Words) -> Integer:
+def _difference(first: Integer, second: Integer, sign: int, words: Words) -> Integer:
+    """Returns the difference of two integers, or its negative."""
+    if sign < 0:
+        first, second = second, first
     width = max(len(first.bits) + (not first.signed), len(second.bits) + (not second.signed)) + 1
     a = Arithmetic(words, width)
     return Integer(words.bits(a.add(a.of(first), a.negated(a.of(second)))), signed=True)

@@ -13,6 +13,7 @@ from hwmodels.proof.contracts import Integer
 OUTPUT: Final = "out"
 CLOCK: Final = "clk"
 RESET: Final = "reset"
+LAYER_ROLES: Final = ("zero_point", "q_min", "q_max")  # which belong to a layer, and do not change between operands
 _PORT: Final = re.compile(r"([A-Za-z_]\w*)(?:\[(\d+)(?::(\d+))?\])?", re.ASCII)
 _UNSIGNED: Final = ("multiplier", "multiplier_in", "multiplier_out", "shift", "shift_in", "shift_out")
 
@@ -59,6 +60,7 @@ class Interface:
         latency: clock edges from the operands to the output; 0 is a combinational unit.
         held: whether the inputs stay until the output is there; otherwise they may change in every cycle.
         held_roles: roles whose ports keep their values in any case.
+        unread: input ports that may have any value in every cycle.
     """
 
     ports: Mapping[str, PortBits]
@@ -67,7 +69,8 @@ class Interface:
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     latency: int = 1
     held: bool = False
-    held_roles: tuple[str, ...] = ()
+    held_roles: tuple[str, ...] = LAYER_ROLES
+    unread: tuple[str, ...] = ()
 
     def check(self, netlist: WordNetlist, roles: tuple[str, ...]) -> None:
         """Raises HardwareError if ports do not exist, or inputs or roles are left without a value."""
@@ -82,7 +85,7 @@ class Interface:
             raise HardwareError(f"{twice}: is port {self.ports[twice].name} and the value {self.values[twice]}; give one")
         if (unknown := next((name for name in self.ties if name not in netlist.ports), None)) is not None:
             raise HardwareError(f"port {unknown!r}: the module has none of this name")
-        named = {bits.name for bits in self.ports.values()} | set(self.ties)
+        named = {bits.name for bits in self.ports.values()} | set(self.ties) | set(self.unread)
         inputs = [port.name for port in netlist.ports.values() if port.direction == "input"]
         if left := [name for name in inputs if name not in named]:
             raise HardwareError(f"input {', '.join(left)}: name its role, or tie it to a value")

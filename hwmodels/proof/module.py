@@ -8,8 +8,8 @@ from hwmodels.errors import HardwareError
 from hwmodels.proof._netlist import NetPort, Source, WordNetlist, read_netlist
 from hwmodels.proof.bench import bench_of
 from hwmodels.proof.claims import Rescale
-from hwmodels.proof.interface import CLOCK, OUTPUT, RESET, Interface, PortBits
-from hwmodels.proof.prover import Outcome, Proof, contracts_of, prove
+from hwmodels.proof.interface import CLOCK, LAYER_ROLES, OUTPUT, RESET, Interface, PortBits
+from hwmodels.proof.prover import Outcome, Proof, Prover
 
 # Names under which ports are found if they are not given, in order.
 _USUAL: Final[Mapping[str, tuple[str, ...]]] = {
@@ -93,11 +93,12 @@ def prove_module(question: Question) -> Answer:
         multiplier_bits=_multiplier_bits(question, interface, netlist),
         shift_offset=question.shift_offset,
     )
-    proof = prove(netlist, interface, claim, question.time_limit)
+    prover = Prover(netlist)
+    proof = prover.prove(interface, claim, question.time_limit)
     found = proof.counterexample
     return Answer(
         proof=proof,
-        others=contracts_of(netlist, interface, claim, question.time_limit) if found else {},
+        others=prover.others(interface, claim, question.time_limit) if found else {},
         operands={role: _described(role, interface, netlist) for role in (*claim.roles, OUTPUT)},
         latency=interface.latency,
         bench=bench_of(question.source, netlist, interface, found) if found else "",
@@ -113,7 +114,8 @@ def _interface(question: Question, netlist: WordNetlist) -> Interface:
             values.setdefault(role, end)
     latency = question.latency if question.latency is not None else int(bool(netlist.registers))
     interface = Interface(
-        ports=ports, values=values, ties=question.ties, ranges=question.ranges, latency=latency, held=question.held
+        ports=ports, values=values, ties=question.ties, ranges=question.ranges, latency=latency, held=question.held,
+        held_roles=LAYER_ROLES,
     )
     for bits in ports.values():
         if bits.name in netlist.ports and _width(bits, netlist) > _MOST_BITS:

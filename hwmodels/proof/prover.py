@@ -5,7 +5,6 @@ that is only known to be the same for the same operands, so that no multiplier s
 that does not prove the claim, the products are what they are. What takes longer than the limit is not proven.
 """
 
-import importlib.util
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from hwmodels.proof._cells import Operators
 from hwmodels.proof._cycles import outputs_after
 from hwmodels.proof._netlist import WordNetlist
 from hwmodels.proof._products import Product, Products
-from hwmodels.proof._words import Bits, Words, extended
+from hwmodels.proof._words import Bits, Words, constant, extended, is_constant, number
 from hwmodels.proof.claims import Claim
 from hwmodels.proof.contracts import CONTRACTS, Integer
 from hwmodels.proof.interface import OUTPUT, Interface
@@ -93,62 +92,84 @@ class _Problem:
     shift: tuple[Term, range] | None
 
 
-def available() -> bool:
-    """Returns whether the solver is installed."""
-    return importlib.util.find_spec("bitwuzla") is not None
+class Prover:
+    """Proves claims of one design. What it has proven once, for another channel say, it does not prove again."""
 
+    def __init__(self, netlist: WordNetlist) -> None:
+        self._netlist = netlist
+        self._words = Words()
+        self._proven: dict[tuple[object, ...], str] = {}
 
-def prove(netlist: WordNetlist, interface: Interface, claim: Claim, time_limit: float) -> Proof:
-    """Tries to prove that a unit computes what is claimed of it, whatever its registers held before.
+    def prove(self, interface: Interface, claim: Claim, time_limit: float) -> Proof:
+        """Tries to prove that the unit computes what is claimed of it, whatever its registers held before.
 
-    Args:
-        netlist: the unit.
-        interface: how it is driven.
-        claim: what is claimed.
-        time_limit: seconds after which the claim counts as not proven.
+        Args:
+            interface: how it is driven.
+            claim: what is claimed.
+            time_limit: seconds after which the claim counts as not proven.
 
-    Raises:
-        HardwareError: the interface does not fit the unit, or the claim has no meaning for it.
-    """
-    start = time.monotonic()
-    problem = _problem(netlist, interface, claim)
-    deadline = start + time_limit
-    outcome, how, counterexample = _decided(problem, deadline)
-    return Proof(outcome, claim.contract, time.monotonic() - start, how, counterexample)
+        Raises:
+            HardwareError: the interface does not fit the unit, or the claim has no meaning for it.
+        """
+        start = time.monotonic()
+        problem = self._problem(interface, claim)
+        key = (problem.differs, *problem.given, problem.products.key)
+        how, counterexample = self._proven.get(key), None
+        outcome = Outcome.PROVEN
+        if how is None:
+            outcome, how, counterexample = _decided(problem, start + time_limit)
+        if outcome is Outcome.PROVEN:
+            self._proven[key] = how
+        return Proof(outcome, claim.contract, time.monotonic() - start, how, counterexample)
 
+    def others(self, interface: Interface, claim: Claim, time_limit: float) -> dict[str, Outcome]:
+        """Returns the outcome of the same claim under every other named contract that is defined for it."""
+        outcomes = {}
+        for contract in CONTRACTS:
+            if contract == claim.contract:
+                continue
+            try:
+                outcomes[contract] = self.prove(interface, claim.under(contract), time_limit).outcome
+            except HardwareError:  # it is not defined for these inputs
+                continue
+        return outcomes
 
-def contracts_of(netlist: WordNetlist, interface: Interface, claim: Claim, time_limit: float) -> dict[str, Outcome]:
-    """Returns the outcome of the same claim under every other named contract that is defined for it."""
-    outcomes = {}
-    for contract in CONTRACTS:
-        if contract == claim.contract:
-            continue
-        try:
-            outcomes[contract] = prove(netlist, interface, claim.under(contract), time_limit).outcome
-        except HardwareError:  # it is not defined for these inputs
-            continue
-    return outcomes
+    def constants(self, ties: Mapping[str, int]) -> dict[str, int]:
+        """Returns the output ports that are constant while some inputs have the given values, as unsigned integers."""
+        inputs = {
+            port.name: constant(ties[port.name], len(port.nets))
+            if port.name in ties
+            else self._words.unknown(port.name, len(port.nets))
+            for port in self._netlist.ports.values()
+            if port.direction == "input"
+        }
+        outputs = outputs_after(self._netlist, Operators(self._words, Products(self._words)), [inputs])
+        return {name: number(bits, signed=False) for name, bits in outputs.items() if is_constant(bits)}
 
-
-def _problem(netlist: WordNetlist, interface: Interface, claim: Claim) -> _Problem:
-    interface.check(netlist, claim.roles)
-    words = Words()
-    products = Products(words)
-    cycles = interface.cycles(netlist, words)
-    operands = cycles[len(cycles) - 1 - interface.latency]
-    integers = {role: interface.integer(role, netlist, operands) for role in claim.roles}
-    expected = claim.expected(integers, interface.ranges, words, products)
-    operators = Operators(words, products)
-    outputs = outputs_after(netlist, operators, cycles)
-    out = interface.integer(OUTPUT, netlist, outputs)
-    width = max(expected.sort().bv_size(), len(out.bits)) + 1
-    unit, wide = words.term(extended(out.bits, width, signed=True)), words.bits(expected)
-    expected = words.term(extended(wide, width, signed=True))
-    differs = words.manager.mk_term(Kind.DISTINCT, [unit, expected])
-    given = tuple(_given(interface, integers, words))
-    return _Problem(
-        words, products, differs, given, unit, expected, integers, cycles, _split(interface, integers, words)
-    )
+    def _problem(self, interface: Interface, claim: Claim) -> _Problem:
+        netlist, words = self._netlist, self._words
+        interface.check(netlist, claim.roles)
+        products = Products(words)
+        cycles = interface.cycles(netlist, words)
+        operands = cycles[len(cycles) - 1 - interface.latency]
+        integers = {role: interface.integer(role, netlist, operands) for role in claim.roles}
+        expected = claim.expected(integers, interface.ranges, words, products)
+        outputs = outputs_after(netlist, Operators(words, products), cycles)
+        out = interface.integer(OUTPUT, netlist, outputs)
+        width = max(expected.sort().bv_size(), len(out.bits)) + 1
+        unit, wide = words.term(extended(out.bits, width, signed=True)), words.bits(expected)
+        expected = words.term(extended(wide, width, signed=True))
+        return _Problem(
+            words=words,
+            products=products,
+            differs=words.manager.mk_term(Kind.DISTINCT, [unit, expected]),
+            given=tuple(_given(interface, integers, words)),
+            unit=unit,
+            expected=expected,
+            integers=integers,
+            cycles=cycles,
+            shift=_split(interface, integers, words),
+        )
 
 
 def _given(interface: Interface, integers: Mapping[str, Integer], words: Words) -> Iterator[Term]:
