@@ -47,6 +47,14 @@ class Samples:
             raise NetworkError("the samples have no labels (y), and accuracies and fine-tuning need them")
         return self.known_labels
 
+    @property
+    def strata(self) -> LabelArray | None:
+        """What splits are stratified by, int64 ``[samples]``: labels, or targets that are 0 or 1 (of anomalies)."""
+        targets = self.targets
+        if self.known_labels is not None or targets is None:
+            return self.known_labels
+        return targets.astype(np.int64) if targets.ndim == 1 and np.isin(targets, (0, 1)).all() else None
+
     def take(self, indices: npt.NDArray[np.intp]) -> "Samples":
         """Returns copies of the samples at these indices."""
         labels, targets = self.known_labels, self.targets
@@ -229,7 +237,7 @@ def split(
         raise NetworkError(f"dataset {dataset.name!r} {has}, got test = {test}")
     generator, shares = np.random.default_rng(seed), (finetune, validation, test)
     taken, rest = _drawn(dataset, calibration, generator)
-    parts, stratified = _cut(dataset.samples.known_labels, rest, shares, generator)
+    parts, stratified = _cut(dataset.samples.strata, rest, shares, generator)
     for name, share, part in zip(("finetune", "validation", "test"), shares, parts, strict=True):
         if len(part) == 0 and share > 0:
             raise NetworkError(f"the {name} split of {dataset.name!r} ({len(rest)} samples) would be empty")

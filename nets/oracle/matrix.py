@@ -9,7 +9,7 @@ import torch
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor, prepared_alone
 from nets.importers import load_network, model_format
-from nets.network import CONTRACTS, ActivationArray, IntArray, QuantizedNetwork
+from nets.network import CONTRACTS, ActivationArray, IntArray, QuantizedNetwork, class_count
 
 _CHUNK = 64  # samples whose every tensor is held at once, once for each contract
 _REACH = 2  # differences beyond this many LSB are counted together
@@ -26,7 +26,7 @@ class ContractRow:
         differing: share of all operators' outputs that differ if each network runs on its own results.
         off_by_one: share of all operators' outputs that differ by exactly 1 LSB then.
         histogram: counts of difference -2 or less, -1, 0, 1, 2 or more LSB, then.
-        agreement: share of samples with the baseline's prediction.
+        agreement: share of samples with the baseline's prediction; None if the outputs are no classes.
         accuracy: share of samples whose largest output is the label, or None without labels.
         accuracy_change_pp: percentage points above the baseline's accuracy, or None.
     """
@@ -37,7 +37,7 @@ class ContractRow:
     differing: float
     off_by_one: float
     histogram: tuple[int, ...]
-    agreement: float
+    agreement: float | None
     accuracy: float | None
     accuracy_change_pp: float | None
 
@@ -143,7 +143,7 @@ class _Tally:
             differing=1 - int(self._histogram[_REACH]) / elements,
             off_by_one=int(self._histogram[_REACH - 1] + self._histogram[_REACH + 1]) / elements,
             histogram=tuple(int(count) for count in self._histogram),
-            agreement=float((chosen == before).mean()),
+            agreement=None if class_count(self._network) is None else float((chosen == before).mean()),
             accuracy=accuracy,
             accuracy_change_pp=change,
         )
