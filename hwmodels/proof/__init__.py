@@ -7,6 +7,7 @@ from hwmodels.proof.contracts import CONTRACTS
 from hwmodels.proof.interface import CLOCK, LAYER_ROLES, OUTPUT, RESET, Interface, PortBits
 from hwmodels.proof.module import ROLES, Answer, Question, prove_module
 from hwmodels.proof.prover import Counterexample, Outcome, Proof, Prover
+from hwmodels.proof.shipped import Statement, shipped
 
 __all__ = [
     "CLOCK",
@@ -26,9 +27,11 @@ __all__ = [
     "Question",
     "Rescale",
     "Source",
+    "Statement",
     "Sum",
     "WordNetlist",
     "bench_of",
     "prove_module",
     "read_netlist",
+    "shipped",
 ]
