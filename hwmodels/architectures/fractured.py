@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
 from hwmodels.architectures import blocks
 from hwmodels.architectures.base import (
     CLAMP,
+    DELAY,
     OUTPUT_STAGE,
     Architecture,
     Columns,
+    Place,
     SweepPoint,
     clamped,
     output_parameters,
@@ -35,10 +37,12 @@ class Fractured(Architecture):
 
     name = "fractured"
     top = "rescaler_fractured"
-    sources = ("rescaler_fractured.v", OUTPUT_STAGE, CLAMP)
+    sources = ("rescaler_fractured.v", OUTPUT_STAGE, CLAMP, DELAY)
+    registers: ClassVar[Mapping[Place, str]] = {
+        "product": "PRODUCT_STAGE", "shift": "SHIFT_STAGE", "sum": "SUM_STAGE"
+    }  # fmt: skip
     multiplier_bits = (1, 32)
     choice = "fractured"
-    single_path = False
     narrows = False
     own_activity = True
 
@@ -49,8 +53,12 @@ class Fractured(Architecture):
             "SHIFT_WIDTH": _shift_bits(stage),
             "SHIFT_MIN": stage.right_shift_min,
             "OUT_WIDTH": workload.output_bits,
+            **self.pipeline_parameters(workload),
             **output_parameters(workload),
         }
+
+    def most_registers(self, _workload: RescalerWorkload) -> dict[Place, int]:
+        return dict.fromkeys(self.registers, 1)
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         stage = workload.stages[-1]
@@ -58,19 +66,24 @@ class Fractured(Architecture):
         narrow, middle, wide = (acc + width for width in _MODES)
         for lane, depth in enumerate((0.0, MUX_LEVELS, MUX_LEVELS, 2 * MUX_LEVELS)):
             if lane:
-                yield Part("mux", f"operand {lane}", muxed(acc, depth - MUX_LEVELS))
-            yield Part("multiplier", f"multiplier {lane}", crossed(acc, _MODES[0], depth))
+                yield Part("mux", f"operand {lane}", muxed(acc, depth - MUX_LEVELS), off_path=lane == 1)
+            yield Part("multiplier", f"multiplier {lane}", crossed(acc, _MODES[0], depth), off_path=lane < _LANES - 1)
         depth = 2 * MUX_LEVELS + multiplier_levels(_MODES[0], narrow)
         for pair in ("low", "high"):
-            yield Part("adder", f"{pair} pair's sum", sized(narrow, depth))
+            yield Part("adder", f"{pair} pair's sum", sized(narrow, depth), off_path=pair == "low")
         paired = depth + adder_levels(narrow)
         yield Part("adder", "sum of the pairs", sized(middle, paired))
         summed = paired + adder_levels(middle)
         yield Part("mux", "choice of the product", muxed(middle + wide, summed))
-        yield Part("mux", "choice of the high product", muxed(middle, paired))
-        yield Part("logic", "mode", plain(6))
-        for bits, before in ((wide, summed + 2 * MUX_LEVELS), (narrow, depth), (middle, paired), (narrow, depth)):
-            yield from blocks.enabled_output(workload, bits, _shift_bits(stage), before)
+        yield Part("mux", "choice of the high product", muxed(middle, paired), off_path=True)
+        yield Part("logic", "mode", plain(6), off_path=True)
+        lanes = ((wide, summed + 2 * MUX_LEVELS), (narrow, depth), (middle, paired), (narrow, depth))
+        if registers := workload.pipeline.product:
+            yield from blocks.registered("product", sum(bits for bits, _ in lanes), 0.0)
+            yield Part("register", "shift and mode", {"bits": _LANES * _shift_bits(stage) + 2}, off_path=True)
+        for lane, (bits, before) in enumerate(lanes):
+            for part in blocks.enabled_output(workload, bits, _shift_bits(stage), 0.0 if registers else before):
+                yield part if lane == 0 else replace(part, off_path=True)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
         mode, results = inputs["mode"], {}

@@ -10,6 +10,11 @@
 // variable parts are constants of the layer. MULT_*_WIDTH = 1 is a pure shift. CONSTANTS = 1 builds the unit for all zero
 // points and for Q_MIN and Q_MAX (see rescaler.v, which this needs); a zero point of 0 then takes no subtractor. MULT_IN
 // and MULT_OUT other than 0 are constant multipliers of MULT_*_WIDTH bits (constant_product.v); their shifts are constant.
+//
+// INPUT_PRODUCT_STAGES and INPUT_SUM_STAGE put registers into and behind the product of the scaled input, and behind the
+// sum of both; the other stages are those of the rescaler of the sum (rescaler.v). A constant product has one stage at
+// most. Multipliers and shifts belong to the layer, like the zero points: they must not change while inputs are on
+// their way.
 module rescaler_add #(
     parameter IN_WIDTH        = 8,
     parameter LEFT_SHIFT      = 20,
@@ -21,6 +26,11 @@ module rescaler_add #(
     parameter SHIFT_OUT_WIDTH = 0,
     parameter SHIFT_OUT_MIN   = 49,
     parameter OUT_WIDTH       = 8,
+    parameter INPUT_PRODUCT_STAGES = 0,
+    parameter INPUT_SUM_STAGE = 0,
+    parameter PRODUCT_STAGES  = 0,
+    parameter SHIFT_STAGE     = 0,
+    parameter SUM_STAGE       = 0,
     parameter MULT_IN         = 0,
     parameter MULT_OUT        = 0,
     parameter CONSTANTS       = 0,
@@ -62,6 +72,11 @@ module rescaler_add #(
     wire signed [KEPT_WIDTH-1:0]    kept;
     wire signed [KEPT_WIDTH-1:0]    shifted;
     wire signed [HALVED_WIDTH-1:0]  halved;
+    wire signed [OPERAND_WIDTH-1:0] delayed_offset;
+
+    rescaler_delay #(.WIDTH(OPERAND_WIDTH), .STAGES(INPUT_PRODUCT_STAGES)) delay_halved (
+        .clk(clk), .value(offset), .delayed(delayed_offset)
+    );
 
     generate
         if (CONSTANTS == 0) begin : g_scaled_port
@@ -89,7 +104,15 @@ module rescaler_add #(
             wire signed [OPERAND_WIDTH+$clog2(MULT_IN / 2 + 1) + 1:0] whole;
             /* verilator lint_on UNUSEDSIGNAL */
             constant_product #(.IN_WIDTH(OPERAND_WIDTH), .MULTIPLIER(MULT_IN)) scale (.value(operand), .product(whole));
-            assign product = $signed(whole[PRODUCT_WIDTH-1:0]);
+            wire signed [PRODUCT_WIDTH-1:0] staged;
+            rescaler_delay #(.WIDTH(PRODUCT_WIDTH), .STAGES(INPUT_PRODUCT_STAGES)) delay_product (
+                .clk(clk), .value(whole[PRODUCT_WIDTH-1:0]), .delayed(staged)
+            );
+            assign product = staged;
+        end else if (INPUT_PRODUCT_STAGES > 0) begin : g_staged_product
+            rescaler_product #(
+                .IN_WIDTH(OPERAND_WIDTH), .MULT_WIDTH(MULT_IN_WIDTH), .STAGES(INPUT_PRODUCT_STAGES)
+            ) multiply (.clk(clk), .value(operand), .mult(mult_in), .product(product));
         end else begin : g_multiply
             wire signed [MULT_IN_WIDTH:0] multiplier = {1'b0, mult_in};
             assign product = operand * multiplier;
@@ -110,9 +133,9 @@ module rescaler_add #(
         end
 
         if (LEFT_SHIFT > 1) begin : g_halve
-            assign halved = $signed({offset, {(LEFT_SHIFT-1){1'b0}}});
+            assign halved = $signed({delayed_offset, {(LEFT_SHIFT-1){1'b0}}});
         end else begin : g_no_shift
-            assign halved = offset;
+            assign halved = delayed_offset;
         end
     endgenerate
 
@@ -123,22 +146,33 @@ module rescaler_add #(
     /* verilator lint_on UNUSEDSIGNAL */
     /* verilator lint_on WIDTHEXPAND */
 
+    wire signed [SUM_WIDTH-1:0] staged_sum;
     generate
+        if (INPUT_SUM_STAGE != 0) begin : g_input_sum_stage
+            reg signed [SUM_WIDTH-1:0] sum_q;
+            always @(posedge clk) sum_q <= $signed(sum[SUM_WIDTH:1]);
+            assign staged_sum = sum_q;
+        end else begin : g_no_input_sum_stage
+            assign staged_sum = $signed(sum[SUM_WIDTH:1]);
+        end
+
         if (MULT_OUT != 0) begin : g_constant_output
             rescaler_constant #(
                 .ACC_WIDTH(SUM_WIDTH), .MULTIPLIER(MULT_OUT), .SHIFT(SHIFT_OUT_MIN), .OUT_WIDTH(OUT_WIDTH),
+                .PRODUCT_STAGE(PRODUCT_STAGES), .SUM_STAGE(SUM_STAGE),
                 .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
             ) output_rescaler (
-                .clk(clk), .acc($signed(sum[SUM_WIDTH:1])),
+                .clk(clk), .acc(staged_sum),
                 .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q)
             );
         end else begin : g_output
             rescaler #(
                 .ACC_WIDTH(SUM_WIDTH), .MULT_WIDTH(MULT_OUT_WIDTH), .SHIFT_WIDTH(SHIFT_OUT_WIDTH),
-                .SHIFT_MIN(SHIFT_OUT_MIN), .OUT_WIDTH(OUT_WIDTH), .PIPELINE(0),
+                .SHIFT_MIN(SHIFT_OUT_MIN), .OUT_WIDTH(OUT_WIDTH),
+                .PRODUCT_STAGES(PRODUCT_STAGES), .SHIFT_STAGE(SHIFT_STAGE), .SUM_STAGE(SUM_STAGE),
                 .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
             ) output_rescaler (
-                .clk(clk), .acc($signed(sum[SUM_WIDTH:1])), .mult(mult_out), .shift(shift_out),
+                .clk(clk), .acc(staged_sum), .mult(mult_out), .shift(shift_out),
                 .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q)
             );
         end

@@ -3,12 +3,15 @@
 //   q = clamp(zero_point + ((acc * MULTIPLIER + 2^(SHIFT-1)) >> SHIFT), q_min, q_max)
 //
 // The product is a sum of shifted operands (constant_product.v). MULTIPLIER < 2^31. CONSTANTS: see rescaler_output.v,
-// which this needs.
+// which this needs. PRODUCT_STAGE and SUM_STAGE, 1 each, put a register behind the product and behind the adder of
+// rounding and zero point; see rescaler.v.
 module rescaler_constant #(
     parameter ACC_WIDTH  = 32,
     parameter MULTIPLIER = 1,
     parameter SHIFT      = 8,
     parameter OUT_WIDTH  = 8,
+    parameter PRODUCT_STAGE = 0,
+    parameter SUM_STAGE  = 0,
     parameter CONSTANTS  = 0,
     parameter ZERO_POINT = 0,
     parameter Q_MIN      = -128,
@@ -26,11 +29,16 @@ module rescaler_constant #(
 
     constant_product #(.IN_WIDTH(ACC_WIDTH), .MULTIPLIER(MULTIPLIER)) multiply (.value(acc), .product(product));
 
+    wire signed [PRODUCT_WIDTH-1:0] staged;
+    rescaler_delay #(.WIDTH(PRODUCT_WIDTH), .STAGES(PRODUCT_STAGE)) delay_product (
+        .clk(clk), .value(product), .delayed(staged)
+    );
+
     rescaler_output #(
-        .IN_WIDTH(PRODUCT_WIDTH), .SHIFT_WIDTH(0), .SHIFT_MIN(SHIFT), .OUT_WIDTH(OUT_WIDTH),
+        .IN_WIDTH(PRODUCT_WIDTH), .SHIFT_WIDTH(0), .SHIFT_MIN(SHIFT), .OUT_WIDTH(OUT_WIDTH), .SUM_STAGE(SUM_STAGE),
         .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) finish (
-        .clk(clk), .enable(1'b1), .value(product), .shift(1'b0), .zero_point(zero_point),
+        .clk(clk), .enable(1'b1), .value(staged), .shift(1'b0), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q)
     );
 endmodule

@@ -1,12 +1,15 @@
 // Rescaler of one lane, contract floor (NE16 / PULP style):
 //   q = clamp(zero_point + ((acc * mult) >> r), q_min, q_max),   r = SHIFT_MIN + shift   (r < 0: a left shift)
-// MULT_WIDTH = 1 is a pure shift. CONSTANTS: see rescaler_output.v, which this needs.
+// MULT_WIDTH = 1 is a pure shift. CONSTANTS: see rescaler_output.v, which this needs; stages: rescaler.v.
 module rescaler_floor #(
     parameter ACC_WIDTH   = 32,
     parameter MULT_WIDTH  = 31,
     parameter SHIFT_WIDTH = 6,
     parameter SHIFT_MIN   = 1,
     parameter OUT_WIDTH   = 8,
+    parameter PRODUCT_STAGES = 0,
+    parameter SHIFT_STAGE = 0,
+    parameter SUM_STAGE   = 0,
     parameter CONSTANTS   = 0,
     parameter ZERO_POINT  = 0,
     parameter Q_MIN       = -128,
@@ -30,6 +33,10 @@ module rescaler_floor #(
     generate
         if (MULT_WIDTH == 1) begin : g_pure_shift
             assign product = acc;
+        end else if (PRODUCT_STAGES > 0) begin : g_staged_product
+            rescaler_product #(.IN_WIDTH(ACC_WIDTH), .MULT_WIDTH(MULT_WIDTH), .STAGES(PRODUCT_STAGES)) multiply (
+                .clk(clk), .value(acc), .mult(mult), .product(product)
+            );
         end else begin : g_multiply
             wire signed [MULT_WIDTH:0] multiplier = {1'b0, mult};
             assign product = acc * multiplier;
@@ -37,11 +44,18 @@ module rescaler_floor #(
     endgenerate
     /* verilator lint_on WIDTHEXPAND */
 
+    localparam AMOUNT_WIDTH = (SHIFT_WIDTH > 0) ? SHIFT_WIDTH : 1;
+    wire [AMOUNT_WIDTH-1:0] amount;
+    rescaler_delay #(.WIDTH(AMOUNT_WIDTH), .STAGES(SHIFT_WIDTH > 0 ? PRODUCT_STAGES : 0)) delay_shift (
+        .clk(clk), .value(shift), .delayed(amount)
+    );
+
     rescaler_output #(
         .IN_WIDTH(PRODUCT_WIDTH), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH), .ROUND(0),
+        .SHIFT_STAGE(SHIFT_STAGE), .SUM_STAGE(SUM_STAGE),
         .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) finish (
-        .clk(clk), .enable(1'b1), .value(product), .shift(shift), .zero_point(zero_point),
+        .clk(clk), .enable(1'b1), .value(product), .shift(amount), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q)
     );
 endmodule

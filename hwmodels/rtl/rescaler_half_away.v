@@ -1,13 +1,16 @@
 // Rescaler of one lane, contract half_away (NVDLA style): ties are rounded away from zero.
 //   q = clamp(zero_point + sign(p) * ((|p| + 2^(r-1)) >> r), q_min, q_max),   p = acc * mult, r = SHIFT_MIN + shift
 // No absolute value is needed: for p < 0 the result is (p - 1 + 2^(r-1)) >> r.
-// MULT_WIDTH = 1 is a pure shift. CONSTANTS: see rescaler_output.v, which this needs.
+// MULT_WIDTH = 1 is a pure shift. CONSTANTS: see rescaler_output.v, which this needs; stages: rescaler.v.
 module rescaler_half_away #(
     parameter ACC_WIDTH   = 32,
     parameter MULT_WIDTH  = 31,
     parameter SHIFT_WIDTH = 6,
     parameter SHIFT_MIN   = 1,
     parameter OUT_WIDTH   = 8,
+    parameter PRODUCT_STAGES = 0,
+    parameter SHIFT_STAGE = 0,
+    parameter SUM_STAGE   = 0,
     parameter CONSTANTS   = 0,
     parameter ZERO_POINT  = 0,
     parameter Q_MIN       = -128,
@@ -31,12 +34,22 @@ module rescaler_half_away #(
     generate
         if (MULT_WIDTH == 1) begin : g_pure_shift
             assign product = acc;
+        end else if (PRODUCT_STAGES > 0) begin : g_staged_product
+            rescaler_product #(.IN_WIDTH(ACC_WIDTH), .MULT_WIDTH(MULT_WIDTH), .STAGES(PRODUCT_STAGES)) multiply (
+                .clk(clk), .value(acc), .mult(mult), .product(product)
+            );
         end else begin : g_multiply
             wire signed [MULT_WIDTH:0] multiplier = {1'b0, mult};
             assign product = acc * multiplier;
         end
     endgenerate
     /* verilator lint_on WIDTHEXPAND */
+
+    localparam AMOUNT_WIDTH = (SHIFT_WIDTH > 0) ? SHIFT_WIDTH : 1;
+    wire [AMOUNT_WIDTH-1:0] amount;
+    rescaler_delay #(.WIDTH(AMOUNT_WIDTH), .STAGES(SHIFT_WIDTH > 0 ? PRODUCT_STAGES : 0)) delay_shift (
+        .clk(clk), .value(shift), .delayed(amount)
+    );
 
     // Zeros below the product make every shift a right shift by at least 1.
     localparam LEFT           = (SHIFT_MIN < 1) ? 1 - SHIFT_MIN : 0;
@@ -57,9 +70,10 @@ module rescaler_half_away #(
 
     rescaler_output #(
         .IN_WIDTH(ADJUSTED_WIDTH + 1), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN + LEFT), .OUT_WIDTH(OUT_WIDTH),
+        .SHIFT_STAGE(SHIFT_STAGE), .SUM_STAGE(SUM_STAGE),
         .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) finish (
-        .clk(clk), .enable(1'b1), .value(adjusted), .shift(shift), .zero_point(zero_point),
+        .clk(clk), .enable(1'b1), .value(adjusted), .shift(amount), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q)
     );
 endmodule

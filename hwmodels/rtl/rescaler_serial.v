@@ -2,13 +2,15 @@
 //
 // Loads when idle and `start` is high; q changes one cycle after the last bit, while the next operand may load.
 // The multiplier leaves the low end of `partial` as the product's low bits enter from above. MULT_WIDTH >= 2.
-// CONSTANTS: see rescaler_output.v, which this needs.
+// CONSTANTS: see rescaler_output.v, which this needs. SHIFT_STAGE and SUM_STAGE (rescaler.v) delay q by a cycle each.
 module rescaler_serial #(
     parameter ACC_WIDTH   = 32,
     parameter MULT_WIDTH  = 31,
     parameter SHIFT_WIDTH = 6,
     parameter SHIFT_MIN   = 1,
     parameter OUT_WIDTH   = 8,
+    parameter SHIFT_STAGE = 0,
+    parameter SUM_STAGE   = 0,
     parameter CONSTANTS   = 0,
     parameter ZERO_POINT  = 0,
     parameter Q_MIN       = -128,
@@ -74,6 +76,7 @@ module rescaler_serial #(
 
     rescaler_output #(
         .IN_WIDTH(PRODUCT_WIDTH), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH),
+        .SHIFT_STAGE(SHIFT_STAGE), .SUM_STAGE(SUM_STAGE),
         .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) finish_stage (
         .clk(clk), .enable(finish), .value($signed({upper, lower})), .shift(held_shift), .zero_point(zero_point),

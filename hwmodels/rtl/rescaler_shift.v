@@ -4,12 +4,13 @@
 //
 // A bias of bias + 2^(r-1) + (zero_point << r) makes it equal rescaler.v at MULT_WIDTH = 1 (contract half_up, r >= 1).
 // SHIFT_WIDTH is the window: its channels share 2^SHIFT_WIDTH right shifts from SHIFT_MIN on. 0 is one constant shift,
-// which is wiring; a clamp and a register are left. CONSTANTS: see rescaler_clamp.v, which this needs. OUT_WIDTH >= 2.
+// which is wiring; a clamp and a register are left. SHIFT_STAGE = 1 puts a register behind the shifter: see rescaler.v. CONSTANTS: see rescaler_clamp.v, which this needs. OUT_WIDTH >= 2.
 module rescaler_shift #(
     parameter ACC_WIDTH   = 20,
     parameter SHIFT_WIDTH = 0,
     parameter SHIFT_MIN   = 8,
     parameter OUT_WIDTH   = 8,
+    parameter SHIFT_STAGE = 0,
     parameter CONSTANTS   = 1,
     parameter Q_MIN       = -128,
     parameter Q_MAX       = 127
@@ -29,6 +30,7 @@ module rescaler_shift #(
 
     wire signed [KEPT_WIDTH-1:0] kept;
     wire signed [KEPT_WIDTH-1:0] shifted;
+    wire signed [KEPT_WIDTH-1:0] staged;
     wire signed [OUT_WIDTH-1:0]  clamped;
 
     generate
@@ -47,9 +49,13 @@ module rescaler_shift #(
         end
     endgenerate
 
+    rescaler_delay #(.WIDTH(KEPT_WIDTH), .STAGES(SHIFT_STAGE)) delay_shifted (
+        .clk(clk), .value(shifted), .delayed(staged)
+    );
+
     rescaler_clamp #(
         .IN_WIDTH(KEPT_WIDTH), .OUT_WIDTH(OUT_WIDTH), .CONSTANTS(CONSTANTS), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
-    ) clamp (.value(shifted), .q_min(q_min), .q_max(q_max), .clamped(clamped));
+    ) clamp (.value(staged), .q_min(q_min), .q_max(q_max), .clamped(clamped));
 
     always @(posedge clk) q <= clamped;
 endmodule
