@@ -1,6 +1,7 @@
 """Area, energy and latency of integer rescalers, from tables, formulas, parsed RTL and synthesis."""
 
 from hwmodels.accelerator import Accelerator, AcceleratorCost, accelerator_cost
+from hwmodels.clock import Clock, ClockedModel
 from hwmodels.costs import ComponentCost, LayerCost, NetworkCost, Style, UnitCost
 from hwmodels.errors import HardwareError
 from hwmodels.models import (
@@ -23,6 +24,8 @@ __all__ = [
     "AcceleratorCost",
     "AnalyticRescalerModel",
     "CalibratedRescalerModel",
+    "Clock",
+    "ClockedModel",
     "ComponentCost",
     "CostModel",
     "HardwareError",

@@ -89,6 +89,7 @@ class LayerCost:
         results: rescales of the layer in that time in one lane.
         bias_bits: bits of the memory for the biases of all channels, which is the accelerator's, not the rescaler's.
         bias_area_um2: area of that memory.
+        serving: the lane that serves the layer, its own or its bank's.
     """
 
     name: str
@@ -102,6 +103,12 @@ class LayerCost:
     results: int = 1
     bias_bits: int = 0
     bias_area_um2: float | None = 0.0
+    serving: UnitCost | None = None
+
+    @property
+    def lane(self) -> UnitCost:
+        """The lane that serves the layer."""
+        return self.serving or self.unit
 
 
 @dataclass(frozen=True, slots=True)

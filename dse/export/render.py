@@ -74,6 +74,8 @@ def _connections(unit: Unit, slices: Mapping[str, str]) -> list[tuple[str, str]]
     first, last = unit.stages[0], unit.stages[-1]
     drivers = {
         "clk": "clk",
+        "reset": "1'b0",
+        "enable": "1'b1",
         "zero_point": literal(unit.zero_point, unit.output_bits),
         "q_min": literal(unit.q_min, unit.output_bits),
         "q_max": literal(unit.q_max, unit.output_bits),

@@ -11,6 +11,7 @@ from hwmodels.architectures.base import (
     CLAMP,
     DELAY,
     OUTPUT_STAGE,
+    REGISTER,
     STAGED_PRODUCT,
     Architecture,
     Columns,
@@ -40,7 +41,8 @@ class Add(Architecture):
     name = "add"
     top = "rescaler_add"
     sources = (
-        "rescaler_add.v", "rescaler.v", "rescaler_constant.v", PRODUCT, STAGED_PRODUCT, OUTPUT_STAGE, CLAMP, DELAY
+        "rescaler_add.v", "rescaler.v", "rescaler_constant.v",
+        PRODUCT, STAGED_PRODUCT, OUTPUT_STAGE, CLAMP, DELAY, REGISTER,
     )  # fmt: skip
     registers: ClassVar[Mapping[Place, str]] = {
         "input_product": "INPUT_PRODUCT_STAGES", "input_sum": "INPUT_SUM_STAGE",
@@ -82,7 +84,7 @@ class Add(Architecture):
             **output_parameters(workload),
         }
 
-    def most_registers(self, workload: RescalerWorkload) -> dict[Place, int]:
+    def most_registers(self, workload: RescalerWorkload, /) -> dict[Place, int]:
         first, last = (
             1 if constant else most_slices(stage.multiplier_bits)
             for stage, constant in zip(workload.stages, multipliers(workload), strict=True)
@@ -114,7 +116,7 @@ class Add(Architecture):
         total = half_up(scaled, shift_in) + halved
         return {"q": clamped(half_up(total * mult_out, shift_out), parameters, inputs)}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         # Inputs are outputs of the trace as int8, of two different streams; a stream has one multiplier.
         cut = cut_streams(trace, 31, 32)
         real = cut.acc * np.ldexp(cut.multiplier.astype(np.float64), -(cut.shift_min + cut.shift)) + cut.zero_point

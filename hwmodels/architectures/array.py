@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hwmodels.architectures import blocks
-from hwmodels.architectures.base import DELAY, STAGED_PRODUCT
+from hwmodels.architectures.base import DELAY, REGISTER, STAGED_PRODUCT
 from hwmodels.architectures.one_stage import OneStage
 from hwmodels.components import Part
 from hwmodels.workload import RescalerWorkload
@@ -15,7 +15,7 @@ class Array(OneStage):
 
     name = "array"
     top = "rescaler"
-    sources = ("rescaler.v", STAGED_PRODUCT, DELAY)
+    sources = ("rescaler.v", STAGED_PRODUCT, DELAY, REGISTER)
     choice = "array"
     calibrated = True
     exported = True

@@ -19,7 +19,9 @@ OUTPUT_STAGE: Final = "rescaler_output.v"
 CLAMP: Final = "rescaler_clamp.v"  # which that instantiates
 DELAY: Final = "rescaler_delay.v"  # likewise
 STAGED_PRODUCT: Final = "rescaler_product.v"
+REGISTER: Final = "rescaler_register.v"  # of every module
 OUTPUT_BITS: Final = 8  # of every design of the sweep
+CONTROLS: Final = {"reset": 0, "enable": 1}  # ports of every module, and their values while it works
 MAX_WIDTH: Final = 512  # bits; a wider workload is a mistake
 MOST_SLICES: Final = 8  # of a product; with more, the adder behind each slice is all that is left of its delay
 Place = Literal["input_product", "input_sum", "product", "shift", "sum"]  # the fields of a Pipeline
@@ -140,15 +142,15 @@ class Architecture(ABC):
 
     @abstractmethod
     def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
-        """Returns the parameters of the module that serves a workload."""
+        """Returns the parameters of the module that serves a workload; enable and reset are none of them."""
 
     def pipeline_parameters(self, workload: RescalerWorkload) -> dict[str, int]:
         """Returns the parameters of the module that a workload's pipeline sets."""
         return {parameter: getattr(workload.pipeline, place) for place, parameter in self.registers.items()}
 
-    @abstractmethod
-    def most_registers(self, workload: RescalerWorkload) -> dict[Place, int]:
-        """Returns the most registers at each place of a pipeline that can be built for a workload."""
+    def most_registers(self, _workload: RescalerWorkload, /) -> dict[Place, int]:
+        """Returns the most registers at each place of a pipeline that can be built for a workload; none by default."""
+        return {}
 
     @abstractmethod
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
@@ -167,13 +169,21 @@ class Architecture(ABC):
 
     def input_range(self, port: str, bits: int, signed: bool) -> tuple[int, int]:
         """Returns the smallest and the largest legal value of an input port of the given width in bits."""
+        if port in CONTROLS:
+            return CONTROLS[port], CONTROLS[port]
         if port.startswith("mult"):  # normalised
             return 1 << (bits - 1), (1 << bits) - 1
         return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
 
-    @abstractmethod
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         """Returns the values of every input port but the clock while a trace runs, each of shape (cycles, streams)."""
+        columns = self.operands(trace, workload)
+        alike = next(iter(columns.values()))
+        return {name: np.full_like(alike, value) for name, value in CONTROLS.items()} | columns
+
+    @abstractmethod
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+        """Returns the values of the input ports that carry operands or start them while a trace runs."""
 
     def latency(self, _multiplier_bits: int, /) -> int:
         """Returns the clock cycles from an operand to the output register of a unit without a pipeline."""

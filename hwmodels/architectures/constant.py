@@ -11,6 +11,7 @@ from hwmodels.architectures.base import (
     CLAMP,
     DELAY,
     OUTPUT_STAGE,
+    REGISTER,
     Architecture,
     Columns,
     Place,
@@ -33,7 +34,7 @@ class Constant(Architecture):
 
     name = "constant"
     top = "rescaler_constant"
-    sources = ("rescaler_constant.v", PRODUCT, OUTPUT_STAGE, CLAMP, DELAY)
+    sources = ("rescaler_constant.v", PRODUCT, OUTPUT_STAGE, CLAMP, DELAY, REGISTER)
     registers: ClassVar[Mapping[Place, str]] = {"product": "PRODUCT_STAGE", "sum": "SUM_STAGE"}
     multiplier_bits = (1, 31)
     choice = "array"
@@ -61,7 +62,7 @@ class Constant(Architecture):
             **output_parameters(workload),
         }
 
-    def most_registers(self, _workload: RescalerWorkload) -> dict[Place, int]:
+    def most_registers(self, _workload: RescalerWorkload, /) -> dict[Place, int]:
         return dict.fromkeys(self.registers, 1)
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
@@ -78,7 +79,7 @@ class Constant(Architecture):
         rescaled = half_up(inputs["acc"] * parameters["MULTIPLIER"], parameters["SHIFT"])
         return {"q": clamped(rescaled, parameters, inputs)}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         stage = workload.stages[-1]
         cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits)
         return {"acc": cut.acc, **output_ports(cut)}

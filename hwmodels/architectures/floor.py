@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hwmodels.architectures import blocks
-from hwmodels.architectures.base import CLAMP, DELAY, OUTPUT_STAGE, STAGED_PRODUCT
+from hwmodels.architectures.base import CLAMP, DELAY, OUTPUT_STAGE, REGISTER, STAGED_PRODUCT
 from hwmodels.architectures.one_stage import OneStage
 from hwmodels.components import Part, adder_levels, signed_bits, sized
 from hwmodels.workload import RescalerWorkload
@@ -15,7 +15,7 @@ class Floor(OneStage):
 
     name = "floor"
     top = "rescaler_floor"
-    sources = ("rescaler_floor.v", STAGED_PRODUCT, OUTPUT_STAGE, CLAMP, DELAY)
+    sources = ("rescaler_floor.v", STAGED_PRODUCT, OUTPUT_STAGE, CLAMP, DELAY, REGISTER)
     contract = "floor"
     choice = "array"
     exported = True

@@ -2,18 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import ClassVar, Final
+from typing import Final
 
 import numpy as np
 
 from hwmodels.architectures import blocks
 from hwmodels.architectures.base import (
     CLAMP,
-    DELAY,
     OUTPUT_STAGE,
+    REGISTER,
     Architecture,
     Columns,
-    Place,
     SweepPoint,
     clamped,
     output_parameters,
@@ -37,10 +36,7 @@ class Fractured(Architecture):
 
     name = "fractured"
     top = "rescaler_fractured"
-    sources = ("rescaler_fractured.v", OUTPUT_STAGE, CLAMP, DELAY)
-    registers: ClassVar[Mapping[Place, str]] = {
-        "product": "PRODUCT_STAGE", "shift": "SHIFT_STAGE", "sum": "SUM_STAGE"
-    }  # fmt: skip
+    sources = ("rescaler_fractured.v", OUTPUT_STAGE, CLAMP, REGISTER)
     multiplier_bits = (1, 32)
     choice = "fractured"
     narrows = False
@@ -53,12 +49,8 @@ class Fractured(Architecture):
             "SHIFT_WIDTH": _shift_bits(stage),
             "SHIFT_MIN": stage.right_shift_min,
             "OUT_WIDTH": workload.output_bits,
-            **self.pipeline_parameters(workload),
             **output_parameters(workload),
         }
-
-    def most_registers(self, _workload: RescalerWorkload) -> dict[Place, int]:
-        return dict.fromkeys(self.registers, 1)
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         stage = workload.stages[-1]
@@ -77,13 +69,10 @@ class Fractured(Architecture):
         yield Part("mux", "choice of the product", muxed(middle + wide, summed))
         yield Part("mux", "choice of the high product", muxed(middle, paired), off_path=True)
         yield Part("logic", "mode", plain(6), off_path=True)
-        lanes = ((wide, summed + 2 * MUX_LEVELS), (narrow, depth), (middle, paired), (narrow, depth))
-        if registers := workload.pipeline.product:
-            yield from blocks.registered("product", sum(bits for bits, _ in lanes), 0.0)
-            yield Part("register", "shift and mode", {"bits": _LANES * _shift_bits(stage) + 2}, off_path=True)
-        for lane, (bits, before) in enumerate(lanes):
-            for part in blocks.enabled_output(workload, bits, _shift_bits(stage), 0.0 if registers else before):
-                yield part if lane == 0 else replace(part, off_path=True)
+        yield from blocks.output(workload, wide, _shift_bits(stage), summed + 2 * MUX_LEVELS)
+        for bits, before in ((narrow, depth), (middle, paired), (narrow, depth)):
+            for part in blocks.enabled_output(workload, bits, _shift_bits(stage), before):
+                yield replace(part, off_path=True)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
         mode, results = inputs["mode"], {}
@@ -98,7 +87,7 @@ class Fractured(Architecture):
             return 0, len(_MODES) - 1
         return (0, (1 << bits) - 1) if port == "mult" else super().input_range(port, bits, signed)
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         stage = workload.stages[-1]
         width = _mode(stage.multiplier_bits)
         cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits)

@@ -36,7 +36,7 @@ class OneStage(Architecture):
             **output_parameters(workload),
         }
 
-    def most_registers(self, workload: RescalerWorkload) -> dict[Place, int]:
+    def most_registers(self, workload: RescalerWorkload, /) -> dict[Place, int]:
         stage = workload.stages[-1]
         most = {"product": most_slices(stage.multiplier_bits), "shift": min(stage.shift_bits, 1), "sum": 1}
         return {place: most[place] for place in self.registers}
@@ -46,7 +46,7 @@ class OneStage(Architecture):
         rescaled = ROUNDED_SHIFTS[self.contract](inputs["acc"] * inputs["mult"], shift)
         return {"q": clamped(rescaled, parameters, inputs)}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         stage = workload.stages[-1]
         cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits)
         return {"acc": cut.acc, "mult": cut.multiplier, "shift": cut.shift, **output_ports(cut)}

@@ -9,6 +9,7 @@ from hwmodels.architectures import blocks
 from hwmodels.architectures.base import (
     CLAMP,
     DELAY,
+    REGISTER,
     Architecture,
     Columns,
     Place,
@@ -31,7 +32,7 @@ class Shift(Architecture):
 
     name = "shift"
     top = "rescaler_shift"
-    sources = ("rescaler_shift.v", CLAMP, DELAY)
+    sources = ("rescaler_shift.v", CLAMP, DELAY, REGISTER)
     registers: ClassVar[Mapping[Place, str]] = {"shift": "SHIFT_STAGE"}
     contract = "floor"
     multiplier_bits = (1, 1)
@@ -67,7 +68,7 @@ class Shift(Architecture):
             **output,
         }
 
-    def most_registers(self, workload: RescalerWorkload) -> dict[Place, int]:
+    def most_registers(self, workload: RescalerWorkload, /) -> dict[Place, int]:
         return {"shift": min(workload.stages[-1].shift_bits, 1)}
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
@@ -81,7 +82,7 @@ class Shift(Architecture):
         shift = parameters["SHIFT_MIN"] + (inputs["shift"] if parameters["SHIFT_WIDTH"] else 0)
         return {"q": clamped(floor(inputs["acc"], shift), parameters, {**inputs, "zero_point": 0})}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         # Absorption leaves the outputs as they are: where the window moves a channel's shift, its accumulators are
         # scaled by as much.
         stage = workload.stages[-1]

@@ -10,6 +10,7 @@ from hwmodels.architectures.base import (
     CLAMP,
     DELAY,
     OUTPUT_STAGE,
+    REGISTER,
     STAGED_PRODUCT,
     Architecture,
     Columns,
@@ -32,7 +33,7 @@ class TfliteDouble(Architecture):
 
     name = "tflite_double"
     top = "rescaler_tflite_double"
-    sources = ("rescaler_tflite_double.v", STAGED_PRODUCT, OUTPUT_STAGE, CLAMP, DELAY)
+    sources = ("rescaler_tflite_double.v", STAGED_PRODUCT, OUTPUT_STAGE, CLAMP, DELAY, REGISTER)
     contract = "tflite_double"
     multiplier_bits = (2, 31)
     registers = ARRAY.registers
@@ -53,7 +54,7 @@ class TfliteDouble(Architecture):
             **output_parameters(workload),
         }
 
-    def most_registers(self, workload: RescalerWorkload) -> dict[Place, int]:
+    def most_registers(self, workload: RescalerWorkload, /) -> dict[Place, int]:
         stage = _widened(workload.stages[-1])
         return {"product": most_slices(stage.multiplier_bits), "shift": min(stage.shift_bits, 1), "sum": 1}
 
@@ -75,8 +76,8 @@ class TfliteDouble(Architecture):
         scaled = rounding.tflite_double(inputs["acc"], inputs["mult"], parameters["MULT_WIDTH"], exponent)
         return {"q": clamped(scaled, parameters, inputs)}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
-        columns = ARRAY.stimulus(trace, workload)
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+        columns = ARRAY.operands(trace, workload)
         columns["exponent"] = columns.pop("shift")
         return columns
 

@@ -9,7 +9,7 @@
 // MULT_WIDTH is k, the width of the unsigned, normalised multiplier; 1 is a pure shift (mult is then not read).
 // SHIFT_WIDTH counts the bits by which channels differ; SHIFT_MIN, common to all, is wiring. OUT_WIDTH >= 2.
 // CONSTANTS = 1 builds the unit for ZERO_POINT, Q_MIN and Q_MAX, whose ports are then not read; a bound that is an end of
-// the type takes the saturation alone.
+// the type takes the saturation alone. ENABLE and RESET: see rescaler_register.v, which this needs.
 //
 // A result comes out one rising edge after its operand, and one more for each of
 //   PRODUCT_STAGES  slices in which the product is made, a register behind each (rescaler_product.v; MULT_WIDTH >= 2)
@@ -18,20 +18,24 @@
 // A new operand may enter with its multiplier and shift at every edge. zero_point, q_min and q_max belong to the layer
 // and are not delayed: they must not change while operands are on their way.
 module rescaler #(
-    parameter ACC_WIDTH   = 32,
-    parameter MULT_WIDTH  = 31,
-    parameter SHIFT_WIDTH = 6,
-    parameter SHIFT_MIN   = 1,
-    parameter OUT_WIDTH   = 8,
-    parameter PRODUCT_STAGES = 0,
-    parameter SHIFT_STAGE = 0,
-    parameter SUM_STAGE   = 0,
-    parameter CONSTANTS   = 0,
-    parameter ZERO_POINT  = 0,
-    parameter Q_MIN       = -128,
-    parameter Q_MAX       = 127
+    parameter integer ACC_WIDTH   = 32,
+    parameter integer MULT_WIDTH  = 31,
+    parameter integer SHIFT_WIDTH = 6,
+    parameter integer SHIFT_MIN   = 1,
+    parameter integer OUT_WIDTH   = 8,
+    parameter integer PRODUCT_STAGES = 0,
+    parameter integer SHIFT_STAGE = 0,
+    parameter integer SUM_STAGE   = 0,
+    parameter integer CONSTANTS   = 0,
+    parameter integer ZERO_POINT  = 0,
+    parameter integer Q_MIN       = -128,
+    parameter integer Q_MAX       = 127,
+    parameter integer ENABLE      = 0,
+    parameter integer RESET       = 0
 ) (
     input  wire                                          clk,
+    input  wire                                          reset,
+    input  wire                                          enable,
     input  wire signed [ACC_WIDTH-1:0]                   acc,
     /* verilator lint_off UNUSEDSIGNAL */ // a pure shift reads no multiplier, a constant no port
     input  wire        [MULT_WIDTH-1:0]                  mult,
@@ -40,8 +44,23 @@ module rescaler #(
     input  wire signed [OUT_WIDTH-1:0]                   q_min,
     input  wire signed [OUT_WIDTH-1:0]                   q_max,
     /* verilator lint_on UNUSEDSIGNAL */
-    output reg  signed [OUT_WIDTH-1:0]                   q
+    output wire signed [OUT_WIDTH-1:0]                   q
 );
+    generate
+        if (ACC_WIDTH < 1) begin : g_acc_width_check
+            rescaler_ACC_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (MULT_WIDTH < 1) begin : g_mult_width_check
+            rescaler_MULT_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (SHIFT_WIDTH < 0) begin : g_shift_width_check
+            rescaler_SHIFT_WIDTH_must_be_at_least_0 invalid ();
+        end
+        if (OUT_WIDTH < 2) begin : g_out_width_check
+            rescaler_OUT_WIDTH_must_be_at_least_2 invalid ();
+        end
+    endgenerate
+
     // LEFT zeros below the product make every shift a right shift by at least 1; DROP low bits never matter.
     localparam LEFT          = (SHIFT_MIN < 1) ? 1 - SHIFT_MIN : 0;
     localparam DROP          = SHIFT_MIN + LEFT - 1;
@@ -65,10 +84,10 @@ module rescaler #(
     generate
         if (MULT_WIDTH == 1) begin : g_pure_shift
             assign product = acc;
-        end else if (PRODUCT_STAGES > 0) begin : g_product
-            rescaler_product #(.IN_WIDTH(ACC_WIDTH), .MULT_WIDTH(MULT_WIDTH), .STAGES(PRODUCT_STAGES)) multiply (
-                .clk(clk), .value(acc), .mult(mult), .product(product)
-            );
+        end else if (PRODUCT_STAGES > 0) begin : g_staged_product
+            rescaler_product #(
+                .IN_WIDTH(ACC_WIDTH), .MULT_WIDTH(MULT_WIDTH), .STAGES(PRODUCT_STAGES), .ENABLE(ENABLE), .RESET(RESET)
+            ) multiply (.clk(clk), .reset(reset), .enable(enable), .value(acc), .mult(mult), .product(product));
         end else begin : g_multiply
             wire signed [MULT_WIDTH:0] multiplier = {1'b0, mult};
             assign product = acc * multiplier;
@@ -86,8 +105,8 @@ module rescaler #(
             assign shifted = kept;
         end else if (PRODUCT_STAGES > 0) begin : g_delayed_shift
             wire [SHIFT_WIDTH-1:0] amount;
-            rescaler_delay #(.WIDTH(SHIFT_WIDTH), .STAGES(PRODUCT_STAGES)) delay (
-                .clk(clk), .value(shift), .delayed(amount)
+            rescaler_delay #(.WIDTH(SHIFT_WIDTH), .STAGES(PRODUCT_STAGES), .ENABLE(ENABLE), .RESET(RESET)) delay_shift (
+                .clk(clk), .reset(reset), .enable(enable), .value(shift), .delayed(amount)
             );
             assign shifted = kept >>> amount;
         end else begin : g_barrel_shift
@@ -95,9 +114,9 @@ module rescaler #(
         end
 
         if (SHIFT_STAGE != 0) begin : g_shift_stage
-            reg signed [KEPT_WIDTH-1:0] shifted_q;
-            always @(posedge clk) shifted_q <= shifted;
-            assign addend = shifted_q;
+            rescaler_register #(.WIDTH(KEPT_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) shift_register (
+                .clk(clk), .reset(reset), .enable(enable), .d(shifted), .q(addend)
+            );
         end else begin : g_no_shift_stage
             assign addend = shifted;
         end
@@ -111,9 +130,9 @@ module rescaler #(
         end
 
         if (SUM_STAGE != 0) begin : g_sum_stage
-            reg signed [FULL_WIDTH-1:0] full_q;
-            always @(posedge clk) full_q <= $signed(sum[SUM_WIDTH-1:1]);
-            assign full = full_q;
+            rescaler_register #(.WIDTH(FULL_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) sum_register (
+                .clk(clk), .reset(reset), .enable(enable), .d(sum[SUM_WIDTH-1:1]), .q(full)
+            );
         end else begin : g_no_sum_stage
             assign full = $signed(sum[SUM_WIDTH-1:1]);
         end
@@ -150,5 +169,7 @@ module rescaler #(
         end
     endgenerate
 
-    always @(posedge clk) q <= clamped;
+    rescaler_register #(.WIDTH(OUT_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) output_register (
+        .clk(clk), .reset(reset), .enable(enable), .d(clamped), .q(q)
+    );
 endmodule

@@ -6,22 +6,22 @@
 //   mode 0: q0..q3 from acc0..acc3 and mult[7:0] .. mult[31:24]
 //
 // Each lane has its own shift. Outputs of idle lanes carry no meaning. A narrower multiplier is left-aligned in its
-// 8, 16 or 32 bits or padded with zeros above. CONSTANTS: see rescaler_output.v, which this needs. PRODUCT_STAGE = 1 puts a
-// register behind the products of the mode; SHIFT_STAGE and SUM_STAGE: see rescaler.v.
+// 8, 16 or 32 bits or padded with zeros above. CONSTANTS: see rescaler_output.v, which this needs.
 module rescaler_fractured #(
-    parameter ACC_WIDTH   = 32,
-    parameter SHIFT_WIDTH = 6,
-    parameter SHIFT_MIN   = 1,
-    parameter OUT_WIDTH   = 8,
-    parameter PRODUCT_STAGE = 0,
-    parameter SHIFT_STAGE = 0,
-    parameter SUM_STAGE   = 0,
-    parameter CONSTANTS   = 0,
-    parameter ZERO_POINT  = 0,
-    parameter Q_MIN       = -128,
-    parameter Q_MAX       = 127
+    parameter integer ACC_WIDTH   = 32,
+    parameter integer SHIFT_WIDTH = 6,
+    parameter integer SHIFT_MIN   = 1,
+    parameter integer OUT_WIDTH   = 8,
+    parameter integer CONSTANTS   = 0,
+    parameter integer ZERO_POINT  = 0,
+    parameter integer Q_MIN       = -128,
+    parameter integer Q_MAX       = 127,
+    parameter integer ENABLE      = 0,
+    parameter integer RESET       = 0
 ) (
     input  wire                        clk,
+    input  wire                        reset,
+    input  wire                        enable,
     input  wire [1:0]                  mode,
     input  wire signed [ACC_WIDTH-1:0] acc0,
     input  wire signed [ACC_WIDTH-1:0] acc1,
@@ -40,12 +40,30 @@ module rescaler_fractured #(
     output wire signed [OUT_WIDTH-1:0] q2,
     output wire signed [OUT_WIDTH-1:0] q3
 );
+    generate
+        if (ACC_WIDTH < 1) begin : g_acc_width_check
+            rescaler_fractured_ACC_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (SHIFT_WIDTH < 1) begin : g_shift_width_check
+            rescaler_fractured_SHIFT_WIDTH_must_be_at_least_1 invalid ();
+        end
+    endgenerate
+
     localparam NARROW = ACC_WIDTH + 8;
     localparam MIDDLE = ACC_WIDTH + 16;
     localparam WIDE   = ACC_WIDTH + 32;
 
     wire quarter = mode == 2'd0;
     wire whole   = mode == 2'd2;
+    wire go;
+
+    generate
+        if (ENABLE != 0) begin : g_enabled
+            assign go = enable;
+        end else begin : g_always
+            assign go = 1'b1;
+        end
+    endgenerate
 
     // Which operand each multiplier sees.
     wire signed [ACC_WIDTH-1:0] operand1 = quarter ? acc1 : acc0;
@@ -73,54 +91,36 @@ module rescaler_fractured #(
     wire signed [MIDDLE-1:0] value2 = quarter ? product2 : pair2;
     /* verilator lint_on WIDTHEXPAND */
 
-    wire signed [WIDE-1:0]   lane_value0;
-    wire signed [NARROW-1:0] lane_value1;
-    wire signed [MIDDLE-1:0] lane_value2;
-    wire signed [NARROW-1:0] lane_value3;
-    rescaler_delay #(.WIDTH(WIDE + NARROW + MIDDLE + NARROW), .STAGES(PRODUCT_STAGE)) delay_values (
-        .clk(clk), .value({value0, product1, value2, product3}),
-        .delayed({lane_value0, lane_value1, lane_value2, lane_value3})
-    );
-    wire [4*SHIFT_WIDTH-1:0] amounts;
-    rescaler_delay #(.WIDTH(4 * SHIFT_WIDTH), .STAGES(PRODUCT_STAGE)) delay_shifts (
-        .clk(clk), .value({shift3, shift2, shift1, shift0}), .delayed(amounts)
-    );
-    wire enable_all;
-    wire enable_pairs;
-    rescaler_delay #(.WIDTH(2), .STAGES(PRODUCT_STAGE)) delay_mode (
-        .clk(clk), .value({quarter, ~whole}), .delayed({enable_all, enable_pairs})
-    );
-
     rescaler_output #(
         .IN_WIDTH(WIDE), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH),
-        .SHIFT_STAGE(SHIFT_STAGE), .SUM_STAGE(SUM_STAGE),
-        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
+        .ENABLE(ENABLE), .RESET(RESET)
     ) lane0 (
-        .clk(clk), .enable(1'b1), .value(lane_value0), .shift(amounts[0*SHIFT_WIDTH +: SHIFT_WIDTH]),
-        .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q0)
+        .clk(clk), .reset(reset), .enable(enable), .value(value0), .shift(shift0), .zero_point(zero_point),
+        .q_min(q_min), .q_max(q_max), .q(q0)
     );
     rescaler_output #(
         .IN_WIDTH(NARROW), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH),
-        .SHIFT_STAGE(SHIFT_STAGE), .SUM_STAGE(SUM_STAGE),
-        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
+        .ENABLE(1), .RESET(RESET)
     ) lane1 (
-        .clk(clk), .enable(enable_all), .value(lane_value1), .shift(amounts[1*SHIFT_WIDTH +: SHIFT_WIDTH]),
-        .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q1)
+        .clk(clk), .reset(reset), .enable(quarter & go), .value(product1), .shift(shift1), .zero_point(zero_point),
+        .q_min(q_min), .q_max(q_max), .q(q1)
     );
     rescaler_output #(
         .IN_WIDTH(MIDDLE), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH),
-        .SHIFT_STAGE(SHIFT_STAGE), .SUM_STAGE(SUM_STAGE),
-        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
+        .ENABLE(1), .RESET(RESET)
     ) lane2 (
-        .clk(clk), .enable(enable_pairs), .value(lane_value2), .shift(amounts[2*SHIFT_WIDTH +: SHIFT_WIDTH]),
-        .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q2)
+        .clk(clk), .reset(reset), .enable(~whole & go), .value(value2), .shift(shift2), .zero_point(zero_point),
+        .q_min(q_min), .q_max(q_max), .q(q2)
     );
     rescaler_output #(
         .IN_WIDTH(NARROW), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH),
-        .SHIFT_STAGE(SHIFT_STAGE), .SUM_STAGE(SUM_STAGE),
-        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
+        .ENABLE(1), .RESET(RESET)
     ) lane3 (
-        .clk(clk), .enable(enable_all), .value(lane_value3), .shift(amounts[3*SHIFT_WIDTH +: SHIFT_WIDTH]),
-        .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q3)
+        .clk(clk), .reset(reset), .enable(quarter & go), .value(product3), .shift(shift3), .zero_point(zero_point),
+        .q_min(q_min), .q_max(q_max), .q(q3)
     );
 endmodule

@@ -5,21 +5,24 @@
 //
 // The other architectures share it; rescaler.v is the same logic in one file. CONSTANTS = 1 takes ZERO_POINT, Q_MIN and
 // Q_MAX instead of their ports; a zero point of 0 then takes no adder. Needs rescaler_clamp.v. OUT_WIDTH >= 2.
-// SHIFT_STAGE and SUM_STAGE, 1 each, put a register behind the shifter and behind the adder; `enable` comes with `value`.
+// SHIFT_STAGE and SUM_STAGE, 1 each, put a register behind the shifter and behind the adder: see rescaler.v.
 module rescaler_output #(
-    parameter IN_WIDTH    = 63,
-    parameter SHIFT_WIDTH = 6,
-    parameter SHIFT_MIN   = 1,
-    parameter OUT_WIDTH   = 8,
-    parameter ROUND       = 1,
-    parameter SHIFT_STAGE = 0,
-    parameter SUM_STAGE   = 0,
-    parameter CONSTANTS   = 0,
-    parameter ZERO_POINT  = 0,
-    parameter Q_MIN       = -128,
-    parameter Q_MAX       = 127
+    parameter integer IN_WIDTH    = 63,
+    parameter integer SHIFT_WIDTH = 6,
+    parameter integer SHIFT_MIN   = 1,
+    parameter integer OUT_WIDTH   = 8,
+    parameter integer ROUND       = 1,
+    parameter integer SHIFT_STAGE = 0,
+    parameter integer SUM_STAGE   = 0,
+    parameter integer CONSTANTS   = 0,
+    parameter integer ZERO_POINT  = 0,
+    parameter integer Q_MIN       = -128,
+    parameter integer Q_MAX       = 127,
+    parameter integer ENABLE      = 0,
+    parameter integer RESET       = 0
 ) (
     input  wire                        clk,
+    input  wire                        reset,
     input  wire                        enable,
     /* verilator lint_off UNUSEDSIGNAL */ // bits below the smallest shift are dropped, and constants read no port
     input  wire signed [IN_WIDTH-1:0]  value,
@@ -28,10 +31,10 @@ module rescaler_output #(
     /* verilator lint_on UNUSEDSIGNAL */
     input  wire signed [OUT_WIDTH-1:0] q_min,
     input  wire signed [OUT_WIDTH-1:0] q_max,
-    output reg  signed [OUT_WIDTH-1:0] q
+    output wire signed [OUT_WIDTH-1:0] q
 );
     // With rounding, one fractional bit survives the shift: the adder turns it into the rounding.
-    localparam FRACTION   = ROUND ? 1 : 0;
+    localparam FRACTION   = (ROUND != 0) ? 1 : 0;
     localparam LEFT       = (SHIFT_MIN < FRACTION) ? FRACTION - SHIFT_MIN : 0;
     localparam DROP       = SHIFT_MIN + LEFT - FRACTION;
     localparam KEPT_WIDTH = (IN_WIDTH + LEFT - DROP > 2) ? IN_WIDTH + LEFT - DROP : 2;
@@ -42,7 +45,6 @@ module rescaler_output #(
     wire signed [KEPT_WIDTH-1:0]         shifted;
     wire signed [KEPT_WIDTH-1:0]         addend;
     wire signed [FULL_WIDTH-1:0]         full;
-    wire                                 take;
     wire signed [OUT_WIDTH-1:0]          clamped;
     /* verilator lint_off UNUSEDSIGNAL */ // the lowest bit of the sum has done its work once it has carried
     wire signed [SUM_WIDTH-1:0]          sum;
@@ -65,9 +67,9 @@ module rescaler_output #(
         end
 
         if (SHIFT_STAGE != 0) begin : g_shift_stage
-            reg signed [KEPT_WIDTH-1:0] shifted_q;
-            always @(posedge clk) shifted_q <= shifted;
-            assign addend = shifted_q;
+            rescaler_register #(.WIDTH(KEPT_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) shift_register (
+                .clk(clk), .reset(reset), .enable(enable), .d(shifted), .q(addend)
+            );
         end else begin : g_no_shift_stage
             assign addend = shifted;
         end
@@ -88,9 +90,9 @@ module rescaler_output #(
         end
 
         if (SUM_STAGE != 0) begin : g_sum_stage
-            reg signed [FULL_WIDTH-1:0] full_q;
-            always @(posedge clk) full_q <= $signed(sum[SUM_WIDTH-1:FRACTION]);
-            assign full = full_q;
+            rescaler_register #(.WIDTH(FULL_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) sum_register (
+                .clk(clk), .reset(reset), .enable(enable), .d(sum[SUM_WIDTH-1:FRACTION]), .q(full)
+            );
         end else begin : g_no_sum_stage
             assign full = $signed(sum[SUM_WIDTH-1:FRACTION]);
         end
@@ -101,11 +103,7 @@ module rescaler_output #(
         .IN_WIDTH(FULL_WIDTH), .OUT_WIDTH(OUT_WIDTH), .CONSTANTS(CONSTANTS), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) clamp (.value(full), .q_min(q_min), .q_max(q_max), .clamped(clamped));
 
-    rescaler_delay #(.WIDTH(1), .STAGES((SHIFT_STAGE != 0 ? 1 : 0) + (SUM_STAGE != 0 ? 1 : 0))) delay_enable (
-        .clk(clk), .value(enable), .delayed(take)
+    rescaler_register #(.WIDTH(OUT_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) output_register (
+        .clk(clk), .reset(reset), .enable(enable), .d(clamped), .q(q)
     );
-
-    always @(posedge clk) begin
-        if (take) q <= clamped;
-    end
 endmodule

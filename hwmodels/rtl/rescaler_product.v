@@ -5,17 +5,33 @@
 //   partial_i = partial_(i-1) + value * slice_i * 2^(i * SLICE)
 //
 // The bits below i * SLICE are final. Every slice but the last has SLICE bits; none may be empty, so that
-// SLICE * (STAGES - 1) < MULT_WIDTH. MULT_WIDTH >= 2.
+// SLICE * (STAGES - 1) < MULT_WIDTH. MULT_WIDTH >= 2. ENABLE and RESET: see rescaler_register.v, which this needs.
 module rescaler_product #(
-    parameter IN_WIDTH   = 32,
-    parameter MULT_WIDTH = 31,
-    parameter STAGES     = 1
+    parameter integer IN_WIDTH   = 32,
+    parameter integer MULT_WIDTH = 31,
+    parameter integer STAGES     = 1,
+    parameter integer ENABLE     = 0,
+    parameter integer RESET      = 0
 ) (
     input  wire                                  clk,
+    input  wire                                  reset,
+    input  wire                                  enable,
     input  wire signed [IN_WIDTH-1:0]            value,
     input  wire        [MULT_WIDTH-1:0]          mult,
     output wire signed [IN_WIDTH+MULT_WIDTH-1:0] product
 );
+    generate
+        if (STAGES < 1) begin : g_stages_check
+            rescaler_product_STAGES_must_be_at_least_1 invalid ();
+        end
+        if (MULT_WIDTH < 2) begin : g_mult_width_check
+            rescaler_product_MULT_WIDTH_must_be_at_least_2 invalid ();
+        end
+        if ((MULT_WIDTH + STAGES - 1) / STAGES * (STAGES - 1) >= MULT_WIDTH) begin : g_slice_check
+            rescaler_product_STAGES_leave_a_slice_empty invalid ();
+        end
+    endgenerate
+
     localparam SLICE         = (MULT_WIDTH + STAGES - 1) / STAGES;
     localparam PRODUCT_WIDTH = IN_WIDTH + MULT_WIDTH;
 
@@ -37,7 +53,7 @@ module rescaler_product #(
             wire signed [IN_WIDTH-1:0]      operand;
             wire        [BITS-1:0]          slice;
             wire signed [IN_WIDTH+BITS-1:0] sum;
-            reg  signed [IN_WIDTH+BITS-1:0] sum_q;
+            wire signed [IN_WIDTH+BITS-1:0] sum_q;
             wire signed [BITS:0]            factor = {1'b0, slice};
 
             if (i == 0) begin : g_first
@@ -50,18 +66,24 @@ module rescaler_product #(
                 assign slice   = rests[(i-1)*MULT_WIDTH +: BITS];
                 assign sum     = operand * factor + upper;
             end
-            always @(posedge clk) sum_q <= sum;
+            rescaler_register #(.WIDTH(IN_WIDTH + BITS), .ENABLE(ENABLE), .RESET(RESET)) sum_register (
+                .clk(clk), .reset(reset), .enable(enable), .d(sum), .q(sum_q)
+            );
 
             if (REST > 0) begin : g_rest
-                reg signed [IN_WIDTH-1:0] operand_q;
-                reg        [REST-1:0]     rest_q;
-                always @(posedge clk) operand_q <= operand;
+                wire [REST-1:0] rest;
+                wire [REST-1:0] rest_q;
                 if (i == 0) begin : g_first_rest
-                    always @(posedge clk) rest_q <= mult[MULT_WIDTH-1:BITS];
+                    assign rest = mult[MULT_WIDTH-1:BITS];
                 end else begin : g_next_rest
-                    always @(posedge clk) rest_q <= rests[(i-1)*MULT_WIDTH+BITS +: REST];
+                    assign rest = rests[(i-1)*MULT_WIDTH+BITS +: REST];
                 end
-                assign values[i*IN_WIDTH +: IN_WIDTH] = operand_q;
+                rescaler_register #(.WIDTH(IN_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) operand_register (
+                    .clk(clk), .reset(reset), .enable(enable), .d(operand), .q(values[i*IN_WIDTH +: IN_WIDTH])
+                );
+                rescaler_register #(.WIDTH(REST), .ENABLE(ENABLE), .RESET(RESET)) rest_register (
+                    .clk(clk), .reset(reset), .enable(enable), .d(rest), .q(rest_q)
+                );
                 assign rests[i*MULT_WIDTH +: MULT_WIDTH] = {{(MULT_WIDTH-REST){1'b0}}, rest_q};
             end else begin : g_no_rest
                 assign values[i*IN_WIDTH +: IN_WIDTH] = {IN_WIDTH{1'b0}};
@@ -72,8 +94,10 @@ module rescaler_product #(
                 wire signed [PRODUCT_WIDTH-1:0] partial = sum_q;
                 assign partials[i*PRODUCT_WIDTH +: PRODUCT_WIDTH] = partial;
             end else begin : g_next_partial
-                reg         [LOW-1:0]           low_q;
-                always @(posedge clk) low_q <= partials[(i-1)*PRODUCT_WIDTH +: LOW];
+                wire        [LOW-1:0]           low_q;
+                rescaler_register #(.WIDTH(LOW), .ENABLE(ENABLE), .RESET(RESET)) low_register (
+                    .clk(clk), .reset(reset), .enable(enable), .d(partials[(i-1)*PRODUCT_WIDTH +: LOW]), .q(low_q)
+                );
                 wire signed [PRODUCT_WIDTH-1:0] partial = $signed({sum_q, low_q});
                 assign partials[i*PRODUCT_WIDTH +: PRODUCT_WIDTH] = partial;
             end

@@ -1,4 +1,4 @@
-"""What a clock asks of a cell library: delays of flip-flops, energy of idle clock pins, and the cost of a clock gate."""
+"""What a clock asks of a cell library: flip-flop delays, energy of idle clock pins, and the cost of a clock gate."""
 
 from collections.abc import Iterator
 from typing import Final

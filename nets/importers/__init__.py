@@ -17,7 +17,7 @@ from nets.importers.tflite.graph import IDENTIFIER, RawGraph, RawOperator, read_
 from nets.importers.tflite.importer import network_from_bytes, operator_index
 from nets.importers.tflite.inspection import Inspection, inspect_tflite
 from nets.importers.tflite.interpolation import neighbours
-from nets.importers.tflite.recurrent import weighted_inputs
+from nets.importers.tflite.recurrent import OUTPUT_STATE, weighted_inputs
 from nets.importers.tflite.windows import window
 from nets.importers.tosa import AS_STATED, load_tosa, tosa_network
 from nets.importers.tosa import schema as tosa_schema
@@ -36,6 +36,7 @@ __all__ = [
     "FROM_BATCH",
     "IDENTIFIER",
     "MODEL_FORMATS",
+    "OUTPUT_STATE",
     "TOPOLOGIES",
     "TO_BATCH",
     "Coverage",

@@ -74,7 +74,7 @@ def _reference_model() -> ModuleType:
         return importlib.import_module(_MODULE)
     except ImportError as error:
         raise NetworkError(
-            "tosa-tools is not installed, so there is nothing to compare with: pip install 'rescale-dse[tosa]'"
+            "tosa-tools is not installed, so there is nothing to compare with: pip install --no-deps tosa-tools"
         ) from error
 
 

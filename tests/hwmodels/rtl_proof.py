@@ -143,7 +143,8 @@ def pipelined_cases(architecture: Architecture) -> list[Case]:
     constants = max(built, key=lambda each: (each.output is not None, each.multiplier_bits, each.stages[-1].shift_bits))
     narrow = max(built, key=lambda each: (each.stages[-1].shift_bits > 0, -each.stages[-1].operand_bits))
     chosen = [(widest, 3), (widest, 1), (constants, 2), (narrow, 2)]
-    return list({case.label: case for case in (_piped(architecture, *each) for each in chosen)}.values())
+    cases = {case.label: case for case in (_piped(architecture, *each) for each in chosen)}
+    return [case for case in cases.values() if case.depth]
 
 
 def _piped(architecture: Architecture, workload: RescalerWorkload, slices: int) -> Case:

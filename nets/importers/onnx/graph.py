@@ -118,9 +118,7 @@ def read_model(content: bytes, name: str) -> Any:  # noqa: ANN401 -- onnx's own 
     try:
         onnx, message = (importlib.import_module(each) for each in ("onnx", "google.protobuf.message"))
     except ImportError as error:
-        raise NetworkError(
-            f"{name}: reading .onnx files needs the onnx package: pip install 'rescale-dse[onnx]'"
-        ) from error
+        raise NetworkError(f"{name}: reading .onnx files needs the onnx package: pip install onnx") from error
     try:
         model = onnx.ModelProto.FromString(content)
     except (message.DecodeError, ValueError, UnicodeDecodeError, RecursionError, MemoryError) as error:
