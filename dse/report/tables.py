@@ -188,7 +188,10 @@ def _about(results: StudyResults, rec: Recommendation) -> pd.DataFrame:
         *((f"Samples, {split}", f"{amount:,}") for split, amount in facts.samples.items()),
         ("Calibration", f"{facts.calibration:,} unlabelled samples" if facts.calibration else "none"),
         ("Contract", facts.contract),
-        ("Accelerator style", f"{facts.style}, {formats.count(facts.lanes, 'lane')}, {facts.architecture} rescalers"),
+        (
+            "Accelerator style",
+            f"{facts.style}, {formats.count(facts.lanes, 'lane')}, {facts.architecture} rescalers{facts.clocked}",
+        ),
         ("Objective's cost model", str(facts.objective_cost)),
         ("Other cost model", str(facts.other_cost)),
         *facts.provenance.items(),

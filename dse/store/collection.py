@@ -197,6 +197,7 @@ def _facts(manifest: Manifest, complete: int) -> StudyFacts:
         varying=_varying(spec.search),
         members=tuple(member.name for member in spec.members if member.name),
         calibration=spec.fidelity.calibration,
+        clock_mhz=None if spec.hardware.clock is None else spec.hardware.clock.mhz,
     )
 
 

@@ -50,6 +50,7 @@ class StudyFacts:
         varying: which of shift windows, weight bits, contract, style and lanes the designs choose, in words; the
             attributes above are then the baseline's.
         calibration: number of unlabelled samples that narrowed networks are calibrated with; 0: they are not.
+        clock_mhz: frequency of the target clock, MHz; None without one.
     """
 
     study: str
@@ -70,6 +71,12 @@ class StudyFacts:
     varying: tuple[str, ...]
     members: tuple[str, ...]
     calibration: int
+    clock_mhz: float | None = None
+
+    @property
+    def clocked(self) -> str:
+        """The target clock for a list of what the hardware is, a comma in front; empty without one."""
+        return "" if self.clock_mhz is None else f", {self.clock_mhz:g} MHz"
 
     @property
     def windows_vary(self) -> bool:
