@@ -1,4 +1,4 @@
-"""Accelerator templates: MAC array, rescalers and parameter memory around a network, in two styles."""
+"""Accelerator templates: MAC array, rescalers, parameter memory and buffers around a network, in two styles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from hwmodels.clock import ClockedModel, clock_energy_nj, slowest_ns
 from hwmodels.components import crossed, sized
 from hwmodels.costs import NetworkCost, Style, component_cost, reasons, times, total
+from hwmodels.dataflow import Dataflow, MemoryCost, memory_cost
 from hwmodels.errors import HardwareError
 from hwmodels.models import CostModel
 from hwmodels.network import PJ_PER_NJ, built_workloads, memory_formats, network_cost, parameter_memory
@@ -31,12 +32,14 @@ class Accelerator:
             NVDLA finishes one group of kernels after the other (nvdla.org, Unit Description, Convolution Pipeline:
             group operation), and that of the traces behind the calibrated energies. ``channel_innermost``: all
             channels of a position, then the next position, so that every rescale reads its parameters.
+        dataflow: buffers of weights and activations, and how often they are accessed; None to leave them out.
     """
 
     style: Style
     mac_lanes: int
     rescaler_lanes: int
     output_order: OutputOrder = "channel_outermost"
+    dataflow: Dataflow | None = None
 
     def __post_init__(self) -> None:
         if self.output_order not in get_args(OutputOrder):
@@ -63,7 +66,7 @@ class LayerTime:
 
 @dataclass(frozen=True, slots=True)
 class AcceleratorCost:
-    """Cost of a network on an accelerator. Memory for weights and activations, and its accesses, are not in it.
+    """Cost of a network on an accelerator. Buffers of weights and activations stand beside it, not in it.
 
     Attributes:
         area_um2: area of MAC arrays, rescalers, and memory for parameters and biases.
@@ -72,6 +75,9 @@ class AcceleratorCost:
             which its last results leave the rescalers. Streaming: those between two inferences, the slowest layer's.
         period_ns: shortest clock period of the rescalers; None if the table gives no delays.
         latency_ns: time of those cycles at the target clock; None without one.
+        rescalers: the rescalers' part.
+        missing: why figures are None.
+        memories: cost of the buffers of weights and activations; None if the accelerator has none.
     """
 
     area_um2: float | None
@@ -79,6 +85,7 @@ class AcceleratorCost:
     latency_cycles: int
     rescalers: NetworkCost
     missing: tuple[str, ...]
+    memories: MemoryCost | None = None
     period_ns: float | None = None
     latency_ns: float | None = None
 
@@ -112,7 +119,14 @@ def accelerator_cost(
         latency_ns=latency_ns(cycles, period, model),
         rescalers=rescalers,
         missing=reasons((rescalers.missing, parameter_memory(technology).missing)),
+        memories=_memories(workloads, technology, accelerator.dataflow),
     )
+
+
+def _memories(
+    workloads: Sequence[RescalerWorkload], technology: Technology, dataflow: Dataflow | None
+) -> MemoryCost | None:
+    return None if dataflow is None else memory_cost(workloads, dataflow, technology.node_nm, technology.voltage_v)
 
 
 def latency_ns(cycles: int, period_ns: float | None, model: CostModel) -> float | None:

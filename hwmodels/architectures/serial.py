@@ -24,6 +24,7 @@ class Serial(OneStage):
     multiplier_bits = (2, 64)
     choice = "serial"
     registers: ClassVar[Mapping[Place, str]] = {}  # its loop sets the clock
+    exported = True
     narrows = False
     own_activity = True
 

@@ -7,8 +7,8 @@ from studies.reference.write_constraints import ROOT, normalized
 
 _HEAD = """# Licences of dependencies
 
-rescale-dse is under Apache-2.0. These packages are installed with it or with its tools for tests and documentation, under
-licences of their own, as their metadata state them (`python -m studies.reference.write_licences`).
+rescale-dse is under Apache-2.0. These packages are installed with it or with its tools for tests and documentation,
+under licences of their own, as their metadata state them (`python -m studies.reference.write_licences`).
 
 | package | licence |
 |---|---|
@@ -18,14 +18,13 @@ _LONGEST = 60  # characters: a longer text is the licence itself, not its name
 
 def licence(package: importlib.metadata.PackageMetadata) -> str:
     """Returns the licence that a package states: an SPDX expression, classifiers, or a short text, in this order."""
-    expression = package.get("License-Expression")
-    if expression:
-        return expression
+    if "License-Expression" in package:
+        return package["License-Expression"]
     classifiers = [
         line.split(" :: ")[-1] for line in package.get_all("Classifier") or [] if line.startswith("License :: ")
     ]
     named = [name for name in classifiers if name != "OSI Approved"]
-    text = (package.get("License") or "").strip()
+    text = package["License"].strip() if "License" in package else ""
     if named:
         return ", ".join(named)
     return text if 0 < len(text) <= _LONGEST and "\n" not in text else "see its distribution"

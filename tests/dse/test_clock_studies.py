@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from small_studies import document, small_spec
 
 from dse.design import Finetune, value_of
 from dse.errors import StudyError
@@ -13,6 +12,7 @@ from dse.study import Study
 from dse.study.loading import validated
 from dse.study.prepared import PreparedStudy
 from nets.network import Method
+from tests.small_studies import document, small_spec
 
 
 def clocked(mhz: float, **keys: object) -> Study:
