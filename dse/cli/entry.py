@@ -10,6 +10,7 @@ from typing import Annotated, Never
 import typer
 
 from dse.cli.doctor import doctor
+from dse.cli.fetch import fetch
 from dse.cli.hardware import calibrate, cost, trace
 from dse.cli.inspect import inspect
 from dse.cli.narrow import narrow
@@ -49,6 +50,10 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with i
     cost: ("dse cost rescaler.v --top rescaler -P MULT_WIDTH=4 --technology osu018",),
     calibrate: ("dse calibrate --liberty cells.lib --name mine --node-nm 45",),
     trace: ("dse trace model.tflite --data samples.npz --out trace.npz",),
+    fetch: (
+        "dse fetch                               # what there is, and what of it is here",
+        "dse fetch kws_ref_model.tflite kws01.npz",
+    ),
     doctor: ("dse doctor",),
 }
 

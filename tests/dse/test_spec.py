@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from dse.errors import StudyError
+from dse.fetch import name_in, public_files
+from dse.study.inputs import input_files
 from dse.study.loading import load_study, validated
 from dse.study.spec import StudyDocument
 from dse.study.values import DEFAULT_MULTIPLIER_BITS
@@ -174,13 +176,11 @@ def test_the_reference_is_up_to_date() -> None:
 
 @pytest.mark.parametrize("study", sorted((Path(__file__).parents[2] / "studies").glob("*.toml")), ids=lambda p: p.stem)
 def test_the_studies_of_the_project_are_valid(study: Path) -> None:
-    document = tomllib.loads(study.read_text(encoding="utf-8"))
-    networks = document.get("members", [document])
-    files = [file for one in networks for file in (one["network"].get("model"), one["data"].get("samples"))]
-    if missing := [file for file in files if file and not (study.parent / file).is_file()]:
-        assert validated(document).name == study.stem
-        pytest.skip(f"the files are not part of the project: {', '.join(missing)}")
-    assert load_study(study).name == study.stem
+    spec = validated(tomllib.loads(study.read_text(encoding="utf-8")), study.parent)
+    assert spec.name == study.stem
+    for key, file in input_files(spec).items():
+        name = name_in(file)
+        assert name in public_files(), f"{key} names a file that a stranger does not have"
 
 
 def test_values_do_not_change_after_validation() -> None:
