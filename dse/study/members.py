@@ -18,7 +18,9 @@ class NetworkSpec(Section):
         None, description="built-in network, trained in float from the seed"
     )
     cut: tuple[str | Annotated[int, Field(ge=0)], ...] = Field(
-        (), description="names or indices of the model's tensors at which the network ends; none: at its logits"
+        (),
+        description="names (of .tflite also indices) of the model's tensors at which the network ends; none: at its "
+        "logits",
     )
     weight_bits: int = Field(8, ge=3, le=8, description="width in bits of every layer's weights")
     contract: str = Field("half_up", description="rounding contract of every rescaler")

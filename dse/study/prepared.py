@@ -1,5 +1,6 @@
 """Prepares a study: loads every network and its data and checks that they fit, before anything is written."""
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -304,11 +305,12 @@ def _check_end(member: MemberSpec) -> None:
     if find is None or (end := find(model)) is None:
         return
     places = {"behind it": end.behind, "before it": end.logits}
-    cuts = [f"network.cut = [{at}] for the values {where}" for where, at in places.items() if at is not None]
-    instead = f"use {', or '.join(cuts)}" if cuts else "models of this format cannot be cut; leave the metric out"
+    cuts = [
+        f"network.cut = [{json.dumps(at)}] for the values {where}" for where, at in places.items() if at is not None
+    ]
     raise StudyError(
         f"{model.name}: data.metric = {metric!r} is of values, and the network is read without the {end.kind} that the "
-        f"file ends with; {instead}"
+        f"file ends with; use {', or '.join(cuts)}"
     )
 
 

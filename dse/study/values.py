@@ -18,10 +18,10 @@ def _absolute(path: Path, info: ValidationInfo) -> Path:
     return path if info.context is None or name_in(path) is not None else (info.context / path).resolve()
 
 
-def _table(technology: str, info: ValidationInfo) -> str:
-    """Returns a technology, as :func:`_absolute` if it is a path; the names of shipped tables have no suffix."""
-    path = Path(technology)
-    return str(_absolute(path, info)) if info.context is not None and path.suffix == ".toml" else technology
+def _table(table: str, info: ValidationInfo) -> str:
+    """Returns a table, as :func:`_absolute` if it is a path; the names of shipped tables have no suffix."""
+    path = Path(table)
+    return str(_absolute(path, info)) if info.context is not None and path.suffix == ".toml" else table
 
 
 def _window(given: object) -> int | str:
@@ -45,6 +45,7 @@ Objective = Annotated[
 ]
 Sampler = Literal["surrogate", "tpe", "nsga2", "nsga3", "qmc", "random"]
 Technology = Annotated[str, AfterValidator(_table)]
+MemoryTableName = Annotated[str, AfterValidator(_table)]
 
 
 class Section(BaseModel):

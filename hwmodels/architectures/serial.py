@@ -23,6 +23,7 @@ class Serial(OneStage):
     sources = ("rescaler_serial.v", OUTPUT_STAGE, CLAMP, REGISTER)
     multiplier_bits = (2, 64)
     choice = "serial"
+    exported = True
     single_path = False
     narrows = False
     own_activity = True

@@ -59,6 +59,17 @@ BAD: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"fidelity__slack_pp": float("nan")}, ("fidelity.slack_pp", "finite", "nan")),
     ({"workers__timeout_s": float("inf")}, ("workers.timeout_s", "finite", "inf")),
     ({"workers__executor": "slurm"}, ("workers.executor", "'ray' or 'serial'", "'slurm'")),
+    ({"hardware__accelerator": {"preset": "tpu"}}, ("hardware.accelerator.preset", "'nvdla_small'", "'tpu'")),
+    ({"hardware__accelerator": {"preset": ["finn"]}}, ("hardware.accelerator.preset", "finn")),
+    ({"hardware__accelerator": {"bank_kib": 0}}, ("hardware.accelerator.bank_kib", "greater than 0")),
+    (
+        {"hardware__accelerator": {"preset": "finn", "weight_uses": 2}},
+        ("hardware", "accelerator.weight_uses is given by preset = 'finn'"),
+    ),
+    (
+        {"hardware__accelerator": {"preset": "nvdla_small"}, "hardware__mac_lanes": 16},
+        ("hardware", "mac_lanes = 16, but accelerator.preset = 'nvdla_small' has 64", "leave one out"),
+    ),
     ({"hardware__style": "systolic"}, ("hardware.style", "'streaming' or 'shared'", "'systolic'")),
     ({"accuracy": "mean"}, ("accuracy = 'mean'", "several networks", "leave it out")),
     ({"hardware__cost_source": "guess"}, ("hardware.cost_source", "'analytic'", "'guess'")),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nets.errors import NetworkError
-from nets.importers.ends import DroppedEnd
+from nets.importers.ends import Cut, DroppedEnd
 from nets.importers.tflite import (
     elementwise,
     functions,
@@ -24,7 +24,6 @@ from nets.importers.tflite.blocks import dilated
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.extent import (
     FUNCTIONS_AT_THE_END,
-    Cut,
     Extent,
     downstream,
     extent_of,
