@@ -8,7 +8,12 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 # Files at the root of the project that are pages of the site as well: readers of the tree find them where they look.
-ROOT_PAGES = {"index": "README.md", "contributing": "CONTRIBUTING.md", "security": "SECURITY.md", "changelog": "CHANGELOG.md"}
+ROOT_PAGES = {
+    "index": "README.md",
+    "contributing": "CONTRIBUTING.md",
+    "security": "SECURITY.md",
+    "changelog": "CHANGELOG.md",
+}
 ROOT = Path(__file__).parents[1]
 _LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
 
