@@ -20,7 +20,7 @@ from dse.study.spec import Study
 from dse.study.task_metrics import Measured, Metric, metric_named
 from dse.study.tasks import check_above_chance, check_classifier
 from dse.study.values import SHIPPED_METRICS
-from nets.datasets import Dataset, Samples, Splits, integers, load_digits_dataset, load_npz_dataset, split
+from nets.datasets import BUILT_IN_DATASETS, Dataset, Samples, Splits, integers, load_npz_dataset, split
 from nets.digests import digest
 from nets.execute import IntegerExecutor
 from nets.importers import TOPOLOGIES, load_network, model_format, quantize_input, quantize_module, train_float
@@ -239,7 +239,7 @@ def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
 def _dataset(data: DataSpec, network: QuantizedNetwork | None) -> Dataset:
     """Loads samples for an imported network, or for one that is yet to be trained."""
     if not data.samples:
-        return load_digits_dataset()
+        return BUILT_IN_DATASETS[str(data.dataset)]()
     bits = 8 if network is None else network.tensors[network.inputs[0]].bits
     return load_npz_dataset(data.samples, input_offset=data.input_offset, bits=bits)
 
@@ -352,7 +352,7 @@ def _trained(spec: NetworkSpec, name: str, samples: Samples, seed: int) -> _Base
     if not np.issubdtype(samples.inputs.dtype, np.floating) or shape != topology.input_shape:
         raise StudyError(
             f"network.topology = {name!r} is trained on real inputs {list(topology.input_shape)}, "
-            f'but the data are {samples.inputs.dtype} {list(shape)}; use data.dataset = "digits"'
+            f'but the data are {samples.inputs.dtype} {list(shape)}; use data.dataset = "{topology.dataset}"'
         )
     images = torch.from_numpy(samples.inputs.astype(np.float32)).permute(0, 3, 1, 2).contiguous()
     module = train_float(topology, images, torch.from_numpy(samples.labels), seed)

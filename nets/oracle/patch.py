@@ -142,8 +142,8 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     """Returns the original file with the network's weights, biases and scales, and its rescalers in tensors' names.
 
     A layer that has no bias in the file gets one if the network's is not 0, and a clamp that is an operator becomes
-    another one if its bounds are those: RELU6 becomes RELU. A quantized dimension that a tensor does not have, for which
-    LiteRT refuses a file, becomes 0.
+    another one if its bounds are those: RELU6 becomes RELU. A quantized dimension that a tensor does not have, for
+    which LiteRT refuses a file, becomes 0.
 
     Weight scales are chosen so that ``s_x * s_w / s_y`` is what the network's multipliers and shifts represent,
     to the nearest float32. The runtime derives the rescalers of ADD, SUB, MUL and MEAN from the tensors' scales, which
