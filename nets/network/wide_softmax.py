@@ -46,7 +46,8 @@ def wide_shares(exponentials: IntArray) -> IntArray:
     mantissa = ((total << (31 - bits)) + (1 << 13)) >> 14
     factor = _interpolated(_reciprocal_table(), np.clip(mantissa - (1 << 15) - (1 << 16), _MIN, _MAX))
     shift = bits - 1
-    return np.clip((exponentials * factor + (1 << (shift - 1))) >> shift, 0, _MAX)
+    shares: IntArray = np.clip((exponentials * factor + (1 << (shift - 1))) >> shift, 0, _MAX)
+    return shares
 
 
 @functools.cache
@@ -80,4 +81,5 @@ def _rounded(value: float) -> int:
 def _interpolated(table: IntArray, values: IntArray) -> IntArray:
     """Looks int16 values up; every interval has 128 of them."""
     at, share = 256 + (values >> 7), values & 127
-    return table[at] + (((table[at + 1] - table[at]) * share + 64) >> 7)
+    values_between: IntArray = table[at] + (((table[at + 1] - table[at]) * share + 64) >> 7)
+    return values_between
