@@ -101,14 +101,16 @@ def accelerator_cost(
         latency_cycles=sum(cycles) if accelerator.style == "shared" else max(cycles),
         rescalers=rescalers,
         missing=reasons((rescalers.missing, parameter_memory(technology).missing)),
-        memories=_memories(workloads, technology, accelerator.dataflow),
+        memories=_memories(workloads, technology, accelerator),
     )
 
 
 def _memories(
-    workloads: Sequence[RescalerWorkload], technology: Technology, dataflow: Dataflow | None
+    workloads: Sequence[RescalerWorkload], technology: Technology, accelerator: Accelerator
 ) -> MemoryCost | None:
-    return None if dataflow is None else memory_cost(workloads, dataflow, technology.node_nm, technology.voltage_v)
+    if accelerator.dataflow is None:
+        return None
+    return memory_cost(workloads, accelerator.dataflow, technology, accelerator.style)
 
 
 def parameter_energy_nj(
