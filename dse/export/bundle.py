@@ -9,6 +9,7 @@ import pandas as pd
 
 from dse.design import RESCALER_AREA, RESCALER_ENERGY
 from dse.errors import StudyError
+from dse.evaluate import pipelines_of
 from dse.export import render
 from dse.export.document import (
     AccuracyDocument,
@@ -69,7 +70,7 @@ def export_design(
         raise StudyError(f"{out}: is not empty; give --out a new or empty folder")
     design = load_design(RunFolder(run), trial, samples, member, study=study, storage=storage)
     methods = {name: choice.method.value for name, choice in design.point.choices}
-    units = units_of(design.network, methods, design.hardware.architecture)
+    units = units_of(design.network, methods, design.hardware.architecture, pipelines_of(design.hardware))
     interface = interface_for(units, handshake, reset, parameters)
     vectors = vectors_of(design.network, units, design.samples, rows, design.seed)
     out.parent.mkdir(parents=True, exist_ok=True)
