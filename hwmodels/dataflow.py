@@ -79,7 +79,7 @@ class MemoryCost:
 
     Attributes:
         area_um2: their area; None if the memory table cannot be scaled to the technology.
-        energy_nj: energy of the accesses of one inference, without leakage; None likewise.
+        energy_nj: energy of the accesses of one inference, and with a clock of leakage; None likewise.
         leakage_uw: leakage, in the process of the memory table.
         kib: their capacity in KiB.
         missing: why figures are None.

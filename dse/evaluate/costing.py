@@ -113,7 +113,7 @@ def _cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
 
 
 def check_objectives(study: PreparedStudy) -> None:
-    """Rejects a technology table that lacks figures of the study's objectives, and buffers of a size that no memory table has.
+    """Rejects a technology table that lacks figures of the study's objectives, and buffers beyond their table.
 
     Raises:
         StudyError: names what the table lacks.

@@ -20,6 +20,7 @@ from hwmodels import (
     load_memory,
     load_technology,
 )
+from hwmodels.clock import Clock, ClockedModel
 from hwmodels.dataflow import memory_cost, traffic
 from hwmodels.memories import area_factor, energy_factor
 
@@ -184,3 +185,15 @@ def test_unknown_tables_and_sizes_are_refused() -> None:
         dataflow(weight_uses=0)
     with pytest.raises(HardwareError, match="words of at least one bit"):
         Buffer(kib=4, word_bits=0)
+
+
+def test_buffers_leak_for_the_time_of_an_inference_if_there_is_a_clock() -> None:
+    model = AnalyticRescalerModel(load_technology("osu018"))
+    work, accelerator = [layer(outputs=64, positions=256, taps=576)], PRESETS["nvdla_small"].accelerator(CACTI)
+    free = accelerator_cost(work, model, accelerator)
+    timed = accelerator_cost(work, ClockedModel(model, Clock(10.0)), accelerator)
+    assert free.memories is not None
+    assert timed.memories is not None
+    leaked = (timed.memories.energy_nj or 0) - (free.memories.energy_nj or 0)
+    assert leaked == pytest.approx((free.memories.leakage_uw or 0) * (timed.latency_ns or 0) * 1e-6)
+    assert leaked > 0
