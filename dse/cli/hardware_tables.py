@@ -49,8 +49,6 @@ def _figures(result: VerilogCost) -> Iterable[str]:
         yield f"{label}: {'unknown' if value is None else f'{value:,.3f}{stated}'}"
     for reason in result.missing:
         yield f"unknown: {reason}"
-    for finding in result.findings:
-        yield f"{finding.topic}: {finding.text} {finding.where}"
 
 
 def print_errors(result: Calibration, console: Console) -> None:

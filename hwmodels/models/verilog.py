@@ -7,7 +7,7 @@ from pathlib import Path
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.errors import HardwareError
 from hwmodels.models.parsed_parts import design_costs
-from hwmodels.parsing import Finding, Memory, Operator, Port, Register, lint, parse_files
+from hwmodels.parsing import Memory, Operator, Port, Register, parse_files
 from hwmodels.technologies import Technology
 
 
@@ -25,7 +25,6 @@ class VerilogCost:
         operators: every operator with widths and signedness.
         ports: ports of the top module.
         unit: costs by component.
-        findings: contract observations, as far as the operators show them.
     """
 
     top: str
@@ -43,7 +42,6 @@ class VerilogCost:
     ports: tuple[Port, ...]
     unit: UnitCost
     missing: tuple[str, ...]
-    findings: tuple[Finding, ...]
 
 
 def cost_verilog(
@@ -92,5 +90,4 @@ def cost_verilog(
         ports=design.ports,
         unit=unit,
         missing=(*unit.missing, "delay_ns: parsed RTL shows operators, not paths through gates"),
-        findings=tuple(lint(design)),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from hw_workloads import addition, built_for, constant, convolution, needs_yosys
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from proof_units import HAS_ICARUS, MUTANTS, UNIT, bench_passes, mutant, question
 
@@ -45,6 +45,7 @@ def contract_of_constants(contract: str, acc: int, multiplier: int, shift: int, 
     return number(words.settled(term), signed=True)
 
 
+@settings(max_examples=40)
 @given(
     st.sampled_from(sorted(CONTRACTS)),
     st.one_of(st.integers(-(2**31), 2**31 - 1), st.integers(-40, 40)),
@@ -55,13 +56,14 @@ def test_the_terms_of_a_contract_are_the_integers_of_the_executor(
     contract: str, acc: int, k: int, data: st.DataObject
 ) -> None:
     multiplier = data.draw(st.integers(2 ** (k - 1), 2**k - 1))
-    shift = data.draw(st.integers(k if contract in ("tflite_double", "ruy_double") else 0, k + 25))
+    shift = data.draw(st.integers(k if contract in ("tflite_double", "ruy_double") else 1, k + 25))
     wanted = requantize(
         torch.tensor([acc]), torch.tensor([multiplier]), torch.tensor([shift]), k, NETWORK_CONTRACTS[contract]
     )
     assert contract_of_constants(contract, acc, multiplier, shift, k) == int(wanted[0])
 
 
+@settings(max_examples=40)
 @given(st.sampled_from(sorted(exact.ROUNDED_SHIFTS)), st.integers(-5000, 5000), st.integers(1, 15), st.integers(-6, 20))
 def test_the_terms_of_a_contract_shift_to_the_left(contract: str, acc: int, multiplier: int, shift: int) -> None:
     wanted = exact.ROUNDED_SHIFTS[contract](acc * multiplier, shift)
@@ -172,7 +174,7 @@ SHIPPED = {
     "floor": case("floor", 5, 12, 4, 1),
     "half_away": case("half_away", 5, 12, 4, 1),
     "tflite_double": case("tflite_double", 5, 12, 5, 1),
-    "constant": built_for(constant(171, operand_bits=12)),
+    "constant": built_for(constant(12, operand_bits=12, right_shift=6)),
     "shift": built_for(case("shift", 1, 20, 8, 3), 0),
     "add": addition(multiplier_bits=8),
     "add_shift": replace(built_for(addition(multiplier_bits=1)), folded=True),
