@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bitwuzla import Kind, Term
 
+from hwmodels.proof._exact import ExactWords
 from hwmodels.proof._words import Bits, Words, constant, extended, is_constant, number, trimmed
 
 
@@ -58,10 +59,14 @@ class Product:
 
 
 class Products:
-    """All products of a proof."""
+    """All products of a proof.
+
+    Attributes:
+        exact: the polynomials of its words, by which products are found that a design makes of parts.
+    """
 
     def __init__(self, words: Words) -> None:
-        self._words = words
+        self._words, self.exact = words, ExactWords(words)
         self._made: dict[tuple[Bits, Bits, tuple[bool, bool]], Product] = {}
 
     def __iter__(self) -> Iterator[Product]:
@@ -75,6 +80,9 @@ class Products:
         if key not in self._made:
             wired = _wired(a, b, (a_signed, b_signed))
             bits = self._words.unknown(f"product{len(self._made)}", len(a) + len(b)) if wired is None else wired
+            if wired is None:
+                factors = self.exact.of(a, signed=a_signed), self.exact.of(b, signed=b_signed)
+                self.exact.note_product(bits, *factors)
             self._made[key] = Product(a, b, (a_signed, b_signed), bits, wired is not None, where)
         return self._made[key]
 

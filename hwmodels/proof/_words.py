@@ -70,6 +70,11 @@ class Words:
             return whole
         return self.manager.mk_term(Kind.BV_EXTRACT, [whole], [first.index + len(run) - 1, first.index])
 
+    def width(self, word: int) -> int:
+        """Returns the width of a word in bits."""
+        width: int = self._terms[word].sort().bv_size()
+        return width
+
     def value(self, value: int, width: int) -> Term:
         """Returns a constant term; a negative one as its two's complement."""
         return self.manager.mk_bv_value(self.manager.mk_bv_sort(width), value & ((1 << width) - 1))
