@@ -13,8 +13,21 @@ from dse.errors import StudyError
 from dse.export import render
 from dse.export.scored_design import ScoredDesign
 from dse.export.units import Unit, units_of
-from hwmodels.proof import CLOCK, OUTPUT, Claim, Interface, Outcome, PortBits, Proof, Prover, Rescale, Source, Sum, read_netlist
-from nets.network import ElementwiseSum, QuantizedNetwork, Rescaler
+from hwmodels.proof import (
+    CLOCK,
+    OUTPUT,
+    Claim,
+    Interface,
+    Outcome,
+    PortBits,
+    Proof,
+    Prover,
+    Rescale,
+    Source,
+    Sum,
+    read_netlist,
+)
+from nets.network import ElementwiseSum, NarrowableOperator, QuantizedNetwork, Rescaler
 
 
 @dataclass(frozen=True)
@@ -109,6 +122,7 @@ def _interval(unit: Unit, channel: int) -> tuple[int, int]:
 def _rescale(unit: Unit, network: QuantizedNetwork, channel: int) -> tuple[Interface, Claim]:
     """Returns how a channel's rescaler is driven, and what the network says that it computes."""
     operator = network.operator(unit.name)
+    assert isinstance(operator, NarrowableOperator)  # noqa: S101 -- of which units are made
     place = channel if unit.constants.live is None else int(unit.constants.live[channel])
     multiplier, shift = _constants(operator.rescaler, place)
     offset = unit.constants.offset
@@ -151,7 +165,9 @@ def _sum(unit: Unit, network: QuantizedNetwork) -> tuple[Interface, Claim]:
 
 def _constants(rescaler: Rescaler, channel: int) -> tuple[int, int]:
     """Returns multiplier and right shift of a channel, as the network has them."""
-    multiplier, shift = (int(each[channel if each.size > 1 else 0]) for each in (rescaler.multiplier, rescaler.right_shift))
+    multiplier, shift = (
+        int(each[channel if each.size > 1 else 0]) for each in (rescaler.multiplier, rescaler.right_shift)
+    )
     return multiplier, shift
 
 

@@ -1,4 +1,4 @@
-"""What yosys' operators compute, as terms of the solver (yosys manual, "Internal cell library"; IEEE 1364-2005, 5.1)."""
+"""What yosys' operators compute, as terms of the solver (yosys manual, "Internal cell library")."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -110,7 +110,10 @@ class Operators:
         """Returns ``s * a`` if one operand repeats a bit."""
         for mask, other in (("A", "B"), ("B", "A")):
             if len(set(inputs[mask])) == 1 and len(inputs[mask]) == len(inputs[other]):
-                operand, select = self._exact.of(inputs[other], signed=True), self._exact.of(inputs[mask][:1], signed=False)
+                operand, select = (
+                    self._exact.of(inputs[other], signed=True),
+                    self._exact.of(inputs[mask][:1], signed=False),
+                )
                 return operand.times(select) if operand and select else None
         return None
 
@@ -231,7 +234,9 @@ class Operators:
         steps = self._words.term(extended(amount, size, signed=either_way))
         right = Kind.BV_ASHR if kind == "$sshr" and signed else Kind.BV_SHR
         if not either_way:
-            moved, kept = ((self._term(Kind.BV_SHL if kind in ("$shl", "$sshl") else right, x, steps)) for x in (operand, inside))
+            moved, kept = (
+                (self._term(Kind.BV_SHL if kind in ("$shl", "$sshl") else right, x, steps)) for x in (operand, inside)
+            )
         else:
             negative = self._term(Kind.BV_SLT, steps, self._words.value(0, size))
             back = self._term(Kind.BV_NEG, steps)

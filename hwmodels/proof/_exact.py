@@ -105,8 +105,8 @@ class ExactWords:
         first = run[0]
         if isinstance(first, Bit) and first.word in self._known:
             known = self._known[first.word]
-            if known.fits(first.index + len(run), signed=signed):  # the bits above are copies of the sign, or zeros
-                return known.above(tuple(Bit(first.word, index) for index in range(first.index)))
+            if known.fits(first.place + len(run), signed=signed):  # the bits above are copies of the sign, or zeros
+                return known.above(tuple(Bit(first.word, index) for index in range(first.place)))
         return _of_atoms(run, signed=signed)
 
     def note_product(self, bits: Bits, first: Exact | None, second: Exact | None) -> None:
@@ -184,5 +184,7 @@ def _tightened(terms: Mapping[Monomial, int], scale: int, low: int, high: int) -
 
 def _runs(bits: Bits) -> list[Bits]:
     """Returns the longest rows of consecutive bits of one word, or of constants."""
-    keys = [("", 0) if isinstance(bit, int) else (str(bit.word), bit.index - place) for place, bit in enumerate(bits)]
-    return [tuple(bit for _, bit in group) for _, group in groupby(zip(keys, bits, strict=True), key=lambda pair: pair[0])]
+    keys = [("", 0) if isinstance(bit, int) else (str(bit.word), bit.place - place) for place, bit in enumerate(bits)]
+    return [
+        tuple(bit for _, bit in group) for _, group in groupby(zip(keys, bits, strict=True), key=lambda pair: pair[0])
+    ]

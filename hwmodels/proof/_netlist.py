@@ -26,8 +26,8 @@ _UNPROVABLE: Final = {
 }
 # Conditions become multiplexers, registers lose their enables and resets to the logic before them.
 _LOWERED: Final = (
-    "proc", "flatten", "opt_clean", "memory_nordff", "memory_collect", "opt_clean", "async2sync", "dffunmap", "pmuxtree",
-    "bmuxmap", "demuxmap", "opt_clean",
+    "proc", "flatten", "opt_clean", "memory_nordff", "memory_collect", "opt_clean", "async2sync", "dffunmap",
+    "pmuxtree", "bmuxmap", "demuxmap", "opt_clean",
 )  # fmt: skip
 
 NetBit = int | str  # a net's number, or '0', '1', 'x', 'z'
@@ -237,7 +237,9 @@ def _ordered(cells: Sequence[Cell]) -> tuple[Cell, ...]:
                 raise HardwareError(f"a net has two drivers: {cells[drivers[bit]].where} and {cell.where}")
             drivers[bit] = index
     graph = {
-        index: {drivers[bit] for name, bits in cell.ports.items() if name != cell.output for bit in bits if bit in drivers}
+        index: {
+            drivers[bit] for name, bits in cell.ports.items() if name != cell.output for bit in bits if bit in drivers
+        }
         for index, cell in enumerate(cells)
     }
     try:

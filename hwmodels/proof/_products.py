@@ -1,8 +1,8 @@
 """Exact products of a proof, each of which is one unknown word until a proof needs to know more.
 
 A product of the same two operands is the same word on both sides, in the design and in its contract: that is how the
-multiplier is split from shift, rounding and clamp. The operands are rows of bits without extension, so that their widths
-do not matter.
+multiplier is split from shift, rounding and clamp. Operands are rows of bits without extension, so that their widths do
+not matter.
 """
 
 from collections.abc import Iterator
@@ -107,7 +107,8 @@ def _wired(first: Bits, second: Bits, signs: tuple[bool, bool]) -> Bits | None:
     width = len(first) + len(second)
     if is_constant(first) and is_constant(second):
         return constant(number(first, signed=signs[0]) * number(second, signed=signs[1]), width)
-    for fixed, other, fixed_signed, other_signed in ((first, second, *signs), (second, first, *reversed(signs))):
+    operands = ((first, signs[0]), (second, signs[1]))
+    for (fixed, fixed_signed), (other, other_signed) in (operands, operands[::-1]):
         if is_constant(fixed) and not fixed_signed and (value := number(fixed, signed=False)).bit_count() <= 1:
             low = value.bit_length() - 1
             return extended((*((0,) * low), *other), width, signed=other_signed) if value else constant(0, width)
