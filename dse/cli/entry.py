@@ -9,7 +9,9 @@ from typing import Annotated, Never
 
 import typer
 
+from dse.cli.accelergy import accelergy
 from dse.cli.doctor import doctor
+from dse.cli.fetch import fetch
 from dse.cli.hardware import calibrate, cost, trace
 from dse.cli.inspect import inspect
 from dse.cli.narrow import narrow
@@ -48,12 +50,17 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with i
     verify: ("dse verify model.tflite --samples 8",),
     contracts: ("dse contracts model.tflite --data samples.npz --samples 50",),
     cost: ("dse cost rescaler.v --top rescaler -P MULT_WIDTH=4 --technology osu018",),
+    accelergy: ("dse accelergy --technology osu018 --out rescalers",),
     prove: (
         "dse prove runs/digits                   # every rescaler of the recommended design",
         "dse prove rescaler.v --top rescaler -P MULT_WIDTH=4 --shift-offset 1 --tie enable=1",
     ),
     calibrate: ("dse calibrate --liberty cells.lib --name mine --node-nm 45",),
     trace: ("dse trace model.tflite --data samples.npz --out trace.npz",),
+    fetch: (
+        "dse fetch                               # what there is, and what of it is here",
+        "dse fetch kws_ref_model.tflite kws01.npz",
+    ),
     doctor: ("dse doctor",),
 }
 

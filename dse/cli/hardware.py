@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.networks import Cuts
 from dse.cli.output import echo, terminal
 from dse.cli.run import INTERRUPTED
 from dse.cli.verilog_options import bad_input, macros, parameters_of
@@ -60,6 +61,7 @@ def trace(
     out: Annotated[Path, typer.Option(help="trace file to write")] = Path("trace.npz"),
     samples: Annotated[int, typer.Option(min=1, help="number of inputs to run, spread over the file")] = 4,
     input_offset: Annotated[int, typer.Option(help="added to the inputs: -128 for uint8 pixels")] = 0,
+    cut: Cuts = None,
 ) -> None:
     """Record the accumulators of a network.
 
@@ -71,7 +73,7 @@ def trace(
     from nets.files import replacing
     from nets.importers import load_network
 
-    network = load_network(model)
+    network = load_network(model, cut=tuple(cut or ()))
     bits = network.tensors[network.inputs[0]].bits
     inputs = spread(load_npz_dataset(data, input_offset=input_offset, bits=bits).samples, samples)
     recorded = accumulator_trace(network, inputs, model.stem)

@@ -8,7 +8,7 @@ import torch
 
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor, prepared_alone
-from nets.importers import load_network, model_format
+from nets.importers import Cut, load_network, model_format
 from nets.network import CONTRACTS, ActivationArray, IntArray, QuantizedNetwork, class_count
 
 _CHUNK = 64  # samples whose every tensor is held at once, once for each contract
@@ -58,6 +58,7 @@ def contract_matrix(
     labels: IntArray | None = None,
     *,
     baseline: str = "half_up",
+    cut: Cut = (),
 ) -> ContractMatrix:
     """Compares all contracts and profiles on a model file.
 
@@ -66,6 +67,7 @@ def contract_matrix(
         samples: int8 ``[samples, *shape]``.
         labels: int64 ``[samples]``, for accuracy, or None.
         baseline: the contract or profile that the others are compared with.
+        cut: tensors of the file at which the network ends.
 
     Raises:
         NetworkError: the file, the samples or the labels cannot be used.
@@ -73,7 +75,7 @@ def contract_matrix(
     path = Path(path)
     known = (*CONTRACTS, *model_format(path).profiles)
     names = [baseline, *(name for name in known if name != baseline)]
-    networks = {name: load_network(path, contract=name) for name in names}
+    networks = {name: load_network(path, contract=name, cut=cut) for name in names}
     _check_labels(networks[baseline], samples, labels)
     tallies = {name: _Tally(networks[name]) for name in names}
     for start in range(0, len(samples), _CHUNK):
