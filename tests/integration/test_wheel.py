@@ -63,7 +63,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(home / "venv")}))
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)
-    others = [path for path in sys.path if path.endswith("site-packages")]  # as paths: their own .pth files are not read
+    others = [
+        path for path in sys.path if path.endswith("site-packages")
+    ]  # as paths: their own .pth files are not read
     (packages / "others.pth").write_text("\n".join(others), encoding="utf-8")
     command = home / "venv" / "bin" / "dse"
     command.write_text(f"#!{python}\nfrom dse.cli.entry import main\nmain()\n", encoding="utf-8")
