@@ -10,7 +10,7 @@ import pandas as pd
 
 from dse.design import RESCALER_AREA, RESCALER_ENERGY
 from dse.errors import StudyError
-from dse.evaluate import cost_models
+from dse.evaluate import pipelines_of, unit_model
 from dse.export import render
 from dse.export.document import (
     AccuracyDocument,
@@ -30,6 +30,7 @@ from dse.export.units import Unit, units_of
 from dse.export.vectors import Vectors, vectors_of
 from dse.store import RunFolder
 from dse.study import Study
+from dse.verdict import choices
 from hwmodels.synthesis import Library, load_liberty
 from nets.network import Weighted, fingerprint
 
@@ -77,7 +78,7 @@ def export_design(
     library = None if liberty is None else load_liberty(liberty)
     design = load_design(RunFolder(run), trial, samples, member, study=study, storage=storage)
     methods = {name: choice.method.value for name, choice in design.point.choices}
-    units = units_of(design.network, methods, design.hardware.architecture)
+    units = units_of(design.network, methods, design.hardware.architecture, pipelines_of(design.hardware))
     interface = interface_for(units, handshake, reset, parameters)
     vectors = vectors_of(design.network, units, design.samples, rows, design.seed)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -100,11 +101,12 @@ def _write(
 ) -> None:
     title, count = design.title, len(design.samples)
     files = hardware_files(units, vectors, title, count, interface)
+    clock = design.hardware.clock
     style, report = design.point.surroundings.style or design.hardware.style, None
     if library is not None:
-        report = synthesis_report(units, files, cost_models(design.hardware)[0], library)
+        report = synthesis_report(units, files, unit_model(design.hardware), library)
         files["synthesis/report.csv"] = report.table()
-    files |= synthesis_files(units, interface, title, library)
+    files |= synthesis_files(units, interface, title, library, None if clock is None else clock.mhz)
     files["rescalers.h"] = render.c_header(units, title, design.contract)
     files["design.schema.json"] = _json(DesignDocument.model_json_schema())
     models = write_models(design.network, design.original, design.compared, folder, count)
@@ -161,18 +163,27 @@ def _document(
         accuracy=AccuracyDocument.model_validate(
             {name: None if pd.isna(row[name]) else row[name] for name in AccuracyDocument.model_fields}
         ),
-        cost=CostDocument(
-            model=facts.objective_cost.model,
-            technology=facts.objective_cost.technology,
-            rescaler_area_um2=float(row[RESCALER_AREA.name]),
-            rescaler_energy_nj=float(row[RESCALER_ENERGY.name]),
-        ),
+        cost=_cost(design),
         interface=InterfaceDocument.model_validate(asdict(interface)),
         rescalers=tuple(rescaler_document(unit, interface) for unit in units),
         tflite=models,
         tosa=tosa,
         files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(files.items())}
         | {name: sha256 for name, sha256 in written if name and sha256},
+    )
+
+
+def _cost(design: ScoredDesign) -> CostDocument:
+    facts, row = design.results.facts, design.row
+    (choice,) = choices(design.results, design.results.trials[design.results.trials["trial"] == row["trial"]])
+    return CostDocument(
+        model=facts.objective_cost.model,
+        technology=facts.objective_cost.technology,
+        rescaler_area_um2=float(row[RESCALER_AREA.name]),
+        rescaler_energy_nj=float(row[RESCALER_ENERGY.name]),
+        accelerator=facts.accelerator,
+        area_shares=choice.area_shares.in_words,
+        energy_shares=choice.energy_shares.in_words,
     )
 
 

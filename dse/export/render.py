@@ -78,7 +78,7 @@ def wired(value: int, bits: int) -> str:
 
 
 def _longest_stall(interval: int) -> int:
-    """Returns the longest stall of a test bench in cycles: a power of two less one, and longer than two operands take."""
+    """Returns the longest stall of a test bench in cycles: a power of two less one, longer than two operands take."""
     return int((1 << (2 * interval).bit_length()) - 1)
 
 
@@ -250,6 +250,6 @@ def synthesis_script(units: Sequence[Unit], design: str, script: str, adders: bo
     return _rendered("yosys.sh.j2", units=units, design=design, script=script, adders=adders)
 
 
-def constraints(interface: Interface, design: str) -> str:
+def constraints(interface: Interface, design: str, clock_mhz: float | None) -> str:
     """Returns timing constraints that hold for every unit."""
-    return _rendered("constraints.sdc.j2", interface=interface, design=design)
+    return _rendered("constraints.sdc.j2", interface=interface, design=design, clock_mhz=clock_mhz)

@@ -130,17 +130,17 @@ def _area(files: Sequence[Path], top: str, parameters: Mapping[str, int], librar
 
 
 def synthesis_files(
-    units: Sequence[Unit], interface: Interface, design: str, library: Library | None
+    units: Sequence[Unit], interface: Interface, design: str, library: Library | None, clock_mhz: float | None
 ) -> dict[str, str]:
-    """Returns scripts for yosys, and constraints for any flow: text by path."""
-    return dict(_files(units, interface, design, library))
+    """Returns a script for yosys, and constraints for any flow: text by path."""
+    return dict(_files(units, interface, design, library, clock_mhz))
 
 
 def _files(
-    units: Sequence[Unit], interface: Interface, design: str, library: Library | None
+    units: Sequence[Unit], interface: Interface, design: str, library: Library | None, clock_mhz: float | None
 ) -> Iterator[tuple[str, str]]:
     adders = None if library is None else full_adder_map(library)
     if adders is not None:
         yield "synthesis/adders.v", adders
     yield "synthesis/yosys.sh", render.synthesis_script(units, design, AREA_SCRIPT, adders is not None)
-    yield "synthesis/constraints.sdc", render.constraints(interface, design)
+    yield "synthesis/constraints.sdc", render.constraints(interface, design, clock_mhz)

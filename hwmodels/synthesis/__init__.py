@@ -14,7 +14,8 @@ from hwmodels.synthesis.sweep import (
     measure_unit,
     read_measurements,
 )
-from hwmodels.synthesis.yosys import AREA_SCRIPT, synthesize
+from hwmodels.synthesis.yosys import AREA_SCRIPT, run_yosys, synthesize
+from hwmodels.synthesis.yosys import available as yosys_available
 
 __all__ = [
     "AREA_SCRIPT",
@@ -37,5 +38,7 @@ __all__ = [
     "measure_rescaler",
     "measure_unit",
     "read_measurements",
+    "run_yosys",
     "synthesize",
+    "yosys_available",
 ]

@@ -63,7 +63,7 @@ from nets.network.quantization import (
     weight_range,
     weight_type,
 )
-from nets.network.quantized_network import QuantizedNetwork, shared_quantization
+from nets.network.quantized_network import QuantizedNetwork, class_count, shared_quantization
 from nets.network.recurrent import (
     ACTIVATED_BITS,
     ACTIVATED_SCALE,
@@ -169,6 +169,7 @@ __all__ = [
     "Weighted",
     "along_channels",
     "as_weights",
+    "class_count",
     "contract_named",
     "curve_table",
     "effective_scales",

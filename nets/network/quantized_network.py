@@ -1,5 +1,6 @@
 """The immutable integer network: activation tensors, and operators in order of execution."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -75,6 +76,18 @@ def _replaced(operator: Operator, changed: Mapping[str, Operator]) -> Operator:
         return operator
     parts = (changed.get(part.name, part) for part in operator.parts)
     return operator.with_parts([part for part in parts if isinstance(part, NarrowableOperator)])
+
+
+def class_count(network: QuantizedNetwork) -> int | None:
+    """Returns the number of classes whose logits a network's outputs can be, one for each; None if they are others.
+
+    Several outputs, positions, a single element, and outputs in the shape of the inputs (of an autoencoder) are none.
+    """
+    shapes = [network.tensors[index].shape for index in network.outputs]
+    elements = math.prod(shapes[0])
+    if len(shapes) > 1 or elements == 1 or max(shapes[0]) < elements:
+        return None
+    return None if any(network.tensors[index].shape == shapes[0] for index in network.inputs) else elements
 
 
 def shared_quantization(network: QuantizedNetwork) -> dict[int, int]:

@@ -33,6 +33,7 @@ from nets.network import (
     TransposedConvolution,
     Weighted,
 )
+from nets.oracle.added_biases import NewBias, with_biases
 from nets.oracle.annotate import annotated
 from nets.oracle.litert import strange_axes
 from nets.writers import runtime_weight_scale
@@ -137,7 +138,8 @@ def _bounds(raw: RawOperator, activation: int, result: TensorSpec) -> tuple[int,
 def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     """Returns the original file with the network's weights, biases and scales, and its rescalers in tensors' names.
 
-    A quantized dimension that a tensor does not have, for which LiteRT refuses a file, becomes 0.
+    A layer that has no bias in the file gets one if the network's is not 0. A quantized dimension that a tensor does
+    not have, for which LiteRT refuses a file, becomes 0.
 
     Weight scales are chosen so that ``s_x * s_w / s_y`` is what the network's multipliers and shifts represent,
     to the nearest float32. The runtime derives the rescalers of ADD, SUB, MUL and MEAN from the tensors' scales, which
@@ -147,6 +149,7 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     Raises:
         NetworkError: the network does not belong to this file.
     """
+    original = _with_every_bias(network, original, name)
     graph = read_graph(original, name)
     patcher = _Patcher(bytearray(original), graph)
     for index in strange_axes(original):
@@ -165,6 +168,30 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
         if isinstance(operator, LstmRecurrence):
             _patch_recurrence(patcher, network, operator)
     return annotated(bytes(patcher.content), network, graph)
+
+
+def _with_every_bias(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
+    """Returns the file with a bias for every layer of the network that has one, and none in the file."""
+    graph = read_graph(original, name)
+    return with_biases(
+        original,
+        graph,
+        [
+            new
+            for operator in network.operators
+            if isinstance(operator, Weighted) and operator.bias.any() and (new := _new_bias(network, operator, graph))
+        ],
+    )
+
+
+def _new_bias(network: QuantizedNetwork, operator: Weighted, graph: RawGraph) -> NewBias | None:
+    raw = graph.operators[operator_index(operator)]
+    _, at = weighted_inputs(operator.name, raw.kind)
+    if at < 0 or (at < len(raw.inputs) and raw.inputs[at] != -1):
+        return None
+    scales = runtime_weight_scale(network, operator) * network.tensors[operator.inputs[0]].scale
+    wide = operator.bias_bits > INT32_BITS
+    return NewBias(raw.index, at, operator.out_channels, wide, scales, f"{operator.name}/bias")
 
 
 def _patch_operator(patcher: _Patcher, network: QuantizedNetwork, operator: Operator) -> None:

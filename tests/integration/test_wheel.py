@@ -2,12 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,20 +49,19 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel that is built from the source distribution alone."""
     unpacked, into = tmp_path_factory.mktemp("unpacked"), tmp_path_factory.mktemp("wheel")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(unpacked, filter="data")
+    shutil.unpack_archive(sdist, unpacked, filter="data")
     return built("wheel", next(unpacked.iterdir()), into)
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The ``dse`` command of an environment with the wheel, which sees the packages that the project needs."""
     home = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", home / "venv"], check=True)
     python = home / "venv" / "bin" / "python"
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(home / "venv")}))
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(packages)
+        archive.extractall(packages)  # noqa: S202 -- the wheel made above
     others = [
         path for path in sys.path if path.endswith("site-packages")
     ]  # as paths: their own .pth files are not read
@@ -70,7 +69,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     command = home / "venv" / "bin" / "dse"
     command.write_text(f"#!{python}\nfrom dse.cli.entry import main\nmain()\n", encoding="utf-8")
     command.chmod(0o755)
-    yield command
+    return command
 
 
 def run(command: Path, folder: Path, *arguments: str) -> str:

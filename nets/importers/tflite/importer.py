@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nets.errors import NetworkError
-from nets.importers.ends import DroppedEnd
+from nets.importers.ends import Cut, DroppedEnd
 from nets.importers.tflite import (
     elementwise,
     functions,
@@ -24,7 +24,6 @@ from nets.importers.tflite.blocks import dilated
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.extent import (
     FUNCTIONS_AT_THE_END,
-    Cut,
     Extent,
     downstream,
     extent_of,
@@ -66,6 +65,7 @@ CONVERTERS: dict[str, Converter] = {
     "MINIMUM": elementwise.extremum,
     "MIRROR_PAD": rearrangements.mirror_pad,
     "MUL": elementwise.multiply,
+    "NEG": functions.negated,
     "PACK": movers.pack,
     "PAD": movers.pad,
     "PADV2": movers.pad,
@@ -104,8 +104,8 @@ CONVERTERS: dict[str, Converter] = {
 
 # Kinds that are not known of int16.
 _OF_INT8 = (
-    *("BATCH_MATMUL", THROUGH_FLOAT, "PADV2", "PRELU", "RELU_0_TO_1", "RELU_N1_TO_1", "SOFTMAX"),
-    *("SQUARED_DIFFERENCE", "SUM", "TRANSPOSE_CONV"),
+    *("NEG", THROUGH_FLOAT, "PADV2", "PRELU", "RELU_0_TO_1", "RELU_N1_TO_1", "SOFTMAX"),
+    *("SQUARED_DIFFERENCE", "SUM"),
 )
 
 
