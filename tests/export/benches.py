@@ -2,18 +2,20 @@
 
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from dse.evaluate.costing import single_cycle
 from dse.export.bundle import hardware_files
 from dse.export.interface import Interface
 from dse.export.render import BARE
 from dse.export.units import Unit, units_of
 from dse.export.vectors import Vectors, vectors_of
 from hwmodels.architectures.registry import DEFAULT_CHOICE
+from hwmodels.workload import RescalerWorkload
 from nets.network.quantized_network import QuantizedNetwork
 from tests.hwmodels.verilated import VERILATOR
 
@@ -55,12 +57,13 @@ def bench_of(
     folder: Path,
     interface: Interface = BARE,
     choice: str = DEFAULT_CHOICE,
+    pipelined: Callable[[RescalerWorkload], RescalerWorkload] = single_cycle,
 ) -> list[Unit]:
     """Writes one bench of the units of several networks."""
     units: list[Unit] = []
     vectors: dict[str, Vectors] = {}
     for name, network in networks.items():
-        own = units_of(network, {}, choice)
+        own = units_of(network, {}, choice, pipelined)
         for unit, found in zip(own, vectors_of(network, own, samples, rows, 0).values(), strict=True):
             renamed = f"{unit.identifier}_{name}"
             units.append(replace(unit, identifier=renamed, workload=replace(unit.workload, name=renamed)))

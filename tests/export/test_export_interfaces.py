@@ -2,15 +2,19 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dse.errors import StudyError
+from dse.evaluate.costing import single_cycle
 from dse.export.interface import Interface, interface_for
 from dse.export.units import Unit, units_of
 from dse.study.prepared import PreparedStudy
+from hwmodels.architectures import architecture_for
+from hwmodels.workload import Pipeline, RescalerWorkload
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.quantized_network import QuantizedNetwork
 from tests.export.benches import bench_of, build_bench, icarus_command, passes, with_a_wrong_bit
@@ -20,14 +24,25 @@ needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icar
 needs_yosys = pytest.mark.skipif(shutil.which("yosys") is None, reason="yosys is needed")
 WIDTHS = (8, 1, 3, 2, 1, 31)  # of the digits network's rescalers
 
+
+def deep(workload: RescalerWorkload) -> RescalerWorkload:
+    """The workload with registers at every place of a pipeline."""
+    most = architecture_for(workload).most_registers(workload)
+    return replace(workload, pipeline=Pipeline(**{place: min(count, 2) for place, count in most.items()}))
+
+
 INTERFACES = {
-    "bare": (Interface("none", "none", "load"), "array"),
-    "enable": (Interface("enable", "async", "rom"), "array"),
-    "enable_without_reset": (Interface("enable", "none", "rom"), "array"),
-    "reset_only": (Interface("none", "sync_low", "rom"), "array"),
-    "valid": (Interface("valid", "async_low", "load"), "array"),
-    "valid_ready": (Interface("valid_ready", "sync", "rom"), "array"),
-    "serial": (Interface("valid_ready", "sync_low", "load"), "serial"),
+    "bare": (Interface("none", "none", "load"), "array", single_cycle),
+    "enable": (Interface("enable", "async", "rom"), "array", single_cycle),
+    "enable_without_reset": (Interface("enable", "none", "rom"), "array", single_cycle),
+    "reset_only": (Interface("none", "sync_low", "rom"), "array", single_cycle),
+    "valid": (Interface("valid", "async_low", "load"), "array", single_cycle),
+    "valid_ready": (Interface("valid_ready", "sync", "rom"), "array", single_cycle),
+    "serial": (Interface("valid_ready", "sync_low", "load"), "serial", single_cycle),
+    "pipelined": (Interface("none", "async", "rom"), "array", deep),
+    "pipelined_enable": (Interface("enable", "none", "rom"), "array", deep),
+    "pipelined_valid": (Interface("valid", "sync", "rom"), "array", deep),
+    "pipelined_valid_ready": (Interface("valid_ready", "async", "rom"), "array", deep),
 }
 
 
@@ -39,9 +54,9 @@ def network(digits: PreparedStudy) -> QuantizedNetwork:
 
 
 def written(network: QuantizedNetwork, digits: PreparedStudy, folder: Path, name: str) -> list[Unit]:
-    interface, choice = INTERFACES[name]
+    interface, choice, pipelined = INTERFACES[name]
     samples = digits.members[0].splits.validation.inputs[:2].astype(np.int8)
-    return bench_of({"x": network}, samples, 40, folder, interface, choice)
+    return bench_of({"x": network}, samples, 40, folder, interface, choice, pipelined)
 
 
 @needs_icarus
@@ -57,7 +72,7 @@ def test_every_interface_gives_the_models_integers(
 
 @needs_verilator
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["serial", "enable"])
+@pytest.mark.parametrize("name", ["serial", "pipelined_valid_ready"])
 def test_interfaces_pass_under_verilator_without_a_warning(
     network: QuantizedNetwork, digits: PreparedStudy, name: str, tmp_path: Path
 ) -> None:
@@ -83,6 +98,12 @@ MISTAKES = {
     "stalls are ignored": ("valid_ready", "unit_conv_0_x.v", "advance = ~out_valid | out_ready", "advance = 1'b1"),
     "results are held, flags are not": ("valid_ready", "unit_conv_0_x.v", ".ENABLE(1), .RESET(1)", ".RESET(1)"),
     "flags are not reset": ("valid", "unit_conv_0_x.v", ".RESET(4)) valid_register", ".RESET(0)) valid_register"),
+    "flags are a cycle early": (
+        "pipelined_valid_ready",
+        "unit_conv_0_x.v",
+        "out_valid = valid[4]",
+        "out_valid = valid[3]",
+    ),
     "flags come too early": (
         "valid",
         "unit_conv_0_x.v",
