@@ -88,6 +88,15 @@ def cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
     return ClockedModel(objective, target), ClockedModel(other, target)
 
 
+def unit_model(hardware: HardwareSpec) -> CostModel:
+    """Returns the cost model of the objectives as it prices the units themselves: as they are, without clock gates.
+
+    Raises:
+        HardwareError: the technology table or the user's RTL cannot be used.
+    """
+    return _cost_models(hardware)[0]
+
+
 def pipelines_of(hardware: HardwareSpec) -> Callable[[RescalerWorkload], RescalerWorkload]:
     """Returns what gives a workload the pipeline of the unit that is costed: none without a clock.
 
