@@ -115,7 +115,9 @@ def hardware_files(
     """Returns the Verilog of the units, their parameters, and a test bench with its vectors: text by path."""
     files = {f"rtl/unit_{unit.identifier}.v": render.unit_verilog(unit, title, interface) for unit in units}
     stored = [unit for unit in units if unit.fields]
-    files |= {f"rtl/parameters_{each.identifier}.v": render.parameters_verilog(each, title, interface) for each in stored}
+    files |= {
+        f"rtl/parameters_{each.identifier}.v": render.parameters_verilog(each, title, interface) for each in stored
+    }
     if interface.parameters == "load":
         files |= {f"rtl/parameters_{each.identifier}.hex": render.memory_hex(each) for each in stored}
     files |= {f"rtl/{path.name}": path.read_text(encoding="utf-8") for unit in units for path in unit.files}
