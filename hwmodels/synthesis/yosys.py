@@ -29,7 +29,7 @@ from hwmodels.synthesis.full_adder import full_adder_map
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.liberty_syntax import is_compressed, read_liberty_text
 
-_ABC_SCRIPT: Final = "+strash;ifraig;scorr;dc2;dc2;strash;dch,-f;amap,-m"
+AREA_SCRIPT: Final = "+strash;ifraig;scorr;dc2;dc2;strash;dch,-f;amap,-m"
 _TIMEOUT_S: Final = 600.0
 _WRAPPER: Final = "synthesis_wrapper"
 _WRAPPER_FILE: Final = "wrapper.v"
@@ -139,7 +139,7 @@ def _commands(sources: int, library: Library, folder: Path) -> Iterator[str]:
         yield "extract_fa -fa"
         yield f"techmap -map {_ADDERS_FILE}"
         yield "opt_clean"
-    yield f"abc {avoided}-liberty {_LIBRARY_FILE} -script {_ABC_SCRIPT}"
+    yield f"abc {avoided}-liberty {_LIBRARY_FILE} -script {AREA_SCRIPT}"
     yield "opt_clean -purge"
     yield f"write_json {_NETLIST_FILE}"
 
