@@ -122,7 +122,7 @@ def _cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
 
 
 def check_objectives(study: PreparedStudy) -> None:
-    """Rejects a technology table that lacks figures of the study's objectives or constraints, and banks of no table.
+    """Rejects a technology table that lacks figures of the study's objectives, and buffers beyond their table.
 
     Raises:
         StudyError: names what the table lacks.
