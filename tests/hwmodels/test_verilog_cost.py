@@ -7,7 +7,7 @@ import pytest
 from hwmodels import HardwareError, cost_verilog, load_technology
 from hwmodels.architectures.base import RTL_FOLDER
 
-RESCALER = RTL_FOLDER / "rescaler.v"
+RESCALER = (RTL_FOLDER / "rescaler.v", RTL_FOLDER / "rescaler_register.v")
 
 
 def test_a_rescaler_costs_more_with_each_multiplier_bit_and_prints_as_json() -> None:
@@ -46,8 +46,8 @@ def test_shifts_by_constants_are_wiring(tmp_path: Path) -> None:
     [("rescaler", "a half behind the shift"), ("rescaler_floor", "contract floor")],
 )
 def test_the_lint_sees_how_a_rescaler_rounds(module: str, expected: str) -> None:
-    shared = [RTL_FOLDER / f"{name}.v" for name in ("rescaler_output", "rescaler_clamp")]
-    files = [RTL_FOLDER / f"{module}.v", *(shared if module != "rescaler" else [])]
+    shared = ("rescaler_register", "rescaler_delay", "rescaler_output", "rescaler_clamp")
+    files = [RTL_FOLDER / f"{name}.v" for name in (module, *shared)]
     findings = cost_verilog(files, module, {}, load_technology("aladdin40")).findings
     assert expected in " ".join(finding.text for finding in findings if finding.topic == "rounding")
     assert any("arithmetic right shift" in finding.text for finding in findings)
