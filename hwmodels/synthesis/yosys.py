@@ -29,7 +29,7 @@ from hwmodels.synthesis.full_adder import full_adder_map
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.liberty_syntax import is_compressed, read_liberty_text
 
-_ABC_SCRIPT: Final = "+strash;ifraig;scorr;dc2;dc2;strash;dch,-f;amap,-m"
+AREA_SCRIPT: Final = "+strash;ifraig;scorr;dc2;dc2;strash;dch,-f;amap,-m"
 _TIMEOUT_S: Final = 600.0
 _WRAPPER: Final = "synthesis_wrapper"
 _WRAPPER_FILE: Final = "wrapper.v"
@@ -37,7 +37,7 @@ _ADDERS_FILE: Final = "adders.v"
 _LIBRARY_FILE: Final = "library.lib"
 _NETLIST_FILE: Final = "netlist.json"
 _NAME: Final = re.compile(r"\w+", re.ASCII)
-_ERROR = re.compile(r"^ERROR: (.*)$", re.MULTILINE)
+_ERROR = re.compile(r"^(\S+:\d+: )?ERROR: (.*)$", re.MULTILINE)  # with the place, if it is one in a file
 _RUN: Final = """\
 import sys
 from pyosys import libyosys
@@ -139,7 +139,7 @@ def _commands(sources: int, library: Library, folder: Path) -> Iterator[str]:
         yield "extract_fa -fa"
         yield f"techmap -map {_ADDERS_FILE}"
         yield "opt_clean"
-    yield f"abc {avoided}-liberty {_LIBRARY_FILE} -script {_ABC_SCRIPT}"
+    yield f"abc {avoided}-liberty {_LIBRARY_FILE} -script {AREA_SCRIPT}"
     yield "opt_clean -purge"
     yield f"write_json {_NETLIST_FILE}"
 
@@ -183,7 +183,7 @@ def run_yosys(commands: Sequence[str], folder: Path, linked: Mapping[str, Path])
             raise HardwareError(f"yosys did not finish within {_TIMEOUT_S:.0f} s") from None
     if done.returncode != 0:
         errors = _ERROR.findall(log.read_text(encoding="utf-8", errors="replace"))
-        message = errors[-1] if errors else "it ended without a message"
+        message = "".join(errors[-1]) if errors else "it ended without a message"
         for name, path in linked.items():
             message = message.replace(f"./{name}", str(path)).replace(name, str(path))
         raise HardwareError(f"yosys: {message}")

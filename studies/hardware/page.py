@@ -210,7 +210,19 @@ def _equality(folder: Path) -> str:
     return f"{len(rows)} designs, {exhaustive} of them exhaustively, {vectors:,} vectors, {wrong} mismatches."
 
 
+def _proofs(folder: Path) -> str:
+    heading = ["unit", "k", "accumulator", "right shift", "outputs", "claims", "result", "longest, s"]
+    rows = [
+        [
+            *(row[name] for name in ("unit", "k", "accumulator_bits", "right_shift", "outputs", "claims", "result")),
+            f"{float(row['longest_s']):.1f}",
+        ]
+        for row in _rows(folder / "proofs.csv")
+    ]
+    return _table(heading, rows)
+
+
 _BLOCKS: Final[Mapping[str, Callable[[Path], str]]] = {
     "libraries": _libraries, "array": _array, "findings": _findings, "errors": _errors, "repeat": _repeat,
-    "sharing": _sharing, "equality": _equality, "rungs": _rungs, "pipelines": _pipelines,
+    "sharing": _sharing, "equality": _equality, "rungs": _rungs, "proofs": _proofs, "pipelines": _pipelines,
 }  # fmt: skip
