@@ -13,12 +13,14 @@ from hwmodels.models import (
     cost_verilog,
 )
 from hwmodels.network import network_cost
+from hwmodels.orders import OUTPUT_ORDERS, OutputOrder
 from hwmodels.parsing import included_files
 from hwmodels.technologies import Technology, load_technology, technology_names
 from hwmodels.toml_files import parse_toml, read_text
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
 __all__ = [
+    "OUTPUT_ORDERS",
     "Accelerator",
     "AcceleratorCost",
     "AnalyticRescalerModel",
@@ -28,6 +30,7 @@ __all__ = [
     "HardwareError",
     "LayerCost",
     "NetworkCost",
+    "OutputOrder",
     "RescaleStage",
     "RescalerWorkload",
     "RtlRescalerModel",

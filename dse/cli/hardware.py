@@ -18,6 +18,14 @@ if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must 
     from hwmodels.synthesis import Measurement
 
 T = TypeVar("T")
+OutputOrderOption = Annotated[
+    str,
+    typer.Option(
+        metavar="ORDER",
+        help="order in which a lane rescales outputs: channel_innermost (all channels of a position, then the next "
+        "position) or channel_outermost",
+    ),
+]
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.+)")
 
 
@@ -38,6 +46,7 @@ def cost(
     ] = None,
     time_limit: Annotated[int, typer.Option(min=1, help="seconds of computing time")] = 120,
     memory_limit: Annotated[int, typer.Option(min=64, help="MiB of memory")] = 4096,
+    output_order: OutputOrderOption = "channel_innermost",
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Show the cost of Verilog: operators, widths, area, energy."""
@@ -45,7 +54,8 @@ def cost(
     from hwmodels import cost_verilog, load_technology
 
     parameters = _unique("parameter", [_parameter(text) for text in parameter or []])
-    defines, table = _unique("macro", [_define(text) for text in define or []]), load_technology(technology)
+    defines = _unique("macro", [_define(text) for text in define or []])
+    table = load_technology(technology).in_order(output_order)
     result = within_budget(
         lambda: cost_verilog(files, top, parameters, table, defines=defines, include_folders=include or []),
         seconds=time_limit,
@@ -70,8 +80,8 @@ def trace(
 
     They are the activity that `dse calibrate --traces` measures energies with.
     """
-    from dse.evaluate import accumulator_trace, spread
-    from hwmodels.traces import save_trace
+    from dse.evaluate import accumulator_recording, spread
+    from hwmodels.traces import save_recording
     from nets.datasets import load_npz_dataset
     from nets.files import replacing
     from nets.importers import load_network
@@ -79,10 +89,11 @@ def trace(
     network = load_network(model)
     bits = network.tensors[network.inputs[0]].bits
     inputs = spread(load_npz_dataset(data, input_offset=input_offset, bits=bits).samples, samples)
-    recorded = accumulator_trace(network, inputs, model.stem)
+    recorded = accumulator_recording(network, inputs, model.stem)
     with replacing(out) as temporary:
-        save_trace(recorded, temporary)
-    echo(f"{recorded.acc.size} accumulators of {recorded.acc_bits} bits: {out}")
+        save_recording(recorded, temporary)
+    count = sum(tile.acc.size for tile in recorded.tiles)
+    echo(f"{count} accumulators of {recorded.acc_bits} bits: {out}")
 
 
 def _bad_input(message: str) -> HardwareError:

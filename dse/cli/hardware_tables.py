@@ -47,6 +47,9 @@ def _figures(result: VerilogCost) -> Iterable[str]:
     for label, value, error in figures:
         stated = "" if error is None else f" (error by its table: {error:.1%})"
         yield f"{label}: {'unknown' if value is None else f'{value:,.3f}{stated}'}"
+    if result.energy_pj is not None:
+        orders = "both orders of outputs" if result.output_order is None else f"outputs in {result.output_order} order"
+        yield f"energy_pj is of {orders}"
     for reason in result.missing:
         yield f"unknown: {reason}"
     for finding in result.findings:

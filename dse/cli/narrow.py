@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.hardware import OutputOrderOption
 from dse.cli.networks import Cuts
 from dse.cli.output import echo, terminal
 from dse.errors import StudyError
@@ -44,6 +45,7 @@ def narrow(
     cut: Cuts = None,
     contract: Annotated[str, typer.Option(help="rounding contract of the hardware")] = "half_up",
     technology: Annotated[str, typer.Option(help="name of a shipped table, or path of a .toml table")] = "aladdin40",
+    output_order: OutputOrderOption = "channel_innermost",
     seed: Annotated[int, typer.Option(min=0, help="seed of the choice of samples")] = 0,
     force: Annotated[bool, typer.Option("--force", help="replace the file of --out if it exists")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
@@ -66,6 +68,7 @@ def narrow(
         calibrate=calibrate,
         contract=contract,
         technology=technology,
+        output_order=output_order,
         seed=seed,
         force=force,
     )

@@ -127,6 +127,12 @@ def costs_table(document: NarrowDocument) -> Table:
     )
     energies = formats.energy(cost.int32_energy_nj), formats.energy(cost.energy_nj)
     table.add_row("energy of one inference", *energies, formats.ratio(cost.energy_ratio))
+    order = (
+        "one energy for both orders of outputs"
+        if cost.output_order is None
+        else f"outputs in {cost.output_order} order"
+    )
+    table.caption = Text(f"energy: {order}, parameter reads not counted")
     return table
 
 

@@ -23,13 +23,14 @@ class Costing:
 
     Args:
         technology: name of a shipped table, or path of one.
+        output_order: order of outputs that its energies are read for.
 
     Raises:
-        HardwareError: the table cannot be used.
+        HardwareError: the table cannot be used, or there is no such order.
     """
 
-    def __init__(self, technology: str) -> None:
-        self._model = AnalyticRescalerModel(load_technology(technology))
+    def __init__(self, technology: str, output_order: str) -> None:
+        self._model = AnalyticRescalerModel(load_technology(technology).in_order(output_order))
 
     def of(self, workloads: tuple[RescalerWorkload, ...]) -> NetworkCost:
         """Returns the cost of these rescalers, one lane each.
@@ -44,6 +45,7 @@ class Costing:
         return CostDocument(
             model=self._model.name,
             technology=self._model.technology.name,
+            output_order=self._model.technology.energy_order,
             area_um2=design.rescaler_area_um2,
             int32_area_um2=int32.rescaler_area_um2,
             area_ratio=_ratio(int32.rescaler_area_um2, design.rescaler_area_um2),

@@ -31,7 +31,7 @@ def narrow_model(request: NarrowRequest, on_progress: Progress = unseen) -> Narr
     request.check()
     int32 = load_network(request.model, contract=request.contract, cut=request.cut)
     choices = _choices(int32, request)
-    costing = Costing(request.technology)
+    costing = Costing(request.technology, request.output_order)
     int32_cost = costing.of(lower(int32))
     plain = narrow(int32, choices)
     samples = samples_for(request, int32)

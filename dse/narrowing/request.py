@@ -27,6 +27,7 @@ class NarrowRequest:
         calibrate: number of calibration samples; None for the method's own default.
         contract: name of the rounding contract.
         technology: name of a shipped technology table, or path of one.
+        output_order: order in which a lane rescales outputs, ``channel_innermost`` or ``channel_outermost``.
         seed: seed of the choice of samples.
         force: whether an existing ``out`` is replaced.
     """
@@ -42,6 +43,7 @@ class NarrowRequest:
     calibrate: int | None = None
     contract: str = "half_up"
     technology: str = "aladdin40"
+    output_order: str = "channel_innermost"
     seed: int = 0
     force: bool = False
 

@@ -71,7 +71,7 @@ class Architecture(ABC):
         programmable: whether zero points and bounds can be ports, and not only constants.
         sweep_widths: operand widths of its sweep in bits, empty if it takes those of the whole sweep.
         swept: the width that its sweep varies: ``multiplier_bits``, or ``shift_bits`` of a pure shift.
-        sweep_values: values of that width, empty if it takes those of the whole sweep.
+        sweep_values: values of that width, of ``k`` those of the whole sweep that it takes; empty if it takes all.
     """
 
     name: ClassVar[str]

@@ -9,7 +9,7 @@ from hwmodels.architectures import DEFAULT_CHOICE, FORMS, architecture_for, corr
 from hwmodels.costs import UnitCost, scaled
 from hwmodels.errors import HardwareError
 from hwmodels.models.rtl import RtlRescalerModel
-from hwmodels.technologies import Correction, Technology
+from hwmodels.technologies import Correction, EnergyCorrection, Technology
 from hwmodels.workload import RescalerWorkload
 
 
@@ -33,6 +33,13 @@ class CalibratedRescalerModel:
             raise HardwareError(
                 f"technology {self.technology.name!r} is not calibrated (no corrections of {', '.join(missing)})"
             )
+        order = self.technology.output_order
+        without = [name for name, each in self.technology.corrections.items() if order not in each.energy_of_order]
+        if without:
+            raise HardwareError(
+                f"technology {self.technology.name!r} has no energies of {', '.join(without)} with outputs in {order} "
+                "order"
+            )
 
     def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
         """Returns the cost of one lane that serves ``workload``.
@@ -46,9 +53,12 @@ class CalibratedRescalerModel:
         at = architecture.swept_bits(workload), workload.stages[-1].operand_bits
         area, energy, delay = (
             interpolate(correction, table, *at)
-            for table in (correction.area_um2, correction.energy_pj, correction.delay_ns)
+            for table in (correction.area_um2, self._energy(correction).ratios, correction.delay_ns)
         )
         return replace(scaled(unit, area, energy), delay_ns=delay)
+
+    def _energy(self, correction: Correction) -> EnergyCorrection:
+        return correction.energy_of_order[self.technology.output_order]
 
     def corrections_for(self, contract: str) -> dict[str, Correction]:
         """Returns the table's corrections, by form, of the rescalers and the ADDs of a rounding contract."""

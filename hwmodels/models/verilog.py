@@ -7,6 +7,7 @@ from pathlib import Path
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.errors import HardwareError
 from hwmodels.models.parsed_parts import design_costs
+from hwmodels.orders import OutputOrder
 from hwmodels.parsing import Finding, Memory, Operator, Port, Register, lint, parse_files
 from hwmodels.technologies import Technology
 
@@ -18,6 +19,7 @@ class VerilogCost:
     Attributes:
         parameters: resolved parameters of the top module.
         technology: name of the technology table.
+        output_order: order of outputs that the energy holds for; None if the table has one for both orders.
         energy_pj: energy of one clock cycle.
         delay_ns: None: parsed RTL has no timing.
         area_error: relative error of the area, from the errors that the table states (0.1 is 10 %).
@@ -31,6 +33,7 @@ class VerilogCost:
     top: str
     parameters: Mapping[str, int]
     technology: str
+    output_order: OutputOrder | None
     area_um2: float | None
     energy_pj: float | None
     delay_ns: float | None
@@ -80,6 +83,7 @@ def cost_verilog(
         top=top,
         parameters=dict(design.parameters),
         technology=technology.name,
+        output_order=technology.energy_order,
         area_um2=unit.area_um2,
         energy_pj=unit.energy_pj,
         delay_ns=None,

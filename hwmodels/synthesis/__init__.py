@@ -1,7 +1,7 @@
 """Synthesis, gate-level energy and the fitting of technology tables."""
 
 from hwmodels.synthesis.activity import measure_energy
-from hwmodels.synthesis.calibration import FITTED, ErrorSummary, Fit, error_table, fit
+from hwmodels.synthesis.calibration import ENERGIES, FITTED, ErrorSummary, Fit, error_table, fit
 from hwmodels.synthesis.circuit import Circuit, build_circuit
 from hwmodels.synthesis.liberty import Library, load_liberty
 from hwmodels.synthesis.liberty_to_table import Calibration, calibrate
@@ -13,16 +13,18 @@ from hwmodels.synthesis.sweep import (
     measure_unit,
     read_measurements,
 )
-from hwmodels.synthesis.yosys import synthesize
+from hwmodels.synthesis.yosys import Mapper, synthesize
 
 __all__ = [
     "BASELINE_BITS",
+    "ENERGIES",
     "FITTED",
     "Calibration",
     "Circuit",
     "ErrorSummary",
     "Fit",
     "Library",
+    "Mapper",
     "Measurement",
     "append_measurement",
     "build_circuit",
