@@ -1,4 +1,4 @@
-"""Accelerator templates: MAC array, rescalers and parameter memory around a network, in two styles."""
+"""Accelerator templates: MAC array, rescalers, parameter memory and buffers around a network, in two styles."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Final
 
 from hwmodels.components import crossed, sized
 from hwmodels.costs import NetworkCost, Style, component_cost, reasons, times, total
+from hwmodels.dataflow import Dataflow, MemoryCost, memory_cost
 from hwmodels.errors import HardwareError
 from hwmodels.models import CostModel
 from hwmodels.network import PJ_PER_NJ, built_workloads, memory_formats, network_cost, parameter_memory
@@ -33,11 +34,13 @@ class Accelerator:
         mac_lanes: multiply-accumulates per cycle, of the array or of each layer.
         rescaler_lanes: rescaler units side by side, of the bank or of each layer; a single-cycle one does a rescale
             per cycle.
+        dataflow: buffers of weights and activations, and how often they are accessed; None to leave them out.
     """
 
     style: Style
     mac_lanes: int
     rescaler_lanes: int
+    dataflow: Dataflow | None = None
 
     def __post_init__(self) -> None:
         for name in ("mac_lanes", "rescaler_lanes"):
@@ -58,13 +61,16 @@ class LayerTime:
 
 @dataclass(frozen=True, slots=True)
 class AcceleratorCost:
-    """Cost of a network on an accelerator. Memory for weights and activations, and its accesses, are not in it.
+    """Cost of a network on an accelerator. Buffers of weights and activations stand beside it, not in it.
 
     Attributes:
         area_um2: area of MAC arrays, rescalers, and memory for parameters and biases.
         energy_nj: energy of one inference: multiply-accumulates, rescales, and reads of parameters and biases.
         latency_cycles: clock cycles. Shared: sum over the layers; streaming: the slowest layer's, which is the time
             between two inferences.
+        rescalers: the rescalers' part.
+        missing: why figures are None.
+        memories: cost of the buffers of weights and activations; None if the accelerator has none.
     """
 
     area_um2: float | None
@@ -72,6 +78,7 @@ class AcceleratorCost:
     latency_cycles: int
     rescalers: NetworkCost
     missing: tuple[str, ...]
+    memories: MemoryCost | None = None
 
 
 def accelerator_cost(
@@ -94,7 +101,14 @@ def accelerator_cost(
         latency_cycles=sum(cycles) if accelerator.style == "shared" else max(cycles),
         rescalers=rescalers,
         missing=reasons((rescalers.missing, parameter_memory(technology).missing)),
+        memories=_memories(workloads, technology, accelerator.dataflow),
     )
+
+
+def _memories(
+    workloads: Sequence[RescalerWorkload], technology: Technology, dataflow: Dataflow | None
+) -> MemoryCost | None:
+    return None if dataflow is None else memory_cost(workloads, dataflow, technology.node_nm, technology.voltage_v)
 
 
 def parameter_energy_nj(

@@ -74,6 +74,9 @@ class RescalerWorkload:
         output: constants that a unit of this layer alone may be built for; None if they have to be programmable.
         folded: whether the accumulator already holds the rounding constant and the zero point (``nets.narrow`` proves
             that this is exact, and sizes ``operand_bits`` for it), so that a shift and a clamp are left.
+        weights: weights that the layer stores.
+        uses_of_input: output channels that every input element is multiplied for; 1 in a depthwise convolution.
+        uses_of_weight: outputs of one inference that every weight is multiplied for; 1 in a fully connected layer.
     """
 
     name: str
@@ -88,6 +91,9 @@ class RescalerWorkload:
     left_shift: int = 20
     output: OutputConstants | None = None
     folded: bool = False
+    weights: int = 0
+    uses_of_input: int = 1
+    uses_of_weight: int = 1
 
     def __post_init__(self) -> None:
         if not self.stages:

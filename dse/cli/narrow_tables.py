@@ -1,5 +1,6 @@
 """What ``dse narrow`` prints: a table of layers, of outputs, of costs, and the file."""
 
+from itertools import compress
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -11,6 +12,11 @@ from dse import formats
 from dse.narrowing import Estimate, FileDocument, LayerDocument, NarrowDocument, ScoreDocument, TosaFileDocument
 from nets.network import ONNX_PROFILES
 
+_EXPLAINED = (  # the columns with intervals
+    "drop: Tango, paired",
+    "agreement (same largest output): Wilson",
+    "error (mean squared, as a share of the variance of int32's outputs): bootstrap",
+)
 _NAME = 16  # characters shown of an operator's name
 
 
@@ -76,34 +82,34 @@ def outputs_table(document: NarrowDocument) -> Table:
     samples = document.samples
     source = "synthetic inputs" if samples.source == "synthetic" else "samples"
     seen = f" other than the {samples.calibration} for calibration" if samples.calibration else ""
+    rows = [("design" if document.uncalibrated is None else "calibrated", *_score_cells(document.design))]
+    if document.uncalibrated is not None:
+        rows.insert(0, ("uncalibrated", *_score_cells(document.uncalibrated)))
+    if document.int32_accuracy_percent is not None:
+        rows.insert(0, ("int32", f"{document.int32_accuracy_percent:.2f}", "", "", ""))
+    known = [any(column) for column in zip(*rows, strict=True)]  # no accuracy without labels, no agreement of values
+    explained = "; ".join(compress(_EXPLAINED, known[2:]))
     table = Table(
         box=SIMPLE_HEAD,
         padding=(0, 0, 0, 0),
         title=Text(f"Outputs against int32's, {samples.test:,} {source}{seen}"),
-        caption=Text(
-            "[95% intervals]; drop: Tango, paired; agreement (same largest output): Wilson; error (mean "
-            "squared, as a share of the variance of int32's outputs): bootstrap"
-        ),
+        caption=Text(f"[95% intervals]; {explained}"),
     )
-    table.add_column("network", no_wrap=True)
-    for heading in ("acc. %", "drop pp", "agreement %", "error %"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    if document.int32_accuracy_percent is not None:
-        table.add_row("int32", f"{document.int32_accuracy_percent:.2f}", "", "", "")
-    if document.uncalibrated is not None:
-        table.add_row("uncalibrated", *_score_cells(document.uncalibrated))
-    table.add_row("calibrated" if document.uncalibrated is not None else "design", *_score_cells(document.design))
+    for heading in compress(("network", "acc. %", "drop pp", "agreement %", "error %"), known):
+        table.add_column(heading, justify="left" if heading == "network" else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*compress(row, known))
     return table
 
 
-def _score_cells(score: ScoreDocument) -> list[str]:
+def _score_cells(score: ScoreDocument) -> tuple[str, str, str, str]:
     accuracy, error = score.accuracy_percent, score.output_error
-    return [
+    return (
         "" if accuracy is None else f"{accuracy:.2f}",
         _estimate(score.drop_pp),
         _estimate(score.agreement_percent, 1),
         _estimate(Estimate(*(100.0 * value for value in error)), 1 if error.value > 0.1 else 2),
-    ]
+    )
 
 
 def _estimate(estimate: Estimate | None, digits: int = 2) -> str:
@@ -153,6 +159,13 @@ def file_lines(file: FileDocument | TosaFileDocument) -> list[str]:
     causes = f"{file.ties:,} ties, {file.double_roundings:,} double roundings, {file.scale_errors:,} scale errors"
     return [
         f"Model: {file.path}; read again, its weights, biases and scales are the design's.",
-        f"Its runtime, on {file.samples} inputs: {litert}; the largest output agrees with the design's on "
-        f"{file.agreement:.1%}; per operator on equal inputs {causes}, {file.unexplained:,} unexplained.",
+        f"Its runtime, on {file.samples} inputs: {litert}; {_alike(file)}; per operator on equal inputs {causes}, "
+        f"{file.unexplained:,} unexplained.",
     ]
+
+
+def _alike(file: FileDocument) -> str:
+    """Returns how near the runtime's outputs are to the design's, by what they mean."""
+    if file.agreement is None:
+        return f"{file.outputs_differing:.2%} of the output integers differ from the design's"
+    return f"the largest output agrees with the design's on {file.agreement:.1%}"

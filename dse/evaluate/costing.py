@@ -1,7 +1,7 @@
 """Costs of a design's rescalers, and of the accelerator around them, by two cost sources."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dse.design import CostSource, Evaluation, Level, Surroundings
 from dse.errors import StudyError
@@ -16,6 +16,7 @@ from hwmodels import (
     RtlRescalerModel,
     RtlSource,
     Style,
+    load_memory,
     load_technology,
     network_cost,
 )
@@ -46,11 +47,29 @@ def costs_of(
     objective, other = models
     style, lanes = chosen.style or hardware.style, chosen.lanes or hardware.lanes
     other_style: Style = "shared" if style == "streaming" else "streaming"
-    accelerator = Accelerator(style=style, mac_lanes=hardware.mac_lanes, rescaler_lanes=lanes)
+    accelerator = accelerator_of(hardware, style, lanes)
     return Costs(
         accelerator=accelerator_cost(workloads, objective, accelerator),
         other_cost=network_cost(workloads, other, style=style, lanes=lanes),
         other_style_area_um2=network_cost(workloads, objective, style=other_style, lanes=lanes).rescaler_area_um2,
+    )
+
+
+def accelerator_of(hardware: HardwareSpec, style: Style, lanes: int) -> Accelerator:
+    """Returns the accelerator of a study with the style and the rescaler lanes of a design.
+
+    Raises:
+        HardwareError: the memory table cannot be used.
+    """
+    spec = hardware.accelerator
+    memory = load_memory(spec.memory)
+    if spec.shape is not None:
+        return replace(spec.shape.accelerator(memory), style=style, rescaler_lanes=lanes)
+    return Accelerator(
+        style=style,
+        mac_lanes=hardware.mac_lanes,
+        rescaler_lanes=lanes,
+        dataflow=spec.buffers.dataflow(memory, hardware.mac_lanes, lanes),
     )
 
 
@@ -69,7 +88,7 @@ def cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
 
 
 def check_objectives(study: PreparedStudy) -> None:
-    """Rejects a technology table that lacks figures of the study's objectives or constraints.
+    """Rejects a technology table that lacks figures of the study's objectives or constraints, and banks of no table.
 
     Raises:
         StudyError: names what the table lacks.
@@ -78,6 +97,8 @@ def check_objectives(study: PreparedStudy) -> None:
     search = study.spec.search
     hardware = study.spec.hardware
     baseline = unevaluated(workloads_of(study, study.networks), cost_models(hardware)[0], hardware)
+    if hardware.accelerator.own and (memories := baseline.accelerator.memories) and memories.missing:
+        raise StudyError(f"hardware.accelerator: {memories.missing[0]}")
     for metric in (*search.objectives, *(constraint.metric for constraint in search.constraints)):
         if baseline.figures[metric] is None:
             reason = next(iter(baseline.accelerator.missing), f"{hardware.technology} does not give it")
@@ -86,7 +107,7 @@ def check_objectives(study: PreparedStudy) -> None:
 
 def unevaluated(workloads: tuple[RescalerWorkload, ...], model: CostModel, hardware: HardwareSpec) -> Evaluation:
     """Returns the costs of workloads by a model, as an evaluation that lost nothing."""
-    accelerator = Accelerator(style=hardware.style, mac_lanes=hardware.mac_lanes, rescaler_lanes=hardware.lanes)
+    accelerator = accelerator_of(hardware, hardware.style, hardware.lanes)
     costs = accelerator_cost(workloads, model, accelerator)
     return Evaluation(
         level=Level.INTEGER,

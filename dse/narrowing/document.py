@@ -88,7 +88,9 @@ class FileDocument(_Part):
     resolver: str = Field(description="the kernels, of LiteRT or ONNX Runtime, that the comparison is about")
     samples: int = Field(description="inputs of the comparison")
     outputs_differing: float = Field(description="share of output integers that differ between runtime and design")
-    agreement: float = Field(description="share of samples with the same largest output")
+    agreement: float | None = Field(
+        description="share of samples with the same largest output; null if the outputs are no classes"
+    )
     ties: int = Field(
         description="differences, operator by operator on equal inputs, of ties that are rounded otherwise"
     )

@@ -31,7 +31,7 @@ FRONT_ROWS = 10  # rows for the front; int32 and the best uniform width come in 
 
 
 def front_table(results: StudyResults, rec: Recommendation) -> Table:
-    """Returns the front, cheapest first and thinned to a screenful, then int32 and the best uniform width."""
+    """Returns the front, cheapest first and thinned to a screenful, then int32, int16 and the best uniform width."""
     front = choices(results, results.front)
     shown = _thinned(front, rec)
     table = _empty_table(results, len(front), len(shown), rec.verdict.margin_pp)
@@ -40,7 +40,7 @@ def front_table(results: StudyResults, rec: Recommendation) -> Table:
         table.add_row(*_cells(choice, _mark(choice, rec), shown=choice.trial in starred))
     table.add_section()
     on_screen = {choice.trial for choice in shown}
-    for baseline in (*rec.recommended.values(), rec.int32, rec.best_uniform):
+    for baseline in (*rec.recommended.values(), rec.int32, rec.int16, rec.best_uniform):
         if baseline is not None and baseline.trial not in on_screen:
             cells = _cells(baseline, _mark(baseline, rec), shown=baseline.trial in starred)
             table.add_row(*cells, style="" if baseline == rec.verdict.recommended else "dim")

@@ -12,6 +12,7 @@ from pydantic import (
 )
 
 from dse.design import Finetune, metrics
+from dse.study.accelerator import AcceleratorSpec, of_preset, with_preset
 from dse.study.members import MemberSpec
 from dse.study.search import SearchSpec
 from dse.study.values import (
@@ -87,18 +88,39 @@ class HardwareSpec(Section):
     style: Style = Field("streaming", description="one rescaler per layer, or one bank for all")
     lanes: Lanes = Field(1, description="rescalers side by side in each layer, or in the shared bank")
     mac_lanes: int = Field(16, ge=1, le=2**20, description="MACs side by side in each layer, or in the shared array")
-
     output_order: OutputOrder | None = Field(
         None,
         description="order in which a lane rescales outputs: all channels of a position, or all positions of a "
         "channel; sets the switching activity behind energies, and how often parameters are read. If it is left out, "
         f"streaming style takes {NATURAL_ORDERS['streaming']}, shared {NATURAL_ORDERS['shared']}",
     )
+    accelerator: AcceleratorSpec = AcceleratorSpec()
 
     @property
     def order(self) -> OutputOrder:
         """Order of outputs of the study: the one that the file gives, or that of its style."""
         return self.output_order or NATURAL_ORDERS[self.style]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, document: object) -> object:
+        return with_preset(document)
+
+    @model_validator(mode="after")
+    def _is_of_the_preset(self) -> Self:
+        preset = self.accelerator.shape
+        if preset is None:
+            return self
+        if self.accelerator.own:
+            key = next(iter(self.accelerator.own))
+            raise ValueError(f"accelerator.{key} is given by preset = {self.accelerator.preset!r}; leave one out")
+        for key, value in of_preset(preset).items():
+            if (given := getattr(self, key)) != value:
+                raise ValueError(
+                    f"{key} = {given!r}, but accelerator.preset = {self.accelerator.preset!r} has {value!r}; "
+                    "leave one out"
+                )
+        return self
 
     @model_validator(mode="after")
     def _is_modelled(self) -> Self:
@@ -291,6 +313,8 @@ class Study(Section):
         document = self.model_dump(mode="json", exclude=left_out)
         if self.hardware.technology.endswith(".toml"):
             document["hardware"]["technology"] = "a table of the user's own"
+        if self.hardware.accelerator.memory.endswith(".toml"):
+            document["hardware"]["accelerator"]["memory"] = "a table of the user's own"
         return document
 
     def to_toml(self) -> str:

@@ -10,6 +10,7 @@ from hwmodels.architectures import blocks
 from hwmodels.architectures.base import (
     CLAMP,
     OUTPUT_STAGE,
+    REGISTER,
     Architecture,
     Columns,
     SweepPoint,
@@ -35,7 +36,7 @@ class Add(Architecture):
 
     name = "add"
     top = "rescaler_add"
-    sources = ("rescaler_add.v", "rescaler.v", "rescaler_constant.v", PRODUCT, OUTPUT_STAGE, CLAMP)
+    sources = ("rescaler_add.v", "rescaler.v", "rescaler_constant.v", PRODUCT, OUTPUT_STAGE, CLAMP, REGISTER)
     stages = 2
     choice = None
     own_activity = True
@@ -95,7 +96,7 @@ class Add(Architecture):
         total = half_up(scaled, shift_in) + halved
         return {"q": clamped(half_up(total * mult_out, shift_out), parameters, inputs)}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         # Inputs are outputs of the trace as int8, of two different streams; a stream has one multiplier.
         cut = cut_streams(trace, 31, 32)
         real = cut.acc * np.ldexp(cut.multiplier.astype(np.float64), -(cut.shift_min + cut.shift)) + cut.zero_point

@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from hwmodels.architectures import blocks
 from hwmodels.architectures.add import ADD, INPUT_BITS, LEFT_SHIFT, check_inputs
-from hwmodels.architectures.base import CLAMP, Architecture, Columns, SweepPoint, clamped
+from hwmodels.architectures.base import CLAMP, REGISTER, Architecture, Columns, SweepPoint, clamped
 from hwmodels.architectures.rounding import ROUNDED_SHIFTS
 from hwmodels.architectures.shift import FOLDED_CONTRACTS
 from hwmodels.components import Part, adder_levels, signed_bits, sized
@@ -65,7 +65,7 @@ class AddShift(Architecture):
 
     name = "add_shift"
     top = "rescaler_add_shift"
-    sources = ("rescaler_add_shift.v", CLAMP)
+    sources = ("rescaler_add_shift.v", CLAMP, REGISTER)
     multiplier_bits = (1, 1)
     stages = 2
     folded = True
@@ -141,8 +141,8 @@ class AddShift(Architecture):
         rescale = ROUNDED_SHIFTS["half_up" if parameters["ROUND"] else "floor"]
         return {"q": clamped(rescale(scaled + halved, parameters["SHIFT"]), {**parameters, "CONSTANTS": 1}, inputs)}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
-        columns = ADD.stimulus(trace, workload)
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+        columns = ADD.operands(trace, workload)
         return {name: columns[name] for name in ("scaled_input", "halved_input")}
 
     def swept_bits(self, workload: RescalerWorkload) -> int:

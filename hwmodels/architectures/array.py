@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from hwmodels.architectures import blocks
+from hwmodels.architectures.base import REGISTER
 from hwmodels.architectures.one_stage import OneStage
 from hwmodels.components import Part
 from hwmodels.workload import RescalerWorkload
@@ -14,7 +15,7 @@ class Array(OneStage):
 
     name = "array"
     top = "rescaler"
-    sources = ("rescaler.v",)
+    sources = ("rescaler.v", REGISTER)
     choice = "array"
     calibrated = True
     exported = True

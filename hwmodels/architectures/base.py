@@ -17,7 +17,9 @@ from hwmodels.workload import OutputConstants, RescalerWorkload, RescaleStage
 RTL_FOLDER: Final = Path(__file__).parents[1] / "rtl"
 OUTPUT_STAGE: Final = "rescaler_output.v"
 CLAMP: Final = "rescaler_clamp.v"  # which that instantiates
+REGISTER: Final = "rescaler_register.v"  # of every module
 OUTPUT_BITS: Final = 8  # of every design of the sweep
+CONTROLS: Final = {"reset": 0, "enable": 1}  # ports of every module, and their values while it works
 MAX_WIDTH: Final = 512  # bits; a wider workload is a mistake
 Columns = dict[str, npt.NDArray[np.int64]]
 SweptWidth = Literal["multiplier_bits", "shift_bits"]
@@ -120,7 +122,7 @@ class Architecture(ABC):
 
     @abstractmethod
     def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
-        """Returns the parameters of the module that serves a workload."""
+        """Returns the parameters of the module that serves a workload; enable and reset are none of them."""
 
     def pipelined(self, _parameters: Mapping[str, int], /) -> dict[str, int]:
         """Returns the parameters of the form with a register between multiplier and shifter.
@@ -143,13 +145,21 @@ class Architecture(ABC):
 
     def input_range(self, port: str, bits: int, signed: bool) -> tuple[int, int]:
         """Returns the smallest and the largest legal value of an input port of the given width in bits."""
+        if port in CONTROLS:
+            return CONTROLS[port], CONTROLS[port]
         if port.startswith("mult"):  # normalised
             return 1 << (bits - 1), (1 << bits) - 1
         return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
 
-    @abstractmethod
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         """Returns the values of every input port but the clock while a trace runs, each of shape (cycles, streams)."""
+        columns = self.operands(trace, workload)
+        alike = next(iter(columns.values()))
+        return {name: np.full_like(alike, value) for name, value in CONTROLS.items()} | columns
+
+    @abstractmethod
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+        """Returns the values of the input ports that carry operands or start them while a trace runs."""
 
     def latency(self, _multiplier_bits: int, /) -> int:
         """Returns the clock cycles from an operand to the output register."""

@@ -130,9 +130,14 @@ def _bounds(output_bits: int, output: OutputConstants | None) -> Iterator[tuple[
         yield "upper", compared_with(output_bits, output.q_max, ones=True)
 
 
-def enabled_output(workload: RescalerWorkload, product_bits: int, amount_bits: int, depth: float) -> Iterator[Part]:
-    """Yields what follows a product, with an output register that takes a result only when it is enabled."""
+def output(workload: RescalerWorkload, product_bits: int, amount_bits: int, depth: float) -> Iterator[Part]:
+    """Yields what follows a product."""
     kept = kept_bits(product_bits, workload.stages[-1].right_shift_min)
     depth = yield from shift(kept, amount_bits, depth)
     yield from round_and_clamp(workload, kept, depth)
+
+
+def enabled_output(workload: RescalerWorkload, product_bits: int, amount_bits: int, depth: float) -> Iterator[Part]:
+    """Yields what follows a product, with an output register that takes a result only when it is enabled."""
+    yield from output(workload, product_bits, amount_bits, depth)
     yield Part("mux", "output enable", muxed(workload.output_bits))

@@ -10,6 +10,7 @@ from hwmodels.architectures import blocks
 from hwmodels.architectures.base import (
     CLAMP,
     OUTPUT_STAGE,
+    REGISTER,
     Architecture,
     Columns,
     SweepPoint,
@@ -31,7 +32,7 @@ class Constant(Architecture):
 
     name = "constant"
     top = "rescaler_constant"
-    sources = ("rescaler_constant.v", PRODUCT, OUTPUT_STAGE, CLAMP)
+    sources = ("rescaler_constant.v", PRODUCT, OUTPUT_STAGE, CLAMP, REGISTER)
     multiplier_bits = (1, 31)
     choice = "array"
     exported = True
@@ -70,7 +71,7 @@ class Constant(Architecture):
         rescaled = half_up(inputs["acc"] * parameters["MULTIPLIER"], parameters["SHIFT"])
         return {"q": clamped(rescaled, parameters, inputs)}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         stage = workload.stages[-1]
         cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits)
         return {"acc": cut.acc, **output_ports(cut)}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hwmodels.architectures import blocks
-from hwmodels.architectures.base import CLAMP, OUTPUT_STAGE
+from hwmodels.architectures.base import CLAMP, OUTPUT_STAGE, REGISTER
 from hwmodels.architectures.one_stage import OneStage
 from hwmodels.components import Part, adder_levels, signed_bits, sized
 from hwmodels.workload import RescalerWorkload
@@ -15,7 +15,7 @@ class Floor(OneStage):
 
     name = "floor"
     top = "rescaler_floor"
-    sources = ("rescaler_floor.v", OUTPUT_STAGE, CLAMP)
+    sources = ("rescaler_floor.v", OUTPUT_STAGE, CLAMP, REGISTER)
     contract = "floor"
     choice = "array"
     exported = True

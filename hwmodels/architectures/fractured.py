@@ -10,6 +10,7 @@ from hwmodels.architectures import blocks
 from hwmodels.architectures.base import (
     CLAMP,
     OUTPUT_STAGE,
+    REGISTER,
     Architecture,
     Columns,
     SweepPoint,
@@ -35,7 +36,7 @@ class Fractured(Architecture):
 
     name = "fractured"
     top = "rescaler_fractured"
-    sources = ("rescaler_fractured.v", OUTPUT_STAGE, CLAMP)
+    sources = ("rescaler_fractured.v", OUTPUT_STAGE, CLAMP, REGISTER)
     multiplier_bits = (1, 32)
     choice = "fractured"
     single_path = False
@@ -70,7 +71,8 @@ class Fractured(Architecture):
         yield Part("mux", "choice of the product", muxed(middle + wide, summed))
         yield Part("mux", "choice of the high product", muxed(middle, paired))
         yield Part("logic", "mode", plain(6))
-        for bits, before in ((wide, summed + 2 * MUX_LEVELS), (narrow, depth), (middle, paired), (narrow, depth)):
+        yield from blocks.output(workload, wide, _shift_bits(stage), summed + 2 * MUX_LEVELS)
+        for bits, before in ((narrow, depth), (middle, paired), (narrow, depth)):
             yield from blocks.enabled_output(workload, bits, _shift_bits(stage), before)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
@@ -86,7 +88,7 @@ class Fractured(Architecture):
             return 0, len(_MODES) - 1
         return (0, (1 << bits) - 1) if port == "mult" else super().input_range(port, bits, signed)
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         stage = workload.stages[-1]
         width = _mode(stage.multiplier_bits)
         cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hwmodels.architectures import blocks
-from hwmodels.architectures.base import CLAMP, OUTPUT_STAGE
+from hwmodels.architectures.base import CLAMP, OUTPUT_STAGE, REGISTER
 from hwmodels.architectures.one_stage import OneStage
 from hwmodels.components import Part, adder_levels, sized
 from hwmodels.workload import RescalerWorkload
@@ -15,7 +15,7 @@ class HalfAway(OneStage):
 
     name = "half_away"
     top = "rescaler_half_away"
-    sources = ("rescaler_half_away.v", OUTPUT_STAGE, CLAMP)
+    sources = ("rescaler_half_away.v", OUTPUT_STAGE, CLAMP, REGISTER)
     contract = "half_away"
     choice = "array"
     exported = True

@@ -27,7 +27,7 @@ class OneStage(Architecture):
         rescaled = ROUNDED_SHIFTS[self.contract](inputs["acc"] * inputs["mult"], shift)
         return {"q": clamped(rescaled, parameters, inputs)}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         stage = workload.stages[-1]
         cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits)
         return {"acc": cut.acc, "mult": cut.multiplier, "shift": cut.shift, **output_ports(cut)}

@@ -8,6 +8,7 @@ import numpy as np
 from hwmodels.architectures import blocks
 from hwmodels.architectures.base import (
     CLAMP,
+    REGISTER,
     Architecture,
     Columns,
     SweepPoint,
@@ -29,7 +30,7 @@ class Shift(Architecture):
 
     name = "shift"
     top = "rescaler_shift"
-    sources = ("rescaler_shift.v", CLAMP)
+    sources = ("rescaler_shift.v", CLAMP, REGISTER)
     contract = "floor"
     multiplier_bits = (1, 1)
     folded = True
@@ -76,7 +77,7 @@ class Shift(Architecture):
         shift = parameters["SHIFT_MIN"] + (inputs["shift"] if parameters["SHIFT_WIDTH"] else 0)
         return {"q": clamped(floor(inputs["acc"], shift), parameters, {**inputs, "zero_point": 0})}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         # Absorption leaves the outputs as they are: where the window moves a channel's shift, its accumulators are
         # scaled by as much.
         stage = workload.stages[-1]

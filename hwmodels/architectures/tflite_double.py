@@ -6,7 +6,7 @@ from typing import Final
 
 from hwmodels.architectures import blocks, rounding
 from hwmodels.architectures.array import ARRAY
-from hwmodels.architectures.base import CLAMP, OUTPUT_STAGE, Architecture, Columns, clamped, output_parameters
+from hwmodels.architectures.base import CLAMP, OUTPUT_STAGE, REGISTER, Architecture, Columns, clamped, output_parameters
 from hwmodels.components import Part, adder_levels, sized
 from hwmodels.traces import AccumulatorTrace
 from hwmodels.workload import RescalerWorkload, RescaleStage
@@ -21,7 +21,7 @@ class TfliteDouble(Architecture):
 
     name = "tflite_double"
     top = "rescaler_tflite_double"
-    sources = ("rescaler_tflite_double.v", OUTPUT_STAGE, CLAMP)
+    sources = ("rescaler_tflite_double.v", OUTPUT_STAGE, CLAMP, REGISTER)
     contract = "tflite_double"
     multiplier_bits = (2, 31)
     choice = "array"
@@ -58,8 +58,8 @@ class TfliteDouble(Architecture):
         scaled = rounding.tflite_double(inputs["acc"], inputs["mult"], parameters["MULT_WIDTH"], exponent)
         return {"q": clamped(scaled, parameters, inputs)}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
-        columns = ARRAY.stimulus(trace, workload)
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+        columns = ARRAY.operands(trace, workload)
         columns["exponent"] = columns.pop("shift")
         return columns
 

@@ -9,20 +9,24 @@
 // MULT_WIDTH is k, the width of the unsigned, normalised multiplier; 1 is a pure shift (mult is then not read).
 // SHIFT_WIDTH counts the bits by which channels differ; SHIFT_MIN, common to all, is wiring. OUT_WIDTH >= 2.
 // CONSTANTS = 1 builds the unit for ZERO_POINT, Q_MIN and Q_MAX, whose ports are then not read; a bound that is an end of
-// the type takes the saturation alone.
+// the type takes the saturation alone. ENABLE and RESET: see rescaler_register.v, which this needs.
 module rescaler #(
-    parameter ACC_WIDTH   = 32,
-    parameter MULT_WIDTH  = 31,
-    parameter SHIFT_WIDTH = 6,
-    parameter SHIFT_MIN   = 1,
-    parameter OUT_WIDTH   = 8,
-    parameter PIPELINE    = 0,
-    parameter CONSTANTS   = 0,
-    parameter ZERO_POINT  = 0,
-    parameter Q_MIN       = -128,
-    parameter Q_MAX       = 127
+    parameter integer ACC_WIDTH   = 32,
+    parameter integer MULT_WIDTH  = 31,
+    parameter integer SHIFT_WIDTH = 6,
+    parameter integer SHIFT_MIN   = 1,
+    parameter integer OUT_WIDTH   = 8,
+    parameter integer PIPELINE    = 0,
+    parameter integer CONSTANTS   = 0,
+    parameter integer ZERO_POINT  = 0,
+    parameter integer Q_MIN       = -128,
+    parameter integer Q_MAX       = 127,
+    parameter integer ENABLE      = 0,
+    parameter integer RESET       = 0
 ) (
     input  wire                                          clk,
+    input  wire                                          reset,
+    input  wire                                          enable,
     input  wire signed [ACC_WIDTH-1:0]                   acc,
     /* verilator lint_off UNUSEDSIGNAL */ // a pure shift reads no multiplier, a constant no port
     input  wire        [MULT_WIDTH-1:0]                  mult,
@@ -31,8 +35,23 @@ module rescaler #(
     input  wire signed [OUT_WIDTH-1:0]                   q_min,
     input  wire signed [OUT_WIDTH-1:0]                   q_max,
     /* verilator lint_on UNUSEDSIGNAL */
-    output reg  signed [OUT_WIDTH-1:0]                   q
+    output wire signed [OUT_WIDTH-1:0]                   q
 );
+    generate
+        if (ACC_WIDTH < 1) begin : g_acc_width_check
+            rescaler_ACC_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (MULT_WIDTH < 1) begin : g_mult_width_check
+            rescaler_MULT_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (SHIFT_WIDTH < 0) begin : g_shift_width_check
+            rescaler_SHIFT_WIDTH_must_be_at_least_0 invalid ();
+        end
+        if (OUT_WIDTH < 2) begin : g_out_width_check
+            rescaler_OUT_WIDTH_must_be_at_least_2 invalid ();
+        end
+    endgenerate
+
     // LEFT zeros below the product make every shift a right shift by at least 1; DROP low bits never matter.
     localparam LEFT          = (SHIFT_MIN < 1) ? 1 - SHIFT_MIN : 0;
     localparam DROP          = SHIFT_MIN + LEFT - 1;
@@ -61,9 +80,9 @@ module rescaler #(
         end
 
         if (PIPELINE != 0) begin : g_pipeline
-            reg signed [PRODUCT_WIDTH-1:0] product_q;
-            always @(posedge clk) product_q <= product;
-            assign staged_product = product_q;
+            rescaler_register #(.WIDTH(PRODUCT_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) product_register (
+                .clk(clk), .reset(reset), .enable(enable), .d(product), .q(staged_product)
+            );
         end else begin : g_single_cycle
             assign staged_product = product;
         end
@@ -79,9 +98,11 @@ module rescaler #(
         if (SHIFT_WIDTH == 0) begin : g_constant_shift
             assign shifted = kept;
         end else if (PIPELINE != 0) begin : g_pipelined_shift
-            reg [SHIFT_WIDTH-1:0] shift_q;
-            always @(posedge clk) shift_q <= shift;
-            assign shifted = kept >>> shift_q;
+            wire [SHIFT_WIDTH-1:0] staged_shift;
+            rescaler_register #(.WIDTH(SHIFT_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) shift_register (
+                .clk(clk), .reset(reset), .enable(enable), .d(shift), .q(staged_shift)
+            );
+            assign shifted = kept >>> staged_shift;
         end else begin : g_barrel_shift
             assign shifted = kept >>> shift;
         end
@@ -127,5 +148,7 @@ module rescaler #(
         end
     endgenerate
 
-    always @(posedge clk) q <= clamped;
+    rescaler_register #(.WIDTH(OUT_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) output_register (
+        .clk(clk), .reset(reset), .enable(enable), .d(clamped), .q(q)
+    );
 endmodule

@@ -11,26 +11,30 @@
 // points and for Q_MIN and Q_MAX (see rescaler.v, which this needs); a zero point of 0 then takes no subtractor. MULT_IN
 // and MULT_OUT other than 0 are constant multipliers of MULT_*_WIDTH bits (constant_product.v); their shifts are constant.
 module rescaler_add #(
-    parameter IN_WIDTH        = 8,
-    parameter LEFT_SHIFT      = 20,
-    parameter MULT_IN_WIDTH   = 31,
-    parameter SHIFT_IN_WIDTH  = 0,
-    parameter SHIFT_IN_MIN    = 12,
-    parameter SUM_WIDTH       = 31,
-    parameter MULT_OUT_WIDTH  = 31,
-    parameter SHIFT_OUT_WIDTH = 0,
-    parameter SHIFT_OUT_MIN   = 49,
-    parameter OUT_WIDTH       = 8,
-    parameter MULT_IN         = 0,
-    parameter MULT_OUT        = 0,
-    parameter CONSTANTS       = 0,
-    parameter SCALED_ZERO     = 0,
-    parameter HALVED_ZERO     = 0,
-    parameter ZERO_POINT      = 0,
-    parameter Q_MIN           = -128,
-    parameter Q_MAX           = 127
+    parameter integer IN_WIDTH        = 8,
+    parameter integer LEFT_SHIFT      = 20,
+    parameter integer MULT_IN_WIDTH   = 31,
+    parameter integer SHIFT_IN_WIDTH  = 0,
+    parameter integer SHIFT_IN_MIN    = 12,
+    parameter integer SUM_WIDTH       = 31,
+    parameter integer MULT_OUT_WIDTH  = 31,
+    parameter integer SHIFT_OUT_WIDTH = 0,
+    parameter integer SHIFT_OUT_MIN   = 49,
+    parameter integer OUT_WIDTH       = 8,
+    parameter integer MULT_IN         = 0,
+    parameter integer MULT_OUT        = 0,
+    parameter integer CONSTANTS       = 0,
+    parameter integer SCALED_ZERO     = 0,
+    parameter integer HALVED_ZERO     = 0,
+    parameter integer ZERO_POINT      = 0,
+    parameter integer Q_MIN           = -128,
+    parameter integer Q_MAX           = 127,
+    parameter integer ENABLE          = 0,
+    parameter integer RESET           = 0
 ) (
     input  wire                        clk,
+    input  wire                        reset,
+    input  wire                        enable,
     input  wire signed [IN_WIDTH-1:0]  scaled_input,
     input  wire signed [IN_WIDTH-1:0]  halved_input,
     /* verilator lint_off UNUSEDSIGNAL */ // a pure shift reads no multiplier, a constant no port
@@ -46,6 +50,27 @@ module rescaler_add #(
     /* verilator lint_on UNUSEDSIGNAL */
     output wire signed [OUT_WIDTH-1:0] q
 );
+    generate
+        if (IN_WIDTH < 1) begin : g_in_width_check
+            rescaler_add_IN_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (LEFT_SHIFT < 1) begin : g_left_shift_check
+            rescaler_add_LEFT_SHIFT_must_be_at_least_1 invalid ();
+        end
+        if (MULT_IN_WIDTH < 1) begin : g_mult_in_width_check
+            rescaler_add_MULT_IN_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (MULT_OUT_WIDTH < 1) begin : g_mult_out_width_check
+            rescaler_add_MULT_OUT_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (SHIFT_IN_WIDTH < 0) begin : g_shift_in_width_check
+            rescaler_add_SHIFT_IN_WIDTH_must_be_at_least_0 invalid ();
+        end
+        if (SHIFT_OUT_WIDTH < 0) begin : g_shift_out_width_check
+            rescaler_add_SHIFT_OUT_WIDTH_must_be_at_least_0 invalid ();
+        end
+    endgenerate
+
     localparam OPERAND_WIDTH = IN_WIDTH + 1;
     localparam LEFT          = (SHIFT_IN_MIN < 1) ? 1 - SHIFT_IN_MIN : 0;
     localparam DROP          = SHIFT_IN_MIN + LEFT - 1;
@@ -127,18 +152,20 @@ module rescaler_add #(
         if (MULT_OUT != 0) begin : g_constant_output
             rescaler_constant #(
                 .ACC_WIDTH(SUM_WIDTH), .MULTIPLIER(MULT_OUT), .SHIFT(SHIFT_OUT_MIN), .OUT_WIDTH(OUT_WIDTH),
-                .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+                .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
+                .ENABLE(ENABLE), .RESET(RESET)
             ) output_rescaler (
-                .clk(clk), .acc($signed(sum[SUM_WIDTH:1])),
+                .clk(clk), .reset(reset), .enable(enable), .acc($signed(sum[SUM_WIDTH:1])),
                 .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q)
             );
         end else begin : g_output
             rescaler #(
                 .ACC_WIDTH(SUM_WIDTH), .MULT_WIDTH(MULT_OUT_WIDTH), .SHIFT_WIDTH(SHIFT_OUT_WIDTH),
                 .SHIFT_MIN(SHIFT_OUT_MIN), .OUT_WIDTH(OUT_WIDTH), .PIPELINE(0),
-                .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+                .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
+                .ENABLE(ENABLE), .RESET(RESET)
             ) output_rescaler (
-                .clk(clk), .acc($signed(sum[SUM_WIDTH:1])), .mult(mult_out), .shift(shift_out),
+                .clk(clk), .reset(reset), .enable(enable), .acc($signed(sum[SUM_WIDTH:1])), .mult(mult_out), .shift(shift_out),
                 .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q)
             );
         end

@@ -8,24 +8,46 @@
 // both inputs were shifted by is taken off SHIFT (>= 0; at 0 nothing is rounded). ROUND = 0 leaves out 2^(SHIFT-1).
 // SUM_WIDTH must hold the sum, and is at least SHIFT + 2. Needs rescaler_clamp.v. OUT_WIDTH >= 2.
 module rescaler_add_shift #(
-    parameter IN_WIDTH     = 8,
-    parameter SCALED_SHIFT = 0,
-    parameter HALVED_SHIFT = 1,
-    parameter SHIFT        = 2,
-    parameter SUM_WIDTH    = 12,
-    parameter OUT_WIDTH    = 8,
-    parameter ROUND        = 1,
-    parameter SCALED_ZERO  = 0,
-    parameter HALVED_ZERO  = 0,
-    parameter ZERO_POINT   = 0,
-    parameter Q_MIN        = -128,
-    parameter Q_MAX        = 127
+    parameter integer IN_WIDTH     = 8,
+    parameter integer SCALED_SHIFT = 0,
+    parameter integer HALVED_SHIFT = 1,
+    parameter integer SHIFT        = 2,
+    parameter integer SUM_WIDTH    = 12,
+    parameter integer OUT_WIDTH    = 8,
+    parameter integer ROUND        = 1,
+    parameter integer SCALED_ZERO  = 0,
+    parameter integer HALVED_ZERO  = 0,
+    parameter integer ZERO_POINT   = 0,
+    parameter integer Q_MIN        = -128,
+    parameter integer Q_MAX        = 127,
+    parameter integer ENABLE       = 0,
+    parameter integer RESET        = 0
 ) (
     input  wire                        clk,
+    input  wire                        reset,
+    input  wire                        enable,
     input  wire signed [IN_WIDTH-1:0]  scaled_input,
     input  wire signed [IN_WIDTH-1:0]  halved_input,
-    output reg  signed [OUT_WIDTH-1:0] q
+    output wire signed [OUT_WIDTH-1:0] q
 );
+    generate
+        if (IN_WIDTH < 1) begin : g_in_width_check
+            rescaler_add_shift_IN_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (SCALED_SHIFT < 0) begin : g_scaled_shift_check
+            rescaler_add_shift_SCALED_SHIFT_must_be_at_least_0 invalid ();
+        end
+        if (HALVED_SHIFT < 0) begin : g_halved_shift_check
+            rescaler_add_shift_HALVED_SHIFT_must_be_at_least_0 invalid ();
+        end
+        if (SHIFT < 0) begin : g_shift_check
+            rescaler_add_shift_SHIFT_must_be_at_least_0 invalid ();
+        end
+        if (SUM_WIDTH < SHIFT + 2) begin : g_sum_width_check
+            rescaler_add_shift_SUM_WIDTH_must_be_at_least_SHIFT_plus_2 invalid ();
+        end
+    endgenerate
+
     /* verilator lint_off WIDTH */ // constants are worked out in more bits than they need
     localparam signed [SUM_WIDTH-1:0] ROUNDING = (ROUND != 0) ? (64'sd1 <<< SHIFT) >>> 1 : 0;
     localparam signed [SUM_WIDTH-1:0] OUTPUT   = ZERO_POINT * (64'sd1 <<< SHIFT);
@@ -65,5 +87,7 @@ module rescaler_add_shift #(
         .value($signed(sum[SUM_WIDTH-1:SHIFT])), .q_min({OUT_WIDTH{1'b0}}), .q_max({OUT_WIDTH{1'b0}}), .clamped(clamped)
     );
 
-    always @(posedge clk) q <= clamped;
+    rescaler_register #(.WIDTH(OUT_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) output_register (
+        .clk(clk), .reset(reset), .enable(enable), .d(clamped), .q(q)
+    );
 endmodule

@@ -3,17 +3,21 @@
 // No absolute value is needed: for p < 0 the result is (p - 1 + 2^(r-1)) >> r.
 // MULT_WIDTH = 1 is a pure shift. CONSTANTS: see rescaler_output.v, which this needs.
 module rescaler_half_away #(
-    parameter ACC_WIDTH   = 32,
-    parameter MULT_WIDTH  = 31,
-    parameter SHIFT_WIDTH = 6,
-    parameter SHIFT_MIN   = 1,
-    parameter OUT_WIDTH   = 8,
-    parameter CONSTANTS   = 0,
-    parameter ZERO_POINT  = 0,
-    parameter Q_MIN       = -128,
-    parameter Q_MAX       = 127
+    parameter integer ACC_WIDTH   = 32,
+    parameter integer MULT_WIDTH  = 31,
+    parameter integer SHIFT_WIDTH = 6,
+    parameter integer SHIFT_MIN   = 1,
+    parameter integer OUT_WIDTH   = 8,
+    parameter integer CONSTANTS   = 0,
+    parameter integer ZERO_POINT  = 0,
+    parameter integer Q_MIN       = -128,
+    parameter integer Q_MAX       = 127,
+    parameter integer ENABLE      = 0,
+    parameter integer RESET       = 0
 ) (
     input  wire                        clk,
+    input  wire                        reset,
+    input  wire                        enable,
     input  wire signed [ACC_WIDTH-1:0] acc,
     /* verilator lint_off UNUSEDSIGNAL */ // a pure shift reads no multiplier
     input  wire [MULT_WIDTH-1:0]       mult,
@@ -24,6 +28,18 @@ module rescaler_half_away #(
     input  wire signed [OUT_WIDTH-1:0] q_max,
     output wire signed [OUT_WIDTH-1:0] q
 );
+    generate
+        if (ACC_WIDTH < 1) begin : g_acc_width_check
+            rescaler_half_away_ACC_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (MULT_WIDTH < 1) begin : g_mult_width_check
+            rescaler_half_away_MULT_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (SHIFT_WIDTH < 0) begin : g_shift_width_check
+            rescaler_half_away_SHIFT_WIDTH_must_be_at_least_0 invalid ();
+        end
+    endgenerate
+
     localparam PRODUCT_WIDTH = (MULT_WIDTH == 1) ? ACC_WIDTH : ACC_WIDTH + MULT_WIDTH;
     wire signed [PRODUCT_WIDTH-1:0] product;
 
@@ -57,9 +73,10 @@ module rescaler_half_away #(
 
     rescaler_output #(
         .IN_WIDTH(ADJUSTED_WIDTH + 1), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN + LEFT), .OUT_WIDTH(OUT_WIDTH),
-        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
+        .ENABLE(ENABLE), .RESET(RESET)
     ) finish (
-        .clk(clk), .enable(1'b1), .value(adjusted), .shift(shift), .zero_point(zero_point),
+        .clk(clk), .reset(reset), .enable(enable), .value(adjusted), .shift(shift), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q)
     );
 endmodule

@@ -4,17 +4,21 @@
 // Real scales of 1 and more (a negative e) are not served. With one zero below h, e = 0 needs no case of its own.
 // CONSTANTS: see rescaler_output.v, which this needs.
 module rescaler_tflite_double #(
-    parameter ACC_WIDTH      = 32,
-    parameter MULT_WIDTH     = 31,
-    parameter EXPONENT_WIDTH = 4,
-    parameter EXPONENT_MIN   = 0,
-    parameter OUT_WIDTH      = 8,
-    parameter CONSTANTS      = 0,
-    parameter ZERO_POINT     = 0,
-    parameter Q_MIN          = -128,
-    parameter Q_MAX          = 127
+    parameter integer ACC_WIDTH      = 32,
+    parameter integer MULT_WIDTH     = 31,
+    parameter integer EXPONENT_WIDTH = 4,
+    parameter integer EXPONENT_MIN   = 0,
+    parameter integer OUT_WIDTH      = 8,
+    parameter integer CONSTANTS      = 0,
+    parameter integer ZERO_POINT     = 0,
+    parameter integer Q_MIN          = -128,
+    parameter integer Q_MAX          = 127,
+    parameter integer ENABLE         = 0,
+    parameter integer RESET          = 0
 ) (
     input  wire                        clk,
+    input  wire                        reset,
+    input  wire                        enable,
     input  wire signed [ACC_WIDTH-1:0] acc,
     input  wire [MULT_WIDTH-1:0]       mult,
     input  wire [(EXPONENT_WIDTH > 0 ? EXPONENT_WIDTH : 1)-1:0] exponent,
@@ -23,6 +27,18 @@ module rescaler_tflite_double #(
     input  wire signed [OUT_WIDTH-1:0] q_max,
     output wire signed [OUT_WIDTH-1:0] q
 );
+    generate
+        if (ACC_WIDTH < 1) begin : g_acc_width_check
+            rescaler_tflite_double_ACC_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (MULT_WIDTH < 2) begin : g_mult_width_check
+            rescaler_tflite_double_MULT_WIDTH_must_be_at_least_2 invalid ();
+        end
+        if (EXPONENT_WIDTH < 0) begin : g_exponent_width_check
+            rescaler_tflite_double_EXPONENT_WIDTH_must_be_at_least_0 invalid ();
+        end
+    endgenerate
+
     localparam PRODUCT_WIDTH = ACC_WIDTH + MULT_WIDTH;
     localparam HIGH_WIDTH    = ACC_WIDTH + 1;
 
@@ -40,9 +56,10 @@ module rescaler_tflite_double #(
 
     rescaler_output #(
         .IN_WIDTH(HIGH_WIDTH + 1), .SHIFT_WIDTH(EXPONENT_WIDTH), .SHIFT_MIN(EXPONENT_MIN + 1), .OUT_WIDTH(OUT_WIDTH),
-        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
+        .ENABLE(ENABLE), .RESET(RESET)
     ) finish (
-        .clk(clk), .enable(1'b1), .value(adjusted), .shift(exponent), .zero_point(zero_point),
+        .clk(clk), .reset(reset), .enable(enable), .value(adjusted), .shift(exponent), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q)
     );
 endmodule

@@ -13,7 +13,8 @@ from hwmodels.synthesis.sweep import (
     measure_unit,
     read_measurements,
 )
-from hwmodels.synthesis.yosys import Mapper, synthesize
+from hwmodels.synthesis.yosys import Mapper, run_yosys, synthesize
+from hwmodels.synthesis.yosys import available as yosys_available
 
 __all__ = [
     "BASELINE_BITS",
@@ -36,5 +37,7 @@ __all__ = [
     "measure_rescaler",
     "measure_unit",
     "read_measurements",
+    "run_yosys",
     "synthesize",
+    "yosys_available",
 ]

@@ -21,11 +21,11 @@ from hwmodels import HardwareError, RescalerWorkload, load_technology
 from hwmodels.architectures.add import ADD
 from hwmodels.architectures.add_shift import ADD_SHIFT
 from hwmodels.architectures.array import ARRAY
-from hwmodels.architectures.base import OUTPUT_STAGE, Architecture
+from hwmodels.architectures.base import Architecture
 from hwmodels.architectures.forms import FORMS
 from hwmodels.architectures.registry import ARCHITECTURES, CHOICES, DEFAULT_CHOICE, architecture_for, contracts
 from hwmodels.architectures.rounding import ROUNDED_SHIFTS, half_away, half_up, tflite_double
-from hwmodels.components import Part, muxed
+from hwmodels.architectures.serial import SERIAL
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.models.parsed_parts import design_costs
 from hwmodels.orders import DEFAULT_ORDER
@@ -66,7 +66,8 @@ class TestArchitecture:
         workload = layer(architecture)
         parameters = architecture.parameters(workload)
         design = parse_files(architecture.files, architecture.top, parameters)
-        assert dict(design.parameters) == parameters
+        controls = {"ENABLE": 0, "RESET": int(architecture is SERIAL)}
+        assert dict(design.parameters) == {**parameters, **controls}
         assert design.register_bits >= workload.output_bits
         inputs = {port.name: architecture.input_range(port.name, port.width, port.signed) for port in design.ports}
         outputs = architecture.outputs(parameters, {name: low for name, (low, _) in inputs.items()})
@@ -166,14 +167,8 @@ class TestArchitecture:
 
 
 def by_formula(architecture: Architecture, workload: RescalerWorkload) -> UnitCost:
-    """The cost of an architecture's components.
-
-    A module that instantiates the shared output stage may tie its enable to one; parsed RTL counts the multiplexer.
-    """
-    parts = list(architecture.parts(workload))
-    if OUTPUT_STAGE in architecture.sources and not any(part.name == "output enable" for part in parts):
-        parts.append(Part("mux", "tied output enable", muxed(workload.output_bits)))
-    return unit_cost([part.cost(TABLE) for part in parts])
+    """The cost of an architecture's components."""
+    return unit_cost([part.cost(TABLE) for part in architecture.parts(workload)])
 
 
 def by_rtl(architecture: Architecture, workload: RescalerWorkload) -> UnitCost:
@@ -229,7 +224,7 @@ RTL_SETS = [
 
 
 @needs_yosys
-@pytest.mark.parametrize(("architecture", "parameters"), RTL_SETS, ids=str)
+@pytest.mark.parametrize(("architecture", "parameters"), RTL_SETS, ids=lambda each: getattr(each, "name", str(each)))
 def test_operators_of_varied_parameters_equal_those_of_yosys(
     architecture: Architecture, parameters: dict[str, int], tmp_path: Path
 ) -> None:

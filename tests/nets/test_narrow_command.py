@@ -18,7 +18,7 @@ from dse.narrowing.samples import samples_for
 from nets.execute import IntegerExecutor
 from nets.importers import load_tflite
 from nets.narrow import Calibration, RescalerChoice, narrow
-from nets.network import Method, NarrowableOperator, QuantizedNetwork, Weighted, fingerprint
+from nets.network import Method, NarrowableOperator, QuantizedNetwork, Weighted, class_count, fingerprint
 from nets.oracle import random_samples
 from tests.conftest import Cli
 
@@ -209,6 +209,18 @@ def test_scores_of_known_outputs(folder: Path) -> None:
     unlabelled = score((network, network), ([reference], [design]), None)
     assert (unlabelled.accuracy_percent, unlabelled.drop_pp) == (None, None)
     assert unlabelled.output_error == made.output_error
+
+
+def test_values_have_no_largest_output_that_agrees(tmp_path: Path, cli: Cli) -> None:
+    layers = Layers(np.random.default_rng(2))
+    path = tmp_path / "detector.tflite"
+    path.write_bytes(layers.content(layers.conv(layers.input(4, 4, 3), 5)))
+    assert class_count(load_tflite(path)) is None
+    result = cli("narrow", path, "--calibrate", 8, "--out", tmp_path / "out.tflite")
+    assert result.status == 0, result.err
+    assert "agree" not in result.out
+    assert "of the output integers differ from the design's" in result.out
+    assert "error %" in result.out
 
 
 def test_it_prints_tables(folder: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

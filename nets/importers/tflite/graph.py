@@ -16,13 +16,12 @@ import tflite
 from flatbuffers.number_types import Int32Flags
 
 from nets.errors import NetworkError
+from nets.importers.limits import MAX_RANK, NAME_MAX
 from nets.network import FloatArray, IntArray, Pads
 
 IDENTIFIER = b"TFL3"
-MAX_RANK = 8
 BYTES_MAX = 2**31  # offsets in a flatbuffer are signed and of 32 bits
 _LATER_CODE_SLOT = 10  # of the field builtin_code in a table's vector of offsets: the fourth field, 4 + 2 * 3
-NAME_MAX = 160  # characters of a tensor's name that are kept
 # What Python's struct, memoryview and numpy raise on offsets and lengths that point outside the buffer.
 _DECODING_ERRORS = (struct.error, ValueError, IndexError, TypeError, OverflowError, MemoryError)
 

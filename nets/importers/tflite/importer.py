@@ -4,9 +4,10 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from nets.errors import NetworkError
-from nets.importers.ends import DroppedEnd
+from nets.importers.ends import Cut, DroppedEnd
 from nets.importers.tflite import (
     elementwise,
     functions,
@@ -23,7 +24,6 @@ from nets.importers.tflite.blocks import dilated
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.extent import (
     FUNCTIONS_AT_THE_END,
-    Cut,
     Extent,
     downstream,
     extent_of,
@@ -223,6 +223,15 @@ def _batch(graph: RawGraph, inputs: tuple[int, ...]) -> int:
     return tensor.shape[0]
 
 
+AnyOperator = TypeVar("AnyOperator", bound=Operator)
+
+
+def _renumbered(operator: AnyOperator, new: dict[int, int]) -> AnyOperator:
+    """Returns an operator and its parts with the new indices of their tensors."""
+    whole = operator.with_parts([_renumbered(part, new) for part in operator.parts])
+    return replace(whole, inputs=tuple(new[i] for i in operator.inputs), output=new[operator.output])
+
+
 def _compact(builder: Builder, name: str, extent: Extent) -> QuantizedNetwork:
     """Renumbers the tensors: activations and constant operands only, in the file's order."""
     files = sorted(builder.specs)
@@ -230,9 +239,7 @@ def _compact(builder: Builder, name: str, extent: Extent) -> QuantizedNetwork:
     return QuantizedNetwork(
         name=name,
         tensors=tuple(builder.specs[old] for old in files),
-        operators=tuple(
-            replace(op, inputs=tuple(new[i] for i in op.inputs), output=new[op.output]) for op in builder.operators
-        ),
+        operators=tuple(_renumbered(operator, new) for operator in builder.operators),
         inputs=tuple(new[i] for i in extent.inputs),
         outputs=tuple(new[i] for i in extent.outputs),
         constants={new[index]: values for index, values in builder.constants.items()},
