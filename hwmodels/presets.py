@@ -18,7 +18,7 @@ PresetName = Literal["nvdla_small", "ethos_u55_256", "gemmini", "finn"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """The shape of a published accelerator; the fields are those of ``Accelerator`` and ``Dataflow``, and the order of outputs.
+    """The shape of a published accelerator: the fields of ``Accelerator`` and ``Dataflow``, and the order of outputs.
 
     Attributes:
         title: what it resembles, in words.

@@ -192,7 +192,8 @@ def save_recording(recording: Recording, path: Path) -> None:
         "tiles": np.array([(tile.layer, *tile.acc.shape, tile.zero_point) for tile in tiles]),
     }
     with path.open("wb") as file:
-        np.savez_compressed(file, **{key: values.astype(_KEYS[key][0]) for key, values in arrays.items()})
+        stored = {key: values.astype(_KEYS[key][0]) for key, values in arrays.items()}
+        np.savez_compressed(file, acc=stored["acc"], scale=stored["scale"], tiles=stored["tiles"])
 
 
 def cut_streams(

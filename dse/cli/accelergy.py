@@ -44,9 +44,8 @@ def accelergy(
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
-    echo(
-        f"{len(entries)} rescalers by the {model.name} model, table {table.name} ({table.order_note}): {', '.join(files)} in {out}"
-    )
+    source = f"{model.name} model, table {table.name} ({table.order_note})"
+    echo(f"{len(entries)} rescalers by the {source}: {', '.join(files)} in {out}")
 
 
 def _widths(option: str, text: str, low: int, high: int) -> list[int]:

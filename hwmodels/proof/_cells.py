@@ -183,7 +183,9 @@ class Operators:
         steps = self._words.term(extended(amount, size, signed=either_way))
         right = Kind.BV_ASHR if kind == "$sshr" and signed else Kind.BV_SHR
         if not either_way:
-            moved, kept = ((self._term(Kind.BV_SHL if kind in ("$shl", "$sshl") else right, x, steps)) for x in (operand, inside))
+            moved, kept = (
+                (self._term(Kind.BV_SHL if kind in ("$shl", "$sshl") else right, x, steps)) for x in (operand, inside)
+            )
         else:
             negative = self._term(Kind.BV_SLT, steps, self._words.value(0, size))
             back = self._term(Kind.BV_NEG, steps)

@@ -9,9 +9,7 @@ from hwmodels.proof._words import Bit, Bits
 Values = dict[NetBit, Bit | int]
 
 
-def outputs_after(
-    netlist: WordNetlist, operators: Operators, cycles: Sequence[Mapping[str, Bits]]
-) -> dict[str, Bits]:
+def outputs_after(netlist: WordNetlist, operators: Operators, cycles: Sequence[Mapping[str, Bits]]) -> dict[str, Bits]:
     """Returns the bits of every output port in the last cycle, before its clock edge.
 
     Args:
@@ -40,9 +38,7 @@ def outputs_after(
 
 
 def _compute(cell: Cell, values: Values, operators: Operators) -> None:
-    inputs = {
-        name: _read(nets, values, operators) for name, nets in cell.ports.items() if name != cell.output and nets
-    }
+    inputs = {name: _read(nets, values, operators) for name, nets in cell.ports.items() if name != cell.output and nets}
     result = operators.result(cell, inputs)
     values.update(zip(cell.ports[cell.output], result, strict=True))
 

@@ -231,7 +231,9 @@ def _ordered(cells: Sequence[Cell]) -> tuple[Cell, ...]:
                 raise HardwareError(f"a net has two drivers: {cells[drivers[bit]].where} and {cell.where}")
             drivers[bit] = index
     graph = {
-        index: {drivers[bit] for name, bits in cell.ports.items() if name != cell.output for bit in bits if bit in drivers}
+        index: {
+            drivers[bit] for name, bits in cell.ports.items() if name != cell.output for bit in bits if bit in drivers
+        }
         for index, cell in enumerate(cells)
     }
     try:

@@ -114,7 +114,12 @@ def _interface(question: Question, netlist: WordNetlist) -> Interface:
             values.setdefault(role, end)
     latency = question.latency if question.latency is not None else int(bool(netlist.registers))
     interface = Interface(
-        ports=ports, values=values, ties=question.ties, ranges=question.ranges, latency=latency, held=question.held,
+        ports=ports,
+        values=values,
+        ties=question.ties,
+        ranges=question.ranges,
+        latency=latency,
+        held=question.held,
         held_roles=LAYER_ROLES,
     )
     for bits in ports.values():
@@ -169,4 +174,3 @@ def _described(role: str, interface: Interface, netlist: WordNetlist) -> str:
     low, high = interface.ranges.get(role, (None, None))
     given = "" if low is None else f", {low} to {high}"
     return f"port {bits.name}{part}, {_width(bits, netlist)} bits, {kind}{given}"
-

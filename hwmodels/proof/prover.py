@@ -305,4 +305,3 @@ def _counterexample(problem: _Problem, solver: Bitwuzla) -> Counterexample:
 def _number(term: Term, *, signed: bool) -> int:
     value, width = int(term.value(10)), term.sort().bv_size()
     return value - (1 << width) if signed and value >> (width - 1) else value
-

@@ -11,6 +11,7 @@ from scipy.optimize import nnls
 from scipy.stats import spearmanr
 
 from hwmodels.architectures import FORMS
+from hwmodels.architectures.base import SweptWidth
 from hwmodels.errors import HardwareError
 from hwmodels.models import design_parts
 from hwmodels.orders import OutputOrder
@@ -33,9 +34,9 @@ Floats = npt.NDArray[np.float64]
 _COMPONENT_WEIGHT: Final = 0.1
 _FLIP_FLOPS: Final = "register"
 _MINIMUM_POINTS: Final = 40
-# Reach in k to either side, and penalty on the slope: those with the smallest errors on designs of the full sweep of
-# OSU 0.18 (k = 1 to 32) of whose k the fit had seen none.
-_REACH: Final = 8.0
+# Reach in the swept width to either side, and penalty on the slope: of k those with the smallest errors on designs of a
+# sweep of OSU 0.18 over all k from 1 to 32 of whose k the fit had seen none.
+_REACH: Final[Mapping[SweptWidth, float]] = {"multiplier_bits": 8.0, "shift_bits": 4.0}
 _RIDGE: Final = 4.0
 
 
@@ -188,23 +189,24 @@ def smoothed(
         rows = np.array(members)
         k = np.array([getattr(measurements[index], swept) for index in members], dtype=np.float64)
         known = enters[rows]
-        whole = np.array([local_line(k[known], values[rows][known], at, float(unknown[rows[0]])) for at in k[known]])
+        reach = _REACH[swept]
+        whole = np.array([local_line(k[known], values[rows][known], at, reach) for at in k[known]])
         order = np.argsort(k[known])
         for place, index in enumerate(members):
             if not known[place]:  # what a table gives between its widths
                 result[index] = np.interp(k[place], k[known][order], whole[order]) if known.any() else unknown[index]
                 continue
             others = known & (np.arange(k.size) != place) if leave_out else known
-            result[index] = local_line(k[others], values[rows][others], k[place], float(unknown[index]))
+            result[index] = local_line(k[others], values[rows][others], k[place], reach, float(unknown[index]))
     return result
 
 
-def local_line(k: Floats, values: Floats, at: float, alone: float = 0.0) -> float:
+def local_line(k: Floats, values: Floats, at: float, reach: float, alone: float = 0.0) -> float:
     """Returns a value at ``at`` of the line through the points within reach, near ones weighing more (Cleveland 1979).
 
     Without points the value is ``alone``.
     """
-    distance = np.abs(k - at) / _REACH
+    distance = np.abs(k - at) / reach
     weights = np.where(distance < 1, (1 - np.minimum(distance, 1) ** 3) ** 3, 0.0)
     if weights.sum() == 0:
         return alone

@@ -200,18 +200,17 @@ def _measure(
 ) -> Measurement:
     circuit = build_circuit(netlist, library)
     per_result = cycles / lanes
-    energies = {}
-    for order, trace in columns.items():
-        energy = measure_energy(circuit, trace)
-        energies[f"zero_delay_{order}_pj"] = round(energy.zero_delay_pj * per_result, 5)
-        energies[f"energy_{order}_pj"] = round(energy.delayed_pj * per_result, 5)
+    innermost, outermost = (measure_energy(circuit, columns[order]) for order in OUTPUT_ORDERS)
     return Measurement(
         library=library.name,
         architecture=name,
         **asdict(point),
         cells=circuit.cells,
         area_um2=round(circuit.area_um2, 3),
-        **energies,
+        zero_delay_channel_innermost_pj=round(innermost.zero_delay_pj * per_result, 5),
+        energy_channel_innermost_pj=round(innermost.delayed_pj * per_result, 5),
+        zero_delay_channel_outermost_pj=round(outermost.zero_delay_pj * per_result, 5),
+        energy_channel_outermost_pj=round(outermost.delayed_pj * per_result, 5),
         delay_ns=round(circuit.delay_ns, 4),
         leakage_uw=round(circuit.leakage_uw, 6),
         cycles=cycles,

@@ -42,7 +42,7 @@ def technology_text(
         f'source = "{source}"',
         f'activity = "{activity}"',
     ]
-    mean = {e.metric: e.mean for e in errors if e.architecture == "all" and e.form == "linear"}
+    mean: dict[str, float] = {e.metric: e.mean for e in errors if e.architecture == "all" and e.form == "linear"}
     for kind in TERMS:
         if kind != "memory":
             lines += _component(kind, fits, mean, source)
@@ -87,7 +87,7 @@ def _correction(
     widths, ks = (sorted({key[place] for key in at}) for place in (0, 1))
     if not at or any((width, k) not in at for width in widths for k in ks):
         return []
-    stated = {e.metric: e for e in errors if (e.architecture, e.form) == (form, "corrected")}
+    stated: dict[str, ErrorSummary] = {e.metric: e for e in errors if (e.architecture, e.form) == (form, "corrected")}
 
     def grid(values: Floats) -> str:
         return _matrix([[float(values[at[width, k]]) for k in ks] for width in widths])

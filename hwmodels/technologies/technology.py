@@ -306,7 +306,7 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _check_terms(name: str, kind: ComponentKind, component: Component) -> None:
-    figures = {metric: getattr(component, metric) for metric in METRICS}
+    figures: dict[str, Figure | None] = {metric: getattr(component, metric) for metric in METRICS}
     figures |= {f"energy_of_order.{order}": figure for order, figure in component.energy_of_order.items()}
     for key, figure in figures.items():
         for term in figure.terms if figure is not None else ():

@@ -250,9 +250,9 @@ def test_a_page_with_an_unknown_block_is_refused() -> None:
 
 def test_a_local_line_follows_a_line_and_gives_nothing_out_of_reach() -> None:
     k = np.arange(1.0, 33.0)
-    assert local_line(k, 0.5 * k + 1, 16.0) == pytest.approx(9.0)
-    assert local_line(k, np.ones(32), 1.0) == pytest.approx(1.0)
-    assert local_line(k, np.ones(32), 60.0) == 0.0
+    assert local_line(k, 0.5 * k + 1, 16.0, 4.0) == pytest.approx(9.0)
+    assert local_line(k, np.ones(32), 1.0, 4.0) == pytest.approx(1.0)
+    assert local_line(k, np.ones(32), 60.0, 4.0) == 0.0
 
 
 def test_a_fit_recovers_the_coefficients_of_made_up_measurements() -> None:
@@ -296,13 +296,13 @@ def test_a_published_point_is_reproduced() -> None:
     [expected] = [
         point
         for point in read_measurements(RESULTS / "dataset_osu018.csv")
-        if (point.architecture, point.multiplier_bits, point.acc_bits) == ("array", 4, 20)
+        if (point.architecture, point.multiplier_bits, point.acc_bits) == ("array_constants", 4, 20)
     ]
-    measured = measure_rescaler("array", 4, 20, load_liberty(OSU018), load_recording())
+    measured = measure_rescaler("array_constants", 4, 20, load_liberty(OSU018), load_recording())
     assert measured.area_um2 == pytest.approx(expected.area_um2, rel=0.001)
     for order in OUTPUT_ORDERS:
         assert measured.energy_pj(order) == pytest.approx(expected.energy_pj(order), rel=0.001)
-    after = measure_rescaler("array", 4, 20, load_liberty(OSU018), load_recording(), history=9)
+    after = measure_rescaler("array_constants", 4, 20, load_liberty(OSU018), load_recording(), history=9)
     assert after.area_um2 != expected.area_um2, "another history, other ties"
     assert after.area_um2 == pytest.approx(expected.area_um2, rel=0.05)
 
