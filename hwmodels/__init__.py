@@ -1,6 +1,7 @@
 """Area, energy and latency of integer rescalers, from tables, formulas, parsed RTL and synthesis."""
 
 from hwmodels.accelerator import Accelerator, AcceleratorCost, accelerator_cost
+from hwmodels.clock import Clock, ClockedModel
 from hwmodels.costs import ComponentCost, LayerCost, NetworkCost, Style, UnitCost
 from hwmodels.dataflow import Buffer, Dataflow, MemoryCost
 from hwmodels.errors import HardwareError
@@ -30,6 +31,8 @@ __all__ = [
     "AnalyticRescalerModel",
     "Buffer",
     "CalibratedRescalerModel",
+    "Clock",
+    "ClockedModel",
     "ComponentCost",
     "CostModel",
     "Dataflow",

@@ -1,7 +1,7 @@
 """Samples, labelled or not, and splits of them that are seeded, disjoint and, if the classes allow, stratified."""
 
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -135,7 +135,7 @@ def load_printed_characters() -> Dataset:
     return _dataset("printed_characters", Samples((images / np.float32(255))[..., np.newaxis], labels), None)
 
 
-BUILT_IN_DATASETS: Mapping[str, Callable[[], Dataset]] = {
+BUILT_IN_DATASETS: dict[str, Callable[[], Dataset]] = {
     "digits": load_digits_dataset,
     "printed_characters": load_printed_characters,
 }

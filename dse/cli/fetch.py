@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # imported where it is used: `dse --help` must not wait for i
 
 def fetch(
     names: Annotated[
-        list[str] | None, typer.Argument(help="names of files", metavar="[NAME]...", show_default="list them")
+        list[str] | None, typer.Argument(help="names of files", metavar="NAME", show_default="list them")
     ] = None,
     mirror: Annotated[
         Path | None, typer.Option(help="folder that holds some of the files", show_default="their addresses")
@@ -104,7 +104,10 @@ def _list(fetcher: Fetcher, *, as_json: bool) -> None:
 def _table(fetcher: Fetcher, here: dict[str, bool]) -> Table:
     from rich.table import Table
 
-    table = Table("file", "MB", "here", "from", "licence", box=None, padding=(0, 1))
+    table = Table(box=None, padding=(0, 1))
+    table.add_column("file", no_wrap=True)  # to be copied
+    for title in ("MB", "here", "from", "licence"):
+        table.add_column(title, overflow="fold")
     for name, entry in fetcher.entries.items():
         size = formats.number(entry.size_bytes / 1e6, 2)
         table.add_row(name, size, "yes" if here[name] else "no", entry.source, entry.licence)

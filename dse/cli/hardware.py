@@ -17,14 +17,11 @@ from dse.cli.verilog_options import bad_input, macros, parameters_of
 if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must not wait for them
     from hwmodels.synthesis import Measurement
 
-OutputOrderOption = Annotated[
-    str,
-    typer.Option(
-        metavar="ORDER",
-        help="order in which a lane rescales outputs: channel_innermost (all channels of a position, then the next "
-        "position) or channel_outermost",
-    ),
-]
+OUTPUT_ORDER_HELP = (
+    "order in which a lane rescales outputs: channel_innermost (all channels of a position, then the next position) or "
+    "channel_outermost"
+)
+OutputOrderOption = Annotated[str, typer.Option(metavar="ORDER", help=OUTPUT_ORDER_HELP)]
 
 
 def cost(

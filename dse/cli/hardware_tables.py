@@ -50,6 +50,11 @@ def _figures(result: VerilogCost) -> Iterable[str]:
     if result.energy_pj is not None:
         orders = "both orders of outputs" if result.output_order is None else f"outputs in {result.output_order} order"
         yield f"energy_pj is of {orders}"
+    if result.delay_ns is not None:
+        yield f"delay_ns: {result.delay_ns:,.3f} (estimated from gate levels)"
+    if result.period_ns:
+        clock, period = 1000.0 / result.period_ns, result.period_ns
+        yield f"maximum clock: {clock:,.4g} MHz ({period:,.3f} ns with a flip-flop's delay and setup time)"
     for reason in result.missing:
         yield f"unknown: {reason}"
     for finding in result.findings:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dse.cli.hardware import OutputOrderOption
+from dse.cli.hardware import OUTPUT_ORDER_HELP
 from dse.cli.networks import Cuts
 from dse.cli.output import echo, terminal
 from dse.errors import StudyError
 
 if TYPE_CHECKING:  # imported by the command: `dse --help` must not wait for torch
     from dse.narrowing import NarrowDocument, NarrowRequest, Step
+    from hwmodels import PresetName
     from nets.network import Method
 
 UNSOUND = 1
@@ -45,7 +46,16 @@ def narrow(
     cut: Cuts = None,
     contract: Annotated[str, typer.Option(help="rounding contract of the hardware")] = "half_up",
     technology: Annotated[str, typer.Option(help="name of a shipped table, or path of a .toml table")] = "aladdin40",
-    output_order: OutputOrderOption = "channel_innermost",
+    output_order: Annotated[
+        str | None, typer.Option(metavar="ORDER", help=OUTPUT_ORDER_HELP, show_default="that of the accelerator")
+    ] = None,
+    accelerator: Annotated[
+        str | None,
+        typer.Option(
+            help="whose part the rescalers are: nvdla_small, ethos_u55_256, gemmini or finn",
+            show_default="16 MACs to a rescaler in each layer",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="seed of the choice of samples")] = 0,
     force: Annotated[bool, typer.Option("--force", help="replace the file of --out if it exists")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
@@ -69,6 +79,7 @@ def narrow(
         contract=contract,
         technology=technology,
         output_order=output_order,
+        accelerator=_preset(accelerator),
         seed=seed,
         force=force,
     )
@@ -108,6 +119,17 @@ def _window(text: str) -> int | None:
         return int(text)
     except ValueError:
         raise StudyError(f"--shift-bits is {text!r}; use a number of bits from 0, or natural") from None
+
+
+def _preset(text: str | None) -> PresetName | None:
+    from hwmodels import PRESETS
+
+    if text is None:
+        return None
+    for name in PRESETS:
+        if name == text:
+            return name
+    raise StudyError(f"--accelerator is {text!r}; use one of {', '.join(PRESETS)}")
 
 
 def _method(text: str) -> Method:

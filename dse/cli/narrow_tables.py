@@ -9,7 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from dse import formats
-from dse.narrowing import Estimate, FileDocument, LayerDocument, NarrowDocument, ScoreDocument, TosaFileDocument
+from dse.narrowing import (
+    CostDocument,
+    Estimate,
+    FileDocument,
+    LayerDocument,
+    NarrowDocument,
+    ScoreDocument,
+    TosaFileDocument,
+)
 from nets.network import ONNX_PROFILES
 
 _EXPLAINED = (  # the columns with intervals
@@ -25,6 +33,7 @@ def print_document(document: NarrowDocument, console: Console) -> None:
     console.print(layers_table(document))
     console.print(outputs_table(document))
     console.print(costs_table(document))
+    console.print(Text(shares_line(document.cost)), soft_wrap=True)
     for line in file_lines(document.file):
         console.print(Text(line), soft_wrap=True)
     for note in document.notes:
@@ -126,20 +135,33 @@ def costs_table(document: NarrowDocument) -> Table:
         padding=(0, 1, 0, 0),
         title=Text(f"All rescalers, each built for its layer: {cost.model} model, {cost.technology}"),
     )
-    for heading in ("", "int32", "design", "less"):
+    for heading in ("", "int32", "int16", "design", "less than int32", "than int16"):
         table.add_column(heading, justify="left" if heading == "" else "right", no_wrap=True)
-    table.add_row(
-        "area", formats.area(cost.int32_area_um2), formats.area(cost.area_um2), formats.ratio(cost.area_ratio)
-    )
-    energies = formats.energy(cost.int32_energy_nj), formats.energy(cost.energy_nj)
-    table.add_row("energy of one inference", *energies, formats.ratio(cost.energy_ratio))
-    order = (
-        "one energy for both orders of outputs"
-        if cost.output_order is None
-        else f"outputs in {cost.output_order} order"
-    )
-    table.caption = Text(f"energy: {order}, parameter reads not counted")
+    areas = cost.int32_area_um2, cost.int16_area_um2, cost.area_um2
+    energies = cost.int32_energy_nj, cost.int16_energy_nj, cost.energy_nj
+    table.add_row("area", *map(formats.area, areas), *_less(*areas))
+    table.add_row("energy", *map(formats.energy, energies), *_less(*energies))
+    order = "one for both orders of outputs" if cost.output_order is None else f"outputs in {cost.output_order} order"
+    table.caption = Text(f"energy: {order}, without reads of parameters")
     return table
+
+
+def _less(int32: float | None, int16: float | None, design: float | None) -> list[str]:
+    return [formats.ratio(each / design if each is not None and design else None) for each in (int32, int16)]
+
+
+def shares_line(cost: CostDocument) -> str:
+    """Returns which part of the accelerator the rescalers are, with buffers of weights and activations and without."""
+    parts = [
+        f"{_percent(share.int32)} to {_percent(share.design)} of MACs and rescalers in {name}, "
+        f"{_percent(share.int32_with_buffers)} to {_percent(share.design_with_buffers)} with buffers"
+        for name, share in (("area", cost.area_share), ("energy", cost.energy_share))
+    ]
+    return f"Rescalers go from {'; '.join(parts)} ({cost.accelerator})."
+
+
+def _percent(part: float | None) -> str:
+    return "unknown" if part is None else formats.share(part)
 
 
 def file_lines(file: FileDocument | TosaFileDocument) -> list[str]:

@@ -175,6 +175,14 @@ LATENCY = Figure(  # narrowing does not change the latency, and a design with in
     "latency_cycles", "Latency", "cycles", Section.ACCELERATOR, Direction.MINIMIZE,
     lambda evaluation: evaluation.accelerator.latency_cycles, reference=1.1,
 )
+LATENCY_NS = Figure(  # at the study's clock, which pipelines of another depth make a few cycles longer or shorter
+    "latency_ns", "Latency", "ns", Section.ACCELERATOR, Direction.MINIMIZE,
+    lambda evaluation: evaluation.accelerator.latency_ns, reference=1.1,
+)
+PERIOD = Figure(
+    "period_ns", "Shortest clock period of the rescalers", "ns", Section.ACCELERATOR, Direction.MINIMIZE,
+    lambda evaluation: evaluation.accelerator.period_ns,
+)
 PARAMETER_BITS = Figure(
     "parameter_bits", "Rescaler parameters", "bits", Section.PARAMETERS, Direction.MINIMIZE,
     lambda evaluation: evaluation.accelerator.rescalers.parameter_bits,
@@ -187,7 +195,7 @@ OTHER_STYLE_AREA = Figure(
 FIGURES: tuple[Figure, ...] = (
     VAL_ACCURACY, DROP, DISAGREEMENT, DIVERGENCE, CROSS_ENTROPY, METRIC, METRIC_LOSS,
     RESCALER_AREA, RESCALER_ENERGY, OTHER_AREA, OTHER_ENERGY, ACCELERATOR_AREA, ACCELERATOR_ENERGY,
-    MEMORY_AREA, MEMORY_ENERGY, MEMORY_LEAKAGE, LATENCY,
+    MEMORY_AREA, MEMORY_ENERGY, MEMORY_LEAKAGE, LATENCY, LATENCY_NS, PERIOD,
     PARAMETER_BITS, OTHER_STYLE_AREA,
 )
 # fmt: on

@@ -9,6 +9,7 @@ import pandas as pd
 
 from dse.design import RESCALER_AREA, RESCALER_ENERGY
 from dse.errors import StudyError
+from dse.evaluate import pipelines_of
 from dse.export import render
 from dse.export.document import (
     AccuracyDocument,
@@ -26,6 +27,7 @@ from dse.export.units import Unit, units_of
 from dse.export.vectors import Vectors, vectors_of
 from dse.store import RunFolder
 from dse.study import Study
+from dse.verdict import choices
 from nets.network import Weighted, fingerprint
 
 DEFAULT_ROWS = 2000  # largest number of test vectors from each rescaler's inference
@@ -68,7 +70,7 @@ def export_design(
         raise StudyError(f"{out}: is not empty; give --out a new or empty folder")
     design = load_design(RunFolder(run), trial, samples, member, study=study, storage=storage)
     methods = {name: choice.method.value for name, choice in design.point.choices}
-    units = units_of(design.network, methods, design.hardware.architecture)
+    units = units_of(design.network, methods, design.hardware.architecture, pipelines_of(design.hardware))
     interface = interface_for(units, handshake, reset, parameters)
     vectors = vectors_of(design.network, units, design.samples, rows, design.seed)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -143,17 +145,26 @@ def _document(
         accuracy=AccuracyDocument.model_validate(
             {name: None if pd.isna(row[name]) else row[name] for name in AccuracyDocument.model_fields}
         ),
-        cost=CostDocument(
-            model=facts.objective_cost.model,
-            technology=facts.objective_cost.technology,
-            rescaler_area_um2=float(row[RESCALER_AREA.name]),
-            rescaler_energy_nj=float(row[RESCALER_ENERGY.name]),
-        ),
+        cost=_cost(design),
         rescalers=tuple(rescaler_document(unit) for unit in units),
         tflite=models,
         tosa=tosa,
         files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(files.items())}
         | {name: sha256 for name, sha256 in written if name and sha256},
+    )
+
+
+def _cost(design: ScoredDesign) -> CostDocument:
+    facts, row = design.results.facts, design.row
+    (choice,) = choices(design.results, design.results.trials[design.results.trials["trial"] == row["trial"]])
+    return CostDocument(
+        model=facts.objective_cost.model,
+        technology=facts.objective_cost.technology,
+        rescaler_area_um2=float(row[RESCALER_AREA.name]),
+        rescaler_energy_nj=float(row[RESCALER_ENERGY.name]),
+        accelerator=facts.accelerator,
+        area_shares=choice.area_shares.in_words,
+        energy_shares=choice.energy_shares.in_words,
     )
 
 

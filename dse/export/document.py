@@ -89,6 +89,9 @@ class CostDocument(_Part):
     technology: str
     rescaler_area_um2: float
     rescaler_energy_nj: float = Field(description="energy of one inference")
+    accelerator: str = Field(description="the accelerator that the shares are of")
+    area_shares: str = Field(description="part of its area that the rescalers are, int32's to the design's, in words")
+    energy_shares: str = Field(description="the same of its energy; empty if it is not known")
 
 
 class ResidualDocument(_Part):

@@ -13,7 +13,20 @@ from dse.errors import StudyError
 from dse.export import render
 from dse.export.scored_design import ScoredDesign
 from dse.export.units import Unit, units_of
-from hwmodels.proof import CLOCK, OUTPUT, Claim, Interface, Outcome, PortBits, Proof, Prover, Rescale, Source, Sum, read_netlist
+from hwmodels.proof import (
+    CLOCK,
+    OUTPUT,
+    Claim,
+    Interface,
+    Outcome,
+    PortBits,
+    Proof,
+    Prover,
+    Rescale,
+    Source,
+    Sum,
+    read_netlist,
+)
 from nets.network import ElementwiseSum, QuantizedNetwork, Rescaler
 
 

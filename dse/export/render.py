@@ -17,7 +17,6 @@ from hwmodels.parsing import parse_files
 from nets.narrow import StageConstants
 from nets.network import IntArray
 
-
 BARE = Interface()
 
 

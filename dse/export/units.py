@@ -2,14 +2,14 @@
 
 import itertools
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from dse.errors import StudyError
-from dse.evaluate import lowered
+from dse.evaluate import lowered, single_cycle
 from hwmodels.architectures import DEFAULT_CHOICE, Architecture, Choice, architecture_for, offered
 from hwmodels.workload import RescalerWorkload
 from nets.narrow import RescalerConstants, StageConstants, rescaler_constants
@@ -116,7 +116,7 @@ class Unit:
     @property
     def latency(self) -> int:
         """Clock cycles from an operand to its result."""
-        return self.architecture.latency(self.workload.multiplier_bits)
+        return self.architecture.latency(self.workload.multiplier_bits) + self.workload.pipeline.depth
 
     @property
     def serial(self) -> bool:
@@ -167,7 +167,10 @@ class Unit:
 
 
 def units_of(
-    network: QuantizedNetwork, methods: Mapping[str, str], choice: Choice = DEFAULT_CHOICE
+    network: QuantizedNetwork,
+    methods: Mapping[str, str],
+    choice: Choice = DEFAULT_CHOICE,
+    pipelined: Callable[[RescalerWorkload], RescalerWorkload] = single_cycle,
 ) -> tuple[Unit, ...]:
     """Returns every rescaler whose width is a design variable, sized by the network's certificate.
 
@@ -175,6 +178,7 @@ def units_of(
         network: the design, as it ships.
         methods: how each rescaler's width was reached, by operator name.
         choice: how a rescaler is built, as a study file names it.
+        pipelined: gives a workload the pipeline that was costed.
 
     Raises:
         StudyError: the shipped RTL has no module for one of them.
@@ -184,7 +188,9 @@ def units_of(
     for operator in network.narrowable_operators():
         identifier = _identifier(operator.name, units)
         method = methods.get(operator.name, Method.ROUND.value)
-        units[identifier] = _unit(operator, network, constants[operator.name], identifier, method, choice)
+        own = constants[operator.name]
+        workload = pipelined(lowered(operator, network, own))
+        units[identifier] = _unit(operator, network, own, workload, identifier, method, choice)
     return tuple(units.values())
 
 
@@ -200,11 +206,11 @@ def _unit(
     operator: NarrowableOperator,
     network: QuantizedNetwork,
     constants: RescalerConstants,
+    workload: RescalerWorkload,
     identifier: str,
     method: str,
     choice: Choice,
 ) -> Unit:
-    workload = lowered(operator, network, constants)
     return Unit(
         identifier=identifier,
         method=method,

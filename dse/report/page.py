@@ -18,6 +18,7 @@ from dse.design import figure_named, metrics
 from dse.report.charts.front import on_test
 from dse.report.charts.picture import Picture, library, library_version
 from dse.report.charts.rescalers import is_shared, layer_table
+from dse.report.clocks import clock_sentence
 from dse.report.front_rows import front_rows
 from dse.report.losses import ShownLoss, shown_loss
 from dse.report.pictures import Analysis, analyse, pictures, write_pictures
@@ -68,6 +69,7 @@ def report_html(analysis: Analysis, drawn: dict[str, Picture]) -> str:
         gain=gain_in_words(verdict.gain_over_uniform, chosen, facts) if chosen and verdict.gain_over_uniform else "",
         needs=needs(chosen) if chosen else (),
         at_margin=_at_margin(facts),
+        clock=clock_sentence(view.results),
         objectives=[figure_named(name).title.lower() for name in facts.objectives],
         compared=designs,
         shares=any(math.isfinite(c.area_shares.design) for _, c in designs),

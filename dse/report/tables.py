@@ -8,6 +8,7 @@ import pandas as pd
 
 from dse import formats
 from dse.design import Role
+from dse.report.clocks import clock_sentence
 from dse.report.recommendations import Recommendation, recommendation
 from dse.report.scene import design_style
 from dse.report.spreadsheets import write_csv
@@ -196,6 +197,7 @@ def _about(results: StudyResults, rec: Recommendation) -> pd.DataFrame:
         ("Calibration", f"{facts.calibration:,} unlabelled samples" if facts.calibration else "none"),
         ("Contract", facts.contract),
         ("Accelerator style", f"{facts.style}, {formats.count(facts.lanes, 'lane')}, {facts.architecture} rescalers"),
+        *([("Clock", clock_sentence(results))] if facts.clock_mhz else []),
         ("Objective's cost model", str(facts.objective_cost)),
         ("Other cost model", str(facts.other_cost)),
         *facts.provenance.items(),

@@ -51,6 +51,7 @@ class StudyFacts:
             attributes above are then the baseline's.
         calibration: number of unlabelled samples that narrowed networks are calibrated with; 0: they are not.
         accelerator: shape of the accelerator around the rescalers, in words.
+        clock_mhz: frequency of the target clock, MHz; None without one.
     """
 
     study: str
@@ -72,6 +73,12 @@ class StudyFacts:
     members: tuple[str, ...]
     calibration: int
     accelerator: str
+    clock_mhz: float | None = None
+
+    @property
+    def clocked(self) -> str:
+        """The target clock for a list of what the hardware is, a comma in front; empty without one."""
+        return "" if self.clock_mhz is None else f", {self.clock_mhz:g} MHz"
 
     @property
     def windows_vary(self) -> bool:

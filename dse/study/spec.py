@@ -14,7 +14,7 @@ from pydantic import (
 from dse.design import Finetune, metrics
 from dse.study.accelerator import AcceleratorSpec, of_preset, with_preset
 from dse.study.members import MemberSpec
-from dse.study.search import SearchSpec
+from dse.study.search import Constraint, SearchSpec
 from dse.study.values import (
     InputPath,
     Lanes,
@@ -73,6 +73,17 @@ class RtlSpec(Section):
     )
 
 
+class ClockSpec(Section):
+    """A target clock. Rescalers get the shallowest pipelines that meet it; designs that miss it are infeasible."""
+
+    mhz: float = Field(gt=0, le=1e5, description="frequency of the clock, MHz; the table must give delays")
+    gating: bool = Field(
+        True,
+        description="whether a clock gate per lane stops the clock of rescalers that wait; else the clock pins of "
+        "their flip-flops switch in every cycle",
+    )
+
+
 class HardwareSpec(Section):
     """The accelerator, its technology, and the source of its costs."""
 
@@ -87,6 +98,9 @@ class HardwareSpec(Section):
     rtl: RtlSpec | None = Field(None, description="your own Verilog rescaler, for cost_source = rtl")
     style: Style = Field("streaming", description="one rescaler per layer, or one bank for all")
     lanes: Lanes = Field(1, description="rescalers side by side in each layer, or in the shared bank")
+    clock: ClockSpec | None = Field(
+        None, description="target clock; none: single-cycle rescalers, and no energy of clocks that wait"
+    )
     mac_lanes: int = Field(16, ge=1, le=2**20, description="MACs side by side in each layer, or in the shared array")
     output_order: OutputOrder | None = Field(
         None,
@@ -225,6 +239,23 @@ class Study(Section):
                     f"fidelity.calibration = {self.fidelity.calibration} needs samples of its own; "
                     f"give {prefix}data.calibration = {self.fidelity.calibration}, or a share"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _clock_is_a_limit(self) -> Self:
+        """Adds the clock's period to the constraints, which keep designs that miss it off the front."""
+        if self.hardware.clock is not None:
+            others = [each for each in self.search.constraints if each.metric != metrics.PERIOD.name]
+            own = [each.at_most for each in self.search.constraints if each.metric == metrics.PERIOD.name]
+            limit = min([1000.0 / self.hardware.clock.mhz, *own])
+            limits = (*others, Constraint(metric=metrics.PERIOD.name, at_most=limit))
+            object.__setattr__(self, "search", self.search.model_copy(update={"constraints": limits}))
+        return self
+
+    @model_validator(mode="after")
+    def _clock_is_given(self) -> Self:
+        if self.hardware.clock is None and metrics.LATENCY_NS.name in self.search.figures:
+            raise ValueError(f"{metrics.LATENCY_NS.name} needs a clock; give hardware.clock.mhz")
         return self
 
     @model_validator(mode="after")

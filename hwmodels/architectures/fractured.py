@@ -39,7 +39,6 @@ class Fractured(Architecture):
     sources = ("rescaler_fractured.v", OUTPUT_STAGE, CLAMP, REGISTER)
     multiplier_bits = (1, 32)
     choice = "fractured"
-    single_path = False
     narrows = False
     own_activity = True
     sweep_values = (1, 8, 16, 31)  # a simulation takes ten times as long as those of the others
@@ -60,20 +59,21 @@ class Fractured(Architecture):
         narrow, middle, wide = (acc + width for width in _MODES)
         for lane, depth in enumerate((0.0, MUX_LEVELS, MUX_LEVELS, 2 * MUX_LEVELS)):
             if lane:
-                yield Part("mux", f"operand {lane}", muxed(acc, depth - MUX_LEVELS))
-            yield Part("multiplier", f"multiplier {lane}", crossed(acc, _MODES[0], depth))
+                yield Part("mux", f"operand {lane}", muxed(acc, depth - MUX_LEVELS), off_path=lane == 1)
+            yield Part("multiplier", f"multiplier {lane}", crossed(acc, _MODES[0], depth), off_path=lane < _LANES - 1)
         depth = 2 * MUX_LEVELS + multiplier_levels(_MODES[0], narrow)
         for pair in ("low", "high"):
-            yield Part("adder", f"{pair} pair's sum", sized(narrow, depth))
+            yield Part("adder", f"{pair} pair's sum", sized(narrow, depth), off_path=pair == "low")
         paired = depth + adder_levels(narrow)
         yield Part("adder", "sum of the pairs", sized(middle, paired))
         summed = paired + adder_levels(middle)
         yield Part("mux", "choice of the product", muxed(middle + wide, summed))
-        yield Part("mux", "choice of the high product", muxed(middle, paired))
-        yield Part("logic", "mode", plain(6))
+        yield Part("mux", "choice of the high product", muxed(middle, paired), off_path=True)
+        yield Part("logic", "mode", plain(6), off_path=True)
         yield from blocks.output(workload, wide, _shift_bits(stage), summed + 2 * MUX_LEVELS)
         for bits, before in ((narrow, depth), (middle, paired), (narrow, depth)):
-            yield from blocks.enabled_output(workload, bits, _shift_bits(stage), before)
+            for part in blocks.enabled_output(workload, bits, _shift_bits(stage), before):
+                yield replace(part, off_path=True)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
         mode, results = inputs["mode"], {}

@@ -1,12 +1,12 @@
 """The bit-serial rescaler: one adder takes one multiplier bit per cycle."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Final
 
 import numpy as np
 
 from hwmodels.architectures import blocks
-from hwmodels.architectures.base import CLAMP, OUTPUT_STAGE, REGISTER, Columns, output_ports
+from hwmodels.architectures.base import CLAMP, OUTPUT_STAGE, REGISTER, Columns, Place, output_ports
 from hwmodels.architectures.one_stage import OneStage
 from hwmodels.components import MUX_LEVELS, Part, muxed, plain, sized
 from hwmodels.traces import AccumulatorTrace, cut_streams
@@ -23,8 +23,8 @@ class Serial(OneStage):
     sources = ("rescaler_serial.v", OUTPUT_STAGE, CLAMP, REGISTER)
     multiplier_bits = (2, 64)
     choice = "serial"
+    registers: ClassVar[Mapping[Place, str]] = {}  # its loop sets the clock
     exported = True
-    single_path = False
     narrows = False
     own_activity = True
 
@@ -35,10 +35,11 @@ class Serial(OneStage):
         yield Part("mux", "addend", muxed(acc))
         yield Part("adder", "partial product adder", sized(acc + 1, MUX_LEVELS))
         yield Part("mux", "load and hold", muxed(2 * (2 * acc + k + held) - acc))
-        yield Part("adder", "cycle counter", sized(count))
-        yield Part("mux", "counter load, hold and reset", muxed(3 * count + 1))
-        yield Part("logic", "counter comparators", plain(2 * (2 * count - 1) + 1))
-        yield Part("register", "operand, product and counter registers", {"bits": 2 * acc + k + held + count + 1})
+        yield Part("adder", "cycle counter", sized(count), off_path=True)
+        yield Part("mux", "counter load, hold and reset", muxed(3 * count + 1), off_path=True)
+        yield Part("logic", "counter comparators", plain(2 * (2 * count - 1) + 1), off_path=True)
+        bits = 2 * acc + k + held + count + 1
+        yield Part("register", "operand, product and counter registers", {"bits": bits}, ends_path=True)
         yield from blocks.enabled_output(workload, acc + k, stage.shift_bits, 0.0)
 
     def input_range(self, port: str, bits: int, signed: bool) -> tuple[int, int]:

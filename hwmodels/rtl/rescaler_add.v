@@ -10,6 +10,11 @@
 // variable parts are constants of the layer. MULT_*_WIDTH = 1 is a pure shift. CONSTANTS = 1 builds the unit for all zero
 // points and for Q_MIN and Q_MAX (see rescaler.v, which this needs); a zero point of 0 then takes no subtractor. MULT_IN
 // and MULT_OUT other than 0 are constant multipliers of MULT_*_WIDTH bits (constant_product.v); their shifts are constant.
+//
+// INPUT_PRODUCT_STAGES and INPUT_SUM_STAGE put registers into and behind the product of the scaled input, and behind the
+// sum of both; the other stages are those of the rescaler of the sum (rescaler.v). A constant product has one stage at
+// most. Multipliers and shifts belong to the layer, like the zero points: they must not change while inputs are on
+// their way.
 module rescaler_add #(
     parameter integer IN_WIDTH        = 8,
     parameter integer LEFT_SHIFT      = 20,
@@ -21,6 +26,11 @@ module rescaler_add #(
     parameter integer SHIFT_OUT_WIDTH = 0,
     parameter integer SHIFT_OUT_MIN   = 49,
     parameter integer OUT_WIDTH       = 8,
+    parameter integer INPUT_PRODUCT_STAGES = 0,
+    parameter integer INPUT_SUM_STAGE = 0,
+    parameter integer PRODUCT_STAGES  = 0,
+    parameter integer SHIFT_STAGE     = 0,
+    parameter integer SUM_STAGE       = 0,
     parameter integer MULT_IN         = 0,
     parameter integer MULT_OUT        = 0,
     parameter integer CONSTANTS       = 0,
@@ -87,6 +97,11 @@ module rescaler_add #(
     wire signed [KEPT_WIDTH-1:0]    kept;
     wire signed [KEPT_WIDTH-1:0]    shifted;
     wire signed [HALVED_WIDTH-1:0]  halved;
+    wire signed [OPERAND_WIDTH-1:0] delayed_offset;
+
+    rescaler_delay #(.WIDTH(OPERAND_WIDTH), .STAGES(INPUT_PRODUCT_STAGES), .ENABLE(ENABLE), .RESET(RESET)) delay_halved (
+        .clk(clk), .reset(reset), .enable(enable), .value(offset), .delayed(delayed_offset)
+    );
 
     generate
         if (CONSTANTS == 0) begin : g_scaled_port
@@ -114,7 +129,15 @@ module rescaler_add #(
             wire signed [OPERAND_WIDTH+$clog2(MULT_IN / 2 + 1) + 1:0] whole;
             /* verilator lint_on UNUSEDSIGNAL */
             constant_product #(.IN_WIDTH(OPERAND_WIDTH), .MULTIPLIER(MULT_IN)) scale (.value(operand), .product(whole));
-            assign product = $signed(whole[PRODUCT_WIDTH-1:0]);
+            wire signed [PRODUCT_WIDTH-1:0] staged;
+            rescaler_delay #(.WIDTH(PRODUCT_WIDTH), .STAGES(INPUT_PRODUCT_STAGES), .ENABLE(ENABLE), .RESET(RESET)) delay_product (
+                .clk(clk), .reset(reset), .enable(enable), .value(whole[PRODUCT_WIDTH-1:0]), .delayed(staged)
+            );
+            assign product = staged;
+        end else if (INPUT_PRODUCT_STAGES > 0) begin : g_staged_product
+            rescaler_product #(
+                .IN_WIDTH(OPERAND_WIDTH), .MULT_WIDTH(MULT_IN_WIDTH), .STAGES(INPUT_PRODUCT_STAGES), .ENABLE(ENABLE), .RESET(RESET)
+            ) multiply (.clk(clk), .reset(reset), .enable(enable), .value(operand), .mult(mult_in), .product(product));
         end else begin : g_multiply
             wire signed [MULT_IN_WIDTH:0] multiplier = {1'b0, mult_in};
             assign product = operand * multiplier;
@@ -135,9 +158,9 @@ module rescaler_add #(
         end
 
         if (LEFT_SHIFT > 1) begin : g_halve
-            assign halved = $signed({offset, {(LEFT_SHIFT-1){1'b0}}});
+            assign halved = $signed({delayed_offset, {(LEFT_SHIFT-1){1'b0}}});
         end else begin : g_no_shift
-            assign halved = offset;
+            assign halved = delayed_offset;
         end
     endgenerate
 
@@ -148,24 +171,36 @@ module rescaler_add #(
     /* verilator lint_on UNUSEDSIGNAL */
     /* verilator lint_on WIDTHEXPAND */
 
+    wire signed [SUM_WIDTH-1:0] staged_sum;
+
     generate
+        if (INPUT_SUM_STAGE != 0) begin : g_input_sum_stage
+            rescaler_register #(.WIDTH(SUM_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) input_sum_register (
+                .clk(clk), .reset(reset), .enable(enable), .d(sum[SUM_WIDTH:1]), .q(staged_sum)
+            );
+        end else begin : g_no_input_sum_stage
+            assign staged_sum = $signed(sum[SUM_WIDTH:1]);
+        end
+
         if (MULT_OUT != 0) begin : g_constant_output
             rescaler_constant #(
                 .ACC_WIDTH(SUM_WIDTH), .MULTIPLIER(MULT_OUT), .SHIFT(SHIFT_OUT_MIN), .OUT_WIDTH(OUT_WIDTH),
+                .PRODUCT_STAGE(PRODUCT_STAGES), .SUM_STAGE(SUM_STAGE),
                 .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
                 .ENABLE(ENABLE), .RESET(RESET)
             ) output_rescaler (
-                .clk(clk), .reset(reset), .enable(enable), .acc($signed(sum[SUM_WIDTH:1])),
+                .clk(clk), .reset(reset), .enable(enable), .acc(staged_sum),
                 .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q)
             );
         end else begin : g_output
             rescaler #(
                 .ACC_WIDTH(SUM_WIDTH), .MULT_WIDTH(MULT_OUT_WIDTH), .SHIFT_WIDTH(SHIFT_OUT_WIDTH),
-                .SHIFT_MIN(SHIFT_OUT_MIN), .OUT_WIDTH(OUT_WIDTH), .PIPELINE(0),
+                .SHIFT_MIN(SHIFT_OUT_MIN), .OUT_WIDTH(OUT_WIDTH),
+                .PRODUCT_STAGES(PRODUCT_STAGES), .SHIFT_STAGE(SHIFT_STAGE), .SUM_STAGE(SUM_STAGE),
                 .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
                 .ENABLE(ENABLE), .RESET(RESET)
             ) output_rescaler (
-                .clk(clk), .reset(reset), .enable(enable), .acc($signed(sum[SUM_WIDTH:1])), .mult(mult_out), .shift(shift_out),
+                .clk(clk), .reset(reset), .enable(enable), .acc(staged_sum), .mult(mult_out), .shift(shift_out),
                 .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q)
             );
         end

@@ -7,6 +7,7 @@
 // which equals rescaler_add.v at MULT_*_WIDTH = 1 with SHIFT_IN_MIN <= 0. The smaller of the two left shifts is 0: what
 // both inputs were shifted by is taken off SHIFT (>= 0; at 0 nothing is rounded). ROUND = 0 leaves out 2^(SHIFT-1).
 // SUM_WIDTH must hold the sum, and is at least SHIFT + 2. Needs rescaler_clamp.v. OUT_WIDTH >= 2.
+// INPUT_SUM_STAGE and SUM_STAGE, 1 each, put a register behind the sum of the inputs and behind that with the constant.
 module rescaler_add_shift #(
     parameter integer IN_WIDTH     = 8,
     parameter integer SCALED_SHIFT = 0,
@@ -15,6 +16,8 @@ module rescaler_add_shift #(
     parameter integer SUM_WIDTH    = 12,
     parameter integer OUT_WIDTH    = 8,
     parameter integer ROUND        = 1,
+    parameter integer INPUT_SUM_STAGE = 0,
+    parameter integer SUM_STAGE    = 0,
     parameter integer SCALED_ZERO  = 0,
     parameter integer HALVED_ZERO  = 0,
     parameter integer ZERO_POINT   = 0,
@@ -75,16 +78,26 @@ module rescaler_add_shift #(
     endgenerate
 
     /* verilator lint_off WIDTHEXPAND */ // signed operands of unlike widths: sign extension is what is meant
-    wire signed [SUM_WIDTH-1:0] both = scaled + halved;
+    localparam BOTH_WIDTH = IN_WIDTH + (SCALED_SHIFT > HALVED_SHIFT ? SCALED_SHIFT : HALVED_SHIFT) + 1;
+    wire signed [BOTH_WIDTH-1:0] both = scaled + halved;
+    wire signed [BOTH_WIDTH-1:0] staged;
+    rescaler_delay #(.WIDTH(BOTH_WIDTH), .STAGES(INPUT_SUM_STAGE), .ENABLE(ENABLE), .RESET(RESET)) delay_inputs (
+        .clk(clk), .reset(reset), .enable(enable), .value(both), .delayed(staged)
+    );
     /* verilator lint_off UNUSEDSIGNAL */ // the bits below the shift are dropped on purpose
-    wire signed [SUM_WIDTH-1:0] sum  = both + OFFSET;
+    wire signed [SUM_WIDTH-1:0] sum = staged + OFFSET;
     /* verilator lint_on UNUSEDSIGNAL */
     /* verilator lint_on WIDTHEXPAND */
+
+    wire signed [SUM_WIDTH-SHIFT-1:0] result;
+    rescaler_delay #(.WIDTH(SUM_WIDTH - SHIFT), .STAGES(SUM_STAGE), .ENABLE(ENABLE), .RESET(RESET)) delay_sum (
+        .clk(clk), .reset(reset), .enable(enable), .value(sum[SUM_WIDTH-1:SHIFT]), .delayed(result)
+    );
 
     rescaler_clamp #(
         .IN_WIDTH(SUM_WIDTH - SHIFT), .OUT_WIDTH(OUT_WIDTH), .CONSTANTS(1), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
     ) clamp (
-        .value($signed(sum[SUM_WIDTH-1:SHIFT])), .q_min({OUT_WIDTH{1'b0}}), .q_max({OUT_WIDTH{1'b0}}), .clamped(clamped)
+        .value(result), .q_min({OUT_WIDTH{1'b0}}), .q_max({OUT_WIDTH{1'b0}}), .clamped(clamped)
     );
 
     rescaler_register #(.WIDTH(OUT_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) output_register (

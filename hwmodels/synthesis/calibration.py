@@ -29,6 +29,7 @@ ENERGIES: Final[Mapping[OutputOrder, FittedMetric]] = {
 Term = tuple[str, str]
 Floats = npt.NDArray[np.float64]
 
+_ONLY_OF_DELAYS: Final = ("aligned", "log2_a", "log2_b")  # terms that areas and energies do not have
 # A single component weighs a tenth of a rescaler: it separates components that rescalers always have together, but a
 # component mapped alone differs from one mapped inside a rescaler. A flip-flop does not, and counts in full.
 _COMPONENT_WEIGHT: Final = 0.1
@@ -101,7 +102,7 @@ def design_terms(design: Design) -> dict[Term, float]:
     sums: dict[Term, float] = defaultdict(float)
     for part in design_parts(design):
         if part.kind is not None:
-            for term in TERMS[part.kind]:
+            for term in (term for term in TERMS[part.kind] if term not in _ONLY_OF_DELAYS):
                 sums[part.kind, term] += 1.0 if term == "unit" else part.quantities[term]
     return dict(sums)
 
@@ -218,13 +219,18 @@ def local_line(k: Floats, values: Floats, at: float, reach: float, alone: float 
 def smoothed_delays(measurements: Sequence[Measurement], *, leave_out: bool) -> Floats:
     """Returns each design's delay in ns as similar rescalers show it, with or without the design itself.
 
-    A rescaler that is left out and has none nearby takes the geometric mean of the others of its form.
+    A rescaler that is left out and has none nearby takes the geometric mean of the others of its form. Windows of
+    shifts, which are all measured, keep their own delays: those of a constant shift and of a window differ by a path.
     """
     logarithms = np.log([measurement.delay_ns for measurement in measurements])
     names = np.array([measurement.architecture for measurement in measurements])
     sums = {name: (logarithms[names == name].sum(), (names == name).sum()) for name in set(names)}
     others = [(sums[n][0] - own) / max(sums[n][1] - 1, 1) for n, own in zip(names, logarithms, strict=True)]
-    return np.exp(smoothed(measurements, logarithms, leave_out=leave_out, alone=np.array(others)))
+    similar = smoothed(measurements, logarithms, leave_out=leave_out, alone=np.array(others))
+    if not leave_out:
+        windows = [name in FORMS and FORMS[name].architecture.swept == "shift_bits" for name in names]
+        similar = np.where(windows, logarithms, similar)
+    return np.exp(similar)
 
 
 def error_table(measurements: Sequence[Measurement], fits: Iterable[Fit]) -> list[ErrorSummary]:

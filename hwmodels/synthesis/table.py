@@ -5,9 +5,11 @@ from typing import Final
 
 from hwmodels.architectures import FORMS
 from hwmodels.synthesis.calibration import ENERGIES, ErrorSummary, Fit, FittedMetric, Floats, smoothed_delays
+from hwmodels.synthesis.clocking import clocking
+from hwmodels.synthesis.delays import DelayFit
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.sweep import Measurement, judges
-from hwmodels.technologies import TERMS
+from hwmodels.technologies import TERMS, Clocking
 
 _KEYS: Final[Mapping[FittedMetric, str]] = {
     "area_um2": "area_um2",
@@ -26,6 +28,7 @@ def technology_text(
     fits: Mapping[FittedMetric, Fit],
     errors: Sequence[ErrorSummary],
     activity: str,
+    delays: DelayFit,
 ) -> str:
     """Returns the TOML text of a fitted technology.
 
@@ -45,11 +48,11 @@ def technology_text(
     mean: dict[str, float] = {e.metric: e.mean for e in errors if e.architecture == "all" and e.form == "linear"}
     for kind in TERMS:
         if kind != "memory":
-            lines += _component(kind, fits, mean, source)
-    lines += _memory(node_nm)
-    delays = smoothed_delays(measurements, leave_out=False)
+            lines += [*_component(kind, fits, mean, source), *_delay(kind, delays, source)]
+    lines += [*_memory(node_nm), *_clocking(clocking(library))]
+    smooth = smoothed_delays(measurements, leave_out=False)
     for form in FORMS:
-        lines += _correction(form, measurements, fits, errors, delays)
+        lines += _correction(form, measurements, fits, errors, smooth)
     return "\n".join(lines) + "\n"
 
 
@@ -59,8 +62,24 @@ def _component(kind: str, fits: Mapping[FittedMetric, Fit], errors: Mapping[str,
         terms = {term: c for (owner, term), c in fitted.coefficients.items() if owner == kind}
         body = ", ".join(f"{term} = {value:.6g}" for term, value in terms.items()) or "unit = 0.0"
         lines.append(f'{_KEYS[metric]} = {{ terms = {{ {body} }}, error = {errors[metric]:.4f}, source = "{source}" }}')
-    lines.append('missing = "delay: of whole rescalers only, in the corrections"')
     return lines
+
+
+def _delay(kind: str, delays: DelayFit, source: str) -> list[str]:
+    if kind == "register":
+        return ['missing = "delay: see clocking"']
+    terms = {term: c for (owner, term), c in delays.coefficients.items() if owner == kind}
+    body = ", ".join(f"{term} = {value:.4g}" for term, value in terms.items()) or "unit = 0.0"
+    return [f'delay_ns = {{ terms = {{ {body} }}, error = {delays.error:.4f}, source = "{source}" }}']
+
+
+def _clocking(figures: Clocking) -> list[str]:
+    return [
+        "",
+        "[clocking]",
+        *(f"{key} = {value:g}" for key, value in figures if key != "source"),
+        f'source = "{figures.source}"',
+    ]
 
 
 def _memory(node_nm: float) -> list[str]:

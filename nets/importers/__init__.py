@@ -14,7 +14,7 @@ from nets.importers.tflite.activation import activation_range
 from nets.importers.tflite.blocks import FROM_BATCH, TO_BATCH
 from nets.importers.tflite.builder import kind_name
 from nets.importers.tflite.coverage import COVERAGE, Coverage
-from nets.importers.tflite.graph import IDENTIFIER, RawGraph, RawOperator, read_file, read_graph
+from nets.importers.tflite.graph import DECODING_ERRORS, IDENTIFIER, RawGraph, RawOperator, read_file, read_graph
 from nets.importers.tflite.importer import network_from_bytes, operator_index
 from nets.importers.tflite.interpolation import neighbours
 from nets.importers.tflite.recurrent import OUTPUT_STATE, weighted_inputs
@@ -33,6 +33,7 @@ else:
 __all__ = [
     "AS_STATED",
     "COVERAGE",
+    "DECODING_ERRORS",
     "FROM_BATCH",
     "IDENTIFIER",
     "MODEL_FORMATS",

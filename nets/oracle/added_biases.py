@@ -8,7 +8,8 @@ import numpy as np
 import tflite
 from flatbuffers.table import Table
 
-from nets.importers import IDENTIFIER, RawGraph
+from nets.errors import NetworkError
+from nets.importers import DECODING_ERRORS, IDENTIFIER, RawGraph
 from nets.network import FloatArray
 
 _ALIGNMENT = 16  # bytes; of buffers, by the schema
@@ -50,8 +51,16 @@ def with_biases(content: bytes, graph: RawGraph, biases: Sequence[NewBias]) -> b
         content: the file.
         graph: its tensors and operators.
         biases: the biases.
+
+    Raises:
+        NetworkError: a part of the file that the import does not need is corrupted.
     """
-    return _Rewriter(content, graph).rewritten(biases) if biases else content
+    if not biases:
+        return content
+    try:
+        return _Rewriter(content, graph).rewritten(biases)
+    except DECODING_ERRORS as error:
+        raise NetworkError(f"{biases[0].name} cannot be added: the file is corrupted ({error})") from error
 
 
 @dataclass(slots=True)

@@ -22,7 +22,8 @@ from hwmodels.proof import CONTRACTS, Outcome, PortBits, Prover, Source, prove_m
 from hwmodels.proof._cells import Operators
 from hwmodels.proof._cycles import outputs_after
 from hwmodels.proof._products import Products
-from hwmodels.proof._words import Words, constant as bits_of, number
+from hwmodels.proof._words import Words, number
+from hwmodels.proof._words import constant as bits_of
 from hwmodels.proof.contracts import Integer, Operands, rescaled
 from nets.network import CONTRACTS as NETWORK_CONTRACTS
 from nets.network.requantization import requantize

@@ -10,9 +10,9 @@ from nets.network.quantized_network import QuantizedNetwork
 from nets.network.tensors import ActivationArray
 
 
-def assert_certified(network: QuantizedNetwork, samples: ActivationArray) -> None:
+def assert_certified(network: QuantizedNetwork, *samples: ActivationArray) -> None:
     certificate = certify(network)
-    parts = [made for _, made in IntegerExecutor(network).every_tensor(samples)]
+    parts = [made for _, made in IntegerExecutor(network).every_tensor(*samples)]
     tensors = {index: np.concatenate([part[index] for part in parts]) for index in parts[0]}
     for operator in network.narrowable_operators():
         reached = accumulator(operator, network)([torch.from_numpy(tensors[index]) for index in operator.inputs])

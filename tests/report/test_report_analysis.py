@@ -78,7 +78,7 @@ def test_convergence_needs_the_baseline(make: Maker) -> None:
     growth = convergence(make())
     assert growth is not None
     assert (np.diff(growth.hypervolume) >= 0).all()
-    assert growth.first_search == 10
+    assert growth.first_search == 11
     assert len(growth.minutes) == len(growth.hypervolume)
 
 

@@ -65,6 +65,7 @@ CONVERTERS: dict[str, Converter] = {
     "MINIMUM": elementwise.extremum,
     "MIRROR_PAD": rearrangements.mirror_pad,
     "MUL": elementwise.multiply,
+    "NEG": functions.negated,
     "PACK": movers.pack,
     "PAD": movers.pad,
     "PADV2": movers.pad,
@@ -103,8 +104,8 @@ CONVERTERS: dict[str, Converter] = {
 
 # Kinds that are not known of int16.
 _OF_INT8 = (
-    *("BATCH_MATMUL", THROUGH_FLOAT, "PADV2", "PRELU", "RELU_0_TO_1", "RELU_N1_TO_1", "SOFTMAX"),
-    *("SQUARED_DIFFERENCE", "SUM", "TRANSPOSE_CONV"),
+    *("NEG", THROUGH_FLOAT, "PADV2", "PRELU", "RELU_0_TO_1", "RELU_N1_TO_1", "SOFTMAX"),
+    *("SQUARED_DIFFERENCE", "SUM"),
 )
 
 
