@@ -10,8 +10,7 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 from scipy.stats import spearmanr
 
-from hwmodels.architectures import FORMS
-from hwmodels.architectures.base import SweptWidth
+from hwmodels.architectures import FORMS, SweptWidth
 from hwmodels.errors import HardwareError
 from hwmodels.models import design_parts
 from hwmodels.orders import OutputOrder

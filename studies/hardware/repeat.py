@@ -15,7 +15,7 @@ from hwmodels.traces import Recording, load_recording
 from studies.hardware.scripts import run_script
 
 _DESIGNS: Final = {ARRAY.name: (20,), CONSTANT.name: (20,), ADD.name: ADD.sweep_widths}
-_BITS: Final = (2, 4, 8, 16, 31)
+_BITS: Final = (2, 8, 31)
 _HISTORIES: Final = (3, 6, 9)  # bits of the unrelated design that yosys reads first
 
 
