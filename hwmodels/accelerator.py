@@ -23,6 +23,7 @@ NATURAL_ORDERS: Final[Mapping[Style, OutputOrder]] = {
     "streaming": "channel_innermost",
     "shared": "channel_outermost",
 }
+_NJ_OF_UW_NS: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,22 +112,28 @@ def accelerator_cost(
     )  # fmt: skip
     rescalers = replace(rescalers, rescaler_energy_nj=total([rescalers.rescaler_energy_nj, clocks]))
     reads = parameter_energy_nj(workloads, technology, accelerator)
+    time_ns = latency_ns(cycles, period, model)
     return AcceleratorCost(
         area_um2=total([mac_area, biases, rescalers.rescaler_area_um2]),
         energy_nj=total([mac_energy, rescalers.rescaler_energy_nj, reads]),
         latency_cycles=cycles,
         period_ns=period,
-        latency_ns=latency_ns(cycles, period, model),
+        latency_ns=time_ns,
         rescalers=rescalers,
         missing=reasons((rescalers.missing, parameter_memory(technology).missing)),
-        memories=_memories(workloads, technology, accelerator.dataflow),
+        memories=_memories(workloads, technology, accelerator, time_ns),
     )
 
 
 def _memories(
-    workloads: Sequence[RescalerWorkload], technology: Technology, dataflow: Dataflow | None
+    workloads: Sequence[RescalerWorkload], technology: Technology, accelerator: Accelerator, time_ns: float | None
 ) -> MemoryCost | None:
-    return None if dataflow is None else memory_cost(workloads, dataflow, technology.node_nm, technology.voltage_v)
+    """Returns the cost of the buffers, which leak for the time of an inference if a clock says how long that is."""
+    if accelerator.dataflow is None:
+        return None
+    cost = memory_cost(workloads, accelerator.dataflow, technology, accelerator.style)
+    leaked = None if time_ns is None else times(cost.leakage_uw, time_ns * _NJ_OF_UW_NS)
+    return cost if leaked is None else replace(cost, energy_nj=total([cost.energy_nj, leaked]))
 
 
 def latency_ns(cycles: int, period_ns: float | None, model: CostModel) -> float | None:

@@ -102,7 +102,7 @@ def calibrate(
     ] = None,
     multiplier_bits: Annotated[
         str | None,
-        typer.Option(help="widths k to synthesize, such as 1,2,4,8,16,31", show_default="1 to 32, about 20 minutes"),
+        typer.Option(help="widths k to synthesize, such as 1,2,4,8,16,31", show_default="a sweep of about 12 minutes"),
     ] = None,
 ) -> None:
     """Fit a technology table to a cell library by synthesis.
@@ -118,7 +118,9 @@ def calibrate(
 
     def show(measurement: Measurement) -> None:
         what = f"{measurement.architecture} {measurement.acc_bits} x {measurement.multiplier_bits}"
-        console.print(f"{what}: {measurement.area_um2:,.0f} um2, {measurement.energy_pj:.2f} pJ", highlight=False)
+        energies = f"{measurement.energy_channel_innermost_pj:.2f}", f"{measurement.energy_channel_outermost_pj:.2f}"
+        figures = f"{measurement.area_um2:,.0f} um2, {' and '.join(energies)} pJ (channels innermost and outermost)"
+        console.print(f"{what}: {figures}", highlight=False)
 
     path = out if out is not None else Path(f"{name}.toml")
     try:

@@ -57,8 +57,6 @@ def _figures(result: VerilogCost) -> Iterable[str]:
         yield f"maximum clock: {clock:,.4g} MHz ({period:,.3f} ns with a flip-flop's delay and setup time)"
     for reason in result.missing:
         yield f"unknown: {reason}"
-    for finding in result.findings:
-        yield f"{finding.topic}: {finding.text} {finding.where}"
 
 
 def print_errors(result: Calibration, console: Console) -> None:

@@ -42,8 +42,8 @@ def prove(
         list[str] | None,
         typer.Option(
             metavar="ROLE=PORT",
-            help="port, or bits of it as in mult[7:0], of acc, multiplier, shift, zero_point, q_min, q_max, out, clk or "
-            "reset; repeatable",
+            help="port, or bits of it as in mult[7:0], of acc, multiplier, shift, zero_point, q_min, q_max, out, clk "
+            "or reset; repeatable",
             show_default="by usual names",
         ),
     ] = None,

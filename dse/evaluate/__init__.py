@@ -2,7 +2,7 @@
 
 from dse.evaluate.cache_key import CacheKeys, processor
 from dse.evaluate.contents import contents_of, located
-from dse.evaluate.costing import check_objectives, cost_sources, pipelines_of, single_cycle
+from dse.evaluate.costing import check_objectives, cost_sources, pipelines_of, single_cycle, unit_model
 from dse.evaluate.designs import shipped_networks
 from dse.evaluate.evaluator import Evaluator, start_evaluator
 from dse.evaluate.lowering import lower, lowered
@@ -29,4 +29,5 @@ __all__ = [
     "spread",
     "squared_errors",
     "start_evaluator",
+    "unit_model",
 ]

@@ -89,6 +89,15 @@ def cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
     return ClockedModel(objective, target), ClockedModel(other, target)
 
 
+def unit_model(hardware: HardwareSpec) -> CostModel:
+    """Returns the cost model of the objectives as it prices the units themselves: as they are, without clock gates.
+
+    Raises:
+        HardwareError: the technology table or the user's RTL cannot be used.
+    """
+    return _cost_models(hardware)[0]
+
+
 def pipelines_of(hardware: HardwareSpec) -> Callable[[RescalerWorkload], RescalerWorkload]:
     """Returns what gives a workload the pipeline of the unit that is costed: none without a clock.
 
@@ -114,7 +123,7 @@ def _cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
 
 
 def check_objectives(study: PreparedStudy) -> None:
-    """Rejects a technology table that lacks figures of the study's objectives or constraints, and banks of no table.
+    """Rejects a technology table that lacks figures of the study's objectives, and buffers beyond their table.
 
     Raises:
         StudyError: names what the table lacks.

@@ -27,7 +27,7 @@ from hwmodels.proof import (
     Sum,
     read_netlist,
 )
-from nets.network import ElementwiseSum, QuantizedNetwork, Rescaler
+from nets.network import ElementwiseSum, NarrowableOperator, QuantizedNetwork, Rescaler, Weighted
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def prove_unit(unit: Unit, network: QuantizedNetwork, title: str, time_limit: fl
 def _of_channels(unit: Unit, network: QuantizedNetwork, prover: Prover, module: str, time_limit: float) -> UnitProof:
     seconds, products, certified = 0.0, "", False
     for channel in range(unit.channels):
-        _check_bias(unit, prover, channel)
+        _check_bias(unit, network, prover, channel)
         interface, claim = _rescale(unit, network, channel)
         proof = prover.prove(interface, claim, time_limit)
         if proof.outcome is Outcome.REFUTED:  # a shift may have been moved, which certified accumulators do not see
@@ -102,14 +102,27 @@ def _of_channels(unit: Unit, network: QuantizedNetwork, prover: Prover, module: 
     return UnitProof(module, unit.name, unit.channels, operands, whole)
 
 
-def _check_bias(unit: Unit, prover: Prover, channel: int) -> None:
-    """Raises StudyError if the unit's memory does not hold the bias of a channel."""
-    if unit.bias is None:
+def _check_bias(unit: Unit, network: QuantizedNetwork, prover: Prover, channel: int) -> None:
+    """Raises StudyError if the unit's memory does not hold the bias of a channel, folded constants included."""
+    operator = network.operator(unit.name)
+    if not unit.fields or not isinstance(operator, Weighted):
         return
     mask = (1 << unit.accumulator_bits) - 1
-    wanted, found = int(unit.bias[channel]) & mask, prover.constants({"channel": channel}).get("bias")
+    wanted = int(operator.bias[_place(unit, channel)]) + _offset(unit, channel) & mask
+    found = prover.constants({"channel": channel}).get("bias")
     if found != wanted:
         raise StudyError(f"unit {unit.name!r}, channel {channel}: its memory holds the bias {found}, not {wanted}")
+
+
+def _place(unit: Unit, channel: int) -> int:
+    """Returns which channel of the network a channel of the unit is."""
+    return channel if unit.constants.live is None else int(unit.constants.live[channel])
+
+
+def _offset(unit: Unit, channel: int) -> int:
+    """Returns the rounding constant and zero point that a channel's accumulator holds; 0 unfolded."""
+    offset = unit.constants.offset
+    return int(offset[channel if offset.size == unit.channels else 0])
 
 
 def _interval(unit: Unit, channel: int) -> tuple[int, int]:
@@ -122,14 +135,13 @@ def _interval(unit: Unit, channel: int) -> tuple[int, int]:
 def _rescale(unit: Unit, network: QuantizedNetwork, channel: int) -> tuple[Interface, Claim]:
     """Returns how a channel's rescaler is driven, and what the network says that it computes."""
     operator = network.operator(unit.name)
-    place = channel if unit.constants.live is None else int(unit.constants.live[channel])
-    multiplier, shift = _constants(operator.rescaler, place)
-    offset = unit.constants.offset
+    assert isinstance(operator, NarrowableOperator)  # noqa: S101 -- of which units are made
+    multiplier, shift = _constants(operator.rescaler, _place(unit, channel))
     values = {"multiplier": multiplier, "shift": shift, **_bounds(unit)}
     claim = Rescale(
         contract=operator.rescaler.contract.name,
         multiplier_bits=operator.rescaler.stored_bits,
-        folded=int(offset[channel if offset.size == unit.channels else 0]),
+        folded=_offset(unit, channel),
     )
     ports = {"acc": PortBits("acc"), OUTPUT: PortBits("q"), CLOCK: PortBits("clk")}
     return Interface(ports=ports, values=values, ties={"channel": channel} if unit.fields else {}), claim
@@ -164,7 +176,9 @@ def _sum(unit: Unit, network: QuantizedNetwork) -> tuple[Interface, Claim]:
 
 def _constants(rescaler: Rescaler, channel: int) -> tuple[int, int]:
     """Returns multiplier and right shift of a channel, as the network has them."""
-    multiplier, shift = (int(each[channel if each.size > 1 else 0]) for each in (rescaler.multiplier, rescaler.right_shift))
+    multiplier, shift = (
+        int(each[channel if each.size > 1 else 0]) for each in (rescaler.multiplier, rescaler.right_shift)
+    )
     return multiplier, shift
 
 

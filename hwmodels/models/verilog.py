@@ -9,7 +9,7 @@ from hwmodels.errors import HardwareError
 from hwmodels.models.parsed_delay import design_delay_ns
 from hwmodels.models.parsed_parts import design_costs
 from hwmodels.orders import OutputOrder
-from hwmodels.parsing import Finding, Memory, Operator, Port, Register, lint, parse_files
+from hwmodels.parsing import Memory, Operator, Port, Register, parse_files
 from hwmodels.technologies import Technology
 from hwmodels.timing import period_ns
 
@@ -30,7 +30,6 @@ class VerilogCost:
         operators: every operator with widths and signedness.
         ports: ports of the top module.
         unit: costs by component.
-        findings: contract observations, as far as the operators show them.
     """
 
     top: str
@@ -50,7 +49,6 @@ class VerilogCost:
     ports: tuple[Port, ...]
     unit: UnitCost
     missing: tuple[str, ...]
-    findings: tuple[Finding, ...]
 
 
 def _without_delays(technology: Technology) -> str:
@@ -105,5 +103,4 @@ def cost_verilog(
         ports=design.ports,
         unit=unit,
         missing=(*unit.missing, *(() if delay is not None else (_without_delays(technology),))),
-        findings=tuple(lint(design)),
     )

@@ -2,19 +2,16 @@
 
 from hwmodels.parsing._design import Design, Memory, Operand, Operator, Port, Register
 from hwmodels.parsing._preprocess import included_files
-from hwmodels.parsing.linter import Finding, lint
 from hwmodels.parsing.reader import module_names, parse_files
 
 __all__ = [
     "Design",
-    "Finding",
     "Memory",
     "Operand",
     "Operator",
     "Port",
     "Register",
     "included_files",
-    "lint",
     "module_names",
     "parse_files",
 ]

@@ -1,4 +1,4 @@
-"""A netlist over clock cycles: the bits of its outputs from those of its inputs, its registers in any state at first."""
+"""A netlist over clock cycles: its outputs as functions of its inputs, its registers in any state at first."""
 
 from collections.abc import Mapping, Sequence
 
@@ -45,7 +45,7 @@ def _compute(cell: Cell, values: Values, operators: Operators) -> None:
 
 def _read(nets: Sequence[NetBit], values: Values, operators: Operators) -> Bits:
     """Returns the bits of nets; one that nothing drives, and an undefined constant, is unknown."""
-    return tuple(_bit(net, values, operators) for net in nets)
+    return operators.current(tuple(_bit(net, values, operators) for net in nets))
 
 
 def _bit(net: NetBit, values: Values, operators: Operators) -> Bit | int:

@@ -22,12 +22,12 @@ _UNPROVABLE: Final = {
     "$dlatchsr": "a latch",
     "$tribuf": "a tristate driver",
     "$_TBUF_": "a tristate driver",
-    "$ff": "a register without a clock",
+    "$ff": "a latch",
 }
 # Conditions become multiplexers, registers lose their enables and resets to the logic before them.
 _LOWERED: Final = (
-    "proc", "flatten", "opt_clean", "memory_nordff", "memory_collect", "opt_clean", "async2sync", "dffunmap", "pmuxtree",
-    "bmuxmap", "demuxmap", "opt_clean",
+    "proc", "flatten", "opt_clean", "memory_nordff", "memory_collect", "opt_clean", "async2sync", "dffunmap",
+    "pmuxtree", "bmuxmap", "demuxmap", "opt_clean",
 )  # fmt: skip
 
 NetBit = int | str  # a net's number, or '0', '1', 'x', 'z'
@@ -124,7 +124,7 @@ def read_netlist(source: Source) -> WordNetlist:
         (folder / _FILE).write_text(_wrapper(source, declared, connected), encoding="utf-8")
         run_yosys([*reads, *first[:2], *_LOWERED, f"write_json {_NETLIST}"], folder, linked)
         document = json.loads((folder / _NETLIST).read_text(encoding="utf-8"))
-    return _netlist(document["modules"][_WRAPPER])
+    return _netlist(document["modules"][_WRAPPER], linked)
 
 
 def _check_names(source: Source) -> None:
@@ -185,11 +185,11 @@ def _ports(module: Mapping[str, Any]) -> tuple[NetPort, ...]:
     )
 
 
-def _netlist(module: Mapping[str, Any]) -> WordNetlist:
+def _netlist(module: Mapping[str, Any], linked: Mapping[str, Path]) -> WordNetlist:
     cells = [
         Cell(
             cell["type"], cell["parameters"], {name: tuple(bits) for name, bits in cell["connections"].items()},
-            cell["attributes"].get("src", "").split("|")[0],
+            _place(cell["attributes"].get("src", ""), linked),
         )
         for cell in module["cells"].values()
         if cell["type"] not in _IGNORED
@@ -203,6 +203,12 @@ def _netlist(module: Mapping[str, Any]) -> WordNetlist:
         raise HardwareError(f"port {inout} is an inout, of which nothing can be proven")
     clock = _clock(registers)
     return WordNetlist(ports, _ordered([cell for cell in cells if cell.kind != "$dff"]), registers, clock)
+
+
+def _place(source: str, linked: Mapping[str, Path]) -> str:
+    """Returns file and line of an attribute like ``source_0.v:3.5-3.20|...``."""
+    name, _, lines = source.split("|")[0].partition(":")
+    return f"{linked.get(name, name)}:{lines.split('.')[0]}"
 
 
 def _clock(registers: Sequence[Cell]) -> NetBit | None:

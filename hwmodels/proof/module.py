@@ -64,7 +64,7 @@ class Answer:
 
     Attributes:
         proof: of the contract that was claimed.
-        others: outcome of the other contracts if it was refuted; those that are not defined for its inputs are left out.
+        others: outcome of the other contracts if it was refuted, without those that are not defined for its inputs.
         operands: what each role is, in words.
         latency: clock edges from the operands to the output.
         bench: a test bench that fails on the module, in Verilog; empty if it is not refuted.

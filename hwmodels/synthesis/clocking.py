@@ -1,5 +1,6 @@
 """What a clock asks of a cell library: flip-flop delays, energy of idle clock pins, and the cost of a clock gate."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Final
 
@@ -16,6 +17,8 @@ from hwmodels.technologies import Clocking
 
 _FANOUT: Final = 4  # inverters of the smallest size, the load of the usual measure of a technology's speed
 _SETUP: Final = ("setup_rising", "setup_falling")
+_MANY: Final = 32  # gates that a select signal of a shifter drives
+_THREE: Final = (0b10101010, 0b11001100, 0b11110000)  # all values of three inputs
 _WORDS: Final = (0b1010, 0b1100)  # all values of two inputs
 _INTEGRATED: Final = "clock_gating_integrated_cell"
 
@@ -43,11 +46,46 @@ def clocking(library: Library) -> Clocking:
     return Clocking(
         clock_to_q_ns=float(f"{max(max(pair) for pair in delays):.4g}"),
         setup_ns=float(f"{setup:.4g}"),
+        fanout_ns=float(f"{_fanout_ns(flop, library, scale.slew_ns, load):.4g}"),
         clock_pj=float(f"{_cycle_pj(library, _clock_pin(flop), scale):.4g}"),
         gate_area_um2=area,
         gate_pj=float(f"{energy:.4g}"),
         source=f"{library.name}: flip-flop {name}, clock gate {gate}",
     )
+
+
+def _fanout_ns(flop: Cell, library: Library, slew_ns: float, load_pf: float) -> float:
+    """Returns the delay that every gate adds which a flip-flop drives, in ns.
+
+    A gate is the select pin of the smallest multiplexer, or else two inverters. The slower edge delays the driven gate
+    by about as much as it is late, which synthesis of pipelined rescalers confirms (see the results page).
+    """
+    selects = [(cell.area_um2, _select_pf(cell)) for cell in library.cells.values() if _is_multiplexer(cell)]
+    driven = min(selects)[1] if selects else 2 * load_pf / _FANOUT
+    few, many = (
+        max(max(direction_delays(pin.delays.values(), at, slew_ns)) for pin in flop.outputs if pin.delays)
+        for at in (load_pf, load_pf + _MANY * driven)
+    )
+    return 2 * max(many - few, 0.0) / _MANY
+
+
+def _is_multiplexer(cell: Cell) -> bool:
+    """Returns whether a cell has one output that chooses between two inputs, inverted or not."""
+    if not cell.usable or cell.state or len(cell.outputs) != 1 or len(cell.inputs) != 3 or not cell.outputs[0].function:
+        return False
+    function, names = compile_function(cell.outputs[0].function)
+    if len(set(names)) != 3:
+        return False
+    words = dict(zip(names, (np.array([word], np.uint64) for word in _THREE), strict=True))
+    value = int(function(words)[0]) & 0xFF
+    first, second, third = _THREE
+    choices = {(s & a | ~s & b) & 0xFF for s, a, b in itertools.permutations((first, second, third))}
+    return value in choices | {~each & 0xFF for each in choices}
+
+
+def _select_pf(cell: Cell) -> float:
+    """Returns the load of a multiplexer's select pin, its largest."""
+    return max(pin.capacitance_pf for pin in cell.inputs)
 
 
 def _is_plain_flip_flop(cell: Cell) -> bool:

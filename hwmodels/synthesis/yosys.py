@@ -29,11 +29,12 @@ from hwmodels.synthesis.full_adder import full_adder_map
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.liberty_syntax import read_liberty_text, without_comments
 
+AREA_SCRIPT: Final = "+strash;ifraig;scorr;dc2;dc2;strash;dch,-f;amap,-m"
 # amap: ABC's area mapper, full adders as cells of their own. nf: its delay-driven mapper on gates alone, the flow of
 # those who do not extract full adders; it shows how much ratios depend on the script.
 Mapper = Literal["amap", "nf"]
 _ABC_SCRIPTS: Final[Mapping[Mapper, str]] = {
-    "amap": "+strash;ifraig;scorr;dc2;dc2;strash;dch,-f;amap,-m",
+    "amap": AREA_SCRIPT,
     "nf": "+strash;dc2;strash;&get,-n;&dch,-f;&nf;&put",
 }
 _TIMEOUT_S: Final = 600.0
@@ -43,7 +44,7 @@ _ADDERS_FILE: Final = "adders.v"
 _LIBRARY_FILE: Final = "library.lib"
 _NETLIST_FILE: Final = "netlist.json"
 _NAME: Final = re.compile(r"\w+", re.ASCII)
-_ERROR = re.compile(r"^ERROR: (.*)$", re.MULTILINE)
+_ERROR = re.compile(r"^(\S+:\d+: )?ERROR: (.*)$", re.MULTILINE)  # with the place, if it is one in a file
 _RUN: Final = """\
 import sys
 from pyosys import libyosys
@@ -192,7 +193,7 @@ def run_yosys(commands: Sequence[str], folder: Path, linked: Mapping[str, Path])
             raise HardwareError(f"yosys did not finish within {_TIMEOUT_S:.0f} s") from None
     if done.returncode != 0:
         errors = _ERROR.findall(log.read_text(encoding="utf-8", errors="replace"))
-        message = errors[-1] if errors else "it ended without a message"
+        message = "".join(errors[-1]) if errors else "it ended without a message"
         for name, path in linked.items():
             message = message.replace(f"./{name}", str(path)).replace(name, str(path))
         raise HardwareError(f"yosys: {message}")

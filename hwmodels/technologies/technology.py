@@ -192,6 +192,7 @@ class Clocking(_Record):
     Attributes:
         clock_to_q_ns: delay of a flip-flop from its clock to its output, ns.
         setup_ns: time before the clock edge at which its input must be there, ns.
+        fanout_ns: delay that every gate adds which the output drives, beyond the few of ``clock_to_q_ns``, ns.
         clock_pj: energy of its clock pin in a cycle, whether it switches or not, pJ.
         gate_area_um2: area of a clock gate, um2.
         gate_pj: energy of the gate's own clock pin in a cycle, pJ.
@@ -200,6 +201,7 @@ class Clocking(_Record):
 
     clock_to_q_ns: NotNegative
     setup_ns: NotNegative
+    fanout_ns: NotNegative
     clock_pj: NotNegative
     gate_area_um2: NotNegative
     gate_pj: NotNegative

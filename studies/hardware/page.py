@@ -191,6 +191,41 @@ def _rungs(folder: Path) -> str:
     return "\n\n".join(blocks)
 
 
+def _pipelines(folder: Path) -> str:
+    figures = {
+        "period_ns": ("period, ns", ".2f"),
+        "area_um2": ("area, um2", ",.0f"),
+        "energy_pj": ("energy, pJ", ".1f"),
+    }
+    sources = {"estimated_": "estimate", "": "synthesis"}
+    named = [f"{title}, {source}" for title, _ in figures.values() for source in sources.values()]
+    heading, blocks = ["unit", "width", "target, MHz", "registers", "meets it", *named], []
+    for path in sorted(folder.glob("pipelines_*.csv")):
+        rows = _rows(path)
+        shown = []
+        for row in rows:
+            values = [f"{float(row[s + name]):{form}}" for name, (_, form) in figures.items() for s in sources]
+            meets = "yes" if row["meets"] == "True" else "no"
+            own = [row["unit"], row["width"], f"{float(row['mhz']):.0f}", row["pipeline"] or "none", meets]
+            shown.append([*own, *values])
+        title = path.stem.removeprefix("pipelines_")
+        blocks.append(f"{title}:\n\n{_table(heading, shown)}\n\n{_pipeline_errors(rows)}")
+    return "\n\n".join(blocks)
+
+
+def _pipeline_errors(rows: Sequence[Mapping[str, str]]) -> str:
+    words = []
+    for name, what in (("period_ns", "period"), ("area_um2", "area"), ("energy_pj", "energy")):
+        errors = [abs(float(row[f"estimated_{name}"]) / float(row[name]) - 1) for row in rows]
+        words.append(f"{what} {100 * float(np.mean(errors)):.0f} % in the mean, {100 * max(errors):.0f} % at worst")
+    late = [row for row in rows if row["meets"] == "True" and float(row["period_ns"]) > 1000 / float(row["mhz"])]
+    meant = sum(row["meets"] == "True" for row in rows)
+    return (
+        f"Errors of the estimates over {len(rows)} designs: {'; '.join(words)}.\n"
+        f"Of the {meant} that meet their clock by the estimate, {len(late)} miss it as synthesized."
+    )
+
+
 def _equality(folder: Path) -> str:
     rows = _rows(folder / "equality.csv")
     exhaustive = sum(row["exhaustive"] in ("True", "yes", "1") for row in rows)
@@ -198,7 +233,19 @@ def _equality(folder: Path) -> str:
     return f"{len(rows)} designs, {exhaustive} of them exhaustively, {vectors:,} vectors, {wrong} mismatches."
 
 
+def _proofs(folder: Path) -> str:
+    heading = ["unit", "k", "accumulator", "right shift", "outputs", "claims", "result", "longest, s"]
+    rows = [
+        [
+            *(row[name] for name in ("unit", "k", "accumulator_bits", "right_shift", "outputs", "claims", "result")),
+            f"{float(row['longest_s']):.1f}",
+        ]
+        for row in _rows(folder / "proofs.csv")
+    ]
+    return _table(heading, rows)
+
+
 _BLOCKS: Final[Mapping[str, Callable[[Path], str]]] = {
     "headline": _headline, "array": _array, "findings": _findings, "errors": _errors, "repeat": _repeat,
-    "sharing": _sharing, "equality": _equality, "rungs": _rungs,
+    "sharing": _sharing, "equality": _equality, "rungs": _rungs, "proofs": _proofs, "pipelines": _pipelines,
 }  # fmt: skip

@@ -4,7 +4,7 @@ import inspect
 import re
 import sys
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import typer
 from typer.core import TyperGroup
@@ -92,6 +92,8 @@ def _value(annotation: object) -> str:
         return f"`{details.metavar}`, any number"
     if get_origin(kind) is list:
         return f"{_KINDS[get_args(kind)[0]]}, any number"
+    if get_origin(kind) is Literal:
+        return " or ".join(f"`{choice}`" for choice in get_args(kind))
     return _KINDS[kind] + (f", at least {details.min}" if details.min is not None else "")
 
 
