@@ -96,13 +96,8 @@ def _measured(
 def measure(liberty: Path, path: Path) -> None:
     """Measures with a library, and writes the file."""
     table = path.stem.removeprefix("pipelines_")
-    write_rows(
-        path,
-        [
-            asdict(cost)
-            for cost in measure_pipelines(table, load_liberty(liberty), load_recording().in_order(DEFAULT_ORDER))
-        ],
-    )
+    trace = load_recording().in_order(DEFAULT_ORDER)
+    write_rows(path, [asdict(cost) for cost in measure_pipelines(table, load_liberty(liberty), trace)])
 
 
 if __name__ == "__main__":
