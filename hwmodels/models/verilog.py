@@ -8,6 +8,7 @@ from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.errors import HardwareError
 from hwmodels.models.parsed_delay import design_delay_ns
 from hwmodels.models.parsed_parts import design_costs
+from hwmodels.orders import OutputOrder
 from hwmodels.parsing import Memory, Operator, Port, Register, parse_files
 from hwmodels.technologies import Technology
 from hwmodels.timing import period_ns
@@ -20,6 +21,7 @@ class VerilogCost:
     Attributes:
         parameters: resolved parameters of the top module.
         technology: name of the technology table.
+        output_order: order of outputs that the energy holds for; None if the table has one for both orders.
         energy_pj: energy of one clock cycle.
         delay_ns: longest path between inputs, registers and outputs, without the registers' own delays.
         period_ns: shortest clock period: that path with the delay of a flip-flop and its setup time.
@@ -33,6 +35,7 @@ class VerilogCost:
     top: str
     parameters: Mapping[str, int]
     technology: str
+    output_order: OutputOrder | None
     area_um2: float | None
     energy_pj: float | None
     delay_ns: float | None
@@ -86,6 +89,7 @@ def cost_verilog(
         top=top,
         parameters=dict(design.parameters),
         technology=technology.name,
+        output_order=technology.energy_order,
         area_um2=unit.area_um2,
         energy_pj=unit.energy_pj,
         delay_ns=delay,

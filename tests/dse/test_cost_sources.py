@@ -22,6 +22,7 @@ from hwmodels import AnalyticRescalerModel, CalibratedRescalerModel, load_techno
 from hwmodels.errors import HardwareError
 from nets.datasets import Samples
 from nets.importers.tflite import load_tflite
+from nets.network import Weighted
 from nets.network.operators import Method
 from tests.small_studies import document, validated, write_study
 
@@ -87,7 +88,7 @@ def test_rtl_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
 
 
 def test_trace_holds_the_accumulators_of_every_weighted_layer() -> None:
-    from dse.evaluate.traces import accumulator_trace, spread
+    from dse.evaluate.traces import accumulator_recording, spread
 
     model = Path("../shared/data/models/kws_ref_model.tflite")
     if not model.exists():
@@ -96,9 +97,14 @@ def test_trace_holds_the_accumulators_of_every_weighted_layer() -> None:
     inputs = np.random.default_rng(0).integers(-128, 128, (9, 49, 10, 1), dtype=np.int8)
     chosen = spread(Samples(inputs, np.zeros(9, np.int64)), 4)
     assert (chosen == inputs[::2][:4]).all()
-    trace = accumulator_trace(network, chosen, "kws")
-    assert trace.acc.size > 9 * 500
-    assert np.abs(trace.acc).max() < 2 ** (trace.acc_bits - 1)
+    recording = accumulator_recording(network, chosen, "kws")
+    assert [tile.layer for tile in recording.tiles] == sorted([*range(10)] * 4)
+    assert {tile.acc.shape for tile in recording.tiles} == {(64, 16), (1, 12)}
+    weighted = [operator for operator in network.operators if isinstance(operator, Weighted)]
+    for first, last in zip(recording.tiles[:36:4], recording.tiles[3:36:4], strict=True):
+        scale = weighted[first.layer].rescaler.scale
+        assert (first.scale == scale[:16]).all()
+        assert (last.scale == scale[-16:]).all()
 
 
 def test_a_technology_path_is_relative_to_the_study_file(tmp_path: Path) -> None:
