@@ -72,11 +72,13 @@ def _delay(kind: str, delays: DelayFit, source: str) -> list[str]:
     return [f'delay_ns = {{ terms = {{ {body} }}, error = {delays.error:.4f}, source = "{source}" }}']
 
 
-def _clocking(figures: Clocking) -> list[str]:
+def _clocking(figures: Clocking | None) -> list[str]:
+    if figures is None:
+        return []
     return [
         "",
         "[clocking]",
-        *(f"{key} = {value:g}" for key, value in figures if key != "source"),
+        *(f"{key} = {value:g}" for key, value in figures if key != "source" and value is not None),
         f'source = "{figures.source}"',
     ]
 

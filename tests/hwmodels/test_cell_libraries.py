@@ -18,7 +18,7 @@ from settled_outputs import simulate
 from small_liberty import flip_flop, small_liberty
 
 from hwmodels import HardwareError
-from hwmodels.architectures import ARRAY, RTL_FOLDER, SERIAL
+from hwmodels.architectures import ARRAY, SERIAL
 from hwmodels.architectures.rounding import half_up
 from hwmodels.synthesis.activity import _Timing, measure_energy
 from hwmodels.synthesis.circuit import Circuit, build_circuit
@@ -103,7 +103,7 @@ def test_counted_transitions_are_those_of_an_event_driven_simulator(tmp_path: Pa
     """To one in a thousand: where two inputs of a gate change in one step, the order of events is the simulator's."""
     library = small(tmp_path)
     parameters = {"ACC_WIDTH": 8, "MULT_WIDTH": 3, "SHIFT_WIDTH": 2, "SHIFT_MIN": 2}
-    netlist = synthesize((RTL_FOLDER / "rescaler.v",), "rescaler", parameters, library)
+    netlist = synthesize(ARRAY.files, "rescaler", parameters, library)
     circuit = build_circuit(netlist, library)
     rng = np.random.default_rng(8)
     cycles = 40
@@ -114,6 +114,8 @@ def test_counted_transitions_are_those_of_an_event_driven_simulator(tmp_path: Pa
         "zero_point": np.full(cycles, 3),
         "q_min": np.full(cycles, -128),
         "q_max": np.full(cycles, 127),
+        "reset": np.zeros(cycles, np.int64),
+        "enable": np.ones(cycles, np.int64),
     }
     energy = measure_energy(circuit, trace)
     timing = _Timing(circuit, energy.step_ns)

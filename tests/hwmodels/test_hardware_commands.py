@@ -17,7 +17,7 @@ from hwmodels.synthesis.sweep import read_measurements
 from hwmodels.traces import load_trace
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "hardware"
-RESCALER = str(RTL_FOLDER / "rescaler.v")
+RESCALER = (str(RTL_FOLDER / "rescaler.v"), str(RTL_FOLDER / "rescaler_register.v"))
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(cost)
@@ -31,7 +31,7 @@ def run(*arguments: str) -> str:
 
 
 def test_cost_prints_one_json_object() -> None:
-    text = run("cost", RESCALER, "--top", "rescaler", "-P", "MULT_WIDTH=8", "--technology", "osu018", "--json")
+    text = run("cost", *RESCALER, "--top", "rescaler", "-P", "MULT_WIDTH=8", "--technology", "osu018", "--json")
     document = json.loads(text)
     assert document["parameters"]["MULT_WIDTH"] == 8
     assert document["area_um2"] > 0
@@ -40,13 +40,13 @@ def test_cost_prints_one_json_object() -> None:
 
 
 def test_cost_prints_null_where_a_table_gives_nothing() -> None:
-    document = json.loads(run("cost", RESCALER, "--top", "rescaler", "--technology", "horowitz45", "--json"))
+    document = json.loads(run("cost", *RESCALER, "--top", "rescaler", "--technology", "horowitz45", "--json"))
     assert document["area_um2"] is None
     assert document["missing"]
 
 
 def test_cost_prints_a_table() -> None:
-    text = run("cost", RESCALER, "--top", "rescaler", "-P", "MULT_WIDTH=0x4")
+    text = run("cost", *RESCALER, "--top", "rescaler", "-P", "MULT_WIDTH=0x4")
     assert "sshr" in text
     assert "area_um2:" in text
 
@@ -85,7 +85,7 @@ def test_cost_names_every_line_at_80_columns(tmp_path: Path, monkeypatch: pytest
 )
 def test_cost_refuses_bad_arguments(arguments: tuple[str, ...], message: str) -> None:
     with pytest.raises(HardwareError, match=message):
-        run("cost", RESCALER, "--top", "rescaler", *arguments)
+        run("cost", *RESCALER, "--top", "rescaler", *arguments)
 
 
 @pytest.mark.parametrize(("name", "widths"), [("a b", "1,2"), ("ok", "0,2"), ("ok", "a"), ("ok", "40")])

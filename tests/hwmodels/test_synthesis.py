@@ -20,7 +20,7 @@ from hwmodels import (
     load_technology,
     technology_names,
 )
-from hwmodels.architectures.base import RTL_FOLDER
+from hwmodels.architectures.base import ARRAY
 from hwmodels.architectures.rounding import half_up
 from hwmodels.synthesis.activity import _inertial, measure_energy
 from hwmodels.synthesis.calibration import error_table, fit, local_line
@@ -83,7 +83,7 @@ def test_energy_of_a_hand_computed_circuit(small: Path) -> None:
 @pytest.mark.parametrize("k", [1, 5])
 def test_a_synthesized_rescaler_computes_what_the_contract_says(k: int, small: Path) -> None:
     parameters = {"ACC_WIDTH": 10, "MULT_WIDTH": k, "SHIFT_WIDTH": 2, "SHIFT_MIN": k - 3}
-    netlist = synthesize((RTL_FOLDER / "rescaler.v",), "rescaler", parameters, load_liberty(small))
+    netlist = synthesize(ARRAY.files, "rescaler", parameters, load_liberty(small))
     circuit = build_circuit(netlist, load_liberty(small))
     rng = np.random.default_rng(4)
     shape = (40, 8)
@@ -94,6 +94,8 @@ def test_a_synthesized_rescaler_computes_what_the_contract_says(k: int, small: P
         "zero_point": np.full(shape, -5),
         "q_min": np.full(shape, -128),
         "q_max": np.full(shape, 127),
+        "reset": np.zeros(shape, np.int64),
+        "enable": np.ones(shape, np.int64),
     }
     q = (simulate(circuit, trace)["q"][1:] ^ 128) - 128
     rows = zip(*(trace[name][:-1].ravel().tolist() for name in ("acc", "mult", "shift")), strict=True)
@@ -112,7 +114,12 @@ def test_what_yosys_refuses_is_said_in_its_words(small: Path, tmp_path: Path) ->
         synthesize((path,), "loop", {}, load_liberty(small))
     missing = tmp_path / "none.lib"
     with pytest.raises(HardwareError, match=r"none\.lib|ABC"):
-        synthesize((RTL_FOLDER / "rescaler.v",), "rescaler", {}, replace(load_liberty(small), path=missing))
+        synthesize(
+            ARRAY.files,
+            "rescaler",
+            {},
+            replace(load_liberty(small), path=missing),
+        )
 
 
 def test_the_bundled_trace_and_its_round_trip(tmp_path: Path) -> None:
@@ -291,7 +298,7 @@ def test_the_librarys_full_adder_is_found_and_computes_one() -> None:
 def test_full_adders_of_the_library_take_part_and_compute_the_contract() -> None:
     library = load_liberty(OSU018)
     parameters = {"ACC_WIDTH": 10, "MULT_WIDTH": 5, "SHIFT_WIDTH": 2, "SHIFT_MIN": 2}
-    netlist = synthesize((RTL_FOLDER / "rescaler.v",), "rescaler", parameters, library)
+    netlist = synthesize(ARRAY.files, "rescaler", parameters, library)
     assert sum(instance.cell == "FAX1" for instance in netlist.cells) > 10
     circuit = build_circuit(netlist, library)
     rng = np.random.default_rng(5)
@@ -302,6 +309,8 @@ def test_full_adders_of_the_library_take_part_and_compute_the_contract() -> None
         "zero_point": np.full((40, 8), -5),
         "q_min": np.full((40, 8), -128),
         "q_max": np.full((40, 8), 127),
+        "reset": np.zeros((40, 8), np.int64),
+        "enable": np.ones((40, 8), np.int64),
     }
     q = (simulate(circuit, trace)["q"][1:] ^ 128) - 128
     rows = zip(*(trace[name][:-1].ravel().tolist() for name in ("acc", "mult", "shift")), strict=True)
