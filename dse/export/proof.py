@@ -10,12 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dse.errors import StudyError
+from dse.evaluate import pipelines_of
 from dse.export import render
+from dse.export.interface import interface_for
 from dse.export.scored_design import ScoredDesign
 from dse.export.units import Unit, units_of
 from hwmodels.proof import (
     CLOCK,
     OUTPUT,
+    RESET,
     Claim,
     Interface,
     Outcome,
@@ -64,18 +67,22 @@ def prove_design(design: ScoredDesign, time_limit: float) -> Iterator[UnitProof]
         StudyError: it has no RTL.
     """
     methods = {name: choice.method.value for name, choice in design.point.choices}
-    for unit in units_of(design.network, methods):
+    units = units_of(design.network, methods, design.hardware.architecture, pipelines_of(design.hardware))
+    for unit in units:
         yield prove_unit(unit, design.network, design.title, time_limit)
 
 
 def prove_unit(unit: Unit, network: QuantizedNetwork, title: str, time_limit: float) -> UnitProof:
     """Returns what is known of one unit."""
     with tempfile.TemporaryDirectory(prefix="proof-") as name:
-        path = Path(name) / f"unit_{unit.identifier}.v"
-        path.write_text(render.unit_verilog(unit, title), encoding="utf-8")
+        interface = interface_for((unit,), None, None, "rom")
+        texts = {f"unit_{unit.identifier}": render.unit_verilog(unit, title, interface)}
         if unit.fields:
-            (Path(name) / f"{unit.identifier}.hex").write_text(render.memory_hex(unit), encoding="utf-8")
-        source = Source(files=(path, *unit.files), top=f"unit_{unit.identifier}")
+            texts[f"parameters_{unit.identifier}"] = render.parameters_verilog(unit, title, interface)
+        for module, text in texts.items():
+            (Path(name) / f"{module}.v").write_text(text, encoding="utf-8")
+        written = tuple(Path(name) / f"{module}.v" for module in texts)
+        source = Source(files=(*written, *unit.files), top=f"unit_{unit.identifier}")
         prover = Prover(read_netlist(source))
     whole = f"all of {unit.operand_bits} bits"
     if unit.is_add:
@@ -109,7 +116,7 @@ def _check_bias(unit: Unit, network: QuantizedNetwork, prover: Prover, channel: 
         return
     mask = (1 << unit.accumulator_bits) - 1
     wanted = int(operator.bias[_place(unit, channel)]) + _offset(unit, channel) & mask
-    found = prover.constants({"channel": channel}).get("bias")
+    found = prover.constants({"bias_channel": channel}).get("bias")
     if found != wanted:
         raise StudyError(f"unit {unit.name!r}, channel {channel}: its memory holds the bias {found}, not {wanted}")
 
@@ -143,8 +150,7 @@ def _rescale(unit: Unit, network: QuantizedNetwork, channel: int) -> tuple[Inter
         multiplier_bits=operator.rescaler.stored_bits,
         folded=_offset(unit, channel),
     )
-    ports = {"acc": PortBits("acc"), OUTPUT: PortBits("q"), CLOCK: PortBits("clk")}
-    return Interface(ports=ports, values=values, ties={"channel": channel} if unit.fields else {}), claim
+    return _driven(unit, ("acc",), values, channel), claim
 
 
 def _sum(unit: Unit, network: QuantizedNetwork) -> tuple[Interface, Claim]:
@@ -170,8 +176,18 @@ def _sum(unit: Unit, network: QuantizedNetwork) -> tuple[Interface, Claim]:
         signs=(-1 if scaled.complemented else 1, -1 if halved.complemented else 1),
         multiplier_bits=(operator.input_rescalers[scaled.position].stored_bits, operator.rescaler.stored_bits),
     )
-    ports = {role: PortBits(role) for role in ("scaled_input", "halved_input")}
-    return Interface(ports={**ports, OUTPUT: PortBits("q"), CLOCK: PortBits("clk")}, values=values), claim
+    return _driven(unit, ("scaled_input", "halved_input"), values, 0), claim
+
+
+def _driven(unit: Unit, operands: tuple[str, ...], values: dict[str, int], channel: int) -> Interface:
+    """Returns how a unit is driven on the operands of one channel; a unit of several cycles is always ready."""
+    ports = {role: PortBits(role) for role in operands} | {OUTPUT: PortBits("q"), CLOCK: PortBits("clk")}
+    ties = {"channel": channel} if unit.parameter_fields else {}
+    if unit.serial:
+        ports[RESET] = PortBits("reset")
+        ties |= {"in_valid": 1, "out_ready": 1}
+    unread = ("bias_channel",) if unit.fields else ()
+    return Interface(ports=ports, values=values, ties=ties, latency=unit.latency, unread=unread)
 
 
 def _constants(rescaler: Rescaler, channel: int) -> tuple[int, int]:

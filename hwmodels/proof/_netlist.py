@@ -110,21 +110,29 @@ def read_netlist(source: Source) -> WordNetlist:
     with tempfile.TemporaryDirectory(prefix="proof-") as name:
         folder = Path(name)
         linked = _linked(source, folder)
-        reads = list(_reads(source))
-        module = _wrapper(source, "", "")
-        (folder / _FILE).write_text(module, encoding="utf-8")
-        first = ["read_verilog -nodpi " + _FILE, f"hierarchy -check -top {_WRAPPER}", "proc"]
-        run_yosys([*reads, *first, f"write_json {_NETLIST}"], folder, linked)
-        ports = _wrapped_ports(json.loads((folder / _NETLIST).read_text(encoding="utf-8")))
-        declared = ",\n".join(
-            f"{port.direction} wire {'signed ' if port.signed else ''}[{len(port.nets) - 1}:0] \\{port.name} "
-            for port in ports
-        )
-        connected = ", ".join(f".\\{port.name} (\\{port.name} )" for port in ports)
-        (folder / _FILE).write_text(_wrapper(source, declared, connected), encoding="utf-8")
-        run_yosys([*reads, *first[:2], *_LOWERED, f"write_json {_NETLIST}"], folder, linked)
+        top = source.top
+        if source.parameters:
+            top = _WRAPPER
+            _write_wrapper(source, folder, linked)
+        wrapper = [f"read_verilog -nodpi {_FILE}"] if source.parameters else []
+        commands = [*_reads(source), *wrapper, f"hierarchy -check -top {top}", *_LOWERED, f"write_json {_NETLIST}"]
+        run_yosys(commands, folder, linked)
         document = json.loads((folder / _NETLIST).read_text(encoding="utf-8"))
-    return _netlist(document["modules"][_WRAPPER], linked)
+    return _netlist(document["modules"][top], linked)
+
+
+def _write_wrapper(source: Source, folder: Path, linked: Mapping[str, Path]) -> None:
+    """Writes a module around the top that fixes its parameters; their values decide the widths of its ports."""
+    (folder / _FILE).write_text(_wrapper(source, "", ""), encoding="utf-8")
+    wrapper = [f"read_verilog -nodpi {_FILE}", f"hierarchy -check -top {_WRAPPER}", "proc", f"write_json {_NETLIST}"]
+    run_yosys([*_reads(source), *wrapper], folder, linked)
+    ports = _wrapped_ports(json.loads((folder / _NETLIST).read_text(encoding="utf-8")))
+    declared = ",\n".join(
+        f"{port.direction} wire {'signed ' if port.signed else ''}[{len(port.nets) - 1}:0] \\{port.name} "
+        for port in ports
+    )
+    connected = ", ".join(f".\\{port.name} (\\{port.name} )" for port in ports)
+    (folder / _FILE).write_text(_wrapper(source, declared, connected), encoding="utf-8")
 
 
 def _check_names(source: Source) -> None:

@@ -94,7 +94,7 @@ def _interface(
         ports={**ports, OUTPUT: PortBits(out)},
         values=values,
         ties=tied,
-        latency=architecture.latency(k),
+        latency=architecture.latency(k) + workload.pipeline.depth,
         unread=tuple(sorted(names - used)),
     )
 

@@ -4,13 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from hwmodels.architectures import FORMS
-from hwmodels.errors import HardwareError
 from hwmodels.synthesis.calibration import ENERGIES, ErrorSummary, Fit, FittedMetric, Floats, smoothed_delays
 from hwmodels.synthesis.clocking import clocking
 from hwmodels.synthesis.delays import DelayFit
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.sweep import Measurement, judges
-from hwmodels.technologies import TERMS
+from hwmodels.technologies import TERMS, Clocking
 
 _KEYS: Final[Mapping[FittedMetric, str]] = {
     "area_um2": "area_um2",
@@ -50,7 +49,7 @@ def technology_text(
     for kind in TERMS:
         if kind != "memory":
             lines += [*_component(kind, fits, mean, source), *_delay(kind, delays, source)]
-    lines += [*_memory(node_nm), *_clocking(library)]
+    lines += [*_memory(node_nm), *_clocking(clocking(library))]
     smooth = smoothed_delays(measurements, leave_out=False)
     for form in FORMS:
         lines += _correction(form, measurements, fits, errors, smooth)
@@ -74,16 +73,13 @@ def _delay(kind: str, delays: DelayFit, source: str) -> list[str]:
     return [f'delay_ns = {{ terms = {{ {body} }}, error = {delays.error:.4f}, source = "{source}" }}']
 
 
-def _clocking(library: Library) -> list[str]:
-    """Returns the clock's figures; a library that has no clock gate, say, gives a table without."""
-    try:
-        figures = clocking(library)
-    except HardwareError as error:
-        return ["", f"# no clocking: {str(error).removeprefix(f'{library.path}: ')}"]
+def _clocking(figures: Clocking | None) -> list[str]:
+    if figures is None:
+        return []
     return [
         "",
         "[clocking]",
-        *(f"{key} = {value:g}" for key, value in figures if key != "source"),
+        *(f"{key} = {value:g}" for key, value in figures if key != "source" and value is not None),
         f'source = "{figures.source}"',
     ]
 

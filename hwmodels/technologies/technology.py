@@ -194,8 +194,8 @@ class Clocking(_Record):
         setup_ns: time before the clock edge at which its input must be there, ns.
         fanout_ns: delay that every gate adds which the output drives, beyond the few of ``clock_to_q_ns``, ns.
         clock_pj: energy of its clock pin in a cycle, whether it switches or not, pJ.
-        gate_area_um2: area of a clock gate, um2.
-        gate_pj: energy of the gate's own clock pin in a cycle, pJ.
+        gate_area_um2: area of a clock gate, um2; None if there is nothing to build one of.
+        gate_pj: energy of the gate's own clock pin in a cycle, pJ; None likewise.
         source: origin of the figures.
     """
 
@@ -203,8 +203,8 @@ class Clocking(_Record):
     setup_ns: NotNegative
     fanout_ns: NotNegative
     clock_pj: NotNegative
-    gate_area_um2: NotNegative
-    gate_pj: NotNegative
+    gate_area_um2: NotNegative | None = None
+    gate_pj: NotNegative | None = None
     source: str = Field(min_length=1)
 
 

@@ -234,10 +234,13 @@ def _equality(folder: Path) -> str:
 
 
 def _proofs(folder: Path) -> str:
-    heading = ["unit", "k", "accumulator", "right shift", "outputs", "claims", "result", "longest, s"]
+    heading = ["unit", "k", "latency", "accumulator", "right shift", "outputs", "claims", "result", "longest, s"]
     rows = [
         [
-            *(row[name] for name in ("unit", "k", "accumulator_bits", "right_shift", "outputs", "claims", "result")),
+            *(
+                row[name]
+                for name in ("unit", "k", "latency", "accumulator_bits", "right_shift", "outputs", "claims", "result")
+            ),
             f"{float(row['longest_s']):.1f}",
         ]
         for row in _rows(folder / "proofs.csv")

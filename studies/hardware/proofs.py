@@ -13,12 +13,13 @@ from typing import Final
 from hwmodels import RescalerWorkload, RescaleStage
 from hwmodels.architectures import ARCHITECTURES, Architecture
 from hwmodels.proof import Outcome, Prover, shipped
-from hwmodels.workload import OutputConstants
+from hwmodels.workload import OutputConstants, Pipeline
 from nets.files import replacing
 
 TIME_LIMIT_S: Final = 300.0
 COLUMNS: Final = (
-    "unit", "contract", "k", "accumulator_bits", "right_shift", "outputs", "claims", "result", "longest_s", "products",
+    "unit", "contract", "k", "latency", "accumulator_bits", "right_shift", "outputs", "claims", "result", "longest_s",
+    "products",
 )  # fmt: skip
 _OUTPUT: Final = OutputConstants(zero_point=-128, q_min=-128, q_max=127)
 _CLAMPED: Final = OutputConstants(zero_point=5, q_min=-100, q_max=90)
@@ -40,6 +41,8 @@ def units() -> Iterator[tuple[Architecture, RescalerWorkload]]:
     """Yields the units of the table: programmable ones and those built for constants."""
     for k, acc in ((1, 20), (4, 20), (8, 20), (31, 20), (31, 32)):
         yield from _one_stage("array", k, acc)
+    sliced = Pipeline(product=3, shift=1, sum=1)
+    yield from ((each, replace(unit, pipeline=sliced)) for each, unit in _one_stage("array", 31, 32))
     for name in ("floor", "half_away", "tflite_double", "serial", "fractured"):
         yield from _one_stage(name, 8, 20)
     for name in ("floor", "half_away", "tflite_double"):
@@ -99,6 +102,7 @@ def proven(architecture: Architecture, workload: RescalerWorkload) -> dict[str, 
         "unit": architecture.name,
         "contract": architecture.contract,
         "k": stage.multiplier_bits,
+        "latency": statements[0].interface.latency,
         "accumulator_bits": stage.operand_bits,
         "right_shift": str(low) if low == high else f"{low}..{high}",
         "outputs": "ports" if workload.output is None else "constants",

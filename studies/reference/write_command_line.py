@@ -88,6 +88,8 @@ def _value(annotation: object) -> str:
         kind = next(part for part in get_args(kind) if part is not type(None))
     if kind is bool:
         return "flag"
+    if get_origin(kind) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(kind))
     if get_origin(kind) is list and details.metavar is not None:
         return f"`{details.metavar}`, any number"
     if get_origin(kind) is list:

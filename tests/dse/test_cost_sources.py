@@ -26,7 +26,7 @@ from nets.network import Weighted
 from nets.network.operators import Method
 from tests.small_studies import document, validated, write_study
 
-RTL = Path(hwmodels.__file__).parent / "rtl" / "rescaler.v"
+RTL = tuple(Path(hwmodels.__file__).parent / "rtl" / name for name in ("rescaler.v", "rescaler_register.v"))
 PARAMETERS: dict[str, int | str] = {
     "ACC_WIDTH": "operand_bits",
     "MULT_WIDTH": "multiplier_bits",
@@ -54,14 +54,14 @@ def area(study: PreparedStudy, bits: int = 4) -> float:
 
 
 def test_a_users_module_is_the_objective(digits: PreparedStudy) -> None:
-    ports = RtlSpec(files=(RTL,), top="rescaler", parameters=PARAMETERS)
+    ports = RtlSpec(files=RTL, top="rescaler", parameters=PARAMETERS)
     rtl = ports.model_copy(update={"parameters": {**PARAMETERS, **BUILT_IN}})
     shared, shared_own = (on(digits, HardwareSpec(cost_source="rtl", style="shared", rtl=each)) for each in (None, rtl))
     assert area(shared_own) == area(shared), "the shipped module, handed in as a user's, costs the same"
     shipped, own, read = (on(digits, HardwareSpec(cost_source="rtl", rtl=each)) for each in (None, rtl, ports))
     assert area(own) == area(shipped), "its zero points and bounds are those of the layer"
     assert area(read) > area(shipped), "unless it reads them from its ports"
-    fixed = RtlSpec(files=(RTL,), top="rescaler", parameters={**PARAMETERS, "ACC_WIDTH": 32})
+    fixed = RtlSpec(files=RTL, top="rescaler", parameters={**PARAMETERS, "ACC_WIDTH": 32})
     assert area(on(digits, HardwareSpec(cost_source="rtl", rtl=fixed))) > area(shipped), "wider than the certificate"
 
 
@@ -74,7 +74,7 @@ def test_calibrated_costs_need_a_table_made_by_synthesis(digits: PreparedStudy) 
 
 
 def test_rtl_without_its_cost_source_is_refused() -> None:
-    bad = document(hardware__rtl={"files": [str(RTL)], "top": "rescaler"})
+    bad = document(hardware__rtl={"files": [str(file) for file in RTL], "top": "rescaler"})
     with pytest.raises(StudyError, match=r"hardware: rtl is given, but cost_source = 'analytic'"):
         validated(bad)
 
@@ -108,7 +108,7 @@ def test_trace_holds_the_accumulators_of_every_weighted_layer() -> None:
 
 
 def test_a_technology_path_is_relative_to_the_study_file(tmp_path: Path) -> None:
-    table = (RTL.parent.parent / "technologies" / "aladdin40.toml").read_text(encoding="utf-8")
+    table = (RTL[0].parent.parent / "technologies" / "aladdin40.toml").read_text(encoding="utf-8")
     (tmp_path / "mine.toml").write_text(table, encoding="utf-8")
     study = write_study(tmp_path, hardware__technology="mine.toml")
     assert load_study(study).hardware.technology == str(tmp_path / "mine.toml")
@@ -149,7 +149,11 @@ def test_a_serial_architecture_takes_longer_with_each_multiplier_bit(digits: Pre
         ({"architecture": "analog"}, r"hardware\.architecture.*'array', 'serial' or 'fractured'.*analog"),
         ({"architecture": "serial", "cost_source": "calibrated"}, "architecture = 'serial', but only the array is"),
         (
-            {"architecture": "serial", "cost_source": "rtl", "rtl": {"files": [str(RTL)], "top": "rescaler"}},
+            {
+                "architecture": "serial",
+                "cost_source": "rtl",
+                "rtl": {"files": [str(file) for file in RTL], "top": "rescaler"},
+            },
             "architecture = 'serial', but rtl gives a rescaler of another",
         ),
     ],

@@ -41,13 +41,19 @@ def test_exported_units_are_proven_for_all_operands(
     assert proof.operands == f"all of {units[name].operand_bits} bits"
 
 
-@pytest.mark.parametrize("name", ["conv_0", "depthwise_1"])
-def test_a_wrong_shift_of_one_channel_is_found(name: str, units: dict[str, Unit], network: QuantizedNetwork) -> None:
+@pytest.mark.parametrize(("name", "field"), [("conv_0", "right_shift"), ("depthwise_1", "multiplier")])
+def test_a_wrong_constant_of_one_channel_is_found(
+    name: str, field: str, units: dict[str, Unit], network: QuantizedNetwork
+) -> None:
     unit = units[name]
     stage = unit.stages[-1]
-    shift = stage.right_shift.copy()
-    shift[-1] = stage.right_shift_min if shift[-1] != stage.right_shift_min else stage.right_shift_max
-    wrong = replace(unit, constants=replace(unit.constants, stages=(replace(stage, right_shift=shift),)))
+    values = getattr(stage, field).copy()
+    values[-1] = (
+        next(value for value in (stage.right_shift_min, stage.right_shift_max) if value != values[-1])
+        if (field == "right_shift")
+        else values[-1] ^ 1
+    )
+    wrong = replace(unit, constants=replace(unit.constants, stages=(replace(stage, **{field: values}),)))
     proof = prove_unit(wrong, network, "test", 60)
     assert proof.proof.outcome is Outcome.REFUTED
     assert proof.channel == unit.channels - 1

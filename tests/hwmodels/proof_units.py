@@ -82,6 +82,6 @@ BY_PARTS: Final = UNIT.replace("        product <= acc * multiplier;\n", "").rep
 WRONG_PARTS: Final = {
     "a part has no room for its sign": ("wire signed [14:0] high", "wire signed [12:0] high"),
     "a carry is cut": ("wire signed [12:0] carried", "wire signed [10:0] carried"),
-    "the low bits are another part's": ("low[1:0]})", "high[1:0]})"),
+    "a bit is counted twice": ("{upper[13:0], low[1:0]}", "{upper[12:0], low[2:0]}"),
     "the carry has no sign": ("low >>> 2", "low[14:2] >> 1"),
 }

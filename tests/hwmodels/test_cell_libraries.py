@@ -118,8 +118,8 @@ def test_counted_transitions_are_those_of_an_event_driven_simulator(tmp_path: Pa
         "zero_point": np.full(cycles, 3),
         "q_min": np.full(cycles, -128),
         "q_max": np.full(cycles, 127),
-        "reset": np.full(cycles, 0),
-        "enable": np.full(cycles, 1),
+        "reset": np.zeros(cycles, np.int64),
+        "enable": np.ones(cycles, np.int64),
     }
     energy = measure_energy(circuit, trace)
     timing = _Timing(circuit, energy.step_ns)

@@ -95,8 +95,8 @@ def test_a_synthesized_rescaler_computes_what_the_contract_says(k: int, small: P
         "zero_point": np.full(shape, -5),
         "q_min": np.full(shape, -128),
         "q_max": np.full(shape, 127),
-        "reset": np.zeros(shape, dtype=np.int64),
-        "enable": np.ones(shape, dtype=np.int64),
+        "reset": np.zeros(shape, np.int64),
+        "enable": np.ones(shape, np.int64),
     }
     q = (simulate(circuit, trace)["q"][1:] ^ 128) - 128
     rows = zip(*(trace[name][:-1].ravel().tolist() for name in ("acc", "mult", "shift")), strict=True)
@@ -336,8 +336,8 @@ def test_full_adders_of_the_library_take_part_and_compute_the_contract() -> None
         "zero_point": np.full((40, 8), -5),
         "q_min": np.full((40, 8), -128),
         "q_max": np.full((40, 8), 127),
-        "reset": np.zeros((40, 8), dtype=np.int64),
-        "enable": np.ones((40, 8), dtype=np.int64),
+        "reset": np.zeros((40, 8), np.int64),
+        "enable": np.ones((40, 8), np.int64),
     }
     q = (simulate(circuit, trace)["q"][1:] ^ 128) - 128
     rows = zip(*(trace[name][:-1].ravel().tolist() for name in ("acc", "mult", "shift")), strict=True)
