@@ -131,7 +131,7 @@ def _gate(
         for name, group in groups.items()
         if "latch_posedge" in group.values.get(_INTEGRATED, "") and "obs" not in group.values[_INTEGRATED]
         for pin in group.inner("pin")
-        if pin.values.get("clock_gate_clock_pin") == "true"
+        if pin.values.get("clock_gate_clock_pin") == "true" and pin.arguments[0] in cells[name].pins
     ]
     if integrated:
         area, name, pin = min(integrated)

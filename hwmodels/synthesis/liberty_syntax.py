@@ -12,6 +12,7 @@ from hwmodels.errors import HardwareError
 _STRING: Final = r'"(?:[^"\\]|\\.)*+"'
 _COMMENT: Final = re.compile(rf"{_STRING}|/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)  # one without an end takes the rest
 _CONTINUED: Final = re.compile(r"\\[ \t\r]*\n")  # blanks behind the backslash are common, if against the standard
+_MARKS: Final = re.compile(r"/\*|\*/|//")  # no function or number has them
 _MOST_BYTES: Final = 1 << 29  # of a library, unpacked
 # One statement: the end of a group, a simple attribute, or a complex attribute, which a brace turns into a group.
 _STATEMENT: Final = re.compile(
@@ -166,6 +167,11 @@ def without_comments(text: str) -> str:
 
     clean = _COMMENT.sub(blank, text) if "/*" in text or "//" in text else text
     return _CONTINUED.sub(" \n", clean) if "\\" in clean else clean
+
+
+def plain_text(text: str) -> str:
+    """Returns the text for parsers of others: without comments, nor anything in a string that they take for one."""
+    return _MARKS.sub("  ", without_comments(text))
 
 
 def _split(arguments: str) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from hwmodels.errors import HardwareError
 from hwmodels.parsing import parse_files
 from hwmodels.synthesis.full_adder import full_adder_map
 from hwmodels.synthesis.liberty import Library
-from hwmodels.synthesis.liberty_syntax import read_liberty_text, without_comments
+from hwmodels.synthesis.liberty_syntax import plain_text, read_liberty_text
 
 AREA_SCRIPT: Final = "+strash;ifraig;scorr;dc2;dc2;strash;dch,-f;amap,-m"
 # amap: ABC's area mapper, full adders as cells of their own. nf: its delay-driven mapper on gates alone, the flow of
@@ -111,7 +111,7 @@ def _linked(files: Sequence[Path], library: Library, folder: Path) -> dict[str, 
     for index, file in enumerate(files):
         (folder / _source(index)).symlink_to(file.resolve())
         (folder / _include_folder(index)).symlink_to(file.resolve().parent)
-    (folder / _LIBRARY_FILE).write_text(without_comments(read_liberty_text(library.path)), encoding="utf-8")
+    (folder / _LIBRARY_FILE).write_text(plain_text(read_liberty_text(library.path)), encoding="utf-8")
     return {_source(index): file for index, file in enumerate(files)} | {_LIBRARY_FILE: library.path}
 
 

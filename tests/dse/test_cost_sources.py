@@ -171,3 +171,33 @@ def test_calibrated_figures_come_with_the_errors_of_what_they_cost() -> None:
         for name in (unit, "add"):
             assert f"{name}: area {technology.corrections[name].area_um2_error:.1%}" in words
     assert "add:" not in cost_source(AnalyticRescalerModel(technology), "half_up").error
+
+
+@pytest.mark.parametrize(
+    ("changes", "order"),
+    [
+        ({}, "channel_innermost"),
+        ({"style": "shared"}, "channel_outermost"),
+        ({"style": "shared", "output_order": "channel_innermost"}, "channel_innermost"),
+        ({"accelerator": {"preset": "nvdla_small"}}, "channel_outermost"),
+        ({"accelerator": {"preset": "finn"}}, "channel_innermost"),
+    ],
+)
+def test_one_order_of_outputs_holds_for_energies_and_reads(changes: dict[str, object], order: str) -> None:
+    """What is not given follows from style or preset; the models' table is what reads of parameters follow, too."""
+    hardware = HardwareSpec(technology="osu018", **changes)  # type: ignore[arg-type]
+    assert hardware.order == order
+    models = cost_models(hardware)
+    assert {model.technology.output_order for model in models} == {order}
+    assert f"outputs in {order} order" in cost_source(models[0], "half_up").error
+    assert (
+        "aladdin40 has one energy for both orders"
+        in cost_source(cost_models(hardware.model_copy(update={"technology": "aladdin40"}))[0], "half_up").error
+    )
+
+
+def test_a_preset_keeps_its_order_of_outputs() -> None:
+    with pytest.raises(
+        ValueError, match=r"output_order = 'channel_innermost', but .*nvdla_small.* 'channel_outermost'"
+    ):
+        HardwareSpec(accelerator={"preset": "nvdla_small"}, output_order="channel_innermost")  # type: ignore[arg-type]
