@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from dse.design import Finetune, metrics
-from dse.study.accelerator import AcceleratorSpec, of_preset, with_preset
+from dse.study.accelerator import AcceleratorSpec, of_preset, with_preset, with_tuples
 from dse.study.members import MemberSpec
 from dse.study.search import Constraint, SearchSpec
 from dse.study.values import (
@@ -118,7 +118,7 @@ class HardwareSpec(Section):
     @model_validator(mode="before")
     @classmethod
     def _with_preset(cls, document: object) -> object:
-        return with_preset(document)
+        return with_tuples(with_preset(document))
 
     @model_validator(mode="after")
     def _is_of_the_preset(self) -> Self:
