@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # imported by the functions: each needs another heavy library
     from dse.narrowing import NarrowDocument
     from dse.narrowing import Progress as NarrowProgress
-    from hwmodels import PresetName, VerilogCost
+    from hwmodels import OutputOrder, PresetName, VerilogCost
     from hwmodels.proof import Answer
     from hwmodels.synthesis import Calibration, Measurement
 
@@ -26,6 +26,7 @@ def narrow(
     calibrate: int | None = None,
     contract: str = "half_up",
     technology: str = "aladdin40",
+    output_order: str | None = None,
     accelerator: PresetName | None = None,
     cut: Sequence[str] = (),
     seed: int = 0,
@@ -45,6 +46,8 @@ def narrow(
         calibrate: number of calibration samples, whose labels are not used; None for 64 under ``absorb``.
         contract: rounding contract of the hardware.
         technology: name of a shipped table, or path of one.
+        output_order: order in which a lane rescales outputs, ``channel_innermost`` or ``channel_outermost``; None for
+            the accelerator's.
         accelerator: published accelerator whose part the rescalers are; None for 16 MACs to a rescaler.
         cut: tensors at which the network ends; none for its logits.
         seed: seed of the choice of samples.
@@ -74,6 +77,7 @@ def narrow(
         calibrate=calibrate,
         contract=contract,
         technology=technology,
+        output_order=output_order,
         accelerator=accelerator,
         seed=seed,
         force=force,
@@ -87,6 +91,7 @@ def cost(
     parameters: Mapping[str, int] | None = None,
     *,
     technology: str = "osu018",
+    output_order: OutputOrder = "channel_innermost",
     defines: Mapping[str, str] | None = None,
     include_folders: Sequence[Path | str] = (),
 ) -> VerilogCost:
@@ -99,6 +104,7 @@ def cost(
         top: top module.
         parameters: overrides of its parameters.
         technology: name of a shipped table, or path of one.
+        output_order: order in which the module rescales outputs, which its energy depends on.
         defines: macros.
         include_folders: folders of included files, besides each file's own.
 
@@ -111,7 +117,7 @@ def cost(
         _paths(files),
         top,
         parameters or {},
-        load_technology(technology),
+        load_technology(technology).in_order(output_order),
         defines=defines,
         include_folders=_paths(include_folders),
     )
