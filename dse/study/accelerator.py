@@ -68,15 +68,3 @@ def with_preset(hardware: object) -> object:
         return hardware
     preset = next((shape for name, shape in PRESETS.items() if name == accelerator.get("preset")), None)
     return hardware if preset is None else {**of_preset(preset), **hardware}
-
-
-def with_tuples(hardware: object) -> object:
-    """Returns the document of [hardware] with the Verilog files of [hardware.rtl] as a tuple.
-
-    A list that a function returns before validation is no longer taken for JSON's, which may stand for a tuple.
-    """
-    rtl = hardware.get("rtl") if isinstance(hardware, dict) else None
-    files = rtl.get("files") if isinstance(rtl, dict) else None
-    if not isinstance(hardware, dict) or not isinstance(rtl, dict) or not isinstance(files, list):
-        return hardware
-    return {**hardware, "rtl": {**rtl, "files": tuple(files)}}

@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from dse.design import Finetune, metrics
-from dse.study.accelerator import AcceleratorSpec, of_preset, with_preset, with_tuples
+from dse.study.accelerator import AcceleratorSpec, of_preset, with_preset
 from dse.study.members import MemberSpec
 from dse.study.search import Constraint, SearchSpec
 from dse.study.values import (
@@ -114,11 +114,6 @@ class HardwareSpec(Section):
     def order(self) -> OutputOrder:
         """Order of outputs of the study: the one that the file gives, or that of its style."""
         return self.output_order or NATURAL_ORDERS[self.style]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _with_preset(cls, document: object) -> object:
-        return with_tuples(with_preset(document))
 
     @model_validator(mode="after")
     def _is_of_the_preset(self) -> Self:
@@ -365,5 +360,16 @@ def with_members(document: Any) -> Any:  # noqa: ANN401 -- validation rejects wh
     return {**rest, "members": [member]}
 
 
-StudyDocument = Annotated[Study, BeforeValidator(with_members)]
+def written_out(document: Any) -> Any:  # noqa: ANN401 -- validation rejects whatever is no study
+    """Returns the document of a study with [[members]], and with the keys that a preset of its hardware determines.
+
+    This is no validator of [hardware]: after one, strict validation takes JSON's arrays for no tuples.
+    """
+    members = with_members(document)
+    if not isinstance(members, dict) or "hardware" not in members:
+        return members
+    return {**members, "hardware": with_preset(members["hardware"])}
+
+
+StudyDocument = Annotated[Study, BeforeValidator(written_out)]
 """The study as a field of another model, read from either form of the study file."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from hwmodels.costs import UnitCost, unit_cost
@@ -49,6 +50,23 @@ class VerilogCost:
     ports: tuple[Port, ...]
     unit: UnitCost
     missing: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        """Returns operators and figures for a notebook."""
+        headings = "".join(f"<th>{name}</th>" for name in ("operator", "operand bits", "result bits", "signed", "line"))
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(each))}</tr>" for each in self.operators
+        )
+        caption = f"<caption>{escape(self.top)} in {escape(self.technology)}</caption>"
+        figures = ((name, getattr(self, name)) for name in ("area_um2", "energy_pj", "delay_ns", "period_ns"))
+        known = ", ".join(f"{name} {value:,.4g}" for name, value in figures if value is not None)
+        reasons = "".join(f"<p>{escape(reason)}</p>" for reason in self.missing)
+        return f"<table>{caption}<tr>{headings}</tr>{rows}</table><p>{known}</p>{reasons}"
+
+
+def _cells(operator: Operator) -> tuple[str, ...]:
+    widths = " x ".join(str(operand.width) for operand in operator.operands)
+    return operator.kind, widths, str(operator.width), "yes" if operator.signed else "no", operator.where
 
 
 def _without_delays(technology: Technology) -> str:
