@@ -1,0 +1,6 @@
+"""Gates of an elaborated design: what logic synthesis makes of it, estimated without synthesis."""
+
+from hwmodels.gates.graph import Graph, Kind
+from hwmodels.gates.lowering import Flop, GateDesign, lower
+
+__all__ = ["Flop", "GateDesign", "Graph", "Kind", "lower"]
