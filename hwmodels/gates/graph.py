@@ -9,6 +9,7 @@ from typing import Final
 
 FALSE: Final = 0
 TRUE: Final = 1
+_MOST_IMPLIED: Final = 256
 Literal = int
 Word = tuple[Literal, ...]  # the lowest bit first
 
@@ -110,6 +111,17 @@ class Graph:
         if self.kinds[side >> 1] is Kind.MUX and self.inputs[side >> 1][0] == select:
             return self.inputs[side >> 1][1 if value else 2] ^ (side & 1)
         return side
+
+    def implied(self, literal: Literal) -> frozenset[Literal]:
+        """Returns literals that are true whenever one is: what a conjunction joins, as far as it is a tree."""
+        found, waiting = set[Literal](), [literal]
+        while waiting and len(found) < _MOST_IMPLIED:
+            one = waiting.pop()
+            if one not in found:
+                found.add(one)
+                if not one & 1 and self.kinds[one >> 1] is Kind.AND:
+                    waiting.extend(self.inputs[one >> 1])
+        return frozenset(found)
 
     def add3(self, a: Literal, b: Literal, c: Literal) -> tuple[Literal, Literal]:
         """Returns sum and carry of three bits: of a full adder, or of what constants leave of it."""

@@ -367,12 +367,18 @@ class _Lowering:
     def _multiplexer(self, operator: Operator) -> Word:
         no, yes = self._word(operator, 0, operator.width), self._word(operator, 1, operator.width)
         select = words.tree(self.graph, self._word(operator, 2), conjunction=False)
+        no, yes = self._given(select ^ 1, no), self._given(select, yes)
         either = [self._unknown(operator, place) for place in (0, 1)]
         result = []
         for place, (x, y) in enumerate(zip(yes, no, strict=True)):
             free = [place < len(flags) and flags[place] for flags in either]
             result.append(x if free[0] else y if free[1] else self.graph.mux(select, x, y))
         return tuple(result)
+
+    def _given(self, condition: Literal, word: Word) -> Word:
+        """Returns a word in which the bits that a condition fixes are constants."""
+        implied = self.graph.implied(condition)
+        return tuple([TRUE if bit in implied else FALSE if bit ^ 1 in implied else bit for bit in word])
 
     def _unknown(self, operator: Operator, place: int) -> list[bool]:
         return [self._root(wire) == UNKNOWN for wire in operator.inputs[place]]

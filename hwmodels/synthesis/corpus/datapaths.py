@@ -78,7 +78,8 @@ class _Writer:
 
     def _fitted(self, widest: int, narrowest: int) -> _Signal:
         """Returns the low bits of a signal that is too wide, or one that is too narrow, extended."""
-        source = self.random.choice(self.signals)
+        source = self.random.choice([each for each in self.signals if each.name not in self.taken] or self.signals)
+        self.taken.add(source.name)
         bits = self.random.randint(narrowest, min(widest, max(source.bits, narrowest)))
         wide = bits > source.bits
         result = self._wire(bits, wide and source.signed, source.name if wide else f"{source.name}[{bits - 1}:0]")

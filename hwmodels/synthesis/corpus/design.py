@@ -1,5 +1,6 @@
 """A design of the corpus."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,3 +21,8 @@ class CorpusDesign:
     name: str
     group: Group
     text: str
+
+    @property
+    def digest(self) -> str:
+        """Short hash of the text, which tells whether a measurement is of this design."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
