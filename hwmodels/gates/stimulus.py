@@ -12,7 +12,7 @@ STREAMS: Final = 64
 _SEED: Final = 1
 _RESET: Final = re.compile(r"(?i)(.*_)?[an]?s?(rst|reset|clr|clear)(_?(n|ni|b|i|l|bar|low))?")
 _LOW: Final = re.compile(r"(?i)((.*_)?n(rst|reset)|.*(rst|reset|clr|clear)_?(n|ni|b|l|bar|low))")
-_ENABLE: Final = re.compile(r"(?i)(.*_)?(en|ena|enable|ce|clken|valid|vld)(_?i)?|in_?(valid|vld)|out_?(ready|rdy)")
+_ENABLE: Final = re.compile(r"(?i)(.*_)?(en|ena|enable|ce|clken|valid|vld)(_?(i|in))?|in_?(valid|vld)|out_?(ready|rdy)")
 
 
 def random_words(widths: Mapping[str, int]) -> dict[str, npt.NDArray[np.int64]]:

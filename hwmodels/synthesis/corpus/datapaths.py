@@ -9,7 +9,7 @@ from hwmodels.synthesis.corpus.design import TOP, CorpusDesign
 _WIDEST = 64
 # Modes, shift amounts and table addresses come from ports of their own: those that are bits of the data would contradict
 # each other in ways that a synthesizer finds and no designer writes.
-_CONTROLS = ("input [7:0] mode", "input [5:0] amount", "input [5:0] address")
+_CONTROLS = ("input [63:0] mode", "input [5:0] amount", "input [5:0] address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class _Writer:
     unused: dict[str, _Signal] = field(default_factory=dict)
     declarations: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    modes: int = 0  # bits of the mode that are in use
     taken: set[str] = field(default_factory=set)  # by the step at hand: no step uses a signal twice
 
     def write(self) -> str:
@@ -97,21 +98,23 @@ class _Writer:
         return signal
 
     def _condition(self) -> str:
+        """Returns a condition: a mode, a comparison of two signals, or a sign."""
         choice = self.random.random()
-        signal = self._pick(narrowest=3)
-        if choice < 0.3:
-            highest = signal.bits - 1 - signal.signed
-            limit = self.random.randrange(1 << max(min(highest, 30) - 3, 0), 1 << min(highest, 30))
-            return f"({signal.name} > {_literal(limit, signal)})"
-        if choice < 0.5:
-            other = self._pick()
-            return f"({signal.name} < {other.name})"
-        if choice < 0.7:
-            low, bits = self.random.randrange(5), self.random.randint(1, 3)
-            return f"(mode[{low + bits - 1}:{low}] == {bits}'d{self.random.randrange(1 << bits)})"
+        if choice < 0.4:
+            return self._mode(1)
+        if choice < 0.65:
+            bits = self.random.randint(2, 3)
+            return f"({self._mode(bits)} == {bits}'d{self.random.randrange(1 << bits)})"
+        signal = self._pick(narrowest=4)
         if choice < 0.85:
-            return f"mode[{self.random.randrange(8)}]"
+            return f"({signal.name} < {self._pick(narrowest=4).name})"
         return f"{signal.name}[{signal.bits - 1}]"
+
+    def _mode(self, bits: int) -> str:
+        """Returns bits of the mode that no other step reads."""
+        low = self.modes
+        self.modes = (self.modes + bits) % 60
+        return f"mode[{low + bits - 1}:{low}]" if bits > 1 else f"mode[{low}]"
 
     def _amount(self, widest: int, narrowest: int = 1) -> _Signal:
         """Returns a shift amount: bits of its port, or a signal."""
@@ -220,8 +223,8 @@ class _Writer:
 
     def select_by_case(self) -> None:
         """Selects one of several signals by a case."""
-        low, bits = self.random.randrange(5), self.random.randint(1, 3)
-        by = _Signal(f"mode[{low + bits - 1}:{low}]", bits, False)
+        bits = self.random.randint(2, 3)
+        by = _Signal(self._mode(bits), bits, False)
         options = [self._pick(32) for _ in range(self.random.randint(2, 1 << by.bits))]
         result = self._new(max(each.bits for each in options), False, "reg")
         items = " ".join(f"{by.bits}'d{i}: {result.name} = {each.name};" for i, each in enumerate(options[1:]))
@@ -295,7 +298,7 @@ _CHOICES: dict[Callable[[_Writer], None], int] = {
     _Writer.add: 6, _Writer.sum_of_several: 2, _Writer.add_constant: 4, _Writer.multiply: 4,
     _Writer.multiply_by_constant: 2, _Writer.take_part: 3, _Writer.shift_right: 4, _Writer.shift_left: 1,
     _Writer.round_and_shift: 1, _Writer.saturate: 5, _Writer.choose: 4, _Writer.choose_in_process: 2,
-    _Writer.select_by_case: 2, _Writer.look_up: 1, _Writer.logic: 2, _Writer.magnitude: 2, _Writer.store: 4,
+    _Writer.select_by_case: 2, _Writer.look_up: 1, _Writer.logic: 1, _Writer.magnitude: 2, _Writer.store: 4,
     _Writer.accumulate: 1, _Writer.pad: 2,
 }  # fmt: skip
 _STEPS, _WEIGHTS = list(_CHOICES), list(_CHOICES.values())
