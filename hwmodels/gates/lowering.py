@@ -261,7 +261,7 @@ class _Lowering:
         sizes = [operand.active for operand in inner.operands]
         needed = sum(sizes) if inner.kind == "mul" else max(sizes) + 1
         signed = operator.operands[place].signed
-        whole = needed <= inner.width and (inner.kind != "sub" or signed)
+        whole = needed <= inner.width and inner.signed == signed and (inner.kind != "sub" or signed)
         return inner if inner.width >= width or whole else None
 
     def _sum(self, operator: Operator) -> Word:
