@@ -100,6 +100,11 @@ def percent(share: float | None, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}%".replace("-", MINUS) if _exists(share) else MISSING
 
 
+def share(part: float) -> str:
+    """Formats a share (0..1) as a percentage, with a decimal only if it is small."""
+    return percent(part, 0 if part >= 0.1 else 1)
+
+
 def shorten(name: str, length: int) -> str:
     """Cuts the middle out of a name, to at most ``length`` characters: its ends tell layers apart."""
     if len(name) <= length:

@@ -1,11 +1,13 @@
-"""Accelerator templates: MAC array, rescalers and parameter memory around a network, in two styles."""
+"""Accelerator templates: MAC array, rescalers, parameter memory and buffers around a network, in two styles."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from hwmodels.clock import ClockedModel, clock_energy_nj, slowest_ns
 from hwmodels.components import crossed, sized
 from hwmodels.costs import NetworkCost, Style, component_cost, reasons, times, total
+from hwmodels.dataflow import Dataflow, MemoryCost, memory_cost
 from hwmodels.errors import HardwareError
 from hwmodels.models import CostModel
 from hwmodels.network import PJ_PER_NJ, built_workloads, memory_formats, network_cost, parameter_memory
@@ -30,12 +32,14 @@ class Accelerator:
             NVDLA finishes one group of kernels after the other (nvdla.org, Unit Description, Convolution Pipeline:
             group operation), and that of the traces behind the calibrated energies. ``channel_innermost``: all
             channels of a position, then the next position, so that every rescale reads its parameters.
+        dataflow: buffers of weights and activations, and how often they are accessed; None to leave them out.
     """
 
     style: Style
     mac_lanes: int
     rescaler_lanes: int
     output_order: OutputOrder = "channel_outermost"
+    dataflow: Dataflow | None = None
 
     def __post_init__(self) -> None:
         if self.output_order not in get_args(OutputOrder):
@@ -48,23 +52,32 @@ class Accelerator:
 
 @dataclass(frozen=True, slots=True)
 class LayerTime:
-    """Clock cycles of one layer: of its multiply-accumulates, of its rescales, and of both overlapped."""
+    """Clock cycles of one layer: of its multiply-accumulates, of its rescales, and of both overlapped.
+
+    ``drain_cycles`` follow, in which the last rescales leave the pipeline.
+    """
 
     name: str
     mac_cycles: int
     rescale_cycles: int
     cycles: int
+    drain_cycles: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class AcceleratorCost:
-    """Cost of a network on an accelerator. Memory for weights and activations, and its accesses, are not in it.
+    """Cost of a network on an accelerator. Buffers of weights and activations stand beside it, not in it.
 
     Attributes:
         area_um2: area of MAC arrays, rescalers, and memory for parameters and biases.
         energy_nj: energy of one inference: multiply-accumulates, rescales, and reads of parameters and biases.
-        latency_cycles: clock cycles. Shared: sum over the layers; streaming: the slowest layer's, which is the time
-            between two inferences.
+        latency_cycles: clock cycles. Shared: those of one inference, the sum over the layers, each with the cycles in
+            which its last results leave the rescalers. Streaming: those between two inferences, the slowest layer's.
+        period_ns: shortest clock period of the rescalers; None if the table gives no delays.
+        latency_ns: time of those cycles at the target clock; None without one.
+        rescalers: the rescalers' part.
+        missing: why figures are None.
+        memories: cost of the buffers of weights and activations; None if the accelerator has none.
     """
 
     area_um2: float | None
@@ -72,6 +85,9 @@ class AcceleratorCost:
     latency_cycles: int
     rescalers: NetworkCost
     missing: tuple[str, ...]
+    memories: MemoryCost | None = None
+    period_ns: float | None = None
+    latency_ns: float | None = None
 
 
 def accelerator_cost(
@@ -86,15 +102,38 @@ def accelerator_cost(
     rescalers = network_cost(workloads, model, style=accelerator.style, lanes=accelerator.rescaler_lanes)
     mac_area, mac_energy = array_cost(workloads, technology, accelerator)
     biases = parameter_memory(technology, rescalers.bias_bits).area_um2
-    cycles = [time.cycles for time in layer_times(workloads, rescalers, accelerator)]
+    each = layer_times(workloads, rescalers, accelerator)
+    shared, period = accelerator.style == "shared", slowest_ns(rescalers.layers)
+    cycles = sum(time.cycles + time.drain_cycles for time in each) if shared else max(time.cycles for time in each)
+    clocks = clock_energy_nj(
+        rescalers.layers, [time.rescale_cycles for time in each], model,
+        style=accelerator.style, lanes=accelerator.rescaler_lanes, cycles=cycles,
+    )  # fmt: skip
+    rescalers = replace(rescalers, rescaler_energy_nj=total([rescalers.rescaler_energy_nj, clocks]))
     reads = parameter_energy_nj(workloads, technology, accelerator)
     return AcceleratorCost(
         area_um2=total([mac_area, biases, rescalers.rescaler_area_um2]),
         energy_nj=total([mac_energy, rescalers.rescaler_energy_nj, reads]),
-        latency_cycles=sum(cycles) if accelerator.style == "shared" else max(cycles),
+        latency_cycles=cycles,
+        period_ns=period,
+        latency_ns=latency_ns(cycles, period, model),
         rescalers=rescalers,
         missing=reasons((rescalers.missing, parameter_memory(technology).missing)),
+        memories=_memories(workloads, technology, accelerator.dataflow),
     )
+
+
+def _memories(
+    workloads: Sequence[RescalerWorkload], technology: Technology, dataflow: Dataflow | None
+) -> MemoryCost | None:
+    return None if dataflow is None else memory_cost(workloads, dataflow, technology.node_nm, technology.voltage_v)
+
+
+def latency_ns(cycles: int, period_ns: float | None, model: CostModel) -> float | None:
+    """Returns the time of clock cycles at the model's clock, or a slower one that the lanes meet; None without one."""
+    if not isinstance(model, ClockedModel) or period_ns is None:
+        return None
+    return cycles * max(model.clock.period_ns, period_ns)
 
 
 def parameter_energy_nj(
@@ -129,7 +168,8 @@ def layer_times(
         macs = -(-workload.macs_per_inference // accelerator.mac_lanes)
         results = accelerator.rescaler_lanes * layer.results
         rescales = -(-workload.rescales_per_inference // results) * layer.cycles
-        times.append(LayerTime(workload.name, macs, rescales, max(macs, rescales)))
+        drain = layer.lane.latency - layer.lane.cycles
+        times.append(LayerTime(workload.name, macs, rescales, max(macs, rescales), drain))
     return tuple(times)
 
 

@@ -22,12 +22,16 @@ class Part:
         name: its function in the design.
         quantities: value of each term of the kind (see ``hwmodels.technologies.technology.TERMS``).
         reason: why there is no kind.
+        off_path: whether it lies beside the longest path through the design.
+        ends_path: whether it is a register that paths end at, and begin behind.
     """
 
     kind: ComponentKind | None
     name: str
     quantities: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
+    off_path: bool = False
+    ends_path: bool = False
 
     def cost(self, technology: Technology) -> ComponentCost:
         """Returns the cost of the part in a technology."""
@@ -50,6 +54,8 @@ def crossed(a: int, b: int, depth: float = 0.0) -> dict[str, float]:
         "signed_ab": a * b if wide else 0,
         "extension": b * (b + 1) / 2 if wide else 0,
         "a_log2_b": a * math.log2(max(b, 1)),
+        "log2_a": math.log2(max(a, 1)),
+        "log2_b": math.log2(max(b, 1)),
         "ab_depth": a * b * depth,
     }
 
@@ -74,6 +80,7 @@ def sized(
         "halves": halves,
         "subtracted": subtracted,
         "log2_bits": float(max(bits - 1, 0).bit_length()),
+        "aligned": bits,
         "bits_depth": bits * depth,
     }
 

@@ -39,11 +39,15 @@ class UnitCost:
     Attributes:
         area_um2: area of the lane's datapath.
         energy_pj: energy of one rescale.
-        delay_ns: delay from the operand to the output register.
+        delay_ns: longest path between its registers, from the operand or to the output, without their own delays.
         components: its components; area and energy are their sums.
         cycles: clock cycles from one operand to the next.
         results: rescales in that time, for this multiplier width.
         narrows: whether, in a wide unit, a narrow multiplier costs less energy than a wide one.
+        period_ns: shortest clock period: that path with the delay of the register before it and the setup time of the
+            one behind it.
+        latency: clock cycles from an operand to its result.
+        register_bits: flip-flops, whose clock pins switch in idle cycles too.
     """
 
     area_um2: float | None
@@ -55,6 +59,9 @@ class UnitCost:
     cycles: int = 1
     results: int = 1
     narrows: bool = True
+    period_ns: float | None = None
+    latency: int = 1
+    register_bits: int = 0
 
     @property
     def area_error(self) -> float | None:
@@ -82,6 +89,7 @@ class LayerCost:
         results: rescales of the layer in that time in one lane.
         bias_bits: bits of the memory for the biases of all channels, which is the accelerator's, not the rescaler's.
         bias_area_um2: area of that memory.
+        serving: the lane that serves the layer, its own or its bank's.
     """
 
     name: str
@@ -95,6 +103,12 @@ class LayerCost:
     results: int = 1
     bias_bits: int = 0
     bias_area_um2: float | None = 0.0
+    serving: UnitCost | None = None
+
+    @property
+    def lane(self) -> UnitCost:
+        """The lane that serves the layer."""
+        return self.serving or self.unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +153,12 @@ def _weighted_error(parts: Sequence[tuple[float | None, float]]) -> float | None
     return sum((figure or 0.0) * error for figure, error in parts) / whole if whole else None
 
 
-def unit_cost(components: Sequence[ComponentCost], *, single_path: bool = False) -> UnitCost:
-    """Returns the cost of a lane, the sum of its components.
-
-    Their delays add up if they form a single path from operand to output; otherwise, the lane has no delay.
-    """
-    delays = [component.delay_ns for component in components] if single_path else []
+def unit_cost(components: Sequence[ComponentCost]) -> UnitCost:
+    """Returns the cost of a lane without its timing: areas, energies and leakages are the sums of its components."""
     return UnitCost(
         area_um2=total([component.area_um2 for component in components]),
         energy_pj=total([component.energy_pj for component in components]),
-        delay_ns=total(delays) if delays else None,
+        delay_ns=None,
         components=tuple(components),
         leakage_uw=total([component.leakage_uw for component in components]),
         missing=reasons(component.missing for component in components),

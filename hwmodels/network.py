@@ -138,7 +138,8 @@ def _share(
         stages = len(workload.stages)
         share = workload.multiplier_bits / banks[stages].multiplier_bits
         energy_pj = _energy_in(layer.unit, units[stages], share)
-        shared.append(replace(layer, energy_nj=_energy_nj(energy_pj, workload), cycles=units[stages].cycles))
+        lane = units[stages]
+        shared.append(replace(layer, energy_nj=_energy_nj(energy_pj, workload), cycles=lane.cycles, serving=lane))
     datapaths = total([unit.area_um2 for unit in units.values()])
     return tuple(shared), times(datapaths, lanes)
 

@@ -56,6 +56,30 @@ class OutputConstants:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """Registers between the operand of a rescaler and its output register; by default there are none.
+
+    Attributes:
+        input_product: stages of an ADD's input product (see ``product``).
+        input_sum: registers behind the sum of an ADD's inputs, 0 or 1.
+        product: stages of the product: the multiplier is cut into as many slices, each with a register behind it.
+        shift: registers behind the shifter, 0 or 1.
+        sum: registers behind the adder of rounding and zero point, 0 or 1.
+    """
+
+    input_product: int = 0
+    input_sum: int = 0
+    product: int = 0
+    shift: int = 0
+    sum: int = 0
+
+    @property
+    def depth(self) -> int:
+        """Clock cycles that they add to the latency of a rescale."""
+        return self.input_product + self.input_sum + self.product + self.shift + self.sum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RescalerWorkload:
     """One layer's rescaler and the work it does in one inference.
 
@@ -74,6 +98,10 @@ class RescalerWorkload:
         output: constants that a unit of this layer alone may be built for; None if they have to be programmable.
         folded: whether the accumulator already holds the rounding constant and the zero point (``nets.narrow`` proves
             that this is exact, and sizes ``operand_bits`` for it), so that a shift and a clamp are left.
+        weights: weights that the layer stores.
+        uses_of_input: output channels that every input element is multiplied for; 1 in a depthwise convolution.
+        uses_of_weight: outputs of one inference that every weight is multiplied for; 1 in a fully connected layer.
+        pipeline: registers of the unit that serves it, which depend on the clock and on the technology.
     """
 
     name: str
@@ -88,6 +116,10 @@ class RescalerWorkload:
     left_shift: int = 20
     output: OutputConstants | None = None
     folded: bool = False
+    weights: int = 0
+    uses_of_input: int = 1
+    uses_of_weight: int = 1
+    pipeline: Pipeline = Pipeline()
 
     def __post_init__(self) -> None:
         if not self.stages:

@@ -1,6 +1,7 @@
 """Samples, labelled or not, and splits of them that are seeded, disjoint and, if the classes allow, stratified."""
 
 import reprlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from nets.errors import NetworkError
 LabelArray = npt.NDArray[np.int64]
 IntegerInputs = npt.NDArray[np.int8 | np.int16]
 _Indices = npt.NDArray[np.intp]
+_PRINTED_CHARACTERS = 30_000  # to train on, and to validate and test so that drops of 1 point are resolved
 _AT_ONCE = 64  # samples that are converted
 _MOST_MISSED = 0.1  # share of the samples by which a part may miss its own share because classes are cut one by one
 
@@ -46,6 +48,14 @@ class Samples:
         if self.known_labels is None:
             raise NetworkError("the samples have no labels (y), and accuracies and fine-tuning need them")
         return self.known_labels
+
+    @property
+    def strata(self) -> LabelArray | None:
+        """What splits are stratified by, int64 ``[samples]``: labels, or targets that are 0 or 1 (of anomalies)."""
+        targets = self.targets
+        if self.known_labels is not None or targets is None:
+            return self.known_labels
+        return targets.astype(np.int64) if targets.ndim == 1 and np.isin(targets, (0, 1)).all() else None
 
     def take(self, indices: npt.NDArray[np.intp]) -> "Samples":
         """Returns copies of the samples at these indices."""
@@ -111,6 +121,24 @@ def load_digits_dataset() -> Dataset:
 def integers(inputs: npt.NDArray[np.generic]) -> IntegerInputs:
     """Returns prepared inputs of a network in their type: int16 if they are, otherwise int8."""
     return inputs.astype(np.int16 if inputs.dtype == np.int16 else np.int8, copy=False)
+
+
+def load_printed_characters() -> Dataset:
+    """Draws 30,000 images of printed characters (:mod:`nets.characters`); float32 ``[samples, 16, 16, 1]`` in [0, 1].
+
+    Raises:
+        NetworkError: Matplotlib, whose fonts are used, is not installed.
+    """
+    from nets.characters import printed_characters
+
+    images, labels = printed_characters(_PRINTED_CHARACTERS)
+    return _dataset("printed_characters", Samples((images / np.float32(255))[..., np.newaxis], labels), None)
+
+
+BUILT_IN_DATASETS: dict[str, Callable[[], Dataset]] = {
+    "digits": load_digits_dataset,
+    "printed_characters": load_printed_characters,
+}
 
 
 def load_npz_dataset(path: Path, *, input_offset: int = 0, bits: int = 8) -> Dataset:
@@ -229,7 +257,7 @@ def split(
         raise NetworkError(f"dataset {dataset.name!r} {has}, got test = {test}")
     generator, shares = np.random.default_rng(seed), (finetune, validation, test)
     taken, rest = _drawn(dataset, calibration, generator)
-    parts, stratified = _cut(dataset.samples.known_labels, rest, shares, generator)
+    parts, stratified = _cut(dataset.samples.strata, rest, shares, generator)
     for name, share, part in zip(("finetune", "validation", "test"), shares, parts, strict=True):
         if len(part) == 0 and share > 0:
             raise NetworkError(f"the {name} split of {dataset.name!r} ({len(rest)} samples) would be empty")

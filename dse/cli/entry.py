@@ -9,12 +9,15 @@ from typing import Annotated, Never
 
 import typer
 
+from dse.cli.accelergy import accelergy
 from dse.cli.doctor import doctor
+from dse.cli.fetch import fetch
 from dse.cli.hardware import calibrate, cost, trace
 from dse.cli.inspect import inspect
 from dse.cli.narrow import narrow
 from dse.cli.networks import contracts, verify
 from dse.cli.output import echo, report_failure
+from dse.cli.prove import prove
 from dse.cli.results import compare, export, report, show
 from dse.cli.run import run
 from dse.cli.upkeep import check, repair
@@ -47,15 +50,24 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with i
     verify: ("dse verify model.tflite --samples 8",),
     contracts: ("dse contracts model.tflite --data samples.npz --samples 50",),
     cost: ("dse cost rescaler.v --top rescaler -P MULT_WIDTH=4 --technology osu018",),
+    accelergy: ("dse accelergy --technology osu018 --out rescalers",),
+    prove: (
+        "dse prove runs/digits                   # every rescaler of the recommended design",
+        "dse prove rescaler.v --top rescaler -P MULT_WIDTH=4 --shift-offset 1 --tie enable=1",
+    ),
     calibrate: ("dse calibrate --liberty cells.lib --name mine --node-nm 45",),
     trace: ("dse trace model.tflite --data samples.npz --out trace.npz",),
+    fetch: (
+        "dse fetch                               # what there is, and what of it is here",
+        "dse fetch kws_ref_model.tflite kws01.npz",
+    ),
     doctor: ("dse doctor",),
 }
 
 app = typer.Typer(
     name="dse",
     help="Choose the multiplier width of every rescaler of an integer neural network.",
-    epilog="Exit status: 0 success, 1 failure, 2 bad input.",
+    epilog="Exit status: 0 success, 1 failure, 2 bad input; of prove, 1 refuted and 3 not proven.",
     no_args_is_help=True,
     rich_markup_mode=None,  # plain text: markup hides defaults in brackets, and takes longer to import than to show
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.networks import Cuts
 from dse.cli.output import echo, terminal
 from dse.cli.run import INTERRUPTED
+from dse.cli.verilog_options import bad_input, macros, parameters_of
 
 if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must not wait for them
-    from hwmodels import HardwareError
     from hwmodels.synthesis import Measurement
-
-T = TypeVar("T")
-_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.+)")
 
 
 def cost(
@@ -44,8 +41,7 @@ def cost(
     from dse.cli.budget import within_budget
     from hwmodels import cost_verilog, load_technology
 
-    parameters = _unique("parameter", [_parameter(text) for text in parameter or []])
-    defines, table = _unique("macro", [_define(text) for text in define or []]), load_technology(technology)
+    parameters, defines, table = parameters_of(parameter), macros(define), load_technology(technology)
     result = within_budget(
         lambda: cost_verilog(files, top, parameters, table, defines=defines, include_folders=include or []),
         seconds=time_limit,
@@ -65,6 +61,7 @@ def trace(
     out: Annotated[Path, typer.Option(help="trace file to write")] = Path("trace.npz"),
     samples: Annotated[int, typer.Option(min=1, help="number of inputs to run, spread over the file")] = 4,
     input_offset: Annotated[int, typer.Option(help="added to the inputs: -128 for uint8 pixels")] = 0,
+    cut: Cuts = None,
 ) -> None:
     """Record the accumulators of a network.
 
@@ -76,43 +73,13 @@ def trace(
     from nets.files import replacing
     from nets.importers import load_network
 
-    network = load_network(model)
+    network = load_network(model, cut=tuple(cut or ()))
     bits = network.tensors[network.inputs[0]].bits
     inputs = spread(load_npz_dataset(data, input_offset=input_offset, bits=bits).samples, samples)
     recorded = accumulator_trace(network, inputs, model.stem)
     with replacing(out) as temporary:
         save_trace(recorded, temporary)
     echo(f"{recorded.acc.size} accumulators of {recorded.acc_bits} bits: {out}")
-
-
-def _bad_input(message: str) -> HardwareError:
-    from hwmodels.errors import HardwareError
-
-    return HardwareError(message)
-
-
-def _unique(what: str, pairs: list[tuple[str, T]]) -> dict[str, T]:
-    for index, (name, value) in enumerate(pairs):
-        if name in (earlier for earlier, _ in pairs[:index]):
-            raise _bad_input(f"{what} {name} is given twice, the second time as {value!r}; give it once")
-    return dict(pairs)
-
-
-def _parameter(text: str) -> tuple[str, int]:
-    match = _ASSIGNMENT.fullmatch(text)
-    if match is None:
-        raise _bad_input(f"parameter {text!r}: expected NAME=VALUE")
-    try:
-        return match[1], int(match[2], 0)
-    except ValueError:
-        raise _bad_input(f"parameter {match[1]} is {match[2]!r}; a whole number is needed") from None
-
-
-def _define(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
-    if not name.isidentifier():
-        raise _bad_input(f"macro {text!r}: expected NAME or NAME=TEXT")
-    return name, value
 
 
 def calibrate(
@@ -170,7 +137,7 @@ def _widths(text: str | None) -> list[int] | None:
     try:
         widths = sorted({int(part) for part in text.split(",")})
     except ValueError:
-        raise _bad_input(f"multiplier_bits is {text!r}; expected numbers like 1,2,4") from None
+        raise bad_input(f"multiplier_bits is {text!r}; expected numbers like 1,2,4") from None
     if not widths or not 1 <= widths[0] <= widths[-1] <= 32:
-        raise _bad_input(f"multiplier_bits is {text!r}; values from 1 to 32 are possible")
+        raise bad_input(f"multiplier_bits is {text!r}; values from 1 to 32 are possible")
     return widths

@@ -47,6 +47,11 @@ def _figures(result: VerilogCost) -> Iterable[str]:
     for label, value, error in figures:
         stated = "" if error is None else f" (error by its table: {error:.1%})"
         yield f"{label}: {'unknown' if value is None else f'{value:,.3f}{stated}'}"
+    if result.delay_ns is not None:
+        yield f"delay_ns: {result.delay_ns:,.3f} (estimated from gate levels)"
+    if result.period_ns:
+        clock, period = 1000.0 / result.period_ns, result.period_ns
+        yield f"maximum clock: {clock:,.4g} MHz ({period:,.3f} ns with a flip-flop's delay and setup time)"
     for reason in result.missing:
         yield f"unknown: {reason}"
     for finding in result.findings:

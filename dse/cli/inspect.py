@@ -17,17 +17,17 @@ if TYPE_CHECKING:  # imported by the command: `dse --help` must not wait for it
 
 
 def inspect(
-    model: Annotated[Path, typer.Argument(help="full-int8 .tflite file", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="quantized .tflite, .onnx or .tosa file", show_default=False)],
     cut: Cuts = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a model file holds, and what blocks its import.
 
-    It works for every .tflite file, and needs no LiteRT.
+    It works for files that cannot be imported, too, and needs no runtime.
     """
-    from nets.importers import inspect_tflite
+    from nets.importers import inspect_model
 
-    inspection = inspect_tflite(model, cut=tuple(cut or ()))
+    inspection = inspect_model(model, cut=tuple(cut or ()))
     if as_json:
         echo(json.dumps({**asdict(inspection), "importable": inspection.importable}))
     else:

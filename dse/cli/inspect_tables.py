@@ -47,7 +47,7 @@ def _borders(inspection: Inspection) -> Table:
         for tensor in tensors:
             scale = formats.MISSING if tensor.scale is None else f"{tensor.scale:.6g}"
             zero = formats.MISSING if tensor.zero_point is None else str(tensor.zero_point)
-            name = f"{tensor.index} {formats.shorten(tensor.name, _NAME)}"
+            name = tensor.name if tensor.index is None else f"{tensor.index} {formats.shorten(tensor.name, _NAME)}"
             shape = formats.TIMES.join(map(str, tensor.shape))
             table.add_row(*map(Text, (group, name, shape, tensor.type_name, scale, zero)))
     return table

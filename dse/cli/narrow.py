@@ -13,6 +13,7 @@ from dse.errors import StudyError
 
 if TYPE_CHECKING:  # imported by the command: `dse --help` must not wait for torch
     from dse.narrowing import NarrowDocument, NarrowRequest, Step
+    from hwmodels import PresetName
     from nets.network import Method
 
 UNSOUND = 1
@@ -44,6 +45,13 @@ def narrow(
     cut: Cuts = None,
     contract: Annotated[str, typer.Option(help="rounding contract of the hardware")] = "half_up",
     technology: Annotated[str, typer.Option(help="name of a shipped table, or path of a .toml table")] = "aladdin40",
+    accelerator: Annotated[
+        str | None,
+        typer.Option(
+            help="whose part the rescalers are: nvdla_small, ethos_u55_256, gemmini or finn",
+            show_default="16 MACs to a rescaler in each layer",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="seed of the choice of samples")] = 0,
     force: Annotated[bool, typer.Option("--force", help="replace the file of --out if it exists")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
@@ -66,6 +74,7 @@ def narrow(
         calibrate=calibrate,
         contract=contract,
         technology=technology,
+        accelerator=_preset(accelerator),
         seed=seed,
         force=force,
     )
@@ -105,6 +114,17 @@ def _window(text: str) -> int | None:
         return int(text)
     except ValueError:
         raise StudyError(f"--shift-bits is {text!r}; use a number of bits from 0, or natural") from None
+
+
+def _preset(text: str | None) -> PresetName | None:
+    from hwmodels import PRESETS
+
+    if text is None:
+        return None
+    for name in PRESETS:
+        if name == text:
+            return name
+    raise StudyError(f"--accelerator is {text!r}; use one of {', '.join(PRESETS)}")
 
 
 def _method(text: str) -> Method:

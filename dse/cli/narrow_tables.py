@@ -1,5 +1,6 @@
 """What ``dse narrow`` prints: a table of layers, of outputs, of costs, and the file."""
 
+from itertools import compress
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -8,9 +9,22 @@ from rich.table import Table
 from rich.text import Text
 
 from dse import formats
-from dse.narrowing import Estimate, FileDocument, LayerDocument, NarrowDocument, ScoreDocument, TosaFileDocument
+from dse.narrowing import (
+    CostDocument,
+    Estimate,
+    FileDocument,
+    LayerDocument,
+    NarrowDocument,
+    ScoreDocument,
+    TosaFileDocument,
+)
 from nets.network import ONNX_PROFILES
 
+_EXPLAINED = (  # the columns with intervals
+    "drop: Tango, paired",
+    "agreement (same largest output): Wilson",
+    "error (mean squared, as a share of the variance of int32's outputs): bootstrap",
+)
 _NAME = 16  # characters shown of an operator's name
 
 
@@ -19,6 +33,7 @@ def print_document(document: NarrowDocument, console: Console) -> None:
     console.print(layers_table(document))
     console.print(outputs_table(document))
     console.print(costs_table(document))
+    console.print(Text(shares_line(document.cost)), soft_wrap=True)
     for line in file_lines(document.file):
         console.print(Text(line), soft_wrap=True)
     for note in document.notes:
@@ -76,34 +91,34 @@ def outputs_table(document: NarrowDocument) -> Table:
     samples = document.samples
     source = "synthetic inputs" if samples.source == "synthetic" else "samples"
     seen = f" other than the {samples.calibration} for calibration" if samples.calibration else ""
+    rows = [("design" if document.uncalibrated is None else "calibrated", *_score_cells(document.design))]
+    if document.uncalibrated is not None:
+        rows.insert(0, ("uncalibrated", *_score_cells(document.uncalibrated)))
+    if document.int32_accuracy_percent is not None:
+        rows.insert(0, ("int32", f"{document.int32_accuracy_percent:.2f}", "", "", ""))
+    known = [any(column) for column in zip(*rows, strict=True)]  # no accuracy without labels, no agreement of values
+    explained = "; ".join(compress(_EXPLAINED, known[2:]))
     table = Table(
         box=SIMPLE_HEAD,
         padding=(0, 0, 0, 0),
         title=Text(f"Outputs against int32's, {samples.test:,} {source}{seen}"),
-        caption=Text(
-            "[95% intervals]; drop: Tango, paired; agreement (same largest output): Wilson; error (mean "
-            "squared, as a share of the variance of int32's outputs): bootstrap"
-        ),
+        caption=Text(f"[95% intervals]; {explained}"),
     )
-    table.add_column("network", no_wrap=True)
-    for heading in ("acc. %", "drop pp", "agreement %", "error %"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    if document.int32_accuracy_percent is not None:
-        table.add_row("int32", f"{document.int32_accuracy_percent:.2f}", "", "", "")
-    if document.uncalibrated is not None:
-        table.add_row("uncalibrated", *_score_cells(document.uncalibrated))
-    table.add_row("calibrated" if document.uncalibrated is not None else "design", *_score_cells(document.design))
+    for heading in compress(("network", "acc. %", "drop pp", "agreement %", "error %"), known):
+        table.add_column(heading, justify="left" if heading == "network" else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*compress(row, known))
     return table
 
 
-def _score_cells(score: ScoreDocument) -> list[str]:
+def _score_cells(score: ScoreDocument) -> tuple[str, str, str, str]:
     accuracy, error = score.accuracy_percent, score.output_error
-    return [
+    return (
         "" if accuracy is None else f"{accuracy:.2f}",
         _estimate(score.drop_pp),
         _estimate(score.agreement_percent, 1),
         _estimate(Estimate(*(100.0 * value for value in error)), 1 if error.value > 0.1 else 2),
-    ]
+    )
 
 
 def _estimate(estimate: Estimate | None, digits: int = 2) -> str:
@@ -120,14 +135,31 @@ def costs_table(document: NarrowDocument) -> Table:
         padding=(0, 1, 0, 0),
         title=Text(f"All rescalers, each built for its layer: {cost.model} model, {cost.technology}"),
     )
-    for heading in ("", "int32", "design", "less"):
+    for heading in ("", "int32", "int16", "design", "less than int32", "than int16"):
         table.add_column(heading, justify="left" if heading == "" else "right", no_wrap=True)
-    table.add_row(
-        "area", formats.area(cost.int32_area_um2), formats.area(cost.area_um2), formats.ratio(cost.area_ratio)
-    )
-    energies = formats.energy(cost.int32_energy_nj), formats.energy(cost.energy_nj)
-    table.add_row("energy of one inference", *energies, formats.ratio(cost.energy_ratio))
+    areas = cost.int32_area_um2, cost.int16_area_um2, cost.area_um2
+    energies = cost.int32_energy_nj, cost.int16_energy_nj, cost.energy_nj
+    table.add_row("area", *map(formats.area, areas), *_less(*areas))
+    table.add_row("energy", *map(formats.energy, energies), *_less(*energies))
     return table
+
+
+def _less(int32: float | None, int16: float | None, design: float | None) -> list[str]:
+    return [formats.ratio(each / design if each is not None and design else None) for each in (int32, int16)]
+
+
+def shares_line(cost: CostDocument) -> str:
+    """Returns which part of the accelerator the rescalers are, with buffers of weights and activations and without."""
+    parts = [
+        f"{_percent(share.int32)} to {_percent(share.design)} of MACs and rescalers in {name}, "
+        f"{_percent(share.int32_with_buffers)} to {_percent(share.design_with_buffers)} with buffers"
+        for name, share in (("area", cost.area_share), ("energy", cost.energy_share))
+    ]
+    return f"Rescalers go from {'; '.join(parts)} ({cost.accelerator})."
+
+
+def _percent(part: float | None) -> str:
+    return "unknown" if part is None else formats.share(part)
 
 
 def file_lines(file: FileDocument | TosaFileDocument) -> list[str]:
@@ -147,6 +179,13 @@ def file_lines(file: FileDocument | TosaFileDocument) -> list[str]:
     causes = f"{file.ties:,} ties, {file.double_roundings:,} double roundings, {file.scale_errors:,} scale errors"
     return [
         f"Model: {file.path}; read again, its weights, biases and scales are the design's.",
-        f"Its runtime, on {file.samples} inputs: {litert}; the largest output agrees with the design's on "
-        f"{file.agreement:.1%}; per operator on equal inputs {causes}, {file.unexplained:,} unexplained.",
+        f"Its runtime, on {file.samples} inputs: {litert}; {_alike(file)}; per operator on equal inputs {causes}, "
+        f"{file.unexplained:,} unexplained.",
     ]
+
+
+def _alike(file: FileDocument) -> str:
+    """Returns how near the runtime's outputs are to the design's, by what they mean."""
+    if file.agreement is None:
+        return f"{file.outputs_differing:.2%} of the output integers differ from the design's"
+    return f"the largest output agrees with the design's on {file.agreement:.1%}"

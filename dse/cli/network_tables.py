@@ -71,7 +71,7 @@ def contracts_table(matrix: ContractMatrix) -> Table:
         title=Text(f"{matrix.model}, {matrix.samples:,} samples, against {matrix.baseline}"),
         caption=Text(
             "share of the operators' outputs that differ: locally, if every operator receives the baseline's inputs; "
-            "in all, on the network's own results; by 1, by exactly 1 then. agree: same largest output"
+            "in all, on the network's own results; by 1, by exactly 1 then. agree: same largest output (of classes)"
         ),
     )
     table.add_column("contract", no_wrap=True)
@@ -79,7 +79,8 @@ def contracts_table(matrix: ContractMatrix) -> Table:
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in matrix.rows:
-        shares = (f"{row.local_differing:.4%}", f"{row.differing:.4%}", f"{row.off_by_one:.4%}", f"{row.agreement:.2%}")
+        agreement = "" if row.agreement is None else f"{row.agreement:.2%}"
+        shares = (f"{row.local_differing:.4%}", f"{row.differing:.4%}", f"{row.off_by_one:.4%}", agreement)
         accuracy = "" if row.accuracy is None else f"{row.accuracy:.2%}"
         change = "" if row.accuracy_change_pp is None else f"{row.accuracy_change_pp:+.2f}"
         table.add_row(row.contract, *shares, *((accuracy, change) if labelled else ()))

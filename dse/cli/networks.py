@@ -24,7 +24,9 @@ Offset = Annotated[int, typer.Option(help="added to the inputs of --data: -128 f
 Cuts = Annotated[
     list[str] | None,
     typer.Option(
-        "--cut", help="name or index of a tensor at which the network ends; may be repeated", show_default="its logits"
+        "--cut",
+        help="name (of .tflite also index) of a tensor at which the network ends; may be repeated",
+        show_default="its logits",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -87,6 +89,7 @@ def contracts(
     model: Model,
     data: Annotated[Path, typer.Option(help=".npz file with x and y, or x_test and y_test", show_default=False)],
     input_offset: Offset = 0,
+    cut: Cuts = None,
     baseline: Annotated[str, typer.Option(help="contract that the others are compared with")] = "half_up",
     samples: Annotated[
         int | None, typer.Option(min=1, help="number of the first samples of --data to run", show_default="all")
@@ -99,10 +102,11 @@ def contracts(
     """
     from nets.importers import load_network
 
-    labelled = _samples(data, input_offset, load_network(model))
+    ends = tuple(cut or ())
+    labelled = _samples(data, input_offset, load_network(model, cut=ends))
     from nets.oracle import contract_matrix  # imports torch: a file that cannot be used is refused before
 
-    matrix = contract_matrix(model, _inputs(labelled, samples), labelled.labels[:samples], baseline=baseline)
+    matrix = contract_matrix(model, _inputs(labelled, samples), labelled.labels[:samples], baseline=baseline, cut=ends)
     if as_json:
         echo(json.dumps(asdict(matrix)))
     else:

@@ -111,7 +111,7 @@ def export(
     """
     from dse.store import RunFolder, results_of
 
-    number = _trial_number(trial, results_of(RunFolder(run), storage))
+    number = trial_number(trial, results_of(RunFolder(run), storage))
     from dse.export import export_design  # imports torch: a design that does not exist is refused before
     from dse.study import load_study
 
@@ -119,7 +119,7 @@ def export(
     _print_path("Design", export_design(run, number, out, member=member, study=moved, storage=storage))
 
 
-def _trial_number(text: str, results: StudyResults) -> int:
+def trial_number(text: str, results: StudyResults) -> int:
     """Returns the number of a complete trial, from its number or ``recommended``."""
     from dse.report import complete_trial
     from dse.verdict import verdict_of

@@ -43,6 +43,10 @@ def run(
         Path | None, typer.Option(help="cache folder for evaluations", show_default="the user's cache")
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="neither read nor write the cache")] = False,
+    mirror: Annotated[
+        Path | None,
+        typer.Option(help="folder with the public files that the study names", show_default="their addresses"),
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="start over; the run in the folder is moved into a folder inside of it")
     ] = False,
@@ -56,9 +60,11 @@ def run(
     ] = False,
 ) -> None:
     """Run a study, or resume the one in the run folder."""
+    from dse.cli.fetch import fetching
     from dse.study import load_study
 
-    written = load_study(study)
+    with fetching(mirror) as fetcher:
+        written = load_study(study, fetcher)
     spec = _overridden(written, trials, workers, seed)
     from dse.cli.progress import StudyProgress
     from dse.report import front_table, recommendation

@@ -29,7 +29,7 @@ from dse.design.metrics import (
 from dse.design.observation import Observation
 from dse.design.pareto import FloatMatrix, hypervolume, non_dominated, rank_among, reference_point, relative_costs
 from dse.design.point import DesignPoint, Finetune, Surroundings
-from dse.design.roles import Role
+from dse.design.roles import INT16_MULTIPLIER_BITS, Role
 from dse.design.space import (
     CONTRACT,
     LANES,
@@ -65,6 +65,7 @@ __all__ = [
     "DISAGREEMENT",
     "DIVERGENCE",
     "DROP",
+    "INT16_MULTIPLIER_BITS",
     "LANES",
     "LOSSES",
     "METRIC_LOSS",

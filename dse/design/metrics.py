@@ -158,9 +158,30 @@ ACCELERATOR_ENERGY = Figure(
     "accelerator_energy_nj", "Accelerator energy per inference", "nJ", Section.ACCELERATOR, Direction.MINIMIZE,
     lambda evaluation: evaluation.accelerator.energy_nj,
 )
+# Of the buffers of weights and activations, which stand beside the accelerator: rescalers change nothing in them.
+MEMORY_AREA = Figure(
+    "memory_area_um2", "Area of the buffers", "µm²", Section.ACCELERATOR, Direction.NONE,
+    lambda evaluation: None if (own := evaluation.accelerator.memories) is None else own.area_um2,
+)
+MEMORY_ENERGY = Figure(
+    "memory_energy_nj", "Energy of the buffers per inference", "nJ", Section.ACCELERATOR, Direction.NONE,
+    lambda evaluation: None if (own := evaluation.accelerator.memories) is None else own.energy_nj,
+)
+MEMORY_LEAKAGE = Figure(
+    "memory_leakage_uw", "Leakage of the buffers in their table's process", "µW", Section.ACCELERATOR, Direction.NONE,
+    lambda evaluation: None if (own := evaluation.accelerator.memories) is None else own.leakage_uw,
+)
 LATENCY = Figure(  # narrowing does not change the latency, and a design with int32's latency must count too
     "latency_cycles", "Latency", "cycles", Section.ACCELERATOR, Direction.MINIMIZE,
     lambda evaluation: evaluation.accelerator.latency_cycles, reference=1.1,
+)
+LATENCY_NS = Figure(  # at the study's clock, which pipelines of another depth make a few cycles longer or shorter
+    "latency_ns", "Latency", "ns", Section.ACCELERATOR, Direction.MINIMIZE,
+    lambda evaluation: evaluation.accelerator.latency_ns, reference=1.1,
+)
+PERIOD = Figure(
+    "period_ns", "Shortest clock period of the rescalers", "ns", Section.ACCELERATOR, Direction.MINIMIZE,
+    lambda evaluation: evaluation.accelerator.period_ns,
 )
 PARAMETER_BITS = Figure(
     "parameter_bits", "Rescaler parameters", "bits", Section.PARAMETERS, Direction.MINIMIZE,
@@ -173,7 +194,8 @@ OTHER_STYLE_AREA = Figure(
 
 FIGURES: tuple[Figure, ...] = (
     VAL_ACCURACY, DROP, DISAGREEMENT, DIVERGENCE, CROSS_ENTROPY, METRIC, METRIC_LOSS,
-    RESCALER_AREA, RESCALER_ENERGY, OTHER_AREA, OTHER_ENERGY, ACCELERATOR_AREA, ACCELERATOR_ENERGY, LATENCY,
+    RESCALER_AREA, RESCALER_ENERGY, OTHER_AREA, OTHER_ENERGY, ACCELERATOR_AREA, ACCELERATOR_ENERGY,
+    MEMORY_AREA, MEMORY_ENERGY, MEMORY_LEAKAGE, LATENCY, LATENCY_NS, PERIOD,
     PARAMETER_BITS, OTHER_STYLE_AREA,
 )
 # fmt: on

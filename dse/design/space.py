@@ -206,6 +206,16 @@ class SearchSpace:
         choice = RescalerChoice(multiplier_bits, method, shift_bits)
         return self.design(dict.fromkeys((v.name for v in self.rescalers), choice), finetune)
 
+    def narrowest(self) -> DesignPoint:
+        """Returns the design with the narrowest multiplier and shift window that each rescaler may have."""
+        choices = {
+            variable.name: RescalerChoice(
+                variable.multiplier_bits[0], variable.methods[-1], variable.shifts.bits[0] if variable.shifts else None
+            )
+            for variable in self.rescalers
+        }
+        return self.design(choices, Finetune.NONE)
+
     @cached_property
     def values(self) -> dict[str, tuple[str | int, ...]]:
         """The values that the search may choose, by parameter."""

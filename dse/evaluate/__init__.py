@@ -2,7 +2,7 @@
 
 from dse.evaluate.cache_key import CacheKeys, processor
 from dse.evaluate.contents import contents_of, located
-from dse.evaluate.costing import check_objectives, cost_sources
+from dse.evaluate.costing import check_objectives, cost_sources, pipelines_of, single_cycle
 from dse.evaluate.designs import shipped_networks
 from dse.evaluate.evaluator import Evaluator, start_evaluator
 from dse.evaluate.lowering import lower, lowered
@@ -20,10 +20,12 @@ __all__ = [
     "located",
     "lower",
     "lowered",
+    "pipelines_of",
     "prices_of",
     "processor",
     "real_outputs",
     "shipped_networks",
+    "single_cycle",
     "spread",
     "squared_errors",
     "start_evaluator",

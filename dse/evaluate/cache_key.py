@@ -22,7 +22,7 @@ from dse.design import DesignPoint, Finetune, Job, Level
 from dse.evaluate.designs import member_job
 from dse.evaluate.evaluator import finetune_settings, part_of
 from dse.study import HardwareSpec, PreparedMember, PreparedStudy, Study
-from hwmodels import included_files, load_technology
+from hwmodels import included_files, load_memory, load_technology
 from nets.digests import digest
 from nets.network import QuantizedNetwork, fingerprint
 
@@ -109,11 +109,12 @@ def _design(point: DesignPoint) -> str:
 
 def _hardware(hardware: HardwareSpec) -> bytes:
     """Returns a digest of the section, with the contents of its files instead of their paths."""
-    own = hardware.model_dump(mode="json", exclude={"technology": True, "rtl": {"files"}})
-    table = load_technology(hardware.technology).model_dump(mode="json")
+    own = hardware.model_dump(mode="json", exclude={"technology": True, "rtl": {"files"}, "accelerator": {"memory"}})
+    tables = load_technology(hardware.technology), load_memory(hardware.accelerator.memory)
     files = hardware.rtl.files if hardware.rtl else ()
     rtl = [digest(*(each.read_bytes() for each in (file, *included_files(file)))) for file in files]
-    return digest(json.dumps([own, table], sort_keys=True).encode(), *rtl)
+    content = [own, *(table.model_dump(mode="json") for table in tables)]
+    return digest(json.dumps(content, sort_keys=True).encode(), *rtl)
 
 
 def _content(value: object) -> bytes:

@@ -1,20 +1,23 @@
 """Costs of a design's rescalers, and of the accelerator around them, by two cost sources."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from dse.design import CostSource, Evaluation, Level, Surroundings
 from dse.errors import StudyError
-from dse.evaluate.designs import workloads_of
+from dse.evaluate.designs import narrowed, workloads_of
 from dse.study import HardwareSpec, PreparedStudy
 from hwmodels import (
     AnalyticRescalerModel,
     CalibratedRescalerModel,
+    Clock,
+    ClockedModel,
     CostModel,
     NetworkCost,
     RtlRescalerModel,
     RtlSource,
     Style,
+    load_memory,
     load_technology,
     network_cost,
 )
@@ -45,11 +48,29 @@ def costs_of(
     objective, other = models
     style, lanes = chosen.style or hardware.style, chosen.lanes or hardware.lanes
     other_style: Style = "shared" if style == "streaming" else "streaming"
-    accelerator = Accelerator(style=style, mac_lanes=hardware.mac_lanes, rescaler_lanes=lanes)
+    accelerator = accelerator_of(hardware, style, lanes)
     return Costs(
         accelerator=accelerator_cost(workloads, objective, accelerator),
         other_cost=network_cost(workloads, other, style=style, lanes=lanes),
         other_style_area_um2=network_cost(workloads, objective, style=other_style, lanes=lanes).rescaler_area_um2,
+    )
+
+
+def accelerator_of(hardware: HardwareSpec, style: Style, lanes: int) -> Accelerator:
+    """Returns the accelerator of a study with the style and the rescaler lanes of a design.
+
+    Raises:
+        HardwareError: the memory table cannot be used.
+    """
+    spec = hardware.accelerator
+    memory = load_memory(spec.memory)
+    if spec.shape is not None:
+        return replace(spec.shape.accelerator(memory), style=style, rescaler_lanes=lanes)
+    return Accelerator(
+        style=style,
+        mac_lanes=hardware.mac_lanes,
+        rescaler_lanes=lanes,
+        dataflow=spec.buffers.dataflow(memory, hardware.mac_lanes, lanes),
     )
 
 
@@ -59,6 +80,30 @@ def cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
     Raises:
         HardwareError: the technology table or the user's RTL cannot be used.
     """
+    clock = hardware.clock
+    objective, other = _cost_models(hardware)
+    if clock is None:
+        return objective, other
+    target = Clock(**clock.model_dump())
+    return ClockedModel(objective, target), ClockedModel(other, target)
+
+
+def pipelines_of(hardware: HardwareSpec) -> Callable[[RescalerWorkload], RescalerWorkload]:
+    """Returns what gives a workload the pipeline of the unit that is costed: none without a clock.
+
+    Raises:
+        HardwareError: the technology table or the user's RTL cannot be used.
+    """
+    model = cost_models(hardware)[0]
+    return model.pipelined if isinstance(model, ClockedModel) else single_cycle
+
+
+def single_cycle(workload: RescalerWorkload) -> RescalerWorkload:
+    """Returns a workload as it is."""
+    return workload
+
+
+def _cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
     technology = load_technology(hardware.technology)
     analytic = AnalyticRescalerModel(technology, hardware.architecture)
     rtl = RtlRescalerModel(technology, source=_rtl_source(hardware), architecture=hardware.architecture)
@@ -68,7 +113,7 @@ def cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
 
 
 def check_objectives(study: PreparedStudy) -> None:
-    """Rejects a technology table that lacks figures of the study's objectives or constraints.
+    """Rejects a technology table that lacks figures of the study's objectives or constraints, and banks of no table.
 
     Raises:
         StudyError: names what the table lacks.
@@ -76,16 +121,39 @@ def check_objectives(study: PreparedStudy) -> None:
     """
     search = study.spec.search
     hardware = study.spec.hardware
+    check_clock(study)
     baseline = unevaluated(workloads_of(study, study.networks), cost_models(hardware)[0], hardware)
+    if hardware.accelerator.own and (memories := baseline.accelerator.memories) and memories.missing:
+        raise StudyError(f"hardware.accelerator: {memories.missing[0]}")
     for metric in (*search.objectives, *(constraint.metric for constraint in search.constraints)):
         if baseline.figures[metric] is None:
             reason = next(iter(baseline.accelerator.missing), f"{hardware.technology} does not give it")
             raise StudyError(f"hardware.technology cannot give {metric}: {reason}")
 
 
+def check_clock(study: PreparedStudy) -> None:
+    """Rejects a clock that even the narrowest rescalers of a study miss.
+
+    Raises:
+        StudyError: says how fast they are.
+        HardwareError: the technology table gives no delays.
+    """
+    clock, hardware = study.spec.hardware.clock, study.spec.hardware
+    if clock is None:
+        return
+    narrowest = study.space.narrowest()
+    networks = {member.name: narrowed(member, member.own_point(narrowest)) for member in study.members}
+    costs = unevaluated(workloads_of(study, networks), cost_models(hardware)[0], hardware).accelerator
+    if costs.period_ns is not None and costs.period_ns > 1000.0 / clock.mhz:
+        raise StudyError(
+            f"hardware.clock.mhz = {clock.mhz:g}, but the narrowest rescalers of the study run at "
+            f"{1000.0 / costs.period_ns:.4g} MHz at most ({costs.period_ns:.3g} ns) in {hardware.technology}; use less"
+        )
+
+
 def unevaluated(workloads: tuple[RescalerWorkload, ...], model: CostModel, hardware: HardwareSpec) -> Evaluation:
     """Returns the costs of workloads by a model, as an evaluation that lost nothing."""
-    accelerator = Accelerator(style=hardware.style, mac_lanes=hardware.mac_lanes, rescaler_lanes=hardware.lanes)
+    accelerator = accelerator_of(hardware, hardware.style, hardware.lanes)
     costs = accelerator_cost(workloads, model, accelerator)
     return Evaluation(
         level=Level.INTEGER,
@@ -109,7 +177,7 @@ def cost_sources(hardware: HardwareSpec, contract: str) -> tuple[CostSource, Cos
     Raises:
         HardwareError: the technology table or the user's RTL cannot be used.
     """
-    objective, other = (cost_source(model, contract) for model in cost_models(hardware))
+    objective, other = (cost_source(model, contract) for model in _cost_models(hardware))
     return objective, other
 
 

@@ -10,6 +10,7 @@ from nets.network import (
     MatrixProduct,
     NarrowableOperator,
     QuantizedNetwork,
+    Sliding,
     TransposedConvolution,
     Weighted,
 )
@@ -54,6 +55,9 @@ def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: 
             input_zero_points=tuple(each.zero_point for each in constants.inputs),
         ),
         folded=constants.folded,
+        weights=int(weighted.weights[0].size) * channels if weighted else 0,
+        uses_of_input=_uses_of_input(operator, network, channels),
+        uses_of_weight=_uses_of_weight(operator, network),
     )
 
 
@@ -67,13 +71,34 @@ def _weight_bits(operator: NarrowableOperator, network: QuantizedNetwork) -> int
     return 0
 
 
+def _uses_of_input(operator: NarrowableOperator, network: QuantizedNetwork, channels: int) -> int:
+    """Returns the output channels that an input element is multiplied for."""
+    if isinstance(operator, MatrixProduct):
+        return network.tensors[operator.output].shape[-1]
+    groups = operator.groups if isinstance(operator, Sliding) else 1
+    return max(channels // groups, 1)
+
+
+def _uses_of_weight(operator: NarrowableOperator, network: QuantizedNetwork) -> int:
+    """Returns the outputs of one inference that a weight is multiplied for."""
+    if isinstance(operator, MatrixProduct):
+        return network.tensors[operator.output].shape[-2]
+    return _positions(operator, network) if isinstance(operator, Weighted) else 1
+
+
 def _macs(operator: NarrowableOperator, network: QuantizedNetwork, channels: int) -> int:
     if isinstance(operator, MatrixProduct):
         shape, left = (network.tensors[index].shape for index in (operator.output, operator.inputs[0]))
         return math.prod(shape) * operator.depth(left)
     if not isinstance(operator, Weighted):
         return 0
-    # Every element of a transposed convolution's input meets all weights; a fully connected layer may have rows.
+    return int(operator.weights[0].size) * channels * _positions(operator, network)
+
+
+def _positions(operator: Weighted, network: QuantizedNetwork) -> int:
+    """Returns how often a layer applies its weights.
+
+    Every element of a transposed convolution's input meets all weights; a fully connected layer may have rows.
+    """
     index = operator.inputs[0] if isinstance(operator, TransposedConvolution) else operator.output
-    taps = operator.weights[0].size
-    return int(taps) * channels * math.prod(network.tensors[index].shape[:-1])
+    return math.prod(network.tensors[index].shape[:-1])

@@ -23,7 +23,8 @@ from dse.design import (
 from dse.evaluate.costing import cost_models, unevaluated
 from dse.evaluate.designs import narrowed, workloads_of
 from dse.study import PreparedStudy
-from hwmodels import CostModel, Technology, UnitCost
+from hwmodels import ClockedModel, CostModel, Technology, UnitCost
+from hwmodels.architectures import Architecture
 from hwmodels.workload import RescalerWorkload
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
@@ -55,7 +56,7 @@ def prices_of(
     if len(different) > _MOST:
         return None
     hardware = study.spec.hardware
-    model = _Remembering(cost_models(hardware)[0])
+    model = _remembering(cost_models(hardware)[0])
 
     def costs(chosen: Mapping[str, RescalerWorkload]) -> FloatMatrix:
         return np.array(values_of(unevaluated(tuple(chosen.values()), model, hardware), objectives))
@@ -91,6 +92,18 @@ class _Remembering:
         if workload not in self.known:
             self.known[workload] = self.model.unit_cost(workload)
         return self.known[workload]
+
+    def delay_ns(self, workload: RescalerWorkload) -> float | None:
+        """Returns the longest path between the registers of that lane, in ns."""
+        return self.model.delay_ns(workload)
+
+    def architecture_of(self, workload: RescalerWorkload) -> Architecture | None:
+        """Returns the shipped architecture that serves a workload, None for a module of the user's own."""
+        return self.model.architecture_of(workload)
+
+
+def _remembering(model: CostModel) -> CostModel:
+    return replace(model, model=_Remembering(model.model)) if isinstance(model, ClockedModel) else _Remembering(model)
 
 
 def _setting(variable: RescalerVariable, parameters: Parameters) -> Setting:

@@ -2,6 +2,7 @@
 
 from dse.export.bundle import export_design
 from dse.export.document import DesignDocument
+from dse.export.proof import UnitProof, prove_design, prove_unit
 from dse.export.scored_design import ScoredDesign, load_design
 from dse.export.units import Unit, units_of
 
@@ -9,7 +10,10 @@ __all__ = [
     "DesignDocument",
     "ScoredDesign",
     "Unit",
+    "UnitProof",
     "export_design",
     "load_design",
+    "prove_design",
+    "prove_unit",
     "units_of",
 ]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from dse.design import RESCALER_AREA, RESCALER_ENERGY
 from dse.errors import StudyError
+from dse.evaluate import pipelines_of
 from dse.export import render
 from dse.export.document import (
     AccuracyDocument,
@@ -18,6 +19,7 @@ from dse.export.document import (
     TosaDocument,
     rescaler_document,
 )
+from dse.export.interface import Handshake, Interface, Parameters, Reset, interface_for
 from dse.export.scored_design import ScoredDesign, load_design
 from dse.export.tflite import write_models
 from dse.export.tosa import write_tosa
@@ -25,6 +27,7 @@ from dse.export.units import Unit, units_of
 from dse.export.vectors import Vectors, vectors_of
 from dse.store import RunFolder
 from dse.study import Study
+from dse.verdict import choices
 from nets.network import Weighted, fingerprint
 
 DEFAULT_ROWS = 2000  # largest number of test vectors from each rescaler's inference
@@ -41,6 +44,9 @@ def export_design(
     *,
     study: Study | None = None,
     storage: str = "",
+    handshake: Handshake | None = None,
+    reset: Reset | None = None,
+    parameters: Parameters = "rom",
 ) -> Path:
     """Writes the files of one design into ``out`` and returns the path of its README.md.
 
@@ -53,28 +59,39 @@ def export_design(
         member: name of the network in a portfolio; empty for a study of one network.
         study: the same study with the paths of its files today; None if they did not move, or moved with the run.
         storage: URL of the run's database, needed if this user did not make the run here, or for its password.
+        handshake: flow control of the units; None for ``none``, and ``valid_ready`` if units take several cycles.
+        reset: their reset; None for none, and a synchronous one if there are valid flags.
+        parameters: whether the parameters of channels are a ROM, or loaded.
 
     Raises:
-        StudyError: no such trial or member, the folder is not empty, or the design has no RTL.
+        StudyError: no such trial or member, the folder is not empty, or the design has no RTL with these options.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StudyError(f"{out}: is not empty; give --out a new or empty folder")
     design = load_design(RunFolder(run), trial, samples, member, study=study, storage=storage)
-    units = units_of(design.network, {name: choice.method.value for name, choice in design.point.choices})
+    methods = {name: choice.method.value for name, choice in design.point.choices}
+    units = units_of(design.network, methods, design.hardware.architecture, pipelines_of(design.hardware))
+    interface = interface_for(units, handshake, reset, parameters)
     vectors = vectors_of(design.network, units, design.samples, rows, design.seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
         made = Path(temporary) / "design"
-        _write(made, design, units, vectors)
+        _write(made, design, units, vectors, interface)
         if out.exists():
             out.rmdir()  # it is empty: checked above
         made.rename(out)
     return out / "README.md"
 
 
-def _write(folder: Path, design: ScoredDesign, units: tuple[Unit, ...], vectors: dict[str, Vectors]) -> None:
+def _write(
+    folder: Path,
+    design: ScoredDesign,
+    units: tuple[Unit, ...],
+    vectors: dict[str, Vectors],
+    interface: Interface,
+) -> None:
     title, count = design.title, len(design.samples)
-    files = hardware_files(units, vectors, title, count)
+    files = hardware_files(units, vectors, title, count, interface)
     files["rescalers.h"] = render.c_header(units, title, design.contract)
     files["design.schema.json"] = _json(DesignDocument.model_json_schema())
     models = write_models(design.network, design.original, design.compared, folder, count)
@@ -88,13 +105,22 @@ def _write(folder: Path, design: ScoredDesign, units: tuple[Unit, ...], vectors:
         path.write_text(text, encoding="utf-8")
 
 
-def hardware_files(units: tuple[Unit, ...], vectors: dict[str, Vectors], title: str, samples: int) -> dict[str, str]:
-    """Returns the Verilog of the units, their memories, and a test bench with its vectors: text by path."""
-    files = {f"rtl/unit_{unit.identifier}.v": render.unit_verilog(unit, title) for unit in units}
-    files |= {f"rtl/{unit.identifier}.hex": render.memory_hex(unit) for unit in units if unit.fields}
+def hardware_files(
+    units: tuple[Unit, ...],
+    vectors: dict[str, Vectors],
+    title: str,
+    samples: int,
+    interface: Interface = render.BARE,
+) -> dict[str, str]:
+    """Returns the Verilog of the units, their parameters, and a test bench with its vectors: text by path."""
+    files = {f"rtl/unit_{unit.identifier}.v": render.unit_verilog(unit, title, interface) for unit in units}
+    stored = [unit for unit in units if unit.fields]
+    files |= {f"rtl/parameters_{each.identifier}.v": render.parameters_verilog(each, title, interface) for each in stored}
+    if interface.parameters == "load":
+        files |= {f"rtl/parameters_{each.identifier}.hex": render.memory_hex(each) for each in stored}
     files |= {f"rtl/{path.name}": path.read_text(encoding="utf-8") for unit in units for path in unit.files}
     files |= {f"test/{unit.identifier}.hex": render.vectors_hex(unit, vectors[unit.name]) for unit in units}
-    files["test/testbench.v"] = render.testbench(units, vectors, title, samples)
+    files["test/testbench.v"] = render.testbench(units, vectors, title, samples, interface)
     return files
 
 
@@ -119,17 +145,26 @@ def _document(
         accuracy=AccuracyDocument.model_validate(
             {name: None if pd.isna(row[name]) else row[name] for name in AccuracyDocument.model_fields}
         ),
-        cost=CostDocument(
-            model=facts.objective_cost.model,
-            technology=facts.objective_cost.technology,
-            rescaler_area_um2=float(row[RESCALER_AREA.name]),
-            rescaler_energy_nj=float(row[RESCALER_ENERGY.name]),
-        ),
+        cost=_cost(design),
         rescalers=tuple(rescaler_document(unit) for unit in units),
         tflite=models,
         tosa=tosa,
         files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(files.items())}
         | {name: sha256 for name, sha256 in written if name and sha256},
+    )
+
+
+def _cost(design: ScoredDesign) -> CostDocument:
+    facts, row = design.results.facts, design.row
+    (choice,) = choices(design.results, design.results.trials[design.results.trials["trial"] == row["trial"]])
+    return CostDocument(
+        model=facts.objective_cost.model,
+        technology=facts.objective_cost.technology,
+        rescaler_area_um2=float(row[RESCALER_AREA.name]),
+        rescaler_energy_nj=float(row[RESCALER_ENERGY.name]),
+        accelerator=facts.accelerator,
+        area_shares=choice.area_shares.in_words,
+        energy_shares=choice.energy_shares.in_words,
     )
 
 

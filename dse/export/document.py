@@ -51,7 +51,7 @@ class RescalerDocument(_Part):
     q_max: int
     saturates: bool = Field(description="whether q_min and q_max are the ends of the type")
     parameters: dict[str, int] = Field(description="parameters of the instantiated module")
-    memory: str | None = Field(description="parameter memory, a hexadecimal word per channel")
+    memory: str | None = Field(description="parameters of all channels, in Verilog")
     memory_fields: tuple[tuple[str, int], ...] = Field(description="fields of a word and their bits, highest first")
 
 
@@ -89,6 +89,9 @@ class CostDocument(_Part):
     technology: str
     rescaler_area_um2: float
     rescaler_energy_nj: float = Field(description="energy of one inference")
+    accelerator: str = Field(description="the accelerator that the shares are of")
+    area_shares: str = Field(description="part of its area that the rescalers are, int32's to the design's, in words")
+    energy_shares: str = Field(description="the same of its energy; empty if it is not known")
 
 
 class ResidualDocument(_Part):
@@ -114,7 +117,9 @@ class TfliteDocument(_Part):
     samples: int = Field(0, description="inputs on which file and design are compared end to end")
     explained_samples: int = Field(0, description="those of them on which every difference is explained")
     outputs_differing: float | None = Field(None, description="share of output integers that differ end to end")
-    agreement: float | None = Field(None, description="share of samples with the same largest output")
+    agreement: float | None = Field(
+        None, description="share of samples with the same largest output; null if the outputs are no classes"
+    )
     agreement_low: float | None = Field(None, description="lower end of its 95% interval")
     agreement_high: float | None = Field(None, description="upper end of its 95% interval")
     explained: bool | None = Field(None, description="whether the cause of every difference is known")
@@ -184,7 +189,7 @@ def rescaler_document(unit: Unit) -> RescalerDocument:
         q_max=unit.q_max,
         saturates=unit.constants.saturates,
         parameters=unit.parameters,
-        memory=f"rtl/{unit.identifier}.hex" if unit.fields else None,
+        memory=f"rtl/parameters_{unit.identifier}.v" if unit.fields else None,
         memory_fields=unit.fields,
     )
 

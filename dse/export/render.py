@@ -9,11 +9,16 @@ import jinja2
 
 from dse import formats
 from dse.export.document import DesignDocument
+from dse.export.interface import Interface
+from dse.export.ports import ports_of
 from dse.export.units import Unit, variable_shift
 from dse.export.vectors import Vectors
 from hwmodels.parsing import parse_files
 from nets.narrow import StageConstants
 from nets.network import IntArray
+
+
+BARE = Interface()
 
 
 @cache
@@ -63,17 +68,35 @@ def wired(value: int, bits: int) -> str:
     return f"{bits}'h{int(value):x}"
 
 
-def unit_verilog(unit: Unit, design: str) -> str:
+def unit_verilog(unit: Unit, design: str, interface: Interface = BARE) -> str:
     """Returns the Verilog module that instantiates one rescaler."""
-    slices = _slices(unit)
-    return _rendered("unit.v.j2", unit=unit, design=design, slices=slices, ports=_connections(unit, slices))
+    connections = _connections(unit, interface)
+    return _rendered(
+        "unit.v.j2", unit=unit, design=design, interface=interface, ports=ports_of(unit, interface),
+        parameters=interface.core_parameters(unit), connections=connections, enable=dict(connections)["enable"],
+    )  # fmt: skip
 
 
-def _connections(unit: Unit, slices: Mapping[str, str]) -> list[tuple[str, str]]:
+def parameters_verilog(unit: Unit, design: str, interface: Interface = BARE) -> str:
+    """Returns the Verilog module that holds the parameters of all channels."""
+    words = []
+    for word in _words(unit):
+        bias, rest = word >> unit.parameter_word_bits, word & ((1 << unit.parameter_word_bits) - 1)
+        words.append((bias - (bias >> (unit.accumulator_bits - 1) << unit.accumulator_bits), rest))
+    return _rendered("parameters.v.j2", unit=unit, design=design, interface=interface, words=words)
+
+
+def _connections(unit: Unit, interface: Interface) -> list[tuple[str, str]]:
     """Returns what every port of the instantiated module is connected to; constants are wired."""
     first, last = unit.stages[0], unit.stages[-1]
+    slices = _slices(unit)
     drivers = {
         "clk": "clk",
+        "reset": interface.reset_port or "1'b0",
+        "enable": _enable(unit, interface),
+        "start": "in_valid",
+        "busy": "busy",
+        "finish": "finish",
         "zero_point": literal(unit.zero_point, unit.output_bits),
         "q_min": literal(unit.q_min, unit.output_bits),
         "q_max": literal(unit.q_max, unit.output_bits),
@@ -91,6 +114,12 @@ def _connections(unit: Unit, slices: Mapping[str, str]) -> list[tuple[str, str]]
     return [(port.name, drivers[port.name]) for port in parse_files(unit.files, unit.module, unit.parameters).ports]
 
 
+def _enable(unit: Unit, interface: Interface) -> str:
+    if unit.serial or interface.handshake == "valid_ready":
+        return "advance"
+    return "enable" if interface.handshake == "enable" else "1'b1"
+
+
 def _wired_multiplier(stage: StageConstants) -> str:
     return wired(int(stage.multiplier[0]), stage.multiplier_bits)
 
@@ -102,9 +131,9 @@ def _multiplier(unit: Unit, slices: Mapping[str, str]) -> str:
 
 
 def _slices(unit: Unit) -> dict[str, str]:
-    """Returns the bit range of each field of a memory word."""
-    slices, high = {}, unit.word_bits - 1
-    for name, width in unit.fields:
+    """Returns the bit range of each field of a word of parameters, which has no bias."""
+    slices, high = {}, unit.parameter_word_bits - 1
+    for name, width in unit.parameter_fields:
         slices[name] = f"{high}:{high - width + 1}"
         high -= width
     return slices
@@ -112,11 +141,16 @@ def _slices(unit: Unit) -> dict[str, str]:
 
 def memory_hex(unit: Unit) -> str:
     """Returns the parameter memory for $readmemh."""
-    if unit.bias is None:  # its constants are wired
-        return ""
+    return _hex_lines(unit.fields, _words(unit))
+
+
+def _words(unit: Unit) -> list[int]:
+    """Returns a memory word per channel; none if the constants are wired."""
+    if unit.bias is None:
+        return []
     last = unit.stages[-1]
     stored = {"bias": unit.bias, "mult": last.multiplier, "shift": variable_shift(last)}
-    return _hex_lines(unit.fields, [stored[name] for name, _ in unit.fields])
+    return _packed(unit.fields, [stored[name] for name, _ in unit.fields])
 
 
 def vectors_hex(unit: Unit, vectors: Vectors) -> str:
@@ -124,22 +158,31 @@ def vectors_hex(unit: Unit, vectors: Vectors) -> str:
     columns = [*vectors.operands.T, vectors.expected]
     if not unit.is_add:
         columns = [vectors.channel, *([] if unit.bias is None else [unit.bias[vectors.channel]]), *columns]
-    return _hex_lines(unit.vector_fields, columns)
+    return _hex_lines(unit.vector_fields, _packed(unit.vector_fields, columns))
 
 
-def _hex_lines(fields: Sequence[tuple[str, int]], columns: Sequence[IntArray]) -> str:
-    """Returns a word per row in hexadecimal: the fields' two's complements side by side, the first one highest."""
-    digits = (sum(bits for _, bits in fields) + 3) // 4
+def _packed(fields: Sequence[tuple[str, int]], columns: Sequence[IntArray]) -> list[int]:
+    """Returns a word per row: the fields' two's complements side by side, the first one highest."""
     words = [0] * len(columns[0])
     for (_, bits), column in zip(fields, columns, strict=True):
         words = [word << bits | value & (1 << bits) - 1 for word, value in zip(words, column.tolist(), strict=True)]
+    return words
+
+
+def _hex_lines(fields: Sequence[tuple[str, int]], words: Sequence[int]) -> str:
+    digits = (sum(bits for _, bits in fields) + 3) // 4
     return "".join(f"{word:0{digits}x}\n" for word in words)
 
 
-def testbench(units: tuple[Unit, ...], vectors: dict[str, Vectors], design: str, samples: int) -> str:
+def testbench(
+    units: tuple[Unit, ...], vectors: dict[str, Vectors], design: str, samples: int, interface: Interface = BARE
+) -> str:
     """Returns the self-checking test bench of all units."""
     benches = [(unit, len(vectors[unit.name])) for unit in units]
-    return _rendered("testbench.v.j2", benches=benches, design=design, samples=samples)
+    ports = {unit.identifier: ports_of(unit, interface) for unit in units}
+    return _rendered(
+        "testbench.v.j2", benches=benches, design=design, samples=samples, interface=interface, ports=ports
+    )
 
 
 def c_header(units: tuple[Unit, ...], design: str, contract: str) -> str:

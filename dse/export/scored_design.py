@@ -10,7 +10,7 @@ from dse.errors import StudyError
 from dse.evaluate import located, shipped_networks
 from dse.export.document import AccuracyDocument
 from dse.store import Manifest, RunFolder, StudyResults, StudyStore, TrialRecord, collect, member_key, record_in
-from dse.study import Study, fingerprint_of, prepare
+from dse.study import HardwareSpec, Study, fingerprint_of, prepare
 from hwmodels.architectures import EXPORTED_CHOICES
 from nets.datasets import integers
 from nets.network import ActivationArray, QuantizedNetwork
@@ -33,6 +33,7 @@ class ScoredDesign:
         seed: seed of the study.
         original: file that the network was imported from, or None.
         member: name of the network in a portfolio; empty for a study of one network.
+        hardware: the study's accelerator.
     """
 
     network: QuantizedNetwork
@@ -45,6 +46,7 @@ class ScoredDesign:
     seed: int
     original: Path | None
     member: str
+    hardware: HardwareSpec
 
     @property
     def title(self) -> str:
@@ -102,6 +104,7 @@ def load_design(
         seed=manifest.spec.seed,
         original=prepared.spec.network.model,
         member=member,
+        hardware=manifest.spec.hardware,
     )
 
 

@@ -54,12 +54,8 @@ def _write(
         path.unlink(missing_ok=True)
         return TfliteDocument(resolver=resolver, refused=str(error))
     document = TfliteDocument.model_validate(report, from_attributes=True)
+    written = document.model_copy(update={"file": path.name, "litert_equals_prediction": report.litert})
+    if report.agreement is None:
+        return written
     low, high = share_interval(round(report.agreement * report.samples), report.samples)
-    return document.model_copy(
-        update={
-            "file": path.name,
-            "litert_equals_prediction": report.litert,
-            "agreement_low": low / 100,
-            "agreement_high": high / 100,
-        }
-    )
+    return written.model_copy(update={"agreement_low": low / 100, "agreement_high": high / 100})

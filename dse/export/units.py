@@ -2,15 +2,15 @@
 
 import itertools
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from dse.errors import StudyError
-from dse.evaluate import lowered
-from hwmodels.architectures import DEFAULT_CHOICE, Architecture, architecture_for, offered
+from dse.evaluate import lowered, single_cycle
+from hwmodels.architectures import DEFAULT_CHOICE, Architecture, Choice, architecture_for, offered
 from hwmodels.workload import RescalerWorkload
 from nets.narrow import RescalerConstants, StageConstants, rescaler_constants
 from nets.network import IntArray, Method, NarrowableOperator, QuantizedNetwork, Weighted
@@ -109,6 +109,21 @@ class Unit:
         return max(1, (self.channels - 1).bit_length())
 
     @property
+    def interval(self) -> int:
+        """Clock cycles between two operands."""
+        return self.architecture.interval(self.workload.multiplier_bits)
+
+    @property
+    def latency(self) -> int:
+        """Clock cycles from an operand to its result."""
+        return self.architecture.latency(self.workload.multiplier_bits) + self.workload.pipeline.depth
+
+    @property
+    def serial(self) -> bool:
+        """Whether it takes several cycles, in which it accepts no operand."""
+        return self.interval > 1
+
+    @property
     def fields(self) -> tuple[tuple[str, int], ...]:
         """Fields of a memory word with their widths in bits, most significant first.
 
@@ -127,9 +142,14 @@ class Unit:
         return sum(width for _, width in self.fields)
 
     @property
+    def parameter_fields(self) -> tuple[tuple[str, int], ...]:
+        """Fields without the bias, which any accumulator needs: what the rescaler itself reads."""
+        return tuple((name, width) for name, width in self.fields if name != "bias")
+
+    @property
     def parameter_word_bits(self) -> int:
-        """Width in bits of a memory word without the bias, which any accumulator needs."""
-        return sum(width for name, width in self.fields if name != "bias")
+        """Width in bits of a memory word without the bias."""
+        return sum(width for _, width in self.parameter_fields)
 
     @property
     def vector_fields(self) -> tuple[tuple[str, int], ...]:
@@ -146,12 +166,19 @@ class Unit:
         return sum(width for _, width in self.vector_fields)
 
 
-def units_of(network: QuantizedNetwork, methods: Mapping[str, str]) -> tuple[Unit, ...]:
+def units_of(
+    network: QuantizedNetwork,
+    methods: Mapping[str, str],
+    choice: Choice = DEFAULT_CHOICE,
+    pipelined: Callable[[RescalerWorkload], RescalerWorkload] = single_cycle,
+) -> tuple[Unit, ...]:
     """Returns every rescaler whose width is a design variable, sized by the network's certificate.
 
     Args:
         network: the design, as it ships.
         methods: how each rescaler's width was reached, by operator name.
+        choice: how a rescaler is built, as a study file names it.
+        pipelined: gives a workload the pipeline that was costed.
 
     Raises:
         StudyError: the shipped RTL has no module for one of them.
@@ -161,7 +188,9 @@ def units_of(network: QuantizedNetwork, methods: Mapping[str, str]) -> tuple[Uni
     for operator in network.narrowable_operators():
         identifier = _identifier(operator.name, units)
         method = methods.get(operator.name, Method.ROUND.value)
-        units[identifier] = _unit(operator, network, constants[operator.name], identifier, method)
+        own = constants[operator.name]
+        workload = pipelined(lowered(operator, network, own))
+        units[identifier] = _unit(operator, network, own, workload, identifier, method, choice)
     return tuple(units.values())
 
 
@@ -177,15 +206,16 @@ def _unit(
     operator: NarrowableOperator,
     network: QuantizedNetwork,
     constants: RescalerConstants,
+    workload: RescalerWorkload,
     identifier: str,
     method: str,
+    choice: Choice,
 ) -> Unit:
-    workload = lowered(operator, network, constants)
     return Unit(
         identifier=identifier,
         method=method,
         workload=workload,
-        architecture=_architecture(workload, constants),
+        architecture=_architecture(workload, constants, choice),
         constants=constants,
         bias=operator.bias[constants.live] + constants.offset if isinstance(operator, Weighted) else None,
         stored_bits=max(network.tensors[index].bits for index in operator.inputs),
@@ -195,12 +225,12 @@ def _unit(
     )
 
 
-def _architecture(workload: RescalerWorkload, constants: RescalerConstants) -> Architecture:
-    offered_here = (each for each in offered(DEFAULT_CHOICE, 1) if each.exported and not each.folded)
+def _architecture(workload: RescalerWorkload, constants: RescalerConstants, choice: Choice) -> Architecture:
+    offered_here = (each for each in offered(choice, 1) if each.exported and not each.folded)
     exported = list(dict.fromkeys(each.contract for each in offered_here))
     if workload.contract not in exported:
         raise StudyError(f"contract {workload.contract!r} has no RTL to export; use one of {', '.join(exported)}")
-    architecture = architecture_for(workload)
+    architecture = architecture_for(workload, choice)
     if not architecture.exported or not (workload.folded or architecture.contract == workload.contract):
         raise StudyError(
             f"operator {workload.name!r}: an ADD under contract {workload.contract!r} has no RTL to export"

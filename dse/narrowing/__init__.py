@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dse.narrowing.document import (
+    CostDocument,
     Estimate,
     FileDocument,
     LayerDocument,
@@ -21,6 +22,7 @@ else:
 
 __all__ = [
     "DEFAULT_CALIBRATION",
+    "CostDocument",
     "Estimate",
     "FileDocument",
     "LayerDocument",

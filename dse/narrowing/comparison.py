@@ -9,7 +9,7 @@ from dse.design import PairedCounts, mean_interval, paired_interval, share_inter
 from dse.evaluate import real_outputs, squared_errors
 from dse.narrowing.document import Estimate, ScoreDocument
 from nets.datasets import LabelArray
-from nets.network import ActivationArray, QuantizedNetwork
+from nets.network import ActivationArray, QuantizedNetwork, class_count
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,11 +30,10 @@ def score(
     samples = len(reference[0])
     errors = _output_errors(networks, reference, design)
     accuracies = None if labels is None else _accuracies(reference[0], design[0], labels)
-    has_classes = len(reference) == 1 and reference[0].shape[1] > 1
     return ScoreDocument(
         accuracy_percent=None if accuracies is None else accuracies[0],
         drop_pp=None if accuracies is None else accuracies[1],
-        agreement_percent=_agreement(reference[0], design[0]) if has_classes else None,
+        agreement_percent=_agreement(reference[0], design[0]) if class_count(networks[0]) else None,
         output_error=Estimate(float(errors.mean()), *mean_interval(errors)),
         samples=samples,
     )

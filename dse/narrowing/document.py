@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-VERSION = 1
+VERSION = 2
 
 
 class Estimate(NamedTuple):
@@ -64,6 +64,15 @@ class SamplesDocument(_Part):
     labelled: bool = Field(description="whether there are accuracies")
 
 
+class ShareDocument(_Part):
+    """Share of the rescalers in an accelerator, from 0 to 1; null if it is not known."""
+
+    int32: float | None = Field(description="share of int32's rescalers in MACs, rescalers and parameter memory")
+    design: float | None = Field(description="share of the design's rescalers in them")
+    int32_with_buffers: float | None = Field(description="int32's share if buffers of weights and activations count")
+    design_with_buffers: float | None = Field(description="the design's share if these buffers count")
+
+
 class CostDocument(_Part):
     """Cost of all rescalers, each built for its layer (streaming), one lane."""
 
@@ -72,9 +81,14 @@ class CostDocument(_Part):
     area_um2: float | None = Field(description="area with parameter memories; null if unknown")
     int32_area_um2: float | None = Field(description="the same of int32")
     area_ratio: float | None = Field(description="int32's area divided by the design's")
+    int16_area_um2: float | None = Field(description="area of rescalers with 16-bit multipliers, otherwise as int32's")
     energy_nj: float | None = Field(description="energy of one inference; null if unknown")
     int32_energy_nj: float | None = Field(description="the same of int32")
     energy_ratio: float | None = Field(description="int32's energy divided by the design's")
+    int16_energy_nj: float | None = Field(description="energy of rescalers with 16-bit multipliers")
+    accelerator: str = Field(description="the accelerator that the shares are of")
+    area_share: ShareDocument = Field(description="share of the rescalers in its area")
+    energy_share: ShareDocument = Field(description="share of the rescalers in its energy of one inference")
 
 
 class FileDocument(_Part):
@@ -85,7 +99,9 @@ class FileDocument(_Part):
     resolver: str = Field(description="the kernels, of LiteRT or ONNX Runtime, that the comparison is about")
     samples: int = Field(description="inputs of the comparison")
     outputs_differing: float = Field(description="share of output integers that differ between runtime and design")
-    agreement: float = Field(description="share of samples with the same largest output")
+    agreement: float | None = Field(
+        description="share of samples with the same largest output; null if the outputs are no classes"
+    )
     ties: int = Field(
         description="differences, operator by operator on equal inputs, of ties that are rounded otherwise"
     )

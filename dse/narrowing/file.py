@@ -40,7 +40,7 @@ def write_file(
     with replacing(out) as temporary:
         if model_format(out).suffix == ".onnx":
             report = export_onnx(network, original, temporary, *samples)
-            _check_holds(network, onnx_from_bytes(temporary.read_bytes(), out.name).network)
+            _check_holds(network, onnx_from_bytes(temporary.read_bytes(), out.name, cut=cut).network)
             return _document(report, out)
         report = export_tflite(network, original, temporary, RESOLVER, *samples)
         if is_patched(original):  # a new file is checked while it is written

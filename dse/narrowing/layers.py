@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dse.narrowing.document import CostDocument, LayerDocument
-from hwmodels import AnalyticRescalerModel, LayerCost, NetworkCost, RescalerWorkload, load_technology, network_cost
+from dse.narrowing.document import LayerDocument
+from hwmodels import LayerCost, NetworkCost, RescalerWorkload
 from nets.network import (
     NarrowableOperator,
     QuantizedNetwork,
@@ -16,45 +16,6 @@ from nets.network import (
 )
 
 _EXACT = 1e-9  # relative; representable scales are far coarser
-
-
-class Costing:
-    """Costs of rescalers that are each built for their own layer, by closed formulas on one technology table.
-
-    Args:
-        technology: name of a shipped table, or path of one.
-
-    Raises:
-        HardwareError: the table cannot be used.
-    """
-
-    def __init__(self, technology: str) -> None:
-        self._model = AnalyticRescalerModel(load_technology(technology))
-
-    def of(self, workloads: tuple[RescalerWorkload, ...]) -> NetworkCost:
-        """Returns the cost of these rescalers, one lane each.
-
-        Raises:
-            HardwareError: one of them cannot be built.
-        """
-        return network_cost(workloads, self._model, style="streaming", lanes=1)
-
-    def document(self, int32: NetworkCost, design: NetworkCost) -> CostDocument:
-        """Returns both costs and their ratios."""
-        return CostDocument(
-            model=self._model.name,
-            technology=self._model.technology.name,
-            area_um2=design.rescaler_area_um2,
-            int32_area_um2=int32.rescaler_area_um2,
-            area_ratio=_ratio(int32.rescaler_area_um2, design.rescaler_area_um2),
-            energy_nj=design.rescaler_energy_nj,
-            int32_energy_nj=int32.rescaler_energy_nj,
-            energy_ratio=_ratio(int32.rescaler_energy_nj, design.rescaler_energy_nj),
-        )
-
-
-def _ratio(int32: float | None, design: float | None) -> float | None:
-    return None if int32 is None or not design else int32 / design
 
 
 def layer_documents(

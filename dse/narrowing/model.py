@@ -1,11 +1,13 @@
 """Narrows one model: from a file and samples to a file and what it does."""
 
+from dse.design import INT16_MULTIPLIER_BITS
 from dse.errors import StudyError
 from dse.evaluate import lower
 from dse.narrowing.comparison import accuracy_percent, score
+from dse.narrowing.costing import Costing
 from dse.narrowing.document import NarrowDocument, SamplesDocument
 from dse.narrowing.file import write_file
-from dse.narrowing.layers import Costing, layer_documents
+from dse.narrowing.layers import layer_documents
 from dse.narrowing.request import NarrowRequest
 from dse.narrowing.samples import NarrowSamples, samples_for
 from dse.narrowing.steps import Progress, Step, unseen
@@ -13,7 +15,7 @@ from dse.study import beats_chance
 from nets.execute import IntegerExecutor
 from nets.importers import load_network
 from nets.narrow import Calibration, RescalerChoice, narrow
-from nets.network import ActivationArray, Operator, QuantizedNetwork, fingerprint
+from nets.network import ActivationArray, Method, Operator, QuantizedNetwork, fingerprint
 
 _FILE_SAMPLES = 8  # on which the written file is compared with the design, tensor by tensor
 
@@ -31,8 +33,9 @@ def narrow_model(request: NarrowRequest, on_progress: Progress = unseen) -> Narr
     request.check()
     int32 = load_network(request.model, contract=request.contract, cut=request.cut)
     choices = _choices(int32, request)
-    costing = Costing(request.technology)
-    int32_cost = costing.of(lower(int32))
+    costing = Costing(request.technology, request.accelerator)
+    before = lower(int32)
+    int32_cost = costing.of(before)
     plain = narrow(int32, choices)
     samples = samples_for(request, int32)
     design = _calibrated(int32, choices, samples, request.seed, on_progress) if request.calibration else plain
@@ -68,7 +71,7 @@ def narrow_model(request: NarrowRequest, on_progress: Progress = unseen) -> Narr
         uncalibrated=scores.get("uncalibrated"),
         design=scores["design"],
         layers=layers,
-        cost=costing.document(int32_cost, cost),
+        cost=costing.document(before, lower(narrow(int32, _int16(int32))), workloads),
         file=file,
         notes=_notes(samples, accuracy),
     )
@@ -80,6 +83,11 @@ def _choices(network: QuantizedNetwork, request: NarrowRequest) -> dict[str, Res
     if not choices:
         raise StudyError(f"{request.model}: has no convolution, fully connected layer, ADD, SUB or MUL to narrow")
     return choices
+
+
+def _int16(network: QuantizedNetwork) -> dict[str, RescalerChoice]:
+    choice = RescalerChoice(INT16_MULTIPLIER_BITS, Method.ROUND)
+    return {operator.name: choice for operator in network.narrowable_operators()}
 
 
 def _calibrated(

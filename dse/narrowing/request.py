@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dse.design import MOST_SHIFT_BITS
 from dse.errors import StudyError
+from hwmodels import PresetName
 from nets.network import FULL_MULTIPLIER_BITS, Method
 
 WRITTEN = (".tflite", ".tosa")  # suffixes of the formats that designs are written in
@@ -27,6 +28,7 @@ class NarrowRequest:
         calibrate: number of calibration samples; None for the method's own default.
         contract: name of the rounding contract.
         technology: name of a shipped technology table, or path of one.
+        accelerator: shape of the accelerator for the rescalers' shares; None for 16 MACs a rescaler in every layer.
         seed: seed of the choice of samples.
         force: whether an existing ``out`` is replaced.
     """
@@ -42,6 +44,7 @@ class NarrowRequest:
     calibrate: int | None = None
     contract: str = "half_up"
     technology: str = "aladdin40"
+    accelerator: PresetName | None = None
     seed: int = 0
     force: bool = False
 

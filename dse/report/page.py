@@ -18,6 +18,7 @@ from dse.design import figure_named, metrics
 from dse.report.charts.front import on_test
 from dse.report.charts.picture import Picture, library, library_version
 from dse.report.charts.rescalers import is_shared, layer_table
+from dse.report.clocks import clock_sentence
 from dse.report.front_rows import front_rows
 from dse.report.losses import ShownLoss, shown_loss
 from dse.report.pictures import Analysis, analyse, pictures, write_pictures
@@ -68,9 +69,10 @@ def report_html(analysis: Analysis, drawn: dict[str, Picture]) -> str:
         gain=gain_in_words(verdict.gain_over_uniform, chosen, facts) if chosen and verdict.gain_over_uniform else "",
         needs=needs(chosen) if chosen else (),
         at_margin=_at_margin(facts),
+        clock=clock_sentence(view.results),
         objectives=[figure_named(name).title.lower() for name in facts.objectives],
         compared=designs,
-        shares=any(math.isfinite(c.accelerator_area_share) for _, c in designs),
+        shares=any(math.isfinite(c.area_shares.design) for _, c in designs),
         other_style=any(math.isfinite(c.value(metrics.OTHER_STYLE_AREA)) for _, c in designs),
         front=rows[:MOST_ROWS],
         front_rows=len(rows),
@@ -165,7 +167,11 @@ def design_cards(view: Scene) -> dict[str, object]:
     """Returns all designs of front and baselines, for the card that a click opens."""
     shown = {c.trial: c for line in view.lines.values() for c in line} | {c.trial: c for c in view.front}
     tested = [test.choice for test in view.rec.verdict.tested]
-    shown |= {c.trial: c for c in (view.rec.int32, view.rec.control, *view.rec.recommended.values(), *tested) if c}
+    shown |= {
+        c.trial: c
+        for c in (view.rec.int32, view.rec.int16, view.rec.control, *view.rec.recommended.values(), *tested)
+        if c
+    }
     return {
         "rescalers": list(view.results.rescalers),
         "groups": [places for _, places in row_groups(view.results)],

@@ -54,7 +54,7 @@ def source_of(facts: StudyFacts) -> str:
     return (
         f"Study {facts.study}, network {facts.network}, {facts.weight_bits}-bit weights. "
         f"Costs: {cost.model} model, {cost.technology} ({cost.node_nm:g} nm), {facts.style}, "
-        f"{formats.count(facts.lanes, 'lane')}."
+        f"{formats.count(facts.lanes, 'lane')}{facts.clocked}."
     )
 
 

@@ -14,6 +14,7 @@ class Recommendation:
     Attributes:
         verdict: the verdict.
         int32: the baseline.
+        int16: the baseline with 16-bit multipliers.
         control: int32 with the fine-tuning of the recommended design, or with some.
         best_uniform: the uniform design that the recommended one has to beat: the cheapest that is at least as accurate
             on validation, or else the most accurate one.
@@ -22,6 +23,7 @@ class Recommendation:
 
     verdict: Verdict
     int32: Choice | None
+    int16: Choice | None
     control: Choice | None
     best_uniform: Choice | None
     all_absorb: Choice | None
@@ -43,6 +45,7 @@ def recommendation(results: StudyResults) -> Recommendation:
     return Recommendation(
         verdict=verdict,
         int32=next((c for c in baselines if c.role is Role.INT32), None),
+        int16=next((c for c in baselines if c.role is Role.INT16), None),
         control=next(iter([*alike, *controls]), None),
         best_uniform=_best_uniform(verdict, baselines),
         all_absorb=next(

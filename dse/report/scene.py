@@ -129,7 +129,7 @@ def _top(front: list[Choice], baselines: list[Choice], facts: StudyFacts) -> flo
 
 def baselines(view: Scene) -> list[Choice]:
     """Returns all baselines of the picture."""
-    designs = [*chain.from_iterable(view.lines.values()), view.rec.int32, view.rec.control]
+    designs = [*chain.from_iterable(view.lines.values()), view.rec.int32, view.rec.int16, view.rec.control]
     return [choice for choice in designs if choice is not None]
 
 

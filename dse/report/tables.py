@@ -8,6 +8,7 @@ import pandas as pd
 
 from dse import formats
 from dse.design import Role
+from dse.report.clocks import clock_sentence
 from dse.report.recommendations import Recommendation, recommendation
 from dse.report.scene import design_style
 from dse.report.spreadsheets import write_csv
@@ -71,6 +72,7 @@ def compared(rec: Recommendation) -> list[tuple[str, Choice]]:
     named = [
         *((name.capitalize(), choice) for name, choice in rec.recommended.items()),
         (f"{ROLE_NAMES[Role.INT32]} baseline", rec.int32),
+        (f"{ROLE_NAMES[Role.INT16]} baseline", rec.int16),
         (f"{ROLE_NAMES[Role.CONTROL]} (control)", rec.control),
         (f"Best uniform: {uniform_name(rec.best_uniform)}" if rec.best_uniform else "", rec.best_uniform),
         ("All absorb, 1 bit", rec.all_absorb),
@@ -91,10 +93,16 @@ def _summary_cells(facts: StudyFacts) -> dict[str, Callable[[Choice], object]]:
         "Fine-tuning": lambda choice: choice.finetune,
         facts.area.heading: lambda choice: choice.area_um2,
         "Area, times less than int32": lambda choice: choice.area_ratio,
+        "Area, times less than int16": lambda choice: choice.area_ratio_int16,
         facts.energy.heading: lambda choice: choice.energy_nj,
         "Energy, times less than int32": lambda choice: choice.energy_ratio,
-        "Rescalers' share of the accelerator's area": lambda choice: choice.accelerator_area_share,
-        "Rescalers' share of the accelerator's energy": lambda choice: choice.accelerator_energy_share,
+        "Energy, times less than int16": lambda choice: choice.energy_ratio_int16,
+        "Rescalers' share of the accelerator's area": lambda choice: choice.area_shares.design,
+        "Rescalers' share of the accelerator's area, buffers included": lambda choice: choice.area_shares.design_whole,
+        "Rescalers' share of the accelerator's energy": lambda choice: choice.energy_shares.design,
+        "Rescalers' share of the accelerator's energy, buffers included": (
+            lambda choice: choice.energy_shares.design_whole
+        ),
         facts.loss.heading: lambda choice: choice.val_loss,
         heading("val_accuracy_drop_vs_control_pp"): lambda choice: choice.val_drop_vs_control_pp,
         heading(facts.loss.on_test[0]): lambda choice: choice.test_loss,
@@ -136,7 +144,7 @@ _FORMATS = (
     ("(%)", "0.00"),
     ("(s)", "0.0"),
     ("(cycles)", "#,##0"),
-    ("times less than int32", f'0.0"{formats.TIMES}"'),
+    ("times less than int", f'0.0"{formats.TIMES}"'),
     ("share of the accelerator", "0.0%"),
     ("per inference", "#,##0"),
 )
@@ -189,6 +197,7 @@ def _about(results: StudyResults, rec: Recommendation) -> pd.DataFrame:
         ("Calibration", f"{facts.calibration:,} unlabelled samples" if facts.calibration else "none"),
         ("Contract", facts.contract),
         ("Accelerator style", f"{facts.style}, {formats.count(facts.lanes, 'lane')}, {facts.architecture} rescalers"),
+        *([("Clock", clock_sentence(results))] if facts.clock_mhz else []),
         ("Objective's cost model", str(facts.objective_cost)),
         ("Other cost model", str(facts.other_cost)),
         *facts.provenance.items(),

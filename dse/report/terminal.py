@@ -14,6 +14,7 @@ from rich.text import Text
 from dse import formats
 from dse.design import Role
 from dse.errors import StudyError
+from dse.report.clocks import clock_sentence
 from dse.report.layers import layer_lines
 from dse.report.recommendations import Recommendation
 from dse.store import StudyFacts, StudyResults
@@ -31,7 +32,7 @@ FRONT_ROWS = 10  # rows for the front; int32 and the best uniform width come in 
 
 
 def front_table(results: StudyResults, rec: Recommendation) -> Table:
-    """Returns the front, cheapest first and thinned to a screenful, then int32 and the best uniform width."""
+    """Returns the front, cheapest first and thinned to a screenful, then int32, int16 and the best uniform width."""
     front = choices(results, results.front)
     shown = _thinned(front, rec)
     table = _empty_table(results, len(front), len(shown), rec.verdict.margin_pp)
@@ -40,7 +41,7 @@ def front_table(results: StudyResults, rec: Recommendation) -> Table:
         table.add_row(*_cells(choice, _mark(choice, rec), shown=choice.trial in starred))
     table.add_section()
     on_screen = {choice.trial for choice in shown}
-    for baseline in (*rec.recommended.values(), rec.int32, rec.best_uniform):
+    for baseline in (*rec.recommended.values(), rec.int32, rec.int16, rec.best_uniform):
         if baseline is not None and baseline.trial not in on_screen:
             cells = _cells(baseline, _mark(baseline, rec), shown=baseline.trial in starred)
             table.add_row(*cells, style="" if baseline == rec.verdict.recommended else "dim")
@@ -61,7 +62,12 @@ def show(results: StudyResults, rec: Recommendation, console: Console, trial: in
         StudyError: the study has no such complete trial.
     """
     shown = rec.verdict.recommended if trial is None else complete_trial(results, trial)
-    lines = [Text(rec.verdict.text), *(Text(f"Note: {caution}", style="yellow") for caution in rec.verdict.cautions)]
+    clock = [Text(sentence)] if (sentence := clock_sentence(results)) else []
+    lines = [
+        Text(rec.verdict.text),
+        *clock,
+        *(Text(f"Note: {caution}", style="yellow") for caution in rec.verdict.cautions),
+    ]
     console.print(front_table(results, rec))
     if accuracy := _int32_accuracy(results):
         console.print(Text(accuracy))
@@ -102,8 +108,8 @@ def _empty_table(results: StudyResults, size: int, shown: int, margin_pp: float 
         padding=(0, 1, 0, 0),
         title=Text(f"{facts.study}: {formats.count(size, 'design')} on the front{thinned}"),
         caption=Text(
-            f"{facts.objective_cost.model} model, {facts.objective_cost.technology}; less: than int32's area; "
-            f"{facts.loss.word} against int32 in {facts.loss.unit}{_notes(facts, margin_pp)}"
+            f"{facts.objective_cost.model} model, {facts.objective_cost.technology}{facts.clocked}; "
+            f"less: than int32's area; {facts.loss.word} against int32 in {facts.loss.unit}{_notes(facts, margin_pp)}"
         ),
     )
     short = _SHORT[facts.loss.word]

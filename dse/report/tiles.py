@@ -10,7 +10,11 @@ from dse.report.losses import ShownLoss, shown_loss
 from dse.store import StudyFacts
 from dse.verdict import Choice, Gain, Reference, Verdict, uniform_name
 
-MEMORIES = "memories of weights and activations not counted"
+_WITHOUT_BUFFERS = "MACs and rescalers; buffers not counted"
+_MEMORY = {
+    metrics.ACCELERATOR_AREA: metrics.MEMORY_AREA,
+    metrics.ACCELERATOR_ENERGY: metrics.MEMORY_ENERGY,
+}
 _OTHER_MODEL = {
     metrics.RESCALER_AREA: (metrics.RESCALER_AREA, metrics.OTHER_AREA),
     metrics.ACCELERATOR_AREA: (metrics.RESCALER_AREA, metrics.OTHER_AREA),
@@ -42,8 +46,8 @@ def tiles(choice: Choice, verdict: Verdict, facts: StudyFacts) -> tuple[Tile, Ti
     """Returns area, energy and accuracy of the recommended design, the accuracy with the intervals of the verdict."""
     loss = shown_loss(facts, verdict.loss)
     return (
-        _cost_tile(choice, choice.area, facts, _share(choice, metrics.RESCALER_AREA, metrics.ACCELERATOR_AREA)),
-        _cost_tile(choice, choice.energy, facts, _share(choice, metrics.RESCALER_ENERGY, metrics.ACCELERATOR_ENERGY)),
+        _cost_tile(choice, choice.area, facts, choice.area_shares.in_words),
+        _cost_tile(choice, choice.energy, facts, choice.energy_shares.in_words),
         _accuracy_tile(choice, verdict, facts, loss)
         if loss.is_change
         else _agreement_tile(choice, verdict, facts, loss),
@@ -78,7 +82,7 @@ def _front_cost(narrow: Sequence[Choice], figure: Figure, facts: StudyFacts) -> 
         change=f"{smaller(before / costs[-1], before / costs[0])} by the {facts.objective_cost.model} model"
         if known
         else "",
-        condition=MEMORIES if facts.costed == "accelerator" else "",
+        condition=_WITHOUT_BUFFERS if facts.costed == "accelerator" else "",
     )
 
 
@@ -86,20 +90,19 @@ def _span(values: Sequence[float], digits: int) -> str:
     return formats.span(min(values), max(values), lambda value: formats.signed(value, digits))
 
 
-def _cost_tile(choice: Choice, figure: Figure, facts: StudyFacts, share: str) -> Tile:
+def _cost_tile(choice: Choice, figure: Figure, facts: StudyFacts, shares: str) -> Tile:
     before = choice.int32.get(figure.name, math.nan)
-    whole = MEMORIES if facts.costed == "accelerator" else ""
     return Tile(
         name=figure.title,
         before=formats.rounded(before) if math.isfinite(before) else "",
         after=f"{formats.rounded(choice.value(figure))} {figure.unit}",
         change=_reduction(choice, figure),
-        condition=share if facts.costed == "rescaler" else whole,
+        condition=shares if facts.costed == "rescaler" else _with_buffers(choice, figure),
     )
 
 
 def _reduction(choice: Choice, figure: Figure) -> str:
-    """Returns by which factor a cost is smaller than int32's, by both cost models; empty without a baseline."""
+    """Returns by which factor a cost is smaller than int32's, by both cost models, and than int16's; or nothing."""
     ratios = sorted(
         before / after
         for before, after in zip(_by_models(choice.int32, figure), _by_models(choice.figures, figure), strict=True)
@@ -107,7 +110,10 @@ def _reduction(choice: Choice, figure: Figure) -> str:
     )
     if not ratios:
         return ""
-    return f"{smaller(ratios[0], ratios[-1])} by {'both cost models' if len(ratios) > 1 else 'one cost model'}"
+    models = "both cost models" if len(ratios) > 1 else "one cost model"
+    int16 = choice.int16.get(figure.name, math.nan) / choice.value(figure) if choice.value(figure) else math.nan
+    beside = f"; {smaller(int16, int16)} than int16" if math.isfinite(int16) else ""
+    return f"{smaller(ratios[0], ratios[-1])} than int32 by {models}{beside}"
 
 
 def _by_models(figures: Mapping[str, float], figure: Figure) -> tuple[float, float]:
@@ -126,19 +132,16 @@ def smaller(low: float, high: float) -> str:
     return f"between {formats.factor(1 / low)} larger and {formats.factor(high)} smaller"
 
 
-def _share(choice: Choice, part: Figure, whole: Figure) -> str:
-    """Returns the rescalers' share of the accelerator, before and after; empty if the study does not know it."""
-    after = choice.value(part) / choice.value(whole) if choice.value(whole) else math.nan
-    total = choice.int32.get(whole.name, math.nan)
-    before = choice.int32.get(part.name, math.nan) / total if total else math.nan
-    if not (math.isfinite(after) and math.isfinite(before)):
-        return ""
-    return f"from {share(before)} to {share(after)} of the accelerator, {MEMORIES}"
-
-
-def share(value: float) -> str:
-    """Formats a share with a decimal only if it is small."""
-    return formats.percent(value, 0 if value >= 0.1 else 1)
+def _with_buffers(choice: Choice, figure: Figure) -> str:
+    """Returns by which factor the accelerator is smaller if its buffers count too."""
+    memory = _MEMORY[figure]
+    before, after = (
+        figures.get(figure.name, math.nan) + figures.get(memory.name, math.nan)
+        for figures in (choice.int32, choice.figures)
+    )
+    if not (math.isfinite(before) and after > 0):
+        return _WITHOUT_BUFFERS
+    return f"MACs and rescalers; {smaller(before / after, before / after)} with buffers"
 
 
 def _accuracy_tile(choice: Choice, verdict: Verdict, facts: StudyFacts, loss: ShownLoss) -> Tile:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from dse.design import DesignPoint, Finetune, Role, SearchSpace, weights_key
+from dse.design import INT16_MULTIPLIER_BITS, DesignPoint, Finetune, Role, SearchSpace, weights_key
 from dse.store import StudyStore
 from dse.study import SearchSpec
 from nets.narrow import RescalerChoice
@@ -29,10 +29,10 @@ class DueBaseline:
 def schedule(space: SearchSpace, search: SearchSpec) -> list[DueBaseline]:
     """Returns a study's baselines in the order in which they are due, so that the search starts early.
 
-    If all of them are at most a tenth of the trials, all come first. Otherwise int32 and its controls, the first design
-    of every role (the narrowest), and as many more as fit into a tenth come first; if designs may be trained, which
-    takes far longer than most designs of the search do, no more. The others follow evenly until half of the study is
-    done, those in the middle of a role first. A study that is too short for that has all of them first.
+    If all of them are at most a tenth of the trials, all come first. Otherwise int32 and its controls, int16, the first
+    design of every role (the narrowest), and as many more as fit into a tenth come first; if designs may be trained,
+    which takes far longer than most designs of the search do, no more. The others follow evenly until half of the study
+    is done, those in the middle of a role first. A study that is too short for that has all of them first.
 
     Args:
         space: the study's search space.
@@ -42,13 +42,13 @@ def schedule(space: SearchSpace, search: SearchSpec) -> list[DueBaseline]:
     roles: dict[Role, list[Baseline]] = defaultdict(list)
     for role, point in designs:
         roles[role].append((role, point))
-    essential = [each for role, own in roles.items() for each in (own if role.is_int32 else own[:1])]
+    essential = [each for role, own in roles.items() for each in (own if role.is_deployed else own[:1])]
     trained = space.finetune[-1] is not Finetune.NONE
     first = len(essential) if trained else max(len(essential), _ENOUGH, search.trials // _SHARE)
     step = (search.trials / 2 - first) / max(len(designs) - first, 1)
     if len(designs) <= first or step <= 1.0:
         return [DueBaseline(0, *each) for each in designs]
-    halved = [_halved(own[1:]) for role, own in roles.items() if not role.is_int32]
+    halved = [_halved(own[1:]) for role, own in roles.items() if not role.is_deployed]
     later = [each for each in chain.from_iterable(zip_longest(*halved)) if each is not None]
     follows = [first + int(at * step) for at in range(1, len(designs) - first + 1)]
     ordered = zip([0] * first + follows, [*essential, *later], strict=True)
@@ -95,10 +95,10 @@ def _halved(designs: list[Baseline]) -> list[Baseline]:
 def baselines(space: SearchSpace, uniform_bits: Iterable[int], uniform_windows: Iterable[int] = ()) -> list[Baseline]:
     """Returns the designs that every study evaluates, as (role, point), each design once.
 
-    They are int32; int32 with every training that designs may have; uniform widths by every method; uniform windows at
-    one bit; and, if the widths of the weights vary, each of these for all layers, at int32 and on the narrowest rungs.
-    All but int32 and its controls obey the study: widths, methods and windows that no rescaler may have are left out,
-    and rescalers with rules of their own take the nearest that their rules allow.
+    They are int32; int32 with every training that designs may have; int16; uniform widths by every method; uniform
+    windows at one bit; and, if the widths of the weights vary, each of these for all layers, at int32 and on the
+    narrowest rungs. All but int32, its controls and int16 obey the study: widths, methods and windows that no rescaler
+    may have are left out, and rescalers with rules of their own take the nearest that their rules allow.
 
     Args:
         space: the study's search space.
@@ -108,6 +108,7 @@ def baselines(space: SearchSpace, uniform_bits: Iterable[int], uniform_windows: 
     untrained, *trained = space.finetune
     int32 = [(Role.INT32, untrained), *((Role.CONTROL, level) for level in trained)]
     designs = [(role, space.uniform(FULL_MULTIPLIER_BITS, Method.ROUND, level)) for role, level in int32]
+    designs.append((Role.INT16, space.uniform(INT16_MULTIPLIER_BITS, Method.ROUND, untrained)))
     seen = {point.digest for _, point in designs}
     for role, point in _uniform(space, tuple(uniform_bits), tuple(uniform_windows)):
         if (allowed := space.point(space.snapped(space.parameters(point)))).digest not in seen:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
+from dse import formats
 from dse.design import (
     LOSSES,
     RESCALER_AREA,
@@ -29,7 +30,7 @@ from dse.store.results import SHIFT_WINDOWS, StudyFacts, StudyResults
 from dse.store.run_folder import RunFolder
 from dse.store.shrinkage import expected_drops
 from dse.store.trials import StudyStore, record_in, role_of
-from dse.study import SearchSpec, Study
+from dse.study import HardwareSpec, SearchSpec, Study
 
 
 def results_of(folder: RunFolder, storage: str = "") -> StudyResults:
@@ -197,7 +198,17 @@ def _facts(manifest: Manifest, complete: int) -> StudyFacts:
         varying=_varying(spec.search),
         members=tuple(member.name for member in spec.members if member.name),
         calibration=spec.fidelity.calibration,
+        accelerator=_accelerator(spec.hardware),
+        clock_mhz=None if spec.hardware.clock is None else spec.hardware.clock.mhz,
     )
+
+
+def _accelerator(hardware: HardwareSpec) -> str:
+    """Returns the shape of the accelerator in words: which one it resembles, or MACs and rescalers of the user's."""
+    shape = hardware.accelerator.shape
+    lanes = f"{formats.count(hardware.mac_lanes, 'MAC')} to {formats.count(hardware.lanes, 'rescaler')}"
+    place = " in each layer" if hardware.style == "streaming" else ""
+    return f"{shape.title}, {lanes}{place}" if shape else f"{lanes}{place}"
 
 
 def _varying(search: SearchSpec) -> tuple[str, ...]:
@@ -211,6 +222,12 @@ def _varying(search: SearchSpec) -> tuple[str, ...]:
     return tuple(words for words, varies in choices if varies)
 
 
+def _buffers(hardware: HardwareSpec) -> str:
+    memory = hardware.accelerator.memory
+    shape = hardware.accelerator.shape
+    return f"table {memory}" + (f"; {shape.source}; assumed: {shape.assumed}" if shape else "")
+
+
 _SPLITS = {
     True: "stratified by class",
     False: "at random: without labels, or with too few samples of each class to cut the classes one by one",
@@ -222,7 +239,7 @@ def _provenance(manifest: Manifest) -> dict[str, str]:
         "seed": str(manifest.spec.seed),
         "started": manifest.created,
         "splits": _SPLITS[manifest.stratified],
-        "accelerator": f"{manifest.spec.hardware.mac_lanes} MAC lanes; memories of weights and activations not counted",
+        "accelerator": f"{_accelerator(manifest.spec.hardware)}; buffers: {_buffers(manifest.spec.hardware)}",
         "git revision": manifest.git_revision or "not a repository",
         "run": manifest.id,
         "processor": manifest.processor,

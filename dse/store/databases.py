@@ -57,7 +57,7 @@ def _opened(url: str, opened: Callable[[], BaseStorage]) -> BaseStorage:
     try:
         return opened()
     except ImportError:
-        reason, advice = "its driver is not installed", "PostgreSQL's comes with pip install 'rescale-dse[postgresql]'"
+        reason, advice = "its driver is not installed", "PostgreSQL's comes with pip install 'psycopg[binary]'"
     except (SQLAlchemyError, StorageInternalError) as failed:
         error = failed.__cause__ if isinstance(failed, StorageInternalError) and failed.__cause__ else failed
         reason = _reason(error, url)

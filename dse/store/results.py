@@ -50,6 +50,8 @@ class StudyFacts:
         varying: which of shift windows, weight bits, contract, style and lanes the designs choose, in words; the
             attributes above are then the baseline's.
         calibration: number of unlabelled samples that narrowed networks are calibrated with; 0: they are not.
+        accelerator: shape of the accelerator around the rescalers, in words.
+        clock_mhz: frequency of the target clock, MHz; None without one.
     """
 
     study: str
@@ -70,6 +72,13 @@ class StudyFacts:
     varying: tuple[str, ...]
     members: tuple[str, ...]
     calibration: int
+    accelerator: str
+    clock_mhz: float | None = None
+
+    @property
+    def clocked(self) -> str:
+        """The target clock for a list of what the hardware is, a comma in front; empty without one."""
+        return "" if self.clock_mhz is None else f", {self.clock_mhz:g} MHz"
 
     @property
     def windows_vary(self) -> bool:
@@ -177,6 +186,12 @@ class StudyResults:
     def int32(self) -> pd.DataFrame:
         """The int32 baseline; no row before it is complete."""
         return self.complete[self.complete["role"] == Role.INT32]
+
+    @cached_property
+    def int16_row(self) -> Mapping[Hashable, object]:
+        """The row of the int16 baseline, by column; empty before it is complete."""
+        rows = self.complete[self.complete["role"] == Role.INT16]
+        return next(iter(rows.to_dict(orient="records")), {})
 
     @cached_property
     def int32_row(self) -> Mapping[Hashable, object]:

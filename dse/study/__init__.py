@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from dse.study.accelerator import AcceleratorSpec
 from dse.study.inputs import input_files, with_input_files
 from dse.study.loading import describe_errors, load_study, validated
 from dse.study.members import MemberSpec
@@ -30,6 +31,7 @@ else:
     __getattr__ = names_on_demand(__name__, "tasks", "task_metrics", "prepared")  # datasets; torch
 
 __all__ = [
+    "AcceleratorSpec",
     "BoolArray",
     "Constraint",
     "FidelitySpec",

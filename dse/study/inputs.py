@@ -18,6 +18,8 @@ def input_files(study: Study) -> dict[str, Path]:
     hardware = study.hardware
     if hardware.technology.endswith(_TABLE):
         files["hardware.technology"] = Path(hardware.technology)
+    if hardware.accelerator.memory.endswith(_TABLE):
+        files["hardware.accelerator.memory"] = Path(hardware.accelerator.memory)
     if hardware.rtl is not None:
         files |= {_rtl_key(number): file for number, file in enumerate(hardware.rtl.files)}
     return {key: file for key, file in files.items() if file is not None}
@@ -41,6 +43,8 @@ def _hardware_with(hardware: HardwareSpec, files: Mapping[str, Path]) -> Hardwar
     update: dict[str, object] = {}
     if (table := files.get("hardware.technology")) is not None:
         update["technology"] = str(table)
+    if (table := files.get("hardware.accelerator.memory")) is not None:
+        update["accelerator"] = hardware.accelerator.model_copy(update={"memory": str(table)})
     if hardware.rtl is not None:
         own = tuple(files[_rtl_key(number)] for number in range(len(hardware.rtl.files)))
         update["rtl"] = hardware.rtl.model_copy(update={"files": own})

@@ -3,16 +3,21 @@
 import difflib
 import json
 import reprlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from dse.errors import StudyError
-from dse.study.inputs import input_files
+from dse.fetch import name_in
+from dse.study.inputs import input_files, with_input_files
 from dse.study.spec import Study, with_members
 from hwmodels import parse_toml, read_text
+
+if TYPE_CHECKING:  # imported by the studies that need it: it takes an HTTP client
+    from dse.fetch import Fetcher
 
 _ONLY_MEMBER = ("members", 0)
 _MOST_BYTES = 1_000_000  # of a study file
@@ -21,8 +26,12 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
 _SHORT.maxlist = _SHORT.maxdict = _SHORT.maxtuple = 20
 
 
-def load_study(path: Path) -> Study:
-    """Reads and validates a study file; paths in it become absolute.
+def load_study(path: Path, fetcher: "Fetcher | None" = None) -> Study:
+    """Reads and validates a study file; paths in it become absolute, and public files are brought.
+
+    Args:
+        path: the study file.
+        fetcher: brings what the study names as ``fetch:NAME``; by default from the user's cache or its address.
 
     Raises:
         StudyError: one line that names file, key, value and what would be right.
@@ -37,10 +46,27 @@ def load_study(path: Path) -> Study:
         study = validated(document, path.resolve().parent)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from None
+    named = {key: name for key, file in input_files(study).items() if (name := name_in(file)) is not None}
     for key, file in input_files(study).items():
-        if not file.is_file():
+        if key not in named and not file.is_file():
             raise StudyError(f"{path}: {key}: no such file: {file}; paths are relative to the study file")
-    return study
+    return with_input_files(study, _brought(path, named, fetcher)) if named else study
+
+
+def _brought(path: Path, named: Mapping[str, str], fetcher: "Fetcher | None") -> dict[str, Path]:
+    """Returns the public files of a study by their keys; nothing is downloaded if one of them is unknown."""
+    from dse.fetch import Fetcher
+
+    own = fetcher or Fetcher()
+    for key, name in named.items():
+        try:
+            own.place_of(name)
+        except StudyError as error:
+            raise StudyError(f"{path}: {key}: {error}") from None
+    try:
+        return {key: own.bring(name) for key, name in named.items()}
+    except StudyError as error:
+        raise StudyError(f"{path}: {error}") from None
 
 
 def validated(document: dict[str, Any], folder: Path | None = None) -> Study:

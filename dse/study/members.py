@@ -14,9 +14,13 @@ class NetworkSpec(Section):
     model: InputPath | None = Field(
         None, description="quantized .tflite, .onnx or .tosa file, relative to the study file"
     )
-    topology: Literal["digits_cnn"] | None = Field(None, description="built-in network, trained in float from the seed")
+    topology: Literal["digits_cnn", "characters_cnn"] | None = Field(
+        None, description="built-in network, trained in float from the seed"
+    )
     cut: tuple[str | Annotated[int, Field(ge=0)], ...] = Field(
-        (), description="names or indices of the model's tensors at which the network ends; none: at its logits"
+        (),
+        description="names (of .tflite also indices) of the model's tensors at which the network ends; none: at its "
+        "logits",
     )
     weight_bits: int = Field(8, ge=3, le=8, description="width in bits of every layer's weights")
     contract: str = Field("half_up", description="rounding contract of every rescaler")
@@ -40,7 +44,10 @@ class NetworkSpec(Section):
 class DataSpec(Section):
     """The samples and their split into seeded, disjoint parts, stratified if the classes have enough samples."""
 
-    dataset: Literal["digits"] | None = Field(None, description="the digit images that come with scikit-learn")
+    dataset: Literal["digits", "printed_characters"] | None = Field(
+        None,
+        description="the digit images that come with scikit-learn, or images of printed characters, drawn from fonts",
+    )
     samples: InputPath | None = Field(
         None, description=".npz with x and y, or x_train, y_train, x_test and y_test; relative to the study file"
     )

@@ -1,5 +1,6 @@
 """Prepares a study: loads every network and its data and checks that they fit, before anything is written."""
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from dse.study.spec import Study
 from dse.study.task_metrics import Measured, Metric, metric_named
 from dse.study.tasks import check_above_chance, check_classifier
 from dse.study.values import SHIPPED_METRICS
-from nets.datasets import Dataset, Samples, Splits, integers, load_digits_dataset, load_npz_dataset, split
+from nets.datasets import BUILT_IN_DATASETS, Dataset, Samples, Splits, integers, load_npz_dataset, split
 from nets.digests import digest
 from nets.execute import IntegerExecutor
 from nets.importers import TOPOLOGIES, load_network, model_format, quantize_input, quantize_module, train_float
@@ -238,7 +239,7 @@ def _prepared(member: MemberSpec, study: Study) -> PreparedMember:
 def _dataset(data: DataSpec, network: QuantizedNetwork | None) -> Dataset:
     """Loads samples for an imported network, or for one that is yet to be trained."""
     if not data.samples:
-        return load_digits_dataset()
+        return BUILT_IN_DATASETS[str(data.dataset)]()
     bits = 8 if network is None else network.tensors[network.inputs[0]].bits
     return load_npz_dataset(data.samples, input_offset=data.input_offset, bits=bits)
 
@@ -304,11 +305,12 @@ def _check_end(member: MemberSpec) -> None:
     if find is None or (end := find(model)) is None:
         return
     places = {"behind it": end.behind, "before it": end.logits}
-    cuts = [f"network.cut = [{at}] for the values {where}" for where, at in places.items() if at is not None]
-    instead = f"use {', or '.join(cuts)}" if cuts else "models of this format cannot be cut; leave the metric out"
+    cuts = [
+        f"network.cut = [{json.dumps(at)}] for the values {where}" for where, at in places.items() if at is not None
+    ]
     raise StudyError(
         f"{model.name}: data.metric = {metric!r} is of values, and the network is read without the {end.kind} that the "
-        f"file ends with; {instead}"
+        f"file ends with; use {', or '.join(cuts)}"
     )
 
 
@@ -350,7 +352,7 @@ def _trained(spec: NetworkSpec, name: str, samples: Samples, seed: int) -> _Base
     if not np.issubdtype(samples.inputs.dtype, np.floating) or shape != topology.input_shape:
         raise StudyError(
             f"network.topology = {name!r} is trained on real inputs {list(topology.input_shape)}, "
-            f'but the data are {samples.inputs.dtype} {list(shape)}; use data.dataset = "digits"'
+            f'but the data are {samples.inputs.dtype} {list(shape)}; use data.dataset = "{topology.dataset}"'
         )
     images = torch.from_numpy(samples.inputs.astype(np.float32)).permute(0, 3, 1, 2).contiguous()
     module = train_float(topology, images, torch.from_numpy(samples.labels), seed)

@@ -138,7 +138,7 @@ class SearchSpec(Section):
         totals = {metrics.ACCELERATOR_AREA.name, metrics.ACCELERATOR_ENERGY.name}
         for key, varies, rewarding in (
             ("weight_bits", self.weights_vary, totals),
-            ("lanes", bool(self.lanes), {metrics.LATENCY.name}),
+            ("lanes", bool(self.lanes), {metrics.LATENCY.name, metrics.LATENCY_NS.name}),
         ):
             if varies and not rewarding & seen:
                 named = " or ".join(sorted(rewarding))

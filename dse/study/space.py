@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from dse.design import (
     CONTRACT,
+    INT16_MULTIPLIER_BITS,
     LANES,
     STYLE,
     Finetune,
@@ -18,7 +19,7 @@ from dse.errors import StudyError
 from dse.study.search import RescalerRule, SearchSpec
 from dse.study.spec import HardwareSpec
 from dse.study.values import NATURAL_SHIFTS
-from nets.network import FULL_MULTIPLIER_BITS, NarrowableOperator, Operator, Weighted
+from nets.network import NarrowableOperator, Operator, Weighted
 
 
 def space_over(
@@ -77,7 +78,7 @@ def _variable(group: str, operators: list[Operator], search: SearchSpec) -> Resc
         name=group,
         multiplier_bits=tuple(sorted(bits)),
         methods=next((rule.methods for rule in rules if rule.methods), search.methods),
-        narrowest_bits=min(search.uniform_multiplier_bits, default=FULL_MULTIPLIER_BITS),
+        narrowest_bits=min((*search.uniform_multiplier_bits, INT16_MULTIPLIER_BITS)),
         tied=tuple(names) if len(names) > 1 else (),
         weights=_weights(operators, weight_bits),
         shifts=_shifts(operators, rules, search) if search.has_windows else None,

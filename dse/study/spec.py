@@ -12,8 +12,9 @@ from pydantic import (
 )
 
 from dse.design import Finetune, metrics
+from dse.study.accelerator import AcceleratorSpec, of_preset, with_preset
 from dse.study.members import MemberSpec
-from dse.study.search import SearchSpec
+from dse.study.search import Constraint, SearchSpec
 from dse.study.values import (
     InputPath,
     Lanes,
@@ -71,6 +72,17 @@ class RtlSpec(Section):
     )
 
 
+class ClockSpec(Section):
+    """A target clock. Rescalers get the shallowest pipelines that meet it; designs that miss it are infeasible."""
+
+    mhz: float = Field(gt=0, le=1e5, description="frequency of the clock, MHz; the table must give delays")
+    gating: bool = Field(
+        True,
+        description="whether a clock gate per lane stops the clock of rescalers that wait; else the clock pins of "
+        "their flip-flops switch in every cycle",
+    )
+
+
 class HardwareSpec(Section):
     """The accelerator, its technology, and the source of its costs."""
 
@@ -85,7 +97,32 @@ class HardwareSpec(Section):
     rtl: RtlSpec | None = Field(None, description="your own Verilog rescaler, for cost_source = rtl")
     style: Style = Field("streaming", description="one rescaler per layer, or one bank for all")
     lanes: Lanes = Field(1, description="rescalers side by side in each layer, or in the shared bank")
+    clock: ClockSpec | None = Field(
+        None, description="target clock; none: single-cycle rescalers, and no energy of clocks that wait"
+    )
     mac_lanes: int = Field(16, ge=1, le=2**20, description="MACs side by side in each layer, or in the shared array")
+    accelerator: AcceleratorSpec = AcceleratorSpec()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, document: object) -> object:
+        return with_preset(document)
+
+    @model_validator(mode="after")
+    def _is_of_the_preset(self) -> Self:
+        preset = self.accelerator.shape
+        if preset is None:
+            return self
+        if self.accelerator.own:
+            key = next(iter(self.accelerator.own))
+            raise ValueError(f"accelerator.{key} is given by preset = {self.accelerator.preset!r}; leave one out")
+        for key, value in of_preset(preset).items():
+            if (given := getattr(self, key)) != value:
+                raise ValueError(
+                    f"{key} = {given!r}, but accelerator.preset = {self.accelerator.preset!r} has {value!r}; "
+                    "leave one out"
+                )
+        return self
 
     @model_validator(mode="after")
     def _is_modelled(self) -> Self:
@@ -193,6 +230,23 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _clock_is_a_limit(self) -> Self:
+        """Adds the clock's period to the constraints, which keep designs that miss it off the front."""
+        if self.hardware.clock is not None:
+            others = [each for each in self.search.constraints if each.metric != metrics.PERIOD.name]
+            own = [each.at_most for each in self.search.constraints if each.metric == metrics.PERIOD.name]
+            limit = min([1000.0 / self.hardware.clock.mhz, *own])
+            limits = (*others, Constraint(metric=metrics.PERIOD.name, at_most=limit))
+            object.__setattr__(self, "search", self.search.model_copy(update={"constraints": limits}))
+        return self
+
+    @model_validator(mode="after")
+    def _clock_is_given(self) -> Self:
+        if self.hardware.clock is None and metrics.LATENCY_NS.name in self.search.figures:
+            raise ValueError(f"{metrics.LATENCY_NS.name} needs a clock; give hardware.clock.mhz")
+        return self
+
+    @model_validator(mode="after")
     def _metrics_are_given(self) -> Self:
         for member in self.members:
             if member.data.metric is None and metrics.METRIC_LOSS.name in self.search.figures:
@@ -278,6 +332,8 @@ class Study(Section):
         document = self.model_dump(mode="json", exclude=left_out)
         if self.hardware.technology.endswith(".toml"):
             document["hardware"]["technology"] = "a table of the user's own"
+        if self.hardware.accelerator.memory.endswith(".toml"):
+            document["hardware"]["accelerator"]["memory"] = "a table of the user's own"
         return document
 
     def to_toml(self) -> str:

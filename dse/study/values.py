@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo
 
 from dse.design import MOST_SHIFT_BITS, metrics
+from dse.fetch import name_in
 
 DEFAULT_MULTIPLIER_BITS = (*range(1, 17), 31)
 NATURAL_SHIFTS = "natural"
@@ -13,14 +14,14 @@ SHIPPED_METRICS = ("squared_error", "reconstruction_error", "anomaly_auc")
 
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:
-    """Returns a path relative to the folder that is given as the validation's context, if one is."""
-    return path if info.context is None else (info.context / path).resolve()
+    """Returns a path as seen from the folder that is the validation's context, if there is one; not ``fetch:NAME``."""
+    return path if info.context is None or name_in(path) is not None else (info.context / path).resolve()
 
 
-def _table(technology: str, info: ValidationInfo) -> str:
-    """Returns a technology, as :func:`_absolute` if it is a path; the names of shipped tables have no suffix."""
-    path = Path(technology)
-    return str(_absolute(path, info)) if info.context is not None and path.suffix == ".toml" else technology
+def _table(table: str, info: ValidationInfo) -> str:
+    """Returns a table, as :func:`_absolute` if it is a path; the names of shipped tables have no suffix."""
+    path = Path(table)
+    return str(_absolute(path, info)) if info.context is not None and path.suffix == ".toml" else table
 
 
 def _window(given: object) -> int | str:
@@ -44,6 +45,7 @@ Objective = Annotated[
 ]
 Sampler = Literal["surrogate", "tpe", "nsga2", "nsga3", "qmc", "random"]
 Technology = Annotated[str, AfterValidator(_table)]
+MemoryTableName = Annotated[str, AfterValidator(_table)]
 
 
 class Section(BaseModel):

@@ -125,8 +125,8 @@ def candidates_of(
 
 
 def _is_rival(entry: Entry) -> bool:
-    """Returns whether the search has to beat the design: int32, trained or not, and everything uniform."""
-    return entry.role.is_int32 or entry.role.is_uniform
+    """Returns whether the search has to beat the design: int32, trained or not, int16, and everything uniform."""
+    return entry.role.is_deployed or entry.role.is_uniform
 
 
 def _eligible(
@@ -137,7 +137,7 @@ def _eligible(
         e.trial
         for e in entries
         if e.feasible
-        and not e.role.is_int32
+        and not e.role.is_deployed
         and value_of(e.record, cost.name) < full
         and (not e.record.is_trained or e.record.fidelity in controls)
         and not _dominated(np.array(values_of(e.record, objectives)), baselines)

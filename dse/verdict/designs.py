@@ -18,6 +18,7 @@ _Value = TypeVar("_Value", int, str)
 
 ROLE_NAMES = {
     Role.INT32: "int32 (Q31)",
+    Role.INT16: "int16 (Q15)",
     Role.CONTROL: "int32, fine-tuned",
     Role.UNIFORM_ROUND: "uniform round",
     Role.UNIFORM_ABSORB: "uniform absorb",
@@ -50,6 +51,31 @@ def evidence(ci_low: float, ci_high: float, margin_pp: float) -> Evidence:
 
 
 @dataclass(frozen=True)
+class Shares:
+    """Parts that the rescalers have in the accelerator's area or energy; NaN if they are not known.
+
+    Attributes:
+        int32, design: the part in MACs, rescalers, and memory of parameters and biases, for int32 and for the design.
+        int32_whole, design_whole: the part if buffers of weights and activations count too.
+    """
+
+    int32: float
+    design: float
+    int32_whole: float
+    design_whole: float
+
+    @property
+    def in_words(self) -> str:
+        """The shares in a phrase; empty if they are not known."""
+        if not (math.isfinite(self.int32) and math.isfinite(self.design)):
+            return ""
+        array = f"from {formats.share(self.int32)} to {formats.share(self.design)} of MACs and rescalers"
+        if not (math.isfinite(self.int32_whole) and math.isfinite(self.design_whole)):
+            return f"{array}, buffers not counted"
+        return f"{array}, {formats.share(self.int32_whole)} to {formats.share(self.design_whole)} with buffers"
+
+
+@dataclass(frozen=True)
 class Choice:
     """One design, with what a reader needs to judge it.
 
@@ -60,6 +86,7 @@ class Choice:
         fidelity: fidelity of its accuracy, in words.
         figures: every number of its row in ``StudyResults.trials`` by column; NaN if it is not known.
         int32: the same of the int32 baseline; empty before that is complete.
+        int16: the same of the int16 baseline.
         loss: what designs lose against int32: the study's first objective.
         area: the area that the report shows.
         energy: the energy of one inference that the report shows.
@@ -77,6 +104,7 @@ class Choice:
     fidelity: str
     figures: Mapping[str, float]
     int32: Mapping[str, float]
+    int16: Mapping[str, float]
     loss: Figure
     area: Figure
     energy: Figure
@@ -123,14 +151,24 @@ class Choice:
         return _quotient(self.int32.get(self.energy.name, math.nan), self.energy_nj)
 
     @property
-    def accelerator_area_share(self) -> float:
-        """Share of the rescalers in the accelerator's area; NaN if the study does not know it."""
-        return _quotient(self.value(metrics.RESCALER_AREA), self.value(metrics.ACCELERATOR_AREA))
+    def area_ratio_int16(self) -> float:
+        """Area of int16 over this one's; NaN without an int16 baseline."""
+        return _quotient(self.int16.get(self.area.name, math.nan), self.area_um2)
 
     @property
-    def accelerator_energy_share(self) -> float:
-        """Share of the rescalers in the accelerator's energy; NaN if the study does not know it."""
-        return _quotient(self.value(metrics.RESCALER_ENERGY), self.value(metrics.ACCELERATOR_ENERGY))
+    def energy_ratio_int16(self) -> float:
+        """Energy of int16 over this one's; NaN without an int16 baseline."""
+        return _quotient(self.int16.get(self.energy.name, math.nan), self.energy_nj)
+
+    @property
+    def area_shares(self) -> Shares:
+        """Shares of the rescalers in the accelerator's area."""
+        return _shares(self, metrics.RESCALER_AREA, metrics.ACCELERATOR_AREA, metrics.MEMORY_AREA)
+
+    @property
+    def energy_shares(self) -> Shares:
+        """Shares of the rescalers in the accelerator's energy."""
+        return _shares(self, metrics.RESCALER_ENERGY, metrics.ACCELERATOR_ENERGY, metrics.MEMORY_ENERGY)
 
     @property
     def val_loss(self) -> float:
@@ -177,13 +215,26 @@ class Choice:
         return self.finetune not in {"", "none"}
 
 
+def _shares(choice: Choice, part: Figure, whole: Figure, memory: Figure) -> Shares:
+    before, after = choice.int32, choice.figures
+    return Shares(*(_share(each, part, whole, extra) for extra in (None, memory) for each in (before, after)))
+
+
+def _share(figures: Mapping[str, float], part: Figure, whole: Figure, memory: Figure | None) -> float:
+    extra = 0.0 if memory is None else figures.get(memory.name, math.nan)
+    return _quotient(figures.get(part.name, math.nan), figures.get(whole.name, math.nan) + extra)
+
+
 def choices(results: StudyResults, rows: pd.DataFrame) -> list[Choice]:
     """Returns rows of ``trials`` as designs."""
     int32 = _figures(results.int32_row) if results.int32_row else {}
-    return [_choice(results, row, int32) for row in rows.to_dict(orient="records")]
+    int16 = _figures(results.int16_row) if results.int16_row else {}
+    return [_choice(results, row, int32, int16) for row in rows.to_dict(orient="records")]
 
 
-def _choice(results: StudyResults, row: Mapping[Hashable, object], int32: Mapping[str, float]) -> Choice:
+def _choice(
+    results: StudyResults, row: Mapping[Hashable, object], int32: Mapping[str, float], int16: Mapping[str, float]
+) -> Choice:
     facts, figures = results.facts, _figures(row)
     return Choice(
         trial=int(figures["trial"]),
@@ -192,6 +243,7 @@ def _choice(results: StudyResults, row: Mapping[Hashable, object], int32: Mappin
         fidelity=str(row["fidelity"]).replace("_finetune", " fine-tune"),
         figures=figures,
         int32=int32,
+        int16=int16,
         loss=facts.loss,
         area=facts.area,
         energy=facts.energy,
@@ -235,6 +287,8 @@ def uniform_name(choice: Choice) -> str:
     The width of its weights stands first if the study varies that. Rules for some of the rescalers may keep these from
     the common width, method or window.
     """
+    if choice.role is Role.INT16:
+        return ROLE_NAMES[choice.role]
     width, method = _commonest(choice.multiplier_bits, 0), _commonest(choice.methods, "")
     words = ["int32" if width == FULL_MULTIPLIER_BITS else f"all {formats.count(width, 'bit')}, {method}"]
     if choice.weight_bits:

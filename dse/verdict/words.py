@@ -53,14 +53,18 @@ def _test_samples(power: Power, facts: StudyFacts) -> str:
 
 
 def saving(choice: Choice, facts: StudyFacts) -> str:
-    """Returns what a design costs, and how much less that is than int32."""
+    """Returns what a design costs, and how much less that is than int32 and int16."""
     things = "rescalers" if facts.costed == "rescaler" else "accelerator"
     whole = f"{formats.area(choice.area_um2)} of {things}"
     if not math.isfinite(choice.area_ratio):
         return whole
+    areas, energies = [f"{_times(choice.area_ratio, 'less')} than int32"], [_times(choice.energy_ratio, "less")]
+    if math.isfinite(choice.area_ratio_int16):
+        areas.append(f"{_times(choice.area_ratio_int16, 'less')} than int16")
+        energies.append(_times(choice.energy_ratio_int16, "less"))
     return (
-        f"{whole}, {_times(choice.area_ratio, 'less')} than int32, "
-        f"and {formats.energy(choice.energy_nj)} per inference, {_times(choice.energy_ratio, 'less')}"
+        f"{whole}, {' and '.join(areas)}, "
+        f"and {formats.energy(choice.energy_nj)} per inference, {' and '.join(energies)}"
     )
 
 
@@ -74,8 +78,17 @@ def text_of(verdict: Verdict, facts: StudyFacts) -> list[str]:
     """Returns the sentences after the headline."""
     if verdict.recommended is None:
         return _tests(verdict)
-    sentences = [*_accuracy(verdict, facts), *_tests(verdict), *_gain(verdict.gain_over_uniform, verdict.recommended)]
+    choice = verdict.recommended
+    sentences = [*_shares(choice, facts), *_accuracy(verdict, facts), *_tests(verdict)]
+    sentences += _gain(verdict.gain_over_uniform, choice)
     return [*sentences, *_stability(verdict), *_power(verdict, facts)]
+
+
+def _shares(choice: Choice, facts: StudyFacts) -> list[str]:
+    """Returns how much of the accelerator its rescalers are, with buffers of weights and activations and without."""
+    shares = {"area": choice.area_shares.in_words, "energy": choice.energy_shares.in_words}
+    known = [f"{words} in {name}" for name, words in shares.items() if words]
+    return [f"Rescalers go {'; '.join(known)} ({facts.accelerator})."] if known else []
 
 
 def _accuracy(verdict: Verdict, facts: StudyFacts) -> list[str]:

@@ -3,7 +3,7 @@
 from hwmodels.architectures.add import ADD
 from hwmodels.architectures.add_shift import ADD_SHIFT
 from hwmodels.architectures.array import ARRAY
-from hwmodels.architectures.base import RTL_FOLDER, Architecture, SweepPoint, check_workload
+from hwmodels.architectures.base import RTL_FOLDER, Architecture, Place, SweepPoint, check_workload, slices
 from hwmodels.architectures.constant import CONSTANT
 from hwmodels.architectures.forms import FORMS, Form, correction_names
 from hwmodels.architectures.fractured import FRACTURED
@@ -37,10 +37,12 @@ __all__ = [
     "Architecture",
     "Choice",
     "Form",
+    "Place",
     "SweepPoint",
     "architecture_for",
     "check_choice",
     "check_workload",
     "correction_names",
     "offered",
+    "slices",
 ]

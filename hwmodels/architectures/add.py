@@ -2,18 +2,23 @@
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
 from hwmodels.architectures import blocks
 from hwmodels.architectures.base import (
     CLAMP,
+    DELAY,
     OUTPUT_STAGE,
+    REGISTER,
+    STAGED_PRODUCT,
     Architecture,
     Columns,
+    Place,
     SweepPoint,
     clamped,
+    most_slices,
     output_parameters,
     output_ports,
 )
@@ -35,7 +40,15 @@ class Add(Architecture):
 
     name = "add"
     top = "rescaler_add"
-    sources = ("rescaler_add.v", "rescaler.v", "rescaler_constant.v", PRODUCT, OUTPUT_STAGE, CLAMP)
+    sources = (
+        "rescaler_add.v", "rescaler.v", "rescaler_constant.v",
+        PRODUCT, STAGED_PRODUCT, OUTPUT_STAGE, CLAMP, DELAY, REGISTER,
+    )  # fmt: skip
+    registers: ClassVar[Mapping[Place, str]] = {
+        "input_product": "INPUT_PRODUCT_STAGES", "input_sum": "INPUT_SUM_STAGE",
+        "product": "PRODUCT_STAGES", "shift": "SHIFT_STAGE", "sum": "SUM_STAGE",
+    }  # fmt: skip
+    held = ("scaled_zero", "halved_zero", "mult_in", "shift_in", "mult_out", "shift_out", *Architecture.held)
     stages = 2
     choice = None
     own_activity = True
@@ -67,11 +80,17 @@ class Add(Architecture):
             "OUT_WIDTH": workload.output_bits,
             **dict(zip(("MULT_IN", "MULT_OUT"), multipliers(workload), strict=True)),
             **dict(zip(("SCALED_ZERO", "HALVED_ZERO"), input_zeros(workload), strict=True)),
+            **self.pipeline_parameters(workload),
             **output_parameters(workload),
         }
 
-    def pipelined(self, parameters: Mapping[str, int], /) -> dict[str, int]:
-        return dict(parameters)  # an ADD keeps its single cycle beside pipelined rescalers
+    def most_registers(self, workload: RescalerWorkload, /) -> dict[Place, int]:
+        first, last = (
+            1 if constant else most_slices(stage.multiplier_bits)
+            for stage, constant in zip(workload.stages, multipliers(workload), strict=True)
+        )
+        shift = min(workload.stages[-1].shift_bits, 1)
+        return {"input_product": first, "input_sum": 1, "product": last, "shift": shift, "sum": 1}
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         depth, constant_bits = yield from _front(workload)
@@ -81,7 +100,9 @@ class Add(Architecture):
             yield from blocks.half_up_lane(workload, depth, varying)
             return
         yield from constant_product(varying, multiplier, "output ")
-        kept = blocks.kept_bits(last.operand_bits + multiplier.bit_length() + 1, last.right_shift_min)
+        product = last.operand_bits + multiplier.bit_length() + 1
+        kept = blocks.kept_bits(product, last.right_shift_min)
+        depth = yield from blocks.registered("product", product, depth, workload.pipeline.product)
         yield from blocks.round_and_clamp(workload, kept, depth, max(0, 1 - last.right_shift_min))
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
@@ -95,7 +116,7 @@ class Add(Architecture):
         total = half_up(scaled, shift_in) + halved
         return {"q": clamped(half_up(total * mult_out, shift_out), parameters, inputs)}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         # Inputs are outputs of the trace as int8, of two different streams; a stream has one multiplier.
         cut = cut_streams(trace, 31, 32)
         real = cut.acc * np.ldexp(cut.multiplier.astype(np.float64), -(cut.shift_min + cut.shift)) + cut.zero_point
@@ -169,24 +190,30 @@ def _front(workload: RescalerWorkload) -> Generator[Part, None, tuple[float, int
     first, second = workload.stages
     bits = _input_bits(workload) + 1
     for operand, zero in zip(("scaled", "halved"), input_zeros(workload), strict=True):
-        name = f"{operand} input zero-point subtractor"
+        name, beside = f"{operand} input zero-point subtractor", operand == "halved"
         if workload.output is None:
-            yield Part("adder", name, sized(bits, subtracted=bits))
+            yield Part("adder", name, sized(bits, subtracted=bits), off_path=beside)
         elif zero:
             needed = bits - ((zero & -zero).bit_length() - 1)
-            yield Part("adder", name, sized(needed, halves=needed))
-    multiplier, depth = multipliers(workload)[0], adder_levels(bits)
+            yield Part("adder", name, sized(needed, halves=needed), off_path=beside)
+    multiplier, depth, registers = multipliers(workload)[0], adder_levels(bits), workload.pipeline.input_product
     if multiplier:
         yield from constant_product(bits, multiplier, "input ")
+        depth = yield from blocks.registered("input product", bits + first.multiplier_bits, depth, registers)
     else:
-        depth = yield from blocks.scale(replace(first, operand_bits=bits), depth, prefix="input ")
+        own = replace(first, operand_bits=bits)
+        depth = yield from blocks.scale(own, depth, registers, held_bits=0, prefix="input ")
+    if registers:
+        yield Part("register", "halved input", {"bits": bits * registers}, off_path=True)
     zeros = blocks.constant_zeros(first, first.right_shift_min)
     kept = blocks.kept_bits(blocks.product_bits(replace(first, operand_bits=bits)), first.right_shift_min)
     halved = bits + workload.left_shift - 1  # exactly halved: shifted left by one less than the common shift
     total = max(min(max(kept, halved + 1) + 1, second.operand_bits + 1) - zeros, 1)
     yield Part("adder", "sum", sized(total, depth))
     constant = max(min(zeros, workload.left_shift) - 1, 0)
-    return depth + adder_levels(total), min(constant, second.operand_bits - 1)
+    behind = depth + adder_levels(total)
+    depth = yield from blocks.registered("input sum", second.operand_bits, behind, workload.pipeline.input_sum)
+    return depth, min(constant, second.operand_bits - 1)
 
 
 ADD: Final = Add()

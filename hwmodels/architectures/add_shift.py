@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from hwmodels.architectures import blocks
 from hwmodels.architectures.add import ADD, INPUT_BITS, LEFT_SHIFT, check_inputs
-from hwmodels.architectures.base import CLAMP, Architecture, Columns, SweepPoint, clamped
+from hwmodels.architectures.base import CLAMP, DELAY, REGISTER, Architecture, Columns, Place, SweepPoint, clamped
 from hwmodels.architectures.rounding import ROUNDED_SHIFTS
 from hwmodels.architectures.shift import FOLDED_CONTRACTS
 from hwmodels.components import Part, adder_levels, signed_bits, sized
@@ -65,7 +65,8 @@ class AddShift(Architecture):
 
     name = "add_shift"
     top = "rescaler_add_shift"
-    sources = ("rescaler_add_shift.v", CLAMP)
+    sources = ("rescaler_add_shift.v", CLAMP, DELAY, REGISTER)
+    registers: ClassVar[Mapping[Place, str]] = {"input_sum": "INPUT_SUM_STAGE", "sum": "SUM_STAGE"}
     multiplier_bits = (1, 1)
     stages = 2
     folded = True
@@ -111,6 +112,7 @@ class AddShift(Architecture):
             "SHIFT": total.shift,
             "SUM_WIDTH": total.bits,
             "OUT_WIDTH": workload.output_bits,
+            **self.pipeline_parameters(workload),
             "ROUND": int(workload.contract == "half_up"),
             "SCALED_ZERO": output.input_zero_points[0],
             "HALVED_ZERO": output.input_zero_points[1],
@@ -119,8 +121,8 @@ class AddShift(Architecture):
             "Q_MAX": output.q_max,
         }
 
-    def pipelined(self, parameters: Mapping[str, int], /) -> dict[str, int]:
-        return dict(parameters)  # there is no multiplier to put a register behind
+    def most_registers(self, _workload: RescalerWorkload, /) -> dict[Place, int]:
+        return dict.fromkeys(self.registers, 1)
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         total = FoldedSum.of(workload)
@@ -128,11 +130,13 @@ class AddShift(Architecture):
         bits = total.inputs_bits - apart
         yield Part("adder", "sum of the inputs", sized(bits, overlap=max(total.input_bits - apart, 0)))
         depth = adder_levels(total.inputs_bits)
+        depth = yield from blocks.registered("input sum", total.inputs_bits, depth, workload.pipeline.input_sum)
         passed = (total.constant & -total.constant).bit_length() - 1 if total.constant else total.bits
         needed = min(max(total.inputs_bits, signed_bits(total.constant)) + 1, total.bits)
         halves = max(needed - passed, 1)
         yield Part("adder", "constant", sized(halves, depth, halves=halves))
         depth += adder_levels(needed)
+        depth = yield from blocks.registered("sum", total.bits - total.shift, depth, workload.pipeline.sum)
         yield from blocks.clamp(workload, total.bits - total.shift, depth)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
@@ -141,8 +145,8 @@ class AddShift(Architecture):
         rescale = ROUNDED_SHIFTS["half_up" if parameters["ROUND"] else "floor"]
         return {"q": clamped(rescale(scaled + halved, parameters["SHIFT"]), {**parameters, "CONSTANTS": 1}, inputs)}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
-        columns = ADD.stimulus(trace, workload)
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+        columns = ADD.operands(trace, workload)
         return {name: columns[name] for name in ("scaled_input", "halved_input")}
 
     def swept_bits(self, workload: RescalerWorkload) -> int:

@@ -1,9 +1,10 @@
 """The array: multiplier (none for k = 1), barrel shifter, one adder for rounding and zero point, and clamp."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from hwmodels.architectures import blocks
+from hwmodels.architectures.base import DELAY, REGISTER, STAGED_PRODUCT
 from hwmodels.architectures.one_stage import OneStage
 from hwmodels.components import Part
 from hwmodels.workload import RescalerWorkload
@@ -14,16 +15,10 @@ class Array(OneStage):
 
     name = "array"
     top = "rescaler"
-    sources = ("rescaler.v",)
+    sources = ("rescaler.v", STAGED_PRODUCT, DELAY, REGISTER)
     choice = "array"
     calibrated = True
     exported = True
-
-    def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
-        return {**super().parameters(workload), "PIPELINE": 0}
-
-    def pipelined(self, parameters: Mapping[str, int], /) -> dict[str, int]:
-        return {**parameters, "PIPELINE": 1}
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         return blocks.half_up_lane(workload)

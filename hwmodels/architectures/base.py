@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,15 @@ from hwmodels.workload import OutputConstants, RescalerWorkload, RescaleStage
 RTL_FOLDER: Final = Path(__file__).parents[1] / "rtl"
 OUTPUT_STAGE: Final = "rescaler_output.v"
 CLAMP: Final = "rescaler_clamp.v"  # which that instantiates
+DELAY: Final = "rescaler_delay.v"  # likewise
+STAGED_PRODUCT: Final = "rescaler_product.v"
+REGISTER: Final = "rescaler_register.v"  # of every module
 OUTPUT_BITS: Final = 8  # of every design of the sweep
+CONTROLS: Final = {"reset": 0, "enable": 1}  # ports of every module, and their values while it works
 MAX_WIDTH: Final = 512  # bits; a wider workload is a mistake
+MOST_SLICES: Final = 8  # of a product; with more, the adder behind each slice is all that is left of its delay
+Place = Literal["input_product", "input_sum", "product", "shift", "sum"]  # the fields of a Pipeline
+PLACES: Final[tuple[Place, ...]] = get_args(Place)
 Columns = dict[str, npt.NDArray[np.int64]]
 SweptWidth = Literal["multiplier_bits", "shift_bits"]
 
@@ -60,9 +67,9 @@ class Architecture(ABC):
         multiplier_bits: smallest and largest ``k`` that its module takes.
         stages: multiply-and-shift stages of the workloads that it serves.
         folded: whether it serves the workloads whose accumulator holds rounding constant and zero point, or the others.
+        registers: parameter of its module for each place of a pipeline that it has.
         choice: value of ``hardware.architecture`` in a study file under which it serves a study's rescalers; None if
             it serves under every value, empty if no study can choose it.
-        single_path: whether its components form one chain from operand to output register, so that delays add up.
         narrows: whether, in a wide unit, a narrow multiplier costs less energy than a wide one.
         own_activity: whether its nets switch differently from those of a single-cycle rescaler on accumulators, so that
             calibration fits one factor for its energies instead of fitting components to them.
@@ -70,6 +77,7 @@ class Architecture(ABC):
         exported: whether the Verilog export can instantiate it.
         programmable: whether zero points and bounds can be ports, and not only constants.
         sweep_widths: operand widths of its sweep in bits, empty if it takes those of the whole sweep.
+        held: input ports that belong to the layer: pipelined modules take them to be constant while operands pass.
         swept: the width that its sweep varies: ``multiplier_bits``, or ``shift_bits`` of a pure shift.
         sweep_values: values of that width, empty if it takes those of the whole sweep.
     """
@@ -82,13 +90,14 @@ class Architecture(ABC):
     stages: ClassVar[int] = 1
     folded: ClassVar[bool] = False
     choice: ClassVar[str | None] = ""
-    single_path: ClassVar[bool] = True
+    registers: ClassVar[Mapping[Place, str]] = {}
     narrows: ClassVar[bool] = True
     own_activity: ClassVar[bool] = False
     calibrated: ClassVar[bool] = False
     exported: ClassVar[bool] = False
     programmable: ClassVar[bool] = True
     sweep_widths: ClassVar[tuple[int, ...]] = ()
+    held: ClassVar[tuple[str, ...]] = ("zero_point", "q_min", "q_max")
     swept: ClassVar[SweptWidth] = "multiplier_bits"
     sweep_values: ClassVar[tuple[int, ...]] = ()
 
@@ -117,22 +126,39 @@ class Architecture(ABC):
         if workload.folded != self.folded:
             state = "folded" if self.folded else "not folded"
             raise HardwareError(f"rescaler {workload.name!r}: the {self.name} architecture takes workloads {state}")
+        most = self.most_registers(workload)
+        for place in PLACES:
+            if not 0 <= (registers := getattr(workload.pipeline, place)) <= most.get(place, 0):
+                raise HardwareError(
+                    f"rescaler {workload.name!r}: {registers} registers at {place!r} of its pipeline; the {self.name} "
+                    f"architecture takes at most {most.get(place, 0)}"
+                )
+        products = (workload.pipeline.input_product, workload.pipeline.product)
+        for registers, stage in zip(products[-len(workload.stages) :], workload.stages, strict=True):
+            if registers > 1 and 0 in slices(stage.multiplier_bits, registers):
+                raise HardwareError(
+                    f"rescaler {workload.name!r}: {stage.multiplier_bits} bits cannot be cut into {registers} slices"
+                )
 
     @abstractmethod
     def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
-        """Returns the parameters of the module that serves a workload."""
+        """Returns the parameters of the module that serves a workload; enable and reset are none of them."""
 
-    def pipelined(self, _parameters: Mapping[str, int], /) -> dict[str, int]:
-        """Returns the parameters of the form with a register between multiplier and shifter.
+    def pipeline_parameters(self, workload: RescalerWorkload) -> dict[str, int]:
+        """Returns the parameters of the module that a workload's pipeline sets."""
+        return {parameter: getattr(workload.pipeline, place) for place, parameter in self.registers.items()}
 
-        Raises:
-            HardwareError: if there is no such form.
-        """
-        raise HardwareError(f"{self.top} has no pipelined form")
+    def most_registers(self, _workload: RescalerWorkload, /) -> dict[Place, int]:
+        """Returns the most registers at each place of a pipeline that can be built for a workload; none by default."""
+        return {}
 
     @abstractmethod
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
-        """Yields the components of one lane in data order, each with the gate levels in front of it."""
+        """Yields the components of one lane in data order, each with the gate levels in front of it.
+
+        Those that do not lie beside it (``off_path``) form the longest path, which pipeline registers (``ends_path``)
+        cut.
+        """
 
     @abstractmethod
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
@@ -143,16 +169,24 @@ class Architecture(ABC):
 
     def input_range(self, port: str, bits: int, signed: bool) -> tuple[int, int]:
         """Returns the smallest and the largest legal value of an input port of the given width in bits."""
+        if port in CONTROLS:
+            return CONTROLS[port], CONTROLS[port]
         if port.startswith("mult"):  # normalised
             return 1 << (bits - 1), (1 << bits) - 1
         return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
 
-    @abstractmethod
     def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         """Returns the values of every input port but the clock while a trace runs, each of shape (cycles, streams)."""
+        columns = self.operands(trace, workload)
+        alike = next(iter(columns.values()))
+        return {name: np.full_like(alike, value) for name, value in CONTROLS.items()} | columns
+
+    @abstractmethod
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+        """Returns the values of the input ports that carry operands or start them while a trace runs."""
 
     def latency(self, _multiplier_bits: int, /) -> int:
-        """Returns the clock cycles from an operand to the output register."""
+        """Returns the clock cycles from an operand to the output register of a unit without a pipeline."""
         return 1
 
     def interval(self, _multiplier_bits: int, /) -> int:
@@ -213,6 +247,17 @@ def _check_output(workload: RescalerWorkload, output: OutputConstants) -> None:
             raise HardwareError(f"rescaler {workload.name!r}: {name} is {value}; use {-half} to {half - 1}")
     if output.q_min > output.q_max:
         raise HardwareError(f"rescaler {workload.name!r}: q_min {output.q_min} exceeds q_max {output.q_max}")
+
+
+def slices(multiplier_bits: int, stages: int) -> tuple[int, ...]:
+    """Returns the widths of the slices of ``rtl/rescaler_product.v``, lowest first; the last ones may be empty."""
+    size = -(-multiplier_bits // stages)
+    return tuple(max(min(size, multiplier_bits - low), 0) for low in range(0, size * stages, size))
+
+
+def most_slices(multiplier_bits: int) -> int:
+    """Returns the most pipeline stages of a product; a pure shift has none."""
+    return 0 if multiplier_bits == 1 else min(multiplier_bits, MOST_SLICES)
 
 
 def output_parameters(workload: RescalerWorkload) -> dict[str, int]:

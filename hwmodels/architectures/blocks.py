@@ -6,6 +6,7 @@ gate levels behind them.
 
 from collections.abc import Generator, Iterator
 
+from hwmodels.architectures.base import slices
 from hwmodels.components import (
     LOGIC_LEVELS,
     MUX_LEVELS,
@@ -47,29 +48,85 @@ def constant_zeros(stage: RescaleStage, right_shift: int) -> int:
 def half_up_lane(workload: RescalerWorkload, depth: float = 0.0, operand_bits: int | None = None) -> Iterator[Part]:
     """Yields the components of ``rtl/rescaler.v``, behind ``depth`` gate levels."""
     stage = workload.stages[-1]
-    depth = yield from scale(stage, depth, operand_bits=operand_bits)
+    depth = yield from scale(stage, depth, workload.pipeline.product, operand_bits=operand_bits)
     kept = kept_bits(product_bits(stage), stage.right_shift_min)
     yield from round_and_clamp(workload, kept, depth, constant_zeros(stage, stage.right_shift_min))
 
 
 def scale(
-    stage: RescaleStage, depth: float, *, operand_bits: int | None = None, prefix: str = ""
+    stage: RescaleStage,
+    depth: float,
+    stages: int = 0,
+    *,
+    operand_bits: int | None = None,
+    held_bits: int | None = None,
+    prefix: str = "",
 ) -> Generator[Part, None, float]:
-    """Yields multiplier and shifter of a stage, whose operand may have fewer bits that vary."""
-    depth = yield from multiply(stage, depth, operand_bits=operand_bits, prefix=prefix)
+    """Yields multiplier, in as many pipeline stages, and shifter; see ``multiply``."""
+    depth = yield from multiply(stage, depth, stages, operand_bits=operand_bits, held_bits=held_bits, prefix=prefix)
     kept = kept_bits(product_bits(stage), stage.right_shift_min)
     return (yield from shift(kept, stage.shift_bits, depth, prefix))
 
 
 def multiply(
-    stage: RescaleStage, depth: float, *, operand_bits: int | None = None, prefix: str = ""
+    stage: RescaleStage,
+    depth: float,
+    stages: int = 0,
+    *,
+    operand_bits: int | None = None,
+    held_bits: int | None = None,
+    prefix: str = "",
 ) -> Generator[Part, None, float]:
-    """Yields the multiplier of a stage; a pure shift has none."""
+    """Yields the multiplier of a stage, in as many pipeline stages; a pure shift has none.
+
+    Args:
+        stage: what is multiplied.
+        depth: gate levels in front of it.
+        stages: pipeline stages.
+        operand_bits: bits of the operand that vary (default: all).
+        held_bits: bits beside the product that are delayed by as many cycles (default: those of the shift).
+        prefix: first words of the components' names.
+    """
     if stage.multiplier_bits == 1:
         return depth
-    operand_bits = operand_bits or stage.operand_bits
-    yield Part("multiplier", f"{prefix}multiplier", crossed(operand_bits, stage.multiplier_bits, depth))
-    return depth + multiplier_levels(min(operand_bits, stage.multiplier_bits), product_bits(stage))
+    operand_bits, k = operand_bits or stage.operand_bits, stage.multiplier_bits
+    if stages:
+        held_bits = stage.shift_bits if held_bits is None else held_bits
+        return (yield from _staged_product((operand_bits, k, held_bits), stages, depth, prefix))
+    yield Part("multiplier", f"{prefix}multiplier", crossed(operand_bits, k, depth))
+    return depth + multiplier_levels(min(operand_bits, k), product_bits(stage))
+
+
+def _staged_product(
+    widths: tuple[int, int, int], stages: int, depth: float, prefix: str
+) -> Generator[Part, None, float]:
+    """Yields the components of ``rtl/rescaler_product.v``, and the registers of what is held beside it.
+
+    Synthesis adds what a slice takes from the stage before as one more row of its partial products.
+    """
+    operand_bits, multiplier_bits, held_bits = widths
+    rest = multiplier_bits
+    for index, bits in enumerate(slices(multiplier_bits, stages)):
+        name, rest = f"{prefix}slice {index}", rest - bits
+        yield Part("multiplier", f"{name} multiplier", crossed(operand_bits, bits, depth))
+        depth += multiplier_levels(min(operand_bits, bits), operand_bits + bits)
+        if index:
+            sum_bits = operand_bits + bits
+            yield Part("adder", f"{name} sum", sized(sum_bits, depth, overlap=operand_bits), off_path=True)
+        yield from registered(f"{name} product", operand_bits + multiplier_bits - rest, depth)
+        depth = 0.0
+        beside = held_bits + (operand_bits + rest if rest else 0)
+        if beside:
+            yield Part("register", f"{name} remainder", {"bits": beside}, off_path=True)
+    return depth
+
+
+def registered(name: str, bits: int, depth: float, registers: int = 1) -> Generator[Part, None, float]:
+    """Yields a pipeline register if there is one; returns the gate levels behind it."""
+    if not registers:
+        return depth
+    yield Part("register", f"{name} register", {"bits": bits}, ends_path=True)
+    return 0.0
 
 
 def shift(bits: int, amount_bits: int, depth: float, prefix: str = "") -> Generator[Part, None, float]:
@@ -82,7 +139,8 @@ def shift(bits: int, amount_bits: int, depth: float, prefix: str = "") -> Genera
 
 def round_and_clamp(workload: RescalerWorkload, kept_bits: int, depth: float, zeros: int = 0) -> Iterator[Part]:
     """Yields the components behind a shifter, whose ``zeros`` low bits are always zero and take no adder."""
-    full, output = max(kept_bits, workload.output_bits + 1), workload.output
+    full, output, pipeline = max(kept_bits, workload.output_bits + 1), workload.output, workload.pipeline
+    depth = yield from registered("shift", kept_bits, depth, pipeline.shift)
     if output is None:
         total, overlap = full + 1, max(workload.output_bits + 1 - zeros, 0)
         size = sized(max(total - zeros, 1), depth, overlap=overlap)
@@ -91,7 +149,8 @@ def round_and_clamp(workload: RescalerWorkload, kept_bits: int, depth: float, ze
         needed = max(total - zeros, 1)
         size = sized(needed, depth, halves=needed)
     yield Part("adder", "rounding and zero-point adder", size)
-    yield from clamp(workload, full, depth + adder_levels(total))
+    depth = yield from registered("sum", full, depth + adder_levels(total), pipeline.sum)
+    yield from clamp(workload, full, depth)
 
 
 def clamp(workload: RescalerWorkload, full_bits: int, depth: float) -> Iterator[Part]:
@@ -130,9 +189,14 @@ def _bounds(output_bits: int, output: OutputConstants | None) -> Iterator[tuple[
         yield "upper", compared_with(output_bits, output.q_max, ones=True)
 
 
-def enabled_output(workload: RescalerWorkload, product_bits: int, amount_bits: int, depth: float) -> Iterator[Part]:
-    """Yields what follows a product, with an output register that takes a result only when it is enabled."""
+def output(workload: RescalerWorkload, product_bits: int, amount_bits: int, depth: float) -> Iterator[Part]:
+    """Yields what follows a product."""
     kept = kept_bits(product_bits, workload.stages[-1].right_shift_min)
     depth = yield from shift(kept, amount_bits, depth)
     yield from round_and_clamp(workload, kept, depth)
+
+
+def enabled_output(workload: RescalerWorkload, product_bits: int, amount_bits: int, depth: float) -> Iterator[Part]:
+    """Yields what follows a product, with an output register that takes a result only when it is enabled."""
+    yield from output(workload, product_bits, amount_bits, depth)
     yield Part("mux", "output enable", muxed(workload.output_bits))

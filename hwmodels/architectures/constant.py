@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
 from hwmodels.architectures import blocks
 from hwmodels.architectures.base import (
     CLAMP,
+    DELAY,
     OUTPUT_STAGE,
+    REGISTER,
     Architecture,
     Columns,
+    Place,
     SweepPoint,
     clamped,
     output_parameters,
@@ -31,7 +34,8 @@ class Constant(Architecture):
 
     name = "constant"
     top = "rescaler_constant"
-    sources = ("rescaler_constant.v", PRODUCT, OUTPUT_STAGE, CLAMP)
+    sources = ("rescaler_constant.v", PRODUCT, OUTPUT_STAGE, CLAMP, DELAY, REGISTER)
+    registers: ClassVar[Mapping[Place, str]] = {"product": "PRODUCT_STAGE", "sum": "SUM_STAGE"}
     multiplier_bits = (1, 31)
     choice = "array"
     exported = True
@@ -54,8 +58,12 @@ class Constant(Architecture):
             "MULTIPLIER": _multiplier(stage),
             "SHIFT": stage.right_shift_min,
             "OUT_WIDTH": workload.output_bits,
+            **self.pipeline_parameters(workload),
             **output_parameters(workload),
         }
+
+    def most_registers(self, _workload: RescalerWorkload, /) -> dict[Place, int]:
+        return dict.fromkeys(self.registers, 1)
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         stage = workload.stages[-1]
@@ -64,13 +72,14 @@ class Constant(Architecture):
         product = acc + multiplier.bit_length() + 1
         zeros = max(0, 1 - stage.right_shift_min)
         kept = blocks.kept_bits(product, stage.right_shift_min)
+        yield from blocks.registered("product", product, 0.0, workload.pipeline.product)
         yield from blocks.round_and_clamp(workload, kept, 0.0, zeros)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
         rescaled = half_up(inputs["acc"] * parameters["MULTIPLIER"], parameters["SHIFT"])
         return {"q": clamped(rescaled, parameters, inputs)}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         stage = workload.stages[-1]
         cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits)
         return {"acc": cut.acc, **output_ports(cut)}
@@ -96,7 +105,9 @@ def constant_product(bits: int, multiplier: int, prefix: str = "") -> Iterator[P
     for place, (position, digit) in enumerate(_digits(multiplier)):
         if place or digit < 0:  # the lowest digit is wiring, or a negation
             overlap, subtracted = (bits if place else 0), (bits + 1 if digit < 0 else 0)
-            yield Part("adder", f"{prefix}digit {position}", sized(bits + 1, overlap=overlap, subtracted=subtracted))
+            size = sized(bits + 1, overlap=overlap, subtracted=subtracted)
+            # Synthesis adds the digits in a tree, whose levels are as many as the powers of two below their number.
+            yield Part("adder", f"{prefix}digit {position}", size, off_path=place & (place - 1) != 0)
 
 
 def _multiplier(stage: RescaleStage) -> int:

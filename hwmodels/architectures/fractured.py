@@ -10,6 +10,7 @@ from hwmodels.architectures import blocks
 from hwmodels.architectures.base import (
     CLAMP,
     OUTPUT_STAGE,
+    REGISTER,
     Architecture,
     Columns,
     SweepPoint,
@@ -35,10 +36,9 @@ class Fractured(Architecture):
 
     name = "fractured"
     top = "rescaler_fractured"
-    sources = ("rescaler_fractured.v", OUTPUT_STAGE, CLAMP)
+    sources = ("rescaler_fractured.v", OUTPUT_STAGE, CLAMP, REGISTER)
     multiplier_bits = (1, 32)
     choice = "fractured"
-    single_path = False
     narrows = False
     own_activity = True
 
@@ -58,19 +58,21 @@ class Fractured(Architecture):
         narrow, middle, wide = (acc + width for width in _MODES)
         for lane, depth in enumerate((0.0, MUX_LEVELS, MUX_LEVELS, 2 * MUX_LEVELS)):
             if lane:
-                yield Part("mux", f"operand {lane}", muxed(acc, depth - MUX_LEVELS))
-            yield Part("multiplier", f"multiplier {lane}", crossed(acc, _MODES[0], depth))
+                yield Part("mux", f"operand {lane}", muxed(acc, depth - MUX_LEVELS), off_path=lane == 1)
+            yield Part("multiplier", f"multiplier {lane}", crossed(acc, _MODES[0], depth), off_path=lane < _LANES - 1)
         depth = 2 * MUX_LEVELS + multiplier_levels(_MODES[0], narrow)
         for pair in ("low", "high"):
-            yield Part("adder", f"{pair} pair's sum", sized(narrow, depth))
+            yield Part("adder", f"{pair} pair's sum", sized(narrow, depth), off_path=pair == "low")
         paired = depth + adder_levels(narrow)
         yield Part("adder", "sum of the pairs", sized(middle, paired))
         summed = paired + adder_levels(middle)
         yield Part("mux", "choice of the product", muxed(middle + wide, summed))
-        yield Part("mux", "choice of the high product", muxed(middle, paired))
-        yield Part("logic", "mode", plain(6))
-        for bits, before in ((wide, summed + 2 * MUX_LEVELS), (narrow, depth), (middle, paired), (narrow, depth)):
-            yield from blocks.enabled_output(workload, bits, _shift_bits(stage), before)
+        yield Part("mux", "choice of the high product", muxed(middle, paired), off_path=True)
+        yield Part("logic", "mode", plain(6), off_path=True)
+        yield from blocks.output(workload, wide, _shift_bits(stage), summed + 2 * MUX_LEVELS)
+        for bits, before in ((narrow, depth), (middle, paired), (narrow, depth)):
+            for part in blocks.enabled_output(workload, bits, _shift_bits(stage), before):
+                yield replace(part, off_path=True)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
         mode, results = inputs["mode"], {}
@@ -85,7 +87,7 @@ class Fractured(Architecture):
             return 0, len(_MODES) - 1
         return (0, (1 << bits) - 1) if port == "mult" else super().input_range(port, bits, signed)
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         stage = workload.stages[-1]
         width = _mode(stage.multiplier_bits)
         cut = cut_streams(trace, stage.multiplier_bits, stage.operand_bits)

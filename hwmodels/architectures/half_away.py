@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hwmodels.architectures import blocks
-from hwmodels.architectures.base import CLAMP, OUTPUT_STAGE
+from hwmodels.architectures.base import CLAMP, DELAY, OUTPUT_STAGE, REGISTER, STAGED_PRODUCT
 from hwmodels.architectures.one_stage import OneStage
 from hwmodels.components import Part, adder_levels, sized
 from hwmodels.workload import RescalerWorkload
@@ -15,14 +15,14 @@ class HalfAway(OneStage):
 
     name = "half_away"
     top = "rescaler_half_away"
-    sources = ("rescaler_half_away.v", OUTPUT_STAGE, CLAMP)
+    sources = ("rescaler_half_away.v", STAGED_PRODUCT, OUTPUT_STAGE, CLAMP, DELAY, REGISTER)
     contract = "half_away"
     choice = "array"
     exported = True
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         stage = workload.stages[-1]
-        depth = yield from blocks.multiply(stage, 0.0)
+        depth = yield from blocks.multiply(stage, 0.0, workload.pipeline.product)
         left = max(0, 1 - stage.right_shift_min)
         adjusted = blocks.product_bits(stage) + left + 1
         yield Part(

@@ -1,15 +1,18 @@
 """The folded rescaler of a pure shift: a window of right shifts, or wiring, and a clamp."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
 from hwmodels.architectures import blocks
 from hwmodels.architectures.base import (
     CLAMP,
+    DELAY,
+    REGISTER,
     Architecture,
     Columns,
+    Place,
     SweepPoint,
     clamped,
     output_parameters,
@@ -29,7 +32,8 @@ class Shift(Architecture):
 
     name = "shift"
     top = "rescaler_shift"
-    sources = ("rescaler_shift.v", CLAMP)
+    sources = ("rescaler_shift.v", CLAMP, DELAY, REGISTER)
+    registers: ClassVar[Mapping[Place, str]] = {"shift": "SHIFT_STAGE"}
     contract = "floor"
     multiplier_bits = (1, 1)
     folded = True
@@ -60,23 +64,25 @@ class Shift(Architecture):
             "SHIFT_WIDTH": stage.shift_bits,
             "SHIFT_MIN": stage.right_shift_min,
             "OUT_WIDTH": workload.output_bits,
+            **self.pipeline_parameters(workload),
             **output,
         }
 
-    def pipelined(self, parameters: Mapping[str, int], /) -> dict[str, int]:
-        return dict(parameters)  # there is no multiplier to put a register behind
+    def most_registers(self, workload: RescalerWorkload, /) -> dict[Place, int]:
+        return {"shift": min(workload.stages[-1].shift_bits, 1)}
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         stage = workload.stages[-1]
         kept = max(stage.operand_bits - stage.right_shift_min, 2)
         depth = yield from blocks.shift(kept, stage.shift_bits, 0.0)
+        depth = yield from blocks.registered("shift", kept, depth, workload.pipeline.shift)
         yield from blocks.clamp(workload, kept, depth)
 
     def outputs(self, parameters: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, int]:
         shift = parameters["SHIFT_MIN"] + (inputs["shift"] if parameters["SHIFT_WIDTH"] else 0)
         return {"q": clamped(floor(inputs["acc"], shift), parameters, {**inputs, "zero_point": 0})}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
         # Absorption leaves the outputs as they are: where the window moves a channel's shift, its accumulators are
         # scaled by as much.
         stage = workload.stages[-1]

@@ -6,7 +6,19 @@ from typing import Final
 
 from hwmodels.architectures import blocks, rounding
 from hwmodels.architectures.array import ARRAY
-from hwmodels.architectures.base import CLAMP, OUTPUT_STAGE, Architecture, Columns, clamped, output_parameters
+from hwmodels.architectures.base import (
+    CLAMP,
+    DELAY,
+    OUTPUT_STAGE,
+    REGISTER,
+    STAGED_PRODUCT,
+    Architecture,
+    Columns,
+    Place,
+    clamped,
+    most_slices,
+    output_parameters,
+)
 from hwmodels.components import Part, adder_levels, sized
 from hwmodels.traces import AccumulatorTrace
 from hwmodels.workload import RescalerWorkload, RescaleStage
@@ -21,9 +33,10 @@ class TfliteDouble(Architecture):
 
     name = "tflite_double"
     top = "rescaler_tflite_double"
-    sources = ("rescaler_tflite_double.v", OUTPUT_STAGE, CLAMP)
+    sources = ("rescaler_tflite_double.v", STAGED_PRODUCT, OUTPUT_STAGE, CLAMP, DELAY, REGISTER)
     contract = "tflite_double"
     multiplier_bits = (2, 31)
+    registers = ARRAY.registers
     choice = "array"
 
     def check(self, workload: RescalerWorkload) -> None:
@@ -37,12 +50,17 @@ class TfliteDouble(Architecture):
             "EXPONENT_WIDTH": stage.shift_bits,
             "EXPONENT_MIN": stage.right_shift_min - stage.multiplier_bits,
             "OUT_WIDTH": workload.output_bits,
+            **self.pipeline_parameters(workload),
             **output_parameters(workload),
         }
 
+    def most_registers(self, workload: RescalerWorkload, /) -> dict[Place, int]:
+        stage = _widened(workload.stages[-1])
+        return {"product": most_slices(stage.multiplier_bits), "shift": min(stage.shift_bits, 1), "sum": 1}
+
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
         stage = workload.stages[-1]
-        depth = yield from blocks.multiply(_widened(stage), 0.0)
+        depth = yield from blocks.multiply(_widened(stage), 0.0, workload.pipeline.product)
         adjusted = stage.operand_bits + 2
         for name, size in (("first rounding", {"halves": adjusted}), ("sign correction", {"subtracted": adjusted})):
             yield Part("adder", name, sized(adjusted, depth, **size))
@@ -58,8 +76,8 @@ class TfliteDouble(Architecture):
         scaled = rounding.tflite_double(inputs["acc"], inputs["mult"], parameters["MULT_WIDTH"], exponent)
         return {"q": clamped(scaled, parameters, inputs)}
 
-    def stimulus(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
-        columns = ARRAY.stimulus(trace, workload)
+    def operands(self, trace: AccumulatorTrace, workload: RescalerWorkload) -> Columns:
+        columns = ARRAY.operands(trace, workload)
         columns["exponent"] = columns.pop("shift")
         return columns
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from hwmodels.architectures import DEFAULT_CHOICE, architecture_for, check_choice
+from hwmodels.architectures import DEFAULT_CHOICE, Architecture, architecture_for, check_choice
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.models.base import per_rescale
 from hwmodels.technologies import Technology
+from hwmodels.timing import longest_path_ns
 from hwmodels.workload import RescalerWorkload
 
 
@@ -29,7 +30,14 @@ class AnalyticRescalerModel:
         Raises:
             HardwareError: if no shipped architecture serves it.
         """
-        architecture = architecture_for(workload, self.architecture)
+        architecture = self.architecture_of(workload)
         components = [part.cost(self.technology) for part in architecture.parts(workload)]
-        unit = unit_cost(components, single_path=architecture.single_path)
-        return per_rescale(unit, architecture, workload, self.technology)
+        return per_rescale(unit_cost(components), architecture, workload, self.technology)
+
+    def delay_ns(self, workload: RescalerWorkload) -> float | None:
+        """Returns the longest path between the registers of that lane, in ns."""
+        return longest_path_ns(self.architecture_of(workload).parts(workload), self.technology)
+
+    def architecture_of(self, workload: RescalerWorkload) -> Architecture:
+        """Returns the shipped architecture that serves a workload."""
+        return architecture_for(workload, self.architecture)

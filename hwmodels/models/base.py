@@ -6,6 +6,7 @@ from typing import Protocol
 from hwmodels.architectures import Architecture, correction_names
 from hwmodels.costs import UnitCost, scaled
 from hwmodels.technologies import Technology
+from hwmodels.timing import longest_path_ns, period_ns
 from hwmodels.workload import RescalerWorkload
 
 
@@ -31,11 +32,19 @@ class CostModel(Protocol):
         """Returns the cost of one lane that serves ``workload``."""
         ...
 
+    def delay_ns(self, workload: RescalerWorkload) -> float | None:
+        """Returns the ``delay_ns`` of that cost without the rest of it, which takes longer."""
+        ...
+
+    def architecture_of(self, workload: RescalerWorkload) -> Architecture | None:
+        """Returns the shipped architecture that serves a workload, None for a module of the user's own."""
+        ...
+
 
 def per_rescale(
     unit: UnitCost, architecture: Architecture, workload: RescalerWorkload, technology: Technology
 ) -> UnitCost:
-    """Returns a unit with its timing, and with energies of one rescale instead of one clock cycle.
+    """Returns a shipped unit with its timing, and with energies of one rescale instead of one clock cycle.
 
     Every component counts as working in every cycle, idle bits of a mode included, and as switching by the
     activity of the architecture's form in the table.
@@ -44,4 +53,15 @@ def per_rescale(
     factor = cycles / results * technology.activity_of(correction_names(architecture, workload))
     if factor != 1:
         unit = scaled(unit, 1.0, factor)
-    return replace(unit, cycles=cycles, results=results, narrows=architecture.narrows)
+    parts = tuple(architecture.parts(workload))
+    delay = longest_path_ns(parts, technology)
+    return replace(
+        unit,
+        cycles=cycles,
+        results=results,
+        narrows=architecture.narrows,
+        delay_ns=delay,
+        period_ns=period_ns(delay, technology),
+        latency=architecture.latency(workload.multiplier_bits) + workload.pipeline.depth,
+        register_bits=sum(int(part.quantities["bits"]) for part in parts if part.kind == "register"),
+    )

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwmodels.architectures import DEFAULT_CHOICE, FORMS, architecture_for, correction_names, offered
+from hwmodels.architectures import DEFAULT_CHOICE, FORMS, Architecture, architecture_for, correction_names, offered
 from hwmodels.costs import UnitCost, scaled
 from hwmodels.errors import HardwareError
+from hwmodels.models.analytic import AnalyticRescalerModel
 from hwmodels.models.rtl import RtlRescalerModel
 from hwmodels.technologies import Correction, Technology
-from hwmodels.workload import RescalerWorkload
+from hwmodels.timing import period_ns
+from hwmodels.workload import Pipeline, RescalerWorkload
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,36 @@ class CalibratedRescalerModel:
         Raises:
             HardwareError: if no shipped architecture serves it.
         """
-        unit = RtlRescalerModel(self.technology).unit_cost(workload)
-        architecture, corrections = architecture_for(workload), self.technology.corrections
-        correction = next(corrections[n] for n in correction_names(architecture, workload) if n in corrections)
-        at = architecture.swept_bits(workload), workload.stages[-1].operand_bits
-        area, energy, delay = (
-            interpolate(correction, table, *at)
-            for table in (correction.area_um2, correction.energy_pj, correction.delay_ns)
-        )
-        return replace(scaled(unit, area, energy), delay_ns=delay)
+        unit, correction = RtlRescalerModel(self.technology).unit_cost(workload), self._correction(workload)
+        at = self._at(workload)
+        area, energy = (interpolate(correction, table, *at) for table in (correction.area_um2, correction.energy_pj))
+        delay = self.delay_ns(workload)
+        return replace(scaled(unit, area, energy), delay_ns=delay, period_ns=period_ns(delay, self.technology))
+
+    def delay_ns(self, workload: RescalerWorkload) -> float | None:
+        """Returns the longest path between the registers of that lane, in ns.
+
+        That of a pipeline is the sum of its components' delays, times what synthesis measured without a pipeline over
+        their sum there.
+        """
+        whole = interpolate(self._correction(workload), self._correction(workload).delay_ns, *self._at(workload))
+        if workload.pipeline == Pipeline():
+            return whole
+        formula = AnalyticRescalerModel(self.technology)
+        stage, chain = (formula.delay_ns(each) for each in (workload, replace(workload, pipeline=Pipeline())))
+        return None if stage is None or not chain else stage * whole / chain
+
+    def architecture_of(self, workload: RescalerWorkload) -> Architecture:
+        """Returns the shipped architecture that serves a workload."""
+        return architecture_for(workload)
+
+    def _correction(self, workload: RescalerWorkload) -> Correction:
+        corrections = self.technology.corrections
+        names = correction_names(self.architecture_of(workload), workload)
+        return next(corrections[name] for name in names if name in corrections)
+
+    def _at(self, workload: RescalerWorkload) -> tuple[int, int]:
+        return self.architecture_of(workload).swept_bits(workload), workload.stages[-1].operand_bits
 
     def corrections_for(self, contract: str) -> dict[str, Correction]:
         """Returns the table's corrections, by form, of the rescalers and the ADDs of a rounding contract."""

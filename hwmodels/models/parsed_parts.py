@@ -23,7 +23,7 @@ def design_costs(design: Design, technology: Technology) -> tuple[ComponentCost,
 
 def design_parts(design: Design) -> Iterator[Part]:
     """Yields every operator, register and memory of a design that is not mere wiring."""
-    parts = map(_operator_part, design.operators)
+    parts = map(operator_part, design.operators)
     yield from (part for part in parts if part is not None)
     for register in design.registers:
         yield Part("register", f"register {register.name}", {"bits": register.width})
@@ -31,7 +31,7 @@ def design_parts(design: Design) -> Iterator[Part]:
         yield Part("memory", f"memory {memory.name}", {"bits": memory.width * memory.words})
 
 
-def _operator_part(operator: Operator) -> Part | None:
+def operator_part(operator: Operator) -> Part | None:
     """Returns one operator as a component, or None if it is wiring (a shift by a constant).
 
     Widths are those that carry information. A constant operand leaves an adder its carries, and halves a comparator.

@@ -2,17 +2,19 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from hwmodels.architectures import DEFAULT_CHOICE, architecture_for, check_choice, check_workload
+from hwmodels.architectures import DEFAULT_CHOICE, Architecture, architecture_for, check_choice, check_workload
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.errors import HardwareError
 from hwmodels.models.base import per_rescale
+from hwmodels.models.parsed_delay import design_delay_ns
 from hwmodels.models.parsed_parts import design_costs
 from hwmodels.parsing import Design, parse_files
 from hwmodels.technologies import Technology
+from hwmodels.timing import longest_path_ns, period_ns
 from hwmodels.workload import RescalerWorkload
 
 
@@ -68,13 +70,11 @@ class RtlRescalerModel:
     parameters until a file changes.
 
     Attributes:
-        pipeline: whether a register stands between multiplier and shifter of the shipped one-stage rescalers.
         architecture: how the shipped one-stage rescalers are built, as a study file names it.
     """
 
     name = "rtl"
     technology: Technology
-    pipeline: bool = False
     source: RtlSource | None = None
     architecture: str = DEFAULT_CHOICE
 
@@ -92,11 +92,25 @@ class RtlRescalerModel:
         Raises:
             HardwareError: if no shipped architecture serves it.
         """
-        unit = unit_cost(design_costs(self.design(workload), self.technology))
-        if self._source_of(workload) is not None:
-            return unit
-        architecture = architecture_for(workload, self.architecture)
-        return per_rescale(unit, architecture, workload, self.technology)
+        design = self.design(workload)
+        unit = unit_cost(design_costs(design, self.technology))
+        architecture = self.architecture_of(workload)
+        if architecture is not None:
+            return per_rescale(unit, architecture, workload, self.technology)
+        delay = design_delay_ns(design, self.technology)
+        timed = replace(unit, delay_ns=delay, period_ns=period_ns(delay, self.technology))
+        return replace(timed, register_bits=design.register_bits)
+
+    def delay_ns(self, workload: RescalerWorkload) -> float | None:
+        """Returns the longest path between the registers of that lane, in ns."""
+        architecture = self.architecture_of(workload)
+        if architecture is None:
+            return design_delay_ns(self.design(workload), self.technology)
+        return longest_path_ns(architecture.parts(workload), self.technology)
+
+    def architecture_of(self, workload: RescalerWorkload) -> Architecture | None:
+        """Returns the shipped architecture that serves a workload, None if it is ``source``."""
+        return None if self._source_of(workload) is not None else architecture_for(workload, self.architecture)
 
     def design(self, workload: RescalerWorkload) -> Design:
         """Returns the elaborated RTL of one lane that serves ``workload``."""
@@ -105,10 +119,7 @@ class RtlRescalerModel:
             check_workload(workload)
             return _parsed(source.files, source.top, source.resolve(workload))
         architecture = architecture_for(workload, self.architecture)
-        parameters = architecture.parameters(workload)
-        if self.pipeline:
-            parameters = architecture.pipelined(parameters)
-        return _parsed(architecture.files, architecture.top, parameters)
+        return _parsed(architecture.files, architecture.top, architecture.parameters(workload))
 
     def _source_of(self, workload: RescalerWorkload) -> RtlSource | None:
         return self.source if len(workload.stages) == 1 else None

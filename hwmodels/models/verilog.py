@@ -6,9 +6,11 @@ from pathlib import Path
 
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.errors import HardwareError
+from hwmodels.models.parsed_delay import design_delay_ns
 from hwmodels.models.parsed_parts import design_costs
 from hwmodels.parsing import Finding, Memory, Operator, Port, Register, lint, parse_files
 from hwmodels.technologies import Technology
+from hwmodels.timing import period_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class VerilogCost:
         parameters: resolved parameters of the top module.
         technology: name of the technology table.
         energy_pj: energy of one clock cycle.
-        delay_ns: None: parsed RTL has no timing.
+        delay_ns: longest path between inputs, registers and outputs, without the registers' own delays.
+        period_ns: shortest clock period: that path with the delay of a flip-flop and its setup time.
         area_error: relative error of the area, from the errors that the table states (0.1 is 10 %).
         energy_error: relative error of the energy.
         operators: every operator with widths and signedness.
@@ -34,6 +37,7 @@ class VerilogCost:
     area_um2: float | None
     energy_pj: float | None
     delay_ns: float | None
+    period_ns: float | None
     leakage_uw: float | None
     area_error: float | None
     energy_error: float | None
@@ -44,6 +48,10 @@ class VerilogCost:
     unit: UnitCost
     missing: tuple[str, ...]
     findings: tuple[Finding, ...]
+
+
+def _without_delays(technology: Technology) -> str:
+    return f"delay_ns: {technology.name} gives no delays of some of its components; tables of dse calibrate do"
 
 
 def cost_verilog(
@@ -75,14 +83,15 @@ def cost_verilog(
         if isinstance(value, bool) or not isinstance(value, int):
             raise HardwareError(f"parameter {name} is {value!r}; a whole number is needed")
     design = parse_files(paths, top, parameters, defines=defines, include_folders=include_folders)
-    unit = unit_cost(design_costs(design, technology))
+    unit, delay = unit_cost(design_costs(design, technology)), design_delay_ns(design, technology)
     return VerilogCost(
         top=top,
         parameters=dict(design.parameters),
         technology=technology.name,
         area_um2=unit.area_um2,
         energy_pj=unit.energy_pj,
-        delay_ns=None,
+        delay_ns=delay,
+        period_ns=period_ns(delay, technology),
         leakage_uw=unit.leakage_uw,
         area_error=unit.area_error,
         energy_error=unit.energy_error,
@@ -91,6 +100,6 @@ def cost_verilog(
         memories=design.memories,
         ports=design.ports,
         unit=unit,
-        missing=(*unit.missing, "delay_ns: parsed RTL shows operators, not paths through gates"),
+        missing=(*unit.missing, *(() if delay is not None else (_without_delays(technology),))),
         findings=tuple(lint(design)),
     )

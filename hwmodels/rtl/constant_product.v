@@ -2,8 +2,8 @@
 // form. Digit i is +1 where PLUS[i] and -1 where MINUS[i] (Reitwiesner 1960: with h = x >> 1 and t = x + h, c = h ^ t, the
 // digits are t & c and h & c). Combinational. MULTIPLIER < 2^31.
 module constant_product #(
-    parameter IN_WIDTH   = 32,
-    parameter MULTIPLIER = 1
+    parameter integer IN_WIDTH   = 32,
+    parameter integer MULTIPLIER = 1
 ) (
     input  wire signed [IN_WIDTH-1:0]                        value,
     output wire signed [IN_WIDTH+$clog2(MULTIPLIER / 2 + 1) + 1:0]   product

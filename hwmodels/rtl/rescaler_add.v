@@ -10,27 +10,41 @@
 // variable parts are constants of the layer. MULT_*_WIDTH = 1 is a pure shift. CONSTANTS = 1 builds the unit for all zero
 // points and for Q_MIN and Q_MAX (see rescaler.v, which this needs); a zero point of 0 then takes no subtractor. MULT_IN
 // and MULT_OUT other than 0 are constant multipliers of MULT_*_WIDTH bits (constant_product.v); their shifts are constant.
+//
+// INPUT_PRODUCT_STAGES and INPUT_SUM_STAGE put registers into and behind the product of the scaled input, and behind the
+// sum of both; the other stages are those of the rescaler of the sum (rescaler.v). A constant product has one stage at
+// most. Multipliers and shifts belong to the layer, like the zero points: they must not change while inputs are on
+// their way.
 module rescaler_add #(
-    parameter IN_WIDTH        = 8,
-    parameter LEFT_SHIFT      = 20,
-    parameter MULT_IN_WIDTH   = 31,
-    parameter SHIFT_IN_WIDTH  = 0,
-    parameter SHIFT_IN_MIN    = 12,
-    parameter SUM_WIDTH       = 31,
-    parameter MULT_OUT_WIDTH  = 31,
-    parameter SHIFT_OUT_WIDTH = 0,
-    parameter SHIFT_OUT_MIN   = 49,
-    parameter OUT_WIDTH       = 8,
-    parameter MULT_IN         = 0,
-    parameter MULT_OUT        = 0,
-    parameter CONSTANTS       = 0,
-    parameter SCALED_ZERO     = 0,
-    parameter HALVED_ZERO     = 0,
-    parameter ZERO_POINT      = 0,
-    parameter Q_MIN           = -128,
-    parameter Q_MAX           = 127
+    parameter integer IN_WIDTH        = 8,
+    parameter integer LEFT_SHIFT      = 20,
+    parameter integer MULT_IN_WIDTH   = 31,
+    parameter integer SHIFT_IN_WIDTH  = 0,
+    parameter integer SHIFT_IN_MIN    = 12,
+    parameter integer SUM_WIDTH       = 31,
+    parameter integer MULT_OUT_WIDTH  = 31,
+    parameter integer SHIFT_OUT_WIDTH = 0,
+    parameter integer SHIFT_OUT_MIN   = 49,
+    parameter integer OUT_WIDTH       = 8,
+    parameter integer INPUT_PRODUCT_STAGES = 0,
+    parameter integer INPUT_SUM_STAGE = 0,
+    parameter integer PRODUCT_STAGES  = 0,
+    parameter integer SHIFT_STAGE     = 0,
+    parameter integer SUM_STAGE       = 0,
+    parameter integer MULT_IN         = 0,
+    parameter integer MULT_OUT        = 0,
+    parameter integer CONSTANTS       = 0,
+    parameter integer SCALED_ZERO     = 0,
+    parameter integer HALVED_ZERO     = 0,
+    parameter integer ZERO_POINT      = 0,
+    parameter integer Q_MIN           = -128,
+    parameter integer Q_MAX           = 127,
+    parameter integer ENABLE          = 0,
+    parameter integer RESET           = 0
 ) (
     input  wire                        clk,
+    input  wire                        reset,
+    input  wire                        enable,
     input  wire signed [IN_WIDTH-1:0]  scaled_input,
     input  wire signed [IN_WIDTH-1:0]  halved_input,
     /* verilator lint_off UNUSEDSIGNAL */ // a pure shift reads no multiplier, a constant no port
@@ -46,6 +60,27 @@ module rescaler_add #(
     /* verilator lint_on UNUSEDSIGNAL */
     output wire signed [OUT_WIDTH-1:0] q
 );
+    generate
+        if (IN_WIDTH < 1) begin : g_in_width_check
+            rescaler_add_IN_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (LEFT_SHIFT < 1) begin : g_left_shift_check
+            rescaler_add_LEFT_SHIFT_must_be_at_least_1 invalid ();
+        end
+        if (MULT_IN_WIDTH < 1) begin : g_mult_in_width_check
+            rescaler_add_MULT_IN_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (MULT_OUT_WIDTH < 1) begin : g_mult_out_width_check
+            rescaler_add_MULT_OUT_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (SHIFT_IN_WIDTH < 0) begin : g_shift_in_width_check
+            rescaler_add_SHIFT_IN_WIDTH_must_be_at_least_0 invalid ();
+        end
+        if (SHIFT_OUT_WIDTH < 0) begin : g_shift_out_width_check
+            rescaler_add_SHIFT_OUT_WIDTH_must_be_at_least_0 invalid ();
+        end
+    endgenerate
+
     localparam OPERAND_WIDTH = IN_WIDTH + 1;
     localparam LEFT          = (SHIFT_IN_MIN < 1) ? 1 - SHIFT_IN_MIN : 0;
     localparam DROP          = SHIFT_IN_MIN + LEFT - 1;
@@ -62,6 +97,11 @@ module rescaler_add #(
     wire signed [KEPT_WIDTH-1:0]    kept;
     wire signed [KEPT_WIDTH-1:0]    shifted;
     wire signed [HALVED_WIDTH-1:0]  halved;
+    wire signed [OPERAND_WIDTH-1:0] delayed_offset;
+
+    rescaler_delay #(.WIDTH(OPERAND_WIDTH), .STAGES(INPUT_PRODUCT_STAGES), .ENABLE(ENABLE), .RESET(RESET)) delay_halved (
+        .clk(clk), .reset(reset), .enable(enable), .value(offset), .delayed(delayed_offset)
+    );
 
     generate
         if (CONSTANTS == 0) begin : g_scaled_port
@@ -89,7 +129,15 @@ module rescaler_add #(
             wire signed [OPERAND_WIDTH+$clog2(MULT_IN / 2 + 1) + 1:0] whole;
             /* verilator lint_on UNUSEDSIGNAL */
             constant_product #(.IN_WIDTH(OPERAND_WIDTH), .MULTIPLIER(MULT_IN)) scale (.value(operand), .product(whole));
-            assign product = $signed(whole[PRODUCT_WIDTH-1:0]);
+            wire signed [PRODUCT_WIDTH-1:0] staged;
+            rescaler_delay #(.WIDTH(PRODUCT_WIDTH), .STAGES(INPUT_PRODUCT_STAGES), .ENABLE(ENABLE), .RESET(RESET)) delay_product (
+                .clk(clk), .reset(reset), .enable(enable), .value(whole[PRODUCT_WIDTH-1:0]), .delayed(staged)
+            );
+            assign product = staged;
+        end else if (INPUT_PRODUCT_STAGES > 0) begin : g_staged_product
+            rescaler_product #(
+                .IN_WIDTH(OPERAND_WIDTH), .MULT_WIDTH(MULT_IN_WIDTH), .STAGES(INPUT_PRODUCT_STAGES), .ENABLE(ENABLE), .RESET(RESET)
+            ) multiply (.clk(clk), .reset(reset), .enable(enable), .value(operand), .mult(mult_in), .product(product));
         end else begin : g_multiply
             wire signed [MULT_IN_WIDTH:0] multiplier = {1'b0, mult_in};
             assign product = operand * multiplier;
@@ -110,9 +158,9 @@ module rescaler_add #(
         end
 
         if (LEFT_SHIFT > 1) begin : g_halve
-            assign halved = $signed({offset, {(LEFT_SHIFT-1){1'b0}}});
+            assign halved = $signed({delayed_offset, {(LEFT_SHIFT-1){1'b0}}});
         end else begin : g_no_shift
-            assign halved = offset;
+            assign halved = delayed_offset;
         end
     endgenerate
 
@@ -123,22 +171,36 @@ module rescaler_add #(
     /* verilator lint_on UNUSEDSIGNAL */
     /* verilator lint_on WIDTHEXPAND */
 
+    wire signed [SUM_WIDTH-1:0] staged_sum;
+
     generate
+        if (INPUT_SUM_STAGE != 0) begin : g_input_sum_stage
+            rescaler_register #(.WIDTH(SUM_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) input_sum_register (
+                .clk(clk), .reset(reset), .enable(enable), .d(sum[SUM_WIDTH:1]), .q(staged_sum)
+            );
+        end else begin : g_no_input_sum_stage
+            assign staged_sum = $signed(sum[SUM_WIDTH:1]);
+        end
+
         if (MULT_OUT != 0) begin : g_constant_output
             rescaler_constant #(
                 .ACC_WIDTH(SUM_WIDTH), .MULTIPLIER(MULT_OUT), .SHIFT(SHIFT_OUT_MIN), .OUT_WIDTH(OUT_WIDTH),
-                .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+                .PRODUCT_STAGE(PRODUCT_STAGES), .SUM_STAGE(SUM_STAGE),
+                .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
+                .ENABLE(ENABLE), .RESET(RESET)
             ) output_rescaler (
-                .clk(clk), .acc($signed(sum[SUM_WIDTH:1])),
+                .clk(clk), .reset(reset), .enable(enable), .acc(staged_sum),
                 .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q)
             );
         end else begin : g_output
             rescaler #(
                 .ACC_WIDTH(SUM_WIDTH), .MULT_WIDTH(MULT_OUT_WIDTH), .SHIFT_WIDTH(SHIFT_OUT_WIDTH),
-                .SHIFT_MIN(SHIFT_OUT_MIN), .OUT_WIDTH(OUT_WIDTH), .PIPELINE(0),
-                .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+                .SHIFT_MIN(SHIFT_OUT_MIN), .OUT_WIDTH(OUT_WIDTH),
+                .PRODUCT_STAGES(PRODUCT_STAGES), .SHIFT_STAGE(SHIFT_STAGE), .SUM_STAGE(SUM_STAGE),
+                .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
+                .ENABLE(ENABLE), .RESET(RESET)
             ) output_rescaler (
-                .clk(clk), .acc($signed(sum[SUM_WIDTH:1])), .mult(mult_out), .shift(shift_out),
+                .clk(clk), .reset(reset), .enable(enable), .acc(staged_sum), .mult(mult_out), .shift(shift_out),
                 .zero_point(zero_point), .q_min(q_min), .q_max(q_max), .q(q)
             );
         end

@@ -3,11 +3,11 @@
 //   CONSTANTS = 0: clamped to the ports q_min .. q_max
 //   CONSTANTS = 1: clamped to Q_MIN .. Q_MAX; a bound that is an end of the type takes the saturation alone
 module rescaler_clamp #(
-    parameter IN_WIDTH  = 12,
-    parameter OUT_WIDTH = 8,
-    parameter CONSTANTS = 0,
-    parameter Q_MIN     = -128,
-    parameter Q_MAX     = 127
+    parameter integer IN_WIDTH  = 12,
+    parameter integer OUT_WIDTH = 8,
+    parameter integer CONSTANTS = 0,
+    parameter integer Q_MIN     = -128,
+    parameter integer Q_MAX     = 127
 ) (
     input  wire signed [IN_WIDTH-1:0]  value,
     /* verilator lint_off UNUSEDSIGNAL */ // constant bounds are not read
@@ -16,6 +16,15 @@ module rescaler_clamp #(
     /* verilator lint_on UNUSEDSIGNAL */
     output wire signed [OUT_WIDTH-1:0] clamped
 );
+    generate
+        if (IN_WIDTH < 2) begin : g_in_width_check
+            rescaler_clamp_IN_WIDTH_must_be_at_least_2 invalid ();
+        end
+        if (OUT_WIDTH < 2) begin : g_out_width_check
+            rescaler_clamp_OUT_WIDTH_must_be_at_least_2 invalid ();
+        end
+    endgenerate
+
     wire signed [OUT_WIDTH-1:0] saturated;
     wire signed [OUT_WIDTH-1:0] floored;
 

@@ -8,16 +8,20 @@
 // Each lane has its own shift. Outputs of idle lanes carry no meaning. A narrower multiplier is left-aligned in its
 // 8, 16 or 32 bits or padded with zeros above. CONSTANTS: see rescaler_output.v, which this needs.
 module rescaler_fractured #(
-    parameter ACC_WIDTH   = 32,
-    parameter SHIFT_WIDTH = 6,
-    parameter SHIFT_MIN   = 1,
-    parameter OUT_WIDTH   = 8,
-    parameter CONSTANTS   = 0,
-    parameter ZERO_POINT  = 0,
-    parameter Q_MIN       = -128,
-    parameter Q_MAX       = 127
+    parameter integer ACC_WIDTH   = 32,
+    parameter integer SHIFT_WIDTH = 6,
+    parameter integer SHIFT_MIN   = 1,
+    parameter integer OUT_WIDTH   = 8,
+    parameter integer CONSTANTS   = 0,
+    parameter integer ZERO_POINT  = 0,
+    parameter integer Q_MIN       = -128,
+    parameter integer Q_MAX       = 127,
+    parameter integer ENABLE      = 0,
+    parameter integer RESET       = 0
 ) (
     input  wire                        clk,
+    input  wire                        reset,
+    input  wire                        enable,
     input  wire [1:0]                  mode,
     input  wire signed [ACC_WIDTH-1:0] acc0,
     input  wire signed [ACC_WIDTH-1:0] acc1,
@@ -36,12 +40,30 @@ module rescaler_fractured #(
     output wire signed [OUT_WIDTH-1:0] q2,
     output wire signed [OUT_WIDTH-1:0] q3
 );
+    generate
+        if (ACC_WIDTH < 1) begin : g_acc_width_check
+            rescaler_fractured_ACC_WIDTH_must_be_at_least_1 invalid ();
+        end
+        if (SHIFT_WIDTH < 1) begin : g_shift_width_check
+            rescaler_fractured_SHIFT_WIDTH_must_be_at_least_1 invalid ();
+        end
+    endgenerate
+
     localparam NARROW = ACC_WIDTH + 8;
     localparam MIDDLE = ACC_WIDTH + 16;
     localparam WIDE   = ACC_WIDTH + 32;
 
     wire quarter = mode == 2'd0;
     wire whole   = mode == 2'd2;
+    wire go;
+
+    generate
+        if (ENABLE != 0) begin : g_enabled
+            assign go = enable;
+        end else begin : g_always
+            assign go = 1'b1;
+        end
+    endgenerate
 
     // Which operand each multiplier sees.
     wire signed [ACC_WIDTH-1:0] operand1 = quarter ? acc1 : acc0;
@@ -71,30 +93,34 @@ module rescaler_fractured #(
 
     rescaler_output #(
         .IN_WIDTH(WIDE), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH),
-        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
+        .ENABLE(ENABLE), .RESET(RESET)
     ) lane0 (
-        .clk(clk), .enable(1'b1), .value(value0), .shift(shift0), .zero_point(zero_point),
+        .clk(clk), .reset(reset), .enable(enable), .value(value0), .shift(shift0), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q0)
     );
     rescaler_output #(
         .IN_WIDTH(NARROW), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH),
-        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
+        .ENABLE(1), .RESET(RESET)
     ) lane1 (
-        .clk(clk), .enable(quarter), .value(product1), .shift(shift1), .zero_point(zero_point),
+        .clk(clk), .reset(reset), .enable(quarter & go), .value(product1), .shift(shift1), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q1)
     );
     rescaler_output #(
         .IN_WIDTH(MIDDLE), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH),
-        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
+        .ENABLE(1), .RESET(RESET)
     ) lane2 (
-        .clk(clk), .enable(~whole), .value(value2), .shift(shift2), .zero_point(zero_point),
+        .clk(clk), .reset(reset), .enable(~whole & go), .value(value2), .shift(shift2), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q2)
     );
     rescaler_output #(
         .IN_WIDTH(NARROW), .SHIFT_WIDTH(SHIFT_WIDTH), .SHIFT_MIN(SHIFT_MIN), .OUT_WIDTH(OUT_WIDTH),
-        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
+        .CONSTANTS(CONSTANTS), .ZERO_POINT(ZERO_POINT), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX),
+        .ENABLE(1), .RESET(RESET)
     ) lane3 (
-        .clk(clk), .enable(quarter), .value(product3), .shift(shift3), .zero_point(zero_point),
+        .clk(clk), .reset(reset), .enable(quarter & go), .value(product3), .shift(shift3), .zero_point(zero_point),
         .q_min(q_min), .q_max(q_max), .q(q3)
     );
 endmodule

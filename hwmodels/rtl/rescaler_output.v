@@ -5,18 +5,24 @@
 //
 // The other architectures share it; rescaler.v is the same logic in one file. CONSTANTS = 1 takes ZERO_POINT, Q_MIN and
 // Q_MAX instead of their ports; a zero point of 0 then takes no adder. Needs rescaler_clamp.v. OUT_WIDTH >= 2.
+// SHIFT_STAGE and SUM_STAGE, 1 each, put a register behind the shifter and behind the adder: see rescaler.v.
 module rescaler_output #(
-    parameter IN_WIDTH    = 63,
-    parameter SHIFT_WIDTH = 6,
-    parameter SHIFT_MIN   = 1,
-    parameter OUT_WIDTH   = 8,
-    parameter ROUND       = 1,
-    parameter CONSTANTS   = 0,
-    parameter ZERO_POINT  = 0,
-    parameter Q_MIN       = -128,
-    parameter Q_MAX       = 127
+    parameter integer IN_WIDTH    = 63,
+    parameter integer SHIFT_WIDTH = 6,
+    parameter integer SHIFT_MIN   = 1,
+    parameter integer OUT_WIDTH   = 8,
+    parameter integer ROUND       = 1,
+    parameter integer SHIFT_STAGE = 0,
+    parameter integer SUM_STAGE   = 0,
+    parameter integer CONSTANTS   = 0,
+    parameter integer ZERO_POINT  = 0,
+    parameter integer Q_MIN       = -128,
+    parameter integer Q_MAX       = 127,
+    parameter integer ENABLE      = 0,
+    parameter integer RESET       = 0
 ) (
     input  wire                        clk,
+    input  wire                        reset,
     input  wire                        enable,
     /* verilator lint_off UNUSEDSIGNAL */ // bits below the smallest shift are dropped, and constants read no port
     input  wire signed [IN_WIDTH-1:0]  value,
@@ -25,10 +31,10 @@ module rescaler_output #(
     /* verilator lint_on UNUSEDSIGNAL */
     input  wire signed [OUT_WIDTH-1:0] q_min,
     input  wire signed [OUT_WIDTH-1:0] q_max,
-    output reg  signed [OUT_WIDTH-1:0] q
+    output wire signed [OUT_WIDTH-1:0] q
 );
     // With rounding, one fractional bit survives the shift: the adder turns it into the rounding.
-    localparam FRACTION   = ROUND ? 1 : 0;
+    localparam FRACTION   = (ROUND != 0) ? 1 : 0;
     localparam LEFT       = (SHIFT_MIN < FRACTION) ? FRACTION - SHIFT_MIN : 0;
     localparam DROP       = SHIFT_MIN + LEFT - FRACTION;
     localparam KEPT_WIDTH = (IN_WIDTH + LEFT - DROP > 2) ? IN_WIDTH + LEFT - DROP : 2;
@@ -37,6 +43,8 @@ module rescaler_output #(
 
     wire signed [KEPT_WIDTH-1:0]         kept;
     wire signed [KEPT_WIDTH-1:0]         shifted;
+    wire signed [KEPT_WIDTH-1:0]         addend;
+    wire signed [FULL_WIDTH-1:0]         full;
     wire signed [OUT_WIDTH-1:0]          clamped;
     /* verilator lint_off UNUSEDSIGNAL */ // the lowest bit of the sum has done its work once it has carried
     wire signed [SUM_WIDTH-1:0]          sum;
@@ -58,28 +66,44 @@ module rescaler_output #(
             assign shifted = kept >>> shift;
         end
 
+        if (SHIFT_STAGE != 0) begin : g_shift_stage
+            rescaler_register #(.WIDTH(KEPT_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) shift_register (
+                .clk(clk), .reset(reset), .enable(enable), .d(shifted), .q(addend)
+            );
+        end else begin : g_no_shift_stage
+            assign addend = shifted;
+        end
+
         if (CONSTANTS == 0 && ROUND != 0) begin : g_round
             wire signed [OUT_WIDTH:0] offset = {zero_point, 1'b1};
-            assign sum = shifted + offset;
+            assign sum = addend + offset;
         end else if (CONSTANTS == 0) begin : g_floor
-            assign sum = shifted + zero_point;
+            assign sum = addend + zero_point;
         end else if (ROUND != 0) begin : g_constant_round
             localparam signed [OUT_WIDTH:0] OFFSET = $signed({ZERO_POINT[OUT_WIDTH-1:0], 1'b1});
-            assign sum = shifted + OFFSET;
+            assign sum = addend + OFFSET;
         end else if (ZERO_POINT != 0) begin : g_constant_floor
             localparam signed [OUT_WIDTH-1:0] OFFSET = $signed(ZERO_POINT[OUT_WIDTH-1:0]);
-            assign sum = shifted + OFFSET;
+            assign sum = addend + OFFSET;
         end else begin : g_no_offset
-            assign sum = shifted;
+            assign sum = addend;
+        end
+
+        if (SUM_STAGE != 0) begin : g_sum_stage
+            rescaler_register #(.WIDTH(FULL_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) sum_register (
+                .clk(clk), .reset(reset), .enable(enable), .d(sum[SUM_WIDTH-1:FRACTION]), .q(full)
+            );
+        end else begin : g_no_sum_stage
+            assign full = $signed(sum[SUM_WIDTH-1:FRACTION]);
         end
     endgenerate
     /* verilator lint_on WIDTHEXPAND */
 
     rescaler_clamp #(
         .IN_WIDTH(FULL_WIDTH), .OUT_WIDTH(OUT_WIDTH), .CONSTANTS(CONSTANTS), .Q_MIN(Q_MIN), .Q_MAX(Q_MAX)
-    ) clamp (.value($signed(sum[SUM_WIDTH-1:FRACTION])), .q_min(q_min), .q_max(q_max), .clamped(clamped));
+    ) clamp (.value(full), .q_min(q_min), .q_max(q_max), .clamped(clamped));
 
-    always @(posedge clk) begin
-        if (enable) q <= clamped;
-    end
+    rescaler_register #(.WIDTH(OUT_WIDTH), .ENABLE(ENABLE), .RESET(RESET)) output_register (
+        .clk(clk), .reset(reset), .enable(enable), .d(clamped), .q(q)
+    );
 endmodule

@@ -13,7 +13,8 @@ from hwmodels.synthesis.sweep import (
     measure_unit,
     read_measurements,
 )
-from hwmodels.synthesis.yosys import synthesize
+from hwmodels.synthesis.yosys import available as yosys_available
+from hwmodels.synthesis.yosys import run_yosys, synthesize
 
 __all__ = [
     "BASELINE_BITS",
@@ -34,5 +35,7 @@ __all__ = [
     "measure_rescaler",
     "measure_unit",
     "read_measurements",
+    "run_yosys",
     "synthesize",
+    "yosys_available",
 ]

@@ -23,6 +23,7 @@ FITTED: Final[tuple[FittedMetric, ...]] = get_args(FittedMetric)
 Term = tuple[str, str]
 Floats = npt.NDArray[np.float64]
 
+_ONLY_OF_DELAYS: Final = ("aligned", "log2_a", "log2_b")  # terms that areas and energies do not have
 # A single component weighs a tenth of a rescaler: it separates components that rescalers always have together, but a
 # component mapped alone differs from one mapped inside a rescaler. A flip-flop does not, and counts in full.
 _COMPONENT_WEIGHT: Final = 0.1
@@ -94,7 +95,7 @@ def design_terms(design: Design) -> dict[Term, float]:
     sums: dict[Term, float] = defaultdict(float)
     for part in design_parts(design):
         if part.kind is not None:
-            for term in TERMS[part.kind]:
+            for term in (term for term in TERMS[part.kind] if term not in _ONLY_OF_DELAYS):
                 sums[part.kind, term] += 1.0 if term == "unit" else part.quantities[term]
     return dict(sums)
 

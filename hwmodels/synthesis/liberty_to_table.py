@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis.calibration import FITTED, ErrorSummary, error_table, fit
+from hwmodels.synthesis.delays import fit_delays
 from hwmodels.synthesis.liberty import Library, load_liberty
 from hwmodels.synthesis.sweep import Measurement, read_measurements, run_sweep
 from hwmodels.synthesis.table import technology_text
@@ -70,5 +71,6 @@ def fit_technology(
     errors = error_table(measurements, fits.values())
     slew = f"inertial delays of the library at a slew of {time_scale(library).slew_ns:g} ns"
     activity = f"trace {trace.name}, gate simulation with {slew}, glitches counted"
-    text = technology_text(name, library, node_nm, measurements, fits, errors, activity)
+    delays = fit_delays(measurements)
+    text = technology_text(name, library, node_nm, measurements, fits, errors, activity, delays)
     return Calibration(parse_technology(text, f"{name}.toml"), text, tuple(errors), tuple(measurements))

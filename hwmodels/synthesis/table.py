@@ -7,9 +7,11 @@ import numpy as np
 
 from hwmodels.architectures import FORMS
 from hwmodels.synthesis.calibration import ErrorSummary, Fit, FittedMetric, Floats, smoothed
+from hwmodels.synthesis.clocking import clocking
+from hwmodels.synthesis.delays import DelayFit
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.sweep import Measurement
-from hwmodels.technologies import TERMS
+from hwmodels.technologies import TERMS, Clocking
 
 _CORRECTED: Final[tuple[FittedMetric, ...]] = ("area_um2", "energy_pj")
 # 6T cell of 146 F^2 (CACTI 6.5, technology.cc: area_cell_sram = 146 F^2), half of a small macro being cells (assumed).
@@ -24,6 +26,7 @@ def technology_text(
     fits: Mapping[FittedMetric, Fit],
     errors: Sequence[ErrorSummary],
     activity: str,
+    delays: DelayFit,
 ) -> str:
     """Returns the TOML text of a fitted technology.
 
@@ -42,11 +45,11 @@ def technology_text(
     mean = {e.metric: e.mean for e in errors if e.architecture == "all" and e.form == "linear"}
     for kind in TERMS:
         if kind != "memory":
-            lines += _component(kind, fits, mean, source)
-    lines += _memory(node_nm)
-    delays = np.exp(smoothed(measurements, np.log([m.delay_ns for m in measurements]), leave_out=False))
+            lines += [*_component(kind, fits, mean, source), *_delay(kind, delays, source)]
+    lines += [*_memory(node_nm), *_clocking(clocking(library))]
+    smooth = np.exp(smoothed(measurements, np.log([m.delay_ns for m in measurements]), leave_out=False))
     for form in FORMS:
-        lines += _correction(form, measurements, fits, errors, delays)
+        lines += _correction(form, measurements, fits, errors, smooth)
     return "\n".join(lines) + "\n"
 
 
@@ -58,8 +61,24 @@ def _component(
         terms = {term: c for (owner, term), c in fitted.coefficients.items() if owner == kind}
         body = ", ".join(f"{term} = {value:.6g}" for term, value in terms.items()) or "unit = 0.0"
         lines.append(f'{metric} = {{ terms = {{ {body} }}, error = {errors[metric]:.4f}, source = "{source}" }}')
-    lines.append('missing = "delay: of whole rescalers only, in the corrections"')
     return lines
+
+
+def _delay(kind: str, delays: DelayFit, source: str) -> list[str]:
+    if kind == "register":
+        return ['missing = "delay: see clocking"']
+    terms = {term: c for (owner, term), c in delays.coefficients.items() if owner == kind}
+    body = ", ".join(f"{term} = {value:.4g}" for term, value in terms.items()) or "unit = 0.0"
+    return [f'delay_ns = {{ terms = {{ {body} }}, error = {delays.error:.4f}, source = "{source}" }}']
+
+
+def _clocking(figures: Clocking) -> list[str]:
+    return [
+        "",
+        "[clocking]",
+        *(f"{key} = {value:g}" for key, value in figures if key != "source"),
+        f'source = "{figures.source}"',
+    ]
 
 
 def _memory(node_nm: float) -> list[str]:

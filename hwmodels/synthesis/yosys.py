@@ -86,7 +86,7 @@ def synthesize(
         folder = Path(name)
         (folder / _WRAPPER_FILE).write_text(_wrapper(files, top, parameters), encoding="utf-8")
         linked = _linked(files, library, folder)
-        _run([*_earlier(history, folder), *_commands(len(files), library, folder)], folder, linked)
+        run_yosys([*_earlier(history, folder), *_commands(len(files), library, folder)], folder, linked)
         return _netlist(json.loads((folder / _NETLIST_FILE).read_text(encoding="utf-8")))
 
 
@@ -130,7 +130,7 @@ def _commands(sources: int, library: Library, folder: Path) -> Iterator[str]:
         (folder / _ADDERS_FILE).write_text(adders, encoding="utf-8")
         # Without it the map's cell is unknown, and stays unread.
         yield f"read_liberty -lib -ignore_miss_func {_LIBRARY_FILE}"
-    yield from (f"read_verilog -I{_include_folder(index)} {_source(index)}" for index in range(sources))
+    yield from (f"read_verilog -nodpi -I{_include_folder(index)} {_source(index)}" for index in range(sources))
     yield f"read_verilog {_WRAPPER_FILE}"
     yield f"hierarchy -check -top {_WRAPPER}"
     yield f"synth -flatten -noabc -top {_WRAPPER}"
@@ -160,7 +160,17 @@ def _wrapper(files: Sequence[Path], top: str, parameters: Mapping[str, int]) -> 
     return f"module {_WRAPPER} (\n{declared}\n);\n    {top}{assigned} wrapped ({connected});\nendmodule\n"
 
 
-def _run(commands: Sequence[str], folder: Path, linked: Mapping[str, Path]) -> None:
+def run_yosys(commands: Sequence[str], folder: Path, linked: Mapping[str, Path]) -> None:
+    """Runs commands of yosys in a process of its own.
+
+    Args:
+        commands: one command each, in which no name that a user chose may stand.
+        folder: working folder, in which the log is written, too.
+        linked: the user's path behind each name in that folder, for messages.
+
+    Raises:
+        HardwareError: yosys reports an error, which is quoted, or takes too long.
+    """
     text, log = "".join(f"{command}\n" for command in commands), folder / "log"
     with log.open("wb") as output:
         try:

@@ -1,8 +1,10 @@
 """Technology tables: figures of components with node, voltage, source and error."""
 
 from hwmodels.technologies.technology import (
+    DELAY_TERMS,
     METRICS,
     TERMS,
+    Clocking,
     ComponentKind,
     Correction,
     Metric,
@@ -13,8 +15,10 @@ from hwmodels.technologies.technology import (
 )
 
 __all__ = [
+    "DELAY_TERMS",
     "METRICS",
     "TERMS",
+    "Clocking",
     "ComponentKind",
     "Correction",
     "Metric",

@@ -22,16 +22,39 @@ TERMS: Final[Mapping[str, tuple[str, ...]]] = {
     # a: operand bits, b: multiplier bits, ab: partial product bits, rows: full adders that reduce them to two rows.
     # An operand wider than the multiplier is added up in rows whose signs are extended: signed_ab are their bits, and
     # extension the bits that repeat a sign. Of a narrower one, the multiplier is added up instead, which has no sign.
-    "multiplier": ("unit", "a", "b", "ab", "rows", "signed_ab", "extension", "a_log2_b", "ab_depth"),
+    "multiplier": (
+        "unit",
+        "a",
+        "b",
+        "ab",
+        "rows",
+        "signed_ab",
+        "extension",
+        "a_log2_b",
+        "log2_a",
+        "log2_b",
+        "ab_depth",
+    ),
     # overlap: bits at which both operands carry information; halves: at which one is constant; carries: at which one
     # repeats its sign; subtracted: bits that are inverted first
-    "adder": ("unit", "bits", "overlap", "carries", "halves", "subtracted", "log2_bits", "bits_depth"),
-    "comparator": ("unit", "bits", "log2_bits", "bits_depth"),
+    # aligned, of a delay: bits if no adder or multiplier comes before it on its path. Behind one, whose low bits settle
+    # first, its own carries run at the same time.
+    "adder": ("unit", "bits", "overlap", "carries", "halves", "subtracted", "log2_bits", "aligned", "bits_depth"),
+    "comparator": ("unit", "bits", "log2_bits", "aligned", "bits_depth"),
     "shifter": ("unit", "bits", "mux_bits", "stages", "bits_depth"),  # mux_bits: bits times stages of multiplexers
     "mux": ("unit", "bits", "signals", "bits_depth"),  # signals: bits neither side of which is a constant
     "logic": ("unit", "bits", "bits_depth"),
     "register": ("unit", "bits"),
     "memory": ("unit", "bits"),
+}
+
+DELAY_TERMS: Final[Mapping[str, tuple[str, ...]]] = {
+    "multiplier": ("unit", "a", "b", "log2_a", "log2_b"),
+    "adder": ("unit", "overlap", "carries", "halves", "aligned"),
+    "comparator": ("unit", "bits", "log2_bits", "aligned"),
+    "shifter": ("unit", "bits", "stages"),
+    "mux": ("unit", "bits", "signals"),
+    "logic": ("unit", "bits"),
 }
 
 _FOLDER: Final = Path(__file__).parent
@@ -135,6 +158,26 @@ class Correction(_Record):
         return self
 
 
+class Clocking(_Record):
+    """What a clock asks of a technology.
+
+    Attributes:
+        clock_to_q_ns: delay of a flip-flop from its clock to its output, ns.
+        setup_ns: time before the clock edge at which its input must be there, ns.
+        clock_pj: energy of its clock pin in a cycle, whether it switches or not, pJ.
+        gate_area_um2: area of a clock gate, um2.
+        gate_pj: energy of the gate's own clock pin in a cycle, pJ.
+        source: origin of the figures.
+    """
+
+    clock_to_q_ns: NotNegative
+    setup_ns: NotNegative
+    clock_pj: NotNegative
+    gate_area_um2: NotNegative
+    gate_pj: NotNegative
+    source: str = Field(min_length=1)
+
+
 class Technology(_Record):
     """A technology table: figures of components at a feature size in nanometres and a supply in volts.
 
@@ -144,6 +187,7 @@ class Technology(_Record):
         source: publication or tool run that the table comes from.
         activity: switching activity that the energies hold for, and whether glitches are counted.
         components: figures per kind of component.
+        clocking: delays and energies of flip-flops and clock gates; None if the table does not give them.
         corrections: residuals of whole rescalers per architecture, in a calibrated table.
     """
 
@@ -154,6 +198,7 @@ class Technology(_Record):
     source: str = Field(min_length=1)
     activity: str = Field(min_length=1)
     components: Mapping[ComponentKind, Component] = Field(min_length=1)
+    clocking: Clocking | None = None
     corrections: Mapping[str, Correction] = Field(default_factory=dict)
 
     def evaluate(self, kind: ComponentKind, metric: Metric, quantities: Mapping[str, float]) -> float | None:

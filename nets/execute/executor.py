@@ -17,9 +17,10 @@ from nets.errors import NetworkError
 from nets.execute.layout import stored_layout, written_layout
 from nets.execute.native import Library, LimitedLibrary, native_kernel, native_library, native_status
 from nets.execute.program import Arena, Program, Tensors, arena_size, arena_slots
+from nets.execute.recurrent import inner_tensors
 from nets.execute.self_test import require_exact
 from nets.execute.torch_kernels import Kernel, kernel
-from nets.network import ActivationArray, Operator, QuantizedNetwork, Weighted
+from nets.network import ActivationArray, LstmRecurrence, Operator, QuantizedNetwork, Weighted
 
 _HELD_SAMPLES, _HELD_ELEMENTS = 32, 2**25  # whose every tensor is held at once, by :meth:`IntegerExecutor.every_tensor`
 _BATCH = 256  # samples that torch's kernels take at once, by default
@@ -204,13 +205,14 @@ class IntegerExecutor:
         return self._collected(inputs, {*self.network.inputs, *self.network.constants, *computed}, None)
 
     def every_tensor(self, *inputs: ActivationArray) -> Iterator[tuple[int, dict[int, ActivationArray]]]:
-        """Computes every activation tensor of many samples, of few of them at once.
+        """Computes every activation tensor of many samples, those inside of operators too, of few samples at once.
 
         Args:
             inputs: one int8 array ``[samples, *shape]`` per network input.
 
         Yields:
-            The number of the first sample, and what :meth:`tensors` returns for it and those after it.
+            The number of the first sample, and what :meth:`tensors` returns for it and those after it, with the tensors
+            of the operators' parts.
 
         Raises:
             NetworkError: number, types or shapes of the inputs are not the network's.
@@ -218,7 +220,11 @@ class IntegerExecutor:
         each = sum(math.prod(spec.shape) for spec in self.network.tensors)
         size = max(1, min(_HELD_SAMPLES, _HELD_ELEMENTS // each))
         for start in range(0, len(inputs[0]), size):
-            yield start, self.tensors(*(x[start : start + size] for x in inputs))
+            made = self.tensors(*(x[start : start + size] for x in inputs))
+            for operator in self.network.operators:
+                if isinstance(operator, LstmRecurrence):
+                    made |= inner_tensors(operator, self.network, [made[index] for index in operator.inputs])
+            yield start, made
 
     def outputs(self, *inputs: ActivationArray, batch_size: int | None = None) -> list[ActivationArray]:
         """Computes the network's outputs in batches.

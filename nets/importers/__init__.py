@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from nets.importers.formats import MODEL_FORMATS, ModelFormat, load_network, model_format
+from nets.importers.ends import Cut
+from nets.importers.formats import MODEL_FORMATS, ModelFormat, inspect_model, load_network, model_format
+from nets.importers.inspection import Inspection
 from nets.importers.onnx import ImportedOnnx, load_onnx, onnx_from_bytes, operator_node, read_model
 from nets.importers.onnx import RawGraph as OnnxGraph
 from nets.importers.onnx import RawNode as OnnxNode
@@ -12,12 +14,10 @@ from nets.importers.tflite.activation import activation_range
 from nets.importers.tflite.blocks import FROM_BATCH, TO_BATCH
 from nets.importers.tflite.builder import kind_name
 from nets.importers.tflite.coverage import COVERAGE, Coverage
-from nets.importers.tflite.extent import Cut
-from nets.importers.tflite.graph import IDENTIFIER, RawGraph, RawOperator, read_file, read_graph
+from nets.importers.tflite.graph import DECODING_ERRORS, IDENTIFIER, RawGraph, RawOperator, read_file, read_graph
 from nets.importers.tflite.importer import network_from_bytes, operator_index
-from nets.importers.tflite.inspection import Inspection, inspect_tflite
 from nets.importers.tflite.interpolation import neighbours
-from nets.importers.tflite.recurrent import weighted_inputs
+from nets.importers.tflite.recurrent import OUTPUT_STATE, weighted_inputs
 from nets.importers.tflite.windows import window
 from nets.importers.tosa import AS_STATED, load_tosa, tosa_network
 from nets.importers.tosa import schema as tosa_schema
@@ -33,9 +33,11 @@ else:
 __all__ = [
     "AS_STATED",
     "COVERAGE",
+    "DECODING_ERRORS",
     "FROM_BATCH",
     "IDENTIFIER",
     "MODEL_FORMATS",
+    "OUTPUT_STATE",
     "TOPOLOGIES",
     "TO_BATCH",
     "Coverage",
@@ -48,7 +50,7 @@ __all__ = [
     "RawGraph",
     "RawOperator",
     "activation_range",
-    "inspect_tflite",
+    "inspect_model",
     "kind_name",
     "load_network",
     "load_onnx",

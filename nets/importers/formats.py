@@ -6,30 +6,35 @@ from pathlib import Path
 from typing import Protocol
 
 from nets.errors import NetworkError
-from nets.importers.ends import DroppedEnd
-from nets.importers.onnx import end_of_onnx, load_onnx
-from nets.importers.tflite import end_of_tflite, load_tflite
-from nets.importers.tflite.extent import Cut
-from nets.importers.tosa import AS_STATED, load_tosa
+from nets.importers.ends import Cut, DroppedEnd
+from nets.importers.inspection import Inspection
+from nets.importers.onnx import end_of_onnx, inspect_onnx, load_onnx
+from nets.importers.tflite import end_of_tflite, inspect_tflite, load_tflite
+from nets.importers.tosa import AS_STATED, inspect_tosa, load_tosa
 from nets.network import ONNX_PROFILES, PROFILES, QuantizedNetwork
 
 
 class Loader(Protocol):
     """Reads a model file: untrusted content, from which no code is executed."""
 
-    def __call__(self, path: Path, *, contract: str) -> QuantizedNetwork:
+    def __call__(self, path: Path, *, contract: str, cut: Cut) -> QuantizedNetwork:
         """Imports a model with all of its rescalers under a contract or profile.
+
+        Args:
+            path: the file.
+            contract: the name of the contract or profile.
+            cut: the tensors at which the network ends; none: its logits.
 
         Raises:
             NetworkError: one line that begins with the file's name and says what is wrong with it.
         """
 
 
-class CutLoader(Protocol):
-    """Reads a model file up to some of its tensors, at which the network ends."""
+class Inspector(Protocol):
+    """Describes a model file, also one that cannot be imported."""
 
-    def __call__(self, path: Path, *, contract: str, cut: Cut) -> QuantizedNetwork:
-        """Imports a model; raises as a :class:`Loader` does, and if it has no such tensors."""
+    def __call__(self, path: Path, *, cut: Cut) -> Inspection:
+        """Describes a model; raises a NetworkError if the file is none of the format, or has no such tensors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,8 @@ class ModelFormat:
         name: what messages call it.
         suffix: the end of its files' names, in lower case, with its dot.
         load: reads a file; imports what it needs when it is called.
+        inspect: describes a file.
         profiles: names of the profiles that reproduce runtimes of its files.
-        load_cut: reads a file up to some of its tensors; None if networks of this format cannot be cut.
         dropped_end: says without which function behind its logits a file is read; None if files are read whole.
         states_scales: whether files state what real values integers stand for; if not, scales are known up to factors.
     """
@@ -49,8 +54,8 @@ class ModelFormat:
     name: str
     suffix: str
     load: Loader
+    inspect: Inspector
     profiles: tuple[str, ...] = ()
-    load_cut: CutLoader | None = None
     dropped_end: Callable[[Path], DroppedEnd | None] | None = None
     states_scales: bool = True
 
@@ -58,9 +63,9 @@ class ModelFormat:
 MODEL_FORMATS: dict[str, ModelFormat] = {
     each.suffix: each
     for each in (
-        ModelFormat("TFLite", ".tflite", load_tflite, tuple(PROFILES), load_tflite, end_of_tflite),
-        ModelFormat("ONNX", ".onnx", load_onnx, tuple(ONNX_PROFILES), dropped_end=end_of_onnx),
-        ModelFormat("TOSA", ".tosa", load_tosa, (AS_STATED,), states_scales=False),
+        ModelFormat("TFLite", ".tflite", load_tflite, inspect_tflite, tuple(PROFILES), end_of_tflite),
+        ModelFormat("ONNX", ".onnx", load_onnx, inspect_onnx, tuple(ONNX_PROFILES), end_of_onnx),
+        ModelFormat("TOSA", ".tosa", load_tosa, inspect_tosa, (AS_STATED,), states_scales=False),
     )
 }
 
@@ -87,13 +92,22 @@ def load_network(path: str | Path, *, contract: str = "half_up", cut: Cut = ()) 
         cut: tensors at which the network ends; none: it is read whole.
 
     Raises:
-        NetworkError: the suffix is unknown, the format cannot be cut, or the file is damaged, not fully quantized or
-            not supported.
+        NetworkError: the suffix is unknown, the file has no such tensors, or it is damaged, not fully quantized or not
+            supported.
     """
-    path, form = Path(path), model_format(path)
-    if not cut:
-        return form.load(path, contract=contract)
-    if form.load_cut is None:
-        able = ", ".join(suffix for suffix, each in MODEL_FORMATS.items() if each.load_cut)
-        raise NetworkError(f"{path.name}: {form.name} models cannot be cut at a tensor; {able} models can")
-    return form.load_cut(path, contract=contract, cut=cut)
+    path = Path(path)
+    return model_format(path).load(path, contract=contract, cut=cut)
+
+
+def inspect_model(path: str | Path, *, cut: Cut = ()) -> Inspection:
+    """Describes a model file of any format, also one that cannot be imported.
+
+    Args:
+        path: the file; its suffix names the format.
+        cut: tensors at which the network ends; none: its logits.
+
+    Raises:
+        NetworkError: the suffix is unknown, the file is none of its format, or it has no such tensors.
+    """
+    path = Path(path)
+    return model_format(path).inspect(path, cut=cut)

@@ -164,7 +164,7 @@ def absorb_into_scales(
         NetworkError: scales that are tied to each other, or to the network's input, leave no choice.
     """
     scales = _Scales(network)
-    for operator in network.operators:
+    for operator in network.every_operator():
         if operator.name in bits:
             _choose(operator, scales, bits[operator.name], error_of or unless_clipped(network))
     return between_tensors(network, scales.chosen())
@@ -177,7 +177,7 @@ class _Scales:
         self._network = network
         self._group = shared_quantization(network)
         self._scale = {group: network.tensors[group].scale for group in self._group.values()}
-        fixed = fixed_quantization(network.operators).union(network.inputs)
+        fixed = fixed_quantization(network.operators, with_states=False).union(network.inputs)
         self._fixed = {self._group[index] for index in fixed}
 
     def __getitem__(self, index: int) -> float:

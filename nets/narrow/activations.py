@@ -61,7 +61,7 @@ def between_tensors(before: QuantizedNetwork, after: QuantizedNetwork) -> Quanti
     """
     changed = {
         operator.name: _following(operator, before, after)
-        for operator in before.operators
+        for operator in before.every_operator()
         if any(before.tensors[index] != after.tensors[index] for index in (*operator.inputs, operator.output))
     }
     constants = {

@@ -29,8 +29,10 @@ from nets.network import (
     ElementwiseSum,
     FloatArray,
     IntArray,
+    LstmRecurrence,
     MatrixProduct,
     Method,
+    NarrowableOperator,
     Operator,
     QuantizedNetwork,
     Weighted,
@@ -83,6 +85,12 @@ class Calibration:
             if isinstance(operator, ElementwiseSum | ElementwiseProduct | MatrixProduct)
             for index in (*operator.inputs, operator.output)
         }
+        hidden = {
+            operator.output: operator.hidden.output
+            for operator in reference.operators
+            if isinstance(operator, LstmRecurrence) and operator.projection is None
+        }
+        summed.update(hidden)
 
         def observe(operator: Operator, inputs: Sequence[Sequence[Tensor]]) -> Operator:
             if isinstance(operator, Weighted):
@@ -94,6 +102,7 @@ class Calibration:
             return operator
 
         run_by_layer(reference, inputs, observe)
+        self._values |= {hidden[index]: self._values[index] for index in hidden.keys() & self._values.keys()}
 
     def narrow(self, network: QuantizedNetwork, choices: Mapping[str, RescalerChoice]) -> QuantizedNetwork:
         """Narrows a network and calibrates it.
@@ -115,7 +124,7 @@ class Calibration:
             raise NetworkError(f"{', '.join(strange)}: not a layer of the network that was calibrated")
 
         def make(operator: Operator, inputs: Sequence[Sequence[Tensor]]) -> Operator:
-            made = self._narrowed(operator, network, choices.get(operator.name), inputs[0])
+            made = self._narrowed(operator, network, choices, inputs[0])
             self._on_operator(made)
             return made
 
@@ -134,14 +143,25 @@ class Calibration:
         return error_of
 
     def _narrowed(
-        self, operator: Operator, network: QuantizedNetwork, choice: RescalerChoice | None, inputs: Sequence[Tensor]
+        self,
+        operator: Operator,
+        network: QuantizedNetwork,
+        choices: Mapping[str, RescalerChoice],
+        inputs: Sequence[Tensor],
     ) -> Operator:
         """Returns an operator narrowed, and calibrated if its weights are free."""
+        choice = choices.get(operator.name)
         if isinstance(operator, Weighted) and self._layers[operator.name].is_free(operator, choice):
             return self._corrected(self._weighted(operator, network, choice), network, inputs)
-        if choice is None:
-            return operator
-        return narrowed(narrowable(network, operator.name), network, choice, self._originals)
+        if choice is not None:
+            return narrowed(narrowable(network, operator.name), network, choice, self._originals)
+        return operator.with_parts([self._part(part, network, choices.get(part.name)) for part in operator.parts])
+
+    def _part(
+        self, part: NarrowableOperator, network: QuantizedNetwork, choice: RescalerChoice | None
+    ) -> NarrowableOperator:
+        """Returns a part narrowed by its own weights: its inputs change with what the other parts compute."""
+        return part if choice is None else narrowed(part, network, choice, self._originals)
 
     def _weighted(self, operator: Weighted, network: QuantizedNetwork, choice: RescalerChoice | None) -> Weighted:
         """Returns a layer with its narrowed rescaler and error-aware weights; its bias is not corrected yet.

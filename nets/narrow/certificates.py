@@ -96,7 +96,9 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
     tensors |= {index: _values(values) for index, values in network.constants.items()}
     accumulators: dict[str, Interval] = {}
     partial_sums: dict[str, Interval] = {}
-    for operator in network.operators:
+    for operator in network.every_operator():
+        if isinstance(operator, LstmRecurrence):
+            tensors |= _begun(operator, network)
         specs = [network.tensors[index] for index in operator.inputs]
         sources = [tensors[index] for index in operator.inputs]
         target = network.tensors[operator.output]
@@ -110,6 +112,14 @@ def certify(network: QuantizedNetwork) -> NetworkCertificate:
         else:
             tensors[operator.output] = _moved(operator, sources, specs, target)
     return NetworkCertificate(tensors, accumulators, partial_sums)
+
+
+def _begun(operator: LstmRecurrence, network: QuantizedNetwork) -> dict[int, Interval]:
+    """Returns the ranges of what the parts of a recurrence read and no part makes: state, sigmoid and tanh."""
+    sigmoid, tanh = operator.hidden.inputs
+    largest = network.tensors[tanh].q_max
+    bounds = {operator.state: (operator.q_min, operator.q_max), sigmoid: (0, largest), tanh: (-largest, largest)}
+    return {index: _constant(low, high, network.tensors[index].shape[-1]) for index, (low, high) in bounds.items()}
 
 
 def _values(constant: ActivationArray) -> Interval:

@@ -39,7 +39,7 @@ def real_weights(network: QuantizedNetwork) -> dict[str, RealWeights]:
             operator.weights * along_channels(operator.weight_scale, operator.weights.ndim),
             operator.bias * (network.tensors[operator.inputs[0]].scale * operator.weight_scale),
         )
-        for operator in network.operators
+        for operator in network.every_operator()
         if isinstance(operator, Weighted)
     }
 
@@ -78,7 +78,7 @@ def with_weight_bits(
         NetworkError: A width is out of range, or a name has no weights.
     """
     originals = originals if originals is not None else real_weights(network)
-    weighted = [operator for operator in network.operators if isinstance(operator, Weighted)]
+    weighted = [operator for operator in network.every_operator() if isinstance(operator, Weighted)]
     of_int8 = [operator for operator in weighted if operator.weight_bits <= _MOST_BITS]
     widths = {operator.name: bits for operator in of_int8} if isinstance(bits, int) else bits
     if unknown := widths.keys() - {operator.name for operator in weighted}:

@@ -63,8 +63,17 @@ from nets.network.quantization import (
     weight_range,
     weight_type,
 )
-from nets.network.quantized_network import QuantizedNetwork, shared_quantization
-from nets.network.recurrent import GATE_INTEGER_BITS, GATE_SCALE, GATES, LstmRecurrence, StateProduct
+from nets.network.quantized_network import QuantizedNetwork, class_count, shared_quantization
+from nets.network.recurrent import (
+    ACTIVATED_BITS,
+    ACTIVATED_SCALE,
+    GATE_INTEGER_BITS,
+    GATE_SCALE,
+    GATES,
+    STATE_PRODUCT_BITS,
+    GatedCell,
+    LstmRecurrence,
+)
 from nets.network.rescaler import Rescaler, neighbouring_scales, rescaler_from_scale, stored_bits
 from nets.network.scales import (
     effective_scales,
@@ -85,6 +94,8 @@ else:
     __getattr__ = names_on_demand(__name__, "requantization")  # torch
 
 __all__ = [
+    "ACTIVATED_BITS",
+    "ACTIVATED_SCALE",
     "CONTRACTS",
     "FULL_MULTIPLIER_BITS",
     "GATES",
@@ -96,6 +107,7 @@ __all__ = [
     "PROFILES",
     "SHARING_QUANTIZATION",
     "SOFTMAX_OUTPUT",
+    "STATE_PRODUCT_BITS",
     "SUM_LEFT_SHIFT",
     "WIDE_BIAS_BITS",
     "WIDE_SUM_LEFT_SHIFT",
@@ -116,6 +128,7 @@ __all__ = [
     "FloatLookup",
     "FullyConnected",
     "Function",
+    "GatedCell",
     "Int8Array",
     "IntArray",
     "Interpolation",
@@ -146,7 +159,6 @@ __all__ = [
     "Softmax",
     "SquaredDifference",
     "Stack",
-    "StateProduct",
     "StatedTable",
     "Sum",
     "Tabulated",
@@ -157,6 +169,7 @@ __all__ = [
     "Weighted",
     "along_channels",
     "as_weights",
+    "class_count",
     "contract_named",
     "curve_table",
     "effective_scales",

@@ -10,7 +10,6 @@ from nets.digests import digest
 from nets.errors import NetworkError
 from nets.network.operators import Neighbours, Operator, Weighted
 from nets.network.quantized_network import QuantizedNetwork
-from nets.network.recurrent import StateProduct
 from nets.network.rescaler import Rescaler
 
 Arrays = dict[str, npt.NDArray[np.generic]]
@@ -19,7 +18,7 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 def fingerprint(network: QuantizedNetwork) -> str:
     """Computes the SHA-256 digest of structure, quantization and every operator's fields, hexadecimal."""
     tensors = [(tensor.shape, tensor.scale, tensor.zero_point, tensor.bits) for tensor in network.tensors]
-    operators = [(operator.name, operator.inputs, operator.output) for operator in network.operators]
+    operators = [(operator.name, operator.inputs, operator.output) for operator in network.every_operator()]
     structure = repr((network.inputs, network.outputs, tensors, operators)).encode()
     constants = [repr(index).encode() + _value_bytes(values) for index, values in sorted(network.constants.items())]
     return digest(structure, *(operator_digest(operator) for operator in network.operators), *constants).hex()
@@ -38,8 +37,8 @@ def _value_bytes(value: object) -> bytes:
     if isinstance(value, Rescaler):
         head = repr((value.contract.name, value.stored_bits)).encode()
         return digest(head, _value_bytes(value.multiplier), _value_bytes(value.right_shift))
-    if isinstance(value, StateProduct):
-        return _value_bytes((value.weights, value.bias, value.weight_scale, value.rescaler))
+    if isinstance(value, Operator):  # a part of another one
+        return operator_digest(value)
     if isinstance(value, Neighbours):
         return _value_bytes((value.first, value.second, value.share))
     if isinstance(value, tuple):
@@ -50,7 +49,7 @@ def _value_bytes(value: object) -> bytes:
 def trained_arrays(network: QuantizedNetwork) -> Arrays:
     """Returns weights (int8 or int16) and biases (int64) by operator: ``<operator>.weights``, ``<operator>.bias``."""
     arrays: Arrays = {}
-    for operator in network.operators:
+    for operator in network.every_operator():
         if isinstance(operator, Weighted):
             # Contiguous: a file of raw buffers would lose the strides of a transposed array.
             arrays[f"{operator.name}.weights"] = np.ascontiguousarray(operator.weights)
@@ -65,7 +64,7 @@ def with_trained_arrays(network: QuantizedNetwork, arrays: Mapping[str, npt.NDAr
         NetworkError: an array is missing or has another shape.
     """
     changed: dict[str, Operator] = {}
-    for operator in network.operators:
+    for operator in network.every_operator():
         if not isinstance(operator, Weighted):
             continue
         try:

@@ -37,6 +37,17 @@ class Operator:
     inputs: tuple[int, ...]
     output: int
 
+    @property
+    def parts(self) -> tuple["NarrowableOperator", ...]:
+        """The operators that run inside of this one, with names and tensors of their own; none but in a recurrence."""
+        return ()
+
+    def with_parts(self, parts: Sequence["NarrowableOperator"]) -> Self:
+        """Returns the operator with other parts, as many and in the same order as :attr:`parts`."""
+        if parts:
+            raise NetworkError(f"operator {self.name!r} has no parts")
+        return self
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RescaledOperator(Operator):

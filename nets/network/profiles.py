@@ -44,6 +44,8 @@ class Profile:
 _WIDE = {
     "conv": CONTRACTS["tflite_int64"],
     "depthwise": CONTRACTS["tflite_int64"],
+    "transpose_conv": CONTRACTS["tflite_int64"],
+    "batch_matmul": CONTRACTS["tflite_int64"],
     "fc": CONTRACTS["float64_half_away"],
     "fc_int32": CONTRACTS["float64_half_away"],
 }

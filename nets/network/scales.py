@@ -16,6 +16,7 @@ from nets.network.operators import (
     Sum,
     Weighted,
 )
+from nets.network.recurrent import GatedCell
 from nets.network.rescaler import rescaler_from_scale
 from nets.network.tensors import FloatArray, TensorSpec
 
@@ -90,6 +91,8 @@ def effective_scales(operator: RescaledOperator, tensors: tuple[TensorSpec, ...]
             scales = sum_scales(sources[0], sources[1], target, operator.left_shift)
         case SquaredDifference():
             scales = square_scales(sources[0], sources[1], target, operator.left_shift)
+        case GatedCell():
+            scales = (sources[0] / target * sources[1],)
         case ElementwiseProduct():
             scales = (product_scale(sources[0], sources[1], target),)
         case MatrixProduct():

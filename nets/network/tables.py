@@ -26,18 +26,27 @@ def relu_rescalers(source: float, slope: float, target: float) -> tuple[Rescaler
     return positive, negative
 
 
-def fixed_quantization(operators: Iterable[Operator]) -> set[int]:
+def fixed_quantization(operators: Iterable[Operator], *, with_states: bool = True) -> set[int]:
     """Returns the tensors whose scale and zero point may not vary.
 
-    No runtime lets those of the outputs of LOGISTIC, TANH and SOFTMAX, nor those of an LSTM's gates; those of its state
-    are part of what it computes. A stated table holds for its tensors as is.
+    No runtime lets those of the outputs of LOGISTIC, TANH and SOFTMAX, nor those of an LSTM's gates. A stated table
+    holds for its tensors as is.
+
+    Args:
+        operators: the operators.
+        with_states: whether the scale of an LSTM's state, which is part of what it computes, counts as fixed, too. That
+            of a projection's outputs always does: they are clipped in its steps.
     """
     fixed: set[int] = set()
     for operator in operators:
         if isinstance(operator, StatedTable):
             fixed |= {*operator.inputs, operator.output}
         elif isinstance(operator, LstmRecurrence):
-            fixed.update((*operator.inputs, operator.output))
+            fixed.update((*operator.inputs, *(part.output for part in operator.recurrent), *operator.hidden.inputs))
+            if with_states or operator.projection is not None:
+                fixed.update(operator.of_state)
+            if with_states:
+                fixed.add(operator.hidden.output)
         elif isinstance(operator, Softmax) or _has_fixed_range(operator):
             fixed.add(operator.output)
     return fixed

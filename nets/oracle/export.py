@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from nets.errors import NetworkError
@@ -23,6 +22,7 @@ from nets.network import (
     QuantizedNetwork,
     RescaledOperator,
     Tabulated,
+    class_count,
     profile_named,
 )
 from nets.oracle.litert import RefusedModelError
@@ -48,7 +48,8 @@ class ExportReport:
         explained_samples: the number of them on which operators were compared, and the file was run.
         operators: the comparison of every operator on identical inputs, those of the runtime's own run.
         outputs_differing: share of output integers that differ end to end.
-        agreement: share of samples whose largest output is at the same place end to end.
+        agreement: share of samples whose largest output is at the same place end to end; None if the outputs are no
+            classes.
         litert: whether LiteRT (ONNX Runtime of an .onnx file), running the file, equals the runtime's network in every
             tensor; None if it does not run.
         litert_refused: why it does not run; None if it does.
@@ -61,7 +62,7 @@ class ExportReport:
     explained_samples: int
     operators: tuple[OperatorResidual, ...]
     outputs_differing: float
-    agreement: float
+    agreement: float | None
     litert: bool | None
     litert_refused: str | None
 
@@ -201,13 +202,15 @@ def _explained(
 
 def _end_to_end(
     network: QuantizedNetwork, runtime: QuantizedNetwork, inputs: list[ActivationArray]
-) -> tuple[float, float]:
-    """Returns the share of output integers that differ, and that of samples with the same largest output."""
+) -> tuple[float, float | None]:
+    """Returns the share of output integers that differ, and that of samples with the same largest output, if any."""
     ours, theirs = (IntegerExecutor(each).outputs(*inputs) for each in (network, runtime))
     differing = sum(int((a != b).sum()) for a, b in zip(ours, theirs, strict=True))
-    flat = [(a.reshape(len(a), -1), b.reshape(len(b), -1)) for a, b in zip(ours, theirs, strict=True)]
-    same = np.all([a.argmax(axis=1) == b.argmax(axis=1) for a, b in flat], axis=0)
-    return differing / sum(a.size for a in ours), float(same.mean())
+    share = differing / sum(a.size for a in ours)
+    if class_count(network) is None:
+        return share, None
+    first, second = (of[0].reshape(len(of[0]), -1).argmax(axis=1) for of in (ours, theirs))
+    return share, float((first == second).mean())
 
 
 def _litert_agrees(

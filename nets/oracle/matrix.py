@@ -8,8 +8,8 @@ import torch
 
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor, prepared_alone
-from nets.importers import load_network, model_format
-from nets.network import CONTRACTS, ActivationArray, IntArray, QuantizedNetwork
+from nets.importers import Cut, load_network, model_format
+from nets.network import CONTRACTS, ActivationArray, IntArray, QuantizedNetwork, class_count
 
 _CHUNK = 64  # samples whose every tensor is held at once, once for each contract
 _REACH = 2  # differences beyond this many LSB are counted together
@@ -26,7 +26,7 @@ class ContractRow:
         differing: share of all operators' outputs that differ if each network runs on its own results.
         off_by_one: share of all operators' outputs that differ by exactly 1 LSB then.
         histogram: counts of difference -2 or less, -1, 0, 1, 2 or more LSB, then.
-        agreement: share of samples with the baseline's prediction.
+        agreement: share of samples with the baseline's prediction; None if the outputs are no classes.
         accuracy: share of samples whose largest output is the label, or None without labels.
         accuracy_change_pp: percentage points above the baseline's accuracy, or None.
     """
@@ -37,7 +37,7 @@ class ContractRow:
     differing: float
     off_by_one: float
     histogram: tuple[int, ...]
-    agreement: float
+    agreement: float | None
     accuracy: float | None
     accuracy_change_pp: float | None
 
@@ -58,6 +58,7 @@ def contract_matrix(
     labels: IntArray | None = None,
     *,
     baseline: str = "half_up",
+    cut: Cut = (),
 ) -> ContractMatrix:
     """Compares all contracts and profiles on a model file.
 
@@ -66,6 +67,7 @@ def contract_matrix(
         samples: int8 ``[samples, *shape]``.
         labels: int64 ``[samples]``, for accuracy, or None.
         baseline: the contract or profile that the others are compared with.
+        cut: tensors of the file at which the network ends.
 
     Raises:
         NetworkError: the file, the samples or the labels cannot be used.
@@ -73,7 +75,7 @@ def contract_matrix(
     path = Path(path)
     known = (*CONTRACTS, *model_format(path).profiles)
     names = [baseline, *(name for name in known if name != baseline)]
-    networks = {name: load_network(path, contract=name) for name in names}
+    networks = {name: load_network(path, contract=name, cut=cut) for name in names}
     _check_labels(networks[baseline], samples, labels)
     tallies = {name: _Tally(networks[name]) for name in names}
     for start in range(0, len(samples), _CHUNK):
@@ -143,7 +145,7 @@ class _Tally:
             differing=1 - int(self._histogram[_REACH]) / elements,
             off_by_one=int(self._histogram[_REACH - 1] + self._histogram[_REACH + 1]) / elements,
             histogram=tuple(int(count) for count in self._histogram),
-            agreement=float((chosen == before).mean()),
+            agreement=None if class_count(self._network) is None else float((chosen == before).mean()),
             accuracy=accuracy,
             accuracy_change_pp=change,
         )

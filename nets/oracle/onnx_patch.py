@@ -7,6 +7,7 @@ import numpy as np
 
 from nets.errors import NetworkError
 from nets.importers import (
+    Cut,
     ImportedOnnx,
     OnnxGraph,
     OnnxNode,
@@ -64,7 +65,20 @@ class _Patcher:
         return self.producers[node.inputs[position]]
 
 
-def patched_onnx(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
+def ends_in(network: QuantizedNetwork, original: bytes, name: str) -> Cut:
+    """Returns the values of the file at which a network ends that was cut there; none if it ends at the logits."""
+    try:  # what is behind a cut may be of any kind
+        whole = [operator.name for operator in onnx_from_bytes(original, name).network.operators]
+    except NetworkError:
+        whole = []
+    if whole == [operator.name for operator in network.operators]:
+        return ()
+    ends = tuple(network.tensors[index].name for index in network.outputs)
+    made = {value for node in read_onnx_graph(original, name).nodes for value in node.outputs}
+    return ends if made.issuperset(ends) else ()
+
+
+def patched_onnx(network: QuantizedNetwork, original: bytes, name: str, ends: Cut = ()) -> bytes:
     """Returns the original file with the network's weights, biases, constants and scales.
 
     Weight scales are chosen so that ``s_x * s_w / s_y`` is what the network's multipliers and shifts represent, to the
@@ -74,7 +88,7 @@ def patched_onnx(network: QuantizedNetwork, original: bytes, name: str) -> bytes
         NetworkError: the network does not belong to this file, or the file has QLinear operators.
     """
     imported, graph, model = (
-        onnx_from_bytes(original, name),
+        onnx_from_bytes(original, name, cut=ends),
         read_onnx_graph(original, name),
         read_model(original, name),
     )

@@ -6,13 +6,13 @@ import numpy as np
 
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
-from nets.importers import ImportedOnnx, onnx_from_bytes, read_file
+from nets.importers import Cut, ImportedOnnx, onnx_from_bytes, read_file
 from nets.network import ONNX_PROFILES, ActivationArray, TensorSpec, profile_named
 from nets.oracle.onnxruntime import AnyArray, OnnxRunner
 from nets.oracle.verify import Tally, VerifyReport
 
 
-def verify_onnx(path: Path, profile: str, *samples: ActivationArray) -> VerifyReport:
+def verify_onnx(path: Path, profile: str, *samples: ActivationArray, cut: Cut = ()) -> VerifyReport:
     """Compares every tensor that a file has as integers with ONNX Runtime's, and the outputs of the unchanged file.
 
     Tensors are compared with all of them as outputs of the file. Since that might change which kernels are fused, the
@@ -22,18 +22,21 @@ def verify_onnx(path: Path, profile: str, *samples: ActivationArray) -> VerifyRe
         path: a quantized .onnx file.
         profile: ``onnxruntime``.
         samples: one int8 array ``[samples, *shape]`` per network input, channels last.
+        cut: names of the file's values at which the network ends.
 
     Raises:
         NetworkError: the model, the samples or the profile cannot be used, or ONNX Runtime is missing.
     """
     if profile not in ONNX_PROFILES:
         raise NetworkError(f"{profile!r} is no profile of ONNX Runtime; choose {', '.join(ONNX_PROFILES)}")
-    return verify_onnx_bytes(read_file(path), path.name, profile, *samples)
+    return verify_onnx_bytes(read_file(path), path.name, profile, *samples, cut=cut)
 
 
-def verify_onnx_bytes(content: bytes, name: str, profile: str, *samples: ActivationArray) -> VerifyReport:
+def verify_onnx_bytes(
+    content: bytes, name: str, profile: str, *samples: ActivationArray, cut: Cut = ()
+) -> VerifyReport:
     """Compares a model given as bytes; see :func:`verify_onnx`."""
-    imported = onnx_from_bytes(content, name, contract=profile)
+    imported = onnx_from_bytes(content, name, contract=profile, cut=cut)
     network = imported.network
     exposed, unchanged = OnnxRunner(content, imported), OnnxRunner(content, imported, exposed=False)
     made = {operator.output: at for at, operator in enumerate(network.operators)}

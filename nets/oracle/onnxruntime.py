@@ -29,7 +29,7 @@ def _onnxruntime() -> ModuleType:
         return importlib.import_module("onnxruntime")
     except ImportError as error:
         raise NetworkError(
-            "ONNX Runtime is not installed, so there is nothing to compare with: pip install 'rescale-dse[onnx]'"
+            "ONNX Runtime is not installed, so there is nothing to compare with: pip install onnxruntime"
         ) from error
 
 

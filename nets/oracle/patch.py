@@ -1,7 +1,7 @@
 """Patching of a network's integers and scales into the file that it was imported from; the structure stays."""
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import tflite
 from nets.errors import NetworkError
 from nets.importers import (
     FROM_BATCH,
+    OUTPUT_STATE,
     TO_BATCH,
     RawGraph,
     RawOperator,
@@ -19,9 +20,11 @@ from nets.importers import (
     weighted_inputs,
 )
 from nets.network import (
+    ACTIVATED_SCALE,
     Convolution,
     FilledPad,
     FloatArray,
+    LstmRecurrence,
     Operator,
     Pool,
     QuantizedNetwork,
@@ -30,6 +33,7 @@ from nets.network import (
     TransposedConvolution,
     Weighted,
 )
+from nets.oracle.added_biases import NewBias, with_biases
 from nets.oracle.annotate import annotated
 from nets.oracle.litert import strange_axes
 from nets.writers import runtime_weight_scale
@@ -134,7 +138,8 @@ def _bounds(raw: RawOperator, activation: int, result: TensorSpec) -> tuple[int,
 def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     """Returns the original file with the network's weights, biases and scales, and its rescalers in tensors' names.
 
-    A quantized dimension that a tensor does not have, for which LiteRT refuses a file, becomes 0.
+    A layer that has no bias in the file gets one if the network's is not 0. A quantized dimension that a tensor does
+    not have, for which LiteRT refuses a file, becomes 0.
 
     Weight scales are chosen so that ``s_x * s_w / s_y`` is what the network's multipliers and shifts represent,
     to the nearest float32. The runtime derives the rescalers of ADD, SUB, MUL and MEAN from the tensors' scales, which
@@ -144,6 +149,7 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     Raises:
         NetworkError: the network does not belong to this file.
     """
+    original = _with_every_bias(network, original, name)
     graph = read_graph(original, name)
     patcher = _Patcher(bytearray(original), graph)
     for index in strange_axes(original):
@@ -159,7 +165,33 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
         patcher.data(_index_in_file(patcher, spec), values, f"the values of {spec.name!r}")
     for operator in network.operators:
         _patch_operator(patcher, network, operator)
+        if isinstance(operator, LstmRecurrence):
+            _patch_recurrence(patcher, network, operator)
     return annotated(bytes(patcher.content), network, graph)
+
+
+def _with_every_bias(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
+    """Returns the file with a bias for every layer of the network that has one, and none in the file."""
+    graph = read_graph(original, name)
+    return with_biases(
+        original,
+        graph,
+        [
+            new
+            for operator in network.operators
+            if isinstance(operator, Weighted) and operator.bias.any() and (new := _new_bias(network, operator, graph))
+        ],
+    )
+
+
+def _new_bias(network: QuantizedNetwork, operator: Weighted, graph: RawGraph) -> NewBias | None:
+    raw = graph.operators[operator_index(operator)]
+    _, at = weighted_inputs(operator.name, raw.kind)
+    if at < 0 or (at < len(raw.inputs) and raw.inputs[at] != -1):
+        return None
+    scales = runtime_weight_scale(network, operator) * network.tensors[operator.inputs[0]].scale
+    wide = operator.bias_bits > INT32_BITS
+    return NewBias(raw.index, at, operator.out_channels, wide, scales, f"{operator.name}/bias")
 
 
 def _patch_operator(patcher: _Patcher, network: QuantizedNetwork, operator: Operator) -> None:
@@ -170,6 +202,22 @@ def _patch_operator(patcher: _Patcher, network: QuantizedNetwork, operator: Oper
     if isinstance(operator, RescaledOperator | Pool):
         raw = patcher.graph.operators[operator_index(operator)]
         patcher.activation(raw, (operator.q_min, operator.q_max), network.tensors[operator.output])
+
+
+def _patch_recurrence(patcher: _Patcher, network: QuantizedNetwork, operator: LstmRecurrence) -> None:
+    """Replaces the scales of states, and the weights of the parts.
+
+    TFLite's kernel makes the hidden state's rescaler from the scale of the file's hidden state, whatever the output's.
+    """
+    raw = patcher.graph.operators[operator_index(operator)]
+    state, made = (network.tensors[index] for index in (operator.state, operator.hidden.output))
+    patcher.quantization(raw.inputs[OUTPUT_STATE], np.array([state.scale]), state.zero_point, f"{raw}: output state")
+    hidden = replace(made, scale=float(np.float32(ACTIVATED_SCALE**2 / operator.hidden.rescaler.scale[0])))
+    patcher.quantization(raw.intermediates[-1], np.array([hidden.scale]), None, f"{raw}: hidden state")
+    stated = network.with_tensors({operator.hidden.output: hidden})
+    for part in operator.parts:
+        if isinstance(part, Weighted):
+            _patch_weighted(patcher, stated, part)
 
 
 def _is_inner(network: QuantizedNetwork, spec: TensorSpec) -> bool:

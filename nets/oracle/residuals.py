@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -23,6 +24,8 @@ from nets.network import (
     Tabulated,
 )
 from nets.oracle.values import BoolArray, OutputValues, TwoFormValues, values_at
+
+Rescaled = TypeVar("Rescaled", bound=RescaledOperator)
 
 _NEAR = 0.51  # LSB: half a step, and what XNNPACK's 21-bit multipliers add to it
 
@@ -121,9 +124,10 @@ def _of_steps(
     """
     ours, theirs = outputs
     different = ours != theirs
-    explained = different & (kernel(ours_op.with_rescalers(theirs_op.rescalers), design)(inputs).numpy() == theirs)
-    pairs = zip(ours_op.rescalers, theirs_op.rescalers, strict=True)
-    under = ours_op.with_rescalers([replace(own, contract=other.contract) for own, other in pairs])
+    pairs = list(zip(ours_op.parts, theirs_op.parts, strict=True))
+    rescaled = ours_op.with_parts([own.with_rescalers(other.rescalers) for own, other in pairs])
+    explained = different & (kernel(rescaled, design)(inputs).numpy() == theirs)
+    under = ours_op.with_parts([_under(own, other) for own, other in pairs])
     by_rule = explained & (kernel(under, design)(inputs).numpy() != ours)
     return int(by_rule.sum()), int((explained & ~by_rule).sum())
 
@@ -160,7 +164,7 @@ def _form(operator: Operator) -> object:
     return isinstance(operator, Sum) and operator.float_offset is not None
 
 
-def _under(ours: RescaledOperator, theirs: RescaledOperator) -> RescaledOperator:
+def _under(ours: Rescaled, theirs: RescaledOperator) -> Rescaled:
     """Returns the first operator, with its own multipliers, under the rules of the second."""
     pairs = zip(ours.rescalers, theirs.rescalers, strict=True)
     return ours.with_rescalers([replace(own, contract=other.contract) for own, other in pairs])

@@ -30,7 +30,7 @@ def verify_model(path: str | Path, profile: str, *samples: ActivationArray, cut:
         known = ", ".join(form.profiles)
         raise NetworkError(f"{path.name}: {profile!r} is no profile of a runtime of {form.name} files; choose {known}")
     if form.suffix == ".tosa":
-        return verify_tosa(path, *samples)
+        return verify_tosa(path, *samples, cut=cut)
     if form.suffix == ".onnx":
-        return verify_onnx(path, profile, *samples)
+        return verify_onnx(path, profile, *samples, cut=cut)
     return verify.verify_model(path, profile, *samples, cut=cut)

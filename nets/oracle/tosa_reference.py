@@ -12,7 +12,7 @@ import numpy as np
 
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
-from nets.importers import AS_STATED, read_file, tosa_network, tosa_with_outputs
+from nets.importers import AS_STATED, Cut, read_file, tosa_network, tosa_with_outputs
 from nets.network import ActivationArray
 from nets.oracle.verify import Tally, VerifyReport
 
@@ -20,18 +20,19 @@ _MODULE = "tosa_reference_model"
 RUNTIME = "TOSA reference model"
 
 
-def verify_tosa(path: Path, *samples: ActivationArray) -> VerifyReport:
+def verify_tosa(path: Path, *samples: ActivationArray, cut: Cut = ()) -> VerifyReport:
     """Compares every int8 tensor that ends an operator with what the reference model computes, for equality.
 
     Args:
         path: a .tosa file.
         samples: one int8 array ``[samples, *shape]`` per network input.
+        cut: names of the file's tensors at which the network ends.
 
     Raises:
         NetworkError: the file or the samples cannot be used, or tosa-tools is missing.
     """
     content = read_file(path)
-    network = tosa_network(content, path.name)
+    network = tosa_network(content, path.name, cut=cut)
     names = [network.tensors[operator.output].name for operator in network.operators]
     exposed, batch = tosa_with_outputs(content, names)
     tallies = [Tally(network, at) for at in range(len(network.operators))]
@@ -74,7 +75,7 @@ def _reference_model() -> ModuleType:
         return importlib.import_module(_MODULE)
     except ImportError as error:
         raise NetworkError(
-            "tosa-tools is not installed, so there is nothing to compare with: pip install 'rescale-dse[tosa]'"
+            "tosa-tools is not installed, so there is nothing to compare with: pip install --no-deps tosa-tools"
         ) from error
 
 

@@ -116,7 +116,7 @@ def _unscaled(
             steps = centred * torch.where(centred >= 0, 1.0, slopes) * gain + target.zero_point
             return exactly(steps.clamp(target.q_min, target.q_max).to(torch.float32), exact)
         case LstmRecurrence():
-            return exactly(lstm_outputs(operator, network.tensors[operator.output], inputs), exact)
+            return exactly(lstm_outputs(operator, network, inputs), exact)
         case PairLookup():
             return exactly(_along_slopes(operator, inputs), exact)
         case Softmax():

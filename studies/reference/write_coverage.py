@@ -29,8 +29,9 @@ equality; `tests/nets/test_litert_operators.py` and `tests/nets/test_litert_orac
 - *Narrowed*: how the multiplier of its rescalers is made narrow.
 - *Trained*: what fine-tuning changes; gradients pass through every kind.
 
-The products of an LSTM's inputs and weights become fully connected layers; an SVDF becomes one and a convolution along
-time. Of int16 activations: [numerics.md](../numerics.md).
+The products of an LSTM's inputs and weights become fully connected layers; those of its state, its hidden state and its
+projection are parts of the recurrence, each with a rescaler of its own. An SVDF becomes a fully connected layer and a
+convolution along time. Of int16 activations: [numerics.md](../numerics.md).
 
 At the end of a network SOFTMAX, LOG_SOFTMAX, LOGISTIC and DEQUANTIZE are left out, also if a RESHAPE follows: networks
 are scored on their logits. A convolution between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND becomes a dilated one.
@@ -75,7 +76,7 @@ def _narrowed(made: type[Operator]) -> str:
     if issubclass(made, ParametricRelu):
         return "full width, two rescalers"
     if issubclass(made, LstmRecurrence):
-        return "full width; products of its inputs as FULLY_CONNECTED"
+        return "round; absorb into weights and the state's scale"
     if issubclass(made, Tabulated):
         return "no rescaler: a table"
     if issubclass(made, Softmax):

@@ -312,6 +312,7 @@ HARDWARE = {
     "style": "shared",
     "lanes": 2,
     "mac_lanes": 8,
+    "accelerator": {"buffer_kib": 64},
 }
 PROBLEMS: dict[str, tuple[Callable[[PreparedStudy], PreparedStudy], frozenset[Level]]] = {
     "network": (with_other_network, frozenset(Level)),

@@ -43,7 +43,7 @@ def asked(app: Any, path: str) -> Any:  # noqa: ANN401 -- a WSGI application, an
 
 
 def test_the_dashboard_shows_names_values_and_feasibility(tmp_path: Path) -> None:
-    dashboard = pytest.importorskip("optuna_dashboard", reason="pip install 'rescale-dse[dashboard]'")
+    dashboard = pytest.importorskip("optuna_dashboard", reason="pip install optuna-dashboard")
     store = stores.opened(stores.journal_for_driver(tmp_path / "journal.log"), "shown")
     store.use(make_sampler(SearchSpec(sampler="random"), SPACE, 0), SPACE)
     for excess in EXCESSES:
@@ -63,7 +63,7 @@ def test_the_dashboard_shows_names_values_and_feasibility(tmp_path: Path) -> Non
 
 
 def test_the_dashboard_shows_metrics_and_the_recommended_trial(tmp_path: Path) -> None:
-    dashboard = pytest.importorskip("optuna_dashboard", reason="pip install 'rescale-dse[dashboard]'")
+    dashboard = pytest.importorskip("optuna_dashboard", reason="pip install optuna-dashboard")
     store = stores.opened(stores.journal_for_driver(tmp_path / "journal.log"), "shown")
     store.use(make_sampler(SearchSpec(sampler="random"), SPACE, 0), SPACE)
     for excess in EXCESSES:

@@ -240,6 +240,7 @@ def test_baselines_obey_the_study_but_for_int32(digits: PreparedStudy) -> None:
     wanted = baselines(space, (2, 3, 9))
     assert wanted == [
         ("int32", space.uniform(31, Method.ROUND, Finetune.NONE)),
+        ("int16", space.uniform(15, Method.ROUND, Finetune.NONE)),
         ("uniform_absorb", space.uniform(3, Method.ABSORB, Finetune.NONE)),
     ]
     for _, point in wanted:
@@ -280,7 +281,7 @@ def test_rules_bound_freeze_and_tie(digits: PreparedStudy) -> None:
     for role, point in baselines(space, (1, 4)):
         assert space.point(space.parameters(point)) == point
         choices = dict(point.choices)
-        if role is not Role.INT32:  # rules bind all other baselines
+        if not role.is_deployed:  # rules bind all other baselines
             assert (choices["fc_7"], choices["add_3"].multiplier_bits) == (RescalerChoice(6, Method.ROUND), 5)
             assert choices["conv_0"].multiplier_bits in (2, 4)
 
@@ -354,7 +355,7 @@ def test_baselines_are_distinct_and_hold_what_the_protocol_asks(digits: Prepared
 @pytest.mark.parametrize("methods", [["round"], ["absorb"], ["round", "absorb"]])
 def test_no_baseline_has_a_method_that_the_study_forbids(digits: PreparedStudy, methods: list[str]) -> None:
     space = space_over(digits.operators, small_spec(search__methods=methods).search, Finetune.SHORT)
-    designs = [point for role, point in baselines(space, (1, 4)) if not role.is_int32]
+    designs = [point for role, point in baselines(space, (1, 4)) if not role.is_deployed]
     assert len(designs) == 2 * len(methods)
     assert {choice.method for point in designs for _, choice in point.choices} == set(map(Method, methods))
 

@@ -27,7 +27,7 @@ from dse.store.collection import results_of
 from dse.store.run_folder import RunFolder
 from dse.study.prepared import PreparedStudy, outputs_of, prepare
 from dse.verdict import Outcome
-from nets.datasets import Samples, load_digits_dataset
+from nets.datasets import BUILT_IN_DATASETS, Samples, load_digits_dataset
 from nets.execute import IntegerExecutor
 from nets.network.operators import Method
 from tests.small_studies import small_spec
@@ -185,7 +185,7 @@ def test_a_file_without_labels_needs_an_objective_without_labels(
     digits: PreparedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = digits.members[0].network
-    monkeypatch.setattr("dse.study.prepared.load_digits_dataset", lambda: load_digits_dataset().without_labels())
+    monkeypatch.setitem(BUILT_IN_DATASETS, "digits", lambda: load_digits_dataset().without_labels())
     monkeypatch.setattr("dse.study.prepared._trained", lambda *_: (lambda _contract: network, {}))
     with pytest.raises(StudyError, match=r"digits: has no labels \(y\) for val_accuracy_drop_pp; use val_disagreement"):
         prepare(small_spec())

@@ -69,6 +69,8 @@ def test_document_tells_the_trials_figures(exported: Path, run: RunFolder, varie
 
 def test_readme_names_every_rescaler_and_only_files_that_exist(exported: Path) -> None:
     text = (exported / "README.md").read_text(encoding="utf-8")
+    assert "of MACs and rescalers" in text
+    assert "with buffers (16 MACs to 1 rescaler in each layer; int32's first)" in text
     document = DesignDocument.model_validate_json((exported / "design.json").read_text(encoding="utf-8"))
     assert all(f"`{rescaler.module}`" in text for rescaler in document.rescalers)
     for name in re.findall(r"`(\w[\w.]*\.(?:json|h))`", text):

@@ -12,6 +12,7 @@ from hw_workloads import addition, convolution
 from hwmodels import AnalyticRescalerModel, HardwareError, RtlRescalerModel, RtlSource, load_technology, network_cost
 from hwmodels.accelerator import Accelerator, accelerator_cost, layer_times
 from hwmodels.architectures.registry import CHOICES
+from hwmodels.workload import Pipeline
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "hardware"
 TABLE = load_technology("aladdin40")
@@ -118,8 +119,10 @@ def test_an_add_and_its_cost_are_those_of_the_one_unit_there_is(architecture: st
 def test_what_cannot_be_built_is_refused() -> None:
     with pytest.raises(HardwareError, match="architecture is 'analog'; use one of array, serial, fractured"):
         AnalyticRescalerModel(TABLE, "analog")
-    with pytest.raises(HardwareError, match="rescaler_serial has no pipelined form"):
-        RtlRescalerModel(TABLE, pipeline=True, architecture="serial").unit_cost(convolution())
+    with pytest.raises(HardwareError, match="1 registers at 'product' of its pipeline; the serial architecture"):
+        RtlRescalerModel(TABLE, architecture="serial").unit_cost(replace(convolution(), pipeline=Pipeline(product=1)))
+    with pytest.raises(HardwareError, match="'conv': 5 bits cannot be cut into 4 slices"):
+        RtlRescalerModel(TABLE).unit_cost(replace(convolution(multiplier_bits=5), pipeline=Pipeline(product=4)))
     with pytest.raises(HardwareError, match="'mine' another"):
         RtlRescalerModel(TABLE, source=RtlSource((Path("mine.v"),), "mine", ()), architecture="fractured")
     with pytest.raises(

@@ -1,5 +1,6 @@
 """Whether what certificates prove of a network holds on samples."""
 
+import numpy as np
 import torch
 
 from nets.execute.accumulation import accumulator
@@ -9,8 +10,10 @@ from nets.network.quantized_network import QuantizedNetwork
 from nets.network.tensors import ActivationArray
 
 
-def assert_certified(network: QuantizedNetwork, samples: ActivationArray) -> None:
-    certificate, tensors = certify(network), IntegerExecutor(network).tensors(samples)
+def assert_certified(network: QuantizedNetwork, *samples: ActivationArray) -> None:
+    certificate = certify(network)
+    parts = [made for _, made in IntegerExecutor(network).every_tensor(*samples)]
+    tensors = {index: np.concatenate([part[index] for part in parts]) for index in parts[0]}
     for operator in network.narrowable_operators():
         reached = accumulator(operator, network)([torch.from_numpy(tensors[index]) for index in operator.inputs])
         proven = certificate.accumulators[operator.name]

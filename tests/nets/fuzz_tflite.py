@@ -52,6 +52,7 @@ def originals(*, onnx: bool = False) -> list[bytes]:
         known_models.rearrangements,
         known_models.shape_arithmetic,
         known_models.wide_activations,
+        known_models.wide_matrices,
         known_models.with_lstm,
         known_models.with_svdf,
         known_models.unsigned,

@@ -262,6 +262,13 @@ def wide_activations(rng: np.random.Generator) -> bytes:
     return layers.content(layers.dense(layers.dense(flat, 12, RELU, per_channel=True), 4, bias=False))
 
 
+def wide_matrices(rng: np.random.Generator) -> bytes:
+    """Int16: a product of two activations, and a transposed convolution without a bias."""
+    layers = Layers(rng, wide=True, bias_type="INT64")
+    product = layers.matrices(layers.input(2, 4, 5), layers.input(2, 5, 3))
+    return layers.content(product, layers.transposed(layers.input(3, 4, 2), 3, bias=False))
+
+
 def with_lstm(rng: np.random.Generator) -> bytes:
     """An LSTM with a projection, and a fully connected layer."""
     layers = Layers(rng)

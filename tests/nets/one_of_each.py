@@ -49,6 +49,12 @@ def _requantized(kind: str) -> Make:
     return lambda layers, x: layers.requantize(kind, x)
 
 
+def _negated(layers: Layers, x: int) -> int:
+    y = layers.writer.activation(layers.shape(x), layers.scale(x), layers.zero(x))
+    layers.writer.operator("NEG", [x], [y], "NegOptions")
+    return y
+
+
 FUNCTIONS = ("ABS", "ELU", "EXP", "GELU", "HARD_SWISH", "LOG", "LOGISTIC", "RSQRT", "SQRT", "TANH")
 CLAMPS = ("QUANTIZE", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1")
 MAKERS: dict[str, Make] = {
@@ -71,6 +77,7 @@ MAKERS: dict[str, Make] = {
     "MAX_POOL_2D": lambda layers, x: layers.pool("MAX", x),
     "MEAN": lambda layers, x: layers.mean(x),
     "MIRROR_PAD": _rearranged("MIRROR_PAD", (5, 8, 8), [(0, 0), (1, 0), (1, 1), (0, 0)]),
+    "NEG": lambda layers, x: _negated(layers, layers.function("TANH", x)),
     "PACK": lambda layers, x: layers.pack([x, x], 1),
     "PAD": lambda layers, x: layers.pad(x, (1, 0), (0, 2), (0, 0)),
     "PADV2": lambda layers, x: layers.padded(x, (1, 0), (0, 2), (0, 0)),

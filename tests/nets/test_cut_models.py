@@ -18,7 +18,7 @@ from dse.study.members import NetworkSpec
 from dse.study.prepared import _imported as imported_baselines
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
-from nets.importers import inspect_tflite, network_from_bytes
+from nets.importers import inspect_model, network_from_bytes
 from nets.network import PROFILES, Convolution, QuantizedNetwork, operator_digest
 from nets.oracle.export import export_tflite
 from nets.oracle.patch import patched
@@ -203,7 +203,7 @@ def broken() -> bytes:
 def test_inspection_of_a_model_that_cannot_be_imported(tmp_path: Path) -> None:
     path = tmp_path / "m.tflite"
     path.write_bytes(broken())
-    facts = inspect_tflite(path)
+    facts = inspect_model(path)
     assert not facts.importable
     assert facts.refusal is None
     assert [(each.kind, each.count, each.first) for each in facts.blockers] == [("SIN", 2, 1), ("CONCATENATION", 1, 5)]
@@ -214,15 +214,15 @@ def test_inspection_of_a_model_that_cannot_be_imported(tmp_path: Path) -> None:
     assert facts.macs == 36 * 4 * 9 * (3 + 4 + 4)
     assert facts.advice is not None
     assert "--cut 3)" in facts.advice
-    assert inspect_tflite(path, cut=("3",)).importable
+    assert inspect_model(path, cut=("3",)).importable
     with pytest.raises(NetworkError, match=r"^m\.tflite: cut: 'no' is no tensor"):
-        inspect_tflite(path, cut=("no",))
+        inspect_model(path, cut=("no",))
 
 
 def test_inspection_agrees_with_the_import(residual: bytes, tmp_path: Path) -> None:
     path = tmp_path / "m.tflite"
     path.write_bytes(residual)
-    facts, network = inspect_tflite(path), network_from_bytes(residual, "m")
+    facts, network = inspect_model(path), network_from_bytes(residual, "m")
     assert facts.importable
     assert sum(kind.imported for kind in facts.kinds) == len(network.operators)
     assert facts.rescalers == len(list(network.narrowable_operators()))
@@ -232,7 +232,7 @@ def test_inspection_agrees_with_the_import(residual: bytes, tmp_path: Path) -> N
 def test_inspection_of_post_processing_and_of_float_models(tmp_path: Path) -> None:
     path = tmp_path / "m.tflite"
     path.write_bytes(known_models.post_processed(np.random.default_rng(0)))
-    facts = inspect_tflite(path)
+    facts = inspect_model(path)
     assert facts.importable
     assert {kind.kind: kind.left_out for kind in facts.kinds}["CUSTOM ''"] == 1
     layers = Layers(np.random.default_rng(0))
@@ -240,7 +240,7 @@ def test_inspection_of_post_processing_and_of_float_models(tmp_path: Path) -> No
     layers.writer.inputs.append(real)
     layers.writer.operator("TANH", [real], [out := layers.writer.activation((1, 4), 0.0, 0, "FLOAT32")])
     path.write_bytes(layers.content(out))
-    facts = inspect_tflite(path)
+    facts = inspect_model(path)
     assert (facts.importable, facts.blockers) == (False, ())
     assert facts.refusal == "tensor 0 't0' is FLOAT32; only full-integer models are supported"
 

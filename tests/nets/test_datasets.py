@@ -25,6 +25,19 @@ def test_parts_are_disjoint_complete_and_stratified(labels: list[int], seed: int
             assert abs((part.labels == label).sum() - share * total) <= 1
 
 
+def test_anomalies_are_spread_over_the_parts() -> None:
+    """Targets of 0 and 1 are what ``anomaly_auc`` counts; without labels, splits are stratified by them."""
+    labelled = numbered([1] * 10 + [0] * 190)
+    parts = split(labelled.without_labels(), finetune=0.1, validation=0.5, test=0.4, seed=3)
+    assert parts.stratified
+    counts = [
+        int(part.targets.sum()) for part in (parts.finetune, parts.validation, parts.test) if part.targets is not None
+    ]
+    assert counts == [1, 5, 4]
+    real = Dataset("real", Samples(np.zeros((20, 1)), None, np.linspace(0, 1, 20)), None, "")
+    assert not split(real, finetune=0.1, validation=0.5, test=0.4, seed=3).stratified
+
+
 def test_seed_decides_the_split() -> None:
     labels = [0, 1] * 30
     one, same, other = (split(numbered(labels), finetune=0.3, validation=0.3, test=0.4, seed=s) for s in (1, 1, 2))

@@ -13,12 +13,20 @@ import dse.narrowing.file
 import dse.narrowing.model
 from dse.narrowing import NarrowDocument, NarrowRequest, narrow_model
 from dse.narrowing.comparison import score
-from dse.narrowing.document import CostDocument, FileDocument, LayerDocument, SamplesDocument, ScoreDocument
+from dse.narrowing.document import (
+    CostDocument,
+    FileDocument,
+    LayerDocument,
+    SamplesDocument,
+    ScoreDocument,
+    ShareDocument,
+)
 from dse.narrowing.samples import samples_for
+from hwmodels import PresetName
 from nets.execute import IntegerExecutor
 from nets.importers import load_tflite
 from nets.narrow import Calibration, RescalerChoice, narrow
-from nets.network import Method, NarrowableOperator, QuantizedNetwork, Weighted, fingerprint
+from nets.network import Method, NarrowableOperator, QuantizedNetwork, Weighted, class_count, fingerprint
 from nets.oracle import random_samples
 from tests.conftest import Cli
 
@@ -167,6 +175,21 @@ def test_natural_shifts_move_no_channel_and_costs_add_up(folder: Path, tmp_path:
     assert document.cost.area_ratio > 2
 
 
+@pytest.mark.parametrize("preset", [None, "nvdla_small"])
+def test_shares_fall_with_the_rescalers_and_with_buffers(
+    folder: Path, tmp_path: Path, preset: PresetName | None
+) -> None:
+    cost = narrow_model(request(folder, tmp_path / "out.tflite", accelerator=preset)).cost
+    for share in (cost.area_share, cost.energy_share):
+        shares = (share.design_with_buffers, share.design, share.int32)
+        assert None not in shares
+        assert 0 < (shares[0] or 0) < (shares[1] or 0) < (shares[2] or 0) < 1
+        assert 0 < (share.int32_with_buffers or 0) < (share.int32 or 0)
+    assert (cost.area_um2 or 0) < (cost.int16_area_um2 or 0) < (cost.int32_area_um2 or 0)
+    assert (cost.energy_nj or 0) < (cost.int16_energy_nj or 0) < (cost.int32_energy_nj or 0)
+    assert cost.accelerator == ("NVDLA-small-like" if preset else "16 MACs to 1 rescaler in each layer")
+
+
 def test_a_constant_shift_is_smaller_than_natural_ones(folder: Path, tmp_path: Path) -> None:
     areas = [
         narrow_model(request(folder, tmp_path / f"{bits}.tflite", shift_bits=bits)).cost.area_um2 for bits in (0, None)
@@ -211,6 +234,18 @@ def test_scores_of_known_outputs(folder: Path) -> None:
     assert unlabelled.output_error == made.output_error
 
 
+def test_values_have_no_largest_output_that_agrees(tmp_path: Path, cli: Cli) -> None:
+    layers = Layers(np.random.default_rng(2))
+    path = tmp_path / "detector.tflite"
+    path.write_bytes(layers.content(layers.conv(layers.input(4, 4, 3), 5)))
+    assert class_count(load_tflite(path)) is None
+    result = cli("narrow", path, "--calibrate", 8, "--out", tmp_path / "out.tflite")
+    assert result.status == 0, result.err
+    assert "agree" not in result.out
+    assert "of the output integers differ from the design's" in result.out
+    assert "error %" in result.out
+
+
 def test_it_prints_tables(folder: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     out = tmp_path / "out.tflite"
@@ -222,6 +257,7 @@ def test_it_prints_tables(folder: Path, tmp_path: Path, cli: Cli, monkeypatch: p
     for operator in load_tflite(folder / "model.tflite").narrowable_operators():
         assert f" {operator.name} " in result.out
     assert "Note: no labels (y) in --data" in result.out
+    assert "(16 MACs to 1 rescaler in each layer)" in result.out
     assert "…" not in result.out, "everything fits a terminal of 80 columns"
 
 
@@ -249,6 +285,7 @@ BAD = [
     (["--contract", "nonsense"], "nonsense"),
     (["--contract", "xnnpack_fp32"], "no rescaler is built for contract 'xnnpack_fp32'"),
     (["--technology", "nonsense"], "nonsense"),
+    (["--accelerator", "tpu"], "--accelerator is 'tpu'; use one of nvdla_small, ethos_u55_256, gemmini, finn"),
     (["--input-offset", 100], "outside int8"),
 ]
 
@@ -414,7 +451,7 @@ def test_published_models_keep_their_accuracy(tmp_path: Path, model: str, data: 
 
 def test_the_page_describes_every_key() -> None:
     page = (Path(__file__).parents[2] / "docs" / "narrow.md").read_text(encoding="utf-8").splitlines()
-    parts = (NarrowDocument, SamplesDocument, ScoreDocument, LayerDocument, CostDocument, FileDocument)
+    parts = (NarrowDocument, SamplesDocument, ScoreDocument, LayerDocument, CostDocument, ShareDocument, FileDocument)
     rows = [f"| `{name}` | {field.description} |" for part in parts for name, field in part.model_fields.items()]
     assert [row for row in rows if row not in page] == []
     assert [line for line in page if line.startswith("| `") and line not in rows] == []

@@ -1,6 +1,7 @@
 """Designs written into .onnx files: ONNX Runtime does what is predicted, and every difference is explained."""
 
 import importlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import numpy as np
 import pytest
 
 from dse.export.tflite import write_models
-from dse.narrowing import NarrowRequest, narrow_model
+from dse.narrowing import FileDocument, NarrowRequest, narrow_model
 from nets.errors import NetworkError
-from nets.importers import load_network
+from nets.execute import IntegerExecutor
+from nets.importers import inspect_model, load_network
 from nets.narrow import Calibration, RescalerChoice, narrow
-from nets.network import FullyConnected, Method, QuantizedNetwork, Weighted
-from nets.oracle import export_onnx, random_samples
+from nets.network import ElementwiseSum, FullyConnected, Method, QuantizedNetwork, Weighted
+from nets.oracle import export_onnx, random_samples, verify_model
 
 pytest.importorskip("onnx", reason="onnx, which reads the files, is not installed")
 pytest.importorskip("onnxruntime", reason="ONNX Runtime, the oracle, is not installed")
@@ -89,6 +91,39 @@ def test_what_a_file_cannot_hold_is_refused(quantized: Callable[[str, str], Path
     with pytest.raises(NetworkError, match="was not imported from this file"):
         export_onnx(network, quantized("residual", "uint8"), out)
     assert not out.exists()
+
+
+def test_a_cut_network_is_compared_and_written(quantized: Callable[[str, str], Path], tmp_path: Path) -> None:
+    path, out = quantized("residual", "uint8"), tmp_path / "out.onnx"
+    whole = load_network(path)
+    middle = next(whole.tensors[op.output] for op in whole.operators if isinstance(op, ElementwiseSum))
+    network = load_network(path, cut=[middle.name])
+    assert network.tensors[network.outputs[0]] == middle
+    assert 0 < len(network.operators) < len(whole.operators)
+    samples = random_samples(network, 5, 0)
+    wanted = IntegerExecutor(whole).tensors(*samples)[[each.name for each in whole.tensors].index(middle.name)]
+    assert np.array_equal(IntegerExecutor(network).outputs(*samples)[0], wanted)
+    report = verify_model(path, "onnxruntime", *samples, cut=[middle.name])
+    assert report.exact
+    assert len(report.tensors) < len(verify_model(path, "onnxruntime", *samples).tensors)
+    document = narrow_model(NarrowRequest(model=path, out=out, calibrate=8, cut=(middle.name,)))
+    assert isinstance(document.file, FileDocument)
+    assert document.file.sound
+    assert document.file.litert_as_predicted
+    assert document.file.agreement is None  # it has positions
+    facts = inspect_model(path, cut=[middle.name])
+    assert facts.importable
+    assert facts.rescalers == len(list(network.narrowable_operators())) < inspect_model(path).rescalers
+    assert facts.macs == sum(
+        op.weights.size * math.prod(network.tensors[op.output].shape[:-1])
+        for op in network.operators
+        if isinstance(op, Weighted)
+    )
+    for name, said in (("no such", "is no tensor; give the name"), (whole.tensors[0].name[:5], "is no tensor")):
+        with pytest.raises(NetworkError, match=f"cut: '{name}' {said}"):
+            load_network(path, cut=[name])
+    with pytest.raises(NetworkError, match="is an input or a constant"):
+        load_network(path, cut=["x"])
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".tflite"])

@@ -1,5 +1,6 @@
 """UNIDIRECTIONAL_SEQUENCE_LSTM and SVDF: exact in LiteRT from fresh states, narrowed, trained, certified, exported."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,12 +15,24 @@ from random_layers import Layers
 from recurrent_layers import lstm, svdf
 
 from dse.evaluate import lower
+from dse.export.units import units_of
+from dse.export.vectors import vectors_of
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
 from nets.importers import load_tflite, network_from_bytes
 from nets.narrow import Calibration, RescalerChoice, narrow, with_weight_bits
 from nets.narrow.certificates import certify
-from nets.network import PROFILES, LstmRecurrence, Method, QuantizedNetwork, Weighted, fingerprint
+from nets.network import (
+    PROFILES,
+    STATE_PRODUCT_BITS,
+    LstmRecurrence,
+    Method,
+    NarrowableOperator,
+    QuantizedNetwork,
+    Weighted,
+    fingerprint,
+    rescaling,
+)
 from nets.oracle.export import export_tflite
 from nets.oracle.litert import RefusedModelError
 from nets.oracle.verify import random_samples, verify_bytes
@@ -156,18 +169,52 @@ def test_certificates_hold(network: QuantizedNetwork) -> None:
     assert_certified(network, *random_samples(network, 40, 4))
 
 
-@pytest.mark.parametrize("resolver", list(PROFILES))
+def test_every_rescaler_of_an_lstm_is_a_variable_with_work_and_vectors() -> None:
+    network = network_from_bytes(known_models.with_lstm(np.random.default_rng(6)), "m.tflite")
+    design = narrow(network, choices(network, 2, Method.ABSORB))
+    (recurrence,) = (each for each in design.operators if isinstance(each, LstmRecurrence))
+    steps, cells = design.tensors[recurrence.hidden.output].shape
+    outputs = design.tensors[recurrence.output].shape[-1]
+    workloads = {each.name: each for each in lower(design)}
+    assert {part.name for part in recurrence.parts} <= workloads.keys()
+    for part in recurrence.parts:
+        assert part.rescaler.multiplier_bits == 2
+        assert workloads[part.name].rescales_per_inference == math.prod(design.tensors[part.output].shape)
+    assert workloads[recurrence.recurrent[0].name].macs_per_inference == steps * cells * outputs
+    assert workloads[recurrence.recurrent[0].name].output_bits == STATE_PRODUCT_BITS
+    units = units_of(design, {})
+    vectors = vectors_of(design, units, random_samples(design, 3, 0)[0], rows=20, seed=0)
+    for unit in units:
+        operator, rows = design.operator(unit.name), vectors[unit.name]
+        assert isinstance(operator, NarrowableOperator)
+        operands = torch.from_numpy(
+            rows.operands - unit.constants.offset[rows.channel % unit.constants.offset.size, None]
+        )
+        scaled = rescaling(operator.rescaler)(operands).numpy()[:, 0] + unit.zero_point
+        assert np.array_equal(np.clip(scaled, unit.q_min, unit.q_max), rows.expected)
+
+
+def test_a_state_product_beyond_17_bits_changes_nothing() -> None:
+    """TFLite adds the product before it saturates the sum to int16; 17 bits of the product give the same sum."""
+    products = np.array([-(2**15), -1, 0, 2**15 - 1])[:, None]
+    rescaled = np.arange(-(2**18), 2**18, 37)
+    bounds = -(2 ** (STATE_PRODUCT_BITS - 1)), 2 ** (STATE_PRODUCT_BITS - 1) - 1
+    saturated = [np.clip(products + each, -(2**15), 2**15 - 1) for each in (rescaled, np.clip(rescaled, *bounds))]
+    assert np.array_equal(*saturated)
+
+
+@pytest.mark.parametrize(("resolver", "method"), list(zip(PROFILES, Method, strict=True)))
 def test_exported_designs_are_run_as_predicted(
-    content: bytes, network: QuantizedNetwork, tmp_path: Path, resolver: str
+    content: bytes, network: QuantizedNetwork, tmp_path: Path, resolver: str, method: Method
 ) -> None:
     pytest.importorskip("ai_edge_litert", reason="LiteRT, the oracle, is not installed")
     (tmp_path / "m.tflite").write_bytes(content)
-    design = narrow(network, choices(network, 3, Method.ROUND))
+    design = narrow(network, choices(network, 3, method))
     report = export_tflite(design, tmp_path / "m.tflite", tmp_path / "out.tflite", resolver)
     assert report.litert
     assert report.explained
     again = load_tflite(tmp_path / "out.tflite")
-    for operator in design.operators:
+    for operator in design.every_operator():
         if isinstance(operator, Weighted):
             same = again.operator(operator.name)
             assert isinstance(same, Weighted)

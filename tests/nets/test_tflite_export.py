@@ -17,6 +17,7 @@ from nets.execute.executor import IntegerExecutor
 from nets.execute.torch_kernels import kernel
 from nets.importers import read_graph
 from nets.importers.tflite import load_tflite, network_from_bytes
+from nets.narrow import Calibration
 from nets.narrow.activations import between_tensors
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.contracts import contract_named
@@ -68,6 +69,43 @@ def test_the_file_holds_the_design(original: Path, tmp_path: Path, bits: int) ->
             assert np.array_equal(ours.bias, theirs.bias)
             # float32 scales carry 24 bits.
             assert np.allclose(ours.rescaler.scale, theirs.rescaler.scale, rtol=2.0**-22, atol=0)
+
+
+@pytest.mark.parametrize("resolver", list(PROFILES))
+def test_layers_without_a_bias_get_one(tmp_path: Path, resolver: str) -> None:
+    layers = Layers(np.random.default_rng(5))
+    x = layers.transposed(layers.conv(layers.input(6, 6, 3), 4, bias=False), 4, bias=False)
+    x = layers.conv(layers.pool("AVERAGE", x), 5, bias=True)
+    content = layers.content(layers.dense(x, 6, bias=False))
+    path, out = tmp_path / "m.tflite", tmp_path / "out.tflite"
+    path.write_bytes(content)
+    network = load_tflite(path)
+    choices = {op.name: RescalerChoice(1, Method.ABSORB) for op in network.narrowable_operators()}
+    design = Calibration(network, *random_samples(network, 32, 1)).narrow(network, choices)
+    report = export_tflite(design, path, out, resolver)
+    assert report.explained
+    again, before = load_tflite(out), read_graph(content, "m")
+    for ours in design.operators:
+        if isinstance(ours, Weighted):
+            theirs = again.operator(ours.name)
+            assert isinstance(theirs, Weighted)
+            assert ours.bias.any()
+            assert np.array_equal(ours.weights, theirs.weights)
+            assert np.array_equal(ours.bias, theirs.bias)
+    written = out.read_bytes()
+    after = read_graph(written, "m")
+    assert len(after.tensors) == len(before.tensors) + 3
+    for old, new in zip(before.tensors, after.tensors, strict=False):
+        assert (old.name, old.shape, old.type_name) == (new.name.split("] ")[-1], new.shape, new.type_name)
+    model = tflite.Model.GetRootAs(written, 0)
+    for buffer in (model.Buffers(at) for at in range(model.BuffersLength())):
+        data = buffer.DataAsNumpy()
+        assert isinstance(data, int) or (data.__array_interface__["data"][0] - _address(written)) % 16 == 0
+    assert len(patched(design, written, "m")) - len(written) < len(written) // 4  # a second time nothing is added
+
+
+def _address(content: bytes) -> int:
+    return int(np.frombuffer(content, np.uint8).__array_interface__["data"][0])
 
 
 def test_names_say_what_rescaler_a_layer_has(original: Path) -> None:

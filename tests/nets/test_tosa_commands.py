@@ -50,6 +50,31 @@ def test_verify_compares_every_tensor_with_the_reference_model(model: Path, cli:
     assert "every integer equal" in cli("verify", model, "--samples", "2").out
 
 
+def test_a_network_ends_at_a_tensor_of_the_file(model: Path, cli: Cli) -> None:
+    whole = load_tosa(model)
+    middle = whole.operators[1]
+    name = whole.tensors[middle.output].name
+    network = load_tosa(model, cut=[name])
+    assert [op.name for op in network.operators] == [op.name for op in whole.operators[:2]]
+    samples = random_samples(network, 4, 0)
+    wanted = IntegerExecutor(whole).tensors(*samples)[middle.output]
+    assert np.array_equal(IntegerExecutor(network).outputs(*samples)[0], wanted)
+    shown = cli("inspect", model, "--cut", name, "--json")
+    assert shown.status == 0, shown.err
+    facts = json.loads(shown.out)
+    assert facts["importable"]
+    assert facts["rescalers"] == 2
+    assert [each["name"] for each in facts["network_outputs"]] == [name]
+    assert "can be imported" in cli("inspect", model).out
+    refused = cli("verify", model, "--cut", "nothing")
+    assert refused.status == 2
+    assert "cut: 'nothing' is no tensor" in refused.err
+    pytest.importorskip("tosa_reference_model", reason="tosa-tools is not installed")
+    (report,) = json.loads(cli("verify", model, "--samples", "4", "--cut", name, "--json").out)
+    assert report["exact"]
+    assert len(report["tensors"]) == 2
+
+
 def test_verify_finds_a_differing_integer(model: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = IntegerExecutor.tensors
 

@@ -11,7 +11,7 @@ from random_layers import Layers
 from dse.evaluate import lower
 from nets.errors import NetworkError
 from nets.execute import IntegerExecutor
-from nets.importers import inspect_tflite, network_from_bytes
+from nets.importers import inspect_model, network_from_bytes
 from nets.narrow import with_weight_bits
 from nets.network import PROFILES, AveragePool, Convolution, QuantizedNetwork, TensorSpec, Weighted
 from nets.oracle.patch import patched
@@ -53,7 +53,7 @@ def test_the_file_is_read_by_hand() -> None:
 def test_an_inspection_shows_the_file_s_types(tmp_path: Path) -> None:
     path = tmp_path / "bytes.tflite"
     path.write_bytes(one_layer(np.random.default_rng(1)))
-    facts = inspect_tflite(path)
+    facts = inspect_model(path)
     for of_file, of_network in ((facts.inputs, facts.network_inputs), (facts.outputs, facts.network_outputs)):
         assert [tensor.type_name for tensor in of_file] == ["UINT8"]
         assert [tensor.type_name for tensor in of_network] == ["INT8"]

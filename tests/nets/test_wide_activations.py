@@ -46,6 +46,31 @@ def test_networks_with_every_operator_are_exact(seed: int) -> None:
 
 @EXAMPLES
 @given(seeds, st.booleans())
+def test_matrices_and_transposed_convolutions_are_exact(seed: int, bias: bool) -> None:
+    layers = Layers(np.random.default_rng(seed), wide=True, bias_type="INT64")
+    product = layers.matrices(layers.input(2, 8, 5), layers.input(2, 5, 3))
+    layers.writer.tensors[product].scales = [layers.scale(product) * 2**12]  # accumulators have 30 bits and more
+    content = layers.content(product, layers.transposed(layers.input(4, 5, 3), 4, bias=bias))
+    assert_exact(content, seed)
+    network = network_from_bytes(content, "m")
+    for design in (network, narrow(network, {op.name: RescalerChoice(3) for op in network.narrowable_operators()})):
+        made = IntegerExecutor(design).outputs(*random_samples(design, 4, seed))
+        assert all(np.abs(each.astype(int)).max() > 100 for each in made)
+        twin = RescaleAwareTwin(design)
+        carriers = twin.integers(*map(torch.from_numpy, random_samples(design, 4, seed)))
+        for index, each in zip(design.outputs, made, strict=True):
+            assert np.array_equal(carriers[index].detach().numpy(), each)
+    assert_certified(network, *random_samples(network, 4, seed))
+
+
+def test_a_bias_of_32_bits_of_a_transposed_convolution_is_refused() -> None:
+    layers = Layers(np.random.default_rng(0), wide=True)
+    with pytest.raises(NetworkError, match="TRANSPOSE_CONV of int16 has a bias of 32 bits"):
+        network_from_bytes(layers.content(layers.transposed(layers.input(4, 5, 3), 4)), "m")
+
+
+@EXAMPLES
+@given(seeds, st.booleans())
 def test_biases_of_32_bits_and_none_round_as_the_runtime_does(seed: int, per_channel: bool) -> None:
     layers = Layers(np.random.default_rng(seed), wide=True)
     convolved = layers.conv(layers.input(5, 6, 3), 4, activation=NONE, per_channel=per_channel)

@@ -24,7 +24,7 @@ from dse.store.results import StudyResults
 from dse.store.trials import StudyStore
 from dse.verdict.candidates import candidates_of, entries_of
 from dse.verdict.plan import next_look
-from hwmodels import NetworkCost
+from hwmodels import MemoryCost, NetworkCost
 from hwmodels.accelerator import AcceleratorCost
 from hwmodels.costs import LayerCost, UnitCost
 from hwmodels.workload import RescalerWorkload, RescaleStage
@@ -63,7 +63,7 @@ class Recipe:
     failed: int = 3
     test_samples: int = 700
     scored: bool = True
-    roles: Names = ("int32", "int32_finetuned", "uniform_round", "uniform_absorb")
+    roles: Names = ("int32", "int16", "int32_finetuned", "uniform_round", "uniform_absorb")
     complete: bool = True
     margin_pp: float = 1.0
     accelerator: bool = True
@@ -125,6 +125,7 @@ def _designs(recipe: Recipe, names: Names, rng: np.random.Generator) -> list[Des
     space = _space(names)
     made = [
         (Role.INT32, space.uniform(31, Method.ROUND, Finetune.NONE)),
+        (Role.INT16, space.uniform(15, Method.ROUND, Finetune.NONE)),
         (Role.CONTROL, space.uniform(31, Method.ROUND, Finetune.SHORT)),
         *((Role.uniform(m), space.uniform(k, m, Finetune.NONE)) for m in Method for k in (1, 2, 4, 8)),
     ]
@@ -222,6 +223,7 @@ def _evaluations(design: Design, recipe: Recipe, rng: np.random.Generator) -> li
         latency_cycles=9216,
         rescalers=NetworkCost(area, energy, sum(bits) * 16, layers),
         missing=(),
+        memories=MemoryCost(300_000.0, 2_000.0, 5.0, 64.0),
     )
     other = NetworkCost(area * 1.1 + 300 + rng.normal(0, 20), energy * 0.9, sum(bits) * 16, ())
     return [

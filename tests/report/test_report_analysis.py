@@ -78,7 +78,7 @@ def test_convergence_needs_the_baseline(make: Maker) -> None:
     growth = convergence(make())
     assert growth is not None
     assert (np.diff(growth.hypervolume) >= 0).all()
-    assert growth.first_search == 10
+    assert growth.first_search == 11
     assert len(growth.minutes) == len(growth.hypervolume)
 
 
@@ -280,7 +280,9 @@ def test_reports_show_the_accelerator_where_it_is_the_objective(make: Maker) -> 
         assert int32 is not None
         row = study.trials.loc[int32.trial]
         assert (int32.area_um2, int32.energy_nj) == (row[f"{name}_area_um2"], row[f"{name}_energy_nj"])
-        assert int32.accelerator_area_share == row["rescaler_area_um2"] / row["accelerator_area_um2"]
+        assert int32.area_shares.int32 == row["rescaler_area_um2"] / row["accelerator_area_um2"]
+        whole_area = row["accelerator_area_um2"] + row["memory_area_um2"]
+        assert int32.area_shares.design_whole == row["rescaler_area_um2"] / whole_area
         assert [axis.title.split()[0].lower() for axis in cost_axes(study.facts)] == [name, name]
         assert f"of {name}" in scene(study).rec.verdict.headline
     agreed = agreement(whole)

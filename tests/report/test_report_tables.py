@@ -114,6 +114,7 @@ def test_numbers_in_the_workbook_are_formatted_by_their_units(typical: StudyResu
     assert front["Trial"] == ""
     summary = styles_of(tmp_path / "results.xlsx", "Summary")
     assert summary["Rescalers' share of the accelerator's area"] == "0.0%"
+    assert summary["Rescalers' share of the accelerator's energy, buffers included"] == "0.0%"
     assert summary["Area, times less than int32"] == f'0.0"{TIMES}"'
 
 

@@ -21,7 +21,7 @@ def printed(results: StudyResults, width: int = 100, trial: int | None = None) -
 def test_table_is_a_screenful_and_holds_the_recommended_and_int32(make: Maker) -> None:
     results = make(front=500, trials=30)
     rec = recommendation(results)
-    assert front_table(results, recommendation(results)).row_count <= 12
+    assert front_table(results, recommendation(results)).row_count <= 13
     text = printed(results)
     ((name, choice),) = rec.recommended.items()
     assert f" {choice.trial} " in text

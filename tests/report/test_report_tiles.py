@@ -54,9 +54,37 @@ def test_costs_have_the_range_of_both_models(typical: StudyResults) -> None:
     verdict, choice = judged(typical)
     area, energy, _ = tiles(choice, verdict, typical.facts)
     by_other = choice.int32["other_rescaler_area_um2"] / choice.figures["other_rescaler_area_um2"]
-    assert area.change == f"{smaller(*sorted((choice.area_ratio, by_other)))} by both cost models"
-    assert "memories of weights and activations not counted" in area.condition
-    assert "of the accelerator" in energy.condition
+    by_both = smaller(*sorted((choice.area_ratio, by_other)))
+    int16 = choice.int16["rescaler_area_um2"] / choice.area_um2
+    assert area.change == f"{by_both} than int32 by both cost models; {smaller(int16, int16)} than int16"
+    assert f"{formats.times(int16)} less than int16" in verdict.headline
+    shares = choice.area_shares
+    without, with_buffers = ((formats.share(a), formats.share(b)) for a, b in (
+        (shares.int32, shares.design), (shares.int32_whole, shares.design_whole)
+    ))  # fmt: skip
+    assert area.condition == (
+        f"from {without[0]} to {without[1]} of MACs and rescalers, {with_buffers[0]} to {with_buffers[1]} with buffers"
+    )
+    assert shares.int32_whole < shares.int32
+    assert "with buffers" in energy.condition
+
+
+def test_shares_without_known_buffers_say_so(typical: StudyResults) -> None:
+    _, choice = judged(typical)
+    bare = {**choice.figures, "memory_area_um2": math.nan}
+    assert dataclasses.replace(choice, figures=bare).area_shares.in_words.endswith("buffers not counted")
+    unknown = {**choice.figures, "accelerator_area_um2": math.nan}
+    assert dataclasses.replace(choice, figures=unknown).area_shares.in_words == ""
+
+
+def test_an_accelerator_that_is_the_objective_is_compared_with_its_buffers_too(make: Maker) -> None:
+    results = make(trials=150)
+    totals = (DROP.name, "accelerator_area_um2", "accelerator_energy_nj")
+    whole = dataclasses.replace(results, facts=dataclasses.replace(results.facts, objectives=totals))
+    verdict, choice = judged(whole)
+    area, *_ = tiles(choice, verdict, whole.facts)
+    ratio = (choice.int32["accelerator_area_um2"] + 300_000) / (choice.figures["accelerator_area_um2"] + 300_000)
+    assert area.condition == f"MACs and rescalers; {smaller(ratio, ratio)} with buffers"
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ EVIDENCE = {
 }
 BASELINE = {
     Role.INT32: Series(ROLE_NAMES[Role.INT32], style.INK, style.STAR),
+    Role.INT16: Series(ROLE_NAMES[Role.INT16], style.ORANGE, style.STAR, filled=False),
     Role.CONTROL: Series(ROLE_NAMES[Role.CONTROL], style.INK, style.STAR, filled=False),
     Role.UNIFORM_ROUND: Series(ROLE_NAMES[Role.UNIFORM_ROUND], style.ORANGE, "triangle-up", filled=False, dash=(6, 4)),
     Role.UNIFORM_ABSORB: Series(ROLE_NAMES[Role.UNIFORM_ABSORB], style.INK, "triangle-down", filled=False, dash=(2, 3)),
@@ -108,6 +109,7 @@ def _series(view: Scene) -> list[Series]:
         *((series, kind in evidences) for kind, series in EVIDENCE.items()),
         (TEST, bool(_tested(view))),
         (BASELINE[Role.INT32], view.rec.int32 is not None),
+        (BASELINE[Role.INT16], view.rec.int16 is not None),
         (BASELINE[Role.CONTROL], view.rec.control is not None),
     ]
     return [series for series, is_present in present if is_present]
@@ -139,7 +141,7 @@ class _Chart:
         """Returns the layers, the lowest one first."""
         uniform = [row for role, line in self.view.lines.items() for row in self._rows(line, BASELINE[role])]
         designs = [row for c in self.view.front for row in self._rows([c], EVIDENCE[c.evidence])]
-        references = [choice for choice in (self.view.rec.control, self.view.rec.int32) if choice]
+        references = [choice for choice in (self.view.rec.int16, self.view.rec.control, self.view.rec.int32) if choice]
         int32 = [row for choice in references for row in self._rows([choice], BASELINE[choice.role])]
         size = 30 if len(self.view.dominated.trial) <= MOST_LARGE else 12
         dot: Spec = {"type": "circle", "size": size, "color": style.FAINT, "fillOpacity": 0.6, "aria": False}

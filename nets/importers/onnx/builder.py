@@ -12,17 +12,9 @@ from typing import Any
 import numpy as np
 
 from nets.errors import NetworkError
+from nets.importers.limits import ALL_ELEMENTS_MAX, ELEMENTS_MAX, POSITIONS_MAX, PRODUCTS_MAX, SCALE_MAX, SCALE_MIN
 from nets.importers.onnx.graph import AnyArray, RawGraph, RawNode, shown
-from nets.importers.tflite.builder import (
-    ALL_ELEMENTS_MAX,
-    ELEMENTS_MAX,
-    POSITIONS_MAX,
-    PRODUCTS_MAX,
-    SCALE_MAX,
-    SCALE_MIN,
-    frozen,
-    full_rescaler,
-)
+from nets.importers.tflite.builder import frozen, full_rescaler
 from nets.network import (
     FULL_MULTIPLIER_BITS,
     ActivationArray,

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from nets.errors import NetworkError
+from nets.importers.limits import MAX_RANK
 from nets.importers.onnx.builder import Builder, Value
-from nets.importers.onnx.graph import MAX_RANK, AnyArray, RawNode
+from nets.importers.onnx.graph import AnyArray, RawNode
 from nets.importers.onnx.movers import squeezed
 
 _ELEMENTS_MAX = 2**24

@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nets.errors import NetworkError
+from nets.importers.limits import MAX_RANK, NAME_MAX
 
-MAX_RANK = 8
 ENTRIES_MAX = 2**17  # limit for nodes, for constants and for the attributes of all nodes
-_NAME_MAX = 160  # characters of a name that messages show
 DOMAINS = ("", "ai.onnx", "com.microsoft")
 _EXTERNAL = 1  # TensorProto.DataLocation
 
@@ -106,7 +105,7 @@ class RawGraph:
 
 def shown(name: str) -> str:
     """Returns a name as messages show it: quoted, and cut if it is too long."""
-    return repr(name if len(name) <= _NAME_MAX else f"{name[:_NAME_MAX]}...")
+    return repr(name if len(name) <= NAME_MAX else f"{name[:NAME_MAX]}...")
 
 
 def read_model(content: bytes, name: str) -> Any:  # noqa: ANN401 -- onnx's own message
@@ -118,9 +117,7 @@ def read_model(content: bytes, name: str) -> Any:  # noqa: ANN401 -- onnx's own 
     try:
         onnx, message = (importlib.import_module(each) for each in ("onnx", "google.protobuf.message"))
     except ImportError as error:
-        raise NetworkError(
-            f"{name}: reading .onnx files needs the onnx package: pip install 'rescale-dse[onnx]'"
-        ) from error
+        raise NetworkError(f"{name}: reading .onnx files needs the onnx package: pip install onnx") from error
     try:
         model = onnx.ModelProto.FromString(content)
     except (message.DecodeError, ValueError, UnicodeDecodeError, RecursionError, MemoryError) as error:
@@ -142,7 +139,7 @@ def read_graph(content: bytes, name: str) -> RawGraph:
     except NetworkError as error:
         raise NetworkError(f"{name}: {error}") from error
     except (ValueError, TypeError, OverflowError, UnicodeDecodeError) as error:
-        raise NetworkError(f"{name}: corrupted .onnx file ({' '.join(str(error).split())[:_NAME_MAX]})") from error
+        raise NetworkError(f"{name}: corrupted .onnx file ({' '.join(str(error).split())[:NAME_MAX]})") from error
 
 
 def _read_graph(model: Any) -> RawGraph:  # noqa: ANN401

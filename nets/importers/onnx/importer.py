@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nets.errors import NetworkError
-from nets.importers.ends import DroppedEnd
+from nets.importers.ends import Cut, DroppedEnd, named_tensors
 from nets.importers.onnx import elementwise, folding, movers, pooling, weighted
 from nets.importers.onnx.builder import Activation, Builder, ConstantReal, Pending, Quantization, Value
 from nets.importers.onnx.graph import AnyArray, RawGraph, RawInput, RawNode, read_graph, shown
@@ -95,7 +95,7 @@ class ImportedOnnx:
     outputs: tuple[int | None, ...]
 
 
-def load_onnx(path: str | Path, *, contract: str = "half_up") -> QuantizedNetwork:
+def load_onnx(path: str | Path, *, contract: str = "half_up", cut: Cut = ()) -> QuantizedNetwork:
     """Imports an int8 or uint8 .onnx model: QuantizeLinear and DequantizeLinear around its operators, or QLinear ones.
 
     uint8 activations become int8 with zero points less by 128. Images are stored with their channels last. Operators
@@ -105,13 +105,14 @@ def load_onnx(path: str | Path, *, contract: str = "half_up") -> QuantizedNetwor
     Args:
         path: the file; data that it keeps in other files are not read.
         contract: the name of a contract, or of the profile ``onnxruntime``, for all rescalers.
+        cut: names of the file's values at which the network ends; none: at its logits.
 
     Raises:
         NetworkError: the file is damaged, not fully quantized, or uses operators that are not supported; or the onnx
             package is not installed.
     """
     path = Path(path)
-    return onnx_from_bytes(read_file(path), path.name, contract=contract).network
+    return onnx_from_bytes(read_file(path), path.name, contract=contract, cut=cut).network
 
 
 def end_of_onnx(path: Path) -> DroppedEnd | None:
@@ -129,11 +130,11 @@ def end_of_onnx(path: Path) -> DroppedEnd | None:
         logits = _logits(producers, output)
         for node in graph.nodes:
             if node.kind in _AT_THE_END and logits != output and node.has(0) and node.inputs[0] == logits:
-                return DroppedEnd(node.kind)
+                return DroppedEnd(node.kind, logits)
     return None
 
 
-def onnx_from_bytes(content: bytes, name: str, *, contract: str = "half_up") -> ImportedOnnx:
+def onnx_from_bytes(content: bytes, name: str, *, contract: str = "half_up", cut: Cut = ()) -> ImportedOnnx:
     """Imports a model from a file's bytes; see :func:`load_onnx`."""
     profile = profile_named(contract)
     if profile.runtime is not None and contract not in ONNX_PROFILES:
@@ -142,17 +143,28 @@ def onnx_from_bytes(content: bytes, name: str, *, contract: str = "half_up") -> 
         )
     graph = read_graph(content, name)
     try:
-        return _network(graph, name.rsplit(".", 1)[0], profile)
+        return _network(graph, name.rsplit(".", 1)[0], profile, cut)
     except NetworkError as error:
         raise NetworkError(f"{name}: {error}") from error
 
 
-def _network(graph: RawGraph, name: str, profile: Profile) -> ImportedOnnx:
+def needed_nodes(graph: RawGraph, cut: Cut = ()) -> tuple[list[RawNode], list[str]]:
+    """Returns the nodes that a network is made of, in the file's order, and the values at which it ends."""
     producers = _producers(graph)
-    outputs = [_logits(producers, output) for output in graph.outputs]
+    outputs = named_tensors(cut, producers, (*graph.constants, *(raw.name for raw in graph.inputs)))
+    outputs = outputs or [_logits(producers, output) for output in graph.outputs]
     if not outputs:
         raise NetworkError("the graph has no outputs")
-    needed = _needed(graph, producers, outputs)
+    return _needed(graph, producers, outputs), outputs
+
+
+def is_known(node: RawNode) -> bool:
+    """Returns whether a node is of a kind that is imported."""
+    return node.kind in (*CONVERTERS, *_BORDERS, *_OF_CONSTANTS)
+
+
+def _network(graph: RawGraph, name: str, profile: Profile, cut: Cut) -> ImportedOnnx:
+    needed, outputs = needed_nodes(graph, cut)
     _check_known(needed)
     builder = Builder(graph, profile, _batch(graph), dict(graph.constants))
     inputs: dict[str, int] = {}
@@ -208,7 +220,7 @@ def _needed(graph: RawGraph, producers: dict[str, RawNode], outputs: list[str]) 
 
 
 def _check_known(nodes: list[RawNode]) -> None:
-    unknown = Counter(node.kind for node in nodes if node.kind not in (*CONVERTERS, *_BORDERS, *_OF_CONSTANTS))
+    unknown = Counter(node.kind for node in nodes if not is_known(node))
     if unknown:
         first = next(node for node in nodes if node.kind in unknown)
         counts = ", ".join(f"{count} {kind}" for kind, count in unknown.most_common(20))

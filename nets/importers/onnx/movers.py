@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from nets.errors import NetworkError
+from nets.importers.limits import ELEMENTS_MAX
 from nets.importers.onnx.builder import (
     Activation,
     Builder,
@@ -21,7 +22,6 @@ from nets.importers.onnx.builder import (
 )
 from nets.importers.onnx.elementwise import requantized
 from nets.importers.onnx.graph import AnyArray, RawNode
-from nets.importers.tflite.builder import ELEMENTS_MAX
 from nets.network import Concatenation, Pad, Rearrangement, Reshape, Transpose
 
 _MISFITS = (ValueError, IndexError, TypeError, OverflowError)  # what numpy raises on arguments that do not fit

@@ -8,6 +8,7 @@ import numpy as np
 from torch import fx
 
 from nets.errors import NetworkError
+from nets.importers.limits import SCALE_MIN
 from nets.importers.pytorch import nodes
 from nets.importers.pytorch.movement import Moved, order, unmoved
 from nets.importers.pytorch.sharing import shared_ranges
@@ -29,7 +30,6 @@ from nets.network import (
     rescaler_from_scale,
 )
 
-SCALE_MIN = 2.0**-60  # as of imported files
 IMAGE_RANK = 3
 
 

@@ -7,8 +7,9 @@ import numpy as np
 from torch import fx, nn
 
 from nets.errors import NetworkError
+from nets.importers.limits import SCALE_MIN
 from nets.importers.pytorch import nodes
-from nets.importers.pytorch.builder import IMAGE_RANK, SCALE_MIN, Builder
+from nets.importers.pytorch.builder import IMAGE_RANK, Builder
 from nets.narrow import RealWeights
 from nets.network import (
     INT32_MAX,

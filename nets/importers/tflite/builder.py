@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nets.errors import NetworkError
+from nets.importers.limits import ALL_ELEMENTS_MAX, ELEMENTS_MAX, POSITIONS_MAX, PRODUCTS_MAX, SCALE_MAX, SCALE_MIN
 from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor
 from nets.network import (
     CONTRACTS,
@@ -22,14 +23,6 @@ from nets.network import (
     TensorSpec,
     rescaler_from_scale,
 )
-
-# Dead filters have scales near 1e-10; anything far below or above is damage, or would leave the normal float32 range.
-SCALE_MIN, SCALE_MAX = 2.0**-60, 2.0**40
-# Limits of one sample, far beyond the networks of chips: of one tensor, and of all tensors together. A file of a few
-# hundred bytes can state any shape.
-ELEMENTS_MAX, ALL_ELEMENTS_MAX = 2**24, 2**29
-PRODUCTS_MAX = 2**36  # of one operator; a hundred times those of a large image network
-POSITIONS_MAX = 2**24  # limit for the positions that all rearranging operators of a file together hold
 
 _NUMPY_TYPES = {"INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64}
 _ACTIVATION_BITS = {"INT8": 8, "INT16": 16}  # by type

@@ -1,10 +1,11 @@
 """The part of a file's graph that becomes the network: from its int8 inputs to its logits, or to where it is cut."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nets.errors import NetworkError
+from nets.importers.ends import Cut
 from nets.importers.tflite.graph import RawGraph, RawOperator
 from nets.importers.tflite.words import kinds_of, tensors_of
 
@@ -22,8 +23,6 @@ LEARNED = (  # kinds with weights of their own
     *("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D", "SVDF"),
     *("LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM", "RNN", "UNIDIRECTIONAL_SEQUENCE_RNN"),
 )
-
-Cut = Sequence[str | int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,19 @@
 
 import math
 
+import numpy as np
 import tflite
 
 from nets.errors import NetworkError
 from nets.importers.tflite import xnnpack
-from nets.importers.tflite.builder import Builder, check_shape, is_wide, placed
+from nets.importers.tflite.builder import (
+    Builder,
+    check_same_quantization,
+    check_shape,
+    frozen,
+    is_wide,
+    placed,
+)
 from nets.importers.tflite.graph import RawOperator
 from nets.network import (
     SOFTMAX_OUTPUT,
@@ -14,6 +22,7 @@ from nets.network import (
     Lookup,
     Operator,
     Softmax,
+    StatedTable,
     TensorSpec,
     lookup_table,
     softmax_exponentials,
@@ -47,6 +56,17 @@ def function(builder: Builder, raw: RawOperator) -> Operator:
     except NetworkError as error:
         raise NetworkError(f"{raw}: {error}") from error
     return Lookup(**placed(raw), function=kind, alpha=alpha, xnnpack=by_xnnpack, table=table)
+
+
+def negated(builder: Builder, raw: RawOperator) -> Operator:
+    """Converts NEG: the runtime negates stored integers, and -128 wraps around to itself."""
+    source, result = builder.activation(raw), builder.result(raw)
+    check_shape(raw, source.shape, result)
+    check_same_quantization(raw, [source, result])
+    if source.zero_point:
+        raise NetworkError(f"{raw} has zero point {source.zero_point}; the runtime negates integers, which needs 0")
+    stored = np.arange(-128, 128, dtype=np.int8)
+    return StatedTable(**placed(raw), table=frozen(np.negative(stored)))
 
 
 def softmax(builder: Builder, raw: RawOperator) -> Operator:

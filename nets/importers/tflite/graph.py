@@ -16,15 +16,14 @@ import tflite
 from flatbuffers.number_types import Int32Flags
 
 from nets.errors import NetworkError
+from nets.importers.limits import MAX_RANK, NAME_MAX
 from nets.network import FloatArray, IntArray, Pads
 
 IDENTIFIER = b"TFL3"
-MAX_RANK = 8
 BYTES_MAX = 2**31  # offsets in a flatbuffer are signed and of 32 bits
 _LATER_CODE_SLOT = 10  # of the field builtin_code in a table's vector of offsets: the fourth field, 4 + 2 * 3
-NAME_MAX = 160  # characters of a tensor's name that are kept
 # What Python's struct, memoryview and numpy raise on offsets and lengths that point outside the buffer.
-_DECODING_ERRORS = (struct.error, ValueError, IndexError, TypeError, OverflowError, MemoryError)
+DECODING_ERRORS = (struct.error, ValueError, IndexError, TypeError, OverflowError, MemoryError)
 
 _Value = TypeVar("_Value")
 
@@ -112,7 +111,7 @@ class RawOperator:
         table = kind()
         try:
             table.Init(self.table.Bytes, self.table.Pos)
-        except _DECODING_ERRORS as error:
+        except DECODING_ERRORS as error:
             raise NetworkError(f"{self}: its options are damaged ({error})") from error
         return Options(self, table)
 
@@ -145,7 +144,7 @@ class Options:
     def _read(self, read: Callable[[], _Value]) -> _Value:
         try:
             return read()
-        except _DECODING_ERRORS as error:
+        except DECODING_ERRORS as error:
             raise NetworkError(f"{self._operator}: its options are damaged ({error})") from error
 
 
@@ -220,7 +219,7 @@ def read_graph(content: bytes, name: str) -> RawGraph:
         return _read_model(_Reader(content))
     except NetworkError as error:
         raise NetworkError(f"{name}: {error}") from error
-    except _DECODING_ERRORS as error:
+    except DECODING_ERRORS as error:
         raise NetworkError(f"{name}: truncated or corrupted .tflite file ({error})") from error
 
 

@@ -4,9 +4,10 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from nets.errors import NetworkError
-from nets.importers.ends import DroppedEnd
+from nets.importers.ends import Cut, DroppedEnd
 from nets.importers.tflite import (
     elementwise,
     functions,
@@ -23,7 +24,6 @@ from nets.importers.tflite.blocks import dilated
 from nets.importers.tflite.builder import Builder
 from nets.importers.tflite.extent import (
     FUNCTIONS_AT_THE_END,
-    Cut,
     Extent,
     downstream,
     extent_of,
@@ -65,6 +65,7 @@ CONVERTERS: dict[str, Converter] = {
     "MINIMUM": elementwise.extremum,
     "MIRROR_PAD": rearrangements.mirror_pad,
     "MUL": elementwise.multiply,
+    "NEG": functions.negated,
     "PACK": movers.pack,
     "PAD": movers.pad,
     "PADV2": movers.pad,
@@ -103,8 +104,8 @@ CONVERTERS: dict[str, Converter] = {
 
 # Kinds that are not known of int16.
 _OF_INT8 = (
-    *("BATCH_MATMUL", THROUGH_FLOAT, "PADV2", "PRELU", "RELU_0_TO_1", "RELU_N1_TO_1", "SOFTMAX"),
-    *("SQUARED_DIFFERENCE", "SUM", "TRANSPOSE_CONV"),
+    *("NEG", THROUGH_FLOAT, "PADV2", "PRELU", "RELU_0_TO_1", "RELU_N1_TO_1", "SOFTMAX"),
+    *("SQUARED_DIFFERENCE", "SUM"),
 )
 
 
@@ -223,6 +224,15 @@ def _batch(graph: RawGraph, inputs: tuple[int, ...]) -> int:
     return tensor.shape[0]
 
 
+AnyOperator = TypeVar("AnyOperator", bound=Operator)
+
+
+def _renumbered(operator: AnyOperator, new: dict[int, int]) -> AnyOperator:
+    """Returns an operator and its parts with the new indices of their tensors."""
+    whole = operator.with_parts([_renumbered(part, new) for part in operator.parts])
+    return replace(whole, inputs=tuple(new[i] for i in operator.inputs), output=new[operator.output])
+
+
 def _compact(builder: Builder, name: str, extent: Extent) -> QuantizedNetwork:
     """Renumbers the tensors: activations and constant operands only, in the file's order."""
     files = sorted(builder.specs)
@@ -230,9 +240,7 @@ def _compact(builder: Builder, name: str, extent: Extent) -> QuantizedNetwork:
     return QuantizedNetwork(
         name=name,
         tensors=tuple(builder.specs[old] for old in files),
-        operators=tuple(
-            replace(op, inputs=tuple(new[i] for i in op.inputs), output=new[op.output]) for op in builder.operators
-        ),
+        operators=tuple(_renumbered(operator, new) for operator in builder.operators),
         inputs=tuple(new[i] for i in extent.inputs),
         outputs=tuple(new[i] for i in extent.outputs),
         constants={new[index]: values for index, values in builder.constants.items()},

@@ -3,12 +3,13 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from nets.errors import NetworkError
+from nets.importers.ends import Cut
+from nets.importers.inspection import Blocker, Inspection, KindFacts, TensorFacts
 from nets.importers.tflite.blocks import FROM_BATCH, TO_BATCH, dilated
-from nets.importers.tflite.extent import LEARNED, Cut, Extent, downstream, extent_of, what_a_cut_loses
+from nets.importers.tflite.extent import LEARNED, Extent, downstream, extent_of, what_a_cut_loses
 from nets.importers.tflite.folding import folded, joined
 from nets.importers.tflite.graph import RawGraph, RawOperator, RawTensor, read_file, read_graph
 from nets.importers.tflite.importer import CONVERTERS, builder_of, converted
@@ -16,98 +17,6 @@ from nets.importers.tflite.unsigned import signed
 from nets.network import NarrowableOperator, Operator, profile_named
 
 _CONTRACT = "half_up"  # any: sizes do not depend on it
-
-
-@dataclass(frozen=True, slots=True)
-class TensorFacts:
-    """An input or output; scale and zero point are None if the tensor does not have one each."""
-
-    index: int
-    name: str
-    shape: tuple[int, ...]
-    type_name: str
-    scale: float | None
-    zero_point: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class KindFacts:
-    """The operators of one kind.
-
-    Attributes:
-        kind: the name in the file's schema.
-        count: the number of operators in the file.
-        imported: how many of them the network has.
-        blocking: how many of them block the import.
-        left_out: how many lie behind the network's outputs, or translate an input, or were folded into constants.
-    """
-
-    kind: str
-    count: int
-    imported: int
-    blocking: int
-    left_out: int
-
-
-@dataclass(frozen=True, slots=True)
-class Blocker:
-    """Why operators of one kind cannot be imported.
-
-    Attributes:
-        kind: the operators' kind.
-        count: how many operators of this kind are blocked for any reason.
-        first: index of the first of them in the file.
-        reason: why the first of them is.
-    """
-
-    kind: str
-    count: int
-    first: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Inspection:
-    """What a file holds and what becomes of it.
-
-    Attributes:
-        model: the file's name.
-        size_bytes: of the file.
-        inputs: the file's inputs, with the file's types and zero points: those of a uint8 model are UINT8.
-        outputs: the file's outputs, likewise.
-        network_inputs: the network's inputs, int8; empty if the graph has none that can be used.
-        network_outputs: where the network ends.
-        kinds: all kinds of operators of the file.
-        blockers: what blocks the import, by kind; empty if nothing does.
-        refusal: why the file as a whole cannot be imported, or None.
-        advice: where the graph can be cut instead, and what that loses; None if nothing blocks.
-        rescalers: the number of operators whose rescaler can be narrowed, of those that can be imported.
-        rescaler_channels: the number of their channels with a multiplier of their own.
-        parameters: elements of the constants of the network's operators with weights.
-        macs: multiply-accumulates of one sample, of convolutions and matrix products.
-        weight_bytes: size of the constants of the network's operators with weights.
-    """
-
-    model: str
-    size_bytes: int
-    inputs: tuple[TensorFacts, ...]
-    outputs: tuple[TensorFacts, ...]
-    network_inputs: tuple[TensorFacts, ...]
-    network_outputs: tuple[TensorFacts, ...]
-    kinds: tuple[KindFacts, ...]
-    blockers: tuple[Blocker, ...]
-    refusal: str | None
-    advice: str | None
-    rescalers: int
-    rescaler_channels: int
-    parameters: int
-    macs: int
-    weight_bytes: int
-
-    @property
-    def importable(self) -> bool:
-        """Whether the file can be imported."""
-        return self.refusal is None and not self.blockers
 
 
 def inspect_tflite(path: str | Path, *, cut: Cut = ()) -> Inspection:

@@ -5,7 +5,7 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers.tflite import xnnpack
-from nets.importers.tflite.builder import Builder, check_shape, check_work, full_rescaler, placed
+from nets.importers.tflite.builder import Builder, check_shape, check_work, full_rescaler, is_wide, placed
 from nets.importers.tflite.graph import RawOperator
 from nets.network import MatrixProduct, Operator, matrix_scale
 
@@ -31,7 +31,9 @@ def matrix_product(builder: Builder, raw: RawOperator) -> Operator:
         raise NetworkError(f"{raw} sums {depth} products of {inner}; shapes {list(left.shape)}, {list(right.shape)}")
     check_shape(raw, (*repeated, rows, columns), result)
     check_work(raw, result, depth)
-    contract = builder.contract("batch_matmul", xnnpack=xnnpack.takes_matrices(right))
+    if left.bits != right.bits or left.bits != result.bits:
+        raise NetworkError(f"{raw} has tensors of {[left.bits, right.bits, result.bits]} bits; they have to be equal")
+    contract = builder.contract("batch_matmul", wide=is_wide(left), xnnpack=xnnpack.takes_matrices(right))
     rescaler = full_rescaler(matrix_scale(left.scale, right.scale, result.scale, contract), contract)
     return MatrixProduct(
         **placed(raw, 2), transposed=transposed, rescaler=rescaler, q_min=result.q_min, q_max=result.q_max

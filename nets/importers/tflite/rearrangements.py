@@ -10,15 +10,8 @@ import numpy as np
 import tflite
 
 from nets.errors import NetworkError
-from nets.importers.tflite.builder import (
-    ELEMENTS_MAX,
-    Builder,
-    check_same_quantization,
-    check_shape,
-    constant,
-    frozen,
-    placed,
-)
+from nets.importers.limits import ELEMENTS_MAX
+from nets.importers.tflite.builder import Builder, check_same_quantization, check_shape, constant, frozen, placed
 from nets.importers.tflite.folding import strided
 from nets.importers.tflite.graph import RawOperator
 from nets.network import IntArray, Operator, Rearrangement, TensorSpec

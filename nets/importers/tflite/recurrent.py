@@ -21,17 +21,20 @@ from nets.importers.tflite.builder import (
 )
 from nets.importers.tflite.graph import RawOperator, RawTensor
 from nets.network import (
+    ACTIVATED_BITS,
+    ACTIVATED_SCALE,
     GATE_SCALE,
     GATES,
+    STATE_PRODUCT_BITS,
     Contract,
     Convolution,
     FullyConnected,
+    GatedCell,
     Int8Array,
     IntArray,
     LstmRecurrence,
     Operator,
     Reshape,
-    StateProduct,
     TensorSpec,
     WeightArray,
     weighted_scale,
@@ -50,8 +53,11 @@ def weighted_inputs(name: str, kind: str) -> tuple[int, int]:
     if kind == "SVDF":
         return (1, -1) if name.startswith("svdf_feature") else (2, 3)
     if kind == "UNIDIRECTIONAL_SEQUENCE_LSTM":
-        gate = GATES.index(name.split("_")[1])
-        return INPUT_WEIGHTS + gate, BIASES + gate
+        role = name.split("_")[1:-1]
+        if role == ["projection"]:
+            return PROJECTION_WEIGHTS, PROJECTION_BIAS
+        gate = GATES.index(role[-1])
+        return (RECURRENT_WEIGHTS + gate, -1) if role[0] == "recurrent" else (INPUT_WEIGHTS + gate, BIASES + gate)
     return 1, 3 if kind == "TRANSPOSE_CONV" else 2
 
 
@@ -71,26 +77,9 @@ def lstm(builder: Builder, raw: RawOperator) -> Operator:
     state, cell = _state(builder, raw, OUTPUT_STATE, "INT8"), _state(builder, raw, CELL_STATE, "INT16")
     if (state.scale, state.zero_point) != (result.scale, result.zero_point):
         raise NetworkError(f"{raw}: its output state has another quantization than its output")
-    recurrent = tuple(
-        _state_product(
-            builder, raw, RECURRENT_WEIGHTS + GATES.index(gate), (cells, result.shape[-1]), state.scale, GATE_SCALE,
-            contract,
-        )
-        for gate in gates
-    )  # fmt: skip
-    hidden_scale, hidden_zero = _hidden_quantization(builder, raw)
-    projected = builder.has_input(raw, PROJECTION_WEIGHTS)
-    if not projected and (hidden_scale, hidden_zero) != (result.scale, result.zero_point):
-        raise NetworkError(f"{raw}: its hidden state has another quantization than its output")
-    hidden = full_rescaler(2.0**-15 / hidden_scale * 2.0**-15, contract)
-    projection = None
-    if projected:
-        shape = (result.shape[-1], cells)
-        projection = _state_product(
-            builder, raw, PROJECTION_WEIGHTS, shape, hidden_scale, result.scale, contract, PROJECTION_BIAS
-        )
-    elif result.shape[-1] != cells:
-        raise NetworkError(f"{raw} has {cells} cells and no projection to its {result.shape[-1]} outputs")
+    begun = builder.inner(f"{raw.kind} state", result.shape, result.scale, result.zero_point, 8)
+    recurrent = tuple(_recurrent_product(builder, raw, gate, begun, cells, contract) for gate in gates)
+    hidden, projection = _hidden(builder, raw, cells, contract)
     return LstmRecurrence(
         name=f"lstm_{raw.index}",
         inputs=products,
@@ -99,15 +88,61 @@ def lstm(builder: Builder, raw: RawOperator) -> Operator:
         recurrent=recurrent,
         cell_exponent=_cell_exponent(raw, cell),
         cell_clip=_clip(options.real("CellClip"), cell.scale, 2**15 - 1),
-        hidden_rescaler=hidden,
-        hidden_zero=-hidden_zero
-        if projected
-        else hidden_zero,  # TFLite's kernel subtracts that of a projection's input
+        hidden=hidden,
         projection=projection,
         projection_clip=_clip(options.real("ProjClip"), result.scale, 127) if projection else 0,
         q_min=result.q_min,
         q_max=result.q_max,
     )
+
+
+def _recurrent_product(
+    builder: Builder, raw: RawOperator, gate: str, state: int, cells: int, contract: Contract
+) -> FullyConnected:
+    """Returns the layer from the state to a gate."""
+    steps = builder.specs[state].shape[0]
+    target = builder.inner(f"{raw.kind} {gate} recurrent", (steps, cells), GATE_SCALE, 0, STATE_PRODUCT_BITS)
+    position = RECURRENT_WEIGHTS + GATES.index(gate)
+    return _layer(builder, raw, f"lstm_recurrent_{gate}_{raw.index}", position, None, (state, target), contract)
+
+
+def _hidden(
+    builder: Builder, raw: RawOperator, cells: int, contract: Contract
+) -> tuple[GatedCell, FullyConnected | None]:
+    """Returns the product that makes the hidden state, and the projection behind it, if there is one.
+
+    Without a projection the hidden state is the output, and TFLite's kernel takes the scale of the file's hidden state
+    for nothing but the rescaler.
+    """
+    result, stated = builder.result(raw), _described(raw, builder.graph.tensor(raw.intermediates[-1], str(raw)))
+    projected = builder.has_input(raw, PROJECTION_WEIGHTS)
+    steps = result.shape[0]
+    if not projected and stated.zero_point != result.zero_point:
+        raise NetworkError(f"{raw}: its hidden state has another zero point than its output")
+    if not projected and result.shape[-1] != cells:
+        raise NetworkError(f"{raw} has {cells} cells and no projection to its {result.shape[-1]} outputs")
+    gate, cell = (
+        builder.inner(f"{raw.kind} {what}", (steps, cells), ACTIVATED_SCALE, 0, ACTIVATED_BITS)
+        for what in ("output gate", "tanh of the cell")
+    )
+    # TFLite's kernel subtracts the zero point of a projection's input.
+    scale, zero_point = (stated.scale, -stated.zero_point) if projected else (result.scale, result.zero_point)
+    if not -128 <= zero_point <= 127:
+        raise NetworkError(f"{raw}: its hidden state has zero point {stated.zero_point}; -127 to 127 are supported")
+    made = builder.inner(f"{raw.kind} hidden", (steps, cells), scale, zero_point, 8)
+    hidden = GatedCell(
+        name=f"lstm_hidden_{raw.index}",
+        inputs=(gate, cell),
+        output=made,
+        rescaler=full_rescaler(ACTIVATED_SCALE / stated.scale * ACTIVATED_SCALE, contract),
+        q_min=result.q_min,
+        q_max=result.q_max,
+    )
+    if not projected:
+        return hidden, None
+    target = builder.inner(f"{raw.kind} projection", result.shape, result.scale, result.zero_point, 8)
+    positions = PROJECTION_WEIGHTS, PROJECTION_BIAS
+    return hidden, _layer(builder, raw, f"lstm_projection_{raw.index}", *positions, (made, target), contract)
 
 
 def svdf(builder: Builder, raw: RawOperator) -> Operator:
@@ -200,24 +235,38 @@ def _check_form(builder: Builder, raw: RawOperator, *, time_major: bool, activat
 def _input_product(builder: Builder, raw: RawOperator, gate: str, cells: int, contract: Contract) -> int:
     """Adds the fully connected layer from the input to a gate, and returns its output's index."""
     source, at = builder.activation(raw), GATES.index(gate)
-    weights = _weights(builder, raw, INPUT_WEIGHTS + at, (cells, source.shape[1]))
-    scale = quantization(builder.input(raw, INPUT_WEIGHTS + at))[0]
     index = builder.inner(f"{raw.kind} {gate} gate", (source.shape[0], cells), GATE_SCALE, 0, 16)
-    spec = builder.specs[index]
-    builder.operators.append(
-        FullyConnected(
-            name=f"lstm_{gate}_{raw.index}",
-            inputs=raw.inputs[:1],
-            output=index,
-            weights=frozen(weights),
-            bias=frozen(_bias(builder, raw, BIASES + at, cells)),
-            weight_scale=frozen(scale),
-            rescaler=full_rescaler(_scale(builder, source.scale, float(scale[0]), GATE_SCALE, contract), contract),
-            q_min=spec.q_min,
-            q_max=spec.q_max,
-        )
-    )
+    name, positions = f"lstm_{gate}_{raw.index}", (INPUT_WEIGHTS + at, BIASES + at)
+    builder.operators.append(_layer(builder, raw, name, *positions, (raw.inputs[0], index), contract))
     return index
+
+
+def _layer(
+    builder: Builder,
+    raw: RawOperator,
+    name: str,
+    weights_at: int,
+    bias_at: int | None,
+    tensors: tuple[int, int],
+    contract: Contract,
+) -> FullyConnected:
+    """Returns one of an LSTM's products of activations and weights, between two tensors."""
+    source, target = (builder.specs[index] for index in tensors)
+    cells = target.shape[-1]
+    weights = _weights(builder, raw, weights_at, (cells, source.shape[-1]))
+    weight_scale = quantization(builder.input(raw, weights_at))[0]
+    scale = _scale(builder, source.scale, float(weight_scale[0]), target.scale, contract)
+    return FullyConnected(
+        name=name,
+        inputs=tensors[:1],
+        output=tensors[1],
+        weights=frozen(weights),
+        bias=frozen(np.zeros(cells, np.int64) if bias_at is None else _bias(builder, raw, bias_at, cells)),
+        weight_scale=frozen(weight_scale),
+        rescaler=full_rescaler(scale, contract),
+        q_min=target.q_min,
+        q_max=target.q_max,
+    )
 
 
 def _scale(builder: Builder, source: float, weight: float, target: float, contract: Contract) -> float:
@@ -225,26 +274,6 @@ def _scale(builder: Builder, source: float, weight: float, target: float, contra
     if builder.profile.runtime is not None:
         return float(np.float32(source) * np.float32(weight) / np.float32(target))
     return float(weighted_scale(source, np.array([weight]), target, contract)[0])
-
-
-def _state_product(
-    builder: Builder,
-    raw: RawOperator,
-    position: int,
-    shape: tuple[int, int],
-    source: float,
-    target: float,
-    contract: Contract,
-    bias: int | None = None,
-) -> StateProduct:
-    weights = _weights(builder, raw, position, shape)
-    scale = float(quantization(builder.input(raw, position))[0][0])
-    return StateProduct(
-        weights=frozen(weights),
-        bias=frozen(np.zeros(shape[0], np.int64) if bias is None else _bias(builder, raw, bias, shape[0])),
-        weight_scale=scale,
-        rescaler=full_rescaler(_scale(builder, scale, source, target, contract), contract),
-    )
 
 
 def _weights(builder: Builder, raw: RawOperator, position: int, shape: tuple[int, int] | None = None) -> Int8Array:
@@ -285,12 +314,6 @@ def _described(raw: RawOperator, tensor: RawTensor) -> TensorSpec:
     if scales.size != 1 or not -(1 << bits - 1) <= zero < 1 << bits - 1 or (bits > 8 and zero):
         raise NetworkError(f"{raw}: {tensor} needs one scale and a zero point of its type, 0 of int16")
     return TensorSpec(tensor.name, tensor.shape, float(scales[0]), zero, bits)
-
-
-def _hidden_quantization(builder: Builder, raw: RawOperator) -> tuple[float, int]:
-    tensor = builder.graph.tensor(raw.intermediates[-1], str(raw))
-    spec = _described(raw, tensor)
-    return spec.scale, spec.zero_point
 
 
 def _cell_exponent(raw: RawOperator, cell: TensorSpec) -> int:

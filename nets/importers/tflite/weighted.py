@@ -201,6 +201,10 @@ def _contract_kind(builder: Builder, raw: RawOperator, source: TensorSpec, optio
     A fully connected layer without a bias may state the type that its bias would have.
     """
     kind = kind_of(raw)
+    if kind == "transpose_conv":
+        if is_wide(source) and builder.has_input(raw, 3) and builder.input(raw, 3).type_name != "INT64":
+            raise NetworkError(f"{raw} of int16 has a bias of 32 bits, which the runtime reads as one of 64; use int64")
+        return kind
     int64 = builder.has_input(raw, 2) and builder.input(raw, 2).type_name == "INT64"
     if kind == "fc" and not builder.has_input(raw, 2):
         int64 = options.QuantizedBiasType() == tflite.TensorType.INT64

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nets.importers.topologies.characters import CharactersCnn
 from nets.importers.topologies.digits import DigitsCnn
 
 
@@ -15,11 +16,13 @@ class Topology:
     """A float network and the training that suits it.
 
     Attributes:
+        dataset: the built-in dataset that the network is made for.
         make: builds the untrained network; its initial weights come from torch's global seed.
         input_shape: ``(height, width, channels)`` of one real input.
         learning_rate: peak of the one-cycle schedule.
     """
 
+    dataset: str
     make: Callable[[], nn.Module]
     input_shape: tuple[int, ...]
     epochs: int
@@ -27,7 +30,12 @@ class Topology:
     learning_rate: float
 
 
-TOPOLOGIES = {"digits_cnn": Topology(DigitsCnn, (8, 8, 1), epochs=40, batch_size=32, learning_rate=1e-2)}
+TOPOLOGIES = {
+    "digits_cnn": Topology("digits", DigitsCnn, (8, 8, 1), epochs=40, batch_size=32, learning_rate=1e-2),
+    "characters_cnn": Topology(
+        "printed_characters", CharactersCnn, (16, 16, 1), epochs=8, batch_size=64, learning_rate=1e-2
+    ),
+}
 
 
 def train_float(topology: Topology, images: Tensor, labels: Tensor, seed: int) -> nn.Module:

@@ -76,7 +76,7 @@ def _weights(builder: Builder, raw: RawOperator) -> ActivationArray:
     return values.astype(np.int8)
 
 
-def _less(weights: WeightArray, zero: int) -> WeightArray:
+def _less(weights: ActivationArray, zero: int) -> WeightArray:
     """Returns weights less their zero point, in int8 if that is 0."""
     return frozen(weights.astype(np.int16) - zero if zero else weights)
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from nets.errors import NetworkError
-from nets.importers.tflite.builder import ALL_ELEMENTS_MAX, ELEMENTS_MAX, POSITIONS_MAX, PRODUCTS_MAX, frozen
+from nets.importers.limits import ALL_ELEMENTS_MAX, ELEMENTS_MAX, POSITIONS_MAX, PRODUCTS_MAX
+from nets.importers.tflite.builder import frozen
 from nets.importers.tosa.graph import RawGraph, RawOperator, RawTensor, shown
 from nets.importers.tosa.schema import DType
 from nets.importers.tosa.wide import Wide

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from flatbuffers.table import Table
 
 from nets.errors import NetworkError
-from nets.importers.tflite.graph import MAX_RANK, NAME_MAX
+from nets.importers.limits import MAX_RANK, NAME_MAX
 from nets.importers.tosa import schema
 from nets.importers.tosa.flatbuffer import DECODING_ERRORS, Tables
 from nets.importers.tosa.schema import DType, Kind, Op

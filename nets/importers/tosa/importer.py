@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nets.errors import NetworkError
+from nets.importers.ends import Cut, named_tensors
 from nets.importers.tflite.builder import frozen
 from nets.importers.tflite.graph import read_file
 from nets.importers.tosa import accumulators, movers, rescales
@@ -62,7 +63,7 @@ AS_STATED = "tosa"  # names the rounding that a file states, in the place of a c
 _SMALLEST = 2.0**-80  # scale of a channel that a file multiplies by 0
 
 
-def load_tosa(path: str | Path, *, contract: str = AS_STATED) -> QuantizedNetwork:
+def load_tosa(path: str | Path, *, contract: str = AS_STATED, cut: Cut = ()) -> QuantizedNetwork:
     """Imports an int8 network from a TOSA 1.0 file, with the integers that the file states.
 
     TOSA knows no scales: those of the tensors follow from the rescalers, up to a factor for each set of tied tensors.
@@ -70,22 +71,39 @@ def load_tosa(path: str | Path, *, contract: str = AS_STATED) -> QuantizedNetwor
     Args:
         path: the file.
         contract: the name of a contract for all rescalers, or ``tosa`` for the rounding that the file states.
+        cut: names of the file's int8 tensors at which the network ends; none: at the file's outputs.
 
     Raises:
         NetworkError: the file is damaged, no int8 network, or uses operators that are not supported.
     """
     path = Path(path)
-    return tosa_network(read_file(path), path.name, contract=contract)
+    return tosa_network(read_file(path), path.name, contract=contract, cut=cut)
 
 
-def tosa_network(content: bytes, name: str, *, contract: str = AS_STATED) -> QuantizedNetwork:
+def tosa_network(content: bytes, name: str, *, contract: str = AS_STATED, cut: Cut = ()) -> QuantizedNetwork:
     """Imports a network from a file's bytes; see :func:`load_tosa`."""
     try:
         rounding = None if contract == AS_STATED else contract_named(contract)
-        network = _network(read_graph(content), Path(name).stem)
+        network = _network(cut_at(read_graph(content), cut), Path(name).stem)
         return network if rounding is None else _under(network, rounding)
     except NetworkError as error:
         raise NetworkError(f"{name}: {error}") from error
+
+
+def cut_at(graph: RawGraph, cut: Cut) -> RawGraph:
+    """Returns the part of a graph that some of its tensors depend on; all of it for none."""
+    if not cut:
+        return graph
+    producers = {name: raw for raw in graph.operators for name in raw.outputs if raw.op not in _CONSTANTS}
+    outputs = named_tensors(cut, producers, graph.tensors.keys() - producers.keys())
+    waiting, reached = list(outputs), set[int]()
+    while waiting:
+        raw = producers.get(waiting.pop())
+        if raw is not None and raw.index not in reached:
+            reached.add(raw.index)
+            waiting += raw.inputs
+    kept = (raw for raw in graph.operators if raw.index in reached or raw.op in _CONSTANTS)
+    return replace(graph, operators=tuple(kept), outputs=tuple(dict.fromkeys(outputs)))
 
 
 def _network(graph: RawGraph, name: str) -> QuantizedNetwork:

@@ -1,4 +1,4 @@
-"""Searches of libraries that rescale-dse does not need: pip install rescale-dse[rivals]."""
+"""Searches of libraries that rescale-dse does not need: ``pip install botorch smac``."""
 
 from importlib.util import find_spec
 from tempfile import mkdtemp
@@ -116,4 +116,4 @@ def available() -> dict[str, type[Search]]:
 def missing() -> list[str]:
     """Returns a line for every search whose library is not installed."""
     lacking = [(name, module) for name, (_, module) in OPTIONAL.items() if not find_spec(module)]
-    return [f"{name}: not run, {module} is not installed (pip install rescale-dse[rivals])" for name, module in lacking]
+    return [f"{name}: not run, {module} is not installed (pip install botorch smac)" for name, module in lacking]
