@@ -1,12 +1,16 @@
 """Technology tables: figures of components with node, voltage, source and error."""
 
 from hwmodels.technologies.technology import (
+    GATE_KINDS,
     DELAY_TERMS,
     METRICS,
     TERMS,
     Clocking,
     ComponentKind,
     Correction,
+    GateErrors,
+    GateKind,
+    Gates,
     Metric,
     Technology,
     load_technology,
@@ -15,12 +19,16 @@ from hwmodels.technologies.technology import (
 )
 
 __all__ = [
+    "GATE_KINDS",
     "DELAY_TERMS",
     "METRICS",
     "TERMS",
     "Clocking",
     "ComponentKind",
     "Correction",
+    "GateErrors",
+    "GateKind",
+    "Gates",
     "Metric",
     "Technology",
     "load_technology",
