@@ -1,8 +1,11 @@
 """Words of gates, built the way logic synthesis builds them (the structures of yosys' ``techmap`` and ``maccmap``)."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from hwmodels.gates.graph import FALSE, TRUE, Graph, Literal, Word
+
+_NARROW: Final = 8
 
 
 def inverted(word: Word) -> Word:
@@ -107,7 +110,12 @@ def _passed(a: Word, b: Word, width: int) -> Word:
 
 
 def less(graph: Graph, a: Word, b: Word, *, signed: bool, or_equal: bool = False) -> Literal:
-    """Returns whether a < b, or a <= b."""
+    """Returns whether a < b, or a <= b.
+
+    Of wide words synthesis joins a < b with a == b; of narrow ones it finds that a <= b is the opposite of b < a.
+    """
+    if or_equal and len(a) <= _NARROW:
+        return less(graph, b, a, signed=signed) ^ 1
     while len(a) > 1 and a[-1] == a[-2] and b[-1] == b[-2]:
         a, b = a[:-1], b[:-1]
     if signed:

@@ -109,12 +109,20 @@ class _Lowering:
         found = {}
         for wire, node in self._wires.items():
             reset, (following,) = self._flops[node].reset, self.graph.inputs[node]
-            settled = following if following in (FALSE, TRUE) else reset or FALSE if following == 2 * node else None
+            settled = self._stuck(2 * node, following)
             if settled is not None and reset in (None, settled):
                 found[wire] = settled
             elif first.setdefault((following, reset), wire) != wire:
                 found[wire] = first[following, reset]
         return found
+
+    def _stuck(self, state: Literal, following: Literal) -> Literal | None:
+        """Returns the value that a register bit keeps once it has it, if no other can follow; None if it may change."""
+        if following in (FALSE, TRUE):
+            return following
+        if state in self.graph.implied(following):
+            return FALSE
+        return TRUE if state ^ 1 in self.graph.implied(following ^ 1) else None
 
     def _leaves(self, wires: Sequence[int]) -> Word:
         for wire in wires:
@@ -298,7 +306,9 @@ class _Lowering:
 
     def _negative(self, operator: Operator) -> Word:
         zero = (FALSE,) * operator.width
-        return words.add(self.graph, zero, words.inverted(self._word(operator, 0, operator.width)), operator.width, TRUE)
+        return words.add(
+            self.graph, zero, words.inverted(self._word(operator, 0, operator.width)), operator.width, TRUE
+        )
 
     # the other operators
 
@@ -413,7 +423,9 @@ class _Lowering:
             return None
         width = operator.width
         options = [every[start : start + width] for start in range(0, len(every), width)]
-        entries = {address[1]: option for address, option in zip(addresses, options, strict=True) if address is not None}
+        entries = {
+            address[1]: option for address, option in zip(addresses, options, strict=True) if address is not None
+        }
         rows = [tuple([int(wire == TRUE) for wire in entries.get(place, base)]) for place in range(1 << len(subject))]
         return words.chosen(self.graph, rows, tuple([self._ready(wire) for wire in subject]))
 

@@ -3,7 +3,7 @@
 Values of all cycles and streams are the bits of one Python integer per gate.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ from hwmodels.gates.stimulus import CYCLES, STREAMS, random_words
 # Delay of a gate in steps: how many simple gates a signal passes.
 _DELAYS: Final[Mapping[Kind, int]] = {Kind.AND: 1, Kind.XOR: 2, Kind.MUX: 2, Kind.SUM: 4, Kind.CARRY: 3}
 _MOST_STEPS: Final = 160  # of a cycle; changes that come later count as settled
+_STILL: Final = 0.1
 _ALL: Final = (1 << STREAMS) - 1
 
 
@@ -49,6 +50,15 @@ def switching(design: GateDesign, nodes: Sequence[int]) -> dict[int, Switching]:
         settled = (before[node] ^ after[node]).bit_count()
         result[node] = Switching(settled / pairs, (changes - settled) / pairs)
     return result
+
+
+def is_redundant(rates: Mapping[int, Switching], gates: Iterable[int]) -> bool:
+    """Returns whether over a tenth of the gates never switch: much of such logic is the same as less logic.
+
+    A synthesizer may find that, and these gates then cost nothing.
+    """
+    still = [rates[gate].settled == 0 for gate in gates]
+    return sum(still) > _STILL * len(still)
 
 
 def _wave(
@@ -135,4 +145,6 @@ def _packed(design: GateDesign) -> dict[int, list[int]]:
 
 
 def _rows(bits: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> list[int]:
-    return [int.from_bytes(row.tobytes(), "little") for row in np.packbits(bits.astype(np.uint8), axis=1, bitorder="little")]
+    return [
+        int.from_bytes(row.tobytes(), "little") for row in np.packbits(bits.astype(np.uint8), axis=1, bitorder="little")
+    ]

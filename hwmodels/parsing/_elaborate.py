@@ -142,7 +142,9 @@ class _Instance:
     def __post_init__(self) -> None:
         self._definition, self._source = self.module.definition, self.module.source
         prefix = f"{self.path}." if self.path else ""
-        self._scope = Scope(self._source, prefix, self.module.expressions, work=self.parts.work, wiring=self.parts.wiring)
+        self._scope = Scope(
+            self._source, prefix, self.module.expressions, work=self.parts.work, wiring=self.parts.wiring
+        )
         self._scope.spend(10 + len(self.module.declared), self._definition.lineno)
         self._calls = FunctionCalls(self.parts.operators.append, self.path)
         self._expressions = self._within(self._scope)
@@ -340,9 +342,7 @@ class _Instance:
             elif port.direction == "output":
                 self._drive_from_port(connection.argname, port, expressions, copy, copies)
 
-    def _drive_from_port(
-        self, node: ast.Node, port: Port, expressions: Expressions, copy: int, copies: int
-    ) -> None:
+    def _drive_from_port(self, node: ast.Node, port: Port, expressions: Expressions, copy: int, copies: int) -> None:
         targets = list(Lvalues(expressions).targets(node, emit=True))
         wires = tuple([wire for target in reversed(targets) for wire in target.wires])
         if copies > 1 and len(wires) == copies * port.width:

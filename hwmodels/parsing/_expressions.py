@@ -241,9 +241,7 @@ class Expressions:
             return Value(1, False, depth=symbol.depth, bits=self.wires(symbol)[offset : offset + 1])
         return self._select(symbol, self.wires(symbol), index, 1, node)
 
-    def _select(
-        self, net: Net, wires: Wires, index: Value, width: int, node: ast.Node, *, down: bool = False
-    ) -> Value:
+    def _select(self, net: Net, wires: Wires, index: Value, width: int, node: ast.Node, *, down: bool = False) -> Value:
         """Records the choice of some bits of a vector by a declared index, upwards from it or ``down``."""
         first = net.lowest_index + (width - 1 if down else 0)
         vector = Value(net.width, False, bits=wires if net.descending else wires[::-1])
@@ -268,9 +266,7 @@ class Expressions:
             bits = tuple([wire for word in words if word is not None for wire in self.wires(word)])
             every = Value(array.words * array.width, False, bits=bits)
             stride, first = array.width, array.first
-            return self.emit(
-                "shiftx", (every, index), array.width, signed, node.lineno, stride=stride, first=first
-            )
+            return self.emit("shiftx", (every, index), array.width, signed, node.lineno, stride=stride, first=first)
         word = self.word(array, index.number, node)
         return word.value(signed, self.wires(word))
 

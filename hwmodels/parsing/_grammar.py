@@ -179,7 +179,7 @@ def _bounded(lexer: VerilogLexer, source: SourceText) -> Callable[[], object]:
         if in_function and read is not None and read.value == "automatic":
             read = lexer.token()
         in_function = read is not None and read.type == "FUNCTION"
-        return read  # type: ignore[no-any-return]  # ply's tokens are untyped
+        return read
 
     return token
 
@@ -220,7 +220,8 @@ def _syntax_error(source: SourceText, message: str) -> HardwareError:
     construct = next(filter(None, map(_construct, reversed(lines))), None)
     if construct is not None:
         return source.error(
-            int(digits), f"{construct} is SystemVerilog, of which only logic and always_ff/_comb are read (syntax error {what})"
+            int(digits),
+            f"{construct} is SystemVerilog, of which only logic and always_ff/_comb are read (syntax error {what})",
         )
     return source.error(
         int(digits), f"syntax error {what} (Verilog-2001 is read, and of SystemVerilog logic, always_ff/_comb)"

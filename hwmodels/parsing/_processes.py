@@ -88,7 +88,9 @@ class Process:
         self._cut(statement)
         state = _State(visible=bound)
         self._run(statement, state)
-        return tuple([state.assigned.get(wire, UNKNOWN) for wire in self._scope.wiring.named(result.name, result.width)])
+        return tuple(
+            [state.assigned.get(wire, UNKNOWN) for wire in self._scope.wiring.named(result.name, result.width)]
+        )
 
     def _run(self, statement: ast.Node, state: _State) -> None:
         self._statement(statement, state)
@@ -298,9 +300,7 @@ class Process:
                 result = self._expressions.emit("mux", inputs, piece.width, False, node.lineno).bits
         return result
 
-    def _parallel_mux(
-        self, piece: Target, base: Wires, items: list[tuple[Value, Wires]], node: ast.Node
-    ) -> Wires:
+    def _parallel_mux(self, piece: Target, base: Wires, items: list[tuple[Value, Wires]], node: ast.Node) -> Wires:
         if not items:
             return base
         selects = tuple([wire for select, _ in items for wire in select.wires])

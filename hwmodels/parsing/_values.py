@@ -84,7 +84,6 @@ class Value(NamedTuple):
         return constant(Value(self.width, signed, self.constant).number, width, signed)
 
 
-
 @functools.lru_cache(maxsize=4096)  # widths and small numbers recur all the time
 def constant(number: int, width: int = INTEGER_WIDTH, signed: bool = True) -> Value:
     """Returns a number as a bit vector, wrapped to its width."""

@@ -1,13 +1,14 @@
 """Technology tables: figures of components with node, voltage, source and error."""
 
 from hwmodels.technologies.technology import (
-    GATE_KINDS,
     DELAY_TERMS,
+    GATE_KINDS,
     METRICS,
     TERMS,
     Clocking,
     ComponentKind,
     Correction,
+    DesignClass,
     GateErrors,
     GateKind,
     Gates,
@@ -19,13 +20,14 @@ from hwmodels.technologies.technology import (
 )
 
 __all__ = [
-    "GATE_KINDS",
     "DELAY_TERMS",
+    "GATE_KINDS",
     "METRICS",
     "TERMS",
     "Clocking",
     "ComponentKind",
     "Correction",
+    "DesignClass",
     "GateErrors",
     "GateKind",
     "Gates",

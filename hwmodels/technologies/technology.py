@@ -64,6 +64,8 @@ GateKind = Literal[
     "xor", "xor_shared", "xor_of_xor", "xor_into_and", "xor_into_flop", "full_adder", "sum", "carry",
     "flip_flop", "flip_flop_with_reset",
 ]  # fmt: skip
+# Single operators; datapaths of several; and redundant ones, over a tenth of whose gates never switch.
+DesignClass = Literal["operator", "datapath", "redundant"]
 GATE_KINDS: Final[tuple[GateKind, ...]] = get_args(GateKind)
 
 _FOLDER: Final = Path(__file__).parent
@@ -214,7 +216,7 @@ class Gates(_Record):
         delay_ns: delay of it, inside a path.
         cycle_pj: energy of a flip-flop in every clock cycle, whether it switches or not.
         area_range_um2: smallest and largest area of the designs that the errors hold for.
-        errors: per figure and class of designs (single operators, datapaths), the errors on designs left out.
+        errors: per figure and class of designs, the errors on designs left out.
         source: origin of the figures.
     """
 
@@ -225,7 +227,7 @@ class Gates(_Record):
     delay_ns: Mapping[GateKind, NotNegative] = Field(min_length=1)
     cycle_pj: NotNegative
     area_range_um2: tuple[NotNegative, NotNegative]
-    errors: Mapping[Metric, Mapping[Literal["operator", "datapath"], GateErrors]]
+    errors: Mapping[Metric, Mapping[DesignClass, GateErrors]]
     source: str = Field(min_length=1)
 
 

@@ -258,7 +258,13 @@ class _Writer:
         a = self._pick()
         result = self._new(a.bits, a.signed, "reg")
         edge, reset = self.random.choice(
-            (("", ""), ("", ""), ("", "if (rst)"), (" or negedge rst_n", "if (!rst_n)"), (" or posedge rst", "if (rst)"))
+            (
+                ("", ""),
+                ("", ""),
+                ("", "if (rst)"),
+                (" or negedge rst_n", "if (!rst_n)"),
+                (" or posedge rst", "if (rst)"),
+            )
         )
         enable = self.random.choice(("", "if (en) "))
         body = f"{enable}{result.name} <= {a.name};"

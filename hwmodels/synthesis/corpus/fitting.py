@@ -13,11 +13,11 @@ from scipy.optimize import nnls
 from scipy.stats import spearmanr
 
 from hwmodels.errors import HardwareError
-from hwmodels.gates import GateDesign, arrivals, gate_kinds, lower, switching
+from hwmodels.gates import GateDesign, arrivals, gate_kinds, is_redundant, lower, switching
 from hwmodels.parsing import parse_files
-from hwmodels.synthesis.corpus.design import TOP, CorpusDesign, Group
+from hwmodels.synthesis.corpus.design import TOP, CorpusDesign
 from hwmodels.synthesis.corpus.sweep import CorpusMeasurement
-from hwmodels.technologies import GATE_KINDS, GateErrors, GateKind, Gates, Metric
+from hwmodels.technologies import GATE_KINDS, DesignClass, GateErrors, GateKind, Gates, Metric
 
 Floats = npt.NDArray[np.float64]
 # What a gate costs in two-input gates, by its number of transistors in static CMOS over four (Weste and Harris, CMOS
@@ -40,7 +40,7 @@ _PATHS: Final = 4  # rounds in which the longest paths follow the fitted delays
 class CorpusPoint:
     """A measured design of the corpus, and its gates."""
 
-    group: Group
+    group: DesignClass
     measured: CorpusMeasurement
     design: GateDesign
     nodes: tuple[int, ...]
@@ -73,7 +73,10 @@ def _point(design: CorpusDesign, measured: CorpusMeasurement, path: Path) -> Cor
         counts[kind] += count  # type: ignore[assignment]  # a counter of halves
         settled[kind] += rates[node].settled  # type: ignore[assignment]
         glitches[kind] += rates[node].glitches  # type: ignore[assignment]
-    return CorpusPoint(design.group, measured, gates, nodes, kinds, counts, settled, glitches)
+    group: DesignClass = design.group
+    if group == "datapath" and is_redundant(rates, kinds):
+        group = "redundant"
+    return CorpusPoint(group, measured, gates, nodes, kinds, counts, settled, glitches)
 
 
 def fit_gates(points: Sequence[CorpusPoint], library: str) -> Gates:
@@ -82,8 +85,9 @@ def fit_gates(points: Sequence[CorpusPoint], library: str) -> Gates:
     Raises:
         HardwareError: if there are too few designs.
     """
-    if len(points) < _MINIMUM:
-        raise HardwareError(f"{len(points)} designs of the corpus are too few to fit; at least {_MINIMUM}")
+    fitted = _fitted(points)
+    if fitted.sum() < _MINIMUM:
+        raise HardwareError(f"{fitted.sum()} designs of the corpus are too few to fit; at least {_MINIMUM}")
     counts = _matrix([point.counts for point in points])
     switched = np.hstack(
         [_matrix([point.settled for point in points]), _matrix([point.glitches for point in points]), _flops(points)]
@@ -91,7 +95,7 @@ def fit_gates(points: Sequence[CorpusPoint], library: str) -> Gates:
     typical = np.array([_TYPICAL[kind] for kind in GATE_KINDS])
     switching_typical = np.concatenate([typical, typical / 2, [2.0]])
     area, leakage, energy = (
-        _fit(columns, _figures(points, metric), like)
+        _fit(columns[fitted], _figures(points, metric)[fitted], like)
         for columns, metric, like in (
             (counts, "area_um2", typical), (counts, "leakage_uw", typical), (switched, "energy_pj", switching_typical),
         )
@@ -103,7 +107,7 @@ def fit_gates(points: Sequence[CorpusPoint], library: str) -> Gates:
         "delay_ns": _errors(points, "delay_ns", paths, np.ones(len(GATE_KINDS))),
         "leakage_uw": _errors(points, "leakage_uw", counts, typical),
     }
-    areas = _figures(points, "area_um2")
+    areas = _figures(points, "area_um2")[fitted]
     size = len(GATE_KINDS)
     return Gates(
         area_um2=_named(area),
@@ -114,8 +118,13 @@ def fit_gates(points: Sequence[CorpusPoint], library: str) -> Gates:
         delay_ns=_named(delays),
         area_range_um2=(float(areas.min()), float(areas.max())),
         errors=errors,
-        source=f"nonnegative least squares over {len(points)} designs of the corpus, synthesized on {library}",
+        source=f"nonnegative least squares over {int(fitted.sum())} designs of the corpus, synthesized on {library}",
     )
+
+
+def _fitted(points: Sequence[CorpusPoint]) -> npt.NDArray[np.bool_]:
+    """Returns which designs are fitted to: all but the redundant ones, of which synthesis finds a varying part."""
+    return np.array([point.group != "redundant" for point in points])
 
 
 def _matrix(rows: Sequence[Mapping[GateKind, float]]) -> Floats:
@@ -149,30 +158,32 @@ def _fit(columns: Floats, measured: Floats, typical: Floats) -> Floats:
 
 def _delays(points: Sequence[CorpusPoint]) -> tuple[Floats, Floats]:
     """Returns delays per kind of gate, and the gates on the longest path of each design, which depends on them."""
-    measured = _figures(points, "delay_ns")
+    measured, fitted = _figures(points, "delay_ns"), _fitted(points)
     delays = np.ones(len(GATE_KINDS))
     paths = np.empty((0, 0))
     for _ in range(_PATHS):
         named = dict(zip(GATE_KINDS, delays.tolist(), strict=True))
         paths = _matrix([arrivals(p.design, p.nodes, p.kinds, named).path(p.kinds) for p in points])
-        delays = _fit(paths, measured, np.ones(len(GATE_KINDS)))
+        delays = _fit(paths[fitted], measured[fitted], np.ones(len(GATE_KINDS)))
     return delays, paths
 
 
 def _errors(
     points: Sequence[CorpusPoint], metric: Metric, columns: Floats, typical: Floats
-) -> dict[Group, GateErrors]:
+) -> dict[DesignClass, GateErrors]:
     """Returns the errors of each class of designs, each predicted by a fit to other parts of the corpus."""
-    measured = _figures(points, metric)
+    measured, fitted = _figures(points, metric), _fitted(points)
     predicted = np.empty(len(points))
     fold = np.arange(len(points)) % _FOLDS
     for number in range(_FOLDS):
         left_out = fold == number
-        predicted[left_out] = columns[left_out] @ _fit(columns[~left_out], measured[~left_out], typical)
+        predicted[left_out] = columns[left_out] @ _fit(
+            columns[fitted & ~left_out], measured[fitted & ~left_out], typical
+        )
     groups = np.array([point.group for point in points])
     return {
         group: _summary(predicted[rows], measured[rows])
-        for group in get_args(Group)
+        for group in get_args(DesignClass)
         if (rows := (groups == group) & (measured > 0)).any()
     }
 

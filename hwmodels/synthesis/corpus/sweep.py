@@ -4,8 +4,8 @@ import csv
 import math
 import random
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -52,15 +52,23 @@ def corpus(datapaths: int = DATAPATHS) -> list[CorpusDesign]:
 
 
 def measure_design(design: CorpusDesign, library: Library) -> CorpusMeasurement:
-    """Synthesizes a design and measures it."""
+    """Synthesizes a design of the corpus and measures it."""
     with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
         path = Path(folder) / "design.v"
         path.write_text(design.text, encoding="utf-8")
-        circuit = build_circuit(synthesize([path], TOP, {}, library), library)
+        measured = measure_module((path,), TOP, {}, library)
+    return replace(measured, design=design.name, digest=design.digest)
+
+
+def measure_module(
+    files: Sequence[Path], top: str, parameters: Mapping[str, int], library: Library
+) -> CorpusMeasurement:
+    """Synthesizes a module, and measures it with random inputs."""
+    circuit = build_circuit(synthesize(files, top, parameters, library), library)
     return CorpusMeasurement(
         library=library.name,
-        design=design.name,
-        digest=design.digest,
+        design=top,
+        digest="",
         cells=circuit.cells,
         area_um2=round(circuit.area_um2, 3),
         energy_pj=round(measure_energy(circuit, _stimulus(circuit)).delayed_pj, 5),
@@ -79,7 +87,7 @@ def run_corpus(path: Path, library: Library, designs: Sequence[CorpusDesign]) ->
     for design in designs:
         if (library.name, design.name, design.digest) not in done:
             measurement = measure_design(design, library)
-            _append(path, measurement)
+            append_measurement(path, measurement)
             yield measurement
 
 
@@ -106,7 +114,8 @@ def read_corpus(path: Path) -> list[CorpusMeasurement]:
     return rows
 
 
-def _append(path: Path, measurement: CorpusMeasurement) -> None:
+def append_measurement(path: Path, measurement: CorpusMeasurement) -> None:
+    """Adds one row to a file, with a header if it is new."""
     row = asdict(measurement)
     new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:

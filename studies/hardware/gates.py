@@ -1,0 +1,126 @@
+"""Fits the gate figures of a technology table to the corpus, and compares them with modules that no fit has seen.
+
+    python -m studies.hardware.gates LIBERTY TABLE docs/results/hardware
+
+TABLE is a technology table, such as ``hwmodels/technologies/osu018.toml``, whose section ``[gates]`` is written anew.
+The folder receives ``corpus_<table>.csv`` and ``modules_<table>.csv``, the synthesis of the corpus and of the modules in
+``studies/hardware/modules``, which are written in the styles of other people; what is there is not synthesized again,
+and the page ``parsed-rtl.md`` is written beside the folder. A design takes about a second of computing time, the whole
+corpus about 6 minutes.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from hwmodels import cost_verilog, load_technology
+from hwmodels.synthesis import Library, load_liberty
+from hwmodels.synthesis.corpus import (
+    CorpusMeasurement,
+    append_measurement,
+    corpus,
+    corpus_points,
+    fit_gates,
+    measure_module,
+    read_corpus,
+    run_corpus,
+    with_gates,
+)
+from hwmodels.technologies import DesignClass, Gates
+from nets.files import write_text
+from studies.hardware.scripts import run_script
+
+MODULES: Final = Path(__file__).with_name("modules")
+_LINES: Final = (("area_um2", "area"), ("energy_pj", "energy"), ("leakage_uw", "leakage"), ("delay_ns", "delay"))
+_CLASSES: Final[tuple[tuple[DesignClass, str], ...]] = (
+    ("operator", "single operators"),
+    ("datapath", "random datapaths"),
+    ("redundant", "random datapaths, redundant"),
+)
+
+
+def fit_table(liberty: Path, table: Path, folder: Path) -> list[Path]:
+    """Measures what is missing, and writes the table's section and the page; returns the written paths."""
+    library, chosen = load_liberty(liberty), corpus()
+    path = folder / f"corpus_{table.stem}.csv"
+    for measurement in run_corpus(path, library, chosen):
+        sys.stdout.write(f"{measurement.design}: {measurement.area_um2:,.0f} um2, {measurement.energy_pj:.2f} pJ\n")
+    gates = fit_gates(corpus_points(chosen, read_corpus(path)), library.name)
+    write_text(table, with_gates(table.read_text(encoding="utf-8"), gates))
+    modules = _measure_modules(folder / f"modules_{table.stem}.csv", library)
+    return [path, table, modules, write_page(folder, table.parent)]
+
+
+def _measure_modules(path: Path, library: Library) -> Path:
+    done = {row.design for row in read_corpus(path)}
+    for module in sorted(MODULES.glob("*.v")):
+        if module.stem not in done:
+            append_measurement(path, measure_module((module,), module.stem, {}, library))
+    return path
+
+
+def write_page(folder: Path, tables: Path) -> Path:
+    """Writes the page of results of every table that has gate figures."""
+    lines = [
+        "# Cost of parsed RTL",
+        "",
+        "Costs of designs that are not shipped rescalers come from their gates (see [hardware](../hardware.md)). Errors",
+        "are relative to synthesis, of designs that were left out of the fit; `modules` were never part of one.",
+        "Written by `python -m studies.hardware.gates`.",
+        "",
+        "| table | designs | figure | number | mean | worst | rank correlation |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    details: list[str] = []
+    for measured in sorted(folder.glob("modules_*.csv")):
+        name = measured.stem.removeprefix("modules_")
+        path = tables / f"{name}.toml"
+        gates = load_technology(path).gates
+        if gates is not None:
+            lines += _corpus_lines(name, gates)
+            rows, table = _module_lines(name, path, read_corpus(measured))
+            lines += rows
+            details += ["", f"## Modules in {name}", "", *table]
+    page = folder.parent / "parsed-rtl.md"
+    write_text(page, "\n".join([*lines, *details]) + "\n")
+    return page
+
+
+def _corpus_lines(name: str, gates: Gates) -> list[str]:
+    return [
+        f"| {name} | {words} | {figure} | {e.points} | {e.mean:.1%} | {e.worst:.0%} | {e.rank:.3f} |"
+        for metric, figure in _LINES
+        for group, words in _CLASSES
+        if (e := gates.errors.get(metric, {}).get(group)) is not None
+    ]
+
+
+def _module_lines(name: str, table: Path, rows: Sequence[CorpusMeasurement]) -> tuple[list[str], list[str]]:
+    technology = load_technology(table)
+    lines = [
+        "| module | area um2 | synthesized | | energy pJ | synthesized | | delay ns | synthesized | |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    errors: dict[str, list[float]] = {"area_um2": [], "energy_pj": [], "leakage_uw": [], "delay_ns": []}
+    for row in rows:
+        cost = cost_verilog(MODULES / f"{row.design}.v", row.design, {}, technology)
+        cells = [row.design]
+        for metric, _ in _LINES:
+            estimate, truth = getattr(cost, metric) or 0.0, getattr(row, metric)
+            errors[metric].append(estimate / truth - 1)
+            if metric != "leakage_uw":
+                cells += [f"{estimate:,.5g}", f"{truth:,.5g}", f"{estimate / truth - 1:+.0%}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    summary = [
+        f"| {name} | modules | {figure} | {len(rows)} | {np.mean(np.abs(errors[metric])):.1%} "
+        f"| {np.max(np.abs(errors[metric])):.0%} | |"
+        for metric, figure in _LINES
+    ]
+    return summary, lines
+
+
+if __name__ == "__main__":
+    sys.exit(run_script("gates", "LIBERTY TABLE FOLDER", fit_table))
