@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install study test lint fuzz benchmark wheel constraints test-floors clean
+.PHONY: help install study test lint docs fuzz benchmark wheel constraints test-floors clean
 
 help:
 	@echo "make study      install, run the digits study and print its Pareto front"
 	@echo "make test       install, then ruff, mypy, import-linter and pytest"
 	@echo "make lint       the static checks alone"
+	@echo "make docs       the documentation site in build/site"
 	@echo "make fuzz       the property tests with random seeds: SEEDS=20 of them, or as many as fit into SECONDS=600"
 	@echo "make benchmark  speed ratios, measured in one process each"
 	@echo "make wheel      a wheel and a source distribution in dist/"
@@ -38,6 +39,9 @@ lint: install
 # A file's tests share one process, for what its fixtures have made. A process takes about 1.5 GB.
 test: lint
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
+docs: install
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs build/site
 
 # Stops at the first failure and prints the command that repeats it.
 SEEDS ?= 20

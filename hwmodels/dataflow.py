@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from hwmodels.costs import Style
 from hwmodels.errors import HardwareError
 from hwmodels.memories import MemoryTable, Scaled
+from hwmodels.technologies import Technology
 from hwmodels.workload import RescalerWorkload
 
 _BITS_OF_KIB: Final = 8192
@@ -14,26 +16,20 @@ _PJ_PER_NJ: Final = 1000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Buffer:
-    """Static memory in equal banks.
+    """Static memory. An access costs what it costs in one macro of this size, so that wires to its banks count.
 
     Attributes:
-        kib: capacity in KiB; None for as much as the weights of all layers take.
-        bank_kib: capacity of a bank in KiB.
-        word_bits: width of a bank in bits.
+        kib: capacity in KiB; None for as much as the weights take: of each layer if every layer has hardware of its
+            own, of all layers otherwise.
+        word_bits: width in bits.
     """
 
     kib: float | None
-    bank_kib: float
     word_bits: int
 
     def __post_init__(self) -> None:
-        if self.words < 1 or (self.kib is not None and self.kib <= 0):
-            raise HardwareError(f"a buffer needs a capacity and at least one word a bank, got {self}")
-
-    @property
-    def words(self) -> int:
-        """Words of a bank."""
-        return round(self.bank_kib * _BITS_OF_KIB) // self.word_bits
+        if self.word_bits < 1 or (self.kib is not None and self.kib <= 0):
+            raise HardwareError(f"a buffer needs a capacity and words of at least one bit, got {self}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +79,7 @@ class MemoryCost:
 
     Attributes:
         area_um2: their area; None if the memory table cannot be scaled to the technology.
-        energy_nj: energy of the accesses of one inference, without leakage; None likewise.
+        energy_nj: energy of the accesses of one inference, and with a clock of leakage; None likewise.
         leakage_uw: leakage, in the process of the memory table.
         kib: their capacity in KiB.
         missing: why figures are None.
@@ -110,34 +106,44 @@ def traffic(layer: RescalerWorkload, dataflow: Dataflow) -> Traffic:
     )
 
 
-def memory_cost(layers: Sequence[RescalerWorkload], dataflow: Dataflow, node_nm: float, voltage_v: float) -> MemoryCost:
+def memory_cost(
+    layers: Sequence[RescalerWorkload], dataflow: Dataflow, technology: Technology, style: Style
+) -> MemoryCost:
     """Returns the cost of the buffers in a process.
 
     Args:
         layers: the rescalers with the work before them.
         dataflow: the buffers and their use.
-        node_nm: feature size of the process, nm.
-        voltage_v: its supply, V.
+        technology: the process.
+        style: whether each layer has a buffer of its own if its size follows from the weights.
     """
-    weights = sum(layer.weights * layer.weight_bits for layer in layers) / _BITS_OF_KIB
-    buffers = [each for each in (dataflow.buffer, dataflow.accumulators) if each is not None]
-    sizes = [weights if each.kib is None else each.kib for each in buffers]
+    weights = [layer.weights * layer.weight_bits for layer in layers]
+    of_weights = weights if style == "streaming" else [sum(weights)] * len(layers)
+    own, sums = dataflow.buffer, dataflow.accumulators
+    sizes = of_weights if own.kib is None else [round(own.kib * _BITS_OF_KIB)] * len(layers)
+    capacity = sum(weights) if own.kib is None else sizes[0]
+    sums_bits = 0 if sums is None or sums.kib is None else round(sums.kib * _BITS_OF_KIB)
     try:
-        bits = [dataflow.memory.scaled(each.words, node_nm, voltage_v) for each in buffers]
+        figures = [_scaled(dataflow, size // own.word_bits, technology) for size in sizes]
+        of_sums = _scaled(dataflow, 0 if sums is None else sums_bits // sums.word_bits, technology)
     except HardwareError as error:
-        return MemoryCost(None, None, None, sum(sizes), (str(error),))
-    moved = [traffic(layer, dataflow) for layer in layers]
-    capacities = [size * _BITS_OF_KIB for size in sizes]
+        return MemoryCost(None, None, None, (capacity + sums_bits) / _BITS_OF_KIB, (str(error),))
+    energies = [_energy_pj(traffic(layer, dataflow), bit, of_sums) for layer, bit in zip(layers, figures, strict=True)]
     return MemoryCost(
-        area_um2=sum(figures.area_um2 * size for figures, size in zip(bits, capacities, strict=True)),
-        energy_nj=sum(_energy_pj(each, bits) for each in moved) / _PJ_PER_NJ,
-        leakage_uw=sum(figures.leakage_uw * size for figures, size in zip(bits, capacities, strict=True)),
-        kib=sum(sizes),
+        area_um2=of_sums.area_um2 * (capacity + sums_bits),
+        energy_nj=sum(energies) / _PJ_PER_NJ,
+        leakage_uw=of_sums.leakage_uw * (capacity + sums_bits),
+        kib=(capacity + sums_bits) / _BITS_OF_KIB,
     )
 
 
-def _energy_pj(moved: Traffic, bits: Sequence[Scaled]) -> float:
+def _scaled(dataflow: Dataflow, words: int, technology: Technology) -> Scaled:
+    """Returns the figures of a bit; a memory of fewer words than the table reaches counts as one of so many."""
+    table = dataflow.memory
+    return table.scaled(max(words, table.depth.fewest_words), technology.node_nm, technology.voltage_v)
+
+
+def _energy_pj(moved: Traffic, bit: Scaled, of_sums: Scaled) -> float:
     """Returns the energy of a layer's accesses, given the figures of a bit of the buffer and of the accumulators."""
-    buffer, sums = bits[0], bits[-1]
-    accesses = (moved.inputs + moved.weights) * buffer.read_pj + moved.outputs * buffer.write_pj
-    return accesses + moved.partial_sums * (sums.read_pj + sums.write_pj)
+    accesses = (moved.inputs + moved.weights) * bit.read_pj + moved.outputs * bit.write_pj
+    return accesses + moved.partial_sums * (of_sums.read_pj + of_sums.write_pj)

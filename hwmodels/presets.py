@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from hwmodels.accelerator import Accelerator, OutputOrder
+from hwmodels.accelerator import Accelerator
 from hwmodels.costs import Style
 from hwmodels.dataflow import Buffer, Dataflow
 from hwmodels.memories import MemoryTable
+from hwmodels.orders import OutputOrder
 
 PresetName = Literal["nvdla_small", "ethos_u55_256", "gemmini", "finn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """The shape of a published accelerator; the fields are those of ``Accelerator`` and ``Dataflow``.
+    """The shape of a published accelerator: the fields of ``Accelerator`` and ``Dataflow``, and the order of outputs.
 
     Attributes:
         title: what it resembles, in words.
@@ -44,7 +45,6 @@ class Preset:
             style=self.style,
             mac_lanes=self.mac_lanes,
             rescaler_lanes=self.rescaler_lanes,
-            output_order=self.output_order,
             dataflow=self.dataflow(memory),
         )
 
@@ -70,7 +70,6 @@ class OwnBuffers:
     """
 
     buffer_kib: float | None = None
-    bank_kib: float = 4.0
     word_bits: int = 64
     accumulator_kib: float | None = None
     input_uses: int | None = None
@@ -84,8 +83,8 @@ class OwnBuffers:
             input_uses=input_uses,
             weight_uses=self.weight_uses,
             reduction_lanes=max(mac_lanes // input_uses, 1),
-            buffer=Buffer(kib=self.buffer_kib, bank_kib=self.bank_kib, word_bits=self.word_bits),
-            accumulators=None if sums is None else Buffer(kib=sums, bank_kib=self.bank_kib, word_bits=self.word_bits),
+            buffer=Buffer(kib=self.buffer_kib, word_bits=self.word_bits),
+            accumulators=None if sums is None else Buffer(kib=sums, word_bits=self.word_bits),
             memory=memory,
         )
 
@@ -100,7 +99,7 @@ PRESETS: Final[Mapping[PresetName, Preset]] = {
         input_uses=8,
         weight_uses=16,
         reduction_lanes=8,
-        buffer=Buffer(kib=128, bank_kib=4, word_bits=64),
+        buffer=Buffer(kib=128, word_bits=64),
         accumulators=None,
         source="nvdla/hw, spec/defs/nv_small.spec: MAC_ATOMIC_C_SIZE_8, MAC_ATOMIC_K_SIZE_8, SDP_BS_THROUGHPUT_1, "
         "CBUF_BANK_NUMBER_32, CBUF_BANK_WIDTH_8, CBUF_BANK_DEPTH_512; order: nvdla.org, Unit Description",
@@ -115,11 +114,11 @@ PRESETS: Final[Mapping[PresetName, Preset]] = {
         input_uses=8,
         weight_uses=4,
         reduction_lanes=8,
-        buffer=Buffer(kib=48, bank_kib=1, word_bits=128),
+        buffer=Buffer(kib=48, word_bits=128),
         accumulators=None,
         source="ethos-u-vela, architecture_features.py, Ethos_U55_256: 256 MACs, blocks of 2 x 2 x 8 outputs and of 8 "
         "inputs, 48 banks of SHRAM, 8 output elements a cycle",
-        assumed="banks of 1 KiB and 128 bits; a weight is held for the 4 outputs of a block; weights are read from a "
+        assumed="words of 128 bits; a weight is held for the 4 outputs of a block; weights are read from a "
         "buffer like inputs; partial sums stay in registers; channels innermost",
     ),
     "gemmini": Preset(
@@ -131,8 +130,8 @@ PRESETS: Final[Mapping[PresetName, Preset]] = {
         input_uses=16,
         weight_uses=16,
         reduction_lanes=16,
-        buffer=Buffer(kib=128, bank_kib=32, word_bits=128),
-        accumulators=Buffer(kib=128, bank_kib=64, word_bits=512),
+        buffer=Buffer(kib=128, word_bits=128),
+        accumulators=Buffer(kib=128, word_bits=512),
         source="ucb-bar/gemmini, Configs.scala of commit 0064b941, defaultConfig: mesh of 16 x 16, weight stationary, "
         "scratchpad of 128 KiB in 4 banks, accumulators of 128 KiB in 2 banks, 4 scale units",
         assumed="a weight is held for 16 outputs (one block of rows); channels innermost; a scale unit is an integer "
@@ -147,10 +146,10 @@ PRESETS: Final[Mapping[PresetName, Preset]] = {
         input_uses=4,
         weight_uses=1,
         reduction_lanes=32,
-        buffer=Buffer(kib=None, bank_kib=4.5, word_bits=36),
+        buffer=Buffer(kib=None, word_bits=36),
         accumulators=None,
-        source="Xilinx/finn, end-to-end example CNV-w1a1, fifth layer of its folding: PE = 4, SIMD = 32; banks as "
-        "block RAMs of 36 Kb",
+        source="Xilinx/finn, end-to-end example CNV-w1a1, fifth layer of its folding: PE = 4, SIMD = 32; words as "
+        "wide as a block RAM's",
         assumed="the same folding in every layer; all weights on chip; line buffers are not counted",
     ),
 }

@@ -30,9 +30,24 @@ def paths(parts: Iterable[Part]) -> Iterator[tuple[Part, ...]]:
 
 def longest_path_ns(parts: Iterable[Part], technology: Technology) -> float | None:
     """Returns the longest delay between two registers without their own, in ns; None if the table lacks one."""
-    delays = [total([_delay_ns(part, technology) for part in path]) for path in paths(parts)]
+    delays = [
+        total([_driven_ns(path[0], technology) if behind and path else 0.0, *(_delay_ns(p, technology) for p in path)])
+        for behind, path in enumerate(paths(parts))
+    ]
     known = [delay for delay in delays if delay is not None]
     return max(known) if len(known) == len(delays) else None
+
+
+def _driven_ns(part: Part, technology: Technology) -> float:
+    """Returns what a register takes longer to drive the first component behind it, in ns.
+
+    An amount drives a multiplexer for every bit of a shifter, and a bit of a multiplier a gate for every bit of the
+    operand. The first components of all have inputs that are driven from outside.
+    """
+    if technology.clocking is None:
+        return 0.0
+    driven = {"shifter": "bits", "multiplier": "a"}.get(str(part.kind))
+    return technology.clocking.fanout_ns * part.quantities[driven] if driven else 0.0
 
 
 def _delay_ns(part: Part, technology: Technology) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -103,11 +103,32 @@ def export(
     study: Annotated[
         Path | None, typer.Option(help="study file that names the run's files where they are today, if they moved")
     ] = None,
+    handshake: Annotated[
+        Literal["none", "enable", "valid", "valid_ready"] | None,
+        typer.Option(
+            help="flow control of the units: clock enable, valid flags, or these and stalls",
+            show_default="none; valid_ready for serial units",
+        ),
+    ] = None,
+    reset: Annotated[
+        Literal["none", "sync", "sync_low", "async", "async_low"] | None,
+        typer.Option(help="reset of the units; low: active low", show_default="none; sync with valid flags"),
+    ] = None,
+    parameters: Annotated[
+        Literal["rom", "load"], typer.Option(help="parameters of channels: wired, or a memory with a write port")
+    ] = "rom",
+    liberty: Annotated[
+        Path | None,
+        typer.Option(
+            help="cell library, FILE.lib, to synthesize the units with and compare them with their costs",
+            show_default=False,
+        ),
+    ] = None,
     storage: Storage = "",
 ) -> None:
     """Export one design as Verilog, C header, model and JSON.
 
-    The Verilog comes with parameter memories and a test bench.
+    The Verilog comes with parameters, test bench, constraints and a synthesis script.
     """
     from dse.store import RunFolder, results_of
 
@@ -116,7 +137,11 @@ def export(
     from dse.study import load_study
 
     moved = load_study(study) if study is not None else None
-    _print_path("Design", export_design(run, number, out, member=member, study=moved, storage=storage))
+    readme = export_design(
+        run, number, out, member=member, study=moved, storage=storage, handshake=handshake, reset=reset,
+        parameters=parameters, liberty=liberty,
+    )  # fmt: skip
+    _print_path("Design", readme)
 
 
 def trial_number(text: str, results: StudyResults) -> int:

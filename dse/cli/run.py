@@ -70,6 +70,7 @@ def run(
     from dse.report import front_table, recommendation
     from dse.run import default_folder, run_study  # imports torch: a study file that cannot be used is refused before
     from dse.store import EvaluationCache, RunFolder, default_cache_path
+    from dse.verdict import shares_of
 
     folder = RunFolder(out if out is not None else default_folder(spec))
     evaluations = None if no_cache else EvaluationCache(cache or default_cache_path())
@@ -97,6 +98,8 @@ def run(
     rec = recommendation(results)
     console.print(front_table(results, rec))
     console.print(rec.verdict.headline, markup=False, highlight=False)
+    if rec.verdict.recommended and (shares := shares_of(rec.verdict.recommended, results.facts)):
+        console.print(shares, markup=False, highlight=False)
     console.print(f"Report: {folder.report_path}", soft_wrap=True, markup=False)
     print_export(folder.path, rec.verdict, results.facts.members)
 

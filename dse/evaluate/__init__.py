@@ -2,18 +2,18 @@
 
 from dse.evaluate.cache_key import CacheKeys, processor
 from dse.evaluate.contents import contents_of, located
-from dse.evaluate.costing import check_objectives, cost_sources, pipelines_of, single_cycle
+from dse.evaluate.costing import check_objectives, cost_sources, pipelines_of, single_cycle, unit_model
 from dse.evaluate.designs import shipped_networks
 from dse.evaluate.evaluator import Evaluator, start_evaluator
 from dse.evaluate.lowering import lower, lowered
 from dse.evaluate.outputs import real_outputs, squared_errors
 from dse.evaluate.prices import prices_of
-from dse.evaluate.traces import accumulator_trace, spread
+from dse.evaluate.traces import accumulator_recording, spread
 
 __all__ = [
     "CacheKeys",
     "Evaluator",
-    "accumulator_trace",
+    "accumulator_recording",
     "check_objectives",
     "contents_of",
     "cost_sources",
@@ -29,4 +29,5 @@ __all__ = [
     "spread",
     "squared_errors",
     "start_evaluator",
+    "unit_model",
 ]

@@ -3,24 +3,27 @@
 import hashlib
 import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
 from dse.design import RESCALER_AREA, RESCALER_ENERGY
 from dse.errors import StudyError
-from dse.evaluate import pipelines_of
+from dse.evaluate import pipelines_of, unit_model
 from dse.export import render
 from dse.export.document import (
     AccuracyDocument,
     CostDocument,
     DesignDocument,
+    InterfaceDocument,
     TfliteDocument,
     TosaDocument,
     rescaler_document,
 )
 from dse.export.interface import Handshake, Interface, Parameters, Reset, interface_for
 from dse.export.scored_design import ScoredDesign, load_design
+from dse.export.synthesis import synthesis_files, synthesis_report
 from dse.export.tflite import write_models
 from dse.export.tosa import write_tosa
 from dse.export.units import Unit, units_of
@@ -28,6 +31,7 @@ from dse.export.vectors import Vectors, vectors_of
 from dse.store import RunFolder
 from dse.study import Study
 from dse.verdict import choices
+from hwmodels.synthesis import Library, load_liberty
 from nets.network import Weighted, fingerprint
 
 DEFAULT_ROWS = 2000  # largest number of test vectors from each rescaler's inference
@@ -47,6 +51,7 @@ def export_design(
     handshake: Handshake | None = None,
     reset: Reset | None = None,
     parameters: Parameters = "rom",
+    liberty: Path | None = None,
 ) -> Path:
     """Writes the files of one design into ``out`` and returns the path of its README.md.
 
@@ -62,12 +67,15 @@ def export_design(
         handshake: flow control of the units; None for ``none``, and ``valid_ready`` if units take several cycles.
         reset: their reset; None for none, and a synchronous one if there are valid flags.
         parameters: whether the parameters of channels are a ROM, or loaded.
+        liberty: cell library with which the units are synthesized and compared with their costs; None to skip that.
 
     Raises:
         StudyError: no such trial or member, the folder is not empty, or the design has no RTL with these options.
+        HardwareError: the library cannot be used, or yosys is absent.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StudyError(f"{out}: is not empty; give --out a new or empty folder")
+    library = None if liberty is None else load_liberty(liberty)
     design = load_design(RunFolder(run), trial, samples, member, study=study, storage=storage)
     methods = {name: choice.method.value for name, choice in design.point.choices}
     units = units_of(design.network, methods, design.hardware.architecture, pipelines_of(design.hardware))
@@ -76,7 +84,7 @@ def export_design(
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
         made = Path(temporary) / "design"
-        _write(made, design, units, vectors, interface)
+        _write(made, design, units, vectors, interface, library)
         if out.exists():
             out.rmdir()  # it is empty: checked above
         made.rename(out)
@@ -89,15 +97,22 @@ def _write(
     units: tuple[Unit, ...],
     vectors: dict[str, Vectors],
     interface: Interface,
+    library: Library | None,
 ) -> None:
     title, count = design.title, len(design.samples)
     files = hardware_files(units, vectors, title, count, interface)
+    clock = design.hardware.clock
+    style, report = design.point.surroundings.style or design.hardware.style, None
+    if library is not None:
+        report = synthesis_report(units, files, unit_model(design.hardware), library)
+        files["synthesis/report.csv"] = report.table()
+    files |= synthesis_files(units, interface, title, library, None if clock is None else clock.mhz)
     files["rescalers.h"] = render.c_header(units, title, design.contract)
     files["design.schema.json"] = _json(DesignDocument.model_json_schema())
     models = write_models(design.network, design.original, design.compared, folder, count)
     tosa = write_tosa(design.network, design.samples, folder)
-    document = _document(design, units, files, models, tosa)
-    files["README.md"] = render.readme(document, units, title, count)
+    document = _document(design, units, interface, files, models, tosa)
+    files["README.md"] = render.readme(document, units, title, count, interface, report, style)
     files["design.json"] = _json(document.model_dump(mode="json"))
     for name, text in files.items():
         path = folder / name
@@ -115,7 +130,9 @@ def hardware_files(
     """Returns the Verilog of the units, their parameters, and a test bench with its vectors: text by path."""
     files = {f"rtl/unit_{unit.identifier}.v": render.unit_verilog(unit, title, interface) for unit in units}
     stored = [unit for unit in units if unit.fields]
-    files |= {f"rtl/parameters_{each.identifier}.v": render.parameters_verilog(each, title, interface) for each in stored}
+    files |= {
+        f"rtl/parameters_{each.identifier}.v": render.parameters_verilog(each, title, interface) for each in stored
+    }
     if interface.parameters == "load":
         files |= {f"rtl/parameters_{each.identifier}.hex": render.memory_hex(each) for each in stored}
     files |= {f"rtl/{path.name}": path.read_text(encoding="utf-8") for unit in units for path in unit.files}
@@ -127,6 +144,7 @@ def hardware_files(
 def _document(
     design: ScoredDesign,
     units: tuple[Unit, ...],
+    interface: Interface,
     files: dict[str, str],
     models: tuple[TfliteDocument, ...],
     tosa: TosaDocument,
@@ -146,7 +164,8 @@ def _document(
             {name: None if pd.isna(row[name]) else row[name] for name in AccuracyDocument.model_fields}
         ),
         cost=_cost(design),
-        rescalers=tuple(rescaler_document(unit) for unit in units),
+        interface=InterfaceDocument.model_validate(asdict(interface)),
+        rescalers=tuple(rescaler_document(unit, interface) for unit in units),
         tflite=models,
         tosa=tosa,
         files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(files.items())}

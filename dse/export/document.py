@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dse.export.interface import Interface
 from dse.export.units import Unit
 
 
@@ -53,6 +54,14 @@ class RescalerDocument(_Part):
     parameters: dict[str, int] = Field(description="parameters of the instantiated module")
     memory: str | None = Field(description="parameters of all channels, in Verilog")
     memory_fields: tuple[tuple[str, int], ...] = Field(description="fields of a word and their bits, highest first")
+
+
+class InterfaceDocument(_Part):
+    """How the units are driven."""
+
+    handshake: str = Field(description="none, enable, valid or valid_ready")
+    reset: str = Field(description="none, sync or async, and _low if it is active low")
+    parameters: str = Field(description="rom, or load: a memory with a write port")
 
 
 class AccuracyDocument(_Part):
@@ -154,6 +163,7 @@ class DesignDocument(_Part):
     finetune: str
     accuracy: AccuracyDocument
     cost: CostDocument
+    interface: InterfaceDocument
     rescalers: tuple[RescalerDocument, ...]
     tflite: tuple[TfliteDocument, ...] = Field(
         description="one for each LiteRT resolver, and one for ONNX Runtime if the model is an .onnx file"
@@ -162,7 +172,7 @@ class DesignDocument(_Part):
     files: dict[str, str] = Field(description="SHA-256 of every other file by its path")
 
 
-def rescaler_document(unit: Unit) -> RescalerDocument:
+def rescaler_document(unit: Unit, interface: Interface) -> RescalerDocument:
     """Returns the document of one unit."""
     return RescalerDocument(
         name=unit.name,
@@ -188,7 +198,7 @@ def rescaler_document(unit: Unit) -> RescalerDocument:
         q_min=unit.q_min,
         q_max=unit.q_max,
         saturates=unit.constants.saturates,
-        parameters=unit.parameters,
+        parameters=interface.core_parameters(unit),
         memory=f"rtl/parameters_{unit.identifier}.v" if unit.fields else None,
         memory_fields=unit.fields,
     )

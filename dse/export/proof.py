@@ -10,11 +10,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dse.errors import StudyError
+from dse.evaluate import pipelines_of
 from dse.export import render
+from dse.export.interface import interface_for
 from dse.export.scored_design import ScoredDesign
 from dse.export.units import Unit, units_of
-from hwmodels.proof import CLOCK, OUTPUT, Claim, Interface, Outcome, PortBits, Proof, Prover, Rescale, Source, Sum, read_netlist
-from nets.network import ElementwiseSum, QuantizedNetwork, Rescaler
+from hwmodels.proof import (
+    CLOCK,
+    OUTPUT,
+    RESET,
+    Claim,
+    Interface,
+    Outcome,
+    PortBits,
+    Proof,
+    Prover,
+    Rescale,
+    Source,
+    Sum,
+    read_netlist,
+)
+from nets.network import ElementwiseSum, NarrowableOperator, QuantizedNetwork, Rescaler, Weighted
 
 
 @dataclass(frozen=True)
@@ -51,18 +67,22 @@ def prove_design(design: ScoredDesign, time_limit: float) -> Iterator[UnitProof]
         StudyError: it has no RTL.
     """
     methods = {name: choice.method.value for name, choice in design.point.choices}
-    for unit in units_of(design.network, methods):
+    units = units_of(design.network, methods, design.hardware.architecture, pipelines_of(design.hardware))
+    for unit in units:
         yield prove_unit(unit, design.network, design.title, time_limit)
 
 
 def prove_unit(unit: Unit, network: QuantizedNetwork, title: str, time_limit: float) -> UnitProof:
     """Returns what is known of one unit."""
     with tempfile.TemporaryDirectory(prefix="proof-") as name:
-        path = Path(name) / f"unit_{unit.identifier}.v"
-        path.write_text(render.unit_verilog(unit, title), encoding="utf-8")
+        interface = interface_for((unit,), None, None, "rom")
+        texts = {f"unit_{unit.identifier}": render.unit_verilog(unit, title, interface)}
         if unit.fields:
-            (Path(name) / f"{unit.identifier}.hex").write_text(render.memory_hex(unit), encoding="utf-8")
-        source = Source(files=(path, *unit.files), top=f"unit_{unit.identifier}")
+            texts[f"parameters_{unit.identifier}"] = render.parameters_verilog(unit, title, interface)
+        for module, text in texts.items():
+            (Path(name) / f"{module}.v").write_text(text, encoding="utf-8")
+        written = tuple(Path(name) / f"{module}.v" for module in texts)
+        source = Source(files=(*written, *unit.files), top=f"unit_{unit.identifier}")
         prover = Prover(read_netlist(source))
     whole = f"all of {unit.operand_bits} bits"
     if unit.is_add:
@@ -73,7 +93,7 @@ def prove_unit(unit: Unit, network: QuantizedNetwork, title: str, time_limit: fl
 def _of_channels(unit: Unit, network: QuantizedNetwork, prover: Prover, module: str, time_limit: float) -> UnitProof:
     seconds, products, certified = 0.0, "", False
     for channel in range(unit.channels):
-        _check_bias(unit, prover, channel)
+        _check_bias(unit, network, prover, channel)
         interface, claim = _rescale(unit, network, channel)
         proof = prover.prove(interface, claim, time_limit)
         if proof.outcome is Outcome.REFUTED:  # a shift may have been moved, which certified accumulators do not see
@@ -89,14 +109,27 @@ def _of_channels(unit: Unit, network: QuantizedNetwork, prover: Prover, module: 
     return UnitProof(module, unit.name, unit.channels, operands, whole)
 
 
-def _check_bias(unit: Unit, prover: Prover, channel: int) -> None:
-    """Raises StudyError if the unit's memory does not hold the bias of a channel."""
-    if unit.bias is None:
+def _check_bias(unit: Unit, network: QuantizedNetwork, prover: Prover, channel: int) -> None:
+    """Raises StudyError if the unit's memory does not hold the bias of a channel, folded constants included."""
+    operator = network.operator(unit.name)
+    if not unit.fields or not isinstance(operator, Weighted):
         return
     mask = (1 << unit.accumulator_bits) - 1
-    wanted, found = int(unit.bias[channel]) & mask, prover.constants({"channel": channel}).get("bias")
+    wanted = int(operator.bias[_place(unit, channel)]) + _offset(unit, channel) & mask
+    found = prover.constants({"bias_channel": channel}).get("bias")
     if found != wanted:
         raise StudyError(f"unit {unit.name!r}, channel {channel}: its memory holds the bias {found}, not {wanted}")
+
+
+def _place(unit: Unit, channel: int) -> int:
+    """Returns which channel of the network a channel of the unit is."""
+    return channel if unit.constants.live is None else int(unit.constants.live[channel])
+
+
+def _offset(unit: Unit, channel: int) -> int:
+    """Returns the rounding constant and zero point that a channel's accumulator holds; 0 unfolded."""
+    offset = unit.constants.offset
+    return int(offset[channel if offset.size == unit.channels else 0])
 
 
 def _interval(unit: Unit, channel: int) -> tuple[int, int]:
@@ -109,17 +142,15 @@ def _interval(unit: Unit, channel: int) -> tuple[int, int]:
 def _rescale(unit: Unit, network: QuantizedNetwork, channel: int) -> tuple[Interface, Claim]:
     """Returns how a channel's rescaler is driven, and what the network says that it computes."""
     operator = network.operator(unit.name)
-    place = channel if unit.constants.live is None else int(unit.constants.live[channel])
-    multiplier, shift = _constants(operator.rescaler, place)
-    offset = unit.constants.offset
+    assert isinstance(operator, NarrowableOperator)  # noqa: S101 -- of which units are made
+    multiplier, shift = _constants(operator.rescaler, _place(unit, channel))
     values = {"multiplier": multiplier, "shift": shift, **_bounds(unit)}
     claim = Rescale(
         contract=operator.rescaler.contract.name,
         multiplier_bits=operator.rescaler.stored_bits,
-        folded=int(offset[channel if offset.size == unit.channels else 0]),
+        folded=_offset(unit, channel),
     )
-    ports = {"acc": PortBits("acc"), OUTPUT: PortBits("q"), CLOCK: PortBits("clk")}
-    return Interface(ports=ports, values=values, ties={"channel": channel} if unit.fields else {}), claim
+    return _driven(unit, ("acc",), values, channel), claim
 
 
 def _sum(unit: Unit, network: QuantizedNetwork) -> tuple[Interface, Claim]:
@@ -145,13 +176,25 @@ def _sum(unit: Unit, network: QuantizedNetwork) -> tuple[Interface, Claim]:
         signs=(-1 if scaled.complemented else 1, -1 if halved.complemented else 1),
         multiplier_bits=(operator.input_rescalers[scaled.position].stored_bits, operator.rescaler.stored_bits),
     )
-    ports = {role: PortBits(role) for role in ("scaled_input", "halved_input")}
-    return Interface(ports={**ports, OUTPUT: PortBits("q"), CLOCK: PortBits("clk")}, values=values), claim
+    return _driven(unit, ("scaled_input", "halved_input"), values, 0), claim
+
+
+def _driven(unit: Unit, operands: tuple[str, ...], values: dict[str, int], channel: int) -> Interface:
+    """Returns how a unit is driven on the operands of one channel; a unit of several cycles is always ready."""
+    ports = {role: PortBits(role) for role in operands} | {OUTPUT: PortBits("q"), CLOCK: PortBits("clk")}
+    ties = {"channel": channel} if unit.parameter_fields else {}
+    if unit.serial:
+        ports[RESET] = PortBits("reset")
+        ties |= {"in_valid": 1, "out_ready": 1}
+    unread = ("bias_channel",) if unit.fields else ()
+    return Interface(ports=ports, values=values, ties=ties, latency=unit.latency, unread=unread)
 
 
 def _constants(rescaler: Rescaler, channel: int) -> tuple[int, int]:
     """Returns multiplier and right shift of a channel, as the network has them."""
-    multiplier, shift = (int(each[channel if each.size > 1 else 0]) for each in (rescaler.multiplier, rescaler.right_shift))
+    multiplier, shift = (
+        int(each[channel if each.size > 1 else 0]) for each in (rescaler.multiplier, rescaler.right_shift)
+    )
     return multiplier, shift
 
 

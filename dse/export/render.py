@@ -1,21 +1,28 @@
 """Renders the text files of an exported design from templates."""
 
+from __future__ import annotations
+
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 import jinja2
 
 from dse import formats
 from dse.export.document import DesignDocument
 from dse.export.interface import Interface
-from dse.export.ports import ports_of
+from dse.export.ports import UnitPort, ports_of
 from dse.export.units import Unit, variable_shift
 from dse.export.vectors import Vectors
 from hwmodels.parsing import parse_files
 from nets.narrow import StageConstants
 from nets.network import IntArray
+
+if TYPE_CHECKING:
+    from dse.export.synthesis import SynthesisReport
 
 
 BARE = Interface()
@@ -35,7 +42,9 @@ def _environment() -> jinja2.Environment:
     made.filters.update(
         comment=comment, cell=cell, c_int=c_int, number=formats.number, signed=formats.signed, change=formats.change
     )
-    made.globals.update(literal=literal, wired=wired, quoted=json.dumps, interval=formats.interval)
+    made.globals.update(
+        literal=literal, wired=wired, stall=_longest_stall, quoted=json.dumps, interval=formats.interval
+    )
     return made
 
 
@@ -66,6 +75,11 @@ def wired(value: int, bits: int) -> str:
     if not 0 <= value < 1 << bits:
         raise ValueError(f"{value} does not fit {bits} bits")
     return f"{bits}'h{int(value):x}"
+
+
+def _longest_stall(interval: int) -> int:
+    """Returns the longest stall of a test bench in cycles: a power of two less one, longer than two operands take."""
+    return int((1 << (2 * interval).bit_length()) - 1)
 
 
 def unit_verilog(unit: Unit, design: str, interface: Interface = BARE) -> str:
@@ -175,7 +189,7 @@ def _hex_lines(fields: Sequence[tuple[str, int]], words: Sequence[int]) -> str:
 
 
 def testbench(
-    units: tuple[Unit, ...], vectors: dict[str, Vectors], design: str, samples: int, interface: Interface = BARE
+    units: tuple[Unit, ...], vectors: dict[str, Vectors], design: str, samples: int, interface: Interface
 ) -> str:
     """Returns the self-checking test bench of all units."""
     benches = [(unit, len(vectors[unit.name])) for unit in units]
@@ -196,6 +210,46 @@ def c_int(value: int) -> str:
     return "INT32_MIN" if value == -(2**31) else str(value)
 
 
-def readme(document: DesignDocument, units: tuple[Unit, ...], design: str, samples: int) -> str:
-    """Returns the README: the folder's contents and how to simulate them."""
-    return _rendered("README.md.j2", document=document, units=units, design=design, samples=samples)
+def readme(
+    document: DesignDocument,
+    units: tuple[Unit, ...],
+    design: str,
+    samples: int,
+    interface: Interface = BARE,
+    report: SynthesisReport | None = None,
+    style: str = "streaming",
+) -> str:
+    """Returns the README: the folder's contents, the units' ports, and how to simulate and synthesize them."""
+    return _rendered(
+        "README.md.j2", document=document, units=units, design=design, samples=samples, interface=interface,
+        report=report, style=style, ports=_port_rows([ports_of(unit, interface) for unit in units]),
+    )  # fmt: skip
+
+
+def _port_rows(ports: Sequence[Sequence[UnitPort]]) -> list[tuple[UnitPort, str]]:
+    """Returns every port once, with the range of its widths in bits."""
+    every: dict[str, list[UnitPort]] = {}
+    for port in itertools.chain.from_iterable(ports):
+        every.setdefault(port.name, []).append(port)
+    widths = {name: sorted({port.bits for port in group}) for name, group in every.items()}
+    return [
+        (group[0], str(widths[name][0]) if len(widths[name]) == 1 else f"{widths[name][0]} to {widths[name][-1]}")
+        for name, group in every.items()
+    ]
+
+
+def synthesis_script(units: Sequence[Unit], design: str, script: str, adders: bool) -> str:
+    """Returns a shell script that synthesizes the units with yosys.
+
+    Args:
+        units: the units.
+        design: title of the design.
+        script: ABC script that maps logic.
+        adders: whether ``synthesis/adders.v`` maps full adders to those of a library.
+    """
+    return _rendered("yosys.sh.j2", units=units, design=design, script=script, adders=adders)
+
+
+def constraints(interface: Interface, design: str, clock_mhz: float | None) -> str:
+    """Returns timing constraints that hold for every unit."""
+    return _rendered("constraints.sdc.j2", interface=interface, design=design, clock_mhz=clock_mhz)

@@ -110,7 +110,7 @@ class Fetcher:
                 raise DownloadError(f"{source} changed while it was copied")
 
     def _download(self, entry: CatalogueEntry, url: str, place: Path) -> None:
-        part = place.with_name(f".{entry.name}.part")
+        part = place.with_name(f".{entry.name}-{str(entry.sha256)[:8]}.part")
         on_bytes = partial(self._on_bytes, entry)
         download(url, part, entry.size_bytes, timeout_s=self.timeout_s, on_bytes=on_bytes)
         if not matches(entry, part):

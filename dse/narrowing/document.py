@@ -78,6 +78,9 @@ class CostDocument(_Part):
 
     model: str = Field(description="name of the cost model")
     technology: str = Field(description="name of its technology table")
+    output_order: str | None = Field(
+        description="order of outputs of the energies; null if the table has one energy for both orders"
+    )
     area_um2: float | None = Field(description="area with parameter memories; null if unknown")
     int32_area_um2: float | None = Field(description="the same of int32")
     area_ratio: float | None = Field(description="int32's area divided by the design's")

@@ -22,10 +22,9 @@ class AcceleratorSpec(Section):
     preset: PresetName | None = Field(None, description="shape of a published accelerator; none: the numbers below")
     memory: MemoryTableName = Field("cacti32", description="shipped memory table, or the path of a .toml one")
     buffer_kib: float | None = Field(
-        None, gt=0, le=2**20, description="capacity of the buffers, KiB; none: what the weights of all layers take"
+        None, gt=0, le=2**20, description="capacity of the buffer, KiB; none: what the weights take"
     )
-    bank_kib: float | None = Field(None, gt=0, le=2**20, description="capacity of a bank, KiB; none: 4")
-    word_bits: int | None = Field(None, ge=1, le=2**16, description="width of a bank, bits; none: 64")
+    word_bits: int | None = Field(None, ge=1, le=2**16, description="width of a word, bits; none: 64")
     accumulator_kib: float | None = Field(
         None, gt=0, le=2**20, description="memory of partial sums, KiB; none: they stay in registers"
     )
@@ -55,7 +54,12 @@ class AcceleratorSpec(Section):
 
 def of_preset(preset: Preset) -> dict[str, str | int]:
     """Returns the values of keys in [hardware] that a preset determines."""
-    return {"style": preset.style, "lanes": preset.rescaler_lanes, "mac_lanes": preset.mac_lanes}
+    return {
+        "style": preset.style,
+        "lanes": preset.rescaler_lanes,
+        "mac_lanes": preset.mac_lanes,
+        "output_order": preset.output_order,
+    }
 
 
 def with_preset(hardware: object) -> object:

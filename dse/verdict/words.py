@@ -62,10 +62,10 @@ def saving(choice: Choice, facts: StudyFacts) -> str:
     if math.isfinite(choice.area_ratio_int16):
         areas.append(f"{_times(choice.area_ratio_int16, 'less')} than int16")
         energies.append(_times(choice.energy_ratio_int16, "less"))
-    return (
-        f"{whole}, {' and '.join(areas)}, "
-        f"and {formats.energy(choice.energy_nj)} per inference, {' and '.join(energies)}"
-    )
+    if all(ratio >= 1 for ratio in (choice.energy_ratio, choice.energy_ratio_int16)):
+        energies[0] = energies[0].removesuffix(" times less")
+    area, energy = (" and ".join(each) for each in (areas, energies))
+    return f"{whole}, {area}, and {formats.energy(choice.energy_nj)} per inference, {energy}"
 
 
 def _times(ratio: float, less: str) -> str:
@@ -79,16 +79,16 @@ def text_of(verdict: Verdict, facts: StudyFacts) -> list[str]:
     if verdict.recommended is None:
         return _tests(verdict)
     choice = verdict.recommended
-    sentences = [*_shares(choice, facts), *_accuracy(verdict, facts), *_tests(verdict)]
-    sentences += _gain(verdict.gain_over_uniform, choice)
+    sentences = [shares_of(choice, facts), *_accuracy(verdict, facts), *_tests(verdict)]
+    sentences = [each for each in (*sentences, *_gain(verdict.gain_over_uniform, choice)) if each]
     return [*sentences, *_stability(verdict), *_power(verdict, facts)]
 
 
-def _shares(choice: Choice, facts: StudyFacts) -> list[str]:
-    """Returns how much of the accelerator its rescalers are, with buffers of weights and activations and without."""
+def shares_of(choice: Choice, facts: StudyFacts) -> str:
+    """Returns which part of the accelerator its rescalers are, with buffers and without; empty if it is not known."""
     shares = {"area": choice.area_shares.in_words, "energy": choice.energy_shares.in_words}
-    known = [f"{words} in {name}" for name, words in shares.items() if words]
-    return [f"Rescalers go {'; '.join(known)} ({facts.accelerator})."] if known else []
+    known = [f"{name} {words}" for name, words in shares.items() if words]
+    return f"The rescalers' part: {'; '.join(known)} ({facts.accelerator})." if known else ""
 
 
 def _accuracy(verdict: Verdict, facts: StudyFacts) -> list[str]:

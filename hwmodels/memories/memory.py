@@ -57,7 +57,7 @@ class Depth(_Record):
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """Figures of one bit of a memory in banks of a size; an access is to whole words."""
+    """Figures of one bit of a memory of a size; an access is to whole words."""
 
     area_um2: float
     read_pj: float
@@ -87,7 +87,7 @@ class MemoryTable(_Record):
     depth: Depth
 
     def scaled(self, words: int, node_nm: float, voltage_v: float) -> Scaled:
-        """Returns the figures of a bit in banks of so many words, in another process.
+        """Returns the figures of a bit in a macro of so many words, in another process.
 
         Area and leakage grow with the bits, energies with a power of the words. Area and energies are scaled between
         processes after Stillmaker and Baas; leakage is not: it is that of the table's own process and cells.
@@ -97,7 +97,7 @@ class MemoryTable(_Record):
         """
         if not self.depth.fewest_words <= words <= self.depth.most_words:
             raise HardwareError(
-                f"memory {self.name}: banks of {words} words; use {self.depth.fewest_words} to {self.depth.most_words}"
+                f"memory {self.name}: {words} words; possible are {self.depth.fewest_words} to {self.depth.most_words}"
             )
         area = self.macro.area_um2 * area_factor(self.node_nm, node_nm) / self.macro.bits
         energy = energy_factor(self.node_nm, self.voltage_v, node_nm, voltage_v) / self.macro.word_bits

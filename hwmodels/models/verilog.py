@@ -10,7 +10,8 @@ from hwmodels.errors import HardwareError
 from hwmodels.models.gate_costs import GateCost, InstanceCost, PartCost, class_errors, gate_cost, instance_costs
 from hwmodels.models.parsed_delay import design_delay_ns
 from hwmodels.models.parsed_parts import design_costs
-from hwmodels.parsing import Finding, Memory, Operator, Port, Register, lint, parse_files
+from hwmodels.orders import OutputOrder
+from hwmodels.parsing import Memory, Operator, Port, Register, parse_files
 from hwmodels.technologies import DesignClass, Technology
 from hwmodels.timing import period_ns
 
@@ -22,6 +23,7 @@ class VerilogCost:
     Attributes:
         parameters: resolved parameters of the top module.
         technology: name of the technology table.
+        output_order: order of outputs that the energy holds for; None if the table has one for both orders.
         energy_pj: energy of one clock cycle.
         delay_ns: longest path between inputs, registers and outputs, without the registers' own delays.
         period_ns: shortest clock period: that path with the delay of a flip-flop and its setup time.
@@ -34,12 +36,12 @@ class VerilogCost:
         operators: every operator with widths and signedness.
         ports: ports of the top module.
         unit: costs by component.
-        findings: contract observations, as far as the operators show them.
     """
 
     top: str
     parameters: Mapping[str, int]
     technology: str
+    output_order: OutputOrder | None
     area_um2: float | None
     energy_pj: float | None
     delay_ns: float | None
@@ -56,7 +58,6 @@ class VerilogCost:
     ports: tuple[Port, ...]
     unit: UnitCost
     missing: tuple[str, ...]
-    findings: tuple[Finding, ...]
 
 
 def _without_delays(technology: Technology) -> str:
@@ -102,6 +103,7 @@ def cost_verilog(
         top=top,
         parameters=dict(design.parameters),
         technology=technology.name,
+        output_order=technology.energy_order,
         area_um2=unit.area_um2,
         energy_pj=unit.energy_pj,
         delay_ns=delay,
@@ -118,7 +120,6 @@ def cost_verilog(
         ports=design.ports,
         unit=unit,
         missing=(*unit.missing, *(() if delay is not None else (_without_delays(technology),))),
-        findings=tuple(lint(design)),
     )
 
 

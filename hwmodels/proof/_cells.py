@@ -1,11 +1,13 @@
-"""What yosys' operators compute, as terms of the solver (yosys manual, "Internal cell library"; IEEE 1364-2005, 5.1)."""
+"""What yosys' operators compute, as terms of the solver (yosys manual, "Internal cell library")."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from bitwuzla import Kind, Term
 
 from hwmodels.errors import HardwareError
+from hwmodels.proof._exact import Exact
 from hwmodels.proof._netlist import Cell
 from hwmodels.proof._products import Products
 from hwmodels.proof._words import Bits, Words, constant, extended, is_constant, number
@@ -44,7 +46,14 @@ class Operators:
 
     def __init__(self, words: Words, products: Products) -> None:
         self._words, self._products, self._unknowns = words, products, 0
-        self._manager = words.manager
+        self._manager, self._exact = words.manager, products.exact
+        self._polynomials: dict[str, Callable[[Cell, Mapping[str, Bits]], Exact | None]] = {
+            "$add": self._exact_sum,
+            "$sub": self._exact_sum,
+            "$neg": self._exact_negative,
+            "$mux": self._exact_choice,
+            "$and": self._exact_mask,
+        }
         self._rules: dict[str, Callable[[Cell, Mapping[str, Bits]], Bits]] = {
             **dict.fromkeys(_ARITHMETIC, self._arithmetic),
             **dict.fromkeys(_BITWISE, self._bitwise),
@@ -68,7 +77,49 @@ class Operators:
         rule = self._rules.get(cell.kind)
         if rule is None:
             raise HardwareError(f"{cell.where}: no rule says what the operator {cell.kind} computes")
-        return rule(cell, inputs)
+        made = rule(cell, inputs)
+        combine = self._polynomials.get(cell.kind)
+        if combine is None or is_constant(made) or not made:
+            return made
+        return self._exact.noted(made, combine(cell, inputs))
+
+    def _exact_sum(self, cell: Cell, inputs: Mapping[str, Bits]) -> Exact | None:
+        signed = cell.flag("A_SIGNED") and cell.flag("B_SIGNED")
+        first, second = (self._exact.of(inputs[name], signed=signed) for name in "AB")
+        return first.plus(second, 1 if cell.kind == "$add" else -1) if first and second else None
+
+    def _exact_negative(self, cell: Cell, inputs: Mapping[str, Bits]) -> Exact | None:
+        operand = self._exact.of(inputs["A"], signed=cell.flag("A_SIGNED"))
+        return Exact({}, 0, 0, 0).plus(operand, -1) if operand else None
+
+    def _exact_choice(self, _cell: Cell, inputs: Mapping[str, Bits]) -> Exact | None:
+        """Returns ``a + s * (b - a)``, both as signed integers."""
+        if is_constant(inputs["S"]):
+            return None
+        first, second = (self._exact.of(inputs[name], signed=True) for name in "AB")
+        select = self._exact.of(inputs["S"], signed=False)
+        if first is None or second is None or select is None:
+            return None
+        apart = second.plus(first, -1).times(select)
+        if apart is None:
+            return None
+        whole = first.plus(apart)
+        return replace(whole, low=min(first.low, second.low), high=max(first.high, second.high))
+
+    def _exact_mask(self, _cell: Cell, inputs: Mapping[str, Bits]) -> Exact | None:
+        """Returns ``s * a`` if one operand repeats a bit."""
+        for mask, other in (("A", "B"), ("B", "A")):
+            if len(set(inputs[mask])) == 1 and len(inputs[mask]) == len(inputs[other]):
+                operand, select = (
+                    self._exact.of(inputs[other], signed=True),
+                    self._exact.of(inputs[mask][:1], signed=False),
+                )
+                return operand.times(select) if operand and select else None
+        return None
+
+    def current(self, bits: Bits) -> Bits:
+        """Returns a row in which bits that are known to be a product's are these."""
+        return self._exact.current(bits)
 
     def unknown(self, what: str, width: int) -> Bits:
         """Returns a new word of which nothing is known."""
@@ -183,7 +234,9 @@ class Operators:
         steps = self._words.term(extended(amount, size, signed=either_way))
         right = Kind.BV_ASHR if kind == "$sshr" and signed else Kind.BV_SHR
         if not either_way:
-            moved, kept = ((self._term(Kind.BV_SHL if kind in ("$shl", "$sshl") else right, x, steps)) for x in (operand, inside))
+            moved, kept = (
+                (self._term(Kind.BV_SHL if kind in ("$shl", "$sshl") else right, x, steps)) for x in (operand, inside)
+            )
         else:
             negative = self._term(Kind.BV_SLT, steps, self._words.value(0, size))
             back = self._term(Kind.BV_NEG, steps)

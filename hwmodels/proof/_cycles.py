@@ -1,4 +1,4 @@
-"""A netlist over clock cycles: the bits of its outputs from those of its inputs, its registers in any state at first."""
+"""A netlist over clock cycles: its outputs as functions of its inputs, its registers in any state at first."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,9 +9,7 @@ from hwmodels.proof._words import Bit, Bits
 Values = dict[NetBit, Bit | int]
 
 
-def outputs_after(
-    netlist: WordNetlist, operators: Operators, cycles: Sequence[Mapping[str, Bits]]
-) -> dict[str, Bits]:
+def outputs_after(netlist: WordNetlist, operators: Operators, cycles: Sequence[Mapping[str, Bits]]) -> dict[str, Bits]:
     """Returns the bits of every output port in the last cycle, before its clock edge.
 
     Args:
@@ -40,16 +38,14 @@ def outputs_after(
 
 
 def _compute(cell: Cell, values: Values, operators: Operators) -> None:
-    inputs = {
-        name: _read(nets, values, operators) for name, nets in cell.ports.items() if name != cell.output and nets
-    }
+    inputs = {name: _read(nets, values, operators) for name, nets in cell.ports.items() if name != cell.output and nets}
     result = operators.result(cell, inputs)
     values.update(zip(cell.ports[cell.output], result, strict=True))
 
 
 def _read(nets: Sequence[NetBit], values: Values, operators: Operators) -> Bits:
     """Returns the bits of nets; one that nothing drives, and an undefined constant, is unknown."""
-    return tuple(_bit(net, values, operators) for net in nets)
+    return operators.current(tuple(_bit(net, values, operators) for net in nets))
 
 
 def _bit(net: NetBit, values: Values, operators: Operators) -> Bit | int:

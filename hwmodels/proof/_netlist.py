@@ -22,12 +22,12 @@ _UNPROVABLE: Final = {
     "$dlatchsr": "a latch",
     "$tribuf": "a tristate driver",
     "$_TBUF_": "a tristate driver",
-    "$ff": "a register without a clock",
+    "$ff": "a latch",
 }
 # Conditions become multiplexers, registers lose their enables and resets to the logic before them.
 _LOWERED: Final = (
-    "proc", "flatten", "opt_clean", "memory_nordff", "memory_collect", "opt_clean", "async2sync", "dffunmap", "pmuxtree",
-    "bmuxmap", "demuxmap", "opt_clean",
+    "proc", "flatten", "opt_clean", "memory_nordff", "memory_collect", "opt_clean", "async2sync", "dffunmap",
+    "pmuxtree", "bmuxmap", "demuxmap", "opt_clean",
 )  # fmt: skip
 
 NetBit = int | str  # a net's number, or '0', '1', 'x', 'z'
@@ -110,21 +110,29 @@ def read_netlist(source: Source) -> WordNetlist:
     with tempfile.TemporaryDirectory(prefix="proof-") as name:
         folder = Path(name)
         linked = _linked(source, folder)
-        reads = list(_reads(source))
-        module = _wrapper(source, "", "")
-        (folder / _FILE).write_text(module, encoding="utf-8")
-        first = ["read_verilog -nodpi " + _FILE, f"hierarchy -check -top {_WRAPPER}", "proc"]
-        run_yosys([*reads, *first, f"write_json {_NETLIST}"], folder, linked)
-        ports = _wrapped_ports(json.loads((folder / _NETLIST).read_text(encoding="utf-8")))
-        declared = ",\n".join(
-            f"{port.direction} wire {'signed ' if port.signed else ''}[{len(port.nets) - 1}:0] \\{port.name} "
-            for port in ports
-        )
-        connected = ", ".join(f".\\{port.name} (\\{port.name} )" for port in ports)
-        (folder / _FILE).write_text(_wrapper(source, declared, connected), encoding="utf-8")
-        run_yosys([*reads, *first[:2], *_LOWERED, f"write_json {_NETLIST}"], folder, linked)
+        top = source.top
+        if source.parameters:
+            top = _WRAPPER
+            _write_wrapper(source, folder, linked)
+        wrapper = [f"read_verilog -nodpi {_FILE}"] if source.parameters else []
+        commands = [*_reads(source), *wrapper, f"hierarchy -check -top {top}", *_LOWERED, f"write_json {_NETLIST}"]
+        run_yosys(commands, folder, linked)
         document = json.loads((folder / _NETLIST).read_text(encoding="utf-8"))
-    return _netlist(document["modules"][_WRAPPER])
+    return _netlist(document["modules"][top], linked)
+
+
+def _write_wrapper(source: Source, folder: Path, linked: Mapping[str, Path]) -> None:
+    """Writes a module around the top that fixes its parameters; their values decide the widths of its ports."""
+    (folder / _FILE).write_text(_wrapper(source, "", ""), encoding="utf-8")
+    wrapper = [f"read_verilog -nodpi {_FILE}", f"hierarchy -check -top {_WRAPPER}", "proc", f"write_json {_NETLIST}"]
+    run_yosys([*_reads(source), *wrapper], folder, linked)
+    ports = _wrapped_ports(json.loads((folder / _NETLIST).read_text(encoding="utf-8")))
+    declared = ",\n".join(
+        f"{port.direction} wire {'signed ' if port.signed else ''}[{len(port.nets) - 1}:0] \\{port.name} "
+        for port in ports
+    )
+    connected = ", ".join(f".\\{port.name} (\\{port.name} )" for port in ports)
+    (folder / _FILE).write_text(_wrapper(source, declared, connected), encoding="utf-8")
 
 
 def _check_names(source: Source) -> None:
@@ -185,11 +193,11 @@ def _ports(module: Mapping[str, Any]) -> tuple[NetPort, ...]:
     )
 
 
-def _netlist(module: Mapping[str, Any]) -> WordNetlist:
+def _netlist(module: Mapping[str, Any], linked: Mapping[str, Path]) -> WordNetlist:
     cells = [
         Cell(
             cell["type"], cell["parameters"], {name: tuple(bits) for name, bits in cell["connections"].items()},
-            cell["attributes"].get("src", "").split("|")[0],
+            _place(cell["attributes"].get("src", ""), linked),
         )
         for cell in module["cells"].values()
         if cell["type"] not in _IGNORED
@@ -203,6 +211,12 @@ def _netlist(module: Mapping[str, Any]) -> WordNetlist:
         raise HardwareError(f"port {inout} is an inout, of which nothing can be proven")
     clock = _clock(registers)
     return WordNetlist(ports, _ordered([cell for cell in cells if cell.kind != "$dff"]), registers, clock)
+
+
+def _place(source: str, linked: Mapping[str, Path]) -> str:
+    """Returns file and line of an attribute like ``source_0.v:3.5-3.20|...``."""
+    name, _, lines = source.split("|")[0].partition(":")
+    return f"{linked.get(name, name)}:{lines.split('.')[0]}"
 
 
 def _clock(registers: Sequence[Cell]) -> NetBit | None:
@@ -231,7 +245,9 @@ def _ordered(cells: Sequence[Cell]) -> tuple[Cell, ...]:
                 raise HardwareError(f"a net has two drivers: {cells[drivers[bit]].where} and {cell.where}")
             drivers[bit] = index
     graph = {
-        index: {drivers[bit] for name, bits in cell.ports.items() if name != cell.output for bit in bits if bit in drivers}
+        index: {
+            drivers[bit] for name, bits in cell.ports.items() if name != cell.output for bit in bits if bit in drivers
+        }
         for index, cell in enumerate(cells)
     }
     try:

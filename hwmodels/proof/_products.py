@@ -1,8 +1,8 @@
 """Exact products of a proof, each of which is one unknown word until a proof needs to know more.
 
 A product of the same two operands is the same word on both sides, in the design and in its contract: that is how the
-multiplier is split from shift, rounding and clamp. The operands are rows of bits without extension, so that their widths
-do not matter.
+multiplier is split from shift, rounding and clamp. Operands are rows of bits without extension, so that their widths do
+not matter.
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bitwuzla import Kind, Term
 
+from hwmodels.proof._exact import ExactWords
 from hwmodels.proof._words import Bits, Words, constant, extended, is_constant, number, trimmed
 
 
@@ -58,10 +59,14 @@ class Product:
 
 
 class Products:
-    """All products of a proof."""
+    """All products of a proof.
+
+    Attributes:
+        exact: the polynomials of its words, by which products are found that a design makes of parts.
+    """
 
     def __init__(self, words: Words) -> None:
-        self._words = words
+        self._words, self.exact = words, ExactWords(words)
         self._made: dict[tuple[Bits, Bits, tuple[bool, bool]], Product] = {}
 
     def __iter__(self) -> Iterator[Product]:
@@ -75,6 +80,9 @@ class Products:
         if key not in self._made:
             wired = _wired(a, b, (a_signed, b_signed))
             bits = self._words.unknown(f"product{len(self._made)}", len(a) + len(b)) if wired is None else wired
+            if wired is None:
+                factors = self.exact.of(a, signed=a_signed), self.exact.of(b, signed=b_signed)
+                self.exact.note_product(bits, *factors)
             self._made[key] = Product(a, b, (a_signed, b_signed), bits, wired is not None, where)
         return self._made[key]
 
@@ -99,7 +107,8 @@ def _wired(first: Bits, second: Bits, signs: tuple[bool, bool]) -> Bits | None:
     width = len(first) + len(second)
     if is_constant(first) and is_constant(second):
         return constant(number(first, signed=signs[0]) * number(second, signed=signs[1]), width)
-    for fixed, other, fixed_signed, other_signed in ((first, second, *signs), (second, first, *reversed(signs))):
+    operands = ((first, signs[0]), (second, signs[1]))
+    for (fixed, fixed_signed), (other, other_signed) in (operands, operands[::-1]):
         if is_constant(fixed) and not fixed_signed and (value := number(fixed, signed=False)).bit_count() <= 1:
             low = value.bit_length() - 1
             return extended((*((0,) * low), *other), width, signed=other_signed) if value else constant(0, width)

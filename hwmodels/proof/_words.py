@@ -1,7 +1,7 @@
 """Bits and words of a proof: every bit is a constant, or a bit of a term of the solver.
 
-A net of a design is a row of bits, the lowest first. Registers, extensions and slices only move bits, so that an operand
-that reaches a multiplier through them is still the same row of bits, which is how equal operands are recognised.
+A net of a design is a row of bits, the lowest first. Registers, extensions and slices only move bits, so that an
+operand that reaches a multiplier through them is still the same row of bits: that is how equal operands are recognised.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,10 +11,10 @@ from bitwuzla import Bitwuzla, Kind, Options, Term, TermManager
 
 
 class Bit(NamedTuple):
-    """One bit of a word. ``word``: number of the word; ``index``: place of the bit, 0 for the lowest."""
+    """One bit of a word. ``word``: number of the word; ``place``: that of the bit, 0 for the lowest."""
 
     word: int
-    index: int
+    place: int
 
 
 Bits = tuple[Bit | int, ...]  # 0 and 1 are constants
@@ -68,7 +68,12 @@ class Words:
         whole = self._terms[first.word]
         if len(run) == whole.sort().bv_size():
             return whole
-        return self.manager.mk_term(Kind.BV_EXTRACT, [whole], [first.index + len(run) - 1, first.index])
+        return self.manager.mk_term(Kind.BV_EXTRACT, [whole], [first.place + len(run) - 1, first.place])
+
+    def width(self, word: int) -> int:
+        """Returns the width of a word in bits."""
+        width: int = self._terms[word].sort().bv_size()
+        return width
 
     def value(self, value: int, width: int) -> Term:
         """Returns a constant term; a negative one as its two's complement."""
@@ -89,7 +94,7 @@ def _runs(bits: Sequence[Bit | int]) -> Iterator[list[Bit | int]]:
 def _follows(last: Bit | int, bit: Bit | int) -> bool:
     if isinstance(last, int) or isinstance(bit, int):
         return isinstance(last, int) and isinstance(bit, int)
-    return bit.word == last.word and bit.index == last.index + 1
+    return bit.word == last.word and bit.place == last.place + 1
 
 
 def constant(value: int, width: int) -> Bits:

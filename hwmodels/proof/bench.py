@@ -15,9 +15,7 @@ def bench_of(source: Source, netlist: WordNetlist, interface: Interface, counter
     return "\n".join(_lines(source, netlist, interface, counterexample)) + "\n"
 
 
-def _lines(
-    source: Source, netlist: WordNetlist, interface: Interface, counterexample: Counterexample
-) -> Iterator[str]:
+def _lines(source: Source, netlist: WordNetlist, interface: Interface, counterexample: Counterexample) -> Iterator[str]:
     stated = ", ".join(f"{role} = {value}" for role, value in counterexample.integers.items())
     yield f"// {stated}"
     yield f"// the unit answers {counterexample.unit}, where {counterexample.expected} is right."

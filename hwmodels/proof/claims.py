@@ -81,8 +81,8 @@ class Rescale(Claim):
             raise HardwareError(f"the right shift may be {low} to {high}; give the range that it has")
         if self.contract in DOUBLE and low < self.multiplier_bits:
             raise HardwareError(
-                f"{self.contract} is defined for right shifts of at least the multiplier's {self.multiplier_bits} bits, "
-                f"and the shift may be {low}; give the range that it has"
+                f"{self.contract} is defined for right shifts of at least {self.multiplier_bits}, the bits of its "
+                f"multiplier, and the shift may be {low}: give the range that it has"
             )
         if self.contract in DOUBLE and self.multiplier_bits > 31:
             raise HardwareError(f"{self.contract} takes multipliers of at most 31 bits, not {self.multiplier_bits}")

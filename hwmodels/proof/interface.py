@@ -82,7 +82,9 @@ class Interface:
         if missing:
             raise HardwareError(f"{', '.join(missing)}: no port and no value is given for it")
         if (twice := next((role for role in self.values if role in self.ports), None)) is not None:
-            raise HardwareError(f"{twice}: is port {self.ports[twice].name} and the value {self.values[twice]}; give one")
+            raise HardwareError(
+                f"{twice}: is port {self.ports[twice].name} and the value {self.values[twice]}; give one"
+            )
         if (unknown := next((name for name in self.ties if name not in netlist.ports), None)) is not None:
             raise HardwareError(f"port {unknown!r}: the module has none of this name")
         named = {bits.name for bits in self.ports.values()} | set(self.ties) | set(self.unread)

@@ -64,7 +64,7 @@ class Answer:
 
     Attributes:
         proof: of the contract that was claimed.
-        others: outcome of the other contracts if it was refuted; those that are not defined for its inputs are left out.
+        others: outcome of the other contracts if it was refuted, without those that are not defined for its inputs.
         operands: what each role is, in words.
         latency: clock edges from the operands to the output.
         bench: a test bench that fails on the module, in Verilog; empty if it is not refuted.
@@ -114,7 +114,12 @@ def _interface(question: Question, netlist: WordNetlist) -> Interface:
             values.setdefault(role, end)
     latency = question.latency if question.latency is not None else int(bool(netlist.registers))
     interface = Interface(
-        ports=ports, values=values, ties=question.ties, ranges=question.ranges, latency=latency, held=question.held,
+        ports=ports,
+        values=values,
+        ties=question.ties,
+        ranges=question.ranges,
+        latency=latency,
+        held=question.held,
         held_roles=LAYER_ROLES,
     )
     for bits in ports.values():
@@ -169,4 +174,3 @@ def _described(role: str, interface: Interface, netlist: WordNetlist) -> str:
     low, high = interface.ranges.get(role, (None, None))
     given = "" if low is None else f", {low} to {high}"
     return f"port {bits.name}{part}, {_width(bits, netlist)} bits, {kind}{given}"
-

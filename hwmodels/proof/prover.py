@@ -201,9 +201,10 @@ def _split(interface: Interface, integers: Mapping[str, Integer], words: Words) 
 
 def _decided(problem: _Problem, deadline: float) -> tuple[Outcome, str, Counterexample | None]:
     """Decides a claim, one value of the shift after the other if that varies."""
-    facts = list(_facts(problem.words, problem.products))
-    definitions = [problem.products.definition(each) for each in problem.products if not each.wired]
-    how = "equal operands have equal products" if definitions else "no multiplication"
+    entering = _entering(problem)
+    facts = list(_facts(problem.words, entering))
+    definitions = [problem.products.definition(each) for each in entering]
+    how = "equal products are one unknown" if definitions else "no multiplication"
     for case in _cases(problem):
         shared = [*problem.given, *case, *facts, problem.differs]
         result, solver = _solved(problem.words, shared, _share(deadline, whole=not definitions))
@@ -246,15 +247,36 @@ def _solved(words: Words, asserted: Sequence[Term], seconds: float) -> tuple[Res
     return solver.check_sat(), solver
 
 
-def _facts(words: Words, products: Products) -> Iterator[Term]:
+def _entering(problem: _Problem) -> list[Product]:
+    """Returns the products that either side depends on, by way of others, too."""
+    reached, found = _parts_of([problem.differs]), []
+    left = [each for each in problem.products if not each.wired]
+    while hits := [each for each in left if problem.words.term(each.bits) in reached]:
+        left = [each for each in left if each not in hits]
+        found += hits
+        reached |= _parts_of([problem.words.term(bits) for each in hits for bits, _ in each.factors])
+    return found
+
+
+def _parts_of(terms: Sequence[Term]) -> set[Term]:
+    """Returns the terms that some terms are made of."""
+    reached: set[Term] = set()
+    left = list(terms)
+    while left:
+        term = left.pop()
+        if term not in reached:
+            reached.add(term)
+            left += term.children()
+    return reached
+
+
+def _facts(words: Words, products: Sequence[Product]) -> Iterator[Term]:
     """Yields what is known of any products: equal factors make equal products, and signs go with them."""
-    free = [each for each in products if not each.wired]
-    for index, first in enumerate(free):
-        for second in free[:index]:
+    for index, first in enumerate(products):
+        for second in products[:index]:
             yield from _alike(words, first, second)
             yield from _alike(words, first, second, crossed=True)
-    for each in free:
-        yield from _bounds(words, each)
+        yield from _bounds(words, first)
 
 
 def _alike(words: Words, first: Product, second: Product, *, crossed: bool = False) -> Iterator[Term]:
@@ -305,4 +327,3 @@ def _counterexample(problem: _Problem, solver: Bitwuzla) -> Counterexample:
 def _number(term: Term, *, signed: bool) -> int:
     value, width = int(term.value(10)), term.sort().bv_size()
     return value - (1 << width) if signed and value >> (width - 1) else value
-

@@ -1,8 +1,9 @@
 """Synthesis, gate-level energy and the fitting of technology tables."""
 
 from hwmodels.synthesis.activity import measure_energy
-from hwmodels.synthesis.calibration import FITTED, ErrorSummary, Fit, error_table, fit
+from hwmodels.synthesis.calibration import ENERGIES, FITTED, ErrorSummary, Fit, error_table, fit
 from hwmodels.synthesis.circuit import Circuit, build_circuit
+from hwmodels.synthesis.full_adder import full_adder_map
 from hwmodels.synthesis.liberty import Library, load_liberty
 from hwmodels.synthesis.liberty_to_table import Calibration, calibrate
 from hwmodels.synthesis.sweep import (
@@ -13,23 +14,27 @@ from hwmodels.synthesis.sweep import (
     measure_unit,
     read_measurements,
 )
+from hwmodels.synthesis.yosys import AREA_SCRIPT, Mapper, run_yosys, synthesize
 from hwmodels.synthesis.yosys import available as yosys_available
-from hwmodels.synthesis.yosys import run_yosys, synthesize
 
 __all__ = [
+    "AREA_SCRIPT",
     "BASELINE_BITS",
+    "ENERGIES",
     "FITTED",
     "Calibration",
     "Circuit",
     "ErrorSummary",
     "Fit",
     "Library",
+    "Mapper",
     "Measurement",
     "append_measurement",
     "build_circuit",
     "calibrate",
     "error_table",
     "fit",
+    "full_adder_map",
     "load_liberty",
     "measure_energy",
     "measure_rescaler",

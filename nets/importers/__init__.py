@@ -10,7 +10,7 @@ from nets.importers.onnx import RawGraph as OnnxGraph
 from nets.importers.onnx import RawNode as OnnxNode
 from nets.importers.onnx import read_graph as read_onnx_graph
 from nets.importers.tflite import load_tflite
-from nets.importers.tflite.activation import activation_range
+from nets.importers.tflite.activation import CLAMPS, activation_range, clamp_range
 from nets.importers.tflite.blocks import FROM_BATCH, TO_BATCH
 from nets.importers.tflite.builder import kind_name
 from nets.importers.tflite.coverage import COVERAGE, Coverage
@@ -32,6 +32,7 @@ else:
 
 __all__ = [
     "AS_STATED",
+    "CLAMPS",
     "COVERAGE",
     "DECODING_ERRORS",
     "FROM_BATCH",
@@ -50,6 +51,7 @@ __all__ = [
     "RawGraph",
     "RawOperator",
     "activation_range",
+    "clamp_range",
     "inspect_model",
     "kind_name",
     "load_network",

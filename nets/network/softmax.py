@@ -1,7 +1,7 @@
-"""SOFTMAX of int8 along the last axis, step by step as TFLite's kernels compute it.
+"""SOFTMAX along the last axis, step by step as TFLite's kernels compute it.
 
 The reference kernel (``reference/softmax.h``) computes in fixed point, the default one (``optimized_ops.h``), which
-XNNPACK leaves in place, in float32 with a table of exponentials.
+XNNPACK leaves in place, in float32 with a table of exponentials. Of int16 there is one kernel (``wide_softmax.py``).
 """
 
 import math
@@ -15,6 +15,7 @@ from nets.network.fixed_point import doubling_high_mul, exponential, reciprocal,
 from nets.network.operators import Operator
 from nets.network.rescaler import rescaler_from_scale
 from nets.network.tensors import ActivationArray, TensorSpec
+from nets.network.wide_softmax import wide_exponentials, wide_shares
 
 SOFTMAX_OUTPUT = (1 / 256, -128)  # the scale and zero point that runtimes demand
 _DIFFERENCES = np.arange(256, dtype=np.int64)  # of the largest input and another one
@@ -23,12 +24,13 @@ _INPUT_BITS, _SUM_BITS = 5, 12  # integer bits of scaled differences, and of sum
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Softmax(Operator):
-    """Softmax along the last axis; the output's scale is 1/256, its zero point -128.
+    """Softmax along the last axis; the output's scale is 1/256, its zero point -128, or of int16 2**-15 and 0.
 
     Attributes:
         beta: factor of the inputs.
         exponentials: of the differences of 0 to 255 steps to the largest input, ``[256]``: int64 in units of 2**-31,
-            as the reference kernel has them, or float32, as the default one has.
+            as the reference kernel has them, or float32, as the default one has. Of int16 ``[65536]``, int64 in units
+            of 2**-15.
     """
 
     beta: float
@@ -39,6 +41,8 @@ def softmax_exponentials(
     beta: float, source: TensorSpec, *, floating: bool
 ) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
     """Computes the exponentials of a softmax of inputs in this quantization, in fixed point or in float32."""
+    if source.dtype == np.int16:
+        return _frozen(wide_exponentials(beta, source.scale))
     if floating:
         scale = -(np.float32(source.scale) * np.float32(beta))
         exponents = (scale * _DIFFERENCES.astype(np.float32)).astype(np.float64)
@@ -53,9 +57,11 @@ def softmax_exponentials(
 
 
 def softmax_of(operator: Softmax, values: ActivationArray) -> ActivationArray:
-    """Computes the softmax of int8 ``[..., length]`` along the last axis."""
+    """Computes the softmax of int8 or int16 ``[..., length]`` along the last axis."""
     differences = values.max(axis=-1, keepdims=True).astype(np.int64) - values
     exponentials = operator.exponentials[differences]
+    if values.dtype == np.int16:
+        return wide_shares(exponentials.astype(np.int64)).astype(np.int16)
     if exponentials.dtype == np.float32:
         # Sums are formed one by one, in the order of the elements.
         total = np.add.accumulate(exponentials, axis=-1, dtype=np.float32)[..., -1:]

@@ -9,12 +9,14 @@ import tflite
 
 from nets.errors import NetworkError
 from nets.importers import (
+    CLAMPS,
     FROM_BATCH,
     OUTPUT_STATE,
     TO_BATCH,
     RawGraph,
     RawOperator,
     activation_range,
+    clamp_range,
     operator_index,
     read_graph,
     weighted_inputs,
@@ -28,14 +30,15 @@ from nets.network import (
     Operator,
     Pool,
     QuantizedNetwork,
+    Requantize,
     RescaledOperator,
     TensorSpec,
     TransposedConvolution,
     Weighted,
 )
-from nets.oracle.added_biases import NewBias, with_biases
 from nets.oracle.annotate import annotated
 from nets.oracle.litert import strange_axes
+from nets.oracle.rewriting import NewBias, rewritten
 from nets.writers import runtime_weight_scale
 
 _UINT8_OFFSET = 128
@@ -138,8 +141,9 @@ def _bounds(raw: RawOperator, activation: int, result: TensorSpec) -> tuple[int,
 def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     """Returns the original file with the network's weights, biases and scales, and its rescalers in tensors' names.
 
-    A layer that has no bias in the file gets one if the network's is not 0. A quantized dimension that a tensor does
-    not have, for which LiteRT refuses a file, becomes 0.
+    A layer that has no bias in the file gets one if the network's is not 0, and a clamp that is an operator becomes
+    another one if its bounds are those: RELU6 becomes RELU. A quantized dimension that a tensor does not have, for
+    which LiteRT refuses a file, becomes 0.
 
     Weight scales are chosen so that ``s_x * s_w / s_y`` is what the network's multipliers and shifts represent,
     to the nearest float32. The runtime derives the rescalers of ADD, SUB, MUL and MEAN from the tensors' scales, which
@@ -149,7 +153,7 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     Raises:
         NetworkError: the network does not belong to this file.
     """
-    original = _with_every_bias(network, original, name)
+    original = _with_every_place(network, original, name)
     graph = read_graph(original, name)
     patcher = _Patcher(bytearray(original), graph)
     for index in strange_axes(original):
@@ -170,18 +174,32 @@ def patched(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
     return annotated(bytes(patcher.content), network, graph)
 
 
-def _with_every_bias(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
-    """Returns the file with a bias for every layer of the network that has one, and none in the file."""
+def _with_every_place(network: QuantizedNetwork, original: bytes, name: str) -> bytes:
+    """Returns the file with a bias for every layer of the network that has one, and with its stand-alone clamps."""
     graph = read_graph(original, name)
-    return with_biases(
-        original,
-        graph,
-        [
-            new
-            for operator in network.operators
-            if isinstance(operator, Weighted) and operator.bias.any() and (new := _new_bias(network, operator, graph))
-        ],
-    )
+    placed = [each for each in network.operators if operator_index(each) < len(graph.operators)]  # if it is this file
+    weighted = [each for each in placed if isinstance(each, Weighted) and each.bias.any()]
+    biases = [new for operator in weighted if (new := _new_bias(network, operator, graph))]
+    requantized = [each for each in placed if isinstance(each, Requantize)]
+    kinds = {operator_index(each): kind for each in requantized if (kind := _new_clamp(network, each, graph))}
+    return rewritten(original, graph, biases, kinds)
+
+
+def _new_clamp(network: QuantizedNetwork, operator: Requantize, graph: RawGraph) -> str | None:
+    """Returns the kind of clamp that has an operator's bounds, if that of the file has others and there is one."""
+    raw, result = graph.operators[operator_index(operator)], network.tensors[operator.output]
+    bounds = (operator.q_min, operator.q_max)
+    if raw.kind not in CLAMPS or _clamped(raw, raw.kind, result) == bounds:
+        return None
+    return next((kind for kind in CLAMPS if _clamped(raw, kind, result) == bounds), None)
+
+
+def _clamped(raw: RawOperator, kind: str, result: TensorSpec) -> tuple[int, int] | None:
+    """Returns the smallest and the largest integer of a stand-alone clamp; None if no integer lies in its range."""
+    try:
+        return clamp_range(raw, CLAMPS[kind], result)
+    except NetworkError:
+        return None
 
 
 def _new_bias(network: QuantizedNetwork, operator: Weighted, graph: RawGraph) -> NewBias | None:

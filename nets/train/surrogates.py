@@ -6,7 +6,6 @@ from torch import Tensor
 
 from nets.execute import kernel, matrix_product, real_pool, weighted_neighbours
 from nets.network import (
-    SOFTMAX_OUTPUT,
     AveragePool,
     Concatenation,
     ElementwiseProduct,
@@ -122,7 +121,8 @@ def _unscaled(
         case Softmax():
             step = (scales.scale(operator.inputs[0]) * operator.beta).to(torch.float32)
             shares = torch.softmax((inputs[0] - source.zero_point) * step, dim=-1)
-            return exactly(shares / SOFTMAX_OUTPUT[0] + SOFTMAX_OUTPUT[1], exact)
+            target = network.tensors[operator.output]
+            return exactly(shares / target.scale + target.zero_point, exact)
         case Pad() | FilledPad() | Concatenation() | Stack() | Reshape() | Transpose() | Rearrangement():
             return kernel(operator, network)(inputs)  # they only move integers, in any dtype
         case Extremum() | ReducedExtremum():

@@ -4,7 +4,7 @@ import inspect
 import re
 import sys
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import typer
 from typer.core import TyperGroup
@@ -88,10 +88,14 @@ def _value(annotation: object) -> str:
         kind = next(part for part in get_args(kind) if part is not type(None))
     if kind is bool:
         return "flag"
+    if get_origin(kind) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(kind))
     if get_origin(kind) is list and details.metavar is not None:
         return f"`{details.metavar}`, any number"
     if get_origin(kind) is list:
         return f"{_KINDS[get_args(kind)[0]]}, any number"
+    if get_origin(kind) is Literal:
+        return " or ".join(f"`{choice}`" for choice in get_args(kind))
     return _KINDS[kind] + (f", at least {details.min}" if details.min is not None else "")
 
 

@@ -47,12 +47,12 @@ def test_a_preset_gives_style_lanes_and_macs_and_is_read_back(name: str) -> None
 
 
 def test_own_numbers_reach_the_dataflow() -> None:
-    own = {"buffer_kib": 64, "bank_kib": 8, "word_bits": 32, "accumulator_kib": 2, "input_uses": 4, "weight_uses": 3}
+    own = {"buffer_kib": 64, "word_bits": 32, "accumulator_kib": 2, "input_uses": 4, "weight_uses": 3}
     hardware = of(small_spec(hardware__accelerator=own, hardware__mac_lanes=32))
     flow = accelerator_of(hardware, "shared", 1).dataflow
     assert flow is not None
     assert flow.accumulators is not None
-    assert (flow.buffer.kib, flow.buffer.bank_kib, flow.buffer.word_bits, flow.accumulators.kib) == (64, 8, 32, 2)
+    assert (flow.buffer.kib, flow.buffer.word_bits, flow.accumulators.kib) == (64, 32, 2)
     assert (flow.input_uses, flow.weight_uses, flow.reduction_lanes) == (4, 3, 8)
 
 
@@ -92,10 +92,12 @@ def test_layers_are_lowered_with_the_reuse_that_they_have(digits: PreparedStudy)
     assert len(kinds) == 3
 
 
-def test_banks_beyond_the_table_are_refused_before_anything_is_evaluated(digits: PreparedStudy) -> None:
-    hardware = HardwareSpec(accelerator=AcceleratorSpec(bank_kib=0.01))
+def test_buffers_beyond_the_table_are_refused_before_anything_is_evaluated(digits: PreparedStudy) -> None:
+    hardware = HardwareSpec(accelerator=AcceleratorSpec(buffer_kib=10000))
     study = replace(digits, spec=digits.spec.model_copy(update={"hardware": hardware}))
-    with pytest.raises(StudyError, match=r"hardware\.accelerator: memory cacti32: banks of 1 words; use 64 to 131072"):
+    with pytest.raises(
+        StudyError, match=r"hardware\.accelerator: memory cacti32: 1280000 words; possible are 64 to 1048576"
+    ):
         check_objectives(study)
     old = HardwareSpec(technology="osu035")  # no factor scales memories to 350 nm: their costs are unknown, no error
     check_objectives(replace(digits, spec=digits.spec.model_copy(update={"hardware": old})))

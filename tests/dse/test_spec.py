@@ -61,7 +61,7 @@ BAD: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"workers__executor": "slurm"}, ("workers.executor", "'ray' or 'serial'", "'slurm'")),
     ({"hardware__accelerator": {"preset": "tpu"}}, ("hardware.accelerator.preset", "'nvdla_small'", "'tpu'")),
     ({"hardware__accelerator": {"preset": ["finn"]}}, ("hardware.accelerator.preset", "finn")),
-    ({"hardware__accelerator": {"bank_kib": 0}}, ("hardware.accelerator.bank_kib", "greater than 0")),
+    ({"hardware__accelerator": {"buffer_kib": 0}}, ("hardware.accelerator.buffer_kib", "greater than 0")),
     (
         {"hardware__accelerator": {"preset": "finn", "weight_uses": 2}},
         ("hardware", "accelerator.weight_uses is given by preset = 'finn'"),

@@ -16,8 +16,9 @@ from dse.run import run_study
 from dse.store.collection import results_of
 from dse.store.run_folder import RunFolder
 from dse.study.loading import load_study
+from tests.conftest import Cli
 from tests.export.benches import build_bench
-from tests.hwmodels.hw_workloads import needs_verilator
+from tests.hwmodels.hw_workloads import needs_verilator, needs_yosys
 from tests.small_studies import write_study
 
 
@@ -108,10 +109,12 @@ def test_an_architecture_without_export_is_one_clear_line(run: RunFolder, varied
     copied = RunFolder(tmp_path / "run")
     shutil.copytree(run.path, copied.path)
     manifest = copied.manifest()
-    hardware = manifest.spec.hardware.model_copy(update={"architecture": "serial"})
-    serial = manifest.model_copy(update={"spec": manifest.spec.model_copy(update={"hardware": hardware})})
-    copied.manifest_path.write_text(serial.to_json(), encoding="utf-8")
-    with pytest.raises(StudyError, match=r"hardware\.architecture = 'serial' cannot be exported; only the array can"):
+    hardware = manifest.spec.hardware.model_copy(update={"architecture": "fractured"})
+    other = manifest.model_copy(update={"spec": manifest.spec.model_copy(update={"hardware": hardware})})
+    copied.manifest_path.write_text(other.to_json(), encoding="utf-8")
+    with pytest.raises(
+        StudyError, match=r"hardware\.architecture = 'fractured' cannot be exported; only the array, serial can"
+    ):
         export_design(copied.path, varied, tmp_path / "out")
 
 
@@ -155,16 +158,12 @@ def test_bench_passes_on_every_vector(simulation: Path) -> None:
 
 @needs_verilator
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["rtl", "test"])
-def test_bench_fails_on_a_single_wrong_bit(simulation: Path, kind: str) -> None:
-    """Of a parameter memory, and of an expected output."""
+def test_bench_fails_on_a_single_wrong_bit_of_an_expected_output(simulation: Path) -> None:
     document = DesignDocument.model_validate_json((simulation / "design.json").read_text(encoding="utf-8"))
-    memory = next(rescaler.memory for rescaler in document.rescalers if rescaler.memory)
-    path = simulation / (memory if kind == "rtl" else memory.replace("rtl/", "test/"))
+    path = simulation / "test" / f"{document.rescalers[0].module.removeprefix('unit_')}.hex"
     kept = path.read_text()
     first, rest = kept.split("\n", 1)
-    wrong = int(first, 16) ^ 1
-    path.write_text(f"{wrong:0{len(first)}x}\n{rest}")
+    path.write_text(f"{int(first, 16) ^ 1:0{len(first)}x}\n{rest}")
     try:
         status, shown = simulated(simulation)
     finally:
@@ -172,3 +171,12 @@ def test_bench_fails_on_a_single_wrong_bit(simulation: Path, kind: str) -> None:
     assert status != 0
     assert "FAIL" in shown
     assert "PASS" not in shown
+
+
+@needs_yosys
+def test_every_unit_of_a_design_is_proven_by_a_command(run: RunFolder, varied: int, cli: Cli) -> None:
+    done = cli("prove", run.path, "--trial", varied, "--json")
+    proofs = json.loads(done.out)
+    assert done.status == 0
+    assert {proof["outcome"] for proof in proofs} == {"proven"}
+    assert {"conv_0", "add_3", "fc_7"} <= {proof["layer"] for proof in proofs}

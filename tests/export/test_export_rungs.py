@@ -15,7 +15,7 @@ from nets.importers.tflite import load_tflite
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.operators import ElementwiseKind, ElementwiseSum, Method, Weighted
 from nets.network.quantized_network import QuantizedNetwork
-from tests.export.benches import bench_of, build_bench, icarus_command, passes
+from tests.export.benches import bench_of, build_bench, icarus_command, passes, with_a_wrong_bit
 from tests.hwmodels.hw_workloads import needs_verilator
 
 DATA = Path("../shared/data")
@@ -111,9 +111,8 @@ def test_every_rung_passes_under_icarus(ladder: tuple[Path, list[Unit]]) -> None
 def test_a_wrong_folded_bias_fails(digits: PreparedStudy, tmp_path: Path) -> None:
     samples = digits.members[0].splits.validation.inputs[:1].astype(np.int8)
     bench_of({"constant": pure_shifts(digits.members[0].network, 0)}, samples, 10, tmp_path)
-    memory = tmp_path / "rtl" / "conv_0_constant.hex"
-    first, rest = memory.read_text().split("\n", 1)
-    memory.write_text(f"{int(first, 16) ^ 1:0{len(first)}x}\n{rest}")
+    parameters = tmp_path / "rtl" / "parameters_conv_0_constant.v"
+    parameters.write_text(with_a_wrong_bit(parameters.read_text()))
     done = subprocess.run(icarus_command(tmp_path), cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "FAIL" in done.stdout

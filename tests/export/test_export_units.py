@@ -193,7 +193,7 @@ def test_units_connect_every_port_of_their_module(units: tuple[Unit, ...]) -> No
         text = unit_verilog(unit, "digits")
         for port in parse_files(unit.files, unit.module, unit.parameters).ports:
             assert text.count(f"        .{port.name}(") == 1, port.name
-        assert ("memory" in text) == bool(unit.fields)
+        assert (f"parameters_{unit.identifier} " in text) == bool(unit.fields)
 
 
 @pytest.mark.parametrize(

@@ -69,3 +69,19 @@ def bench_passes(bench: str, design: str, folder: Path) -> bool:
 
 
 HAS_ICARUS: Final = shutil.which("iverilog") is not None
+
+_PARTS: Final = """wire signed [14:0] low = acc * $signed({1'b0, mult[1:0]});
+    wire signed [14:0] high = acc * $signed({1'b0, mult[3:2]});
+    wire signed [12:0] carried = low >>> 2;
+    wire signed [15:0] upper = high + carried;
+    always @(posedge clk) product <= $signed({upper[13:0], low[1:0]});
+"""
+BY_PARTS: Final = UNIT.replace("        product <= acc * multiplier;\n", "").replace(
+    "wire signed [4:0] multiplier = {1'b0, mult};", _PARTS
+)  # the product from two slices of the multiplier, whose low bits are settled first
+WRONG_PARTS: Final = {
+    "a part has no room for its sign": ("wire signed [14:0] high", "wire signed [12:0] high"),
+    "a carry is cut": ("wire signed [12:0] carried", "wire signed [10:0] carried"),
+    "a bit is counted twice": ("{upper[13:0], low[1:0]}", "{upper[12:0], low[2:0]}"),
+    "the carry has no sign": ("low >>> 2", "low[14:2] >> 1"),
+}

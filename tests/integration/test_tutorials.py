@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import dse.run
+from dse.fetch import Fetcher
 
 DOCS = Path(__file__).parents[2] / "docs"
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -50,9 +51,9 @@ def missing_for_the_commands() -> str:
 @pytest.mark.slow
 @pytest.mark.skipif(bool(missing_for_the_commands()), reason=f"not there: {missing_for_the_commands()}")
 def test_commands_of_the_page_run(tmp_path: Path) -> None:
-    """Runs all commands in one shell, in a folder with the model and the samples; the first that fails ends it."""
-    shutil.copy(MODEL, tmp_path / "model.tflite")
-    shutil.copy(SAMPLES, tmp_path / "samples.npz")
+    """Runs all commands in one shell, in an empty folder; the first that fails ends it. The cache has the files."""
+    for file in (MODEL, SAMPLES):
+        Fetcher(DATA).bring(file.name)
     page = (DOCS / "tutorial.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])

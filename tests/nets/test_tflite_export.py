@@ -21,7 +21,7 @@ from nets.narrow import Calibration
 from nets.narrow.activations import between_tensors
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.contracts import contract_named
-from nets.network.operators import Convolution, ElementwiseSum, Method, Weighted
+from nets.network.operators import Convolution, ElementwiseSum, Method, Requantize, Weighted
 from nets.network.profiles import PROFILES
 from nets.network.quantized_network import QuantizedNetwork
 from nets.network.rescaler import rescaler_from_scale
@@ -170,6 +170,25 @@ def test_an_activation_that_ended_with_int8_becomes_one_without_that_end() -> No
     again = read_graph(patched(design, content, "m"), "m").operators
     kept = [operator.options(tflite.Conv2DOptions).FusedActivationFunction() for operator in again]
     assert kept == [RELU, RELU6]
+
+
+@pytest.mark.parametrize("resolver", list(PROFILES))
+def test_a_clamp_of_its_own_becomes_one_without_that_end(tmp_path: Path, resolver: str) -> None:
+    layers = Layers(np.random.default_rng(2))
+    ends, inside = (layers.requantize("RELU6", layers.conv(layers.input(4, 4, 3), 4)) for _ in range(2))
+    for index, step in ((ends, 6 / 255), (inside, 10 / 255)):
+        layers.writer.tensors[index].scales, layers.writer.tensors[index].zero_points = [step], [-128]
+    path = tmp_path / "m.tflite"
+    path.write_bytes(layers.content(layers.pad(ends, (1, 1), (0, 0), (0, 0)), inside))
+    network = load_tflite(path)
+    coarser = {at: replace(network.tensors[at], scale=1.5 * network.tensors[at].scale) for at in network.outputs}
+    design = between_tensors(network, network.with_tensors(coarser | {
+        op.output: replace(network.tensors[op.output], scale=1.5 * network.tensors[op.output].scale)
+        for op in network.operators if isinstance(op, Requantize)
+    }))  # fmt: skip
+    assert export_tflite(design, path, tmp_path / "out.tflite", resolver).explained
+    again = read_graph((tmp_path / "out.tflite").read_bytes(), "m").operators
+    assert [raw.kind for raw in again if raw.kind.startswith("RELU")] == ["RELU", "RELU6"]
 
 
 def test_a_narrow_add_is_a_scale_error(original: Path, tmp_path: Path) -> None:

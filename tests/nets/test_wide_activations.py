@@ -63,6 +63,25 @@ def test_matrices_and_transposed_convolutions_are_exact(seed: int, bias: bool) -
     assert_certified(network, *random_samples(network, 4, seed))
 
 
+@EXAMPLES
+@given(seeds, st.sampled_from([3, 40]), st.sampled_from([5e-5, 3e-4, 2e-3]), st.sampled_from([1.0, 0.3]))
+def test_a_softmax_is_exact(seed: int, length: int, scale: float, beta: float) -> None:
+    layers = Layers(np.random.default_rng(seed), wide=True)
+    x = layers.input(4, length, scale=scale)
+    y = layers.writer.activation(layers.shape(x), 2.0**-15, 0, "INT16")
+    layers.writer.operator("SOFTMAX", [x], [y], "SoftmaxOptions", Beta=beta)
+    content = layers.content(layers.transpose(y, 0, 2, 1))
+    assert_exact(content, seed, 12)
+    network = network_from_bytes(content, "m")
+    (x_real,) = random_samples(network, 12, seed)
+    (shares,) = IntegerExecutor(network).outputs(x_real)
+    wanted = torch.softmax(torch.from_numpy(x_real * (scale * beta)), dim=-1).numpy()
+    assert np.abs(shares.swapaxes(1, 2) * 2.0**-15 - wanted).max() < 1e-3
+    twin = RescaleAwareTwin(network)
+    carried = twin.integers(torch.from_numpy(x_real))[network.outputs[0]]
+    assert np.array_equal(carried.detach().numpy(), shares)
+
+
 def test_a_bias_of_32_bits_of_a_transposed_convolution_is_refused() -> None:
     layers = Layers(np.random.default_rng(0), wide=True)
     with pytest.raises(NetworkError, match="TRANSPOSE_CONV of int16 has a bias of 32 bits"):

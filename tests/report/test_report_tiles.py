@@ -58,6 +58,7 @@ def test_costs_have_the_range_of_both_models(typical: StudyResults) -> None:
     int16 = choice.int16["rescaler_area_um2"] / choice.area_um2
     assert area.change == f"{by_both} than int32 by both cost models; {smaller(int16, int16)} than int16"
     assert f"{formats.times(int16)} less than int16" in verdict.headline
+    assert f"The rescalers' part: area {area.condition}; energy {energy.condition} (" in verdict.text
     shares = choice.area_shares
     without, with_buffers = ((formats.share(a), formats.share(b)) for a, b in (
         (shares.int32, shares.design), (shares.int32_whole, shares.design_whole)

@@ -36,6 +36,7 @@ _BETA_MIN = 2.0**-10
 # Elements of a softmax in fixed point: sums of exponentials have 12 integer bits, and LiteRT's reference kernel aborts
 # if one of 512 or more is reached.
 _LONGEST, _LONGEST_RUN = 4095, 511
+_LONGEST_WIDE = 2**15  # of int16: sums of exponentials stay below 2**31, at 2**15 each
 
 
 def function(builder: Builder, raw: RawOperator) -> Operator:
@@ -73,12 +74,17 @@ def softmax(builder: Builder, raw: RawOperator) -> Operator:
     """Converts SOFTMAX along the last axis."""
     source, result, beta = builder.activation(raw), builder.result(raw), raw.options(tflite.SoftmaxOptions).real("Beta")
     check_shape(raw, source.shape, result)
-    _check_output(raw, result, SOFTMAX_OUTPUT)
+    wide = is_wide(source)
+    if wide is not is_wide(result):
+        raise NetworkError(f"{raw} has an input of {source.bits} bits and an output of {result.bits}")
+    _check_output(raw, result, _WIDE_OUTPUT if wide else SOFTMAX_OUTPUT)
     if not _BETA_MIN <= beta <= 1 / _BETA_MIN:
         raise NetworkError(f"{raw} has beta = {beta}; use {_BETA_MIN} to {1 / _BETA_MIN}")
     floating, length = builder.profile.xnnpack_forms, source.shape[-1]
     longest = _LONGEST_RUN if builder.profile.runtime else _LONGEST
-    if not floating and length > longest:
+    if wide and length > _LONGEST_WIDE:
+        raise NetworkError(f"{raw} is over {length} elements; of int16 at most {_LONGEST_WIDE} are supported")
+    if not wide and not floating and length > longest:
         raise NetworkError(f"{raw} is over {length} elements; in fixed point at most {longest} are supported")
     exponentials = softmax_exponentials(beta, source, floating=floating)
     return Softmax(**placed(raw), beta=beta, exponentials=exponentials)

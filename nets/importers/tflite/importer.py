@@ -104,7 +104,7 @@ CONVERTERS: dict[str, Converter] = {
 
 # Kinds that are not known of int16.
 _OF_INT8 = (
-    *("NEG", THROUGH_FLOAT, "PADV2", "PRELU", "RELU_0_TO_1", "RELU_N1_TO_1", "SOFTMAX"),
+    *("NEG", THROUGH_FLOAT, "PADV2", "PRELU", "RELU_0_TO_1", "RELU_N1_TO_1"),
     *("SQUARED_DIFFERENCE", "SUM"),
 )
 

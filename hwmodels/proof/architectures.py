@@ -37,9 +37,7 @@ def shipped(
     A folded unit is claimed to shift and to clamp: its rounding constant and zero point are in its accumulator, which
     the proof of an exported unit takes into account.
     """
-    source = Source(
-        files=architecture.files, top=architecture.top, parameters=architecture.parameters(workload)
-    )
+    source = Source(files=architecture.files, top=architecture.top, parameters=architecture.parameters(workload))
     netlist = read_netlist(source)
     return source, netlist, tuple(_statements(architecture, workload, netlist))
 
@@ -96,7 +94,7 @@ def _interface(
         ports={**ports, OUTPUT: PortBits(out)},
         values=values,
         ties=tied,
-        latency=architecture.latency(k),
+        latency=architecture.latency(k) + workload.pipeline.depth,
         unread=tuple(sorted(names - used)),
     )
 
@@ -137,5 +135,3 @@ def _sum(architecture: Architecture, workload: RescalerWorkload, names: set[str]
         multiplier_bits=(first.multiplier_bits, last.multiplier_bits),
     )
     return Statement("", _interface(architecture, workload, names, operands, fixed), claim)
-
-

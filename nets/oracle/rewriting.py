@@ -1,7 +1,8 @@
-"""Biases in a .tflite file for layers that have none there; what the file holds already keeps its bytes."""
+"""A .tflite file with more biases, or other kinds of operators; what the file holds already keeps its bytes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import flatbuffers
 import numpy as np
@@ -16,9 +17,11 @@ _ALIGNMENT = 16  # bytes; of buffers, by the schema
 # Fields of tables by the schema: o another object, others scalars of 1, 4 or 8 bytes.
 _SCALARS = {"b": "Uint8", "i": "Uint32", "q": "Uint64"}
 _MODEL, _SUBGRAPH, _OPERATOR = "iooooooo", "oooooi", "ioobooboo" + "qqboi"
-_SUBGRAPHS, _BUFFERS = 2, 4  # fields of the model
+_CODES, _SUBGRAPHS, _BUFFERS = 1, 2, 4  # fields of the model
 _TENSORS, _OPERATORS = 0, 3  # fields of a subgraph
-_INPUTS = 1  # field of an operator
+_CODE, _INPUTS = 0, 1  # fields of an operator
+_INT8_VERSION = 2  # of operators such as RELU
+_LAST_OLD_CODE = 127  # later kinds have their number in a field of its own; this one says so
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -42,8 +45,8 @@ class NewBias:
     name: str
 
 
-def with_biases(content: bytes, graph: RawGraph, biases: Sequence[NewBias]) -> bytes:
-    """Returns the file with these biases, each a new tensor behind the present ones.
+def rewritten(content: bytes, graph: RawGraph, biases: Sequence[NewBias], kinds: Mapping[int, str]) -> bytes:
+    """Returns the file with these biases, each a new tensor behind the present ones, and these kinds of operators.
 
     A flatbuffer's references go forward, so what is new, and what refers to it, is written before all of the file.
 
@@ -51,16 +54,17 @@ def with_biases(content: bytes, graph: RawGraph, biases: Sequence[NewBias]) -> b
         content: the file.
         graph: its tensors and operators.
         biases: the biases.
+        kinds: the new kind, one without options, of operators by their index in the file.
 
     Raises:
         NetworkError: a part of the file that the import does not need is corrupted.
     """
-    if not biases:
+    if not biases and not kinds:
         return content
     try:
-        return _Rewriter(content, graph).rewritten(biases)
+        return _Rewriter(content, graph).rewritten(biases, kinds)
     except DECODING_ERRORS as error:
-        raise NetworkError(f"{biases[0].name} cannot be added: the file is corrupted ({error})") from error
+        raise NetworkError(f"the design cannot be written, since the file is corrupted ({error})") from error
 
 
 @dataclass(slots=True)
@@ -80,7 +84,7 @@ class _Rewriter:
         self.builder.minalign = _ALIGNMENT
         self.builder.ForceDefaults(True)  # a copy states what its original states
 
-    def rewritten(self, biases: Sequence[NewBias]) -> bytes:
+    def rewritten(self, biases: Sequence[NewBias], kinds: Mapping[int, str]) -> bytes:
         model = tflite.Model.GetRootAs(self.content, 0)
         subgraph, own_buffers = model.Subgraphs(0), model.BuffersLength()
         count = len(self.graph.tensors)
@@ -95,6 +99,10 @@ class _Rewriter:
             at: self._table(_of(subgraph.Operators(at)), _OPERATOR, {_INPUTS: self._integers(own)})
             for at, own in inputs.items()
         }
+        new_kinds, codes = sorted(set(kinds.values())), model.OperatorCodesLength()
+        for at, kind in kinds.items():
+            code = {_CODE: codes + new_kinds.index(kind)}
+            operators[at] = self._table(_of(subgraph.Operators(at)), _OPERATOR, scalars=code)
         changed = {
             _TENSORS: self._objects(_places(subgraph.Tensors, count), tensors),
             _OPERATORS: self._objects(_places(subgraph.Operators, subgraph.OperatorsLength()), changed=operators),
@@ -103,6 +111,7 @@ class _Rewriter:
         fields = {
             _SUBGRAPHS: self._objects(_places(model.Subgraphs, model.SubgraphsLength()), changed=first),
             _BUFFERS: self._objects(_places(model.Buffers, own_buffers), buffers),
+            _CODES: self._objects(_places(model.OperatorCodes, codes), [self._code(kind) for kind in new_kinds]),
         }
         self.builder.Finish(self._table(_of(model), _MODEL, fields), file_identifier=IDENTIFIER)
         return bytes(self.builder.Output())
@@ -111,8 +120,14 @@ class _Rewriter:
         """Returns the place of what lies at a position of the file."""
         return len(self.content) - position
 
-    def _table(self, table: Table, fields: str, changed: Mapping[int, int]) -> int:
-        """Copies a table, whose other objects stay where they are, but for the changed ones."""
+    def _table(
+        self,
+        table: Table,
+        fields: str,
+        changed: Mapping[int, int] = MappingProxyType({}),
+        scalars: Mapping[int, int] = MappingProxyType({}),
+    ) -> int:
+        """Copies a table, whose other objects stay where they are, but for the changed ones and changed scalars."""
         self.builder.StartObject(len(fields))
         for slot, kind in enumerate(fields):
             at = table.Offset(4 + 2 * slot)
@@ -120,9 +135,9 @@ class _Rewriter:
                 old = self._place(table.Indirect(table.Pos + at)) if at else 0
                 if place := changed.get(slot, old):
                     self.builder.PrependUOffsetTRelativeSlot(slot, place, 0)
-            elif at:
+            elif at or slot in scalars:
                 scalar = getattr(flatbuffers.number_types, f"{_SCALARS[kind]}Flags")
-                value = table.Get(scalar, table.Pos + at)
+                value = scalars[slot] if slot in scalars else table.Get(scalar, table.Pos + at)
                 getattr(self.builder, f"Prepend{_SCALARS[kind]}Slot")(slot, value, 0)
         return int(self.builder.EndObject())
 
@@ -154,6 +169,14 @@ class _Rewriter:
         tflite.TensorAddName(self.builder, name)
         tflite.TensorAddQuantization(self.builder, quantization)
         return int(tflite.TensorEnd(self.builder))
+
+    def _code(self, kind: str) -> int:
+        code = getattr(tflite.BuiltinOperator, kind)
+        tflite.OperatorCodeStart(self.builder)
+        tflite.OperatorCodeAddDeprecatedBuiltinCode(self.builder, min(code, _LAST_OLD_CODE))
+        tflite.OperatorCodeAddBuiltinCode(self.builder, code)
+        tflite.OperatorCodeAddVersion(self.builder, _INT8_VERSION)
+        return int(tflite.OperatorCodeEnd(self.builder))
 
     def _buffer(self, bias: NewBias) -> int:
         content = bytes(bias.size * (8 if bias.wide else 4))
