@@ -9,11 +9,12 @@ from hwmodels.synthesis.corpus.sweep import (
     read_corpus,
     run_corpus,
 )
-from hwmodels.synthesis.corpus.table import with_gates
+from hwmodels.synthesis.corpus.table import calibrate_gates, with_gates
 
 __all__ = [
     "CorpusMeasurement",
     "append_measurement",
+    "calibrate_gates",
     "corpus",
     "corpus_points",
     "fit_gates",
