@@ -70,7 +70,11 @@ def gate_cost(design: Design, technology: Technology, gates: Gates) -> GateCost:
     inside = known and area <= gates.area_range_um2[1]
     few: DesignClass = "operator" if len(design.operators) <= _FEW else "datapath"
     design_class: DesignClass = "redundant" if redundant else few
-    errors = tuple(stated_error(gates, metric, design_class, inside=inside) for metric in ("area_um2", "energy_pj"))
+    # Of the modules that were set aside energies are up to three times as far off as the corpus: its worst is stated.
+    errors = (
+        stated_error(gates, "area_um2", design_class, inside=inside),
+        stated_error(gates, "energy_pj", design_class, inside=False),
+    )
     components = [
         ComponentCost(
             f"{part.kind} {part.name} at {part.where}",

@@ -73,7 +73,7 @@ def test_operators_of_varied_designs_equal_those_of_yosys(
         ("module top(output [3:0] y);\n assign y = 1 / 0;\nendmodule", r"design\.v:2: division by zero"),
         ("module top(output y);\n assign y = {0{1'b1}};\nendmodule", r"replication count is 0"),
         ("module top;\n genvar i;\n for (i=0; i<2; i=i) begin wire x; end\nendmodule", r"does not end within"),
-        ("module top;\n typedef logic t;\nendmodule", r"design\.v:2: syntax error"),
+        ("module top;\n typedef logic t;\nendmodule", r"design\.v:2: 'typedef' is SystemVerilog"),
         ("module top;\n `FOO\nendmodule", r"design\.v:2: macro or directive `FOO is not known"),
         ("`ifdef A\nmodule top;\nendmodule", r"design\.v:1: `ifdef is not closed"),
         ("module top;\nendmodule\n`endif", r"design\.v:3: `endif without `ifdef"),

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from hwmodels.synthesis.corpus.design import TOP, CorpusDesign
 
 _WIDEST = 64
-# Modes, shift amounts and table addresses come from ports of their own: those that are bits of the data would contradict
-# each other in ways that a synthesizer finds and no designer writes.
+# Modes, shift amounts and table addresses come from ports of their own: those that are bits of the data would
+# contradict each other in ways that a synthesizer finds and no designer writes.
 _CONTROLS = ("input [63:0] mode", "input [5:0] amount", "input [5:0] address")
 
 
@@ -277,7 +277,8 @@ class _Writer:
         a = self._pick(24)
         result = self._new(a.bits + 8, a.signed, "reg")
         self.lines.append(
-            f"always @(posedge clk) if (rst) {result.name} <= 0; else if (en) {result.name} <= {result.name} + {a.name};"
+            f"always @(posedge clk) if (rst) {result.name} <= 0; "
+            f"else if (en) {result.name} <= {result.name} + {a.name};"
         )
 
     def pad(self) -> None:

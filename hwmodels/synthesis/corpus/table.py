@@ -43,7 +43,7 @@ def calibrate_gates(
     Args:
         library: the cell library.
         table: text of the library's table.
-        path: CSV file of the corpus. Designs of the corpus that it lacks are measured, up to 100 in all (about 3 minutes).
+        path: CSV file of the corpus. Designs that it lacks are measured, up to 100 in all (about 3 minutes).
         progress: called with each new measurement.
 
     Raises:
