@@ -130,7 +130,7 @@ def test_calibrate_fits_a_table_from_what_a_sweep_left(tmp_path: Path) -> None:
     assert load_technology(path) == result.technology
     assert result.technology.clocking is None
     assert {error.architecture for error in result.errors} >= {"all", "array", "add"}
-    # The fractured unit's energy jumps where its mode changes, that of constants follows their digits (the ratios of the
-    # table, which tests of the published one judge, follow both), and the delay of a constant shift has no neighbour.
+    # The fractured unit's energy jumps where its mode changes, that of constants follows their digits (the ratios of
+    # the table, which tests of the published one judge, follow both), and the delay of a constant shift has no neighbour.
     few = ("fractured", "constant", "add_constants", "shift_constants")
     assert all(error.mean < 0.25 for error in result.errors if error.architecture not in few)
