@@ -115,8 +115,7 @@ def calibrate(
     """
     from dse.cli.hardware_tables import print_errors
     from hwmodels.synthesis import calibrate as calibrate_technology
-    from hwmodels.synthesis import load_liberty
-    from hwmodels.synthesis.corpus import calibrate_gates
+    from hwmodels.synthesis import calibrate_gates, load_liberty
     from nets.files import write_text
 
     console = terminal()

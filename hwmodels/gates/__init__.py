@@ -5,7 +5,7 @@ from hwmodels.gates.graph import Graph, Kind
 from hwmodels.gates.lowering import Flop, GateDesign, lower
 from hwmodels.gates.paths import Arrivals, arrivals
 from hwmodels.gates.stimulus import random_words
-from hwmodels.gates.switching import Switching, is_redundant, switching
+from hwmodels.gates.transitions import Switching, is_redundant, switching
 
 __all__ = [
     "Arrivals",

@@ -17,20 +17,26 @@ from typing import Final
 import numpy as np
 
 from hwmodels import cost_verilog, load_technology
-from hwmodels.synthesis import Library, load_liberty
-from hwmodels.synthesis.corpus import (
+from hwmodels.synthesis import (
     CorpusMeasurement,
-    append_measurement,
+    Library,
+    append_corpus,
     calibrate_gates,
+    load_liberty,
     measure_module,
     read_corpus,
 )
-from hwmodels.technologies import DesignClass, Gates
+from hwmodels.technologies import DesignClass, Gates, Metric
 from nets.files import write_text
 from studies.hardware.scripts import run_script
 
 MODULES: Final = Path(__file__).with_name("modules")
-_LINES: Final = (("area_um2", "area"), ("energy_pj", "energy"), ("leakage_uw", "leakage"), ("delay_ns", "delay"))
+_LINES: Final[tuple[tuple[Metric, str], ...]] = (
+    ("area_um2", "area"),
+    ("energy_pj", "energy"),
+    ("leakage_uw", "leakage"),
+    ("delay_ns", "delay"),
+)
 _CLASSES: Final[tuple[tuple[DesignClass, str], ...]] = (
     ("operator", "single operators"),
     ("datapath", "random datapaths"),
@@ -38,21 +44,20 @@ _CLASSES: Final[tuple[tuple[DesignClass, str], ...]] = (
 )
 
 
-def fit_table(liberty: Path, table: Path, folder: Path) -> list[Path]:
-    """Measures what is missing, and writes the table's section and the page; returns the written paths."""
+def fit_table(liberty: Path, table: Path, folder: Path) -> None:
+    """Measures what is missing, and writes the table's section and the page."""
     library = load_liberty(liberty)
     path = folder / f"corpus_{table.stem}.csv"
     write_text(table, calibrate_gates(library, table.read_text(encoding="utf-8"), path))
-    modules = _measure_modules(folder / f"modules_{table.stem}.csv", library)
-    return [path, table, modules, write_page(folder, table.parent)]
+    _measure_modules(folder / f"modules_{table.stem}.csv", library)
+    write_page(folder, table.parent)
 
 
-def _measure_modules(path: Path, library: Library) -> Path:
+def _measure_modules(path: Path, library: Library) -> None:
     done = {row.design for row in read_corpus(path)}
     for module in sorted(MODULES.glob("*.v")):
         if module.stem not in done:
-            append_measurement(path, measure_module((module,), module.stem, {}, library))
-    return path
+            append_corpus(path, measure_module((module,), module.stem, {}, library))
 
 
 def write_page(folder: Path, tables: Path) -> Path:

@@ -68,9 +68,9 @@ def test_words_of_gates_compute_as_integers_do(left: int, right: int, data: st.D
     width = left + right
     mask = (1 << width) - 1
     rows = words.product_rows(graph, a, b, width, signed=True, negative=False)
-    wide = [words.stretched(word, width) for word in (a, b)]
+    wide = words.stretched(a, width), words.stretched(b, width)
     found = {
-        "sum": (words.add(graph, *wide, width), (sx + sy) & mask),
+        "sum": (words.add(graph, wide[0], wide[1], width), (sx + sy) & mask),
         "difference": (words.add(graph, wide[0], words.inverted(wide[1]), width, 1), (sx - sy) & mask),
         "product": (words.total(graph, rows, width), (sx * sy) & mask),
         "less": ((words.less(graph, *wide, signed=True),), int(sx < sy)),

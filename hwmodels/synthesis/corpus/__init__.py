@@ -3,7 +3,7 @@
 from hwmodels.synthesis.corpus.fitting import corpus_points, fit_gates
 from hwmodels.synthesis.corpus.sweep import (
     CorpusMeasurement,
-    append_measurement,
+    append_corpus,
     corpus,
     measure_module,
     read_corpus,
@@ -13,7 +13,7 @@ from hwmodels.synthesis.corpus.table import calibrate_gates, with_gates
 
 __all__ = [
     "CorpusMeasurement",
-    "append_measurement",
+    "append_corpus",
     "calibrate_gates",
     "corpus",
     "corpus_points",

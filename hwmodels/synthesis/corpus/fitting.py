@@ -94,12 +94,11 @@ def fit_gates(points: Sequence[CorpusPoint], library: str) -> Gates:
     )
     typical = np.array([_TYPICAL[kind] for kind in GATE_KINDS])
     switching_typical = np.concatenate([typical, typical / 2, [2.0]])
-    area, leakage, energy = (
-        _fit(columns[fitted], _figures(points, metric)[fitted], like)
-        for columns, metric, like in (
-            (counts, "area_um2", typical), (counts, "leakage_uw", typical), (switched, "energy_pj", switching_typical),
-        )
-    )  # fmt: skip
+    area, leakage = (
+        _fit(counts[fitted], _figures(points, "area_um2")[fitted], typical),
+        _fit(counts[fitted], _figures(points, "leakage_uw")[fitted], typical),
+    )
+    energy = _fit(switched[fitted], _figures(points, "energy_pj")[fitted], switching_typical)
     delays, paths = _delays(points)
     errors = {
         "area_um2": _errors(points, "area_um2", counts, typical),

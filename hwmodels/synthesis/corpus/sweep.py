@@ -87,7 +87,7 @@ def run_corpus(path: Path, library: Library, designs: Sequence[CorpusDesign]) ->
     for design in designs:
         if (library.name, design.name, design.digest) not in done:
             measurement = measure_design(design, library)
-            append_measurement(path, measurement)
+            append_corpus(path, measurement)
             yield measurement
 
 
@@ -114,7 +114,7 @@ def read_corpus(path: Path) -> list[CorpusMeasurement]:
     return rows
 
 
-def append_measurement(path: Path, measurement: CorpusMeasurement) -> None:
+def append_corpus(path: Path, measurement: CorpusMeasurement) -> None:
     """Adds one row to a file, with a header if it is new."""
     row = asdict(measurement)
     new = not path.exists()
