@@ -51,7 +51,9 @@ class StudyFacts:
             attributes above are then the baseline's.
         calibration: number of unlabelled samples that narrowed networks are calibrated with; 0: they are not.
         accelerator: shape of the accelerator around the rescalers, in words.
+        output_order: order in which a lane rescales outputs.
         clock_mhz: frequency of the target clock, MHz; None without one.
+        clock_gating: whether clock gates stop the clocks of rescalers that wait; None without a clock.
     """
 
     study: str
@@ -73,7 +75,9 @@ class StudyFacts:
     members: tuple[str, ...]
     calibration: int
     accelerator: str
+    output_order: str
     clock_mhz: float | None = None
+    clock_gating: bool | None = None
 
     @property
     def clocked(self) -> str:
