@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from dse.report.documents import ResultsDocument, results_document
 from dse.report.recommendations import Recommendation, recommendation
-from dse.report.terminal import complete_trial, front_table, show
+from dse.report.terminal import complete_trial, front_table, notes, show
 from dse.verdict import Choice, Evidence
 from nets.lazy import names_on_demand
 
@@ -27,6 +27,7 @@ __all__ = [
     "comparison_document",
     "complete_trial",
     "front_table",
+    "notes",
     "recommendation",
     "results_document",
     "show",

@@ -199,6 +199,7 @@ def _facts(manifest: Manifest, complete: int) -> StudyFacts:
         members=tuple(member.name for member in spec.members if member.name),
         calibration=spec.fidelity.calibration,
         accelerator=_accelerator(spec.hardware),
+        looks_before=manifest.looks_before,
         clock_mhz=None if spec.hardware.clock is None else spec.hardware.clock.mhz,
     )
 

@@ -51,6 +51,7 @@ class StudyFacts:
             attributes above are then the baseline's.
         calibration: number of unlabelled samples that narrowed networks are calibrated with; 0: they are not.
         accelerator: shape of the accelerator around the rescalers, in words.
+        looks_before: looks at test samples of the same data that earlier runs in the folder took.
         clock_mhz: frequency of the target clock, MHz; None without one.
     """
 
@@ -73,6 +74,7 @@ class StudyFacts:
     members: tuple[str, ...]
     calibration: int
     accelerator: str
+    looks_before: int = 0
     clock_mhz: float | None = None
 
     @property
