@@ -16,6 +16,7 @@ from hwmodels.models import (
     cost_verilog,
 )
 from hwmodels.network import network_cost
+from hwmodels.orders import OUTPUT_ORDERS, OutputOrder
 from hwmodels.parsing import included_files
 from hwmodels.presets import PRESETS, OwnBuffers, Preset, PresetName
 from hwmodels.technologies import Technology, load_technology, technology_names
@@ -23,6 +24,7 @@ from hwmodels.toml_files import parse_toml, read_text
 from hwmodels.workload import RescalerWorkload, RescaleStage
 
 __all__ = [
+    "OUTPUT_ORDERS",
     "PRESETS",
     "Accelerator",
     "AcceleratorCost",
@@ -39,6 +41,7 @@ __all__ = [
     "MemoryCost",
     "MemoryTable",
     "NetworkCost",
+    "OutputOrder",
     "OwnBuffers",
     "Preset",
     "PresetName",

@@ -1,8 +1,8 @@
 """Accelerator templates: MAC array, rescalers, parameter memory and buffers around a network, in two styles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, get_args
+from typing import Final
 
 from hwmodels.clock import ClockedModel, clock_energy_nj, slowest_ns
 from hwmodels.components import crossed, sized
@@ -11,11 +11,19 @@ from hwmodels.dataflow import Dataflow, MemoryCost, memory_cost
 from hwmodels.errors import HardwareError
 from hwmodels.models import CostModel
 from hwmodels.network import PJ_PER_NJ, built_workloads, memory_formats, network_cost, parameter_memory
+from hwmodels.orders import OutputOrder
 from hwmodels.technologies import Technology
 from hwmodels.workload import RescalerWorkload
 
+# A layer that works at the same time as the next one gives all channels of a position before the next position, as the
+# windows of a convolution need them (FINN, Umuroglu et al., FPGA 2017: interleaved channels). An array whose weights
+# stay while positions pass, as NVDLA's do (nvdla.org, Unit Description, Convolution Pipeline), gives a lane all
+# positions of a channel.
+NATURAL_ORDERS: Final[Mapping[Style, OutputOrder]] = {
+    "streaming": "channel_innermost",
+    "shared": "channel_outermost",
+}
 _NJ_OF_UW_NS: Final = 1e-6
-OutputOrder = Literal["channel_outermost", "channel_innermost"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,23 +36,15 @@ class Accelerator:
         mac_lanes: multiply-accumulates per cycle, of the array or of each layer.
         rescaler_lanes: rescaler units side by side, of the bank or of each layer; a single-cycle one does a rescale
             per cycle.
-        output_order: the order in which a lane sees outputs. ``channel_outermost``: all positions of a channel, then
-            the next channel, so that a channel's parameters are read once an inference and held; the order in which
-            NVDLA finishes one group of kernels after the other (nvdla.org, Unit Description, Convolution Pipeline:
-            group operation), and that of the traces behind the calibrated energies. ``channel_innermost``: all
-            channels of a position, then the next position, so that every rescale reads its parameters.
         dataflow: buffers of weights and activations, and how often they are accessed; None to leave them out.
     """
 
     style: Style
     mac_lanes: int
     rescaler_lanes: int
-    output_order: OutputOrder = "channel_outermost"
     dataflow: Dataflow | None = None
 
     def __post_init__(self) -> None:
-        if self.output_order not in get_args(OutputOrder):
-            raise HardwareError(f"output_order is {self.output_order!r}; use one of {', '.join(get_args(OutputOrder))}")
         for name in ("mac_lanes", "rescaler_lanes"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -148,12 +148,13 @@ def parameter_energy_nj(
 ) -> float | None:
     """Returns the energy of reading parameters and biases in one inference, None without a memory energy.
 
-    A bias is read with the parameters of its channel.
+    A bias is read with the parameters of its channel, as often as the order of outputs says, for which the table's
+    energies are read, too.
     """
     bit, style = parameter_memory(technology), accelerator.style
     words = memory_formats(built_workloads(workloads, style=style), style=style)
     bits = sum(
-        (word.parameter_bits + word.bias_bits) * parameter_reads(workload, accelerator.output_order)
+        (word.parameter_bits + word.bias_bits) * parameter_reads(workload, technology.output_order)
         for word, workload in zip(words, workloads, strict=True)
     )
     return None if bit.energy_pj is None else bit.energy_pj * bits / PJ_PER_NJ

@@ -44,7 +44,7 @@ class ClockedModel:
     energy of clock gates and of idle clocks depends on how long a lane waits, and is not part of a unit's.
 
     Raises:
-        HardwareError: if the technology table has no delays.
+        HardwareError: if the technology table has no delays, or no clock gate for a clock with gating.
     """
 
     model: CostModel
@@ -52,7 +52,9 @@ class ClockedModel:
     _known: dict[RescalerWorkload, Pipeline] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        clocking_of(self.technology)
+        figures = clocking_of(self.technology)
+        if self.clock.gating and figures.gate_pj is None:
+            raise HardwareError(f"technology {self.technology.name!r} has no clock gate; use gating = false")
 
     @property
     def name(self) -> str:
@@ -165,7 +167,7 @@ def clock_energy_nj(
         key = layer.name if style == "streaming" else layer.lane
         busy[key] = busy.get(key, 0) + own
     if model.clock.gating:
-        energy = figures.gate_pj * cycles * len(served)
+        energy = (figures.gate_pj or 0.0) * cycles * len(served)
     else:
         idle = (max(cycles - busy[key], 0) * lane.register_bits for key, lane in served.items())
         energy = figures.clock_pj * sum(idle)

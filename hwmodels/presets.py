@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from hwmodels.accelerator import Accelerator, OutputOrder
+from hwmodels.accelerator import Accelerator
 from hwmodels.costs import Style
 from hwmodels.dataflow import Buffer, Dataflow
 from hwmodels.memories import MemoryTable
+from hwmodels.orders import OutputOrder
 
 PresetName = Literal["nvdla_small", "ethos_u55_256", "gemmini", "finn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """The shape of a published accelerator; the fields are those of ``Accelerator`` and ``Dataflow``.
+    """The shape of a published accelerator: the fields of ``Accelerator`` and ``Dataflow``, and the order of outputs.
 
     Attributes:
         title: what it resembles, in words.
@@ -44,7 +45,6 @@ class Preset:
             style=self.style,
             mac_lanes=self.mac_lanes,
             rescaler_lanes=self.rescaler_lanes,
-            output_order=self.output_order,
             dataflow=self.dataflow(memory),
         )
 

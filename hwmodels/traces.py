@@ -3,6 +3,7 @@
 import functools
 import zipfile
 import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,22 +12,74 @@ import numpy as np
 import numpy.typing as npt
 
 from hwmodels.errors import HardwareError
+from hwmodels.orders import OutputOrder
 
-DEFAULT_TRACE: Final = Path(__file__).parent / "data" / "kws_trace.npz"
-_KEYS: Final = {"acc": np.int32, "scale": np.float64, "layer": np.int16, "zero_point": np.int16}
+DEFAULT_RECORDING: Final = Path(__file__).parent / "data" / "kws_trace.npz"
+_KEYS: Final = {"acc": (np.int32, 1), "scale": (np.float64, 1), "tiles": (np.int32, 2)}
 _ACC_BITS: Final = 32
-_MOST_BYTES: Final = 1 << 28  # unpacked; the bundled trace has 80 kB
+_MOST_BYTES: Final = 1 << 28  # unpacked; the bundled recording has 160 kB
+_FEWEST: Final = 128  # accumulators
+_TILE_COLUMNS: Final = 4
 STREAMS: Final = 64
 CYCLES: Final = 17  # 16 transitions of 64 streams: 1024 rescales
-SHIFT_BITS: Final = 3  # the right shifts of the bundled trace's channels differ by up to five
+SHIFT_BITS: Final = 3  # the right shifts of the bundled recording's channels differ by up to five
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Tile:
+    """Accumulators of neighbouring positions and channels of one layer, for one input of the network.
+
+    Attributes:
+        layer: index of the layer.
+        acc: accumulators, bias included, int64, shape (positions, channels).
+        scale: effective scale of each channel, dimensionless, shape (channels,).
+        zero_point: output zero point of the layer.
+    """
+
+    layer: int
+    acc: npt.NDArray[np.int64]
+    scale: npt.NDArray[np.float64]
+    zero_point: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Recording:
+    """Accumulators of a network, which can be read in either order of outputs.
+
+    Both orders have the same accumulators, and so the same range of shifts: the same rescalers serve them.
+
+    Attributes:
+        name: name of the recording, as technology tables cite it.
+        tiles: those of a layer are consecutive.
+    """
+
+    name: str
+    tiles: tuple[Tile, ...]
+
+    @property
+    def acc_bits(self) -> int:
+        """Width in bits of a signed integer that holds every accumulator."""
+        return max(int(max(int(t.acc.max()), ~int(t.acc.min()))).bit_length() for t in self.tiles) + 1
+
+    def in_order(self, order: OutputOrder) -> "AccumulatorTrace":
+        """Returns the accumulators in the order in which a lane rescales them."""
+        columns = [_columns(tile, order) for tile in self.tiles]
+        acc, scale, layer, zero_point = (np.concatenate(column) for column in zip(*columns, strict=True))
+        return AccumulatorTrace(self.name, acc, scale, layer, zero_point)
+
+
+def _columns(tile: Tile, order: OutputOrder) -> tuple[npt.NDArray[np.generic], ...]:
+    grids = (tile.acc, np.broadcast_to(tile.scale, tile.acc.shape))
+    acc, scale = (grid.reshape(-1, order="C" if order == "channel_innermost" else "F") for grid in grids)
+    return acc, scale, np.full(acc.size, tile.layer), np.full(acc.size, tile.zero_point)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class AccumulatorTrace:
-    """Accumulators in the order in which a lane rescales them: channel by channel of one position, then the next.
+    """Accumulators in the order in which a lane rescales them.
 
     Attributes:
-        name: name of the trace, as technology tables cite it.
+        name: name of the recording.
         acc: accumulators, bias included, int64, shape (n,).
         scale: effective scale of each accumulator's channel, dimensionless, shape (n,).
         layer: index of each accumulator's layer, shape (n,); values of a layer are consecutive.
@@ -38,11 +91,6 @@ class AccumulatorTrace:
     scale: npt.NDArray[np.float64]
     layer: npt.NDArray[np.int64]
     zero_point: npt.NDArray[np.int64]
-
-    @property
-    def acc_bits(self) -> int:
-        """Width in bits of a signed integer that holds every accumulator."""
-        return int(max(int(self.acc.max()), ~int(self.acc.min()))).bit_length() + 1
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -66,17 +114,17 @@ class Streams:
     shift_bits: int
 
 
-def load_trace(path: Path | None = None) -> AccumulatorTrace:
-    """Returns a trace from an .npz file, or the bundled one (MLPerf Tiny keyword spotting, 4 spoken words).
+def load_recording(path: Path | None = None) -> Recording:
+    """Returns a recording from an .npz file, or the bundled one (MLPerf Tiny keyword spotting, 4 spoken words).
 
     Raises:
-        HardwareError: if the file is not a trace.
+        HardwareError: if the file is not a recording.
     """
-    return _load((path or DEFAULT_TRACE).resolve())
+    return _load((path or DEFAULT_RECORDING).resolve())
 
 
 @functools.lru_cache(maxsize=4)
-def _load(path: Path) -> AccumulatorTrace:
+def _load(path: Path) -> Recording:
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(archive.getinfo(f"{key}.npy").file_size for key in _KEYS)
@@ -96,26 +144,56 @@ def _load(path: Path) -> AccumulatorTrace:
         zlib.error,
     ) as error:
         raise HardwareError(f"{path}: not a trace ({error}); expected arrays {', '.join(_KEYS)}") from None
-    shapes = {array.shape for array in arrays.values()}
-    if len(shapes) != 1 or len(next(iter(shapes))) != 1 or next(iter(shapes))[0] < 128:
-        raise HardwareError(f"{path}: the arrays of a trace must have one common length of at least 128, got {shapes}")
-    if not (np.isfinite(arrays["scale"]).all() and (arrays["scale"] > 0).all()):
+    return Recording(path.stem, tuple(_tiles(arrays, path)))
+
+
+def _tiles(arrays: Mapping[str, npt.NDArray[np.generic]], path: Path) -> Iterator[Tile]:
+    """Yields the tiles; a row of ``tiles`` has layer, positions, channels and zero point."""
+    for key, (kind, dimensions) in _KEYS.items():
+        if arrays[key].ndim != dimensions or arrays[key].dtype != kind:
+            given = f"{arrays[key].dtype} in {arrays[key].ndim} dimensions"
+            raise HardwareError(f"{path}: {key} has {given}; a trace has {np.dtype(kind)} in {dimensions}")
+    acc, scale = arrays["acc"].astype(np.int64), arrays["scale"].astype(np.float64)
+    tiles = arrays["tiles"].astype(np.int64)
+    if tiles.shape[1] != _TILE_COLUMNS or tiles.size == 0 or (tiles[:, 1:3] < 1).any():
+        raise HardwareError(f"{path}: tiles must have rows of layer, positions, channels and zero point")
+    rows = tiles.tolist()
+    wanted = sum(row[1] * row[2] for row in rows), sum(row[2] for row in rows)
+    if (acc.size, scale.size) != wanted or acc.size < _FEWEST:
+        raise HardwareError(
+            f"{path}: acc and scale have {acc.size} and {scale.size} values, the tiles {wanted[0]} and {wanted[1]}; "
+            f"they must agree, and at least {_FEWEST} accumulators are needed"
+        )
+    if not (np.isfinite(scale).all() and (scale > 0).all()):
         raise HardwareError(f"{path}: scale has values that are not positive numbers")
-    scale = arrays.pop("scale").astype(np.float64)
-    return AccumulatorTrace(path.stem, scale=scale, **{key: array.astype(np.int64) for key, array in arrays.items()})
+    if (np.diff(tiles[:, 0]) < 0).any():
+        raise HardwareError(f"{path}: tiles must be in the order of their layers")
+    first, first_scale = 0, 0
+    for layer, positions, channels, zero_point in rows:
+        values = acc[first : first + positions * channels].reshape(positions, channels)
+        yield Tile(layer, values, scale[first_scale : first_scale + channels], zero_point)
+        first, first_scale = first + positions * channels, first_scale + channels
 
 
-def save_trace(trace: AccumulatorTrace, path: Path) -> None:
-    """Writes a trace that ``load_trace`` reads.
+def save_recording(recording: Recording, path: Path) -> None:
+    """Writes a recording that ``load_recording`` reads.
 
     Raises:
         HardwareError: if an accumulator has more than 32 bits, those of a file.
     """
-    if trace.acc_bits > _ACC_BITS:
-        raise HardwareError(f"trace {trace.name!r} has accumulators of {trace.acc_bits} bits; a file holds {_ACC_BITS}")
-    arrays = {key: getattr(trace, key).astype(kind) for key, kind in _KEYS.items()}
+    if recording.acc_bits > _ACC_BITS:
+        raise HardwareError(
+            f"trace {recording.name!r} has accumulators of {recording.acc_bits} bits; a file holds {_ACC_BITS}"
+        )
+    tiles = recording.tiles
+    arrays = {
+        "acc": np.concatenate([tile.acc.reshape(-1) for tile in tiles]),
+        "scale": np.concatenate([tile.scale for tile in tiles]),
+        "tiles": np.array([(tile.layer, *tile.acc.shape, tile.zero_point) for tile in tiles]),
+    }
     with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        stored = {key: values.astype(_KEYS[key][0]) for key, values in arrays.items()}
+        np.savez_compressed(file, acc=stored["acc"], scale=stored["scale"], tiles=stored["tiles"])
 
 
 def cut_streams(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dse.cli.hardware import OutputOrderOption
 from dse.cli.output import echo
 
 
@@ -16,6 +17,7 @@ def accelergy(
     multiplier_bits: Annotated[str, typer.Option(help="widths k of the multiplier, bits")] = "1,2,3,4,6,8,12,15,31",
     accumulator_bits: Annotated[str, typer.Option(help="widths of the accumulator, bits")] = "16,20,24,32",
     shift_bits: Annotated[str, typer.Option(help="widths of the shift, bits; 0: one constant shift")] = "0,2,3",
+    output_order: OutputOrderOption = "channel_innermost",
     contract: Annotated[str, typer.Option(help="rounding contract of the hardware")] = "half_up",
 ) -> None:
     """Write costs of rescalers as component tables of Accelergy.
@@ -28,7 +30,7 @@ def accelergy(
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise HardwareError(f"--out {out} exists and is not an empty folder; give another one")
-    table = load_technology(technology)
+    table = load_technology(technology).in_order(output_order)
     model = CalibratedRescalerModel(table) if table.corrections else AnalyticRescalerModel(table)
     entries = entries_of(
         model,
@@ -42,7 +44,8 @@ def accelergy(
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
-    echo(f"{len(entries)} rescalers by the {model.name} model, table {table.name}: {', '.join(files)} in {out}")
+    source = f"{model.name} model, table {table.name} ({table.order_note})"
+    echo(f"{len(entries)} rescalers by the {source}: {', '.join(files)} in {out}")
 
 
 def _widths(option: str, text: str, low: int, high: int) -> list[int]:

@@ -17,6 +17,12 @@ from dse.cli.verilog_options import bad_input, macros, parameters_of
 if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must not wait for them
     from hwmodels.synthesis import Measurement
 
+OUTPUT_ORDER_HELP = (
+    "order in which a lane rescales outputs: channel_innermost (all channels of a position, then the next position) or "
+    "channel_outermost"
+)
+OutputOrderOption = Annotated[str, typer.Option(metavar="ORDER", help=OUTPUT_ORDER_HELP)]
+
 
 def cost(
     files: Annotated[list[Path], typer.Argument(help="Verilog files", show_default=False)],
@@ -35,13 +41,15 @@ def cost(
     ] = None,
     time_limit: Annotated[int, typer.Option(min=1, help="seconds of computing time")] = 120,
     memory_limit: Annotated[int, typer.Option(min=64, help="MiB of memory")] = 4096,
+    output_order: OutputOrderOption = "channel_innermost",
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Show the cost of Verilog: operators, widths, area, energy."""
     from dse.cli.budget import within_budget
     from hwmodels import cost_verilog, load_technology
 
-    parameters, defines, table = parameters_of(parameter), macros(define), load_technology(technology)
+    parameters, defines = parameters_of(parameter), macros(define)
+    table = load_technology(technology).in_order(output_order)
     result = within_budget(
         lambda: cost_verilog(files, top, parameters, table, defines=defines, include_folders=include or []),
         seconds=time_limit,
@@ -67,8 +75,8 @@ def trace(
 
     They are the activity that `dse calibrate --traces` measures energies with.
     """
-    from dse.evaluate import accumulator_trace, spread
-    from hwmodels.traces import save_trace
+    from dse.evaluate import accumulator_recording, spread
+    from hwmodels.traces import save_recording
     from nets.datasets import load_npz_dataset
     from nets.files import replacing
     from nets.importers import load_network
@@ -76,10 +84,11 @@ def trace(
     network = load_network(model, cut=tuple(cut or ()))
     bits = network.tensors[network.inputs[0]].bits
     inputs = spread(load_npz_dataset(data, input_offset=input_offset, bits=bits).samples, samples)
-    recorded = accumulator_trace(network, inputs, model.stem)
+    recorded = accumulator_recording(network, inputs, model.stem)
     with replacing(out) as temporary:
-        save_trace(recorded, temporary)
-    echo(f"{recorded.acc.size} accumulators of {recorded.acc_bits} bits: {out}")
+        save_recording(recorded, temporary)
+    count = sum(tile.acc.size for tile in recorded.tiles)
+    echo(f"{count} accumulators of {recorded.acc_bits} bits: {out}")
 
 
 def calibrate(
@@ -93,7 +102,7 @@ def calibrate(
     ] = None,
     multiplier_bits: Annotated[
         str | None,
-        typer.Option(help="widths k to synthesize, such as 1,2,4,8,16,31", show_default="1 to 32, about 20 minutes"),
+        typer.Option(help="widths k to synthesize, such as 1,2,4,8,16,31", show_default="a sweep of about 12 minutes"),
     ] = None,
 ) -> None:
     """Fit a technology table to a cell library by synthesis.
@@ -109,7 +118,9 @@ def calibrate(
 
     def show(measurement: Measurement) -> None:
         what = f"{measurement.architecture} {measurement.acc_bits} x {measurement.multiplier_bits}"
-        console.print(f"{what}: {measurement.area_um2:,.0f} um2, {measurement.energy_pj:.2f} pJ", highlight=False)
+        energies = f"{measurement.energy_channel_innermost_pj:.2f}", f"{measurement.energy_channel_outermost_pj:.2f}"
+        figures = f"{measurement.area_um2:,.0f} um2, {' and '.join(energies)} pJ (channels innermost and outermost)"
+        console.print(f"{what}: {figures}", highlight=False)
 
     path = out if out is not None else Path(f"{name}.toml")
     try:

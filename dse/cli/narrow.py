@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.cli.hardware import OUTPUT_ORDER_HELP
 from dse.cli.networks import Cuts
 from dse.cli.output import echo, terminal
 from dse.errors import StudyError
@@ -45,6 +46,9 @@ def narrow(
     cut: Cuts = None,
     contract: Annotated[str, typer.Option(help="rounding contract of the hardware")] = "half_up",
     technology: Annotated[str, typer.Option(help="name of a shipped table, or path of a .toml table")] = "aladdin40",
+    output_order: Annotated[
+        str | None, typer.Option(metavar="ORDER", help=OUTPUT_ORDER_HELP, show_default="that of the accelerator")
+    ] = None,
     accelerator: Annotated[
         str | None,
         typer.Option(
@@ -74,6 +78,7 @@ def narrow(
         calibrate=calibrate,
         contract=contract,
         technology=technology,
+        output_order=output_order,
         accelerator=_preset(accelerator),
         seed=seed,
         force=force,

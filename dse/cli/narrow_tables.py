@@ -141,6 +141,8 @@ def costs_table(document: NarrowDocument) -> Table:
     energies = cost.int32_energy_nj, cost.int16_energy_nj, cost.energy_nj
     table.add_row("area", *map(formats.area, areas), *_less(*areas))
     table.add_row("energy", *map(formats.energy, energies), *_less(*energies))
+    order = "one for both orders of outputs" if cost.output_order is None else f"outputs in {cost.output_order} order"
+    table.caption = Text(f"energy: {order}, without reads of parameters")
     return table
 
 

@@ -89,7 +89,7 @@ def prove(
     """
     for package in ("bitwuzla", "pyosys"):
         if importlib.util.find_spec(package) is None:
-            raise bad_input(f"dse prove needs {package}: pip install 'rescale-dse[proof]'")
+            raise bad_input(f"dse prove needs {package}: pip install pyosys bitwuzla")
     if len(target) == 1 and target[0].is_dir():
         from dse.cli.prove_run import prove_run
 

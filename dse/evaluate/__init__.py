@@ -8,12 +8,12 @@ from dse.evaluate.evaluator import Evaluator, start_evaluator
 from dse.evaluate.lowering import lower, lowered
 from dse.evaluate.outputs import real_outputs, squared_errors
 from dse.evaluate.prices import prices_of
-from dse.evaluate.traces import accumulator_trace, spread
+from dse.evaluate.traces import accumulator_recording, spread
 
 __all__ = [
     "CacheKeys",
     "Evaluator",
-    "accumulator_trace",
+    "accumulator_recording",
     "check_objectives",
     "contents_of",
     "cost_sources",

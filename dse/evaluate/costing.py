@@ -14,6 +14,7 @@ from hwmodels import (
     ClockedModel,
     CostModel,
     NetworkCost,
+    OutputOrder,
     RtlRescalerModel,
     RtlSource,
     Style,
@@ -113,7 +114,7 @@ def single_cycle(workload: RescalerWorkload) -> RescalerWorkload:
 
 
 def _cost_models(hardware: HardwareSpec) -> tuple[CostModel, CostModel]:
-    technology = load_technology(hardware.technology)
+    technology = load_technology(hardware.technology, hardware.order)
     analytic = AnalyticRescalerModel(technology, hardware.architecture)
     rtl = RtlRescalerModel(technology, source=_rtl_source(hardware), architecture=hardware.architecture)
     if hardware.cost_source == "calibrated":
@@ -194,27 +195,33 @@ def cost_source(model: CostModel, contract: str) -> CostSource:
     """Returns the source of a cost model's figures, and their known error for rescalers of a contract."""
     table = model.technology
     error = _calibration_error(model, contract) if isinstance(model, CalibratedRescalerModel) else _table_error(model)
-    return CostSource(model.name, table.name, table.node_nm, table.source, f"{error}; activity: {table.activity}")
+    return CostSource(
+        model.name, table.name, table.node_nm, table.source, f"{error}; activity: {table.activity}; {table.order_note}"
+    )
 
 
 def _calibration_error(model: CalibratedRescalerModel, contract: str) -> str:
     corrections = model.corrections_for(contract)
-    errors = "; ".join(f"{name}: {_held_out_error(correction)}" for name, correction in corrections.items())
+    order = model.technology.output_order
+    errors = "; ".join(f"{name}: {_held_out_error(correction, order)}" for name, correction in corrections.items())
     return f"mean (worst) error against synthesis on designs left out: {errors}"
 
 
-def _held_out_error(correction: Correction) -> str:
+def _held_out_error(correction: Correction, order: OutputOrder) -> str:
+    energy = correction.energy_of_order[order]
     return (
         f"area {correction.area_um2_error:.1%} ({correction.area_um2_worst:.0%}), "
-        f"energy {correction.energy_pj_error:.1%} ({correction.energy_pj_worst:.0%})"
+        f"energy {energy.error:.1%} ({energy.worst:.0%}), "
+        f"delay {correction.delay_ns_error:.1%} ({correction.delay_ns_worst:.0%})"
     )
 
 
 def _table_error(model: CostModel) -> str:
+    table = model.technology
     stated = {
-        kind: max(figure.error for figure in (part.area_um2, part.energy_pj) if figure is not None)
-        for kind, part in model.technology.components.items()
-        if part.area_um2 or part.energy_pj
+        kind: max(figure.error for figure in figures if figure is not None)
+        for kind, part in table.components.items()
+        if any(figures := [part.figure(metric, table.output_order) for metric in ("area_um2", "energy_pj")])
     }
     logic = max((error for kind, error in stated.items() if kind != "memory"), default=0.0)
     memory = f", of memory {stated['memory']:.0%}" if "memory" in stated else ""

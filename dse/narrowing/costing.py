@@ -15,6 +15,7 @@ from hwmodels import (
     load_technology,
     network_cost,
 )
+from hwmodels.accelerator import NATURAL_ORDERS
 
 MAC_LANES = 16  # of each layer without a preset, as in studies
 _MEMORY = "cacti32"
@@ -27,13 +28,15 @@ class Costing:
     Args:
         technology: name of a shipped table, or path of one.
         preset: shape of the accelerator for the rescalers' shares; None for 16 MACs a rescaler in every layer.
+        output_order: order in which a lane rescales outputs; None for that of the preset, or of such layers.
 
     Raises:
-        HardwareError: the table cannot be used.
+        HardwareError: the table cannot be used, or there is no such order.
     """
 
-    def __init__(self, technology: str, preset: PresetName | None = None) -> None:
-        self._model = AnalyticRescalerModel(load_technology(technology))
+    def __init__(self, technology: str, preset: PresetName | None = None, output_order: str | None = None) -> None:
+        natural = NATURAL_ORDERS["streaming"] if preset is None else PRESETS[preset].output_order
+        self._model = AnalyticRescalerModel(load_technology(technology).in_order(output_order or natural))
         memory = load_memory(_MEMORY)
         own = Accelerator(
             style="streaming",
@@ -59,6 +62,7 @@ class Costing:
         return CostDocument(
             model=self._model.name,
             technology=self._model.technology.name,
+            output_order=self._model.technology.energy_order,
             area_um2=own.rescaler_area_um2,
             int32_area_um2=full.rescaler_area_um2,
             area_ratio=_ratio(full.rescaler_area_um2, own.rescaler_area_um2),

@@ -33,7 +33,7 @@ def narrow_model(request: NarrowRequest, on_progress: Progress = unseen) -> Narr
     request.check()
     int32 = load_network(request.model, contract=request.contract, cut=request.cut)
     choices = _choices(int32, request)
-    costing = Costing(request.technology, request.accelerator)
+    costing = Costing(request.technology, request.accelerator, request.output_order)
     before = lower(int32)
     int32_cost = costing.of(before)
     plain = narrow(int32, choices)

@@ -28,6 +28,8 @@ class NarrowRequest:
         calibrate: number of calibration samples; None for the method's own default.
         contract: name of the rounding contract.
         technology: name of a shipped technology table, or path of one.
+        output_order: order in which a lane rescales outputs, ``channel_innermost`` or ``channel_outermost``; None for
+            that of the accelerator.
         accelerator: shape of the accelerator for the rescalers' shares; None for 16 MACs a rescaler in every layer.
         seed: seed of the choice of samples.
         force: whether an existing ``out`` is replaced.
@@ -44,6 +46,7 @@ class NarrowRequest:
     calibrate: int | None = None
     contract: str = "half_up"
     technology: str = "aladdin40"
+    output_order: str | None = None
     accelerator: PresetName | None = None
     seed: int = 0
     force: bool = False

@@ -20,7 +20,7 @@ from dse.study import Study, StudyDocument, describe_errors
 from nets.digests import digest
 from nets.files import regular
 
-FORMAT = 3  # of a run folder; it grows when a change makes earlier runs unreadable
+FORMAT = 4  # of a run folder; it grows when a change makes earlier runs unreadable
 
 _PACKAGES = ("rescale-dse", "optuna", "ray", "torch", "pyverilog", "pandas", "numpy", "moocore", "scikit-learn")
 _MARKS = {"spec", "created", "network_sha256"}  # keys that distinguish a manifest from other programs' manifest.json

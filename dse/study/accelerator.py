@@ -54,7 +54,12 @@ class AcceleratorSpec(Section):
 
 def of_preset(preset: Preset) -> dict[str, str | int]:
     """Returns the values of keys in [hardware] that a preset determines."""
-    return {"style": preset.style, "lanes": preset.rescaler_lanes, "mac_lanes": preset.mac_lanes}
+    return {
+        "style": preset.style,
+        "lanes": preset.rescaler_lanes,
+        "mac_lanes": preset.mac_lanes,
+        "output_order": preset.output_order,
+    }
 
 
 def with_preset(hardware: object) -> object:

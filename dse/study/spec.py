@@ -21,7 +21,8 @@ from dse.study.values import (
     Section,
     Technology,
 )
-from hwmodels import Style
+from hwmodels import OutputOrder, Style
+from hwmodels.accelerator import NATURAL_ORDERS
 from hwmodels.architectures import CALIBRATED_CHOICES, DEFAULT_CHOICE, Choice
 
 
@@ -101,12 +102,18 @@ class HardwareSpec(Section):
         None, description="target clock; none: single-cycle rescalers, and no energy of clocks that wait"
     )
     mac_lanes: int = Field(16, ge=1, le=2**20, description="MACs side by side in each layer, or in the shared array")
+    output_order: OutputOrder | None = Field(
+        None,
+        description="order in which a lane rescales outputs: all channels of a position, or all positions of a "
+        "channel; sets the switching activity behind energies, and how often parameters are read. If it is left out, "
+        f"streaming style takes {NATURAL_ORDERS['streaming']}, shared {NATURAL_ORDERS['shared']}",
+    )
     accelerator: AcceleratorSpec = AcceleratorSpec()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _with_preset(cls, document: object) -> object:
-        return with_preset(document)
+    @property
+    def order(self) -> OutputOrder:
+        """Order of outputs of the study: the one that the file gives, or that of its style."""
+        return self.output_order or NATURAL_ORDERS[self.style]
 
     @model_validator(mode="after")
     def _is_of_the_preset(self) -> Self:
@@ -353,5 +360,16 @@ def with_members(document: Any) -> Any:  # noqa: ANN401 -- validation rejects wh
     return {**rest, "members": [member]}
 
 
-StudyDocument = Annotated[Study, BeforeValidator(with_members)]
+def written_out(document: Any) -> Any:  # noqa: ANN401 -- validation rejects whatever is no study
+    """Returns the document of a study with [[members]], and with the keys that a preset of its hardware determines.
+
+    This is no validator of [hardware]: after one, strict validation takes JSON's arrays for no tuples.
+    """
+    members = with_members(document)
+    if not isinstance(members, dict) or "hardware" not in members:
+        return members
+    return {**members, "hardware": with_preset(members["hardware"])}
+
+
+StudyDocument = Annotated[Study, BeforeValidator(written_out)]
 """The study as a field of another model, read from either form of the study file."""

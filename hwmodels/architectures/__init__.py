@@ -3,7 +3,7 @@
 from hwmodels.architectures.add import ADD
 from hwmodels.architectures.add_shift import ADD_SHIFT
 from hwmodels.architectures.array import ARRAY
-from hwmodels.architectures.base import RTL_FOLDER, Architecture, Place, SweepPoint, check_workload, slices
+from hwmodels.architectures.base import RTL_FOLDER, Architecture, Place, SweepPoint, SweptWidth, check_workload, slices
 from hwmodels.architectures.constant import CONSTANT
 from hwmodels.architectures.forms import FORMS, Form, correction_names
 from hwmodels.architectures.fractured import FRACTURED
@@ -39,6 +39,7 @@ __all__ = [
     "Form",
     "Place",
     "SweepPoint",
+    "SweptWidth",
     "architecture_for",
     "check_choice",
     "check_workload",

@@ -79,7 +79,7 @@ class Architecture(ABC):
         sweep_widths: operand widths of its sweep in bits, empty if it takes those of the whole sweep.
         held: input ports that belong to the layer: pipelined modules take them to be constant while operands pass.
         swept: the width that its sweep varies: ``multiplier_bits``, or ``shift_bits`` of a pure shift.
-        sweep_values: values of that width, empty if it takes those of the whole sweep.
+        sweep_values: values of that width, of ``k`` those of the whole sweep that it takes; empty if it takes all.
     """
 
     name: ClassVar[str]

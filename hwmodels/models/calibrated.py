@@ -10,7 +10,7 @@ from hwmodels.costs import UnitCost, scaled
 from hwmodels.errors import HardwareError
 from hwmodels.models.analytic import AnalyticRescalerModel
 from hwmodels.models.rtl import RtlRescalerModel
-from hwmodels.technologies import Correction, Technology
+from hwmodels.technologies import Correction, EnergyCorrection, Technology
 from hwmodels.timing import period_ns
 from hwmodels.workload import Pipeline, RescalerWorkload
 
@@ -35,6 +35,13 @@ class CalibratedRescalerModel:
             raise HardwareError(
                 f"technology {self.technology.name!r} is not calibrated (no corrections of {', '.join(missing)})"
             )
+        order = self.technology.output_order
+        without = [name for name, each in self.technology.corrections.items() if order not in each.energy_of_order]
+        if without:
+            raise HardwareError(
+                f"technology {self.technology.name!r} has no energies of {', '.join(without)} with outputs in {order} "
+                "order"
+            )
 
     def unit_cost(self, workload: RescalerWorkload) -> UnitCost:
         """Returns the cost of one lane that serves ``workload``.
@@ -44,7 +51,8 @@ class CalibratedRescalerModel:
         """
         unit, correction = RtlRescalerModel(self.technology).unit_cost(workload), self._correction(workload)
         at = self._at(workload)
-        area, energy = (interpolate(correction, table, *at) for table in (correction.area_um2, correction.energy_pj))
+        tables = (correction.area_um2, self._energy(correction).ratios)
+        area, energy = (interpolate(correction, table, *at) for table in tables)
         delay = self.delay_ns(workload)
         return replace(scaled(unit, area, energy), delay_ns=delay, period_ns=period_ns(delay, self.technology))
 
@@ -72,6 +80,9 @@ class CalibratedRescalerModel:
 
     def _at(self, workload: RescalerWorkload) -> tuple[int, int]:
         return self.architecture_of(workload).swept_bits(workload), workload.stages[-1].operand_bits
+
+    def _energy(self, correction: Correction) -> EnergyCorrection:
+        return correction.energy_of_order[self.technology.output_order]
 
     def corrections_for(self, contract: str) -> dict[str, Correction]:
         """Returns the table's corrections, by form, of the rescalers and the ADDs of a rounding contract."""

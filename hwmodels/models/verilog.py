@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.errors import HardwareError
 from hwmodels.models.parsed_delay import design_delay_ns
 from hwmodels.models.parsed_parts import design_costs
+from hwmodels.orders import OutputOrder
 from hwmodels.parsing import Memory, Operator, Port, Register, parse_files
 from hwmodels.technologies import Technology
 from hwmodels.timing import period_ns
@@ -20,6 +22,7 @@ class VerilogCost:
     Attributes:
         parameters: resolved parameters of the top module.
         technology: name of the technology table.
+        output_order: order of outputs that the energy holds for; None if the table has one for both orders.
         energy_pj: energy of one clock cycle.
         delay_ns: longest path between inputs, registers and outputs, without the registers' own delays.
         period_ns: shortest clock period: that path with the delay of a flip-flop and its setup time.
@@ -33,6 +36,7 @@ class VerilogCost:
     top: str
     parameters: Mapping[str, int]
     technology: str
+    output_order: OutputOrder | None
     area_um2: float | None
     energy_pj: float | None
     delay_ns: float | None
@@ -46,6 +50,23 @@ class VerilogCost:
     ports: tuple[Port, ...]
     unit: UnitCost
     missing: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        """Returns operators and figures for a notebook."""
+        headings = "".join(f"<th>{name}</th>" for name in ("operator", "operand bits", "result bits", "signed", "line"))
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(each))}</tr>" for each in self.operators
+        )
+        caption = f"<caption>{escape(self.top)} in {escape(self.technology)}</caption>"
+        figures = ((name, getattr(self, name)) for name in ("area_um2", "energy_pj", "delay_ns", "period_ns"))
+        known = ", ".join(f"{name} {value:,.4g}" for name, value in figures if value is not None)
+        reasons = "".join(f"<p>{escape(reason)}</p>" for reason in self.missing)
+        return f"<table>{caption}<tr>{headings}</tr>{rows}</table><p>{known}</p>{reasons}"
+
+
+def _cells(operator: Operator) -> tuple[str, ...]:
+    widths = " x ".join(str(operand.width) for operand in operator.operands)
+    return operator.kind, widths, str(operator.width), "yes" if operator.signed else "no", operator.where
 
 
 def _without_delays(technology: Technology) -> str:
@@ -86,6 +107,7 @@ def cost_verilog(
         top=top,
         parameters=dict(design.parameters),
         technology=technology.name,
+        output_order=technology.energy_order,
         area_um2=unit.area_um2,
         energy_pj=unit.energy_pj,
         delay_ns=delay,

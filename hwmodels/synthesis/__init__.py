@@ -1,7 +1,7 @@
 """Synthesis, gate-level energy and the fitting of technology tables."""
 
 from hwmodels.synthesis.activity import measure_energy
-from hwmodels.synthesis.calibration import FITTED, ErrorSummary, Fit, error_table, fit
+from hwmodels.synthesis.calibration import ENERGIES, FITTED, ErrorSummary, Fit, error_table, fit
 from hwmodels.synthesis.circuit import Circuit, build_circuit
 from hwmodels.synthesis.full_adder import full_adder_map
 from hwmodels.synthesis.liberty import Library, load_liberty
@@ -14,18 +14,20 @@ from hwmodels.synthesis.sweep import (
     measure_unit,
     read_measurements,
 )
-from hwmodels.synthesis.yosys import AREA_SCRIPT, run_yosys, synthesize
+from hwmodels.synthesis.yosys import AREA_SCRIPT, Mapper, run_yosys, synthesize
 from hwmodels.synthesis.yosys import available as yosys_available
 
 __all__ = [
     "AREA_SCRIPT",
     "BASELINE_BITS",
+    "ENERGIES",
     "FITTED",
     "Calibration",
     "Circuit",
     "ErrorSummary",
     "Fit",
     "Library",
+    "Mapper",
     "Measurement",
     "append_measurement",
     "build_circuit",

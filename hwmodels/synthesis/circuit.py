@@ -146,6 +146,8 @@ def _known(library: Library, name: str) -> Cell:
     cell = library.cells.get(name)
     if cell is None:
         raise HardwareError(f"{library.path}: no cell {name!r}, which the netlist uses")
+    if cell.unsupported:
+        raise HardwareError(cell.unsupported)
     return cell
 
 

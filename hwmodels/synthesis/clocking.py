@@ -23,19 +23,17 @@ _WORDS: Final = (0b1010, 0b1100)  # all values of two inputs
 _INTEGRATED: Final = "clock_gating_integrated_cell"
 
 
-def clocking(library: Library) -> Clocking:
+def clocking(library: Library) -> Clocking | None:
     """Returns the clock's figures of a library, at its typical slew.
 
     The flip-flop is the smallest one without reset, scan or enable. A clock gate is the smallest integrated cell that
-    holds its enable while the clock is high, or else the smallest latch and the smallest AND of two inputs.
-
-    Raises:
-        HardwareError: if the library has no such flip-flop, or nothing to build a clock gate of.
+    holds its enable while the clock is high, or else the smallest latch and the smallest AND of two inputs; its figures
+    are None in a library without them, and there are no figures at all without such a flip-flop.
     """
     scale, cells = time_scale(library), library.cells.values()
     flops = [(cell.area_um2, cell.name, cell) for cell in cells if _is_plain_flip_flop(cell)]
     if not flops:
-        raise HardwareError(f"{library.path}: no flip-flop without reset, scan and enable")
+        return None
     _, name, flop = min(flops)
     parsed = parse_liberty(read_liberty_text(library.path), str(library.path))
     groups = {group.arguments[0]: group for group in parsed.inner("cell") if group.arguments}
@@ -49,7 +47,7 @@ def clocking(library: Library) -> Clocking:
         fanout_ns=float(f"{_fanout_ns(flop, library, scale.slew_ns, load):.4g}"),
         clock_pj=float(f"{_cycle_pj(library, _clock_pin(flop), scale):.4g}"),
         gate_area_um2=area,
-        gate_pj=float(f"{energy:.4g}"),
+        gate_pj=None if energy is None else float(f"{energy:.4g}"),
         source=f"{library.name}: flip-flop {name}, clock gate {gate}",
     )
 
@@ -120,7 +118,9 @@ def _cycle_pj(library: Library, pin: Pin, scale: TimeScale) -> float:
     return 2 * (internal + library.voltage_v**2 / 2 * pin.capacitance_pf)
 
 
-def _gate(library: Library, groups: dict[str, Group], scale: TimeScale, flop: Cell) -> tuple[str, float, float]:
+def _gate(
+    library: Library, groups: dict[str, Group], scale: TimeScale, flop: Cell
+) -> tuple[str, float | None, float | None]:
     """Returns name, area in um2 and energy of a cycle in pJ of the clock gate.
 
     A latch whose area is stated as 0 counts with that of the flip-flop.
@@ -131,7 +131,7 @@ def _gate(library: Library, groups: dict[str, Group], scale: TimeScale, flop: Ce
         for name, group in groups.items()
         if "latch_posedge" in group.values.get(_INTEGRATED, "") and "obs" not in group.values[_INTEGRATED]
         for pin in group.inner("pin")
-        if pin.values.get("clock_gate_clock_pin") == "true"
+        if pin.values.get("clock_gate_clock_pin") == "true" and pin.arguments[0] in cells[name].pins
     ]
     if integrated:
         area, name, pin = min(integrated)
@@ -144,7 +144,7 @@ def _gate(library: Library, groups: dict[str, Group], scale: TimeScale, flop: Ce
     ]
     ands = [(cell.area_um2, cell.name, cell) for cell in cells.values() if cell.usable and _is_and(cell)]
     if not (latches and ands):
-        raise HardwareError(f"{library.path}: neither a clock gate, nor a latch and an AND to build one of")
+        return "none", None, None
     (area, name, enable), (and_area, and_name, and_cell) = min(latches), min(ands)
     area = area or flop.area_um2
     energy = _cycle_pj(library, cells[name].pins[enable], scale) + _cycle_pj(library, and_cell.inputs[0], scale)

@@ -62,8 +62,8 @@ def _sweep(name: str, first: tuple[int, ...], second: tuple[int, ...] = (0,), pa
 COMPONENTS: Final[Mapping[str, ComponentSweep]] = {
     sweep.name: sweep
     for sweep in (
-        _sweep("multiplier", (9, 16, 20, 24, 28, 32), (2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 31, 32), "B_WIDTH"),
-        _sweep("shifter", (12, 20, 28, 40, 52, 64), (1, 2, 3, 4, 5), "S_WIDTH"),
+        _sweep("multiplier", (9, 20, 32), (2, 8, 16, 31), "B_WIDTH"),
+        _sweep("shifter", (12, 20, 40, 64), (1, 3, 5), "S_WIDTH"),
         _sweep("adder", (6, 8, 12, 16, 20, 24, 28, 32, 40, 48, 64)),
         _sweep("comparator", (6, 8, 12, 16, 24, 32, 48)),
         _sweep("mux", (4, 8, 16, 32, 64)),

@@ -10,7 +10,7 @@ from hwmodels.errors import HardwareError
 from hwmodels.synthesis.liberty_conditions import CellStates, Condition
 from hwmodels.synthesis.liberty_pins import pin_groups
 from hwmodels.synthesis.liberty_syntax import Group, parse_liberty, read_liberty_text
-from hwmodels.synthesis.liberty_tables import LibertyUnits, Table
+from hwmodels.synthesis.liberty_tables import LibertyUnits, Table, UnsupportedTableError
 
 _DELAY: Final = ("cell_rise", "cell_fall")
 _SENSES: Final = ("positive_unate", "negative_unate", "non_unate")
@@ -83,7 +83,9 @@ class Cell:
         next_state: input function of a flip-flop, '' for any other cell.
         clock: clock pin of a flip-flop, '' for any other cell.
         state: names of the internal state and its inverse.
-        usable: whether synthesis may use it: ``dont_use`` is not set, and it is no cell of a power domain's border.
+        usable: whether synthesis may use it: ``dont_use`` is not set, it is no cell of a power domain's border, and its
+            tables can be read.
+        unsupported: why its tables cannot be read, '' if they can.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Cell:
     clock: str = ""
     state: tuple[str, ...] = ()
     usable: bool = True
+    unsupported: str = ""
 
     @property
     def inputs(self) -> tuple[Pin, ...]:
@@ -196,7 +199,11 @@ def _cells(library: Group, units: LibertyUnits) -> Iterator[Cell]:
     for group in library.inner("cell"):
         if not group.arguments:
             raise HardwareError(f"{units.place(group)} without a name")
-        yield _cell(group, library, units)
+        try:
+            yield _cell(group, library, units)
+        except UnsupportedTableError as error:
+            area = units.number(group, "area", least=0.0)
+            yield Cell(group.arguments[0], area, 0.0, {}, usable=False, unsupported=str(error))
 
 
 def _cell(group: Group, library: Group, units: LibertyUnits) -> Cell:
@@ -217,7 +224,7 @@ def _cell(group: Group, library: Group, units: LibertyUnits) -> Cell:
         next_state=flip_flop.values.get("next_state", "") if flip_flop else "",
         clock=flip_flop.values.get("clocked_on", "") if flip_flop else "",
         state=state,
-        usable=not any(group.values.get(key) == "true" for key in _UNUSABLE),
+        usable=not any(group.values.get(key, "").lower() == "true" for key in _UNUSABLE),
     )
 
 

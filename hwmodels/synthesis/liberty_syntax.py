@@ -11,6 +11,8 @@ from hwmodels.errors import HardwareError
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*+"'
 _COMMENT: Final = re.compile(rf"{_STRING}|/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)  # one without an end takes the rest
+_CONTINUED: Final = re.compile(r"\\[ \t\r]*\n")  # blanks behind the backslash are common, if against the standard
+_MARKS: Final = re.compile(r"/\*|\*/|//")  # no function or number has them
 _MOST_BYTES: Final = 1 << 29  # of a library, unpacked
 # One statement: the end of a group, a simple attribute, or a complex attribute, which a brace turns into a group.
 _STATEMENT: Final = re.compile(
@@ -91,7 +93,7 @@ def parse_liberty(text: str, name: str) -> Group:
     Raises:
         HardwareError: if the text is truncated or not Liberty; the message gives the line.
     """
-    clean = _without_comments(text)
+    clean = without_comments(text)
     tree = _Tree(clean, name)
     position = 0
     while (match := _STATEMENT.match(clean, position)) is not None and tree.take(match):
@@ -120,6 +122,9 @@ class _Tree:
             self._open(Group(word, _split(arguments), self._line(statement.start("name"))))
         elif value is not None:
             self._stack[-1].values[word] = _unquoted(value.strip())
+        elif word == "include_file":
+            place = f"{self._name}:{self._line(statement.start('name'))}"
+            raise HardwareError(f"{place}: include_file ({arguments}): included files are not read; put them into one")
         else:
             self._stack[-1].lists[word] = _split(arguments)
         return True
@@ -153,7 +158,7 @@ class _Tree:
         return self._counted[1]
 
 
-def _without_comments(text: str) -> str:
+def without_comments(text: str) -> str:
     """Returns the text with comments and line continuations blanked; line numbers stay."""
 
     def blank(match: re.Match[str]) -> str:
@@ -161,7 +166,12 @@ def _without_comments(text: str) -> str:
         return word if word[0] == '"' else "\n" * word.count("\n") or " "
 
     clean = _COMMENT.sub(blank, text) if "/*" in text or "//" in text else text
-    return clean.replace("\\\n", " \n")
+    return _CONTINUED.sub(" \n", clean) if "\\" in clean else clean
+
+
+def plain_text(text: str) -> str:
+    """Returns the text for parsers of others: without comments, nor anything in a string that they take for one."""
+    return _MARKS.sub("  ", without_comments(text))
 
 
 def _split(arguments: str) -> tuple[str, ...]:

@@ -27,6 +27,10 @@ _INDICES: Final = ("index_1", "index_2")
 _TEMPLATES: Final = ("lu_table_template", "power_lut_template")
 
 
+class UnsupportedTableError(HardwareError):
+    """A table over other variables than load and slew: its cell cannot be used, the others of the library can."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A lookup table over (load, slew), interpolated linearly and extrapolated from its edge cells.
@@ -139,8 +143,10 @@ class LibertyUnits:
             raise HardwareError(f"{self.place(group)} is not a complete table: values: {error}") from None
         if not np.isfinite(values).all():
             raise HardwareError(f"{self.place(group)}: values has one that is not a finite number")
-        if values.size != math.prod(shape) or (len(rows) > 1 and [len(row) for row in rows] != _rows(shape)):
-            wanted, found = " x ".join(map(str, shape)) or "1", " + ".join(str(len(row)) for row in rows) or "none"
+        lengths = [len(row) for row in rows]
+        listed = len(rows) > 1 and set(lengths) != {1}  # row by row; without quotation marks, every number is a row
+        if values.size != math.prod(shape) or (listed and lengths != _rows(shape)):
+            wanted, found = " x ".join(map(str, shape)) or "1", " + ".join(map(str, lengths)) or "none"
             place = self.place(group)
             raise HardwareError(f"{place} is not a complete table: its indices want {wanted} values, it has {found}")
         return values.reshape(shape or (1,))
@@ -157,7 +163,9 @@ class LibertyUnits:
         kinds = ["load" if name in _LOAD else "slew" if name in _SLEW else "other" for name in variables]
         if sorted(kinds) not in (["load"], ["slew"], ["load", "slew"]):
             stated = ", ".join(variables) or "nothing"
-            raise HardwareError(f"{place}: its template has {stated} as variables; output load and input slew are read")
+            raise UnsupportedTableError(
+                f"{place}: its template has {stated} as variables; output load and input slew are read"
+            )
         axes = []
         for kind, key in zip(kinds, _INDICES, strict=False):
             words = group.lists.get(key) or template.lists.get(key) or ()

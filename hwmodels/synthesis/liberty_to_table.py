@@ -13,7 +13,7 @@ from hwmodels.synthesis.sweep import Measurement, read_measurements, run_sweep
 from hwmodels.synthesis.table import technology_text
 from hwmodels.synthesis.typical_gate import time_scale
 from hwmodels.technologies import Technology, parse_technology
-from hwmodels.traces import AccumulatorTrace, load_trace
+from hwmodels.traces import Recording, load_recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def calibrate(
     """
     if not name.isidentifier():
         raise HardwareError(f"technology name {name!r} must be letters, digits and underscores")
-    library, stimulus = load_liberty(liberty), load_trace(trace)
+    library, stimulus = load_liberty(liberty), load_recording(trace)
     with tempfile.TemporaryDirectory(prefix="calibration-") as folder:
         path = dataset or Path(folder) / "dataset.csv"
         for measurement in run_sweep(path, library, stimulus, multiplier_bits):
@@ -64,13 +64,13 @@ def calibrate(
 
 
 def fit_technology(
-    name: str, library: Library, node_nm: float, measurements: Sequence[Measurement], trace: AccumulatorTrace
+    name: str, library: Library, node_nm: float, measurements: Sequence[Measurement], recording: Recording
 ) -> Calibration:
     """Fits a technology table to measurements."""
     fits = {metric: fit(measurements, metric) for metric in FITTED}
     errors = error_table(measurements, fits.values())
     slew = f"inertial delays of the library at a slew of {time_scale(library).slew_ns:g} ns"
-    activity = f"trace {trace.name}, gate simulation with {slew}, glitches counted"
+    activity = f"trace {recording.name}, gate simulation with {slew}, glitches counted"
     delays = fit_delays(measurements)
     text = technology_text(name, library, node_nm, measurements, fits, errors, activity, delays)
     return Calibration(parse_technology(text, f"{name}.toml"), text, tuple(errors), tuple(measurements))

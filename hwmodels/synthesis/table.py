@@ -1,19 +1,21 @@
 """A fitted technology table as the text of its file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-import numpy as np
-
 from hwmodels.architectures import FORMS
-from hwmodels.synthesis.calibration import ErrorSummary, Fit, FittedMetric, Floats, smoothed
+from hwmodels.synthesis.calibration import ENERGIES, ErrorSummary, Fit, FittedMetric, Floats, smoothed_delays
 from hwmodels.synthesis.clocking import clocking
 from hwmodels.synthesis.delays import DelayFit
 from hwmodels.synthesis.liberty import Library
-from hwmodels.synthesis.sweep import Measurement
+from hwmodels.synthesis.sweep import Measurement, judges
 from hwmodels.technologies import TERMS, Clocking
 
-_CORRECTED: Final[tuple[FittedMetric, ...]] = ("area_um2", "energy_pj")
+_KEYS: Final[Mapping[FittedMetric, str]] = {
+    "area_um2": "area_um2",
+    **{metric: f"energy_of_order.{order}" for order, metric in ENERGIES.items()},
+    "leakage_uw": "leakage_uw",
+}
 # 6T cell of 146 F^2 (CACTI 6.5, technology.cc: area_cell_sram = 146 F^2), half of a small macro being cells (assumed).
 _MEMORY_F2_PER_BIT: Final = 146 / 0.5
 
@@ -33,7 +35,8 @@ def technology_text(
     The feature size sizes the parameter memory, which the library does not have. ``activity`` describes the trace that
     the energies hold for.
     """
-    source = f"nonnegative least squares over {len(measurements)} designs synthesized with yosys on {library.name}"
+    count = sum(not judges(measurement) for measurement in measurements)
+    source = f"nonnegative least squares over {count} designs synthesized with yosys on {library.name}"
     lines = [
         f'name = "{name}"',
         f"node_nm = {node_nm:g}",
@@ -42,25 +45,23 @@ def technology_text(
         f'source = "{source}"',
         f'activity = "{activity}"',
     ]
-    mean = {e.metric: e.mean for e in errors if e.architecture == "all" and e.form == "linear"}
+    mean: dict[str, float] = {e.metric: e.mean for e in errors if e.architecture == "all" and e.form == "linear"}
     for kind in TERMS:
         if kind != "memory":
             lines += [*_component(kind, fits, mean, source), *_delay(kind, delays, source)]
     lines += [*_memory(node_nm), *_clocking(clocking(library))]
-    smooth = np.exp(smoothed(measurements, np.log([m.delay_ns for m in measurements]), leave_out=False))
+    smooth = smoothed_delays(measurements, leave_out=False)
     for form in FORMS:
         lines += _correction(form, measurements, fits, errors, smooth)
     return "\n".join(lines) + "\n"
 
 
-def _component(
-    kind: str, fits: Mapping[FittedMetric, Fit], errors: Mapping[FittedMetric, float], source: str
-) -> list[str]:
+def _component(kind: str, fits: Mapping[FittedMetric, Fit], errors: Mapping[str, float], source: str) -> list[str]:
     lines = ["", f"[components.{kind}]"]
     for metric, fitted in fits.items():
         terms = {term: c for (owner, term), c in fitted.coefficients.items() if owner == kind}
         body = ", ".join(f"{term} = {value:.6g}" for term, value in terms.items()) or "unit = 0.0"
-        lines.append(f'{metric} = {{ terms = {{ {body} }}, error = {errors[metric]:.4f}, source = "{source}" }}')
+        lines.append(f'{_KEYS[metric]} = {{ terms = {{ {body} }}, error = {errors[metric]:.4f}, source = "{source}" }}')
     return lines
 
 
@@ -72,11 +73,13 @@ def _delay(kind: str, delays: DelayFit, source: str) -> list[str]:
     return [f'delay_ns = {{ terms = {{ {body} }}, error = {delays.error:.4f}, source = "{source}" }}']
 
 
-def _clocking(figures: Clocking) -> list[str]:
+def _clocking(figures: Clocking | None) -> list[str]:
+    if figures is None:
+        return []
     return [
         "",
         "[clocking]",
-        *(f"{key} = {value:g}" for key, value in figures if key != "source"),
+        *(f"{key} = {value:g}" for key, value in figures if key != "source" and value is not None),
         f'source = "{figures.source}"',
     ]
 
@@ -101,25 +104,34 @@ def _correction(
 ) -> list[str]:
     """Returns the table of measured over fitted, per operand width and value of the swept width."""
     swept = FORMS[form].architecture.swept
-    at = {(m.acc_bits, getattr(m, swept)): index for index, m in enumerate(measurements) if m.architecture == form}
+    at = {(m.acc_bits, getattr(m, swept)): index for index, m in _entering(measurements, form)}
     widths, ks = (sorted({key[place] for key in at}) for place in (0, 1))
     if not at or any((width, k) not in at for width in widths for k in ks):
         return []
-    lines = ["", f"[corrections.{form}]"]
-    activity = fits["energy_pj"].activity.get(form)
-    if activity is not None:
-        lines.append(f"activity = {activity:.4g}")
-    lines += [f"acc_bits = {widths}", f"{swept} = {ks}"]
-    for metric in _CORRECTED:
-        ratios = [[float(fits[metric].ratios[at[width, k]]) for k in ks] for width in widths]
-        error = next(e for e in errors if (e.architecture, e.metric, e.form) == (form, metric, "corrected"))
+    stated: dict[str, ErrorSummary] = {e.metric: e for e in errors if (e.architecture, e.form) == (form, "corrected")}
+
+    def grid(values: Floats) -> str:
+        return _matrix([[float(values[at[width, k]]) for k in ks] for width in widths])
+
+    lines = ["", f"[corrections.{form}]", f"acc_bits = {widths}", f"{swept} = {ks}"]
+    for key, values in (("area_um2", fits["area_um2"].ratios), ("delay_ns", delays)):
+        error = stated[key]
+        lines += [f"{key} = {grid(values)}", f"{key}_error = {error.mean:.4f}", f"{key}_worst = {error.worst:.4f}"]
+    for order, metric in ENERGIES.items():
+        lines += ["", f"[corrections.{form}.energy_of_order.{order}]"]
+        activity = fits[metric].activity.get(form)
+        lines += [f"activity = {activity:.4g}"] if activity is not None else []
         lines += [
-            f"{metric} = {_matrix(ratios)}",
-            f"{metric}_error = {error.mean:.4f}",
-            f"{metric}_worst = {error.worst:.4f}",
+            f"ratios = {grid(fits[metric].ratios)}",
+            f"error = {stated[metric].mean:.4f}",
+            f"worst = {stated[metric].worst:.4f}",
         ]
-    lines.append(f"delay_ns = {_matrix([[float(delays[at[width, k]]) for k in ks] for width in widths])}")
     return lines
+
+
+def _entering(measurements: Sequence[Measurement], form: str) -> Iterator[tuple[int, Measurement]]:
+    """Yields the index of each measurement of a form that enters the fit, and the measurement."""
+    yield from ((n, m) for n, m in enumerate(measurements) if m.architecture == form and not judges(m))
 
 
 def _matrix(values: Sequence[Sequence[float]]) -> str:

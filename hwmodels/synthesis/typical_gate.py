@@ -52,7 +52,8 @@ def time_scale(library: Library) -> TimeScale:
     """
     inverters = [(cell.area_um2, cell.name, cell) for cell in library.cells.values() if _is_inverter(cell)]
     if not inverters:
-        raise HardwareError(f"{library.path}: no cell is an inverter with delay and transition tables")
+        unread = next((f" ({cell.unsupported})" for cell in library.cells.values() if cell.unsupported), "")
+        raise HardwareError(f"{library.path}: no cell is an inverter with delay and transition tables{unread}")
     _, name, cell = min(inverters)
     [output], [pin] = cell.outputs, cell.inputs
     load, slew = _FANOUT * pin.capacitance_pf, 0.0

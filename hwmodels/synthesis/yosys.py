@@ -21,15 +21,22 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from hwmodels.errors import HardwareError
 from hwmodels.parsing import parse_files
 from hwmodels.synthesis.full_adder import full_adder_map
 from hwmodels.synthesis.liberty import Library
-from hwmodels.synthesis.liberty_syntax import is_compressed, read_liberty_text
+from hwmodels.synthesis.liberty_syntax import plain_text, read_liberty_text
 
 AREA_SCRIPT: Final = "+strash;ifraig;scorr;dc2;dc2;strash;dch,-f;amap,-m"
+# amap: ABC's area mapper, full adders as cells of their own. nf: its delay-driven mapper on gates alone, the flow of
+# those who do not extract full adders; it shows how much ratios depend on the script.
+Mapper = Literal["amap", "nf"]
+_ABC_SCRIPTS: Final[Mapping[Mapper, str]] = {
+    "amap": AREA_SCRIPT,
+    "nf": "+strash;dc2;strash;&get,-n;&dch,-f;&nf;&put",
+}
 _TIMEOUT_S: Final = 600.0
 _WRAPPER: Final = "synthesis_wrapper"
 _WRAPPER_FILE: Final = "wrapper.v"
@@ -70,9 +77,15 @@ def available() -> bool:
 
 
 def synthesize(
-    files: Sequence[Path], top: str, parameters: Mapping[str, int], library: Library, *, history: int = 0
+    files: Sequence[Path],
+    top: str,
+    parameters: Mapping[str, int],
+    library: Library,
+    *,
+    history: int = 0,
+    mapper: Mapper = "amap",
 ) -> Netlist:
-    """Maps a design to the cells of a library. The same call gives the same netlist.
+    """Maps a design to the cells of a library by one of ABC's mappers. The same call gives the same netlist.
 
     ``history`` is the width in bits of another design that yosys reads first, 0 for none. It shifts the internal
     numbers by which the mapper breaks ties, and so shows how sensitive a netlist is to irrelevant details.
@@ -86,22 +99,19 @@ def synthesize(
         folder = Path(name)
         (folder / _WRAPPER_FILE).write_text(_wrapper(files, top, parameters), encoding="utf-8")
         linked = _linked(files, library, folder)
-        run_yosys([*_earlier(history, folder), *_commands(len(files), library, folder)], folder, linked)
+        run_yosys([*_earlier(history, folder), *_commands(len(files), library, folder, mapper)], folder, linked)
         return _netlist(json.loads((folder / _NETLIST_FILE).read_text(encoding="utf-8")))
 
 
 def _linked(files: Sequence[Path], library: Library, folder: Path) -> dict[str, Path]:
     """Makes files and library available in the folder; returns the user's path behind each private name.
 
-    A library compressed with gzip, which the mapper cannot read, is unpacked.
+    The mapper gets the library unpacked and without comments, and lines continued as the standard says.
     """
     for index, file in enumerate(files):
         (folder / _source(index)).symlink_to(file.resolve())
         (folder / _include_folder(index)).symlink_to(file.resolve().parent)
-    if is_compressed(library.path):
-        (folder / _LIBRARY_FILE).write_text(read_liberty_text(library.path), encoding="utf-8")
-    else:
-        (folder / _LIBRARY_FILE).symlink_to(library.path)
+    (folder / _LIBRARY_FILE).write_text(plain_text(read_liberty_text(library.path)), encoding="utf-8")
     return {_source(index): file for index, file in enumerate(files)} | {_LIBRARY_FILE: library.path}
 
 
@@ -124,8 +134,8 @@ def _earlier(bits: int, folder: Path) -> list[str]:
     return ["design -push", f"read_verilog {path.name}", "synth -noabc -top earlier", "design -pop"]
 
 
-def _commands(sources: int, library: Library, folder: Path) -> Iterator[str]:
-    adders, avoided = full_adder_map(library), _avoided(library)
+def _commands(sources: int, library: Library, folder: Path, mapper: Mapper) -> Iterator[str]:
+    adders, avoided = full_adder_map(library) if mapper == "amap" else None, _avoided(library)
     if adders is not None:
         (folder / _ADDERS_FILE).write_text(adders, encoding="utf-8")
         # Without it the map's cell is unknown, and stays unread.
@@ -139,7 +149,7 @@ def _commands(sources: int, library: Library, folder: Path) -> Iterator[str]:
         yield "extract_fa -fa"
         yield f"techmap -map {_ADDERS_FILE}"
         yield "opt_clean"
-    yield f"abc {avoided}-liberty {_LIBRARY_FILE} -script {AREA_SCRIPT}"
+    yield f"abc {avoided}-liberty {_LIBRARY_FILE} -script {_ABC_SCRIPTS[mapper]}"
     yield "opt_clean -purge"
     yield f"write_json {_NETLIST_FILE}"
 

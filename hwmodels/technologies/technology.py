@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, Self, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
 from hwmodels.errors import HardwareError
+from hwmodels.orders import DEFAULT_ORDER, OUTPUT_ORDERS, OutputOrder
 from hwmodels.toml_files import parse_toml, read_text
 
 ComponentKind = Literal["multiplier", "adder", "comparator", "shifter", "mux", "logic", "register", "memory"]
@@ -94,50 +95,76 @@ class Figure(_Record):
 class Component(_Record):
     """Figures of one kind of component; the energy is that of one operation, dynamic, at the table's activity.
 
-    ``missing`` is the reason for figures that are absent.
+    Attributes:
+        energy_pj: energy that holds whatever the order of outputs.
+        energy_of_order: energies that hold for one order of outputs each, in place of ``energy_pj``.
+        missing: reason for figures that are absent.
     """
 
     area_um2: Figure | None = None
     energy_pj: Figure | None = None
+    energy_of_order: Mapping[OutputOrder, Figure] = Field(default_factory=dict)
     delay_ns: Figure | None = None
     leakage_uw: Figure | None = None
     missing: str = "not in the table"
 
-    def figure(self, metric: Metric) -> Figure | None:
-        """Returns the figure of a metric, None if it is absent."""
+    @model_validator(mode="after")
+    def _has_one_energy(self) -> Self:
+        if self.energy_pj is not None and self.energy_of_order:
+            raise ValueError("energy_pj holds for either order of outputs, energy_of_order for one; leave one out")
+        return self
+
+    def figure(self, metric: Metric, order: OutputOrder) -> Figure | None:
+        """Returns the figure of a metric for an order of outputs, None if it is absent."""
+        if metric == "energy_pj" and self.energy_of_order:
+            return self.energy_of_order.get(order)
         figure: Figure | None = getattr(self, metric)
         return figure
+
+
+class EnergyCorrection(_Record):
+    """Energies of one rescaler architecture with its outputs in one order.
+
+    Attributes:
+        activity: factor of the components' energies: how often its nets switch, relative to the designs that those
+            energies were fitted to.
+        ratios: ratio of measured to fitted energy, which includes the activity, per operand width and swept width.
+        error: mean absolute relative error of the corrected energy on points left out.
+        worst: largest absolute relative error of it.
+    """
+
+    activity: Positive = 1.0
+    ratios: tuple[tuple[Positive, ...], ...]
+    error: NotNegative
+    worst: NotNegative
 
 
 class Correction(_Record):
     """Ratios of synthesis to component figures for one rescaler architecture, smoothed, on a grid of widths.
 
     Attributes:
-        activity: factor of the components' energies: how often its nets switch, relative to the designs that those
-            energies were fitted to.
         acc_bits: operand widths, ascending.
         multiplier_bits: values of ``k``, ascending; empty if ``shift_bits`` varies instead.
         shift_bits: widths of the variable part of a pure shift, ascending; empty if ``k`` varies.
         area_um2: ratio of measured to fitted area, per operand width and value of ``k`` or ``shift_bits``.
-        energy_pj: ratio of measured to fitted energy, which includes the activity.
-        delay_ns: measured delay, smoothed over ``k``.
         area_um2_error: mean absolute relative error of the corrected area on points left out.
         area_um2_worst: largest absolute relative error of it.
-        energy_pj_error: mean absolute relative error of the corrected energy on points left out.
-        energy_pj_worst: largest absolute relative error of it.
+        energy_of_order: energies per order of outputs.
+        delay_ns: delay by static timing of the mapped netlist, smoothed over ``k``.
+        delay_ns_error: mean absolute relative error of it on points left out.
+        delay_ns_worst: largest absolute relative error of it.
     """
 
-    activity: Positive = 1.0
     acc_bits: tuple[Width, ...] = Field(min_length=1)
     multiplier_bits: tuple[Width, ...] = ()
     shift_bits: tuple[Width, ...] = ()
     area_um2: tuple[tuple[Positive, ...], ...]
     area_um2_error: NotNegative
     area_um2_worst: NotNegative
-    energy_pj: tuple[tuple[Positive, ...], ...]
-    energy_pj_error: NotNegative
-    energy_pj_worst: NotNegative
+    energy_of_order: Mapping[OutputOrder, EnergyCorrection] = Field(min_length=1)
     delay_ns: tuple[tuple[NotNegative, ...], ...]
+    delay_ns_error: NotNegative
+    delay_ns_worst: NotNegative
 
     @property
     def swept(self) -> tuple[int, ...]:
@@ -152,7 +179,8 @@ class Correction(_Record):
             if list(grid) != sorted(set(grid)):
                 raise ValueError(f"{grid} must ascend")
         shape = (len(self.acc_bits), len(self.swept))
-        for table in (self.area_um2, self.energy_pj, self.delay_ns):
+        energies = (energy.ratios for energy in self.energy_of_order.values())
+        for table in (self.area_um2, *energies, self.delay_ns):
             if {(len(table), len(row)) for row in table} != {shape}:
                 raise ValueError(f"a table must have {shape[0]} rows of {shape[1]} values")
         return self
@@ -166,8 +194,8 @@ class Clocking(_Record):
         setup_ns: time before the clock edge at which its input must be there, ns.
         fanout_ns: delay that every gate adds which the output drives, beyond the few of ``clock_to_q_ns``, ns.
         clock_pj: energy of its clock pin in a cycle, whether it switches or not, pJ.
-        gate_area_um2: area of a clock gate, um2.
-        gate_pj: energy of the gate's own clock pin in a cycle, pJ.
+        gate_area_um2: area of a clock gate, um2; None if there is nothing to build one of.
+        gate_pj: energy of the gate's own clock pin in a cycle, pJ; None likewise.
         source: origin of the figures.
     """
 
@@ -175,8 +203,8 @@ class Clocking(_Record):
     setup_ns: NotNegative
     fanout_ns: NotNegative
     clock_pj: NotNegative
-    gate_area_um2: NotNegative
-    gate_pj: NotNegative
+    gate_area_um2: NotNegative | None = None
+    gate_pj: NotNegative | None = None
     source: str = Field(min_length=1)
 
 
@@ -188,6 +216,7 @@ class Technology(_Record):
         conditions: corner, temperature, clock constraint and the like.
         source: publication or tool run that the table comes from.
         activity: switching activity that the energies hold for, and whether glitches are counted.
+        output_order: order of outputs that energies are read for; no key of a table's file.
         components: figures per kind of component.
         clocking: delays and energies of flip-flops and clock gates; None if the table does not give them.
         corrections: residuals of whole rescalers per architecture, in a calibrated table.
@@ -199,6 +228,7 @@ class Technology(_Record):
     conditions: str = Field(min_length=1)
     source: str = Field(min_length=1)
     activity: str = Field(min_length=1)
+    output_order: OutputOrder = DEFAULT_ORDER
     components: Mapping[ComponentKind, Component] = Field(min_length=1)
     clocking: Clocking | None = None
     corrections: Mapping[str, Correction] = Field(default_factory=dict)
@@ -215,7 +245,29 @@ class Technology(_Record):
 
     def _figure(self, kind: ComponentKind, metric: Metric) -> Figure | None:
         component = self.components.get(kind)
-        return None if component is None else component.figure(metric)
+        return None if component is None else component.figure(metric, self.output_order)
+
+    def in_order(self, order: str) -> Self:
+        """Returns the table with its energies read for an order of outputs.
+
+        Raises:
+            HardwareError: if there is no such order.
+        """
+        if order not in OUTPUT_ORDERS:
+            raise HardwareError(f"output_order is {order!r}; use one of {', '.join(OUTPUT_ORDERS)}")
+        return self.model_copy(update={"output_order": order})
+
+    @property
+    def energy_order(self) -> OutputOrder | None:
+        """The order of outputs that the energies hold for, None if there is one energy for both orders."""
+        return self.output_order if any(each.energy_of_order for each in self.components.values()) else None
+
+    @property
+    def order_note(self) -> str:
+        """What the energies say about the order of outputs, in words."""
+        if self.energy_order is None:
+            return f"{self.name} has one energy for both orders of outputs"
+        return f"outputs in {self.energy_order} order"
 
     def error(self, kind: ComponentKind, metric: Metric) -> float:
         """Returns the relative error of a figure as the table states it, 0 for an absent figure."""
@@ -224,12 +276,16 @@ class Technology(_Record):
 
     def activity_of(self, forms: Sequence[str]) -> float:
         """Returns the factor of component energies in the first of these forms of architectures that the table has."""
-        return next((self.corrections[form].activity for form in forms if form in self.corrections), 1.0)
+        known = next((self.corrections[form] for form in forms if form in self.corrections), None)
+        energy = known.energy_of_order.get(self.output_order) if known is not None else None
+        return 1.0 if energy is None else energy.activity
 
     def reason(self, kind: ComponentKind, metric: Metric) -> str:
         """Returns why a figure is absent."""
         if kind not in self.components:
             return f"{self.name} has no {kind}"
+        if metric == "energy_pj" and self.components[kind].energy_of_order:
+            return f"{self.name} gives no {metric} of a {kind} with outputs in {self.output_order} order"
         return f"{self.name} gives no {metric} of a {kind} ({self.components[kind].missing})"
 
 
@@ -238,21 +294,24 @@ def technology_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
-def load_technology(name_or_path: str | Path) -> Technology:
+def load_technology(name_or_path: str | Path, output_order: OutputOrder = DEFAULT_ORDER) -> Technology:
     """Returns a technology by the name of a shipped table, or reads one from a path that ends in ``.toml``.
 
+    Its energies are those of outputs in the given order; a table that has one energy for both orders keeps that.
+
     Raises:
-        HardwareError: if there is no such table, or it is not valid; the message names file, key and value.
+        HardwareError: if there is no such table or order, or the table is not valid; the message names file, key and
+            value.
     """
     name = str(name_or_path)
     if name in technology_names():
-        return _read(_FOLDER / f"{name}.toml")
+        return _read(_FOLDER / f"{name}.toml").in_order(output_order)
     path = Path(name_or_path)
     if path.suffix != ".toml":
         raise HardwareError(
             f"unknown technology {name!r}; use one of {', '.join(technology_names())}, or the path of a .toml table"
         )
-    return _read(path.resolve())
+    return _read(path.resolve()).in_order(output_order)
 
 
 def _read(path: Path) -> Technology:
@@ -278,6 +337,8 @@ def parse_technology(text: str, name: str) -> Technology:
         technology = Technology.model_validate(document)
     except ValidationError as error:
         raise HardwareError(f"{name}: {_first_problem(error)}") from None
+    if "output_order" in document:
+        raise HardwareError(f"{name}: output_order is chosen by who reads the table; leave it out")
     for kind, component in technology.components.items():
         _check_terms(name, kind, component)
     return technology
@@ -292,9 +353,10 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _check_terms(name: str, kind: ComponentKind, component: Component) -> None:
-    for metric in METRICS:
-        figure = component.figure(metric)
+    figures: dict[str, Figure | None] = {metric: getattr(component, metric) for metric in METRICS}
+    figures |= {f"energy_of_order.{order}": figure for order, figure in component.energy_of_order.items()}
+    for key, figure in figures.items():
         for term in figure.terms if figure is not None else ():
             if term not in TERMS[kind]:
                 known = ", ".join(TERMS[kind])
-                raise HardwareError(f"{name}: components.{kind}.{metric}.terms: unknown term {term!r}; known: {known}")
+                raise HardwareError(f"{name}: components.{kind}.{key}.terms: unknown term {term!r}; known: {known}")

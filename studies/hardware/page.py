@@ -11,12 +11,14 @@ import numpy as np
 
 from hwmodels.architectures import ARRAY, FRACTURED, SERIAL, Architecture
 from hwmodels.errors import HardwareError
-from hwmodels.synthesis import BASELINE_BITS, Measurement, read_measurements
+from hwmodels.orders import OUTPUT_ORDERS, OutputOrder
+from hwmodels.synthesis import BASELINE_BITS, ENERGIES, Measurement, read_measurements
 
 _BLOCK: Final = re.compile(r"(<!-- made from CSV: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _WIDTHS: Final = (20, 32)
 _SHOWN_BITS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 31)
-_PUBLISHED: Final = ("area_um2", "energy_pj")
+_PUBLISHED: Final = ("area_um2", *ENERGIES.values(), "delay_ns")
+_SHORT: Final[Mapping[OutputOrder, str]] = {"channel_innermost": "innermost", "channel_outermost": "outermost"}
 _MAIN: Final = "osu018"
 
 
@@ -58,13 +60,13 @@ def _points(folder: Path, architecture: Architecture, technology: str = _MAIN) -
 
 def _array(folder: Path) -> str:
     points = _points(folder, ARRAY)
-    heading = ["k", *(f"{what}, {width} bits, {unit}" for what, unit in (("area", "um2"), ("energy", "pJ"))
-                      for width in _WIDTHS), "delay, 32 bits, ns"]  # fmt: skip
+    energies = [f"energy, {width} bits, {_SHORT[order]}, pJ" for order in OUTPUT_ORDERS for width in _WIDTHS]
+    heading = ["k", *(f"area, {width} bits, um2" for width in _WIDTHS), *energies, "delay, 32 bits, ns"]
     rows = []
     for k in _SHOWN_BITS:
         areas = (f"{points[width, k].area_um2:,.0f}" for width in _WIDTHS)
-        energies = (f"{points[width, k].energy_pj:.0f}" for width in _WIDTHS)
-        rows.append([str(k), *areas, *energies, f"{points[32, k].delay_ns:.1f}"])
+        figures = (f"{points[width, k].energy_pj(order):.0f}" for order in OUTPUT_ORDERS for width in _WIDTHS)
+        rows.append([str(k), *areas, *figures, f"{points[32, k].delay_ns:.1f}"])
     return _table(heading, rows)
 
 
@@ -72,20 +74,25 @@ def _findings(folder: Path) -> str:
     points = _points(folder, ARRAY)
     narrow, wide = ({width: points[width, k] for width in _WIDTHS} for k in (1, BASELINE_BITS))
     area = [f"{wide[w].area_um2 / narrow[w].area_um2:.1f}" for w in _WIDTHS]
-    energy = [f"{wide[w].energy_pj / narrow[w].energy_pj:.1f}" for w in _WIDTHS]
+    innermost, outermost = (
+        [f"{wide[w].energy_pj(order) / narrow[w].energy_pj(order):.1f}" for w in _WIDTHS] for order in OUTPUT_ORDERS
+    )
     serial, fractured = _points(folder, SERIAL), _points(folder, FRACTURED)
-    smaller = min(k for _, k in serial if all(serial[w, k].area_um2 < points[w, k].area_um2 for w in _WIDTHS))
-    hungrier = sum(m.energy_pj > points[key].energy_pj for key, m in serial.items())
+    shared = [key for key in serial if key in points]
+    smaller = min(k for w, k in shared if serial[w, k].area_um2 < points[w, k].area_um2)
+    order = OUTPUT_ORDERS[0]
+    hungrier = sum(serial[key].energy_pj(order) > points[key].energy_pj(order) for key in shared)
     larger = sum(m.area_um2 / m.lanes > points[key].area_um2 for key, m in fractured.items())
     return "\n".join(
         [
             f"- k = 1, a pure shift, is {area[0]} times smaller than k = {BASELINE_BITS} at a 20-bit accumulator and "
-            f"{area[1]} times at 32 bits,",
-            f"  and takes {energy[0]} and {energy[1]} times less energy.",
+            f"{area[1]} times at 32 bits.",
+            f"  With channels innermost it takes {innermost[0]} and {innermost[1]} times less energy, with channels",
+            f"  outermost {outermost[0]} and {outermost[1]} times less.",
             f"- Glitches are {_glitches(points, 2)} of the energy from k = 2 on, and {_glitches(points, 1, 1)} at "
             "k = 1: a zero-delay count is a\n  lower bound.",
             f"- The bit-serial unit is smaller than the array from k = {smaller} on. It takes k + 1 cycles, and more",
-            f"  energy per rescale than the array in {hungrier} of {len(serial)} designs, from its registers' clocks.",
+            f"  energy per rescale than the array in {hungrier} of {len(shared)} designs, from its registers' clocks.",
             f"- One lane's share of a fractured unit is larger than an array of the same width in {larger} of "
             f"{len(fractured)} designs: what it",
             "  buys is one unit that serves all widths, with two or four lanes where they are narrow.",
@@ -94,17 +101,30 @@ def _findings(folder: Path) -> str:
 
 
 def _glitches(points: Mapping[tuple[int, int], Measurement], low: int, high: int = BASELINE_BITS) -> str:
-    shares = [1 - m.energy_zero_delay_pj / m.energy_pj for (_, k), m in points.items() if low <= k <= high]
+    shares = [
+        1 - m.zero_delay_pj(order) / m.energy_pj(order)
+        for (_, k), m in points.items()
+        if low <= k <= high
+        for order in OUTPUT_ORDERS
+    ]
     return f"{100 * min(shares):.0f} to {100 * max(shares):.0f} %"
 
 
-def _libraries(folder: Path) -> str:
-    points, other = _points(folder, ARRAY), _points(folder, ARRAY, "osu035")
-    ratios = [other[key].area_um2 / points[key].area_um2 for key in points if key in other]
-    return (
-        f"OSU 0.35 gives {min(ratios):.2f} to {max(ratios):.2f} times the area of OSU 0.18 on the array designs: "
-        "nearly the same netlists, one piece of\nevidence and not two."
-    )
+def _headline(folder: Path) -> str:
+    """Returns int32 over the rungs of the ladder as ranges over libraries, mappers and orders of outputs."""
+    paths = sorted(folder.glob("rungs_*.csv"))
+    found = [(path.stem.removeprefix("rungs_"), row) for path in paths for row in _rows(path)]
+    libraries = ", ".join(dict.fromkeys(name for name, _ in found))
+    mappers = ", ".join(dict.fromkeys(row["mapper"] for _, row in found))
+    heading = ["rung", "area, int32 over it", *(f"energy, {_SHORT[order]}" for order in OUTPUT_ORDERS)]
+    names = ("area_ratio", *(f"energy_{order}_ratio" for order in OUTPUT_ORDERS))
+    rungs = dict.fromkeys(row["rung"] for _, row in found if row["rung"] != "int32")
+    rows = []
+    for rung in rungs:
+        chosen = [row for _, row in found if (row["rung"], row["output"]) == (rung, "saturating")]
+        figures = [[float(row[name]) for row in chosen] for name in names]
+        rows.append([rung, *(f"{min(values):.1f} to {max(values):.1f}" for values in figures)])
+    return f"{_table(heading, rows)}\n\nLibraries: {libraries}; mappers: {mappers}."
 
 
 def _errors(folder: Path) -> str:
@@ -114,10 +134,10 @@ def _errors(folder: Path) -> str:
             if row["metric"] in _PUBLISHED and row["architecture"] != FRACTURED.name:
                 key = (path.stem.removeprefix("errors_"), row["architecture"], row["metric"])
                 rows[key][row["form"]] = (
-                    f"{100 * float(row['mean']):.1f} % / {100 * float(row['worst']):.1f} % / {float(row['rank']):.4f}"
+                    f"{100 * float(row['mean']):.1f} % / {100 * float(row['worst']):.1f} % / {float(row['rank']):.3f}"
                 )
     heading = ["library", "architecture", "figure", "linear: mean / worst / rank", "corrected: mean / worst / rank"]
-    return _table(heading, ([*key, forms["linear"], forms["corrected"]] for key, forms in rows.items()))
+    return _table(heading, ([*key, forms.get("linear", "none"), forms["corrected"]] for key, forms in rows.items()))
 
 
 def _repeat(folder: Path) -> str:
@@ -128,7 +148,7 @@ def _repeat(folder: Path) -> str:
     rows = []
     for architecture, points in groups.items():
         cells = [architecture, str(len({point.key for point in points})), str(len(points))]
-        for metric in ("area_um2", "energy_pj", "delay_ns"):
+        for metric in ("area_um2", f"energy_{OUTPUT_ORDERS[0]}_pj", "delay_ns"):
             errors = [abs(getattr(p, metric) / getattr(reference[p.key], metric) - 1) for p in points]
             cells.append(f"{100 * np.mean(errors):.1f} % / {100 * max(errors):.1f} %")
         rows.append(cells)
@@ -152,19 +172,22 @@ def _sharing(folder: Path) -> str:
 
 
 def _rungs(folder: Path) -> str:
-    figures = {"area_um2": ",.0f", "delay_ns": ".1f", "energy_pj": ".1f", "area_ratio": ".1f", "energy_ratio": ".1f"}
-    heading = ["rung", "zero point and bounds", "cells", "area, um2", "delay, ns", "energy, pJ", "area, int32 over it",
-               "energy, int32 over it"]  # fmt: skip
+    energies = [f"energy_{order}_{what}" for what in ("pj", "ratio") for order in OUTPUT_ORDERS]
+    figures = {"area_um2": ",.0f", "delay_ns": ".1f", "area_ratio": ".1f", **dict.fromkeys(energies, ".1f")}
+    heading = ["rung", "zero point and bounds", "cells", "area, um2", "delay, ns", "area, int32 over it",
+               *(f"energy, {_SHORT[order]}, pJ" for order in OUTPUT_ORDERS),
+               *(f"int32 over it, {_SHORT[order]}" for order in OUTPUT_ORDERS)]  # fmt: skip
     blocks = []
     for path in sorted(folder.glob("rungs_*.csv")):
-        rows = [
-            [
-                *(row[name] for name in ("rung", "output", "cells")),
-                *(f"{float(row[n]):{f}}" for n, f in figures.items()),
-            ]
-            for row in _rows(path)
-        ]
-        blocks.append(f"{path.stem.removeprefix('rungs_')}:\n\n{_table(heading, rows)}")
+        found = _rows(path)
+        for mapper in dict.fromkeys(row["mapper"] for row in found):
+            rows = [
+                [*(row[name] for name in ("rung", "output", "cells")),
+                 *(f"{float(row[n]):{f}}" for n, f in figures.items())]
+                for row in found
+                if row["mapper"] == mapper
+            ]  # fmt: skip
+            blocks.append(f"{path.stem.removeprefix('rungs_')}, mapper {mapper}:\n\n{_table(heading, rows)}")
     return "\n\n".join(blocks)
 
 
@@ -226,6 +249,6 @@ def _proofs(folder: Path) -> str:
 
 
 _BLOCKS: Final[Mapping[str, Callable[[Path], str]]] = {
-    "libraries": _libraries, "array": _array, "findings": _findings, "errors": _errors, "repeat": _repeat,
+    "headline": _headline, "array": _array, "findings": _findings, "errors": _errors, "repeat": _repeat,
     "sharing": _sharing, "equality": _equality, "rungs": _rungs, "proofs": _proofs, "pipelines": _pipelines,
 }  # fmt: skip

@@ -12,8 +12,9 @@ from typing import Final
 
 from hwmodels import CalibratedRescalerModel, Clock, ClockedModel, RescalerWorkload, load_technology
 from hwmodels.architectures import ADD, ARRAY, SHIFT, Architecture
+from hwmodels.orders import DEFAULT_ORDER
 from hwmodels.synthesis import Library, build_circuit, load_liberty, measure_energy, synthesize
-from hwmodels.traces import AccumulatorTrace, load_trace
+from hwmodels.traces import AccumulatorTrace, load_recording
 from hwmodels.workload import Pipeline
 from studies.hardware.scripts import run_script, write_rows
 
@@ -95,7 +96,8 @@ def _measured(
 def measure(liberty: Path, path: Path) -> None:
     """Measures with a library, and writes the file."""
     table = path.stem.removeprefix("pipelines_")
-    write_rows(path, [asdict(cost) for cost in measure_pipelines(table, load_liberty(liberty), load_trace())])
+    trace = load_recording().in_order(DEFAULT_ORDER)
+    write_rows(path, [asdict(cost) for cost in measure_pipelines(table, load_liberty(liberty), trace)])
 
 
 if __name__ == "__main__":

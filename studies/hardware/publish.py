@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from hwmodels.architectures import ARCHITECTURES, ARRAY, FORMS
 from hwmodels.errors import HardwareError
+from hwmodels.orders import DEFAULT_ORDER
 from hwmodels.synthesis import (
     BASELINE_BITS,
     FITTED,
@@ -36,7 +37,12 @@ _COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4
                    "#882255", "#117733")  # fmt: skip
 _MARKERS: Final = ("o", "s", "^", "v", "D", "P", "X", "*", "<", ">")
 _STYLES: Final = list(zip(ARCHITECTURES, _COLOURS, _MARKERS, strict=True))
-_METRICS: Final = {"area_um2": "area, um2", "energy_pj": "energy per rescale, pJ", "delay_ns": "longest path, ns"}
+_METRICS: Final = {
+    "area_um2": "area, um2",
+    "energy_channel_innermost_pj": "energy per rescale, channel innermost, pJ",
+    "energy_channel_outermost_pj": "energy per rescale, channel outermost, pJ",
+    "delay_ns": "longest path, ns",
+}
 
 
 def publish(folder: Path) -> list[Path]:
@@ -112,8 +118,8 @@ def _plot_glitches(path: Path, measurements: Sequence[Measurement], name: str) -
         points = _of(measurements, ARRAY.name, acc_bits)
         k = [point.multiplier_bits for point in points]
         for label, style, values in (
-            ("with gate delays", "-", [point.energy_pj for point in points]),
-            ("zero delay", "--", [point.energy_zero_delay_pj for point in points]),
+            ("with gate delays", "-", [point.energy_pj(DEFAULT_ORDER) for point in points]),
+            ("zero delay", "--", [point.zero_delay_pj(DEFAULT_ORDER) for point in points]),
         ):
             axes.plot(k, values, style, color=colour, label=f"{acc_bits}-bit accumulator, {label}")
     axes.set(xlabel="k, multiplier bits", ylabel="energy per rescale, pJ")

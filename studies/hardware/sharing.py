@@ -1,5 +1,7 @@
 """Measures the energy of a narrow layer in a wide shared unit by synthesis, per layer width and alignment.
 
+Outputs are in the order of the default, channel_innermost.
+
 Written by ``python -m studies.hardware.sharing LIBERTY docs/results/hardware/sharing_<technology>.csv``.
 """
 
@@ -12,8 +14,9 @@ from typing import Final
 import numpy as np
 
 from hwmodels.architectures import ARRAY
+from hwmodels.orders import DEFAULT_ORDER
 from hwmodels.synthesis import Circuit, Library, build_circuit, load_liberty, measure_energy, synthesize
-from hwmodels.traces import SHIFT_BITS, AccumulatorTrace, load_trace
+from hwmodels.traces import SHIFT_BITS, AccumulatorTrace, load_recording
 from studies.hardware.scripts import run_script, write_rows
 
 HARDWARE_BITS: Final = 31
@@ -72,7 +75,9 @@ def _measure(
 
 def measure(liberty: Path, path: Path) -> None:
     """Measures with a library, and writes the file."""
-    points = [asdict(point) for point in characterise_sharing(load_liberty(liberty), load_trace())]
+    points = [
+        asdict(point) for point in characterise_sharing(load_liberty(liberty), load_recording().in_order(DEFAULT_ORDER))
+    ]
     write_rows(path, [{name: round(value, 3) for name, value in point.items()} for point in points])
 
 

@@ -14,6 +14,7 @@ from dse.errors import StudyError
 from dse.evaluate.costing import cost_models, cost_source
 from dse.evaluate.evaluator import Evaluator
 from dse.store.records import record_of
+from dse.study.accelerator import with_preset
 from dse.study.loading import load_study
 from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over
@@ -22,10 +23,11 @@ from hwmodels import AnalyticRescalerModel, CalibratedRescalerModel, load_techno
 from hwmodels.errors import HardwareError
 from nets.datasets import Samples
 from nets.importers.tflite import load_tflite
+from nets.network import Weighted
 from nets.network.operators import Method
 from tests.small_studies import document, validated, write_study
 
-RTL = Path(hwmodels.__file__).parent / "rtl" / "rescaler.v"
+RTL = tuple(Path(hwmodels.__file__).parent / "rtl" / name for name in ("rescaler.v", "rescaler_register.v"))
 PARAMETERS: dict[str, int | str] = {
     "ACC_WIDTH": "operand_bits",
     "MULT_WIDTH": "multiplier_bits",
@@ -53,14 +55,14 @@ def area(study: PreparedStudy, bits: int = 4) -> float:
 
 
 def test_a_users_module_is_the_objective(digits: PreparedStudy) -> None:
-    ports = RtlSpec(files=(RTL,), top="rescaler", parameters=PARAMETERS)
+    ports = RtlSpec(files=RTL, top="rescaler", parameters=PARAMETERS)
     rtl = ports.model_copy(update={"parameters": {**PARAMETERS, **BUILT_IN}})
     shared, shared_own = (on(digits, HardwareSpec(cost_source="rtl", style="shared", rtl=each)) for each in (None, rtl))
     assert area(shared_own) == area(shared), "the shipped module, handed in as a user's, costs the same"
     shipped, own, read = (on(digits, HardwareSpec(cost_source="rtl", rtl=each)) for each in (None, rtl, ports))
     assert area(own) == area(shipped), "its zero points and bounds are those of the layer"
     assert area(read) > area(shipped), "unless it reads them from its ports"
-    fixed = RtlSpec(files=(RTL,), top="rescaler", parameters={**PARAMETERS, "ACC_WIDTH": 32})
+    fixed = RtlSpec(files=RTL, top="rescaler", parameters={**PARAMETERS, "ACC_WIDTH": 32})
     assert area(on(digits, HardwareSpec(cost_source="rtl", rtl=fixed))) > area(shipped), "wider than the certificate"
 
 
@@ -73,7 +75,7 @@ def test_calibrated_costs_need_a_table_made_by_synthesis(digits: PreparedStudy) 
 
 
 def test_rtl_without_its_cost_source_is_refused() -> None:
-    bad = document(hardware__rtl={"files": [str(RTL)], "top": "rescaler"})
+    bad = document(hardware__rtl={"files": [str(file) for file in RTL], "top": "rescaler"})
     with pytest.raises(StudyError, match=r"hardware: rtl is given, but cost_source = 'analytic'"):
         validated(bad)
 
@@ -87,7 +89,7 @@ def test_rtl_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
 
 
 def test_trace_holds_the_accumulators_of_every_weighted_layer() -> None:
-    from dse.evaluate.traces import accumulator_trace, spread
+    from dse.evaluate.traces import accumulator_recording, spread
 
     model = Path("../shared/data/models/kws_ref_model.tflite")
     if not model.exists():
@@ -96,13 +98,18 @@ def test_trace_holds_the_accumulators_of_every_weighted_layer() -> None:
     inputs = np.random.default_rng(0).integers(-128, 128, (9, 49, 10, 1), dtype=np.int8)
     chosen = spread(Samples(inputs, np.zeros(9, np.int64)), 4)
     assert (chosen == inputs[::2][:4]).all()
-    trace = accumulator_trace(network, chosen, "kws")
-    assert trace.acc.size > 9 * 500
-    assert np.abs(trace.acc).max() < 2 ** (trace.acc_bits - 1)
+    recording = accumulator_recording(network, chosen, "kws")
+    assert [tile.layer for tile in recording.tiles] == sorted([*range(10)] * 4)
+    assert {tile.acc.shape for tile in recording.tiles} == {(64, 16), (1, 12)}
+    weighted = [operator for operator in network.operators if isinstance(operator, Weighted)]
+    for first, last in zip(recording.tiles[:36:4], recording.tiles[3:36:4], strict=True):
+        scale = weighted[first.layer].rescaler.scale
+        assert (first.scale == scale[:16]).all()
+        assert (last.scale == scale[-16:]).all()
 
 
 def test_a_technology_path_is_relative_to_the_study_file(tmp_path: Path) -> None:
-    table = (RTL.parent.parent / "technologies" / "aladdin40.toml").read_text(encoding="utf-8")
+    table = (RTL[0].parent.parent / "technologies" / "aladdin40.toml").read_text(encoding="utf-8")
     (tmp_path / "mine.toml").write_text(table, encoding="utf-8")
     study = write_study(tmp_path, hardware__technology="mine.toml")
     assert load_study(study).hardware.technology == str(tmp_path / "mine.toml")
@@ -143,7 +150,11 @@ def test_a_serial_architecture_takes_longer_with_each_multiplier_bit(digits: Pre
         ({"architecture": "analog"}, r"hardware\.architecture.*'array', 'serial' or 'fractured'.*analog"),
         ({"architecture": "serial", "cost_source": "calibrated"}, "architecture = 'serial', but only the array is"),
         (
-            {"architecture": "serial", "cost_source": "rtl", "rtl": {"files": [str(RTL)], "top": "rescaler"}},
+            {
+                "architecture": "serial",
+                "cost_source": "rtl",
+                "rtl": {"files": [str(file) for file in RTL], "top": "rescaler"},
+            },
             "architecture = 'serial', but rtl gives a rescaler of another",
         ),
     ],
@@ -161,3 +172,35 @@ def test_calibrated_figures_come_with_the_errors_of_what_they_cost() -> None:
         for name in (unit, "add"):
             assert f"{name}: area {technology.corrections[name].area_um2_error:.1%}" in words
     assert "add:" not in cost_source(AnalyticRescalerModel(technology), "half_up").error
+
+
+@pytest.mark.parametrize(
+    ("changes", "order"),
+    [
+        ({}, "channel_innermost"),
+        ({"style": "shared"}, "channel_outermost"),
+        ({"style": "shared", "output_order": "channel_innermost"}, "channel_innermost"),
+        ({"accelerator": {"preset": "nvdla_small"}}, "channel_outermost"),
+        ({"accelerator": {"preset": "finn"}}, "channel_innermost"),
+    ],
+)
+def test_one_order_of_outputs_holds_for_energies_and_reads(changes: dict[str, object], order: str) -> None:
+    """What is not given follows from style or preset; the models' table is what reads of parameters follow, too."""
+    hardware = HardwareSpec.model_validate(with_preset({"technology": "osu018", **changes}))
+    assert hardware.order == order
+    models = cost_models(hardware)
+    assert {model.technology.output_order for model in models} == {order}
+    assert f"outputs in {order} order" in cost_source(models[0], "half_up").error
+    assert (
+        "aladdin40 has one energy for both orders"
+        in cost_source(cost_models(hardware.model_copy(update={"technology": "aladdin40"}))[0], "half_up").error
+    )
+
+
+def test_a_preset_keeps_its_order_of_outputs() -> None:
+    with pytest.raises(
+        ValueError, match=r"output_order = 'channel_innermost', but .*nvdla_small.* 'channel_outermost'"
+    ):
+        HardwareSpec.model_validate(
+            with_preset({"accelerator": {"preset": "nvdla_small"}, "output_order": "channel_innermost"})
+        )

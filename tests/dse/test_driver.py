@@ -64,10 +64,11 @@ def test_exactly_the_trials_asked_for_baselines_included(
     roles = Counter(role_of(trial) for trial in store.trials())
     assert roles == {
         Role.INT32: 1,
+        Role.INT16: 1,
         Role.CONTROL: 1,
         Role.UNIFORM_ROUND: 2,
         Role.UNIFORM_ABSORB: 2,
-        Role.SEARCH: TARGET - 6,
+        Role.SEARCH: TARGET - 7,
     }
     assert [progress.complete for progress in seen] == sorted(progress.complete for progress in seen)
     assert (seen[-1].complete, seen[-1].stage) == (TARGET, "test")
@@ -85,7 +86,7 @@ def test_a_target_below_the_baselines_keeps_the_rest_queued(
     digits: PreparedStudy, folder: RunFolder, space: SearchSpace
 ) -> None:
     store, _ = drive(digits, folder, space, ClosedForm(), target=2)
-    assert Counter(trial.state for trial in store.trials()) == {TrialState.COMPLETE: 2, TrialState.WAITING: 4}
+    assert Counter(trial.state for trial in store.trials()) == {TrialState.COMPLETE: 2, TrialState.WAITING: 5}
     store, _ = drive(digits, folder, space, ClosedForm(), target=7)
     assert Counter(trial.state for trial in store.trials()) == {TrialState.COMPLETE: 7}
     assert len({(role_of(t), space.point(t.params).digest) for t in store.trials()}) == 7

@@ -16,8 +16,9 @@ from dse.run import run_study
 from dse.store.collection import results_of
 from dse.store.run_folder import RunFolder
 from dse.study.loading import load_study
+from tests.conftest import Cli
 from tests.export.benches import build_bench
-from tests.hwmodels.hw_workloads import needs_verilator
+from tests.hwmodels.hw_workloads import needs_verilator, needs_yosys
 from tests.small_studies import write_study
 
 
@@ -170,3 +171,12 @@ def test_bench_fails_on_a_single_wrong_bit_of_an_expected_output(simulation: Pat
     assert status != 0
     assert "FAIL" in shown
     assert "PASS" not in shown
+
+
+@needs_yosys
+def test_every_unit_of_a_design_is_proven_by_a_command(run: RunFolder, varied: int, cli: Cli) -> None:
+    done = cli("prove", run.path, "--trial", varied, "--json")
+    proofs = json.loads(done.out)
+    assert done.status == 0
+    assert {proof["outcome"] for proof in proofs} == {"proven"}
+    assert {"conv_0", "add_3", "fc_7"} <= {proof["layer"] for proof in proofs}

@@ -18,12 +18,13 @@ from event_simulation import count_transitions, table_delays
 from structural_verilog import structural_verilog
 
 from hwmodels.architectures import ARCHITECTURES
+from hwmodels.orders import DEFAULT_ORDER
 from hwmodels.synthesis.activity import _energies, measure_energy
 from hwmodels.synthesis.circuit import Circuit, build_circuit
 from hwmodels.synthesis.liberty import Library, load_liberty
 from hwmodels.synthesis.liberty_syntax import read_liberty_text
 from hwmodels.synthesis.yosys import Netlist, synthesize
-from hwmodels.traces import load_trace
+from hwmodels.traces import load_recording
 
 DESIGNS = (("array", 1), ("array", 4), ("array", 8), ("array", 31), ("serial", 8))
 ACC_BITS = 20
@@ -56,7 +57,7 @@ class Comparison:
 
 def map_design(library: Library, architecture: str, multiplier_bits: int) -> MappedDesign:
     """Synthesize a rescaler of the sweep."""
-    described, trace = ARCHITECTURES[architecture], load_trace()
+    described, trace = ARCHITECTURES[architecture], load_recording().in_order(DEFAULT_ORDER)
     workload = described.sweep_workload(described.sweep_point(trace, multiplier_bits, ACC_BITS))
     netlist = synthesize(described.files, described.top, described.parameters(workload), library)
     columns = described.stimulus(trace, workload).items()

@@ -72,10 +72,10 @@ def test_areas_and_energies_are_those_of_their_parts() -> None:
     ],
 )
 def test_parameters_are_read_once_a_channel_or_once_a_rescale(style: str, order: str, bits: int) -> None:
-    ordered = replace(template(style), output_order=order)  # type: ignore[arg-type]
-    reads = parameter_energy_nj(LAYERS, MODEL.technology, ordered)
+    ordered = replace(MODEL, technology=MODEL.technology.in_order(order))
+    reads = parameter_energy_nj(LAYERS, ordered.technology, template(style))
     assert reads == pytest.approx(bits * 0.15625 / 1000)  # 10 pJ a read of 64 bits
-    cost = accelerator_cost(LAYERS, MODEL, ordered)
+    cost = accelerator_cost(LAYERS, ordered, template(style))
     other = accelerator_cost(LAYERS, MODEL, template(style))
     others_reads = parameter_energy_nj(LAYERS, MODEL.technology, template(style))
     assert (cost.energy_nj or 0) - (reads or 0) == pytest.approx((other.energy_nj or 0) - (others_reads or 0))
@@ -92,8 +92,8 @@ def test_a_table_without_memory_energy_leaves_the_reads_and_the_total_unknown() 
 
 
 def test_an_unknown_output_order_is_refused() -> None:
-    with pytest.raises(HardwareError, match="output_order is 'diagonal'; use one of channel_outermost"):
-        replace(template("shared"), output_order="diagonal")  # type: ignore[arg-type]
+    with pytest.raises(HardwareError, match="output_order is 'diagonal'; use one of channel_innermost"):
+        load_technology("aladdin40").in_order("diagonal")
 
 
 @given(st.integers(1, 512), st.integers(1, 64))

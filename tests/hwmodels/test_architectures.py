@@ -28,8 +28,9 @@ from hwmodels.architectures.rounding import ROUNDED_SHIFTS, half_away, half_up, 
 from hwmodels.architectures.serial import SERIAL
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.models.parsed_parts import design_costs
+from hwmodels.orders import DEFAULT_ORDER
 from hwmodels.parsing import module_names, parse_files
-from hwmodels.traces import SHIFT_BITS, load_trace
+from hwmodels.traces import SHIFT_BITS, load_recording
 from nets.narrow import Interval, RescalerConstants, StageConstants, SumInput
 
 Ends = tuple[int, int, int]  # zero point, q_min, q_max
@@ -129,7 +130,7 @@ class TestArchitecture:
         assert not formula.missing
 
     def test_its_stimulus_drives_its_ports(self, architecture: Architecture) -> None:
-        trace, low = load_trace(), architecture.multiplier_bits[0]
+        trace, low = load_recording().in_order(DEFAULT_ORDER), architecture.multiplier_bits[0]
         forms = [form for form in FORMS.values() if form.architecture is architecture]
         values = architecture.sweep_values or (low, 8, 31)
         widths = architecture.sweep_widths or (20,)
@@ -295,7 +296,7 @@ class TestSelection:
 @EVERY
 def test_designs_of_the_sweep_are_those_that_the_published_names_say(architecture: Architecture) -> None:
     width = 8 if architecture.swept == "multiplier_bits" else 2
-    point = architecture.sweep_point(load_trace(), width, 20)
+    point = architecture.sweep_point(load_recording().in_order(DEFAULT_ORDER), width, 20)
     assert (getattr(point, architecture.swept), point.acc_bits) == (width, 20)
     assert architecture.swept == "shift_bits" or point.shift_bits == SHIFT_BITS
     workload = architecture.sweep_workload(point)

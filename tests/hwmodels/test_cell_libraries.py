@@ -14,17 +14,20 @@ import pytest
 from compare_simulators import MappedDesign, icarus_energy_pj, map_design, opensta_delay_ns
 from event_simulation import count_transitions
 from hw_workloads import needs_yosys
+from liberty_styles import Style, restyled
 from settled_outputs import simulate
 from small_liberty import flip_flop, small_liberty
 
 from hwmodels import HardwareError
 from hwmodels.architectures import ARRAY, RTL_FOLDER, SERIAL
 from hwmodels.architectures.rounding import half_up
+from hwmodels.orders import DEFAULT_ORDER
 from hwmodels.synthesis.activity import _Timing, measure_energy
 from hwmodels.synthesis.circuit import Circuit, build_circuit
 from hwmodels.synthesis.liberty import Library, load_liberty
+from hwmodels.synthesis.liberty_syntax import parse_liberty
 from hwmodels.synthesis.yosys import CellInstance, Netlist, synthesize
-from hwmodels.traces import load_trace
+from hwmodels.traces import load_recording
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "liberty"
 LIBRARIES = {
@@ -55,7 +58,7 @@ def test_a_mapped_rescaler_computes_the_contract(name: str) -> None:
     unit = mapped(name)
     q = (simulate(unit.circuit, unit.trace)["q"][1:, 0] ^ 128) - 128
     columns = [unit.trace[port][:-1].tolist() for port in ("acc", "mult", "shift", "zero_point", "q_min", "q_max")]
-    lowest = ARRAY.sweep_point(load_trace(), 4, 20).shift_min
+    lowest = ARRAY.sweep_point(load_recording().in_order(DEFAULT_ORDER), 4, 20).shift_min
     expected = [
         min(max(z + half_up(a * m, lowest + s), low), high) for a, m, s, z, low, high in zip(*columns, strict=True)
     ]
@@ -90,7 +93,8 @@ def test_half_the_time_step_changes_the_energy_by_less_than_3_percent(name: str)
     energy = measure_energy(unit.circuit, unit.trace)
     finer = measure_energy(with_step(unit.circuit, energy.step_ns / 2), unit.trace)
     assert finer.step_ns < energy.step_ns
-    assert finer.delayed_pj == pytest.approx(energy.delayed_pj, rel=0.03)
+    halvings = round(np.log2(energy.step_ns / finer.step_ns))  # it may settle only after more than one
+    assert finer.delayed_pj == pytest.approx(energy.delayed_pj, rel=0.03 * halvings)
 
 
 def with_step(circuit: Circuit, step_ns: float) -> Circuit:
@@ -103,7 +107,7 @@ def test_counted_transitions_are_those_of_an_event_driven_simulator(tmp_path: Pa
     """To one in a thousand: where two inputs of a gate change in one step, the order of events is the simulator's."""
     library = small(tmp_path)
     parameters = {"ACC_WIDTH": 8, "MULT_WIDTH": 3, "SHIFT_WIDTH": 2, "SHIFT_MIN": 2}
-    netlist = synthesize((RTL_FOLDER / "rescaler.v",), "rescaler", parameters, library)
+    netlist = synthesize(ARRAY.files, "rescaler", parameters, library)
     circuit = build_circuit(netlist, library)
     rng = np.random.default_rng(8)
     cycles = 40
@@ -114,6 +118,8 @@ def test_counted_transitions_are_those_of_an_event_driven_simulator(tmp_path: Pa
         "zero_point": np.full(cycles, 3),
         "q_min": np.full(cycles, -128),
         "q_max": np.full(cycles, 127),
+        "reset": np.zeros(cycles, np.int64),
+        "enable": np.ones(cycles, np.int64),
     }
     energy = measure_energy(circuit, trace)
     timing = _Timing(circuit, energy.step_ns)
@@ -141,7 +147,7 @@ FLIP_FLOPS = {
 @pytest.mark.parametrize("text", FLIP_FLOPS.values(), ids=FLIP_FLOPS)
 def test_any_flip_flop_gives_the_same_results(text: str, tmp_path: Path) -> None:
     """The serial unit holds state over many cycles, so that a wrong next value shows."""
-    trace = load_trace()
+    trace = load_recording().in_order(DEFAULT_ORDER)
     workload = SERIAL.sweep_workload(SERIAL.sweep_point(trace, 2, 8))
     stimulus = {port: values[:12, :8] for port, values in SERIAL.stimulus(trace, workload).items()}
     outputs = []
@@ -268,3 +274,50 @@ def test_messages_of_yosys_name_the_users_files(tmp_path: Path) -> None:
     with pytest.raises(HardwareError, match=r"missing") as caught:
         synthesize((path,), "mine", {}, small(tmp_path))
     assert "source_0" not in str(caught.value)
+
+
+# Delays that depend on the slew as well, so that a transposed table shows.
+TILTED = small_liberty().replace('values ("0.1, 0.1", "0.2, 0.2")', 'values ("0.1, 0.3", "0.2, 0.6")')
+STYLES = {
+    "as ASAP7: ps, fF, pW, slew first, other models": Style(True, True, True, True, quoted=True, modern=True),
+    "as IHP: pF, slew first, numbers without quotation marks": Style(
+        False, False, True, True, quoted=False, modern=True
+    ),
+    "ps and pF, load first, bare": Style(True, False, False, False, quoted=False, modern=False),
+}
+
+
+@needs_yosys
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_a_library_written_in_another_style_gives_the_same_figures(style: Style, tmp_path: Path) -> None:
+    """The mapper reads the same file, and so must understand the style, too."""
+    text = restyled(parse_liberty(TILTED, "small.lib"), style)
+    circuits = []
+    for library in (small(tmp_path, TILTED), small(tmp_path, text, "styled.lib")):
+        trace = load_recording().in_order(DEFAULT_ORDER)
+        workload = ARRAY.sweep_workload(ARRAY.sweep_point(trace, 2, 8))
+        circuit = build_circuit(synthesize(ARRAY.files, ARRAY.top, ARRAY.parameters(workload), library), library)
+        energy = measure_energy(circuit, ARRAY.stimulus(trace, workload))
+        circuits.append(
+            (circuit.area_um2, circuit.leakage_uw, circuit.delay_ns, energy.zero_delay_pj, energy.delayed_pj)
+        )
+    assert circuits[1] == pytest.approx(circuits[0], rel=1e-6)
+
+
+def test_a_library_in_parts_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HardwareError, match=r"small\.lib:2: include_file \(rest\.lib\): included files are not read"):
+        small(tmp_path, small_liberty().replace("{\n", "{\n  include_file (rest.lib);\n", 1))
+
+
+def test_a_table_over_other_variables_bars_its_cell_alone(tmp_path: Path) -> None:
+    template = "lu_table_template(odd) { variable_1 : related_out_total_output_net_capacitance; }\n"
+    odd = f"{template}  cell (XOR2)"
+    text = small_liberty().replace("cell (XOR2)", odd)
+    before, after = text.split("cell (XOR2)")
+    library = small(tmp_path, f"{before}cell (XOR2){after.replace('cell_rise(t)', 'cell_rise(odd)', 1)}")
+    assert [cell.name for cell in library.cells.values() if not cell.usable] == ["XOR2"]
+    netlist = synthesize((RTL_FOLDER / "components.v",), "component_adder", {"A_WIDTH": 4}, library)
+    assert build_circuit(netlist, library).cells > 10
+    used = Netlist({"a": (2, 3)}, {"y": (4,)}, (CellInstance("XOR2", {"A": 2, "B": 3, "Y": 4}),))
+    with pytest.raises(HardwareError, match=r"small\.lib:\d+: cell_rise odd: its template has related_out_total"):
+        build_circuit(used, library)

@@ -16,7 +16,7 @@ from hwmodels import HardwareError, load_technology
 from hwmodels.synthesis import liberty_syntax
 from hwmodels.synthesis.liberty import load_liberty
 from hwmodels.synthesis.sweep import Measurement, append_measurement, read_measurements, run_sweep
-from hwmodels.traces import load_trace
+from hwmodels.traces import load_recording
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "hardware"
 CPU_S = 30.0  # no test below takes a hundredth of it
@@ -124,14 +124,14 @@ def packed_zeros(path: Path) -> None:
         for _ in range(300):
             member.write(bytes(1 << 20))
     with zipfile.ZipFile(path, "a") as archive:
-        for name in ("scale", "layer", "zero_point"):
+        for name in ("scale", "tiles"):
             archive.writestr(f"{name}.npy", b"")
 
 
 def claims_of_memory(path: Path) -> None:
     header = repr({"descr": "<i4", "fortran_order": False, "shape": (1 << 60,)}).encode()
     with zipfile.ZipFile(path, "w") as archive:
-        for name in ("acc", "scale", "layer", "zero_point"):
+        for name in ("acc", "scale", "tiles"):
             archive.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
 
 
@@ -152,7 +152,7 @@ def test_hostile_traces_are_refused(write: Callable[[Path], None], message: str,
     path = tmp_path / "trace.npz"
     write(path)
     with pytest.raises(HardwareError, match=message) as caught:
-        load_trace(path)
+        load_recording(path)
     assert not re.search(r"\n", str(caught.value))
 
 
@@ -163,7 +163,12 @@ def measurement(**changes: object) -> Measurement:
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("area_um2", -1.0), ("energy_pj", float("nan")), ("delay_ns", float("inf")), ("leakage_uw", -0.5)],
+    [
+        ("area_um2", -1.0),
+        ("energy_channel_innermost_pj", float("nan")),
+        ("delay_ns", float("inf")),
+        ("leakage_uw", -0.5),
+    ],
 )
 def test_measurements_that_cannot_be_are_refused(column: str, value: float, tmp_path: Path) -> None:
     path = tmp_path / "sweep.csv"
@@ -186,5 +191,5 @@ def test_a_library_whose_name_is_a_formula_is_not_measured(tmp_path: Path) -> No
     named = library(tmp_path, cell("").replace("library(extra)", 'library("=cmd|x")'))
     assert named.name == "=cmd|x"
     with pytest.raises(HardwareError, match=r"'=cmd.x' would be a formula in a table of results"):
-        next(run_sweep(tmp_path / "sweep.csv", named, load_trace()))
+        next(run_sweep(tmp_path / "sweep.csv", named, load_recording()))
     assert not (tmp_path / "sweep.csv").exists()

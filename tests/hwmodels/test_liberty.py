@@ -94,7 +94,6 @@ class TestFile:
             ('index_2 ("0.0, 1.0"); values', 'index_2 (""); values', r"index_2: there is none"),
             ("cell_rise(t)", "cell_rise(unknown)", r"cell_rise unknown: no template of this name"),
             ("variable_2 : input_net_transition;", "", r"its indices want 2 values, it has 2 \+ 2"),
-            ("variable_2 : input_net_transition;", "variable_2 : wire;", r"output_net_capacitance, wire as variables"),
             ("timing_sense : non_unate;", "timing_sense : odd;", r"timing_sense is 'odd'; expected one of"),
             ('related_pin : "A"; timing_sense', 'related_pin : "A"; when : "A $ B"; timing_sense', r"when: .*'A \$ B'"),
         ],

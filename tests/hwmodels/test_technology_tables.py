@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwmodels import HardwareError, Technology, load_technology, technology_names
+from hwmodels import OUTPUT_ORDERS, HardwareError, Technology, load_technology, technology_names
 from hwmodels.components import compared_with, crossed, sized
 from hwmodels.technologies.technology import METRICS, TERMS, parse_technology
 
@@ -26,7 +26,7 @@ def test_shipped_tables_are_complete_in_provenance() -> None:
         table = load_technology(name)
         assert table.name == name
         for component in table.components.values():
-            figures = [component.figure(metric) for metric in METRICS]
+            figures = [component.figure(metric, order) for metric in METRICS for order in OUTPUT_ORDERS]
             assert any(figures)
             assert all(figure.source and figure.error >= 0 for figure in figures if figure)
 
@@ -106,10 +106,13 @@ acc_bits = [20]
 area_um2 = [[1.0, 1.1]]
 area_um2_error = 0.1
 area_um2_worst = 0.2
-energy_pj = [[1.0, 1.2]]
-energy_pj_error = 0.1
-energy_pj_worst = 0.2
 delay_ns = [[1.0, 1.0]]
+delay_ns_error = 0.1
+delay_ns_worst = 0.2
+[corrections.shift.energy_of_order.channel_innermost]
+ratios = [[1.0, 1.2]]
+error = 0.1
+worst = 0.2
 """
 
 

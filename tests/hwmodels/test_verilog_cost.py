@@ -7,7 +7,7 @@ import pytest
 from hwmodels import HardwareError, cost_verilog, load_technology
 from hwmodels.architectures.base import RTL_FOLDER
 
-RESCALER = RTL_FOLDER / "rescaler.v"
+RESCALER = (RTL_FOLDER / "rescaler.v", RTL_FOLDER / "rescaler_register.v")
 
 
 def test_a_rescaler_costs_more_with_each_multiplier_bit_and_prints_as_json() -> None:
