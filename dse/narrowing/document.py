@@ -187,9 +187,9 @@ class NarrowDocument(_Part):
         error = f"Error of the outputs: {_in_words(score.output_error, 100.0)}% of int32's variance."
         return [
             f"{drop}{agreement}{error} {score.samples:,} {self.samples.source} samples, 95% intervals.",
-            f"Area of all rescalers: {formats.area(cost.area_um2)}, int32's {formats.area(cost.int32_area_um2)}.",
-            f"Energy per inference: {formats.energy(cost.energy_nj)}, int32's {formats.energy(cost.int32_energy_nj)}.",
-            f"Costs: {cost.model} model, {cost.technology}.",
+            f"Area of all rescalers: {formats.area(cost.area_um2)}, int32's {formats.area(cost.int32_area_um2)}; "
+            f"energy of one inference: {formats.energy(cost.energy_nj)}, "
+            f"int32's {formats.energy(cost.int32_energy_nj)} ({cost.model} model, {cost.technology}).",
             f"Written: {self.file.path}",
         ]
 
