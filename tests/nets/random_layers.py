@@ -215,7 +215,7 @@ class Layers:
 
     def parametric_relu(self, x: int, *shape: int) -> int:
         out = self.result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
-        self.writer.operator("PRELU", [x, self.constant(*shape)], [out])
+        self.writer.operator("PRELU", [x, self.constant(*shape, wide=False)], [out])  # the runtime reads slopes of int8
         return out
 
     def elementwise(self, kind: str, left: int, right: int, activation: int = NONE) -> int:
@@ -230,13 +230,15 @@ class Layers:
         self.writer.operator(kind, [left, right], [out], table, FusedActivationFunction=activation)
         return out
 
-    def constant(self, *shape: int, like: int | None = None) -> int:
+    def constant(self, *shape: int, like: int | None = None, wide: bool | None = None) -> int:
         """An operand that no sample changes, with a quantization of its own, or that of ``like``."""
-        values = self.rng.integers(-128, 128, shape) * self.factor
-        scale, zero = float(np.float32(self.rng.uniform(0.005, 0.1) / self.factor)), self._zero_point()
+        wide = self.wide if wide is None else wide
+        factor = 256 if wide else 1
+        values = self.rng.integers(-128, 128, shape) * factor
+        scale, zero = float(np.float32(self.rng.uniform(0.005, 0.1) / factor)), self._zero_point()
         if like is not None:
             scale, zero = self.scale(like), self.zero(like)
-        index = self.writer.constant(values, self.type_name, [scale])
+        index = self.writer.constant(values, "INT16" if wide else "INT8", [scale])
         self.writer.tensors[index].zero_points = [zero]
         return index
 

@@ -102,11 +102,8 @@ CONVERTERS: dict[str, Converter] = {
     "UNPACK": partitions.unpack,
 }
 
-# Kinds that are not known of int16.
-_OF_INT8 = (
-    *("NEG", THROUGH_FLOAT, "PADV2", "PRELU", "RELU_0_TO_1", "RELU_N1_TO_1"),
-    *("SQUARED_DIFFERENCE", "SUM"),
-)
+# Kinds that are not known of int16; LiteRT itself runs only the first two and SUM.
+_OF_INT8 = ("NEG", THROUGH_FLOAT, "RELU_0_TO_1", "RELU_N1_TO_1", "SQUARED_DIFFERENCE", "SUM")
 
 
 def load_tflite(path: str | Path, *, contract: str = "half_up", cut: Cut = ()) -> QuantizedNetwork:

@@ -39,7 +39,7 @@ def pad(builder: Builder, raw: RawOperator) -> Operator:
 def _pad_value(builder: Builder, raw: RawOperator, source: TensorSpec) -> int:
     """Returns the integer that PADV2 states, which has the quantization of the input."""
     tensor = builder.input(raw, 2)
-    values, (scales, zeros) = constant(tensor, "INT8"), quantization(tensor)
+    values, (scales, zeros) = constant(tensor, builder.input(raw, 0).type_name), quantization(tensor)
     if values.size != 1 or (scales.tolist(), zeros.tolist()) != ([source.scale], [source.zero_point]):
         raise NetworkError(f"{raw}: {tensor}, the value, is not one integer of the input's scale and zero point")
     return int(values.reshape(-1)[0])
