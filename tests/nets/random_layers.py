@@ -14,7 +14,7 @@ OPTIONS = {
     "SLICE": "SliceOptions", "STRIDED_SLICE": "StridedSliceOptions", "GATHER": "GatherOptions", "TILE": "TileOptions",
     "REVERSE_V2": "ReverseV2Options", "DEPTH_TO_SPACE": "DepthToSpaceOptions",
     "SPACE_TO_DEPTH": "SpaceToDepthOptions", "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
-    "RESIZE_BILINEAR": "ResizeBilinearOptions",
+    "RESIZE_BILINEAR": "ResizeBilinearOptions", "SELECT": "SelectOptions", "SELECT_V2": "SelectV2Options",
 }  # fmt: skip
 WEIGHTED_OPTIONS = ("Conv2DOptions", "DepthwiseConv2DOptions", "FullyConnectedOptions")
 OTHER_OPTIONS = {"MIRROR_PAD": "MirrorPadOptions", "BROADCAST_TO": "BroadcastToOptions"}
@@ -381,6 +381,13 @@ class Layers:
         out = self._same(x, tuple(size + sum(pair) for size, pair in zip(self.shape(x)[1:], pairs, strict=True)))
         amounts = self.writer.constant(np.array([(0, 0), *pairs]), "INT32")
         self.writer.operator("PADV2", [x, amounts, self.constant(1, like=x)], [out], "PadV2Options")
+        return out
+
+    def select(self, kind: str, condition: np.ndarray, left: int, right: int) -> int:
+        """SELECT or SELECT_V2 by a constant condition; the operands have one quantization."""
+        shape = np.broadcast_shapes(condition.shape, self.shape(left), self.shape(right))
+        out = self._same(left, shape[1:])
+        self.writer.operator(kind, [self.writer.constant(condition, "BOOL"), left, right], [out], OPTIONS[kind])
         return out
 
     def function(self, kind: str, x: int, alpha: float | None = None) -> int:

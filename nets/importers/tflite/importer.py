@@ -18,6 +18,7 @@ from nets.importers.tflite import (
     rearrangements,
     recurrent,
     reductions,
+    selection,
     weighted,
 )
 from nets.importers.tflite.blocks import dilated
@@ -82,6 +83,8 @@ CONVERTERS: dict[str, Converter] = {
     "RESIZE_NEAREST_NEIGHBOR": rearrangements.resize_nearest,
     "REVERSE_V2": rearrangements.reverse,
     "RSQRT": functions.function,
+    "SELECT": selection.select,
+    "SELECT_V2": selection.select,
     "SLICE": rearrangements.slice_,
     "SOFTMAX": functions.softmax,
     "SPACE_TO_DEPTH": rearrangements.space_to_depth,
