@@ -26,9 +26,9 @@ def select(builder: Builder, raw: RawOperator) -> list[Operator]:
     positions = _positions(builder, raw, operands, result)
     sizes = [math.prod(spec.shape) for spec in operands]
     builder.spend(raw, 2 * sum(sizes) + positions.size)
-    own = {"scale": result.scale, "zero_point": result.zero_point, "bits": result.bits}
-    flat = [builder.inner(f"{raw.kind} operand {at}", (size,), **own) for at, size in enumerate(sizes)]
-    joined = builder.inner(f"{raw.kind} operands", (sum(sizes),), **own)
+    quantized = (result.scale, result.zero_point, result.bits)
+    flat = [builder.inner(f"{raw.kind} operand {at}", (size,), *quantized) for at, size in enumerate(sizes)]
+    joined = builder.inner(f"{raw.kind} operands", (sum(sizes),), *quantized)
     return [
         *(
             Reshape(name=f"{kind_of(raw)}_operand{at}_{raw.index}", inputs=(raw.inputs[1 + at],), output=output)
