@@ -101,7 +101,7 @@ def test_a_mix_of_inferences_costs_as_much_as_all_of_them(order: str, mhz: float
     one, three = (accelerator_cost(each, model, template("shared", 20, 4)) for each in (LAYERS, mix))
     assert three.latency_cycles == 3 * one.latency_cycles
     assert three.rescalers.rescaler_energy_nj == pytest.approx(3 * (one.rescalers.rescaler_energy_nj or 0))
-    reads = [parameter_energy_nj(each, model.technology, template("shared")) for each in (LAYERS, mix)]
+    reads = [parameter_energy_nj(each, model, template("shared")) for each in (LAYERS, mix)]
     assert mhz is not None or reads[1] == pytest.approx(3 * (reads[0] or 0))
 
 
