@@ -220,7 +220,7 @@ class StudyStore:
     def is_told_of(self, trial: FrozenTrial, record: TrialRecord) -> bool:
         """Returns whether a complete trial's values are its record's; the loss may be one that was expected."""
         loss, *costs = trial.values or (math.nan,)
-        return math.isfinite(loss) and tuple(costs) == self._costs(record)
+        return isinstance(loss, float) and math.isfinite(loss) and tuple(costs) == self._costs(record)
 
     def _costs(self, record: TrialRecord) -> tuple[float, ...]:
         return values_of(record, (self._study.metric_names or ())[1:])

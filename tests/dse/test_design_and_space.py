@@ -407,7 +407,7 @@ def test_weights_contract_style_and_lanes_vary_where_the_study_says(digits: Prep
     [
         ({"search__weight_bits": [4]}, "weight_bits varies, but only accelerator_area_um2 or accelerator_energy_nj"),
         ({"search__rescalers": [{"names": "*", "weight_bits": [4]}]}, "weight_bits varies, but only"),
-        ({"search__lanes": [1, 2]}, "lanes varies, but only latency_cycles can reward it"),
+        ({"search__lanes": [1, 2]}, "lanes varies, but only latency_cycles or latency_ns can reward it"),
         ({"search__contracts": ["stochastic"]}, "contracts: 'stochastic' is unknown"),
         ({"search__styles": ["shared", "shared"]}, "names a value twice"),
         ({"search__shift_bits": [1, 1]}, "names a value twice"),

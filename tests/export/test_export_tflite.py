@@ -21,7 +21,7 @@ from dse.run import run_study
 from dse.store.collection import results_of
 from dse.store.run_folder import RunFolder
 from dse.study.loading import load_study
-from nets.importers.formats import MODEL_FORMATS, ModelFormat
+from nets.importers.formats import MODEL_FORMATS
 from nets.importers.tflite import load_tflite, network_from_bytes
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.operators import ElementwiseProduct, ElementwiseSum, FullyConnected, Method, Weighted
@@ -204,7 +204,7 @@ def test_a_difference_is_exported_unless_the_subtracted_input_is_multiplied() ->
 def test_a_network_without_a_file_to_patch_gets_a_new_one(
     model: Path, original: Path | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(MODEL_FORMATS, ".other", ModelFormat("other", ".other", load_tflite))
+    monkeypatch.setitem(MODEL_FORMATS, ".other", replace(MODEL_FORMATS[".tflite"], name="other", suffix=".other"))
     design = narrow(
         load_tflite(model), {op.name: RescalerChoice(1) for op in load_tflite(model).narrowable_operators()}
     )

@@ -102,7 +102,7 @@ def test_files_hold_the_columns_that_were_promised(results: StudyResults, folder
 
 def test_baselines_are_there(results: StudyResults) -> None:
     assert sorted(results.baselines["role"]) == sorted(
-        ["int32", "int32_finetuned", "uniform_round", "uniform_round", "uniform_absorb", "uniform_absorb"]
+        ["int16", "int32", "int32_finetuned", "uniform_round", "uniform_round", "uniform_absorb", "uniform_absorb"]
     )
     int32 = results.trials[results.trials["role"] == "int32"].iloc[0]
     assert int32["val_accuracy_drop_pp"] == int32["test_accuracy_drop_pp"] == 0

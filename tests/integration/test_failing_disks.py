@@ -89,7 +89,7 @@ def fill_up(study: Path, run: Path, disk: FileSystem) -> None:
 def short_of_space(study: Path, run: Path, disk: FileSystem) -> None:
     """Every size at which the trials fit, but some of the tables do not."""
     failed = 0
-    for size_kib in range(56, 260, 12):
+    for size_kib in range(56, 320, 12):
         disk.resize(size_kib)
         outcome = command("run", study, "--out", run)
         if outcome.status == 0:
