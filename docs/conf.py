@@ -1,9 +1,11 @@
 """The documentation site: ``make docs`` builds it into build/site, and every warning is an error."""
 
+import json
 import posixpath
 import re
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -24,7 +26,7 @@ version = release = installed_version(project)
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx_copybutton"]
 root_doc = "index"
-source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+source_suffix = {".md": "markdown", ".rst": "restructuredtext", ".ipynb": "markdown"}
 
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
 myst_heading_anchors = 4
@@ -67,6 +69,31 @@ def _with_root_page(_: Sphinx, page: str, text: list[str]) -> None:
     text[0] = _LINK.sub(moved, text[0])
 
 
+def _notebook(app: Sphinx, page: str, text: list[str]) -> None:
+    """Turns a notebook into Markdown: its cells, and below each what it showed when it was last run."""
+    if app.env.doc2path(page).endswith(".ipynb"):
+        text[0] = "\n\n".join(_cell(cell) for cell in json.loads(text[0])["cells"])
+
+
+def _cell(cell: dict[str, Any]) -> str:
+    source = "".join(cell["source"])
+    if cell["cell_type"] == "markdown":
+        return source
+    return "\n\n".join([f"```python\n{source}\n```", *map(_output, cell["outputs"])])
+
+
+def _output(output: dict[str, Any]) -> str:
+    if output["output_type"] == "stream":
+        return f"```text\n{''.join(output['text'])}```"
+    forms = output["data"]
+    if "image/png" in forms:
+        return f'```{{raw}} html\n<img alt="" src="data:image/png;base64,{forms["image/png"]}">\n```'
+    if "text/html" in forms:
+        return f"```{{raw}} html\n{''.join(forms['text/html'])}\n```"
+    return f"```text\n{''.join(forms['text/plain'])}\n```"
+
+
 def setup(app: Sphinx) -> None:
     """Registers what is done to pages before they are read."""
+    app.connect("source-read", _notebook)
     app.connect("source-read", _with_root_page)

@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 
 def _clash(here: Path) -> str:
@@ -24,3 +25,23 @@ def _clash(here: Path) -> str:
 
 if _problem := _clash(Path(__file__).parent):
     raise ImportError(_problem)
+
+from nets.lazy import names_on_demand  # noqa: E402 -- the right nets, as was just checked
+
+if TYPE_CHECKING:
+    from dse.api import Run, calibrate, cost, fetch_file, launch, narrow, open_run, prove
+    from dse.errors import StudyError
+else:
+    __getattr__ = names_on_demand(__name__, "errors", "api")  # pandas and more: `dse --help` must not wait for them
+
+__all__ = [
+    "Run",
+    "StudyError",
+    "calibrate",
+    "cost",
+    "fetch_file",
+    "launch",
+    "narrow",
+    "open_run",
+    "prove",
+]

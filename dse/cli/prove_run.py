@@ -28,7 +28,7 @@ def prove_run(run: Path, trial: str, member: str, storage: str, time_limit: int,
     design = load_design(folder, number, 1, member, storage=storage)
     proofs = list(prove_design(design, time_limit))
     if as_json:
-        echo(json.dumps([_document(each) for each in proofs], indent=2))
+        echo(json.dumps([each.document() for each in proofs], indent=2))
     else:
         _print(proofs, f"{design.title}, contract {design.contract}", terminal())
     outcomes = {each.proof.outcome for each in proofs}
@@ -36,19 +36,6 @@ def prove_run(run: Path, trial: str, member: str, storage: str, time_limit: int,
         raise typer.Exit(_REFUTED)
     if Outcome.OPEN in outcomes:
         raise typer.Exit(_NOT_PROVEN)
-
-
-def _document(each: UnitProof) -> dict[str, object]:
-    return {
-        "module": each.module,
-        "layer": each.layer,
-        "channels": each.channels,
-        "operands": each.operands,
-        "outcome": str(each.proof.outcome),
-        "products": each.proof.products,
-        "seconds": round(each.proof.seconds, 3),
-        "channel": each.channel,
-    }
 
 
 def _print(proofs: list[UnitProof], title: str, console: Console) -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from dse.cli.output import terminal
-from dse.cli.results import print_export
+from dse.cli.results import print_export, print_next
 from dse.errors import StudyError, bad_input
-
-if TYPE_CHECKING:  # imported where it is used: `dse --help` must not wait for torch
-    from dse.study import Study
 
 INTERRUPTED = 130  # by Ctrl-C: 128 + SIGINT, the shells' convention
 
@@ -61,13 +58,13 @@ def run(
 ) -> None:
     """Run a study, or resume the one in the run folder."""
     from dse.cli.fetch import fetching
-    from dse.study import load_study
+    from dse.study import load_study, with_overrides
 
     with fetching(mirror) as fetcher:
         written = load_study(study, fetcher)
-    spec = _overridden(written, trials, workers, seed)
+    spec = with_overrides(written, trials=trials, workers=workers, seed=seed)
     from dse.cli.progress import StudyProgress
-    from dse.report import front_table, recommendation
+    from dse.report import front_table, notes, recommendation
     from dse.run import default_folder, run_study  # imports torch: a study file that cannot be used is refused before
     from dse.store import EvaluationCache, RunFolder, default_cache_path
     from dse.verdict import shares_of
@@ -100,16 +97,12 @@ def run(
     console.print(rec.verdict.headline, markup=False, highlight=False)
     if rec.verdict.recommended and (shares := shares_of(rec.verdict.recommended, results.facts)):
         console.print(shares, markup=False, highlight=False)
+    console.print(notes(rec.verdict))
     console.print(f"Report: {folder.report_path}", soft_wrap=True, markup=False)
     print_export(folder.path, rec.verdict, results.facts.members)
-
-
-def _overridden(spec: Study, trials: int | None, workers: int | None, seed: int | None) -> Study:
-    from dse.study import validated
-
-    document = spec.model_dump(mode="json", exclude_none=True)
-    given = ((document["search"], "trials", trials), (document["workers"], "count", workers), (document, "seed", seed))
-    for table, key, value in given:
-        if value is not None:
-            table[key] = value
-    return validated(document)
+    again = [
+        str(study),
+        *([] if out is None else ["--out", str(out)]),
+        *([] if seed is None else ["--seed", str(seed)]),
+    ]
+    print_next(folder.path, again, spec.search.trials, written.search.trials, rec.verdict, results.facts.members)

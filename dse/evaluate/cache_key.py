@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import dse
 import hwmodels
 import nets
 from dse.design import DesignPoint, Finetune, Job, Level
@@ -97,7 +96,7 @@ def processor() -> str:
 def sources() -> bytes:
     """Returns a digest of every source file that an evaluation may run or read."""
     roots = [Path(str(package.__file__)).parent for package in (nets, hwmodels)]
-    roots += [Path(str(dse.__file__)).with_name(room) for room in ROOMS]
+    roots += [Path(__file__).parents[1] / room for room in ROOMS]
     files = [file for root in roots for file in sorted(file for pattern in _SOURCES for file in root.rglob(pattern))]
     return digest(*(file.name.encode() + b"\0" + file.read_bytes() for file in files))
 

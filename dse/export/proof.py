@@ -55,6 +55,19 @@ class UnitProof:
     channel: int | None = None
     bench: str = ""
 
+    def document(self) -> dict[str, object]:
+        """Returns what is known as plain values, without counterexample and test bench."""
+        return {
+            "module": self.module,
+            "layer": self.layer,
+            "channels": self.channels,
+            "operands": self.operands,
+            "outcome": str(self.proof.outcome),
+            "products": self.proof.products,
+            "seconds": round(self.proof.seconds, 3),
+            "channel": self.channel,
+        }
+
 
 def prove_design(design: ScoredDesign, time_limit: float) -> Iterator[UnitProof]:
     """Yields what is known of every unit of a design.

@@ -1,8 +1,13 @@
 """What narrowing one model says: for people and, as JSON, for programs."""
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from dse import formats, html
+
+if TYPE_CHECKING:  # imported where it is used: the command prints no data frame
+    import pandas as pd
 
 VERSION = 2
 
@@ -157,3 +162,49 @@ class NarrowDocument(_Part):
     cost: CostDocument = Field(description="cost of all rescalers")
     file: FileDocument | TosaFileDocument = Field(description="the written file")
     notes: tuple[str, ...] = Field(description="what a reader has to know of the figures")
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """The layers: a row for each rescaler, a column for each field of :class:`LayerDocument`."""
+        import pandas as pd
+
+        return pd.DataFrame([layer.model_dump() for layer in self.layers], columns=list(LayerDocument.model_fields))
+
+    def _repr_html_(self) -> str:
+        """Returns the layers and what became of outputs and costs, for a notebook."""
+        headings = ("layer", "k", "right shifts", "weights changed", "area µm²", "int32's µm²")
+        rows = [_cells(layer) for layer in self.layers]
+        return html.table(self.model, headings, rows) + html.paragraphs([*self._sentences(), *self.notes])
+
+    def _sentences(self) -> list[str]:
+        score, cost = self.design, self.cost
+        drop = "" if score.drop_pp is None else f"Accuracy drop against int32: {_in_words(score.drop_pp, 1.0)} pp. "
+        agreement = (
+            ""
+            if score.agreement_percent is None
+            else f"Same largest output: {_in_words(score.agreement_percent, 1.0)}%. "
+        )
+        error = f"Error of the outputs: {_in_words(score.output_error, 100.0)}% of int32's variance."
+        return [
+            f"{drop}{agreement}{error} {score.samples:,} {self.samples.source} samples, 95% intervals.",
+            f"Area of all rescalers: {formats.area(cost.area_um2)}, int32's {formats.area(cost.int32_area_um2)}; "
+            f"energy of one inference: {formats.energy(cost.energy_nj)}, "
+            f"int32's {formats.energy(cost.int32_energy_nj)} ({cost.model} model, {cost.technology}).",
+            f"Written: {self.file.path}",
+        ]
+
+
+def _in_words(estimate: Estimate, scale: float) -> str:
+    value, low, high = (scale * each for each in estimate)
+    return f"{formats.signed(value)} {formats.interval(low, high)}"
+
+
+def _cells(layer: LayerDocument) -> tuple[str, ...]:
+    return (
+        layer.name,
+        str(layer.multiplier_bits),
+        formats.span(layer.first_shift, layer.last_shift, lambda shift: f"{shift:.0f}"),
+        formats.percent(layer.weights_changed / layer.weights, 0) if layer.weights else "",
+        formats.number(layer.area_um2),
+        formats.number(layer.int32_area_um2),
+    )

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from dse.report.clocks import clock_sentence
 from dse.report.layers import layer_lines
 from dse.report.recommendations import Recommendation
 from dse.store import StudyFacts, StudyResults
-from dse.verdict import ROLE_NAMES, Choice, choices, loss_digits
+from dse.verdict import ROLE_NAMES, Choice, Verdict, choices, loss_digits
 
 _SHORT = {
     "drop": "drop",
@@ -31,21 +32,72 @@ _ACCURACIES = (("val_accuracy", "validation"), ("test_accuracy", "test"))
 FRONT_ROWS = 10  # rows for the front; int32 and the best uniform width come in addition
 
 
-def front_table(results: StudyResults, rec: Recommendation) -> Table:
+@dataclass(frozen=True)
+class TextRow:
+    """A row of the front in short: a text for each column, and whether a reader looks there first."""
+
+    cells: tuple[str, ...]
+    dim: bool = False
+
+
+@dataclass(frozen=True)
+class FrontText:
+    """The front as texts.
+
+    Attributes:
+        title: how many designs it has.
+        headings: of the columns.
+        front: designs of the front, cheapest first and thinned to a screenful.
+        baselines: int32, int16, the best uniform width, and the recommended design, if it is not on the front.
+        caption: how to read it.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    front: tuple[TextRow, ...]
+    baselines: tuple[TextRow, ...]
+    caption: str
+
+
+def front_text(results: StudyResults, rec: Recommendation) -> FrontText:
     """Returns the front, cheapest first and thinned to a screenful, then int32, int16 and the best uniform width."""
     front = choices(results, results.front)
     shown = _thinned(front, rec)
-    table = _empty_table(results, len(front), len(shown), rec.verdict.margin_pp)
     starred = {choice.trial for choice in rec.verdict.shown}
-    for choice in shown:
-        table.add_row(*_cells(choice, _mark(choice, rec), shown=choice.trial in starred))
-    table.add_section()
-    on_screen = {choice.trial for choice in shown}
+
+    def row(choice: Choice, *, dim: bool = False) -> TextRow:
+        return TextRow(_cells(choice, _mark(choice, rec), shown=choice.trial in starred), dim)
+
+    baselines, on_screen = [], {choice.trial for choice in shown}
     for baseline in (*rec.recommended.values(), rec.int32, rec.int16, rec.best_uniform):
         if baseline is not None and baseline.trial not in on_screen:
-            cells = _cells(baseline, _mark(baseline, rec), shown=baseline.trial in starred)
-            table.add_row(*cells, style="" if baseline == rec.verdict.recommended else "dim")
+            baselines.append(row(baseline, dim=baseline != rec.verdict.recommended))
             on_screen.add(baseline.trial)
+    facts, short = results.facts, _SHORT[results.facts.loss.word]
+    thinned = f", {len(shown)} of them in this table" if len(shown) < len(front) else ""
+    return FrontText(
+        title=f"{facts.study}: {formats.count(len(front), 'design')} on the front{thinned}",
+        headings=("trial", "area µm²", "less", "nJ", f"val {short}", f"test {short} [95%]", "multiplier bits"),
+        front=tuple(map(row, shown)),
+        baselines=tuple(baselines),
+        caption=f"{facts.objective_cost.model} model, {facts.objective_cost.technology}{facts.clocked}; less: than "
+        f"int32's area; {facts.loss.word} against int32 in {facts.loss.unit}{_notes(facts, rec.verdict.margin_pp)}",
+    )
+
+
+def front_table(results: StudyResults, rec: Recommendation) -> Table:
+    """Returns the front of :func:`front_text` for the terminal."""
+    text = front_text(results, rec)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title=Text(text.title), caption=Text(text.caption))
+    *figures, widths = text.headings
+    for heading in figures:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column(widths, overflow="fold", min_width=15)  # the one column that may take several lines
+    for rows in (text.front, text.baselines):
+        for row in rows:
+            # Text: brackets are no markup
+            table.add_row(*map(Text, row.cells), style="dim" if row.dim else "")
+        table.add_section()
     return table
 
 
@@ -63,11 +115,6 @@ def show(results: StudyResults, rec: Recommendation, console: Console, trial: in
     """
     shown = rec.verdict.recommended if trial is None else complete_trial(results, trial)
     clock = [Text(sentence)] if (sentence := clock_sentence(results)) else []
-    lines = [
-        Text(rec.verdict.text),
-        *clock,
-        *(Text(f"Note: {caution}", style="yellow") for caution in rec.verdict.cautions),
-    ]
     console.print(front_table(results, rec))
     if accuracy := _int32_accuracy(results):
         console.print(Text(accuracy))
@@ -75,7 +122,12 @@ def show(results: StudyResults, rec: Recommendation, console: Console, trial: in
         console.print(Text(f"Trial {shown.trial}:"))
         also = [f"also: {shown.also}"] if shown.also else []
         console.print(Padding(Group(*map(Text, [*layer_lines(results.rescalers, shown), *also])), (0, 0, 0, 2)))
-    console.print(Group(*lines))
+    console.print(Group(Text(rec.verdict.text), *clock, notes(rec.verdict)))
+
+
+def notes(verdict: Verdict) -> Group:
+    """Returns what a reader should know before acting on a verdict, a line each."""
+    return Group(*(Text(f"Note: {caution}", style="yellow") for caution in verdict.cautions))
 
 
 def complete_trial(results: StudyResults, trial: int) -> Choice:
@@ -100,25 +152,6 @@ def _int32_accuracy(results: StudyResults) -> str:
     return f"int32 has an accuracy of {', '.join(known)}." if known else ""
 
 
-def _empty_table(results: StudyResults, size: int, shown: int, margin_pp: float | None) -> Table:
-    facts = results.facts
-    thinned = f", {shown} of them shown" if shown < size else ""
-    table = Table(
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        title=Text(f"{facts.study}: {formats.count(size, 'design')} on the front{thinned}"),
-        caption=Text(
-            f"{facts.objective_cost.model} model, {facts.objective_cost.technology}{facts.clocked}; "
-            f"less: than int32's area; {facts.loss.word} against int32 in {facts.loss.unit}{_notes(facts, margin_pp)}"
-        ),
-    )
-    short = _SHORT[facts.loss.word]
-    for heading in ("trial", "area µm²", "less", "nJ", f"val {short}", f"test {short} [95%]"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("multiplier bits", overflow="fold", min_width=15)  # the one column that may take several lines
-    return table
-
-
 def _notes(facts: StudyFacts, margin_pp: float | None) -> str:
     """Returns what the caption explains of the margin that was tested, of windows and of calibration."""
     margin = "" if margin_pp is None else f"; starred: shown to lose at most {margin_pp:g} pp"
@@ -136,14 +169,14 @@ def _thinned(front: list[Choice], rec: Recommendation) -> list[Choice]:
     return [choice for choice in front if choice.trial in wanted]
 
 
-def _cells(choice: Choice, mark: str, *, shown: bool) -> list[Text]:
+def _cells(choice: Choice, mark: str, *, shown: bool) -> tuple[str, ...]:
     digits = loss_digits(choice.loss)
     test = formats.signed(choice.test_loss, digits)
     if pd.notna(choice.ci_high):
         test = f"{test} {choice.interval}"
     star = "*" if shown else " "
     widths = choices_in_short(choice)
-    cells = (
+    return (
         str(choice.trial),
         formats.number(choice.area_um2),
         formats.ratio(choice.area_ratio),
@@ -152,7 +185,6 @@ def _cells(choice: Choice, mark: str, *, shown: bool) -> list[Text]:
         f"{test}{star}",
         "; ".join(part for part in (f"{mark}: {widths}" if mark else widths, choice.also) if part),
     )
-    return [Text(cell) for cell in cells]  # Text: brackets are no markup
 
 
 def choices_in_short(choice: Choice) -> str:

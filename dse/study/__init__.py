@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from dse.study.accelerator import AcceleratorSpec
 from dse.study.inputs import input_files, with_input_files
-from dse.study.loading import describe_errors, load_study, validated
+from dse.study.loading import describe_errors, load_study, study_of, validated, with_overrides
 from dse.study.members import MemberSpec
 from dse.study.search import Constraint, SearchSpec
 from dse.study.space import space_over
@@ -57,7 +57,9 @@ __all__ = [
     "prepare",
     "right_answers",
     "space_over",
+    "study_of",
     "train_on_one_thread",
     "validated",
     "with_input_files",
+    "with_overrides",
 ]

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from dse.errors import StudyError
 from dse.fetch import name_in
 from dse.study.inputs import input_files, with_input_files
-from dse.study.spec import Study, with_members
+from dse.study.spec import Study, written_out
 from hwmodels import parse_toml, read_text
 
 if TYPE_CHECKING:  # imported by the studies that need it: it takes an HTTP client
@@ -42,18 +42,49 @@ def load_study(path: Path, fetcher: "Fetcher | None" = None) -> Study:
         raise StudyError(f"{path}: no such study file") from None
     except (OSError, ValueError) as error:
         raise StudyError(f"{path}: not a readable TOML file: {error}") from None
+    return study_of(document, path.resolve().parent, str(path), fetcher)
+
+
+def study_of(document: dict[str, Any], folder: Path, source: str = "study", fetcher: "Fetcher | None" = None) -> Study:
+    """Validates the tables of a study; paths in it become absolute, and public files are brought.
+
+    Args:
+        document: the keys and tables of a study file.
+        folder: absolute path that its paths are relative to.
+        source: where the tables come from, for messages.
+        fetcher: as in :func:`load_study`.
+
+    Raises:
+        StudyError: one line that names source, key, value and what would be right.
+    """
     try:
-        study = validated(document, path.resolve().parent)
+        study = validated(document, folder)
     except StudyError as error:
-        raise StudyError(f"{path}: {error}") from None
+        raise StudyError(f"{source}: {error}") from None
     named = {key: name for key, file in input_files(study).items() if (name := name_in(file)) is not None}
     for key, file in input_files(study).items():
         if key not in named and not file.is_file():
-            raise StudyError(f"{path}: {key}: no such file: {file}; paths are relative to the study file")
-    return with_input_files(study, _brought(path, named, fetcher)) if named else study
+            raise StudyError(f"{source}: {key}: no such file: {file}; paths are relative to {folder}")
+    return with_input_files(study, _brought(source, named, fetcher)) if named else study
 
 
-def _brought(path: Path, named: Mapping[str, str], fetcher: "Fetcher | None") -> dict[str, Path]:
+def with_overrides(
+    spec: Study, *, trials: int | None = None, workers: int | None = None, seed: int | None = None
+) -> Study:
+    """Returns a study with another number of trials, of workers, or another seed; None leaves the study's.
+
+    Raises:
+        StudyError: one line that names the key and what would be right.
+    """
+    document = spec.model_dump(mode="json", exclude_none=True)
+    given = ((document["search"], "trials", trials), (document["workers"], "count", workers), (document, "seed", seed))
+    for table, key, value in given:
+        if value is not None:
+            table[key] = value
+    return validated(document)
+
+
+def _brought(source: str, named: Mapping[str, str], fetcher: "Fetcher | None") -> dict[str, Path]:
     """Returns the public files of a study by their keys; nothing is downloaded if one of them is unknown."""
     from dse.fetch import Fetcher
 
@@ -62,11 +93,11 @@ def _brought(path: Path, named: Mapping[str, str], fetcher: "Fetcher | None") ->
         try:
             own.place_of(name)
         except StudyError as error:
-            raise StudyError(f"{path}: {key}: {error}") from None
+            raise StudyError(f"{source}: {key}: {error}") from None
     try:
         return {key: own.bring(name) for key, name in named.items()}
     except StudyError as error:
-        raise StudyError(f"{path}: {error}") from None
+        raise StudyError(f"{source}: {error}") from None
 
 
 def validated(document: dict[str, Any], folder: Path | None = None) -> Study:
@@ -81,7 +112,7 @@ def validated(document: dict[str, Any], folder: Path | None = None) -> Study:
     """
     try:
         # Strict validation accepts paths, enumerations and tuples only from JSON, where they are strings and arrays.
-        return Study.model_validate_json(json.dumps(with_members(document), default=str), strict=True, context=folder)
+        return Study.model_validate_json(json.dumps(written_out(document), default=str), strict=True, context=folder)
     except ValidationError as error:
         raise StudyError(describe_errors(error, single="members" not in document)) from None
 

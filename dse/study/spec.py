@@ -115,11 +115,6 @@ class HardwareSpec(Section):
         """Order of outputs of the study: the one that the file gives, or that of its style."""
         return self.output_order or NATURAL_ORDERS[self.style]
 
-    @model_validator(mode="before")
-    @classmethod
-    def _with_preset(cls, document: object) -> object:
-        return with_preset(document)
-
     @model_validator(mode="after")
     def _is_of_the_preset(self) -> Self:
         preset = self.accelerator.shape
@@ -253,6 +248,17 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _preset_is_kept(self) -> Self:
+        preset, search = self.hardware.accelerator.preset, self.search
+        for key, varies in (("styles", search.styles), ("lanes", search.lanes)):
+            if preset is not None and varies:
+                raise ValueError(
+                    f"search.{key} = {list(varies)}, but hardware.accelerator.preset = {preset!r} is one shape; "
+                    "leave one out"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _clock_is_given(self) -> Self:
         if self.hardware.clock is None and metrics.LATENCY_NS.name in self.search.figures:
             raise ValueError(f"{metrics.LATENCY_NS.name} needs a clock; give hardware.clock.mhz")
@@ -365,5 +371,16 @@ def with_members(document: Any) -> Any:  # noqa: ANN401 -- validation rejects wh
     return {**rest, "members": [member]}
 
 
-StudyDocument = Annotated[Study, BeforeValidator(with_members)]
+def written_out(document: Any) -> Any:  # noqa: ANN401 -- validation rejects whatever is no study
+    """Returns the document of a study with [[members]], and with the keys that a preset of its hardware determines.
+
+    This is no validator of [hardware]: after one, strict validation takes JSON's arrays for no tuples.
+    """
+    members = with_members(document)
+    if not isinstance(members, dict) or "hardware" not in members:
+        return members
+    return {**members, "hardware": with_preset(members["hardware"])}
+
+
+StudyDocument = Annotated[Study, BeforeValidator(written_out)]
 """The study as a field of another model, read from either form of the study file."""

@@ -14,6 +14,7 @@ from dse.errors import StudyError
 from dse.evaluate.costing import cost_models, cost_source
 from dse.evaluate.evaluator import Evaluator
 from dse.store.records import record_of
+from dse.study.accelerator import with_preset
 from dse.study.loading import load_study
 from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over
@@ -185,7 +186,7 @@ def test_calibrated_figures_come_with_the_errors_of_what_they_cost() -> None:
 )
 def test_one_order_of_outputs_holds_for_energies_and_reads(changes: dict[str, object], order: str) -> None:
     """What is not given follows from style or preset; the models' table is what reads of parameters follow, too."""
-    hardware = HardwareSpec(technology="osu018", **changes)  # type: ignore[arg-type]
+    hardware = HardwareSpec.model_validate(with_preset({"technology": "osu018", **changes}))
     assert hardware.order == order
     models = cost_models(hardware)
     assert {model.technology.output_order for model in models} == {order}
@@ -200,4 +201,6 @@ def test_a_preset_keeps_its_order_of_outputs() -> None:
     with pytest.raises(
         ValueError, match=r"output_order = 'channel_innermost', but .*nvdla_small.* 'channel_outermost'"
     ):
-        HardwareSpec(accelerator={"preset": "nvdla_small"}, output_order="channel_innermost")  # type: ignore[arg-type]
+        HardwareSpec.model_validate(
+            with_preset({"accelerator": {"preset": "nvdla_small"}, "output_order": "channel_innermost"})
+        )
