@@ -15,11 +15,10 @@ from hwmodels.workload import RescalerWorkload
 
 PJ_PER_NJ: Final = 1000.0
 # Part of what a wide unit adds to a narrow layer's energy that the layer pays, by its share k / K of the unit's width.
-# Gate simulation of a synthesized 31-bit array rescaler (OSU 0.18 um, 20-bit accumulator, the multiplier aligned left
-# or right, whichever is better at its width; docs/results/hardware/sharing_osu018.csv):
-# (E(k in 31) - E(k)) / (E(31 in 31) - E(k)); E(31 in 31) includes the shared unit's longer shifter.
+# Gate simulation of a synthesized 31-bit array rescaler (OSU 0.18 um, 20-bit accumulator, the multiplier aligned to the
+# left; docs/results/hardware/sharing_osu018.csv): (E(k in 31) - E(k)) / (E(31) - E(k)).
 _SHARED_WIDTHS: Final = tuple(k / 31 for k in (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 31))
-_SHARED_PARTS: Final = (0.264, 0.284, 0.301, 0.301, 0.309, 0.33, 0.379, 0.418, 0.572, 0.673, 0.793, 1.0)
+_SHARED_PARTS: Final = (0.177, 0.172, 0.193, 0.165, 0.145, 0.157, 0.126, 0.107, 0.422, 0.526, 0.654, 1.0)
 
 
 def network_cost(workloads: Sequence[RescalerWorkload], model: CostModel, *, style: Style, lanes: int) -> NetworkCost:

@@ -12,6 +12,7 @@ from dse.design import RESCALER_AREA, RESCALER_ENERGY
 from dse.errors import StudyError
 from dse.evaluate import pipelines_of, unit_model
 from dse.export import render
+from dse.export.banks import banks_of
 from dse.export.document import (
     AccuracyDocument,
     CostDocument,
@@ -26,7 +27,7 @@ from dse.export.scored_design import ScoredDesign, load_design
 from dse.export.synthesis import synthesis_files, synthesis_report
 from dse.export.tflite import write_models
 from dse.export.tosa import write_tosa
-from dse.export.units import Unit, units_of
+from dse.export.units import Unit, layers_of, units_of
 from dse.export.vectors import Vectors, vectors_of
 from dse.store import RunFolder
 from dse.study import Study
@@ -78,9 +79,13 @@ def export_design(
     library = None if liberty is None else load_liberty(liberty)
     design = load_design(RunFolder(run), trial, samples, member, study=study, storage=storage)
     methods = {name: choice.method.value for name, choice in design.point.choices}
-    units = units_of(design.network, methods, design.hardware.architecture, pipelines_of(design.hardware))
+    choice, pipelined = design.hardware.architecture, pipelines_of(design.hardware)
+    if design.style == "shared":
+        units = banks_of(design.network, methods, choice, pipelined, design.lanes)
+    else:
+        units = units_of(design.network, methods, choice, pipelined)
     interface = interface_for(units, handshake, reset, parameters)
-    vectors = vectors_of(design.network, units, design.samples, rows, design.seed)
+    vectors = vectors_of(design.network, tuple(layers_of(units)), design.samples, rows, design.seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
         made = Path(temporary) / "design"
@@ -102,17 +107,17 @@ def _write(
     title, count = design.title, len(design.samples)
     files = hardware_files(units, vectors, title, count, interface)
     clock = design.hardware.clock
-    style, report = design.point.surroundings.style or design.hardware.style, None
+    report = None
     if library is not None:
         report = synthesis_report(units, files, unit_model(design.hardware), library)
         files["synthesis/report.csv"] = report.table()
     files |= synthesis_files(units, interface, title, library, None if clock is None else clock.mhz)
-    files["rescalers.h"] = render.c_header(units, title, design.contract)
+    files["rescalers.h"] = render.c_header(tuple(layers_of(units)), title, design.contract)
     files["design.schema.json"] = _json(DesignDocument.model_json_schema())
     models = write_models(design.network, design.original, design.compared, folder, count)
     tosa = write_tosa(design.network, design.samples, folder)
     document = _document(design, units, interface, files, models, tosa)
-    files["README.md"] = render.readme(document, units, title, count, interface, report, style)
+    files["README.md"] = render.readme(document, units, title, count, interface, report, design.style)
     files["design.json"] = _json(document.model_dump(mode="json"))
     for name, text in files.items():
         path = folder / name
@@ -136,8 +141,15 @@ def hardware_files(
     if interface.parameters == "load":
         files |= {f"rtl/parameters_{each.identifier}.hex": render.memory_hex(each) for each in stored}
     files |= {f"rtl/{path.name}": path.read_text(encoding="utf-8") for unit in units for path in unit.files}
-    files |= {f"test/{unit.identifier}.hex": render.vectors_hex(unit, vectors[unit.name]) for unit in units}
-    files["test/testbench.v"] = render.testbench(units, vectors, title, samples, interface)
+    tests = {
+        unit.identifier: render.bank_vectors_hex(unit, vectors)
+        if unit.layers
+        else render.vectors_hex(unit, vectors[unit.name])
+        for unit in units
+    }
+    files |= {f"test/{identifier}.hex": text for identifier, text in tests.items()}
+    rows = {identifier: text.count("\n") for identifier, text in tests.items()}
+    files["test/testbench.v"] = render.testbench(units, rows, title, samples, interface)
     return files
 
 
@@ -165,7 +177,9 @@ def _document(
         ),
         cost=_cost(design),
         interface=InterfaceDocument.model_validate(asdict(interface)),
-        rescalers=tuple(rescaler_document(unit, interface) for unit in units),
+        rescalers=tuple(
+            rescaler_document(layer, unit, interface) for unit in units for layer in unit.layers or (unit,)
+        ),
         tflite=models,
         tosa=tosa,
         files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(files.items())}

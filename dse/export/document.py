@@ -32,6 +32,10 @@ class RescalerDocument(_Part):
 
     name: str = Field(description="name of the operator in the network")
     module: str = Field(description="Verilog module, in rtl/<module>.v")
+    layer: int | None = Field(description="its number in a shared bank; null in a unit of its own")
+    first_word: int | None = Field(
+        description="number of the word of its first channel in the memory of a shared bank; null without one"
+    )
     method: str = Field(description="round or absorb")
     stages: tuple[StageDocument, ...] = Field(description="in data order; an ADD has two")
     folded: bool = Field(description="q = clamp(acc >> right_shift), rounding constant and zero point in the offset")
@@ -172,11 +176,14 @@ class DesignDocument(_Part):
     files: dict[str, str] = Field(description="SHA-256 of every other file by its path")
 
 
-def rescaler_document(unit: Unit, interface: Interface) -> RescalerDocument:
-    """Returns the document of one unit."""
+def rescaler_document(unit: Unit, serving: Unit, interface: Interface) -> RescalerDocument:
+    """Returns the document of one rescaler and of the unit that serves it: its own, or a shared bank."""
+    number = serving.layers.index(unit) if serving.layers else None
     return RescalerDocument(
         name=unit.name,
-        module=f"unit_{unit.identifier}",
+        module=f"unit_{serving.identifier}",
+        layer=number,
+        first_word=None if number is None or not serving.fields else serving.first_words[number],
         method=unit.method,
         stages=tuple(
             StageDocument(
@@ -198,9 +205,9 @@ def rescaler_document(unit: Unit, interface: Interface) -> RescalerDocument:
         q_min=unit.q_min,
         q_max=unit.q_max,
         saturates=unit.constants.saturates,
-        parameters=interface.core_parameters(unit),
-        memory=f"rtl/parameters_{unit.identifier}.v" if unit.fields else None,
-        memory_fields=unit.fields,
+        parameters=interface.core_parameters(serving),
+        memory=f"rtl/parameters_{serving.identifier}.v" if serving.fields else None,
+        memory_fields=serving.fields,
     )
 
 

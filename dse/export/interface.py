@@ -81,6 +81,11 @@ def interface_for(
             f"--handshake is {handshake}, but rescaler {serial.name!r} takes {serial.interval} cycles; use valid_ready"
         )
     flags = handshake in ("valid", "valid_ready")
+    if not flags and any(unit.layers and unit.latency > 1 for unit in units):
+        raise StudyError(
+            f"--handshake is {handshake}, but the shared bank has a pipeline, which has to be empty before another "
+            "layer; use valid or valid_ready"
+        )
     if reset is None:
         reset = "sync" if flags else "none"
     if flags and reset == "none":

@@ -1,12 +1,13 @@
 """The ports of an exported unit: declarations for Verilog, and what each means for its README."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from dse.export.interface import Interface
 from dse.export.units import Unit
 
+OF_EVERY_LANE: Final = ("channel", "acc", "scaled_input", "halved_input", "q", "bias_channel", "bias")
 _BEFORE = "before the edge"
 _AFTER = "after the edge"
 _COMBINATIONAL = "combinational"
@@ -41,8 +42,15 @@ class UnitPort:
 
 
 def ports_of(unit: Unit, interface: Interface) -> list[UnitPort]:
-    """Returns the ports of a unit, in the order of its module."""
-    return [*_controls(interface), *_operands(unit, interface), *_results(unit, interface), *_memory(unit, interface)]
+    """Returns the ports of a unit, in the order of its module; those of lanes side by side are one, lane 0 lowest."""
+    ports = [*_controls(interface), *_operands(unit, interface), *_results(unit, interface), *_memory(unit, interface)]
+    return [_of_lanes(each, unit.lanes) if each.name in OF_EVERY_LANE else each for each in ports]
+
+
+def _of_lanes(port: UnitPort, lanes: int) -> UnitPort:
+    if lanes == 1:
+        return port
+    return replace(port, bits=port.bits * lanes, signed=False, meaning=f"{port.meaning}; {lanes} lanes, lane 0 lowest")
 
 
 def _controls(interface: Interface) -> Iterator[UnitPort]:
@@ -62,6 +70,9 @@ def _operands(unit: Unit, interface: Interface) -> Iterator[UnitPort]:
     if interface.handshake == "valid_ready":
         timing = f"{_COMBINATIONAL} from out_ready"
         yield UnitPort("in_ready", "output", 1, False, "the operand is taken at this edge if it is valid", timing)
+    if unit.layers:
+        meaning = "layer that is served, in the order of design.json; it stays while operands are on their way"
+        yield UnitPort("layer", "input", unit.layer_bits, False, meaning, _BEFORE)
     if unit.parameter_fields:
         meaning = "channel of the operand, counted among those whose output varies"
         yield UnitPort("channel", "input", unit.channel_bits, False, meaning, f"{_BEFORE}, with the operand")
@@ -90,6 +101,7 @@ def _memory(unit: Unit, interface: Interface) -> Iterator[UnitPort]:
     yield UnitPort("bias", "output", unit.accumulator_bits, True, meaning, f"{_COMBINATIONAL} from bias_channel")
     if interface.parameters == "load":
         yield UnitPort("load_enable", "input", 1, False, "writes a word of the parameter memory", _BEFORE)
-        yield UnitPort("load_channel", "input", unit.channel_bits, False, "its channel", _BEFORE)
+        meaning = "its number: channels of one layer after the other" if unit.layers else "its channel"
+        yield UnitPort("load_channel", "input", unit.address_bits, False, meaning, _BEFORE)
         meaning = "the word: " + ", ".join(f"{name} {bits}" for name, bits in unit.fields) + " (bits, highest first)"
         yield UnitPort("load_word", "input", unit.word_bits, False, meaning, _BEFORE)

@@ -79,6 +79,8 @@ def prove_design(design: ScoredDesign, time_limit: float) -> Iterator[UnitProof]
     Raises:
         StudyError: it has no RTL.
     """
+    if design.style == "shared":
+        raise StudyError("a shared bank is not proven; its test bench compares it with the network's integers")
     methods = {name: choice.method.value for name, choice in design.point.choices}
     units = units_of(design.network, methods, design.hardware.architecture, pipelines_of(design.hardware))
     for unit in units:

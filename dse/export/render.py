@@ -11,11 +11,13 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import jinja2
+import numpy as np
 
 from dse import formats
+from dse.export.banks import settings_of
 from dse.export.document import DesignDocument
 from dse.export.interface import Interface
-from dse.export.ports import UnitPort, ports_of
+from dse.export.ports import OF_EVERY_LANE, UnitPort, ports_of
 from dse.export.units import Unit, variable_shift
 from dse.export.vectors import Vectors
 from hwmodels.parsing import parse_files
@@ -84,11 +86,41 @@ def _longest_stall(interval: int) -> int:
 
 
 def unit_verilog(unit: Unit, design: str, interface: Interface = BARE) -> str:
-    """Returns the Verilog module that instantiates one rescaler."""
+    """Returns the Verilog module that instantiates one rescaler, or the lanes of a shared bank."""
+    if unit.layers:
+        return _bank_verilog(unit, design, interface)
     connections = _connections(unit, interface)
     return _rendered(
         "unit.v.j2", unit=unit, design=design, interface=interface, ports=ports_of(unit, interface),
         parameters=interface.core_parameters(unit), connections=connections, enable=dict(connections)["enable"],
+    )  # fmt: skip
+
+
+def _bank_verilog(bank: Unit, design: str, interface: Interface) -> str:
+    settings = settings_of(bank)
+    fields = [(name, bits) for name, bits, _ in settings]
+    widths = {port.name: port.bits // bank.lanes for port in ports_of(bank, interface) if port.name in OF_EVERY_LANE}
+    slices = {name: f"settings[{where}]" for name, where in _bit_ranges(fields).items()}
+
+    def of_lane(name: str) -> str:
+        return f"{name}[lane*{widths[name]} +: {widths[name]}]"
+
+    def address(channel: str) -> str:
+        padding = bank.address_bits - widths[channel]
+        number = f"{{{{{padding}'d0}}, {of_lane(channel)}}}" if padding else of_lane(channel)
+        return f"{slices['base']} + {number}"
+
+    own = {name: of_lane(name) for name in widths}
+    own |= {name: driver for name, driver in slices.items() if name != "base" and not name.startswith("mult_")}
+    own |= {name: f"every_{name}[lane]" for name in ("busy", "finish")}
+    for stage, name in zip(bank.stages, ("mult_in", "mult_out"), strict=False):
+        own[name] = f"{{1'b1, {slices[name]}}}" if name in slices else wired(1, stage.multiplier_bits)
+    connections = [(port, own.get(port, driver)) for port, driver in _connections(bank, interface)]
+    return _rendered(
+        "bank.v.j2", unit=bank, design=design, interface=interface, ports=ports_of(bank, interface),
+        parameters=interface.core_parameters(bank), connections=connections, enable=_enable(bank, interface),
+        settings=settings, settings_bits=sum(bits for _, bits in fields), of_lane=of_lane, address=address,
+        settings_words=_packed(fields, [values for _, _, values in settings]),
     )  # fmt: skip
 
 
@@ -147,8 +179,13 @@ def _multiplier(unit: Unit, slices: Mapping[str, str]) -> str:
 
 def _slices(unit: Unit) -> dict[str, str]:
     """Returns the bit range of each field of a word of parameters, which has no bias."""
-    slices, high = {}, unit.parameter_word_bits - 1
-    for name, width in unit.parameter_fields:
+    return _bit_ranges(unit.parameter_fields)
+
+
+def _bit_ranges(fields: Sequence[tuple[str, int]]) -> dict[str, str]:
+    """Returns the bit range of each field, the first one highest."""
+    slices, high = {}, sum(width for _, width in fields) - 1
+    for name, width in fields:
         slices[name] = f"{high}:{high - width + 1}"
         high -= width
     return slices
@@ -170,17 +207,50 @@ def _words(unit: Unit) -> list[int]:
 
 def vectors_hex(unit: Unit, vectors: Vectors) -> str:
     """Returns test vectors for $readmemh, fields in the order of the test bench."""
+    return _hex_lines(unit.vector_fields, _operand_words(unit, unit, vectors))
+
+
+def bank_vectors_hex(bank: Unit, vectors: Mapping[str, Vectors]) -> str:
+    """Returns test vectors of a bank for $readmemh: those of one layer after the other, distributed over the lanes.
+
+    The last operands of a layer are followed by its first ones until every lane has one.
+    """
+    words = []
+    for number, layer in enumerate(bank.layers):
+        rows = len(vectors[layer.name])
+        steps = -(-rows // bank.lanes)
+        operands = _operand_words(bank, layer, vectors[layer.name])
+        for step in range(steps):
+            lanes = [operands[(step * bank.lanes + lane) % rows] for lane in range(bank.lanes)]
+            words.append(_side_by_side(bank.operand_fields, lanes, number))
+    return _hex_lines(bank.vector_fields, words)
+
+
+def _side_by_side(fields: Sequence[tuple[str, int]], lanes: Sequence[int], number: int) -> int:
+    """Returns a vector of all lanes: the layer's number, then every field of all lanes, lane 0 lowest."""
+    word, low = number, sum(bits for _, bits in fields)
+    for _, bits in fields:
+        low -= bits
+        for lane in reversed(lanes):
+            word = word << bits | lane >> low & (1 << bits) - 1
+    return word
+
+
+def _operand_words(unit: Unit, layer: Unit, vectors: Vectors) -> list[int]:
+    """Returns operands and results of a layer as words of the operand fields of the unit that serves it."""
     columns = [*vectors.operands.T, vectors.expected]
     if not unit.is_add:
-        columns = [vectors.channel, *([] if unit.bias is None else [unit.bias[vectors.channel]]), *columns]
-    return _hex_lines(unit.vector_fields, _packed(unit.vector_fields, columns))
+        bias = np.zeros(layer.channels, np.int64) if layer.bias is None else layer.bias
+        columns = [vectors.channel, *([bias[vectors.channel]] if unit.fields else []), *columns]
+    return _packed(unit.operand_fields, columns)
 
 
-def _packed(fields: Sequence[tuple[str, int]], columns: Sequence[IntArray]) -> list[int]:
+def _packed(fields: Sequence[tuple[str, int]], columns: Sequence[IntArray | list[int]]) -> list[int]:
     """Returns a word per row: the fields' two's complements side by side, the first one highest."""
     words = [0] * len(columns[0])
     for (_, bits), column in zip(fields, columns, strict=True):
-        words = [word << bits | value & (1 << bits) - 1 for word, value in zip(words, column.tolist(), strict=True)]
+        values = column if isinstance(column, list) else column.tolist()
+        words = [word << bits | value & (1 << bits) - 1 for word, value in zip(words, values, strict=True)]
     return words
 
 
@@ -189,11 +259,9 @@ def _hex_lines(fields: Sequence[tuple[str, int]], words: Sequence[int]) -> str:
     return "".join(f"{word:0{digits}x}\n" for word in words)
 
 
-def testbench(
-    units: tuple[Unit, ...], vectors: dict[str, Vectors], design: str, samples: int, interface: Interface
-) -> str:
-    """Returns the self-checking test bench of all units."""
-    benches = [(unit, len(vectors[unit.name])) for unit in units]
+def testbench(units: tuple[Unit, ...], rows: Mapping[str, int], design: str, samples: int, interface: Interface) -> str:
+    """Returns the self-checking test bench of all units, each with a number of vectors by its identifier."""
+    benches = [(unit, rows[unit.identifier]) for unit in units]
     ports = {unit.identifier: ports_of(unit, interface) for unit in units}
     return _rendered(
         "testbench.v.j2", benches=benches, design=design, samples=samples, interface=interface, ports=ports

@@ -11,6 +11,7 @@ from dse.evaluate import located, shipped_networks
 from dse.export.document import AccuracyDocument
 from dse.store import Manifest, RunFolder, StudyResults, StudyStore, TrialRecord, collect, member_key, record_in
 from dse.study import HardwareSpec, Study, fingerprint_of, prepare
+from hwmodels import Style
 from hwmodels.architectures import EXPORTED_CHOICES
 from nets.datasets import integers
 from nets.network import ActivationArray, QuantizedNetwork
@@ -53,6 +54,16 @@ class ScoredDesign:
         """Study, trial and, in a portfolio, network."""
         title = f"{self.results.facts.study} trial {int(self.row['trial'])}"
         return f"{title}, {self.member}" if self.member else title
+
+    @property
+    def style(self) -> Style:
+        """Whether rescalers are shared."""
+        return self.point.surroundings.style or self.hardware.style
+
+    @property
+    def lanes(self) -> int:
+        """Rescaler lanes of every layer, or of a shared bank."""
+        return self.point.surroundings.lanes or self.hardware.lanes
 
     @property
     def contract(self) -> str:

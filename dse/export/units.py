@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from nets.network import IntArray, Method, NarrowableOperator, QuantizedNetwork,
 class Unit:
     """One rescaler as it is instantiated: the architecture that was costed, with the parameters that were costed.
 
+    A shared bank is one, too: its channels are those of all of its layers, one layer after the other.
+
     Attributes:
         identifier: name of the operator as a Verilog and C identifier, unique in the design.
         method: how its width was reached.
@@ -30,6 +32,8 @@ class Unit:
             rescaler is folded), or None if nothing is accumulated.
         stored_bits: width in bits of the stored integers of the operator's inputs.
         zero_point: zero point of the output, which is clamped to ``q_min`` .. ``q_max``.
+        layers: of a shared bank, the layers that it serves, with their own constants; empty otherwise.
+        lanes: rescalers side by side.
     """
 
     identifier: str
@@ -42,6 +46,8 @@ class Unit:
     zero_point: int
     q_min: int
     q_max: int
+    layers: tuple["Unit", ...] = ()
+    lanes: int = 1
 
     @property
     def name(self) -> str:
@@ -105,8 +111,23 @@ class Unit:
 
     @property
     def channel_bits(self) -> int:
-        """Width in bits of a channel's number."""
+        """Width in bits of a channel's number in its layer."""
+        return max(layer.channel_bits for layer in self.layers) if self.layers else self.address_bits
+
+    @property
+    def address_bits(self) -> int:
+        """Width in bits of the number of a memory word."""
         return max(1, (self.channels - 1).bit_length())
+
+    @property
+    def layer_bits(self) -> int:
+        """Width in bits of a bank's number of a layer; 0 if it is no bank."""
+        return max(1, (len(self.layers) - 1).bit_length()) if self.layers else 0
+
+    @property
+    def first_words(self) -> tuple[int, ...]:
+        """Number of the first memory word of each layer of a bank."""
+        return tuple(itertools.accumulate((layer.channels for layer in self.layers[:-1]), initial=0))
 
     @property
     def interval(self) -> int:
@@ -154,6 +175,12 @@ class Unit:
     @property
     def vector_fields(self) -> tuple[tuple[str, int], ...]:
         """Fields of a test vector with their widths in bits, most significant first."""
+        layer = (("layer", self.layer_bits),) if self.layers else ()
+        return (*layer, *((name, bits * self.lanes) for name, bits in self.operand_fields))
+
+    @property
+    def operand_fields(self) -> tuple[tuple[str, int], ...]:
+        """Fields of one lane's operand and result in a test vector."""
         expected = ("expected", self.output_bits)
         if self.is_add:
             return (("scaled_input", self.operand_bits), ("halved_input", self.operand_bits), expected)
@@ -190,7 +217,7 @@ def units_of(
         method = methods.get(operator.name, Method.ROUND.value)
         own = constants[operator.name]
         workload = pipelined(lowered(operator, network, own))
-        units[identifier] = _unit(operator, network, own, workload, identifier, method, choice)
+        units[identifier] = unit_of(operator, network, own, workload, identifier, method, choice)
     return tuple(units.values())
 
 
@@ -202,7 +229,7 @@ def _identifier(name: str, taken: Container[str]) -> str:
     return next(identifier for identifier in itertools.chain([base], numbered) if identifier not in taken)
 
 
-def _unit(
+def unit_of(
     operator: NarrowableOperator,
     network: QuantizedNetwork,
     constants: RescalerConstants,
@@ -211,11 +238,16 @@ def _unit(
     method: str,
     choice: Choice,
 ) -> Unit:
+    """Returns the unit of one rescaler.
+
+    Raises:
+        StudyError: the shipped RTL has no module for it.
+    """
     return Unit(
         identifier=identifier,
         method=method,
         workload=workload,
-        architecture=_architecture(workload, constants, choice),
+        architecture=architecture_of(workload, constants, choice),
         constants=constants,
         bias=operator.bias[constants.live] + constants.offset if isinstance(operator, Weighted) else None,
         stored_bits=max(network.tensors[index].bits for index in operator.inputs),
@@ -225,7 +257,12 @@ def _unit(
     )
 
 
-def _architecture(workload: RescalerWorkload, constants: RescalerConstants, choice: Choice) -> Architecture:
+def architecture_of(workload: RescalerWorkload, constants: RescalerConstants, choice: Choice) -> Architecture:
+    """Returns the architecture that is exported for a workload.
+
+    Raises:
+        StudyError: there is none.
+    """
     offered_here = (each for each in offered(choice, 1) if each.exported and not each.folded)
     exported = list(dict.fromkeys(each.contract for each in offered_here))
     if workload.contract not in exported:
@@ -246,6 +283,11 @@ def _architecture(workload: RescalerWorkload, constants: RescalerConstants, choi
 def _is_wired(stage: StageConstants) -> bool:
     """Returns whether the input stage of an ADD is a shift that drops no bit."""
     return stage.multiplier_bits == 1 and stage.right_shift_max <= 0
+
+
+def layers_of(units: Sequence[Unit]) -> list[Unit]:
+    """Returns the layers that units serve; a unit of one layer is that layer's."""
+    return [layer for unit in units for layer in unit.layers or (unit,)]
 
 
 def variable_shift(stage: StageConstants) -> IntArray:

@@ -158,17 +158,13 @@ def _repeat(folder: Path) -> str:
 
 def _sharing(folder: Path) -> str:
     rows = _rows(folder / f"sharing_{_MAIN}.csv")
-    heading = ["k", "own unit", "left-aligned", "right-aligned"]
-    names = ("own_pj", "left_pj", "right_pj")
-    table = _table(heading, ([row["layer_bits"], *(f"{float(row[name]):.0f}" for name in names)] for row in rows))
-    gains = {row["layer_bits"]: float(row["left_pj"]) / float(row["right_pj"]) - 1 for row in rows}
-    left = ", ".join(k for k, gain in gains.items() if gain < 0)
-    own, shared = (float(rows[-1][name]) for name in ("own_pj", "right_pj"))
-    return (
-        f"{table}\n\nLeft-aligned is better at k = {left}, by up to {-100 * min(gains.values()):.0f} %; right-aligned "
-        f"elsewhere, by up to {100 * max(gains.values()):.0f} %. Even the\n{rows[-1]['layer_bits']}-bit layer pays "
-        f"{shared / own:.1f} times for the shared unit's longer shifter."
-    )
+    names = ("own_pj", "shared_pj")
+    energies = [[float(row[name]) for name in names] for row in rows]
+    cells = [
+        [row["layer_bits"], *(f"{each:.0f}" for each in pair), f"{pair[1] / pair[0]:.1f}"]
+        for row, pair in zip(rows, energies, strict=True)
+    ]
+    return _table(["k", "own unit", "shared unit", "shared over own"], cells)
 
 
 def _rungs(folder: Path) -> str:

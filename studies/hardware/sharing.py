@@ -16,7 +16,7 @@ import numpy as np
 from hwmodels.architectures import ARRAY
 from hwmodels.orders import DEFAULT_ORDER
 from hwmodels.synthesis import Circuit, Library, build_circuit, load_liberty, measure_energy, synthesize
-from hwmodels.traces import SHIFT_BITS, AccumulatorTrace, load_recording
+from hwmodels.traces import AccumulatorTrace, load_recording
 from studies.hardware.scripts import run_script, write_rows
 
 HARDWARE_BITS: Final = 31
@@ -30,14 +30,12 @@ class SharedEnergy:
     Attributes:
         layer_bits: ``k`` of the layer.
         own_pj: in a unit of its own width.
-        left_pj: in the wide unit, multiplier left-aligned (its low bits zero, the shift larger by as much).
-        right_pj: in the wide unit, multiplier right-aligned (its high bits zero).
+        shared_pj: in the wide unit, its multiplier aligned to the left: low bits zero, right shift larger by as much.
     """
 
     layer_bits: int
     own_pj: float
-    left_pj: float
-    right_pj: float
+    shared_pj: float
 
 
 def characterise_sharing(
@@ -45,31 +43,22 @@ def characterise_sharing(
 ) -> list[SharedEnergy]:
     """Synthesizes the wide unit and the narrow ones, and measures each layer width in both.
 
-    The wide unit's shifter reaches from the smallest shift of a right-aligned 1-bit multiplier to the largest of a
-    left-aligned one, as that of a shared unit must.
+    Layers of one range of scales have, aligned to the left, one range of shifts.
     """
-    lowest = ARRAY.sweep_point(trace, 1, acc_bits).shift_min
-    span = HARDWARE_BITS - 1 + (1 << SHIFT_BITS) - 1
-    wide = _unit(library, acc_bits, HARDWARE_BITS, lowest, span.bit_length())
-    return [_measure(library, trace, wide, lowest, k, acc_bits) for k in layers]
+    wide = _unit(library, trace, HARDWARE_BITS, acc_bits)
+    return [_measure(library, trace, wide, k, acc_bits) for k in layers]
 
 
-def _unit(library: Library, acc_bits: int, k: int, shift_min: int, shift_bits: int) -> Circuit:
-    parameters = {"ACC_WIDTH": acc_bits, "MULT_WIDTH": k, "SHIFT_WIDTH": shift_bits, "SHIFT_MIN": shift_min}
+def _unit(library: Library, trace: AccumulatorTrace, k: int, acc_bits: int) -> Circuit:
+    parameters = ARRAY.parameters(ARRAY.sweep_workload(ARRAY.sweep_point(trace, k, acc_bits)))
     return build_circuit(synthesize(ARRAY.files, ARRAY.top, parameters, library), library)
 
 
-def _measure(
-    library: Library, trace: AccumulatorTrace, wide: Circuit, lowest: int, k: int, acc_bits: int
-) -> SharedEnergy:
-    point = ARRAY.sweep_point(trace, k, acc_bits)
-    columns = ARRAY.stimulus(trace, ARRAY.sweep_workload(point))
-    own = _unit(library, acc_bits, k, point.shift_min, point.shift_bits)
-    right_shift = columns["shift"] + (point.shift_min - lowest)
-    up = HARDWARE_BITS - k
-    left = {**columns, "mult": columns["mult"] << np.int64(up), "shift": right_shift + up}
-    right = {**columns, "shift": right_shift}
-    energies = (measure_energy(circuit, c) for circuit, c in ((own, columns), (wide, left), (wide, right)))
+def _measure(library: Library, trace: AccumulatorTrace, wide: Circuit, k: int, acc_bits: int) -> SharedEnergy:
+    columns = ARRAY.stimulus(trace, ARRAY.sweep_workload(ARRAY.sweep_point(trace, k, acc_bits)))
+    aligned = {**columns, "mult": columns["mult"] << np.int64(HARDWARE_BITS - k)}
+    own = _unit(library, trace, k, acc_bits)
+    energies = (measure_energy(circuit, each) for circuit, each in ((own, columns), (wide, aligned)))
     return SharedEnergy(k, *(energy.delayed_pj for energy in energies))
 
 

@@ -180,3 +180,23 @@ def test_every_unit_of_a_design_is_proven_by_a_command(run: RunFolder, varied: i
     assert done.status == 0
     assert {proof["outcome"] for proof in proofs} == {"proven"}
     assert {"conv_0", "add_3", "fc_7"} <= {proof["layer"] for proof in proofs}
+
+
+def test_a_shared_study_exports_its_banks(run: RunFolder, varied: int, tmp_path: Path) -> None:
+    copied = RunFolder(tmp_path / "run")
+    shutil.copytree(run.path, copied.path)
+    manifest = copied.manifest()
+    hardware = manifest.spec.hardware.model_copy(update={"style": "shared", "lanes": 2})
+    other = manifest.model_copy(update={"spec": manifest.spec.model_copy(update={"hardware": hardware})})
+    copied.manifest_path.write_text(other.to_json(), encoding="utf-8")
+    readme = export_design(copied.path, varied, tmp_path / "out", rows=20, samples=2)
+    document = DesignDocument.model_validate_json((tmp_path / "out" / "design.json").read_text(encoding="utf-8"))
+    assert {each.module for each in document.rescalers} <= {"unit_bank", "unit_add_bank"}
+    for module in ("unit_bank", "unit_add_bank"):
+        layers = [each for each in document.rescalers if each.module == module]
+        assert [each.layer for each in layers] == list(range(len(layers)))
+        assert all(f"`{module}`, layer {each.layer} |" in readme.read_text(encoding="utf-8") for each in layers)
+    channels = [each.channels for each in document.rescalers if each.module == "unit_bank"]
+    firsts = [each.first_word for each in document.rescalers if each.module == "unit_bank"]
+    assert firsts == [sum(channels[:number]) for number in range(len(channels))]
+    assert "2 lanes, lane 0 lowest" in readme.read_text(encoding="utf-8")
