@@ -43,7 +43,10 @@ def executed(notebook: Notebook) -> Notebook:
 
 def _outputs(source: str, scope: dict[str, Any], number: int) -> list[dict[str, Any]]:
     tree, name = ast.parse(source), f"cell {number}"
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    end = tree.body[-1] if tree.body else None
+    last = end if isinstance(end, ast.Expr) else None
+    if last is not None:
+        tree.body.pop()
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(tree, name, "exec"), scope)  # noqa: S102 -- a notebook of this project
