@@ -26,6 +26,7 @@ from dse.store import (
     front_of,
     git_revision,
     installed_versions,
+    looks_before,
     new_id,
     new_storage,
     now_utc,
@@ -67,7 +68,7 @@ def run_study(
             resumed, it may say where its database is today, and supply the password.
         cache: evaluations of earlier runs; none are reused for ``None``.
         read_test: whether to score designs on the test split at the end. Every reading spends a part of the verdict's
-            error, so a first check of a few trials should do without.
+            error, also that of later runs in the folder, so a first check of a few trials should do without.
         on_progress: called after every recorded trial.
 
     Raises:
@@ -106,7 +107,15 @@ def run_study(
                     try:
                         sizes = [len(member.splits.test) for member in study.members]
                         driver = Driver(
-                            spec, store, space, folder, pool, shown, interrupts=interrupts, test_samples=sizes
+                            spec,
+                            store,
+                            space,
+                            folder,
+                            pool,
+                            shown,
+                            interrupts=interrupts,
+                            test_samples=sizes,
+                            looks_before=plan.manifest.looks_before,
                         )
                         driver.run(spec.search.trials, read_test=read_test)
                         results = collect(plan.manifest, store)
@@ -169,6 +178,7 @@ def planned(
     if begun is None:
         if storage:
             database(storage)
+        manifest = _after(folder, manifest, storage)
         return Plan(manifest, resumed=False, replaces=fresh, queued=(), storage=storage)
     changed = begun.changed(manifest.contents)
     changed += [key for key in ("network", "data") if _sha256(begun, key) != _sha256(manifest, key)]
@@ -176,8 +186,14 @@ def planned(
     earlier = StudyStore.of_run(folder, begun, storage)  # a damaged or missing storage is refused here
     if changed:
         queued = front_designs(earlier, study)
+        manifest = _after(folder, manifest, storage)
         return Plan(manifest, resumed=False, replaces=True, queued=queued, storage=storage)
     return Plan(begun.resumed_as(manifest), resumed=True, replaces=False, queued=(), storage=storage)
+
+
+def _after(folder: RunFolder, manifest: Manifest, storage: str) -> Manifest:
+    """Returns the manifest of a new run that knows how often earlier ones in its folder looked at its data."""
+    return manifest.model_copy(update={"looks_before": looks_before(folder, manifest.data_sha256, storage)})
 
 
 def _sha256(manifest: Manifest, key: str) -> str:

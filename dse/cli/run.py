@@ -64,7 +64,7 @@ def run(
         written = load_study(study, fetcher)
     spec = with_overrides(written, trials=trials, workers=workers, seed=seed)
     from dse.cli.progress import StudyProgress
-    from dse.report import front_table, recommendation
+    from dse.report import front_table, notes, recommendation
     from dse.run import default_folder, run_study  # imports torch: a study file that cannot be used is refused before
     from dse.store import EvaluationCache, RunFolder, default_cache_path
     from dse.verdict import shares_of
@@ -97,6 +97,7 @@ def run(
     console.print(rec.verdict.headline, markup=False, highlight=False)
     if rec.verdict.recommended and (shares := shares_of(rec.verdict.recommended, results.facts)):
         console.print(shares, markup=False, highlight=False)
+    console.print(notes(rec.verdict))
     console.print(f"Report: {folder.report_path}", soft_wrap=True, markup=False)
     print_export(folder.path, rec.verdict, results.facts.members)
     again = [

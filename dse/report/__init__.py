@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from dse.report.documents import ResultsDocument, results_document
 from dse.report.recommendations import Recommendation, recommendation
-from dse.report.terminal import FrontText, TextRow, complete_trial, front_table, front_text, show
+from dse.report.terminal import FrontText, TextRow, complete_trial, front_table, front_text, notes, show
 from dse.verdict import Choice, Evidence
 from nets.lazy import names_on_demand
 
@@ -30,6 +30,7 @@ __all__ = [
     "complete_trial",
     "front_table",
     "front_text",
+    "notes",
     "recommendation",
     "results_document",
     "show",

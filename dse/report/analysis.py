@@ -63,6 +63,42 @@ class Agreement:
     front_size: int
 
 
+@dataclass(frozen=True)
+class FrontVolume:
+    """What the front covers on the samples that chose it and on samples that no search saw, in hypervolume.
+
+    Losses are floored at int32's. The interval holds for all designs together: every loss on test is at the worse end
+    of its 95% interval, or at the better one.
+
+    Attributes:
+        validation: with the losses on validation.
+        test: with the losses on test.
+        low, high: ends of the interval of ``test``.
+    """
+
+    validation: float
+    test: float
+    low: float
+    high: float
+
+
+def front_volume(results: StudyResults) -> FrontVolume | None:
+    """Computes what the front covers; returns None if a design of it is not scored on test, or without int32."""
+    objectives, on_test = list(results.facts.objectives), results.facts.loss.on_test
+    front, int32 = results.front.dropna(subset=objectives), results.int32[objectives].dropna()
+    if front.empty or int32.empty or front[list(on_test)].isna().any(axis=None):
+        return None
+    unit = int32.to_numpy(dtype=np.float64)[0]
+    values = front[objectives].to_numpy(dtype=np.float64)
+
+    def volume(losses: str) -> float:
+        shown = np.column_stack([front[losses].to_numpy(dtype=np.float64), values[:, 1:]])
+        return hypervolume(relative_costs(shown, unit), objectives)
+
+    test, best, worst = on_test
+    return FrontVolume(volume(objectives[0]), volume(test), volume(worst), volume(best))
+
+
 def convergence(results: StudyResults) -> Convergence | None:
     """Computes the growth of the front; returns None without an int32 baseline, whose costs are the unit."""
     objectives = list(results.facts.objectives)

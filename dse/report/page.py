@@ -66,7 +66,7 @@ def report_html(analysis: Analysis, drawn: dict[str, Picture]) -> str:
         verdict=verdict,
         chosen=chosen,
         tiles=tiles(chosen, verdict, facts) if chosen else front_tiles(view.front, facts, view.loss),
-        gain=gain_in_words(verdict.gain_over_uniform, chosen, facts) if chosen and verdict.gain_over_uniform else "",
+        gain=gain_in_words(gain, chosen, facts, verdict) if chosen and (gain := verdict.gain_over_uniform) else "",
         needs=needs(chosen) if chosen else (),
         at_margin=_at_margin(facts),
         clock=clock_sentence(view.results),

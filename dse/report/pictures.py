@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dse import formats
-from dse.report.analysis import Agreement, Convergence, Step, agreement, convergence, marginal_steps
+from dse.report.analysis import (
+    Agreement,
+    Convergence,
+    FrontVolume,
+    Step,
+    agreement,
+    convergence,
+    front_volume,
+    marginal_steps,
+)
 from dse.report.charts.curves import agreement_panel, convergence_panels
 from dse.report.charts.front import front_panel
 from dse.report.charts.picture import Panel, Picture, Title, rendered, write_picture
@@ -26,6 +35,7 @@ class Analysis:
     steps: list[Step]
     sensitivity: Sensitivity | None
     convergence: Convergence | None
+    volume: FrontVolume | None
     agreement: Agreement | None
 
 
@@ -38,6 +48,7 @@ def analyse(results: StudyResults) -> Analysis:
         steps=marginal_steps(view.front, results.facts.samples.get("validation", 0)) if results.facts.margin else [],
         sensitivity=sensitivity(results),
         convergence=convergence(results),
+        volume=front_volume(results),
         agreement=agreement(results),
     )
 

@@ -19,7 +19,7 @@ from dse.report.clocks import clock_sentence
 from dse.report.layers import layer_lines
 from dse.report.recommendations import Recommendation
 from dse.store import StudyFacts, StudyResults
-from dse.verdict import ROLE_NAMES, Choice, choices, loss_digits
+from dse.verdict import ROLE_NAMES, Choice, Verdict, choices, loss_digits
 
 _SHORT = {
     "drop": "drop",
@@ -74,7 +74,7 @@ def front_text(results: StudyResults, rec: Recommendation) -> FrontText:
             baselines.append(row(baseline, dim=baseline != rec.verdict.recommended))
             on_screen.add(baseline.trial)
     facts, short = results.facts, _SHORT[results.facts.loss.word]
-    thinned = f", {len(shown)} of them shown" if len(shown) < len(front) else ""
+    thinned = f", {len(shown)} of them in this table" if len(shown) < len(front) else ""
     return FrontText(
         title=f"{facts.study}: {formats.count(len(front), 'design')} on the front{thinned}",
         headings=("trial", "area µm²", "less", "nJ", f"val {short}", f"test {short} [95%]", "multiplier bits"),
@@ -115,11 +115,6 @@ def show(results: StudyResults, rec: Recommendation, console: Console, trial: in
     """
     shown = rec.verdict.recommended if trial is None else complete_trial(results, trial)
     clock = [Text(sentence)] if (sentence := clock_sentence(results)) else []
-    lines = [
-        Text(rec.verdict.text),
-        *clock,
-        *(Text(f"Note: {caution}", style="yellow") for caution in rec.verdict.cautions),
-    ]
     console.print(front_table(results, rec))
     if accuracy := _int32_accuracy(results):
         console.print(Text(accuracy))
@@ -127,7 +122,12 @@ def show(results: StudyResults, rec: Recommendation, console: Console, trial: in
         console.print(Text(f"Trial {shown.trial}:"))
         also = [f"also: {shown.also}"] if shown.also else []
         console.print(Padding(Group(*map(Text, [*layer_lines(results.rescalers, shown), *also])), (0, 0, 0, 2)))
-    console.print(Group(*lines))
+    console.print(Group(Text(rec.verdict.text), *clock, notes(rec.verdict)))
+
+
+def notes(verdict: Verdict) -> Group:
+    """Returns what a reader should know before acting on a verdict, a line each."""
+    return Group(*(Text(f"Note: {caution}", style="yellow") for caution in verdict.cautions))
 
 
 def complete_trial(results: StudyResults, trial: int) -> Choice:

@@ -8,7 +8,7 @@ from dse import formats
 from dse.design import Figure, metrics
 from dse.report.losses import ShownLoss, shown_loss
 from dse.store import StudyFacts
-from dse.verdict import Choice, Gain, Reference, Verdict, uniform_name
+from dse.verdict import Choice, Gain, Reference, Verdict, refuted_rival, uniform_name
 
 _WITHOUT_BUFFERS = "MACs and rescalers; buffers not counted"
 _MEMORY = {
@@ -201,13 +201,14 @@ def _intervals(choice: Choice, verdict: Verdict, loss: ShownLoss) -> list[str]:
     ]
 
 
-def gain_in_words(gain: Gain, choice: Choice, facts: StudyFacts) -> str:
+def gain_in_words(gain: Gain, choice: Choice, facts: StudyFacts, verdict: Verdict) -> str:
     """Returns what the search gained over the best uniform design, in a sentence."""
     rival = "int32" if gain.rival.role.is_int32 else uniform_name(gain.rival)
     if gain.rival.trial == choice.trial:
         return f"It is one choice for all layers ({rival}): the search gained nothing."
     if gain.saved <= 0:
-        return f"The search gained nothing: one choice for all layers ({rival}) costs no more."
+        refuted = refuted_rival(gain, verdict)
+        return f"The search gained nothing: one choice for all layers ({rival}) costs no more{refuted}."
     saved, low, high = (formats.signed(100 * share, 0) for share in (gain.saved, gain.low, gain.high))
     return (
         f"The search saved {saved}% of {facts.cost.title.lower()} ({low} to {high}%) over the best single choice for "

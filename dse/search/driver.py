@@ -98,6 +98,7 @@ class Driver:
         on_progress: called after every recorded trial.
         test_samples: size of the test split of every network, by which it is decided what to test; none: as many as
             for validation.
+        looks_before: looks at the test samples that earlier runs took.
         interrupts: delays signals while something is written; its own ones if None.
     """
 
@@ -111,10 +112,12 @@ class Driver:
         on_progress: Callable[[Progress], None] = lambda _progress: None,
         *,
         test_samples: Sequence[int] = (),
+        looks_before: int = 0,
         interrupts: Interrupts | None = None,
     ) -> None:
         self._search_spec, self._fidelity = spec.search, spec.fidelity
         self._margin_pp, self._test_samples = spec.report.margin_pp, tuple(test_samples)
+        self._looks_before = looks_before
         self._store, self._space, self._folder, self._pool = store, space, folder, pool
         self._on_progress, self._objectives = on_progress, self._search_spec.objectives
         self._searched = search_objectives(self._objectives)
@@ -367,7 +370,9 @@ class Driver:
         feasible = {number: is_feasible(record, self._search_spec.constraints) for number, record in records.items()}
         entries = entries_of(records, roles, feasible)
         designs = candidates_of(entries, self._objectives, loss, cost_of(self._objectives))
-        look = next_look(designs, looks, self._margin_pp, self._test_samples, len(records))
+        look = next_look(
+            designs, looks, self._margin_pp, self._test_samples, len(records), looks_before=self._looks_before
+        )
         if look.sequence:
             self._store.add_look(look)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from dse.store.cache import EvaluationCache, default_cache_path
 from dse.store.collection import collect, member_key, results_of
 from dse.store.columns import design_table, for_people, heading, trial_columns
+from dse.store.earlier_looks import looks_before
 from dse.store.front import contenders, front_of, is_feasible, violations
 from dse.store.journal import new_journal, own_journal
 from dse.store.looks import Look
@@ -49,6 +50,7 @@ __all__ = [
     "heading",
     "installed_versions",
     "is_feasible",
+    "looks_before",
     "member_key",
     "new_id",
     "new_journal",

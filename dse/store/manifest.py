@@ -50,6 +50,7 @@ class Manifest(BaseModel):
         cost_sources: source of the objectives' costs, and of the second cost model.
         storage: URL of the database that holds the trials, without its password; empty for the journal.
         seal: shows this user that a run was made here (:mod:`dse.store.trust`); empty for the journal.
+        looks_before: looks at test samples of the same data that earlier runs in the folder took.
         resumed_with: versions and processor that the run was resumed with, if they were others.
     """
 
@@ -75,6 +76,7 @@ class Manifest(BaseModel):
     cost_sources: tuple[CostSource, CostSource]
     storage: str = ""
     seal: str = ""
+    looks_before: int = Field(default=0, ge=0)
     resumed_with: tuple[str, ...] = ()
 
     @property

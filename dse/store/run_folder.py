@@ -152,6 +152,10 @@ class RunFolder:
             raise StudyError(f"{self.path}: cannot be written: {error.strerror}") from None
         return aside
 
+    def set_aside_runs(self) -> "list[RunFolder]":
+        """Returns the runs that were set aside in the folder."""
+        return [RunFolder(path) for path in sorted(self.path.glob(f"{_EARLIER}*")) if path.is_dir()]
+
     def new_folder(self, prefix: str) -> Path:
         """Makes the first folder in this one whose name is the prefix and a number."""
         for number in itertools.count(1):

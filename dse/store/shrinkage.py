@@ -1,23 +1,29 @@
-"""The accuracy drop that is expected of a design, from its right answers and its cross-entropy on validation together.
+"""The accuracy drop that is expected of a design, from its right answers and its outputs on validation together.
 
 The front of many designs by the drop on validation is a front of lucky ones: what is ahead on some hundred samples is
-ahead on others by less. The cross-entropy of the same outputs is hardly subject to this luck. A line through the drops
-of all designs by their cross-entropy says what a drop should be; the measured drop is moved towards it by as much as
-its sampling variance outweighs the spread of true drops around the line (empirical Bayes; Efron and Morris, Journal of
-the American Statistical Association 70 (1975) 311-319).
+ahead on others by less. Other figures of the same outputs are less subject to this luck. A line through the drops of
+all designs by such a figure says what a drop should be; the measured drop is moved towards it by as much as its
+sampling variance outweighs the spread of true drops around the line (empirical Bayes; Efron and Morris, Journal of the
+American Statistical Association 70 (1975) 311-319).
+
+The figure is the sum of two estimates of the same increase of the cross-entropy over int32's: by the labels, and the
+divergence, which is the increase if labels are drawn by int32's own probabilities. The first is lucky by about
+``sqrt(2 divergence / samples)``; the second has no labels to be lucky with, and is as wrong as int32 is overconfident.
 
 Untrained designs whose outputs are no worse than int32's lose nothing, so their line goes through the origin. What all
 drops have in common beyond it is the luck of int32 itself, which every one of them is measured against. Training
-changes what a network gets right, so trained designs have a line of their own, which may pass beside the origin.
+changes what a network gets right, so trained designs have a line of their own, which may pass beside the origin, and
+the cross-entropy alone: their divergence from int32 is no loss.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from dse.design import CROSS_ENTROPY, DROP, Level, paired_counts, value_of
+from dse.design import CROSS_ENTROPY, DIVERGENCE, DROP, Level, paired_counts, value_of
 from dse.store.records import TrialRecord
 
 _LEAST = 8  # designs of one level that a line is drawn through
@@ -43,15 +49,16 @@ def expected_drops(records: Mapping[int, TrialRecord], int32: TrialRecord | None
     for number, record in records.items():
         if record.fidelity is Level.PART:  # other samples than int32's, and never on the front
             continue
-        if value_of(record, CROSS_ENTROPY.name) <= _NEAR * CROSS_ENTROPY.reference:  # never so without labels
+        near = value_of(record, CROSS_ENTROPY.name) <= _NEAR * CROSS_ENTROPY.reference  # never so without labels
+        if near and math.isfinite(_predictor(record)):
             by_level[record.fidelity].append(number)
     for level, numbers in by_level.items():
         if len(numbers) < _LEAST:
             continue
         measured = np.array([drops[number] for number in numbers])
-        entropies = np.array([value_of(records[number], CROSS_ENTROPY.name) for number in numbers])
+        predictor = np.array([_predictor(records[number]) for number in numbers])
         variances = np.array([_variance(records[number], int32) for number in numbers])
-        moved = shrunken(measured, entropies, variances, through_origin=not level.is_trained)
+        moved = shrunken(measured, predictor, variances, through_origin=not level.is_trained)
         drops |= dict(zip(numbers, map(float, moved), strict=True))
     return drops
 
@@ -80,8 +87,20 @@ def shrunken(measured: Floats, predictor: Floats, variances: Floats, *, through_
     return moved
 
 
+def _predictor(record: TrialRecord) -> float:
+    """Returns the figure on which the drop depends, nats; NaN if it is not known."""
+    entropy = value_of(record, CROSS_ENTROPY.name)
+    return entropy if record.is_trained else entropy + value_of(record, DIVERGENCE.name)
+
+
 def _variance(record: TrialRecord, int32: TrialRecord) -> float:
-    """Returns the sampling variance of a drop, squared percentage points; in a portfolio the largest of any network."""
+    """Returns the sampling variance of a drop, squared percentage points; in a portfolio the largest of any network.
+
+    The discordance is the one seen, with one sample more: a few samples without any difference promise nothing. Only
+    outputs that are int32's have no variance.
+    """
+    if _predictor(record) == 0 and value_of(record, DIVERGENCE.name) == 0:
+        return 0.0
     theirs = dict(int32.by_member)
     counted = [paired_counts(theirs.get(name), answers) for name, answers in record.by_member]
     return max((_paired_variance(c.lost, c.gained, c.samples) for c in counted if c is not None), default=0.0)
@@ -89,4 +108,4 @@ def _variance(record: TrialRecord, int32: TrialRecord) -> float:
 
 def _paired_variance(lost: float, gained: float, samples: int) -> float:
     difference = (lost - gained) / samples
-    return 1e4 * ((lost + gained) / samples - difference**2) / samples
+    return 1e4 * ((lost + gained + 1) / (samples + 2) - difference**2) / samples

@@ -13,7 +13,7 @@ from dse.verdict.designs import (
 from dse.verdict.judge import verdict_of
 from dse.verdict.outcome import Comparison, Gain, Outcome, Power, Reference, Stability, Test, Verdict
 from dse.verdict.plan import next_look
-from dse.verdict.words import shares_of
+from dse.verdict.words import refuted_rival, shares_of
 
 __all__ = [
     "ROLE_NAMES",
@@ -33,6 +33,7 @@ __all__ = [
     "loss_amount",
     "loss_digits",
     "next_look",
+    "refuted_rival",
     "shares_of",
     "tested_loss",
     "uniform_name",

@@ -71,7 +71,7 @@ class _Case:
         designs, examiner = self._candidates(loss), self._examiner(loss, margin)
         steps = steps_of(looks, examiner)
         shown = [step.trial for step in steps if step.reached and step.passed]
-        error = steps[-1].error if steps else error_of_look(1)
+        error = steps[-1].error if steps else error_of_look(facts.looks_before + 1)
         tested = tuple(self._test(step) for step in steps)
         if designs is None:
             return replace(nothing, margin_pp=margin)

@@ -13,6 +13,7 @@ from dse.verdict.candidates import Candidates, Floats
 
 ERROR = 0.025  # one-sided, of all looks together: the upper end of a 95% interval
 _LATER_LOOKS = 0.2  # share of the error that is kept for the looks after each one
+_LEAST_ERROR = 1e-12
 _LEAST_CHANCE = 0.05  # to pass, for a design to be tested at all
 
 _QUANTILES = [normal_quantile(share) for share in (np.arange(11) + 0.5) / 11]  # in steps of equal probability
@@ -21,12 +22,21 @@ Weights = npt.NDArray[np.float32]
 
 
 def error_of_look(number: int) -> float:
-    """Returns the one-sided error of a look at the test split, the first being 1: 2.0%, 0.4%, 0.08% and so on."""
-    return ERROR * (1 - _LATER_LOOKS) * _LATER_LOOKS ** (number - 1)
+    """Returns the one-sided error of a look at the test split, the first being 1: 2.0%, 0.4%, 0.08% and so on.
+
+    From the fifteenth on it is too small for any sum of them to matter, and kept where quantiles are still exact.
+    """
+    return max(ERROR * (1 - _LATER_LOOKS) * _LATER_LOOKS ** (number - 1), _LEAST_ERROR)
 
 
 def next_look(
-    candidates: Candidates | None, earlier: Sequence[Look], margin_pp: float, test_samples: Sequence[int], trials: int
+    candidates: Candidates | None,
+    earlier: Sequence[Look],
+    margin_pp: float,
+    test_samples: Sequence[int],
+    trials: int,
+    *,
+    looks_before: int = 0,
 ) -> Look:
     """Returns the next look at the test split.
 
@@ -37,8 +47,9 @@ def next_look(
             other can be chosen.
         test_samples: size of the test split of every network; none: as many as for validation.
         trials: complete trials of the study.
+        looks_before: looks at the same test samples that other runs took, whose results may have led to this study.
     """
-    error, margin = error_of_look(len(earlier) + 1), earlier[0].margin_pp if earlier else margin_pp
+    error, margin = error_of_look(looks_before + len(earlier) + 1), earlier[0].margin_pp if earlier else margin_pp
     fresh = None if candidates is None else untested(candidates, earlier)
     sequence = () if fresh is None else planned(fresh, margin, test_samples or fresh.samples, error)
     return Look(error=error, margin_pp=margin, sequence=sequence, trials=trials)

@@ -80,7 +80,7 @@ def text_of(verdict: Verdict, facts: StudyFacts) -> list[str]:
         return _tests(verdict)
     choice = verdict.recommended
     sentences = [shares_of(choice, facts), *_accuracy(verdict, facts), *_tests(verdict)]
-    sentences = [each for each in (*sentences, *_gain(verdict.gain_over_uniform, choice)) if each]
+    sentences = [each for each in (*sentences, *_gain(verdict, choice)) if each]
     return [*sentences, *_stability(verdict), *_power(verdict, facts)]
 
 
@@ -163,8 +163,9 @@ def _why(test: Test) -> str:
     return f": it may lose {formats.points(worst.high)} against {_reference(worst)}"
 
 
-def _gain(gain: Gain | None, choice: Choice) -> list[str]:
+def _gain(verdict: Verdict, choice: Choice) -> list[str]:
     """Returns what the choice per layer gained."""
+    gain = verdict.gain_over_uniform
     if gain is None:
         return []
     rival = "int32" if gain.rival.role.is_int32 else uniform_name(gain.rival)
@@ -174,11 +175,26 @@ def _gain(gain: Gain | None, choice: Choice) -> list[str]:
     reference = Reference.TREATED_ALIKE.value if choice.is_finetuned else "int32"
     equal = f"loses no more on validation (being better than {reference} does not count)"
     if gain.saved <= 0:
-        return [f"Choosing per layer gained nothing here: {named} costs no more and {equal}."]
+        refuted = refuted_rival(gain, verdict)
+        return [f"Choosing per layer gained nothing here: {named} costs no more and {equal}{refuted}."]
     return [
         f"It needs {formats.percent(gain.saved)} less than {named}, the cheapest uniform design that {equal}; "
         f"{formats.percent(gain.low)} to {formats.percent(gain.high)} over resamples of the validation samples."
     ]
+
+
+def refuted_rival(gain: Gain, verdict: Verdict) -> str:
+    """Returns why a rival that looks as good on validation is not recommended, if it lost more than the margin on test.
+
+    The words end a sentence; there are none if that is not the reason.
+    """
+    on_test = [gain.rival.figures.get(name, math.nan) for name in verdict.loss.on_test[:1]]
+    if gain.rival.is_finetuned:
+        on_test.append(gain.rival.figures["test_accuracy_drop_vs_control_pp"])
+    worst = max((loss for loss in on_test if math.isfinite(loss)), default=-math.inf)
+    if verdict.outcome is Outcome.SHOWN or verdict.margin_pp is None or worst <= verdict.margin_pp:
+        return ""
+    return f", but lost {formats.points(worst)} on the test split, so it is no better guess"
 
 
 def _stability(verdict: Verdict) -> list[str]:
@@ -208,11 +224,7 @@ def cautions_of(verdict: Verdict, results: StudyResults) -> list[str]:
     facts, choice = results.facts, verdict.recommended
     cautions = [] if facts.complete else ["The study is not finished; this may change."]
     cautions += _changed_margin(verdict, facts)
-    if len(results.looks) > 1:
-        cautions.append(
-            f"The test split was read {len(results.looks)} times. The looks share one error of 2.5%, so later ones "
-            "need clearer results."
-        )
+    cautions += _several_looks(facts.looks_before, len(results.looks))
     if verdict.outcome is Outcome.SHOWN and verdict.power and verdict.power.chance < 0.5:
         cautions.append(
             f"The test split is small: {_chance(verdict.power, formats.points(verdict.margin_pp), facts)} "
@@ -229,6 +241,18 @@ def cautions_of(verdict: Verdict, results: StudyResults) -> list[str]:
             "extra training cannot be separated, and nothing is shown."
         )
     return cautions
+
+
+def _several_looks(before: int, own: int) -> list[str]:
+    """Says how often test samples were read: for earlier runs in the folder, and for this one."""
+    if not before and own < 2:
+        return []
+    folder = "for earlier runs in this folder"
+    earlier = f", {before} of them {folder}" if before and own else f" {folder}" if before else ""
+    return [
+        f"The test split was read {formats.count(before + own, 'time')}{earlier}. The looks share one error of 2.5%, "
+        "so later ones need clearer results."
+    ]
 
 
 def _changed_margin(verdict: Verdict, facts: StudyFacts) -> list[str]:

@@ -18,7 +18,7 @@ from dse.cli.entry import BAD_INPUT
 from dse.errors import StudyError
 from dse.evaluate import contents_of
 from dse.run import begin_run, manifest_of, planned
-from dse.store import results_of
+from dse.store import Look, looks_before, results_of
 from dse.store.manifest import FORMAT, difference
 from dse.store.run_folder import RunFolder
 from dse.study.prepared import PreparedStudy
@@ -120,6 +120,33 @@ def test_another_network_or_other_data_are_refused(folder: RunFolder, digits: Pr
     other = folder.manifest().model_copy(update={f"{what}_sha256": "other"})
     with pytest.raises(StudyError, match=f"{what} changed since this run began.*--accept-changes"):
         planned(digits, folder, contents_of(digits.spec), other)
+
+
+def test_a_new_run_counts_the_looks_of_earlier_ones_at_its_data(folder: RunFolder, digits: PreparedStudy) -> None:
+    contents = contents_of(digits.spec)
+    look = Look(error=0.02, margin_pp=1.0, sequence=(1,), trials=9)
+    for looks, before in ((2, 0), (1, 2)):
+        plan = planned(digits, folder, contents, fresh=True)
+        assert plan.manifest.looks_before == before
+        with folder.locked():
+            store = begin_run(plan, folder)
+            assert results_of(folder).facts.looks_before == before
+            for _ in range(looks):
+                store.add_look(look)
+    assert planned(digits, folder, contents, fresh=True).manifest.looks_before == 3
+    changed = folder.manifest().model_copy(update={"network_sha256": "other"})
+    accepted = planned(digits, folder, contents, changed, accept_changes=True)
+    assert (accepted.resumed, accepted.manifest.looks_before) == (False, 3)
+    resumed = planned(digits, folder, contents, folder.manifest())
+    assert (resumed.resumed, resumed.manifest.looks_before) == (True, 2)
+    assert looks_before(folder, "0" * 64) == 0
+
+
+def test_looks_that_cannot_be_counted_are_warned_of(folder: RunFolder, digits: PreparedStudy) -> None:
+    start(folder, digits)
+    folder.journal_path.unlink()
+    with pytest.warns(UserWarning, match=r"cannot be counted: .*journal\.log"):
+        assert planned(digits, folder, contents_of(digits.spec), fresh=True).manifest.looks_before == 0
 
 
 def hold(path: Path, connection: Connection) -> None:

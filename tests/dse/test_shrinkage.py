@@ -33,7 +33,9 @@ def record(
     drop = 100 * float(baseline.mean() - right.mean())
     evaluated = evaluation(POINT, level, (drop, area, area))
     answers = Answers.of(len(right), right, None)
-    return record_of(POINT.to_json(), [replace(evaluated, answers=answers, val_cross_entropy_increase=entropy)])
+    divergence = None if entropy is None else max(entropy, 0.0)
+    scored = replace(evaluated, answers=answers, val_cross_entropy_increase=entropy, val_divergence=divergence)
+    return record_of(POINT.to_json(), [scored])
 
 
 @given(st.lists(st.tuples(st.floats(-2, 8), st.floats(0, 0.3)), min_size=3, max_size=20), st.floats(0, 9))

@@ -118,6 +118,7 @@ def test_a_study_from_start_to_resumption(cli: Cli, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="the earlier run is kept in runs/small/earlier-1"):
         fresh = cli("run", write_study(tmp_path, network__weight_bits=5), "--trials", 7, "--fresh")
     assert fresh.status == 0, fresh.err
+    assert "Note: The test split was read 1 time for earlier runs in this folder." in fresh.out
     assert (run / "notes.txt").read_text() == "the user's own"
     assert sorted(path.name for path in run.iterdir() if path.name not in before_names) == ["earlier-1", "notes.txt"]
     assert {path.name for path in (run / "earlier-1").iterdir()} == before_names - {

@@ -10,7 +10,7 @@ from dse import formats
 from dse.design.metrics import ACCELERATOR_AREA, ACCELERATOR_ENERGY, DROP, LATENCY, RESCALER_AREA, RESCALER_ENERGY
 from dse.design.pareto import hypervolume
 from dse.design.space import NATURAL
-from dse.report.analysis import agreement, convergence, grown, marginal_steps
+from dse.report.analysis import agreement, convergence, front_volume, grown, marginal_steps
 from dse.report.charts.front import staircase
 from dse.report.charts.style import log_ticks
 from dse.report.scene import cost_axes, scene
@@ -29,6 +29,25 @@ def designs(results: StudyResults, points: list[tuple[float, float]]) -> list[Ch
         )
         for i, (area, drop) in enumerate(points)
     ]
+
+
+def test_the_front_covers_on_test_what_its_drops_there_leave(typical: StudyResults) -> None:
+    int32 = typical.int32_row
+    front = typical.front.iloc[:1].assign(
+        **{RESCALER_AREA.name: int32[RESCALER_AREA.name] / 4, RESCALER_ENERGY.name: int32[RESCALER_ENERGY.name] / 2},
+        val_accuracy_drop_pp=-1.0, test_accuracy_drop_pp=2.0, ci_low=1.0, ci_high=4.0, on_front=True,
+    )  # fmt: skip
+    rows = typical.trials[~typical.trials["on_front"] | (typical.trials["role"] == "int32")].assign(on_front=False)
+    volume = front_volume(dataclasses.replace(typical, trials=pd.concat([rows, front])))
+    assert volume is not None
+    box = 0.75 * 0.5
+    assert (volume.validation, volume.test) == (
+        pytest.approx(5 * box),
+        pytest.approx(3 * box),
+    )  # 5 pp: no credit for -1
+    assert (volume.low, volume.high) == (pytest.approx(1 * box), pytest.approx(4 * box))
+    unscored = pd.concat([rows, front.assign(ci_low=float("nan"))])
+    assert front_volume(dataclasses.replace(typical, trials=unscored)) is None
 
 
 def test_marginal_prices_on_a_known_hull(typical: StudyResults) -> None:

@@ -27,7 +27,7 @@ def test_table_is_a_screenful_and_holds_the_recommended_and_int32(make: Maker) -
     assert f" {choice.trial} " in text
     assert name in text
     assert "int32 (Q31)" in text
-    assert "500 designs on the front, 10 of them shown" in text
+    assert "500 designs on the front, 10 of them in this table" in text
 
 
 def test_best_uniform_stands_below_the_front(make: Maker) -> None:

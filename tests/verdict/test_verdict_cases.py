@@ -163,6 +163,15 @@ def test_an_equal_design_gains_nothing_over_a_uniform_one() -> None:
     assert "gained nothing" in made.text
 
 
+def test_a_best_guess_says_why_a_uniform_design_as_good_on_validation_is_none() -> None:
+    made = verdict(uniform(90, (2, 4), (200, 4)), searched(100, (2, 6), (30, 4)))
+    assert made.outcome is not Outcome.SHOWN
+    assert made.recommended is not None
+    assert made.recommended.trial == 2
+    assert "costs no more" in made.text
+    assert ", but lost 4.90 pp on the test split, so it is no better guess." in made.text
+
+
 def test_the_gain_is_over_the_cheapest_uniform_design_as_accurate() -> None:
     made = verdict(uniform(200, (2, 2), (4, 4)), uniform(120, (4, 2), (4, 4)), searched(100, (2, 2), (4, 4)))
     gain = made.gain_over_uniform

@@ -154,6 +154,19 @@ def test_looks_share_one_error() -> None:
     assert error_of_look(1) > error_of_look(2) > error_of_look(3) > 0
 
 
+def test_the_error_of_a_hundredth_look_still_has_an_interval() -> None:
+    low, high = paired_interval(PairedCounts(TEST, 3, 3), 1 - 2 * error_of_look(100))
+    assert -100 < low < 0 < high < 100
+
+
+def test_looks_of_earlier_runs_leave_less_error() -> None:
+    right = np.ones(VAL, dtype=bool)
+    designs = candidates(right, right, np.tile(right, (DESIGNS, 1)))
+    later = next_look(designs, (), MARGIN_PP, (TEST,), 9, looks_before=2)
+    again = next_look(designs, (later,), MARGIN_PP, (TEST,), 10, looks_before=2)
+    assert (later.error, again.error) == (error_of_look(3), error_of_look(4))
+
+
 def test_a_look_that_passed_hands_its_error_on_and_one_that_failed_does_not() -> None:
     int32 = np.arange(TEST) < 340
     good, bad = int32.copy(), int32 & (np.arange(TEST) >= 60)

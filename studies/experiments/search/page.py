@@ -20,7 +20,7 @@ class Result:
         evaluations: number of evaluations.
         found: hypervolume of all designs on test, after every tenth evaluation, ``[runs, points]``.
         points: those numbers of evaluations.
-        reported: hypervolume on test of the front of what the search was given, at the end, ``[runs]``.
+        reported: hypervolume on test of the front of what a study expects, at the end, ``[runs]``.
         begun: hypervolume of the uniform designs, ``[runs]``.
         attainable: hypervolume of the front of all designs, ``[runs]``; NaN if it is not known.
         seconds: mean time of a proposal.
@@ -58,7 +58,7 @@ class Result:
 
     @property
     def gains_reported(self) -> FloatMatrix:
-        """The same of the designs on the front of what the search was given, ``[runs]``."""
+        """The same of the designs on the front of what a study expects, ``[runs]``."""
         added = self.reported - self.begun
         return np.where(np.isnan(self.attainable), added, added / (self.attainable - self.begun))
 
