@@ -71,7 +71,7 @@ def _with_root_page(_: Sphinx, page: str, text: list[str]) -> None:
 
 def _notebook(app: Sphinx, page: str, text: list[str]) -> None:
     """Turns a notebook into Markdown: its cells, and below each what it showed when it was last run."""
-    if app.env.doc2path(page).endswith(".ipynb"):
+    if Path(app.env.doc2path(page)).suffix == ".ipynb":
         text[0] = "\n\n".join(_cell(cell) for cell in json.loads(text[0])["cells"])
 
 

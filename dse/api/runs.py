@@ -10,10 +10,10 @@ import pandas as pd
 
 from dse import html
 from dse.errors import StudyError
-from dse.report import complete_trial, front_text, recommendation
+from dse.report import Recommendation, complete_trial, front_text, recommendation
 from dse.store import EvaluationCache, RunFolder, StudyResults, default_cache_path, results_of
 from dse.study import Study, load_study, study_of, with_overrides
-from dse.verdict import Verdict, verdict_of
+from dse.verdict import Verdict
 
 if TYPE_CHECKING:  # imported where they are used: a stored table must not wait for torch
     from dse.search import Progress
@@ -49,9 +49,14 @@ class Run:
         return self.results.layers.copy()
 
     @cached_property
+    def recommendation(self) -> Recommendation:
+        """The verdict with the designs that it is compared with."""
+        return recommendation(self.results)
+
+    @property
     def verdict(self) -> Verdict:
         """What the run shows: ``headline`` and ``text`` say it in words."""
-        return verdict_of(self.results)
+        return self.recommendation.verdict
 
     @property
     def recommended(self) -> int | None:
@@ -107,11 +112,10 @@ class Run:
 
     def _repr_html_(self) -> str:
         """Returns front and verdict for a notebook."""
-        rec = recommendation(self.results)
-        text = front_text(self.results, rec)
+        text = front_text(self.results, self.recommendation)
         rows = [*text.front, *text.baselines]
         cells = [row.cells for row in rows]
-        return html.table(text.title, text.headings, cells) + html.paragraphs([text.caption, rec.verdict.text])
+        return html.table(text.title, text.headings, cells) + html.paragraphs([text.caption, self.verdict.text])
 
 
 def launch(

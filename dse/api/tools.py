@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # imported by the functions: each needs another heavy library
+    import hwmodels.synthesis
     from dse.narrowing import NarrowDocument
     from dse.narrowing import Progress as NarrowProgress
     from hwmodels import OutputOrder, PresetName, VerilogCost
     from hwmodels.proof import Answer
-    from hwmodels.synthesis import Calibration, Measurement
 
 
 def narrow(
@@ -180,8 +180,8 @@ def calibrate(
     traces: Path | str | None = None,
     dataset: Path | str | None = None,
     multiplier_bits: Sequence[int] | None = None,
-    on_progress: Callable[[Measurement], None] | None = None,
-) -> Calibration:
+    on_progress: Callable[[hwmodels.synthesis.Measurement], None] | None = None,
+) -> hwmodels.synthesis.Calibration:
     """Fits a technology table to a cell library by synthesis, writes it, and returns it with its errors.
 
     Args:
