@@ -38,7 +38,7 @@ lint: install
 
 # A file's tests share one process, for what its fixtures have made. A process takes about 1.5 GB.
 test: lint
-	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 docs: install
 	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs build/site
@@ -69,7 +69,7 @@ test-floors:
 	rm -rf build/oldest
 	uv venv --quiet --python $(PYTHON) build/oldest
 	uv pip install --quiet --python build/oldest/bin/python --resolution lowest-direct --editable '.[dev]'
-	build/oldest/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	build/oldest/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

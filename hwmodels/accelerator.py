@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from hwmodels.banks import built_workloads, memory_formats
 from hwmodels.clock import ClockedModel, clock_energy_nj, slowest_ns
 from hwmodels.components import crossed, sized
 from hwmodels.costs import NetworkCost, Style, component_cost, reasons, times, total
 from hwmodels.dataflow import Dataflow, MemoryCost, memory_cost
 from hwmodels.errors import HardwareError
 from hwmodels.models import CostModel
-from hwmodels.network import PJ_PER_NJ, built_workloads, memory_formats, network_cost, parameter_memory
+from hwmodels.network import PJ_PER_NJ, network_cost, parameter_memory
 from hwmodels.orders import OutputOrder
 from hwmodels.technologies import Technology
 from hwmodels.workload import RescalerWorkload
@@ -111,7 +112,7 @@ def accelerator_cost(
         style=accelerator.style, lanes=accelerator.rescaler_lanes, cycles=cycles,
     )  # fmt: skip
     rescalers = replace(rescalers, rescaler_energy_nj=total([rescalers.rescaler_energy_nj, clocks]))
-    reads = parameter_energy_nj(workloads, technology, accelerator)
+    reads = parameter_energy_nj(workloads, model, accelerator)
     time_ns = latency_ns(cycles, period, model)
     return AcceleratorCost(
         area_um2=total([mac_area, biases, rescalers.rescaler_area_um2]),
@@ -144,17 +145,17 @@ def latency_ns(cycles: int, period_ns: float | None, model: CostModel) -> float 
 
 
 def parameter_energy_nj(
-    workloads: Sequence[RescalerWorkload], technology: Technology, accelerator: Accelerator
+    workloads: Sequence[RescalerWorkload], model: CostModel, accelerator: Accelerator
 ) -> float | None:
     """Returns the energy of reading parameters and biases in one inference, None without a memory energy.
 
     A bias is read with the parameters of its channel, as often as the order of outputs says, for which the table's
     energies are read, too.
     """
-    bit, style = parameter_memory(technology), accelerator.style
-    words = memory_formats(built_workloads(workloads, style=style), style=style)
+    bit, style = parameter_memory(model.technology), accelerator.style
+    words = memory_formats(built_workloads(workloads, style=style), model.architecture_of, style=style)
     bits = sum(
-        (word.parameter_bits + word.bias_bits) * parameter_reads(workload, technology.output_order)
+        (word.parameter_bits + word.bias_bits) * parameter_reads(workload, model.technology.output_order)
         for word, workload in zip(words, workloads, strict=True)
     )
     return None if bit.energy_pj is None else bit.energy_pj * bits / PJ_PER_NJ

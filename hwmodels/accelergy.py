@@ -112,7 +112,7 @@ def _library(entries: Sequence[Entry], model: CostModel, node: str) -> str:
     head = [
         f"# Rescalers of integer networks: {model.name} model, table {table.name} ({node} nm, {table.voltage_v:g} V).",
         f"# {_plain(table.source)}",
-        f"# Activity: {_plain(table.activity)}.",
+        f"# Activity: {_plain(table.activity)}; {_plain(table.order_note)}.",
     ]
     rows = [row for entry in entries for row in _library_rows(entry, node)]
     return "\n".join([*head, _csv(rows)])
@@ -165,6 +165,7 @@ def _identifier(entries: Sequence[Entry], model: CostModel, node: str) -> str:
     errors = [error or 0.0 for each in entries for error in (each.cost.area_error, each.cost.energy_error)]
     accuracy = max(1, round(100 * (1 - max(errors))))  # the plug-in passes over tables of accuracy 0
     return (
+        f"# {_plain(model.technology.order_note)}\n"
         f"name: rescalers_{model.technology.name}\n"
         f"technology: {node}nm\n"
         f"accuracy: {accuracy}  # percent, by the error that the technology table states\n"

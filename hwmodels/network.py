@@ -6,11 +6,12 @@ from typing import Final, get_args
 
 import numpy as np
 
+from hwmodels.banks import banks, built_workloads, memory_formats
 from hwmodels.costs import ComponentCost, LayerCost, NetworkCost, Style, UnitCost, component_cost, reasons, times, total
 from hwmodels.errors import HardwareError
 from hwmodels.models import CostModel
 from hwmodels.technologies import Technology
-from hwmodels.workload import RescalerWorkload, RescaleStage
+from hwmodels.workload import RescalerWorkload
 
 PJ_PER_NJ: Final = 1000.0
 # Part of what a wide unit adds to a narrow layer's energy that the layer pays, by its share k / K of the unit's width.
@@ -44,9 +45,9 @@ def network_cost(workloads: Sequence[RescalerWorkload], model: CostModel, *, sty
     layers = tuple(_layer(workload, model, lanes) for workload in workloads)
     if style == "streaming":
         area = total([layer.area_um2 for layer in layers])
-        bits, bias_bits = (sum(sizes) for sizes in _memory_bits(workloads, style))
+        bits, bias_bits = (sum(sizes) for sizes in _memory_bits(workloads, model, style))
     else:
-        bits, bias_bits = (max(sizes) for sizes in _memory_bits(workloads, style))
+        bits, bias_bits = (max(sizes) for sizes in _memory_bits(workloads, model, style))
         layers, datapaths = _share(workloads, layers, model, lanes)
         area = total([datapaths, parameter_memory(model.technology, bits).area_um2])
     return NetworkCost(
@@ -56,27 +57,6 @@ def network_cost(workloads: Sequence[RescalerWorkload], model: CostModel, *, sty
         layers=layers,
         missing=reasons((*(layer.unit.missing for layer in layers), parameter_memory(model.technology).missing)),
         bias_bits=bias_bits,
-    )
-
-
-def built_workloads(workloads: Sequence[RescalerWorkload], *, style: Style) -> tuple[RescalerWorkload, ...]:
-    """Returns the workloads as hardware of a style serves them.
-
-    A streaming layer's unit is built for it alone. A shared bank stores multipliers, reads zero points and bounds from
-    ports, and is folded only if all of its layers are; a folded ADD has built-in constants, and so none of them is.
-    """
-    if style == "streaming":
-        return tuple(workloads)
-    counts = {len(workload.stages) for workload in workloads}
-    folded = {count: all(w.folded for w in workloads if len(w.stages) == count) and count == 1 for count in counts}
-    return tuple(
-        replace(
-            each,
-            stages=tuple(replace(stage, multiplier=None) for stage in each.stages),
-            output=None,
-            folded=folded[len(each.stages)],
-        )
-        for each in workloads
     )
 
 
@@ -131,12 +111,12 @@ def _share(
     workloads: Sequence[RescalerWorkload], layers: Sequence[LayerCost], model: CostModel, lanes: int
 ) -> tuple[tuple[LayerCost, ...], float | None]:
     """Returns the layers with their energies in the banks that serve them, and the area of the banks' lanes."""
-    banks = _banks(workloads)
-    units = {count: model.unit_cost(bank) for count, bank in banks.items()}
+    served = banks(workloads, model.architecture_of)
+    units = {count: model.unit_cost(bank) for count, bank in served.items()}
     shared = []
     for layer, workload in zip(layers, workloads, strict=True):
         stages = len(workload.stages)
-        share = workload.multiplier_bits / banks[stages].multiplier_bits
+        share = workload.multiplier_bits / served[stages].multiplier_bits
         energy_pj = _energy_in(layer.unit, units[stages], share)
         lane = units[stages]
         shared.append(replace(layer, energy_nj=_energy_nj(energy_pj, workload), cycles=lane.cycles, serving=lane))
@@ -144,29 +124,12 @@ def _share(
     return tuple(shared), times(datapaths, lanes)
 
 
-def _memory_bits(workloads: Sequence[RescalerWorkload], style: Style) -> tuple[list[int], list[int]]:
+def _memory_bits(workloads: Sequence[RescalerWorkload], model: CostModel, style: Style) -> tuple[list[int], list[int]]:
     """Returns the bits of parameters, and of biases, that each layer needs in the memories of a style."""
-    pairs = list(zip(workloads, memory_formats(workloads, style=style), strict=True))
+    pairs = list(zip(workloads, memory_formats(workloads, model.architecture_of, style=style), strict=True))
     return [layer.channels * word.parameter_bits for layer, word in pairs], [
         layer.channels * word.bias_bits for layer, word in pairs
     ]
-
-
-def memory_formats(workloads: Sequence[RescalerWorkload], *, style: Style) -> tuple[RescalerWorkload, ...]:
-    """Returns per layer a workload with the ``parameter_bits`` and ``bias_bits`` of a channel in a style's memories.
-
-    A shared bank's words are as wide as those of the widest layer.
-    """
-    if style == "streaming":
-        return tuple(workloads)
-    banks = _banks(workloads)
-    return tuple(replace(banks[len(each.stages)], macs_per_inference=each.macs_per_inference) for each in workloads)
-
-
-def _banks(workloads: Sequence[RescalerWorkload]) -> dict[int, RescalerWorkload]:
-    """Returns the workload of each shared bank, by its number of stages."""
-    counts = sorted({len(workload.stages) for workload in workloads})
-    return {count: envelope([w for w in workloads if len(w.stages) == count]) for count in counts}
 
 
 def shared_part(share: float) -> float:
@@ -184,20 +147,3 @@ def _energy_in(own: UnitCost, wide: UnitCost, share: float) -> float | None:
     if not wide.narrows:
         return wide.energy_pj * wide.results / own.results
     return own.energy_pj + shared_part(share) * max(wide.energy_pj - own.energy_pj, 0.0)
-
-
-def envelope(workloads: Sequence[RescalerWorkload]) -> RescalerWorkload:
-    """Returns the workload of the narrowest unit that can serve all of ``workloads`` (of one number of stages)."""
-    stages = tuple(
-        RescaleStage(
-            operand_bits=max(stage.operand_bits for stage in position),
-            multiplier_bits=max(stage.multiplier_bits for stage in position),
-            right_shift_min=min(stage.right_shift_min for stage in position),
-            right_shift_max=max(stage.right_shift_max for stage in position),
-        )
-        for position in zip(*(workload.stages for workload in workloads), strict=True)
-    )
-    widest = max(workloads, key=lambda workload: workload.channels)
-    return replace(
-        widest, name="shared bank", stages=stages, output_bits=max(workload.output_bits for workload in workloads)
-    )

@@ -98,6 +98,7 @@ class RescalerWorkload:
         output: constants that a unit of this layer alone may be built for; None if they have to be programmable.
         folded: whether the accumulator already holds the rounding constant and the zero point (``nets.narrow`` proves
             that this is exact, and sizes ``operand_bits`` for it), so that a shift and a clamp are left.
+        unfolded_bits: ``operand_bits`` of the last stage if it were not folded; None if they are the same.
         weights: weights that the layer stores.
         uses_of_input: output channels that every input element is multiplied for; 1 in a depthwise convolution.
         uses_of_weight: outputs of one inference that every weight is multiplied for; 1 in a fully connected layer.
@@ -116,6 +117,7 @@ class RescalerWorkload:
     left_shift: int = 20
     output: OutputConstants | None = None
     folded: bool = False
+    unfolded_bits: int | None = None
     weights: int = 0
     uses_of_input: int = 1
     uses_of_weight: int = 1

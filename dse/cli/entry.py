@@ -52,13 +52,13 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # every command with i
     cost: ("dse cost rescaler.v --top rescaler -P MULT_WIDTH=4 --technology osu018",),
     accelergy: ("dse accelergy --technology osu018 --out rescalers",),
     prove: (
-        "dse prove runs/digits                   # every rescaler of the recommended design",
-        "dse prove rescaler.v --top rescaler -P MULT_WIDTH=4 --shift-offset 1 --tie enable=1",
+        "dse prove runs/digits                   # the recommended design",
+        "dse prove rescaler.v --top rescaler --shift-offset 1 --tie enable=1",
     ),
     calibrate: ("dse calibrate --liberty cells.lib --name mine --node-nm 45",),
     trace: ("dse trace model.tflite --data samples.npz --out trace.npz",),
     fetch: (
-        "dse fetch                               # what there is, and what of it is here",
+        "dse fetch                               # what there is, and what is here",
         "dse fetch kws_ref_model.tflite kws01.npz",
     ),
     doctor: ("dse doctor",),

@@ -30,7 +30,10 @@ def fetch(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="the list as one JSON object; without names")] = False,
 ) -> None:
-    """Bring public models and samples into the cache, verified, and print their paths; or list what there is."""
+    """Bring public models and samples, or list them.
+
+    Files are verified and kept in the cache; their paths are printed.
+    """
     with fetching(mirror) as fetcher:
         if names and as_json:
             raise StudyError("--json gives the list of all files; leave out either it or the names")

@@ -20,7 +20,9 @@ _SPARE_S = 120  # of computing time beyond the solver's: reading the files, buil
 
 
 def prove(
-    target: Annotated[list[Path], typer.Argument(help="run folder, or Verilog files", show_default=False)],
+    target: Annotated[
+        list[Path], typer.Argument(help="run folder, or Verilog files", metavar="TARGET", show_default=False)
+    ],
     trial: Annotated[str, typer.Option(help="of a run: number of the design's trial, or recommended")] = "recommended",
     member: Annotated[str, typer.Option(help="of a run: name of the network, if the study has several")] = "",
     top: Annotated[str, typer.Option(help="of Verilog files: the module that is meant", show_default=False)] = "",

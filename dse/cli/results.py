@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -165,6 +166,35 @@ def print_export(run: Path, verdict: Verdict, members: Sequence[str]) -> None:
         named = ((shlex.quote(name), shlex.quote(f"chip/{name}")) for name in members)
         for where in [f"--member {name} --out {out}" for name, out in named] or ["--out chip"]:
             echo(f"Export trial {verdict.recommended.trial}: {command} {where}")
+
+
+def print_next(
+    run: Path, study: Sequence[str], trials: int, written: int, verdict: Verdict, members: Sequence[str]
+) -> None:
+    """Prints what to try next: commands that work for this run.
+
+    Args:
+        run: the run's folder.
+        study: the arguments of ``dse run`` that name this run.
+        trials: how many trials the run has.
+        written: how many the study file asks for.
+        verdict: the run's verdict.
+        members: networks of a portfolio; empty in a study of one network.
+    """
+    folder, more = shlex.quote(str(run)), shlex.join(study)
+    member = ["--member", members[0]] if members else []
+    steps = [("the design layer by layer, and how sure the verdict is", f"dse show {folder}")]
+    if verdict.recommended is not None and all(map(find_spec, ("pyosys", "bitwuzla"))):
+        steps.append(
+            ("its units equal their contract, for all inputs", shlex.join(["dse", "prove", str(run), *member]))
+        )
+    if trials < written:
+        steps.append(("the rest of the search, and the test split", f"dse run {more}"))
+    else:
+        steps.append(("search on from here", f"dse run {more} --trials {trials + trials // 2}"))
+    echo("Try next:")
+    for what, command in steps:
+        echo(f"  {command}  # {what}")
 
 
 def _print_path(what: str, path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dse.cli.output import terminal
-from dse.cli.results import print_export
+from dse.cli.results import print_export, print_next
 from dse.errors import StudyError, bad_input
 
 INTERRUPTED = 130  # by Ctrl-C: 128 + SIGINT, the shells' convention
@@ -100,3 +100,9 @@ def run(
     console.print(notes(rec.verdict))
     console.print(f"Report: {folder.report_path}", soft_wrap=True, markup=False)
     print_export(folder.path, rec.verdict, results.facts.members)
+    again = [
+        str(study),
+        *([] if out is None else ["--out", str(out)]),
+        *([] if seed is None else ["--seed", str(seed)]),
+    ]
+    print_next(folder.path, again, spec.search.trials, written.search.trials, rec.verdict, results.facts.members)

@@ -55,6 +55,7 @@ def lowered(operator: NarrowableOperator, network: QuantizedNetwork, constants: 
             input_zero_points=tuple(each.zero_point for each in constants.inputs),
         ),
         folded=constants.folded,
+        unfolded_bits=constants.unfolded_bits,
         weights=int(weighted.weights[0].size) * channels if weighted else 0,
         uses_of_input=_uses_of_input(operator, network, channels),
         uses_of_weight=_uses_of_weight(operator, network),

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -222,19 +223,27 @@ def readme(
     """Returns the README: the folder's contents, the units' ports, and how to simulate and synthesize them."""
     return _rendered(
         "README.md.j2", document=document, units=units, design=design, samples=samples, interface=interface,
-        report=report, style=style, ports=_port_rows([ports_of(unit, interface) for unit in units]),
+        report=report, style=style, ports=port_rows([ports_of(unit, interface) for unit in units]),
     )  # fmt: skip
 
 
-def _port_rows(ports: Sequence[Sequence[UnitPort]]) -> list[tuple[UnitPort, str]]:
-    """Returns every port once, with the range of its widths in bits."""
+def port_rows(ports: Sequence[Sequence[UnitPort]]) -> list[tuple[UnitPort, str]]:
+    """Returns every port once, with the range of its widths in bits; meanings and times that units differ in follow."""
     every: dict[str, list[UnitPort]] = {}
     for port in itertools.chain.from_iterable(ports):
         every.setdefault(port.name, []).append(port)
     widths = {name: sorted({port.bits for port in group}) for name, group in every.items()}
-    return [
-        (group[0], str(widths[name][0]) if len(widths[name]) == 1 else f"{widths[name][0]} to {widths[name][-1]}")
+    alike = {
+        name: replace(
+            group[0],
+            meaning="; or ".join(dict.fromkeys(port.meaning for port in group)),
+            timing=" or ".join(dict.fromkeys(port.timing for port in group)),
+        )
         for name, group in every.items()
+    }
+    return [
+        (alike[name], str(widths[name][0]) if len(widths[name]) == 1 else f"{widths[name][0]} to {widths[name][-1]}")
+        for name in every
     ]
 
 

@@ -188,8 +188,8 @@ class NarrowDocument(_Part):
         return [
             f"{drop}{agreement}{error} {score.samples:,} {self.samples.source} samples, 95% intervals.",
             f"Area of all rescalers: {formats.area(cost.area_um2)}, int32's {formats.area(cost.int32_area_um2)}; "
-            f"energy of one inference: {formats.energy(cost.energy_nj)}, int32's {formats.energy(cost.int32_energy_nj)} "
-            f"({cost.model} model, {cost.technology}).",
+            f"energy of one inference: {formats.energy(cost.energy_nj)}, "
+            f"int32's {formats.energy(cost.int32_energy_nj)} ({cost.model} model, {cost.technology}).",
             f"Written: {self.file.path}",
         ]
 

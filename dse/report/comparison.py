@@ -10,11 +10,13 @@ from scipy.stats import mannwhitneyu
 
 from dse.design import DEFAULT_OBJECTIVES, hypervolume, relative_costs
 from dse.report.recommendations import Recommendation, recommendation
-from dse.store import StudyResults
+from dse.store import StudyFacts, StudyResults
 from dse.verdict import Choice, choices
 
 SIGNIFICANCE = 0.05
 LEAST_REPEATS = 4  # 4 against 4 runs is the fewest for which an exact rank test can fall below 0.05
+
+_COST_FILES = ("hardware.technology", "hardware.rtl")
 
 Floats = npt.NDArray[np.float64]
 
@@ -160,12 +162,27 @@ def _obstacles(studies: list[StudyResults]) -> list[str]:
         "accelerator style": [f.style for f in facts],
         "architecture": [f.architecture for f in facts],
         "lanes": [str(f.lanes) for f in facts],
+        "accelerator": [f.accelerator for f in facts],
+        "order of outputs": [f.output_order for f in facts],
+        "clock": [_clock(f) for f in facts],
         "cost model": [f"{f.objective_cost.model} with {f.objective_cost.technology}" for f in facts],
+        "hardware files": [_hardware_files(f) for f in facts],
     }
     obstacles = [f"{what}: {values}" for what, values in _differing(compared)]
     if all(results.int32.empty for results in studies):
         obstacles.append("no run has a complete int32 baseline, so costs have no unit")
     return obstacles
+
+
+def _clock(facts: StudyFacts) -> str:
+    if facts.clock_mhz is None:
+        return "none"
+    return f"{facts.clock_mhz:g} MHz, {'gated' if facts.clock_gating else 'not gated'}"
+
+
+def _hardware_files(facts: StudyFacts) -> str:
+    """Returns digests of the technology table and the user's RTL: of two tables of one name, figures may differ."""
+    return ", ".join(text[:12] for key, text in facts.provenance.items() if key.startswith(_COST_FILES))
 
 
 def _cautions(runs: tuple[Run, ...]) -> list[str]:

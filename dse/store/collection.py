@@ -199,8 +199,10 @@ def _facts(manifest: Manifest, complete: int) -> StudyFacts:
         members=tuple(member.name for member in spec.members if member.name),
         calibration=spec.fidelity.calibration,
         accelerator=_accelerator(spec.hardware),
+        output_order=spec.hardware.order,
         looks_before=manifest.looks_before,
         clock_mhz=None if spec.hardware.clock is None else spec.hardware.clock.mhz,
+        clock_gating=None if spec.hardware.clock is None else spec.hardware.clock.gating,
     )
 
 

@@ -51,8 +51,10 @@ class StudyFacts:
             attributes above are then the baseline's.
         calibration: number of unlabelled samples that narrowed networks are calibrated with; 0: they are not.
         accelerator: shape of the accelerator around the rescalers, in words.
+        output_order: order in which a lane rescales outputs.
         looks_before: looks at test samples of the same data that earlier runs in the folder took.
         clock_mhz: frequency of the target clock, MHz; None without one.
+        clock_gating: whether clock gates stop the clocks of rescalers that wait; None without a clock.
     """
 
     study: str
@@ -74,8 +76,10 @@ class StudyFacts:
     members: tuple[str, ...]
     calibration: int
     accelerator: str
+    output_order: str
     looks_before: int = 0
     clock_mhz: float | None = None
+    clock_gating: bool | None = None
 
     @property
     def clocked(self) -> str:

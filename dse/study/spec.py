@@ -248,6 +248,17 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _preset_is_kept(self) -> Self:
+        preset, search = self.hardware.accelerator.preset, self.search
+        for key, varies in (("styles", search.styles), ("lanes", search.lanes)):
+            if preset is not None and varies:
+                raise ValueError(
+                    f"search.{key} = {list(varies)}, but hardware.accelerator.preset = {preset!r} is one shape; "
+                    "leave one out"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _clock_is_given(self) -> Self:
         if self.hardware.clock is None and metrics.LATENCY_NS.name in self.search.figures:
             raise ValueError(f"{metrics.LATENCY_NS.name} needs a clock; give hardware.clock.mhz")

@@ -197,6 +197,13 @@ class Architecture(ABC):
         """Returns the rescales that one unit does in an interval."""
         return 1
 
+    def alignment(self, multiplier_bits: int, widest: int, /) -> int:
+        """Returns the bits by which a unit of ``widest`` multiplier bits takes a narrower multiplier shifted left.
+
+        Its right shift grows by as much.
+        """
+        return widest - multiplier_bits
+
     def swept_bits(self, workload: RescalerWorkload) -> int:
         """Returns the value of its swept width in a workload, in bits."""
         return workload.multiplier_bits

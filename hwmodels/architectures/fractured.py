@@ -25,7 +25,6 @@ from hwmodels.workload import RescalerWorkload, RescaleStage
 
 _MODES: Final = (8, 16, 32)  # multiplier bits of each mode
 _LANES: Final = 4
-_ALIGNMENT: Final = 15  # bits by which 17, the narrowest multiplier of the 32-bit mode, is shifted left
 
 
 class Fractured(Architecture):
@@ -44,7 +43,7 @@ class Fractured(Architecture):
     sweep_values = (1, 8, 16, 31)  # a simulation takes ten times as long as those of the others
 
     def parameters(self, workload: RescalerWorkload) -> dict[str, int]:
-        stage = workload.stages[-1]
+        (stage,) = _aligned(workload).stages
         return {
             "ACC_WIDTH": stage.operand_bits,
             "SHIFT_WIDTH": _shift_bits(stage),
@@ -54,7 +53,8 @@ class Fractured(Architecture):
         }
 
     def parts(self, workload: RescalerWorkload) -> Iterator[Part]:
-        stage = workload.stages[-1]
+        workload = _aligned(workload)
+        (stage,) = workload.stages
         acc = stage.operand_bits
         narrow, middle, wide = (acc + width for width in _MODES)
         for lane, depth in enumerate((0.0, MUX_LEVELS, MUX_LEVELS, 2 * MUX_LEVELS)):
@@ -106,6 +106,9 @@ class Fractured(Architecture):
             columns["mult"] |= multiplier << np.int64(_MODES[0] * lane)
         return columns
 
+    def alignment(self, multiplier_bits: int, widest: int, /) -> int:
+        return _alignment(multiplier_bits) - _alignment(widest)  # every layer gets that of the widest as well
+
     def lanes(self, multiplier_bits: int, /) -> int:
         return _MODES[-1] // _mode(multiplier_bits)
 
@@ -114,7 +117,8 @@ class Fractured(Architecture):
         (stage,) = super().sweep_stages(point)
         low = point.shift_min - point.multiplier_bits + _MODES[0]
         span = stage.right_shift_max - stage.right_shift_min + _MODES[-1] - _MODES[0]
-        return (replace(stage, right_shift_min=low, right_shift_max=low + span - _ALIGNMENT),)
+        low -= _alignment(point.multiplier_bits)
+        return (replace(stage, right_shift_min=low, right_shift_max=low + span),)
 
 
 def _mode(multiplier_bits: int) -> int:
@@ -122,9 +126,22 @@ def _mode(multiplier_bits: int) -> int:
     return next(width for width in _MODES if multiplier_bits <= width)
 
 
+def _alignment(multiplier_bits: int) -> int:
+    """Returns the bits by which a multiplier is shifted left in its mode; its right shift grows by as much."""
+    return _mode(multiplier_bits) - multiplier_bits
+
+
+def _aligned(workload: RescalerWorkload) -> RescalerWorkload:
+    """Returns the workload with the right shifts of multipliers that are aligned in their mode."""
+    (stage,) = workload.stages
+    by = _alignment(stage.multiplier_bits)
+    aligned = replace(stage, right_shift_min=stage.right_shift_min + by, right_shift_max=stage.right_shift_max + by)
+    return replace(workload, stages=(aligned,))
+
+
 def _shift_bits(stage: RescaleStage) -> int:
-    """Returns the width in bits of a lane's shift; the modes align a multiplier left in 8, 16 or 32 bits."""
-    return (stage.right_shift_max - stage.right_shift_min + _ALIGNMENT).bit_length()
+    """Returns the width in bits of a lane's shift, whose port exists even if it is constant."""
+    return max(stage.shift_bits, 1)
 
 
 FRACTURED: Final = Fractured()

@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Final
 
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.errors import HardwareError
+from hwmodels.models.gate_costs import GateCost, InstanceCost, PartCost, class_errors, gate_cost, instance_costs
 from hwmodels.models.parsed_delay import design_delay_ns
 from hwmodels.models.parsed_parts import design_costs
 from hwmodels.orders import OutputOrder
 from hwmodels.parsing import Memory, Operator, Port, Register, parse_files
-from hwmodels.technologies import Technology
+from hwmodels.technologies import DesignClass, Technology
 from hwmodels.timing import period_ns
 
 
@@ -26,8 +28,12 @@ class VerilogCost:
         energy_pj: energy of one clock cycle.
         delay_ns: longest path between inputs, registers and outputs, without the registers' own delays.
         period_ns: shortest clock period: that path with the delay of a flip-flop and its setup time.
-        area_error: relative error of the area, from the errors that the table states (0.1 is 10 %).
+        area_error: relative error of the area (0.1 is 10 %): that of designs of its class that synthesis measured, the
+            worst of them for a design unlike them; without gate figures, what the table states for its components.
         energy_error: relative error of the energy.
+        errors: what the errors were measured on, in words; '' without gate figures.
+        parts: area, energy and settling time of every operator and register; empty without gate figures.
+        instances: the same of every instance.
         operators: every operator with widths and signedness.
         ports: ports of the top module.
         unit: costs by component.
@@ -44,6 +50,9 @@ class VerilogCost:
     leakage_uw: float | None
     area_error: float | None
     energy_error: float | None
+    errors: str
+    parts: tuple[PartCost, ...]
+    instances: tuple[InstanceCost, ...]
     operators: tuple[Operator, ...]
     registers: tuple[Register, ...]
     memories: tuple[Memory, ...]
@@ -102,7 +111,12 @@ def cost_verilog(
         if isinstance(value, bool) or not isinstance(value, int):
             raise HardwareError(f"parameter {name} is {value!r}; a whole number is needed")
     design = parse_files(paths, top, parameters, defines=defines, include_folders=include_folders)
-    unit, delay = unit_cost(design_costs(design, technology)), design_delay_ns(design, technology)
+    by_gates = None if technology.gates is None else gate_cost(design, technology, technology.gates)
+    if by_gates is None:
+        unit, delay = unit_cost(design_costs(design, technology)), design_delay_ns(design, technology)
+    else:
+        unit, delay = unit_cost(by_gates.components), by_gates.delay_ns
+    parts = () if by_gates is None else by_gates.parts
     return VerilogCost(
         top=top,
         parameters=dict(design.parameters),
@@ -115,6 +129,9 @@ def cost_verilog(
         leakage_uw=unit.leakage_uw,
         area_error=unit.area_error,
         energy_error=unit.energy_error,
+        errors="" if by_gates is None else _errors(by_gates, technology),
+        parts=parts,
+        instances=instance_costs(parts),
         operators=design.operators,
         registers=design.registers,
         memories=design.memories,
@@ -122,3 +139,20 @@ def cost_verilog(
         unit=unit,
         missing=(*unit.missing, *(() if delay is not None else (_without_delays(technology),))),
     )
+
+
+_CLASSES: Final[Mapping[DesignClass, str]] = {
+    "operator": "single operators",
+    "datapath": "random datapaths",
+    "redundant": "datapaths of which, as of this one, over a tenth never switches,",
+}
+
+
+def _errors(cost: GateCost, technology: Technology) -> str:
+    """Returns what the errors were measured on."""
+    found = technology.gates and class_errors(technology.gates, "area_um2", cost.design_class)
+    if not found:
+        return ""
+    name = _CLASSES[cost.design_class]
+    scope = "" if cost.inside else "; this design is unlike them, so the worst is stated"
+    return f"{found.points} {name} left out of the fit: area {found.mean:.1%} off, {found.worst:.0%} at worst{scope}"

@@ -2,9 +2,11 @@
 
 from hwmodels.parsing._design import Design, Memory, Operand, Operator, Port, Register
 from hwmodels.parsing._preprocess import included_files
+from hwmodels.parsing._wiring import UNKNOWN
 from hwmodels.parsing.reader import module_names, parse_files
 
 __all__ = [
+    "UNKNOWN",
     "Design",
     "Memory",
     "Operand",

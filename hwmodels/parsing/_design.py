@@ -1,7 +1,9 @@
 """Elaborated designs: operators, registers, memories and ports with resolved widths."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from hwmodels.parsing._wiring import Wires
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,10 @@ class Operator:
         free_bits: low bits of the result that need no logic, as constants fix them or one operand passes through.
         depth: estimate of the gate levels in front of it since the last register or input.
         path: hierarchical name of the instance that holds it, '' at the top.
+        inputs: wires of each operand, the lowest bit first.
+        outputs: wires of the result.
+        stride: bits that one step of the index of a shiftx or demux skips.
+        first: index that means bit 0 there.
     """
 
     kind: str
@@ -53,15 +59,35 @@ class Operator:
     path: str = ""
     free_bits: int = 0
     depth: float = 0.0
+    inputs: tuple[Wires, ...] = ()
+    outputs: Wires = ()
+    stride: int = 1
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """Flip-flops of one variable: name, bits, and whether they have an asynchronous reset."""
+    """Flip-flops of one variable.
+
+    Attributes:
+        name: the variable, with the instance that holds it.
+        width: number of bits.
+        asynchronous_reset: whether they have one.
+        where: file and line of the process.
+        path: hierarchical name of the instance that holds it, '' at the top.
+        state: wires that hold the stored bits.
+        following: wires of the next value.
+        reset_value: wires of the value after an asynchronous reset.
+    """
 
     name: str
     width: int
     asynchronous_reset: bool = False
+    where: str = ""
+    path: str = ""
+    state: Wires = ()
+    following: Wires = ()
+    reset_value: Wires = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +98,7 @@ class Port:
     direction: str
     width: int
     signed: bool
+    wires: Wires = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +112,12 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """An elaborated design: the top module's name, resolved parameters and ports in order, the hierarchy's hardware."""
+    """An elaborated design: the top module's name, resolved parameters and ports in order, the hierarchy's hardware.
+
+    Attributes:
+        drivers: per connected wire, the wire that drives it.
+        driven_twice: wires that several connections drive.
+    """
 
     top: str
     parameters: Mapping[str, int]
@@ -93,6 +125,8 @@ class Design:
     operators: tuple[Operator, ...]
     registers: tuple[Register, ...]
     memories: tuple[Memory, ...] = ()
+    drivers: Mapping[int, int] = field(default_factory=dict, repr=False)
+    driven_twice: frozenset[int] = frozenset()
 
     @property
     def register_bits(self) -> int:

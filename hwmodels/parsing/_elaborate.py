@@ -18,6 +18,7 @@ from hwmodels.parsing._processes import Process
 from hwmodels.parsing._scope import Net, Scope
 from hwmodels.parsing._source import SourceText
 from hwmodels.parsing._values import Value, constant
+from hwmodels.parsing._wiring import Wires, Wiring, extended
 from hwmodels.parsing._work import Work
 
 _MAX_DEPTH = 64
@@ -97,6 +98,7 @@ class _Parts:
     registers: list[Register] = field(default_factory=list)
     memories: list[Memory] = field(default_factory=list)
     work: Work = field(default_factory=Work)
+    wiring: Wiring = field(default_factory=Wiring)
 
 
 def elaborate(modules: Mapping[str, Module], top: str, parameters: Mapping[str, int]) -> Design:
@@ -121,6 +123,8 @@ def elaborate(modules: Mapping[str, Module], top: str, parameters: Mapping[str, 
         operators=tuple(parts.operators),
         registers=tuple(parts.registers),
         memories=tuple(parts.memories),
+        drivers=parts.wiring.drivers,
+        driven_twice=frozenset(parts.wiring.twice),
     )
 
 
@@ -138,7 +142,9 @@ class _Instance:
     def __post_init__(self) -> None:
         self._definition, self._source = self.module.definition, self.module.source
         prefix = f"{self.path}." if self.path else ""
-        self._scope = Scope(self._source, prefix, self.module.expressions, work=self.parts.work)
+        self._scope = Scope(
+            self._source, prefix, self.module.expressions, work=self.parts.work, wiring=self.parts.wiring
+        )
         self._scope.spend(10 + len(self.module.declared), self._definition.lineno)
         self._calls = FunctionCalls(self.parts.operators.append, self.path)
         self._expressions = self._within(self._scope)
@@ -176,7 +182,7 @@ class _Instance:
             net = self._scope.names.get(name)
             if not isinstance(net, Net):
                 raise self._source.error(self._definition.lineno, f"port {name!r} has no direction or width")
-            yield Port(name, direction, net.width, net.signed)
+            yield Port(name, direction, net.width, net.signed, self.parts.wiring.named(net.name, net.width))
 
     def parameters(self) -> dict[str, int]:
         """Returns the resolved parameters (not the localparams)."""
@@ -219,12 +225,19 @@ class _Instance:
 
     def _assign(self, item: ast.Assign, expressions: Expressions) -> None:
         self._declare_implicit(item.left.var, expressions)
-        width = sum(target.width for target in Lvalues(expressions).targets(item.left.var, emit=True))
+        width = sum(target.width for target in Lvalues(expressions).targets(item.left.var))
         value = expressions.lower(item.right.var, width)
+        self._drive(item.left.var, extended(value.wires, width, value.signed), expressions)
         if isinstance(item.left.var, ast.Identifier):
             net = expressions.scope.find(item.left.var.name)
             if isinstance(net, Net):
                 expressions.scope.replace(item.left.var.name, _learnt(net, value))
+
+    def _drive(self, node: ast.Node, wires: Wires, expressions: Expressions) -> None:
+        """Connects what drives the left-hand side of a continuous assignment."""
+        targets = list(Lvalues(expressions).targets(node, emit=True))
+        driven = tuple([wire for target in reversed(targets) for wire in target.wires])
+        self.parts.wiring.connect(driven, wires)
 
     def _declare_implicit(self, node: ast.Node, expressions: Expressions) -> None:
         """Declares an unknown name, left of an assign or in a port connection, as a wire (IEEE 1364-2005, 4.5)."""
@@ -287,7 +300,7 @@ class _Instance:
             name = path if instance.array is None else f"{path}[{copy}]"
             child = _Instance(self.modules, module, overrides, name, self.parts, self.depth + 1)
             child.declare()
-            self._connect(instance, child, expressions)
+            self._connect(instance, child, expressions, copy, copies)
             child.lower()
 
     def _instance_overrides(self, instance: ast.Instance, module: Module, expressions: Expressions) -> dict[str, Value]:
@@ -303,7 +316,9 @@ class _Instance:
             overrides[name] = value
         return overrides
 
-    def _connect(self, instance: ast.Instance, child: "_Instance", expressions: Expressions) -> None:
+    def _connect(
+        self, instance: ast.Instance, child: "_Instance", expressions: Expressions, copy: int, copies: int
+    ) -> None:
         ports = list(child.ports())
         by_name = {port.name: port for port in ports}
         for position, connection in enumerate(instance.portlist):
@@ -318,7 +333,21 @@ class _Instance:
             port = by_name[connection.portname] if connection.portname is not None else ports[position]
             self._declare_implicit(connection.argname, expressions)
             if port.direction == "input":
-                child.learn(port.name, expressions.lower(connection.argname))
+                value = expressions.lower(connection.argname)
+                child.learn(port.name, value)
+                wires = value.wires
+                if copies > 1 and value.width == copies * port.width:  # each copy has its part
+                    wires = wires[copy * port.width : (copy + 1) * port.width]
+                self.parts.wiring.connect(port.wires, extended(wires, port.width, value.signed))
+            elif port.direction == "output":
+                self._drive_from_port(connection.argname, port, expressions, copy, copies)
+
+    def _drive_from_port(self, node: ast.Node, port: Port, expressions: Expressions, copy: int, copies: int) -> None:
+        targets = list(Lvalues(expressions).targets(node, emit=True))
+        wires = tuple([wire for target in reversed(targets) for wire in target.wires])
+        if copies > 1 and len(wires) == copies * port.width:
+            wires = wires[copy * port.width : (copy + 1) * port.width]
+        self.parts.wiring.connect(wires, extended(port.wires, len(wires), port.signed))
 
     def _gate(self, instance: ast.Instance, expressions: Expressions) -> None:
         """Lowers a gate primitive, which drives its first terminal; the others are inputs."""
@@ -333,7 +362,8 @@ class _Instance:
         for other in inputs[1:] if kind in ("and", "or", "xor") else ():
             value = expressions.emit(kind, (value, other), 1, False, line)
         if kind == "not" or instance.module in _INVERTED_GATES:
-            expressions.emit("not", (value,), 1, False, line)
+            value = expressions.emit("not", (value,), 1, False, line)
+        self._drive(terminals[0], value.wires[:1], expressions)
 
 
 def _of_type(items: Iterable[ast.Node], kind: type[ast.Node]) -> Iterator[ast.Node]:

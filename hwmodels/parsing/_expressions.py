@@ -1,7 +1,6 @@
 """Expressions to operators: context-determined widths, constants folded, every remaining operator recorded."""
 
-import functools
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
 
 from pyverilog.vparser import ast
@@ -11,7 +10,8 @@ from hwmodels.parsing._flow import gate_levels, low_bits
 from hwmodels.parsing._operators import BINARY, COMPARISONS, LOGICAL, REDUCTIONS, SHIFTS, UNARY
 from hwmodels.parsing._scope import Net, Scope
 from hwmodels.parsing._types import Shapes, wider
-from hwmodels.parsing._values import ARITHMETIC, BIT, REDUCED, TRUTH, Value, clog2, constant
+from hwmodels.parsing._values import ARITHMETIC, REDUCED, TRUTH, Value, clog2, constant
+from hwmodels.parsing._wiring import UNKNOWN, Wires, Wiring, extended
 
 Record = Callable[[Operator], None]
 
@@ -19,7 +19,9 @@ Record = Callable[[Operator], None]
 class FunctionCaller(Protocol):
     """Evaluates or inlines a call of a Verilog function."""
 
-    def __call__(self, function: ast.Function, arguments: list[Value], scope: Scope, call: ast.FunctionCall) -> Value:
+    def __call__(
+        self, function: ast.Function, arguments: list[Value], caller: "Expressions", call: ast.FunctionCall
+    ) -> Value:
         """Returns the value of the call; constant if all arguments are."""
         ...
 
@@ -28,6 +30,10 @@ class Expressions:
     """Lowers the expressions of one scope, in the instance of hierarchical name ``path``.
 
     ``record`` receives each operator; ``call`` lowers calls of functions.
+
+    Attributes:
+        visible: in a process, the wires that now hold what a variable's wire stands for (blocking assignments).
+        assigned: in a process, the wires that will drive a variable's wire, nonblocking assignments included.
     """
 
     def __init__(self, scope: Scope, record: Record, call: FunctionCaller, path: str = "") -> None:
@@ -36,7 +42,19 @@ class Expressions:
         self._numbers = scope.numbers
         self._record = record
         self.call = call
-        self._path = path
+        self.path = path
+        self.visible: Mapping[int, int] = {}
+        self.assigned: Mapping[int, int] = {}
+
+    @property
+    def wiring(self) -> Wiring:
+        """The wires of the design."""
+        return self.scope.wiring
+
+    def wires(self, net: Net) -> Wires:
+        """Returns the wires that hold a net or variable here."""
+        own = self.wiring.named(net.name, net.width)
+        return tuple([self.visible.get(wire, wire) for wire in own]) if self.visible else own
 
     def evaluate(self, node: ast.Node) -> int:
         """Returns the number that a constant expression stands for."""
@@ -60,16 +78,33 @@ class Expressions:
         return value if value.width == 1 else self._reduce("reduce_bool", value, node)
 
     def emit(
-        self, kind: str, inputs: tuple[Value, ...], width: int, signed: bool, line: int, filled: int | None = None
+        self,
+        kind: str,
+        inputs: tuple[Value, ...],
+        width: int,
+        signed: bool,
+        line: int,
+        filled: int | None = None,
+        stride: int = 1,
+        first: int = 0,
     ) -> Value:
         """Records one operator and returns its result, of which ``filled`` bits (None: all) carry information."""
         operands = tuple([_operand(value) for value in inputs])
+        bits = self.wiring.fresh(width)
+        wires = tuple([value.wires for value in inputs])
         active = width if filled is None else min(filled, width)
         depth = max([value.depth for value in inputs])
         known, free = low_bits(kind, inputs)
         where = self.scope.source.where(line)
-        self._record(Operator(kind, operands, width, active, signed, where, self._path, free, depth))
-        return Value(width, signed, filled=active, known=known, depth=depth + gate_levels(kind, inputs, active))
+        self._record(
+            Operator(kind, operands, width, active, signed, where, self.path, free, depth, wires, bits, stride, first)
+        )
+        levels = gate_levels(kind, inputs, active)
+        return Value(width, signed, filled=active, known=known, depth=depth + levels, bits=bits)
+
+    def _truth(self, kind: str, inputs: tuple[Value, ...], signed: bool, line: int) -> Value:
+        """Records an operator whose result is one bit."""
+        return Value(1, False, bits=self.emit(kind, inputs, 1, signed, line).bits)
 
     def in_context(self, node: ast.Node, width: int, signed: bool) -> Value:
         """Lowers a context-determined expression of ``width`` bits that is read as ``signed``."""
@@ -113,8 +148,7 @@ class Expressions:
         if left.constant is not None and right.constant is not None:
             truth = TRUTH[kind](left.extended(width, signed).number, right.extended(width, signed).number)
             return constant(truth, 1, False)
-        self.emit(kind, (left, right), 1, signed, node.lineno)
-        return BIT
+        return self._truth(kind, (left, right), signed, node.lineno)
 
     def _logical(self, node: ast.Operator, _width: int, _signed: bool) -> Value:
         kind = LOGICAL[type(node)]
@@ -122,8 +156,7 @@ class Expressions:
         if left.constant is not None and right.constant is not None:
             both = (left.constant != 0, right.constant != 0)
             return constant(all(both) if kind == "logic_and" else any(both), 1, False)
-        self.emit(kind, (left, right), 1, False, node.lineno)
-        return BIT
+        return self._truth(kind, (left, right), False, node.lineno)
 
     def _reduction(self, node: ast.UnaryOperator, _width: int, _signed: bool) -> Value:
         value = self._reduce(REDUCTIONS[type(node)], self.lower(node.right), node)
@@ -132,8 +165,7 @@ class Expressions:
     def _reduce(self, kind: str, value: Value, node: ast.Node) -> Value:
         if value.constant is not None:
             return constant(REDUCED[kind](value.constant.bit_count(), value.width), 1, False)
-        self.emit(kind, (value,), 1, value.signed, node.lineno)
-        return BIT
+        return self._truth(kind, (value,), value.signed, node.lineno)
 
     def _unary(self, node: ast.UnaryOperator, width: int, signed: bool) -> Value:
         kind = UNARY[type(node)]
@@ -144,8 +176,9 @@ class Expressions:
             number = value.extended(width, signed).number
             return constant(-number if kind == "neg" else ~number, width, signed)
         filled = value.active + (kind == "neg") if signed else None
-        extended = Value(width, signed, filled=value.active)  # the operand takes part at the width of its context
-        return self.emit(kind, (extended,), width, signed, node.lineno, filled)
+        bits = extended(value.bits, width, signed)  # the operand takes part at the width of its context
+        operand = Value(width, signed, filled=value.active, bits=bits)
+        return self.emit(kind, (operand,), width, signed, node.lineno, filled)
 
     def _choose(self, node: ast.Cond, width: int, signed: bool) -> Value:
         select = self.condition(node.cond)
@@ -169,7 +202,7 @@ class Expressions:
             return symbol if symbol.signed == signed else symbol._replace(signed=signed)
         if symbol.words:
             raise self.scope.source.error(node.lineno, f"memory {node.name!r} is used without an address")
-        return symbol.value(signed)
+        return symbol.value(signed, self.wires(symbol))
 
     def _concatenation(self, node: ast.Concat, _width: int, _signed: bool) -> Value:
         return self._concatenate([self.lower(part) for part in node.list if self.shapes.of(part)[0]], node)
@@ -185,35 +218,57 @@ class Expressions:
         for part in parts:
             if part.constant is None:
                 depth = max([part.depth for part in parts])
-                filled, known, origin = _without_leading_zeros(parts), _low_of(parts), _joined(parts)
-                return Value(width, False, filled=filled, known=known, depth=depth, origin=origin)
+                filled, known = _without_leading_zeros(parts), _low_of(parts)
+                joined = tuple([wire for part in reversed(parts) for wire in part.wires])
+                return Value(width, False, filled=filled, known=known, depth=depth, bits=joined)
             bits = bits << part.width | part.constant
         return Value(width, False, bits)
 
     def _pointer(self, node: ast.Pointer, _width: int, signed: bool) -> Value:
         if isinstance(node.var, ast.Pointer):  # a bit of a word of a memory
-            self.lower(node.var)
-            self.lower(node.ptr)
-            return BIT
+            return self._part_of_word(node.var, self.lower(node.ptr), 1, node)
         symbol, index = self.shapes.symbol(node.var), self.lower(node.ptr)
         if isinstance(symbol, Value):
             return self._constant_bits(symbol, index, 1, node)
         if symbol.apart:
             return self._word(symbol, index, signed, node)
         if symbol.words:
-            self.emit("memrd", (index,), symbol.width, False, node.lineno)
-            return Value(symbol.width, signed)
+            read = self.emit("memrd", (index,), symbol.width, False, node.lineno)
+            return Value(symbol.width, signed, bits=read.bits)
         if index.constant is not None:
             self._check_index(symbol, index.number, node)
-            return Value(1, False, depth=symbol.depth, origin=(symbol.name, symbol.offset(index.number), 1))
-        return self.emit("shiftx", (Value(symbol.width, False), index), 1, False, node.lineno)
+            offset = symbol.offset(index.number)
+            return Value(1, False, depth=symbol.depth, bits=self.wires(symbol)[offset : offset + 1])
+        return self._select(symbol, self.wires(symbol), index, 1, node)
+
+    def _select(self, net: Net, wires: Wires, index: Value, width: int, node: ast.Node, *, down: bool = False) -> Value:
+        """Records the choice of some bits of a vector by a declared index, upwards from it or ``down``."""
+        first = net.lowest_index + (width - 1 if down else 0)
+        vector = Value(net.width, False, bits=wires if net.descending else wires[::-1])
+        result = self.emit("shiftx", (vector, index), width, False, node.lineno, first=first)
+        return result if net.descending else result._replace(bits=result.bits[::-1])
+
+    def _part_of_word(self, word: ast.Pointer, base: Value, width: int, node: ast.Node) -> Value:
+        """Returns bits of a word of an array."""
+        value, symbol = self.lower(word), self.shapes.symbol(word.var)
+        if not isinstance(symbol, Net):
+            raise self.scope.source.error(node.lineno, "a bit of a bit cannot be taken")
+        if base.constant is None:
+            return self._select(symbol, value.wires, base, width, node)
+        self._check_index(symbol, base.number, node)
+        low = symbol.offset(base.number) - (0 if symbol.descending else width - 1)
+        return Value(width, False, depth=value.depth, bits=value.wires[low : low + width])
 
     def _word(self, array: Net, index: Value, signed: bool, node: ast.Pointer) -> Value:
         """Returns a word of an array of variables: that variable, or a choice among all of them."""
         if index.constant is None:
-            every = Value(array.words * array.width, False)
-            return self.emit("shiftx", (every, index), array.width, signed, node.lineno)
-        return self.word(array, index.number, node).value(signed)
+            words = [array.word(array.first + place) for place in range(array.words)]
+            bits = tuple([wire for word in words if word is not None for wire in self.wires(word)])
+            every = Value(array.words * array.width, False, bits=bits)
+            stride, first = array.width, array.first
+            return self.emit("shiftx", (every, index), array.width, signed, node.lineno, stride=stride, first=first)
+        word = self.word(array, index.number, node)
+        return word.value(signed, self.wires(word))
 
     def word(self, array: Net, index: int, node: ast.Pointer) -> Net:
         """Returns the variable that ``array[index]`` is; an index outside of the array is an error."""
@@ -227,25 +282,32 @@ class Expressions:
 
     def _part(self, node: ast.Partselect, _width: int, _signed: bool) -> Value:
         width = self.shapes.part_width(node)
+        indexed = self.shapes.indexed(node)
+        base = self.lower(node.msb if indexed else node.lsb)
+        down = indexed and isinstance(node.lsb, ast.Minus)
         if not isinstance(node.var, ast.Identifier):
-            self.lower(node.var)
-            return Value(width, False)
+            return self._part_of_word(node.var, base, width, node)
         symbol = self.shapes.symbol(node.var)
-        base = self.lower(node.msb if self.shapes.indexed(node) else node.lsb)
         if isinstance(symbol, Value):
-            down = isinstance(node.lsb, ast.Minus) and self.shapes.indexed(node)
             lowest = constant(base.number - width + 1) if down else base
             return self._constant_bits(symbol, lowest, width, node)
         if base.constant is None:
-            return self.emit("shiftx", (Value(symbol.width, False), base), width, False, node.lineno)
+            return self._select(symbol, self.wires(symbol), base, width, node, down=down)
         self._check_index(symbol, base.number, node)
-        if not self.shapes.indexed(node):
+        if not indexed:
             self._check_index(symbol, self.evaluate(node.msb), node)
-        low = min(base.number, base.number if self.shapes.indexed(node) else self.evaluate(node.msb))
-        count, bits = symbol.known
-        skipped = symbol.offset(low) if symbol.descending else 0
-        known = (max(min(count - skipped, width), 0), bits >> skipped & ((1 << width) - 1))
-        return Value(width, False, known=known, depth=symbol.depth, origin=(symbol.name, base.number, width))
+        downwards = indexed and symbol.descending == down  # the base is the highest position
+        low = symbol.offset(base.number) - (width - 1 if downwards else 0)
+        return self._bits_from(symbol, low, width)
+
+    def _bits_from(self, net: Net, low: int, width: int) -> Value:
+        """Returns bits of a vector from a position on; those outside of it are unknown."""
+        wires = self.wires(net)
+        count, bits = net.known
+        known = (max(min(count - max(low, 0), width), 0), bits >> max(low, 0) & ((1 << width) - 1))
+        inside = range(low, low + width)
+        taken = tuple([wires[place] if 0 <= place < net.width else UNKNOWN for place in inside])
+        return Value(width, False, known=known, depth=net.depth, bits=taken)
 
     def _constant_bits(self, value: Value, index: Value, width: int, node: ast.Node) -> Value:
         if index.constant is None:
@@ -266,11 +328,12 @@ class Expressions:
         value = self.lower(node.args[0])
         return value if signed == value.signed else value._replace(signed=signed, filled=None)
 
-    def _function(self, node: ast.FunctionCall, _width: int, _signed: bool) -> Value:
+    def _function(self, node: ast.FunctionCall, _width: int, signed: bool) -> Value:
         function = self.scope.find(node.name.name)
         if not isinstance(function, ast.Function):
             raise self.scope.source.error(node.lineno, f"function {node.name.name!r} is not declared")
-        return self.call(function, [self.lower(argument) for argument in node.args], self.scope, node)
+        value = self.call(function, [self.lower(argument) for argument in node.args], self, node)
+        return value if value.signed == signed else value._replace(signed=signed)
 
     _rules: ClassVar[Mapping[type[ast.Node], Callable[[Any, ast.Node, int, bool], Value]]] = {
         **dict.fromkeys(BINARY, _binary),
@@ -292,7 +355,6 @@ class Expressions:
     }
 
 
-@functools.lru_cache(maxsize=4096)
 def _operand(value: Value) -> Operand:
     return Operand(value.width, value.signed, value.constant, value.active, value.low_zeros, value.lowest)
 
@@ -313,13 +375,6 @@ def _filled(kind: str, left: Value, right: Value, width: int, signed: bool) -> i
             return width  # a borrow runs through every bit
         case _:
             return own + 1
-
-
-def _joined(parts: list[Value]) -> Hashable | None:
-    """Returns the origin of a concatenation, None if a part has none."""
-    if any(part.constant is None and part.origin is None for part in parts):
-        return None
-    return tuple((part.origin, part.constant, part.width) for part in parts)
 
 
 def _low_of(parts: list[Value]) -> tuple[int, int]:

@@ -6,8 +6,9 @@ from hwmodels.parsing._declarations import declare, vector_range
 from hwmodels.parsing._expressions import Expressions, Record
 from hwmodels.parsing._loops import MAX_PASSES
 from hwmodels.parsing._processes import Process
-from hwmodels.parsing._scope import Net, Scope
+from hwmodels.parsing._scope import Net
 from hwmodels.parsing._values import Value, constant
+from hwmodels.parsing._wiring import extended
 
 _MAX_DEPTH = 64
 _CALL_STEPS = 20  # of work, for what is set up around the statements of a call
@@ -21,17 +22,23 @@ class FunctionCalls:
         self._path = path
         self._depth = 0
 
-    def __call__(self, function: ast.Function, arguments: list[Value], scope: Scope, call: ast.FunctionCall) -> Value:
+    def __call__(
+        self, function: ast.Function, arguments: list[Value], caller: Expressions, call: ast.FunctionCall
+    ) -> Value:
         """Returns the value of a call; constant if all arguments are."""
+        scope = caller.scope
         if self._depth >= _MAX_DEPTH:
             raise scope.source.error(call.lineno, f"function {function.name!r} calls itself without end")
         self._depth += 1
         try:
-            return self._inside(function, arguments, scope, call)
+            return self._inside(function, arguments, caller, call)
         finally:
             self._depth -= 1
 
-    def _inside(self, function: ast.Function, arguments: list[Value], scope: Scope, call: ast.FunctionCall) -> Value:
+    def _inside(
+        self, function: ast.Function, arguments: list[Value], caller: Expressions, call: ast.FunctionCall
+    ) -> Value:
+        scope = caller.scope
         scope.spend(_CALL_STEPS, call.lineno)
         inner = scope.child(f"{function.name}@{call.lineno}")
         folded = all(argument.constant is not None for argument in arguments)
@@ -47,17 +54,26 @@ class FunctionCalls:
                 call.lineno, f"function {function.name!r} takes {len(inputs)} arguments, got {len(arguments)}"
             )
         if not folded:
-            inner.names[function.name] = Net(f"{inner.prefix}{function.name}", width, signed, low)
-            Process(expressions).lower(function.statement[-1])
-            return Value(width, signed)
+            result = inner.names[function.name] = Net(f"{inner.prefix}{function.name}", width, signed, low)
+            bound = dict(caller.visible)
+            for net in inner.names.values():
+                if isinstance(net, Net):
+                    scope.wiring.renew(net.name, net.width)
+            for name, argument in zip(inputs, arguments, strict=True):
+                net = inner.names[name]
+                if isinstance(net, Net):
+                    wires = extended(argument.wires, net.width, argument.signed)
+                    bound.update(zip(scope.wiring.named(net.name, net.width), wires, strict=True))
+            bits = Process(expressions).of_function(function.statement[-1], result, bound)
+            return Value(width, signed, bits=bits)
         for name, argument in zip(inputs, arguments, strict=True):
             net = inner.names[name]
             inner.assign(name, constant(argument.number, net.width, net.signed) if isinstance(net, Net) else argument)
         inner.assign(function.name, constant(0, width, signed))
         _Interpreter(expressions).run(function.statement[-1])
-        result = inner.names[function.name]
-        assert isinstance(result, Value)  # noqa: S101  # set above, and only ever replaced by values
-        return result
+        value = inner.names[function.name]
+        assert isinstance(value, Value)  # noqa: S101  # set above, and only ever replaced by values
+        return value
 
 
 class _Interpreter:

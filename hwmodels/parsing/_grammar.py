@@ -5,6 +5,7 @@ import itertools
 import re
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from ply.yacc import NullLogger, yacc
 from pyverilog.vparser import ast
@@ -54,25 +55,21 @@ class _Grammar(VerilogParser):  # type: ignore[misc]  # pyverilog has no type in
         "function : FUNCTION SIGNED width ID SEMICOLON function_statement ENDFUNCTION"  # noqa: D300, D403, D415
         p[0] = _function(p[4], p[3], p[6], p.lineno(1), signed=True)
 
+    # One rule per kind of result: with a rule for the kind, the parser would have to choose before it sees the bracket.
     def p_function_ansi(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        "function : FUNCTION function_type ID LPAREN ioports RPAREN SEMICOLON function_body ENDFUNCTION"  # noqa: D300, D403, D415
-        width, signed = p[2]
-        ports = ast.Decl(tuple(port.first for port in p[5]), lineno=p.lineno(1))
-        p[0] = _function(p[3], width, (ports, *p[8]), p.lineno(1), signed=signed)
-
-    def p_function_type(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        """function_type : width
-        | SIGNED width
-        | INTEGER
-        | empty
-        """  # noqa: D205, D415
-        if len(p) == 3:
-            p[0] = (p[2], True)
-        elif p[1] == "integer":
-            p[0] = (_integer_width(p.lineno(1)), True)
-        else:
-            zero = ast.IntConst("0")
-            p[0] = (p[1] or ast.Width(zero, zero), False)
+        """function : FUNCTION ID LPAREN ioports RPAREN SEMICOLON function_body ENDFUNCTION
+        | FUNCTION width ID LPAREN ioports RPAREN SEMICOLON function_body ENDFUNCTION
+        | FUNCTION INTEGER ID LPAREN ioports RPAREN SEMICOLON function_body ENDFUNCTION
+        | FUNCTION SIGNED width ID LPAREN ioports RPAREN SEMICOLON function_body ENDFUNCTION
+        """  # noqa: D205, D403, D415
+        *kind, name, _, arguments, _, _, body, _ = list(p)[2:]
+        zero = ast.IntConst("0", lineno=p.lineno(1))
+        width = ast.Width(zero, zero, lineno=p.lineno(1))
+        if kind:
+            width = _integer_width(p.lineno(1)) if kind == ["integer"] else kind[-1]
+        ports = ast.Decl(tuple(port.first for port in arguments), lineno=p.lineno(1))
+        signed = bool(kind) and isinstance(kind[0], str)
+        p[0] = _function(name, width, (ports, *body), p.lineno(1), signed=signed)
 
     def p_function_body(self, p) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
         """function_body : funcvardecls function_calc
@@ -167,15 +164,48 @@ def parse(source: SourceText) -> ast.Source:
 
 
 def _bounded(lexer: VerilogLexer, source: SourceText) -> Callable[[], object]:
-    """Returns the lexer's function of the next token, which refuses a file of too many."""
+    """Returns the lexer's function of the next token, which refuses a file of too many.
+
+    It leaves out the word ``automatic`` of a function: calls are inlined, and share no variables anyway.
+    """
     tokens = itertools.count(1)
+    in_function = False
 
     def token() -> object:
+        nonlocal in_function
         if next(tokens) > _MAX_TOKENS:
             raise HardwareError(f"{source.where(1)}: more than {_MAX_TOKENS} tokens; cost a smaller part of the design")
-        return lexer.token()
+        read = lexer.token()
+        if in_function and read is not None and read.value == "automatic":
+            read = lexer.token()
+        in_function = read is not None and read.type == "FUNCTION"
+        return read
 
     return token
+
+
+# What SystemVerilog has and Verilog-2001 has not, as it looks in a line that does not parse.
+_SYSTEM_VERILOG: Final = (
+    (re.compile(r"\b(typedef|enum|struct|union|package|import|interface|modport|class|program)\b"), "{}"),
+    (re.compile(r"\b(int|bit|byte|shortint|longint|void|string|return|break|continue|unique0?|priority)\b"), "{}"),
+    (re.compile(r"\b(always_latch|assert|property|sequence|foreach|do|inside|let|var|localparam\s+\w+\s+\w+)\b"), "{}"),
+    (re.compile(r"('[01xXzZ]\b|'\{)"), "{}"),
+    (re.compile(r"(\w'\()"), "a cast {}"),
+    (re.compile(r"(\+\+|--|[-+*/&|^%]=|<<=|>>=)"), "{}"),
+    (re.compile(r"(\]\s*\[[^\]]*\]\s*\w)"), "several packed dimensions"),
+    (re.compile(r"(\w\.\*|\(\s*\.\*)"), "the connection .*"),
+    (re.compile(r"(\bend\w*\s*:\s*\w+)"), "a label behind end"),
+    (re.compile(r"(::)"), "{}"),
+)
+
+
+def _construct(line: str) -> str | None:
+    """Returns the construct of SystemVerilog that a line has, None if none is recognized."""
+    for pattern, name in _SYSTEM_VERILOG:
+        match = pattern.search(line)
+        if match:
+            return name.format(repr(match[1].strip()))
+    return None
 
 
 def _syntax_error(source: SourceText, message: str) -> HardwareError:
@@ -186,6 +216,13 @@ def _syntax_error(source: SourceText, message: str) -> HardwareError:
     if head.strip() != "line" or not digits.isdigit():
         return source.error(len(source.origins), "syntax error at end of input: a module is not closed")
     what = _COLUMN.sub("", rest).strip() or "here"
+    lines = source.text.split("\n")[max(int(digits) - 2, 0) : int(digits)]  # it may have been noticed a line too late
+    construct = next(filter(None, map(_construct, reversed(lines))), None)
+    if construct is not None:
+        return source.error(
+            int(digits),
+            f"{construct} is SystemVerilog, of which only logic and always_ff/_comb are read (syntax error {what})",
+        )
     return source.error(
         int(digits), f"syntax error {what} (Verilog-2001 is read, and of SystemVerilog logic, always_ff/_comb)"
     )

@@ -1,6 +1,7 @@
 """Always blocks to multiplexers and registers, by the rules that synthesis follows."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from pyverilog.vparser import ast
@@ -10,11 +11,45 @@ from hwmodels.parsing._expressions import Expressions
 from hwmodels.parsing._facts import Shape
 from hwmodels.parsing._loops import is_loop_constant, loop_passes
 from hwmodels.parsing._lvalues import Lvalues, Target
+from hwmodels.parsing._scope import Net
 from hwmodels.parsing._values import Value
+from hwmodels.parsing._wiring import UNKNOWN, Wires, extended
 
-Driver = Hashable  # identity of what drives a piece of a variable
-Drivers = dict[Target, Driver]
 _EDGES = ("posedge", "negedge")
+
+
+@dataclass(slots=True)
+class _State:
+    """What the variables of a process hold at a point of it.
+
+    Attributes:
+        visible: per wire of a variable, the wire that a reader sees, if a blocking assignment or argument set it.
+        assigned: per wire of a variable, the wire that will drive it.
+        pieces: pieces of variables that have been assigned.
+    """
+
+    visible: dict[int, int] = field(default_factory=dict)
+    assigned: dict[int, int] = field(default_factory=dict)
+    pieces: dict[Target, None] = field(default_factory=dict)
+
+    def copy(self) -> "_State":
+        """Returns a state that can go its own way."""
+        return _State(dict(self.visible), dict(self.assigned), dict(self.pieces))
+
+    def driver(self, piece: Target) -> Wires:
+        """Returns the wires that will drive a piece; its own if it keeps its value."""
+        return tuple([self.assigned.get(wire, wire) for wire in piece.wires])
+
+    def set(self, piece: Target, driver: Wires, *, blocking: bool) -> None:
+        """Assigns a piece."""
+        self.pieces[piece] = None
+        self.assigned.update(zip(piece.wires, driver, strict=True))
+        if blocking:
+            self.visible.update(zip(piece.wires, driver, strict=True))
+
+    def sees(self, piece: Target) -> bool:
+        """Returns whether a reader sees what was assigned to a piece."""
+        return bool(piece.wires) and piece.wires[0] in self.visible
 
 
 class Process:
@@ -25,24 +60,41 @@ class Process:
         self._scope = expressions.scope
         self._lvalues = Lvalues(expressions)
         self._pieces: dict[str, list[Target]] = {}  # of every assigned variable
-        self._fresh = 0
 
     def run(self, always: ast.Always) -> Iterator[Register]:
         """Records the multiplexers of a process, and yields the registers it makes."""
+        state = _State()
         if not any(sens.type in _EDGES for sens in always.sens_list.list):
-            self.lower(always.statement)
+            self._cut(always.statement)
+            self._run(always.statement, state)
+            for piece in state.pieces:
+                self._scope.wiring.connect(piece.wires, state.driver(piece))
             return
         body, resets = self._without_async_resets(always)
         self._cut(body, *resets)
-        outcome = self._statement(body, {})
-        reset = [piece for node in resets for target in self._targets(node) for piece in self._split(target)]
-        for piece in dict.fromkeys((*outcome, *reset)):
-            yield Register(piece.name, piece.width, asynchronous_reset=bool(resets))
+        self._run(body, state)
+        reset = _State()
+        for node in reversed(resets):
+            self._run(node, reset)
+        for piece in dict.fromkeys((*state.pieces, *reset.pieces)):
+            value = reset.driver(piece) if resets else ()
+            yield Register(
+                piece.name, piece.width, bool(resets), self._scope.source.where(always.lineno),
+                self._expressions.path, piece.wires, state.driver(piece), value,
+            )  # fmt: skip
 
-    def lower(self, statement: ast.Node) -> None:
-        """Records the operators of a combinational statement."""
+    def of_function(self, statement: ast.Node, result: Net, bound: dict[int, int]) -> Wires:
+        """Records the operators of a function's body, given the wires of its arguments; returns those of its result."""
         self._cut(statement)
-        self._statement(statement, {})
+        state = _State(visible=bound)
+        self._run(statement, state)
+        return tuple(
+            [state.assigned.get(wire, UNKNOWN) for wire in self._scope.wiring.named(result.name, result.width)]
+        )
+
+    def _run(self, statement: ast.Node, state: _State) -> None:
+        self._statement(statement, state)
+        self._expressions.visible = self._expressions.assigned = {}
 
     def _without_async_resets(self, always: ast.Always) -> tuple[ast.Node, list[ast.Node]]:
         """Peels off `if (reset) ... else` for each edge beyond the clock; the reset branches need no logic."""
@@ -61,11 +113,22 @@ class Process:
     def _cut(self, *statements: ast.Node) -> None:
         """Cuts every assigned variable at the bits at which an assignment of the process begins or ends."""
         cuts: dict[str, set[int]] = {}
+        wires: dict[tuple[str, int], int] = {}
         for statement in statements:
             for target in self._targets(statement):
                 cuts.setdefault(target.name, set()).update((target.low, target.low + target.width))
+                wires.update(((target.name, target.low + place), wire) for place, wire in enumerate(target.wires))
         self._pieces = {
-            name: [Target(name, low, high - low, name.endswith("[]")) for low, high in pairwise(sorted(points))]
+            name: [
+                Target(
+                    name,
+                    low,
+                    high - low,
+                    name.endswith("[]"),
+                    wires=tuple([wires.get((name, place), UNKNOWN) for place in range(low, high)]),
+                )
+                for low, high in pairwise(sorted(points))
+            ]
             for name, points in cuts.items()
         }
 
@@ -90,96 +153,100 @@ class Process:
             case _:
                 return
 
-    def _statement(self, node: ast.Node, before: Drivers) -> Drivers:
-        """Lowers a statement; returns the drivers of all pieces assigned so far."""
+    def _statement(self, node: ast.Node, state: _State) -> None:
+        """Lowers a statement, and adds to the state what it assigns."""
         match node:
             case ast.Block():
                 for inner in node.statements:
-                    before = self._statement(inner, before)
-                return before
+                    self._statement(inner, state)
             case ast.IfStatement():
-                return self._if(node, before)
+                self._if(node, state)
             case ast.CaseStatement():
-                return self._case(node, before)
+                self._case(node, state)
             case ast.ForStatement():
                 for _ in loop_passes(node, self._expressions):
-                    before = self._statement(node.statement, before)
-                return before
+                    self._statement(node.statement, state)
             case ast.BlockingSubstitution() | ast.NonblockingSubstitution():
-                return self._assign(node, before)
+                self._assign(node, state)
             case ast.Decl():
-                return before
+                return
             case ast.SingleStatement() if isinstance(node.statement, ast.SystemCall):
-                return before  # $display and the like are not hardware
+                return  # $display and the like are not hardware
             case _:
                 raise self._scope.source.error(node.lineno, f"{type(node).__name__} is not synthesizable here")
 
-    def _assign(self, node: ast.Substitution, before: Drivers) -> Drivers:
-        self._scope.spend(1 + (len(before) >> 6), node.lineno)
-        after = dict(before)
+    def _at(self, state: _State) -> Expressions:
+        """Returns the expressions as this point of the process sees them."""
+        self._expressions.visible, self._expressions.assigned = state.visible, state.assigned
+        return self._expressions
+
+    def _assign(self, node: ast.Substitution, state: _State) -> None:
+        self._scope.spend(1, node.lineno)
         if is_loop_constant(node, self._expressions):
-            return after
+            return
+        expressions = self._at(state)
         targets = list(self._lvalues.targets(node.left.var, emit=True))
-        width = sum(target.width for target in targets)
-        value = self._expressions.lower(node.right.var, width)
-        high = width
+        width = sum(len(target.written) or target.width for target in targets)
+        value = expressions.lower(node.right.var, width)
+        wires = extended(value.wires, width, value.signed)
+        blocking, high = isinstance(node, ast.BlockingSubstitution), width
         for target in targets:
-            high -= target.width
+            high -= len(target.written) or target.width
+            self._scope.wiring.connect(target.written, wires[high : high + len(target.written)])
             for piece in self._split(target):
-                after[piece] = self._driver(value, high + piece.low - target.low, piece.width)
-        return after
+                low = piece.low if target.result else high + piece.low - target.low
+                driver = (target.result or wires)[low : low + piece.width]
+                state.set(piece, driver, blocking=blocking)
 
     def _split(self, target: Target) -> list[Target]:
         end, pieces = target.low + target.width, self._pieces[target.name]
         self._scope.spend(len(pieces) >> 6, 1)
         return [piece for piece in pieces if target.low <= piece.low and piece.low + piece.width <= end]
 
-    def _driver(self, value: Value, low: int, width: int) -> Driver:
-        if value.constant is not None:
-            return ("constant", value.number >> low & ((1 << width) - 1))
-        if value.origin is not None:
-            return (value.origin, value.width, value.signed, low, width)
-        return self._new()
-
-    def _new(self) -> Driver:
-        self._fresh += 1
-        return ("fresh", self._fresh)
-
-    def _if(self, node: ast.IfStatement, before: Drivers) -> Drivers:
-        select = self._expressions.condition(node.cond)
+    def _if(self, node: ast.IfStatement, state: _State) -> None:
+        select = self._at(state).condition(node.cond)
         if select.constant is not None:
             taken = node.true_statement if select.constant else node.false_statement
-            return before if taken is None else self._statement(taken, before)
-        when_true = self._statement(node.true_statement, before)
-        when_false = before if node.false_statement is None else self._statement(node.false_statement, before)
-        after = dict(before)
-        for piece in dict.fromkeys((*when_true, *when_false)):
-            true_driver, false_driver = (branch.get(piece, ("before", piece)) for branch in (when_true, when_false))
-            after[piece] = self._mux(piece, true_driver, false_driver, select, node)
+            if taken is not None:
+                self._statement(taken, state)
+            return
+        when_true, when_false = self._branch(node.true_statement, state), self._branch(node.false_statement, state)
+        for piece in dict.fromkeys((*when_true.pieces, *when_false.pieces)):
+            drivers = when_true.driver(piece), when_false.driver(piece)
+            blocking = when_true.sees(piece) or when_false.sees(piece)
+            state.set(piece, self._mux(piece, *drivers, select, node), blocking=blocking)
+
+    def _branch(self, node: ast.Node | None, state: _State) -> _State:
+        """Returns the state behind a branch."""
+        self._scope.spend(1 + (len(state.assigned) + len(state.visible) >> 8), 1)
+        after = state.copy()
+        if node is not None:
+            self._statement(node, after)
         return after
 
-    def _mux(self, piece: Target, true_driver: Driver, false_driver: Driver, select: Value, node: ast.Node) -> Driver:
+    def _mux(self, piece: Target, true_driver: Wires, false_driver: Wires, select: Value, node: ast.Node) -> Wires:
         if true_driver == false_driver or piece.memory:  # a memory's write enable is not a multiplexer
             return true_driver
-        inputs = (_operand(piece, false_driver), _operand(piece, true_driver), select)
-        self._expressions.emit("mux", inputs, piece.width, False, node.lineno)
-        return self._new()
+        inputs = (_operand(false_driver), _operand(true_driver), select)
+        return self._expressions.emit("mux", inputs, piece.width, False, node.lineno).bits
 
-    def _case(self, node: ast.CaseStatement, before: Drivers) -> Drivers:
+    def _case(self, node: ast.CaseStatement, state: _State) -> None:
         shape = self._case_shape(node)
-        subject = self._expressions.in_context(node.comp, *shape)
+        subject = self._at(state).in_context(node.comp, *shape)
         selects, branches = [], []
         parallel = _Exclusive(shape[0])
         for number, item in enumerate(node.caselist):
-            self._scope.spend(1 + (number + len(before) >> 6), node.lineno)  # each is compared with those before it
+            self._scope.spend(1 + (number >> 6), node.lineno)  # each is compared with those before it
+            self._at(state)
             selects.append(self._item_select(node, item, subject, shape, parallel))
-            branches.append(self._statement(item.statement, before))
-        after = dict(before)
-        for piece in dict.fromkeys(piece for branch in branches for piece in branch):
-            drivers = [branch.get(piece, ("before", piece)) for branch in branches]
-            start = before.get(piece, ("before", piece))
-            after[piece] = self._case_mux(piece, start, list(zip(selects, drivers, strict=True)), parallel.holds, node)
-        return after
+            branches.append(self._branch(item.statement, state))
+        for piece in dict.fromkeys(piece for branch in branches for piece in branch.pieces):
+            items = [(select, branch.driver(piece)) for select, branch in zip(selects, branches, strict=True)]
+            default = next((driver for select, driver in items if select is None), None)
+            start = default or ((UNKNOWN,) * piece.width if parallel.complete else state.driver(piece))
+            choices = [(select, driver) for select, driver in items if select is not None]
+            driver = self._case_mux(piece, start, choices, parallel.holds, node)
+            state.set(piece, driver, blocking=any(branch.sees(piece) for branch in branches))
 
     def _case_shape(self, node: ast.CaseStatement) -> Shape:
         shapes = [self._expressions.shapes.of(node.comp)]
@@ -199,52 +266,66 @@ class Process:
             matches.append(self._compare(node, subject, value, shape))
         if len(matches) == 1:
             return matches[0]
-        return self._expressions.emit("reduce_or", (Value(len(matches), False),), 1, False, item.lineno)
+        joined = Value(len(matches), False, bits=tuple([wire for match in matches for wire in match.wires]))
+        return self._expressions.emit("reduce_or", (joined,), 1, False, item.lineno)
 
     def _compare(self, node: ast.CaseStatement, subject: Value, value: Value, shape: Shape) -> Value:
         care = (1 << shape[0]) - 1
         if isinstance(node, ast.CasexStatement | ast.CasezStatement) and value.care is not None:
             care &= value.care
-        bits = care.bit_count()
-        number = None if value.constant is None else value.extended(*shape).constant
-        if bits == 1 and number == care:
-            return Value(1, False, origin=(subject.origin, care))
-        self._expressions.emit("eq", (Value(bits, False), Value(bits, False, number)), 1, False, node.lineno)
-        return Value(1, False)
+        cared = [place for place in range(shape[0]) if care >> place & 1]
+        left, right = (
+            tuple([wires[place] for place in cared])
+            for wires in (extended(side._replace(care=None).wires, *shape) for side in (subject, value))
+        )
+        if right == (1,):
+            return Value(1, False, bits=left)
+        if not cared:
+            return Value(1, False, 1)
+        both = (Value(len(cared), False, bits=left), _operand(right))
+        return Value(1, False, bits=self._expressions.emit("eq", both, 1, False, node.lineno).bits)
 
     def _case_mux(
-        self, piece: Target, start: Driver, items: list[tuple[Value | None, Driver]], parallel: bool, node: ast.Node
-    ) -> Driver:
+        self, piece: Target, start: Wires, items: list[tuple[Value, Wires]], parallel: bool, node: ast.Node
+    ) -> Wires:
         """Chains the items from the last to the first; exclusive ones share one multiplexer with several selects."""
         if piece.memory:
-            return self._new()
-        result, base, branches = start, start, 0
+            return start
+        if parallel:
+            return self._parallel_mux(piece, start, [item for item in items if item[1] != start], node)
+        result = start
         for select, driver in reversed(items):
-            if select is None:
-                result = base = driver
-            elif branches and parallel:
-                branches += driver != base
-            elif driver != result:
-                base, result, branches = result, self._new(), branches + 1
-                if not parallel:
-                    self._emit_case_mux(piece, 1, base, driver, node)
-        if parallel and branches:
-            self._emit_case_mux(piece, branches, base, self._new(), node)
+            if driver != result:
+                inputs = (_operand(result), _operand(driver), select)
+                result = self._expressions.emit("mux", inputs, piece.width, False, node.lineno).bits
         return result
 
-    def _emit_case_mux(self, piece: Target, branches: int, base: Driver, driver: Driver, node: ast.Node) -> None:
-        chosen = Value(branches * piece.width, False) if branches > 1 else _operand(piece, driver)
-        inputs = (_operand(piece, base), chosen, Value(branches, False))
-        self._expressions.emit("pmux" if branches > 1 else "mux", inputs, piece.width, False, node.lineno)
+    def _parallel_mux(self, piece: Target, base: Wires, items: list[tuple[Value, Wires]], node: ast.Node) -> Wires:
+        if not items:
+            return base
+        selects = tuple([wire for select, _ in items for wire in select.wires])
+        chosen = tuple([wire for _, driver in items for wire in driver])
+        if len(items) == 1:
+            inputs = (_operand(base), _operand(chosen), Value(1, False, bits=selects))
+            return self._expressions.emit("mux", inputs, piece.width, False, node.lineno).bits
+        several = Value(len(chosen), False, bits=chosen), Value(len(selects), False, bits=selects)
+        return self._expressions.emit("pmux", (_operand(base), *several), piece.width, False, node.lineno).bits
 
 
 class _Exclusive:
     """Collects the constants of a case; ``holds`` is True if they are known to exclude each other."""
 
     def __init__(self, width: int) -> None:
+        self._width = width
         self._full = (1 << width) - 1
         self._seen: list[tuple[int, int]] = []
         self.holds = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether the constants are all that there are, so that no other value is possible."""
+        covered = sum(1 << self._width - care.bit_count() for _, care in self._seen)
+        return self.holds and covered == 1 << self._width
 
     def add(self, value: Value) -> None:
         """Adds one constant of a case item."""
@@ -256,9 +337,11 @@ class _Exclusive:
         self._seen.append((bits, care))
 
 
-def _operand(piece: Target, driver: Driver) -> Value:
-    known = isinstance(driver, tuple) and driver[0] == "constant"
-    return Value(piece.width, False, driver[1] if known and isinstance(driver, tuple) else None)
+def _operand(wires: Wires) -> Value:
+    """Returns wires as an operand, a constant if they are."""
+    if all(wire <= 1 for wire in wires):
+        return Value(len(wires), False, sum(wire << place for place, wire in enumerate(wires)))
+    return Value(len(wires), False, bits=wires)
 
 
 def _single(node: ast.Node) -> ast.Node:

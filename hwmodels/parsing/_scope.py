@@ -8,6 +8,7 @@ from pyverilog.vparser import ast
 from hwmodels.parsing._facts import ExpressionFacts, Shape
 from hwmodels.parsing._source import SourceText
 from hwmodels.parsing._values import Value
+from hwmodels.parsing._wiring import Wires, Wiring
 from hwmodels.parsing._work import Work
 
 
@@ -44,15 +45,20 @@ class Net(NamedTuple):
         """Returns the position from bit 0 of a declared index."""
         return index - self.lsb if self.descending else self.lsb - index
 
+    @property
+    def lowest_index(self) -> int:
+        """The smallest declared index."""
+        return self.lsb if self.descending else self.lsb - self.width + 1
+
     def word(self, index: int) -> "Net | None":
         """Returns the variable that a word of an array is, None outside of it."""
         if not 0 <= index - self.first < self.words:
             return None
         return Net(f"{self.name}[{index}]", self.width, self.signed, self.lsb, self.descending)
 
-    def value(self, signed: bool) -> Value:
-        """Returns the whole of it in an expression."""
-        return Value(self.width, signed, filled=self.filled, known=self.known, depth=self.depth, origin=self.name)
+    def value(self, signed: bool, bits: Wires) -> Value:
+        """Returns the whole of it in an expression, where its wires are ``bits``."""
+        return Value(self.width, signed, filled=self.filled, known=self.known, depth=self.depth, bits=bits)
 
 
 Symbol: TypeAlias = Net | Value | ast.Function
@@ -71,6 +77,7 @@ class Scope:
         numbers: values of constant expressions seen at this level, by the identity of their node.
         facts: facts of the module's expressions that no parameter changes.
         work: the work of the whole elaboration.
+        wiring: the wires of the whole elaboration.
     """
 
     source: SourceText
@@ -79,6 +86,7 @@ class Scope:
     names: dict[str, Symbol] = field(default_factory=dict)
     parent: "Scope | None" = None
     work: Work = field(default_factory=Work)
+    wiring: Wiring = field(default_factory=Wiring)
     shapes: dict[int, Shape] = field(init=False, default_factory=dict)
     numbers: dict[int, int] = field(init=False, default_factory=dict)
 
@@ -89,7 +97,7 @@ class Scope:
     def child(self, name: str) -> "Scope":
         """Returns a new level below this one."""
         self._spend_copy()
-        return Scope(self.source, f"{self.prefix}{name}.", self.facts, parent=self, work=self.work)
+        return Scope(self.source, f"{self.prefix}{name}.", self.facts, parent=self, work=self.work, wiring=self.wiring)
 
     def spend(self, steps: int, line: int) -> None:
         """Counts steps of work that the code at ``line`` causes; see :meth:`Work.spend`."""

@@ -3,8 +3,10 @@
 import functools
 import operator
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
+
+from hwmodels.parsing._wiring import Wires, constant_wires
 
 _LITERAL = re.compile(r"(?P<size>\d*)'(?P<sign>[sS]?)(?P<base>[bBoOdDhH])(?P<digits>[0-9a-fA-FxXzZ?_]+)")
 _DECIMAL = re.compile(r"[\d_]+(?:$|'[sS]?[dD])|'[sS]?[dD]")
@@ -25,7 +27,7 @@ class Value(NamedTuple):
         filled: bits that carry information if fewer than ``width``; those above repeat the sign or are zero.
         known: low bits that are constant, as (count, their value).
         depth: estimate of the gate levels in front of it since the last register or input.
-        origin: driver of the value; two values with equal origins are the same signal. None: unique.
+        bits: wires of a signal, the lowest first.
     """
 
     width: int
@@ -35,7 +37,7 @@ class Value(NamedTuple):
     filled: int | None = None
     known: tuple[int, int] = (0, 0)
     depth: float = 0.0
-    origin: Hashable | None = None
+    bits: Wires = ()
 
     @property
     def active(self) -> int:
@@ -44,6 +46,11 @@ class Value(NamedTuple):
             number = self.number
             return max((number if number >= 0 else ~number).bit_length() + self.signed, 1)
         return self.width if self.filled is None else min(self.filled, self.width)
+
+    @property
+    def wires(self) -> Wires:
+        """Its wires, the lowest first."""
+        return self.bits if self.constant is None else constant_wires(self.constant, self.width, self.care)
 
     @property
     def number(self) -> int:
@@ -75,9 +82,6 @@ class Value(NamedTuple):
         if width == self.width and signed == self.signed:
             return self
         return constant(Value(self.width, signed, self.constant).number, width, signed)
-
-
-BIT: Final = Value(1, False)  # a signal of one bit
 
 
 @functools.lru_cache(maxsize=4096)  # widths and small numbers recur all the time

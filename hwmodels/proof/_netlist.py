@@ -205,6 +205,8 @@ def _netlist(module: Mapping[str, Any], linked: Mapping[str, Path]) -> WordNetli
     for cell in cells:
         if (what := _UNPROVABLE.get(cell.kind)) is not None:
             raise HardwareError(f"the design holds {what} ({cell.where}), of which nothing can be proven")
+        if cell.output not in cell.ports:
+            raise HardwareError(f"the design holds the unknown operator {cell.kind} ({cell.where}), or an empty module")
     registers = tuple(cell for cell in cells if cell.kind == "$dff")
     ports = {port.name: port for port in _ports(module)}
     if (inout := next((port.name for port in ports.values() if port.direction == "inout"), None)) is not None:

@@ -85,13 +85,24 @@ class Interface:
             raise HardwareError(
                 f"{twice}: is port {self.ports[twice].name} and the value {self.values[twice]}; give one"
             )
-        if (unknown := next((name for name in self.ties if name not in netlist.ports), None)) is not None:
-            raise HardwareError(f"port {unknown!r}: the module has none of this name")
+        self._check_ties(netlist)
         named = {bits.name for bits in self.ports.values()} | set(self.ties) | set(self.unread)
         inputs = [port.name for port in netlist.ports.values() if port.direction == "input"]
         if left := [name for name in inputs if name not in named]:
             raise HardwareError(f"input {', '.join(left)}: name its role, or tie it to a value")
         self._check_clock(netlist)
+
+    def _check_ties(self, netlist: WordNetlist) -> None:
+        roles = {bits.name: role for role, bits in self.ports.items()}
+        for name, value in self.ties.items():
+            port = netlist.ports.get(name)
+            if port is None or port.direction != "input":
+                raise HardwareError(f"port {name!r}: the module has no input of this name")
+            if name in roles:
+                raise HardwareError(f"port {name} is tied to {value}, and is {roles[name]}; leave one out")
+            width = len(port.nets)
+            if not -(1 << (width - 1)) <= value < 1 << width:
+                raise HardwareError(f"port {name} is tied to {value}, which its bits, {width}, do not hold")
 
     def _check_port(self, netlist: WordNetlist, role: str, bits: PortBits) -> None:
         port = netlist.ports.get(bits.name)

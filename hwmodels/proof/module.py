@@ -83,9 +83,13 @@ def prove_module(question: Question) -> Answer:
     Raises:
         HardwareError: it cannot be read, or the question does not fit it.
     """
-    for what, names in (("port", question.ports), ("value", question.values), ("range", question.ranges)):
-        if (unknown := next((name for name in names if name not in ROLES), None)) is not None:
-            raise HardwareError(f"{what} {unknown!r}: no such role; use one of {', '.join(ROLES)}")
+    for what, names, roles in (
+        ("port", question.ports, ROLES),
+        ("value", question.values, Rescale.roles),
+        ("range", question.ranges, Rescale.roles),
+    ):
+        if (unknown := next((name for name in names if name not in roles), None)) is not None:
+            raise HardwareError(f"{what} {unknown!r}: no such role; use one of {', '.join(roles)}")
     netlist = read_netlist(question.source)
     interface = _interface(question, netlist)
     claim = Rescale(

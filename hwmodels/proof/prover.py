@@ -113,6 +113,10 @@ class Prover:
         """
         start = time.monotonic()
         problem = self._problem(interface, claim)
+        if _solved(problem.words, problem.given, time_limit)[0] == Result.UNSAT:  # of none, everything is true
+            raise HardwareError(
+                "no inputs have the ranges, bounds and values that are given; there is nothing to prove"
+            )
         key = (problem.differs, *problem.given, problem.products.key)
         how, counterexample = self._proven.get(key), None
         outcome = Outcome.PROVEN

@@ -3,6 +3,13 @@
 from hwmodels.synthesis.activity import measure_energy
 from hwmodels.synthesis.calibration import ENERGIES, FITTED, ErrorSummary, Fit, error_table, fit
 from hwmodels.synthesis.circuit import Circuit, build_circuit
+from hwmodels.synthesis.corpus import (
+    CorpusMeasurement,
+    append_corpus,
+    calibrate_gates,
+    measure_module,
+    read_corpus,
+)
 from hwmodels.synthesis.full_adder import full_adder_map
 from hwmodels.synthesis.liberty import Library, load_liberty
 from hwmodels.synthesis.liberty_to_table import Calibration, calibrate
@@ -24,21 +31,26 @@ __all__ = [
     "FITTED",
     "Calibration",
     "Circuit",
+    "CorpusMeasurement",
     "ErrorSummary",
     "Fit",
     "Library",
     "Mapper",
     "Measurement",
+    "append_corpus",
     "append_measurement",
     "build_circuit",
     "calibrate",
+    "calibrate_gates",
     "error_table",
     "fit",
     "full_adder_map",
     "load_liberty",
     "measure_energy",
+    "measure_module",
     "measure_rescaler",
     "measure_unit",
+    "read_corpus",
     "read_measurements",
     "run_yosys",
     "synthesize",

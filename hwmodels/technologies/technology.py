@@ -58,6 +58,17 @@ DELAY_TERMS: Final[Mapping[str, tuple[str, ...]]] = {
     "logic": ("unit", "bits"),
 }
 
+# Gates of a design whose logic is known bit by bit, by what reads them: a mapper joins a gate that one other gate reads
+# with it. Halves of a full adder that are needed alone are `sum` and `carry`.
+GateKind = Literal[
+    "and", "and_into_and", "and_into_or", "and_into_mux", "and_into_flop", "and_shared", "mux", "mux_into_mux",
+    "xor", "xor_shared", "xor_of_xor", "xor_into_and", "xor_into_flop", "full_adder", "sum", "carry",
+    "flip_flop", "flip_flop_with_reset",
+]  # fmt: skip
+# Single operators; datapaths of several; and redundant ones, over a tenth of whose gates never switch.
+DesignClass = Literal["operator", "datapath", "redundant"]
+GATE_KINDS: Final[tuple[GateKind, ...]] = get_args(GateKind)
+
 _FOLDER: Final = Path(__file__).parent
 _MOST_BYTES: Final = 10_000_000  # a calibrated table has 150 kB
 
@@ -208,6 +219,48 @@ class Clocking(_Record):
     source: str = Field(min_length=1)
 
 
+class GateErrors(_Record):
+    """Errors of one figure on designs of one class, each left out of the fit (0.1 is 10 %).
+
+    Attributes:
+        points: number of designs.
+        mean: mean absolute relative error.
+        worst: largest absolute relative error.
+        rank: Spearman's rank correlation with synthesis.
+    """
+
+    points: Annotated[int, Strict(), Field(ge=1)]
+    mean: NotNegative
+    worst: NotNegative
+    rank: Finite
+
+
+class Gates(_Record):
+    """Figures of single gates, which price any design.
+
+    Attributes:
+        area_um2: area of a gate of each kind.
+        leakage_uw: leakage of it.
+        settled_pj: energy of a settled transition of it.
+        glitch_pj: energy of a transition on top of the settled ones.
+        delay_ns: delay of it, inside a path.
+        cycle_pj: energy of a flip-flop in every clock cycle, whether it switches or not.
+        area_range_um2: smallest and largest area of the designs that the errors hold for.
+        errors: per figure and class of designs, the errors on designs left out.
+        source: origin of the figures.
+    """
+
+    area_um2: Mapping[GateKind, NotNegative] = Field(min_length=1)
+    leakage_uw: Mapping[GateKind, NotNegative] = Field(min_length=1)
+    settled_pj: Mapping[GateKind, NotNegative] = Field(min_length=1)
+    glitch_pj: Mapping[GateKind, NotNegative] = Field(min_length=1)
+    delay_ns: Mapping[GateKind, NotNegative] = Field(min_length=1)
+    cycle_pj: NotNegative
+    area_range_um2: tuple[NotNegative, NotNegative]
+    errors: Mapping[Metric, Mapping[DesignClass, GateErrors]]
+    source: str = Field(min_length=1)
+
+
 class Technology(_Record):
     """A technology table: figures of components at a feature size in nanometres and a supply in volts.
 
@@ -220,6 +273,7 @@ class Technology(_Record):
         components: figures per kind of component.
         clocking: delays and energies of flip-flops and clock gates; None if the table does not give them.
         corrections: residuals of whole rescalers per architecture, in a calibrated table.
+        gates: figures of single gates, which price parsed RTL that is not a shipped rescaler; None without them.
     """
 
     name: str = Field(min_length=1)
@@ -232,6 +286,7 @@ class Technology(_Record):
     components: Mapping[ComponentKind, Component] = Field(min_length=1)
     clocking: Clocking | None = None
     corrections: Mapping[str, Correction] = Field(default_factory=dict)
+    gates: Gates | None = None
 
     def evaluate(self, kind: ComponentKind, metric: Metric, quantities: Mapping[str, float]) -> float | None:
         """Returns a metric of one component in its unit, or None if the table does not give it.

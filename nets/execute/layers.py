@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from nets.execute.executor import Backend, PreparedOperators, input_chunks, samples_at_once
@@ -9,6 +10,8 @@ from nets.network import ActivationArray, Operator, QuantizedNetwork
 
 Kernel = Callable[[Sequence[Tensor]], Tensor]
 Visit = Callable[[Operator, Sequence[Sequence[Tensor]]], Operator]
+
+_CHUNK = 8  # samples that a layer takes at once, even if the whole network takes fewer
 
 
 def prepared_alone(operator: Operator, network: QuantizedNetwork) -> Kernel:
@@ -43,7 +46,9 @@ def run_by_layer(network: QuantizedNetwork, inputs: Sequence[ActivationArray], v
     Raises:
         NetworkError: number, types or shapes of the inputs are not the network's.
     """
-    live = input_chunks(network, tuple(inputs), samples_at_once(network))
+    # Layer by layer no cache holds a sample's activations: larger chunks cost no memory, and fewer calls.
+    size = max(samples_at_once(network), min(_CHUNK, -(-len(inputs[0]) // torch.get_num_threads())))
+    live = input_chunks(network, tuple(inputs), size)
     last_use = {index: at for at, operator in enumerate(network.operators) for index in operator.inputs}
     visited: dict[str, Operator] = {}
     for at, operator in enumerate(network.operators):

@@ -91,6 +91,7 @@ class RescalerConstants:
         inputs: inputs of an elementwise sum, in the order of the unit; empty otherwise.
         saturates: whether the clamp's bounds are the ends of the output's type.
         unfolded_because: why it is not folded, in one line; empty if it is.
+        unfolded_bits: width in bits of the last stage's operand if it were not folded.
         live: of an operator with weights, the output channels that all arrays are for, int64 ``[channels]``: those
             whose output is not proven constant (the first channel, if every one is). Hardware computes no others. None
             if one set of constants serves all channels.
@@ -102,6 +103,7 @@ class RescalerConstants:
     inputs: tuple[SumInput, ...]
     saturates: bool
     unfolded_because: str
+    unfolded_bits: int
     live: IntArray | None = None
 
     @property
@@ -110,27 +112,37 @@ class RescalerConstants:
         return not self.unfolded_because
 
 
-def rescaler_constants(network: QuantizedNetwork) -> dict[str, RescalerConstants]:
-    """Returns the constants of every rescaler whose width is a design variable, by operator name."""
+def rescaler_constants(network: QuantizedNetwork, obstacle: str = "") -> dict[str, RescalerConstants]:
+    """Returns the constants of every rescaler whose width is a design variable, by operator name.
+
+    Args:
+        network: the design.
+        obstacle: why the hardware folds no rescaler, in one line; empty if it folds all that can be.
+    """
     certificate = certify(network)
-    return {operator.name: _constants(operator, network, certificate) for operator in network.narrowable_operators()}
+    return {
+        operator.name: _constants(operator, network, certificate, obstacle)
+        for operator in network.narrowable_operators()
+    }
 
 
 def _constants(
-    operator: NarrowableOperator, network: QuantizedNetwork, certificate: NetworkCertificate
+    operator: NarrowableOperator, network: QuantizedNetwork, certificate: NetworkCertificate, obstacle: str
 ) -> RescalerConstants:
     match operator:
         case Weighted():
-            return _of_channels(operator, network, certificate)
+            return _of_channels(operator, network, certificate, obstacle)
         case ElementwiseSum():
-            return _of_sum(operator, network, certificate.accumulators[operator.name])
+            return _of_sum(operator, network, certificate.accumulators[operator.name], obstacle)
     interval = certificate.accumulators[operator.name]
     stage = _stage(operator.rescaler, interval.signed_bits, channels=1)
     reason = "a product has no bias that could hold the constants"
     return _assembled(operator, network, (stage,), np.zeros(1, np.int64), interval, unfolded_because=reason)
 
 
-def _of_channels(operator: Weighted, network: QuantizedNetwork, certificate: NetworkCertificate) -> RescalerConstants:
+def _of_channels(
+    operator: Weighted, network: QuantizedNetwork, certificate: NetworkCertificate, obstacle: str
+) -> RescalerConstants:
     """Returns the constants of an operator with weights, of its live channels."""
     live = _live(certificate.tensors[operator.output])
     interval = certificate.accumulators[operator.name].of(live)
@@ -140,12 +152,14 @@ def _of_channels(operator: Weighted, network: QuantizedNetwork, certificate: Net
     contract, zero_point = operator.rescaler.contract, network.tensors[operator.output].zero_point
     offset = _folded_offset(stage.right_shift, contract, zero_point)
     bits = sums.plus(offset).signed_bits
-    reason = _obstacle(stage, contract, stage.right_shift, zero_point) or _too_wide(bits, operator.bias_bits)
+    reason = (
+        obstacle or _obstacle(stage, contract, stage.right_shift, zero_point) or _too_wide(bits, operator.bias_bits)
+    )
     if reason:
         offset, bits = np.zeros_like(offset), sums.signed_bits
     stages = (replace(stage, operand_bits=bits),)
     made = _assembled(operator, network, stages, offset, interval.plus(offset), unfolded_because=reason)
-    return replace(made, live=live)
+    return replace(made, live=live, unfolded_bits=sums.signed_bits)
 
 
 def _live(output: Interval) -> IntArray:
@@ -154,7 +168,9 @@ def _live(output: Interval) -> IntArray:
     return live if live.size else np.zeros(1, np.int64)
 
 
-def _of_sum(operator: ElementwiseSum, network: QuantizedNetwork, interval: Interval) -> RescalerConstants:
+def _of_sum(
+    operator: ElementwiseSum, network: QuantizedNetwork, interval: Interval, obstacle: str
+) -> RescalerConstants:
     """Returns the constants of an elementwise sum or difference."""
     inputs = _sum_inputs(operator, network)
     first = _input_stage(operator, network, inputs[0].position)
@@ -164,7 +180,8 @@ def _of_sum(operator: ElementwiseSum, network: QuantizedNetwork, interval: Inter
     folded = interval.plus(constant)
     shifts = (-first.right_shift_min, operator.left_shift - 1)
     reason = (
-        _input_obstacle(operator)
+        obstacle
+        or _input_obstacle(operator)
         or _sum_obstacle(last.right_shift_min, min(shifts))
         or _obstacle(last, operator.rescaler.contract, last.right_shift, zero_point)
         or _too_wide(folded.signed_bits, ACCUMULATOR_BITS)
@@ -174,7 +191,8 @@ def _of_sum(operator: ElementwiseSum, network: QuantizedNetwork, interval: Inter
         return _assembled(operator, network, (first, last), offset, interval, inputs, unfolded_because=reason)
     last = StageConstants(folded.signed_bits, last.multiplier_bits, last.multiplier, last.right_shift)
     zeros = sum(each.zero_point << shift for each, shift in zip(inputs, shifts, strict=True))
-    return _assembled(operator, network, (first, last), constant - zeros, folded, inputs, unfolded_because="")
+    made = _assembled(operator, network, (first, last), constant - zeros, folded, inputs, unfolded_because="")
+    return replace(made, unfolded_bits=interval.signed_bits)
 
 
 def _sum_inputs(operator: ElementwiseSum, network: QuantizedNetwork) -> tuple[SumInput, ...]:
@@ -268,7 +286,9 @@ def _assembled(
     unfolded_because: str,
 ) -> RescalerConstants:
     target = network.tensors[operator.output]
-    return RescalerConstants(stages, offset, accumulator, inputs, _saturates(operator, target), unfolded_because)
+    return RescalerConstants(
+        stages, offset, accumulator, inputs, _saturates(operator, target), unfolded_because, stages[-1].operand_bits
+    )
 
 
 def _saturates(operator: NarrowableOperator, target: TensorSpec) -> bool:

@@ -51,14 +51,18 @@ def _sweep(whole: FloatArray, gradient: FloatArray, limits: tuple[int, int], cov
     for start in range(0, whole.shape[1], _BLOCK):
         block = slice(start, start + _BLOCK)
         near, present = gradient[:, block].copy(), whole[:, block]
-        matrices, variances = covariance.matrices[:, block, block], covariance.variances[:, block]
+        lowest, highest = (np.clip(limit - present, -1.0, 1.0) for limit in limits)
+        matrices = covariance.matrices[:, block, block]
+        # Exact, as all numbers are whole: beyond half a step of a weight, a whole step lowers the error.
+        enough = np.ldexp(covariance.variances[:, block, None], _FRACTION_BITS - 1)
         steps = np.zeros_like(present)
         for tap in range(present.shape[1]):
-            best = -np.ldexp(near[:, tap] / variances[:, tap, None], -_FRACTION_BITS)
-            wanted = present[:, tap] + np.where(np.abs(best) > 0.5, np.sign(best), 0.0)
-            step = np.clip(wanted, *limits) - present[:, tap]
-            if step.any():
-                steps[:, tap] = step
-                near += matrices[:, :, tap, None] * np.ldexp(step, _FRACTION_BITS)[:, None]
+            wanting = np.abs(near[:, tap]) > enough[:, tap]
+            if not wanting.any():
+                continue
+            step = -np.copysign(wanting, near[:, tap])
+            np.clip(step, lowest[:, tap], highest[:, tap], out=step)
+            steps[:, tap] = step
+            near[:, tap + 1 :] += matrices[:, tap + 1 :, tap, None] * np.ldexp(step, _FRACTION_BITS)[:, None]
         present += steps
         gradient += np.matmul(covariance.matrices[:, :, block], np.ldexp(steps, _FRACTION_BITS))

@@ -318,7 +318,7 @@ class Rearrangement(Operator):
     """Takes elements of one tensor in a fixed order, some of them several times or not at all.
 
     SLICE, STRIDED_SLICE, GATHER, TILE, REVERSE_V2, DEPTH_TO_SPACE, SPACE_TO_DEPTH, RESIZE_NEAREST_NEIGHBOR,
-    MIRROR_PAD, BROADCAST_TO; and each output of SPLIT, SPLIT_V and UNPACK.
+    MIRROR_PAD, BROADCAST_TO; each output of SPLIT, SPLIT_V and UNPACK; and of the joined operands of SELECT.
 
     Attributes:
         positions: int64, the output's shape: for each element, the input's position if a sample is flattened.

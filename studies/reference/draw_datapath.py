@@ -47,9 +47,9 @@ def picture(areas: pd.DataFrame) -> str:
     """Returns the picture as SVG.
 
     Args:
-        areas: the table of rungs: columns ``rung``, ``output``, ``area_um2``.
+        areas: the table of rungs: columns ``mapper``, ``rung``, ``output``, ``area_um2``.
     """
-    by_row = areas.set_index(["rung", "output"])["area_um2"]
+    by_row = areas[areas["mapper"] == "amap"].set_index(["rung", "output"])["area_um2"]
     widest = float(by_row[RUNGS[0].row])
     height = _TOP + _ROW * len(RUNGS) + 30
     body = "".join(_row(index, rung, float(by_row[rung.row]), widest) for index, rung in enumerate(RUNGS))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import hwmodels.memories
+from dse.design import DEFAULT_OBJECTIVES
 from dse.errors import StudyError
 from dse.evaluate import lower
 from dse.evaluate.costing import accelerator_of, check_objectives
@@ -44,6 +45,14 @@ def test_a_preset_gives_style_lanes_and_macs_and_is_read_back(name: str) -> None
     made = accelerator_of(hardware, hardware.style, hardware.lanes)
     assert made == preset.accelerator(hwmodels.memories.load_memory("cacti32"))
     assert accelerator_of(hardware, "shared", 2).rescaler_lanes == 2
+
+
+@pytest.mark.parametrize(("key", "values"), [("styles", ("shared", "streaming")), ("lanes", (1, 4))])
+def test_a_preset_does_not_vary(key: str, values: tuple[object, ...]) -> None:
+    changes = {f"search__{key}": values, "search__objectives": (*DEFAULT_OBJECTIVES[:2], "latency_cycles")}
+    assert small_spec(**changes)
+    with pytest.raises(StudyError, match=f"search.{key} = .* but hardware.accelerator.preset = 'finn' is one shape"):
+        small_spec(hardware__accelerator={"preset": "finn"}, **changes)
 
 
 def test_own_numbers_reach_the_dataflow() -> None:

@@ -129,7 +129,7 @@ def test_a_pipe_gets_whole_lines_without_control_characters() -> None:
 
 
 def test_run_and_show_end_with_the_command_that_exports_what_they_recommend(cli: Cli, tmp_path: Path) -> None:
-    study = write_study(tmp_path, search__trials=4, fidelity__finetune="none", search__uniform_multiplier_bits=[1, 4])
+    study = write_study(tmp_path, search__trials=5, fidelity__finetune="none", search__uniform_multiplier_bits=[1, 4])
     folder = tmp_path / "a run"  # a blank, which a shell would take for the end of the name
     run, show = cli("run", study, "--out", folder), cli("show", folder)
     recommended = verdict_of(results_of(RunFolder(folder))).recommended

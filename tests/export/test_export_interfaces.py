@@ -11,6 +11,8 @@ import pytest
 from dse.errors import StudyError
 from dse.evaluate.costing import single_cycle
 from dse.export.interface import Interface, interface_for
+from dse.export.ports import ports_of
+from dse.export.render import port_rows
 from dse.export.units import Unit, units_of
 from dse.study.prepared import PreparedStudy
 from hwmodels.architectures import architecture_for
@@ -172,3 +174,14 @@ def test_parameters_out_of_range_end_the_elaboration(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "rescaler_clamp_OUT_WIDTH_must_be_at_least_2" in done.stderr
+
+
+def test_the_readme_states_every_latency_and_word(network: QuantizedNetwork) -> None:
+    interface = Interface("valid", "sync", "load")
+    some = units_of(network, {}, "array", single_cycle)[:1] + units_of(network, {}, "array", deep)[1:3]
+    rows = {port.name: port for port, _ in port_rows([ports_of(unit, interface) for unit in some])}
+    for unit in some:
+        edges = f"{unit.latency} edges" if unit.latency > 1 else "one edge"
+        assert f"{edges} after" in rows["q"].timing
+        assert ", ".join(f"{name} {bits}" for name, bits in unit.fields) in rows["load_word"].meaning
+    assert len({unit.latency for unit in some}) > 1

@@ -52,7 +52,7 @@ def test_areas_and_energies_are_those_of_their_parts() -> None:
         mac_area, mac_energy = array_cost(LAYERS, MODEL.technology, template(style))
         biases = 0.4672 * 16 * 20 * (2 if style == "streaming" else 1)
         assert cost.area_um2 == pytest.approx((mac_area or 0) + biases + (cost.rescalers.rescaler_area_um2 or 0))
-        reads = parameter_energy_nj(LAYERS, MODEL.technology, template(style))
+        reads = parameter_energy_nj(LAYERS, MODEL, template(style))
         parts = (mac_energy, cost.rescalers.rescaler_energy_nj, reads)
         assert cost.energy_nj == pytest.approx(sum(part or 0 for part in parts))
         assert min(part or 0 for part in parts) > 0
@@ -67,17 +67,18 @@ def test_areas_and_energies_are_those_of_their_parts() -> None:
         ("streaming", "channel_outermost", 16 * (7 + 3 + 20) + 16 * (30 + 3 + 20) + 2 * 7),
         ("streaming", "channel_innermost", 1000 * (7 + 3 + 20) + 1000 * (30 + 3 + 20) + 2 * 7),
         # In one bank every word is as wide as the widest layer's.
-        ("shared", "channel_outermost", 2 * 16 * (30 + 3 + 20) + 2 * 7),
-        ("shared", "channel_innermost", 2 * 1000 * (30 + 3 + 20) + 2 * 7),
+        # A multiplier of 8 bits is shifted left by 23, and its right shift larger by as much.
+        ("shared", "channel_outermost", 2 * 16 * (30 + 5 + 20) + 2 * 7),
+        ("shared", "channel_innermost", 2 * 1000 * (30 + 5 + 20) + 2 * 7),
     ],
 )
 def test_parameters_are_read_once_a_channel_or_once_a_rescale(style: str, order: str, bits: int) -> None:
     ordered = replace(MODEL, technology=MODEL.technology.in_order(order))
-    reads = parameter_energy_nj(LAYERS, ordered.technology, template(style))
+    reads = parameter_energy_nj(LAYERS, ordered, template(style))
     assert reads == pytest.approx(bits * 0.15625 / 1000)  # 10 pJ a read of 64 bits
     cost = accelerator_cost(LAYERS, ordered, template(style))
     other = accelerator_cost(LAYERS, MODEL, template(style))
-    others_reads = parameter_energy_nj(LAYERS, MODEL.technology, template(style))
+    others_reads = parameter_energy_nj(LAYERS, MODEL, template(style))
     assert (cost.energy_nj or 0) - (reads or 0) == pytest.approx((other.energy_nj or 0) - (others_reads or 0))
     rescales = accelerator_cost(LAYERS, MODEL, template(style)).rescalers.rescaler_energy_nj
     assert cost.rescalers.rescaler_energy_nj == rescales
@@ -85,7 +86,7 @@ def test_parameters_are_read_once_a_channel_or_once_a_rescale(style: str, order:
 
 def test_a_table_without_memory_energy_leaves_the_reads_and_the_total_unknown() -> None:
     cost = accelerator_cost(LAYERS, AnalyticRescalerModel(load_technology("osu018")), template("shared"))
-    assert parameter_energy_nj(LAYERS, load_technology("osu018"), template("shared")) is None
+    assert parameter_energy_nj(LAYERS, AnalyticRescalerModel(load_technology("osu018")), template("shared")) is None
     assert cost.energy_nj is None
     assert cost.rescalers.rescaler_energy_nj is not None
     assert any("energy_pj of a memory" in reason for reason in cost.missing)

@@ -31,6 +31,14 @@ def test_it_writes_every_file_into_a_new_folder(tmp_path: Path) -> None:
     }
 
 
+def test_files_state_the_order_of_outputs_that_their_energies_hold_for(tmp_path: Path) -> None:
+    widths = ("--multiplier-bits", "8", "--accumulator-bits", "20", "--shift-bits", "0")
+    for order in ("channel_innermost", "channel_outermost"):
+        run(tmp_path / order, "--technology", "osu018", "--output-order", order, *widths)
+        for name in ("rescaler.csv", "tables/rescaler.table.yaml"):
+            assert f"outputs in {order} order" in (tmp_path / order / name).read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -266,6 +266,7 @@ def unit_of(architecture: Architecture, workload: RescalerWorkload) -> Unit:
         stages=stages, offset=np.zeros(channels, np.int64), inputs=inputs, saturates=True,
         accumulator=Interval(np.full(channels, -half), np.full(channels, half - 1)),
         unfolded_because="" if workload.folded else "a test",
+        unfolded_bits=stages[-1].operand_bits,
     )  # fmt: skip
     return Unit(
         identifier="u", method="round", workload=workload, architecture=architecture, constants=constants,

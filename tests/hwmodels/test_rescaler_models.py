@@ -181,13 +181,15 @@ class TestNetwork:
             )
 
     def test_a_shared_bank_is_as_wide_as_the_widest_layer(self) -> None:
-        wide, narrow = convolution(name="wide", multiplier_bits=31), convolution(name="narrow", multiplier_bits=2)
+        wide = convolution(name="wide", multiplier_bits=31, right_shift_min=41, right_shift_max=45)
+        narrow = convolution(name="narrow", multiplier_bits=2)  # whose scales are those of the other layer
         alone = network_cost([wide], self.model, style="shared", lanes=4)
         both = network_cost([wide, narrow], self.model, style="shared", lanes=4)
         assert both.rescaler_area_um2 == pytest.approx(alone.rescaler_area_um2)
 
     def test_a_narrow_layer_in_a_shared_bank_saves_energy_but_less_than_its_own_unit(self) -> None:
-        wide, narrow = convolution(name="wide", multiplier_bits=31), convolution(name="narrow", multiplier_bits=2)
+        wide = convolution(name="wide", multiplier_bits=31, right_shift_min=41, right_shift_max=45)
+        narrow = convolution(name="narrow", multiplier_bits=2)  # whose scales are those of the other layer
         shared = network_cost([wide, narrow], self.model, style="shared", lanes=1).layers
         own = network_cost([wide, narrow], self.model, style="streaming", lanes=1).layers
         assert shared[0].energy_nj == pytest.approx(own[0].energy_nj)

@@ -46,11 +46,19 @@ def test_parameters_must_be_whole_numbers() -> None:
         cost_verilog(RESCALER, "rescaler", {"MULT_WIDTH": 1.5}, load_technology("aladdin40"))  # type: ignore[dict-item]
 
 
-def test_figures_carry_the_error_that_their_table_states() -> None:
+def test_figures_carry_the_error_of_their_class_of_designs(tmp_path: Path) -> None:
     table = load_technology("osu018")
-    result = cost_verilog(RESCALER, "rescaler", {}, table)
-    assert result.area_error == pytest.approx(table.error("multiplier", "area_um2")), "one error for all of its logic"
-    parts = result.unit.components
-    weighted = sum((part.energy_pj or 0) * part.energy_error for part in parts)
-    assert result.energy_error == pytest.approx(weighted / (result.energy_pj or 0))
+    assert table.gates is not None
+    errors = table.gates.errors["area_um2"]
+    path = tmp_path / "design.v"
+    path.write_text("module t(input [7:0] a, b, output [7:0] y); assign y = a + b; endmodule")
+    assert cost_verilog(path, "t", {}, table).area_error == pytest.approx(errors["operator"].mean)
+    path.write_text("module t(input [7:0] a, b, output [7:0] y); assign y = (a > b) ? a + b : a - b; endmodule")
+    result = cost_verilog(path, "t", {}, table)
+    assert result.area_error == pytest.approx(errors["datapath"].mean)
+    assert f"{errors['datapath'].points} random datapaths" in result.errors
+    path.write_text("module t(input [7:0] a, b, output [7:0] y); assign y = a / b; endmodule")
+    result = cost_verilog(path, "t", {}, table)
+    assert result.area_error == pytest.approx(errors["redundant"].worst), "the corpus has no division"
+    assert "unlike them" in result.errors
     assert cost_verilog(RESCALER, "rescaler", {}, load_technology("horowitz45")).area_error is None

@@ -55,6 +55,10 @@ def _negated(layers: Layers, x: int) -> int:
     return y
 
 
+def _selected(layers: Layers, x: int, kind: str, condition: tuple[int, ...], operand: tuple[int, ...]) -> int:
+    return layers.select(kind, layers.rng.integers(2, size=condition) > 0, x, layers.constant(*operand, like=x))
+
+
 FUNCTIONS = ("ABS", "ELU", "EXP", "GELU", "HARD_SWISH", "LOG", "LOGISTIC", "RSQRT", "SQRT", "TANH")
 CLAMPS = ("QUANTIZE", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1")
 MAKERS: dict[str, Make] = {
@@ -86,6 +90,8 @@ MAKERS: dict[str, Make] = {
     "RESIZE_BILINEAR": _rearranged("RESIZE_BILINEAR", (7, 9, 8), [7, 9]),
     "RESIZE_NEAREST_NEIGHBOR": _rearranged("RESIZE_NEAREST_NEIGHBOR", (8, 6, 8), [8, 6]),
     "REVERSE_V2": _rearranged("REVERSE_V2", (4, 6, 8), [2]),
+    "SELECT": lambda layers, x: _selected(layers, x, "SELECT", (1, 4, 6, 8), (1, 4, 6, 8)),
+    "SELECT_V2": lambda layers, x: _selected(layers, x, "SELECT_V2", (6, 1), (1,)),
     "SLICE": _rearranged("SLICE", (2, 6, 8), [0, 1, 0, 0], [1, 2, 6, 8]),
     "SOFTMAX": lambda layers, x: layers.softmax(x),
     "SPACE_TO_DEPTH": _rearranged("SPACE_TO_DEPTH", (2, 3, 32), BlockSize=2),

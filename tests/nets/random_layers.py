@@ -14,7 +14,7 @@ OPTIONS = {
     "SLICE": "SliceOptions", "STRIDED_SLICE": "StridedSliceOptions", "GATHER": "GatherOptions", "TILE": "TileOptions",
     "REVERSE_V2": "ReverseV2Options", "DEPTH_TO_SPACE": "DepthToSpaceOptions",
     "SPACE_TO_DEPTH": "SpaceToDepthOptions", "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
-    "RESIZE_BILINEAR": "ResizeBilinearOptions",
+    "RESIZE_BILINEAR": "ResizeBilinearOptions", "SELECT": "SelectOptions", "SELECT_V2": "SelectV2Options",
 }  # fmt: skip
 WEIGHTED_OPTIONS = ("Conv2DOptions", "DepthwiseConv2DOptions", "FullyConnectedOptions")
 OTHER_OPTIONS = {"MIRROR_PAD": "MirrorPadOptions", "BROADCAST_TO": "BroadcastToOptions"}
@@ -215,7 +215,7 @@ class Layers:
 
     def parametric_relu(self, x: int, *shape: int) -> int:
         out = self.result(self.shape(x)[1:], self.scale(x) * float(self.rng.uniform(0.3, 3)))
-        self.writer.operator("PRELU", [x, self.constant(*shape)], [out])
+        self.writer.operator("PRELU", [x, self.constant(*shape, wide=False)], [out])  # the runtime reads slopes of int8
         return out
 
     def elementwise(self, kind: str, left: int, right: int, activation: int = NONE) -> int:
@@ -230,13 +230,15 @@ class Layers:
         self.writer.operator(kind, [left, right], [out], table, FusedActivationFunction=activation)
         return out
 
-    def constant(self, *shape: int, like: int | None = None) -> int:
+    def constant(self, *shape: int, like: int | None = None, wide: bool | None = None) -> int:
         """An operand that no sample changes, with a quantization of its own, or that of ``like``."""
-        values = self.rng.integers(-128, 128, shape) * self.factor
-        scale, zero = float(np.float32(self.rng.uniform(0.005, 0.1) / self.factor)), self._zero_point()
+        wide = self.wide if wide is None else wide
+        factor = 256 if wide else 1
+        values = self.rng.integers(-128, 128, shape) * factor
+        scale, zero = float(np.float32(self.rng.uniform(0.005, 0.1) / factor)), self._zero_point()
         if like is not None:
             scale, zero = self.scale(like), self.zero(like)
-        index = self.writer.constant(values, self.type_name, [scale])
+        index = self.writer.constant(values, "INT16" if wide else "INT8", [scale])
         self.writer.tensors[index].zero_points = [zero]
         return index
 
@@ -379,6 +381,13 @@ class Layers:
         out = self._same(x, tuple(size + sum(pair) for size, pair in zip(self.shape(x)[1:], pairs, strict=True)))
         amounts = self.writer.constant(np.array([(0, 0), *pairs]), "INT32")
         self.writer.operator("PADV2", [x, amounts, self.constant(1, like=x)], [out], "PadV2Options")
+        return out
+
+    def select(self, kind: str, condition: np.ndarray, left: int, right: int) -> int:
+        """SELECT or SELECT_V2 by a constant condition; the operands have one quantization."""
+        shape = np.broadcast_shapes(condition.shape, self.shape(left), self.shape(right))
+        out = self._same(left, shape[1:])
+        self.writer.operator(kind, [self.writer.constant(condition, "BOOL"), left, right], [out], OPTIONS[kind])
         return out
 
     def function(self, kind: str, x: int, alpha: float | None = None) -> int:

@@ -70,6 +70,36 @@ def test_borders(seed: int, size: tuple[int, int, int], kind: str) -> None:
     assert_equal(layers.content(out), seed)
 
 
+@settings(max_examples=16)
+@given(seeds, sizes, st.sampled_from(["SELECT", "SELECT_V2"]), st.booleans(), st.booleans(), st.booleans())
+def test_selections_by_a_constant(
+    seed: int, size: tuple[int, int, int], kind: str, wide: bool, constant: bool, swapped: bool
+) -> None:
+    layers = Layers(np.random.default_rng(seed), batch=1 + seed % 2, wide=wide)
+    x = layers.input(*size)
+    condition, operand = (layers.batch, *size), (layers.batch, *size)
+    if kind == "SELECT_V2":
+        condition = [condition, size[1:], (1, size[0], 1, size[2]), (1,)][seed % 4]
+        operand = [(1, 1, 1, size[2]), (1, *size), (1, size[0], 1, 1)][seed % 3]
+    if constant and kind == "SELECT_V2":
+        y = layers.constant(*operand, like=x)
+    else:
+        y = layers.input(*(operand if kind == "SELECT_V2" else size)[-3:])
+        layers.writer.tensors[y].scales, layers.writer.tensors[y].zero_points = [layers.scale(x)], [layers.zero(x)]
+    chosen = np.broadcast_to(layers.rng.integers(2, size=condition)[:1] > 0, condition)
+    assert_equal(layers.content(layers.select(kind, chosen, *((y, x) if swapped else (x, y)))), seed)
+
+
+@EXAMPLES
+@given(seeds, sizes, st.integers(1, 3), st.booleans())
+def test_constants_are_joined_and_reshaped(seed: int, size: tuple[int, int, int], axis: int, first: bool) -> None:
+    layers = Layers(np.random.default_rng(seed))
+    x = layers.input(*size)
+    token = layers.reshape(layers.constant(1, size[0] * size[1], size[2], like=x), *size)
+    pair = [token, layers.constant(1, *size, like=x), x]
+    assert_equal(layers.content(layers.concatenate(pair if first else pair[::-1], axis)), seed)
+
+
 @EXAMPLES
 @given(seeds, st.sampled_from(["RELU_N1_TO_1", "RELU_0_TO_1"]))
 def test_clamps(seed: int, kind: str) -> None:

@@ -111,6 +111,26 @@ def blocks_with_a_stride(layers: Layers) -> list[int]:
     return [out]
 
 
+def selected(case: str) -> Broken:
+    def build(layers: Layers) -> list[int]:
+        layers.batch = 2
+        x = layers.input(4, 3)
+        y = layers.input(4, 3) if case == "scales" else layers.constant(1, 4, 3, like=x)
+        conditions = {"samples": (2, 4, 3), "shape": (3, 4, 3)}
+        shape = conditions.get(case, (4, 3))
+        condition = np.arange(np.prod(shape)).reshape(shape) % 5 > 1
+        out = layers.writer.activation(layers.shape(x), layers.scale(x), layers.zero(x))
+        chosen = layers.writer.constant(condition, "BOOL")
+        if case == "condition":
+            layers.writer.tensors[chosen].data = None
+        left = layers.constant(1, 4, 3, like=x) if case == "constants" else x
+        kind = "SELECT" if case == "repeated" else "SELECT_V2"
+        layers.writer.operator(kind, [chosen, left, y], [out], f"{'SelectV2' if kind[6:] else 'Select'}Options")
+        return [out]
+
+    return build
+
+
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
@@ -134,6 +154,12 @@ def blocks_with_a_stride(layers: Layers) -> list[int]:
         (other_matrices, "BATCH_MATMUL: shapes .* do not fit together"),
         (other_blocks, r"BATCH_TO_SPACE_ND has blocks of \[2, 1\]; operator 0 SPACE_TO_BATCH_ND"),
         (blocks_with_a_stride, r"CONV_2D of blocks has stride \[1, 2\]"),
+        (selected("samples"), r"SELECT_V2: shapes or conditions differ between samples"),
+        (selected("shape"), r"SELECT_V2 makes \[2, 4, 3\] of shapes \[\[3, 4, 3\]"),
+        (selected("scales"), "SELECT_V2 only moves integers, but its scales"),
+        (selected("condition"), "is not a constant; it has to be here"),
+        (selected("constants"), "SELECT_V2 reads constants alone"),
+        (selected("repeated"), r"SELECT chooses between shapes \[\[4, 3\]"),
         (other_slopes, r"PRELU: slopes of shape \[2, 4, 3\] do not fit"),
     ],
 )

@@ -64,6 +64,32 @@ def test_matrices_and_transposed_convolutions_are_exact(seed: int, bias: bool) -
 
 
 @EXAMPLES
+@given(seeds)
+def test_padding_with_any_integer_and_learned_slopes_of_int8_are_exact(seed: int) -> None:
+    layers = Layers(np.random.default_rng(seed), wide=True)
+    padded = layers.padded(layers.input(3, 4, 5), (1, 0), (0, 2), (0, 0))
+    content = layers.content(layers.parametric_relu(padded, 1, 1, 5))
+    assert_exact(content, seed)
+    network = network_from_bytes(content, "m", contract="litert_ref")
+    x = random_samples(network, 4, seed)
+    made = IntegerExecutor(network).outputs(*x)
+    assert np.abs(made[0].astype(int)).max() > 1000
+    carried = RescaleAwareTwin(network).integers(torch.from_numpy(x[0]))[network.outputs[0]]
+    assert np.array_equal(carried.detach().numpy(), made[0])
+    assert_certified(network, *x)
+
+
+def test_learned_slopes_of_int16_are_refused() -> None:
+    """LiteRT reads the first half of their bytes, as int8."""
+    layers = Layers(np.random.default_rng(0), wide=True)
+    x = layers.input(2, 3)
+    y = layers.result((2, 3), layers.scale(x))
+    layers.writer.operator("PRELU", [x, layers.constant(3)], [y])
+    with pytest.raises(NetworkError, match="is INT16; INT8 is needed here"):
+        network_from_bytes(layers.content(y), "m")
+
+
+@EXAMPLES
 @given(seeds, st.sampled_from([3, 40]), st.sampled_from([5e-5, 3e-4, 2e-3]), st.sampled_from([1.0, 0.3]))
 def test_a_softmax_is_exact(seed: int, length: int, scale: float, beta: float) -> None:
     layers = Layers(np.random.default_rng(seed), wide=True)

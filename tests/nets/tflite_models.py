@@ -14,8 +14,11 @@ ALL_TYPES = {
     "INT32": tflite.TensorType.INT32,
     "INT64": tflite.TensorType.INT64,
     "FLOAT32": tflite.TensorType.FLOAT32,
+    "BOOL": tflite.TensorType.BOOL,
 }
-NUMPY_TYPES = {"INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64, "FLOAT32": np.float32}
+NUMPY_TYPES = {
+    "BOOL": np.bool_, "INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64, "FLOAT32": np.float32,
+}  # fmt: skip
 
 
 @dataclass

@@ -20,6 +20,7 @@ from dse.report.charts.rescalers import (
     MOST_COLUMNS,
     MOST_LABELLED,
     SHARED_BANK,
+    WAITING,
     layer_table,
     layers_panels,
     sensitivity_panels,
@@ -183,6 +184,16 @@ def test_bars_of_a_design_add_up_to_its_rescalers(typical: StudyResults, style: 
             assert drawn == pytest.approx(trials.loc[trial, column], rel=1e-4)
     if style == "shared":
         assert {row["row"] for row in layers_panels(scene(results))[0].spec["data"]["values"]} == {SHARED_BANK}
+
+
+def test_clocks_that_wait_are_a_bar_of_a_clocked_design(typical: StudyResults) -> None:
+    trials = typical.trials.assign(rescaler_energy_nj=typical.trials["rescaler_energy_nj"] + 7.0)
+    results = dataclasses.replace(
+        typical, facts=dataclasses.replace(typical.facts, clock_mhz=100.0, clock_gating=True), trials=trials
+    )
+    rows = layers_panels(scene(results))[1].spec["data"]["values"]
+    waiting = [row["value"] for row in rows if row["row"] == WAITING]
+    assert waiting == pytest.approx([7.0] * len({row["trial"] for row in rows}), rel=1e-3)
 
 
 def test_sensitivity_leaves_out_what_no_trial_had(make: Maker) -> None:

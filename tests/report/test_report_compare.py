@@ -60,13 +60,31 @@ def test_unscored_fronts_get_no_verdict(make: Maker) -> None:
     assert "not every design" in found.verdicts[0].reason
 
 
-@pytest.mark.parametrize("change", [{"style": "shared"}, {"dataset": "other"}, {"lanes": 2}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"style": "shared"},
+        {"dataset": "other"},
+        {"lanes": 2},
+        {"accelerator": "64 MACs to 1 rescaler"},
+        {"output_order": "channel_outermost"},
+        {"clock_mhz": 100.0, "clock_gating": True},
+        {"provenance": {"hardware.technology SHA-256": "12ab"}},
+    ],
+)
 def test_fronts_on_different_scales_are_not_judged(make: Maker, change: dict[str, object]) -> None:
     results = make()
     other = dataclasses.replace(results, facts=dataclasses.replace(results.facts, study="b", **change))
     found = comparison([results, other])
     assert found.verdicts == ()
     assert len(found.obstacles) == 1
+
+
+def test_gated_clocks_are_not_compared_with_others(make: Maker) -> None:
+    results = make()
+    facts = [dataclasses.replace(results.facts, clock_mhz=100.0, clock_gating=gating) for gating in (True, False)]
+    found = comparison([dataclasses.replace(results, facts=each) for each in facts])
+    assert found.obstacles == ("clock: 100 MHz, gated / 100 MHz, not gated",)
 
 
 def test_different_networks_are_a_caution(make: Maker) -> None:

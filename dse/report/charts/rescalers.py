@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dse.design import NATURAL, RESCALER_AREA
+from dse.design import NATURAL, RESCALER_AREA, RESCALER_ENERGY
 from dse.report.charts import style
 from dse.report.charts.picture import Panel
 from dse.report.charts.style import Rows, Spec, compact
@@ -23,7 +23,7 @@ MOST_HEIGHT, LEAST_ROW = 1000, 15  # px: a picture that fits on a page; a row th
 LAYER_COLUMNS = ["area_um2", "datapath_area_um2", "parameter_area_um2", "energy_nj"]
 COMPONENTS = {"datapath_area_um2": "datapath", "parameter_area_um2": "parameter memory"}
 ENERGY = {"energy_nj": "energy"}
-SHARED_BANK = "shared bank"
+SHARED_BANK, WAITING = "shared bank", "waiting clocks"
 DESIGN_COLOURS = (style.FAINT, style.BLUE, style.YELLOW, style.SKY)  # neighbours differ in lightness
 SHARE_COLOURS = (style.BLUE, style.FAINT, style.INK)
 
@@ -136,11 +136,11 @@ def _cells(colour: Spec, gap: int = 1) -> Spec:
 def layers_panels(view: Scene) -> tuple[Panel, Panel]:
     """Draws area by component and energy of every rescaler, for int32 and the recommended design.
 
-    The bars of a design add up to its rescalers' area and energy. A shared bank is one bar: it is built once, whatever
-    each of its layers would need alone.
+    The bars of a design add up to its rescalers' area and energy; of the energy, clocks that wait have a bar. A shared
+    bank is one bar: it is built once, whatever each of its layers would need alone.
     """
     area = [row for label, choice in detailed(view) for row in _area_rows(view, label, choice)]
-    energy = [row for label, choice in detailed(view) for row in _layer_rows(view, label, choice, ENERGY, "nJ")]
+    energy = [row for label, choice in detailed(view) for row in _energy_rows(view, label, choice)]
     parts: Spec = {
         "field": "part",
         "type": "ordinal",
@@ -166,6 +166,17 @@ def _area_rows(view: Scene, label: str, choice: Choice) -> Rows:
     hover = f"{SHARED_BANK}\n{label}: {area:,.4g} µm²"
     row = {"row": SHARED_BANK, "series": label, "part": "", "order": 0, "value": compact(area), "trial": choice.trial}
     return [row | {"hover": hover}] if np.isfinite(area) else []
+
+
+def _energy_rows(view: Scene, label: str, choice: Choice) -> Rows:
+    """Returns the energy of every rescaler, and with a target clock that of clocks beside the rescales."""
+    rows = _layer_rows(view, label, choice, ENERGY, "nJ")
+    own = choice.value(RESCALER_ENERGY) - float(layer_table(view, choice.trial)["energy_nj"].astype(float).sum())
+    if view.results.facts.clock_mhz is None or not rows or not np.isfinite(own):
+        return rows
+    hover = f"{WAITING}: clock gates, or clock pins that switch without a rescale\n{label}: {own:,.4g} nJ"
+    row = {"row": WAITING, "series": label, "part": "", "order": 0, "value": compact(own), "trial": choice.trial}
+    return [*rows, row | {"hover": hover}]
 
 
 def layer_table(view: Scene, trial: int) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from nets.network import (
     rescaler_from_scale,
 )
 
-_NUMPY_TYPES = {"INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64}
+_NUMPY_TYPES = {"BOOL": np.uint8, "INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64}
 _ACTIVATION_BITS = {"INT8": 8, "INT16": 16}  # by type
 
 

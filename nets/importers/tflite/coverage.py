@@ -93,6 +93,8 @@ COVERAGE: dict[str, Coverage] = {
     "RESIZE_NEAREST_NEIGHBOR": Coverage(Rearrangement),
     "REVERSE_V2": Coverage(Rearrangement),
     "RSQRT": Coverage(Lookup),
+    "SELECT": Coverage(Rearrangement),
+    "SELECT_V2": Coverage(Rearrangement),
     "SLICE": Coverage(Rearrangement),
     "SOFTMAX": Coverage(
         Softmax, partly={"litert_ref": "over more than 511 elements, on which the reference kernel may abort"}

@@ -18,6 +18,7 @@ from nets.importers.tflite import (
     rearrangements,
     recurrent,
     reductions,
+    selection,
     weighted,
 )
 from nets.importers.tflite.blocks import dilated
@@ -82,6 +83,8 @@ CONVERTERS: dict[str, Converter] = {
     "RESIZE_NEAREST_NEIGHBOR": rearrangements.resize_nearest,
     "REVERSE_V2": rearrangements.reverse,
     "RSQRT": functions.function,
+    "SELECT": selection.select,
+    "SELECT_V2": selection.select,
     "SLICE": rearrangements.slice_,
     "SOFTMAX": functions.softmax,
     "SPACE_TO_DEPTH": rearrangements.space_to_depth,
@@ -102,11 +105,8 @@ CONVERTERS: dict[str, Converter] = {
     "UNPACK": partitions.unpack,
 }
 
-# Kinds that are not known of int16.
-_OF_INT8 = (
-    *("NEG", THROUGH_FLOAT, "PADV2", "PRELU", "RELU_0_TO_1", "RELU_N1_TO_1"),
-    *("SQUARED_DIFFERENCE", "SUM"),
-)
+# Kinds that are not known of int16; LiteRT itself runs only the first two and SUM.
+_OF_INT8 = ("NEG", THROUGH_FLOAT, "RELU_0_TO_1", "RELU_N1_TO_1", "SQUARED_DIFFERENCE", "SUM")
 
 
 def load_tflite(path: str | Path, *, contract: str = "half_up", cut: Cut = ()) -> QuantizedNetwork:

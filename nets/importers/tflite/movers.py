@@ -39,7 +39,7 @@ def pad(builder: Builder, raw: RawOperator) -> Operator:
 def _pad_value(builder: Builder, raw: RawOperator, source: TensorSpec) -> int:
     """Returns the integer that PADV2 states, which has the quantization of the input."""
     tensor = builder.input(raw, 2)
-    values, (scales, zeros) = constant(tensor, "INT8"), quantization(tensor)
+    values, (scales, zeros) = constant(tensor, builder.input(raw, 0).type_name), quantization(tensor)
     if values.size != 1 or (scales.tolist(), zeros.tolist()) != ([source.scale], [source.zero_point]):
         raise NetworkError(f"{raw}: {tensor}, the value, is not one integer of the input's scale and zero point")
     return int(values.reshape(-1)[0])
@@ -53,7 +53,9 @@ def concatenation(builder: Builder, raw: RawOperator) -> Operator:
     if options.FusedActivationFunction() != tflite.ActivationFunctionType.NONE:
         raise NetworkError(f"{raw}: fused activation {options.FusedActivationFunction()} is not supported here")
     result = builder.result(raw)
-    sources = [builder.activation(raw, position) for position in range(len(raw.inputs))]
+    sources = [builder.operand(raw, position, len(result.shape)) for position in range(len(raw.inputs))]
+    if set(raw.inputs) <= builder.constants.keys():
+        raise NetworkError(f"{raw} reads constants alone; an activation is expected")
     check_same_quantization(raw, [*sources, result])
     rank = len(result.shape) + 1
     axis = options.Axis() % rank - 1
@@ -91,7 +93,9 @@ def _without(spec: TensorSpec, axis: int) -> tuple[int, ...] | None:
 
 def reshape(builder: Builder, raw: RawOperator) -> Operator:
     """Converts RESHAPE, SQUEEZE or EXPAND_DIMS that keep the batch; the file states the result's shape."""
-    source, result = _moved(builder, raw)
+    rank = max(len(builder.input(raw, 0).shape) - 1, 1)
+    source, result = builder.operand(raw, 0, rank), builder.result(raw)
+    check_same_quantization(raw, [source, result])
     if math.prod(source.shape) != math.prod(result.shape):
         raise NetworkError(f"{raw}: {list(source.shape)} cannot become {list(result.shape)} (without batch)")
     if raw.kind == "RESHAPE" and builder.has_input(raw, 1):
