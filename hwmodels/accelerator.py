@@ -56,7 +56,7 @@ class Accelerator:
 class LayerTime:
     """Clock cycles of one layer: of its multiply-accumulates, of its rescales, and of both overlapped.
 
-    ``drain_cycles`` follow, in which the last rescales leave the pipeline.
+    ``drain_cycles`` follow, in which the last rescales of each inference leave the pipeline.
     """
 
     name: str
@@ -162,9 +162,9 @@ def parameter_energy_nj(
 
 
 def parameter_reads(workload: RescalerWorkload, order: OutputOrder) -> int:
-    """Returns how often one inference reads a channel's parameters; what all outputs share is read once."""
+    """Returns how many sets of parameters are read; what all outputs of an inference share is read once in each."""
     if order == "channel_outermost" or workload.channels == 1:
-        return workload.channels
+        return workload.channels * workload.inferences
     return workload.rescales_per_inference
 
 
@@ -177,7 +177,7 @@ def layer_times(
         macs = -(-workload.macs_per_inference // accelerator.mac_lanes)
         results = accelerator.rescaler_lanes * layer.results
         rescales = -(-workload.rescales_per_inference // results) * layer.cycles
-        drain = layer.lane.latency - layer.lane.cycles
+        drain = (layer.lane.latency - layer.lane.cycles) * workload.inferences
         times.append(LayerTime(workload.name, macs, rescales, max(macs, rescales), drain))
     return tuple(times)
 

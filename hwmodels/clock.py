@@ -89,7 +89,7 @@ class ClockedModel:
             HardwareError: if the delays of one of its components are not known.
         """
         # Two layers whose units are the same have the same pipeline.
-        unit = replace(workload, name="", channels=1, rescales_per_inference=0, macs_per_inference=0)
+        unit = replace(workload, name="", channels=1, rescales_per_inference=0, macs_per_inference=0, inferences=1)
         if unit not in self._known:
             self._known[unit] = self._shallowest(unit)
         return replace(workload, pipeline=self._known[unit])

@@ -102,6 +102,7 @@ class RescalerWorkload:
         weights: weights that the layer stores.
         uses_of_input: output channels that every input element is multiplied for; 1 in a depthwise convolution.
         uses_of_weight: outputs of one inference that every weight is multiplied for; 1 in a fully connected layer.
+        inferences: inferences whose rescales and multiply-accumulates are counted, more than one in a mix of networks.
         pipeline: registers of the unit that serves it, which depend on the clock and on the technology.
     """
 
@@ -121,6 +122,7 @@ class RescalerWorkload:
     weights: int = 0
     uses_of_input: int = 1
     uses_of_weight: int = 1
+    inferences: int = 1
     pipeline: Pipeline = Pipeline()
 
     def __post_init__(self) -> None:

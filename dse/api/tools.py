@@ -104,7 +104,7 @@ def cost(
         top: top module.
         parameters: overrides of its parameters.
         technology: name of a shipped table, or path of one.
-        output_order: order in which the module rescales outputs, which its energy depends on.
+        output_order: order in which the module rescales outputs; with gates, energies are of random inputs.
         defines: macros.
         include_folders: folders of included files, besides each file's own.
 

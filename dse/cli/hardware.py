@@ -21,6 +21,7 @@ OUTPUT_ORDER_HELP = (
     "order in which a lane rescales outputs: channel_innermost (all channels of a position, then the next position) or "
     "channel_outermost"
 )
+DEFAULT_ORDER = "channel_innermost"
 OutputOrderOption = Annotated[str, typer.Option(metavar="ORDER", help=OUTPUT_ORDER_HELP)]
 
 
@@ -41,7 +42,14 @@ def cost(
     ] = None,
     time_limit: Annotated[int, typer.Option(min=1, help="seconds of computing time")] = 120,
     memory_limit: Annotated[int, typer.Option(min=64, help="MiB of memory")] = 4096,
-    output_order: OutputOrderOption = "channel_innermost",
+    output_order: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ORDER",
+            help=f"{OUTPUT_ORDER_HELP}; only of tables without gates, whose energies are of random inputs",
+            show_default=DEFAULT_ORDER,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Show the cost of Verilog: operators, widths, area, energy."""
@@ -49,7 +57,12 @@ def cost(
     from hwmodels import cost_verilog, load_technology
 
     parameters, defines = parameters_of(parameter), macros(define)
-    table = load_technology(technology).in_order(output_order)
+    table = load_technology(technology).in_order(output_order or DEFAULT_ORDER)
+    if output_order is not None and table.gates is not None:
+        raise bad_input(
+            f"--output-order is {output_order}, but {table.name} prices Verilog by gates with random inputs, in no "
+            "order of outputs; leave it out"
+        )
     result = within_budget(
         lambda: cost_verilog(files, top, parameters, table, defines=defines, include_folders=include or []),
         seconds=time_limit,

@@ -105,6 +105,7 @@ def workloads_of(study: PreparedStudy, networks: dict[str, QuantizedNetwork]) ->
             name=member.named(workload.name),
             rescales_per_inference=workload.rescales_per_inference * member.spec.inferences,
             macs_per_inference=workload.macs_per_inference * member.spec.inferences,
+            inferences=member.spec.inferences,
         )
         for member in study.members
         for workload in lower(networks[member.name])

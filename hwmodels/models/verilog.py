@@ -24,7 +24,8 @@ class VerilogCost:
     Attributes:
         parameters: resolved parameters of the top module.
         technology: name of the technology table.
-        output_order: order of outputs that the energy holds for; None if the table has one for both orders.
+        output_order: order of outputs that the energy holds for; None if the table has one for both orders, or prices
+            the design by its gates, with random inputs.
         energy_pj: energy of one clock cycle.
         delay_ns: longest path between inputs, registers and outputs, without the registers' own delays.
         period_ns: shortest clock period: that path with the delay of a flip-flop and its setup time.
@@ -121,7 +122,7 @@ def cost_verilog(
         top=top,
         parameters=dict(design.parameters),
         technology=technology.name,
-        output_order=technology.energy_order,
+        output_order=technology.energy_order if by_gates is None else None,
         area_um2=unit.area_um2,
         energy_pj=unit.energy_pj,
         delay_ns=delay,

@@ -135,7 +135,10 @@ def _patch_weighted(patcher: _Patcher, network: QuantizedNetwork, operator: Weig
     patcher.write(weights.inputs[1], scale.astype(np.float32), f"{node}: weight scales")
     if not node.has(2):
         if operator.bias.any():
-            raise NetworkError(f"{node} has no bias in the file; the network's is not 0")
+            raise NetworkError(
+                f"{node} has no bias in the file, and the network's is not 0; write a .tflite or .tosa file, or do "
+                "without calibration"
+            )
         return
     bias = patcher.dequantizer(node, 2)
     unit = scale * network.tensors[operator.inputs[0]].scale

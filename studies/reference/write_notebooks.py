@@ -43,11 +43,14 @@ def executed(notebook: Notebook) -> Notebook:
 
 def _outputs(source: str, scope: dict[str, Any], number: int) -> list[dict[str, Any]]:
     tree, name = ast.parse(source), f"cell {number}"
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    last = tree.body[-1] if tree.body else None
+    if isinstance(last, ast.Expr):
+        tree.body.pop()
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(tree, name, "exec"), scope)  # noqa: S102 -- a notebook of this project
-        value = eval(compile(ast.Expression(last.value), name, "eval"), scope) if last is not None else None  # noqa: S307
+        final = compile(ast.Expression(last.value), name, "eval") if isinstance(last, ast.Expr) else None
+        value = eval(final, scope) if final is not None else None  # noqa: S307 -- likewise
     text = printed.getvalue()
     outputs: list[dict[str, Any]] = []
     if text:

@@ -5,7 +5,7 @@ from hw_workloads import addition, convolution
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwmodels import AnalyticRescalerModel, HardwareError, load_technology
+from hwmodels import AnalyticRescalerModel, Clock, ClockedModel, HardwareError, load_technology
 from hwmodels.accelerator import (
     Accelerator,
     accelerator_cost,
@@ -82,6 +82,27 @@ def test_parameters_are_read_once_a_channel_or_once_a_rescale(style: str, order:
     assert (cost.energy_nj or 0) - (reads or 0) == pytest.approx((other.energy_nj or 0) - (others_reads or 0))
     rescales = accelerator_cost(LAYERS, MODEL, template(style)).rescalers.rescaler_energy_nj
     assert cost.rescalers.rescaler_energy_nj == rescales
+
+
+@pytest.mark.parametrize("order", ["channel_outermost", "channel_innermost"])
+@pytest.mark.parametrize("mhz", [None, 150.0])
+def test_a_mix_of_inferences_costs_as_much_as_all_of_them(order: str, mhz: float | None) -> None:
+    plain = AnalyticRescalerModel(load_technology("aladdin40" if mhz is None else "osu018").in_order(order))
+    model = plain if mhz is None else ClockedModel(plain, Clock(mhz))
+    mix = [
+        replace(
+            layer,
+            rescales_per_inference=3 * layer.rescales_per_inference,
+            macs_per_inference=3 * layer.macs_per_inference,
+            inferences=3,
+        )
+        for layer in LAYERS
+    ]
+    one, three = (accelerator_cost(each, model, template("shared", 20, 4)) for each in (LAYERS, mix))
+    assert three.latency_cycles == 3 * one.latency_cycles
+    assert three.rescalers.rescaler_energy_nj == pytest.approx(3 * (one.rescalers.rescaler_energy_nj or 0))
+    reads = [parameter_energy_nj(each, model, template("shared")) for each in (LAYERS, mix)]
+    assert mhz is not None or reads[1] == pytest.approx(3 * (reads[0] or 0))
 
 
 def test_a_table_without_memory_energy_leaves_the_reads_and_the_total_unknown() -> None:

@@ -45,6 +45,16 @@ def test_cost_prints_null_where_a_table_gives_nothing() -> None:
     assert document["missing"]
 
 
+def test_energies_by_gates_are_of_no_order_of_outputs() -> None:
+    gates = ("cost", *RESCALER, "--top", "rescaler", "--technology", "osu018")
+    assert "order" not in run(*gates)
+    assert json.loads(run(*gates, "--json"))["output_order"] is None
+    with pytest.raises(HardwareError, match="--output-order is channel_outermost, but osu018 prices Verilog by gates"):
+        run(*gates, "--output-order", "channel_outermost")
+    with pytest.raises(HardwareError, match="sideways"):
+        run(*gates, "--output-order", "sideways")
+
+
 def test_cost_prints_a_table() -> None:
     text = run("cost", *RESCALER, "--top", "rescaler", "-P", "MULT_WIDTH=0x4")
     assert "sshr" in text
