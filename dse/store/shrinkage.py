@@ -26,6 +26,7 @@ import numpy.typing as npt
 from dse.design import CROSS_ENTROPY, DIVERGENCE, DROP, Level, paired_counts, value_of
 from dse.store.records import TrialRecord
 
+_ROUNDS = 5  # of fitting a line and the spread around it in turn
 _LEAST = 8  # designs of one level that a line is drawn through
 _NEAR = 3.0  # largest cross-entropy above int32's of such a design, in units of its reference: some 15 points
 
@@ -58,33 +59,64 @@ def expected_drops(records: Mapping[int, TrialRecord], int32: TrialRecord | None
         measured = np.array([drops[number] for number in numbers])
         predictor = np.array([_predictor(records[number]) for number in numbers])
         variances = np.array([_variance(records[number], int32) for number in numbers])
-        moved = shrunken(measured, predictor, variances, through_origin=not level.is_trained)
+        moved = (shrunken if level.is_trained else shrunken_from_origin)(measured, predictor, variances)
         drops |= dict(zip(numbers, map(float, moved), strict=True))
     return drops
 
 
-def shrunken(measured: Floats, predictor: Floats, variances: Floats, *, through_origin: bool = False) -> Floats:
+def shrunken(measured: Floats, predictor: Floats, variances: Floats) -> Floats:
     """Returns measurements moved towards a line of a predictor, each by its share of sampling variance.
-
-    If the line goes through the origin, what the measurements have in common beyond it is removed from all.
 
     Args:
         measured: measurements with sampling errors, ``[designs]``.
         predictor: a quantity on which what is measured depends linearly but for a spread, ``[designs]``.
         variances: sampling variances of the measurements, ``[designs]``; one without variance stays as it is.
-        through_origin: whether nothing is to be expected of a predictor of 0.
     """
     inputs = np.column_stack([np.ones(len(measured)), predictor])
     offset, slope = np.linalg.lstsq(inputs, measured, rcond=None)[0]
-    free = max(len(measured) - 2, 1)
-    own = measured - offset - slope * predictor
-    squares = (own**2).sum() / free
-    shown = squares * (1 - np.sqrt(2 / free))  # less a standard error: what is kept too much is luck
-    spread = max(float(shown - variances.mean()), 0.0)
-    kept = np.divide(spread, spread + variances, out=np.ones(len(measured)), where=variances > 0)
-    line = slope * predictor + (0.0 if through_origin else offset)
-    moved: Floats = np.where(variances > 0, line + kept * own, measured)
-    return moved
+    line = offset + slope * predictor
+    own = measured - line
+    spread = max(float((_shown(own) - variances).mean()), 0.0)
+    return np.where(variances > 0, line + _kept(np.full(len(own), spread), variances) * own, measured)
+
+
+def shrunken_from_origin(measured: Floats, predictor: Floats, variances: Floats) -> Floats:
+    """Returns the same if nothing is to be expected of a predictor of 0: the line goes through the origin.
+
+    True values then spread around the line by a share of it: a small predictor leaves no room for a large value. Line
+    and share are fitted in turn, each measurement with a weight of one over its whole variance. What the measurements
+    have in common beyond the line is removed from all.
+
+    Args:
+        measured: as in :func:`shrunken`; likewise the others.
+        predictor: likewise.
+        variances: likewise.
+    """
+    inputs, varies = np.column_stack([np.ones(len(measured)), predictor]), variances > 0
+    offset, slope = np.linalg.lstsq(inputs, measured, rcond=None)[0]
+    share = 1.0
+    for _ in range(_ROUNDS):
+        line = slope * predictor
+        weights = np.divide(1.0, variances + share * line**2, out=np.zeros(len(line)), where=varies)
+        roots = np.sqrt(weights)
+        offset, slope = np.linalg.lstsq(inputs * roots[:, None], measured * roots, rcond=None)[0]
+        line = slope * predictor
+        own, squares = measured - offset - line, (weights * line) ** 2
+        whole = float((squares * line**2).sum())
+        share = max(float((squares * (_shown(own) - variances)).sum()) / whole, 0.0) if whole > 0 else 0.0
+    return np.where(varies, line + _kept(share * line**2, variances) * own, measured)
+
+
+def _shown(own: Floats) -> Floats:
+    """Returns the squared distances from a fitted line, less a standard error: what is kept too much is luck."""
+    free = max(len(own) - 2, 1)
+    shown: Floats = own**2 * len(own) / free * (1 - np.sqrt(2 / free))
+    return shown
+
+
+def _kept(spreads: Floats, variances: Floats) -> Floats:
+    """Returns the share of a distance from the line that is no luck."""
+    return np.divide(spreads, spreads + variances, out=np.ones(len(spreads)), where=variances > 0)
 
 
 def _predictor(record: TrialRecord) -> float:

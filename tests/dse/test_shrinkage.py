@@ -15,7 +15,7 @@ from dse.design.point import DesignPoint, Finetune
 from dse.design.space import RescalerVariable, SearchSpace
 from dse.store.front import front_of
 from dse.store.records import TrialRecord, record_of
-from dse.store.shrinkage import expected_drops, shrunken
+from dse.store.shrinkage import expected_drops, shrunken, shrunken_from_origin
 from dse.study.search import SearchSpec
 from nets.network.operators import Method
 from tests.fakes import evaluation
@@ -55,11 +55,26 @@ def test_the_luck_of_int32_is_taken_from_all_designs(luck: float, seed: int) -> 
     rng = np.random.default_rng(seed)
     predictor, variances = rng.uniform(-0.1, 0.3, 30), rng.uniform(0.5, 2.0, 30)
     measured = 30 * predictor + rng.normal(0, 1, 30)
-    lucky = shrunken(measured + luck, predictor, variances, through_origin=True)
-    assert lucky == pytest.approx(shrunken(measured, predictor, variances, through_origin=True))
+    expected = shrunken_from_origin(measured, predictor, variances)
+    assert shrunken_from_origin(measured + luck, predictor, variances) == pytest.approx(expected)
     assert shrunken(measured + luck, predictor, variances) == pytest.approx(
         shrunken(measured, predictor, variances) + luck
     )
+
+
+def test_from_the_origin_values_spread_by_a_share_of_the_line() -> None:
+    rng = np.random.default_rng(1)
+    predictor = rng.uniform(0.01, 0.3, 400)
+    truth = 30 * predictor * (1 + rng.normal(0, 0.3, 400))
+    variances = np.full(400, 0.5)
+    measured = truth + rng.normal(0, np.sqrt(0.5), 400)
+    expected = shrunken_from_origin(measured, predictor, variances)
+    small, large = predictor < 0.03, predictor > 0.2
+    assert expected[small] == pytest.approx(30 * predictor[small], abs=0.5)  # no measured drop is kept there
+    assert np.abs(expected - truth)[large].mean() < 0.85 * np.abs(30 * predictor - truth)[large].mean()
+    assert np.abs(expected - truth).mean() < 0.85 * np.abs(measured - truth).mean()
+    still = shrunken_from_origin(measured, predictor, np.zeros(400))
+    assert still == pytest.approx(measured)
 
 
 def test_without_luck_nothing_is_shrunk_and_without_truth_everything() -> None:

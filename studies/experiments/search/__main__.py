@@ -29,8 +29,8 @@ _FOUND = (
     "Found: hypervolume of all evaluated designs with their drops on {test}, floored at int32's, above that of the "
     "uniform designs that every search starts with{share}. Reference: 5 pp, int32's area and energy.",
     "Reported: the same of the designs that are on the front by what a study expects of them on other samples, the sum "
-    "of the cross-entropy's increase and the divergence from int32 on validation samples. Lucky designs hide better ones "
-    "there, even the uniform designs; the search itself is given the cross-entropy.",
+    "of the cross-entropy's increase and the divergence from int32 on validation samples. Lucky designs hide better "
+    "ones there, even the uniform designs; the search itself is given the cross-entropy.",
     "Mean and 95% interval (Student's t) over runs; a run counts the uniform designs among its evaluations.",
     "The seconds are those of one processor core that other programs shared.",
 )
