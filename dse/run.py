@@ -322,7 +322,7 @@ def manifest_of(study: PreparedStudy, contents: Mapping[str, str], folder: RunFo
         network_sha256=fingerprint_of(study.networks),
         rescalers=tuple(operator.name for operator in study.operators),
         baseline_val_accuracy=study.baseline_val_accuracy,
-        cost_sources=cost_sources(spec.hardware, spec.contract),
+        cost_sources=cost_sources(study),
         storage=public,
         seal=seal(run, public) if public else "",
     )

@@ -74,7 +74,7 @@ def _figures(result: VerilogCost) -> Iterable[str]:
     for label, value, error in figures:
         stated = "" if error is None else f" (error {'' if result.errors else 'by its table '}{error:.1%})"
         yield f"{label}: {'unknown' if value is None else f'{value:,.3f}{stated}'}"
-    if result.energy_pj is not None and not result.parts:
+    if result.energy_pj is not None and not result.errors:
         orders = "both orders of outputs" if result.output_order is None else f"outputs in {result.output_order} order"
         yield f"energy_pj is of {orders}"
     if result.delay_ns is not None:

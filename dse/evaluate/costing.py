@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from dse.design import CostSource, Evaluation, Level, Surroundings
 from dse.errors import StudyError
 from dse.evaluate.designs import narrowed, workloads_of
+from dse.evaluate.own_rtl import own_rtl_error
 from dse.study import HardwareSpec, PreparedStudy
 from hwmodels import (
     AnalyticRescalerModel,
@@ -23,6 +24,7 @@ from hwmodels import (
     network_cost,
 )
 from hwmodels.accelerator import Accelerator, AcceleratorCost, accelerator_cost
+from hwmodels.network import built_workloads
 from hwmodels.technologies import Correction
 from hwmodels.workload import RescalerWorkload
 
@@ -181,23 +183,29 @@ def unevaluated(workloads: tuple[RescalerWorkload, ...], model: CostModel, hardw
     )
 
 
-def cost_sources(hardware: HardwareSpec, contract: str) -> tuple[CostSource, CostSource]:
-    """Returns the sources of the costs by :func:`cost_models`, for rescalers of a rounding contract.
+def cost_sources(study: PreparedStudy) -> tuple[CostSource, CostSource]:
+    """Returns the sources of the costs by :func:`cost_models`.
 
     Raises:
         HardwareError: the technology table or the user's RTL cannot be used.
     """
-    objective, other = (cost_source(model, contract) for model in _cost_models(hardware))
+    spec = study.spec
+    int32 = built_workloads(workloads_of(study, study.networks), style=spec.hardware.style)
+    objective, other = (cost_source(model, spec.contract, int32) for model in _cost_models(spec.hardware))
     return objective, other
 
 
-def cost_source(model: CostModel, contract: str) -> CostSource:
-    """Returns the source of a cost model's figures, and their known error for rescalers of a contract."""
+def cost_source(model: CostModel, contract: str, int32: Sequence[RescalerWorkload] = ()) -> CostSource:
+    """Returns the source of a cost model's figures, and their known error for rescalers of a contract.
+
+    ``int32`` holds the workloads of the int32 baseline, which say what class of designs a study's own RTL is.
+    """
     table = model.technology
     error = _calibration_error(model, contract) if isinstance(model, CalibratedRescalerModel) else _table_error(model)
-    return CostSource(
-        model.name, table.name, table.node_nm, table.source, f"{error}; activity: {table.activity}; {table.order_note}"
-    )
+    error = f"{error}; activity: {table.activity}; {table.order_note}"
+    if isinstance(model, RtlRescalerModel) and model.source is not None:
+        error = f"{own_rtl_error(model, model.source.top, int32)}; all else: {error}"
+    return CostSource(model.name, table.name, table.node_nm, table.source, error)
 
 
 def _calibration_error(model: CalibratedRescalerModel, contract: str) -> str:

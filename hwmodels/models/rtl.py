@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -10,12 +10,16 @@ from hwmodels.architectures import DEFAULT_CHOICE, Architecture, architecture_fo
 from hwmodels.costs import UnitCost, unit_cost
 from hwmodels.errors import HardwareError
 from hwmodels.models.base import per_rescale
-from hwmodels.models.parsed_delay import design_delay_ns
+from hwmodels.models.own_design import DesignCost, design_cost
 from hwmodels.models.parsed_parts import design_costs
 from hwmodels.parsing import Design, parse_files
 from hwmodels.technologies import Technology
-from hwmodels.timing import longest_path_ns, period_ns
+from hwmodels.timing import longest_path_ns
 from hwmodels.workload import RescalerWorkload
+
+# files, when each was changed, top module and parameters
+_Key = tuple[tuple[Path, ...], tuple[int, ...], str, tuple[tuple[str, int], ...]]
+_MOST_COSTS: Final = 1024  # costs of the user's designs that a model keeps, about 20 KB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,10 @@ LAYER_QUANTITIES: Final[Mapping[str, Callable[[RescalerWorkload], int]]] = {
 
 @dataclass(frozen=True)
 class RtlRescalerModel:
-    """Prices parsed RTL: the shipped one, or the user's.
+    """Prices parsed RTL: the shipped one by its components, the user's by its gates if the table has their figures.
 
-    ``source``, if given, serves all one-stage workloads with one rescale per cycle. Designs are cached by their
-    parameters until a file changes.
+    ``source``, if given, serves all one-stage workloads with one rescale per cycle. Designs, and costs of the user's,
+    are cached by their parameters until a file changes.
 
     Attributes:
         architecture: how the shipped one-stage rescalers are built, as a study file names it.
@@ -77,6 +81,7 @@ class RtlRescalerModel:
     technology: Technology
     source: RtlSource | None = None
     architecture: str = DEFAULT_CHOICE
+    _known: dict[_Key, DesignCost] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_choice(self.architecture)
@@ -92,21 +97,35 @@ class RtlRescalerModel:
         Raises:
             HardwareError: if no shipped architecture serves it.
         """
-        design = self.design(workload)
-        unit = unit_cost(design_costs(design, self.technology))
-        architecture = self.architecture_of(workload)
-        if architecture is not None:
-            return per_rescale(unit, architecture, workload, self.technology)
-        delay = design_delay_ns(design, self.technology)
-        timed = replace(unit, delay_ns=delay, period_ns=period_ns(delay, self.technology))
-        return replace(timed, register_bits=design.register_bits)
+        own = self.own_cost(workload)
+        if own is not None:
+            return own.unit
+        unit = unit_cost(design_costs(self.design(workload), self.technology))
+        return per_rescale(unit, architecture_for(workload, self.architecture), workload, self.technology)
 
     def delay_ns(self, workload: RescalerWorkload) -> float | None:
         """Returns the longest path between the registers of that lane, in ns."""
-        architecture = self.architecture_of(workload)
-        if architecture is None:
-            return design_delay_ns(self.design(workload), self.technology)
-        return longest_path_ns(architecture.parts(workload), self.technology)
+        own = self.own_cost(workload)
+        if own is not None:
+            return own.unit.delay_ns
+        return longest_path_ns(architecture_for(workload, self.architecture).parts(workload), self.technology)
+
+    def own_cost(self, workload: RescalerWorkload) -> DesignCost | None:
+        """Returns the cost of ``source`` for a workload, None if a shipped architecture serves it.
+
+        Raises:
+            HardwareError: if the module cannot be parsed or priced.
+        """
+        source = self._source_of(workload)
+        if source is None:
+            return None
+        check_workload(workload)
+        key = _key(source.files, source.top, source.resolve(workload))
+        if key not in self._known:
+            if len(self._known) >= _MOST_COSTS:
+                self._known.clear()
+            self._known[key] = design_cost(_design(*key), self.technology)
+        return self._known[key]
 
     def architecture_of(self, workload: RescalerWorkload) -> Architecture | None:
         """Returns the shipped architecture that serves a workload, None if it is ``source``."""
@@ -126,9 +145,13 @@ class RtlRescalerModel:
 
 
 def _parsed(files: tuple[Path, ...], top: str, parameters: Mapping[str, int]) -> Design:
+    return _design(*_key(files, top, parameters))
+
+
+def _key(files: tuple[Path, ...], top: str, parameters: Mapping[str, int]) -> _Key:
     # A missing file has no time of change; it cannot be read later either.
     changed_ns = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
-    return _design(files, changed_ns, top, tuple(sorted(parameters.items())))
+    return files, changed_ns, top, tuple(sorted(parameters.items()))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -4,17 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Final
 
-from hwmodels.costs import UnitCost, unit_cost
+from hwmodels.costs import UnitCost
 from hwmodels.errors import HardwareError
-from hwmodels.models.gate_costs import GateCost, InstanceCost, PartCost, class_errors, gate_cost, instance_costs
-from hwmodels.models.parsed_delay import design_delay_ns
-from hwmodels.models.parsed_parts import design_costs
+from hwmodels.models.gate_costs import InstanceCost, PartCost, instance_costs
+from hwmodels.models.own_design import design_cost
 from hwmodels.orders import OutputOrder
 from hwmodels.parsing import Memory, Operator, Port, Register, parse_files
-from hwmodels.technologies import DesignClass, Technology
-from hwmodels.timing import period_ns
+from hwmodels.technologies import Technology
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +21,8 @@ class VerilogCost:
     Attributes:
         parameters: resolved parameters of the top module.
         technology: name of the technology table.
-        output_order: order of outputs that the energy holds for; None if the table has one for both orders, or prices
-            the design by its gates, with random inputs.
+        output_order: order of outputs that the energy holds for; None if the table has one for both orders, or gate
+            figures, whose energies are those of random inputs.
         energy_pj: energy of one clock cycle.
         delay_ns: longest path between inputs, registers and outputs, without the registers' own delays.
         period_ns: shortest clock period: that path with the delay of a flip-flop and its setup time.
@@ -112,25 +109,21 @@ def cost_verilog(
         if isinstance(value, bool) or not isinstance(value, int):
             raise HardwareError(f"parameter {name} is {value!r}; a whole number is needed")
     design = parse_files(paths, top, parameters, defines=defines, include_folders=include_folders)
-    by_gates = None if technology.gates is None else gate_cost(design, technology, technology.gates)
-    if by_gates is None:
-        unit, delay = unit_cost(design_costs(design, technology)), design_delay_ns(design, technology)
-    else:
-        unit, delay = unit_cost(by_gates.components), by_gates.delay_ns
-    parts = () if by_gates is None else by_gates.parts
+    cost = design_cost(design, technology)
+    unit, parts = cost.unit, () if cost.by_gates is None else cost.by_gates.parts
     return VerilogCost(
         top=top,
         parameters=dict(design.parameters),
         technology=technology.name,
-        output_order=technology.energy_order if by_gates is None else None,
+        output_order=technology.energy_order if cost.by_gates is None else None,
         area_um2=unit.area_um2,
         energy_pj=unit.energy_pj,
-        delay_ns=delay,
-        period_ns=period_ns(delay, technology),
+        delay_ns=unit.delay_ns,
+        period_ns=unit.period_ns,
         leakage_uw=unit.leakage_uw,
         area_error=unit.area_error,
         energy_error=unit.energy_error,
-        errors="" if by_gates is None else _errors(by_gates, technology),
+        errors=cost.errors,
         parts=parts,
         instances=instance_costs(parts),
         operators=design.operators,
@@ -138,22 +131,5 @@ def cost_verilog(
         memories=design.memories,
         ports=design.ports,
         unit=unit,
-        missing=(*unit.missing, *(() if delay is not None else (_without_delays(technology),))),
+        missing=(*unit.missing, *(() if unit.delay_ns is not None else (_without_delays(technology),))),
     )
-
-
-_CLASSES: Final[Mapping[DesignClass, str]] = {
-    "operator": "single operators",
-    "datapath": "random datapaths",
-    "redundant": "datapaths of which, as of this one, over a tenth never switches,",
-}
-
-
-def _errors(cost: GateCost, technology: Technology) -> str:
-    """Returns what the errors were measured on."""
-    found = technology.gates and class_errors(technology.gates, "area_um2", cost.design_class)
-    if not found:
-        return ""
-    name = _CLASSES[cost.design_class]
-    scope = "" if cost.inside else "; this design is unlike them, so the worst is stated"
-    return f"{found.points} {name} left out of the fit: area {found.mean:.1%} off, {found.worst:.0%} at worst{scope}"

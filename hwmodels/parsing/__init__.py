@@ -3,7 +3,7 @@
 from hwmodels.parsing._design import Design, Memory, Operand, Operator, Port, Register
 from hwmodels.parsing._preprocess import included_files
 from hwmodels.parsing._wiring import UNKNOWN
-from hwmodels.parsing.reader import module_names, parse_files
+from hwmodels.parsing.reader import parse_files
 
 __all__ = [
     "UNKNOWN",
@@ -14,6 +14,5 @@ __all__ = [
     "Port",
     "Register",
     "included_files",
-    "module_names",
     "parse_files",
 ]

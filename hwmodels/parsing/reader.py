@@ -63,15 +63,6 @@ def parse_files(
         ) from None
 
 
-def module_names(path: Path) -> tuple[str, ...]:
-    """Returns the names of the modules in a file, in order.
-
-    Raises:
-        HardwareError: with file and line, if the file cannot be read or parsed.
-    """
-    return tuple(_modules(read_source(path), str(path), (), (path.parent,)))
-
-
 def _modules(
     text: str, name: str, defines: tuple[tuple[str, str], ...], folders: tuple[Path, ...]
 ) -> Mapping[str, Module]:

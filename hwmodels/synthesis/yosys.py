@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from hwmodels.errors import HardwareError
-from hwmodels.parsing import parse_files
 from hwmodels.synthesis.full_adder import full_adder_map
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.liberty_syntax import plain_text, read_liberty_text
@@ -87,6 +86,8 @@ def synthesize(
 ) -> Netlist:
     """Maps a design to the cells of a library by one of ABC's mappers. The same call gives the same netlist.
 
+    Files are read by yosys alone, those that end in ``.sv`` as SystemVerilog.
+
     ``history`` is the width in bits of another design that yosys reads first, 0 for none. It shifts the internal
     numbers by which the mapper breaks ties, and so shows how sensitive a netlist is to irrelevant details.
 
@@ -97,9 +98,10 @@ def synthesize(
         raise HardwareError("synthesis needs yosys as a Python package: pip install pyosys")
     with tempfile.TemporaryDirectory(prefix="synthesis-") as name:
         folder = Path(name)
-        (folder / _WRAPPER_FILE).write_text(_wrapper(files, top, parameters), encoding="utf-8")
-        linked = _linked(files, library, folder)
-        run_yosys([*_earlier(history, folder), *_commands(len(files), library, folder, mapper)], folder, linked)
+        linked, reads = _linked(files, library, folder), _reads(files)
+        reads.append(f"read_verilog {_WRAPPER_FILE}")
+        _write_wrapper(top, parameters, folder, linked, reads)
+        run_yosys([*_earlier(history, folder), *_commands(reads, library, folder, mapper)], folder, linked)
         return _netlist(json.loads((folder / _NETLIST_FILE).read_text(encoding="utf-8")))
 
 
@@ -134,14 +136,21 @@ def _earlier(bits: int, folder: Path) -> list[str]:
     return ["design -push", f"read_verilog {path.name}", "synth -noabc -top earlier", "design -pop"]
 
 
-def _commands(sources: int, library: Library, folder: Path, mapper: Mapper) -> Iterator[str]:
+def _reads(files: Sequence[Path]) -> list[str]:
+    languages = ("-sv " if file.suffix == ".sv" else "" for file in files)
+    return [
+        f"read_verilog {language}-nodpi -I{_include_folder(index)} {_source(index)}"
+        for index, language in enumerate(languages)
+    ]
+
+
+def _commands(reads: Sequence[str], library: Library, folder: Path, mapper: Mapper) -> Iterator[str]:
     adders, avoided = full_adder_map(library) if mapper == "amap" else None, _avoided(library)
     if adders is not None:
         (folder / _ADDERS_FILE).write_text(adders, encoding="utf-8")
         # Without it the map's cell is unknown, and stays unread.
         yield f"read_liberty -lib -ignore_miss_func {_LIBRARY_FILE}"
-    yield from (f"read_verilog -nodpi -I{_include_folder(index)} {_source(index)}" for index in range(sources))
-    yield f"read_verilog {_WRAPPER_FILE}"
+    yield from reads
     yield f"hierarchy -check -top {_WRAPPER}"
     yield f"synth -flatten -noabc -top {_WRAPPER}"
     yield f"dfflibmap {avoided}-liberty {_LIBRARY_FILE}"
@@ -160,12 +169,31 @@ def _avoided(library: Library) -> str:
     return "".join(f"-dont_use {name} " for name in names if _NAME.fullmatch(name))
 
 
-def _wrapper(files: Sequence[Path], top: str, parameters: Mapping[str, int]) -> str:
-    """Returns a module around the top that fixes its parameters: yosys' own -chparam takes no negative numbers."""
-    ports = parse_files(tuple(files), top, parameters).ports
-    declared = ",\n".join(f"    {port.direction} wire [{port.width - 1}:0] {port.name}" for port in ports)
+def _write_wrapper(
+    top: str, parameters: Mapping[str, int], folder: Path, linked: Mapping[str, Path], reads: Sequence[str]
+) -> None:
+    """Writes a module around the top that fixes its parameters: yosys' own -chparam takes no negative numbers.
+
+    The values of the parameters decide the widths of the ports, so yosys elaborates a wrapper without ports first.
+    """
+    for what, names in (("module", (top,)), ("parameter", parameters)):
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise HardwareError(f"{what} {name!r}: expected a plain Verilog identifier")
+    path = folder / _WRAPPER_FILE
+    path.write_text(_wrapper(top, parameters, {}), encoding="utf-8")
+    run_yosys([*reads, f"hierarchy -check -top {_WRAPPER}", "proc", f"write_json {_NETLIST_FILE}"], folder, linked)
+    modules = json.loads((folder / _NETLIST_FILE).read_text(encoding="utf-8"))["modules"]
+    ports = modules[modules[_WRAPPER]["cells"]["wrapped"]["type"]]["ports"]
+    path.write_text(_wrapper(top, parameters, ports), encoding="utf-8")
+
+
+def _wrapper(top: str, parameters: Mapping[str, int], ports: Mapping[str, Mapping[str, Any]]) -> str:
+    declared = ",\n".join(
+        f"    {port['direction']} wire [{len(port['bits']) - 1}:0] \\{name} " for name, port in ports.items()
+    )
     overrides = ", ".join(f".{name}({value})" for name, value in parameters.items())
-    connected = ", ".join(f".{port.name}({port.name})" for port in ports)
+    connected = ", ".join(f".\\{name} (\\{name} )" for name in ports)
     assigned = f" #({overrides})" if overrides else ""
     return f"module {_WRAPPER} (\n{declared}\n);\n    {top}{assigned} wrapped ({connected});\nendmodule\n"
 

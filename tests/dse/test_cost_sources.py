@@ -11,7 +11,7 @@ from dse.design.evaluation import Evaluation, Job, Level
 from dse.design.metrics import value_of
 from dse.design.point import Finetune
 from dse.errors import StudyError
-from dse.evaluate.costing import cost_models, cost_source
+from dse.evaluate.costing import cost_models, cost_source, cost_sources
 from dse.evaluate.evaluator import Evaluator
 from dse.store.records import record_of
 from dse.study.accelerator import with_preset
@@ -19,7 +19,7 @@ from dse.study.loading import load_study
 from dse.study.prepared import PreparedStudy
 from dse.study.space import space_over
 from dse.study.spec import HardwareSpec, RtlSpec
-from hwmodels import AnalyticRescalerModel, CalibratedRescalerModel, load_technology
+from hwmodels import AnalyticRescalerModel, CalibratedRescalerModel, Style, load_technology
 from hwmodels.errors import HardwareError
 from nets.datasets import Samples
 from nets.importers.tflite import load_tflite
@@ -172,6 +172,24 @@ def test_calibrated_figures_come_with_the_errors_of_what_they_cost() -> None:
         for name in (unit, "add"):
             assert f"{name}: area {technology.corrections[name].area_um2_error:.1%}" in words
     assert "add:" not in cost_source(AnalyticRescalerModel(technology), "half_up").error
+
+
+@pytest.mark.parametrize("style", ["streaming", "shared"])
+def test_figures_of_a_users_module_come_with_the_errors_of_their_class(digits: PreparedStudy, style: Style) -> None:
+    rtl = RtlSpec(files=RTL, top="rescaler", parameters=PARAMETERS)
+    hardware = HardwareSpec(cost_source="rtl", technology="osu018", style=style, rtl=rtl)
+    gates = load_technology("osu018").gates
+    assert gates is not None
+    own, formula = (source.error for source in cost_sources(on(digits, hardware)))
+    for figure, name in (("area_um2", "area"), ("energy_pj", "energy")):
+        errors = gates.errors[figure]["datapath"]  # type: ignore[index]
+        assert f"{name} {errors.mean:.1%} ({errors.worst:.0%})" in own
+    assert "rescaler by gates" in own
+    assert "int32's are datapaths" in own
+    assert "gates" not in formula
+    components = hardware.model_copy(update={"technology": "aladdin40"})
+    source, _ = cost_sources(on(digits, components))
+    assert source.error.startswith("rescaler by components, because the table has no gate figures; all else: ")
 
 
 @pytest.mark.parametrize(

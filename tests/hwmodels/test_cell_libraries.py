@@ -22,6 +22,7 @@ from hwmodels import HardwareError
 from hwmodels.architectures import ARRAY, RTL_FOLDER, SERIAL
 from hwmodels.architectures.rounding import half_up
 from hwmodels.orders import DEFAULT_ORDER
+from hwmodels.parsing import parse_files
 from hwmodels.synthesis.activity import _Timing, measure_energy
 from hwmodels.synthesis.circuit import Circuit, build_circuit
 from hwmodels.synthesis.liberty import Library, load_liberty
@@ -265,6 +266,24 @@ def test_cells_that_are_not_for_synthesis_stay_unused(flag: str, tmp_path: Path)
     ]
     assert used[0] == {"XOR2"}
     assert "XOR2" not in used[1]
+
+
+@needs_yosys
+def test_what_only_yosys_can_read_is_synthesized(tmp_path: Path) -> None:
+    """A package, a typedef and a parameter that decides the width of a port; its value may be negative."""
+    path = tmp_path / "mine.sv"
+    path.write_text(
+        "package p; typedef logic [3:0] word; endpackage\n"
+        "module mine #(parameter int W = 8) (input p::word a, output logic [3 - W:0] \\y+ );\n"
+        "always_comb \\y+ = ~a;\nendmodule\n"
+    )
+    with pytest.raises(HardwareError):
+        parse_files((path,), "mine", {})
+    netlist = synthesize((path,), "mine", {"W": -1}, small(tmp_path))
+    assert {name: len(bits) for name, bits in netlist.outputs.items()} == {"y+": 5}
+    assert [cell.cell for cell in netlist.cells] == ["INV"] * 4
+    with pytest.raises(HardwareError, match="module 'mine; exec': expected a plain Verilog identifier"):
+        synthesize((path,), "mine; exec", {}, small(tmp_path))
 
 
 @needs_yosys

@@ -17,10 +17,14 @@ from hwmodels import (
     RescaleStage,
     RtlRescalerModel,
     RtlSource,
+    cost_verilog,
     load_technology,
     network_cost,
 )
+from hwmodels.architectures import ARRAY
 from hwmodels.architectures.blocks import product_bits
+from hwmodels.costs import unit_cost
+from hwmodels.models.parsed_parts import design_costs
 from hwmodels.workload import Pipeline
 
 MODELS = [
@@ -119,6 +123,27 @@ def test_the_users_own_rescaler_is_costed_per_layer(tmp_path: Path) -> None:
         RtlSource((path,), "mine", (("A", "width"),))
     with pytest.raises(HardwareError, match=r"mine\.v:1: module 'mine' has no parameter 'B'"):
         energy(RtlRescalerModel(model.technology, source=RtlSource((path,), "mine", (("B", 4),))), convolution())
+
+
+@pytest.mark.parametrize("table", ["osu018", "aladdin40"])
+def test_the_users_own_rescaler_costs_what_dse_cost_prints(table: str) -> None:
+    """By gates if the table has their figures, by components otherwise; a new parameter is a new cost."""
+    technology = load_technology(table)
+    fields = (("ACC_WIDTH", "operand_bits"), ("MULT_WIDTH", "multiplier_bits"), ("SHIFT_MIN", "right_shift_min"))
+    source = RtlSource(ARRAY.files, ARRAY.top, fields)
+    model = RtlRescalerModel(technology, source=source)
+    for k in (3, 9, 3):
+        workload = convolution(multiplier_bits=k)
+        unit = model.unit_cost(workload)
+        printed = cost_verilog(source.files, source.top, source.resolve(workload), technology)
+        assert (unit.area_um2, unit.energy_pj) == (printed.area_um2, printed.energy_pj)
+        assert unit.leakage_uw == printed.leakage_uw
+        assert (unit.delay_ns, unit.period_ns) == (printed.delay_ns, printed.period_ns)
+        assert (unit.area_error, unit.energy_error) == (printed.area_error, printed.energy_error)
+        assert model.delay_ns(workload) == unit.delay_ns
+        assert unit.register_bits == model.design(workload).register_bits
+        by_components = unit_cost(design_costs(model.design(workload), technology))
+        assert (unit.area_um2 == by_components.area_um2) == (technology.gates is None)
 
 
 def test_a_pipeline_adds_registers_of_product_and_shift() -> None:

@@ -109,10 +109,10 @@ def test_a_synthesized_rescaler_computes_what_the_contract_says(k: int, small: P
 
 @needs_yosys
 def test_what_yosys_refuses_is_said_in_its_words(small: Path, tmp_path: Path) -> None:
-    path = tmp_path / "loop.v"
-    path.write_text("module loop(input a, output y);\nassign y = sub.x;\nendmodule")
-    with pytest.raises(HardwareError):
-        synthesize((path,), "loop", {}, load_liberty(small))
+    path = tmp_path / "bad.v"
+    path.write_text("module bad(input a, output y);\nassign y = a +;\nendmodule")
+    with pytest.raises(HardwareError, match=r"yosys: .*bad\.v:2: syntax error"):
+        synthesize((path,), "bad", {}, load_liberty(small))
     missing = tmp_path / "none.lib"
     with pytest.raises(HardwareError, match=r"none\.lib|ABC"):
         synthesize(ARRAY.files, "rescaler", {}, replace(load_liberty(small), path=missing))
