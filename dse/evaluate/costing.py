@@ -24,7 +24,7 @@ from hwmodels import (
     network_cost,
 )
 from hwmodels.accelerator import Accelerator, AcceleratorCost, accelerator_cost
-from hwmodels.network import built_workloads
+from hwmodels.banks import built_workloads
 from hwmodels.technologies import Correction
 from hwmodels.workload import RescalerWorkload
 
@@ -189,8 +189,9 @@ def cost_sources(study: PreparedStudy) -> tuple[CostSource, CostSource]:
     Raises:
         HardwareError: the technology table or the user's RTL cannot be used.
     """
-    spec = study.spec
-    int32 = built_workloads(workloads_of(study, study.networks), style=spec.hardware.style)
+    spec, int32 = study.spec, tuple[RescalerWorkload, ...]()
+    if spec.hardware.rtl is not None:
+        int32 = built_workloads(workloads_of(study, study.networks), style=spec.hardware.style)
     objective, other = (cost_source(model, spec.contract, int32) for model in _cost_models(spec.hardware))
     return objective, other
 

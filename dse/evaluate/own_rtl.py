@@ -28,7 +28,8 @@ def own_rtl_error(model: RtlRescalerModel, top: str, int32: Sequence[RescalerWor
     errors = "; ".join(f"{_CLASSES[each]}: {_errors(gates, each)}" for each in _CLASSES if _errors(gates, each))
     return (
         f"{top} by gates, mean (worst) error against synthesis on designs left out: {errors}; "
-        f"{_classes(model, int32)}energies are those of random inputs in either order of outputs"
+        f"{_classes(model, int32)}energies are those of random inputs "
+        "in either order of outputs, and errors of other people's modules near the worst"
     )
 
 
