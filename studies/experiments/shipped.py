@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from dse import formats
+from dse.fetch import Fetcher
 from dse.run import run_study
 from dse.store import RunFolder, StudyResults
 from dse.study import Study, load_study
@@ -54,15 +55,16 @@ class Repeated:
         return same and len({_recommended(verdict_of(each)) for each in self.results}) == 1
 
 
-def repeated(path: Path, runs: int, trials: int | None = None) -> Repeated:
+def repeated(path: Path, runs: int, trials: int | None = None, fetcher: Fetcher | None = None) -> Repeated:
     """Runs a study from scratch, without the cache; each run has an empty folder.
 
     Args:
         path: the study file.
         runs: number of runs.
         trials: number of trials; None for the study's.
+        fetcher: what brings public files; None brings them from their addresses.
     """
-    spec = load_study(path)
+    spec = load_study(path, fetcher)
     if trials is not None:
         spec = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": trials})})
     results, seconds = [], []
@@ -134,10 +136,11 @@ def main(
     studies: Annotated[list[Path], typer.Argument(help="study files")],
     runs: Annotated[int, typer.Option(help="runs of each study", min=1)] = 3,
     out: Annotated[Path, typer.Option(help="page to write")] = _PAGE,
+    mirror: Annotated[Path | None, typer.Option(help="folder that holds public files", show_default="none")] = None,
 ) -> None:
     """Runs studies several times each, and writes what they found."""
     named = " ".join(map(str, studies))
-    found = [repeated(path, runs) for path in studies]
+    found = [repeated(path, runs, fetcher=Fetcher(mirror)) for path in studies]
     out.write_text(page(found, f"python -m studies.experiments.shipped {named} --runs {runs}"), encoding="utf-8")
     typer.echo(f"Written: {out}")
 
