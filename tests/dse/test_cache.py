@@ -412,9 +412,10 @@ def test_the_program_is_all_that_evaluates(tmp_path: Path, monkeypatch: pytest.M
     for file in files:
         file.parent.mkdir(exist_ok=True)
         file.touch()
-    for package in ("nets", "hwmodels", "dse"):
+    for package in ("nets", "hwmodels"):
         module = getattr(dse.evaluate.cache_key, package)
         monkeypatch.setattr(module, "__file__", str(tmp_path / package / "__init__.py"))
+    monkeypatch.setattr(dse.evaluate.cache_key, "__file__", str(tmp_path / "dse" / "evaluate" / "cache_key.py"))
     digest = dse.evaluate.cache_key.sources.__wrapped__
     digests = {digest()}
     for file in files:

@@ -17,5 +17,5 @@ def test_a_foreign_package_of_the_same_name_is_named(tmp_path: Path, name: str, 
     if file == "__init__.py":
         assert done.stderr.splitlines()[-1].endswith(f"but import finds {tmp_path / name}")
         assert f"own package {name}" in done.stderr
-    else:  # a folder without __init__.py never comes before a package
-        assert done.returncode == 0, done.stderr
+    elif done.returncode:  # a folder without __init__.py comes before a package only in an editable installation
+        assert done.stderr.splitlines()[-1].endswith("import finds nothing, or a folder without __init__.py")

@@ -74,7 +74,7 @@ def a_rearrangement(layers: Layers, kind: str, x: int) -> int:
 
 
 @settings(max_examples=60)
-@given(seeds, sizes, st.sampled_from(sorted(OPTIONS)))
+@given(seeds, sizes, st.sampled_from(sorted(OPTIONS.keys() - {"SELECT", "SELECT_V2"})))
 def test_rearrangements(seed: int, size: tuple[int, int, int], kind: str) -> None:
     layers = Layers(np.random.default_rng(seed), batch=1 + seed % 2)
     output = a_rearrangement(layers, kind, layers.input(*size))
