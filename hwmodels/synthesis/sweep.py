@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from hwmodels.architectures import DEFAULT_CHOICE, FORMS, Architecture, Form, SweepPoint
 from hwmodels.errors import HardwareError
@@ -16,6 +16,7 @@ from hwmodels.orders import OUTPUT_ORDERS, OutputOrder
 from hwmodels.synthesis.activity import Trace, measure_energy
 from hwmodels.synthesis.circuit import build_circuit
 from hwmodels.synthesis.component_sweep import COMPONENTS, ComponentPoint
+from hwmodels.synthesis.csv_rows import read_rows
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.yosys import Mapper, Netlist, synthesize
 from hwmodels.traces import Recording
@@ -261,17 +262,7 @@ def read_measurements(path: Path) -> list[Measurement]:
     Raises:
         HardwareError: if a row does not fit, or a figure is negative or no number.
     """
-    if not path.exists():
-        return []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            measurements = _ROWS.validate_python(list(csv.DictReader(file)))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        raise HardwareError(f"{path}: not a table of measurements: {key}: {problem['msg']}") from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise HardwareError(f"{path}: not a table of measurements: {error}") from None
+    measurements = read_rows(path, _ROWS, "measurements")
     for row, measurement in enumerate(measurements):
         for name in _FIGURES:
             value = getattr(measurement, name)

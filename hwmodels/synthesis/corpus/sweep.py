@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from hwmodels.errors import HardwareError
 from hwmodels.gates import random_words
@@ -20,6 +20,7 @@ from hwmodels.synthesis.circuit import Circuit, build_circuit
 from hwmodels.synthesis.corpus.datapaths import datapath_designs
 from hwmodels.synthesis.corpus.design import TOP, CorpusDesign
 from hwmodels.synthesis.corpus.operators import operator_designs
+from hwmodels.synthesis.csv_rows import read_rows
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.yosys import synthesize
 
@@ -97,17 +98,7 @@ def read_corpus(path: Path) -> list[CorpusMeasurement]:
     Raises:
         HardwareError: if a row does not fit, or a figure is negative or no number.
     """
-    if not path.exists():
-        return []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = _ROWS.validate_python(list(csv.DictReader(file)))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        raise HardwareError(f"{path}: not a table of the corpus: {key}: {problem['msg']}") from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise HardwareError(f"{path}: not a table of the corpus: {error}") from None
+    rows = read_rows(path, _ROWS, "the corpus")
     for number, row in enumerate(rows):
         if not all(0 <= value < math.inf for value in (row.area_um2, row.energy_pj, row.delay_ns, row.leakage_uw)):
             raise HardwareError(f"{path}: row {number + 1}: a figure is negative or no number")
