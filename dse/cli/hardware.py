@@ -12,7 +12,7 @@ import typer
 from dse.cli.networks import Cuts
 from dse.cli.output import echo, terminal
 from dse.cli.run import INTERRUPTED
-from dse.cli.verilog_options import bad_input, macros, parameters_of
+from dse.cli.verilog_options import Defines, Includes, bad_input, macros, parameters_of
 
 if TYPE_CHECKING:  # imported by the commands that need them: `dse --help` must not wait for them
     from hwmodels.synthesis import Measurement
@@ -33,13 +33,8 @@ def cost(
         list[str] | None,
         typer.Option("-P", "--parameter", metavar="NAME=VALUE", help="a parameter of the top module; repeatable"),
     ] = None,
-    define: Annotated[
-        list[str] | None, typer.Option("-D", "--define", metavar="NAME[=TEXT]", help="a macro; repeatable")
-    ] = None,
-    include: Annotated[
-        list[Path] | None,
-        typer.Option("-I", "--include", metavar="FOLDER", help="folder of included files; repeatable"),
-    ] = None,
+    define: Defines = None,
+    include: Includes = None,
     time_limit: Annotated[int, typer.Option(min=1, help="seconds of computing time")] = 120,
     memory_limit: Annotated[int, typer.Option(min=64, help="MiB of memory")] = 4096,
     output_order: Annotated[

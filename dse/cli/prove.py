@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dse.cli.output import echo, terminal
-from dse.cli.verilog_options import bad_input, integers, macros, names, parameters_of, ranges
+from dse.cli.verilog_options import Defines, Includes, bad_input, integers, macros, names, parameters_of, ranges
 
 if TYPE_CHECKING:  # they need yosys and a solver
     from hwmodels.proof import Answer, Question
@@ -33,13 +33,8 @@ def prove(
         list[str] | None,
         typer.Option("-P", "--parameter", metavar="NAME=VALUE", help="a parameter of the module; repeatable"),
     ] = None,
-    define: Annotated[
-        list[str] | None, typer.Option("-D", "--define", metavar="NAME[=TEXT]", help="a macro; repeatable")
-    ] = None,
-    include: Annotated[
-        list[Path] | None,
-        typer.Option("-I", "--include", metavar="FOLDER", help="folder of included files; repeatable"),
-    ] = None,
+    define: Defines = None,
+    include: Includes = None,
     port: Annotated[
         list[str] | None,
         typer.Option(

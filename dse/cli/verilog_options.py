@@ -1,15 +1,23 @@
-"""Options of commands that read Verilog: assignments of the form NAME=VALUE."""
+"""Options of commands that read Verilog, and their assignments of the form NAME=VALUE."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
 
 if TYPE_CHECKING:
     from hwmodels import HardwareError
 
 T = TypeVar("T")
+Defines = Annotated[list[str] | None, typer.Option("-D", "--define", metavar="NAME[=TEXT]", help="a macro; repeatable")]
+Includes = Annotated[
+    list[Path] | None,
+    typer.Option("-I", "--include", metavar="FOLDER", help="folder of included files; repeatable"),
+]
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.+)")
 
 

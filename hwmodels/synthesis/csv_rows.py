@@ -1,6 +1,7 @@
 """Rows of a CSV file as validated records."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,3 +34,18 @@ def read_rows(path: Path, records: TypeAdapter[list[_Row]], kind: str) -> list[_
         raise HardwareError(f"{path}: not a table of {kind}: {key}: {problem['msg']}") from None
     except (csv.Error, UnicodeDecodeError) as error:
         raise HardwareError(f"{path}: not a table of {kind}: {error}") from None
+
+
+def append_row(path: Path, row: Mapping[str, object]) -> None:
+    """Adds one row to a CSV file, with a header if it is new.
+
+    Args:
+        path: the file.
+        row: values by column.
+    """
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)

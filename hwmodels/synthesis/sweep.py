@@ -1,6 +1,5 @@
 """Sweeps of synthesized designs: area, delay, leakage and energy of rescalers and of single components."""
 
-import csv
 import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from hwmodels.orders import OUTPUT_ORDERS, OutputOrder
 from hwmodels.synthesis.activity import Trace, measure_energy
 from hwmodels.synthesis.circuit import build_circuit
 from hwmodels.synthesis.component_sweep import COMPONENTS, ComponentPoint
-from hwmodels.synthesis.csv_rows import read_rows
+from hwmodels.synthesis.csv_rows import append_row, read_rows
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.yosys import Mapper, Netlist, synthesize
 from hwmodels.traces import Recording
@@ -273,13 +272,7 @@ def read_measurements(path: Path) -> list[Measurement]:
 
 def append_measurement(path: Path, measurement: Measurement) -> None:
     """Adds one row to a CSV file, with a header if it is new."""
-    row = asdict(measurement)
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    append_row(path, asdict(measurement))
 
 
 def run_sweep(

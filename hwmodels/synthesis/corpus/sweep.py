@@ -1,6 +1,5 @@
 """Synthesis of the corpus on a cell library: area, delay, leakage and energy of every design."""
 
-import csv
 import math
 import random
 import tempfile
@@ -20,7 +19,7 @@ from hwmodels.synthesis.circuit import Circuit, build_circuit
 from hwmodels.synthesis.corpus.datapaths import datapath_designs
 from hwmodels.synthesis.corpus.design import TOP, CorpusDesign
 from hwmodels.synthesis.corpus.operators import operator_designs
-from hwmodels.synthesis.csv_rows import read_rows
+from hwmodels.synthesis.csv_rows import append_row, read_rows
 from hwmodels.synthesis.liberty import Library
 from hwmodels.synthesis.yosys import synthesize
 
@@ -107,10 +106,4 @@ def read_corpus(path: Path) -> list[CorpusMeasurement]:
 
 def append_corpus(path: Path, measurement: CorpusMeasurement) -> None:
     """Adds one row to a file, with a header if it is new."""
-    row = asdict(measurement)
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    append_row(path, asdict(measurement))
