@@ -15,15 +15,14 @@ from typing import Annotated
 
 import typer
 
-from dse.errors import StudyError
 from dse.export import Unit, units_of
 from dse.study import load_study, prepare
 from hwmodels import CalibratedRescalerModel, CostModel, load_technology
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis import Library, build_circuit, load_liberty, synthesize
-from nets.errors import NetworkError
 from nets.narrow import RescalerChoice, narrow
 from nets.network import Method, QuantizedNetwork
+from studies.experiments.program import run
 
 Key = tuple[str, tuple[tuple[str, int], ...]]  # module and parameters
 
@@ -135,14 +134,5 @@ def compare(
         write(units, out)
 
 
-def main() -> None:
-    """Runs the program; bad input ends it with one line and exit status 2."""
-    try:
-        app()
-    except (StudyError, HardwareError, NetworkError) as error:
-        typer.echo(str(error), err=True)
-        raise SystemExit(2) from None
-
-
 if __name__ == "__main__":
-    main()
+    run(app)

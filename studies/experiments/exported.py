@@ -17,16 +17,15 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from dse.errors import StudyError
 from dse.export import Unit, load_design, units_of
 from dse.store import RunFolder
 from hwmodels.errors import HardwareError
 from hwmodels.synthesis import Library, build_circuit, load_liberty, synthesize
 from nets.datasets import load_npz_dataset
-from nets.errors import NetworkError
 from nets.importers import load_tflite
 from nets.narrow import Calibration, RescalerChoice, narrow, synthetic_inputs
 from nets.network import FULL_MULTIPLIER_BITS, Int8Array, Method, QuantizedNetwork
+from studies.experiments.program import run
 
 Key = tuple[str, tuple[tuple[str, int], ...]]  # module and parameters
 
@@ -202,14 +201,5 @@ def _report(design: QuantizedNetwork, int32: QuantizedNetwork, liberty: Path, ou
         write(comparison, out)
 
 
-def main() -> None:
-    """Runs the program; bad input ends it with one line and exit status 2."""
-    try:
-        app()
-    except (StudyError, HardwareError, NetworkError) as error:
-        typer.echo(str(error), err=True)
-        raise SystemExit(2) from None
-
-
 if __name__ == "__main__":
-    main()
+    run(app)

@@ -14,7 +14,8 @@ from hwmodels.errors import HardwareError
 from hwmodels.synthesis import Library, build_circuit, load_liberty, synthesize
 from nets.narrow.narrowing import RescalerChoice, narrow
 from nets.network.operators import Method
-from studies.experiments.exported import Comparison, compare, flip_flop_um2, main, measure, shown, write
+from studies.experiments.exported import Comparison, app, compare, flip_flop_um2, measure, shown, write
+from studies.experiments.program import run
 from tests.hwmodels.hw_workloads import needs_yosys
 from tests.hwmodels.small_liberty import write_small_liberty
 
@@ -79,7 +80,7 @@ def test_bad_input_is_one_line(library: Library, monkeypatch: pytest.MonkeyPatch
         "sys.argv", ["exported", "trial", str(tmp_path), "--trial", "3", "--liberty", str(library.path)]
     )
     with pytest.raises(SystemExit) as ended:
-        main()
+        run(app)
     assert ended.value.code == 2
     empty = Library(library.name, library.path, 1.0, 25.0, {})
     with pytest.raises(HardwareError, match="has no flip-flop"):
